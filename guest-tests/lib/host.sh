@@ -1,0 +1,59 @@
+#!/bin/sh
+# What runs on the host for a test with an `in_host` half: its words, then that half.
+# Usage: sh host.sh SCRIPT, from the runner, which sets KILN, KILN_SOCKET, QEMU_TEST and SCRATCH.
+
+# qemu [QEMU ARGUMENT]…: boots the image, runs `in_guest` in it and gives back its exit status.
+qemu() {
+    "$KILN" host-word qemu "$@"
+}
+
+# qmp COMMAND [key=value]…: asks the monitor of the running QEMU and prints its reply as JSON.
+qmp() {
+    "$KILN" host-word qmp "$@"
+}
+
+# choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.
+choose() {
+    "$KILN" host-word choose "$@"
+}
+
+named_choose() {
+    choose "$@"
+}
+
+# serve DIRECTORY: serves it by HTTP for as long as the test runs; prints the URL as guests reach it.
+serve() {
+    "$KILN" host-word serve "$@"
+}
+
+# skip REASON, fail REASON: as in the guest.
+skip() {
+    "$KILN" host-word skip "$*"
+    exit 77
+}
+
+fail() {
+    "$KILN" host-word fail "$*"
+    exit 1
+}
+
+# wait_for CONDITION [SECONDS]: until the condition holds; fails when it does not in time.
+wait_for() {
+    _left=$((${2:-${KILN_WAIT:-10}} * 20))
+    until eval "$1" > /dev/null 2>&1; do
+        test "$_left" -gt 0 || fail "waited in vain for: $1"
+        _left=$((_left - 1))
+        sleep 0.05
+    done
+}
+
+set -e
+_calls_itself=
+while read -r _line; do
+    case $_line in
+        "if test "*QEMU_TEST* | "if [ "*QEMU_TEST*) _calls_itself=1 ;;
+    esac
+done < "$1"
+# shellcheck source=/dev/null
+. "$1"
+test -n "$_calls_itself" || in_host

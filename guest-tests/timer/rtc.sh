@@ -1,0 +1,15 @@
+#!/bin/sh
+# The real-time clock starts at the time that QEMU was given, and runs.
+
+in_host() {
+    qemu -rtc base=2026-02-03T04:05:06
+}
+
+in_guest() {
+    start=$(cat /sys/class/rtc/rtc0/since_epoch)
+    base=$(date -u -d "2026-02-03 04:05:06" +%s)
+    echo "clock at $start, given $base"
+    test "$start" -ge "$base"
+    test "$start" -lt $((base + 120))
+    wait_for "test \$(cat /sys/class/rtc/rtc0/since_epoch) -gt $start"
+}

@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's /init: mounts what a test expects, says hello on the control channel, takes the
+ * test from there, runs it, and reports how it ended. Also /bin/kiln-call, by its other name:
+ * the way for a running test to ask the host for something.
+ *
+ * The records are described in guest-tests/README.md. This file decides nothing about a verdict.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/klog.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PORT_NAME "org.kiln.control"
+#define CALL_SOCKET "\0kiln-call"
+#define NONCE_LEN 32
+#define LINE_MAX_BYTES 16384
+#define OUT_CHUNK 4096
+#define CALL_MAX_BYTES 12288
+#define CALLS_MAX 16
+#define HELLO_INTERVAL_MS 200
+#define SEPARATOR '\x1f'
+
+static char nonce[NONCE_LEN + 1] = "-";
+static unsigned long sent_seq, received_seq;
+static int channel = -1;
+static int on_console;
+static pid_t test_pid = -1;
+static int test_out = -1;
+
+/* A kiln-call that waits for its answer, or whose request is still coming in. */
+static struct call {
+    int fd;
+    unsigned long id;
+    size_t len;
+    char request[CALL_MAX_BYTES];
+} calls[CALLS_MAX];
+
+static void complain(const char *what)
+{
+    dprintf(STDERR_FILENO, "init: %s: %s\n", what, strerror(errno));
+}
+
+static uint32_t crc32_add(uint32_t crc, const char *bytes, size_t len)
+{
+    while (len--) {
+        crc ^= (unsigned char)*bytes++;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+    }
+    return crc;
+}
+
+static void write_all(int fd, const char *bytes, size_t len)
+{
+    while (len) {
+        ssize_t n = write(fd, bytes, len);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return;
+        if (n < 0) {
+            struct pollfd ready = { .fd = fd, .events = POLLOUT };
+            poll(&ready, 1, 100);
+            continue;
+        }
+        bytes += n;
+        len -= n;
+    }
+}
+
+/* Writes one record; the payload is escaped here and must be short enough (OUT_CHUNK). */
+static void send_record(const char *type, const char *payload, size_t len)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    static char line[LINE_MAX_BYTES];
+    static char escaped[3 * CALL_MAX_BYTES];
+    char head[96];
+    size_t used = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = payload[i];
+        if (c < 0x20 || c == '%' || c == 0x7f) {
+            escaped[used++] = '%';
+            escaped[used++] = hex[c >> 4];
+            escaped[used++] = hex[c & 15];
+        } else {
+            escaped[used++] = c;
+        }
+    }
+    int head_len = snprintf(head, sizeof head, "%s %lu %s ", nonce, ++sent_seq, type);
+    uint32_t crc = crc32_add(~0u, head, head_len);
+    crc = ~crc32_add(crc, escaped, used);
+    /* On the console a record starts a line of its own, whatever the kernel just printed there. */
+    int n = snprintf(line, sizeof line, "%s@kiln %s%08x ", on_console ? "\n" : "", head, crc);
+    if (n + used + 1 > sizeof line)
+        return;
+    memcpy(line + n, escaped, used);
+    line[n + used] = '\n';
+    write_all(channel, line, n + used + 1);
+}
+
+/* Sends bytes of any length as records of one type that stay below the length of a line. */
+static void send_bytes(const char *type, const char *bytes, size_t len)
+{
+    while (len) {
+        size_t chunk = len < OUT_CHUNK ? len : OUT_CHUNK;
+        send_record(type, bytes, chunk);
+        bytes += chunk;
+        len -= chunk;
+    }
+}
+
+static void mount_all(void)
+{
+    static const struct { const char *type, *target, *data; } mounts[] = {
+        { "proc", "/proc", NULL },
+        { "sysfs", "/sys", NULL },
+        { "devtmpfs", "/dev", "mode=0755" },
+        { "devpts", "/dev/pts", "mode=0620,ptmxmode=0666" },
+        { "tmpfs", "/dev/shm", "mode=1777" },
+        { "tmpfs", "/tmp", "mode=1777" },
+        { "tmpfs", "/run", "mode=0755" },
+        { "debugfs", "/sys/kernel/debug", NULL },
+    };
+    for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++) {
+        mkdir(mounts[i].target, 0755);
+        if (mount(mounts[i].type, mounts[i].target, mounts[i].type, 0, mounts[i].data) &&
+            errno != EBUSY && errno != ENODEV && errno != ENOENT)
+            complain(mounts[i].target);
+    }
+    symlink("/proc/self/fd", "/dev/fd");
+    symlink("pts/ptmx", "/dev/ptmx");
+    mkdir("/kiln", 0755);
+}
+
+static void loopback_up(void)
+{
+    struct ifreq request = { .ifr_name = "lo" };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    ioctl(fd, SIOCSIFFLAGS, &request);
+    close(fd);
+}
+
+static ssize_t read_file(const char *path, char *buffer, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, buffer, size - 1);
+    if (fd >= 0)
+        close(fd);
+    buffer[n < 0 ? 0 : n] = 0;
+    if (n > 0 && buffer[n - 1] == '\n')
+        buffer[n - 1] = 0;
+    return n;
+}
+
+/* Looks a word up on the kernel command line: its value, "" if it has none, NULL if it is not there. */
+static const char *command_line(const char *name)
+{
+    static char line[4096];
+    static char value[256];
+    size_t len = strlen(name);
+    read_file("/proc/cmdline", line, sizeof line);
+    for (char *word = strtok(line, " "); word; word = strtok(NULL, " ")) {
+        if (strncmp(word, name, len) || (word[len] && word[len] != '='))
+            continue;
+        snprintf(value, sizeof value, "%s", word[len] ? word + len + 1 : "");
+        return value;
+    }
+    return NULL;
+}
+
+static int open_port(void)
+{
+    char path[300], name[64];
+    DIR *ports = opendir("/sys/class/virtio-ports");
+    int fd = -1;
+    if (!ports)
+        return -1;
+    for (struct dirent *port; fd < 0 && (port = readdir(ports));) {
+        snprintf(path, sizeof path, "/sys/class/virtio-ports/%s/name", port->d_name);
+        if (port->d_name[0] == '.' || read_file(path, name, sizeof name) < 0)
+            continue;
+        if (strcmp(name, PORT_NAME))
+            continue;
+        snprintf(path, sizeof path, "/dev/%s", port->d_name);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+    }
+    closedir(ports);
+    return fd;
+}
+
+/* The terminal behind /dev/console, which itself can be nobody's controlling terminal. */
+static int open_terminal(int flags)
+{
+    char active[64], path[80];
+    read_file("/sys/class/tty/console/active", active, sizeof active);
+    char *last = strrchr(active, ' ');
+    snprintf(path, sizeof path, "/dev/%s", last ? last + 1 : active);
+    int fd = open(path, O_RDWR | flags);
+    return fd < 0 ? open("/dev/console", O_RDWR | flags) : fd;
+}
+
+static int open_channel(void)
+{
+    const char *choice = command_line("kiln.channel");
+    if (choice && !strcmp(choice, "console")) {
+        struct termios raw;
+        int fd = open_terminal(O_NOCTTY | O_CLOEXEC);
+        on_console = 1;
+        if (!tcgetattr(fd, &raw)) {
+            cfmakeraw(&raw);
+            tcsetattr(fd, TCSANOW, &raw);
+        }
+        /* Between records only a panic may speak. */
+        klogctl(8, NULL, 1);
+        return fd;
+    }
+    for (unsigned tries = 0;; tries++) {
+        int fd = open_port();
+        if (fd >= 0)
+            return fd;
+        if (tries == 2000)
+            dprintf(STDERR_FILENO, "init: no virtio-serial port named `%s` yet\n", PORT_NAME);
+        usleep(5000);
+    }
+}
+
+static void power_off(void)
+{
+    sync();
+    reboot(RB_POWER_OFF);
+    reboot(RB_HALT_SYSTEM);
+    for (;;)
+        pause();
+}
+
+static void child_environment(void)
+{
+    setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
+    setenv("HOME", "/root", 1);
+    setenv("TERM", "vt100", 0);
+}
+
+/* Interactive: a login shell on the console; when it ends, so does the guest. */
+static void run_shell(void)
+{
+    const char *size = command_line("kiln.size");
+    struct winsize window = { .ws_row = 24, .ws_col = 80 };
+    if (size)
+        sscanf(size, "%hux%hu", &window.ws_col, &window.ws_row);
+    pid_t shell = fork();
+    if (!shell) {
+        setsid();
+        int terminal = open_terminal(0);
+        ioctl(terminal, TIOCSCTTY, 1);
+        ioctl(terminal, TIOCSWINSZ, &window);
+        for (int fd = 0; fd < 3; fd++)
+            dup2(terminal, fd);
+        child_environment();
+        chdir("/root");
+        execl("/bin/sh", "-sh", (char *)NULL);
+        complain("/bin/sh");
+        _exit(127);
+    }
+    for (pid_t gone; (gone = wait(NULL)) != shell;)
+        if (gone < 0 && errno != EINTR)
+            break;
+    power_off();
+}
+
+static size_t unescape(char *text, size_t len)
+{
+    char *to = text;
+    for (size_t i = 0; i < len; i++) {
+        unsigned value;
+        if (text[i] == '%' && i + 2 < len && sscanf(text + i + 1, "%2x", &value) == 1) {
+            *to++ = value;
+            i += 2;
+        } else {
+            *to++ = text[i];
+        }
+    }
+    *to = 0;
+    return to - text;
+}
+
+/* `put PATH MODE<0x1f>BYTES`: the first one for a path in this boot starts the file anew. */
+static void put_file(char *payload, size_t len)
+{
+    static char seen[64][128];
+    char *bytes = memchr(payload, SEPARATOR, len), *mode;
+    if (!bytes)
+        return;
+    *bytes++ = 0;
+    mode = strchr(payload, ' ');
+    if (!mode)
+        return;
+    *mode++ = 0;
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_TRUNC;
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+        if (!strcmp(seen[i], payload)) {
+            flags = O_WRONLY | O_APPEND | O_CLOEXEC;
+            break;
+        }
+        if (!seen[i][0]) {
+            snprintf(seen[i], sizeof seen[i], "%s", payload);
+            break;
+        }
+    }
+    int fd = open(payload, flags, 0600);
+    if (fd < 0) {
+        complain(payload);
+        return;
+    }
+    write_all(fd, bytes, len - (bytes - payload));
+    fchmod(fd, strtoul(mode, NULL, 8));
+    close(fd);
+}
+
+static void run_test(const char *script, const sigset_t *signals)
+{
+    int ends[2];
+    if (test_pid >= 0 || pipe2(ends, O_CLOEXEC))
+        return;
+    test_pid = fork();
+    if (!test_pid) {
+        sigprocmask(SIG_UNBLOCK, signals, NULL);
+        setsid();
+        int null = open("/dev/null", O_RDONLY);
+        dup2(null, 0);
+        dup2(ends[1], 1);
+        dup2(ends[1], 2);
+        child_environment();
+        chdir("/");
+        execl("/bin/sh", "sh", script, (char *)NULL);
+        complain(script);
+        _exit(127);
+    }
+    close(ends[1]);
+    test_out = ends[0];
+}
+
+static void answer_call(char *payload, size_t len)
+{
+    char *rest, *body;
+    unsigned long id = strtoul(payload, &rest, 10);
+    for (struct call *call = calls; call < calls + CALLS_MAX; call++) {
+        if (call->fd < 0 || call->id != id)
+            continue;
+        body = *rest == ' ' ? strchr(rest + 1, ' ') : NULL;
+        if (body)
+            *body = '\n';
+        write_all(call->fd, rest + 1, len - (rest + 1 - payload));
+        close(call->fd);
+        call->fd = -1;
+        return;
+    }
+}
+
+/* Takes one line from the host; anything that is no valid record is passed over. */
+static void take_line(char *line, const sigset_t *signals)
+{
+    char from[NONCE_LEN + 1], type[16];
+    unsigned long seq;
+    uint32_t crc;
+    int head_end = 0, payload_start = 0;
+
+    if (strncmp(line, "@kiln ", 6))
+        return;
+    line += 6;
+    if (sscanf(line, "%32s %lu %15s%n %8x%n", from, &seq, type, &head_end, &crc, &payload_start) < 4)
+        return;
+    if (line[payload_start] != ' ')
+        return;
+    char *payload = line + payload_start + 1;
+    size_t len = strlen(payload);
+    uint32_t sum = crc32_add(~0u, line, head_end);
+    sum = crc32_add(sum, " ", 1);
+    sum = ~crc32_add(sum, payload, len);
+    if (sum != crc)
+        return;
+    len = unescape(payload, len);
+
+    if (!strcmp(type, "start")) {
+        if (strlen(from) != NONCE_LEN)
+            return;
+        memcpy(nonce, from, sizeof nonce);
+        sent_seq = 0;
+        received_seq = seq;
+        setenv("BOOTS", payload, 1);
+        return;
+    }
+    if (strcmp(from, nonce) || seq <= received_seq)
+        return;
+    received_seq = seq;
+    if (!strcmp(type, "put"))
+        put_file(payload, len);
+    else if (!strcmp(type, "set") && strchr(payload, '='))
+        putenv(strdup(payload));
+    else if (!strcmp(type, "run"))
+        run_test(payload, signals);
+    else if (!strcmp(type, "reply"))
+        answer_call(payload, len);
+}
+
+/* Reads what the host sent; false when the channel is gone for good. */
+static int take_input(const sigset_t *signals)
+{
+    static char buffer[2 * LINE_MAX_BYTES];
+    static size_t used;
+    ssize_t n = read(channel, buffer + used, sizeof buffer - 1 - used);
+    if (n <= 0)
+        return n < 0 && (errno == EINTR || errno == EAGAIN);
+    used += n;
+    char *line = buffer, *end;
+    while ((end = memchr(line, '\n', used - (line - buffer)))) {
+        *end = 0;
+        take_line(line, signals);
+        line = end + 1;
+    }
+    used -= line - buffer;
+    memmove(buffer, line, used);
+    if (used == sizeof buffer - 1)
+        used = 0;
+    return 1;
+}
+
+/* The call is complete: announcements are records of their own, the rest waits for an answer. */
+static void pass_call(struct call *call)
+{
+    static unsigned long last_id;
+    static char payload[CALL_MAX_BYTES + 32];
+    if (call->len && !strncmp(call->request, "leave", 5) && call->len > 6 && !call->request[5]) {
+        send_record("leaving", call->request + 6, strnlen(call->request + 6, call->len - 6));
+        write_all(call->fd, "0\n", 2);
+        close(call->fd);
+        call->fd = -1;
+        return;
+    }
+    call->id = ++last_id;
+    int n = snprintf(payload, sizeof payload, "%lu ", call->id);
+    for (size_t i = 0; i < call->len; i++)
+        payload[n + i] = call->request[i] ? call->request[i] : SEPARATOR;
+    n += call->len;
+    if (n && payload[n - 1] == SEPARATOR)
+        n--;
+    send_record("call", payload, n);
+}
+
+static void take_call(struct call *call)
+{
+    ssize_t n = read(call->fd, call->request + call->len, sizeof call->request - call->len);
+    if (n > 0) {
+        call->len += n;
+        return;
+    }
+    pass_call(call);
+}
+
+static void drain_output(void)
+{
+    char bytes[OUT_CHUNK];
+    struct pollfd ready = { .fd = test_out, .events = POLLIN };
+    while (poll(&ready, 1, 0) > 0) {
+        ssize_t n = read(test_out, bytes, sizeof bytes);
+        if (n <= 0)
+            break;
+        send_bytes("out", bytes, n);
+    }
+    close(test_out);
+    test_out = -1;
+}
+
+/* With the console as the channel the kernel was silenced: hand its last words over as output. */
+static void send_kernel_log(void)
+{
+    static char log[OUT_CHUNK];
+    int n = klogctl(3, log, sizeof log);
+    if (n > 0)
+        send_bytes("out", log, n);
+}
+
+static void reap(void)
+{
+    int status;
+    char report[64], taint[32];
+    for (pid_t gone; (gone = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (gone != test_pid)
+            continue;
+        drain_output();
+        read_file("/proc/sys/kernel/tainted", taint, sizeof taint);
+        if (on_console && strcmp(taint, "0"))
+            send_kernel_log();
+        int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        int n = snprintf(report, sizeof report, "%d %s", code, taint);
+        send_record("end", report, n);
+    }
+}
+
+static int listen_for_calls(void)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    memcpy(address.sun_path, CALL_SOCKET, sizeof CALL_SOCKET - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bind(fd, (struct sockaddr *)&address,
+         offsetof(struct sockaddr_un, sun_path) + sizeof CALL_SOCKET - 1);
+    listen(fd, CALLS_MAX);
+    for (int i = 0; i < CALLS_MAX; i++)
+        calls[i].fd = -1;
+    return fd;
+}
+
+static void accept_call(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    for (struct call *call = calls; fd >= 0 && call < calls + CALLS_MAX; call++) {
+        if (call->fd >= 0)
+            continue;
+        *call = (struct call){ .fd = fd };
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void say_hello(void)
+{
+    struct utsname name;
+    char text[160];
+    uname(&name);
+    int n = snprintf(text, sizeof text, "1 %.100s", name.release);
+    sent_seq = 0;
+    send_record("hello", text, n);
+}
+
+static void run_init(void)
+{
+    sigset_t signals;
+    mount_all();
+    sethostname("kiln", 4);
+    loopback_up();
+    if (command_line("kiln.shell"))
+        run_shell();
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    int children = signalfd(-1, &signals, SFD_CLOEXEC);
+    int listener = listen_for_calls();
+    channel = open_channel();
+    say_hello();
+
+    for (;;) {
+        struct pollfd fds[4 + CALLS_MAX] = {
+            { .fd = channel, .events = POLLIN },
+            { .fd = test_out, .events = POLLIN },
+            { .fd = children, .events = POLLIN },
+            { .fd = listener, .events = POLLIN },
+        };
+        for (int i = 0; i < CALLS_MAX; i++)
+            fds[4 + i] = (struct pollfd){ .fd = calls[i].id ? -1 : calls[i].fd, .events = POLLIN };
+        int greeted = nonce[0] != '-';
+        if (!poll(fds, 4 + CALLS_MAX, greeted ? -1 : HELLO_INTERVAL_MS) && !greeted)
+            say_hello();
+        if (fds[1].revents) {
+            char bytes[OUT_CHUNK];
+            ssize_t n = read(test_out, bytes, sizeof bytes);
+            if (n > 0) {
+                send_bytes("out", bytes, n);
+            } else {
+                close(test_out);
+                test_out = -1;
+            }
+        }
+        for (int i = 0; i < CALLS_MAX; i++)
+            if (fds[4 + i].revents && calls[i].fd >= 0 && !calls[i].id)
+                take_call(&calls[i]);
+        if (fds[3].revents)
+            accept_call(listener);
+        if (fds[0].revents && !take_input(&signals))
+            power_off();
+        if (fds[2].revents) {
+            struct signalfd_siginfo info;
+            read(children, &info, sizeof info);
+            reap();
+        }
+    }
+}
+
+/* kiln-call WORD [ARG]…: an argument `-` is replaced by standard input. */
+static int run_call(int argc, char **argv)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    memcpy(address.sun_path, CALL_SOCKET, sizeof CALL_SOCKET - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static char bytes[CALL_MAX_BYTES];
+    size_t used = 0;
+    ssize_t n;
+
+    if (connect(fd, (struct sockaddr *)&address,
+                offsetof(struct sockaddr_un, sun_path) + sizeof CALL_SOCKET - 1)) {
+        complain("kiln-call: no init to ask");
+        return 99;
+    }
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-")) {
+            write_all(fd, argv[i], strlen(argv[i]) + 1);
+            continue;
+        }
+        while ((n = read(STDIN_FILENO, bytes, sizeof bytes)) > 0)
+            write_all(fd, bytes, n);
+        write_all(fd, "", 1);
+    }
+    shutdown(fd, SHUT_WR);
+
+    /* The answer: the status in digits, a newline, then what to print. */
+    int status = -1, digits = 0;
+    while ((n = read(fd, bytes + used, sizeof bytes - used)) > 0) {
+        used += n;
+        char *end = status < 0 ? memchr(bytes, '\n', used) : NULL;
+        if (status < 0 && end) {
+            status = strtol(bytes, NULL, 10);
+            digits = end + 1 - bytes;
+        }
+        if (status >= 0) {
+            write_all(status ? STDERR_FILENO : STDOUT_FILENO, bytes + digits, used - digits);
+            used = digits = 0;
+        }
+    }
+    return status < 0 ? 99 : status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *slash = strrchr(argv[0], '/');
+    if (!strcmp(slash ? slash + 1 : argv[0], "kiln-call"))
+        return run_call(argc, argv);
+    if (getpid() != 1) {
+        dprintf(STDERR_FILENO, "init: runs as process 1 of a guest\n");
+        return 1;
+    }
+    run_init();
+    return 0;
+}

@@ -1,0 +1,163 @@
+//! The rules of ARCHITECTURE.md that hold for the workspace itself: who may depend on whom, which
+//! lints stand, how long a file may be, and that no architecture is named in Rust.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "looks at the repository from outside"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// For each crate of the workspace, the names of its normal dependencies.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .other_options(vec!["--offline".to_owned()])
+        .exec()
+        .unwrap();
+    let normal = |package: &cargo_metadata::Package| {
+        let normal = package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind == DependencyKind::Normal);
+        normal.map(|d| d.name.clone()).collect()
+    };
+    metadata
+        .workspace_packages()
+        .iter()
+        .map(|p| (p.name.to_string(), normal(p)))
+        .collect()
+}
+
+#[test]
+fn each_crate_depends_only_on_the_crates_it_may_know() {
+    let allowed = BTreeMap::from([
+        ("plan", BTreeSet::from([])),
+        ("host", BTreeSet::from(["plan"])),
+        ("qemu", BTreeSet::from(["plan", "host"])),
+        ("forge", BTreeSet::from(["plan", "host"])),
+        ("guest", BTreeSet::from(["plan", "host", "qemu"])),
+        (
+            "xtask",
+            BTreeSet::from(["plan", "host", "qemu", "forge", "guest"]),
+        ),
+    ]);
+    let dependencies = dependencies();
+    assert_eq!(
+        dependencies
+            .keys()
+            .map(String::as_str)
+            .collect::<BTreeSet<_>>(),
+        allowed.keys().copied().collect(),
+        "a crate came or went: say here what it may depend on"
+    );
+    for (name, its) in &dependencies {
+        let ours: BTreeSet<&str> = its
+            .iter()
+            .map(String::as_str)
+            .filter(|d| allowed.contains_key(d))
+            .collect();
+        let extra: Vec<_> = ours.difference(&allowed[name.as_str()]).collect();
+        assert!(extra.is_empty(), "`{name}` must not depend on {extra:?}");
+    }
+}
+
+#[test]
+fn only_the_binary_knows_clap_and_anyhow() {
+    for (name, its) in dependencies() {
+        for binary_only in ["clap", "anyhow", "indicatif", "annotate-snippets"] {
+            assert!(
+                name == "xtask" || !its.contains(binary_only),
+                "`{name}` uses `{binary_only}`"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_crate_takes_the_workspace_lints() {
+    for (name, _) in dependencies() {
+        let folder = if name == "xtask" {
+            root().join("xtask")
+        } else {
+            root().join("xtask").join(&name)
+        };
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "`{name}` loses every lint"
+        );
+    }
+}
+
+#[test]
+fn only_the_pure_crate_replaces_the_clippy_wall() {
+    let walls: Vec<_> = files("xtask", "toml")
+        .filter(|f| f.ends_with("clippy.toml"))
+        .collect();
+    assert_eq!(walls, [root().join("xtask/plan/clippy.toml")]);
+}
+
+#[test]
+fn no_rust_file_is_longer_than_600_lines() {
+    for file in files("xtask", "rs").chain(files("tests", "rs")) {
+        let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= 600, "{}: {lines} lines: split it", file.display());
+    }
+}
+
+#[test]
+fn no_architecture_is_named_in_rust_outside_tests() {
+    let names: Vec<String> = std::fs::read_dir(root().join("images"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir() && path.with_extension("toml").exists())
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert!(names.len() >= 3, "found {names:?}");
+    for file in files("xtask", "rs") {
+        let path = file.to_str().unwrap();
+        if path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for name in &names {
+            let quoted = format!("\"{name}\"");
+            assert!(
+                !code.contains(&quoted),
+                "{path} names the architecture `{name}`"
+            );
+        }
+    }
+}
+
+/// All files below a folder of the repository with an extension.
+fn files(folder: &str, extension: &'static str) -> impl Iterator<Item = PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found.into_iter()
+}

@@ -1,0 +1,90 @@
+//! Fetches sources ahead of the steps that need them, one file at a time, while others are made.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use host::interrupt::{self, Interrupted};
+use plan::digest::Digest;
+use plan::source::SourcePin;
+
+use super::run::Run;
+use crate::fetch::{self, FetchError};
+
+/// How long a wait goes between two looks for an interruption.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What has been fetched so far, and the news of it.
+#[derive(Default)]
+pub(super) struct Ahead {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Files that are in the store, or could not be had.
+    settled: BTreeMap<Digest, Option<FetchError>>,
+    /// Nothing more will be fetched.
+    ended: bool,
+}
+
+impl Ahead {
+    /// Fetches the files in this order, until one fails or the run stops.
+    pub(super) fn fetch(&self, run: &Run, pins: &[&SourcePin], stop: &AtomicBool) {
+        let _end = AtEnd(self);
+        for pin in pins {
+            let stopped = stop.load(Ordering::Relaxed) || interrupt::received().is_some();
+            if stopped || self.tell(|state| state.settled.contains_key(&pin.sha256)) {
+                continue;
+            }
+            let there = run.store.has_blob(&pin.sha256);
+            let error = if there { None } else { fetch(run, pin).err() };
+            let failed = error.is_some();
+            self.tell(|state| drop(state.settled.insert(pin.sha256, error)));
+            if failed {
+                return;
+            }
+        }
+    }
+
+    /// Waits until a file was fetched. Then the store has it, or this is why not, or nobody tried.
+    pub(super) fn wait(&self, pin: &SourcePin) -> Result<Option<FetchError>, Interrupted> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            interrupt::check()?;
+            if let Some(error) = state.settled.get_mut(&pin.sha256) {
+                return Ok(error.take());
+            }
+            if state.ended {
+                return Ok(None);
+            }
+            let waited = self.changed.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn tell<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut state);
+        self.changed.notify_all();
+        result
+    }
+}
+
+fn fetch(run: &Run, pin: &SourcePin) -> Result<(), FetchError> {
+    fetch::fetch(run.store, pin, &run.options.remotes, &mut |event| {
+        run.emit(event);
+    })
+    .map(drop)
+}
+
+/// Says that nothing more comes, also when the thread panics: others wait for it.
+struct AtEnd<'a>(&'a Ahead);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.tell(|state| state.ended = true);
+    }
+}

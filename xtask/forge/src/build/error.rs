@@ -1,0 +1,223 @@
+//! Why a plan, or a step of it, was not performed.
+
+use std::io;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use host::interrupt::Interrupted;
+use host::jobs::JobError;
+use host::process::{ExitStatus, ProcessError};
+use plan::step::Step;
+
+use crate::fetch::FetchError;
+use crate::gather::GatherError;
+use crate::initramfs::InitramfsError;
+use crate::store::StoreError;
+use crate::unpack::UnpackError;
+
+/// Why a plan was not performed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The run was asked to end. What was finished is in the store.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// Steps call programs that this host does not have.
+    #[error("this host lacks what a build calls: {}", list(.0))]
+    Tools(Vec<String>),
+    /// Sources are not in the store and nobody may be asked for them.
+    #[error(transparent)]
+    Offline(FetchError),
+    /// Steps failed; what did not depend on them was finished.
+    #[error("{}", first_of(.0))]
+    Steps(Vec<StepFailure>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The job server failed.
+    #[error(transparent)]
+    Jobs(JobError),
+    /// The host's compiler would not say who it is.
+    #[error("cannot tell which compiler this host has")]
+    Host(#[source] ProcessError),
+}
+
+impl BuildError {
+    /// The command that mends it, where there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Tools(_) | Self::Host(_) => Some("cargo xtask setup --for build".to_owned()),
+            Self::Offline(error) => error.hint(),
+            Self::Steps(failures) => failures.first().and_then(|failure| failure.error.hint()),
+            Self::Store(error) => error.hint(),
+            Self::Interrupted(_) | Self::Jobs(_) => None,
+        }
+    }
+
+    /// The steps that failed, each with its reason.
+    #[must_use]
+    pub fn failures(&self) -> &[StepFailure] {
+        match self {
+            Self::Steps(failures) => failures,
+            _ => &[],
+        }
+    }
+}
+
+impl From<JobError> for BuildError {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            error @ JobError::Pipe(_) => Self::Jobs(error),
+        }
+    }
+}
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("`{step}`: {error}")]
+pub struct StepFailure {
+    /// The step as people name it, such as `linux (ppc64)`.
+    pub step: String,
+    /// Why. It is part of the message and not its source, so that it is not told twice.
+    pub error: StepError,
+}
+
+impl StepFailure {
+    pub(super) fn of(step: &Step, error: StepError) -> Self {
+        Self {
+            step: step.to_string(),
+            error,
+        }
+    }
+}
+
+impl From<UnpackError> for StepError {
+    fn from(error: UnpackError) -> Self {
+        Self::Unpack(Box::new(error))
+    }
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A source could not be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A source could not be unpacked or patched.
+    #[error(transparent)]
+    Unpack(Box<UnpackError>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its script failed.
+    #[error("the script ended with {status}; the last lines of `{log}`:\n{}", tail.join("\n"))]
+    Script {
+        /// How it ended.
+        status: ExitStatus,
+        /// All that it said.
+        log: Utf8PathBuf,
+        /// The last lines of that.
+        tail: Vec<String>,
+        /// Where its work area is kept, if that was asked for.
+        kept: Option<Utf8PathBuf>,
+    },
+    /// Its script ran longer than any build should.
+    #[error("the script did not end within {limit:?}; the last lines of `{log}`:\n{}", tail.join("\n"))]
+    TimedOut {
+        /// The time it had.
+        limit: Duration,
+        /// All that it said.
+        log: Utf8PathBuf,
+        /// The last lines of that.
+        tail: Vec<String>,
+        /// Where its work area is kept, if that was asked for.
+        kept: Option<Utf8PathBuf>,
+    },
+    /// An output is not what is committed.
+    #[error("output `{output}` differs from `{path}`:\n{diff}")]
+    Frozen {
+        /// Path in the output tree.
+        output: String,
+        /// Path in the repository.
+        path: Utf8PathBuf,
+        /// The step's architecture.
+        arch: Option<String>,
+        /// A unified difference, cut.
+        diff: String,
+    },
+    /// An output that is compared with a committed file was not made.
+    #[error("there is no output `{output}` to compare")]
+    NoFrozenOutput {
+        /// Path in the output tree.
+        output: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The initramfs could not be put together.
+    #[error(transparent)]
+    Initramfs(#[from] InitramfsError),
+    /// The image could not be put together.
+    #[error(transparent)]
+    Gather(#[from] GatherError),
+    /// The script could not be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The job server failed, or the run was interrupted.
+    #[error(transparent)]
+    Jobs(#[from] JobError),
+    /// The run was interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// The work area failed; the message names the file.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl StepError {
+    /// The command that mends it, where there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Fetch(error) => error.hint(),
+            Self::Unpack(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Script { log, kept, .. } | Self::TimedOut { log, kept, .. } => Some(
+                kept.as_ref()
+                    .map_or_else(|| format!("less {log}"), |kept| format!("cd {kept}")),
+            ),
+            Self::Frozen { arch, .. } => {
+                let arch = arch
+                    .as_ref()
+                    .map(|arch| format!(" --arch {arch}"))
+                    .unwrap_or_default();
+                Some(format!("cargo xtask images --refreeze{arch}"))
+            }
+            Self::Initramfs(error) => error.hint(),
+            Self::Gather(error) => error.hint(),
+            Self::Process(error) => error.hint(),
+            Self::NoFrozenOutput { .. } | Self::Jobs(_) | Self::Interrupted(_) | Self::Io(_) => {
+                None
+            }
+        }
+    }
+}
+
+fn first_of(failures: &[StepFailure]) -> String {
+    let first = failures
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    match failures.len() {
+        0 | 1 => first,
+        count => format!("{count} steps failed, first {first}"),
+    }
+}
+
+fn list(items: &[String]) -> String {
+    items
+        .iter()
+        .map(|item| format!("`{item}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,272 @@
+//! One run: what is there, what must be made, and the threads that make it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use host::jobs::JobServer;
+use plan::step::{Action, Plan, Product, Step, StepId};
+
+use super::ahead::Ahead;
+use super::error::{BuildError, StepError, StepFailure};
+use super::graph::{self, Queue};
+use super::{Options, frozen, history, step};
+use crate::event::Event;
+use crate::fetch::{self, FetchError};
+use crate::sandbox::{HostRoot, Sandboxing, Toolbox, probe};
+use crate::store::{EntryName, EntryState, Ready, Store};
+
+/// What frozen outputs are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Frozen {
+    /// What the repository holds.
+    Checked,
+    /// Nothing: it is to be replaced.
+    Ignored,
+}
+
+/// What all steps of a run share.
+pub(super) struct Run<'a> {
+    pub(super) store: &'a Store,
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a Options,
+    pub(super) events: &'a Sender<Event>,
+    pub(super) jobs: JobServer,
+    pub(super) ahead: Ahead,
+    pub(super) tools: Toolbox,
+    pub(super) sandboxing: Sandboxing,
+    frozen: Frozen,
+    host_id: OnceLock<String>,
+}
+
+pub(super) fn perform(
+    store: &Store,
+    plan: &Plan,
+    wanted: &[StepId],
+    options: &Options,
+    events: &Sender<Event>,
+    frozen: Frozen,
+) -> Result<BTreeMap<StepId, Ready>, BuildError> {
+    host::interrupt::check()?;
+    let mut run = Run {
+        store,
+        plan,
+        options,
+        events,
+        jobs: JobServer::new(options.jobs)?,
+        ahead: Ahead::default(),
+        tools: Toolbox::default(),
+        sandboxing: Sandboxing::None { why: None },
+        frozen,
+        host_id: OnceLock::new(),
+    };
+    let mut ready = BTreeMap::new();
+    let needed = graph::needed(plan, wanted, |id| run.look_up(id, &mut ready))?;
+    run.prepare(&needed)?;
+    run.make(&needed, &mut ready)?;
+    ready.retain(|id, _| wanted.contains(id));
+    Ok(ready)
+}
+
+impl Run<'_> {
+    pub(super) fn emit(&self, event: Event) {
+        // A run goes on when nobody listens any more.
+        let _ = self.events.send(event);
+    }
+
+    pub(super) fn entry_name(&self, step: &Step) -> Result<EntryName, BuildError> {
+        Ok(match step.product {
+            Product::Image => EntryName::image(step.key),
+            Product::Toolchain => EntryName::of(step, self.host_id()?),
+        })
+    }
+
+    fn host_id(&self) -> Result<&str, BuildError> {
+        if let Some(id) = &self.options.host_id {
+            return Ok(id);
+        }
+        if self.host_id.get().is_none() {
+            let id = host::identity::identity()
+                .map_err(BuildError::Host)?
+                .short();
+            // A thread that was faster has put the same id there.
+            let _ = self.host_id.set(id);
+        }
+        Ok(self.host_id.get().map_or("", String::as_str))
+    }
+
+    /// Whether a step is in the store; if so it is noted.
+    fn look_up(&self, id: StepId, ready: &mut BTreeMap<StepId, Ready>) -> Result<bool, BuildError> {
+        host::interrupt::check()?;
+        let step = self.plan.step(id);
+        match self.store.entry(&self.entry_name(step)?)? {
+            EntryState::Ready(found) => {
+                self.check(step, &found)
+                    .map_err(|error| BuildError::Steps(vec![StepFailure::of(step, error)]))?;
+                ready.insert(id, found);
+                Ok(true)
+            }
+            EntryState::Vacant(vacant) => {
+                if let Some(why) = vacant.corrupt() {
+                    self.emit(Event::Note {
+                        text: format!("{why}; `{step}` is made again"),
+                    });
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// Frozen outputs are no part of the key, so they are looked at in what was made earlier too.
+    pub(super) fn check(&self, step: &Step, ready: &Ready) -> Result<(), StepError> {
+        match self.frozen {
+            Frozen::Checked => frozen::check(step, &ready.path()),
+            Frozen::Ignored => Ok(()),
+        }
+    }
+
+    /// Finds out whether all can be made, before any of it is.
+    fn prepare(&mut self, needed: &BTreeSet<StepId>) -> Result<(), BuildError> {
+        let steps = || needed.iter().map(|id| self.plan.step(*id));
+        let pins = steps()
+            .flat_map(|step| &step.sources)
+            .map(|source| &source.pin);
+        let remotes = &self.options.remotes;
+        if remotes.client.is_none() {
+            let mut missing = fetch::missing(self.store, pins, remotes);
+            missing.retain(|file| !file.urls.iter().any(|url| url.starts_with("file:")));
+            if !missing.is_empty() {
+                return Err(BuildError::Offline(FetchError::Offline(missing)));
+            }
+        }
+        let scripts = steps().filter_map(|step| match &step.action {
+            Action::Script(script) => Some(script),
+            _ => None,
+        });
+        let names: BTreeSet<&str> = scripts
+            .flat_map(|script| &script.tools)
+            .map(String::as_str)
+            .collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        // The shell runs the script, whether or not the script calls one.
+        let names = names.into_iter().chain(["sh"]);
+        let tools = Toolbox::find(names, &self.options.path);
+        if !tools.missing().is_empty() {
+            return Err(BuildError::Tools(tools.missing().to_vec()));
+        }
+        let mut root = HostRoot::probe();
+        tools
+            .programs()
+            .for_each(|program| root.show_program(program));
+        let sandboxing = probe(self.options.sandbox, &root, &self.options.path);
+        if let Sandboxing::None { why: Some(why) } = &sandboxing {
+            let text = format!(
+                "building without the sandbox: {why}; what comes out is the same, but a recipe that \
+                 uses an undeclared file or the network would go unnoticed"
+            );
+            self.emit(Event::Note { text });
+        }
+        self.tools = tools;
+        self.sandboxing = sandboxing;
+        Ok(())
+    }
+
+    fn make(
+        &self,
+        needed: &BTreeSet<StepId>,
+        ready: &mut BTreeMap<StepId, Ready>,
+    ) -> Result<(), BuildError> {
+        let history = history::seconds(self.store);
+        let took = |step: &Step| {
+            history
+                .get(&(step.recipe.clone(), step.arch.clone()))
+                .copied()
+        };
+        let mut queue = Queue::new(self.plan, needed, took);
+        let mut failures = Vec::new();
+        let stop = AtomicBool::new(needed.is_empty());
+        let sources = queue
+            .by_urgency()
+            .into_iter()
+            .flat_map(|id| &self.plan.step(id).sources);
+        let pins: Vec<_> = sources.map(|source| &source.pin).collect();
+        thread::scope(|scope| {
+            scope.spawn(|| self.ahead.fetch(self, &pins, &stop));
+            let (ended, ends) = mpsc::channel();
+            let mut running = BTreeMap::new();
+            loop {
+                let room = self.options.jobs.max(1).saturating_sub(running.len());
+                let go_on = failures.is_empty() && host::interrupt::received().is_none();
+                let room = if go_on { room } else { 0 };
+                for id in (0..room).map_while(|_| queue.next()) {
+                    let inputs = inputs(self.plan.step(id), ready);
+                    let end = End {
+                        ended: ended.clone(),
+                        id,
+                    };
+                    let thread = scope.spawn(move || {
+                        let _end = end;
+                        step::make(self, self.plan.step(id), &inputs)
+                    });
+                    running.insert(id, thread);
+                }
+                if running.is_empty() {
+                    break;
+                }
+                // Every thread says its end, also when it panics, and one sender is held here.
+                let Ok(id) = ends.recv() else { break };
+                match running
+                    .remove(&id)
+                    .map_or(Ok(None), |thread| thread.join().map(Some))
+                {
+                    Ok(None) => {}
+                    Ok(Some(Ok(made))) => {
+                        queue.finished(id);
+                        ready.insert(id, made);
+                    }
+                    Ok(Some(Err(error))) => {
+                        stop.store(true, Ordering::Relaxed);
+                        failures.push(StepFailure::of(self.plan.step(id), error));
+                    }
+                    Err(panic) => {
+                        stop.store(true, Ordering::Relaxed);
+                        resume_unwind(panic)
+                    }
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        host::interrupt::check()?;
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(BuildError::Steps(failures))
+        }
+    }
+}
+
+/// The entries of a step's inputs, in the order of its inputs: all are made before it starts.
+fn inputs(step: &Step, ready: &BTreeMap<StepId, Ready>) -> Vec<Ready> {
+    step.inputs
+        .iter()
+        .filter_map(|input| ready.get(&input.step).cloned())
+        .collect()
+}
+
+/// Says that a thread has come to its end, whatever that is.
+struct End {
+    ended: Sender<StepId>,
+    id: StepId,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // The receiver outlives all threads.
+        let _ = self.ended.send(self.id);
+    }
+}

@@ -1,0 +1,156 @@
+//! A step's script: its work area, its process, its log.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::process::{Command, ExitStatus, Stdio};
+use plan::step::{Script, Step};
+
+use super::error::StepError;
+use super::log;
+use super::run::Run;
+use super::step::started;
+use crate::event::Event;
+use crate::sandbox::{self, Launch, Places, Sandboxing};
+
+/// After a script has ended, somebody who left its process group may still hold its output: they
+/// get this long.
+const STRAGGLERS: Duration = Duration::from_secs(2);
+
+/// Runs the script to its success, and says when it began: once it had a job slot.
+pub(super) fn run(
+    run: &Run,
+    step: &Step,
+    script: &Script,
+    places: &Places,
+) -> Result<Instant, StepError> {
+    lay_out(run, step, script, places)?;
+    let launch = sandbox::launch(&run.sandboxing, script, places);
+    let slot = run.jobs.acquire()?;
+    let log = run.store.log_dir().join(format!("{}.log", stem(step)));
+    let start = started(run, step, Some(log.clone()));
+    let (status, tail) = attend(run, step, &launch, &log)?;
+    drop(slot);
+    host::interrupt::check()?;
+    match status {
+        Some(status) if status.success() => Ok(start),
+        Some(status) => Err(StepError::Script {
+            status,
+            log,
+            tail,
+            kept: keep(run, step, places)?,
+        }),
+        None => {
+            let limit = run.options.script_limit;
+            Err(StepError::TimedOut {
+                limit,
+                log,
+                tail,
+                kept: keep(run, step, places)?,
+            })
+        }
+    }
+}
+
+/// Name of a step's log and of its kept work area.
+fn stem(step: &Step) -> String {
+    let arch = step
+        .arch
+        .as_ref()
+        .map(|arch| format!("-{arch}"))
+        .unwrap_or_default();
+    format!("{}{arch}-{}", step.recipe, step.key.short())
+}
+
+/// Fills the work area with all that the script sees and that has no place of its own.
+fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Result<()> {
+    let work = &places.work;
+    for directory in ["build", "tools", "files"] {
+        fs_err::create_dir(work.join(directory))?;
+    }
+    fs_err::write(work.join(sandbox::SCRIPT), &script.text)?;
+    for (name, content) in &step.files {
+        fs_err::write(work.join("files").join(name), content)?;
+    }
+    for name in script.tools.iter().map(String::as_str).chain(["sh"]) {
+        let link = work.join("tools").join(name);
+        if let Some(program) = run.tools.program(name)
+            && link.symlink_metadata().is_err()
+        {
+            fs_err::os::unix::fs::symlink(program, link)?;
+        }
+    }
+    if matches!(run.sandboxing, Sandboxing::None { .. }) {
+        for directory in ["src", "in", "tc"] {
+            fs_err::create_dir(work.join(directory))?;
+        }
+        for (link, target) in sandbox::links(script, places) {
+            if let Some(parent) = link.parent() {
+                fs_err::create_dir_all(parent)?;
+            }
+            fs_err::os::unix::fs::symlink(target, link)?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts the script and follows it to its end; no status means that its time was over.
+fn attend(
+    run: &Run,
+    step: &Step,
+    launch: &Launch,
+    log: &Utf8Path,
+) -> Result<(Option<ExitStatus>, Vec<String>), StepError> {
+    let (output, input) = io::pipe()?;
+    let same = OwnedFd::from(input.try_clone()?);
+    let command = Command::from_argv(&launch.argv)
+        .env_clear()
+        .envs(&launch.env)
+        .current_dir(&launch.directory)
+        .stdout(Stdio::Fd(input.into()))
+        .stderr(Stdio::Fd(same));
+    let command = run.jobs.configure(command)?;
+    let file = fs_err::File::create(log)?;
+    let running = command.spawn()?;
+    let (tell, told) = mpsc::channel();
+    let (events, recipe, arch) = (run.events.clone(), step.recipe.clone(), step.arch.clone());
+    thread::Builder::new()
+        .name(format!("log {recipe}"))
+        .spawn(move || {
+            let say = |line: &str| {
+                let (recipe, arch, line) = (recipe.clone(), arch.clone(), line.to_owned());
+                // A run goes on when nobody listens any more.
+                let _ = events.send(Event::StepOutput { recipe, arch, line });
+            };
+            // Nobody waits any more when this is late.
+            let _ = tell.send(log::follow(output, file, say));
+        })?;
+    let status = running.wait(run.options.script_limit);
+    // Ends what is left of its process group, so that the pipe closes.
+    drop(running);
+    let tail = match told.recv_timeout(STRAGGLERS) {
+        Ok(tail) => tail?,
+        Err(_) => vec!["(somebody still holds the script's output)".to_owned()],
+    };
+    Ok((status, tail))
+}
+
+/// Moves the work area of a failed step out of the way of its removal, where that was asked for.
+fn keep(run: &Run, step: &Step, places: &Places) -> io::Result<Option<Utf8PathBuf>> {
+    if !run.options.keep_failed {
+        return Ok(None);
+    }
+    let kept = run.store.root().join("failed").join(stem(step));
+    if kept.exists() {
+        fs_err::remove_dir_all(&kept)?;
+    }
+    fs_err::create_dir_all(&kept)?;
+    for path in [&places.work, &places.out] {
+        fs_err::rename(path, kept.join(path.file_name().unwrap_or_default()))?;
+    }
+    Ok(Some(kept))
+}

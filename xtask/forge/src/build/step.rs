@@ -1,0 +1,157 @@
+//! One step, from its lock to its entry in the store.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use camino::Utf8PathBuf;
+use plan::step::{Action, Mount, Plan, Step};
+
+use super::error::{BuildError, StepError};
+use super::run::Run;
+use super::script;
+use crate::event::Event;
+use crate::gather::{Inputs, gather};
+use crate::sandbox::Places;
+use crate::store::{About, EntryName, EntryState, Guard, Ready, StoreError};
+use crate::{fetch, initramfs, unpack};
+
+/// How long a wait for another process goes between two looks for an interruption.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Makes a step, unless another process has made it meanwhile.
+pub(super) fn make(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
+    let name = run.entry_name(step).map_err(|error| match error {
+        BuildError::Host(error) => StepError::Process(error),
+        BuildError::Interrupted(interrupted) => StepError::Interrupted(interrupted),
+        error => StepError::Io(std::io::Error::other(error)),
+    })?;
+    let _guard = lock(run, step, &name)?;
+    let vacant = match run.store.entry(&name)? {
+        EntryState::Ready(ready) => {
+            run.check(step, &ready)?;
+            return Ok(ready);
+        }
+        EntryState::Vacant(vacant) => vacant,
+    };
+    let sources = unpacked(run, step)?;
+    let staging = vacant.stage()?;
+    let start = match &step.action {
+        Action::Script(script) => {
+            let places = places(step, inputs, sources, staging.scratch(), staging.path());
+            script::run(run, step, script, &places)?
+        }
+        Action::Initramfs(entries) => {
+            let start = started(run, step, None);
+            let archive =
+                initramfs::archive(entries, &by_recipe(step, inputs), epoch(run.plan, step))?;
+            fs_err::write(staging.path().join(initramfs::FILE), archive)?;
+            start
+        }
+        Action::Gather(files) => {
+            let start = started(run, step, None);
+            gather(files, &by_recipe(step, inputs), &staging.path())?;
+            start
+        }
+    };
+    host::interrupt::check()?;
+    let seconds = start.elapsed().as_secs_f64();
+    let ready = staging.commit(About::step(step, seconds))?;
+    let (recipe, arch) = (step.recipe.clone(), step.arch.clone());
+    run.emit(Event::StepFinished {
+        recipe,
+        arch,
+        seconds,
+    });
+    run.check(step, &ready)?;
+    Ok(ready)
+}
+
+/// Tells that a step begins, and when.
+pub(super) fn started(run: &Run, step: &Step, log: Option<Utf8PathBuf>) -> Instant {
+    run.emit(Event::StepStarted {
+        recipe: step.recipe.clone(),
+        arch: step.arch.clone(),
+        log,
+    });
+    host::clock::monotonic()
+}
+
+/// Keeps other processes, and other runs in this one, from making the same.
+fn lock(run: &Run, step: &Step, name: &EntryName) -> Result<Guard, StepError> {
+    let mut told = false;
+    loop {
+        host::interrupt::check()?;
+        let notice = || {
+            if !std::mem::replace(&mut told, true) {
+                run.emit(Event::Waiting {
+                    on: format!("`{step}`, which somebody else is making"),
+                });
+            }
+        };
+        match run
+            .store
+            .lock_within(&format!("entry-{name}"), LOOK, notice)
+        {
+            Err(StoreError::LockTimeout { .. }) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+fn unpacked(run: &Run, step: &Step) -> Result<BTreeMap<String, Utf8PathBuf>, StepError> {
+    let mut emit = |event| run.emit(event);
+    let mut trees = BTreeMap::new();
+    for source in &step.sources {
+        if let Some(error) = run.ahead.wait(&source.pin)? {
+            return Err(error.into());
+        }
+        let archive = fetch::fetch(run.store, &source.pin, &run.options.remotes, &mut emit)?;
+        host::interrupt::check()?;
+        let tree = unpack::tree(run.store, source, &archive, &mut emit)?;
+        trees.insert(source.name.clone(), tree);
+    }
+    Ok(trees)
+}
+
+fn by_recipe(step: &Step, inputs: &[Ready]) -> Inputs {
+    let named = step.inputs.iter().zip(inputs);
+    named
+        .map(|(input, ready)| (input.recipe.clone(), ready.path()))
+        .collect()
+}
+
+fn places(
+    step: &Step,
+    inputs: &[Ready],
+    sources: BTreeMap<String, Utf8PathBuf>,
+    work: Utf8PathBuf,
+    out: Utf8PathBuf,
+) -> Places {
+    let mut places = Places {
+        work,
+        out,
+        sources,
+        inputs: BTreeMap::new(),
+        toolchain: None,
+    };
+    for (input, ready) in step.inputs.iter().zip(inputs) {
+        match input.mount {
+            Mount::In => drop(places.inputs.insert(input.recipe.clone(), ready.path())),
+            Mount::Toolchain => places.toolchain = Some(ready.path()),
+        }
+    }
+    places
+}
+
+/// The date of a step's archive: the one that the scripts it comes from were told, which is hashed
+/// with them. 1970 where there is none.
+fn epoch(plan: &Plan, step: &Step) -> u64 {
+    let inputs = step.inputs.iter().map(|input| plan.closure(input.step));
+    let mut dates = inputs
+        .flatten()
+        .filter_map(|id| match &plan.step(id).action {
+            Action::Script(script) => script.env.get("SOURCE_DATE_EPOCH"),
+            _ => None,
+        });
+    dates.find_map(|text| text.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,153 @@
+//! Brings pinned files into the store: from the store itself, else from their locations in order,
+//! else from the mirrors. Everything that needs bytes from outside comes through [`fetch`]; only it
+//! and the store make a [`Verified`]. It does not look inside a file.
+
+mod download;
+mod error;
+mod http;
+mod remote;
+
+use plan::digest::Digest;
+use plan::source::{Location, SourcePin};
+
+use crate::event::Event;
+pub use crate::store::Verified;
+use crate::store::{Store, StoreError};
+pub use error::{FetchError, Missing, Try};
+pub use remote::{
+    Clock, ContentRange, Remote, RemoteError, Remotes, Response, Resume, SystemClock,
+};
+
+use download::{Download, Failure};
+
+/// The bytes of `pin`, from the store or from outside. One process downloads a file, the others
+/// wait for it; a download that was cut off goes on where it stopped.
+pub fn fetch(
+    store: &Store,
+    pin: &SourcePin,
+    remotes: &Remotes,
+    events: &mut dyn FnMut(Event),
+) -> Result<Verified, FetchError> {
+    if let Some(blob) = store.blob(&pin.sha256)? {
+        return Ok(blob);
+    }
+    let urls = urls(pin, remotes);
+    let allowed: Vec<&String> = urls
+        .iter()
+        .filter(|url| remotes.client.is_some() || url.starts_with(remote::FILE_SCHEME))
+        .collect();
+    if allowed.is_empty() && remotes.client.is_none() {
+        return Err(FetchError::Offline(vec![missing_file(pin, urls)]));
+    }
+    let _guard = store.lock(&format!("download-{}", pin.sha256), || {
+        events(Event::Waiting {
+            on: format!("the download of `{}`", pin.file),
+        });
+    })?;
+    if let Some(blob) = store.blob(&pin.sha256)? {
+        return Ok(blob);
+    }
+    let part = store.part(&pin.sha256)?;
+    let mut tries = Vec::new();
+    for url in allowed {
+        let mut download = Download {
+            store,
+            pin,
+            remotes,
+            part: &part,
+            events,
+        };
+        match download.from(url) {
+            Ok(blob) => {
+                events(Event::FetchFinished {
+                    file: pin.file.clone(),
+                    size: pin.size,
+                });
+                return Ok(blob);
+            }
+            Err(Failure::Store(error)) => return Err(error.into()),
+            Err(Failure::Place(why)) => {
+                events(Event::FetchFailed {
+                    file: pin.file.clone(),
+                    url: url.clone(),
+                    why: why.clone(),
+                    again_in: None,
+                });
+                tries.push(Try {
+                    url: url.clone(),
+                    why,
+                });
+            }
+        }
+    }
+    Err(FetchError::AllFailed {
+        file: pin.file.clone(),
+        sha256: pin.sha256,
+        tries,
+    })
+}
+
+/// Those of `pins` that are not in the store, with where they may be had: what `--offline` lists.
+#[must_use]
+pub fn missing<'a>(
+    store: &Store,
+    pins: impl IntoIterator<Item = &'a SourcePin>,
+    remotes: &Remotes,
+) -> Vec<Missing> {
+    let mut missing: Vec<Missing> = pins
+        .into_iter()
+        .filter(|pin| !store.has_blob(&pin.sha256))
+        .map(|pin| missing_file(pin, urls(pin, remotes)))
+        .collect();
+    missing.sort();
+    missing.dedup();
+    missing
+}
+
+fn missing_file(pin: &SourcePin, urls: Vec<String>) -> Missing {
+    Missing {
+        file: pin.file.clone(),
+        size: pin.size,
+        sha256: pin.sha256,
+        urls,
+    }
+}
+
+/// Everywhere a file may be had, in the order in which it is tried.
+fn urls(pin: &SourcePin, remotes: &Remotes) -> Vec<String> {
+    let own = pin.locations.iter().flat_map(|location| match location {
+        Location::Url(url) => vec![url.clone()],
+        Location::Debian(path) => remotes
+            .debian_mirrors
+            .iter()
+            .map(|base| join(base, path))
+            .collect(),
+    });
+    let mirrored = remotes
+        .mirrors
+        .iter()
+        .map(|base| blob_url(base, &pin.sha256));
+    let mut urls = Vec::new();
+    for url in own.chain(mirrored) {
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
+    }
+    urls
+}
+
+/// Where a mirror publishes a blob.
+fn blob_url(base: &str, digest: &Digest) -> String {
+    join(base, &format!("blobs/sha256/{digest}"))
+}
+
+fn join(base: &str, path: &str) -> String {
+    format!(
+        "{}/{}",
+        base.trim_end_matches('/'),
+        path.trim_start_matches('/')
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! One file from one place: tries, resumption, and all that a server may do wrong.
+//!
+//! The bytes so far are in the part file and nowhere else, so every try starts from what is on the
+//! disk. Bytes of a beginning that came from elsewhere are used, for the whole file is hashed in
+//! the end; if it is wrong after a resumption, it is fetched once more from its start.
+
+use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
+
+use fs_err as fs;
+use host::interrupt;
+use plan::source::SourcePin;
+use serde::{Deserialize, Serialize};
+
+use super::remote::{FILE_SCHEME, RemoteError, Remotes, Response, Resume, get_file};
+use crate::event::Event;
+use crate::store::{PartPaths, Store, StoreError, Verified};
+
+/// Tries at one place.
+const TRIES: u32 = 3;
+/// Shortest and longest pause before the next try, in seconds.
+const PAUSE: (f64, f64) = (0.5, 20.0);
+/// Longest pause that a server may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+/// Time that any file may take, and the rate below which a large one takes too long.
+const BASE_TIME: Duration = Duration::from_secs(120);
+const SLOWEST: u64 = 16 * 1024;
+/// Bytes between two progress events.
+const PROGRESS: u64 = 1024 * 1024;
+
+/// A file on its way.
+pub(super) struct Download<'a> {
+    pub(super) store: &'a Store,
+    pub(super) pin: &'a SourcePin,
+    pub(super) remotes: &'a Remotes,
+    pub(super) part: &'a PartPaths,
+    pub(super) events: &'a mut dyn FnMut(Event),
+}
+
+/// Why a place did not give the file.
+pub(super) enum Failure {
+    /// Our side failed: no other place would help.
+    Store(StoreError),
+    /// The place failed.
+    Place(String),
+}
+
+/// How one request ended.
+enum Outcome {
+    /// The part file is as long as the file; its beginning may be from an earlier request.
+    Whole { resumed: bool },
+    /// The same place may do better: at once, or after a pause that it may have asked for.
+    Again { why: String, pause: Pause },
+    /// It will not.
+    Never(String),
+}
+
+/// When to ask again.
+enum Pause {
+    None,
+    Usual,
+    Asked(Duration),
+}
+
+/// Where the bytes of the part file came from.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Origin {
+    url: String,
+    validator: Option<String>,
+}
+
+impl Download<'_> {
+    /// Gets the file from `url` into the store.
+    pub(super) fn from(&mut self, url: &str) -> Result<Verified, Failure> {
+        let mut left = TRIES;
+        let mut clean_try_left = true;
+        loop {
+            left -= 1;
+            match self.request(url).map_err(Failure::Store)? {
+                Outcome::Whole { resumed } => {
+                    match self.store.adopt(&self.part.bytes, &self.pin.sha256) {
+                        Ok(blob) => {
+                            self.forget_origin();
+                            return Ok(blob);
+                        }
+                        Err(StoreError::Corrupt { expected, got, .. }) => {
+                            self.drop_part().map_err(Failure::Store)?;
+                            if !resumed || !clean_try_left {
+                                return Err(Failure::Place(format!(
+                                    "wrong bytes: expected sha256 {expected}, got {got}"
+                                )));
+                            }
+                            clean_try_left = false;
+                            left = left.max(1);
+                        }
+                        Err(error) => return Err(Failure::Store(error)),
+                    }
+                }
+                Outcome::Never(why) => return Err(Failure::Place(why)),
+                Outcome::Again { why, .. } if left == 0 => {
+                    return Err(Failure::Place(format!("{why} ({TRIES} tries)")));
+                }
+                Outcome::Again { why, pause } => {
+                    self.pause(url, why, &pause, TRIES - left)
+                        .map_err(Failure::Store)?;
+                }
+            }
+        }
+    }
+
+    fn pause(
+        &mut self,
+        url: &str,
+        why: String,
+        pause: &Pause,
+        failed: u32,
+    ) -> Result<(), StoreError> {
+        let time = match pause {
+            Pause::None => Duration::ZERO,
+            Pause::Asked(time) => (*time).min(LONGEST_ASKED),
+            Pause::Usual => {
+                let longest = (PAUSE.0 * f64::from(1 << failed.min(8))).min(PAUSE.1);
+                let spread = (longest - PAUSE.0) * self.remotes.clock.chance();
+                Duration::from_secs_f64(PAUSE.0 + spread)
+            }
+        };
+        (self.events)(Event::FetchFailed {
+            file: self.pin.file.clone(),
+            url: url.to_owned(),
+            why,
+            again_in: Some(time.as_secs_f64()),
+        });
+        if !time.is_zero() {
+            self.remotes.clock.sleep(time)?;
+        }
+        Ok(())
+    }
+
+    /// One request and its answer.
+    fn request(&mut self, url: &str) -> Result<Outcome, StoreError> {
+        let mut offset = self.part_length()?;
+        if offset > self.pin.size {
+            self.drop_part()?;
+            offset = 0;
+        }
+        if offset == self.pin.size {
+            return Ok(Outcome::Whole { resumed: true });
+        }
+        let kept = self
+            .origin()
+            .filter(|origin| origin.url == url)
+            .unwrap_or_default();
+        let resume = (offset > 0).then(|| Resume {
+            offset,
+            validator: kept.validator.clone(),
+        });
+        let response = self.get(url, resume.as_ref());
+        interrupt::check()?;
+        let response = match response {
+            Ok(response) => response,
+            Err(RemoteError { why, passing: true }) => return Ok(again(why)),
+            Err(RemoteError {
+                why,
+                passing: false,
+            }) => return Ok(Outcome::Never(why)),
+        };
+        match response.status {
+            200 => {
+                self.drop_part()?;
+                self.receive(url, response, 0)
+            }
+            206 if offset > 0 => {
+                let right = response.range.is_some_and(|range| {
+                    range.start == offset && range.total.is_none_or(|total| total == self.pin.size)
+                });
+                let changed = kept.validator.is_some() && response.validator != kept.validator;
+                if right && !changed {
+                    return self.receive(url, response, offset);
+                }
+                self.drop_part()?;
+                let why = if changed {
+                    "the file changed"
+                } else {
+                    "answered with another range"
+                };
+                Ok(Outcome::Again {
+                    why: why.to_owned(),
+                    pause: Pause::None,
+                })
+            }
+            416 if offset > 0 => {
+                self.drop_part()?;
+                let why = "has no such range".to_owned();
+                Ok(Outcome::Again {
+                    why,
+                    pause: Pause::None,
+                })
+            }
+            status @ (408 | 429 | 500..=599) => {
+                let why = format!("HTTP status {status}");
+                let pause = response.retry_after.map_or(Pause::Usual, Pause::Asked);
+                Ok(Outcome::Again { why, pause })
+            }
+            status => Ok(Outcome::Never(format!("HTTP status {status}"))),
+        }
+    }
+
+    fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, RemoteError> {
+        if url.starts_with(FILE_SCHEME) {
+            return get_file(url);
+        }
+        match &self.remotes.client {
+            Some(client) => client.get(url, resume),
+            None => Err(RemoteError {
+                why: "offline".to_owned(),
+                passing: false,
+            }),
+        }
+    }
+
+    /// Reads a body to the end of the part file, which is `offset` bytes long.
+    fn receive(
+        &mut self,
+        url: &str,
+        mut response: Response,
+        offset: u64,
+    ) -> Result<Outcome, StoreError> {
+        let size = self.pin.size;
+        if let Some(length) = response.length.filter(|length| offset + length != size) {
+            self.drop_part()?;
+            return Ok(Outcome::Never(format!(
+                "{} bytes long, expected {size}",
+                offset + length
+            )));
+        }
+        let wrap = |error| StoreError::io(self.store.root(), error);
+        let origin = Origin {
+            url: url.to_owned(),
+            validator: response.validator.take(),
+        };
+        let text = serde_json::to_vec(&origin).map_err(io::Error::from)?;
+        fs::write(&self.part.origin, text).map_err(wrap)?;
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.part.bytes)
+            .map_err(wrap)?;
+        let file_name = &self.pin.file;
+        (self.events)(Event::FetchStarted {
+            file: file_name.clone(),
+            url: url.to_owned(),
+            offset,
+            size,
+        });
+        let deadline = self.remotes.clock.now() + BASE_TIME + Duration::from_secs(size / SLOWEST);
+        let mut buffer = vec![0; 128 * 1024];
+        let (mut done, mut told) = (offset, offset);
+        loop {
+            let read = response.body.read(&mut buffer);
+            interrupt::check()?;
+            let count = match read {
+                Ok(0) if done == size => {
+                    return Ok(Outcome::Whole {
+                        resumed: offset > 0,
+                    });
+                }
+                Ok(0) => return Ok(again(format!("ended after {done} of {size} bytes"))),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Ok(again(format!("failed after {done} bytes: {error}"))),
+            };
+            done += count as u64;
+            if done > size {
+                drop(file);
+                self.drop_part()?;
+                return Ok(Outcome::Never(format!(
+                    "more than the expected {size} bytes"
+                )));
+            }
+            file.write_all(&buffer[..count]).map_err(wrap)?;
+            if done - told >= PROGRESS || done == size {
+                told = done;
+                (self.events)(Event::FetchProgress {
+                    file: file_name.clone(),
+                    done,
+                    size,
+                });
+            }
+            if self.remotes.clock.now() > deadline {
+                return Ok(Outcome::Never(format!("too slow: {done} of {size} bytes")));
+            }
+        }
+    }
+
+    fn part_length(&self) -> Result<u64, StoreError> {
+        match fs::metadata(&self.part.bytes) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(StoreError::io(self.store.root(), error)),
+        }
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        serde_json::from_slice(&fs::read(&self.part.origin).ok()?).ok()
+    }
+
+    fn forget_origin(&self) {
+        // Without its part file it says nothing; the next download writes it anew.
+        let _ = fs::remove_file(&self.part.origin);
+    }
+
+    fn drop_part(&self) -> Result<(), StoreError> {
+        self.forget_origin();
+        match fs::remove_file(&self.part.bytes) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io(self.store.root(), error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn again(why: String) -> Outcome {
+    Outcome::Again {
+        why,
+        pause: Pause::Usual,
+    }
+}

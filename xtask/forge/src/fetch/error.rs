@@ -1,0 +1,100 @@
+//! Why a file could not be had: every place that was asked, with its answer.
+
+use std::fmt::{self, Write as _};
+
+use plan::digest::Digest;
+
+use super::StoreError;
+
+/// A file that is not in the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// File name.
+    pub file: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes.
+    pub sha256: Digest,
+    /// Where it may be had.
+    pub urls: Vec<String>,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` ({} bytes, sha256 {})",
+            self.file, self.size, self.sha256
+        )?;
+        self.urls
+            .iter()
+            .try_for_each(|url| write!(f, "\n    {url}"))
+    }
+}
+
+/// One place and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Try {
+    /// The place.
+    pub url: String,
+    /// Its answer.
+    pub why: String,
+}
+
+/// Why a file could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Files are not in the store and nobody may be asked.
+    #[error("not in the store, and offline:{}", lines(.0))]
+    Offline(Vec<Missing>),
+    /// No place had it.
+    #[error("no place has `{file}` (sha256 {sha256}){}", answers(.tries))]
+    AllFailed {
+        /// File name.
+        file: String,
+        /// SHA-256 that is wanted.
+        sha256: Digest,
+        /// All places, in the order in which they were asked.
+        tries: Vec<Try>,
+    },
+}
+
+impl FetchError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Offline(_) => {
+                Some("`cargo xtask fetch` fetches all of it, where there is a network".to_owned())
+            }
+            Self::AllFailed { tries, .. } if tries.is_empty() => {
+                Some("name a Debian mirror with --debian-mirror or KILN_DEBIAN_MIRROR".to_owned())
+            }
+            Self::AllFailed { .. } => Some(
+                "name a mirror with --mirror or KILN_MIRROR; what came so far is kept and goes on"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+fn lines(missing: &[Missing]) -> String {
+    missing.iter().fold(String::new(), |mut text, file| {
+        let _ = write!(text, "\n  {file}");
+        text
+    })
+}
+
+fn answers(tries: &[Try]) -> String {
+    if tries.is_empty() {
+        return ": there is none to ask".to_owned();
+    }
+    tries.iter().fold(":".to_owned(), |mut text, one| {
+        let _ = write!(text, "\n  {}: {}", one.url, one.why);
+        text
+    })
+}

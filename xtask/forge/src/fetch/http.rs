@@ -1,0 +1,102 @@
+//! The remote that opens sockets: `host::http` behind the seam.
+
+use host::http::{self, HttpError};
+
+use super::remote::{ContentRange, Remote, RemoteError, Response, Resume};
+
+/// `416 Range Not Satisfiable`: what was kept is longer than the file.
+const WRONG_RANGE: u16 = 416;
+
+impl Remote for http::Client {
+    fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, RemoteError> {
+        // Without a validator the server cannot tell whether it is the same file: all of it, then.
+        let resume = resume.and_then(|resume| {
+            let validator = resume.validator.clone()?;
+            Some(http::Resume {
+                from: resume.offset,
+                validator,
+            })
+        });
+        match http::Client::get(self, url, resume.as_ref()) {
+            Ok(response) => Ok(Response {
+                status: response.status,
+                length: response.length,
+                validator: response.validator.clone(),
+                range: response.content_range.map(|range| ContentRange {
+                    start: range.start,
+                    total: range.total,
+                }),
+                retry_after: None,
+                body: Box::new(response),
+            }),
+            Err(error) => answer(&error),
+        }
+    }
+}
+
+/// A status is an answer like any other here; the rest is none.
+fn answer(error: &HttpError) -> Result<Response, RemoteError> {
+    let status = match error {
+        HttpError::Status { status, .. } => *status,
+        HttpError::WrongRange { .. } => WRONG_RANGE,
+        _ => {
+            return Err(RemoteError {
+                why: error.to_string(),
+                passing: error.is_transient(),
+            });
+        }
+    };
+    Ok(Response {
+        status,
+        length: None,
+        validator: None,
+        range: None,
+        retry_after: error.retry_after(),
+        body: Box::new(std::io::empty()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn status(error: &HttpError) -> Result<(u16, Option<Duration>), RemoteError> {
+        answer(error).map(|response| (response.status, response.retry_after))
+    }
+
+    #[test]
+    fn a_status_is_an_answer_with_its_wish_to_be_asked_later() {
+        let retry_after = Some(Duration::from_secs(3));
+        let error = HttpError::Status {
+            url: "http://x".to_owned(),
+            status: 503,
+            retry_after,
+        };
+        assert_eq!(status(&error).unwrap(), (503, retry_after));
+        let error = HttpError::WrongRange {
+            url: "http://x".to_owned(),
+        };
+        assert_eq!(status(&error).unwrap(), (416, None));
+    }
+
+    #[test]
+    fn a_failure_says_whether_it_may_pass() {
+        let url = || "http://x".to_owned();
+        let error = HttpError::Stalled {
+            url: url(),
+            time: Duration::from_secs(30),
+        };
+        let passing = RemoteError {
+            why: "`http://x` stalled for 30 s".to_owned(),
+            passing: true,
+        };
+        assert_eq!(status(&error).unwrap_err(), passing);
+        assert!(
+            !status(&HttpError::Downgrade { url: url() })
+                .unwrap_err()
+                .passing
+        );
+    }
+}

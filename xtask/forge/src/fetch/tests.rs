@@ -1,0 +1,547 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use host::interrupt::Interrupted;
+use plan::digest::Digest;
+use plan::source::{Location, SourcePin};
+
+use super::*;
+
+const CONTENT: &[u8] = b"the bytes that the recipe pins, and no others";
+const A: &str = "https://a.example/file.tar";
+const B: &str = "https://b.example/file.tar";
+
+/// One answer of a scripted server.
+#[derive(Clone)]
+enum Answer {
+    /// Status 200 and this body.
+    Full(&'static [u8]),
+    /// As a real server: the whole file or the range that is asked for, cut after so many bytes.
+    Serve {
+        content: &'static [u8],
+        etag: &'static str,
+        cut: usize,
+    },
+    /// Status 206 with a range that nobody asked for.
+    OtherRange,
+    /// Status 200 without a length, and a body without an end.
+    Endless,
+    /// A bare status, perhaps with `Retry-After`.
+    Status(u16, Option<u64>),
+    /// Status 200, and a minute goes by for every byte.
+    Drip(Arc<Still>),
+    /// No connection.
+    Unreachable,
+}
+
+#[derive(Default)]
+struct Server {
+    script: Mutex<BTreeMap<String, VecDeque<Answer>>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Server {
+    fn new(script: &[(&str, &[Answer])]) -> Arc<Self> {
+        let script = script
+            .iter()
+            .map(|(url, answers)| ((*url).to_owned(), answers.iter().cloned().collect()))
+            .collect();
+        Arc::new(Self {
+            script: Mutex::new(script),
+            asked: Mutex::default(),
+        })
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn respond(status: u16, body: impl Read + Send + 'static) -> Response {
+    Response {
+        status,
+        length: None,
+        validator: None,
+        range: None,
+        retry_after: None,
+        body: Box::new(body),
+    }
+}
+
+impl Remote for Server {
+    fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, RemoteError> {
+        let from = resume.map_or(String::new(), |resume| {
+            format!(
+                " from {} if {}",
+                resume.offset,
+                resume.validator.as_deref().unwrap_or("-")
+            )
+        });
+        self.asked.lock().unwrap().push(format!("{url}{from}"));
+        let answer = self
+            .script
+            .lock()
+            .unwrap()
+            .get_mut(url)
+            .and_then(VecDeque::pop_front);
+        Ok(match answer.unwrap_or(Answer::Status(404, None)) {
+            Answer::Full(body) => Response {
+                length: Some(body.len() as u64),
+                ..respond(200, body)
+            },
+            Answer::Serve { content, etag, cut } => {
+                let start = resume
+                    .filter(|resume| resume.validator.as_deref().is_none_or(|had| had == etag))
+                    .map_or(0, |resume| usize::try_from(resume.offset).unwrap());
+                let body = &content[start..];
+                let range = ContentRange {
+                    start: start as u64,
+                    total: Some(content.len() as u64),
+                };
+                Response {
+                    length: Some(body.len() as u64),
+                    validator: Some(etag.to_owned()),
+                    range: (start > 0).then_some(range),
+                    ..respond(
+                        if start > 0 { 206 } else { 200 },
+                        &body[..cut.min(body.len())],
+                    )
+                }
+            }
+            Answer::OtherRange => {
+                let range = ContentRange {
+                    start: 1,
+                    total: None,
+                };
+                Response {
+                    range: Some(range),
+                    ..respond(206, CONTENT)
+                }
+            }
+            Answer::Endless => respond(200, io::repeat(7)),
+            Answer::Drip(clock) => respond(200, Drip(clock)),
+            Answer::Status(status, after) => Response {
+                retry_after: after.map(Duration::from_secs),
+                ..respond(status, io::empty())
+            },
+            Answer::Unreachable => {
+                return Err(RemoteError {
+                    why: "cannot connect".to_owned(),
+                    passing: true,
+                });
+            }
+        })
+    }
+}
+
+struct Drip(Arc<Still>);
+
+impl Read for Drip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.sleep(Duration::from_secs(60)).unwrap();
+        buffer[0] = b'x';
+        Ok(1)
+    }
+}
+
+/// Time passes only when somebody sleeps; chance is always one half.
+#[derive(Default)]
+struct Still(AtomicU64);
+
+impl Clock for Still {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn sleep(&self, time: Duration) -> Result<(), Interrupted> {
+        self.0
+            .fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn chance(&self) -> f64 {
+        0.5
+    }
+}
+
+struct Case {
+    _kept: tempfile::TempDir,
+    root: Utf8PathBuf,
+    store: Store,
+    server: Arc<Server>,
+    remotes: Remotes,
+    pin: SourcePin,
+    events: Vec<Event>,
+}
+
+fn pin(locations: &[Location]) -> SourcePin {
+    SourcePin {
+        file: "file.tar".to_owned(),
+        size: CONTENT.len() as u64,
+        sha256: Digest::of(CONTENT),
+        locations: locations.to_vec(),
+    }
+}
+
+fn case(script: &[(&str, &[Answer])]) -> Case {
+    let home = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(home.path()).unwrap().join("store");
+    let server = Server::new(script);
+    let remotes = Remotes {
+        clock: Arc::new(Still::default()),
+        ..Remotes::online(server.clone())
+    };
+    let pin = pin(&[Location::Url(A.to_owned()), Location::Url(B.to_owned())]);
+    let store = Store::open(&root).unwrap();
+    Case {
+        _kept: home,
+        root,
+        store,
+        server,
+        remotes,
+        pin,
+        events: Vec::new(),
+    }
+}
+
+impl Case {
+    fn fetch(&mut self) -> Result<Verified, FetchError> {
+        let events = &mut self.events;
+        fetch(&self.store, &self.pin, &self.remotes, &mut |event| {
+            events.push(event);
+        })
+    }
+
+    fn fetched(&mut self) -> Vec<String> {
+        let blob = self.fetch().unwrap();
+        assert_eq!(fs::read(blob.path()).unwrap(), CONTENT);
+        assert_eq!(self.files("part"), Vec::<String>::new());
+        self.server.asked()
+    }
+
+    fn refused(&mut self) -> String {
+        self.fetch().unwrap_err().to_string()
+    }
+
+    fn files(&self, directory: &str) -> Vec<String> {
+        let listing = fs::read_dir(self.root.join("v1").join(directory)).unwrap();
+        listing
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    fn pauses(&self) -> Vec<f64> {
+        let pause = |event: &Event| match event {
+            Event::FetchFailed { again_in, .. } => *again_in,
+            _ => None,
+        };
+        self.events.iter().filter_map(pause).collect()
+    }
+}
+
+fn serve(cut: usize) -> Answer {
+    Answer::Serve {
+        content: CONTENT,
+        etag: "\"1\"",
+        cut,
+    }
+}
+
+fn from(url: &str, offset: u64, validator: &str) -> String {
+    format!("{url} from {offset} if {validator}")
+}
+
+#[test]
+fn a_file_is_fetched_once_and_then_found() {
+    let mut case = case(&[(A, &[serve(999)])]);
+    assert_eq!(case.fetched(), [A]);
+    assert_eq!(case.fetched(), [A]);
+    assert!(case.events.contains(&Event::FetchFinished {
+        file: "file.tar".to_owned(),
+        size: 45
+    }));
+}
+
+#[test]
+fn wrong_bytes_of_equal_length_are_refused_and_named_and_not_kept() {
+    let wrong = b"the bytes that the recipe pins, and no 0thers";
+    let mut case = case(&[(A, &[Answer::Full(wrong)])]);
+    let error = case.refused();
+    let expected = format!(
+        "{A}: wrong bytes: expected sha256 {}, got {}\n",
+        Digest::of(CONTENT),
+        Digest::of(wrong)
+    );
+    assert!(error.contains(&expected), "{error}");
+    assert_eq!(case.server.asked(), [A, B]);
+    assert!(case.files("part").is_empty() && case.files("blobs/sha256").is_empty());
+}
+
+#[test]
+fn after_wrong_bytes_the_next_place_is_asked() {
+    let mut case = case(&[(A, &[Answer::Full(&[0; 45])]), (B, &[serve(999)])]);
+    assert_eq!(case.fetched(), [A, B]);
+}
+
+#[test]
+fn a_truncated_body_is_resumed() {
+    let mut case = case(&[(A, &[serve(10), serve(20), serve(999)])]);
+    assert_eq!(
+        case.fetched(),
+        [A.to_owned(), from(A, 10, "\"1\""), from(A, 30, "\"1\"")]
+    );
+}
+
+#[test]
+fn a_download_of_an_earlier_run_goes_on() {
+    let mut case = case(&[(A, &[serve(10), serve(0), serve(0), serve(999)])]);
+    assert!(
+        case.refused()
+            .contains("ended after 10 of 45 bytes (3 tries)")
+    );
+    assert_eq!(case.fetched().last().unwrap(), &from(A, 10, "\"1\""));
+}
+
+#[test]
+fn a_download_goes_on_at_the_next_place() {
+    let mut case = case(&[(A, &[serve(10)]), (B, &[serve(999)])]);
+    case.pin.locations.reverse();
+    case.pin.locations.rotate_left(1);
+    assert_eq!(
+        case.fetched(),
+        [A.to_owned(), from(A, 10, "\"1\""), from(B, 10, "-")]
+    );
+}
+
+#[test]
+fn a_beginning_from_another_file_costs_one_clean_try() {
+    let other = Answer::Serve {
+        content: &[1; 45],
+        etag: "\"0\"",
+        cut: 10,
+    };
+    let mut case = case(&[(A, &[other]), (B, &[serve(999), serve(999)])]);
+    assert_eq!(
+        case.fetched(),
+        [
+            A.to_owned(),
+            from(A, 10, "\"0\""),
+            from(B, 10, "-"),
+            B.to_owned()
+        ]
+    );
+}
+
+#[test]
+fn a_server_that_ignores_ranges_starts_over() {
+    let mut case = case(&[(A, &[serve(10), Answer::Full(CONTENT)])]);
+    assert_eq!(case.fetched(), [A.to_owned(), from(A, 10, "\"1\"")]);
+}
+
+#[test]
+fn a_changed_file_starts_over() {
+    let old = Answer::Serve {
+        content: &[1; 45],
+        etag: "\"0\"",
+        cut: 10,
+    };
+    let mut case = case(&[(A, &[old, serve(999)])]);
+    assert_eq!(case.fetched(), [A.to_owned(), from(A, 10, "\"0\"")]);
+}
+
+#[test]
+fn another_range_than_the_asked_one_starts_over() {
+    let mut case = case(&[(A, &[serve(10), Answer::OtherRange, serve(999)])]);
+    assert_eq!(
+        case.fetched(),
+        [A.to_owned(), from(A, 10, "\"1\""), A.to_owned()]
+    );
+}
+
+#[test]
+fn status_416_drops_what_was_kept() {
+    let mut case = case(&[(A, &[serve(10), Answer::Status(416, None), serve(999)])]);
+    assert_eq!(
+        case.fetched(),
+        [A.to_owned(), from(A, 10, "\"1\""), A.to_owned()]
+    );
+}
+
+#[test]
+fn an_endless_body_is_cut() {
+    let mut case = case(&[(A, &[Answer::Endless])]);
+    assert!(case.refused().contains("more than the expected 45 bytes"));
+    assert!(case.files("part").is_empty());
+}
+
+#[test]
+fn a_server_that_is_far_too_slow_is_left() {
+    let clock = Arc::new(Still::default());
+    let slow = Answer::Drip(Arc::clone(&clock));
+    let mut case = case(&[(A, &[slow]), (B, &[serve(999), serve(999)])]);
+    case.remotes.clock = clock;
+    case.fetched();
+    let why = |event: &Event| matches!(event, Event::FetchFailed { why, .. } if why == "too slow: 3 of 45 bytes");
+    assert!(case.events.iter().any(why), "{:?}", case.events);
+}
+
+#[test]
+fn a_length_that_is_wrong_is_refused_before_the_body() {
+    let mut case = case(&[(A, &[Answer::Full(b"short")])]);
+    assert!(case.refused().contains("5 bytes long, expected 45"));
+}
+
+#[test]
+fn status_404_and_403_go_to_the_next_place_at_once() {
+    for status in [404, 403, 410, 301] {
+        let mut case = case(&[(A, &[Answer::Status(status, None)]), (B, &[serve(999)])]);
+        assert_eq!(case.fetched(), [A, B]);
+        assert_eq!(case.pauses(), Vec::<f64>::new());
+    }
+}
+
+#[test]
+fn passing_failures_are_tried_again_with_growing_pauses() {
+    for answer in [
+        Answer::Status(503, None),
+        Answer::Status(408, None),
+        Answer::Unreachable,
+    ] {
+        let mut case = case(&[(A, &[answer.clone(), answer, serve(999)])]);
+        assert_eq!(case.fetched(), [A, A, A]);
+        assert_eq!(case.pauses(), [0.75, 1.25]);
+    }
+}
+
+#[test]
+fn a_pause_that_the_server_asks_for_is_kept_up_to_a_minute() {
+    for (asked, pause) in [(7, 7.0), (3600, 60.0)] {
+        let mut case = case(&[(A, &[Answer::Status(429, Some(asked)), serve(999)])]);
+        assert_eq!(case.fetched(), [A, A]);
+        assert_eq!(case.pauses(), [pause]);
+        assert!((case.remotes.clock.now().as_secs_f64() - pause).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn all_failures_are_listed() {
+    let failing = Answer::Status(502, None);
+    let mut case = case(&[(B, &[failing.clone(), failing.clone(), failing])]);
+    case.remotes.mirrors = vec!["https://mirror.example/kiln/".to_owned()];
+    insta::assert_snapshot!(case.refused(), @"
+    no place has `file.tar` (sha256 6c4ab72c5e6ef2768593145f4ecc5bdeac22633e00fe981c7b0ab2e0ac4e7db6):
+      https://a.example/file.tar: HTTP status 404
+      https://b.example/file.tar: HTTP status 502 (3 tries)
+      https://mirror.example/kiln/blobs/sha256/6c4ab72c5e6ef2768593145f4ecc5bdeac22633e00fe981c7b0ab2e0ac4e7db6: HTTP status 404
+    ");
+}
+
+#[test]
+fn debian_locations_are_asked_at_every_mirror_and_kiln_mirrors_come_last() {
+    let mut case = case(&[]);
+    case.pin = pin(&[Location::Debian("pool/main/f/file.tar".to_owned())]);
+    case.remotes.debian_mirrors = vec![
+        "http://one.example/debian/".to_owned(),
+        "http://two.example/debian".to_owned(),
+    ];
+    case.remotes.mirrors = vec!["https://mirror.example".to_owned()];
+    case.refused();
+    let blob = format!(
+        "https://mirror.example/blobs/sha256/{}",
+        Digest::of(CONTENT)
+    );
+    let one = "http://one.example/debian/pool/main/f/file.tar";
+    let two = "http://two.example/debian/pool/main/f/file.tar";
+    assert_eq!(case.server.asked(), [one, two, &blob]);
+}
+
+#[test]
+fn without_any_place_the_hint_says_how_to_name_one() {
+    let mut case = case(&[]);
+    case.pin = pin(&[Location::Debian("pool/main/f/file.tar".to_owned())]);
+    let error = case.fetch().unwrap_err();
+    assert!(error.to_string().ends_with("there is none to ask"));
+    assert!(error.hint().unwrap().contains("KILN_DEBIAN_MIRROR"));
+}
+
+#[test]
+fn offline_lists_what_is_missing() {
+    let mut case = case(&[(A, &[serve(999)])]);
+    case.remotes.client = None;
+    insta::assert_snapshot!(case.refused(), @"
+    not in the store, and offline:
+      `file.tar` (45 bytes, sha256 6c4ab72c5e6ef2768593145f4ecc5bdeac22633e00fe981c7b0ab2e0ac4e7db6)
+        https://a.example/file.tar
+        https://b.example/file.tar
+    ");
+    assert!(
+        case.fetch()
+            .unwrap_err()
+            .hint()
+            .unwrap()
+            .starts_with("`cargo xtask fetch`")
+    );
+    assert_eq!(
+        missing(&case.store, [&case.pin, &case.pin], &case.remotes).len(),
+        1
+    );
+    assert_eq!(case.server.asked(), Vec::<String>::new());
+}
+
+#[test]
+fn offline_finds_what_is_there_and_reads_file_locations() {
+    let mut case = case(&[]);
+    case.remotes.client = None;
+    let path = case.root.join("a b.tar");
+    fs::write(&path, CONTENT).unwrap();
+    let url = format!("file://{}", path.as_str().replace(' ', "%20"));
+    case.pin = pin(&[Location::Url(A.to_owned()), Location::Url(url)]);
+    case.fetched();
+    fs::remove_file(path).unwrap();
+    case.fetched();
+    assert!(missing(&case.store, [&case.pin], &case.remotes).is_empty());
+}
+
+#[test]
+fn a_corrupt_blob_is_quarantined_and_fetched_again() {
+    let mut case = case(&[(A, &[serve(999), serve(999)])]);
+    case.fetched();
+    let blob = case.store.blob_path(&case.pin.sha256);
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, [b'x'; 45]).unwrap();
+    assert_eq!(case.fetched(), [A, A]);
+    assert_eq!(case.files("quarantine"), [format!("{}.0", case.pin.sha256)]);
+}
+
+#[test]
+fn sixteen_at_once_download_once() {
+    let case = case(&[(A, &[serve(999), serve(999)])]);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let store = Store::open(&case.root).unwrap();
+                let blob = fetch(&store, &case.pin, &case.remotes, &mut drop).unwrap();
+                assert_eq!(fs::read(blob.path()).unwrap(), CONTENT);
+            });
+        }
+    });
+    assert_eq!(case.server.asked(), [A]);
+}
+
+#[test]
+fn a_read_only_store_gives_what_it_has_and_says_so_otherwise() {
+    let mut case = case(&[(A, &[serve(999)])]);
+    let path = case.fetch().unwrap().path().to_owned();
+    case.store = Store::read_only(&case.root).unwrap();
+    assert_eq!(case.fetch().unwrap().path(), path);
+    case.pin.sha256 = Digest::of(b"something else");
+    let error = case.fetch().unwrap_err();
+    assert!(error.to_string().contains("is read-only"), "{error}");
+    assert!(error.hint().unwrap().contains("KILN_STORE"));
+}

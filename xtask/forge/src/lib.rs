@@ -1,0 +1,17 @@
+//! Turns a plan into files: the store, fetching, unpacking, building, and the ready-made images.
+//!
+//! [`build`] performs a plan. Everything from outside goes through [`fetch`], everything that is kept
+//! through [`store`], and a recipe's script sees what [`sandbox`] shows.
+//! Nothing here prints: what happens is told as [`event::Event`].
+
+pub mod build;
+pub mod compare;
+pub mod event;
+pub mod fetch;
+pub mod gather;
+pub mod initramfs;
+pub mod mirror;
+pub mod prebuilt;
+pub mod sandbox;
+pub mod store;
+pub mod unpack;

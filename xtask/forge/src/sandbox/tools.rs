@@ -1,0 +1,102 @@
+//! The host tools that a script may call: found once, shown as links in a directory of their own.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Programs that stand in front of a compiler and look for it on PATH, where they would only find
+/// themselves.
+const WRAPPERS: [&str; 6] = ["ccache", "sccache", "distcc", "icecc", "colorgcc", "pump"];
+
+/// Where tools are, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Toolbox {
+    found: BTreeMap<String, Utf8PathBuf>,
+    missing: Vec<String>,
+}
+
+impl Toolbox {
+    /// Looks for each name in the directories of a search path, in order. Links are followed: the
+    /// real program is found next to its own files, and the links' homes need not be shown.
+    #[must_use]
+    pub fn find<'a>(names: impl IntoIterator<Item = &'a str>, path: &[Utf8PathBuf]) -> Self {
+        let mut tools = Self::default();
+        for name in names {
+            let candidates = path.iter().filter_map(|directory| {
+                host::tools::find_in(name, std::slice::from_ref(directory))?
+                    .canonicalize_utf8()
+                    .ok()
+            });
+            let real = |program: &Utf8PathBuf| {
+                program
+                    .file_name()
+                    .is_some_and(|file| !WRAPPERS.contains(&file) || file == name)
+            };
+            match candidates.into_iter().find(real) {
+                Some(program) => drop(tools.found.insert(name.to_owned(), program)),
+                None if tools.missing.iter().any(|missing| missing == name) => {}
+                None => tools.missing.push(name.to_owned()),
+            }
+        }
+        tools
+    }
+
+    /// Names that no directory has, in the order in which they were asked for.
+    #[must_use]
+    pub fn missing(&self) -> &[String] {
+        &self.missing
+    }
+
+    /// The program of a name.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<&Utf8Path> {
+        self.found.get(name).map(Utf8PathBuf::as_path)
+    }
+
+    /// All programs, in the order of their names.
+    pub fn programs(&self) -> impl Iterator<Item = &Utf8Path> {
+        self.found.values().map(Utf8PathBuf::as_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn all_missing_tools_are_listed_once() {
+        let tools = Toolbox::find(
+            ["sh", "no-such-a", "no-such-b", "no-such-a"],
+            &["/bin".into()],
+        );
+        assert_eq!(tools.missing(), ["no-such-a", "no-such-b"]);
+        assert!(tools.program("sh").is_some());
+    }
+
+    #[test]
+    fn compiler_behind_a_cache_is_found_and_not_the_cache() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(scratch.path())
+            .unwrap()
+            .canonicalize_utf8()
+            .unwrap();
+        let program = |path: &str| {
+            let path = root.join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(&path, "").unwrap();
+            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        program("bin/ccache");
+        program("bin/cc");
+        fs_err::create_dir(root.join("cache")).unwrap();
+        fs_err::os::unix::fs::symlink("../bin/ccache", root.join("cache/cc")).unwrap();
+        let tools = Toolbox::find(["cc", "ccache"], &[root.join("cache"), root.join("bin")]);
+        assert_eq!(tools.program("cc"), Some(root.join("bin/cc").as_path()));
+        assert_eq!(
+            tools.program("ccache"),
+            Some(root.join("bin/ccache").as_path())
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! What can go wrong with a store, and what mends it.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::interrupt::Interrupted;
+use plan::digest::Digest;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No space or quota left.
+    #[error("no space left in `{place}`")]
+    Full {
+        /// The store.
+        place: Utf8PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A write into a store that can only be read.
+    #[error("the store `{0}` is read-only and lacks what is wanted")]
+    ReadOnly(Utf8PathBuf),
+    /// There is no store.
+    #[error("no store in `{0}`")]
+    Absent(Utf8PathBuf),
+    /// Source trees hold names that differ in case only.
+    #[error("the file system of `{0}` does not tell upper from lower case")]
+    FoldsCase(Utf8PathBuf),
+    /// An entry of a later version of this program.
+    #[error("entry `{name}` has format {found}, this Kiln reads up to {known}")]
+    FutureEntry {
+        /// The entry.
+        name: String,
+        /// Its format.
+        found: u64,
+        /// The newest format known here.
+        known: u64,
+    },
+    /// Two builds of one key gave different bytes.
+    #[error("entry `{name}` is in the store with other bytes: `{file}` differs")]
+    Differs {
+        /// The entry.
+        name: String,
+        /// The first file that differs.
+        file: String,
+    },
+    /// A step's output holds something an entry cannot.
+    #[error("output `{path}` is {kind}: only files, directories and symbolic links are kept")]
+    Kind {
+        /// Path in the output tree.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A name in an output tree is not UTF-8.
+    #[error("output name `{0}` is not UTF-8")]
+    NotUtf8(String),
+    /// Bytes that are not what their name says.
+    #[error("`{path}` is corrupt: expected {expected}, got {got}")]
+    Corrupt {
+        /// The file.
+        path: Utf8PathBuf,
+        /// SHA-256 that it should have.
+        expected: Digest,
+        /// SHA-256 that it has.
+        got: Digest,
+    },
+    /// Somebody held a lock for too long.
+    #[error("waited {seconds} s for `{path}`")]
+    LockTimeout {
+        /// The lock.
+        path: Utf8PathBuf,
+        /// How long.
+        seconds: u64,
+    },
+    /// The run was asked to end.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// Anything else the system said; the message names the file.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl StoreError {
+    /// Sorts an I/O failure in the store at `place`.
+    #[must_use]
+    pub fn io(place: &Utf8Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full {
+                place: place.to_owned(),
+                source,
+            },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(place.to_owned()),
+            _ => Self::Io(source),
+        }
+    }
+
+    /// Whether the place refuses to be written to.
+    pub(crate) fn is_denial(&self) -> bool {
+        match self {
+            Self::ReadOnly(_) => true,
+            Self::Io(error) => error.kind() == io::ErrorKind::PermissionDenied,
+            _ => false,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Full { place, .. } => {
+                format!(
+                    "free space there (`{place}` may be deleted), or set KILN_STORE to another disk"
+                )
+            }
+            Self::ReadOnly(_) => "set KILN_STORE to a directory that can be written to".to_owned(),
+            Self::Absent(_) => "set KILN_STORE to a directory that holds a store".to_owned(),
+            Self::FoldsCase(_) => {
+                "set KILN_STORE to a directory on a case-sensitive file system".to_owned()
+            }
+            Self::FutureEntry { .. } => {
+                "update this checkout, or set KILN_STORE to another directory".to_owned()
+            }
+            Self::Differs { .. } => {
+                "the build is not reproducible: `cargo xtask images --check` shows where".to_owned()
+            }
+            Self::LockTimeout { path, .. } => format!("`fuser -v {path}` shows who holds it"),
+            Self::Kind { .. }
+            | Self::NotUtf8(_)
+            | Self::Corrupt { .. }
+            | Self::Interrupted(_)
+            | Self::Io(_) => return None,
+        };
+        Some(text)
+    }
+}

@@ -1,0 +1,186 @@
+//! Unpacks source archives into trees of the store, and patches them.
+//!
+//! An archive is treated as hostile although its hash is right: `names` holds the rules for what it
+//! may contain, `extract` writes nothing that `names` has not allowed, `stream` bounds how much comes
+//! out of how little. A tree appears by rename when it is complete and is not changed afterwards.
+
+mod error;
+mod extract;
+mod names;
+mod patch;
+mod stream;
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use plan::digest::Digest;
+use plan::source::Source;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::event::Event;
+use crate::store::{Access, Store, StoreError, Verified, Workspace};
+pub use error::{Excess, Mismatch, PatchError, Refusal, UnpackError};
+pub use stream::Limits;
+pub(crate) use stream::decode;
+
+/// What unpacking means; trees of another meaning have other names.
+const FORMAT: &[u8] = b"kiln tree 1";
+
+/// What a tree must still hold after a power cut.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Census {
+    entries: u64,
+    bytes: u64,
+}
+
+/// The unpacked and patched tree of `source`, from the store or made now from its archive.
+pub fn tree(
+    store: &Store,
+    source: &Source,
+    archive: &Verified,
+    events: &mut dyn FnMut(Event),
+) -> Result<Utf8PathBuf, UnpackError> {
+    if archive.digest() != source.pin.sha256 {
+        return Err(UnpackError::OtherArchive {
+            file: source.pin.file.clone(),
+            expected: source.pin.sha256,
+            got: archive.digest(),
+        });
+    }
+    let id = tree_id(source);
+    let directory = store.tree_dir(&id);
+    if is_whole(store, &directory)? {
+        return Ok(directory.join("root"));
+    }
+    let _guard = store.lock(&format!("tree-{id}"), || {
+        events(Event::Waiting {
+            on: format!("the unpacking of `{}`", source.pin.file),
+        });
+    })?;
+    if is_whole(store, &directory)? {
+        return Ok(directory.join("root"));
+    }
+    let area = store.workspace()?;
+    let staged = area.path().join("tree");
+    let root = staged.join("root");
+    let wrap = |error| StoreError::io(store.root(), error);
+    fs::create_dir_all(&root).map_err(wrap)?;
+    events(Event::UnpackStarted {
+        name: source.name.clone(),
+    });
+    let limits = Limits::default();
+    let mut job = extract::Job {
+        file: &source.pin.file,
+        root: &root,
+        strip: source.strip,
+        limits: &limits,
+        progress: &mut |entries| {
+            events(Event::UnpackProgress {
+                name: source.name.clone(),
+                entries,
+            });
+        },
+    };
+    let times = stream::read(
+        archive.path(),
+        job.file,
+        source.inner.as_deref(),
+        &limits,
+        |bytes| extract::extract(&mut job, bytes),
+    )
+    .map_err(|error| error.in_store(store.root()))?;
+    for one in &source.patches {
+        patch::apply(&root, one, &times)?;
+    }
+    times.restore(&root).map_err(wrap)?;
+    let census = census(&root).map_err(wrap)?;
+    let text = serde_json::to_vec(&census)
+        .map_err(io::Error::from)
+        .map_err(wrap)?;
+    fs::write(staged.join("tree.json"), text).map_err(wrap)?;
+    store.mark_boot(&staged).map_err(wrap)?;
+    fs::rename(&staged, &directory).map_err(wrap)?;
+    events(Event::UnpackFinished {
+        name: source.name.clone(),
+        entries: census.entries,
+    });
+    Ok(directory.join("root"))
+}
+
+/// Name of a tree: all that its bytes depend on.
+fn tree_id(source: &Source) -> Digest {
+    let mut hasher = Sha256::new();
+    let mut field = |tag: &str, bytes: &[u8]| {
+        hasher.update((tag.len() as u64).to_le_bytes());
+        hasher.update(tag);
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    field("format", FORMAT);
+    field("archive", source.pin.sha256.to_string().as_bytes());
+    field("strip", &(source.strip as u64).to_le_bytes());
+    if let Some(inner) = &source.inner {
+        field("inner", inner.as_bytes());
+    }
+    for patch in &source.patches {
+        field("patch", patch.text.as_bytes());
+    }
+    Digest::from_bytes(hasher.finalize().into())
+}
+
+/// Whether a tree is there. One that lost bytes to a power cut is removed.
+fn is_whole(store: &Store, directory: &Utf8Path) -> Result<bool, StoreError> {
+    if !directory.is_dir() {
+        return Ok(false);
+    }
+    if store.is_of_this_boot(directory) {
+        return Ok(true);
+    }
+    let noted = fs::read(directory.join("tree.json"))
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Census>(&text).ok());
+    if noted.is_some() && noted == census(&directory.join("root")).ok() {
+        // A store that cannot be written to is counted again next time.
+        let _ = store.mark_boot(directory);
+        return Ok(true);
+    }
+    if store.access() == Access::Write {
+        discard(&store.workspace()?, directory)
+            .map_err(|error| StoreError::io(store.root(), error))?;
+    }
+    Ok(false)
+}
+
+/// Takes a tree away at once; its files are removed with the work area.
+fn discard(area: &Workspace, directory: &Utf8Path) -> io::Result<()> {
+    match fs::rename(directory, area.path().join("discarded")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn census(directory: &Utf8Path) -> io::Result<Census> {
+    let mut total = Census {
+        entries: 0,
+        bytes: 0,
+    };
+    let mut pending = vec![directory.to_owned()];
+    while let Some(directory) = pending.pop() {
+        for entry in directory.read_dir_utf8()? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            total.entries += 1;
+            if kind.is_dir() {
+                pending.push(entry.into_path());
+            } else if kind.is_file() {
+                total.bytes += entry.metadata()?.len();
+            }
+        }
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests;

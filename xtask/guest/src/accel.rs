@@ -1,0 +1,223 @@
+//! Which accelerator a run uses: `qemu`'s decision, with the trial boot that it may ask for.
+//!
+//! `/dev/kvm` may open and still not run Linux, so the real image is booted once under KVM, with a
+//! deadline. The verdict is kept in a file for as long as host boot, binary and image are the same.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use host::scratch::Scratch;
+use plan::arch::Arch;
+use qemu::accel::{Choice, Decision, HostKvm, Verdict, decide, device};
+use qemu::{Accel, BootFiles, Control, Facts, Launch, Vm};
+
+use crate::fold::{Ends, Happened};
+use crate::header::Channel;
+use crate::outcome::Outcome;
+use crate::protocol::Call;
+use crate::session::{Handover, Host, Rules, conduct};
+
+/// What a trial boot needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial<'a> {
+    /// The architecture.
+    pub arch: &'a Arch,
+    /// The QEMU binary.
+    pub binary: &'a Utf8Path,
+    /// What it can do.
+    pub facts: &'a Facts,
+    /// What it boots.
+    pub boot: &'a BootFiles,
+    /// The folder where verdicts are kept.
+    pub verdicts: &'a Utf8Path,
+    /// For sockets and logs of a trial boot.
+    pub temp_dir: &'a Utf8Path,
+}
+
+/// Time of a trial boot under KVM, against the boot limit under TCG.
+const TRIAL_FACTOR: f64 = 0.25;
+
+/// KVM was demanded and cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("KVM cannot be used: {0}")]
+pub struct NoKvm(pub String);
+
+impl NoKvm {
+    /// The command that goes on without it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some("`--accel auto` goes on without KVM where it does not work".to_owned())
+    }
+}
+
+/// The accelerator, with a line for people where one is due.
+pub fn choose(choice: Choice, trial: &Trial<'_>) -> Result<(Accel, Option<String>), NoKvm> {
+    let device = device();
+    let uname = rustix::system::uname();
+    let machine = uname.machine().to_string_lossy();
+    let ask = |verdict: Option<&Verdict>| {
+        let host = HostKvm {
+            machine: &machine,
+            device,
+            verdict,
+        };
+        decide(choice, &trial.arch.qemu, trial.facts, &host)
+    };
+    let decision = match ask(None) {
+        Decision::Try => ask(Some(&verdict(trial))),
+        decided => decided,
+    };
+    match decision {
+        Decision::Use(accel, why) => Ok((accel, why)),
+        Decision::Refuse(why) => Err(NoKvm(why)),
+        Decision::Try => Ok((Accel::Tcg, None)),
+    }
+}
+
+/// The kept verdict, or that of a trial boot.
+fn verdict(trial: &Trial<'_>) -> Verdict {
+    let key = identity(trial);
+    let cache = trial.verdicts.join("kvm.json");
+    let mut kept = kept(&cache);
+    if let Some(verdict) = key.as_ref().and_then(|key| kept.remove(key)) {
+        return verdict;
+    }
+    let verdict = match boot(trial) {
+        Ok(Outcome::Passed) => Verdict::Works,
+        Ok(outcome) => {
+            let why = format!("KVM does not run the image here ({})", outcome.cause());
+            Verdict::Fails { why }
+        }
+        Err(why) => Verdict::Fails { why },
+    };
+    if host::interrupt::received().is_none()
+        && let Some(key) = key
+    {
+        kept.insert(key, verdict.clone());
+        // Without a cache the trial is made again, which costs a second.
+        let _ = keep(&cache, &kept);
+    }
+    verdict
+}
+
+/// Names what a verdict is good for; `None` where the host does not tell.
+fn identity(trial: &Trial<'_>) -> Option<String> {
+    let file = |path: &Utf8Path| {
+        host::files::identity(path)
+            .ok()
+            .map(|identity| format!("{path} {identity}"))
+    };
+    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let (binary, kernel) = (file(trial.binary)?, file(&trial.boot.kernel)?);
+    Some(format!("{} {binary} {kernel}", boot.trim()))
+}
+
+fn kept(cache: &Utf8Path) -> BTreeMap<String, Verdict> {
+    let text = fs_err::read_to_string(cache).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// Verdicts of earlier boots of the host go.
+fn keep(cache: &Utf8Path, verdicts: &BTreeMap<String, Verdict>) -> std::io::Result<()> {
+    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let present: BTreeMap<_, _> = verdicts
+        .iter()
+        .filter(|(key, _)| key.starts_with(boot.trim()))
+        .collect();
+    host::files::write(cache, &serde_json::to_vec_pretty(&present)?)
+}
+
+/// Boots the image under KVM and lets its init run nothing.
+fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
+    let profile = &trial.arch.qemu;
+    let machine = profile.machines.get(&profile.machine);
+    let machine = machine.ok_or_else(|| format!("no machine `{}`", profile.machine))?;
+    let scratch =
+        Scratch::new_in(trial.temp_dir, "kiln-kvm-").map_err(|error| error.to_string())?;
+    let launch = Launch {
+        binary: trial.binary,
+        profile,
+        machine,
+        facts: trial.facts,
+        accel: Accel::Kvm,
+        memory: None,
+        smp: 1,
+        boot: trial.boot.clone(),
+        append: String::new(),
+        extra: Vec::new(),
+        control: Control::VirtioSerial,
+        reboot_allowed: false,
+        rtc: None,
+    };
+    let limit = machine
+        .boot_timeout
+        .unwrap_or(profile.boot_timeout)
+        .mul_f64(TRIAL_FACTOR);
+    let rules = Rules {
+        ends: Ends::Report,
+        reboots: 0,
+        channel: Channel::Virtio,
+        boot_limit: limit,
+        test_limit: limit,
+    };
+    let run = "/kiln/run".to_owned();
+    let files = vec![(run.clone(), 0o755, b"exit 0\n".to_vec())];
+    let handover = Handover {
+        files,
+        environment: Vec::new(),
+        run,
+    };
+    let mut vm =
+        Vm::start(&launch, scratch.path(), scratch.path()).map_err(|error| error.to_string())?;
+    Ok(conduct(&mut vm, &rules, &handover, &mut Nobody).outcome)
+}
+
+/// Listens to a trial boot.
+struct Nobody;
+
+impl Host for Nobody {
+    fn output(&mut self, _bytes: &[u8]) {}
+
+    fn console(&mut self, _bytes: &[u8]) {}
+
+    fn control(&mut self, _bytes: &[u8]) {}
+
+    fn note(&mut self, _text: String) {}
+
+    fn call(&mut self, _call: &Call) -> (i32, String) {
+        (2, String::new())
+    }
+
+    fn stop(&mut self) -> Option<Happened> {
+        host::interrupt::received().map(|_| Happened::Interrupted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_verdicts_of_this_boot_of_the_host_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Utf8Path::from_path(dir.path())
+            .unwrap()
+            .join("new/kvm.json");
+        assert_eq!(kept(&cache), BTreeMap::new());
+        let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let ours = format!("{} qemu kernel", boot.trim());
+        let verdicts = BTreeMap::from([
+            (ours.clone(), Verdict::Works),
+            (
+                "old qemu kernel".to_owned(),
+                Verdict::Fails {
+                    why: "x".to_owned(),
+                },
+            ),
+        ]);
+        keep(&cache, &verdicts).unwrap();
+        assert_eq!(kept(&cache), BTreeMap::from([(ours, Verdict::Works)]));
+        fs_err::write(&cache, "damaged").unwrap();
+        assert_eq!(kept(&cache), BTreeMap::new());
+    }
+}

@@ -1,0 +1,299 @@
+//! One test on one architecture: requirements, guests, host half, and what they come to.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::clock::monotonic;
+use plan::arch::Machine;
+use qemu::{Accel, qmp};
+
+use crate::choice::Chooser;
+use crate::event::{RunEvent, TestReport};
+use crate::logfile::{LogFile, Tail};
+use crate::outcome::Outcome;
+use crate::requirement::{self, Offer};
+use crate::runner::{ArchRun, Config, millis, send};
+use crate::suite::Selected;
+use crate::words::serve::FileServer;
+
+mod combine;
+mod guest;
+mod half;
+
+use combine::GuestEnd;
+
+/// What every guest and host half is given, read once a run.
+#[derive(Debug)]
+pub(crate) struct Library {
+    /// What runs in the guest.
+    pub(crate) guest: Vec<u8>,
+    /// What runs on the host.
+    pub(crate) host: Utf8PathBuf,
+}
+
+impl Library {
+    /// Reads `lib/` of a suite.
+    pub(crate) fn read(suite: &Utf8Path) -> std::io::Result<Self> {
+        let host = fs_err::canonicalize(suite.join("lib/host.sh"))?;
+        let host = Utf8PathBuf::from_path_buf(host)
+            .map_err(|path| std::io::Error::other(format!("`{}` is no UTF-8", path.display())))?;
+        Ok(Self {
+            guest: fs_err::read(suite.join("lib/guest.sh"))?,
+            host,
+        })
+    }
+}
+
+/// A test with all that it runs in.
+pub(crate) struct Setting<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) arch: &'a ArchRun,
+    pub(crate) test: Selected<'a>,
+    pub(crate) library: &'a Library,
+    /// Stays.
+    pub(crate) logs: Utf8PathBuf,
+    /// Is made and removed here.
+    pub(crate) scratch: Utf8PathBuf,
+    pub(crate) events: &'a Sender<RunEvent>,
+}
+
+/// A test that runs.
+struct Case<'a> {
+    setting: &'a Setting<'a>,
+    machine_name: &'a str,
+    machine: &'a Machine,
+    chooser: Chooser,
+    state: Mutex<State>,
+    output: Mutex<Output>,
+}
+
+/// What its guests and its host half leave behind.
+#[derive(Default)]
+struct State {
+    started: usize,
+    guests: Vec<GuestEnd>,
+    running: Vec<(usize, qmp::Client)>,
+    servers: Vec<FileServer>,
+    booted: Duration,
+    /// Time for which a QEMU was there, all of them together.
+    lived: Duration,
+    console_tail: Vec<String>,
+    notes: Vec<String>,
+    skip: Option<String>,
+    fail: Option<String>,
+}
+
+/// What both halves print, as it comes.
+struct Output {
+    log: LogFile,
+    tail: Tail,
+}
+
+/// Runs it to its report.
+pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
+    let started = monotonic();
+    let header = &setting.test.test.header;
+    let profile = &setting.arch.arch.qemu;
+    let mut report = blank(setting.config, setting.test);
+    let (machine_name, machine) = match requirement::machine(header, setting.test.arch, profile) {
+        Ok(machine) => machine,
+        Err(message) => {
+            report.outcome = Outcome::HarnessError { message };
+            return report;
+        }
+    };
+    let offer = Offer {
+        profile,
+        facts: &setting.arch.facts,
+        accel: setting.arch.accel,
+    };
+    let has_tool = |tool: &str| host::tools::find_in(tool, &setting.config.path).is_some();
+    if let Some(reason) = requirement::unmet(header, machine, &offer, has_tool) {
+        report.outcome = Outcome::Skipped { reason };
+        return report;
+    }
+    let prepared = prepare(setting);
+    let case = match prepared {
+        Ok(log) => Case {
+            setting,
+            machine_name,
+            machine,
+            chooser: Chooser::new(
+                setting.config.seed,
+                &setting.test.name(),
+                &setting.config.choices,
+            ),
+            state: Mutex::default(),
+            output: Mutex::new(Output {
+                log,
+                tail: Tail::default(),
+            }),
+        },
+        Err(error) => {
+            report.outcome = Outcome::HarnessError {
+                message: error.to_string(),
+            };
+            return report;
+        }
+    };
+    report.outcome = if header.halves.host() {
+        half::run(&case)
+    } else {
+        case.boot_alone()
+    };
+    // An interruption ends all children, which then look as if they had failed by themselves.
+    if host::interrupt::received().is_some() && !report.outcome.is_success() {
+        report.outcome = Outcome::NotRun {
+            why: "interrupted".to_owned(),
+        };
+    }
+    report.log_dir = Some(setting.logs.clone());
+    case.finish(&mut report);
+    // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
+    if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
+        report.notes.push(error.to_string());
+    }
+    report.duration_ms = millis(started.elapsed());
+    report
+}
+
+/// The report of a test that was selected and not run.
+pub(crate) fn not_run(config: &Config, test: Selected<'_>, why: &str) -> TestReport {
+    TestReport {
+        outcome: Outcome::NotRun {
+            why: why.to_owned(),
+        },
+        ..blank(config, test)
+    }
+}
+
+fn blank(config: &Config, test: Selected<'_>) -> TestReport {
+    let arch = config.arches.iter().find(|run| run.arch.name == test.arch);
+    let name = test.name();
+    let seed = config.seed;
+    let mut reproduce = format!(
+        "cargo xtask test --exact {name} --arch {} --seed {seed}",
+        test.arch
+    );
+    for flag in &config.reproduce {
+        reproduce.push(' ');
+        reproduce.push_str(&host::process::command::quote(flag));
+    }
+    TestReport {
+        name,
+        arch: test.arch.to_owned(),
+        area: test.test.area.clone(),
+        test: test.test.test.clone(),
+        description: test.test.header.description.clone(),
+        outcome: Outcome::NotRun { why: String::new() },
+        duration_ms: 0,
+        boot_ms: 0,
+        qemu_ms: 0,
+        choices: Vec::new(),
+        accel: arch.map_or("", |run| run.accel.as_str()).to_owned(),
+        qemu: arch
+            .map(|run| run.facts.version.to_string())
+            .unwrap_or_default(),
+        log_dir: None,
+        reproduce,
+        console_tail: Vec::new(),
+        output_tail: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// Folders, the scratch disks and the log of what the test prints.
+fn prepare(setting: &Setting<'_>) -> std::io::Result<LogFile> {
+    fs_err::create_dir_all(&setting.logs)?;
+    fs_err::create_dir_all(setting.scratch.join("files"))?;
+    for (index, size) in setting.test.test.header.scratch.iter().enumerate() {
+        // Sparse: it takes the room of what is written to it.
+        let disk = fs_err::File::create(disk(&setting.scratch, index))?;
+        disk.set_len(*size)?;
+    }
+    LogFile::create(&setting.logs.join("output.log"))
+}
+
+fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
+    scratch.join(format!("scratch{index}"))
+}
+
+impl Case<'_> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A limit of the test's or the profile's for this run: both are meant for TCG.
+    fn scaled(&self, limit: Duration) -> Duration {
+        let accel = match self.setting.arch.accel {
+            Accel::Tcg => 1.0,
+            Accel::Kvm => KVM_FACTOR,
+        };
+        let factor = (self.setting.config.timeout_factor * accel).clamp(0.01, 1000.0);
+        limit.mul_f64(factor)
+    }
+
+    /// How long `wait_for` waits unless told otherwise, in seconds.
+    fn wait_seconds(&self) -> String {
+        self.scaled(WAIT_FOR).as_secs_f64().ceil().to_string()
+    }
+
+    fn test_limit(&self) -> Duration {
+        self.scaled(self.setting.test.test.header.timeout)
+    }
+
+    fn boot_limit(&self) -> Duration {
+        let profile = self.setting.arch.arch.qemu.boot_timeout;
+        self.scaled(self.machine.boot_timeout.unwrap_or(profile))
+    }
+
+    /// Takes what either half prints.
+    fn print(&self, bytes: &[u8]) {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.log.write(bytes);
+        output.tail.write(bytes);
+        drop(output);
+        if self.setting.config.no_capture {
+            let name = self.setting.test.name();
+            send(
+                self.setting.events,
+                RunEvent::TestOutput {
+                    name,
+                    bytes: bytes.to_vec(),
+                },
+            );
+        }
+    }
+
+    /// A guest without a host half: there is nobody who could go away.
+    fn boot_alone(&self) -> Outcome {
+        self.boot(&[], &self.setting.scratch.join("files"), &|| false)
+    }
+
+    fn finish(self, report: &mut TestReport) {
+        let state = self
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let output = self
+            .output
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        report.choices = self.chooser.made();
+        report.boot_ms = millis(state.booted);
+        report.qemu_ms = millis(state.lived);
+        report.console_tail = state.console_tail;
+        report.notes = state.notes;
+        report.output_tail = output.tail.lines();
+        if let Err(error) = output.log.finish() {
+            report.notes.push(error.to_string());
+        }
+    }
+}
+
+/// A guest under KVM has this part of the time that it would have under TCG.
+const KVM_FACTOR: f64 = 0.5;
+/// For `wait_for`, at factor 1.
+const WAIT_FOR: Duration = Duration::from_secs(10);

@@ -1,0 +1,232 @@
+//! The outcome of a test with a host half, from its end and those of its guests: a pure function.
+
+use std::time::Duration;
+
+use host::process::ExitStatus;
+
+use crate::fold::from_status;
+use crate::header::Halves;
+use crate::outcome::{Outcome, Phase, STATUS_SKIP};
+
+/// How a guest of the test ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GuestEnd {
+    /// Its own outcome.
+    pub(super) outcome: Outcome,
+    /// It was ended because nobody waited for it any more.
+    pub(super) abandoned: bool,
+}
+
+/// How the host half ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostEnd {
+    /// By itself.
+    Ended(ExitStatus),
+    /// It was ended after the test's time.
+    Late(Duration),
+    /// The run was interrupted.
+    Interrupted,
+}
+
+/// What the test said about itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said<'a> {
+    pub(super) skip: Option<&'a str>,
+    pub(super) fail: Option<&'a str>,
+    pub(super) last_line: Option<&'a str>,
+}
+
+/// A pass needs a host half that ended well and guests that all passed.
+pub(super) fn combine(
+    halves: Halves,
+    host: HostEnd,
+    guests: &[GuestEnd],
+    said: Said<'_>,
+) -> Outcome {
+    if host == HostEnd::Interrupted {
+        return Outcome::NotRun {
+            why: "interrupted".to_owned(),
+        };
+    }
+    let ended = guests
+        .iter()
+        .filter(|guest| !guest.abandoned)
+        .map(|guest| &guest.outcome);
+    if let Some(first) = ended.clone().find(|outcome| !outcome.is_success()) {
+        return first.clone();
+    }
+    let status = match host {
+        HostEnd::Late(limit) => return Outcome::timed_out(Phase::Test, limit),
+        HostEnd::Ended(status) => status.shell_code(),
+        HostEnd::Interrupted => 0,
+    };
+    let skipped = ended.clone().find(|outcome| **outcome != Outcome::Passed);
+    match (status, skipped) {
+        (0 | STATUS_SKIP, Some(skipped)) => skipped.clone(),
+        (0, None) => {
+            let failed = |cause: &str| Outcome::Failed {
+                cause: cause.to_owned(),
+            };
+            if guests.iter().any(|guest| guest.abandoned) {
+                failed("`in_host` ended while its guest still ran")
+            } else if halves.guest() && guests.is_empty() {
+                failed("`in_host` ended without a guest: it never called `qemu`")
+            } else {
+                Outcome::Passed
+            }
+        }
+        _ => match from_status(status, said.skip, said.fail, said.last_line) {
+            Outcome::Failed { cause } if said.fail.is_none() => Outcome::Failed {
+                cause: format!("in_host: {cause}"),
+            },
+            outcome => outcome,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest(outcome: Outcome) -> GuestEnd {
+        GuestEnd {
+            outcome,
+            abandoned: false,
+        }
+    }
+
+    fn code(status: i32) -> HostEnd {
+        HostEnd::Ended(ExitStatus::Code(status))
+    }
+
+    fn check(halves: Halves, host: HostEnd, guests: &[GuestEnd], word: &str, cause: &str) {
+        let said = Said {
+            last_line: Some("last words"),
+            ..Said::default()
+        };
+        let outcome = combine(halves, host, guests, said);
+        assert_eq!(
+            (outcome.word(), outcome.cause().as_str()),
+            (word, cause),
+            "{host:?} {guests:?}"
+        );
+    }
+
+    #[test]
+    fn a_pass_needs_a_good_host_half_and_good_guests() {
+        let passed = || guest(Outcome::Passed);
+        let failed = || {
+            guest(Outcome::Failed {
+                cause: "x".to_owned(),
+            })
+        };
+        let skipped = || {
+            guest(Outcome::Skipped {
+                reason: "no NUMA".to_owned(),
+            })
+        };
+        let check =
+            |host, guests: &[GuestEnd], word, cause| check(Halves::Both, host, guests, word, cause);
+        check(code(0), &[passed()], "passed", "");
+        check(code(0), &[passed(), passed()], "passed", "");
+        check(
+            code(1),
+            &[passed()],
+            "failed",
+            "in_host: exit status 1, last line: last words",
+        );
+        check(code(1), &[failed()], "failed", "x");
+        // A host half cannot talk away what its guest found.
+        check(code(0), &[failed(), passed()], "failed", "x");
+        check(code(77), &[failed()], "failed", "x");
+        check(code(77), &[skipped()], "skipped", "no NUMA");
+        check(code(0), &[skipped()], "skipped", "no NUMA");
+        check(code(77), &[], "skipped", "last words");
+        check(
+            code(99),
+            &[],
+            "harness error",
+            "hard error of the test, last line: last words",
+        );
+        let never = "`in_host` ended without a guest: it never called `qemu`";
+        check(code(0), &[], "failed", never);
+        let killed = HostEnd::Ended(ExitStatus::Signal(9));
+        check(
+            killed,
+            &[],
+            "failed",
+            "in_host: ended by SIGKILL, last line: last words",
+        );
+    }
+
+    #[test]
+    fn a_host_half_that_leaves_its_guest_is_at_fault() {
+        let abandoned = GuestEnd {
+            outcome: Outcome::Failed {
+                cause: "y".to_owned(),
+            },
+            abandoned: true,
+        };
+        let left = "`in_host` ended while its guest still ran";
+        check(
+            Halves::Both,
+            code(0),
+            std::slice::from_ref(&abandoned),
+            "failed",
+            left,
+        );
+        let own = "in_host: exit status 3, last line: last words";
+        check(
+            Halves::Both,
+            code(3),
+            std::slice::from_ref(&abandoned),
+            "failed",
+            own,
+        );
+        let late = HostEnd::Late(Duration::from_secs(30));
+        check(
+            Halves::Both,
+            late,
+            &[abandoned],
+            "timed out",
+            "no end within the test's 30 s",
+        );
+        check(
+            Halves::Both,
+            HostEnd::Interrupted,
+            &[],
+            "not run",
+            "interrupted",
+        );
+    }
+
+    #[test]
+    fn a_test_for_the_host_alone_needs_no_guest() {
+        check(Halves::Host, code(0), &[], "passed", "");
+        let crashed = guest(Outcome::QemuCrashed { signal: 6 });
+        check(
+            Halves::Host,
+            code(0),
+            &[crashed],
+            "QEMU crashed",
+            "QEMU was ended by SIGABRT",
+        );
+    }
+
+    #[test]
+    fn reasons_that_the_test_gives_come_first() {
+        let said = Said {
+            skip: Some("no swtpm"),
+            fail: Some("wrong size"),
+            last_line: Some("z"),
+        };
+        assert_eq!(
+            combine(Halves::Both, code(77), &[], said).cause(),
+            "no swtpm"
+        );
+        assert_eq!(
+            combine(Halves::Both, code(1), &[], said).cause(),
+            "wrong size"
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! The host half of a test: its process, its words, and the outcome of both halves.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::clock::monotonic;
+use host::process::{Command, Running, Stdio};
+use host::tools::find_in;
+
+use super::Case;
+use super::combine::{HostEnd, Said, combine};
+use crate::outcome::Outcome;
+use crate::text::line;
+use crate::words::serve::FileServer;
+use crate::words::{Caller, Desk, Reply, Request, attended};
+
+/// How often it is asked whether the half must end.
+const TICK: Duration = Duration::from_millis(50);
+/// A guest's own limits come first: the half ends by itself then.
+const MARGIN: Duration = Duration::from_secs(2);
+/// Between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Runs the host half, and in it the guests that it asks for.
+pub(super) fn run(case: &Case<'_>) -> Outcome {
+    let socket = case.setting.scratch.join("words");
+    let end = attended(&socket, case, || supervise(case, &socket));
+    let state = case.state();
+    match end {
+        Ok(Ok(end)) => {
+            let output = case.output.lock();
+            let output = output.unwrap_or_else(std::sync::PoisonError::into_inner);
+            let last_line = output.tail.last();
+            let said = Said {
+                skip: state.skip.as_deref(),
+                fail: state.fail.as_deref(),
+                last_line: last_line.as_deref(),
+            };
+            combine(
+                case.setting.test.test.header.halves,
+                end,
+                &state.guests,
+                said,
+            )
+        }
+        Ok(Err(message)) => Outcome::HarnessError { message },
+        Err(error) => Outcome::HarnessError {
+            message: error.to_string(),
+        },
+    }
+}
+
+/// Starts the half and waits for its end, which comes in time.
+fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
+    let (output, near) = std::io::pipe().map_err(|error| error.to_string())?;
+    let far = near.try_clone().map_err(|error| error.to_string())?;
+    let files = case.setting.scratch.join("files");
+    let script = fs_err::canonicalize(&case.setting.test.test.path);
+    let script = script.map_err(|error| error.to_string())?;
+    let setting = case.setting;
+    let mut command = Command::new("/bin/sh")
+        .arg(&setting.library.host)
+        .arg(script)
+        .current_dir(&files)
+        .env("KILN", &setting.config.kiln)
+        .env("KILN_SOCKET", socket)
+        .env("QEMU_TEST", "1")
+        .env("SCRATCH", &files)
+        .env("scratch", &files)
+        .env("KILN_ARCH", setting.test.arch)
+        .env("KILN_MACHINE", case.machine_name)
+        .env("KILN_SEED", setting.config.seed.to_string())
+        .env("KILN_WAIT", case.wait_seconds())
+        .env("QEMU", &setting.arch.binary)
+        .stdout(Stdio::Fd(near.into()))
+        .stderr(Stdio::Fd(far.into()));
+    if let Some(tool) = qemu_img(&setting.arch.binary, &setting.config.path) {
+        command = command.env("QEMU_IMG", tool);
+    }
+    std::thread::scope(|scope| {
+        let started = monotonic();
+        let running = command.spawn().map_err(|error| error.to_string())?;
+        scope.spawn(|| pump(output, case));
+        Ok(watch(case, &running, started))
+    })
+}
+
+/// Waits for the half; its time does not count while guests boot.
+fn watch(case: &Case<'_>, running: &Running, started: Instant) -> HostEnd {
+    loop {
+        if let Some(status) = running.wait(TICK) {
+            return HostEnd::Ended(status);
+        }
+        if host::interrupt::received().is_some() {
+            running.terminate(GRACE);
+            return HostEnd::Interrupted;
+        }
+        let boots = u32::try_from(case.state().started).unwrap_or(u32::MAX);
+        let boot_time = case.boot_limit().saturating_mul(boots.min(BOOTS_COUNTED));
+        if started.elapsed() > case.test_limit() + boot_time + MARGIN {
+            running.terminate(GRACE);
+            return HostEnd::Late(case.test_limit());
+        }
+    }
+}
+
+/// A half that boots for ever ends after this many.
+const BOOTS_COUNTED: u32 = 16;
+
+/// Until the half and all that it started are gone.
+fn pump(mut output: impl Read, case: &Case<'_>) {
+    let mut piece = vec![0; 16 << 10];
+    let mut total = 0;
+    while let Ok(length @ 1..) = output.read(&mut piece) {
+        total += length as u64;
+        // Read on after a flood, so that the half does not hang: its limits end it.
+        if total <= crate::session::FLOOD {
+            case.print(&piece[..length]);
+        }
+    }
+}
+
+impl Desk for Case<'_> {
+    fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        let text = || line(request.args.join(" ").as_bytes());
+        match request.word.as_str() {
+            "qemu" => {
+                let outcome = self.boot(&request.args, &request.cwd, &|| caller.is_gone());
+                match outcome.cause() {
+                    cause if cause.is_empty() => Reply::done(""),
+                    cause => {
+                        let why = format!("qemu: {}: {cause}", outcome.word());
+                        Reply::error(outcome.status(), why)
+                    }
+                }
+            }
+            "serve" => self.serve(request),
+            "skip" => {
+                self.state().skip.get_or_insert_with(text);
+                Reply::done("")
+            }
+            "fail" => {
+                self.state().fail.get_or_insert_with(text);
+                Reply::done("")
+            }
+            word => {
+                let client = self
+                    .state()
+                    .running
+                    .last()
+                    .map(|(_, client)| client.clone());
+                self.shared_word(word, &request.args, client.as_ref())
+                    .unwrap_or_else(|| Reply::error(2, format!("unknown word `{word}`")))
+            }
+        }
+    }
+}
+
+impl Case<'_> {
+    fn serve(&self, request: &Request) -> Reply {
+        let [directory] = request.args.as_slice() else {
+            return Reply::error(2, "serve: one directory is expected");
+        };
+        match FileServer::start(&request.cwd.join(directory)) {
+            Ok(server) => {
+                let url = server.guest_url();
+                self.state().servers.push(server);
+                Reply::done(format!("{url}\n"))
+            }
+            Err(error) => Reply::error(1, format!("serve: {error}")),
+        }
+    }
+}
+
+/// The `qemu-img` that was built with the binary, else the host's.
+fn qemu_img(binary: &Utf8Path, path: &[Utf8PathBuf]) -> Option<Utf8PathBuf> {
+    let beside = binary.parent().map(|directory| directory.join("qemu-img"));
+    beside
+        .filter(|file| file.is_file())
+        .or_else(|| find_in("qemu-img", path))
+}

@@ -1,0 +1,228 @@
+//! What a run tells while it goes on, and what it comes to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::choice::Choice;
+use crate::outcome::Outcome;
+
+/// One thing that happened in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEvent {
+    /// The run begins.
+    RunStarted {
+        /// Of all choices.
+        seed: u64,
+        /// Number of selected tests.
+        total: usize,
+        /// Where logs and reports are kept.
+        run_dir: Utf8PathBuf,
+    },
+    /// Something a person should know once, such as why KVM is not used.
+    Note {
+        /// One line.
+        text: String,
+    },
+    /// A test begins.
+    TestStarted {
+        /// Whole name.
+        name: String,
+    },
+    /// A test printed something; sent where output is not captured.
+    TestOutput {
+        /// Whole name.
+        name: String,
+        /// As it came: not safe for a terminal.
+        bytes: Vec<u8>,
+    },
+    /// A test has ended.
+    TestFinished(Box<TestReport>),
+    /// The run has ended.
+    RunFinished(RunReport),
+}
+
+/// What came of one test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// Whole name.
+    pub name: String,
+    /// Architecture.
+    pub arch: String,
+    /// Area.
+    pub area: String,
+    /// Name without architecture and area.
+    pub test: String,
+    /// What the test promises, in one line.
+    pub description: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// From its start to its end.
+    pub duration_ms: u64,
+    /// Of that, until guests were ready.
+    pub boot_ms: u64,
+    /// Of that, while a QEMU process was there: the rest is the runner's own.
+    pub qemu_ms: u64,
+    /// What was chosen by the seed.
+    pub choices: Vec<Choice>,
+    /// `tcg` or `kvm`.
+    pub accel: String,
+    /// Version of QEMU.
+    pub qemu: String,
+    /// Where its logs are; absent where nothing ran.
+    pub log_dir: Option<Utf8PathBuf>,
+    /// The command line that repeats it.
+    pub reproduce: String,
+    /// The last lines of the console, made plain.
+    pub console_tail: Vec<String>,
+    /// The last lines that the test printed, made plain.
+    pub output_tail: Vec<String>,
+    /// What was odd and decided nothing, such as forged records.
+    pub notes: Vec<String>,
+}
+
+impl TestReport {
+    /// From its start to its end.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.duration_ms)
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Of all choices.
+    pub seed: u64,
+    /// Every selected test, in the order of selection.
+    pub tests: Vec<TestReport>,
+    /// From start to end.
+    pub duration_ms: u64,
+    /// The signal that ended the run early.
+    pub interrupted: Option<i32>,
+    /// Where logs and reports are.
+    pub run_dir: Utf8PathBuf,
+}
+
+impl RunReport {
+    /// How many tests ended in each way.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for test in &self.tests {
+            *counts.entry(test.outcome.word()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// What the program ends with: 0, 4 no test, 96 set-up missing, 100 a test failed, 101 our own
+    /// fault, 130 or 143 interrupted.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let any = |is: fn(&Outcome) -> bool| self.tests.iter().any(|test| is(&test.outcome));
+        match self.interrupted {
+            Some(signal) => host::interrupt::Signal(signal).exit_code(),
+            None if self.tests.is_empty() => 4,
+            None if any(|outcome| !outcome.is_success() && !outcome.is_infrastructure()) => 100,
+            None if any(|outcome| matches!(outcome, Outcome::HarnessError { .. })) => 101,
+            None if any(|outcome| matches!(outcome, Outcome::NotRun { .. })) => 96,
+            None => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::outcome::Phase;
+
+    pub(crate) fn test_report(name: &str, outcome: Outcome) -> TestReport {
+        let mut parts = name.split("::").map(str::to_owned);
+        let mut part = || parts.next().unwrap_or_default();
+        TestReport {
+            arch: part(),
+            area: part(),
+            test: part(),
+            name: name.to_owned(),
+            description: "Says what is promised.".to_owned(),
+            outcome,
+            duration_ms: 1234,
+            boot_ms: 700,
+            qemu_ms: 1200,
+            choices: vec![Choice {
+                name: "nic".to_owned(),
+                word: "e1000".to_owned(),
+            }],
+            accel: "tcg".to_owned(),
+            qemu: "10.0.2".to_owned(),
+            log_dir: Some(Utf8PathBuf::from(format!(
+                "runs/1/{}",
+                name.replace("::", "/")
+            ))),
+            reproduce: format!("cargo xtask test --exact {name} --seed 7"),
+            console_tail: vec!["[    0.5] Run /init".to_owned()],
+            output_tail: vec!["<last> & \"only\" line".to_owned()],
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run_report(tests: Vec<TestReport>) -> RunReport {
+        let run_dir = Utf8PathBuf::from("runs/1");
+        RunReport {
+            seed: 7,
+            tests,
+            duration_ms: 5000,
+            interrupted: None,
+            run_dir,
+        }
+    }
+
+    #[test]
+    fn the_exit_code_tells_a_failure_from_a_missing_or_broken_set_up() {
+        let text = || "x".to_owned();
+        let check = |outcomes: &[Outcome], expect: u8| {
+            let tests = outcomes
+                .iter()
+                .map(|outcome| test_report("a::b::c", outcome.clone()));
+            assert_eq!(
+                run_report(tests.collect()).exit_code(),
+                expect,
+                "{outcomes:?}"
+            );
+        };
+        let skipped = Outcome::Skipped { reason: text() };
+        let failed = Outcome::Failed { cause: text() };
+        let broken = Outcome::HarnessError { message: text() };
+        let not_run = Outcome::NotRun { why: text() };
+        check(&[], 4);
+        check(&[Outcome::Passed, skipped.clone()], 0);
+        check(&[skipped], 0);
+        check(&[Outcome::Passed, failed.clone()], 100);
+        check(&[failed, broken.clone()], 100);
+        check(
+            &[Outcome::timed_out(Phase::Boot, Duration::from_secs(1))],
+            100,
+        );
+        check(&[Outcome::QemuDidNotStart { message: text() }], 100);
+        check(&[Outcome::Passed, broken], 101);
+        check(&[Outcome::Passed, not_run], 96);
+        let mut interrupted = run_report(vec![test_report("a::b::c", Outcome::Passed)]);
+        interrupted.interrupted = Some(2);
+        assert_eq!(interrupted.exit_code(), 130);
+        interrupted.interrupted = Some(15);
+        assert_eq!(interrupted.exit_code(), 143);
+    }
+
+    #[test]
+    fn a_report_survives_being_kept() {
+        let report = run_report(vec![test_report(
+            "a::b::c",
+            Outcome::QemuCrashed { signal: 11 },
+        )]);
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<RunReport>(&text).unwrap(), report);
+    }
+}

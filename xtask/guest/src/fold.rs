@@ -1,0 +1,431 @@
+//! What happened to a guest, folded into one outcome: a pure function, tested with recorded runs.
+//!
+//! A result starts as lost and becomes a pass only by the test's own end record, or by an end of
+//! the guest that the test announced and that QEMU confirms. [`crate::session`] turns channels and
+//! clocks into [`Happened`] and asks after each whether the outcome stands.
+
+use std::time::Duration;
+
+use crate::outcome::{Outcome, Phase, STATUS_HARD_ERROR, STATUS_SKIP};
+use crate::protocol::Leave;
+
+/// One thing that happened, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happened {
+    /// The guest said hello and was answered; the test was handed over.
+    Ready,
+    /// The test asked for `skip`, with its reason.
+    SkipReason(String),
+    /// The test asked for `fail`, with its reason.
+    FailReason(String),
+    /// The test announced the guest's end.
+    Leaving(Leave),
+    /// The test's own end record.
+    End {
+        /// Exit status.
+        status: i32,
+        /// The kernel's taint flags.
+        taint: u64,
+        /// The last line that the test printed.
+        last_line: Option<String>,
+    },
+    /// The console shows a kernel panic, or QEMU reports one.
+    Panic(String),
+    /// The console shows a fault that the kernel survived.
+    Oops(String),
+    /// QEMU shuts down (its `SHUTDOWN` event).
+    Shutdown {
+        /// Whether the guest asked for it.
+        guest: bool,
+        /// Such as `guest-shutdown`.
+        reason: String,
+    },
+    /// The machine was reset and runs on (`RESET`).
+    Reset {
+        /// Whether the guest asked for it.
+        guest: bool,
+    },
+    /// QEMU paused the guest for good, such as after an internal error of an accelerator.
+    Stuck(String),
+    /// The guest can no longer be talked to: why.
+    Unheard(String),
+    /// More text than any test needs.
+    Flood {
+        /// Where: `console` or `output`.
+        channel: &'static str,
+        /// How much is allowed, in bytes.
+        limit: u64,
+    },
+    /// A limit was reached.
+    Deadline(Phase, Duration),
+    /// What was waited for after a panic or a lost channel is over.
+    Settled,
+    /// QEMU ended by itself.
+    Exited {
+        /// How.
+        how: Ended,
+        /// The last line it printed on stderr.
+        last_line: Option<String>,
+    },
+    /// The run was interrupted.
+    Interrupted,
+    /// The host half ended while the guest still ran.
+    Abandoned,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// What must happen for a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// The test's end record.
+    Report,
+    /// An announced end of the guest.
+    Leave(Leave),
+}
+
+/// A panic of which only QEMU knows, by its `GUEST_PANICKED`.
+pub const PANIC_EVENT: &str = "QEMU reports that the guest panicked";
+
+/// The kernel's taint flags that tell of a fault (`Documentation/admin-guide/tainted-kernels.rst`).
+const FAULTS: &[(u64, &str)] = &[
+    (1 << 5, "bad page referenced"),
+    (1 << 7, "kernel died recently"),
+    (1 << 9, "kernel issued a warning"),
+    (1 << 14, "soft lockup occurred"),
+];
+
+/// An outcome in the making.
+#[derive(Debug)]
+pub struct Fold {
+    ends: Ends,
+    reboots_left: u32,
+    phase: Phase,
+    rebooting: bool,
+    leaving: Option<Leave>,
+    skip: Option<String>,
+    fail: Option<String>,
+    oops: Option<String>,
+    panic: Option<String>,
+    /// Whether the guest asked for it, and QEMU's reason.
+    shutdown: Option<(bool, String)>,
+    unheard: Option<String>,
+}
+
+/// Folds a whole run.
+#[must_use]
+pub fn fold(ends: Ends, reboots: u32, happened: &[Happened]) -> Outcome {
+    let mut fold = Fold::new(ends, reboots);
+    let lost = || Outcome::LostGuest {
+        how: "nothing more was heard of the guest".to_owned(),
+    };
+    happened
+        .iter()
+        .find_map(|happened| fold.take(happened))
+        .unwrap_or_else(lost)
+}
+
+impl Fold {
+    /// `reboots` is how often the guest may reboot and the test go on.
+    #[must_use]
+    pub fn new(ends: Ends, reboots: u32) -> Self {
+        Self {
+            ends,
+            reboots_left: reboots,
+            phase: Phase::Boot,
+            rebooting: false,
+            leaving: None,
+            skip: None,
+            fail: None,
+            oops: None,
+            panic: None,
+            shutdown: None,
+            unheard: None,
+        }
+    }
+
+    /// Whether the guest is on its way to hello, or the test runs.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether the guest is done for, and only its last words and QEMU's end are waited for.
+    #[must_use]
+    pub fn settling(&self) -> bool {
+        self.panic.is_some() || self.unheard.is_some() || self.shutdown.is_some()
+    }
+
+    /// Takes the next thing; gives the outcome as soon as it stands.
+    pub fn take(&mut self, happened: &Happened) -> Option<Outcome> {
+        match happened {
+            Happened::Ready => {
+                self.phase = Phase::Test;
+                self.rebooting = false;
+                self.leaving = None;
+                None
+            }
+            Happened::SkipReason(reason) => {
+                self.skip.get_or_insert_with(|| reason.clone());
+                None
+            }
+            Happened::FailReason(reason) => {
+                self.fail.get_or_insert_with(|| reason.clone());
+                None
+            }
+            Happened::Leaving(leave) => {
+                self.leaving = Some(*leave);
+                None
+            }
+            Happened::End {
+                status,
+                taint,
+                last_line,
+            } => Some(self.end(*status, *taint, last_line.as_deref())),
+            Happened::Panic(text) => {
+                // The kernel's own words say more than QEMU's event, whichever comes first.
+                if self.panic.as_ref().is_none_or(|known| known == PANIC_EVENT) {
+                    self.panic = Some(text.clone());
+                }
+                self.announced(Leave::Panic).then_some(Outcome::Passed)
+            }
+            Happened::Oops(text) => {
+                // What a kernel says while it panics as announced is part of the panic.
+                if self.leaving != Some(Leave::Panic) {
+                    self.oops.get_or_insert_with(|| text.clone());
+                }
+                None
+            }
+            Happened::Shutdown { guest, reason } => {
+                // What the console said before may come after, and QEMU may still crash.
+                self.shutdown
+                    .get_or_insert_with(|| (*guest, reason.clone()));
+                None
+            }
+            Happened::Reset { guest } => self.reset(*guest),
+            Happened::Stuck(why) => Some(self.fault().unwrap_or_else(|| lost(why.clone()))),
+            Happened::Unheard(why) => {
+                // A guest that leaves as announced closes its channel too.
+                if self.leaving.is_none() {
+                    self.unheard.get_or_insert_with(|| why.clone());
+                }
+                None
+            }
+            Happened::Flood { channel, limit } => {
+                let cause = format!("{channel} flood: more than {} MiB", limit >> 20);
+                Some(Outcome::Failed { cause })
+            }
+            Happened::Deadline(phase, limit) => Some(
+                self.fault()
+                    .unwrap_or_else(|| Outcome::timed_out(*phase, *limit)),
+            ),
+            Happened::Settled => Some(match &self.shutdown {
+                Some((guest, reason)) => self.ended(*guest, reason),
+                None => self
+                    .fault()
+                    .unwrap_or_else(|| lost(self.unheard.clone().unwrap_or_default())),
+            }),
+            Happened::Exited { how, last_line } => Some(self.exited(*how, last_line.as_deref())),
+            Happened::Interrupted => Some(Outcome::NotRun {
+                why: "interrupted".to_owned(),
+            }),
+            Happened::Abandoned => {
+                let cause = "the host half ended while its guest still ran".to_owned();
+                Some(Outcome::Failed { cause })
+            }
+        }
+    }
+
+    fn announced(&self, leave: Leave) -> bool {
+        self.leaving == Some(leave) && self.ends == Ends::Leave(leave) && self.oops.is_none()
+    }
+
+    /// A fault of the guest's kernel explains whatever came after it.
+    fn fault(&self) -> Option<Outcome> {
+        let panic = || {
+            self.panic
+                .clone()
+                .map(|message| Outcome::GuestPanicked { message })
+        };
+        let oops = || {
+            self.oops
+                .clone()
+                .map(|message| Outcome::GuestOopsed { message })
+        };
+        panic().or_else(oops)
+    }
+
+    fn end(&self, status: i32, taint: u64, last_line: Option<&str>) -> Outcome {
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
+        if let Some((_, what)) = FAULTS.iter().find(|(flag, _)| taint & flag != 0) {
+            return Outcome::GuestOopsed {
+                message: format!("tainted: {what}"),
+            };
+        }
+        match (status, self.ends, self.leaving) {
+            (0, Ends::Report, None) => Outcome::Passed,
+            (0, Ends::Leave(leave), _) | (0, Ends::Report, Some(leave)) => {
+                let leave = leave.word();
+                Outcome::Failed {
+                    cause: format!("the test ended without its `leave {leave}`"),
+                }
+            }
+            _ => from_status(
+                status,
+                self.skip.as_deref(),
+                self.fail.as_deref(),
+                last_line,
+            ),
+        }
+    }
+
+    /// The guest ended, and QEMU says why.
+    fn ended(&self, guest: bool, reason: &str) -> Outcome {
+        let leave = match reason {
+            "guest-shutdown" => Some(Leave::Poweroff),
+            "guest-reset" => Some(Leave::Reboot),
+            "guest-panic" => Some(Leave::Panic),
+            _ => None,
+        };
+        if guest && leave.is_some_and(|leave| self.announced(leave)) {
+            return Outcome::Passed;
+        }
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
+        let what = match leave {
+            Some(Leave::Poweroff) => "the guest powered itself off",
+            Some(Leave::Reboot) => "the guest reset itself",
+            Some(Leave::Panic) => "the guest panicked",
+            None => return lost(format!("QEMU shut down: {reason}")),
+        };
+        match (self.phase, self.leaving) {
+            (Phase::Boot, _) => lost(format!("{what} before it was ready")),
+            (Phase::Test, Some(announced)) if self.ends == Ends::Report => Outcome::Failed {
+                cause: format!(
+                    "{what} after `leave {}`: a report is expected",
+                    announced.word()
+                ),
+            },
+            (Phase::Test, _) => lost(format!("{what} unannounced")),
+        }
+    }
+
+    fn reset(&mut self, guest: bool) -> Option<Outcome> {
+        // A kernel that restarts may ask the machine for it in several ways, one after the other.
+        // One that never gets up again runs into the limit of the boot.
+        if self.rebooting && self.phase == Phase::Boot {
+            return None;
+        }
+        let expected = self.leaving == Some(Leave::Reboot) || !guest;
+        if self.phase == Phase::Test && expected && self.reboots_left > 0 && self.fault().is_none()
+        {
+            self.reboots_left -= 1;
+            self.rebooting = true;
+            self.phase = Phase::Boot;
+            self.leaving = None;
+            return None;
+        }
+        if self.announced(Leave::Reboot) && guest {
+            return Some(Outcome::Passed);
+        }
+        if self.leaving == Some(Leave::Reboot) && self.fault().is_none() {
+            let cause = "the guest reboots more often than `reboots` allows".to_owned();
+            return Some(Outcome::Failed { cause });
+        }
+        Some(self.ended(
+            guest,
+            if guest {
+                "guest-reset"
+            } else {
+                "host-qmp-system-reset"
+            },
+        ))
+    }
+
+    fn exited(&self, how: Ended, last_line: Option<&str>) -> Outcome {
+        let status = match how {
+            Ended::Signal(signal) => return Outcome::QemuCrashed { signal },
+            Ended::Status(status) => status,
+        };
+        // A guest may choose QEMU's status, as with isa-debug-exit; its reason came first.
+        if let Some((guest, reason)) = &self.shutdown {
+            return self.ended(*guest, reason);
+        }
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
+        if self.phase == Phase::Boot && status != 0 {
+            let silent = || format!("QEMU ended with status {status} and said nothing");
+            return Outcome::QemuDidNotStart {
+                message: last_line.map_or_else(silent, str::to_owned),
+            };
+        }
+        let said = last_line
+            .map(|line| format!(": {line}"))
+            .unwrap_or_default();
+        lost(format!("QEMU ended with status {status}{said}"))
+    }
+}
+
+fn lost(how: String) -> Outcome {
+    Outcome::LostGuest { how }
+}
+
+/// What an exit status of a test means, in either half.
+#[must_use]
+pub fn from_status(
+    status: i32,
+    skip: Option<&str>,
+    fail: Option<&str>,
+    last_line: Option<&str>,
+) -> Outcome {
+    let said = || {
+        last_line
+            .map(|line| format!(", last line: {line}"))
+            .unwrap_or_default()
+    };
+    match status {
+        0 => Outcome::Passed,
+        STATUS_SKIP => {
+            let reason = skip
+                .or(last_line)
+                .unwrap_or("the test gives no reason")
+                .to_owned();
+            Outcome::Skipped { reason }
+        }
+        STATUS_HARD_ERROR => {
+            let message = fail.map_or_else(
+                || format!("hard error of the test{}", said()),
+                str::to_owned,
+            );
+            Outcome::HarnessError { message }
+        }
+        129..=192 => {
+            let signal = status - 128;
+            let name = host::process::status::signal_name(signal)
+                .map_or_else(|| format!("signal {signal}"), str::to_owned);
+            Outcome::Failed {
+                cause: fail.map_or_else(|| format!("ended by {name}{}", said()), str::to_owned),
+            }
+        }
+        _ => {
+            let cause =
+                fail.map_or_else(|| format!("exit status {status}{}", said()), str::to_owned);
+            Outcome::Failed { cause }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -1,0 +1,420 @@
+use super::*;
+
+const REPORT: Ends = Ends::Report;
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn end(status: i32, taint: u64) -> Happened {
+    Happened::End {
+        status,
+        taint,
+        last_line: Some("cmp: EOF".to_owned()),
+    }
+}
+
+fn exited(how: Ended) -> Happened {
+    Happened::Exited {
+        how,
+        last_line: Some("qemu: no such device".to_owned()),
+    }
+}
+
+fn shutdown(reason: &str) -> Happened {
+    Happened::Shutdown {
+        guest: reason.starts_with("guest-"),
+        reason: reason.to_owned(),
+    }
+}
+
+/// A shutdown with QEMU's orderly end.
+fn off(reason: &str) -> [Happened; 2] {
+    [
+        shutdown(reason),
+        Happened::Exited {
+            how: Ended::Status(0),
+            last_line: None,
+        },
+    ]
+}
+
+fn panic_line() -> Happened {
+    Happened::Panic("Kernel panic - not syncing: x".to_owned())
+}
+
+fn oops_line() -> Happened {
+    Happened::Oops("BUG: kernel NULL pointer dereference".to_owned())
+}
+
+fn check(ends: Ends, reboots: u32, happened: &[Happened], word: &str, cause: &str) {
+    let outcome = fold(ends, reboots, happened);
+    assert_eq!(
+        (outcome.word(), outcome.cause().as_str()),
+        (word, cause),
+        "{happened:?}"
+    );
+}
+
+#[test]
+fn only_an_end_record_of_zero_passes() {
+    let ready = Happened::Ready;
+    let check = |happened: &[Happened], word, cause| check(REPORT, 0, happened, word, cause);
+    check(&[ready.clone(), end(0, 0)], "passed", "");
+    check(
+        &[ready.clone(), end(1, 0)],
+        "failed",
+        "exit status 1, last line: cmp: EOF",
+    );
+    check(
+        &[ready.clone(), end(139, 0)],
+        "failed",
+        "ended by SIGSEGV, last line: cmp: EOF",
+    );
+    check(&[ready.clone(), end(77, 0)], "skipped", "cmp: EOF");
+    let skip = Happened::SkipReason("no NUMA".to_owned());
+    check(
+        &[ready.clone(), skip.clone(), end(77, 0)],
+        "skipped",
+        "no NUMA",
+    );
+    check(&[ready.clone(), skip, end(0, 0)], "passed", "");
+    check(
+        &[ready.clone(), end(99, 0)],
+        "harness error",
+        "hard error of the test, last line: cmp: EOF",
+    );
+    let fail = Happened::FailReason("waited in vain for: x".to_owned());
+    check(
+        &[ready.clone(), fail, end(1, 0)],
+        "failed",
+        "waited in vain for: x",
+    );
+    check(
+        &[ready],
+        "lost guest",
+        "nothing more was heard of the guest",
+    );
+    check(&[], "lost guest", "nothing more was heard of the guest");
+}
+
+#[test]
+fn a_limit_names_its_phase() {
+    let boot = Happened::Deadline(Phase::Boot, LIMIT);
+    check(
+        REPORT,
+        0,
+        &[boot],
+        "timed out",
+        "the guest was not ready within 30 s",
+    );
+    let test = Happened::Deadline(Phase::Test, LIMIT);
+    check(
+        REPORT,
+        0,
+        &[Happened::Ready, test],
+        "timed out",
+        "no end within the test's 30 s",
+    );
+}
+
+#[test]
+fn a_fault_of_the_kernel_explains_what_came_after_it() {
+    let panic = "Kernel panic - not syncing: x";
+    let oops = "BUG: kernel NULL pointer dereference";
+    let check = |happened: &[Happened], word, cause| check(REPORT, 0, happened, word, cause);
+    check(
+        &[panic_line(), shutdown("guest-reset"), Happened::Settled],
+        "guest panicked",
+        panic,
+    );
+    let [reset, gone] = off("guest-reset");
+    // Console and QMP are two channels: either may be the first to be read.
+    check(
+        &[Happened::Ready, reset, panic_line(), gone],
+        "guest panicked",
+        panic,
+    );
+    let event = Happened::Panic(PANIC_EVENT.to_owned());
+    check(
+        &[event.clone(), panic_line(), Happened::Settled],
+        "guest panicked",
+        panic,
+    );
+    check(
+        &[panic_line(), event, Happened::Settled],
+        "guest panicked",
+        panic,
+    );
+    check(
+        &[Happened::Ready, panic_line(), Happened::Settled],
+        "guest panicked",
+        panic,
+    );
+    check(
+        &[panic_line(), exited(Ended::Status(0))],
+        "guest panicked",
+        panic,
+    );
+    check(
+        &[
+            Happened::Ready,
+            oops_line(),
+            panic_line(),
+            Happened::Settled,
+        ],
+        "guest panicked",
+        panic,
+    );
+    check(
+        &[Happened::Ready, oops_line(), end(0, 128)],
+        "guest oopsed",
+        oops,
+    );
+    check(
+        &[Happened::Ready, oops_line(), end(1, 128)],
+        "guest oopsed",
+        oops,
+    );
+    let late = Happened::Deadline(Phase::Test, LIMIT);
+    check(&[Happened::Ready, oops_line(), late], "guest oopsed", oops);
+    check(
+        &[Happened::Ready, end(0, 512)],
+        "guest oopsed",
+        "tainted: kernel issued a warning",
+    );
+    // Proprietary, out-of-tree or forced modules are no faults.
+    check(&[Happened::Ready, end(0, 4097)], "passed", "");
+}
+
+#[test]
+fn an_unannounced_end_of_the_guest_is_no_verdict() {
+    let check = |happened: &[Happened], cause| check(REPORT, 0, happened, "lost guest", cause);
+    let off = |reason: &str, ready: &[Happened]| [ready, &off(reason)].concat();
+    let ready = [Happened::Ready];
+    check(
+        &off("guest-reset", &[]),
+        "the guest reset itself before it was ready",
+    );
+    check(
+        &off("guest-reset", &ready),
+        "the guest reset itself unannounced",
+    );
+    check(
+        &off("guest-shutdown", &ready),
+        "the guest powered itself off unannounced",
+    );
+    check(
+        &off("host-qmp-quit", &ready),
+        "QEMU shut down: host-qmp-quit",
+    );
+    check(
+        &[Happened::Ready, Happened::Reset { guest: true }],
+        "the guest reset itself unannounced",
+    );
+    let closed = Happened::Unheard("the control channel closed".to_owned());
+    check(
+        &[Happened::Ready, closed.clone(), Happened::Settled],
+        "the control channel closed",
+    );
+    let leaves = off("guest-reset", &[Happened::Ready, closed]);
+    check(&leaves, "the guest reset itself unannounced");
+    check(
+        &[Happened::Stuck("QEMU paused: internal-error".to_owned())],
+        "QEMU paused: internal-error",
+    );
+}
+
+#[test]
+fn an_end_of_qemu_says_how_far_it_got() {
+    let check = |happened: &[Happened], word, cause| check(REPORT, 0, happened, word, cause);
+    check(
+        &[exited(Ended::Status(1))],
+        "QEMU did not start",
+        "qemu: no such device",
+    );
+    let silent = Happened::Exited {
+        how: Ended::Status(1),
+        last_line: None,
+    };
+    check(
+        &[silent],
+        "QEMU did not start",
+        "QEMU ended with status 1 and said nothing",
+    );
+    let how = "QEMU ended with status 0: qemu: no such device";
+    check(&[exited(Ended::Status(0))], "lost guest", how);
+    let how = "QEMU ended with status 1: qemu: no such device";
+    check(
+        &[Happened::Ready, exited(Ended::Status(1))],
+        "lost guest",
+        how,
+    );
+    let segv = exited(Ended::Signal(11));
+    check(
+        std::slice::from_ref(&segv),
+        "QEMU crashed",
+        "QEMU was ended by SIGSEGV",
+    );
+    check(
+        &[Happened::Ready, segv.clone()],
+        "QEMU crashed",
+        "QEMU was ended by SIGSEGV",
+    );
+    // Even where the guest had panicked before: QEMU must not crash.
+    check(
+        &[panic_line(), segv],
+        "QEMU crashed",
+        "QEMU was ended by SIGSEGV",
+    );
+}
+
+#[test]
+fn an_announced_end_passes_only_when_qemu_confirms_it() {
+    let leave = |leave, then: &[Happened]| {
+        let announced = [Happened::Ready, Happened::Leaving(leave)];
+        fold(Ends::Leave(leave), 0, &[&announced, then].concat())
+    };
+    assert_eq!(
+        leave(Leave::Poweroff, &off("guest-shutdown")),
+        Outcome::Passed
+    );
+    assert_eq!(leave(Leave::Reboot, &off("guest-reset")), Outcome::Passed);
+    assert_eq!(leave(Leave::Panic, &[panic_line()]), Outcome::Passed);
+    assert_eq!(leave(Leave::Panic, &off("guest-panic")), Outcome::Passed);
+    let slow = [shutdown("guest-shutdown"), Happened::Settled];
+    assert_eq!(leave(Leave::Poweroff, &slow), Outcome::Passed);
+
+    let crash = [shutdown("guest-shutdown"), exited(Ended::Signal(11))];
+    assert_eq!(
+        leave(Leave::Poweroff, &crash),
+        Outcome::QemuCrashed { signal: 11 }
+    );
+    assert_eq!(
+        leave(Leave::Poweroff, &off("guest-reset")).word(),
+        "lost guest"
+    );
+    assert_eq!(
+        leave(Leave::Poweroff, &off("host-qmp-quit")).word(),
+        "lost guest"
+    );
+    assert_eq!(
+        leave(Leave::Poweroff, &[exited(Ended::Status(0))]).word(),
+        "lost guest"
+    );
+    let panicked = [panic_line(), Happened::Settled];
+    assert_eq!(leave(Leave::Poweroff, &panicked).word(), "guest panicked");
+    let hangs = [Happened::Deadline(Phase::Test, LIMIT)];
+    assert_eq!(leave(Leave::Poweroff, &hangs).word(), "timed out");
+
+    let poweroff = Ends::Leave(Leave::Poweroff);
+    let ready = Happened::Ready;
+    let stays = [ready.clone(), end(0, 0)];
+    check(
+        poweroff,
+        0,
+        &stays,
+        "failed",
+        "the test ended without its `leave poweroff`",
+    );
+    let [shut, gone] = off("guest-shutdown");
+    let unannounced = [ready.clone(), shut.clone(), gone.clone()];
+    check(
+        poweroff,
+        0,
+        &unannounced,
+        "lost guest",
+        "the guest powered itself off unannounced",
+    );
+    let leaving = Happened::Leaving(Leave::Poweroff);
+    let oopsed = [
+        ready.clone(),
+        oops_line(),
+        leaving.clone(),
+        shut.clone(),
+        gone.clone(),
+    ];
+    check(
+        poweroff,
+        0,
+        &oopsed,
+        "guest oopsed",
+        "BUG: kernel NULL pointer dereference",
+    );
+    let cause = "the guest powered itself off after `leave poweroff`: a report is expected";
+    check(REPORT, 0, &[ready, leaving, shut, gone], "failed", cause);
+}
+
+#[test]
+fn a_guest_may_reboot_as_often_as_its_header_says() {
+    let boot = [
+        Happened::Ready,
+        Happened::Leaving(Leave::Reboot),
+        Happened::Reset { guest: true },
+    ];
+    let once = [&boot[..], &[Happened::Ready, end(0, 0)]].concat();
+    check(REPORT, 1, &once, "passed", "");
+    let twice = [&boot[..], &boot[..]].concat();
+    let cause = "the guest reboots more often than `reboots` allows";
+    check(REPORT, 1, &twice, "failed", cause);
+    check(Ends::Leave(Leave::Reboot), 1, &twice, "passed", "");
+    let hangs = [&boot[..], &[Happened::Deadline(Phase::Boot, LIMIT)]].concat();
+    check(
+        REPORT,
+        1,
+        &hangs,
+        "timed out",
+        "the guest was not ready within 30 s",
+    );
+    let thrice = [
+        &boot[..],
+        &boot[2..],
+        &boot[2..],
+        &[Happened::Ready, end(0, 0)],
+    ]
+    .concat();
+    check(REPORT, 1, &thrice, "passed", "");
+    // A reset that nobody announced is none of the allowed ones, unless it came through QMP.
+    let crash = [Happened::Ready, Happened::Reset { guest: true }];
+    check(
+        REPORT,
+        1,
+        &crash,
+        "lost guest",
+        "the guest reset itself unannounced",
+    );
+    let asked = [
+        Happened::Ready,
+        Happened::Reset { guest: false },
+        Happened::Ready,
+        end(0, 0),
+    ];
+    check(REPORT, 1, &asked, "passed", "");
+}
+
+#[test]
+fn flood_interruption_and_an_early_end_of_the_host_half_are_named() {
+    let flood = Happened::Flood {
+        channel: "console",
+        limit: 64 << 20,
+    };
+    check(
+        REPORT,
+        0,
+        &[flood],
+        "failed",
+        "console flood: more than 64 MiB",
+    );
+    check(
+        REPORT,
+        0,
+        &[Happened::Interrupted],
+        "not run",
+        "interrupted",
+    );
+    let cause = "the host half ended while its guest still ran";
+    check(
+        REPORT,
+        0,
+        &[Happened::Ready, Happened::Abandoned],
+        "failed",
+        cause,
+    );
+}

@@ -1,0 +1,259 @@
+//! The header's keys as TOML has them, and their way to a [`Header`].
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{self, MapAccess, Visitor};
+use toml::Spanned;
+
+use super::{Channel, DEFAULT_TIMEOUT, Halves, Header, MachineChoice, Requires};
+use crate::fold::Ends;
+use crate::protocol::Leave;
+
+/// What is wrong, with its place in the TOML.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) span: Range<usize>,
+    pub(super) title: String,
+    pub(super) label: String,
+    pub(super) help: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHeader {
+    #[serde(default)]
+    arch: Vec<String>,
+    #[serde(default)]
+    machine: RawMachine,
+    memory: Option<Spanned<String>>,
+    smp: Option<Spanned<u32>>,
+    timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    scratch: Vec<Spanned<String>>,
+    #[serde(default)]
+    requires: RawRequires,
+    #[serde(default)]
+    groups: Vec<String>,
+    channel: Option<Spanned<String>>,
+    #[serde(default)]
+    append: String,
+    ends: Option<Spanned<String>>,
+    #[serde(default)]
+    reboots: u32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRequires {
+    #[serde(default)]
+    devices: Vec<String>,
+    #[serde(default)]
+    machines: Vec<String>,
+    #[serde(default)]
+    netdevs: Vec<String>,
+    #[serde(default)]
+    tools: Vec<String>,
+    accel: Option<Spanned<String>>,
+    qemu: Option<Spanned<String>>,
+}
+
+#[derive(Default)]
+struct RawMachine(MachineChoice);
+
+impl<'de> Deserialize<'de> for RawMachine {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = MachineChoice;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a machine's name, or names by architecture")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<MachineChoice, E> {
+                Ok(MachineChoice::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MachineChoice, A::Error> {
+                let mut names = BTreeMap::new();
+                while let Some((arch, name)) = map.next_entry()? {
+                    names.insert(arch, name);
+                }
+                Ok(MachineChoice::ByArch(names))
+            }
+        }
+        deserializer.deserialize_any(Names).map(Self)
+    }
+}
+
+/// Reads and checks the keys; `halves` and `description` are the caller's.
+pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
+    let raw: RawHeader = toml::from_str(toml).map_err(|error| vec![syntax(&error, toml)])?;
+    let mut faults = Vec::new();
+    let mut checked = Checked {
+        faults: &mut faults,
+    };
+    let timeout = checked.get(raw.timeout, "a time such as `30s`", duration);
+    let first_scratch = raw.scratch.first().map(Spanned::span);
+    let scratch = raw.scratch.into_iter();
+    let scratch: Vec<_> = scratch
+        .filter_map(|text| checked.get(Some(text), "a size such as `64M`", size))
+        .collect();
+    let memory = checked.get(raw.memory, "a size such as `512M`", |text| {
+        size(text).map(|_| text.to_owned())
+    });
+    let channel = checked.get(raw.channel, "`virtio` or `console`", |text| match text {
+        "virtio" => Some(Channel::Virtio),
+        "console" => Some(Channel::Console),
+        _ => None,
+    });
+    let ends = "`report`, `poweroff`, `reboot` or `panic`";
+    let ends = checked.get(raw.ends, ends, |text| match text {
+        "report" => Some(Ends::Report),
+        _ => Leave::parse(text).map(Ends::Leave),
+    });
+    let qemu = checked.get(raw.requires.qemu, "a version such as `8.0`", |text| {
+        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    });
+    let accel = checked.get(raw.requires.accel, "`tcg` or `kvm`", |text| {
+        matches!(text, "tcg" | "kvm").then(|| text.to_owned())
+    });
+    let smp = checked.number(raw.smp);
+    if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
+        checked.faults.push(Fault {
+            span,
+            title: "`scratch` and `channel = \"console\"` exclude each other".to_owned(),
+            label: "scratch disks are virtio devices".to_owned(),
+            help: Some("give the disk to `qemu` in `in_host`".to_owned()),
+        });
+    }
+    let requires = Requires {
+        devices: raw.requires.devices,
+        machines: raw.requires.machines,
+        netdevs: raw.requires.netdevs,
+        tools: raw.requires.tools,
+        accel,
+        qemu,
+    };
+    let header = Header {
+        description: String::new(),
+        arches: raw.arch,
+        machine: raw.machine.0,
+        memory,
+        smp: smp.unwrap_or(1),
+        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+        scratch,
+        requires,
+        groups: raw.groups,
+        channel: channel.unwrap_or(Channel::Virtio),
+        append: raw.append,
+        ends: ends.unwrap_or(Ends::Report),
+        reboots: raw.reboots,
+        halves: Halves::Guest,
+    };
+    faults.sort_by_key(|fault| fault.span.start);
+    if faults.is_empty() {
+        Ok(header)
+    } else {
+        Err(faults)
+    }
+}
+
+struct Checked<'a> {
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Checked<'_> {
+    /// Reads a text, or notes that it is not what is `wanted`.
+    fn get<T>(
+        &mut self,
+        text: Option<Spanned<String>>,
+        wanted: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = text?;
+        let value = read(text.as_ref());
+        if value.is_none() {
+            self.faults.push(Fault {
+                span: text.span(),
+                title: format!("`{}` is not {wanted}", text.as_ref()),
+                label: format!("expected {wanted}"),
+                help: None,
+            });
+        }
+        value
+    }
+
+    fn number(&mut self, number: Option<Spanned<u32>>) -> Option<u32> {
+        let number = number?;
+        if *number.as_ref() == 0 {
+            self.faults.push(Fault {
+                span: number.span(),
+                title: "`smp` is 0".to_owned(),
+                label: "a guest has at least one processor".to_owned(),
+                help: None,
+            });
+        }
+        Some(*number.as_ref())
+    }
+}
+
+/// What the TOML reader found, in our words where it is an unknown key.
+fn syntax(error: &toml::de::Error, toml: &str) -> Fault {
+    let span = error.span().unwrap_or(0..0);
+    let message = error.message().trim();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = message
+        .starts_with("unknown field")
+        .then(|| quoted.next())
+        .flatten();
+    let Some(key) = unknown else {
+        let title = message.lines().next().unwrap_or_default().to_owned();
+        return Fault {
+            span,
+            title,
+            label: "in this header line".to_owned(),
+            help: None,
+        };
+    };
+    let known: Vec<&str> = quoted.collect();
+    let help = match plan::suggest::closest(key, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("the keys are {}", known.join(", ")),
+    };
+    // The place of an unknown key is the key itself.
+    let start = toml
+        .get(span.clone())
+        .and_then(|text| text.find(key))
+        .unwrap_or(0)
+        + span.start;
+    Fault {
+        span: start..start + key.len(),
+        title: format!("unknown key `{key}`"),
+        label: "no key of a test's header".to_owned(),
+        help: Some(help),
+    }
+}
+
+/// `64M` in bytes; K, M and G are powers of 1024, as QEMU has them.
+fn size(text: &str) -> Option<u64> {
+    let (number, shift) = match text.char_indices().next_back()? {
+        (at, 'K' | 'k') => (&text[..at], 10),
+        (at, 'M' | 'm') => (&text[..at], 20),
+        (at, 'G' | 'g') => (&text[..at], 30),
+        _ => (text, 0),
+    };
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = plain.then(|| number.parse().ok())??;
+    number.checked_mul(1 << shift).filter(|size| *size > 0)
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    plan::duration::parse(text)
+        .ok()
+        .filter(|time| !time.is_zero())
+}

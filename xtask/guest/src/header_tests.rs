@@ -1,0 +1,173 @@
+use std::fmt::Write as _;
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::protocol::Leave;
+
+fn parse(text: &str) -> Result<Header, Vec<Diagnostic>> {
+    Header::parse(Utf8Path::new("guest-tests/boot/x.sh"), text)
+}
+
+fn guest(header: &str) -> String {
+    format!("#!/bin/sh\n# Says what is promised.\n{header}\nin_guest() {{\n    true\n}}\n")
+}
+
+#[test]
+fn all_keys_are_read() {
+    let header = parse(&guest(
+        r#"#: arch = ["x86_64", "ppc64"]   # a comment
+#: machine.x86_64 = "pc"
+#: memory = "256M"
+#: smp = 2
+#: timeout = "90s"
+#: scratch = ["64M", "1G"]
+#: requires.devices = ["virtio-blk-pci"]
+#: requires.machines = ["q35"]
+#: requires.netdevs = ["user"]
+#: requires.tools = ["swtpm"]
+#: requires.accel = "kvm"
+#: requires.qemu = "8.1"
+#: groups = ["hotplug"]
+#: append = "quiet"
+#: ends = "poweroff"
+#: reboots = 1"#,
+    ))
+    .unwrap();
+    assert_eq!(
+        header,
+        Header {
+            description: "Says what is promised.".to_owned(),
+            arches: vec!["x86_64".to_owned(), "ppc64".to_owned()],
+            machine: MachineChoice::ByArch(BTreeMap::from([(
+                "x86_64".to_owned(),
+                "pc".to_owned()
+            )])),
+            memory: Some("256M".to_owned()),
+            smp: 2,
+            timeout: Duration::from_secs(90),
+            scratch: vec![64 << 20, 1 << 30],
+            requires: Requires {
+                devices: vec!["virtio-blk-pci".to_owned()],
+                machines: vec!["q35".to_owned()],
+                netdevs: vec!["user".to_owned()],
+                tools: vec!["swtpm".to_owned()],
+                accel: Some("kvm".to_owned()),
+                qemu: Some((8, 1)),
+            },
+            groups: vec!["hotplug".to_owned()],
+            channel: Channel::Virtio,
+            append: "quiet".to_owned(),
+            ends: Ends::Leave(Leave::Poweroff),
+            reboots: 1,
+            halves: Halves::Guest,
+        }
+    );
+}
+
+#[test]
+fn a_test_without_header_gets_the_defaults() {
+    let header = parse("in_host() {\n  qemu\n}\nin_guest ( ) { true; }\n").unwrap();
+    assert_eq!(header.timeout, DEFAULT_TIMEOUT);
+    assert_eq!(
+        (header.smp, header.reboots, header.ends),
+        (1, 0, Ends::Report)
+    );
+    assert_eq!(header.halves, Halves::Both);
+    assert_eq!(header.machine.name("x86_64"), None);
+    assert_eq!(header.description, "");
+}
+
+#[test]
+fn a_machine_is_one_for_all_or_one_by_architecture() {
+    let machine = |line: &str, arch: &str| {
+        parse(&guest(line))
+            .unwrap()
+            .machine
+            .name(arch)
+            .map(str::to_owned)
+    };
+    assert_eq!(
+        machine("#: machine = \"virt\"", "any").as_deref(),
+        Some("virt")
+    );
+    let by_arch = r#"#: machine = { x86_64 = "pc" }"#;
+    assert_eq!(machine(by_arch, "x86_64").as_deref(), Some("pc"));
+    assert_eq!(machine(by_arch, "ppc64"), None);
+}
+
+#[test]
+fn halves_are_seen_at_line_starts_only() {
+    let check = |text: &str, expect: Option<Halves>| assert_eq!(halves(text), expect, "{text}");
+    check("in_host() {\n}\n", Some(Halves::Host));
+    check("in_guest()\n{\n}\n", Some(Halves::Guest));
+    check("in_host () { :; }\nin_guest() { :; }\n", Some(Halves::Both));
+    check(
+        "# in_guest() {\n  in_host\nin_guesthouse() {}\nin_guest=1\n",
+        None,
+    );
+    check("    in_guest() { true; }\n", None);
+}
+
+/// Draws the place the way a person would see it.
+fn draw(header: &str) -> String {
+    let script = guest(header);
+    let faults = parse(&script).unwrap_err();
+    let mut drawn = String::new();
+    for fault in faults {
+        let line_start = script[..fault.span.start]
+            .rfind('\n')
+            .map_or(0, |at| at + 1);
+        let line = script[line_start..].lines().next().unwrap_or_default();
+        let column = fault.span.start - line_start;
+        let marks = "^".repeat(fault.span.len().max(1));
+        let help = fault.help.unwrap_or_default();
+        let _ = writeln!(
+            drawn,
+            "{}\n{line}\n{:column$}{marks} {}\n{help}",
+            fault.title, "", fault.label
+        );
+    }
+    drawn
+}
+
+#[test]
+fn what_is_wrong_is_shown_at_its_place_in_the_script() {
+    assert_snapshot!(
+        "unknown_key",
+        draw("#: smp = 2\n# between\n#:   memry = \"256M\"")
+    );
+    assert_snapshot!(
+        "unknown_requirement",
+        draw("#: requires.device = [\"nvme\"]")
+    );
+    assert_snapshot!(
+        "bad_time",
+        draw("#: timeout = \"soon\"\n#: scratch = [\"1M\", \"0\", \"x\"]")
+    );
+    assert_snapshot!("wrong_type", draw("#: smp = \"two\""));
+    assert_snapshot!("no_toml", draw("#: smp = = 2"));
+    assert_snapshot!(
+        "no_virtio",
+        draw("#: channel = \"console\"\n#: scratch = [\"1M\"]")
+    );
+    assert_snapshot!(
+        "bad_words",
+        draw("#: smp = 0\n#: ends = \"crash\"\n#: channel = \"tcp\"\n#: requires.qemu = \"new\"")
+    );
+}
+
+#[test]
+fn a_test_without_halves_is_refused() {
+    let faults = parse("#!/bin/sh\n#: smp = 0\ntrue\n").unwrap_err();
+    let titles: Vec<_> = faults.iter().map(|fault| fault.title.as_str()).collect();
+    let halves = "`guest-tests/boot/x.sh` has neither `in_host` nor `in_guest`";
+    assert_eq!(titles, ["`smp` is 0", halves]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_script_makes_the_reader_panic(text in "(#: ?[a-z.]{1,8} = [\\[\\]\"a-z0-9é]{0,6}\n|.{0,20}\n){0,8}") {
+        let _ = parse(&text);
+    }
+}

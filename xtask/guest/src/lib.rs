@@ -1,0 +1,22 @@
+//! A suite of guest tests: headers, selection, sessions, outcomes, reports.
+//!
+//! `xtask` gives a [`runner::Config`] and gets events and a [`event::RunReport`] back; it renders
+//! them. This crate starts guests through `qemu` and host halves through `host`; it neither finds
+//! images nor prints.
+
+pub mod accel;
+mod case;
+pub mod choice;
+pub mod event;
+pub mod fold;
+pub mod header;
+pub mod logfile;
+pub mod outcome;
+pub mod protocol;
+pub mod report;
+pub mod requirement;
+pub mod runner;
+pub mod session;
+pub mod suite;
+pub mod text;
+pub mod words;

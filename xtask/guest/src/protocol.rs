@@ -1,0 +1,472 @@
+//! The records that guest and host exchange, one a line, over a virtio-serial port or the console:
+//!
+//! `@kiln <nonce> <seq> <type> <crc32> <payload>`
+//!
+//! The other side is `images/common/init.c`; `guest-tests/README.md` describes both. This module
+//! knows bytes only: what a record means for a verdict is in [`crate::session`] and [`crate::fold`].
+
+use std::fmt;
+use std::io::Read;
+
+/// First bytes of every record.
+const MARK: &[u8] = b"@kiln ";
+/// Longest line, in bytes; a longer one is no record.
+pub const LINE_MAX: usize = 16 * 1024;
+/// Bytes of a file or of output a record; escaped threefold they still fit into a line.
+pub const CHUNK: usize = 4096;
+/// What separates the parts of a payload.
+pub const SEPARATOR: u8 = 0x1f;
+/// The nonce of a guest that was not told one yet.
+const NO_NONCE: &str = "-";
+
+/// 128 random bits that bind a guest's records to one start of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Nonce(String);
+
+impl Nonce {
+    /// A fresh one from the kernel's random numbers.
+    pub fn random() -> std::io::Result<Self> {
+        let mut bytes = [0; 16];
+        fs_err::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        Ok(Self::from_bytes(bytes))
+    }
+
+    /// A nonce with these bits.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(format!("{:032x}", u128::from_be_bytes(bytes)))
+    }
+
+    /// 32 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Nonce({})", self.0)
+    }
+}
+
+/// A line with a correct checksum, whoever wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// 32 hexadecimal digits or `-`.
+    pub nonce: String,
+    /// Counts from 1 in each direction.
+    pub seq: u64,
+    /// The type.
+    pub kind: String,
+    /// Unescaped bytes.
+    pub payload: Vec<u8>,
+}
+
+impl Record {
+    /// The line, with its newline.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let head = format!("{} {} {} ", self.nonce, self.seq, self.kind);
+        let payload = escape(&self.payload);
+        let mut line = MARK.to_vec();
+        line.extend_from_slice(head.as_bytes());
+        line.extend_from_slice(format!("{:08x} ", crc32(head.as_bytes(), &payload)).as_bytes());
+        line.extend_from_slice(&payload);
+        line.push(b'\n');
+        line
+    }
+
+    /// Reads a line, without its newline.
+    pub fn parse(line: &[u8]) -> Result<Self, NoRecord> {
+        let rest = line.strip_prefix(MARK).ok_or(NoRecord::Text)?;
+        if line.len() > LINE_MAX {
+            return Err(NoRecord::Malformed);
+        }
+        let mut parts = rest.splitn(5, |&byte| byte == b' ');
+        let mut text = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
+        let (nonce, seq, kind, crc) = (text(), text(), text(), text().filter(|crc| crc.len() == 8));
+        let crc = crc.and_then(|crc| u32::from_str_radix(crc, 16).ok());
+        let (Some(nonce), Some(seq), Some(kind), Some(crc), Some(payload)) =
+            (nonce, seq, kind, crc, parts.next())
+        else {
+            return Err(NoRecord::Malformed);
+        };
+        let seq = seq
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| seq.parse().ok());
+        let seq = seq.flatten().ok_or(NoRecord::Malformed)?;
+        if crc32(format!("{nonce} {seq} {kind} ").as_bytes(), payload) != crc {
+            return Err(NoRecord::Checksum);
+        }
+        let payload = unescape(payload);
+        Ok(Self {
+            nonce: nonce.to_owned(),
+            seq,
+            kind: kind.to_owned(),
+            payload,
+        })
+    }
+}
+
+/// Why a line is no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRecord {
+    /// It does not start as one.
+    #[error("not a record")]
+    Text,
+    /// A part is missing or is no number.
+    #[error("a malformed record")]
+    Malformed,
+    /// The CRC is wrong.
+    #[error("a record with a wrong checksum")]
+    Checksum,
+}
+
+/// What a guest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromGuest {
+    /// Init is up and waits for `start`.
+    Hello {
+        /// Release of its kernel.
+        release: String,
+    },
+    /// What the test printed.
+    Out(Vec<u8>),
+    /// A word for the host.
+    Call(Call),
+    /// The test announced how the guest is going to end.
+    Leaving(Leave),
+    /// The test's own end.
+    End {
+        /// Exit status, 128 + signal for a signal.
+        status: i32,
+        /// `/proc/sys/kernel/tainted`.
+        taint: u64,
+    },
+}
+
+/// A word that a guest asks the host for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Names the call in the reply.
+    pub id: u64,
+    /// Such as `qmp`.
+    pub word: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+/// Ends of a guest that a test may announce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It powers itself off.
+    Poweroff,
+    /// It resets itself.
+    Reboot,
+    /// Its kernel panics.
+    Panic,
+}
+
+impl Leave {
+    /// As in the header and in the record.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Poweroff => "poweroff",
+            Self::Reboot => "reboot",
+            Self::Panic => "panic",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Poweroff, Self::Reboot, Self::Panic]
+            .into_iter()
+            .find(|leave| leave.word() == word)
+    }
+}
+
+/// The protocol's version, as `hello` carries it.
+const VERSION: &str = "1";
+
+impl FromGuest {
+    fn parse(record: &Record) -> Result<Self, String> {
+        let text = String::from_utf8_lossy(&record.payload);
+        match record.kind.as_str() {
+            "hello" => match text.split_once(' ') {
+                Some((VERSION, release)) => Ok(Self::Hello {
+                    release: release.to_owned(),
+                }),
+                _ => Err(format!("a hello of another version: `{text}`")),
+            },
+            "out" => Ok(Self::Out(record.payload.clone())),
+            "call" => parse_call(&text).ok_or_else(|| format!("a malformed call: `{text}`")),
+            "leaving" => Leave::parse(&text)
+                .map(Self::Leaving)
+                .ok_or_else(|| format!("an unknown announcement: `{text}`")),
+            "end" => parse_end(&text).ok_or_else(|| format!("a malformed end: `{text}`")),
+            other => Err(format!("a record of unknown type `{other}`")),
+        }
+    }
+}
+
+fn parse_call(text: &str) -> Option<FromGuest> {
+    let (id, rest) = text.split_once(' ')?;
+    let mut parts = rest.split(char::from(SEPARATOR)).map(str::to_owned);
+    let word = parts.next().filter(|word| !word.is_empty())?;
+    Some(FromGuest::Call(Call {
+        id: id.parse().ok()?,
+        word,
+        args: parts.collect(),
+    }))
+}
+
+fn parse_end(text: &str) -> Option<FromGuest> {
+    let (status, taint) = text.split_once(' ')?;
+    Some(FromGuest::End {
+        status: status.parse().ok()?,
+        taint: taint.parse().ok()?,
+    })
+}
+
+/// What came over a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A record of this guest, in order.
+    Record(FromGuest),
+    /// Something that claims to be one, or does not belong on the channel: why, in one line.
+    Noted(String),
+}
+
+/// What else than records a channel carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nothing: other lines are noted.
+    Own,
+    /// Console text, which is nobody's fault.
+    Console,
+}
+
+/// Turns the bytes of a channel into records, and lets only those through that carry the nonce
+/// and come in order.
+#[derive(Debug)]
+pub struct Receiver {
+    sharing: Sharing,
+    nonce: Option<Nonce>,
+    last: u64,
+    line: Vec<u8>,
+    overlong: bool,
+}
+
+impl Receiver {
+    /// Knows no nonce yet: only `hello` passes.
+    #[must_use]
+    pub fn new(sharing: Sharing) -> Self {
+        Self {
+            sharing,
+            nonce: None,
+            last: 0,
+            line: Vec::new(),
+            overlong: false,
+        }
+    }
+
+    /// From here on records carry this nonce and count from 1.
+    pub fn expect(&mut self, nonce: Nonce) {
+        self.nonce = Some(nonce);
+        self.last = 0;
+    }
+
+    /// Takes bytes as they come, in pieces of any length.
+    pub fn take(&mut self, bytes: &[u8]) -> Vec<Received> {
+        let mut received = Vec::new();
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let (body, ends) = piece
+                .strip_suffix(b"\n")
+                .map_or((piece, false), |body| (body, true));
+            if self.line.len() + body.len() > LINE_MAX {
+                self.overlong = true;
+                self.line.truncate(MARK.len());
+            }
+            if !self.overlong {
+                self.line.extend_from_slice(body);
+            }
+            if ends {
+                let line = std::mem::take(&mut self.line);
+                self.take_line(&line, &mut received);
+                self.overlong = false;
+            }
+        }
+        received
+    }
+
+    fn take_line(&mut self, line: &[u8], received: &mut Vec<Received>) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if self.overlong {
+            if self.sharing == Sharing::Own || line.starts_with(MARK) {
+                received.push(Received::Noted("a line too long for a record".to_owned()));
+            }
+            return;
+        }
+        let record = match Record::parse(line) {
+            Ok(record) => record,
+            Err(NoRecord::Text) if self.sharing == Sharing::Console || line.is_empty() => return,
+            Err(error) => {
+                received.push(Received::Noted(format!("{error}: `{}`", excerpt(line))));
+                return;
+            }
+        };
+        match self.admit(&record) {
+            Ok(missing) => {
+                if missing > 0 {
+                    // No verdict hangs on it: an end record stands for itself.
+                    received.push(Received::Noted(format!("{missing} records were lost")));
+                }
+                received.push(match FromGuest::parse(&record) {
+                    Ok(meaning) => Received::Record(meaning),
+                    Err(why) => Received::Noted(why),
+                });
+            }
+            Err(why) => received.push(Received::Noted(format!("{why}: `{}`", excerpt(line)))),
+        }
+    }
+
+    /// Lets a record pass that is the guest's, and says how many are missing before it.
+    fn admit(&mut self, record: &Record) -> Result<u64, &'static str> {
+        let hello = record.kind == "hello";
+        if record.nonce == NO_NONCE {
+            return if hello {
+                Ok(0)
+            } else {
+                Err("a record without a nonce")
+            };
+        }
+        if self
+            .nonce
+            .as_ref()
+            .is_none_or(|nonce| nonce.as_str() != record.nonce)
+        {
+            return Err("a record with a wrong nonce");
+        }
+        if hello {
+            return Err("a hello that knows the nonce");
+        }
+        if record.seq <= self.last {
+            return Err("a replayed record");
+        }
+        let missing = record.seq - self.last - 1;
+        self.last = record.seq;
+        Ok(missing)
+    }
+}
+
+/// Writes the host's records.
+#[derive(Debug)]
+pub struct Sender {
+    nonce: Nonce,
+    seq: u64,
+}
+
+impl Sender {
+    /// The first record is the one that carries the nonce to the guest.
+    #[must_use]
+    pub fn new(nonce: Nonce) -> Self {
+        Self { nonce, seq: 0 }
+    }
+
+    fn record(&mut self, kind: &str, payload: &[u8]) -> Vec<u8> {
+        self.seq += 1;
+        let nonce = self.nonce.as_str().to_owned();
+        Record {
+            nonce,
+            seq: self.seq,
+            kind: kind.to_owned(),
+            payload: payload.to_vec(),
+        }
+        .encode()
+    }
+
+    /// Answers a hello; `boots` is how often this guest said hello before.
+    pub fn start(&mut self, boots: u32) -> Vec<u8> {
+        self.record("start", boots.to_string().as_bytes())
+    }
+
+    /// A file, in as many records as it takes.
+    pub fn put(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Vec<u8> {
+        let head = format!("{path} {mode:o}{}", char::from(SEPARATOR));
+        let empty: &[u8] = &[];
+        let chunks = bytes.chunks(CHUNK).chain(bytes.is_empty().then_some(empty));
+        chunks
+            .flat_map(|chunk| self.record("put", &[head.as_bytes(), chunk].concat()))
+            .collect()
+    }
+
+    /// A variable of the test's environment.
+    pub fn set(&mut self, name: &str, value: &str) -> Vec<u8> {
+        self.record("set", format!("{name}={value}").as_bytes())
+    }
+
+    /// Starts the script at this path.
+    pub fn run(&mut self, path: &str) -> Vec<u8> {
+        self.record("run", path.as_bytes())
+    }
+
+    /// Answers a call; text that does not fit into a line becomes an error of its own.
+    pub fn reply(&mut self, id: u64, status: i32, text: &[u8]) -> Vec<u8> {
+        let payload = [format!("{id} {status} ").as_bytes(), text].concat();
+        if escape(&payload).len() > LINE_MAX - 128 {
+            let long = format!(
+                "{id} 1 the reply of {} bytes does not fit a record\n",
+                text.len()
+            );
+            return self.record("reply", long.as_bytes());
+        }
+        self.record("reply", &payload)
+    }
+}
+
+fn escape(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        if byte < 0x20 || byte == b'%' || byte == 0x7f {
+            text.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            text.push(byte);
+        }
+    }
+    text
+}
+
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits = tail
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let value = digits
+            .filter(|digits| first == b'%' && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(value.unwrap_or(first));
+        rest = if value.is_some() { &tail[2..] } else { tail };
+    }
+    bytes
+}
+
+fn crc32(head: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(head);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+fn excerpt(line: &[u8]) -> String {
+    crate::text::line(&line[..line.len().min(120)])
+}
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

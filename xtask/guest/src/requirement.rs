@@ -1,0 +1,94 @@
+//! Whether a test can be run at all: its header against what QEMU and the host say of themselves.
+//!
+//! Pure: nothing is asked here. A test whose requirements are not met is skipped with the reason.
+
+use plan::arch::{Machine, QemuProfile};
+use qemu::{Accel, Facts};
+
+use crate::header::Header;
+
+/// What a requirement is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// How QEMU runs the architecture.
+    pub profile: &'a QemuProfile,
+    /// What the binary can do.
+    pub facts: &'a Facts,
+    /// The accelerator of the run.
+    pub accel: Accel,
+}
+
+/// The machine for a test, or why the header is wrong about it.
+pub fn machine<'a>(
+    header: &Header,
+    arch: &str,
+    profile: &'a QemuProfile,
+) -> Result<(&'a str, &'a Machine), String> {
+    let name = header.machine.name(arch).unwrap_or(&profile.machine);
+    profile
+        .machines
+        .get_key_value(name)
+        .map(|(name, machine)| (name.as_str(), machine))
+        .ok_or_else(|| {
+            let known: Vec<_> = profile.machines.keys().map(String::as_str).collect();
+            format!(
+                "`{name}` is no machine of `images/{arch}.toml`: {}",
+                known.join(", ")
+            )
+        })
+}
+
+/// Why the test is skipped, if it is; the first reason only.
+///
+/// `has_tool` answers whether a program is on the host's PATH.
+#[must_use]
+pub fn unmet(
+    header: &Header,
+    machine: &Machine,
+    offer: &Offer<'_>,
+    has_tool: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let requires = &header.requires;
+    let facts = offer.facts;
+    let lacks = |kind: &str, name: &str| format!("QEMU lacks the {kind} `{name}`");
+    if let Some((major, minor)) = requires.qemu {
+        let found = (facts.version.major, facts.version.minor);
+        if found < (major, minor) {
+            let version = &facts.version;
+            return Some(format!("needs QEMU {major}.{minor}, this is {version}"));
+        }
+    }
+    if let Some(accel) = &requires.accel
+        && accel != offer.accel.as_str()
+    {
+        return Some(format!("needs the accelerator `{accel}`"));
+    }
+    let machines = requires
+        .machines
+        .iter()
+        .map(String::as_str)
+        .chain([machine.name.as_str()]);
+    if let Some(name) = machines.into_iter().find(|name| !facts.has_machine(name)) {
+        return Some(lacks("machine", name));
+    }
+    if let Some(cpus) = facts
+        .machines
+        .get(&machine.name)
+        .map(|machine| machine.cpus)
+        && header.smp > cpus
+        && cpus > 0
+    {
+        return Some(format!(
+            "the machine `{}` takes {cpus} processors at most",
+            machine.name
+        ));
+    }
+    if let Some(name) = requires.devices.iter().find(|name| !facts.has_device(name)) {
+        return Some(lacks("device", name));
+    }
+    if let Some(name) = requires.netdevs.iter().find(|name| !facts.has_netdev(name)) {
+        return Some(lacks("network backend", name));
+    }
+    let tool = requires.tools.iter().find(|name| !has_tool(name))?;
+    Some(format!("`{tool}` is not installed on the host"))
+}

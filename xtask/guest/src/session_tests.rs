@@ -1,0 +1,519 @@
+//! Fake guests: a thread plays QEMU and init, over a socket pair as the real ones do.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, RecvTimeoutError};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::protocol::{Leave, Record};
+
+/// The runner's end of a fake.
+struct FakeVm {
+    events: mpsc::Receiver<VmEvent>,
+    control: UnixStream,
+}
+
+impl Guest for FakeVm {
+    fn next(&mut self, until: Instant) -> Option<VmEvent> {
+        match self
+            .events
+            .recv_timeout(until.saturating_duration_since(monotonic()))
+        {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            // The fake has said all it had to say, and hangs.
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::park_timeout(until.saturating_duration_since(monotonic()));
+                None
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.control
+            .write_all(bytes)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// The guest's end.
+struct FakeGuest {
+    events: mpsc::Sender<VmEvent>,
+    control: BufReader<UnixStream>,
+    on_console: bool,
+    nonce: String,
+    seq: u64,
+}
+
+impl FakeGuest {
+    fn event(&self, event: VmEvent) {
+        let _ = self.events.send(event);
+    }
+
+    fn bytes(&self, bytes: Vec<u8>) {
+        self.event(if self.on_console {
+            VmEvent::Console(bytes)
+        } else {
+            VmEvent::Control(bytes)
+        });
+    }
+
+    fn console(&self, text: &str) {
+        self.event(VmEvent::Console(text.as_bytes().to_vec()));
+    }
+
+    fn qmp(&self, name: &str, data: Value) {
+        self.event(VmEvent::Qmp(qemu::qmp::Event {
+            name: name.to_owned(),
+            data,
+            micros: 0,
+        }));
+    }
+
+    fn exits(&self, exit: Exit) {
+        self.event(VmEvent::Exited(exit));
+    }
+
+    fn record(&mut self, nonce: &str, seq: u64, kind: &str, payload: &str) {
+        let (nonce, kind) = (nonce.to_owned(), kind.to_owned());
+        let payload = payload.as_bytes().to_vec();
+        self.bytes(
+            Record {
+                nonce,
+                seq,
+                kind,
+                payload,
+            }
+            .encode(),
+        );
+    }
+
+    fn say(&mut self, kind: &str, payload: &str) {
+        self.seq += 1;
+        self.record(&self.nonce.clone(), self.seq, kind, payload);
+    }
+
+    /// The next record from the runner.
+    fn hear(&mut self) -> (String, String) {
+        let mut line = String::new();
+        self.control.read_line(&mut line).unwrap();
+        let record = Record::parse(line.trim_end_matches('\n').as_bytes()).unwrap();
+        if record.kind == "start" {
+            self.nonce = record.nonce;
+            self.seq = 0;
+        }
+        (record.kind, String::from_utf8(record.payload).unwrap())
+    }
+
+    /// Says hello, takes what is handed over, and gives it back.
+    fn boots(&mut self) -> Vec<(String, String)> {
+        self.record("-", 1, "hello", "1 6.12.95");
+        let mut heard = Vec::new();
+        while heard
+            .last()
+            .is_none_or(|(kind, _): &(String, String)| kind != "run")
+        {
+            heard.push(self.hear());
+        }
+        heard
+    }
+}
+
+#[derive(Default)]
+struct Notebook {
+    output: String,
+    console: String,
+    notes: Vec<String>,
+    stop: Option<Happened>,
+}
+
+impl Host for Notebook {
+    fn output(&mut self, bytes: &[u8]) {
+        self.output += &String::from_utf8_lossy(bytes);
+    }
+
+    fn console(&mut self, bytes: &[u8]) {
+        self.console += &String::from_utf8_lossy(bytes);
+    }
+
+    fn control(&mut self, _bytes: &[u8]) {}
+
+    fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    fn call(&mut self, call: &Call) -> (i32, String) {
+        (0, format!("{} {:?}\n", call.word, call.args))
+    }
+
+    fn stop(&mut self) -> Option<Happened> {
+        self.stop.clone()
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        ends: Ends::Report,
+        reboots: 0,
+        channel: Channel::Virtio,
+        boot_limit: Duration::from_secs(20),
+        test_limit: Duration::from_secs(20),
+    }
+}
+
+/// Limits for guests that reach them.
+fn short() -> Rules {
+    let limit = Duration::from_millis(20);
+    Rules {
+        boot_limit: limit,
+        test_limit: limit,
+        ..rules()
+    }
+}
+
+fn play(rules: &Rules, guest: impl FnOnce(&mut FakeGuest) + Send + 'static) -> (Outcome, Notebook) {
+    let mut notebook = Notebook::default();
+    let outcome = play_with(rules, &mut notebook, guest);
+    (outcome, notebook)
+}
+
+fn play_with(
+    rules: &Rules,
+    notebook: &mut Notebook,
+    guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
+) -> Outcome {
+    let (near, far) = UnixStream::pair().unwrap();
+    let (sender, events) = mpsc::channel();
+    let mut fake = FakeGuest {
+        events: sender,
+        control: BufReader::new(far),
+        on_console: rules.channel == Channel::Console,
+        nonce: String::new(),
+        seq: 0,
+    };
+    let player = std::thread::spawn(move || {
+        guest(&mut fake);
+        // Its channel stays open: a hanging guest does not hang up.
+        fake
+    });
+    let handover = Handover {
+        files: vec![("/kiln/test".to_owned(), 0o755, b"echo 1\n".to_vec())],
+        environment: vec![("KILN_ARCH".to_owned(), "x86_64".to_owned())],
+        run: "/kiln/run".to_owned(),
+    };
+    let mut vm = FakeVm {
+        events,
+        control: near,
+    };
+    let conducted = conduct(&mut vm, rules, &handover, notebook);
+    drop(vm);
+    player.join().unwrap();
+    conducted.outcome
+}
+
+fn check(
+    rules: &Rules,
+    word: &str,
+    cause: &str,
+    guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
+) -> Notebook {
+    let (outcome, notebook) = play(rules, guest);
+    assert_eq!((outcome.word(), outcome.cause().as_str()), (word, cause));
+    notebook
+}
+
+#[test]
+fn a_test_is_handed_over_run_and_believed() {
+    let notebook = check(&rules(), "passed", "", |guest| {
+        guest.console("[    0.1] Linux version 6.12.95\r\n");
+        let handed = guest.boots();
+        let expect = [
+            ("start", "0"),
+            ("put", "/kiln/test 755\u{1f}echo 1\n"),
+            ("set", "KILN_ARCH=x86_64"),
+            ("run", "/kiln/run"),
+        ];
+        assert_eq!(
+            handed,
+            expect.map(|(kind, text)| (kind.to_owned(), text.to_owned()))
+        );
+        // A hello that was on its way when the first was answered.
+        guest.record("-", 1, "hello", "1 6.12.95");
+        guest.say("out", "one\n");
+        guest.say("call", "1 qmp\u{1f}query-status");
+        let reply = (
+            "reply".to_owned(),
+            "1 0 qmp [\"query-status\"]\n".to_owned(),
+        );
+        assert_eq!(guest.hear(), reply);
+        guest.say("out", "two\n");
+        guest.say("end", "0 0");
+    });
+    assert_eq!(notebook.output, "one\ntwo\n");
+    assert_eq!(notebook.console, "[    0.1] Linux version 6.12.95\r\n");
+    assert_eq!(notebook.notes, [""; 0]);
+}
+
+#[test]
+fn the_console_carries_the_same_records() {
+    let rules = Rules {
+        channel: Channel::Console,
+        ..rules()
+    };
+    let notebook = check(&rules, "failed", "exit status 1, last line: no", |guest| {
+        guest.console("[    0.1] noise without an end\n");
+        guest.boots();
+        guest.console("[    0.900000] @kiln of all things\n@kiln of one thing\n");
+        guest.say("out", "no\n");
+        guest.say("end", "1 0");
+    });
+    assert_eq!(notebook.output, "no\n");
+    assert_eq!(notebook.notes.len(), 1, "{:?}", notebook.notes);
+}
+
+#[test]
+fn reasons_of_the_test_become_the_cause() {
+    check(&rules(), "skipped", "no \"NUMA\" here", |guest| {
+        guest.boots();
+        guest.say("call", "1 skip\u{1f}no \"NUMA\"\u{1b}[1m here");
+        assert_eq!(guest.hear().1, "1 0 ");
+        guest.say("end", "77 0");
+    });
+    check(&rules(), "failed", "wrong size", |guest| {
+        guest.boots();
+        guest.say("call", "1 fail\u{1f}wrong size");
+        guest.hear();
+        guest.say("end", "1 0");
+    });
+}
+
+#[test]
+fn a_guest_that_hangs_costs_its_limit_and_is_named() {
+    check(
+        &short(),
+        "timed out",
+        "the guest was not ready within 0.02 s",
+        |guest| {
+            guest.console("[    0.1] Linux version\n");
+        },
+    );
+    check(
+        &short(),
+        "timed out",
+        "no end within the test's 0.02 s",
+        |guest| {
+            guest.boots();
+        },
+    );
+}
+
+#[test]
+fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
+    let panic = "Kernel panic - not syncing: VFS: Unable to mount root fs";
+    check(&rules(), "guest panicked", panic, |guest| {
+        guest
+            .console("[    0.300000] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n");
+        guest.qmp("SHUTDOWN", json!({"guest": true, "reason": "guest-reset"}));
+    });
+    // Without a word from QEMU its last words are waited for, and no longer.
+    let notebook = check(&rules(), "guest panicked", panic, |guest| {
+        guest.boots();
+        guest
+            .console("[    0.300000] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n");
+        guest.console("[    0.300000] Rebooting\n");
+    });
+    assert!(notebook.console.ends_with("Rebooting\n"));
+    check(
+        &rules(),
+        "guest oopsed",
+        "tainted: kernel died recently",
+        |guest| {
+            guest.boots();
+            guest.say("end", "0 128");
+        },
+    );
+    check(
+        &rules(),
+        "guest panicked",
+        "QEMU reports that the guest panicked",
+        |guest| {
+            guest.boots();
+            guest.qmp("GUEST_PANICKED", json!({"action": "shutdown"}));
+            guest.qmp("SHUTDOWN", json!({"guest": true, "reason": "guest-panic"}));
+        },
+    );
+}
+
+#[test]
+fn forged_records_are_noted_and_the_test_fails_as_it_did() {
+    let notebook = check(&rules(), "failed", "exit status 3", |guest| {
+        guest.record("-", 1, "end", "0 0");
+        guest.boots();
+        guest.record(&"0".repeat(32), 1, "end", "0 0");
+        guest.record("-", 2, "end", "0 0");
+        guest.bytes(b"end 0 0\n@kiln end 0 0\n".to_vec());
+        guest.console("@kiln - 1 end 00000000 0 0\nPASS\n");
+        guest.say("out", "");
+        let seq = guest.seq;
+        guest.record(&guest.nonce.clone(), seq, "end", "0 0");
+        guest.say("end", "3 0");
+    });
+    assert_eq!(notebook.notes.len(), 6, "{:#?}", notebook.notes);
+}
+
+#[test]
+fn a_flood_ends_the_session_and_notes_are_limited() {
+    check(
+        &rules(),
+        "failed",
+        "console flood: more than 64 MiB",
+        |guest| {
+            let piece = vec![b'x'; 1 << 20];
+            while guest.events.send(VmEvent::Console(piece.clone())).is_ok() {}
+        },
+    );
+    let notebook = check(&rules(), "passed", "", |guest| {
+        guest.boots();
+        for _ in 0..1000 {
+            guest.bytes(b"garbage\n".to_vec());
+        }
+        guest.say("end", "0 0");
+    });
+    assert_eq!(notebook.notes.len(), NOTES_MAX);
+}
+
+#[test]
+fn an_end_of_qemu_is_told_apart_by_when_and_how() {
+    check(
+        &rules(),
+        "QEMU did not start",
+        "qemu: no such machine",
+        |guest| {
+            guest.event(VmEvent::Stderr("qemu: no such machine".to_owned()));
+            guest.event(VmEvent::Stderr(String::new()));
+            guest.exits(Exit::Code(1));
+        },
+    );
+    check(
+        &rules(),
+        "QEMU crashed",
+        "QEMU was ended by SIGSEGV",
+        |guest| {
+            guest.boots();
+            guest.exits(Exit::Signal(11));
+        },
+    );
+    check(
+        &rules(),
+        "lost guest",
+        "QEMU ended with status 0",
+        |guest| {
+            guest.boots();
+            guest.exits(Exit::Code(0));
+        },
+    );
+    let broken = "KVM internal error. Suberror: 1";
+    check(&rules(), "lost guest", broken, move |guest| {
+        guest.event(VmEvent::Stderr(broken.to_owned()));
+        guest.qmp("STOP", json!({}));
+    });
+    check(
+        &rules(),
+        "lost guest",
+        "the guest reset itself unannounced",
+        |guest| {
+            guest.boots();
+            guest.qmp("SHUTDOWN", json!({"guest": true, "reason": "guest-reset"}));
+        },
+    );
+    let closed = "the guest closed the control channel before the test's end";
+    check(&rules(), "lost guest", closed, |guest| {
+        guest.boots();
+        guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));
+        guest.qmp("VSERPORT_CHANGE", json!({"id": "other", "open": false}));
+    });
+}
+
+#[test]
+fn an_announced_end_passes_when_qemu_confirms_it() {
+    for (leave, event) in [
+        (
+            Leave::Poweroff,
+            json!({"guest": true, "reason": "guest-shutdown"}),
+        ),
+        (
+            Leave::Reboot,
+            json!({"guest": true, "reason": "guest-reset"}),
+        ),
+    ] {
+        let rules = Rules {
+            ends: Ends::Leave(leave),
+            ..rules()
+        };
+        check(&rules, "passed", "", move |guest| {
+            guest.boots();
+            guest.say("leaving", leave.word());
+            guest.qmp("SHUTDOWN", event);
+        });
+    }
+    let rules = Rules {
+        ends: Ends::Leave(Leave::Panic),
+        ..rules()
+    };
+    check(&rules, "passed", "", |guest| {
+        guest.boots();
+        guest.say("leaving", "panic");
+        guest.console("[    1.000000] Kernel panic - not syncing: sysrq triggered crash\n");
+    });
+}
+
+#[test]
+fn a_rebooted_guest_gets_the_test_again_and_a_nonce_of_its_own() {
+    let rules = Rules {
+        reboots: 1,
+        ..rules()
+    };
+    let notebook = check(&rules, "passed", "", |guest| {
+        assert_eq!(guest.boots()[0].1, "0");
+        let first = guest.nonce.clone();
+        guest.say("leaving", "reboot");
+        guest.qmp("RESET", json!({"guest": true, "reason": "guest-reset"}));
+        assert_eq!(guest.boots()[0].1, "1");
+        assert_ne!(guest.nonce, first);
+        guest.record(&first, 9, "end", "1 0");
+        guest.say("end", "0 0");
+    });
+    assert_eq!(notebook.notes.len(), 1);
+}
+
+#[test]
+fn a_session_stops_when_the_run_does() {
+    for (stop, word) in [
+        (Happened::Interrupted, "not run"),
+        (Happened::Abandoned, "failed"),
+    ] {
+        let mut notebook = Notebook {
+            stop: Some(stop),
+            ..Notebook::default()
+        };
+        assert_eq!(play_with(&rules(), &mut notebook, |_| {}).word(), word);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn no_bytes_of_a_guest_make_a_pass(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let (outcome, _) = play(&rules(), move |guest| {
+            guest.boots();
+            guest.bytes(bytes.clone());
+            guest.bytes([b"\n@kiln ", &bytes[..], b"\n"].concat());
+            guest.exits(Exit::Code(0));
+        });
+        prop_assert_eq!(outcome.word(), "lost guest");
+    }
+}

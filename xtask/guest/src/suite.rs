@@ -1,0 +1,363 @@
+//! The test files below `guest-tests/`, and which of them a run selects.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use plan::diagnostic::Diagnostic;
+
+use crate::header::Header;
+
+/// The folder beside the areas that holds what both halves call.
+const LIBRARY: &str = "lib";
+
+/// All tests of a folder, sorted by area and name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suite {
+    /// The folder, such as `guest-tests`.
+    pub dir: Utf8PathBuf,
+    /// The tests.
+    pub tests: Vec<TestFile>,
+}
+
+/// One test file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestFile {
+    /// The folder it stands in, such as `block`.
+    pub area: String,
+    /// File name without `.sh`.
+    pub test: String,
+    /// The script.
+    pub path: Utf8PathBuf,
+    /// What it says about itself.
+    pub header: Header,
+}
+
+impl TestFile {
+    /// `area::test`, without an architecture.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.area, self.test)
+    }
+
+    /// Whether its header lets it run on an architecture.
+    #[must_use]
+    pub fn is_for(&self, arch: &str) -> bool {
+        self.header.arches.is_empty() || self.header.arches.iter().any(|name| name == arch)
+    }
+}
+
+/// Why a suite cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// The file system refuses.
+    #[error("cannot read the tests")]
+    Io(#[from] std::io::Error),
+    /// Headers are wrong; each with its place.
+    #[error("{} test headers are wrong", .0.len())]
+    Headers(Vec<Diagnostic>),
+}
+
+impl Suite {
+    /// Reads all headers below a folder; with `arches` also checks that the names in them exist.
+    pub fn load(dir: &Utf8Path, arches: &[String]) -> Result<Self, SuiteError> {
+        let mut tests = Vec::new();
+        let mut faults = Vec::new();
+        for area in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+            let Some(name) = area.file_name().filter(|name| *name != LIBRARY) else {
+                continue;
+            };
+            for path in entries(&area)? {
+                let Some(test) = path.file_name().and_then(|file| file.strip_suffix(".sh")) else {
+                    continue;
+                };
+                let script = fs_err::read_to_string(&path)?;
+                match Header::parse(&path, &script)
+                    .and_then(|header| known(header, &path, &script, arches))
+                {
+                    Ok(header) => tests.push(TestFile {
+                        area: name.to_owned(),
+                        test: test.to_owned(),
+                        path: path.clone(),
+                        header,
+                    }),
+                    Err(found) => faults.extend(found),
+                }
+            }
+        }
+        if faults.is_empty() {
+            Ok(Self {
+                dir: dir.to_owned(),
+                tests,
+            })
+        } else {
+            Err(SuiteError::Headers(faults))
+        }
+    }
+
+    /// The tests of a run, each with its architecture: by test, then in the order of `arches`.
+    #[must_use]
+    pub fn select<'a>(&'a self, filter: &Filter, arches: &'a [String]) -> Vec<Selected<'a>> {
+        let pairs = self.tests.iter().flat_map(|test| {
+            let mine = arches.iter().filter(|arch| test.is_for(arch));
+            mine.map(move |arch| Selected { arch, test })
+        });
+        let selected: Vec<_> = pairs.filter(|selected| filter.admits(selected)).collect();
+        match filter.partition {
+            Some(partition) => partition.of(selected),
+            None => selected,
+        }
+    }
+}
+
+/// A test on an architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selected<'a> {
+    /// The architecture.
+    pub arch: &'a str,
+    /// The test.
+    pub test: &'a TestFile,
+}
+
+impl Selected<'_> {
+    /// `arch::area::test`, the whole name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.arch, self.test.name())
+    }
+}
+
+/// What a run selects; an empty filter selects everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Any of these must occur in the whole name.
+    pub patterns: Vec<String>,
+    /// A pattern must be the whole name, or all of it but the architecture.
+    pub exact: bool,
+    /// Any of these groups must be the test's.
+    pub groups: Vec<String>,
+    /// One machine's part of what the above select.
+    pub partition: Option<Partition>,
+}
+
+/// `slice:m/n`: every n-th test, from the m-th on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partition {
+    /// Which part, from 1.
+    pub part: usize,
+    /// Of how many.
+    pub parts: usize,
+}
+
+/// A text that is no partition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no partition such as `slice:1/3`")]
+pub struct NoPartition(pub String);
+
+impl std::str::FromStr for Partition {
+    type Err = NoPartition;
+
+    fn from_str(text: &str) -> Result<Self, NoPartition> {
+        let numbers = text
+            .strip_prefix("slice:")
+            .and_then(|rest| rest.split_once('/'));
+        let number = |text: &str| text.parse::<usize>().ok();
+        numbers
+            .and_then(|(part, parts)| {
+                Some(Self {
+                    part: number(part)?,
+                    parts: number(parts)?,
+                })
+            })
+            .filter(|partition| (1..=partition.parts).contains(&partition.part))
+            .ok_or_else(|| NoPartition(text.to_owned()))
+    }
+}
+
+impl Partition {
+    fn of<T>(self, all: Vec<T>) -> Vec<T> {
+        all.into_iter()
+            .skip(self.part - 1)
+            .step_by(self.parts)
+            .collect()
+    }
+}
+
+impl Filter {
+    /// Whether it selects a test.
+    #[must_use]
+    pub fn admits(&self, selected: &Selected<'_>) -> bool {
+        let name = selected.name();
+        let matches = |pattern: &String| {
+            if self.exact {
+                *pattern == name || *pattern == selected.test.name()
+            } else {
+                name.contains(pattern.as_str())
+            }
+        };
+        let groups = &selected.test.header.groups;
+        (self.patterns.is_empty() || self.patterns.iter().any(matches))
+            && (self.groups.is_empty() || self.groups.iter().any(|group| groups.contains(group)))
+    }
+}
+
+fn entries(dir: &Utf8Path) -> std::io::Result<Vec<Utf8PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs_err::read_dir(dir)? {
+        let path = Utf8PathBuf::from_path_buf(entry?.path())
+            .map_err(|path| std::io::Error::other(format!("`{}` is no UTF-8", path.display())))?;
+        paths.push(path);
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// A misspelt architecture would silently never run.
+fn known(
+    header: Header,
+    path: &Utf8Path,
+    text: &str,
+    arches: &[String],
+) -> Result<Header, Vec<Diagnostic>> {
+    let unknown = |name: &&String| !arches.is_empty() && !arches.contains(name);
+    let named = header.arches.iter().chain(header.machine.arches());
+    let faults: Vec<_> = named
+        .filter(unknown)
+        .map(|name| {
+            let start = text.find(name.as_str()).unwrap_or(0);
+            Diagnostic {
+                path: path.to_owned(),
+                text: text.to_owned(),
+                span: start..start + name.len(),
+                title: format!("unknown architecture `{name}`"),
+                label: format!("there is no `images/{name}.toml`"),
+                help: Some(
+                    match plan::suggest::closest(name, arches.iter().map(String::as_str)) {
+                        Some(close) => format!("did you mean `{close}`?"),
+                        None => format!("the architectures are {}", arches.join(", ")),
+                    },
+                ),
+            }
+        })
+        .collect();
+    if faults.is_empty() {
+        Ok(header)
+    } else {
+        Err(faults)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUEST: &str = "in_guest() { true; }\n";
+
+    fn suite(files: &[(&str, &str)]) -> Result<Suite, SuiteError> {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        for (path, header) in files {
+            let path = root.join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, format!("{header}\n{GUEST}")).unwrap();
+        }
+        Suite::load(root, &["aarch64".to_owned(), "x86_64".to_owned()])
+    }
+
+    fn names(suite: &Suite, filter: &Filter, arches: &[&str]) -> Vec<String> {
+        let arches: Vec<_> = arches.iter().map(|&arch| arch.to_owned()).collect();
+        suite
+            .select(filter, &arches)
+            .iter()
+            .map(Selected::name)
+            .collect()
+    }
+
+    fn example() -> Suite {
+        suite(&[
+            ("boot/true.sh", ""),
+            ("boot/notes.txt", ""),
+            ("block/nvme.sh", "#: groups = [\"hotplug\"]"),
+            ("block/ide.sh", "#: arch = [\"x86_64\"]"),
+            ("lib/guest.sh", ""),
+            ("README.md", ""),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn a_suite_is_every_script_in_an_area() {
+        let names = names(&example(), &Filter::default(), &["x86_64", "aarch64"]);
+        let expect = [
+            "x86_64::block::ide",
+            "x86_64::block::nvme",
+            "aarch64::block::nvme",
+            "x86_64::boot::true",
+            "aarch64::boot::true",
+        ];
+        assert_eq!(names, expect);
+    }
+
+    #[test]
+    fn a_filter_selects_by_parts_of_the_whole_name() {
+        let suite = example();
+        let check = |patterns: &[&str], exact, groups: &[&str], expect: &[&str]| {
+            let own = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+            let (patterns, groups) = (own(patterns), own(groups));
+            let filter = Filter {
+                patterns,
+                exact,
+                groups,
+                partition: None,
+            };
+            assert_eq!(names(&suite, &filter, &["x86_64"]), expect, "{filter:?}");
+        };
+        check(&["boot"], false, &[], &["x86_64::boot::true"]);
+        check(
+            &["ide", "true"],
+            false,
+            &[],
+            &["x86_64::block::ide", "x86_64::boot::true"],
+        );
+        check(&["true"], true, &[], &[]);
+        check(&["boot::true"], true, &[], &["x86_64::boot::true"]);
+        check(&["x86_64::boot::true"], true, &[], &["x86_64::boot::true"]);
+        check(&[], false, &["hotplug"], &["x86_64::block::nvme"]);
+        check(&["ide"], false, &["hotplug"], &[]);
+        check(&["aarch64"], false, &[], &[]);
+    }
+
+    #[test]
+    fn partitions_together_are_the_whole() {
+        let check = |text: &str, expect: &[u8]| {
+            let partition: Partition = text.parse().unwrap();
+            assert_eq!(partition.of(vec![1, 2, 3, 4, 5]), expect, "{text}");
+        };
+        check("slice:1/1", &[1, 2, 3, 4, 5]);
+        check("slice:1/2", &[1, 3, 5]);
+        check("slice:2/2", &[2, 4]);
+        check("slice:7/7", &[]);
+        for text in [
+            "",
+            "1/2",
+            "slice:0/2",
+            "slice:3/2",
+            "slice:1/0",
+            "slice:a/2",
+            "hash:1/2",
+        ] {
+            assert_eq!(text.parse::<Partition>(), Err(NoPartition(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn every_wrong_header_is_reported_at_once() {
+        let files = [
+            ("a/one.sh", "#: smp = 0"),
+            ("a/two.sh", "#: arch = [\"x86_46\"]"),
+        ];
+        let Err(SuiteError::Headers(faults)) = suite(&files) else {
+            panic!("accepted")
+        };
+        let titles: Vec<_> = faults.iter().map(|fault| fault.title.as_str()).collect();
+        assert_eq!(titles, ["`smp` is 0", "unknown architecture `x86_46`"]);
+        assert_eq!(&faults[1].text[faults[1].span.clone()], "x86_46");
+    }
+}

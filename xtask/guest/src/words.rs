@@ -1,0 +1,305 @@
+//! The words of a host half: requests over a socket in the test's directory, one a connection.
+//!
+//! [`client`] is the side of `xtask host-word`, which `guest-tests/lib/host.sh` calls; [`attended`] is
+//! the runner's. What a word does is the [`Desk`]'s; this module carries requests to it.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::STATUS_HARD_ERROR;
+
+pub mod monitor;
+pub mod serve;
+
+/// A word with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Such as `qemu`.
+    pub word: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// The caller's working directory.
+    pub cwd: Utf8PathBuf,
+}
+
+/// What the caller prints and ends with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Exit status.
+    pub status: i32,
+    /// For its stdout.
+    pub stdout: String,
+    /// For its stderr.
+    pub stderr: String,
+}
+
+impl Reply {
+    /// Success with this text.
+    #[must_use]
+    pub fn done(stdout: impl Into<String>) -> Self {
+        Self {
+            status: 0,
+            stdout: stdout.into(),
+            stderr: String::new(),
+        }
+    }
+
+    /// A failure with its reason.
+    #[must_use]
+    pub fn error(status: i32, why: impl std::fmt::Display) -> Self {
+        Self {
+            status,
+            stdout: String::new(),
+            stderr: format!("{why}\n"),
+        }
+    }
+}
+
+/// Longest request: a whole QMP command may be in it.
+const REQUEST_MAX: u64 = 4 << 20;
+/// A request is one line, sent at once.
+const REQUEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Asks the runner for a word; an argument `-` is replaced by what `input` reads.
+///
+/// Blocks for as long as the word takes: the runner ends every word in time.
+pub fn ask(
+    socket: &Utf8Path,
+    words: &[String],
+    cwd: &Utf8Path,
+    input: impl FnOnce() -> io::Result<String>,
+) -> io::Result<Reply> {
+    let Some((word, args)) = words.split_first() else {
+        return Ok(Reply::error(2, "host-word: which word?"));
+    };
+    let mut args = args.to_vec();
+    if word != "qemu"
+        && let Some(dash) = args.iter_mut().find(|arg| *arg == "-")
+    {
+        *dash = input()?;
+    }
+    let request = Request {
+        word: word.clone(),
+        args,
+        cwd: cwd.to_owned(),
+    };
+    let mut stream = UnixStream::connect(socket)?;
+    let mut line = serde_json::to_vec(&request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply)?;
+    if reply.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the runner gave no answer",
+        ));
+    }
+    Ok(serde_json::from_str(&reply)?)
+}
+
+/// The hidden subcommand that host halves call: asks for a word, prints what it says, and gives
+/// back its exit status; 99 where there is no runner to ask.
+#[must_use]
+pub fn client(words: &[String]) -> u8 {
+    let env = host::env::Env::gather();
+    let input = || {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    };
+    let reply = match &env.kiln_socket {
+        Some(socket) => ask(socket, words, &env.current_dir, input)
+            .unwrap_or_else(|error| Reply::error(STATUS_HARD_ERROR, format!("host-word: {error}"))),
+        None => Reply::error(
+            STATUS_HARD_ERROR,
+            "host-word: only the host half of a test has words",
+        ),
+    };
+    // A caller that closed its ends does not want to read it.
+    let _ = io::stdout().write_all(reply.stdout.as_bytes());
+    let _ = io::stderr().write_all(reply.stderr.as_bytes());
+    u8::try_from(reply.status).unwrap_or(1)
+}
+
+/// Who does what the words say; called from a thread for each request.
+pub trait Desk: Sync {
+    /// Does it. `caller` tells whether somebody still waits for the reply.
+    fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply;
+}
+
+/// The other end of a request.
+#[derive(Debug)]
+pub struct Caller<'a> {
+    stream: &'a UnixStream,
+    stopping: &'a AtomicBool,
+}
+
+impl Caller<'_> {
+    /// Whether the caller has gone, or the test is over.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        if self.stopping.load(Ordering::SeqCst) || self.stream.set_nonblocking(true).is_err() {
+            return true;
+        }
+        // Nothing is ever sent after the request, so a read gives "not yet" or the end.
+        let mut stream = self.stream;
+        let gone = match stream.read(&mut [0]) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        };
+        gone || self.stream.set_nonblocking(false).is_err()
+    }
+}
+
+/// Answers requests on a new socket while `body` runs; what is still asked for then is told to end.
+pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T) -> io::Result<T> {
+    let listener = UnixListener::bind(socket)?;
+    let stopping = AtomicBool::new(false);
+    let stopping = &stopping;
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("words".to_owned())
+            .spawn_scoped(scope, move || {
+                for stream in listener.incoming() {
+                    if stopping.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let Ok(stream) = stream else { continue };
+                    // A request that gets no thread is dropped, and its caller says so. A caller that
+                    // went away gets no reply, which harms nobody.
+                    let word = std::thread::Builder::new().name("word".to_owned());
+                    let _ = word.spawn_scoped(scope, move || attend(&stream, desk, stopping));
+                }
+            })?;
+        let stop = Stop { socket, stopping };
+        let value = body();
+        drop(stop);
+        Ok(value)
+    })
+}
+
+/// Ends the listener, also when the body panics: the scope waits for it.
+struct Stop<'a> {
+    socket: &'a Utf8Path,
+    stopping: &'a AtomicBool,
+}
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Wakes the listener.
+        let _ = UnixStream::connect(self.socket);
+    }
+}
+
+fn attend(mut stream: &UnixStream, desk: &dyn Desk, stopping: &AtomicBool) -> io::Result<()> {
+    stream.set_read_timeout(Some(REQUEST_WAIT))?;
+    stream.set_write_timeout(Some(REQUEST_WAIT))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
+    let reply = match serde_json::from_str(&line) {
+        Ok(request) => desk.answer(&request, &Caller { stream, stopping }),
+        Err(error) => Reply::error(2, format!("not a request: {error}")),
+    };
+    stream.write_all(&serde_json::to_vec(&reply)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    struct Echo {
+        waiting: mpsc::SyncSender<()>,
+    }
+
+    impl Desk for Echo {
+        fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+            if request.word == "hang" {
+                self.waiting.send(()).unwrap();
+                while !caller.is_gone() {
+                    std::thread::yield_now();
+                }
+            }
+            Reply::done(format!(
+                "{} {:?} {}",
+                request.word, request.args, request.cwd
+            ))
+        }
+    }
+
+    fn serve(test: impl FnOnce(&Utf8Path, mpsc::Receiver<()>)) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = Utf8Path::from_path(dir.path()).unwrap().join("words");
+        let (waiting, hangs) = mpsc::sync_channel(2);
+        attended(&socket, &Echo { waiting }, || test(&socket, hangs)).unwrap();
+    }
+
+    fn say(socket: &Utf8Path, words: &[&str]) -> io::Result<Reply> {
+        let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+        ask(socket, &words, Utf8Path::new("/here"), || {
+            Ok("from stdin".to_owned())
+        })
+    }
+
+    #[test]
+    fn a_word_is_answered_while_another_one_takes_its_time() {
+        std::thread::scope(|scope| {
+            let mut hanging = None;
+            serve(|socket, hangs| {
+                let path = socket.to_owned();
+                hanging = Some(scope.spawn(move || say(&path, &["hang"])));
+                hangs.recv().unwrap();
+                let reply = say(socket, &["choose", "nic", "a b", "-"]).unwrap();
+                let expect = r#"choose ["nic", "a b", "from stdin"] /here"#;
+                assert_eq!(reply, Reply::done(expect));
+            });
+            // The end of the test ended what was still asked for.
+            let reply = hanging.unwrap().join().unwrap().unwrap();
+            assert_eq!(reply, Reply::done("hang [] /here"));
+        });
+    }
+
+    #[test]
+    fn the_runner_notices_when_the_caller_was_killed() {
+        serve(|socket, hangs| {
+            let mut stream = UnixStream::connect(socket).unwrap();
+            stream
+                .write_all(b"{\"word\":\"hang\",\"args\":[],\"cwd\":\"/\"}\n")
+                .unwrap();
+            hangs.recv().unwrap();
+            drop(stream);
+            assert_eq!(
+                say(socket, &["next"]).unwrap(),
+                Reply::done("next [] /here")
+            );
+        });
+    }
+
+    #[test]
+    fn nonsense_gets_an_error_and_harms_nobody() {
+        serve(|socket, _hangs| {
+            let mut stream = UnixStream::connect(socket).unwrap();
+            stream.write_all(b"nonsense\n").unwrap();
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).unwrap();
+            assert_eq!(serde_json::from_str::<Reply>(&reply).unwrap().status, 2);
+            assert_eq!(say(socket, &[]).unwrap().status, 2);
+            assert_eq!(say(socket, &["next"]).unwrap().status, 0);
+        });
+    }
+
+    #[test]
+    fn a_dash_on_the_qemu_line_is_left_alone() {
+        serve(|socket, _hangs| {
+            let reply = say(socket, &["qemu", "-serial", "-"]).unwrap();
+            assert_eq!(reply.stdout, r#"qemu ["-serial", "-"] /here"#);
+        });
+    }
+}

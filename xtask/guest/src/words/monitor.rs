@@ -1,0 +1,146 @@
+//! `qmp COMMAND key=value…`: a line of shell words becomes a QMP command.
+
+use serde_json::{Map, Value};
+
+/// A QMP command with its arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MonitorCommand {
+    /// Such as `device_add`.
+    pub command: String,
+    /// An object.
+    pub arguments: Value,
+}
+
+/// Why words are no QMP command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MonitorError {
+    /// There are no words.
+    #[error("qmp: which command?")]
+    Nothing,
+    /// An argument has no `=`.
+    #[error("qmp: `{0}` is not key=value")]
+    NoValue(String),
+    /// Two arguments exclude each other.
+    #[error("qmp: `{0}` is given twice")]
+    Twice(String),
+    /// A whole command in JSON that is none.
+    #[error("qmp: {0}")]
+    NoCommand(String),
+}
+
+/// Reads `COMMAND key=value…`, or one argument with a whole command as JSON.
+///
+/// A value that is JSON is taken as such, anything else as a string; `a.b=1` nests. A string that
+/// looks like a number is written with its quotes: `id='"1"'`.
+pub fn parse(args: &[String]) -> Result<MonitorCommand, MonitorError> {
+    let (command, rest) = args.split_first().ok_or(MonitorError::Nothing)?;
+    if command.trim_start().starts_with('{') {
+        return whole(command);
+    }
+    let mut arguments = Map::new();
+    for arg in rest {
+        let (key, value) = arg
+            .split_once('=')
+            .ok_or_else(|| MonitorError::NoValue(arg.clone()))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        insert(&mut arguments, key, value).ok_or_else(|| MonitorError::Twice(key.to_owned()))?;
+    }
+    Ok(MonitorCommand {
+        command: command.clone(),
+        arguments: Value::Object(arguments),
+    })
+}
+
+fn whole(text: &str) -> Result<MonitorCommand, MonitorError> {
+    let wrong = |why: String| MonitorError::NoCommand(why);
+    let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let command = value.get("execute").and_then(Value::as_str);
+    let command = command
+        .ok_or_else(|| wrong("there is no `execute` in it".to_owned()))?
+        .to_owned();
+    let arguments = value
+        .get("arguments")
+        .cloned()
+        .unwrap_or_else(|| Value::Object(Map::new()));
+    Ok(MonitorCommand { command, arguments })
+}
+
+/// Puts a value at a dotted path; `None` where something stands there already.
+fn insert(object: &mut Map<String, Value>, key: &str, value: Value) -> Option<()> {
+    match key.split_once('.') {
+        None => object.insert(key.to_owned(), value).is_none().then_some(()),
+        Some((outer, inner)) => {
+            let nested = object
+                .entry(outer)
+                .or_insert_with(|| Value::Object(Map::new()));
+            insert(nested.as_object_mut()?, inner, value)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn shell_words_become_a_command() {
+        let check = |args: &[&str], command: &str, arguments: Value| {
+            let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+            let command = command.to_owned();
+            assert_eq!(
+                parse(&args),
+                Ok(MonitorCommand { command, arguments }),
+                "{args:?}"
+            );
+        };
+        check(&["query-status"], "query-status", json!({}));
+        let arguments = json!({"driver": "virtio-blk-pci", "id": "d0", "bootindex": 1});
+        check(
+            &[
+                "device_add",
+                "driver=virtio-blk-pci",
+                "id=d0",
+                "bootindex=1",
+            ],
+            "device_add",
+            arguments,
+        );
+        let arguments = json!({"on": true, "list": [1, 2], "text": "1", "odd": "0815", "none": ""});
+        let args = [
+            "x",
+            "on=true",
+            "list=[1,2]",
+            "text=\"1\"",
+            "odd=0815",
+            "none=",
+        ];
+        check(&args, "x", arguments);
+        let arguments = json!({"file": {"driver": "null-co", "size": 9}, "node-name": "n"});
+        let args = [
+            "blockdev-add",
+            "file.driver=null-co",
+            "file.size=9",
+            "node-name=n",
+        ];
+        check(&args, "blockdev-add", arguments);
+        check(&["a", "equation=b=c"], "a", json!({"equation": "b=c"}));
+        let text = " {\"execute\": \"cont\", \"arguments\": {\"a\": 1}}\n";
+        check(&[text], "cont", json!({"a": 1}));
+        check(&["{\"execute\": \"cont\"}"], "cont", json!({}));
+    }
+
+    #[test]
+    fn what_is_no_command_is_named() {
+        let check = |args: &[&str], message: &str| {
+            let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+            assert_eq!(parse(&args).unwrap_err().to_string(), message);
+        };
+        check(&[], "qmp: which command?");
+        check(&["stop", "now"], "qmp: `now` is not key=value");
+        check(&["x", "a=1", "a=2"], "qmp: `a` is given twice");
+        check(&["x", "a=1", "a.b=2"], "qmp: `a.b` is given twice");
+        check(&["{\"run\": 1}"], "qmp: there is no `execute` in it");
+    }
+}

@@ -1,0 +1,207 @@
+//! `serve DIRECTORY`: its files by HTTP/1.0 on the loopback interface, while the test runs.
+//!
+//! GET alone, plain files alone, nothing above the directory. Guests reach it through QEMU's user
+//! networking, where the host is 10.0.2.2.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
+/// A client that takes longer for a piece is given up.
+const WAIT: Duration = Duration::from_secs(10);
+/// Longest request head, in bytes.
+const HEAD_MAX: u64 = 16 << 10;
+
+/// Serves a directory until it is dropped.
+#[derive(Debug)]
+pub struct FileServer {
+    port: u16,
+    stopping: Arc<AtomicBool>,
+    listening: Option<JoinHandle<()>>,
+}
+
+impl FileServer {
+    /// Listens on a free port.
+    pub fn start(directory: &Utf8Path) -> io::Result<Self> {
+        let root = fs_err::canonicalize(directory)?;
+        let root = Utf8PathBuf::from_path_buf(root)
+            .map_err(|_| io::Error::other(format!("`{directory}` is no UTF-8 path")))?;
+        if !root.is_dir() {
+            return Err(io::Error::other(format!("`{directory}` is no directory")));
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopping);
+        let listening = std::thread::Builder::new()
+            .name("serve".to_owned())
+            .spawn(move || listen(&listener, &root, &stop))?;
+        Ok(Self {
+            port,
+            stopping,
+            listening: Some(listening),
+        })
+    }
+
+    /// The base as a guest behind user networking reaches it.
+    #[must_use]
+    pub fn guest_url(&self) -> String {
+        format!("http://10.0.2.2:{}", self.port)
+    }
+}
+
+impl Drop for FileServer {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Wakes the listener; where that fails, it has ended already.
+        #[expect(clippy::disallowed_methods, reason = "this calls nobody but ourselves")]
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        if let Some(listening) = self.listening.take() {
+            let _ = listening.join();
+        }
+    }
+}
+
+fn listen(listener: &TcpListener, root: &Utf8Path, stopping: &AtomicBool) {
+    std::thread::scope(|scope| {
+        for stream in listener.incoming() {
+            if stopping.load(Ordering::SeqCst) {
+                break;
+            }
+            let Ok(stream) = stream else { continue };
+            // A client that goes away in the middle is the test's own business.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, || attend(stream, root));
+        }
+    });
+}
+
+fn attend(mut stream: TcpStream, root: &Utf8Path) -> io::Result<()> {
+    stream.set_read_timeout(Some(WAIT))?;
+    stream.set_write_timeout(Some(WAIT))?;
+    let mut head = BufReader::new((&stream).take(HEAD_MAX));
+    let mut request = String::new();
+    head.read_line(&mut request)?;
+    let mut line = String::new();
+    while head.read_line(&mut line)? > 0 && line.trim_end() != "" {
+        line.clear();
+    }
+    let mut parts = request.split_whitespace();
+    let (method, target) = (parts.next(), parts.next().unwrap_or_default());
+    if method != Some("GET") {
+        return refuse(&mut stream, "501 Not Implemented");
+    }
+    let Some(path) = locate(root, target) else {
+        return refuse(&mut stream, "404 Not Found");
+    };
+    let mut file = fs_err::File::open(path)?;
+    let length = file.metadata()?.len();
+    write!(
+        stream,
+        "HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n"
+    )?;
+    io::copy(&mut file, &mut stream)?;
+    Ok(())
+}
+
+fn refuse(stream: &mut TcpStream, status: &str) -> io::Result<()> {
+    write!(stream, "HTTP/1.0 {status}\r\nContent-Length: 0\r\n\r\n")
+}
+
+/// The file a target names, if it is one below the root.
+fn locate(root: &Utf8Path, target: &str) -> Option<Utf8PathBuf> {
+    let path = target.split(['?', '#']).next()?.strip_prefix('/')?;
+    let path = decode(path)?;
+    let plain = |part: Utf8Component<'_>| matches!(part, Utf8Component::Normal(_));
+    if path.contains('\0') || !Utf8Path::new(&path).components().all(plain) {
+        return None;
+    }
+    // Links that lead out of the directory are seen only here.
+    let found = fs_err::canonicalize(root.join(path)).ok()?;
+    let found = Utf8PathBuf::from_path_buf(found).ok()?;
+    (found.starts_with(root) && found.is_file()).then_some(found)
+}
+
+fn decode(path: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first == b'%' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(first);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(port: u16, request: &str) -> String {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this calls the server under test"
+        )]
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        write!(stream, "{request}\r\nHost: x\r\n\r\n").unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply
+    }
+
+    #[test]
+    fn files_of_the_directory_are_served_and_nothing_else() {
+        let outer = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(outer.path()).unwrap().join("www");
+        fs_err::create_dir_all(root.join("sub")).unwrap();
+        fs_err::write(root.join("data"), "content").unwrap();
+        fs_err::write(root.join("sub/a b"), "spaced").unwrap();
+        fs_err::write(outer.path().join("secret"), "secret").unwrap();
+        fs_err::os::unix::fs::symlink("../secret", root.join("link")).unwrap();
+        let server = FileServer::start(&root).unwrap();
+        assert_eq!(
+            server.guest_url(),
+            format!("http://10.0.2.2:{}", server.port)
+        );
+
+        let check = |request: &str, expect: &str| {
+            let reply = get(server.port, request);
+            let status = reply
+                .lines()
+                .next()
+                .unwrap()
+                .strip_prefix("HTTP/1.0 ")
+                .unwrap();
+            let body = reply.split_once("\r\n\r\n").unwrap().1;
+            assert_eq!(format!("{status}: {body}"), expect, "{request}");
+        };
+        check("GET /data HTTP/1.1", "200 OK: content");
+        check("GET /data?x=1 HTTP/1.1", "200 OK: content");
+        check("GET /sub/a%20b HTTP/1.1", "200 OK: spaced");
+        check("GET /missing HTTP/1.1", "404 Not Found: ");
+        check("GET / HTTP/1.1", "404 Not Found: ");
+        check("GET /../secret HTTP/1.1", "404 Not Found: ");
+        check("GET /sub/../../secret HTTP/1.1", "404 Not Found: ");
+        check("GET /%2e%2e/secret HTTP/1.1", "404 Not Found: ");
+        check("GET //etc/passwd HTTP/1.1", "404 Not Found: ");
+        check("GET /link HTTP/1.1", "404 Not Found: ");
+        check("GET /%zz HTTP/1.1", "404 Not Found: ");
+        check("POST /data HTTP/1.1", "501 Not Implemented: ");
+    }
+
+    #[test]
+    fn what_is_no_directory_cannot_be_served() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(FileServer::start(Utf8Path::from_path(file.path()).unwrap()).is_err());
+        assert!(FileServer::start(Utf8Path::new("/nonexistent")).is_err());
+    }
+}

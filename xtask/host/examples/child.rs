@@ -1,0 +1,56 @@
+//! What `tests/lifetime.rs` starts and kills: a program whose main goes through the guard.
+
+use std::io::{BufRead as _, Write as _};
+use std::time::Duration;
+
+use host::process::{Command, Stdio};
+use host::scratch::Scratch;
+use host::{guard, interrupt};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn main() -> std::process::ExitCode {
+    guard::run_if_asked();
+    #[expect(clippy::disallowed_methods, reason = "a test program has no clap")]
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let status = match words[..] {
+        // Runs a command in the guard and returns its status.
+        ["run", ref argv @ ..] => Command::from_argv(argv)
+            .run(LIMIT)
+            .map(host::process::ExitStatus::shell_code),
+        // Starts a command that lives on, says its process id and its directory, waits for the end.
+        ["hold", directory, ref argv @ ..] => hold(directory, argv),
+        _ => Ok(2),
+    };
+    match status {
+        Ok(code) => std::process::ExitCode::from(u8::try_from(code).unwrap_or(255)),
+        Err(host::process::ProcessError::Interrupted(interrupted)) => {
+            std::process::ExitCode::from(interrupted.0.exit_code())
+        }
+        Err(_) => std::process::ExitCode::from(101),
+    }
+}
+
+fn hold(directory: &str, argv: &[&str]) -> Result<i32, host::process::ProcessError> {
+    let spawn = |source| host::process::ProcessError::Spawn {
+        program: "hold".to_owned(),
+        source,
+    };
+    interrupt::install().map_err(spawn)?;
+    let scratch = Scratch::new_in(directory.into(), "run-").map_err(spawn)?;
+    let mut running = Command::from_argv(argv).stdout(Stdio::Pipe).spawn()?;
+    let mut line = String::new();
+    if let Some(stdout) = running.stdout.take() {
+        std::io::BufReader::new(stdout)
+            .read_line(&mut line)
+            .map_err(spawn)?;
+    }
+    let said = format!("{} {} {}\n", running.pid(), line.trim(), scratch.path());
+    std::io::stdout()
+        .write_all(said.as_bytes())
+        .map_err(spawn)?;
+    let status = running.wait(LIMIT);
+    interrupt::check()?;
+    Ok(status.map_or(3, host::process::ExitStatus::shell_code))
+}

@@ -1,0 +1,144 @@
+//! Debian mirrors: where sources that Debian keeps may be had, as this host's own apt knows them.
+//!
+//! The repository names no registry's host. Bases come from a flag, `KILN_DEBIAN_MIRROR`, else from
+//! `apt-get indextargets`, which needs no network.
+
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::process::Command;
+use crate::tools;
+
+/// How long apt may take to list what it is configured for.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// One line an index: fields parted by tabs, none of which can contain one.
+const FORMAT: &str = "$(ORIGIN)\t$(LABEL)\t$(COMPONENT)\t$(REPO_URI)";
+
+/// Distinct bases of Debian mirrors, the main archive first. Empty on hosts that have none.
+#[must_use]
+pub fn mirrors(flag: Option<&str>, env: &Env) -> Vec<String> {
+    if let Some(given) = flag.or(env.kiln_debian_mirror.as_deref()) {
+        return vec![without_slash(given)];
+    }
+    if tools::find("apt-get").is_none() {
+        return Vec::new();
+    }
+    let list = |options: &[&str]| {
+        let command = Command::new("apt-get").arg("indextargets").args(options);
+        let command = command
+            .args(["--format", FORMAT, "Created-By: Packages"])
+            .env("LC_ALL", "C");
+        // An apt that is broken has no mirror to offer; other locations are tried then.
+        command
+            .read(LIMIT)
+            .map_or_else(|_| Vec::new(), |listing| bases(&listing))
+    };
+    match list(&[]) {
+        // Before the first `apt-get update` apt lists nothing, unless it need not say whose it is.
+        none if none.is_empty() => list(&["--no-release-info"]),
+        bases => bases,
+    }
+}
+
+/// The first of [`mirrors`].
+#[must_use]
+pub fn mirror(flag: Option<&str>, env: &Env) -> Option<String> {
+    mirrors(flag, env).into_iter().next()
+}
+
+/// Picks the bases of Debian's own archives out of apt's list: `Debian` before `Debian-Security`,
+/// both before anything else of Debian's; what is not Debian's (or not `main`) is no mirror.
+fn bases(listing: &str) -> Vec<String> {
+    let mut bases: Vec<(u8, String)> = Vec::new();
+    for line in listing.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [origin, label, component, uri] = fields[..] else {
+            continue;
+        };
+        let rank = match (origin, label) {
+            // Unknown so far: then the last part of the path tells.
+            ("" | "$(ORIGIN)", _) => match without_slash(uri).rsplit('/').next() {
+                Some("debian") => 0,
+                Some("debian-security") => 2,
+                _ => continue,
+            },
+            ("Debian" | "Debian Backports", "Debian") => 0,
+            ("Debian" | "Debian Backports", "Debian Backports") => 1,
+            ("Debian", "Debian-Security") => 2,
+            _ => continue,
+        };
+        let web = uri.starts_with("http://") || uri.starts_with("https://");
+        if component != "main" || !(web || uri.starts_with("file:")) {
+            continue;
+        }
+        let base = without_slash(uri);
+        match bases.iter_mut().find(|(_, known)| *known == base) {
+            Some((known, _)) => *known = rank.min(*known),
+            None => bases.push((rank, base)),
+        }
+    }
+    bases.sort_by_key(|(rank, _)| *rank);
+    bases.into_iter().map(|(_, base)| base).collect()
+}
+
+fn without_slash(uri: &str) -> String {
+    uri.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_main_archive_comes_first_and_each_base_once() {
+        let listing = "\
+Debian\tDebian-Security\tmain\thttp://mirror.example/debian-security/
+Debian Backports\tDebian Backports\tmain\thttp://mirror.example/debian/
+Debian\tDebian\tmain\thttp://mirror.example/debian/
+Debian\tDebian\tcontrib\thttp://contrib.example/debian/
+Debian\tDebian\tmain\thttps://second.example/debian
+Node Source\tNode Source\tmain\thttps://deb.example/node/
+Debian\tDebian\tmain\tcdrom:[Debian GNU-Linux 12]/
+short line
+";
+        let expect = [
+            "http://mirror.example/debian",
+            "https://second.example/debian",
+            "http://mirror.example/debian-security",
+        ];
+        assert_eq!(bases(listing), expect);
+        assert_eq!(bases(""), [""; 0]);
+    }
+
+    #[test]
+    fn before_the_first_update_the_path_tells_whose_an_archive_is() {
+        let listing = "\
+$(ORIGIN)\t$(LABEL)\tmain\thttp://mirror.example/debian-security/
+$(ORIGIN)\t$(LABEL)\tmain\thttps://deb.example/node_20.x/
+$(ORIGIN)\t$(LABEL)\tmain\thttp://mirror.example/debian/
+";
+        let expect = [
+            "http://mirror.example/debian",
+            "http://mirror.example/debian-security",
+        ];
+        assert_eq!(bases(listing), expect);
+    }
+
+    #[test]
+    fn the_flag_wins_over_the_environment_and_both_over_apt() {
+        let kiln_debian_mirror = Some("http://env.example/debian/".to_owned());
+        let env = Env {
+            kiln_debian_mirror,
+            ..Env::default()
+        };
+        assert_eq!(
+            mirrors(Some("http://flag.example/debian/"), &env),
+            ["http://flag.example/debian"]
+        );
+        assert_eq!(
+            mirror(None, &env).as_deref(),
+            Some("http://env.example/debian")
+        );
+    }
+}

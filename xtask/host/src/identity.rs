@@ -1,0 +1,94 @@
+//! Which compilers this host has: names the toolchains that they compiled.
+//!
+//! A toolchain's build key does not contain the host, for images are the same from any host; but the
+//! toolchain's own binaries are not, so its entry in the store carries this identity too.
+
+use std::fmt;
+use std::time::Duration;
+
+use plan::digest::Digest;
+
+use crate::process::{Command, ProcessError};
+
+/// How long a compiler may take to say its version.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// SHA-256 over what the host's compilers, C library and processor call themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(Digest);
+
+impl HostId {
+    /// The first 12 hexadecimal digits, as in the names of store entries.
+    #[must_use]
+    pub fn short(&self) -> String {
+        self.to_string()[..12].to_owned()
+    }
+
+    /// The identity of a host that says this of itself.
+    fn of(facts: &[(&str, String)]) -> Self {
+        let mut bytes = b"kiln host 1\n".to_vec();
+        for (name, value) in facts {
+            bytes.extend(format!("{name} {}\n{value}\n", value.len()).into_bytes());
+        }
+        Self(Digest::of(&bytes))
+    }
+}
+
+impl fmt::Display for HostId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Asks the host's compilers who they are. Fails when there is no `cc` or no `c++`.
+pub fn identity() -> Result<HostId, ProcessError> {
+    let ask = |program: &str, argument: &str| {
+        Command::new(program)
+            .arg(argument)
+            .env("LC_ALL", "C")
+            .read(LIMIT)
+    };
+    // musl's `ldd` says its version on stderr and fails; the compiler's own words are then enough.
+    let libc = Command::new("ldd")
+        .arg("--version")
+        .env("LC_ALL", "C")
+        .output(LIMIT);
+    let libc = libc.map(|output| output.stdout_text() + &output.stderr_text());
+    let libc = match libc {
+        Ok(text) => text.lines().next().unwrap_or_default().to_owned(),
+        Err(ProcessError::NotFound { .. }) => String::new(),
+        Err(error) => return Err(error),
+    };
+    let machine = rustix::system::uname()
+        .machine()
+        .to_string_lossy()
+        .into_owned();
+    Ok(HostId::of(&[
+        ("cc", ask("cc", "--version")?),
+        ("c++", ask("c++", "--version")?),
+        ("libc", libc),
+        ("machine", machine),
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fact_changes_the_identity_and_none_runs_into_the_next() {
+        let id =
+            |cc: &str, libc: &str| HostId::of(&[("cc", cc.to_owned()), ("libc", libc.to_owned())]);
+        assert_eq!(id("12", "2.36"), id("12", "2.36"));
+        let others = [
+            id("13", "2.36"),
+            id("12", "2.41"),
+            id("12\nlibc 4\n2.36", ""),
+            id("", "12"),
+        ];
+        for other in others {
+            assert_ne!(id("12", "2.36"), other);
+        }
+        assert_eq!(id("12", "2.36").short().len(), 12);
+    }
+}

@@ -1,0 +1,190 @@
+//! Ctrl-C and its kin: the first ends the run in order, the second ends it at once.
+//!
+//! After the first SIGINT, SIGTERM or SIGHUP every live child gets SIGTERM, later SIGKILL; no new
+//! child is started; callbacks run; [`check`] fails, so that loops unwind and destructors clean up.
+//! Whoever still runs after the last grace is ended as by a second signal.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Condvar, Mutex, Once, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal as Kill;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::process::registry;
+
+/// Between asking the children to end and killing them.
+const CHILDREN_GRACE: Duration = Duration::from_secs(2);
+
+/// From the first signal until the run is ended from here, should it not end by itself.
+const LAST_GRACE: Duration = Duration::from_secs(20);
+
+/// A signal that asks the run to end, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal(pub i32);
+
+impl Signal {
+    /// The exit status of a run that this signal ended: 130 for SIGINT, 143 for SIGTERM.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        u8::try_from(128 + self.0).unwrap_or(u8::MAX)
+    }
+}
+
+/// The run was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted(
+    /// By which signal.
+    pub Signal,
+);
+
+/// 0, or the number of the first signal.
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
+static ARRIVAL: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+static CALLBACKS: Mutex<Vec<(u64, Callback)>> = Mutex::new(Vec::new());
+static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+static HANDLED: Once = Once::new();
+static FAILED: OnceLock<String> = OnceLock::new();
+
+type Callback = Box<dyn FnMut(Signal) + Send>;
+
+/// Starts to handle the signals. Further calls do nothing.
+pub fn install() -> io::Result<()> {
+    HANDLED.call_once(|| {
+        if let Err(error) = start_threads() {
+            // Only this closure writes it.
+            let _ = FAILED.set(error.to_string());
+        }
+    });
+    FAILED
+        .get()
+        .map_or(Ok(()), |text| Err(io::Error::other(text.clone())))
+}
+
+/// The signal that asked the run to end, if one did.
+#[must_use]
+pub fn received() -> Option<Signal> {
+    match RECEIVED.load(Ordering::SeqCst) {
+        0 => None,
+        signal => Some(Signal(signal)),
+    }
+}
+
+/// Fails once the run was asked to end: for every turn of a long loop.
+pub fn check() -> Result<(), Interrupted> {
+    received().map_or(Ok(()), |signal| Err(Interrupted(signal)))
+}
+
+/// Sleeps, unless the run is asked to end before.
+pub(crate) fn pause(time: Duration) -> Result<(), Interrupted> {
+    let Some(end) = Instant::now().checked_add(time) else {
+        return check();
+    };
+    let mut guard = ARRIVAL.0.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        check()?;
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        guard = ARRIVAL
+            .1
+            .wait_timeout(guard, left)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+    }
+}
+
+/// Keeps a callback registered; dropping it takes the callback back.
+#[derive(Debug)]
+#[must_use = "the callback is taken back when this is dropped"]
+pub struct Registration(u64);
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        lock(&CALLBACKS).retain(|(id, _)| *id != self.0);
+    }
+}
+
+/// Calls `callback` at the first signal, from another thread. It must not block, and neither
+/// register nor take back a callback.
+pub fn on_interrupt(callback: impl FnMut(Signal) + Send + 'static) -> Registration {
+    let mut callbacks = lock(&CALLBACKS);
+    let id = callbacks.last().map_or(0, |(id, _)| id + 1);
+    callbacks.push((id, Box::new(callback)));
+    Registration(id)
+}
+
+/// Notes a directory that must not outlive the run, even when no destructor runs any more.
+pub(crate) fn add_directory(path: &Path) {
+    lock(&DIRECTORIES).push(path.to_owned());
+}
+
+/// Forgets a directory that was removed.
+pub(crate) fn forget_directory(path: &Path) {
+    lock(&DIRECTORIES).retain(|known| known != path);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn start_threads() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (arrived, arrivals) = mpsc::channel();
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if arrived.send(Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        })?;
+    thread::Builder::new()
+        .name("interruption".to_owned())
+        .spawn(move || {
+            if let Ok(first) = arrivals.recv() {
+                end_in_order(first);
+                let until = Instant::now() + LAST_GRACE;
+                if arrivals.recv_timeout(CHILDREN_GRACE).is_err() {
+                    registry::signal_all(Kill::KILL);
+                    // A second signal or the end of the grace: the same follows.
+                    let _ = arrivals.recv_timeout(until.saturating_duration_since(Instant::now()));
+                }
+                end_at_once(first);
+            }
+        })?;
+    Ok(())
+}
+
+/// The first signal: everybody is told, nobody is forced.
+fn end_in_order(signal: Signal) {
+    RECEIVED.store(signal.0, Ordering::SeqCst);
+    drop(lock(&ARRIVAL.0));
+    ARRIVAL.1.notify_all();
+    registry::signal_all(Kill::TERM);
+    for (_, callback) in lock(&CALLBACKS).iter_mut() {
+        callback(signal);
+    }
+}
+
+/// The second signal: destructors no longer count.
+fn end_at_once(signal: Signal) {
+    registry::signal_all(Kill::KILL);
+    for directory in lock(&DIRECTORIES).iter() {
+        // Nobody is left to be told.
+        let _ = fs_err::remove_dir_all(directory);
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::exit,
+        reason = "asked for twice: end at once"
+    )]
+    std::process::exit(i32::from(signal.exit_code()));
+}

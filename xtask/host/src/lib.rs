@@ -1,0 +1,20 @@
+//! The one door to processes, signals, HTTP, the environment and the host's package manager.
+//!
+//! `forge`, `qemu`, `guest` and `xtask` come through here for every effect that is not a plain file.
+//! Facts are gathered once into plain structs ([`env::Env`], [`packages::Facts`]); what follows from
+//! them is decided by pure functions. Nothing here knows recipes, images or guests.
+
+pub mod clock;
+pub mod debian;
+pub mod env;
+pub mod files;
+pub mod guard;
+pub mod http;
+pub mod identity;
+pub mod interrupt;
+pub mod jobs;
+pub mod packages;
+pub mod process;
+pub mod scratch;
+pub mod terminal;
+pub mod tools;

@@ -1,0 +1,142 @@
+//! The table of `data/packages.toml`: which packages bring a tool, and how a manager installs them.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+/// A package manager that we know the commands of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Manager {
+    /// Debian, Ubuntu.
+    Apt,
+    /// Fedora, RHEL.
+    Dnf,
+    /// Arch.
+    Pacman,
+    /// openSUSE.
+    Zypper,
+    /// Alpine.
+    Apk,
+}
+
+/// How a manager is told to do its work.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Commands {
+    /// Its presence on PATH is the manager's.
+    pub(super) program: String,
+    /// `ID` or `ID_LIKE` of os-release.
+    pub(super) systems: Vec<String>,
+    /// Brings its lists up to date, where that is a command of its own.
+    #[serde(default)]
+    pub(super) refresh: Vec<String>,
+    /// Packages are appended.
+    pub(super) install: Vec<String>,
+}
+
+/// One or more packages that bring a tool together.
+pub(super) type PackageSet = Vec<String>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tool {
+    /// The need is one of these files, not a program.
+    #[serde(default)]
+    file: Vec<String>,
+    #[serde(default)]
+    apt: Vec<String>,
+    #[serde(default)]
+    dnf: Vec<String>,
+    #[serde(default)]
+    pacman: Vec<String>,
+    #[serde(default)]
+    zypper: Vec<String>,
+    #[serde(default)]
+    apk: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
+    managers: BTreeMap<Manager, Commands>,
+    tools: BTreeMap<String, Tool>,
+}
+
+impl Table {
+    /// The table that is built in.
+    pub(super) fn get() -> &'static Self {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        // A test reads it with the errors that are dropped here.
+        TABLE.get_or_init(|| Self::parse().unwrap_or_default())
+    }
+
+    fn parse() -> Result<Self, toml::de::Error> {
+        toml::from_str(include_str!("../../data/packages.toml"))
+    }
+
+    pub(super) fn commands(&self, manager: Manager) -> Option<&Commands> {
+        self.managers.get(&manager)
+    }
+
+    pub(super) fn managers(&self) -> impl Iterator<Item = (Manager, &Commands)> {
+        self.managers
+            .iter()
+            .map(|(manager, commands)| (*manager, commands))
+    }
+
+    /// The files of which one is the need, when it is no program.
+    pub(super) fn files(&self, tool: &str) -> &[String] {
+        self.tools.get(tool).map_or(&[], |tool| &tool.file)
+    }
+
+    /// What brings the tool, best first; never empty.
+    pub(super) fn alternatives(&self, tool: &str, manager: Manager) -> Vec<PackageSet> {
+        let listed = self.tools.get(tool).map(|entry| match manager {
+            Manager::Apt => &entry.apt,
+            Manager::Dnf => &entry.dnf,
+            Manager::Pacman => &entry.pacman,
+            Manager::Zypper => &entry.zypper,
+            Manager::Apk => &entry.apk,
+        });
+        match listed {
+            Some(sets) if !sets.is_empty() => sets
+                .iter()
+                .map(|set| set.split(' ').map(str::to_owned).collect())
+                .collect(),
+            _ => vec![vec![tool.to_owned()]],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_table_is_sound_and_names_every_tool_for_every_manager() {
+        let table = Table::parse().expect("valid");
+        assert_eq!(table.managers.len(), 5);
+        for (name, tool) in &table.tools {
+            for sets in [&tool.apt, &tool.dnf, &tool.pacman, &tool.zypper, &tool.apk] {
+                assert!(!sets.is_empty(), "`{name}` lacks a manager");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tool_without_an_entry_is_in_a_package_of_its_name() {
+        let check = |tool: &str, manager: Manager, expect: &[&[&str]]| {
+            assert_eq!(Table::get().alternatives(tool, manager), expect, "{tool}");
+        };
+        check("flex", Manager::Apt, &[&["flex"]]);
+        check("cc", Manager::Apt, &[&["gcc", "libc6-dev"]]);
+        check(
+            "qemu-system-riscv64",
+            Manager::Apt,
+            &[&["qemu-system-riscv"], &["qemu-system-misc"]],
+        );
+        check("shellcheck", Manager::Zypper, &[&["ShellCheck"]]);
+    }
+}

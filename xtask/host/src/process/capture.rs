@@ -1,0 +1,217 @@
+//! A child run to its end, with what it wrote.
+
+use std::io::{Read, Write as _};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Command, ExitStatus, ProcessError, Stdio};
+
+/// At most this much of each stream is kept; the rest is read and dropped.
+pub const CAPTURE_LIMIT: usize = 8 << 20;
+
+/// After a child has ended, somebody who left its group may still hold its pipes: they get this long.
+const STRAGGLERS: Duration = Duration::from_millis(500);
+
+/// What a child did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to stdout, up to [`CAPTURE_LIMIT`].
+    pub stdout: Vec<u8>,
+    /// What it wrote to stderr, up to [`CAPTURE_LIMIT`].
+    pub stderr: Vec<u8>,
+    /// More was written than was kept.
+    pub truncated: bool,
+}
+
+impl Output {
+    /// stdout as text; bytes that are no UTF-8 are replaced.
+    #[must_use]
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// stderr as text; bytes that are no UTF-8 are replaced.
+    #[must_use]
+    pub fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+impl Command {
+    /// Runs the child to its end and returns what it wrote; killed when it takes longer than `limit`.
+    pub fn output(self, limit: Duration) -> Result<Output, ProcessError> {
+        self.output_with_input(Vec::new(), limit)
+    }
+
+    /// As [`Command::output`], with these bytes as its stdin.
+    pub fn output_with_input(
+        self,
+        input: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Output, ProcessError> {
+        let program = self.program().to_string_lossy().into_owned();
+        let end = Instant::now() + limit;
+        let stdin = if input.is_empty() {
+            Stdio::Null
+        } else {
+            Stdio::Pipe
+        };
+        let mut running = self
+            .stdin(stdin)
+            .stdout(Stdio::Pipe)
+            .stderr(Stdio::Pipe)
+            .spawn()?;
+        if let Some(mut stdin) = running.stdin.take() {
+            // A child that does not read all of it is no error of ours: its status tells.
+            thread::spawn(move || drop(stdin.write_all(&input)));
+        }
+        let stdout = running.stdout.take().map(Kept::collect);
+        let stderr = running.stderr.take().map(Kept::collect);
+        let Some(status) = running.wait(end.saturating_duration_since(Instant::now())) else {
+            running.kill();
+            crate::interrupt::check()?;
+            return Err(ProcessError::TimedOut { program, limit });
+        };
+        crate::interrupt::check()?;
+        let (stdout, more_stdout) = stdout.map(Kept::finish).unwrap_or_default();
+        let (stderr, more_stderr) = stderr.map(Kept::finish).unwrap_or_default();
+        Ok(Output {
+            status,
+            stdout,
+            stderr,
+            truncated: more_stdout || more_stderr,
+        })
+    }
+
+    /// Runs the child to its end and returns its stdout; any status but 0 is an error with its stderr.
+    pub fn read(self, limit: Duration) -> Result<String, ProcessError> {
+        let line = self.shell_line();
+        let output = self.output(limit)?;
+        if output.status.success() {
+            return Ok(output.stdout_text());
+        }
+        Err(ProcessError::Failed {
+            line,
+            status: output.status,
+            stderr: output.stderr_text(),
+        })
+    }
+
+    /// Runs the child to its end with the streams it was given; killed when it takes longer than `limit`.
+    pub fn run(self, limit: Duration) -> Result<ExitStatus, ProcessError> {
+        let program = self.program().to_string_lossy().into_owned();
+        let running = self.spawn()?;
+        let status = running.wait(limit);
+        crate::interrupt::check()?;
+        status.ok_or(ProcessError::TimedOut { program, limit })
+    }
+}
+
+/// What a reading thread has kept so far, and the news that it has come to the end.
+struct Kept {
+    bytes: Arc<Mutex<(Vec<u8>, bool)>>,
+    end: mpsc::Receiver<()>,
+}
+
+impl Kept {
+    fn collect(mut stream: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new((Vec::new(), false)));
+        let (at_end, end) = mpsc::channel();
+        let kept = Arc::clone(&bytes);
+        thread::spawn(move || {
+            let mut chunk = vec![0; 64 << 10];
+            while let Ok(length @ 1..) = stream.read(&mut chunk) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let fits = length.min(CAPTURE_LIMIT - kept.0.len());
+                kept.0.extend_from_slice(&chunk[..fits]);
+                kept.1 |= fits < length;
+            }
+            drop(at_end);
+        });
+        Self { bytes, end }
+    }
+
+    fn finish(self) -> (Vec<u8>, bool) {
+        // Either the thread came to the end, or somebody else still holds the pipe: both are enough.
+        let _ = self.end.recv_timeout(STRAGGLERS);
+        std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn shell(script: &str) -> Command {
+        Command::new("sh").args(["-c", script])
+    }
+
+    #[test]
+    fn both_streams_are_captured_apart() {
+        let output = shell("echo out; echo err >&2; exit 3")
+            .output(LIMIT)
+            .expect("runs");
+        let status = ExitStatus::Code(3);
+        let (stdout, stderr) = (b"out\n".to_vec(), b"err\n".to_vec());
+        assert_eq!(
+            output,
+            Output {
+                status,
+                stdout,
+                stderr,
+                truncated: false
+            }
+        );
+    }
+
+    #[test]
+    fn a_child_past_its_time_is_killed_and_named() {
+        let error = shell("sleep 1000")
+            .output(Duration::from_millis(30))
+            .expect_err("too slow");
+        assert_eq!(error.to_string(), "`sh` did not end within 0.03 s");
+    }
+
+    #[test]
+    fn a_flood_is_cut_at_the_limit_and_does_not_block_the_child() {
+        let output = shell("head -c 9000000 /dev/zero; echo end >&2")
+            .output(LIMIT)
+            .expect("runs");
+        assert_eq!(output.stdout.len(), CAPTURE_LIMIT);
+        assert!(output.truncated);
+        assert_eq!(output.stderr_text(), "end\n");
+    }
+
+    #[test]
+    fn input_reaches_the_child() {
+        let input = vec![b'x'; 300_000];
+        let output = shell("wc -c")
+            .output_with_input(input, LIMIT)
+            .expect("runs");
+        assert_eq!(output.stdout_text().trim(), "300000");
+    }
+
+    #[test]
+    fn one_who_left_the_group_with_the_pipe_does_not_block_us() {
+        // `setsid` leaves the group; it holds the pipe until this test's own descriptor closes.
+        let output = shell("setsid sleep 5 & echo end")
+            .output(LIMIT)
+            .expect("runs");
+        assert_eq!(output.stdout_text(), "end\n");
+    }
+
+    #[test]
+    fn a_failure_says_the_line_the_status_and_the_last_words() {
+        let error = shell("echo first >&2; echo 'no space' >&2; exit 4").read(LIMIT);
+        assert_eq!(
+            error.expect_err("fails").to_string(),
+            "`sh -c 'echo first >&2; echo '\\''no space'\\'' >&2; exit 4'` ended with exit status 4: no space"
+        );
+        assert_eq!(shell("echo fine").read(LIMIT).expect("runs"), "fine\n");
+    }
+}

@@ -1,0 +1,398 @@
+//! A child that runs: its pipes, its end, and how it is made to end.
+//!
+//! One thread starts the child, and stays until it has reaped it: the parent-death signal follows the
+//! *thread* that started the child, not the process. The leader is left a zombie until its group has
+//! been killed, so a process id is never signalled after the system may have given it to another.
+
+use std::io;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
+
+use super::command::Prepared;
+use super::{Command, ExitStatus, ProcessError, registry};
+use crate::interrupt;
+
+/// The state of a child that its threads and handles share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pid: Pid,
+    own_group: bool,
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Its process id is still ours to signal.
+    Alive,
+    Ended(ExitStatus),
+}
+
+impl Shared {
+    /// Signals the child, with its group when it leads one. Nothing happens once it was reaped.
+    pub(super) fn signal(&self, signal: Signal) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Alive) {
+            self.signal_now(signal);
+        }
+    }
+
+    /// Must only be called while the process id is ours: before the child is reaped.
+    fn signal_now(&self, signal: Signal) {
+        // Both fail only when nobody is left to be signalled, which is the wish.
+        let _ = if self.own_group {
+            rustix::process::kill_process_group(self.pid, signal)
+        } else {
+            rustix::process::kill_process(self.pid, signal)
+        };
+    }
+
+    fn wait(&self, limit: Option<Duration>) -> Option<ExitStatus> {
+        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let State::Ended(status) = *state {
+                return Some(status);
+            }
+            let Some(end) = end else {
+                state = self
+                    .ended
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = end.checked_duration_since(Instant::now())?;
+            state = self
+                .ended
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Waits for the leader, kills what is left of its group, reaps it, tells everybody.
+    fn reap(&self, mut child: Child) {
+        let exited = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while rustix::process::waitid(WaitId::Pid(self.pid), exited)
+            .is_err_and(|error| error == rustix::io::Errno::INTR)
+        {}
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.own_group {
+            self.signal_now(Signal::KILL);
+        }
+        let status = child.wait().map_or(ExitStatus::Code(-1), ExitStatus::from);
+        *state = State::Ended(status);
+        drop(state);
+        registry::remove(self.pid.as_raw_nonzero().get().unsigned_abs());
+        self.ended.notify_all();
+    }
+}
+
+/// Waits for the end of a child from another thread; does not keep it alive.
+#[derive(Debug, Clone)]
+pub struct Waiter(Arc<Shared>);
+
+impl Waiter {
+    /// Its end, or `None` when it has not ended within the limit.
+    #[must_use]
+    pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
+        self.0.wait(Some(limit))
+    }
+
+    /// Blocks until the child ends. The deadline is its owner's: dropping [`Running`] ends the child.
+    #[must_use]
+    pub fn block(&self) -> ExitStatus {
+        // Without a limit, only the end of the child ends the wait.
+        self.0.wait(None).unwrap_or(ExitStatus::Code(-1))
+    }
+
+    /// Sends a signal to the child and its group. Nothing happens once it has ended.
+    pub fn signal(&self, signal: i32) {
+        if let Some(signal) = Signal::from_named_raw(signal) {
+            self.0.signal(signal);
+        }
+    }
+}
+
+/// A child that was started. Dropping it kills it with its group and waits until it is reaped.
+#[derive(Debug)]
+pub struct Running {
+    /// Our end of its stdin, when that is a pipe. Dropping it tells the child that no more comes.
+    pub stdin: Option<ChildStdin>,
+    /// Our end of its stdout, when that is a pipe.
+    pub stdout: Option<ChildStdout>,
+    /// Our end of its stderr, when that is a pipe.
+    pub stderr: Option<ChildStderr>,
+    shared: Arc<Shared>,
+}
+
+impl Command {
+    /// Starts the child.
+    pub fn spawn(self) -> Result<Running, ProcessError> {
+        interrupt::check()?;
+        let Prepared {
+            mut command,
+            label,
+            own_group,
+            guarded,
+        } = self.into_std()?;
+        let (started, start) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name(format!("child {label}"));
+        let spawned = thread.spawn(move || {
+            let child = command.spawn();
+            // Our copies of the descriptors it was given close here.
+            drop(command);
+            let mut child = match child {
+                Ok(child) => child,
+                Err(error) => {
+                    // The receiver waits for exactly this message.
+                    let _ = started.send(Err(error));
+                    return;
+                }
+            };
+            let pid = Pid::from_child(&child);
+            let state = Mutex::new(State::Alive);
+            let shared = Arc::new(Shared {
+                pid,
+                own_group,
+                state,
+                ended: Condvar::new(),
+            });
+            registry::add(child.id(), &shared);
+            if !guarded {
+                // The guard sets this before the program starts; this is a moment later.
+                let none = Rlimit {
+                    current: Some(0),
+                    maximum: Some(0),
+                };
+                let _ = rustix::process::prlimit(Some(pid), Resource::Core, none);
+            }
+            let running = Running {
+                stdin: child.stdin.take(),
+                stdout: child.stdout.take(),
+                stderr: child.stderr.take(),
+                shared: Arc::clone(&shared),
+            };
+            let _ = started.send(Ok(running));
+            shared.reap(child);
+        });
+        let result = spawned.and_then(|_| start.recv().map_err(io::Error::other)?);
+        let running = result.map_err(|source| ProcessError::Spawn {
+            program: label,
+            source,
+        })?;
+        // An interruption between the first look and the registration has missed this child.
+        interrupt::check()?;
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// Its process id, which is also that of its group.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.shared.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Its end, or `None` when it has not ended within the limit.
+    #[must_use]
+    pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
+        self.shared.wait(Some(limit))
+    }
+
+    /// Its end, if it has ended.
+    #[must_use]
+    pub fn try_wait(&self) -> Option<ExitStatus> {
+        self.wait(Duration::ZERO)
+    }
+
+    /// A handle that other threads can wait with.
+    #[must_use]
+    pub fn waiter(&self) -> Waiter {
+        Waiter(Arc::clone(&self.shared))
+    }
+
+    /// Asks the group to end (SIGTERM), waits for the grace, then kills it.
+    #[expect(clippy::must_use_candidate, reason = "how it ended may not matter")]
+    pub fn terminate(&self, grace: Duration) -> ExitStatus {
+        self.shared.signal(Signal::TERM);
+        self.wait(grace).unwrap_or_else(|| self.kill())
+    }
+
+    /// Kills the group and returns when the child was reaped.
+    #[expect(clippy::must_use_candidate, reason = "how it ended may not matter")]
+    pub fn kill(&self) -> ExitStatus {
+        self.shared.signal(Signal::KILL);
+        self.waiter().block()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Stdio;
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::os::fd::OwnedFd;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn shell(script: &str) -> Command {
+        Command::new("sh").args(["-c", script]).stdout(Stdio::Pipe)
+    }
+
+    /// The process is gone, or a zombie that waits for its parent. SIGKILL works a moment later.
+    fn dies(pid: &str) -> bool {
+        let is_dead = || {
+            let stat = fs_err::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            let zombie =
+                |stat: String| stat.rsplit(')').next().is_some_and(|s| s.starts_with(" Z"));
+            stat.map_or(true, zombie)
+        };
+        let end = Instant::now() + LIMIT;
+        while !is_dead() && Instant::now() < end {
+            thread::yield_now();
+        }
+        is_dead()
+    }
+
+    fn first_line(running: &mut Running) -> String {
+        let mut line = String::new();
+        let stdout = running.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        line
+    }
+
+    #[test]
+    fn the_exit_code_and_the_signal_are_reported() {
+        let check = |script: &str, status: ExitStatus| {
+            assert_eq!(
+                shell(script).spawn().expect("starts").wait(LIMIT),
+                Some(status)
+            );
+        };
+        check("exit 0", ExitStatus::Code(0));
+        check("exit 77", ExitStatus::Code(77));
+        check("kill -SEGV $$", ExitStatus::Signal(11));
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_deadline() {
+        let running = shell("exec sleep 1000").spawn().expect("starts");
+        assert_eq!(running.wait(Duration::from_millis(10)), None);
+        assert_eq!(running.try_wait(), None);
+    }
+
+    #[test]
+    fn dropping_a_child_kills_its_grandchildren() {
+        let mut running = shell("sleep 1000 & echo $!; wait").spawn().expect("starts");
+        let grandchild = first_line(&mut running);
+        drop(running);
+        assert!(dies(&grandchild));
+    }
+
+    #[test]
+    fn what_a_child_left_behind_ends_with_it() {
+        let mut running = shell("sleep 1000 & echo $!").spawn().expect("starts");
+        let grandchild = first_line(&mut running);
+        assert_eq!(running.wait(LIMIT), Some(ExitStatus::Code(0)));
+        assert!(dies(&grandchild));
+    }
+
+    #[test]
+    fn a_child_that_ignores_the_request_to_end_is_killed() {
+        let mut running = shell("trap '' TERM; echo ready; while :; do sleep 1000; done")
+            .spawn()
+            .expect("starts");
+        first_line(&mut running);
+        assert_eq!(
+            running.terminate(Duration::from_millis(50)),
+            ExitStatus::Signal(9)
+        );
+    }
+
+    #[test]
+    fn a_child_that_ends_on_request_keeps_its_own_status() {
+        let mut running = shell("trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done")
+            .spawn()
+            .unwrap();
+        first_line(&mut running);
+        assert_eq!(running.terminate(LIMIT), ExitStatus::Code(5));
+    }
+
+    #[test]
+    fn a_waiter_sees_the_end_from_another_thread() {
+        let running = shell("exec sleep 1000").spawn().expect("starts");
+        let waiter = running.waiter();
+        let thread = thread::spawn(move || waiter.block());
+        drop(running);
+        assert_eq!(thread.join().expect("no panic"), ExitStatus::Signal(9));
+    }
+
+    #[test]
+    fn stdin_is_empty_unless_set_and_a_pipe_when_asked_for() {
+        let mut running = shell("cat; echo end").spawn().expect("starts");
+        assert_eq!(first_line(&mut running), "end\n");
+        let mut running = shell("cat").stdin(Stdio::Pipe).spawn().expect("starts");
+        running
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(b"hello\n")
+            .expect("written");
+        assert_eq!(first_line(&mut running), "hello\n");
+    }
+
+    #[test]
+    fn an_inherited_descriptor_has_its_number_and_no_other_of_ours_is_open() {
+        let list = |command: Command| -> BTreeSet<String> {
+            let output = command.output(LIMIT).expect("runs");
+            output
+                .stdout_text()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect()
+        };
+        let script = "if test \"$1\"; then echo through >&$1; fi; ls /proc/self/fd";
+        let command = || Command::new("sh").args(["-c", script, "sh"]);
+        // What this process was itself started with may be open in its children, too.
+        let before = list(command());
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let after = list(command().arg("7").inherit_fd(OwnedFd::from(writer), 7));
+        let new: Vec<_> = after.difference(&before).collect();
+        assert_eq!(new, ["7"]);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "through\n");
+    }
+
+    #[test]
+    fn one_number_for_two_descriptors_is_refused() {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let command = Command::new("true")
+            .inherit_fd(reader.into(), 4)
+            .inherit_fd(writer.into(), 4);
+        let error = command.spawn().expect_err("refused");
+        assert_eq!(error.to_string(), "`true` was given descriptor 4 twice");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error_with_the_program_in_it() {
+        let error = shell("true")
+            .current_dir("/nowhere")
+            .spawn()
+            .expect_err("refused");
+        assert_eq!(error.to_string(), "cannot start `sh`");
+    }
+}

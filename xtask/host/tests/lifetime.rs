@@ -1,0 +1,174 @@
+//! Nothing outlives the run: children and directories when the run is interrupted, killed or fails.
+//!
+//! `examples/child.rs` is the run; cargo builds it beside these tests.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::process::{Command, ExitStatus, Running, Stdio};
+use host::scratch::Scratch;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// `target/<profile>/examples/child`, from `target/<profile>/deps/lifetime-<hash>`.
+fn child() -> PathBuf {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test asks where it was built"
+    )]
+    let test = std::env::current_exe().expect("a path");
+    let profile = test.ancestors().nth(2).expect("a directory");
+    profile.join("examples/child")
+}
+
+/// A run that holds a command, and what it said of itself.
+struct Held {
+    run: Running,
+    /// The command's own process and a grandchild.
+    processes: Vec<i32>,
+    /// Its scratch directory.
+    directory: Utf8PathBuf,
+    _parent: Scratch,
+}
+
+fn hold(script: &str) -> Held {
+    let parent = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-lifetime-").expect("made");
+    let command = Command::new(child()).args(["hold", parent.path().as_str(), "sh", "-c", script]);
+    let mut run = command.stdout(Stdio::Pipe).spawn().expect("starts");
+    let mut line = String::new();
+    BufReader::new(run.stdout.take().expect("a pipe"))
+        .read_line(&mut line)
+        .expect("a line");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let processes = words[..2]
+        .iter()
+        .map(|word| word.parse().expect("a process id"))
+        .collect();
+    Held {
+        run,
+        processes,
+        directory: words[2].into(),
+        _parent: parent,
+    }
+}
+
+/// Gone, or a zombie that nobody has reaped yet.
+fn is_dead(process: i32) -> bool {
+    let stat = fs_err::read_to_string(format!("/proc/{process}/stat"));
+    stat.map_or(true, |stat| {
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" Z"))
+    })
+}
+
+/// The kernel kills asynchronously: gives it a moment.
+fn all_die(processes: &[i32]) -> bool {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !processes.iter().all(|process| is_dead(*process)) {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+fn signal(run: &Running, signal: rustix::process::Signal) {
+    let pid = i32::try_from(run.pid()).expect("small");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
+    rustix::process::kill_process(pid, signal).expect("sent");
+}
+
+const SLEEPER: &str = "sleep 1000 & echo $!; wait";
+const STUBBORN: &str = "trap '' TERM INT; sleep 1000 & echo $!; while :; do wait; done";
+
+#[test]
+fn a_guarded_child_keeps_its_arguments_and_its_status() {
+    let check = |argv: &[&str], status: i32, stdout: &str| {
+        let command = Command::new(child()).arg("run").args(argv);
+        let output = command.output(LIMIT).expect("runs");
+        assert_eq!(
+            output.status,
+            ExitStatus::Code(status),
+            "{}",
+            output.stderr_text()
+        );
+        assert_eq!(output.stdout_text(), stdout);
+    };
+    check(&["true"], 0, "");
+    check(&["sh", "-c", "exit 77"], 77, "");
+    check(&["sh", "-c", "kill -KILL $$"], 137, "");
+    check(&["printf", "%s|", "--", "a b", "", "-c"], 0, "--|a b||-c|");
+    check(&["sh", "-c", "ulimit -c"], 0, "0\n");
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_is_named_with_status_127() {
+    let directory = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-guard-").expect("made");
+    let file = directory.path().join("no-program");
+    fs_err::write(&file, "text").expect("written");
+    let command = Command::new(child()).args(["run", file.as_str()]);
+    let output = command.output(LIMIT).expect("runs");
+    assert_eq!(output.status, ExitStatus::Code(127));
+    let start = format!("cannot start `{file}`: ");
+    assert!(
+        output.stderr_text().starts_with(&start),
+        "{}",
+        output.stderr_text()
+    );
+}
+
+#[test]
+fn a_run_that_is_killed_takes_its_child_with_it() {
+    // `exec`: what the guard has become is the program itself, not a shell in between.
+    let held = hold("echo $$; exec sleep 1000");
+    signal(&held.run, rustix::process::Signal::KILL);
+    assert_eq!(held.run.wait(LIMIT), Some(ExitStatus::Signal(9)));
+    assert!(all_die(&held.processes));
+}
+
+#[test]
+fn an_interrupted_run_ends_in_order_and_leaves_nothing() {
+    use rustix::process::Signal;
+    for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let held = hold(SLEEPER);
+        assert!(held.directory.exists());
+        signal(&held.run, sent);
+        assert_eq!(held.run.wait(LIMIT), Some(ExitStatus::Code(code)));
+        assert!(all_die(&held.processes));
+        assert!(!held.directory.exists());
+    }
+}
+
+#[test]
+fn a_child_that_ignores_the_interruption_is_killed_after_a_grace() {
+    let held = hold(STUBBORN);
+    signal(&held.run, rustix::process::Signal::INT);
+    assert_eq!(held.run.wait(LIMIT), Some(ExitStatus::Code(130)));
+    assert!(all_die(&held.processes));
+    assert!(!held.directory.exists());
+}
+
+#[test]
+fn a_second_interruption_ends_the_run_at_once_and_still_leaves_nothing() {
+    let held = hold(STUBBORN);
+    let start = Instant::now();
+    signal(&held.run, rustix::process::Signal::INT);
+    // Two pending signals of one kind are one: the second must come after the first was taken.
+    while held.run.wait(Duration::from_millis(50)).is_none() {
+        signal(&held.run, rustix::process::Signal::TERM);
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(held.run.try_wait(), Some(ExitStatus::Code(130)));
+    assert!(all_die(&held.processes));
+    assert!(!held.directory.exists());
+}

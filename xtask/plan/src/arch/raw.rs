@@ -1,0 +1,318 @@
+//! `images/<arch>.toml` as it is written, and its way to an [`Arch`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Arch, Archive, Endian, Gcc, Linux, Machine, Ordinary, OrdinaryKernel, QemuProfile};
+use crate::diagnostic::{Diagnostic, Page};
+use crate::{document, duration, suggest};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawArch {
+    arch: Spanned<String>,
+    triple: Spanned<String>,
+    endian: Endian,
+    bits: Spanned<u32>,
+    gcc: Gcc,
+    linux: Linux,
+    #[serde(default)]
+    archive: Archive,
+    qemu: RawQemu,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawQemu {
+    binary: String,
+    native: Vec<String>,
+    machine: Spanned<String>,
+    memory: String,
+    boot_timeout: Spanned<String>,
+    #[serde(default)]
+    append: String,
+    machines: BTreeMap<String, RawMachine>,
+    ordinary: RawOrdinary,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawMachine {
+    name: Option<String>,
+    #[serde(default)]
+    options: Vec<Spanned<String>>,
+    #[serde(default)]
+    tcg_options: Vec<Spanned<String>>,
+    cpu: Option<String>,
+    kvm_cpu: Option<String>,
+    #[serde(default)]
+    append: String,
+    #[serde(default)]
+    args: Vec<String>,
+    control: String,
+    virtio: Virtio,
+    boot_timeout: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Virtio {
+    Pci,
+    Device,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawOrdinary {
+    kernel: Spanned<OrdinaryKernel>,
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
+    append: String,
+}
+
+/// Reads an architecture's file, which has this page's path; what is wrong is added to `found`.
+pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> {
+    let raw: RawArch = document::read(page, found)?;
+    let before = found.len();
+    let stem = page.path.file_stem().unwrap_or_default();
+    if raw.arch.get_ref() != stem {
+        let title = format!("`arch` is `{}` in the file of `{stem}`", raw.arch.get_ref());
+        found.push(
+            page.at(raw.arch.span(), title, "not the file's name")
+                .with_help(format!("write `arch = \"{stem}\"`, or rename the file")),
+        );
+    }
+    if !matches!(raw.bits.get_ref(), 32 | 64) {
+        let title = format!("{} is no word size", raw.bits.get_ref());
+        found.push(page.at(raw.bits.span(), title, "32 or 64"));
+    }
+    if raw
+        .triple
+        .get_ref()
+        .split('-')
+        .filter(|part| !part.is_empty())
+        .count()
+        < 3
+    {
+        let title = format!("`{}` is not a target triple", raw.triple.get_ref());
+        found.push(
+            page.at(raw.triple.span(), title, "machine-system-library")
+                .with_help("such as `<machine>-linux-musl`: the name the toolchain is built for"),
+        );
+    }
+    let compressed = raw.linux.compressed.is_some();
+    let qemu = profile(page, raw.qemu, compressed, found);
+    (found.len() == before).then_some(Arch {
+        name: raw.arch.into_inner(),
+        triple: raw.triple.into_inner(),
+        endian: raw.endian,
+        bits: raw.bits.into_inner(),
+        gcc: raw.gcc,
+        linux: raw.linux,
+        archive: raw.archive,
+        qemu,
+    })
+}
+
+fn profile(
+    page: Page<'_>,
+    raw: RawQemu,
+    compressed: bool,
+    found: &mut Vec<Diagnostic>,
+) -> QemuProfile {
+    if !raw.machines.contains_key(raw.machine.get_ref()) {
+        let name = raw.machine.get_ref();
+        let known = raw.machines.keys().map(String::as_str);
+        found.push(
+            page.at(
+                raw.machine.span(),
+                format!("unknown machine `{name}`"),
+                "has no table",
+            )
+            .with_help(suggest::help(name, "`[qemu.machines.…]` has", known)),
+        );
+    }
+    if *raw.ordinary.kernel.get_ref() == OrdinaryKernel::Compressed && !compressed {
+        found.push(
+            page.at(
+                raw.ordinary.kernel.span(),
+                "`[linux]` names no `compressed` kernel",
+                "so there is none to boot",
+            )
+            .with_help("use `plain` or `gzip`, or name the file in `[linux]`"),
+        );
+    }
+    let machines = raw
+        .machines
+        .into_iter()
+        .map(|(key, raw)| (key.clone(), machine(page, key, raw, found)));
+    let machines = machines.collect();
+    QemuProfile {
+        binary: raw.binary,
+        native: raw.native,
+        machine: raw.machine.into_inner(),
+        memory: raw.memory,
+        boot_timeout: time(page, &raw.boot_timeout, found),
+        append: raw.append,
+        machines,
+        ordinary: Ordinary {
+            kernel: raw.ordinary.kernel.into_inner(),
+            args: raw.ordinary.args,
+            append: raw.ordinary.append,
+        },
+    }
+}
+
+fn machine(page: Page<'_>, key: String, raw: RawMachine, found: &mut Vec<Diagnostic>) -> Machine {
+    for option in raw.options.iter().chain(&raw.tcg_options) {
+        if option
+            .get_ref()
+            .split_once('=')
+            .is_none_or(|(name, _)| name.is_empty())
+        {
+            let title = format!("`{}` is not a machine property", option.get_ref());
+            found.push(page.at(option.span(), title, "`property=value` is wanted"));
+        }
+    }
+    let values = |options: Vec<Spanned<String>>| {
+        options
+            .into_iter()
+            .map(Spanned::into_inner)
+            .collect::<Vec<_>>()
+    };
+    Machine {
+        name: raw.name.unwrap_or(key),
+        options: values(raw.options),
+        tcg_options: values(raw.tcg_options),
+        cpu: raw.cpu,
+        kvm_cpu: raw.kvm_cpu,
+        append: raw.append,
+        args: raw.args,
+        control: raw.control,
+        virtio: match raw.virtio {
+            Virtio::Pci => "pci".to_owned(),
+            Virtio::Device => "device".to_owned(),
+        },
+        boot_timeout: raw.boot_timeout.map(|text| time(page, &text, found)),
+    }
+}
+
+fn time(page: Page<'_>, text: &Spanned<String>, found: &mut Vec<Diagnostic>) -> Duration {
+    duration::parse(text.get_ref()).unwrap_or_else(|error| {
+        let diagnostic = page.at(text.span(), error.to_string(), "here");
+        found.push(Diagnostic {
+            help: error.hint(),
+            ..diagnostic
+        });
+        Duration::ZERO
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, read};
+    use crate::diagnostic::show;
+
+    const GOOD: &str = r#"
+arch = "riscv64"
+triple = "riscv64-linux-musl"
+endian = "little"
+bits = 64
+
+[gcc]
+configure = ["--with-abi=lp64d"]
+
+[linux]
+arch = "riscv"
+target = "Image"
+image = "arch/riscv/boot/Image"
+
+[qemu]
+binary = "qemu-system-riscv64"
+native = ["riscv64"]
+machine = "virt"
+memory = "256M"
+boot-timeout = "20s"
+append = "panic=-1"
+
+[qemu.machines.virt]
+options = ["acpi=off"]
+cpu = "rv64"
+control = "virtio-serial-pci"
+virtio = "pci"
+
+[qemu.machines.other]
+name = "virt"
+tcg-options = ["a=b"]
+kvm-cpu = "host"
+append = "x"
+args = ["-x"]
+control = "virtio-serial-device"
+virtio = "device"
+boot-timeout = "1m"
+
+[qemu.ordinary]
+kernel = "gzip"
+args = ["-M", "virt"]
+"#;
+
+    fn errors(text: &str) -> String {
+        let mut found = Vec::new();
+        let arch = read(
+            Page {
+                path: "images/riscv64.toml".into(),
+                text,
+            },
+            &mut found,
+        );
+        assert!(
+            arch.is_none(),
+            "an architecture with errors must not be used"
+        );
+        show(&found)
+    }
+
+    #[test]
+    fn an_architecture_is_read_whole() {
+        let mut found = Vec::new();
+        let page = Page {
+            path: "images/riscv64.toml".into(),
+            text: GOOD,
+        };
+        let arch = read(page, &mut found);
+        assert_eq!(show(&found), "");
+        insta::assert_debug_snapshot!(arch.unwrap());
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        insta::assert_snapshot!(errors(
+            &GOOD
+                .replace("arch = \"riscv64\"", "arch = \"riscv\"")
+                .replace("bits = 64", "bits = 63")
+                .replace("machine = \"virt\"", "machine = \"vitr\"")
+                .replace("\"riscv64-linux-musl\"", "\"riscv64\"")
+                .replace("\"20s\"", "\"20\"")
+                .replace("\"1m\"", "\"1 minute\"")
+                .replace("\"acpi=off\"", "\"acpi\"")
+                .replace("\"gzip\"", "\"compressed\"")
+        ));
+    }
+
+    #[test]
+    fn misspelt_keys_and_values_get_a_suggestion() {
+        insta::assert_snapshot!(errors(
+            &GOOD
+                .replace("boot-timeout", "boot_timeout")
+                .replace("kvm-cpu", "kvmcpu")
+        ));
+        insta::assert_snapshot!(errors(&GOOD.replace("\"little\"", "\"litle\"")));
+        insta::assert_snapshot!(errors(
+            &GOOD.replace("virtio = \"device\"", "virtio = \"mmio\"")
+        ));
+    }
+}

@@ -1,0 +1,141 @@
+//! What is wrong in a file a person wrote, as data; `xtask` draws it the way rustc does.
+
+use std::fmt;
+use std::ops::Range;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// One error with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Path in the repository.
+    pub path: Utf8PathBuf,
+    /// The whole text of the file.
+    pub text: String,
+    /// Byte range of the offending text.
+    pub span: Range<usize>,
+    /// What is wrong: a lowercase fragment that names the thing.
+    pub title: String,
+    /// What stands at the place.
+    pub label: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// Line and column of the place, from 1; the column counts characters.
+    #[must_use]
+    pub fn line_column(&self) -> (usize, usize) {
+        let before = self.text.get(..self.span.start).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
+    }
+
+    /// The same with a help.
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}: {}", self.path, self.title)?;
+        self.help
+            .as_ref()
+            .map_or(Ok(()), |help| write!(f, " ({help})"))
+    }
+}
+
+/// A file's path and text: what a diagnostic points into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page<'a> {
+    /// Path in the repository.
+    pub(crate) path: &'a Utf8Path,
+    /// The whole text.
+    pub(crate) text: &'a str,
+}
+
+impl Page<'_> {
+    /// Something is wrong at these bytes.
+    pub(crate) fn at(
+        &self,
+        span: Range<usize>,
+        title: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Diagnostic {
+        let boundary = |mut at: usize| {
+            at = at.min(self.text.len());
+            while !self.text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let start = boundary(span.start);
+        Diagnostic {
+            path: self.path.to_owned(),
+            text: self.text.to_owned(),
+            span: start..boundary(span.end).max(start),
+            title: title.into(),
+            label: label.into(),
+            help: None,
+        }
+    }
+
+    /// Something is wrong with the file as a whole.
+    pub(crate) fn whole(&self, title: impl Into<String>, label: impl Into<String>) -> Diagnostic {
+        self.at(
+            0..self.text.find('\n').unwrap_or(self.text.len()),
+            title,
+            label,
+        )
+    }
+}
+
+/// How the tests of this crate show diagnostics: place, text, label, help.
+#[cfg(test)]
+pub(crate) fn show(diagnostics: &[Diagnostic]) -> String {
+    let one = |diagnostic: &Diagnostic| {
+        let (line, column) = diagnostic.line_column();
+        format!(
+            "{}:{line}:{column}: {}\n  at: {:?}\n  label: {}\n  help: {}\n",
+            diagnostic.path,
+            diagnostic.title,
+            &diagnostic.text[diagnostic.span.clone()],
+            diagnostic.label,
+            diagnostic.help.as_deref().unwrap_or("-"),
+        )
+    };
+    diagnostics.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Page;
+
+    #[test]
+    fn lines_and_columns_count_from_one_in_characters() {
+        fn check(text: &str, at: usize, expect: (usize, usize)) {
+            let page = Page {
+                path: "a".into(),
+                text,
+            };
+            assert_eq!(
+                page.at(at..at, "", "").line_column(),
+                expect,
+                "{text:?} {at}"
+            );
+        }
+        check("", 0, (1, 1));
+        check("ab\ncd", 1, (1, 2));
+        check("ab\ncd", 3, (2, 1));
+        check("ab\ncd", 5, (2, 3));
+        check("äb", 2, (1, 2));
+        check("äb", 1, (1, 1)); // inside a character: its begin
+        check("ab", 9, (1, 3)); // behind the end: the end
+    }
+}

@@ -1,0 +1,423 @@
+//! The repository as data, and the plan that it makes for some architectures.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::arch::{self, Arch};
+use crate::diagnostic::{Diagnostic, Page};
+use crate::lock::{self, Lock};
+use crate::recipe::check::{self, Draft};
+use crate::recipe::{Recipe, Scope};
+use crate::relative::is_file_name;
+use crate::resolve::{self, Problem};
+use crate::step::{Input, Plan, StepId};
+use crate::tree::{self, Files};
+use crate::{document, key, links, suggest};
+
+/// Everything the repository says about what is built.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// By name.
+    pub recipes: BTreeMap<String, Recipe>,
+    /// By name.
+    pub arches: BTreeMap<String, Arch>,
+    /// What the recipes were seen to produce; empty where there is no lock file.
+    pub lock: Lock,
+    /// Host tools that every script may call, in the order of the file.
+    pub host_tools: Vec<String>,
+    /// The time of everything that is built, in seconds since 1970.
+    pub epoch: u64,
+    /// All files, by path in the repository.
+    pub(crate) files: Files,
+    /// Paths of files that are outputs of recipes, there or not.
+    pub(crate) frozen: BTreeSet<Utf8PathBuf>,
+}
+
+/// A plan that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// There is no such architecture.
+    #[error("unknown architecture `{name}`")]
+    UnknownArch {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// There is no such recipe.
+    #[error("unknown recipe `{name}`")]
+    UnknownRecipe {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A file that a recipe's output becomes is not in the repository yet.
+    #[error("`{path}`, which recipe `{recipe}` needs, has not been frozen yet")]
+    NotFrozen {
+        /// The recipe that reads the file.
+        recipe: String,
+        /// The architecture, if the recipe is for one.
+        arch: Option<String>,
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// The repository does not hold together; [`load`] finds this first.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Invalid(Vec<Diagnostic>),
+}
+
+impl PlanError {
+    /// What would mend it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownArch { name, known } => Some(suggest::help(
+                name,
+                "architectures",
+                known.iter().map(String::as_str),
+            )),
+            Self::UnknownRecipe { name, known } => Some(suggest::help(
+                name,
+                "recipes",
+                known.iter().map(String::as_str),
+            )),
+            Self::NotFrozen { arch, .. } => {
+                let arch = arch
+                    .iter()
+                    .fold(String::new(), |_, arch| format!(" --arch {arch}"));
+                Some(format!("cargo xtask images{arch} --refreeze"))
+            }
+            Self::Invalid(_) => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostTools {
+    epoch: u64,
+    base: Vec<Spanned<String>>,
+}
+
+const HOST_TOOLS: &str = "images/host-tools.toml";
+
+/// Reads the repository: `files` is what is below `recipes/` and `images/` (but not
+/// `images/prebuilt/`), by path.
+///
+/// Every recipe is tried for every architecture, so that a project that loads can also be planned.
+pub fn load(files: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Project, Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    let (arches, arch_names) = read_arches(files, &mut found);
+    strays(files, &arch_names, &mut found);
+    let lock = read_lock(files, &mut found);
+    let (host_tools, epoch) = read_host_tools(files, &mut found);
+    let (mut drafts, folders) = read_recipes(files, &mut found);
+    links::check(&mut drafts, &folders, files, &mut found);
+    check::same_files(&drafts, files, &mut found);
+
+    let recipes = drafts
+        .into_iter()
+        .map(|(name, draft)| (name, draft.recipe))
+        .collect();
+    let mut project = Project {
+        recipes,
+        arches,
+        lock,
+        host_tools,
+        epoch,
+        files: files.clone(),
+        frozen: BTreeSet::new(),
+    };
+    project.frozen = project
+        .pairs()
+        .flat_map(|(recipe, arch)| resolve::frozen_paths(&project, recipe, arch))
+        .collect();
+    found.extend(
+        project
+            .pairs()
+            .flat_map(|(recipe, arch)| trial(&project, recipe, arch)),
+    );
+
+    // A template is tried for each architecture, and the same error need not be read thrice.
+    found.sort_by(|a, b| (&a.path, a.span.start, &a.title).cmp(&(&b.path, b.span.start, &b.title)));
+    found.dedup_by(|a, b| (&a.path, &a.span, &a.title) == (&b.path, &b.span, &b.title));
+    if found.is_empty() {
+        Ok(project)
+    } else {
+        Err(found)
+    }
+}
+
+fn trial(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Vec<Diagnostic> {
+    let problems = resolve::step(project, recipe, arch)
+        .err()
+        .unwrap_or_default();
+    problems
+        .into_iter()
+        .filter_map(|problem| match problem {
+            Problem::Wrong(diagnostic) => Some(diagnostic),
+            Problem::NotFrozen(_) => None,
+        })
+        .collect()
+}
+
+impl Project {
+    /// The steps of all recipes for these architectures.
+    pub fn plan(&self, arches: &[String]) -> Result<Plan, PlanError> {
+        let recipes: Vec<&str> = self.recipes.keys().map(String::as_str).collect();
+        self.plan_of(arches, &recipes)
+    }
+
+    /// The steps of these recipes, and of what they need, for these architectures.
+    ///
+    /// So can a file be frozen that other recipes wait for.
+    pub fn plan_of(&self, arches: &[String], recipes: &[&str]) -> Result<Plan, PlanError> {
+        let recipes: BTreeSet<&str> = recipes.iter().copied().collect();
+        let mut draft = PlanDraft {
+            project: self,
+            plan: Plan { steps: Vec::new() },
+            ids: BTreeMap::new(),
+        };
+        let mut wanted = BTreeMap::new();
+        for name in arches {
+            let arch = self
+                .arches
+                .get(name)
+                .ok_or_else(|| PlanError::UnknownArch {
+                    name: name.clone(),
+                    known: self.arches.keys().cloned().collect(),
+                })?;
+            wanted.insert(name, arch);
+        }
+        for name in recipes {
+            let recipe = self.recipe(name)?;
+            match recipe.scope {
+                Scope::Common => drop(draft.add(recipe, None)?),
+                Scope::Arch => {
+                    for arch in wanted.values() {
+                        draft.add(recipe, Some(arch))?;
+                    }
+                }
+            }
+        }
+        Ok(draft.plan)
+    }
+
+    /// The recipes that have outputs which are kept in the repository.
+    #[must_use]
+    pub fn freezing_recipes(&self) -> Vec<&str> {
+        let freezing = self
+            .recipes
+            .values()
+            .filter(|recipe| !recipe.frozen.is_empty());
+        freezing.map(|recipe| recipe.name.as_str()).collect()
+    }
+
+    fn recipe(&self, name: &str) -> Result<&Recipe, PlanError> {
+        self.recipes
+            .get(name)
+            .ok_or_else(|| PlanError::UnknownRecipe {
+                name: name.to_owned(),
+                known: self.recipes.keys().cloned().collect(),
+            })
+    }
+
+    /// Each recipe with each architecture that it is for.
+    fn pairs(&self) -> impl Iterator<Item = (&Recipe, Option<&Arch>)> {
+        self.recipes.values().flat_map(|recipe| {
+            let arches: Vec<Option<&Arch>> = match recipe.scope {
+                Scope::Common => vec![None],
+                Scope::Arch => self.arches.values().map(Some).collect(),
+            };
+            arches.into_iter().map(move |arch| (recipe, arch))
+        })
+    }
+}
+
+/// A plan that grows, inputs before what needs them.
+struct PlanDraft<'a> {
+    project: &'a Project,
+    plan: Plan,
+    ids: BTreeMap<(&'a str, Option<&'a str>), StepId>,
+}
+
+impl<'a> PlanDraft<'a> {
+    fn add(&mut self, recipe: &'a Recipe, arch: Option<&'a Arch>) -> Result<StepId, PlanError> {
+        let arch = arch.filter(|_| recipe.scope == Scope::Arch);
+        let name = (recipe.name.as_str(), arch.map(|arch| arch.name.as_str()));
+        if let Some(id) = self.ids.get(&name) {
+            return Ok(*id);
+        }
+        let mut inputs = Vec::new();
+        // There are no circles: `load` has looked.
+        for (input, mount) in &recipe.inputs {
+            let step = self.add(self.project.recipe(input)?, arch)?;
+            let key = self.plan.step(step).key;
+            inputs.push(Input {
+                step,
+                recipe: input.clone(),
+                key,
+                mount: *mount,
+            });
+        }
+        let mut step = resolve::step(self.project, recipe, arch)
+            .map_err(|problems| plan_error(recipe, arch, problems))?;
+        step.inputs = inputs;
+        step.key = key::of(&step);
+        let id = StepId(self.plan.steps.len());
+        self.plan.steps.push(step);
+        self.ids.insert(name, id);
+        Ok(id)
+    }
+}
+
+fn plan_error(recipe: &Recipe, arch: Option<&Arch>, problems: Vec<Problem>) -> PlanError {
+    let mut wrong = Vec::new();
+    let mut missing = None;
+    for problem in problems {
+        match problem {
+            Problem::Wrong(diagnostic) => wrong.push(diagnostic),
+            Problem::NotFrozen(path) => missing = missing.or(Some(path)),
+        }
+    }
+    match missing {
+        Some(path) if wrong.is_empty() => PlanError::NotFrozen {
+            recipe: recipe.name.clone(),
+            arch: arch.map(|arch| arch.name.clone()),
+            path,
+        },
+        _ => PlanError::Invalid(wrong),
+    }
+}
+
+/// The files `<folder>/<name>.toml`, but not those further below.
+fn read_arches(
+    files: &Files,
+    found: &mut Vec<Diagnostic>,
+) -> (BTreeMap<String, Arch>, BTreeSet<String>) {
+    let mut arches = BTreeMap::new();
+    let mut names = BTreeSet::new();
+    for path in files.keys() {
+        let in_images = path.parent() == Some(Utf8Path::new("images"));
+        if !in_images || path.extension() != Some("toml") || path == HOST_TOOLS {
+            continue;
+        }
+        let name = path.file_stem().unwrap_or_default();
+        names.insert(name.to_owned());
+        let arch = page(files, path, found).and_then(|page| arch::raw::read(page, found));
+        arches.extend(arch.map(|arch| (name.to_owned(), arch)));
+    }
+    (arches, names)
+}
+
+/// Files in `images/<arch>/` of an architecture that nobody describes.
+fn strays(files: &Files, arches: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
+    let mut told = BTreeSet::new();
+    for path in files.keys() {
+        let parts: Vec<&str> = path.as_str().split('/').collect();
+        let ["images", folder, _, ..] = parts[..] else {
+            continue;
+        };
+        let known = arches.contains(folder) || matches!(folder, "common" | "prebuilt");
+        if known || !told.insert(folder) {
+            continue;
+        }
+        let page = Page {
+            path,
+            text: tree::text(files, path).unwrap_or_default(),
+        };
+        let help = suggest::help(folder, "architectures", arches.iter().map(String::as_str));
+        found.push(
+            page.whole(
+                format!("`{path}` is for an unknown architecture"),
+                "no architecture's",
+            )
+            .with_help(format!(
+                "add images/{folder}.toml, or rename the folder; {help}"
+            )),
+        );
+    }
+}
+
+fn read_lock(files: &Files, found: &mut Vec<Diagnostic>) -> Lock {
+    let path = Utf8Path::new(lock::PATH);
+    if !files.contains_key(path) {
+        return Lock::default();
+    }
+    let Some(page) = page(files, path, found) else {
+        return Lock::default();
+    };
+    Lock::parse(page.text).unwrap_or_else(|diagnostics| {
+        found.extend(diagnostics);
+        Lock::default()
+    })
+}
+
+fn read_host_tools(files: &Files, found: &mut Vec<Diagnostic>) -> (Vec<String>, u64) {
+    let path = Utf8Path::new(HOST_TOOLS);
+    let Some(page) = page(files, path, found) else {
+        return (Vec::new(), 0);
+    };
+    let Some(tools) = document::read::<HostTools>(page, found) else {
+        return (Vec::new(), 0);
+    };
+    let mut seen = BTreeSet::new();
+    for tool in &tools.base {
+        if !is_file_name(tool.get_ref()) {
+            let title = format!("`{}` is not the name of a program", tool.get_ref());
+            found.push(page.at(tool.span(), title, "a name without slashes is wanted"));
+        }
+        if !seen.insert(tool.get_ref()) {
+            let title = format!("tool `{}` is there twice", tool.get_ref());
+            found.push(page.at(tool.span(), title, "the second one"));
+        }
+    }
+    (
+        tools.base.into_iter().map(Spanned::into_inner).collect(),
+        tools.epoch,
+    )
+}
+
+/// The recipes that could be read, and the names of all.
+fn read_recipes(
+    files: &Files,
+    found: &mut Vec<Diagnostic>,
+) -> (BTreeMap<String, Draft>, BTreeSet<String>) {
+    let mut drafts = BTreeMap::new();
+    let mut folders = BTreeSet::new();
+    for path in files.keys() {
+        let parts: Vec<&str> = path.as_str().split('/').collect();
+        let ["recipes", folder, "recipe.toml"] = parts[..] else {
+            continue;
+        };
+        folders.insert(folder.to_owned());
+        let Some(page) = page(files, path, found) else {
+            continue;
+        };
+        let Some(raw) = document::read(page, found) else {
+            continue;
+        };
+        let draft = check::check(page, raw, files, found);
+        drafts.extend(draft.map(|draft| (folder.to_owned(), draft)));
+    }
+    (drafts, folders)
+}
+
+fn page<'a>(files: &'a Files, path: &'a Utf8Path, found: &mut Vec<Diagnostic>) -> Option<Page<'a>> {
+    if !files.contains_key(path) {
+        found.push(Page { path, text: "" }.whole(format!("`{path}` is missing"), ""));
+        return None;
+    }
+    let text = tree::text(files, path);
+    if text.is_none() {
+        found.push(tree::not_text(path));
+    }
+    text.map(|text| Page { path, text })
+}
+
+#[cfg(test)]
+mod tests;

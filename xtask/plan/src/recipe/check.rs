@@ -1,0 +1,376 @@
+//! One `recipe.toml` on its own: from what is written to a [`Recipe`].
+//!
+//! What takes other recipes or an architecture to judge is in `links` and `resolve`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use toml::Spanned;
+
+use super::raw::{At, RawFrozen, RawInput, RawRecipe};
+use super::{Make, Origin, Recipe, Template, entry, pin};
+use crate::diagnostic::{Diagnostic, Page};
+use crate::relative::{is_file_name, is_relative};
+use crate::resolve;
+use crate::spdx;
+use crate::step::{Mount, Product};
+use crate::tree::Files;
+
+/// A recipe with the places of the names that `links` looks up.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// Path of its `recipe.toml`.
+    pub(crate) path: Utf8PathBuf,
+    /// The recipe; its `sources` are empty where they are another's.
+    pub(crate) recipe: Recipe,
+    /// In the order of the recipe's `inputs`.
+    pub(crate) inputs: Vec<Spanned<String>>,
+    /// The recipe whose sources it uses.
+    pub(crate) sources_from: Option<Spanned<String>>,
+}
+
+/// What the checks of one file share: the page, the tree, and what was found.
+pub(super) struct Sheet<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) files: &'a Files,
+    pub(super) found: &'a mut Vec<Diagnostic>,
+    inputs: Vec<(Spanned<String>, Mount)>,
+}
+
+impl<'a> Sheet<'a> {
+    /// Something is wrong with this value.
+    pub(super) fn wrong<T>(&mut self, place: &Spanned<T>, title: String, label: &str) {
+        self.found.push(self.page.at(place.span(), title, label));
+    }
+
+    /// The recipe's own folder.
+    pub(super) fn folder(&self) -> &'a Utf8Path {
+        self.page.path.parent().unwrap_or(Utf8Path::new(""))
+    }
+
+    /// Where a value is written.
+    pub(super) fn origin(&self, value: &Spanned<String>) -> Origin {
+        Origin {
+            path: self.page.path.to_owned(),
+            span: Some(value.span()),
+        }
+    }
+
+    /// A value that is a template.
+    pub(super) fn inline(&self, value: Spanned<String>) -> Template {
+        let origin = self.origin(&value);
+        Template {
+            text: value.into_inner(),
+            origin,
+        }
+    }
+
+    /// The repository path of a file in the recipe's own folder.
+    pub(super) fn own_path(&mut self, name: &Spanned<String>) -> Option<Utf8PathBuf> {
+        if is_relative(name.get_ref()) {
+            return Some(self.folder().join(name.get_ref()));
+        }
+        let title = format!("`{}` is not a path in the recipe's folder", name.get_ref());
+        self.wrong(name, title, "a relative path is wanted");
+        None
+    }
+
+    /// The output of another recipe is an input, once however often it is named.
+    pub(super) fn needs(&mut self, recipe: Spanned<String>) {
+        if self
+            .inputs
+            .iter()
+            .all(|(input, _)| input.get_ref() != recipe.get_ref())
+        {
+            self.inputs.push((recipe, Mount::In));
+        }
+    }
+
+    /// Tells every value that is there a second time.
+    fn twice<'b>(&mut self, what: &str, values: impl IntoIterator<Item = &'b Spanned<String>>) {
+        let mut seen = BTreeSet::new();
+        for value in values {
+            if !seen.insert(value.get_ref()) {
+                let title = format!("{what} `{}` is there twice", value.get_ref());
+                self.wrong(value, title, "the second one");
+            }
+        }
+    }
+}
+
+/// Checks one recipe; what is wrong is added to `found`.
+pub(crate) fn check(
+    page: Page<'_>,
+    raw: RawRecipe,
+    files: &Files,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Draft> {
+    let mut sheet = Sheet {
+        page,
+        files,
+        found,
+        inputs: Vec::new(),
+    };
+    about(&mut sheet, &raw);
+    if raw.script.is_none() && (raw.gather.is_some() || !raw.entry.is_empty()) {
+        made_by_kiln(&mut sheet, &raw);
+    }
+    let sources_from = raw.sources_from;
+    if let (Some(from), false) = (&sources_from, raw.source.is_empty()) {
+        let title = "both `sources-from` and `[[source]]`".to_owned();
+        sheet.wrong(from, title, "the sources are another's or its own");
+    }
+    let sources = pin::sources(&mut sheet, raw.source);
+    add_inputs(&mut sheet, raw.inputs);
+    for tool in raw
+        .tools
+        .iter()
+        .filter(|tool| !is_file_name(tool.get_ref()))
+    {
+        let title = format!("`{}` is not the name of a program", tool.get_ref());
+        sheet.wrong(tool, title, "a name without slashes is wanted");
+    }
+    sheet.twice("tool", &raw.tools);
+    sheet.twice("file", &raw.files);
+    sheet.twice(
+        "frozen output",
+        raw.frozen.iter().map(|frozen| &frozen.output),
+    );
+    let frozen = raw
+        .frozen
+        .into_iter()
+        .map(|frozen| freeze(&mut sheet, frozen))
+        .collect();
+    let env = raw
+        .env
+        .into_iter()
+        .map(|(name, value)| variable(&mut sheet, name, value))
+        .collect();
+
+    let entry_count = raw.entry.len();
+    let entries = entry::entries(&mut sheet, raw.entry);
+    let gather = raw
+        .gather
+        .map(|gather| entry::gathered(&mut sheet, gather.into_inner()));
+    let script = raw.script.as_ref().map(|name| sheet.own_template(name));
+    let make = match (script, entry_count, gather) {
+        (Some(script), 0, None) => script.map(Make::Script),
+        (None, 1.., None) => Some(Make::Initramfs(entries)),
+        (None, 0, Some(files)) => Some(Make::Gather(files)),
+        (script, _, _) => {
+            let what = if script.is_none() && entry_count == 0 {
+                "nothing"
+            } else {
+                "two things"
+            };
+            let title = format!("recipe `{}` makes {what}", raw.name.get_ref());
+            let diagnostic = sheet
+                .page
+                .at(raw.name.span(), title, "one thing is wanted")
+                .with_help("exactly one of `script`, `[[entry]]` and `[gather]`");
+            sheet.found.push(diagnostic);
+            None
+        }
+    };
+
+    let files = raw
+        .files
+        .into_iter()
+        .map(|file| sheet.inline(file))
+        .collect();
+    let (inputs, mounts): (Vec<_>, Vec<_>) = sheet.inputs.into_iter().unzip();
+    let names = inputs.iter().map(|input| input.get_ref().clone());
+    Some(Draft {
+        path: page.path.to_owned(),
+        recipe: Recipe {
+            name: raw.name.into_inner(),
+            version: raw.version.into_inner(),
+            license: raw.license.into_inner(),
+            summary: raw.summary.into_inner(),
+            scope: raw.scope,
+            product: raw.product.into_inner(),
+            make: make?,
+            sources_from: sources_from.as_ref().map(|from| from.get_ref().clone()),
+            sources,
+            inputs: names.zip(mounts).collect(),
+            tools: raw.tools.into_iter().map(Spanned::into_inner).collect(),
+            files,
+            frozen,
+            env,
+        },
+        inputs,
+        sources_from,
+    })
+}
+
+/// Name, version, licence, summary.
+fn about(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
+    let folder = sheet.folder().file_name().unwrap_or_default();
+    if raw.name.get_ref() != folder {
+        let title = format!(
+            "recipe `{}` is in the folder `{folder}`",
+            raw.name.get_ref()
+        );
+        let diagnostic = sheet
+            .page
+            .at(raw.name.span(), title, "not the folder's name")
+            .with_help(format!("write `name = \"{folder}\"`, or rename the folder"));
+        sheet.found.push(diagnostic);
+    }
+    let version = raw.version.get_ref();
+    if version.is_empty() || version.contains(|c: char| c.is_whitespace() || c == '/') {
+        let title = match version.as_str() {
+            "" => "the version is empty".to_owned(),
+            version => format!("`{version}` is not a version"),
+        };
+        sheet.wrong(
+            &raw.version,
+            title,
+            "without spaces and slashes, such as \"1.2.5\"",
+        );
+    }
+    if let Err(error) = spdx::identifiers(raw.license.get_ref()) {
+        let license = raw.license.get_ref();
+        let whole = raw.license.span();
+        let (span, title) = if license.trim().is_empty() {
+            (whole, error.to_string())
+        } else {
+            // Behind the opening quote; an expression has nothing in it that TOML escapes.
+            let start = whole.start + 1;
+            let span = start + error.span.start..start + error.span.end;
+            (span, format!("`{license}` is not a licence: {error}"))
+        };
+        let diagnostic = sheet
+            .page
+            .at(span, title, "here")
+            .with_help("an SPDX expression, such as `GPL-2.0-only` or `MIT OR Apache-2.0`");
+        sheet.found.push(diagnostic);
+    }
+    if raw.summary.get_ref().trim().is_empty() || raw.summary.get_ref().contains('\n') {
+        sheet.wrong(
+            &raw.summary,
+            "the summary is not one line".to_owned(),
+            "one line is wanted",
+        );
+    }
+}
+
+/// Entries and gathered files are written by Kiln itself: what a script needs means nothing there.
+fn made_by_kiln(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
+    let mut meaningless = Vec::new();
+    meaningless.extend(
+        raw.sources_from
+            .iter()
+            .map(|from| (from.span(), "sources-from")),
+    );
+    meaningless.extend(
+        raw.inputs
+            .first()
+            .map(|input| (input.recipe.span(), "inputs")),
+    );
+    meaningless.extend(raw.tools.first().map(|tool| (tool.span(), "tools")));
+    meaningless.extend(raw.files.first().map(|file| (file.span(), "files")));
+    meaningless.extend(
+        raw.frozen
+            .first()
+            .map(|frozen| (frozen.output.span(), "frozen")),
+    );
+    meaningless.extend(raw.env.keys().next().map(|name| (name.span(), "env")));
+    meaningless.extend(
+        raw.source
+            .first()
+            .map(|source| (source.name.span(), "[[source]]")),
+    );
+    for (span, key) in meaningless {
+        let title = format!("`{key}` in a recipe without a script");
+        sheet.found.push(
+            sheet
+                .page
+                .at(span, title, "nothing would use it")
+                .with_help("its inputs are the recipes that `[[entry]]` or `[gather]` name"),
+        );
+    }
+    if *raw.product.get_ref() == Product::Toolchain {
+        let title = "a product `toolchain` without a script".to_owned();
+        sheet.wrong(
+            &raw.product,
+            title,
+            "no host compiler is involved: \"image\"",
+        );
+    }
+}
+
+fn add_inputs(sheet: &mut Sheet<'_>, raw: Vec<RawInput>) {
+    sheet.twice("input", raw.iter().map(|input| &input.recipe));
+    let mut at_toolchain = raw.iter().filter_map(|input| input.at.as_ref());
+    if let Some(second) = at_toolchain.nth(1) {
+        let title = "two inputs at the toolchain's place".to_owned();
+        sheet.wrong(second, title, "the second one");
+    }
+    for RawInput { recipe, at } in raw {
+        let mount = match at.map(Spanned::into_inner) {
+            Some(At::Tc) => Mount::Toolchain,
+            None => Mount::In,
+        };
+        sheet.inputs.push((recipe, mount));
+    }
+}
+
+fn freeze(sheet: &mut Sheet<'_>, raw: RawFrozen) -> (String, Template) {
+    if !is_relative(raw.output.get_ref()) {
+        let title = format!("`{}` is not a path in the output", raw.output.get_ref());
+        sheet.wrong(&raw.output, title, "a relative path is wanted");
+    }
+    let file = sheet.inline(raw.file);
+    (raw.output.into_inner(), file)
+}
+
+fn variable(
+    sheet: &mut Sheet<'_>,
+    name: Spanned<String>,
+    value: Spanned<String>,
+) -> (String, Template) {
+    let text = name.get_ref();
+    let starts = |c: char| c.is_ascii_alphabetic() || c == '_';
+    if !text.starts_with(starts) || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        let title = format!("`{text}` is not the name of a variable");
+        sheet.wrong(&name, title, "letters, digits and `_` are wanted");
+    } else if resolve::FIXED_VARIABLES.contains(&text.as_str()) {
+        let title = format!("`{text}` is not for recipes to set");
+        sheet.wrong(&name, title, "every step has it");
+    }
+    let value = sheet.inline(value);
+    (name.into_inner(), value)
+}
+
+/// The recipes whose bytes are published under one name must agree on those bytes.
+pub(crate) fn same_files(
+    drafts: &BTreeMap<String, Draft>,
+    files: &Files,
+    found: &mut Vec<Diagnostic>,
+) {
+    let mut seen = BTreeMap::new();
+    for draft in drafts.values() {
+        for source in &draft.recipe.sources {
+            let pin = &source.pin;
+            let (first, sha256) = *seen
+                .entry(&pin.file)
+                .or_insert((&draft.recipe.name, pin.sha256));
+            if sha256 != pin.sha256 {
+                let name = &draft.recipe.name;
+                let title = format!(
+                    "recipes `{first}` and `{name}` both have a file `{}`",
+                    pin.file
+                );
+                let origin = Origin {
+                    path: draft.path.clone(),
+                    span: None,
+                };
+                found.push(
+                    crate::tree::at(files, &origin, title, "with other bytes")
+                        .with_help("sources are published by file name: rename one of them"),
+                );
+            }
+        }
+    }
+}

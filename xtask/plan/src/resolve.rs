@@ -1,0 +1,324 @@
+//! A recipe for one architecture: templates rendered, files taken in, everything a step holds but
+//! its inputs and its key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Map, Value, json};
+
+use crate::arch::Arch;
+use crate::diagnostic::Diagnostic;
+use crate::digest::BuildKey;
+use crate::project::Project;
+use crate::recipe::{Entry, EntryContent, Gathered, Make, Recipe, Template};
+use crate::relative::is_relative;
+use crate::source::Source;
+use crate::step::{Action, Frozen, InitramfsEntry, InitramfsKind, InputFile, Script, Step};
+use crate::template::{self, Context, TemplateErrorKind};
+use crate::tree;
+
+/// What every script has in its environment, and no recipe sets.
+pub(crate) const FIXED_VARIABLES: [&str; 13] = [
+    "SRC",
+    "IN",
+    "FILES",
+    "BUILD",
+    "OUT",
+    "TC",
+    "LC_ALL",
+    "TZ",
+    "SOURCE_DATE_EPOCH",
+    "HOME",
+    "PATH",
+    "MAKEFLAGS",
+    "PWD",
+];
+
+/// Why a recipe is no step yet.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// Somebody has to mend a file.
+    Wrong(Diagnostic),
+    /// A file that another recipe's output becomes, and that nobody has made yet.
+    NotFrozen(Utf8PathBuf),
+}
+
+/// The step of a recipe, without inputs and with a key that means nothing.
+pub(crate) fn step(
+    project: &Project,
+    recipe: &Recipe,
+    arch: Option<&Arch>,
+) -> Result<Step, Vec<Problem>> {
+    let mut room = Room {
+        project,
+        recipe,
+        arch,
+        context: context(project, recipe, arch),
+        problems: Vec::new(),
+    };
+    let action = room.action();
+    let files = room.files();
+    let frozen = room.frozen();
+    match action {
+        Some(action) if room.problems.is_empty() => Ok(Step {
+            recipe: recipe.name.clone(),
+            version: recipe.version.clone(),
+            license: recipe.license.clone(),
+            arch: arch.map(|arch| arch.name.clone()),
+            product: recipe.product,
+            action,
+            sources: recipe.sources.clone(),
+            inputs: Vec::new(),
+            files,
+            frozen,
+            key: BuildKey::from_bytes([0; 32]),
+        }),
+        _ => Err(room.problems),
+    }
+}
+
+/// The repository paths that a recipe's outputs are kept at; what cannot be rendered is left out.
+pub(crate) fn frozen_paths(
+    project: &Project,
+    recipe: &Recipe,
+    arch: Option<&Arch>,
+) -> Vec<Utf8PathBuf> {
+    let context = context(project, recipe, arch);
+    let render = |(_, file): &(String, Template)| template::render("", &file.text, &context).ok();
+    recipe
+        .frozen
+        .iter()
+        .filter_map(render)
+        .map(Utf8PathBuf::from)
+        .collect()
+}
+
+/// The variables of a template.
+fn context(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Context {
+    let mut values = Map::new();
+    values.insert("version".to_owned(), json!(recipe.version));
+    values.insert("epoch".to_owned(), json!(project.epoch));
+    let recipes: Map<String, Value> = project
+        .recipes
+        .iter()
+        .map(|(name, recipe)| (name.clone(), about(recipe)))
+        .collect();
+    values.insert("recipes".to_owned(), Value::Object(recipes));
+    if let Some(arch) = arch {
+        let linux = &arch.linux;
+        values.insert("arch".to_owned(), json!(arch.name));
+        values.insert("triple".to_owned(), json!(arch.triple));
+        values.insert("gcc".to_owned(), json!({ "configure": arch.gcc.configure }));
+        values.insert(
+            "linux".to_owned(),
+            json!({
+                "arch": linux.arch,
+                "target": linux.target,
+                "image": linux.image,
+                "compressed": linux.compressed.as_deref().unwrap_or_default(),
+            }),
+        );
+    }
+    Context::new(Value::Object(values))
+}
+
+/// What one recipe's templates may say of another.
+fn about(recipe: &Recipe) -> Value {
+    let source = |source: &Source| {
+        let pin = &source.pin;
+        json!({ "file": pin.file, "size": pin.size, "sha256": pin.sha256 })
+    };
+    json!({
+        "version": recipe.version,
+        "license": recipe.license,
+        "summary": recipe.summary,
+        "sources": recipe.sources.iter().map(source).collect::<Vec<_>>(),
+    })
+}
+
+/// Where one recipe is rendered for one architecture.
+struct Room<'a> {
+    project: &'a Project,
+    recipe: &'a Recipe,
+    arch: Option<&'a Arch>,
+    context: Context,
+    problems: Vec<Problem>,
+}
+
+impl Room<'_> {
+    fn action(&mut self) -> Option<Action> {
+        match &self.recipe.make {
+            Make::Script(template) => {
+                let text = self.render(template);
+                let env = self.env();
+                let base = self.project.host_tools.iter().chain(&self.recipe.tools);
+                let tools: BTreeSet<String> = base.cloned().collect();
+                Some(Action::Script(Script {
+                    text: text?,
+                    env,
+                    tools: tools.into_iter().collect(),
+                    toolchain_path: self.toolchain_path(),
+                }))
+            }
+            Make::Initramfs(entries) => {
+                let entries = entries.iter().map(|entry| self.entry(entry));
+                let entries: Vec<Option<InitramfsEntry>> = entries.collect();
+                entries
+                    .into_iter()
+                    .collect::<Option<_>>()
+                    .map(Action::Initramfs)
+            }
+            Make::Gather(files) => {
+                let files = files.iter().filter_map(|(name, file)| {
+                    self.gathered(file).map(|file| (name.clone(), file))
+                });
+                Some(Action::Gather(files.collect()))
+            }
+        }
+    }
+
+    fn toolchain_path(&self) -> Option<String> {
+        self.arch.map(|arch| format!("/tc/{}", arch.triple))
+    }
+
+    /// The places are those of the sandbox; `forge` puts others where there can be no sandbox.
+    fn env(&mut self) -> BTreeMap<String, String> {
+        let epoch = self.project.epoch.to_string();
+        let path = match self.toolchain_path() {
+            Some(toolchain) => format!("/tools:{toolchain}/bin"),
+            None => "/tools".to_owned(),
+        };
+        let mut env: BTreeMap<String, String> = [
+            ("SRC", "/src"),
+            ("IN", "/in"),
+            ("FILES", "/files"),
+            ("BUILD", "/build"),
+            ("OUT", "/out"),
+            ("HOME", "/build"),
+            ("LC_ALL", "C"),
+            ("TZ", "UTC"),
+            ("SOURCE_DATE_EPOCH", &epoch),
+            ("PATH", &path),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        env.extend(self.toolchain_path().map(|path| ("TC".to_owned(), path)));
+        for (name, value) in &self.recipe.env {
+            env.extend(self.render(value).map(|value| (name.clone(), value)));
+        }
+        env
+    }
+
+    fn entry(&mut self, entry: &Entry) -> Option<InitramfsEntry> {
+        let kind = match &entry.content {
+            EntryContent::Fixed(kind) => kind.clone(),
+            EntryContent::Text(template) => InitramfsKind::Text(self.render(template)?),
+        };
+        Some(InitramfsEntry {
+            path: entry.path.clone(),
+            mode: entry.mode,
+            kind,
+        })
+    }
+
+    /// `None` where the architecture has no such file.
+    fn gathered(&mut self, gathered: &Gathered) -> Option<InputFile> {
+        let Some(when) = &gathered.when else {
+            return Some(gathered.file.clone());
+        };
+        let value = self.context.text(&when.text).map(str::to_owned);
+        if value.is_none() {
+            let title = format!("unknown variable `{}`", when.text);
+            let help = template::variables(&when.text, &self.context.names());
+            let files = &self.project.files;
+            let wrong = tree::at(files, &when.origin, title, "not a variable with a text");
+            self.problems.push(Problem::Wrong(wrong.with_help(help)));
+        }
+        value
+            .filter(|value| !value.is_empty())
+            .map(|_| gathered.file.clone())
+    }
+
+    fn files(&mut self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for template in &self.recipe.files {
+            let Some(path) = self.render_path(template) else {
+                continue;
+            };
+            let name = path.file_name().unwrap_or_default().to_owned();
+            match self.project.files.get(&path) {
+                None if self.project.frozen.contains(&path) => {
+                    self.problems.push(Problem::NotFrozen(path));
+                }
+                None => {
+                    let wrong = tree::missing(&self.project.files, &path, &template.origin);
+                    self.problems.push(Problem::Wrong(wrong));
+                }
+                Some(content) => {
+                    if files.insert(name.clone(), content.clone()).is_some() {
+                        let title = format!("two files are named `{name}`");
+                        let origin = &template.origin;
+                        let wrong = tree::at(&self.project.files, origin, title, "the second one");
+                        let help = format!("both would be `$FILES/{name}`: rename one of them");
+                        self.problems.push(Problem::Wrong(wrong.with_help(help)));
+                    }
+                }
+            }
+        }
+        files
+    }
+
+    fn frozen(&mut self) -> Vec<Frozen> {
+        let mut frozen = Vec::new();
+        for (output, template) in &self.recipe.frozen {
+            let Some(path) = self.render_path(template) else {
+                continue;
+            };
+            let content = self.project.files.get(&path).cloned();
+            frozen.push(Frozen {
+                output: output.clone(),
+                path,
+                content,
+            });
+        }
+        frozen
+    }
+
+    fn render_path(&mut self, template: &Template) -> Option<Utf8PathBuf> {
+        let path = self.render(template)?;
+        if is_relative(&path) {
+            return Some(path.into());
+        }
+        let title = format!("`{path}` is not a path in the repository");
+        let files = &self.project.files;
+        let wrong = tree::at(files, &template.origin, title, "a relative path is wanted");
+        self.problems.push(Problem::Wrong(wrong));
+        None
+    }
+
+    fn render(&mut self, template: &Template) -> Option<String> {
+        let path: &Utf8Path = &template.origin.path;
+        let error = match template::render(path.as_str(), &template.text, &self.context) {
+            Ok(text) => return Some(text),
+            Err(error) => error,
+        };
+        let mut origin = template.origin.clone();
+        origin
+            .span
+            .get_or_insert_with(|| error.span(&template.text));
+        let label = match &error.kind {
+            TemplateErrorKind::UnknownVariable { .. } if self.arch.is_none() => {
+                "not for a recipe that is common"
+            }
+            TemplateErrorKind::UnknownVariable { .. } => "no such variable",
+            TemplateErrorKind::Syntax(_) => "handlebars stops here",
+            TemplateErrorKind::Other(_) => "here",
+        };
+        let wrong = tree::at(&self.project.files, &origin, error.kind.to_string(), label);
+        self.problems.push(Problem::Wrong(Diagnostic {
+            help: error.hint(),
+            ..wrong
+        }));
+        None
+    }
+}

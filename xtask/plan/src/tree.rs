@@ -1,0 +1,60 @@
+//! The repository's files as this crate is given them, and the errors of those who look for one.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::diagnostic::{Diagnostic, Page};
+use crate::recipe::Origin;
+use crate::suggest;
+
+/// Contents by path in the repository.
+pub(crate) type Files = BTreeMap<Utf8PathBuf, Vec<u8>>;
+
+/// The text of a file that is there.
+pub(crate) fn text<'a>(files: &'a Files, path: &Utf8Path) -> Option<&'a str> {
+    files.get(path).and_then(|bytes| str::from_utf8(bytes).ok())
+}
+
+/// The text of the file that `origin` names; a diagnostic at `origin` if it is missing.
+pub(crate) fn named<'a>(
+    files: &'a Files,
+    path: &Utf8Path,
+    origin: &Origin,
+) -> Result<&'a str, Box<Diagnostic>> {
+    match files.get(path) {
+        None => Err(Box::new(missing(files, path, origin))),
+        Some(bytes) => str::from_utf8(bytes).map_err(|_| Box::new(not_text(path))),
+    }
+}
+
+/// `path`, which is named at `origin`, is not in the tree.
+pub(crate) fn missing(files: &Files, path: &Utf8Path, origin: &Origin) -> Diagnostic {
+    let diagnostic = at(
+        files,
+        origin,
+        format!("`{path}` is not in the repository"),
+        "names this file",
+    );
+    match suggest::closest(path.as_str(), files.keys().map(|path| path.as_str())) {
+        Some(near) => diagnostic.with_help(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
+}
+
+/// Something is wrong with what is written at `origin`.
+pub(crate) fn at(files: &Files, origin: &Origin, title: String, label: &str) -> Diagnostic {
+    let page = Page {
+        path: &origin.path,
+        text: text(files, &origin.path).unwrap_or_default(),
+    };
+    match &origin.span {
+        Some(span) => page.at(span.clone(), title, label),
+        None => page.whole(title, label),
+    }
+}
+
+/// A file that should be text is not.
+pub(crate) fn not_text(path: &Utf8Path) -> Diagnostic {
+    Page { path, text: "" }.whole(format!("`{path}` is not text in UTF-8"), "")
+}

@@ -1,0 +1,332 @@
+//! Which accelerator a run uses: a pure decision, and how a broken one shows itself.
+//!
+//! `/dev/kvm` can exist, open and even run a toy guest, and still not run Linux: QEMU then pauses
+//! for ever with "KVM internal error". So KVM is used only after the real image booted in it; that
+//! boot is made by `guest`, its verdict is cached by the caller for this boot of the host.
+
+use plan::arch::QemuProfile;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Facts;
+use crate::machine::VmEvent;
+
+/// What executes the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accel {
+    /// QEMU's translator.
+    Tcg,
+    /// The host's processor.
+    Kvm,
+}
+
+impl Accel {
+    /// QEMU's name for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcg => "tcg",
+            Self::Kvm => "kvm",
+        }
+    }
+}
+
+/// What the caller wishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// KVM where it works, else TCG.
+    #[default]
+    Auto,
+    /// TCG.
+    Tcg,
+    /// KVM, or nothing.
+    Kvm,
+}
+
+/// What `/dev/kvm` is to this user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// There is none.
+    Absent,
+    /// It exists and may not be opened.
+    Denied,
+    /// It opens; no more is known.
+    Opens,
+}
+
+/// What a trial boot found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The real image came up.
+    Works,
+    /// It did not.
+    Fails {
+        /// Why, in one line.
+        why: String,
+    },
+}
+
+/// What is known of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKvm<'a> {
+    /// `uname -m`.
+    pub machine: &'a str,
+    /// What `/dev/kvm` is.
+    pub device: Device,
+    /// What an earlier trial found.
+    pub verdict: Option<&'a Verdict>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Use this one. The reason is there when another was wished for or could have been hoped for.
+    Use(Accel, Option<String>),
+    /// Boot the image in KVM with a deadline, then decide again with the verdict.
+    Try,
+    /// KVM was demanded and cannot be had.
+    Refuse(String),
+}
+
+/// Decides; looks at nothing but its arguments.
+#[must_use]
+pub fn decide(
+    choice: Choice,
+    profile: &QemuProfile,
+    facts: &Facts,
+    host: &HostKvm<'_>,
+) -> Decision {
+    if choice == Choice::Tcg {
+        return Decision::Use(Accel::Tcg, None);
+    }
+    let obstacle = if !profile.native.iter().any(|machine| machine == host.machine) {
+        // Nobody expects KVM to run a foreign processor, so nothing needs to be said.
+        if choice == Choice::Auto {
+            return Decision::Use(Accel::Tcg, None);
+        }
+        format!(
+            "a `{}` host cannot run this architecture in KVM",
+            host.machine
+        )
+    } else if !facts.has_accel("kvm") {
+        "the QEMU binary has no KVM compiled in".to_owned()
+    } else {
+        match (host.device, host.verdict) {
+            (Device::Absent, _) => "there is no `/dev/kvm`".to_owned(),
+            (Device::Denied, _) => "`/dev/kvm` may not be opened by this user".to_owned(),
+            (Device::Opens, None) => return Decision::Try,
+            (Device::Opens, Some(Verdict::Works)) => return Decision::Use(Accel::Kvm, None),
+            (Device::Opens, Some(Verdict::Fails { why })) => why.clone(),
+        }
+    };
+    match choice {
+        Choice::Kvm => Decision::Refuse(obstacle),
+        Choice::Auto | Choice::Tcg => {
+            Decision::Use(Accel::Tcg, Some(format!("using TCG: {obstacle}")))
+        }
+    }
+}
+
+/// Looks at `/dev/kvm`.
+#[must_use]
+pub fn device() -> Device {
+    let opened = fs_err::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm");
+    match opened {
+        Ok(_) => Device::Opens,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Device::Absent,
+        Err(_) => Device::Denied,
+    }
+}
+
+/// The verdict that an event of a trial boot gives at once: QEMU's own words on a broken KVM.
+/// A QMP `STOP` is no verdict by itself; `Vm::status` says `internal-error` after it then.
+#[must_use]
+pub fn broken(event: &VmEvent) -> Option<Verdict> {
+    match event {
+        VmEvent::Stderr(line) if BROKEN.iter().any(|words| line.contains(words)) => {
+            Some(Verdict::Fails {
+                why: line.trim().to_owned(),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What QEMU's kvm code writes when KVM cannot start (accel/kvm/kvm-all.c: `kvm_init`) or stops
+/// in the middle of a guest (`kvm_cpu_exec`).
+const BROKEN: &[&str] = &[
+    "KVM internal error",
+    "error: kvm run failed",
+    "Could not access KVM kernel module",
+    "failed to initialize kvm",
+    "kvm_create_vm",
+    "ioctl(KVM_CREATE_VM) failed",
+    "invalid accelerator kvm",
+    "kvm version not supported",
+    "KVM: unknown exit, hardware reason",
+    "kvm: unhandled exit",
+];
+
+/// The run state after a KVM internal error, as `Vm::status` gives it.
+pub const INTERNAL_ERROR: &str = "internal-error";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    use plan::arch::{Ordinary, OrdinaryKernel};
+
+    use super::*;
+    use crate::version::Version;
+
+    fn profile() -> QemuProfile {
+        QemuProfile {
+            binary: String::new(),
+            native: vec!["x86_64".into()],
+            machine: String::new(),
+            memory: String::new(),
+            boot_timeout: Duration::from_secs(1),
+            append: String::new(),
+            machines: BTreeMap::new(),
+            ordinary: Ordinary {
+                kernel: OrdinaryKernel::Plain,
+                args: Vec::new(),
+                append: String::new(),
+            },
+        }
+    }
+
+    fn facts(accels: &[&str]) -> Facts {
+        Facts {
+            version: Version::new(10, 0, 0),
+            package: String::new(),
+            devices: BTreeSet::new(),
+            machines: BTreeMap::new(),
+            netdevs: BTreeSet::new(),
+            accels: accels.iter().map(|name| (*name).to_owned()).collect(),
+            seccomp: false,
+        }
+    }
+
+    #[test]
+    fn kvm_is_used_only_where_the_image_came_up_in_it() {
+        let check = |machine: &str, accels: &[&str], device: Device, verdict, expect: [&str; 3]| {
+            let host = HostKvm {
+                machine,
+                device,
+                verdict,
+            };
+            let decisions = [Choice::Auto, Choice::Tcg, Choice::Kvm]
+                .map(|choice| decide(choice, &profile(), &facts(accels), &host));
+            let text = decisions.map(|decision| match decision {
+                Decision::Use(accel, None) => accel.as_str().to_owned(),
+                Decision::Use(accel, Some(why)) => format!("{}: {why}", accel.as_str()),
+                Decision::Try => "try".to_owned(),
+                Decision::Refuse(why) => format!("refuse: {why}"),
+            });
+            assert_eq!(text, expect);
+        };
+        let both = ["kvm", "tcg"].as_slice();
+        let fails = Verdict::Fails {
+            why: "KVM internal error. Suberror: 1".into(),
+        };
+        check(
+            "x86_64",
+            both,
+            Device::Opens,
+            Some(&Verdict::Works),
+            ["kvm", "tcg", "kvm"],
+        );
+        check("x86_64", both, Device::Opens, None, ["try", "tcg", "try"]);
+        check(
+            "x86_64",
+            both,
+            Device::Opens,
+            Some(&fails),
+            [
+                "tcg: using TCG: KVM internal error. Suberror: 1",
+                "tcg",
+                "refuse: KVM internal error. Suberror: 1",
+            ],
+        );
+        check(
+            "x86_64",
+            both,
+            Device::Absent,
+            Some(&Verdict::Works),
+            [
+                "tcg: using TCG: there is no `/dev/kvm`",
+                "tcg",
+                "refuse: there is no `/dev/kvm`",
+            ],
+        );
+        check(
+            "x86_64",
+            both,
+            Device::Denied,
+            None,
+            [
+                "tcg: using TCG: `/dev/kvm` may not be opened by this user",
+                "tcg",
+                "refuse: `/dev/kvm` may not be opened by this user",
+            ],
+        );
+        check(
+            "x86_64",
+            &["tcg"],
+            Device::Opens,
+            None,
+            [
+                "tcg: using TCG: the QEMU binary has no KVM compiled in",
+                "tcg",
+                "refuse: the QEMU binary has no KVM compiled in",
+            ],
+        );
+        check(
+            "aarch64",
+            both,
+            Device::Opens,
+            None,
+            [
+                "tcg",
+                "tcg",
+                "refuse: a `aarch64` host cannot run this architecture in KVM",
+            ],
+        );
+    }
+
+    #[test]
+    fn qemus_own_words_are_a_verdict() {
+        let check = |line: &str, expect: bool| {
+            let event = VmEvent::Stderr(line.to_owned());
+            assert_eq!(broken(&event).is_some(), expect, "{line}");
+        };
+        check("KVM internal error. Suberror: 1", true);
+        check("error: kvm run failed Bad address", true);
+        check(
+            "Could not access KVM kernel module: Permission denied",
+            true,
+        );
+        check(
+            "qemu-system-x86_64: failed to initialize kvm: Permission denied",
+            true,
+        );
+        check(
+            "qemu-system-aarch64: -accel kvm: invalid accelerator kvm",
+            true,
+        );
+        check(
+            "qemu-system-x86_64: warning: host doesn't support requested feature",
+            false,
+        );
+        assert_eq!(
+            broken(&VmEvent::Console(b"KVM internal error".to_vec())),
+            None
+        );
+    }
+}

@@ -1,0 +1,382 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use plan::arch::{Machine, Ordinary, OrdinaryKernel, QemuProfile};
+
+use super::*;
+use crate::facts::MachineFacts;
+use crate::version::Version;
+
+fn machine(name: &str, control: &str) -> Machine {
+    Machine {
+        name: name.into(),
+        options: Vec::new(),
+        tcg_options: Vec::new(),
+        cpu: None,
+        kvm_cpu: Some("host".into()),
+        append: String::new(),
+        args: Vec::new(),
+        control: control.into(),
+        virtio: "pci".into(),
+        boot_timeout: None,
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn profile(binary: &str, append: &str, machines: Vec<(&str, Machine)>) -> QemuProfile {
+    QemuProfile {
+        binary: binary.into(),
+        native: Vec::new(),
+        machine: machines[0].0.to_owned(),
+        memory: "128M".into(),
+        boot_timeout: Duration::from_secs(10),
+        append: append.into(),
+        machines: machines
+            .into_iter()
+            .map(|(name, machine)| (name.to_owned(), machine))
+            .collect(),
+        ordinary: Ordinary {
+            kernel: OrdinaryKernel::Plain,
+            args: Vec::new(),
+            append: String::new(),
+        },
+    }
+}
+
+fn x86_64() -> QemuProfile {
+    let q35 = Machine {
+        options: words("sata=off smbus=off hpet=off vmport=off"),
+        args: words("-bios qboot.rom"),
+        ..machine("q35", "virtio-serial-pci,max_ports=2")
+    };
+    let microvm = Machine {
+        options: words("acpi=off rtc=on"),
+        tcg_options: words("pit=on"),
+        append: "reboot=t".into(),
+        virtio: "device".into(),
+        ..machine("microvm", "virtio-serial-device")
+    };
+    profile(
+        "qemu-system-x86_64",
+        "console=ttyS0 quiet",
+        vec![("q35", q35), ("microvm", microvm)],
+    )
+}
+
+fn aarch64() -> QemuProfile {
+    let virt = Machine {
+        options: words("gic-version=3"),
+        cpu: Some("cortex-a57".into()),
+        ..machine("virt", "virtio-serial-pci")
+    };
+    profile(
+        "qemu-system-aarch64",
+        "console=ttyAMA0",
+        vec![("virt", virt)],
+    )
+}
+
+fn ppc64() -> QemuProfile {
+    let pseries = Machine {
+        options: words("x-vof=on cap-cfpc=broken"),
+        cpu: Some("power8".into()),
+        ..machine("pseries", "virtio-serial-pci")
+    };
+    profile(
+        "qemu-system-ppc64",
+        "console=hvc0",
+        vec![("pseries", pseries)],
+    )
+}
+
+fn facts(machines: &[(&str, &str, &str)]) -> Facts {
+    let machines = machines
+        .iter()
+        .flat_map(|(alias, name, properties)| {
+            let facts = MachineFacts {
+                name: (*name).to_owned(),
+                properties: Some(words(properties).into_iter().collect()),
+                ..MachineFacts::default()
+            };
+            [
+                ((*alias).to_owned(), facts.clone()),
+                ((*name).to_owned(), facts),
+            ]
+        })
+        .collect();
+    Facts {
+        version: Version::new(10, 0, 2),
+        package: String::new(),
+        devices: BTreeSet::new(),
+        machines,
+        netdevs: BTreeSet::new(),
+        accels: BTreeSet::new(),
+        seccomp: true,
+    }
+}
+
+fn new_qemu() -> Facts {
+    facts(&[
+        ("q35", "pc-q35-10.0", "sata smbus hpet vmport acpi pit pic"),
+        ("pc", "pc-i440fx-10.0", "acpi"),
+        ("microvm", "microvm", "acpi rtc pit pic"),
+        ("virt", "virt-10.0", "gic-version acpi"),
+        ("pseries", "pseries-10.0", "x-vof cap-cfpc"),
+    ])
+}
+
+fn old_qemu() -> Facts {
+    let old = facts(&[
+        ("q35", "pc-q35-5.2", "sata smbus vmport acpi"),
+        ("virt", "virt-5.2", "gic-version"),
+        ("pseries", "pseries-5.2", "cap-cfpc"),
+    ]);
+    Facts {
+        seccomp: false,
+        ..old
+    }
+}
+
+type Change = fn(&mut Launch<'_>);
+
+const FDS: Fds = Fds {
+    qmp: 10,
+    console: 11,
+    control: 12,
+};
+
+/// Builds a launch of the profile's default machine, lets the case change it, gives its lines:
+/// one option with its value a line.
+fn lines(profile: &QemuProfile, facts: &Facts, change: impl FnOnce(&mut Launch<'_>)) -> String {
+    launch(profile, facts, change, |launch| {
+        let mut text = String::new();
+        for argument in launch.argv(FDS).unwrap() {
+            let separator = if argument.starts_with('-') { '\n' } else { ' ' };
+            text.push(separator);
+            text.push_str(&argument);
+        }
+        text
+    })
+}
+
+fn launch<T>(
+    profile: &QemuProfile,
+    facts: &Facts,
+    change: impl FnOnce(&mut Launch<'_>),
+    then: impl FnOnce(&Launch<'_>) -> T,
+) -> T {
+    let binary = Utf8PathBuf::from("/usr/bin").join(&profile.binary);
+    let mut launch = Launch {
+        binary: &binary,
+        profile,
+        machine: &profile.machines[&profile.machine],
+        facts,
+        accel: Accel::Tcg,
+        memory: None,
+        smp: 1,
+        boot: BootFiles {
+            kernel: "/i/kernel".into(),
+            initrd: Some("/i/initramfs".into()),
+        },
+        append: String::new(),
+        extra: Vec::new(),
+        control: Control::VirtioSerial,
+        reboot_allowed: false,
+        rtc: None,
+    };
+    change(&mut launch);
+    then(&launch)
+}
+
+fn kvm(launch: &mut Launch<'_>) {
+    launch.accel = Accel::Kvm;
+}
+
+fn smp(launch: &mut Launch<'_>) {
+    launch.smp = 2;
+    launch.memory = Some("256M".into());
+}
+
+fn console(launch: &mut Launch<'_>) {
+    launch.control = Control::Console;
+}
+
+/// A line out of a qemu-test script.
+fn legacy(launch: &mut Launch<'_>) {
+    launch.append = "ours".into();
+    launch.extra = words(
+        "-enable-kvm -nographic -net nic,model=virtio -net user -m 512 -smp 4 --append theirs \
+         -drive file=x.img,if=virtio,snapshot=on",
+    );
+}
+
+#[test]
+fn every_architecture_in_every_way() {
+    let facts = new_qemu();
+    for profile in [x86_64(), aarch64(), ppc64()] {
+        let name = profile.binary.trim_start_matches("qemu-system-");
+        let mut text = String::new();
+        let ways: [(&str, Change); 5] = [
+            ("plain", |_| {}),
+            ("smp 2", smp),
+            ("kvm", kvm),
+            ("control over the console", console),
+            ("qemu-test", legacy),
+        ];
+        for (way, change) in ways {
+            text.extend(["== ", way, &lines(&profile, &facts, change), "\n\n"]);
+        }
+        insta::assert_snapshot!(name, text);
+    }
+}
+
+#[test]
+fn options_that_an_old_machine_lacks_are_left_out() {
+    let facts = old_qemu();
+    let machine_of = |profile: &QemuProfile| value(&lines(profile, &facts, |_| {}), "-machine");
+    assert_eq!(machine_of(&ppc64()), "pseries,cap-cfpc=broken");
+    assert_eq!(machine_of(&x86_64()), "q35,sata=off,smbus=off,vmport=off");
+    assert_eq!(machine_of(&aarch64()), "virt,gic-version=3");
+    assert!(!lines(&ppc64(), &facts, |_| {}).contains("-sandbox"));
+}
+
+fn value(lines: &str, option: &str) -> String {
+    let line = lines
+        .lines()
+        .find(|line| line.split(' ').next() == Some(option));
+    line.and_then(|line| line.split_once(' '))
+        .map_or_else(String::new, |(_, value)| value.into())
+}
+
+#[test]
+fn what_a_test_asks_for_goes_over_ours() {
+    let (facts, profile) = (new_qemu(), x86_64());
+    let check = |extra: &str, option: &str, expect: &str| {
+        let text = lines(&profile, &facts, |launch| launch.extra = words(extra));
+        assert_eq!(value(&text, option), expect, "{extra}");
+    };
+    let lean = "q35,sata=off,smbus=off,hpet=off,vmport=off";
+    check("", "-machine", lean);
+    check("-M q35", "-machine", lean);
+    check("-machine acpi=off", "-machine", &format!("{lean},acpi=off"));
+    check(
+        "-machine q35,sata=on",
+        "-machine",
+        "q35,sata=on,smbus=off,hpet=off,vmport=off",
+    );
+    check(
+        "-machine pc-q35-10.0",
+        "-machine",
+        &lean.replace("q35", "pc-q35-10.0"),
+    );
+    check(
+        "-machine type=microvm,accel=kvm",
+        "-machine",
+        "microvm,acpi=off,rtc=on,pit=on",
+    );
+    check(
+        "-machine pc,acpi=off -machine x=a,,b",
+        "-machine",
+        "pc,acpi=off,x=a,,b",
+    );
+    check("-M microvm", "-device", "virtio-serial-device,id=kiln");
+    check("-M microvm", "-append", "console=ttyS0 quiet reboot=t");
+    check("-M pc", "-device", "virtio-serial-pci,id=kiln,max_ports=2");
+    check("-M pc", "-bios", "");
+    check("-m 1G", "-m", "1G");
+    check("-smp 2,cores=2", "-smp", "2,cores=2");
+    check("-cpu max", "-cpu", "max");
+    check("-kernel /other", "-kernel", "/other");
+    check("-initrd /other", "-initrd", "/other");
+    check("-append a -append b", "-append", "console=ttyS0 quiet a b");
+    check("-accel tcg,thread=single", "-accel", "tcg,thread=single");
+    check("-sandbox off", "-sandbox", "off");
+    check("-rtc base=2020-01-01", "-rtc", "base=2020-01-01");
+    check(
+        "--device virtio-rng-pci,id=r",
+        "-device",
+        "virtio-serial-pci,id=kiln,max_ports=2",
+    );
+}
+
+#[test]
+fn a_value_may_look_like_anything() {
+    let text = lines(&aarch64(), &new_qemu(), |launch| {
+        launch.extra = vec!["-append".into(), "-m x=\"a  b\"".into(), "-snapshot".into()];
+    });
+    assert_eq!(value(&text, "-m"), "128M");
+    assert!(text.contains("console=ttyAMA0 -m x=\"a  b\""), "{text}");
+    assert!(text.ends_with("\n-snapshot"));
+}
+
+#[test]
+fn options_that_cannot_work_are_refused_with_their_name() {
+    let check = |extra: &[&str], expect: &str| {
+        let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
+        let change = |launch: &mut Launch<'_>| launch.extra = extra;
+        let error = launch(&aarch64(), &new_qemu(), change, |launch| launch.argv(FDS));
+        assert_eq!(error.unwrap_err().to_string(), expect);
+    };
+    check(
+        &["-daemonize"],
+        "the QEMU option `-daemonize` cannot be used: a QEMU that leaves its parent cannot be watched",
+    );
+    check(
+        &["-m"],
+        "the QEMU option `-m` cannot be used: its value is missing",
+    );
+}
+
+#[test]
+fn processors_are_held_unless_the_test_has_its_own_way() {
+    let check = |extra: &str, held: bool, count: usize| {
+        let extra = || words(extra);
+        let (facts, profile) = (new_qemu(), aarch64());
+        let change = |launch: &mut Launch<'_>| launch.extra = extra();
+        let is_held = launch(&profile, &facts, change, |launch: &Launch<'_>| {
+            Launch::is_held(launch)
+        });
+        let text = lines(&profile, &facts, |launch| launch.extra = extra());
+        assert_eq!(is_held, held, "{text}");
+        assert_eq!(
+            text.lines().filter(|line| *line == "-S").count(),
+            count,
+            "{text}"
+        );
+    };
+    check("", true, 1);
+    check("-S", false, 1);
+    check("--incoming defer", false, 0);
+}
+
+#[test]
+fn a_reboot_ends_qemu_unless_it_is_allowed() {
+    let profile = aarch64();
+    assert!(lines(&profile, &new_qemu(), |_| {}).contains("-no-reboot"));
+    let allowed = |launch: &mut Launch<'_>| launch.reboot_allowed = true;
+    assert!(!lines(&profile, &new_qemu(), allowed).contains("-no-reboot"));
+}
+
+#[test]
+fn the_line_for_a_person_has_no_descriptors() {
+    let line = launch(
+        &ppc64(),
+        &new_qemu(),
+        |launch| launch.extra = words("-device virtio-rng-pci"),
+        |launch| launch.standalone().unwrap(),
+    );
+    let line = host::process::command::quote_line(&line);
+    assert!(!line.contains("fd="), "{line}");
+    insta::assert_snapshot!("standalone", line);
+}
+
+#[test]
+fn a_machine_without_facts_keeps_all_its_options() {
+    let mut facts = new_qemu();
+    facts.machines = BTreeMap::new();
+    let text = lines(&ppc64(), &facts, |_| {});
+    assert_eq!(value(&text, "-machine"), "pseries,x-vof=on,cap-cfpc=broken");
+}

@@ -1,0 +1,168 @@
+//! What a kernel in trouble writes: a table of its own words.
+//!
+//! Guests may write anything to their console, so words alone are believed only where the kernel's
+//! wording is unmistakable; the rest needs the kernel's time stamp before it. What a test announced
+//! (a wanted panic) is for the caller to weigh.
+
+use super::text::clean;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The kernel has stopped.
+    Panic,
+    /// The kernel killed what it was doing; its state can no longer be trusted.
+    Oops,
+    /// Worth knowing when something fails. Under emulation stalls and lockups are often only
+    /// slowness, so they are no verdict.
+    Notice,
+}
+
+use Kind::{Notice, Oops, Panic};
+use Place::{Anywhere, Stamped};
+
+/// Where the words must stand.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// At the start of a message, with or without a time stamp before it.
+    Anywhere,
+    /// At the start of a message that has a time stamp.
+    Stamped,
+}
+
+/// Kind, place, start of the message, what it must hold besides. The first match counts.
+/// Sources are files of Linux 6.12.
+const TABLE: &[(Kind, Place, &str, &str)] = &[
+    // kernel/panic.c
+    (Panic, Anywhere, "Kernel panic - not syncing", ""),
+    // kernel/watchdog.c, kernel/workqueue.c, kernel/hung_task.c, kernel/rcu/tree_stall.h
+    (Notice, Anywhere, "watchdog: BUG: soft lockup - CPU#", ""),
+    (Notice, Anywhere, "BUG: soft lockup - CPU#", ""),
+    (
+        Notice,
+        Anywhere,
+        "watchdog: Watchdog detected hard LOCKUP",
+        "",
+    ),
+    (
+        Notice,
+        Anywhere,
+        "NMI watchdog: Watchdog detected hard LOCKUP",
+        "",
+    ),
+    (Notice, Anywhere, "BUG: workqueue lockup", ""),
+    (Notice, Anywhere, "INFO: task ", " blocked for more than "),
+    (Notice, Anywhere, "rcu: INFO: ", "detected"),
+    (Notice, Anywhere, "INFO: rcu", "detected"),
+    // kernel/panic.c, lib/ubsan.c, mm/oom_kill.c
+    (Notice, Anywhere, "WARNING: CPU: ", ""),
+    (Notice, Stamped, "WARNING: ", ""),
+    (Notice, Anywhere, "UBSAN: ", ""),
+    (Notice, Anywhere, "Out of memory: Killed process", ""),
+    // arch/x86/mm/fault.c, arch/powerpc/mm/fault.c, mm/kasan/report.c, mm/kfence/report.c
+    (Oops, Anywhere, "BUG: kernel NULL pointer dereference", ""),
+    (Oops, Anywhere, "BUG: Kernel NULL pointer dereference", ""),
+    (Oops, Anywhere, "BUG: unable to handle", ""),
+    (Oops, Anywhere, "BUG: Unable to handle", ""),
+    (Oops, Anywhere, "BUG: KASAN: ", ""),
+    (Oops, Anywhere, "BUG: KFENCE: ", ""),
+    (Oops, Anywhere, "BUG: scheduling while atomic", ""),
+    (
+        Oops,
+        Anywhere,
+        "BUG: sleeping function called from invalid context",
+        "",
+    ),
+    (Oops, Anywhere, "BUG: Bad page ", ""),
+    (Oops, Stamped, "BUG: ", ""),
+    // lib/bug.c
+    (Oops, Anywhere, "kernel BUG at ", ""),
+    // arch/x86/kernel/dumpstack.c, traps.c; arch/powerpc/kernel/traps.c; arch/s390/kernel/dumpstack.c
+    (Oops, Anywhere, "Oops: ", "[#"),
+    (Oops, Anywhere, "Oops: general protection fault", ""),
+    (Oops, Anywhere, "general protection fault", ": 0000"),
+    (
+        Oops,
+        Anywhere,
+        "general protection fault, probably for ",
+        "",
+    ),
+    (Oops, Anywhere, "traps: PANIC: double fault", ""),
+    (Oops, Anywhere, "PANIC: double fault", ""),
+    (Oops, Anywhere, "Bad kernel stack pointer ", ""),
+    (Oops, Stamped, "Unrecoverable ", "xception"),
+    (Oops, Anywhere, "Machine check in kernel mode.", ""),
+    // arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c; arch/riscv/mm/fault.c
+    (Oops, Anywhere, "Unable to handle kernel ", ""),
+    (Oops, Anywhere, "Internal error: ", "[#"),
+    (Oops, Anywhere, "SError Interrupt on CPU", ""),
+    (Oops, Anywhere, "Bad mode in ", " handler detected on CPU"),
+    (
+        Oops,
+        Anywhere,
+        "Insufficient stack space to handle exception!",
+        "",
+    ),
+    // arch/riscv/kernel/traps.c, and every other `die()` that counts: `... [#1] SMP`.
+    (Oops, Anywhere, "Oops [#", ""),
+    (Oops, Anywhere, "Oops - ", "[#"),
+    (Oops, Stamped, "", " [#1]"),
+];
+
+/// The kernel trouble in a line of the console, in the kernel's words.
+#[must_use]
+pub fn scan(line: &[u8]) -> Option<(Kind, String)> {
+    // Most lines hold none of the letters that any message of the table needs.
+    if !line.iter().any(|byte| matches!(byte, b':' | b'[' | b'-')) {
+        return None;
+    }
+    let line = clean(line);
+    messages(&line).find_map(|(stamped, message)| {
+        let (kind, ..) = TABLE.iter().find(|(_, place, start, besides)| {
+            (stamped || *place == Anywhere)
+                && message.starts_with(start)
+                && message.contains(besides)
+        })?;
+        Some((*kind, message.trim_end().to_owned()))
+    })
+}
+
+/// The messages of a line: the whole of it, and what follows each time stamp, for the kernel goes
+/// on in the line that a program began.
+fn messages(line: &str) -> impl Iterator<Item = (bool, &str)> {
+    let whole = line.trim_start();
+    // `<4>` is the log level, where the console shows it.
+    let whole = match whole
+        .strip_prefix('<')
+        .and_then(|rest| rest.split_once('>'))
+    {
+        Some((level, rest)) if level.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => whole,
+    };
+    let stamped = line
+        .match_indices('[')
+        .filter_map(|(at, _)| after_stamp(&line[at + 1..]));
+    stamped
+        .map(|message| (true, message))
+        .chain([(false, whole)])
+}
+
+/// `    1.234567] text` -> `text`; with `CONFIG_PRINTK_CALLER` also `1.234567][    T1] text`.
+fn after_stamp(text: &str) -> Option<&str> {
+    let (stamp, rest) = text.split_once(']')?;
+    let (seconds, fraction) = stamp.trim_start().split_once('.')?;
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    // kernel/printk/printk.c: `[%5lu.%06lu]`.
+    if !digits(seconds) || !digits(fraction) || fraction.len() != 6 {
+        return None;
+    }
+    let caller = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let rest = match caller {
+        Some((name, rest)) if name.trim_start().starts_with(['T', 'C']) => rest,
+        _ => rest,
+    };
+    Some(rest.trim_start())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Errors of the crate, each with the command or the change that mends it.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+
+use crate::qmp::QmpError;
+
+/// What can go wrong before, while and after QEMU runs.
+#[derive(Debug, thiserror::Error)]
+pub enum QemuError {
+    /// No binary of that name anywhere.
+    #[error("`{binary}` was not found{place}")]
+    NotFound {
+        /// Name of the binary.
+        binary: String,
+        /// Where it was looked for: empty for the search path, else ` in ...`.
+        place: String,
+    },
+    /// The binary cannot be started.
+    #[error("`{binary}` cannot be started: {why}")]
+    Spawn {
+        /// The binary.
+        binary: Utf8PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// QEMU ended, or never answered, before it said what it can do.
+    #[error("`{binary}` did not say what it can do: {why}{}", tail(.stderr))]
+    Probe {
+        /// The binary.
+        binary: Utf8PathBuf,
+        /// What happened instead.
+        why: String,
+        /// The end of its error output.
+        stderr: String,
+    },
+    /// An option that cannot work in a run.
+    #[error("the QEMU option `{option}` cannot be used: {why}")]
+    Option {
+        /// The option as it was given.
+        option: String,
+        /// Why not.
+        why: String,
+    },
+    /// QMP refused or failed.
+    #[error("QMP `{command}`")]
+    Qmp {
+        /// The command.
+        command: String,
+        /// What QEMU said.
+        #[source]
+        source: QmpError,
+    },
+    /// The guest took no bytes for too long, or its channel is closed.
+    #[error("the guest's {channel} took no bytes within {} ms", .waited.as_millis())]
+    Stuck {
+        /// `console` or `control channel`.
+        channel: &'static str,
+        /// How long was tried.
+        waited: Duration,
+    },
+    /// A channel or file failed.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl QemuError {
+    /// The command or change that mends it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { place, .. } if place.is_empty() => Some(
+                "`cargo xtask setup` installs it; `--qemu DIR` names a QEMU build directory".into(),
+            ),
+            Self::NotFound { binary, .. } => Some(format!(
+                "build it there (`ninja {binary}`), or give `--qemu` another place"
+            )),
+            Self::Probe { binary, .. } => Some(format!(
+                "`{binary} -machine none -display none` shows what is wrong with it"
+            )),
+            Self::Option { .. } => Some("take it out of the test's `qemu` line".into()),
+            Self::Spawn { .. } | Self::Qmp { .. } | Self::Stuck { .. } | Self::Io { .. } => None,
+        }
+    }
+
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+fn tail(stderr: &str) -> String {
+    match stderr.trim_end() {
+        "" => String::new(),
+        text => format!("\n{text}"),
+    }
+}

@@ -1,0 +1,90 @@
+//! What a QEMU binary can do, as plain data: asked once a binary by `probe`, cached by the caller.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::version::Version;
+
+/// What one QEMU binary can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Its version.
+    pub version: Version,
+    /// What its packager adds to the version, such as `Debian 1:10.0.2+ds-2`; may be empty.
+    pub package: String,
+    /// Names and aliases that `-device` takes.
+    pub devices: BTreeSet<String>,
+    /// Machine types, by name and by alias.
+    pub machines: BTreeMap<String, MachineFacts>,
+    /// Kinds that `-netdev` takes; `user` is there only where the binary has slirp.
+    pub netdevs: BTreeSet<String>,
+    /// Accelerators compiled in: `tcg`, `kvm`, `qtest`, ...
+    pub accels: BTreeSet<String>,
+    /// Whether `-sandbox` works.
+    pub seccomp: bool,
+}
+
+/// What is known of a machine type.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MachineFacts {
+    /// Its own name: `pc-q35-10.0` for the alias `q35`.
+    pub name: String,
+    /// Whether QEMU calls it deprecated.
+    pub deprecated: bool,
+    /// The most processors it takes.
+    pub cpus: u32,
+    /// The id of its RAM backend, such as `pc.ram`.
+    pub ram: Option<String>,
+    /// Names that `-machine NAME,...` takes; absent where it was not asked for.
+    pub properties: Option<BTreeSet<String>>,
+}
+
+impl Facts {
+    /// Whether `-device name` can be given.
+    #[must_use]
+    pub fn has_device(&self, name: &str) -> bool {
+        self.devices.contains(name)
+    }
+
+    /// Whether `-machine name` can be given.
+    #[must_use]
+    pub fn has_machine(&self, name: &str) -> bool {
+        self.machines.contains_key(name)
+    }
+
+    /// Whether `-netdev kind` can be given.
+    #[must_use]
+    pub fn has_netdev(&self, kind: &str) -> bool {
+        self.netdevs.contains(kind)
+    }
+
+    /// Whether the accelerator is compiled in; says nothing about whether it works here.
+    #[must_use]
+    pub fn has_accel(&self, name: &str) -> bool {
+        self.accels.contains(name)
+    }
+
+    /// Whether the binary is `version` or newer.
+    #[must_use]
+    pub fn at_least(&self, version: Version) -> bool {
+        self.version >= version
+    }
+
+    /// Whether `-machine name,property=...` can be given; `None` where it was not asked for.
+    #[must_use]
+    pub fn machine_has(&self, name: &str, property: &str) -> Option<bool> {
+        let properties = self.machines.get(name)?.properties.as_ref()?;
+        Some(properties.contains(property))
+    }
+
+    /// Whether two names, one perhaps an alias, are the same machine.
+    #[must_use]
+    pub fn same_machine(&self, one: &str, other: &str) -> bool {
+        one == other
+            || match (self.machines.get(one), self.machines.get(other)) {
+                (Some(one), Some(other)) => one.name == other.name,
+                _ => false,
+            }
+    }
+}

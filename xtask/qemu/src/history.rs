@@ -1,0 +1,221 @@
+//! The facts of a guest's life, folded from its events: what it announced, how it ended.
+//!
+//! `guest` makes outcomes of it. Events it has no word for are kept as they came.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use crate::machine::{Exit, VmEvent};
+use crate::qmp::Event;
+
+/// Lines of QEMU's own messages that are kept for a report.
+const MESSAGES: usize = 20;
+
+/// Events without a meaning here that are kept; a guest that resets in a loop makes many.
+const OTHERS: usize = 1000;
+
+/// What happened in a guest's life so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// QEMU was told to end, or decided to.
+    pub shutdown: Option<Shutdown>,
+    /// The guest told that it panicked, over a device such as pvpanic; with the event's data.
+    pub panicked: Option<Value>,
+    /// How often the machine was reset.
+    pub resets: u32,
+    /// The processors stand still, since a `STOP`.
+    pub stopped: bool,
+    /// The last of QEMU's own messages.
+    pub messages: VecDeque<String>,
+    /// QMP events that have no field here, the first of them.
+    pub others: Vec<Event>,
+    /// How the process ended.
+    pub exit: Option<Exit>,
+}
+
+/// Why QEMU ended by itself, in its own words (qapi/run-state.json: `ShutdownCause`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Whether the guest asked for it.
+    pub guest: bool,
+    /// `guest-shutdown`, `guest-reset`, `guest-panic`, `host-qmp-quit`, `host-signal`, or a
+    /// reason that only a newer QEMU knows.
+    pub reason: String,
+}
+
+/// What the end of the process means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// A signal that was not ours ended QEMU: its own defect, or the host's memory.
+    Crashed {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// QEMU gave up with an error. Before the guest's first word that means: did not start.
+    Failed {
+        /// Its exit status.
+        code: i32,
+    },
+    /// The guest or we asked for it.
+    Shutdown(Shutdown),
+    /// QEMU ended with status 0 and without a reason, as for `-device help`.
+    Silent,
+}
+
+impl History {
+    /// Takes an event in.
+    pub fn note(&mut self, event: &VmEvent) {
+        match event {
+            VmEvent::Console(_) | VmEvent::Control(_) => {}
+            VmEvent::Stderr(line) => {
+                if self.messages.len() == MESSAGES {
+                    self.messages.pop_front();
+                }
+                self.messages.push_back(line.clone());
+            }
+            VmEvent::Exited(exit) => self.exit = Some(*exit),
+            VmEvent::Qmp(event) => self.note_qmp(event),
+        }
+    }
+
+    fn note_qmp(&mut self, event: &Event) {
+        match event.name.as_str() {
+            "SHUTDOWN" => {
+                let text = |name| event.data.get(name).and_then(Value::as_str);
+                self.shutdown = Some(Shutdown {
+                    guest: event
+                        .data
+                        .get("guest")
+                        .and_then(Value::as_bool)
+                        .unwrap_or_default(),
+                    reason: text("reason").unwrap_or("unknown").to_owned(),
+                });
+            }
+            "GUEST_PANICKED" => self.panicked = Some(event.data.clone()),
+            "RESET" => self.resets += 1,
+            "STOP" => self.stopped = true,
+            "RESUME" => self.stopped = false,
+            _ if self.others.len() < OTHERS => self.others.push(event.clone()),
+            _ => {}
+        }
+    }
+
+    /// What its end means, once it has ended. A signal that we sent is not for this function:
+    /// see `Vm::was_killed`.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        Some(match (self.exit?, &self.shutdown) {
+            (Exit::Signal(signal), _) => End::Crashed { signal },
+            // A guest may choose QEMU's status, as with isa-debug-exit; then a reason came first.
+            (Exit::Code(_), Some(shutdown)) => End::Shutdown(shutdown.clone()),
+            (Exit::Code(0), None) => End::Silent,
+            (Exit::Code(code), None) => End::Failed { code },
+        })
+    }
+
+    /// The last of QEMU's own messages as text.
+    #[must_use]
+    pub fn message_tail(&self) -> String {
+        let lines: Vec<&str> = self.messages.iter().map(String::as_str).collect();
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn qmp(name: &str, data: Value) -> VmEvent {
+        VmEvent::Qmp(Event {
+            name: name.into(),
+            data,
+            micros: 0,
+        })
+    }
+
+    #[test]
+    fn the_end_of_the_process_is_told_apart() {
+        let check = |events: &[VmEvent], expect: Option<End>| {
+            let mut history = History::default();
+            for event in events {
+                history.note(event);
+            }
+            assert_eq!(history.end(), expect, "{events:?}");
+        };
+        let shutdown = |guest: bool, reason: &str| {
+            let data = json!({"guest": guest, "reason": reason});
+            (
+                qmp("SHUTDOWN", data),
+                End::Shutdown(Shutdown {
+                    guest,
+                    reason: reason.into(),
+                }),
+            )
+        };
+        let (off, off_end) = shutdown(true, "guest-shutdown");
+        let (new, new_end) = shutdown(true, "some-reason-of-the-future");
+        check(&[], None);
+        check(std::slice::from_ref(&off), None);
+        check(
+            &[off.clone(), VmEvent::Exited(Exit::Code(0))],
+            Some(off_end.clone()),
+        );
+        check(&[new, VmEvent::Exited(Exit::Code(0))], Some(new_end));
+        check(
+            &[off.clone(), VmEvent::Exited(Exit::Code(3))],
+            Some(off_end),
+        );
+        check(
+            &[off, VmEvent::Exited(Exit::Signal(6))],
+            Some(End::Crashed { signal: 6 }),
+        );
+        check(
+            &[VmEvent::Exited(Exit::Signal(11))],
+            Some(End::Crashed { signal: 11 }),
+        );
+        check(
+            &[VmEvent::Exited(Exit::Code(1))],
+            Some(End::Failed { code: 1 }),
+        );
+        check(&[VmEvent::Exited(Exit::Code(0))], Some(End::Silent));
+    }
+
+    #[test]
+    fn unknown_events_are_kept_and_a_flood_of_them_is_cut() {
+        let mut history = History::default();
+        for _ in 0..2000 {
+            history.note(&qmp("NEW_THING", json!({"a": 1})));
+        }
+        assert_eq!(history.others.len(), OTHERS);
+        assert_eq!(history.others[0].name, "NEW_THING");
+    }
+
+    #[test]
+    fn stop_resume_reset_and_panic_are_noted() {
+        let mut history = History::default();
+        history.note(&qmp("STOP", json!({})));
+        assert!(history.stopped);
+        history.note(&qmp("RESUME", json!({})));
+        assert!(!history.stopped);
+        history.note(&qmp(
+            "RESET",
+            json!({"guest": true, "reason": "guest-reset"}),
+        ));
+        assert_eq!(history.resets, 1);
+        history.note(&qmp("GUEST_PANICKED", json!({"action": "pause"})));
+        assert_eq!(history.panicked, Some(json!({"action": "pause"})));
+    }
+
+    #[test]
+    fn the_last_messages_are_kept() {
+        let mut history = History::default();
+        for number in 0..30 {
+            history.note(&VmEvent::Stderr(format!("line {number}")));
+        }
+        assert!(history.message_tail().starts_with("line 10\n"));
+        assert!(history.message_tail().ends_with("line 29"));
+    }
+}

@@ -1,0 +1,316 @@
+//! A running QEMU: its process, its channels, everything that happens merged into one stream.
+//!
+//! `guest` drives tests over it, `probe` and `qtest` use the same way to start. It takes no
+//! decision about what it sees: `history` sums up the events, `console` reads the text.
+
+mod channels;
+#[cfg(test)]
+mod tests;
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::process::{Command, Running, Stdio};
+use serde_json::{Value, json};
+
+use crate::argv::{Control, Fds, Launch};
+use crate::error::QemuError;
+use crate::qmp;
+use crate::queue::Queue;
+use channels::{Writer, read_stderr, read_stream};
+
+pub use host::process::ExitStatus as Exit;
+
+/// The file in the run directory that holds what QEMU wrote to stdout and stderr.
+pub const LOG: &str = "qemu.log";
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VmEvent {
+    /// Bytes from the first serial port.
+    Console(Vec<u8>),
+    /// Bytes from the control port.
+    Control(Vec<u8>),
+    /// An event of QMP.
+    Qmp(qmp::Event),
+    /// A line that QEMU wrote to stdout or stderr, without its line end.
+    Stderr(String),
+    /// QEMU has ended. Nothing follows.
+    Exited(Exit),
+}
+
+/// A running QEMU. Dropping it kills it with its process group and waits until it is reaped.
+pub struct Vm {
+    running: Running,
+    queue: Arc<Queue<VmEvent>>,
+    qmp: qmp::Client,
+    console: Writer,
+    control: Option<Writer>,
+    killed: AtomicBool,
+    exit: Option<Exit>,
+}
+
+/// What `Vm::start_with` needs besides the arguments.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The QEMU binary.
+    pub binary: &'a Utf8Path,
+    /// Gets QEMU's log and its temporary files; the caller removes it.
+    pub run_dir: &'a Utf8Path,
+    /// Where relative paths on the command line start.
+    pub directory: &'a Utf8Path,
+}
+
+impl Vm {
+    /// Starts a guest. Returns as soon as the process exists: that QEMU took its command line is
+    /// known by the first event or QMP answer.
+    pub fn start(
+        launch: &Launch<'_>,
+        run_dir: &Utf8Path,
+        directory: &Utf8Path,
+    ) -> Result<Self, QemuError> {
+        let place = Place {
+            binary: launch.binary,
+            run_dir,
+            directory,
+        };
+        let control = launch.control == Control::VirtioSerial;
+        let vm = Self::start_with(place, control, |fds| launch.argv(fds))?;
+        if launch.is_held() {
+            vm.qmp.tell("cont");
+        }
+        Ok(vm)
+    }
+
+    /// Starts a QEMU with any arguments, which name the descriptors that they are given.
+    pub fn start_with(
+        place: Place<'_>,
+        with_control: bool,
+        argv: impl FnOnce(Fds) -> Result<Vec<String>, QemuError>,
+    ) -> Result<Self, QemuError> {
+        let (qmp, qmp_far) = pair()?;
+        let (console, console_far) = pair()?;
+        let (control, control_far) = if with_control {
+            pair().map(|(near, far)| (Some(near), Some(far)))?
+        } else {
+            (None, None)
+        };
+        let log = Utf8PathBuf::from(place.run_dir).join(LOG);
+        let log = fs_err::File::create(log).map_err(QemuError::io("cannot make QEMU's log"))?;
+        let pipe = "cannot make a pipe for QEMU's messages";
+        let (messages, stderr) = std::io::pipe().map_err(QemuError::io(pipe))?;
+        let stdout = stderr.try_clone().map_err(QemuError::io(pipe))?;
+
+        // A descriptor keeps its number in the child: no mapping can then hit a descriptor that
+        // the child needs until it becomes QEMU.
+        let fds = Fds {
+            qmp: qmp_far.as_raw_fd(),
+            console: console_far.as_raw_fd(),
+            control: control_far.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+        };
+        let mut command = Command::new(place.binary)
+            .args(argv(fds)?)
+            .current_dir(place.directory)
+            .env("TMPDIR", place.run_dir)
+            .stdout(Stdio::Fd(OwnedFd::from(stdout)))
+            .stderr(Stdio::Fd(OwnedFd::from(stderr)));
+        for far in [Some(qmp_far), Some(console_far), control_far]
+            .into_iter()
+            .flatten()
+        {
+            let number = far.as_raw_fd();
+            command = command.inherit_fd(OwnedFd::from(far), number);
+        }
+        let running = command.spawn().map_err(|error| QemuError::Spawn {
+            binary: place.binary.to_owned(),
+            why: chain(&error),
+        })?;
+
+        let channels = Channels {
+            qmp,
+            console,
+            control,
+            messages,
+            log,
+        };
+        Self::watch(running, channels).map_err(QemuError::io("cannot watch QEMU"))
+    }
+
+    fn watch(running: Running, channels: Channels) -> std::io::Result<Self> {
+        let Channels {
+            qmp,
+            console,
+            control,
+            messages,
+            log,
+        } = channels;
+        let queue = Arc::new(Queue::new(3 + usize::from(control.is_some())));
+        let thread = |name: &str| std::thread::Builder::new().name(format!("qemu {name}"));
+
+        let events = Ends(Arc::clone(&queue));
+        let (qmp, _reader) = qmp::Client::start(qmp, move |incoming| match incoming {
+            qmp::Incoming::Event(event) => events.0.push(VmEvent::Qmp(event)),
+            qmp::Incoming::Garbage(line) => events.0.push(VmEvent::Stderr(line)),
+        })?;
+        let stream = console.try_clone()?;
+        let ends = Ends(Arc::clone(&queue));
+        thread("console").spawn(move || read_stream(stream, &ends.0, VmEvent::Console))?;
+        if let Some(control) = &control {
+            let stream = control.try_clone()?;
+            let ends = Ends(Arc::clone(&queue));
+            thread("control").spawn(move || read_stream(stream, &ends.0, VmEvent::Control))?;
+        }
+        let ends = Ends(Arc::clone(&queue));
+        thread("messages").spawn(move || read_stderr(messages, log, &ends.0))?;
+        let (waiter, ended) = (running.waiter(), Arc::clone(&queue));
+        thread("end").spawn(move || {
+            let exit = waiter.block();
+            // What QEMU said last is read before its end is told.
+            ended.wait_for_producers();
+            ended.push(VmEvent::Exited(exit));
+        })?;
+        Ok(Self {
+            running,
+            queue,
+            qmp,
+            console: Writer::new(console, "console"),
+            control: control.map(|stream| Writer::new(stream, "control channel")),
+            killed: AtomicBool::new(false),
+            exit: None,
+        })
+    }
+
+    /// The next event; `None` when none came until the deadline, or after `Exited`.
+    pub fn next(&mut self, deadline: Instant) -> Option<VmEvent> {
+        if self.exit.is_some() {
+            return None;
+        }
+        let event = self.queue.next(deadline);
+        if let Some(VmEvent::Exited(exit)) = event {
+            self.exit = Some(exit);
+        }
+        event
+    }
+
+    /// How it ended, once `next` has told.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    /// Whether it was us who killed it.
+    #[must_use]
+    pub fn was_killed(&self) -> bool {
+        self.killed.load(Ordering::SeqCst)
+    }
+
+    /// The QMP client; clones of it may be used from any thread.
+    #[must_use]
+    pub fn qmp(&self) -> &qmp::Client {
+        &self.qmp
+    }
+
+    /// QEMU's run state: `running`, `paused`, `internal-error`, `guest-panicked`, ...
+    pub fn status(&self, wait: Duration) -> Result<String, QemuError> {
+        let status = self.execute("query-status", Value::Null, wait)?;
+        let status = status.get("status").and_then(Value::as_str);
+        Ok(status.unwrap_or_default().to_owned())
+    }
+
+    /// Executes a QMP command.
+    pub fn execute(
+        &self,
+        command: &str,
+        arguments: Value,
+        wait: Duration,
+    ) -> Result<Value, QemuError> {
+        let failed = |source| QemuError::Qmp {
+            command: command.to_owned(),
+            source,
+        };
+        self.qmp.execute(command, arguments, wait).map_err(failed)
+    }
+
+    /// Writes to the first serial port.
+    pub fn send_console(&self, bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
+        self.console.write(bytes, wait)
+    }
+
+    /// Writes to the control port, or to the console where there is no port.
+    pub fn send_control(&self, bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
+        self.control
+            .as_ref()
+            .unwrap_or(&self.console)
+            .write(bytes, wait)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// Kills it with its process group, at once.
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::SeqCst);
+        let _exit = self.running.kill();
+    }
+
+    /// Asks QEMU to end over QMP, then with SIGTERM, and kills it when the time is over. Events
+    /// that came before its end can still be read.
+    pub fn quit(&self, wait: Duration) -> Exit {
+        let end = Instant::now() + wait;
+        let left = || end.saturating_duration_since(Instant::now());
+        // QEMU may close before it answers; a QEMU that does not listen gets the signal.
+        let _answer = self.qmp.execute("quit", json!({}), wait / 2);
+        if let Some(exit) = self.running.wait(left() / 2) {
+            return exit;
+        }
+        self.killed.store(true, Ordering::SeqCst);
+        self.running.terminate(left())
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // Frees reader threads that wait for room; `Running` kills and reaps after this.
+        self.queue.close();
+    }
+}
+
+/// Our ends of a QEMU's channels.
+struct Channels {
+    qmp: UnixStream,
+    console: UnixStream,
+    control: Option<UnixStream>,
+    messages: std::io::PipeReader,
+    log: fs_err::File,
+}
+
+/// Tells the queue that a producer is gone, whichever way its thread ends.
+struct Ends(Arc<Queue<VmEvent>>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.producer_ended();
+    }
+}
+
+fn pair() -> Result<(UnixStream, UnixStream), QemuError> {
+    UnixStream::pair().map_err(QemuError::io("cannot make a socket pair"))
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,109 @@
+//! The threads and writers of a running QEMU's byte channels.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::VmEvent;
+use crate::error::QemuError;
+use crate::queue::Queue;
+
+/// Bytes read at once.
+const CHUNK: usize = 16 << 10;
+
+/// A longer line of QEMU's own is cut into several.
+const LONGEST_LINE: u64 = 16 << 10;
+
+/// What the log file may hold; the rest is still read, and still an event.
+const LARGEST_LOG: usize = 16 << 20;
+
+/// Forwards a channel until it closes or nobody reads.
+pub(super) fn read_stream(
+    mut stream: UnixStream,
+    queue: &Queue<VmEvent>,
+    event: fn(Vec<u8>) -> VmEvent,
+) {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match stream.read(&mut chunk) {
+            // A reset is how a socket looks whose owner died with bytes unread.
+            Ok(0) | Err(_) => return,
+            Ok(length) => {
+                if !queue.push_bytes(event(chunk[..length].to_vec()), length) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Forwards QEMU's messages line by line, and keeps them in its log.
+pub(super) fn read_stderr(messages: impl Read, mut log: impl Write, queue: &Queue<VmEvent>) {
+    let mut reader = BufReader::new(messages);
+    let mut line = Vec::new();
+    let mut logged = 0;
+    loop {
+        line.clear();
+        match reader
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+        {
+            Ok(0) | Err(_) => return,
+            Ok(length) if logged < LARGEST_LOG => {
+                // The log is a convenience; a full disk must not end the run.
+                let _written = log.write_all(&line);
+                logged += length;
+            }
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if !queue.push_bytes(VmEvent::Stderr(text), line.len()) {
+            return;
+        }
+    }
+}
+
+/// Our end of a channel, for writing with a deadline.
+pub(super) struct Writer {
+    stream: Mutex<UnixStream>,
+    channel: &'static str,
+}
+
+impl Writer {
+    pub(super) fn new(stream: UnixStream, channel: &'static str) -> Self {
+        Self {
+            stream: Mutex::new(stream),
+            channel,
+        }
+    }
+
+    /// Writes all of it, or fails when the guest takes too little in the time given.
+    pub(super) fn write(&self, mut bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
+        let stuck = || QemuError::Stuck {
+            channel: self.channel,
+            waited: wait,
+        };
+        let failed = || QemuError::io(format!("cannot write to the guest's {}", self.channel));
+        let end = Instant::now() + wait;
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        while !bytes.is_empty() {
+            let left = end
+                .checked_duration_since(Instant::now())
+                .ok_or_else(stuck)?;
+            // A timeout of zero would mean none at all.
+            let left = left.max(Duration::from_millis(1));
+            stream.set_write_timeout(Some(left)).map_err(failed())?;
+            match stream.write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    return Err(stuck());
+                }
+                Err(error) => return Err(failed()(error)),
+            }
+        }
+        Ok(())
+    }
+}

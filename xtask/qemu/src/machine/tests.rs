@@ -1,0 +1,224 @@
+//! Against scripts that play QEMU: how crashes, refusals, floods and stubbornness are seen.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use host::scratch::Scratch;
+
+use super::*;
+use crate::history::{End, History};
+
+const WAIT: Duration = Duration::from_secs(30);
+
+struct Fake {
+    scratch: Scratch,
+}
+
+impl Fake {
+    fn new(script: &str) -> Self {
+        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-fake-").unwrap();
+        let path = scratch.path().join("qemu");
+        fs_err::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self { scratch }
+    }
+
+    fn start(&self) -> Vm {
+        let run_dir = self.scratch.path();
+        let binary = run_dir.join("qemu");
+        let place = Place {
+            binary: &binary,
+            run_dir,
+            directory: run_dir,
+        };
+        // The file may still be open for writing in a child that another test's thread is just
+        // starting ("text file busy"); the system needs a moment then.
+        for _ in 0..50 {
+            match Vm::start_with(place, true, |_| Ok(vec!["argument".into()])) {
+                Err(QemuError::Spawn { why, .. }) if why.contains("busy") => {
+                    host::clock::pause(Duration::from_millis(20)).unwrap();
+                }
+                vm => return vm.unwrap(),
+            }
+        }
+        panic!("the fake stays busy");
+    }
+}
+
+/// Everything until the end.
+fn life(vm: &mut Vm) -> (History, Vec<VmEvent>) {
+    let (mut history, mut events) = (History::default(), Vec::new());
+    let deadline = Instant::now() + WAIT;
+    while let Some(event) = vm.next(deadline) {
+        history.note(&event);
+        events.push(event);
+    }
+    (history, events)
+}
+
+#[test]
+fn a_crash_a_refusal_and_an_empty_end_are_told_apart() {
+    let check = |script: &str, end: End, message: &str| {
+        let fake = Fake::new(script);
+        let (history, _) = life(&mut fake.start());
+        assert_eq!(history.end(), Some(end), "{script}");
+        assert_eq!(history.message_tail(), message);
+    };
+    check(
+        "echo 'could not load kernel' >&2; exit 1",
+        End::Failed { code: 1 },
+        "could not load kernel",
+    );
+    check(
+        "echo assertion >&2; kill -ABRT $$",
+        End::Crashed { signal: 6 },
+        "assertion",
+    );
+    check("kill -SEGV $$", End::Crashed { signal: 11 }, "");
+    check("kill -SYS $$", End::Crashed { signal: 31 }, "");
+    check("echo help", End::Silent, "help");
+}
+
+#[test]
+fn the_end_comes_last_with_all_messages_before_it() {
+    let fake = Fake::new("i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; exit 3");
+    let (_, events) = life(&mut fake.start());
+    assert_eq!(events.len(), 501);
+    assert_eq!(events[499], VmEvent::Stderr("line 499".into()));
+    assert_eq!(events[500], VmEvent::Exited(Exit::Code(3)));
+    let log = fs_err::read_to_string(fake.scratch.path().join(LOG)).unwrap();
+    assert_eq!(log.lines().count(), 500);
+}
+
+#[test]
+fn a_kill_is_ours_and_ends_the_whole_group() {
+    let fake = Fake::new("sleep 1000 & echo $! > child; echo up; wait");
+    let mut vm = fake.start();
+    assert_eq!(
+        vm.next(Instant::now() + WAIT),
+        Some(VmEvent::Stderr("up".into()))
+    );
+    vm.kill();
+    let (history, _) = life(&mut vm);
+    assert!(vm.was_killed());
+    assert_eq!(history.exit, Some(Exit::Signal(9)));
+    let child = fs_err::read_to_string(fake.scratch.path().join("child")).unwrap();
+    // A signal is delivered a moment after it was sent; then the child is gone, or a zombie that
+    // nobody has reaped yet.
+    let deadline = Instant::now() + WAIT;
+    let status = Utf8PathBuf::from(format!("/proc/{}/status", child.trim()));
+    while fs_err::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ")) {
+        assert!(
+            Instant::now() < deadline,
+            "the group's other process lives on"
+        );
+        host::clock::pause(Duration::from_millis(5)).unwrap();
+    }
+}
+
+#[test]
+fn dropping_it_ends_it() {
+    let fake = Fake::new("sleep 1000");
+    let vm = fake.start();
+    let pid = vm.pid();
+    drop(vm);
+    assert!(!Utf8Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[test]
+fn one_that_ignores_quit_and_sigterm_is_killed() {
+    let fake = Fake::new("trap '' TERM; echo up; while :; do sleep 1; done");
+    let mut vm = fake.start();
+    assert_eq!(
+        vm.next(Instant::now() + WAIT),
+        Some(VmEvent::Stderr("up".into()))
+    );
+    assert_eq!(vm.quit(Duration::from_millis(200)), Exit::Signal(9));
+    assert!(vm.was_killed());
+}
+
+#[test]
+fn a_command_to_one_that_is_gone_fails_at_once() {
+    let fake = Fake::new("exit 0");
+    let mut vm = fake.start();
+    life(&mut vm);
+    let error = vm.status(WAIT).unwrap_err();
+    let QemuError::Qmp { source, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(source.is_closed());
+}
+
+#[test]
+fn one_that_never_answers_costs_the_deadline_only() {
+    let fake = Fake::new("sleep 1000");
+    let vm = fake.start();
+    let error = vm.status(Duration::from_millis(50)).unwrap_err();
+    let QemuError::Qmp { command, source } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(command, "query-status");
+    assert_eq!(
+        source.to_string(),
+        "Deadline: `query-status` got no answer within 50 ms"
+    );
+}
+
+#[test]
+fn a_guest_that_reads_nothing_is_told_by_the_deadline() {
+    let fake = Fake::new("sleep 1000");
+    let vm = fake.start();
+    let error = vm
+        .send_control(&vec![0; 8 << 20], Duration::from_millis(100))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the guest's control channel took no bytes within 100 ms"
+    );
+}
+
+#[test]
+fn a_binary_that_is_none_cannot_be_started() {
+    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-fake-").unwrap();
+    let binary = scratch.path().join("qemu");
+    let place = Place {
+        binary: &binary,
+        run_dir: scratch.path(),
+        directory: scratch.path(),
+    };
+    let error = Vm::start_with(place, false, |_| Ok(Vec::new()))
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("`{binary}` cannot be started: ")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_probe_of_something_else_than_qemu_says_what_it_said() {
+    let check = |script: &str, expect: &str| {
+        let fake = Fake::new(script);
+        // The same text-file-busy moment as above is waited for by a first start.
+        drop(fake.start());
+        let binary = fake.scratch.path().join("qemu");
+        let error = crate::probe::ask(
+            &binary,
+            &[],
+            fake.scratch.path(),
+            Duration::from_millis(300),
+        );
+        let text = error.unwrap_err().to_string();
+        assert_eq!(text.replace(binary.as_str(), "QEMU"), expect);
+    };
+    check(
+        "echo 'libx.so: cannot open shared object file' >&2; exit 127",
+        "`QEMU` did not say what it can do: it ended with exit status 127\n\
+         libx.so: cannot open shared object file",
+    );
+    check(
+        "sleep 1000",
+        "`QEMU` did not say what it can do: not within 300 ms",
+    );
+}

@@ -1,0 +1,275 @@
+//! Asks a QEMU binary what it can do: one start without a machine, a few QMP questions.
+//!
+//! Called once a binary by xtask and the guest tests' runner; they keep the answer by the binary's
+//! path, size and time. Works with QEMU 7.2 and newer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use serde_json::{Value, json};
+
+use crate::argv::Fds;
+use crate::error::QemuError;
+use crate::facts::{Facts, MachineFacts};
+use crate::history::History;
+use crate::machine::{Place, Vm};
+use crate::qmp::{Client, QmpError};
+use crate::version::Version;
+
+/// After QEMU has closed its QMP connection, its last message and its end follow at once.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Asks. `machines` are those whose properties will be needed (names or aliases; unknown ones are
+/// left out), `run_dir` gets QEMU's log, `wait` is for all of it.
+pub fn ask(
+    binary: &Utf8Path,
+    machines: &[&str],
+    run_dir: &Utf8Path,
+    wait: Duration,
+) -> Result<Facts, QemuError> {
+    let place = Place {
+        binary,
+        run_dir,
+        directory: run_dir,
+    };
+    let mut vm = Vm::start_with(place, false, |fds| Ok(arguments(fds)))?;
+    let questions = Questions {
+        qmp: vm.qmp().clone(),
+        end: Instant::now() + wait,
+    };
+    let answer = questions.facts(machines);
+    let error = match answer {
+        Ok(facts) => return Ok(facts),
+        Err(error) => error,
+    };
+    if !error.is_closed() {
+        vm.kill();
+    }
+    let mut history = History::default();
+    let end = Instant::now() + LAST_WORDS;
+    while let Some(event) = vm.next(end) {
+        history.note(&event);
+    }
+    let why = match history.exit {
+        Some(exit) if error.is_closed() => format!("it ended with {exit}"),
+        _ if error.is_deadline() => format!("not within {} ms", wait.as_millis()),
+        _ => error.to_string(),
+    };
+    Err(QemuError::Probe {
+        binary: binary.to_owned(),
+        why,
+        stderr: history.message_tail(),
+    })
+}
+
+fn arguments(fds: Fds) -> Vec<String> {
+    let line = "-machine none -nodefaults -no-user-config -display none -S \
+                -mon chardev=kiln-qmp,mode=control -chardev";
+    let mut arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    arguments.push(format!("socket,id=kiln-qmp,fd={}", fds.qmp));
+    arguments
+}
+
+struct Questions {
+    qmp: Client,
+    end: Instant,
+}
+
+impl Questions {
+    fn facts(&self, wanted: &[&str]) -> Result<Facts, QmpError> {
+        let version = self.ask("query-version", Value::Null)?;
+        let mut machines = machines(&self.ask("query-machines", Value::Null)?);
+        for name in wanted {
+            let Some(machine) = machines.get(*name).map(|machine| machine.name.clone()) else {
+                continue;
+            };
+            let properties = self.properties(&machine)?;
+            for facts in machines.values_mut().filter(|facts| facts.name == machine) {
+                facts.properties = Some(properties.clone());
+            }
+        }
+        Ok(Facts {
+            version: number(&version),
+            package: string(&version, "package"),
+            devices: self.devices()?,
+            machines,
+            netdevs: self.netdevs()?,
+            accels: self.accels()?,
+            seccomp: names(
+                &self.ask("query-command-line-options", Value::Null)?,
+                "option",
+            )
+            .contains("sandbox"),
+        })
+    }
+
+    fn properties(&self, machine: &str) -> Result<BTreeSet<String>, QmpError> {
+        let arguments = json!({"typename": format!("{machine}-machine")});
+        Ok(names(&self.ask("qom-list-properties", arguments)?, "name"))
+    }
+
+    /// The human monitor's list, for QMP has none with the aliases (`virtio-blk`) that people and
+    /// tests write, and QOM's list holds devices that no user may create.
+    fn devices(&self) -> Result<BTreeSet<String>, QmpError> {
+        match self.human("device_add help") {
+            Ok(text) => Ok(listed_devices(&text)),
+            // A QEMU may be built without the human monitor.
+            Err(error) if error.class == "CommandNotFound" => {
+                let arguments = json!({"implements": "device", "abstract": false});
+                Ok(names(&self.ask("qom-list-types", arguments)?, "name"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// From the human monitor too: the schema names `user` even where slirp is not compiled in.
+    fn netdevs(&self) -> Result<BTreeSet<String>, QmpError> {
+        match self.human("netdev_add help") {
+            Ok(text) => Ok(text
+                .lines()
+                .skip(1)
+                .map(|line| line.trim().to_owned())
+                .collect()),
+            Err(error) if error.class == "CommandNotFound" => Ok(BTreeSet::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn accels(&self) -> Result<BTreeSet<String>, QmpError> {
+        let arguments = json!({"implements": "accel", "abstract": false});
+        let types = names(&self.ask("qom-list-types", arguments)?, "name");
+        let accel = |name: &String| name.strip_suffix("-accel").map(str::to_owned);
+        Ok(types.iter().filter_map(accel).collect())
+    }
+
+    fn ask(&self, command: &str, arguments: Value) -> Result<Value, QmpError> {
+        self.qmp.execute(
+            command,
+            arguments,
+            self.end.saturating_duration_since(Instant::now()),
+        )
+    }
+
+    fn human(&self, line: &str) -> Result<String, QmpError> {
+        self.qmp
+            .human(line, self.end.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn string(value: &Value, field: &str) -> String {
+    value
+        .get(field)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn number(version: &Value) -> Version {
+    let part = |name: &str| {
+        let number = version
+            .get("qemu")
+            .and_then(|qemu| qemu.get(name))
+            .and_then(Value::as_u64);
+        number
+            .and_then(|number| u32::try_from(number).ok())
+            .unwrap_or_default()
+    };
+    Version::new(part("major"), part("minor"), part("micro"))
+}
+
+fn names(list: &Value, field: &str) -> BTreeSet<String> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .map(|entry| string(entry, field))
+        .collect()
+}
+
+/// Every machine under its name, and once more under its alias.
+fn machines(list: &Value) -> BTreeMap<String, MachineFacts> {
+    let mut machines = BTreeMap::new();
+    for entry in list.as_array().into_iter().flatten() {
+        let facts = MachineFacts {
+            name: string(entry, "name"),
+            deprecated: entry
+                .get("deprecated")
+                .and_then(Value::as_bool)
+                .unwrap_or_default(),
+            cpus: entry
+                .get("cpu-max")
+                .and_then(Value::as_u64)
+                .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+            ram: entry
+                .get("default-ram-id")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            properties: None,
+        };
+        if let Some(alias) = entry.get("alias").and_then(Value::as_str) {
+            machines.insert(alias.to_owned(), facts.clone());
+        }
+        machines.insert(facts.name.clone(), facts);
+    }
+    machines
+}
+
+/// Lines as `name "virtio-blk-pci", bus PCI, alias "virtio-blk", desc "..."`.
+fn listed_devices(text: &str) -> BTreeSet<String> {
+    let mut devices = BTreeSet::new();
+    for line in text.lines() {
+        let Some(rest) = line.strip_prefix("name \"") else {
+            continue;
+        };
+        let Some((name, rest)) = rest.split_once('"') else {
+            continue;
+        };
+        devices.insert(name.to_owned());
+        // The description comes last and may say anything.
+        let rest = rest
+            .split_once(", desc ")
+            .map_or(rest, |(before, _)| before);
+        let alias = rest
+            .split_once(", alias \"")
+            .and_then(|(_, rest)| rest.split_once('"'));
+        devices.extend(alias.map(|(alias, _)| alias.to_owned()));
+    }
+    devices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_listed_with_their_aliases() {
+        let text = "Controller/Bridge/Hub devices:\n\
+                    name \"ioh3420\", bus PCI, desc \"Intel, alias \"x\"\"\n\
+                    \n\
+                    name \"virtio-blk-pci\", bus PCI, alias \"virtio-blk\"\n\
+                    name \"isa-debug-exit\", bus ISA\n";
+        let devices: Vec<String> = listed_devices(text).into_iter().collect();
+        assert_eq!(
+            devices,
+            ["ioh3420", "isa-debug-exit", "virtio-blk", "virtio-blk-pci"]
+        );
+    }
+
+    #[test]
+    fn a_machine_is_known_by_name_and_by_alias() {
+        let machines = machines(&json!([
+            {"name": "pc-q35-10.0", "alias": "q35", "cpu-max": 4096, "default-ram-id": "pc.ram"},
+            {"name": "old", "deprecated": true, "cpu-max": 1},
+        ]));
+        assert_eq!(machines["q35"], machines["pc-q35-10.0"]);
+        assert_eq!(machines["q35"].cpus, 4096);
+        assert_eq!(machines["q35"].ram.as_deref(), Some("pc.ram"));
+        assert!(machines["old"].deprecated);
+    }
+
+    #[test]
+    fn versions_are_read_as_qemu_writes_them() {
+        let version = json!({"qemu": {"major": 10, "minor": 0, "micro": 2}, "package": "p"});
+        assert_eq!(number(&version), Version::new(10, 0, 2));
+    }
+}

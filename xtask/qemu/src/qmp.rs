@@ -1,0 +1,303 @@
+//! A QMP client over a connected socket.
+//!
+//! Used by `machine` for a running guest and by `probe` for the binary's facts. Commands and
+//! events are plain JSON: what this crate has never heard of is kept, not refused. One thread
+//! reads; any number of threads may execute commands at once, told apart by their ids.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How much one message may hold: the schema, the largest there is, takes a quarter of a megabyte.
+const LONGEST_MESSAGE: u64 = 64 << 20;
+
+/// What came of a command that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{class}: {desc}")]
+pub struct QmpError {
+    /// QEMU's class, such as `GenericError`, `CommandNotFound`; or one of ours: `Deadline`,
+    /// `Closed`.
+    pub class: String,
+    /// QEMU's sentence.
+    pub desc: String,
+}
+
+impl QmpError {
+    fn deadline(command: &str, waited: Duration) -> Self {
+        Self {
+            class: "Deadline".into(),
+            desc: format!("`{command}` got no answer within {} ms", waited.as_millis()),
+        }
+    }
+
+    fn closed(command: &str) -> Self {
+        Self {
+            class: "Closed".into(),
+            desc: format!("QEMU is gone, `{command}` got no answer"),
+        }
+    }
+
+    /// Whether QEMU closed the connection, as it does when it ends.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.class == "Closed"
+    }
+
+    /// Whether QEMU did not answer in time.
+    #[must_use]
+    pub fn is_deadline(&self) -> bool {
+        self.class == "Deadline"
+    }
+}
+
+/// Something that happened in QEMU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its name, such as `SHUTDOWN`.
+    #[serde(rename = "event")]
+    pub name: String,
+    /// Its data; an empty object where there is none.
+    #[serde(default)]
+    pub data: Value,
+    /// Microseconds since 1970 by QEMU's clock; 0 where QEMU gave none.
+    #[serde(default, rename = "timestamp", with = "timestamp")]
+    pub micros: u64,
+}
+
+mod timestamp {
+    //! QEMU's `{"seconds": s, "microseconds": us}` as one number.
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Timestamp {
+        seconds: i64,
+        microseconds: i64,
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
+        let part = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        Timestamp {
+            seconds: part(micros / 1_000_000),
+            microseconds: part(micros % 1_000_000),
+        }
+        .serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        let stamp = Timestamp::deserialize(from)?;
+        let micros = stamp
+            .seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(stamp.microseconds);
+        Ok(u64::try_from(micros).unwrap_or(0))
+    }
+}
+
+type Answer = Result<Value, QmpError>;
+
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    closed: bool,
+    calls: BTreeMap<u64, (String, Sender<Answer>)>,
+    greeting: Option<Value>,
+}
+
+struct Shared {
+    stream: UnixStream,
+    write: Mutex<()>,
+    waiting: Mutex<Waiting>,
+}
+
+/// A connection to QEMU; clones share it.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// What the reader thread has to tell.
+#[derive(Debug)]
+pub enum Incoming {
+    /// Something happened.
+    Event(Event),
+    /// A line that is not QMP, or an error that no command waits for.
+    Garbage(String),
+}
+
+impl Client {
+    /// Takes a connected socket and starts to read. The handshake is sent at once and not waited
+    /// for: the first command's answer proves it. `on_incoming` is called from the reader thread.
+    pub fn start(
+        stream: UnixStream,
+        on_incoming: impl FnMut(Incoming) + Send + 'static,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let reader = stream.try_clone()?;
+        let shared = Arc::new(Shared {
+            stream,
+            write: Mutex::new(()),
+            waiting: Mutex::new(Waiting::default()),
+        });
+        let client = Self {
+            shared: Arc::clone(&shared),
+        };
+        let thread = std::thread::Builder::new()
+            .name("qmp".into())
+            .spawn(move || read_all(reader, &shared, on_incoming))?;
+        // QEMU reads it after it has sent its greeting; nothing needs to wait for that here.
+        client.tell("qmp_capabilities");
+        Ok((client, thread))
+    }
+
+    /// Executes a command and waits for its answer.
+    pub fn execute(&self, command: &str, arguments: Value, wait: Duration) -> Answer {
+        let (answer, answered) = channel();
+        let id = {
+            let mut waiting = lock(&self.shared.waiting);
+            if waiting.closed {
+                return Err(QmpError::closed(command));
+            }
+            waiting.next += 1;
+            let id = waiting.next;
+            waiting.calls.insert(id, (command.to_owned(), answer));
+            id
+        };
+        let mut message = json!({"execute": command, "id": id});
+        if !arguments.is_null()
+            && let Some(fields) = message.as_object_mut()
+        {
+            fields.insert("arguments".into(), arguments);
+        }
+        let deadline = Instant::now() + wait;
+        let result = match self.send(&message) {
+            Err(_) => Err(QmpError::closed(command)),
+            Ok(()) => {
+                match answered.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    Ok(answer) => answer,
+                    Err(RecvTimeoutError::Timeout) => Err(QmpError::deadline(command, wait)),
+                    Err(RecvTimeoutError::Disconnected) => Err(QmpError::closed(command)),
+                }
+            }
+        };
+        lock(&self.shared.waiting).calls.remove(&id);
+        result
+    }
+
+    /// Sends a command without arguments and does not wait for its answer. Commands are executed
+    /// in the order they were sent.
+    pub fn tell(&self, command: &str) {
+        // Whoever waits for the next answer finds out that QEMU is gone.
+        let _sent = self.send(&json!({"execute": command}));
+    }
+
+    /// Executes a command of the human monitor and gives its text, with plain line ends.
+    pub fn human(&self, line: &str, wait: Duration) -> Result<String, QmpError> {
+        let arguments = json!({"command-line": line});
+        let text = self.execute("human-monitor-command", arguments, wait)?;
+        Ok(text.as_str().unwrap_or_default().replace('\r', ""))
+    }
+
+    /// What QEMU said first, once it has: `{"version": ..., "capabilities": ...}`.
+    #[must_use]
+    pub fn greeting(&self) -> Option<Value> {
+        lock(&self.shared.waiting).greeting.clone()
+    }
+
+    fn send(&self, message: &Value) -> std::io::Result<()> {
+        let mut line = message.to_string();
+        line.push('\n');
+        let _one_at_a_time = lock(&self.shared.write);
+        (&self.shared.stream).write_all(line.as_bytes())
+    }
+}
+
+fn read_all(stream: UnixStream, shared: &Shared, mut on_incoming: impl FnMut(Incoming)) {
+    use std::io::Read;
+
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A reset connection is how QEMU looks that died with commands unread.
+        match reader
+            .by_ref()
+            .take(LONGEST_MESSAGE)
+            .read_until(b'\n', &mut line)
+        {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        let Ok(message) = serde_json::from_slice::<Value>(&line) else {
+            on_incoming(Incoming::Garbage(
+                String::from_utf8_lossy(&line).trim_end().into(),
+            ));
+            continue;
+        };
+        take(message, shared, &mut on_incoming);
+    }
+    let mut waiting = lock(&shared.waiting);
+    waiting.closed = true;
+    for (command, answer) in std::mem::take(&mut waiting.calls).into_values() {
+        // The one who asked may have given up.
+        let _unread = answer.send(Err(QmpError::closed(&command)));
+    }
+}
+
+fn take(mut message: Value, shared: &Shared, on_incoming: &mut impl FnMut(Incoming)) {
+    if message.get("event").is_some() {
+        match serde_json::from_value::<Event>(message.clone()) {
+            Ok(event) => on_incoming(Incoming::Event(event)),
+            Err(_) => on_incoming(Incoming::Garbage(message.to_string())),
+        }
+        return;
+    }
+    let mut waiting = lock(&shared.waiting);
+    if let Some(greeting) = message.get_mut("QMP") {
+        waiting.greeting = Some(greeting.take());
+        return;
+    }
+    // What was only told, as the handshake, has no id: of its answers only an error is news.
+    let id = message.get("id").and_then(Value::as_u64);
+    let Some((_, answer)) = id.and_then(|id| waiting.calls.remove(&id)) else {
+        drop(waiting);
+        if id.is_none() && message.get("error").is_some() {
+            on_incoming(Incoming::Garbage(message.to_string()));
+        }
+        return;
+    };
+    drop(waiting);
+    let text = |error: &Value, field: &str| {
+        error
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let result = match message.get("error") {
+        Some(error) => Err(QmpError {
+            class: text(error, "class"),
+            desc: text(error, "desc"),
+        }),
+        None => Ok(message
+            .get_mut("return")
+            .map(Value::take)
+            .unwrap_or_default()),
+    };
+    let _unread = answer.send(result);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds these locks can leave the data half-changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

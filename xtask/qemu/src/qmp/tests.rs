@@ -1,0 +1,182 @@
+//! Against a scripted far end, over a real socket.
+
+use std::io::Read as _;
+use std::sync::mpsc::Receiver;
+
+use super::*;
+
+const WAIT: Duration = Duration::from_secs(20);
+
+/// A client, what it heard, and the far end.
+fn connect() -> (
+    Client,
+    Receiver<Incoming>,
+    UnixStream,
+    BufReader<UnixStream>,
+) {
+    let (near, far) = UnixStream::pair().unwrap();
+    far.set_read_timeout(Some(WAIT)).unwrap();
+    let (heard, inbox) = channel();
+    let (client, _thread) = Client::start(near, move |incoming| {
+        heard.send(incoming).unwrap_or_default();
+    })
+    .unwrap();
+    let reader = BufReader::new(far.try_clone().unwrap());
+    (client, inbox, far, reader)
+}
+
+fn read(reader: &mut BufReader<UnixStream>) -> Value {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+fn say(far: &mut UnixStream, text: &str) {
+    far.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn the_handshake_is_sent_without_waiting() {
+    let (client, _hears, mut far, mut reader) = connect();
+    assert_eq!(read(&mut reader), json!({"execute": "qmp_capabilities"}));
+    assert_eq!(client.greeting(), None);
+    say(
+        &mut far,
+        "{\"QMP\": {\"version\": 1}}\r\n{\"return\": {}}\r\n",
+    );
+    say(&mut far, "{\"id\": 1, \"return\": {\"a\": 2}}\r\n");
+    assert_eq!(client.execute("x", Value::Null, WAIT), Ok(json!({"a": 2})));
+    assert_eq!(client.greeting(), Some(json!({"version": 1})));
+}
+
+#[test]
+fn answers_find_the_one_who_asked_in_any_order() {
+    let (client, _hears, mut far, mut reader) = connect();
+    read(&mut reader);
+    let asks = |command: &'static str| {
+        let client = client.clone();
+        std::thread::spawn(move || client.execute(command, json!({"a": 1}), WAIT))
+    };
+    let first = asks("first");
+    let one = read(&mut reader);
+    let second = asks("second");
+    let two = read(&mut reader);
+    assert_eq!(
+        one,
+        json!({"execute": "first", "id": 1, "arguments": {"a": 1}})
+    );
+    say(
+        &mut far,
+        &format!("{}\n", json!({"id": two["id"], "return": 2})),
+    );
+    let error = json!({"class": "GenericError", "desc": "no such thing"});
+    say(
+        &mut far,
+        &format!("{}\n", json!({"id": one["id"], "error": error})),
+    );
+    assert_eq!(second.join().unwrap(), Ok(json!(2)));
+    let error = first.join().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "GenericError: no such thing");
+}
+
+#[test]
+fn unknown_events_and_unknown_reasons_are_kept() {
+    let (_client, inbox, mut far, _reader) = connect();
+    let data = json!({"guest": true, "reason": "sun-flare", "new-field": [1]});
+    let time = json!({"seconds": 2, "microseconds": 5});
+    say(
+        &mut far,
+        &format!(
+            "{}\n",
+            json!({"event": "NEW", "data": data, "timestamp": time})
+        ),
+    );
+    say(&mut far, "{\"event\": \"BARE\"}\n");
+    let expect = |event: Event| match inbox.recv_timeout(WAIT) {
+        Ok(Incoming::Event(heard)) => assert_eq!(heard, event),
+        other => panic!("{other:?}"),
+    };
+    expect(Event {
+        name: "NEW".into(),
+        data,
+        micros: 2_000_005,
+    });
+    expect(Event {
+        name: "BARE".into(),
+        data: Value::Null,
+        micros: 0,
+    });
+}
+
+#[test]
+fn what_is_not_qmp_is_passed_on_and_does_no_harm() {
+    let (client, inbox, mut far, _reader) = connect();
+    for line in [
+        "garbage",
+        "{\"event\": 5}",
+        "{\"error\": {\"class\": \"x\"}}",
+    ] {
+        say(&mut far, &format!("{line}\n"));
+        let Ok(Incoming::Garbage(text)) = inbox.recv_timeout(WAIT) else {
+            panic!("{line}")
+        };
+        assert_eq!(text.replace(':', ": "), line);
+    }
+    say(
+        &mut far,
+        "[]\n5\n{\"id\": 77, \"return\": 1}\n{\"id\": 1, \"return\": null}\n",
+    );
+    assert_eq!(client.execute("x", Value::Null, WAIT), Ok(Value::Null));
+}
+
+#[test]
+fn one_that_goes_away_fails_who_waits_and_who_comes_later() {
+    let (client, _hears, far, mut reader) = connect();
+    read(&mut reader);
+    let waiting = client.clone();
+    let thread = std::thread::spawn(move || waiting.execute("x", Value::Null, WAIT));
+    read(&mut reader);
+    drop((far, reader));
+    assert!(thread.join().unwrap().unwrap_err().is_closed());
+    let error = client.execute("y", Value::Null, WAIT).unwrap_err();
+    assert_eq!(error.to_string(), "Closed: QEMU is gone, `y` got no answer");
+}
+
+#[test]
+fn a_late_answer_is_not_the_next_ones() {
+    let (client, _hears, mut far, mut reader) = connect();
+    read(&mut reader);
+    assert!(
+        client
+            .execute("slow", Value::Null, Duration::ZERO)
+            .unwrap_err()
+            .is_deadline()
+    );
+    read(&mut reader);
+    say(&mut far, "{\"id\": 1, \"return\": 1}\n");
+    say(&mut far, "{\"id\": 2, \"return\": 2}\n");
+    assert_eq!(client.execute("next", Value::Null, WAIT), Ok(json!(2)));
+}
+
+#[test]
+fn events_are_written_as_qemu_writes_them() {
+    let text = r#"{"event":"STOP","data":{},"timestamp":{"seconds":1,"microseconds":2}}"#;
+    let event: Event = serde_json::from_str(text).unwrap();
+    assert_eq!(event.micros, 1_000_002);
+    assert_eq!(serde_json::to_string(&event).unwrap(), text);
+}
+
+#[test]
+fn nothing_is_sent_twice() {
+    let (client, _hears, far, _reader) = connect();
+    client.tell("cont");
+    drop(client);
+    far.set_nonblocking(true).unwrap();
+    let mut text = String::new();
+    // The stream stays open, so reading ends with "would block" and not with the end.
+    let _would_block = (&far).read_to_string(&mut text);
+    assert_eq!(
+        text,
+        "{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"cont\"}\n"
+    );
+}

@@ -1,0 +1,198 @@
+//! The one queue in which everything that a QEMU does arrives.
+//!
+//! Bytes of the guest wait for room, so that a flooding guest is slowed down by its own channel
+//! and never fills our memory; QMP events and the end never wait, so that nobody who waits for a
+//! QMP answer can be blocked by a full queue.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes that may wait to be read.
+const ROOM: usize = 4 << 20;
+
+/// How long after QEMU's end a channel may stay open, held by somebody who left QEMU's group.
+const STRAGGLERS: Duration = Duration::from_millis(500);
+
+/// A queue with several producers and one consumer.
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    items: VecDeque<(T, usize)>,
+    bytes: usize,
+    producers: usize,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    /// An empty queue that this many `Producer`s will fill.
+    pub(crate) fn new(producers: usize) -> Self {
+        let state = State {
+            items: VecDeque::new(),
+            bytes: 0,
+            producers,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Appends at once.
+    pub(crate) fn push(&self, item: T) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.items.push_back((item, 0));
+            self.changed.notify_all();
+        }
+    }
+
+    /// Appends when there is room for `bytes`; false once nobody reads any more.
+    pub(crate) fn push_bytes(&self, item: T, bytes: usize) -> bool {
+        let mut state = self.lock();
+        while state.bytes >= ROOM && !state.closed {
+            state = self.wait(state, None);
+        }
+        if state.closed {
+            return false;
+        }
+        state.bytes += bytes;
+        state.items.push_back((item, bytes));
+        self.changed.notify_all();
+        true
+    }
+
+    /// The next item, or `None` when none came until the deadline.
+    pub(crate) fn next(&self, deadline: Instant) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if let Some((item, bytes)) = state.items.pop_front() {
+                state.bytes -= bytes;
+                self.changed.notify_all();
+                return Some(item);
+            }
+            if state.closed {
+                return None;
+            }
+            let left = deadline.checked_duration_since(Instant::now())?;
+            state = self.wait(state, Some(left));
+        }
+    }
+
+    /// A producer has come to its end.
+    pub(crate) fn producer_ended(&self) {
+        let mut state = self.lock();
+        state.producers = state.producers.saturating_sub(1);
+        self.changed.notify_all();
+    }
+
+    /// Waits until all producers have ended; for a short time only, unless they wait for room.
+    pub(crate) fn wait_for_producers(&self) {
+        let mut state = self.lock();
+        let mut end = Instant::now() + STRAGGLERS;
+        while state.producers > 0 && !state.closed {
+            let Some(left) = end.checked_duration_since(Instant::now()) else {
+                if state.bytes < ROOM {
+                    return;
+                }
+                end = Instant::now() + STRAGGLERS;
+                continue;
+            };
+            state = self.wait(state, Some(left));
+        }
+    }
+
+    /// Nobody will read any more: producers stop.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.items.clear();
+        state.bytes = 0;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // No holder of the lock can leave the queue half-changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State<T>>,
+        limit: Option<Duration>,
+    ) -> MutexGuard<'a, State<T>> {
+        match limit {
+            None => self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(limit) => {
+                self.changed
+                    .wait_timeout(state, limit)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::{Queue, ROOM};
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    #[test]
+    fn items_come_in_order_and_nothing_comes_after_the_deadline() {
+        let queue = Queue::new(0);
+        queue.push(1);
+        assert!(queue.push_bytes(2, 10));
+        assert_eq!(queue.next(soon()), Some(1));
+        assert_eq!(queue.next(Instant::now()), Some(2));
+        assert_eq!(queue.next(Instant::now()), None);
+    }
+
+    #[test]
+    fn a_flood_waits_for_room_while_events_do_not() {
+        let queue = Arc::new(Queue::new(1));
+        assert!(queue.push_bytes(0, ROOM));
+        queue.push(1);
+        let flood = Arc::clone(&queue);
+        let thread = std::thread::spawn(move || flood.push_bytes(2, 1));
+        assert_eq!(queue.next(soon()), Some(0));
+        assert_eq!(queue.next(soon()), Some(1));
+        assert_eq!(queue.next(soon()), Some(2));
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn a_closed_queue_frees_a_waiting_producer() {
+        let queue = Arc::new(Queue::new(1));
+        assert!(queue.push_bytes(0, ROOM));
+        let flood = Arc::clone(&queue);
+        let thread = std::thread::spawn(move || flood.push_bytes(1, 1));
+        queue.close();
+        assert!(!thread.join().unwrap());
+        assert_eq!(queue.next(soon()), None);
+    }
+
+    #[test]
+    fn a_straggling_producer_is_waited_for_only_a_moment() {
+        let queue = Queue::<()>::new(2);
+        queue.producer_ended();
+        let start = Instant::now();
+        queue.wait_for_producers();
+        assert!(start.elapsed() >= super::STRAGGLERS);
+        queue.producer_ended();
+        queue.wait_for_producers();
+    }
+}

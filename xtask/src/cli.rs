@@ -1,0 +1,312 @@
+//! The command line: what can be asked for, and what each word means. No behaviour.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every subcommand understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Open no socket [env: `CARGO_NET_OFFLINE`]; list what is missing and the command that fetches it
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+    /// Fail if `images/images.lock` or a frozen config would change
+    #[arg(long, global = true)]
+    pub(crate) locked: bool,
+    /// Job slots: make processes when building, guests when testing
+    #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// How results are printed
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(crate) message_format: MessageFormat,
+    /// Whether to colour what is printed
+    #[arg(long, global = true, value_enum, value_name = "WHEN")]
+    pub(crate) color: Option<ColorChoice>,
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Print more: commands, build output
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum MessageFormat {
+    /// For people
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// Whether to colour what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find or build the images and print where they are
+    Images(ImagesArgs),
+    /// Download every source, so that later commands work with --offline
+    Fetch(FetchArgs),
+    /// Run guest tests under QEMU
+    Test(TestArgs),
+    /// Boot an image and give a shell on its console
+    Boot(BootArgs),
+    /// Find or build a cross toolchain and print its path, or run a command with it
+    Toolchain(ToolchainArgs),
+    /// Say what the host lacks, with the commands that install it
+    Setup(SetupArgs),
+    /// Run everything that continuous integration runs
+    Ci(CiArgs),
+    /// Measure Kiln against the ordinary way
+    Bench(BenchArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// The words of a test's host half; run by guest-tests/lib/host.sh
+    #[command(hide = true, name = "host-word")]
+    HostWord(HostWordArgs),
+}
+
+/// Which architectures, and where their images come from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SourceArgs {
+    /// Architecture; may be given more than once [default: all]
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Vec<String>,
+    /// Build from source even if the store, the repository or a mirror has the image
+    #[arg(long, conflicts_with = "no_prebuilt")]
+    pub(crate) from_source: bool,
+    /// Do not use the images in `images/prebuilt/`
+    #[arg(long)]
+    pub(crate) no_prebuilt: bool,
+    /// Base URL of a Kiln mirror; may be given more than once [env: `KILN_MIRROR`]
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Vec<String>,
+    /// Base URL of a Debian mirror for sources [env: `KILN_DEBIAN_MIRROR`] [default: the host's own]
+    #[arg(long, value_name = "URL")]
+    pub(crate) debian_mirror: Option<String>,
+    /// Build without the sandbox; the bytes stay the same
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
+}
+
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a switch on the command line is a bool"
+)]
+pub(crate) struct ImagesArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Print what would be fetched and built, and do nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Build in an empty temporary store and compare with `images/images.lock`
+    #[arg(long, requires = "from_source", conflicts_with_all = ["plan", "refreeze", "update_prebuilt"])]
+    pub(crate) verify: bool,
+    /// Accept the configs that the fragments give now as the frozen ones
+    #[arg(long, conflicts_with_all = ["plan", "locked"])]
+    pub(crate) refreeze: bool,
+    /// Write the built images to `images/prebuilt/`, and their `SOURCES`
+    #[arg(long, conflicts_with_all = ["plan", "refreeze", "locked"])]
+    pub(crate) update_prebuilt: bool,
+    /// Keep the work directory of a step that failed
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+/// How a guest is started.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GuestArgs {
+    /// QEMU build directory, or one binary [default: from PATH]
+    #[arg(long, value_name = "DIR-or-BINARY")]
+    pub(crate) qemu: Option<Utf8PathBuf>,
+    /// Accelerator
+    #[arg(long, value_enum, default_value_t, value_name = "ACCEL")]
+    pub(crate) accel: AccelChoice,
+}
+
+/// Accelerator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum AccelChoice {
+    /// KVM where this host has run the image with it, TCG otherwise
+    #[default]
+    Auto,
+    /// QEMU's own translator
+    Tcg,
+    /// The host's processor
+    Kvm,
+}
+
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a switch on the command line is a bool"
+)]
+pub(crate) struct TestArgs {
+    /// Run the tests whose name contains one of these
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+    /// A filter is the whole name
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Seed of every choice a test makes [default: random, printed]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Multiplies every time limit
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive)]
+    pub(crate) timeout_factor: f64,
+    /// Run a part of the selected tests, such as `slice:1/3`
+    #[arg(long, value_name = "slice:M/N")]
+    pub(crate) partition: Option<String>,
+    /// List the tests and do not run them
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Pass what the tests print straight on; one test at a time
+    #[arg(long)]
+    pub(crate) no_capture: bool,
+    /// Write a `JUnit` report
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<Utf8PathBuf>,
+    /// Install what is missing first
+    #[arg(long)]
+    pub(crate) setup: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BootArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+    /// Machine of `images/<arch>.toml` [default: the architecture's]
+    #[arg(long)]
+    pub(crate) machine: Option<String>,
+    /// Arguments for QEMU
+    #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ToolchainArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// A command to run with the toolchain on PATH
+    #[arg(last = true, value_name = "CMD", allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetupArgs {
+    /// Install what is missing
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// What the host shall be able to do
+    #[arg(long = "for", value_enum, default_value_t, value_name = "PURPOSE")]
+    pub(crate) purpose: Purpose,
+}
+
+/// What the host shall be able to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Purpose {
+    /// Run guest tests
+    #[default]
+    Test,
+    /// Build images from source
+    Build,
+    /// Run continuous integration
+    Ci,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CiArgs {
+    /// Install what is missing first
+    #[arg(long)]
+    pub(crate) setup: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) what: Bench,
+}
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Time to the verdict of a trivial test, beside the same kernel booted the ordinary way
+    Boot(BenchBootArgs),
+    /// Tests a minute at -j 1 and -j 2, and what the runner adds to QEMU's own time
+    Run(BenchBootArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchBootArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+    /// Runs of each side; the median is printed
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    pub(crate) runs: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostWordArgs {
+    /// The word and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub(crate) words: Vec<String>,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ => Err("a number above 0 is needed".to_owned()),
+    }
+}

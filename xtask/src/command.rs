@@ -1,0 +1,12 @@
+//! One file a subcommand.
+
+pub(crate) mod bench;
+pub(crate) mod boot;
+pub(crate) mod ci;
+pub(crate) mod completions;
+pub(crate) mod fetch;
+pub(crate) mod host_word;
+pub(crate) mod images;
+pub(crate) mod setup;
+pub(crate) mod test;
+pub(crate) mod toolchain;

@@ -1,0 +1,66 @@
+//! `cargo xtask bench run`: tests a minute with one job and with two, and what the runner adds to the
+//! time that QEMU takes by itself.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::median;
+use crate::cli::{BenchBootArgs, MessageFormat};
+use crate::command::test;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::guests;
+use crate::output;
+use crate::supply::Supply;
+
+/// The area whose tests need no device that any QEMU might lack.
+const TESTS: &str = "::boot::";
+
+pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
+    let supply = Supply::open(context, &args.source)?;
+    let runs = guests::prepare(&supply, &args.guest)?;
+    let (mut one, mut two, mut overhead) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=args.runs {
+        let mut rate = |jobs: usize, rates: &mut Vec<f64>| -> Result<(), Failure> {
+            let report = test::quietly(context, runs.clone(), TESTS, jobs)?;
+            if report.exit_code() != 0 {
+                let error = anyhow::anyhow!("a test of the benchmark did not pass");
+                return Err(Failure::new(Exit::TestFailed, error)
+                    .hint(Some(format!("cargo xtask test {TESTS}"))));
+            }
+            if round > 0 {
+                let seconds = Duration::from_millis(report.duration_ms.max(1)).as_secs_f64();
+                let tests = u32::try_from(report.tests.len()).unwrap_or(u32::MAX);
+                rates.push(f64::from(tests) * 60.0 / seconds);
+                if jobs == 1 {
+                    let own = |ms: u64| Duration::from_millis(ms).as_secs_f64() * 1000.0;
+                    let tests = report.tests.iter();
+                    overhead.extend(
+                        tests.map(|test| own(test.duration_ms.saturating_sub(test.qemu_ms))),
+                    );
+                }
+            }
+            Ok(())
+        };
+        rate(1, &mut one)?;
+        rate(2, &mut two)?;
+    }
+    let (one, two, overhead) = (median(one), median(two), median(overhead));
+    let ratio = two / one;
+    match context.global.message_format {
+        MessageFormat::Human => output::result(format!(
+            "{one:.1} tests a minute with -j 1, {two:.1} with -j 2: {ratio:.2} times; \
+             the runner adds {overhead:.0} ms a test (medians of {})",
+            args.runs
+        )),
+        MessageFormat::Json => output::result(
+            json!({
+                "reason": "bench-run", "runs": args.runs, "tests_a_minute_j1": one,
+                "tests_a_minute_j2": two, "ratio": ratio, "overhead_ms": overhead,
+            })
+            .to_string(),
+        ),
+    }
+    Ok(Exit::Success)
+}

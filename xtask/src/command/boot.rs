@@ -1,0 +1,82 @@
+//! `cargo xtask boot --arch A [-- QEMU ARGS]`: a shell in a guest, on this terminal. Leaving the shell
+//! powers the guest off.
+
+use std::time::Duration;
+
+use host::process::{Command, Stdio};
+use qemu::{Control, Launch};
+
+use crate::cli::BootArgs;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::guests;
+use crate::output::{self, Color};
+use crate::supply::Supply;
+
+/// A person may stay as long as they like.
+const NO_LIMIT: Duration = Duration::from_secs(u32::MAX as u64);
+
+pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
+    if args.source.arch.len() != 1 {
+        let project = context.project()?;
+        let first = project.arches.keys().next().cloned().unwrap_or_default();
+        let error = anyhow::anyhow!("`boot` needs one architecture");
+        let hint = format!("cargo xtask boot --arch {first}");
+        return Err(Failure::new(Exit::Usage, error).hint(Some(hint)));
+    }
+    let supply = Supply::open(context, &args.source)?;
+    let Some(guest_run) = guests::prepare(&supply, &args.guest)?.pop() else {
+        return Ok(Exit::SetupMissing);
+    };
+    let profile = &guest_run.arch.qemu;
+    let name = args.machine.as_ref().unwrap_or(&profile.machine);
+    let machine = profile.machines.get(name).ok_or_else(|| {
+        let known: Vec<&str> = profile.machines.keys().map(String::as_str).collect();
+        let error = anyhow::anyhow!("`{}` has no machine `{name}`", guest_run.arch.name);
+        Failure::new(Exit::Usage, error).hint(Some(format!("there are {}", known.join(", "))))
+    })?;
+    let size = host::terminal::size().map_or_else(String::new, |(columns, rows)| {
+        // The guest cannot ask a serial line how large the window is.
+        format!("kiln.size={columns}x{rows}")
+    });
+    let launch = Launch {
+        binary: &guest_run.binary,
+        profile,
+        machine,
+        facts: &guest_run.facts,
+        accel: guest_run.accel,
+        memory: None,
+        smp: 1,
+        boot: guest_run.boot.clone(),
+        append: size,
+        extra: args.args.clone(),
+        control: Control::VirtioSerial,
+        reboot_allowed: false,
+        rtc: None,
+    };
+    let line = launch.standalone().map_err(guests::qemu_failure)?;
+    let command = Command::from_argv(&line)
+        .stdin(Stdio::Inherit)
+        .stdout(Stdio::Inherit)
+        .stderr(Stdio::Inherit)
+        .same_group();
+    if context.global.verbose > 0 {
+        output::note(command.shell_line());
+    }
+    if !context.global.quiet {
+        let keys = context.style.paint(Color::Bold, "Ctrl-A X");
+        output::note(format!(
+            "{}: `exit` powers the guest off, {keys} ends QEMU",
+            guest_run.arch.name
+        ));
+    }
+    let status = command.run(NO_LIMIT).map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::SetupMissing, error).hint(hint)
+    })?;
+    Ok(if status.success() {
+        Exit::Success
+    } else {
+        Exit::Failed
+    })
+}

@@ -1,0 +1,155 @@
+//! `cargo xtask ci`: everything that continuous integration runs, in the order in which it fails
+//! soonest. Each part is a command that a person can run; what was not run is said at the end.
+
+use std::time::{Duration, Instant};
+
+use camino::Utf8PathBuf;
+use clap::Parser as _;
+use host::process::{Command, Stdio};
+
+use crate::cli::{CiArgs, Cli, Purpose, SetupArgs};
+use crate::command::setup;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{self, Color};
+use crate::render::quantity;
+use crate::supply;
+
+/// No part may take longer than the whole run has.
+const LIMIT: Duration = Duration::from_secs(80 * 60);
+
+pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
+    if args.setup {
+        setup::run(
+            context,
+            &SetupArgs {
+                yes: true,
+                purpose: Purpose::Ci,
+            },
+        )?;
+    }
+    let mut parts = Parts {
+        context,
+        failed: Vec::new(),
+    };
+    let cargo = context
+        .env
+        .cargo
+        .clone()
+        .unwrap_or_else(|| Utf8PathBuf::from("cargo"));
+    let cargo = cargo.as_str();
+    let offline: &[&str] = if context.global.offline {
+        &["--offline"]
+    } else {
+        &[]
+    };
+
+    parts.run("formatting", &[cargo, "fmt", "--all", "--check"])?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked"];
+    parts.run(
+        "lints",
+        &[&[cargo], &clippy[..], offline, &["--", "-D", "warnings"]].concat(),
+    )?;
+    let tests = ["test", "--workspace", "--locked"];
+    parts.run(
+        "unit and black-box tests",
+        &[&[cargo], &tests[..], offline].concat(),
+    )?;
+    let scripts = scripts(context)?;
+    let scripts: Vec<&str> = scripts.iter().map(|script| script.as_str()).collect();
+    parts.run(
+        "shell lint",
+        &[&["shellcheck", "-s", "dash"], &scripts[..]].concat(),
+    )?;
+    parts.own("lock and prebuilt images", || supply::check_lock(context))?;
+    parts.own("guest tests", || {
+        let words = ["xtask", "test", "--junit", "target/kiln/junit.xml"];
+        match Cli::try_parse_from(words).map_err(anyhow::Error::from) {
+            Ok(cli) => crate::dispatch(context, cli.command),
+            Err(error) => Err(Failure::new(Exit::Failed, error)),
+        }
+    })?;
+    Ok(parts.close())
+}
+
+/// The parts as they go by.
+struct Parts<'a> {
+    context: &'a Context,
+    failed: Vec<&'static str>,
+}
+
+impl Parts<'_> {
+    /// Runs a command; its output goes where ours goes.
+    fn run(&mut self, name: &'static str, argv: &[&str]) -> Result<(), Failure> {
+        let context = self.context;
+        self.own(name, || {
+            let command = Command::from_argv(argv)
+                .current_dir(&context.root)
+                .stdout(Stdio::Inherit)
+                .stderr(Stdio::Inherit);
+            let status = command.run(LIMIT).map_err(|error| {
+                let hint = error
+                    .hint()
+                    .or(Some("cargo xtask setup --yes --for ci".to_owned()));
+                Failure::new(Exit::SetupMissing, error).hint(hint)
+            })?;
+            Ok(if status.success() {
+                Exit::Success
+            } else {
+                Exit::Failed
+            })
+        })
+    }
+
+    /// Runs a part of our own.
+    fn own(&mut self, name: &'static str, part: impl FnOnce() -> Outcome) -> Result<(), Failure> {
+        let style = self.context.style;
+        output::note(format!("{} {name}", style.paint(Color::Bold, "==>")));
+        let start = Instant::now();
+        let outcome = part();
+        host::interrupt::check().map_err(|error| Failure::new(Exit::Interrupted, error))?;
+        let time = quantity::time(start.elapsed());
+        match outcome {
+            Ok(Exit::Success) => {
+                output::note(format!(
+                    "{} {name} in {time}",
+                    style.paint(Color::Green, "ok")
+                ));
+            }
+            Ok(_) => self.failed.push(name),
+            Err(failure) => {
+                crate::explain(self.context, &failure);
+                self.failed.push(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what failed, and what this run cannot know.
+    fn close(self) -> Exit {
+        let style = self.context.style;
+        output::note(
+            "not run here: builds from source (cargo xtask images --from-source --verify)",
+        );
+        if host::tools::find("cargo-deny").is_none() {
+            output::note("not run here: cargo deny check (cargo-deny is not installed)");
+        }
+        if self.failed.is_empty() {
+            output::note(style.paint(Color::Green, "everything passed"));
+            return Exit::Success;
+        }
+        let failed = self.failed.join(", ");
+        output::note(format!("{}: {failed}", style.paint(Color::Red, "failed")));
+        Exit::Failed
+    }
+}
+
+/// Every shell script that is written by hand.
+fn scripts(context: &Context) -> Result<Vec<Utf8PathBuf>, Failure> {
+    let files = host::files::read_tree(&context.root, &["guest-tests"], &[])
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let scripts = files
+        .into_keys()
+        .filter(|path| path.extension() == Some("sh"));
+    Ok(scripts.collect())
+}

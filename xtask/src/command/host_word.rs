@@ -1,0 +1,30 @@
+//! `cargo xtask host-word WORD ARGUMENT…`: a word of a test's host half, passed on to the runner that
+//! started it. Used by `guest-tests/lib/host.sh`.
+
+use std::io::{self, Read as _};
+
+use guest::words;
+
+use crate::cli::HostWordArgs;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+
+pub(crate) fn run(context: &Context, args: &HostWordArgs) -> Outcome {
+    let Some(socket) = &context.env.kiln_socket else {
+        let error =
+            anyhow::anyhow!("KILN_SOCKET is not set: words work in a test's host half only");
+        return Err(Failure::new(Exit::Usage, error)
+            .hint(Some("cargo xtask test --no-capture NAME".to_owned())));
+    };
+    let input = || {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let reply = words::ask(socket, &args.words, &context.env.current_dir, input)
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    output::raw(reply.stdout.as_bytes());
+    output::raw_note(reply.stderr.as_bytes());
+    Ok(Exit::Child(u8::try_from(reply.status).unwrap_or(u8::MAX)))
+}

@@ -1,0 +1,193 @@
+//! `cargo xtask images`: finds or builds the images; `--plan` shows what that would mean; `--verify`
+//! builds them anew and compares.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use forge::build;
+use forge::store::{Ready, Store};
+use serde_json::json;
+
+use crate::cli::{ImagesArgs, MessageFormat};
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{self, Color};
+use crate::render;
+use crate::supply::{self, Supply};
+
+pub(crate) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
+    if args.verify {
+        return verify(context, args);
+    }
+    if args.refreeze {
+        return refreeze(context, args);
+    }
+    let supply = Supply::open(context, &args.source)?;
+    if args.plan {
+        return plan(&supply);
+    }
+    let images = supply.images(args.keep_failed)?;
+    if args.update_prebuilt {
+        supply.update_prebuilt(&images)?;
+    }
+    for (arch, ready) in &images {
+        print_image(context, arch, ready);
+    }
+    Ok(Exit::Success)
+}
+
+/// One image: its architecture, its key, where it is.
+fn print_image(context: &Context, arch: &str, ready: &Ready) {
+    let key = ready.meta().key;
+    match context.global.message_format {
+        MessageFormat::Human => {
+            output::result(format!("{arch} {} {}", key.short(), ready.path()));
+        }
+        MessageFormat::Json => {
+            let files = supply::locked(ready).files;
+            let line = json!({
+                "reason": "image", "arch": arch, "key": key, "path": ready.path(), "files": files,
+            });
+            output::result(line.to_string());
+        }
+    }
+}
+
+/// What would be fetched and built, from what is in the store now.
+fn plan(supply: &Supply<'_>) -> Outcome {
+    let outlook = supply.outlook()?;
+    match supply.context.global.message_format {
+        MessageFormat::Human => output::result(render::plan::human(supply, &outlook)),
+        MessageFormat::Json => {
+            for line in render::plan::json(supply, &outlook) {
+                output::result(line.to_string());
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Makes the full configs from the fragments and accepts them.
+fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
+    let project = context.project()?;
+    let arches = Context::arches(&project, &args.source.arch)?;
+    let recipes = project.freezing_recipes();
+    let plan = project.plan_of(&arches, &recipes).map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::Usage, error).hint(hint)
+    })?;
+    let supply = Supply {
+        context,
+        plan,
+        store: context.store()?,
+        arches,
+        source: &args.source,
+        project,
+    };
+    let wanted: Vec<_> = supply.plan.ids().collect();
+    let options = supply.options()?;
+    let changed = supply.showing(|events| {
+        build::refreeze(&supply.store, &supply.plan, &wanted, &options, events)
+    })?;
+    for (path, content) in &changed {
+        host::files::write(&context.root.join(path), content)
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        output::result(format!("{path} was written"));
+    }
+    if changed.is_empty() {
+        output::note("every frozen config is what the fragments give");
+    }
+    Ok(Exit::Success)
+}
+
+/// Builds everything in an empty store and compares with the lock.
+fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
+    // Beside the store: it has the room that a build needs.
+    let place = context.store()?;
+    let parent = place
+        .root()
+        .parent()
+        .unwrap_or_else(|| Utf8Path::new("/tmp"))
+        .to_owned();
+    let scratch = host::scratch::Scratch::new_in(&parent, "kiln-verify-")
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let fresh = Store::open(scratch.path()).map_err(supply::store_failure)?;
+    let supply = Supply::over(context, &args.source, || Ok(fresh))?;
+    // Sources are no result: what is here already is taken along, and checked again.
+    supply::share_sources(&place, &supply.store, &supply.plan)?;
+    let mut options = supply.options()?;
+    options.keep_failed = args.keep_failed;
+    let mut wanted = BTreeMap::new();
+    for arch in &supply.arches {
+        let Some(locked) = supply.project.lock.images.get(arch) else {
+            let error = anyhow::anyhow!("images.lock has no image of {arch} to compare with");
+            return Err(Failure::new(Exit::FetchFailed, error).hint(Some(format!(
+                "cargo xtask images --from-source --arch {arch}"
+            ))));
+        };
+        let (id, step) = supply.step("image", arch)?;
+        if step.key != locked.key {
+            let error = anyhow::anyhow!("images.lock has another key for {arch}: recipes changed");
+            return Err(Failure::new(Exit::FetchFailed, error).hint(Some(format!(
+                "cargo xtask images --from-source --arch {arch}"
+            ))));
+        }
+        wanted.insert(arch.clone(), id);
+    }
+    let ids: Vec<_> = wanted.values().copied().collect();
+    let performed = supply.perform(&ids, &options)?;
+    let mut exit = Exit::Success;
+    for (arch, id) in &wanted {
+        let Some(ready) = performed.get(id) else {
+            continue;
+        };
+        let locked = &supply.project.lock.images[arch];
+        if supply::locked(ready) == *locked {
+            let word = context.style.paint(Color::Green, "equal");
+            output::result(format!("{arch} {} {word}", ready.meta().key.short()));
+            continue;
+        }
+        exit = Exit::FetchFailed;
+        let word = context.style.paint(Color::Red, "differs");
+        output::result(format!("{arch} {} {word}", ready.meta().key.short()));
+        explain_difference(context, arch, ready, &place)?;
+    }
+    Ok(exit)
+}
+
+/// Says where the built image differs from the one that the lock promises, which is in the store or
+/// in the repository.
+fn explain_difference(
+    context: &Context,
+    arch: &str,
+    built: &Ready,
+    store: &Store,
+) -> Result<(), Failure> {
+    let source = crate::cli::SourceArgs {
+        arch: vec![arch.to_owned()],
+        from_source: false,
+        no_prebuilt: false,
+        mirror: Vec::new(),
+        debian_mirror: None,
+        no_sandbox: false,
+    };
+    let supply = Supply::over(context, &source, || Ok(store.clone()))?;
+    let (_, step) = supply.step("image", arch)?;
+    let Some(promised) = supply.at_hand(arch, step)? else {
+        let error = supply::compare(
+            arch,
+            &supply.project.lock.images[arch],
+            &supply::locked(built),
+        );
+        return error;
+    };
+    for name in supply::locked(&promised).files.keys() {
+        let (ours, theirs) = (promised.path().join(name), built.path().join(name));
+        let difference = forge::compare::first_difference(&ours, &theirs)
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        if let Some(difference) = difference {
+            output::result(format!("{arch}: `{name}`: {difference}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `cargo xtask setup`: says what the host lacks with the commands of its package manager that bring
+//! it; `--yes` runs them. `test --setup` and `ci --setup` begin with it.
+
+use std::collections::BTreeSet;
+
+use host::packages;
+use plan::Project;
+
+use crate::cli::{Purpose, SetupArgs};
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{self, Color};
+
+pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
+    let project = context.project()?;
+    let needs: Vec<String> = needs(&project, args.purpose).into_iter().collect();
+    let missing = packages::missing(&needs, &context.env);
+    if missing.is_empty() {
+        if !context.global.quiet {
+            output::note(format!(
+                "nothing is missing: {} tools are here",
+                needs.len()
+            ));
+        }
+        return Ok(Exit::Success);
+    }
+    if context.global.offline {
+        let error = anyhow::anyhow!("missing: {}, and offline", missing.join(", "));
+        return Err(Failure::new(Exit::SetupMissing, error));
+    }
+    output::note(format!("missing: {}", missing.join(", ")));
+    let facts = packages::gather(&missing, &context.env).map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::SetupMissing, error).hint(hint)
+    })?;
+    let setup = packages::plan_setup(&missing, &facts);
+    for note in &setup.notes {
+        output::note(format!(
+            "{}: {note}",
+            context.style.paint(Color::Cyan, "note")
+        ));
+    }
+    if !args.yes {
+        for command in &setup.commands {
+            output::result(command.to_string());
+        }
+        output::note("`cargo xtask setup --yes` runs these");
+        return Ok(Exit::SetupMissing);
+    }
+    packages::perform(&missing, &context.env, &mut |command| {
+        output::note(format!(
+            "{} {command}",
+            context.style.paint(Color::Bold, "$")
+        ));
+    })
+    .map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::SetupMissing, error).hint(hint)
+    })?;
+    Ok(Exit::Success)
+}
+
+/// What must be on PATH for a purpose: the architectures and recipes say so.
+fn needs(project: &Project, purpose: Purpose) -> BTreeSet<String> {
+    let mut needs: BTreeSet<String> = project
+        .arches
+        .values()
+        .map(|arch| arch.qemu.binary.clone())
+        .collect();
+    match purpose {
+        Purpose::Test => {}
+        Purpose::Build => {
+            needs.extend(project.host_tools.iter().cloned());
+            needs.extend(
+                project
+                    .recipes
+                    .values()
+                    .flat_map(|recipe| recipe.tools.clone()),
+            );
+            needs.insert("bwrap".to_owned());
+        }
+        Purpose::Ci => {
+            // What lints and black-box tests call besides.
+            needs.extend(["bwrap", "shellcheck"].map(str::to_owned));
+        }
+    }
+    needs
+}

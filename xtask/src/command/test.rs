@@ -1,0 +1,203 @@
+//! `cargo xtask test`: runs guest tests and says what came of them.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+
+use guest::event::{RunEvent, RunReport};
+use guest::report;
+use guest::runner::{self, ArchRun, Config};
+use guest::suite::{Filter, Partition, Suite, SuiteError};
+use serde_json::json;
+
+use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, TestArgs};
+use crate::command::setup;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::guests;
+use crate::output;
+use crate::render::test::TestProgress;
+use crate::supply::Supply;
+
+/// How many runs are kept below `target/kiln/runs`.
+const KEEP_RUNS: usize = 20;
+
+pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
+    if args.setup {
+        setup::run(
+            context,
+            &SetupArgs {
+                yes: true,
+                purpose: Purpose::Test,
+            },
+        )?;
+    }
+    let project = context.project()?;
+    let arches = Context::arches(&project, &args.source.arch)?;
+    let known: Vec<String> = project.arches.keys().cloned().collect();
+    let suite = load(context, &known)?;
+    let partition = args
+        .partition
+        .as_deref()
+        .map(str::parse::<Partition>)
+        .transpose();
+    let partition = partition.map_err(|error| Failure::new(Exit::Usage, error))?;
+    let filter = Filter {
+        patterns: args.filters.clone(),
+        exact: args.exact,
+        partition,
+        ..Filter::default()
+    };
+    let selected = suite.select(&filter, &arches);
+    if selected.is_empty() {
+        return nothing_selected(&suite, args);
+    }
+    if args.list {
+        for test in &selected {
+            match context.global.message_format {
+                MessageFormat::Human => output::result(test.name()),
+                MessageFormat::Json => output::result(
+                    json!({
+                        "reason": "test", "name": test.name(), "arch": test.arch,
+                        "description": test.test.header.description, "path": test.test.path,
+                    })
+                    .to_string(),
+                ),
+            }
+        }
+        return Ok(Exit::Success);
+    }
+    let supply = Supply::open(context, &args.source)?;
+    let config = Config {
+        jobs: if args.no_capture { 1 } else { context.jobs() },
+        seed: args.seed.unwrap_or_else(host::clock::random_seed),
+        timeout_factor: args.timeout_factor,
+        no_capture: args.no_capture,
+        reproduce: reproduce(args),
+        ..config(
+            context,
+            suite,
+            filter,
+            guests::prepare(&supply, &args.guest)?,
+        )
+    };
+    let report = perform(context, &config)?;
+    if let Some(path) = &args.junit {
+        let path = context.env.absolute(path);
+        let text =
+            report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
+        host::files::write(&path, text.as_bytes())
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+    }
+    Ok(Exit::Child(report.exit_code()))
+}
+
+/// A run without wishes of its own.
+fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>) -> Config {
+    Config {
+        suite,
+        filter,
+        arches,
+        jobs: 1,
+        seed: 0,
+        choices: BTreeMap::new(),
+        timeout_factor: 1.0,
+        no_capture: false,
+        runs_dir: context.root.join("target/kiln/runs"),
+        keep_runs: KEEP_RUNS,
+        temp_dir: runner::temp_dir(&context.env),
+        kiln: context.env.executable.clone(),
+        path: context.env.path.clone(),
+        reproduce: Vec::new(),
+    }
+}
+
+/// Runs the tests whose name contains `pattern` without showing anything: a benchmark's unit.
+pub(crate) fn quietly(
+    context: &Context,
+    arches: Vec<ArchRun>,
+    pattern: &str,
+    jobs: usize,
+) -> Result<RunReport, Failure> {
+    let names: Vec<String> = arches.iter().map(|run| run.arch.name.clone()).collect();
+    let filter = Filter {
+        patterns: vec![pattern.to_owned()],
+        ..Filter::default()
+    };
+    let suite = load(context, &names)?;
+    let config = Config {
+        jobs,
+        ..config(context, suite, filter, arches)
+    };
+    let (sender, _events) = mpsc::channel();
+    runner::run(&config, &sender).map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::Failed, error).hint(hint)
+    })
+}
+
+/// Runs, and shows it as it goes.
+fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
+    let (sender, events) = mpsc::channel::<RunEvent>();
+    let global = &context.global;
+    let json = global.message_format == MessageFormat::Json;
+    let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
+    let report = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for event in events {
+                if json {
+                    output::result(report::json::line(&event));
+                } else {
+                    progress.show(&event);
+                }
+            }
+        });
+        let report = runner::run(config, &sender);
+        drop(sender);
+        report
+    });
+    report.map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::Failed, error).hint(hint)
+    })
+}
+
+/// Reads the suite; wrong headers are drawn.
+fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
+    Suite::load(&context.root.join("guest-tests"), arches).map_err(|error| match error {
+        SuiteError::Headers(diagnostics) => context.draw(&diagnostics, "in guest tests"),
+        error @ SuiteError::Io(_) => Failure::new(Exit::Failed, error),
+    })
+}
+
+/// A filter that selects nothing is not success: the nearest name is offered.
+fn nothing_selected(suite: &Suite, args: &TestArgs) -> Outcome {
+    let names: Vec<&str> = suite.tests.iter().map(|test| test.test.as_str()).collect();
+    let filters = args.filters.join("`, `");
+    let hint = args
+        .filters
+        .iter()
+        .find_map(|filter| {
+            let last = filter.rsplit("::").next().unwrap_or(filter);
+            plan::suggest::closest(last, names.iter().copied())
+        })
+        .map_or_else(
+            || "cargo xtask test --list".to_owned(),
+            |name| format!("did you mean `{name}`? `cargo xtask test --list` lists all"),
+        );
+    let error = anyhow::anyhow!("no test is selected by `{filters}`");
+    Err(Failure::new(Exit::NoTests, error).hint(Some(hint)))
+}
+
+/// The flags that a command line needs to repeat a test of this run.
+fn reproduce(args: &TestArgs) -> Vec<String> {
+    let mut flags = Vec::new();
+    if let Some(qemu) = &args.guest.qemu {
+        flags.extend(["--qemu".to_owned(), qemu.to_string()]);
+    }
+    match args.guest.accel {
+        AccelChoice::Auto => {}
+        AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
+        AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
+    }
+    flags
+}

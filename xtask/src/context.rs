@@ -1,0 +1,121 @@
+//! What every subcommand starts from: environment, repository, flags; and the failures at its edge.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use forge::store::Store;
+use host::env::Env;
+use plan::Project;
+use plan::diagnostic::Diagnostic;
+use plan::suggest;
+
+use crate::cli::Global;
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Style};
+use crate::render;
+
+/// Where a subcommand runs and what it was told.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The environment, read once.
+    pub(crate) env: Env,
+    /// The repository.
+    pub(crate) root: Utf8PathBuf,
+    /// The flags that mean the same everywhere.
+    pub(crate) global: Global,
+    /// How to write to this terminal.
+    pub(crate) style: Style,
+}
+
+impl Context {
+    /// Gathers it.
+    pub(crate) fn gather(mut global: Global) -> Self {
+        let env = Env::gather();
+        global.offline |= env.cargo_net_offline;
+        let style = Style::gather(&global, &env);
+        // `cargo run` names the checkout it was called in; a binary called by itself knows where it
+        // was built.
+        let own = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
+        let manifest = env.cargo_manifest_dir.clone().unwrap_or(own);
+        let root = manifest.parent().unwrap_or(&manifest).to_owned();
+        Self {
+            env,
+            root,
+            global,
+            style,
+        }
+    }
+
+    /// Reads and checks all recipes, architectures and the lock.
+    pub(crate) fn project(&self) -> Result<Project, Failure> {
+        let files = self.recipe_files().map_err(|error| {
+            Failure::new(Exit::Failed, error).hint(Some("run it in a checkout of Kiln".to_owned()))
+        })?;
+        plan::load(&files).map_err(|found| self.draw(&found, "in recipes or images"))
+    }
+
+    /// Draws what is wrong in files, and gives the failure that sums it up.
+    pub(crate) fn draw(&self, diagnostics: &[Diagnostic], place: &str) -> Failure {
+        for diagnostic in diagnostics {
+            output::note(render::diagnostic::draw(diagnostic, self.style.color));
+            output::note("");
+        }
+        let what = match diagnostics.len() {
+            1 => "1 error".to_owned(),
+            n => format!("{n} errors"),
+        };
+        Failure::new(Exit::Usage, anyhow::anyhow!("{what} {place}"))
+    }
+
+    /// Every file that takes part in a plan, by its path in the repository.
+    fn recipe_files(&self) -> Result<BTreeMap<Utf8PathBuf, Vec<u8>>, host::files::FilesError> {
+        host::files::read_tree(&self.root, &["recipes", "images"], &["images/prebuilt"])
+    }
+
+    /// The architectures that were asked for, or all; an unknown one is refused with what is meant.
+    pub(crate) fn arches(project: &Project, asked: &[String]) -> Result<Vec<String>, Failure> {
+        let known: Vec<&str> = project.arches.keys().map(String::as_str).collect();
+        if asked.is_empty() {
+            return Ok(known.into_iter().map(str::to_owned).collect());
+        }
+        let mut arches: Vec<String> = Vec::new();
+        for arch in asked {
+            if !known.contains(&arch.as_str()) {
+                let error = anyhow::anyhow!("unknown architecture `{arch}`");
+                let meant = suggest::closest(arch, known.iter().copied())
+                    .map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+                let help = format!("{meant}there are {}", known.join(", "));
+                return Err(Failure::new(Exit::Usage, error).hint(Some(help)));
+            }
+            if !arches.contains(arch) {
+                arches.push(arch.clone());
+            }
+        }
+        Ok(arches)
+    }
+
+    /// Opens the store.
+    pub(crate) fn store(&self) -> Result<Store, Failure> {
+        let dir = self.env.store_dir().ok_or_else(|| {
+            Failure::new(
+                Exit::SetupMissing,
+                anyhow::anyhow!("no place for the store is known"),
+            )
+            .hint(Some("set KILN_STORE to a directory".to_owned()))
+        })?;
+        Store::open(&dir).map_err(|error| {
+            let hint = error.hint();
+            let hint = hint.or(Some(
+                "set KILN_STORE to a directory that can be written".to_owned(),
+            ));
+            Failure::new(Exit::SetupMissing, error).hint(hint)
+        })
+    }
+
+    /// Job slots: `-j`, else the processors.
+    pub(crate) fn jobs(&self) -> usize {
+        self.global
+            .jobs
+            .map_or_else(host::clock::cpu_count, usize::from)
+    }
+}

@@ -1,0 +1,80 @@
+//! The exit codes of `cargo xtask`, as README documents them.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done; every selected test passed or was skipped with a reason.
+    Success,
+    /// Wrong command line, or a file that a person wrote is wrong.
+    Usage,
+    /// No test selected, as nextest has it.
+    NoTests,
+    /// QEMU, an image or a host tool is missing.
+    SetupMissing,
+    /// A guest test failed.
+    TestFailed,
+    /// A build failed, or an internal error.
+    Failed,
+    /// A fetch or a verification failed.
+    FetchFailed,
+    /// A signal; `main` gives its own number where it is known.
+    Interrupted,
+    /// What a program that was run on the user's behalf ended with.
+    Child(u8),
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Usage => 2,
+            Self::NoTests => 4,
+            Self::SetupMissing => 96,
+            Self::TestFailed => 100,
+            Self::Failed => 101,
+            Self::FetchFailed => 102,
+            Self::Interrupted => 130,
+            Self::Child(code) => code,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// An error at the binary's edge: what to print, what to run next, how to exit.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// What happened; its sources are printed after it.
+    pub(crate) error: anyhow::Error,
+    /// The command that mends it.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with its exit code and without a hint.
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds the command that mends it.
+    pub(crate) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}
+
+/// What a subcommand gives back.
+pub(crate) type Outcome = Result<Exit, Failure>;

@@ -1,0 +1,160 @@
+//! What guests are started from: image, QEMU binary, what it can do, accelerator; one for each
+//! architecture. Shared by `test`, `boot` and `bench`.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use forge::store::Ready;
+use guest::runner::ArchRun;
+use plan::arch::Arch;
+use plan::digest::Digest;
+use qemu::{BootFiles, Facts};
+
+use crate::cli::{AccelChoice, GuestArgs};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::supply::Supply;
+
+/// How long a QEMU binary may take to say what it can do.
+const PROBE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Everything that a run needs of each architecture.
+pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchRun>, Failure> {
+    // QEMU first: if it is missing, nobody wants to wait for an image.
+    let binaries = supply
+        .arches
+        .iter()
+        .map(|name| locate(supply, name, args))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut images = supply.images(false)?;
+    let asked: Vec<Result<ArchRun, Failure>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = binaries
+            .into_iter()
+            .filter_map(|(arch, binary)| {
+                images.remove(&arch.name).map(|image| (arch, binary, image))
+            })
+            .map(|(arch, binary, image)| {
+                scope.spawn(move || one(supply, arch, binary, &image, args.accel))
+            })
+            .collect();
+        let lost = || Failure::new(Exit::Failed, anyhow::anyhow!("a probing thread panicked"));
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(lost())))
+            .collect()
+    });
+    asked.into_iter().collect()
+}
+
+fn locate<'a>(
+    supply: &'a Supply<'_>,
+    name: &str,
+    args: &GuestArgs,
+) -> Result<(&'a Arch, Utf8PathBuf), Failure> {
+    let arch = supply.project.arches.get(name).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            anyhow::anyhow!("unknown architecture `{name}`"),
+        )
+    })?;
+    let place = args.qemu.as_ref().or(supply.context.env.kiln_qemu.as_ref());
+    let binary =
+        qemu::binary::locate(place.map(Utf8PathBuf::as_path), &arch.qemu).map_err(qemu_failure)?;
+    Ok((arch, binary))
+}
+
+fn one(
+    supply: &Supply<'_>,
+    arch: &Arch,
+    binary: Utf8PathBuf,
+    image: &Ready,
+    accel: AccelChoice,
+) -> Result<ArchRun, Failure> {
+    let context = supply.context;
+    let facts = facts(supply, arch, &binary)?;
+    let boot = boot_files(image)?;
+    let choice = match accel {
+        AccelChoice::Auto => qemu::accel::Choice::Auto,
+        AccelChoice::Tcg => qemu::accel::Choice::Tcg,
+        AccelChoice::Kvm => qemu::accel::Choice::Kvm,
+    };
+    let trial = guest::accel::Trial {
+        arch,
+        boot: &boot,
+        binary: &binary,
+        facts: &facts,
+        temp_dir: &guest::runner::temp_dir(&context.env),
+        verdicts: &supply.store.root().join("probe"),
+    };
+    let (accel, why) = guest::accel::choose(choice, &trial).map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::SetupMissing, error).hint(hint)
+    })?;
+    if let Some(why) = why.filter(|_| !context.global.quiet) {
+        output::note(format!("{}: {why}", arch.name));
+    }
+    Ok(ArchRun {
+        arch: arch.clone(),
+        boot,
+        binary,
+        facts,
+        accel,
+    })
+}
+
+/// Kernel and initramfs of an image.
+pub(crate) fn boot_files(image: &Ready) -> Result<BootFiles, Failure> {
+    let file = |name: &str| {
+        image.file(name).ok_or_else(|| {
+            Failure::new(
+                Exit::Failed,
+                anyhow::anyhow!("the image at `{}` has no `{name}`", image.path()),
+            )
+        })
+    };
+    Ok(BootFiles {
+        kernel: file("kernel")?,
+        initrd: Some(file("initramfs.cpio")?),
+    })
+}
+
+/// What a binary can do: asked once, then remembered as long as the file stays the same.
+fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, Failure> {
+    let context = supply.context;
+    let machines: Vec<&str> = arch
+        .qemu
+        .machines
+        .values()
+        .map(|machine| machine.name.as_str())
+        .collect();
+    let identity =
+        host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let identity = Digest::of(format!("1 {binary} {identity} {machines:?}").as_bytes());
+    let cache = supply
+        .store
+        .root()
+        .join("probe")
+        .join(format!("{identity}.json"));
+    if let Some(facts) = host::files::read(&cache)
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+    {
+        return Ok(facts);
+    }
+    let scratch =
+        host::scratch::Scratch::new_in(&guest::runner::temp_dir(&context.env), "kiln-probe-")
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let facts =
+        qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
+    if let Ok(text) = serde_json::to_vec(&facts) {
+        // A store that is read-only asks again the next time; that is all.
+        let _ = host::files::write(&cache, &text);
+    }
+    Ok(facts)
+}
+
+/// A QEMU that is missing or will not say what it can do is a matter of set-up.
+pub(crate) fn qemu_failure(error: qemu::QemuError) -> Failure {
+    let hint = error.hint();
+    Failure::new(Exit::SetupMissing, error).hint(hint)
+}

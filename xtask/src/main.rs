@@ -1,0 +1,79 @@
+//! `cargo xtask`: parses the command line, wires the libraries, renders what they tell, exits.
+
+mod cli;
+mod command;
+mod context;
+mod exit;
+mod guests;
+mod output;
+mod render;
+mod supply;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::Color;
+
+fn main() -> ExitCode {
+    // Children start through this very program, so that they die with it.
+    host::guard::run_if_asked();
+    let cli = Cli::parse();
+    let context = Context::gather(cli.global);
+    let outcome = host::interrupt::install()
+        .map_err(|error| Failure::new(Exit::Failed, error))
+        .and_then(|()| dispatch(&context, cli.command));
+    let exit = match (host::interrupt::received(), outcome) {
+        (Some(signal), _) => {
+            output::note(format!(
+                "{}: interrupted",
+                context.style.paint(Color::Red, "error")
+            ));
+            Exit::Child(signal.exit_code())
+        }
+        (None, Ok(exit)) => exit,
+        (None, Err(failure)) => {
+            explain(&context, &failure);
+            failure.exit
+        }
+    };
+    exit.into()
+}
+
+fn dispatch(context: &Context, command: Command) -> Outcome {
+    match command {
+        Command::Images(args) => command::images::run(context, &args),
+        Command::Fetch(args) => command::fetch::run(context, &args),
+        Command::Test(args) => command::test::run(context, &args),
+        Command::Boot(args) => command::boot::run(context, &args),
+        Command::Toolchain(args) => command::toolchain::run(context, &args),
+        Command::Setup(args) => command::setup::run(context, &args),
+        Command::Ci(args) => command::ci::run(context, &args),
+        Command::Bench(args) => command::bench::run(context, &args),
+        Command::Completions(args) => Ok(command::completions::run(&args)),
+        Command::HostWord(args) => command::host_word::run(context, &args),
+    }
+}
+
+/// Prints what happened, why, and what mends it.
+fn explain(context: &Context, failure: &Failure) {
+    let mut causes = failure.error.chain();
+    if let Some(first) = causes.next() {
+        output::note(format!(
+            "{}: {first}",
+            context.style.paint(Color::Red, "error")
+        ));
+    }
+    for cause in causes {
+        output::note(format!("  caused by: {cause}"));
+    }
+    if let Some(hint) = &failure.hint {
+        output::note(format!(
+            "{}: {hint}",
+            context.style.paint(Color::Cyan, "help")
+        ));
+    }
+}

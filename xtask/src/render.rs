@@ -1,0 +1,8 @@
+//! How things look: diagnostics, plans, progress of builds, results of tests.
+
+pub(crate) mod build;
+pub(crate) mod diagnostic;
+pub(crate) mod plan;
+pub(crate) mod quantity;
+pub(crate) mod sources;
+pub(crate) mod test;
