@@ -134,13 +134,57 @@ fn no_architecture_is_named_in_rust_outside_tests() {
         }
         let text = std::fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
-        for name in &names {
-            let quoted = format!("\"{name}\"");
-            assert!(
-                !code.contains(&quoted),
-                "{path} names the architecture `{name}`"
-            );
+        let code = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for line in code {
+            for name in &names {
+                assert!(
+                    !line.contains(name),
+                    "{path} names the architecture `{name}`: {line}"
+                );
+            }
         }
+    }
+}
+
+#[test]
+fn every_test_that_architecture_names_exists() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let sources = files("xtask", "rs").chain(files("tests", "rs"));
+    let sources: String = sources
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    let is_test = |word: &&str| {
+        let plain = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        plain && word.matches('_').count() > 2
+    };
+    let named: Vec<&str> = page.split('`').filter(is_test).collect();
+    assert!(named.len() > 10, "found {named:?}");
+    for name in named {
+        assert!(
+            sources.contains(&format!("fn {name}()")),
+            "ARCHITECTURE.md names the test `{name}`, which does not exist"
+        );
+    }
+}
+
+#[test]
+fn every_dependency_of_the_workspace_is_used_by_a_crate() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, table) = manifest.split_once("[workspace.dependencies]").unwrap();
+    let (table, _) = table.split_once("\n[").unwrap();
+    let names = table.lines().filter_map(|line| line.split_once(" = "));
+    let crates: Vec<String> = files("xtask", "toml")
+        .filter(|file| file.ends_with("Cargo.toml"))
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    for (name, _) in names.filter(|(name, _)| !name.starts_with('#')) {
+        let used = |text: &String| {
+            text.contains(&format!("\n{name}.workspace"))
+                || text.contains(&format!("\n{name} = {{"))
+        };
+        assert!(crates.iter().any(used), "no crate uses `{name}`");
     }
 }
 

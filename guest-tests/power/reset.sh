@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest that resets the machine without -no-reboot's leave ends QEMU with a guest reset.
+# The guest resets the machine, and QEMU, which may not start it again, ends with a guest reset.
 #: ends = "reboot"
 
 in_guest() {

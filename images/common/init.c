@@ -88,8 +88,8 @@ static void write_all(int fd, const char *bytes, size_t len)
     }
 }
 
-/* Writes one record; the payload is escaped here and must be short enough (OUT_CHUNK). */
-static void send_record(const char *type, const char *payload, size_t len)
+/* Writes one record; false when its payload, escaped, is too long for a line. */
+static int send_record(const char *type, const char *payload, size_t len)
 {
     static const char hex[] = "0123456789ABCDEF";
     static char line[LINE_MAX_BYTES];
@@ -112,11 +112,14 @@ static void send_record(const char *type, const char *payload, size_t len)
     crc = ~crc32_add(crc, escaped, used);
     /* On the console a record starts a line of its own, whatever the kernel just printed there. */
     int n = snprintf(line, sizeof line, "%s@kiln %s%08x ", on_console ? "\n" : "", head, crc);
-    if (n + used + 1 > sizeof line)
-        return;
+    if (n + used + 1 > sizeof line) {
+        sent_seq--;
+        return 0;
+    }
     memcpy(line + n, escaped, used);
     line[n + used] = '\n';
     write_all(channel, line, n + used + 1);
+    return 1;
 }
 
 /* Sends bytes of any length as records of one type that stay below the length of a line. */
@@ -363,6 +366,13 @@ static void run_test(const char *script, const sigset_t *signals)
     test_out = ends[0];
 }
 
+static void end_call(struct call *call, const char *answer, size_t len)
+{
+    write_all(call->fd, answer, len);
+    close(call->fd);
+    call->fd = -1;
+}
+
 static void answer_call(char *payload, size_t len)
 {
     char *rest, *body;
@@ -373,9 +383,7 @@ static void answer_call(char *payload, size_t len)
         body = *rest == ' ' ? strchr(rest + 1, ' ') : NULL;
         if (body)
             *body = '\n';
-        write_all(call->fd, rest + 1, len - (rest + 1 - payload));
-        close(call->fd);
-        call->fd = -1;
+        end_call(call, rest + 1, len - (rest + 1 - payload));
         return;
     }
 }
@@ -455,9 +463,7 @@ static void pass_call(struct call *call)
     static char payload[CALL_MAX_BYTES + 32];
     if (call->len && !strncmp(call->request, "leave", 5) && call->len > 6 && !call->request[5]) {
         send_record("leaving", call->request + 6, strnlen(call->request + 6, call->len - 6));
-        write_all(call->fd, "0\n", 2);
-        close(call->fd);
-        call->fd = -1;
+        end_call(call, "0\n", 2);
         return;
     }
     call->id = ++last_id;
@@ -467,7 +473,9 @@ static void pass_call(struct call *call)
     n += call->len;
     if (n && payload[n - 1] == SEPARATOR)
         n--;
-    send_record("call", payload, n);
+    static const char too_long[] = "99\nkiln-call: the request is too long\n";
+    if (call->len == sizeof call->request || !send_record("call", payload, n))
+        end_call(call, too_long, sizeof too_long - 1);
 }
 
 static void take_call(struct call *call)
@@ -475,7 +483,8 @@ static void take_call(struct call *call)
     ssize_t n = read(call->fd, call->request + call->len, sizeof call->request - call->len);
     if (n > 0) {
         call->len += n;
-        return;
+        if (call->len < sizeof call->request)
+            return;
     }
     pass_call(call);
 }

@@ -103,7 +103,7 @@ pub(crate) struct SourceArgs {
     /// Architecture; may be given more than once [default: all]
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Vec<String>,
-    /// Build from source even if the store, the repository or a mirror has the image
+    /// Take no image from the repository or a mirror: build what the store lacks
     #[arg(long, conflicts_with = "no_prebuilt")]
     pub(crate) from_source: bool,
     /// Do not use the images in `images/prebuilt/`

@@ -106,7 +106,7 @@ impl Context {
         Store::open(&dir).map_err(|error| {
             let hint = error.hint();
             let hint = hint.or(Some(
-                "set KILN_STORE to a directory that can be written".to_owned(),
+                "set KILN_STORE to a directory that can be written to".to_owned(),
             ));
             Failure::new(Exit::SetupMissing, error).hint(hint)
         })

@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Usage,
     /// No test selected, as nextest has it.
     NoTests,
-    /// QEMU, an image or a host tool is missing.
+    /// QEMU, an image, a host tool or a usable store is missing.
     SetupMissing,
     /// A guest test failed.
     TestFailed,
@@ -39,6 +39,11 @@ impl Exit {
             Self::Interrupted => 130,
             Self::Child(code) => code,
         }
+    }
+
+    /// Whether nothing went wrong: also when a child says so.
+    pub(crate) fn is_success(self) -> bool {
+        self.code() == 0
     }
 }
 
@@ -78,3 +83,14 @@ impl Failure {
 
 /// What a subcommand gives back.
 pub(crate) type Outcome = Result<Exit, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::Exit;
+
+    #[test]
+    fn a_child_that_ended_well_is_a_success_too() {
+        assert!(Exit::Success.is_success() && Exit::Child(0).is_success());
+        assert!(!Exit::Child(100).is_success() && !Exit::NoTests.is_success());
+    }
+}

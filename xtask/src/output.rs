@@ -42,14 +42,14 @@ impl Style {
     pub(crate) fn gather(global: &Global, env: &Env) -> Self {
         let dumb = env.term.as_deref().is_none_or(|term| term == "dumb");
         let terminal = io::stderr().is_terminal() && !dumb;
-        let asked = match (global.color, env.cargo_term_color.as_deref()) {
-            (Some(ColorChoice::Always), _) | (None, Some("always")) => Some(true),
-            (Some(ColorChoice::Never), _) | (None, Some("never")) => Some(false),
-            (None, _) if env.no_color => Some(false),
-            _ => None,
+        let color = match global.color {
+            Some(ColorChoice::Always) => true,
+            Some(ColorChoice::Never) => false,
+            Some(ColorChoice::Auto) => terminal,
+            None => env.colour(terminal),
         };
         Self {
-            color: asked.unwrap_or(terminal),
+            color,
             interactive: terminal && !env.ci,
         }
     }

@@ -8,10 +8,11 @@ use std::sync::{Arc, mpsc};
 use camino::{Utf8Path, Utf8PathBuf};
 use forge::build::{self, BuildError, State, StepError};
 use forge::event::Event;
-use forge::fetch::Remotes;
+use forge::fetch::{FetchError, Remotes};
+use forge::mirror::MirrorError;
 use forge::prebuilt::Packing;
 use forge::sandbox::SandboxChoice;
-use forge::store::{EntryName, Ready, Store};
+use forge::store::{EntryName, Ready, Store, StoreError};
 use plan::Project;
 use plan::digest::BuildKey;
 use plan::lock::{Lock, LockedFile, LockedImage};
@@ -28,6 +29,9 @@ use crate::render::build::BuildProgress;
 /// Files of an image that are not promised bit for bit: a host's compressor made them. What they
 /// hold is: their payload is `kernel`.
 const NOT_LOCKED: &str = "compressed";
+
+/// The list of the sources of the images in the repository.
+const SOURCES: &str = "images/prebuilt/SOURCES";
 
 /// The images of a run, and all that was needed to find them.
 pub(crate) struct Supply<'a> {
@@ -82,6 +86,7 @@ impl<'a> Supply<'a> {
         let mut wanted = Vec::new();
         for arch in &self.arches {
             let (id, step) = self.step("image", arch)?;
+            self.check_locked(arch, step)?;
             match self.at_hand(arch, step)? {
                 Some(ready) => {
                     images.insert(arch.clone(), ready);
@@ -119,13 +124,7 @@ impl<'a> Supply<'a> {
         if let Some(ready) = entry.ready() {
             return Ok(Some(ready));
         }
-        let Some(locked) = self
-            .project
-            .lock
-            .images
-            .get(arch)
-            .filter(|its| its.key == step.key)
-        else {
+        let Some(locked) = self.locked(arch, step) else {
             return Ok(None);
         };
         let archive = self.prebuilt(arch);
@@ -147,11 +146,31 @@ impl<'a> Supply<'a> {
             progress.show(event);
         }) {
             Ok(ready) => Ok(Some(ready)),
+            Err(MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error))) => {
+                Err(store_failure(error))
+            }
             Err(error) => {
                 output::note(format!("no mirror has the image of {arch}: {error}"));
                 Ok(None)
             }
         }
+    }
+
+    /// What the lock promises of an image, if it was written for these recipes.
+    fn locked(&self, arch: &str, step: &Step) -> Option<&LockedImage> {
+        let locked = self.project.lock.images.get(arch);
+        locked.filter(|its| its.key == step.key)
+    }
+
+    /// With `--locked`, an image that would change the lock is refused before it is built.
+    fn check_locked(&self, arch: &str, step: &Step) -> Result<(), Failure> {
+        if !self.context.global.locked || self.locked(arch, step).is_some() {
+            return Ok(());
+        }
+        let error =
+            anyhow::anyhow!("`images/images.lock` would change for {arch}, and --locked was given");
+        let hint = "run it without --locked and commit the lock".to_owned();
+        Err(Failure::new(Exit::Failed, error).hint(hint))
     }
 
     /// How steps are performed.
@@ -192,10 +211,7 @@ impl<'a> Supply<'a> {
     /// From where sources may come.
     pub(crate) fn remotes(&self) -> Result<Remotes, Failure> {
         let env = &self.context.env;
-        let mut mirrors = self.source.mirror.clone();
-        if mirrors.is_empty() {
-            mirrors.clone_from(&env.kiln_mirrors);
-        }
+        let mirrors = self.mirrors().to_vec();
         let client = host::http::Client::new(self.context.global.offline)
             .map_err(|error| Failure::new(Exit::FetchFailed, error))?;
         let Some(client) = client else {
@@ -212,6 +228,14 @@ impl<'a> Supply<'a> {
         })
     }
 
+    /// Kiln mirrors: those of the command line, else those of the environment.
+    fn mirrors(&self) -> &[String] {
+        match &self.source.mirror[..] {
+            [] => &self.context.env.kiln_mirrors,
+            named => named,
+        }
+    }
+
     pub(crate) fn progress(&self) -> BuildProgress {
         let global = &self.context.global;
         BuildProgress::new(self.context.style, global.quiet, global.verbose > 0)
@@ -224,7 +248,7 @@ impl<'a> Supply<'a> {
         for arch in &self.arches {
             let (id, step) = self.step("image", arch)?;
             let from = self.from(arch, step);
-            if from == From::Source {
+            if from == Origin::Source {
                 wanted.push(id);
             }
             images.push(ImageOutlook {
@@ -243,24 +267,18 @@ impl<'a> Supply<'a> {
     }
 
     /// Where `images` would take an image from. A mirror is not asked, so it cannot be promised.
-    fn from(&self, arch: &str, step: &Step) -> From {
-        let locked = self
-            .project
-            .lock
-            .images
-            .get(arch)
-            .is_some_and(|its| its.key == step.key);
+    fn from(&self, arch: &str, step: &Step) -> Origin {
         let source = self.source;
-        if source.from_source {
-            From::Source
-        } else if self.store.has_entry(&EntryName::image(step.key)) {
-            From::Store
+        let locked = self.locked(arch, step).is_some() && !source.from_source;
+        let offline = self.context.global.offline;
+        if self.store.has_entry(&EntryName::image(step.key)) {
+            Origin::Store
         } else if locked && !source.no_prebuilt && self.prebuilt(arch).exists() {
-            From::Prebuilt
-        } else if locked && !source.mirror.is_empty() {
-            From::Mirror
+            Origin::Prebuilt
+        } else if locked && !offline && !self.mirrors().is_empty() {
+            Origin::Mirror
         } else {
-            From::Source
+            Origin::Source
         }
     }
 
@@ -268,11 +286,7 @@ impl<'a> Supply<'a> {
     pub(crate) fn update_prebuilt(&self, images: &BTreeMap<String, Ready>) -> Result<(), Failure> {
         let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
         for (arch, ready) in images {
-            let archive = &self.project.arches[arch].archive;
-            let packing = Packing {
-                filter: archive.filter.clone(),
-                ..Packing::default()
-            };
+            let packing = Packing::from(&self.project.arches[arch].archive);
             let path = self.prebuilt(arch);
             let size = forge::prebuilt::write(ready, &packing, &path).map_err(|error| {
                 let hint = error.hint();
@@ -282,7 +296,7 @@ impl<'a> Supply<'a> {
         }
         let all: Vec<String> = self.project.arches.keys().cloned().collect();
         let plan = plan_for(&self.project, &all)?;
-        let sources = self.context.root.join("images/prebuilt/SOURCES");
+        let sources = self.context.root.join(SOURCES);
         host::files::write(&sources, render::sources::text(&plan).as_bytes()).map_err(failed)
     }
 
@@ -310,13 +324,6 @@ impl<'a> Supply<'a> {
     fn write_lock(&self, lock: &Lock) -> Result<(), Failure> {
         if *lock == self.project.lock {
             return Ok(());
-        }
-        if self.context.global.locked {
-            let error =
-                anyhow::anyhow!("`images/images.lock` would change, and --locked was given");
-            return Err(Failure::new(Exit::Failed, error).hint(Some(
-                "run it without --locked and commit the lock".to_owned(),
-            )));
         }
         let path = self.context.root.join("images/images.lock");
         host::files::write(&path, lock.render().as_bytes())
@@ -353,12 +360,12 @@ pub(crate) struct ImageOutlook {
     /// Its key.
     pub(crate) key: BuildKey,
     /// Where it would come from.
-    pub(crate) from: From,
+    pub(crate) from: Origin,
 }
 
 /// Where an image comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum Origin {
     /// It is in the store.
     Store,
     /// It is in the repository.
@@ -369,7 +376,7 @@ pub(crate) enum From {
     Source,
 }
 
-impl fmt::Display for From {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Store => "store",
@@ -447,25 +454,33 @@ pub(crate) fn compare(
 /// The recipes' keys equal the lock's, and the archives in the repository hold what the lock says.
 pub(crate) fn check_lock(context: &Context) -> Outcome {
     let project = context.project()?;
-    let arches: Vec<String> = project.lock.images.keys().cloned().collect();
+    let arches: Vec<String> = project.arches.keys().cloned().collect();
     let plan = plan_for(&project, &arches)?;
+    if let Some(arch) = project
+        .lock
+        .images
+        .keys()
+        .find(|arch| !arches.contains(arch))
+    {
+        let error = anyhow::anyhow!("images.lock has `{arch}`, which is no architecture here");
+        return Err(Failure::new(Exit::Failed, error));
+    }
+    let again = "cargo xtask images --from-source --update-prebuilt, and commit images/";
     let scratch = host::scratch::Scratch::new_in(&context.env.temp_dir, "kiln-lock-")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let store = Store::open(scratch.path()).map_err(store_failure)?;
-    for (arch, locked) in &project.lock.images {
-        let step = plan.image(arch).ok_or_else(|| {
-            let error = anyhow::anyhow!("images.lock has `{arch}`, which is no architecture here");
-            Failure::new(Exit::Failed, error)
-        })?;
+    for arch in &arches {
+        let (Some(step), Some(locked)) = (plan.image(arch), project.lock.images.get(arch)) else {
+            let error = anyhow::anyhow!("images.lock has no image of {arch}");
+            return Err(Failure::new(Exit::Failed, error).hint(again.to_owned()));
+        };
         if step.key != locked.key {
             let error = anyhow::anyhow!(
                 "the recipes of {arch} give the key {}, images.lock has {}",
                 step.key.short(),
                 locked.key.short()
             );
-            return Err(Failure::new(Exit::Failed, error).hint(Some(
-                "cargo xtask images --from-source --update-prebuilt, and commit images/".to_owned(),
-            )));
+            return Err(Failure::new(Exit::Failed, error).hint(again.to_owned()));
         }
         let archive = prebuilt(context, arch);
         forge::prebuilt::install(&store, step, locked, &archive).map_err(|error| {
@@ -473,27 +488,74 @@ pub(crate) fn check_lock(context: &Context) -> Outcome {
             Failure::new(Exit::FetchFailed, error).hint(hint)
         })?;
     }
+    // No binary without its source: the list beside the images is the one that these recipes give.
+    let path = context.root.join(SOURCES);
+    let listed = host::files::read(&path).map_err(|error| Failure::new(Exit::Failed, error))?;
+    if listed != render::sources::text(&plan).as_bytes() {
+        let error = anyhow::anyhow!("`{SOURCES}` is not the list of these recipes' sources");
+        return Err(Failure::new(Exit::Failed, error).hint(again.to_owned()));
+    }
     Ok(Exit::Success)
 }
 
 /// A failure of the store.
-pub(crate) fn store_failure(error: forge::store::StoreError) -> Failure {
+pub(crate) fn store_failure(error: StoreError) -> Failure {
     let hint = error.hint();
-    Failure::new(Exit::Failed, error).hint(hint)
+    Failure::new(store_exit(&error), error).hint(hint)
+}
+
+/// A failure to get a file, or to keep it.
+pub(crate) fn fetch_failure(error: FetchError) -> Failure {
+    let hint = error.hint();
+    Failure::new(fetch_exit(&error), error).hint(hint)
+}
+
+/// A store that cannot be used is a matter of set-up; what is wrong in it is not.
+fn store_exit(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Full { .. }
+        | StoreError::ReadOnly(_)
+        | StoreError::Absent(_)
+        | StoreError::FoldsCase(_)
+        | StoreError::FutureEntry { .. } => Exit::SetupMissing,
+        _ => Exit::Failed,
+    }
+}
+
+fn fetch_exit(error: &FetchError) -> Exit {
+    match error {
+        FetchError::Store(error) => store_exit(error),
+        FetchError::Offline(_) | FetchError::AllFailed { .. } => Exit::FetchFailed,
+    }
+}
+
+fn step_exit(error: &StepError) -> Exit {
+    match error {
+        StepError::Fetch(error) => fetch_exit(error),
+        StepError::Store(error) => store_exit(error),
+        _ => Exit::Failed,
+    }
 }
 
 /// A failure of a build, with the exit code that tells what kind of failure it is.
 fn build_failure(error: BuildError) -> Failure {
     let hint = error.hint();
-    let fetch = |error: &StepError| matches!(error, StepError::Fetch(_));
     let exit = match &error {
-        BuildError::Offline(_) => Exit::FetchFailed,
-        BuildError::Steps(failures) if failures.iter().all(|failure| fetch(&failure.error)) => {
-            Exit::FetchFailed
-        }
+        BuildError::Offline(error) => fetch_exit(error),
+        BuildError::Store(error) => store_exit(error),
         BuildError::Tools(_) | BuildError::Host(_) => Exit::SetupMissing,
         BuildError::Interrupted(_) => Exit::Interrupted,
-        BuildError::Steps(_) | BuildError::Store(_) | BuildError::Jobs(_) => Exit::Failed,
+        BuildError::Jobs(_) => Exit::Failed,
+        // Steps that failed in several ways are a failed build.
+        BuildError::Steps(failures) => {
+            let mut exits = failures.iter().map(|failure| step_exit(&failure.error));
+            let first = exits.next().unwrap_or(Exit::Failed);
+            if exits.all(|exit| exit == first) {
+                first
+            } else {
+                Exit::Failed
+            }
+        }
     };
     // The first is in the error itself.
     for failure in error.failures().iter().skip(1) {
@@ -513,10 +575,7 @@ pub(crate) fn share_sources(from: &Store, to: &Store, plan: &Plan) -> Result<(),
         if !from.has_blob(&source.pin.sha256) {
             continue;
         }
-        forge::fetch::fetch(to, &source.pin, &remotes, &mut |_| {}).map_err(|error| {
-            let hint = error.hint();
-            Failure::new(Exit::FetchFailed, error).hint(hint)
-        })?;
+        forge::fetch::fetch(to, &source.pin, &remotes, &mut |_| {}).map_err(fetch_failure)?;
     }
     Ok(())
 }

@@ -87,6 +87,27 @@ pub fn fetch(
     })
 }
 
+/// Fails, before anything is begun, with all of `pins` that are wanted and that nobody may be asked for.
+pub fn check_offline<'a>(
+    store: &Store,
+    pins: impl IntoIterator<Item = &'a SourcePin>,
+    remotes: &Remotes,
+) -> Result<(), FetchError> {
+    if remotes.client.is_some() {
+        return Ok(());
+    }
+    let mut missing = missing(store, pins, remotes);
+    missing.retain(|file| {
+        let mut urls = file.urls.iter();
+        !urls.any(|url| url.starts_with(remote::FILE_SCHEME))
+    });
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(FetchError::Offline(missing))
+    }
+}
+
 /// Those of `pins` that are not in the store, with where they may be had: what `--offline` lists.
 #[must_use]
 pub fn missing<'a>(

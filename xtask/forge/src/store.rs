@@ -89,7 +89,7 @@ impl Store {
     pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
         match Self::create(root) {
             Ok(store) => {
-                workspace::sweep(&store);
+                store.sweep();
                 Ok(store)
             }
             Err(error) if error.is_denial() && root.join("v1").is_dir() => Self::read_only(root),

@@ -147,7 +147,6 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
         extra: Vec::new(),
         control: Control::VirtioSerial,
         reboot_allowed: false,
-        rtc: None,
     };
     let limit = machine
         .boot_timeout

@@ -206,7 +206,11 @@ fn an_unannounced_end_of_the_guest_is_no_verdict() {
         "QEMU shut down: host-qmp-quit",
     );
     check(
-        &[Happened::Ready, Happened::Reset { guest: true }],
+        &[
+            Happened::Ready,
+            Happened::Reset { guest: true },
+            Happened::Settled,
+        ],
         "the guest reset itself unannounced",
     );
     let closed = Happened::Unheard("the control channel closed".to_owned());
@@ -355,6 +359,23 @@ fn a_guest_may_reboot_as_often_as_its_header_says() {
     let cause = "the guest reboots more often than `reboots` allows";
     check(REPORT, 1, &twice, "failed", cause);
     check(Ends::Leave(Leave::Reboot), 1, &twice, "passed", "");
+    // The announcement and the reset come over different sockets.
+    let swapped = [boot[0].clone(), boot[2].clone(), boot[1].clone()];
+    let once = [&swapped[..], &[Happened::Ready, end(0, 0)]].concat();
+    check(REPORT, 1, &once, "passed", "");
+    let panics = [
+        Happened::Ready,
+        panic_line(),
+        Happened::Leaving(Leave::Panic),
+    ];
+    check(Ends::Leave(Leave::Panic), 0, &panics, "passed", "");
+    check(
+        REPORT,
+        0,
+        &[&panics[..], &[Happened::Settled]].concat(),
+        "guest panicked",
+        "Kernel panic - not syncing: x",
+    );
     let hangs = [&boot[..], &[Happened::Deadline(Phase::Boot, LIMIT)]].concat();
     check(
         REPORT,
@@ -372,7 +393,11 @@ fn a_guest_may_reboot_as_often_as_its_header_says() {
     .concat();
     check(REPORT, 1, &thrice, "passed", "");
     // A reset that nobody announced is none of the allowed ones, unless it came through QMP.
-    let crash = [Happened::Ready, Happened::Reset { guest: true }];
+    let crash = [
+        Happened::Ready,
+        Happened::Reset { guest: true },
+        Happened::Settled,
+    ];
     check(
         REPORT,
         1,
@@ -380,8 +405,10 @@ fn a_guest_may_reboot_as_often_as_its_header_says() {
         "lost guest",
         "the guest reset itself unannounced",
     );
+    // Such a reset closes the channel before it is told.
     let asked = [
         Happened::Ready,
+        Happened::Unheard("closed".to_owned()),
         Happened::Reset { guest: false },
         Happened::Ready,
         end(0, 0),

@@ -95,8 +95,8 @@ pub struct Requires {
     pub tools: Vec<String>,
     /// The accelerator, `tcg` or `kvm`.
     pub accel: Option<String>,
-    /// The oldest QEMU, major and minor version.
-    pub qemu: Option<(u32, u32)>,
+    /// The oldest QEMU.
+    pub qemu: Option<qemu::Version>,
 }
 
 /// How guest and host talk.

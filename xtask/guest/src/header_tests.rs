@@ -53,7 +53,7 @@ fn all_keys_are_read() {
                 netdevs: vec!["user".to_owned()],
                 tools: vec!["swtpm".to_owned()],
                 accel: Some("kvm".to_owned()),
-                qemu: Some((8, 1)),
+                qemu: Some(qemu::Version::new(8, 1, 0)),
             },
             groups: vec!["hotplug".to_owned()],
             channel: Channel::Virtio,

@@ -51,12 +51,11 @@ pub fn unmet(
     let requires = &header.requires;
     let facts = offer.facts;
     let lacks = |kind: &str, name: &str| format!("QEMU lacks the {kind} `{name}`");
-    if let Some((major, minor)) = requires.qemu {
-        let found = (facts.version.major, facts.version.minor);
-        if found < (major, minor) {
-            let version = &facts.version;
-            return Some(format!("needs QEMU {major}.{minor}, this is {version}"));
-        }
+    if let Some(oldest) = requires.qemu
+        && !facts.at_least(oldest)
+    {
+        let found = facts.version;
+        return Some(format!("needs QEMU {oldest}, this is {found}"));
     }
     if let Some(accel) = &requires.accel
         && accel != offer.accel.as_str()

@@ -73,7 +73,7 @@ pub struct ArchRun {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The place for logs or scratch files refuses.
-    #[error("cannot prepare the run")]
+    #[error("cannot keep the run's files")]
     Prepare(#[from] std::io::Error),
 }
 
@@ -82,7 +82,8 @@ impl RunError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let Self::Prepare(error) = self;
-        (error.kind() == std::io::ErrorKind::StorageFull).then(|| "cargo xtask store gc".to_owned())
+        let full = error.kind() == std::io::ErrorKind::StorageFull;
+        full.then(|| "free some space: old runs are below `target/kiln/runs`".to_owned())
     }
 }
 
@@ -144,8 +145,9 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         interrupted,
         run_dir,
     };
-    place.keep(&report)?;
+    // What came of the tests is told even where the disk is full.
     send(events, RunEvent::RunFinished(report.clone()));
+    place.keep(&report)?;
     Ok(report)
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use host::clock::monotonic;
 use qemu::accel::Verdict;
-use qemu::console::{Console, ConsoleEvent};
+use qemu::argv::CONTROL_PORT;
+use qemu::console::{Console, Kind};
 use qemu::{Exit, VmEvent};
 use serde_json::Value;
 
@@ -85,8 +86,6 @@ const SETTLE: Duration = Duration::from_millis(500);
 pub const FLOOD: u64 = 64 << 20;
 /// How long the notes of one session may become.
 const NOTES_MAX: usize = 20;
-/// QEMU's id of the control port.
-const CONTROL_PORT: &str = "kiln-port";
 
 /// Conducts a guest that was just started to its outcome.
 pub fn conduct(
@@ -148,7 +147,7 @@ impl<'a> Session<'a> {
             fold: Fold::new(rules.ends, rules.reboots),
             receiver: Receiver::new(rules.channel.sharing()),
             sender: None,
-            console: Console::new(0),
+            console: Console::default(),
             since: monotonic(),
             booted: Duration::ZERO,
             tested: Duration::ZERO,
@@ -199,7 +198,7 @@ impl<'a> Session<'a> {
         match event {
             VmEvent::Console(bytes) => {
                 host.console(&bytes);
-                if let Some(outcome) = self.take_console(&bytes) {
+                if let Some(outcome) = self.take_console(&bytes, host) {
                     return Some(outcome);
                 }
                 if self.rules.channel == Channel::Console {
@@ -235,9 +234,10 @@ impl<'a> Session<'a> {
     fn happened(&mut self, happened: &Happened) -> Option<Outcome> {
         let before = self.fold.phase();
         let outcome = self.fold.take(happened);
-        if self.fold.settling() && self.settling_since.is_none() {
-            self.settling_since = Some(monotonic());
-        }
+        self.settling_since = self
+            .fold
+            .settling()
+            .then(|| self.settling_since.unwrap_or_else(monotonic));
         if before == Phase::Test && self.fold.phase() == Phase::Boot {
             self.tested += monotonic() - self.since;
             self.since = monotonic();
@@ -246,7 +246,7 @@ impl<'a> Session<'a> {
         outcome
     }
 
-    fn take_console(&mut self, bytes: &[u8]) -> Option<Outcome> {
+    fn take_console(&mut self, bytes: &[u8], host: &mut dyn Host) -> Option<Outcome> {
         self.console_bytes += bytes.len() as u64;
         if self.console_bytes > FLOOD {
             return self.happened(&Happened::Flood {
@@ -254,11 +254,14 @@ impl<'a> Session<'a> {
                 limit: FLOOD,
             });
         }
-        let events = self.console.feed(bytes);
-        events.into_iter().find_map(|event| match event {
-            ConsoleEvent::Panic(text) => self.happened(&Happened::Panic(text)),
-            ConsoleEvent::Oops(text) => self.happened(&Happened::Oops(text)),
-            _ => None,
+        let troubles = self.console.feed(bytes);
+        troubles.into_iter().find_map(|(kind, text)| match kind {
+            Kind::Panic => self.happened(&Happened::Panic(text)),
+            Kind::Oops => self.happened(&Happened::Oops(text)),
+            Kind::Notice => {
+                self.note(host, text);
+                None
+            }
         })
     }
 
@@ -300,10 +303,7 @@ impl<'a> Session<'a> {
             let outcome = match received {
                 Received::Record(record) => self.take_record(record, guest, host),
                 Received::Noted(text) => {
-                    self.notes += 1;
-                    if self.notes <= NOTES_MAX {
-                        host.note(text);
-                    }
+                    self.note(host, text);
                     None
                 }
             };
@@ -312,6 +312,13 @@ impl<'a> Session<'a> {
             }
         }
         None
+    }
+
+    fn note(&mut self, host: &mut dyn Host, text: String) {
+        self.notes += 1;
+        if self.notes <= NOTES_MAX {
+            host.note(text);
+        }
     }
 
     fn take_record(

@@ -348,6 +348,21 @@ fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
 }
 
 #[test]
+fn a_guest_that_was_only_slow_passes_and_the_lockup_is_noted() {
+    let notebook = check(&rules(), "passed", "", |guest| {
+        guest.boots();
+        guest.console(
+            "[   40.1] \r\n[   41.000000] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!\r\n",
+        );
+        guest.say("end", "0 16384");
+    });
+    assert_eq!(
+        notebook.notes,
+        ["watchdog: BUG: soft lockup - CPU#0 stuck for 22s!"]
+    );
+}
+
+#[test]
 fn forged_records_are_noted_and_the_test_fails_as_it_did() {
     let notebook = check(&rules(), "failed", "exit status 3", |guest| {
         guest.record("-", 1, "end", "0 0");
@@ -487,6 +502,25 @@ fn a_rebooted_guest_gets_the_test_again_and_a_nonce_of_its_own() {
         guest.say("end", "0 0");
     });
     assert_eq!(notebook.notes.len(), 1);
+}
+
+#[test]
+fn a_reset_by_the_host_may_take_its_time_although_it_closes_the_channel() {
+    let rules = Rules {
+        reboots: 1,
+        ..rules()
+    };
+    check(&rules, "passed", "", |guest| {
+        guest.boots();
+        guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));
+        guest.qmp(
+            "RESET",
+            json!({"guest": false, "reason": "host-qmp-system-reset"}),
+        );
+        std::thread::park_timeout(SETTLE + TICK);
+        assert_eq!(guest.boots()[0].1, "1");
+        guest.say("end", "0 0");
+    });
 }
 
 #[test]

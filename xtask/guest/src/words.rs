@@ -1,6 +1,6 @@
 //! The words of a host half: requests over a socket in the test's directory, one a connection.
 //!
-//! [`client`] is the side of `xtask host-word`, which `guest-tests/lib/host.sh` calls; [`attended`] is
+//! [`ask`] is the side of `xtask host-word`, which `guest-tests/lib/host.sh` calls; [`attended`] is
 //! the runner's. What a word does is the [`Desk`]'s; this module carries requests to it.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
-
-use crate::outcome::STATUS_HARD_ERROR;
 
 pub mod monitor;
 pub mod serve;
@@ -101,29 +99,6 @@ pub fn ask(
         ));
     }
     Ok(serde_json::from_str(&reply)?)
-}
-
-/// The hidden subcommand that host halves call: asks for a word, prints what it says, and gives
-/// back its exit status; 99 where there is no runner to ask.
-#[must_use]
-pub fn client(words: &[String]) -> u8 {
-    let env = host::env::Env::gather();
-    let input = || {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    };
-    let reply = match &env.kiln_socket {
-        Some(socket) => ask(socket, words, &env.current_dir, input)
-            .unwrap_or_else(|error| Reply::error(STATUS_HARD_ERROR, format!("host-word: {error}"))),
-        None => Reply::error(
-            STATUS_HARD_ERROR,
-            "host-word: only the host half of a test has words",
-        ),
-    };
-    // A caller that closed its ends does not want to read it.
-    let _ = io::stdout().write_all(reply.stdout.as_bytes());
-    let _ = io::stderr().write_all(reply.stderr.as_bytes());
-    u8::try_from(reply.status).unwrap_or(1)
 }
 
 /// Who does what the words say; called from a thread for each request.

@@ -41,12 +41,6 @@ pub fn mirrors(flag: Option<&str>, env: &Env) -> Vec<String> {
     }
 }
 
-/// The first of [`mirrors`].
-#[must_use]
-pub fn mirror(flag: Option<&str>, env: &Env) -> Option<String> {
-    mirrors(flag, env).into_iter().next()
-}
-
 /// Picks the bases of Debian's own archives out of apt's list: `Debian` before `Debian-Security`,
 /// both before anything else of Debian's; what is not Debian's (or not `main`) is no mirror.
 fn bases(listing: &str) -> Vec<String> {
@@ -136,9 +130,6 @@ $(ORIGIN)\t$(LABEL)\tmain\thttp://mirror.example/debian/
             mirrors(Some("http://flag.example/debian/"), &env),
             ["http://flag.example/debian"]
         );
-        assert_eq!(
-            mirror(None, &env).as_deref(),
-            Some("http://env.example/debian")
-        );
+        assert_eq!(mirrors(None, &env), ["http://env.example/debian"]);
     }
 }

@@ -32,8 +32,6 @@ pub struct Env {
     pub runtime_dir: Option<Utf8PathBuf>,
     /// `TMPDIR`, else `/tmp`.
     pub temp_dir: Utf8PathBuf,
-    /// `HOME`.
-    pub home: Option<Utf8PathBuf>,
     /// This program's own file.
     pub executable: Utf8PathBuf,
     /// The directory this process was started in.
@@ -44,8 +42,6 @@ pub struct Env {
     pub cargo: Option<Utf8PathBuf>,
     /// `CARGO_MANIFEST_DIR`: set by `cargo run`.
     pub cargo_manifest_dir: Option<Utf8PathBuf>,
-    /// `CARGO_TARGET_DIR`.
-    pub cargo_target_dir: Option<Utf8PathBuf>,
     /// `CARGO_TERM_COLOR`: `auto`, `always` or `never`.
     pub cargo_term_color: Option<String>,
     /// `CARGO_NET_OFFLINE` is true.
@@ -56,12 +52,6 @@ pub struct Env {
     pub term: Option<String>,
     /// `CI` is set: nobody watches a terminal.
     pub ci: bool,
-    /// `GITHUB_ACTIONS` is true.
-    pub github_actions: bool,
-    /// `GITHUB_STEP_SUMMARY`: a Markdown file shown with the job.
-    pub github_step_summary: Option<Utf8PathBuf>,
-    /// `GITHUB_OUTPUT`: a file of `name=value` lines for later steps.
-    pub github_output: Option<Utf8PathBuf>,
     /// The user is root.
     pub root: bool,
 }
@@ -82,8 +72,7 @@ impl Env {
             .unwrap_or_else(|| Utf8PathBuf::from("."));
         // Reads HOME and XDG_CACHE_HOME, and the password file when HOME is unset.
         let base = etcetera::choose_base_strategy().ok();
-        env.cache_dir = base.as_ref().and_then(|base| utf8(base.cache_dir()));
-        env.home = base.and_then(|base| utf8(base.home_dir().to_owned()));
+        env.cache_dir = base.and_then(|base| utf8(base.cache_dir()));
         env.root = rustix::process::geteuid().is_root();
         env
     }
@@ -110,21 +99,16 @@ impl Env {
             cache_dir: None,
             runtime_dir: path("XDG_RUNTIME_DIR"),
             temp_dir: path("TMPDIR").unwrap_or_else(|| Utf8PathBuf::from("/tmp")),
-            home: None,
             executable: Utf8PathBuf::new(),
             current_dir: Utf8PathBuf::from("."),
             path: directories.map(Utf8PathBuf::from).collect(),
             cargo: path("CARGO"),
             cargo_manifest_dir: path("CARGO_MANIFEST_DIR"),
-            cargo_target_dir: path("CARGO_TARGET_DIR"),
             cargo_term_color: text("CARGO_TERM_COLOR"),
             cargo_net_offline: yes("CARGO_NET_OFFLINE"),
             no_color: text("NO_COLOR").is_some(),
             term: text("TERM"),
             ci: text("CI").is_some_and(|value| value != "false"),
-            github_actions: yes("GITHUB_ACTIONS"),
-            github_step_summary: path("GITHUB_STEP_SUMMARY"),
-            github_output: path("GITHUB_OUTPUT"),
             root: false,
         }
     }

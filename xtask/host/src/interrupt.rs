@@ -1,7 +1,7 @@
 //! Ctrl-C and its kin: the first ends the run in order, the second ends it at once.
 //!
 //! After the first SIGINT, SIGTERM or SIGHUP every live child gets SIGTERM, later SIGKILL; no new
-//! child is started; callbacks run; [`check`] fails, so that loops unwind and destructors clean up.
+//! child is started; [`check`] fails, so that loops unwind and destructors clean up.
 //! Whoever still runs after the last grace is ended as by a second signal.
 
 use std::io;
@@ -46,12 +46,9 @@ pub struct Interrupted(
 /// 0, or the number of the first signal.
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 static ARRIVAL: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
-static CALLBACKS: Mutex<Vec<(u64, Callback)>> = Mutex::new(Vec::new());
 static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 static HANDLED: Once = Once::new();
 static FAILED: OnceLock<String> = OnceLock::new();
-
-type Callback = Box<dyn FnMut(Signal) + Send>;
 
 /// Starts to handle the signals. Further calls do nothing.
 pub fn install() -> io::Result<()> {
@@ -98,26 +95,6 @@ pub(crate) fn pause(time: Duration) -> Result<(), Interrupted> {
             .unwrap_or_else(PoisonError::into_inner)
             .0;
     }
-}
-
-/// Keeps a callback registered; dropping it takes the callback back.
-#[derive(Debug)]
-#[must_use = "the callback is taken back when this is dropped"]
-pub struct Registration(u64);
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        lock(&CALLBACKS).retain(|(id, _)| *id != self.0);
-    }
-}
-
-/// Calls `callback` at the first signal, from another thread. It must not block, and neither
-/// register nor take back a callback.
-pub fn on_interrupt(callback: impl FnMut(Signal) + Send + 'static) -> Registration {
-    let mut callbacks = lock(&CALLBACKS);
-    let id = callbacks.last().map_or(0, |(id, _)| id + 1);
-    callbacks.push((id, Box::new(callback)));
-    Registration(id)
 }
 
 /// Notes a directory that must not outlive the run, even when no destructor runs any more.
@@ -169,9 +146,6 @@ fn end_in_order(signal: Signal) {
     drop(lock(&ARRIVAL.0));
     ARRIVAL.1.notify_all();
     registry::signal_all(Kill::TERM);
-    for (_, callback) in lock(&CALLBACKS).iter_mut() {
-        callback(signal);
-    }
 }
 
 /// The second signal: destructors no longer count.

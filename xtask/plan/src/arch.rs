@@ -60,6 +60,9 @@ pub struct Linux {
     /// The compressed image that others boot, relative to the build directory, where the kernel
     /// build makes one whose payload is `image`.
     pub compressed: Option<String>,
+    /// Further variables for every make, `NAME=value`.
+    #[serde(default)]
+    pub make: Vec<String>,
 }
 
 /// How an image is packed for transport.

@@ -116,6 +116,7 @@ fn context(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Context {
                 "target": linux.target,
                 "image": linux.image,
                 "compressed": linux.compressed.as_deref().unwrap_or_default(),
+                "make": linux.make,
             }),
         );
     }

@@ -27,6 +27,9 @@ pub struct BootFiles {
     pub initrd: Option<Utf8PathBuf>,
 }
 
+/// QEMU's id of the control port, by which `VSERPORT_CHANGE` names it.
+pub const CONTROL_PORT: &str = "kiln-port";
+
 /// How runner and guest talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
@@ -74,8 +77,6 @@ pub struct Launch<'a> {
     pub control: Control,
     /// Whether a guest that reboots runs on, instead of ending QEMU.
     pub reboot_allowed: bool,
-    /// What `-rtc` takes; QEMU's default where absent.
-    pub rtc: Option<String>,
 }
 
 /// Where the channels go.
@@ -142,7 +143,6 @@ impl Launch<'_> {
             "-smp",
             asked.smp.clone().unwrap_or_else(|| self.smp.to_string()),
         );
-        line.some("-rtc", self.rtc.as_ref().filter(|_| !asked.rtc));
         line.pair(
             "-kernel",
             asked.kernel.as_deref().unwrap_or(self.boot.kernel.as_str()),
@@ -267,7 +267,10 @@ impl Launch<'_> {
             line.pair("-device", with_id(&machine.control));
             line.pair(
                 "-device",
-                "virtserialport,bus=kiln.0,chardev=kiln-control,name=org.kiln.control",
+                format!(
+                    "virtserialport,id={CONTROL_PORT},bus=kiln.0,chardev=kiln-control,\
+                     name=org.kiln.control"
+                ),
             );
         }
     }

@@ -21,7 +21,7 @@ use crate::argv::{Control, Fds, Launch};
 use crate::error::QemuError;
 use crate::qmp;
 use crate::queue::Queue;
-use channels::{Writer, read_stderr, read_stream};
+use channels::{Writer, read_serial, read_stderr, read_stream};
 
 pub use host::process::ExitStatus as Exit;
 
@@ -158,7 +158,7 @@ impl Vm {
         })?;
         let stream = console.try_clone()?;
         let ends = Ends(Arc::clone(&queue));
-        thread("console").spawn(move || read_stream(stream, &ends.0, VmEvent::Console))?;
+        thread("console").spawn(move || read_serial(stream, &ends.0, VmEvent::Console))?;
         if let Some(control) = &control {
             let stream = control.try_clone()?;
             let ends = Ends(Arc::clone(&queue));

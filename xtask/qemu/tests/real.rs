@@ -195,7 +195,6 @@ impl Installed {
             extra: Vec::new(),
             control: Control::VirtioSerial,
             reboot_allowed: false,
-            rtc: None,
         }
     }
 

@@ -52,7 +52,6 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         extra: args.args.clone(),
         control: Control::VirtioSerial,
         reboot_allowed: false,
-        rtc: None,
     };
     let line = launch.standalone().map_err(guests::qemu_failure)?;
     let command = Command::from_argv(&line)

@@ -61,6 +61,10 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
         "shell lint",
         &[&["shellcheck", "-s", "dash"], &scripts[..]].concat(),
     )?;
+    let deny = host::tools::find("cargo-deny").is_some() && !context.global.offline;
+    if deny {
+        parts.run("dependencies", &[cargo, "deny", "check"])?;
+    }
     parts.own("lock and prebuilt images", || supply::check_lock(context))?;
     parts.own("guest tests", || {
         let words = ["xtask", "test", "--junit", "target/kiln/junit.xml"];
@@ -69,13 +73,14 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
             Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
     })?;
-    Ok(parts.close())
+    Ok(parts.close(deny))
 }
 
 /// The parts as they go by.
 struct Parts<'a> {
     context: &'a Context,
-    failed: Vec<&'static str>,
+    /// Names, and how each ended.
+    failed: Vec<(&'static str, Exit)>,
 }
 
 impl Parts<'_> {
@@ -110,37 +115,38 @@ impl Parts<'_> {
         host::interrupt::check().map_err(|error| Failure::new(Exit::Interrupted, error))?;
         let time = quantity::time(start.elapsed());
         match outcome {
-            Ok(Exit::Success) => {
+            Ok(exit) if exit.is_success() => {
                 output::note(format!(
                     "{} {name} in {time}",
                     style.paint(Color::Green, "ok")
                 ));
             }
-            Ok(_) => self.failed.push(name),
+            Ok(exit) => self.failed.push((name, exit)),
             Err(failure) => {
                 crate::explain(self.context, &failure);
-                self.failed.push(name);
+                self.failed.push((name, failure.exit));
             }
         }
         Ok(())
     }
 
-    /// Says what failed, and what this run cannot know.
-    fn close(self) -> Exit {
+    /// Says what failed, and what this run cannot know. What failed first says how it all ends.
+    fn close(self, deny: bool) -> Exit {
         let style = self.context.style;
         output::note(
             "not run here: builds from source (cargo xtask images --from-source --verify)",
         );
-        if host::tools::find("cargo-deny").is_none() {
-            output::note("not run here: cargo deny check (cargo-deny is not installed)");
+        if !deny {
+            output::note("not run here: cargo deny check (it is not installed, or offline)");
         }
-        if self.failed.is_empty() {
+        let Some((_, exit)) = self.failed.first() else {
             output::note(style.paint(Color::Green, "everything passed"));
             return Exit::Success;
-        }
-        let failed = self.failed.join(", ");
+        };
+        let failed: Vec<&str> = self.failed.iter().map(|(name, _)| *name).collect();
+        let failed = failed.join(", ");
         output::note(format!("{}: {failed}", style.paint(Color::Red, "failed")));
-        Exit::Failed
+        *exit
     }
 }
 

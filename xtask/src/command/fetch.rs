@@ -4,28 +4,27 @@ use std::collections::BTreeMap;
 
 use crate::cli::FetchArgs;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Outcome};
 use crate::output;
 use crate::render::quantity;
-use crate::supply::Supply;
+use crate::supply::{self, Supply};
 
 pub(crate) fn run(context: &Context, args: &FetchArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
     let remotes = supply.remotes()?;
     let mut progress = supply.progress();
     let sources = supply.plan.steps.iter().flat_map(|step| &step.sources);
-    let pins: BTreeMap<&str, _> = sources
-        .map(|source| (source.pin.file.as_str(), &source.pin))
+    let pins: BTreeMap<_, _> = sources
+        .map(|source| ((&source.pin.file, source.pin.sha256), &source.pin))
         .collect();
+    forge::fetch::check_offline(&supply.store, pins.values().copied(), &remotes)
+        .map_err(supply::fetch_failure)?;
     let mut bytes = 0;
     for pin in pins.values() {
         forge::fetch::fetch(&supply.store, pin, &remotes, &mut |event| {
             progress.show(event);
         })
-        .map_err(|error| {
-            let hint = error.hint();
-            Failure::new(Exit::FetchFailed, error).hint(hint)
-        })?;
+        .map_err(supply::fetch_failure)?;
         bytes += pin.size;
     }
     drop(progress);

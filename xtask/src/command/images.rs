@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
 use forge::build;
 use forge::store::{Ready, Store};
 use serde_json::json;
@@ -102,19 +101,11 @@ fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
 
 /// Builds everything in an empty store and compares with the lock.
 fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
-    // Beside the store: it has the room that a build needs.
+    // In the store: it has the room that a build needs, and sweeps what a killed run left.
     let place = context.store()?;
-    let parent = place
-        .root()
-        .parent()
-        .unwrap_or_else(|| Utf8Path::new("/tmp"))
-        .to_owned();
-    let scratch = host::scratch::Scratch::new_in(&parent, "kiln-verify-")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let scratch = place.workspace().map_err(supply::store_failure)?;
     let fresh = Store::open(scratch.path()).map_err(supply::store_failure)?;
     let supply = Supply::over(context, &args.source, || Ok(fresh))?;
-    // Sources are no result: what is here already is taken along, and checked again.
-    supply::share_sources(&place, &supply.store, &supply.plan)?;
     let mut options = supply.options()?;
     options.keep_failed = args.keep_failed;
     let mut wanted = BTreeMap::new();
@@ -134,6 +125,8 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
         }
         wanted.insert(arch.clone(), id);
     }
+    // Sources are no result: what is here already is taken along, and checked again.
+    supply::share_sources(&place, &supply.store, &supply.plan)?;
     let ids: Vec<_> = wanted.values().copied().collect();
     let performed = supply.perform(&ids, &options)?;
     let mut exit = Exit::Success;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use clap::ValueEnum as _;
+use clap::builder::PossibleValue;
 use host::packages;
 use plan::Project;
 
@@ -41,10 +43,19 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
         ));
     }
     if !args.yes {
-        for command in &setup.commands {
+        for (at, command) in setup.commands.iter().enumerate() {
+            if setup.forecast_from == Some(at) {
+                output::note("then, as far as is known now:");
+            }
             output::result(command.to_string());
         }
-        output::note("`cargo xtask setup --yes` runs these");
+        if !setup.commands.is_empty() {
+            let purpose = args.purpose.to_possible_value();
+            let purpose = purpose.as_ref().map_or("test", PossibleValue::get_name);
+            output::note(format!(
+                "`cargo xtask setup --yes --for {purpose}` runs these"
+            ));
+        }
         return Ok(Exit::SetupMissing);
     }
     packages::perform(&missing, &context.env, &mut |command| {
@@ -57,6 +68,12 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
         let hint = error.hint();
         Failure::new(Exit::SetupMissing, error).hint(hint)
     })?;
+    if !context.global.quiet {
+        output::note(format!(
+            "nothing is missing any more: {} came",
+            missing.len()
+        ));
+    }
     Ok(Exit::Success)
 }
 

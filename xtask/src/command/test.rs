@@ -172,7 +172,6 @@ fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
 /// A filter that selects nothing is not success: the nearest name is offered.
 fn nothing_selected(suite: &Suite, args: &TestArgs) -> Outcome {
     let names: Vec<&str> = suite.tests.iter().map(|test| test.test.as_str()).collect();
-    let filters = args.filters.join("`, `");
     let hint = args
         .filters
         .iter()
@@ -184,7 +183,10 @@ fn nothing_selected(suite: &Suite, args: &TestArgs) -> Outcome {
             || "cargo xtask test --list".to_owned(),
             |name| format!("did you mean `{name}`? `cargo xtask test --list` lists all"),
         );
-    let error = anyhow::anyhow!("no test is selected by `{filters}`");
+    let error = match &args.filters[..] {
+        [] => anyhow::anyhow!("no test is selected"),
+        filters => anyhow::anyhow!("no test is selected by `{}`", filters.join("`, `")),
+    };
     Err(Failure::new(Exit::NoTests, error).hint(Some(hint)))
 }
 

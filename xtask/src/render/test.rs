@@ -123,10 +123,18 @@ impl TestProgress {
             let _ = write!(text, ": {}", report.outcome.cause());
             return text;
         }
+        let label = |label: &str| self.style.paint(Color::Bold, &format!("{label:>12}"));
+        let notes = |text: &mut String| {
+            for note in &report.notes {
+                let _ = write!(text, "\n{} {note}", label("note"));
+            }
+        };
         if report.outcome.is_success() {
+            if self.verbose {
+                notes(&mut text);
+            }
             return text;
         }
-        let label = |label: &str| self.style.paint(Color::Bold, &format!("{label:>12}"));
         let _ = write!(
             text,
             "\n{} {}: {}",
@@ -153,9 +161,7 @@ impl TestProgress {
                 let _ = write!(text, "\n{head} | {line}");
             }
         }
-        for note in &report.notes {
-            let _ = write!(text, "\n{} {note}", label("note"));
-        }
+        notes(&mut text);
         if let Some(dir) = &report.log_dir {
             let _ = write!(text, "\n{} {dir}", label("logs"));
         }

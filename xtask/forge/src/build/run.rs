@@ -15,7 +15,7 @@ use super::error::{BuildError, StepError, StepFailure};
 use super::graph::{self, Queue};
 use super::{Options, frozen, history, step};
 use crate::event::Event;
-use crate::fetch::{self, FetchError};
+use crate::fetch;
 use crate::sandbox::{HostRoot, Sandboxing, Toolbox, probe};
 use crate::store::{EntryName, EntryState, Ready, Store};
 
@@ -134,14 +134,8 @@ impl Run<'_> {
         let pins = steps()
             .flat_map(|step| &step.sources)
             .map(|source| &source.pin);
-        let remotes = &self.options.remotes;
-        if remotes.client.is_none() {
-            let mut missing = fetch::missing(self.store, pins, remotes);
-            missing.retain(|file| !file.urls.iter().any(|url| url.starts_with("file:")));
-            if !missing.is_empty() {
-                return Err(BuildError::Offline(FetchError::Offline(missing)));
-            }
-        }
+        fetch::check_offline(self.store, pins, &self.options.remotes)
+            .map_err(BuildError::Offline)?;
         let scripts = steps().filter_map(|step| match &step.action {
             Action::Script(script) => Some(script),
             _ => None,

@@ -18,8 +18,15 @@ use crate::{fetch, initramfs, unpack};
 /// How long a wait for another process goes between two looks for an interruption.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Makes a step, unless another process has made it meanwhile.
+/// Makes a step, unless another process has made it meanwhile. A disk that is full is the store's.
 pub(super) fn make(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
+    made(run, step, inputs).map_err(|error| match error {
+        StepError::Io(error) => StoreError::io(run.store.root(), error).into(),
+        error => error,
+    })
+}
+
+fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     let name = run.entry_name(step).map_err(|error| match error {
         BuildError::Host(error) => StepError::Process(error),
         BuildError::Interrupted(interrupted) => StepError::Interrupted(interrupted),

@@ -122,7 +122,8 @@ impl StoreError {
                 "update this checkout, or set KILN_STORE to another directory".to_owned()
             }
             Self::Differs { .. } => {
-                "the build is not reproducible: `cargo xtask images --check` shows where".to_owned()
+                "the build is not reproducible: `cargo xtask images --from-source --verify` shows where"
+                    .to_owned()
             }
             Self::LockTimeout { path, .. } => format!("`fuser -v {path}` shows who holds it"),
             Self::Kind { .. }

@@ -3,11 +3,17 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::{Store, StoreError};
+
+/// How long opening a store waits for the sweep.
+const SWEEP: Duration = Duration::from_secs(2);
 
 /// A private directory on the store's file system, removed when dropped.
 #[derive(Debug)]
@@ -75,8 +81,23 @@ impl Drop for Workspace {
     }
 }
 
+impl Store {
+    /// Removes the work areas whose owners are gone. Large ones are removed while the run goes on; what
+    /// is left at its end, the next one removes.
+    pub(super) fn sweep(&self) {
+        let store = self.clone();
+        let (done, finished) = mpsc::channel();
+        thread::spawn(move || {
+            sweep(&store);
+            // Nobody listens any more when it took long.
+            let _ = done.send(());
+        });
+        let _ = finished.recv_timeout(SWEEP);
+    }
+}
+
 /// Removes the work areas whose owners are gone. What cannot be removed stays for the next time.
-pub(super) fn sweep(store: &Store) {
+fn sweep(store: &Store) {
     let Ok(listing) = fs::read_dir(store.layout().join("tmp")) else {
         return;
     };

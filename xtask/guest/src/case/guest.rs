@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use plan::arch::Endian;
 use qemu::argv::Fds;
-use qemu::{Control, Launch, QemuError, Vm, VmEvent, qmp};
+use qemu::{Control, Launch, Vm, VmEvent, qmp};
 
 use super::combine::GuestEnd;
 use super::{Case, disk};
@@ -95,7 +95,6 @@ impl Case<'_> {
                 Channel::Console => Control::Console,
             },
             reboot_allowed: header.reboots > 0,
-            rtc: None,
         }
     }
 
@@ -216,12 +215,7 @@ impl<'a> Started<'a> {
         let line = host::process::command::quote_line(&line) + "\n";
         fs_err::write(logs.join(log_name("argv", number)), line).map_err(|error| broken(&error))?;
         let since = monotonic();
-        let vm = Vm::start(&launch, &run_dir, directory).map_err(|error| match error {
-            QemuError::Spawn { .. } => Outcome::QemuDidNotStart {
-                message: in_line(&error),
-            },
-            _ => broken(&error),
-        })?;
+        let vm = Vm::start(&launch, &run_dir, directory).map_err(|error| broken(&error))?;
         let client = vm.qmp().clone();
         case.state().running.push((number, client.clone()));
         let desk = GuestDesk {

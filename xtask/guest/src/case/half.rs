@@ -1,6 +1,8 @@
 //! The host half of a test: its process, its words, and the outcome of both halves.
 
 use std::io::Read;
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,6 +21,10 @@ use crate::words::{Caller, Desk, Reply, Request, attended};
 const TICK: Duration = Duration::from_millis(50);
 /// A guest's own limits come first: the half ends by itself then.
 const MARGIN: Duration = Duration::from_secs(2);
+/// After the half has ended, somebody who left its process group may still hold its output.
+const STRAGGLERS: Duration = Duration::from_millis(500);
+/// Pieces of output that may wait to be taken in.
+const PIECES: usize = 16;
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -78,11 +84,26 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     if let Some(tool) = qemu_img(&setting.arch.binary, &setting.config.path) {
         command = command.env("QEMU_IMG", tool);
     }
+    let started = monotonic();
+    let running = command.spawn().map_err(|error| error.to_string())?;
+    let (pieces, arrivals) = sync_channel(PIECES);
+    // Not scoped: who holds the output for ever must not hold the run.
+    std::thread::Builder::new()
+        .name("half output".to_owned())
+        .spawn(move || read_all(output, &pieces))
+        .map_err(|error| error.to_string())?;
+    let ended = OnceLock::new();
+    let ended = &ended;
     std::thread::scope(|scope| {
-        let started = monotonic();
-        let running = command.spawn().map_err(|error| error.to_string())?;
-        scope.spawn(|| pump(output, case));
-        Ok(watch(case, &running, started))
+        scope.spawn(move || {
+            if !pump(&arrivals, ended, |bytes| case.print(bytes)) {
+                let left = "a process that `in_host` started outside of its group still runs";
+                case.state().notes.push(left.to_owned());
+            }
+        });
+        let end = watch(case, &running, started);
+        ended.get_or_init(monotonic);
+        Ok(end)
     })
 }
 
@@ -108,15 +129,34 @@ fn watch(case: &Case<'_>, running: &Running, started: Instant) -> HostEnd {
 /// A half that boots for ever ends after this many.
 const BOOTS_COUNTED: u32 = 16;
 
-/// Until the half and all that it started are gone.
-fn pump(mut output: impl Read, case: &Case<'_>) {
+/// Until the half and all that it started are gone, or nobody listens.
+fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
     let mut piece = vec![0; 16 << 10];
-    let mut total = 0;
     while let Ok(length @ 1..) = output.read(&mut piece) {
-        total += length as u64;
-        // Read on after a flood, so that the half does not hang: its limits end it.
-        if total <= crate::session::FLOOD {
-            case.print(&piece[..length]);
+        if pieces.send(piece[..length].to_vec()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes in what the half prints, until its end and a moment after it: false when somebody still
+/// holds its output then.
+fn pump(arrivals: &Receiver<Vec<u8>>, ended: &OnceLock<Instant>, print: impl Fn(&[u8])) -> bool {
+    let mut total = 0;
+    loop {
+        match arrivals.recv_timeout(TICK) {
+            Ok(piece) => {
+                total += piece.len() as u64;
+                // Read on after a flood, so that the half does not hang: its limits end it.
+                if total <= crate::session::FLOOD {
+                    print(&piece);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return true,
+        }
+        if ended.get().is_some_and(|end| end.elapsed() > STRAGGLERS) {
+            return false;
         }
     }
 }
@@ -179,4 +219,22 @@ fn qemu_img(binary: &Utf8Path, path: &[Utf8PathBuf]) -> Option<Utf8PathBuf> {
     beside
         .filter(|file| file.is_file())
         .or_else(|| find_in("qemu-img", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_somebody_keeps_open_does_not_hold_the_run() {
+        let (pieces, arrivals) = sync_channel(PIECES);
+        let ended = OnceLock::from(monotonic());
+        let printed = std::sync::Mutex::new(Vec::new());
+        let print = |bytes: &[u8]| printed.lock().unwrap().extend_from_slice(bytes);
+        read_all(&b"last words"[..], &pieces);
+        assert!(!pump(&arrivals, &ended, print));
+        assert_eq!(*printed.lock().unwrap(), b"last words");
+        drop(pieces);
+        assert!(pump(&arrivals, &OnceLock::new(), print));
+    }
 }

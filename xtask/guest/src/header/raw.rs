@@ -116,8 +116,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         _ => Leave::parse(text).map(Ends::Leave),
     });
     let qemu = checked.get(raw.requires.qemu, "a version such as `8.0`", |text| {
-        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
-        Some((major.parse().ok()?, minor.parse().ok()?))
+        text.parse().ok()
     });
     let accel = checked.get(raw.requires.accel, "`tcg` or `kvm`", |text| {
         matches!(text, "tcg" | "kvm").then(|| text.to_owned())

@@ -45,6 +45,9 @@ struct Tool {
     /// The need is one of these files, not a program.
     #[serde(default)]
     file: Vec<String>,
+    /// Further programs in the same packages.
+    #[serde(default)]
+    also: Vec<String>,
     #[serde(default)]
     apt: Vec<String>,
     #[serde(default)]
@@ -88,12 +91,20 @@ impl Table {
 
     /// The files of which one is the need, when it is no program.
     pub(super) fn files(&self, tool: &str) -> &[String] {
-        self.tools.get(tool).map_or(&[], |tool| &tool.file)
+        self.tool(tool).map_or(&[], |tool| &tool.file)
+    }
+
+    fn tool(&self, name: &str) -> Option<&Tool> {
+        let beside = || {
+            let mut tools = self.tools.values();
+            tools.find(|tool| tool.also.iter().any(|also| also == name))
+        };
+        self.tools.get(name).or_else(beside)
     }
 
     /// What brings the tool, best first; never empty.
     pub(super) fn alternatives(&self, tool: &str, manager: Manager) -> Vec<PackageSet> {
-        let listed = self.tools.get(tool).map(|entry| match manager {
+        let listed = self.tool(tool).map(|entry| match manager {
             Manager::Apt => &entry.apt,
             Manager::Dnf => &entry.dnf,
             Manager::Pacman => &entry.pacman,
@@ -122,6 +133,9 @@ mod tests {
             for sets in [&tool.apt, &tool.dnf, &tool.pacman, &tool.zypper, &tool.apk] {
                 assert!(!sets.is_empty(), "`{name}` lacks a manager");
             }
+            for also in &tool.also {
+                assert!(!table.tools.contains_key(also), "`{also}` is there twice");
+            }
         }
     }
 
@@ -132,6 +146,7 @@ mod tests {
         };
         check("flex", Manager::Apt, &[&["flex"]]);
         check("cc", Manager::Apt, &[&["gcc", "libc6-dev"]]);
+        check("objdump", Manager::Apk, &[&["binutils"]]);
         check(
             "qemu-system-riscv64",
             Manager::Apt,

@@ -13,7 +13,6 @@ pub(super) struct Asked {
     pub(super) machine: AskedMachine,
     pub(super) accel: bool,
     pub(super) sandbox: bool,
-    pub(super) rtc: bool,
     pub(super) cpu: Option<String>,
     pub(super) memory: Option<String>,
     pub(super) smp: Option<String>,
@@ -71,7 +70,6 @@ impl Asked {
                 _ => {
                     asked.accel |= option == "-accel";
                     asked.sandbox |= option == "-sandbox";
-                    asked.rtc |= option == "-rtc";
                     asked.rest.push(option);
                 }
             }

@@ -185,7 +185,6 @@ fn launch<T>(
         extra: Vec::new(),
         control: Control::VirtioSerial,
         reboot_allowed: false,
-        rtc: None,
     };
     change(&mut launch);
     then(&launch)

@@ -18,11 +18,44 @@ const LONGEST_LINE: u64 = 16 << 10;
 /// What the log file may hold; the rest is still read, and still an event.
 const LARGEST_LOG: usize = 16 << 20;
 
-/// Forwards a channel until it closes or nobody reads.
+/// A serial port gives QEMU one byte at a time, and QEMU writes each by itself: a reader that is
+/// awake for every byte costs more than the rest of the runner. So bytes gather for this long.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// So many bytes in one read were more than a slow port writes meanwhile: read on at once. A socket
+/// holds only some 270 writes of one byte (each takes 768 bytes of `net.core.wmem_default`, 208
+/// KiB), and QEMU, whose guest waits for its port, must not find it full.
+const PLENTY: usize = 128;
+
+/// Forwards a channel at once, until it closes or nobody reads.
 pub(super) fn read_stream(
-    mut stream: UnixStream,
+    stream: UnixStream,
     queue: &Queue<VmEvent>,
     event: fn(Vec<u8>) -> VmEvent,
+) {
+    forward(stream, queue, event, |_| {});
+}
+
+/// Forwards a serial port: first bytes at once, those that follow in batches.
+pub(super) fn read_serial(
+    stream: UnixStream,
+    queue: &Queue<VmEvent>,
+    event: fn(Vec<u8>) -> VmEvent,
+) {
+    forward(stream, queue, event, |length| {
+        if length < PLENTY {
+            // Once the run is interrupted nothing is gathered any more.
+            let _interrupted = host::clock::pause(GATHER);
+        }
+    });
+}
+
+/// `between` is called with the length of each read before the next.
+fn forward(
+    mut stream: impl Read,
+    queue: &Queue<VmEvent>,
+    event: fn(Vec<u8>) -> VmEvent,
+    between: impl Fn(usize),
 ) {
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -33,6 +66,7 @@ pub(super) fn read_stream(
                 if !queue.push_bytes(event(chunk[..length].to_vec()), length) {
                     return;
                 }
+                between(length);
             }
         }
     }
@@ -105,5 +139,29 @@ impl Writer {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn bytes_come_in_order_and_the_reader_knows_how_many_came_at_once() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(CHUNK + 3).collect();
+        let queue = Queue::new(1);
+        let lengths = RefCell::new(Vec::new());
+        let between = |length| lengths.borrow_mut().push(length);
+        forward(&bytes[..], &queue, VmEvent::Console, between);
+        assert_eq!(*lengths.borrow(), [CHUNK, 3]);
+        let mut came = Vec::new();
+        while let Some(VmEvent::Console(piece)) = queue.next(Instant::now()) {
+            came.extend(piece);
+        }
+        assert_eq!(came, bytes);
+        queue.close();
+        forward(&bytes[..], &queue, VmEvent::Console, |_| panic!("reads on"));
     }
 }
