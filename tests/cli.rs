@@ -288,14 +288,14 @@ fn a_mirror_of_the_environment_is_in_the_plan_as_one_of_the_command_line_is() {
             .collect();
         images
     };
-    let mut lock = "version = 1\n".to_owned();
-    for image in plan("") {
+    let entries = plan("").into_iter().map(|image| {
         assert_eq!(image["from"], "source");
-        lock += &format!(
+        format!(
             "\n[[image]]\narch = {}\nkey = {}\n",
             image["arch"], image["key"]
-        );
-    }
+        )
+    });
+    let lock = "version = 1\n".to_owned() + &entries.collect::<String>();
     std::fs::write(copy.path().join("images/images.lock"), lock).unwrap();
     assert!(
         plan("http://mirror.invalid/")

@@ -196,6 +196,12 @@ pub(crate) struct TestArgs {
     /// Multiplies every time limit
     #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive)]
     pub(crate) timeout_factor: f64,
+    /// Run the tests of one of these groups
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
+    /// Make a choice whatever the seed says; may be given more than once
+    #[arg(long, value_name = "NAME=WORD")]
+    pub(crate) choose: Vec<String>,
     /// Run a part of the selected tests, such as `slice:1/3`
     #[arg(long, value_name = "slice:M/N")]
     pub(crate) partition: Option<String>,

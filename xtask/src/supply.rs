@@ -69,6 +69,11 @@ impl<'a> Supply<'a> {
         })
     }
 
+    /// Every architecture there is, wanted or not: what a test's header may name.
+    pub(crate) fn known_arches(&self) -> Vec<String> {
+        self.project.arches.keys().cloned().collect()
+    }
+
     /// A recipe's step for an architecture.
     pub(crate) fn step(&self, recipe: &str, arch: &str) -> Result<(StepId, &Step), Failure> {
         let found = self.plan.find(recipe, Some(arch));
@@ -284,7 +289,6 @@ impl<'a> Supply<'a> {
 
     /// Writes the images to `images/prebuilt/`, with the list of their sources.
     pub(crate) fn update_prebuilt(&self, images: &BTreeMap<String, Ready>) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
         for (arch, ready) in images {
             let packing = Packing::from(&self.project.arches[arch].archive);
             let path = self.prebuilt(arch);
@@ -294,10 +298,10 @@ impl<'a> Supply<'a> {
             })?;
             output::note(format!("{path}: {}", render::quantity::bytes(size)));
         }
-        let all: Vec<String> = self.project.arches.keys().cloned().collect();
-        let plan = plan_for(&self.project, &all)?;
         let sources = self.context.root.join(SOURCES);
-        host::files::write(&sources, render::sources::text(&plan).as_bytes()).map_err(failed)
+        let text = render::sources::text(&self.project);
+        host::files::write(&sources, text.as_bytes())
+            .map_err(|error| Failure::new(Exit::Failed, error))
     }
 
     /// The archive of an architecture's image in the repository.
@@ -491,7 +495,7 @@ pub(crate) fn check_lock(context: &Context) -> Outcome {
     // No binary without its source: the list beside the images is the one that these recipes give.
     let path = context.root.join(SOURCES);
     let listed = host::files::read(&path).map_err(|error| Failure::new(Exit::Failed, error))?;
-    if listed != render::sources::text(&plan).as_bytes() {
+    if listed != render::sources::text(&project).as_bytes() {
         let error = anyhow::anyhow!("`{SOURCES}` is not the list of these recipes' sources");
         return Err(Failure::new(Exit::Failed, error).hint(again.to_owned()));
     }

@@ -123,6 +123,18 @@ impl Env {
             .or_else(cache)
     }
 
+    /// This program, as children can call it for as long as this process lives, even when its file is
+    /// replaced by a new build meanwhile.
+    #[must_use]
+    pub fn own_program(&self) -> Utf8PathBuf {
+        let link = Utf8PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+        if link.exists() {
+            link
+        } else {
+            self.executable.clone()
+        }
+    }
+
     /// The path as seen from the directory this process was started in.
     #[must_use]
     pub fn absolute(&self, path: &Utf8Path) -> Utf8PathBuf {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use host::process::{Command, Stdio};
+use plan::arch::{Machine, QemuProfile};
 use qemu::{Control, Launch};
 
 use crate::cli::BootArgs;
@@ -25,16 +26,11 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         return Err(Failure::new(Exit::Usage, error).hint(Some(hint)));
     }
     let supply = Supply::open(context, &args.source)?;
+    // Before anything is built: a wrong name must not cost a kernel.
+    let (profile, machine) = machine(&supply, args.machine.as_deref())?;
     let Some(guest_run) = guests::prepare(&supply, &args.guest)?.pop() else {
         return Ok(Exit::SetupMissing);
     };
-    let profile = &guest_run.arch.qemu;
-    let name = args.machine.as_ref().unwrap_or(&profile.machine);
-    let machine = profile.machines.get(name).ok_or_else(|| {
-        let known: Vec<&str> = profile.machines.keys().map(String::as_str).collect();
-        let error = anyhow::anyhow!("`{}` has no machine `{name}`", guest_run.arch.name);
-        Failure::new(Exit::Usage, error).hint(Some(format!("there are {}", known.join(", "))))
-    })?;
     let size = host::terminal::size().map_or_else(String::new, |(columns, rows)| {
         // The guest cannot ask a serial line how large the window is.
         format!("kiln.size={columns}x{rows}")
@@ -78,4 +74,29 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
     } else {
         Exit::Failed
     })
+}
+
+/// The machine that was asked for, or the architecture's own.
+fn machine<'a>(
+    supply: &'a Supply<'_>,
+    asked: Option<&str>,
+) -> Result<(&'a QemuProfile, &'a Machine), Failure> {
+    let arch = supply
+        .arches
+        .first()
+        .and_then(|name| supply.project.arches.get(name));
+    let arch = arch.ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            anyhow::anyhow!("`boot` needs one architecture"),
+        )
+    })?;
+    let profile = &arch.qemu;
+    let name = asked.unwrap_or(&profile.machine);
+    let machine = profile.machines.get(name).ok_or_else(|| {
+        let known: Vec<&str> = profile.machines.keys().map(String::as_str).collect();
+        let error = anyhow::anyhow!("`{}` has no machine `{name}`", arch.name);
+        Failure::new(Exit::Usage, error).hint(Some(format!("there are {}", known.join(", "))))
+    })?;
+    Ok((profile, machine))
 }

@@ -22,8 +22,15 @@ pub(crate) fn run(context: &Context, args: &HostWordArgs) -> Outcome {
         io::stdin().read_to_string(&mut text)?;
         Ok(text)
     };
+    // A runner that does not answer is no verdict of the test's.
+    let unheard = Exit::Child(
+        guest::outcome::STATUS_HARD_ERROR
+            .unsigned_abs()
+            .try_into()
+            .unwrap_or(u8::MAX),
+    );
     let reply = words::ask(socket, &args.words, &context.env.current_dir, input)
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+        .map_err(|error| Failure::new(unheard, error))?;
     output::raw(reply.stdout.as_bytes());
     output::raw_note(reply.stderr.as_bytes());
     Ok(Exit::Child(u8::try_from(reply.status).unwrap_or(u8::MAX)))

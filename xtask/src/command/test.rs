@@ -7,6 +7,7 @@ use guest::event::{RunEvent, RunReport};
 use guest::report;
 use guest::runner::{self, ArchRun, Config};
 use guest::suite::{Filter, Partition, Suite, SuiteError};
+use host::scratch::Scratch;
 use serde_json::json;
 
 use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, TestArgs};
@@ -44,8 +45,8 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     let filter = Filter {
         patterns: args.filters.clone(),
         exact: args.exact,
+        groups: args.group.clone(),
         partition,
-        ..Filter::default()
     };
     let selected = suite.select(&filter, &arches);
     if selected.is_empty() {
@@ -59,6 +60,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
                     json!({
                         "reason": "test", "name": test.name(), "arch": test.arch,
                         "description": test.test.header.description, "path": test.test.path,
+                        "groups": test.test.header.groups,
                     })
                     .to_string(),
                 ),
@@ -72,6 +74,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
         timeout_factor: args.timeout_factor,
         no_capture: args.no_capture,
+        choices: choices(&args.choose)?,
         reproduce: reproduce(args),
         ..config(
             context,
@@ -105,7 +108,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         runs_dir: context.root.join("target/kiln/runs"),
         keep_runs: KEEP_RUNS,
         temp_dir: runner::temp_dir(&context.env),
-        kiln: context.env.executable.clone(),
+        kiln: context.env.own_program(),
         path: context.env.path.clone(),
         reproduce: Vec::new(),
     }
@@ -114,19 +117,22 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
 /// Runs the tests whose name contains `pattern` without showing anything: a benchmark's unit.
 pub(crate) fn quietly(
     context: &Context,
+    suite: &Suite,
     arches: Vec<ArchRun>,
     pattern: &str,
     jobs: usize,
 ) -> Result<RunReport, Failure> {
-    let names: Vec<String> = arches.iter().map(|run| run.arch.name.clone()).collect();
     let filter = Filter {
         patterns: vec![pattern.to_owned()],
         ..Filter::default()
     };
-    let suite = load(context, &names)?;
+    // The logs of a benchmark are not worth the room of a person's runs.
+    let scratch = Scratch::new_in(&runner::temp_dir(&context.env), "kiln-bench-")
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
     let config = Config {
         jobs,
-        ..config(context, suite, filter, arches)
+        runs_dir: scratch.path().to_owned(),
+        ..config(context, suite.clone(), filter, arches)
     };
     let (sender, _events) = mpsc::channel();
     runner::run(&config, &sender).map_err(|error| {
@@ -162,7 +168,7 @@ fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
 }
 
 /// Reads the suite; wrong headers are drawn.
-fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
+pub(crate) fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
     Suite::load(&context.root.join("guest-tests"), arches).map_err(|error| match error {
         SuiteError::Headers(diagnostics) => context.draw(&diagnostics, "in guest tests"),
         error @ SuiteError::Io(_) => Failure::new(Exit::Failed, error),
@@ -184,10 +190,27 @@ fn nothing_selected(suite: &Suite, args: &TestArgs) -> Outcome {
             |name| format!("did you mean `{name}`? `cargo xtask test --list` lists all"),
         );
     let error = match &args.filters[..] {
+        _ if args.partition.is_some() => anyhow::anyhow!("no test is selected in this partition"),
         [] => anyhow::anyhow!("no test is selected"),
         filters => anyhow::anyhow!("no test is selected by `{}`", filters.join("`, `")),
     };
     Err(Failure::new(Exit::NoTests, error).hint(Some(hint)))
+}
+
+/// `--choose NAME=WORD`: choices that are made whatever the seed says.
+fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let pair = |text: &String| {
+        let (name, word) = text.split_once('=')?;
+        Some((name.to_owned(), word.to_owned()))
+    };
+    let refused = |text: &String| {
+        let error = anyhow::anyhow!("`{text}` is no choice");
+        Failure::new(Exit::Usage, error).hint(Some("--choose nic=e1000".to_owned()))
+    };
+    asked
+        .iter()
+        .map(|text| pair(text).ok_or_else(|| refused(text)))
+        .collect()
 }
 
 /// The flags that a command line needs to repeat a test of this run.

@@ -4,25 +4,24 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use plan::Project;
 use plan::source::Location;
-use plan::step::{Plan, Step};
 
-/// The text, from the plan that made the images.
-pub(crate) fn text(plan: &Plan) -> String {
+/// The text, from all recipes; one that uses another's sources names none of its own.
+pub(crate) fn text(project: &Project) -> String {
     let mut text = String::from(HEADER);
-    // Several recipes may use one archive: the first in plan order names its licence.
-    let mut files: BTreeMap<&str, (&Step, &plan::source::Source)> = BTreeMap::new();
-    for step in &plan.steps {
-        for source in &step.sources {
-            files
-                .entry(source.pin.file.as_str())
-                .or_insert((step, source));
-        }
-    }
-    for (file, (step, source)) in files {
+    let sources = project
+        .recipes
+        .values()
+        .filter(|recipe| recipe.sources_from.is_none())
+        .flat_map(|recipe| recipe.sources.iter().map(move |source| (recipe, source)));
+    let files: BTreeMap<&str, _> = sources
+        .map(|(recipe, source)| (source.pin.file.as_str(), (recipe, source)))
+        .collect();
+    for (file, (recipe, source)) in files {
         let _ = writeln!(text, "\n{file}");
-        let _ = writeln!(text, "    what     {} {}", step.recipe, step.version);
-        let _ = writeln!(text, "    licence  {}", step.license);
+        let _ = writeln!(text, "    what     {} {}", recipe.name, recipe.version);
+        let _ = writeln!(text, "    licence  {}", recipe.license);
         let _ = writeln!(text, "    size     {}", source.pin.size);
         let _ = writeln!(text, "    sha256   {}", source.pin.sha256);
         for location in &source.pin.locations {

@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use guest::runner::{ArchRun, temp_dir};
+use guest::suite::Suite;
 use host::clock::monotonic;
 use host::scratch::Scratch;
 use plan::arch::OrdinaryKernel;
@@ -37,6 +38,7 @@ const ORDINARY_LIMIT: Duration = Duration::from_secs(120);
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
     let images = supply.images(false)?;
+    let suite = test::load(context, &supply.known_arches())?;
     let scratch = Scratch::new_in(&temp_dir(&context.env), "kiln-bench-")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     for run in guests::prepare(&supply, &args.guest)? {
@@ -44,7 +46,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
         let (mut ours, mut ordinary) = (Vec::new(), Vec::new());
         // One run of each side that does not count, so that both find their files in memory.
         for round in 0..=args.runs {
-            let a = ours_once(context, &run)?;
+            let a = ours_once(context, &suite, &run)?;
             let b = ordinary_once(&run, &kernel, scratch.path())?;
             if round > 0 {
                 ours.push(a);
@@ -82,9 +84,9 @@ fn report(context: &Context, run: &ArchRun, ours: f64, ordinary: f64, runs: u16)
 }
 
 /// Milliseconds of one whole test.
-fn ours_once(context: &Context, run: &ArchRun) -> Result<f64, Failure> {
+fn ours_once(context: &Context, suite: &Suite, run: &ArchRun) -> Result<f64, Failure> {
     let start = monotonic();
-    let report = test::quietly(context, vec![run.clone()], TEST, 1)?;
+    let report = test::quietly(context, suite, vec![run.clone()], TEST, 1)?;
     let time = milliseconds(start);
     if report.exit_code() != 0 {
         let outcome = report

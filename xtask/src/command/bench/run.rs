@@ -20,10 +20,11 @@ const TESTS: &str = "::boot::";
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
     let runs = guests::prepare(&supply, &args.guest)?;
+    let suite = test::load(context, &supply.known_arches())?;
     let (mut one, mut two, mut overhead) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=args.runs {
         let mut rate = |jobs: usize, rates: &mut Vec<f64>| -> Result<(), Failure> {
-            let report = test::quietly(context, runs.clone(), TESTS, jobs)?;
+            let report = test::quietly(context, &suite, runs.clone(), TESTS, jobs)?;
             if report.exit_code() != 0 {
                 let error = anyhow::anyhow!("a test of the benchmark did not pass");
                 return Err(Failure::new(Exit::TestFailed, error)
