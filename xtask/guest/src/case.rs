@@ -12,7 +12,7 @@ use qemu::{Accel, qmp};
 use crate::choice::Chooser;
 use crate::event::{RunEvent, TestReport};
 use crate::logfile::{LogFile, Tail};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Phase};
 use crate::requirement::{self, Offer};
 use crate::runner::{ArchRun, Config, millis, send};
 use crate::suite::Selected;
@@ -148,6 +148,16 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
         report.outcome = Outcome::NotRun {
             why: "interrupted".to_owned(),
         };
+    }
+    if matches!(
+        report.outcome,
+        Outcome::TimedOut {
+            phase: Phase::Boot,
+            ..
+        }
+    ) {
+        // What a kernel said before it hung is what a person will want to see next.
+        report.reproduce.push_str(" -v");
     }
     report.log_dir = Some(setting.logs.clone());
     case.finish(&mut report);

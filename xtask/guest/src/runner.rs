@@ -38,6 +38,8 @@ pub struct Config {
     pub choices: BTreeMap<String, String>,
     /// All limits are multiplied by it.
     pub timeout_factor: f64,
+    /// Lets the guest's kernel say everything on the console, not only warnings and worse.
+    pub kernel_log: bool,
     /// Sends what tests print as events.
     pub no_capture: bool,
     /// Where runs are kept, each in a numbered folder: `target/kiln/runs`.

@@ -74,6 +74,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
         timeout_factor: args.timeout_factor,
         no_capture: args.no_capture,
+        kernel_log: context.global.verbose > 0,
         choices: choices(&args.choose)?,
         reproduce: reproduce(args),
         ..config(
@@ -104,6 +105,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         seed: 0,
         choices: BTreeMap::new(),
         timeout_factor: 1.0,
+        kernel_log: false,
         no_capture: false,
         runs_dir: context.root.join("target/kiln/runs"),
         keep_runs: KEEP_RUNS,

@@ -88,7 +88,7 @@ impl Case<'_> {
             memory: header.memory.clone(),
             smp: header.smp,
             boot: arch.boot.clone(),
-            append: header.append.clone(),
+            append: self.append(),
             extra: scratch.chain(extra.iter().cloned()).collect(),
             control: match header.channel {
                 Channel::Virtio => Control::VirtioSerial,
@@ -96,6 +96,17 @@ impl Case<'_> {
             },
             reboot_allowed: header.reboots > 0,
         }
+    }
+
+    /// The test's own words for the kernel; the last `loglevel` counts.
+    fn append(&self) -> String {
+        let own = &self.setting.test.test.header.append;
+        let log = if self.setting.config.kernel_log {
+            "loglevel=7"
+        } else {
+            ""
+        };
+        format!("{log} {own}").trim().to_owned()
     }
 
     fn rules(&self) -> Rules {

@@ -1,8 +1,9 @@
 //! `cargo xtask bench boot`: time to the verdict of a trivial test, beside the same kernel booted the
 //! ordinary way, in turn, on the same QEMU.
 //!
-//! Ours is a whole test: from its start to its verdict. The ordinary side is given a head start: its
-//! clock stops as soon as the guest's init speaks, before any test could run.
+//! Both sides run the whole test, from the start to the verdict, in the same kernel and initramfs.
+//! The ordinary side has QEMU's default machine, firmware and devices, the kernel in the compressed
+//! form that others boot, and its console for everything.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -10,13 +11,17 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use guest::fold::{Ends, Happened};
+use guest::header::Channel;
+use guest::protocol::Call;
 use guest::runner::{ArchRun, temp_dir};
+use guest::session::{Handover, Host, Rules, conduct};
 use guest::suite::Suite;
 use host::clock::monotonic;
 use host::scratch::Scratch;
 use plan::arch::OrdinaryKernel;
 use qemu::machine::Place;
-use qemu::{Vm, VmEvent};
+use qemu::{BootFiles, Vm};
 use serde_json::json;
 
 use super::median;
@@ -30,8 +35,6 @@ use crate::supply::Supply;
 
 /// The trivial test.
 const TEST: &str = "boot::true";
-/// What init says first, on whatever channel it has.
-const READY: &[u8] = b"@kiln - ";
 /// An ordinary boot that takes longer is no boot.
 const ORDINARY_LIMIT: Duration = Duration::from_secs(120);
 
@@ -41,13 +44,14 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let suite = test::load(context, &supply.known_arches())?;
     let scratch = Scratch::new_in(&temp_dir(&context.env), "kiln-bench-")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let handover = handover(context, &suite)?;
     for run in guests::prepare(&supply, &args.guest)? {
-        let kernel = ordinary_kernel(&run, &images[&run.arch.name].path(), scratch.path())?;
+        let files = ordinary_files(&run, &images[&run.arch.name].path(), scratch.path())?;
         let (mut ours, mut ordinary) = (Vec::new(), Vec::new());
         // One run of each side that does not count, so that both find their files in memory.
         for round in 0..=args.runs {
             let a = ours_once(context, &suite, &run)?;
-            let b = ordinary_once(&run, &kernel, scratch.path())?;
+            let b = ordinary_once(&run, &files, &handover, scratch.path())?;
             if round > 0 {
                 ours.push(a);
                 ordinary.push(b);
@@ -67,7 +71,7 @@ fn report(context: &Context, run: &ArchRun, ours: f64, ordinary: f64, runs: u16)
                 .style
                 .paint(Color::Bold, &format!("{ratio:.2} times"));
             output::result(format!(
-                "{:>8}: {ours:.0} ms to a verdict, {ordinary:.0} ms to init the ordinary way: {ratio} \
+                "{:>8}: {ours:.0} ms to a verdict, {ordinary:.0} ms the ordinary way: {ratio} \
                  (medians of {runs}, {})",
                 run.arch.name,
                 run.accel.as_str(),
@@ -100,10 +104,14 @@ fn ours_once(context: &Context, suite: &Suite, run: &ArchRun) -> Result<f64, Fai
     Ok(time)
 }
 
-/// Milliseconds until init speaks in an ordinary boot.
-fn ordinary_once(run: &ArchRun, kernel: &Utf8Path, dir: &Utf8Path) -> Result<f64, Failure> {
+/// Milliseconds of the same test in an ordinary boot, over its console.
+fn ordinary_once(
+    run: &ArchRun,
+    files: &BootFiles,
+    handover: &Handover,
+    dir: &Utf8Path,
+) -> Result<f64, Failure> {
     let ordinary = &run.arch.qemu.ordinary;
-    let initrd = run.boot.initrd.as_ref().map(ToString::to_string);
     let start = monotonic();
     let place = Place {
         binary: &run.binary,
@@ -116,9 +124,9 @@ fn ordinary_once(run: &ArchRun, kernel: &Utf8Path, dir: &Utf8Path) -> Result<f64
         pair("-accel", run.accel.as_str().to_owned());
         pair("-m", run.arch.qemu.memory.clone());
         pair("-display", "none".to_owned());
-        pair("-kernel", kernel.to_string());
-        if let Some(initrd) = initrd {
-            pair("-initrd", initrd);
+        pair("-kernel", files.kernel.to_string());
+        if let Some(initrd) = &files.initrd {
+            pair("-initrd", initrd.to_string());
         }
         pair(
             "-append",
@@ -134,46 +142,100 @@ fn ordinary_once(run: &ArchRun, kernel: &Utf8Path, dir: &Utf8Path) -> Result<f64
         Ok(argv)
     })
     .map_err(guests::qemu_failure)?;
-    let deadline = start + ORDINARY_LIMIT;
-    let mut seen = Vec::new();
-    while let Some(event) = vm.next(deadline) {
-        if let VmEvent::Console(bytes) = event {
-            seen.extend(bytes);
-            if seen.windows(READY.len()).any(|window| window == READY) {
-                return Ok(milliseconds(start));
-            }
-        }
+    let rules = Rules {
+        ends: Ends::Report,
+        reboots: 0,
+        channel: Channel::Console,
+        boot_limit: ORDINARY_LIMIT,
+        test_limit: ORDINARY_LIMIT,
+    };
+    let mut listener = Listener(Vec::new());
+    let outcome = conduct(&mut vm, &rules, handover, &mut listener).outcome;
+    let time = milliseconds(start);
+    if outcome.is_success() {
+        return Ok(time);
     }
+    let seen = listener.0;
     let tail = String::from_utf8_lossy(&seen[seen.len().saturating_sub(400)..]).into_owned();
     let error = anyhow::anyhow!(
-        "the ordinary boot of {} did not come up; it ended in: {tail}",
-        run.arch.name
+        "the ordinary boot of {}: {}; it ended in: {tail}",
+        run.arch.name,
+        outcome.cause()
     );
     Err(Failure::new(Exit::Failed, error))
+}
+
+/// Keeps the console and has no wishes.
+struct Listener(Vec<u8>);
+
+impl Host for Listener {
+    fn output(&mut self, _: &[u8]) {}
+
+    fn control(&mut self, _: &[u8]) {}
+
+    fn console(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
+    }
+
+    fn note(&mut self, _: String) {}
+
+    fn call(&mut self, _: &Call) -> (i32, String) {
+        (guest::outcome::STATUS_HARD_ERROR, String::new())
+    }
+
+    fn stop(&mut self) -> Option<Happened> {
+        None
+    }
+}
+
+/// What the trivial test's guest is handed, as the runner does it.
+fn handover(context: &Context, suite: &Suite) -> Result<Handover, Failure> {
+    let read = |path: &Utf8Path| {
+        host::files::read(path).map_err(|error| Failure::new(Exit::Failed, error))
+    };
+    let missing = || Failure::new(Exit::Failed, anyhow::anyhow!("there is no test `{TEST}`"));
+    let test = suite
+        .tests
+        .iter()
+        .find(|test| test.name() == TEST)
+        .ok_or_else(missing)?;
+    let library = context.root.join("guest-tests/lib/guest.sh");
+    Ok(Handover {
+        files: vec![
+            ("/kiln/test".to_owned(), 0o755, read(&test.path)?),
+            ("/kiln/run".to_owned(), 0o755, read(&library)?),
+        ],
+        environment: Vec::new(),
+        run: "/kiln/run".to_owned(),
+    })
 }
 
 fn milliseconds(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1000.0
 }
 
-/// The kernel as others boot it.
-fn ordinary_kernel(
-    run: &ArchRun,
-    image: &Utf8Path,
-    dir: &Utf8Path,
-) -> Result<Utf8PathBuf, Failure> {
-    match run.arch.qemu.ordinary.kernel {
-        OrdinaryKernel::Plain => Ok(run.boot.kernel.clone()),
-        OrdinaryKernel::Compressed => Ok(image.join("compressed")),
-        OrdinaryKernel::Gzip => {
-            let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
-            let path = dir.join(format!("{}.gz", run.arch.name));
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-            encoder
-                .write_all(&host::files::read(&run.boot.kernel).map_err(failed)?)
-                .map_err(failed)?;
-            host::files::write(&path, &encoder.finish().map_err(failed)?).map_err(failed)?;
-            Ok(path)
-        }
-    }
+/// Kernel and initramfs as others boot them: both compressed.
+fn ordinary_files(run: &ArchRun, image: &Utf8Path, dir: &Utf8Path) -> Result<BootFiles, Failure> {
+    let zipped = |path: &Utf8Path, name: &str| -> Result<Utf8PathBuf, Failure> {
+        let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
+        let packed = dir.join(format!("{}-{name}.gz", run.arch.name));
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder
+            .write_all(&host::files::read(path).map_err(failed)?)
+            .map_err(failed)?;
+        host::files::write(&packed, &encoder.finish().map_err(failed)?).map_err(failed)?;
+        Ok(packed)
+    };
+    let initrd = run
+        .boot
+        .initrd
+        .as_deref()
+        .map(|initrd| zipped(initrd, "initramfs"))
+        .transpose()?;
+    let kernel = match run.arch.qemu.ordinary.kernel {
+        OrdinaryKernel::Plain => run.boot.kernel.clone(),
+        OrdinaryKernel::Compressed => image.join("compressed"),
+        OrdinaryKernel::Gzip => zipped(&run.boot.kernel, "kernel")?,
+    };
+    Ok(BootFiles { kernel, initrd })
 }
