@@ -81,6 +81,17 @@ impl Failure {
     }
 }
 
+/// For `map_err`: the failure of a library's error, with the command that mends it.
+macro_rules! hinted {
+    ($exit:expr) => {
+        |error| {
+            let hint = error.hint();
+            $crate::exit::Failure::new($exit, error).hint(hint)
+        }
+    };
+}
+pub(crate) use hinted;
+
 /// What a subcommand gives back.
 pub(crate) type Outcome = Result<Exit, Failure>;
 

@@ -11,7 +11,7 @@ use plan::digest::Digest;
 use qemu::{BootFiles, Facts};
 
 use crate::cli::{AccelChoice, GuestArgs};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, hinted};
 use crate::output;
 use crate::supply::Supply;
 
@@ -86,10 +86,7 @@ fn one(
         temp_dir: &guest::runner::temp_dir(&context.env),
         verdicts: &supply.store.root().join("probe"),
     };
-    let (accel, why) = guest::accel::choose(choice, &trial).map_err(|error| {
-        let hint = error.hint();
-        Failure::new(Exit::SetupMissing, error).hint(hint)
-    })?;
+    let (accel, why) = guest::accel::choose(choice, &trial).map_err(hinted!(Exit::SetupMissing))?;
     if let Some(why) = why.filter(|_| !context.global.quiet) {
         output::note(format!("{}: {why}", arch.name));
     }

@@ -9,7 +9,7 @@ use qemu::{Control, Launch};
 
 use crate::cli::BootArgs;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::guests;
 use crate::output::{self, Color};
 use crate::supply::Supply;
@@ -65,10 +65,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
             guest_run.arch.name
         ));
     }
-    let status = command.run(NO_LIMIT).map_err(|error| {
-        let hint = error.hint();
-        Failure::new(Exit::SetupMissing, error).hint(hint)
-    })?;
+    let status = command.run(NO_LIMIT).map_err(hinted!(Exit::SetupMissing))?;
     Ok(if status.success() {
         Exit::Success
     } else {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::{ImagesArgs, MessageFormat};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output::{self, Color};
 use crate::render;
 use crate::supply::{self, Supply};
@@ -71,10 +71,9 @@ fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
     let project = context.project()?;
     let arches = Context::arches(&project, &args.source.arch)?;
     let recipes = project.freezing_recipes();
-    let plan = project.plan_of(&arches, &recipes).map_err(|error| {
-        let hint = error.hint();
-        Failure::new(Exit::Usage, error).hint(hint)
-    })?;
+    let plan = project
+        .plan_of(&arches, &recipes)
+        .map_err(hinted!(Exit::Usage))?;
     let supply = Supply {
         context,
         plan,

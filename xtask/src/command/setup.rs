@@ -10,7 +10,7 @@ use plan::Project;
 
 use crate::cli::{Purpose, SetupArgs};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output::{self, Color};
 
 pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
@@ -31,10 +31,7 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
         return Err(Failure::new(Exit::SetupMissing, error));
     }
     output::note(format!("missing: {}", missing.join(", ")));
-    let facts = packages::gather(&missing, &context.env).map_err(|error| {
-        let hint = error.hint();
-        Failure::new(Exit::SetupMissing, error).hint(hint)
-    })?;
+    let facts = packages::gather(&missing, &context.env).map_err(hinted!(Exit::SetupMissing))?;
     let setup = packages::plan_setup(&missing, &facts);
     for note in &setup.notes {
         output::note(format!(
@@ -64,10 +61,7 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
             context.style.paint(Color::Bold, "$")
         ));
     })
-    .map_err(|error| {
-        let hint = error.hint();
-        Failure::new(Exit::SetupMissing, error).hint(hint)
-    })?;
+    .map_err(hinted!(Exit::SetupMissing))?;
     if !context.global.quiet {
         output::note(format!(
             "nothing is missing any more: {} came",

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, TestArgs};
 use crate::command::setup;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::guests;
 use crate::output;
 use crate::render::test::TestProgress;
@@ -137,10 +137,7 @@ pub(crate) fn quietly(
         ..config(context, suite.clone(), filter, arches)
     };
     let (sender, _events) = mpsc::channel();
-    runner::run(&config, &sender).map_err(|error| {
-        let hint = error.hint();
-        Failure::new(Exit::Failed, error).hint(hint)
-    })
+    runner::run(&config, &sender).map_err(hinted!(Exit::Failed))
 }
 
 /// Runs, and shows it as it goes.
@@ -163,10 +160,7 @@ fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
         drop(sender);
         report
     });
-    report.map_err(|error| {
-        let hint = error.hint();
-        Failure::new(Exit::Failed, error).hint(hint)
-    })
+    report.map_err(hinted!(Exit::Failed))
 }
 
 /// Reads the suite; wrong headers are drawn.

@@ -7,7 +7,7 @@ use host::process::{Command, Stdio};
 
 use crate::cli::ToolchainArgs;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Outcome, hinted};
 use crate::output;
 use crate::supply::Supply;
 
@@ -39,10 +39,7 @@ pub(crate) fn run(context: &Context, args: &ToolchainArgs) -> Outcome {
         .stderr(Stdio::Inherit)
         .same_group()
         .run(NO_LIMIT)
-        .map_err(|error| {
-            let hint = error.hint();
-            Failure::new(Exit::Failed, error).hint(hint)
-        })?;
+        .map_err(hinted!(Exit::Failed))?;
     Ok(Exit::Child(
         u8::try_from(status.shell_code()).unwrap_or(101),
     ))

@@ -186,7 +186,9 @@ fn step_name(recipe: &str, arch: Option<&str>) -> String {
 }
 
 fn download_style() -> ProgressStyle {
-    style("{bar:20} {bytes:>9}/{total_bytes:9} {bytes_per_sec:>11} {eta:>4} {wide_msg}")
+    style(
+        "{bar:20} {decimal_bytes:>9}/{decimal_total_bytes:9} {decimal_bytes_per_sec:>11} {eta:>4} {wide_msg}",
+    )
 }
 
 fn step_style() -> ProgressStyle {
