@@ -244,6 +244,9 @@ pub(crate) struct ToolchainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SetupArgs {
+    /// Architecture; may be given more than once [default: all]
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Vec<String>,
     /// Install what is missing
     #[arg(long)]
     pub(crate) yes: bool,

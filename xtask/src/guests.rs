@@ -6,11 +6,13 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use forge::store::Ready;
 use guest::runner::ArchRun;
+use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
 use qemu::{BootFiles, Facts};
 
 use crate::cli::{AccelChoice, GuestArgs};
+use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
 use crate::supply::Supply;
@@ -44,6 +46,32 @@ pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchR
             .collect()
     });
     asked.into_iter().collect()
+}
+
+/// Leaves out the architectures that a named QEMU was not built for, and says so: a developer's tree
+/// seldom has all targets. If it has none, all stay, and the search will say what is missing.
+pub(crate) fn keep_built(
+    context: &Context,
+    project: &Project,
+    args: &GuestArgs,
+    arches: &mut Vec<String>,
+) {
+    let Some(place) = args.qemu.as_ref().or(context.env.kiln_qemu.as_ref()) else {
+        return;
+    };
+    let built = |name: &String| {
+        let arch = project.arches.get(name);
+        arch.is_some_and(|arch| qemu::binary::locate(Some(place), &arch.qemu).is_ok())
+    };
+    let (there, absent): (Vec<String>, Vec<String>) = arches.drain(..).partition(built);
+    if there.is_empty() {
+        *arches = absent;
+        return;
+    }
+    for name in absent {
+        output::note(format!("{name}: not run, `{place}` has no QEMU for it"));
+    }
+    *arches = there;
 }
 
 fn locate<'a>(

@@ -23,6 +23,7 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
         setup::run(
             context,
             &SetupArgs {
+                arch: Vec::new(),
                 yes: true,
                 purpose: Purpose::Ci,
             },

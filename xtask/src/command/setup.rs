@@ -15,7 +15,8 @@ use crate::output::{self, Color};
 
 pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
     let project = context.project()?;
-    let needs: Vec<String> = needs(&project, args.purpose).into_iter().collect();
+    let arches = Context::arches(&project, &args.arch)?;
+    let needs: Vec<String> = needs(&project, &arches, args.purpose).into_iter().collect();
     let missing = packages::missing(&needs, &context.env);
     if missing.is_empty() {
         if !context.global.quiet {
@@ -72,10 +73,11 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
 }
 
 /// What must be on PATH for a purpose: the architectures and recipes say so.
-fn needs(project: &Project, purpose: Purpose) -> BTreeSet<String> {
+fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<String> {
     let mut needs: BTreeSet<String> = project
         .arches
         .values()
+        .filter(|arch| arches.contains(&arch.name))
         .map(|arch| arch.qemu.binary.clone())
         .collect();
     match purpose {

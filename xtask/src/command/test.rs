@@ -10,7 +10,7 @@ use guest::suite::{Filter, Partition, Suite, SuiteError};
 use host::scratch::Scratch;
 use serde_json::json;
 
-use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, TestArgs};
+use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::setup;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
@@ -23,17 +23,22 @@ use crate::supply::Supply;
 const KEEP_RUNS: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
-    if args.setup {
+    // A QEMU that was named is not the package manager's business.
+    if args.setup && args.guest.qemu.is_none() {
         setup::run(
             context,
             &SetupArgs {
+                arch: args.source.arch.clone(),
                 yes: true,
                 purpose: Purpose::Test,
             },
         )?;
     }
     let project = context.project()?;
-    let arches = Context::arches(&project, &args.source.arch)?;
+    let mut arches = Context::arches(&project, &args.source.arch)?;
+    if args.source.arch.is_empty() && !args.list {
+        guests::keep_built(context, &project, &args.guest, &mut arches);
+    }
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
     let partition = args
@@ -68,7 +73,11 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
         }
         return Ok(Exit::Success);
     }
-    let supply = Supply::open(context, &args.source)?;
+    let source = SourceArgs {
+        arch: arches,
+        ..args.source.clone()
+    };
+    let supply = Supply::open(context, &source)?;
     let config = Config {
         jobs: if args.no_capture { 1 } else { context.jobs() },
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
