@@ -14,7 +14,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a new directory `<parent>/<prefix>XXXXXX`.
+    /// Makes a new directory in `parent`: the prefix with a random ending.
     pub fn new_in(parent: &Utf8Path, prefix: &str) -> io::Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix(prefix)
