@@ -57,12 +57,6 @@ in_guest() {
 
 set -e
 # A test written for qemu-test ends with its own `if test $QEMU_TEST`, and so calls its half itself.
-_calls_itself=
-while read -r _line; do
-    case $_line in
-        "if test "*QEMU_TEST* | "if [ "*QEMU_TEST*) _calls_itself=1 ;;
-    esac
-done < /kiln/test
 # shellcheck source=/dev/null
 . /kiln/test
-test -n "$_calls_itself" || in_guest
+test -n "$KILN_CALLS_ITSELF" || in_guest

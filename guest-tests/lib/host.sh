@@ -48,12 +48,6 @@ wait_for() {
 }
 
 set -e
-_calls_itself=
-while read -r _line; do
-    case $_line in
-        "if test "*QEMU_TEST* | "if [ "*QEMU_TEST*) _calls_itself=1 ;;
-    esac
-done < "$1"
 # shellcheck source=/dev/null
 . "$1"
-test -n "$_calls_itself" || in_host
+test -n "$KILN_CALLS_ITSELF" || in_host

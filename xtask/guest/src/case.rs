@@ -259,6 +259,15 @@ impl Case<'_> {
         self.scaled(self.machine.boot_timeout.unwrap_or(profile))
     }
 
+    /// Not empty for a script that calls its half itself; `lib/*.sh` ask.
+    fn calls_itself(&self) -> &'static str {
+        if self.setting.test.test.header.calls_itself {
+            "1"
+        } else {
+            ""
+        }
+    }
+
     /// Takes what either half prints.
     fn print(&self, bytes: &[u8]) {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);

@@ -46,6 +46,8 @@ pub struct Header {
     pub reboots: u32,
     /// Which halves the file has.
     pub halves: Halves,
+    /// Whether the file calls its half itself, as scripts for qemu-test do.
+    pub calls_itself: bool,
 }
 
 /// The machine that a header names.
@@ -171,6 +173,7 @@ impl Header {
         match (parsed, halves) {
             (Ok(mut header), Ok(halves)) => {
                 header.halves = halves;
+                header.calls_itself = calls_itself(text);
                 header.description = description(text);
                 Ok(header)
             }
@@ -199,6 +202,13 @@ fn halves(text: &str) -> Option<Halves> {
         (false, true) => Some(Halves::Guest),
         (false, false) => None,
     }
+}
+
+/// Looks for the `if test $QEMU_TEST` at the end of a script written for qemu-test.
+fn calls_itself(text: &str) -> bool {
+    let asks = |line: &str| line.starts_with("if test ") || line.starts_with("if [ ");
+    text.lines()
+        .any(|line| asks(line) && line.contains("QEMU_TEST"))
 }
 
 /// The first comment line that is neither `#!` nor header.

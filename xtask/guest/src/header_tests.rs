@@ -61,6 +61,7 @@ fn all_keys_are_read() {
             ends: Ends::Leave(Leave::Poweroff),
             reboots: 1,
             halves: Halves::Guest,
+            calls_itself: false,
         }
     );
 }
@@ -94,6 +95,24 @@ fn a_machine_is_one_for_all_or_one_by_architecture() {
     let by_arch = r#"#: machine = { x86_64 = "pc" }"#;
     assert_eq!(machine(by_arch, "x86_64").as_deref(), Some("pc"));
     assert_eq!(machine(by_arch, "ppc64"), None);
+}
+
+#[test]
+fn a_script_for_qemu_test_calls_its_half_itself() {
+    for (text, expect) in [
+        (
+            "in_guest() {\n    true\n}\nif test $QEMU_TEST; then\n    in_host\nelse\n    in_guest\nfi\n",
+            true,
+        ),
+        (
+            "in_guest() {\n    true\n}\nif [ -n \"$QEMU_TEST\" ]; then in_host; else in_guest; fi\n",
+            true,
+        ),
+        ("# if test $QEMU_TEST\nin_guest() {\n    true\n}\n", false),
+    ] {
+        let header = Header::parse(Utf8Path::new("x.sh"), text).unwrap();
+        assert_eq!(header.calls_itself, expect, "{text}");
+    }
 }
 
 #[test]

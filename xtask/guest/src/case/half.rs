@@ -72,6 +72,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .env("KILN", &setting.config.kiln)
         .env("KILN_SOCKET", socket)
         .env("QEMU_TEST", "1")
+        .env("KILN_CALLS_ITSELF", case.calls_itself())
         .env("SCRATCH", &files)
         .env("scratch", &files)
         .env("KILN_ARCH", setting.test.arch)

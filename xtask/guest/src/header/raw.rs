@@ -153,6 +153,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         ends: ends.unwrap_or(Ends::Report),
         reboots: raw.reboots,
         halves: Halves::Guest,
+        calls_itself: false,
     };
     faults.sort_by_key(|fault| fault.span.start);
     if faults.is_empty() {
