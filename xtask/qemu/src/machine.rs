@@ -235,11 +235,6 @@ impl Vm {
         self.qmp.execute(command, arguments, wait).map_err(failed)
     }
 
-    /// Writes to the first serial port.
-    pub fn send_console(&self, bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
-        self.console.write(bytes, wait)
-    }
-
     /// Writes to the control port, or to the console where there is no port.
     pub fn send_control(&self, bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
         self.control

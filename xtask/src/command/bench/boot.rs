@@ -40,13 +40,12 @@ const ORDINARY_LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
-    let images = supply.images(false)?;
     let suite = test::load(context, &supply.known_arches())?;
     let scratch = Scratch::new_in(&temp_dir(&context.env), "kiln-bench-")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let handover = handover(context, &suite)?;
     for run in guests::prepare(&supply, &args.guest)? {
-        let files = ordinary_files(&run, &images[&run.arch.name].path(), scratch.path())?;
+        let files = ordinary_files(&run, scratch.path())?;
         let (mut ours, mut ordinary) = (Vec::new(), Vec::new());
         // One run of each side that does not count, so that both find their files in memory.
         for round in 0..=args.runs {
@@ -215,7 +214,7 @@ fn milliseconds(start: Instant) -> f64 {
 }
 
 /// Kernel and initramfs as others boot them: both compressed.
-fn ordinary_files(run: &ArchRun, image: &Utf8Path, dir: &Utf8Path) -> Result<BootFiles, Failure> {
+fn ordinary_files(run: &ArchRun, dir: &Utf8Path) -> Result<BootFiles, Failure> {
     let zipped = |path: &Utf8Path, name: &str| -> Result<Utf8PathBuf, Failure> {
         let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
         let packed = dir.join(format!("{}-{name}.gz", run.arch.name));
@@ -234,7 +233,7 @@ fn ordinary_files(run: &ArchRun, image: &Utf8Path, dir: &Utf8Path) -> Result<Boo
         .transpose()?;
     let kernel = match run.arch.qemu.ordinary.kernel {
         OrdinaryKernel::Plain => run.boot.kernel.clone(),
-        OrdinaryKernel::Compressed => image.join("compressed"),
+        OrdinaryKernel::Compressed => run.boot.kernel.with_file_name("compressed"),
         OrdinaryKernel::Gzip => zipped(&run.boot.kernel, "kernel")?,
     };
     Ok(BootFiles { kernel, initrd })
