@@ -110,6 +110,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
         accel: setting.arch.accel,
     };
     let has_tool = |tool: &str| host::tools::find_in(tool, &setting.config.path).is_some();
+    machine_name.clone_into(&mut report.machine);
     if let Some(reason) = requirement::unmet(header, machine, &offer, has_tool) {
         report.outcome = Outcome::Skipped { reason };
         return report;
@@ -211,6 +212,15 @@ fn blank(config: &Config, test: Selected<'_>) -> TestReport {
         console_tail: Vec::new(),
         output_tail: Vec::new(),
         notes: Vec::new(),
+        machine: String::new(),
+        seed,
+        round: 0,
+        failed_tries: Vec::new(),
+        unstable: None,
+        slow: false,
+        devices: Vec::new(),
+        subtests: Vec::new(),
+        diff: Vec::new(),
     }
 }
 

@@ -82,9 +82,61 @@ pub struct TestReport {
     pub output_tail: Vec<String>,
     /// What was odd and decided nothing, such as forged records.
     pub notes: Vec<String>,
+    /// The machine of `images/<arch>.toml` it ran on.
+    pub machine: String,
+    /// Of this test's choices: the run's, but for the later rounds of a test that is repeated.
+    pub seed: u64,
+    /// Which round of the test this is, from 0.
+    pub round: u32,
+    /// Earlier tries in the same round, all of which failed: a test that passed after them is flaky.
+    pub failed_tries: Vec<Try>,
+    /// Why a failure of this test does not fail the run; from its header.
+    pub unstable: Option<String>,
+    /// Whether its header says that it takes long.
+    pub slow: bool,
+    /// Device types that QEMU was asked for, on its command line or by `device_add`; sorted.
+    pub devices: Vec<String>,
+    /// What the test said in KTAP, flattened.
+    pub subtests: Vec<Subtest>,
+    /// How the output differs from the golden output, as a unified diff.
+    pub diff: Vec<String>,
+}
+
+/// One try of a test that failed and was tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// From its start to its end.
+    pub duration_ms: u64,
+    /// Where its logs are.
+    pub log_dir: Option<Utf8PathBuf>,
+}
+
+/// A result inside of a test, from KTAP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subtest {
+    /// Names from the outermost to its own, joined by `::`.
+    pub name: String,
+    /// How it ended: passed, failed or skipped.
+    #[serde(flatten)]
+    pub outcome: Outcome,
 }
 
 impl TestReport {
+    /// Whether it passed, though not at the first try.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.outcome == Outcome::Passed && !self.failed_tries.is_empty()
+    }
+
+    /// Whether it fails the run: not if it is known to be unstable.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        !self.outcome.is_success() && self.unstable.is_none()
+    }
+
     /// From its start to its end.
     #[must_use]
     pub fn duration(&self) -> Duration {
@@ -166,6 +218,15 @@ pub(crate) mod tests {
             console_tail: vec!["[    0.5] Run /init".to_owned()],
             output_tail: vec!["<last> & \"only\" line".to_owned()],
             notes: Vec::new(),
+            machine: "q35".to_owned(),
+            seed: 7,
+            round: 0,
+            failed_tries: Vec::new(),
+            unstable: None,
+            slow: false,
+            devices: Vec::new(),
+            subtests: Vec::new(),
+            diff: Vec::new(),
         }
     }
 
