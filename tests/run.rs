@@ -9,6 +9,8 @@
     reason = "acts as a user does"
 )]
 
+#[path = "run/choices.rs"]
+mod choices;
 #[path = "run/place.rs"]
 mod place;
 #[path = "run/repeat.rs"]

@@ -9,6 +9,7 @@ use host::clock::monotonic;
 use plan::arch::Machine;
 use qemu::{Accel, qmp};
 
+use crate::choice::offer::offered;
 use crate::choice::{Choice, Chooser};
 use crate::event::{RunEvent, TestReport};
 use crate::logfile::{LogFile, Tail};
@@ -106,6 +107,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
         }
     };
     let offer = Offer {
+        arch: setting.test.arch,
         profile,
         facts: &setting.arch.facts,
         accel: setting.arch.accel,
@@ -122,7 +124,12 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
             setting,
             machine_name,
             machine,
-            chooser: Chooser::new(setting.job.seed, &setting.test.name(), &setting.job.forced),
+            chooser: Chooser::new(
+                setting.job.seed,
+                &setting.test.name(),
+                &setting.job.forced,
+                offered(&header.choices, setting.test.arch, &setting.arch.facts),
+            ),
             state: Mutex::default(),
             output: Mutex::new(Output {
                 log,

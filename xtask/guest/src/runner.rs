@@ -17,11 +17,13 @@ use crate::event::{RunEvent, RunReport, TestReport};
 use crate::suite::{Filter, Selected, Suite};
 
 mod bench;
+mod exhaustive;
 mod job;
 mod place;
 mod queue;
 
 use bench::Bench;
+pub use exhaustive::ExhaustiveError;
 pub use job::Again;
 pub(crate) use job::Job;
 pub use place::temp_dir;
@@ -78,6 +80,11 @@ pub enum Extent {
     Seeded,
     /// Those of an earlier run.
     Again(Vec<Again>),
+    /// One for each combination of all choices, but no more than `limit` in all.
+    Exhaustive {
+        /// The most jobs.
+        limit: usize,
+    },
 }
 
 /// An architecture of a run with what it boots.
@@ -101,15 +108,22 @@ pub enum RunError {
     /// The place for logs or scratch files refuses.
     #[error("cannot keep the run's files")]
     Prepare(#[from] std::io::Error),
+    /// Not every combination can be run.
+    #[error(transparent)]
+    Exhaustive(#[from] ExhaustiveError),
 }
 
 impl RunError {
     /// The command that mends it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let Self::Prepare(error) = self;
-        let full = error.kind() == std::io::ErrorKind::StorageFull;
-        full.then(|| "free some space: old runs are below `target/kiln/runs`".to_owned())
+        match self {
+            Self::Prepare(error) => {
+                let full = error.kind() == std::io::ErrorKind::StorageFull;
+                full.then(|| "free some space: old runs are below `target/kiln/runs`".to_owned())
+            }
+            Self::Exhaustive(error) => error.hint(),
+        }
     }
 }
 
@@ -121,7 +135,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         .iter()
         .map(|run| run.arch.name.clone())
         .collect();
-    let jobs = jobs(config, &arches);
+    let (jobs, notes) = jobs(config, &arches)?;
     let place = place::Place::prepare(&config.runs_dir, &config.temp_dir, config.keep_runs)?;
     let library = case::Library::read(&config.suite.dir)?;
     let run_dir = place.run_dir.clone();
@@ -134,6 +148,9 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
             run_dir: run_dir.clone(),
         },
     );
+    for text in notes {
+        send(events, RunEvent::Note { text });
+    }
     let limits = queue::Limits {
         rounds: config.rounds,
         max_fail: config.max_fail,
@@ -167,29 +184,34 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     Ok(report)
 }
 
-/// The jobs of the first round, in the order of the report.
-fn jobs<'a>(config: &'a Config, arches: &'a [String]) -> Vec<Job<'a>> {
+/// The jobs of the first round, in the order of the report, with what a person should know of them.
+fn jobs<'a>(
+    config: &'a Config,
+    arches: &'a [String],
+) -> Result<(Vec<Job<'a>>, Vec<String>), RunError> {
     let selected = config.suite.select(&config.filter, arches);
+    let seeded = |test| Job {
+        test,
+        round: 0,
+        seed: config.seed,
+        forced: config.choices.clone(),
+    };
     match &config.extent {
-        Extent::Seeded => selected
-            .into_iter()
-            .map(|test| Job {
-                test,
-                round: 0,
-                seed: config.seed,
-                forced: config.choices.clone(),
-            })
-            .collect(),
+        Extent::Seeded => Ok((selected.into_iter().map(seeded).collect(), Vec::new())),
         Extent::Again(again) => {
             let named = |test: &Selected<'_>| {
                 let name = test.name();
                 again.iter().filter(move |again| again.name == name)
             };
-            selected
+            let jobs = selected
                 .into_iter()
                 .flat_map(|test| named(&test).map(move |again| (test, again)))
-                .map(|(test, again)| again.job(test, &config.choices))
-                .collect()
+                .map(|(test, again)| again.job(test, &config.choices));
+            Ok((jobs.collect(), Vec::new()))
+        }
+        Extent::Exhaustive { limit } => {
+            let seeded = selected.into_iter().map(seeded).collect();
+            Ok(exhaustive::expand(config, seeded, *limit)?)
         }
     }
 }

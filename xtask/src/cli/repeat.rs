@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use guest::runner::{Extent, Rounds};
 
 /// How often, and until when.
 #[derive(Debug, Clone, Args)]
@@ -29,6 +30,17 @@ pub(crate) struct RepeatArgs {
     /// Run round after round for so long, such as `10m`
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) time: Option<Duration>,
+    /// Run every combination of all choices; the seed decides nothing
+    #[arg(long, conflicts_with_all = ["repeat", "until_fail", "time"])]
+    pub(crate) exhaustive: bool,
+    /// With --exhaustive: refuse to run more than N combinations
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "exhaustive",
+        default_value_t = 1000
+    )]
+    pub(crate) max_combinations: usize,
 }
 
 impl RepeatArgs {
@@ -40,10 +52,21 @@ impl RepeatArgs {
         }
     }
 
+    /// Which jobs the tests become.
+    pub(crate) fn extent(&self) -> Extent {
+        if self.exhaustive {
+            Extent::Exhaustive {
+                limit: self.max_combinations,
+            }
+        } else {
+            Extent::Seeded
+        }
+    }
+
     /// How often the tests run: once, unless something was said.
-    pub(crate) fn rounds(&self) -> guest::runner::Rounds {
+    pub(crate) fn rounds(&self) -> Rounds {
         let for_ever = self.until_fail || self.time.is_some();
-        guest::runner::Rounds {
+        Rounds {
             count: self.repeat.or((!for_ever).then_some(1)),
             time: self.time,
             until_fail: self.until_fail,
