@@ -7,6 +7,10 @@ use guest::runner::{Extent, Rounds};
 
 /// How often, and until when.
 #[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a switch on the command line is a bool"
+)]
 pub(crate) struct RepeatArgs {
     /// Try a test that failed so many times more; one that passes then is flaky
     #[arg(long, value_name = "N", default_value_t = 0)]
