@@ -8,6 +8,7 @@ pub mod accel;
 mod case;
 pub mod choice;
 pub mod event;
+pub mod expression;
 pub mod fold;
 pub mod header;
 pub mod logfile;
