@@ -47,11 +47,12 @@ fn each_crate_depends_only_on_the_crates_it_may_know() {
         ("plan", BTreeSet::from([])),
         ("host", BTreeSet::from(["plan"])),
         ("qemu", BTreeSet::from(["plan", "host"])),
-        ("forge", BTreeSet::from(["plan", "host"])),
+        ("store", BTreeSet::from(["plan", "host"])),
+        ("forge", BTreeSet::from(["plan", "host", "store"])),
         ("guest", BTreeSet::from(["plan", "host", "qemu"])),
         (
             "xtask",
-            BTreeSet::from(["plan", "host", "qemu", "forge", "guest"]),
+            BTreeSet::from(["plan", "host", "qemu", "store", "forge", "guest"]),
         ),
     ]);
     let dependencies = dependencies();

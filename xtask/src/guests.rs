@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use forge::store::Ready;
 use guest::runner::ArchRun;
 use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
 use qemu::{BootFiles, Facts};
+use store::Ready;
 
 use crate::cli::{AccelChoice, GuestArgs};
 use crate::context::Context;

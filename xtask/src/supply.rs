@@ -14,10 +14,10 @@ use forge::event::Event;
 use forge::fetch::{FetchError, Remotes};
 use forge::mirror::MirrorError;
 use forge::sandbox::SandboxChoice;
-use forge::store::{EntryName, Ready, Store};
 use plan::Project;
 use plan::lock::LockedImage;
 use plan::step::{Plan, Step, StepId};
+use store::{EntryName, Ready, Store};
 
 use crate::cli::SourceArgs;
 use crate::context::Context;

@@ -11,7 +11,7 @@ use plan::step::Step;
 
 use crate::event::Event;
 use crate::fetch::{FetchError, Remotes, fetch};
-use crate::store::{About, EntryName, EntryState, Ready, Store, StoreError};
+use store::{About, EntryName, EntryState, Ready, Store, StoreError};
 
 /// Why an image could not be had from a mirror.
 #[derive(Debug, thiserror::Error)]

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::event::Event;
-use crate::store::{Access, Store, StoreError, Verified, Workspace};
 pub use error::{Excess, Mismatch, PatchError, Refusal, UnpackError};
+use store::{Access, Store, StoreError, Verified, Workspace};
 pub use stream::Limits;
 pub(crate) use stream::decode;
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use forge::build;
-use forge::store::{Ready, Store};
 use serde_json::json;
+use store::{Ready, Store};
 
 use crate::cli::{ImagesArgs, MessageFormat};
 use crate::context::Context;

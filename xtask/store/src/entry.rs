@@ -14,12 +14,12 @@ use plan::digest::{BuildKey, Digest};
 use plan::step::{Product, Step};
 use serde::{Deserialize, Serialize};
 
-use super::hash::digest_file;
-use super::staging::Staging;
-use super::{Store, StoreError};
+use crate::hash::digest_file;
+use crate::staging::Staging;
+use crate::{Store, StoreError};
 
 /// Format of `entry.json`.
-pub(super) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 1;
 
 /// Name of an entry: the key, and the host where its compiler left its mark on the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,7 +161,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    pub(super) fn new(name: EntryName, directory: Utf8PathBuf, meta: EntryMeta) -> Self {
+    pub(crate) fn new(name: EntryName, directory: Utf8PathBuf, meta: EntryMeta) -> Self {
         Self {
             name,
             directory,
@@ -268,7 +268,7 @@ impl Store {
         self.entry_dir(name).join("entry.json").is_file()
     }
 
-    pub(super) fn entry_dir(&self, name: &EntryName) -> Utf8PathBuf {
+    pub(crate) fn entry_dir(&self, name: &EntryName) -> Utf8PathBuf {
         self.layout().join("entries").join(name.to_string())
     }
 

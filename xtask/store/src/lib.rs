@@ -43,7 +43,7 @@ pub use lock::Guard;
 pub use staging::{About, Staging};
 pub use workspace::Workspace;
 
-pub(crate) use blob::PartPaths;
+pub use blob::PartPaths;
 
 /// Tells backup programs and people what the directory is (bford.info/cachedir).
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
@@ -180,7 +180,8 @@ impl Store {
     }
 
     /// Where the tree `id` is, or will be.
-    pub(crate) fn tree_dir(&self, id: &Digest) -> Utf8PathBuf {
+    #[must_use]
+    pub fn tree_dir(&self, id: &Digest) -> Utf8PathBuf {
         self.layout().join("tree").join(id.to_string())
     }
 }

@@ -7,9 +7,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use plan::digest::Digest;
 
-use super::durable::sync_directory;
-use super::hash::digest_file;
-use super::{Store, StoreError};
+use crate::durable::sync_directory;
+use crate::hash::digest_file;
+use crate::{Store, StoreError};
 
 /// A file whose bytes were hashed and found right. Only the store makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +41,11 @@ impl Verified {
 
 /// The files of a download that is under way.
 #[derive(Debug)]
-pub(crate) struct PartPaths {
+pub struct PartPaths {
     /// The bytes so far.
-    pub(crate) bytes: Utf8PathBuf,
+    pub bytes: Utf8PathBuf,
     /// Where they came from.
-    pub(crate) origin: Utf8PathBuf,
+    pub origin: Utf8PathBuf,
 }
 
 impl Store {
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// Where the download of a blob is kept until it is whole.
-    pub(crate) fn part(&self, digest: &Digest) -> Result<PartPaths, StoreError> {
+    pub fn part(&self, digest: &Digest) -> Result<PartPaths, StoreError> {
         self.writable()?;
         let home = self.layout().join("part");
         Ok(PartPaths {
@@ -92,7 +92,7 @@ impl Store {
 
     /// Takes a complete file into the store. Its bytes are hashed here; a file that is not `digest`
     /// stays where it is and is refused.
-    pub(crate) fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
+    pub fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
         self.writable()?;
         let wrap = |error| self.io(error);
         let (size, got) = digest_file(file).map_err(wrap)?;
