@@ -56,6 +56,7 @@ impl<'a> Supply<'a> {
         let arches = Context::arches(&project, &source.arch)?;
         let plan = plan_for(&project, &arches)?;
         let store = store()?;
+        keep_root(context, &project, &store)?;
         Ok(Self {
             context,
             project,
@@ -129,6 +130,9 @@ impl<'a> Supply<'a> {
         let Some(locked) = self.locked(arch, step) else {
             return Ok(None);
         };
+        if let Some(ready) = self.out_of_blobs(step, locked)? {
+            return Ok(Some(ready));
+        }
         let archive = self.prebuilt(arch);
         if !self.source.no_prebuilt && archive.exists() {
             let ready = forge::prebuilt::install(&self.store, step, locked, &archive);
@@ -155,6 +159,20 @@ impl<'a> Supply<'a> {
                 output::note(format!("no mirror has the image of {arch}: {error}"));
                 Ok(None)
             }
+        }
+    }
+
+    /// The image from files that the store has by their digests: imported, or fetched before.
+    fn out_of_blobs(&self, step: &Step, locked: &LockedImage) -> Result<Option<Ready>, Failure> {
+        let all = locked.files.values();
+        if !all.clone().all(|file| self.store.has_blob(&file.sha256)) {
+            return Ok(None);
+        }
+        match forge::mirror::install(&self.store, step, locked, &Remotes::offline(), &mut |_| {}) {
+            Ok(ready) => Ok(Some(ready)),
+            // A blob was corrupt: it is in quarantine now, and the next place is asked.
+            Err(MirrorError::Fetch(FetchError::Offline(_))) => Ok(None),
+            Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
     }
 
@@ -210,6 +228,25 @@ impl<'a> Supply<'a> {
         done.map_err(build_failure)
     }
 
+    /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
+    pub(crate) fn fetch_sources(&self) -> Result<(usize, u64), Failure> {
+        let remotes = self.remotes()?;
+        let mut progress = self.progress();
+        let sources = self.plan.steps.iter().flat_map(|step| &step.sources);
+        let pins: BTreeMap<_, _> = sources
+            .map(|source| ((&source.pin.file, source.pin.sha256), &source.pin))
+            .collect();
+        forge::fetch::check_offline(&self.store, pins.values().copied(), &remotes)
+            .map_err(fetch_failure)?;
+        for pin in pins.values() {
+            forge::fetch::fetch(&self.store, pin, &remotes, &mut |event| {
+                progress.show(event);
+            })
+            .map_err(fetch_failure)?;
+        }
+        Ok((pins.len(), pins.values().map(|pin| pin.size).sum()))
+    }
+
     /// From where sources may come.
     pub(crate) fn remotes(&self) -> Result<Remotes, Failure> {
         let env = &self.context.env;
@@ -252,6 +289,14 @@ impl<'a> Supply<'a> {
 /// The plan of some architectures.
 pub(crate) fn plan_for(project: &Project, arches: &[String]) -> Result<Plan, Failure> {
     project.plan(arches).map_err(hinted!(Exit::Usage))
+}
+
+/// Notes in the store what this checkout needs, for all its architectures.
+fn keep_root(context: &Context, project: &Project, store: &Store) -> Result<(), Failure> {
+    let arches: Vec<String> = project.arches.keys().cloned().collect();
+    let plan = plan_for(project, &arches)?;
+    let root = forge::roots::root(&context.root, &plan, &project.lock);
+    store.keep_root(&root).map_err(store_failure)
 }
 
 /// Puts the sources that one store has into another, checked as if they came from outside.

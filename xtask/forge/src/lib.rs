@@ -12,5 +12,6 @@ pub mod gather;
 pub mod initramfs;
 pub mod mirror;
 pub mod prebuilt;
+pub mod roots;
 pub mod sandbox;
 pub mod unpack;

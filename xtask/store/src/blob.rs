@@ -20,6 +20,18 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// Shows the blob under another name, without a second copy where the file system can.
+    pub fn lay_out(&self, path: &Utf8Path) -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match fs::hard_link(&self.path, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(_) => fs::copy(&self.path, path).map(drop),
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// The blob.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
@@ -60,11 +72,14 @@ impl Store {
     pub fn blob(&self, digest: &Digest) -> Result<Option<Verified>, StoreError> {
         let path = self.blob_path(digest);
         match digest_file(&path) {
-            Ok((size, got)) if got == *digest => Ok(Some(Verified {
-                path,
-                digest: got,
-                size,
-            })),
+            Ok((size, got)) if got == *digest => {
+                self.touch(&path);
+                Ok(Some(Verified {
+                    path,
+                    digest: got,
+                    size,
+                }))
+            }
             Ok(_) => {
                 self.quarantine(&path).map_err(|error| self.io(error))?;
                 Ok(None)
@@ -88,6 +103,18 @@ impl Store {
             bytes: home.join(format!("{digest}.part")),
             origin: home.join(format!("{digest}.json")),
         })
+    }
+
+    /// Keeps a copy of a file as a blob, unless the store has it. A file that is not `digest` is
+    /// refused.
+    pub fn keep(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
+        if let Some(blob) = self.blob(digest)? {
+            return Ok(blob);
+        }
+        let area = self.workspace()?;
+        let copy = area.path().join("blob");
+        fs::copy(file, &copy).map_err(|error| self.io(error))?;
+        self.adopt(&copy, digest)
     }
 
     /// Takes a complete file into the store. Its bytes are hashed here; a file that is not `digest`

@@ -53,6 +53,17 @@ impl EntryName {
         Self { key, host: None }
     }
 
+    /// Reads a name as it is displayed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (key, host) = match text.split_once('-') {
+            Some((key, host)) => (key, Some(host.to_owned())),
+            None => (text, None),
+        };
+        let key = key.parse().ok()?;
+        Some(Self { key, host })
+    }
+
     /// The step's key.
     #[must_use]
     pub fn key(&self) -> BuildKey {
@@ -252,7 +263,10 @@ impl Store {
             Found::Meta(meta) => {
                 let ready = Ready::new(name.clone(), directory.clone(), *meta);
                 match self.check_entry(&ready) {
-                    Ok(()) => return Ok(EntryState::Ready(ready)),
+                    Ok(()) => {
+                        self.touch(&directory.join("entry.json"));
+                        return Ok(EntryState::Ready(ready));
+                    }
                     Err(why) => why,
                 }
             }
