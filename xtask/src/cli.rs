@@ -145,6 +145,9 @@ pub(crate) struct ImagesArgs {
     /// Keep the work directory of a step that failed
     #[arg(long)]
     pub(crate) keep_failed: bool,
+    /// Write when each step ran to `target/kiln/timings.html`
+    #[arg(long, conflicts_with_all = ["plan", "refreeze"])]
+    pub(crate) timings: bool,
 }
 
 #[derive(Debug, Args)]

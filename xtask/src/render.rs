@@ -7,3 +7,4 @@ pub(crate) mod quantity;
 pub(crate) mod sources;
 pub(crate) mod store;
 pub(crate) mod test;
+pub(crate) mod timings;
