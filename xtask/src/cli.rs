@@ -1,7 +1,11 @@
 //! The command line: what can be asked for, and what each word means. No behaviour.
 
+pub(crate) mod repeat;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use repeat::RepeatArgs;
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -256,6 +260,8 @@ pub(crate) struct TestArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) guest: GuestArgs,
+    #[command(flatten)]
+    pub(crate) repeat: RepeatArgs,
     /// A filter is the whole name
     #[arg(long)]
     pub(crate) exact: bool,

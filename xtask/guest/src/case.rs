@@ -9,12 +9,13 @@ use host::clock::monotonic;
 use plan::arch::Machine;
 use qemu::{Accel, qmp};
 
-use crate::choice::Chooser;
+use crate::choice::offer::offered;
+use crate::choice::{Choice, Chooser};
 use crate::event::{RunEvent, TestReport};
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, Phase};
 use crate::requirement::{self, Offer};
-use crate::runner::{ArchRun, Config, millis, send};
+use crate::runner::{ArchRun, Config, Job, millis, send};
 use crate::suite::Selected;
 use crate::words::serve::FileServer;
 
@@ -51,6 +52,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) config: &'a Config,
     pub(crate) arch: &'a ArchRun,
     pub(crate) test: Selected<'a>,
+    pub(crate) job: &'a Job<'a>,
     pub(crate) library: &'a Library,
     /// Stays.
     pub(crate) logs: Utf8PathBuf,
@@ -96,7 +98,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
     let started = monotonic();
     let header = &setting.test.test.header;
     let profile = &setting.arch.arch.qemu;
-    let mut report = blank(setting.config, setting.test);
+    let mut report = blank(setting.config, setting.job);
     let (machine_name, machine) = match requirement::machine(header, setting.test.arch, profile) {
         Ok(machine) => machine,
         Err(message) => {
@@ -105,6 +107,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
         }
     };
     let offer = Offer {
+        arch: setting.test.arch,
         profile,
         facts: &setting.arch.facts,
         accel: setting.arch.accel,
@@ -122,9 +125,10 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
             machine_name,
             machine,
             chooser: Chooser::new(
-                setting.config.seed,
+                setting.job.seed,
                 &setting.test.name(),
-                &setting.config.choices,
+                &setting.job.forced,
+                offered(&header.choices, setting.test.arch, &setting.arch.facts),
             ),
             state: Mutex::default(),
             output: Mutex::new(Output {
@@ -171,23 +175,35 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
 }
 
 /// The report of a test that was selected and not run.
-pub(crate) fn not_run(config: &Config, test: Selected<'_>, why: &str) -> TestReport {
+pub(crate) fn not_run(config: &Config, job: &Job<'_>, why: &str) -> TestReport {
+    let forced = job.forced.iter().map(|(name, word)| Choice {
+        name: name.clone(),
+        word: word.clone(),
+    });
     TestReport {
         outcome: Outcome::NotRun {
             why: why.to_owned(),
         },
-        ..blank(config, test)
+        choices: forced.collect(),
+        ..blank(config, job)
     }
 }
 
-fn blank(config: &Config, test: Selected<'_>) -> TestReport {
+fn blank(config: &Config, job: &Job<'_>) -> TestReport {
+    let test = job.test;
+    let header = &test.test.header;
     let arch = config.arches.iter().find(|run| run.arch.name == test.arch);
     let name = test.name();
-    let seed = config.seed;
+    let seed = job.seed;
     let mut reproduce = format!(
         "cargo xtask test --exact {name} --arch {} --seed {seed}",
         test.arch
     );
+    for (name, word) in &job.forced {
+        let choice = format!("{name}={word}");
+        reproduce.push_str(" --choose ");
+        reproduce.push_str(&host::process::command::quote(&choice));
+    }
     for flag in &config.reproduce {
         reproduce.push(' ');
         reproduce.push_str(&host::process::command::quote(flag));
@@ -214,10 +230,10 @@ fn blank(config: &Config, test: Selected<'_>) -> TestReport {
         notes: Vec::new(),
         machine: String::new(),
         seed,
-        round: 0,
+        round: job.round,
         failed_tries: Vec::new(),
-        unstable: None,
-        slow: false,
+        unstable: header.unstable.clone(),
+        slow: header.slow,
         devices: Vec::new(),
         subtests: Vec::new(),
         diff: Vec::new(),

@@ -125,6 +125,18 @@ pub struct Subtest {
 }
 
 impl TestReport {
+    /// How summaries count it: by its outcome, but for those that would mislead.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.is_flaky() {
+            "flaky"
+        } else if !self.outcome.is_success() && !self.is_fatal() {
+            "unstable"
+        } else {
+            self.outcome.word()
+        }
+    }
+
     /// Whether it passed, though not at the first try.
     #[must_use]
     pub fn is_flaky(&self) -> bool {
@@ -160,12 +172,12 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// How many tests ended in each way.
+    /// How many tests ended in each way; see [`TestReport::word`].
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for test in &self.tests {
-            *counts.entry(test.outcome.word()).or_default() += 1;
+            *counts.entry(test.word()).or_default() += 1;
         }
         counts
     }
@@ -174,11 +186,12 @@ impl RunReport {
     /// fault, 130 or 143 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let any = |is: fn(&Outcome) -> bool| self.tests.iter().any(|test| is(&test.outcome));
+        let fatal = || self.tests.iter().filter(|test| test.is_fatal());
+        let any = |is: fn(&Outcome) -> bool| fatal().any(|test| is(&test.outcome));
         match self.interrupted {
             Some(signal) => host::interrupt::Signal(signal).exit_code(),
             None if self.tests.is_empty() => 4,
-            None if any(|outcome| !outcome.is_success() && !outcome.is_infrastructure()) => 100,
+            None if any(|outcome| !outcome.is_infrastructure()) => 100,
             None if any(|outcome| matches!(outcome, Outcome::HarnessError { .. })) => 101,
             None if any(|outcome| matches!(outcome, Outcome::NotRun { .. })) => 96,
             None => 0,
@@ -275,6 +288,31 @@ pub(crate) mod tests {
         assert_eq!(interrupted.exit_code(), 130);
         interrupted.interrupted = Some(15);
         assert_eq!(interrupted.exit_code(), 143);
+    }
+
+    #[test]
+    fn what_is_flaky_or_unstable_is_counted_and_fails_no_run() {
+        let failed = || Outcome::Failed {
+            cause: "x".to_owned(),
+        };
+        let mut flaky = test_report("a::b::flaky", Outcome::Passed);
+        flaky.failed_tries = vec![Try {
+            outcome: failed(),
+            duration_ms: 1,
+            log_dir: None,
+        }];
+        let mut unstable = test_report("a::b::unstable", failed());
+        unstable.unstable = Some("see https://example.org/1".to_owned());
+        let mut fine = test_report("a::b::fine", Outcome::Passed);
+        fine.unstable.clone_from(&unstable.unstable);
+        let mut run = run_report(vec![flaky.clone(), unstable, fine]);
+        assert_eq!(run.exit_code(), 0);
+        let counts = [("flaky", 1), ("passed", 1), ("unstable", 1)];
+        assert_eq!(run.counts(), BTreeMap::from(counts));
+        // Tries that failed do not make a failure flaky.
+        flaky.outcome = failed();
+        run.tests.push(flaky);
+        assert_eq!((run.exit_code(), run.counts()["failed"]), (100, 1));
     }
 
     #[test]

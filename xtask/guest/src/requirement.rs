@@ -10,6 +10,8 @@ use crate::header::Header;
 /// What a requirement is held against.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
+    /// The architecture's name.
+    pub arch: &'a str,
     /// How QEMU runs the architecture.
     pub profile: &'a QemuProfile,
     /// What the binary can do.
@@ -87,6 +89,9 @@ pub fn unmet(
     }
     if let Some(name) = requires.netdevs.iter().find(|name| !facts.has_netdev(name)) {
         return Some(lacks("network backend", name));
+    }
+    if let Some(reason) = crate::choice::offer::nothing(&header.choices, offer.arch, facts) {
+        return Some(reason);
     }
     let tool = requires.tools.iter().find(|name| !has_tool(name))?;
     Some(format!("`{tool}` is not installed on the host"))

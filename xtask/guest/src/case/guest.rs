@@ -139,7 +139,7 @@ impl Case<'_> {
                 variable("KILN_ENDIAN", endian.to_owned()),
                 variable("KILN_MACHINE", self.machine_name.to_owned()),
                 variable("KILN_CALLS_ITSELF", self.calls_itself().to_owned()),
-                variable("KILN_SEED", self.setting.config.seed.to_string()),
+                variable("KILN_SEED", self.setting.job.seed.to_string()),
                 variable("KILN_WAIT", self.wait_seconds()),
             ],
             run: RUN.to_owned(),

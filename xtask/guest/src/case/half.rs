@@ -77,7 +77,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .env("scratch", &files)
         .env("KILN_ARCH", setting.test.arch)
         .env("KILN_MACHINE", case.machine_name)
-        .env("KILN_SEED", setting.config.seed.to_string())
+        .env("KILN_SEED", setting.job.seed.to_string())
         .env("KILN_WAIT", case.wait_seconds())
         .env("QEMU", &setting.arch.binary)
         .stdout(Stdio::Fd(near.into()))

@@ -37,6 +37,11 @@ struct RawHeader {
     requires: RawRequires,
     #[serde(default)]
     groups: Vec<String>,
+    #[serde(default)]
+    choices: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    unstable: Option<Spanned<String>>,
+    #[serde(default)]
+    slow: bool,
     channel: Option<Spanned<String>>,
     #[serde(default)]
     append: String,
@@ -122,6 +127,10 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         matches!(text, "tcg" | "kvm").then(|| text.to_owned())
     });
     let smp = checked.number(raw.smp);
+    let unstable = checked.get(raw.unstable, "a reason with a link", |text| {
+        text.contains("://").then(|| text.to_owned())
+    });
+    let choices = super::choices::read(raw.choices, checked.faults);
     if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
         checked.faults.push(Fault {
             span,
@@ -148,6 +157,9 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         scratch,
         requires,
         groups: raw.groups,
+        choices,
+        unstable,
+        slow: raw.slow,
         channel: channel.unwrap_or(Channel::Virtio),
         append: raw.append,
         ends: ends.unwrap_or(Ends::Report),

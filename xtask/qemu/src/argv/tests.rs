@@ -113,6 +113,7 @@ fn facts(machines: &[(&str, &str, &str)]) -> Facts {
         devices: BTreeSet::new(),
         machines,
         netdevs: BTreeSet::new(),
+        cpus: Vec::new(),
         accels: BTreeSet::new(),
         seccomp: true,
     }
