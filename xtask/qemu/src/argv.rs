@@ -91,9 +91,18 @@ impl Launch<'_> {
     /// the test itself holds them, or waits for a migration.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        !self.extra.iter().any(|option| {
-            matches!(option.trim_start_matches('-'), "S" | "incoming") && option.starts_with('-')
-        })
+        !self.is_incoming() && !self.asks("S")
+    }
+
+    /// Whether QEMU waits for a guest that migrates into it.
+    #[must_use]
+    pub fn is_incoming(&self) -> bool {
+        self.asks("incoming")
+    }
+
+    fn asks(&self, name: &str) -> bool {
+        let mut options = self.extra.iter().filter(|option| option.starts_with('-'));
+        options.any(|option| option.trim_start_matches('-') == name)
     }
 
     /// The arguments of a QEMU whose channels are inherited descriptors.
