@@ -24,9 +24,21 @@ fail() {
     exit 1
 }
 
-# qmp COMMAND [key=value]…: asks QEMU's monitor and prints its reply as JSON.
+# qmp COMMAND [key=value]…, qmp - <<JSON: asks QEMU's monitor, and prints what it returns as a line
+# of JSON. Here and below, `-g GUEST` in front names another QEMU of the test.
 qmp() {
     kiln-call qmp "$@"
+}
+
+# qmp_wait EVENT [key=value]… [--timeout SECONDS]: until QEMU sends this event with these data, or has
+# sent it before; prints it. Each event is given out once.
+qmp_wait() {
+    kiln-call qmp_wait "$@"
+}
+
+# hmp COMMAND LINE: asks the human monitor and prints its text.
+hmp() {
+    kiln-call hmp "$@"
 }
 
 # choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.

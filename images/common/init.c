@@ -53,6 +53,7 @@ static int test_out = -1;
 static struct call {
     int fd;
     unsigned long id;
+    int answered;
     size_t len;
     char request[CALL_MAX_BYTES];
 } calls[CALLS_MAX];
@@ -373,17 +374,28 @@ static void end_call(struct call *call, const char *answer, size_t len)
     call->fd = -1;
 }
 
-static void answer_call(char *payload, size_t len)
+/*
+ * `part ID STATUS TEXT`, then `reply ID STATUS TEXT` with the last of the text: kiln-call gets the
+ * status once, and then the pieces. It takes in all of them before it prints any, so that it always
+ * reads, also when this process is the one that must read what it prints.
+ */
+static void answer_call(char *payload, size_t len, int whole)
 {
-    char *rest, *body;
+    char *rest;
     unsigned long id = strtoul(payload, &rest, 10);
     for (struct call *call = calls; call < calls + CALLS_MAX; call++) {
         if (call->fd < 0 || call->id != id)
             continue;
-        body = *rest == ' ' ? strchr(rest + 1, ' ') : NULL;
-        if (body)
-            *body = '\n';
-        end_call(call, rest + 1, len - (rest + 1 - payload));
+        char *body = *rest == ' ' ? strchr(rest + 1, ' ') : NULL;
+        if (!body)
+            return;
+        *body = '\n';
+        char *from = call->answered ? body + 1 : rest + 1;
+        call->answered = 1;
+        if (whole)
+            end_call(call, from, len - (from - payload));
+        else
+            write_all(call->fd, from, len - (from - payload));
         return;
     }
 }
@@ -431,7 +443,9 @@ static void take_line(char *line, const sigset_t *signals)
     else if (!strcmp(type, "run"))
         run_test(payload, signals);
     else if (!strcmp(type, "reply"))
-        answer_call(payload, len);
+        answer_call(payload, len, 1);
+    else if (!strcmp(type, "part"))
+        answer_call(payload, len, 0);
 }
 
 /* Reads what the host sent; false when the channel is gone for good. */
@@ -626,7 +640,8 @@ static int run_call(int argc, char **argv)
     memcpy(address.sun_path, CALL_SOCKET, sizeof CALL_SOCKET - 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     static char bytes[CALL_MAX_BYTES];
-    size_t used = 0;
+    char *answer = NULL;
+    size_t used = 0, size = 0;
     ssize_t n;
 
     if (connect(fd, (struct sockaddr *)&address,
@@ -646,20 +661,25 @@ static int run_call(int argc, char **argv)
     shutdown(fd, SHUT_WR);
 
     /* The answer: the status in digits, a newline, then what to print. */
-    int status = -1, digits = 0;
-    while ((n = read(fd, bytes + used, sizeof bytes - used)) > 0) {
-        used += n;
-        char *end = status < 0 ? memchr(bytes, '\n', used) : NULL;
-        if (status < 0 && end) {
-            status = strtol(bytes, NULL, 10);
-            digits = end + 1 - bytes;
+    do {
+        if (used == size) {
+            size += CALL_MAX_BYTES + size;
+            answer = realloc(answer, size);
+            if (!answer) {
+                complain("kiln-call");
+                return 99;
+            }
         }
-        if (status >= 0) {
-            write_all(status ? STDERR_FILENO : STDOUT_FILENO, bytes + digits, used - digits);
-            used = digits = 0;
-        }
-    }
-    return status < 0 ? 99 : status;
+        n = read(fd, answer + used, size - used);
+        used += n > 0 ? n : 0;
+    } while (n > 0);
+    char *text = memchr(answer, '\n', used);
+    if (!text)
+        return 99;
+    int status = strtol(answer, NULL, 10);
+    text++;
+    write_all(status ? STDERR_FILENO : STDOUT_FILENO, text, used - (text - answer));
+    return status;
 }
 
 int main(int argc, char **argv)

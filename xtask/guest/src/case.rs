@@ -1,13 +1,13 @@
 //! One test on one architecture: requirements, guests, host half, and what they come to.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use plan::arch::Machine;
-use qemu::{Accel, qmp};
+use qemu::Accel;
 
 use crate::choice::Chooser;
 use crate::event::{RunEvent, TestReport};
@@ -15,14 +15,19 @@ use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, Phase};
 use crate::requirement::{self, Offer};
 use crate::runner::{ArchRun, Config, millis, send};
+use crate::session::{Start, Succession};
 use crate::suite::Selected;
 use crate::words::serve::FileServer;
 
 mod combine;
 mod guest;
 mod half;
+mod monitor;
+mod roster;
 
 use combine::GuestEnd;
+use guest::Order;
+use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
 #[derive(Debug)]
@@ -65,6 +70,8 @@ struct Case<'a> {
     machine_name: &'a str,
     machine: &'a Machine,
     chooser: Chooser,
+    roster: Roster,
+    succession: Arc<Succession>,
     state: Mutex<State>,
     output: Mutex<Output>,
 }
@@ -74,7 +81,6 @@ struct Case<'a> {
 struct State {
     started: usize,
     guests: Vec<GuestEnd>,
-    running: Vec<(usize, qmp::Client)>,
     servers: Vec<FileServer>,
     booted: Duration,
     /// Time for which a QEMU was there, all of them together.
@@ -125,6 +131,8 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
                 &setting.test.name(),
                 &setting.config.choices,
             ),
+            roster: Roster::default(),
+            succession: Arc::default(),
             state: Mutex::default(),
             output: Mutex::new(Output {
                 log,
@@ -288,7 +296,13 @@ impl Case<'_> {
 
     /// A guest without a host half: there is nobody who could go away.
     fn boot_alone(&self) -> Outcome {
-        self.boot(&[], &self.setting.scratch.join("files"), &|| false)
+        self.boot(&Order {
+            extra: &[],
+            directory: &self.setting.scratch.join("files"),
+            start: Start::Wanted,
+            is_gone: &|| false,
+        })
+        .outcome
     }
 
     fn finish(self, report: &mut TestReport) {
