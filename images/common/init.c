@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -26,6 +27,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -682,11 +684,46 @@ static int run_call(int argc, char **argv)
     return status;
 }
 
+#ifdef __NR_rtas
+/*
+ * kiln-call --rtas SERVICE ARG…: calls the platform's firmware (rtas(2)) as drmgr does. No file of
+ * sysfs changes the state of a connector for a PCI device (Linux v6.12, dlpar.c), so `plug` must.
+ */
+static int run_rtas(int argc, char **argv)
+{
+    struct {
+        uint32_t token, inputs, outputs, values[16];
+    } call = { .inputs = htobe32(argc - 1), .outputs = htobe32(1) };
+    char path[300];
+    snprintf(path, sizeof path, "/proc/device-tree/rtas/%s", argc ? argv[0] : "");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || argc > 16 || read(fd, &call.token, 4) != 4) {
+        complain(path);
+        return 99;
+    }
+    for (int i = 1; i < argc; i++)
+        call.values[i - 1] = htobe32(strtoul(argv[i], NULL, 0));
+    if (syscall(__NR_rtas, &call)) {
+        complain(argv[0]);
+        return 99;
+    }
+    int32_t status = be32toh(call.values[argc - 1]);
+    if (status)
+        dprintf(STDERR_FILENO, "%s: status %d\n", argv[0], status);
+    return status != 0;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     const char *slash = strrchr(argv[0], '/');
-    if (!strcmp(slash ? slash + 1 : argv[0], "kiln-call"))
+    if (!strcmp(slash ? slash + 1 : argv[0], "kiln-call")) {
+#ifdef __NR_rtas
+        if (argc > 2 && !strcmp(argv[1], "--rtas"))
+            return run_rtas(argc - 2, argv + 2);
+#endif
         return run_call(argc, argv);
+    }
     if (getpid() != 1) {
         dprintf(STDERR_FILENO, "init: runs as process 1 of a guest\n");
         return 1;
