@@ -34,6 +34,18 @@ hmp() {
     "$KILN" host-word hmp "$@"
 }
 
+# plug [-g GUEST] DRIVER [key=value]…: adds a device to a running guest, a PCI device in a free hotplug
+# slot (header `slots`), and prints its id. The guest takes it in by `plugged ID`.
+plug() {
+    _plugged=$("$KILN" host-word plug "$@") || return
+    echo "${_plugged% *}"
+}
+
+# unplug [-g GUEST] ID: asks for it back and waits until it is gone; the guest helps by `release ID`.
+unplug() {
+    "$KILN" host-word unplug "$@" --wait
+}
+
 # choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.
 choose() {
     "$KILN" host-word choose "$@"

@@ -147,6 +147,7 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
         append: String::new(),
         extra: Vec::new(),
         control: Control::VirtioSerial,
+        slots: 0,
         reboot_allowed: false,
     };
     let limit = machine

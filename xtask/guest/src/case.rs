@@ -23,10 +23,12 @@ mod combine;
 mod guest;
 mod half;
 mod monitor;
+mod plug;
 mod roster;
 
 use combine::GuestEnd;
 use guest::Order;
+use plug::Plugs;
 use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
@@ -71,6 +73,7 @@ struct Case<'a> {
     machine: &'a Machine,
     chooser: Chooser,
     roster: Roster,
+    plugs: Plugs,
     succession: Arc<Succession>,
     state: Mutex<State>,
     output: Mutex<Output>,
@@ -132,6 +135,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
                 &setting.config.choices,
             ),
             roster: Roster::default(),
+            plugs: Plugs::default(),
             succession: Arc::default(),
             state: Mutex::default(),
             output: Mutex::new(Output {

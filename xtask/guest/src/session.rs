@@ -15,19 +15,20 @@ use qemu::machine::Port;
 use qemu::{Exit, VmEvent};
 use serde_json::Value;
 
-use crate::fold::{Ended, Ends, Happened, PANIC_EVENT};
-use crate::header::Channel;
+use crate::fold::{Ended, Happened, PANIC_EVENT};
 use crate::outcome::{Outcome, Phase};
-use crate::protocol::{Call, FromGuest, Nonce, Received, Sender};
-use crate::text::last_line;
+use crate::protocol::Call;
 use conversation::Conversation;
 use standing::Standing;
 
 pub use replies::{Replies, Waker};
+pub use rules::{Arrival, Conducted, Handover, Part, Rules, Start};
 pub use succession::Succession;
 
 mod conversation;
+mod records;
 mod replies;
+mod rules;
 mod standing;
 mod succession;
 
@@ -60,95 +61,6 @@ pub trait Host {
     fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)>;
     /// Why the session must end now, if it must.
     fn stop(&mut self) -> Option<Happened>;
-}
-
-/// What a session goes by.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// What makes a pass.
-    pub ends: Ends,
-    /// How often the guest may reboot.
-    pub reboots: u32,
-    /// How guest and host talk.
-    pub channel: Channel,
-    /// From the start, or a reboot, to hello.
-    pub boot_limit: Duration,
-    /// The test's own time.
-    pub test_limit: Duration,
-    /// Where the guest comes from.
-    pub arrival: Arrival,
-    /// What is expected of QEMU's start.
-    pub start: Start,
-    /// The other sessions of the test.
-    pub succession: Arc<Succession>,
-}
-
-impl Rules {
-    /// For a guest by itself whose report makes a pass.
-    #[must_use]
-    pub fn alone(channel: Channel, limit: Duration) -> Self {
-        Self {
-            ends: Ends::Report,
-            reboots: 0,
-            channel,
-            boot_limit: limit,
-            test_limit: limit,
-            arrival: Arrival::Boot,
-            start: Start::Wanted,
-            succession: Arc::default(),
-        }
-    }
-}
-
-/// Where a QEMU gets its guest from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
-    /// It boots one.
-    Boot,
-    /// It waits for one that migrates into it (`-incoming`).
-    Migration,
-}
-
-/// What is expected of QEMU's start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// That a guest runs.
-    Wanted,
-    /// That QEMU refuses, with an error.
-    Refused,
-}
-
-/// What is handed to the guest once it is ready.
-#[derive(Debug, Clone, Default)]
-pub struct Handover {
-    /// Path, mode, content.
-    pub files: Vec<(String, u32, Vec<u8>)>,
-    /// Variables of the test.
-    pub environment: Vec<(String, String)>,
-    /// The script to run.
-    pub run: String,
-}
-
-/// What came of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conducted {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What this QEMU was to the test.
-    pub part: Part,
-    /// Time spent until the guest was ready, all boots together.
-    pub boot: Duration,
-}
-
-/// What one QEMU was to its test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The guest came to its end in it.
-    Last,
-    /// The guest left it for another one, or never came.
-    Passage,
-    /// Nobody waited for its end.
-    Abandoned,
 }
 
 /// How often it is asked whether the session must stop.
@@ -431,145 +343,6 @@ impl<'a> Session<'a> {
             }
             _ => None,
         }
-    }
-
-    fn take_records(
-        &mut self,
-        bytes: &[u8],
-        guest: &mut dyn Guest,
-        host: &mut dyn Host,
-    ) -> Option<Outcome> {
-        for received in self.talk.receiver.take(bytes) {
-            let outcome = match received {
-                Received::Record(record) => self.take_record(record, guest, host),
-                Received::Noted(text) => {
-                    self.note(host, text);
-                    None
-                }
-            };
-            if outcome.is_some() {
-                return outcome;
-            }
-        }
-        None
-    }
-
-    fn note(&mut self, host: &mut dyn Host, text: String) {
-        self.notes += 1;
-        if self.notes <= NOTES_MAX {
-            host.note(text);
-        }
-    }
-
-    fn take_record(
-        &mut self,
-        record: FromGuest,
-        guest: &mut dyn Guest,
-        host: &mut dyn Host,
-    ) -> Option<Outcome> {
-        match record {
-            // Repeated until it is answered; later ones are late, or somebody else's.
-            FromGuest::Hello { .. } if self.talk.sender.is_some() => None,
-            FromGuest::Hello { .. } => self.hand_over(guest, host),
-            FromGuest::Out(bytes) => {
-                host.output(&bytes);
-                self.talk.keep_tail(&bytes);
-                let flood = Happened::Flood {
-                    channel: "output",
-                    limit: FLOOD,
-                };
-                if self.talk.output_bytes > FLOOD {
-                    self.happened(&flood)
-                } else {
-                    None
-                }
-            }
-            FromGuest::Call(call) => {
-                let text = || crate::text::line(call.args.join(" ").as_bytes());
-                let (status, text) = match call.word.as_str() {
-                    "skip" => {
-                        self.talk.fold.take(&Happened::SkipReason(text()));
-                        (0, String::new())
-                    }
-                    "fail" => {
-                        self.talk.fold.take(&Happened::FailReason(text()));
-                        (0, String::new())
-                    }
-                    _ => host.call(&call, &self.talk.replies)?,
-                };
-                self.reply(guest, call.id, status, &text)
-            }
-            FromGuest::Leaving(leave) => self.happened(&Happened::Leaving(leave)),
-            FromGuest::End { status, taint } => {
-                let last_line = last_line(&self.talk.output_tail);
-                self.happened(&Happened::End {
-                    status,
-                    taint,
-                    last_line,
-                })
-            }
-        }
-    }
-
-    /// Sends the answers that are ready.
-    fn answer(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
-        let answers = self.talk.replies.take();
-        answers
-            .into_iter()
-            .find_map(|answer| self.reply(guest, answer.id, answer.status, &answer.text))
-    }
-
-    fn reply(
-        &mut self,
-        guest: &mut dyn Guest,
-        id: u64,
-        status: i32,
-        text: &str,
-    ) -> Option<Outcome> {
-        let sender = self.talk.sender.as_mut()?;
-        let records = sender.reply(id, status, text.as_bytes());
-        self.send(guest, &records)
-    }
-
-    /// Answers a hello: nonce, files, environment, go.
-    fn hand_over(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<Outcome> {
-        if self.rules.start == Start::Refused {
-            return Some(not_refused());
-        }
-        let nonce = match Nonce::random() {
-            Ok(nonce) => nonce,
-            Err(error) => {
-                return Some(Outcome::HarnessError {
-                    message: format!("no random numbers: {error}"),
-                });
-            }
-        };
-        if let Standing::Here(id) = self.standing {
-            self.rules.succession.name(id, nonce.as_str());
-        }
-        let mut sender = Sender::new(nonce.clone());
-        self.talk.receiver.expect(nonce);
-        let mut bytes = sender.start(self.talk.boots);
-        for (path, mode, content) in &self.handover.files {
-            bytes.extend(sender.put(path, *mode, content));
-        }
-        for (name, value) in &self.handover.environment {
-            bytes.extend(sender.set(name, value));
-        }
-        bytes.extend(sender.run(&self.handover.run));
-        self.talk.sender = Some(sender);
-        self.talk.boots += 1;
-        self.talk.booted += monotonic() - self.talk.since;
-        self.talk.since = monotonic();
-        let outcome = self.happened(&Happened::Ready);
-        host.ready();
-        outcome.or_else(|| self.send(guest, &bytes))
-    }
-
-    fn send(&mut self, guest: &mut dyn Guest, bytes: &[u8]) -> Option<Outcome> {
-        // A guest that is gone is told by its own event, which is still to come.
-        let why = guest.send(bytes).err()?;
-        self.happened(&Happened::Unheard(why))
     }
 }
 

@@ -102,6 +102,7 @@ impl Case<'_> {
             boot: arch.boot.clone(),
             append: self.append(),
             extra: scratch.chain(extra.iter().cloned()).collect(),
+            slots: header.slots,
             control: match header.channel {
                 Channel::Virtio => Control::VirtioSerial,
                 Channel::Console => Control::Console,
@@ -147,6 +148,8 @@ impl Case<'_> {
             Endian::Little => "little",
         };
         let variable = |name: &str, value: String| (name.to_owned(), value);
+        let hotplug = self.machine.hotplug.as_ref();
+        let connector = hotplug.and_then(|hotplug| hotplug.connector.clone());
         Ok(Handover {
             files: vec![
                 (TEST.to_owned(), 0o755, script),
@@ -160,6 +163,11 @@ impl Case<'_> {
                 variable("KILN_CALLS_ITSELF", self.calls_itself().to_owned()),
                 variable("KILN_SEED", self.setting.config.seed.to_string()),
                 variable("KILN_WAIT", self.wait_seconds()),
+                variable(
+                    "KILN_SLOT_ENTRY",
+                    hotplug.map_or_else(String::new, |hotplug| hotplug.entry.clone()),
+                ),
+                variable("KILN_SLOT_CONNECTOR", connector.unwrap_or_default()),
             ],
             run: RUN.to_owned(),
         })

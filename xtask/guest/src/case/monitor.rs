@@ -12,7 +12,7 @@ use crate::words::event::Expected;
 use crate::words::{Reply, monitor};
 
 /// For an answer of QEMU's monitor.
-const MONITOR_WAIT: Duration = Duration::from_secs(30);
+pub(super) const MONITOR_WAIT: Duration = Duration::from_secs(30);
 
 /// How the human monitor begins when it refuses (QEMU's `hmp_handle_error` and `monitor/hmp.c`).
 const REFUSALS: &[&str] = &["Error: ", "unknown command: ", "Try \"help ", "Command '"];
@@ -28,7 +28,10 @@ pub(super) struct Asker<'a> {
 
 /// Whether a word may take its time.
 pub(super) fn is_slow(word: &str) -> bool {
-    matches!(word, "qmp" | "qmp_wait" | "hmp" | "wait_ready")
+    matches!(
+        word,
+        "qmp" | "qmp_wait" | "hmp" | "wait_ready" | "plug" | "slot" | "unplug"
+    )
 }
 
 impl Case<'_> {
@@ -83,6 +86,9 @@ impl Case<'_> {
         match word {
             "qmp" => execute(&client, args),
             "hmp" => human(&client, args),
+            "plug" => self.plug(&client, args),
+            "slot" => self.slot(&client, args, asker),
+            "unplug" => self.unplug(&client, args, asker),
             _ => self.wait_for_event(&client, args, asker),
         }
     }

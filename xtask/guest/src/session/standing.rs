@@ -8,7 +8,7 @@ use qemu::console::{Console, Kind};
 use qemu::machine::Port;
 
 use super::conversation::Conversation;
-use super::{Arrival, End, Guest, Host, Part, Rules, Session, Start, Waker};
+use super::{Arrival, End, Guest, Host, Part, Rules, Session, Start, Succession, Waker};
 use crate::header::Channel;
 use crate::outcome::Outcome;
 use crate::protocol::{Heard, Sender, first_record};
@@ -43,6 +43,28 @@ impl Standing {
     }
 }
 
+impl Awaited {
+    /// Asks for the guest as soon as it shows itself.
+    fn ask(&mut self, succession: &Succession, waker: &Waker) {
+        if self.asked.is_some() {
+            return;
+        }
+        // A guest that did not survive its migration never says another record.
+        let dead = || {
+            let mut troubles = Console::default().feed(&self.console).into_iter();
+            troubles.any(|(kind, _)| kind != Kind::Notice)
+        };
+        let (nonce, hello) = match first_record(&self.records) {
+            Some(Heard::Nonce(nonce)) => (Some(nonce), false),
+            Some(Heard::Hello) => (None, true),
+            None if dead() => (None, false),
+            None => return,
+        };
+        let asked = succession.ask(nonce.as_deref(), Arc::clone(waker));
+        self.asked = asked.map(|receiver| (receiver, hello));
+    }
+}
+
 impl Session<'_> {
     /// What is to be done before the next event is waited for.
     pub(super) fn turn(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
@@ -60,6 +82,7 @@ impl Session<'_> {
                 outcome.map(|outcome| (outcome, Part::Last))
             }
             Standing::Awaited(awaited) => {
+                awaited.ask(&self.rules.succession, &self.waker);
                 let (asked, hello) = awaited.asked.as_ref()?;
                 let hello = *hello;
                 match asked.try_recv() {
@@ -86,10 +109,9 @@ impl Session<'_> {
         }
     }
 
-    /// Keeps what comes before the guest is known, and asks for it as soon as it shows itself.
+    /// Keeps what comes before it is known whose guest it is.
     pub(super) fn await_guest(&mut self, port: Port, bytes: &[u8]) -> Option<End> {
         let own = self.port();
-        let waker = Arc::clone(&self.waker);
         let Standing::Awaited(awaited) = &mut self.standing else {
             return None;
         };
@@ -102,22 +124,6 @@ impl Session<'_> {
         if port == own {
             awaited.records.extend_from_slice(bytes);
         }
-        if awaited.asked.is_some() {
-            return None;
-        }
-        // A guest that did not survive its migration never says another record.
-        let dead = || {
-            let mut troubles = Console::default().feed(&awaited.console).into_iter();
-            troubles.any(|(kind, _)| kind != Kind::Notice)
-        };
-        let (nonce, hello) = match first_record(&awaited.records) {
-            Some(Heard::Nonce(nonce)) => (Some(nonce), false),
-            Some(Heard::Hello) => (None, true),
-            None if port == Port::Console && dead() => (None, false),
-            None => return None,
-        };
-        let asked = self.rules.succession.ask(nonce.as_deref(), waker);
-        awaited.asked = asked.map(|receiver| (receiver, hello));
         None
     }
 
