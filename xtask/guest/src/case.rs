@@ -1,13 +1,13 @@
 //! One test on one architecture: requirements, guests, host half, and what they come to.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use plan::arch::Machine;
-use qemu::{Accel, qmp};
+use qemu::Accel;
 
 use crate::choice::offer::offered;
 use crate::choice::{Choice, Chooser};
@@ -16,14 +16,21 @@ use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, Phase};
 use crate::requirement::{self, Offer};
 use crate::runner::{ArchRun, Config, Job, millis, send};
+use crate::session::{Start, Succession};
 use crate::suite::Selected;
 use crate::words::serve::FileServer;
 
 mod combine;
 mod guest;
 mod half;
+mod monitor;
+mod plug;
+mod roster;
 
 use combine::GuestEnd;
+use guest::Order;
+use plug::Plugs;
+use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
 #[derive(Debug)]
@@ -67,6 +74,9 @@ struct Case<'a> {
     machine_name: &'a str,
     machine: &'a Machine,
     chooser: Chooser,
+    roster: Roster,
+    plugs: Plugs,
+    succession: Arc<Succession>,
     state: Mutex<State>,
     output: Mutex<Output>,
 }
@@ -76,7 +86,6 @@ struct Case<'a> {
 struct State {
     started: usize,
     guests: Vec<GuestEnd>,
-    running: Vec<(usize, qmp::Client)>,
     servers: Vec<FileServer>,
     booted: Duration,
     /// Time for which a QEMU was there, all of them together.
@@ -130,6 +139,9 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
                 &setting.job.forced,
                 offered(&header.choices, setting.test.arch, &setting.arch.facts),
             ),
+            roster: Roster::default(),
+            plugs: Plugs::default(),
+            succession: Arc::default(),
             state: Mutex::default(),
             output: Mutex::new(Output {
                 log,
@@ -314,7 +326,13 @@ impl Case<'_> {
 
     /// A guest without a host half: there is nobody who could go away.
     fn boot_alone(&self) -> Outcome {
-        self.boot(&[], &self.setting.scratch.join("files"), &|| false)
+        self.boot(&Order {
+            extra: &[],
+            directory: &self.setting.scratch.join("files"),
+            start: Start::Wanted,
+            is_gone: &|| false,
+        })
+        .outcome
     }
 
     fn finish(self, report: &mut TestReport) {

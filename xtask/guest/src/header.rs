@@ -33,6 +33,8 @@ pub struct Header {
     pub timeout: Duration,
     /// Sizes of the scratch disks, in bytes.
     pub scratch: Vec<u64>,
+    /// How many hotplug slots the guest has.
+    pub slots: u32,
     /// What QEMU and the host must have.
     pub requires: Requires,
     /// Names to select by.

@@ -22,6 +22,7 @@ fn all_keys_are_read() {
 #: smp = 2
 #: timeout = "90s"
 #: scratch = ["64M", "1G"]
+#: slots = 3
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.machines = ["q35"]
 #: requires.netdevs = ["user"]
@@ -48,6 +49,7 @@ fn all_keys_are_read() {
             smp: 2,
             timeout: Duration::from_secs(90),
             scratch: vec![64 << 20, 1 << 30],
+            slots: 3,
             requires: Requires {
                 devices: vec!["virtio-blk-pci".to_owned()],
                 machines: vec!["q35".to_owned()],
