@@ -281,6 +281,12 @@ impl Receiver {
         self.last = 0;
     }
 
+    /// Whether the guest has used the nonce.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.last > 0
+    }
+
     /// Takes bytes as they come, in pieces of any length.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Received> {
         let mut received = Vec::new();

@@ -306,10 +306,13 @@ impl<'a> Session<'a> {
     }
 
     fn take_qmp(&mut self, name: &str, data: &Value) -> Option<Outcome> {
-        match name {
-            "STOP" => self.paused = true,
-            "RESUME" => self.paused = false,
-            _ => {}
+        if matches!(name, "STOP" | "RESUME") {
+            self.paused = name == "STOP";
+            match &mut self.standing {
+                Standing::Awaited(awaited) => awaited.runs = !self.paused,
+                Standing::Here(id) => self.rules.succession.stopped(*id, self.paused),
+                Standing::Leaving(_) | Standing::Gone(_) => {}
+            }
         }
         if matches!(self.standing, Standing::Awaited(_) | Standing::Gone(_)) {
             return None;

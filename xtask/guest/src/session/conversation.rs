@@ -27,6 +27,8 @@ pub(super) struct Conversation {
     pub(super) boots: u32,
     pub(super) output_bytes: u64,
     pub(super) output_tail: Vec<u8>,
+    /// The guest has been in more than one QEMU.
+    pub(super) migrated: bool,
     /// Set when it is at its end: a QEMU that the guest has left is not needed any longer.
     pub(super) over: Arc<AtomicBool>,
 }
@@ -47,6 +49,7 @@ impl Conversation {
             boots: 0,
             output_bytes: 0,
             output_tail: Vec::new(),
+            migrated: false,
             over: Arc::default(),
         }
     }

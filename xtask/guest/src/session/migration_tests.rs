@@ -121,6 +121,25 @@ fn a_guest_in_a_file_goes_on_later_and_one_that_never_does_is_known() {
 }
 
 #[test]
+fn a_guest_whose_answer_was_lost_on_the_way_gets_it_again() {
+    let succession = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &succession);
+    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    source.boots();
+    source.say("call", "1 query");
+    let lost = source.hear();
+    source.qmp("STOP", json!({}));
+    migrate(&source, &mut destination);
+    // It waits for that answer, and says nothing before it comes.
+    destination.qmp("RESUME", json!({}));
+    hear_again(&mut destination);
+    assert_eq!(destination.hear(), lost);
+    destination.say("end", "0 0");
+    assert_eq!(end().0.1, Part::Last);
+    assert_eq!(source_end().0.1, Part::Passage);
+}
+
+#[test]
 fn a_guest_that_migrates_while_it_boots_says_hello_to_its_new_qemu() {
     let succession = Arc::default();
     let (_source, source_end) = begin(Arrival::Boot, &succession);

@@ -45,6 +45,14 @@ impl Session<'_> {
         host: &mut dyn Host,
     ) -> Option<Outcome> {
         match record {
+            // The answer to its hello did not reach it in the QEMU where it was: it gets another one.
+            FromGuest::Hello { .. } if self.talk.migrated && !self.talk.receiver.has_heard() => {
+                if self.talk.sender.take().is_some() {
+                    self.talk.boots = self.talk.boots.saturating_sub(1);
+                }
+                self.talk.migrated = false;
+                self.hand_over(guest, host)
+            }
             // Repeated until it is answered; later ones are late, or somebody else's.
             FromGuest::Hello { .. } if self.talk.sender.is_some() => None,
             FromGuest::Hello { .. } => self.hand_over(guest, host),

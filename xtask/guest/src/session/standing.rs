@@ -8,6 +8,7 @@ use qemu::console::{Console, Kind};
 use qemu::machine::Port;
 
 use super::conversation::Conversation;
+use super::succession::Whose;
 use super::{Arrival, End, Guest, Host, Part, Rules, Session, Start, Succession, Waker};
 use crate::header::Channel;
 use crate::outcome::Outcome;
@@ -30,8 +31,9 @@ pub(super) enum Standing {
 pub(super) struct Awaited {
     records: Vec<u8>,
     console: Vec<u8>,
-    /// Asked for; whether the guest said hello, and so was never handed its test.
-    asked: Option<(Receiver<Conversation>, bool)>,
+    /// QEMU runs it: it need not speak first, as what it waits for may be lost on the way.
+    pub(super) runs: bool,
+    asked: Option<Receiver<Conversation>>,
 }
 
 impl Standing {
@@ -54,14 +56,14 @@ impl Awaited {
             let mut troubles = Console::default().feed(&self.console).into_iter();
             troubles.any(|(kind, _)| kind != Kind::Notice)
         };
-        let (nonce, hello) = match first_record(&self.records) {
-            Some(Heard::Nonce(nonce)) => (Some(nonce), false),
-            Some(Heard::Hello) => (None, true),
-            None if dead() => (None, false),
+        let whose = match first_record(&self.records) {
+            Some(Heard::Nonce(nonce)) => Whose::Nonce(nonce),
+            Some(Heard::Hello) => Whose::Latest,
+            None if dead() => Whose::Latest,
+            None if self.runs => Whose::Stopped,
             None => return,
         };
-        let asked = succession.ask(nonce.as_deref(), Arc::clone(waker));
-        self.asked = asked.map(|receiver| (receiver, hello));
+        self.asked = succession.ask(&whose, Arc::clone(waker));
     }
 }
 
@@ -83,10 +85,8 @@ impl Session<'_> {
             }
             Standing::Awaited(awaited) => {
                 awaited.ask(&self.rules.succession, &self.waker);
-                let (asked, hello) = awaited.asked.as_ref()?;
-                let hello = *hello;
-                match asked.try_recv() {
-                    Ok(talk) => self.resume(talk, hello, guest, host),
+                match awaited.asked.as_ref()?.try_recv() {
+                    Ok(talk) => self.resume(talk, guest, host),
                     Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Disconnected) => {
                         awaited.asked = None;
@@ -131,7 +131,6 @@ impl Session<'_> {
     fn resume(
         &mut self,
         talk: Conversation,
-        hello: bool,
         guest: &mut dyn Guest,
         host: &mut dyn Host,
     ) -> Option<End> {
@@ -147,10 +146,8 @@ impl Session<'_> {
         let id = self.rules.succession.enter(nonce.as_deref(), waker);
         self.standing = Standing::Here(id);
         let mut outcome = None;
-        if hello && self.talk.sender.take().is_some() {
-            // The answer to its hello did not reach it any more: it gets another one.
-            self.talk.boots = self.talk.boots.saturating_sub(1);
-        } else if let Some(sender) = &self.talk.sender {
+        self.talk.migrated = true;
+        if let Some(sender) = &self.talk.sender {
             let again = sender.again();
             outcome = self.send(guest, &again);
             host.ready();

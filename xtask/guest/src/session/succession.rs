@@ -27,7 +27,28 @@ struct State {
 struct Holder {
     /// None until the guest was told one.
     nonce: Option<String>,
+    stopped: bool,
     hold: Hold,
+}
+
+/// Whose conversation is asked for.
+pub(super) enum Whose {
+    /// That of the guest with this nonce.
+    Nonce(String),
+    /// That of the latest guest.
+    Latest,
+    /// That of the latest guest which runs no longer where it was.
+    Stopped,
+}
+
+impl Holder {
+    fn is(&self, whose: &Whose) -> bool {
+        match whose {
+            Whose::Nonce(nonce) => self.nonce.as_ref() == Some(nonce),
+            Whose::Latest => true,
+            Whose::Stopped => self.stopped,
+        }
+    }
 }
 
 enum Hold {
@@ -72,6 +93,7 @@ impl Succession {
         let id = state.last;
         let holder = Holder {
             nonce: nonce.map(str::to_owned),
+            stopped: false,
             hold: Hold::Held(waker),
         };
         state.holders.insert(id, holder);
@@ -85,13 +107,21 @@ impl Succession {
         }
     }
 
-    /// Asks for the conversation with this nonce; without one, for that of the latest guest.
-    pub(super) fn ask(&self, nonce: Option<&str>, waker: Waker) -> Option<Receiver<Conversation>> {
+    /// Whether its guest runs.
+    pub(super) fn stopped(&self, id: u64, stopped: bool) {
+        if let Some(holder) = self.lock().holders.get_mut(&id) {
+            holder.stopped = stopped;
+        }
+    }
+
+    /// Asks for a conversation.
+    pub(super) fn ask(&self, whose: &Whose, waker: Waker) -> Option<Receiver<Conversation>> {
         let mut state = self.lock();
-        let (&id, _) = state.holders.iter().rev().find(|(_, holder)| {
-            let same = nonce.is_none() || holder.nonce.as_deref() == nonce;
-            same && !matches!(holder.hold, Hold::Asked(_))
-        })?;
+        let (&id, _) = state
+            .holders
+            .iter()
+            .rev()
+            .find(|(_, holder)| holder.is(whose) && !matches!(holder.hold, Hold::Asked(_)))?;
         let (to, receiver) = channel();
         let heir = Heir { to, waker };
         let holder = state.holders.remove(&id)?;
@@ -124,14 +154,14 @@ impl Succession {
     /// Gives it to whoever asks, or leaves it for whoever will.
     pub(super) fn give(&self, id: u64, conversation: Conversation) {
         let mut state = self.lock();
-        let Some(Holder { nonce, hold }) = state.holders.remove(&id) else {
+        let Some(holder) = state.holders.remove(&id) else {
             return;
         };
-        if let Hold::Asked(heir) = hold {
+        if let Hold::Asked(heir) = &holder.hold {
             heir.inherit(conversation);
         } else {
             let hold = Hold::Left(Box::new(conversation));
-            state.holders.insert(id, Holder { nonce, hold });
+            state.holders.insert(id, Holder { hold, ..holder });
         }
     }
 
