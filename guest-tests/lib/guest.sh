@@ -94,6 +94,16 @@ _give_back() {
     kiln-call --rtas set-indicator 9001 "$_index" 0
 }
 
+# post NAME [TEXT], await NAME [SECONDS]: one half says that it has come to a point, the other waits for
+# that, and prints the text.
+post() {
+    kiln-call post "$@"
+}
+
+await() {
+    kiln-call await "$@"
+}
+
 # choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.
 choose() {
     kiln-call choose "$@"

@@ -46,6 +46,16 @@ unplug() {
     "$KILN" host-word unplug "$@" --wait
 }
 
+# post NAME [TEXT], await NAME [SECONDS]: one half says that it has come to a point, the other waits for
+# that, and prints the text.
+post() {
+    "$KILN" host-word post "$@"
+}
+
+await() {
+    "$KILN" host-word await "$@"
+}
+
 # choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.
 choose() {
     "$KILN" host-word choose "$@"

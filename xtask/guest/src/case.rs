@@ -25,11 +25,13 @@ mod guest;
 mod half;
 mod monitor;
 mod plug;
+mod points;
 mod roster;
 
 use combine::GuestEnd;
 use guest::Order;
 use plug::Plugs;
+use points::Points;
 use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
@@ -76,6 +78,7 @@ struct Case<'a> {
     chooser: Chooser,
     roster: Roster,
     plugs: Plugs,
+    points: Points,
     succession: Arc<Succession>,
     state: Mutex<State>,
     output: Mutex<Output>,
@@ -141,6 +144,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
             ),
             roster: Roster::default(),
             plugs: Plugs::default(),
+            points: Points::default(),
             succession: Arc::default(),
             state: Mutex::default(),
             output: Mutex::new(Output {

@@ -1,4 +1,4 @@
-//! The words that both halves have: `choose`, and those that speak to QEMU's monitor.
+//! The words that both halves have: `choose`, `post`, and those that speak to QEMU's monitor.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) struct Asker<'a> {
 pub(super) fn is_slow(word: &str) -> bool {
     matches!(
         word,
-        "qmp" | "qmp_wait" | "hmp" | "wait_ready" | "plug" | "slot" | "unplug"
+        "qmp" | "qmp_wait" | "hmp" | "wait_ready" | "plug" | "slot" | "unplug" | "await"
     )
 }
 
@@ -44,6 +44,8 @@ impl Case<'_> {
     ) -> Option<Reply> {
         match word {
             "choose" | "named_choose" => Some(self.choose(args)),
+            "post" => Some(self.post(args)),
+            "await" => Some(self.wait_for_point(args, asker)),
             _ if is_slow(word) => Some(self.monitor_word(word, args, asker)),
             _ => None,
         }

@@ -106,6 +106,12 @@ impl Roster {
         })
     }
 
+    /// Whether guests were started, and none is left.
+    pub(super) fn all_ended(&self) -> bool {
+        let members = self.lock();
+        !members.is_empty() && members.iter().all(|member| member.life == Life::Ended)
+    }
+
     fn wait<T>(
         &self,
         which: Option<&str>,
