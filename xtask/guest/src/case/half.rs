@@ -68,6 +68,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     let mut command = Command::new("/bin/sh")
         .arg(&setting.library.host)
         .arg(script)
+        .whole_family()
         .current_dir(&files)
         .env("KILN", &setting.config.kiln)
         .env("KILN_SOCKET", socket)

@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod command;
+pub mod family;
 pub mod registry;
 pub mod running;
 pub mod status;
