@@ -1,6 +1,7 @@
 //! Where a run keeps its things: a numbered folder that stays, and a scratch folder that goes.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,9 +11,9 @@ use crate::event::RunReport;
 
 /// Start of the names of scratch folders.
 const PREFIX: &str = "kiln-run-";
-/// Its lock tells later runs that the folder is in use.
+/// Held as long as the folder that it lies in is in use; the system lets go of it when a run is killed.
 const LOCK: &str = "lock";
-/// A younger scratch folder may be about to get its lock.
+/// A younger scratch folder without a lock may be about to get one.
 const SETTLED: Duration = Duration::from_secs(60);
 /// Longest path of a socket, with the closing zero (`unix(7)`).
 const SOCKET_PATH_MAX: usize = 108;
@@ -37,23 +38,27 @@ pub(super) struct Place {
     /// Logs and reports.
     pub(super) run_dir: Utf8PathBuf,
     scratch: Scratch,
-    _lock: fs_err::File,
+    _locks: [fs_err::File; 2],
 }
 
 impl Place {
     /// Makes both, and removes what earlier runs left.
     pub(super) fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
         fs_err::create_dir_all(runs)?;
+        // One run after the other takes its number and prunes: none sees another's folder unlocked.
+        let turn = fs_err::File::create(runs.join(LOCK))?;
+        turn.file().lock()?;
         let run_dir = next_run(runs)?;
+        let running = locked(&run_dir)?;
         prune(runs, keep.max(1))?;
+        drop(turn);
         sweep(temp);
         let scratch = Scratch::new_in(temp, PREFIX)?;
-        let lock = fs_err::File::create(scratch.path().join(LOCK))?;
-        lock.file().lock()?;
+        let lock = locked(scratch.path())?;
         Ok(Self {
             run_dir,
             scratch,
-            _lock: lock,
+            _locks: [running, lock],
         })
     }
 
@@ -80,26 +85,36 @@ fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// A folder with the next number; several runs may ask at once.
-fn next_run(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
-    let mut number = runs_in(runs)?.last().map_or(1, |last| last + 1);
-    loop {
-        let path = runs.join(number.to_string());
-        match fs_err::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(error),
-        }
-    }
+/// Locks a folder. The lock gets its name when it is held, so no lock with that name is a fresh one.
+fn locked(folder: &Utf8Path) -> io::Result<fs_err::File> {
+    let fresh = folder.join(".lock");
+    let lock = fs_err::File::create(&fresh)?;
+    lock.file().lock()?;
+    fs_err::rename(&fresh, folder.join(LOCK))?;
+    Ok(lock)
 }
 
+/// Whether the lock of a folder is there, and whether somebody holds it.
+fn is_held(folder: &Path) -> Option<bool> {
+    let lock = fs_err::File::open(folder.join(LOCK)).ok()?;
+    Some(lock.file().try_lock().is_err())
+}
+
+/// A folder with the next number.
+fn next_run(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let number = runs_in(runs)?.last().map_or(1, |last| last + 1);
+    let path = runs.join(number.to_string());
+    fs_err::create_dir(&path)?;
+    Ok(path)
+}
+
+/// Removes all but the last runs, and no run that still goes on.
 fn prune(runs: &Utf8Path, keep: usize) -> io::Result<()> {
     let numbers = runs_in(runs)?;
     for number in &numbers[..numbers.len().saturating_sub(keep)] {
-        match fs_err::remove_dir_all(runs.join(number.to_string())) {
-            // Another run was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => result?,
+        let folder = runs.join(number.to_string());
+        if is_held(folder.as_std_path()) != Some(true) {
+            fs_err::remove_dir_all(folder)?;
         }
     }
     Ok(())
@@ -114,12 +129,12 @@ fn sweep(temp: &Utf8Path) {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;
         }
-        let age = entry.metadata().and_then(|data| data.modified()).ok();
-        let age = age.and_then(|time| host::clock::now().duration_since(time).ok());
-        let lock = fs_err::File::open(entry.path().join(LOCK));
-        if age.is_some_and(|age| age > SETTLED)
-            && lock.is_ok_and(|lock| lock.file().try_lock().is_ok())
-        {
+        let settled = || {
+            let age = entry.metadata().and_then(|data| data.modified()).ok();
+            let age = age.and_then(|time| host::clock::now().duration_since(time).ok());
+            age.is_some_and(|age| age > SETTLED)
+        };
+        if !is_held(&entry.path()).unwrap_or_else(|| !settled()) {
             let _ = fs_err::remove_dir_all(entry.path());
         }
     }
@@ -148,28 +163,61 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_goes_on_is_not_pruned() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let runs = root.join("runs");
+        let long = Place::prepare(&runs, root, 1).unwrap();
+        for _ in 0..2 {
+            Place::prepare(&runs, root, 1).unwrap();
+        }
+        assert_eq!(runs_in(&runs).unwrap(), [1, 3]);
+        assert!(long.scratch().exists());
+        drop(long);
+        Place::prepare(&runs, root, 1).unwrap();
+        assert_eq!(runs_in(&runs).unwrap(), [4]);
+    }
+
+    #[test]
+    fn runs_that_start_at_once_get_a_number_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let runs = root.join("runs");
+        let places: Vec<Place> = std::thread::scope(|scope| {
+            let one = || Place::prepare(&runs, root, 1).unwrap();
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(runs_in(&runs).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(places.iter().all(|place| place.scratch().exists()));
+    }
+
+    #[test]
     fn scratch_folders_of_killed_runs_are_removed_and_others_stay() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
-        let folder = |name: &str, age: Duration| {
+        let folder = |name: &str| {
             let path = root.join(name);
             fs_err::create_dir(&path).unwrap();
-            let lock = fs_err::File::create(path.join(LOCK)).unwrap();
-            let file = fs_err::File::open(&path).unwrap();
-            file.file().set_modified(host::clock::now() - age).unwrap();
-            (path, lock)
+            path
         };
-        let old = Duration::from_secs(3600);
-        let (killed, _) = folder("kiln-run-a", old);
-        let (running, lock) = folder("kiln-run-b", old);
-        lock.file().lock().unwrap();
-        let (young, _) = folder("kiln-run-c", Duration::ZERO);
-        let (other, _) = folder("kiln-other", old);
+        let (killed, running) = (folder("kiln-run-killed"), folder("kiln-run-running"));
+        drop(locked(&killed).unwrap());
+        let lock = locked(&running).unwrap();
+        let (old, young) = (folder("kiln-run-old"), folder("kiln-run-young"));
+        let hour_ago = host::clock::now() - Duration::from_secs(3600);
+        let file = fs_err::File::open(&old).unwrap();
+        file.file().set_modified(hour_ago).unwrap();
+        let other = folder("kiln-other");
+        drop(locked(&other).unwrap());
         sweep(root);
         assert_eq!(
-            [&killed, &running, &young, &other].map(|path| path.exists()),
-            [false, true, true, true]
+            [&killed, &running, &old, &young, &other].map(|path| path.exists()),
+            [false, true, false, true, true]
         );
+        drop(lock);
+        sweep(root);
+        assert!(!running.exists());
     }
 
     #[test]
