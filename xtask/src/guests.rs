@@ -166,9 +166,8 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
     {
         return Ok(facts);
     }
-    let scratch =
-        host::scratch::Scratch::new_in(&guest::runner::temp_dir(&context.env), "kiln-probe-")
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let scratch = host::scratch::Scratch::new_in(&guest::runner::temp_dir(&context.env), "probe")
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
     let facts =
         qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
     if let Ok(text) = serde_json::to_vec(&facts) {

@@ -41,7 +41,7 @@ fn hold(directory: &str, command: Command) -> Result<i32, host::process::Process
         source,
     };
     interrupt::install().map_err(spawn)?;
-    let scratch = Scratch::new_in(directory.into(), "run-").map_err(spawn)?;
+    let scratch = Scratch::new_in(directory.into(), "run").map_err(spawn)?;
     let mut running = command.stdout(Stdio::Pipe).spawn()?;
     let mut line = String::new();
     if let Some(stdout) = running.stdout.take() {

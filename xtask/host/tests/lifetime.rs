@@ -40,7 +40,7 @@ fn hold(script: &str) -> Held {
 }
 
 fn hold_as(how: &str, script: &str) -> Held {
-    let parent = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-lifetime-").expect("made");
+    let parent = Scratch::new_in(Utf8Path::new("/tmp"), "lifetime").expect("made");
     let command = Command::new(child()).args([how, parent.path().as_str(), "sh", "-c", script]);
     let mut run = command.stdout(Stdio::Pipe).spawn().expect("starts");
     let mut line = String::new();
@@ -113,7 +113,7 @@ fn a_guarded_child_keeps_its_arguments_and_its_status() {
 
 #[test]
 fn a_program_that_cannot_be_executed_is_named_with_status_127() {
-    let directory = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-guard-").expect("made");
+    let directory = Scratch::new_in(Utf8Path::new("/tmp"), "guard").expect("made");
     let file = directory.path().join("no-program");
     fs_err::write(&file, "text").expect("written");
     let command = Command::new(child()).args(["run", file.as_str()]);
@@ -207,7 +207,7 @@ const FLIGHT: &str = "test $1 -gt 0 || exit; setsid sh \"$0\" $(($1 - 1)) & slee
 
 #[test]
 fn who_flees_from_process_to_process_ends_with_its_family() {
-    let parent = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-flight-").expect("made");
+    let parent = Scratch::new_in(Utf8Path::new("/tmp"), "flight").expect("made");
     let file = parent.path().join("flight");
     fs_err::write(&file, FLIGHT).expect("written");
     let held = hold_as(

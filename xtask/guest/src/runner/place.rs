@@ -1,20 +1,14 @@
 //! Where a run keeps its things: a numbered folder that stays, and a scratch folder that goes.
 
 use std::io;
-use std::path::Path;
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use host::scratch::Scratch;
+use host::scratch::{self, Scratch};
 
 use crate::event::RunReport;
 
-/// Start of the names of scratch folders.
-const PREFIX: &str = "kiln-run-";
-/// Held as long as the folder that it lies in is in use; the system lets go of it when a run is killed.
-const LOCK: &str = "lock";
-/// A younger scratch folder without a lock may be about to get one.
-const SETTLED: Duration = Duration::from_secs(60);
+/// Held while a run takes its number.
+const TURN: &str = "lock";
 /// Longest path of a socket, with the closing zero (`unix(7)`).
 const SOCKET_PATH_MAX: usize = 108;
 /// What is added to the temporary directory to name a socket, at most.
@@ -38,7 +32,7 @@ pub(super) struct Place {
     /// Logs and reports.
     pub(super) run_dir: Utf8PathBuf,
     scratch: Scratch,
-    _locks: [fs_err::File; 2],
+    _lock: fs_err::File,
 }
 
 impl Place {
@@ -46,19 +40,18 @@ impl Place {
     pub(super) fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
         fs_err::create_dir_all(runs)?;
         // One run after the other takes its number and prunes: none sees another's folder unlocked.
-        let turn = fs_err::File::create(runs.join(LOCK))?;
+        let turn = fs_err::File::create(runs.join(TURN))?;
         turn.file().lock()?;
         let run_dir = next_run(runs)?;
-        let running = locked(&run_dir)?;
+        let lock = scratch::lock_in(run_dir.as_std_path())?;
         prune(runs, keep.max(1))?;
         drop(turn);
-        sweep(temp);
-        let scratch = Scratch::new_in(temp, PREFIX)?;
-        let lock = locked(scratch.path())?;
+        scratch::sweep(temp);
+        let scratch = Scratch::new_in(temp, "run")?;
         Ok(Self {
             run_dir,
             scratch,
-            _locks: [running, lock],
+            _lock: lock,
         })
     }
 
@@ -85,21 +78,6 @@ fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// Locks a folder. The lock gets its name when it is held, so no lock with that name is a fresh one.
-fn locked(folder: &Utf8Path) -> io::Result<fs_err::File> {
-    let fresh = folder.join(".lock");
-    let lock = fs_err::File::create(&fresh)?;
-    lock.file().lock()?;
-    fs_err::rename(&fresh, folder.join(LOCK))?;
-    Ok(lock)
-}
-
-/// Whether the lock of a folder is there, and whether somebody holds it.
-fn is_held(folder: &Path) -> Option<bool> {
-    let lock = fs_err::File::open(folder.join(LOCK)).ok()?;
-    Some(lock.file().try_lock().is_err())
-}
-
 /// A folder with the next number.
 fn next_run(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
     let number = runs_in(runs)?.last().map_or(1, |last| last + 1);
@@ -113,31 +91,11 @@ fn prune(runs: &Utf8Path, keep: usize) -> io::Result<()> {
     let numbers = runs_in(runs)?;
     for number in &numbers[..numbers.len().saturating_sub(keep)] {
         let folder = runs.join(number.to_string());
-        if is_held(folder.as_std_path()) != Some(true) {
+        if scratch::is_locked(folder.as_std_path()) != Some(true) {
             fs_err::remove_dir_all(folder)?;
         }
     }
     Ok(())
-}
-
-/// Removes scratch folders whose runs were killed. What cannot be removed harms nobody.
-fn sweep(temp: &Utf8Path) {
-    let Ok(entries) = fs_err::read_dir(temp) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            continue;
-        }
-        let settled = || {
-            let age = entry.metadata().and_then(|data| data.modified()).ok();
-            let age = age.and_then(|time| host::clock::now().duration_since(time).ok());
-            age.is_some_and(|age| age > SETTLED)
-        };
-        if !is_held(&entry.path()).unwrap_or_else(|| !settled()) {
-            let _ = fs_err::remove_dir_all(entry.path());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -152,7 +110,7 @@ mod tests {
         for number in 1..=5 {
             let place = Place::prepare(&runs, root, 3).unwrap();
             assert_eq!(place.run_dir, runs.join(number.to_string()));
-            assert!(place.scratch().join(LOCK).exists());
+            assert!(place.scratch().exists());
         }
         assert_eq!(runs_in(&runs).unwrap(), [3, 4, 5]);
         let left: Vec<_> = fs_err::read_dir(root)
@@ -190,34 +148,6 @@ mod tests {
         });
         assert_eq!(runs_in(&runs).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert!(places.iter().all(|place| place.scratch().exists()));
-    }
-
-    #[test]
-    fn scratch_folders_of_killed_runs_are_removed_and_others_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(dir.path()).unwrap();
-        let folder = |name: &str| {
-            let path = root.join(name);
-            fs_err::create_dir(&path).unwrap();
-            path
-        };
-        let (killed, running) = (folder("kiln-run-killed"), folder("kiln-run-running"));
-        drop(locked(&killed).unwrap());
-        let lock = locked(&running).unwrap();
-        let (old, young) = (folder("kiln-run-old"), folder("kiln-run-young"));
-        let hour_ago = host::clock::now() - Duration::from_secs(3600);
-        let file = fs_err::File::open(&old).unwrap();
-        file.file().set_modified(hour_ago).unwrap();
-        let other = folder("kiln-other");
-        drop(locked(&other).unwrap());
-        sweep(root);
-        assert_eq!(
-            [&killed, &running, &old, &young, &other].map(|path| path.exists()),
-            [false, true, false, true, true]
-        );
-        drop(lock);
-        sweep(root);
-        assert!(!running.exists());
     }
 
     #[test]
