@@ -82,7 +82,7 @@ pub struct Conducted {
 const TICK: Duration = Duration::from_millis(50);
 /// For a guest's last words after its kernel panicked.
 const SETTLE: Duration = Duration::from_millis(500);
-/// More of either is a flood: the logs keep a quarter of it.
+/// More on a channel is a flood: the logs keep a quarter of it.
 pub const FLOOD: u64 = 64 << 20;
 /// How long the notes of one session may become.
 const NOTES_MAX: usize = 20;
@@ -134,6 +134,7 @@ struct Session<'a> {
     settling_since: Option<Instant>,
     console_bytes: u64,
     output_bytes: u64,
+    message_bytes: u64,
     output_tail: Vec<u8>,
     stderr: Option<String>,
     notes: usize,
@@ -155,6 +156,7 @@ impl<'a> Session<'a> {
             settling_since: None,
             console_bytes: 0,
             output_bytes: 0,
+            message_bytes: 0,
             output_tail: Vec::new(),
             stderr: None,
             notes: 0,
@@ -212,6 +214,13 @@ impl<'a> Session<'a> {
             }
             VmEvent::Qmp(event) => self.take_qmp(&event.name, &event.data),
             VmEvent::Stderr(line) => {
+                self.message_bytes += line.len() as u64 + 1;
+                if self.message_bytes > FLOOD {
+                    return self.happened(&Happened::Flood {
+                        channel: "QEMU message",
+                        limit: FLOOD,
+                    });
+                }
                 let text = crate::text::line(line.as_bytes());
                 self.stderr = Some(text)
                     .filter(|text| !text.is_empty())

@@ -162,7 +162,7 @@ impl Case<'_> {
                 }
             }
             ("qmp", _) => match client {
-                Some(client) => ask_monitor(client, args),
+                Some(client) => ask_monitor(client, args, self.test_limit()),
                 None => Reply::error(1, "qmp: no guest is running"),
             },
             _ => return None,
@@ -170,12 +170,14 @@ impl Case<'_> {
     }
 }
 
-fn ask_monitor(client: &qmp::Client, args: &[String]) -> Reply {
+fn ask_monitor(client: &qmp::Client, args: &[String], limit: Duration) -> Reply {
     let command = match monitor::parse(args) {
         Ok(command) => command,
         Err(error) => return Reply::error(2, error),
     };
-    match client.execute(&command.command, command.arguments, MONITOR_WAIT) {
+    // The guest's session waits for the answer too, so it must not take longer than the test may.
+    let wait = MONITOR_WAIT.min(limit);
+    match client.execute(&command.command, command.arguments, wait) {
         Ok(value) => Reply::done(format!("{value}\n")),
         Err(error) => {
             let (class, desc) = (error.class, error.desc);
