@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints for as long as it may.
-#: timeout = "2s"
+#: timeout = "250ms"
 
 in_guest() {
     yes "a line of the flood"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The host half never ends.
-#: timeout = "1s"
+#: timeout = "250ms"
 
 in_host() {
     echo waiting
