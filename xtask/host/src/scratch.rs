@@ -52,6 +52,8 @@ impl Scratch {
     #[must_use]
     pub fn keep(mut self) -> Utf8PathBuf {
         self.kept = true;
+        // Without its lock it is no dead run's.
+        let _ = fs_err::remove_file(self.path.join(LOCK));
         self.path.clone()
     }
 }
@@ -145,6 +147,7 @@ mod tests {
         drop(inner);
         assert!(!gone.exists());
         let kept = Scratch::new_in(outer.path(), "inner").expect("made").keep();
+        sweep(outer.path());
         assert!(kept.exists());
         drop(outer);
         assert!(!kept.exists());
