@@ -185,7 +185,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
 
 /// For a probe's sockets and log.
 fn scratch(context: &Context) -> Result<Scratch, Failure> {
-    Scratch::new_in(&guest::runner::temp_dir(&context.env), "kiln-probe-")
+    Scratch::new_in(&guest::runner::temp_dir(&context.env), "probe")
         .map_err(|error| Failure::new(Exit::Failed, error))
 }
 

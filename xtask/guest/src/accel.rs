@@ -133,8 +133,7 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
     let profile = &trial.arch.qemu;
     let machine = profile.machines.get(&profile.machine);
     let machine = machine.ok_or_else(|| format!("no machine `{}`", profile.machine))?;
-    let scratch =
-        Scratch::new_in(trial.temp_dir, "kiln-kvm-").map_err(|error| error.to_string())?;
+    let scratch = Scratch::new_in(trial.temp_dir, "kvm").map_err(|error| error.to_string())?;
     let launch = Launch {
         binary: trial.binary,
         profile,

@@ -67,7 +67,7 @@ pub trait Host {
 const TICK: Duration = Duration::from_millis(50);
 /// For a guest's last words after its kernel panicked.
 const SETTLE: Duration = Duration::from_millis(500);
-/// More of either is a flood: the logs keep a quarter of it.
+/// More on a channel is a flood: the logs keep a quarter of it.
 pub const FLOOD: u64 = 64 << 20;
 /// How long the notes of one session may become.
 const NOTES_MAX: usize = 20;
@@ -122,6 +122,7 @@ struct Session<'a> {
     console: Console,
     settling_since: Option<Instant>,
     console_bytes: u64,
+    message_bytes: u64,
     stderr: Option<String>,
     notes: usize,
     /// The host half has stopped the guest, or a migration has.
@@ -147,6 +148,7 @@ impl<'a> Session<'a> {
             console: Console::default(),
             settling_since: None,
             console_bytes: 0,
+            message_bytes: 0,
             stderr: None,
             notes: 0,
             paused: false,
@@ -204,13 +206,7 @@ impl<'a> Session<'a> {
                     return self.take_bytes(Port::Control, &bytes, guest, host);
                 }
                 VmEvent::Qmp(event) => self.take_qmp(&event.name, &event.data),
-                VmEvent::Stderr(line) => {
-                    let text = crate::text::line(line.as_bytes());
-                    self.stderr = Some(text)
-                        .filter(|text| !text.is_empty())
-                        .or(self.stderr.take());
-                    None
-                }
+                VmEvent::Stderr(line) => self.take_message(&line),
                 VmEvent::Ended(port) => {
                     self.finish_leaving(port);
                     None
@@ -230,6 +226,22 @@ impl<'a> Session<'a> {
             }
         };
         outcome.map(|outcome| (outcome, Part::Last))
+    }
+
+    /// Keeps the last line that QEMU itself has said.
+    fn take_message(&mut self, line: &str) -> Option<Outcome> {
+        self.message_bytes += line.len() as u64 + 1;
+        if self.message_bytes > FLOOD {
+            return self.happened(&Happened::Flood {
+                channel: "QEMU message",
+                limit: FLOOD,
+            });
+        }
+        let text = crate::text::line(line.as_bytes());
+        self.stderr = Some(text)
+            .filter(|text| !text.is_empty())
+            .or(self.stderr.take());
+        None
     }
 
     fn exited(&mut self, exit: Exit) -> Option<Outcome> {

@@ -136,7 +136,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
         println!("skipped: `{binary}` is not installed");
         return None;
     };
-    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-real-").unwrap();
+    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "real").unwrap();
     fs_err::write(scratch.path().join("guest"), guest).unwrap();
     let facts = probe::ask(&found, &[machine], scratch.path(), WAIT).unwrap();
     let machines = BTreeMap::from([(

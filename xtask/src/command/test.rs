@@ -146,7 +146,7 @@ pub(crate) fn quietly(
         ..Filter::default()
     };
     // The logs of a benchmark are not worth the room of a person's runs.
-    let scratch = Scratch::new_in(&runner::temp_dir(&context.env), "kiln-bench-")
+    let scratch = Scratch::new_in(&runner::temp_dir(&context.env), "bench")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let config = Config {
         jobs,

@@ -7,7 +7,7 @@ use host::process::ExitStatus;
 use crate::fold::from_status;
 use crate::header::Halves;
 use crate::outcome::{Outcome, Phase, STATUS_SKIP};
-use crate::session::Part;
+use crate::session::{FLOOD, Part};
 
 /// How a guest of the test ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(super) enum HostEnd {
     Ended(ExitStatus),
     /// It was ended after the test's time.
     Late(Duration),
+    /// It was ended because it printed more than any test needs.
+    Flooded,
     /// The run was interrupted.
     Interrupted,
 }
@@ -60,6 +62,7 @@ pub(super) fn combine(
     }
     let status = match host {
         HostEnd::Late(limit) => return Outcome::timed_out(Phase::Test, limit),
+        HostEnd::Flooded => return Outcome::flood("output", FLOOD),
         HostEnd::Ended(status) => status.shell_code(),
         HostEnd::Interrupted => 0,
     };

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     let mut command = Command::new("/bin/sh")
         .arg(&setting.library.host)
         .arg(script)
+        .whole_family()
         .current_dir(&files)
         .env("KILN", &setting.config.kiln)
         .env("KILN_SOCKET", socket)
@@ -93,26 +95,33 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .name("half output".to_owned())
         .spawn(move || read_all(output, &pieces))
         .map_err(|error| error.to_string())?;
-    let ended = OnceLock::new();
-    let ended = &ended;
-    std::thread::scope(|scope| {
+    let (ended, flooded) = (OnceLock::new(), AtomicBool::new(false));
+    let (ended, flooded) = (&ended, &flooded);
+    let end = std::thread::scope(|scope| {
         scope.spawn(move || {
-            if !pump(&arrivals, ended, |bytes| case.print(bytes)) {
+            if !pump(&arrivals, ended, flooded, |bytes| case.print(bytes)) {
                 let left = "a process that `in_host` started outside of its group still runs";
                 case.state().notes.push(left.to_owned());
             }
         });
-        let end = watch(case, &running, started);
+        let end = watch(case, &running, started, flooded);
         ended.get_or_init(monotonic);
-        Ok(end)
-    })
+        end
+    });
+    // Only now all that it printed is counted.
+    let flooded = flooded.load(Ordering::SeqCst);
+    Ok(if flooded { HostEnd::Flooded } else { end })
 }
 
 /// Waits for the half; its time does not count while guests boot.
-fn watch(case: &Case<'_>, running: &Running, started: Instant) -> HostEnd {
+fn watch(case: &Case<'_>, running: &Running, started: Instant, flooded: &AtomicBool) -> HostEnd {
     loop {
         if let Some(status) = running.wait(TICK) {
             return HostEnd::Ended(status);
+        }
+        if flooded.load(Ordering::SeqCst) {
+            running.kill();
+            return HostEnd::Flooded;
         }
         if host::interrupt::received().is_some() {
             running.terminate(GRACE);
@@ -142,15 +151,22 @@ fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
 
 /// Takes in what the half prints, until its end and a moment after it: false when somebody still
 /// holds its output then.
-fn pump(arrivals: &Receiver<Vec<u8>>, ended: &OnceLock<Instant>, print: impl Fn(&[u8])) -> bool {
+fn pump(
+    arrivals: &Receiver<Vec<u8>>,
+    ended: &OnceLock<Instant>,
+    flooded: &AtomicBool,
+    print: impl Fn(&[u8]),
+) -> bool {
     let mut total = 0;
     loop {
         match arrivals.recv_timeout(TICK) {
             Ok(piece) => {
                 total += piece.len() as u64;
-                // Read on after a flood, so that the half does not hang: its limits end it.
+                // Read on after a flood, so that its end is not held up.
                 if total <= crate::session::FLOOD {
                     print(&piece);
+                } else {
+                    flooded.store(true, Ordering::SeqCst);
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -267,10 +283,12 @@ mod tests {
         let ended = OnceLock::from(monotonic());
         let printed = std::sync::Mutex::new(Vec::new());
         let print = |bytes: &[u8]| printed.lock().unwrap().extend_from_slice(bytes);
+        let flooded = AtomicBool::new(false);
         read_all(&b"last words"[..], &pieces);
-        assert!(!pump(&arrivals, &ended, print));
+        assert!(!pump(&arrivals, &ended, &flooded, print));
         assert_eq!(*printed.lock().unwrap(), b"last words");
         drop(pieces);
-        assert!(pump(&arrivals, &OnceLock::new(), print));
+        assert!(pump(&arrivals, &OnceLock::new(), &flooded, print));
+        assert!(!flooded.into_inner());
     }
 }

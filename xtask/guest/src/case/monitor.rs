@@ -86,7 +86,7 @@ impl Case<'_> {
             Err(error) => return failed(1, &error),
         };
         match word {
-            "qmp" => execute(&client, args),
+            "qmp" => execute(&client, args, MONITOR_WAIT.min(self.test_limit())),
             "hmp" => human(&client, args),
             "plug" => self.plug(&client, args),
             "slot" => self.slot(&client, args, asker),
@@ -133,12 +133,12 @@ fn guest_option(args: &[String]) -> Result<(Option<&str>, &[String]), &'static s
     }
 }
 
-fn execute(client: &qmp::Client, args: &[String]) -> Reply {
+fn execute(client: &qmp::Client, args: &[String], wait: Duration) -> Reply {
     let command = match monitor::parse(args) {
         Ok(command) => command,
         Err(error) => return Reply::error(2, error),
     };
-    match client.execute(&command.command, command.arguments, MONITOR_WAIT) {
+    match client.execute(&command.command, command.arguments, wait) {
         Ok(value) => Reply::done(format!("{value}\n")),
         Err(error) => Reply::error(1, format!("qmp {}: {error}", command.command)),
     }

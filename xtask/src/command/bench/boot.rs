@@ -42,7 +42,7 @@ const ORDINARY_LIMIT: Duration = Duration::from_secs(120);
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
     let suite = test::load(context, &supply.known_arches())?;
-    let scratch = Scratch::new_in(&temp_dir(&context.env), "kiln-bench-")
+    let scratch = Scratch::new_in(&temp_dir(&context.env), "bench")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let handover = handover(context, &suite)?;
     for run in guests::prepare(&supply, &args.guest)? {
