@@ -14,8 +14,8 @@ in_host() {
 
 in_guest() {
     wait_for "test -b /dev/vda && test -b /dev/sda"
-    readlink /sys/block/vda | grep virtio-mmio
-    readlink /sys/block/sda | grep virtio-mmio
+    readlink /sys/block/vda | grep virtio_mmio
+    readlink /sys/block/sda | grep virtio_mmio
     put_pattern 1 /dev/vda 5
     put_pattern 2 /dev/sda 5
     has_pattern 1 /dev/vda 5
