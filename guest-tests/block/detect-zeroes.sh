@@ -2,9 +2,10 @@
 # With detect-zeroes=unmap, zeros that the guest writes free their place in the image and read as zeros.
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.tools = ["qemu-img"]
+#: choices.format = ["raw", "qcow2"]
 
 in_host() {
-    format=$(choose format raw qcow2)
+    format=$(choose format)
     cd "$SCRATCH"
     qemu-img create -q -f "$format" base 16M
     qemu -blockdev "driver=$format,node-name=disk,discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=base,file.discard=unmap" \

@@ -2,10 +2,12 @@
 # What the guest discards reads as zeros and is no longer in the image: a raw file has a hole there, qcow2 no cluster.
 #: requires.tools = ["qemu-img"]
 #: requires.devices = ["virtio-blk-pci", "virtio-scsi-pci", "scsi-hd", "nvme"]
+#: choices.format = ["raw", "qcow2"]
+#: choices.device = ["virtio-blk-pci", "scsi-hd", "nvme"]
 
 in_host() {
-    format=$(choose format raw qcow2)
-    device=$(choose device virtio-blk-pci scsi-hd nvme)
+    format=$(choose format)
+    device=$(choose device)
     cd "$SCRATCH"
     qemu-img create -q -f "$format" disk 16M
     case $device in

@@ -2,7 +2,7 @@
 # What is written through any disk controller is in the image, and is there again after a reset.
 #: reboots = 1
 #: timeout = "60s"
-#: choices.controller.devices = ["virtio-blk-pci", "virtio-blk-pci-transitional", "virtio-blk-pci-non-transitional", "virtio-scsi-pci", "virtio-scsi-pci-transitional", "virtio-scsi-pci-non-transitional", "nvme", "ich9-ahci", "piix3-ide", "piix4-ide", "am53c974", "dc390", "megasas", "megasas-gen2", "sdhci-pci", "ufs", "usb-storage", "usb-uas", "usb-bot", "spapr-vscsi"]
+#: choices.controller.devices = ["virtio-blk-pci", "virtio-blk-pci-transitional", "virtio-blk-pci-non-transitional", "virtio-scsi-pci", "virtio-scsi-pci-transitional", "virtio-scsi-pci-non-transitional", "nvme", "ich9-ahci", "piix3-ide", "piix4-ide", "sii3112", "am53c974", "dc390", "megasas", "megasas-gen2", "sdhci-pci", "ufs", "usb-storage", "usb-uas", "usb-bot", "spapr-vscsi"]
 
 in_host() {
     controller=$(choose controller)
@@ -12,7 +12,7 @@ in_host() {
         virtio-blk-*) set -- "$@" -device "$controller,drive=disk" ;;
         nvme) set -- "$@" -device nvme,drive=disk,serial=kiln ;;
         ich9-ahci) set -- "$@" -device ich9-ahci,id=c -device ide-hd,bus=c.0,drive=disk ;;
-        piix*-ide) set -- "$@" -device "$controller,id=c" -device ide-hd,bus=c.0,drive=disk ;;
+        piix*-ide | sii3112) set -- "$@" -device "$controller,id=c" -device ide-hd,bus=c.0,drive=disk ;;
         sdhci-pci) set -- "$@" -device sdhci-pci -device sd-card,drive=disk ;;
         ufs) set -- "$@" -device ufs,id=c -device ufs-lu,bus=c,drive=disk,lun=0 ;;
         usb-storage) set -- "$@" -device qemu-xhci -device usb-storage,drive=disk ;;

@@ -2,9 +2,10 @@
 # An image of any format that QEMU writes gives back what was written, to the guest and to qemu-img.
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.tools = ["qemu-img"]
+#: choices.format = ["raw", "qcow2", "qcow2-v2", "qcow2-extended-l2", "qcow2-data-file", "qed", "vdi", "vmdk", "vpc", "vhdx"]
 
 in_host() {
-    format=$(choose format raw qcow2 qcow2-v2 qcow2-extended-l2 qcow2-data-file qed vdi vmdk vpc vhdx)
+    format=$(choose format)
     driver=${format%%-*}
     options=''
     case $format in

@@ -2,9 +2,10 @@
 # An encrypted disk is plain to the guest and not in its image; without the right passphrase QEMU does not start.
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.tools = ["qemu-img"]
+#: choices.format = ["luks", "qcow2"]
 
 in_host() {
-    format=$(choose format luks qcow2)
+    format=$(choose format)
     cd "$SCRATCH"
     case $format in
         luks) key=key-secret=key time=iter-time=10 ;;

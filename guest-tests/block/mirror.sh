@@ -2,6 +2,7 @@
 # While the guest writes, its disk is mirrored into another image and goes on there; the old one stays as it was then.
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.tools = ["qemu-img"]
+#: choices.copy-mode = ["background", "write-blocking"]
 
 in_host() {
     cd "$SCRATCH"
@@ -24,7 +25,7 @@ in_host() {
 }
 
 in_guest() {
-    mode=$(choose copy-mode background write-blocking)
+    mode=$(choose copy-mode)
     # Slow enough that what follows comes while the job runs.
     qmp blockdev-mirror job-id=mirror device=old target=new sync=full speed=65536 copy-mode="$mode"
     put_pattern 3 /dev/vda 31

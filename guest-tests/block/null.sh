@@ -1,9 +1,10 @@
 #!/bin/sh
 # A null disk of any size reads as zeros and forgets what is written to it.
 #: requires.devices = ["virtio-blk-pci"]
+#: choices.driver = ["null-co", "null-aio"]
 
 in_host() {
-    driver=$(choose driver null-co null-aio)
+    driver=$(choose driver)
     qemu -blockdev "driver=$driver,node-name=disk,size=8796093022208,read-zeroes=on" -device virtio-blk-pci,drive=disk
 }
 

@@ -16,15 +16,24 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/nvme0n3"
-    for n in 1 2 3; do
-        test "$(blockdev --getsize64 "/dev/nvme0n$n")" = $((n * 8388608))
-        put_pattern "$n" "/dev/nvme0n$n" 6
+    for nsid in 1 2 7; do
+        wait_for "grep -x $nsid /sys/block/nvme*/nsid"
     done
-    test "$(cat /sys/block/nvme0n3/nsid)" = 7
-    test "$(cat /sys/block/nvme0n3/queue/logical_block_size)" = 4096
-    test "$(cat /sys/block/nvme0n2/queue/logical_block_size)" = 512
-    for n in 1 2 3; do
-        has_pattern "$n" "/dev/nvme0n$n" 6
+    first=$(namespace 1) second=$(namespace 2) third=$(namespace 7)
+    n=0
+    for disk in $first $second $third; do
+        n=$((n + 1))
+        test "$(blockdev --getsize64 "/dev/$disk")" = $((n * 8388608))
+        put_pattern "$n" "/dev/$disk" 6
     done
+    test "$(cat "/sys/block/$third/queue/logical_block_size")" = 4096
+    test "$(cat "/sys/block/$second/queue/logical_block_size")" = 512
+    has_pattern 1 "/dev/$first" 6
+    has_pattern 2 "/dev/$second" 6
+    has_pattern 3 "/dev/$third" 6
+}
+
+# Its disk: the kernel numbers them in the order in which it finds them.
+namespace() {
+    basename "$(dirname "$(grep -lx "$1" /sys/block/nvme*/nsid)")"
 }

@@ -1,9 +1,10 @@
 #!/bin/sh
 # A read-only disk can be read; writes to it are refused by the guest, and by the disk where the guest tries all the same.
 #: requires.devices = ["virtio-blk-pci", "virtio-scsi-pci", "scsi-hd"]
+#: choices.device = ["virtio-blk-pci", "scsi-hd"]
 
 in_host() {
-    device=$(choose device virtio-blk-pci scsi-hd)
+    device=$(choose device)
     truncate -s 16M "$SCRATCH/disk"
     put_pattern 1 "$SCRATCH/disk" 4
     case $device in

@@ -1,9 +1,10 @@
 #!/bin/sh
 # A disk that grows is larger in the guest at once, and what was on it and what is added hold data.
 #: requires.devices = ["virtio-blk-pci", "virtio-scsi-pci", "scsi-hd"]
+#: choices.device = ["virtio-blk-pci", "scsi-hd"]
 
 in_host() {
-    device=$(choose device virtio-blk-pci scsi-hd)
+    device=$(choose device)
     truncate -s 16M "$SCRATCH/disk"
     case $device in
         virtio-blk-pci) set -- -device virtio-blk-pci,drive=disk ;;

@@ -1,9 +1,11 @@
 #!/bin/sh
 # A guest that writes to its disk and its memory migrates to another QEMU, and neither loses anything.
 #: requires.devices = ["virtio-blk-pci"]
+#: timeout = "60s"
+#: choices.transport = ["unix", "multifd"]
 
 in_host() {
-    transport=$(choose transport unix multifd)
+    transport=$(choose transport)
     truncate -s 32M "$SCRATCH/disk"
     set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device virtio-blk-pci,drive=disk
     qemu -name source "$@" &
@@ -25,7 +27,7 @@ in_host() {
     qmp -g source quit
     wait "$source"
     wait "$destination"
-    for round in 1 2 3 4; do
+    for round in 1 2; do
         has_pattern $round "$SCRATCH/disk" $((round * 3))
     done
 }
@@ -36,14 +38,14 @@ in_guest() {
         rewrite
     done
     rewrite
-    for round in 1 2 3 4; do
+    for round in 1 2; do
         has_pattern $round /dev/vda $((round * 3))
         pattern $round | cmp - /tmp/memory-$round
     done
 }
 
 rewrite() {
-    for round in 1 2 3 4; do
+    for round in 1 2; do
         pattern $round > /tmp/memory-$round
         put_pattern $round /dev/vda $((round * 3))
     done
