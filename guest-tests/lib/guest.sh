@@ -125,6 +125,23 @@ leave() {
     sleep 3600
 }
 
+# pattern DIGIT: half a mebibyte that is at no two places the same, another for each digit from 1 to 9.
+pattern() {
+    seq "${1}00000" "${1}99999" | head -c 524288
+}
+
+# put_pattern DIGIT FILE MIB: writes it there, at so many mebibytes, as far as the disk's own memory.
+put_pattern() {
+    pattern "$1" | dd of="$2" bs=64k seek=$(($3 * 16)) iflag=fullblock conv=fsync,notrunc status=none
+}
+
+# has_pattern DIGIT FILE MIB: whether that is what is there, on the disk and not only in the guest's memory.
+has_pattern() {
+    pattern "$1" > /tmp/pattern
+    echo 3 > /proc/sys/vm/drop_caches
+    dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - /tmp/pattern
+}
+
 # A host half alone is a test too: then booting is all that is asked of the guest.
 in_guest() {
     :

@@ -91,6 +91,22 @@ wait_for() {
     done
 }
 
+# pattern DIGIT: half a mebibyte that is at no two places the same, another for each digit from 1 to 9.
+pattern() {
+    seq "${1}00000" "${1}99999" | head -c 524288
+}
+
+# put_pattern DIGIT FILE MIB: writes it there, at so many mebibytes.
+put_pattern() {
+    pattern "$1" | dd of="$2" bs=64k seek=$(($3 * 16)) iflag=fullblock conv=fsync,notrunc status=none
+}
+
+# has_pattern DIGIT FILE MIB: whether that is what is there.
+has_pattern() {
+    pattern "$1" > "$SCRATCH/pattern"
+    dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - "$SCRATCH/pattern"
+}
+
 set -e
 # shellcheck source=/dev/null
 . "$1"
