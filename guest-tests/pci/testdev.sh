@@ -23,8 +23,8 @@ in_guest() {
         counted=$(($(peek $((registers + 12)) 32) - before))
         echo "test $number: width $width, offset $offset, data $data: counted $counted"
         # A write that an event descriptor takes does not come to the device.
-        case $(peek $((registers + 16)) 8) in
-            0x6e) test "$counted" = 3 ;; # no-eventfd
+        case $(peek $((registers + 21)) 8) in
+            0x6e) test "$counted" = 3 ;; # mmio-no-eventfd
             *) test "$counted" = 0 ;;
         esac
         tests=$((tests + 1))
