@@ -1,23 +1,34 @@
 #!/bin/sh
-# A CAN frame that one controller of a card sends is received by the other, with its number and bytes.
+# A CAN frame that one controller sends is received by another, with its number and bytes.
 #: groups = ["can"]
-#: choices.card = { devices = ["pcm3680_pci", "mioe3680_pci"] }
+#: choices.card = { devices = ["pcm3680_pci", "mioe3680_pci", "kvaser_pci"] }
 
 in_host() {
     card=$(choose card)
-    qemu -append "card=$card" -object can-bus,id=bus -device "$card,canbus0=bus,canbus1=bus"
+    case $card in
+        kvaser_pci) set -- -device kvaser_pci,canbus=bus -device kvaser_pci,canbus=bus ;;
+        *) set -- -device "$card,canbus0=bus,canbus1=bus" ;;
+    esac
+    qemu -append "card=$card" -object can-bus,id=bus "$@"
 }
 
 in_guest() {
-    for device in /sys/bus/pci/devices/*; do
-        test "$(cat "$device/vendor")" != 0x13fe || card=$device
-    done
     case $(sed 's/.*card=\([^ ]*\).*/\1/' /proc/cmdline) in
-        mioe*) step=4 ;;
-        *) step=1 ;;
+        kvaser_pci) numbers=0x10e8:0x8406 step=1 regions="1 1" ;;
+        pcm3680_pci) numbers=0x13fe:0xc002 step=1 regions="0 1" ;;
+        mioe3680_pci) numbers=0x13fe:0xc302 step=4 regions="0 1" ;;
     esac
-    first=$(($(pci_bar "$card" 0)))
-    second=$(($(pci_bar "$card" 1)))
+    cards=
+    for device in /sys/bus/pci/devices/*; do
+        test "$(cat "$device/vendor"):$(cat "$device/device")" != "$numbers" || cards="$cards $device"
+    done
+    # shellcheck disable=SC2086
+    set -- $cards
+    for card; do
+        echo 1 > "$card/enable"
+    done
+    first=$1:${regions% *}
+    second=${2:-$1}:${regions#* }
     for chip in "$first" "$second"; do
         # Reset, PeliCAN mode, every frame accepted, out of reset.
         set_register "$chip" 0 1
@@ -47,10 +58,11 @@ in_guest() {
     test $(($(register "$second" 2) & 1)) = 0
 }
 
+# A chip is the directory of its card and the number of its region.
 register() {
-    peek $(($1 + $2 * step)) 8
+    port "${1%:*}" "${1##*:}" $(($2 * step)) 8
 }
 
 set_register() {
-    poke $(($1 + $2 * step)) 8 "$3"
+    set_port "${1%:*}" "${1##*:}" $(($2 * step)) 8 "$3"
 }
