@@ -1,7 +1,7 @@
 #!/bin/sh
 # Two cards on one hub, each in a network of its own, reach each other with ordinary and with large packets.
 #: groups = ["net"]
-#: choices.nic = { devices = ["e1000", "e1000e", "igb", "virtio-net-pci"] }
+#: choices.nic = { devices = ["e1000", "e1000e", "virtio-net-pci"] }
 
 in_host() {
     nic=$(choose nic)

@@ -7,7 +7,7 @@
 in_host() {
     mkdir "$SCRATCH/tftp"
     seq 20000 > "$SCRATCH/tftp/numbers"
-    qemu -netdev user,id=n0,tftp="$SCRATCH/tftp",ipv6=on -device virtio-net-pci,netdev=n0
+    qemu -netdev user,id=n0,tftp="$SCRATCH/tftp",ipv4=on,ipv6=on -device virtio-net-pci,netdev=n0
 }
 
 in_guest() {
