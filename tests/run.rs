@@ -6,132 +6,27 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    clippy::print_stderr,
     reason = "acts as a user does"
 )]
 
+#[path = "run/choices.rs"]
+mod choices;
+#[path = "run/place.rs"]
+mod place;
+#[path = "run/repeat.rs"]
+mod repeat;
+
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
-/// A repository with the evil tests in place of the good ones, an empty store, a place for scratch.
-struct Place {
-    dir: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("kr")
-            .tempdir_in("/tmp")
-            .unwrap();
-        let copy = |from: PathBuf, to: PathBuf| {
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            assert!(
-                Command::new("cp")
-                    .arg("-r")
-                    .arg(from)
-                    .arg(to)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
-        };
-        for folder in ["recipes", "images", "guest-tests/lib"] {
-            copy(root().join(folder), dir.path().join("repo").join(folder));
-        }
-        copy(
-            root().join("tests/evil"),
-            dir.path().join("repo/guest-tests/evil"),
-        );
-        std::fs::create_dir(dir.path().join("tmp")).unwrap();
-        Self { dir }
-    }
-
-    fn xtask(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(XTASK);
-        command
-            .env_remove("KILN_QEMU")
-            .env_remove("XDG_RUNTIME_DIR")
-            .env("NO_COLOR", "1")
-            .env("KILN_STORE", self.dir.path().join("store"))
-            .env("TMPDIR", self.tmp())
-            .env("CARGO_MANIFEST_DIR", self.dir.path().join("repo/xtask"))
-            .args(args);
-        command
-    }
-
-    fn tmp(&self) -> PathBuf {
-        self.dir.path().join("tmp")
-    }
-
-    /// Processes whose command line names this place.
-    fn processes(&self) -> Vec<String> {
-        let mark = self.dir.path().to_str().unwrap();
-        let lines = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let line = std::fs::read(entry.unwrap().path().join("cmdline")).ok()?;
-            Some(String::from_utf8_lossy(&line).replace('\0', " "))
-        });
-        lines.filter(|line| line.contains(mark)).collect()
-    }
-
-    fn wait_until_quiet(&self) -> Vec<String> {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < deadline && !self.processes().is_empty() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self.processes()
-    }
-}
-
-/// An architecture whose QEMU is here and whose image is in the repository.
-fn arch() -> Option<String> {
-    let mut arches: Vec<String> = std::fs::read_dir(root().join("images"))
-        .unwrap()
-        .filter_map(|entry| {
-            let path = entry.unwrap().path();
-            let name = path
-                .file_name()?
-                .to_str()?
-                .strip_suffix(".toml")?
-                .to_owned();
-            let text = std::fs::read_to_string(&path).unwrap();
-            let binary = text
-                .lines()
-                .find_map(|line| line.strip_prefix("binary = \""))?;
-            let here = Command::new(binary.trim_end_matches('"'))
-                .arg("--version")
-                .output()
-                .is_ok();
-            let image = root()
-                .join("images/prebuilt")
-                .join(format!("{name}.tar.xz"))
-                .exists();
-            (here && image).then_some(name)
-        })
-        .collect();
-    arches.sort();
-    if arches.is_empty() {
-        eprintln!("skipped: no QEMU is installed for any image of the repository");
-    }
-    arches.pop()
-}
+use place::{Place, arch};
 
 #[test]
 fn each_way_to_end_is_named_for_what_it_is() {
     let Some(arch) = arch() else { return };
-    let place = Place::new();
+    let place = Place::evil();
     // The time limits of the tests are theirs; only the hang before init has to reach the boot's.
     let args = [
         "test",
@@ -190,7 +85,7 @@ fn each_way_to_end_is_named_for_what_it_is() {
 #[test]
 fn what_a_guest_prints_cannot_drive_a_terminal() {
     let Some(arch) = arch() else { return };
-    let place = Place::new();
+    let place = Place::evil();
     let args = [
         "test",
         "--offline",
@@ -252,7 +147,7 @@ fn signal(child: &Child, name: &str) {
 fn an_interrupted_run_leaves_no_process_and_no_directory() {
     let Some(arch) = arch() else { return };
     for (name, code) in [("-INT", 130), ("-TERM", 143)] {
-        let place = Place::new();
+        let place = Place::evil();
         let mut child = start_long(&place, &arch);
         signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
@@ -264,7 +159,7 @@ fn an_interrupted_run_leaves_no_process_and_no_directory() {
 #[test]
 fn a_killed_run_leaves_no_process() {
     let Some(arch) = arch() else { return };
-    let place = Place::new();
+    let place = Place::evil();
     let mut child = start_long(&place, &arch);
     signal(&child, "-KILL");
     assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -274,7 +169,7 @@ fn a_killed_run_leaves_no_process() {
 #[test]
 fn two_runs_at_once_share_one_empty_store() {
     let Some(arch) = arch() else { return };
-    let place = Place::new();
+    let place = Place::evil();
     let args = [
         "test",
         "--offline",

@@ -24,9 +24,74 @@ fail() {
     exit 1
 }
 
-# qmp COMMAND [key=value]…: asks QEMU's monitor and prints its reply as JSON.
+# qmp COMMAND [key=value]…, qmp - <<JSON: asks QEMU's monitor, and prints what it returns as a line
+# of JSON. Here and below, `-g GUEST` in front names another QEMU of the test.
 qmp() {
     kiln-call qmp "$@"
+}
+
+# qmp_wait EVENT [key=value]… [--timeout SECONDS]: until QEMU sends this event with these data, or has
+# sent it before; prints it. Each event is given out once.
+qmp_wait() {
+    kiln-call qmp_wait "$@"
+}
+
+# hmp COMMAND LINE: asks the human monitor and prints its text.
+hmp() {
+    kiln-call hmp "$@"
+}
+
+# plug DRIVER [key=value]…: adds a device to this guest, a PCI device in a free hotplug slot (header
+# `slots`). Prints its id as soon as the guest has it on its bus.
+plug() {
+    _plugged=$(kiln-call plug "$@") || return
+    _take_in "${_plugged#* }"
+    echo "${_plugged% *}"
+}
+
+# plugged ID: waits for a device that the host half plugs, and takes it in.
+plugged() {
+    _slot=$(kiln-call slot "$1") || return
+    _take_in "$_slot"
+}
+
+# unplug ID: takes it out again, and waits until QEMU says that it is gone.
+unplug() {
+    _slot=$(kiln-call unplug "$1") || return
+    _give_back "$_slot"
+    kiln-call qmp_wait DEVICE_DELETED device="$1" --timeout $((3 * KILN_WAIT)) > /dev/null
+}
+
+# release ID: gives it back before, or while, the host half unplugs it.
+release() {
+    _slot=$(kiln-call slot "$1") || return
+    _give_back "$_slot"
+}
+
+# What the machine's file says of slot $2, in a text with `{n}`.
+_at_slot() {
+    echo "${1%%\{n\}*}$2${1#*\{n\}}"
+}
+
+# Most machines tell their kernel. On others the connector of slot $1 is the guest's to configure, and
+# the device tree to extend, before its kernel can look: on Linux, drmgr's work.
+_take_in() {
+    test -n "$1" || return 0
+    if test -n "$KILN_SLOT_CONNECTOR"; then
+        _index=$(($(_at_slot "$KILN_SLOT_CONNECTOR" "$1")))
+        kiln-call --rtas set-indicator 9001 "$_index" 1
+        printf 'dt add index 0x%x' "$_index" > /sys/kernel/dlpar
+        echo 1 > /sys/bus/pci/rescan
+    fi
+    wait_for "test -e $(_at_slot "$KILN_SLOT_ENTRY" "$1")"
+}
+
+_give_back() {
+    test -n "$1" && test -n "$KILN_SLOT_CONNECTOR" || return 0
+    _index=$(($(_at_slot "$KILN_SLOT_CONNECTOR" "$1")))
+    echo 1 > "$(_at_slot "$KILN_SLOT_ENTRY" "$1")/remove"
+    printf 'dt remove index 0x%x' "$_index" > /sys/kernel/dlpar
+    kiln-call --rtas set-indicator 9001 "$_index" 0
 }
 
 # choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.

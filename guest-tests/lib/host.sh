@@ -7,9 +7,43 @@ qemu() {
     "$KILN" host-word qemu "$@"
 }
 
-# qmp COMMAND [key=value]…: asks the monitor of the running QEMU and prints its reply as JSON.
+# expect_fail qemu [QEMU ARGUMENT]…: holds if QEMU refuses to start; prints what it said.
+expect_fail() {
+    "$KILN" host-word expect_fail "$@"
+}
+
+# wait_ready [-g GUEST]: until that guest runs `in_guest`; for one that migrates, until it has come.
+wait_ready() {
+    "$KILN" host-word wait_ready "$@"
+}
+
+# qmp [-g GUEST] COMMAND [key=value]…, qmp [-g GUEST] - <<JSON: asks QEMU's monitor, and prints what
+# it returns as a line of JSON. GUEST is a number in the order of start, or what `-name` says.
 qmp() {
     "$KILN" host-word qmp "$@"
+}
+
+# qmp_wait [-g GUEST] EVENT [key=value]… [--timeout SECONDS]: until QEMU sends this event with these
+# data, or has sent it before; prints it. Each event is given out once.
+qmp_wait() {
+    "$KILN" host-word qmp_wait "$@"
+}
+
+# hmp [-g GUEST] COMMAND LINE: asks the human monitor and prints its text.
+hmp() {
+    "$KILN" host-word hmp "$@"
+}
+
+# plug [-g GUEST] DRIVER [key=value]…: adds a device to a running guest, a PCI device in a free hotplug
+# slot (header `slots`), and prints its id. The guest takes it in by `plugged ID`.
+plug() {
+    _plugged=$("$KILN" host-word plug "$@") || return
+    echo "${_plugged% *}"
+}
+
+# unplug [-g GUEST] ID: asks for it back and waits until it is gone; the guest helps by `release ID`.
+unplug() {
+    "$KILN" host-word unplug "$@" --wait
 }
 
 # choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.

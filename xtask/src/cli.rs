@@ -1,7 +1,11 @@
 //! The command line: what can be asked for, and what each word means. No behaviour.
 
+pub(crate) mod repeat;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use repeat::RepeatArgs;
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -84,6 +88,8 @@ pub(crate) enum Command {
     Boot(BootArgs),
     /// Find or build a cross toolchain and print its path, or run a command with it
     Toolchain(ToolchainArgs),
+    /// Look after the store: what is in it, whether it is sound, what can go
+    Store(StoreArgs),
     /// Say what the host lacks, with the commands that install it
     Setup(SetupArgs),
     /// Run everything that continuous integration runs
@@ -143,12 +149,79 @@ pub(crate) struct ImagesArgs {
     /// Keep the work directory of a step that failed
     #[arg(long)]
     pub(crate) keep_failed: bool,
+    /// Write when each step ran to `target/kiln/timings.html`
+    #[arg(long, conflicts_with_all = ["plan", "refreeze"])]
+    pub(crate) timings: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+/// What can be done with the store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Print where the store is, or the image of an architecture in it
+    Path {
+        /// Architecture
+        #[arg(value_name = "ARCH")]
+        arch: Option<String>,
+    },
+    /// List what is in the store, with size, time since its last use, and who needs it
+    List,
+    /// Sum up what is in the store
+    Du,
+    /// Hash everything; what is corrupt goes to quarantine
+    Verify {
+        /// Then get the images and sources of this checkout again that are missing
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Say what no checkout needs, and remove it with --yes
+    Gc {
+        /// Only what was not used for so many days
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        older_than: u32,
+        /// Also what was used later, least recently used first, until the store is this small
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write sources and images to an archive, for a machine without a network
+    Export {
+        /// The archive
+        #[arg(value_name = "FILE.tar")]
+        file: Utf8PathBuf,
+        /// Images alone: enough to run tests
+        #[arg(long)]
+        no_sources: bool,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Take in an archive that `export` wrote
+    Import {
+        /// The archive
+        #[arg(value_name = "FILE.tar")]
+        file: Utf8PathBuf,
+    },
+    /// Lay out the images as QEMU's functional tests look for their assets
+    ExportQemu {
+        /// What `QEMU_TEST_CACHE_DIR` will be
+        #[arg(value_name = "DIR")]
+        dir: Utf8PathBuf,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
 }
 
 /// How a guest is started.
@@ -187,6 +260,8 @@ pub(crate) struct TestArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) guest: GuestArgs,
+    #[command(flatten)]
+    pub(crate) repeat: RepeatArgs,
     /// A filter is the whole name
     #[arg(long)]
     pub(crate) exact: bool,
@@ -318,4 +393,9 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
         _ => Err("a number above 0 is needed".to_owned()),
     }
+}
+
+/// A size in bytes, with K, M or G.
+fn size(text: &str) -> Result<u64, String> {
+    plan::size::parse(text).ok_or_else(|| format!("`{text}` is no size such as `20G`"))
 }

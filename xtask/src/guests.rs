@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use forge::store::Ready;
 use guest::runner::ArchRun;
+use host::scratch::Scratch;
 use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
 use qemu::{BootFiles, Facts};
+use store::Ready;
 
 use crate::cli::{AccelChoice, GuestArgs};
 use crate::context::Context;
@@ -99,7 +100,7 @@ fn one(
     accel: AccelChoice,
 ) -> Result<ArchRun, Failure> {
     let context = supply.context;
-    let facts = facts(supply, arch, &binary)?;
+    let mut facts = facts(supply, arch, &binary)?;
     let boot = boot_files(image)?;
     let choice = match accel {
         AccelChoice::Auto => qemu::accel::Choice::Auto,
@@ -117,6 +118,12 @@ fn one(
     let (accel, why) = guest::accel::choose(choice, &trial).map_err(hinted!(Exit::SetupMissing))?;
     if let Some(why) = why.filter(|_| !context.global.quiet) {
         output::note(format!("{}: {why}", arch.name));
+    }
+    if accel == qemu::Accel::Kvm {
+        // What the kept facts say of CPU models holds for the default accelerator.
+        let scratch = scratch(context)?;
+        facts.cpus =
+            qemu::probe::cpus(&binary, accel, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
     }
     Ok(ArchRun {
         arch: arch.clone(),
@@ -154,7 +161,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         .collect();
     let identity =
         host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let identity = Digest::of(format!("1 {binary} {identity} {machines:?}").as_bytes());
+    let identity = Digest::of(format!("2 {binary} {identity} {machines:?}").as_bytes());
     let cache = supply
         .store
         .root()
@@ -166,9 +173,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
     {
         return Ok(facts);
     }
-    let scratch =
-        host::scratch::Scratch::new_in(&guest::runner::temp_dir(&context.env), "kiln-probe-")
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let scratch = scratch(context)?;
     let facts =
         qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
     if let Ok(text) = serde_json::to_vec(&facts) {
@@ -176,6 +181,12 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         let _ = host::files::write(&cache, &text);
     }
     Ok(facts)
+}
+
+/// For a probe's sockets and log.
+fn scratch(context: &Context) -> Result<Scratch, Failure> {
+    Scratch::new_in(&guest::runner::temp_dir(&context.env), "kiln-probe-")
+        .map_err(|error| Failure::new(Exit::Failed, error))
 }
 
 /// A QEMU that is missing or will not say what it can do is a matter of set-up.

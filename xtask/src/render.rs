@@ -5,4 +5,6 @@ pub(crate) mod diagnostic;
 pub(crate) mod plan;
 pub(crate) mod quantity;
 pub(crate) mod sources;
+pub(crate) mod store;
 pub(crate) mod test;
+pub(crate) mod timings;

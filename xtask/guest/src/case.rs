@@ -1,28 +1,36 @@
 //! One test on one architecture: requirements, guests, host half, and what they come to.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use plan::arch::Machine;
-use qemu::{Accel, qmp};
+use qemu::Accel;
 
-use crate::choice::Chooser;
+use crate::choice::offer::offered;
+use crate::choice::{Choice, Chooser};
 use crate::event::{RunEvent, TestReport};
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, Phase};
 use crate::requirement::{self, Offer};
-use crate::runner::{ArchRun, Config, millis, send};
+use crate::runner::{ArchRun, Config, Job, millis, send};
+use crate::session::{Start, Succession};
 use crate::suite::Selected;
 use crate::words::serve::FileServer;
 
 mod combine;
 mod guest;
 mod half;
+mod monitor;
+mod plug;
+mod roster;
 
 use combine::GuestEnd;
+use guest::Order;
+use plug::Plugs;
+use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
 #[derive(Debug)]
@@ -51,6 +59,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) config: &'a Config,
     pub(crate) arch: &'a ArchRun,
     pub(crate) test: Selected<'a>,
+    pub(crate) job: &'a Job<'a>,
     pub(crate) library: &'a Library,
     /// Stays.
     pub(crate) logs: Utf8PathBuf,
@@ -65,6 +74,9 @@ struct Case<'a> {
     machine_name: &'a str,
     machine: &'a Machine,
     chooser: Chooser,
+    roster: Roster,
+    plugs: Plugs,
+    succession: Arc<Succession>,
     state: Mutex<State>,
     output: Mutex<Output>,
 }
@@ -74,7 +86,6 @@ struct Case<'a> {
 struct State {
     started: usize,
     guests: Vec<GuestEnd>,
-    running: Vec<(usize, qmp::Client)>,
     servers: Vec<FileServer>,
     booted: Duration,
     /// Time for which a QEMU was there, all of them together.
@@ -96,7 +107,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
     let started = monotonic();
     let header = &setting.test.test.header;
     let profile = &setting.arch.arch.qemu;
-    let mut report = blank(setting.config, setting.test);
+    let mut report = blank(setting.config, setting.job);
     let (machine_name, machine) = match requirement::machine(header, setting.test.arch, profile) {
         Ok(machine) => machine,
         Err(message) => {
@@ -105,11 +116,13 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
         }
     };
     let offer = Offer {
+        arch: setting.test.arch,
         profile,
         facts: &setting.arch.facts,
         accel: setting.arch.accel,
     };
     let has_tool = |tool: &str| host::tools::find_in(tool, &setting.config.path).is_some();
+    machine_name.clone_into(&mut report.machine);
     if let Some(reason) = requirement::unmet(header, machine, &offer, has_tool) {
         report.outcome = Outcome::Skipped { reason };
         return report;
@@ -121,10 +134,14 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
             machine_name,
             machine,
             chooser: Chooser::new(
-                setting.config.seed,
+                setting.job.seed,
                 &setting.test.name(),
-                &setting.config.choices,
+                &setting.job.forced,
+                offered(&header.choices, setting.test.arch, &setting.arch.facts),
             ),
+            roster: Roster::default(),
+            plugs: Plugs::default(),
+            succession: Arc::default(),
             state: Mutex::default(),
             output: Mutex::new(Output {
                 log,
@@ -170,23 +187,35 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
 }
 
 /// The report of a test that was selected and not run.
-pub(crate) fn not_run(config: &Config, test: Selected<'_>, why: &str) -> TestReport {
+pub(crate) fn not_run(config: &Config, job: &Job<'_>, why: &str) -> TestReport {
+    let forced = job.forced.iter().map(|(name, word)| Choice {
+        name: name.clone(),
+        word: word.clone(),
+    });
     TestReport {
         outcome: Outcome::NotRun {
             why: why.to_owned(),
         },
-        ..blank(config, test)
+        choices: forced.collect(),
+        ..blank(config, job)
     }
 }
 
-fn blank(config: &Config, test: Selected<'_>) -> TestReport {
+fn blank(config: &Config, job: &Job<'_>) -> TestReport {
+    let test = job.test;
+    let header = &test.test.header;
     let arch = config.arches.iter().find(|run| run.arch.name == test.arch);
     let name = test.name();
-    let seed = config.seed;
+    let seed = job.seed;
     let mut reproduce = format!(
         "cargo xtask test --exact {name} --arch {} --seed {seed}",
         test.arch
     );
+    for (name, word) in &job.forced {
+        let choice = format!("{name}={word}");
+        reproduce.push_str(" --choose ");
+        reproduce.push_str(&host::process::command::quote(&choice));
+    }
     for flag in &config.reproduce {
         reproduce.push(' ');
         reproduce.push_str(&host::process::command::quote(flag));
@@ -211,6 +240,15 @@ fn blank(config: &Config, test: Selected<'_>) -> TestReport {
         console_tail: Vec::new(),
         output_tail: Vec::new(),
         notes: Vec::new(),
+        machine: String::new(),
+        seed,
+        round: job.round,
+        failed_tries: Vec::new(),
+        unstable: header.unstable.clone(),
+        slow: header.slow,
+        devices: Vec::new(),
+        subtests: Vec::new(),
+        diff: Vec::new(),
     }
 }
 
@@ -288,7 +326,13 @@ impl Case<'_> {
 
     /// A guest without a host half: there is nobody who could go away.
     fn boot_alone(&self) -> Outcome {
-        self.boot(&[], &self.setting.scratch.join("files"), &|| false)
+        self.boot(&Order {
+            extra: &[],
+            directory: &self.setting.scratch.join("files"),
+            start: Start::Wanted,
+            is_gone: &|| false,
+        })
+        .outcome
     }
 
     fn finish(self, report: &mut TestReport) {

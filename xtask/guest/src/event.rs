@@ -82,9 +82,73 @@ pub struct TestReport {
     pub output_tail: Vec<String>,
     /// What was odd and decided nothing, such as forged records.
     pub notes: Vec<String>,
+    /// The machine of `images/<arch>.toml` it ran on.
+    pub machine: String,
+    /// Of this test's choices: the run's, but for the later rounds of a test that is repeated.
+    pub seed: u64,
+    /// Which round of the test this is, from 0.
+    pub round: u32,
+    /// Earlier tries in the same round, all of which failed: a test that passed after them is flaky.
+    pub failed_tries: Vec<Try>,
+    /// Why a failure of this test does not fail the run; from its header.
+    pub unstable: Option<String>,
+    /// Whether its header says that it takes long.
+    pub slow: bool,
+    /// Device types that QEMU was asked for, on its command line or by `device_add`; sorted.
+    pub devices: Vec<String>,
+    /// What the test said in KTAP, flattened.
+    pub subtests: Vec<Subtest>,
+    /// How the output differs from the golden output, as a unified diff.
+    pub diff: Vec<String>,
+}
+
+/// One try of a test that failed and was tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// From its start to its end.
+    pub duration_ms: u64,
+    /// Where its logs are.
+    pub log_dir: Option<Utf8PathBuf>,
+}
+
+/// A result inside of a test, from KTAP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subtest {
+    /// Names from the outermost to its own, joined by `::`.
+    pub name: String,
+    /// How it ended: passed, failed or skipped.
+    #[serde(flatten)]
+    pub outcome: Outcome,
 }
 
 impl TestReport {
+    /// How summaries count it: by its outcome, but for those that would mislead.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.is_flaky() {
+            "flaky"
+        } else if !self.outcome.is_success() && !self.is_fatal() {
+            "unstable"
+        } else {
+            self.outcome.word()
+        }
+    }
+
+    /// Whether it passed, though not at the first try.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.outcome == Outcome::Passed && !self.failed_tries.is_empty()
+    }
+
+    /// Whether it fails the run: not if it is known to be unstable.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        !self.outcome.is_success() && self.unstable.is_none()
+    }
+
     /// From its start to its end.
     #[must_use]
     pub fn duration(&self) -> Duration {
@@ -108,12 +172,12 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// How many tests ended in each way.
+    /// How many tests ended in each way; see [`TestReport::word`].
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for test in &self.tests {
-            *counts.entry(test.outcome.word()).or_default() += 1;
+            *counts.entry(test.word()).or_default() += 1;
         }
         counts
     }
@@ -122,11 +186,12 @@ impl RunReport {
     /// fault, 130 or 143 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let any = |is: fn(&Outcome) -> bool| self.tests.iter().any(|test| is(&test.outcome));
+        let fatal = || self.tests.iter().filter(|test| test.is_fatal());
+        let any = |is: fn(&Outcome) -> bool| fatal().any(|test| is(&test.outcome));
         match self.interrupted {
             Some(signal) => host::interrupt::Signal(signal).exit_code(),
             None if self.tests.is_empty() => 4,
-            None if any(|outcome| !outcome.is_success() && !outcome.is_infrastructure()) => 100,
+            None if any(|outcome| !outcome.is_infrastructure()) => 100,
             None if any(|outcome| matches!(outcome, Outcome::HarnessError { .. })) => 101,
             None if any(|outcome| matches!(outcome, Outcome::NotRun { .. })) => 96,
             None => 0,
@@ -166,6 +231,15 @@ pub(crate) mod tests {
             console_tail: vec!["[    0.5] Run /init".to_owned()],
             output_tail: vec!["<last> & \"only\" line".to_owned()],
             notes: Vec::new(),
+            machine: "q35".to_owned(),
+            seed: 7,
+            round: 0,
+            failed_tries: Vec::new(),
+            unstable: None,
+            slow: false,
+            devices: Vec::new(),
+            subtests: Vec::new(),
+            diff: Vec::new(),
         }
     }
 
@@ -214,6 +288,31 @@ pub(crate) mod tests {
         assert_eq!(interrupted.exit_code(), 130);
         interrupted.interrupted = Some(15);
         assert_eq!(interrupted.exit_code(), 143);
+    }
+
+    #[test]
+    fn what_is_flaky_or_unstable_is_counted_and_fails_no_run() {
+        let failed = || Outcome::Failed {
+            cause: "x".to_owned(),
+        };
+        let mut flaky = test_report("a::b::flaky", Outcome::Passed);
+        flaky.failed_tries = vec![Try {
+            outcome: failed(),
+            duration_ms: 1,
+            log_dir: None,
+        }];
+        let mut unstable = test_report("a::b::unstable", failed());
+        unstable.unstable = Some("see https://example.org/1".to_owned());
+        let mut fine = test_report("a::b::fine", Outcome::Passed);
+        fine.unstable.clone_from(&unstable.unstable);
+        let mut run = run_report(vec![flaky.clone(), unstable, fine]);
+        assert_eq!(run.exit_code(), 0);
+        let counts = [("flaky", 1), ("passed", 1), ("unstable", 1)];
+        assert_eq!(run.counts(), BTreeMap::from(counts));
+        // Tries that failed do not make a failure flaky.
+        flaky.outcome = failed();
+        run.tests.push(flaky);
+        assert_eq!((run.exit_code(), run.counts()["failed"]), (100, 1));
     }
 
     #[test]

@@ -192,9 +192,9 @@ impl Filter {
                 name.contains(pattern.as_str())
             }
         };
-        let groups = &selected.test.header.groups;
+        let header = &selected.test.header;
         (self.patterns.is_empty() || self.patterns.iter().any(matches))
-            && (self.groups.is_empty() || self.groups.iter().any(|group| groups.contains(group)))
+            && (self.groups.is_empty() || self.groups.iter().any(|group| header.is_in(group)))
     }
 }
 
@@ -217,7 +217,10 @@ fn known(
     arches: &[String],
 ) -> Result<Header, Vec<Diagnostic>> {
     let unknown = |name: &&String| !arches.is_empty() && !arches.contains(name);
+    let offered = header.choices.values();
+    let offered = offered.flat_map(crate::header::choices::Offered::arches);
     let named = header.arches.iter().chain(header.machine.arches());
+    let named = named.chain(offered);
     let faults: Vec<_> = named
         .filter(unknown)
         .map(|name| {

@@ -208,6 +208,7 @@ mod tests {
             devices: BTreeSet::new(),
             machines: BTreeMap::new(),
             netdevs: BTreeSet::new(),
+            cpus: Vec::new(),
             accels: accels.iter().map(|name| (*name).to_owned()).collect(),
             seccomp: false,
         }

@@ -11,7 +11,7 @@ mod tests;
 use std::borrow::Cow;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plan::arch::{Machine, QemuProfile};
+use plan::arch::{Hotplug, Machine, QemuProfile};
 
 use crate::accel::Accel;
 use crate::error::QemuError;
@@ -73,6 +73,8 @@ pub struct Launch<'a> {
     pub append: String,
     /// The options of the test's own `qemu` line.
     pub extra: Vec<String>,
+    /// Hotplug slots; none where the machine has no such thing.
+    pub slots: u32,
     /// How runner and guest talk.
     pub control: Control,
     /// Whether a guest that reboots runs on, instead of ending QEMU.
@@ -91,9 +93,18 @@ impl Launch<'_> {
     /// the test itself holds them, or waits for a migration.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        !self.extra.iter().any(|option| {
-            matches!(option.trim_start_matches('-'), "S" | "incoming") && option.starts_with('-')
-        })
+        !self.is_incoming() && !self.asks("S")
+    }
+
+    /// Whether QEMU waits for a guest that migrates into it.
+    #[must_use]
+    pub fn is_incoming(&self) -> bool {
+        self.asks("incoming")
+    }
+
+    fn asks(&self, name: &str) -> bool {
+        let mut options = self.extra.iter().filter(|option| option.starts_with('-'));
+        options.any(|option| option.trim_start_matches('-') == name)
     }
 
     /// The arguments of a QEMU whose channels are inherited descriptors.
@@ -156,6 +167,12 @@ impl Launch<'_> {
         );
         line.arguments.extend(machine.profile.args.iter().cloned());
         self.channel_arguments(&mut line, &machine.profile, channels);
+        let port = machine.profile.hotplug.as_ref();
+        if let Some(port) = port.and_then(|hotplug| hotplug.device.as_ref()) {
+            for slot in 1..=self.slots {
+                line.pair("-device", Hotplug::at(port, slot));
+            }
+        }
         line.arguments.extend(asked.rest);
         Ok(line.arguments)
     }
@@ -193,6 +210,7 @@ impl Launch<'_> {
                 cpu: None,
                 kvm_cpu: None,
                 args: Vec::new(),
+                hotplug: None,
                 ..self.machine.clone()
             }),
         };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::version::Version;
 
 /// What one QEMU binary can do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Its version.
     pub version: Version,
@@ -21,6 +21,8 @@ pub struct Facts {
     pub netdevs: BTreeSet<String>,
     /// Accelerators compiled in: `tcg`, `kvm`, `qtest`, ...
     pub accels: BTreeSet<String>,
+    /// CPU models, as its default accelerator can run them; see [`crate::probe::cpus`].
+    pub cpus: Vec<CpuFacts>,
     /// Whether `-sandbox` works.
     pub seccomp: bool,
 }
@@ -38,6 +40,19 @@ pub struct MachineFacts {
     pub ram: Option<String>,
     /// Names that `-machine NAME,...` takes; absent where it was not asked for.
     pub properties: Option<BTreeSet<String>>,
+}
+
+/// What is known of a CPU model.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CpuFacts {
+    /// As `-cpu` takes it.
+    pub name: String,
+    /// Whether it is another name of a model that is listed too.
+    pub alias: bool,
+    /// Whether the accelerator has all its features.
+    pub usable: bool,
+    /// Whether QEMU calls it deprecated.
+    pub deprecated: bool,
 }
 
 impl Facts {

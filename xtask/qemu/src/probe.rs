@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use serde_json::{Value, json};
 
+use crate::accel::Accel;
 use crate::argv::Fds;
 use crate::error::QemuError;
-use crate::facts::{Facts, MachineFacts};
+use crate::facts::{CpuFacts, Facts, MachineFacts};
 use crate::history::History;
 use crate::machine::{Place, Vm};
 use crate::qmp::{Client, QmpError};
@@ -28,19 +29,42 @@ pub fn ask(
     run_dir: &Utf8Path,
     wait: Duration,
 ) -> Result<Facts, QemuError> {
+    started(binary, None, run_dir, wait, |questions| {
+        questions.facts(machines)
+    })
+}
+
+/// The CPU models as this accelerator can run them: `host` has a meaning under KVM only, and there
+/// the host's own processor decides which of the others have all their features.
+pub fn cpus(
+    binary: &Utf8Path,
+    accel: Accel,
+    run_dir: &Utf8Path,
+    wait: Duration,
+) -> Result<Vec<CpuFacts>, QemuError> {
+    started(binary, Some(accel), run_dir, wait, Questions::cpus)
+}
+
+/// Starts the binary without a machine and asks.
+fn started<T>(
+    binary: &Utf8Path,
+    accel: Option<Accel>,
+    run_dir: &Utf8Path,
+    wait: Duration,
+    ask: impl FnOnce(&Questions) -> Result<T, QmpError>,
+) -> Result<T, QemuError> {
     let place = Place {
         binary,
         run_dir,
         directory: run_dir,
     };
-    let mut vm = Vm::start_with(place, false, |fds| Ok(arguments(fds)))?;
+    let mut vm = Vm::start_with(place, false, |fds| Ok(arguments(fds, accel)))?;
     let questions = Questions {
         qmp: vm.qmp().clone(),
         end: Instant::now() + wait,
     };
-    let answer = questions.facts(machines);
-    let error = match answer {
-        Ok(facts) => return Ok(facts),
+    let error = match ask(&questions) {
+        Ok(answer) => return Ok(answer),
         Err(error) => error,
     };
     if !error.is_closed() {
@@ -63,11 +87,14 @@ pub fn ask(
     })
 }
 
-fn arguments(fds: Fds) -> Vec<String> {
+fn arguments(fds: Fds, accel: Option<Accel>) -> Vec<String> {
     let line = "-machine none -nodefaults -no-user-config -display none -S \
                 -mon chardev=kiln-qmp,mode=control -chardev";
     let mut arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     arguments.push(format!("socket,id=kiln-qmp,fd={}", fds.qmp));
+    if let Some(accel) = accel {
+        arguments.extend(["-accel".to_owned(), accel.as_str().to_owned()]);
+    }
     arguments
 }
 
@@ -96,6 +123,7 @@ impl Questions {
             machines,
             netdevs: self.netdevs()?,
             accels: self.accels()?,
+            cpus: self.cpus()?,
             seccomp: names(
                 &self.ask("query-command-line-options", Value::Null)?,
                 "option",
@@ -141,6 +169,15 @@ impl Questions {
         let types = names(&self.ask("qom-list-types", arguments)?, "name");
         let accel = |name: &String| name.strip_suffix("-accel").map(str::to_owned);
         Ok(types.iter().filter_map(accel).collect())
+    }
+
+    /// Not every target has the command.
+    fn cpus(&self) -> Result<Vec<CpuFacts>, QmpError> {
+        match self.ask("query-cpu-definitions", Value::Null) {
+            Ok(list) => Ok(cpu_models(&list)),
+            Err(error) if error.class == "CommandNotFound" => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     fn ask(&self, command: &str, arguments: Value) -> Result<Value, QmpError> {
@@ -214,6 +251,39 @@ fn machines(list: &Value) -> BTreeMap<String, MachineFacts> {
     machines
 }
 
+/// Sorted by name. A model is an alias if QEMU says so, or if it shares its type with the model that
+/// the type is named after.
+fn cpu_models(list: &Value) -> Vec<CpuFacts> {
+    let entries = || list.as_array().into_iter().flatten();
+    let own = |entry: &Value| {
+        let (name, class) = (string(entry, "name"), string(entry, "typename"));
+        class.is_empty()
+            || class
+                .strip_prefix(&name)
+                .is_some_and(|rest| rest.starts_with('-'))
+    };
+    let owned: BTreeSet<String> = entries()
+        .filter(|entry| own(entry))
+        .map(|entry| string(entry, "typename"))
+        .collect();
+    let model = |entry: &Value| {
+        let missing = entry.get("unavailable-features").and_then(Value::as_array);
+        CpuFacts {
+            name: string(entry, "name"),
+            alias: entry.get("alias-of").is_some()
+                || (!own(entry) && owned.contains(&string(entry, "typename"))),
+            usable: missing.is_none_or(Vec::is_empty),
+            deprecated: entry
+                .get("deprecated")
+                .and_then(Value::as_bool)
+                .unwrap_or_default(),
+        }
+    };
+    let mut models: Vec<CpuFacts> = entries().map(model).collect();
+    models.sort_by(|one, other| one.name.cmp(&other.name));
+    models
+}
+
 /// Lines as `name "virtio-blk-pci", bus PCI, alias "virtio-blk", desc "..."`.
 fn listed_devices(text: &str) -> BTreeSet<String> {
     let mut devices = BTreeSet::new();
@@ -265,6 +335,29 @@ mod tests {
         assert_eq!(machines["q35"].cpus, 4096);
         assert_eq!(machines["q35"].ram.as_deref(), Some("pc.ram"));
         assert!(machines["old"].deprecated);
+    }
+
+    #[test]
+    fn a_cpu_model_is_usable_if_nothing_of_it_is_missing_and_listed_under_its_own_name() {
+        let models = cpu_models(&json!([
+            {"name": "max", "typename": "max-x86_64-cpu", "unavailable-features": []},
+            {"name": "host", "typename": "host-x86_64-cpu", "unavailable-features": ["kvm"]},
+            {"name": "EPYC", "typename": "EPYC-x86_64-cpu", "alias-of": "EPYC-v1"},
+            {"name": "EPYC-v1", "typename": "EPYC-v1-x86_64-cpu", "deprecated": true},
+            {"name": "power9", "typename": "power9_v2.2-powerpc64-cpu"},
+            {"name": "power9_v2.2", "typename": "power9_v2.2-powerpc64-cpu"},
+            {"name": "cortex-a57", "typename": "cortex-a57-arm-cpu"},
+        ]));
+        let named = |is: fn(&CpuFacts) -> bool| -> Vec<&str> {
+            let models = models.iter().filter(|model| is(model));
+            models.map(|model| model.name.as_str()).collect()
+        };
+        assert_eq!(
+            named(|model| !model.alias),
+            ["EPYC-v1", "cortex-a57", "host", "max", "power9_v2.2"]
+        );
+        assert_eq!(named(|model| !model.usable), ["host"]);
+        assert_eq!(named(|model| model.deprecated), ["EPYC-v1"]);
     }
 
     #[test]

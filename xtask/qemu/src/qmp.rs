@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use inbox::{Inbox, NoEvent};
+
+mod inbox;
+
 /// How much one message may hold: the schema, the largest there is, takes a quarter of a megabyte.
 const LONGEST_MESSAGE: u64 = 64 << 20;
 
@@ -63,8 +67,8 @@ pub struct Event {
     /// Its name, such as `SHUTDOWN`.
     #[serde(rename = "event")]
     pub name: String,
-    /// Its data; an empty object where there is none.
-    #[serde(default)]
+    /// Its data; null where there is none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub data: Value,
     /// Microseconds since 1970 by QEMU's clock; 0 where QEMU gave none.
     #[serde(default, rename = "timestamp", with = "timestamp")]
@@ -116,6 +120,7 @@ struct Shared {
     stream: UnixStream,
     write: Mutex<()>,
     waiting: Mutex<Waiting>,
+    inbox: Inbox,
 }
 
 /// A connection to QEMU; clones share it.
@@ -145,6 +150,7 @@ impl Client {
             stream,
             write: Mutex::new(()),
             waiting: Mutex::new(Waiting::default()),
+            inbox: Inbox::default(),
         });
         let client = Self {
             shared: Arc::clone(&shared),
@@ -205,6 +211,12 @@ impl Client {
         Ok(text.as_str().unwrap_or_default().replace('\r', ""))
     }
 
+    /// The events that nobody has taken yet.
+    #[must_use]
+    pub fn inbox(&self) -> &Inbox {
+        &self.shared.inbox
+    }
+
     /// What QEMU said first, once it has: `{"version": ..., "capabilities": ...}`.
     #[must_use]
     pub fn greeting(&self) -> Option<Value> {
@@ -243,6 +255,7 @@ fn read_all(stream: UnixStream, shared: &Shared, mut on_incoming: impl FnMut(Inc
         };
         take(message, shared, &mut on_incoming);
     }
+    shared.inbox.close();
     let mut waiting = lock(&shared.waiting);
     waiting.closed = true;
     for (command, answer) in std::mem::take(&mut waiting.calls).into_values() {
@@ -254,7 +267,10 @@ fn read_all(stream: UnixStream, shared: &Shared, mut on_incoming: impl FnMut(Inc
 fn take(mut message: Value, shared: &Shared, on_incoming: &mut impl FnMut(Incoming)) {
     if message.get("event").is_some() {
         match serde_json::from_value::<Event>(message.clone()) {
-            Ok(event) => on_incoming(Incoming::Event(event)),
+            Ok(event) => {
+                shared.inbox.push(event.clone());
+                on_incoming(Incoming::Event(event));
+            }
             Err(_) => on_incoming(Incoming::Garbage(message.to_string())),
         }
         return;

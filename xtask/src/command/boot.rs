@@ -47,6 +47,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         append: size,
         extra: args.args.clone(),
         control: Control::VirtioSerial,
+        slots: 0,
         reboot_allowed: false,
     };
     let line = launch.standalone().map_err(guests::qemu_failure)?;

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use guest::event::{RunEvent, RunReport};
 use guest::report;
-use guest::runner::{self, ArchRun, Config};
+use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
 use guest::suite::{Filter, Partition, Suite, SuiteError};
 use host::scratch::Scratch;
 use serde_json::json;
@@ -80,6 +80,10 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     let supply = Supply::open(context, &source)?;
     let config = Config {
         jobs: if args.no_capture { 1 } else { context.jobs() },
+        rounds: args.repeat.rounds(),
+        extent: args.repeat.extent(),
+        retries: args.repeat.retries,
+        max_fail: args.repeat.max_fail(),
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
         timeout_factor: args.timeout_factor,
         no_capture: args.no_capture,
@@ -111,6 +115,10 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         filter,
         arches,
         jobs: 1,
+        rounds: Rounds::default(),
+        extent: Extent::default(),
+        retries: 0,
+        max_fail: None,
         seed: 0,
         choices: BTreeMap::new(),
         timeout_factor: 1.0,
@@ -169,7 +177,24 @@ fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
         drop(sender);
         report
     });
-    report.map_err(hinted!(Exit::Failed))
+    report.map_err(|error| refused(context, error))
+}
+
+/// Why there is no run at all: a line of a test that is in the way is drawn.
+fn refused(context: &Context, error: RunError) -> Failure {
+    match error {
+        RunError::Exhaustive(ExhaustiveError::Uncountable(found)) => {
+            context.draw(&found, "in what tests choose")
+        }
+        error => {
+            let exit = match error {
+                RunError::Exhaustive(_) => Exit::Usage,
+                RunError::Prepare(_) => Exit::Failed,
+            };
+            let hint = error.hint();
+            Failure::new(exit, error).hint(hint)
+        }
+    }
 }
 
 /// Reads the suite; wrong headers are drawn.
@@ -228,6 +253,9 @@ fn reproduce(args: &TestArgs) -> Vec<String> {
         AccelChoice::Auto => {}
         AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
         AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
+    }
+    if (args.timeout_factor - 1.0).abs() > f64::EPSILON {
+        flags.push(format!("--timeout-factor={}", args.timeout_factor));
     }
     flags
 }

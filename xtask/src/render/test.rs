@@ -99,11 +99,13 @@ impl TestProgress {
     /// One test: one line, and for a failure what a person needs to go on.
     fn finished(&self, report: &TestReport) -> String {
         let (word, color) = match &report.outcome {
+            Outcome::Passed if report.is_flaky() => ("FLAKY", Color::Yellow),
             Outcome::Passed => ("PASS", Color::Green),
             Outcome::Skipped { .. } => ("SKIP", Color::Yellow),
             Outcome::NotRun { .. } => ("NOT RUN", Color::Yellow),
             Outcome::TimedOut { .. } => ("TIMEOUT", Color::Red),
             Outcome::HarnessError { .. } => ("ERROR", Color::Red),
+            _ if !report.is_fatal() => ("UNSTABLE", Color::Yellow),
             _ => ("FAIL", Color::Red),
         };
         let time = quantity::time(report.duration());
@@ -113,8 +115,12 @@ impl TestProgress {
             .iter()
             .map(std::string::ToString::to_string)
             .collect();
-        if !choices.is_empty() {
-            let _ = write!(text, " ({})", choices.join(" "));
+        let seeded = !choices.is_empty() || report.round > 0;
+        let seed = seeded.then(|| format!("seed {}", report.seed));
+        let made = (!choices.is_empty()).then(|| choices.join(" "));
+        let made: Vec<String> = made.into_iter().chain(seed).collect();
+        if !made.is_empty() {
+            let _ = write!(text, " ({})", made.join(", "));
         }
         if matches!(
             report.outcome,
@@ -124,11 +130,22 @@ impl TestProgress {
             return text;
         }
         let label = |label: &str| self.style.paint(Color::Bold, &format!("{label:>12}"));
+        let tries = |text: &mut String| {
+            for (index, failed) in report.failed_tries.iter().enumerate() {
+                let number = format!("try {}", index + 1);
+                let (word, cause) = (failed.outcome.word(), failed.outcome.cause());
+                let _ = write!(text, "\n{} {word}: {cause}", label(&number));
+                if let Some(dir) = &failed.log_dir {
+                    let _ = write!(text, "\n{} {dir}", label("logs"));
+                }
+            }
+        };
         let notes = |text: &mut String| {
             for note in &report.notes {
                 let _ = write!(text, "\n{} {note}", label("note"));
             }
         };
+        tries(&mut text);
         if report.outcome.is_success() {
             if self.verbose {
                 notes(&mut text);
@@ -162,6 +179,9 @@ impl TestProgress {
             }
         }
         notes(&mut text);
+        if let Some(reason) = &report.unstable {
+            let _ = write!(text, "\n{} {reason}", label("unstable"));
+        }
         if let Some(dir) = &report.log_dir {
             let _ = write!(text, "\n{} {dir}", label("logs"));
         }
@@ -173,11 +193,7 @@ impl TestProgress {
     /// The counts, with the failures named again.
     fn summary(&self, report: &RunReport) -> String {
         let mut text = String::new();
-        let failed: Vec<&TestReport> = report
-            .tests
-            .iter()
-            .filter(|test| !test.outcome.is_success())
-            .collect();
+        let failed: Vec<&TestReport> = report.tests.iter().filter(|test| test.is_fatal()).collect();
         let counts: Vec<String> = report
             .counts()
             .iter()
@@ -196,7 +212,11 @@ impl TestProgress {
         if failed.len() > 1 {
             for test in failed {
                 let word = test.outcome.word();
-                let _ = write!(text, "\n{:>12} {} ({word})", "", test.name);
+                let round = match test.round {
+                    0 => String::new(),
+                    round => format!(", round {round}"),
+                };
+                let _ = write!(text, "\n{:>12} {} ({word}{round})", "", test.name);
             }
         }
         text

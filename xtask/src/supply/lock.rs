@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use forge::prebuilt::Packing;
-use forge::store::{Ready, Store};
 use plan::lock::{Lock, LockedFile, LockedImage};
+use store::{Ready, Store};
 
 use super::failure::store_failure;
 use super::{Supply, plan_for};

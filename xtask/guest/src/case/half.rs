@@ -12,7 +12,10 @@ use host::tools::find_in;
 
 use super::Case;
 use super::combine::{HostEnd, Said, combine};
-use crate::outcome::Outcome;
+use super::guest::{Booted, Order};
+use super::monitor::Asker;
+use crate::outcome::{Outcome, STATUS_HARD_ERROR};
+use crate::session::Start;
 use crate::text::line;
 use crate::words::serve::FileServer;
 use crate::words::{Caller, Desk, Reply, Request, attended};
@@ -42,13 +45,10 @@ pub(super) fn run(case: &Case<'_>) -> Outcome {
                 skip: state.skip.as_deref(),
                 fail: state.fail.as_deref(),
                 last_line: last_line.as_deref(),
+                migrated_away: case.succession.is_open(),
             };
-            combine(
-                case.setting.test.test.header.halves,
-                end,
-                &state.guests,
-                said,
-            )
+            let halves = case.setting.test.test.header.halves;
+            combine(halves, end, &state.guests, said)
         }
         Ok(Err(message)) => Outcome::HarnessError { message },
         Err(error) => Outcome::HarnessError {
@@ -77,7 +77,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .env("scratch", &files)
         .env("KILN_ARCH", setting.test.arch)
         .env("KILN_MACHINE", case.machine_name)
-        .env("KILN_SEED", setting.config.seed.to_string())
+        .env("KILN_SEED", setting.job.seed.to_string())
         .env("KILN_WAIT", case.wait_seconds())
         .env("QEMU", &setting.arch.binary)
         .stdout(Stdio::Fd(near.into()))
@@ -166,16 +166,8 @@ impl Desk for Case<'_> {
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply {
         let text = || line(request.args.join(" ").as_bytes());
         match request.word.as_str() {
-            "qemu" => {
-                let outcome = self.boot(&request.args, &request.cwd, &|| caller.is_gone());
-                match outcome.cause() {
-                    cause if cause.is_empty() => Reply::done(""),
-                    cause => {
-                        let why = format!("qemu: {}: {cause}", outcome.word());
-                        Reply::error(outcome.status(), why)
-                    }
-                }
-            }
+            "qemu" => self.qemu(request, caller),
+            "expect_fail" => self.expect_fail(request, caller),
             "serve" => self.serve(request),
             "skip" => {
                 self.state().skip.get_or_insert_with(text);
@@ -186,12 +178,11 @@ impl Desk for Case<'_> {
                 Reply::done("")
             }
             word => {
-                let client = self
-                    .state()
-                    .running
-                    .last()
-                    .map(|(_, client)| client.clone());
-                self.shared_word(word, &request.args, client.as_ref())
+                let asker = Asker {
+                    own: None,
+                    is_gone: &|| caller.is_gone(),
+                };
+                self.shared_word(word, &request.args, asker)
                     .unwrap_or_else(|| Reply::error(2, format!("unknown word `{word}`")))
             }
         }
@@ -199,6 +190,50 @@ impl Desk for Case<'_> {
 }
 
 impl Case<'_> {
+    fn qemu(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        let is_gone = || caller.is_gone();
+        let outcome = self
+            .start(&request.args, request, Start::Wanted, &is_gone)
+            .outcome;
+        match outcome.cause() {
+            cause if cause.is_empty() => Reply::done(""),
+            cause => {
+                let why = format!("qemu: {}: {cause}", outcome.word());
+                Reply::error(outcome.status(), why)
+            }
+        }
+    }
+
+    /// `expect_fail qemu …`: gives what QEMU said when it refused.
+    fn expect_fail(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        let words = request.args.split_first();
+        let Some((_, args)) = words.filter(|(word, _)| *word == "qemu") else {
+            return Reply::error(2, "expect_fail: only `qemu` can be expected to fail");
+        };
+        let is_gone = || caller.is_gone();
+        let booted = self.start(args, request, Start::Refused, &is_gone);
+        match (booted.outcome, fs_err::read(booted.messages)) {
+            (Outcome::Passed, Ok(said)) => Reply::done(String::from_utf8_lossy(&said)),
+            (Outcome::Passed, Err(error)) => Reply::error(STATUS_HARD_ERROR, error),
+            (outcome, _) => Reply::error(1, format!("expect_fail qemu: {}", outcome.cause())),
+        }
+    }
+
+    fn start(
+        &self,
+        extra: &[String],
+        request: &Request,
+        start: Start,
+        is_gone: &(dyn Fn() -> bool + Sync),
+    ) -> Booted {
+        self.boot(&Order {
+            extra,
+            directory: &request.cwd,
+            start,
+            is_gone,
+        })
+    }
+
     fn serve(&self, request: &Request) -> Reply {
         let [directory] = request.args.as_slice() else {
             return Reply::error(2, "serve: one directory is expected");

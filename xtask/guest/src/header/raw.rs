@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use plan::arch::SLOTS_MAX;
 use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use toml::Spanned;
@@ -33,10 +34,16 @@ struct RawHeader {
     timeout: Option<Spanned<String>>,
     #[serde(default)]
     scratch: Vec<Spanned<String>>,
+    slots: Option<Spanned<u32>>,
     #[serde(default)]
     requires: RawRequires,
     #[serde(default)]
     groups: Vec<String>,
+    #[serde(default)]
+    choices: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    unstable: Option<Spanned<String>>,
+    #[serde(default)]
+    slow: bool,
     channel: Option<Spanned<String>>,
     #[serde(default)]
     append: String,
@@ -122,6 +129,11 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         matches!(text, "tcg" | "kvm").then(|| text.to_owned())
     });
     let smp = checked.number(raw.smp);
+    let unstable = checked.get(raw.unstable, "a reason with a link", |text| {
+        text.contains("://").then(|| text.to_owned())
+    });
+    let choices = super::choices::read(raw.choices, checked.faults);
+    let slots = checked.slots(raw.slots);
     if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
         checked.faults.push(Fault {
             span,
@@ -146,8 +158,12 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         smp: smp.unwrap_or(1),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         scratch,
+        slots,
         requires,
         groups: raw.groups,
+        choices,
+        unstable,
+        slow: raw.slow,
         channel: channel.unwrap_or(Channel::Virtio),
         append: raw.append,
         ends: ends.unwrap_or(Ends::Report),
@@ -186,6 +202,19 @@ impl Checked<'_> {
             });
         }
         value
+    }
+
+    fn slots(&mut self, slots: Option<Spanned<u32>>) -> u32 {
+        let Some(slots) = slots else { return 0 };
+        if *slots.as_ref() > SLOTS_MAX {
+            self.faults.push(Fault {
+                span: slots.span(),
+                title: format!("`slots` is {}", slots.as_ref()),
+                label: format!("a guest has {SLOTS_MAX} hotplug slots at most"),
+                help: None,
+            });
+        }
+        *slots.as_ref()
     }
 
     fn number(&mut self, number: Option<Spanned<u32>>) -> Option<u32> {

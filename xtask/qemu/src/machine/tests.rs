@@ -50,7 +50,9 @@ fn life(vm: &mut Vm) -> (History, Vec<VmEvent>) {
     let deadline = Instant::now() + WAIT;
     while let Some(event) = vm.next(deadline) {
         history.note(&event);
-        events.push(event);
+        if !matches!(event, VmEvent::Ended(_)) {
+            events.push(event);
+        }
     }
     (history, events)
 }

@@ -10,12 +10,12 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::Store;
+use crate::Store;
 
 /// Random for each boot (`random(4)`, proc(5)).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-pub(super) fn current_boot() -> Option<String> {
+pub(crate) fn current_boot() -> Option<String> {
     fs::read_to_string(BOOT_ID)
         .ok()
         .map(|id| id.trim().to_owned())
@@ -28,12 +28,13 @@ fn mark(directory: &Utf8Path) -> Utf8PathBuf {
 
 impl Store {
     /// Notes in `directory` that its bytes were written, or checked, during this boot.
-    pub(crate) fn mark_boot(&self, directory: &Utf8Path) -> io::Result<()> {
+    pub fn mark_boot(&self, directory: &Utf8Path) -> io::Result<()> {
         fs::write(mark(directory), self.boot().unwrap_or_default())
     }
 
     /// Whether `directory` was written or checked during this boot.
-    pub(crate) fn is_of_this_boot(&self, directory: &Utf8Path) -> bool {
+    #[must_use]
+    pub fn is_of_this_boot(&self, directory: &Utf8Path) -> bool {
         let Some(current) = self.boot() else {
             return false;
         };

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::workspace::remove_tree;
-use super::{Access, Store};
+use crate::workspace::remove_tree;
+use crate::{Access, Store};
 
 const KEEP: usize = 8;
 

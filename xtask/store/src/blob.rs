@@ -7,9 +7,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use plan::digest::Digest;
 
-use super::durable::sync_directory;
-use super::hash::digest_file;
-use super::{Store, StoreError};
+use crate::durable::sync_directory;
+use crate::hash::digest_file;
+use crate::{Store, StoreError};
 
 /// A file whose bytes were hashed and found right. Only the store makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,18 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// Shows the blob under another name, without a second copy where the file system can.
+    pub fn lay_out(&self, path: &Utf8Path) -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match fs::hard_link(&self.path, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(_) => fs::copy(&self.path, path).map(drop),
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// The blob.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
@@ -41,11 +53,11 @@ impl Verified {
 
 /// The files of a download that is under way.
 #[derive(Debug)]
-pub(crate) struct PartPaths {
+pub struct PartPaths {
     /// The bytes so far.
-    pub(crate) bytes: Utf8PathBuf,
+    pub bytes: Utf8PathBuf,
     /// Where they came from.
-    pub(crate) origin: Utf8PathBuf,
+    pub origin: Utf8PathBuf,
 }
 
 impl Store {
@@ -60,11 +72,14 @@ impl Store {
     pub fn blob(&self, digest: &Digest) -> Result<Option<Verified>, StoreError> {
         let path = self.blob_path(digest);
         match digest_file(&path) {
-            Ok((size, got)) if got == *digest => Ok(Some(Verified {
-                path,
-                digest: got,
-                size,
-            })),
+            Ok((size, got)) if got == *digest => {
+                self.touch(&path);
+                Ok(Some(Verified {
+                    path,
+                    digest: got,
+                    size,
+                }))
+            }
             Ok(_) => {
                 self.quarantine(&path).map_err(|error| self.io(error))?;
                 Ok(None)
@@ -81,7 +96,7 @@ impl Store {
     }
 
     /// Where the download of a blob is kept until it is whole.
-    pub(crate) fn part(&self, digest: &Digest) -> Result<PartPaths, StoreError> {
+    pub fn part(&self, digest: &Digest) -> Result<PartPaths, StoreError> {
         self.writable()?;
         let home = self.layout().join("part");
         Ok(PartPaths {
@@ -90,9 +105,21 @@ impl Store {
         })
     }
 
+    /// Keeps a copy of a file as a blob, unless the store has it. A file that is not `digest` is
+    /// refused.
+    pub fn keep(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
+        if let Some(blob) = self.blob(digest)? {
+            return Ok(blob);
+        }
+        let area = self.workspace()?;
+        let copy = area.path().join("blob");
+        fs::copy(file, &copy).map_err(|error| self.io(error))?;
+        self.adopt(&copy, digest)
+    }
+
     /// Takes a complete file into the store. Its bytes are hashed here; a file that is not `digest`
     /// stays where it is and is refused.
-    pub(crate) fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
+    pub fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
         self.writable()?;
         let wrap = |error| self.io(error);
         let (size, got) = digest_file(file).map_err(wrap)?;

@@ -9,6 +9,8 @@ use plan::digest::{BuildKey, Digest};
 
 use super::*;
 
+mod upkeep;
+
 struct Home {
     _kept: tempfile::TempDir,
     root: Utf8PathBuf,

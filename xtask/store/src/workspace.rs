@@ -10,7 +10,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{Store, StoreError};
+use crate::{Store, StoreError};
 
 /// How long opening a store waits for the sweep.
 const SWEEP: Duration = Duration::from_secs(2);
@@ -84,7 +84,7 @@ impl Drop for Workspace {
 impl Store {
     /// Removes the work areas whose owners are gone. Large ones are removed while the run goes on; what
     /// is left at its end, the next one removes.
-    pub(super) fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         let store = self.clone();
         let (done, finished) = mpsc::channel();
         thread::spawn(move || {

@@ -10,10 +10,11 @@
 //! <root>/v1/tmp/<random>/         work areas; dead when the lock beside them is free
 //! <root>/v1/lock/<name>.lock      flock, never removed
 //! <root>/v1/quarantine/           what was found corrupt, at most eight
+//! <root>/v1/roots/<hex>.json      a checkout that uses the store, and what it needs of it
 //! ```
 //!
-//! Any number of processes may use one store at once: readers take no lock, writers write below
-//! `tmp/` and rename. A new layout gets a new `v<n>`; nothing is migrated in place. A store that
+//! Any number of processes may use one store at once: readers wait for nobody, writers write below
+//! `tmp/` and rename; only [`gc`] needs the store for itself. A new layout gets a new `v<n>`; nothing is migrated in place. A store that
 //! cannot be written to serves for reading. Used by every other module of this crate; it does not
 //! know what a recipe or an archive is.
 
@@ -21,10 +22,15 @@ mod blob;
 mod durable;
 mod entry;
 mod error;
+pub mod gc;
 mod hash;
+pub mod inventory;
 mod lock;
 mod quarantine;
+pub mod roots;
 mod staging;
+pub mod transfer;
+mod usage;
 mod workspace;
 
 use std::fs::Permissions;
@@ -43,14 +49,14 @@ pub use lock::Guard;
 pub use staging::{About, Staging};
 pub use workspace::Workspace;
 
-pub(crate) use blob::PartPaths;
+pub use blob::PartPaths;
 
 /// Tells backup programs and people what the directory is (bford.info/cachedir).
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds what Kiln fetched and built; it may be deleted at any time.\n";
 
 /// The directories of the layout.
-const DIRECTORIES: [&str; 7] = [
+const DIRECTORIES: [&str; 8] = [
     "blobs/sha256",
     "entries",
     "tree",
@@ -58,6 +64,7 @@ const DIRECTORIES: [&str; 7] = [
     "tmp",
     "lock",
     "quarantine",
+    "roots",
 ];
 
 /// A store that is open. Clones share it.
@@ -72,6 +79,8 @@ struct Inner {
     layout: Utf8PathBuf,
     access: Access,
     boot: Option<String>,
+    /// Held while the store is open, so that nothing is removed under its users' feet.
+    usage: usage::Usage,
 }
 
 /// Whether the store may be changed.
@@ -89,6 +98,7 @@ impl Store {
     pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
         match Self::create(root) {
             Ok(store) => {
+                store.inner.usage.begin(store.layout())?;
                 store.sweep();
                 Ok(store)
             }
@@ -101,6 +111,7 @@ impl Store {
     pub fn read_only(root: &Utf8Path) -> Result<Self, StoreError> {
         let store = Self::new(root, Access::Read);
         if store.layout().is_dir() {
+            store.inner.usage.begin(store.layout())?;
             Ok(store)
         } else {
             Err(StoreError::Absent(root.to_owned()))
@@ -136,6 +147,7 @@ impl Store {
             layout: root.join("v1"),
             access,
             boot: durable::current_boot(),
+            usage: usage::Usage::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -180,7 +192,8 @@ impl Store {
     }
 
     /// Where the tree `id` is, or will be.
-    pub(crate) fn tree_dir(&self, id: &Digest) -> Utf8PathBuf {
+    #[must_use]
+    pub fn tree_dir(&self, id: &Digest) -> Utf8PathBuf {
         self.layout().join("tree").join(id.to_string())
     }
 }

@@ -8,11 +8,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use plan::step::Step;
 
-use super::durable::sync_directory;
-use super::entry::{EntryMeta, EntryName, EntryState, FORMAT, FileMeta, Ready};
-use super::hash::digest_file;
-use super::workspace::Workspace;
-use super::{Store, StoreError};
+use crate::durable::sync_directory;
+use crate::entry::{EntryMeta, EntryName, EntryState, FORMAT, FileMeta, Ready};
+use crate::hash::digest_file;
+use crate::workspace::Workspace;
+use crate::{Store, StoreError};
 
 /// An entry that is being made, in a work area that is gone when this is dropped.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ struct Listing {
 }
 
 impl Staging {
-    pub(super) fn begin(store: Store, name: EntryName) -> Result<Self, StoreError> {
+    pub(crate) fn begin(store: Store, name: EntryName) -> Result<Self, StoreError> {
         let area = store.workspace()?;
         let staging = Self { store, name, area };
         for directory in [staging.path(), staging.scratch()] {
@@ -166,7 +166,7 @@ impl Staging {
 
     /// What a killed process leaves behind.
     #[cfg(test)]
-    pub(super) fn abandon(self) -> Utf8PathBuf {
+    pub(crate) fn abandon(self) -> Utf8PathBuf {
         self.area.abandon()
     }
 }

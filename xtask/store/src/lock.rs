@@ -7,7 +7,7 @@ use std::time::Duration;
 use fs_err as fs;
 use host::clock;
 
-use super::{Access, Store, StoreError};
+use crate::{Access, Store, StoreError};
 
 /// Longer than the longest build of one step on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);

@@ -14,12 +14,12 @@ use plan::digest::{BuildKey, Digest};
 use plan::step::{Product, Step};
 use serde::{Deserialize, Serialize};
 
-use super::hash::digest_file;
-use super::staging::Staging;
-use super::{Store, StoreError};
+use crate::hash::digest_file;
+use crate::staging::Staging;
+use crate::{Store, StoreError};
 
 /// Format of `entry.json`.
-pub(super) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 1;
 
 /// Name of an entry: the key, and the host where its compiler left its mark on the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +51,17 @@ impl EntryName {
     #[must_use]
     pub fn image(key: BuildKey) -> Self {
         Self { key, host: None }
+    }
+
+    /// Reads a name as it is displayed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (key, host) = match text.split_once('-') {
+            Some((key, host)) => (key, Some(host.to_owned())),
+            None => (text, None),
+        };
+        let key = key.parse().ok()?;
+        Some(Self { key, host })
     }
 
     /// The step's key.
@@ -161,7 +172,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    pub(super) fn new(name: EntryName, directory: Utf8PathBuf, meta: EntryMeta) -> Self {
+    pub(crate) fn new(name: EntryName, directory: Utf8PathBuf, meta: EntryMeta) -> Self {
         Self {
             name,
             directory,
@@ -252,7 +263,10 @@ impl Store {
             Found::Meta(meta) => {
                 let ready = Ready::new(name.clone(), directory.clone(), *meta);
                 match self.check_entry(&ready) {
-                    Ok(()) => return Ok(EntryState::Ready(ready)),
+                    Ok(()) => {
+                        self.touch(&directory.join("entry.json"));
+                        return Ok(EntryState::Ready(ready));
+                    }
                     Err(why) => why,
                 }
             }
@@ -268,7 +282,7 @@ impl Store {
         self.entry_dir(name).join("entry.json").is_file()
     }
 
-    pub(super) fn entry_dir(&self, name: &EntryName) -> Utf8PathBuf {
+    pub(crate) fn entry_dir(&self, name: &EntryName) -> Utf8PathBuf {
         self.layout().join("entries").join(name.to_string())
     }
 
