@@ -10,7 +10,7 @@ in_host() {
             qemu -append "type=25 offset=4 value=5" -audiodev none,id=a0 -device virtio-sound-pci,audiodev=a0,streams=5
             ;;
         virtio-crypto-pci)
-            qemu -append "type=20 offset=4 value=2" -object cryptodev-backend-builtin,id=c0,queues=2 \
+            qemu -append "type=20 offset=4 value=1" -object cryptodev-backend-builtin,id=c0 \
                 -device virtio-crypto-pci,cryptodev=c0
             ;;
     esac
