@@ -17,11 +17,9 @@ in_host() {
 }
 
 in_guest() {
-    for word in $(cat /proc/cmdline); do
-        case $word in
-            type=* | offset=* | value=*) eval "$word" ;;
-        esac
-    done
+    type=$(word type)
+    offset=$(word offset)
+    value=$(word value)
     # Virtio 1: 0x1040 and the type; the device's part begins at 0x2000 of QEMU's fourth region.
     device=$(pci_device "$(printf '1af4:%04x' $((0x1040 + type)))")
     virtio=$(ls -d "$device"/virtio*)
@@ -29,4 +27,9 @@ in_guest() {
     test "$(cut -c 33 "$virtio/features")" = 1 || test -z "$(tr -d '0\n' < "$virtio/features")"
     configuration=$(($(pci_bar "$device" 4) + 0x2000))
     test $(($(peek $((configuration + offset)) 32))) = "$value"
+}
+
+# What the host half put on the command line.
+word() {
+    sed "s/.*$1=\([^ ]*\).*/\1/" /proc/cmdline
 }

@@ -5,20 +5,15 @@
 #: requires.netdevs = ["stream", "dgram"]
 
 in_host() {
-    case $(choose backend stream dgram) in
-        stream)
-            qemu -netdev stream,id=p0,server=on,addr.type=unix,addr.path="$SCRATCH/wire" \
-                -netdev stream,id=p1,server=off,addr.type=unix,addr.path="$SCRATCH/wire" \
-                -device virtio-net-pci,netdev=p0,mac=52:54:00:00:00:01 \
-                -device virtio-net-pci,netdev=p1,mac=52:54:00:00:00:02
-            ;;
-        dgram)
-            qemu -netdev dgram,id=p0,local.type=unix,local.path="$SCRATCH/a",remote.type=unix,remote.path="$SCRATCH/b" \
-                -netdev dgram,id=p1,local.type=unix,local.path="$SCRATCH/b",remote.type=unix,remote.path="$SCRATCH/a" \
-                -device virtio-net-pci,netdev=p0,mac=52:54:00:00:00:01 \
-                -device virtio-net-pci,netdev=p1,mac=52:54:00:00:00:02
-            ;;
-    esac
+    a=addr.type=unix,addr.path=$SCRATCH/wire,server=on
+    b=addr.type=unix,addr.path=$SCRATCH/wire,server=off
+    backend=$(choose backend stream dgram)
+    if test "$backend" = dgram; then
+        a=local.type=unix,local.path=$SCRATCH/a,remote.type=unix,remote.path=$SCRATCH/b
+        b=local.type=unix,local.path=$SCRATCH/b,remote.type=unix,remote.path=$SCRATCH/a
+    fi
+    qemu -netdev "$backend,id=p0,$a" -netdev "$backend,id=p1,$b" \
+        -device virtio-net-pci,netdev=p0,mac=52:54:00:00:00:01 -device virtio-net-pci,netdev=p1,mac=52:54:00:00:00:02
 }
 
 in_guest() {

@@ -1,36 +1,28 @@
 #!/bin/sh
 # Behind each kind of bridge a device is found, its registers are reached and its interrupt arrives.
+#: arch = ["x86_64", "aarch64"]
 #: requires.devices = ["edu"]
 #: choices.bridge = { devices = [
-#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream", "x3130-upstream", "pxb", "pxb-pcie",
+#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
 #: ] }
 
 in_host() {
     bridge=$(choose bridge)
+    slot=1
     case $bridge in
         pci-bridge) set -- -device pci-bridge,id=behind,chassis_nr=3 ;;
-        pcie-root-port | ioh3420) set -- -device "$bridge,id=behind,chassis=3" ;;
-        i82801b11-bridge)
-            test "$KILN_MACHINE" != pseries || skip "its bridge is said to be no good outside of PCs"
-            set -- -device i82801b11-bridge,id=behind
+        pcie-root-port | ioh3420)
+            slot=0
+            set -- -device "$bridge,id=behind,chassis=3"
             ;;
-        x3130-upstream | xio3130-downstream)
-            set -- -device pcie-root-port,id=port,chassis=3 -device x3130-upstream,id=up,bus=port \
-                -device xio3130-downstream,id=behind,bus=up,chassis=4
-            ;;
-        pxb | pxb-pcie)
-            case $KILN_MACHINE:$bridge in
-                pc:pxb) ;;
-                q35:pxb-pcie | virt:pxb-pcie) ;;
-                *) skip "$bridge has no place on $KILN_MACHINE" ;;
-            esac
-            set -- -device "$bridge,id=host,bus_nr=64"
-            test "$bridge" = pxb || set -- "$@" -device pcie-root-port,id=behind,bus=host,chassis=3
-            test "$bridge" = pxb-pcie || set -- -device pxb,id=behind,bus_nr=64
+        xio3130-downstream)
+            slot=0
+            set -- -device pcie-root-port,id=port,chassis=3,slot=1 -device x3130-upstream,id=up,bus=port \
+                -device xio3130-downstream,id=behind,bus=up,chassis=4,slot=2
             ;;
         *) set -- -device "$bridge,id=behind" ;;
     esac
-    qemu "$@" -device "edu,bus=behind"
+    qemu "$@" -device "edu,bus=behind,addr=$slot"
 }
 
 in_guest() {

@@ -9,6 +9,7 @@ in_host() {
 in_guest() {
     edu=$(pci_bar "$(pci_device 1234:11e8)" 0)
     # Its registers have the processor's byte order, where those of other PCI devices are little-endian.
+    # shellcheck disable=SC2034
     case $(peek "$edu" 32) in
         0x10000ed) ;;
         0xed000001) KILN_ENDIAN=little ;;

@@ -8,8 +8,8 @@ in_host() {
     printf 'end.' | dd of="$SCRATCH/shared" bs=4 seek=262143 conv=notrunc 2> /dev/null
     qemu -object memory-backend-file,id=shared,mem-path="$SCRATCH/shared",share=on,size=1M \
         -device ivshmem-plain,memdev=shared
-    test "$(dd if="$SCRATCH/shared" bs=4 skip=4096 count=1 2> /dev/null)" = kiln
-    test "$(tail -c 4 "$SCRATCH/shared")" = done
+    test "$(dd if="$SCRATCH/shared" bs=4 skip=4096 count=1 2> /dev/null)" = "kiln"
+    test "$(tail -c 4 "$SCRATCH/shared")" = "done"
 }
 
 in_guest() {

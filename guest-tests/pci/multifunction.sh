@@ -17,5 +17,5 @@ in_guest() {
         edu=$(pci_bar "$(ls -d /sys/bus/pci/devices/*:06.$function)" 0)
         test $(($(peek $((edu + 4)) 32))) = $((0xffffffff - 0x1000 - function))
     done
-    dd if=/dev/hwrng bs=16 count=1 | test "$(wc -c)" = 16
+    test "$(dd if=/dev/hwrng bs=16 count=1 | wc -c)" = 16
 }
