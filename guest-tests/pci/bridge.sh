@@ -17,7 +17,7 @@ in_host() {
             ;;
         xio3130-downstream)
             slot=0
-            set -- -device pcie-root-port,id=port,chassis=3,slot=1 -device x3130-upstream,id=up,bus=port \
+            set -- -device pcie-root-port,id=root,chassis=3,slot=1 -device x3130-upstream,id=up,bus=root \
                 -device xio3130-downstream,id=behind,bus=up,chassis=4,slot=2
             ;;
         *) set -- -device "$bridge,id=behind" ;;

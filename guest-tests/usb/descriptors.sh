@@ -23,8 +23,8 @@ in_guest() {
 
 # The directory of the device with this vendor and product.
 of() {
-    for found in $(grep -l "^$2" /sys/bus/usb/devices/*/idProduct); do
-        directory=${found%/*}
-        test "$(cat "$directory/idVendor")" != "$1" || echo "$directory"
+    for directory in /sys/bus/usb/devices/*; do
+        test ! -f "$directory/idProduct" || test "$(cat "$directory/idVendor" "$directory/idProduct" | tr -d '\n')" != "$1$2" ||
+            echo "$directory"
     done
 }
