@@ -1,7 +1,7 @@
 #!/bin/sh
 # Behind each kind of bridge a device is found, its registers are reached and its interrupt arrives.
 #: arch = ["x86_64", "aarch64"]
-#: requires.devices = ["edu"]
+#: requires.devices = ["edu", "x3130-upstream"]
 #: choices.bridge = { devices = [
 #:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
 #: ] }
