@@ -142,6 +142,57 @@ has_pattern() {
     dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - /tmp/pattern
 }
 
+# pci_device VENDOR:DEVICE: the sysfs directory of the first PCI function with these numbers.
+pci_device() {
+    for _device in /sys/bus/pci/devices/*; do
+        if test "$(cat "$_device/vendor" "$_device/device" | tr -d '\n')" = "0x${1%:*}0x${1#*:}"; then
+            echo "$_device"
+            return
+        fi
+    done
+    fail "there is no PCI function $1"
+}
+
+# pci_bar DIRECTORY N: enables the function, and prints where the processor finds its Nth region.
+pci_bar() {
+    test "$(cat "$1/enable")" != 0 || echo 1 > "$1/enable"
+    sed -n "$(($2 + 1))s/ .*//p" "$1/resource"
+}
+
+# peek ADDRESS BITS: reads a register of a PCI device, which is little-endian whatever the processor is.
+peek() {
+    printf '0x%x\n' "$(_little "$2" "$(devmem $(($1)) "$2")")"
+}
+
+# poke ADDRESS BITS VALUE: writes such a register.
+poke() {
+    devmem $(($1)) "$2" "$(_little "$2" "$3")"
+}
+
+_little() {
+    case $KILN_ENDIAN$1 in
+        big16) echo $((($2 & 0xff) << 8 | $2 >> 8 & 0xff)) ;;
+        big32) echo $((($2 & 0xff) << 24 | ($2 & 0xff00) << 8 | $2 >> 8 & 0xff00 | $2 >> 24 & 0xff)) ;;
+        *) echo $(($2)) ;;
+    esac
+}
+
+# port DIRECTORY REGION OFFSET BITS: reads a register of a PCI function's region of ports.
+port() {
+    printf '0x%x\n' "$(dd if="$1/resource$2" bs=$(($4 / 8)) skip=$(($3 * 8 / $4)) count=1 2> /dev/null |
+        hexdump -v -e "1/$(($4 / 8)) \"%u\"")"
+}
+
+# set_port DIRECTORY REGION OFFSET BITS VALUE: writes such a register; the kernel takes a number in the processor's order.
+set_port() {
+    case $KILN_ENDIAN$4 in
+        *8) set -- "$@" "$(printf '\\%03o' $(($5)))" ;;
+        little16) set -- "$@" "$(printf '\\%03o' $(($5 & 255)) $(($5 >> 8)))" ;;
+        big16) set -- "$@" "$(printf '\\%03o' $(($5 >> 8)) $(($5 & 255)))" ;;
+    esac
+    printf '%b' "$6" | dd of="$1/resource$2" bs=$(($4 / 8)) seek=$(($3 * 8 / $4)) conv=notrunc 2> /dev/null
+}
+
 # A host half alone is a test too: then booting is all that is asked of the guest.
 in_guest() {
     :
