@@ -7,8 +7,8 @@
 #: requires.devices = ["virtio-rng-pci", "virtio-balloon-pci"]
 
 in_guest() {
-    qmp device_add driver=virtio-balloon-pci id=second bus=slot1 addr=0.1
-    plug virtio-rng-pci id=first bus=slot1 addr=0.0 multifunction=on
+    qmp device_add driver=virtio-balloon-pci id=second bus=slot1 addr='"0.1"'
+    plug virtio-rng-pci id=first bus=slot1 addr='"0.0"' multifunction=true
     wait_for "ls -d /sys/bus/pci/devices/*:00.0/virtio?/../../*:00.1/virtio?"
     wait_for "grep -q virtio_rng /sys/class/misc/hw_random/rng_current"
     qmp device_del id=first
