@@ -22,6 +22,7 @@ in_guest() {
     inflate 192
     echo "MemTotal: $before MiB, then $(total) MiB"
     test "$(total)" = $((before - 64))
+    qmp_wait BALLOON_CHANGE actual=$((192 * 1024 * 1024))
     inflate 256
     test "$(total)" = "$before"
 }
