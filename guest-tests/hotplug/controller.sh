@@ -19,8 +19,8 @@ in_guest() {
         controller=$(plug virtio-scsi-pci id="scsi$round" hotplug=false)
         wait_for "grep -lx virtio_scsi /sys/class/scsi_host/*/proc_name"
         host=$(dirname "$(grep -lx virtio_scsi /sys/class/scsi_host/*/proc_name)")
-        disk=$(plug scsi-hd bus="scsi$round.0" drive=disk)
-        echo - - - > "$host/scan"
+        disk=$(plug scsi-hd bus="scsi$round.0" drive=disk scsi-id=0 lun=0)
+        echo 0 0 0 > "$host/scan"
         wait_for "ls /dev/sd?"
         device=$(echo /dev/sd?)
         if test "$round" = 1; then
