@@ -113,9 +113,14 @@ named_choose() {
     choose "$@"
 }
 
-# leave poweroff|reboot|panic: announces that the guest ends so, and that this is right.
-leave() {
+# announce poweroff|reboot|panic: the guest is about to end so, and that is right. The test brings it about.
+announce() {
     kiln-call leave "$1"
+}
+
+# leave poweroff|reboot|panic: announces that end, and brings it about.
+leave() {
+    announce "$1"
     case $1 in
         poweroff) poweroff -f ;;
         reboot) reboot -f ;;

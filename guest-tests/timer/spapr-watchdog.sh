@@ -6,6 +6,6 @@
 in_guest() {
     grep -q pseries-wdt /sys/class/watchdog/watchdog0/identity
     # Nothing else here would end the guest.
-    kiln-call leave reboot
+    announce reboot
     watchdog -F -T 2 -t 60 /dev/watchdog
 }

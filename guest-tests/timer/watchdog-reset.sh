@@ -9,7 +9,7 @@ in_host() {
 
 in_guest() {
     if test "$BOOTS" = 0; then
-        kiln-call leave reboot
+        announce reboot
         watchdog -F -T 1 -t 60 /dev/watchdog
     fi
     qmp_wait WATCHDOG action=reset

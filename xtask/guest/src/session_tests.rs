@@ -378,6 +378,15 @@ fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
 }
 
 #[test]
+fn a_panic_after_which_the_guest_may_run_on_decides_nothing() {
+    check(&rules(), "passed", "", |guest| {
+        guest.boots();
+        guest.qmp("GUEST_PANICKED", json!({"action": "run"}));
+        guest.say("end", "0 0");
+    });
+}
+
+#[test]
 fn a_guest_that_was_only_slow_passes_and_the_lockup_is_noted() {
     let notebook = check(&rules(), "passed", "", |guest| {
         guest.boots();
