@@ -10,7 +10,7 @@ use host::clock::monotonic;
 use plan::arch::Endian;
 use qemu::argv::Fds;
 use qemu::machine::Port;
-use qemu::{Control, Launch, Vm, VmEvent, qmp};
+use qemu::{Control, Exit, Launch, Vm, VmEvent, qmp};
 
 use super::combine::GuestEnd;
 use super::monitor::{Asker, is_slow};
@@ -21,7 +21,9 @@ use crate::header::Channel;
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, STATUS_HARD_ERROR};
 use crate::protocol::Call;
-use crate::session::{Arrival, Guest, Handover, Host, Part, Replies, Rules, Start, Waker, conduct};
+use crate::session::{
+    Arrival, Conducted, Guest, Handover, Host, Part, Replies, Rules, Start, Waker, conduct,
+};
 use crate::text::line;
 use crate::words::Reply;
 
@@ -276,8 +278,7 @@ impl<'a> Started<'a> {
             let conducted = conduct(&mut self.vm, &self.rules, &self.handover, &mut desk);
             // Ends the words that the guest still waits for.
             over.store(true, Ordering::SeqCst);
-            self.vm.kill();
-            conducted
+            end(&self.vm, conducted, self.case.boot_limit())
         });
         self.case.roster.note(self.number, Life::Ended);
         // Ends QEMU and waits until it is gone, so that its log is whole.
@@ -315,6 +316,25 @@ impl<'a> Started<'a> {
         });
         outcome
     }
+}
+
+/// Ends QEMU. After a pass it is asked to end by itself, so that its images are whole for the host
+/// half, and a QEMU that dies while it clears up does not pass.
+fn end(vm: &Vm, mut conducted: Conducted, limit: Duration) -> Conducted {
+    if conducted.outcome != Outcome::Passed {
+        vm.kill();
+        return conducted;
+    }
+    let exit = vm.quit(limit);
+    let failed = |cause: String| Outcome::Failed { cause };
+    let seconds = limit.as_secs_f64();
+    conducted.outcome = match exit {
+        _ if vm.was_killed() => failed(format!("QEMU did not end within {seconds} s of `quit`")),
+        Exit::Code(0) => Outcome::Passed,
+        Exit::Code(status) => failed(format!("QEMU ended with status {status} after `quit`")),
+        Exit::Signal(signal) => Outcome::QemuCrashed { signal },
+    };
+    conducted
 }
 
 /// The first guest's logs have the plain names.
