@@ -11,6 +11,8 @@
 
 #[path = "run/choices.rs"]
 mod choices;
+#[path = "run/coverage.rs"]
+mod coverage;
 #[path = "run/place.rs"]
 mod place;
 #[path = "run/repeat.rs"]

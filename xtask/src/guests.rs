@@ -49,6 +49,18 @@ pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchR
     asked.into_iter().collect()
 }
 
+/// What the QEMU of each architecture can do; no image is needed for that.
+pub(crate) fn known(
+    supply: &Supply<'_>,
+    args: &GuestArgs,
+) -> Result<Vec<(String, Facts)>, Failure> {
+    let asked = supply.arches.iter().map(|name| {
+        let (arch, binary) = locate(supply, name, args)?;
+        Ok((name.clone(), facts(supply, arch, &binary)?))
+    });
+    asked.collect()
+}
+
 /// Leaves out the architectures that a named QEMU was not built for, and says so: a developer's tree
 /// seldom has all targets. If it has none, all stay, and the search will say what is missing.
 pub(crate) fn keep_built(
@@ -161,7 +173,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         .collect();
     let identity =
         host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let identity = Digest::of(format!("2 {binary} {identity} {machines:?}").as_bytes());
+    let identity = Digest::of(format!("3 {binary} {identity} {machines:?}").as_bytes());
     let cache = supply
         .store
         .root()

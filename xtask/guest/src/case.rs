@@ -1,5 +1,6 @@
 //! One test on one architecture: requirements, guests, host half, and what they come to.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -82,6 +83,8 @@ struct State {
     /// Time for which a QEMU was there, all of them together.
     lived: Duration,
     console_tail: Vec<String>,
+    /// Types that QEMU was asked for.
+    devices: BTreeSet<String>,
     notes: Vec<String>,
     skip: Option<String>,
     fail: Option<String>,
@@ -330,6 +333,13 @@ impl Case<'_> {
         report.boot_ms = millis(state.booted);
         report.qemu_ms = millis(state.lived);
         report.console_tail = state.console_tail;
+        let facts = &self.setting.arch.facts;
+        let devices = state.devices.iter().map(|name| facts.device_type(name));
+        report.devices = devices
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         report.notes = state.notes;
         report.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {

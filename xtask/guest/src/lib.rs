@@ -7,6 +7,7 @@
 pub mod accel;
 mod case;
 pub mod choice;
+pub mod coverage;
 pub mod event;
 pub mod fold;
 pub mod header;

@@ -8,6 +8,7 @@ pub mod accel;
 pub mod argv;
 pub mod binary;
 pub mod console;
+pub mod devices;
 pub mod error;
 pub mod facts;
 pub mod history;

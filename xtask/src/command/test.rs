@@ -1,5 +1,7 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
+mod coverage;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
@@ -71,6 +73,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
                 ),
             }
         }
+        if args.debug.device_coverage {
+            coverage::declared(context, &arches, (&args.source, &args.guest), &selected)?;
+        }
         return Ok(Exit::Success);
     }
     let source = SourceArgs {
@@ -104,6 +109,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
             report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
         host::files::write(&path, text.as_bytes())
             .map_err(|error| Failure::new(Exit::Failed, error))?;
+    }
+    if args.debug.device_coverage {
+        coverage::of_run(context, &config.arches, &report);
     }
     Ok(Exit::Child(report.exit_code()))
 }

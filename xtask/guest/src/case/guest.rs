@@ -223,6 +223,9 @@ impl<'a> Started<'a> {
             control: 5,
         };
         let argv = launch.argv(fds).map_err(|error| broken(&error))?;
+        case.state()
+            .devices
+            .extend(qemu::devices::on_command_line(&argv));
         let line = [vec![launch.binary.to_string()], argv].concat();
         let line = host::process::command::quote_line(&line) + "\n";
         fs_err::write(logs.join(log_name("argv", number)), line).map_err(|error| broken(&error))?;
@@ -251,6 +254,7 @@ impl<'a> Started<'a> {
     }
 
     fn conduct(mut self) -> Outcome {
+        let client = self.vm.qmp().clone();
         let rules = self.case.rules();
         let conducted = conduct(&mut self.vm, &rules, &self.handover, &mut self.desk);
         self.case
@@ -269,6 +273,7 @@ impl<'a> Started<'a> {
             self.desk.control.finish(),
         ];
         let mut state = self.case.state();
+        state.devices.extend(client.devices());
         state.notes.extend(
             kept.into_iter()
                 .filter_map(Result::err)

@@ -111,6 +111,7 @@ fn facts(machines: &[(&str, &str, &str)]) -> Facts {
         version: Version::new(10, 0, 2),
         package: String::new(),
         devices: BTreeSet::new(),
+        models: BTreeMap::new(),
         machines,
         netdevs: BTreeSet::new(),
         cpus: Vec::new(),
