@@ -17,6 +17,8 @@ mod coverage;
 mod place;
 #[path = "run/repeat.rs"]
 mod repeat;
+#[path = "run/standalone.rs"]
+mod standalone;
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;

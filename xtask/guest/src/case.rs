@@ -23,6 +23,7 @@ use crate::words::serve::FileServer;
 mod combine;
 mod guest;
 mod half;
+mod record;
 
 use combine::GuestEnd;
 

@@ -1,5 +1,6 @@
 //! The flags of `cargo xtask test` that look closer: at what is tested, and at a test that fails.
 
+use camino::Utf8PathBuf;
 use clap::Args;
 
 /// What to look at.
@@ -8,4 +9,7 @@ pub(crate) struct DebugArgs {
     /// Say which of QEMU's PCI, USB and virtio devices the tests reach; with --list, without a run
     #[arg(long)]
     pub(crate) device_coverage: bool,
+    /// Run one test and write it as a script that needs nothing but a QEMU: for a bug report
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    pub(crate) standalone: Option<Utf8PathBuf>,
 }

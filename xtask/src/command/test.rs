@@ -1,10 +1,12 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
 mod coverage;
+mod standalone;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
+use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
 use guest::report;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
@@ -78,6 +80,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
         }
         return Ok(Exit::Success);
     }
+    let debug = standalone::debug(args, &selected)?;
     let source = SourceArgs {
         arch: arches,
         ..args.source.clone()
@@ -94,6 +97,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
         no_capture: args.no_capture,
         kernel_log: context.global.verbose > 0,
         choices: choices(&args.choose)?,
+        debug,
         reproduce: reproduce(args),
         ..config(
             context,
@@ -112,6 +116,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     }
     if args.debug.device_coverage {
         coverage::of_run(context, &config.arches, &report);
+    }
+    if let Some(outcome) = standalone::write(context, args, &config, &report) {
+        return outcome;
     }
     Ok(Exit::Child(report.exit_code()))
 }
@@ -137,6 +144,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         temp_dir: runner::temp_dir(&context.env),
         kiln: context.env.own_program(),
         path: context.env.path.clone(),
+        debug: Debug::default(),
         reproduce: Vec::new(),
     }
 }

@@ -223,6 +223,8 @@ impl<'a> Started<'a> {
             control: 5,
         };
         let argv = launch.argv(fds).map_err(|error| broken(&error))?;
+        case.record(&launch, directory, &handover)
+            .map_err(|error| broken(&error))?;
         case.state()
             .devices
             .extend(qemu::devices::on_command_line(&argv));
@@ -343,6 +345,7 @@ impl Host for GuestDesk<'_> {
     }
 
     fn call(&mut self, call: &Call) -> (i32, String) {
+        self.case.record_word(&call.word);
         let reply = self
             .case
             .shared_word(&call.word, &call.args, Some(&self.client));

@@ -164,6 +164,7 @@ fn pump(arrivals: &Receiver<Vec<u8>>, ended: &OnceLock<Instant>, print: impl Fn(
 
 impl Desk for Case<'_> {
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        self.record_word(&request.word);
         let text = || line(request.args.join(" ").as_bytes());
         match request.word.as_str() {
             "qemu" => {

@@ -1,0 +1,93 @@
+//! `--standalone FILE`: one test as a script that needs nothing but a QEMU.
+
+use std::sync::Arc;
+
+use guest::debug::Debug;
+use guest::event::RunReport;
+use guest::runner::Config;
+use guest::standalone::{self, ExportError, Recorder, Subject};
+use guest::suite::Selected;
+use host::process::command::quote;
+
+use crate::cli::TestArgs;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+use crate::render::quantity;
+
+/// What says where the sources of the image are, in the repository.
+const SOURCES: &str = "images/prebuilt/SOURCES";
+
+/// A run that keeps what its only test does.
+pub(super) fn debug(args: &TestArgs, selected: &[Selected<'_>]) -> Result<Debug, Failure> {
+    if args.debug.standalone.is_none() {
+        return Ok(Debug::default());
+    }
+    if selected.len() != 1 {
+        let error = anyhow::anyhow!(
+            "--standalone takes one test, and {} are selected",
+            selected.len()
+        );
+        let hint = selected
+            .first()
+            .map(|test| format!("cargo xtask test --exact {} --standalone FILE", test.name()));
+        return Err(Failure::new(Exit::Usage, error).hint(hint));
+    }
+    Ok(Debug {
+        recorder: Some(Arc::new(Recorder::default())),
+    })
+}
+
+/// Writes the script, whatever came of the test.
+pub(super) fn write(
+    context: &Context,
+    args: &TestArgs,
+    config: &Config,
+    run: &RunReport,
+) -> Option<Outcome> {
+    let file = args.debug.standalone.as_ref()?;
+    let recorder = config.debug.recorder.as_ref()?;
+    let report = run.tests.first()?;
+    let arch = config
+        .arches
+        .iter()
+        .find(|arch| arch.arch.name == report.arch)?;
+    let test = config.suite.tests.iter();
+    let mut test = test.filter(|test| test.area == report.area && test.test == report.test);
+    let header = &test.next()?.header;
+    let sources = host::files::read(&context.root.join(SOURCES));
+    let subject = Subject {
+        report,
+        ends: header.ends,
+        reboots: header.reboots,
+        binary: &arch.arch.qemu.binary,
+        notices: sources
+            .ok()
+            .map(|text| ("SOURCES".to_owned(), text))
+            .into_iter()
+            .collect(),
+    };
+    let written = || {
+        let script = standalone::script(recorder, &subject).map_err(refused)?;
+        let path = context.env.absolute(file);
+        host::files::write_program(&path, &script)
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        let size = quantity::bytes(script.len() as u64);
+        output::note(format!(
+            "wrote `{file}` ({size}): sh {}",
+            quote(file.as_str())
+        ));
+        Ok(Exit::Success)
+    };
+    Some(written())
+}
+
+fn refused(error: ExportError) -> Failure {
+    let exit = match error {
+        ExportError::NotRun { .. } => Exit::SetupMissing,
+        ExportError::Io(_) | ExportError::Overlay(_) => Exit::Failed,
+        _ => Exit::Usage,
+    };
+    let hint = error.hint();
+    Failure::new(exit, error).hint(hint)
+}
