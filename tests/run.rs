@@ -9,6 +9,8 @@
     reason = "acts as a user does"
 )]
 
+#[path = "run/bisect.rs"]
+mod bisect;
 #[path = "run/choices.rs"]
 mod choices;
 #[path = "run/coverage.rs"]

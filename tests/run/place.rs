@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+/// The program under test.
+pub(crate) const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -72,15 +73,22 @@ impl Place {
         self.path().join("repo/target/kiln/runs")
     }
 
+    /// The variables by which the program knows this place.
+    pub(crate) fn environment(&self) -> [(&str, PathBuf); 3] {
+        [
+            ("KILN_STORE", self.path().join("store")),
+            ("TMPDIR", self.tmp()),
+            ("CARGO_MANIFEST_DIR", self.path().join("repo/xtask")),
+        ]
+    }
+
     pub(crate) fn xtask(&self, args: &[&str]) -> Command {
         let mut command = Command::new(XTASK);
         command
             .env_remove("KILN_QEMU")
             .env_remove("XDG_RUNTIME_DIR")
             .env("NO_COLOR", "1")
-            .env("KILN_STORE", self.path().join("store"))
-            .env("TMPDIR", self.tmp())
-            .env("CARGO_MANIFEST_DIR", self.path().join("repo/xtask"))
+            .envs(self.environment())
             .args(args);
         command
     }

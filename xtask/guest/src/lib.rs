@@ -5,6 +5,7 @@
 //! images nor prints.
 
 pub mod accel;
+pub mod bisect;
 mod case;
 pub mod choice;
 pub mod coverage;

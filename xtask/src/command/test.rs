@@ -1,5 +1,6 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
+mod bisect;
 mod coverage;
 mod standalone;
 
@@ -27,6 +28,13 @@ use crate::supply::Supply;
 const KEEP_RUNS: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
+    match run_tests(context, args) {
+        Err(failure) if args.debug.bisect => Ok(bisect::explain(context, &failure)),
+        outcome => outcome,
+    }
+}
+
+fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     // A QEMU that was named is not the package manager's business.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
@@ -119,6 +127,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     }
     if let Some(outcome) = standalone::write(context, args, &config, &report) {
         return outcome;
+    }
+    if args.debug.bisect {
+        return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
 }
