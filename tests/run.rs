@@ -15,6 +15,8 @@ mod bisect;
 mod choices;
 #[path = "run/coverage.rs"]
 mod coverage;
+#[path = "run/debug.rs"]
+mod debug;
 #[path = "run/place.rs"]
 mod place;
 #[path = "run/repeat.rs"]

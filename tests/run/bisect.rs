@@ -86,11 +86,11 @@ fn git_finds_the_commit_that_broke_a_test() {
     ];
     let run = ["bisect", "run", XTASK, "--quiet"];
     let args = [&run[..], &test[..], &["--bisect", "--arch", &arch]].concat();
-    let text = history.git(&args);
-    let culprit = text.lines().find(|line| line.trim() == "the culprit");
+    let said = history.git(&args);
+    let culprit = said.lines().find(|line| line.trim() == "the culprit");
     assert!(
-        text.contains("is the first bad commit") && culprit.is_some(),
-        "{text}"
+        said.contains("is the first bad commit") && culprit.is_some(),
+        "{said}"
     );
 }
 

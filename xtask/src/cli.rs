@@ -238,6 +238,9 @@ pub(crate) struct BootArgs {
     /// Machine of `images/<arch>.toml` [default: the architecture's]
     #[arg(long)]
     pub(crate) machine: Option<String>,
+    /// Wait for a debugger, and print the line that starts it
+    #[arg(long)]
+    pub(crate) gdb: bool,
     /// Arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,

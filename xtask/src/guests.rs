@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use forge::store::Ready;
+use forge::store::{EntryName, Ready};
 use guest::runner::ArchRun;
 use host::scratch::Scratch;
 use plan::Project;
@@ -16,7 +16,7 @@ use crate::cli::{AccelChoice, GuestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
-use crate::supply::Supply;
+use crate::supply::{Supply, store_failure};
 
 /// How long a QEMU binary may take to say what it can do.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
@@ -144,6 +144,15 @@ fn one(
         facts,
         accel,
     })
+}
+
+/// The kernel with symbols that a build from source leaves in the store; no part of an image.
+pub(crate) fn symbols(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8PathBuf>, Failure> {
+    let (_, step) = supply.step("linux", arch)?;
+    let entry = supply.store.entry(&EntryName::image(step.key));
+    let ready = entry.map_err(store_failure)?.ready();
+    let kernel = ready.map(|ready| ready.path().join("vmlinux"));
+    Ok(kernel.filter(|path| path.is_file()))
 }
 
 /// Kernel and initramfs of an image.

@@ -260,6 +260,9 @@ fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
     scratch.join(format!("scratch{index}"))
 }
 
+/// A person with a debugger takes as long as it takes.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl Case<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -281,10 +284,16 @@ impl Case<'_> {
     }
 
     fn test_limit(&self) -> Duration {
+        if self.setting.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
         self.scaled(self.setting.test.test.header.timeout)
     }
 
     fn boot_limit(&self) -> Duration {
+        if self.setting.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
         let profile = self.setting.arch.arch.qemu.boot_timeout;
         self.scaled(self.machine.boot_timeout.unwrap_or(profile))
     }

@@ -17,6 +17,7 @@ pub mod probe;
 pub mod qmp;
 pub mod qtest;
 mod queue;
+pub mod trace;
 pub mod version;
 
 pub use accel::Accel;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
 mod bisect;
+pub(crate) mod closer;
 mod coverage;
 mod standalone;
 
@@ -88,12 +89,14 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         }
         return Ok(Exit::Success);
     }
-    let debug = standalone::debug(args, &selected)?;
+    closer::check(args, &selected)?;
     let source = SourceArgs {
         arch: arches,
         ..args.source.clone()
     };
     let supply = Supply::open(context, &source)?;
+    let runs = guests::prepare(&supply, &args.guest)?;
+    let debug = closer::debug(&supply, args, &runs)?;
     let config = Config {
         jobs: if args.no_capture { 1 } else { context.jobs() },
         rounds: args.repeat.rounds(),
@@ -107,12 +110,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         choices: choices(&args.choose)?,
         debug,
         reproduce: reproduce(args),
-        ..config(
-            context,
-            suite,
-            filter,
-            guests::prepare(&supply, &args.guest)?,
-        )
+        ..config(context, suite, filter, runs)
     };
     let report = perform(context, &config)?;
     if let Some(path) = &args.junit {

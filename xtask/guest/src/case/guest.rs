@@ -10,11 +10,14 @@ use qemu::{Control, Launch, Vm, VmEvent, qmp};
 
 use super::combine::GuestEnd;
 use super::{Case, disk};
+use crate::debug::Spot;
+use crate::event::RunEvent;
 use crate::fold::Happened;
 use crate::header::Channel;
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::Outcome;
 use crate::protocol::Call;
+use crate::runner::send;
 use crate::session::{Guest, Handover, Host, Rules, conduct};
 use crate::text::line;
 use crate::words::{Reply, monitor};
@@ -207,7 +210,7 @@ impl<'a> Started<'a> {
         let broken = |error: &dyn std::error::Error| Outcome::HarnessError {
             message: in_line(error),
         };
-        let launch = case.launch(extra);
+        let mut launch = case.launch(extra);
         let logs = &case.setting.logs;
         let prepared = || -> std::io::Result<_> {
             let run_dir = case.setting.scratch.join(format!("guest{number}"));
@@ -217,14 +220,25 @@ impl<'a> Started<'a> {
             Ok((run_dir, console, control, case.handover()?))
         };
         let (run_dir, console, control, handover) = prepared().map_err(|error| broken(&error))?;
+        case.record(&launch, directory, &handover)
+            .map_err(|error| broken(&error))?;
+        let suffix = log_suffix(number);
+        let spot = Spot {
+            run_dir: &run_dir,
+            logs,
+            suffix: &suffix,
+        };
+        let debug = &case.setting.config.debug;
+        let wrapper = debug.wrapper(launch.binary, spot);
+        let wrapper = wrapper.map_err(|error| broken(&error))?;
         let fds = Fds {
             qmp: 3,
             console: 4,
             control: 5,
         };
+        launch.extra.extend(debug.options(spot));
+        launch.binary = wrapper.as_deref().unwrap_or(launch.binary);
         let argv = launch.argv(fds).map_err(|error| broken(&error))?;
-        case.record(&launch, directory, &handover)
-            .map_err(|error| broken(&error))?;
         case.state()
             .devices
             .extend(qemu::devices::on_command_line(&argv));
@@ -233,6 +247,9 @@ impl<'a> Started<'a> {
         fs_err::write(logs.join(log_name("argv", number)), line).map_err(|error| broken(&error))?;
         let since = monotonic();
         let vm = Vm::start(&launch, &run_dir, directory).map_err(|error| broken(&error))?;
+        for text in debug.lines(&case.setting.arch.arch, spot) {
+            send(case.setting.events, RunEvent::Note { text });
+        }
         let client = vm.qmp().clone();
         case.state().running.push((number, client.clone()));
         let desk = GuestDesk {
@@ -296,11 +313,15 @@ impl<'a> Started<'a> {
 
 /// The first guest's logs have the plain names.
 fn log_name(kind: &str, number: usize) -> String {
-    let suffix = if kind == "argv" { "" } else { ".log" };
+    let extension = if kind == "argv" { "" } else { ".log" };
+    format!("{kind}{}{extension}", log_suffix(number))
+}
+
+fn log_suffix(number: usize) -> String {
     if number == 1 {
-        format!("{kind}{suffix}")
+        String::new()
     } else {
-        format!("{kind}.{number}{suffix}")
+        format!(".{number}")
     }
 }
 

@@ -1,12 +1,8 @@
 //! `--standalone FILE`: one test as a script that needs nothing but a QEMU.
 
-use std::sync::Arc;
-
-use guest::debug::Debug;
 use guest::event::RunReport;
 use guest::runner::Config;
-use guest::standalone::{self, ExportError, Recorder, Subject};
-use guest::suite::Selected;
+use guest::standalone::{self, ExportError, Subject};
 use host::process::command::quote;
 
 use crate::cli::TestArgs;
@@ -17,26 +13,6 @@ use crate::render::quantity;
 
 /// What says where the sources of the image are, in the repository.
 const SOURCES: &str = "images/prebuilt/SOURCES";
-
-/// A run that keeps what its only test does.
-pub(super) fn debug(args: &TestArgs, selected: &[Selected<'_>]) -> Result<Debug, Failure> {
-    if args.debug.standalone.is_none() {
-        return Ok(Debug::default());
-    }
-    if selected.len() != 1 {
-        let error = anyhow::anyhow!(
-            "--standalone takes one test, and {} are selected",
-            selected.len()
-        );
-        let hint = selected
-            .first()
-            .map(|test| format!("cargo xtask test --exact {} --standalone FILE", test.name()));
-        return Err(Failure::new(Exit::Usage, error).hint(hint));
-    }
-    Ok(Debug {
-        recorder: Some(Arc::new(Recorder::default())),
-    })
-}
 
 /// Writes the script, whatever came of the test.
 pub(super) fn write(
