@@ -15,6 +15,10 @@ case $fault in
         # In lines of 4 KB, so that it is the limit on bytes that is met.
         yes "$(head -c 4000 /dev/zero | tr '\000' '!')" >&2 &
         ;;
+    dies-late)
+        "$FAULTY_QEMU" "$@"
+        kill -SEGV $$
+        ;;
     mute)
         for arg; do
             shift

@@ -32,6 +32,7 @@ fn each_fault_of_a_qemu_is_named_for_what_it_is() {
     let output = faulty(&place, &arch, &args).output().unwrap();
     let expected = expected(&[
         ("complains", "failed: QEMU message flood: more than 64 MiB"),
+        ("dies-late", "qemu-crashed: QEMU was ended by SIGSEGV"),
         ("exits", "lost-guest: QEMU ended with status 0"),
         ("mute", "timed-out: no end within the test's 4 s"),
         ("raves", "lost-guest: QEMU ended with status 0"),

@@ -10,7 +10,10 @@
     reason = "acts as a user does"
 )]
 
+mod bisect;
 mod choices;
+mod coverage;
+mod debug;
 mod disk_full;
 mod ends;
 mod faulty_qemu;
@@ -19,3 +22,4 @@ mod killed;
 mod load;
 mod place;
 mod repeat;
+mod standalone;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+/// The program under test.
+pub(crate) const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
 /// A host that has much else to do fails no test; the limits of those that hang are the shorter.
 const PATIENCE: &str = "--timeout-factor=4";
@@ -94,11 +95,17 @@ impl Place {
         command
     }
 
-    /// Runs the program to its end.
-    pub(crate) fn run(&self, args: &[&str]) -> Told {
+    /// The program.
+    pub(crate) fn xtask(&self, args: &[&str]) -> Command {
         let mut command = Command::new(XTASK);
         self.surround(&mut command);
-        let output = command.args(args).output().unwrap();
+        command.args(args);
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Told {
+        let output = self.xtask(args).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Told {
             code: output.status.code().unwrap_or(-1),
@@ -142,9 +149,16 @@ impl Place {
             .env_remove("KILN_QEMU")
             .env_remove("XDG_RUNTIME_DIR")
             .env("NO_COLOR", "1")
-            .env("KILN_STORE", self.path().join("store"))
-            .env("TMPDIR", self.tmp())
-            .env("CARGO_MANIFEST_DIR", self.repository().join("xtask"));
+            .envs(self.environment());
+    }
+
+    /// The variables by which the program knows this place.
+    pub(crate) fn environment(&self) -> [(&str, PathBuf); 3] {
+        [
+            ("KILN_STORE", self.path().join("store")),
+            ("TMPDIR", self.tmp()),
+            ("CARGO_MANIFEST_DIR", self.repository().join("xtask")),
+        ]
     }
 
     /// Command lines of the processes whose command line or environment names this place.

@@ -1,10 +1,12 @@
 //! The command line: what can be asked for, and what each word means. No behaviour.
 
+pub(crate) mod debug;
 pub(crate) mod repeat;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use debug::DebugArgs;
 use repeat::RepeatArgs;
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
@@ -262,6 +264,8 @@ pub(crate) struct TestArgs {
     pub(crate) guest: GuestArgs,
     #[command(flatten)]
     pub(crate) repeat: RepeatArgs,
+    #[command(flatten)]
+    pub(crate) debug: DebugArgs,
     /// A filter is the whole name
     #[arg(long)]
     pub(crate) exact: bool,
@@ -303,6 +307,9 @@ pub(crate) struct BootArgs {
     /// Machine of `images/<arch>.toml` [default: the architecture's]
     #[arg(long)]
     pub(crate) machine: Option<String>,
+    /// Wait for a debugger, and print the line that starts it
+    #[arg(long)]
+    pub(crate) gdb: bool,
     /// Arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,

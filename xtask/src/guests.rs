@@ -10,13 +10,13 @@ use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
 use qemu::{BootFiles, Facts};
-use store::Ready;
+use store::{EntryName, Ready};
 
 use crate::cli::{AccelChoice, GuestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
-use crate::supply::Supply;
+use crate::supply::{Supply, store_failure};
 
 /// How long a QEMU binary may take to say what it can do.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
@@ -47,6 +47,18 @@ pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchR
             .collect()
     });
     asked.into_iter().collect()
+}
+
+/// What the QEMU of each architecture can do; no image is needed for that.
+pub(crate) fn known(
+    supply: &Supply<'_>,
+    args: &GuestArgs,
+) -> Result<Vec<(String, Facts)>, Failure> {
+    let asked = supply.arches.iter().map(|name| {
+        let (arch, binary) = locate(supply, name, args)?;
+        Ok((name.clone(), facts(supply, arch, &binary)?))
+    });
+    asked.collect()
 }
 
 /// Leaves out the architectures that a named QEMU was not built for, and says so: a developer's tree
@@ -134,6 +146,15 @@ fn one(
     })
 }
 
+/// The kernel with symbols that a build from source leaves in the store; no part of an image.
+pub(crate) fn symbols(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8PathBuf>, Failure> {
+    let (_, step) = supply.step("linux", arch)?;
+    let entry = supply.store.entry(&EntryName::image(step.key));
+    let ready = entry.map_err(store_failure)?.ready();
+    let kernel = ready.map(|ready| ready.path().join("vmlinux"));
+    Ok(kernel.filter(|path| path.is_file()))
+}
+
 /// Kernel and initramfs of an image.
 pub(crate) fn boot_files(image: &Ready) -> Result<BootFiles, Failure> {
     let file = |name: &str| {
@@ -161,7 +182,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         .collect();
     let identity =
         host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let identity = Digest::of(format!("2 {binary} {identity} {machines:?}").as_bytes());
+    let identity = Digest::of(format!("3 {binary} {identity} {machines:?}").as_bytes());
     let cache = supply
         .store
         .root()

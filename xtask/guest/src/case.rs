@@ -1,5 +1,6 @@
 //! One test on one architecture: requirements, guests, host half, and what they come to.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,7 @@ mod half;
 mod monitor;
 mod plug;
 mod points;
+mod record;
 mod roster;
 
 use combine::GuestEnd;
@@ -94,6 +96,8 @@ struct State {
     /// Time for which a QEMU was there, all of them together.
     lived: Duration,
     console_tail: Vec<String>,
+    /// Types that QEMU was asked for.
+    devices: BTreeSet<String>,
     notes: Vec<String>,
     skip: Option<String>,
     fail: Option<String>,
@@ -272,6 +276,9 @@ fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
     scratch.join(format!("scratch{index}"))
 }
 
+/// A person with a debugger takes as long as it takes.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl Case<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -293,10 +300,16 @@ impl Case<'_> {
     }
 
     fn test_limit(&self) -> Duration {
+        if self.setting.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
         self.scaled(self.setting.test.test.header.timeout)
     }
 
     fn boot_limit(&self) -> Duration {
+        if self.setting.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
         let profile = self.setting.arch.arch.qemu.boot_timeout;
         self.scaled(self.machine.boot_timeout.unwrap_or(profile))
     }
@@ -352,6 +365,13 @@ impl Case<'_> {
         report.boot_ms = millis(state.booted);
         report.qemu_ms = millis(state.lived);
         report.console_tail = state.console_tail;
+        let facts = &self.setting.arch.facts;
+        let devices = state.devices.iter().map(|name| facts.device_type(name));
+        report.devices = devices
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         report.notes = state.notes;
         report.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {

@@ -5,8 +5,11 @@
 //! images nor prints.
 
 pub mod accel;
+pub mod bisect;
 mod case;
 pub mod choice;
+pub mod coverage;
+pub mod debug;
 pub mod event;
 pub mod fold;
 pub mod header;
@@ -17,6 +20,7 @@ pub mod report;
 pub mod requirement;
 pub mod runner;
 pub mod session;
+pub mod standalone;
 pub mod suite;
 pub mod text;
 pub mod words;

@@ -13,6 +13,7 @@ use plan::arch::Arch;
 use qemu::{Accel, BootFiles, Facts};
 
 use crate::case;
+use crate::debug::Debug;
 use crate::event::{RunEvent, RunReport, TestReport};
 use crate::suite::{Filter, Selected, Suite};
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub kiln: Utf8PathBuf,
     /// Where programs are looked for.
     pub path: Vec<Utf8PathBuf>,
+    /// For somebody who looks closer.
+    pub debug: Debug,
     /// Flags that a reproducing command line needs besides test, architecture and seed.
     pub reproduce: Vec<String>,
 }

@@ -18,6 +18,8 @@ pub struct Arch {
     pub endian: Endian,
     /// Word size in bits.
     pub bits: u32,
+    /// What gdb calls it (`set architecture`), where gdb cannot tell by itself.
+    pub gdb: Option<String>,
     /// Compiler settings.
     pub gcc: Gcc,
     /// Kernel settings.

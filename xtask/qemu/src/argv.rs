@@ -30,6 +30,9 @@ pub struct BootFiles {
 /// QEMU's id of the control port, by which `VSERPORT_CHANGE` names it.
 pub const CONTROL_PORT: &str = "kiln-port";
 
+/// The first program of a guest that [`Launch::script`] starts.
+pub const SCRIPT_INIT: &str = "/kiln/standalone";
+
 /// How runner and guest talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
@@ -85,6 +88,7 @@ pub struct Launch<'a> {
 enum Channels {
     Inherited(Fds),
     Terminal,
+    Script,
 }
 
 impl Launch<'_> {
@@ -118,6 +122,20 @@ impl Launch<'_> {
         let mut line = vec![self.binary.to_string()];
         line.extend(self.arguments(&Channels::Terminal)?);
         Ok(line)
+    }
+
+    /// The arguments of the same guest for a script that anybody may run: its console is stdout,
+    /// and what is first started in it is [`SCRIPT_INIT`], which the initramfs must have. The devices
+    /// are those of a run, so that a test meets the same machine.
+    pub fn script(&self) -> Result<Vec<String>, QemuError> {
+        let mut launch = self.clone();
+        // Not every build has it, and it is of no use where nobody is afraid of the guest.
+        let facts = Facts {
+            seccomp: false,
+            ..self.facts.clone()
+        };
+        launch.facts = &facts;
+        launch.arguments(&Channels::Script)
     }
 
     fn arguments(&self, channels: &Channels) -> Result<Vec<String>, QemuError> {
@@ -240,14 +258,15 @@ impl Launch<'_> {
 
     fn kernel_line(&self, machine: &Machine, asked: &Asked, channels: &Channels) -> Option<String> {
         let channel = match (channels, self.control) {
-            (Channels::Terminal, _) => "kiln.shell",
-            (Channels::Inherited(_), Control::Console) => "kiln.channel=console",
-            (Channels::Inherited(_), Control::VirtioSerial) => "",
+            (Channels::Terminal, _) => "kiln.shell".to_owned(),
+            (Channels::Script, _) => format!("rdinit={SCRIPT_INIT}"),
+            (Channels::Inherited(_), Control::Console) => "kiln.channel=console".to_owned(),
+            (Channels::Inherited(_), Control::VirtioSerial) => String::new(),
         };
         let parts: [&str; 5] = [
             &self.profile.append,
             &machine.append,
-            channel,
+            &channel,
             &self.append,
             &asked.append,
         ];
@@ -264,6 +283,13 @@ impl Launch<'_> {
             Channels::Inherited(fds) => fds,
             Channels::Terminal => {
                 line.pair("-serial", "mon:stdio");
+                return;
+            }
+            Channels::Script => {
+                line.pair("-serial", "stdio");
+                if self.control == Control::VirtioSerial {
+                    line.pair("-device", with_id(&machine.control));
+                }
                 return;
             }
         };

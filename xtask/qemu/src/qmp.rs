@@ -4,7 +4,7 @@
 //! events are plain JSON: what this crate has never heard of is kept, not refused. One thread
 //! reads; any number of threads may execute commands at once, told apart by their ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::devices;
 
 pub use inbox::{Inbox, NoEvent};
 
@@ -114,6 +116,7 @@ struct Waiting {
     closed: bool,
     calls: BTreeMap<u64, (String, Sender<Answer>)>,
     greeting: Option<Value>,
+    devices: BTreeSet<String>,
 }
 
 struct Shared {
@@ -176,6 +179,7 @@ impl Client {
             waiting.calls.insert(id, (command.to_owned(), answer));
             id
         };
+        let device = devices::by_command(command, &arguments);
         let mut message = json!({"execute": command, "id": id});
         if !arguments.is_null()
             && let Some(fields) = message.as_object_mut()
@@ -193,8 +197,20 @@ impl Client {
                 }
             }
         };
-        lock(&self.shared.waiting).calls.remove(&id);
+        let mut waiting = lock(&self.shared.waiting);
+        waiting.calls.remove(&id);
+        // The human monitor says in words what is wrong, and nothing where all is well.
+        let is_done = |answer: &Value| answer.as_str().is_none_or(|text| text.trim().is_empty());
+        if result.as_ref().is_ok_and(is_done) {
+            waiting.devices.extend(device);
+        }
         result
+    }
+
+    /// The device types that commands of this client have added.
+    #[must_use]
+    pub fn devices(&self) -> BTreeSet<String> {
+        lock(&self.shared.waiting).devices.clone()
     }
 
     /// Sends a command without arguments and does not wait for its answer. Commands are executed

@@ -1,8 +1,14 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
+mod bisect;
+pub(crate) mod closer;
+mod coverage;
+mod standalone;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
+use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
 use guest::report;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
@@ -23,6 +29,13 @@ use crate::supply::Supply;
 const KEEP_RUNS: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
+    match run_tests(context, args) {
+        Err(failure) if args.debug.bisect => Ok(bisect::explain(context, &failure)),
+        outcome => outcome,
+    }
+}
+
+fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     // A QEMU that was named is not the package manager's business.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
@@ -71,13 +84,19 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
                 ),
             }
         }
+        if args.debug.device_coverage {
+            coverage::declared(context, &arches, (&args.source, &args.guest), &selected)?;
+        }
         return Ok(Exit::Success);
     }
+    closer::check(args, &selected)?;
     let source = SourceArgs {
         arch: arches,
         ..args.source.clone()
     };
     let supply = Supply::open(context, &source)?;
+    let runs = guests::prepare(&supply, &args.guest)?;
+    let debug = closer::debug(&supply, args, &runs)?;
     let config = Config {
         jobs: if args.no_capture { 1 } else { context.jobs() },
         rounds: args.repeat.rounds(),
@@ -89,13 +108,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
         no_capture: args.no_capture,
         kernel_log: context.global.verbose > 0,
         choices: choices(&args.choose)?,
+        debug,
         reproduce: reproduce(args),
-        ..config(
-            context,
-            suite,
-            filter,
-            guests::prepare(&supply, &args.guest)?,
-        )
+        ..config(context, suite, filter, runs)
     };
     let report = perform(context, &config)?;
     if let Some(path) = &args.junit {
@@ -104,6 +119,15 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
             report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
         host::files::write(&path, text.as_bytes())
             .map_err(|error| Failure::new(Exit::Failed, error))?;
+    }
+    if args.debug.device_coverage {
+        coverage::of_run(context, &config.arches, &report);
+    }
+    if let Some(outcome) = standalone::write(context, args, &config, &report) {
+        return outcome;
+    }
+    if args.debug.bisect {
+        return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
 }
@@ -129,6 +153,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         temp_dir: runner::temp_dir(&context.env),
         kiln: context.env.own_program(),
         path: context.env.path.clone(),
+        debug: Debug::default(),
         reproduce: Vec::new(),
     }
 }

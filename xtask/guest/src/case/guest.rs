@@ -16,11 +16,14 @@ use super::combine::GuestEnd;
 use super::monitor::{Asker, is_slow};
 use super::roster::{Life, name_of};
 use super::{Case, disk};
+use crate::debug::Spot;
+use crate::event::RunEvent;
 use crate::fold::Happened;
 use crate::header::Channel;
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, STATUS_HARD_ERROR};
 use crate::protocol::Call;
+use crate::runner::send;
 use crate::session::{
     Arrival, Conducted, Guest, Handover, Host, Part, Replies, Rules, Start, Waker, conduct,
 };
@@ -221,7 +224,7 @@ impl<'a> Started<'a> {
         let broken = |error: &dyn std::error::Error| Outcome::HarnessError {
             message: in_line(error),
         };
-        let launch = case.launch(order.extra);
+        let mut launch = case.launch(order.extra);
         let logs = &case.setting.logs;
         let prepared = || -> std::io::Result<_> {
             let run_dir = case.setting.scratch.join(format!("guest{number}"));
@@ -231,18 +234,37 @@ impl<'a> Started<'a> {
             Ok((run_dir, console, control, case.handover()?))
         };
         let (run_dir, console, control, handover) = prepared().map_err(|error| broken(&error))?;
+        case.record(&launch, order.directory, &handover)
+            .map_err(|error| broken(&error))?;
+        let suffix = log_suffix(number);
+        let spot = Spot {
+            run_dir: &run_dir,
+            logs,
+            suffix: &suffix,
+        };
+        let debug = &case.setting.config.debug;
+        let wrapper = debug.wrapper(launch.binary, spot);
+        let wrapper = wrapper.map_err(|error| broken(&error))?;
         let fds = Fds {
             qmp: 3,
             console: 4,
             control: 5,
         };
+        launch.extra.extend(debug.options(spot));
+        launch.binary = wrapper.as_deref().unwrap_or(launch.binary);
         let argv = launch.argv(fds).map_err(|error| broken(&error))?;
+        case.state()
+            .devices
+            .extend(qemu::devices::on_command_line(&argv));
         let line = [vec![launch.binary.to_string()], argv].concat();
         let line = host::process::command::quote_line(&line) + "\n";
         fs_err::write(logs.join(log_name("argv", number)), line).map_err(|error| broken(&error))?;
         let since = monotonic();
         let vm = Vm::start(&launch, &run_dir, order.directory);
         let vm = vm.map_err(|error| broken(&error))?;
+        for text in debug.lines(&case.setting.arch.arch, spot) {
+            send(case.setting.events, RunEvent::Note { text });
+        }
         let name = name_of(order.extra);
         case.roster.enter(number, name, vm.qmp().clone());
         Ok(Self {
@@ -293,6 +315,7 @@ impl<'a> Started<'a> {
             self.logs.control.finish(),
         ];
         let mut state = self.case.state();
+        state.devices.extend(client.devices());
         state.notes.extend(
             kept.into_iter()
                 .filter_map(Result::err)
@@ -339,11 +362,15 @@ fn end(vm: &Vm, mut conducted: Conducted, limit: Duration) -> Conducted {
 
 /// The first guest's logs have the plain names.
 fn log_name(kind: &str, number: usize) -> String {
-    let suffix = if kind == "argv" { "" } else { ".log" };
+    let extension = if kind == "argv" { "" } else { ".log" };
+    format!("{kind}{}{extension}", log_suffix(number))
+}
+
+fn log_suffix(number: usize) -> String {
     if number == 1 {
-        format!("{kind}{suffix}")
+        String::new()
     } else {
-        format!("{kind}.{number}{suffix}")
+        format!(".{number}")
     }
 }
 
@@ -392,6 +419,7 @@ impl Host for GuestDesk<'_, '_> {
     }
 
     fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)> {
+        self.case.record_word(&call.word);
         let (case, over, client) = (self.case, self.over, self.client);
         let request = call.clone();
         let answer = move || {

@@ -180,6 +180,7 @@ fn pump(
 
 impl Desk for Case<'_> {
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        self.record_word(&request.word);
         let text = || line(request.args.join(" ").as_bytes());
         match request.word.as_str() {
             "qemu" => self.qemu(request, caller),

@@ -19,6 +19,7 @@ struct RawArch {
     triple: Spanned<String>,
     endian: Endian,
     bits: Spanned<u32>,
+    gdb: Option<String>,
     gcc: Gcc,
     linux: Linux,
     #[serde(default)]
@@ -114,6 +115,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         triple: raw.triple.into_inner(),
         endian: raw.endian,
         bits: raw.bits.into_inner(),
+        gdb: raw.gdb,
         gcc: raw.gcc,
         linux: raw.linux,
         archive: raw.archive,

@@ -112,6 +112,7 @@ fn facts(machines: &[(&str, &str, &str)]) -> Facts {
         version: Version::new(10, 0, 2),
         package: String::new(),
         devices: BTreeSet::new(),
+        models: BTreeMap::new(),
         machines,
         netdevs: BTreeSet::new(),
         cpus: Vec::new(),
@@ -373,6 +374,23 @@ fn the_line_for_a_person_has_no_descriptors() {
     let line = host::process::command::quote_line(&line);
     assert!(!line.contains("fd="), "{line}");
     insta::assert_snapshot!("standalone", line);
+}
+
+#[test]
+fn a_script_has_the_devices_of_a_run_and_none_of_its_descriptors() {
+    let script = |control| {
+        let change = |launch: &mut Launch<'_>| launch.control = control;
+        let line = |launch: &Launch<'_>| launch.script().unwrap();
+        launch(&x86_64(), &new_qemu(), change, line).join(" ")
+    };
+    let port = "-serial stdio -device virtio-serial-pci,id=kiln";
+    let line = script(Control::VirtioSerial);
+    assert!(
+        line.contains(port) && line.contains(" rdinit=/kiln/standalone"),
+        "{line}"
+    );
+    assert!(!line.contains("fd=") && !line.contains("-sandbox") && !line.contains("-S "));
+    assert!(!script(Control::Console).contains("virtio"));
 }
 
 #[test]
