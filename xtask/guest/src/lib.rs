@@ -11,6 +11,7 @@ pub mod choice;
 pub mod coverage;
 pub mod debug;
 pub mod event;
+pub mod expression;
 pub mod fold;
 pub mod header;
 pub mod logfile;

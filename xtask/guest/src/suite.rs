@@ -1,9 +1,16 @@
 //! The test files below `guest-tests/`, and which of them a run selects.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::diagnostic::Diagnostic;
 
+use crate::expression::{Expression, Subject};
 use crate::header::Header;
+
+mod partition;
+
+pub use partition::{NoPartition, Partition};
 
 /// The folder beside the areas that holds what both halves call.
 const LIBRARY: &str = "lib";
@@ -92,6 +99,21 @@ impl Suite {
         }
     }
 
+    /// What a filter's expressions name and no test has, whatever else the filter says.
+    #[must_use]
+    pub fn unknown(&self, filter: &Filter, arches: &[String]) -> Vec<Diagnostic> {
+        let everything = self.select(&Filter::default(), arches);
+        let names: Vec<String> = everything.iter().map(Selected::name).collect();
+        let subjects = everything.iter().zip(&names);
+        let subjects: Vec<_> = subjects
+            .map(|(selected, name)| filter.subject(selected, name))
+            .collect();
+        let expressions = filter.expressions.iter();
+        expressions
+            .flat_map(|expression| expression.unknown(&subjects))
+            .collect()
+    }
+
     /// The tests of a run, each with its architecture: by test, then in the order of `arches`.
     #[must_use]
     pub fn select<'a>(&'a self, filter: &Filter, arches: &'a [String]) -> Vec<Selected<'a>> {
@@ -101,7 +123,7 @@ impl Suite {
         });
         let selected: Vec<_> = pairs.filter(|selected| filter.admits(selected)).collect();
         match filter.partition {
-            Some(partition) => partition.of(selected),
+            Some(partition) => partition.of(selected, Selected::name),
             None => selected,
         }
     }
@@ -133,51 +155,12 @@ pub struct Filter {
     pub exact: bool,
     /// Any of these groups must be the test's.
     pub groups: Vec<String>,
+    /// Any of these must select the test.
+    pub expressions: Vec<Expression>,
+    /// The machine of each architecture where a header names none; expressions may ask for it.
+    pub machines: BTreeMap<String, String>,
     /// One machine's part of what the above select.
     pub partition: Option<Partition>,
-}
-
-/// `slice:m/n`: every n-th test, from the m-th on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Partition {
-    /// Which part, from 1.
-    pub part: usize,
-    /// Of how many.
-    pub parts: usize,
-}
-
-/// A text that is no partition.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no partition such as `slice:1/3`")]
-pub struct NoPartition(pub String);
-
-impl std::str::FromStr for Partition {
-    type Err = NoPartition;
-
-    fn from_str(text: &str) -> Result<Self, NoPartition> {
-        let numbers = text
-            .strip_prefix("slice:")
-            .and_then(|rest| rest.split_once('/'));
-        let number = |text: &str| text.parse::<usize>().ok();
-        numbers
-            .and_then(|(part, parts)| {
-                Some(Self {
-                    part: number(part)?,
-                    parts: number(parts)?,
-                })
-            })
-            .filter(|partition| (1..=partition.parts).contains(&partition.part))
-            .ok_or_else(|| NoPartition(text.to_owned()))
-    }
-}
-
-impl Partition {
-    fn of<T>(self, all: Vec<T>) -> Vec<T> {
-        all.into_iter()
-            .skip(self.part - 1)
-            .step_by(self.parts)
-            .collect()
-    }
 }
 
 impl Filter {
@@ -195,6 +178,32 @@ impl Filter {
         let header = &selected.test.header;
         (self.patterns.is_empty() || self.patterns.iter().any(matches))
             && (self.groups.is_empty() || self.groups.iter().any(|group| header.is_in(group)))
+            && self.expressed(selected, &name)
+    }
+
+    fn expressed(&self, selected: &Selected<'_>, name: &str) -> bool {
+        if self.expressions.is_empty() {
+            return true;
+        }
+        let subject = self.subject(selected, name);
+        let mut expressions = self.expressions.iter();
+        expressions.any(|expression| expression.admits(&subject))
+    }
+
+    fn subject<'a>(&'a self, selected: &Selected<'a>, name: &'a str) -> Subject<'a> {
+        let header = &selected.test.header;
+        let default = self.machines.get(selected.arch).map(String::as_str);
+        Subject {
+            name,
+            arch: selected.arch,
+            machine: header
+                .machine
+                .name(selected.arch)
+                .or(default)
+                .unwrap_or_default(),
+            groups: header.all_groups().collect(),
+            devices: header.devices().collect(),
+        }
     }
 }
 
@@ -308,7 +317,7 @@ mod tests {
                 patterns,
                 exact,
                 groups,
-                partition: None,
+                ..Filter::default()
             };
             assert_eq!(names(&suite, &filter, &["x86_64"]), expect, "{filter:?}");
         };
@@ -328,26 +337,29 @@ mod tests {
     }
 
     #[test]
-    fn partitions_together_are_the_whole() {
-        let check = |text: &str, expect: &[u8]| {
-            let partition: Partition = text.parse().unwrap();
-            assert_eq!(partition.of(vec![1, 2, 3, 4, 5]), expect, "{text}");
+    fn an_expression_narrows_what_the_patterns_select() {
+        let suite = example();
+        let machines = BTreeMap::from([("x86_64".to_owned(), "q35".to_owned())]);
+        let check = |patterns: &[&str], texts: &[&str], expect: &[&str]| {
+            let filter = Filter {
+                patterns: patterns.iter().map(|&text| text.to_owned()).collect(),
+                expressions: texts
+                    .iter()
+                    .map(|text| Expression::parse(text).unwrap())
+                    .collect(),
+                machines: machines.clone(),
+                ..Filter::default()
+            };
+            assert_eq!(names(&suite, &filter, &["x86_64"]), expect, "{filter:?}");
         };
-        check("slice:1/1", &[1, 2, 3, 4, 5]);
-        check("slice:1/2", &[1, 3, 5]);
-        check("slice:2/2", &[2, 4]);
-        check("slice:7/7", &[]);
-        for text in [
-            "",
-            "1/2",
-            "slice:0/2",
-            "slice:3/2",
-            "slice:1/0",
-            "slice:a/2",
-            "hash:1/2",
-        ] {
-            assert_eq!(text.parse::<Partition>(), Err(NoPartition(text.to_owned())));
-        }
+        check(&["block"], &["not group(hotplug)"], &["x86_64::block::ide"]);
+        check(
+            &[],
+            &["test(ide)", "test(nvme)"],
+            &["x86_64::block::ide", "x86_64::block::nvme"],
+        );
+        check(&["true"], &["machine(q35)"], &["x86_64::boot::true"]);
+        check(&["true"], &["machine(pc)"], &[]);
     }
 
     #[test]
