@@ -11,6 +11,8 @@
 
 #[path = "run/choices.rs"]
 mod choices;
+#[path = "run/golden.rs"]
+mod golden;
 #[path = "run/place.rs"]
 mod place;
 #[path = "run/repeat.rs"]

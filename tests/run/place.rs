@@ -63,7 +63,7 @@ impl Place {
         self.dir.path()
     }
 
-    fn tests(&self) -> PathBuf {
+    pub(crate) fn tests(&self) -> PathBuf {
         self.path().join("repo/guest-tests")
     }
 

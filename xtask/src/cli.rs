@@ -1,11 +1,13 @@
 //! The command line: what can be asked for, and what each word means. No behaviour.
 
 pub(crate) mod repeat;
+pub(crate) mod report;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use repeat::RepeatArgs;
+use report::ReportFlags;
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -193,6 +195,8 @@ pub(crate) struct TestArgs {
     pub(crate) guest: GuestArgs,
     #[command(flatten)]
     pub(crate) repeat: RepeatArgs,
+    #[command(flatten)]
+    pub(crate) reports: ReportFlags,
     /// A filter is the whole name
     #[arg(long)]
     pub(crate) exact: bool,
@@ -217,9 +221,6 @@ pub(crate) struct TestArgs {
     /// Pass what the tests print straight on; one test at a time
     #[arg(long)]
     pub(crate) no_capture: bool,
-    /// Write a `JUnit` report
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<Utf8PathBuf>,
     /// Install what is missing first
     #[arg(long)]
     pub(crate) setup: bool,

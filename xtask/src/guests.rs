@@ -131,6 +131,7 @@ fn one(
         binary,
         facts,
         accel,
+        image: image.name().to_string(),
     })
 }
 

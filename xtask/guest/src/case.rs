@@ -22,6 +22,7 @@ use crate::words::serve::FileServer;
 mod combine;
 mod guest;
 mod half;
+mod printed;
 
 use combine::GuestEnd;
 
@@ -166,6 +167,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
     }
     report.log_dir = Some(setting.logs.clone());
     case.finish(&mut report);
+    printed::judge(setting, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
         report.notes.push(error.to_string());

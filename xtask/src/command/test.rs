@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 
 use guest::event::{RunEvent, RunReport};
+use guest::golden::bless::Blessing;
+use guest::origin::Origin;
 use guest::report;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
 use guest::suite::{Filter, Partition, Suite, SuiteError};
@@ -15,6 +17,7 @@ use crate::command::setup;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::guests;
+use crate::origin;
 use crate::output;
 use crate::render::test::TestProgress;
 use crate::supply::Supply;
@@ -90,6 +93,8 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
         kernel_log: context.global.verbose > 0,
         choices: choices(&args.choose)?,
         reproduce: reproduce(args),
+        bless: args.reports.blessing(!args.filters.is_empty()),
+        origin: origin::gather(context, args.partition.as_deref()),
         ..config(
             context,
             suite,
@@ -98,7 +103,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
         )
     };
     let report = perform(context, &config)?;
-    if let Some(path) = &args.junit {
+    if let Some(path) = &args.reports.junit {
         let path = context.env.absolute(path);
         let text =
             report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -130,6 +135,8 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         kiln: context.env.own_program(),
         path: context.env.path.clone(),
         reproduce: Vec::new(),
+        bless: Blessing::No,
+        origin: Origin::default(),
     }
 }
 
