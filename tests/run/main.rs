@@ -17,6 +17,7 @@ mod debug;
 mod disk_full;
 mod ends;
 mod faulty_qemu;
+mod golden;
 mod interrupted;
 mod killed;
 mod load;

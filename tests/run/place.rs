@@ -77,6 +77,10 @@ impl Place {
         self.path().join("tmp")
     }
 
+    pub(crate) fn tests(&self) -> PathBuf {
+        self.repository().join("guest-tests")
+    }
+
     pub(crate) fn runs(&self) -> PathBuf {
         self.repository().join("target/kiln/runs")
     }

@@ -2,12 +2,14 @@
 
 pub(crate) mod debug;
 pub(crate) mod repeat;
+pub(crate) mod report;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use debug::DebugArgs;
 use repeat::RepeatArgs;
+use report::ReportFlags;
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -85,7 +87,7 @@ pub(crate) enum Command {
     /// Download every source, so that later commands work with --offline
     Fetch(FetchArgs),
     /// Run guest tests under QEMU
-    Test(TestArgs),
+    Test(Box<TestArgs>),
     /// Boot an image and give a shell on its console
     Boot(BootArgs),
     /// Find or build a cross toolchain and print its path, or run a command with it
@@ -266,6 +268,8 @@ pub(crate) struct TestArgs {
     pub(crate) repeat: RepeatArgs,
     #[command(flatten)]
     pub(crate) debug: DebugArgs,
+    #[command(flatten)]
+    pub(crate) reports: ReportFlags,
     /// A filter is the whole name
     #[arg(long)]
     pub(crate) exact: bool,
@@ -281,8 +285,12 @@ pub(crate) struct TestArgs {
     /// Make a choice whatever the seed says; may be given more than once
     #[arg(long, value_name = "NAME=WORD")]
     pub(crate) choose: Vec<String>,
-    /// Run a part of the selected tests, such as `slice:1/3`
-    #[arg(long, value_name = "slice:M/N")]
+    /// Run the tests that an expression selects, such as `group(hotplug) and not arch(ppc64)`
+    #[arg(short = 'E', long = "filter-expr", value_name = "EXPR")]
+    pub(crate) expression: Vec<String>,
+    /// Run a part of the selected tests, such as `slice:1/3`, or `hash:1/3`, which stays the same when
+    /// tests come and go
+    #[arg(long, value_name = "slice:M/N|hash:M/N")]
     pub(crate) partition: Option<String>,
     /// List the tests and do not run them
     #[arg(long)]
@@ -290,9 +298,6 @@ pub(crate) struct TestArgs {
     /// Pass what the tests print straight on; one test at a time
     #[arg(long)]
     pub(crate) no_capture: bool,
-    /// Write a `JUnit` report
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<Utf8PathBuf>,
     /// Install what is missing first
     #[arg(long)]
     pub(crate) setup: bool,

@@ -143,6 +143,7 @@ fn one(
         binary,
         facts,
         accel,
+        image: image.name().to_string(),
     })
 }
 

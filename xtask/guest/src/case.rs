@@ -27,6 +27,7 @@ mod half;
 mod monitor;
 mod plug;
 mod points;
+mod printed;
 mod record;
 mod roster;
 
@@ -186,6 +187,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
     }
     report.log_dir = Some(setting.logs.clone());
     case.finish(&mut report);
+    printed::judge(setting, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
         report.notes.push(error.to_string());

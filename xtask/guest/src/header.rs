@@ -10,6 +10,7 @@ use camino::Utf8Path;
 use plan::diagnostic::Diagnostic;
 
 use crate::fold::Ends;
+use crate::golden::filter::Filter;
 use crate::protocol::Sharing;
 
 pub mod choices;
@@ -39,6 +40,8 @@ pub struct Header {
     pub requires: Requires,
     /// Names to select by.
     pub groups: Vec<String>,
+    /// Applied to what it prints before that is compared with its golden output.
+    pub filters: Vec<Filter>,
     /// What `choose` offers where the script gives it no words.
     pub choices: choices::Choices,
     /// Why a failure does not fail the run, with a link; absent for a test that is relied upon.

@@ -3,6 +3,7 @@
 mod bisect;
 pub(crate) mod closer;
 mod coverage;
+mod select;
 mod standalone;
 
 use std::collections::BTreeMap;
@@ -10,17 +11,19 @@ use std::sync::mpsc;
 
 use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
+use guest::golden::bless::Blessing;
+use guest::origin::Origin;
 use guest::report;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
-use guest::suite::{Filter, Partition, Suite, SuiteError};
+use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
-use serde_json::json;
 
 use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::setup;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::guests;
+use crate::origin;
 use crate::output;
 use crate::render::test::TestProgress;
 use crate::supply::Supply;
@@ -54,36 +57,10 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     }
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
-    let partition = args
-        .partition
-        .as_deref()
-        .map(str::parse::<Partition>)
-        .transpose();
-    let partition = partition.map_err(|error| Failure::new(Exit::Usage, error))?;
-    let filter = Filter {
-        patterns: args.filters.clone(),
-        exact: args.exact,
-        groups: args.group.clone(),
-        partition,
-    };
-    let selected = suite.select(&filter, &arches);
-    if selected.is_empty() {
-        return nothing_selected(&suite, args);
-    }
+    let filter = select::filter(context, &project, args)?;
+    let selected = select::select(context, &suite, &filter, &arches, args)?;
     if args.list {
-        for test in &selected {
-            match context.global.message_format {
-                MessageFormat::Human => output::result(test.name()),
-                MessageFormat::Json => output::result(
-                    json!({
-                        "reason": "test", "name": test.name(), "arch": test.arch,
-                        "description": test.test.header.description, "path": test.test.path,
-                        "groups": test.test.header.groups,
-                    })
-                    .to_string(),
-                ),
-            }
-        }
+        select::list(context, &selected);
         if args.debug.device_coverage {
             coverage::declared(context, &arches, (&args.source, &args.guest), &selected)?;
         }
@@ -110,10 +87,12 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         choices: choices(&args.choose)?,
         debug,
         reproduce: reproduce(args),
+        bless: args.reports.blessing(!args.filters.is_empty()),
+        origin: origin::gather(context, args.partition.as_deref()),
         ..config(context, suite, filter, runs)
     };
     let report = perform(context, &config)?;
-    if let Some(path) = &args.junit {
+    if let Some(path) = &args.reports.junit {
         let path = context.env.absolute(path);
         let text =
             report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -155,6 +134,8 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         path: context.env.path.clone(),
         debug: Debug::default(),
         reproduce: Vec::new(),
+        bless: Blessing::No,
+        origin: Origin::default(),
     }
 }
 
@@ -228,28 +209,6 @@ pub(crate) fn load(context: &Context, arches: &[String]) -> Result<Suite, Failur
         SuiteError::Headers(diagnostics) => context.draw(&diagnostics, "in guest tests"),
         error @ SuiteError::Io(_) => Failure::new(Exit::Failed, error),
     })
-}
-
-/// A filter that selects nothing is not success: the nearest name is offered.
-fn nothing_selected(suite: &Suite, args: &TestArgs) -> Outcome {
-    let names: Vec<&str> = suite.tests.iter().map(|test| test.test.as_str()).collect();
-    let hint = args
-        .filters
-        .iter()
-        .find_map(|filter| {
-            let last = filter.rsplit("::").next().unwrap_or(filter);
-            plan::suggest::closest(last, names.iter().copied())
-        })
-        .map_or_else(
-            || "cargo xtask test --list".to_owned(),
-            |name| format!("did you mean `{name}`? `cargo xtask test --list` lists all"),
-        );
-    let error = match &args.filters[..] {
-        _ if args.partition.is_some() => anyhow::anyhow!("no test is selected in this partition"),
-        [] => anyhow::anyhow!("no test is selected"),
-        filters => anyhow::anyhow!("no test is selected by `{}`", filters.join("`, `")),
-    };
-    Err(Failure::new(Exit::NoTests, error).hint(Some(hint)))
 }
 
 /// `--choose NAME=WORD`: choices that are made whatever the seed says.

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::{Channel, DEFAULT_TIMEOUT, Halves, Header, MachineChoice, Requires};
 use crate::fold::Ends;
+use crate::golden::filter::{Filter, FilterError};
 use crate::protocol::Leave;
 
 /// What is wrong, with its place in the TOML.
@@ -39,6 +40,8 @@ struct RawHeader {
     requires: RawRequires,
     #[serde(default)]
     groups: Vec<String>,
+    #[serde(default)]
+    filter: Vec<Spanned<String>>,
     #[serde(default)]
     choices: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
     unstable: Option<Spanned<String>>,
@@ -132,6 +135,8 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let unstable = checked.get(raw.unstable, "a reason with a link", |text| {
         text.contains("://").then(|| text.to_owned())
     });
+    let filters = raw.filter.into_iter();
+    let filters: Vec<_> = filters.filter_map(|text| checked.filter(&text)).collect();
     let choices = super::choices::read(raw.choices, checked.faults);
     let slots = checked.slots(raw.slots);
     if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
@@ -161,6 +166,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         slots,
         requires,
         groups: raw.groups,
+        filters,
         choices,
         unstable,
         slow: raw.slow,
@@ -215,6 +221,21 @@ impl Checked<'_> {
             });
         }
         *slots.as_ref()
+    }
+
+    fn filter(&mut self, text: &Spanned<String>) -> Option<Filter> {
+        let label = match text.as_ref().parse() {
+            Ok(filter) => return Some(filter),
+            Err(FilterError::Form(_)) => "expected `s/REGEX/TEXT/`".to_owned(),
+            Err(FilterError::Regex(error)) => error,
+        };
+        self.faults.push(Fault {
+            span: text.span(),
+            title: format!("`{}` is no filter", text.as_ref()),
+            label,
+            help: None,
+        });
+        None
     }
 
     fn number(&mut self, number: Option<Spanned<u32>>) -> Option<u32> {
