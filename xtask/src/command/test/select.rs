@@ -106,20 +106,20 @@ fn machines(project: &Project) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A test that is there, and whose header keeps it off the architectures of this run.
+/// A test that is there, and whose header keeps it off the architectures that are meant.
 fn kept_out(suite: &Suite, arches: &[String], args: &TestArgs) -> Option<Failure> {
-    let is_meant = |name: &String| {
-        let plain = |filter: &String| {
-            let arch = arches.iter().find(|arch| filter.starts_with(*arch));
-            let rest = arch.and_then(|arch| filter[arch.len()..].strip_prefix("::"));
-            rest.unwrap_or(filter).to_owned()
+    let mut found = args.filters.iter().filter_map(|filter| {
+        let split = |arch: &String| Some((filter.strip_prefix(arch.as_str())?, arch.clone()));
+        let named = arches.iter().find_map(split);
+        let (name, arches) = match named {
+            Some((rest, arch)) => (rest.strip_prefix("::")?, vec![arch]),
+            None => (filter.as_str(), arches.to_vec()),
         };
-        args.filters.iter().map(plain).any(|filter| filter == *name)
-    };
-    let test = suite.tests.iter().find(|test| is_meant(&test.name()))?;
-    if arches.iter().any(|arch| test.is_for(arch)) {
-        return None;
-    }
+        let test = suite.tests.iter().find(|test| test.name() == name)?;
+        let admitted = arches.iter().any(|arch| test.is_for(arch));
+        (!admitted).then_some(test)
+    });
+    let test = found.next()?;
     let theirs = test.header.arches.join(", ");
     let error = anyhow::anyhow!("`{}` is a test of {theirs} only", test.name());
     let hint = format!("its header says so: {}", test.path);
