@@ -203,6 +203,17 @@ in_guest() {
     :
 }
 
+# A guest that fails stays for whoever wants to look, and ends as it would have when the shell does.
+_stay() {
+    case $1 in
+        0 | 77) return ;;
+    esac
+    kiln-call shell
+    _tty=/dev/$(sed 's/.* //' /sys/class/tty/console/active)
+    setsid -c sh -i < "$_tty" > "$_tty" 2>&1 || true
+}
+
+test -z "$KILN_SHELL_ON_FAIL" || trap '_stay $?' EXIT
 set -e
 # A test written for qemu-test ends with its own `if test $QEMU_TEST`, and so calls its half itself.
 # shellcheck source=/dev/null

@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use std::io::Write as _;
+
 use crate::place::{Place, arch};
 
 const COMES_UP: &str = "# Comes up.\nin_guest() {\n    true\n}\n";
@@ -143,4 +145,29 @@ fn system_calls_are_logged_where_strace_is_and_its_lack_is_said() {
     let said = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(96), "{said}");
     assert!(said.contains("apt-get install strace"), "{said}");
+}
+
+#[test]
+fn a_guest_that_fails_gives_a_shell_to_whoever_wants_to_look() {
+    let Some(arch) = arch() else { return };
+    let fails = "# Fails.\nin_guest() {\n    false\n}\n";
+    let place = Place::with(&[("a/fails", fails)]);
+    let args = ["test", "--offline", "--arch", &arch, "--shell-on-fail"];
+    let mut run = place.xtask(&args);
+    let pipe = std::process::Stdio::piped;
+    let mut child = run
+        .stdin(pipe())
+        .stdout(pipe())
+        .stderr(pipe())
+        .spawn()
+        .unwrap();
+    let mut keys = child.stdin.take().unwrap();
+    keys.write_all(b"echo the answer is $((6 * 7))\n").unwrap();
+    // The end of what is typed ends the shell.
+    drop(keys);
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("\nthe answer is 42"), "{stdout}");
+    assert_eq!(output.status.code(), Some(100), "{stdout}");
+    assert!(stdout.contains("failed: exit status 1"), "{stdout}");
 }

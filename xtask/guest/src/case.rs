@@ -13,6 +13,7 @@ use qemu::Accel;
 use crate::choice::offer::offered;
 use crate::choice::{Choice, Chooser};
 use crate::event::{RunEvent, TestReport};
+use crate::header::Channel;
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, Phase};
 use crate::requirement::{self, Offer};
@@ -314,6 +315,13 @@ impl Case<'_> {
         }
         let profile = self.setting.arch.arch.qemu.boot_timeout;
         self.scaled(self.machine.boot_timeout.unwrap_or(profile))
+    }
+
+    /// Not empty where a failing guest is to stay; `lib/guest.sh` asks. The console must be free for it.
+    fn shell_on_fail(&self) -> &'static str {
+        let wanted = self.setting.config.debug.keyboard.is_some();
+        let free = self.setting.test.test.header.channel == Channel::Virtio;
+        if wanted && free { "1" } else { "" }
     }
 
     /// Not empty for a script that calls its half itself; `lib/*.sh` ask.

@@ -2,7 +2,9 @@
 //! that person.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::command::quote;
@@ -23,7 +25,42 @@ pub struct Debug {
     pub trace: Vec<String>,
     /// The `strace` that QEMU runs under.
     pub strace: Option<Utf8PathBuf>,
+    /// A guest whose half fails gives a shell to the person at this keyboard before it ends.
+    pub keyboard: Option<Arc<Keyboard>>,
 }
+
+/// What a person types, for whichever guest listens.
+#[derive(Debug)]
+pub struct Keyboard(Mutex<Receiver<Vec<u8>>>);
+
+impl Keyboard {
+    /// From a channel.
+    #[must_use]
+    pub fn new(keys: Receiver<Vec<u8>>) -> Self {
+        Self(Mutex::new(keys))
+    }
+
+    /// Passes what is typed on, until nobody listens any more or nothing more comes.
+    pub(crate) fn pass_on(
+        &self,
+        mut to: impl std::io::Write,
+        is_over: impl Fn() -> bool,
+    ) -> std::io::Result<()> {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !is_over() {
+            match keys.recv_timeout(TICK) {
+                Ok(bytes) => to.write_all(&bytes)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                // As Ctrl-D: the shell ends.
+                Err(RecvTimeoutError::Disconnected) => return to.write_all(b"\x04"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How often it is asked whether somebody still listens.
+const TICK: Duration = Duration::from_millis(50);
 
 /// A debugger for the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +95,7 @@ impl Debug {
     /// Whether a person decides when the test ends, so that no limit may.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
-        self.gdb.is_some()
+        self.gdb.is_some() || self.keyboard.is_some()
     }
 
     /// Further options for QEMU.

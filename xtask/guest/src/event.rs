@@ -39,6 +39,16 @@ pub enum RunEvent {
         /// As it came: not safe for a terminal.
         bytes: Vec<u8>,
     },
+    /// A guest whose half failed gives a shell on its console to the person at the keyboard.
+    ShellOpened {
+        /// Whole name.
+        name: String,
+    },
+    /// What the console of that guest shows.
+    ShellOutput {
+        /// As it came, for a terminal.
+        bytes: Vec<u8>,
+    },
     /// A test has ended.
     TestFinished(Box<TestReport>),
     /// The run has ended.

@@ -266,6 +266,11 @@ impl Vm {
         self.qmp.execute(command, arguments, wait).map_err(failed)
     }
 
+    /// What is written here the guest reads from its console, as if somebody typed it.
+    pub fn console_input(&self) -> std::io::Result<UnixStream> {
+        self.console.input()
+    }
+
     /// Writes to the control port, or to the console where there is no port.
     pub fn send_control(&self, bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
         self.control

@@ -29,6 +29,9 @@ pub(crate) struct DebugArgs {
     /// Run QEMU under strace, with its log beside the test's
     #[arg(long)]
     pub(crate) strace_qemu: bool,
+    /// Give a shell on its console in a guest whose half fails, and set no time limits; one test at a time
+    #[arg(long, conflicts_with_all = ["list", "bisect", "no_capture"])]
+    pub(crate) shell_on_fail: bool,
     /// Run one test and write it as a script that needs nothing but a QEMU: for a bug report
     #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "bisect"])]
     pub(crate) standalone: Option<Utf8PathBuf>,

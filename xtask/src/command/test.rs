@@ -4,6 +4,7 @@ mod bisect;
 pub(crate) mod closer;
 mod coverage;
 mod select;
+mod shell;
 mod standalone;
 
 use std::collections::BTreeMap;
@@ -73,9 +74,14 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     };
     let supply = Supply::open(context, &source)?;
     let runs = guests::prepare(&supply, &args.guest)?;
-    let debug = closer::debug(&supply, args, &runs)?;
+    let (keyboard, keys) = shell::keyboard(args);
+    let debug = closer::debug(&supply, args, &runs, keyboard)?;
     let config = Config {
-        jobs: if args.no_capture { 1 } else { context.jobs() },
+        jobs: if args.no_capture || args.debug.shell_on_fail {
+            1
+        } else {
+            context.jobs()
+        },
         rounds: args.repeat.rounds(),
         extent: args.repeat.extent(),
         retries: args.repeat.retries,
@@ -91,7 +97,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         origin: origin::gather(context, args.partition.as_deref()),
         ..config(context, suite, filter, runs)
     };
-    let report = perform(context, &config)?;
+    let report = perform(context, &config, keys)?;
     if let Some(path) = &args.reports.junit {
         let path = context.env.absolute(path);
         let text =
@@ -164,14 +170,20 @@ pub(crate) fn quietly(
 }
 
 /// Runs, and shows it as it goes.
-fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
+fn perform(
+    context: &Context,
+    config: &Config,
+    keys: Option<mpsc::Sender<Vec<u8>>>,
+) -> Result<RunReport, Failure> {
     let (sender, events) = mpsc::channel::<RunEvent>();
     let global = &context.global;
     let json = global.message_format == MessageFormat::Json;
     let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
+            let mut shell = shell::Shell::new(keys);
             for event in events {
+                shell.follow(&event);
                 if json {
                     output::result(report::json::line(&event));
                 } else {

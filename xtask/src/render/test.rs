@@ -74,6 +74,12 @@ impl TestProgress {
                 let text = guest::text::plain(bytes);
                 self.bar.suspend(|| output::raw(text.as_bytes()));
             }
+            RunEvent::ShellOpened { name } => {
+                let text =
+                    format!("{name} failed: a shell in its guest; `exit` ends it, Ctrl-] the run");
+                self.say(&heading(self.style, Color::Cyan, "Shell", &text));
+            }
+            RunEvent::ShellOutput { bytes } => self.bar.suspend(|| output::raw(bytes)),
             RunEvent::TestFinished(report) => {
                 self.running.remove(&report.name);
                 self.bar.inc(1);

@@ -1,5 +1,6 @@
 //! One guest of a test: its launch, its session, its logs.
 
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Scope;
@@ -168,6 +169,7 @@ impl Case<'_> {
                 variable("KILN_CALLS_ITSELF", self.calls_itself().to_owned()),
                 variable("KILN_SEED", self.setting.job.seed.to_string()),
                 variable("KILN_WAIT", self.wait_seconds()),
+                variable("KILN_SHELL_ON_FAIL", self.shell_on_fail().to_owned()),
                 variable(
                     "KILN_SLOT_ENTRY",
                     hotplug.map_or_else(String::new, |hotplug| hotplug.entry.clone()),
@@ -287,6 +289,13 @@ impl<'a> Started<'a> {
     fn conduct(mut self) -> Outcome {
         let client = self.vm.qmp().clone();
         let over = AtomicBool::new(false);
+        let keys = match self.vm.console_input() {
+            Ok(keys) => keys,
+            Err(error) => {
+                let message = error.to_string();
+                return Outcome::HarnessError { message };
+            }
+        };
         let conducted = std::thread::scope(|scope| {
             let mut desk = GuestDesk {
                 case: self.case,
@@ -295,6 +304,8 @@ impl<'a> Started<'a> {
                 logs: &mut self.logs,
                 is_gone: self.is_gone,
                 over: &over,
+                keys: &keys,
+                shell_is_open: false,
                 scope,
             };
             let conducted = conduct(&mut self.vm, &self.rules, &self.handover, &mut desk);
@@ -393,17 +404,33 @@ struct GuestDesk<'scope, 'env> {
     logs: &'env mut Logs,
     is_gone: &'env (dyn Fn() -> bool + Sync),
     over: &'env AtomicBool,
+    /// The guest's console, from this side.
+    keys: &'env UnixStream,
+    shell_is_open: bool,
     scope: &'scope Scope<'scope, 'env>,
+}
+
+impl GuestDesk<'_, '_> {
+    /// The guest is about to start a shell on its console: what is typed goes there from now on.
+    fn open_shell(&mut self) -> (i32, String) {
+        let Some(keyboard) = &self.case.setting.config.debug.keyboard else {
+            return (2, "shell: nobody asked for one\n".to_owned());
+        };
+        let name = self.case.setting.test.name();
+        send(self.case.setting.events, RunEvent::ShellOpened { name });
+        self.shell_is_open = true;
+        let (keys, over) = (self.keys, self.over);
+        // A guest that takes no keys any more has ended, which its session tells.
+        self.scope.spawn(move || {
+            let _ = keyboard.pass_on(keys, || over.load(Ordering::SeqCst));
+        });
+        (0, String::new())
+    }
 }
 
 impl Host for GuestDesk<'_, '_> {
     fn output(&mut self, bytes: &[u8]) {
         self.case.print(bytes);
-    }
-
-    fn console(&mut self, bytes: &[u8]) {
-        self.logs.console.write(bytes);
-        self.logs.tail.write(bytes);
     }
 
     fn control(&mut self, bytes: &[u8]) {
@@ -414,12 +441,24 @@ impl Host for GuestDesk<'_, '_> {
         self.case.state().notes.push(text);
     }
 
+    fn console(&mut self, bytes: &[u8]) {
+        self.logs.console.write(bytes);
+        self.logs.tail.write(bytes);
+        if self.shell_is_open {
+            let bytes = bytes.to_vec();
+            send(self.case.setting.events, RunEvent::ShellOutput { bytes });
+        }
+    }
+
     fn ready(&mut self) {
         self.case.roster.note(self.number, Life::Ready);
     }
 
     fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)> {
         self.case.record_word(&call.word);
+        if call.word == "shell" {
+            return Some(self.open_shell());
+        }
         let (case, over, client) = (self.case, self.over, self.client);
         let request = call.clone();
         let answer = move || {

@@ -114,6 +114,12 @@ impl Writer {
         }
     }
 
+    /// The channel itself, for a person's keys.
+    pub(super) fn input(&self) -> std::io::Result<UnixStream> {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.try_clone()
+    }
+
     /// Lets nothing more in: the reader still gets what is in the socket, then its end.
     pub(super) fn finish_reading(&self) -> Result<(), QemuError> {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);

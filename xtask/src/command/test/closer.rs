@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use guest::debug::{Debug, Gdb, Monitor};
+use guest::debug::{Debug, Gdb, Keyboard, Monitor};
 use guest::runner::ArchRun;
 use guest::standalone::Recorder;
 use guest::suite::Selected;
@@ -42,6 +42,7 @@ pub(super) fn debug(
     supply: &Supply<'_>,
     args: &TestArgs,
     arches: &[ArchRun],
+    keyboard: Option<Arc<Keyboard>>,
 ) -> Result<Debug, Failure> {
     let wanted = &args.debug;
     for arch in arches {
@@ -62,6 +63,7 @@ pub(super) fn debug(
             .strace_qemu
             .then(|| tool(supply.context, "strace"))
             .transpose()?,
+        keyboard,
     })
 }
 
