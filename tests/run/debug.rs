@@ -5,8 +5,6 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use std::io::Write as _;
-
 use crate::place::{Place, arch};
 
 const COMES_UP: &str = "# Comes up.\nin_guest() {\n    true\n}\n";
