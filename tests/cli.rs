@@ -423,10 +423,23 @@ fn every_command_that_a_hint_or_a_page_names_exists() {
                 continue;
             }
             let name = name.to_owned();
-            let help = helps.entry(name.clone()).or_insert_with(|| {
-                let help = xtask(store.path()).args([&name, "--help"]).output();
-                told(help.unwrap())
-            });
+            let mut help = |names: &[String]| {
+                let help = helps.entry(names.to_vec()).or_insert_with(|| {
+                    let help = xtask(store.path()).args(names).arg("--help").output();
+                    told(help.unwrap())
+                });
+                help.clone()
+            };
+            let mut names = vec![name.clone()];
+            if help(&names).1.contains("\nCommands:") {
+                let inner = words.get(1).filter(|inner| !inner.starts_with('-'));
+                names.extend(
+                    inner
+                        .and_then(|inner| inner.split(|c| !word(c)).next())
+                        .map(str::to_owned),
+                );
+            }
+            let help = help(&names);
             assert_eq!(help.0, 0, "{}: `{}`", file.display(), words.join(" "));
             let flags = words.iter().filter(|word| word.starts_with("--"));
             for flag in flags.map(|flag| flag.split(|c| !word(c)).next().unwrap_or_default()) {

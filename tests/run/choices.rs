@@ -95,7 +95,7 @@ fn a_header_s_choice_offers_what_qemu_has_and_skips_where_it_has_nothing() {
         ("a/nothing", &with("{ devices = [\"no-such-card\"] }")),
         ("a/words", &with("[\"x\"]")),
     ]);
-    let (code, events) = place.test(&arch, &["--choose", "b=ignored"]);
+    let (code, events) = place.events(&arch, &["--choose", "b=ignored"]);
     assert_eq!(code, 0);
     let counts = &events.last().unwrap()["counts"];
     assert_eq!(counts.to_string(), r#"{"passed":3,"skipped":1}"#);
@@ -117,7 +117,7 @@ fn what_is_to_be_repeated_is_chosen_again_by_the_line_that_is_printed() {
     let Some(arch) = arch() else { return };
     let test = "# Fails.\nin_host() {\n    choose word a b c d\n    false\n}\n";
     let place = Place::with(&[("a/fails", test)]);
-    let (code, events) = place.test(&arch, &["--choose", "word=c", "--seed", "1"]);
+    let (code, events) = place.events(&arch, &["--choose", "word=c", "--seed", "1"]);
     assert_eq!(code, 100);
     let finished = events
         .iter()

@@ -29,7 +29,7 @@ fn counts(events: &[Value]) -> String {
 fn a_test_that_passes_at_last_is_flaky_and_keeps_the_logs_of_its_tries() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/flaky", FLAKY)]);
-    let (code, events) = place.test(&arch, &["--retries", "3"]);
+    let (code, events) = place.events(&arch, &["--retries", "3"]);
     assert_eq!((code, counts(&events).as_str()), (0, r#"{"flaky":1}"#));
     let test = finished(&events)[0];
     let log = |report: &Value| {
@@ -91,7 +91,7 @@ fn a_run_stops_after_so_many_failures_and_says_what_it_did_not_run() {
         ),
         (&[], 100, r#"{"failed":1,"passed":1}"#),
     ] {
-        let (found, events) = place.test(&arch, &[&["-j1"], flags].concat());
+        let (found, events) = place.events(&arch, &[&["-j1"], flags].concat());
         assert_eq!(
             (found, counts(&events).as_str()),
             (code, expect),
@@ -110,7 +110,7 @@ fn each_round_has_a_seed_of_its_own_and_is_repeated_by_it() {
     let Some(arch) = arch() else { return };
     let choosing = "# Chooses.\nin_host() {\n    choose word a b c d e f g h i j\n}\n";
     let place = Place::with(&[("a/choosing", choosing)]);
-    let (code, events) = place.test(&arch, &["--repeat", "4", "--seed", "40"]);
+    let (code, events) = place.events(&arch, &["--repeat", "4", "--seed", "40"]);
     assert_eq!((code, counts(&events).as_str()), (0, r#"{"passed":4}"#));
     let mut rounds: Vec<_> = finished(&events)
         .iter()
@@ -128,7 +128,7 @@ fn each_round_has_a_seed_of_its_own_and_is_repeated_by_it() {
         .map(|(_, seed, _)| seed.as_u64().unwrap())
         .collect();
     assert_eq!(seeds, [40, 41, 42, 43]);
-    let (_, again) = place.test(&arch, &["--seed", "42"]);
+    let (_, again) = place.events(&arch, &["--seed", "42"]);
     assert_eq!(finished(&again)[0]["choices"], rounds[2].2);
     assert!(
         rounds.iter().any(|(_, _, choices)| *choices != rounds[0].2),
@@ -141,7 +141,7 @@ fn rounds_go_on_until_something_fails() {
     let Some(arch) = arch() else { return };
     let breaks = FLAKY.replace("-ge 3", "-lt 3");
     let place = Place::with(&[("a/breaks", &breaks)]);
-    let (code, events) = place.test(&arch, &["--until-fail", "--seed", "5"]);
+    let (code, events) = place.events(&arch, &["--until-fail", "--seed", "5"]);
     assert_eq!(
         (code, counts(&events).as_str()),
         (100, r#"{"failed":1,"passed":2}"#)
@@ -162,6 +162,6 @@ fn rounds_go_on_until_something_fails() {
 fn a_time_that_is_over_ends_the_rounds_and_fails_nothing() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/fine", PASSES)]);
-    let (code, events) = place.test(&arch, &["--until-fail", "--for", "1ms"]);
+    let (code, events) = place.events(&arch, &["--until-fail", "--for", "1ms"]);
     assert_eq!((code, counts(&events).as_str()), (0, r#"{"passed":1}"#));
 }

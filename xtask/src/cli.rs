@@ -1,11 +1,15 @@
 //! The command line: what can be asked for, and what each word means. No behaviour.
 
+pub(crate) mod debug;
 pub(crate) mod repeat;
+pub(crate) mod report;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use debug::DebugArgs;
 use repeat::RepeatArgs;
+use report::ReportFlags;
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -83,11 +87,13 @@ pub(crate) enum Command {
     /// Download every source, so that later commands work with --offline
     Fetch(FetchArgs),
     /// Run guest tests under QEMU
-    Test(TestArgs),
+    Test(Box<TestArgs>),
     /// Boot an image and give a shell on its console
     Boot(BootArgs),
     /// Find or build a cross toolchain and print its path, or run a command with it
     Toolchain(ToolchainArgs),
+    /// Look after the store: what is in it, whether it is sound, what can go
+    Store(StoreArgs),
     /// Say what the host lacks, with the commands that install it
     Setup(SetupArgs),
     /// Run everything that continuous integration runs
@@ -147,12 +153,79 @@ pub(crate) struct ImagesArgs {
     /// Keep the work directory of a step that failed
     #[arg(long)]
     pub(crate) keep_failed: bool,
+    /// Write when each step ran to `target/kiln/timings.html`
+    #[arg(long, conflicts_with_all = ["plan", "refreeze"])]
+    pub(crate) timings: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+/// What can be done with the store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Print where the store is, or the image of an architecture in it
+    Path {
+        /// Architecture
+        #[arg(value_name = "ARCH")]
+        arch: Option<String>,
+    },
+    /// List what is in the store, with size, time since its last use, and who needs it
+    List,
+    /// Sum up what is in the store
+    Du,
+    /// Hash everything; what is corrupt goes to quarantine
+    Verify {
+        /// Then get the images and sources of this checkout again that are missing
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Say what no checkout needs, and remove it with --yes
+    Gc {
+        /// Only what was not used for so many days
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        older_than: u32,
+        /// Also what was used later, least recently used first, until the store is this small
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write sources and images to an archive, for a machine without a network
+    Export {
+        /// The archive
+        #[arg(value_name = "FILE.tar")]
+        file: Utf8PathBuf,
+        /// Images alone: enough to run tests
+        #[arg(long)]
+        no_sources: bool,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Take in an archive that `export` wrote
+    Import {
+        /// The archive
+        #[arg(value_name = "FILE.tar")]
+        file: Utf8PathBuf,
+    },
+    /// Lay out the images as QEMU's functional tests look for their assets
+    ExportQemu {
+        /// What `QEMU_TEST_CACHE_DIR` will be
+        #[arg(value_name = "DIR")]
+        dir: Utf8PathBuf,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
 }
 
 /// How a guest is started.
@@ -193,6 +266,10 @@ pub(crate) struct TestArgs {
     pub(crate) guest: GuestArgs,
     #[command(flatten)]
     pub(crate) repeat: RepeatArgs,
+    #[command(flatten)]
+    pub(crate) debug: DebugArgs,
+    #[command(flatten)]
+    pub(crate) reports: ReportFlags,
     /// A filter is the whole name
     #[arg(long)]
     pub(crate) exact: bool,
@@ -208,8 +285,12 @@ pub(crate) struct TestArgs {
     /// Make a choice whatever the seed says; may be given more than once
     #[arg(long, value_name = "NAME=WORD")]
     pub(crate) choose: Vec<String>,
-    /// Run a part of the selected tests, such as `slice:1/3`
-    #[arg(long, value_name = "slice:M/N")]
+    /// Run the tests that an expression selects, such as `group(hotplug) and not arch(ppc64)`
+    #[arg(short = 'E', long = "filter-expr", value_name = "EXPR")]
+    pub(crate) expression: Vec<String>,
+    /// Run a part of the selected tests, such as `slice:1/3`, or `hash:1/3`, which stays the same when
+    /// tests come and go
+    #[arg(long, value_name = "slice:M/N|hash:M/N")]
     pub(crate) partition: Option<String>,
     /// List the tests and do not run them
     #[arg(long)]
@@ -217,9 +298,6 @@ pub(crate) struct TestArgs {
     /// Pass what the tests print straight on; one test at a time
     #[arg(long)]
     pub(crate) no_capture: bool,
-    /// Write a `JUnit` report
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<Utf8PathBuf>,
     /// Install what is missing first
     #[arg(long)]
     pub(crate) setup: bool,
@@ -234,6 +312,9 @@ pub(crate) struct BootArgs {
     /// Machine of `images/<arch>.toml` [default: the architecture's]
     #[arg(long)]
     pub(crate) machine: Option<String>,
+    /// Wait for a debugger, and print the line that starts it
+    #[arg(long)]
+    pub(crate) gdb: bool,
     /// Arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
@@ -324,4 +405,9 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
         _ => Err("a number above 0 is needed".to_owned()),
     }
+}
+
+/// A size in bytes, with K, M or G.
+fn size(text: &str) -> Result<u64, String> {
+    plan::size::parse(text).ok_or_else(|| format!("`{text}` is no size such as `20G`"))
 }

@@ -8,5 +8,6 @@ pub(crate) mod fetch;
 pub(crate) mod host_word;
 pub(crate) mod images;
 pub(crate) mod setup;
+pub(crate) mod store;
 pub(crate) mod test;
 pub(crate) mod toolchain;

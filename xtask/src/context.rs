@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use forge::store::Store;
 use host::env::Env;
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
+use store::Store;
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};

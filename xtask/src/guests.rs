@@ -4,19 +4,19 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use forge::store::Ready;
 use guest::runner::ArchRun;
 use host::scratch::Scratch;
 use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
 use qemu::{BootFiles, Facts};
+use store::{EntryName, Ready};
 
 use crate::cli::{AccelChoice, GuestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
-use crate::supply::Supply;
+use crate::supply::{Supply, store_failure};
 
 /// How long a QEMU binary may take to say what it can do.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
@@ -47,6 +47,18 @@ pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchR
             .collect()
     });
     asked.into_iter().collect()
+}
+
+/// What the QEMU of each architecture can do; no image is needed for that.
+pub(crate) fn known(
+    supply: &Supply<'_>,
+    args: &GuestArgs,
+) -> Result<Vec<(String, Facts)>, Failure> {
+    let asked = supply.arches.iter().map(|name| {
+        let (arch, binary) = locate(supply, name, args)?;
+        Ok((name.clone(), facts(supply, arch, &binary)?))
+    });
+    asked.collect()
 }
 
 /// Leaves out the architectures that a named QEMU was not built for, and says so: a developer's tree
@@ -131,7 +143,17 @@ fn one(
         binary,
         facts,
         accel,
+        image: image.name().to_string(),
     })
+}
+
+/// The kernel with symbols that a build from source leaves in the store; no part of an image.
+pub(crate) fn symbols(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8PathBuf>, Failure> {
+    let (_, step) = supply.step("linux", arch)?;
+    let entry = supply.store.entry(&EntryName::image(step.key));
+    let ready = entry.map_err(store_failure)?.ready();
+    let kernel = ready.map(|ready| ready.path().join("vmlinux"));
+    Ok(kernel.filter(|path| path.is_file()))
 }
 
 /// Kernel and initramfs of an image.
@@ -161,7 +183,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         .collect();
     let identity =
         host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let identity = Digest::of(format!("2 {binary} {identity} {machines:?}").as_bytes());
+    let identity = Digest::of(format!("3 {binary} {identity} {machines:?}").as_bytes());
     let cache = supply
         .store
         .root()
@@ -185,7 +207,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
 
 /// For a probe's sockets and log.
 fn scratch(context: &Context) -> Result<Scratch, Failure> {
-    Scratch::new_in(&guest::runner::temp_dir(&context.env), "kiln-probe-")
+    Scratch::new_in(&guest::runner::temp_dir(&context.env), "probe")
         .map_err(|error| Failure::new(Exit::Failed, error))
 }
 

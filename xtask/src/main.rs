@@ -5,6 +5,7 @@ mod command;
 mod context;
 mod exit;
 mod guests;
+mod origin;
 mod output;
 mod render;
 mod supply;
@@ -50,6 +51,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Test(args) => command::test::run(context, &args),
         Command::Boot(args) => command::boot::run(context, &args),
         Command::Toolchain(args) => command::toolchain::run(context, &args),
+        Command::Store(args) => command::store::run(context, &args),
         Command::Setup(args) => command::setup::run(context, &args),
         Command::Ci(args) => command::ci::run(context, &args),
         Command::Bench(args) => command::bench::run(context, &args),

@@ -6,7 +6,7 @@ mod lock;
 mod outlook;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use forge::build::{self, BuildError};
@@ -14,16 +14,17 @@ use forge::event::Event;
 use forge::fetch::{FetchError, Remotes};
 use forge::mirror::MirrorError;
 use forge::sandbox::SandboxChoice;
-use forge::store::{EntryName, Ready, Store};
 use plan::Project;
 use plan::lock::LockedImage;
 use plan::step::{Plan, Step, StepId};
+use store::{EntryName, Ready, Store};
 
 use crate::cli::SourceArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
 use crate::render::build::BuildProgress;
+use crate::render::timings::Timings;
 
 use failure::build_failure;
 pub(crate) use failure::{fetch_failure, store_failure};
@@ -38,6 +39,7 @@ pub(crate) struct Supply<'a> {
     pub(crate) store: Store,
     pub(crate) arches: Vec<String>,
     pub(crate) source: &'a SourceArgs,
+    pub(crate) timings: Mutex<Timings>,
 }
 
 impl<'a> Supply<'a> {
@@ -56,6 +58,7 @@ impl<'a> Supply<'a> {
         let arches = Context::arches(&project, &source.arch)?;
         let plan = plan_for(&project, &arches)?;
         let store = store()?;
+        keep_root(context, &project, &store)?;
         Ok(Self {
             context,
             project,
@@ -63,6 +66,7 @@ impl<'a> Supply<'a> {
             store,
             arches,
             source,
+            timings: Mutex::default(),
         })
     }
 
@@ -129,6 +133,9 @@ impl<'a> Supply<'a> {
         let Some(locked) = self.locked(arch, step) else {
             return Ok(None);
         };
+        if let Some(ready) = self.out_of_blobs(step, locked)? {
+            return Ok(Some(ready));
+        }
         let archive = self.prebuilt(arch);
         if !self.source.no_prebuilt && archive.exists() {
             let ready = forge::prebuilt::install(&self.store, step, locked, &archive);
@@ -155,6 +162,20 @@ impl<'a> Supply<'a> {
                 output::note(format!("no mirror has the image of {arch}: {error}"));
                 Ok(None)
             }
+        }
+    }
+
+    /// The image from files that the store has by their digests: imported, or fetched before.
+    fn out_of_blobs(&self, step: &Step, locked: &LockedImage) -> Result<Option<Ready>, Failure> {
+        let all = locked.files.values();
+        if !all.clone().all(|file| self.store.has_blob(&file.sha256)) {
+            return Ok(None);
+        }
+        match forge::mirror::install(&self.store, step, locked, &Remotes::offline(), &mut |_| {}) {
+            Ok(ready) => Ok(Some(ready)),
+            // A blob was corrupt: it is in quarantine now, and the next place is asked.
+            Err(MirrorError::Fetch(FetchError::Offline(_))) => Ok(None),
+            Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
     }
 
@@ -202,12 +223,41 @@ impl<'a> Supply<'a> {
         let (sender, events) = mpsc::channel();
         let mut progress = self.progress();
         let done = std::thread::scope(|scope| {
-            scope.spawn(move || events.into_iter().for_each(|event| progress.show(event)));
+            scope.spawn(move || {
+                for event in events {
+                    self.timings().note(&event);
+                    progress.show(event);
+                }
+            });
             let done = work(&sender);
             drop(sender);
             done
         });
         done.map_err(build_failure)
+    }
+
+    /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
+    pub(crate) fn fetch_sources(&self) -> Result<(usize, u64), Failure> {
+        let remotes = self.remotes()?;
+        let mut progress = self.progress();
+        let sources = self.plan.steps.iter().flat_map(|step| &step.sources);
+        let pins: BTreeMap<_, _> = sources
+            .map(|source| ((&source.pin.file, source.pin.sha256), &source.pin))
+            .collect();
+        forge::fetch::check_offline(&self.store, pins.values().copied(), &remotes)
+            .map_err(fetch_failure)?;
+        for pin in pins.values() {
+            forge::fetch::fetch(&self.store, pin, &remotes, &mut |event| {
+                progress.show(event);
+            })
+            .map_err(fetch_failure)?;
+        }
+        Ok((pins.len(), pins.values().map(|pin| pin.size).sum()))
+    }
+
+    /// When each step ran so far.
+    pub(crate) fn timings(&self) -> MutexGuard<'_, Timings> {
+        self.timings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From where sources may come.
@@ -252,6 +302,14 @@ impl<'a> Supply<'a> {
 /// The plan of some architectures.
 pub(crate) fn plan_for(project: &Project, arches: &[String]) -> Result<Plan, Failure> {
     project.plan(arches).map_err(hinted!(Exit::Usage))
+}
+
+/// Notes in the store what this checkout needs, for all its architectures.
+fn keep_root(context: &Context, project: &Project, store: &Store) -> Result<(), Failure> {
+    let arches: Vec<String> = project.arches.keys().cloned().collect();
+    let plan = plan_for(project, &arches)?;
+    let root = forge::roots::root(&context.root, &plan, &project.lock);
+    store.keep_root(&root).map_err(store_failure)
 }
 
 /// Puts the sources that one store has into another, checked as if they came from outside.

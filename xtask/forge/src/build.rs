@@ -17,7 +17,7 @@ use plan::step::{Plan, Product, Step, StepId};
 use crate::event::Event;
 use crate::fetch::Remotes;
 use crate::sandbox::SandboxChoice;
-use crate::store::{EntryName, Ready, Store};
+use store::{EntryName, Ready, Store};
 
 mod ahead;
 mod error;

@@ -11,12 +11,12 @@ use plan::digest::Digest;
 use plan::source::{Location, SourcePin};
 
 use crate::event::Event;
-pub use crate::store::Verified;
-use crate::store::{Store, StoreError};
 pub use error::{FetchError, Missing, Try};
 pub use remote::{
     Clock, ContentRange, Remote, RemoteError, Remotes, Response, Resume, SystemClock,
 };
+pub use store::Verified;
+use store::{Store, StoreError};
 
 use download::{Download, Failure};
 

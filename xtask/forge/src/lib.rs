@@ -1,4 +1,4 @@
-//! Turns a plan into files: the store, fetching, unpacking, building, and the ready-made images.
+//! Turns a plan into files: fetching, unpacking, building, and the ready-made images.
 //!
 //! [`build`] performs a plan. Everything from outside goes through [`fetch`], everything that is kept
 //! through [`store`], and a recipe's script sees what [`sandbox`] shows.
@@ -12,6 +12,6 @@ pub mod gather;
 pub mod initramfs;
 pub mod mirror;
 pub mod prebuilt;
+pub mod roots;
 pub mod sandbox;
-pub mod store;
 pub mod unpack;

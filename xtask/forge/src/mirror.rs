@@ -1,9 +1,5 @@
 //! Images from a mirror, file by file: each is a blob, named by the digest that the lock gives.
 
-use std::io;
-
-use camino::Utf8Path;
-use fs_err as fs;
 use plan::digest::BuildKey;
 use plan::lock::LockedImage;
 use plan::source::SourcePin;
@@ -11,7 +7,7 @@ use plan::step::Step;
 
 use crate::event::Event;
 use crate::fetch::{FetchError, Remotes, fetch};
-use crate::store::{About, EntryName, EntryState, Ready, Store, StoreError};
+use store::{About, EntryName, EntryState, Ready, Store, StoreError};
 
 /// Why an image could not be had from a mirror.
 #[derive(Debug, thiserror::Error)]
@@ -81,18 +77,10 @@ pub fn install(
     }
     let staging = vacant.stage()?;
     for (name, blob) in blobs {
-        share(blob.path(), &staging.path().join(name))
+        blob.lay_out(&staging.path().join(name))
             .map_err(|error| StoreError::io(store.root(), error))?;
     }
     Ok(staging.commit(About::step(image, 0.0))?)
-}
-
-/// Shows a blob under another name, without a second copy where the file system can.
-fn share(blob: &Utf8Path, path: &Utf8Path) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    fs::hard_link(blob, path).or_else(|_| fs::copy(blob, path).map(drop))
 }
 
 #[cfg(test)]

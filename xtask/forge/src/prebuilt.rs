@@ -21,8 +21,8 @@ use sha2::{Digest as _, Sha256};
 use xz2::stream::{Check, Filters, LzmaOptions, Stream};
 use xz2::write::XzEncoder;
 
-use crate::store::{About, EntryName, EntryState, Ready, Staging, Store, StoreError};
 use crate::unpack::{Limits, decode};
+use store::{About, EntryName, EntryState, Ready, Staging, Store, StoreError};
 
 /// The kernel that Kiln boots.
 const KERNEL: &str = "kernel";

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::event::Event;
-use crate::store::{Access, Store, StoreError, Verified, Workspace};
 pub use error::{Excess, Mismatch, PatchError, Refusal, UnpackError};
+use store::{Access, Store, StoreError, Verified, Workspace};
 pub use stream::Limits;
 pub(crate) use stream::decode;
 
@@ -52,6 +52,7 @@ pub fn tree(
     let id = tree_id(source);
     let directory = store.tree_dir(&id);
     if is_whole(store, &directory)? {
+        store.touch_tree(&id);
         return Ok(directory.join("root"));
     }
     let _guard = store.lock(&format!("tree-{id}"), || {
@@ -110,7 +111,8 @@ pub fn tree(
 }
 
 /// Name of a tree: all that its bytes depend on.
-fn tree_id(source: &Source) -> Digest {
+#[must_use]
+pub fn tree_id(source: &Source) -> Digest {
     let mut hasher = Sha256::new();
     let mut field = |tag: &str, bytes: &[u8]| {
         hasher.update((tag.len() as u64).to_le_bytes());

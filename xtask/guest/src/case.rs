@@ -1,29 +1,42 @@
 //! One test on one architecture: requirements, guests, host half, and what they come to.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use plan::arch::Machine;
-use qemu::{Accel, qmp};
+use qemu::Accel;
 
 use crate::choice::offer::offered;
 use crate::choice::{Choice, Chooser};
 use crate::event::{RunEvent, TestReport};
+use crate::header::Channel;
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, Phase};
 use crate::requirement::{self, Offer};
 use crate::runner::{ArchRun, Config, Job, millis, send};
+use crate::session::{Start, Succession};
 use crate::suite::Selected;
 use crate::words::serve::FileServer;
 
 mod combine;
 mod guest;
 mod half;
+mod monitor;
+mod plug;
+mod points;
+mod printed;
+mod record;
+mod roster;
 
 use combine::GuestEnd;
+use guest::Order;
+use plug::Plugs;
+use points::Points;
+use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
 #[derive(Debug)]
@@ -67,6 +80,10 @@ struct Case<'a> {
     machine_name: &'a str,
     machine: &'a Machine,
     chooser: Chooser,
+    roster: Roster,
+    plugs: Plugs,
+    points: Points,
+    succession: Arc<Succession>,
     state: Mutex<State>,
     output: Mutex<Output>,
 }
@@ -76,12 +93,13 @@ struct Case<'a> {
 struct State {
     started: usize,
     guests: Vec<GuestEnd>,
-    running: Vec<(usize, qmp::Client)>,
     servers: Vec<FileServer>,
     booted: Duration,
     /// Time for which a QEMU was there, all of them together.
     lived: Duration,
     console_tail: Vec<String>,
+    /// Types that QEMU was asked for.
+    devices: BTreeSet<String>,
     notes: Vec<String>,
     skip: Option<String>,
     fail: Option<String>,
@@ -130,6 +148,10 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
                 &setting.job.forced,
                 offered(&header.choices, setting.test.arch, &setting.arch.facts),
             ),
+            roster: Roster::default(),
+            plugs: Plugs::default(),
+            points: Points::default(),
+            succession: Arc::default(),
             state: Mutex::default(),
             output: Mutex::new(Output {
                 log,
@@ -166,6 +188,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
     }
     report.log_dir = Some(setting.logs.clone());
     case.finish(&mut report);
+    printed::judge(setting, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
         report.notes.push(error.to_string());
@@ -256,6 +279,9 @@ fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
     scratch.join(format!("scratch{index}"))
 }
 
+/// A person with a debugger takes as long as it takes.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl Case<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -277,12 +303,25 @@ impl Case<'_> {
     }
 
     fn test_limit(&self) -> Duration {
+        if self.setting.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
         self.scaled(self.setting.test.test.header.timeout)
     }
 
     fn boot_limit(&self) -> Duration {
+        if self.setting.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
         let profile = self.setting.arch.arch.qemu.boot_timeout;
         self.scaled(self.machine.boot_timeout.unwrap_or(profile))
+    }
+
+    /// Not empty where a failing guest is to stay; `lib/guest.sh` asks. The console must be free for it.
+    fn shell_on_fail(&self) -> &'static str {
+        let wanted = self.setting.config.debug.keyboard.is_some();
+        let free = self.setting.test.test.header.channel == Channel::Virtio;
+        if wanted && free { "1" } else { "" }
     }
 
     /// Not empty for a script that calls its half itself; `lib/*.sh` ask.
@@ -314,7 +353,13 @@ impl Case<'_> {
 
     /// A guest without a host half: there is nobody who could go away.
     fn boot_alone(&self) -> Outcome {
-        self.boot(&[], &self.setting.scratch.join("files"), &|| false)
+        self.boot(&Order {
+            extra: &[],
+            directory: &self.setting.scratch.join("files"),
+            start: Start::Wanted,
+            is_gone: &|| false,
+        })
+        .outcome
     }
 
     fn finish(self, report: &mut TestReport) {
@@ -330,6 +375,13 @@ impl Case<'_> {
         report.boot_ms = millis(state.booted);
         report.qemu_ms = millis(state.lived);
         report.console_tail = state.console_tail;
+        let facts = &self.setting.arch.facts;
+        let devices = state.devices.iter().map(|name| facts.device_type(name));
+        report.devices = devices
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         report.notes = state.notes;
         report.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {

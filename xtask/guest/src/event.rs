@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
+use crate::origin::{Coverage, Origin, Platform};
 use crate::outcome::Outcome;
 
 /// One thing that happened in a run.
@@ -36,6 +37,16 @@ pub enum RunEvent {
         /// Whole name.
         name: String,
         /// As it came: not safe for a terminal.
+        bytes: Vec<u8>,
+    },
+    /// A guest whose half failed gives a shell on its console to the person at the keyboard.
+    ShellOpened {
+        /// Whole name.
+        name: String,
+    },
+    /// What the console of that guest shows.
+    ShellOutput {
+        /// As it came, for a terminal.
         bytes: Vec<u8>,
     },
     /// A test has ended.
@@ -156,9 +167,21 @@ impl TestReport {
     }
 }
 
+/// Of the schema of what is kept of a run; described in `guest-tests/REPORTS.md`.
+///
+/// Fields are only ever added within a version.
+pub const SCHEMA: u32 = 2;
+
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What was run, and when.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What it ran on, by architecture.
+    pub platforms: Vec<Platform>,
     /// Of all choices.
     pub seed: u64,
     /// Every selected test, in the order of selection.
@@ -169,6 +192,8 @@ pub struct RunReport {
     pub interrupted: Option<i32>,
     /// Where logs and reports are.
     pub run_dir: Utf8PathBuf,
+    /// The devices that tests plugged, where they were counted.
+    pub coverage: Option<Vec<Coverage>>,
 }
 
 impl RunReport {
@@ -246,11 +271,27 @@ pub(crate) mod tests {
     pub(crate) fn run_report(tests: Vec<TestReport>) -> RunReport {
         let run_dir = Utf8PathBuf::from("runs/1");
         RunReport {
+            schema: SCHEMA,
+            origin: Origin {
+                kiln: "0.1.0".to_owned(),
+                commit: Some("0123456789ab".to_owned()),
+                started: "2026-11-21T04:42:00Z".to_owned(),
+                argv: vec!["test".to_owned(), "nic".to_owned()],
+                partition: None,
+            },
+            platforms: vec![Platform {
+                arch: "x86_64".to_owned(),
+                image: "image-0123".to_owned(),
+                binary: "/usr/bin/qemu-system-x86_64".into(),
+                qemu: "10.0.2".to_owned(),
+                accel: "tcg".to_owned(),
+            }],
             seed: 7,
             tests,
             duration_ms: 5000,
             interrupted: None,
             run_dir,
+            coverage: None,
         }
     }
 

@@ -10,6 +10,7 @@ use camino::Utf8Path;
 use plan::diagnostic::Diagnostic;
 
 use crate::fold::Ends;
+use crate::golden::filter::Filter;
 use crate::protocol::Sharing;
 
 pub mod choices;
@@ -33,10 +34,14 @@ pub struct Header {
     pub timeout: Duration,
     /// Sizes of the scratch disks, in bytes.
     pub scratch: Vec<u64>,
+    /// How many hotplug slots the guest has.
+    pub slots: u32,
     /// What QEMU and the host must have.
     pub requires: Requires,
     /// Names to select by.
     pub groups: Vec<String>,
+    /// Applied to what it prints before that is compared with its golden output.
+    pub filters: Vec<Filter>,
     /// What `choose` offers where the script gives it no words.
     pub choices: choices::Choices,
     /// Why a failure does not fail the run, with a link; absent for a test that is relied upon.

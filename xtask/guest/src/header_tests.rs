@@ -22,6 +22,7 @@ fn all_keys_are_read() {
 #: smp = 2
 #: timeout = "90s"
 #: scratch = ["64M", "1G"]
+#: slots = 3
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.machines = ["q35"]
 #: requires.netdevs = ["user"]
@@ -29,6 +30,7 @@ fn all_keys_are_read() {
 #: requires.accel = "kvm"
 #: requires.qemu = "8.1"
 #: groups = ["hotplug"]
+#: filter = ["s/[0-9]+/N/"]
 #: slow = true
 #: append = "quiet"
 #: ends = "poweroff"
@@ -48,6 +50,7 @@ fn all_keys_are_read() {
             smp: 2,
             timeout: Duration::from_secs(90),
             scratch: vec![64 << 20, 1 << 30],
+            slots: 3,
             requires: Requires {
                 devices: vec!["virtio-blk-pci".to_owned()],
                 machines: vec!["q35".to_owned()],
@@ -57,6 +60,7 @@ fn all_keys_are_read() {
                 qemu: Some(qemu::Version::new(8, 1, 0)),
             },
             groups: vec!["hotplug".to_owned()],
+            filters: vec!["s/[0-9]+/N/".parse().unwrap()],
             choices: choices::Choices::new(),
             unstable: None,
             slow: true,
@@ -217,6 +221,10 @@ fn what_is_wrong_is_shown_at_its_place_in_the_script() {
     );
     assert_snapshot!("wrong_type", draw("#: smp = \"two\""));
     assert_snapshot!("no_toml", draw("#: smp = = 2"));
+    assert_snapshot!(
+        "no_filter",
+        draw("#: filter = ['s/a/b/', 'tr/a/b/', 's/(/x/']")
+    );
     assert_snapshot!("no_link", draw("#: unstable = \"fails at times\""));
     assert_snapshot!(
         "no_choice",

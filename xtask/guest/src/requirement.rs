@@ -84,6 +84,19 @@ pub fn unmet(
             machine.name
         ));
     }
+    if header.slots > 0 {
+        let Some(hotplug) = &machine.hotplug else {
+            return Some(format!(
+                "the machine `{}` has no hotplug slots",
+                machine.name
+            ));
+        };
+        let port = hotplug.device.as_deref().unwrap_or_default();
+        let port = port.split(',').next().unwrap_or_default();
+        if !port.is_empty() && !facts.has_device(port) {
+            return Some(lacks("device", port));
+        }
+    }
     if let Some(name) = requires.devices.iter().find(|name| !facts.has_device(name)) {
         return Some(lacks("device", name));
     }

@@ -13,10 +13,14 @@ use plan::arch::Arch;
 use qemu::{Accel, BootFiles, Facts};
 
 use crate::case;
-use crate::event::{RunEvent, RunReport, TestReport};
+use crate::debug::Debug;
+use crate::event::{RunEvent, RunReport, SCHEMA, TestReport};
+use crate::golden::bless::Blessing;
+use crate::origin::{Origin, Platform};
 use crate::suite::{Filter, Selected, Suite};
 
 mod bench;
+mod bless;
 mod exhaustive;
 mod job;
 mod place;
@@ -58,6 +62,10 @@ pub struct Config {
     pub kernel_log: bool,
     /// Sends what tests print as events.
     pub no_capture: bool,
+    /// Whether golden output is compared or written.
+    pub bless: Blessing,
+    /// What the report says about where the run comes from.
+    pub origin: Origin,
     /// Where runs are kept, each in a numbered folder: `target/kiln/runs`.
     pub runs_dir: Utf8PathBuf,
     /// How many runs are kept there.
@@ -68,6 +76,8 @@ pub struct Config {
     pub kiln: Utf8PathBuf,
     /// Where programs are looked for.
     pub path: Vec<Utf8PathBuf>,
+    /// For somebody who looks closer.
+    pub debug: Debug,
     /// Flags that a reproducing command line needs besides test, architecture and seed.
     pub reproduce: Vec<String>,
 }
@@ -100,6 +110,20 @@ pub struct ArchRun {
     pub facts: Facts,
     /// The accelerator.
     pub accel: Accel,
+    /// The image's name, which is a hash of all that it is made from.
+    pub image: String,
+}
+
+impl ArchRun {
+    fn platform(&self) -> Platform {
+        Platform {
+            arch: self.arch.name.clone(),
+            image: self.image.clone(),
+            binary: self.binary.clone(),
+            qemu: self.facts.version.to_string(),
+            accel: self.accel.as_str().to_owned(),
+        }
+    }
 }
 
 /// Why there is no run at all.
@@ -171,12 +195,20 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     let rest = rest.into_iter();
     reports.extend(rest.map(|(place, job)| (place, case::not_run(config, &job, &why))));
     reports.sort_by_key(|(place, _)| *place);
+    let tests: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
+    for text in bless::perform(config, &tests)? {
+        send(events, RunEvent::Note { text });
+    }
     let report = RunReport {
+        schema: SCHEMA,
+        origin: config.origin.clone(),
+        platforms: config.arches.iter().map(ArchRun::platform).collect(),
         seed: config.seed,
-        tests: reports.into_iter().map(|(_, report)| report).collect(),
+        tests,
         duration_ms: millis(started.elapsed()),
         interrupted,
         run_dir,
+        coverage: None,
     };
     // What came of the tests is told even where the disk is full.
     send(events, RunEvent::RunFinished(report.clone()));

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use plan::diagnostic::Diagnostic;
 
 use crate::expression::{Expression, Subject};
+use crate::golden::{self, Golden};
 use crate::header::Header;
 
 mod partition;
@@ -35,6 +36,8 @@ pub struct TestFile {
     pub path: Utf8PathBuf,
     /// What it says about itself.
     pub header: Header,
+    /// What it is to print, if that is kept: by variant.
+    pub golden: Vec<Golden>,
 }
 
 impl TestFile {
@@ -71,7 +74,9 @@ impl Suite {
             let Some(name) = area.file_name().filter(|name| *name != LIBRARY) else {
                 continue;
             };
-            for path in entries(&area)? {
+            let first = tests.len();
+            let files = entries(&area)?;
+            for path in files.clone() {
                 let Some(test) = path.file_name().and_then(|file| file.strip_suffix(".sh")) else {
                     continue;
                 };
@@ -84,10 +89,12 @@ impl Suite {
                         test: test.to_owned(),
                         path: path.clone(),
                         header,
+                        golden: Vec::new(),
                     }),
                     Err(found) => faults.extend(found),
                 }
             }
+            faults.extend(give_golden(&mut tests[first..], &files, arches)?);
         }
         if faults.is_empty() {
             Ok(Self {
@@ -218,6 +225,61 @@ fn entries(dir: &Utf8Path) -> std::io::Result<Vec<Utf8PathBuf>> {
     Ok(paths)
 }
 
+/// Gives each test of an area its golden output. A file that no test would ever be held against is
+/// a fault.
+fn give_golden(
+    tests: &mut [TestFile],
+    files: &[Utf8PathBuf],
+    arches: &[String],
+) -> std::io::Result<Vec<Diagnostic>> {
+    let mut faults = Vec::new();
+    let is_script = |path: &&Utf8PathBuf| path.extension() == Some("sh");
+    let names: Vec<_> = files
+        .iter()
+        .filter(is_script)
+        .filter_map(|path| path.file_stem())
+        .collect();
+    let kept = |path: &&Utf8PathBuf| path.extension() == Some(golden::EXTENSION);
+    for path in files.iter().filter(kept) {
+        let mut fault = |title: String, label: &str, help: Option<String>| {
+            let text = fs_err::read(path)?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            faults.push(Diagnostic {
+                path: path.clone(),
+                span: 0..text.lines().next().map_or(0, str::len),
+                text,
+                title,
+                label: label.to_owned(),
+                help,
+            });
+            std::io::Result::Ok(())
+        };
+        let stem = path.file_stem().unwrap_or_default();
+        let Some((test, variant)) = golden::of_file(path, &names) else {
+            let close = plan::suggest::closest(stem, names.iter().copied());
+            let help = close.map(|name| format!("did you mean `{name}.{}`?", golden::EXTENSION));
+            let label = "nothing is ever held against it";
+            fault(format!("`{path}` belongs to no test"), label, help)?;
+            continue;
+        };
+        let unknown = variant.arch.as_ref().filter(|arch| !arches.contains(arch));
+        if let Some(arch) = unknown.filter(|_| !arches.is_empty()) {
+            let label = format!("there is no `images/{arch}.toml`");
+            let help = format!("the architectures are {}", arches.join(", "));
+            fault(format!("unknown architecture `{arch}`"), &label, Some(help))?;
+            continue;
+        }
+        // The header of a test that is not there is at fault already.
+        if let Some(test) = tests.iter_mut().find(|file| file.test == test) {
+            test.golden.push(Golden {
+                path: path.clone(),
+                variant,
+            });
+        }
+    }
+    Ok(faults)
+}
+
 /// A misspelt architecture would silently never run.
 fn known(
     header: Header,
@@ -334,6 +396,30 @@ mod tests {
         check(&[], false, &["hotplug"], &["x86_64::block::nvme"]);
         check(&["ide"], false, &["hotplug"], &[]);
         check(&["aarch64"], false, &[], &[]);
+    }
+
+    #[test]
+    fn golden_output_goes_to_its_test_and_a_stray_one_is_a_fault() {
+        let area = [("net/nic.sh", ""), ("net/nic.good", "")];
+        let by_arch = ("net/nic.aarch64.good", "");
+        let suite_of = |more: &[(&str, &str)]| suite(&[&area, more].concat());
+        let golden = &suite_of(&[by_arch]).unwrap().tests[0].golden;
+        let names = golden.iter().filter_map(|one| one.path.file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["nic.aarch64.good", "nic.good"]);
+        let check = |stray: &str, title: &str, help: &str| {
+            let Err(SuiteError::Headers(faults)) = suite_of(&[(stray, "")]) else {
+                panic!("accepted")
+            };
+            let [fault] = &faults[..] else {
+                panic!("{faults:?}")
+            };
+            assert!(fault.title.ends_with(title), "{}", fault.title);
+            assert_eq!(fault.help.as_deref(), Some(help));
+        };
+        let meant = "did you mean `nic.good`?";
+        check("net/nik.good", "net/nik.good` belongs to no test", meant);
+        let known = "the architectures are aarch64, x86_64";
+        check("net/nic.arm.good", "unknown architecture `arm`", known);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod duration;
 pub mod key;
 pub mod lock;
 pub mod recipe;
+pub mod size;
 pub mod source;
 pub mod spdx;
 pub mod step;

@@ -15,6 +15,8 @@ pub struct Facts {
     pub package: String,
     /// Names and aliases that `-device` takes.
     pub devices: BTreeSet<String>,
+    /// The device types that `-device help` lists, by name.
+    pub models: BTreeMap<String, DeviceFacts>,
     /// Machine types, by name and by alias.
     pub machines: BTreeMap<String, MachineFacts>,
     /// Kinds that `-netdev` takes; `user` is there only where the binary has slirp.
@@ -42,6 +44,15 @@ pub struct MachineFacts {
     pub properties: Option<BTreeSet<String>>,
 }
 
+/// What is known of a device type.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeviceFacts {
+    /// The bus it is plugged into, such as `PCI`; absent where it needs none.
+    pub bus: Option<String>,
+    /// Another name that `-device` takes.
+    pub alias: Option<String>,
+}
+
 /// What is known of a CPU model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CpuFacts {
@@ -60,6 +71,19 @@ impl Facts {
     #[must_use]
     pub fn has_device(&self, name: &str) -> bool {
         self.devices.contains(name)
+    }
+
+    /// The type that `-device name` makes: `virtio-blk-pci` for its alias `virtio-blk`.
+    #[must_use]
+    pub fn device_type<'a>(&'a self, name: &'a str) -> &'a str {
+        let aliased = |model: &&String| self.models[*model].alias.as_deref() == Some(name);
+        if self.models.contains_key(name) {
+            return name;
+        }
+        self.models
+            .keys()
+            .find(aliased)
+            .map_or(name, String::as_str)
     }
 
     /// Whether `-machine name` can be given.

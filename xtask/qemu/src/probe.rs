@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::accel::Accel;
 use crate::argv::Fds;
 use crate::error::QemuError;
-use crate::facts::{CpuFacts, Facts, MachineFacts};
+use crate::facts::{CpuFacts, DeviceFacts, Facts, MachineFacts};
 use crate::history::History;
 use crate::machine::{Place, Vm};
 use crate::qmp::{Client, QmpError};
@@ -116,10 +116,12 @@ impl Questions {
                 facts.properties = Some(properties.clone());
             }
         }
+        let models = self.devices()?;
         Ok(Facts {
             version: number(&version),
             package: string(&version, "package"),
-            devices: self.devices()?,
+            devices: models.iter().flat_map(takes).collect(),
+            models,
             machines,
             netdevs: self.netdevs()?,
             accels: self.accels()?,
@@ -139,16 +141,33 @@ impl Questions {
 
     /// The human monitor's list, for QMP has none with the aliases (`virtio-blk`) that people and
     /// tests write, and QOM's list holds devices that no user may create.
-    fn devices(&self) -> Result<BTreeSet<String>, QmpError> {
+    fn devices(&self) -> Result<BTreeMap<String, DeviceFacts>, QmpError> {
         match self.human("device_add help") {
             Ok(text) => Ok(listed_devices(&text)),
             // A QEMU may be built without the human monitor.
-            Err(error) if error.class == "CommandNotFound" => {
-                let arguments = json!({"implements": "device", "abstract": false});
-                Ok(names(&self.ask("qom-list-types", arguments)?, "name"))
-            }
+            Err(error) if error.class == "CommandNotFound" => self.typed_devices(),
             Err(error) => Err(error),
         }
+    }
+
+    /// Device types by QOM, which knows the bus by the type that a device is derived from.
+    fn typed_devices(&self) -> Result<BTreeMap<String, DeviceFacts>, QmpError> {
+        let mut devices = BTreeMap::new();
+        let bases = [
+            ("device", None),
+            ("pci-device", Some("PCI")),
+            ("usb-device", Some("usb-bus")),
+            ("virtio-device", Some("virtio-bus")),
+        ];
+        for (base, bus) in bases {
+            let arguments = json!({"implements": base, "abstract": false});
+            let bus = bus.map(str::to_owned);
+            for name in names(&self.ask("qom-list-types", arguments)?, "name") {
+                let bus = bus.clone();
+                devices.insert(name, DeviceFacts { bus, alias: None });
+            }
+        }
+        Ok(devices)
     }
 
     /// From the human monitor too: the schema names `user` even where slirp is not compiled in.
@@ -284,27 +303,28 @@ fn cpu_models(list: &Value) -> Vec<CpuFacts> {
     models
 }
 
+/// What `-device` takes for a type.
+fn takes((name, facts): (&String, &DeviceFacts)) -> impl Iterator<Item = String> {
+    std::iter::once(name.clone()).chain(facts.alias.clone())
+}
+
 /// Lines as `name "virtio-blk-pci", bus PCI, alias "virtio-blk", desc "..."`.
-fn listed_devices(text: &str) -> BTreeSet<String> {
-    let mut devices = BTreeSet::new();
-    for line in text.lines() {
-        let Some(rest) = line.strip_prefix("name \"") else {
-            continue;
-        };
-        let Some((name, rest)) = rest.split_once('"') else {
-            continue;
-        };
-        devices.insert(name.to_owned());
+fn listed_devices(text: &str) -> BTreeMap<String, DeviceFacts> {
+    let device = |line: &str| {
+        let (name, rest) = line.strip_prefix("name \"")?.split_once('"')?;
         // The description comes last and may say anything.
-        let rest = rest
-            .split_once(", desc ")
-            .map_or(rest, |(before, _)| before);
-        let alias = rest
-            .split_once(", alias \"")
-            .and_then(|(_, rest)| rest.split_once('"'));
-        devices.extend(alias.map(|(alias, _)| alias.to_owned()));
-    }
-    devices
+        let rest = rest.split_once(", desc ").map_or(rest, |(facts, _)| facts);
+        let mut facts = DeviceFacts::default();
+        for fact in rest.split(", ") {
+            if let Some(bus) = fact.strip_prefix("bus ") {
+                facts.bus = Some(bus.to_owned());
+            } else if let Some(alias) = fact.strip_prefix("alias ") {
+                facts.alias = Some(alias.trim_matches('"').to_owned());
+            }
+        }
+        Some((name.to_owned(), facts))
+    };
+    text.lines().filter_map(device).collect()
 }
 
 #[cfg(test)]
@@ -312,17 +332,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_listed_with_their_aliases() {
+    fn devices_are_listed_with_their_buses_and_aliases() {
         let text = "Controller/Bridge/Hub devices:\n\
                     name \"ioh3420\", bus PCI, desc \"Intel, alias \"x\"\"\n\
                     \n\
                     name \"virtio-blk-pci\", bus PCI, alias \"virtio-blk\"\n\
+                    name \"loader\", desc \"Generic Loader\"\n\
                     name \"isa-debug-exit\", bus ISA\n";
-        let devices: Vec<String> = listed_devices(text).into_iter().collect();
-        assert_eq!(
-            devices,
-            ["ioh3420", "isa-debug-exit", "virtio-blk", "virtio-blk-pci"]
-        );
+        let devices = listed_devices(text);
+        let lines: Vec<String> = devices
+            .iter()
+            .map(|(name, facts)| format!("{name} {:?} {:?}", facts.bus, facts.alias))
+            .collect();
+        let expect = [
+            r#"ioh3420 Some("PCI") None"#,
+            r#"isa-debug-exit Some("ISA") None"#,
+            "loader None None",
+            r#"virtio-blk-pci Some("PCI") Some("virtio-blk")"#,
+        ];
+        assert_eq!(lines, expect);
+        let facts = Facts {
+            models: devices,
+            ..Facts::default()
+        };
+        let types = ["virtio-blk", "virtio-blk-pci", "what"].map(|name| facts.device_type(name));
+        assert_eq!(types, ["virtio-blk-pci", "virtio-blk-pci", "what"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use forge::build::{BuildError, StepError};
 use forge::fetch::FetchError;
-use forge::store::StoreError;
+use store::StoreError;
 
 use crate::exit::{Exit, Failure};
 use crate::output;

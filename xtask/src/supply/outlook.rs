@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use forge::build::{self, State};
-use forge::store::EntryName;
 use plan::digest::BuildKey;
 use plan::source::SourcePin;
 use plan::step::{Step, StepId};
+use store::EntryName;
 
 use super::Supply;
 use crate::exit::Failure;

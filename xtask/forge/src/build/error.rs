@@ -12,8 +12,8 @@ use plan::step::Step;
 use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;
-use crate::store::StoreError;
 use crate::unpack::UnpackError;
+use store::StoreError;
 
 /// Why a plan was not performed.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::store::Store;
+use store::Store;
 
 /// A recipe and its architecture.
 pub(super) type Which = (String, Option<String>);

@@ -17,7 +17,7 @@ use super::{Options, frozen, history, step};
 use crate::event::Event;
 use crate::fetch;
 use crate::sandbox::{HostRoot, Sandboxing, Toolbox, probe};
-use crate::store::{EntryName, EntryState, Ready, Store};
+use store::{EntryName, EntryState, Ready, Store};
 
 /// What frozen outputs are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

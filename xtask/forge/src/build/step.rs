@@ -12,8 +12,8 @@ use super::script;
 use crate::event::Event;
 use crate::gather::{Inputs, gather};
 use crate::sandbox::Places;
-use crate::store::{About, EntryName, EntryState, Guard, Ready, StoreError};
 use crate::{fetch, initramfs, unpack};
+use store::{About, EntryName, EntryState, Guard, Ready, StoreError};
 
 /// How long a wait for another process goes between two looks for an interruption.
 const LOOK: Duration = Duration::from_millis(500);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::remote::{FILE_SCHEME, RemoteError, Remotes, Response, Resume, get_file};
 use crate::event::Event;
-use crate::store::{PartPaths, Store, StoreError, Verified};
+use store::{PartPaths, Store, StoreError, Verified};
 
 /// Tries at one place.
 const TRIES: u32 = 3;

@@ -6,6 +6,8 @@ use plan::digest::Digest;
 use plan::lock::LockedFile;
 use plan::step::{Action, Product};
 
+use fs_err as fs;
+
 use super::*;
 use crate::fetch::{Remote, RemoteError, Response, Resume};
 

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::digest::Digest;
 
-use crate::store::StoreError;
+use store::StoreError;
 
 /// Why an archive was not unpacked.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use tar::{EntryType, PaxExtensions};
 use super::error::{Excess, Refusal, UnpackError};
 use super::names::{Kind, Names, clean};
 use super::stream::Limits;
-use crate::store::StoreError;
+use store::StoreError;
 
 /// Longest extended header, in bytes.
 const EXTENSION: u64 = 64 * 1024;

@@ -179,6 +179,7 @@ mod tests {
                 test: name.to_owned(),
                 path: Utf8PathBuf::from(name),
                 header: Header::parse(Utf8Path::new(name), &text).unwrap(),
+                golden: Vec::new(),
             }
         };
         vec![

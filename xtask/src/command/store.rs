@@ -1,0 +1,245 @@
+//! `cargo xtask store …`: what is in the store, whether it is sound, what can go, and how it gets to
+//! another machine.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use serde_json::json;
+use store::gc::{Policy, Reason};
+use store::inventory::Item;
+use store::transfer;
+use store::{Store, Verified};
+
+use crate::cli::{MessageFormat, SourceArgs, StoreArgs, StoreCommand};
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::output;
+use crate::render;
+use crate::supply::{self, Supply, store_failure};
+
+/// How long a collection waits for runs that use the store.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) fn run(context: &Context, args: &StoreArgs) -> Outcome {
+    match &args.command {
+        StoreCommand::Path { arch } => path(context, arch.as_deref()),
+        StoreCommand::List => list(context),
+        StoreCommand::Du => du(context),
+        StoreCommand::Verify { repair } => verify(context, *repair),
+        StoreCommand::Gc {
+            older_than,
+            max_size,
+            yes,
+        } => {
+            let policy = Policy {
+                idle: DAY * *older_than,
+                max_bytes: *max_size,
+            };
+            gc(context, &policy, *yes)
+        }
+        StoreCommand::Export {
+            file,
+            no_sources,
+            source,
+        } => export(context, file, source, !no_sources),
+        StoreCommand::Import { file } => import(context, file),
+        StoreCommand::ExportQemu { dir, source } => export_qemu(context, dir, source),
+    }
+}
+
+/// Every architecture, from wherever its image may come.
+fn everything() -> SourceArgs {
+    SourceArgs {
+        arch: Vec::new(),
+        from_source: false,
+        no_prebuilt: false,
+        mirror: Vec::new(),
+        debian_mirror: None,
+        no_sandbox: false,
+    }
+}
+
+fn path(context: &Context, arch: Option<&str>) -> Outcome {
+    let Some(arch) = arch else {
+        output::result(context.store()?.root());
+        return Ok(Exit::Success);
+    };
+    let source = SourceArgs {
+        arch: vec![arch.to_owned()],
+        ..everything()
+    };
+    let supply = Supply::open(context, &source)?;
+    for image in supply.images(false)?.values() {
+        output::result(image.path());
+    }
+    Ok(Exit::Success)
+}
+
+/// Keeps everything: only the reasons are of interest.
+const KEEP: Policy = Policy {
+    idle: Duration::MAX,
+    max_bytes: None,
+};
+
+fn list(context: &Context) -> Outcome {
+    let plan = open(context)?.plan_gc(&KEEP).map_err(store_failure)?;
+    for (item, reason) in &plan.keep {
+        match context.global.message_format {
+            MessageFormat::Human => output::result(render::store::line(item, reason)),
+            MessageFormat::Json => output::result(described(item, reason).to_string()),
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn described(item: &Item, reason: &Reason) -> serde_json::Value {
+    json!({
+        "reason": "store-item", "kind": item.kind, "name": item.name, "about": item.about,
+        "bytes": item.bytes, "path": item.path, "why": render::store::why(reason),
+    })
+}
+
+fn du(context: &Context) -> Outcome {
+    let items = open(context)?.inventory().map_err(store_failure)?;
+    let sums = render::store::sums(&items);
+    let total: u64 = sums.values().map(|(_, bytes)| bytes).sum();
+    if context.global.message_format == MessageFormat::Json {
+        let sums: BTreeMap<_, _> = sums
+            .iter()
+            .map(|(word, (count, bytes))| (word, json!({"count": count, "bytes": bytes})))
+            .collect();
+        let line = json!({"reason": "store-size", "bytes": total, "kinds": sums});
+        output::result(line.to_string());
+        return Ok(Exit::Success);
+    }
+    for (word, (count, bytes)) in sums {
+        let bytes = render::quantity::bytes(bytes);
+        output::result(format!("{bytes:>9}  {word:<11}  {count}"));
+    }
+    output::result(format!("{:>9}  all", render::quantity::bytes(total)));
+    Ok(Exit::Success)
+}
+
+/// The store, with what this checkout needs noted in it.
+fn open(context: &Context) -> Result<Store, Failure> {
+    Ok(Supply::open(context, &everything())?.store)
+}
+
+fn verify(context: &Context, repair: bool) -> Outcome {
+    let source = everything();
+    let supply = Supply::open(context, &source)?;
+    let items = supply.store.inventory().map_err(store_failure)?;
+    let mut wrong = 0;
+    for item in &items {
+        if host::interrupt::received().is_some() {
+            return Ok(Exit::Interrupted);
+        }
+        if let Some(why) = supply.store.verify(item).map_err(store_failure)? {
+            let name = item.about.as_ref().unwrap_or(&item.name);
+            output::result(format!("{} {name}: {why}", item.kind.word()));
+            wrong += 1;
+        }
+    }
+    if wrong == 0 {
+        output::result(format!("{} things, all sound", items.len()));
+    }
+    if repair {
+        supply.images(false)?;
+        supply.fetch_sources()?;
+    } else if wrong > 0 {
+        let error = anyhow::anyhow!("{wrong} things in the store were corrupt: in quarantine now");
+        let hint = "cargo xtask store verify --repair".to_owned();
+        return Err(Failure::new(Exit::FetchFailed, error).hint(hint));
+    }
+    Ok(Exit::Success)
+}
+
+fn gc(context: &Context, policy: &Policy, yes: bool) -> Outcome {
+    let store = open(context)?;
+    if !yes {
+        let plan = store.plan_gc(policy).map_err(store_failure)?;
+        output::result(render::store::garbage(&plan));
+        if !plan.remove.is_empty() || !plan.forget.is_empty() {
+            output::note("nothing was removed; the same with --yes removes it");
+        }
+        return Ok(Exit::Success);
+    }
+    let wait = || output::note("Waiting for other runs to let go of the store");
+    let alone = store.alone(PATIENCE, wait).map_err(store_failure)?;
+    let plan = store.plan_gc(policy).map_err(store_failure)?;
+    alone.collect(&plan).map_err(store_failure)?;
+    output::result(format!(
+        "{} removed ({}), {} left ({})",
+        plan.remove.len(),
+        render::quantity::bytes(plan.freed()),
+        plan.keep.len(),
+        render::quantity::bytes(plan.kept())
+    ));
+    Ok(Exit::Success)
+}
+
+fn export(context: &Context, file: &Utf8Path, source: &SourceArgs, sources: bool) -> Outcome {
+    let supply = Supply::open(context, source)?;
+    let images = image_blobs(&supply)?;
+    let mut digests: Vec<_> = images.into_iter().map(|(_, blob)| blob.digest()).collect();
+    if sources {
+        supply.fetch_sources()?;
+        let sources = supply.plan.steps.iter().flat_map(|step| &step.sources);
+        digests.extend(sources.map(|source| source.pin.sha256));
+    }
+    digests.sort_unstable();
+    digests.dedup();
+    let mut blobs = Vec::new();
+    for digest in &digests {
+        blobs.extend(supply.store.blob(digest).map_err(store_failure)?);
+    }
+    let path = context.env.absolute(file);
+    let size = transfer::export(&blobs, &path).map_err(hinted!(Exit::Failed))?;
+    output::result(format!(
+        "{path}: {} files, {}; on the other machine: cargo xtask store import {}",
+        blobs.len(),
+        render::quantity::bytes(size),
+        path.file_name().unwrap_or_default()
+    ));
+    Ok(Exit::Success)
+}
+
+fn import(context: &Context, file: &Utf8Path) -> Outcome {
+    let store = context.store()?;
+    let path = context.env.absolute(file);
+    let count = transfer::import(&store, &path).map_err(hinted!(Exit::FetchFailed))?;
+    output::result(format!("{count} files came into {}", store.root()));
+    Ok(Exit::Success)
+}
+
+/// QEMU's functional tests look for an asset as `download/<sha256>` in their cache, and hash it.
+fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> Outcome {
+    let supply = Supply::open(context, source)?;
+    let download = context.env.absolute(dir).join("download");
+    for (name, blob) in image_blobs(&supply)? {
+        blob.lay_out(&download.join(blob.digest().to_string()))
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        output::result(format!("{}  {name}", blob.digest()));
+    }
+    let cache = context.env.absolute(dir);
+    output::note(format!(
+        "QEMU_TEST_CACHE_DIR={cache} QEMU_TEST_NO_DOWNLOAD=1 make check-functional"
+    ));
+    Ok(Exit::Success)
+}
+
+/// The files of the images that the lock promises, as blobs: they are named by their digests.
+fn image_blobs(supply: &Supply<'_>) -> Result<Vec<(String, Verified)>, Failure> {
+    let mut blobs = Vec::new();
+    for (arch, image) in supply.images(false)? {
+        for (name, file) in &supply::locked(&image).files {
+            let path = image.path().join(name);
+            let blob = supply.store.keep(&path, &file.sha256);
+            blobs.push((format!("{arch}/{name}"), blob.map_err(store_failure)?));
+        }
+    }
+    Ok(blobs)
+}

@@ -1,0 +1,146 @@
+//! Blobs: files named by their SHA-256. Bytes from outside come in here and nowhere else.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use plan::digest::Digest;
+
+use crate::durable::sync_directory;
+use crate::hash::digest_file;
+use crate::{Store, StoreError};
+
+/// A file whose bytes were hashed and found right. Only the store makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    path: Utf8PathBuf,
+    digest: Digest,
+    size: u64,
+}
+
+impl Verified {
+    /// Shows the blob under another name, without a second copy where the file system can.
+    pub fn lay_out(&self, path: &Utf8Path) -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match fs::hard_link(&self.path, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(_) => fs::copy(&self.path, path).map(drop),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The blob.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// Its SHA-256.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// The files of a download that is under way.
+#[derive(Debug)]
+pub struct PartPaths {
+    /// The bytes so far.
+    pub bytes: Utf8PathBuf,
+    /// Where they came from.
+    pub origin: Utf8PathBuf,
+}
+
+impl Store {
+    /// Where a blob is, or would be.
+    #[must_use]
+    pub fn blob_path(&self, digest: &Digest) -> Utf8PathBuf {
+        self.layout().join("blobs/sha256").join(digest.to_string())
+    }
+
+    /// The blob with this SHA-256, hashed again just now. A corrupt one goes to quarantine and
+    /// counts as absent.
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Verified>, StoreError> {
+        let path = self.blob_path(digest);
+        match digest_file(&path) {
+            Ok((size, got)) if got == *digest => {
+                self.touch(&path);
+                Ok(Some(Verified {
+                    path,
+                    digest: got,
+                    size,
+                }))
+            }
+            Ok(_) => {
+                self.quarantine(&path).map_err(|error| self.io(error))?;
+                Ok(None)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.io(error)),
+        }
+    }
+
+    /// Whether a blob is there; its bytes are not looked at.
+    #[must_use]
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).is_file()
+    }
+
+    /// Where the download of a blob is kept until it is whole.
+    pub fn part(&self, digest: &Digest) -> Result<PartPaths, StoreError> {
+        self.writable()?;
+        let home = self.layout().join("part");
+        Ok(PartPaths {
+            bytes: home.join(format!("{digest}.part")),
+            origin: home.join(format!("{digest}.json")),
+        })
+    }
+
+    /// Keeps a copy of a file as a blob, unless the store has it. A file that is not `digest` is
+    /// refused.
+    pub fn keep(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
+        if let Some(blob) = self.blob(digest)? {
+            return Ok(blob);
+        }
+        let area = self.workspace()?;
+        let copy = area.path().join("blob");
+        fs::copy(file, &copy).map_err(|error| self.io(error))?;
+        self.adopt(&copy, digest)
+    }
+
+    /// Takes a complete file into the store. Its bytes are hashed here; a file that is not `digest`
+    /// stays where it is and is refused.
+    pub fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
+        self.writable()?;
+        let wrap = |error| self.io(error);
+        let (size, got) = digest_file(file).map_err(wrap)?;
+        if got != *digest {
+            return Err(StoreError::Corrupt {
+                path: file.to_owned(),
+                expected: *digest,
+                got,
+            });
+        }
+        fs::set_permissions(file, std::fs::Permissions::from_mode(0o444)).map_err(wrap)?;
+        fs::File::open(file)
+            .and_then(|open| open.sync_all())
+            .map_err(wrap)?;
+        let path = self.blob_path(digest);
+        fs::rename(file, &path).map_err(wrap)?;
+        sync_directory(&self.layout().join("blobs/sha256")).map_err(wrap)?;
+        Ok(Verified {
+            path,
+            digest: got,
+            size,
+        })
+    }
+}

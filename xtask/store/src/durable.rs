@@ -1,0 +1,48 @@
+//! Which trees may have lost bytes to a power cut.
+//!
+//! Images are synced file by file before they appear, and hashed when they are used. That is too slow
+//! for trees of a hundred thousand files, so those carry the boot during which they were written:
+//! in a later boot their sizes are checked once, for what a power cut takes from an unsynced file is
+//! its length. Where the system has no boot id they are checked each time.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::Store;
+
+/// Random for each boot (`random(4)`, proc(5)).
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+pub(crate) fn current_boot() -> Option<String> {
+    fs::read_to_string(BOOT_ID)
+        .ok()
+        .map(|id| id.trim().to_owned())
+        .filter(|id| !id.is_empty())
+}
+
+fn mark(directory: &Utf8Path) -> Utf8PathBuf {
+    directory.join("boot")
+}
+
+impl Store {
+    /// Notes in `directory` that its bytes were written, or checked, during this boot.
+    pub fn mark_boot(&self, directory: &Utf8Path) -> io::Result<()> {
+        fs::write(mark(directory), self.boot().unwrap_or_default())
+    }
+
+    /// Whether `directory` was written or checked during this boot.
+    #[must_use]
+    pub fn is_of_this_boot(&self, directory: &Utf8Path) -> bool {
+        let Some(current) = self.boot() else {
+            return false;
+        };
+        fs::read_to_string(mark(directory)).is_ok_and(|boot| boot == current)
+    }
+}
+
+/// Makes the names in a directory last.
+pub(crate) fn sync_directory(directory: &Utf8Path) -> io::Result<()> {
+    fs::File::open(directory)?.sync_all()
+}

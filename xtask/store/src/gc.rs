@@ -1,0 +1,255 @@
+//! Collecting garbage: a plan that can be printed, then its performance while nobody else has the
+//! store open.
+//!
+//! What a checkout's root names stays as long as the checkout exists. Everything else goes once it
+//! was not used for some time, and sooner, the least recently used first, where the store is larger
+//! than it may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+use crate::inventory::{Item, Kind};
+use crate::roots::Root;
+use crate::usage::Alone;
+use crate::workspace::remove_tree;
+use crate::{Store, StoreError};
+
+/// What may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// What no checkout needs goes when it was not used for so long.
+    pub idle: Duration,
+    /// The store should be no larger; in bytes.
+    pub max_bytes: Option<u64>,
+}
+
+/// Why something stays or goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// A checkout needs it.
+    Needed(Utf8PathBuf),
+    /// No checkout needs it, but it was used lately.
+    Recent(Duration),
+    /// No checkout needs it, and it was not used for so long.
+    Idle(Duration),
+    /// The store is too large, and this was used least recently of what no checkout needs.
+    Surplus(Duration),
+}
+
+/// What would be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What goes.
+    pub remove: Vec<(Item, Reason)>,
+    /// What stays.
+    pub keep: Vec<(Item, Reason)>,
+    /// Roots whose checkouts are gone.
+    pub forget: Vec<Root>,
+}
+
+impl Plan {
+    /// Bytes that would be free.
+    #[must_use]
+    pub fn freed(&self) -> u64 {
+        self.remove.iter().map(|(item, _)| item.bytes).sum()
+    }
+
+    /// Bytes that would stay.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.keep.iter().map(|(item, _)| item.bytes).sum()
+    }
+}
+
+/// What should go: a function of what is there and of the time.
+#[must_use]
+pub fn plan(items: Vec<Item>, roots: Vec<Root>, policy: &Policy, now: SystemTime) -> Plan {
+    let (alive, forget): (Vec<_>, Vec<_>) = roots.into_iter().partition(Root::is_alive);
+    let needed = needed(&alive);
+    let mut remove = Vec::new();
+    let mut keep = Vec::new();
+    let mut spare = Vec::new();
+    for item in items {
+        let idle = now.duration_since(item.used).unwrap_or_default();
+        // A root names entries by key; what follows it tells hosts apart.
+        let name = match item.kind {
+            Kind::Entry => item.name.split('-').next().unwrap_or_default(),
+            _ => item.name.as_str(),
+        };
+        let checkout = needed.get(&(item.kind, name));
+        match checkout.map(|&checkout| checkout.clone()) {
+            Some(checkout) => keep.push((item, Reason::Needed(checkout))),
+            None if idle >= policy.idle => remove.push((item, Reason::Idle(idle))),
+            None => spare.push((item, idle)),
+        }
+    }
+    // Oldest first: as many of them as it takes.
+    spare.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.name.cmp(&other.0.name)));
+    let kept: u64 = keep.iter().map(|(item, _)| item.bytes).sum();
+    let mut total = kept + spare.iter().map(|(item, _)| item.bytes).sum::<u64>();
+    for (item, idle) in spare {
+        if policy.max_bytes.is_some_and(|limit| total > limit) {
+            total -= item.bytes;
+            remove.push((item, Reason::Surplus(idle)));
+        } else {
+            keep.push((item, Reason::Recent(idle)));
+        }
+    }
+    for list in [&mut remove, &mut keep] {
+        list.sort_by(|(one, _), (other, _)| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+    }
+    Plan {
+        remove,
+        keep,
+        forget,
+    }
+}
+
+fn needed(roots: &[Root]) -> BTreeMap<(Kind, &str), &Utf8PathBuf> {
+    let mut needed = BTreeMap::new();
+    for root in roots {
+        let kinds: [(Kind, &BTreeSet<String>); 3] = [
+            (Kind::Entry, &root.entries),
+            (Kind::Tree, &root.trees),
+            (Kind::Blob, &root.blobs),
+        ];
+        for (kind, names) in kinds {
+            for name in names {
+                needed
+                    .entry((kind, name.as_str()))
+                    .or_insert(&root.checkout);
+            }
+        }
+    }
+    needed
+}
+
+impl Store {
+    /// What [`Alone::collect`] would do now.
+    pub fn plan_gc(&self, policy: &Policy) -> Result<Plan, StoreError> {
+        Ok(plan(
+            self.inventory()?,
+            self.roots()?,
+            policy,
+            host::clock::now(),
+        ))
+    }
+}
+
+impl Alone<'_> {
+    /// Removes what the plan says. What has gone already is gone.
+    pub fn collect(&self, plan: &Plan) -> Result<(), StoreError> {
+        let store = self.store();
+        let area = store.workspace()?;
+        let wrap = |error| store.io(error);
+        for (number, (item, _)) in plan.remove.iter().enumerate() {
+            // Out of the way at once; a run that is killed in between leaves a dead work area.
+            let away = area.path().join(number.to_string());
+            match fs::rename(&item.path, &away) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                result => result.map_err(wrap)?,
+            }
+            let gone = if away.is_dir() {
+                remove_tree(&away)
+            } else {
+                fs::remove_file(&away)
+            };
+            gone.map_err(wrap)?;
+        }
+        for root in &plan.forget {
+            match store.forget_root(root) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => result.map_err(wrap)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn item(kind: Kind, name: &str, bytes: u64, idle_days: u32) -> Item {
+        Item {
+            kind,
+            name: name.to_owned(),
+            about: None,
+            bytes,
+            used: SystemTime::UNIX_EPOCH + DAY * (1000 - idle_days),
+            path: Utf8PathBuf::from(format!("store/{name}")),
+        }
+    }
+
+    fn root(checkout: &camino::Utf8Path, blobs: &[&str]) -> Root {
+        let mut root = Root::new(checkout);
+        root.blobs = blobs.iter().map(|&name| name.to_owned()).collect();
+        root
+    }
+
+    fn removed(plan: &Plan) -> Vec<&str> {
+        let names = plan.remove.iter().map(|(item, _)| item.name.as_str());
+        names.collect()
+    }
+
+    #[test]
+    fn what_a_living_checkout_needs_stays_whatever_its_age_and_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkout = camino::Utf8Path::from_path(dir.path()).unwrap();
+        fs::create_dir(checkout.join("recipes")).unwrap();
+        let items = || {
+            vec![
+                item(Kind::Blob, "needed", 100, 400),
+                item(Kind::Blob, "old", 10, 31),
+                item(Kind::Blob, "young", 10, 29),
+                // A tree of the same name is another thing.
+                item(Kind::Tree, "needed", 10, 400),
+            ]
+        };
+        let roots = || {
+            vec![
+                root(checkout, &["needed"]),
+                root(camino::Utf8Path::new("/gone"), &["old"]),
+            ]
+        };
+        let now = SystemTime::UNIX_EPOCH + DAY * 1000;
+        let policy = Policy {
+            idle: DAY * 30,
+            max_bytes: None,
+        };
+        let found = plan(items(), roots(), &policy, now);
+        assert_eq!(removed(&found), ["needed", "old"]);
+        assert_eq!(found.remove[0].0.kind, Kind::Tree);
+        assert_eq!(found.keep[0].1, Reason::Needed(checkout.to_owned()));
+        assert_eq!(found.forget.len(), 1);
+        assert_eq!((found.freed(), found.kept()), (20, 110));
+
+        // What is needed stays although it alone is over the limit.
+        let policy = Policy {
+            max_bytes: Some(50),
+            ..policy
+        };
+        let found = plan(items(), roots(), &policy, now);
+        assert_eq!(removed(&found), ["needed", "old", "young"]);
+        assert_eq!(found.remove[2].1, Reason::Surplus(DAY * 29));
+    }
+
+    #[test]
+    fn the_least_recently_used_goes_first_until_the_rest_fits() {
+        let items = ["a", "b", "c", "d"].into_iter().zip([1, 4, 2, 3]);
+        let items = items.map(|(name, days)| item(Kind::Entry, name, 10, days));
+        let policy = Policy {
+            idle: DAY * 30,
+            max_bytes: Some(25),
+        };
+        let now = SystemTime::UNIX_EPOCH + DAY * 1000;
+        let found = plan(items.collect(), Vec::new(), &policy, now);
+        assert_eq!(removed(&found), ["b", "d"]);
+    }
+}

@@ -1,0 +1,212 @@
+//! What is in a store: each thing with its size and when it was last used; and whether its bytes
+//! are still what they should be.
+
+use std::io;
+use std::time::SystemTime;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use plan::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{EntryMeta, EntryName, EntryState};
+use crate::{Access, Store, StoreError};
+
+/// What a thing in the store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// What a step made.
+    Entry,
+    /// An unpacked and patched source.
+    Tree,
+    /// A file by its SHA-256.
+    Blob,
+    /// A download that is not whole.
+    Part,
+    /// What was found corrupt.
+    Quarantined,
+    /// What a build printed.
+    Log,
+}
+
+impl Kind {
+    /// In the order in which they are listed.
+    pub const ALL: [Self; 6] = [
+        Self::Entry,
+        Self::Tree,
+        Self::Blob,
+        Self::Part,
+        Self::Quarantined,
+        Self::Log,
+    ];
+
+    /// As people call it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Tree => "tree",
+            Self::Blob => "blob",
+            Self::Part => "part",
+            Self::Quarantined => "quarantined",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// A thing in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name in the store.
+    pub name: String,
+    /// Recipe, version and architecture of what a step made.
+    pub about: Option<String>,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// When it was used last, or made.
+    #[serde(skip)]
+    pub used: SystemTime,
+    /// Where it is.
+    pub path: Utf8PathBuf,
+}
+
+/// Size of an unpacked tree, as `tree.json` has it.
+#[derive(Deserialize)]
+struct TreeSize {
+    bytes: u64,
+}
+
+impl Store {
+    /// Everything that is kept, by kind and name. Work areas and locks are not part of it.
+    pub fn inventory(&self) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        for (kind, directory) in [
+            (Kind::Entry, self.layout().join("entries")),
+            (Kind::Tree, self.layout().join("tree")),
+            (Kind::Blob, self.layout().join("blobs/sha256")),
+            (Kind::Part, self.layout().join("part")),
+            (Kind::Quarantined, self.layout().join("quarantine")),
+            (Kind::Log, self.log_dir()),
+        ] {
+            if !directory.is_dir() {
+                continue;
+            }
+            for path in self.listing(&directory)? {
+                match item(kind, &path) {
+                    Ok(item) => items.push(item),
+                    // It went while we looked.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(self.io(error)),
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    /// Looks at every byte of an item that has a digest: what is corrupt goes to quarantine, and the
+    /// reason comes back. Only sizes are known of a tree's files.
+    pub fn verify(&self, item: &Item) -> Result<Option<String>, StoreError> {
+        match item.kind {
+            Kind::Entry => {
+                let Some(name) = EntryName::parse(&item.name) else {
+                    return Ok(Some("its name is none of an entry".to_owned()));
+                };
+                let ready = match self.entry(&name)? {
+                    EntryState::Ready(ready) => ready,
+                    EntryState::Vacant(vacant) => return Ok(vacant.corrupt().map(str::to_owned)),
+                };
+                let Err(why) = ready.verify() else {
+                    return Ok(None);
+                };
+                self.quarantine(&item.path)
+                    .map_err(|error| self.io(error))?;
+                Ok(Some(why))
+            }
+            Kind::Blob => {
+                let Ok(digest) = item.name.parse::<Digest>() else {
+                    return Ok(Some("its name is no SHA-256".to_owned()));
+                };
+                let sound = self.blob(&digest)?.is_some();
+                Ok((!sound).then(|| "its bytes are not what its name says".to_owned()))
+            }
+            Kind::Tree | Kind::Part | Kind::Quarantined | Kind::Log => Ok(None),
+        }
+    }
+
+    /// Notes that something is used now, for whoever collects garbage. At most once an hour.
+    pub(crate) fn touch(&self, file: &Utf8Path) {
+        if self.access() == Access::Read {
+            return;
+        }
+        let now = host::clock::now();
+        let recent = fs::metadata(file)
+            .and_then(|data| data.modified())
+            .is_ok_and(|used| now.duration_since(used).is_ok_and(|idle| idle < HOUR));
+        if !recent && let Ok(open) = fs::File::open(file) {
+            // A time that cannot be set makes the thing look older than it is, which harms nobody.
+            let _ = open.file().set_modified(now);
+        }
+    }
+
+    /// Notes that the tree `id` is used now.
+    pub fn touch_tree(&self, id: &Digest) {
+        self.touch(&self.tree_dir(id).join("tree.json"));
+    }
+}
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+
+fn item(kind: Kind, path: &Utf8Path) -> io::Result<Item> {
+    let data = fs::symlink_metadata(path)?;
+    let mut item = Item {
+        kind,
+        name: path.file_name().unwrap_or_default().to_owned(),
+        about: None,
+        bytes: data.len(),
+        used: data.modified()?,
+        path: path.to_owned(),
+    };
+    let described = match kind {
+        Kind::Entry => path.join("entry.json"),
+        Kind::Tree => path.join("tree.json"),
+        Kind::Quarantined if data.is_dir() => {
+            item.bytes = size(path)?;
+            return Ok(item);
+        }
+        Kind::Blob | Kind::Part | Kind::Quarantined | Kind::Log => return Ok(item),
+    };
+    let Ok(text) = fs::read(&described) else {
+        item.bytes = size(path)?;
+        return Ok(item);
+    };
+    item.used = fs::metadata(&described)?.modified()?;
+    if let Ok(meta) = serde_json::from_slice::<EntryMeta>(&text) {
+        let arch = meta.arch.map(|arch| format!(" ({arch})"));
+        let arch = arch.unwrap_or_default();
+        item.about = Some(format!("{} {}{arch}", meta.recipe, meta.version));
+        item.bytes = meta.files.values().map(|file| file.size).sum();
+    } else if let Ok(tree) = serde_json::from_slice::<TreeSize>(&text) {
+        item.bytes = tree.bytes;
+    } else {
+        item.bytes = size(path)?;
+    }
+    Ok(item)
+}
+
+/// Bytes of all files below a directory.
+fn size(directory: &Utf8Path) -> io::Result<u64> {
+    let mut total = 0;
+    for entry in directory.read_dir_utf8()? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            total += size(entry.path())?;
+        } else if kind.is_file() {
+            total += entry.metadata()?.len();
+        }
+    }
+    Ok(total)
+}

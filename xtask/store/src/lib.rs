@@ -1,0 +1,202 @@
+//! The local store: blobs named by their content, entries named by their build key, unpacked trees.
+//!
+//! ```text
+//! <root>/CACHEDIR.TAG
+//! <root>/log/                     build logs, for people
+//! <root>/v1/blobs/sha256/<hex>    0444, name == content
+//! <root>/v1/entries/<name>/       out/ entry.json boot; appears by rename only
+//! <root>/v1/tree/<id>/            root/ tree.json boot; unpacked and patched sources
+//! <root>/v1/part/<hex>.part       a download that may go on
+//! <root>/v1/tmp/<random>/         work areas; dead when the lock beside them is free
+//! <root>/v1/lock/<name>.lock      flock, never removed
+//! <root>/v1/quarantine/           what was found corrupt, at most eight
+//! <root>/v1/roots/<hex>.json      a checkout that uses the store, and what it needs of it
+//! ```
+//!
+//! Any number of processes may use one store at once: readers wait for nobody, writers write below
+//! `tmp/` and rename; only [`gc`] needs the store for itself. A new layout gets a new `v<n>`; nothing is migrated in place. A store that
+//! cannot be written to serves for reading. Used by every other module of this crate; it does not
+//! know what a recipe or an archive is.
+
+mod blob;
+mod durable;
+mod entry;
+mod error;
+pub mod gc;
+mod hash;
+pub mod inventory;
+mod lock;
+mod quarantine;
+pub mod roots;
+mod staging;
+pub mod transfer;
+mod usage;
+mod workspace;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use plan::digest::Digest;
+
+pub use blob::Verified;
+pub use entry::{EntryMeta, EntryName, EntryState, FileMeta, Ready, Vacant};
+pub use error::StoreError;
+pub use hash::digest_file;
+pub use lock::Guard;
+pub use staging::{About, Staging};
+pub use workspace::Workspace;
+
+pub use blob::PartPaths;
+
+/// Tells backup programs and people what the directory is (bford.info/cachedir).
+const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This directory holds what Kiln fetched and built; it may be deleted at any time.\n";
+
+/// The directories of the layout.
+const DIRECTORIES: [&str; 8] = [
+    "blobs/sha256",
+    "entries",
+    "tree",
+    "part",
+    "tmp",
+    "lock",
+    "quarantine",
+    "roots",
+];
+
+/// A store that is open. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: Utf8PathBuf,
+    layout: Utf8PathBuf,
+    access: Access,
+    boot: Option<String>,
+    /// Held while the store is open, so that nothing is removed under its users' feet.
+    usage: usage::Usage,
+}
+
+/// Whether the store may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Read and written.
+    Write,
+}
+
+impl Store {
+    /// Opens the store at `root`, creates what is missing and sweeps dead work areas. Where the
+    /// place cannot be written to but holds a store, the store is open for reading.
+    pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
+        match Self::create(root) {
+            Ok(store) => {
+                store.inner.usage.begin(store.layout())?;
+                store.sweep();
+                Ok(store)
+            }
+            Err(error) if error.is_denial() && root.join("v1").is_dir() => Self::read_only(root),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens an existing store without ever writing to it.
+    pub fn read_only(root: &Utf8Path) -> Result<Self, StoreError> {
+        let store = Self::new(root, Access::Read);
+        if store.layout().is_dir() {
+            store.inner.usage.begin(store.layout())?;
+            Ok(store)
+        } else {
+            Err(StoreError::Absent(root.to_owned()))
+        }
+    }
+
+    fn create(root: &Utf8Path) -> Result<Self, StoreError> {
+        let store = Self::new(root, Access::Write);
+        let wrap = |error| StoreError::io(root, error);
+        if !root.is_dir() {
+            fs::create_dir_all(root).map_err(wrap)?;
+            fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(wrap)?;
+        }
+        for directory in DIRECTORIES {
+            fs::create_dir_all(store.layout().join(directory)).map_err(wrap)?;
+        }
+        fs::create_dir_all(store.log_dir()).map_err(wrap)?;
+        let tag = root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            fs::write(&tag, CACHEDIR_TAG).map_err(wrap)?;
+        }
+        if root.join("cachedir.tag").exists() {
+            return Err(StoreError::FoldsCase(root.to_owned()));
+        }
+        // The directories may be there and yet be read-only: ask for a work area, which must work.
+        drop(store.workspace()?);
+        Ok(store)
+    }
+
+    fn new(root: &Utf8Path, access: Access) -> Self {
+        let inner = Inner {
+            root: root.to_owned(),
+            layout: root.join("v1"),
+            access,
+            boot: durable::current_boot(),
+            usage: usage::Usage::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Where the store is.
+    #[must_use]
+    pub fn root(&self) -> &Utf8Path {
+        &self.inner.root
+    }
+
+    /// Whether it may be changed.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.inner.access
+    }
+
+    /// Directory of build logs.
+    #[must_use]
+    pub fn log_dir(&self) -> Utf8PathBuf {
+        self.root().join("log")
+    }
+
+    fn layout(&self) -> &Utf8Path {
+        &self.inner.layout
+    }
+
+    fn boot(&self) -> Option<&str> {
+        self.inner.boot.as_deref()
+    }
+
+    fn writable(&self) -> Result<(), StoreError> {
+        match self.access() {
+            Access::Write => Ok(()),
+            Access::Read => Err(StoreError::ReadOnly(self.root().to_owned())),
+        }
+    }
+
+    fn io(&self, error: std::io::Error) -> StoreError {
+        StoreError::io(self.root(), error)
+    }
+
+    /// Where the tree `id` is, or will be.
+    #[must_use]
+    pub fn tree_dir(&self, id: &Digest) -> Utf8PathBuf {
+        self.layout().join("tree").join(id.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

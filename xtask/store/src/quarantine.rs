@@ -1,0 +1,70 @@
+//! Where corrupt things go: out of the way, kept for the bug report, at most eight.
+
+use std::io;
+use std::time::SystemTime;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::workspace::remove_tree;
+use crate::{Access, Store};
+
+const KEEP: usize = 8;
+
+impl Store {
+    /// Moves `path` away and returns where to. In a read-only store it stays where it is.
+    pub(crate) fn quarantine(&self, path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+        if self.access() == Access::Read {
+            return Ok(None);
+        }
+        let home = self.layout().join("quarantine");
+        let name = path.file_name().unwrap_or("unnamed");
+        for number in 0.. {
+            let target = home.join(format!("{name}.{number}"));
+            if target.symlink_metadata().is_ok() {
+                continue;
+            }
+            match fs::rename(path, &target) {
+                Ok(()) => {
+                    thin_out(&home);
+                    return Ok(Some(target));
+                }
+                // Another process has moved it, or took the same name.
+                Err(_) if !path.exists() => return Ok(None),
+                Err(_) if target.exists() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn thin_out(home: &Utf8Path) {
+    let Ok(listing) = home.read_dir_utf8() else {
+        return;
+    };
+    let mut kept: Vec<(SystemTime, Utf8PathBuf)> = listing
+        .flatten()
+        .filter_map(|entry| {
+            let moved = entry.path().symlink_metadata().ok()?;
+            // The change time is when it was moved; the file's own time says nothing here.
+            Some((changed(&moved), entry.into_path()))
+        })
+        .collect();
+    kept.sort();
+    let surplus = kept.len().saturating_sub(KEEP);
+    for (_, path) in kept.into_iter().take(surplus) {
+        let _ = if path.is_dir() {
+            remove_tree(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+    }
+}
+
+fn changed(metadata: &std::fs::Metadata) -> SystemTime {
+    use std::os::unix::fs::MetadataExt as _;
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let nanoseconds = u32::try_from(metadata.ctime_nsec()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + std::time::Duration::new(seconds, nanoseconds)
+}

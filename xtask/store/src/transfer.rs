@@ -1,0 +1,135 @@
+//! Carrying blobs from one store to another in a tar file: no network, and nothing to trust, for a
+//! blob's name is its SHA-256 and its bytes are hashed before they count.
+
+use std::io::{self, Read, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use plan::digest::Digest;
+
+use crate::{Store, StoreError, Verified};
+
+/// Where blobs are in the archive, as in an OCI layout.
+const FOLDER: &str = "blobs/sha256/";
+
+/// Why an archive cannot be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive cannot be read or written.
+    #[error("cannot use the archive `{path}`")]
+    Archive {
+        /// The archive.
+        path: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something in the archive that no store exported.
+    #[error("`{path}` is no exported store: it holds `{name}`")]
+    Foreign {
+        /// The archive.
+        path: Utf8PathBuf,
+        /// What is in it.
+        name: String,
+    },
+}
+
+impl TransferError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Archive { .. } => None,
+            Self::Foreign { .. } => Some("make one: cargo xtask store export FILE.tar".to_owned()),
+        }
+    }
+}
+
+/// Writes blobs to an archive, which appears when it is whole. The same blobs give the same bytes.
+pub fn export(blobs: &[Verified], path: &Utf8Path) -> Result<u64, TransferError> {
+    let broken = |source| TransferError::Archive {
+        path: path.to_owned(),
+        source,
+    };
+    let directory = path.parent().filter(|parent| !parent.as_str().is_empty());
+    let directory = directory.unwrap_or(Utf8Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(directory).map_err(broken)?;
+    let mut archive = tar::Builder::new(io::BufWriter::new(file));
+    let written = || -> io::Result<_> {
+        for blob in blobs {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(blob.size());
+            header.set_mode(0o444);
+            header.set_mtime(0);
+            let name = format!("{FOLDER}{}", blob.digest());
+            let source = fs::File::open(blob.path())?;
+            archive.append_data(&mut header, name, source)?;
+        }
+        let mut file = archive.into_inner()?.into_inner()?;
+        file.flush()?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    };
+    let file = written().map_err(broken)?;
+    let kept = file.persist(path).map_err(|error| broken(error.error))?;
+    Ok(kept.metadata().map_err(broken)?.len())
+}
+
+/// Takes the blobs of an archive into the store; those it has are passed over. Gives back how many
+/// came in.
+pub fn import(store: &Store, path: &Utf8Path) -> Result<usize, TransferError> {
+    let broken = |source| TransferError::Archive {
+        path: path.to_owned(),
+        source,
+    };
+    let foreign = |name: String| TransferError::Foreign {
+        path: path.to_owned(),
+        name,
+    };
+    let file = fs::File::open(path).map_err(broken)?;
+    let mut archive = tar::Archive::new(io::BufReader::new(file));
+    let area = store.workspace()?;
+    let mut taken = 0;
+    for entry in archive.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let digest = name.strip_prefix(FOLDER).map(str::parse::<Digest>);
+        let (Some(Ok(digest)), true) = (digest, entry.header().entry_type().is_file()) else {
+            return Err(foreign(name));
+        };
+        if store.has_blob(&digest) {
+            continue;
+        }
+        let file = area.path().join("blob");
+        copy(store, &mut entry, &file).map_err(|failure| match failure {
+            Side::Archive(error) => broken(error),
+            Side::Store(error) => error.into(),
+        })?;
+        store.adopt(&file, &digest)?;
+        taken += 1;
+    }
+    Ok(taken)
+}
+
+/// Which side of a copy failed.
+enum Side {
+    Archive(io::Error),
+    Store(StoreError),
+}
+
+fn copy(store: &Store, from: &mut impl Read, to: &Utf8Path) -> Result<(), Side> {
+    let refused = |error| Side::Store(StoreError::io(store.root(), error));
+    let mut file = fs::File::create(to).map_err(refused)?;
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(length) => file.write_all(&piece[..length]).map_err(refused)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Side::Archive(error)),
+        }
+    }
+}

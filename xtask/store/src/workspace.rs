@@ -1,0 +1,151 @@
+//! Work areas below `tmp/`: a directory with a lock file beside it, held as long as the owner
+//! lives. An area whose lock is free is dead and is swept when a store is opened.
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::{Store, StoreError};
+
+/// How long opening a store waits for the sweep.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// A private directory on the store's file system, removed when dropped.
+#[derive(Debug)]
+pub struct Workspace {
+    path: Utf8PathBuf,
+    /// Locked; its file goes after the directory.
+    lock: Option<tempfile::NamedTempFile>,
+}
+
+impl Store {
+    /// Makes an empty work area.
+    pub fn workspace(&self) -> Result<Workspace, StoreError> {
+        self.writable()?;
+        let parent = self.layout().join("tmp");
+        let wrap = |error| self.io(error);
+        loop {
+            let lock = tempfile::Builder::new()
+                .prefix("")
+                .suffix(".lock")
+                .tempfile_in(&parent)
+                .map_err(wrap)?;
+            // Between its creation and its lock a sweep may have taken the file for a dead one's.
+            lock.as_file().lock().map_err(wrap)?;
+            if lock.as_file().metadata().map_err(wrap)?.nlink() == 0 {
+                continue;
+            }
+            let name = lock
+                .path()
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .unwrap_or_default();
+            let path = parent.join(name);
+            fs::create_dir(&path).map_err(wrap)?;
+            return Ok(Workspace {
+                path,
+                lock: Some(lock),
+            });
+        }
+    }
+}
+
+impl Workspace {
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// What a killed process leaves: directory and lock file, and nobody who holds the lock.
+    #[cfg(test)]
+    pub(crate) fn abandon(mut self) -> Utf8PathBuf {
+        let (file, path) = self.lock.take().unwrap().keep().unwrap();
+        drop(file);
+        Utf8PathBuf::from_path_buf(path).unwrap().with_extension("")
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            // What cannot be removed now is swept when a store is opened next.
+            let _ = remove_tree(&self.path);
+            drop(lock);
+        }
+    }
+}
+
+impl Store {
+    /// Removes the work areas whose owners are gone. Large ones are removed while the run goes on; what
+    /// is left at its end, the next one removes.
+    pub(crate) fn sweep(&self) {
+        let store = self.clone();
+        let (done, finished) = mpsc::channel();
+        thread::spawn(move || {
+            sweep(&store);
+            // Nobody listens any more when it took long.
+            let _ = done.send(());
+        });
+        let _ = finished.recv_timeout(SWEEP);
+    }
+}
+
+/// Removes the work areas whose owners are gone. What cannot be removed stays for the next time.
+fn sweep(store: &Store) {
+    let Ok(listing) = fs::read_dir(store.layout().join("tmp")) else {
+        return;
+    };
+    for path in listing
+        .flatten()
+        .filter_map(|entry| Utf8PathBuf::from_path_buf(entry.path()).ok())
+    {
+        match path.as_str().strip_suffix(".lock") {
+            Some(area) => sweep_area(&path, Utf8Path::new(area)),
+            // The lock file is made before its directory and removed after it.
+            None if !Utf8PathBuf::from(format!("{path}.lock")).exists() => {
+                let _ = remove_tree(&path);
+            }
+            None => {}
+        }
+    }
+}
+
+fn sweep_area(lock: &Utf8Path, area: &Utf8Path) {
+    let Ok(file) = fs::File::open(lock) else {
+        return;
+    };
+    if file.try_lock().is_ok() && remove_tree(area).is_ok() {
+        let _ = fs::remove_file(lock);
+    }
+}
+
+/// Removes a tree, also where its directories are write-protected. An absent one is removed.
+pub(crate) fn remove_tree(path: &Utf8Path) -> io::Result<()> {
+    let denied = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => return result,
+    };
+    if unprotect(path).is_err() {
+        return Err(denied);
+    }
+    fs::remove_dir_all(path)
+}
+
+fn unprotect(directory: &Utf8Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
+    for entry in directory.read_dir_utf8()? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            unprotect(entry.path())?;
+        }
+    }
+    Ok(())
+}
