@@ -11,6 +11,13 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// The time of day in seconds since 1970.
+#[must_use]
+pub fn seconds() -> u64 {
+    let since = now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 /// A clock that never goes back.
 #[must_use]
 pub fn monotonic() -> Instant {
