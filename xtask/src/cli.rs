@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and what each word means. No behaviour.
 
 pub(crate) mod debug;
+pub(crate) mod publish;
 pub(crate) mod repeat;
 pub(crate) mod report;
 
@@ -8,6 +9,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use debug::DebugArgs;
+use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use repeat::RepeatArgs;
 use report::ReportFlags;
 
@@ -98,6 +100,16 @@ pub(crate) enum Command {
     Setup(SetupArgs),
     /// Run everything that continuous integration runs
     Ci(CiArgs),
+    /// Say what is in an image, under which licence, and where its source is
+    Legal(LegalArgs),
+    /// Publish images with their complete corresponding source
+    Publish(PublishArgs),
+    /// Take a release away, binaries first
+    Unpublish(UnpublishArgs),
+    /// Check all of a published tree, as a stranger would
+    MirrorCheck(MirrorCheckArgs),
+    /// Build a published release again from its source bundle alone, and compare
+    VerifyRelease(VerifyReleaseArgs),
     /// Measure Kiln against the ordinary way
     Bench(BenchArgs),
     /// Print a completion script for a shell

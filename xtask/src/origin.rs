@@ -26,7 +26,7 @@ pub(crate) fn gather(context: &Context, partition: Option<&str>) -> Origin {
     Origin {
         kiln: env!("CARGO_PKG_VERSION").to_owned(),
         commit: commit.filter(|commit| !commit.is_empty()),
-        started: host::clock::rfc3339(host::clock::now()),
+        started: host::clock::rfc3339(host::clock::seconds()),
         argv: context.env.arguments.clone(),
         partition: partition.map(str::to_owned),
     }
