@@ -1,0 +1,18 @@
+#!/bin/sh
+# An error that QEMU injects into a PCI Express device comes to the guest's error handler, which counts it by its kind.
+#: arch = ["x86_64"]
+#: requires.devices = ["pcie-root-port", "e1000e"]
+
+in_host() {
+    qemu -device pcie-root-port,id=root,chassis=3 -netdev hubport,id=n0,hubid=0 -device e1000e,id=card,bus=root,netdev=n0
+}
+
+in_guest() {
+    device=$(pci_device 8086:10d3)
+    wait_for "test -f $device/aer_dev_correctable"
+    test "$(awk '/^TOTAL/ { print $2 }' "$device/aer_dev_correctable")" = 0
+    hmp pcie_aer_inject_error -c card RCVR
+    wait_for "grep -qx 'RxErr 1' $device/aer_dev_correctable"
+    test "$(awk '/^TOTAL/ { print $2 }' "$device/aer_dev_correctable")" = 1
+    test "$(awk '/^TOTAL/ { print $2 }' "$device/aer_dev_fatal")" = 0
+}
