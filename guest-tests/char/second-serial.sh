@@ -17,8 +17,10 @@ in_guest() {
         x86_64) tty=/dev/ttyS1 ;;
         *) tty=/dev/hvc1 ;;
     esac
-    wait_for "stty -F $tty raw -echo"
+    wait_for "test -c $tty"
+    # Open first: when nobody has it open, a console of a hypervisor forgets its settings.
     exec 3<> "$tty"
+    stty -F "$tty" raw -echo
     for word in hello 'three words now'; do
         echo "$word" >&3
         read -r answer <&3
