@@ -23,4 +23,6 @@ mod killed;
 mod load;
 mod place;
 mod repeat;
+mod rerun;
+mod select;
 mod standalone;

@@ -251,7 +251,7 @@ pub(crate) enum AccelChoice {
     Kvm,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "a switch on the command line is a bool"

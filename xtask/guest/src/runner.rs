@@ -23,6 +23,7 @@ mod bench;
 mod bless;
 mod exhaustive;
 mod job;
+mod kept;
 mod place;
 mod queue;
 
@@ -30,6 +31,7 @@ use bench::Bench;
 pub use exhaustive::ExhaustiveError;
 pub use job::Again;
 pub(crate) use job::Job;
+pub use kept::{KeptError, kept};
 pub use place::temp_dir;
 pub use queue::Rounds;
 
@@ -211,7 +213,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         coverage: None,
     };
     // What came of the tests is told even where the disk is full.
-    send(events, RunEvent::RunFinished(report.clone()));
+    send(events, RunEvent::RunFinished(Box::new(report.clone())));
     place.keep(&report)?;
     Ok(report)
 }

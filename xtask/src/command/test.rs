@@ -3,6 +3,7 @@
 mod bisect;
 pub(crate) mod closer;
 mod coverage;
+mod rerun;
 mod select;
 mod shell;
 mod standalone;
@@ -10,6 +11,7 @@ mod standalone;
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
+use camino::Utf8PathBuf;
 use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
 use guest::golden::bless::Blessing;
@@ -19,7 +21,7 @@ use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunE
 use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
 
-use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
+use crate::cli::{MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::setup;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
@@ -28,6 +30,7 @@ use crate::origin;
 use crate::output;
 use crate::render::test::TestProgress;
 use crate::supply::Supply;
+use rerun::Rerun;
 
 /// How many runs are kept below `target/kiln/runs`.
 const KEEP_RUNS: usize = 20;
@@ -40,6 +43,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
 }
 
 fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
+    let rerun = Rerun::read(context, args)?;
+    let completed = rerun.as_ref().map(|rerun| rerun.complete(args));
+    let args = completed.as_ref().unwrap_or(args);
     // A QEMU that was named is not the package manager's business.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
@@ -59,7 +65,15 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
     let filter = select::filter(context, &project, args)?;
-    let selected = select::select(context, &suite, &filter, &arches, args)?;
+    let mut selected = select::select(context, &suite, &filter, &arches, args)?;
+    let mut extent = args.repeat.extent();
+    let mut scope = rerun::scope(context, args);
+    if let Some(rerun) = &rerun {
+        let rest = rerun.rest(context, &project, &suite, &arches)?;
+        selected = rerun.select(&rest, selected)?;
+        scope = rerun.scope(args);
+        extent = Extent::Again(rest);
+    }
     if args.list {
         select::list(context, &selected);
         if args.debug.device_coverage {
@@ -83,7 +97,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
             context.jobs()
         },
         rounds: args.repeat.rounds(),
-        extent: args.repeat.extent(),
+        extent,
         retries: args.repeat.retries,
         max_fail: args.repeat.max_fail(),
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
@@ -92,9 +106,9 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         kernel_log: context.global.verbose > 0,
         choices: choices(&args.choose)?,
         debug,
-        reproduce: reproduce(args),
+        reproduce: rerun::running(args, args.guest.qemu.clone()),
         bless: args.reports.blessing(!args.filters.is_empty()),
-        origin: origin::gather(context, args.partition.as_deref()),
+        origin: origin::gather(context, args.partition.as_deref(), scope),
         ..config(context, suite, filter, runs)
     };
     let report = perform(context, &config, keys)?;
@@ -117,6 +131,11 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     Ok(Exit::Child(report.exit_code()))
 }
 
+/// Where runs are kept.
+fn runs_dir(context: &Context) -> Utf8PathBuf {
+    context.root.join("target/kiln/runs")
+}
+
 /// A run without wishes of its own.
 fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>) -> Config {
     Config {
@@ -133,7 +152,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         timeout_factor: 1.0,
         kernel_log: false,
         no_capture: false,
-        runs_dir: context.root.join("target/kiln/runs"),
+        runs_dir: runs_dir(context),
         keep_runs: KEEP_RUNS,
         temp_dir: runner::temp_dir(&context.env),
         kiln: context.env.own_program(),
@@ -237,21 +256,4 @@ fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Failure> {
         .iter()
         .map(|text| pair(text).ok_or_else(|| refused(text)))
         .collect()
-}
-
-/// The flags that a command line needs to repeat a test of this run.
-fn reproduce(args: &TestArgs) -> Vec<String> {
-    let mut flags = Vec::new();
-    if let Some(qemu) = &args.guest.qemu {
-        flags.extend(["--qemu".to_owned(), qemu.to_string()]);
-    }
-    match args.guest.accel {
-        AccelChoice::Auto => {}
-        AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
-        AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
-    }
-    if (args.timeout_factor - 1.0).abs() > f64::EPSILON {
-        flags.push(format!("--timeout-factor={}", args.timeout_factor));
-    }
-    flags
 }
