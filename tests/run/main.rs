@@ -12,6 +12,7 @@
 
 mod bisect;
 mod choices;
+mod compare;
 mod coverage;
 mod debug;
 mod disk_full;

@@ -2,6 +2,7 @@
 
 mod bisect;
 pub(crate) mod closer;
+mod compare;
 mod coverage;
 mod rerun;
 mod select;
@@ -15,13 +16,13 @@ use camino::Utf8PathBuf;
 use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
 use guest::golden::bless::Blessing;
-use guest::origin::Origin;
+use guest::origin::{Origin, Scope};
 use guest::report;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
 use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
 
-use crate::cli::{MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
+use crate::cli::{GuestArgs, MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::setup;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
@@ -60,7 +61,10 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     let project = context.project()?;
     let mut arches = Context::arches(&project, &args.source.arch)?;
     if args.source.arch.is_empty() && !args.list {
-        guests::keep_built(context, &project, &args.guest, &mut arches);
+        let sides = compare::sides(args).map_or_else(|| vec![args.guest.clone()], Vec::from);
+        for guest in &sides {
+            guests::keep_built(context, &project, guest, &mut arches);
+        }
     }
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
@@ -87,30 +91,20 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         ..args.source.clone()
     };
     let supply = Supply::open(context, &source)?;
-    let runs = guests::prepare(&supply, &args.guest)?;
-    let (keyboard, keys) = shell::keyboard(args);
-    let debug = closer::debug(&supply, args, &runs, keyboard)?;
-    let config = Config {
-        jobs: if args.no_capture || args.debug.shell_on_fail {
-            1
-        } else {
-            context.jobs()
-        },
-        rounds: args.repeat.rounds(),
+    let wanted = Wanted {
+        suite,
+        filter,
         extent,
-        retries: args.repeat.retries,
-        max_fail: args.repeat.max_fail(),
+        scope,
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
-        timeout_factor: args.timeout_factor,
-        no_capture: args.no_capture,
-        kernel_log: context.global.verbose > 0,
-        choices: choices(&args.choose)?,
-        debug,
-        reproduce: rerun::running(args, args.guest.qemu.clone()),
-        bless: args.reports.blessing(!args.filters.is_empty()),
-        origin: origin::gather(context, args.partition.as_deref(), scope),
-        ..config(context, suite, filter, runs)
     };
+    if let Some([old, new]) = compare::sides(args) {
+        let side = |guest| configure(&supply, args, guest, wanted.clone());
+        return compare::run(context, &[side(old)?, side(new)?]);
+    }
+    let mut config = configure(&supply, args, args.guest.clone(), wanted)?;
+    let (keyboard, keys) = shell::keyboard(args);
+    config.debug = closer::debug(&supply, args, &config.arches, keyboard)?;
     let report = perform(context, &config, keys)?;
     if let Some(path) = &args.reports.junit {
         let path = context.env.absolute(path);
@@ -129,6 +123,48 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
+}
+
+/// What a run is about.
+#[derive(Clone)]
+struct Wanted {
+    suite: Suite,
+    filter: Filter,
+    extent: Extent,
+    scope: Scope,
+    seed: u64,
+}
+
+/// A run as its flags want it, but for what looks closer.
+fn configure(
+    supply: &Supply<'_>,
+    args: &TestArgs,
+    guest: GuestArgs,
+    wanted: Wanted,
+) -> Result<Config, Failure> {
+    let context = supply.context;
+    let runs = guests::prepare(supply, &guest)?;
+    let args = &TestArgs {
+        guest,
+        ..args.clone()
+    };
+    let alone = args.no_capture || args.debug.shell_on_fail;
+    Ok(Config {
+        jobs: if alone { 1 } else { context.jobs() },
+        rounds: args.repeat.rounds(),
+        extent: wanted.extent,
+        retries: args.repeat.retries,
+        max_fail: args.repeat.max_fail(),
+        seed: wanted.seed,
+        timeout_factor: args.timeout_factor,
+        no_capture: args.no_capture,
+        kernel_log: context.global.verbose > 0,
+        choices: choices(&args.choose)?,
+        reproduce: rerun::running(args, args.guest.qemu.clone()),
+        bless: args.reports.blessing(!args.filters.is_empty()),
+        origin: origin::gather(context, args.partition.as_deref(), wanted.scope),
+        ..config(context, wanted.suite, wanted.filter, runs)
+    })
 }
 
 /// Where runs are kept.

@@ -24,8 +24,8 @@ pub enum KeptError {
         /// The numbers of those that are there, oldest first.
         kept: Vec<u64>,
     },
-    /// It was killed, or still goes on.
-    #[error("the run `{0}` has no report: it did not come to its end")]
+    /// It was killed, still goes on, or compared two QEMUs.
+    #[error("the run `{0}` has no report: it did not come to its end, or was a comparison")]
     Unfinished(u64),
     /// Its report is another's, or of another time.
     #[error("cannot read `{path}`")]
@@ -122,7 +122,8 @@ mod tests {
         assert_eq!(said("9"), "seed 9");
         assert_eq!(said("7"), "there is no run `7`; kept are 8, 9, 10, 11");
         assert_eq!(said("x"), "there is no run `x`; kept are 8, 9, 10, 11");
-        let unfinished = "the run `12` has no report: it did not come to its end";
+        let unfinished =
+            "the run `12` has no report: it did not come to its end, or was a comparison";
         assert!(said("12").starts_with(unfinished), "{}", said("12"));
         let unreadable = format!("cannot read `{runs}/11/report.json`");
         assert!(

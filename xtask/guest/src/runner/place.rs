@@ -61,12 +61,12 @@ impl Place {
     pub(super) fn scratch(&self) -> &Utf8Path {
         self.scratch.path()
     }
+}
 
-    /// Keeps the report beside the logs, and names the run as the latest.
-    pub(super) fn keep(&self, report: &RunReport) -> io::Result<()> {
-        let text = serde_json::to_string_pretty(report)?;
-        fs_err::write(self.run_dir.join(REPORT), text + "\n")
-    }
+/// Keeps a report beside the logs.
+pub(super) fn keep(report: &RunReport) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs_err::write(report.run_dir.join(REPORT), text + "\n")
 }
 
 /// The numbers of the runs, oldest first.
