@@ -108,3 +108,23 @@ fn the_parts_of_a_partition_are_the_whole_and_hash_keeps_a_test_in_its_part() {
         assert!(stayed, "{before:?} became {after:?}");
     }
 }
+
+#[test]
+fn what_would_be_skipped_is_known_without_a_boot() {
+    let Some(arch) = arch() else { return };
+    let needs = |what: &str| format!("# Needs something.\n#: requires.{what}\n{TEST}");
+    let place = Place::with(&[
+        ("a/device", &needs("devices = [\"no-such-card\"]")),
+        ("a/plain", &format!("# Boots.\n{TEST}")),
+        ("a/tool", &needs("tools = [\"no-such-tool\"]")),
+    ]);
+    let expect = [
+        "a::device: QEMU lacks the device `no-such-card`",
+        "a::plain",
+        "a::tool: `no-such-tool` is not installed on the host",
+    ];
+    assert_eq!(listed(&place, &arch, &["--skips"]), expect);
+    let names = ["a::device", "a::plain", "a::tool"];
+    assert_eq!(listed(&place, &arch, &[]), names);
+    assert!(!place.runs().exists());
+}

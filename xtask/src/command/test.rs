@@ -7,6 +7,7 @@ mod coverage;
 mod rerun;
 mod select;
 mod shell;
+mod skips;
 mod standalone;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,9 @@ use crate::render::test::TestProgress;
 use crate::supply::Supply;
 use rerun::Rerun;
 
-/// How many runs are kept below `target/kiln/runs`.
+/// Where runs are kept, in the repository.
+const RUNS: &str = "target/kiln/runs";
+/// How many of them.
 const KEEP_RUNS: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
@@ -79,7 +82,12 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         extent = Extent::Again(rest);
     }
     if args.list {
-        select::list(context, &selected);
+        let skips = if args.skips {
+            skips::reasons(context, &project, args, &selected)?
+        } else {
+            BTreeMap::new()
+        };
+        select::list(context, &selected, &skips);
         if args.debug.device_coverage {
             coverage::declared(context, &arches, (&args.source, &args.guest), &selected)?;
         }
@@ -163,13 +171,17 @@ fn configure(
         reproduce: rerun::running(args, args.guest.qemu.clone()),
         bless: args.reports.blessing(!args.filters.is_empty()),
         origin: origin::gather(context, args.partition.as_deref(), wanted.scope),
+        runs_dir: runs_dir(context, args),
         ..config(context, wanted.suite, wanted.filter, runs)
     })
 }
 
 /// Where runs are kept.
-fn runs_dir(context: &Context) -> Utf8PathBuf {
-    context.root.join("target/kiln/runs")
+fn runs_dir(context: &Context, args: &TestArgs) -> Utf8PathBuf {
+    match &args.runs {
+        Some(dir) => context.env.absolute(dir),
+        None => context.root.join(RUNS),
+    }
 }
 
 /// A run without wishes of its own.
@@ -188,7 +200,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         timeout_factor: 1.0,
         kernel_log: false,
         no_capture: false,
-        runs_dir: runs_dir(context),
+        runs_dir: context.root.join(RUNS),
         keep_runs: KEEP_RUNS,
         temp_dir: runner::temp_dir(&context.env),
         kiln: context.env.own_program(),

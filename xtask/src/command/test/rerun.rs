@@ -31,7 +31,7 @@ impl Rerun {
         let Some(name) = &args.repeat.rerun else {
             return Ok(None);
         };
-        let runs = super::runs_dir(context);
+        let runs = super::runs_dir(context, args);
         let report = runner::kept(&runs, name).map_err(hinted!(Exit::Usage))?;
         let asked = report.origin.scope.as_ref().and_then(|scope| {
             let words = ["xtask", "test"].into_iter().map(str::to_owned);
