@@ -263,7 +263,7 @@ pub(crate) enum AccelChoice {
     Kvm,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "a switch on the command line is a bool"
@@ -307,6 +307,12 @@ pub(crate) struct TestArgs {
     /// List the tests and do not run them
     #[arg(long)]
     pub(crate) list: bool,
+    /// With --list: say which tests would be skipped, and why, as far as QEMU can be asked
+    #[arg(long, requires = "list")]
+    pub(crate) skips: bool,
+    /// Where runs are kept, the last 20 of them [default: target/kiln/runs]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) runs: Option<Utf8PathBuf>,
     /// Pass what the tests print straight on; one test at a time
     #[arg(long)]
     pub(crate) no_capture: bool,

@@ -1,6 +1,7 @@
 //! How things look: diagnostics, plans, progress of builds, results of tests.
 
 pub(crate) mod build;
+pub(crate) mod compare;
 pub(crate) mod coverage;
 pub(crate) mod diagnostic;
 pub(crate) mod plan;

@@ -52,7 +52,7 @@ pub enum RunEvent {
     /// A test has ended.
     TestFinished(Box<TestReport>),
     /// The run has ended.
-    RunFinished(RunReport),
+    RunFinished(Box<RunReport>),
 }
 
 /// What came of one test.
@@ -278,6 +278,7 @@ pub(crate) mod tests {
                 started: "2026-11-21T04:42:00Z".to_owned(),
                 argv: vec!["test".to_owned(), "nic".to_owned()],
                 partition: None,
+                scope: None,
             },
             platforms: vec![Platform {
                 arch: "x86_64".to_owned(),

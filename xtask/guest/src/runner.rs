@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use camino::Utf8PathBuf;
 use host::clock::monotonic;
@@ -21,15 +22,19 @@ use crate::suite::{Filter, Selected, Suite};
 
 mod bench;
 mod bless;
+mod compare;
 mod exhaustive;
 mod job;
+mod kept;
 mod place;
 mod queue;
 
 use bench::Bench;
+pub use compare::compare;
 pub use exhaustive::ExhaustiveError;
 pub use job::Again;
 pub(crate) use job::Job;
+pub use kept::{KeptError, kept};
 pub use place::temp_dir;
 pub use queue::Rounds;
 
@@ -184,13 +189,11 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         place: &place,
         library: &library,
         logs: run_dir.clone(),
-        numbered: config.rounds.repeats()
-            || jobs.windows(2).any(|pair| pair[0].test == pair[1].test),
+        numbered: is_numbered(config, &jobs),
     };
     let queue = queue::Queue::new(jobs, limits);
     let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &bench, &queue);
 
-    let interrupted = host::interrupt::received().map(|signal| signal.0);
     let (rest, why) = queue.rest();
     let rest = rest.into_iter();
     reports.extend(rest.map(|(place, job)| (place, case::not_run(config, &job, &why))));
@@ -199,21 +202,36 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     for text in bless::perform(config, &tests)? {
         send(events, RunEvent::Note { text });
     }
-    let report = RunReport {
+    let report = report(config, tests, started, run_dir);
+    // What came of the tests is told even where the disk is full.
+    send(events, RunEvent::RunFinished(Box::new(report.clone())));
+    place::keep(&report)?;
+    Ok(report)
+}
+
+/// What came of a run that ends now.
+fn report(
+    config: &Config,
+    tests: Vec<TestReport>,
+    started: Instant,
+    dir: Utf8PathBuf,
+) -> RunReport {
+    RunReport {
         schema: SCHEMA,
         origin: config.origin.clone(),
         platforms: config.arches.iter().map(ArchRun::platform).collect(),
         seed: config.seed,
         tests,
         duration_ms: millis(started.elapsed()),
-        interrupted,
-        run_dir,
+        interrupted: host::interrupt::received().map(|signal| signal.0),
+        run_dir: dir,
         coverage: None,
-    };
-    // What came of the tests is told even where the disk is full.
-    send(events, RunEvent::RunFinished(report.clone()));
-    place.keep(&report)?;
-    Ok(report)
+    }
+}
+
+/// Whether a test runs more than once, and so needs a folder for each round.
+fn is_numbered(config: &Config, jobs: &[Job<'_>]) -> bool {
+    config.rounds.repeats() || jobs.windows(2).any(|pair| pair[0].test == pair[1].test)
 }
 
 /// The jobs of the first round, in the order of the report, with what a person should know of them.

@@ -118,11 +118,11 @@ impl Drop for TestProgress {
 /// Every line begins with a word or a label that ends in this column.
 const WIDTH: usize = 12;
 
-fn heading(style: Style, color: Color, word: &str, text: &str) -> String {
+pub(super) fn heading(style: Style, color: Color, word: &str, text: &str) -> String {
     format!("{} {text}", style.paint(color, &format!("{word:>WIDTH$}")))
 }
 
-fn plural(count: usize, noun: &str) -> String {
+pub(super) fn plural(count: usize, noun: &str) -> String {
     if count == 1 {
         format!("1 {noun}")
     } else {

@@ -92,7 +92,7 @@ mod tests {
                 bytes,
             },
             RunEvent::TestFinished(Box::new(test.clone())),
-            RunEvent::RunFinished(run_report(vec![test])),
+            RunEvent::RunFinished(Box::new(run_report(vec![test]))),
         ];
         let lines: Vec<_> = events.iter().map(line).collect();
         assert!(lines.iter().all(|line| !line.contains('\n')));

@@ -9,6 +9,8 @@ use crate::event::RunReport;
 
 /// Held while a run takes its number.
 const TURN: &str = "lock";
+/// What is kept of a run beside its logs.
+pub(super) const REPORT: &str = "report.json";
 /// Longest path of a socket, with the closing zero (`unix(7)`).
 const SOCKET_PATH_MAX: usize = 108;
 /// What is added to the temporary directory to name a socket, at most.
@@ -59,16 +61,16 @@ impl Place {
     pub(super) fn scratch(&self) -> &Utf8Path {
         self.scratch.path()
     }
+}
 
-    /// Keeps the report beside the logs, and names the run as the latest.
-    pub(super) fn keep(&self, report: &RunReport) -> io::Result<()> {
-        let text = serde_json::to_string_pretty(report)?;
-        fs_err::write(self.run_dir.join("report.json"), text + "\n")
-    }
+/// Keeps a report beside the logs.
+pub(super) fn keep(report: &RunReport) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs_err::write(report.run_dir.join(REPORT), text + "\n")
 }
 
 /// The numbers of the runs, oldest first.
-fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
+pub(super) fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs_err::read_dir(runs)? {
         let name = entry?.file_name();
