@@ -232,7 +232,8 @@ pci_functions() {
 # virtio_features: of each virtio PCI device, all that it offers, whatever a driver took; and its queues.
 virtio_features() {
     for _device in /sys/bus/pci/devices/*; do
-        test "$(cat "$_device/vendor")" = 0x1af4 && test -d "$(echo "$_device"/virtio*)" || continue
+        test "$(cat "$_device/vendor")" = 0x1af4 || continue
+        test -d "$(echo "$_device"/virtio*)" || continue
         _common=$(pci_bar "$_device" 4)
         printf '%s %s' "$(basename "$_device")" "$(cat "$_device"/virtio*/device)"
         for _word in 1 0; do
@@ -282,8 +283,8 @@ _stay() {
         0 | 77) return ;;
     esac
     kiln-call shell
-    _tty=/dev/$(sed 's/.* //' /sys/class/tty/console/active)
-    setsid -c sh -i < "$_tty" > "$_tty" 2>&1 || true
+    exec 9<> "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"
+    setsid -c sh -i <&9 >&9 2>&9 || true
 }
 
 test -z "$KILN_SHELL_ON_FAIL" || trap '_stay $?' EXIT
