@@ -23,6 +23,7 @@ use crate::suite::{Filter, Selected, Suite};
 mod bench;
 mod bless;
 mod compare;
+mod error;
 mod exhaustive;
 mod job;
 mod kept;
@@ -31,6 +32,7 @@ mod queue;
 
 use bench::Bench;
 pub use compare::compare;
+pub use error::RunError;
 pub use exhaustive::ExhaustiveError;
 pub use job::Again;
 pub(crate) use job::Job;
@@ -127,31 +129,6 @@ impl ArchRun {
             binary: self.binary.clone(),
             qemu: self.facts.version.to_string(),
             accel: self.accel.as_str().to_owned(),
-        }
-    }
-}
-
-/// Why there is no run at all.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The place for logs or scratch files refuses.
-    #[error("cannot keep the run's files")]
-    Prepare(#[from] std::io::Error),
-    /// Not every combination can be run.
-    #[error(transparent)]
-    Exhaustive(#[from] ExhaustiveError),
-}
-
-impl RunError {
-    /// The command that mends it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Prepare(error) => {
-                let full = error.kind() == std::io::ErrorKind::StorageFull;
-                full.then(|| "free some space: old runs are below `target/kiln/runs`".to_owned())
-            }
-            Self::Exhaustive(error) => error.hint(),
         }
     }
 }

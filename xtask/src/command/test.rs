@@ -9,6 +9,7 @@ mod select;
 mod shell;
 mod skips;
 mod standalone;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -17,22 +18,22 @@ use camino::Utf8PathBuf;
 use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
 use guest::golden::bless::Blessing;
-use guest::origin::{Origin, Scope};
+use guest::origin::Origin;
 use guest::report;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
 use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
 
-use crate::cli::{GuestArgs, MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
+use crate::cli::{MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::setup;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::guests;
-use crate::origin;
 use crate::output;
 use crate::render::test::TestProgress;
 use crate::supply::Supply;
 use rerun::Rerun;
+use wanted::{Wanted, configure};
 
 /// Where runs are kept, in the repository.
 const RUNS: &str = "target/kiln/runs";
@@ -131,49 +132,6 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
-}
-
-/// What a run is about.
-#[derive(Clone)]
-struct Wanted {
-    suite: Suite,
-    filter: Filter,
-    extent: Extent,
-    scope: Scope,
-    seed: u64,
-}
-
-/// A run as its flags want it, but for what looks closer.
-fn configure(
-    supply: &Supply<'_>,
-    args: &TestArgs,
-    guest: GuestArgs,
-    wanted: Wanted,
-) -> Result<Config, Failure> {
-    let context = supply.context;
-    let runs = guests::prepare(supply, &guest)?;
-    let args = &TestArgs {
-        guest,
-        ..args.clone()
-    };
-    let alone = args.no_capture || args.debug.shell_on_fail;
-    Ok(Config {
-        jobs: if alone { 1 } else { context.jobs() },
-        rounds: args.repeat.rounds(),
-        extent: wanted.extent,
-        retries: args.repeat.retries,
-        max_fail: args.repeat.max_fail(),
-        seed: wanted.seed,
-        timeout_factor: args.timeout_factor,
-        no_capture: args.no_capture,
-        kernel_log: context.global.verbose > 0,
-        choices: choices(&args.choose)?,
-        reproduce: rerun::running(args, args.guest.qemu.clone()),
-        bless: args.reports.blessing(!args.filters.is_empty()),
-        origin: origin::gather(context, args.partition.as_deref(), wanted.scope),
-        runs_dir: runs_dir(context, args),
-        ..config(context, wanted.suite, wanted.filter, runs)
-    })
 }
 
 /// Where runs are kept.
@@ -288,20 +246,4 @@ pub(crate) fn load(context: &Context, arches: &[String]) -> Result<Suite, Failur
         SuiteError::Headers(diagnostics) => context.draw(&diagnostics, "in guest tests"),
         error @ SuiteError::Io(_) => Failure::new(Exit::Failed, error),
     })
-}
-
-/// `--choose NAME=WORD`: choices that are made whatever the seed says.
-fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Failure> {
-    let pair = |text: &String| {
-        let (name, word) = text.split_once('=')?;
-        Some((name.to_owned(), word.to_owned()))
-    };
-    let refused = |text: &String| {
-        let error = anyhow::anyhow!("`{text}` is no choice");
-        Failure::new(Exit::Usage, error).hint(Some("--choose nic=e1000".to_owned()))
-    };
-    asked
-        .iter()
-        .map(|text| pair(text).ok_or_else(|| refused(text)))
-        .collect()
 }
