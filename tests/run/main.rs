@@ -23,4 +23,5 @@ mod killed;
 mod load;
 mod place;
 mod repeat;
+mod report;
 mod standalone;

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod fetch;
 pub(crate) mod host_word;
 pub(crate) mod images;
+pub(crate) mod report;
 pub(crate) mod setup;
 pub(crate) mod store;
 pub(crate) mod test;

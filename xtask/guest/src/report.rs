@@ -1,4 +1,43 @@
 //! Reports as text: pure functions of what a run told. The terminal is `xtask`'s.
 
+pub mod joined;
+pub mod journal;
 pub mod json;
 pub mod junit;
+pub mod kept;
+pub mod merge;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod tap;
+
+use crate::event::RunReport;
+
+/// What a whole run can be written as, for a program or a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The Test Anything Protocol, version 14.
+    Tap,
+    /// `JUnit` XML.
+    Junit,
+    /// All that is kept, as one JSON value.
+    Json,
+}
+
+/// A run that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the report")]
+pub enum RenderError {
+    /// As XML.
+    Xml(#[from] quick_junit::SerializeError),
+    /// As JSON.
+    Json(#[from] serde_json::Error),
+}
+
+/// Writes a run; the text ends with a line end.
+pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
+    Ok(match format {
+        Format::Tap => tap::render(run),
+        Format::Junit => junit::render(run)?,
+        Format::Json => json::document(run)?,
+    })
+}

@@ -13,6 +13,7 @@ use plan::arch::Arch;
 use qemu::{Accel, BootFiles, Facts};
 
 use crate::case;
+use crate::coverage::Coverage;
 use crate::debug::Debug;
 use crate::event::{RunEvent, RunReport, SCHEMA, TestReport};
 use crate::golden::bless::Blessing;
@@ -23,7 +24,7 @@ mod bench;
 mod bless;
 mod exhaustive;
 mod job;
-mod place;
+pub(crate) mod place;
 mod queue;
 
 use bench::Bench;
@@ -64,6 +65,8 @@ pub struct Config {
     pub no_capture: bool,
     /// Whether golden output is compared or written.
     pub bless: Blessing,
+    /// Counts the devices that passed tests had.
+    pub device_coverage: bool,
     /// What the report says about where the run comes from.
     pub origin: Origin,
     /// Where runs are kept, each in a numbered folder: `target/kiln/runs`.
@@ -199,6 +202,10 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     for text in bless::perform(config, &tests)? {
         send(events, RunEvent::Note { text });
     }
+    let counted = |run: &ArchRun| Coverage::of_run(&run.arch.name, &run.facts, &tests);
+    let coverage = config
+        .device_coverage
+        .then(|| config.arches.iter().map(counted).collect());
     let report = RunReport {
         schema: SCHEMA,
         origin: config.origin.clone(),
@@ -208,7 +215,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         duration_ms: millis(started.elapsed()),
         interrupted,
         run_dir,
-        coverage: None,
+        coverage,
     };
     // What came of the tests is told even where the disk is full.
     send(events, RunEvent::RunFinished(report.clone()));

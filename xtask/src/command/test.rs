@@ -14,12 +14,13 @@ use guest::event::{RunEvent, RunReport};
 use guest::golden::bless::Blessing;
 use guest::origin::Origin;
 use guest::report;
+use guest::report::journal::Journal;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
 use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
 
 use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
-use crate::command::setup;
+use crate::command::{self, setup};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::guests;
@@ -28,7 +29,9 @@ use crate::output;
 use crate::render::test::TestProgress;
 use crate::supply::Supply;
 
-/// How many runs are kept below `target/kiln/runs`.
+/// Where runs are kept, in the repository.
+pub(crate) const RUNS: &str = "target/kiln/runs";
+/// How many runs are kept there.
 const KEEP_RUNS: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
@@ -88,19 +91,16 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         debug,
         reproduce: reproduce(args),
         bless: args.reports.blessing(!args.filters.is_empty()),
+        device_coverage: args.debug.device_coverage,
         origin: origin::gather(context, args.partition.as_deref()),
         ..config(context, suite, filter, runs)
     };
     let report = perform(context, &config)?;
-    if let Some(path) = &args.reports.junit {
-        let path = context.env.absolute(path);
-        let text =
-            report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
-        host::files::write(&path, text.as_bytes())
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+    for (format, file) in args.reports.all() {
+        command::report::write(context, format, &report, &file)?;
     }
     if args.debug.device_coverage {
-        coverage::of_run(context, &config.arches, &report);
+        coverage::of_run(context, &report);
     }
     if let Some(outcome) = standalone::write(context, args, &config, &report) {
         return outcome;
@@ -127,7 +127,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         timeout_factor: 1.0,
         kernel_log: false,
         no_capture: false,
-        runs_dir: context.root.join("target/kiln/runs"),
+        runs_dir: context.root.join(RUNS),
         keep_runs: KEEP_RUNS,
         temp_dir: runner::temp_dir(&context.env),
         kiln: context.env.own_program(),
@@ -135,6 +135,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         debug: Debug::default(),
         reproduce: Vec::new(),
         bless: Blessing::No,
+        device_coverage: false,
         origin: Origin::default(),
     }
 }
@@ -169,9 +170,13 @@ fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
     let global = &context.global;
     let json = global.message_format == MessageFormat::Json;
     let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
+    let mut journal = Journal::default();
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
             for event in events {
+                if let Err(error) = journal.take(&event) {
+                    output::note(format!("the run's events are not kept: {error}"));
+                }
                 if json {
                     output::result(report::json::line(&event));
                 } else {

@@ -22,11 +22,13 @@ pub(crate) struct TestProgress {
 }
 
 /// A whole run that ended some time ago.
-pub(crate) fn show_kept(style: Style, verbose: bool, run: &RunReport) {
-    for test in &run.tests {
-        output::result(result::lines(style, verbose, test));
-    }
-    output::result(summary::lines(style, run));
+pub(crate) fn kept(style: Style, verbose: bool, run: &RunReport) -> String {
+    let tests = run.tests.iter();
+    let mut blocks: Vec<String> = tests
+        .map(|test| result::lines(style, verbose, test))
+        .collect();
+    blocks.push(summary::lines(style, run));
+    blocks.join("\n") + "\n"
 }
 
 impl TestProgress {
