@@ -61,6 +61,10 @@ fn a_run_is_written_again_in_every_format_as_the_run_itself_wrote_it() {
     );
     let value: Value = serde_json::from_str(&again("json")).unwrap();
     assert_eq!((&value["seed"], &value["schema"]), (&7.into(), &2.into()));
+    contains(
+        &again("html"),
+        &["<h1 class=\"bad\">1 of 3 tests failed</h1>", "a &lt; b"],
+    );
     let human = again("human");
     let finished = |text: &str| text.lines().filter(|line| line.contains("::a::")).count();
     assert_eq!(finished(&human), finished(&told.stdout));

@@ -1,5 +1,6 @@
 //! Reports as text: pure functions of what a run told. The terminal is `xtask`'s.
 
+pub mod html;
 pub mod joined;
 pub mod journal;
 pub mod json;
@@ -9,6 +10,7 @@ pub mod merge;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod tap;
+mod words;
 
 use crate::event::RunReport;
 
@@ -21,6 +23,8 @@ pub enum Format {
     Junit,
     /// All that is kept, as one JSON value.
     Json,
+    /// A page for a browser.
+    Html,
 }
 
 /// A run that cannot be written.
@@ -31,6 +35,8 @@ pub enum RenderError {
     Xml(#[from] quick_junit::SerializeError),
     /// As JSON.
     Json(#[from] serde_json::Error),
+    /// As a page.
+    Page(#[from] Box<handlebars::RenderError>),
 }
 
 /// Writes a run; the text ends with a line end.
@@ -39,5 +45,6 @@ pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
         Format::Tap => tap::render(run),
         Format::Junit => junit::render(run)?,
         Format::Json => json::document(run)?,
+        Format::Html => html::render(run)?,
     })
 }

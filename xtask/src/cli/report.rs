@@ -68,6 +68,8 @@ pub(crate) enum ReportFormat {
     Junit,
     /// One JSON value, as guest-tests/REPORTS.md describes it
     Json,
+    /// A page for a browser, without anything beside it
+    Html,
 }
 
 impl ReportFormat {
@@ -78,6 +80,7 @@ impl ReportFormat {
             Self::Tap => Some(Format::Tap),
             Self::Junit => Some(Format::Junit),
             Self::Json => Some(Format::Json),
+            Self::Html => Some(Format::Html),
         }
     }
 }
