@@ -164,3 +164,44 @@ fn parts_that_are_missing_or_of_another_run_are_named() {
     let told = place.run(&["report", "--merge", one, one]);
     contains(&told.stderr, &["both have slice:1/2"]);
 }
+
+#[test]
+fn on_github_guests_give_no_commands_and_failures_are_annotated_and_summed_up() {
+    let Some(arch) = arch() else { return };
+    let says = "# Says.\nin_host() {\n    echo '::error::forged'\n    fail '::error::forged'\n}\n";
+    let place = Place::with(&[("a/says", says)]);
+    let summary = place.path().join("summary");
+    std::fs::write(&summary, "before\n").unwrap();
+    let mut command = place.xtask(&["test", "--arch", &arch, "--offline", "--no-capture"]);
+    let output = command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines = text.lines();
+    let word = lines
+        .next()
+        .unwrap()
+        .strip_prefix("::stop-commands::")
+        .unwrap();
+    let end = format!("::{word}::");
+    assert!(
+        lines.by_ref().any(|line| line == "::error::forged"),
+        "{text}"
+    );
+    assert!(lines.by_ref().any(|line| line == end), "{text}");
+    let commands: Vec<&str> = lines.collect();
+    let file = "::error file=guest-tests/a/says.sh,line=1,title=";
+    assert!(
+        commands.len() == 1 && commands[0].starts_with(file),
+        "{commands:?}"
+    );
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(
+        summary.starts_with("before\n## The test failed\n"),
+        "{summary}"
+    );
+    let told = place.run(&["report", "--format=markdown"]);
+    assert_eq!(format!("before\n{}", told.stdout), summary);
+}

@@ -4,6 +4,7 @@ mod cli;
 mod command;
 mod context;
 mod exit;
+mod github;
 mod guests;
 mod origin;
 mod output;

@@ -1,11 +1,13 @@
 //! Reports as text: pure functions of what a run told. The terminal is `xtask`'s.
 
+pub mod github;
 pub mod html;
 pub mod joined;
 pub mod journal;
 pub mod json;
 pub mod junit;
 pub mod kept;
+pub mod markdown;
 pub mod merge;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -25,6 +27,10 @@ pub enum Format {
     Json,
     /// A page for a browser.
     Html,
+    /// A short account in Markdown.
+    Markdown,
+    /// Workflow commands of GitHub Actions.
+    Github,
 }
 
 /// A run that cannot be written.
@@ -46,5 +52,7 @@ pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
         Format::Junit => junit::render(run)?,
         Format::Json => json::document(run)?,
         Format::Html => html::render(run)?,
+        Format::Markdown => markdown::render(run),
+        Format::Github => github::annotations(run),
     })
 }

@@ -70,6 +70,10 @@ pub(crate) enum ReportFormat {
     Json,
     /// A page for a browser, without anything beside it
     Html,
+    /// A short account in Markdown
+    Markdown,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 impl ReportFormat {
@@ -81,6 +85,8 @@ impl ReportFormat {
             Self::Junit => Some(Format::Junit),
             Self::Json => Some(Format::Json),
             Self::Html => Some(Format::Html),
+            Self::Markdown => Some(Format::Markdown),
+            Self::Github => Some(Format::Github),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::command::test::RUNS;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::github::Hush;
 use crate::output::{self, Style};
 use crate::render;
 
@@ -44,6 +45,7 @@ pub(crate) fn write(
 
 fn print(context: &Context, format: ReportFormat, run: &RunReport) -> Result<(), Failure> {
     let text = text(context, context.style, format, run)?;
+    let _hush = (format == ReportFormat::Human).then(|| Hush::begin(&context.env));
     output::raw(text.as_bytes());
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, SourceArgs, Tes
 use crate::command::{self, setup};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::github::{self, Hush};
 use crate::guests;
 use crate::origin;
 use crate::output;
@@ -96,6 +97,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         ..config(context, suite, filter, runs)
     };
     let report = perform(context, &config)?;
+    github::tell(context, &report)?;
     for (format, file) in args.reports.all() {
         command::report::write(context, format, &report, &file)?;
     }
@@ -171,6 +173,7 @@ fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
     let json = global.message_format == MessageFormat::Json;
     let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
     let mut journal = Journal::default();
+    let hush = (!json).then(|| Hush::begin(&context.env));
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
             for event in events {
@@ -188,6 +191,7 @@ fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
         drop(sender);
         report
     });
+    drop(hush);
     report.map_err(|error| refused(context, error))
 }
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 use plan::duration;
 use serde::Serialize;
 
-use super::super::words::{Kind, kind};
+use super::super::words::{Kind, arches, is_notable, kind, verdict};
 use crate::event::{RunReport, TestReport};
 use crate::origin::Platform;
-use crate::outcome::Outcome;
 
 mod detail;
 mod matrix;
@@ -113,43 +112,6 @@ impl<'a> Page<'a> {
 fn notable(run: &RunReport) -> Vec<(usize, &TestReport)> {
     let tests = (1..).zip(&run.tests);
     tests.filter(|(_, test)| is_notable(test)).collect()
-}
-
-/// Whether a test is shown with all that is known of it.
-fn is_notable(test: &TestReport) -> bool {
-    let is_not_run = matches!(test.outcome, Outcome::NotRun { .. });
-    !is_not_run && (test.is_flaky() || !test.outcome.is_success())
-}
-
-/// In the order of the run.
-fn arches(run: &RunReport) -> Vec<&str> {
-    let mut arches: Vec<&str> = Vec::new();
-    for test in &run.tests {
-        if !arches.contains(&test.arch.as_str()) {
-            arches.push(&test.arch);
-        }
-    }
-    arches
-}
-
-fn verdict(run: &RunReport) -> String {
-    let total = run.tests.len();
-    let count = |is: fn(&TestReport) -> bool| run.tests.iter().filter(|test| is(test)).count();
-    let not_run = count(|test| matches!(test.outcome, Outcome::NotRun { .. }));
-    let failed = count(|test| kind(test) == Kind::Bad);
-    let passed = count(|test| test.outcome == Outcome::Passed);
-    let verdict = match (total, failed) {
-        (0, _) => return "No test was selected".to_owned(),
-        (1, 0) if passed == 1 => return "The test passed".to_owned(),
-        (_, 0) if passed == total => return format!("All {total} tests passed"),
-        (_, 0) => format!("No test failed, {passed} of {total} passed"),
-        (_, failed) => format!("{failed} of {total} tests failed"),
-    };
-    match not_run {
-        0 => verdict,
-        1 => format!("{verdict}, 1 was not run"),
-        some => format!("{verdict}, {some} were not run"),
-    }
 }
 
 /// The worst first.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::event::TestReport;
 use crate::outcome::Outcome;
 use crate::report::words::{Kind, kind};
+use crate::text;
 
 /// A test.
 #[derive(Serialize)]
@@ -81,8 +82,8 @@ impl<'a> Detail<'a> {
             subtests_count: subtests.len(),
             subtests_failed: subtests.iter().filter(failed).count(),
             subtests,
-            output: test.output_tail.join("\n"),
-            console: test.console_tail.join("\n"),
+            output: text::plain(test.output_tail.join("\n").as_bytes()),
+            console: text::plain(test.console_tail.join("\n").as_bytes()),
             notes: &test.notes,
             logs: test.log_dir.as_deref().map(camino::Utf8Path::as_str),
         }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use plan::duration;
 use serde::Serialize;
 
-use super::is_notable;
 use crate::event::{RunReport, TestReport};
-use crate::report::words::{Kind, kind};
+use crate::report::words::{Kind, is_notable, kind};
 
 /// Results of one test on one architecture that are shown each by itself: of more, only their
 /// number is told.
