@@ -12,7 +12,7 @@ pub mod merge;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod tap;
-mod words;
+pub mod words;
 
 use crate::event::RunReport;
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use guest::event::{RunEvent, RunReport};
+use guest::event::{RunEvent, RunReport, TestReport};
+use guest::outcome::Outcome;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{self, Color, Style};
@@ -21,9 +22,10 @@ pub(crate) struct TestProgress {
     running: BTreeSet<String>,
 }
 
-/// A whole run that ended some time ago.
+/// A whole run that ended some time ago, as it was shown then: what was never run is only counted.
 pub(crate) fn kept(style: Style, verbose: bool, run: &RunReport) -> String {
-    let tests = run.tests.iter();
+    let was_run = |test: &&TestReport| !matches!(test.outcome, Outcome::NotRun { .. });
+    let tests = run.tests.iter().filter(was_run);
     let mut blocks: Vec<String> = tests
         .map(|test| result::lines(style, verbose, test))
         .collect();
@@ -113,6 +115,8 @@ impl Drop for TestProgress {
 
 /// Every line begins with a word or a label that ends in this column.
 const WIDTH: usize = 12;
+/// What fits on a line goes to the next one rather than past this column.
+const COLUMNS: usize = 80;
 
 fn heading(style: Style, color: Color, word: &str, text: &str) -> String {
     format!("{} {text}", style.paint(color, &format!("{word:>WIDTH$}")))
@@ -125,3 +129,6 @@ fn plural(count: usize, noun: &str) -> String {
         format!("{count} {noun}s")
     }
 }
+
+#[cfg(test)]
+mod tests;

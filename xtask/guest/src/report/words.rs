@@ -1,6 +1,8 @@
 //! What a run comes to in words, for the reports that people read: kinds of outcomes, of which the worst
 //! comes first, and the verdict.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::event::{RunReport, TestReport};
@@ -9,7 +11,7 @@ use crate::outcome::Outcome;
 /// How much an end deserves a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
+pub enum Kind {
     /// It fails the run.
     Bad,
     /// It fails no run, and something is odd.
@@ -21,7 +23,8 @@ pub(super) enum Kind {
 }
 
 /// The kind of a test's end.
-pub(super) fn kind(test: &TestReport) -> Kind {
+#[must_use]
+pub fn kind(test: &TestReport) -> Kind {
     match &test.outcome {
         Outcome::NotRun { .. } => Kind::Odd,
         _ if test.is_fatal() => Kind::Bad,
@@ -29,6 +32,28 @@ pub(super) fn kind(test: &TestReport) -> Kind {
         Outcome::Skipped { .. } => Kind::Mute,
         _ => Kind::Odd,
     }
+}
+
+/// How many tests ended in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// See [`TestReport::word`].
+    pub word: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// How many tests of a run ended in each way, the worst first.
+#[must_use]
+pub fn tallies(run: &RunReport) -> Vec<Tally> {
+    let mut counts: BTreeMap<(Kind, &'static str), usize> = BTreeMap::new();
+    for test in &run.tests {
+        *counts.entry((kind(test), test.word())).or_default() += 1;
+    }
+    let tally = |((kind, word), count)| Tally { word, kind, count };
+    counts.into_iter().map(tally).collect()
 }
 
 /// Whether a test is shown with all that is known of it.

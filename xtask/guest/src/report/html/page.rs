@@ -1,12 +1,11 @@
 //! What the page shows, ready for its template.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plan::duration;
 use serde::Serialize;
 
-use super::super::words::{Kind, arches, is_notable, kind, verdict};
+use super::super::words::{Kind, Tally, arches, is_notable, tallies, verdict};
 use crate::event::{RunReport, TestReport};
 use crate::origin::Platform;
 
@@ -45,13 +44,6 @@ pub(super) struct Page<'a> {
     coverage: Vec<Devices<'a>>,
     platforms: &'a [Platform],
     run_dir: &'a str,
-}
-
-#[derive(Serialize)]
-struct Tally {
-    word: &'static str,
-    kind: Kind,
-    count: usize,
 }
 
 #[derive(Serialize)]
@@ -112,20 +104,6 @@ impl<'a> Page<'a> {
 fn notable(run: &RunReport) -> Vec<(usize, &TestReport)> {
     let tests = (1..).zip(&run.tests);
     tests.filter(|(_, test)| is_notable(test)).collect()
-}
-
-/// The worst first.
-fn tallies(run: &RunReport) -> Vec<Tally> {
-    let mut kinds: BTreeMap<&'static str, (Kind, usize)> = BTreeMap::new();
-    for test in &run.tests {
-        kinds.entry(test.word()).or_insert((kind(test), 0)).1 += 1;
-    }
-    let kinds = kinds.into_iter();
-    let mut tallies: Vec<Tally> = kinds
-        .map(|(word, (kind, count))| Tally { word, kind, count })
-        .collect();
-    tallies.sort_by_key(|one| one.kind);
-    tallies
 }
 
 fn coverage(run: &RunReport) -> Vec<Devices<'_>> {
