@@ -9,8 +9,6 @@ pub mod junit;
 pub mod kept;
 pub mod markdown;
 pub mod merge;
-#[cfg(test)]
-pub(crate) mod samples;
 pub mod tap;
 pub mod words;
 
@@ -56,3 +54,7 @@ pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
         Format::Github => github::annotations(run),
     })
 }
+
+#[cfg(test)]
+#[path = "report/tests/samples.rs"]
+pub(crate) mod samples;
