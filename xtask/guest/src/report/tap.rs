@@ -51,7 +51,7 @@ fn point(tap: &mut String, number: usize, test: &TestReport) {
     field("duration_ms", test.duration_ms.to_string());
     if !test.choices.is_empty() {
         let choices: Vec<String> = test.choices.iter().map(ToString::to_string).collect();
-        field("choices", list(&choices));
+        field("choices", quoted(&choices.join(" ")));
         field("seed", test.seed.to_string());
     }
     if test.round > 0 {
@@ -62,7 +62,7 @@ fn point(tap: &mut String, number: usize, test: &TestReport) {
             .failed_tries
             .iter()
             .map(|failed| failed.outcome.cause());
-        field("failed_tries", list(&causes.collect::<Vec<_>>()));
+        field("failed_tries", block(&causes.collect::<Vec<_>>()));
     }
     if !test.outcome.is_success() {
         field("reproduce", quoted(&test.reproduce));
@@ -76,7 +76,7 @@ fn point(tap: &mut String, number: usize, test: &TestReport) {
             ("console", &test.console_tail),
         ] {
             if !lines.is_empty() {
-                field(key, list(lines));
+                field(key, block(lines));
             }
         }
     }
@@ -107,13 +107,24 @@ fn escaped(text: &str) -> String {
     line.trim().replace('\\', "\\\\").replace('#', "\\#")
 }
 
-/// A list in YAML's flow style, an item a line.
-fn list<T: AsRef<str>>(items: &[T]) -> String {
-    let items: Vec<String> = items.iter().map(|item| quoted(item.as_ref())).collect();
-    match &items[..] {
-        [one] => format!("[{one}]"),
-        _ => format!("[\n    {}\n  ]", items.join(",\n    ")),
+/// Lines as they are, one below the other: the one form of many that all readers know.
+fn block<T: AsRef<str>>(lines: &[T]) -> String {
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| text::line(line.as_ref().as_bytes()))
+        .collect();
+    // A first line of or with blanks would hide how deep the block is indented.
+    let hides = |line: &String| line.is_empty() || line.starts_with(' ');
+    let depth = if lines.first().is_some_and(hides) {
+        "2"
+    } else {
+        ""
+    };
+    let mut block = format!("|{depth}");
+    for line in lines {
+        let _ = write!(block, "\n    {line}");
     }
+    block
 }
 
 /// A scalar in double quotes, which YAML and JSON read the same.
