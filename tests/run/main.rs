@@ -24,6 +24,7 @@ mod killed;
 mod load;
 mod place;
 mod repeat;
+mod report;
 mod rerun;
 mod select;
 mod standalone;

@@ -165,6 +165,7 @@ impl Place {
         command
             .env_remove("KILN_QEMU")
             .env_remove("XDG_RUNTIME_DIR")
+            .env_remove("GITHUB_ACTIONS")
             .env("NO_COLOR", "1")
             .envs(self.environment());
     }

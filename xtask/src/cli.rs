@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use debug::DebugArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use repeat::RepeatArgs;
-use report::ReportFlags;
+use report::{ReportArgs, ReportFlags};
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Fetch(FetchArgs),
     /// Run guest tests under QEMU
     Test(Box<TestArgs>),
+    /// Write a run that has ended in another format, or join the parts of one
+    Report(ReportArgs),
     /// Boot an image and give a shell on its console
     Boot(BootArgs),
     /// Find or build a cross toolchain and print its path, or run a command with it

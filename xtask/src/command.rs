@@ -10,6 +10,7 @@ pub(crate) mod images;
 pub(crate) mod legal;
 pub(crate) mod mirror_check;
 pub(crate) mod publish;
+pub(crate) mod report;
 pub(crate) mod setup;
 pub(crate) mod store;
 pub(crate) mod test;

@@ -4,6 +4,7 @@ mod cli;
 mod command;
 mod context;
 mod exit;
+mod github;
 mod guests;
 mod origin;
 mod output;
@@ -49,6 +50,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Images(args) => command::images::run(context, &args),
         Command::Fetch(args) => command::fetch::run(context, &args),
         Command::Test(args) => command::test::run(context, &args),
+        Command::Report(args) => command::report::run(context, &args),
         Command::Boot(args) => command::boot::run(context, &args),
         Command::Toolchain(args) => command::toolchain::run(context, &args),
         Command::Store(args) => command::store::run(context, &args),

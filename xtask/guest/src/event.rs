@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
-use crate::origin::{Coverage, Origin, Platform};
+use crate::coverage::Coverage;
+use crate::origin::{Origin, Platform};
 use crate::outcome::Outcome;
 
 /// One thing that happened in a run.
@@ -192,7 +193,7 @@ pub struct RunReport {
     pub interrupted: Option<i32>,
     /// Where logs and reports are.
     pub run_dir: Utf8PathBuf,
-    /// The devices that tests plugged, where they were counted.
+    /// The devices that tests plugged, by architecture, where they were counted.
     pub coverage: Option<Vec<Coverage>>,
 }
 

@@ -48,16 +48,3 @@ pub struct Platform {
     /// `tcg` or `kvm`.
     pub accel: String,
 }
-
-/// How many of the devices that can be plugged on an architecture were plugged by a test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    /// The architecture.
-    pub arch: String,
-    /// Devices with a test that passed.
-    pub covered: usize,
-    /// All that count.
-    pub total: usize,
-    /// Those without such a test.
-    pub devices_not_covered: Vec<String>,
-}

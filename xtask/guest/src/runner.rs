@@ -14,6 +14,7 @@ use plan::arch::Arch;
 use qemu::{Accel, BootFiles, Facts};
 
 use crate::case;
+use crate::coverage::Coverage;
 use crate::debug::Debug;
 use crate::event::{RunEvent, RunReport, SCHEMA, TestReport};
 use crate::golden::bless::Blessing;
@@ -26,8 +27,7 @@ mod compare;
 mod error;
 mod exhaustive;
 mod job;
-mod kept;
-mod place;
+pub(crate) mod place;
 mod queue;
 
 use bench::Bench;
@@ -36,7 +36,6 @@ pub use error::RunError;
 pub use exhaustive::ExhaustiveError;
 pub use job::Again;
 pub(crate) use job::Job;
-pub use kept::{KeptError, kept};
 pub use place::temp_dir;
 pub use queue::Rounds;
 
@@ -71,6 +70,8 @@ pub struct Config {
     pub no_capture: bool,
     /// Whether golden output is compared or written.
     pub bless: Blessing,
+    /// Counts the devices that passed tests had.
+    pub device_coverage: bool,
     /// What the report says about where the run comes from.
     pub origin: Origin,
     /// Where runs are kept, each in a numbered folder: `target/kiln/runs`.
@@ -193,6 +194,10 @@ fn report(
     started: Instant,
     dir: Utf8PathBuf,
 ) -> RunReport {
+    let counted = |run: &ArchRun| Coverage::of_run(&run.arch.name, &run.facts, &tests);
+    let coverage = config
+        .device_coverage
+        .then(|| config.arches.iter().map(counted).collect());
     RunReport {
         schema: SCHEMA,
         origin: config.origin.clone(),
@@ -202,7 +207,7 @@ fn report(
         duration_ms: millis(started.elapsed()),
         interrupted: host::interrupt::received().map(|signal| signal.0),
         run_dir: dir,
-        coverage: None,
+        coverage,
     }
 }
 

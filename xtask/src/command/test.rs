@@ -20,14 +20,16 @@ use guest::event::{RunEvent, RunReport};
 use guest::golden::bless::Blessing;
 use guest::origin::Origin;
 use guest::report;
+use guest::report::journal::Journal;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
 use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
 
 use crate::cli::{MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
-use crate::command::setup;
+use crate::command::{self, setup};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::github::{self, Hush};
 use crate::guests;
 use crate::output;
 use crate::render::test::TestProgress;
@@ -36,7 +38,7 @@ use rerun::Rerun;
 use wanted::{Wanted, configure};
 
 /// Where runs are kept, in the repository.
-const RUNS: &str = "target/kiln/runs";
+pub(crate) const RUNS: &str = "target/kiln/runs";
 /// How many of them.
 const KEEP_RUNS: usize = 20;
 
@@ -115,15 +117,12 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     let (keyboard, keys) = shell::keyboard(args);
     config.debug = closer::debug(&supply, args, &config.arches, keyboard)?;
     let report = perform(context, &config, keys)?;
-    if let Some(path) = &args.reports.junit {
-        let path = context.env.absolute(path);
-        let text =
-            report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
-        host::files::write(&path, text.as_bytes())
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+    github::tell(context, &report)?;
+    for (format, file) in args.reports.all() {
+        command::report::write(context, format, &report, &file)?;
     }
     if args.debug.device_coverage {
-        coverage::of_run(context, &config.arches, &report);
+        coverage::of_run(context, &report);
     }
     if let Some(outcome) = standalone::write(context, args, &config, &report) {
         return outcome;
@@ -166,6 +165,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         debug: Debug::default(),
         reproduce: Vec::new(),
         bless: Blessing::No,
+        device_coverage: false,
         origin: Origin::default(),
     }
 }
@@ -204,11 +204,16 @@ fn perform(
     let global = &context.global;
     let json = global.message_format == MessageFormat::Json;
     let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
+    let mut journal = Journal::default();
+    let hush = (!json).then(|| Hush::begin(&context.env));
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut shell = shell::Shell::new(keys);
             for event in events {
                 shell.follow(&event);
+                if let Err(error) = journal.take(&event) {
+                    output::note(format!("the run's events are not kept: {error}"));
+                }
                 if json {
                     output::result(report::json::line(&event));
                 } else {
@@ -220,6 +225,7 @@ fn perform(
         drop(sender);
         report
     });
+    drop(hush);
     report.map_err(|error| refused(context, error))
 }
 

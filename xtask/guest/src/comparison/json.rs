@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{CompareEvent, Comparison, Pair};
-use crate::report::json::SCHEMA_VERSION;
+use crate::event::SCHEMA;
 
 /// The line for an event, without its newline.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn line(event: &CompareEvent) -> String {
             new,
         } => json!({
             "reason": "comparison-started",
-            "schema": SCHEMA_VERSION,
+            "schema": SCHEMA,
             "seed": seed,
             "total": total,
             "run_dir": run_dir,

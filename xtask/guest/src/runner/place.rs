@@ -6,11 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::scratch::{self, Scratch};
 
 use crate::event::RunReport;
+use crate::report::{json, kept};
 
 /// Held while a run takes its number.
 const TURN: &str = "lock";
-/// What is kept of a run beside its logs.
-pub(super) const REPORT: &str = "report.json";
 /// Longest path of a socket, with the closing zero (`unix(7)`).
 const SOCKET_PATH_MAX: usize = 108;
 /// What is added to the temporary directory to name a socket, at most.
@@ -41,9 +40,7 @@ impl Place {
     /// Makes both, and removes what earlier runs left.
     pub(super) fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
         fs_err::create_dir_all(runs)?;
-        // One run after the other takes its number and prunes: none sees another's folder unlocked.
-        let turn = fs_err::File::create(runs.join(TURN))?;
-        turn.file().lock()?;
+        let turn = turn(runs)?;
         let run_dir = next_run(runs)?;
         let lock = scratch::lock_in(run_dir.as_std_path())?;
         prune(runs, keep.max(1))?;
@@ -65,8 +62,22 @@ impl Place {
 
 /// Keeps a report beside the logs.
 pub(super) fn keep(report: &RunReport) -> io::Result<()> {
-    let text = serde_json::to_string_pretty(report)?;
-    fs_err::write(report.run_dir.join(REPORT), text + "\n")
+    let text = json::document(report)?;
+    host::files::write(&report.run_dir.join(kept::FILE), text.as_bytes())
+}
+
+/// A folder for a run that was made elsewhere.
+pub(crate) fn number(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    fs_err::create_dir_all(runs)?;
+    let _turn = turn(runs)?;
+    next_run(runs)
+}
+
+/// One run after the other takes its number and prunes: none sees another's folder unlocked.
+fn turn(runs: &Utf8Path) -> io::Result<fs_err::File> {
+    let turn = fs_err::File::create(runs.join(TURN))?;
+    turn.file().lock()?;
+    Ok(turn)
 }
 
 /// The numbers of the runs, oldest first.

@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use clap::Parser as _;
 use guest::event::RunReport;
 use guest::origin::Scope;
-use guest::runner::{self, Again};
+use guest::report::kept;
+use guest::runner::Again;
 use guest::suite::{Selected, Suite};
 use plan::Project;
 
@@ -32,7 +33,9 @@ impl Rerun {
             return Ok(None);
         };
         let runs = super::runs_dir(context, args);
-        let report = runner::kept(&runs, name).map_err(hinted!(Exit::Usage))?;
+        let here = &context.env.current_dir;
+        let folder = kept::find(&runs, name, here).map_err(hinted!(Exit::Usage))?;
+        let report = kept::read(&folder).map_err(hinted!(Exit::Usage))?;
         let asked = report.origin.scope.as_ref().and_then(|scope| {
             let words = ["xtask", "test"].into_iter().map(str::to_owned);
             let cli = Cli::try_parse_from(words.chain(scope.flags.iter().cloned()));

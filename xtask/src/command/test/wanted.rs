@@ -49,6 +49,7 @@ pub(super) fn configure(
         kernel_log: context.global.verbose > 0,
         choices: choices(&args.choose)?,
         reproduce: rerun::running(args, args.guest.qemu.clone()),
+        device_coverage: args.debug.device_coverage,
         bless: args.reports.blessing(!args.filters.is_empty()),
         origin: origin::gather(context, args.partition.as_deref(), wanted.scope),
         runs_dir: runs_dir(context, args),
