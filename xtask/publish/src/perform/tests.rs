@@ -146,6 +146,7 @@ native = []
 machine = "virt"
 memory = "128M"
 boot-timeout = "10s"
+kvm-timeout-factor = 0.5
 append = "quiet"
 [qemu.ordinary]
 kernel = "plain"
