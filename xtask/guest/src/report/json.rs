@@ -49,7 +49,13 @@ pub fn line(event: &RunEvent) -> String {
             "run_dir": run.run_dir,
         }),
     };
-    value.to_string()
+    unread(&value)
+}
+
+/// A line in which a CI system finds no command: GitHub's runner looks for the older form of its own
+/// anywhere. Outside of strings JSON has no `#`.
+fn unread(value: &Value) -> String {
+    value.to_string().replace("##[", "\\u0023#[")
 }
 
 fn tagged(reason: &str, event: &impl serde::Serialize, cause: String) -> Value {
@@ -108,10 +114,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_test_prints_a_line_reads_back(bytes in prop::collection::vec(any::<u8>(), 0..99)) {
+        fn whatever_a_test_prints_a_line_reads_back(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'#'), Just(b'[')], 0..99)
+        ) {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let line = line(&RunEvent::TestOutput { name: "a::b::c".to_owned(), bytes });
-            prop_assert!(!line.contains(['\n', '\r']));
+            prop_assert!(!line.contains(['\n', '\r']) && !line.contains("##["));
             let value: Value = serde_json::from_str(&line).unwrap();
             prop_assert_eq!(value["text"].as_str(), Some(text.as_str()));
         }
