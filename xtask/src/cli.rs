@@ -4,6 +4,7 @@ pub(crate) mod debug;
 pub(crate) mod publish;
 pub(crate) mod repeat;
 pub(crate) mod report;
+pub(crate) mod repro;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,6 +13,7 @@ use debug::DebugArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use repeat::RepeatArgs;
 use report::{ReportArgs, ReportFlags};
+use repro::{RebuildArgs, ReproArgs};
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -112,6 +114,8 @@ pub(crate) enum Command {
     MirrorCheck(MirrorCheckArgs),
     /// Build a published release again from its source bundle alone, and compare
     VerifyRelease(VerifyReleaseArgs),
+    /// Build twice, the second time with everything varied that no output may show, and compare
+    Repro(ReproArgs),
     /// Measure Kiln against the ordinary way
     Bench(BenchArgs),
     /// Print a completion script for a shell
@@ -119,6 +123,9 @@ pub(crate) enum Command {
     /// The words of a test's host half; run by guest-tests/lib/host.sh
     #[command(hide = true, name = "host-word")]
     HostWord(HostWordArgs),
+    /// The second build of `repro`
+    #[command(hide = true)]
+    Rebuild(RebuildArgs),
 }
 
 /// Which architectures, and where their images come from.
@@ -142,6 +149,20 @@ pub(crate) struct SourceArgs {
     /// Build without the sandbox; the bytes stay the same
     #[arg(long)]
     pub(crate) no_sandbox: bool,
+}
+
+impl SourceArgs {
+    /// Some architectures, and the rest as it is by default.
+    pub(crate) fn of(arches: &[String]) -> Self {
+        Self {
+            arch: arches.to_vec(),
+            from_source: false,
+            no_prebuilt: false,
+            mirror: Vec::new(),
+            debian_mirror: None,
+            no_sandbox: false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

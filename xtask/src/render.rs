@@ -7,6 +7,7 @@ pub(crate) mod diagnostic;
 pub(crate) mod plan;
 pub(crate) mod quantity;
 pub(crate) mod release;
+pub(crate) mod repro;
 pub(crate) mod sources;
 pub(crate) mod store;
 pub(crate) mod test;

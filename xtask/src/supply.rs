@@ -26,8 +26,7 @@ use crate::output;
 use crate::render::build::BuildProgress;
 use crate::render::timings::Timings;
 
-use failure::build_failure;
-pub(crate) use failure::{fetch_failure, store_failure};
+pub(crate) use failure::{build_failure, fetch_failure, store_failure};
 pub(crate) use lock::{check_lock, compare, locked};
 pub(crate) use outlook::Outlook;
 
@@ -59,6 +58,29 @@ impl<'a> Supply<'a> {
         let plan = plan_for(&project, &arches)?;
         let store = store()?;
         keep_root(context, &project, &plan, &arches, &store)?;
+        Ok(Self {
+            context,
+            project,
+            plan,
+            store,
+            arches,
+            source,
+            timings: Mutex::default(),
+        })
+    }
+
+    /// The same for some recipes and what they need.
+    pub(crate) fn of_recipes(
+        context: &'a Context,
+        source: &'a SourceArgs,
+        recipes: &[String],
+    ) -> Result<Self, Failure> {
+        let project = context.project()?;
+        let arches = Context::arches(&project, &source.arch)?;
+        let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
+        let plan = project.plan_of(&arches, &recipes);
+        let plan = plan.map_err(hinted!(Exit::Usage))?;
+        let store = context.store()?;
         Ok(Self {
             context,
             project,
@@ -238,9 +260,17 @@ impl<'a> Supply<'a> {
 
     /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
     pub(crate) fn fetch_sources(&self) -> Result<(usize, u64), Failure> {
+        self.fetch_sources_of(&self.plan.steps)
+    }
+
+    /// The same for some steps.
+    pub(crate) fn fetch_sources_of<'s>(
+        &self,
+        steps: impl IntoIterator<Item = &'s Step>,
+    ) -> Result<(usize, u64), Failure> {
         let remotes = self.remotes()?;
         let mut progress = self.progress();
-        let sources = self.plan.steps.iter().flat_map(|step| &step.sources);
+        let sources = steps.into_iter().flat_map(|step| &step.sources);
         let pins: BTreeMap<_, _> = sources
             .map(|source| ((&source.pin.file, source.pin.sha256), &source.pin))
             .collect();
@@ -322,13 +352,17 @@ fn keep_root(
 }
 
 /// Puts the sources that one store has into another, checked as if they came from outside.
-pub(crate) fn share_sources(from: &Store, to: &Store, plan: &Plan) -> Result<(), Failure> {
+pub(crate) fn share_sources<'s>(
+    from: &Store,
+    to: &Store,
+    steps: impl IntoIterator<Item = &'s Step>,
+) -> Result<(), Failure> {
     let layout = from.root().join("v1");
     let remotes = Remotes {
         mirrors: vec![file_url(&layout)],
         ..Remotes::offline()
     };
-    for source in plan.steps.iter().flat_map(|step| &step.sources) {
+    for source in steps.into_iter().flat_map(|step| &step.sources) {
         if !from.has_blob(&source.pin.sha256) {
             continue;
         }

@@ -28,8 +28,10 @@ mod log;
 mod run;
 mod script;
 mod step;
+mod variation;
 
 pub use error::{BuildError, StepError, StepFailure};
+pub use variation::Variation;
 
 /// How a plan is performed. Nothing in here changes a byte of what comes out.
 #[derive(Clone)]
@@ -48,6 +50,8 @@ pub struct Options {
     pub keep_failed: bool,
     /// Time that one script may take.
     pub script_limit: Duration,
+    /// What is done otherwise.
+    pub variation: Variation,
 }
 
 impl Options {
@@ -63,6 +67,7 @@ impl Options {
             host_id: None,
             keep_failed: false,
             script_limit: Duration::from_secs(6 * 60 * 60),
+            variation: Variation::default(),
         }
     }
 }
@@ -76,6 +81,23 @@ pub fn perform(
     events: &Sender<Event>,
 ) -> Result<BTreeMap<StepId, Ready>, BuildError> {
     run::perform(store, plan, wanted, options, events, run::Frozen::Checked)
+}
+
+/// The entries of some steps, without making any: those that are in the store and as they should be.
+pub fn present(
+    store: &Store,
+    plan: &Plan,
+    wanted: &[StepId],
+    options: &Options,
+) -> Result<BTreeMap<StepId, Ready>, BuildError> {
+    let mut found = BTreeMap::new();
+    for id in wanted {
+        let name = options.entry_name(plan.step(*id))?;
+        if let Some(ready) = store.entry(&name)?.ready() {
+            found.insert(*id, ready);
+        }
+    }
+    Ok(found)
 }
 
 /// Makes every step below what is wanted that has frozen outputs, and returns those that are not

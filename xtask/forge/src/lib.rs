@@ -12,6 +12,7 @@ pub mod gather;
 pub mod initramfs;
 pub mod mirror;
 pub mod prebuilt;
+pub mod repro;
 pub mod roots;
 pub mod sandbox;
 pub mod unpack;

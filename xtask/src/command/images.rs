@@ -144,7 +144,7 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
         wanted.insert(arch.clone(), id);
     }
     // Sources are no result: what is here already is taken along, and checked again.
-    supply::share_sources(&place, &supply.store, &supply.plan)?;
+    supply::share_sources(&place, &supply.store, &supply.plan.steps)?;
     let ids: Vec<_> = wanted.values().copied().collect();
     let performed = supply.perform(&ids, &options);
     if args.timings {
@@ -178,14 +178,7 @@ fn explain_difference(
     built: &Ready,
     store: &Store,
 ) -> Result<(), Failure> {
-    let source = crate::cli::SourceArgs {
-        arch: vec![arch.to_owned()],
-        from_source: false,
-        no_prebuilt: false,
-        mirror: Vec::new(),
-        debian_mirror: None,
-        no_sandbox: false,
-    };
+    let source = crate::cli::SourceArgs::of(&[arch.to_owned()]);
     let supply = Supply::over(context, &source, || Ok(store.clone()))?;
     let (_, step) = supply.step("image", arch)?;
     let Some(promised) = supply.at_hand(arch, step)? else {

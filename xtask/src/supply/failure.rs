@@ -47,12 +47,12 @@ fn step_exit(error: &StepError) -> Exit {
 }
 
 /// A failure of a build, with the exit code that tells what kind of failure it is.
-pub(super) fn build_failure(error: BuildError) -> Failure {
+pub(crate) fn build_failure(error: BuildError) -> Failure {
     let hint = error.hint();
     let exit = match &error {
         BuildError::Offline(error) => fetch_exit(error),
         BuildError::Store(error) => store_exit(error),
-        BuildError::Tools(_) | BuildError::Host(_) => Exit::SetupMissing,
+        BuildError::Tools { .. } | BuildError::Root(_) | BuildError::Host(_) => Exit::SetupMissing,
         BuildError::Interrupted(_) => Exit::Interrupted,
         BuildError::Jobs(_) => Exit::Failed,
         // Steps that failed in several ways are a failed build.

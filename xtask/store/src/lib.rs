@@ -19,6 +19,7 @@
 //! know what a recipe or an archive is.
 
 mod blob;
+mod copy;
 mod durable;
 mod entry;
 mod error;

@@ -1,6 +1,7 @@
 //! An entry while it is being made, and its commit: the one place where entries appear.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -61,7 +62,10 @@ impl Staging {
         let area = store.workspace()?;
         let staging = Self { store, name, area };
         for directory in [staging.path(), staging.scratch()] {
-            fs::create_dir_all(&directory).map_err(|error| staging.store.io(error))?;
+            fs::create_dir_all(&directory)
+                // A script may copy the mode of a directory, which must not be the caller's umask.
+                .and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755)))
+                .map_err(|error| staging.store.io(error))?;
         }
         Ok(staging)
     }

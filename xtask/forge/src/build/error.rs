@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use host::interrupt::Interrupted;
 use host::jobs::JobError;
 use host::process::{ExitStatus, ProcessError};
@@ -12,6 +12,7 @@ use plan::step::Step;
 use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;
+use crate::sandbox::other::RootError;
 use crate::unpack::UnpackError;
 use store::StoreError;
 
@@ -22,8 +23,16 @@ pub enum BuildError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// Steps call programs that this host does not have.
-    #[error("this host lacks what a build calls: {}", list(.0))]
-    Tools(Vec<String>),
+    #[error("{} lacks what a build calls: {}", whose(root.as_deref()), list(missing))]
+    Tools {
+        /// The programs' names.
+        missing: Vec<String>,
+        /// The other system that should have them, where it is not this host.
+        root: Option<Utf8PathBuf>,
+    },
+    /// Another system's tools cannot be used.
+    #[error(transparent)]
+    Root(RootError),
     /// Sources are not in the store and nobody may be asked for them.
     #[error(transparent)]
     Offline(FetchError),
@@ -46,7 +55,14 @@ impl BuildError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Tools(_) | Self::Host(_) => Some("cargo xtask setup --for build".to_owned()),
+            Self::Tools {
+                missing,
+                root: Some(root),
+            } => host::packages::commands_below(root, missing),
+            Self::Root(error) => error.hint(),
+            Self::Tools { root: None, .. } | Self::Host(_) => {
+                Some("cargo xtask setup --for build".to_owned())
+            }
             Self::Offline(error) => error.hint(),
             Self::Steps(failures) => failures.first().and_then(|failure| failure.error.hint()),
             Self::Store(error) => error.hint(),
@@ -212,6 +228,10 @@ fn first_of(failures: &[StepFailure]) -> String {
         0 | 1 => first,
         count => format!("{count} steps failed, first {first}"),
     }
+}
+
+fn whose(root: Option<&Utf8Path>) -> String {
+    root.map_or_else(|| "this host".to_owned(), |root| format!("`{root}`"))
 }
 
 fn list(items: &[String]) -> String {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
+use camino::Utf8Path;
 use host::jobs::JobServer;
 use plan::step::{Action, Plan, Product, Step, StepId};
 
@@ -16,6 +17,7 @@ use super::graph::{self, Queue};
 use super::{Options, frozen, history, step};
 use crate::event::Event;
 use crate::fetch;
+use crate::sandbox::other::RootError;
 use crate::sandbox::{HostRoot, Sandboxing, Toolbox, probe};
 use store::{EntryName, EntryState, Ready, Store};
 
@@ -56,7 +58,7 @@ pub(super) fn perform(
         plan,
         options,
         events,
-        jobs: JobServer::new(options.jobs)?,
+        jobs: JobServer::new(options.jobs)?.and_flags(&options.variation.make_flags()),
         ahead: Ahead::default(),
         tools: Toolbox::default(),
         sandboxing: Sandboxing::None { why: None },
@@ -89,9 +91,7 @@ impl Run<'_> {
             return Ok(id);
         }
         if self.host_id.get().is_none() {
-            let id = host::identity::identity()
-                .map_err(BuildError::Host)?
-                .short();
+            let id = self.options.ask_host_id()?;
             // A thread that was faster has put the same id there.
             let _ = self.host_id.set(id);
         }
@@ -147,17 +147,37 @@ impl Run<'_> {
         if names.is_empty() {
             return Ok(());
         }
+        let options = self.options;
+        let other = options.variation.root.as_deref();
         // The shell runs the script, whether or not the script calls one.
         let names = names.into_iter().chain(["sh"]);
-        let tools = Toolbox::find(names, &self.options.path);
+        let tools = match other {
+            Some(root) => Toolbox::find_in_system(names, root),
+            None => Toolbox::find(names, &options.path),
+        };
         if !tools.missing().is_empty() {
-            return Err(BuildError::Tools(tools.missing().to_vec()));
+            return Err(BuildError::Tools {
+                missing: tools.missing().to_vec(),
+                root: other.map(Utf8Path::to_owned),
+            });
         }
-        let mut root = HostRoot::probe();
+        let mut root = HostRoot::probe(other);
         tools
             .programs()
             .for_each(|program| root.show_program(program));
-        let sandboxing = probe(self.options.sandbox, &root, &self.options.path);
+        let mut sandboxing = probe(options.sandbox, &root, &options.path);
+        match (&mut sandboxing, other) {
+            (Sandboxing::Bubblewrap { clock, .. }, _) => {
+                clock.clone_from(&options.variation.clock);
+            }
+            (Sandboxing::None { why }, Some(root)) => {
+                return Err(BuildError::Root(RootError::NoSandbox {
+                    root: root.to_owned(),
+                    why: why.clone().unwrap_or_else(|| "it was refused".to_owned()),
+                }));
+            }
+            (Sandboxing::None { .. }, None) => {}
+        }
         if let Sandboxing::None { why: Some(why) } = &sandboxing {
             let text = format!(
                 "building without the sandbox: {why}; what comes out is the same, but a recipe that \

@@ -1,6 +1,8 @@
 //! One step, from its lock to its entry in the store.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
@@ -51,7 +53,9 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
             let start = started(run, step, None);
             let archive =
                 initramfs::archive(entries, &by_recipe(step, inputs), epoch(run.plan, step))?;
-            fs_err::write(staging.path().join(initramfs::FILE), archive)?;
+            let file = staging.path().join(initramfs::FILE);
+            fs_err::write(&file, archive)?;
+            fs_err::set_permissions(&file, Permissions::from_mode(0o644))?;
             start
         }
         Action::Gather(files) => {
@@ -114,7 +118,11 @@ fn unpacked(run: &Run, step: &Step) -> Result<BTreeMap<String, Utf8PathBuf>, Ste
         }
         let archive = fetch::fetch(run.store, &source.pin, &run.options.remotes, &mut emit)?;
         host::interrupt::check()?;
-        let tree = unpack::tree(run.store, source, &archive, &mut emit)?;
+        let place = unpack::Place {
+            store: run.store,
+            order: run.options.variation.order,
+        };
+        let tree = unpack::tree(place, source, &archive, &mut emit)?;
         trees.insert(source.name.clone(), tree);
     }
     Ok(trees)

@@ -1,0 +1,45 @@
+//! `cargo xtask rebuild`: the second build of `repro`, in the surroundings that `repro` gives it. Makes
+//! the steps of some recipes in the store of its environment, from what is in there.
+
+use forge::build::{Options, Variation};
+use forge::fetch::Remotes;
+use forge::sandbox::{ClockAhead, SandboxChoice};
+use forge::unpack::Order;
+use plan::step::StepId;
+
+use crate::cli::SourceArgs;
+use crate::cli::repro::RebuildArgs;
+use crate::context::Context;
+use crate::exit::{Exit, Outcome};
+use crate::supply::Supply;
+
+pub(crate) fn run(context: &Context, args: &RebuildArgs) -> Outcome {
+    let source = SourceArgs {
+        no_sandbox: args.no_sandbox,
+        ..SourceArgs::of(&args.arch)
+    };
+    let supply = Supply::of_recipes(context, &source, &args.step)?;
+    let wanted: Vec<StepId> = super::repro::wanted(&supply.plan, &args.step);
+    let options = options(context, args);
+    supply.perform(&wanted, &options)?;
+    Ok(Exit::Success)
+}
+
+/// How it is built: as `repro` says, from what is there.
+pub(super) fn options(context: &Context, args: &RebuildArgs) -> Options {
+    let mut options = Options::new(Remotes::offline(), context.env.path.clone());
+    options.jobs = context.jobs();
+    if args.no_sandbox {
+        options.sandbox = SandboxChoice::Off;
+    }
+    let root = args.root.as_deref().unwrap_or("/".into());
+    options.variation = Variation {
+        order: Order::Shuffled(args.order),
+        shuffle: args.shuffle,
+        clock: (args.days > 0)
+            .then(|| ClockAhead::find(root, args.days))
+            .flatten(),
+        root: args.root.clone(),
+    };
+    options
+}

@@ -1,0 +1,71 @@
+//! Two builds as a person sees them: what was varied, then a line for each step.
+
+use std::time::Duration;
+
+use forge::repro::Comparison;
+use plan::step::Plan;
+use serde_json::{Value, json};
+
+use super::quantity;
+use crate::output::{Color, Style};
+
+/// A line of the list of what is varied.
+pub(crate) fn varied(style: Style, name: &str, how: &str) -> String {
+    let word = style.paint(Color::Dim, &format!("{name:>12}"));
+    format!("{word} {how}")
+}
+
+/// The table, without the last line's end.
+pub(crate) fn table(style: Style, plan: &Plan, compared: &[Comparison]) -> String {
+    let names: Vec<String> = compared
+        .iter()
+        .map(|one| plan.step(one.step).to_string())
+        .collect();
+    let width = names.iter().map(String::len).max().unwrap_or_default();
+    let head = format!("{:<width$}  files    first   second", "step");
+    let mut lines = vec![style.paint(Color::Bold, &head)];
+    for (one, name) in compared.iter().zip(names) {
+        let [first, second] = one
+            .seconds
+            .map(|seconds| quantity::time(Duration::from_secs_f64(seconds.max(0.0))));
+        let first = if one.prebuilt {
+            "prebuilt".to_owned()
+        } else {
+            first
+        };
+        let (outputs, verdict) = (one.outputs, verdict(style, one));
+        lines.push(format!(
+            "{name:<width$}  {outputs:>5} {first:>8} {second:>8}  {verdict}"
+        ));
+    }
+    lines.join("\n")
+}
+
+fn verdict(style: Style, one: &Comparison) -> String {
+    match &one.difference {
+        None => style.paint(Color::Green, "equal"),
+        Some(difference) if one.may_differ => {
+            let word = style.paint(Color::Yellow, "another compiler's");
+            format!("{word}: {difference}")
+        }
+        Some(difference) => format!("{}: {difference}", style.paint(Color::Red, "differs")),
+    }
+}
+
+/// One step for a program.
+pub(crate) fn json(plan: &Plan, one: &Comparison) -> Value {
+    let step = plan.step(one.step);
+    json!({
+        "reason": "repro-step",
+        "recipe": step.recipe,
+        "arch": step.arch,
+        "key": step.key,
+        "outputs": one.outputs,
+        "first_seconds": one.seconds[0],
+        "second_seconds": one.seconds[1],
+        "first_is_prebuilt": one.prebuilt,
+        "equal": one.difference.is_none(),
+        "may_differ": one.may_differ,
+        "difference": one.difference.as_ref().map(ToString::to_string),
+    })
+}
