@@ -46,15 +46,15 @@ impl Options {
         let Some(root) = &self.variation.root else {
             return Ok(());
         };
-        other::check(root).map_err(BuildError::Root)?;
+        drop(self.entrance()?);
         let tools = crate::sandbox::Toolbox::find_in_system(tools, root);
-        if !tools.missing().is_empty() {
-            return Err(BuildError::Tools {
-                missing: tools.missing().to_vec(),
-                root: Some(root.clone()),
-            });
+        if tools.missing().is_empty() {
+            return Ok(());
         }
-        self.entrance().map(drop)
+        Err(BuildError::Tools {
+            missing: tools.missing().to_vec(),
+            root: Some(root.clone()),
+        })
     }
 
     /// Whether the `make` that scripts call can shuffle its targets: GNU make 4.4 and later can.
@@ -86,7 +86,9 @@ impl Options {
     fn entrance(&self) -> Result<Vec<String>, BuildError> {
         match &self.variation.root {
             None => Ok(Vec::new()),
-            Some(root) => other::entrance(root, &self.path).map_err(BuildError::Root),
+            Some(root) => other::check(root)
+                .and_then(|()| other::entrance(root, &self.path))
+                .map_err(BuildError::Root),
         }
     }
 }
