@@ -46,7 +46,7 @@ fn verdict(style: Style, one: &Comparison) -> String {
         None => style.paint(Color::Green, "equal"),
         Some(difference) if one.may_differ => {
             let word = style.paint(Color::Yellow, "another compiler's");
-            format!("{word}: {difference}")
+            format!("{word}, from `{}` on", difference.path)
         }
         Some(difference) => format!("{}: {difference}", style.paint(Color::Red, "differs")),
     }
@@ -68,4 +68,67 @@ pub(crate) fn json(plan: &Plan, one: &Comparison) -> Value {
         "may_differ": one.may_differ,
         "difference": one.difference.as_ref().map(ToString::to_string),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use forge::compare::{Difference, Place};
+    use plan::digest::BuildKey;
+    use plan::step::{Action, Product, Step, StepId};
+
+    use super::*;
+
+    const PLAIN: Style = Style {
+        color: false,
+        interactive: false,
+    };
+
+    fn step(recipe: &str, arch: Option<&str>) -> Step {
+        Step {
+            recipe: recipe.to_owned(),
+            version: "1".to_owned(),
+            license: "MIT".to_owned(),
+            arch: arch.map(str::to_owned),
+            product: Product::Image,
+            action: Action::Gather([].into()),
+            sources: Vec::new(),
+            inputs: Vec::new(),
+            files: [].into(),
+            frozen: Vec::new(),
+            key: BuildKey::from_bytes([7; 32]),
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_line_for_each_step_with_what_differs() {
+        let plan = Plan {
+            steps: vec![
+                step("gmp", None),
+                step("gcc", Some("arch")),
+                step("linux", Some("arch")),
+            ],
+        };
+        let difference = || Difference {
+            path: "bin/tool".into(),
+            place: Place::Line {
+                number: 3,
+                first: "a".to_owned(),
+                second: "b".to_owned(),
+            },
+        };
+        let comparison = |number, differs: bool, may_differ| Comparison {
+            step: StepId(number),
+            outputs: 12,
+            seconds: [0.0, 401.0],
+            prebuilt: number == 2,
+            difference: differs.then(difference),
+            may_differ,
+        };
+        let compared = [
+            comparison(0, false, true),
+            comparison(1, true, true),
+            comparison(2, true, false),
+        ];
+        insta::assert_snapshot!(table(PLAIN, &plan, &compared));
+    }
 }

@@ -491,3 +491,23 @@ fn only_the_right_bytes_become_a_blob() {
         0o444
     );
 }
+
+#[test]
+fn a_copy_in_another_store_is_the_same_under_the_name_it_has_there() {
+    let (here, there) = (home(), home());
+    let (store, other) = (here.store(), there.store());
+    staged(&store, &toolchain_name(), "bytes")
+        .commit(about())
+        .unwrap();
+    let entry = ready(&store, &toolchain_name());
+    let name = EntryName::toolchain(toolchain_name().key(), "ba9876543210");
+    let copy = other.copy(&entry, &name).unwrap();
+    assert_eq!(copy.name(), &name);
+    assert_eq!(copy.meta().files, entry.meta().files);
+    assert_eq!(copy.meta().links, entry.meta().links);
+    assert_eq!(copy.verify(), Ok(()));
+    // What is there stays, and the first store's files are not the other's.
+    fs::write(entry.path().join("bin/tool"), "other").unwrap();
+    assert_eq!(other.copy(&entry, &name).unwrap(), copy);
+    assert_eq!(fs::read(copy.path().join("bin/tool")).unwrap(), b"bytes");
+}

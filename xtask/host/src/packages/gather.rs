@@ -233,6 +233,21 @@ mod tests {
     use crate::scratch::Scratch;
 
     #[test]
+    fn commands_for_another_system_are_its_own_manager_s() {
+        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "below").expect("made");
+        let root = scratch.path();
+        let missing = ["flex".to_owned(), "cc".to_owned()];
+        assert_eq!(commands_below(root, &missing), None);
+        for directory in ["etc", "sbin"] {
+            fs_err::create_dir(root.join(directory)).expect("made");
+        }
+        fs_err::write(root.join("etc/os-release"), "ID=alpine\n").expect("written");
+        fs_err::write(root.join("sbin/apk"), "").expect("written");
+        let expect = format!("chroot {root} apk add --update-cache flex gcc linux-headers musl-dev");
+        assert_eq!(commands_below(root, &missing), Some(expect));
+    }
+
+    #[test]
     fn the_systems_own_manager_wins_over_others_that_are_there() {
         let check = |ids: &str, present: &[&str], expect: Option<Manager>| {
             let release = OsRelease::parse(ids);

@@ -123,11 +123,17 @@ impl Second {
         }
         let jobs = supply.context.jobs();
         list.extend([
-            ("environment", format!("HOME={} TZ={} LC_ALL={}", its.home, its.zone, its.locale)),
+            (
+                "environment",
+                format!("HOME={} TZ={} LC_ALL={}", its.home, its.zone, its.locale),
+            ),
             ("umask", its.umask.to_owned()),
             ("jobs", format!("{} (the first: {jobs})", self.jobs)),
             ("PATH", format!("does nothing for {}", poison.join(" "))),
-            ("sources", format!("unpacked in the order of seed {}", its.seed)),
+            (
+                "sources",
+                format!("unpacked in the order of seed {}", its.seed),
+            ),
             (
                 "make",
                 variation.shuffle.map_or_else(
@@ -138,7 +144,7 @@ impl Second {
             (
                 "clock",
                 variation.clock.as_ref().map_or_else(
-                    || "is later by what the first build took: `faketime` is not installed, or not wanted".to_owned(),
+                    || "is right: libfaketime is not there, or not wanted".to_owned(),
                     |clock| format!("ahead by {} days", clock.days),
                 ),
             ),
