@@ -1,4 +1,4 @@
-//! What `repro` understands.
+//! The arguments of what has to do with building twice.
 
 use camino::Utf8PathBuf;
 use clap::Args;

@@ -243,7 +243,8 @@ mod tests {
         }
         fs_err::write(root.join("etc/os-release"), "ID=alpine\n").expect("written");
         fs_err::write(root.join("sbin/apk"), "").expect("written");
-        let expect = format!("chroot {root} apk add --update-cache flex gcc linux-headers musl-dev");
+        let expect =
+            format!("chroot {root} apk add --update-cache flex gcc linux-headers musl-dev");
         assert_eq!(commands_below(root, &missing), Some(expect));
     }
 
