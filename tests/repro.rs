@@ -135,6 +135,54 @@ fn nothing_that_is_varied_reaches_a_step_and_only_declared_tools_do() {
     assert_eq!(seconds(&again), seconds(&told));
 }
 
+/// Makes a recipe of the real ones cheap.
+fn cheap(checkout: &Checkout, recipe: &str, script: &str) {
+    let folder = checkout.area.path().join("recipes").join(recipe);
+    let read = std::fs::read_to_string(folder.join("recipe.toml")).unwrap();
+    let (mut text, mut in_source) = (String::new(), false);
+    for line in read.lines() {
+        in_source = line == "[[source]]" || in_source && !line.starts_with('[');
+        let left_out = ["sources-from", "inputs", "frozen"];
+        if !in_source && !left_out.iter().any(|key| line.starts_with(key)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    std::fs::write(folder.join("recipe.toml"), text).unwrap();
+    std::fs::write(folder.join("build.sh.hbs"), script).unwrap();
+}
+
+#[test]
+fn without_a_step_everything_up_to_the_image_is_built_twice() {
+    let checkout = Checkout::new(&[]);
+    let kept = ["linux", "busybox", "guest-init", "initramfs", "image"];
+    let recipes = checkout.area.path().join("recipes");
+    for folder in std::fs::read_dir(&recipes).unwrap() {
+        let folder = folder.unwrap();
+        if !kept.contains(&folder.file_name().to_str().unwrap()) {
+            std::fs::remove_dir_all(folder.path()).unwrap();
+        }
+    }
+    std::fs::write(recipes.join("initramfs/NOTICE.hbs"), "a test's\n").unwrap();
+    std::fs::remove_dir_all(recipes.join("linux/patches")).unwrap();
+    for recipe in ["linux", "busybox", "guest-init"] {
+        let files = "for file in kernel config busybox init; do echo x >\"$OUT/$file\"; done\n\
+                     echo /bin/sh >\"$OUT/busybox.links\"; echo x >\"$OUT/compressed\"\n";
+        cheap(&checkout, recipe, files);
+    }
+    let told = checkout.repro(&["--arch=aarch64"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    for recipe in kept {
+        assert_eq!(told.step(recipe)["equal"], true, "{recipe}");
+    }
+    // The lock promises another image than that of these recipes.
+    let lock = told.lines.last().unwrap();
+    assert_eq!(
+        (&lock["reason"], &lock["equal"]),
+        (&"repro-lock".into(), &Value::Null)
+    );
+}
+
 #[test]
 fn without_the_sandbox_only_places_and_people_show() {
     // Such a recipe is what the sandbox is for.

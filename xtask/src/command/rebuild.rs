@@ -5,7 +5,6 @@ use forge::build::{Options, Variation};
 use forge::fetch::Remotes;
 use forge::sandbox::{ClockAhead, SandboxChoice};
 use forge::unpack::Order;
-use plan::step::StepId;
 
 use crate::cli::SourceArgs;
 use crate::cli::repro::RebuildArgs;
@@ -18,8 +17,8 @@ pub(crate) fn run(context: &Context, args: &RebuildArgs) -> Outcome {
         no_sandbox: args.no_sandbox,
         ..SourceArgs::of(&args.arch)
     };
-    let supply = Supply::of_recipes(context, &source, &args.step)?;
-    let wanted: Vec<StepId> = super::repro::wanted(&supply.plan, &args.step);
+    let supply = Supply::of_recipes(context, &source, &super::repro::recipes(&args.step))?;
+    let wanted = super::repro::wanted(&supply.plan, &args.step);
     let options = options(context, args);
     supply.perform(&wanted, &options)?;
     Ok(Exit::Success)

@@ -28,11 +28,7 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
         debian_mirror: args.debian_mirror.clone(),
         ..SourceArgs::of(&args.arch)
     };
-    let recipes = match &args.step[..] {
-        [] => vec!["image".to_owned()],
-        named => named.to_vec(),
-    };
-    let supply = Supply::of_recipes(context, &source, &recipes)?;
+    let supply = Supply::of_recipes(context, &source, &recipes(&args.step))?;
     let wanted = wanted(&supply.plan, &args.step);
     let inputs = direct_inputs(&supply.plan, &wanted);
     // Where a build takes hours, what is wrong with the second one is said before the first begins.
@@ -54,6 +50,11 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
     second.build(context, &told)?;
     let made = build::present(&second.store, &supply.plan, &wanted, &options);
     let made = made.map_err(build_failure)?;
+    if let Some(id) = wanted.iter().find(|id| !made.contains_key(id)) {
+        let step = supply.plan.step(*id);
+        let error = anyhow::anyhow!("the second build has not made `{step}`");
+        return Err(Failure::new(Exit::Failed, error).hint(second.again()));
+    }
     let compared = repro::compare(&supply.plan, &first, &made, args.root.is_some())
         .map_err(hinted!(Exit::Failed))?;
     tell(&supply, &compared);
@@ -64,6 +65,14 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
         return Ok(Exit::FetchFailed);
     }
     Ok(Exit::Success)
+}
+
+/// The recipes that a plan is made for: those of `--step`, or that of the image.
+pub(super) fn recipes(named: &[String]) -> Vec<String> {
+    match named {
+        [] => vec!["image".to_owned()],
+        named => named.to_vec(),
+    }
 }
 
 /// The steps that are built twice: those of the recipes, or all.
