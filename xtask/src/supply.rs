@@ -27,7 +27,7 @@ use crate::render::build::BuildProgress;
 use crate::render::timings::Timings;
 
 pub(crate) use failure::{build_failure, fetch_failure, store_failure};
-pub(crate) use lock::{check_lock, compare, locked};
+pub(crate) use lock::{NOT_LOCKED, check_lock, compare, locked};
 pub(crate) use outlook::Outlook;
 
 /// The images of a run, and all that was needed to find them.

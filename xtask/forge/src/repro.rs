@@ -67,7 +67,7 @@ pub struct Comparison {
     pub prebuilt: bool,
     /// Where the second differs.
     pub difference: Option<Difference>,
-    /// Another compiler made it, so that it may differ.
+    /// Another system's compiler or compressor made it, so that it may differ.
     pub may_differ: bool,
 }
 
@@ -79,12 +79,13 @@ impl Comparison {
     }
 }
 
-/// Compares what was made twice. With tools from `another_system` toolchains may differ.
+/// Compares what was made twice. With the tools of `another` system toolchains may differ, and images
+/// in the file that it names, which that system's compressor made.
 pub fn compare(
     plan: &Plan,
     first: &BTreeMap<StepId, Ready>,
     second: &BTreeMap<StepId, Ready>,
-    another_system: bool,
+    another: Option<&str>,
 ) -> Result<Vec<Comparison>, CompareError> {
     let both = first
         .iter()
@@ -99,10 +100,23 @@ pub fn compare(
             // Even the shortest build takes some time.
             prebuilt: meta.seconds <= 0.0,
             difference,
-            may_differ: another_system && plan.step(step).product == Product::Toolchain,
+            may_differ: another.is_some_and(|file| {
+                plan.step(step).product == Product::Toolchain || only_differ_in(file, first, second)
+            }),
         })
     })
     .collect()
+}
+
+/// Whether all is equal but the content of one file.
+fn only_differ_in(file: &str, first: &Ready, second: &Ready) -> bool {
+    let files = |ready: &Ready| {
+        let mut files = ready.meta().files.clone();
+        let one = files.remove(file);
+        (files, one.map(|one| one.mode))
+    };
+    let links = |ready: &Ready| ready.meta().links.clone();
+    files(first) == files(second) && links(first) == links(second)
 }
 
 #[cfg(test)]

@@ -55,8 +55,9 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
         let error = anyhow::anyhow!("the second build has not made `{step}`");
         return Err(Failure::new(Exit::Failed, error).hint(second.again()));
     }
-    let compared = repro::compare(&supply.plan, &first, &made, args.root.is_some())
-        .map_err(hinted!(Exit::Failed))?;
+    let another = args.root.as_ref().map(|_| supply::NOT_LOCKED);
+    let compared =
+        repro::compare(&supply.plan, &first, &made, another).map_err(hinted!(Exit::Failed))?;
     tell(&supply, &compared);
     let mut good = compared.iter().all(Comparison::is_good);
     good &= hold_against_lock(&supply, &made);

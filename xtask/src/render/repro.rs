@@ -45,7 +45,7 @@ fn verdict(style: Style, one: &Comparison) -> String {
     match &one.difference {
         None => style.paint(Color::Green, "equal"),
         Some(difference) if one.may_differ => {
-            let word = style.paint(Color::Yellow, "another compiler's");
+            let word = style.paint(Color::Yellow, "another system's");
             format!("{word}, from `{}` on", difference.path)
         }
         Some(difference) => format!("{}: {difference}", style.paint(Color::Red, "differs")),

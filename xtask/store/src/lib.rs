@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/CACHEDIR.TAG
 //! <root>/log/                     build logs, for people
+//! <root>/repro/<seed>/            stores of second builds that `repro --keep` kept, for people
 //! <root>/v1/blobs/sha256/<hex>    0444, name == content
 //! <root>/v1/entries/<name>/       out/ entry.json boot; appears by rename only
 //! <root>/v1/tree/<id>/            root/ tree.json boot; unpacked and patched sources

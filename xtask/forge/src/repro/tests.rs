@@ -2,10 +2,77 @@
 
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use host::process::Command;
+use plan::digest::BuildKey;
+use store::{About, EntryName, EntryState, Store};
 
 use super::surroundings::{Entrance, Surroundings};
+use super::*;
+
+/// An entry with these files, in a store of its own.
+fn entry(area: &Utf8Path, store: &str, product: Product, files: &[(&str, &str)]) -> Ready {
+    let store = Store::open(&area.join(store)).unwrap();
+    let key = BuildKey::from_bytes([7; 32]);
+    let name = match product {
+        Product::Image => EntryName::image(key),
+        Product::Toolchain => EntryName::toolchain(key, "0123456789ab"),
+    };
+    let EntryState::Vacant(vacant) = store.entry(&name).unwrap() else {
+        panic!("made twice");
+    };
+    let staging = vacant.stage().unwrap();
+    for (name, content) in files {
+        fs_err::write(staging.path().join(name), content).unwrap();
+    }
+    let (recipe, version) = ("one".to_owned(), "1".to_owned());
+    let about = About {
+        recipe,
+        version,
+        arch: None,
+        seconds: 1.0,
+    };
+    staging.commit(about).unwrap()
+}
+
+#[test]
+fn another_system_may_make_other_toolchains_and_compress_otherwise() {
+    let check = |product, second: &[(&str, &str)], another: Option<&str>, expect: [bool; 2]| {
+        let scratch = tempfile::tempdir().unwrap();
+        let area = Utf8PathBuf::from_path_buf(scratch.path().to_owned()).unwrap();
+        let first = [("compressed", "a"), ("kernel", "a")];
+        let first = entry(&area, "first", product, &first);
+        let second = entry(&area, "second", product, second);
+        let step = Step {
+            recipe: "one".to_owned(),
+            version: "1".to_owned(),
+            license: "MIT".to_owned(),
+            arch: None,
+            product,
+            action: Action::Gather([].into()),
+            sources: Vec::new(),
+            inputs: Vec::new(),
+            files: [].into(),
+            frozen: Vec::new(),
+            key: first.meta().key,
+        };
+        let plan = Plan { steps: vec![step] };
+        let (first, second) = ([(StepId(0), first)].into(), [(StepId(0), second)].into());
+        let compared = compare(&plan, &first, &second, another).unwrap();
+        let found = [compared[0].difference.is_none(), compared[0].is_good()];
+        assert_eq!(found, expect, "{product:?} {another:?}");
+    };
+    let same = [("compressed", "a"), ("kernel", "a")];
+    let packed = [("compressed", "b"), ("kernel", "a")];
+    let other = [("compressed", "b"), ("kernel", "b")];
+    let system = Some("compressed");
+    check(Product::Image, &same, None, [true, true]);
+    check(Product::Image, &packed, None, [false, false]);
+    check(Product::Image, &packed, system, [false, true]);
+    check(Product::Image, &other, system, [false, false]);
+    check(Product::Toolchain, &other, system, [false, true]);
+    check(Product::Toolchain, &other, None, [false, false]);
+}
 
 #[test]
 fn seed_decides_everything() {
