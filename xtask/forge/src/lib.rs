@@ -4,8 +4,10 @@
 //! through [`store`], and a recipe's script sees what [`sandbox`] shows.
 //! Nothing here prints: what happens is told as [`event::Event`].
 
+mod archive;
 pub mod build;
 pub mod compare;
+mod elf;
 pub mod event;
 pub mod fetch;
 pub mod gather;
@@ -14,4 +16,5 @@ pub mod mirror;
 pub mod prebuilt;
 pub mod roots;
 pub mod sandbox;
+pub mod scan;
 pub mod unpack;
