@@ -200,6 +200,7 @@ impl<'a> Supply<'a> {
     pub(crate) fn options(&self) -> Result<build::Options, Failure> {
         let mut options = build::Options::new(self.remotes()?, self.context.env.path.clone());
         options.jobs = self.context.jobs();
+        options.machine = self.context.machine();
         if self.source.no_sandbox {
             options.sandbox = SandboxChoice::Off;
         }

@@ -17,6 +17,7 @@ use plan::step::{Plan, Product, Step, StepId};
 use crate::event::Event;
 use crate::fetch::Remotes;
 use crate::sandbox::SandboxChoice;
+use crate::scan::Tokens;
 use store::{EntryName, Ready, Store};
 
 mod ahead;
@@ -24,6 +25,7 @@ mod error;
 mod frozen;
 mod graph;
 mod history;
+mod leaks;
 mod log;
 mod run;
 mod script;
@@ -48,6 +50,8 @@ pub struct Options {
     pub keep_failed: bool,
     /// Time that one script may take.
     pub script_limit: Duration,
+    /// Words of this machine that no output may hold.
+    pub machine: Tokens,
 }
 
 impl Options {
@@ -63,6 +67,7 @@ impl Options {
             host_id: None,
             keep_failed: false,
             script_limit: Duration::from_secs(6 * 60 * 60),
+            machine: Tokens::default(),
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Token { text, what } = &self.token;
+        let Token { text, what, .. } = &self.token;
         write!(
             f,
             "the {what} `{text}` is in `{}`, {}",
@@ -95,6 +95,22 @@ fn scan_below(
         }
     }
     Ok(())
+}
+
+/// Whether a word stands in a file, or in one below a directory, or in its name.
+pub fn holds(place: &Utf8Path, token: &Token) -> io::Result<bool> {
+    let alone = Tokens::from(token);
+    let kind = fs_err::symlink_metadata(place)?.file_type();
+    if kind.is_dir() {
+        for entry in fs_err::read_dir(place)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if alone.find(&name).is_some() || holds(&place.join(name), token)? {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
+    Ok(kind.is_file() && !hits(fs_err::File::open(place)?, &alone)?.is_empty())
 }
 
 /// The words that are in a file, found by pieces that overlap by a word and the bytes around it.

@@ -201,7 +201,8 @@ fn explain_difference(
         let difference = forge::compare::first_difference(&ours, &theirs)
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         if let Some(difference) = difference {
-            output::result(format!("{arch}: `{name}`: {difference}"));
+            let told = difference.explain(&context.machine());
+            output::result(format!("{arch}: `{name}`: {told}"));
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use plan::step::Step;
 use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;
+use crate::scan::Finding;
 use crate::unpack::UnpackError;
 use store::StoreError;
 
@@ -154,6 +155,14 @@ pub enum StepError {
         /// What the system said.
         source: io::Error,
     },
+    /// An output says on which machine it was made.
+    #[error("{}", leaks(.found))]
+    Leak {
+        /// The step's recipe.
+        recipe: String,
+        /// The words of this machine, with their places: at least one.
+        found: Vec<Finding>,
+    },
     /// The initramfs could not be put together.
     #[error(transparent)]
     Initramfs(#[from] InitramfsError),
@@ -193,6 +202,9 @@ impl StepError {
                     .unwrap_or_default();
                 Some(format!("cargo xtask images --refreeze{arch}"))
             }
+            Self::Leak { recipe, .. } => Some(format!(
+                "let the script in `recipes/{recipe}/` set what is recorded, or map the path away"
+            )),
             Self::Initramfs(error) => error.hint(),
             Self::Gather(error) => error.hint(),
             Self::Process(error) => error.hint(),
@@ -212,6 +224,16 @@ fn first_of(failures: &[StepFailure]) -> String {
         0 | 1 => first,
         count => format!("{count} steps failed, first {first}"),
     }
+}
+
+/// Ten of them: a path that is in one object file is in many.
+fn leaks(found: &[Finding]) -> String {
+    const SHOWN: usize = 10;
+    let mut lines: Vec<String> = found.iter().take(SHOWN).map(ToString::to_string).collect();
+    if found.len() > SHOWN {
+        lines.push(format!("and {} more", found.len() - SHOWN));
+    }
+    lines.join("\n")
 }
 
 fn list(items: &[String]) -> String {

@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use plan::step::{Action, Mount, Plan, Step};
 
 use super::error::{BuildError, StepError};
+use super::leaks;
 use super::run::Run;
 use super::script;
 use crate::event::Event;
@@ -41,6 +42,11 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
         EntryState::Vacant(vacant) => vacant,
     };
     let sources = unpacked(run, step)?;
+    let made_from: Vec<_> = sources
+        .values()
+        .cloned()
+        .chain(inputs.iter().map(Ready::path))
+        .collect();
     let staging = vacant.stage()?;
     let start = match &step.action {
         Action::Script(script) => {
@@ -62,6 +68,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     };
     host::interrupt::check()?;
     let seconds = start.elapsed().as_secs_f64();
+    leaks::check(run, step, &made_from, &staging.path())?;
     let ready = staging.commit(About::step(step, seconds))?;
     let (recipe, arch) = (step.recipe.clone(), step.arch.clone());
     run.emit(Event::StepFinished {

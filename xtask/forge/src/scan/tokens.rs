@@ -1,10 +1,8 @@
 //! The words that say on which machine something was built, and which of them can be looked for.
 //!
-//! A word that images have by themselves (a user `root`, a host `debian`) proves nothing where it
-//! stands alone: it is looked for only as part of something that nobody writes by chance,
-//! `user@host`.
-
-use std::collections::BTreeSet;
+//! A short word, or a place that every machine has (`root`, `/tmp`), proves nothing where it stands
+//! alone: it is looked for only as part of something that nobody writes by chance, `user@host`. A
+//! longer name may still be a word of the program's own, as `debian` is: [`Token::is_name`].
 
 /// What this machine calls itself and its places; what is not known is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +28,8 @@ pub struct Token {
     pub text: String,
     /// What it is, such as `host name`.
     pub what: &'static str,
+    /// A name, which a program may have by itself; all else says where something was built.
+    pub is_name: bool,
 }
 
 /// Words to look for; none where nothing is.
@@ -42,18 +42,11 @@ pub struct Tokens {
 /// Shorter words occur anywhere.
 const SHORTEST: usize = 5;
 
-/// Words that images have by themselves, one a line.
-const ORDINARY: &str = include_str!("ordinary.txt");
-
 impl Tokens {
     /// What can be looked for of a machine.
     #[must_use]
     pub fn of(machine: &Machine) -> Self {
         let mut tokens = Self::default();
-        let ordinary: BTreeSet<&str> = ORDINARY
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .collect();
         for (text, what) in [
             (&machine.store, "store"),
             (&machine.checkout, "checkout"),
@@ -61,9 +54,8 @@ impl Tokens {
             (&machine.temporary, "temporary directory"),
         ] {
             let text = text.trim_end_matches('/');
-            // `/tmp` and `/root` are everybody's.
             let parts = text.split('/').filter(|part| !part.is_empty());
-            tokens.add(text, what, parts.count() < 2);
+            tokens.add(text, what, Kind::place(parts.count()));
         }
         let short = machine.host.split('.').next().unwrap_or_default();
         for (text, what) in [
@@ -71,11 +63,12 @@ impl Tokens {
             (short, "host name"),
             (machine.user.as_str(), "user name"),
         ] {
-            tokens.add(text, what, ordinary.contains(text));
+            tokens.add(text, what, Kind::Name);
         }
         if !machine.user.is_empty() && !machine.host.is_empty() {
             for host in [&machine.host, short] {
-                tokens.add(&format!("{}@{host}", machine.user), "user and host", false);
+                let text = format!("{}@{host}", machine.user);
+                tokens.add(&text, "user and host", Kind::Distinct);
             }
         }
         tokens
@@ -87,7 +80,7 @@ impl Tokens {
         &self.tokens
     }
 
-    /// Words of this machine that are not looked for: too short, or such as images have themselves.
+    /// Words of this machine that are not looked for, as every machine and every image has such.
     #[must_use]
     pub fn passed_over(&self) -> &[Token] {
         &self.ordinary
@@ -99,15 +92,46 @@ impl Tokens {
         tokens.find(|token| token.places(text.as_bytes()).next().is_some())
     }
 
-    fn add(&mut self, text: &str, what: &'static str, is_ordinary: bool) {
-        let place = if is_ordinary || text.len() < SHORTEST {
+    fn add(&mut self, text: &str, what: &'static str, kind: Kind) {
+        let place = if kind == Kind::Common || text.len() < SHORTEST {
             &mut self.ordinary
         } else {
             &mut self.tokens
         };
         if !text.is_empty() && !place.iter().any(|token| token.text == text) {
-            let text = text.to_owned();
-            place.push(Token { text, what });
+            place.push(Token {
+                text: text.to_owned(),
+                what,
+                is_name: kind == Kind::Name,
+            });
+        }
+    }
+}
+
+/// How much a word says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Common,
+    Name,
+    Distinct,
+}
+
+impl Kind {
+    /// `/tmp` and `/root` are everybody's.
+    fn place(parts: usize) -> Self {
+        if parts < 2 {
+            Self::Common
+        } else {
+            Self::Distinct
+        }
+    }
+}
+
+impl From<&Token> for Tokens {
+    fn from(token: &Token) -> Self {
+        Self {
+            tokens: vec![token.clone()],
+            ordinary: Vec::new(),
         }
     }
 }
@@ -138,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_images_have_themselves_are_sought_only_together() {
+    fn words_that_every_machine_has_are_sought_only_together() {
         let machine = Machine {
             host: "debian".to_owned(),
             user: "root".to_owned(),
@@ -149,8 +173,8 @@ mod tests {
         };
         check(
             &machine,
-            &["/root/.cache/kiln", "/work/kiln", "root@debian"],
-            &["/root", "/tmp", "debian", "root"],
+            &["/root/.cache/kiln", "/work/kiln", "debian", "root@debian"],
+            &["/root", "/tmp", "root"],
         );
     }
 
@@ -182,6 +206,7 @@ mod tests {
         let token = Token {
             text: "anvil".to_owned(),
             what: "host name",
+            is_name: true,
         };
         let places = |text: &str| token.places(text.as_bytes()).collect::<Vec<_>>();
         assert_eq!(places("anvil (anvil) x@anvil:/"), [0, 7, 16]);
