@@ -112,7 +112,7 @@ fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
         output::result(format!("{path} was written"));
     }
     if changed.is_empty() {
-        output::note("every frozen config is what the fragments give");
+        output::note("every frozen file is what the recipes give");
     }
     Ok(Exit::Success)
 }

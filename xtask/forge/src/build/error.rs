@@ -9,6 +9,7 @@ use host::jobs::JobError;
 use host::process::{ExitStatus, ProcessError};
 use plan::step::Step;
 
+use super::canary::CanaryError;
 use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;
@@ -163,6 +164,9 @@ pub enum StepError {
         /// The words of this machine, with their places: at least one.
         found: Vec<Finding>,
     },
+    /// A toolchain is not used.
+    #[error(transparent)]
+    Canary(#[from] CanaryError),
     /// The initramfs could not be put together.
     #[error(transparent)]
     Initramfs(#[from] InitramfsError),
@@ -205,6 +209,7 @@ impl StepError {
             Self::Leak { recipe, .. } => Some(format!(
                 "let the script in `recipes/{recipe}/` set what is recorded, or map the path away"
             )),
+            Self::Canary(error) => error.hint(),
             Self::Initramfs(error) => error.hint(),
             Self::Gather(error) => error.hint(),
             Self::Process(error) => error.hint(),

@@ -67,7 +67,7 @@ fn stem(step: &Step) -> String {
 }
 
 /// Fills the work area with all that the script sees and that has no place of its own.
-fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Result<()> {
+pub(super) fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Result<()> {
     let work = &places.work;
     for directory in ["build", "tools", "files"] {
         fs_err::create_dir(work.join(directory))?;

@@ -41,6 +41,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
         }
         EntryState::Vacant(vacant) => vacant,
     };
+    run.check_toolchains(step, inputs)?;
     let sources = unpacked(run, step)?;
     let made_from: Vec<_> = sources
         .values()
