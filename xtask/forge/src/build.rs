@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use plan::canary::Canaries;
+use plan::generated::GeneratedFiles;
 use plan::source::SourcePin;
 use plan::step::{Plan, Product, Step, StepId};
 
@@ -58,6 +59,8 @@ pub struct Options {
     pub machine: Tokens,
     /// What a toolchain is tried with before it is used.
     pub canaries: Arc<Canaries>,
+    /// What programs of the host make during steps; the digests are noted beside the entry.
+    pub generated: Arc<GeneratedFiles>,
 }
 
 impl Options {
@@ -75,6 +78,7 @@ impl Options {
             script_limit: Duration::from_secs(6 * 60 * 60),
             machine: Tokens::default(),
             canaries: Arc::default(),
+            generated: Arc::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod elf;
 pub mod event;
 pub mod fetch;
 pub mod gather;
+pub mod generated;
 pub mod initramfs;
 pub mod mirror;
 pub mod prebuilt;

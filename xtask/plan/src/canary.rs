@@ -111,6 +111,14 @@ impl Canaries {
 }
 
 impl CanaryLock {
+    /// Reads the text of a lock file.
+    pub fn read(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let path = Utf8Path::new(LOCK);
+        let mut found = Vec::new();
+        let lock = Self::parse(Page { path, text }, &mut found);
+        lock.filter(|_| found.is_empty()).ok_or(found)
+    }
+
     fn parse(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Self> {
         let raw: RawLock = document::read(page, found)?;
         if *raw.version.get_ref() != 1 {

@@ -12,6 +12,7 @@ pub mod cpio;
 pub mod diagnostic;
 pub mod digest;
 pub mod duration;
+pub mod generated;
 pub mod key;
 pub mod lock;
 pub mod recipe;

@@ -75,8 +75,8 @@ impl CanaryError {
                 format!("cargo xtask images --refreeze --arch {arch}")
             }
             Self::Wrong { arch, .. } => format!(
-                "cargo xtask images --from-source --arch {arch} builds another; if the recipe changed \
-                 what it emits: --refreeze"
+                "cargo xtask toolchain --arch {arch} builds another; where the recipe was changed to \
+                 emit other code: cargo xtask images --refreeze --arch {arch}"
             ),
         })
     }

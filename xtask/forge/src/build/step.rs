@@ -13,7 +13,7 @@ use super::script;
 use crate::event::Event;
 use crate::gather::{Inputs, gather};
 use crate::sandbox::Places;
-use crate::{fetch, initramfs, unpack};
+use crate::{fetch, generated, initramfs, unpack};
 use store::{About, EntryName, EntryState, Guard, Ready, StoreError};
 
 /// How long a wait for another process goes between two looks for an interruption.
@@ -52,7 +52,12 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     let start = match &step.action {
         Action::Script(script) => {
             let places = places(step, inputs, sources, staging.scratch(), staging.path());
-            script::run(run, step, script, &places)?
+            let start = script::run(run, step, script, &places)?;
+            if let Some(table) = run.options.generated.get(&step.recipe) {
+                let made = generated::record(table, &places.work.join("build"))?;
+                staging.note(generated::NOTE, &made)?;
+            }
+            start
         }
         Action::Initramfs(entries) => {
             let start = started(run, step, None);
