@@ -164,7 +164,7 @@ impl<'a> Elf<'a> {
         named.all(|section| section.bytes != wanted.bytes)
     }
 
-    /// The symbol that covers a place in a section, else the last one before it.
+    /// The symbol that covers a place in a section, else the last one before it if that has no size.
     pub(crate) fn symbol_at(&self, section: usize, offset: usize) -> Option<String> {
         let table = self
             .sections
@@ -199,11 +199,13 @@ impl<'a> Elf<'a> {
             if wanted - value < length {
                 return Some(name);
             }
-            if length == 0 && nearest.as_ref().is_none_or(|(best, _)| *best <= value) {
-                nearest = Some((value, name));
+            if nearest.as_ref().is_none_or(|(best, _, _)| *best <= value) {
+                nearest = Some((value, length, name));
             }
         }
-        nearest.map(|(_, name)| name)
+        // A name without a size reaches to the next name; what lies behind a sized one has none.
+        let nearest = nearest.filter(|(_, length, _)| *length == 0);
+        nearest.map(|(_, _, name)| name)
     }
 }
 
