@@ -179,7 +179,7 @@ pub(crate) struct ImagesArgs {
     /// Build in an empty temporary store and compare with `images/images.lock`
     #[arg(long, requires = "from_source", conflicts_with_all = ["plan", "refreeze", "update_prebuilt"])]
     pub(crate) verify: bool,
-    /// Accept the configs that the fragments give now as the frozen ones
+    /// Accept the configs that the fragments give now, and the code that compilers emit, as the frozen ones
     #[arg(long, conflicts_with_all = ["plan", "locked"])]
     pub(crate) refreeze: bool,
     /// Write the built images to `images/prebuilt/`, and their `SOURCES`

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use forge::scan::{Machine, Tokens};
 use host::env::Env;
 use plan::Project;
 use plan::diagnostic::Diagnostic;
@@ -109,6 +110,19 @@ impl Context {
                 "set KILN_STORE to a directory that can be written to".to_owned(),
             ));
             Failure::new(Exit::SetupMissing, error).hint(hint)
+        })
+    }
+
+    /// What this machine calls itself and its places: none of it belongs into what is built.
+    pub(crate) fn machine(&self) -> Tokens {
+        let text = |path: Option<&Utf8PathBuf>| path.map(ToString::to_string).unwrap_or_default();
+        Tokens::of(&Machine {
+            host: self.env.host_name.clone(),
+            user: self.env.user.clone().unwrap_or_default(),
+            home: text(self.env.home.as_ref()),
+            store: text(self.env.store_dir().as_ref()),
+            checkout: self.root.to_string(),
+            temporary: self.env.temp_dir.to_string(),
         })
     }
 

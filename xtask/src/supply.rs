@@ -222,6 +222,9 @@ impl<'a> Supply<'a> {
     pub(crate) fn options(&self) -> Result<build::Options, Failure> {
         let mut options = build::Options::new(self.remotes()?, self.context.env.path.clone());
         options.jobs = self.context.jobs();
+        options.machine = self.context.machine();
+        options.generated = Arc::new(self.project.generated.clone());
+        options.canaries = Arc::new(self.project.canaries.clone());
         if self.source.no_sandbox {
             options.sandbox = SandboxChoice::Off;
         }

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plan::generated::Generated;
 use plan::step::{Action, Plan, Product, Step, StepId};
 use store::Ready;
 
 use crate::compare::{self, CompareError, Difference};
+use crate::generated::{self, Differing};
 
 pub mod surroundings;
 
@@ -67,6 +69,8 @@ pub struct Comparison {
     pub prebuilt: bool,
     /// Where the second differs.
     pub difference: Option<Difference>,
+    /// Where it differs: what the host's programs made otherwise in the course of the step.
+    pub generated: Vec<Differing>,
     /// Another system's compiler or compressor made it, so that it may differ.
     pub may_differ: bool,
 }
@@ -80,9 +84,11 @@ impl Comparison {
 }
 
 /// Compares what was made twice. With the tools of `another` system toolchains may differ, and images
-/// in the file that it names, which that system's compressor made.
+/// in the file that it names, which that system's compressor made. `tables` tell what is generated in the
+/// steps of a recipe, and by which program.
 pub fn compare(
     plan: &Plan,
+    tables: &BTreeMap<String, Vec<Generated>>,
     first: &BTreeMap<StepId, Ready>,
     second: &BTreeMap<StepId, Ready>,
     another: Option<&str>,
@@ -93,6 +99,9 @@ pub fn compare(
     both.map(|(step, first, second)| {
         let meta = first.meta();
         let difference = compare::first_difference(&first.path(), &second.path())?;
+        let table = tables.get(&plan.step(step).recipe);
+        let table = table.filter(|_| difference.is_some());
+        let generated = table.and_then(|table| generated::differing(table, first, second));
         Ok(Comparison {
             step,
             outputs: meta.files.len() + meta.links.len(),
@@ -100,6 +109,7 @@ pub fn compare(
             // Even the shortest build takes some time.
             prebuilt: meta.seconds <= 0.0,
             difference,
+            generated: generated.unwrap_or_default(),
             may_differ: another.is_some_and(|file| {
                 plan.step(step).product == Product::Toolchain || only_differ_in(file, first, second)
             }),

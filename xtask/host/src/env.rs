@@ -62,6 +62,12 @@ pub struct Env {
     pub aws: Aws,
     /// The user is root.
     pub root: bool,
+    /// `HOME`.
+    pub home: Option<Utf8PathBuf>,
+    /// `USER`, else `LOGNAME`.
+    pub user: Option<String>,
+    /// What the kernel calls this machine: uname(2).
+    pub host_name: String,
 }
 
 /// `AWS_…`: how a bucket is reached, as the tools of others read it.
@@ -111,6 +117,13 @@ impl Env {
         let base = etcetera::choose_base_strategy().ok();
         env.cache_dir = base.and_then(|base| utf8(base.cache_dir()));
         env.root = rustix::process::geteuid().is_root();
+        if env.root {
+            env.user.get_or_insert("root".to_owned());
+        }
+        env.host_name = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
         env
     }
 
@@ -155,6 +168,9 @@ impl Env {
             ci: text("CI").is_some_and(|value| value != "false"),
             github_actions: yes("GITHUB_ACTIONS"),
             github_step_summary: path("GITHUB_STEP_SUMMARY"),
+            home: path("HOME"),
+            user: text("USER").or_else(|| text("LOGNAME")),
+            host_name: String::new(),
             arguments: Vec::new(),
             root: false,
         }

@@ -9,7 +9,7 @@ use forge::unpack::Order;
 use crate::cli::SourceArgs;
 use crate::cli::repro::RebuildArgs;
 use crate::context::Context;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::supply::Supply;
 
 pub(crate) fn run(context: &Context, args: &RebuildArgs) -> Outcome {
@@ -19,15 +19,15 @@ pub(crate) fn run(context: &Context, args: &RebuildArgs) -> Outcome {
     };
     let supply = Supply::of_recipes(context, &source, &super::repro::recipes(&args.step))?;
     let wanted = super::repro::wanted(&supply.plan, &args.step);
-    let options = options(context, args);
+    let options = options(&supply, args)?;
     supply.perform(&wanted, &options)?;
     Ok(Exit::Success)
 }
 
 /// How it is built: as `repro` says, from what is there.
-pub(super) fn options(context: &Context, args: &RebuildArgs) -> Options {
-    let mut options = Options::new(Remotes::offline(), context.env.path.clone());
-    options.jobs = context.jobs();
+pub(super) fn options(supply: &Supply<'_>, args: &RebuildArgs) -> Result<Options, Failure> {
+    let mut options = supply.options()?;
+    options.remotes = Remotes::offline();
     if args.no_sandbox {
         options.sandbox = SandboxChoice::Off;
     }
@@ -40,5 +40,5 @@ pub(super) fn options(context: &Context, args: &RebuildArgs) -> Options {
             .flatten(),
         root: args.root.clone(),
     };
-    options
+    Ok(options)
 }

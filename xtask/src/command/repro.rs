@@ -32,8 +32,8 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
     let wanted = wanted(&supply.plan, &args.step);
     let inputs = direct_inputs(&supply.plan, &wanted);
     // Where a build takes hours, what is wrong with the second one is said before the first begins.
-    let told = told(context, args)?;
-    let options = super::rebuild::options(context, &told);
+    let told = told(&supply, args)?;
+    let options = super::rebuild::options(&supply, &told)?;
     let steps = wanted.iter().map(|id| supply.plan.step(*id));
     options
         .check_root(repro::tools(steps.clone()))
@@ -56,8 +56,9 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
         return Err(Failure::new(Exit::Failed, error).hint(second.again()));
     }
     let another = args.root.as_ref().map(|_| supply::NOT_LOCKED);
-    let compared =
-        repro::compare(&supply.plan, &first, &made, another).map_err(hinted!(Exit::Failed))?;
+    let tables = &supply.project.generated;
+    let compared = repro::compare(&supply.plan, tables, &first, &made, another)
+        .map_err(hinted!(Exit::Failed))?;
     tell(&supply, &compared);
     let mut good = compared.iter().all(Comparison::is_good);
     good &= hold_against_lock(&supply, &made);
@@ -90,10 +91,10 @@ fn direct_inputs(plan: &Plan, wanted: &[StepId]) -> BTreeSet<StepId> {
 }
 
 /// What the second build is told, all of it drawn from the seed.
-fn told(context: &Context, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
+fn told(supply: &Supply<'_>, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
     let order = args.seed.unwrap_or_else(host::clock::random_seed);
     let root = args.root.as_ref().map(|root| {
-        let root = context.env.absolute(root);
+        let root = supply.context.env.absolute(root);
         root.canonicalize_utf8().unwrap_or(root)
     });
     let mut told = RebuildArgs {
@@ -106,7 +107,7 @@ fn told(context: &Context, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
         no_sandbox: args.no_sandbox,
     };
     let shuffles = |options: &Options| options.make_shuffles().map_err(build_failure);
-    if !args.no_shuffle && shuffles(&super::rebuild::options(context, &told))? {
+    if !args.no_shuffle && shuffles(&super::rebuild::options(supply, &told)?)? {
         told.shuffle = Some(u32::try_from(order % 1_000_000).unwrap_or_default());
     }
     Ok(told)

@@ -37,6 +37,11 @@ pub(crate) fn table(style: Style, plan: &Plan, compared: &[Comparison]) -> Strin
         lines.push(format!(
             "{name:<width$}  {outputs:>5} {first:>8} {second:>8}  {verdict}"
         ));
+        lines.extend(
+            one.generated
+                .iter()
+                .map(|file| format!("{:width$}  {file}", "")),
+        );
     }
     lines.join("\n")
 }
@@ -67,12 +72,14 @@ pub(crate) fn json(plan: &Plan, one: &Comparison) -> Value {
         "equal": one.difference.is_none(),
         "may_differ": one.may_differ,
         "difference": one.difference.as_ref().map(ToString::to_string),
+        "generated": one.generated.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use forge::compare::{Difference, Place};
+    use forge::generated::{Differing, MadeBy};
     use plan::digest::BuildKey;
     use plan::step::{Action, Product, Step, StepId};
 
@@ -122,13 +129,19 @@ mod tests {
             seconds: [0.0, 401.0],
             prebuilt: number == 2,
             difference: differs.then(difference),
+            generated: Vec::new(),
             may_differ,
         };
-        let compared = [
+        let mut compared = [
             comparison(0, false, true),
             comparison(1, true, true),
             comparison(2, true, false),
         ];
+        compared[2].generated = vec![Differing {
+            path: "include/generated/timeconst.h".to_owned(),
+            by: "bc".to_owned(),
+            made_by: MadeBy::Both,
+        }];
         insta::assert_snapshot!(table(PLAIN, &plan, &compared));
     }
 }

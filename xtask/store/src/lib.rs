@@ -5,7 +5,7 @@
 //! <root>/log/                     build logs, for people
 //! <root>/repro/<seed>/            stores of second builds that `repro --keep` kept, for people
 //! <root>/v1/blobs/sha256/<hex>    0444, name == content
-//! <root>/v1/entries/<name>/       out/ entry.json boot; appears by rename only
+//! <root>/v1/entries/<name>/       out/ entry.json boot notes/; appears by rename only
 //! <root>/v1/tree/<id>/            root/ tree.json boot; unpacked and patched sources
 //! <root>/v1/part/<hex>.part       a download that may go on
 //! <root>/v1/tmp/<random>/         work areas; dead when the lock beside them is free
@@ -28,6 +28,7 @@ pub mod gc;
 mod hash;
 pub mod inventory;
 mod lock;
+mod note;
 mod quarantine;
 pub mod roots;
 mod staging;
@@ -178,7 +179,9 @@ impl Store {
         &self.inner.layout
     }
 
-    fn boot(&self) -> Option<&str> {
+    /// What this boot of the system is called, where it has a name.
+    #[must_use]
+    pub fn boot(&self) -> Option<&str> {
         self.inner.boot.as_deref()
     }
 

@@ -70,6 +70,10 @@ impl Staging {
         Ok(staging)
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The output tree, to be filled.
     #[must_use]
     pub fn path(&self) -> Utf8PathBuf {

@@ -9,10 +9,12 @@ use host::jobs::JobError;
 use host::process::{ExitStatus, ProcessError};
 use plan::step::Step;
 
+use super::canary::CanaryError;
 use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;
 use crate::sandbox::other::RootError;
+use crate::scan::Finding;
 use crate::unpack::UnpackError;
 use store::StoreError;
 
@@ -170,6 +172,17 @@ pub enum StepError {
         /// What the system said.
         source: io::Error,
     },
+    /// An output says on which machine it was made.
+    #[error("{}", leaks(.found))]
+    Leak {
+        /// The step's recipe.
+        recipe: String,
+        /// The words of this machine, with their places: at least one.
+        found: Vec<Finding>,
+    },
+    /// A toolchain is not used.
+    #[error(transparent)]
+    Canary(#[from] CanaryError),
     /// The initramfs could not be put together.
     #[error(transparent)]
     Initramfs(#[from] InitramfsError),
@@ -209,6 +222,10 @@ impl StepError {
                     .unwrap_or_default();
                 Some(format!("cargo xtask images --refreeze{arch}"))
             }
+            Self::Leak { recipe, .. } => Some(format!(
+                "let the script in `recipes/{recipe}/` set what is recorded, or map the path away"
+            )),
+            Self::Canary(error) => error.hint(),
             Self::Initramfs(error) => error.hint(),
             Self::Gather(error) => error.hint(),
             Self::Process(error) => error.hint(),
@@ -232,6 +249,16 @@ fn first_of(failures: &[StepFailure]) -> String {
 
 fn whose(root: Option<&Utf8Path>) -> String {
     root.map_or_else(|| "this host".to_owned(), |root| format!("`{root}`"))
+}
+
+/// Ten of them: a path that is in one object file is in many.
+fn leaks(found: &[Finding]) -> String {
+    const SHOWN: usize = 10;
+    let mut lines: Vec<String> = found.iter().take(SHOWN).map(ToString::to_string).collect();
+    if found.len() > SHOWN {
+        lines.push(format!("and {} more", found.len() - SHOWN));
+    }
+    lines.join("\n")
 }
 
 fn list(items: &[String]) -> String {

@@ -69,7 +69,7 @@ fn stem(step: &Step) -> String {
 }
 
 /// Fills the work area with all that the script sees and that has no place of its own.
-fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Result<()> {
+pub(super) fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Result<()> {
     let work = &places.work;
     // A script may copy modes, which must not be the caller's umask.
     let mode = |path: &Utf8Path, bits| fs_err::set_permissions(path, Permissions::from_mode(bits));

@@ -9,12 +9,13 @@ use camino::Utf8PathBuf;
 use plan::step::{Action, Mount, Plan, Step};
 
 use super::error::{BuildError, StepError};
+use super::leaks;
 use super::run::Run;
 use super::script;
 use crate::event::Event;
 use crate::gather::{Inputs, gather};
 use crate::sandbox::Places;
-use crate::{fetch, initramfs, unpack};
+use crate::{fetch, generated, initramfs, unpack};
 use store::{About, EntryName, EntryState, Guard, Ready, StoreError};
 
 /// How long a wait for another process goes between two looks for an interruption.
@@ -42,12 +43,23 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
         }
         EntryState::Vacant(vacant) => vacant,
     };
+    run.check_toolchains(step, inputs)?;
     let sources = unpacked(run, step)?;
+    let made_from: Vec<_> = sources
+        .values()
+        .cloned()
+        .chain(inputs.iter().map(Ready::path))
+        .collect();
     let staging = vacant.stage()?;
     let start = match &step.action {
         Action::Script(script) => {
             let places = places(step, inputs, sources, staging.scratch(), staging.path());
-            script::run(run, step, script, &places)?
+            let start = script::run(run, step, script, &places)?;
+            if let Some(table) = run.options.generated.get(&step.recipe) {
+                let made = generated::record(table, &places.work.join("build"))?;
+                staging.note(generated::NOTE, &made)?;
+            }
+            start
         }
         Action::Initramfs(entries) => {
             let start = started(run, step, None);
@@ -66,6 +78,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     };
     host::interrupt::check()?;
     let seconds = start.elapsed().as_secs_f64();
+    leaks::check(run, step, &made_from, &staging.path())?;
     let ready = staging.commit(About::step(step, seconds))?;
     let (recipe, arch) = (step.recipe.clone(), step.arch.clone());
     run.emit(Event::StepFinished {

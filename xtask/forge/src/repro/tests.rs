@@ -58,7 +58,7 @@ fn another_system_may_make_other_toolchains_and_compress_otherwise() {
         };
         let plan = Plan { steps: vec![step] };
         let (first, second) = ([(StepId(0), first)].into(), [(StepId(0), second)].into());
-        let compared = compare(&plan, &first, &second, another).unwrap();
+        let compared = compare(&plan, &BTreeMap::new(), &first, &second, another).unwrap();
         let found = [compared[0].difference.is_none(), compared[0].is_good()];
         assert_eq!(found, expect, "{product:?} {another:?}");
     };
