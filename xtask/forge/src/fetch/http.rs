@@ -9,13 +9,9 @@ const WRONG_RANGE: u16 = 416;
 
 impl Remote for http::Client {
     fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, RemoteError> {
-        // Without a validator the server cannot tell whether it is the same file: all of it, then.
-        let resume = resume.and_then(|resume| {
-            let validator = resume.validator.clone()?;
-            Some(http::Resume {
-                from: resume.offset,
-                validator,
-            })
+        let resume = resume.map(|resume| http::Resume {
+            from: resume.offset,
+            validator: resume.validator.clone(),
         });
         match http::Client::get(self, url, resume.as_ref()) {
             Ok(response) => Ok(Response {
