@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::env::Env;
+use host::http::Client;
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
 use store::Store;
 
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, hinted};
 use crate::output::{self, Style};
 use crate::render;
 
@@ -110,6 +111,16 @@ impl Context {
             ));
             Failure::new(Exit::SetupMissing, error).hint(hint)
         })
+    }
+
+    /// Who asks the network; `None` offline.
+    pub(crate) fn client(&self) -> Result<Option<Client>, Failure> {
+        if self.global.offline {
+            return Ok(None);
+        }
+        Client::with_limits(self.env.http_limits())
+            .map(Some)
+            .map_err(hinted!(Exit::FetchFailed))
     }
 
     /// Job slots: `-j`, else the processors.
