@@ -268,7 +268,7 @@ impl Download<'_> {
                 Ok(0) => return Ok(again(format!("ended after {done} of {size} bytes"))),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Ok(again(format!("failed after {done} bytes: {error}"))),
+                Err(error) => return Ok(again(format!("{error} after {done} of {size} bytes"))),
             };
             done += count as u64;
             if done > size {

@@ -36,6 +36,9 @@ pub struct Limits {
     pub slowest: u64,
 }
 
+/// How much later than its reader a transfer's own thread gives up.
+const AFTER: Duration = Duration::from_secs(5);
+
 impl Default for Limits {
     fn default() -> Self {
         let second = Duration::from_secs;
@@ -85,8 +88,8 @@ impl Client {
         let inner = blocking::Client::builder()
             .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
-            // Of the headers, and of each read of the body.
-            .timeout(limits.stall + limits.connect)
+            // Of the headers, and of each read of the body. Whoever waits for them has left by then.
+            .timeout(limits.stall + limits.connect + AFTER)
             .redirect(policy::redirects())
             .referer(false)
             .build()
