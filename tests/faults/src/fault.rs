@@ -238,7 +238,12 @@ impl Fault {
             (Self::ResetAlways, _) => right.cut(at / 4).end(End::Reset),
             (Self::IgnoredRange, _) => file.whole(),
             (Self::OtherRange, Some(_)) => file.part(0),
-            (Self::LyingRange, Some(start)) => file.old().part(start),
+            // The right tag and the right range: only the digest can tell.
+            (Self::LyingRange, Some(start)) => File {
+                tag: file.tag.clone(),
+                ..file.old()
+            }
+            .part(start),
             (Self::NotSatisfiable, Some(_)) => file.unsatisfiable(),
             (Self::ChangedFileWithoutCondition, Some(start)) => file.part(start),
             (Self::EncodingSaid, _) => right.header("Content-Encoding", "x-gzip"),
