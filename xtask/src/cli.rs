@@ -39,7 +39,7 @@ pub(crate) struct Global {
     /// Fail if `images/images.lock` or a frozen config would change
     #[arg(long, global = true)]
     pub(crate) locked: bool,
-    /// Job slots: make processes when building, guests when testing
+    /// Job slots: make processes when building, guests when testing, downloads when fetching
     #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// How results are printed
@@ -88,7 +88,7 @@ pub(crate) enum ColorChoice {
 pub(crate) enum Command {
     /// Find or build the images and print where they are
     Images(ImagesArgs),
-    /// Download every source, so that later commands work with --offline
+    /// Get the images, or what builds them, so that later commands work with --offline
     Fetch(FetchArgs),
     /// Run guest tests under QEMU
     Test(Box<TestArgs>),
@@ -195,6 +195,9 @@ pub(crate) struct ImagesArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
+    /// Also every source, as `images --from-source` needs them
+    #[arg(long)]
+    pub(crate) sources: bool,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use forge::scan::{Machine, Tokens};
 use host::env::Env;
+use host::http::Client;
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
 use store::Store;
 
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, hinted};
 use crate::output::{self, Style};
 use crate::render;
 
@@ -124,6 +125,16 @@ impl Context {
             checkout: self.root.to_string(),
             temporary: self.env.temp_dir.to_string(),
         })
+    }
+
+    /// Who asks the network; `None` offline.
+    pub(crate) fn client(&self) -> Result<Option<Client>, Failure> {
+        if self.global.offline {
+            return Ok(None);
+        }
+        Client::with_limits(self.env.http_limits())
+            .map(Some)
+            .map_err(hinted!(Exit::FetchFailed))
     }
 
     /// Job slots: `-j`, else the processors.

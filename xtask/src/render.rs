@@ -12,3 +12,4 @@ pub(crate) mod sources;
 pub(crate) mod store;
 pub(crate) mod test;
 pub(crate) mod timings;
+mod total;

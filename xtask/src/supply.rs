@@ -2,6 +2,7 @@
 //! gives is held against `images/images.lock`.
 
 mod failure;
+mod fetch;
 mod lock;
 mod outlook;
 
@@ -13,6 +14,7 @@ use forge::build::{self, BuildError};
 use forge::event::Event;
 use forge::fetch::{FetchError, Remotes};
 use forge::mirror::MirrorError;
+use forge::prebuilt::PrebuiltError;
 use forge::sandbox::SandboxChoice;
 use plan::Project;
 use plan::lock::LockedImage;
@@ -22,11 +24,11 @@ use store::{EntryName, Ready, Store};
 use crate::cli::SourceArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
-use crate::output;
 use crate::render::build::BuildProgress;
 use crate::render::timings::Timings;
 
 pub(crate) use failure::{build_failure, fetch_failure, store_failure};
+pub(crate) use fetch::Fetched;
 pub(crate) use lock::{NOT_LOCKED, check_lock, compare, locked};
 pub(crate) use outlook::Outlook;
 
@@ -115,13 +117,15 @@ impl<'a> Supply<'a> {
         for arch in &self.arches {
             let (id, step) = self.step("image", arch)?;
             self.check_locked(arch, step)?;
-            match self.at_hand(arch, step)? {
+            match self.local(arch, step)? {
                 Some(ready) => {
                     images.insert(arch.clone(), ready);
                 }
                 None => wanted.push((arch.clone(), id)),
             }
         }
+        images.extend(self.ask_mirrors(wanted.iter().map(|(arch, _)| arch.as_str()))?);
+        wanted.retain(|(arch, _)| !images.contains_key(arch));
         let ids: Vec<StepId> = wanted.iter().map(|(_, id)| *id).collect();
         if ids.is_empty() {
             return Ok(images);
@@ -142,6 +146,14 @@ impl<'a> Supply<'a> {
 
     /// The image without building: from the store, the repository or a mirror.
     pub(crate) fn at_hand(&self, arch: &str, step: &Step) -> Result<Option<Ready>, Failure> {
+        match self.local(arch, step)? {
+            Some(ready) => Ok(Some(ready)),
+            None => Ok(self.ask_mirrors([arch])?.remove(arch)),
+        }
+    }
+
+    /// The image without building and without a network: from the store or the repository.
+    fn local(&self, arch: &str, step: &Step) -> Result<Option<Ready>, Failure> {
         if self.source.from_source {
             return Ok(None);
         }
@@ -159,30 +171,17 @@ impl<'a> Supply<'a> {
             return Ok(Some(ready));
         }
         let archive = self.prebuilt(arch);
-        if !self.source.no_prebuilt && archive.exists() {
-            let ready = forge::prebuilt::install(&self.store, step, locked, &archive);
-            return ready.map(Some).map_err(|error| {
+        if self.source.no_prebuilt || !archive.exists() {
+            return Ok(None);
+        }
+        match forge::prebuilt::install(&self.store, step, locked, &archive) {
+            Ok(ready) => Ok(Some(ready)),
+            Err(PrebuiltError::Store(error)) => Err(store_failure(error)),
+            Err(error) => {
                 let hint = error
                     .hint()
                     .or(Some("git checkout images/prebuilt".to_owned()));
-                Failure::new(Exit::FetchFailed, error).hint(hint)
-            });
-        }
-        let remotes = self.remotes()?;
-        if remotes.mirrors.is_empty() || remotes.client.is_none() {
-            return Ok(None);
-        }
-        let mut progress = self.progress();
-        match forge::mirror::install(&self.store, step, locked, &remotes, &mut |event| {
-            progress.show(event);
-        }) {
-            Ok(ready) => Ok(Some(ready)),
-            Err(MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error))) => {
-                Err(store_failure(error))
-            }
-            Err(error) => {
-                output::note(format!("no mirror has the image of {arch}: {error}"));
-                Ok(None)
+                Err(Failure::new(Exit::FetchFailed, error).hint(hint))
             }
         }
     }
@@ -245,9 +244,16 @@ impl<'a> Supply<'a> {
         &self,
         work: impl FnOnce(&mpsc::Sender<Event>) -> Result<T, BuildError>,
     ) -> Result<T, Failure> {
+        self.watching(work).map_err(build_failure)
+    }
+
+    fn watching<T, E>(
+        &self,
+        work: impl FnOnce(&mpsc::Sender<Event>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let (sender, events) = mpsc::channel();
         let mut progress = self.progress();
-        let done = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             scope.spawn(move || {
                 for event in events {
                     self.timings().note(&event);
@@ -257,35 +263,7 @@ impl<'a> Supply<'a> {
             let done = work(&sender);
             drop(sender);
             done
-        });
-        done.map_err(build_failure)
-    }
-
-    /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
-    pub(crate) fn fetch_sources(&self) -> Result<(usize, u64), Failure> {
-        self.fetch_sources_of(&self.plan.steps)
-    }
-
-    /// The same for some steps.
-    pub(crate) fn fetch_sources_of<'s>(
-        &self,
-        steps: impl IntoIterator<Item = &'s Step>,
-    ) -> Result<(usize, u64), Failure> {
-        let remotes = self.remotes()?;
-        let mut progress = self.progress();
-        let sources = steps.into_iter().flat_map(|step| &step.sources);
-        let pins: BTreeMap<_, _> = sources
-            .map(|source| ((&source.pin.file, source.pin.sha256), &source.pin))
-            .collect();
-        forge::fetch::check_offline(&self.store, pins.values().copied(), &remotes)
-            .map_err(fetch_failure)?;
-        for pin in pins.values() {
-            forge::fetch::fetch(&self.store, pin, &remotes, &mut |event| {
-                progress.show(event);
-            })
-            .map_err(fetch_failure)?;
-        }
-        Ok((pins.len(), pins.values().map(|pin| pin.size).sum()))
+        })
     }
 
     /// When each step ran so far.
@@ -297,9 +275,7 @@ impl<'a> Supply<'a> {
     pub(crate) fn remotes(&self) -> Result<Remotes, Failure> {
         let env = &self.context.env;
         let mirrors = self.mirrors().to_vec();
-        let client = host::http::Client::new(self.context.global.offline)
-            .map_err(|error| Failure::new(Exit::FetchFailed, error))?;
-        let Some(client) = client else {
+        let Some(client) = self.context.client()? else {
             return Ok(Remotes {
                 mirrors,
                 ..Remotes::offline()

@@ -5,9 +5,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use etcetera::BaseStrategy as _;
+
+use crate::http::Limits;
 
 /// What the environment says. Values that are empty or no UTF-8 count as unset.
 #[expect(
@@ -46,6 +49,8 @@ pub struct Env {
     pub cargo_term_color: Option<String>,
     /// `CARGO_NET_OFFLINE` is true.
     pub cargo_net_offline: bool,
+    /// `CARGO_HTTP_TIMEOUT`: how long a server may be silent.
+    pub cargo_http_timeout: Option<Duration>,
     /// `NO_COLOR` is set.
     pub no_color: bool,
     /// `TERM`.
@@ -156,6 +161,10 @@ impl Env {
             cargo_manifest_dir: path("CARGO_MANIFEST_DIR"),
             cargo_term_color: text("CARGO_TERM_COLOR"),
             cargo_net_offline: yes("CARGO_NET_OFFLINE"),
+            cargo_http_timeout: text("CARGO_HTTP_TIMEOUT")
+                .and_then(|seconds| seconds.parse().ok())
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             no_color: text("NO_COLOR").is_some(),
             term: text("TERM"),
             aws: Aws {
@@ -196,6 +205,13 @@ impl Env {
         } else {
             self.executable.clone()
         }
+    }
+
+    /// How long each phase of a transfer may take.
+    #[must_use]
+    pub fn http_limits(&self) -> Limits {
+        self.cargo_http_timeout
+            .map_or_else(Limits::default, Limits::within)
     }
 
     /// The path as seen from the directory this process was started in.
@@ -295,6 +311,15 @@ mod tests {
         );
         check(&[("CARGO_TERM_COLOR", "never")], true, false);
         check(&[("CARGO_TERM_COLOR", "auto")], true, true);
+    }
+
+    #[test]
+    fn a_silent_server_is_left_after_cargo_s_time_or_half_a_minute() {
+        for (value, connect, stall) in [("", 10, 30), ("5", 5, 5), ("90", 10, 90), ("0", 10, 30)] {
+            let limits = env(&[("CARGO_HTTP_TIMEOUT", value)]).http_limits();
+            let expect = (Duration::from_secs(connect), Duration::from_secs(stall));
+            assert_eq!((limits.connect, limits.stall), expect, "{value}");
+        }
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Refusal {
             Self::Differs { arch, .. } => {
                 format!("cargo xtask images --from-source --verify --arch {arch}")
             }
-            Self::NoSource(_) => "cargo xtask fetch".to_owned(),
+            Self::NoSource(_) => "cargo xtask fetch --sources".to_owned(),
             Self::NoLicence { id, .. } => format!("put the text into LICENSES/{id}.txt"),
         })
     }

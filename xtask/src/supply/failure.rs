@@ -34,7 +34,9 @@ fn store_exit(error: &StoreError) -> Exit {
 fn fetch_exit(error: &FetchError) -> Exit {
     match error {
         FetchError::Store(error) => store_exit(error),
-        FetchError::Offline(_) | FetchError::AllFailed { .. } => Exit::FetchFailed,
+        FetchError::Offline(_) | FetchError::AllFailed { .. } | FetchError::Several { .. } => {
+            Exit::FetchFailed
+        }
     }
 }
 
