@@ -13,6 +13,7 @@ use forge::build::{self, BuildError};
 use forge::event::Event;
 use forge::fetch::{FetchError, Remotes};
 use forge::mirror::MirrorError;
+use forge::prebuilt::PrebuiltError;
 use forge::sandbox::SandboxChoice;
 use plan::Project;
 use plan::lock::LockedImage;
@@ -139,11 +140,13 @@ impl<'a> Supply<'a> {
         let archive = self.prebuilt(arch);
         if !self.source.no_prebuilt && archive.exists() {
             let ready = forge::prebuilt::install(&self.store, step, locked, &archive);
-            return ready.map(Some).map_err(|error| {
-                let hint = error
-                    .hint()
-                    .or(Some("git checkout images/prebuilt".to_owned()));
-                Failure::new(Exit::FetchFailed, error).hint(hint)
+            return ready.map(Some).map_err(|error| match error {
+                PrebuiltError::Store(error) => store_failure(error),
+                error => {
+                    let hint = error.hint();
+                    let hint = hint.or(Some("git checkout images/prebuilt".to_owned()));
+                    Failure::new(Exit::FetchFailed, error).hint(hint)
+                }
             });
         }
         let remotes = self.remotes()?;
@@ -175,6 +178,9 @@ impl<'a> Supply<'a> {
             Ok(ready) => Ok(Some(ready)),
             // A blob was corrupt: it is in quarantine now, and the next place is asked.
             Err(MirrorError::Fetch(FetchError::Offline(_))) => Ok(None),
+            Err(MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error))) => {
+                Err(store_failure(error))
+            }
             Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
     }

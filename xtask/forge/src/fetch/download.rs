@@ -233,7 +233,7 @@ impl Download<'_> {
                 offset + length
             )));
         }
-        let wrap = |error| StoreError::io(self.store.root(), error);
+        let wrap = |error| StoreError::io(self.store.root(), error).needing(size - offset);
         let origin = Origin {
             url: url.to_owned(),
             validator: response.validator.take(),
