@@ -28,14 +28,16 @@ type Done = Result<(), Box<dyn Error>>;
 fn bytes(number: u64) -> Vec<u8> {
     let length = 70_000 + usize::try_from(number % 97).unwrap_or_default() * 100;
     let mut state = number.wrapping_add(1);
-    let next = || {
-        // Knuth's MMIX; the upper bits are the good ones.
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        // Knuth's MMIX.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(length).collect()
+        bytes.extend(state.to_be_bytes());
+    }
+    bytes.truncate(length);
+    bytes
 }
 
 fn image(number: u64) -> EntryName {

@@ -13,5 +13,7 @@
 mod disk;
 mod faults;
 mod place;
+mod power;
 mod room;
 mod upkeep;
+mod writes;
