@@ -106,8 +106,10 @@ fn act(root: &Utf8Path, verb: &str, words: &[&str]) -> Done {
                 idle: Duration::ZERO,
                 max_bytes: None,
             };
-            let alone = store.alone(Duration::from_secs(60), || println!("waits"))?;
-            alone.collect(&store.plan_gc(&policy)?)?;
+            let alone = store.alone(Duration::from_secs(60), || {})?;
+            let plan = store.plan_gc(&policy)?;
+            alone.collect(&plan)?;
+            println!("collected {}", plan.remove.len());
         }
         "export" => {
             let store = Store::open(root)?;
@@ -121,6 +123,7 @@ fn act(root: &Utf8Path, verb: &str, words: &[&str]) -> Done {
             Utf8Path::new(words[0]),
         )?),
         "look" => look(&Store::open(root)?, number(0)?)?,
+        "use" => use_for_a_while(&Store::open(root)?, number(0)?)?,
         "go-on" => go_on(&Store::open(root)?, number(0)?)?,
         _ => return Err(format!("no verb `{verb}`").into()),
     }
@@ -214,6 +217,24 @@ fn is_whole(ready: &Ready, bytes: &[u8]) -> bool {
             let file = ready.path().join(format!("bin/{name}"));
             fs::read(file).is_ok_and(|got| got == bytes)
         })
+}
+
+/// Makes things, and looks at them again and again; nobody may take them away.
+fn use_for_a_while(store: &Store, number: u64) -> Done {
+    let bytes = bytes(number);
+    keep(store, number)?;
+    commit(store, &image(number), number)?;
+    for _ in 0..5 {
+        let EntryState::Ready(ready) = store.entry(&image(number))? else {
+            return Err("the image is gone".into());
+        };
+        let blob = store.blob(&Digest::of(&bytes))?;
+        let blob = blob.ok_or("the blob is gone")?;
+        if !is_whole(&ready, &bytes) || fs::read(blob.path())? != bytes {
+            return Err("there are other bytes".into());
+        }
+    }
+    Ok(())
 }
 
 /// Makes one thing after the other, for ever, and says of each that it is ready once the store said

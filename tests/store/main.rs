@@ -10,6 +10,7 @@
     reason = "acts from outside, as a user does"
 )]
 
+mod crowd;
 mod disk;
 mod faults;
 mod place;
