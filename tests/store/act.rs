@@ -135,7 +135,8 @@ fn keep(store: &Store, number: u64) -> Done {
     let bytes = bytes(number);
     let digest = Digest::of(&bytes);
     let file = store.root().with_extension(format!("{number}.bytes"));
-    if !file.exists() {
+    // A power cut may have left half of it.
+    if !fs::read(&file).is_ok_and(|got| got == bytes) {
         fs::write(&file, bytes)?;
     }
     store.keep(&file, &digest)?;

@@ -12,9 +12,13 @@
 
 mod crowd;
 mod disk;
+mod elsewhere;
 mod faults;
+mod lock;
+mod offline;
 mod place;
 mod power;
 mod room;
+mod tiny;
 mod upkeep;
 mod writes;

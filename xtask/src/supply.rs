@@ -128,10 +128,16 @@ impl<'a> Supply<'a> {
             .store
             .entry(&EntryName::image(step.key))
             .map_err(store_failure)?;
+        let promised = self.locked(arch, step);
         if let Some(ready) = entry.ready() {
+            // A build that was not what the lock promises has left its entry all the same.
+            if let Some(promised) = promised {
+                compare(arch, promised, &locked(&ready))?;
+            }
             return Ok(Some(ready));
         }
-        let Some(locked) = self.locked(arch, step) else {
+        let Some(locked) = promised else {
+            self.note_other_key(arch, step);
             return Ok(None);
         };
         if let Some(ready) = self.out_of_blobs(step, locked)? {
@@ -183,6 +189,18 @@ impl<'a> Supply<'a> {
             }
             Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
+    }
+
+    /// Says why no image that was made elsewhere will do.
+    fn note_other_key(&self, arch: &str, step: &Step) {
+        let has = match self.project.lock.images.get(arch) {
+            Some(its) => format!("the key {} for {arch}", its.key.short()),
+            None => format!("no image of {arch}"),
+        };
+        let key = step.key.short();
+        output::note(format!(
+            "images/images.lock has {has}, these recipes give {key}: it has to be built"
+        ));
     }
 
     /// What the lock promises of an image, if it was written for these recipes.
