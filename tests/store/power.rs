@@ -291,9 +291,10 @@ fn overlay(home: &Path, is_safe: bool) -> Vec<Entry> {
     {
         let name = Path::new(path).file_name().unwrap().to_str().unwrap();
         let bytes = std::fs::read(path).unwrap();
-        entries.push(match name.starts_with("ld-") {
-            true => file("power/loader", bytes),
-            false => file(&format!("power/lib/{name}"), bytes),
+        entries.push(if name.starts_with("ld-") {
+            file("power/loader", bytes)
+        } else {
+            file(&format!("power/lib/{name}"), bytes)
         });
     }
     if !is_safe {
