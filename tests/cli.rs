@@ -345,7 +345,7 @@ fn a_full_disk_is_a_matter_of_setup_wherever_it_fills_up() {
 
     let fills = "head -c 1m /dev/zero >\"$DIR/fill\" 2>/dev/null";
     for (options, prepare, args) in [
-        ("size=64k", fills, "images --plan"),
+        ("size=64k", fills, fetch.as_str()),
         ("size=2m", ":", fetch.as_str()),
     ] {
         let Some((code, stderr)) = on_a_small_disk(options, prepare, args) else {

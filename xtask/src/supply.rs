@@ -24,6 +24,7 @@ use store::{EntryName, Ready, Store};
 use crate::cli::SourceArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
+use crate::output;
 use crate::render::build::BuildProgress;
 use crate::render::timings::Timings;
 
@@ -161,10 +162,16 @@ impl<'a> Supply<'a> {
             .store
             .entry(&EntryName::image(step.key))
             .map_err(store_failure)?;
+        let promised = self.locked(arch, step);
         if let Some(ready) = entry.ready() {
+            // A build that was not what the lock promises has left its entry all the same.
+            if let Some(promised) = promised {
+                compare(arch, promised, &locked(&ready))?;
+            }
             return Ok(Some(ready));
         }
-        let Some(locked) = self.locked(arch, step) else {
+        let Some(locked) = promised else {
+            self.note_other_key(arch, step);
             return Ok(None);
         };
         if let Some(ready) = self.out_of_blobs(step, locked)? {
@@ -196,8 +203,23 @@ impl<'a> Supply<'a> {
             Ok(ready) => Ok(Some(ready)),
             // A blob was corrupt: it is in quarantine now, and the next place is asked.
             Err(MirrorError::Fetch(FetchError::Offline(_))) => Ok(None),
+            Err(MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error))) => {
+                Err(store_failure(error))
+            }
             Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
+    }
+
+    /// Says why no image that was made elsewhere will do.
+    fn note_other_key(&self, arch: &str, step: &Step) {
+        let has = match self.project.lock.images.get(arch) {
+            Some(its) => format!("the key {} for {arch}", its.key.short()),
+            None => format!("no image of {arch}"),
+        };
+        let key = step.key.short();
+        output::note(format!(
+            "images/images.lock has {has}, these recipes give {key}: it has to be built"
+        ));
     }
 
     /// What the lock promises of an image, if it was written for these recipes.

@@ -70,10 +70,6 @@ impl Staging {
         Ok(staging)
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
-    }
-
     /// The output tree, to be filled.
     #[must_use]
     pub fn path(&self) -> Utf8PathBuf {
@@ -86,6 +82,12 @@ impl Staging {
         self.area.path().join("scratch")
     }
 
+    /// The store that it goes into.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn entry(&self) -> Utf8PathBuf {
         self.area.path().join("entry")
     }
@@ -96,7 +98,6 @@ impl Staging {
         let mut listing = Listing::default();
         list(&self.store, &self.path(), "", &mut listing)?;
         let synced = self.name.host().is_none();
-        let wrap = |error| self.store.io(error);
         let meta = EntryMeta {
             format: FORMAT,
             key: self.name.key(),
@@ -108,6 +109,7 @@ impl Staging {
             files: listing.files,
             links: listing.links,
         };
+        let wrap = |error| self.store.io(error).needing(bytes(&meta));
         let entry = self.entry();
         let mut text = serde_json::to_vec_pretty(&meta).map_err(io::Error::from)?;
         text.push(b'\n');
@@ -133,11 +135,13 @@ impl Staging {
 
     fn publish(self, meta: EntryMeta) -> Result<Ready, StoreError> {
         let target = self.store.entry_dir(&self.name);
-        let wrap = |error| self.store.io(error);
+        let entries = self.store.layout().join("entries");
+        let needed = bytes(&meta);
+        let wrap = |error| self.store.io(error).needing(needed);
         // A directory is never renamed over one that holds something: this is the no-replace rule.
         match fs::rename(self.entry(), &target) {
             Ok(()) => {
-                sync_directory(&self.store.layout().join("entries")).map_err(wrap)?;
+                sync_directory(&entries).map_err(wrap)?;
                 Ok(Ready::new(self.name.clone(), target, meta))
             }
             Err(error)
@@ -151,6 +155,7 @@ impl Staging {
                     // It was corrupt and is out of the way now.
                     EntryState::Vacant(_) => {
                         fs::rename(self.entry(), &target).map_err(wrap)?;
+                        sync_directory(&entries).map_err(wrap)?;
                         Ok(Ready::new(self.name.clone(), target, meta))
                     }
                 }
@@ -177,6 +182,10 @@ impl Staging {
     pub(crate) fn abandon(self) -> Utf8PathBuf {
         self.area.abandon()
     }
+}
+
+fn bytes(meta: &EntryMeta) -> u64 {
+    meta.files.values().map(|file| file.size).sum()
 }
 
 fn first_difference(ours: &EntryMeta, theirs: &EntryMeta) -> Option<String> {

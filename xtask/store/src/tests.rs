@@ -215,6 +215,7 @@ fn a_corrupt_image_entry_is_quarantined_and_vacant() {
     let damages = [
         ("out/bin/tool", Some("c0ntent"), "`bin/tool`: expected"),
         ("out/bin/tool", None, "tool"),
+        ("out/bin/alias", None, "`bin/alias`"),
         ("entry.json", None, "`entry.json` is missing"),
         ("entry.json", Some("{\"format\":1"), "`entry.json`: "),
     ];
@@ -372,6 +373,13 @@ fn failures_to_write_are_told_apart_and_name_the_place() {
         "no space left in `/store`",
         Some("KILN_STORE"),
     );
+    let sized = StoreError::io(place, io::ErrorKind::StorageFull.into()).needing(70_000);
+    assert_eq!(
+        sized.to_string(),
+        "no space left in `/store` for 70000 bytes"
+    );
+    let denied = io::Error::new(io::ErrorKind::PermissionDenied, "as told");
+    assert!(StoreError::io(place, denied).hint().is_some());
     let read_only = "the store `/store` is read-only and lacks what is wanted";
     check(
         io::ErrorKind::ReadOnlyFilesystem,

@@ -100,13 +100,14 @@ pub fn import(store: &Store, path: &Utf8Path) -> Result<usize, TransferError> {
         let (Some(Ok(digest)), true) = (digest, entry.header().entry_type().is_file()) else {
             return Err(foreign(name));
         };
-        if store.has_blob(&digest) {
+        // Hashed again: one that is corrupt is out of the way now, and comes anew.
+        if store.blob(&digest)?.is_some() {
             continue;
         }
         let file = area.path().join("blob");
         copy(store, &mut entry, &file).map_err(|failure| match failure {
             Side::Archive(error) => broken(error),
-            Side::Store(error) => error.into(),
+            Side::Store(error) => error.needing(entry.size()).into(),
         })?;
         store.adopt(&file, &digest)?;
         taken += 1;

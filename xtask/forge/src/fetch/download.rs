@@ -234,7 +234,7 @@ impl Download<'_> {
                 offset + length
             )));
         }
-        let wrap = |error| StoreError::io(self.store.root(), error);
+        let wrap = |error| StoreError::io(self.store.root(), error).needing(size - offset);
         let origin = Origin {
             url: shown(url),
             validator: response.validator.take(),

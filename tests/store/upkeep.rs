@@ -1,37 +1,9 @@
 //! `cargo xtask store …` from outside, over stores of the tests' own. The images come from the
 //! repository; no test here needs QEMU or a network.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "acts from outside, as a user does"
-)]
-
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
-
-/// Runs with a store: exit code, stdout, stderr.
-fn xtask(store: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(XTASK);
-    for name in ["CARGO_MANIFEST_DIR", "KILN_MIRROR", "CARGO_TERM_COLOR"] {
-        command.env_remove(name);
-    }
-    let output = command
-        .env("KILN_STORE", store)
-        .env("NO_COLOR", "1")
-        .arg("--offline")
-        .args(args)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap_or(-1),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
+use crate::place::xtask;
 
 /// A store with the image of one architecture, and where its kernel is.
 fn store_with_an_image() -> (tempfile::TempDir, PathBuf) {
