@@ -17,9 +17,12 @@
 pub mod bundle;
 pub mod check;
 mod document;
+#[cfg(test)]
+mod fixture;
 pub mod index;
 pub mod legal;
 mod manifest;
+pub mod patience;
 pub mod perform;
 pub mod place;
 mod provenance;

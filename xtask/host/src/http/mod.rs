@@ -90,8 +90,19 @@ impl Client {
                 .header(RANGE, format!("bytes={from}-"))
                 .header(IF_RANGE, validator);
         }
-        let (head, body) = transfer::start(url, request, self.limits)?;
-        let response = Response {
+        self.begin(url, request)?.checked(url, resume)
+    }
+
+    /// Asks for a file at an address that holds a secret; messages say `shown`.
+    pub fn get_signed(&self, url: &str, shown: &str) -> Result<Response, HttpError> {
+        interrupt::check()?;
+        let request = self.inner.get(url).header(ACCEPT_ENCODING, "identity");
+        self.begin(shown, request)?.checked(shown, None)
+    }
+
+    fn begin(&self, shown: &str, request: blocking::RequestBuilder) -> Result<Response, HttpError> {
+        let (head, body) = transfer::start(shown, request, self.limits)?;
+        Ok(Response {
             url: head.url,
             status: head.status,
             start: head.range.map_or(0, |range| range.start),
@@ -100,8 +111,7 @@ impl Client {
             content_range: head.range,
             retry_after: head.retry_after,
             body,
-        };
-        response.checked(url, resume)
+        })
     }
 }
 

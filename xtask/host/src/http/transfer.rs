@@ -78,7 +78,7 @@ fn perform(url: &str, request: RequestBuilder, news: &SyncSender<News>) {
         Ok(response) => response,
         Err(error) => {
             // A reader that has left needs no news.
-            let _ = news.send(News::Failed(error::classify(url, &error)));
+            let _ = news.send(News::Failed(error::classify(url, &error.without_url())));
             return;
         }
     };

@@ -31,7 +31,7 @@ impl Published {
             )));
         }
         if let Some(place) = text.strip_prefix("oci://") {
-            let registry = Registry::open(client(context, text)?, place);
+            let registry = Registry::open(client(context, text)?, place, &context.env.registry);
             return Ok(Self::Registry(registry.map_err(hinted!(Exit::Usage))?));
         }
         if text.contains("://") {
