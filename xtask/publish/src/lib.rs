@@ -31,6 +31,7 @@ pub mod release;
 pub mod repository;
 pub mod s3;
 mod sbom;
+pub mod schema;
 pub mod sign;
 pub mod tree;
 pub mod verify;

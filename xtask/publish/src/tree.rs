@@ -110,7 +110,7 @@ pub trait Tree: Place {
 /// Whether the file is there with the right bytes; fails when it has others.
 pub(crate) fn is_there(place: &dyn Place, file: &PublishedFile) -> Result<bool, TreeError> {
     let wanted = file.content.digest();
-    match place.digest(&file.path)? {
+    match place.digest(&file.path, file.content.size())? {
         None => Ok(false),
         Some((_, is)) if is == wanted => Ok(true),
         Some((_, is)) => Err(TreeError::Differs {

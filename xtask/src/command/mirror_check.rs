@@ -76,6 +76,9 @@ pub(crate) fn examine(context: &Context, name: &str, place: &dyn Place) -> Resul
             "`{name}` is not in the index: its publication did not end, or goes on"
         ));
     }
+    if let Some(strays) = render::release::strays(&report) {
+        output::note(strays);
+    }
     if report.findings.is_empty() && report.serial > known.seen {
         // A store that is read-only forgets how new the index was; that is all.
         let _ = host::files::write(&seen_at, report.serial.to_string().as_bytes());
