@@ -77,6 +77,11 @@ pub struct Authority<'a> {
     pub now: u64,
 }
 
+/// Looks at the tree before there is a release: whether it can be read, and is one that we know.
+pub fn look(tree: &dyn Tree) -> Result<(), PublishError> {
+    read_index(tree).map(drop)
+}
+
 /// Publishes a release. `told` hears of each file when it is there.
 pub fn publish(
     tree: &mut dyn Tree,

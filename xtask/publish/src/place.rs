@@ -8,6 +8,8 @@ use host::http::{Client, HttpError};
 use plan::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
+use crate::tree;
+
 /// What is read whole is not larger than this.
 pub(crate) const TEXT: u64 = 16 << 20;
 
@@ -35,6 +37,10 @@ impl PlaceError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            // A bucket shows what it has to those it knows.
+            Self::Http(HttpError::Status { url, status, .. }) if url.starts_with("s3://") => {
+                tree::advice(*status).map(str::to_owned)
+            }
             Self::Http(error) => error.hint(),
             Self::Io { .. } | Self::TooLarge(_) => None,
         }

@@ -57,6 +57,18 @@ impl Registry {
         Self { patience, ..self }
     }
 
+    /// Asks before there is a release, whether the registry is one and knows us.
+    pub fn look(&self) -> Result<(), TreeError> {
+        let address = format!("{}/v2/", self.base);
+        let ask = || self.send(Method::Get, &address, &address, &[], &Payload::Empty);
+        let answer = self.patience.ask(ask)?;
+        if answer.is_success() {
+            Ok(())
+        } else {
+            Err(refused("/v2/".to_owned(), &answer))
+        }
+    }
+
     /// Pushes a release; gives the digest of its index.
     pub fn push(&self, release: &Release, told: &mut dyn FnMut(&str)) -> Result<String, TreeError> {
         let manifests: Vec<Digest> = release

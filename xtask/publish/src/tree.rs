@@ -79,7 +79,7 @@ impl TreeError {
 
 /// What a server wants that says no with this status. What it has of a release is found there the next
 /// time, and nobody finds it before the release is whole.
-fn advice(status: u16) -> Option<&'static str> {
+pub(crate) fn advice(status: u16) -> Option<&'static str> {
     Some(match status {
         401 | 403 => {
             "check the credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of a \
