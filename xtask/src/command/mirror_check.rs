@@ -19,7 +19,8 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
     let count = report.findings.len();
     output::result(render::release::walked(&report));
     if count > 0 {
-        let error = anyhow::anyhow!("{count} things are wrong with {}", args.place);
+        let things = if count == 1 { "thing is" } else { "things are" };
+        let error = anyhow::anyhow!("{count} {things} wrong with {}", args.place);
         return Err(Failure::new(Exit::FetchFailed, error));
     }
     Ok(Exit::Success)
@@ -29,6 +30,11 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
 pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Failure> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let path = text.strip_prefix("file://").unwrap_or(text);
+        if path.contains("://") {
+            let error = anyhow::anyhow!("`{text}` is nothing that can be read");
+            let hint = "a directory, or an address with http:// or https://".to_owned();
+            return Err(Failure::new(Exit::Usage, error).hint(hint));
+        }
         let path = context.env.absolute(&Utf8PathBuf::from(path));
         if !path.is_dir() {
             let error = anyhow::anyhow!("`{path}` is no directory");

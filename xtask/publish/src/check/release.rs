@@ -143,6 +143,9 @@ impl Walk<'_> {
                 self.wrong(&provenance, Wrong::NoProvenance(short));
             }
         }
+        let named = manifest.sources.iter();
+        self.sizes
+            .extend(named.map(|source| (source.sha256, source.size)));
         let sources = manifest.sources.into_iter();
         Ok(sources.map(|source| (source.file, source.sha256)).collect())
     }

@@ -109,6 +109,8 @@ fn a_file_that_is_given_otherwise_than_it_is_is_named_with_what_is_wrong() {
         &endless,
         "goes on after the 3 bytes that it may have",
     );
+    let source = "goes on after the 6 bytes that it may have";
+    check("sources/a.tar", &endless, source);
     let bundle = "kiln-1/kiln-1-source.tar";
     check(bundle, &breaks, broken);
     check("kiln-1/kiln-1.meta4", &endless, cap);
