@@ -7,7 +7,7 @@ use publish::place::{Directory, Place, Web};
 
 use crate::cli::MessageFormat;
 use crate::cli::publish::MirrorCheckArgs;
-use crate::command::publish::keys;
+use crate::command::publish::{Published, keys};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output;
@@ -28,11 +28,17 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
 
 /// A tree to read.
 pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Failure> {
+    if text.starts_with("s3://") {
+        return Published::open(context, text)?
+            .tree()
+            .map(|tree| tree as Box<dyn Place>);
+    }
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let path = text.strip_prefix("file://").unwrap_or(text);
         if path.contains("://") {
             let error = anyhow::anyhow!("`{text}` is nothing that can be read");
-            let hint = "a directory, or an address with http:// or https://".to_owned();
+            let hint = "a directory, s3://bucket/prefix, or an address with http:// or https://"
+                .to_owned();
             return Err(Failure::new(Exit::Usage, error).hint(hint));
         }
         let path = context.env.absolute(&Utf8PathBuf::from(path));
