@@ -65,6 +65,8 @@ pub struct Env {
     pub arguments: Vec<String>,
     /// How a bucket is reached.
     pub aws: Aws,
+    /// As whom a registry is asked.
+    pub registry: RegistryLogin,
     /// The user is root.
     pub root: bool,
     /// `HOME`.
@@ -96,6 +98,23 @@ impl std::fmt::Debug for Aws {
         let mut shown = f.debug_struct("Aws");
         shown.field("endpoint", &self.endpoint);
         shown.field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// As whom a registry is asked, where it wants to know.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct RegistryLogin {
+    /// `KILN_REGISTRY_USER`.
+    pub user: Option<String>,
+    /// `KILN_REGISTRY_PASSWORD`: the password, or a token in its place.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for RegistryLogin {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("RegistryLogin");
+        shown.field("user", &self.user).finish_non_exhaustive()
     }
 }
 
@@ -173,6 +192,10 @@ impl Env {
                 key: text("AWS_ACCESS_KEY_ID"),
                 secret: text("AWS_SECRET_ACCESS_KEY"),
                 token: text("AWS_SESSION_TOKEN"),
+            },
+            registry: RegistryLogin {
+                user: text("KILN_REGISTRY_USER"),
+                password: text("KILN_REGISTRY_PASSWORD"),
             },
             ci: text("CI").is_some_and(|value| value != "false"),
             github_actions: yes("GITHUB_ACTIONS"),

@@ -7,7 +7,7 @@ use publish::place::{Directory, Place, Web};
 
 use crate::cli::MessageFormat;
 use crate::cli::publish::MirrorCheckArgs;
-use crate::command::publish::keys;
+use crate::command::publish::{Published, keys};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output;
@@ -19,7 +19,8 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
     let count = report.findings.len();
     output::result(render::release::walked(&report));
     if count > 0 {
-        let error = anyhow::anyhow!("{count} things are wrong with {}", args.place);
+        let things = if count == 1 { "thing is" } else { "things are" };
+        let error = anyhow::anyhow!("{count} {things} wrong with {}", args.place);
         return Err(Failure::new(Exit::FetchFailed, error));
     }
     Ok(Exit::Success)
@@ -27,8 +28,19 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
 
 /// A tree to read.
 pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Failure> {
+    if text.starts_with("s3://") {
+        return Published::open(context, text)?
+            .tree()
+            .map(|tree| tree as Box<dyn Place>);
+    }
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let path = text.strip_prefix("file://").unwrap_or(text);
+        if path.contains("://") {
+            let error = anyhow::anyhow!("`{text}` is nothing that can be read");
+            let hint = "a directory, s3://bucket/prefix, or an address with http:// or https://"
+                .to_owned();
+            return Err(Failure::new(Exit::Usage, error).hint(hint));
+        }
         let path = context.env.absolute(&Utf8PathBuf::from(path));
         if !path.is_dir() {
             let error = anyhow::anyhow!("`{path}` is no directory");
@@ -75,6 +87,9 @@ pub(crate) fn examine(context: &Context, name: &str, place: &dyn Place) -> Resul
         output::note(format!(
             "`{name}` is not in the index: its publication did not end, or goes on"
         ));
+    }
+    if let Some(strays) = render::release::strays(&report) {
+        output::note(strays);
     }
     if report.findings.is_empty() && report.serial > known.seen {
         // A store that is read-only forgets how new the index was; that is all.

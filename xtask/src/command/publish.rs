@@ -34,6 +34,9 @@ type Images = BTreeMap<String, BTreeMap<String, Blob>>;
 pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
     let signing = authority(context, &args.sign)?;
     let destination = Published::open(context, &args.to)?;
+    if !args.dry_run {
+        destination.look()?;
+    }
     let repository =
         Repository::read(&context.root, args.allow_dirty).map_err(hinted!(Exit::Failed))?;
     let supply = Supply::open(context, &args.source)?;

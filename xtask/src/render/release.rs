@@ -47,6 +47,25 @@ pub(crate) fn finding_line(finding: &Finding) -> Value {
     })
 }
 
+/// Files that nothing names, if there are any: the first few of them.
+pub(crate) fn strays(report: &Report) -> Option<String> {
+    const SHOWN: usize = 5;
+    let first: Vec<&str> = report
+        .strays
+        .iter()
+        .map(String::as_str)
+        .take(SHOWN)
+        .collect();
+    let more = report
+        .strays
+        .len()
+        .checked_sub(SHOWN)
+        .filter(|more| *more > 0);
+    let more = more.map_or(String::new(), |more| format!(" and {more} more"));
+    let first = first.join(", ");
+    (!first.is_empty()).then(|| format!("named by no release: {first}{more}"))
+}
+
 /// What a walk came to.
 pub(crate) fn walked(report: &Report) -> String {
     let releases = match &report.releases[..] {

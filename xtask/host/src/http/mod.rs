@@ -109,9 +109,20 @@ impl Client {
                 request = request.header(IF_RANGE, validator);
             }
         }
-        let url = &shown(url);
-        let (head, body) = transfer::start(url, request, self.limits)?;
-        let response = Response {
+        let shown = &shown(url);
+        self.begin(shown, request)?.checked(shown, resume)
+    }
+
+    /// Asks for a file at an address that holds a secret; messages say `shown`.
+    pub fn get_signed(&self, url: &str, shown: &str) -> Result<Response, HttpError> {
+        interrupt::check()?;
+        let request = self.inner.get(url).header(ACCEPT_ENCODING, "identity");
+        self.begin(shown, request)?.checked(shown, None)
+    }
+
+    fn begin(&self, shown: &str, request: blocking::RequestBuilder) -> Result<Response, HttpError> {
+        let (head, body) = transfer::start(shown, request, self.limits)?;
+        Ok(Response {
             url: head.url,
             status: head.status,
             start: head.range.map_or(0, |range| range.start),
@@ -120,8 +131,7 @@ impl Client {
             content_range: head.range,
             retry_after: head.retry_after,
             body,
-        };
-        response.checked(url, resume)
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
+use host::env::RegistryLogin;
 use host::http::Client;
 use plan::digest::Digest;
 
@@ -71,7 +72,12 @@ fn release() -> Release {
 
 fn push(address: &str) -> Result<String, TreeError> {
     let client = Client::new(false).unwrap().unwrap();
-    let registry = Registry::open(client, &format!("{address}/a/b:tag")).unwrap();
+    let registry = Registry::open(
+        client,
+        &format!("{address}/a/b:tag"),
+        &RegistryLogin::default(),
+    );
+    let registry = registry.unwrap();
     registry.push(&release(), &mut |_| {})
 }
 
@@ -119,7 +125,10 @@ fn a_registry_that_refuses_is_told_and_nothing_is_tagged() {
 
 #[test]
 fn what_is_no_registry_is_refused() {
-    let open = |place: &str| Registry::open(Client::new(false).unwrap().unwrap(), place);
+    let open = |place: &str| {
+        let client = Client::new(false).unwrap().unwrap();
+        Registry::open(client, place, &RegistryLogin::default())
+    };
     for place in ["registry", "/name", "registry/", "registry/Name"] {
         let error = open(place).unwrap_err().to_string();
         assert!(
