@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use plan::source::Location;
-
 use crate::legal::is_contained;
 use crate::release::{Inputs, Phase, PublishedFile, name, sources};
 
@@ -115,16 +113,7 @@ pub(crate) fn metalink(inputs: &Inputs<'_>, release: &str, files: &[PublishedFil
             .strip_prefix("sources/")
             .and_then(|name| sources.get(name))
         {
-            urls.extend(
-                source
-                    .pin
-                    .locations
-                    .iter()
-                    .filter_map(|location| match location {
-                        Location::Url(url) => Some(url.clone()),
-                        Location::Debian(_) => None,
-                    }),
-            );
+            urls.extend(source.pin.urls().map(str::to_owned));
         }
         if urls.is_empty() {
             continue;
