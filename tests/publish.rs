@@ -190,7 +190,7 @@ fn a_release_is_published_checked_verified_and_withdrawn() {
     let (code, out, err) = checkout.on_tree(&["verify-release", "--no-build"]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(
-        out.contains("images --from-source --verify --arch aarch64"),
+        out.contains("--locked images --from-source --arch aarch64"),
         "{out}"
     );
 

@@ -11,3 +11,4 @@ pub(crate) mod sources;
 pub(crate) mod store;
 pub(crate) mod test;
 pub(crate) mod timings;
+pub(crate) mod verify;

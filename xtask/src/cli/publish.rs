@@ -72,6 +72,9 @@ pub(crate) struct VerifyReleaseArgs {
     /// Check and unpack, print the build's command, and do not build
     #[arg(long)]
     pub(crate) no_build: bool,
+    /// Work in this directory and leave everything there; the same command goes on where it stopped
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<Utf8PathBuf>,
 }
 
 /// A version is part of file names and addresses.
