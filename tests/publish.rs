@@ -303,5 +303,15 @@ fn each_part_of_an_image_has_its_licence_and_source() {
             inside.push(line["what"].as_str().unwrap().to_owned());
         }
     }
-    assert_eq!(inside, ["busybox", "gcc", "guest-init", "linux", "musl"]);
+    assert_eq!(
+        inside,
+        [
+            "busybox",
+            "gcc",
+            "guest-init",
+            "linux",
+            "linux-headers",
+            "musl"
+        ]
+    );
 }

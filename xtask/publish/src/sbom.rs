@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use crate::legal::is_contained;
 use crate::release::{Inputs, OWN_LICENCE, name, sources};
 
+/// The purpose of a package whose licence has its text in the bundle, beside its code.
+pub(crate) const CRATE: &str = "LIBRARY";
+
 pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
     let release = name(inputs.version);
     let mut packages = Vec::new();
@@ -74,6 +77,22 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         "licenseConcluded": "NOASSERTION", "licenseDeclared": OWN_LICENCE,
         "copyrightText": "NOASSERTION", "primaryPackagePurpose": "SOURCE",
     }));
+    for one in inputs.crates {
+        let (name, version) = (&one.name, &one.version);
+        let id = format!("SPDXRef-crate-{}", word(&format!("{name}-{version}")));
+        let purl = format!("pkg:cargo/{name}@{version}");
+        let reference = json!({
+            "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl,
+        });
+        packages.push(json!({
+            "SPDXID": id, "name": name, "versionInfo": version,
+            "packageFileName": format!("vendor/{name}-{version}"),
+            "downloadLocation": "NOASSERTION", "filesAnalyzed": false, "externalRefs": [reference],
+            "licenseConcluded": one.license, "licenseDeclared": one.license,
+            "copyrightText": "NOASSERTION", "primaryPackagePurpose": CRATE,
+        }));
+        relate("SPDXRef-repository", "CONTAINS", &id);
+    }
     crate::index::json(&json!({
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
         "name": release,

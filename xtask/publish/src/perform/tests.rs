@@ -10,6 +10,7 @@ use plan::digest::Digest;
 use super::*;
 use crate::bundle::{self, Parts};
 use crate::check::{Known, Report, Wrong, walk};
+use crate::crates::Crate;
 use crate::place::{Directory, Place, PlaceError};
 use crate::release::{self, Blob, Inputs};
 use crate::repository::{Kind, Repository, RepositoryFile};
@@ -122,6 +123,11 @@ impl Fixture {
             licences: &["MIT", "GPL-2.0-or-later"]
                 .map(|id| (id.to_owned(), id.into()))
                 .into(),
+            crates: &[Crate {
+                name: "one".to_owned(),
+                version: "1.2.3".to_owned(),
+                license: "Zlib".to_owned(),
+            }],
             bundle: &Blob { digest, size, path },
             url: Some("https://example.org/kiln"),
         })
