@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -62,6 +63,15 @@ pub(crate) fn missing() -> Option<String> {
     status.is_err().then(|| format!("there is no {binary}"))
 }
 
+/// The tree that others are copies of.
+static SOUND_TREE: Mutex<Option<Fixture>> = Mutex::new(None);
+
+/// Removes it.
+pub(crate) fn clean() {
+    let mut first = SOUND_TREE.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(first.take());
+}
+
 /// Exit code, stdout, stderr.
 pub(crate) type Told = (i32, String, String);
 
@@ -83,6 +93,17 @@ impl Fixture {
         assert_eq!(code, 0, "{err}");
         fixture.git(&["add", "--all"]);
         fixture.git(&["commit", "--quiet", "--message", "all"]);
+        fixture
+    }
+
+    /// A published tree without a fault, of one's own, and nothing else.
+    pub(crate) fn sound() -> Self {
+        let mut first = SOUND_TREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = first.get_or_insert_with(|| Self::published(SOUND));
+        let dir = tempfile::tempdir().unwrap();
+        let fixture = Self { dir };
+        let (from, to) = (first.path("tree"), fixture.path("tree"));
+        run(Command::new("cp").arg("-r").arg(from).arg(to));
         fixture
     }
 
@@ -119,16 +140,28 @@ impl Fixture {
         told(xtask.args(words))
     }
 
-    /// The program, offline, with a store of this name and nothing of the caller's.
+    /// The same as [`Self::online`], and offline.
     pub(crate) fn xtask(&self, store: &str) -> Command {
+        let mut xtask = self.online(store);
+        xtask.arg("--offline");
+        xtask
+    }
+
+    /// The program, with a store of this name and nothing of the caller's.
+    pub(crate) fn online(&self, store: &str) -> Command {
         let mut xtask = Command::new(XTASK);
-        for name in ["KILN_MIRROR", "KILN_QEMU", "CARGO_TERM_COLOR", "RUSTFLAGS"] {
+        for name in [
+            "CARGO_MANIFEST_DIR",
+            "CARGO_TERM_COLOR",
+            "KILN_MIRROR",
+            "KILN_QEMU",
+            "http_proxy",
+        ] {
             xtask.env_remove(name);
         }
         xtask
             .env("KILN_STORE", self.path(store))
             .env("NO_COLOR", "1");
-        xtask.arg("--offline");
         xtask
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod fixture;
+mod web;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -16,6 +17,7 @@ use std::process::{Command, Stdio};
 use fixture::{ARCH, Fixture, Make, RELEASE, SOUND, told};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
+use web::Web;
 
 fn main() {
     let missing = fixture::missing();
@@ -32,6 +34,10 @@ fn main() {
         (
             "a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing",
             a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing as fn(),
+        ),
+        (
+            "a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once",
+            a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once,
         ),
         (
             "what_a_program_reads_has_the_whole_digests",
@@ -59,7 +65,9 @@ fn main() {
         ),
     ];
     let trials = tests.map(trial).into();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    fixture::clean();
+    conclusion.exit();
 }
 
 /// Names in a folder, which may be absent.
@@ -73,7 +81,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 fn a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing() {
-    let fixture = Fixture::published(SOUND);
+    let fixture = Fixture::sound();
     let (code, out, err) = fixture.verify(&[]);
     assert_eq!(code, 0, "{out}{err}");
     let files: Vec<Vec<&str>> = out
@@ -103,8 +111,44 @@ fn a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing() {
     );
 }
 
+fn a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once() {
+    let fixture = Fixture::sound();
+    let web = Web::serve(fixture.path("tree"));
+    let verify = |more: &[&str]| {
+        let mut xtask = fixture.online("verifier");
+        told(xtask.arg("verify-release").arg(&web.url).args(more))
+    };
+    let (code, out, err) = verify(&[]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(
+        out.contains("kiln-7: all 3 files are what its source gives"),
+        "{out}"
+    );
+    let kiln = |path: &str| format!("{RELEASE}/{path}");
+    let mut wanted: Vec<String> = ["config", "initramfs.cpio", "kernel", "manifest.json"]
+        .map(|file| kiln(&format!("{ARCH}/{file}")))
+        .into();
+    wanted.extend([kiln("SHA256SUMS"), kiln("kiln-7-source.tar")]);
+    // By the check of the index, and by the reader of the release.
+    wanted.extend(["index.json".to_owned(), "index.json".to_owned()]);
+    wanted.sort();
+    assert_eq!(web.asked(), wanted);
+
+    let kernel = fixture.file("aarch64/kernel");
+    let size = std::fs::metadata(&kernel).unwrap().len();
+    std::fs::remove_file(&kernel).unwrap();
+    let other = vec![0; usize::try_from(size).unwrap()];
+    std::fs::write(&kernel, other).unwrap();
+    let (code, out, err) = verify(&["--no-build"]);
+    assert_eq!((code, out.as_str()), (102, ""), "{err}");
+    assert!(
+        err.contains("aarch64-kernel") && err.contains("sha256"),
+        "{err}"
+    );
+}
+
 fn what_a_program_reads_has_the_whole_digests() {
-    let fixture = Fixture::published(SOUND);
+    let fixture = Fixture::sound();
     let (code, out, err) = fixture.verify(&["--message-format", "json", "--arch", ARCH]);
     assert_eq!(code, 0, "{out}{err}");
     let lines: Vec<Value> = out
@@ -154,7 +198,7 @@ fn a_build_that_is_not_reproducible_is_told_with_the_line_that_differs() {
 }
 
 fn each_thing_that_a_bundle_lacks_is_named() {
-    let fixture = Fixture::published(SOUND);
+    let fixture = Fixture::sound();
     let whole = fixture.path("whole");
     let copy = |from: &Path, to: &Path| {
         let _ = std::fs::remove_dir_all(to);
@@ -204,7 +248,7 @@ fn cfg_if() -> String {
 }
 
 fn a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built() {
-    let fixture = Fixture::published(SOUND);
+    let fixture = Fixture::sound();
     let manifest = format!("{ARCH}/manifest.json");
     let check = |change: &dyn Fn(&mut Value), why: &str, mends: &str| {
         let before = std::fs::read_to_string(fixture.file(&manifest)).unwrap();
@@ -244,7 +288,7 @@ fn a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built() {
 }
 
 fn an_interrupted_verification_goes_on_in_the_directory_that_is_kept() {
-    let fixture = Fixture::published(SOUND);
+    let fixture = Fixture::sound();
     let kept = fixture.path("kept");
     let keep = ["--keep", kept.to_str().unwrap()];
     let mut child = fixture

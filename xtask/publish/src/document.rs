@@ -59,15 +59,18 @@ pub(crate) fn build(version: &str) -> String {
          $ cargo run --frozen --package xtask -- setup --for build\n\
          $ cargo run --frozen --package xtask -- --offline images --from-source --verify\n\
          ```\n\n\
-         The last command builds the compilers, the kernels and everything else in an empty store, and says\n\
-         `equal` where it got the bytes that `repository/images/images.lock` promises: those of this release.\n\
-         It takes the better part of an hour on two cores; `--arch` builds for one architecture.\n\n\
+         The second `cargo` says which tools the host lacks, and the commands that bring them. The last builds\n\
+         the compilers, the kernels and everything else in an empty store, and says `equal` where it got the\n\
+         bytes that `repository/images/images.lock` promises: those of this release. It takes the better part\n\
+         of an hour on two cores and about 8 GB beside the bundle; `--arch A` builds for one architecture.\n\n\
+         Whoever has a checkout of Kiln at hand gets all this, and the comparison with the published files,\n\
+         from `cargo xtask verify-release URL-or-DIR`.\n\n\
          | folder | what it holds |\n\
          |---|---|\n\
-         | `sources/` | the source archives as they were published by their authors |\n\
+         | `sources/` | the source archives, each as it was fetched; the recipes say from where |\n\
          | `blobs/` | the same, by SHA-256, as links |\n\
          | `repository/` | recipes, patches, configurations, the guest's init, and the program that builds |\n\
-         | `vendor/` | the Rust crates that the program needs |\n"
+         | `vendor/` | the Rust crates that the program needs, each with its licence |\n"
     )
 }
 
