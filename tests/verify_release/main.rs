@@ -310,6 +310,12 @@ fn an_interrupted_verification_goes_on_in_the_directory_that_is_kept() {
     );
     assert_eq!(child.wait().unwrap().code(), Some(130));
 
+    let (code, out, err) = fixture.verify(&[&keep[..], &["--no-build"]].concat());
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(
+        out.contains("--locked images --from-source --arch aarch64"),
+        "{out}"
+    );
     let (code, out, err) = fixture.verify(&keep);
     assert_eq!(code, 0, "{out}{err}");
     assert!(

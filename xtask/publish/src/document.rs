@@ -48,11 +48,13 @@ pub(crate) fn readme(inputs: &Inputs<'_>) -> String {
 
 /// How to build from the source bundle alone; also in the bundle itself.
 pub(crate) fn build(version: &str) -> String {
+    const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
     let release = name(version);
     format!(
         "# Build {release} from its source\n\n\
          `{release}-source.tar` is all that is needed, besides a Linux host with a C and C++ compiler, a\n\
-         Rust toolchain and the tools that `repository/images/host-tools.toml` lists. No network is used.\n\n\
+         Rust toolchain ({RUST} or later) and the tools that `repository/images/host-tools.toml` lists. No\n\
+         network is used.\n\n\
          ```console\n\
          $ tar xf {release}-source.tar && cd {release}-source/repository\n\
          $ export KILN_STORE=$PWD/../store KILN_MIRROR=file://$(cd .. && pwd)\n\

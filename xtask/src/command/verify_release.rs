@@ -48,7 +48,9 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
         .map_err(hinted!(Exit::FetchFailed))?;
     if args.no_build {
         output::note("the source bundle is complete and promises the published bytes; not built");
-        output::result(rebuild::command(context, &tree, &area, &arches).shell_line());
+        if args.keep.is_some() {
+            output::result(rebuild::command(context, &tree, &area, &arches).shell_line());
+        }
         return Ok(Exit::Success);
     }
     rebuild::run(context, &tree, &area, &arches, &promise.release)?;
