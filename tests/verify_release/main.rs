@@ -8,6 +8,7 @@
 )]
 
 mod fixture;
+mod lies;
 mod web;
 
 use std::io::{BufRead as _, BufReader};
@@ -62,6 +63,10 @@ fn main() {
         (
             "what_does_not_boot_is_not_published",
             what_does_not_boot_is_not_published as fn(),
+        ),
+        (
+            "what_is_not_locked_or_lacks_its_source_is_not_published",
+            what_is_not_locked_or_lacks_its_source_is_not_published,
         ),
     ];
     let trials = tests.map(trial).into();
@@ -359,4 +364,25 @@ fn what_does_not_boot_is_not_published() {
         "{err}"
     );
     assert!(!fixture.path("tree").join(RELEASE).exists());
+}
+
+fn what_is_not_locked_or_lacks_its_source_is_not_published() {
+    let fixture = Fixture::new(SOUND);
+    let check = |why: &str| {
+        let (code, _, err) = fixture.publish();
+        assert!(code != 0 && err.contains(why), "{code}: {err}");
+        assert!(!fixture.path("tree").exists(), "{why}");
+    };
+    let lock = fixture.path("checkout/images/images.lock");
+    let locked = std::fs::read_to_string(&lock).unwrap();
+    let (before, digest) = locked.split_once("sha256 = \"").unwrap();
+    let other = format!("{before}sha256 = \"{}{}", "0".repeat(64), &digest[64..]);
+    fixture.commit("images/images.lock", &other);
+    check("is not what `images/images.lock` promises");
+    fixture.commit("images/images.lock", "version = 1\n");
+    check("the image of aarch64 is not in `images/images.lock`");
+    fixture.commit("images/images.lock", &locked);
+    std::fs::remove_file(fixture.path("archive/linux.tar")).unwrap();
+    std::fs::remove_dir_all(fixture.path("store/v1/blobs")).unwrap();
+    check("`linux.tar`");
 }
