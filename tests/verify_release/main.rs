@@ -147,7 +147,7 @@ fn a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once() {
     let (code, out, err) = verify(&["--no-build"]);
     assert_eq!((code, out.as_str()), (102, ""), "{err}");
     assert!(
-        err.contains("aarch64-kernel") && err.contains("sha256"),
+        err.contains("no place has `aarch64-kernel`") && err.contains("mirror-check http"),
         "{err}"
     );
 }
@@ -237,6 +237,8 @@ fn each_thing_that_a_bundle_lacks_is_named() {
         assert!(err.contains(why), "{without}: {err}");
         let failed = "the image of aarch64 cannot be built from the source of kiln-7";
         assert_eq!(err.contains(failed), built, "{without}: {err}");
+        let hint = ["tell the publisher", "look at what was built so far"][usize::from(built)];
+        assert!(err.contains(hint), "{without}: {err}");
         assert_eq!(
             names(&fixture.path("verifier/v1/tmp")),
             Vec::<String>::new()

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use forge::fetch::Remotes;
+use forge::fetch::{FetchError, Remotes};
 use plan::lock::{self, Lock};
 use plan::source::{Source, SourcePin};
 use publish::check::walk_index;
@@ -111,8 +111,20 @@ fn fetch(
     let global = &context.global;
     let mut progress = BuildProgress::new(context.style, global.quiet, global.verbose > 0);
     let mut bring = |pin: &SourcePin| -> Result<Verified, Failure> {
-        forge::fetch::fetch(&store, pin, &remotes, &mut |event| progress.show(event))
-            .map_err(fetch_failure)
+        forge::fetch::fetch(&store, pin, &remotes, &mut |event| progress.show(event)).map_err(
+            |error| {
+                // It may come from nowhere else.
+                let hint = matches!(error, FetchError::AllFailed { .. }).then(|| {
+                    format!(
+                        "what else is wrong there: cargo xtask mirror-check {}",
+                        args.place
+                    )
+                });
+                let failure = fetch_failure(error);
+                let hint = hint.or(failure.hint.clone());
+                failure.hint(hint)
+            },
+        )
     };
     let mut published = Published::new();
     for arch in arches {

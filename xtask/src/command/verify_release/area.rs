@@ -95,6 +95,14 @@ impl Area {
         }
     }
 
+    /// What helps where the build did not come to its end.
+    pub(super) fn unfinished(&self) -> String {
+        match &self.passing {
+            None => format!("what was built so far is in `{}`", self.path),
+            Some(_) => "give --keep DIR to look at what was built so far".to_owned(),
+        }
+    }
+
     /// Says where what was kept is.
     pub(super) fn told(&self) {
         if self.passing.is_none() {

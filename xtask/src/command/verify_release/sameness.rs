@@ -50,7 +50,7 @@ pub(super) fn compare(
             let release = &promise.release;
             let error =
                 anyhow::anyhow!("the image of {arch} cannot be built from the source of {release}");
-            return Err(Failure::new(Exit::FetchFailed, error).hint(area.hint()));
+            return Err(Failure::new(Exit::FetchFailed, error).hint(area.unfinished()));
         };
         for (name, facts) in &image.files {
             let path = built.path().join(name);
