@@ -42,6 +42,7 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
     let arches = wanted(&promise, &args.arch)?;
     let area = Area::open(context, args.keep.as_deref(), &promise)?;
     area.check_room(&promise, args.no_build)?;
+    area.mark(&promise)?;
     let (tree, published) = fetch(context, args, &area, &promise, &arches)?;
     verify::complete(&promise, &tree).map_err(hinted!(Exit::FetchFailed))?;
     verify::same_images(&promise, &arches, &locked(context, &tree)?)

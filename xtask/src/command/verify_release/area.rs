@@ -2,6 +2,7 @@
 //! that the user named, and in which it can go on.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
 use publish::verify::Promise;
 use serde_json::{Value, json};
 use store::{Store, Workspace};
@@ -45,14 +46,22 @@ impl Area {
         };
         let path = context.env.absolute(keep);
         let begun = begun(&path, promise)?;
-        let mark = json!({"release": promise.release, "bundle": promise.facts.sha256});
-        host::files::write(&path.join(MARK), format!("{mark}\n").as_bytes())
-            .map_err(|error| Failure::new(Exit::SetupMissing, error))?;
+        fs::create_dir_all(&path).map_err(|error| Failure::new(Exit::SetupMissing, error))?;
         Ok(Self {
             path,
             passing: None,
             begun,
         })
+    }
+
+    /// Says of a directory that is kept what is verified in it.
+    pub(super) fn mark(&self, promise: &Promise) -> Result<(), Failure> {
+        if self.passing.is_some() {
+            return Ok(());
+        }
+        let mark = json!({"release": promise.release, "bundle": promise.facts.sha256});
+        host::files::write(&self.join(MARK), format!("{mark}\n").as_bytes())
+            .map_err(|error| Failure::new(Exit::SetupMissing, error))
     }
 
     /// A directory in it.
