@@ -215,6 +215,19 @@ fn every_licence_has_its_text_and_every_text_a_use() {
     assert_eq!(used, texts);
 }
 
+#[test]
+fn no_kernel_has_firmware_built_in() {
+    let configs = files("images", "config").filter(|file| file.ends_with("linux.config"));
+    let configs: Vec<PathBuf> = configs.collect();
+    assert!(configs.len() >= 3, "found {configs:?}");
+    for config in configs {
+        let text = std::fs::read_to_string(&config).unwrap();
+        let none = text.contains("\nCONFIG_EXTRA_FIRMWARE=\"\"\n");
+        let loads = text.contains("\nCONFIG_FW_LOADER=");
+        assert!(none || !loads, "`{}` takes in firmware", config.display());
+    }
+}
+
 /// All files below a folder of the repository with an extension.
 fn files(folder: &str, extension: &'static str) -> impl Iterator<Item = PathBuf> {
     let mut found = Vec::new();

@@ -13,3 +13,4 @@ pub(crate) mod store;
 pub(crate) mod test;
 pub(crate) mod timings;
 mod total;
+pub(crate) mod verify;

@@ -51,15 +51,15 @@ pub struct Report {
 
 /// Walks over a tree. Errors only when it cannot be read at all; what is wrong in it is a finding.
 pub fn walk(place: &dyn Place, known: &Known<'_>) -> Result<Report, PlaceError> {
-    let mut walk = Walk {
-        place,
-        known,
-        report: Report::default(),
-        hashed: BTreeSet::new(),
-        named: BTreeSet::new(),
-        sizes: BTreeMap::new(),
-    };
+    let mut walk = Walk::new(place, known);
     walk.tree()?;
+    Ok(walk.report)
+}
+
+/// Checks the index alone: for who checks by himself what he uses of a tree.
+pub fn walk_index(place: &dyn Place, known: &Known<'_>) -> Result<Report, PlaceError> {
+    let mut walk = Walk::new(place, known);
+    walk.announced()?;
     Ok(walk.report)
 }
 
@@ -76,16 +76,37 @@ struct Walk<'a> {
     sizes: BTreeMap<Digest, u64>,
 }
 
+impl<'a> Walk<'a> {
+    fn new(place: &'a dyn Place, known: &'a Known<'a>) -> Self {
+        Self {
+            place,
+            known,
+            report: Report::default(),
+            hashed: BTreeSet::new(),
+            named: BTreeSet::new(),
+            sizes: BTreeMap::new(),
+        }
+    }
+}
+
 impl Walk<'_> {
-    fn tree(&mut self) -> Result<(), PlaceError> {
+    /// The index, and what it announces.
+    fn announced(&mut self) -> Result<Option<Index>, PlaceError> {
         let index = self.index()?;
+        if let Some(index) = &index {
+            self.report.serial = index.serial();
+            self.report.releases = index.releases().into_iter().map(str::to_owned).collect();
+        }
+        Ok(index)
+    }
+
+    fn tree(&mut self) -> Result<(), PlaceError> {
+        let index = self.announced()?;
         let layout = self.optional("oci-layout", self.place.text("oci-layout"))?;
         if layout.as_deref() != Some(LAYOUT.as_bytes()) && index.is_some() {
             self.wrong("oci-layout", Wrong::NoLayout);
         }
         let index = index.unwrap_or_default();
-        self.report.serial = index.serial();
-        self.report.releases = index.releases().into_iter().map(str::to_owned).collect();
         for entry in &index.manifests {
             self.entry(&index, entry)?;
         }

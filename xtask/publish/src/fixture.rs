@@ -8,6 +8,7 @@ use plan::Project;
 use plan::digest::Digest;
 
 use crate::bundle::{self, Parts};
+use crate::crates::Crate;
 use crate::perform::Authority;
 use crate::place::Directory;
 use crate::release::{self, Blob, Inputs, Release};
@@ -84,6 +85,11 @@ impl Fixture {
             licences: &["MIT", "GPL-2.0-or-later"]
                 .map(|id| (id.to_owned(), id.into()))
                 .into(),
+            crates: &[Crate {
+                name: "one".to_owned(),
+                version: "1.2.3".to_owned(),
+                license: "Zlib".to_owned(),
+            }],
             bundle: &Blob { digest, size, path },
             url: Some("https://example.org/kiln"),
         })

@@ -16,6 +16,7 @@
 
 pub mod bundle;
 pub mod check;
+pub mod crates;
 mod document;
 #[cfg(test)]
 mod fixture;

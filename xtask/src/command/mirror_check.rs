@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use plan::digest::Digest;
 use publish::check::{Known, Report, walk};
-use publish::place::{Directory, Place, Web};
+use publish::place::{Directory, Place, PlaceError, Web};
 
 use crate::cli::MessageFormat;
 use crate::cli::publish::MirrorCheckArgs;
@@ -15,7 +15,7 @@ use crate::render;
 
 pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
     let place = place(context, &args.place)?;
-    let report = examine(context, &args.place, place.as_ref())?;
+    let report = examine(context, &args.place, place.as_ref(), walk)?;
     let count = report.findings.len();
     output::result(render::release::walked(&report));
     if count > 0 {
@@ -58,8 +58,16 @@ pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Fai
     Ok(Box::new(Web { client, base }))
 }
 
+/// How much of a tree is walked over.
+pub(crate) type Walk = fn(&dyn Place, &Known<'_>) -> Result<Report, PlaceError>;
+
 /// Walks, tells what is wrong, and remembers how new the index was.
-pub(crate) fn examine(context: &Context, name: &str, place: &dyn Place) -> Result<Report, Failure> {
+pub(crate) fn examine(
+    context: &Context,
+    name: &str,
+    place: &dyn Place,
+    walk: Walk,
+) -> Result<Report, Failure> {
     let store = context.store()?;
     let name = name.trim_end_matches('/');
     let seen_at = store

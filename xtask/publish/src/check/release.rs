@@ -12,6 +12,7 @@ use crate::index::{ARCH, Index};
 use crate::manifest::Manifest;
 use crate::place::PlaceError;
 use crate::release::{SUMS, blob_path};
+use crate::sbom;
 use crate::schema::SchemaError;
 
 /// What every release has.
@@ -162,6 +163,9 @@ impl Walk<'_> {
         };
         let packages = bill["packages"].as_array().map_or(&[][..], Vec::as_slice);
         for package in packages {
+            if package["primaryPackagePurpose"] == sbom::CRATE {
+                continue;
+            }
             let expression = package["licenseDeclared"].as_str().unwrap_or_default();
             for id in plan::spdx::identifiers(expression).unwrap_or_default() {
                 let text = format!("LICENSES/{id}.txt");
