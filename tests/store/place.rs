@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 /// The program under test.
 pub(crate) const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
@@ -32,10 +33,24 @@ pub(crate) fn told(output: &Output) -> (i32, String, String) {
     (code, text(&output.stdout), text(&output.stderr))
 }
 
-/// `target/<profile>/examples/store-act`, from `target/<profile>/deps/store-<hash>`.
-pub(crate) fn act() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().join("examples/store-act")
+/// `target/<profile>/examples/store-act`, from `target/<profile>/deps/store-<hash>`. Cargo is asked for
+/// it here: with `--test store` alone it would be as old as it happens to be.
+pub(crate) fn act() -> &'static Path {
+    static ACT: OnceLock<PathBuf> = OnceLock::new();
+    ACT.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.ancestors().nth(2).unwrap();
+        let name = profile.file_name().unwrap().to_str().unwrap();
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--offline", "--example", "store-act"])
+            .args(["--profile", if name == "debug" { "dev" } else { name }])
+            .arg("--target-dir")
+            .arg(profile.parent().unwrap())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.unwrap().success());
+        profile.join("examples/store-act")
+    })
 }
 
 /// Whether a program is there; where it is not, the test that asks says so and checks nothing.
