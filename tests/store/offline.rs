@@ -46,9 +46,9 @@ fn offline_opens_no_socket_that_leads_anywhere() {
         assert!(said.contains(says), "{args:?}: {said}");
     };
     check(&["images", "--arch", arch], 0, "");
-    let all = "help: `cargo xtask fetch` fetches all of it, where there is a network";
-    check(&["fetch"], 102, all);
+    let all = "help: `cargo xtask fetch --sources` gets all of it, where there is a network";
     check(&["images", "--no-prebuilt", "--arch", "ppc64"], 102, all);
+    check(&["fetch", "--sources"], 102, all);
     if has(&format!("qemu-system-{arch}"), "--version") {
         let test = [
             "test",
@@ -69,14 +69,24 @@ fn a_socket_that_leads_somewhere_would_be_seen() {
     }
     let home = tempfile::tempdir().unwrap();
     let mut online = command(&home.path().join("store"), &[]);
-    let online = online.args(["fetch", "--debian-mirror", "http://127.0.0.1:9"]);
+    let online = online.args([
+        "fetch",
+        "--sources",
+        "--debian-mirror",
+        "http://127.0.0.1:9",
+    ]);
     let trace = home.path().join("trace");
     let mut strace = Command::new("strace");
     strace.args(["-f", "--seccomp-bpf", "-qq", "-o", trace.to_str().unwrap()]);
     strace
         .args(["-e", "trace=socket,connect,bind", "--"])
         .arg(online.get_program());
-    strace.args(["fetch", "--debian-mirror", "http://127.0.0.1:9"]);
+    strace.args([
+        "fetch",
+        "--sources",
+        "--debian-mirror",
+        "http://127.0.0.1:9",
+    ]);
     strace.env("KILN_STORE", home.path().join("store"));
     let limited = strace.env("NO_COLOR", "1").env_remove("CARGO_MANIFEST_DIR");
     let mut child = limited.stderr(std::process::Stdio::null()).spawn().unwrap();

@@ -380,7 +380,7 @@ fn what_is_not_locked_or_lacks_its_source_is_not_published() {
     let (before, digest) = locked.split_once("sha256 = \"").unwrap();
     let other = format!("{before}sha256 = \"{}{}", "0".repeat(64), &digest[64..]);
     fixture.commit("images/images.lock", &other);
-    check("is not what `images/images.lock` promises");
+    check("is not what images.lock promises");
     fixture.commit("images/images.lock", "version = 1\n");
     check("the image of aarch64 is not in `images/images.lock`");
     fixture.commit("images/images.lock", &locked);

@@ -4,6 +4,7 @@
 use forge::build::{Options, Variation};
 use forge::fetch::Remotes;
 use forge::sandbox::{ClockAhead, SandboxChoice};
+use forge::scan::Tokens;
 use forge::unpack::Order;
 
 use crate::cli::SourceArgs;
@@ -28,6 +29,8 @@ pub(crate) fn run(context: &Context, args: &RebuildArgs) -> Outcome {
 pub(super) fn options(supply: &Supply<'_>, args: &RebuildArgs) -> Result<Options, Failure> {
     let mut options = supply.options()?;
     options.remotes = Remotes::offline();
+    // What shows of these surroundings differs from the first build, and `repro` names it.
+    options.machine = Tokens::default();
     if args.no_sandbox {
         options.sandbox = SandboxChoice::Off;
     }
