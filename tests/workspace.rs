@@ -153,8 +153,7 @@ fn no_architecture_is_named_in_rust_outside_tests() {
 }
 
 #[test]
-fn every_test_that_architecture_names_exists() {
-    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+fn every_test_that_a_page_names_exists() {
     let sources = files("xtask", "rs").chain(files("tests", "rs"));
     let sources: String = sources
         .map(|file| std::fs::read_to_string(file).unwrap())
@@ -163,13 +162,16 @@ fn every_test_that_architecture_names_exists() {
         let plain = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         plain && word.matches('_').count() > 2
     };
-    let named: Vec<&str> = page.split('`').filter(is_test).collect();
-    assert!(named.len() > 10, "found {named:?}");
-    for name in named {
-        assert!(
-            sources.contains(&format!("fn {name}()")),
-            "ARCHITECTURE.md names the test `{name}`, which does not exist"
-        );
+    for page in ["ARCHITECTURE.md", "RELIABILITY.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let named: Vec<&str> = text.split('`').filter(is_test).collect();
+        assert!(named.len() > 10, "found {named:?}");
+        for name in named {
+            assert!(
+                sources.contains(&format!("fn {name}()")),
+                "{page} names the test `{name}`, which does not exist"
+            );
+        }
     }
 }
 
