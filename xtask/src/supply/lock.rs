@@ -24,6 +24,9 @@ impl Supply<'_> {
     /// Writes the images to `images/prebuilt/`, with the list of their sources.
     pub(crate) fn update_prebuilt(&self, images: &BTreeMap<String, Ready>) -> Result<(), Failure> {
         for (arch, ready) in images {
+            if !self.project.arches[arch].prebuilt {
+                continue;
+            }
             let packing = Packing::from(&self.project.arches[arch].archive);
             let path = self.prebuilt(arch);
             let size =
@@ -161,6 +164,9 @@ pub(crate) fn check_lock(context: &Context) -> Outcome {
                 locked.key.short()
             );
             return Err(Failure::new(Exit::Failed, error).hint(again.to_owned()));
+        }
+        if !project.arches[arch].prebuilt {
+            continue;
         }
         let archive = prebuilt(context, arch);
         forge::prebuilt::install(&store, step, locked, &archive)

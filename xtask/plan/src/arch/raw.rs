@@ -17,11 +17,17 @@ struct RawArch {
     triple: Spanned<String>,
     endian: Endian,
     bits: Spanned<u32>,
+    #[serde(default = "yes")]
+    prebuilt: bool,
     gcc: Gcc,
     linux: Linux,
     #[serde(default)]
     archive: Archive,
     qemu: RawQemu,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -111,6 +117,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         triple: raw.triple.into_inner(),
         endian: raw.endian,
         bits: raw.bits.into_inner(),
+        prebuilt: raw.prebuilt,
         gcc: raw.gcc,
         linux: raw.linux,
         archive: raw.archive,
