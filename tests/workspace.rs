@@ -189,6 +189,29 @@ fn every_dependency_of_the_workspace_is_used_by_a_crate() {
     }
 }
 
+/// The identifiers of licences and exceptions in lines such as `license = "MIT AND …"`.
+fn licences(file: &Path, key: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let values = text.lines().filter_map(|line| line.strip_prefix(key));
+    let words =
+        values.flat_map(|value| value.split(|c: char| c.is_whitespace() || "=\"()".contains(c)));
+    let operators = ["", "AND", "OR", "WITH"];
+    let identifiers = words.filter(|word| !operators.contains(word));
+    identifiers.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_licence_has_its_text_and_every_text_a_use() {
+    let mut used = licences(&root().join("REUSE.toml"), "SPDX-License-Identifier");
+    assert!(used.contains("GPL-2.0-or-later"), "found {used:?}");
+    let recipes = files("recipes", "toml");
+    used.extend(recipes.flat_map(|recipe| licences(&recipe, "license")));
+    let texts: BTreeSet<String> = files("LICENSES", "txt")
+        .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(used, texts);
+}
+
 /// All files below a folder of the repository with an extension.
 fn files(folder: &str, extension: &'static str) -> impl Iterator<Item = PathBuf> {
     let mut found = Vec::new();

@@ -7,9 +7,53 @@ qemu() {
     "$KILN" host-word qemu "$@"
 }
 
-# qmp COMMAND [key=value]…: asks the monitor of the running QEMU and prints its reply as JSON.
+# expect_fail qemu [QEMU ARGUMENT]…: holds if QEMU refuses to start; prints what it said.
+expect_fail() {
+    "$KILN" host-word expect_fail "$@"
+}
+
+# wait_ready [-g GUEST]: until that guest runs `in_guest`; for one that migrates, until it has come.
+wait_ready() {
+    "$KILN" host-word wait_ready "$@"
+}
+
+# qmp [-g GUEST] COMMAND [key=value]…, qmp [-g GUEST] - <<JSON: asks QEMU's monitor, and prints what
+# it returns as a line of JSON. GUEST is a number in the order of start, or what `-name` says.
 qmp() {
     "$KILN" host-word qmp "$@"
+}
+
+# qmp_wait [-g GUEST] EVENT [key=value]… [--timeout SECONDS]: until QEMU sends this event with these
+# data, or has sent it before; prints it. Each event is given out once.
+qmp_wait() {
+    "$KILN" host-word qmp_wait "$@"
+}
+
+# hmp [-g GUEST] COMMAND LINE: asks the human monitor and prints its text.
+hmp() {
+    "$KILN" host-word hmp "$@"
+}
+
+# plug [-g GUEST] DRIVER [key=value]…: adds a device to a running guest, a PCI device in a free hotplug
+# slot (header `slots`), and prints its id. The guest takes it in by `plugged ID`.
+plug() {
+    _plugged=$("$KILN" host-word plug "$@") || return
+    echo "${_plugged% *}"
+}
+
+# unplug [-g GUEST] ID: asks for it back and waits until it is gone; the guest helps by `release ID`.
+unplug() {
+    "$KILN" host-word unplug "$@" --wait
+}
+
+# post NAME [TEXT], await NAME [SECONDS]: one half says that it has come to a point, the other waits for
+# that, and prints the text.
+post() {
+    "$KILN" host-word post "$@"
+}
+
+await() {
+    "$KILN" host-word await "$@"
 }
 
 # choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.
@@ -45,6 +89,22 @@ wait_for() {
         _left=$((_left - 1))
         sleep 0.05
     done
+}
+
+# pattern DIGIT: half a mebibyte that is at no two places the same, another for each digit from 1 to 9.
+pattern() {
+    seq "${1}00000" "${1}99999" | head -c 524288
+}
+
+# put_pattern DIGIT FILE MIB: writes it there, at so many mebibytes.
+put_pattern() {
+    pattern "$1" | dd of="$2" bs=64k seek=$(($3 * 16)) iflag=fullblock conv=fsync,notrunc status=none
+}
+
+# has_pattern DIGIT FILE MIB: whether that is what is there.
+has_pattern() {
+    pattern "$1" > "$SCRATCH/pattern"
+    dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - "$SCRATCH/pattern"
 }
 
 set -e

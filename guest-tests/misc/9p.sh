@@ -1,12 +1,13 @@
 #!/bin/sh
 # A directory shared by 9p: the guest reads what the host wrote, and the host what the guest wrote.
-#: requires.devices = ["virtio-9p-pci"]
+#: groups = ["virtio"]
+#: choices.share = { devices = ["virtio-9p-pci", "virtio-9p-pci-transitional", "virtio-9p-pci-non-transitional"] }
 
 in_host() {
     mkdir "$SCRATCH/share"
     echo from the host > "$SCRATCH/share/host"
-    qemu -fsdev local,id=share,path="$SCRATCH/share",security_model=none \
-        -device virtio-9p-pci,fsdev=share,mount_tag=share
+    share=$(choose share)
+    qemu -fsdev local,id=share,path="$SCRATCH/share",security_model=none -device "$share,fsdev=share,mount_tag=share"
     test "$(cat "$SCRATCH/share/guest")" = "from the guest"
 }
 

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -26,6 +27,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -53,6 +55,7 @@ static int test_out = -1;
 static struct call {
     int fd;
     unsigned long id;
+    int answered;
     size_t len;
     char request[CALL_MAX_BYTES];
 } calls[CALLS_MAX];
@@ -373,17 +376,28 @@ static void end_call(struct call *call, const char *answer, size_t len)
     call->fd = -1;
 }
 
-static void answer_call(char *payload, size_t len)
+/*
+ * `part ID STATUS TEXT`, then `reply ID STATUS TEXT` with the last of the text: kiln-call gets the
+ * status once, and then the pieces. It takes in all of them before it prints any, so that it always
+ * reads, also when this process is the one that must read what it prints.
+ */
+static void answer_call(char *payload, size_t len, int whole)
 {
-    char *rest, *body;
+    char *rest;
     unsigned long id = strtoul(payload, &rest, 10);
     for (struct call *call = calls; call < calls + CALLS_MAX; call++) {
         if (call->fd < 0 || call->id != id)
             continue;
-        body = *rest == ' ' ? strchr(rest + 1, ' ') : NULL;
-        if (body)
-            *body = '\n';
-        end_call(call, rest + 1, len - (rest + 1 - payload));
+        char *body = *rest == ' ' ? strchr(rest + 1, ' ') : NULL;
+        if (!body)
+            return;
+        *body = '\n';
+        char *from = call->answered ? body + 1 : rest + 1;
+        call->answered = 1;
+        if (whole)
+            end_call(call, from, len - (from - payload));
+        else
+            write_all(call->fd, from, len - (from - payload));
         return;
     }
 }
@@ -431,7 +445,9 @@ static void take_line(char *line, const sigset_t *signals)
     else if (!strcmp(type, "run"))
         run_test(payload, signals);
     else if (!strcmp(type, "reply"))
-        answer_call(payload, len);
+        answer_call(payload, len, 1);
+    else if (!strcmp(type, "part"))
+        answer_call(payload, len, 0);
 }
 
 /* Reads what the host sent; false when the channel is gone for good. */
@@ -626,7 +642,8 @@ static int run_call(int argc, char **argv)
     memcpy(address.sun_path, CALL_SOCKET, sizeof CALL_SOCKET - 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     static char bytes[CALL_MAX_BYTES];
-    size_t used = 0;
+    char *answer = NULL;
+    size_t used = 0, size = 0;
     ssize_t n;
 
     if (connect(fd, (struct sockaddr *)&address,
@@ -646,27 +663,67 @@ static int run_call(int argc, char **argv)
     shutdown(fd, SHUT_WR);
 
     /* The answer: the status in digits, a newline, then what to print. */
-    int status = -1, digits = 0;
-    while ((n = read(fd, bytes + used, sizeof bytes - used)) > 0) {
-        used += n;
-        char *end = status < 0 ? memchr(bytes, '\n', used) : NULL;
-        if (status < 0 && end) {
-            status = strtol(bytes, NULL, 10);
-            digits = end + 1 - bytes;
+    do {
+        if (used == size) {
+            size += CALL_MAX_BYTES + size;
+            answer = realloc(answer, size);
+            if (!answer) {
+                complain("kiln-call");
+                return 99;
+            }
         }
-        if (status >= 0) {
-            write_all(status ? STDERR_FILENO : STDOUT_FILENO, bytes + digits, used - digits);
-            used = digits = 0;
-        }
-    }
-    return status < 0 ? 99 : status;
+        n = read(fd, answer + used, size - used);
+        used += n > 0 ? n : 0;
+    } while (n > 0);
+    char *text = memchr(answer, '\n', used);
+    if (!text)
+        return 99;
+    int status = strtol(answer, NULL, 10);
+    text++;
+    write_all(status ? STDERR_FILENO : STDOUT_FILENO, text, used - (text - answer));
+    return status;
 }
+
+#ifdef __NR_rtas
+/*
+ * kiln-call --rtas SERVICE ARG…: calls the platform's firmware (rtas(2)) as drmgr does. No file of
+ * sysfs changes the state of a connector for a PCI device (Linux v6.12, dlpar.c), so `plug` must.
+ */
+static int run_rtas(int argc, char **argv)
+{
+    struct {
+        uint32_t token, inputs, outputs, values[16];
+    } call = { .inputs = htobe32(argc - 1), .outputs = htobe32(1) };
+    char path[300];
+    snprintf(path, sizeof path, "/proc/device-tree/rtas/%s", argc ? argv[0] : "");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || argc > 16 || read(fd, &call.token, 4) != 4) {
+        complain(path);
+        return 99;
+    }
+    for (int i = 1; i < argc; i++)
+        call.values[i - 1] = htobe32(strtoul(argv[i], NULL, 0));
+    if (syscall(__NR_rtas, &call)) {
+        complain(argv[0]);
+        return 99;
+    }
+    int32_t status = be32toh(call.values[argc - 1]);
+    if (status)
+        dprintf(STDERR_FILENO, "%s: status %d\n", argv[0], status);
+    return status != 0;
+}
+#endif
 
 int main(int argc, char **argv)
 {
     const char *slash = strrchr(argv[0], '/');
-    if (!strcmp(slash ? slash + 1 : argv[0], "kiln-call"))
+    if (!strcmp(slash ? slash + 1 : argv[0], "kiln-call")) {
+#ifdef __NR_rtas
+        if (argc > 2 && !strcmp(argv[1], "--rtas"))
+            return run_rtas(argc - 2, argv + 2);
+#endif
         return run_call(argc, argv);
+    }
     if (getpid() != 1) {
         dprintf(STDERR_FILENO, "init: runs as process 1 of a guest\n");
         return 1;

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Never ends.
-#: timeout = "2s"
+#: timeout = "500ms"
 
 in_guest() {
+    echo waiting
     sleep 3600
 }

@@ -1,7 +1,15 @@
 //! The command line: what can be asked for, and what each word means. No behaviour.
 
+pub(crate) mod debug;
+pub(crate) mod repeat;
+pub(crate) mod report;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use debug::DebugArgs;
+use repeat::RepeatArgs;
+use report::ReportFlags;
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -79,7 +87,7 @@ pub(crate) enum Command {
     /// Download every source, so that later commands work with --offline
     Fetch(FetchArgs),
     /// Run guest tests under QEMU
-    Test(TestArgs),
+    Test(Box<TestArgs>),
     /// Boot an image and give a shell on its console
     Boot(BootArgs),
     /// Find or build a cross toolchain and print its path, or run a command with it
@@ -145,6 +153,9 @@ pub(crate) struct ImagesArgs {
     /// Keep the work directory of a step that failed
     #[arg(long)]
     pub(crate) keep_failed: bool,
+    /// Write when each step ran to `target/kiln/timings.html`
+    #[arg(long, conflicts_with_all = ["plan", "refreeze"])]
+    pub(crate) timings: bool,
 }
 
 #[derive(Debug, Args)]
@@ -253,6 +264,12 @@ pub(crate) struct TestArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) guest: GuestArgs,
+    #[command(flatten)]
+    pub(crate) repeat: RepeatArgs,
+    #[command(flatten)]
+    pub(crate) debug: DebugArgs,
+    #[command(flatten)]
+    pub(crate) reports: ReportFlags,
     /// A filter is the whole name
     #[arg(long)]
     pub(crate) exact: bool,
@@ -268,8 +285,12 @@ pub(crate) struct TestArgs {
     /// Make a choice whatever the seed says; may be given more than once
     #[arg(long, value_name = "NAME=WORD")]
     pub(crate) choose: Vec<String>,
-    /// Run a part of the selected tests, such as `slice:1/3`
-    #[arg(long, value_name = "slice:M/N")]
+    /// Run the tests that an expression selects, such as `group(hotplug) and not arch(ppc64)`
+    #[arg(short = 'E', long = "filter-expr", value_name = "EXPR")]
+    pub(crate) expression: Vec<String>,
+    /// Run a part of the selected tests, such as `slice:1/3`, or `hash:1/3`, which stays the same when
+    /// tests come and go
+    #[arg(long, value_name = "slice:M/N|hash:M/N")]
     pub(crate) partition: Option<String>,
     /// List the tests and do not run them
     #[arg(long)]
@@ -277,9 +298,6 @@ pub(crate) struct TestArgs {
     /// Pass what the tests print straight on; one test at a time
     #[arg(long)]
     pub(crate) no_capture: bool,
-    /// Write a `JUnit` report
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<Utf8PathBuf>,
     /// Install what is missing first
     #[arg(long)]
     pub(crate) setup: bool,
@@ -294,6 +312,9 @@ pub(crate) struct BootArgs {
     /// Machine of `images/<arch>.toml` [default: the architecture's]
     #[arg(long)]
     pub(crate) machine: Option<String>,
+    /// Wait for a debugger, and print the line that starts it
+    #[arg(long)]
+    pub(crate) gdb: bool,
     /// Arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,

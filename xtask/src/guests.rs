@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use guest::runner::ArchRun;
+use host::scratch::Scratch;
 use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
 use qemu::{BootFiles, Facts};
-use store::Ready;
+use store::{EntryName, Ready};
 
 use crate::cli::{AccelChoice, GuestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
-use crate::supply::Supply;
+use crate::supply::{Supply, store_failure};
 
 /// How long a QEMU binary may take to say what it can do.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
@@ -46,6 +47,18 @@ pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchR
             .collect()
     });
     asked.into_iter().collect()
+}
+
+/// What the QEMU of each architecture can do; no image is needed for that.
+pub(crate) fn known(
+    supply: &Supply<'_>,
+    args: &GuestArgs,
+) -> Result<Vec<(String, Facts)>, Failure> {
+    let asked = supply.arches.iter().map(|name| {
+        let (arch, binary) = locate(supply, name, args)?;
+        Ok((name.clone(), facts(supply, arch, &binary)?))
+    });
+    asked.collect()
 }
 
 /// Leaves out the architectures that a named QEMU was not built for, and says so: a developer's tree
@@ -99,7 +112,7 @@ fn one(
     accel: AccelChoice,
 ) -> Result<ArchRun, Failure> {
     let context = supply.context;
-    let facts = facts(supply, arch, &binary)?;
+    let mut facts = facts(supply, arch, &binary)?;
     let boot = boot_files(image)?;
     let choice = match accel {
         AccelChoice::Auto => qemu::accel::Choice::Auto,
@@ -118,13 +131,29 @@ fn one(
     if let Some(why) = why.filter(|_| !context.global.quiet) {
         output::note(format!("{}: {why}", arch.name));
     }
+    if accel == qemu::Accel::Kvm {
+        // What the kept facts say of CPU models holds for the default accelerator.
+        let scratch = scratch(context)?;
+        facts.cpus =
+            qemu::probe::cpus(&binary, accel, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
+    }
     Ok(ArchRun {
         arch: arch.clone(),
         boot,
         binary,
         facts,
         accel,
+        image: image.name().to_string(),
     })
+}
+
+/// The kernel with symbols that a build from source leaves in the store; no part of an image.
+pub(crate) fn symbols(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8PathBuf>, Failure> {
+    let (_, step) = supply.step("linux", arch)?;
+    let entry = supply.store.entry(&EntryName::image(step.key));
+    let ready = entry.map_err(store_failure)?.ready();
+    let kernel = ready.map(|ready| ready.path().join("vmlinux"));
+    Ok(kernel.filter(|path| path.is_file()))
 }
 
 /// Kernel and initramfs of an image.
@@ -154,7 +183,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         .collect();
     let identity =
         host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let identity = Digest::of(format!("1 {binary} {identity} {machines:?}").as_bytes());
+    let identity = Digest::of(format!("3 {binary} {identity} {machines:?}").as_bytes());
     let cache = supply
         .store
         .root()
@@ -166,9 +195,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
     {
         return Ok(facts);
     }
-    let scratch =
-        host::scratch::Scratch::new_in(&guest::runner::temp_dir(&context.env), "kiln-probe-")
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let scratch = scratch(context)?;
     let facts =
         qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
     if let Ok(text) = serde_json::to_vec(&facts) {
@@ -176,6 +203,12 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         let _ = host::files::write(&cache, &text);
     }
     Ok(facts)
+}
+
+/// For a probe's sockets and log.
+fn scratch(context: &Context) -> Result<Scratch, Failure> {
+    Scratch::new_in(&guest::runner::temp_dir(&context.env), "probe")
+        .map_err(|error| Failure::new(Exit::Failed, error))
 }
 
 /// A QEMU that is missing or will not say what it can do is a matter of set-up.

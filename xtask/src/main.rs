@@ -5,6 +5,7 @@ mod command;
 mod context;
 mod exit;
 mod guests;
+mod origin;
 mod output;
 mod render;
 mod supply;

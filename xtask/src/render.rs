@@ -1,9 +1,11 @@
 //! How things look: diagnostics, plans, progress of builds, results of tests.
 
 pub(crate) mod build;
+pub(crate) mod coverage;
 pub(crate) mod diagnostic;
 pub(crate) mod plan;
 pub(crate) mod quantity;
 pub(crate) mod sources;
 pub(crate) mod store;
 pub(crate) mod test;
+pub(crate) mod timings;

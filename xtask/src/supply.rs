@@ -6,7 +6,7 @@ mod lock;
 mod outlook;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use forge::build::{self, BuildError};
@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
 use crate::render::build::BuildProgress;
+use crate::render::timings::Timings;
 
 use failure::build_failure;
 pub(crate) use failure::{fetch_failure, store_failure};
@@ -38,6 +39,7 @@ pub(crate) struct Supply<'a> {
     pub(crate) store: Store,
     pub(crate) arches: Vec<String>,
     pub(crate) source: &'a SourceArgs,
+    pub(crate) timings: Mutex<Timings>,
 }
 
 impl<'a> Supply<'a> {
@@ -64,6 +66,7 @@ impl<'a> Supply<'a> {
             store,
             arches,
             source,
+            timings: Mutex::default(),
         })
     }
 
@@ -220,7 +223,12 @@ impl<'a> Supply<'a> {
         let (sender, events) = mpsc::channel();
         let mut progress = self.progress();
         let done = std::thread::scope(|scope| {
-            scope.spawn(move || events.into_iter().for_each(|event| progress.show(event)));
+            scope.spawn(move || {
+                for event in events {
+                    self.timings().note(&event);
+                    progress.show(event);
+                }
+            });
             let done = work(&sender);
             drop(sender);
             done
@@ -245,6 +253,11 @@ impl<'a> Supply<'a> {
             .map_err(fetch_failure)?;
         }
         Ok((pins.len(), pins.values().map(|pin| pin.size).sum()))
+    }
+
+    /// When each step ran so far.
+    pub(crate) fn timings(&self) -> MutexGuard<'_, Timings> {
+        self.timings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From where sources may come.

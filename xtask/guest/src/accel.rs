@@ -4,6 +4,7 @@
 //! deadline. The verdict is kept in a file for as long as host boot, binary and image are the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::Utf8Path;
 use host::scratch::Scratch;
@@ -11,11 +12,11 @@ use plan::arch::Arch;
 use qemu::accel::{Choice, Decision, HostKvm, Verdict, decide, device};
 use qemu::{Accel, BootFiles, Control, Facts, Launch, Vm};
 
-use crate::fold::{Ends, Happened};
+use crate::fold::Happened;
 use crate::header::Channel;
 use crate::outcome::Outcome;
 use crate::protocol::Call;
-use crate::session::{Handover, Host, Rules, conduct};
+use crate::session::{Handover, Host, Replies, Rules, conduct};
 
 /// What a trial boot needs.
 #[derive(Debug, Clone, Copy)]
@@ -132,8 +133,7 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
     let profile = &trial.arch.qemu;
     let machine = profile.machines.get(&profile.machine);
     let machine = machine.ok_or_else(|| format!("no machine `{}`", profile.machine))?;
-    let scratch =
-        Scratch::new_in(trial.temp_dir, "kiln-kvm-").map_err(|error| error.to_string())?;
+    let scratch = Scratch::new_in(trial.temp_dir, "kvm").map_err(|error| error.to_string())?;
     let launch = Launch {
         binary: trial.binary,
         profile,
@@ -146,19 +146,14 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
         append: String::new(),
         extra: Vec::new(),
         control: Control::VirtioSerial,
+        slots: 0,
         reboot_allowed: false,
     };
     let limit = machine
         .boot_timeout
         .unwrap_or(profile.boot_timeout)
         .mul_f64(TRIAL_FACTOR);
-    let rules = Rules {
-        ends: Ends::Report,
-        reboots: 0,
-        channel: Channel::Virtio,
-        boot_limit: limit,
-        test_limit: limit,
-    };
+    let rules = Rules::alone(Channel::Virtio, limit);
     let run = "/kiln/run".to_owned();
     let files = vec![(run.clone(), 0o755, b"exit 0\n".to_vec())];
     let handover = Handover {
@@ -183,8 +178,8 @@ impl Host for Nobody {
 
     fn note(&mut self, _text: String) {}
 
-    fn call(&mut self, _call: &Call) -> (i32, String) {
-        (2, String::new())
+    fn call(&mut self, _call: &Call, _: &Arc<Replies>) -> Option<(i32, String)> {
+        Some((2, String::new()))
     }
 
     fn stop(&mut self) -> Option<Happened> {

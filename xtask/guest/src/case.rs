@@ -1,28 +1,42 @@
 //! One test on one architecture: requirements, guests, host half, and what they come to.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use plan::arch::Machine;
-use qemu::{Accel, qmp};
+use qemu::Accel;
 
-use crate::choice::Chooser;
+use crate::choice::offer::offered;
+use crate::choice::{Choice, Chooser};
 use crate::event::{RunEvent, TestReport};
+use crate::header::Channel;
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, Phase};
 use crate::requirement::{self, Offer};
-use crate::runner::{ArchRun, Config, millis, send};
+use crate::runner::{ArchRun, Config, Job, millis, send};
+use crate::session::{Start, Succession};
 use crate::suite::Selected;
 use crate::words::serve::FileServer;
 
 mod combine;
 mod guest;
 mod half;
+mod monitor;
+mod plug;
+mod points;
+mod printed;
+mod record;
+mod roster;
 
 use combine::GuestEnd;
+use guest::Order;
+use plug::Plugs;
+use points::Points;
+use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
 #[derive(Debug)]
@@ -51,6 +65,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) config: &'a Config,
     pub(crate) arch: &'a ArchRun,
     pub(crate) test: Selected<'a>,
+    pub(crate) job: &'a Job<'a>,
     pub(crate) library: &'a Library,
     /// Stays.
     pub(crate) logs: Utf8PathBuf,
@@ -65,6 +80,10 @@ struct Case<'a> {
     machine_name: &'a str,
     machine: &'a Machine,
     chooser: Chooser,
+    roster: Roster,
+    plugs: Plugs,
+    points: Points,
+    succession: Arc<Succession>,
     state: Mutex<State>,
     output: Mutex<Output>,
 }
@@ -74,12 +93,13 @@ struct Case<'a> {
 struct State {
     started: usize,
     guests: Vec<GuestEnd>,
-    running: Vec<(usize, qmp::Client)>,
     servers: Vec<FileServer>,
     booted: Duration,
     /// Time for which a QEMU was there, all of them together.
     lived: Duration,
     console_tail: Vec<String>,
+    /// Types that QEMU was asked for.
+    devices: BTreeSet<String>,
     notes: Vec<String>,
     skip: Option<String>,
     fail: Option<String>,
@@ -96,7 +116,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
     let started = monotonic();
     let header = &setting.test.test.header;
     let profile = &setting.arch.arch.qemu;
-    let mut report = blank(setting.config, setting.test);
+    let mut report = blank(setting.config, setting.job);
     let (machine_name, machine) = match requirement::machine(header, setting.test.arch, profile) {
         Ok(machine) => machine,
         Err(message) => {
@@ -105,6 +125,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
         }
     };
     let offer = Offer {
+        arch: setting.test.arch,
         profile,
         facts: &setting.arch.facts,
         accel: setting.arch.accel,
@@ -122,10 +143,15 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
             machine_name,
             machine,
             chooser: Chooser::new(
-                setting.config.seed,
+                setting.job.seed,
                 &setting.test.name(),
-                &setting.config.choices,
+                &setting.job.forced,
+                offered(&header.choices, setting.test.arch, &setting.arch.facts),
             ),
+            roster: Roster::default(),
+            plugs: Plugs::default(),
+            points: Points::default(),
+            succession: Arc::default(),
             state: Mutex::default(),
             output: Mutex::new(Output {
                 log,
@@ -162,6 +188,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
     }
     report.log_dir = Some(setting.logs.clone());
     case.finish(&mut report);
+    printed::judge(setting, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
         report.notes.push(error.to_string());
@@ -171,23 +198,35 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
 }
 
 /// The report of a test that was selected and not run.
-pub(crate) fn not_run(config: &Config, test: Selected<'_>, why: &str) -> TestReport {
+pub(crate) fn not_run(config: &Config, job: &Job<'_>, why: &str) -> TestReport {
+    let forced = job.forced.iter().map(|(name, word)| Choice {
+        name: name.clone(),
+        word: word.clone(),
+    });
     TestReport {
         outcome: Outcome::NotRun {
             why: why.to_owned(),
         },
-        ..blank(config, test)
+        choices: forced.collect(),
+        ..blank(config, job)
     }
 }
 
-fn blank(config: &Config, test: Selected<'_>) -> TestReport {
+fn blank(config: &Config, job: &Job<'_>) -> TestReport {
+    let test = job.test;
+    let header = &test.test.header;
     let arch = config.arches.iter().find(|run| run.arch.name == test.arch);
     let name = test.name();
-    let seed = config.seed;
+    let seed = job.seed;
     let mut reproduce = format!(
         "cargo xtask test --exact {name} --arch {} --seed {seed}",
         test.arch
     );
+    for (name, word) in &job.forced {
+        let choice = format!("{name}={word}");
+        reproduce.push_str(" --choose ");
+        reproduce.push_str(&host::process::command::quote(&choice));
+    }
     for flag in &config.reproduce {
         reproduce.push(' ');
         reproduce.push_str(&host::process::command::quote(flag));
@@ -214,10 +253,10 @@ fn blank(config: &Config, test: Selected<'_>) -> TestReport {
         notes: Vec::new(),
         machine: String::new(),
         seed,
-        round: 0,
+        round: job.round,
         failed_tries: Vec::new(),
-        unstable: None,
-        slow: false,
+        unstable: header.unstable.clone(),
+        slow: header.slow,
         devices: Vec::new(),
         subtests: Vec::new(),
         diff: Vec::new(),
@@ -240,6 +279,9 @@ fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
     scratch.join(format!("scratch{index}"))
 }
 
+/// A person with a debugger takes as long as it takes.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl Case<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -261,12 +303,25 @@ impl Case<'_> {
     }
 
     fn test_limit(&self) -> Duration {
+        if self.setting.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
         self.scaled(self.setting.test.test.header.timeout)
     }
 
     fn boot_limit(&self) -> Duration {
+        if self.setting.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
         let profile = self.setting.arch.arch.qemu.boot_timeout;
         self.scaled(self.machine.boot_timeout.unwrap_or(profile))
+    }
+
+    /// Not empty where a failing guest is to stay; `lib/guest.sh` asks. The console must be free for it.
+    fn shell_on_fail(&self) -> &'static str {
+        let wanted = self.setting.config.debug.keyboard.is_some();
+        let free = self.setting.test.test.header.channel == Channel::Virtio;
+        if wanted && free { "1" } else { "" }
     }
 
     /// Not empty for a script that calls its half itself; `lib/*.sh` ask.
@@ -298,7 +353,13 @@ impl Case<'_> {
 
     /// A guest without a host half: there is nobody who could go away.
     fn boot_alone(&self) -> Outcome {
-        self.boot(&[], &self.setting.scratch.join("files"), &|| false)
+        self.boot(&Order {
+            extra: &[],
+            directory: &self.setting.scratch.join("files"),
+            start: Start::Wanted,
+            is_gone: &|| false,
+        })
+        .outcome
     }
 
     fn finish(self, report: &mut TestReport) {
@@ -314,6 +375,13 @@ impl Case<'_> {
         report.boot_ms = millis(state.booted);
         report.qemu_ms = millis(state.lived);
         report.console_tail = state.console_tail;
+        let facts = &self.setting.arch.facts;
+        let devices = state.devices.iter().map(|name| facts.device_type(name));
+        report.devices = devices
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         report.notes = state.notes;
         report.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {

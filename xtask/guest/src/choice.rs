@@ -4,6 +4,10 @@
 //! half of a test asks first. The stream is that of `ChaCha8`, which is documented and portable; a frozen
 //! vector of choices is a test.
 
+pub mod combine;
+pub mod offer;
+pub mod scan;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -31,7 +35,7 @@ impl std::fmt::Display for Choice {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// There is nothing to choose from.
-    #[error("`choose {0}` has no words to choose from")]
+    #[error("`choose {0}` has no words, and the header no `choices.{0}` for this architecture")]
     NoWords(String),
     /// The run forces a word that is not among them.
     #[error("`{name}={word}` was asked for, and the test offers `{words}`")]
@@ -72,24 +76,36 @@ pub struct Chooser {
     seed: u64,
     test: String,
     forced: BTreeMap<String, String>,
+    offered: BTreeMap<String, Vec<String>>,
     made: Mutex<Vec<Choice>>,
 }
 
 impl Chooser {
-    /// `forced` names words that are taken whatever the seed says.
+    /// `forced` names words that are taken whatever the seed says, `offered` those of the header.
     #[must_use]
-    pub fn new(seed: u64, test: &str, forced: &BTreeMap<String, String>) -> Self {
+    pub fn new(
+        seed: u64,
+        test: &str,
+        forced: &BTreeMap<String, String>,
+        offered: BTreeMap<String, Vec<String>>,
+    ) -> Self {
         let made = Mutex::new(Vec::new());
         Self {
             seed,
             test: test.to_owned(),
             forced: forced.clone(),
+            offered,
             made,
         }
     }
 
-    /// One of the words; the same name and words give the same word again.
+    /// One of the words, or of those that the header offers where there are none; the same name and
+    /// words give the same word again.
     pub fn choose(&self, name: &str, words: &[String]) -> Result<String, ChoiceError> {
+        let words = match self.offered.get(name) {
+            Some(offered) if words.is_empty() => offered,
+            _ => words,
+        };
         if words.is_empty() {
             return Err(ChoiceError::NoWords(name.to_owned()));
         }
@@ -171,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_choice_is_recorded_once_and_both_halves_agree() {
-        let chooser = Chooser::new(3, "test", &BTreeMap::new());
+        let chooser = Chooser::new(3, "test", &BTreeMap::new(), BTreeMap::new());
         let first = chooser.choose("nic", &words("a b c d")).unwrap();
         assert_eq!(chooser.choose("nic", &words("a b c d")).unwrap(), first);
         assert_eq!(
@@ -184,9 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn the_header_s_words_are_taken_where_the_script_has_none() {
+        let offered = BTreeMap::from([("nic".to_owned(), words("a b c"))]);
+        let chooser = Chooser::new(3, "test", &BTreeMap::new(), offered);
+        let same = Chooser::new(3, "test", &BTreeMap::new(), BTreeMap::new());
+        let expect = same.choose("nic", &words("a b c")).unwrap();
+        assert_eq!(chooser.choose("nic", &[]).unwrap(), expect);
+        assert_eq!(chooser.choose("nic", &words("z")).unwrap(), "z");
+    }
+
+    #[test]
     fn a_forced_word_must_be_one_that_the_test_offers() {
         let forced = BTreeMap::from([("nic".to_owned(), "c".to_owned())]);
-        let chooser = Chooser::new(3, "test", &forced);
+        let chooser = Chooser::new(3, "test", &forced, BTreeMap::new());
         assert_eq!(chooser.choose("nic", &words("a b c")).unwrap(), "c");
         let error = chooser.choose("nic", &words("a b")).unwrap_err();
         assert_eq!(
@@ -196,7 +222,7 @@ mod tests {
         let error = chooser.choose("disk", &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`choose disk` has no words to choose from"
+            "`choose disk` has no words, and the header no `choices.disk` for this architecture"
         );
     }
 }

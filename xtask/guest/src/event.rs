@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
+use crate::origin::{Coverage, Origin, Platform};
 use crate::outcome::Outcome;
 
 /// One thing that happened in a run.
@@ -36,6 +37,16 @@ pub enum RunEvent {
         /// Whole name.
         name: String,
         /// As it came: not safe for a terminal.
+        bytes: Vec<u8>,
+    },
+    /// A guest whose half failed gives a shell on its console to the person at the keyboard.
+    ShellOpened {
+        /// Whole name.
+        name: String,
+    },
+    /// What the console of that guest shows.
+    ShellOutput {
+        /// As it came, for a terminal.
         bytes: Vec<u8>,
     },
     /// A test has ended.
@@ -125,6 +136,18 @@ pub struct Subtest {
 }
 
 impl TestReport {
+    /// How summaries count it: by its outcome, but for those that would mislead.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.is_flaky() {
+            "flaky"
+        } else if !self.outcome.is_success() && !self.is_fatal() {
+            "unstable"
+        } else {
+            self.outcome.word()
+        }
+    }
+
     /// Whether it passed, though not at the first try.
     #[must_use]
     pub fn is_flaky(&self) -> bool {
@@ -144,9 +167,21 @@ impl TestReport {
     }
 }
 
+/// Of the schema of what is kept of a run; described in `guest-tests/REPORTS.md`.
+///
+/// Fields are only ever added within a version.
+pub const SCHEMA: u32 = 2;
+
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What was run, and when.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What it ran on, by architecture.
+    pub platforms: Vec<Platform>,
     /// Of all choices.
     pub seed: u64,
     /// Every selected test, in the order of selection.
@@ -157,15 +192,17 @@ pub struct RunReport {
     pub interrupted: Option<i32>,
     /// Where logs and reports are.
     pub run_dir: Utf8PathBuf,
+    /// The devices that tests plugged, where they were counted.
+    pub coverage: Option<Vec<Coverage>>,
 }
 
 impl RunReport {
-    /// How many tests ended in each way.
+    /// How many tests ended in each way; see [`TestReport::word`].
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for test in &self.tests {
-            *counts.entry(test.outcome.word()).or_default() += 1;
+            *counts.entry(test.word()).or_default() += 1;
         }
         counts
     }
@@ -174,11 +211,12 @@ impl RunReport {
     /// fault, 130 or 143 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let any = |is: fn(&Outcome) -> bool| self.tests.iter().any(|test| is(&test.outcome));
+        let fatal = || self.tests.iter().filter(|test| test.is_fatal());
+        let any = |is: fn(&Outcome) -> bool| fatal().any(|test| is(&test.outcome));
         match self.interrupted {
             Some(signal) => host::interrupt::Signal(signal).exit_code(),
             None if self.tests.is_empty() => 4,
-            None if any(|outcome| !outcome.is_success() && !outcome.is_infrastructure()) => 100,
+            None if any(|outcome| !outcome.is_infrastructure()) => 100,
             None if any(|outcome| matches!(outcome, Outcome::HarnessError { .. })) => 101,
             None if any(|outcome| matches!(outcome, Outcome::NotRun { .. })) => 96,
             None => 0,
@@ -233,11 +271,27 @@ pub(crate) mod tests {
     pub(crate) fn run_report(tests: Vec<TestReport>) -> RunReport {
         let run_dir = Utf8PathBuf::from("runs/1");
         RunReport {
+            schema: SCHEMA,
+            origin: Origin {
+                kiln: "0.1.0".to_owned(),
+                commit: Some("0123456789ab".to_owned()),
+                started: "2026-11-21T04:42:00Z".to_owned(),
+                argv: vec!["test".to_owned(), "nic".to_owned()],
+                partition: None,
+            },
+            platforms: vec![Platform {
+                arch: "x86_64".to_owned(),
+                image: "image-0123".to_owned(),
+                binary: "/usr/bin/qemu-system-x86_64".into(),
+                qemu: "10.0.2".to_owned(),
+                accel: "tcg".to_owned(),
+            }],
             seed: 7,
             tests,
             duration_ms: 5000,
             interrupted: None,
             run_dir,
+            coverage: None,
         }
     }
 
@@ -275,6 +329,31 @@ pub(crate) mod tests {
         assert_eq!(interrupted.exit_code(), 130);
         interrupted.interrupted = Some(15);
         assert_eq!(interrupted.exit_code(), 143);
+    }
+
+    #[test]
+    fn what_is_flaky_or_unstable_is_counted_and_fails_no_run() {
+        let failed = || Outcome::Failed {
+            cause: "x".to_owned(),
+        };
+        let mut flaky = test_report("a::b::flaky", Outcome::Passed);
+        flaky.failed_tries = vec![Try {
+            outcome: failed(),
+            duration_ms: 1,
+            log_dir: None,
+        }];
+        let mut unstable = test_report("a::b::unstable", failed());
+        unstable.unstable = Some("see https://example.org/1".to_owned());
+        let mut fine = test_report("a::b::fine", Outcome::Passed);
+        fine.unstable.clone_from(&unstable.unstable);
+        let mut run = run_report(vec![flaky.clone(), unstable, fine]);
+        assert_eq!(run.exit_code(), 0);
+        let counts = [("flaky", 1), ("passed", 1), ("unstable", 1)];
+        assert_eq!(run.counts(), BTreeMap::from(counts));
+        // Tries that failed do not make a failure flaky.
+        flaky.outcome = failed();
+        run.tests.push(flaky);
+        assert_eq!((run.exit_code(), run.counts()["failed"]), (100, 1));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub enum Happened {
     Unheard(String),
     /// More text than any test needs.
     Flood {
-        /// Where: `console` or `output`.
+        /// Where: `console`, `output` or `QEMU message`.
         channel: &'static str,
         /// How much is allowed, in bytes.
         limit: u64,
@@ -228,10 +228,7 @@ impl Fold {
                 }
                 None
             }
-            Happened::Flood { channel, limit } => {
-                let cause = format!("{channel} flood: more than {} MiB", limit >> 20);
-                Some(Outcome::Failed { cause })
-            }
+            Happened::Flood { channel, limit } => Some(Outcome::flood(channel, *limit)),
             Happened::Deadline(phase, limit) => Some(
                 self.fault()
                     .unwrap_or_else(|| Outcome::timed_out(*phase, *limit)),

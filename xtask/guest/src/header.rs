@@ -10,8 +10,10 @@ use camino::Utf8Path;
 use plan::diagnostic::Diagnostic;
 
 use crate::fold::Ends;
+use crate::golden::filter::Filter;
 use crate::protocol::Sharing;
 
+pub mod choices;
 mod raw;
 mod spans;
 
@@ -32,10 +34,20 @@ pub struct Header {
     pub timeout: Duration,
     /// Sizes of the scratch disks, in bytes.
     pub scratch: Vec<u64>,
+    /// How many hotplug slots the guest has.
+    pub slots: u32,
     /// What QEMU and the host must have.
     pub requires: Requires,
     /// Names to select by.
     pub groups: Vec<String>,
+    /// Applied to what it prints before that is compared with its golden output.
+    pub filters: Vec<Filter>,
+    /// What `choose` offers where the script gives it no words.
+    pub choices: choices::Choices,
+    /// Why a failure does not fail the run, with a link; absent for a test that is relied upon.
+    pub unstable: Option<String>,
+    /// Whether it takes long: it is started first, and is in the group `slow`.
+    pub slow: bool,
     /// How guest and host talk.
     pub channel: Channel,
     /// Added to the kernel command line.
@@ -145,6 +157,37 @@ impl Halves {
         self != Self::Host
     }
 }
+
+impl Header {
+    /// Whether it is in a group; `slow = true` makes one too.
+    #[must_use]
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|name| name == group) || (self.slow && group == SLOW)
+    }
+
+    /// The groups it is in.
+    pub fn all_groups(&self) -> impl Iterator<Item = &str> {
+        let slow = self.slow.then_some(SLOW);
+        self.groups.iter().map(String::as_str).chain(slow)
+    }
+
+    /// The devices it names: what it requires, and what it may choose.
+    pub fn devices(&self) -> impl Iterator<Item = &str> {
+        let offered = self.choices.values().flat_map(choices::Offered::sources);
+        let offered = offered.flat_map(|source| match source {
+            choices::Source::Devices(devices) => devices.as_slice(),
+            _ => &[],
+        });
+        self.requires
+            .devices
+            .iter()
+            .chain(offered)
+            .map(String::as_str)
+    }
+}
+
+/// The group of the tests that take long.
+const SLOW: &str = "slow";
 
 /// Time a test has where its header says nothing.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -22,6 +22,7 @@ fn all_keys_are_read() {
 #: smp = 2
 #: timeout = "90s"
 #: scratch = ["64M", "1G"]
+#: slots = 3
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.machines = ["q35"]
 #: requires.netdevs = ["user"]
@@ -29,6 +30,8 @@ fn all_keys_are_read() {
 #: requires.accel = "kvm"
 #: requires.qemu = "8.1"
 #: groups = ["hotplug"]
+#: filter = ["s/[0-9]+/N/"]
+#: slow = true
 #: append = "quiet"
 #: ends = "poweroff"
 #: reboots = 1"#,
@@ -47,6 +50,7 @@ fn all_keys_are_read() {
             smp: 2,
             timeout: Duration::from_secs(90),
             scratch: vec![64 << 20, 1 << 30],
+            slots: 3,
             requires: Requires {
                 devices: vec!["virtio-blk-pci".to_owned()],
                 machines: vec!["q35".to_owned()],
@@ -56,6 +60,10 @@ fn all_keys_are_read() {
                 qemu: Some(qemu::Version::new(8, 1, 0)),
             },
             groups: vec!["hotplug".to_owned()],
+            filters: vec!["s/[0-9]+/N/".parse().unwrap()],
+            choices: choices::Choices::new(),
+            unstable: None,
+            slow: true,
             channel: Channel::Virtio,
             append: "quiet".to_owned(),
             ends: Ends::Leave(Leave::Poweroff),
@@ -95,6 +103,53 @@ fn a_machine_is_one_for_all_or_one_by_architecture() {
     let by_arch = r#"#: machine = { x86_64 = "pc" }"#;
     assert_eq!(machine(by_arch, "x86_64").as_deref(), Some("pc"));
     assert_eq!(machine(by_arch, "ppc64"), None);
+}
+
+#[test]
+fn choices_are_words_or_what_qemu_has() {
+    use choices::{Narrow, Offered, Source};
+
+    let header = parse(&guest(
+        r#"#: choices.bus = ["a", "b"]
+#: choices.nic = { devices = ["e1000", "rtl8139"] }
+#: choices.cpu.ppc64 = { from = "cpus", prefix = "power", except = ["power7"] }
+#: choices.cpu.x86_64 = { from = "cpus" }
+#: choices."nic.old" = { from = "machines", prefix = "pc-" }"#,
+    ))
+    .unwrap();
+    let words = |texts: &[&str]| -> Vec<String> { texts.iter().map(|&t| t.to_owned()).collect() };
+    let narrow = |prefix: &str, except: &[&str]| Narrow {
+        prefix: prefix.to_owned(),
+        except: words(except),
+    };
+    let source = |name: &str, arch: &str| header.choices[name].source(arch).cloned();
+    assert_eq!(
+        source("bus", "x86_64"),
+        Some(Source::Words(words(&["a", "b"])))
+    );
+    let devices = Source::Devices(words(&["e1000", "rtl8139"]));
+    assert_eq!(source("nic", "any"), Some(devices));
+    let power = Source::Cpus(narrow("power", &["power7"]));
+    assert_eq!(source("cpu", "ppc64"), Some(power));
+    assert_eq!(
+        source("cpu", "x86_64"),
+        Some(Source::Cpus(Narrow::default()))
+    );
+    assert_eq!(source("cpu", "aarch64"), None);
+    assert_eq!(
+        source("nic.old", "any"),
+        Some(Source::Machines(narrow("pc-", &[])))
+    );
+    assert!(matches!(header.choices["cpu"], Offered::ByArch(_)));
+    assert_eq!(header.devices().collect::<Vec<_>>(), ["e1000", "rtl8139"]);
+}
+
+#[test]
+fn a_slow_test_is_in_the_group_of_that_name() {
+    let header = parse(&guest("#: slow = true\n#: groups = [\"net\"]")).unwrap();
+    assert!(header.is_in("slow") && header.is_in("net") && !header.is_in("hotplug"));
+    assert_eq!(header.all_groups().collect::<Vec<_>>(), ["net", "slow"]);
+    assert!(!parse(&guest("")).unwrap().is_in("slow"));
 }
 
 #[test]
@@ -166,6 +221,18 @@ fn what_is_wrong_is_shown_at_its_place_in_the_script() {
     );
     assert_snapshot!("wrong_type", draw("#: smp = \"two\""));
     assert_snapshot!("no_toml", draw("#: smp = = 2"));
+    assert_snapshot!(
+        "no_filter",
+        draw("#: filter = ['s/a/b/', 'tr/a/b/', 's/(/x/']")
+    );
+    assert_snapshot!("no_link", draw("#: unstable = \"fails at times\""));
+    assert_snapshot!(
+        "no_choice",
+        draw(
+            "#: choices.a = []\n#: choices.b = { form = \"cpus\", prefix = \"x\" }\n\
+             #: choices.c = { from = \"cpu\" }\n#: choices.d.x86_64 = 3\n#: choices.e = [1]"
+        )
+    );
     assert_snapshot!(
         "no_virtio",
         draw("#: channel = \"console\"\n#: scratch = [\"1M\"]")

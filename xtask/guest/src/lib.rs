@@ -5,18 +5,26 @@
 //! images nor prints.
 
 pub mod accel;
+pub mod bisect;
 mod case;
 pub mod choice;
+pub mod coverage;
+pub mod debug;
 pub mod event;
+pub mod expression;
 pub mod fold;
+pub mod golden;
 pub mod header;
+pub mod ktap;
 pub mod logfile;
+pub mod origin;
 pub mod outcome;
 pub mod protocol;
 pub mod report;
 pub mod requirement;
 pub mod runner;
 pub mod session;
+pub mod standalone;
 pub mod suite;
 pub mod text;
 pub mod words;

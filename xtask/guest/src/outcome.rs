@@ -86,6 +86,13 @@ impl Outcome {
         Self::TimedOut { phase, limit_ms }
     }
 
+    /// More text on a channel than any test needs; the limit in bytes.
+    #[must_use]
+    pub fn flood(channel: &str, limit: u64) -> Self {
+        let cause = format!("{channel} flood: more than {} MiB", limit >> 20);
+        Self::Failed { cause }
+    }
+
     /// Its name, as every report prints it.
     #[must_use]
     pub fn word(&self) -> &'static str {

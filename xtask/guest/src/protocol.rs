@@ -5,6 +5,7 @@
 //! The other side is `images/common/init.c`; `guest-tests/README.md` describes both. This module
 //! knows bytes only: what a record means for a verdict is in [`crate::session`] and [`crate::fold`].
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::Read;
 
@@ -280,6 +281,12 @@ impl Receiver {
         self.last = 0;
     }
 
+    /// Whether the guest has used the nonce.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.last > 0
+    }
+
     /// Takes bytes as they come, in pieces of any length.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Received> {
         let mut received = Vec::new();
@@ -363,30 +370,90 @@ impl Receiver {
     }
 }
 
+/// Whose record it is that a channel begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// A guest's that knows no nonce yet.
+    Hello,
+    /// The one's that was told this nonce.
+    Nonce(String),
+}
+
+/// The first whole record among bytes that may begin and end within others.
+pub(crate) fn first_record(bytes: &[u8]) -> Option<Heard> {
+    let (whole, _) = bytes.split_at(bytes.iter().rposition(|&byte| byte == b'\n')?);
+    let mut lines = whole.split(|&byte| byte == b'\n');
+    lines.find_map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let record = Record::parse(line).ok()?;
+        match (record.nonce.as_str(), record.kind.as_str()) {
+            (NO_NONCE, "hello") => Some(Heard::Hello),
+            (NO_NONCE, _) => None,
+            _ => Some(Heard::Nonce(record.nonce)),
+        }
+    })
+}
+
+/// How much of what was sent is kept, for a guest that migrates with some of it unread.
+const KEPT: usize = 1 << 20;
+
 /// Writes the host's records.
 #[derive(Debug)]
 pub struct Sender {
     nonce: Nonce,
     seq: u64,
+    kept: VecDeque<Vec<u8>>,
+    kept_bytes: usize,
 }
 
 impl Sender {
     /// The first record is the one that carries the nonce to the guest.
     #[must_use]
     pub fn new(nonce: Nonce) -> Self {
-        Self { nonce, seq: 0 }
+        Self {
+            nonce,
+            seq: 0,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+        }
+    }
+
+    /// The guest's.
+    #[must_use]
+    pub fn nonce(&self) -> &Nonce {
+        &self.nonce
+    }
+
+    /// The latest records once more, behind a newline that ends whatever was cut off. By their
+    /// numbers a guest passes over those that it has.
+    #[must_use]
+    pub fn again(&self) -> Vec<u8> {
+        let mut bytes = vec![b'\n'];
+        bytes.extend(self.kept.iter().flatten());
+        bytes
     }
 
     fn record(&mut self, kind: &str, payload: &[u8]) -> Vec<u8> {
         self.seq += 1;
         let nonce = self.nonce.as_str().to_owned();
-        Record {
+        let line = Record {
             nonce,
             seq: self.seq,
             kind: kind.to_owned(),
             payload: payload.to_vec(),
         }
-        .encode()
+        .encode();
+        // A second `start` would make the guest count anew.
+        if kind != "start" {
+            self.kept_bytes += line.len();
+            self.kept.push_back(line.clone());
+        }
+        while self.kept_bytes > KEPT
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.kept_bytes -= oldest.len();
+        }
+        line
     }
 
     /// Answers a hello; `boots` is how often this guest said hello before.
@@ -414,17 +481,21 @@ impl Sender {
         self.record("run", path.as_bytes())
     }
 
-    /// Answers a call; text that does not fit into a line becomes an error of its own.
+    /// Answers a call; long text goes ahead in `part` records, and the `reply` has the last of it.
     pub fn reply(&mut self, id: u64, status: i32, text: &[u8]) -> Vec<u8> {
-        let payload = [format!("{id} {status} ").as_bytes(), text].concat();
-        if escape(&payload).len() > LINE_MAX - 128 {
-            let long = format!(
-                "{id} 1 the reply of {} bytes does not fit a record\n",
-                text.len()
-            );
-            return self.record("reply", long.as_bytes());
+        let head = format!("{id} {status} ");
+        let mut rest = text;
+        let mut records = Vec::new();
+        loop {
+            let payload = [head.as_bytes(), rest].concat();
+            if escape(&payload).len() <= LINE_MAX - 128 {
+                records.extend(self.record("reply", &payload));
+                return records;
+            }
+            let (piece, more) = rest.split_at(CHUNK.min(rest.len()));
+            records.extend(self.record("part", &[head.as_bytes(), piece].concat()));
+            rest = more;
         }
-        self.record("reply", &payload)
     }
 }
 

@@ -194,11 +194,70 @@ fn files_of_any_length_are_put_in_lines_that_fit() {
 }
 
 #[test]
-fn a_reply_too_long_for_a_line_says_so() {
+fn a_reply_too_long_for_a_line_comes_in_parts() {
     let mut sender = Sender::new(nonce(1));
-    let record = sender.reply(9, 0, &vec![b'%'; LINE_MAX]);
-    let record = Record::parse(&record[..record.len() - 1]).unwrap();
-    assert!(record.payload.starts_with(b"9 1 the reply of 16384 bytes"));
+    let text: Vec<u8> = (0..=255).cycle().take(300 << 10).collect();
+    let lines = sender.reply(9, 1, &text);
+    let records: Vec<_> = lines
+        .strip_suffix(b"\n")
+        .unwrap()
+        .split(|&byte| byte == b'\n')
+        .map(|line| Record::parse(line).unwrap())
+        .collect();
+    let (last, parts) = records.split_last().unwrap();
+    assert_eq!(last.kind, "reply");
+    assert!(parts.iter().all(|part| part.kind == "part"));
+    let pieces = records
+        .iter()
+        .map(|record| record.payload.strip_prefix(b"9 1 ").unwrap());
+    assert_eq!(pieces.collect::<Vec<_>>().concat(), text);
+    let short = sender.reply(10, 0, b"");
+    let short = Record::parse(&short[..short.len() - 1]).unwrap();
+    assert_eq!(
+        (short.kind.as_str(), &short.payload[..]),
+        ("reply", &b"10 0 "[..])
+    );
+}
+
+#[test]
+fn what_was_sent_lately_is_sent_again_without_the_start() {
+    let mut sender = Sender::new(nonce(1));
+    sender.start(0);
+    let run = sender.run("/kiln/run");
+    assert_eq!(sender.again(), [b"\n", &run[..]].concat());
+    // No more than fits: the oldest go first.
+    for id in 0..2000 {
+        sender.reply(id, 0, &[b'x'; 1000]);
+    }
+    let again = sender.again();
+    assert!(again.len() <= KEPT + 1, "{}", again.len());
+    let latest = sender.reply(2000, 0, b"");
+    assert!(sender.again().ends_with(&latest));
+}
+
+#[test]
+fn the_first_whole_record_tells_whose_guest_it_is() {
+    let record = |nonce: &str, kind: &str| {
+        let (nonce, kind) = (nonce.to_owned(), kind.to_owned());
+        Record {
+            nonce,
+            seq: 7,
+            kind,
+            payload: b"1 x".to_vec(),
+        }
+        .encode()
+    };
+    let own = record(nonce(1).as_str(), "out");
+    let known = Some(Heard::Nonce(nonce(1).as_str().to_owned()));
+    assert_eq!(first_record(&own), known);
+    assert_eq!(
+        first_record(&[b"st of another\n", &own[..]].concat()),
+        known
+    );
+    assert_eq!(first_record(&own[..own.len() - 1]), None);
+    assert_eq!(first_record(&record("-", "hello")), Some(Heard::Hello));
+    assert_eq!(first_record(&record("-", "end")), None);
+    assert_eq!(first_record(b"@kiln nonsense\n"), None);
 }
 
 proptest! {

@@ -10,6 +10,8 @@ use crate::header::Header;
 /// What a requirement is held against.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
+    /// The architecture's name.
+    pub arch: &'a str,
     /// How QEMU runs the architecture.
     pub profile: &'a QemuProfile,
     /// What the binary can do.
@@ -82,11 +84,27 @@ pub fn unmet(
             machine.name
         ));
     }
+    if header.slots > 0 {
+        let Some(hotplug) = &machine.hotplug else {
+            return Some(format!(
+                "the machine `{}` has no hotplug slots",
+                machine.name
+            ));
+        };
+        let port = hotplug.device.as_deref().unwrap_or_default();
+        let port = port.split(',').next().unwrap_or_default();
+        if !port.is_empty() && !facts.has_device(port) {
+            return Some(lacks("device", port));
+        }
+    }
     if let Some(name) = requires.devices.iter().find(|name| !facts.has_device(name)) {
         return Some(lacks("device", name));
     }
     if let Some(name) = requires.netdevs.iter().find(|name| !facts.has_netdev(name)) {
         return Some(lacks("network backend", name));
+    }
+    if let Some(reason) = crate::choice::offer::nothing(&header.choices, offer.arch, facts) {
+        return Some(reason);
     }
     let tool = requires.tools.iter().find(|name| !has_tool(name))?;
     Some(format!("`{tool}` is not installed on the host"))

@@ -4,7 +4,6 @@
 //! keeps its reports.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
@@ -14,12 +13,25 @@ use plan::arch::Arch;
 use qemu::{Accel, BootFiles, Facts};
 
 use crate::case;
-use crate::event::{RunEvent, RunReport, TestReport};
+use crate::debug::Debug;
+use crate::event::{RunEvent, RunReport, SCHEMA, TestReport};
+use crate::golden::bless::Blessing;
+use crate::origin::{Origin, Platform};
 use crate::suite::{Filter, Selected, Suite};
 
+mod bench;
+mod bless;
+mod exhaustive;
+mod job;
 mod place;
+mod queue;
 
+use bench::Bench;
+pub use exhaustive::ExhaustiveError;
+pub use job::Again;
+pub(crate) use job::Job;
 pub use place::temp_dir;
+pub use queue::Rounds;
 
 /// What to run and how.
 #[derive(Debug, Clone)]
@@ -32,6 +44,14 @@ pub struct Config {
     pub arches: Vec<ArchRun>,
     /// How many tests run at once.
     pub jobs: usize,
+    /// How often the tests are run.
+    pub rounds: Rounds,
+    /// Which jobs the selected tests become.
+    pub extent: Extent,
+    /// How often a test that failed is tried again.
+    pub retries: u32,
+    /// So many failures end the run.
+    pub max_fail: Option<usize>,
     /// Of all choices.
     pub seed: u64,
     /// Choices that are made whatever the seed says.
@@ -42,6 +62,10 @@ pub struct Config {
     pub kernel_log: bool,
     /// Sends what tests print as events.
     pub no_capture: bool,
+    /// Whether golden output is compared or written.
+    pub bless: Blessing,
+    /// What the report says about where the run comes from.
+    pub origin: Origin,
     /// Where runs are kept, each in a numbered folder: `target/kiln/runs`.
     pub runs_dir: Utf8PathBuf,
     /// How many runs are kept there.
@@ -52,8 +76,25 @@ pub struct Config {
     pub kiln: Utf8PathBuf,
     /// Where programs are looked for.
     pub path: Vec<Utf8PathBuf>,
+    /// For somebody who looks closer.
+    pub debug: Debug,
     /// Flags that a reproducing command line needs besides test, architecture and seed.
     pub reproduce: Vec<String>,
+}
+
+/// Which jobs the selected tests become.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// One each, whose choices the seed makes.
+    #[default]
+    Seeded,
+    /// Those of an earlier run.
+    Again(Vec<Again>),
+    /// One for each combination of all choices, but no more than `limit` in all.
+    Exhaustive {
+        /// The most jobs.
+        limit: usize,
+    },
 }
 
 /// An architecture of a run with what it boots.
@@ -69,6 +110,20 @@ pub struct ArchRun {
     pub facts: Facts,
     /// The accelerator.
     pub accel: Accel,
+    /// The image's name, which is a hash of all that it is made from.
+    pub image: String,
+}
+
+impl ArchRun {
+    fn platform(&self) -> Platform {
+        Platform {
+            arch: self.arch.name.clone(),
+            image: self.image.clone(),
+            binary: self.binary.clone(),
+            qemu: self.facts.version.to_string(),
+            accel: self.accel.as_str().to_owned(),
+        }
+    }
 }
 
 /// Why there is no run at all.
@@ -77,15 +132,22 @@ pub enum RunError {
     /// The place for logs or scratch files refuses.
     #[error("cannot keep the run's files")]
     Prepare(#[from] std::io::Error),
+    /// Not every combination can be run.
+    #[error(transparent)]
+    Exhaustive(#[from] ExhaustiveError),
 }
 
 impl RunError {
     /// The command that mends it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let Self::Prepare(error) = self;
-        let full = error.kind() == std::io::ErrorKind::StorageFull;
-        full.then(|| "free some space: old runs are below `target/kiln/runs`".to_owned())
+        match self {
+            Self::Prepare(error) => {
+                let full = error.kind() == std::io::ErrorKind::StorageFull;
+                full.then(|| "free some space: old runs are below `target/kiln/runs`".to_owned())
+            }
+            Self::Exhaustive(error) => error.hint(),
+        }
     }
 }
 
@@ -97,11 +159,11 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         .iter()
         .map(|run| run.arch.name.clone())
         .collect();
-    let selected = config.suite.select(&config.filter, &arches);
+    let (jobs, notes) = jobs(config, &arches)?;
     let place = place::Place::prepare(&config.runs_dir, &config.temp_dir, config.keep_runs)?;
     let library = case::Library::read(&config.suite.dir)?;
     let run_dir = place.run_dir.clone();
-    let total = selected.len();
+    let total = jobs.len() * config.rounds.count.unwrap_or(1) as usize;
     send(
         events,
         RunEvent::RunStarted {
@@ -110,42 +172,43 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
             run_dir: run_dir.clone(),
         },
     );
-
-    let reports: Mutex<Vec<Option<TestReport>>> = Mutex::new(vec![None; total]);
-    let next = AtomicUsize::new(0);
-    let jobs = config.jobs.clamp(1, total.max(1));
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            let (events, place, library) = (events.clone(), &place, &library);
-            let (selected, reports, next) = (&selected, &reports, &next);
-            scope.spawn(move || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::SeqCst);
-                    let Some(test) = selected.get(index) else {
-                        break;
-                    };
-                    if host::interrupt::received().is_some() {
-                        break;
-                    }
-                    let report = run_one(config, *test, index, place, library, &events);
-                    let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
-                    reports[index] = Some(report);
-                }
-            });
-        }
-    });
+    for text in notes {
+        send(events, RunEvent::Note { text });
+    }
+    let limits = queue::Limits {
+        rounds: config.rounds,
+        max_fail: config.max_fail,
+    };
+    let bench = Bench {
+        config,
+        place: &place,
+        library: &library,
+        logs: run_dir.clone(),
+        numbered: config.rounds.repeats()
+            || jobs.windows(2).any(|pair| pair[0].test == pair[1].test),
+    };
+    let queue = queue::Queue::new(jobs, limits);
+    let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &bench, &queue);
 
     let interrupted = host::interrupt::received().map(|signal| signal.0);
-    let reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let tests = reports.into_iter().zip(&selected).map(|(report, test)| {
-        report.unwrap_or_else(|| case::not_run(config, *test, "interrupted"))
-    });
+    let (rest, why) = queue.rest();
+    let rest = rest.into_iter();
+    reports.extend(rest.map(|(place, job)| (place, case::not_run(config, &job, &why))));
+    reports.sort_by_key(|(place, _)| *place);
+    let tests: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
+    for text in bless::perform(config, &tests)? {
+        send(events, RunEvent::Note { text });
+    }
     let report = RunReport {
+        schema: SCHEMA,
+        origin: config.origin.clone(),
+        platforms: config.arches.iter().map(ArchRun::platform).collect(),
         seed: config.seed,
-        tests: tests.collect(),
+        tests,
         duration_ms: millis(started.elapsed()),
         interrupted,
         run_dir,
+        coverage: None,
     };
     // What came of the tests is told even where the disk is full.
     send(events, RunEvent::RunFinished(report.clone()));
@@ -153,39 +216,70 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     Ok(report)
 }
 
-fn run_one(
-    config: &Config,
-    test: Selected<'_>,
-    index: usize,
-    place: &place::Place,
-    library: &case::Library,
-    events: &Sender<RunEvent>,
-) -> TestReport {
-    send(events, RunEvent::TestStarted { name: test.name() });
-    let arch = config.arches.iter().find(|run| run.arch.name == test.arch);
-    let report = match arch {
-        Some(arch) => {
-            let logs = place
-                .run_dir
-                .join(test.arch)
-                .join(&test.test.area)
-                .join(&test.test.test);
-            let scratch = place.scratch().join(index.to_string());
-            let setting = case::Setting {
-                config,
-                arch,
-                test,
-                library,
-                logs,
-                scratch,
-                events,
-            };
-            case::run(&setting)
-        }
-        None => case::not_run(config, test, "its architecture is not part of the run"),
+/// The jobs of the first round, in the order of the report, with what a person should know of them.
+fn jobs<'a>(
+    config: &'a Config,
+    arches: &'a [String],
+) -> Result<(Vec<Job<'a>>, Vec<String>), RunError> {
+    let selected = config.suite.select(&config.filter, arches);
+    let seeded = |test| Job {
+        test,
+        round: 0,
+        seed: config.seed,
+        forced: config.choices.clone(),
     };
-    send(events, RunEvent::TestFinished(Box::new(report.clone())));
-    report
+    match &config.extent {
+        Extent::Seeded => Ok((selected.into_iter().map(seeded).collect(), Vec::new())),
+        Extent::Again(again) => {
+            let named = |test: &Selected<'_>| {
+                let name = test.name();
+                again.iter().filter(move |again| again.name == name)
+            };
+            let jobs = selected
+                .into_iter()
+                .flat_map(|test| named(&test).map(move |again| (test, again)))
+                .map(|(test, again)| again.job(test, &config.choices));
+            Ok((jobs.collect(), Vec::new()))
+        }
+        Extent::Exhaustive { limit } => {
+            let seeded = selected.into_iter().map(seeded).collect();
+            Ok(exhaustive::expand(config, seeded, *limit)?)
+        }
+    }
+}
+
+/// Runs the jobs of a queue on some threads.
+fn spread(
+    threads: usize,
+    events: &Sender<RunEvent>,
+    bench: &Bench<'_>,
+    queue: &queue::Queue<'_>,
+) -> Vec<(queue::Place, TestReport)> {
+    let reports = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (events, reports) = (events.clone(), &reports);
+            scope.spawn(move || {
+                while let Some((place, job)) = queue.next() {
+                    let name = job.test.name();
+                    send(&events, RunEvent::TestStarted { name });
+                    let mut report = bench.run(&job, &events);
+                    if report.is_fatal() {
+                        queue.note_failure();
+                    }
+                    send(&events, RunEvent::TestFinished(Box::new(report.clone())));
+                    if bench.numbered && report.outcome.is_success() {
+                        // There may be thousands of them.
+                        report.console_tail.clear();
+                        report.output_tail.clear();
+                    }
+                    let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
+                    reports.push((place, report));
+                }
+            });
+        }
+    });
+    reports.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whoever does not listen any more needs no events.

@@ -4,20 +4,33 @@
 //! everything from there on is the same. It carries bytes and clocks to [`Fold`], which decides.
 //! Whoever started the guest ends it, at once, when this returns.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host::clock::monotonic;
 use qemu::accel::Verdict;
 use qemu::argv::CONTROL_PORT;
 use qemu::console::{Console, Kind};
+use qemu::machine::Port;
 use qemu::{Exit, VmEvent};
 use serde_json::Value;
 
-use crate::fold::{Ended, Ends, Fold, Happened, PANIC_EVENT};
-use crate::header::Channel;
+use crate::fold::{Ended, Happened, PANIC_EVENT};
 use crate::outcome::{Outcome, Phase};
-use crate::protocol::{Call, FromGuest, Nonce, Received, Receiver, Sender};
-use crate::text::last_line;
+use crate::protocol::Call;
+use conversation::Conversation;
+use standing::Standing;
+
+pub use replies::{Replies, Waker};
+pub use rules::{Arrival, Conducted, Handover, Part, Rules, Start};
+pub use succession::Succession;
+
+mod conversation;
+mod records;
+mod replies;
+mod rules;
+mod standing;
+mod succession;
 
 /// A started guest, as a session needs it.
 pub trait Guest {
@@ -25,6 +38,10 @@ pub trait Guest {
     fn next(&mut self, until: Instant) -> Option<VmEvent>;
     /// Writes to the control channel.
     fn send(&mut self, bytes: &[u8]) -> Result<(), String>;
+    /// Ends a wait of `next` from another thread.
+    fn waker(&self) -> Waker;
+    /// Reads what QEMU has written to this channel to its end, which `VmEvent::Ended` tells.
+    fn finish_reading(&mut self, port: Port) -> Result<(), String>;
 }
 
 /// The runner's side of a session.
@@ -37,52 +54,20 @@ pub trait Host {
     fn console(&mut self, bytes: &[u8]);
     /// Something odd that decides nothing.
     fn note(&mut self, text: String);
-    /// Does what the test asks for: exit status and text for its reply.
-    fn call(&mut self, call: &Call) -> (i32, String);
+    /// The guest is here and runs its half of the test.
+    fn ready(&mut self) {}
+    /// Does what the test asks for: exit status and text for its reply, or none where `replies`
+    /// gets them later.
+    fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)>;
     /// Why the session must end now, if it must.
     fn stop(&mut self) -> Option<Happened>;
-}
-
-/// What a session goes by.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// What makes a pass.
-    pub ends: Ends,
-    /// How often the guest may reboot.
-    pub reboots: u32,
-    /// How guest and host talk.
-    pub channel: Channel,
-    /// From the start, or a reboot, to hello.
-    pub boot_limit: Duration,
-    /// The test's own time.
-    pub test_limit: Duration,
-}
-
-/// What is handed to the guest once it is ready.
-#[derive(Debug, Clone, Default)]
-pub struct Handover {
-    /// Path, mode, content.
-    pub files: Vec<(String, u32, Vec<u8>)>,
-    /// Variables of the test.
-    pub environment: Vec<(String, String)>,
-    /// The script to run.
-    pub run: String,
-}
-
-/// What came of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conducted {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Time spent until the guest was ready, all boots together.
-    pub boot: Duration,
 }
 
 /// How often it is asked whether the session must stop.
 const TICK: Duration = Duration::from_millis(50);
 /// For a guest's last words after its kernel panicked.
 const SETTLE: Duration = Duration::from_millis(500);
-/// More of either is a flood: the logs keep a quarter of it.
+/// More on a channel is a flood: the logs keep a quarter of it.
 pub const FLOOD: u64 = 64 << 20;
 /// How long the notes of one session may become.
 const NOTES_MAX: usize = 20;
@@ -94,154 +79,221 @@ pub fn conduct(
     handover: &Handover,
     host: &mut dyn Host,
 ) -> Conducted {
-    let mut session = Session::new(rules, handover);
-    let outcome = loop {
-        if let Some(outcome) = host.stop().and_then(|stop| session.fold.take(&stop)) {
-            break outcome;
+    let mut session = Session::new(rules, handover, guest.waker());
+    let (outcome, part) = loop {
+        if let Some(stop) = host.stop()
+            && let Some(end) = session.stop(&stop)
+        {
+            break end;
+        }
+        if let Some(end) = session.turn(guest, host) {
+            break end;
         }
         let now = monotonic();
         let deadline = session.deadline();
-        if now >= deadline {
-            let happened = session.overdue();
-            if let Some(outcome) = session.fold.take(&happened) {
-                break outcome;
-            }
+        if now >= deadline
+            && let Some(outcome) = session.overdue()
+        {
+            break (outcome, Part::Last);
         }
         let Some(event) = guest.next(deadline.min(now + TICK)) else {
             continue;
         };
-        if let Some(outcome) = session.take(event, guest, host) {
-            break outcome;
+        if let Some(end) = session.take(event, guest, host) {
+            break end;
         }
     };
-    let boot = session.booted + session.booting().unwrap_or_default();
-    Conducted { outcome, boot }
+    session.leave();
+    let talk = &session.talk;
+    let boot = talk.booted + talk.booting().unwrap_or_default();
+    Conducted {
+        outcome,
+        part,
+        boot,
+    }
 }
 
 struct Session<'a> {
     rules: &'a Rules,
     handover: &'a Handover,
-    fold: Fold,
-    receiver: Receiver,
-    sender: Option<Sender>,
+    standing: Standing,
+    talk: Conversation,
+    waker: Waker,
     console: Console,
-    /// Since when the present phase lasts.
-    since: Instant,
-    /// Time of earlier boots, and of the test before a reboot.
-    booted: Duration,
-    tested: Duration,
-    boots: u32,
     settling_since: Option<Instant>,
     console_bytes: u64,
-    output_bytes: u64,
-    output_tail: Vec<u8>,
+    message_bytes: u64,
     stderr: Option<String>,
     notes: usize,
+    /// The host half has stopped the guest, or a migration has.
+    paused: bool,
+}
+
+/// How a session ended, and what its QEMU was to the test.
+type End = (Outcome, Part);
+
+fn not_refused() -> Outcome {
+    let cause = "QEMU started, where it was expected to refuse".to_owned();
+    Outcome::Failed { cause }
 }
 
 impl<'a> Session<'a> {
-    fn new(rules: &'a Rules, handover: &'a Handover) -> Self {
+    fn new(rules: &'a Rules, handover: &'a Handover, waker: Waker) -> Self {
         Self {
             rules,
             handover,
-            fold: Fold::new(rules.ends, rules.reboots),
-            receiver: Receiver::new(rules.channel.sharing()),
-            sender: None,
+            standing: Standing::new(rules, &waker),
+            talk: Conversation::new(rules, Arc::clone(&waker)),
+            waker,
             console: Console::default(),
-            since: monotonic(),
-            booted: Duration::ZERO,
-            tested: Duration::ZERO,
-            boots: 0,
             settling_since: None,
             console_bytes: 0,
-            output_bytes: 0,
-            output_tail: Vec::new(),
+            message_bytes: 0,
             stderr: None,
             notes: 0,
+            paused: false,
         }
     }
 
-    fn booting(&self) -> Option<Duration> {
-        (self.fold.phase() == Phase::Boot).then(|| monotonic() - self.since)
-    }
-
     fn deadline(&self) -> Instant {
-        let end = match self.fold.phase() {
-            Phase::Boot => self.since + self.rules.boot_limit,
-            Phase::Test => self.since + self.rules.test_limit.saturating_sub(self.tested),
+        let end = match self.standing {
+            Standing::Here(_) | Standing::Leaving(_) => self.talk.deadline(self.rules),
+            Standing::Awaited(_) => self.talk.since + self.rules.boot_limit + self.rules.test_limit,
+            Standing::Gone(_) => monotonic() + TICK,
         };
         self.settling_since
             .map_or(end, |since| end.min(since + SETTLE))
     }
 
-    fn overdue(&self) -> Happened {
-        if self.settling_since.is_some() {
-            return Happened::Settled;
-        }
-        match self.fold.phase() {
-            Phase::Boot => Happened::Deadline(Phase::Boot, self.rules.boot_limit),
-            Phase::Test => Happened::Deadline(Phase::Test, self.rules.test_limit),
-        }
+    fn overdue(&mut self) -> Option<Outcome> {
+        let happened = match (&self.standing, self.talk.fold.phase()) {
+            (Standing::Gone(_), _) => return None,
+            (Standing::Awaited(_), _) => {
+                let how = "no guest migrated into it in time".to_owned();
+                return Some(Outcome::LostGuest { how });
+            }
+            _ if self.settling_since.is_some() => Happened::Settled,
+            (_, Phase::Boot) => Happened::Deadline(Phase::Boot, self.rules.boot_limit),
+            (_, Phase::Test) => Happened::Deadline(Phase::Test, self.rules.test_limit),
+        };
+        self.talk.fold.take(&happened)
+    }
+
+    fn stop(&mut self, stop: &Happened) -> Option<End> {
+        let part = match (stop, &self.standing) {
+            (Happened::Abandoned, Standing::Awaited(_) | Standing::Gone(_)) => {
+                return Some((Outcome::Passed, Part::Passage));
+            }
+            (Happened::Abandoned, _) => Part::Abandoned,
+            _ => Part::Last,
+        };
+        self.talk.fold.take(stop).map(|outcome| (outcome, part))
     }
 
     /// Takes an event in and asks the fold about it.
-    fn take(
+    fn take(&mut self, event: VmEvent, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
+        // An accelerator that has failed for good leaves QEMU paused and alive.
+        let outcome = if let Some(Verdict::Fails { why }) = qemu::accel::broken(&event) {
+            self.talk.fold.take(&Happened::Stuck(why))
+        } else {
+            match event {
+                VmEvent::Console(bytes) => {
+                    host.console(&bytes);
+                    return self.take_bytes(Port::Console, &bytes, guest, host);
+                }
+                VmEvent::Control(bytes) => {
+                    host.control(&bytes);
+                    return self.take_bytes(Port::Control, &bytes, guest, host);
+                }
+                VmEvent::Qmp(event) => self.take_qmp(&event.name, &event.data),
+                VmEvent::Stderr(line) => self.take_message(&line),
+                VmEvent::Ended(port) => {
+                    self.finish_leaving(port);
+                    None
+                }
+                VmEvent::Woken => None,
+                VmEvent::Exited(exit) => {
+                    let well = if exit == Exit::Code(0) {
+                        self.ended_well()
+                    } else {
+                        None
+                    };
+                    if well.is_some() {
+                        return well;
+                    }
+                    self.exited(exit)
+                }
+            }
+        };
+        outcome.map(|outcome| (outcome, Part::Last))
+    }
+
+    /// Keeps the last line that QEMU itself has said.
+    fn take_message(&mut self, line: &str) -> Option<Outcome> {
+        self.message_bytes += line.len() as u64 + 1;
+        if self.message_bytes > FLOOD {
+            return self.happened(&Happened::Flood {
+                channel: "QEMU message",
+                limit: FLOOD,
+            });
+        }
+        let text = crate::text::line(line.as_bytes());
+        self.stderr = Some(text)
+            .filter(|text| !text.is_empty())
+            .or(self.stderr.take());
+        None
+    }
+
+    fn exited(&mut self, exit: Exit) -> Option<Outcome> {
+        let last_line = self.stderr.take();
+        let how = match exit {
+            Exit::Code(code) => Ended::Status(code),
+            Exit::Signal(signal) => Ended::Signal(signal),
+        };
+        if let (Standing::Gone(_), Ended::Status(status)) = (&self.standing, how) {
+            let said = last_line.map(|line| format!(": {line}"));
+            let said = said.unwrap_or_default();
+            let how = format!("QEMU ended with status {status} after its guest had left{said}");
+            return Some(Outcome::LostGuest { how });
+        }
+        self.talk.fold.take(&Happened::Exited { how, last_line })
+    }
+
+    fn take_bytes(
         &mut self,
-        event: VmEvent,
+        port: Port,
+        bytes: &[u8],
         guest: &mut dyn Guest,
         host: &mut dyn Host,
-    ) -> Option<Outcome> {
-        // An accelerator that has failed for good leaves QEMU paused and alive.
-        if let Some(Verdict::Fails { why }) = qemu::accel::broken(&event) {
-            return self.fold.take(&Happened::Stuck(why));
-        }
-        match event {
-            VmEvent::Console(bytes) => {
-                host.console(&bytes);
-                if let Some(outcome) = self.take_console(&bytes, host) {
-                    return Some(outcome);
+    ) -> Option<End> {
+        let mut outcome = None;
+        match self.standing {
+            Standing::Gone(_) => {}
+            Standing::Awaited(_) => return self.await_guest(port, bytes),
+            Standing::Here(_) | Standing::Leaving(_) => {
+                if port == Port::Console {
+                    outcome = self.take_console(bytes, host);
                 }
-                if self.rules.channel == Channel::Console {
-                    return self.take_records(&bytes, guest, host);
+                if port == self.port() {
+                    outcome = outcome.or_else(|| self.take_records(bytes, guest, host));
                 }
-                None
-            }
-            VmEvent::Control(bytes) => {
-                host.control(&bytes);
-                self.take_records(&bytes, guest, host)
-            }
-            VmEvent::Qmp(event) => self.take_qmp(&event.name, &event.data),
-            VmEvent::Stderr(line) => {
-                let text = crate::text::line(line.as_bytes());
-                self.stderr = Some(text)
-                    .filter(|text| !text.is_empty())
-                    .or(self.stderr.take());
-                None
-            }
-            VmEvent::Exited(exit) => {
-                let how = match exit {
-                    Exit::Code(code) => Ended::Status(code),
-                    Exit::Signal(signal) => Ended::Signal(signal),
-                };
-                self.fold.take(&Happened::Exited {
-                    how,
-                    last_line: self.stderr.take(),
-                })
             }
         }
+        outcome.map(|outcome| (outcome, Part::Last))
+    }
+
+    /// The host has stopped the guest and told QEMU to end: it may go on elsewhere.
+    fn is_parted(&self) -> bool {
+        self.paused && self.talk.fold.phase() == Phase::Test && !self.talk.fold.settling()
     }
 
     fn happened(&mut self, happened: &Happened) -> Option<Outcome> {
-        let before = self.fold.phase();
-        let outcome = self.fold.take(happened);
-        self.settling_since = self
-            .fold
-            .settling()
-            .then(|| self.settling_since.unwrap_or_else(monotonic));
-        if before == Phase::Test && self.fold.phase() == Phase::Boot {
-            self.tested += monotonic() - self.since;
-            self.since = monotonic();
-            self.sender = None;
+        let before = self.talk.fold.phase();
+        let outcome = self.talk.fold.take(happened);
+        let settling = self.talk.fold.settling();
+        self.settling_since = settling.then(|| self.settling_since.unwrap_or_else(monotonic));
+        if before == Phase::Test && self.talk.fold.phase() == Phase::Boot {
+            self.talk.reboots(Arc::clone(&self.waker));
         }
         outcome
     }
@@ -266,6 +318,17 @@ impl<'a> Session<'a> {
     }
 
     fn take_qmp(&mut self, name: &str, data: &Value) -> Option<Outcome> {
+        if matches!(name, "STOP" | "RESUME") {
+            self.paused = name == "STOP";
+            match &mut self.standing {
+                Standing::Awaited(awaited) => awaited.runs = !self.paused,
+                Standing::Here(id) => self.rules.succession.stopped(*id, self.paused),
+                Standing::Leaving(_) | Standing::Gone(_) => {}
+            }
+        }
+        if matches!(self.standing, Standing::Awaited(_) | Standing::Gone(_)) {
+            return None;
+        }
         let guest = data.get("guest").and_then(Value::as_bool).unwrap_or(false);
         let text = |key: &str| {
             data.get(key)
@@ -274,13 +337,19 @@ impl<'a> Session<'a> {
                 .to_owned()
         };
         match name {
+            // Whether it does is seen by its end.
+            "SHUTDOWN" if text("reason") == "host-qmp-quit" && self.is_parted() => None,
             "SHUTDOWN" => self.happened(&Happened::Shutdown {
                 guest,
                 reason: text("reason"),
             }),
             "RESET" => self.happened(&Happened::Reset { guest }),
+            // A test asked that the guest may run on, and it may: what it does next decides.
+            "GUEST_PANICKED" if text("action") == "run" => None,
             "GUEST_PANICKED" => self.happened(&Happened::Panic(PANIC_EVENT.to_owned())),
-            "VSERPORT_CHANGE" if text("id") == CONTROL_PORT && self.fold.phase() == Phase::Test => {
+            "VSERPORT_CHANGE"
+                if text("id") == CONTROL_PORT && self.talk.fold.phase() == Phase::Test =>
+            {
                 let open = data.get("open").and_then(Value::as_bool).unwrap_or(true);
                 let closed = "the guest closed the control channel before the test's end";
                 if open {
@@ -291,133 +360,6 @@ impl<'a> Session<'a> {
             }
             _ => None,
         }
-    }
-
-    fn take_records(
-        &mut self,
-        bytes: &[u8],
-        guest: &mut dyn Guest,
-        host: &mut dyn Host,
-    ) -> Option<Outcome> {
-        for received in self.receiver.take(bytes) {
-            let outcome = match received {
-                Received::Record(record) => self.take_record(record, guest, host),
-                Received::Noted(text) => {
-                    self.note(host, text);
-                    None
-                }
-            };
-            if outcome.is_some() {
-                return outcome;
-            }
-        }
-        None
-    }
-
-    fn note(&mut self, host: &mut dyn Host, text: String) {
-        self.notes += 1;
-        if self.notes <= NOTES_MAX {
-            host.note(text);
-        }
-    }
-
-    fn take_record(
-        &mut self,
-        record: FromGuest,
-        guest: &mut dyn Guest,
-        host: &mut dyn Host,
-    ) -> Option<Outcome> {
-        match record {
-            // Repeated until it is answered; later ones are late, or somebody else's.
-            FromGuest::Hello { .. } if self.sender.is_some() => None,
-            FromGuest::Hello { .. } => self.hand_over(guest),
-            FromGuest::Out(bytes) => {
-                self.output_bytes += bytes.len() as u64;
-                host.output(&bytes);
-                self.keep_tail(&bytes);
-                let flood = Happened::Flood {
-                    channel: "output",
-                    limit: FLOOD,
-                };
-                if self.output_bytes > FLOOD {
-                    self.happened(&flood)
-                } else {
-                    None
-                }
-            }
-            FromGuest::Call(call) => {
-                let text = call.args.join(" ");
-                let (status, reply) = match call.word.as_str() {
-                    "skip" => {
-                        self.fold
-                            .take(&Happened::SkipReason(crate::text::line(text.as_bytes())));
-                        (0, String::new())
-                    }
-                    "fail" => {
-                        self.fold
-                            .take(&Happened::FailReason(crate::text::line(text.as_bytes())));
-                        (0, String::new())
-                    }
-                    _ => host.call(&call),
-                };
-                let record = self
-                    .sender
-                    .as_mut()?
-                    .reply(call.id, status, reply.as_bytes());
-                self.send(guest, &record)
-            }
-            FromGuest::Leaving(leave) => self.happened(&Happened::Leaving(leave)),
-            FromGuest::End { status, taint } => {
-                let last_line = last_line(&self.output_tail);
-                self.happened(&Happened::End {
-                    status,
-                    taint,
-                    last_line,
-                })
-            }
-        }
-    }
-
-    /// Answers a hello: nonce, files, environment, go.
-    fn hand_over(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
-        let nonce = match Nonce::random() {
-            Ok(nonce) => nonce,
-            Err(error) => {
-                return Some(Outcome::HarnessError {
-                    message: format!("no random numbers: {error}"),
-                });
-            }
-        };
-        let mut sender = Sender::new(nonce.clone());
-        self.receiver.expect(nonce);
-        let mut bytes = sender.start(self.boots);
-        for (path, mode, content) in &self.handover.files {
-            bytes.extend(sender.put(path, *mode, content));
-        }
-        for (name, value) in &self.handover.environment {
-            bytes.extend(sender.set(name, value));
-        }
-        bytes.extend(sender.run(&self.handover.run));
-        self.sender = Some(sender);
-        self.boots += 1;
-        self.booted += monotonic() - self.since;
-        self.since = monotonic();
-        let outcome = self.happened(&Happened::Ready);
-        outcome.or_else(|| self.send(guest, &bytes))
-    }
-
-    fn send(&mut self, guest: &mut dyn Guest, bytes: &[u8]) -> Option<Outcome> {
-        // A guest that is gone is told by its own event, which is still to come.
-        let why = guest.send(bytes).err()?;
-        self.happened(&Happened::Unheard(why))
-    }
-
-    /// Keeps enough of the output to name its last line.
-    fn keep_tail(&mut self, bytes: &[u8]) {
-        const TAIL: usize = 4096;
-        self.output_tail.extend_from_slice(bytes);
-        let excess = self.output_tail.len().saturating_sub(TAIL);
-        self.output_tail.drain(..excess);
     }
 }
 

@@ -8,11 +8,17 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::fold::Ends;
+use crate::header::Channel;
 use crate::protocol::{Leave, Record};
+
+#[path = "session/migration_tests.rs"]
+mod migration;
 
 /// The runner's end of a fake.
 struct FakeVm {
     events: mpsc::Receiver<VmEvent>,
+    queue: mpsc::Sender<VmEvent>,
     control: UnixStream,
 }
 
@@ -35,6 +41,17 @@ impl Guest for FakeVm {
     fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.control
             .write_all(bytes)
+            .map_err(|error| error.to_string())
+    }
+
+    fn waker(&self) -> Waker {
+        let queue = self.queue.clone();
+        Arc::new(move || drop(queue.send(VmEvent::Woken)))
+    }
+
+    fn finish_reading(&mut self, port: Port) -> Result<(), String> {
+        self.queue
+            .send(VmEvent::Ended(port))
             .map_err(|error| error.to_string())
     }
 }
@@ -145,8 +162,8 @@ impl Host for Notebook {
         self.notes.push(text);
     }
 
-    fn call(&mut self, call: &Call) -> (i32, String) {
-        (0, format!("{} {:?}\n", call.word, call.args))
+    fn call(&mut self, call: &Call, _: &Arc<Replies>) -> Option<(i32, String)> {
+        Some((0, format!("{} {:?}\n", call.word, call.args)))
     }
 
     fn stop(&mut self) -> Option<Happened> {
@@ -161,6 +178,9 @@ fn rules() -> Rules {
         channel: Channel::Virtio,
         boot_limit: Duration::from_secs(20),
         test_limit: Duration::from_secs(20),
+        arrival: Arrival::Boot,
+        start: Start::Wanted,
+        succession: Arc::default(),
     }
 }
 
@@ -185,33 +205,43 @@ fn play_with(
     notebook: &mut Notebook,
     guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
 ) -> Outcome {
-    let (near, far) = UnixStream::pair().unwrap();
-    let (sender, events) = mpsc::channel();
-    let mut fake = FakeGuest {
-        events: sender,
-        control: BufReader::new(far),
-        on_console: rules.channel == Channel::Console,
-        nonce: String::new(),
-        seq: 0,
-    };
+    let (mut vm, mut fake) = fake(rules.channel);
     let player = std::thread::spawn(move || {
         guest(&mut fake);
         // Its channel stays open: a hanging guest does not hang up.
         fake
     });
-    let handover = Handover {
-        files: vec![("/kiln/test".to_owned(), 0o755, b"echo 1\n".to_vec())],
-        environment: vec![("KILN_ARCH".to_owned(), "x86_64".to_owned())],
-        run: "/kiln/run".to_owned(),
-    };
-    let mut vm = FakeVm {
-        events,
-        control: near,
-    };
-    let conducted = conduct(&mut vm, rules, &handover, notebook);
+    let conducted = conduct(&mut vm, rules, &handover(), notebook);
     drop(vm);
     player.join().unwrap();
     conducted.outcome
+}
+
+fn handover() -> Handover {
+    Handover {
+        files: vec![("/kiln/test".to_owned(), 0o755, b"echo 1\n".to_vec())],
+        environment: vec![("KILN_ARCH".to_owned(), "x86_64".to_owned())],
+        run: "/kiln/run".to_owned(),
+    }
+}
+
+/// Both ends of a QEMU that is none.
+fn fake(channel: Channel) -> (FakeVm, FakeGuest) {
+    let (near, far) = UnixStream::pair().unwrap();
+    let (sender, events) = mpsc::channel();
+    let guest = FakeGuest {
+        events: sender.clone(),
+        control: BufReader::new(far),
+        on_console: channel == Channel::Console,
+        nonce: String::new(),
+        seq: 0,
+    };
+    let vm = FakeVm {
+        events,
+        queue: sender,
+        control: near,
+    };
+    (vm, guest)
 }
 
 fn check(
@@ -345,6 +375,15 @@ fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
             guest.qmp("SHUTDOWN", json!({"guest": true, "reason": "guest-panic"}));
         },
     );
+}
+
+#[test]
+fn a_panic_after_which_the_guest_may_run_on_decides_nothing() {
+    check(&rules(), "passed", "", |guest| {
+        guest.boots();
+        guest.qmp("GUEST_PANICKED", json!({"action": "run"}));
+        guest.say("end", "0 0");
+    });
 }
 
 #[test]

@@ -1,9 +1,17 @@
 //! The test files below `guest-tests/`, and which of them a run selects.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::diagnostic::Diagnostic;
 
+use crate::expression::{Expression, Subject};
+use crate::golden::{self, Golden};
 use crate::header::Header;
+
+mod partition;
+
+pub use partition::{NoPartition, Partition};
 
 /// The folder beside the areas that holds what both halves call.
 const LIBRARY: &str = "lib";
@@ -28,6 +36,8 @@ pub struct TestFile {
     pub path: Utf8PathBuf,
     /// What it says about itself.
     pub header: Header,
+    /// What it is to print, if that is kept: by variant.
+    pub golden: Vec<Golden>,
 }
 
 impl TestFile {
@@ -64,7 +74,9 @@ impl Suite {
             let Some(name) = area.file_name().filter(|name| *name != LIBRARY) else {
                 continue;
             };
-            for path in entries(&area)? {
+            let first = tests.len();
+            let files = entries(&area)?;
+            for path in files.clone() {
                 let Some(test) = path.file_name().and_then(|file| file.strip_suffix(".sh")) else {
                     continue;
                 };
@@ -77,10 +89,12 @@ impl Suite {
                         test: test.to_owned(),
                         path: path.clone(),
                         header,
+                        golden: Vec::new(),
                     }),
                     Err(found) => faults.extend(found),
                 }
             }
+            faults.extend(give_golden(&mut tests[first..], &files, arches)?);
         }
         if faults.is_empty() {
             Ok(Self {
@@ -92,6 +106,21 @@ impl Suite {
         }
     }
 
+    /// What a filter's expressions name and no test has, whatever else the filter says.
+    #[must_use]
+    pub fn unknown(&self, filter: &Filter, arches: &[String]) -> Vec<Diagnostic> {
+        let everything = self.select(&Filter::default(), arches);
+        let names: Vec<String> = everything.iter().map(Selected::name).collect();
+        let subjects = everything.iter().zip(&names);
+        let subjects: Vec<_> = subjects
+            .map(|(selected, name)| filter.subject(selected, name))
+            .collect();
+        let expressions = filter.expressions.iter();
+        expressions
+            .flat_map(|expression| expression.unknown(&subjects))
+            .collect()
+    }
+
     /// The tests of a run, each with its architecture: by test, then in the order of `arches`.
     #[must_use]
     pub fn select<'a>(&'a self, filter: &Filter, arches: &'a [String]) -> Vec<Selected<'a>> {
@@ -101,7 +130,7 @@ impl Suite {
         });
         let selected: Vec<_> = pairs.filter(|selected| filter.admits(selected)).collect();
         match filter.partition {
-            Some(partition) => partition.of(selected),
+            Some(partition) => partition.of(selected, Selected::name),
             None => selected,
         }
     }
@@ -133,51 +162,12 @@ pub struct Filter {
     pub exact: bool,
     /// Any of these groups must be the test's.
     pub groups: Vec<String>,
+    /// Any of these must select the test.
+    pub expressions: Vec<Expression>,
+    /// The machine of each architecture where a header names none; expressions may ask for it.
+    pub machines: BTreeMap<String, String>,
     /// One machine's part of what the above select.
     pub partition: Option<Partition>,
-}
-
-/// `slice:m/n`: every n-th test, from the m-th on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Partition {
-    /// Which part, from 1.
-    pub part: usize,
-    /// Of how many.
-    pub parts: usize,
-}
-
-/// A text that is no partition.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no partition such as `slice:1/3`")]
-pub struct NoPartition(pub String);
-
-impl std::str::FromStr for Partition {
-    type Err = NoPartition;
-
-    fn from_str(text: &str) -> Result<Self, NoPartition> {
-        let numbers = text
-            .strip_prefix("slice:")
-            .and_then(|rest| rest.split_once('/'));
-        let number = |text: &str| text.parse::<usize>().ok();
-        numbers
-            .and_then(|(part, parts)| {
-                Some(Self {
-                    part: number(part)?,
-                    parts: number(parts)?,
-                })
-            })
-            .filter(|partition| (1..=partition.parts).contains(&partition.part))
-            .ok_or_else(|| NoPartition(text.to_owned()))
-    }
-}
-
-impl Partition {
-    fn of<T>(self, all: Vec<T>) -> Vec<T> {
-        all.into_iter()
-            .skip(self.part - 1)
-            .step_by(self.parts)
-            .collect()
-    }
 }
 
 impl Filter {
@@ -192,9 +182,35 @@ impl Filter {
                 name.contains(pattern.as_str())
             }
         };
-        let groups = &selected.test.header.groups;
+        let header = &selected.test.header;
         (self.patterns.is_empty() || self.patterns.iter().any(matches))
-            && (self.groups.is_empty() || self.groups.iter().any(|group| groups.contains(group)))
+            && (self.groups.is_empty() || self.groups.iter().any(|group| header.is_in(group)))
+            && self.expressed(selected, &name)
+    }
+
+    fn expressed(&self, selected: &Selected<'_>, name: &str) -> bool {
+        if self.expressions.is_empty() {
+            return true;
+        }
+        let subject = self.subject(selected, name);
+        let mut expressions = self.expressions.iter();
+        expressions.any(|expression| expression.admits(&subject))
+    }
+
+    fn subject<'a>(&'a self, selected: &Selected<'a>, name: &'a str) -> Subject<'a> {
+        let header = &selected.test.header;
+        let default = self.machines.get(selected.arch).map(String::as_str);
+        Subject {
+            name,
+            arch: selected.arch,
+            machine: header
+                .machine
+                .name(selected.arch)
+                .or(default)
+                .unwrap_or_default(),
+            groups: header.all_groups().collect(),
+            devices: header.devices().collect(),
+        }
     }
 }
 
@@ -209,6 +225,61 @@ fn entries(dir: &Utf8Path) -> std::io::Result<Vec<Utf8PathBuf>> {
     Ok(paths)
 }
 
+/// Gives each test of an area its golden output. A file that no test would ever be held against is
+/// a fault.
+fn give_golden(
+    tests: &mut [TestFile],
+    files: &[Utf8PathBuf],
+    arches: &[String],
+) -> std::io::Result<Vec<Diagnostic>> {
+    let mut faults = Vec::new();
+    let is_script = |path: &&Utf8PathBuf| path.extension() == Some("sh");
+    let names: Vec<_> = files
+        .iter()
+        .filter(is_script)
+        .filter_map(|path| path.file_stem())
+        .collect();
+    let kept = |path: &&Utf8PathBuf| path.extension() == Some(golden::EXTENSION);
+    for path in files.iter().filter(kept) {
+        let mut fault = |title: String, label: &str, help: Option<String>| {
+            let text = fs_err::read(path)?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            faults.push(Diagnostic {
+                path: path.clone(),
+                span: 0..text.lines().next().map_or(0, str::len),
+                text,
+                title,
+                label: label.to_owned(),
+                help,
+            });
+            std::io::Result::Ok(())
+        };
+        let stem = path.file_stem().unwrap_or_default();
+        let Some((test, variant)) = golden::of_file(path, &names) else {
+            let close = plan::suggest::closest(stem, names.iter().copied());
+            let help = close.map(|name| format!("did you mean `{name}.{}`?", golden::EXTENSION));
+            let label = "nothing is ever held against it";
+            fault(format!("`{path}` belongs to no test"), label, help)?;
+            continue;
+        };
+        let unknown = variant.arch.as_ref().filter(|arch| !arches.contains(arch));
+        if let Some(arch) = unknown.filter(|_| !arches.is_empty()) {
+            let label = format!("there is no `images/{arch}.toml`");
+            let help = format!("the architectures are {}", arches.join(", "));
+            fault(format!("unknown architecture `{arch}`"), &label, Some(help))?;
+            continue;
+        }
+        // The header of a test that is not there is at fault already.
+        if let Some(test) = tests.iter_mut().find(|file| file.test == test) {
+            test.golden.push(Golden {
+                path: path.clone(),
+                variant,
+            });
+        }
+    }
+    Ok(faults)
+}
+
 /// A misspelt architecture would silently never run.
 fn known(
     header: Header,
@@ -217,7 +288,10 @@ fn known(
     arches: &[String],
 ) -> Result<Header, Vec<Diagnostic>> {
     let unknown = |name: &&String| !arches.is_empty() && !arches.contains(name);
+    let offered = header.choices.values();
+    let offered = offered.flat_map(crate::header::choices::Offered::arches);
     let named = header.arches.iter().chain(header.machine.arches());
+    let named = named.chain(offered);
     let faults: Vec<_> = named
         .filter(unknown)
         .map(|name| {
@@ -305,7 +379,7 @@ mod tests {
                 patterns,
                 exact,
                 groups,
-                partition: None,
+                ..Filter::default()
             };
             assert_eq!(names(&suite, &filter, &["x86_64"]), expect, "{filter:?}");
         };
@@ -325,26 +399,53 @@ mod tests {
     }
 
     #[test]
-    fn partitions_together_are_the_whole() {
-        let check = |text: &str, expect: &[u8]| {
-            let partition: Partition = text.parse().unwrap();
-            assert_eq!(partition.of(vec![1, 2, 3, 4, 5]), expect, "{text}");
+    fn golden_output_goes_to_its_test_and_a_stray_one_is_a_fault() {
+        let area = [("net/nic.sh", ""), ("net/nic.good", "")];
+        let by_arch = ("net/nic.aarch64.good", "");
+        let suite_of = |more: &[(&str, &str)]| suite(&[&area, more].concat());
+        let golden = &suite_of(&[by_arch]).unwrap().tests[0].golden;
+        let names = golden.iter().filter_map(|one| one.path.file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["nic.aarch64.good", "nic.good"]);
+        let check = |stray: &str, title: &str, help: &str| {
+            let Err(SuiteError::Headers(faults)) = suite_of(&[(stray, "")]) else {
+                panic!("accepted")
+            };
+            let [fault] = &faults[..] else {
+                panic!("{faults:?}")
+            };
+            assert!(fault.title.ends_with(title), "{}", fault.title);
+            assert_eq!(fault.help.as_deref(), Some(help));
         };
-        check("slice:1/1", &[1, 2, 3, 4, 5]);
-        check("slice:1/2", &[1, 3, 5]);
-        check("slice:2/2", &[2, 4]);
-        check("slice:7/7", &[]);
-        for text in [
-            "",
-            "1/2",
-            "slice:0/2",
-            "slice:3/2",
-            "slice:1/0",
-            "slice:a/2",
-            "hash:1/2",
-        ] {
-            assert_eq!(text.parse::<Partition>(), Err(NoPartition(text.to_owned())));
-        }
+        let meant = "did you mean `nic.good`?";
+        check("net/nik.good", "net/nik.good` belongs to no test", meant);
+        let known = "the architectures are aarch64, x86_64";
+        check("net/nic.arm.good", "unknown architecture `arm`", known);
+    }
+
+    #[test]
+    fn an_expression_narrows_what_the_patterns_select() {
+        let suite = example();
+        let machines = BTreeMap::from([("x86_64".to_owned(), "q35".to_owned())]);
+        let check = |patterns: &[&str], texts: &[&str], expect: &[&str]| {
+            let filter = Filter {
+                patterns: patterns.iter().map(|&text| text.to_owned()).collect(),
+                expressions: texts
+                    .iter()
+                    .map(|text| Expression::parse(text).unwrap())
+                    .collect(),
+                machines: machines.clone(),
+                ..Filter::default()
+            };
+            assert_eq!(names(&suite, &filter, &["x86_64"]), expect, "{filter:?}");
+        };
+        check(&["block"], &["not group(hotplug)"], &["x86_64::block::ide"]);
+        check(
+            &[],
+            &["test(ide)", "test(nvme)"],
+            &["x86_64::block::ide", "x86_64::block::nvme"],
+        );
+        check(&["true"], &["machine(q35)"], &["x86_64::boot::true"]);
+        check(&["true"], &["machine(pc)"], &[]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+pub mod event;
 pub mod monitor;
 pub mod serve;
 
@@ -76,7 +77,7 @@ pub fn ask(
         return Ok(Reply::error(2, "host-word: which word?"));
     };
     let mut args = args.to_vec();
-    if word != "qemu"
+    if !matches!(word.as_str(), "qemu" | "expect_fail")
         && let Some(dash) = args.iter_mut().find(|arg| *arg == "-")
     {
         *dash = input()?;

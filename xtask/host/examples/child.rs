@@ -20,7 +20,10 @@ fn main() -> std::process::ExitCode {
             .run(LIMIT)
             .map(host::process::ExitStatus::shell_code),
         // Starts a command that lives on, says its process id and its directory, waits for the end.
-        ["hold", directory, ref argv @ ..] => hold(directory, argv),
+        ["hold", directory, ref argv @ ..] => hold(directory, Command::from_argv(argv)),
+        ["hold-family", directory, ref argv @ ..] => {
+            hold(directory, Command::from_argv(argv).whole_family())
+        }
         _ => Ok(2),
     };
     match status {
@@ -32,14 +35,14 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-fn hold(directory: &str, argv: &[&str]) -> Result<i32, host::process::ProcessError> {
+fn hold(directory: &str, command: Command) -> Result<i32, host::process::ProcessError> {
     let spawn = |source| host::process::ProcessError::Spawn {
         program: "hold".to_owned(),
         source,
     };
     interrupt::install().map_err(spawn)?;
-    let scratch = Scratch::new_in(directory.into(), "run-").map_err(spawn)?;
-    let mut running = Command::from_argv(argv).stdout(Stdio::Pipe).spawn()?;
+    let scratch = Scratch::new_in(directory.into(), "run").map_err(spawn)?;
+    let mut running = command.stdout(Stdio::Pipe).spawn()?;
     let mut line = String::new();
     if let Some(stdout) = running.stdout.take() {
         std::io::BufReader::new(stdout)

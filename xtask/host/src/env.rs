@@ -52,6 +52,12 @@ pub struct Env {
     pub term: Option<String>,
     /// `CI` is set: nobody watches a terminal.
     pub ci: bool,
+    /// `GITHUB_ACTIONS`: what is printed is read for workflow commands.
+    pub github_actions: bool,
+    /// `GITHUB_STEP_SUMMARY`: Markdown that is added to this file is shown with the step.
+    pub github_step_summary: Option<Utf8PathBuf>,
+    /// The command line, without the program.
+    pub arguments: Vec<String>,
     /// The user is root.
     pub root: bool,
 }
@@ -66,6 +72,11 @@ impl Env {
         let current = std::env::current_dir().ok();
         #[expect(clippy::disallowed_methods, reason = "this is the door")]
         let executable = std::env::current_exe().ok();
+        #[expect(clippy::disallowed_methods, reason = "this is the door")]
+        let arguments = std::env::args_os().skip(1);
+        env.arguments = arguments
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect();
         env.executable = executable.and_then(utf8).unwrap_or_default();
         env.current_dir = current
             .and_then(utf8)
@@ -109,6 +120,9 @@ impl Env {
             no_color: text("NO_COLOR").is_some(),
             term: text("TERM"),
             ci: text("CI").is_some_and(|value| value != "false"),
+            github_actions: yes("GITHUB_ACTIONS"),
+            github_step_summary: path("GITHUB_STEP_SUMMARY"),
+            arguments: Vec::new(),
             root: false,
         }
     }

@@ -53,6 +53,15 @@ pub fn read_tree(
 /// Writes a file so that a reader sees the old or the new one, never half of it; its folder is made
 /// where it is missing.
 pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    write_with(path, content, 0o644)
+}
+
+/// The same for a file that can be started.
+pub fn write_program(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    write_with(path, content, 0o755)
+}
+
+fn write_with(path: &Utf8Path, content: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Utf8Path::new("."));
     fs::create_dir_all(folder)?;
     let mut staged = tempfile::Builder::new()
@@ -61,7 +70,7 @@ pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     staged.write_all(content)?;
     staged
         .as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        .set_permissions(std::fs::Permissions::from_mode(mode))?;
     staged.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

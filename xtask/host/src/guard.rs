@@ -12,8 +12,13 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, Signal};
 
+use crate::process::family;
+
 /// The hidden subcommand: `exec-guard <parent pid> -- <program> <argument>…`.
 pub const SUBCOMMAND: &str = "exec-guard";
+
+/// The hidden subcommand for a child that takes its whole family with it.
+pub const FAMILY: &str = "exec-family";
 
 /// Status of a child whose program could not be started, as a shell has it.
 pub const CANNOT_EXECUTE: i32 = 127;
@@ -37,8 +42,13 @@ pub fn run_if_asked() {
         reason = "before clap: the program's own arguments follow"
     )]
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|first| first == SUBCOMMAND) {
-        let message = become_program(args);
+    let first = args.next();
+    let refused = match first.as_deref().and_then(OsStr::to_str) {
+        Some(SUBCOMMAND) => Some(become_program(args)),
+        Some(FAMILY) => Some(head_family(args)),
+        _ => None,
+    };
+    if let Some(message) = refused {
         #[expect(
             clippy::print_stderr,
             reason = "this process is nothing but a failed exec"
@@ -66,26 +76,20 @@ pub(crate) fn executable() -> Option<&'static Path> {
 }
 
 /// What comes before the program on the guard's command line.
-pub(crate) fn arguments() -> [OsString; 3] {
+pub(crate) fn arguments(subcommand: &str) -> [OsString; 3] {
     [
-        SUBCOMMAND.into(),
+        subcommand.into(),
         std::process::id().to_string().into(),
         "--".into(),
     ]
 }
 
 /// Does the guard's work; returns only with the reason why it could not.
-fn become_program(mut args: impl Iterator<Item = OsString>) -> String {
-    let parent = args
-        .next()
-        .and_then(|pid| pid.to_str()?.parse::<i32>().ok());
-    let separator = args.next();
-    let (Some(parent), Some(program)) = (parent, args.next()) else {
-        return format!("usage: {SUBCOMMAND} PARENT -- PROGRAM [ARGUMENT]...");
+fn become_program(args: impl Iterator<Item = OsString>) -> String {
+    let (parent, program, args) = match read(SUBCOMMAND, args) {
+        Ok(read) => read,
+        Err(usage) => return usage,
     };
-    if separator.as_deref() != Some(OsStr::new("--")) {
-        return format!("usage: {SUBCOMMAND} PARENT -- PROGRAM [ARGUMENT]...");
-    }
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         return format!(
             "cannot tie `{}` to its parent: {error}",
@@ -109,6 +113,46 @@ fn become_program(mut args: impl Iterator<Item = OsString>) -> String {
     )]
     let error = std::process::Command::new(&program).args(args).exec();
     format!("cannot start `{}`: {error}", program.to_string_lossy())
+}
+
+/// Does the guard's work for a whole family; returns only with the reason why it could not.
+fn head_family(args: impl Iterator<Item = OsString>) -> String {
+    let (parent, program, args) = match read(FAMILY, args) {
+        Ok(read) => read,
+        Err(usage) => return usage,
+    };
+    let label = program.to_string_lossy().into_owned();
+    match family::head(parent, &program, args) {
+        Ok(status) =>
+        {
+            #[expect(
+                clippy::disallowed_methods,
+                clippy::exit,
+                reason = "the family's end is this process's"
+            )]
+            std::process::exit(status)
+        }
+        Err(error) => format!("cannot start `{label}`: {error}"),
+    }
+}
+
+/// Parent, program and its arguments, or what the command line should have been.
+fn read<I: Iterator<Item = OsString>>(
+    subcommand: &str,
+    mut args: I,
+) -> Result<(i32, OsString, I), String> {
+    let parent = args
+        .next()
+        .and_then(|pid| pid.to_str()?.parse::<i32>().ok());
+    let separator = args.next();
+    match (parent, separator.as_deref(), args.next()) {
+        (Some(parent), Some(separator), Some(program)) if separator == OsStr::new("--") => {
+            Ok((parent, program, args))
+        }
+        _ => Err(format!(
+            "usage: {subcommand} PARENT -- PROGRAM [ARGUMENT]..."
+        )),
+    }
 }
 
 #[cfg(test)]

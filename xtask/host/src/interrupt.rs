@@ -72,6 +72,12 @@ pub fn received() -> Option<Signal> {
     }
 }
 
+/// Asks the run to end, as Ctrl-C does where the terminal does not pass it on.
+pub fn raise() {
+    // A process may always signal itself.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), Kill::INT);
+}
+
 /// Fails once the run was asked to end: for every turn of a long loop.
 pub fn check() -> Result<(), Interrupted> {
     received().map_or(Ok(()), |signal| Err(Interrupted(signal)))

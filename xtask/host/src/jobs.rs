@@ -191,7 +191,7 @@ mod tests {
         if crate::tools::find("make").is_none() {
             return;
         }
-        let root = crate::scratch::Scratch::new_in("/tmp".into(), "kiln-jobs-").expect("made");
+        let root = crate::scratch::Scratch::new_in("/tmp".into(), "jobs").expect("made");
         let makefile = "all: a b c d e f\n\
             a b c d e f:\n\
             \t@mkdir run/$(NAME)$@; ls run | wc -l; sleep 0.05; rmdir run/$(NAME)$@\n";

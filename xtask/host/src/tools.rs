@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn the_first_executable_file_of_that_name_is_found() {
-        let root = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-tools-").expect("made");
+        let root = Scratch::new_in(Utf8Path::new("/tmp"), "tools").expect("made");
         let directory = |name: &str, file: &str, mode: u32| {
             let path = root.path().join(name);
             fs_err::create_dir_all(&path).expect("made");

@@ -36,8 +36,12 @@ struct Held {
 }
 
 fn hold(script: &str) -> Held {
-    let parent = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-lifetime-").expect("made");
-    let command = Command::new(child()).args(["hold", parent.path().as_str(), "sh", "-c", script]);
+    hold_as("hold", script)
+}
+
+fn hold_as(how: &str, script: &str) -> Held {
+    let parent = Scratch::new_in(Utf8Path::new("/tmp"), "lifetime").expect("made");
+    let command = Command::new(child()).args([how, parent.path().as_str(), "sh", "-c", script]);
     let mut run = command.stdout(Stdio::Pipe).spawn().expect("starts");
     let mut line = String::new();
     BufReader::new(run.stdout.take().expect("a pipe"))
@@ -109,7 +113,7 @@ fn a_guarded_child_keeps_its_arguments_and_its_status() {
 
 #[test]
 fn a_program_that_cannot_be_executed_is_named_with_status_127() {
-    let directory = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-guard-").expect("made");
+    let directory = Scratch::new_in(Utf8Path::new("/tmp"), "guard").expect("made");
     let file = directory.path().join("no-program");
     fs_err::write(&file, "text").expect("written");
     let command = Command::new(child()).args(["run", file.as_str()]);
@@ -171,4 +175,53 @@ fn a_second_interruption_ends_the_run_at_once_and_still_leaves_nothing() {
     assert_eq!(held.run.try_wait(), Some(ExitStatus::Code(130)));
     assert!(all_die(&held.processes));
     assert!(!held.directory.exists());
+}
+
+/// Says the process id of one who left the group and lost its parent.
+const DEPARTED: &str = "echo $( (setsid sh -c 'echo $$; exec sleep 1000 > /dev/null' &) )";
+
+#[test]
+fn who_left_the_group_ends_with_its_family() {
+    let held = hold_as("hold-family", &format!("{DEPARTED}; exit 5"));
+    assert_eq!(held.run.wait(LIMIT), Some(ExitStatus::Code(5)));
+    assert!(all_die(&held.processes));
+}
+
+#[test]
+fn who_left_the_group_ends_with_the_run() {
+    use rustix::process::Signal;
+    let script = format!("{DEPARTED}; exec sleep 1000");
+    for (sent, end) in [
+        (Signal::KILL, ExitStatus::Signal(9)),
+        (Signal::TERM, ExitStatus::Code(143)),
+    ] {
+        let held = hold_as("hold-family", &script);
+        signal(&held.run, sent);
+        assert_eq!(held.run.wait(LIMIT), Some(end));
+        assert!(all_die(&held.processes), "{sent:?}");
+    }
+}
+
+/// Each leaves its group, starts the next one and ends: no list of them is true for long.
+const FLIGHT: &str = "test $1 -gt 0 || exit; setsid sh \"$0\" $(($1 - 1)) & sleep 0.01";
+
+#[test]
+fn who_flees_from_process_to_process_ends_with_its_family() {
+    let parent = Scratch::new_in(Utf8Path::new("/tmp"), "flight").expect("made");
+    let file = parent.path().join("flight");
+    fs_err::write(&file, FLIGHT).expect("written");
+    let held = hold_as(
+        "hold-family",
+        &format!("sh {file} 3000 & echo $!; sleep 0.2"),
+    );
+    assert_eq!(held.run.wait(LIMIT), Some(ExitStatus::Code(0)));
+    let fled = || {
+        let look = Command::new("pgrep").args(["-f", file.as_str()]);
+        look.output(LIMIT).expect("runs").stdout_text()
+    };
+    let end = Instant::now() + Duration::from_secs(10);
+    while !fled().is_empty() && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    assert_eq!(fled(), "");
 }

@@ -20,6 +20,8 @@ pub struct Arch {
     pub bits: u32,
     /// Whether its image is in the repository, so that commands mean it where none is named.
     pub prebuilt: bool,
+    /// What gdb calls it (`set architecture`), where gdb cannot tell by itself.
+    pub gdb: Option<String>,
     /// Compiler settings.
     pub gcc: Gcc,
     /// Kernel settings.
@@ -125,6 +127,36 @@ pub struct Machine {
     pub virtio: String,
     /// Time from start to *ready*, where it differs from the profile's.
     pub boot_timeout: Option<Duration>,
+    /// Where PCI devices can be plugged into a running guest; nowhere where absent.
+    pub hotplug: Option<Hotplug>,
+}
+
+/// How many hotplug slots a test may ask for: `{n}` is one digit.
+pub const SLOTS_MAX: u32 = 8;
+
+/// The hotplug slots of a machine; in each text `{n}` is the slot's number, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hotplug {
+    /// The QEMU device that makes a slot, where the machine's own bus has none.
+    pub device: Option<String>,
+    /// The bus a plugged device is given.
+    pub bus: String,
+    /// Its address there, as QEMU reads it (hexadecimal), where the bus has more than one.
+    pub addr: Option<String>,
+    /// Where the guest's sysfs has the device; a shell pattern.
+    pub entry: String,
+    /// The firmware's index of the slot's connector, for a shell to compute, where the guest has to
+    /// configure it.
+    pub connector: Option<String>,
+}
+
+impl Hotplug {
+    /// One of its texts for a slot.
+    #[must_use]
+    pub fn at(text: &str, slot: u32) -> String {
+        text.replace("{n}", &slot.to_string())
+    }
 }
 
 /// The ordinary way to boot: default firmware, compressed kernel, QEMU's own defaults.

@@ -176,7 +176,7 @@ pub const INTERNAL_ERROR: &str = "internal-error";
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use plan::arch::{Ordinary, OrdinaryKernel};
@@ -204,12 +204,8 @@ mod tests {
     fn facts(accels: &[&str]) -> Facts {
         Facts {
             version: Version::new(10, 0, 0),
-            package: String::new(),
-            devices: BTreeSet::new(),
-            machines: BTreeMap::new(),
-            netdevs: BTreeSet::new(),
             accels: accels.iter().map(|name| (*name).to_owned()).collect(),
-            seccomp: false,
+            ..Facts::default()
         }
     }
 

@@ -11,7 +11,7 @@ mod tests;
 use std::borrow::Cow;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use plan::arch::{Machine, QemuProfile};
+use plan::arch::{Hotplug, Machine, QemuProfile};
 
 use crate::accel::Accel;
 use crate::error::QemuError;
@@ -29,6 +29,9 @@ pub struct BootFiles {
 
 /// QEMU's id of the control port, by which `VSERPORT_CHANGE` names it.
 pub const CONTROL_PORT: &str = "kiln-port";
+
+/// The first program of a guest that [`Launch::script`] starts.
+pub const SCRIPT_INIT: &str = "/kiln/standalone";
 
 /// How runner and guest talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,8 @@ pub struct Launch<'a> {
     pub append: String,
     /// The options of the test's own `qemu` line.
     pub extra: Vec<String>,
+    /// Hotplug slots; none where the machine has no such thing.
+    pub slots: u32,
     /// How runner and guest talk.
     pub control: Control,
     /// Whether a guest that reboots runs on, instead of ending QEMU.
@@ -83,6 +88,7 @@ pub struct Launch<'a> {
 enum Channels {
     Inherited(Fds),
     Terminal,
+    Script,
 }
 
 impl Launch<'_> {
@@ -91,9 +97,18 @@ impl Launch<'_> {
     /// the test itself holds them, or waits for a migration.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        !self.extra.iter().any(|option| {
-            matches!(option.trim_start_matches('-'), "S" | "incoming") && option.starts_with('-')
-        })
+        !self.is_incoming() && !self.asks("S")
+    }
+
+    /// Whether QEMU waits for a guest that migrates into it.
+    #[must_use]
+    pub fn is_incoming(&self) -> bool {
+        self.asks("incoming")
+    }
+
+    fn asks(&self, name: &str) -> bool {
+        let mut options = self.extra.iter().filter(|option| option.starts_with('-'));
+        options.any(|option| option.trim_start_matches('-') == name)
     }
 
     /// The arguments of a QEMU whose channels are inherited descriptors.
@@ -107,6 +122,20 @@ impl Launch<'_> {
         let mut line = vec![self.binary.to_string()];
         line.extend(self.arguments(&Channels::Terminal)?);
         Ok(line)
+    }
+
+    /// The arguments of the same guest for a script that anybody may run: its console is stdout,
+    /// and what is first started in it is [`SCRIPT_INIT`], which the initramfs must have. The devices
+    /// are those of a run, so that a test meets the same machine.
+    pub fn script(&self) -> Result<Vec<String>, QemuError> {
+        let mut launch = self.clone();
+        // Not every build has it, and it is of no use where nobody is afraid of the guest.
+        let facts = Facts {
+            seccomp: false,
+            ..self.facts.clone()
+        };
+        launch.facts = &facts;
+        launch.arguments(&Channels::Script)
     }
 
     fn arguments(&self, channels: &Channels) -> Result<Vec<String>, QemuError> {
@@ -156,6 +185,12 @@ impl Launch<'_> {
         );
         line.arguments.extend(machine.profile.args.iter().cloned());
         self.channel_arguments(&mut line, &machine.profile, channels);
+        let port = machine.profile.hotplug.as_ref();
+        if let Some(port) = port.and_then(|hotplug| hotplug.device.as_ref()) {
+            for slot in 1..=self.slots {
+                line.pair("-device", Hotplug::at(port, slot));
+            }
+        }
         line.arguments.extend(asked.rest);
         Ok(line.arguments)
     }
@@ -193,6 +228,7 @@ impl Launch<'_> {
                 cpu: None,
                 kvm_cpu: None,
                 args: Vec::new(),
+                hotplug: None,
                 ..self.machine.clone()
             }),
         };
@@ -222,14 +258,15 @@ impl Launch<'_> {
 
     fn kernel_line(&self, machine: &Machine, asked: &Asked, channels: &Channels) -> Option<String> {
         let channel = match (channels, self.control) {
-            (Channels::Terminal, _) => "kiln.shell",
-            (Channels::Inherited(_), Control::Console) => "kiln.channel=console",
-            (Channels::Inherited(_), Control::VirtioSerial) => "",
+            (Channels::Terminal, _) => "kiln.shell".to_owned(),
+            (Channels::Script, _) => format!("rdinit={SCRIPT_INIT}"),
+            (Channels::Inherited(_), Control::Console) => "kiln.channel=console".to_owned(),
+            (Channels::Inherited(_), Control::VirtioSerial) => String::new(),
         };
         let parts: [&str; 5] = [
             &self.profile.append,
             &machine.append,
-            channel,
+            &channel,
             &self.append,
             &asked.append,
         ];
@@ -246,6 +283,13 @@ impl Launch<'_> {
             Channels::Inherited(fds) => fds,
             Channels::Terminal => {
                 line.pair("-serial", "mon:stdio");
+                return;
+            }
+            Channels::Script => {
+                line.pair("-serial", "stdio");
+                if self.control == Control::VirtioSerial {
+                    line.pair("-device", with_id(&machine.control));
+                }
                 return;
             }
         };

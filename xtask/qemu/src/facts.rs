@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::version::Version;
 
 /// What one QEMU binary can do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Its version.
     pub version: Version,
@@ -15,12 +15,16 @@ pub struct Facts {
     pub package: String,
     /// Names and aliases that `-device` takes.
     pub devices: BTreeSet<String>,
+    /// The device types that `-device help` lists, by name.
+    pub models: BTreeMap<String, DeviceFacts>,
     /// Machine types, by name and by alias.
     pub machines: BTreeMap<String, MachineFacts>,
     /// Kinds that `-netdev` takes; `user` is there only where the binary has slirp.
     pub netdevs: BTreeSet<String>,
     /// Accelerators compiled in: `tcg`, `kvm`, `qtest`, ...
     pub accels: BTreeSet<String>,
+    /// CPU models, as its default accelerator can run them; see [`crate::probe::cpus`].
+    pub cpus: Vec<CpuFacts>,
     /// Whether `-sandbox` works.
     pub seccomp: bool,
 }
@@ -40,11 +44,46 @@ pub struct MachineFacts {
     pub properties: Option<BTreeSet<String>>,
 }
 
+/// What is known of a device type.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeviceFacts {
+    /// The bus it is plugged into, such as `PCI`; absent where it needs none.
+    pub bus: Option<String>,
+    /// Another name that `-device` takes.
+    pub alias: Option<String>,
+}
+
+/// What is known of a CPU model.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CpuFacts {
+    /// As `-cpu` takes it.
+    pub name: String,
+    /// Whether it is another name of a model that is listed too.
+    pub alias: bool,
+    /// Whether the accelerator has all its features.
+    pub usable: bool,
+    /// Whether QEMU calls it deprecated.
+    pub deprecated: bool,
+}
+
 impl Facts {
     /// Whether `-device name` can be given.
     #[must_use]
     pub fn has_device(&self, name: &str) -> bool {
         self.devices.contains(name)
+    }
+
+    /// The type that `-device name` makes: `virtio-blk-pci` for its alias `virtio-blk`.
+    #[must_use]
+    pub fn device_type<'a>(&'a self, name: &'a str) -> &'a str {
+        let aliased = |model: &&String| self.models[*model].alias.as_deref() == Some(name);
+        if self.models.contains_key(name) {
+            return name;
+        }
+        self.models
+            .keys()
+            .find(aliased)
+            .map_or(name, String::as_str)
     }
 
     /// Whether `-machine name` can be given.

@@ -67,7 +67,7 @@ impl History {
     /// Takes an event in.
     pub fn note(&mut self, event: &VmEvent) {
         match event {
-            VmEvent::Console(_) | VmEvent::Control(_) => {}
+            VmEvent::Console(_) | VmEvent::Control(_) | VmEvent::Ended(_) | VmEvent::Woken => {}
             VmEvent::Stderr(line) => {
                 if self.messages.len() == MESSAGES {
                     self.messages.pop_front();

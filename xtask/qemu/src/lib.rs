@@ -8,6 +8,7 @@ pub mod accel;
 pub mod argv;
 pub mod binary;
 pub mod console;
+pub mod devices;
 pub mod error;
 pub mod facts;
 pub mod history;
@@ -16,6 +17,7 @@ pub mod probe;
 pub mod qmp;
 pub mod qtest;
 mod queue;
+pub mod trace;
 pub mod version;
 
 pub use accel::Accel;

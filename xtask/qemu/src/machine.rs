@@ -39,8 +39,32 @@ pub enum VmEvent {
     Qmp(qmp::Event),
     /// A line that QEMU wrote to stdout or stderr, without its line end.
     Stderr(String),
+    /// A byte channel is at its end: nothing more comes from it.
+    Ended(Port),
+    /// Nothing happened in QEMU: a `Waker` was called.
+    Woken,
     /// QEMU has ended. Nothing follows.
     Exited(Exit),
+}
+
+/// A byte channel between the guest and us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// The first serial port.
+    Console,
+    /// The control port.
+    Control,
+}
+
+/// Ends a wait for the next event from another thread.
+#[derive(Clone)]
+pub struct Waker(Arc<Queue<VmEvent>>);
+
+impl Waker {
+    /// Makes `Vm::next` return `VmEvent::Woken`.
+    pub fn wake(&self) {
+        self.0.push(VmEvent::Woken);
+    }
 }
 
 /// A running QEMU. Dropping it kills it with its process group and waits until it is reaped.
@@ -81,6 +105,7 @@ impl Vm {
         let control = launch.control == Control::VirtioSerial;
         let vm = Self::start_with(place, control, |fds| launch.argv(fds))?;
         if launch.is_held() {
+            vm.qmp.inbox().pass_over("RESUME");
             vm.qmp.tell("cont");
         }
         Ok(vm)
@@ -158,11 +183,17 @@ impl Vm {
         })?;
         let stream = console.try_clone()?;
         let ends = Ends(Arc::clone(&queue));
-        thread("console").spawn(move || read_serial(stream, &ends.0, VmEvent::Console))?;
+        thread("console").spawn(move || {
+            read_serial(stream, &ends.0, VmEvent::Console);
+            ends.0.push(VmEvent::Ended(Port::Console));
+        })?;
         if let Some(control) = &control {
             let stream = control.try_clone()?;
             let ends = Ends(Arc::clone(&queue));
-            thread("control").spawn(move || read_stream(stream, &ends.0, VmEvent::Control))?;
+            thread("control").spawn(move || {
+                read_stream(stream, &ends.0, VmEvent::Control);
+                ends.0.push(VmEvent::Ended(Port::Control));
+            })?;
         }
         let ends = Ends(Arc::clone(&queue));
         thread("messages").spawn(move || read_stderr(messages, log, &ends.0))?;
@@ -235,12 +266,33 @@ impl Vm {
         self.qmp.execute(command, arguments, wait).map_err(failed)
     }
 
+    /// What is written here the guest reads from its console, as if somebody typed it.
+    pub fn console_input(&self) -> std::io::Result<UnixStream> {
+        self.console.input()
+    }
+
     /// Writes to the control port, or to the console where there is no port.
     pub fn send_control(&self, bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
         self.control
             .as_ref()
             .unwrap_or(&self.console)
             .write(bytes, wait)
+    }
+
+    /// A way to end a wait of `next`.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.queue))
+    }
+
+    /// Reads a channel to its end: what QEMU has written comes as events, then `VmEvent::Ended`, and
+    /// QEMU cannot write to it any more. For a guest that has left for another QEMU.
+    pub fn finish_reading(&self, port: Port) -> Result<(), QemuError> {
+        let writer = match port {
+            Port::Console => Some(&self.console),
+            Port::Control => self.control.as_ref(),
+        };
+        writer.map_or(Ok(()), Writer::finish_reading)
     }
 
     /// Its process id.

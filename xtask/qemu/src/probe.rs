@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use serde_json::{Value, json};
 
+use crate::accel::Accel;
 use crate::argv::Fds;
 use crate::error::QemuError;
-use crate::facts::{Facts, MachineFacts};
+use crate::facts::{CpuFacts, DeviceFacts, Facts, MachineFacts};
 use crate::history::History;
 use crate::machine::{Place, Vm};
 use crate::qmp::{Client, QmpError};
@@ -28,19 +29,42 @@ pub fn ask(
     run_dir: &Utf8Path,
     wait: Duration,
 ) -> Result<Facts, QemuError> {
+    started(binary, None, run_dir, wait, |questions| {
+        questions.facts(machines)
+    })
+}
+
+/// The CPU models as this accelerator can run them: `host` has a meaning under KVM only, and there
+/// the host's own processor decides which of the others have all their features.
+pub fn cpus(
+    binary: &Utf8Path,
+    accel: Accel,
+    run_dir: &Utf8Path,
+    wait: Duration,
+) -> Result<Vec<CpuFacts>, QemuError> {
+    started(binary, Some(accel), run_dir, wait, Questions::cpus)
+}
+
+/// Starts the binary without a machine and asks.
+fn started<T>(
+    binary: &Utf8Path,
+    accel: Option<Accel>,
+    run_dir: &Utf8Path,
+    wait: Duration,
+    ask: impl FnOnce(&Questions) -> Result<T, QmpError>,
+) -> Result<T, QemuError> {
     let place = Place {
         binary,
         run_dir,
         directory: run_dir,
     };
-    let mut vm = Vm::start_with(place, false, |fds| Ok(arguments(fds)))?;
+    let mut vm = Vm::start_with(place, false, |fds| Ok(arguments(fds, accel)))?;
     let questions = Questions {
         qmp: vm.qmp().clone(),
         end: Instant::now() + wait,
     };
-    let answer = questions.facts(machines);
-    let error = match answer {
-        Ok(facts) => return Ok(facts),
+    let error = match ask(&questions) {
+        Ok(answer) => return Ok(answer),
         Err(error) => error,
     };
     if !error.is_closed() {
@@ -63,11 +87,14 @@ pub fn ask(
     })
 }
 
-fn arguments(fds: Fds) -> Vec<String> {
+fn arguments(fds: Fds, accel: Option<Accel>) -> Vec<String> {
     let line = "-machine none -nodefaults -no-user-config -display none -S \
                 -mon chardev=kiln-qmp,mode=control -chardev";
     let mut arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     arguments.push(format!("socket,id=kiln-qmp,fd={}", fds.qmp));
+    if let Some(accel) = accel {
+        arguments.extend(["-accel".to_owned(), accel.as_str().to_owned()]);
+    }
     arguments
 }
 
@@ -89,13 +116,16 @@ impl Questions {
                 facts.properties = Some(properties.clone());
             }
         }
+        let models = self.devices()?;
         Ok(Facts {
             version: number(&version),
             package: string(&version, "package"),
-            devices: self.devices()?,
+            devices: models.iter().flat_map(takes).collect(),
+            models,
             machines,
             netdevs: self.netdevs()?,
             accels: self.accels()?,
+            cpus: self.cpus()?,
             seccomp: names(
                 &self.ask("query-command-line-options", Value::Null)?,
                 "option",
@@ -111,16 +141,33 @@ impl Questions {
 
     /// The human monitor's list, for QMP has none with the aliases (`virtio-blk`) that people and
     /// tests write, and QOM's list holds devices that no user may create.
-    fn devices(&self) -> Result<BTreeSet<String>, QmpError> {
+    fn devices(&self) -> Result<BTreeMap<String, DeviceFacts>, QmpError> {
         match self.human("device_add help") {
             Ok(text) => Ok(listed_devices(&text)),
             // A QEMU may be built without the human monitor.
-            Err(error) if error.class == "CommandNotFound" => {
-                let arguments = json!({"implements": "device", "abstract": false});
-                Ok(names(&self.ask("qom-list-types", arguments)?, "name"))
-            }
+            Err(error) if error.class == "CommandNotFound" => self.typed_devices(),
             Err(error) => Err(error),
         }
+    }
+
+    /// Device types by QOM, which knows the bus by the type that a device is derived from.
+    fn typed_devices(&self) -> Result<BTreeMap<String, DeviceFacts>, QmpError> {
+        let mut devices = BTreeMap::new();
+        let bases = [
+            ("device", None),
+            ("pci-device", Some("PCI")),
+            ("usb-device", Some("usb-bus")),
+            ("virtio-device", Some("virtio-bus")),
+        ];
+        for (base, bus) in bases {
+            let arguments = json!({"implements": base, "abstract": false});
+            let bus = bus.map(str::to_owned);
+            for name in names(&self.ask("qom-list-types", arguments)?, "name") {
+                let bus = bus.clone();
+                devices.insert(name, DeviceFacts { bus, alias: None });
+            }
+        }
+        Ok(devices)
     }
 
     /// From the human monitor too: the schema names `user` even where slirp is not compiled in.
@@ -141,6 +188,15 @@ impl Questions {
         let types = names(&self.ask("qom-list-types", arguments)?, "name");
         let accel = |name: &String| name.strip_suffix("-accel").map(str::to_owned);
         Ok(types.iter().filter_map(accel).collect())
+    }
+
+    /// Not every target has the command.
+    fn cpus(&self) -> Result<Vec<CpuFacts>, QmpError> {
+        match self.ask("query-cpu-definitions", Value::Null) {
+            Ok(list) => Ok(cpu_models(&list)),
+            Err(error) if error.class == "CommandNotFound" => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     fn ask(&self, command: &str, arguments: Value) -> Result<Value, QmpError> {
@@ -214,27 +270,61 @@ fn machines(list: &Value) -> BTreeMap<String, MachineFacts> {
     machines
 }
 
+/// Sorted by name. A model is an alias if QEMU says so, or if it shares its type with the model that
+/// the type is named after.
+fn cpu_models(list: &Value) -> Vec<CpuFacts> {
+    let entries = || list.as_array().into_iter().flatten();
+    let own = |entry: &Value| {
+        let (name, class) = (string(entry, "name"), string(entry, "typename"));
+        class.is_empty()
+            || class
+                .strip_prefix(&name)
+                .is_some_and(|rest| rest.starts_with('-'))
+    };
+    let owned: BTreeSet<String> = entries()
+        .filter(|entry| own(entry))
+        .map(|entry| string(entry, "typename"))
+        .collect();
+    let model = |entry: &Value| {
+        let missing = entry.get("unavailable-features").and_then(Value::as_array);
+        CpuFacts {
+            name: string(entry, "name"),
+            alias: entry.get("alias-of").is_some()
+                || (!own(entry) && owned.contains(&string(entry, "typename"))),
+            usable: missing.is_none_or(Vec::is_empty),
+            deprecated: entry
+                .get("deprecated")
+                .and_then(Value::as_bool)
+                .unwrap_or_default(),
+        }
+    };
+    let mut models: Vec<CpuFacts> = entries().map(model).collect();
+    models.sort_by(|one, other| one.name.cmp(&other.name));
+    models
+}
+
+/// What `-device` takes for a type.
+fn takes((name, facts): (&String, &DeviceFacts)) -> impl Iterator<Item = String> {
+    std::iter::once(name.clone()).chain(facts.alias.clone())
+}
+
 /// Lines as `name "virtio-blk-pci", bus PCI, alias "virtio-blk", desc "..."`.
-fn listed_devices(text: &str) -> BTreeSet<String> {
-    let mut devices = BTreeSet::new();
-    for line in text.lines() {
-        let Some(rest) = line.strip_prefix("name \"") else {
-            continue;
-        };
-        let Some((name, rest)) = rest.split_once('"') else {
-            continue;
-        };
-        devices.insert(name.to_owned());
+fn listed_devices(text: &str) -> BTreeMap<String, DeviceFacts> {
+    let device = |line: &str| {
+        let (name, rest) = line.strip_prefix("name \"")?.split_once('"')?;
         // The description comes last and may say anything.
-        let rest = rest
-            .split_once(", desc ")
-            .map_or(rest, |(before, _)| before);
-        let alias = rest
-            .split_once(", alias \"")
-            .and_then(|(_, rest)| rest.split_once('"'));
-        devices.extend(alias.map(|(alias, _)| alias.to_owned()));
-    }
-    devices
+        let rest = rest.split_once(", desc ").map_or(rest, |(facts, _)| facts);
+        let mut facts = DeviceFacts::default();
+        for fact in rest.split(", ") {
+            if let Some(bus) = fact.strip_prefix("bus ") {
+                facts.bus = Some(bus.to_owned());
+            } else if let Some(alias) = fact.strip_prefix("alias ") {
+                facts.alias = Some(alias.trim_matches('"').to_owned());
+            }
+        }
+        Some((name.to_owned(), facts))
+    };
+    text.lines().filter_map(device).collect()
 }
 
 #[cfg(test)]
@@ -242,17 +332,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_listed_with_their_aliases() {
+    fn devices_are_listed_with_their_buses_and_aliases() {
         let text = "Controller/Bridge/Hub devices:\n\
                     name \"ioh3420\", bus PCI, desc \"Intel, alias \"x\"\"\n\
                     \n\
                     name \"virtio-blk-pci\", bus PCI, alias \"virtio-blk\"\n\
+                    name \"loader\", desc \"Generic Loader\"\n\
                     name \"isa-debug-exit\", bus ISA\n";
-        let devices: Vec<String> = listed_devices(text).into_iter().collect();
-        assert_eq!(
-            devices,
-            ["ioh3420", "isa-debug-exit", "virtio-blk", "virtio-blk-pci"]
-        );
+        let devices = listed_devices(text);
+        let lines: Vec<String> = devices
+            .iter()
+            .map(|(name, facts)| format!("{name} {:?} {:?}", facts.bus, facts.alias))
+            .collect();
+        let expect = [
+            r#"ioh3420 Some("PCI") None"#,
+            r#"isa-debug-exit Some("ISA") None"#,
+            "loader None None",
+            r#"virtio-blk-pci Some("PCI") Some("virtio-blk")"#,
+        ];
+        assert_eq!(lines, expect);
+        let facts = Facts {
+            models: devices,
+            ..Facts::default()
+        };
+        let types = ["virtio-blk", "virtio-blk-pci", "what"].map(|name| facts.device_type(name));
+        assert_eq!(types, ["virtio-blk-pci", "virtio-blk-pci", "what"]);
     }
 
     #[test]
@@ -265,6 +369,29 @@ mod tests {
         assert_eq!(machines["q35"].cpus, 4096);
         assert_eq!(machines["q35"].ram.as_deref(), Some("pc.ram"));
         assert!(machines["old"].deprecated);
+    }
+
+    #[test]
+    fn a_cpu_model_is_usable_if_nothing_of_it_is_missing_and_listed_under_its_own_name() {
+        let models = cpu_models(&json!([
+            {"name": "max", "typename": "max-x86_64-cpu", "unavailable-features": []},
+            {"name": "host", "typename": "host-x86_64-cpu", "unavailable-features": ["kvm"]},
+            {"name": "EPYC", "typename": "EPYC-x86_64-cpu", "alias-of": "EPYC-v1"},
+            {"name": "EPYC-v1", "typename": "EPYC-v1-x86_64-cpu", "deprecated": true},
+            {"name": "power9", "typename": "power9_v2.2-powerpc64-cpu"},
+            {"name": "power9_v2.2", "typename": "power9_v2.2-powerpc64-cpu"},
+            {"name": "cortex-a57", "typename": "cortex-a57-arm-cpu"},
+        ]));
+        let named = |is: fn(&CpuFacts) -> bool| -> Vec<&str> {
+            let models = models.iter().filter(|model| is(model));
+            models.map(|model| model.name.as_str()).collect()
+        };
+        assert_eq!(
+            named(|model| !model.alias),
+            ["EPYC-v1", "cortex-a57", "host", "max", "power9_v2.2"]
+        );
+        assert_eq!(named(|model| !model.usable), ["host"]);
+        assert_eq!(named(|model| model.deprecated), ["EPYC-v1"]);
     }
 
     #[test]

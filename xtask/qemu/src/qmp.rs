@@ -4,7 +4,7 @@
 //! events are plain JSON: what this crate has never heard of is kept, not refused. One thread
 //! reads; any number of threads may execute commands at once, told apart by their ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::devices;
+
+pub use inbox::{Inbox, NoEvent};
+
+mod inbox;
 
 /// How much one message may hold: the schema, the largest there is, takes a quarter of a megabyte.
 const LONGEST_MESSAGE: u64 = 64 << 20;
@@ -63,8 +69,8 @@ pub struct Event {
     /// Its name, such as `SHUTDOWN`.
     #[serde(rename = "event")]
     pub name: String,
-    /// Its data; an empty object where there is none.
-    #[serde(default)]
+    /// Its data; null where there is none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub data: Value,
     /// Microseconds since 1970 by QEMU's clock; 0 where QEMU gave none.
     #[serde(default, rename = "timestamp", with = "timestamp")]
@@ -110,12 +116,14 @@ struct Waiting {
     closed: bool,
     calls: BTreeMap<u64, (String, Sender<Answer>)>,
     greeting: Option<Value>,
+    devices: BTreeSet<String>,
 }
 
 struct Shared {
     stream: UnixStream,
     write: Mutex<()>,
     waiting: Mutex<Waiting>,
+    inbox: Inbox,
 }
 
 /// A connection to QEMU; clones share it.
@@ -145,6 +153,7 @@ impl Client {
             stream,
             write: Mutex::new(()),
             waiting: Mutex::new(Waiting::default()),
+            inbox: Inbox::default(),
         });
         let client = Self {
             shared: Arc::clone(&shared),
@@ -170,6 +179,7 @@ impl Client {
             waiting.calls.insert(id, (command.to_owned(), answer));
             id
         };
+        let device = devices::by_command(command, &arguments);
         let mut message = json!({"execute": command, "id": id});
         if !arguments.is_null()
             && let Some(fields) = message.as_object_mut()
@@ -187,8 +197,20 @@ impl Client {
                 }
             }
         };
-        lock(&self.shared.waiting).calls.remove(&id);
+        let mut waiting = lock(&self.shared.waiting);
+        waiting.calls.remove(&id);
+        // The human monitor says in words what is wrong, and nothing where all is well.
+        let is_done = |answer: &Value| answer.as_str().is_none_or(|text| text.trim().is_empty());
+        if result.as_ref().is_ok_and(is_done) {
+            waiting.devices.extend(device);
+        }
         result
+    }
+
+    /// The device types that commands of this client have added.
+    #[must_use]
+    pub fn devices(&self) -> BTreeSet<String> {
+        lock(&self.shared.waiting).devices.clone()
     }
 
     /// Sends a command without arguments and does not wait for its answer. Commands are executed
@@ -203,6 +225,12 @@ impl Client {
         let arguments = json!({"command-line": line});
         let text = self.execute("human-monitor-command", arguments, wait)?;
         Ok(text.as_str().unwrap_or_default().replace('\r', ""))
+    }
+
+    /// The events that nobody has taken yet.
+    #[must_use]
+    pub fn inbox(&self) -> &Inbox {
+        &self.shared.inbox
     }
 
     /// What QEMU said first, once it has: `{"version": ..., "capabilities": ...}`.
@@ -243,6 +271,7 @@ fn read_all(stream: UnixStream, shared: &Shared, mut on_incoming: impl FnMut(Inc
         };
         take(message, shared, &mut on_incoming);
     }
+    shared.inbox.close();
     let mut waiting = lock(&shared.waiting);
     waiting.closed = true;
     for (command, answer) in std::mem::take(&mut waiting.calls).into_values() {
@@ -254,7 +283,10 @@ fn read_all(stream: UnixStream, shared: &Shared, mut on_incoming: impl FnMut(Inc
 fn take(mut message: Value, shared: &Shared, on_incoming: &mut impl FnMut(Incoming)) {
     if message.get("event").is_some() {
         match serde_json::from_value::<Event>(message.clone()) {
-            Ok(event) => on_incoming(Incoming::Event(event)),
+            Ok(event) => {
+                shared.inbox.push(event.clone());
+                on_incoming(Incoming::Event(event));
+            }
             Err(_) => on_incoming(Incoming::Garbage(message.to_string())),
         }
         return;

@@ -25,7 +25,7 @@ struct Installed {
 impl Installed {
     /// `None`, with the reason printed, where the binary or a device is missing.
     fn find(binary: &str, device: Option<&str>) -> Option<Self> {
-        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-qtest-").unwrap();
+        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "qtest").unwrap();
         let Some(found) = host::tools::find(binary) else {
             println!("skipped: `{binary}` is not installed");
             return None;

@@ -136,7 +136,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
         println!("skipped: `{binary}` is not installed");
         return None;
     };
-    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-real-").unwrap();
+    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "real").unwrap();
     fs_err::write(scratch.path().join("guest"), guest).unwrap();
     let facts = probe::ask(&found, &[machine], scratch.path(), WAIT).unwrap();
     let machines = BTreeMap::from([(
@@ -153,6 +153,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
             control: "virtio-serial-pci".into(),
             virtio: "pci".into(),
             boot_timeout: None,
+            hotplug: None,
         },
     )]);
     let profile = QemuProfile {
@@ -194,6 +195,7 @@ impl Installed {
             append: String::new(),
             extra: Vec::new(),
             control: Control::VirtioSerial,
+            slots: 0,
             reboot_allowed: false,
         }
     }
@@ -316,6 +318,7 @@ fn a_reboot_that_is_allowed_is_an_event_and_no_end() {
         return;
     };
     let mut vm = installed.start(&Launch {
+        slots: 0,
         reboot_allowed: true,
         ..installed.launch()
     });

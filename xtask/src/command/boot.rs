@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
+use guest::debug::{Debug, Spot};
+use guest::runner;
 use host::process::{Command, Stdio};
+use host::scratch::Scratch;
 use plan::arch::{Machine, QemuProfile};
 use qemu::{Control, Launch};
 
 use crate::cli::BootArgs;
+use crate::command::test::closer;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::guests;
@@ -35,6 +39,18 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         // The guest cannot ask a serial line how large the window is.
         format!("kiln.size={columns}x{rows}")
     });
+    let sockets = Scratch::new_in(&runner::temp_dir(&context.env), "kiln-boot-")
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let spot = Spot {
+        run_dir: sockets.path(),
+        logs: sockets.path(),
+        suffix: "",
+    };
+    let debug = Debug {
+        gdb: args.gdb.then(|| closer::gdb(&supply)).transpose()?,
+        ..Debug::default()
+    };
+    let extra = args.args.iter().cloned().chain(debug.options(spot));
     let launch = Launch {
         binary: &guest_run.binary,
         profile,
@@ -45,8 +61,9 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         smp: 1,
         boot: guest_run.boot.clone(),
         append: size,
-        extra: args.args.clone(),
+        extra: extra.collect(),
         control: Control::VirtioSerial,
+        slots: 0,
         reboot_allowed: false,
     };
     let line = launch.standalone().map_err(guests::qemu_failure)?;
@@ -64,6 +81,9 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
             "{}: `exit` powers the guest off, {keys} ends QEMU",
             guest_run.arch.name
         ));
+    }
+    for line in debug.lines(&guest_run.arch, spot) {
+        output::note(line);
     }
     let status = command.run(NO_LIMIT).map_err(hinted!(Exit::SetupMissing))?;
     Ok(if status.success() {

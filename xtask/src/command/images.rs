@@ -2,6 +2,7 @@
 //! builds them anew and compares.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use forge::build;
 use serde_json::json;
@@ -25,7 +26,11 @@ pub(crate) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
     if args.plan {
         return plan(&supply);
     }
-    let images = supply.images(args.keep_failed)?;
+    let images = supply.images(args.keep_failed);
+    if args.timings {
+        write_timings(&supply)?;
+    }
+    let images = images?;
     if args.update_prebuilt {
         supply.update_prebuilt(&images)?;
     }
@@ -33,6 +38,19 @@ pub(crate) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
         print_image(context, arch, ready);
     }
     Ok(Exit::Success)
+}
+
+/// When each step ran, also of a build that failed.
+fn write_timings(supply: &Supply<'_>) -> Result<(), Failure> {
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    let page = supply
+        .timings()
+        .page()
+        .map_err(|error| failed(error.into()))?;
+    let path = supply.context.root.join("target/kiln/timings.html");
+    host::files::write(&path, page.as_bytes()).map_err(|error| failed(error.into()))?;
+    output::note(format!("Timings: {path}"));
+    Ok(())
 }
 
 /// One image: its architecture, its key, where it is.
@@ -81,6 +99,7 @@ fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
         arches,
         source: &args.source,
         project,
+        timings: Mutex::default(),
     };
     let wanted: Vec<_> = supply.plan.ids().collect();
     let options = supply.options()?;
@@ -127,7 +146,11 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
     // Sources are no result: what is here already is taken along, and checked again.
     supply::share_sources(&place, &supply.store, &supply.plan)?;
     let ids: Vec<_> = wanted.values().copied().collect();
-    let performed = supply.perform(&ids, &options)?;
+    let performed = supply.perform(&ids, &options);
+    if args.timings {
+        write_timings(&supply)?;
+    }
+    let performed = performed?;
     let mut exit = Exit::Success;
     for (arch, id) in &wanted {
         let Some(ready) = performed.get(id) else {

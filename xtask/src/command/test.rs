@@ -1,20 +1,30 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
+mod bisect;
+pub(crate) mod closer;
+mod coverage;
+mod select;
+mod shell;
+mod standalone;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
+use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
+use guest::golden::bless::Blessing;
+use guest::origin::Origin;
 use guest::report;
-use guest::runner::{self, ArchRun, Config};
-use guest::suite::{Filter, Partition, Suite, SuiteError};
+use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
+use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
-use serde_json::json;
 
 use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::setup;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::guests;
+use crate::origin;
 use crate::output;
 use crate::render::test::TestProgress;
 use crate::supply::Supply;
@@ -23,6 +33,13 @@ use crate::supply::Supply;
 const KEEP_RUNS: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
+    match run_tests(context, args) {
+        Err(failure) if args.debug.bisect => Ok(bisect::explain(context, &failure)),
+        outcome => outcome,
+    }
+}
+
+fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     // A QEMU that was named is not the package manager's business.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
@@ -41,65 +58,61 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     }
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
-    let partition = args
-        .partition
-        .as_deref()
-        .map(str::parse::<Partition>)
-        .transpose();
-    let partition = partition.map_err(|error| Failure::new(Exit::Usage, error))?;
-    let filter = Filter {
-        patterns: args.filters.clone(),
-        exact: args.exact,
-        groups: args.group.clone(),
-        partition,
-    };
-    let selected = suite.select(&filter, &arches);
-    if selected.is_empty() {
-        return nothing_selected(&suite, args);
-    }
+    let filter = select::filter(context, &project, args)?;
+    let selected = select::select(context, &suite, &filter, &arches, args)?;
     if args.list {
-        for test in &selected {
-            match context.global.message_format {
-                MessageFormat::Human => output::result(test.name()),
-                MessageFormat::Json => output::result(
-                    json!({
-                        "reason": "test", "name": test.name(), "arch": test.arch,
-                        "description": test.test.header.description, "path": test.test.path,
-                        "groups": test.test.header.groups,
-                    })
-                    .to_string(),
-                ),
-            }
+        select::list(context, &selected);
+        if args.debug.device_coverage {
+            coverage::declared(context, &arches, (&args.source, &args.guest), &selected)?;
         }
         return Ok(Exit::Success);
     }
+    closer::check(args, &selected)?;
     let source = SourceArgs {
         arch: arches,
         ..args.source.clone()
     };
     let supply = Supply::open(context, &source)?;
+    let runs = guests::prepare(&supply, &args.guest)?;
+    let (keyboard, keys) = shell::keyboard(args);
+    let debug = closer::debug(&supply, args, &runs, keyboard)?;
     let config = Config {
-        jobs: if args.no_capture { 1 } else { context.jobs() },
+        jobs: if args.no_capture || args.debug.shell_on_fail {
+            1
+        } else {
+            context.jobs()
+        },
+        rounds: args.repeat.rounds(),
+        extent: args.repeat.extent(),
+        retries: args.repeat.retries,
+        max_fail: args.repeat.max_fail(),
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
         timeout_factor: args.timeout_factor,
         no_capture: args.no_capture,
         kernel_log: context.global.verbose > 0,
         choices: choices(&args.choose)?,
+        debug,
         reproduce: reproduce(args),
-        ..config(
-            context,
-            suite,
-            filter,
-            guests::prepare(&supply, &args.guest)?,
-        )
+        bless: args.reports.blessing(!args.filters.is_empty()),
+        origin: origin::gather(context, args.partition.as_deref()),
+        ..config(context, suite, filter, runs)
     };
-    let report = perform(context, &config)?;
-    if let Some(path) = &args.junit {
+    let report = perform(context, &config, keys)?;
+    if let Some(path) = &args.reports.junit {
         let path = context.env.absolute(path);
         let text =
             report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
         host::files::write(&path, text.as_bytes())
             .map_err(|error| Failure::new(Exit::Failed, error))?;
+    }
+    if args.debug.device_coverage {
+        coverage::of_run(context, &config.arches, &report);
+    }
+    if let Some(outcome) = standalone::write(context, args, &config, &report) {
+        return outcome;
+    }
+    if args.debug.bisect {
+        return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
 }
@@ -111,6 +124,10 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         filter,
         arches,
         jobs: 1,
+        rounds: Rounds::default(),
+        extent: Extent::default(),
+        retries: 0,
+        max_fail: None,
         seed: 0,
         choices: BTreeMap::new(),
         timeout_factor: 1.0,
@@ -121,7 +138,10 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         temp_dir: runner::temp_dir(&context.env),
         kiln: context.env.own_program(),
         path: context.env.path.clone(),
+        debug: Debug::default(),
         reproduce: Vec::new(),
+        bless: Blessing::No,
+        origin: Origin::default(),
     }
 }
 
@@ -138,7 +158,7 @@ pub(crate) fn quietly(
         ..Filter::default()
     };
     // The logs of a benchmark are not worth the room of a person's runs.
-    let scratch = Scratch::new_in(&runner::temp_dir(&context.env), "kiln-bench-")
+    let scratch = Scratch::new_in(&runner::temp_dir(&context.env), "bench")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let config = Config {
         jobs,
@@ -150,14 +170,20 @@ pub(crate) fn quietly(
 }
 
 /// Runs, and shows it as it goes.
-fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
+fn perform(
+    context: &Context,
+    config: &Config,
+    keys: Option<mpsc::Sender<Vec<u8>>>,
+) -> Result<RunReport, Failure> {
     let (sender, events) = mpsc::channel::<RunEvent>();
     let global = &context.global;
     let json = global.message_format == MessageFormat::Json;
     let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
+            let mut shell = shell::Shell::new(keys);
             for event in events {
+                shell.follow(&event);
                 if json {
                     output::result(report::json::line(&event));
                 } else {
@@ -169,7 +195,24 @@ fn perform(context: &Context, config: &Config) -> Result<RunReport, Failure> {
         drop(sender);
         report
     });
-    report.map_err(hinted!(Exit::Failed))
+    report.map_err(|error| refused(context, error))
+}
+
+/// Why there is no run at all: a line of a test that is in the way is drawn.
+fn refused(context: &Context, error: RunError) -> Failure {
+    match error {
+        RunError::Exhaustive(ExhaustiveError::Uncountable(found)) => {
+            context.draw(&found, "in what tests choose")
+        }
+        error => {
+            let exit = match error {
+                RunError::Exhaustive(_) => Exit::Usage,
+                RunError::Prepare(_) => Exit::Failed,
+            };
+            let hint = error.hint();
+            Failure::new(exit, error).hint(hint)
+        }
+    }
 }
 
 /// Reads the suite; wrong headers are drawn.
@@ -178,28 +221,6 @@ pub(crate) fn load(context: &Context, arches: &[String]) -> Result<Suite, Failur
         SuiteError::Headers(diagnostics) => context.draw(&diagnostics, "in guest tests"),
         error @ SuiteError::Io(_) => Failure::new(Exit::Failed, error),
     })
-}
-
-/// A filter that selects nothing is not success: the nearest name is offered.
-fn nothing_selected(suite: &Suite, args: &TestArgs) -> Outcome {
-    let names: Vec<&str> = suite.tests.iter().map(|test| test.test.as_str()).collect();
-    let hint = args
-        .filters
-        .iter()
-        .find_map(|filter| {
-            let last = filter.rsplit("::").next().unwrap_or(filter);
-            plan::suggest::closest(last, names.iter().copied())
-        })
-        .map_or_else(
-            || "cargo xtask test --list".to_owned(),
-            |name| format!("did you mean `{name}`? `cargo xtask test --list` lists all"),
-        );
-    let error = match &args.filters[..] {
-        _ if args.partition.is_some() => anyhow::anyhow!("no test is selected in this partition"),
-        [] => anyhow::anyhow!("no test is selected"),
-        filters => anyhow::anyhow!("no test is selected by `{}`", filters.join("`, `")),
-    };
-    Err(Failure::new(Exit::NoTests, error).hint(Some(hint)))
 }
 
 /// `--choose NAME=WORD`: choices that are made whatever the seed says.
@@ -228,6 +249,9 @@ fn reproduce(args: &TestArgs) -> Vec<String> {
         AccelChoice::Auto => {}
         AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
         AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
+    }
+    if (args.timeout_factor - 1.0).abs() > f64::EPSILON {
+        flags.push(format!("--timeout-factor={}", args.timeout_factor));
     }
     flags
 }

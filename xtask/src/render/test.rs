@@ -2,15 +2,15 @@
 //! console, where the logs are and what runs the test again; a summary at the end.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use guest::event::{RunEvent, RunReport, TestReport};
-use guest::outcome::Outcome;
+use guest::event::{RunEvent, RunReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::quantity;
 use crate::output::{self, Color, Style};
+
+mod result;
+mod summary;
 
 /// Shows a run until it is dropped.
 pub(crate) struct TestProgress {
@@ -21,8 +21,13 @@ pub(crate) struct TestProgress {
     running: BTreeSet<String>,
 }
 
-/// How many lines of a console a failure shows.
-const TAIL_LINES: usize = 15;
+/// A whole run that ended some time ago.
+pub(crate) fn show_kept(style: Style, verbose: bool, run: &RunReport) {
+    for test in &run.tests {
+        output::result(result::lines(style, verbose, test));
+    }
+    output::result(summary::lines(style, run));
+}
 
 impl TestProgress {
     /// Begins with nothing to show.
@@ -53,9 +58,14 @@ impl TestProgress {
                 self.bar.set_length(*total as u64);
                 self.bar.enable_steady_tick(Duration::from_millis(200));
                 let tests = plural(*total, "test");
-                self.say(&self.heading(Color::Green, "Running", &format!("{tests}, seed {seed}")));
+                self.say(&heading(
+                    self.style,
+                    Color::Green,
+                    "Running",
+                    &format!("{tests}, seed {seed}"),
+                ));
             }
-            RunEvent::Note { text } => self.say(&self.heading(Color::Cyan, "Note", text)),
+            RunEvent::Note { text } => self.say(&heading(self.style, Color::Cyan, "Note", text)),
             RunEvent::TestStarted { name } => {
                 self.running.insert(name.clone());
                 self.show_running();
@@ -64,19 +74,25 @@ impl TestProgress {
                 let text = guest::text::plain(bytes);
                 self.bar.suspend(|| output::raw(text.as_bytes()));
             }
+            RunEvent::ShellOpened { name } => {
+                let text =
+                    format!("{name} failed: a shell in its guest; `exit` ends it, Ctrl-] the run");
+                self.say(&heading(self.style, Color::Cyan, "Shell", &text));
+            }
+            RunEvent::ShellOutput { bytes } => self.bar.suspend(|| output::raw(bytes)),
             RunEvent::TestFinished(report) => {
                 self.running.remove(&report.name);
                 self.bar.inc(1);
                 self.show_running();
                 let shown = !self.quiet || !report.outcome.is_success();
                 if shown {
-                    let lines = self.finished(report);
+                    let lines = result::lines(self.style, self.verbose, report);
                     self.bar.suspend(|| output::result(lines));
                 }
             }
             RunEvent::RunFinished(report) => {
                 self.bar.finish_and_clear();
-                output::result(self.summary(report));
+                output::result(summary::lines(self.style, report));
             }
         }
     }
@@ -91,122 +107,19 @@ impl TestProgress {
             self.bar.suspend(|| output::note(line));
         }
     }
-
-    fn heading(&self, color: Color, word: &str, text: &str) -> String {
-        format!("{} {text}", self.style.paint(color, &format!("{word:>12}")))
-    }
-
-    /// One test: one line, and for a failure what a person needs to go on.
-    fn finished(&self, report: &TestReport) -> String {
-        let (word, color) = match &report.outcome {
-            Outcome::Passed => ("PASS", Color::Green),
-            Outcome::Skipped { .. } => ("SKIP", Color::Yellow),
-            Outcome::NotRun { .. } => ("NOT RUN", Color::Yellow),
-            Outcome::TimedOut { .. } => ("TIMEOUT", Color::Red),
-            Outcome::HarnessError { .. } => ("ERROR", Color::Red),
-            _ => ("FAIL", Color::Red),
-        };
-        let time = quantity::time(report.duration());
-        let mut text = self.heading(color, word, &format!("[{time:>7}] {}", report.name));
-        let choices: Vec<String> = report
-            .choices
-            .iter()
-            .map(std::string::ToString::to_string)
-            .collect();
-        if !choices.is_empty() {
-            let _ = write!(text, " ({})", choices.join(" "));
-        }
-        if matches!(
-            report.outcome,
-            Outcome::Skipped { .. } | Outcome::NotRun { .. }
-        ) {
-            let _ = write!(text, ": {}", report.outcome.cause());
-            return text;
-        }
-        let label = |label: &str| self.style.paint(Color::Bold, &format!("{label:>12}"));
-        let notes = |text: &mut String| {
-            for note in &report.notes {
-                let _ = write!(text, "\n{} {note}", label("note"));
-            }
-        };
-        if report.outcome.is_success() {
-            if self.verbose {
-                notes(&mut text);
-            }
-            return text;
-        }
-        let _ = write!(
-            text,
-            "\n{} {}: {}",
-            label("cause"),
-            report.outcome.word(),
-            report.outcome.cause()
-        );
-        for (name, lines) in [
-            ("output", &report.output_tail),
-            ("console", &report.console_tail),
-        ] {
-            let limit = if self.verbose {
-                lines.len()
-            } else {
-                TAIL_LINES
-            };
-            let from = lines.len().saturating_sub(limit);
-            for (index, line) in lines[from..].iter().enumerate() {
-                let head = if index == 0 {
-                    label(name)
-                } else {
-                    " ".repeat(12)
-                };
-                let _ = write!(text, "\n{head} | {line}");
-            }
-        }
-        notes(&mut text);
-        if let Some(dir) = &report.log_dir {
-            let _ = write!(text, "\n{} {dir}", label("logs"));
-        }
-        let again = self.style.paint(Color::Cyan, &report.reproduce);
-        let _ = write!(text, "\n{} {again}", label("again"));
-        text
-    }
-
-    /// The counts, with the failures named again.
-    fn summary(&self, report: &RunReport) -> String {
-        let mut text = String::new();
-        let failed: Vec<&TestReport> = report
-            .tests
-            .iter()
-            .filter(|test| !test.outcome.is_success())
-            .collect();
-        let counts: Vec<String> = report
-            .counts()
-            .iter()
-            .map(|(word, count)| format!("{count} {word}"))
-            .collect();
-        let good = failed.is_empty() && report.interrupted.is_none() && !report.tests.is_empty();
-        let color = if good { Color::Green } else { Color::Red };
-        let time = quantity::time(Duration::from_millis(report.duration_ms));
-        let total = plural(report.tests.len(), "test");
-        let counts = if counts.is_empty() {
-            "none selected".to_owned()
-        } else {
-            counts.join(", ")
-        };
-        text.push_str(&self.heading(color, "Summary", &format!("[{time:>7}] {total}: {counts}")));
-        if failed.len() > 1 {
-            for test in failed {
-                let word = test.outcome.word();
-                let _ = write!(text, "\n{:>12} {} ({word})", "", test.name);
-            }
-        }
-        text
-    }
 }
 
 impl Drop for TestProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Every line begins with a word or a label that ends in this column.
+const WIDTH: usize = 12;
+
+fn heading(style: Style, color: Color, word: &str, text: &str) -> String {
+    format!("{} {text}", style.paint(color, &format!("{word:>WIDTH$}")))
 }
 
 fn plural(count: usize, noun: &str) -> String {

@@ -149,7 +149,7 @@ pub(crate) fn check_lock(context: &Context) -> Outcome {
         return Err(Failure::new(Exit::Failed, error));
     }
     let again = "cargo xtask images --from-source --update-prebuilt, and commit images/";
-    let scratch = host::scratch::Scratch::new_in(&context.env.temp_dir, "kiln-lock-")
+    let scratch = host::scratch::Scratch::new_in(&context.env.temp_dir, "lock")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let store = Store::open(scratch.path()).map_err(store_failure)?;
     for arch in &arches {

@@ -7,14 +7,15 @@ use host::process::ExitStatus;
 use crate::fold::from_status;
 use crate::header::Halves;
 use crate::outcome::{Outcome, Phase, STATUS_SKIP};
+use crate::session::{FLOOD, Part};
 
 /// How a guest of the test ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GuestEnd {
     /// Its own outcome.
     pub(super) outcome: Outcome,
-    /// It was ended because nobody waited for it any more.
-    pub(super) abandoned: bool,
+    /// What it was to the test.
+    pub(super) part: Part,
 }
 
 /// How the host half ended.
@@ -24,6 +25,8 @@ pub(super) enum HostEnd {
     Ended(ExitStatus),
     /// It was ended after the test's time.
     Late(Duration),
+    /// It was ended because it printed more than any test needs.
+    Flooded,
     /// The run was interrupted.
     Interrupted,
 }
@@ -34,6 +37,8 @@ pub(super) struct Said<'a> {
     pub(super) skip: Option<&'a str>,
     pub(super) fail: Option<&'a str>,
     pub(super) last_line: Option<&'a str>,
+    /// A guest went into a migration stream and never came out of it.
+    pub(super) migrated_away: bool,
 }
 
 /// A pass needs a host half that ended well and guests that all passed.
@@ -50,13 +55,14 @@ pub(super) fn combine(
     }
     let ended = guests
         .iter()
-        .filter(|guest| !guest.abandoned)
+        .filter(|guest| guest.part != Part::Abandoned)
         .map(|guest| &guest.outcome);
     if let Some(first) = ended.clone().find(|outcome| !outcome.is_success()) {
         return first.clone();
     }
     let status = match host {
         HostEnd::Late(limit) => return Outcome::timed_out(Phase::Test, limit),
+        HostEnd::Flooded => return Outcome::flood("output", FLOOD),
         HostEnd::Ended(status) => status.shell_code(),
         HostEnd::Interrupted => 0,
     };
@@ -67,10 +73,14 @@ pub(super) fn combine(
             let failed = |cause: &str| Outcome::Failed {
                 cause: cause.to_owned(),
             };
-            if guests.iter().any(|guest| guest.abandoned) {
+            if guests.iter().any(|guest| guest.part == Part::Abandoned) {
                 failed("`in_host` ended while its guest still ran")
+            } else if said.migrated_away {
+                failed("a guest that was migrated away never went on")
             } else if halves.guest() && guests.is_empty() {
                 failed("`in_host` ended without a guest: it never called `qemu`")
+            } else if halves.guest() && guests.iter().all(|guest| guest.part == Part::Passage) {
+                failed("no guest came to the end of `in_guest`")
             } else {
                 Outcome::Passed
             }
@@ -91,7 +101,7 @@ mod tests {
     fn guest(outcome: Outcome) -> GuestEnd {
         GuestEnd {
             outcome,
-            abandoned: false,
+            part: Part::Last,
         }
     }
 
@@ -165,7 +175,7 @@ mod tests {
             outcome: Outcome::Failed {
                 cause: "y".to_owned(),
             },
-            abandoned: true,
+            part: Part::Abandoned,
         };
         let left = "`in_host` ended while its guest still ran";
         check(
@@ -214,11 +224,46 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_that_passes_through_makes_no_pass_by_itself() {
+        let passage = || GuestEnd {
+            outcome: Outcome::Passed,
+            part: Part::Passage,
+        };
+        let both = [passage(), guest(Outcome::Passed)];
+        check(Halves::Both, code(0), &both, "passed", "");
+        let nobody = "no guest came to the end of `in_guest`";
+        check(Halves::Both, code(0), &[passage()], "failed", nobody);
+        check(Halves::Host, code(0), &[passage()], "passed", "");
+        let crashed = GuestEnd {
+            outcome: Outcome::QemuCrashed { signal: 11 },
+            part: Part::Last,
+        };
+        let both = [guest(Outcome::Passed), crashed];
+        check(
+            Halves::Both,
+            code(0),
+            &both,
+            "QEMU crashed",
+            "QEMU was ended by SIGSEGV",
+        );
+        let said = Said {
+            migrated_away: true,
+            ..Said::default()
+        };
+        let outcome = combine(Halves::Host, code(0), &[passage()], said);
+        assert_eq!(
+            outcome.cause(),
+            "a guest that was migrated away never went on"
+        );
+    }
+
+    #[test]
     fn reasons_that_the_test_gives_come_first() {
         let said = Said {
             skip: Some("no swtpm"),
             fail: Some("wrong size"),
             last_line: Some("z"),
+            ..Said::default()
         };
         assert_eq!(
             combine(Halves::Both, code(77), &[], said).cause(),

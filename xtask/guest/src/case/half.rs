@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,10 @@ use host::tools::find_in;
 
 use super::Case;
 use super::combine::{HostEnd, Said, combine};
-use crate::outcome::Outcome;
+use super::guest::{Booted, Order};
+use super::monitor::Asker;
+use crate::outcome::{Outcome, STATUS_HARD_ERROR};
+use crate::session::Start;
 use crate::text::line;
 use crate::words::serve::FileServer;
 use crate::words::{Caller, Desk, Reply, Request, attended};
@@ -42,13 +46,10 @@ pub(super) fn run(case: &Case<'_>) -> Outcome {
                 skip: state.skip.as_deref(),
                 fail: state.fail.as_deref(),
                 last_line: last_line.as_deref(),
+                migrated_away: case.succession.is_open(),
             };
-            combine(
-                case.setting.test.test.header.halves,
-                end,
-                &state.guests,
-                said,
-            )
+            let halves = case.setting.test.test.header.halves;
+            combine(halves, end, &state.guests, said)
         }
         Ok(Err(message)) => Outcome::HarnessError { message },
         Err(error) => Outcome::HarnessError {
@@ -68,6 +69,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     let mut command = Command::new("/bin/sh")
         .arg(&setting.library.host)
         .arg(script)
+        .whole_family()
         .current_dir(&files)
         .env("KILN", &setting.config.kiln)
         .env("KILN_SOCKET", socket)
@@ -77,7 +79,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .env("scratch", &files)
         .env("KILN_ARCH", setting.test.arch)
         .env("KILN_MACHINE", case.machine_name)
-        .env("KILN_SEED", setting.config.seed.to_string())
+        .env("KILN_SEED", setting.job.seed.to_string())
         .env("KILN_WAIT", case.wait_seconds())
         .env("QEMU", &setting.arch.binary)
         .stdout(Stdio::Fd(near.into()))
@@ -93,26 +95,33 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .name("half output".to_owned())
         .spawn(move || read_all(output, &pieces))
         .map_err(|error| error.to_string())?;
-    let ended = OnceLock::new();
-    let ended = &ended;
-    std::thread::scope(|scope| {
+    let (ended, flooded) = (OnceLock::new(), AtomicBool::new(false));
+    let (ended, flooded) = (&ended, &flooded);
+    let end = std::thread::scope(|scope| {
         scope.spawn(move || {
-            if !pump(&arrivals, ended, |bytes| case.print(bytes)) {
+            if !pump(&arrivals, ended, flooded, |bytes| case.print(bytes)) {
                 let left = "a process that `in_host` started outside of its group still runs";
                 case.state().notes.push(left.to_owned());
             }
         });
-        let end = watch(case, &running, started);
+        let end = watch(case, &running, started, flooded);
         ended.get_or_init(monotonic);
-        Ok(end)
-    })
+        end
+    });
+    // Only now all that it printed is counted.
+    let flooded = flooded.load(Ordering::SeqCst);
+    Ok(if flooded { HostEnd::Flooded } else { end })
 }
 
 /// Waits for the half; its time does not count while guests boot.
-fn watch(case: &Case<'_>, running: &Running, started: Instant) -> HostEnd {
+fn watch(case: &Case<'_>, running: &Running, started: Instant, flooded: &AtomicBool) -> HostEnd {
     loop {
         if let Some(status) = running.wait(TICK) {
             return HostEnd::Ended(status);
+        }
+        if flooded.load(Ordering::SeqCst) {
+            running.kill();
+            return HostEnd::Flooded;
         }
         if host::interrupt::received().is_some() {
             running.terminate(GRACE);
@@ -142,15 +151,22 @@ fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
 
 /// Takes in what the half prints, until its end and a moment after it: false when somebody still
 /// holds its output then.
-fn pump(arrivals: &Receiver<Vec<u8>>, ended: &OnceLock<Instant>, print: impl Fn(&[u8])) -> bool {
+fn pump(
+    arrivals: &Receiver<Vec<u8>>,
+    ended: &OnceLock<Instant>,
+    flooded: &AtomicBool,
+    print: impl Fn(&[u8]),
+) -> bool {
     let mut total = 0;
     loop {
         match arrivals.recv_timeout(TICK) {
             Ok(piece) => {
                 total += piece.len() as u64;
-                // Read on after a flood, so that the half does not hang: its limits end it.
+                // Read on after a flood, so that its end is not held up.
                 if total <= crate::session::FLOOD {
                     print(&piece);
+                } else {
+                    flooded.store(true, Ordering::SeqCst);
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -164,18 +180,11 @@ fn pump(arrivals: &Receiver<Vec<u8>>, ended: &OnceLock<Instant>, print: impl Fn(
 
 impl Desk for Case<'_> {
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        self.record_word(&request.word);
         let text = || line(request.args.join(" ").as_bytes());
         match request.word.as_str() {
-            "qemu" => {
-                let outcome = self.boot(&request.args, &request.cwd, &|| caller.is_gone());
-                match outcome.cause() {
-                    cause if cause.is_empty() => Reply::done(""),
-                    cause => {
-                        let why = format!("qemu: {}: {cause}", outcome.word());
-                        Reply::error(outcome.status(), why)
-                    }
-                }
-            }
+            "qemu" => self.qemu(request, caller),
+            "expect_fail" => self.expect_fail(request, caller),
             "serve" => self.serve(request),
             "skip" => {
                 self.state().skip.get_or_insert_with(text);
@@ -186,12 +195,11 @@ impl Desk for Case<'_> {
                 Reply::done("")
             }
             word => {
-                let client = self
-                    .state()
-                    .running
-                    .last()
-                    .map(|(_, client)| client.clone());
-                self.shared_word(word, &request.args, client.as_ref())
+                let asker = Asker {
+                    own: None,
+                    is_gone: &|| caller.is_gone(),
+                };
+                self.shared_word(word, &request.args, asker)
                     .unwrap_or_else(|| Reply::error(2, format!("unknown word `{word}`")))
             }
         }
@@ -199,6 +207,50 @@ impl Desk for Case<'_> {
 }
 
 impl Case<'_> {
+    fn qemu(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        let is_gone = || caller.is_gone();
+        let outcome = self
+            .start(&request.args, request, Start::Wanted, &is_gone)
+            .outcome;
+        match outcome.cause() {
+            cause if cause.is_empty() => Reply::done(""),
+            cause => {
+                let why = format!("qemu: {}: {cause}", outcome.word());
+                Reply::error(outcome.status(), why)
+            }
+        }
+    }
+
+    /// `expect_fail qemu …`: gives what QEMU said when it refused.
+    fn expect_fail(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        let words = request.args.split_first();
+        let Some((_, args)) = words.filter(|(word, _)| *word == "qemu") else {
+            return Reply::error(2, "expect_fail: only `qemu` can be expected to fail");
+        };
+        let is_gone = || caller.is_gone();
+        let booted = self.start(args, request, Start::Refused, &is_gone);
+        match (booted.outcome, fs_err::read(booted.messages)) {
+            (Outcome::Passed, Ok(said)) => Reply::done(String::from_utf8_lossy(&said)),
+            (Outcome::Passed, Err(error)) => Reply::error(STATUS_HARD_ERROR, error),
+            (outcome, _) => Reply::error(1, format!("expect_fail qemu: {}", outcome.cause())),
+        }
+    }
+
+    fn start(
+        &self,
+        extra: &[String],
+        request: &Request,
+        start: Start,
+        is_gone: &(dyn Fn() -> bool + Sync),
+    ) -> Booted {
+        self.boot(&Order {
+            extra,
+            directory: &request.cwd,
+            start,
+            is_gone,
+        })
+    }
+
     fn serve(&self, request: &Request) -> Reply {
         let [directory] = request.args.as_slice() else {
             return Reply::error(2, "serve: one directory is expected");
@@ -232,10 +284,12 @@ mod tests {
         let ended = OnceLock::from(monotonic());
         let printed = std::sync::Mutex::new(Vec::new());
         let print = |bytes: &[u8]| printed.lock().unwrap().extend_from_slice(bytes);
+        let flooded = AtomicBool::new(false);
         read_all(&b"last words"[..], &pieces);
-        assert!(!pump(&arrivals, &ended, print));
+        assert!(!pump(&arrivals, &ended, &flooded, print));
         assert_eq!(*printed.lock().unwrap(), b"last words");
         drop(pieces);
-        assert!(pump(&arrivals, &OnceLock::new(), print));
+        assert!(pump(&arrivals, &OnceLock::new(), &flooded, print));
+        assert!(!flooded.into_inner());
     }
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use plan::arch::SLOTS_MAX;
 use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::{Channel, DEFAULT_TIMEOUT, Halves, Header, MachineChoice, Requires};
 use crate::fold::Ends;
+use crate::golden::filter::{Filter, FilterError};
 use crate::protocol::Leave;
 
 /// What is wrong, with its place in the TOML.
@@ -33,10 +35,18 @@ struct RawHeader {
     timeout: Option<Spanned<String>>,
     #[serde(default)]
     scratch: Vec<Spanned<String>>,
+    slots: Option<Spanned<u32>>,
     #[serde(default)]
     requires: RawRequires,
     #[serde(default)]
     groups: Vec<String>,
+    #[serde(default)]
+    filter: Vec<Spanned<String>>,
+    #[serde(default)]
+    choices: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    unstable: Option<Spanned<String>>,
+    #[serde(default)]
+    slow: bool,
     channel: Option<Spanned<String>>,
     #[serde(default)]
     append: String,
@@ -122,6 +132,13 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         matches!(text, "tcg" | "kvm").then(|| text.to_owned())
     });
     let smp = checked.number(raw.smp);
+    let unstable = checked.get(raw.unstable, "a reason with a link", |text| {
+        text.contains("://").then(|| text.to_owned())
+    });
+    let filters = raw.filter.into_iter();
+    let filters: Vec<_> = filters.filter_map(|text| checked.filter(&text)).collect();
+    let choices = super::choices::read(raw.choices, checked.faults);
+    let slots = checked.slots(raw.slots);
     if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
         checked.faults.push(Fault {
             span,
@@ -146,8 +163,13 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         smp: smp.unwrap_or(1),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         scratch,
+        slots,
         requires,
         groups: raw.groups,
+        filters,
+        choices,
+        unstable,
+        slow: raw.slow,
         channel: channel.unwrap_or(Channel::Virtio),
         append: raw.append,
         ends: ends.unwrap_or(Ends::Report),
@@ -186,6 +208,34 @@ impl Checked<'_> {
             });
         }
         value
+    }
+
+    fn slots(&mut self, slots: Option<Spanned<u32>>) -> u32 {
+        let Some(slots) = slots else { return 0 };
+        if *slots.as_ref() > SLOTS_MAX {
+            self.faults.push(Fault {
+                span: slots.span(),
+                title: format!("`slots` is {}", slots.as_ref()),
+                label: format!("a guest has {SLOTS_MAX} hotplug slots at most"),
+                help: None,
+            });
+        }
+        *slots.as_ref()
+    }
+
+    fn filter(&mut self, text: &Spanned<String>) -> Option<Filter> {
+        let label = match text.as_ref().parse() {
+            Ok(filter) => return Some(filter),
+            Err(FilterError::Form(_)) => "expected `s/REGEX/TEXT/`".to_owned(),
+            Err(FilterError::Regex(error)) => error,
+        };
+        self.faults.push(Fault {
+            span: text.span(),
+            title: format!("`{}` is no filter", text.as_ref()),
+            label,
+            help: None,
+        });
+        None
     }
 
     fn number(&mut self, number: Option<Spanned<u32>>) -> Option<u32> {

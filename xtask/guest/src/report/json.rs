@@ -31,6 +31,10 @@ pub fn line(event: &RunEvent) -> String {
             "name": name,
             "text": String::from_utf8_lossy(bytes),
         }),
+        RunEvent::ShellOpened { name } => json!({"reason": "shell-opened", "name": name}),
+        RunEvent::ShellOutput { bytes } => json!({
+            "reason": "shell-output", "text": String::from_utf8_lossy(bytes),
+        }),
         RunEvent::TestFinished(test) => {
             tagged("test-finished", test.as_ref(), test.outcome.cause())
         }

@@ -1,19 +1,14 @@
 //! Where a run keeps its things: a numbered folder that stays, and a scratch folder that goes.
 
 use std::io;
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use host::scratch::Scratch;
+use host::scratch::{self, Scratch};
 
 use crate::event::RunReport;
 
-/// Start of the names of scratch folders.
-const PREFIX: &str = "kiln-run-";
-/// Its lock tells later runs that the folder is in use.
-const LOCK: &str = "lock";
-/// A younger scratch folder may be about to get its lock.
-const SETTLED: Duration = Duration::from_secs(60);
+/// Held while a run takes its number.
+const TURN: &str = "lock";
 /// Longest path of a socket, with the closing zero (`unix(7)`).
 const SOCKET_PATH_MAX: usize = 108;
 /// What is added to the temporary directory to name a socket, at most.
@@ -44,12 +39,15 @@ impl Place {
     /// Makes both, and removes what earlier runs left.
     pub(super) fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
         fs_err::create_dir_all(runs)?;
+        // One run after the other takes its number and prunes: none sees another's folder unlocked.
+        let turn = fs_err::File::create(runs.join(TURN))?;
+        turn.file().lock()?;
         let run_dir = next_run(runs)?;
+        let lock = scratch::lock_in(run_dir.as_std_path())?;
         prune(runs, keep.max(1))?;
-        sweep(temp);
-        let scratch = Scratch::new_in(temp, PREFIX)?;
-        let lock = fs_err::File::create(scratch.path().join(LOCK))?;
-        lock.file().lock()?;
+        drop(turn);
+        scratch::sweep(temp);
+        let scratch = Scratch::new_in(temp, "run")?;
         Ok(Self {
             run_dir,
             scratch,
@@ -80,49 +78,24 @@ fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// A folder with the next number; several runs may ask at once.
+/// A folder with the next number.
 fn next_run(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
-    let mut number = runs_in(runs)?.last().map_or(1, |last| last + 1);
-    loop {
-        let path = runs.join(number.to_string());
-        match fs_err::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(error),
-        }
-    }
+    let number = runs_in(runs)?.last().map_or(1, |last| last + 1);
+    let path = runs.join(number.to_string());
+    fs_err::create_dir(&path)?;
+    Ok(path)
 }
 
+/// Removes all but the last runs, and no run that still goes on.
 fn prune(runs: &Utf8Path, keep: usize) -> io::Result<()> {
     let numbers = runs_in(runs)?;
     for number in &numbers[..numbers.len().saturating_sub(keep)] {
-        match fs_err::remove_dir_all(runs.join(number.to_string())) {
-            // Another run was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => result?,
+        let folder = runs.join(number.to_string());
+        if scratch::is_locked(folder.as_std_path()) != Some(true) {
+            fs_err::remove_dir_all(folder)?;
         }
     }
     Ok(())
-}
-
-/// Removes scratch folders whose runs were killed. What cannot be removed harms nobody.
-fn sweep(temp: &Utf8Path) {
-    let Ok(entries) = fs_err::read_dir(temp) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            continue;
-        }
-        let age = entry.metadata().and_then(|data| data.modified()).ok();
-        let age = age.and_then(|time| host::clock::now().duration_since(time).ok());
-        let lock = fs_err::File::open(entry.path().join(LOCK));
-        if age.is_some_and(|age| age > SETTLED)
-            && lock.is_ok_and(|lock| lock.file().try_lock().is_ok())
-        {
-            let _ = fs_err::remove_dir_all(entry.path());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -137,7 +110,7 @@ mod tests {
         for number in 1..=5 {
             let place = Place::prepare(&runs, root, 3).unwrap();
             assert_eq!(place.run_dir, runs.join(number.to_string()));
-            assert!(place.scratch().join(LOCK).exists());
+            assert!(place.scratch().exists());
         }
         assert_eq!(runs_in(&runs).unwrap(), [3, 4, 5]);
         let left: Vec<_> = fs_err::read_dir(root)
@@ -148,28 +121,33 @@ mod tests {
     }
 
     #[test]
-    fn scratch_folders_of_killed_runs_are_removed_and_others_stay() {
+    fn a_run_that_goes_on_is_not_pruned() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
-        let folder = |name: &str, age: Duration| {
-            let path = root.join(name);
-            fs_err::create_dir(&path).unwrap();
-            let lock = fs_err::File::create(path.join(LOCK)).unwrap();
-            let file = fs_err::File::open(&path).unwrap();
-            file.file().set_modified(host::clock::now() - age).unwrap();
-            (path, lock)
-        };
-        let old = Duration::from_secs(3600);
-        let (killed, _) = folder("kiln-run-a", old);
-        let (running, lock) = folder("kiln-run-b", old);
-        lock.file().lock().unwrap();
-        let (young, _) = folder("kiln-run-c", Duration::ZERO);
-        let (other, _) = folder("kiln-other", old);
-        sweep(root);
-        assert_eq!(
-            [&killed, &running, &young, &other].map(|path| path.exists()),
-            [false, true, true, true]
-        );
+        let runs = root.join("runs");
+        let long = Place::prepare(&runs, root, 1).unwrap();
+        for _ in 0..2 {
+            Place::prepare(&runs, root, 1).unwrap();
+        }
+        assert_eq!(runs_in(&runs).unwrap(), [1, 3]);
+        assert!(long.scratch().exists());
+        drop(long);
+        Place::prepare(&runs, root, 1).unwrap();
+        assert_eq!(runs_in(&runs).unwrap(), [4]);
+    }
+
+    #[test]
+    fn runs_that_start_at_once_get_a_number_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let runs = root.join("runs");
+        let places: Vec<Place> = std::thread::scope(|scope| {
+            let one = || Place::prepare(&runs, root, 1).unwrap();
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(runs_in(&runs).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(places.iter().all(|place| place.scratch().exists()));
     }
 
     #[test]

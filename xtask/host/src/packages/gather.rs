@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn both_formats_are_found_where_apt_keeps_them() {
-        let root = Scratch::new_in("/tmp".into(), "kiln-apt-").expect("made");
+        let root = Scratch::new_in("/tmp".into(), "apt").expect("made");
         fs_err::create_dir(root.path().join("sources.list.d")).expect("made");
         let write = |path: &str, text: &str| {
             fs_err::write(root.path().join(path), text).expect("written");
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_directory_without_lists_has_no_age() {
-        let root = Scratch::new_in("/tmp".into(), "kiln-lists-").expect("made");
+        let root = Scratch::new_in("/tmp".into(), "lists").expect("made");
         fs_err::write(root.path().join("lock"), "").expect("written");
         assert_eq!(lists_age(root.path()), None);
         fs_err::write(root.path().join("x_dists_y_main_binary_Packages"), "").expect("written");

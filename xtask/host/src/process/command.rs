@@ -38,7 +38,15 @@ pub struct Command {
     pub(super) stderr: Stdio,
     fds: Vec<(OwnedFd, i32)>,
     pub(super) own_group: bool,
-    die_with_parent: bool,
+    dies_with_us: DiesWithUs,
+}
+
+/// Who of a child does not outlive us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DiesWithUs {
+    Nobody,
+    Child,
+    Family,
 }
 
 impl Command {
@@ -55,7 +63,7 @@ impl Command {
             stderr: Stdio::Inherit,
             fds: Vec::new(),
             own_group: true,
-            die_with_parent: true,
+            dies_with_us: DiesWithUs::Child,
         }
     }
 
@@ -171,7 +179,16 @@ impl Command {
     /// Lets the child live on when we are killed. For what ends by itself within moments.
     #[must_use]
     pub fn outlive_parent(mut self) -> Self {
-        self.die_with_parent = false;
+        self.dies_with_us = DiesWithUs::Nobody;
+        self
+    }
+
+    /// Ends with the child all that descends from it, also what left its group: see
+    /// [`super::family`]. Costs a process, so it is for programs that are not ours to know, such as
+    /// a test's script.
+    #[must_use]
+    pub fn whole_family(mut self) -> Self {
+        self.dies_with_us = DiesWithUs::Family;
         self
     }
 
@@ -259,14 +276,22 @@ impl Command {
     pub(super) fn into_std(self) -> Result<Prepared, ProcessError> {
         self.find_program()?;
         let label = self.program.to_string_lossy().into_owned();
-        let guard = guard::executable().filter(|_| self.die_with_parent);
+        let guard = guard::executable().filter(|_| self.dies_with_us != DiesWithUs::Nobody);
         #[expect(clippy::disallowed_methods, reason = "this is the door")]
         let mut command = match &guard {
             Some(executable) => std::process::Command::new(executable),
             None => std::process::Command::new(&self.program),
         };
+        let family = self.dies_with_us == DiesWithUs::Family && guard.is_some();
         if guard.is_some() {
-            command.args(guard::arguments()).arg(&self.program);
+            let subcommand = if family {
+                guard::FAMILY
+            } else {
+                guard::SUBCOMMAND
+            };
+            command
+                .args(guard::arguments(subcommand))
+                .arg(&self.program);
         }
         command.args(&self.args);
         if self.env_clear {
@@ -308,6 +333,7 @@ impl Command {
             label,
             own_group: self.own_group,
             guarded: guard.is_some(),
+            family,
         })
     }
 }
@@ -318,6 +344,7 @@ pub(super) struct Prepared {
     pub(super) label: String,
     pub(super) own_group: bool,
     pub(super) guarded: bool,
+    pub(super) family: bool,
 }
 
 /// The first number that was given twice, or the first of all.

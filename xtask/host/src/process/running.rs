@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
 use super::command::Prepared;
-use super::{Command, ExitStatus, ProcessError, registry};
+use super::{Command, ExitStatus, ProcessError, family, registry};
 use crate::interrupt;
 
 /// The state of a child that its threads and handles share.
@@ -22,6 +22,7 @@ use crate::interrupt;
 pub(super) struct Shared {
     pid: Pid,
     own_group: bool,
+    family: bool,
     state: Mutex<State>,
     ended: Condvar,
 }
@@ -44,6 +45,10 @@ impl Shared {
 
     /// Must only be called while the process id is ours: before the child is reaped.
     fn signal_now(&self, signal: Signal) {
+        if self.family && signal == Signal::KILL {
+            // While their head lives, they all are below it.
+            family::end_descendants(self.pid);
+        }
         // Both fail only when nobody is left to be signalled, which is the wish.
         let _ = if self.own_group {
             rustix::process::kill_process_group(self.pid, signal)
@@ -140,6 +145,7 @@ impl Command {
             label,
             own_group,
             guarded,
+            family,
         } = self.into_std()?;
         let (started, start) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(format!("child {label}"));
@@ -160,6 +166,7 @@ impl Command {
             let shared = Arc::new(Shared {
                 pid,
                 own_group,
+                family,
                 state,
                 ended: Condvar::new(),
             });

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Arch, Archive, Endian, Gcc, Linux, Machine, Ordinary, OrdinaryKernel, QemuProfile};
+use super::{
+    Arch, Archive, Endian, Gcc, Hotplug, Linux, Machine, Ordinary, OrdinaryKernel, QemuProfile,
+};
 use crate::diagnostic::{Diagnostic, Page};
 use crate::{document, duration, suggest};
 
@@ -19,6 +21,7 @@ struct RawArch {
     bits: Spanned<u32>,
     #[serde(default = "yes")]
     prebuilt: bool,
+    gdb: Option<String>,
     gcc: Gcc,
     linux: Linux,
     #[serde(default)]
@@ -61,6 +64,7 @@ struct RawMachine {
     control: String,
     virtio: Virtio,
     boot_timeout: Option<Spanned<String>>,
+    hotplug: Option<Spanned<Hotplug>>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +122,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         endian: raw.endian,
         bits: raw.bits.into_inner(),
         prebuilt: raw.prebuilt,
+        gdb: raw.gdb,
         gcc: raw.gcc,
         linux: raw.linux,
         archive: raw.archive,
@@ -205,7 +210,23 @@ fn machine(page: Page<'_>, key: String, raw: RawMachine, found: &mut Vec<Diagnos
             Virtio::Device => "device".to_owned(),
         },
         boot_timeout: raw.boot_timeout.map(|text| time(page, &text, found)),
+        hotplug: raw.hotplug.map(|raw| hotplug(page, raw, found)),
     }
+}
+
+fn hotplug(page: Page<'_>, raw: Spanned<Hotplug>, found: &mut Vec<Diagnostic>) -> Hotplug {
+    let Hotplug {
+        bus, addr, entry, ..
+    } = raw.get_ref();
+    let place = format!("{bus} {}", addr.as_deref().unwrap_or_default());
+    if !place.contains("{n}") || !entry.contains("{n}") {
+        let title = "the hotplug slots cannot be told apart";
+        found.push(
+            page.at(raw.span(), title, "`{n}` is missing")
+                .with_help("write the slot's number as `{n}` in `entry`, and in `bus` or `addr`"),
+        );
+    }
+    raw.into_inner()
 }
 
 fn time(page: Page<'_>, text: &Spanned<String>, found: &mut Vec<Diagnostic>) -> Duration {
@@ -262,6 +283,11 @@ control = "virtio-serial-device"
 virtio = "device"
 boot-timeout = "1m"
 
+[qemu.machines.other.hotplug]
+device = "pcie-root-port,id=slot{n}"
+bus = "slot{n}"
+entry = "/sys/bus/pci/devices/0000:0{n}:00.0"
+
 [qemu.ordinary]
 kernel = "gzip"
 args = ["-M", "virt"]
@@ -307,6 +333,7 @@ args = ["-M", "virt"]
                 .replace("\"1m\"", "\"1 minute\"")
                 .replace("\"acpi=off\"", "\"acpi\"")
                 .replace("\"gzip\"", "\"compressed\"")
+                .replace("\"slot{n}\"", "\"slot\"")
         ));
     }
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use plan::arch::{Machine, Ordinary, OrdinaryKernel, QemuProfile};
+use plan::arch::{Hotplug, Machine, Ordinary, OrdinaryKernel, QemuProfile};
 
 use super::*;
 use crate::facts::MachineFacts;
@@ -19,6 +19,7 @@ fn machine(name: &str, control: &str) -> Machine {
         control: control.into(),
         virtio: "pci".into(),
         boot_timeout: None,
+        hotplug: None,
     }
 }
 
@@ -111,8 +112,10 @@ fn facts(machines: &[(&str, &str, &str)]) -> Facts {
         version: Version::new(10, 0, 2),
         package: String::new(),
         devices: BTreeSet::new(),
+        models: BTreeMap::new(),
         machines,
         netdevs: BTreeSet::new(),
+        cpus: Vec::new(),
         accels: BTreeSet::new(),
         seccomp: true,
     }
@@ -184,6 +187,7 @@ fn launch<T>(
         append: String::new(),
         extra: Vec::new(),
         control: Control::VirtioSerial,
+        slots: 0,
         reboot_allowed: false,
     };
     change(&mut launch);
@@ -373,9 +377,66 @@ fn the_line_for_a_person_has_no_descriptors() {
 }
 
 #[test]
+fn a_script_has_the_devices_of_a_run_and_none_of_its_descriptors() {
+    let script = |control| {
+        let change = |launch: &mut Launch<'_>| launch.control = control;
+        let line = |launch: &Launch<'_>| launch.script().unwrap();
+        launch(&x86_64(), &new_qemu(), change, line).join(" ")
+    };
+    let port = "-serial stdio -device virtio-serial-pci,id=kiln";
+    let line = script(Control::VirtioSerial);
+    assert!(
+        line.contains(port) && line.contains(" rdinit=/kiln/standalone"),
+        "{line}"
+    );
+    assert!(!line.contains("fd=") && !line.contains("-sandbox") && !line.contains("-S "));
+    assert!(!script(Control::Console).contains("virtio"));
+}
+
+#[test]
 fn a_machine_without_facts_keeps_all_its_options() {
     let mut facts = new_qemu();
     facts.machines = BTreeMap::new();
     let text = lines(&ppc64(), &facts, |_| {});
     assert_eq!(value(&text, "-machine"), "pseries,x-vof=on,cap-cfpc=broken");
+}
+
+#[test]
+fn hotplug_slots_are_made_where_the_machine_s_bus_has_none() {
+    let facts = new_qemu();
+    let slots = |launch: &mut Launch<'_>| launch.slots = 2;
+    let ports = |profile: &QemuProfile| {
+        launch(profile, &facts, slots, |launch| {
+            let line = launch.argv(FDS).unwrap();
+            line.into_iter()
+                .filter(|argument| argument.contains("slot"))
+                .collect::<Vec<_>>()
+        })
+    };
+    let mut profile = aarch64();
+    assert_eq!(ports(&profile), [""; 0]);
+    let hotplug = Hotplug {
+        device: Some("pcie-root-port,id=slot{n},chassis={n}".to_owned()),
+        bus: "slot{n}".to_owned(),
+        addr: None,
+        entry: String::new(),
+        connector: None,
+    };
+    for machine in profile.machines.values_mut() {
+        machine.hotplug = Some(hotplug.clone());
+    }
+    assert_eq!(
+        ports(&profile),
+        [
+            "pcie-root-port,id=slot1,chassis=1",
+            "pcie-root-port,id=slot2,chassis=2"
+        ]
+    );
+    for machine in profile.machines.values_mut() {
+        machine.hotplug = Some(Hotplug {
+            device: None,
+            ..hotplug.clone()
+        });
+    }
+    assert_eq!(ports(&profile), [""; 0]);
 }

@@ -1,6 +1,7 @@
 //! The threads and writers of a running QEMU's byte channels.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -111,6 +112,19 @@ impl Writer {
             stream: Mutex::new(stream),
             channel,
         }
+    }
+
+    /// The channel itself, for a person's keys.
+    pub(super) fn input(&self) -> std::io::Result<UnixStream> {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.try_clone()
+    }
+
+    /// Lets nothing more in: the reader still gets what is in the socket, then its end.
+    pub(super) fn finish_reading(&self) -> Result<(), QemuError> {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = QemuError::io(format!("cannot close the guest's {}", self.channel));
+        stream.shutdown(Shutdown::Read).map_err(failed)
     }
 
     /// Writes all of it, or fails when the guest takes too little in the time given.

@@ -15,7 +15,7 @@ struct Fake {
 
 impl Fake {
     fn new(script: &str) -> Self {
-        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-fake-").unwrap();
+        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "fake").unwrap();
         let path = scratch.path().join("qemu");
         fs_err::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -50,7 +50,9 @@ fn life(vm: &mut Vm) -> (History, Vec<VmEvent>) {
     let deadline = Instant::now() + WAIT;
     while let Some(event) = vm.next(deadline) {
         history.note(&event);
-        events.push(event);
+        if !matches!(event, VmEvent::Ended(_)) {
+            events.push(event);
+        }
     }
     (history, events)
 }
@@ -178,7 +180,7 @@ fn a_guest_that_reads_nothing_is_told_by_the_deadline() {
 
 #[test]
 fn a_binary_that_is_none_cannot_be_started() {
-    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "kiln-fake-").unwrap();
+    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "fake").unwrap();
     let binary = scratch.path().join("qemu");
     let place = Place {
         binary: &binary,

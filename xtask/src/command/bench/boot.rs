@@ -6,16 +6,17 @@
 //! form that others boot, and its console for everything.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use guest::fold::{Ends, Happened};
+use guest::fold::Happened;
 use guest::header::Channel;
 use guest::protocol::Call;
 use guest::runner::{ArchRun, temp_dir};
-use guest::session::{Handover, Host, Rules, conduct};
+use guest::session::{Handover, Host, Replies, Rules, conduct};
 use guest::suite::Suite;
 use host::clock::monotonic;
 use host::scratch::Scratch;
@@ -41,7 +42,7 @@ const ORDINARY_LIMIT: Duration = Duration::from_secs(120);
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
     let suite = test::load(context, &supply.known_arches())?;
-    let scratch = Scratch::new_in(&temp_dir(&context.env), "kiln-bench-")
+    let scratch = Scratch::new_in(&temp_dir(&context.env), "bench")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let handover = handover(context, &suite)?;
     for run in guests::prepare(&supply, &args.guest)? {
@@ -141,13 +142,7 @@ fn ordinary_once(
         Ok(argv)
     })
     .map_err(guests::qemu_failure)?;
-    let rules = Rules {
-        ends: Ends::Report,
-        reboots: 0,
-        channel: Channel::Console,
-        boot_limit: ORDINARY_LIMIT,
-        test_limit: ORDINARY_LIMIT,
-    };
+    let rules = Rules::alone(Channel::Console, ORDINARY_LIMIT);
     let mut listener = Listener(Vec::new());
     let outcome = conduct(&mut vm, &rules, handover, &mut listener).outcome;
     let time = milliseconds(start);
@@ -178,8 +173,8 @@ impl Host for Listener {
 
     fn note(&mut self, _: String) {}
 
-    fn call(&mut self, _: &Call) -> (i32, String) {
-        (guest::outcome::STATUS_HARD_ERROR, String::new())
+    fn call(&mut self, _: &Call, _: &Arc<Replies>) -> Option<(i32, String)> {
+        Some((guest::outcome::STATUS_HARD_ERROR, String::new()))
     }
 
     fn stop(&mut self) -> Option<Happened> {

@@ -1,0 +1,34 @@
+#!/bin/sh
+# What is written through any disk controller is in the image, and is there again after a reset.
+#: reboots = 1
+#: timeout = "60s"
+#: choices.controller.devices = ["virtio-blk-pci", "virtio-blk-pci-transitional", "virtio-blk-pci-non-transitional", "virtio-scsi-pci", "virtio-scsi-pci-transitional", "virtio-scsi-pci-non-transitional", "nvme", "ich9-ahci", "piix3-ide", "piix4-ide", "sii3112", "am53c974", "dc390", "megasas", "megasas-gen2", "sdhci-pci", "ufs", "usb-storage", "usb-uas", "usb-bot", "spapr-vscsi"]
+
+in_host() {
+    controller=$(choose controller)
+    truncate -s 64M "$SCRATCH/disk"
+    set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk"
+    case $controller in
+        virtio-blk-*) set -- "$@" -device "$controller,drive=disk" ;;
+        nvme) set -- "$@" -device nvme,drive=disk,serial=kiln ;;
+        ich9-ahci) set -- "$@" -device ich9-ahci,id=c -device ide-hd,bus=c.0,drive=disk ;;
+        piix*-ide | sii3112) set -- "$@" -device "$controller,id=c" -device ide-hd,bus=c.0,drive=disk ;;
+        sdhci-pci) set -- "$@" -device sdhci-pci -device sd-card,drive=disk ;;
+        ufs) set -- "$@" -device ufs,id=c -device ufs-lu,bus=c,drive=disk,lun=0 ;;
+        usb-storage) set -- "$@" -device qemu-xhci -device usb-storage,drive=disk ;;
+        usb-*) set -- "$@" -device qemu-xhci -device "$controller,id=c" -device scsi-hd,bus=c.0,drive=disk ;;
+        *) set -- "$@" -device "$controller,id=c" -device scsi-hd,bus=c.0,drive=disk ;;
+    esac
+    qemu "$@"
+    has_pattern 1 "$SCRATCH/disk" 5
+}
+
+in_guest() {
+    wait_for 'ls -d /sys/block/[!lr]*' 20
+    disk=/dev/$(basename /sys/block/[!lr]*)
+    if test "$BOOTS" = 0; then
+        put_pattern 1 "$disk" 5
+        leave reboot
+    fi
+    has_pattern 1 "$disk" 5
+}

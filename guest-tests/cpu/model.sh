@@ -1,0 +1,25 @@
+#!/bin/sh
+# A guest boots on each processor that QEMU models, and sees the one that was asked for.
+
+in_host() {
+    case $KILN_ARCH in
+        x86_64)
+            model=$(choose cpu qemu64 kvm64 max Nehalem Haswell Skylake-Client Cascadelake-Server \
+                Icelake-Server SapphireRapids Opteron_G5 EPYC EPYC-Milan EPYC-Genoa Denverton core2duo)
+            ;;
+        aarch64)
+            model=$(choose cpu max cortex-a35 cortex-a53 cortex-a55 cortex-a57 cortex-a72 cortex-a76 \
+                cortex-a710 neoverse-n1 neoverse-n2 neoverse-v1 a64fx)
+            ;;
+        ppc64) model=$(choose cpu power8 power8nvl power9 power10) ;;
+    esac
+    qemu -cpu "$model"
+}
+
+in_guest() {
+    grep -m 3 -E '^(model name|CPU part|cpu|Features)[[:space:]]*:' /proc/cpuinfo
+    # Something that uses what the processor is for: a checksum over pages and floating-point numbers.
+    sum=$(dd if=/dev/zero bs=64k count=64 2> /dev/null | sha256sum)
+    test "${sum%% *}" = bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8
+    test "$(awk 'BEGIN { printf "%.6f", sqrt(2) * 1e3 }')" = 1414.213562
+}

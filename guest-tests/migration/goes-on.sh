@@ -1,0 +1,19 @@
+#!/bin/sh
+# A guest that asks its host for something all the time goes on after a live migration, and its end counts there.
+#: timeout = "60s"
+#: groups = ["migration"]
+
+in_host() {
+    qemu -name source &
+    wait_ready -g source
+    qemu -name target -incoming "unix:$SCRATCH/socket" &
+    qmp -g target query-status | grep inmigrate
+    qmp -g source migrate "uri=unix:$SCRATCH/socket"
+    wait_ready -g target
+    qmp -g source query-migrate | grep '"status":"completed"'
+    wait
+}
+
+in_guest() {
+    wait_for 'qmp query-name | grep target' 40
+}

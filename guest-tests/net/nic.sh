@@ -1,0 +1,49 @@
+#!/bin/sh
+# Every network card gets its address by DHCP, answers pings and carries a megabyte unharmed in both directions.
+#: groups = ["net"]
+#: requires.netdevs = ["user"]
+#: choices.nic = { devices = [
+#:     "e1000", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "vmxnet3", "rtl8139", "ne2k_pci", "pcnet", "tulip", "sungem",
+#:     "i82550", "i82551", "i82557a", "i82557b", "i82557c", "i82558a", "i82558b", "i82559a", "i82559b", "i82559c",
+#:     "i82559er", "i82562", "i82801", "usb-net", "spapr-vlan",
+#:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
+#: ] }
+
+in_host() {
+    nic=$(choose nic)
+    case $nic in
+        usb-net) set -- -device qemu-xhci ;;
+    esac
+    qemu -append "nic=$nic" "$@" -netdev user,id=n0,hostfwd=tcp:127.0.0.1:0-:80 \
+        -device "$nic,netdev=n0,mac=52:54:00:12:34:57"
+}
+
+in_guest() {
+    nic=$(sed 's/.*nic=\([^ ]*\).*/\1/' /proc/cmdline)
+    case $nic in
+        vmxnet3) test -d /sys/bus/pci/drivers/vmxnet3 || skip "this kernel has no driver for vmxnet3" ;;
+        ne2k_pci) test "$KILN_ENDIAN" = little || skip "ne2k_pci does not work in a big-endian guest" ;;
+        sungem) test -d /sys/bus/pci/drivers/gem || skip "this kernel has no driver for sungem" ;;
+        i82557?)
+            test "$KILN_ENDIAN" = little || skip "$nic does not work in a big-endian guest"
+            ;;
+        i82550 | i82551 | i82562) test -d /sys/module/firmware_class || skip "this kernel loads no firmware for $nic" ;;
+    esac
+    # Their driver insists on microcode, which the emulated cards take and ignore.
+    mkdir -p /lib/firmware/e100
+    truncate -s 539 /lib/firmware/e100/d102e_ucode.bin
+    wait_for "test -d /sys/class/net/eth0"
+    test "$(cat /sys/class/net/eth0/address)" = 52:54:00:12:34:57 || test "$nic" = usb-net ||
+        test "$nic" = sungem # on ppc64 its driver asks the firmware for the address
+    ip link set eth0 up
+    udhcpc -i eth0 -f -n -q
+    ping -c 2 -i 0.1 -s 1400 10.0.2.2
+
+    # What the guest serves goes out to the host and comes back in by the host's end of a forwarded port.
+    mkdir /tmp/www
+    seq 200000 | head -c 1048576 > /tmp/www/data
+    httpd -h /tmp/www
+    port=$(hmp 'info usernet' | awk '/HOST_FORWARD/ { print $4 }')
+    wget -q -O /tmp/back "http://10.0.2.2:$port/data"
+    cmp /tmp/www/data /tmp/back
+}

@@ -1,0 +1,27 @@
+#!/bin/sh
+# A network test as they were written for qemu-test runs unchanged, but for the server it asks.
+#: requires.netdevs = ["user"]
+
+in_host() {
+    nic=$(named_choose nic tier2 rtl8139 e1000 virtio)
+    if test "$nic" = "tier2"; then
+        nic=$(named_choose nic.tier2 ne2k_pci i82557b i82559er pcnet)
+    fi
+    echo "Using networking card: $nic"
+
+    mkdir "$SCRATCH/www"
+    echo welcome > "$SCRATCH/www/index.html"
+    url=$(serve "$SCRATCH/www")
+    qemu -nographic -enable-kvm -append "url=$url" -net user -net nic,model="$nic"
+}
+
+in_guest() {
+    udhcpc -i eth0 -f -n -q
+    wget -O /dev/null "$(sed 's/.*url=\([^ ]*\).*/\1/' /proc/cmdline)/index.html"
+}
+
+if test "$QEMU_TEST"; then
+    in_host
+else
+    in_guest
+fi

@@ -1,0 +1,41 @@
+#!/bin/sh
+# A device copies memory by DMA: from the guest's into its own and from there to another place.
+#: arch = ["x86_64", "aarch64"]
+#: requires.devices = ["edu"]
+#: memory = "256M"
+#: append = "mem=192M"
+
+in_host() {
+    qemu -device edu,dma_mask=0xffffffffff
+}
+
+in_guest() {
+    device=$(pci_device 1234:11e8)
+    edu=$(pci_bar "$device" 0)
+    # Memory and bus master.
+    printf '\006\000' | dd of="$device/config" bs=2 seek=2 conv=notrunc 2> /dev/null
+
+    # QEMU has more memory than the kernel was told of: nobody else uses what comes after.
+    start=$(awk '/System RAM/ { split($1, range, "-"); print "0x" range[1]; exit }' /proc/iomem)
+    test "$KILN_ARCH" = aarch64 || start=0
+    memory=$((start + (200 << 20)))
+    for word in 0 1 2 3; do
+        devmem $((memory + 4 * word)) 32 $((0xc0ffee00 + word))
+        devmem $((memory + 0x1000 + 4 * word)) 32 0
+    done
+    transfer "$memory" 0x40000 16 1
+    transfer 0x40000 $((memory + 0x1000)) 12 3
+    for word in 0 1 2; do
+        test $(($(devmem $((memory + 0x1000 + 4 * word)) 32))) = $((0xc0ffee00 + word))
+    done
+    # No more than was asked for.
+    test $(($(devmem $((memory + 0x100c)) 32))) = 0
+}
+
+transfer() {
+    poke $((edu + 0x80)) 64 "$1"
+    poke $((edu + 0x88)) 64 "$2"
+    poke $((edu + 0x90)) 64 "$3"
+    poke $((edu + 0x98)) 64 "$4"
+    wait_for "test \$((\$(peek $((edu + 0x98)) 64) & 1)) = 0"
+}

@@ -1,0 +1,10 @@
+#!/bin/sh
+# A guest that ignores a power-down request goes on running, and QEMU says that it asked.
+
+in_guest() {
+    # Where the kernel would act by itself, it finds nothing to call.
+    test ! -e /proc/sys/kernel/poweroff_cmd || echo /bin/true > /proc/sys/kernel/poweroff_cmd
+    qmp system_powerdown
+    qmp_wait POWERDOWN
+    qmp query-status | grep -q '"status":"running"'
+}

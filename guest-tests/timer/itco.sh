@@ -1,0 +1,15 @@
+#!/bin/sh
+# The watchdog in the chipset of q35 fires when nobody feeds it, with the action that QEMU was told.
+#: arch = ["x86_64"]
+#: machine = "q35"
+
+in_host() {
+    qemu -global ICH9-LPC.noreboot=off -action watchdog=none
+}
+
+in_guest() {
+    wait_for "grep -q iTCO /sys/class/watchdog/watchdog0/identity"
+    watchdog -F -T 3 -t 60 /dev/watchdog &
+    qmp_wait WATCHDOG action=none --timeout 20
+    kill -9 $!
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# The alarm of the real-time clock interrupts at the time it is set to, once.
+#: arch = ["x86_64", "aarch64"]
+
+# interrupts: how often the clock's line was raised.
+interrupts() {
+    awk '/rtc/ { print $2; exit }' /proc/interrupts
+}
+
+in_guest() {
+    cd /sys/class/rtc/rtc0
+    before=$(interrupts)
+    alarm=$(($(cat since_epoch) + 2))
+    echo "$alarm" > wakealarm
+    test "$(cat wakealarm)" = "$alarm"
+    wait_for "test \$(cat since_epoch) -ge $alarm"
+    wait_for "test -z \"\$(cat wakealarm)\""
+    test "$(interrupts)" = $((before + 1))
+}

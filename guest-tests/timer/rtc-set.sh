@@ -1,0 +1,16 @@
+#!/bin/sh
+# A guest that sets the real-time clock reads the new time back, and QEMU keeps it over a reset.
+#: reboots = 1
+
+in_guest() {
+    base=$(date -u -d "2031-05-06 07:08:09" +%s)
+    if test "$BOOTS" = 0; then
+        date -s "@$base"
+        hwclock -w -u
+        leave reboot
+    fi
+    now=$(cat /sys/class/rtc/rtc0/since_epoch)
+    echo "set to $base, is $now"
+    test "$now" -ge "$base"
+    test "$now" -lt $((base + 120))
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# A fork bomb: no process can be started any more.
+#: timeout = "750ms"
+#: memory = "512M"
+
+in_guest() {
+    echo 500 > /proc/sys/kernel/threads-max
+    bomb() {
+        for _ in 1 2; do
+            bomb &
+        done
+        sleep 3600
+    }
+    bomb
+}

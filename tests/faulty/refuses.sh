@@ -1,0 +1,6 @@
+#!/bin/sh
+# QEMU ends at once and says nothing.
+
+in_host() {
+    qemu -name fault-refuses
+}

@@ -1,0 +1,125 @@
+//! `git bisect run` over a repository whose QEMU breaks at one commit.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::place::{Place, XTASK, arch};
+
+const TWO: &str = "# Has two processors.\n#: smp = 2\n\
+                   in_guest() {\n    test \"$(nproc)\" = 2\n}\n";
+
+/// A QEMU that passes everything on, one that hides a processor, one that does not start.
+const GOOD: &str = "exec @QEMU@ \"$@\"";
+const BAD: &str = "exec @QEMU@ \"$@\" -smp 1";
+const BROKEN: &str = "echo half of it is missing >&2\nexit 1";
+
+struct History<'a> {
+    place: &'a Place,
+    arch: &'a str,
+}
+
+impl History<'_> {
+    fn directory(&self) -> std::path::PathBuf {
+        self.place.path().join("qemu")
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .current_dir(self.directory())
+            .args(["-c", "user.name=a", "-c", "user.email=a@example.org"])
+            .args(args)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .envs(self.place.environment())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?} {text} {said}");
+        text
+    }
+
+    /// One commit with this QEMU.
+    fn commit(&self, subject: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let name = format!("qemu-system-{}", self.arch);
+        let script = script.replace("@QEMU@", &name);
+        let file = self.directory().join("build").join(&name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, format!("#!/bin/sh\n# {subject}\n{script}\n")).unwrap();
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&file, executable).unwrap();
+        self.git(&["add", "."]);
+        self.git(&["commit", "-q", "-m", subject]);
+    }
+}
+
+#[test]
+fn git_finds_the_commit_that_broke_a_test() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/two", TWO)]);
+    let history = History {
+        place: &place,
+        arch: &arch,
+    };
+    std::fs::create_dir(history.directory()).unwrap();
+    history.git(&["init", "-q"]);
+    let commits = [
+        ("first", GOOD),
+        ("second", GOOD),
+        ("does not start", BROKEN),
+        ("fourth", GOOD),
+        ("the culprit", BAD),
+        ("sixth", BAD),
+    ];
+    for (subject, script) in commits {
+        history.commit(subject, script);
+    }
+    history.git(&["bisect", "start", "HEAD", "HEAD~5"]);
+    let test = [
+        "test",
+        "--offline",
+        "a::two",
+        "--accel",
+        "tcg",
+        "--qemu",
+        "build",
+    ];
+    let run = ["bisect", "run", XTASK, "--quiet"];
+    let args = [&run[..], &test[..], &["--bisect", "--arch", &arch]].concat();
+    let said = history.git(&args);
+    let culprit = said.lines().find(|line| line.trim() == "the culprit");
+    assert!(
+        said.contains("is the first bad commit") && culprit.is_some(),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_says_nothing_of_a_commit_is_told_from_a_failure() {
+    let Some(arch) = arch() else { return };
+    let skips = "# Skips.\nin_host() {\n    skip \"not here\"\n}\n";
+    let place = Place::with(&[("a/skips", skips)]);
+    let code = |qemu: &Path, filter: &str| {
+        let args = [
+            "test",
+            "--offline",
+            "--arch",
+            &arch,
+            filter,
+            "--accel",
+            "tcg",
+            "--bisect",
+        ];
+        place
+            .run(&[&args[..], &["--qemu", qemu.to_str().unwrap()]].concat())
+            .code
+    };
+    let installed = std::env::var("PATH").unwrap();
+    let installed = std::env::split_paths(&installed)
+        .find(|path| path.join(format!("qemu-system-{arch}")).exists())
+        .unwrap();
+    assert_eq!(code(&installed, "skips"), 125);
+    assert_eq!(code(Path::new("/nowhere"), "skips"), 125);
+    // What is wrong with the command line is wrong at every commit.
+    assert_eq!(code(&installed, "no-such-test"), 128);
+}

@@ -1,0 +1,133 @@
+//! What tests choose from, as a person meets it. Host halves only: no guest is booted.
+
+use serde_json::Value;
+
+use crate::place::{Place, arch};
+
+/// Each test's choices as `name=word …`, in the order of the report, from the newest run.
+fn chosen(place: &Place, run: u32) -> Vec<String> {
+    let path = place.runs().join(run.to_string()).join("report.json");
+    let report: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let tests = report["tests"].as_array().unwrap().iter();
+    let one = |test: &Value| {
+        let choices = test["choices"].as_array().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let pairs =
+            choices.map(|choice| format!("{}={}", text(&choice["name"]), text(&choice["word"])));
+        pairs.collect::<Vec<_>>().join(" ")
+    };
+    tests.map(one).collect()
+}
+
+/// As in qemu-test: one word of `nic` stands for those of another choice.
+const NESTED: &str = r#"# Chooses a card, and perhaps an old one.
+#: choices.bus = ["a", "b"]
+in_host() {
+    choose bus
+    nic=$(named_choose nic tier2 e1000)
+    if test "$nic" = tier2; then
+        nic=$(named_choose nic.tier2 ne2k_pci pcnet)
+    fi
+    echo "$nic"
+}
+"#;
+
+#[test]
+fn every_combination_is_counted_first_and_then_run() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/nested", NESTED)]);
+    let run = |flags: &[&str]| {
+        place.run(
+            &[
+                &["test", "--offline", "--arch", &arch, "--exhaustive"],
+                flags,
+            ]
+            .concat(),
+        )
+    };
+    let told = run(&[]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let note = "a::nested: 6 combinations of bus, nic, nic.tier2";
+    assert!(told.stderr.contains(note), "{}", told.stderr);
+    let expect = [
+        "bus=a nic=tier2 nic.tier2=ne2k_pci",
+        "bus=a nic=tier2 nic.tier2=pcnet",
+        "bus=a nic=e1000",
+        "bus=b nic=tier2 nic.tier2=ne2k_pci",
+        "bus=b nic=tier2 nic.tier2=pcnet",
+        "bus=b nic=e1000",
+    ];
+    assert_eq!(chosen(&place, 1), expect);
+    let told = run(&["--choose", "bus=b", "--choose", "nic=tier2"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert_eq!(chosen(&place, 2), expect[3..5]);
+    let told = run(&["--max-combinations", "5"]);
+    assert_eq!(told.code, 2, "{}", told.stderr);
+    let why = "all combinations are 6 runs of tests, and at most 5 are allowed";
+    assert!(told.stderr.contains(why), "{}", told.stderr);
+}
+
+#[test]
+fn a_choice_that_cannot_be_counted_is_drawn() {
+    let Some(arch) = arch() else { return };
+    let test = "# Chooses what it finds.\nin_host() {\n    choose file $(ls)\n}\n";
+    let place = Place::with(&[("a/finds", test)]);
+    let told = place.run(&["test", "--offline", "--arch", &arch, "--exhaustive"]);
+    assert_eq!((told.code, told.stdout.as_str()), (2, ""));
+    let expect = ["a/finds.sh:3:17", "$(", "the shell makes this word"];
+    for text in expect {
+        assert!(told.stderr.contains(text), "no `{text}` in {}", told.stderr);
+    }
+}
+
+#[test]
+fn a_header_s_choice_offers_what_qemu_has_and_skips_where_it_has_nothing() {
+    let Some(arch) = arch() else { return };
+    let with = |choice: &str| {
+        format!("# Chooses.\n#: choices.a = {choice}\nin_host() {{\n    choose a\n}}\n")
+    };
+    let place = Place::with(&[
+        ("a/cpu", &with("{ from = \"cpus\" }")),
+        (
+            "a/device",
+            &with("{ devices = [\"no-such-card\", \"virtio-net-pci\"] }"),
+        ),
+        ("a/nothing", &with("{ devices = [\"no-such-card\"] }")),
+        ("a/words", &with("[\"x\"]")),
+    ]);
+    let (code, events) = place.events(&arch, &["--choose", "b=ignored"]);
+    assert_eq!(code, 0);
+    let counts = &events.last().unwrap()["counts"];
+    assert_eq!(counts.to_string(), r#"{"passed":3,"skipped":1}"#);
+    let chosen = chosen(&place, 1);
+    assert!(
+        chosen[0].starts_with("a=") && chosen[0] != "a=host",
+        "{chosen:?}"
+    );
+    assert_eq!(chosen[1..], ["a=virtio-net-pci", "", "a=x"]);
+    let skipped = events.iter().find(|event| event["outcome"] == "skipped");
+    assert_eq!(
+        skipped.unwrap()["why"],
+        "QEMU has none of the devices `no-such-card`"
+    );
+}
+
+#[test]
+fn what_is_to_be_repeated_is_chosen_again_by_the_line_that_is_printed() {
+    let Some(arch) = arch() else { return };
+    let test = "# Fails.\nin_host() {\n    choose word a b c d\n    false\n}\n";
+    let place = Place::with(&[("a/fails", test)]);
+    let (code, events) = place.events(&arch, &["--choose", "word=c", "--seed", "1"]);
+    assert_eq!(code, 100);
+    let finished = events
+        .iter()
+        .find(|event| event["reason"] == "test-finished");
+    let again = finished.unwrap()["reproduce"].as_str().unwrap().to_owned();
+    let words: Vec<&str> = again.split_whitespace().skip(2).collect();
+    assert_eq!(
+        place.run(&[&words[..], &["--offline"]].concat()).code,
+        100,
+        "{again}"
+    );
+    assert_eq!(chosen(&place, 2), ["word=c"]);
+}

@@ -1,0 +1,171 @@
+//! What a person has who looks closer: a debugger, a monitor, trace events, system calls.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::place::{Place, arch};
+
+const COMES_UP: &str = "# Comes up.\nin_guest() {\n    true\n}\n";
+
+/// The notes that a run prints for a person.
+fn notes(events: &[serde_json::Value]) -> Vec<String> {
+    let notes = events.iter().filter(|event| event["reason"] == "note");
+    notes
+        .map(|event| event["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn connect(path: &str) -> UnixStream {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match UnixStream::connect(path) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(Instant::now() < deadline, "{path}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A socket's path, the last word of a line for a person.
+fn path(line: &str, before: &str) -> String {
+    let (_, path) = line.rsplit_once(before).unwrap();
+    path.trim_matches('\'').to_owned()
+}
+
+#[test]
+fn a_guest_waits_for_its_debugger_and_has_a_monitor_meanwhile() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/up", COMES_UP)]);
+    // A test's own time is far less than it gets here.
+    let args = [
+        "test",
+        "--offline",
+        "--arch",
+        &arch,
+        "--gdb",
+        "--monitor=qmp",
+    ];
+    let json = ["--message-format", "json", "--timeout-factor", "0.01"];
+    let mut run = place
+        .xtask(&[&args[..], &json].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
+    let mut note = || loop {
+        let line = lines.next().unwrap().unwrap();
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if event["reason"] == "note" {
+            return event["text"].as_str().unwrap().to_owned();
+        }
+    };
+    let (gdb, monitor) = (note(), note());
+    assert!(
+        gdb.starts_with("gdb") && gdb.contains("set architecture "),
+        "{gdb}"
+    );
+    let mut monitor = connect(&path(&monitor, "UNIX-CONNECT:"));
+    let ask = b"{\"execute\":\"qmp_capabilities\"}{\"execute\":\"query-status\"}\n";
+    monitor.write_all(ask).unwrap();
+    let answers = BufReader::new(monitor.try_clone().unwrap()).lines();
+    let mut answers = answers.map(Result::unwrap);
+    let status = answers.find(|line| line.contains("\"status\"")).unwrap();
+    assert!(status.contains("prelaunch"), "{status}");
+    let mut debugger = connect(&path(&gdb, "target remote "));
+    // gdb's `continue`, with its checksum.
+    debugger.write_all(b"+$c#63").unwrap();
+    let mut rest = String::new();
+    lines.for_each(|line| rest += &line.unwrap());
+    assert!(rest.contains(r#""outcome":"passed""#), "{rest}");
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    let mut last = Vec::new();
+    debugger.read_to_end(&mut last).unwrap();
+    assert_eq!(place.wait_until_quiet(), Vec::<String>::new());
+}
+
+#[test]
+fn trace_events_and_system_calls_are_logged_beside_the_test() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/up", COMES_UP)]);
+    let (code, events) = place.events(&arch, &["--trace", "qmp_enter_*"]);
+    assert_eq!(code, 0);
+    let log = notes(&events);
+    let log = std::fs::read_to_string(path(log.last().unwrap(), ": ")).unwrap();
+    assert!(log.contains("qmp_enter_qmp_capabilities"), "{log}");
+    let told = |flags: &[&str]| {
+        let args = ["test", "--offline", "--arch", &arch, "a::up"];
+        place.run(&[&args[..], flags].concat())
+    };
+    let wrong = told(&["--trace", "qmp_enter_qmp_capabilitie"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    let help = "did you mean `qmp_enter_qmp_capabilities`?";
+    assert!(wrong.stderr.contains(help), "{}", wrong.stderr);
+}
+
+#[test]
+fn system_calls_are_logged_where_strace_is_and_its_lack_is_said() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/up", COMES_UP)]);
+    // A strace of our own: what counts is that QEMU runs under it.
+    let tools = place.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let strace = tools.join("strace");
+    let script = "#!/bin/sh\necho \"$@\" > \"$4\"\nshift 4\nexec \"$@\"\n";
+    std::fs::write(&strace, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&strace, executable).unwrap();
+    let search = std::env::var("PATH").unwrap();
+    let run = |path: &str| {
+        let args = ["test", "--offline", "--arch", &arch, "--strace-qemu"];
+        let mut run = place.xtask(&args);
+        run.env("PATH", path).output().unwrap()
+    };
+    let done = run(&format!("{}:{search}", tools.display()));
+    assert_eq!(done.status.code(), Some(0));
+    let log = place.runs().join("1").join(&arch).join("a/up/strace.log");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(
+        log.starts_with("-f -tt -o") && log.contains("qemu-system-"),
+        "{log}"
+    );
+    let here = std::env::split_paths(&search).filter(|path| !path.join("strace").exists());
+    let without = tools.with_file_name("without");
+    std::fs::create_dir(&without).unwrap();
+    let qemu = format!("qemu-system-{arch}");
+    let mut found = std::env::split_paths(&search).map(|path| path.join(&qemu));
+    let found = found.find(|path| path.exists()).unwrap();
+    std::os::unix::fs::symlink(found, without.join(&qemu)).unwrap();
+    let path = std::env::join_paths(here.chain([without])).unwrap();
+    let done = run(path.to_str().unwrap());
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(96), "{said}");
+    assert!(said.contains("apt-get install strace"), "{said}");
+}
+
+#[test]
+fn a_guest_that_fails_gives_a_shell_to_whoever_wants_to_look() {
+    let Some(arch) = arch() else { return };
+    let fails = "# Fails.\nin_guest() {\n    false\n}\n";
+    let place = Place::with(&[("a/fails", fails)]);
+    let args = ["test", "--offline", "--arch", &arch, "--shell-on-fail"];
+    let mut run = place.xtask(&args);
+    let pipe = std::process::Stdio::piped;
+    let mut child = run
+        .stdin(pipe())
+        .stdout(pipe())
+        .stderr(pipe())
+        .spawn()
+        .unwrap();
+    let mut keys = child.stdin.take().unwrap();
+    keys.write_all(b"echo the answer is $((6 * 7))\n").unwrap();
+    // The end of what is typed ends the shell.
+    drop(keys);
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("\nthe answer is 42"), "{stdout}");
+    assert_eq!(output.status.code(), Some(100), "{stdout}");
+    assert!(stdout.contains("failed: exit status 1"), "{stdout}");
+}

@@ -1,0 +1,107 @@
+//! Each way to end is named for what it is, and what a guest prints stays text.
+
+use crate::place::{Place, arch, ends, expected};
+
+#[test]
+fn each_way_to_end_is_named_for_what_it_is() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("evil");
+    let output = place
+        .test(&arch, &["--message-format=json"])
+        .output()
+        .unwrap();
+    let mut expected = expected(&[
+        ("bombs", "timed-out: no end within the test's 3 s"),
+        (
+            "closes-channel",
+            "lost-guest: the guest powered itself off unannounced",
+        ),
+        ("eats-memory", "failed: ended by SIGKILL, last line: Killed"),
+        ("fails", "failed: two and two are five"),
+        ("fills", "passed"),
+        ("floods", "passed"),
+        ("floods-console", "timed-out: no end within the test's 1 s"),
+        ("floods-output", "timed-out: no end within the test's 1 s"),
+        (
+            "forges",
+            "failed: exit status 1, last line: @kiln 00000000000000000000000000000000 100 end 00000000 0 0",
+        ),
+        ("hang", "timed-out: no end within the test's 2 s"),
+        ("hangs-on-host", "timed-out: no end within the test's 1 s"),
+        ("kills-qemu", "qemu-crashed: QEMU was ended by SIGSEGV"),
+        (
+            "leaves",
+            "lost-guest: the guest powered itself off unannounced",
+        ),
+        ("leaves-daemon", "passed"),
+        ("lies", "failed: exit status 1"),
+        ("loses-qemu", "qemu-crashed: QEMU was ended by SIGKILL"),
+        (
+            "needs-what-is-not-there",
+            "skipped: QEMU lacks the device `perpetual-motion-pci`",
+        ),
+        (
+            "no-init",
+            "guest-panicked: Kernel panic - not syncing: VFS: Unable to mount root fs…",
+        ),
+        (
+            "oops",
+            "guest-oopsed: BUG: kernel NULL pointer dereference, address: 0000000000000000",
+        ),
+        (
+            "panic",
+            "guest-panicked: Kernel panic - not syncing: sysrq triggered crash",
+        ),
+        (
+            "prints-a-gigabyte",
+            "failed: output flood: more than 64 MiB",
+        ),
+        (
+            "reboots-for-ever",
+            "failed: the guest reboots more often than `reboots` allows",
+        ),
+        ("skips", "skipped: there is no moon tonight"),
+        ("taints", "guest-oopsed: tainted: kernel issued a warning"),
+        ("wrong-option", "qemu-did-not-start: qemu-system-…"),
+    ]);
+    if arch == "x86_64" {
+        let reset = "lost-guest: the guest reset itself unannounced";
+        expected.insert("resets".to_owned(), reset.to_owned());
+    }
+    let mut ends = ends(&output);
+    for (name, end) in &mut ends {
+        // What QEMU or a kernel says further changes from version to version.
+        let start = expected.get(name).and_then(|end| end.strip_suffix('…'));
+        if let Some(start) = start.filter(|start| end.starts_with(*start)) {
+            *end = format!("{start}…");
+        }
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(ends, expected, "{stderr}");
+    assert_eq!(output.status.code(), Some(100));
+    place.is_clean("after all");
+}
+
+#[test]
+fn a_guest_that_hangs_before_its_init_is_ended_by_the_limit_of_the_boot() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("hung");
+    let args = ["--message-format=json", "--timeout-factor=0.1"];
+    let output = place.test(&arch, &args).output().unwrap();
+    let cause = ends(&output).remove("hang-in-boot").unwrap();
+    let limit = "timed-out: the guest was not ready within ";
+    assert!(cause.starts_with(limit), "{cause}");
+    place.is_clean("after all");
+}
+
+#[test]
+fn what_a_guest_prints_cannot_drive_a_terminal() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("evil");
+    let args = ["evil::floods", "--exact", "--no-capture"];
+    let output = place.test(&arch, &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let shown = [output.stdout, output.stderr].concat();
+    assert!(!shown.contains(&0x1b) && !shown.contains(&0x07));
+    assert!(String::from_utf8_lossy(&shown).contains("owned"));
+}

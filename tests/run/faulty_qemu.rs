@@ -1,0 +1,79 @@
+//! A QEMU binary that misbehaves: `faulty-qemu.sh` stands before the real one.
+
+use std::process::Command;
+
+use crate::place::{Place, arch, binary, ends, expected, root};
+
+/// A run of the faulty tests with the faulty binary.
+fn faulty(place: &Place, arch: &str, args: &[&str]) -> Command {
+    let name = binary(arch);
+    let real = Command::new("sh")
+        .args(["-c", "command -v \"$0\"", &name])
+        .output()
+        .unwrap();
+    let script = root().join("tests/run/faulty-qemu.sh");
+    let faulty = place.path().join(&name);
+    std::os::unix::fs::symlink(script, &faulty).unwrap();
+    let mut command = place.test(arch, &["--qemu", faulty.to_str().unwrap()]);
+    command
+        .env(
+            "FAULTY_QEMU",
+            String::from_utf8(real.stdout).unwrap().trim(),
+        )
+        .args(args);
+    command
+}
+
+#[test]
+fn each_fault_of_a_qemu_is_named_for_what_it_is() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("faulty");
+    let args = ["--accel=tcg", "--message-format=json"];
+    let output = faulty(&place, &arch, &args).output().unwrap();
+    let expected = expected(&[
+        ("complains", "failed: QEMU message flood: more than 64 MiB"),
+        ("dies-late", "qemu-crashed: QEMU was ended by SIGSEGV"),
+        ("exits", "lost-guest: QEMU ended with status 0"),
+        ("mute", "timed-out: no end within the test's 4 s"),
+        ("raves", "lost-guest: QEMU ended with status 0"),
+        (
+            "refuses",
+            "qemu-did-not-start: QEMU ended with status 3 and said nothing",
+        ),
+    ]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(ends(&output), expected, "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    for note in [
+        "a record with a wrong checksum",
+        "a line too long for a record",
+    ] {
+        assert!(stdout.contains(note), "{stdout}");
+    }
+    place.is_clean("after all");
+}
+
+#[test]
+fn a_dead_kvm_is_told_and_gone_without() {
+    let Some(arch) = arch() else { return };
+    let machine = Command::new("uname").arg("-m").output().unwrap().stdout;
+    let native = String::from_utf8(machine).unwrap().trim() == arch;
+    let opens = std::fs::OpenOptions::new().write(true).open("/dev/kvm");
+    if !native || opens.is_err() {
+        eprintln!("skipped: this host cannot even try {arch} in KVM");
+        return;
+    }
+    let place = Place::new("faulty");
+    let args = ["faulty::refuses", "--exact"];
+    let output = faulty(&place, &arch, &args)
+        .env("FAULTY_KVM", "1")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("using TCG: KVM does not run the image here"),
+        "{stderr}"
+    );
+    assert_eq!(output.status.code(), Some(100), "{stderr}");
+    place.is_clean("after the trial");
+}

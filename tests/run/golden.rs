@@ -1,0 +1,122 @@
+//! Golden output and KTAP as the writer of a test meets them. The tests have host halves only: no guest
+//! is booted, so QEMU is asked what it can do and no more.
+
+use std::path::PathBuf;
+
+use crate::place::{Place, Told, arch};
+
+const PRINTS: &str = "# Prints.\n#: filter = [\"s/took [0-9]+/took N/\"]\nin_host() {\n    \
+                      printf 'one\\r\\ntook 17 ms\\n'\n}\n";
+
+fn file(place: &Place, name: &str) -> PathBuf {
+    place.tests().join("a").join(name)
+}
+
+fn run(place: &Place, arch: &str, args: &[&str]) -> Told {
+    place.run(&[&["test", "--arch", arch, "--offline"], args].concat())
+}
+
+#[test]
+fn output_that_differs_from_the_golden_one_fails_the_test_with_the_difference() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/prints", PRINTS)]);
+    std::fs::write(file(&place, "prints.good"), "one\ntook N ms\n").unwrap();
+    assert_eq!(run(&place, &arch, &[]).code, 0);
+    std::fs::write(file(&place, "prints.good"), "one\ntwo\n").unwrap();
+    let told = run(&place, &arch, &[]);
+    assert_eq!(told.code, 100, "{}", told.stderr);
+    let expect = [
+        "failed: output differs from `prints.good`",
+        "--- guest-tests/a/prints.good",
+        "-two",
+        "+took N ms",
+        "--bless",
+    ];
+    for text in expect {
+        assert!(told.stdout.contains(text), "no `{text}` in {}", told.stdout);
+    }
+}
+
+#[test]
+fn a_test_that_fails_by_itself_fails_for_its_own_reason() {
+    let Some(arch) = arch() else { return };
+    let fails = "# Fails.\nin_host() {\n    echo one\n    fail \"no disk\"\n}\n";
+    let place = Place::with(&[("a/fails", fails)]);
+    std::fs::write(file(&place, "fails.good"), "two\n").unwrap();
+    let told = run(&place, &arch, &[]);
+    assert_eq!(told.code, 100);
+    for text in ["failed: no disk", "-two", "+one"] {
+        assert!(told.stdout.contains(text), "no `{text}` in {}", told.stdout);
+    }
+    let told = run(&place, &arch, &["--bless"]);
+    assert!(
+        told.stderr.contains("is not blessed: it failed"),
+        "{}",
+        told.stderr
+    );
+    let kept = std::fs::read_to_string(file(&place, "fails.good")).unwrap();
+    assert_eq!(kept, "two\n");
+}
+
+#[test]
+fn blessing_writes_the_most_specific_file_there_is_and_new_ones_only_by_name() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/prints", PRINTS), ("a/other", PRINTS)]);
+    let own = format!("prints.{arch}.good");
+    std::fs::write(file(&place, "prints.good"), "old\n").unwrap();
+    std::fs::write(file(&place, &own), "old\n").unwrap();
+    let told = run(&place, &arch, &["--bless"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(
+        told.stderr.contains(&format!("guest-tests/a/{own}")),
+        "{}",
+        told.stderr
+    );
+    let read = |name: &str| std::fs::read_to_string(file(&place, name)).ok();
+    assert_eq!(read(&own).as_deref(), Some("one\ntook N ms\n"));
+    assert_eq!(read("prints.good").as_deref(), Some("old\n"));
+    assert_eq!(read("other.good"), None);
+    run(&place, &arch, &["--bless", "other"]);
+    assert_eq!(read("other.good").as_deref(), Some("one\ntook N ms\n"));
+    assert_eq!(run(&place, &arch, &[]).code, 0);
+}
+
+#[test]
+fn golden_output_without_a_test_is_drawn_and_nothing_is_run() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/prints", PRINTS)]);
+    std::fs::write(file(&place, "print.good"), "one\n").unwrap();
+    let told = run(&place, &arch, &[]);
+    assert_eq!(told.code, 2);
+    for text in ["belongs to no test", "did you mean `prints.good`?"] {
+        assert!(told.stderr.contains(text), "no `{text}` in {}", told.stderr);
+    }
+}
+
+#[test]
+fn a_subtest_that_fails_fails_a_test_that_says_nothing_else() {
+    let Some(arch) = arch() else { return };
+    let ktap = "# Says KTAP.\nin_host() {\n    printf '%s\\n' 'KTAP version 1' 1..2 'ok 1 good' 'not ok 2 bad'\n}\n";
+    let short =
+        "# Is cut short.\nin_host() {\n    printf '%s\\n' 'KTAP version 1' 1..2 'ok 1 good'\n}\n";
+    let place = Place::with(&[("a/ktap", ktap), ("a/short", short)]);
+    let (code, events) = place.events(&arch, &[]);
+    assert_eq!(code, 100);
+    let finished = events
+        .iter()
+        .filter(|event| event["reason"] == "test-finished");
+    let causes: Vec<&str> = finished
+        .clone()
+        .map(|test| test["cause"].as_str().unwrap())
+        .collect();
+    let expect = [
+        "1 of 2 subtests failed, first `bad`",
+        "2 subtests were planned, 1 reported",
+    ];
+    assert!(
+        expect.iter().all(|cause| causes.contains(cause)),
+        "{causes:?}"
+    );
+    let subtests = finished.map(|test| test["subtests"].as_array().unwrap().len());
+    assert_eq!(subtests.sum::<usize>(), 3);
+}

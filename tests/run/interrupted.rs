@@ -1,0 +1,68 @@
+//! A run that is interrupted or left alone ends in order, wherever it is, and leaves nothing.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use crate::place::{Place, arch, signal, silently, wait_for};
+
+const SIGNALS: [(&str, i32); 3] = [("-INT", 130), ("-TERM", 143), ("-HUP", 129)];
+
+#[test]
+fn an_interrupted_run_leaves_no_process_and_no_directory() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("hung");
+    for (name, code) in SIGNALS {
+        let mut child = silently(place.test(&arch, &[]));
+        let qemu = |line: &String| line.contains("-nodefaults");
+        wait_for(&mut child, "a QEMU", || place.processes().iter().any(qemu));
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
+        place.is_clean(name);
+    }
+}
+
+/// Interrupts a test as soon as it has printed a line, with each signal.
+fn interrupt_at_first_line(test: &str) {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("evil");
+    for (name, code) in SIGNALS {
+        let args = [test, "--exact", "--no-capture", "--timeout-factor=60"];
+        let mut command = place.test(&arch, &args);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "waiting\n", "{name}");
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
+        place.is_clean(name);
+    }
+}
+
+#[test]
+fn a_run_that_is_interrupted_while_a_guest_tests_leaves_nothing() {
+    interrupt_at_first_line("evil::hang");
+}
+
+#[test]
+fn a_run_that_is_interrupted_while_a_host_half_runs_leaves_nothing() {
+    interrupt_at_first_line("evil::hangs-on-host");
+}
+
+#[test]
+fn a_reader_who_goes_away_does_not_change_the_verdict() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("evil");
+    let args = ["evil::fails", "evil::skips", "--exact"];
+    let mut command = place.test(&arch, &args);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(100));
+    assert!(place.runs().join("1/report.json").exists());
+    place.is_clean("unread");
+}

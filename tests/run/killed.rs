@@ -1,0 +1,48 @@
+//! A run that is killed, at any time, leaves nothing that the next run does not clear away.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
+use crate::place::{Place, arch, signal, silently};
+
+/// How often: by `KILN_KILLS`, else this.
+const KILLS: u32 = 8;
+/// About the time that a run of the test takes here.
+const SPAN_MS: u32 = 2500;
+
+/// Random numbers that are the same each time (with the multiplier of Knuth's MMIX).
+fn after(number: u64) -> u64 {
+    number
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407)
+}
+
+#[test]
+fn a_killed_run_leaves_no_process_no_lock_and_no_directory() {
+    let Some(arch) = arch() else { return };
+    let kills = std::env::var("KILN_KILLS").map_or(KILLS, |count| count.parse().unwrap());
+    let place = Place::new("evil");
+    let args = ["evil::leaves-daemon", "evil::floods", "--exact"];
+    let mut random = 1;
+    for kill in 0..kills {
+        random = after(random);
+        let milliseconds = u64::from(SPAN_MS) * (random >> 40) / (1 << 24);
+        let mut child = silently(place.test(&arch, &args));
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        // It may just have ended by itself, which leaves nothing either.
+        if child.try_wait().unwrap().is_none() {
+            signal(&child, "-KILL");
+        }
+        let status = child.wait().unwrap();
+        let why = format!("kill {kill}, after {milliseconds} ms");
+        assert!(
+            status.signal() == Some(9) || status.success(),
+            "{why}: {status}"
+        );
+        assert_eq!(place.wait_until_quiet(), Vec::<String>::new(), "{why}");
+    }
+    let output = place.test(&arch, &args).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    place.is_clean("after a run that was not killed");
+}

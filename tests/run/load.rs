@@ -1,0 +1,62 @@
+//! Runs beside others, and on a host that has something else to do.
+
+use std::process::{Child, Command};
+
+use crate::place::{Place, arch, silently};
+
+/// How often: by `KILN_REPEATS`, else this.
+const REPEATS: usize = 10;
+
+const PASS: &str = "#!/bin/sh\n# Passes.\n\nin_guest() {\n    true\n}\n";
+
+/// A loop that ends with the test.
+struct Busy(Child);
+
+impl Busy {
+    fn start() -> Self {
+        let command = Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .spawn();
+        Self(command.unwrap())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_trivial_test_passes_each_time_on_a_busy_host() {
+    let Some(arch) = arch() else { return };
+    let repeats = std::env::var("KILN_REPEATS").map_or(REPEATS, |count| count.parse().unwrap());
+    let place = Place::new("evil");
+    for number in 0..repeats {
+        place.write(&format!("again/pass-{number}.sh"), PASS);
+    }
+    let _busy = [Busy::start(), Busy::start()];
+    let output = place.test(&arch, &["again::", "--quiet"]).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(
+        stdout.contains(&format!("{repeats} tests: {repeats} passed")),
+        "{stdout}"
+    );
+    place.is_clean("after all");
+}
+
+#[test]
+fn two_runs_at_once_share_one_empty_store() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("evil");
+    let run = || silently(place.test(&arch, &["evil::floods", "--exact"]));
+    for mut run in [run(), run()] {
+        assert_eq!(run.wait().unwrap().code(), Some(0));
+    }
+    for number in ["1", "2"] {
+        assert!(place.runs().join(number).join("report.json").exists());
+    }
+    place.is_clean("after both");
+}

@@ -1,0 +1,26 @@
+//! Whole runs, with QEMU and the images of the repository: that each way to end is named for what
+//! it is, that nothing survives a run, and that all of it works offline from an empty store.
+//!
+//! Where the QEMU of an architecture is not installed, its tests say so and check nothing.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "acts as a user does"
+)]
+
+mod bisect;
+mod choices;
+mod coverage;
+mod debug;
+mod disk_full;
+mod ends;
+mod faulty_qemu;
+mod golden;
+mod interrupted;
+mod killed;
+mod load;
+mod place;
+mod repeat;
+mod standalone;

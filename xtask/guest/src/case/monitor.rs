@@ -1,0 +1,196 @@
+//! The words that both halves have: `choose`, `post`, and those that speak to QEMU's monitor.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use host::clock::monotonic;
+use qemu::qmp;
+
+use super::Case;
+use super::roster::Patience;
+use crate::words::event::Expected;
+use crate::words::{Reply, monitor};
+
+/// For an answer of QEMU's monitor.
+pub(super) const MONITOR_WAIT: Duration = Duration::from_secs(30);
+
+/// How the human monitor begins when it refuses (QEMU's `hmp_handle_error` and `monitor/hmp.c`).
+const REFUSALS: &[&str] = &["Error: ", "unknown command: ", "Try \"help ", "Command '"];
+
+/// Who asks for a word.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    /// A guest's own QEMU.
+    pub(super) own: Option<&'a qmp::Client>,
+    /// Whether it has gone.
+    pub(super) is_gone: &'a dyn Fn() -> bool,
+}
+
+/// Whether a word may take its time.
+pub(super) fn is_slow(word: &str) -> bool {
+    matches!(
+        word,
+        "qmp" | "qmp_wait" | "hmp" | "wait_ready" | "plug" | "slot" | "unplug" | "await"
+    )
+}
+
+impl Case<'_> {
+    /// Does a word that both halves have.
+    pub(super) fn shared_word(
+        &self,
+        word: &str,
+        args: &[String],
+        asker: Asker<'_>,
+    ) -> Option<Reply> {
+        match word {
+            "choose" | "named_choose" => Some(self.choose(args)),
+            "post" => Some(self.post(args)),
+            "await" => Some(self.wait_for_point(args, asker)),
+            _ if is_slow(word) => Some(self.monitor_word(word, args, asker)),
+            _ => None,
+        }
+    }
+
+    fn choose(&self, args: &[String]) -> Reply {
+        let Some((name, words)) = args.split_first() else {
+            return Reply::error(2, "choose: which name?");
+        };
+        match self.chooser.choose(name, words) {
+            Ok(word) => Reply::done(format!("{word}\n")),
+            Err(error) => Reply::error(2, error),
+        }
+    }
+
+    fn monitor_word(&self, word: &str, args: &[String], asker: Asker<'_>) -> Reply {
+        let failed = |status, why: &dyn Display| Reply::error(status, format!("{word}: {why}"));
+        let (which, args) = match guest_option(args) {
+            Ok(found) => found,
+            Err(why) => return failed(2, &why),
+        };
+        let patience = Patience {
+            deadline: monotonic() + self.scaled(super::WAIT_FOR),
+            is_gone: asker.is_gone,
+        };
+        if word == "wait_ready" {
+            return match self.roster.ready(which, patience) {
+                Ok(()) => Reply::done(""),
+                Err(error) => failed(1, &error),
+            };
+        }
+        let client = match (which, asker.own) {
+            (None, Some(own)) => Ok(own.clone()),
+            (which, _) => self.roster.monitor(which, patience),
+        };
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => return failed(1, &error),
+        };
+        match word {
+            "qmp" => execute(&client, args, MONITOR_WAIT.min(self.test_limit())),
+            "hmp" => human(&client, args),
+            "plug" => self.plug(&client, args),
+            "slot" => self.slot(&client, args, asker),
+            "unplug" => self.unplug(&client, args, asker),
+            _ => self.wait_for_event(&client, args, asker),
+        }
+    }
+
+    fn wait_for_event(&self, client: &qmp::Client, args: &[String], asker: Asker<'_>) -> Reply {
+        let expected = match Expected::parse(args) {
+            Ok(expected) => expected,
+            Err(error) => return Reply::error(2, error),
+        };
+        let limit = expected.timeout;
+        let limit = limit.unwrap_or_else(|| self.scaled(super::WAIT_FOR));
+        let fits = |event: &qmp::Event| expected.fits(event);
+        let inbox = client.inbox();
+        match inbox.take(fits, monotonic() + limit, asker.is_gone) {
+            Ok(event) => serde_json::to_string(&event).map_or_else(
+                |error| Reply::error(1, error),
+                |text| Reply::done(text + "\n"),
+            ),
+            Err(qmp::NoEvent::Deadline) => {
+                let seconds = limit.as_secs_f64();
+                Reply::error(1, format!("qmp_wait: no {expected} within {seconds} s"))
+            }
+            Err(why) => Reply::error(1, format!("qmp_wait {expected}: {why}")),
+        }
+    }
+}
+
+/// Takes `-g GUEST` or `--guest GUEST` from the front of a word's arguments.
+fn guest_option(args: &[String]) -> Result<(Option<&str>, &[String]), &'static str> {
+    let missing = "`--guest` takes the number of a guest, or its name";
+    match args {
+        [option, rest @ ..] if matches!(option.as_str(), "-g" | "--guest") => {
+            let (which, rest) = rest.split_first().ok_or(missing)?;
+            Ok((Some(which), rest))
+        }
+        [option, rest @ ..] if option.starts_with("--guest=") => {
+            Ok((option.strip_prefix("--guest="), rest))
+        }
+        _ => Ok((None, args)),
+    }
+}
+
+fn execute(client: &qmp::Client, args: &[String], wait: Duration) -> Reply {
+    let command = match monitor::parse(args) {
+        Ok(command) => command,
+        Err(error) => return Reply::error(2, error),
+    };
+    match client.execute(&command.command, command.arguments, wait) {
+        Ok(value) => Reply::done(format!("{value}\n")),
+        Err(error) => Reply::error(1, format!("qmp {}: {error}", command.command)),
+    }
+}
+
+fn human(client: &qmp::Client, args: &[String]) -> Reply {
+    if args.is_empty() {
+        return Reply::error(2, "hmp: which command line?");
+    }
+    let line = args.join(" ");
+    match client.human(&line, MONITOR_WAIT) {
+        Ok(text) if refuses(&text) => Reply::error(1, format!("hmp {line}: {}", text.trim_end())),
+        Ok(text) => Reply::done(text),
+        Err(error) => Reply::error(1, format!("hmp {line}: {error}")),
+    }
+}
+
+/// The human monitor has no status: only its words tell.
+fn refuses(text: &str) -> bool {
+    let refusal = |line: &str| REFUSALS.iter().any(|start| line.starts_with(start));
+    text.lines().any(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guest_is_named_before_the_command_only() {
+        let check = |line: &str, which: Option<&str>, rest: &str| {
+            let args: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            let (found, left) = guest_option(&args).unwrap();
+            assert_eq!((found, left.join(" ").as_str()), (which, rest), "{line}");
+        };
+        check("-g 2 query-status", Some("2"), "query-status");
+        check("--guest source cont", Some("source"), "cont");
+        check("--guest=source cont", Some("source"), "cont");
+        check("info -g 2", None, "info -g 2");
+        assert!(guest_option(&["-g".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn the_human_monitor_s_refusals_are_told_from_its_answers() {
+        let check = |text: &str, refused| assert_eq!(refuses(text), refused, "{text}");
+        check("VM status: running\n", false);
+        check("", false);
+        check("Error: Device 'x' not found\n", true);
+        check("unknown command: 'nonsense'\n", true);
+        check(
+            "device_add: string expected\nTry \"help device_add\" for more information\n",
+            true,
+        );
+        check("drive0: errors=2, Error: no\n", false);
+    }
+}

@@ -1,0 +1,100 @@
+//! What a test printed, held against what it is to print: its results in KTAP, its golden output.
+//!
+//! Both can turn a pass into a failure and nothing else: a test that failed stays failed for its own
+//! reason, and what is found here is told beside it.
+
+use camino::Utf8Path;
+
+use super::Setting;
+use crate::event::TestReport;
+use crate::golden::{self, Place, bless::Blessing, compare};
+use crate::ktap;
+use crate::outcome::Outcome;
+use crate::text;
+
+/// Lines of a difference that a report holds; `output.diff` has them all.
+const LINES: usize = 200;
+
+/// Reads the log of what the test printed, and judges it.
+pub(super) fn judge(setting: &Setting<'_>, report: &mut TestReport) {
+    if matches!(
+        report.outcome,
+        Outcome::Skipped { .. } | Outcome::NotRun { .. }
+    ) {
+        return;
+    }
+    let printed = match fs_err::read(setting.logs.join("output.log")) {
+        Ok(printed) => printed,
+        Err(error) => return fail(report, |message| Outcome::HarnessError { message }, &error),
+    };
+    let results = ktap::parse(&printed);
+    if let Some(cause) = results.cause()
+        && report.outcome == Outcome::Passed
+    {
+        report.outcome = Outcome::Failed { cause };
+    }
+    let faults = results.faults.into_iter();
+    report
+        .notes
+        .extend(faults.map(|fault| format!("KTAP: {fault}")));
+    report.subtests = results.subtests;
+    if setting.config.bless == Blessing::No
+        && let Err(error) = compare(setting, report, &printed)
+    {
+        fail(report, |message| Outcome::HarnessError { message }, &error);
+    }
+}
+
+/// An outcome that is no success already is the better cause.
+fn fail(report: &mut TestReport, outcome: fn(String) -> Outcome, error: &std::io::Error) {
+    if report.outcome.is_success() {
+        report.outcome = outcome(error.to_string());
+    } else {
+        report.notes.push(error.to_string());
+    }
+}
+
+fn compare(setting: &Setting<'_>, report: &mut TestReport, printed: &[u8]) -> std::io::Result<()> {
+    let test = setting.test.test;
+    let place = Place {
+        arch: setting.test.arch,
+        machine: &report.machine,
+        qemu: setting.arch.facts.version,
+    };
+    let Some(golden) = golden::variant(&test.golden, place) else {
+        return Ok(());
+    };
+    let name = golden.path.file_name().unwrap_or_default();
+    let wanted = fs_err::read(&golden.path)?;
+    let wanted = String::from_utf8_lossy(&wanted);
+    let printed = compare::filtered(printed, &test.header.filters);
+    let path = relative(&golden.path, &setting.config.suite.dir);
+    let Some(diff) = compare::difference(path.as_str(), &wanted, &printed) else {
+        return Ok(());
+    };
+    fs_err::write(setting.logs.join("output.diff"), &diff)?;
+    let lines = diff.lines().map(|line| text::short_line(line.as_bytes()));
+    report.diff = lines.take(LINES).collect();
+    let more = diff.lines().count().saturating_sub(LINES);
+    if more > 0 {
+        report
+            .diff
+            .push(format!("… {more} lines more in output.diff"));
+    }
+    if report.outcome == Outcome::Passed {
+        report.outcome = Outcome::Failed {
+            cause: format!("output differs from `{name}`"),
+        };
+        report.notes.push(format!(
+            "if the new output is right: cargo xtask test --exact {} --arch {} --bless",
+            report.name, report.arch
+        ));
+    }
+    Ok(())
+}
+
+/// As `patch -p0` takes it in the folder above the suite's.
+fn relative<'a>(path: &'a Utf8Path, suite: &Utf8Path) -> &'a Utf8Path {
+    let root = suite.parent().unwrap_or(suite);
+    path.strip_prefix(root).unwrap_or(path)
+}

@@ -1,0 +1,51 @@
+//! Tells the recorder of an export what the test does, where there is one.
+
+use camino::Utf8Path;
+use qemu::{BootFiles, Launch, QemuError};
+
+use super::Case;
+use crate::session::Handover;
+use crate::standalone::{INITRAMFS, KERNEL, Start};
+
+/// Why a start cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RecordError {
+    /// Its command line is refused.
+    #[error(transparent)]
+    Line(#[from] QemuError),
+    /// A file that it names cannot be read.
+    #[error("cannot keep a file that QEMU is started with")]
+    File(#[from] std::io::Error),
+}
+
+impl Case<'_> {
+    /// Notes a start of QEMU with the files it names, as they are now.
+    pub(super) fn record(
+        &self,
+        launch: &Launch<'_>,
+        directory: &Utf8Path,
+        handover: &Handover,
+    ) -> Result<(), RecordError> {
+        let Some(recorder) = &self.setting.config.debug.recorder else {
+            return Ok(());
+        };
+        let scratch = &self.setting.scratch;
+        let mut stand_in = launch.clone();
+        stand_in.boot = BootFiles {
+            kernel: scratch.join(KERNEL),
+            initrd: Some(scratch.join(INITRAMFS)),
+        };
+        let limit = self.boot_limit() + self.test_limit();
+        let places = (scratch.as_path(), directory);
+        let (boot, handover) = (launch.boot.clone(), handover.clone());
+        let start = Start::new(stand_in.script()?, places, boot, handover, limit);
+        Ok(recorder.start(start)?)
+    }
+
+    /// Notes a word that either half used.
+    pub(super) fn record_word(&self, word: &str) {
+        if let Some(recorder) = &self.setting.config.debug.recorder {
+            recorder.word(word);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The guests of one test, as its words name them: by the order of their start, or by the name
+//! that `qemu -name` gave.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use host::clock::monotonic;
+use qemu::qmp;
+
+/// How often it is asked whether somebody still waits.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How far a guest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// QEMU runs.
+    Started,
+    /// The guest runs its half of the test.
+    Ready,
+    /// QEMU is gone.
+    Ended,
+}
+
+/// Why there is no such guest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RosterError {
+    /// None was started.
+    #[error("no guest was started")]
+    Nobody,
+    /// Not this one.
+    #[error("no guest `{0}` was started")]
+    Unknown(String),
+    /// It ended before.
+    #[error("the guest ended before it was ready")]
+    Ended,
+    /// The caller has gone.
+    #[error("nobody waits for it")]
+    Abandoned,
+}
+
+struct Member {
+    number: usize,
+    name: Option<String>,
+    client: qmp::Client,
+    life: Life,
+}
+
+/// All guests of a test.
+#[derive(Default)]
+pub(super) struct Roster {
+    members: Mutex<Vec<Member>>,
+    changed: Condvar,
+}
+
+/// How long a word waits, and for whom.
+#[derive(Clone, Copy)]
+pub(super) struct Patience<'a> {
+    /// Until then.
+    pub(super) deadline: Instant,
+    /// Whether the caller has gone.
+    pub(super) is_gone: &'a dyn Fn() -> bool,
+}
+
+impl Roster {
+    /// Enters a QEMU that was just started.
+    pub(super) fn enter(&self, number: usize, name: Option<String>, client: qmp::Client) {
+        let life = Life::Started;
+        self.lock().push(Member {
+            number,
+            name,
+            client,
+            life,
+        });
+        self.changed.notify_all();
+    }
+
+    /// Notes how far a guest is.
+    pub(super) fn note(&self, number: usize, life: Life) {
+        let mut members = self.lock();
+        if let Some(member) = members.iter_mut().find(|member| member.number == number) {
+            member.life = life;
+        }
+        self.changed.notify_all();
+    }
+
+    /// The monitor of a guest; without a name, of the one that was started last and still runs. It
+    /// waits for a guest that is not started yet.
+    pub(super) fn monitor(
+        &self,
+        which: Option<&str>,
+        patience: Patience<'_>,
+    ) -> Result<qmp::Client, RosterError> {
+        self.wait(which, patience, |member| Some(Ok(member.client.clone())))
+    }
+
+    /// Waits until a guest runs its half of the test.
+    pub(super) fn ready(
+        &self,
+        which: Option<&str>,
+        patience: Patience<'_>,
+    ) -> Result<(), RosterError> {
+        self.wait(which, patience, |member| match member.life {
+            Life::Started => None,
+            Life::Ready => Some(Ok(())),
+            Life::Ended => Some(Err(RosterError::Ended)),
+        })
+    }
+
+    /// Whether guests were started, and none is left.
+    pub(super) fn all_ended(&self) -> bool {
+        let members = self.lock();
+        !members.is_empty() && members.iter().all(|member| member.life == Life::Ended)
+    }
+
+    fn wait<T>(
+        &self,
+        which: Option<&str>,
+        patience: Patience<'_>,
+        answer: impl Fn(&Member) -> Option<Result<T, RosterError>>,
+    ) -> Result<T, RosterError> {
+        let mut members = self.lock();
+        loop {
+            let found = find(&members, which);
+            if let Some(answer) = found.and_then(&answer) {
+                return answer;
+            }
+            let left = patience.deadline.saturating_duration_since(monotonic());
+            // A guest that was started has its own limit, and ends by it.
+            if left.is_zero() && found.is_none() {
+                return Err(which.map_or(RosterError::Nobody, |name| {
+                    RosterError::Unknown(name.to_owned())
+                }));
+            }
+            if (patience.is_gone)() {
+                return Err(RosterError::Abandoned);
+            }
+            members = self
+                .changed
+                .wait_timeout(members, TICK)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn find<'a>(members: &'a [Member], which: Option<&str>) -> Option<&'a Member> {
+    let Some(which) = which else {
+        let running = members.iter().rfind(|member| member.life != Life::Ended);
+        return running.or(members.last());
+    };
+    members
+        .iter()
+        .rfind(|member| member.name.as_deref() == Some(which) || member.number.to_string() == which)
+}
+
+/// What `-name` on a `qemu` line says.
+pub(super) fn name_of(arguments: &[String]) -> Option<String> {
+    let is_name = |option: &String| matches!(option.as_str(), "-name" | "--name");
+    let value = arguments.get(arguments.iter().rposition(is_name)? + 1)?;
+    let first = value.split(',').next().unwrap_or_default();
+    let name = first.strip_prefix("guest=").unwrap_or(first);
+    Some(name.to_owned()).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn client() -> qmp::Client {
+        let (near, _far) = UnixStream::pair().unwrap();
+        qmp::Client::start(near, |_| {}).unwrap().0
+    }
+
+    fn patience<'a>(seconds: u64) -> Patience<'a> {
+        Patience {
+            deadline: monotonic() + Duration::from_secs(seconds),
+            is_gone: &|| false,
+        }
+    }
+
+    #[test]
+    fn a_guest_is_found_by_number_by_name_and_as_the_latest_that_runs() {
+        let roster = Roster::default();
+        roster.enter(1, Some("source".to_owned()), client());
+        roster.enter(2, None, client());
+        let check = |which, number| {
+            let members = roster.lock();
+            assert_eq!(find(&members, which).map(|member| member.number), number);
+        };
+        check(None, Some(2));
+        check(Some("1"), Some(1));
+        check(Some("source"), Some(1));
+        check(Some("3"), None);
+        roster.note(2, Life::Ended);
+        check(None, Some(1));
+        check(Some("2"), Some(2));
+        roster.note(1, Life::Ended);
+        check(None, Some(2));
+    }
+
+    #[test]
+    fn a_word_waits_for_a_guest_that_starts_and_is_told_when_none_does() {
+        let roster = Roster::default();
+        let none = roster.monitor(None, patience(0)).err();
+        assert_eq!(none, Some(RosterError::Nobody));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| roster.ready(Some("1"), patience(20)));
+            roster.enter(1, None, client());
+            roster.note(1, Life::Ready);
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+        let unknown = roster.ready(Some("b"), patience(0));
+        assert_eq!(unknown, Err(RosterError::Unknown("b".to_owned())));
+        roster.enter(2, None, client());
+        roster.note(2, Life::Ended);
+        assert_eq!(
+            roster.ready(Some("2"), patience(0)),
+            Err(RosterError::Ended)
+        );
+    }
+
+    #[test]
+    fn the_name_is_the_one_that_qemu_is_told() {
+        let check = |line: &str, name: Option<&str>| {
+            let line: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(name_of(&line).as_deref(), name, "{line:?}");
+        };
+        check("-S -name source -m 1G", Some("source"));
+        check("--name guest=b,debug-threads=on", Some("b"));
+        check("-device x,name=a", None);
+        check("-name", None);
+    }
+}

@@ -1,0 +1,169 @@
+//! What a header's choices come to with one QEMU: the words that it really has.
+
+use std::collections::BTreeMap;
+
+use qemu::Facts;
+
+use crate::header::choices::{Choices, Narrow, Source};
+
+/// The words of each choice on an architecture, in an order that does not depend on QEMU's.
+#[must_use]
+pub fn offered(choices: &Choices, arch: &str, facts: &Facts) -> BTreeMap<String, Vec<String>> {
+    let sources = choices
+        .iter()
+        .filter_map(|(name, offered)| Some((name.clone(), offered.source(arch)?)));
+    sources
+        .map(|(name, source)| (name, words(source, facts)))
+        .collect()
+}
+
+/// Why a choice that is offered nothing is no choice at all.
+#[must_use]
+pub fn nothing(choices: &Choices, arch: &str, facts: &Facts) -> Option<String> {
+    choices.values().find_map(|offered| {
+        let source = offered.source(arch)?;
+        words(source, facts).is_empty().then(|| match source {
+            Source::Words(_) => "there is nothing to choose from".to_owned(),
+            Source::Devices(devices) => {
+                format!("QEMU has none of the devices `{}`", devices.join("`, `"))
+            }
+            Source::Cpus(narrow) => format!("QEMU has no usable CPU model{}", starting(narrow)),
+            Source::Machines(narrow) => format!("QEMU has no machine{}", starting(narrow)),
+        })
+    })
+}
+
+fn words(source: &Source, facts: &Facts) -> Vec<String> {
+    match source {
+        Source::Words(words) => words.clone(),
+        Source::Devices(devices) => {
+            let here = devices.iter().filter(|name| facts.has_device(name));
+            here.cloned().collect()
+        }
+        Source::Cpus(narrow) => {
+            let models = facts
+                .cpus
+                .iter()
+                .filter(|cpu| cpu.usable && !cpu.alias && !cpu.deprecated);
+            narrowed(models.map(|cpu| &cpu.name), narrow)
+        }
+        Source::Machines(narrow) => {
+            let types = facts.machines.iter().filter(|(name, machine)| {
+                // Each is listed once more under its alias; `none` has nothing to run a guest with.
+                **name == machine.name && !machine.deprecated && *name != "none"
+            });
+            narrowed(types.map(|(name, _)| name), narrow)
+        }
+    }
+}
+
+fn narrowed<'a>(names: impl Iterator<Item = &'a String>, narrow: &Narrow) -> Vec<String> {
+    let meant =
+        names.filter(|name| name.starts_with(&narrow.prefix) && !narrow.except.contains(name));
+    let mut names: Vec<String> = meant.cloned().collect();
+    names.sort();
+    names
+}
+
+fn starting(narrow: &Narrow) -> String {
+    if narrow.prefix.is_empty() {
+        String::new()
+    } else {
+        format!(" that starts with `{}`", narrow.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+    use qemu::facts::{CpuFacts, MachineFacts};
+
+    use super::*;
+    use crate::header::Header;
+
+    fn facts() -> Facts {
+        let cpu = |name: &str, change: fn(&mut CpuFacts)| {
+            let mut cpu = CpuFacts {
+                name: name.to_owned(),
+                usable: true,
+                ..CpuFacts::default()
+            };
+            change(&mut cpu);
+            cpu
+        };
+        let machine = |name: &str, deprecated| MachineFacts {
+            name: name.to_owned(),
+            deprecated,
+            ..MachineFacts::default()
+        };
+        Facts {
+            devices: ["e1000".to_owned(), "nvme".to_owned()].into(),
+            cpus: vec![
+                cpu("power9_v2", |_| {}),
+                cpu("power10", |_| {}),
+                cpu("power9", |cpu| cpu.alias = true),
+                cpu("power5", |cpu| cpu.deprecated = true),
+                cpu("host", |cpu| cpu.usable = false),
+                cpu("g4", |_| {}),
+            ],
+            machines: BTreeMap::from([
+                ("pc".to_owned(), machine("pc-2", false)),
+                ("pc-2".to_owned(), machine("pc-2", false)),
+                ("pc-1".to_owned(), machine("pc-1", true)),
+                ("none".to_owned(), machine("none", false)),
+            ]),
+            ..Facts::default()
+        }
+    }
+
+    fn choices(header: &str) -> Choices {
+        let text = format!("#: {header}\nin_guest() {{ true; }}\n");
+        Header::parse(Utf8Path::new("x.sh"), &text).unwrap().choices
+    }
+
+    #[test]
+    fn only_what_qemu_has_is_offered() {
+        let check = |header: &str, expect: &[&str]| {
+            let offered = offered(&choices(header), "ppc64", &facts());
+            assert_eq!(offered["a"], expect, "{header}");
+        };
+        check(r#"choices.a = ["x", "w"]"#, &["x", "w"]);
+        check(
+            r#"choices.a = { devices = ["nvme", "igb", "e1000"] }"#,
+            &["nvme", "e1000"],
+        );
+        check(
+            r#"choices.a = { from = "cpus" }"#,
+            &["g4", "power10", "power9_v2"],
+        );
+        check(
+            r#"choices.a.ppc64 = { from = "cpus", prefix = "power", except = ["power10"] }"#,
+            &["power9_v2"],
+        );
+        check(r#"choices.a = { from = "machines" }"#, &["pc-2"]);
+        let elsewhere = choices(r#"choices.a.x86_64 = ["x"]"#);
+        assert_eq!(offered(&elsewhere, "ppc64", &facts()), BTreeMap::new());
+    }
+
+    #[test]
+    fn what_offers_nothing_has_a_reason() {
+        let check = |header: &str, expect: Option<&str>| {
+            let found = nothing(&choices(header), "ppc64", &facts());
+            assert_eq!(found.as_deref(), expect, "{header}");
+        };
+        check(r#"choices.a = { devices = ["nvme", "igb"] }"#, None);
+        check(
+            r#"choices.a = { devices = ["igb", "ne2k_pci"] }"#,
+            Some("QEMU has none of the devices `igb`, `ne2k_pci`"),
+        );
+        check(
+            r#"choices.a = { from = "cpus", prefix = "z" }"#,
+            Some("QEMU has no usable CPU model that starts with `z`"),
+        );
+        check(
+            r#"choices.a = { from = "machines", prefix = "pc-1" }"#,
+            Some("QEMU has no machine that starts with `pc-1`"),
+        );
+        check(r#"choices.a.x86_64 = { devices = ["igb"] }"#, None);
+    }
+}

@@ -1,0 +1,209 @@
+//! Finds the `choose NAME WORD…` lines of a script without running it, so that what they can come to
+//! is counted beforehand. Used for exhaustive runs only: an ordinary run asks as it goes.
+
+use std::ops::Range;
+
+/// A `choose` in a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What is chosen, such as `nic`.
+    pub name: String,
+    /// The words; none where the header has them.
+    pub words: Vec<String>,
+    /// From `choose` to its last word.
+    pub span: Range<usize>,
+}
+
+/// A `choose` whose name or words only the shell could tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unclear {
+    /// The word that is unclear.
+    pub span: Range<usize>,
+}
+
+/// Every `choose` and `named_choose` that stands where a command can stand.
+#[must_use]
+pub fn scan(text: &str) -> Vec<Result<Found, Unclear>> {
+    text.match_indices(WORD)
+        .filter_map(|(at, _)| {
+            let start = if text[..at].ends_with(PREFIX) {
+                at - PREFIX.len()
+            } else {
+                at
+            };
+            let end = at + WORD.len();
+            let called = text[end..].starts_with([' ', '\t', '\\']) && is_command(text, start);
+            called.then(|| read(text, start, end))?
+        })
+        .collect()
+}
+
+const WORD: &str = "choose";
+/// Of qemu-test's name for it.
+const PREFIX: &str = "named_";
+
+/// After which words of the shell a command follows.
+const BEFORE: [&str; 8] = ["then", "do", "else", "elif", "if", "while", "until", "!"];
+
+fn is_command(text: &str, start: usize) -> bool {
+    let line = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let before = &text[line..start];
+    if before.trim_start().starts_with('#') || before.contains(" #") {
+        return false;
+    }
+    let trimmed = before.trim_end();
+    if trimmed.is_empty() || trimmed.ends_with(['(', '`', ';', '&', '|', '{']) {
+        return true;
+    }
+    trimmed.len() < before.len()
+        && trimmed
+            .split_whitespace()
+            .next_back()
+            .is_some_and(|word| BEFORE.contains(&word))
+}
+
+/// Reads the words from `at` on; none for a `choose` without a name, which fails when it is run.
+fn read(text: &str, start: usize, at: usize) -> Option<Result<Found, Unclear>> {
+    let mut reader = Reader { text, at };
+    let mut words = Vec::new();
+    let mut end = at;
+    while let Some(word) = reader.word() {
+        match word {
+            Ok(word) => words.push(word),
+            Err(unclear) => return Some(Err(unclear)),
+        }
+        end = reader.at;
+    }
+    let mut words = words.into_iter();
+    let name = words.next()?;
+    Some(Ok(Found {
+        name,
+        words: words.collect(),
+        span: start..end,
+    }))
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn take(&mut self) -> Option<char> {
+        let next = self.peek()?;
+        self.at += next.len_utf8();
+        Some(next)
+    }
+
+    /// The next word of the command; none where the command ends.
+    fn word(&mut self) -> Option<Result<String, Unclear>> {
+        loop {
+            let rest = &self.text[self.at..];
+            match rest.strip_prefix("\\\n") {
+                Some(_) => self.at += 2,
+                None if rest.starts_with([' ', '\t']) => self.at += 1,
+                None => break,
+            }
+        }
+        let start = self.at;
+        let mut word = String::new();
+        let mut clear = true;
+        while let Some(next) = self.peek() {
+            if next.is_whitespace() || ");`|&<>".contains(next) || (next == '#' && self.at == start)
+            {
+                break;
+            }
+            self.take();
+            match next {
+                '\\' => word.extend(self.take()),
+                '\'' | '"' => {
+                    while let Some(inner) = self.take().filter(|inner| *inner != next) {
+                        clear &= next == '\'' || !"$`\\".contains(inner);
+                        word.push(inner);
+                    }
+                }
+                '$' | '*' | '?' | '[' => clear = false,
+                other => word.push(other),
+            }
+        }
+        let span = start..self.at;
+        let redirected = self.peek().is_some_and(|next| "<>".contains(next));
+        let number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        if span.is_empty() || (redirected && number) {
+            return None;
+        }
+        Some(if clear {
+            Ok(word)
+        } else {
+            Err(Unclear { span })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        let show = |found: Result<Found, Unclear>| match found {
+            Ok(found) => format!("{}: {}", found.name, found.words.join(",")),
+            Err(unclear) => format!("unclear {}", &text[unclear.span]),
+        };
+        scan(text).into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn a_choice_is_found_wherever_a_command_stands() {
+        let check = |text: &str, expect: &[&str]| assert_eq!(shown(text), expect, "{text}");
+        check("nic=$(choose nic e1000 virtio)\n", &["nic: e1000,virtio"]);
+        check("nic=`named_choose nic tier2 e1000`", &["nic: tier2,e1000"]);
+        check("x=\"$(choose a 'b c' \"d e\" f\\ g)\"", &["a: b c,d e,f g"]);
+        check("choose a b c; choose d e | cat 2>&1", &["a: b,c", "d: e"]);
+        check("choose a b 2>/dev/null && choose c d", &["a: b", "c: d"]);
+        check("if test x; then choose a b; fi", &["a: b"]);
+        check("choose a b \\\n    c # choose d e\n", &["a: b,c"]);
+        check("choose nic", &["nic: "]);
+        check("    nic=$(choose nic)\n", &["nic: "]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_choice_is_left_alone() {
+        for text in [
+            "# choose nic a b",
+            "echo choose nic a",
+            "echo \"choose nic a\"",
+            "choose() {\n    true\n}",
+            "named_choose() {",
+            "we_choose a b",
+            "chooses a b",
+            "choose",
+            "true # then choose a b",
+            "",
+        ] {
+            assert_eq!(shown(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_shell_can_tell_is_named() {
+        let check = |text: &str, expect: &str| {
+            assert_eq!(shown(text), [format!("unclear {expect}")], "{text}");
+        };
+        check("choose nic $nics", "$nics");
+        check("choose \"$name\" a b", "\"$name\"");
+        check("choose disk *.img", "*.img");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_script_makes_the_scan_panic(
+            text in "(choose|named_|[ \\\\\n$'\"`#()a-zé2>;]){0,40}"
+        ) {
+            let _ = scan(&text);
+        }
+    }
+}

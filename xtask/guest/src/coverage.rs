@@ -1,0 +1,186 @@
+//! How many of the devices that a user of QEMU can plug have a test: by architecture, from what tests
+//! say about themselves, or from what passed in a run.
+//!
+//! A device that counts is one that `-device help` lists on a PCI, USB or virtio bus: the list holds
+//! what is neither abstract nor refused to users (`user_creatable` of QEMU's `DeviceClass`).
+
+use std::collections::BTreeSet;
+
+use qemu::Facts;
+use serde_json::{Value, json};
+
+use crate::event::RunReport;
+use crate::outcome::Outcome;
+use crate::suite::Selected;
+
+/// The devices of one architecture's QEMU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// The architecture.
+    pub arch: String,
+    /// Types that have a test.
+    pub covered: BTreeSet<String>,
+    /// Types that have none.
+    pub not_covered: BTreeSet<String>,
+}
+
+/// The buses whose devices count.
+const BUSES: [&str; 3] = ["PCI", "usb-bus", "virtio-bus"];
+
+impl Coverage {
+    /// By the tests of this architecture that passed.
+    #[must_use]
+    pub fn of_run(arch: &str, facts: &Facts, report: &RunReport) -> Self {
+        let passed = report
+            .tests
+            .iter()
+            .filter(|test| test.arch == arch && test.outcome == Outcome::Passed);
+        let devices = passed.flat_map(|test| &test.devices).map(String::as_str);
+        Self::new(arch, facts, devices)
+    }
+
+    /// By what the tests of this architecture declare in their headers and name in their scripts.
+    pub fn declared(arch: &str, facts: &Facts, tests: &[Selected<'_>]) -> std::io::Result<Self> {
+        let mut named = BTreeSet::new();
+        for selected in tests.iter().filter(|selected| selected.arch == arch) {
+            let test = selected.test;
+            named.extend(test.header.devices().map(str::to_owned));
+            named.extend(in_script(&fs_err::read_to_string(&test.path)?));
+        }
+        Ok(Self::new(arch, facts, named.iter().map(String::as_str)))
+    }
+
+    fn new<'a>(arch: &str, facts: &Facts, named: impl Iterator<Item = &'a str>) -> Self {
+        let named: BTreeSet<&str> = named.map(|name| facts.device_type(name)).collect();
+        let counts = |bus: &Option<String>| bus.as_deref().is_some_and(|bus| BUSES.contains(&bus));
+        let counted = facts.models.iter().filter(|(_, model)| counts(&model.bus));
+        let (covered, not_covered) = counted
+            .map(|(name, _)| name.clone())
+            .partition(|name| named.contains(name.as_str()));
+        Self {
+            arch: arch.to_owned(),
+            covered,
+            not_covered,
+        }
+    }
+
+    /// How many devices count.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.covered.len() + self.not_covered.len()
+    }
+
+    /// The covered ones in a hundred, to one decimal; 0 where none counts.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        let permille = self.covered.len() * 1000 + self.total() / 2;
+        let permille = permille.checked_div(self.total()).unwrap_or_default();
+        f64::from(u16::try_from(permille).unwrap_or(u16::MAX)) / 10.0
+    }
+
+    /// As a line for other programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "reason": "device-coverage",
+            "arch": self.arch,
+            "covered": self.covered.len(),
+            "total": self.total(),
+            "percent": self.percent(),
+            "not_covered": self.not_covered,
+        })
+    }
+}
+
+/// Devices that a script names literally: after `-device` or `plug`, or as a `driver=`.
+fn in_script(text: &str) -> BTreeSet<String> {
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    let words: Vec<&str> = code
+        .flat_map(|line| line.split(|c: char| c.is_whitespace() || "\"'()`;".contains(c)))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let after = words.windows(2).filter_map(|pair| {
+        let names_one = matches!(pair[0], "-device" | "--device" | "plug");
+        names_one.then_some(pair[1])
+    });
+    let drivers = words.iter().filter_map(|word| {
+        let mut parts = word.split(',');
+        parts.find_map(|part| part.strip_prefix("driver="))
+    });
+    let names = after
+        .chain(drivers)
+        .filter_map(|word| word.split(',').next());
+    names
+        .filter(|name| !name.contains(['$', '=', '{']))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use qemu::facts::DeviceFacts;
+
+    use super::*;
+    use crate::event::tests::{run_report, test_report};
+
+    fn facts() -> Facts {
+        let model = |name: &str, bus: Option<&str>, alias: Option<&str>| {
+            let [bus, alias] = [bus, alias].map(|text| text.map(str::to_owned));
+            (name.to_owned(), DeviceFacts { bus, alias })
+        };
+        let models = [
+            model("virtio-blk-pci", Some("PCI"), Some("virtio-blk")),
+            model("virtio-blk-device", Some("virtio-bus"), None),
+            model("usb-kbd", Some("usb-bus"), None),
+            model("isa-serial", Some("ISA"), None),
+            model("loader", None, None),
+        ];
+        Facts {
+            models: BTreeMap::from(models),
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn only_what_passed_on_this_architecture_covers_and_only_pluggable_devices_count() {
+        let test = |name: &str, outcome, devices: &[&str]| {
+            let mut report = test_report(name, outcome);
+            report.devices = devices.iter().map(|&name| name.to_owned()).collect();
+            report
+        };
+        let failed = Outcome::Failed {
+            cause: String::new(),
+        };
+        let report = run_report(vec![
+            test("x::a::b", Outcome::Passed, &["virtio-blk", "isa-serial"]),
+            test("x::a::c", failed, &["usb-kbd"]),
+            test("y::a::b", Outcome::Passed, &["virtio-blk-device"]),
+        ]);
+        let coverage = Coverage::of_run("x", &facts(), &report);
+        let expect = json!({
+            "reason": "device-coverage", "arch": "x", "covered": 1, "total": 3, "percent": 33.3,
+            "not_covered": ["usb-kbd", "virtio-blk-device"],
+        });
+        assert_eq!(coverage.json(), expect);
+        let none = Coverage::of_run("x", &Facts::default(), &report);
+        assert_eq!(
+            (none.total(), none.percent().to_string()),
+            (0, "0".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_script_names_devices_in_several_ways() {
+        let text = "# qemu -device commented\n\
+                    qemu -device nvme,serial=a -device \"$nic\" --device 'edu'\n\
+                    qmp device_add driver=usb-kbd id=k\n\
+                    disk=$(plug virtio-blk-pci drive=d)\n\
+                    qemu -device id=x,driver=e1000 -device ${nic}-pci -device\n";
+        let found: Vec<String> = in_script(text).into_iter().collect();
+        assert_eq!(found, ["e1000", "edu", "nvme", "usb-kbd", "virtio-blk-pci"]);
+    }
+}

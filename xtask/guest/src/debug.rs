@@ -1,0 +1,206 @@
+//! What a run does for somebody who looks closer at a test: further options for QEMU, and what to tell
+//! that person.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::process::command::quote;
+use plan::arch::{Arch, Endian};
+
+use crate::standalone::Recorder;
+
+/// Nothing of it by default.
+#[derive(Debug, Clone, Default)]
+pub struct Debug {
+    /// Keeps what the test does, for its export.
+    pub recorder: Option<Arc<Recorder>>,
+    /// QEMU waits for a debugger.
+    pub gdb: Option<Gdb>,
+    /// QEMU has a second monitor, for a person.
+    pub monitor: Option<Monitor>,
+    /// Patterns of QEMU's trace events to log.
+    pub trace: Vec<String>,
+    /// The `strace` that QEMU runs under.
+    pub strace: Option<Utf8PathBuf>,
+    /// A guest whose half fails gives a shell to the person at this keyboard before it ends.
+    pub keyboard: Option<Arc<Keyboard>>,
+}
+
+/// What a person types, for whichever guest listens.
+#[derive(Debug)]
+pub struct Keyboard(Mutex<Receiver<Vec<u8>>>);
+
+impl Keyboard {
+    /// From a channel.
+    #[must_use]
+    pub fn new(keys: Receiver<Vec<u8>>) -> Self {
+        Self(Mutex::new(keys))
+    }
+
+    /// Passes what is typed on, until nobody listens any more or nothing more comes.
+    pub(crate) fn pass_on(
+        &self,
+        mut to: impl std::io::Write,
+        is_over: impl Fn() -> bool,
+    ) -> std::io::Result<()> {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !is_over() {
+            match keys.recv_timeout(TICK) {
+                Ok(bytes) => to.write_all(&bytes)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                // As Ctrl-D: the shell ends.
+                Err(RecvTimeoutError::Disconnected) => return to.write_all(b"\x04"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How often it is asked whether somebody still listens.
+const TICK: Duration = Duration::from_millis(50);
+
+/// A debugger for the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gdb {
+    /// The program.
+    pub program: String,
+    /// Kernels with symbols, by architecture, where there are any.
+    pub symbols: BTreeMap<String, Utf8PathBuf>,
+}
+
+/// The language of a monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Monitor {
+    /// The human monitor.
+    Hmp,
+    /// QMP.
+    Qmp,
+}
+
+/// Where one QEMU has its sockets and its logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Spot<'a> {
+    /// For sockets.
+    pub run_dir: &'a Utf8Path,
+    /// What stays.
+    pub logs: &'a Utf8Path,
+    /// Added to the names of logs: empty for a test's first guest, else `.2` and so on.
+    pub suffix: &'a str,
+}
+
+impl Debug {
+    /// Whether a person decides when the test ends, so that no limit may.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        self.gdb.is_some() || self.keyboard.is_some()
+    }
+
+    /// Further options for QEMU.
+    #[must_use]
+    pub fn options(&self, spot: Spot<'_>) -> Vec<String> {
+        let mut options = Vec::new();
+        let mut pair = |option: &str, value: String| options.extend([option.to_owned(), value]);
+        let socket = |name| spot.run_dir.join(name).as_str().replace(',', ",,");
+        if self.gdb.is_some() {
+            let socket = socket(GDB);
+            pair("-gdb", format!("unix:{socket},server=on,wait=off"));
+        }
+        if let Some(monitor) = self.monitor {
+            let (id, socket) = ("kiln-monitor", socket(MONITOR));
+            let chardev = format!("socket,id={id},path={socket},server=on,wait=off");
+            pair("-chardev", chardev);
+            pair("-mon", format!("chardev={id},mode={}", monitor.mode()));
+        }
+        let log = trace_log(spot);
+        for pattern in &self.trace {
+            let pattern = pattern.replace(',', ",,");
+            let log = log.as_str().replace(',', ",,");
+            pair("-trace", format!("enable={pattern},file={log}"));
+        }
+        if self.gdb.is_some() {
+            // Nobody but the debugger lets it go on.
+            options.push("-S".to_owned());
+        }
+        options
+    }
+
+    /// What a person types now: lines for a terminal.
+    #[must_use]
+    pub fn lines(&self, arch: &Arch, spot: Spot<'_>) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(gdb) = &self.gdb {
+            lines.push(gdb.line(arch, &spot.run_dir.join(GDB)));
+        }
+        if self.monitor.is_some() {
+            let socket = quote(spot.run_dir.join(MONITOR));
+            lines.push(format!("socat -,icanon=0,echo=0 UNIX-CONNECT:{socket}"));
+        }
+        if !self.trace.is_empty() {
+            lines.push(format!("trace events: {}", trace_log(spot)));
+        }
+        if self.strace.is_some() {
+            lines.push(format!("system calls: {}", strace_log(spot)));
+        }
+        lines
+    }
+
+    /// Writes the program that starts a QEMU under strace, where that is wanted.
+    pub fn wrapper(
+        &self,
+        binary: &Utf8Path,
+        spot: Spot<'_>,
+    ) -> std::io::Result<Option<Utf8PathBuf>> {
+        let Some(strace) = &self.strace else {
+            return Ok(None);
+        };
+        let log = strace_log(spot);
+        let [strace, log, binary] = [strace, &log, binary].map(quote);
+        let script = format!("#!/bin/sh\nexec {strace} -f -tt -o {log} {binary} \"$@\"\n");
+        let path = spot.run_dir.join("strace-qemu");
+        host::files::write_program(&path, script.as_bytes())?;
+        Ok(Some(path))
+    }
+}
+
+const GDB: &str = "gdb";
+const MONITOR: &str = "monitor";
+
+impl Gdb {
+    /// The command line that attaches to a QEMU's socket.
+    #[must_use]
+    pub fn line(&self, arch: &Arch, socket: &Utf8Path) -> String {
+        let mut words = vec![self.program.clone(), "-q".to_owned()];
+        words.extend(self.symbols.get(&arch.name).map(ToString::to_string));
+        if let Some(name) = &arch.gdb {
+            words.extend(["-ex".to_owned(), format!("set architecture {name}")]);
+        }
+        // QEMU does not say it, and without symbols gdb guesses wrong where guest and host differ.
+        let endian = match arch.endian {
+            Endian::Big => "big",
+            Endian::Little => "little",
+        };
+        words.extend(["-ex".to_owned(), format!("set endian {endian}")]);
+        words.extend(["-ex".to_owned(), format!("target remote {socket}")]);
+        host::process::command::quote_line(&words)
+    }
+}
+
+impl Monitor {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::Hmp => "readline",
+            Self::Qmp => "control",
+        }
+    }
+}
+
+fn trace_log(spot: Spot<'_>) -> Utf8PathBuf {
+    spot.logs.join(format!("trace{}.log", spot.suffix))
+}
+
+fn strace_log(spot: Spot<'_>) -> Utf8PathBuf {
+    spot.logs.join(format!("strace{}.log", spot.suffix))
+}

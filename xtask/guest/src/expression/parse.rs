@@ -1,0 +1,310 @@
+//! Text to nodes: `or` binds weakest, then `and` and `-`, then `not`.
+
+use std::ops::Range;
+
+use regex_lite::Regex;
+
+use super::{Field, How, Matcher, Node};
+
+/// What is wrong, and where.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) span: Range<usize>,
+    pub(super) title: String,
+    pub(super) label: &'static str,
+    pub(super) help: Option<String>,
+}
+
+/// Deeper nesting is nobody's, and would use up the stack.
+const DEPTH: usize = 64;
+
+pub(super) fn parse(text: &str) -> Result<Node, Wrong> {
+    let mut parser = Parser {
+        text,
+        at: 0,
+        depth: 0,
+    };
+    let node = parser.alternatives()?;
+    parser.skip_space();
+    if parser.at == text.len() {
+        return Ok(node);
+    }
+    let span = parser.token();
+    Err(Wrong {
+        title: format!("`{}` does not join two parts", &text[span.clone()]),
+        span,
+        label: "expected an operator or the end",
+        help: Some("the operators are `and`, `or`, `-`, `&`, `|`, `+`".to_owned()),
+    })
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn alternatives(&mut self) -> Result<Node, Wrong> {
+        let mut node = self.conjunction()?;
+        while self.operator(&["or", "|", "+"]).is_some() {
+            node = Node::Or(Box::new(node), Box::new(self.conjunction()?));
+        }
+        Ok(node)
+    }
+
+    fn conjunction(&mut self) -> Result<Node, Wrong> {
+        let mut node = self.negation()?;
+        while let Some(operator) = self.operator(&["and", "&", "-"]) {
+            let mut other = self.negation()?;
+            if operator == "-" {
+                other = Node::Not(Box::new(other));
+            }
+            node = Node::And(Box::new(node), Box::new(other));
+        }
+        Ok(node)
+    }
+
+    fn negation(&mut self) -> Result<Node, Wrong> {
+        let mut negated = false;
+        while self.operator(&["not", "!"]).is_some() {
+            negated = !negated;
+        }
+        let node = self.primary()?;
+        Ok(if negated {
+            Node::Not(Box::new(node))
+        } else {
+            node
+        })
+    }
+
+    fn primary(&mut self) -> Result<Node, Wrong> {
+        self.skip_space();
+        let start = self.at;
+        if self.eat('(') {
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return Err(self.wrong(start..self.at, "the nesting is too deep", "one too many"));
+            }
+            let node = self.alternatives()?;
+            self.depth -= 1;
+            self.skip_space();
+            if self.eat(')') {
+                return Ok(node);
+            }
+            return Err(self.wrong(
+                start..start + 1,
+                "a parenthesis is left open",
+                "opened here",
+            ));
+        }
+        let name = self.name();
+        let span = start..self.at;
+        if name.is_empty() {
+            return Err(Wrong {
+                help: Some("such as `test(virtio)` or `not arch(x)`".to_owned()),
+                ..self.wrong(self.token(), "a part is missing", "expected a part here")
+            });
+        }
+        if !self.eat('(') {
+            return Err(Wrong {
+                help: Some(format!("`test({name})` selects by a part of the name")),
+                ..self.wrong(span, "a word alone selects nothing", "no `(` after it")
+            });
+        }
+        if let "all" | "none" = name.as_str() {
+            self.skip_space();
+            let inner = self.token();
+            if !self.eat(')') {
+                return Err(self.wrong(inner, "this part takes no argument", "expected `)`"));
+            }
+            let all = name == "all";
+            return Ok(if all { Node::All } else { Node::None });
+        }
+        let field = Field::ALL.iter().find(|(known, _)| *known == name);
+        let Some((_, field)) = field else {
+            let known = || {
+                Field::ALL
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .chain(["all", "none"])
+            };
+            let help = match plan::suggest::closest(&name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Wrong {
+                span,
+                title: format!("nothing is selected by `{name}`"),
+                label: "unknown",
+                help: Some(help),
+            });
+        };
+        Ok(Node::Is(*field, self.matcher(*field)?))
+    }
+
+    /// What stands in the parentheses, up to and with the closing one.
+    fn matcher(&mut self, field: Field) -> Result<Matcher, Wrong> {
+        let opened = self.at - 1;
+        self.skip_space();
+        let start = self.at;
+        let sign = self.peek().filter(|sign| "=~/#".contains(*sign));
+        if let Some(sign) = sign {
+            self.eat(sign);
+        }
+        let end = if sign == Some('/') { '/' } else { ')' };
+        let Some(mut text) = self.until(end, sign == Some('/')) else {
+            let title = match end {
+                '/' => "a regular expression is left open",
+                _ => "a parenthesis is left open",
+            };
+            return Err(self.wrong(opened..opened + 1, title, "opened here"));
+        };
+        let mut span = start..self.at;
+        if end == '/' {
+            self.skip_space();
+            if !self.eat(')') {
+                let at = self.token();
+                return Err(self.wrong(at, "a regular expression goes on", "expected `)`"));
+            }
+        } else {
+            text.truncate(text.trim_end().len());
+            // Without the closing parenthesis.
+            span.end -= 1;
+        }
+        if text.is_empty() {
+            let at = if span.is_empty() {
+                start..start + 1
+            } else {
+                span
+            };
+            return Err(self.wrong(at, "there is nothing to match", "expected a name"));
+        }
+        let bad = |error: &regex_lite::Error| Wrong {
+            span: span.clone(),
+            title: format!("`{text}` is no pattern"),
+            label: "here",
+            help: Some(error.to_string()),
+        };
+        let how = match (sign, field) {
+            (Some('='), _) => How::Exact,
+            (Some('~'), _) | (None, Field::Test) => How::Part,
+            (Some('/'), _) => How::Regex(Regex::new(&text).map_err(|error| bad(&error))?),
+            _ => How::Regex(Regex::new(&glob(&text)).map_err(|error| bad(&error))?),
+        };
+        Ok(Matcher { span, text, how })
+    }
+
+    /// Text up to an unescaped `end`, which is taken too; `\` before it is dropped, and others stay
+    /// in a regular expression only.
+    fn until(&mut self, end: char, regex: bool) -> Option<String> {
+        let mut text = String::new();
+        loop {
+            let next = self.take()?;
+            if next == end {
+                return Some(text);
+            }
+            if next != '\\' {
+                text.push(next);
+                continue;
+            }
+            let escaped = self.take()?;
+            if regex && escaped != end {
+                text.push('\\');
+            }
+            text.push(escaped);
+        }
+    }
+
+    /// Takes one of these; a word must end where it ends.
+    fn operator(&mut self, operators: &[&'static str]) -> Option<&'static str> {
+        self.skip_space();
+        let rest = &self.text[self.at..];
+        let found = operators.iter().find(|operator| {
+            rest.strip_prefix(**operator).is_some_and(|after| {
+                let word = operator.starts_with(char::is_alphabetic);
+                !(word && after.starts_with(is_name))
+            })
+        })?;
+        self.at += found.len();
+        Some(found)
+    }
+
+    fn name(&mut self) -> String {
+        let rest = &self.text[self.at..];
+        let length = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+        self.at += length;
+        rest[..length].to_owned()
+    }
+
+    /// The word or sign that comes next, for a diagnostic; an empty place at the end.
+    fn token(&self) -> Range<usize> {
+        let rest = &self.text[self.at..];
+        let word = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+        let length = match rest.chars().next() {
+            Some(sign) if word == 0 => sign.len_utf8(),
+            _ => word,
+        };
+        self.at..self.at + length
+    }
+
+    fn wrong(&self, span: Range<usize>, title: &str, label: &'static str) -> Wrong {
+        let end = span.end.min(self.text.len());
+        Wrong {
+            span: span.start.min(end)..end,
+            title: title.to_owned(),
+            label,
+            help: None,
+        }
+    }
+
+    fn skip_space(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn take(&mut self) -> Option<char> {
+        let next = self.peek()?;
+        self.at += next.len_utf8();
+        Some(next)
+    }
+
+    fn eat(&mut self, wanted: char) -> bool {
+        let there = self.peek() == Some(wanted);
+        if there {
+            self.at += wanted.len_utf8();
+        }
+        there
+    }
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == ':'
+}
+
+/// As a regular expression for the whole of a name: `*` is anything, `?` one character, `[…]` a class.
+fn glob(text: &str) -> String {
+    let mut regex = "^".to_owned();
+    let mut class = false;
+    for c in text.chars() {
+        match c {
+            '*' if !class => regex.push_str(".*"),
+            '?' if !class => regex.push('.'),
+            '[' if !class => {
+                class = true;
+                regex.push('[');
+            }
+            ']' if class => {
+                class = false;
+                regex.push(']');
+            }
+            '-' | '!' if class => regex.push(if c == '!' { '^' } else { '-' }),
+            c => regex.push_str(&regex_lite::escape(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    regex + "$"
+}

@@ -1,0 +1,168 @@
+//! What a header offers to `choose`: words, devices that QEMU may have, its CPU models, its machines.
+
+use std::collections::BTreeMap;
+
+use toml::{Spanned, Value};
+
+use super::raw::Fault;
+
+/// The choices of a header, by name.
+pub type Choices = BTreeMap<String, Offered>;
+
+/// What one name offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offered {
+    /// The same on every architecture.
+    Everywhere(Source),
+    /// By architecture; nothing where it is not listed.
+    ByArch(BTreeMap<String, Source>),
+}
+
+/// Where the words come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// These.
+    Words(Vec<String>),
+    /// Those of these devices that QEMU has.
+    Devices(Vec<String>),
+    /// All of QEMU's CPU models that the accelerator can run.
+    Cpus(Narrow),
+    /// All of QEMU's machine types that are not deprecated.
+    Machines(Narrow),
+}
+
+/// Which of QEMU's own names are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Narrow {
+    /// How a name starts.
+    pub prefix: String,
+    /// Names that are left out.
+    pub except: Vec<String>,
+}
+
+impl Offered {
+    /// The source for an architecture.
+    #[must_use]
+    pub fn source(&self, arch: &str) -> Option<&Source> {
+        match self {
+            Self::Everywhere(source) => Some(source),
+            Self::ByArch(sources) => sources.get(arch),
+        }
+    }
+
+    /// The architectures it names.
+    pub fn arches(&self) -> impl Iterator<Item = &String> {
+        let sources = match self {
+            Self::Everywhere(_) => None,
+            Self::ByArch(sources) => Some(sources),
+        };
+        sources.into_iter().flat_map(BTreeMap::keys)
+    }
+
+    /// All sources, whatever the architecture.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let (one, many) = match self {
+            Self::Everywhere(source) => (Some(source), None),
+            Self::ByArch(sources) => (None, Some(sources.values())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+}
+
+/// The keys of a table that is a source, not one by architecture.
+const KEYS: [&str; 4] = ["devices", "from", "prefix", "except"];
+
+/// Reads `choices.NAME = …`; what is wrong is added to `faults`.
+pub(super) fn read(
+    raw: BTreeMap<Spanned<String>, Spanned<Value>>,
+    faults: &mut Vec<Fault>,
+) -> Choices {
+    let mut choices = Choices::new();
+    for (name, value) in raw {
+        match offered(value.as_ref()) {
+            Ok(offered) => {
+                choices.insert(name.into_inner(), offered);
+            }
+            Err((label, help)) => faults.push(Fault {
+                span: name.span(),
+                title: format!("`choices.{}` offers nothing to choose from", name.as_ref()),
+                label,
+                help: Some(help.unwrap_or_else(|| SHAPES.to_owned())),
+            }),
+        }
+    }
+    choices
+}
+
+/// What is offered as help.
+const SHAPES: &str = "write `[\"a\", \"b\"]`, `{ devices = [\"e1000\"] }`, `{ from = \"cpus\" }` or \
+                      `{ from = \"machines\" }`, or one of these by architecture";
+
+/// A label, and a help where there is a better one than the shapes.
+type Wrong = (String, Option<String>);
+
+fn offered(value: &Value) -> Result<Offered, Wrong> {
+    match value {
+        Value::Table(table) if !table.keys().any(|key| KEYS.contains(&key.as_str())) => {
+            let sources = table
+                .iter()
+                .map(|(arch, value)| Ok((arch.clone(), source(value)?)));
+            let sources: BTreeMap<_, _> = sources.collect::<Result<_, Wrong>>()?;
+            if sources.is_empty() {
+                return Err(("an empty table".to_owned(), None));
+            }
+            Ok(Offered::ByArch(sources))
+        }
+        value => source(value).map(Offered::Everywhere),
+    }
+}
+
+fn source(value: &Value) -> Result<Source, Wrong> {
+    let table = match value {
+        Value::Array(_) => return words(value).map(Source::Words),
+        Value::Table(table) => table,
+        _ => return Err(("neither words nor a table".to_owned(), None)),
+    };
+    if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        let help = plan::suggest::closest(key, KEYS).map(|near| format!("did you mean `{near}`?"));
+        return Err((format!("unknown key `{key}`"), help));
+    }
+    let narrow = || -> Result<Narrow, Wrong> {
+        let prefix = match table.get("prefix") {
+            None => String::new(),
+            Some(Value::String(prefix)) => prefix.clone(),
+            Some(_) => return Err(("`prefix` is no text".to_owned(), None)),
+        };
+        let except = table.get("except").map_or(Ok(Vec::new()), words)?;
+        Ok(Narrow { prefix, except })
+    };
+    match (table.get("devices"), table.get("from")) {
+        (Some(devices), None) if table.len() == 1 => words(devices).map(Source::Devices),
+        (Some(_), _) => Err(("`devices` goes with no other key".to_owned(), None)),
+        (None, Some(Value::String(from))) => match from.as_str() {
+            "cpus" => narrow().map(Source::Cpus),
+            "machines" => narrow().map(Source::Machines),
+            other => {
+                let near = plan::suggest::closest(other, ["cpus", "machines"]);
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                Err((format!("nothing is offered from `{other}`"), help))
+            }
+        },
+        _ => Err(("neither `devices` nor `from`".to_owned(), None)),
+    }
+}
+
+fn words(value: &Value) -> Result<Vec<String>, Wrong> {
+    let Value::Array(items) = value else {
+        return Err(("no list of words".to_owned(), None));
+    };
+    let words: Option<Vec<String>> = items
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect();
+    let words = words.ok_or_else(|| ("a word that is no text".to_owned(), None))?;
+    if words.is_empty() {
+        return Err(("an empty list".to_owned(), None));
+    }
+    Ok(words)
+}

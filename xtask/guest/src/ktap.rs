@@ -1,0 +1,214 @@
+//! Results that a test prints in KTAP, the kernel's form of TAP, as subtests.
+//!
+//! The form is `Documentation/dev-tools/ktap.rst` of the kernel. A version line begins it, wherever in
+//! the output it stands; what stands before that on its line, such as a time of the kernel's log, is
+//! cut from the following lines too. Output without a version line holds no results, whatever it
+//! looks like.
+
+use crate::event::Subtest;
+use crate::outcome::Outcome;
+
+mod line;
+
+use line::{Directive, Line};
+
+/// More than this is a flood.
+const MOST: usize = 10_000;
+/// Deeper than any test nests.
+const DEEPEST: usize = 16;
+
+/// What a test said about its parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Results {
+    /// The innermost results in their order, and the outer ones that say something else.
+    pub subtests: Vec<Subtest>,
+    /// What is wrong with them as a whole, such as a plan that was not kept.
+    pub faults: Vec<String>,
+}
+
+impl Results {
+    /// Why a test with these results has failed, in one line.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        let failed = self.subtests.iter().filter(|sub| !sub.outcome.is_success());
+        let names: Vec<&str> = failed.map(|sub| sub.name.as_str()).collect();
+        let total = self.subtests.len();
+        match (&names[..], self.faults.first()) {
+            ([], None) => None,
+            ([], Some(fault)) => Some(fault.clone()),
+            ([one], _) if total == 1 => Some(format!("subtest `{one}` failed")),
+            ([first, ..], _) => Some(format!(
+                "{} of {total} subtests failed, first `{first}`",
+                names.len()
+            )),
+        }
+    }
+}
+
+/// Reads all that was printed.
+#[must_use]
+pub fn parse(printed: &[u8]) -> Results {
+    let text = String::from_utf8_lossy(printed);
+    let mut reader = Reader::default();
+    for line in text.lines() {
+        reader.take(line.trim_end_matches('\r'));
+    }
+    reader.close();
+    reader.results
+}
+
+/// A list of results, of the whole test or of one of its parts.
+#[derive(Default)]
+struct Level {
+    planned: Option<usize>,
+    seen: usize,
+    /// Where in the results this level's begin.
+    begins: usize,
+    /// The last diagnostic since the last result.
+    said: Option<String>,
+}
+
+#[derive(Default)]
+struct Reader {
+    results: Results,
+    levels: Vec<Level>,
+    /// Characters before the version line on its line.
+    prefix: usize,
+    /// After a bail-out nothing counts until another version line.
+    over: bool,
+}
+
+impl Reader {
+    fn take(&mut self, whole: &str) {
+        if let Some(prefix) = line::version(whole, self.levels.is_empty()) {
+            if self.levels.is_empty() {
+                self.prefix = prefix;
+                self.over = false;
+            }
+        } else if self.levels.is_empty() || self.over {
+            return;
+        }
+        let text: String = whole.chars().skip(self.prefix).collect();
+        let blanks = text.len() - text.trim_start_matches(' ').len();
+        let depth = blanks / 2;
+        let line = Line::parse(text.trim_start_matches(' '));
+        match line {
+            Some(Line::Version) if depth <= self.levels.len() && depth < DEEPEST => {
+                // Another list where one is open: what was open is complete.
+                while self.levels.len() > depth {
+                    self.end_level();
+                }
+                let begins = self.results.subtests.len();
+                self.levels.push(Level {
+                    begins,
+                    ..Level::default()
+                });
+            }
+            Some(Line::BailOut(why)) => {
+                self.fault(format!("bailed out: {why}"));
+                self.levels.clear();
+                self.over = true;
+            }
+            Some(line) if depth < self.levels.len() => self.result(depth, &line),
+            _ => {}
+        }
+    }
+
+    fn result(&mut self, depth: usize, line: &Line<'_>) {
+        match *line {
+            Line::Plan(count) => {
+                if let Some(level) = self.levels.get_mut(depth) {
+                    level.planned = Some(count);
+                }
+            }
+            Line::Said(text) => {
+                if let Some(level) = self.levels.get_mut(depth) {
+                    level.said = Some(text.to_owned());
+                }
+            }
+            Line::Result {
+                good,
+                name,
+                directive,
+            } => {
+                let mut inner = None;
+                while self.levels.len() > depth + 1 {
+                    inner = self.end_level();
+                }
+                let Some(level) = self.levels.get_mut(depth) else {
+                    return;
+                };
+                level.seen += 1;
+                let name = match name {
+                    "" => format!("{}", level.seen),
+                    name => crate::text::short_line(name.as_bytes()),
+                };
+                let said = level.said.take();
+                let outcome = outcome(good, directive, said);
+                self.add(inner, name, outcome);
+            }
+            Line::Version | Line::BailOut(_) => {}
+        }
+    }
+
+    /// Adds a result; `inner` is where the results inside of it begin.
+    fn add(&mut self, inner: Option<usize>, name: String, outcome: Outcome) {
+        let begins = inner.unwrap_or(self.results.subtests.len());
+        let mut failed = false;
+        for sub in &mut self.results.subtests[begins..] {
+            failed |= !sub.outcome.is_success();
+            sub.name = format!("{name}::{}", sub.name);
+        }
+        let empty = begins == self.results.subtests.len();
+        if self.results.subtests.len() >= MOST {
+            if self.results.subtests.len() == MOST {
+                self.fault(format!("more than {MOST} subtests"));
+            }
+        } else if empty || failed == outcome.is_success() {
+            self.results.subtests.push(Subtest { name, outcome });
+        }
+    }
+
+    /// Closes the innermost list, and gives where its results begin.
+    fn end_level(&mut self) -> Option<usize> {
+        let level = self.levels.pop()?;
+        if let Some(planned) = level.planned.filter(|planned| *planned != level.seen) {
+            self.fault(format!(
+                "{planned} subtests were planned, {} reported",
+                level.seen
+            ));
+        }
+        Some(level.begins)
+    }
+
+    fn close(&mut self) {
+        while self.end_level().is_some() {}
+    }
+
+    fn fault(&mut self, fault: String) {
+        if !self.results.faults.contains(&fault) && self.results.faults.len() < DEEPEST {
+            self.results.faults.push(fault);
+        }
+    }
+}
+
+/// What a result line comes to. A failure that was expected is no failure.
+fn outcome(good: bool, directive: Directive<'_>, said: Option<String>) -> Outcome {
+    let line = |text: &str| crate::text::short_line(text.as_bytes());
+    let failed = |cause: String| Outcome::Failed { cause };
+    match (good, directive) {
+        (_, Directive::Skip(reason)) => Outcome::Skipped {
+            reason: line(reason),
+        },
+        (true, _) => Outcome::Passed,
+        (false, Directive::Expected(reason)) => Outcome::Skipped {
+            reason: format!("known to fail: {}", line(reason)),
+        },
+        (false, Directive::Other(word, text)) => failed(line(format!("{word} {text}").trim())),
+        (false, Directive::None) => failed(said.map_or("not ok".to_owned(), |text| line(&text))),
+    }
+}
+
+#[cfg(test)]
+#[path = "ktap_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! One line of KTAP.
+
+/// A line without its indentation.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    /// `KTAP version 1`, or the same of TAP.
+    Version,
+    /// `1..N`.
+    Plan(usize),
+    /// `ok` or `not ok`.
+    Result {
+        good: bool,
+        name: &'a str,
+        directive: Directive<'a>,
+    },
+    /// `# …`.
+    Said(&'a str),
+    /// `Bail out!`, of TAP.
+    BailOut(&'a str),
+}
+
+/// What stands behind the name of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Directive<'a> {
+    None,
+    /// `# SKIP reason`.
+    Skip(&'a str),
+    /// `# TODO reason` and `# XFAIL reason`.
+    Expected(&'a str),
+    /// `# TIMEOUT` and `# ERROR`, with what follows.
+    Other(&'static str, &'a str),
+}
+
+/// Where a version line begins on its line, if the line is one.
+///
+/// Only the first of a list may have something before it, which then ends in a blank.
+pub(super) fn version(line: &str, first: bool) -> Option<usize> {
+    let trimmed = line.trim_start_matches(' ');
+    if is_version(trimmed) {
+        return Some(if first { line.len() - trimmed.len() } else { 0 });
+    }
+    // A time of the kernel's log: `[    0.123456] `.
+    let (stamp, rest) = line.strip_prefix('[')?.split_once("] ")?;
+    let numeric = |c: char| c.is_ascii_digit() || matches!(c, ' ' | '.' | 'T' | 'C');
+    (first && stamp.chars().all(numeric) && is_version(rest))
+        .then(|| line.chars().count() - rest.chars().count())
+}
+
+fn is_version(text: &str) -> bool {
+    let number = ["KTAP version ", "TAP version "]
+        .iter()
+        .find_map(|start| text.strip_prefix(start));
+    number.is_some_and(|number| {
+        let number = number.trim_end();
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        if is_version(text) {
+            return Some(Self::Version);
+        }
+        if let Some(why) = text.strip_prefix("Bail out!") {
+            return Some(Self::BailOut(why.trim()));
+        }
+        if let Some(said) = text.strip_prefix('#') {
+            return Some(Self::Said(said.trim()));
+        }
+        if let Some(count) = text.strip_prefix("1..") {
+            let count = count.split([' ', '#']).next().unwrap_or_default();
+            return count.parse().ok().map(Self::Plan);
+        }
+        let (good, rest) = match text.strip_prefix("not ok") {
+            Some(rest) => (false, rest),
+            None => (true, text.strip_prefix("ok")?),
+        };
+        if !rest.is_empty() && !rest.starts_with(' ') {
+            return None;
+        }
+        let rest = rest.trim_start();
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let numbered = rest[digits..].is_empty() || rest[digits..].starts_with(' ');
+        let rest = if numbered { &rest[digits..] } else { rest };
+        let (name, directive) = directive(rest);
+        let name = name.trim();
+        let name = name.strip_prefix("- ").unwrap_or(name);
+        let name = if name == "-" { "" } else { name.trim() };
+        Some(Self::Result {
+            good,
+            name,
+            directive,
+        })
+    }
+}
+
+/// Parts the name from a directive; what else stands behind a `#` is part of the name.
+fn directive(text: &str) -> (&str, Directive<'_>) {
+    for (at, _) in text.match_indices('#') {
+        let behind = text[at + 1..].trim_start();
+        let word = behind.split([' ', ':']).next().unwrap_or_default();
+        let reason = behind[word.len()..].trim_start_matches([' ', ':']).trim();
+        let found = match word.to_ascii_uppercase().as_str() {
+            "SKIP" => Directive::Skip(reason),
+            "TODO" | "XFAIL" => Directive::Expected(reason),
+            "TIMEOUT" => Directive::Other("timed out", reason),
+            "ERROR" => Directive::Other("error", reason),
+            _ => continue,
+        };
+        return (&text[..at], found);
+    }
+    (text, Directive::None)
+}

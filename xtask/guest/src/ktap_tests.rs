@@ -1,0 +1,130 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(text: &str) -> (Vec<String>, Vec<String>) {
+    let results = parse(text.as_bytes());
+    let show = |sub: &Subtest| match sub.outcome.cause() {
+        cause if cause.is_empty() => format!("{} {}", sub.name, sub.outcome.word()),
+        cause => format!("{} {}: {cause}", sub.name, sub.outcome.word()),
+    };
+    (results.subtests.iter().map(show).collect(), results.faults)
+}
+
+fn check(text: &str, expect: &[&str], faults: &[&str]) {
+    let (subtests, found) = read(text);
+    assert_eq!(subtests, expect, "{text}");
+    assert_eq!(found, faults, "{text}");
+}
+
+#[test]
+fn results_are_read_with_their_directives() {
+    let text = "hello\nKTAP version 1\n1..7\nok 1 one\nnot ok 2 - two\n# wrong size\nnot ok 3 three\n\
+                ok 4 four # SKIP no disk\nnot ok 5 five # XFAIL see there\nnot ok 6 six # TIMEOUT 45 s\n\
+                ok 7\nbye\n";
+    let expect = [
+        "one passed",
+        "two failed: not ok",
+        "three failed: wrong size",
+        "four skipped: no disk",
+        "five skipped: known to fail: see there",
+        "six failed: timed out 45 s",
+        "7 passed",
+    ];
+    check(text, &expect, &[]);
+}
+
+#[test]
+fn inner_results_carry_the_names_of_the_outer_ones() {
+    let text = "KTAP version 1\n1..2\n  KTAP version 1\n  1..2\n    KTAP version 1\n    1..1\n    \
+                ok 1 leaf\n  ok 1 twig\n  not ok 2 dry\nnot ok 1 tree\nok 2 stone # a grey one\n";
+    let expect = [
+        "tree::twig::leaf passed",
+        "tree::dry failed: not ok",
+        "stone # a grey one passed",
+    ];
+    check(text, &expect, &[]);
+}
+
+#[test]
+fn an_outer_result_that_its_inner_ones_do_not_explain_is_one_of_its_own() {
+    let inner = "KTAP version 1\n  KTAP version 1\n  1..1\n  ok 1 a\n";
+    let disagrees = ["x::a passed", "x failed: not ok"];
+    check(&format!("{inner}not ok 1 x\n"), &disagrees, &[]);
+}
+
+#[test]
+fn a_plan_that_is_not_kept_is_a_fault() {
+    let fault = ["3 subtests were planned, 1 reported"];
+    check("TAP version 14\n1..3\nok 1 a\n", &["a passed"], &fault);
+    let fault = ["1 subtests were planned, 2 reported"];
+    check(
+        "KTAP version 1\n1..1\nok 1 a\nok 2 b\n",
+        &["a passed", "b passed"],
+        &fault,
+    );
+    let fault = ["bailed out: no disk"];
+    check(
+        "TAP version 14\n1..2\nok 1 a\nBail out! no disk\nok 2 b\n",
+        &["a passed"],
+        &fault,
+    );
+}
+
+#[test]
+fn the_kernel_s_log_may_carry_results() {
+    let text = "[    0.500000] KTAP version 1\n[    0.500001] 1..1\n[    0.600000]   KTAP version 1\n\
+                [    0.600001]   1..1\n[    0.600002]   ok 1 sums\n[    0.700000] ok 1 math\n";
+    check(text, &["math::sums passed"], &[]);
+}
+
+#[test]
+fn text_without_a_version_line_holds_no_results() {
+    for text in [
+        "",
+        "ok 1 a\nnot ok 2 b\n1..3\n",
+        "echo KTAP version 1\nnot ok 1 a\n",
+        "KTAP version one\nnot ok 1\n",
+    ] {
+        assert_eq!(parse(text.as_bytes()), Results::default(), "{text}");
+    }
+}
+
+#[test]
+fn the_cause_names_the_first_that_failed() {
+    let check = |text: &str, cause: Option<&str>| {
+        assert_eq!(parse(text.as_bytes()).cause().as_deref(), cause);
+    };
+    check("KTAP version 1\n1..1\nok 1 a\n", None);
+    check(
+        "KTAP version 1\n1..1\nnot ok 1 a\n",
+        Some("subtest `a` failed"),
+    );
+    check(
+        "KTAP version 1\n1..3\nok 1 a\nnot ok 2 b\nnot ok 3 c\n",
+        Some("2 of 3 subtests failed, first `b`"),
+    );
+    check(
+        "KTAP version 1\n1..2\nok 1 a\n",
+        Some("2 subtests were planned, 1 reported"),
+    );
+}
+
+#[test]
+fn a_flood_of_results_is_cut() {
+    let flood = "ok x\n".repeat(MOST + 10);
+    let results = parse(format!("KTAP version 1\n{flood}").as_bytes());
+    assert_eq!(results.subtests.len(), MOST);
+    assert_eq!(results.faults, [format!("more than {MOST} subtests")]);
+}
+
+proptest! {
+    #[test]
+    fn no_output_panics(lines in proptest::collection::vec(
+        prop_oneof!["( {0,6})(KTAP|TAP) version [0-9]{1,2}", "( {0,6})(not )?ok [0-9]{0,2}.{0,20}", ".{0,30}",
+                    " {0,4}1\\.\\.[0-9]{1,3}"], 0..40,
+    )) {
+        let results = parse(lines.join("\n").as_bytes());
+        prop_assert!(results.subtests.len() <= lines.len());
+    }
+}

@@ -1,0 +1,48 @@
+//! Where a run comes from: what was run with what, by whom told. Reports of runs that differ in it are
+//! not parts of one.
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+/// What the one who starts a run knows about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Kiln's version.
+    pub kiln: String,
+    /// The commit of the checkout, where it is one; with `-dirty` where files differ from it.
+    pub commit: Option<String>,
+    /// When the run began, as RFC 3339 has it.
+    pub started: String,
+    /// The command line, without the program.
+    pub argv: Vec<String>,
+    /// The part of the selected tests that was run, such as `slice:2/3`.
+    pub partition: Option<String>,
+}
+
+/// What the tests of an architecture ran on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    /// The architecture.
+    pub arch: String,
+    /// The image's name, which is a hash of all that it is made from.
+    pub image: String,
+    /// The QEMU binary.
+    pub binary: Utf8PathBuf,
+    /// QEMU's version.
+    pub qemu: String,
+    /// `tcg` or `kvm`.
+    pub accel: String,
+}
+
+/// How many of the devices that can be plugged on an architecture were plugged by a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// The architecture.
+    pub arch: String,
+    /// Devices with a test that passed.
+    pub covered: usize,
+    /// All that count.
+    pub total: usize,
+    /// Those without such a test.
+    pub devices_not_covered: Vec<String>,
+}

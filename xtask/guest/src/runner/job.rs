@@ -1,0 +1,68 @@
+//! What a run consists of: jobs, each a test on an architecture with a seed of its own.
+
+use std::collections::BTreeMap;
+
+use crate::choice::Choice;
+use crate::event::RunReport;
+use crate::suite::Selected;
+
+/// One test on an architecture, with all that decides what it chooses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Job<'a> {
+    /// The test.
+    pub(crate) test: Selected<'a>,
+    /// Which round of the test, from 0.
+    pub(crate) round: u32,
+    /// Of its choices.
+    pub(crate) seed: u64,
+    /// Choices that are made whatever the seed says.
+    pub(crate) forced: BTreeMap<String, String>,
+}
+
+/// A test of an earlier run, to be run with the same seed and the same choices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// Whole name.
+    pub name: String,
+    /// Which round it was.
+    pub round: u32,
+    /// Its seed.
+    pub seed: u64,
+    /// What it chose.
+    pub choices: Vec<Choice>,
+}
+
+impl Again {
+    /// The tests of a run that did not succeed, or were not run.
+    #[must_use]
+    pub fn of(report: &RunReport) -> Vec<Self> {
+        let outstanding = report
+            .tests
+            .iter()
+            .filter(|test| !test.outcome.is_success());
+        outstanding
+            .map(|test| Self {
+                name: test.name.clone(),
+                round: test.round,
+                seed: test.seed,
+                choices: test.choices.clone(),
+            })
+            .collect()
+    }
+
+    /// The job for a test of this name.
+    pub(super) fn job<'a>(&self, test: Selected<'a>, forced: &BTreeMap<String, String>) -> Job<'a> {
+        let mut choices: BTreeMap<_, _> = self
+            .choices
+            .iter()
+            .map(|choice| (choice.name.clone(), choice.word.clone()))
+            .collect();
+        choices.extend(forced.clone());
+        Job {
+            test,
+            round: self.round,
+            seed: self.seed,
+            forced: choices,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Guests that leave one QEMU for another: two fakes, one conversation.
+
+use std::io::BufRead as _;
+
+use super::*;
+
+fn rules(arrival: Arrival, succession: &Arc<Succession>) -> Rules {
+    Rules {
+        arrival,
+        succession: Arc::clone(succession),
+        ..Rules::alone(Channel::Virtio, Duration::from_secs(20))
+    }
+}
+
+/// What came of a QEMU: its outcome, its part, what the test printed through it.
+type Came = (&'static str, Part, String);
+
+fn begin(
+    arrival: Arrival,
+    succession: &Arc<Succession>,
+) -> (FakeGuest, impl FnOnce() -> (Came, String) + use<>) {
+    let (mut vm, guest) = fake(Channel::Virtio);
+    let rules = rules(arrival, succession);
+    let session = std::thread::spawn(move || {
+        let mut notebook = Notebook::default();
+        let conducted = conduct(&mut vm, &rules, &handover(), &mut notebook);
+        let word = conducted.outcome.word();
+        let came = (word, conducted.part, notebook.output);
+        (came, conducted.outcome.cause())
+    });
+    (guest, move || session.join().unwrap())
+}
+
+/// The guest speaks through the other QEMU from now on.
+fn migrate(from: &FakeGuest, to: &mut FakeGuest) {
+    to.nonce.clone_from(&from.nonce);
+    to.seq = from.seq;
+}
+
+/// What the new QEMU is told first: an end for whatever was cut off, then all that may be lost.
+fn hear_again(guest: &mut FakeGuest) -> Vec<String> {
+    let mut line = String::new();
+    guest.control.read_line(&mut line).unwrap();
+    assert_eq!(line, "\n");
+    ["put", "set", "run"].map(|_| guest.hear().0).to_vec()
+}
+
+#[test]
+fn a_guest_goes_on_in_the_qemu_that_it_migrates_into() {
+    let succession = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &succession);
+    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    source.boots();
+    source.say("out", "one\n");
+    // A record that is cut in two by the migration.
+    let cut = Record {
+        nonce: source.nonce.clone(),
+        seq: 2,
+        kind: "out".to_owned(),
+        payload: b"two\n".to_vec(),
+    };
+    let cut = cut.encode();
+    source.seq = 2;
+    source.bytes(cut[..20].to_vec());
+    migrate(&source, &mut destination);
+    destination.bytes(cut[20..].to_vec());
+    destination.say("out", "three\n");
+    assert_eq!(hear_again(&mut destination), ["put", "set", "run"]);
+    destination.say("call", "1 query");
+    assert_eq!(destination.hear().0, "reply");
+    destination.say("end", "0 0");
+    let came = ("passed", Part::Last, "two\nthree\n".to_owned());
+    assert_eq!(end().0, came);
+    // Nobody told the first QEMU to end: it is let go when the guest is at its end.
+    let came = ("passed", Part::Passage, "one\n".to_owned());
+    assert_eq!(source_end().0, came);
+}
+
+#[test]
+fn what_a_guest_says_after_its_migration_counts() {
+    let succession = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &succession);
+    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    source.boots();
+    migrate(&source, &mut destination);
+    destination.say("out", "lost a page\n");
+    destination.say("end", "1 0");
+    assert_eq!(end().1, "exit status 1, last line: lost a page");
+    assert_eq!(source_end().0.1, Part::Passage);
+}
+
+#[test]
+fn a_guest_that_dies_of_its_migration_is_named() {
+    let succession = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &succession);
+    let (destination, end) = begin(Arrival::Migration, &succession);
+    source.boots();
+    destination.console("[    0.300000] Kernel panic - not syncing: lost\r\n");
+    assert_eq!(end().0.0, "guest panicked");
+    assert_eq!(source_end().0.0, "passed");
+}
+
+#[test]
+fn a_guest_in_a_file_goes_on_later_and_one_that_never_does_is_known() {
+    let succession = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &succession);
+    source.boots();
+    source.qmp("STOP", json!({}));
+    source.qmp(
+        "SHUTDOWN",
+        json!({"guest": false, "reason": "host-qmp-quit"}),
+    );
+    source.exits(Exit::Code(0));
+    assert_eq!(source_end().0.1, Part::Passage);
+    assert!(succession.is_open());
+    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    migrate(&source, &mut destination);
+    destination.say("end", "0 0");
+    assert_eq!(end().0.1, Part::Last);
+    assert!(!succession.is_open());
+}
+
+#[test]
+fn a_guest_whose_answer_was_lost_on_the_way_gets_it_again() {
+    let succession = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &succession);
+    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    source.boots();
+    source.say("call", "1 query");
+    let lost = source.hear();
+    source.qmp("STOP", json!({}));
+    migrate(&source, &mut destination);
+    // It waits for that answer, and says nothing before it comes.
+    destination.qmp("RESUME", json!({}));
+    hear_again(&mut destination);
+    assert_eq!(destination.hear(), lost);
+    destination.say("end", "0 0");
+    assert_eq!(end().0.1, Part::Last);
+    assert_eq!(source_end().0.1, Part::Passage);
+}
+
+#[test]
+fn a_guest_that_migrates_while_it_boots_says_hello_to_its_new_qemu() {
+    let succession = Arc::default();
+    let (_source, source_end) = begin(Arrival::Boot, &succession);
+    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    assert_eq!(destination.boots()[0], ("start".to_owned(), "0".to_owned()));
+    destination.say("end", "0 0");
+    assert_eq!(end().0.1, Part::Last);
+    assert_eq!(source_end().0.1, Part::Passage);
+}
+
+#[test]
+fn a_qemu_whose_guest_has_left_may_be_told_to_end_and_must_not_crash() {
+    for (exit, word) in [
+        (Exit::Code(0), "passed"),
+        (Exit::Code(1), "lost guest"),
+        (Exit::Signal(11), "QEMU crashed"),
+    ] {
+        let succession = Arc::default();
+        let (mut source, source_end) = begin(Arrival::Boot, &succession);
+        let (mut destination, end) = begin(Arrival::Migration, &succession);
+        source.boots();
+        migrate(&source, &mut destination);
+        destination.say("out", "here\n");
+        hear_again(&mut destination);
+        source.exits(exit);
+        assert_eq!(source_end().0.0, word);
+        destination.say("end", "0 0");
+        assert_eq!(end().0.0, "passed");
+    }
+}
+
+#[test]
+fn a_qemu_that_waits_in_vain_ends_as_it_is_told() {
+    for (exit, word) in [(0, "passed"), (1, "QEMU did not start")] {
+        let succession = Arc::default();
+        let (destination, end) = begin(Arrival::Migration, &succession);
+        destination.qmp(
+            "SHUTDOWN",
+            json!({"guest": false, "reason": "host-qmp-quit"}),
+        );
+        destination.exits(Exit::Code(exit));
+        assert_eq!(end().0.0, word);
+    }
+}

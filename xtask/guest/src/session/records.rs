@@ -1,0 +1,159 @@
+//! What a guest's records ask for, and what it is sent.
+
+use host::clock::monotonic;
+
+use super::standing::Standing;
+use super::{FLOOD, Guest, Host, NOTES_MAX, Session, Start, not_refused};
+use crate::fold::Happened;
+use crate::outcome::Outcome;
+use crate::protocol::{FromGuest, Nonce, Received, Sender};
+use crate::text::last_line;
+
+impl Session<'_> {
+    pub(super) fn take_records(
+        &mut self,
+        bytes: &[u8],
+        guest: &mut dyn Guest,
+        host: &mut dyn Host,
+    ) -> Option<Outcome> {
+        for received in self.talk.receiver.take(bytes) {
+            let outcome = match received {
+                Received::Record(record) => self.take_record(record, guest, host),
+                Received::Noted(text) => {
+                    self.note(host, text);
+                    None
+                }
+            };
+            if outcome.is_some() {
+                return outcome;
+            }
+        }
+        None
+    }
+
+    pub(super) fn note(&mut self, host: &mut dyn Host, text: String) {
+        self.notes += 1;
+        if self.notes <= NOTES_MAX {
+            host.note(text);
+        }
+    }
+
+    fn take_record(
+        &mut self,
+        record: FromGuest,
+        guest: &mut dyn Guest,
+        host: &mut dyn Host,
+    ) -> Option<Outcome> {
+        match record {
+            // The answer to its hello did not reach it in the QEMU where it was: it gets another one.
+            FromGuest::Hello { .. } if self.talk.migrated && !self.talk.receiver.has_heard() => {
+                if self.talk.sender.take().is_some() {
+                    self.talk.boots = self.talk.boots.saturating_sub(1);
+                }
+                self.talk.migrated = false;
+                self.hand_over(guest, host)
+            }
+            // Repeated until it is answered; later ones are late, or somebody else's.
+            FromGuest::Hello { .. } if self.talk.sender.is_some() => None,
+            FromGuest::Hello { .. } => self.hand_over(guest, host),
+            FromGuest::Out(bytes) => {
+                host.output(&bytes);
+                self.talk.keep_tail(&bytes);
+                let flood = Happened::Flood {
+                    channel: "output",
+                    limit: FLOOD,
+                };
+                if self.talk.output_bytes > FLOOD {
+                    self.happened(&flood)
+                } else {
+                    None
+                }
+            }
+            FromGuest::Call(call) => {
+                let text = || crate::text::line(call.args.join(" ").as_bytes());
+                let (status, text) = match call.word.as_str() {
+                    "skip" => {
+                        self.talk.fold.take(&Happened::SkipReason(text()));
+                        (0, String::new())
+                    }
+                    "fail" => {
+                        self.talk.fold.take(&Happened::FailReason(text()));
+                        (0, String::new())
+                    }
+                    _ => host.call(&call, &self.talk.replies)?,
+                };
+                self.reply(guest, call.id, status, &text)
+            }
+            FromGuest::Leaving(leave) => self.happened(&Happened::Leaving(leave)),
+            FromGuest::End { status, taint } => {
+                let last_line = last_line(&self.talk.output_tail);
+                self.happened(&Happened::End {
+                    status,
+                    taint,
+                    last_line,
+                })
+            }
+        }
+    }
+
+    /// Sends the answers that are ready.
+    pub(super) fn answer(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
+        let answers = self.talk.replies.take();
+        answers
+            .into_iter()
+            .find_map(|answer| self.reply(guest, answer.id, answer.status, &answer.text))
+    }
+
+    fn reply(
+        &mut self,
+        guest: &mut dyn Guest,
+        id: u64,
+        status: i32,
+        text: &str,
+    ) -> Option<Outcome> {
+        let sender = self.talk.sender.as_mut()?;
+        let records = sender.reply(id, status, text.as_bytes());
+        self.send(guest, &records)
+    }
+
+    /// Answers a hello: nonce, files, environment, go.
+    fn hand_over(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<Outcome> {
+        if self.rules.start == Start::Refused {
+            return Some(not_refused());
+        }
+        let nonce = match Nonce::random() {
+            Ok(nonce) => nonce,
+            Err(error) => {
+                return Some(Outcome::HarnessError {
+                    message: format!("no random numbers: {error}"),
+                });
+            }
+        };
+        if let Standing::Here(id) = self.standing {
+            self.rules.succession.name(id, nonce.as_str());
+        }
+        let mut sender = Sender::new(nonce.clone());
+        self.talk.receiver.expect(nonce);
+        let mut bytes = sender.start(self.talk.boots);
+        for (path, mode, content) in &self.handover.files {
+            bytes.extend(sender.put(path, *mode, content));
+        }
+        for (name, value) in &self.handover.environment {
+            bytes.extend(sender.set(name, value));
+        }
+        bytes.extend(sender.run(&self.handover.run));
+        self.talk.sender = Some(sender);
+        self.talk.boots += 1;
+        self.talk.booted += monotonic() - self.talk.since;
+        self.talk.since = monotonic();
+        let outcome = self.happened(&Happened::Ready);
+        host.ready();
+        outcome.or_else(|| self.send(guest, &bytes))
+    }
+
+    pub(super) fn send(&mut self, guest: &mut dyn Guest, bytes: &[u8]) -> Option<Outcome> {
+        // A guest that is gone is told by its own event, which is still to come.
+        let why = guest.send(bytes).err()?;
+        self.happened(&Happened::Unheard(why))
+    }
+}

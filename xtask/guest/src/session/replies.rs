@@ -1,0 +1,56 @@
+//! Answers to a guest's calls, from the threads that work on them to the session that sends them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Ends a session's wait for its guest.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// An answer that is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The call's.
+    pub(super) id: u64,
+    /// Exit status of the word.
+    pub(super) status: i32,
+    /// What it prints.
+    pub(super) text: String,
+}
+
+/// Where answers wait. One a boot: what an earlier boot asked for, nobody hears any more.
+#[derive(Default)]
+pub struct Replies {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ready: Vec<Answer>,
+    waker: Option<Waker>,
+}
+
+impl Replies {
+    /// Answers a call; from any thread, in any order.
+    pub fn put(&self, id: u64, status: i32, text: String) {
+        let mut state = self.lock();
+        state.ready.push(Answer { id, status, text });
+        let waker = state.waker.clone();
+        drop(state);
+        if let Some(wake) = waker {
+            wake();
+        }
+    }
+
+    /// All that are ready.
+    pub(super) fn take(&self) -> Vec<Answer> {
+        std::mem::take(&mut self.lock().ready)
+    }
+
+    /// From now on this session sends them.
+    pub(super) fn belong_to(&self, waker: Waker) {
+        self.lock().waker = Some(waker);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,98 @@
+//! What a session goes by, and what comes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Succession;
+use crate::fold::Ends;
+use crate::header::Channel;
+use crate::outcome::Outcome;
+
+/// What a session goes by.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// What makes a pass.
+    pub ends: Ends,
+    /// How often the guest may reboot.
+    pub reboots: u32,
+    /// How guest and host talk.
+    pub channel: Channel,
+    /// From the start, or a reboot, to hello.
+    pub boot_limit: Duration,
+    /// The test's own time.
+    pub test_limit: Duration,
+    /// Where the guest comes from.
+    pub arrival: Arrival,
+    /// What is expected of QEMU's start.
+    pub start: Start,
+    /// The other sessions of the test.
+    pub succession: Arc<Succession>,
+}
+
+impl Rules {
+    /// For a guest by itself whose report makes a pass.
+    #[must_use]
+    pub fn alone(channel: Channel, limit: Duration) -> Self {
+        Self {
+            ends: Ends::Report,
+            reboots: 0,
+            channel,
+            boot_limit: limit,
+            test_limit: limit,
+            arrival: Arrival::Boot,
+            start: Start::Wanted,
+            succession: Arc::default(),
+        }
+    }
+}
+
+/// Where a QEMU gets its guest from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// It boots one.
+    Boot,
+    /// It waits for one that migrates into it (`-incoming`).
+    Migration,
+}
+
+/// What is expected of QEMU's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// That a guest runs.
+    Wanted,
+    /// That QEMU refuses, with an error.
+    Refused,
+}
+
+/// What is handed to the guest once it is ready.
+#[derive(Debug, Clone, Default)]
+pub struct Handover {
+    /// Path, mode, content.
+    pub files: Vec<(String, u32, Vec<u8>)>,
+    /// Variables of the test.
+    pub environment: Vec<(String, String)>,
+    /// The script to run.
+    pub run: String,
+}
+
+/// What came of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conducted {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What this QEMU was to the test.
+    pub part: Part,
+    /// Time spent until the guest was ready, all boots together.
+    pub boot: Duration,
+}
+
+/// What one QEMU was to its test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The guest came to its end in it.
+    Last,
+    /// The guest left it for another one, or never came.
+    Passage,
+    /// Nobody waited for its end.
+    Abandoned,
+}

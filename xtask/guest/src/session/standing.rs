@@ -1,0 +1,199 @@
+//! Where a session's guest is: here, on its way to another QEMU, or still to come from one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use qemu::console::{Console, Kind};
+use qemu::machine::Port;
+
+use super::conversation::Conversation;
+use super::succession::Whose;
+use super::{Arrival, End, Guest, Host, Part, Rules, Session, Start, Succession, Waker};
+use crate::header::Channel;
+use crate::outcome::Outcome;
+use crate::protocol::{Heard, Sender, first_record};
+
+/// Where the guest is.
+pub(super) enum Standing {
+    /// In another QEMU, or in a file: it will migrate into this one.
+    Awaited(Awaited),
+    /// Here; the number is the session's in the succession.
+    Here(u64),
+    /// It speaks through another QEMU already: what it said here before is read to the end.
+    Leaving(u64),
+    /// In another QEMU; set when it is at its end there.
+    Gone(Arc<AtomicBool>),
+}
+
+/// What a QEMU said before it was known whose guest it has.
+#[derive(Default)]
+pub(super) struct Awaited {
+    records: Vec<u8>,
+    console: Vec<u8>,
+    /// QEMU runs it: it need not speak first, as what it waits for may be lost on the way.
+    pub(super) runs: bool,
+    asked: Option<Receiver<Conversation>>,
+}
+
+impl Standing {
+    pub(super) fn new(rules: &Rules, waker: &Waker) -> Self {
+        match rules.arrival {
+            Arrival::Boot => Self::Here(rules.succession.enter(None, Arc::clone(waker))),
+            Arrival::Migration => Self::Awaited(Awaited::default()),
+        }
+    }
+}
+
+impl Awaited {
+    /// Asks for the guest as soon as it shows itself.
+    fn ask(&mut self, succession: &Succession, waker: &Waker) {
+        if self.asked.is_some() {
+            return;
+        }
+        // A guest that did not survive its migration never says another record.
+        let dead = || {
+            let mut troubles = Console::default().feed(&self.console).into_iter();
+            troubles.any(|(kind, _)| kind != Kind::Notice)
+        };
+        let whose = match first_record(&self.records) {
+            Some(Heard::Nonce(nonce)) => Whose::Nonce(nonce),
+            Some(Heard::Hello) => Whose::Latest,
+            None if dead() => Whose::Latest,
+            None if self.runs => Whose::Stopped,
+            None => return,
+        };
+        self.asked = succession.ask(&whose, Arc::clone(waker));
+    }
+}
+
+impl Session<'_> {
+    /// What is to be done before the next event is waited for.
+    pub(super) fn turn(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
+        match &mut self.standing {
+            Standing::Here(id) => {
+                let id = *id;
+                if self.rules.succession.is_asked(id) {
+                    self.standing = Standing::Leaving(id);
+                    if let Err(message) = guest.finish_reading(self.port()) {
+                        return Some((Outcome::HarnessError { message }, Part::Last));
+                    }
+                    return None;
+                }
+                let outcome = self.answer(guest);
+                outcome.map(|outcome| (outcome, Part::Last))
+            }
+            Standing::Awaited(awaited) => {
+                awaited.ask(&self.rules.succession, &self.waker);
+                match awaited.asked.as_ref()?.try_recv() {
+                    Ok(talk) => self.resume(talk, guest, host),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => {
+                        awaited.asked = None;
+                        None
+                    }
+                }
+            }
+            Standing::Leaving(_) => None,
+            Standing::Gone(over) => over
+                .load(Ordering::SeqCst)
+                .then_some((Outcome::Passed, Part::Passage)),
+        }
+    }
+
+    /// The channel that carries the records.
+    pub(super) fn port(&self) -> Port {
+        match self.rules.channel {
+            Channel::Virtio => Port::Control,
+            Channel::Console => Port::Console,
+        }
+    }
+
+    /// Keeps what comes before it is known whose guest it is.
+    pub(super) fn await_guest(&mut self, port: Port, bytes: &[u8]) -> Option<End> {
+        let own = self.port();
+        let Standing::Awaited(awaited) = &mut self.standing else {
+            return None;
+        };
+        if self.rules.start == Start::Refused {
+            return Some((super::not_refused(), Part::Last));
+        }
+        if port == Port::Console {
+            awaited.console.extend_from_slice(bytes);
+        }
+        if port == own {
+            awaited.records.extend_from_slice(bytes);
+        }
+        None
+    }
+
+    /// Goes on with a guest that has migrated here.
+    fn resume(
+        &mut self,
+        talk: Conversation,
+        guest: &mut dyn Guest,
+        host: &mut dyn Host,
+    ) -> Option<End> {
+        let Standing::Awaited(awaited) = &mut self.standing else {
+            return None;
+        };
+        let heard = std::mem::take(awaited);
+        self.talk = talk;
+        self.talk.replies.belong_to(Arc::clone(&self.waker));
+        let nonce = self.talk.sender.as_ref().map(Sender::nonce);
+        let nonce = nonce.map(|nonce| nonce.as_str().to_owned());
+        let waker = Arc::clone(&self.waker);
+        let id = self.rules.succession.enter(nonce.as_deref(), waker);
+        self.standing = Standing::Here(id);
+        let mut outcome = None;
+        self.talk.migrated = true;
+        if let Some(sender) = &self.talk.sender {
+            let again = sender.again();
+            outcome = self.send(guest, &again);
+            host.ready();
+        }
+        let records = |session: &mut Self, guest, host: &mut dyn Host| {
+            session.take_records(&heard.records, guest, host)
+        };
+        outcome = outcome.or_else(|| records(self, guest, host));
+        self.console = Console::default();
+        outcome = outcome.or_else(|| self.take_console(&heard.console, host));
+        outcome.map(|outcome| (outcome, Part::Last))
+    }
+
+    /// All that the guest said here is read: the next QEMU goes on.
+    pub(super) fn finish_leaving(&mut self, port: Port) {
+        if let Standing::Leaving(id) = self.standing
+            && port == self.port()
+        {
+            self.give(id);
+        }
+    }
+
+    fn give(&mut self, id: u64) {
+        let fresh = Conversation::new(self.rules, Arc::clone(&self.waker));
+        let talk = std::mem::replace(&mut self.talk, fresh);
+        self.standing = Standing::Gone(Arc::clone(&talk.over));
+        self.rules.succession.give(id, talk);
+    }
+
+    /// QEMU has ended well: an end to take note of only where the guest is elsewhere.
+    pub(super) fn ended_well(&mut self) -> Option<End> {
+        match self.standing {
+            Standing::Here(id) | Standing::Leaving(id) if self.is_parted() => self.give(id),
+            Standing::Here(_) | Standing::Leaving(_) => return None,
+            // Told to end before a guest came; if one was to come, it is still where it was.
+            Standing::Awaited(_) if self.rules.start == Start::Refused => return None,
+            Standing::Awaited(_) | Standing::Gone(_) => {}
+        }
+        Some((Outcome::Passed, Part::Passage))
+    }
+
+    /// The session is over: whoever had the guest before is not needed any longer.
+    pub(super) fn leave(&mut self) {
+        if let Standing::Here(id) | Standing::Leaving(id) = self.standing {
+            self.rules.succession.leave(id);
+            self.talk.over.store(true, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The image's initramfs with the test added: an archive behind the archive, as the kernel takes them.
+
+use host::process::command::quote;
+use plan::cpio::{Entry, Node, archive};
+
+use super::{ExportError, Start};
+use crate::event::TestReport;
+
+/// In place of init.
+const INIT: &str = include_str!("init.sh");
+/// In place of init's other name, `kiln-call`.
+const CALL: &str = include_str!("call.sh");
+/// An archive starts at a multiple of this (`Documentation/driver-api/early-userspace/buffer-format.rst`).
+const ALIGNMENT: usize = 4;
+
+/// The initramfs with the test, its library, its environment and what it chose.
+pub(super) fn initramfs(start: &Start, report: &TestReport) -> Result<Vec<u8>, ExportError> {
+    let mut bytes = match &start.boot.initrd {
+        Some(initrd) => fs_err::read(initrd)?,
+        None => Vec::new(),
+    };
+    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+    bytes.extend(archive(&entries(start, report), 0)?);
+    Ok(bytes)
+}
+
+fn entries(start: &Start, report: &TestReport) -> Vec<Entry> {
+    let environment = start.handover.environment.iter();
+    let environment = environment.map(|(name, value)| format!("{name}={}", quote(value)));
+    let environment = lines(environment.chain(["BOOTS=0".to_owned()]));
+    let choices = report.choices.iter();
+    let choices = lines(choices.map(|choice| format!("{}={}", choice.name, choice.word)));
+    let directory = |path: &str| Entry {
+        path: path.to_owned(),
+        mode: 0o755,
+        node: Node::Directory,
+    };
+    let file = |path: &str, mode: u32, bytes: &[u8]| Entry {
+        path: path.trim_start_matches('/').to_owned(),
+        mode,
+        node: Node::File(bytes.to_vec()),
+    };
+    let mut entries = vec![
+        directory("bin"),
+        directory("kiln"),
+        file("bin/kiln-call", 0o755, CALL.as_bytes()),
+        file("kiln/choices", 0o644, choices.as_bytes()),
+        file("kiln/environment", 0o644, environment.as_bytes()),
+        file("kiln/standalone", 0o755, INIT.as_bytes()),
+    ];
+    let handed = start.handover.files.iter();
+    entries.extend(handed.map(|(path, mode, bytes)| file(path, *mode, bytes)));
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    entries
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.fold(String::new(), |text, line| text + &line + "\n")
+}

@@ -1,0 +1,288 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use host::process::Command;
+use qemu::BootFiles;
+
+use super::*;
+use crate::event::tests::test_report;
+use crate::session::Handover;
+
+/// A QEMU that says what `says` holds and ends with its first word.
+const QEMU: &str =
+    "#!/bin/sh\nread -r status < \"${0%/*}/says\"\ntail -n +2 \"${0%/*}/says\"\nexit $status\n";
+
+struct Exported {
+    dir: tempfile::TempDir,
+}
+
+impl Exported {
+    fn path(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.dir.path()).unwrap()
+    }
+
+    /// Writes the script of a test with these ends.
+    fn new(ends: Ends) -> Self {
+        let exported = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let root = exported.path();
+        for (name, text) in [
+            ("vmlinux", "a kernel"),
+            ("cpio", "an archive"),
+            ("scratch0", "it's data"),
+        ] {
+            fs_err::write(root.join(name), text).unwrap();
+        }
+        let subject = |report| Subject {
+            report,
+            ends,
+            reboots: 0,
+            binary: "qemu-system-x",
+            notices: Vec::new(),
+        };
+        let script = script(&recorder(root, 1), &subject(&report())).unwrap();
+        fs_err::write(root.join("script"), script).unwrap();
+        fs_err::write(root.join("qemu"), QEMU).unwrap();
+        let executable = std::fs::Permissions::from_mode(0o755);
+        fs_err::set_permissions(root.join("qemu"), executable).unwrap();
+        exported
+    }
+
+    /// Runs the script: exit status and what it prints.
+    fn run(&self, says: &str, args: &[&str]) -> (i32, String) {
+        fs_err::write(self.path().join("says"), says).unwrap();
+        let command = Command::new("/bin/sh")
+            .arg(self.path().join("script"))
+            .args(args)
+            .env("QEMU", self.path().join("qemu"))
+            .env("TMPDIR", self.path())
+            .env("PATH", "/usr/bin:/bin");
+        let done = command.output(Duration::from_secs(30)).unwrap();
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        (done.status.shell_code(), text)
+    }
+}
+
+fn report() -> TestReport {
+    test_report("x::block::it's", Outcome::Passed)
+}
+
+fn recorder(root: &Utf8Path, starts: usize) -> Recorder {
+    let recorder = Recorder::default();
+    for _ in 0..starts {
+        let argv = [
+            "-kernel".to_owned(),
+            root.join(KERNEL).into_string(),
+            "-initrd".to_owned(),
+            root.join(INITRAMFS).into_string(),
+            "-append".to_owned(),
+            "a b".to_owned(),
+            "-drive".to_owned(),
+            format!("file={root}/scratch0"),
+        ];
+        let boot = BootFiles {
+            kernel: root.join("vmlinux"),
+            initrd: Some(root.join("cpio")),
+        };
+        let handover = Handover {
+            files: vec![("/kiln/test".to_owned(), 0o755, b"the test".to_vec())],
+            environment: vec![("KILN_SEED".to_owned(), "7".to_owned())],
+            run: String::new(),
+        };
+        let limit = Duration::from_secs(20);
+        let start = Start::new(argv.to_vec(), (root, root), boot, handover, limit);
+        recorder.start(start).unwrap();
+    }
+    recorder
+}
+
+#[test]
+fn the_end_of_the_guest_becomes_a_verdict_in_tap() {
+    let check = |ends, says: &str, code: i32, expect: &str| {
+        let (status, text) = Exported::new(ends).run(says, &[]);
+        let head = "TAP version 13\n1..1\n";
+        assert_eq!(
+            (status, text.strip_prefix(head)),
+            (code, Some(expect)),
+            "{says}"
+        );
+    };
+    let report = Ends::Report;
+    let ok = "ok 1 - x::block::it's\n";
+    let failed = |why: &str| format!("# {why}\nnot ok 1 - x::block::it's\n");
+    check(report, "0\n@kiln end 0 0\n", 0, ok);
+    check(
+        report,
+        "0\nhello\r\n@kiln end 0 0\r\n",
+        0,
+        &format!("# hello\n{ok}"),
+    );
+    check(
+        report,
+        "0\n@kiln end 3 0\n",
+        1,
+        &failed("exit status 3, last line: "),
+    );
+    check(
+        report,
+        "0\n@kiln fail two\n@kiln end 1 0\n",
+        1,
+        &failed("two"),
+    );
+    let skipped = "ok 1 - x::block::it's # SKIP none here\n";
+    check(
+        report,
+        "0\n@kiln skip none here\n@kiln end 77 0\n",
+        77,
+        skipped,
+    );
+    check(
+        report,
+        "0\n@kiln end 0 512\n",
+        1,
+        &failed("the guest's kernel is tainted: 512"),
+    );
+    // Loading a module by force taints too, and is no fault.
+    check(report, "0\n@kiln end 0 2\n", 0, ok);
+    check(
+        report,
+        "0\n",
+        1,
+        &failed("the guest ended before its test did"),
+    );
+    let message = "# no such device\n";
+    let why = "QEMU ended with status 1: no such device";
+    check(
+        report,
+        "1\nno such device\n",
+        1,
+        &format!("{message}{}", failed(why)),
+    );
+    let poweroff = Ends::Leave(Leave::Poweroff);
+    check(poweroff, "0\n@kiln leaving poweroff\n", 0, ok);
+    check(
+        poweroff,
+        "0\n",
+        1,
+        &failed("the guest ended before its test did"),
+    );
+    let early = failed("the test ended without its `leave poweroff`");
+    check(poweroff, "0\n@kiln end 0 0\n", 1, &early);
+    let panic = "Kernel panic - not syncing: x";
+    let said = format!("# {panic}\n");
+    check(
+        report,
+        &format!("0\n{panic}\n"),
+        1,
+        &format!("{said}{}", failed(panic)),
+    );
+    let announced = format!("0\n@kiln leaving panic\n{panic}\n");
+    check(
+        Ends::Leave(Leave::Panic),
+        &announced,
+        0,
+        &format!("{said}{ok}"),
+    );
+}
+
+#[test]
+fn a_script_gives_back_its_files_and_the_command_line() {
+    let exported = Exported::new(Ends::Report);
+    let out = exported.path().join("out");
+    let (code, line) = exported.run("0\n", &["--extract", out.as_str(), "-s"]);
+    let expect = format!(
+        "{}/qemu '-kernel' '{out}/kernel' '-initrd' '{out}/initramfs.cpio' '-append' 'a b' \
+         '-drive' 'file={out}/scratch0' '-s'\n",
+        exported.path()
+    );
+    assert_eq!((code, line), (0, expect));
+    let read = |name: &str| fs_err::read(out.join(name)).unwrap();
+    assert_eq!(read("kernel"), b"a kernel");
+    assert_eq!(read("scratch0"), b"it's data");
+    let initramfs = read("initramfs.cpio");
+    assert!(initramfs.starts_with(b"an archive\x00\x00070701"));
+    let text = String::from_utf8_lossy(&initramfs);
+    for part in [
+        "kiln/test\0",
+        "the test",
+        "KILN_SEED=7\n",
+        "nic=e1000\n",
+        "bin/kiln-call\0",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+    let (code, help) = exported.run("0\n", &["--help"]);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!(help);
+}
+
+#[test]
+fn a_guest_that_hangs_is_ended_and_nothing_stays() {
+    let exported = Exported::new(Ends::Report);
+    let hangs = "#!/bin/sh\nexec sleep 600\n";
+    fs_err::write(exported.path().join("qemu"), hangs).unwrap();
+    let script = fs_err::read(exported.path().join("script")).unwrap();
+    let text = String::from_utf8_lossy(&script);
+    assert!(text.contains("limit=${LIMIT:-20}"));
+    let command = Command::new("/bin/sh")
+        .arg(exported.path().join("script"))
+        .env("QEMU", exported.path().join("qemu"))
+        .env("TMPDIR", exported.path())
+        .env("PATH", "/usr/bin:/bin")
+        .env("LIMIT", "1");
+    let done = command.output(Duration::from_secs(30)).unwrap();
+    let text = String::from_utf8_lossy(&done.stdout);
+    assert!(text.contains("# no end within 1 s\nnot ok 1"), "{text}");
+    let left = fs_err::read_dir(exported.path()).unwrap();
+    let left = left.filter(|entry| entry.as_ref().unwrap().path().is_dir());
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn what_cannot_be_put_into_a_script_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(dir.path()).unwrap();
+    let refused = |recorder: &Recorder, report: &TestReport, reboots| {
+        let subject = Subject {
+            report,
+            ends: Ends::Report,
+            reboots,
+            binary: "qemu",
+            notices: Vec::new(),
+        };
+        script(recorder, &subject).unwrap_err().to_string()
+    };
+    let twice = "`x::block::it's` started QEMU 2 times, and the script can do it once";
+    assert_eq!(refused(&recorder(root, 2), &report(), 0), twice);
+    let asking = recorder(root, 1);
+    asking.word("serve");
+    asking.word("qmp");
+    let words = "`x::block::it's` asks its runner for `qmp`, `serve`, and the script has none";
+    assert_eq!(refused(&asking, &report(), 0), words);
+    let reboots =
+        "`x::block::it's` goes on after a reboot, and the script could not tell it that it did";
+    assert_eq!(refused(&recorder(root, 1), &report(), 1), reboots);
+    let skipped = Outcome::Skipped {
+        reason: "no edu".to_owned(),
+    };
+    let skipped = test_report("x::a::b", skipped);
+    assert_eq!(
+        refused(&recorder(root, 0), &skipped, 0),
+        "`x::a::b` was not run here: no edu"
+    );
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("scratch0")).unwrap();
+    let files = [("vmlinux", "k"), ("cpio", "i")];
+    for (name, text) in files {
+        fs_err::write(root.join(name), text).unwrap();
+    }
+    let socket =
+        "`scratch0` on the command line of QEMU is a socket, whose other end is not in the script";
+    assert_eq!(refused(&recorder(root, 1), &report(), 0), socket);
+    let own = recorder(root, 1);
+    "/own".clone_into(&mut own.recording().starts[0].argv[3]);
+    let initramfs =
+        "`x::block::it's` boots an initramfs of its own, so there is no place for the test in it";
+    assert_eq!(refused(&own, &report(), 0), initramfs);
+}

@@ -1,0 +1,144 @@
+//! `qmp_wait EVENT key=value… --timeout SECONDS`: which event of QEMU's is waited for.
+
+use std::fmt;
+use std::time::Duration;
+
+use qemu::qmp::Event;
+use serde_json::Value;
+
+/// An event with values in its data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expected {
+    name: String,
+    values: Vec<(String, String)>,
+    /// How long to wait, where the caller says.
+    pub timeout: Option<Duration>,
+}
+
+/// Why words name no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// There are no words.
+    #[error("qmp_wait: which event?")]
+    Nothing,
+    /// An argument has no `=`.
+    #[error("qmp_wait: `{0}` is not key=value")]
+    NoValue(String),
+    /// The timeout is no number of seconds.
+    #[error("qmp_wait: `--timeout` takes seconds")]
+    Timeout,
+}
+
+impl Expected {
+    /// Reads the words.
+    pub fn parse(args: &[String]) -> Result<Self, EventError> {
+        let mut name = None;
+        let mut values = Vec::new();
+        let mut timeout = None;
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let seconds = match arg.strip_prefix("--timeout") {
+                Some("") => Some(args.next().ok_or(EventError::Timeout)?.as_str()),
+                Some(value) => value.strip_prefix('='),
+                None => None,
+            };
+            if let Some(seconds) = seconds {
+                let seconds = seconds.parse().ok();
+                let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                timeout = Some(time.ok_or(EventError::Timeout)?);
+            } else if name.is_none() {
+                name = Some(arg.clone());
+            } else {
+                let (key, value) = arg
+                    .split_once('=')
+                    .ok_or_else(|| EventError::NoValue(arg.clone()))?;
+                values.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        Ok(Self {
+            name: name.ok_or(EventError::Nothing)?,
+            values,
+            timeout,
+        })
+    }
+
+    /// Whether this is the event. A dotted key looks into nested objects; a value is compared as
+    /// JSON, or as a text.
+    #[must_use]
+    pub fn fits(&self, event: &Event) -> bool {
+        let has = |(key, wanted): &(String, String)| {
+            let found = key
+                .split('.')
+                .try_fold(&event.data, |data, part| data.get(part));
+            found.is_some_and(|found| {
+                found.as_str() == Some(wanted)
+                    || serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| wanted == *found)
+            })
+        };
+        event.name == self.name && self.values.iter().all(has)
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.values
+            .iter()
+            .try_for_each(|(key, value)| write!(f, " {key}={value}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Expected, EventError> {
+        let args: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        Expected::parse(&args)
+    }
+
+    #[test]
+    fn an_event_fits_by_its_name_and_the_values_that_are_asked_for() {
+        let event = |name: &str, data| Event {
+            name: name.to_owned(),
+            data,
+            micros: 0,
+        };
+        let deleted = event(
+            "DEVICE_DELETED",
+            json!({"device": "d0", "path": "/machine/d0", "new": {"a": 1, "b": "future"}}),
+        );
+        let check =
+            |line: &str, fits| assert_eq!(parse(line).unwrap().fits(&deleted), fits, "{line}");
+        check("DEVICE_DELETED", true);
+        check("DEVICE_DELETED device=d0", true);
+        check("DEVICE_DELETED device=\"d0\" new.a=1 new.b=future", true);
+        check("DEVICE_DELETED device=d1", false);
+        check("DEVICE_DELETED new.a=\"1\"", false);
+        check("DEVICE_DELETED missing=d0", false);
+        check("DEVICE_ADDED device=d0", false);
+        assert!(parse("STOP").unwrap().fits(&event("STOP", Value::Null)));
+        assert!(!parse("STOP a=1").unwrap().fits(&event("STOP", Value::Null)));
+    }
+
+    #[test]
+    fn the_timeout_may_stand_anywhere() {
+        let seconds = |line: &str| parse(line).unwrap().timeout.map(|time| time.as_millis());
+        assert_eq!(seconds("STOP"), None);
+        assert_eq!(seconds("STOP --timeout 2"), Some(2000));
+        assert_eq!(seconds("--timeout=0.5 STOP a=b"), Some(500));
+    }
+
+    #[test]
+    fn what_is_no_event_is_named() {
+        let check = |line: &str, message: &str| {
+            assert_eq!(parse(line).unwrap_err().to_string(), message);
+        };
+        check("", "qmp_wait: which event?");
+        check("STOP now", "qmp_wait: `now` is not key=value");
+        check("STOP --timeout", "qmp_wait: `--timeout` takes seconds");
+        check("STOP --timeout -1", "qmp_wait: `--timeout` takes seconds");
+    }
+}

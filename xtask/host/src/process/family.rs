@@ -1,0 +1,162 @@
+//! A child with all that descends from it, wherever it went: `exec-family`, the hidden subcommand.
+//!
+//! A process leaves its group as easily as it calls `setsid`, and then no longer ends with it. It
+//! cannot leave the tree below a subreaper (`PR_SET_CHILD_SUBREAPER`): whose parent ends becomes
+//! the subreaper's child. So a child that may start anything gets a head above it, which is this
+//! very executable; it ends what is left when the child has ended, or when we are gone.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+use rustix::process::{Pid, Signal, WaitOptions};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::guard;
+
+/// Runs a program as the head of its family and returns its status as a shell has it, once nobody
+/// of the family is left.
+pub(crate) fn head(
+    parent: i32,
+    program: &OsStr,
+    args: impl Iterator<Item = OsString>,
+) -> io::Result<i32> {
+    let own = rustix::process::getpid();
+    rustix::process::set_child_subreaper(Some(own))?;
+    watch_parent(parent, own)?;
+    let mut command = guarded(own);
+    let child = Pid::from_child(&command.arg(program).args(args).spawn()?);
+    loop {
+        // Everybody who lost a parent is reaped here too.
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == child => {
+                end_descendants(own);
+                let code = status.exit_status();
+                let signal = || status.terminating_signal().map(|signal| 128 + signal);
+                return Ok(code.or_else(signal).unwrap_or(guard::CANNOT_EXECUTE));
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The program's own parent-death signal follows this process, whatever ends it.
+fn guarded(own: Pid) -> std::process::Command {
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    let mut command = std::process::Command::new("/proc/self/exe");
+    let own = own.as_raw_nonzero().to_string();
+    command.args([guard::SUBCOMMAND, &own, "--"]);
+    command
+}
+
+/// Ends the family when the parent is gone. A signal that is meant for the group reaches the
+/// program by itself, which may take its time to end; so its head passes over it.
+fn watch_parent(parent: i32, own: Pid) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    let is_there =
+        move || rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);
+    // The parent may have died before the signal was asked for.
+    if !is_there() {
+        return Err(io::Error::other("its parent is gone"));
+    }
+    std::thread::Builder::new()
+        .name("parent".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if !is_there() {
+                    end_descendants(own);
+                    // Itself, and whoever was about to be started.
+                    let _ = rustix::process::kill_process(own, Signal::KILL);
+                }
+            }
+        })?;
+    Ok(())
+}
+
+/// Kills all that descends from a process, not the process itself.
+///
+/// They are stopped first, until none is found that was not: a stopped process starts no other, so
+/// not even a fork bomb gets away.
+pub(crate) fn end_descendants(root: Pid) {
+    let mut stopped = HashSet::new();
+    loop {
+        let found = descendants(root, &parents());
+        let new: Vec<Pid> = found.difference(&stopped).copied().collect();
+        if new.is_empty() {
+            break;
+        }
+        for pid in new {
+            // Whoever is gone, or became another user, cannot be stopped by us.
+            let _ = rustix::process::kill_process(pid, Signal::STOP);
+            stopped.insert(pid);
+        }
+    }
+    for pid in stopped {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Every process with its parent, as `/proc` has them now.
+fn parents() -> HashMap<Pid, Pid> {
+    let Ok(entries) = fs_err::read_dir("/proc") else {
+        return HashMap::new();
+    };
+    let entry = |entry: io::Result<fs_err::DirEntry>| {
+        let entry = entry.ok()?;
+        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+        let stat = fs_err::read_to_string(entry.path().join("stat")).ok()?;
+        Some((pid, parent_in(&stat)?))
+    };
+    entries.filter_map(entry).collect()
+}
+
+/// `12 (a name) S 3 …` (`proc_pid_stat(5)`); the name may hold anything.
+fn parent_in(stat: &str) -> Option<Pid> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    Pid::from_raw(rest.split_whitespace().nth(1)?.parse().ok()?)
+}
+
+fn descendants(root: Pid, parents: &HashMap<Pid, Pid>) -> HashSet<Pid> {
+    let mut found = HashSet::new();
+    let mut open = vec![root];
+    while let Some(parent) = open.pop() {
+        for (&pid, _) in parents.iter().filter(|(_, of)| **of == parent) {
+            if found.insert(pid) {
+                open.push(pid);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pid(number: i32) -> Pid {
+        Pid::from_raw(number).unwrap()
+    }
+
+    #[test]
+    fn the_parent_is_found_behind_any_name() {
+        let check = |stat: &str, parent: Option<i32>| {
+            assert_eq!(parent_in(stat), parent.map(pid), "{stat}");
+        };
+        check("12 (sh) S 3 12 12 0", Some(3));
+        check("12 (a) R 9 (b) S 3 12", Some(3));
+        check("2 (kthreadd) S 0 0 0", None);
+        check("", None);
+    }
+
+    #[test]
+    fn descendants_are_all_generations_and_nobody_else() {
+        let pairs = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5), (7, 2)];
+        let parents = pairs.map(|(child, parent)| (pid(child), pid(parent)));
+        let found = descendants(pid(2), &HashMap::from(parents));
+        assert_eq!(found, [3, 4, 7].map(pid).into());
+        assert!(descendants(pid(9), &HashMap::from(parents)).is_empty());
+    }
+}

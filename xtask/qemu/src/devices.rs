@@ -1,0 +1,135 @@
+//! Which device types a QEMU was asked for: on its command line, or later over QMP.
+//!
+//! Names are as they were given: what an alias stands for is known to [`crate::Facts`]. What a machine
+//! brings by itself was not asked for.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// The device types that a command line names.
+#[must_use]
+pub fn on_command_line(argv: &[String]) -> BTreeSet<String> {
+    let mut devices = BTreeSet::new();
+    for pair in argv.windows(2) {
+        let (option, value) = (pair[0].trim_start_matches('-'), pair[1].as_str());
+        let found = match option {
+            _ if !pair[0].starts_with('-') => None,
+            "device" => driver(value),
+            "net" if !value.starts_with("nic") => None,
+            "audio" | "net" | "nic" => property(value, "model"),
+            "usbdevice" => of_short_form(&USB, value),
+            "vga" => of_short_form(&VGA, value),
+            _ => None,
+        };
+        devices.extend(found);
+    }
+    devices
+}
+
+/// The device type that a QMP command adds, also as a line of the human monitor.
+#[must_use]
+pub fn by_command(command: &str, arguments: &Value) -> Option<String> {
+    let text = |key: &str| arguments.get(key).and_then(Value::as_str);
+    match command {
+        "device_add" => text("driver").map(str::to_owned),
+        "human-monitor-command" => {
+            let line = text("command-line")?.trim();
+            driver(line.strip_prefix("device_add")?.trim_start())
+        }
+        _ => None,
+    }
+}
+
+/// Of `NAME,…`, `driver=NAME,…` in any place, or JSON.
+fn driver(value: &str) -> Option<String> {
+    if value.starts_with('{') {
+        let value: Value = serde_json::from_str(value).ok()?;
+        return Some(value.get("driver")?.as_str()?.to_owned());
+    }
+    let first = value.split(',').next().filter(|part| !part.contains('='));
+    let name = first
+        .map(str::to_owned)
+        .or_else(|| property(value, "driver"))?;
+    let asks = matches!(name.as_str(), "" | "help" | "?");
+    (!asks).then_some(name)
+}
+
+fn property(value: &str, key: &str) -> Option<String> {
+    let pairs = value.split(',').filter_map(|part| part.split_once('='));
+    let mut named = pairs.filter(|(name, _)| *name == key);
+    named.next().map(|(_, value)| value.to_owned())
+}
+
+/// What `-usbdevice` takes (`system/usb` of QEMU's manual).
+const USB: [(&str, &str); 5] = [
+    ("braille", "usb-braille"),
+    ("keyboard", "usb-kbd"),
+    ("mouse", "usb-mouse"),
+    ("tablet", "usb-tablet"),
+    ("wacom-tablet", "usb-wacom-tablet"),
+];
+
+/// What `-vga` takes on machines with PCI (`system/vl.c` of QEMU).
+const VGA: [(&str, &str); 5] = [
+    ("cirrus", "cirrus-vga"),
+    ("qxl", "qxl-vga"),
+    ("std", "VGA"),
+    ("virtio", "virtio-vga"),
+    ("vmware", "vmware-svga"),
+];
+
+fn of_short_form(forms: &[(&str, &str)], value: &str) -> Option<String> {
+    let form = forms.iter().find(|(short, _)| *short == value);
+    form.map(|(_, device)| (*device).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_way_to_ask_for_a_device_is_understood() {
+        let check = |line: &[&str], expect: &[&str]| {
+            let argv: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
+            let found: Vec<String> = on_command_line(&argv).into_iter().collect();
+            assert_eq!(found, expect, "{line:?}");
+        };
+        check(&["-device", "nvme,serial=a,id=b"], &["nvme"]);
+        check(&["--device", "id=b,driver=e1000"], &["e1000"]);
+        check(&["-device", r#"{"driver": "edu", "id": "x"}"#], &["edu"]);
+        check(&["-device", "help"], &[]);
+        check(&["-device"], &[]);
+        check(
+            &["-netdev", "user,id=n", "-device", "a", "-device", "b"],
+            &["a", "b"],
+        );
+        check(&["-nic", "user,model=rtl8139"], &["rtl8139"]);
+        check(
+            &["-net", "nic,model=e1000e", "-net", "user,model=no"],
+            &["e1000e"],
+        );
+        check(&["-audio", "driver=none,model=AC97"], &["AC97"]);
+        check(
+            &["-usbdevice", "tablet", "-vga", "std"],
+            &["VGA", "usb-tablet"],
+        );
+        check(&["-vga", "none", "-append", "device"], &[]);
+        // A value that looks like an option is none.
+        check(&["-append", "device", "edu"], &[]);
+    }
+
+    #[test]
+    fn devices_are_added_by_both_monitors() {
+        let by = |command, arguments| by_command(command, &arguments);
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(by("device_add", json!({"driver": "edu"})), name("edu"));
+        assert_eq!(by("device_del", json!({"driver": "edu"})), None);
+        let human = |line: &str| by("human-monitor-command", json!({"command-line": line}));
+        assert_eq!(human("device_add usb-kbd,id=k"), name("usb-kbd"));
+        assert_eq!(human("device_add help"), None);
+        assert_eq!(human("info qtree"), None);
+    }
+}

@@ -1,0 +1,208 @@
+//! The events of one QEMU that nobody has asked for yet.
+//!
+//! Every event is kept in the order of arrival until somebody takes it, so that one that came
+//! before it was asked for is found, and none is found twice. An event that this crate has never
+//! heard of is kept like any other.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Event;
+
+/// How many events are kept; the oldest goes first.
+const ROOM: usize = 4096;
+
+/// How often it is asked whether somebody still waits.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Why no event came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoEvent {
+    /// The time is over.
+    #[error("it did not come in time")]
+    Deadline,
+    /// QEMU has ended, and took no such event along.
+    #[error("QEMU is gone")]
+    Closed,
+    /// Nobody waits any more.
+    #[error("nobody waits for it")]
+    Abandoned,
+}
+
+/// A bounded list of events with many readers.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<Event>,
+    /// Names of events that are not to be kept, each once.
+    passed_over: Vec<&'static str>,
+    dropped: u64,
+    closed: bool,
+}
+
+impl Inbox {
+    /// Takes the oldest event that fits, or waits until one comes.
+    pub fn take(
+        &self,
+        fits: impl Fn(&Event) -> bool,
+        deadline: Instant,
+        is_gone: impl Fn() -> bool,
+    ) -> Result<Event, NoEvent> {
+        let mut state = self.lock();
+        loop {
+            let found = state.events.iter().position(&fits);
+            if let Some(event) = found.and_then(|index| state.events.remove(index)) {
+                return Ok(event);
+            }
+            if state.closed {
+                return Err(NoEvent::Closed);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(NoEvent::Deadline);
+            }
+            if is_gone() {
+                return Err(NoEvent::Abandoned);
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left.min(TICK))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// The next event of this name is our own doing: nobody will be given it.
+    pub(crate) fn pass_over(&self, name: &'static str) {
+        self.lock().passed_over.push(name);
+    }
+
+    /// How many events were dropped because nobody took them.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// Whether QEMU is gone: no further event will come.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    pub(super) fn push(&self, event: Event) {
+        let mut state = self.lock();
+        let own = state
+            .passed_over
+            .iter()
+            .position(|name| *name == event.name);
+        if let Some(own) = own {
+            state.passed_over.remove(own);
+            return;
+        }
+        if state.events.len() == ROOM {
+            state.events.pop_front();
+            state.dropped += 1;
+        }
+        state.events.push_back(event);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No holder of the lock can leave the list half-changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(name: &str, number: usize) -> Event {
+        Event {
+            name: name.to_owned(),
+            data: json!({ "number": number }),
+            micros: 0,
+        }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    fn named(name: &str) -> impl Fn(&Event) -> bool {
+        move |event| event.name == name
+    }
+
+    #[test]
+    fn an_event_from_before_the_question_is_found_once_and_in_order() {
+        let inbox = Inbox::default();
+        for (name, number) in [("A", 1), ("B", 2), ("A", 3)] {
+            inbox.push(event(name, number));
+        }
+        let take = |name| inbox.take(named(name), Instant::now(), || false);
+        assert_eq!(take("B"), Ok(event("B", 2)));
+        assert_eq!(take("A"), Ok(event("A", 1)));
+        assert_eq!(take("A"), Ok(event("A", 3)));
+        assert_eq!(take("A"), Err(NoEvent::Deadline));
+    }
+
+    #[test]
+    fn who_waits_gets_the_event_when_it_comes_and_the_end_when_qemu_goes() {
+        let inbox = Inbox::default();
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| inbox.take(named("A"), soon(), || false));
+            let second = scope.spawn(|| inbox.take(named("B"), soon(), || false));
+            inbox.push(event("C", 1));
+            inbox.push(event("A", 2));
+            assert_eq!(first.join().unwrap(), Ok(event("A", 2)));
+            inbox.close();
+            assert_eq!(second.join().unwrap(), Err(NoEvent::Closed));
+        });
+        // What came before the end can still be taken.
+        assert_eq!(inbox.take(named("C"), soon(), || false), Ok(event("C", 1)));
+    }
+
+    #[test]
+    fn a_wait_that_nobody_wants_any_more_ends() {
+        let inbox = Inbox::default();
+        let waited = inbox.take(named("A"), soon(), || true);
+        assert_eq!(waited, Err(NoEvent::Abandoned));
+    }
+
+    #[test]
+    fn an_event_of_our_own_making_is_given_to_nobody() {
+        let inbox = Inbox::default();
+        inbox.pass_over("A");
+        for (name, number) in [("B", 1), ("A", 2), ("A", 3)] {
+            inbox.push(event(name, number));
+        }
+        let take = |name| inbox.take(named(name), Instant::now(), || false);
+        assert_eq!(take("A"), Ok(event("A", 3)));
+        assert_eq!(take("A"), Err(NoEvent::Deadline));
+        assert_eq!(take("B"), Ok(event("B", 1)));
+    }
+
+    #[test]
+    fn a_flood_drops_the_oldest_and_counts_them() {
+        let inbox = Inbox::default();
+        for number in 0..ROOM + 3 {
+            inbox.push(event("A", number));
+        }
+        assert_eq!(inbox.dropped(), 3);
+        let first = inbox.take(named("A"), Instant::now(), || false);
+        assert_eq!(first, Ok(event("A", 3)));
+    }
+}

@@ -1,0 +1,118 @@
+//! What a run is to do for somebody who looks closer at a test: `--gdb`, `--monitor`, `--trace`,
+//! `--strace-qemu` and `--standalone`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use guest::debug::{Debug, Gdb, Keyboard, Monitor};
+use guest::runner::ArchRun;
+use guest::standalone::Recorder;
+use guest::suite::Selected;
+
+use crate::cli::TestArgs;
+use crate::cli::debug::Language;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::guests;
+use crate::output;
+use crate::supply::Supply;
+
+/// Refuses what is meant for a single test where several are selected: before anything is built.
+pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
+    let flags = [
+        ("--standalone", args.debug.standalone.is_some()),
+        ("--gdb", args.debug.gdb),
+    ];
+    let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given) else {
+        return Ok(());
+    };
+    let count = selected.len();
+    if count == 1 {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("{flag} takes one test, and {count} are selected");
+    let hint = selected
+        .first()
+        .map(|test| format!("cargo xtask test --exact {} {flag}", test.name()));
+    Err(Failure::new(Exit::Usage, error).hint(hint))
+}
+
+/// All of it, checked against the host and the QEMU of each architecture.
+pub(super) fn debug(
+    supply: &Supply<'_>,
+    args: &TestArgs,
+    arches: &[ArchRun],
+    keyboard: Option<Arc<Keyboard>>,
+) -> Result<Debug, Failure> {
+    let wanted = &args.debug;
+    for arch in arches {
+        for pattern in &wanted.trace {
+            known(arch, pattern)?;
+        }
+    }
+    let recorder = wanted.standalone.as_ref();
+    Ok(Debug {
+        recorder: recorder.map(|_| Arc::new(Recorder::default())),
+        gdb: wanted.gdb.then(|| gdb(supply)).transpose()?,
+        monitor: wanted.monitor.map(|language| match language {
+            Language::Hmp => Monitor::Hmp,
+            Language::Qmp => Monitor::Qmp,
+        }),
+        trace: wanted.trace.clone(),
+        strace: wanted
+            .strace_qemu
+            .then(|| tool(supply.context, "strace"))
+            .transpose()?,
+        keyboard,
+    })
+}
+
+/// The debugger, with the kernels that have symbols; a kernel without is told with its remedy.
+pub(crate) fn gdb(supply: &Supply<'_>) -> Result<Gdb, Failure> {
+    let path = &supply.context.env.path;
+    let multiarch = "gdb-multiarch";
+    let program = match host::tools::find_in(multiarch, path) {
+        Some(_) => multiarch,
+        None => "gdb",
+    };
+    let mut symbols = BTreeMap::new();
+    for arch in &supply.arches {
+        if let Some(kernel) = guests::symbols(supply, arch)? {
+            symbols.insert(arch.clone(), kernel);
+        } else {
+            output::note(format!(
+                "{arch}: no kernel with symbols is in the store, `cargo xtask images --arch {arch} --from-source` builds it"
+            ));
+        }
+    }
+    Ok(Gdb {
+        program: program.to_owned(),
+        symbols,
+    })
+}
+
+fn tool(context: &Context, name: &str) -> Result<camino::Utf8PathBuf, Failure> {
+    host::tools::find_in(name, &context.env.path).ok_or_else(|| {
+        let error = anyhow::anyhow!("`{name}` is not installed");
+        Failure::new(Exit::SetupMissing, error).hint(Some(format!("apt-get install {name}")))
+    })
+}
+
+/// Refuses a pattern that no event of this QEMU fits: QEMU itself would only warn.
+fn known(arch: &ArchRun, pattern: &str) -> Result<(), Failure> {
+    let events = qemu::trace::events(&arch.binary).map_err(guests::qemu_failure)?;
+    if events
+        .iter()
+        .any(|event| qemu::trace::matches(pattern, event))
+    {
+        return Ok(());
+    }
+    let names = events.iter().map(String::as_str);
+    let near = plan::suggest::closest(pattern, names);
+    let hint = near.map_or_else(
+        || format!("{} -trace help", arch.binary),
+        |name| format!("did you mean `{name}`?"),
+    );
+    let error = anyhow::anyhow!("`{}` has no trace event `{pattern}`", arch.binary);
+    Err(Failure::new(Exit::Usage, error).hint(Some(hint)))
+}

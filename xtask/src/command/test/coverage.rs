@@ -1,0 +1,54 @@
+//! `--device-coverage`: which devices of each QEMU the tests reach.
+
+use guest::coverage::Coverage;
+use guest::event::RunReport;
+use guest::runner::ArchRun;
+use guest::suite::Selected;
+
+use crate::cli::{GuestArgs, MessageFormat, SourceArgs};
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::guests;
+use crate::output;
+use crate::render;
+use crate::supply::Supply;
+
+/// After a run: by what passed in it.
+pub(super) fn of_run(context: &Context, arches: &[ArchRun], report: &RunReport) {
+    let coverages = arches.iter().map(|run| {
+        let arch = &run.arch.name;
+        Coverage::of_run(arch, &run.facts, report)
+    });
+    show(context, coverages);
+}
+
+/// Without a run: by what the tests say of themselves.
+pub(super) fn declared(
+    context: &Context,
+    arches: &[String],
+    args: (&SourceArgs, &GuestArgs),
+    tests: &[Selected<'_>],
+) -> Result<(), Failure> {
+    let (source, guest) = args;
+    let source = SourceArgs {
+        arch: arches.to_vec(),
+        ..source.clone()
+    };
+    let supply = Supply::open(context, &source)?;
+    let coverages = guests::known(&supply, guest)?
+        .into_iter()
+        .map(|(arch, facts)| Coverage::declared(&arch, &facts, tests))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    show(context, coverages.into_iter());
+    Ok(())
+}
+
+fn show(context: &Context, coverages: impl Iterator<Item = Coverage>) {
+    for coverage in coverages {
+        output::result(match context.global.message_format {
+            MessageFormat::Human => render::coverage::text(&coverage, context.style),
+            MessageFormat::Json => coverage.json().to_string(),
+        });
+    }
+}

@@ -1,0 +1,127 @@
+//! Which tests a command line selects, and their list.
+
+use std::collections::BTreeMap;
+
+use guest::expression::Expression;
+use guest::suite::{Filter, Partition, Selected, Suite};
+use plan::Project;
+use serde_json::json;
+
+use crate::cli::{MessageFormat, TestArgs};
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::output;
+
+/// What the flags ask for.
+pub(super) fn filter(
+    context: &Context,
+    project: &Project,
+    args: &TestArgs,
+) -> Result<Filter, Failure> {
+    let partition = args.partition.as_deref().map(str::parse::<Partition>);
+    let partition = partition.transpose();
+    Ok(Filter {
+        patterns: args.filters.clone(),
+        exact: args.exact,
+        groups: args.group.clone(),
+        expressions: expressions(context, &args.expression)?,
+        machines: machines(project),
+        partition: partition.map_err(|error| Failure::new(Exit::Usage, error))?,
+    })
+}
+
+/// The tests; none is a failure.
+pub(super) fn select<'a>(
+    context: &Context,
+    suite: &'a Suite,
+    filter: &Filter,
+    arches: &'a [String],
+    args: &TestArgs,
+) -> Result<Vec<Selected<'a>>, Failure> {
+    let unknown = suite.unknown(filter, arches);
+    if !unknown.is_empty() {
+        return Err(context.draw(&unknown, "in -E"));
+    }
+    let selected = suite.select(filter, arches);
+    if selected.is_empty() {
+        return Err(nothing_selected(suite, arches, args));
+    }
+    Ok(selected)
+}
+
+/// Prints their names.
+pub(super) fn list(context: &Context, selected: &[Selected<'_>]) {
+    for test in selected {
+        match context.global.message_format {
+            MessageFormat::Human => output::result(test.name()),
+            MessageFormat::Json => output::result(
+                json!({
+                    "reason": "test", "name": test.name(), "arch": test.arch,
+                    "description": test.test.header.description, "path": test.test.path,
+                    "groups": test.test.header.groups,
+                })
+                .to_string(),
+            ),
+        }
+    }
+}
+
+/// A filter that selects nothing is not success: the nearest name is offered.
+fn nothing_selected(suite: &Suite, arches: &[String], args: &TestArgs) -> Failure {
+    if let Some(failure) = kept_out(suite, arches, args) {
+        return failure;
+    }
+    let names: Vec<&str> = suite.tests.iter().map(|test| test.test.as_str()).collect();
+    let hint = args
+        .filters
+        .iter()
+        .find_map(|filter| {
+            let last = filter.rsplit("::").next().unwrap_or(filter);
+            plan::suggest::closest(last, names.iter().copied())
+        })
+        .map_or_else(
+            || "cargo xtask test --list".to_owned(),
+            |name| format!("did you mean `{name}`? `cargo xtask test --list` lists all"),
+        );
+    let error = match &args.filters[..] {
+        _ if args.partition.is_some() => anyhow::anyhow!("no test is selected in this partition"),
+        [] => anyhow::anyhow!("no test is selected"),
+        filters => anyhow::anyhow!("no test is selected by `{}`", filters.join("`, `")),
+    };
+    Failure::new(Exit::NoTests, error).hint(Some(hint))
+}
+
+/// `-E EXPR`: what is wrong in one is drawn.
+fn expressions(context: &Context, texts: &[String]) -> Result<Vec<Expression>, Failure> {
+    let read = |text: &String| Expression::parse(text);
+    let parsed: Result<Vec<_>, _> = texts.iter().map(read).collect();
+    parsed.map_err(|found| context.draw(&[*found], "in -E"))
+}
+
+/// The machine of each architecture where a test names none.
+fn machines(project: &Project) -> BTreeMap<String, String> {
+    let arches = project.arches.values();
+    arches
+        .map(|arch| (arch.name.clone(), arch.qemu.machine.clone()))
+        .collect()
+}
+
+/// A test that is there, and whose header keeps it off the architectures that are meant.
+fn kept_out(suite: &Suite, arches: &[String], args: &TestArgs) -> Option<Failure> {
+    let mut found = args.filters.iter().filter_map(|filter| {
+        let split = |arch: &String| Some((filter.strip_prefix(arch.as_str())?, arch.clone()));
+        let named = arches.iter().find_map(split);
+        let (name, arches) = match named {
+            Some((rest, arch)) => (rest.strip_prefix("::")?, vec![arch]),
+            None => (filter.as_str(), arches.to_vec()),
+        };
+        let test = suite.tests.iter().find(|test| test.name() == name)?;
+        let admitted = arches.iter().any(|arch| test.is_for(arch));
+        (!admitted).then_some(test)
+    });
+    let test = found.next()?;
+    let theirs = test.header.arches.join(", ");
+    let error = anyhow::anyhow!("`{}` is a test of {theirs} only", test.name());
+    let hint = format!("its header says so: {}", test.path);
+    Some(Failure::new(Exit::NoTests, error).hint(Some(hint)))
+}

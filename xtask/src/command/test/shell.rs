@@ -1,0 +1,64 @@
+//! `test --shell-on-fail`: the terminal while a guest gives a shell.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+
+use guest::debug::Keyboard;
+use guest::event::RunEvent;
+use host::terminal::Raw;
+
+use crate::cli::TestArgs;
+
+/// Ctrl-]: what is typed otherwise is the guest's, Ctrl-C too.
+const END: u8 = 0x1d;
+
+/// Where guests get what is typed from, if that is wanted, and where it is put.
+pub(super) fn keyboard(args: &TestArgs) -> (Option<Arc<Keyboard>>, Option<Sender<Vec<u8>>>) {
+    if !args.debug.shell_on_fail {
+        return (None, None);
+    }
+    let (sender, keys) = mpsc::channel();
+    (Some(Arc::new(Keyboard::new(keys))), Some(sender))
+}
+
+/// The state of the terminal over a run.
+pub(super) struct Shell {
+    keys: Option<Sender<Vec<u8>>>,
+    /// The terminal passes keys on one by one as long as this is held.
+    raw: Option<Raw>,
+}
+
+impl Shell {
+    pub(super) fn new(keys: Option<Sender<Vec<u8>>>) -> Self {
+        Self { keys, raw: None }
+    }
+
+    /// Opens it when a guest does, and closes it when that guest's test ends.
+    pub(super) fn follow(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::ShellOpened { .. } => {
+                self.raw = Raw::enter();
+                // One reader for all shells of a run: it waits for keys until the program ends.
+                if let Some(keys) = self.keys.take() {
+                    std::thread::spawn(move || read(&keys));
+                }
+            }
+            RunEvent::TestFinished(_) => self.raw = None,
+            _ => {}
+        }
+    }
+}
+
+fn read(keys: &Sender<Vec<u8>>) {
+    let mut bytes = [0; 1024];
+    while let Ok(length @ 1..) = std::io::stdin().read(&mut bytes) {
+        if bytes[..length].contains(&END) {
+            host::interrupt::raise();
+            return;
+        }
+        if keys.send(bytes[..length].to_vec()).is_err() {
+            return;
+        }
+    }
+}

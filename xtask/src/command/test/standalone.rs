@@ -1,0 +1,69 @@
+//! `--standalone FILE`: one test as a script that needs nothing but a QEMU.
+
+use guest::event::RunReport;
+use guest::runner::Config;
+use guest::standalone::{self, ExportError, Subject};
+use host::process::command::quote;
+
+use crate::cli::TestArgs;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+use crate::render::quantity;
+
+/// What says where the sources of the image are, in the repository.
+const SOURCES: &str = "images/prebuilt/SOURCES";
+
+/// Writes the script, whatever came of the test.
+pub(super) fn write(
+    context: &Context,
+    args: &TestArgs,
+    config: &Config,
+    run: &RunReport,
+) -> Option<Outcome> {
+    let file = args.debug.standalone.as_ref()?;
+    let recorder = config.debug.recorder.as_ref()?;
+    let report = run.tests.first()?;
+    let arch = config
+        .arches
+        .iter()
+        .find(|arch| arch.arch.name == report.arch)?;
+    let test = config.suite.tests.iter();
+    let mut test = test.filter(|test| test.area == report.area && test.test == report.test);
+    let header = &test.next()?.header;
+    let sources = host::files::read(&context.root.join(SOURCES));
+    let subject = Subject {
+        report,
+        ends: header.ends,
+        reboots: header.reboots,
+        binary: &arch.arch.qemu.binary,
+        notices: sources
+            .ok()
+            .map(|text| ("SOURCES".to_owned(), text))
+            .into_iter()
+            .collect(),
+    };
+    let written = || {
+        let script = standalone::script(recorder, &subject).map_err(refused)?;
+        let path = context.env.absolute(file);
+        host::files::write_program(&path, &script)
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        let size = quantity::bytes(script.len() as u64);
+        output::note(format!(
+            "wrote `{file}` ({size}): sh {}",
+            quote(file.as_str())
+        ));
+        Ok(Exit::Success)
+    };
+    Some(written())
+}
+
+fn refused(error: ExportError) -> Failure {
+    let exit = match error {
+        ExportError::NotRun { .. } => Exit::SetupMissing,
+        ExportError::Io(_) | ExportError::Overlay(_) => Exit::Failed,
+        _ => Exit::Usage,
+    };
+    let hint = error.hint();
+    Failure::new(exit, error).hint(hint)
+}

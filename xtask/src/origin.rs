@@ -1,0 +1,33 @@
+//! What a run's report says about where the run comes from.
+
+use std::time::Duration;
+
+use guest::origin::Origin;
+use host::process::Command;
+
+use crate::context::Context;
+
+/// Nobody waits longer to know a commit.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Now, here, and told by this command line.
+pub(crate) fn gather(context: &Context, partition: Option<&str>) -> Origin {
+    // A checkout that was downloaded without its history has no commit.
+    let git = Command::new("git")
+        .args([
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=40",
+            "--exclude=*",
+        ])
+        .current_dir(&context.root);
+    let commit = git.read(LIMIT).ok().map(|text| text.trim().to_owned());
+    Origin {
+        kiln: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: commit.filter(|commit| !commit.is_empty()),
+        started: host::clock::rfc3339(host::clock::now()),
+        argv: context.env.arguments.clone(),
+        partition: partition.map(str::to_owned),
+    }
+}

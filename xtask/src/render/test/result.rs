@@ -1,0 +1,205 @@
+//! One test in a terminal: one line, and for a failure what a person needs to go on.
+
+use std::fmt::Write as _;
+
+use guest::event::TestReport;
+use guest::outcome::Outcome;
+
+use super::{WIDTH, heading};
+use crate::output::{Color, Style};
+use crate::render::quantity;
+
+/// How many lines of a kind a failure shows.
+const TAIL_LINES: usize = 15;
+/// Of a difference, which is read from its beginning.
+const DIFF_LINES: usize = 40;
+/// What stands beside the name goes to the next line rather than past this column.
+const COLUMNS: usize = 80;
+
+/// The lines of a test, without the last line's end.
+pub(super) fn lines(style: Style, verbose: bool, report: &TestReport) -> String {
+    let mut block = Block {
+        style,
+        verbose,
+        text: String::new(),
+    };
+    block.head(report);
+    if matches!(
+        report.outcome,
+        Outcome::Skipped { .. } | Outcome::NotRun { .. }
+    ) {
+        return block.text;
+    }
+    block.tries(report);
+    if !report.outcome.is_success() {
+        block.failure(report);
+    } else if verbose {
+        block.notes(report);
+    }
+    block.text
+}
+
+struct Block {
+    style: Style,
+    verbose: bool,
+    text: String,
+}
+
+impl Block {
+    fn head(&mut self, report: &TestReport) {
+        let (word, color) = word(report);
+        let time = quantity::time(report.duration());
+        let name = format!("[{time:>7}] {}", report.name);
+        self.text = heading(self.style, color, word, &name);
+        let beside = match &report.outcome {
+            Outcome::Skipped { .. } | Outcome::NotRun { .. } => report.outcome.cause(),
+            _ => circumstances(report),
+        };
+        let separator = match &report.outcome {
+            Outcome::Skipped { .. } | Outcome::NotRun { .. } => ": ",
+            _ => " ",
+        };
+        let width = WIDTH + 1 + name.chars().count() + separator.len() + beside.chars().count();
+        if beside.is_empty() {
+        } else if width <= COLUMNS {
+            let _ = write!(self.text, "{separator}{beside}");
+        } else {
+            let indent = WIDTH + 1 + time.len().max(7) + 3;
+            let _ = write!(self.text, "\n{:indent$}{beside}", "");
+        }
+    }
+
+    fn failure(&mut self, report: &TestReport) {
+        let outcome = &report.outcome;
+        self.labelled("cause", &format!("{}: {}", outcome.word(), outcome.cause()));
+        self.subtests(report);
+        self.diff(report);
+        if report.diff.is_empty() {
+            self.tail("output", &report.output_tail);
+        }
+        self.tail("console", &report.console_tail);
+        self.notes(report);
+        if let Some(reason) = &report.unstable {
+            self.labelled("unstable", reason);
+        }
+        if let Some(dir) = &report.log_dir {
+            self.labelled("logs", dir.as_str());
+        }
+        let again = self.style.paint(Color::Cyan, &report.reproduce);
+        self.labelled("again", &again);
+    }
+
+    fn labelled(&mut self, label: &str, text: &str) {
+        let line = heading(self.style, Color::Bold, label, text);
+        let _ = write!(self.text, "\n{line}");
+    }
+
+    /// Lines of a file or a list, set apart by a bar; the label stands before the first.
+    fn barred<'a>(&mut self, label: &str, lines: impl IntoIterator<Item = &'a str>) {
+        for (index, line) in lines.into_iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            self.labelled(label, &format!("| {line}"));
+        }
+    }
+
+    fn tail(&mut self, label: &str, lines: &[String]) {
+        let most = if self.verbose {
+            lines.len()
+        } else {
+            TAIL_LINES
+        };
+        let from = lines.len().saturating_sub(most);
+        self.barred(label, lines[from..].iter().map(String::as_str));
+    }
+
+    fn subtests(&mut self, report: &TestReport) {
+        let failed = report.subtests.iter();
+        let failed: Vec<String> = failed
+            .filter(|subtest| !subtest.outcome.is_success())
+            .map(|subtest| format!("{}: {}", subtest.name, subtest.outcome.cause()))
+            .collect();
+        let most = if self.verbose {
+            failed.len()
+        } else {
+            TAIL_LINES
+        };
+        let shown = failed.iter().take(most).map(String::as_str);
+        self.barred("subtests", shown);
+        if failed.len() > most {
+            let more = format!("| … {} more that failed", failed.len() - most);
+            self.labelled("", &more);
+        }
+    }
+
+    fn diff(&mut self, report: &TestReport) {
+        let most = if self.verbose {
+            report.diff.len()
+        } else {
+            DIFF_LINES
+        };
+        let paint = |line: &String| match line.as_bytes().first() {
+            Some(b'+') => self.style.paint(Color::Green, line),
+            Some(b'-') => self.style.paint(Color::Red, line),
+            Some(b'@') => self.style.paint(Color::Dim, line),
+            _ => line.clone(),
+        };
+        let mut lines: Vec<String> = report.diff.iter().take(most).map(paint).collect();
+        if report.diff.len() > most {
+            lines.push(format!("… {} lines more", report.diff.len() - most));
+        }
+        self.barred("diff", lines.iter().map(String::as_str));
+    }
+
+    fn tries(&mut self, report: &TestReport) {
+        for (index, failed) in report.failed_tries.iter().enumerate() {
+            let outcome = &failed.outcome;
+            let said = format!("{}: {}", outcome.word(), outcome.cause());
+            self.labelled(&format!("try {}", index + 1), &said);
+            if let Some(dir) = &failed.log_dir {
+                self.labelled("logs", dir.as_str());
+            }
+        }
+    }
+
+    fn notes(&mut self, report: &TestReport) {
+        for note in &report.notes {
+            self.labelled("note", note);
+        }
+    }
+}
+
+fn word(report: &TestReport) -> (&'static str, Color) {
+    match &report.outcome {
+        Outcome::Passed if report.is_flaky() => ("FLAKY", Color::Yellow),
+        Outcome::Passed => ("PASS", Color::Green),
+        Outcome::Skipped { .. } => ("SKIP", Color::Yellow),
+        Outcome::NotRun { .. } => ("NOT RUN", Color::Yellow),
+        _ if !report.is_fatal() => ("UNSTABLE", Color::Yellow),
+        Outcome::TimedOut { .. } => ("TIMEOUT", Color::Red),
+        Outcome::HarnessError { .. } => ("ERROR", Color::Red),
+        _ => ("FAIL", Color::Red),
+    }
+}
+
+/// What makes this result another one than the test's next: round, choices and the seed they come from.
+fn circumstances(report: &TestReport) -> String {
+    let mut parts = Vec::new();
+    if report.round > 0 {
+        parts.push(format!("round {}", report.round));
+    }
+    let choices: Vec<String> = report.choices.iter().map(ToString::to_string).collect();
+    if !choices.is_empty() {
+        parts.push(choices.join(" "));
+    }
+    if !choices.is_empty() || report.round > 0 {
+        parts.push(format!("seed {}", report.seed));
+    }
+    if report.slow {
+        parts.push("slow".to_owned());
+    }
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("({})", parts.join(", "))
+    }
+}
