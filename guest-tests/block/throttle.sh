@@ -34,5 +34,5 @@ in_guest() {
 
 # Of a second, since the guest started.
 hundredths() {
-    tr -d . < /proc/uptime | cut -d ' ' -f 1
+    awk '{ print int($1 * 100) }' /proc/uptime
 }

@@ -28,7 +28,12 @@ in_guest() {
         esac
     done
     memory=$(pci_bar "$screen" "$region")
-    registers=$(($(pci_bar "$screen" 2) + 0x500))
+    controls=$(pci_bar "$screen" 2)
+    # What VGA has at ports from 0x3c0 on is here, too: without a BIOS its screen is blank until bit 5 of the attribute index
+    # is set. Reading 0x3da makes the next write go to that index. A display without VGA passes over both.
+    peek $((controls + 0x41a)) 8
+    poke $((controls + 0x400)) 8 0x20
+    registers=$((controls + 0x500))
     test "$(peek "$registers" 16)" = 0xb0c5
     # Off, 320 by 200, 32 bits a pixel, on with a linear frame buffer; off clears the memory.
     for pair in 4:0 1:320 2:200 3:32 4:0x41; do

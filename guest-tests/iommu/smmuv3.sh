@@ -11,14 +11,5 @@ in_host() {
 }
 
 in_guest() {
-    # VIRTIO_F_ACCESS_PLATFORM: without it the device would go around the IOMMU.
-    test "$(cut -c34 /sys/block/vda/device/features)" = 1
-    disk=$(readlink -f /sys/block/vda/device/..)
-    test -e "$disk/iommu_group" || fail "the disk is in no IOMMU group"
-    grep -q '^DMA' "$disk/iommu_group/type"
-    dd if=/dev/urandom of=/tmp/data bs=64k count=64
-    dd if=/tmp/data of=/dev/vda bs=64k seek=7 conv=fsync
-    echo through the IOMMU | dd of=/dev/vda bs=64k seek=255 conv=fsync,sync
-    echo 3 > /proc/sys/vm/drop_caches
-    dd if=/dev/vda bs=64k skip=7 count=64 | cmp - /tmp/data
+    disk_behind_iommu
 }

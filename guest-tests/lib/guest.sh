@@ -198,6 +198,102 @@ set_port() {
     printf '%b' "$6" | dd of="$1/resource$2" bs=$(($4 / 8)) seek=$(($3 * 8 / $4)) conv=notrunc 2> /dev/null
 }
 
+# The four below print what a machine looks like from inside, one line a thing, free of what the kernel or a firmware decided.
+
+# pci_functions: each with its numbers, pin, capabilities (id@offset, MSI-X with its vectors) and regions.
+pci_functions() {
+    for _device in /sys/bus/pci/devices/*; do
+        test -e "$_device" || continue
+        hexdump -v -e '1/1 "%u "' "$_device/config" | awk -v name="${_device##*/}" '
+            function two(at) { return $(at + 1) + 256 * $(at + 2) }
+            {
+                printf "%s %04x:%04x class %02x%02x%02x", name, two(0), two(2), $12, $11, $10
+                printf " revision %02x header %02x pin %d", $9, $15, $62
+                if ($15 % 128 == 0) printf " subsystem %04x:%04x", two(44), two(46)
+                if (int($7 / 16) % 2)
+                    for (at = $53; at; at = $(at + 2)) {
+                        printf " %02x@%02x", $(at + 1), at
+                        if ($(at + 1) == 17) printf "*%d", two(at + 2) % 2048 + 1
+                    }
+                for (at = 256; at + 4 <= NF && at >= 256 && two(at); at = int(two(at + 2) / 16))
+                    printf " %04x@%03x", two(at), at
+            }'
+        head -n 6 "$_device/resource" | while read -r _start _end _flags; do
+            case $((_flags >> 8 & 3)) in
+                1) printf ' io:%x' $((_end - _start + 1)) ;;
+                2) printf ' memory%d%s:%x' $((32 + 32 * (_flags >> 20 & 1))) "$(test $((_flags >> 13 & 1)) = 0 || echo p)" \
+                    $((_end - _start + 1)) ;;
+            esac
+        done
+        echo
+    done
+}
+
+# virtio_features: of each virtio PCI device, all that it offers, whatever a driver took; and its queues.
+virtio_features() {
+    for _device in /sys/bus/pci/devices/*; do
+        ls -d "$_device"/virtio* > /dev/null 2>&1 || continue
+        _common=$(pci_bar "$_device" 4)
+        printf '%s %s' "$(basename "$_device")" "$(cat "$_device"/virtio*/device)"
+        for _word in 1 0; do
+            poke "$_common" 32 $_word
+            printf ' %08x' "$(peek $((_common + 4)) 32)"
+        done
+        printf ' queues %d\n' "$(peek $((_common + 18)) 16)"
+    done
+}
+
+# acpi_tables: each with its length and digest, as QEMU made them, before a firmware put in their addresses.
+acpi_tables() {
+    cat /sys/firmware/qemu_fw_cfg/by_name/etc/acpi/tables/raw > /tmp/acpi
+    _at=0
+    while _length=$(hexdump -s $((_at + 4)) -n 4 -e '1/4 "%u"' /tmp/acpi) && test "${_length:-0}" != 0; do
+        tail -c +$((_at + 1)) /tmp/acpi | head -c "$_length" > /tmp/acpi-table
+        echo "$(head -c 4 /tmp/acpi-table) $_length $(sha256sum /tmp/acpi-table | head -c 16)"
+        _at=$((_at + _length))
+    done
+}
+
+# processor: what the first one can do.
+processor() {
+    case $KILN_ARCH in
+        ppc64)
+            sed -n '/^cpu\|^revision/{s/[[:space:]]*:/:/p};/^$/q' /proc/cpuinfo
+            for _property in ibm,pa-features ibm,arch-vec-5-platform-support; do
+                echo "$_property: $(cat /proc/device-tree/cpus/*@0/$_property /proc/device-tree/chosen/$_property 2> /dev/null |
+                    xxd -p | tr -d '\n')"
+            done
+            ;;
+        *)
+            sed -n '/^flags\|^Features\|^CPU \|^vendor\|^cpu family\|^model\|^stepping/{s/[[:space:]]*:/:/p};/^$/q' /proc/cpuinfo |
+                fold -s -w 120
+            ;;
+    esac
+}
+
+# tell_version WORD…: posts what these words print, for `machine_versions` in the host half.
+tell_version() {
+    for _look in "$@"; do
+        "$_look"
+    done > /tmp/version
+    post "version-$(sed 's/.*version=\([^ ]*\).*/\1/' /proc/cmdline)" "$(cat /tmp/version)"
+}
+
+# disk_behind_iommu: what is written to /dev/vda goes through an IOMMU that translates, and comes back; the host half finds the
+# words `through the IOMMU` at the 255th 64 KiB.
+disk_behind_iommu() {
+    # VIRTIO_F_ACCESS_PLATFORM: without it the device would go around the IOMMU.
+    test "$(cut -c34 /sys/block/vda/device/features)" = 1
+    _disk=$(readlink -f /sys/block/vda/device/..)
+    test -e "$_disk/iommu_group" || fail "the disk is in no IOMMU group"
+    grep -q '^DMA' "$_disk/iommu_group/type"
+    dd if=/dev/urandom of=/tmp/data bs=64k count=64
+    dd if=/tmp/data of=/dev/vda bs=64k seek=7 conv=fsync
+    echo through the IOMMU | dd of=/dev/vda bs=64k seek=255 conv=fsync,sync
+    echo 3 > /proc/sys/vm/drop_caches
+    dd if=/dev/vda bs=64k skip=7 count=64 | cmp - /tmp/data
+}
+
 # A host half alone is a test too: then booting is all that is asked of the guest.
 in_guest() {
     :
@@ -209,8 +305,8 @@ _stay() {
         0 | 77) return ;;
     esac
     kiln-call shell
-    _tty=/dev/$(sed 's/.* //' /sys/class/tty/console/active)
-    setsid -c sh -i < "$_tty" > "$_tty" 2>&1 || true
+    exec 9<> "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"
+    setsid -c sh -i <&9 >&9 2>&9 || true
 }
 
 test -z "$KILN_SHELL_ON_FAIL" || trap '_stay $?' EXIT

@@ -70,6 +70,26 @@ serve() {
     "$KILN" host-word serve "$@"
 }
 
+# machine_versions FAMILY OPTIONS [QEMU ARGUMENT]…: boots FAMILY-7.2 to FAMILY-10.0 with these machine options and the same
+# devices in each, and prints what differs from one to the next in what the guests say by `tell_version`.
+machine_versions() {
+    _family=$1 _options=$2 _before=
+    shift 2
+    for _version in 7.2 8.0 8.1 8.2 9.0 9.1 9.2 10.0; do
+        qemu -machine "$_family-$_version$_options" "$@" -append "version=$_version" -audiodev none,id=a0 \
+            -netdev hubport,id=n0,hubid=0 -device virtio-net-pci,netdev=n0,addr=3 -device virtio-balloon-pci,addr=4 \
+            -device virtio-scsi-pci,addr=5 -device e1000e,addr=6 -device nvme,serial=kiln,addr=7 -device qemu-xhci,addr=8 \
+            -device VGA,addr=9 -device intel-hda,addr=a
+        await "version-$_version" > "$SCRATCH/$_version"
+        test -s "$SCRATCH/$_version"
+        test -z "$_before" || {
+            echo "from $_before to $_version:"
+            diff "$SCRATCH/$_before" "$SCRATCH/$_version" | grep '^[<>]' || true
+        }
+        _before=$_version
+    done
+}
+
 # skip REASON, fail REASON: as in the guest.
 skip() {
     "$KILN" host-word skip "$*"

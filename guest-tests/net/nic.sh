@@ -2,9 +2,23 @@
 # Every network card gets its address by DHCP, answers pings and carries a megabyte unharmed in both directions.
 #: groups = ["net"]
 #: requires.netdevs = ["user"]
-#: choices.nic = { devices = [
-#:     "e1000", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "vmxnet3", "rtl8139", "ne2k_pci", "pcnet", "tulip", "sungem",
+#: choices.nic.x86_64 = { devices = [
+#:     "e1000", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "vmxnet3", "rtl8139", "ne2k_pci", "pcnet", "tulip",
 #:     "i82550", "i82551", "i82557a", "i82557b", "i82557c", "i82558a", "i82558b", "i82559a", "i82559b", "i82559c",
+#:     "i82559er", "i82562", "i82801", "usb-net",
+#:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
+#: ] }
+#: choices.nic.aarch64 = { devices = [
+#:     "e1000", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "vmxnet3", "rtl8139", "ne2k_pci", "pcnet", "tulip",
+#:     "i82550", "i82551", "i82557a", "i82557b", "i82557c", "i82558a", "i82558b", "i82559a", "i82559b", "i82559c",
+#:     "i82559er", "i82562", "i82801", "usb-net",
+#:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
+#: ] }
+# No i82557: e100, its Linux driver, stores the address of a descriptor array in the processor's byte order, and of these cards
+# only the i82557 reads it. No vmxnet3: its driver is not for pages of 64 KiB.
+#: choices.nic.ppc64 = { devices = [
+#:     "e1000", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "rtl8139", "ne2k_pci", "pcnet", "tulip", "sungem",
+#:     "i82550", "i82551", "i82558a", "i82558b", "i82559a", "i82559b", "i82559c",
 #:     "i82559er", "i82562", "i82801", "usb-net", "spapr-vlan",
 #:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
 #: ] }
@@ -13,6 +27,8 @@ in_host() {
     nic=$(choose nic)
     case $nic in
         usb-net) set -- -device qemu-xhci ;;
+        # With QEMU's XIVE, its line stays dead once the driver has disabled it for a while; with XICS it does not.
+        ne2k_pci) test "$KILN_ARCH" != ppc64 || set -- -machine ic-mode=xics ;;
     esac
     qemu -append "nic=$nic" "$@" -netdev user,id=n0,hostfwd=tcp:127.0.0.1:0-:80 \
         -device "$nic,netdev=n0,mac=52:54:00:12:34:57"
@@ -20,16 +36,7 @@ in_host() {
 
 in_guest() {
     nic=$(sed 's/.*nic=\([^ ]*\).*/\1/' /proc/cmdline)
-    case $nic in
-        vmxnet3) test -d /sys/bus/pci/drivers/vmxnet3 || skip "this kernel has no driver for vmxnet3" ;;
-        ne2k_pci) test "$KILN_ENDIAN" = little || skip "ne2k_pci does not work in a big-endian guest" ;;
-        sungem) test -d /sys/bus/pci/drivers/gem || skip "this kernel has no driver for sungem" ;;
-        i82557?)
-            test "$KILN_ENDIAN" = little || skip "$nic does not work in a big-endian guest"
-            ;;
-        i82550 | i82551 | i82562) test -d /sys/module/firmware_class || skip "this kernel loads no firmware for $nic" ;;
-    esac
-    # Their driver insists on microcode, which the emulated cards take and ignore.
+    # The driver of i82550, i82551 and i82562 insists on microcode, which the emulated cards take and ignore.
     mkdir -p /lib/firmware/e100
     truncate -s 539 /lib/firmware/e100/d102e_ucode.bin
     wait_for "test -d /sys/class/net/eth0"

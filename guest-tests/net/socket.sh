@@ -3,10 +3,12 @@
 #: groups = ["net"]
 #: requires.devices = ["virtio-net-pci"]
 #: requires.netdevs = ["stream", "dgram"]
+# Which end is there first is left to QEMU's threads, so the one that calls must be able to call again.
+#: requires.qemu = "9.2"
 
 in_host() {
     a=addr.type=unix,addr.path=$SCRATCH/wire,server=on
-    b=addr.type=unix,addr.path=$SCRATCH/wire,server=off
+    b=addr.type=unix,addr.path=$SCRATCH/wire,server=off,reconnect-ms=100
     backend=$(choose backend stream dgram)
     if test "$backend" = dgram; then
         a=local.type=unix,local.path=$SCRATCH/a,remote.type=unix,remote.path=$SCRATCH/b

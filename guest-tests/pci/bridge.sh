@@ -1,10 +1,15 @@
 #!/bin/sh
 # Behind each kind of bridge a device is found, its registers are reached and its interrupt arrives.
-#: arch = ["x86_64", "aarch64"]
-#: requires.devices = ["edu", "x3130-upstream"]
-#: choices.bridge = { devices = [
+# A pseries has conventional PCI only, and the numbers of its buses come from SLOF: VOF leaves a bridge without any.
+#: machine.ppc64 = "pseries-slof"
+#: requires.devices = ["edu"]
+#: choices.bridge.x86_64 = { devices = [
 #:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
 #: ] }
+#: choices.bridge.aarch64 = { devices = [
+#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
+#: ] }
+#: choices.bridge.ppc64 = { devices = ["pci-bridge"] }
 
 in_host() {
     bridge=$(choose bridge)

@@ -13,7 +13,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sda && test -e /sys/bus/usb/devices/*-2:1.0" 20
+    wait_for "test -d /sys/block/sda/device && test -e /sys/bus/usb/devices/*-2:1.0" 20
     disk=$(cd "/sys/block/sda/device" && pwd -P)
     case $disk in
         */*:06.7/usb*) ;;

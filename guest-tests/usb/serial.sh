@@ -9,8 +9,8 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -c /dev/ttyUSB0"
-    stty -F /dev/ttyUSB0 raw -echo
+    # The node comes before the port can be opened.
+    wait_for "stty -F /dev/ttyUSB0 raw -echo"
     exec 3<> /dev/ttyUSB0
     for word in hello big-endian 'three words now'; do
         echo "$word" >&3

@@ -55,7 +55,7 @@ fn a_host_half_that_fills_the_disk_is_told_so_and_harms_no_other_test() {
 #[test]
 fn a_report_that_finds_no_room_is_an_error_of_the_host_after_the_verdicts() {
     let place = Place::new("evil");
-    let Some(output) = run(&place, &place.runs(), 4) else {
+    let Some(output) = run(&place, &place.runs(), 8) else {
         return;
     };
     let shown = String::from_utf8_lossy(&output.stdout);

@@ -12,6 +12,7 @@
 
 mod bisect;
 mod choices;
+mod compare;
 mod coverage;
 mod debug;
 mod disk_full;
@@ -23,4 +24,7 @@ mod killed;
 mod load;
 mod place;
 mod repeat;
+mod report;
+mod rerun;
+mod select;
 mod standalone;

@@ -1,6 +1,7 @@
 //! Where a test runs the program: a repository of its own, an empty store, and what is left there.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -92,6 +93,18 @@ impl Place {
         std::fs::write(path, text).unwrap();
     }
 
+    /// A directory with a QEMU of the test's own, in whose script `@QEMU@` is the real one.
+    pub(crate) fn qemu(&self, directory: &str, arch: &str, script: &str) -> PathBuf {
+        let directory = self.path().join(directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        let name = binary(arch);
+        let file = directory.join(&name);
+        let script = script.replace("@QEMU@", &name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        directory
+    }
+
     /// `xtask test` on one architecture.
     pub(crate) fn test(&self, arch: &str, args: &[&str]) -> Command {
         let mut command = Command::new(XTASK);
@@ -152,6 +165,7 @@ impl Place {
         command
             .env_remove("KILN_QEMU")
             .env_remove("XDG_RUNTIME_DIR")
+            .env_remove("GITHUB_ACTIONS")
             .env("NO_COLOR", "1")
             .envs(self.environment());
     }

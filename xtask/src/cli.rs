@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and what each word means. No behaviour.
 
 pub(crate) mod debug;
+pub(crate) mod publish;
 pub(crate) mod repeat;
 pub(crate) mod report;
 
@@ -8,8 +9,9 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use debug::DebugArgs;
+use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use repeat::RepeatArgs;
-use report::ReportFlags;
+use report::{ReportArgs, ReportFlags};
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -88,6 +90,8 @@ pub(crate) enum Command {
     Fetch(FetchArgs),
     /// Run guest tests under QEMU
     Test(Box<TestArgs>),
+    /// Write a run that has ended in another format, or join the parts of one
+    Report(ReportArgs),
     /// Boot an image and give a shell on its console
     Boot(BootArgs),
     /// Find or build a cross toolchain and print its path, or run a command with it
@@ -98,6 +102,16 @@ pub(crate) enum Command {
     Setup(SetupArgs),
     /// Run everything that continuous integration runs
     Ci(CiArgs),
+    /// Say what is in an image, under which licence, and where its source is
+    Legal(LegalArgs),
+    /// Publish images with their complete corresponding source
+    Publish(PublishArgs),
+    /// Take a release away, binaries first
+    Unpublish(UnpublishArgs),
+    /// Check all of a published tree, as a stranger would
+    MirrorCheck(MirrorCheckArgs),
+    /// Build a published release again from its source bundle alone, and compare
+    VerifyRelease(VerifyReleaseArgs),
     /// Measure Kiln against the ordinary way
     Bench(BenchArgs),
     /// Print a completion script for a shell
@@ -251,7 +265,7 @@ pub(crate) enum AccelChoice {
     Kvm,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "a switch on the command line is a bool"
@@ -295,6 +309,12 @@ pub(crate) struct TestArgs {
     /// List the tests and do not run them
     #[arg(long)]
     pub(crate) list: bool,
+    /// With --list: say which tests would be skipped, and why, as far as QEMU can be asked
+    #[arg(long, requires = "list")]
+    pub(crate) skips: bool,
+    /// Where runs are kept, the last 20 of them [default: target/kiln/runs]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) runs: Option<Utf8PathBuf>,
     /// Pass what the tests print straight on; one test at a time
     #[arg(long)]
     pub(crate) no_capture: bool,

@@ -4,6 +4,7 @@ mod cli;
 mod command;
 mod context;
 mod exit;
+mod github;
 mod guests;
 mod origin;
 mod output;
@@ -49,11 +50,17 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Images(args) => command::images::run(context, &args),
         Command::Fetch(args) => command::fetch::run(context, &args),
         Command::Test(args) => command::test::run(context, &args),
+        Command::Report(args) => command::report::run(context, &args),
         Command::Boot(args) => command::boot::run(context, &args),
         Command::Toolchain(args) => command::toolchain::run(context, &args),
         Command::Store(args) => command::store::run(context, &args),
         Command::Setup(args) => command::setup::run(context, &args),
         Command::Ci(args) => command::ci::run(context, &args),
+        Command::Legal(args) => command::legal::run(context, &args),
+        Command::Publish(args) => command::publish::run(context, &args),
+        Command::Unpublish(args) => command::unpublish::run(context, &args),
+        Command::MirrorCheck(args) => command::mirror_check::run(context, &args),
+        Command::VerifyRelease(args) => command::verify_release::run(context, &args),
         Command::Bench(args) => command::bench::run(context, &args),
         Command::Completions(args) => Ok(command::completions::run(&args)),
         Command::HostWord(args) => command::host_word::run(context, &args),

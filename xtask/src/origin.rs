@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guest::origin::Origin;
+use guest::origin::{Origin, Scope};
 use host::process::Command;
 
 use crate::context::Context;
@@ -11,7 +11,7 @@ use crate::context::Context;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Now, here, and told by this command line.
-pub(crate) fn gather(context: &Context, partition: Option<&str>) -> Origin {
+pub(crate) fn gather(context: &Context, partition: Option<&str>, scope: Scope) -> Origin {
     // A checkout that was downloaded without its history has no commit.
     let git = Command::new("git")
         .args([
@@ -26,8 +26,9 @@ pub(crate) fn gather(context: &Context, partition: Option<&str>) -> Origin {
     Origin {
         kiln: env!("CARGO_PKG_VERSION").to_owned(),
         commit: commit.filter(|commit| !commit.is_empty()),
-        started: host::clock::rfc3339(host::clock::now()),
+        started: host::clock::rfc3339(host::clock::seconds()),
         argv: context.env.arguments.clone(),
         partition: partition.map(str::to_owned),
+        scope: Some(scope),
     }
 }

@@ -1,10 +1,12 @@
 //! How things look: diagnostics, plans, progress of builds, results of tests.
 
 pub(crate) mod build;
+pub(crate) mod compare;
 pub(crate) mod coverage;
 pub(crate) mod diagnostic;
 pub(crate) mod plan;
 pub(crate) mod quantity;
+pub(crate) mod release;
 pub(crate) mod sources;
 pub(crate) mod store;
 pub(crate) mod test;

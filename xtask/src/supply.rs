@@ -58,7 +58,7 @@ impl<'a> Supply<'a> {
         let arches = Context::arches(&project, &source.arch)?;
         let plan = plan_for(&project, &arches)?;
         let store = store()?;
-        keep_root(context, &project, &store)?;
+        keep_root(context, &project, &plan, &arches, &store)?;
         Ok(Self {
             context,
             project,
@@ -304,11 +304,20 @@ pub(crate) fn plan_for(project: &Project, arches: &[String]) -> Result<Plan, Fai
     project.plan(arches).map_err(hinted!(Exit::Usage))
 }
 
-/// Notes in the store what this checkout needs, for all its architectures.
-fn keep_root(context: &Context, project: &Project, store: &Store) -> Result<(), Failure> {
-    let arches: Vec<String> = project.arches.keys().cloned().collect();
-    let plan = plan_for(project, &arches)?;
-    let root = forge::roots::root(&context.root, &plan, &project.lock);
+/// Notes in the store what this checkout needs, for all its architectures, of which `plan` may be a part.
+fn keep_root(
+    context: &Context,
+    project: &Project,
+    plan: &Plan,
+    arches: &[String],
+    store: &Store,
+) -> Result<(), Failure> {
+    let all: Vec<String> = project.arches.keys().cloned().collect();
+    let whole = (arches != all)
+        .then(|| plan_for(project, &all))
+        .transpose()?;
+    let plan = whole.as_ref().unwrap_or(plan);
+    let root = forge::roots::root(&context.root, plan, &project.lock);
     store.keep_root(&root).map_err(store_failure)
 }
 

@@ -291,7 +291,7 @@ impl Case<'_> {
     fn scaled(&self, limit: Duration) -> Duration {
         let accel = match self.setting.arch.accel {
             Accel::Tcg => 1.0,
-            Accel::Kvm => KVM_FACTOR,
+            Accel::Kvm => f64::from(self.setting.arch.arch.qemu.kvm_timeout_permille) / 1000.0,
         };
         let factor = (self.setting.config.timeout_factor * accel).clamp(0.01, 1000.0);
         limit.mul_f64(factor)
@@ -390,7 +390,5 @@ impl Case<'_> {
     }
 }
 
-/// A guest under KVM has this part of the time that it would have under TCG.
-const KVM_FACTOR: f64 = 0.5;
 /// For `wait_for`, at factor 1.
 const WAIT_FOR: Duration = Duration::from_secs(10);

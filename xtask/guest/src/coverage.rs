@@ -7,14 +7,15 @@
 use std::collections::BTreeSet;
 
 use qemu::Facts;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::event::RunReport;
+use crate::event::TestReport;
 use crate::outcome::Outcome;
 use crate::suite::Selected;
 
 /// The devices of one architecture's QEMU.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// The architecture.
     pub arch: String,
@@ -30,9 +31,8 @@ const BUSES: [&str; 3] = ["PCI", "usb-bus", "virtio-bus"];
 impl Coverage {
     /// By the tests of this architecture that passed.
     #[must_use]
-    pub fn of_run(arch: &str, facts: &Facts, report: &RunReport) -> Self {
-        let passed = report
-            .tests
+    pub fn of_run(arch: &str, facts: &Facts, tests: &[TestReport]) -> Self {
+        let passed = tests
             .iter()
             .filter(|test| test.arch == arch && test.outcome == Outcome::Passed);
         let devices = passed.flat_map(|test| &test.devices).map(String::as_str);
@@ -62,6 +62,13 @@ impl Coverage {
             covered,
             not_covered,
         }
+    }
+
+    /// Takes in what another part of the same run covers.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.not_covered.extend(other.not_covered.iter().cloned());
+        self.covered.extend(other.covered.iter().cloned());
+        self.not_covered.retain(|name| !self.covered.contains(name));
     }
 
     /// How many devices count.
@@ -125,7 +132,7 @@ mod tests {
     use qemu::facts::DeviceFacts;
 
     use super::*;
-    use crate::event::tests::{run_report, test_report};
+    use crate::event::tests::test_report;
 
     fn facts() -> Facts {
         let model = |name: &str, bus: Option<&str>, alias: Option<&str>| {
@@ -155,18 +162,18 @@ mod tests {
         let failed = Outcome::Failed {
             cause: String::new(),
         };
-        let report = run_report(vec![
+        let tests = vec![
             test("x::a::b", Outcome::Passed, &["virtio-blk", "isa-serial"]),
             test("x::a::c", failed, &["usb-kbd"]),
             test("y::a::b", Outcome::Passed, &["virtio-blk-device"]),
-        ]);
-        let coverage = Coverage::of_run("x", &facts(), &report);
+        ];
+        let coverage = Coverage::of_run("x", &facts(), &tests);
         let expect = json!({
             "reason": "device-coverage", "arch": "x", "covered": 1, "total": 3, "percent": 33.3,
             "not_covered": ["usb-kbd", "virtio-blk-device"],
         });
         assert_eq!(coverage.json(), expect);
-        let none = Coverage::of_run("x", &Facts::default(), &report);
+        let none = Coverage::of_run("x", &Facts::default(), &tests);
         assert_eq!(
             (none.total(), none.percent().to_string()),
             (0, "0".to_owned())

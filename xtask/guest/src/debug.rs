@@ -51,8 +51,8 @@ impl Keyboard {
             match keys.recv_timeout(TICK) {
                 Ok(bytes) => to.write_all(&bytes)?,
                 Err(RecvTimeoutError::Timeout) => {}
-                // As Ctrl-D: the shell ends.
-                Err(RecvTimeoutError::Disconnected) => return to.write_all(b"\x04"),
+                // A key that ends it would be lost in a shell that is yet to start.
+                Err(RecvTimeoutError::Disconnected) => return to.write_all(b"exit\n"),
             }
         }
         Ok(())

@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
-use crate::origin::{Coverage, Origin, Platform};
+use crate::coverage::Coverage;
+use crate::origin::{Origin, Platform};
 use crate::outcome::Outcome;
 
 /// One thing that happened in a run.
@@ -52,7 +53,7 @@ pub enum RunEvent {
     /// A test has ended.
     TestFinished(Box<TestReport>),
     /// The run has ended.
-    RunFinished(RunReport),
+    RunFinished(Box<RunReport>),
 }
 
 /// What came of one test.
@@ -192,7 +193,7 @@ pub struct RunReport {
     pub interrupted: Option<i32>,
     /// Where logs and reports are.
     pub run_dir: Utf8PathBuf,
-    /// The devices that tests plugged, where they were counted.
+    /// The devices that tests plugged, by architecture, where they were counted.
     pub coverage: Option<Vec<Coverage>>,
 }
 
@@ -278,6 +279,7 @@ pub(crate) mod tests {
                 started: "2026-11-21T04:42:00Z".to_owned(),
                 argv: vec!["test".to_owned(), "nic".to_owned()],
                 partition: None,
+                scope: None,
             },
             platforms: vec![Platform {
                 arch: "x86_64".to_owned(),

@@ -8,6 +8,7 @@ pub mod accel;
 pub mod bisect;
 mod case;
 pub mod choice;
+pub mod comparison;
 pub mod coverage;
 pub mod debug;
 pub mod event;

@@ -1,6 +1,8 @@
 //! Where a run comes from: what was run with what, by whom told. Reports of runs that differ in it are
 //! not parts of one.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,19 @@ pub struct Origin {
     pub argv: Vec<String>,
     /// The part of the selected tests that was run, such as `slice:2/3`.
     pub partition: Option<String>,
+    /// What the run was to reach, for those who run the rest of it; absent in a report that was made of
+    /// others.
+    #[serde(default)]
+    pub scope: Option<Scope>,
+}
+
+/// What a run was to reach: more than its report lists where it ran what others had left.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The flags that select its tests, and say what they run on.
+    pub flags: Vec<String>,
+    /// Whole names of tests that succeeded before, and so are not in the report.
+    pub settled: BTreeSet<String>,
 }
 
 /// What the tests of an architecture ran on.
@@ -32,17 +47,4 @@ pub struct Platform {
     pub qemu: String,
     /// `tcg` or `kvm`.
     pub accel: String,
-}
-
-/// How many of the devices that can be plugged on an architecture were plugged by a test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    /// The architecture.
-    pub arch: String,
-    /// Devices with a test that passed.
-    pub covered: usize,
-    /// All that count.
-    pub total: usize,
-    /// Those without such a test.
-    pub devices_not_covered: Vec<String>,
 }

@@ -1,4 +1,60 @@
 //! Reports as text: pure functions of what a run told. The terminal is `xtask`'s.
 
+pub mod github;
+pub mod html;
+pub mod joined;
+pub mod journal;
 pub mod json;
 pub mod junit;
+pub mod kept;
+pub mod markdown;
+pub mod merge;
+pub mod tap;
+pub mod words;
+
+use crate::event::RunReport;
+
+/// What a whole run can be written as, for a program or a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The Test Anything Protocol, version 14.
+    Tap,
+    /// `JUnit` XML.
+    Junit,
+    /// All that is kept, as one JSON value.
+    Json,
+    /// A page for a browser.
+    Html,
+    /// A short account in Markdown.
+    Markdown,
+    /// Workflow commands of GitHub Actions.
+    Github,
+}
+
+/// A run that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the report")]
+pub enum RenderError {
+    /// As XML.
+    Xml(#[from] quick_junit::SerializeError),
+    /// As JSON.
+    Json(#[from] serde_json::Error),
+    /// As a page.
+    Page(#[from] Box<handlebars::RenderError>),
+}
+
+/// Writes a run; the text ends with a line end.
+pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
+    Ok(match format {
+        Format::Tap => tap::render(run),
+        Format::Junit => junit::render(run)?,
+        Format::Json => json::document(run)?,
+        Format::Html => html::render(run)?,
+        Format::Markdown => markdown::render(run),
+        Format::Github => github::annotations(run),
+    })
+}
+
+#[cfg(test)]
+#[path = "report/tests/samples.rs"]
+pub(crate) mod samples;

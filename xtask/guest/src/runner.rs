@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use camino::Utf8PathBuf;
 use host::clock::monotonic;
@@ -13,6 +14,7 @@ use plan::arch::Arch;
 use qemu::{Accel, BootFiles, Facts};
 
 use crate::case;
+use crate::coverage::Coverage;
 use crate::debug::Debug;
 use crate::event::{RunEvent, RunReport, SCHEMA, TestReport};
 use crate::golden::bless::Blessing;
@@ -21,12 +23,16 @@ use crate::suite::{Filter, Selected, Suite};
 
 mod bench;
 mod bless;
+mod compare;
+mod error;
 mod exhaustive;
 mod job;
-mod place;
+pub(crate) mod place;
 mod queue;
 
 use bench::Bench;
+pub use compare::compare;
+pub use error::RunError;
 pub use exhaustive::ExhaustiveError;
 pub use job::Again;
 pub(crate) use job::Job;
@@ -64,6 +70,8 @@ pub struct Config {
     pub no_capture: bool,
     /// Whether golden output is compared or written.
     pub bless: Blessing,
+    /// Counts the devices that passed tests had.
+    pub device_coverage: bool,
     /// What the report says about where the run comes from.
     pub origin: Origin,
     /// Where runs are kept, each in a numbered folder: `target/kiln/runs`.
@@ -126,31 +134,6 @@ impl ArchRun {
     }
 }
 
-/// Why there is no run at all.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The place for logs or scratch files refuses.
-    #[error("cannot keep the run's files")]
-    Prepare(#[from] std::io::Error),
-    /// Not every combination can be run.
-    #[error(transparent)]
-    Exhaustive(#[from] ExhaustiveError),
-}
-
-impl RunError {
-    /// The command that mends it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Prepare(error) => {
-                let full = error.kind() == std::io::ErrorKind::StorageFull;
-                full.then(|| "free some space: old runs are below `target/kiln/runs`".to_owned())
-            }
-            Self::Exhaustive(error) => error.hint(),
-        }
-    }
-}
-
 /// Runs what the configuration selects. Every selected test is in the report, in order.
 pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunError> {
     let started = monotonic();
@@ -184,13 +167,11 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         place: &place,
         library: &library,
         logs: run_dir.clone(),
-        numbered: config.rounds.repeats()
-            || jobs.windows(2).any(|pair| pair[0].test == pair[1].test),
+        numbered: is_numbered(config, &jobs),
     };
     let queue = queue::Queue::new(jobs, limits);
     let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &bench, &queue);
 
-    let interrupted = host::interrupt::received().map(|signal| signal.0);
     let (rest, why) = queue.rest();
     let rest = rest.into_iter();
     reports.extend(rest.map(|(place, job)| (place, case::not_run(config, &job, &why))));
@@ -199,21 +180,40 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     for text in bless::perform(config, &tests)? {
         send(events, RunEvent::Note { text });
     }
-    let report = RunReport {
+    let report = report(config, tests, started, run_dir);
+    // What came of the tests is told even where the disk is full.
+    send(events, RunEvent::RunFinished(Box::new(report.clone())));
+    place::keep(&report)?;
+    Ok(report)
+}
+
+/// What came of a run that ends now.
+fn report(
+    config: &Config,
+    tests: Vec<TestReport>,
+    started: Instant,
+    dir: Utf8PathBuf,
+) -> RunReport {
+    let counted = |run: &ArchRun| Coverage::of_run(&run.arch.name, &run.facts, &tests);
+    let coverage = config
+        .device_coverage
+        .then(|| config.arches.iter().map(counted).collect());
+    RunReport {
         schema: SCHEMA,
         origin: config.origin.clone(),
         platforms: config.arches.iter().map(ArchRun::platform).collect(),
         seed: config.seed,
         tests,
         duration_ms: millis(started.elapsed()),
-        interrupted,
-        run_dir,
-        coverage: None,
-    };
-    // What came of the tests is told even where the disk is full.
-    send(events, RunEvent::RunFinished(report.clone()));
-    place.keep(&report)?;
-    Ok(report)
+        interrupted: host::interrupt::received().map(|signal| signal.0),
+        run_dir: dir,
+        coverage,
+    }
+}
+
+/// Whether a test runs more than once, and so needs a folder for each round.
+fn is_numbered(config: &Config, jobs: &[Job<'_>]) -> bool {
+    config.rounds.repeats() || jobs.windows(2).any(|pair| pair[0].test == pair[1].test)
 }
 
 /// The jobs of the first round, in the order of the report, with what a person should know of them.

@@ -58,8 +58,34 @@ pub struct Env {
     pub github_step_summary: Option<Utf8PathBuf>,
     /// The command line, without the program.
     pub arguments: Vec<String>,
+    /// How a bucket is reached.
+    pub aws: Aws,
     /// The user is root.
     pub root: bool,
+}
+
+/// `AWS_…`: how a bucket is reached, as the tools of others read it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Aws {
+    /// `AWS_ENDPOINT_URL`: a server other than Amazon's.
+    pub endpoint: Option<String>,
+    /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
+    pub region: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`.
+    pub key: Option<String>,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret: Option<String>,
+    /// `AWS_SESSION_TOKEN`.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for Aws {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Aws");
+        shown.field("endpoint", &self.endpoint);
+        shown.field("region", &self.region).finish_non_exhaustive()
+    }
 }
 
 impl Env {
@@ -119,6 +145,13 @@ impl Env {
             cargo_net_offline: yes("CARGO_NET_OFFLINE"),
             no_color: text("NO_COLOR").is_some(),
             term: text("TERM"),
+            aws: Aws {
+                endpoint: text("AWS_ENDPOINT_URL"),
+                region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
+                key: text("AWS_ACCESS_KEY_ID"),
+                secret: text("AWS_SECRET_ACCESS_KEY"),
+                token: text("AWS_SESSION_TOKEN"),
+            },
             ci: text("CI").is_some_and(|value| value != "false"),
             github_actions: yes("GITHUB_ACTIONS"),
             github_step_summary: path("GITHUB_STEP_SUMMARY"),

@@ -75,6 +75,15 @@ fn write_with(path: &Utf8Path, content: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Adds to the end of a file that others write to as well; it is made where it is missing.
+pub fn append(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    file.write_all(content)
+}
+
 /// Reads a whole file.
 pub fn read(path: &Utf8Path) -> io::Result<Vec<u8>> {
     fs::read(path)

@@ -96,6 +96,8 @@ pub struct QemuProfile {
     pub memory: String,
     /// Time from start to *ready* under TCG at factor 1.
     pub boot_timeout: Duration,
+    /// The part of each limit that a guest has under KVM, in thousandths: limits are meant for TCG.
+    pub kvm_timeout_permille: u32,
     /// Kernel command line, before what the run adds.
     pub append: String,
     /// The machines.

@@ -1,4 +1,5 @@
-//! Spans of time as people write them in files and flags: `500ms`, `30s`, `2m`, `1h`.
+//! Spans of time as people write them in files and flags, `500ms`, `30s`, `2m`, `1h`, and as they
+//! read them in results.
 
 use std::time::Duration;
 
@@ -32,11 +33,23 @@ pub fn parse(text: &str) -> Result<Duration, NotADuration> {
     .ok_or_else(wrong)
 }
 
+/// `0.84s`, `12.3s`, `5m 37s`, `1h 02m`.
+#[must_use]
+pub fn show(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.2}s", duration.as_secs_f64()),
+        10..60 => format!("{:.1}s", duration.as_secs_f64()),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::parse;
+    use super::{parse, show};
 
     #[test]
     fn units_are_read() {
@@ -62,5 +75,17 @@ mod tests {
         check("1S", None);
         check("99999999999999999999s", None);
         check("18446744073709551615h", None);
+    }
+
+    #[test]
+    fn times_have_the_precision_that_matters() {
+        for (ms, text) in [
+            (840, "0.84s"),
+            (12_340, "12.3s"),
+            (337_000, "5m 37s"),
+            (3_725_000, "1h 02m"),
+        ] {
+            assert_eq!(show(Duration::from_millis(ms)), text);
+        }
     }
 }

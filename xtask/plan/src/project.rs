@@ -104,6 +104,8 @@ struct HostTools {
 }
 
 const HOST_TOOLS: &str = "images/host-tools.toml";
+/// Who may sign a release; not read here.
+const KEYS: &str = "images/keys.toml";
 
 /// Reads the repository: `files` is what is below `recipes/` and `images/` (but not
 /// `images/prebuilt/`), by path.
@@ -303,7 +305,8 @@ fn read_arches(
     let mut names = BTreeSet::new();
     for path in files.keys() {
         let in_images = path.parent() == Some(Utf8Path::new("images"));
-        if !in_images || path.extension() != Some("toml") || path == HOST_TOOLS {
+        let other = path == HOST_TOOLS || path == KEYS;
+        if !in_images || path.extension() != Some("toml") || other {
             continue;
         }
         let name = path.file_stem().unwrap_or_default();

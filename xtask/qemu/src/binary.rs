@@ -59,6 +59,7 @@ mod tests {
             machine: String::new(),
             memory: String::new(),
             boot_timeout: Duration::from_secs(1),
+            kvm_timeout_permille: 500,
             append: String::new(),
             machines: BTreeMap::new(),
             ordinary: Ordinary {

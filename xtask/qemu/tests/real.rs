@@ -162,6 +162,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
         machine: machine.into(),
         memory: "256M".into(),
         boot_timeout: WAIT,
+        kvm_timeout_permille: 500,
         append: "console=none".into(),
         machines,
         ordinary: Ordinary {

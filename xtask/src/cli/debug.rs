@@ -16,6 +16,12 @@ pub(crate) struct DebugArgs {
     /// End as `git bisect run` takes it: 0 good, 1 bad, 125 not to be told
     #[arg(long, requires = "qemu", conflicts_with = "list")]
     pub(crate) bisect: bool,
+    /// Run every test with two QEMUs in turn, and say what changed: outcome, results, choices, golden
+    /// output; times with --repeat 5 or more, if beyond noise. Ends with 100 if a test got worse
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["qemu", "rerun",
+          "bless", "junit", "no_capture", "device_coverage", "bisect", "gdb", "monitor", "trace",
+          "strace_qemu", "standalone"])]
+    pub(crate) compare_qemu: Option<Vec<Utf8PathBuf>>,
     /// Let QEMU wait for a debugger, print the line that starts it, and set no time limits; one test
     #[arg(long, conflicts_with_all = ["list", "bisect"])]
     pub(crate) gdb: bool,

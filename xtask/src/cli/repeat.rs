@@ -34,6 +34,10 @@ pub(crate) struct RepeatArgs {
     /// Run round after round for so long, such as `10m`
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) time: Option<Duration>,
+    /// Run what failed or was not run in an earlier run, `latest` or its number, with the same seed and
+    /// choices; and what it would have run, had it been there
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["seed", "exhaustive"])]
+    pub(crate) rerun: Option<String>,
     /// Run every combination of all choices; the seed decides nothing
     #[arg(long, conflicts_with_all = ["repeat", "until_fail", "time"])]
     pub(crate) exhaustive: bool,

@@ -2,34 +2,44 @@
 
 mod bisect;
 pub(crate) mod closer;
+mod compare;
 mod coverage;
+mod rerun;
 mod select;
 mod shell;
+mod skips;
 mod standalone;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
+use camino::Utf8PathBuf;
 use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
 use guest::golden::bless::Blessing;
 use guest::origin::Origin;
 use guest::report;
+use guest::report::journal::Journal;
 use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
 use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
 
-use crate::cli::{AccelChoice, MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
-use crate::command::setup;
+use crate::cli::{MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
+use crate::command::{self, setup};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::github::{self, Hush};
 use crate::guests;
-use crate::origin;
 use crate::output;
 use crate::render::test::TestProgress;
 use crate::supply::Supply;
+use rerun::Rerun;
+use wanted::{Wanted, configure};
 
-/// How many runs are kept below `target/kiln/runs`.
+/// Where runs are kept, in the repository.
+pub(crate) const RUNS: &str = "target/kiln/runs";
+/// How many of them.
 const KEEP_RUNS: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
@@ -40,6 +50,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
 }
 
 fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
+    let rerun = Rerun::read(context, args)?;
+    let completed = rerun.as_ref().map(|rerun| rerun.complete(args));
+    let args = completed.as_ref().unwrap_or(args);
     // A QEMU that was named is not the package manager's business.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
@@ -54,14 +67,30 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     let project = context.project()?;
     let mut arches = Context::arches(&project, &args.source.arch)?;
     if args.source.arch.is_empty() && !args.list {
-        guests::keep_built(context, &project, &args.guest, &mut arches);
+        let sides = compare::sides(args).map_or_else(|| vec![args.guest.clone()], Vec::from);
+        for guest in &sides {
+            guests::keep_built(context, &project, guest, &mut arches);
+        }
     }
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
     let filter = select::filter(context, &project, args)?;
-    let selected = select::select(context, &suite, &filter, &arches, args)?;
+    let mut selected = select::select(context, &suite, &filter, &arches, args)?;
+    let mut extent = args.repeat.extent();
+    let mut scope = rerun::scope(context, args);
+    if let Some(rerun) = &rerun {
+        let rest = rerun.rest(context, &project, &suite, &arches)?;
+        selected = rerun.select(&rest, selected)?;
+        scope = rerun.scope(args);
+        extent = Extent::Again(rest);
+    }
     if args.list {
-        select::list(context, &selected);
+        let skips = if args.skips {
+            skips::reasons(context, &project, args, &selected)?
+        } else {
+            BTreeMap::new()
+        };
+        select::list(context, &selected, &skips);
         if args.debug.device_coverage {
             coverage::declared(context, &arches, (&args.source, &args.guest), &selected)?;
         }
@@ -73,40 +102,27 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         ..args.source.clone()
     };
     let supply = Supply::open(context, &source)?;
-    let runs = guests::prepare(&supply, &args.guest)?;
-    let (keyboard, keys) = shell::keyboard(args);
-    let debug = closer::debug(&supply, args, &runs, keyboard)?;
-    let config = Config {
-        jobs: if args.no_capture || args.debug.shell_on_fail {
-            1
-        } else {
-            context.jobs()
-        },
-        rounds: args.repeat.rounds(),
-        extent: args.repeat.extent(),
-        retries: args.repeat.retries,
-        max_fail: args.repeat.max_fail(),
+    let wanted = Wanted {
+        suite,
+        filter,
+        extent,
+        scope,
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
-        timeout_factor: args.timeout_factor,
-        no_capture: args.no_capture,
-        kernel_log: context.global.verbose > 0,
-        choices: choices(&args.choose)?,
-        debug,
-        reproduce: reproduce(args),
-        bless: args.reports.blessing(!args.filters.is_empty()),
-        origin: origin::gather(context, args.partition.as_deref()),
-        ..config(context, suite, filter, runs)
     };
+    if let Some([old, new]) = compare::sides(args) {
+        let side = |guest| configure(&supply, args, guest, wanted.clone());
+        return compare::run(context, &[side(old)?, side(new)?]);
+    }
+    let mut config = configure(&supply, args, args.guest.clone(), wanted)?;
+    let (keyboard, keys) = shell::keyboard(args);
+    config.debug = closer::debug(&supply, args, &config.arches, keyboard)?;
     let report = perform(context, &config, keys)?;
-    if let Some(path) = &args.reports.junit {
-        let path = context.env.absolute(path);
-        let text =
-            report::junit::render(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
-        host::files::write(&path, text.as_bytes())
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+    github::tell(context, &report)?;
+    for (format, file) in args.reports.all() {
+        command::report::write(context, format, &report, &file)?;
     }
     if args.debug.device_coverage {
-        coverage::of_run(context, &config.arches, &report);
+        coverage::of_run(context, &report);
     }
     if let Some(outcome) = standalone::write(context, args, &config, &report) {
         return outcome;
@@ -115,6 +131,14 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
+}
+
+/// Where runs are kept.
+fn runs_dir(context: &Context, args: &TestArgs) -> Utf8PathBuf {
+    match &args.runs {
+        Some(dir) => context.env.absolute(dir),
+        None => context.root.join(RUNS),
+    }
 }
 
 /// A run without wishes of its own.
@@ -133,7 +157,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         timeout_factor: 1.0,
         kernel_log: false,
         no_capture: false,
-        runs_dir: context.root.join("target/kiln/runs"),
+        runs_dir: context.root.join(RUNS),
         keep_runs: KEEP_RUNS,
         temp_dir: runner::temp_dir(&context.env),
         kiln: context.env.own_program(),
@@ -141,6 +165,7 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         debug: Debug::default(),
         reproduce: Vec::new(),
         bless: Blessing::No,
+        device_coverage: false,
         origin: Origin::default(),
     }
 }
@@ -179,11 +204,16 @@ fn perform(
     let global = &context.global;
     let json = global.message_format == MessageFormat::Json;
     let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
+    let mut journal = Journal::default();
+    let hush = (!json).then(|| Hush::begin(&context.env));
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut shell = shell::Shell::new(keys);
             for event in events {
                 shell.follow(&event);
+                if let Err(error) = journal.take(&event) {
+                    output::note(format!("the run's events are not kept: {error}"));
+                }
                 if json {
                     output::result(report::json::line(&event));
                 } else {
@@ -195,6 +225,7 @@ fn perform(
         drop(sender);
         report
     });
+    drop(hush);
     report.map_err(|error| refused(context, error))
 }
 
@@ -221,37 +252,4 @@ pub(crate) fn load(context: &Context, arches: &[String]) -> Result<Suite, Failur
         SuiteError::Headers(diagnostics) => context.draw(&diagnostics, "in guest tests"),
         error @ SuiteError::Io(_) => Failure::new(Exit::Failed, error),
     })
-}
-
-/// `--choose NAME=WORD`: choices that are made whatever the seed says.
-fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Failure> {
-    let pair = |text: &String| {
-        let (name, word) = text.split_once('=')?;
-        Some((name.to_owned(), word.to_owned()))
-    };
-    let refused = |text: &String| {
-        let error = anyhow::anyhow!("`{text}` is no choice");
-        Failure::new(Exit::Usage, error).hint(Some("--choose nic=e1000".to_owned()))
-    };
-    asked
-        .iter()
-        .map(|text| pair(text).ok_or_else(|| refused(text)))
-        .collect()
-}
-
-/// The flags that a command line needs to repeat a test of this run.
-fn reproduce(args: &TestArgs) -> Vec<String> {
-    let mut flags = Vec::new();
-    if let Some(qemu) = &args.guest.qemu {
-        flags.extend(["--qemu".to_owned(), qemu.to_string()]);
-    }
-    match args.guest.accel {
-        AccelChoice::Auto => {}
-        AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
-        AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
-    }
-    if (args.timeout_factor - 1.0).abs() > f64::EPSILON {
-        flags.push(format!("--timeout-factor={}", args.timeout_factor));
-    }
-    flags
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use guest::event::{RunEvent, RunReport};
+use guest::event::{RunEvent, RunReport, TestReport};
+use guest::outcome::Outcome;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{self, Color, Style};
@@ -21,12 +22,15 @@ pub(crate) struct TestProgress {
     running: BTreeSet<String>,
 }
 
-/// A whole run that ended some time ago.
-pub(crate) fn show_kept(style: Style, verbose: bool, run: &RunReport) {
-    for test in &run.tests {
-        output::result(result::lines(style, verbose, test));
-    }
-    output::result(summary::lines(style, run));
+/// A whole run that ended some time ago, as it was shown then: what was never run is only counted.
+pub(crate) fn kept(style: Style, verbose: bool, run: &RunReport) -> String {
+    let was_run = |test: &&TestReport| !matches!(test.outcome, Outcome::NotRun { .. });
+    let tests = run.tests.iter().filter(was_run);
+    let mut blocks: Vec<String> = tests
+        .map(|test| result::lines(style, verbose, test))
+        .collect();
+    blocks.push(summary::lines(style, run));
+    blocks.join("\n") + "\n"
 }
 
 impl TestProgress {
@@ -117,15 +121,20 @@ impl Drop for TestProgress {
 
 /// Every line begins with a word or a label that ends in this column.
 const WIDTH: usize = 12;
+/// What fits on a line goes to the next one rather than past this column.
+const COLUMNS: usize = 80;
 
-fn heading(style: Style, color: Color, word: &str, text: &str) -> String {
+pub(super) fn heading(style: Style, color: Color, word: &str, text: &str) -> String {
     format!("{} {text}", style.paint(color, &format!("{word:>WIDTH$}")))
 }
 
-fn plural(count: usize, noun: &str) -> String {
+pub(super) fn plural(count: usize, noun: &str) -> String {
     if count == 1 {
         format!("1 {noun}")
     } else {
         format!("{count} {noun}s")
     }
 }
+
+#[cfg(test)]
+mod tests;

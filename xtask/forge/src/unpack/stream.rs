@@ -1,4 +1,4 @@
-//! Compressed bytes to a tar stream: the kind by its magic, bounds on what comes out, an archive
+//! Compressed or plain bytes to a tar stream: the kind by its magic, bounds on what comes out, an archive
 //! within the archive, and a second thread, so that decompression and writing overlap.
 
 use std::io::{self, BufReader, Cursor, Read};
@@ -17,6 +17,10 @@ use super::error::{Excess, UnpackError};
 /// Bytes handed from thread to thread at once, and how many such pieces may wait.
 const PIECE: usize = 512 * 1024;
 const WAITING: usize = 8;
+
+/// The first block of a tar stream, and where it says that it is one.
+const BLOCK: u64 = 512;
+const USTAR: std::ops::Range<usize> = 257..262;
 
 /// What an archive may amount to. The largest of our sources have 140 411 entries, 1 434 MB and a
 /// ratio of 9.5.
@@ -167,16 +171,17 @@ pub(crate) fn decode<'a>(
 ) -> io::Result<Box<dyn Read + 'a>> {
     let mut packed = BufReader::with_capacity(PIECE, packed);
     let mut magic = Vec::new();
-    packed.by_ref().take(6).read_to_end(&mut magic)?;
+    packed.by_ref().take(BLOCK).read_to_end(&mut magic)?;
     let packed = Cursor::new(magic.clone()).chain(packed);
     let bytes: Box<dyn Read + 'a> = match magic.as_slice() {
         [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(packed)),
         [b'B', b'Z', b'h', ..] => Box::new(MultiBzDecoder::new(packed)),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
             let stream = Stream::new_stream_decoder(limits.xz_memory, CONCATENATED)?;
             Box::new(XzDecoder::new_stream(packed, stream))
         }
-        _ => return Err(io::Error::other("it is no gzip, bzip2 or xz archive")),
+        block if block.get(USTAR).is_some_and(|magic| magic == b"ustar") => Box::new(packed),
+        _ => return Err(io::Error::other("it is no tar, gzip, bzip2 or xz archive")),
     };
     let by_ratio = limits.free.max(size.saturating_mul(limits.ratio));
     let excess = if by_ratio < limits.bytes {

@@ -110,10 +110,10 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let first_scratch = raw.scratch.first().map(Spanned::span);
     let scratch = raw.scratch.into_iter();
     let scratch: Vec<_> = scratch
-        .filter_map(|text| checked.get(Some(text), "a size such as `64M`", size))
+        .filter_map(|text| checked.get(Some(text), "a size such as `64M`", plan::size::parse))
         .collect();
     let memory = checked.get(raw.memory, "a size such as `512M`", |text| {
-        size(text).map(|_| text.to_owned())
+        plan::size::parse(text).map(|_| text.to_owned())
     });
     let channel = checked.get(raw.channel, "`virtio` or `console`", |text| match text {
         "virtio" => Some(Channel::Virtio),
@@ -287,19 +287,6 @@ fn syntax(error: &toml::de::Error, toml: &str) -> Fault {
         label: "no key of a test's header".to_owned(),
         help: Some(help),
     }
-}
-
-/// `64M` in bytes; K, M and G are powers of 1024, as QEMU has them.
-fn size(text: &str) -> Option<u64> {
-    let (number, shift) = match text.char_indices().next_back()? {
-        (at, 'K' | 'k') => (&text[..at], 10),
-        (at, 'M' | 'm') => (&text[..at], 20),
-        (at, 'G' | 'g') => (&text[..at], 30),
-        _ => (text, 0),
-    };
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit());
-    let number: u64 = plain.then(|| number.parse().ok())??;
-    number.checked_mul(1 << shift).filter(|size| *size > 0)
 }
 
 fn duration(text: &str) -> Option<Duration> {

@@ -33,6 +33,17 @@ pub struct Again {
 }
 
 impl Again {
+    /// A test that the run did not have, and would have run with its seed.
+    #[must_use]
+    pub fn added(report: &RunReport, name: String) -> Self {
+        Self {
+            name,
+            round: 0,
+            seed: report.seed,
+            choices: Vec::new(),
+        }
+    }
+
     /// The tests of a run that did not succeed, or were not run.
     #[must_use]
     pub fn of(report: &RunReport) -> Vec<Self> {

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::scratch::{self, Scratch};
 
 use crate::event::RunReport;
+use crate::report::{json, kept};
 
 /// Held while a run takes its number.
 const TURN: &str = "lock";
@@ -39,9 +40,7 @@ impl Place {
     /// Makes both, and removes what earlier runs left.
     pub(super) fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
         fs_err::create_dir_all(runs)?;
-        // One run after the other takes its number and prunes: none sees another's folder unlocked.
-        let turn = fs_err::File::create(runs.join(TURN))?;
-        turn.file().lock()?;
+        let turn = turn(runs)?;
         let run_dir = next_run(runs)?;
         let lock = scratch::lock_in(run_dir.as_std_path())?;
         prune(runs, keep.max(1))?;
@@ -59,16 +58,30 @@ impl Place {
     pub(super) fn scratch(&self) -> &Utf8Path {
         self.scratch.path()
     }
+}
 
-    /// Keeps the report beside the logs, and names the run as the latest.
-    pub(super) fn keep(&self, report: &RunReport) -> io::Result<()> {
-        let text = serde_json::to_string_pretty(report)?;
-        fs_err::write(self.run_dir.join("report.json"), text + "\n")
-    }
+/// Keeps a report beside the logs.
+pub(super) fn keep(report: &RunReport) -> io::Result<()> {
+    let text = json::document(report)?;
+    host::files::write(&report.run_dir.join(kept::FILE), text.as_bytes())
+}
+
+/// A folder for a run that was made elsewhere.
+pub(crate) fn number(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    fs_err::create_dir_all(runs)?;
+    let _turn = turn(runs)?;
+    next_run(runs)
+}
+
+/// One run after the other takes its number and prunes: none sees another's folder unlocked.
+fn turn(runs: &Utf8Path) -> io::Result<fs_err::File> {
+    let turn = fs_err::File::create(runs.join(TURN))?;
+    turn.file().lock()?;
+    Ok(turn)
 }
 
 /// The numbers of the runs, oldest first.
-fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
+pub(super) fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs_err::read_dir(runs)? {
         let name = entry?.file_name();

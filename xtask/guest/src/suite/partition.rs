@@ -45,7 +45,29 @@ impl std::str::FromStr for Partition {
     }
 }
 
+impl std::fmt::Display for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let how = match self.how {
+            How::Slice => "slice",
+            How::Hash => "hash",
+        };
+        write!(f, "{how}:{}/{}", self.part, self.parts)
+    }
+}
+
 impl Partition {
+    /// Every part of the whole that this is a part of.
+    pub fn all(self) -> impl Iterator<Item = Self> {
+        (1..=self.parts).map(move |part| Self { part, ..self })
+    }
+
+    /// The last of them.
+    #[must_use]
+    pub fn last(self) -> Self {
+        let part = self.parts;
+        Self { part, ..self }
+    }
+
     /// Those of `all` that are in the part, by their whole names.
     pub(super) fn of<T>(self, all: Vec<T>, name: impl Fn(&T) -> String) -> Vec<T> {
         let all = all.into_iter().enumerate();
@@ -73,6 +95,7 @@ mod tests {
     fn partitions_together_are_the_whole() {
         let check = |text: &str, expect: &[u8]| {
             let partition: Partition = text.parse().unwrap();
+            assert_eq!(partition.to_string(), text);
             let part = partition.of(vec![1, 2, 3, 4, 5], u8::to_string);
             assert_eq!(part, expect, "{text}");
         };

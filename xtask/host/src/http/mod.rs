@@ -1,4 +1,4 @@
-//! Reading over HTTP and HTTPS: the only door to the network.
+//! Reading and writing over HTTP and HTTPS: the only door to the network.
 //!
 //! A transfer runs in a thread of its own and hands its bytes over a short queue, so that stalls and
 //! interruptions end it at once, wherever it is. Bytes come as the server stores them (`identity`):
@@ -6,6 +6,7 @@
 //! `--offline` means that there is no [`Client`] at all.
 
 mod error;
+mod exchange;
 mod policy;
 mod transfer;
 
@@ -16,6 +17,7 @@ use reqwest::blocking;
 use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 
 pub use error::HttpError;
+pub use exchange::{Answer, Method, Payload, Request};
 pub use policy::ContentRange;
 use transfer::Body;
 

@@ -41,6 +41,7 @@ struct RawQemu {
     machine: Spanned<String>,
     memory: String,
     boot_timeout: Spanned<String>,
+    kvm_timeout_factor: Spanned<f64>,
     #[serde(default)]
     append: String,
     machines: BTreeMap<String, RawMachine>,
@@ -169,6 +170,7 @@ fn profile(
         machine: raw.machine.into_inner(),
         memory: raw.memory,
         boot_timeout: time(page, &raw.boot_timeout, found),
+        kvm_timeout_permille: permille(page, &raw.kvm_timeout_factor, found),
         append: raw.append,
         machines,
         ordinary: Ordinary {
@@ -240,6 +242,22 @@ fn time(page: Page<'_>, text: &Spanned<String>, found: &mut Vec<Diagnostic>) -> 
     })
 }
 
+/// A factor between a thousandth and a thousand.
+fn permille(page: Page<'_>, factor: &Spanned<f64>, found: &mut Vec<Diagnostic>) -> u32 {
+    let thousandths = (factor.get_ref() * 1000.0).round();
+    if !(1.0..=1_000_000.0).contains(&thousandths) {
+        let title = format!("{} is no factor of a time limit", factor.get_ref());
+        found.push(page.at(factor.span(), title, "a number such as 0.5"));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast of a float saturates, and what is out of range was found above"
+    )]
+    let thousandths = thousandths as u32;
+    thousandths
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Page, read};
@@ -265,6 +283,7 @@ native = ["riscv64"]
 machine = "virt"
 memory = "256M"
 boot-timeout = "20s"
+kvm-timeout-factor = 0.5
 append = "panic=-1"
 
 [qemu.machines.virt]
@@ -330,6 +349,7 @@ args = ["-M", "virt"]
                 .replace("machine = \"virt\"", "machine = \"vitr\"")
                 .replace("\"riscv64-linux-musl\"", "\"riscv64\"")
                 .replace("\"20s\"", "\"20\"")
+                .replace("0.5", "-0.5")
                 .replace("\"1m\"", "\"1 minute\"")
                 .replace("\"acpi=off\"", "\"acpi\"")
                 .replace("\"gzip\"", "\"compressed\"")

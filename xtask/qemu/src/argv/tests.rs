@@ -34,6 +34,7 @@ fn profile(binary: &str, append: &str, machines: Vec<(&str, Machine)>) -> QemuPr
         machine: machines[0].0.to_owned(),
         memory: "128M".into(),
         boot_timeout: Duration::from_secs(10),
+        kvm_timeout_permille: 500,
         append: append.into(),
         machines: machines
             .into_iter()

@@ -2,7 +2,6 @@
 
 use guest::coverage::Coverage;
 use guest::event::RunReport;
-use guest::runner::ArchRun;
 use guest::suite::Selected;
 
 use crate::cli::{GuestArgs, MessageFormat, SourceArgs};
@@ -14,12 +13,8 @@ use crate::render;
 use crate::supply::Supply;
 
 /// After a run: by what passed in it.
-pub(super) fn of_run(context: &Context, arches: &[ArchRun], report: &RunReport) {
-    let coverages = arches.iter().map(|run| {
-        let arch = &run.arch.name;
-        Coverage::of_run(arch, &run.facts, report)
-    });
-    show(context, coverages);
+pub(super) fn of_run(context: &Context, report: &RunReport) {
+    show(context, report.coverage.clone().unwrap_or_default());
 }
 
 /// Without a run: by what the tests say of themselves.
@@ -40,11 +35,11 @@ pub(super) fn declared(
         .map(|(arch, facts)| Coverage::declared(&arch, &facts, tests))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
-    show(context, coverages.into_iter());
+    show(context, coverages);
     Ok(())
 }
 
-fn show(context: &Context, coverages: impl Iterator<Item = Coverage>) {
+fn show(context: &Context, coverages: Vec<Coverage>) {
     for coverage in coverages {
         output::result(match context.global.message_format {
             MessageFormat::Human => render::coverage::text(&coverage, context.style),

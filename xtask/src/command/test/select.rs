@@ -49,19 +49,27 @@ pub(super) fn select<'a>(
     Ok(selected)
 }
 
-/// Prints their names.
-pub(super) fn list(context: &Context, selected: &[Selected<'_>]) {
+/// Prints their names, and why a test would be skipped.
+pub(super) fn list(context: &Context, selected: &[Selected<'_>], skips: &BTreeMap<String, String>) {
     for test in selected {
+        let name = test.name();
+        let skip = skips.get(&name);
         match context.global.message_format {
-            MessageFormat::Human => output::result(test.name()),
-            MessageFormat::Json => output::result(
-                json!({
-                    "reason": "test", "name": test.name(), "arch": test.arch,
+            MessageFormat::Human => output::result(match skip {
+                Some(reason) => format!("{name}: {reason}"),
+                None => name,
+            }),
+            MessageFormat::Json => {
+                let mut line = json!({
+                    "reason": "test", "name": name, "arch": test.arch,
                     "description": test.test.header.description, "path": test.test.path,
                     "groups": test.test.header.groups,
-                })
-                .to_string(),
-            ),
+                });
+                if let Some(reason) = skip {
+                    line["skip"] = reason.as_str().into();
+                }
+                output::result(line.to_string());
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use guest::event::TestReport;
 use guest::outcome::Outcome;
 
-use super::{WIDTH, heading};
+use super::{COLUMNS, WIDTH, heading};
 use crate::output::{Color, Style};
 use crate::render::quantity;
 
@@ -13,8 +13,6 @@ use crate::render::quantity;
 const TAIL_LINES: usize = 15;
 /// Of a difference, which is read from its beginning.
 const DIFF_LINES: usize = 40;
-/// What stands beside the name goes to the next line rather than past this column.
-const COLUMNS: usize = 80;
 
 /// The lines of a test, without the last line's end.
 pub(super) fn lines(style: Style, verbose: bool, report: &TestReport) -> String {

@@ -6,26 +6,19 @@ use std::time::Duration;
 
 use guest::event::{RunReport, TestReport};
 use guest::outcome::Outcome;
+use guest::report::words::{self, Kind};
 
-use super::{heading, plural};
+use super::{COLUMNS, WIDTH, heading, plural};
 use crate::output::{Color, Style};
 use crate::render::quantity;
 
+/// What stands before the counts on a line: a time in brackets, and a space.
+const TIME: usize = 10;
 /// Tests of a kind that are named; the others are counted.
 const NAMED: usize = 50;
 
 /// The lines of the summary, without the last line's end.
 pub(super) fn lines(style: Style, run: &RunReport) -> String {
-    let counts: Vec<String> = run
-        .counts()
-        .iter()
-        .map(|(word, count)| format!("{count} {word}"))
-        .collect();
-    let counts = if counts.is_empty() {
-        "none selected".to_owned()
-    } else {
-        counts.join(", ")
-    };
     let total = plural(run.tests.len(), "test");
     let color = if run.exit_code() == 0 {
         Color::Green
@@ -33,8 +26,8 @@ pub(super) fn lines(style: Style, run: &RunReport) -> String {
         Color::Red
     };
     let time = quantity::time(Duration::from_millis(run.duration_ms));
-    let summary = format!("[{time:>7}] {total}: {counts}");
-    let mut text = heading(style, color, "Summary", &summary);
+    let lead = format!("[{time:>7}] {total}:");
+    let mut text = heading(style, color, "Summary", &counts(style, run, &lead));
     let is_not_run = |test: &&TestReport| matches!(test.outcome, Outcome::NotRun { .. });
     let failed: Vec<_> = run
         .tests
@@ -61,6 +54,39 @@ pub(super) fn lines(style: Style, run: &RunReport) -> String {
         let _ = write!(text, "\n{line}");
     }
     text
+}
+
+/// Behind the lead, the worst first, wrapped where a terminal ends.
+fn counts(style: Style, run: &RunReport, lead: &str) -> String {
+    let tallies = words::tallies(run);
+    if tallies.is_empty() {
+        return format!("{lead} none selected");
+    }
+    let (mut text, mut column) = (lead.to_owned(), WIDTH + 1 + lead.chars().count());
+    for (index, tally) in tallies.iter().enumerate() {
+        let comma = if index + 1 < tallies.len() { "," } else { "" };
+        let count = format!("{} {}{comma}", tally.count, tally.word);
+        if column + 1 + count.len() > COLUMNS {
+            // Below the number of tests, which is behind the time.
+            column = WIDTH + 1 + TIME;
+            let _ = write!(text, "\n{:column$}", "");
+        } else {
+            text.push(' ');
+            column += 1;
+        }
+        column += count.len();
+        text.push_str(&style.paint(color(tally.kind), &count));
+    }
+    text
+}
+
+fn color(kind: Kind) -> Color {
+    match kind {
+        Kind::Bad => Color::Red,
+        Kind::Odd => Color::Yellow,
+        Kind::Good => Color::Green,
+        Kind::Mute => Color::Dim,
+    }
 }
 
 fn named(text: &mut String, style: Style, color: Color, tests: &[&TestReport]) {

@@ -27,6 +27,7 @@ native = ["NAME"]
 machine = "virt"
 memory = "256M"
 boot-timeout = "20s"
+kvm-timeout-factor = 0.5
 [qemu.machines.virt]
 control = "virtio-serial-pci"
 virtio = "pci"

@@ -1,0 +1,29 @@
+#!/bin/sh
+# A second serial line, beside the console, carries bytes both ways.
+#: arch = ["x86_64", "ppc64"]
+#: choices.line.x86_64 = { devices = ["isa-serial"] }
+#: choices.line.ppc64 = { devices = ["spapr-vty"] }
+
+in_host() {
+    line=$(choose line)
+    mkfifo "$SCRATCH/line.in" "$SCRATCH/line.out"
+    sed -u 's/^/host: /' < "$SCRATCH/line.out" > "$SCRATCH/line.in" &
+    test "$line" != isa-serial || line=isa-serial,index=1
+    qemu -append 8250.nr_uarts=2 -chardev pipe,id=line,path="$SCRATCH/line" -device "$line,chardev=line"
+}
+
+in_guest() {
+    case $KILN_ARCH in
+        x86_64) tty=/dev/ttyS1 ;;
+        *) tty=/dev/hvc1 ;;
+    esac
+    wait_for "test -c $tty"
+    # Open first: when nobody has it open, a console of a hypervisor forgets its settings.
+    exec 3<> "$tty"
+    stty -F "$tty" raw -echo
+    for word in hello 'three words now'; do
+        echo "$word" >&3
+        read -r answer <&3
+        test "$answer" = "host: $word"
+    done
+}

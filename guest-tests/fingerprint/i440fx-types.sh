@@ -1,0 +1,15 @@
+#!/bin/sh
+# What a guest sees of a pc-i440fx differs from one version of the machine to the next in what is listed here, and nothing else.
+#: arch = ["x86_64"]
+#: groups = ["fingerprint"]
+#: slow = true
+#: timeout = "60s"
+#: requires.qemu = "10.0"
+
+in_host() {
+    machine_versions pc-i440fx ,smbus=on,hpet=on,vmport=auto
+}
+
+in_guest() {
+    tell_version pci_functions virtio_features acpi_tables processor
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# The processor that a machine has unless told otherwise is the same, flag by flag.
+#: groups = ["fingerprint"]
+#: requires.qemu = "7.2"
+#: requires.accel = "tcg"
+
+in_host() {
+    case $KILN_ARCH in
+        x86_64) machine=pc-q35-7.2 ;;
+        aarch64) machine="virt-7.2 -cpu cortex-a57" ;;
+        ppc64) machine=pseries-7.2,x-vof=on ;;
+    esac
+    # shellcheck disable=SC2086 # some come with more words
+    qemu -machine $machine
+}
+
+in_guest() {
+    processor
+}

@@ -1,0 +1,96 @@
+//! Two QEMUs side by side: the same one, behind scripts that take a device away from it.
+
+use serde_json::Value;
+
+use crate::place::{Place, arch};
+
+/// A QEMU that ends where it is given a device.
+fn without(device: &str) -> String {
+    format!("case \"$*\" in *{device}*) exit 3 ;; esac\nexec @QEMU@ \"$@\"")
+}
+
+fn with(device: &str) -> String {
+    format!(
+        "# Has a device.\nin_host() {{\n    qemu -device {device}\n}}\nin_guest() {{\n    true\n}}\n"
+    )
+}
+
+const CHOOSES: &str = "# Chooses.\nin_host() {\n    choose word a b c d e f g\n}\n";
+const FAILS: &str = "# Fails.\nin_host() {\n    false\n}\n";
+
+#[test]
+fn what_a_new_qemu_breaks_is_worse_and_what_it_mends_is_better() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[
+        ("a/balloon", &with("virtio-balloon-pci")),
+        ("a/chooses", CHOOSES),
+        ("a/fails", FAILS),
+        ("a/rng", &with("virtio-rng-pci")),
+    ]);
+    let old = place.qemu("old", &arch, &without("virtio-balloon"));
+    let new = place.qemu("new", &arch, &without("virtio-rng"));
+    let compare = [
+        "--accel=tcg",
+        "--compare-qemu",
+        old.to_str().unwrap(),
+        new.to_str().unwrap(),
+    ];
+
+    let (code, events) = place.events(&arch, &compare);
+    assert_eq!(code, 100);
+    let finished = events.last().unwrap();
+    assert_eq!(finished["reason"], "comparison-finished");
+    let verdict = |name: &str| finished["verdicts"][format!("{arch}::a::{name}")].clone();
+    for (name, expect) in [
+        ("balloon", "better"),
+        ("chooses", "same"),
+        ("fails", "same"),
+        ("rng", "worse"),
+    ] {
+        assert_eq!(verdict(name), expect, "{name}");
+    }
+    let pair = |name: &str| -> &Value {
+        let is = |event: &&Value| event["new"]["test"] == name;
+        events.iter().find(is).unwrap()
+    };
+    assert_eq!(pair("rng")["old"]["outcome"], "passed");
+    assert_eq!(pair("rng")["new"]["outcome"], "qemu-did-not-start");
+    let both = pair("chooses");
+    assert_eq!(both["old"]["choices"], both["new"]["choices"]);
+    let again = pair("rng")["new"]["reproduce"].as_str().unwrap();
+    assert!(
+        again.contains(&format!("--qemu {}", new.display())),
+        "{again}"
+    );
+    for side in ["old", "new"] {
+        let report = place.runs().join("1").join(side).join("report.json");
+        assert!(report.exists(), "{}", report.display());
+    }
+
+    let words = ["test", "--offline", "--arch", &arch, "a::rng", "a::fails"];
+    let told = place.run(&[&words[..], &compare].concat());
+    assert_eq!(told.code, 100, "{}", told.stderr);
+    for text in [
+        format!("WORSE {arch}::a::rng (passed, now QEMU did not start)"),
+        format!("SAME {arch}::a::fails (both failed)"),
+        "2 tests: 1 same, 1 worse".to_owned(),
+    ] {
+        assert!(
+            told.stdout.contains(&text),
+            "no `{text}` in {}",
+            told.stdout
+        );
+    }
+    // What fails with both fails nothing, and what is mended neither.
+    let words = [
+        "test",
+        "--offline",
+        "--arch",
+        &arch,
+        "a::balloon",
+        "a::fails",
+    ];
+    let told = place.run(&[&words[..], &compare].concat());
+    assert_eq!(told.code, 0, "{}", told.stdout);
+    place.is_clean("after comparisons");
+}

@@ -1,0 +1,207 @@
+//! Runs that have ended, as `cargo xtask report` writes them again and joins them. The tests have host
+//! halves only: no guest is booted.
+
+use serde_json::Value;
+
+use crate::place::{Place, Told, arch};
+
+const PASSES: &str = "# Passes.\nin_host() {\n    echo fine\n}\n";
+const FAILS: &str = "# Fails.\nin_host() {\n    echo '<b> & ]]>'\n    fail 'a < b'\n}\n";
+const SKIPS: &str = "# Skips.\nin_host() {\n    skip 'no # here'\n}\n";
+
+fn place() -> Place {
+    Place::with(&[("a/fails", FAILS), ("a/passes", PASSES), ("a/skips", SKIPS)])
+}
+
+fn test(place: &Place, arch: &str, args: &[&str]) -> Told {
+    place.run(&[&["test", "--arch", arch, "--offline"], args].concat())
+}
+
+fn contains(text: &str, expect: &[&str]) {
+    for expect in expect {
+        assert!(text.contains(expect), "no `{expect}` in {text}");
+    }
+}
+
+#[test]
+fn a_run_is_written_again_in_every_format_as_the_run_itself_wrote_it() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    let (junit, tap) = (place.path().join("run.xml"), place.path().join("run.tap"));
+    let [junit_flag, tap_flag] = [&junit, &tap].map(|path| path.to_str().unwrap().to_owned());
+    let told = test(
+        &place,
+        &arch,
+        &[
+            "--seed=7",
+            "--junit",
+            &junit_flag,
+            "--report",
+            &format!("tap={tap_flag}"),
+        ],
+    );
+    assert_eq!(told.code, 100, "{}", told.stderr);
+    let again = |format: &str| {
+        let told = place.run(&["report", "--format", format]);
+        assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{format}");
+        told.stdout
+    };
+    let read = |path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(again("junit"), read(junit));
+    let written = read(tap);
+    assert_eq!(again("tap"), written);
+    contains(
+        &written,
+        &[
+            "1..3\n",
+            "# SKIP no \\# here",
+            "not ok 1 - ",
+            "message: \"a < b\"",
+        ],
+    );
+    let value: Value = serde_json::from_str(&again("json")).unwrap();
+    assert_eq!((&value["seed"], &value["schema"]), (&7.into(), &2.into()));
+    contains(
+        &again("html"),
+        &["<h1 class=\"bad\">1 of 3 tests failed</h1>", "a &lt; b"],
+    );
+    let human = again("human");
+    let finished = |text: &str| text.lines().filter(|line| line.contains("::a::")).count();
+    assert_eq!(finished(&human), finished(&told.stdout));
+    contains(&human, &["a < b", "3 tests: 1 failed, 1 passed, 1 skipped"]);
+    let file = place.path().join("out/run.tap");
+    let output = file.to_str().unwrap();
+    let told = place.run(&["report", "1", "--format", "tap", "--output", output]);
+    assert_eq!((told.code, told.stdout.as_str()), (0, ""));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), written);
+}
+
+#[test]
+fn the_events_are_kept_as_they_came() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    let (_, events) = place.events(&arch, &["--seed=7"]);
+    let kept = std::fs::read_to_string(place.runs().join("1/events.jsonl")).unwrap();
+    let kept: Vec<Value> = kept
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(kept, events);
+}
+
+#[test]
+fn a_run_that_is_not_there_or_not_understood_is_refused() {
+    let place = Place::with(&[]);
+    let told = place.run(&["report"]);
+    assert_eq!(told.code, 4);
+    contains(
+        &told.stderr,
+        &["error: no run is kept in `", "help: cargo xtask test"],
+    );
+    let old = place.runs().join("3");
+    std::fs::create_dir_all(&old).unwrap();
+    std::fs::write(old.join("report.json"), r#"{"seed": 7, "tests": []}"#).unwrap();
+    let told = place.run(&["report"]);
+    assert_eq!(told.code, 2);
+    contains(
+        &told.stderr,
+        &["has schema 1, and this Kiln reads schema 2"],
+    );
+    let told = place.run(&["report", "5"]);
+    contains(
+        &told.stderr,
+        &["is no run", "help: kept are 3 and `latest`"],
+    );
+}
+
+#[test]
+fn parts_of_a_run_are_joined_with_their_logs() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    for part in ["slice:1/2", "slice:2/2"] {
+        test(&place, &arch, &["--seed=7", "--partition", part]);
+    }
+    let runs = place.runs();
+    let told = place.run(&[
+        "report",
+        "--format",
+        "tap",
+        "--merge",
+        runs.to_str().unwrap(),
+    ]);
+    assert_eq!(told.code, 100, "{}", told.stderr);
+    contains(&told.stdout, &["1..3\n", "fails", "passes", "skips"]);
+    contains(&told.stderr, &["runs/3: the joined run"]);
+    let output = runs.join("3").join(&arch).join("a/passes/output.log");
+    assert_eq!(std::fs::read_to_string(output).unwrap(), "fine\n");
+    let told = place.run(&["report", "latest", "--format", "json"]);
+    let whole: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(whole["partition"], Value::Null);
+    let logs = whole["tests"][0]["log_dir"].as_str().unwrap();
+    assert!(logs.starts_with(runs.join("3").to_str().unwrap()), "{logs}");
+}
+
+#[test]
+fn parts_that_are_missing_or_of_another_run_are_named() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    test(&place, &arch, &["--seed=7", "--partition=slice:1/2"]);
+    let one = place.runs().join("1");
+    let one = one.to_str().unwrap();
+    let told = place.run(&["report", "--merge", one]);
+    assert_eq!(told.code, 2);
+    contains(
+        &told.stderr,
+        &["no report of slice:2/2", "--partition slice:2/2"],
+    );
+    test(&place, &arch, &["--seed=8", "--partition=slice:2/2"]);
+    let two = place.runs().join("2");
+    let told = place.run(&["report", "--merge", one, two.to_str().unwrap()]);
+    contains(
+        &told.stderr,
+        &["the seed is `7` and `8`", "the same `--seed`"],
+    );
+    let told = place.run(&["report", "--merge", one, one]);
+    contains(&told.stderr, &["both have slice:1/2"]);
+}
+
+#[test]
+fn on_github_guests_give_no_commands_and_failures_are_annotated_and_summed_up() {
+    let Some(arch) = arch() else { return };
+    let says = "# Says.\nin_host() {\n    echo '::error::forged'\n    fail '::error::forged'\n}\n";
+    let place = Place::with(&[("a/says", says)]);
+    let summary = place.path().join("summary");
+    std::fs::write(&summary, "before\n").unwrap();
+    let mut command = place.xtask(&["test", "--arch", &arch, "--offline", "--no-capture"]);
+    let output = command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines = text.lines();
+    let word = lines
+        .next()
+        .unwrap()
+        .strip_prefix("::stop-commands::")
+        .unwrap();
+    let end = format!("::{word}::");
+    assert!(
+        lines.by_ref().any(|line| line == "::error::forged"),
+        "{text}"
+    );
+    assert!(lines.by_ref().any(|line| line == end), "{text}");
+    let commands: Vec<&str> = lines.collect();
+    let file = "::error file=guest-tests/a/says.sh,line=1,title=";
+    assert!(
+        commands.len() == 1 && commands[0].starts_with(file),
+        "{commands:?}"
+    );
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(
+        summary.starts_with("before\n## The test failed\n"),
+        "{summary}"
+    );
+    let told = place.run(&["report", "--format=markdown"]);
+    assert_eq!(format!("before\n{}", told.stdout), summary);
+}

@@ -1,0 +1,130 @@
+//! Which tests a command line selects, as a person meets it. Nothing is run here.
+
+use crate::place::{Place, arch};
+
+const TEST: &str = "in_guest() {\n    true\n}\n";
+
+fn place() -> Place {
+    let hotplug = format!("# Plugs.\n#: groups = [\"hotplug\"]\n{TEST}");
+    let nvme = format!("# Has a disk.\n#: requires.devices = [\"nvme\"]\n{TEST}");
+    let plain = format!("# Boots.\n{TEST}");
+    Place::with(&[
+        ("block/nvme", &nvme),
+        ("block/plug", &hotplug),
+        ("boot/true", &plain),
+        ("net/plug", &hotplug),
+    ])
+}
+
+/// The names that are listed, without their architecture.
+fn listed(place: &Place, arch: &str, flags: &[&str]) -> Vec<String> {
+    let told = place.run(&[&["test", "--list", "--arch", arch], flags].concat());
+    assert_eq!(told.code, 0, "{flags:?}: {}", told.stderr);
+    let prefix = format!("{arch}::");
+    let name = |line: &str| line.strip_prefix(&prefix).unwrap().to_owned();
+    told.stdout.lines().map(name).collect()
+}
+
+#[test]
+fn an_expression_selects_and_narrows_what_filters_select() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    let elsewhere = format!("not arch({arch}) or test(={arch}::boot::true)");
+    for (flags, expect) in [
+        (
+            &["-E", "group(hotplug)"][..],
+            &["block::plug", "net::plug"][..],
+        ),
+        (
+            &["-E", "group(hotplug) and not test(/^.*::net::/)"],
+            &["block::plug"],
+        ),
+        (
+            &["-E", "device(nvme) | test(#*true)"],
+            &["block::nvme", "boot::true"],
+        ),
+        (
+            &["-E", "device(nvme)", "-E", "test(true)"],
+            &["block::nvme", "boot::true"],
+        ),
+        (&["block", "-E", "all() - device(nvme)"], &["block::plug"]),
+        (&["-E", &elsewhere], &["boot::true"]),
+    ] {
+        assert_eq!(listed(&place, &arch, flags), expect, "{flags:?}");
+    }
+}
+
+#[test]
+fn a_wrong_expression_is_drawn_and_nothing_is_run() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    for (text, expect) in [
+        ("group(hotplug", &["in -E", "^"][..]),
+        ("grup(hotplug)", &["in -E", "did you mean `group`?"]),
+        ("group(hotplgu)", &["in -E", "hotplug"]),
+        ("test(/(/)", &["in -E", "^"]),
+        ("", &["in -E"]),
+    ] {
+        let told = place.run(&["test", "--arch", &arch, "-E", text]);
+        assert_eq!((told.code, told.stdout.as_str()), (2, ""), "{text}");
+        for part in expect {
+            assert!(told.stderr.contains(part), "{text}: {}", told.stderr);
+        }
+    }
+    assert!(!place.runs().exists());
+}
+
+#[test]
+fn the_parts_of_a_partition_are_the_whole_and_hash_keeps_a_test_in_its_part() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    let parts = |how: &str| -> Vec<Vec<String>> {
+        let part = |part| {
+            let told = place.run(&[
+                "test",
+                "--list",
+                "--arch",
+                &arch,
+                "--partition",
+                &format!("{how}:{part}/2"),
+            ]);
+            // A part of few tests may be empty.
+            assert!([0, 4].contains(&told.code), "{}", told.stderr);
+            told.stdout.lines().map(str::to_owned).collect()
+        };
+        (1..=2).map(part).collect()
+    };
+    for how in ["slice", "hash"] {
+        let mut joined = parts(how).concat();
+        joined.sort();
+        assert_eq!(joined.len(), 4, "{how}: {joined:?}");
+        joined.dedup();
+        assert_eq!(joined.len(), 4, "{how}: a test is in two parts");
+    }
+    let before = parts("hash");
+    place.write("aaa/first.sh", &format!("# Is new.\n{TEST}"));
+    for (before, after) in before.iter().zip(parts("hash")) {
+        let stayed = before.iter().all(|name| after.contains(name));
+        assert!(stayed, "{before:?} became {after:?}");
+    }
+}
+
+#[test]
+fn what_would_be_skipped_is_known_without_a_boot() {
+    let Some(arch) = arch() else { return };
+    let needs = |what: &str| format!("# Needs something.\n#: requires.{what}\n{TEST}");
+    let place = Place::with(&[
+        ("a/device", &needs("devices = [\"no-such-card\"]")),
+        ("a/plain", &format!("# Boots.\n{TEST}")),
+        ("a/tool", &needs("tools = [\"no-such-tool\"]")),
+    ]);
+    let expect = [
+        "a::device: QEMU lacks the device `no-such-card`",
+        "a::plain",
+        "a::tool: `no-such-tool` is not installed on the host",
+    ];
+    assert_eq!(listed(&place, &arch, &["--skips"]), expect);
+    let names = ["a::device", "a::plain", "a::tool"];
+    assert_eq!(listed(&place, &arch, &[]), names);
+    assert!(!place.runs().exists());
+}

@@ -1,0 +1,82 @@
+//! A run as workflow commands of GitHub Actions: an error for each test that fails the run, a warning for
+//! what is flaky or unstable, each at the test's file.
+
+use std::fmt::Write as _;
+
+use crate::event::{RunReport, TestReport};
+use crate::report::words::is_notable;
+
+/// Renders a finished run, a line an annotation.
+#[must_use]
+pub fn annotations(run: &RunReport) -> String {
+    let mut text = String::new();
+    for test in run.tests.iter().filter(|test| is_notable(test)) {
+        let level = if test.is_fatal() { "error" } else { "warning" };
+        let file = property(&format!("guest-tests/{}/{}.sh", test.area, test.test));
+        let title = property(&format!("{} {}", test.name, test.word()));
+        let message = data(&message(test));
+        let _ = writeln!(
+            text,
+            "::{level} file={file},line=1,title={title}::{message}"
+        );
+    }
+    text
+}
+
+fn message(test: &TestReport) -> String {
+    let mut lines = Vec::new();
+    if !test.outcome.is_success() {
+        lines.push(format!("{}: {}", test.outcome.word(), test.outcome.cause()));
+    }
+    let tries = test.failed_tries.iter();
+    lines.extend(tries.map(|tried| format!("an earlier try: {}", tried.outcome.cause())));
+    if let Some(reason) = test
+        .unstable
+        .as_ref()
+        .filter(|_| !test.outcome.is_success())
+    {
+        lines.push(format!("known to be unstable: {reason}"));
+    }
+    lines.push(test.reproduce.clone());
+    lines.join("\n")
+}
+
+/// As `@actions/toolkit` escapes what stands after `::`.
+fn data(text: &str) -> String {
+    let text = text.replace('%', "%25");
+    text.replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// As it escapes a value before that.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::tests::{run_report, test_report};
+    use crate::outcome::Outcome;
+    use crate::report::samples;
+
+    #[test]
+    fn what_deserves_a_look_is_annotated_at_its_file() {
+        assert_snapshot!(annotations(&samples::run()));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_guest_says_there_is_one_command(said in "\\PC*|[\\x00-\\x7f]*|(\r|\n|\r\n)::error::.*|%0A.*") {
+            let test = test_report("x::a::b", Outcome::Failed { cause: said.clone() });
+            let expect = message(&test);
+            let text = annotations(&run_report(vec![test]));
+            prop_assert_eq!(text.matches(['\n', '\r']).count(), 1);
+            let (_, message) = text.trim_end_matches('\n').split_once("title=x%3A%3Aa%3A%3Ab failed::").unwrap();
+            let read = message.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%");
+            prop_assert_eq!(read, expect);
+        }
+    }
+}

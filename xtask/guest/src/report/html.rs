@@ -1,0 +1,97 @@
+//! A run as one HTML page that needs nothing else: what failed and why, then every test by
+//! architecture. It is whole without scripts; they only search, filter and copy.
+//!
+//! What is shown is in `html/page.rs`, how it looks beside that. All text goes through the template's
+//! escaping: a guest may print what it likes.
+
+use handlebars::Handlebars;
+
+use crate::event::RunReport;
+
+mod page;
+
+const TEMPLATE: &str = include_str!("html/page.html.hbs");
+const STYLE: &str = include_str!("html/page.css");
+const SCRIPT: &str = include_str!("html/page.js");
+
+/// Renders a finished run.
+pub fn render(run: &RunReport) -> Result<String, Box<handlebars::RenderError>> {
+    let mut template = Handlebars::new();
+    template.set_strict_mode(true);
+    let page = page::Page::new(run, STYLE, SCRIPT);
+    template.render_template(TEMPLATE, &page).map_err(Box::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::tests::{run_report, test_report};
+    use crate::event::{Subtest, Try};
+    use crate::outcome::Outcome;
+    use crate::report::samples;
+
+    /// Without what is the same on every page.
+    fn body(run: &RunReport) -> String {
+        let page = render(run).unwrap();
+        let (_, body) = page.split_once("</style>").unwrap();
+        let (body, _) = body.rsplit_once("<script>").unwrap();
+        body.to_owned()
+    }
+
+    /// The names of the tags in order: what a browser makes of the page, but for its text.
+    fn tags(page: &str) -> Vec<String> {
+        let tag = |text: &str| {
+            let (inside, _) = text.split_once('>')?;
+            Some(inside.split(' ').next()?.to_owned())
+        };
+        page.split('<').skip(1).filter_map(tag).collect()
+    }
+
+    #[test]
+    fn every_outcome_is_on_the_page() {
+        assert_snapshot!(body(&samples::run()));
+    }
+
+    #[test]
+    fn a_page_of_many_tests_is_small() {
+        let arches = ["x86_64", "aarch64", "ppc64"];
+        let names = (0..83).flat_map(|n| arches.map(|arch| format!("{arch}::block::test-{n}")));
+        let tests = names.map(|name| test_report(&name, Outcome::Passed));
+        let page = render(&run_report(tests.collect())).unwrap();
+        assert!(page.len() < 100_000, "{} bytes", page.len());
+    }
+
+    fn saying(said: &str) -> RunReport {
+        let own = || said.to_owned();
+        let mut test = test_report("x::a::b", Outcome::Failed { cause: own() });
+        test.output_tail = vec![own()];
+        test.console_tail = vec![own()];
+        test.diff = vec![format!("+{said}")];
+        test.notes = vec![own()];
+        test.choices[0].word = own();
+        test.reproduce = own();
+        test.subtests = vec![Subtest {
+            name: own(),
+            outcome: Outcome::Passed,
+        }];
+        let outcome = Outcome::Failed { cause: own() };
+        test.failed_tries = vec![Try {
+            outcome,
+            duration_ms: 1,
+            log_dir: Some(own().into()),
+        }];
+        let skipped = test_report("x::a::c", Outcome::Skipped { reason: own() });
+        run_report(vec![test, skipped])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn whatever_a_guest_says_it_adds_no_element(said in "\\PC{1,40}|[ -~]{1,40}|</?[a-z]+( on=\"x\")?>.{1,9}") {
+            prop_assert_eq!(tags(&body(&saying(&said))), tags(&body(&saying("nothing"))));
+        }
+    }
+}

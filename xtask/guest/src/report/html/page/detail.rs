@@ -1,0 +1,166 @@
+//! One test that failed, or passed oddly, with all that is known of it.
+
+use std::time::Duration;
+
+use plan::duration;
+use serde::Serialize;
+
+use crate::event::TestReport;
+use crate::outcome::Outcome;
+use crate::report::words::{Kind, kind};
+use crate::text;
+
+/// A test.
+#[derive(Serialize)]
+pub(super) struct Detail<'a> {
+    id: usize,
+    name: &'a str,
+    word: &'static str,
+    kind: Kind,
+    description: &'a str,
+    cause: String,
+    unstable: Option<&'a str>,
+    facts: Vec<Fact>,
+    reproduce: &'a str,
+    tries: Vec<Tried<'a>>,
+    diff: Vec<Line<'a>>,
+    subtests: Vec<Sub<'a>>,
+    subtests_count: usize,
+    subtests_failed: usize,
+    output: String,
+    console: String,
+    notes: &'a [String],
+    logs: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Tried<'a> {
+    number: usize,
+    word: &'static str,
+    cause: String,
+    time: String,
+    logs: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    class: &'static str,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct Sub<'a> {
+    name: &'a str,
+    word: &'static str,
+    kind: Kind,
+    cause: String,
+}
+
+impl<'a> Detail<'a> {
+    /// `number` is the test's in the run, from 1.
+    pub(super) fn new(number: usize, test: &'a TestReport) -> Self {
+        let failed = |sub: &&Sub<'_>| sub.kind == Kind::Bad;
+        let subtests: Vec<Sub<'_>> = subtests(test);
+        Self {
+            id: number,
+            name: &test.name,
+            word: test.word(),
+            kind: kind(test),
+            description: &test.description,
+            cause: cause(test),
+            unstable: test.unstable.as_deref(),
+            facts: facts(test),
+            reproduce: &test.reproduce,
+            tries: tries(test),
+            diff: test.diff.iter().enumerate().map(line).collect(),
+            subtests_count: subtests.len(),
+            subtests_failed: subtests.iter().filter(failed).count(),
+            subtests,
+            output: text::plain(test.output_tail.join("\n").as_bytes()),
+            console: text::plain(test.console_tail.join("\n").as_bytes()),
+            notes: &test.notes,
+            logs: test.log_dir.as_deref().map(camino::Utf8Path::as_str),
+        }
+    }
+}
+
+/// With the outcome's own word where another one stands beside the name.
+fn cause(test: &TestReport) -> String {
+    let (word, cause) = (test.outcome.word(), test.outcome.cause());
+    match &test.outcome {
+        Outcome::Passed => {
+            let tries = test.failed_tries.len();
+            let tries = if tries == 1 {
+                "one try".to_owned()
+            } else {
+                format!("{tries} tries")
+            };
+            format!("passed after {tries} that failed")
+        }
+        _ if test.word() == word => cause,
+        _ => format!("{word}: {cause}"),
+    }
+}
+
+fn facts(test: &TestReport) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut add = |name, value| facts.push(Fact { name, value });
+    add("took", duration::show(test.duration()));
+    add("machine", test.machine.clone());
+    add("QEMU", format!("{}, {}", test.qemu, test.accel));
+    for choice in &test.choices {
+        add("choice", choice.to_string());
+    }
+    add("seed", test.seed.to_string());
+    if test.round > 0 {
+        add("round", test.round.to_string());
+    }
+    facts
+}
+
+fn tries(test: &TestReport) -> Vec<Tried<'_>> {
+    let tries = (1..).zip(&test.failed_tries);
+    tries
+        .map(|(number, tried)| Tried {
+            number,
+            word: tried.outcome.word(),
+            cause: tried.outcome.cause(),
+            time: duration::show(Duration::from_millis(tried.duration_ms)),
+            logs: tried.log_dir.as_deref().map(camino::Utf8Path::as_str),
+        })
+        .collect()
+}
+
+fn subtests(test: &TestReport) -> Vec<Sub<'_>> {
+    let subtests = test.subtests.iter();
+    subtests
+        .map(|sub| Sub {
+            name: &sub.name,
+            word: sub.outcome.word(),
+            kind: match &sub.outcome {
+                Outcome::Passed => Kind::Good,
+                Outcome::Skipped { .. } => Kind::Mute,
+                _ => Kind::Bad,
+            },
+            cause: sub.outcome.cause(),
+        })
+        .collect()
+}
+
+/// The first two lines of a difference name what is compared.
+fn line((number, text): (usize, &String)) -> Line<'_> {
+    let class = match text.as_bytes().first() {
+        _ if number < 2 => "place",
+        Some(b'@') => "place",
+        Some(b'+') => "added",
+        Some(b'-') => "removed",
+        _ => "same",
+    };
+    Line { class, text }
+}

@@ -1,0 +1,53 @@
+//! A run that was joined from parts, in a folder of its own, with the logs of all of them.
+
+use std::io;
+
+use camino::Utf8Path;
+
+use crate::event::RunReport;
+use crate::report::kept::{self, KeptError};
+use crate::report::{journal, json};
+use crate::runner::place;
+
+/// Keeps a joined run: in `dir`, else as the next of `runs`. The paths of what it gives back are those
+/// of the copies.
+pub fn keep(
+    mut run: RunReport,
+    parts: &[RunReport],
+    dir: Option<&Utf8Path>,
+    runs: &Utf8Path,
+) -> Result<RunReport, KeptError> {
+    let dir = match dir {
+        Some(dir) if dir.join(kept::FILE).exists() => {
+            return Err(KeptError::Taken(dir.to_owned()));
+        }
+        Some(dir) => dir.to_owned(),
+        None => place::number(runs)?,
+    };
+    fs_err::create_dir_all(&dir)?;
+    for part in parts {
+        copy(&part.run_dir, &dir, true)?;
+        run.run_dir.clone_from(&part.run_dir);
+        kept::relocate(&mut run, &dir);
+    }
+    let text = json::document(&run).map_err(io::Error::from)?;
+    host::files::write(&dir.join(kept::FILE), text.as_bytes())?;
+    Ok(run)
+}
+
+/// Copies logs: regular files and folders, but not what belongs to a part alone.
+fn copy(from: &Utf8Path, to: &Utf8Path, is_top: bool) -> io::Result<()> {
+    for entry in from.read_dir_utf8()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let (kind, target) = (entry.file_type()?, to.join(name));
+        let is_own = is_top && [kept::FILE, journal::FILE].contains(&name) || name.starts_with('.');
+        if kind.is_dir() {
+            fs_err::create_dir_all(&target)?;
+            copy(entry.path(), &target, false)?;
+        } else if kind.is_file() && !is_own {
+            fs_err::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! Runs of earlier days: found by number or path, read back only where this Kiln understands them.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+
+use crate::event::{RunReport, SCHEMA};
+
+/// What a run's folder keeps of it.
+pub const FILE: &str = "report.json";
+
+/// Why there is no report to be read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// Nothing ran here, or what ran has not ended.
+    #[error("no run is kept in `{0}`")]
+    NoRun(Utf8PathBuf),
+    /// There is no such run.
+    #[error("`{0}` is no run: it has no `report.json`")]
+    Unknown(Utf8PathBuf),
+    /// Something is there already.
+    #[error("`{0}` is a run already")]
+    Taken(Utf8PathBuf),
+    /// The file system said no.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Of another version of Kiln.
+    #[error("`{path}` has schema {found}, and this Kiln reads schema {SCHEMA}")]
+    Schema {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What it says.
+        found: u32,
+    },
+    /// Not what Kiln writes.
+    #[error("`{path}` is no report of a run")]
+    NoReport {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+impl KeptError {
+    /// What mends it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoRun(_) => Some("cargo xtask test".to_owned()),
+            Self::Unknown(path) => {
+                let kept = numbers(path.parent()?).ok()?;
+                let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
+                let some = !kept.is_empty();
+                some.then(|| format!("kept are {} and `latest`", kept.join(", ")))
+            }
+            Self::Schema { .. } => {
+                Some("read it with the Kiln that wrote it, or run the tests again".to_owned())
+            }
+            Self::Taken(_) | Self::Io(_) | Self::NoReport { .. } => None,
+        }
+    }
+}
+
+/// The schema alone: it is looked at before anything else is believed.
+#[derive(Deserialize)]
+struct Version {
+    #[serde(default = "before_versions")]
+    schema: u32,
+}
+
+/// Reports had no version at first.
+fn before_versions() -> u32 {
+    1
+}
+
+/// The folder of a run: `latest`, a number below `runs`, or a path.
+pub fn find(runs: &Utf8Path, asked: &str, here: &Utf8Path) -> Result<Utf8PathBuf, KeptError> {
+    if asked == "latest" {
+        let numbers = numbers(runs)?;
+        let latest = numbers.last().map(|number| runs.join(number.to_string()));
+        return latest.ok_or_else(|| KeptError::NoRun(runs.to_owned()));
+    }
+    let dir = match asked.parse::<u64>() {
+        Ok(number) => runs.join(number.to_string()),
+        Err(_) => here.join(asked.trim_end_matches(FILE).trim_end_matches('/')),
+    };
+    if dir.join(FILE).is_file() {
+        Ok(dir)
+    } else {
+        Err(KeptError::Unknown(dir))
+    }
+}
+
+/// The folders of all runs that are kept in a folder or below it: artifacts are unpacked into folders
+/// of their own.
+pub fn below(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, KeptError> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        if folder.join(FILE).is_file() {
+            found.push(folder);
+            continue;
+        }
+        for entry in folder.read_dir_utf8()? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.into_path());
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(KeptError::NoRun(dir.to_owned()));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads the run in a folder; its logs are looked for where the folder is now.
+pub fn read(dir: &Utf8Path) -> Result<RunReport, KeptError> {
+    let path = dir.join(FILE);
+    let text = fs_err::read_to_string(&path)?;
+    let wrong = |source| KeptError::NoReport {
+        path: path.clone(),
+        source,
+    };
+    let Version { schema } = serde_json::from_str(&text).map_err(wrong)?;
+    if schema != SCHEMA {
+        let found = schema;
+        return Err(KeptError::Schema { path, found });
+    }
+    let mut run: RunReport = serde_json::from_str(&text).map_err(wrong)?;
+    relocate(&mut run, dir);
+    Ok(run)
+}
+
+/// Makes the run's paths those below another folder.
+pub(super) fn relocate(run: &mut RunReport, dir: &Utf8Path) {
+    let old = std::mem::replace(&mut run.run_dir, dir.to_owned());
+    let tries = |test: &mut crate::event::TestReport| {
+        let own = &mut test.log_dir;
+        let tries = test
+            .failed_tries
+            .iter_mut()
+            .map(|failed| &mut failed.log_dir);
+        for log_dir in std::iter::once(own).chain(tries).flatten() {
+            if let Ok(rest) = log_dir.strip_prefix(&old) {
+                *log_dir = dir.join(rest);
+            }
+        }
+    };
+    run.tests.iter_mut().for_each(tries);
+}
+
+/// The numbers of the runs that have ended, oldest first.
+fn numbers(runs: &Utf8Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    if !runs.is_dir() {
+        return Ok(numbers);
+    }
+    for entry in fs_err::read_dir(runs)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<u64>().ok());
+        let ended = entry.path().join(FILE).is_file();
+        numbers.extend(number.filter(|_| ended));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::tests::{run_report, test_report};
+    use crate::outcome::Outcome;
+
+    fn keep(dir: &Utf8Path, text: &str) {
+        fs_err::create_dir_all(dir).unwrap();
+        fs_err::write(dir.join(FILE), text).unwrap();
+    }
+
+    #[test]
+    fn a_run_is_found_by_number_by_path_and_as_the_latest_that_ended() {
+        let temp = tempfile::tempdir().unwrap();
+        let here = Utf8Path::from_path(temp.path()).unwrap();
+        let runs = here.join("runs");
+        let found = |asked: &str| find(&runs, asked, here).map(|dir| dir.to_string());
+        assert!(matches!(found("latest"), Err(KeptError::NoRun(_))));
+        keep(&runs.join("9"), "{}");
+        keep(&runs.join("10"), "{}");
+        fs_err::create_dir(runs.join("11")).unwrap();
+        for (asked, expect) in [
+            ("latest", "runs/10"),
+            ("9", "runs/9"),
+            ("runs/9/report.json", "runs/9"),
+            ("runs/9/", "runs/9"),
+        ] {
+            assert_eq!(found(asked).unwrap(), here.join(expect), "{asked}");
+        }
+        let error = find(&runs, "11", here).unwrap_err();
+        assert_eq!(error.hint().as_deref(), Some("kept are 9, 10 and `latest`"));
+    }
+
+    #[test]
+    fn logs_are_where_the_folder_is_now() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap().join("elsewhere");
+        let run = run_report(vec![test_report("a::b::c", Outcome::Passed)]);
+        keep(&dir, &serde_json::to_string(&run).unwrap());
+        let read = read(&dir).unwrap();
+        assert_eq!(read.tests[0].log_dir, Some(dir.join("a/b/c")));
+        assert_eq!(read.run_dir, dir);
+    }
+
+    #[test]
+    fn a_report_of_another_schema_is_refused_and_named() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        let check = |text: &str, expect: &str| {
+            keep(dir, text);
+            let error = read(dir).unwrap_err().to_string();
+            assert!(error.ends_with(expect), "{error}");
+        };
+        let reads = format!("this Kiln reads schema {SCHEMA}");
+        check(
+            r#"{"seed": 7, "tests": []}"#,
+            &format!("has schema 1, and {reads}"),
+        );
+        check(r#"{"schema": 99}"#, &format!("has schema 99, and {reads}"));
+        check("{", "is no report of a run");
+        check(
+            &format!(r#"{{"schema": {SCHEMA}}}"#),
+            "is no report of a run",
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! A run as a short account in Markdown, as GitHub shows it beside a step and anybody pastes it into an
+//! issue: how many ended how, and of each failure what a person needs to go on.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use plan::duration;
+
+use crate::event::{RunReport, TestReport};
+use crate::report::words::{Kind, arches, is_notable, kind, verdict};
+
+/// No further failure is told once there are so many bytes: GitHub refuses more than a megabyte.
+const ROOM: usize = 256 << 10;
+/// Lines of a console or a difference that are told.
+const LINES: usize = 15;
+
+/// Renders a finished run.
+#[must_use]
+pub fn render(run: &RunReport) -> String {
+    let mut text = format!("## {}\n\n", verdict(run));
+    table(&mut text, run);
+    let time = duration::show(Duration::from_millis(run.duration_ms));
+    let _ = writeln!(text, "\n- {time}, seed {}", run.seed);
+    for platform in &run.platforms {
+        let binary = escaped(platform.binary.as_str());
+        let (qemu, accel) = (escaped(&platform.qemu), escaped(&platform.accel));
+        let arch = escaped(&platform.arch);
+        let _ = writeln!(text, "- {arch}: QEMU {qemu} ({binary}), {accel}");
+    }
+    let mut notable: Vec<&TestReport> = run.tests.iter().filter(|test| is_notable(test)).collect();
+    notable.sort_by_key(|test| kind(test));
+    for (index, test) in notable.iter().enumerate() {
+        if text.len() > ROOM {
+            let _ = writeln!(text, "\nAnd {} more.", notable.len() - index);
+            break;
+        }
+        failure(&mut text, test);
+    }
+    text
+}
+
+/// How many ended how, a column for each architecture.
+fn table(text: &mut String, run: &RunReport) {
+    let arches = arches(run);
+    let mut rows: BTreeMap<(Kind, &str), BTreeMap<&str, usize>> = BTreeMap::new();
+    for test in &run.tests {
+        let row = rows.entry((kind(test), test.word())).or_default();
+        *row.entry(&test.arch).or_default() += 1;
+    }
+    let heads: Vec<String> = arches.iter().map(|arch| escaped(arch)).collect();
+    let _ = writeln!(text, "| | {} |", heads.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---:|".repeat(arches.len()));
+    for ((_, word), row) in rows {
+        let cell = |arch: &&str| row.get(arch).map_or_else(String::new, usize::to_string);
+        let cells: Vec<String> = arches.iter().map(cell).collect();
+        let _ = writeln!(text, "| {word} | {} |", cells.join(" | "));
+    }
+}
+
+/// Folded, with the cause in sight.
+fn failure(out: &mut String, test: &TestReport) {
+    let cause = if test.outcome.is_success() {
+        format!("tries that failed: {}", test.failed_tries.len())
+    } else {
+        test.outcome.cause()
+    };
+    let (word, name) = (test.word(), escaped(&test.name));
+    let cause = escaped(&cause);
+    let _ = writeln!(
+        out,
+        "\n<details><summary><b>{word}</b> {name}: {cause}</summary>\n"
+    );
+    let mut lines = vec![test.reproduce.as_str()];
+    let choices: Vec<String> = test.choices.iter().map(ToString::to_string).collect();
+    let circumstances = format!("{} {} seed {}", test.machine, choices.join(" "), test.seed);
+    lines.push(&circumstances);
+    lines.extend(test.unstable.as_deref());
+    let tail = |lines: &[String]| lines.len().saturating_sub(LINES);
+    lines.extend(test.diff.iter().take(LINES).map(String::as_str));
+    if test.diff.is_empty() {
+        let output = &test.output_tail;
+        lines.extend(output[tail(output)..].iter().map(String::as_str));
+    }
+    let console = &test.console_tail;
+    lines.extend(console[tail(console)..].iter().map(String::as_str));
+    let _ = writeln!(
+        out,
+        "<pre>\n{}\n</pre>\n</details>",
+        verbatim(&lines.join("\n"))
+    );
+}
+
+/// Text in which nothing means anything, on one line: every sign that Markdown might see is written as
+/// a reference.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in crate::text::line(text.as_bytes()).chars() {
+        if c.is_ascii_punctuation() && !matches!(c, ',' | '.' | '-' | '/' | '\'' | '%') {
+            let _ = write!(escaped, "&#{};", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+/// Text inside of `<pre>`, where Markdown sees nothing but the end of the element.
+fn verbatim(text: &str) -> String {
+    let text = crate::text::plain(text.as_bytes()).replace('&', "&amp;");
+    text.replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::tests::{run_report, test_report};
+    use crate::outcome::Outcome;
+    use crate::report::samples;
+
+    #[test]
+    fn what_came_of_a_run_is_told_in_short() {
+        assert_snapshot!(render(&samples::run()));
+    }
+
+    #[test]
+    fn a_run_that_failed_as_a_whole_stays_within_what_is_shown() {
+        let crashed = || {
+            let mut test = test_report("x::a::b", Outcome::QemuCrashed { signal: 6 });
+            test.console_tail = vec!["<".repeat(400); 20];
+            test.output_tail = test.console_tail.clone();
+            test
+        };
+        let run = run_report(std::iter::repeat_with(crashed).take(500).collect());
+        let account = render(&run);
+        assert!(account.len() < 1 << 20, "{} bytes", account.len());
+        assert!(account.ends_with(" more.\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_guest_says_it_stays_in_its_place(said in "\\PC*|[\\x00-\\x7f]*|</pre>.*|\n# .*|\\|.*") {
+            let mut test = test_report("x::a::b", Outcome::Failed { cause: said.clone() });
+            test.console_tail = vec![said];
+            let text = render(&run_report(vec![test]));
+            prop_assert_eq!(text.matches('<').count(), 8);
+            prop_assert_eq!(text.lines().filter(|line| line.starts_with("<details>")).count(), 1);
+            let (_, rest) = text.split_once("<pre>\n").unwrap();
+            prop_assert!(rest.ends_with("</pre>\n</details>\n"));
+            let (_, summary) = text.split_once("x&#58;&#58;a&#58;&#58;b: ").unwrap();
+            let (cause, _) = summary.split_once("</").unwrap();
+            let means = |c: char| "*_`|[]<>#!~@:$\\".contains(c);
+            prop_assert!(!cause.replace("&#", "").contains(means), "{}", cause);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::tests::{run_report, test_report};
+use crate::report::samples;
+
+/// The test points of the outermost level as a reader of TAP 14 takes them: whether it is ok, what it
+/// is called, and its directive.
+fn points(tap: &str) -> Vec<(bool, String, Option<String>)> {
+    let read = |line: &str| {
+        let (ok, rest) = match line.strip_prefix("not ok ") {
+            Some(rest) => (false, rest),
+            None => (true, line.strip_prefix("ok ")?),
+        };
+        let (_, rest) = rest.split_once(" - ")?;
+        let mut parts = [String::new(), String::new()];
+        let (mut at, mut chars) = (0, rest.chars());
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => parts[at].extend(chars.next()),
+                '#' if at == 0 => at = 1,
+                c => parts[at].push(c),
+            }
+        }
+        let [name, directive] = parts.map(|part| part.trim().to_owned());
+        Some((ok, name, (at == 1).then_some(directive)))
+    };
+    tap.lines().filter_map(read).collect()
+}
+
+#[test]
+fn every_outcome_is_in_the_report() {
+    assert_snapshot!(render(&samples::run()));
+}
+
+#[test]
+fn a_run_that_was_interrupted_bails_out() {
+    let mut run = run_report(vec![]);
+    run.interrupted = Some(2);
+    assert!(render(&run).ends_with("Bail out! interrupted by signal 2\n"));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_guest_says_there_is_one_point_a_test(said in "\\PC*|[\\x00-\\x7f]*|\nok 1 - .*") {
+        let reason = said.clone();
+        let mut forged = test_report("x::a::b", Outcome::Failed { cause: said.clone() });
+        forged.console_tail = vec![said.clone()];
+        forged.unstable = Some(said.clone());
+        forged.subtests = vec![Subtest { name: said.clone(), outcome: Outcome::Passed }];
+        let run = run_report(vec![
+            forged,
+            test_report("x::a::c", Outcome::Skipped { reason }),
+        ]);
+        let tap = render(&run);
+        let line = text::line(said.as_bytes());
+        let said = line.trim();
+        let directive = |word: &str| Some(format!("{word} {said}").trim().to_owned());
+        prop_assert_eq!(points(&tap), vec![
+            (false, "x::a::b".to_owned(), directive("TODO")),
+            (true, "x::a::c".to_owned(), directive("SKIP")),
+        ]);
+        // What is quoted in YAML is quoted in JSON.
+        let message = tap.lines().find_map(|line| line.strip_prefix("  message: ")).unwrap();
+        let read: String = serde_json::from_str(message).unwrap();
+        prop_assert_eq!(&read, &run.tests[0].outcome.cause());
+    }
+}

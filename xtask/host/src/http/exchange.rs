@@ -1,0 +1,220 @@
+//! Requests that write, and their answers: for those who publish.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+use reqwest::blocking;
+
+use super::{Client, HttpError, error};
+use crate::interrupt;
+
+/// How often a waiting caller looks whether the run was interrupted, and whether bytes went out.
+const LOOK: Duration = Duration::from_millis(100);
+/// No request takes longer; one that stands still ends much sooner.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Of an answer no more is kept.
+const ANSWER: u64 = 16 << 20;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The file.
+    Get,
+    /// Whether it is there.
+    Head,
+    /// That it be this.
+    Put,
+    /// That something be done.
+    Post,
+    /// That it be gone.
+    Delete,
+}
+
+/// What is sent along.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    /// Nothing.
+    Empty,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Those of a file, as they are read.
+    File(Utf8PathBuf),
+}
+
+/// A request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What.
+    pub method: Method,
+    /// Where; it may carry a signature and is not shown.
+    pub url: String,
+    /// Its name in messages.
+    pub shown: String,
+    /// Headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// What is sent along.
+    pub payload: Payload,
+}
+
+/// The answer, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers, with names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Its body, or the first 16 MiB of it.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Whether it was done.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What the server said, in a line.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let plain: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+        if plain.is_empty() {
+            "nothing was said".to_owned()
+        } else {
+            plain
+        }
+    }
+}
+
+impl Client {
+    /// Sends a request and waits for the whole answer. It fails when no byte moves for too long.
+    pub fn send(&self, request: &Request) -> Result<Answer, HttpError> {
+        interrupt::check()?;
+        let moved = Arc::new(AtomicU64::new(0));
+        let shown = request.shown.clone();
+        let broken = |why: String| HttpError::Broken {
+            url: shown.clone(),
+            why,
+        };
+        let builder = self
+            .prepare(request, &moved)
+            .map_err(|error| broken(error.to_string()))?;
+        let (sender, receiver) = mpsc::channel();
+        let (name, counter) = (shown.clone(), Arc::clone(&moved));
+        thread::Builder::new()
+            .name("http".to_owned())
+            .spawn(move || {
+                // A caller that has left needs no answer.
+                let _ = sender.send(perform(&name, builder, counter));
+            })
+            .map_err(|error| HttpError::Setup {
+                why: error.to_string(),
+            })?;
+        let limit = self.limits.connect + self.limits.stall;
+        let (mut before, mut since) = (0, Instant::now());
+        loop {
+            interrupt::check()?;
+            match receiver.recv_timeout(LOOK) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Disconnected) => return Err(broken("no answer".to_owned())),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = moved.load(Ordering::Relaxed);
+            if now != before {
+                (before, since) = (now, Instant::now());
+            } else if since.elapsed() > limit {
+                return Err(HttpError::Stalled {
+                    url: shown,
+                    time: limit,
+                });
+            }
+        }
+    }
+
+    fn prepare(
+        &self,
+        request: &Request,
+        moved: &Arc<AtomicU64>,
+    ) -> io::Result<blocking::RequestBuilder> {
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Head => reqwest::Method::HEAD,
+            Method::Put => reqwest::Method::PUT,
+            Method::Post => reqwest::Method::POST,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut builder = self.inner.request(method, &request.url).timeout(LONGEST);
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        let writes = matches!(request.method, Method::Put | Method::Post);
+        Ok(match &request.payload {
+            // Servers want the length also of nothing.
+            Payload::Empty if writes => builder.header("content-length", "0"),
+            Payload::Empty => builder,
+            Payload::Bytes(bytes) => builder.body(bytes.clone()),
+            Payload::File(path) => {
+                let file = fs::File::open(path)?;
+                let size = file.metadata()?.len();
+                let moved = Arc::clone(moved);
+                builder.body(blocking::Body::sized(Moving { inner: file, moved }, size))
+            }
+        })
+    }
+}
+
+fn perform(
+    shown: &str,
+    builder: blocking::RequestBuilder,
+    moved: Arc<AtomicU64>,
+) -> Result<Answer, HttpError> {
+    let response = builder.send().map_err(|error| {
+        // The URL may hold a signature: reqwest's own words are not shown with it.
+        error::classify(shown, &error.without_url())
+    })?;
+    let headers = response.headers().iter();
+    let headers = headers
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        })
+        .collect();
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    Moving {
+        inner: response,
+        moved,
+    }
+    .take(ANSWER)
+    .read_to_end(&mut body)
+    .map_err(|error| HttpError::Broken {
+        url: shown.to_owned(),
+        why: error.to_string(),
+    })?;
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
+}
+
+/// A reader that lets others see that it goes on.
+struct Moving<R> {
+    inner: R,
+    moved: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Moving<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.moved.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}

@@ -1,0 +1,238 @@
+//! The walk over a published tree: from the index down to every byte, as a stranger would. It trusts
+//! nothing but the keys it was given, and tells all that is wrong.
+
+mod bundle;
+mod finding;
+mod release;
+
+use std::collections::BTreeSet;
+
+use plan::digest::Digest;
+
+use crate::index::{Descriptor, Index, LAYOUT, OciManifest, SOURCE};
+use crate::perform::{INDEX, index_signature};
+use crate::place::{Place, PlaceError};
+use crate::release::blob_path;
+use crate::sign::Keys;
+
+pub use finding::{Finding, Wrong};
+pub use release::is_folder;
+
+/// With what the walk compares.
+#[derive(Debug, Clone)]
+pub struct Known<'a> {
+    /// The keys that are trusted.
+    pub keys: &'a Keys,
+    /// Seconds since 1970.
+    pub now: u64,
+    /// The highest serial that was ever seen here.
+    pub seen: u64,
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The releases of the index.
+    pub releases: Vec<String>,
+    /// Serial of the index.
+    pub serial: u64,
+    /// How many files were hashed.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// What a publication or a withdrawal left that did not end.
+    pub unfinished: Vec<String>,
+}
+
+/// Walks over a tree. Errors only when it cannot be read at all; what is wrong in it is a finding.
+pub fn walk(place: &dyn Place, known: &Known<'_>) -> Result<Report, PlaceError> {
+    let mut walk = Walk {
+        place,
+        known,
+        report: Report::default(),
+        hashed: BTreeSet::new(),
+    };
+    walk.tree()?;
+    Ok(walk.report)
+}
+
+/// A walk under way.
+struct Walk<'a> {
+    place: &'a dyn Place,
+    known: &'a Known<'a>,
+    report: Report,
+    /// Paths that were hashed and found right.
+    hashed: BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    fn tree(&mut self) -> Result<(), PlaceError> {
+        let index = self.index()?;
+        if self.place.text("oci-layout")?.as_deref() != Some(LAYOUT.as_bytes()) && index.is_some() {
+            self.wrong("oci-layout", Wrong::NoLayout);
+        }
+        let index = index.unwrap_or_default();
+        self.report.serial = index.serial();
+        self.report.releases = index.releases().into_iter().map(str::to_owned).collect();
+        for entry in &index.manifests {
+            self.entry(&index, entry)?;
+        }
+        for name in self.report.releases.clone() {
+            self.release(&name, &index)?;
+        }
+        self.unannounced()
+    }
+
+    /// The index, if it can be believed enough to be read.
+    fn index(&mut self) -> Result<Option<Index>, PlaceError> {
+        let Some(text) = self.place.text(INDEX)? else {
+            // A tree in which nothing was published yet, or one that is none.
+            let empty = self
+                .place
+                .names()?
+                .is_some_and(|names| !names.iter().any(|n| n == "index.html"));
+            if !empty {
+                self.wrong(INDEX, Wrong::Missing);
+            }
+            return Ok(None);
+        };
+        let Ok(index) = serde_json::from_slice::<Index>(&text) else {
+            self.wrong(INDEX, Wrong::Unreadable);
+            return Ok(None);
+        };
+        let digest = Digest::of(&text);
+        self.signed(INDEX, &text, |key| index_signature(&digest, key))?;
+        if index
+            .expires()
+            .is_some_and(|expires| expires < self.known.now)
+        {
+            let expired = host::clock::rfc3339(index.expires().unwrap_or_default());
+            self.wrong(INDEX, Wrong::Expired(expired));
+        }
+        if index.serial() < self.known.seen {
+            let (is, seen) = (index.serial(), self.known.seen);
+            self.wrong(INDEX, Wrong::Older { is, seen });
+        }
+        Ok(Some(index))
+    }
+
+    /// Enough trusted keys have signed `text`.
+    fn signed(
+        &mut self,
+        path: &str,
+        text: &[u8],
+        name: impl Fn(&str) -> String,
+    ) -> Result<(), PlaceError> {
+        let mut failed = None;
+        let keys = self.known.keys;
+        let count = keys.count(text, |key| match self.place.text(&name(key)) {
+            Ok(signature) => signature,
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if count < keys.threshold {
+            let wanted = keys.threshold;
+            self.wrong(path, Wrong::Signatures { count, wanted });
+        }
+        Ok(())
+    }
+
+    /// An entry of the index: its manifest, the blobs that it names, and the source of an image.
+    fn entry(&mut self, index: &Index, entry: &Descriptor) -> Result<(), PlaceError> {
+        let Some(digest) = self.blob(entry)? else {
+            return Ok(());
+        };
+        let path = blob_path(&digest);
+        let text = self.place.text(&path)?.unwrap_or_default();
+        let Ok(manifest) = serde_json::from_slice::<OciManifest>(&text) else {
+            self.wrong(&path, Wrong::Unreadable);
+            return Ok(());
+        };
+        for blob in manifest.layers.iter().chain([&manifest.config]) {
+            self.blob(blob)?;
+        }
+        if entry.is_image() {
+            let source = entry.annotations.get(SOURCE);
+            let there = index.manifests.iter().any(|other| {
+                Some(&other.digest) == source
+                    && other.release() == entry.release()
+                    && !other.is_image()
+            });
+            if !there {
+                self.wrong(&path, Wrong::NoSource);
+            }
+        }
+        Ok(())
+    }
+
+    /// A blob that something names; its digest when all is well.
+    fn blob(&mut self, blob: &Descriptor) -> Result<Option<Digest>, PlaceError> {
+        let Some(digest) = blob.sha256() else {
+            self.wrong(&blob.digest, Wrong::Unreadable);
+            return Ok(None);
+        };
+        let right = self.file(&blob_path(&digest), Some(blob.size), digest)?;
+        Ok(right.then_some(digest))
+    }
+
+    /// A file that must have these bytes.
+    fn file(&mut self, path: &str, size: Option<u64>, digest: Digest) -> Result<bool, PlaceError> {
+        if self.hashed.contains(&format!("{path} {digest}")) {
+            return Ok(true);
+        }
+        let Some((is, got)) = self.place.digest(path)? else {
+            self.wrong(path, Wrong::Missing);
+            return Ok(false);
+        };
+        self.count(is);
+        if got != digest || size.is_some_and(|size| size != is) {
+            self.wrong(
+                path,
+                Wrong::Differs {
+                    is: got,
+                    wanted: digest,
+                },
+            );
+            return Ok(false);
+        }
+        self.hashed.insert(format!("{path} {digest}"));
+        Ok(true)
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.report.files += 1;
+        self.report.bytes += bytes;
+    }
+
+    fn wrong(&mut self, path: &str, wrong: Wrong) {
+        let finding = Finding {
+            path: path.to_owned(),
+            wrong,
+        };
+        if !self.report.findings.contains(&finding) {
+            self.report.findings.push(finding);
+        }
+    }
+
+    /// Folders that the index does not name: a publication that did not end. Even there no binary is
+    /// without its source.
+    fn unannounced(&mut self) -> Result<(), PlaceError> {
+        let Some(names) = self.place.names()? else {
+            return Ok(());
+        };
+        for name in names.iter().filter(|name| is_folder(name)) {
+            if !self.report.releases.contains(name) {
+                self.report.unfinished.push(name.clone());
+                self.abandoned(name)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! What can be wrong with a published tree, and what mends it.
+
+use plan::digest::Digest;
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where, in the tree.
+    pub path: String,
+    /// What.
+    pub wrong: Wrong,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    /// It is not there.
+    #[error("is missing")]
+    Missing,
+    /// Other bytes than were promised.
+    #[error("has the digest {is}, not {wanted}")]
+    Differs {
+        /// What is there.
+        is: Digest,
+        /// What was promised.
+        wanted: Digest,
+    },
+    /// It is not what its name says.
+    #[error("cannot be read as what it is")]
+    Unreadable,
+    /// No `oci-layout`.
+    #[error("does not say that this is an OCI image layout")]
+    NoLayout,
+    /// Too few trusted signatures.
+    #[error("is signed by {count} trusted keys, {wanted} are wanted")]
+    Signatures {
+        /// How many.
+        count: usize,
+        /// How many are wanted.
+        wanted: usize,
+    },
+    /// The index is too old.
+    #[error("was good until {0}")]
+    Expired(String),
+    /// Somebody shows an old index.
+    #[error("is index {is}, but index {seen} was seen here before")]
+    Older {
+        /// The serial.
+        is: u64,
+        /// The highest that was seen.
+        seen: u64,
+    },
+    /// A binary without its source.
+    #[error("is a binary without its source")]
+    NoSource,
+    /// The source bundle lacks something.
+    #[error("lacks `{0}`")]
+    Lacks(String),
+    /// Provenance does not name an image file.
+    #[error("does not say what `{0}` was made from")]
+    NoProvenance(String),
+    /// Not in the list of sums.
+    #[error("is not in SHA256SUMS")]
+    Unlisted,
+}
+
+impl Wrong {
+    /// What mends it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Expired(_) | Self::Signatures { .. } => {
+                "publish again with the trusted keys: cargo xtask publish --sign"
+            }
+            Self::Older { .. } => {
+                "the server shows an old copy: purge its caches, or sync it again"
+            }
+            Self::NoSource => "take the binary away: cargo xtask unpublish",
+            Self::Missing | Self::NoLayout => "publish again, or sync the mirror again",
+            Self::Differs { .. }
+            | Self::Unreadable
+            | Self::Lacks(_)
+            | Self::NoProvenance(_)
+            | Self::Unlisted => "remove the file, then publish again",
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One release: its folder is complete, and is what the index says.
+
+use std::collections::BTreeMap;
+
+use plan::digest::Digest;
+use serde_json::Value;
+
+use super::{Walk, Wrong, bundle};
+use crate::document::parse_sums;
+use crate::index::{ARCH, Index};
+use crate::manifest::{Manifest, SCHEMA};
+use crate::place::PlaceError;
+use crate::release::{SUMS, blob_path};
+
+/// What every release has.
+const ALWAYS: [&str; 4] = [
+    "README",
+    "BUILD.md",
+    "kiln.spdx.json",
+    "provenance.intoto.jsonl",
+];
+
+/// Whether a name in the base of a tree is that of a release.
+#[must_use]
+pub fn is_folder(name: &str) -> bool {
+    name.starts_with("kiln-")
+}
+
+impl Walk<'_> {
+    pub(super) fn release(&mut self, name: &str, index: &Index) -> Result<(), PlaceError> {
+        let sums = format!("{name}/{SUMS}");
+        let Some(text) = self.place.text(&sums)? else {
+            self.wrong(&sums, Wrong::Missing);
+            return Ok(());
+        };
+        self.signed(&sums, &text, |key| format!("{sums}.{key}.minisig"))?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let Some(listed) = parse_sums(&text) else {
+            self.wrong(&sums, Wrong::Unreadable);
+            return Ok(());
+        };
+        let listed: BTreeMap<&str, Digest> = listed
+            .into_iter()
+            .map(|(digest, path)| (path, digest))
+            .collect();
+        let bundle = format!("{name}-source.tar");
+        for (path, digest) in &listed {
+            if *path != bundle {
+                self.file(&format!("{name}/{path}"), None, *digest)?;
+            }
+        }
+        for path in ALWAYS.into_iter().chain([bundle.as_str()]) {
+            if !listed.contains_key(path) {
+                self.wrong(&format!("{name}/{path}"), Wrong::Unlisted);
+            }
+        }
+        let images = index
+            .manifests
+            .iter()
+            .filter(|its| its.release() == name && its.is_image());
+        let mut sources = BTreeMap::new();
+        for arch in images.filter_map(|its| its.annotations.get(ARCH)) {
+            sources.extend(self.image(name, arch, &listed)?);
+        }
+        self.licences(name, &listed)?;
+        for (file, digest) in &sources {
+            self.file(&format!("sources/{file}"), None, *digest)?;
+            // By content too: a mirror is asked so.
+            self.file(&blob_path(digest), None, *digest)?;
+        }
+        let path = format!("{name}/{bundle}");
+        match (listed.get(bundle.as_str()), self.place.open(&path)?) {
+            (Some(wanted), Some(file)) => {
+                let held = bundle::read(file, &format!("{name}-source"), &sources);
+                self.count(held.size);
+                if held.digest != *wanted {
+                    let is = held.digest;
+                    self.wrong(
+                        &path,
+                        Wrong::Differs {
+                            is,
+                            wanted: *wanted,
+                        },
+                    );
+                }
+                for lacks in held.lacks {
+                    self.wrong(&path, Wrong::Lacks(lacks));
+                }
+            }
+            (Some(_), None) => self.wrong(&path, Wrong::Missing),
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// An image: its manifest, provenance of each file; gives its sources.
+    fn image(
+        &mut self,
+        name: &str,
+        arch: &str,
+        listed: &BTreeMap<&str, Digest>,
+    ) -> Result<BTreeMap<String, Digest>, PlaceError> {
+        let path = format!("{name}/{arch}/manifest.json");
+        let text = self.place.text(&path)?.unwrap_or_default();
+        let manifest = serde_json::from_slice::<Manifest>(&text).ok();
+        let Some(manifest) = manifest.filter(|its| its.schema == SCHEMA && its.arch == arch) else {
+            self.wrong(&path, Wrong::Unreadable);
+            return Ok(BTreeMap::new());
+        };
+        let provenance = format!("{name}/provenance.intoto.jsonl");
+        let statements = self.place.text(&provenance)?.unwrap_or_default();
+        let statements: Vec<Value> = String::from_utf8_lossy(&statements)
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        for (file, facts) in &manifest.files {
+            let short = format!("{arch}/{file}");
+            match listed.get(short.as_str()) {
+                Some(digest) if *digest == facts.sha256 => {}
+                Some(digest) => {
+                    let (is, wanted) = (*digest, facts.sha256);
+                    self.wrong(&format!("{name}/{short}"), Wrong::Differs { is, wanted });
+                }
+                None => self.wrong(&format!("{name}/{short}"), Wrong::Unlisted),
+            }
+            let digest = facts.sha256.to_string();
+            let told = statements.iter().any(|statement| {
+                let subjects = statement["subject"].as_array();
+                subjects.is_some_and(|its| {
+                    its.iter().any(|one| {
+                        one["name"] == short.as_str() && one["digest"]["sha256"] == digest.as_str()
+                    })
+                })
+            });
+            if !told {
+                self.wrong(&provenance, Wrong::NoProvenance(short));
+            }
+        }
+        let sources = manifest.sources.into_iter();
+        Ok(sources.map(|source| (source.file, source.sha256)).collect())
+    }
+
+    /// Every licence that the bill of materials names has its text in the folder.
+    fn licences(&mut self, name: &str, listed: &BTreeMap<&str, Digest>) -> Result<(), PlaceError> {
+        let path = format!("{name}/kiln.spdx.json");
+        let text = self.place.text(&path)?.unwrap_or_default();
+        let Ok(bill) = serde_json::from_slice::<Value>(&text) else {
+            self.wrong(&path, Wrong::Unreadable);
+            return Ok(());
+        };
+        let packages = bill["packages"].as_array().map_or(&[][..], Vec::as_slice);
+        for package in packages {
+            let expression = package["licenseDeclared"].as_str().unwrap_or_default();
+            for id in plan::spdx::identifiers(expression).unwrap_or_default() {
+                let text = format!("LICENSES/{id}.txt");
+                if id != "NOASSERTION" && !listed.contains_key(text.as_str()) {
+                    self.wrong(&format!("{name}/{text}"), Wrong::Missing);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A folder that the index does not name: its source is there as soon as anything is.
+    pub(super) fn abandoned(&mut self, name: &str) -> Result<(), PlaceError> {
+        let source = format!("{name}/{name}-source.tar");
+        let has_source = self.place.open(&source)?.is_some();
+        let Some(names) = self.place.folders(name)? else {
+            return Ok(());
+        };
+        let binaries = names.iter().filter(|folder| *folder != "LICENSES");
+        for arch in binaries {
+            if !has_source && self.place.open(&format!("{name}/{arch}/kernel"))?.is_some() {
+                self.wrong(&format!("{name}/{arch}"), Wrong::NoSource);
+            }
+        }
+        Ok(())
+    }
+}

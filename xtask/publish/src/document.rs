@@ -1,0 +1,182 @@
+//! The texts of a release for people and for download managers: README, BUILD.md, sums, Metalink.
+
+use std::fmt::Write as _;
+
+use plan::source::Location;
+
+use crate::legal::is_contained;
+use crate::release::{Inputs, Phase, PublishedFile, name, sources};
+
+/// What lies in the folder, under which licence, and where its source is.
+pub(crate) fn readme(inputs: &Inputs<'_>) -> String {
+    let release = name(inputs.version);
+    let mut text = format!(
+        "{release}\n\n\
+         Linux guests for tests of QEMU, with their complete corresponding source.\n\n\
+         <arch>/kernel, <arch>/initramfs.cpio   the image; manifest.json says how it boots\n\
+         <arch>/config, <arch>/busybox.config   what it was configured as\n\
+         {release}-source.tar   everything that is needed to build it again; BUILD.md says how\n\
+         LICENSES/              the licences, by SPDX identifier\n\
+         kiln.spdx.json         bill of materials; provenance.intoto.jsonl: what was made from what\n\
+         SHA256SUMS             digests: sha256sum -c SHA256SUMS\n\n\
+         In the images:\n"
+    );
+    let sources = sources(inputs.plan);
+    let (inside, tools): (Vec<_>, Vec<_>) = sources
+        .iter()
+        .partition(|(_, (step, _))| is_contained(inputs.plan, step));
+    let list = |text: &mut String,
+                part: &[(&&str, &(&plan::step::Step, &plan::source::Source))]| {
+        for (file, (step, _)) in part {
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(
+                text,
+                "    {} {}, {}\n        ../sources/{file}",
+                step.recipe, step.version, step.license
+            );
+        }
+    };
+    list(&mut text, &inside);
+    text.push_str("\nIn the tools that built them:\n");
+    list(&mut text, &tools);
+    let _ = write!(
+        text,
+        "\nThe init, the build scripts, configurations and patches are in the bundle, from commit\n{}.\n\n\
+         There is no warranty, to the extent the law permits.\n",
+        inputs.commit
+    );
+    text
+}
+
+/// How to build from the source bundle alone; also in the bundle itself.
+pub(crate) fn build(version: &str) -> String {
+    let release = name(version);
+    format!(
+        "# Build {release} from its source\n\n\
+         `{release}-source.tar` is all that is needed, besides a Linux host with a C and C++ compiler, a\n\
+         Rust toolchain and the tools that `repository/images/host-tools.toml` lists. No network is used.\n\n\
+         ```console\n\
+         $ tar xf {release}-source.tar && cd {release}-source/repository\n\
+         $ export KILN_STORE=$PWD/../store KILN_MIRROR=file://$(cd .. && pwd)\n\
+         $ cargo run --frozen --package xtask -- setup --for build\n\
+         $ cargo run --frozen --package xtask -- --offline images --from-source --verify\n\
+         ```\n\n\
+         The last command builds the compilers, the kernels and everything else in an empty store, and says\n\
+         `equal` where it got the bytes that `repository/images/images.lock` promises: those of this release.\n\
+         It takes the better part of an hour on two cores; `--arch` builds for one architecture.\n\n\
+         | folder | what it holds |\n\
+         |---|---|\n\
+         | `sources/` | the source archives as they were published by their authors |\n\
+         | `blobs/` | the same, by SHA-256, as links |\n\
+         | `repository/` | recipes, patches, configurations, the guest's init, and the program that builds |\n\
+         | `vendor/` | the Rust crates that the program needs |\n"
+    )
+}
+
+/// `SHA256SUMS` of all that is in the folder of a release so far.
+pub(crate) fn sums(release: &str, files: &[PublishedFile]) -> String {
+    let folder = format!("{release}/");
+    let mut lines: Vec<(&str, String)> = files
+        .iter()
+        .filter_map(|file| Some((file.path.strip_prefix(&folder)?, &file.content)))
+        .map(|(path, content)| (path, format!("{}  {path}\n", content.digest())))
+        .collect();
+    lines.sort();
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// `SHA256SUMS`, read: digests by path.
+pub(crate) fn parse_sums(text: &str) -> Option<Vec<(plan::digest::Digest, &str)>> {
+    text.lines()
+        .map(|line| {
+            let (digest, path) = line.split_once("  ")?;
+            Some((digest.parse().ok()?, path))
+        })
+        .collect()
+}
+
+/// A list for download managers (RFC 5854). Files without any known address are left out.
+pub(crate) fn metalink(inputs: &Inputs<'_>, release: &str, files: &[PublishedFile]) -> String {
+    let mut text = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <metalink xmlns=\"urn:ietf:params:xml:ns:metalink\">\n",
+    );
+    let sources = sources(inputs.plan);
+    let folder = format!("{release}/");
+    for file in files.iter().filter(|file| file.phase != Phase::Blobs) {
+        let path = file.path.strip_prefix(&folder).unwrap_or(&file.path);
+        let base = inputs.url.map(|url| url.trim_end_matches('/'));
+        let mut urls: Vec<String> = base
+            .map(|base| format!("{base}/{}", file.path))
+            .into_iter()
+            .collect();
+        if let Some((_, source)) = file
+            .path
+            .strip_prefix("sources/")
+            .and_then(|name| sources.get(name))
+        {
+            urls.extend(
+                source
+                    .pin
+                    .locations
+                    .iter()
+                    .filter_map(|location| match location {
+                        Location::Url(url) => Some(url.clone()),
+                        Location::Debian(_) => None,
+                    }),
+            );
+        }
+        if urls.is_empty() {
+            continue;
+        }
+        let _ = write!(
+            text,
+            "  <file name=\"{}\">\n    <size>{}</size>\n    <hash type=\"sha-256\">{}</hash>\n",
+            escaped(path),
+            file.content.size(),
+            file.content.digest()
+        );
+        for url in urls {
+            let _ = writeln!(text, "    <url>{}</url>", escaped(&url));
+        }
+        text.push_str("  </file>\n");
+    }
+    text.push_str("</metalink>\n");
+    text
+}
+
+/// Text as XML has it.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+/// The page that a person finds at the base of a tree.
+pub(crate) fn page(index: &crate::index::Index) -> String {
+    let releases: Vec<_> = index
+        .releases()
+        .into_iter()
+        .rev()
+        .map(|release| {
+            let images = index
+                .manifests
+                .iter()
+                .filter(|entry| entry.release() == release && entry.is_image());
+            let arches: Vec<_> = images
+                .filter_map(|entry| entry.annotations.get(crate::index::ARCH))
+                .collect();
+            serde_json::json!({"name": release, "arches": arches})
+        })
+        .collect();
+    let facts = serde_json::json!({
+        "releases": releases, "serial": index.serial(),
+        "expires": index.expires().map(host::clock::rfc3339),
+    });
+    let mut pages = handlebars::Handlebars::new();
+    pages.set_strict_mode(true);
+    pages.render_template(PAGE, &facts).unwrap_or_default()
+}
+
+const PAGE: &str = include_str!("index.html.hbs");

@@ -1,0 +1,237 @@
+//! The OCI side of a tree: descriptors, manifests, and `index.json`, which is also what says which
+//! releases there are, how new that is, and until when it may be believed.
+
+use std::collections::BTreeMap;
+
+use plan::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::release::Draft;
+
+/// Of an image for one architecture.
+pub const IMAGE_TYPE: &str = "application/vnd.kiln.image.v1";
+/// Of the source of a release.
+pub const SOURCE_TYPE: &str = "application/vnd.kiln.source.v1";
+/// Media type of a manifest.
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of an index.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// The file `oci-layout`.
+pub const LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
+
+const CONFIG: &str = "application/vnd.kiln.manifest.v1+json";
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+const LAYER: &str = "application/octet-stream";
+
+/// The release that an entry of the index belongs to.
+pub const RELEASE: &str = "kiln.release";
+/// The architecture of an image.
+pub const ARCH: &str = "kiln.arch";
+/// The digest of the manifest of an image's source.
+pub const SOURCE: &str = "kiln.source";
+const SERIAL: &str = "kiln.serial";
+const EXPIRES: &str = "kiln.expires";
+const TITLE: &str = "org.opencontainers.image.title";
+const REFERENCE: &str = "org.opencontainers.image.ref.name";
+const VERSION: &str = "org.opencontainers.image.version";
+
+/// A blob, named in another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What it is.
+    pub media_type: String,
+    /// `sha256:<hex>`.
+    pub digest: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// What a manifest describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Further facts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    pub(crate) fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            digest: format!("sha256:{digest}"),
+            size,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// The SHA-256, if the text is one.
+    #[must_use]
+    pub fn sha256(&self) -> Option<Digest> {
+        self.digest.strip_prefix("sha256:")?.parse().ok()
+    }
+
+    /// The release it belongs to.
+    #[must_use]
+    pub fn release(&self) -> &str {
+        self.annotations.get(RELEASE).map_or("", String::as_str)
+    }
+
+    /// The file name of a layer.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.annotations.get(TITLE).map_or("", String::as_str)
+    }
+
+    /// Whether it is an image, not a source.
+    #[must_use]
+    pub fn is_image(&self) -> bool {
+        self.artifact_type.as_deref() == Some(IMAGE_TYPE)
+    }
+}
+
+/// A manifest: what belongs together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OciManifest {
+    schema_version: u32,
+    media_type: String,
+    artifact_type: String,
+    /// What describes the layers.
+    pub config: Descriptor,
+    /// The files, in the order in which they were named.
+    pub layers: Vec<Descriptor>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl OciManifest {
+    pub(crate) fn new(artifact: &str, release: &str, version: &str, arch: Option<&str>) -> Self {
+        let part = arch.unwrap_or("source");
+        let mut annotations = BTreeMap::from([
+            (RELEASE.to_owned(), release.to_owned()),
+            (VERSION.to_owned(), version.to_owned()),
+            (REFERENCE.to_owned(), format!("{release}-{part}")),
+        ]);
+        annotations.extend(arch.map(|arch| (ARCH.to_owned(), arch.to_owned())));
+        Self {
+            schema_version: 2,
+            media_type: MANIFEST.to_owned(),
+            artifact_type: artifact.to_owned(),
+            config: Descriptor::new(EMPTY, Digest::of(b"{}"), 2),
+            layers: Vec::new(),
+            annotations,
+        }
+    }
+
+    pub(crate) fn config(&mut self, digest: Digest, size: u64) {
+        self.config = Descriptor::new(CONFIG, digest, size);
+    }
+
+    pub(crate) fn layer(&mut self, title: &str, digest: Digest, size: u64) {
+        let mut layer = Descriptor::new(LAYER, digest, size);
+        let _ = layer.annotations.insert(TITLE.to_owned(), title.to_owned());
+        self.layers.push(layer);
+    }
+
+    /// The manifest as a blob, and the entry of the index that names it.
+    pub(crate) fn finish(mut self, draft: &mut Draft, source: Option<&Descriptor>) -> Descriptor {
+        if self.config.media_type == EMPTY {
+            draft.blob(b"{}");
+        }
+        let source = source.map(|source| (SOURCE.to_owned(), source.digest.clone()));
+        self.annotations.extend(source);
+        let text = json(&self);
+        draft.blob(&text);
+        let mut entry = Descriptor::new(MANIFEST, Digest::of(&text), text.len() as u64);
+        entry.artifact_type = Some(self.artifact_type);
+        entry.annotations = self.annotations;
+        entry
+    }
+}
+
+/// `index.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    schema_version: u32,
+    media_type: String,
+    /// Everything that is published.
+    pub manifests: Vec<Descriptor>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            schema_version: 2,
+            media_type: INDEX.to_owned(),
+            manifests: Vec::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+}
+
+impl Index {
+    /// The text of the file.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        json(self)
+    }
+
+    /// How many times the index was changed.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.number(SERIAL).unwrap_or(0)
+    }
+
+    /// Until when it may be believed, in seconds since 1970; for ever where it does not say.
+    #[must_use]
+    pub fn expires(&self) -> Option<u64> {
+        self.number(EXPIRES)
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.annotations.get(name)?.parse().ok()
+    }
+
+    /// The releases, oldest first.
+    #[must_use]
+    pub fn releases(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for entry in &self.manifests {
+            if !names.contains(&entry.release()) {
+                names.push(entry.release());
+            }
+        }
+        names
+    }
+
+    /// An index of these entries alone, as a registry keeps it: without serial and expiry.
+    #[must_use]
+    pub fn naming(&self, entries: &[Descriptor]) -> Self {
+        Self {
+            manifests: entries.to_vec(),
+            ..self.clone()
+        }
+    }
+
+    /// The next index, in which `release` has these entries and no others.
+    #[must_use]
+    pub fn with(&self, release: &str, entries: &[Descriptor], expires: u64) -> Self {
+        let mut next = self.clone();
+        next.manifests.retain(|entry| entry.release() != release);
+        next.manifests.extend_from_slice(entries);
+        next.annotations = BTreeMap::from([
+            (SERIAL.to_owned(), (self.serial() + 1).to_string()),
+            (EXPIRES.to_owned(), expires.to_string()),
+        ]);
+        next
+    }
+}
+
+/// The one form of a JSON document here: indented, fields in the order of the type, a last newline.
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    // Only maps whose keys are no texts cannot be written; there are none.
+    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
+    text.push(b'\n');
+    text
+}

@@ -1,0 +1,103 @@
+//! What is in the images of a plan, under which licence, and where its source is.
+
+use camino::Utf8Path;
+use plan::source::{Location, Source};
+use plan::step::{Plan, Product, Step};
+use serde::Serialize;
+
+use crate::release::{IMAGE, sources};
+
+/// One part of an image, or of the tools that built it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Recipe.
+    pub what: String,
+    /// Version of what it builds.
+    pub version: String,
+    /// SPDX expression.
+    pub license: String,
+    /// Whether its code is in the image; else it made the tools.
+    pub contained: bool,
+    /// The source archive, or the file of the repository.
+    pub source: String,
+    /// Patches, by path in the repository.
+    pub patches: Vec<String>,
+    /// Where the source may be had: addresses, or paths in any mirror of Debian.
+    pub places: Vec<String>,
+}
+
+/// The rows, those of the image first.
+#[must_use]
+pub fn rows(plan: &Plan) -> Vec<Row> {
+    let mut rows: Vec<Row> = sources(plan)
+        .into_values()
+        .map(|(step, source)| row(plan, step, source))
+        .collect();
+    // What is made from files of the repository alone.
+    for step in plan.steps.iter().filter(|step| is_own(step)) {
+        for file in step.files.keys() {
+            let row = Row {
+                what: step.recipe.clone(),
+                version: step.version.clone(),
+                license: step.license.clone(),
+                contained: true,
+                source: file.clone(),
+                patches: Vec::new(),
+                places: vec!["the repository".to_owned()],
+            };
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    rows.sort_by(|a, b| {
+        (!a.contained, &a.what, &a.source).cmp(&(!b.contained, &b.what, &b.source))
+    });
+    rows
+}
+
+/// A step that compiles what nobody else publishes.
+fn is_own(step: &Step) -> bool {
+    step.product == Product::Image
+        && step.sources.is_empty()
+        && step.files.keys().any(|file| is_c(file))
+}
+
+fn is_c(file: &str) -> bool {
+    Utf8Path::new(file).extension() == Some("c")
+}
+
+fn row(plan: &Plan, step: &Step, source: &Source) -> Row {
+    let place = |location: &Location| match location {
+        Location::Url(url) => url.clone(),
+        Location::Debian(path) => path.clone(),
+    };
+    Row {
+        what: step.recipe.clone(),
+        version: step.version.clone(),
+        license: step.license.clone(),
+        contained: is_contained(plan, step),
+        source: source.pin.file.clone(),
+        patches: source
+            .patches
+            .iter()
+            .map(|patch| patch.path.to_string())
+            .collect(),
+        places: source.pin.locations.iter().map(place).collect(),
+    }
+}
+
+/// Whether code of a step's sources is in the images: it is built into them, or the image names its
+/// licence, as it does of the compiler's runtime library.
+pub(crate) fn is_contained(plan: &Plan, step: &Step) -> bool {
+    if step.product == Product::Image {
+        return true;
+    }
+    let mut images = plan.steps.iter().filter(|step| step.recipe == IMAGE);
+    images.any(|image| {
+        image
+            .license
+            .split(" AND ")
+            .any(|term| term == step.license)
+    })
+}

@@ -1,0 +1,316 @@
+//! Publishing a release and taking one away, each in the order in which no reader ever finds a binary
+//! without its source, wherever the publisher stops.
+
+use plan::digest::Digest;
+
+use crate::document;
+use crate::index::{Descriptor, Index, LAYOUT, OciManifest};
+use crate::release::{Content, PART, Phase, PublishedFile, Release, SUMS, blob_path};
+use crate::sign::{Keys, SignError, Signer};
+use crate::tree::{Tree, TreeError};
+
+/// The file that says what is published.
+pub const INDEX: &str = "index.json";
+
+/// A day.
+const DAY: u64 = 24 * 60 * 60;
+
+/// Why a tree was not changed, or not wholly.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The keys.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The tree is not ours, or broken.
+    #[error("`{0}` of the tree cannot be read")]
+    Broken(String),
+    /// There is no such release.
+    #[error("there is no release `{name}`")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+}
+
+impl PublishError {
+    /// What mends it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Tree(error) => error.hint(),
+            Self::Sign(error) => error.hint(),
+            Self::Broken(_) => Some("cargo xtask mirror-check says what is wrong".to_owned()),
+            Self::Unknown { known, .. } if known.is_empty() => Some("it is empty".to_owned()),
+            Self::Unknown { known, .. } => Some(format!("there is {}", known.join(", "))),
+        }
+    }
+}
+
+/// With what a tree is signed, and when.
+pub struct Authority<'a> {
+    /// The keys that readers trust.
+    pub keys: &'a Keys,
+    /// The keys that sign.
+    pub signers: &'a [Signer],
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// Publishes a release. `told` hears of each file when it is there.
+pub fn publish(
+    tree: &mut dyn Tree,
+    release: &Release,
+    authority: &Authority<'_>,
+    told: &mut dyn FnMut(&str),
+) -> Result<(), PublishError> {
+    authority.keys.check(authority.signers)?;
+    let index = read_index(tree)?;
+    tree.put(&fixed("oci-layout".to_owned(), LAYOUT.as_bytes().to_vec()))?;
+    for file in &release.files {
+        tree.put(file)?;
+        told(&file.path);
+    }
+    for file in signatures(release, authority)? {
+        // Signing twice does not give the same bytes.
+        if tree.text(&file.path).map_err(TreeError::from)?.is_none() {
+            tree.put(&file)?;
+            told(&file.path);
+        }
+    }
+    let expires = authority.now + authority.keys.days * DAY;
+    let next = index.with(&release.name, &release.descriptors, expires);
+    announce(tree, &next, authority)?;
+    told(INDEX);
+    Ok(())
+}
+
+/// Takes a release away: from the index first, its source last. Blobs and sources that another release
+/// names stay.
+pub fn withdraw(
+    tree: &mut dyn Tree,
+    name: &str,
+    authority: &Authority<'_>,
+    told: &mut dyn FnMut(&str),
+) -> Result<(), PublishError> {
+    authority.keys.check(authority.signers)?;
+    let index = read_index(tree)?;
+    let known: Vec<String> = index.releases().into_iter().map(str::to_owned).collect();
+    let listed = tree
+        .text(&format!("{name}/{SUMS}"))
+        .map_err(TreeError::from)?;
+    if !known.iter().any(|release| release == name) && listed.is_none() {
+        let name = name.to_owned();
+        return Err(PublishError::Unknown { name, known });
+    }
+    let doomed = doomed(tree, &index, name, listed.as_deref())?;
+    let expires = authority.now + authority.keys.days * DAY;
+    announce(tree, &index.with(name, &[], expires), authority)?;
+    told(INDEX);
+    for path in doomed {
+        tree.remove(&path)?;
+        told(&path);
+    }
+    Ok(())
+}
+
+/// What only this release needs, in the order in which it goes: binaries first, the list that a second
+/// attempt would need last.
+fn doomed(
+    tree: &dyn Tree,
+    index: &Index,
+    name: &str,
+    listed: Option<&[u8]>,
+) -> Result<Vec<String>, PublishError> {
+    let broken = |path: &str| PublishError::Broken(path.to_owned());
+    let sums = format!("{name}/{SUMS}");
+    let listed = String::from_utf8_lossy(listed.unwrap_or_default()).into_owned();
+    let listed = document::parse_sums(&listed).ok_or_else(|| broken(&sums))?;
+    let (mut kept, mut blobs) = (Vec::new(), Vec::new());
+    // What an earlier attempt took out of the index is still in the folder's part of it.
+    let part = tree
+        .text(&format!("{name}/{PART}"))
+        .map_err(TreeError::from)?;
+    let part = part.and_then(|text| serde_json::from_slice::<Index>(&text).ok());
+    let part = part.unwrap_or_default().manifests;
+    let known = index.manifests.iter().filter(|entry| !part.contains(entry));
+    for entry in known.chain(&part) {
+        let (ours, digest) = (entry.release() == name, entry.sha256());
+        let digest = digest.ok_or_else(|| broken(INDEX))?;
+        let text = tree.text(&blob_path(&digest)).map_err(TreeError::from)?;
+        let manifest = text.and_then(|text| serde_json::from_slice::<OciManifest>(&text).ok());
+        let Some(manifest) = manifest else {
+            if ours {
+                blobs.push(digest);
+                continue;
+            }
+            return Err(broken(&blob_path(&digest)));
+        };
+        let named = manifest.layers.iter().chain([&manifest.config]);
+        let named: Vec<Digest> = named
+            .filter_map(Descriptor::sha256)
+            .chain([digest])
+            .collect();
+        if ours {
+            blobs.extend(named);
+        } else {
+            kept.extend(named);
+            kept.extend(
+                sources(tree, entry.release())?
+                    .into_iter()
+                    .map(|(_, digest)| digest),
+            );
+        }
+    }
+    let archives = sources(tree, name)?;
+    blobs.extend(listed.iter().map(|(digest, _)| *digest));
+    blobs.sort();
+    blobs.dedup();
+    let is_archive = |digest: &Digest| archives.iter().any(|(_, its)| its == digest);
+    let (binary, other): (Vec<_>, Vec<_>) = listed.iter().partition(|(_, path)| {
+        // Of the folders, LICENSES is no architecture's; a manifest says what else must go.
+        path.contains('/') && !path.starts_with("LICENSES/") && !path.ends_with("/manifest.json")
+    });
+    let mut paths: Vec<String> = Vec::new();
+    let file = |(_, path): &&(Digest, &str)| format!("{name}/{path}");
+    paths.extend(binary.iter().map(file));
+    let gone = |digest: &&Digest| !kept.contains(digest) && !is_archive(digest);
+    let bundle = |digest: &Digest| other.iter().any(|(its, _)| its == digest);
+    paths.extend(
+        blobs
+            .iter()
+            .filter(gone)
+            .filter(|digest| !bundle(digest))
+            .map(blob_path),
+    );
+    paths.extend(
+        blobs
+            .iter()
+            .filter(gone)
+            .filter(|digest| bundle(digest))
+            .map(blob_path),
+    );
+    for (path, digest) in &archives {
+        if !kept.contains(digest) {
+            paths.extend([path.clone(), blob_path(digest)]);
+        }
+    }
+    paths.extend(other.iter().map(file));
+    let keys: Vec<String> = authority_names(tree, &sums)?;
+    paths.extend(keys);
+    paths.push(sums);
+    Ok(paths)
+}
+
+/// The signatures beside a file that are there: the plain name, and those by key that can be listed.
+fn authority_names(tree: &dyn Tree, path: &str) -> Result<Vec<String>, PublishError> {
+    let plain = format!("{path}.minisig");
+    let Some(bytes) = tree.text(&plain).map_err(TreeError::from)? else {
+        return Ok(Vec::new());
+    };
+    // Each signature names the others in its trusted comment, which is `<what> by <key> <key>…`.
+    let text = String::from_utf8_lossy(&bytes);
+    let keys = text.lines().find_map(|line| line.rsplit_once(" by "));
+    let keys = keys.map_or(Vec::new(), |(_, keys)| keys.split(' ').collect());
+    let hex = |key: &&str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let named = keys
+        .into_iter()
+        .filter(hex)
+        .map(|key| format!("{path}.{key}.minisig"));
+    Ok(named.chain([plain]).collect())
+}
+
+/// The archives in `sources/` that a release names, with their digests.
+fn sources(tree: &dyn Tree, release: &str) -> Result<Vec<(String, Digest)>, PublishError> {
+    let path = format!("{release}/{SUMS}");
+    let Some(text) = tree.text(&path).map_err(TreeError::from)? else {
+        return Ok(Vec::new());
+    };
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let listed = document::parse_sums(&text).ok_or_else(|| PublishError::Broken(path.clone()))?;
+    let mut found = Vec::new();
+    for (_, file) in listed
+        .iter()
+        .filter(|(_, file)| file.ends_with("/manifest.json"))
+    {
+        let path = format!("{release}/{file}");
+        let text = tree.text(&path).map_err(TreeError::from)?;
+        // A file that went already names nothing any more.
+        let Some(text) = text else { continue };
+        let manifest: crate::manifest::Manifest =
+            serde_json::from_slice(&text).map_err(|_| PublishError::Broken(path))?;
+        let named = manifest.sources.iter();
+        found.extend(named.map(|its| (format!("sources/{}", its.file), its.sha256)));
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn read_index(tree: &dyn Tree) -> Result<Index, PublishError> {
+    match tree.text(INDEX).map_err(TreeError::from)? {
+        None => Ok(Index::default()),
+        Some(text) => {
+            serde_json::from_slice(&text).map_err(|_| PublishError::Broken(INDEX.to_owned()))
+        }
+    }
+}
+
+/// Where the signature of an index is: by digest, so that an index and its signatures never part.
+pub(crate) fn index_signature(digest: &Digest, key: &str) -> String {
+    format!("signatures/{digest}.{key}.minisig")
+}
+
+fn announce(
+    tree: &mut dyn Tree,
+    index: &Index,
+    authority: &Authority<'_>,
+) -> Result<(), PublishError> {
+    let text = index.render();
+    let digest = Digest::of(&text);
+    for signer in authority.signers {
+        let signature = signer.sign(&text, &format!("index {}", index.serial()))?;
+        tree.put(&fixed(index_signature(&digest, signer.id()), signature))?;
+    }
+    tree.replace(INDEX, &text)?;
+    tree.replace("index.html", document::page(index).as_bytes())?;
+    Ok(())
+}
+
+/// The signatures of the sums: one a key, and the first once more under the name that minisign expects.
+fn signatures(
+    release: &Release,
+    authority: &Authority<'_>,
+) -> Result<Vec<PublishedFile>, PublishError> {
+    let sums = format!("{}/{SUMS}", release.name);
+    let text = release.files.iter().find(|file| file.path == sums);
+    let Some(Content::Bytes(text)) = text.map(|file| &file.content) else {
+        return Ok(Vec::new());
+    };
+    let keys: Vec<&str> = authority.signers.iter().map(Signer::id).collect();
+    let what = format!("{sums} by {}", keys.join(" "));
+    let mut files = Vec::new();
+    for signer in authority.signers {
+        let signature = signer.sign(text, &what)?;
+        if files.is_empty() {
+            files.push(fixed(format!("{sums}.minisig"), signature.clone()));
+        }
+        files.push(fixed(format!("{sums}.{}.minisig", signer.id()), signature));
+    }
+    Ok(files)
+}
+
+fn fixed(path: String, bytes: Vec<u8>) -> PublishedFile {
+    PublishedFile {
+        path,
+        content: Content::Bytes(bytes),
+        phase: Phase::Signatures,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,420 @@
+//! Every way to stop a publication or a withdrawal, with a walk over what a reader then sees.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use plan::Project;
+use plan::digest::Digest;
+
+use super::*;
+use crate::bundle::{self, Parts};
+use crate::check::{Known, Report, Wrong, walk};
+use crate::place::{Directory, Place, PlaceError};
+use crate::release::{self, Blob, Inputs};
+use crate::repository::{Kind, Repository, RepositoryFile};
+
+/// A tree that stops working after some changes, as one whose publisher was killed.
+struct Failing {
+    tree: Directory,
+    left: usize,
+}
+
+impl Failing {
+    fn step(&mut self) -> Result<&mut Directory, TreeError> {
+        let stopped = || TreeError::Setup("stopped".to_owned());
+        self.left = self.left.checked_sub(1).ok_or_else(stopped)?;
+        Ok(&mut self.tree)
+    }
+}
+
+impl Place for Failing {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+        self.tree.open(path)
+    }
+
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+        self.tree.folders(folder)
+    }
+}
+
+impl Tree for Failing {
+    fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError> {
+        self.step()?.put(file)
+    }
+
+    fn replace(&mut self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
+        self.step()?.replace(path, bytes)
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), TreeError> {
+        self.step()?.remove(path)
+    }
+}
+
+/// A project that releases one small image from one small source.
+struct Fixture {
+    dir: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let fixture = Self { dir };
+        for folder in ["tree", "vendor", "repository/images"] {
+            fs_err::create_dir_all(fixture.path(folder)).unwrap();
+        }
+        for file in ["Cargo.lock", "images/images.lock"] {
+            fs_err::write(fixture.path("repository").join(file), file).unwrap();
+        }
+        fixture
+    }
+
+    fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.dir.path()).unwrap().join(name)
+    }
+
+    fn tree(&self) -> Directory {
+        Directory(self.path("tree"))
+    }
+
+    fn blob(&self, name: &str, bytes: &[u8]) -> Blob {
+        let path = self.path(name);
+        fs_err::write(&path, bytes).unwrap();
+        let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+        Blob { digest, size, path }
+    }
+
+    fn release(&self, version: &str, kernel: &str) -> Release {
+        let source = self.blob("a.tar", b"source");
+        let image = self.blob(kernel, kernel.as_bytes());
+        let project = project(&source, &image);
+        let arches = vec!["riscv".to_owned()];
+        let plan = project.plan(&arches).unwrap();
+        let file = |path: &str| RepositoryFile {
+            path: path.to_owned(),
+            kind: Kind::Plain,
+        };
+        let repository = Repository {
+            root: self.path("repository"),
+            commit: "0".repeat(40),
+            files: vec![file("Cargo.lock"), file("images/images.lock")],
+        };
+        let sources = BTreeMap::from([("a.tar".to_owned(), source)]);
+        let parts = Parts {
+            version,
+            repository: &repository,
+            sources: &sources,
+            vendor: &self.path("vendor"),
+        };
+        let path = self.path(&format!("{version}.tar"));
+        let (size, digest) = bundle::write(&parts, fs_err::File::create(&path).unwrap()).unwrap();
+        // The same parts give the same bytes.
+        assert_eq!(bundle::write(&parts, io::sink()).unwrap(), (size, digest));
+        let files = BTreeMap::from([("kernel".to_owned(), image)]);
+        release::plan(&Inputs {
+            project: &project,
+            plan: &plan,
+            version,
+            commit: &repository.commit,
+            images: &BTreeMap::from([("riscv".to_owned(), files)]),
+            sources: &sources,
+            licences: &["MIT", "GPL-2.0-or-later"]
+                .map(|id| (id.to_owned(), id.into()))
+                .into(),
+            bundle: &Blob { digest, size, path },
+            url: Some("https://example.org/kiln"),
+        })
+        .unwrap()
+    }
+}
+
+const ARCH: &str = r#"
+arch = "riscv"
+triple = "riscv64-linux-musl"
+endian = "little"
+bits = 64
+[gcc]
+[archive]
+[linux]
+arch = "riscv"
+target = "Image"
+image = "Image"
+[qemu]
+binary = "qemu-system-riscv64"
+native = []
+machine = "virt"
+memory = "128M"
+boot-timeout = "10s"
+kvm-timeout-factor = 0.5
+append = "quiet"
+[qemu.ordinary]
+kernel = "plain"
+append = ""
+[qemu.machines.virt]
+control = "virtio-serial-device"
+virtio = "device"
+"#;
+
+/// The project, with `kernel` locked as its image.
+fn project(source: &Blob, kernel: &Blob) -> Project {
+    let linux = format!(
+        "name = \"linux\"\nversion = \"6\"\nlicense = \"MIT\"\nsummary = \"the kernel\"\n\
+         scope = \"arch\"\nproduct = \"image\"\nscript = \"build.sh.hbs\"\n\
+         [[source]]\nname = \"linux\"\nfile = \"a.tar\"\nsize = {}\nsha256 = \"{}\"\n\
+         locations = [\"https://example.com/a.tar\"]\n",
+        source.size, source.digest
+    );
+    let image = "name = \"image\"\nversion = \"1\"\nlicense = \"MIT\"\nsummary = \"what boots\"\n\
+         scope = \"arch\"\nproduct = \"image\"\n\
+         [gather]\nkernel = { recipe = \"linux\", path = \"kernel\" }\n";
+    let mut files: BTreeMap<Utf8PathBuf, Vec<u8>> = [
+        ("images/riscv.toml", ARCH.to_owned()),
+        (
+            "images/host-tools.toml",
+            "epoch = 1000000000\nbase = [\"sh\"]\n".to_owned(),
+        ),
+        ("images/keys.toml", "keys = []\n".to_owned()),
+        ("recipes/linux/recipe.toml", linux),
+        ("recipes/linux/build.sh.hbs", "true\n".to_owned()),
+        ("recipes/image/recipe.toml", image.to_owned()),
+    ]
+    .into_iter()
+    .map(|(path, text)| (path.into(), text.into_bytes()))
+    .collect();
+    let load = |files: &BTreeMap<_, _>| plan::load(files).unwrap();
+    let plan = load(&files).plan(&["riscv".to_owned()]).unwrap();
+    let lock = format!(
+        "version = 1\n[[image]]\narch = \"riscv\"\nkey = \"{}\"\n[[image.file]]\nname = \"kernel\"\n\
+         size = {}\nsha256 = \"{}\"\n",
+        plan.image("riscv").unwrap().key,
+        kernel.size,
+        kernel.digest
+    );
+    files.insert("images/images.lock".into(), lock.into_bytes());
+    load(&files)
+}
+
+/// Keys that nobody wants, at a time.
+fn unsigned(keys: &Keys) -> Authority<'_> {
+    Authority {
+        keys,
+        signers: &[],
+        now: 1_000_000_000,
+    }
+}
+
+fn walked(tree: &Directory, now: u64, seen: u64) -> Report {
+    let keys = Keys::none();
+    let keys = &keys;
+    walk(tree, &Known { keys, now, seen }).unwrap()
+}
+
+fn sound(tree: &Directory, when: &str) -> Report {
+    let report = walked(tree, 1_000_000_000, 0);
+    assert_eq!(report.findings, [], "{when}");
+    report
+}
+
+fn run(tree: &mut dyn Tree, release: &Release) -> Result<(), PublishError> {
+    publish(tree, release, &unsigned(&Keys::none()), &mut |_| {})
+}
+
+#[test]
+fn a_publisher_that_stops_anywhere_leaves_the_old_tree_or_the_new_one() {
+    let fixture = Fixture::new();
+    let (first, second) = (fixture.release("1", "one"), fixture.release("2", "two"));
+    run(&mut fixture.tree(), &first).unwrap();
+    for left in 0.. {
+        let mut tree = Failing {
+            tree: fixture.tree(),
+            left,
+        };
+        let done = run(&mut tree, &second).is_ok();
+        let report = sound(&fixture.tree(), &format!("stopped after {left} changes"));
+        let names: Vec<&str> = report.releases.iter().map(String::as_str).collect();
+        let announced = names == ["kiln-1", "kiln-2"];
+        assert!(announced || names == ["kiln-1"], "{names:?}");
+        assert!(announced || !done);
+        if done {
+            assert!(left > 10, "stopped at {left} places only");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_withdrawal_that_stops_anywhere_can_be_ended_and_leaves_no_binary_alone() {
+    let fixture = Fixture::new();
+    let releases = [fixture.release("1", "one"), fixture.release("2", "two")];
+    for release in &releases {
+        run(&mut fixture.tree(), release).unwrap();
+    }
+    let keys = Keys::none();
+    for left in 0.. {
+        let mut tree = Failing {
+            tree: fixture.tree(),
+            left,
+        };
+        let done = withdraw(&mut tree, "kiln-1", &unsigned(&keys), &mut |_| {}).is_ok();
+        sound(&fixture.tree(), &format!("stopped after {left} changes"));
+        if done {
+            break;
+        }
+    }
+    let report = sound(&fixture.tree(), "at the end");
+    assert_eq!(
+        (report.releases, report.unfinished),
+        (vec!["kiln-2".to_owned()], vec![])
+    );
+    // What the other release needs has stayed; the rest is gone with the last one.
+    assert!(fixture.path("tree/sources/a.tar").exists());
+    withdraw(&mut fixture.tree(), "kiln-2", &unsigned(&keys), &mut |_| {}).unwrap();
+    assert!(!fixture.path("tree/sources").exists());
+    let blobs = fixture.tree().folders("blobs/sha256").unwrap().unwrap();
+    assert_eq!(blobs, Vec::<String>::new());
+    let again = withdraw(&mut fixture.tree(), "kiln-2", &unsigned(&keys), &mut |_| {});
+    assert!(matches!(again, Err(PublishError::Unknown { .. })));
+}
+
+#[test]
+fn what_is_published_is_never_replaced_by_other_bytes() {
+    let fixture = Fixture::new();
+    run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
+    run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
+    let error = run(&mut fixture.tree(), &fixture.release("1", "other")).unwrap_err();
+    assert!(
+        matches!(error, PublishError::Tree(TreeError::Differs { .. })),
+        "{error}"
+    );
+    sound(&fixture.tree(), "refused");
+}
+
+#[test]
+fn an_index_that_is_old_or_expired_is_found() {
+    let fixture = Fixture::new();
+    run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
+    let found = |now, seen| -> Vec<Wrong> {
+        let findings = walked(&fixture.tree(), now, seen).findings.into_iter();
+        findings.map(|finding| finding.wrong).collect()
+    };
+    assert_eq!(found(1_000_000_000, 1), []);
+    assert_eq!(found(1_000_000_000, 7), [Wrong::Older { is: 1, seen: 7 }]);
+    let expired = "2002-09-09T01:46:40Z".to_owned();
+    assert_eq!(found(2_000_000_000, 1), [Wrong::Expired(expired)]);
+}
+
+#[test]
+fn every_file_that_is_lost_or_changed_is_found() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    for file in &release.files {
+        let path = fixture.path("tree").join(&file.path);
+        let _ = fs_err::remove_dir_all(fixture.path("tree"));
+        run(&mut fixture.tree(), &release).unwrap();
+        fs_err::remove_file(&path).unwrap();
+        let lost = walked(&fixture.tree(), 0, 0).findings;
+        assert!(
+            lost.iter().any(|one| one.path == file.path),
+            "{}: {lost:?}",
+            file.path
+        );
+        fs_err::write(&path, "changed").unwrap();
+        let changed = walked(&fixture.tree(), 0, 0).findings;
+        assert!(
+            changed.iter().any(|one| one.path == file.path),
+            "{}: {changed:?}",
+            file.path
+        );
+    }
+}
+
+#[test]
+fn too_few_signatures_are_refused_by_the_publisher_and_found_by_the_reader() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let mut signers = Vec::new();
+    let mut public = Vec::new();
+    for name in ["a.key", "b.key"] {
+        let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let text = pair.sk.to_box(None).unwrap().into_string();
+        fs_err::write(fixture.path(name), text).unwrap();
+        signers.push(Signer::read(&fixture.path(name)).unwrap());
+        public.push(format!("\"{}\"", pair.pk.to_base64()));
+    }
+    let keys = |threshold| {
+        let text = format!("keys = [{}]\nthreshold = {threshold}\n", public.join(", "));
+        Keys::parse(&text).unwrap()
+    };
+    let publish = |keys: &Keys, signers: &[Signer]| {
+        let authority = Authority {
+            keys,
+            signers,
+            now: 0,
+        };
+        super::publish(&mut fixture.tree(), &release, &authority, &mut |_| {})
+    };
+    let refused = publish(&keys(2), &signers[..1]).unwrap_err();
+    assert!(matches!(
+        refused,
+        PublishError::Sign(SignError::TooFew {
+            given: 1,
+            wanted: 2
+        })
+    ));
+    publish(&keys(1), &signers[..1]).unwrap();
+    let found = |threshold| {
+        let keys = keys(threshold);
+        let known = Known {
+            keys: &keys,
+            now: 0,
+            seen: 0,
+        };
+        walk(&fixture.tree(), &known).unwrap().findings
+    };
+    assert_eq!(found(1), []);
+    let few: Vec<String> = found(2).into_iter().map(|finding| finding.path).collect();
+    assert_eq!(few, ["index.json", "kiln-1/SHA256SUMS"]);
+    publish(&keys(2), &signers).unwrap();
+    assert_eq!(found(2), []);
+    // A signature of other bytes is none.
+    let sums = fixture.path("tree/kiln-1/SHA256SUMS");
+    let text = fs_err::read_to_string(&sums).unwrap();
+    fs_err::write(&sums, format!("{text}{}  x\n", Digest::of(b""))).unwrap();
+    let paths: Vec<String> = found(1).into_iter().map(|finding| finding.path).collect();
+    assert!(paths.contains(&"kiln-1/SHA256SUMS".to_owned()), "{paths:?}");
+}
+
+#[test]
+fn a_release_is_the_same_files_in_the_same_order_every_time() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    assert_eq!(release, fixture.release("1", "one"));
+    let lines: Vec<String> = release
+        .files
+        .iter()
+        .map(|file| {
+            format!(
+                "{:<10} {:>6}  {}",
+                file.phase,
+                file.content.size(),
+                file.path
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+    for (name, path) in [
+        ("readme", "README"),
+        ("metalink", "kiln-1.meta4"),
+        ("sbom", "kiln.spdx.json"),
+        ("provenance", "provenance.intoto.jsonl"),
+        ("manifest", "riscv/manifest.json"),
+    ] {
+        let path = format!("kiln-1/{path}");
+        let file = release.files.iter().find(|file| file.path == path).unwrap();
+        let Content::Bytes(bytes) = &file.content else {
+            panic!("{path} is no text");
+        };
+        insta::assert_snapshot!(name, String::from_utf8_lossy(bytes));
+    }
+}

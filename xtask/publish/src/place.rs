@@ -1,0 +1,200 @@
+//! Reading a published tree, wherever it is: a directory or a web server.
+
+use std::io::{self, Read};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use host::http::{Client, HttpError};
+use plan::digest::Digest;
+use sha2::{Digest as _, Sha256};
+
+/// What is read whole is not larger than this.
+const TEXT: u64 = 16 << 20;
+
+/// Why a tree cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// A file system, or the end of a transfer.
+    #[error("cannot read `{path}`")]
+    Io {
+        /// Path in the tree.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A server.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A text that is none.
+    #[error("`{0}` is larger than any such file")]
+    TooLarge(String),
+}
+
+impl PlaceError {
+    /// What mends it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Http(error) => error.hint(),
+            Self::Io { .. } | Self::TooLarge(_) => None,
+        }
+    }
+}
+
+/// A tree that can be read.
+pub trait Place {
+    /// A file, if it is there.
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError>;
+
+    /// The names in a folder of the tree, where they can be listed.
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError>;
+
+    /// The names in the base of the tree, where they can be listed.
+    fn names(&self) -> Result<Option<Vec<String>>, PlaceError> {
+        self.folders("")
+    }
+
+    /// A small file, whole.
+    fn text(&self, path: &str) -> Result<Option<Vec<u8>>, PlaceError> {
+        let Some(file) = self.open(path)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        let io = |source| PlaceError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let count = file.take(TEXT + 1).read_to_end(&mut bytes).map_err(io)?;
+        if count as u64 > TEXT {
+            return Err(PlaceError::TooLarge(path.to_owned()));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Size and digest of a file, if it is there.
+    fn digest(&self, path: &str) -> Result<Option<(u64, Digest)>, PlaceError> {
+        let Some(file) = self.open(path)? else {
+            return Ok(None);
+        };
+        let mut file = Hashing::new(file);
+        io::copy(&mut file, &mut io::sink()).map_err(|source| PlaceError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Some(file.finish()))
+    }
+}
+
+/// A directory.
+#[derive(Debug, Clone)]
+pub struct Directory(pub Utf8PathBuf);
+
+impl Place for Directory {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+        match fs::File::open(inside(&self.0, path)) {
+            Ok(file) => Ok(Some(Box::new(file))),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(source) => Err(PlaceError::Io {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+        let io = |source| PlaceError::Io {
+            path: folder.to_owned(),
+            source,
+        };
+        let mut names = Vec::new();
+        match fs::read_dir(inside(&self.0, folder)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            entries => {
+                for entry in entries.map_err(io)? {
+                    names.push(
+                        entry
+                            .map_err(io)?
+                            .file_name()
+                            .to_string_lossy()
+                            .into_owned(),
+                    );
+                }
+            }
+        }
+        names.sort();
+        Ok(Some(names))
+    }
+}
+
+/// Nothing is there, or nothing can be there.
+fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// A web server.
+#[derive(Debug, Clone)]
+pub struct Web {
+    /// What reads.
+    pub client: Client,
+    /// The address of the tree.
+    pub base: String,
+}
+
+impl Place for Web {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+        let url = format!("{}/{path}", self.base.trim_end_matches('/'));
+        match self.client.get(&url, None) {
+            Ok(response) => Ok(Some(Box::new(response))),
+            Err(HttpError::Status {
+                status: 404 | 410, ..
+            }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn folders(&self, _folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+        Ok(None)
+    }
+}
+
+/// A path below a directory; what others wrote into a list never leads out of it.
+pub(crate) fn inside(base: &Utf8Path, path: &str) -> Utf8PathBuf {
+    let mut full = base.to_owned();
+    full.extend(
+        path.split('/')
+            .filter(|part| !matches!(*part, "" | "." | "..")),
+    );
+    full
+}
+
+/// A reader that hashes what is read.
+pub(crate) struct Hashing<R> {
+    inner: R,
+    hasher: Sha256,
+    size: u64,
+}
+
+impl<R: Read> Hashing<R> {
+    pub(crate) fn new(inner: R) -> Self {
+        Self {
+            inner,
+            hasher: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    /// Size and digest of what was read.
+    pub(crate) fn finish(self) -> (u64, Digest) {
+        (self.size, Digest::from_bytes(self.hasher.finalize().into()))
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+}

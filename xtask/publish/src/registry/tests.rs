@@ -1,0 +1,130 @@
+//! A registry that says what a script tells it to say, and notes what it was asked.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread::{self, JoinHandle};
+
+use host::http::Client;
+use plan::digest::Digest;
+
+use super::Registry;
+use crate::index::{Descriptor, MANIFEST};
+use crate::release::{Content, Phase, PublishedFile, Release, blob_path};
+use crate::tree::TreeError;
+
+/// Serves requests, one a connection, until one is for `last`; gives `METHOD path` of each.
+fn serve(
+    last: &'static str,
+    answer: impl Fn(&str) -> &'static str + Send + 'static,
+) -> (String, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let served = thread::spawn(move || {
+        let mut asked = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut first = String::new();
+            reader.read_line(&mut first).unwrap();
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                let line = line.trim().to_ascii_lowercase();
+                if line.is_empty() {
+                    break;
+                }
+                if let Some(text) = line.strip_prefix("content-length: ") {
+                    length = text.parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let request = first.trim().trim_end_matches(" HTTP/1.1").to_owned();
+            let text = answer(&request);
+            let head = format!("HTTP/1.1 {text}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            let done = request.contains(last);
+            asked.push(request);
+            if done {
+                break;
+            }
+        }
+        asked
+    });
+    (address, served)
+}
+
+/// A release of one blob and one manifest.
+fn release() -> Release {
+    let file = |text: &str| PublishedFile {
+        path: blob_path(&Digest::of(text.as_bytes())),
+        content: Content::Bytes(text.as_bytes().to_vec()),
+        phase: Phase::Blobs,
+    };
+    Release {
+        name: "kiln-1".to_owned(),
+        files: vec![file("blob"), file("manifest")],
+        descriptors: vec![Descriptor::new(MANIFEST, Digest::of(b"manifest"), 8)],
+    }
+}
+
+fn push(address: &str) -> Result<String, TreeError> {
+    let client = Client::new(false).unwrap().unwrap();
+    let registry = Registry::open(client, &format!("{address}/a/b:tag")).unwrap();
+    registry.push(&release(), &mut |_| {})
+}
+
+#[test]
+fn blobs_come_first_and_the_tag_last() {
+    let (address, served) = serve("manifests/tag", |request| match request {
+        head if head.starts_with("HEAD") => "404 Not Found",
+        post if post.starts_with("POST") => "202 Accepted\r\nlocation: /upload?x=1",
+        _ => "201 Created",
+    });
+    push(&address).unwrap();
+    let (blob, manifest) = (Digest::of(b"blob"), Digest::of(b"manifest"));
+    assert_eq!(
+        served.join().unwrap(),
+        [
+            format!("HEAD /v2/a/b/blobs/sha256:{blob}"),
+            "POST /v2/a/b/blobs/uploads/".to_owned(),
+            format!("PUT /upload?x=1&digest=sha256:{blob}"),
+            format!("PUT /v2/a/b/manifests/sha256:{manifest}"),
+            "PUT /v2/a/b/manifests/tag".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_registry_that_refuses_is_told_and_nothing_is_tagged() {
+    let (address, served) = serve("uploads", |request| match request {
+        head if head.starts_with("HEAD") => "404 Not Found",
+        _ => "403 Forbidden",
+    });
+    let error = push(&address).unwrap_err();
+    assert!(
+        matches!(error, TreeError::Refused { status: 403, .. }),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("credentials"));
+    assert!(
+        !served
+            .join()
+            .unwrap()
+            .iter()
+            .any(|asked| asked.contains("manifests"))
+    );
+}
+
+#[test]
+fn what_is_no_registry_is_refused() {
+    let open = |place: &str| Registry::open(Client::new(false).unwrap().unwrap(), place);
+    for place in ["registry", "/name", "registry/", "registry/Name"] {
+        let error = open(place).unwrap_err().to_string();
+        assert!(
+            error.contains("is no registry/name:tag"),
+            "{place}: {error}"
+        );
+    }
+}

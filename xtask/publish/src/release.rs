@@ -1,0 +1,379 @@
+//! A release as plain data: every file with its bytes or its digest, in the order of publication.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use camino::Utf8PathBuf;
+use plan::Project;
+use plan::digest::Digest;
+use plan::lock::LockedFile;
+use plan::source::Source;
+use plan::step::{Plan, Step};
+
+use crate::index::{Descriptor, IMAGE_TYPE, Index, OciManifest, SOURCE_TYPE};
+use crate::{document, manifest, provenance, sbom};
+
+/// The recipe whose step is an image.
+pub(crate) const IMAGE: &str = "image";
+/// The file with the digest of each file of a release.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// The part of the index that is of one release.
+pub(crate) const PART: &str = "oci-index.json";
+/// The licence of the repository, where its files do not say otherwise.
+pub(crate) const OWN_LICENCE: &str = "GPL-2.0-or-later";
+
+/// A file that is published under its digest, and where its bytes are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// Length in bytes.
+    pub size: u64,
+    /// A file that holds them.
+    pub path: Utf8PathBuf,
+}
+
+/// Everything that a release is a function of.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The repository.
+    pub project: &'a Project,
+    /// The plan of the architectures that are released.
+    pub plan: &'a Plan,
+    /// Version of the release.
+    pub version: &'a str,
+    /// The commit of the repository.
+    pub commit: &'a str,
+    /// Files of the images, by architecture and name.
+    pub images: &'a BTreeMap<String, BTreeMap<String, Blob>>,
+    /// Source archives, by file name.
+    pub sources: &'a BTreeMap<String, Blob>,
+    /// Texts of licences, by SPDX identifier.
+    pub licences: &'a BTreeMap<String, Vec<u8>>,
+    /// The source bundle.
+    pub bundle: &'a Blob,
+    /// Where the tree will be, if it is known: for lists of addresses.
+    pub url: Option<&'a str>,
+}
+
+/// Bytes of a published file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Those of a blob of the release.
+    Blob(Blob),
+    /// These.
+    Bytes(Vec<u8>),
+}
+
+impl Content {
+    /// SHA-256 of the bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Blob(blob) => blob.digest,
+            Self::Bytes(bytes) => Digest::of(bytes),
+        }
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Blob(blob) => blob.size,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+/// When a file appears: in the order of these, and within one in the order of the release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// By content.
+    Blobs,
+    /// Pristine archives.
+    Sources,
+    /// What people look at, source before binaries.
+    Directory,
+    /// The digests of the directory.
+    Sums,
+    /// What signs the digests.
+    Signatures,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Blobs => "blobs",
+            Self::Sources => "sources",
+            Self::Directory => "directory",
+            Self::Sums => "sums",
+            Self::Signatures => "signatures",
+        })
+    }
+}
+
+/// One file of a release, which never changes once it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedFile {
+    /// Path in the tree.
+    pub path: String,
+    /// Its bytes.
+    pub content: Content,
+    /// When it appears.
+    pub phase: Phase,
+}
+
+/// All files of a release in the order in which they appear, and what the index will say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// `kiln-<version>`.
+    pub name: String,
+    /// The files.
+    pub files: Vec<PublishedFile>,
+    /// Entries of the index, the source first.
+    pub descriptors: Vec<Descriptor>,
+}
+
+/// Why a release may not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The recipes are others than those of the lock.
+    #[error("the image of {0} is not in `images/images.lock`")]
+    NotLocked(String),
+    /// An image holds other bytes than the lock.
+    #[error("`{name}` of {arch} is not what `images/images.lock` promises")]
+    Differs {
+        /// Architecture.
+        arch: String,
+        /// File.
+        name: String,
+    },
+    /// A source is not there.
+    #[error("the source `{0}` is missing")]
+    NoSource(String),
+    /// A licence has no text.
+    #[error("the text of the licence `{id}` of `{recipe}` is missing")]
+    NoLicence {
+        /// SPDX identifier.
+        id: String,
+        /// A recipe that names it.
+        recipe: String,
+    },
+}
+
+impl Refusal {
+    /// What mends it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotLocked(arch) => format!("cargo xtask images --from-source --arch {arch}"),
+            Self::Differs { arch, .. } => {
+                format!("cargo xtask images --from-source --verify --arch {arch}")
+            }
+            Self::NoSource(_) => "cargo xtask fetch".to_owned(),
+            Self::NoLicence { id, .. } => format!("put the text into LICENSES/{id}.txt"),
+        })
+    }
+}
+
+/// `kiln-<version>`: the name of a release and of its folder.
+#[must_use]
+pub fn name(version: &str) -> String {
+    format!("kiln-{version}")
+}
+
+/// Every source of a plan, by file name, with a step that uses it.
+#[must_use]
+pub fn sources(plan: &Plan) -> BTreeMap<&str, (&Step, &Source)> {
+    let mut found = BTreeMap::new();
+    for step in &plan.steps {
+        for source in &step.sources {
+            let known = found.entry(source.pin.file.as_str());
+            let known = known.or_insert((step, source));
+            // Several recipes may use one source; it is the one that bears its name that says most.
+            if step.recipe == source.name {
+                *known = (step, source);
+            }
+        }
+    }
+    found
+}
+
+/// The licences that a plan's recipes name, each with a recipe; and that of the repository itself.
+#[must_use]
+pub fn licences(plan: &Plan) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::from([(OWN_LICENCE.to_owned(), "kiln".to_owned())]);
+    for step in &plan.steps {
+        for id in plan::spdx::identifiers(&step.license).unwrap_or_default() {
+            let recipe = || step.recipe.clone();
+            found.entry(id.to_owned()).or_insert_with(recipe);
+        }
+    }
+    found
+}
+
+/// Everything that stands against a release: images that are not the lock's, sources and licences that
+/// are missing. Must be asked before the bundle is made.
+#[must_use]
+pub fn refusals(inputs: &Inputs<'_>) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    for (arch, files) in inputs.images {
+        let step = inputs.plan.image(arch);
+        let locked = inputs.project.lock.images.get(arch);
+        let Some(locked) = locked.filter(|its| Some(its.key) == step.map(|step| step.key)) else {
+            found.push(Refusal::NotLocked(arch.clone()));
+            continue;
+        };
+        let names: BTreeSet<&String> = locked.files.keys().chain(files.keys()).collect();
+        for name in names {
+            let is = files.get(name).map(|blob| LockedFile {
+                size: blob.size,
+                sha256: blob.digest,
+            });
+            if is.as_ref() != locked.files.get(name) {
+                let (arch, name) = (arch.clone(), name.clone());
+                found.push(Refusal::Differs { arch, name });
+            }
+        }
+    }
+    for (file, (_, source)) in sources(inputs.plan) {
+        let blob = inputs.sources.get(file);
+        if blob.is_none_or(|blob| blob.digest != source.pin.sha256) {
+            found.push(Refusal::NoSource(file.to_owned()));
+        }
+    }
+    for (id, recipe) in licences(inputs.plan) {
+        if !inputs.licences.contains_key(&id) {
+            found.push(Refusal::NoLicence { id, recipe });
+        }
+    }
+    found
+}
+
+/// The release: a pure function of what goes into it.
+pub fn plan(inputs: &Inputs<'_>) -> Result<Release, Vec<Refusal>> {
+    let refusals = refusals(inputs);
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let name = name(inputs.version);
+    let mut draft = Draft::default();
+    let mut source = OciManifest::new(SOURCE_TYPE, &name, inputs.version, None);
+
+    // Source before binaries, so that a publication that stops leaves no binary alone.
+    for (file, blob) in inputs.sources {
+        draft.shared(format!("sources/{file}"), blob, Phase::Sources);
+    }
+    let directory = |path: &str| format!("{name}/{path}");
+    let bundle = format!("{name}-source.tar");
+    source.layer(&bundle, inputs.bundle.digest, inputs.bundle.size);
+    draft.shared(directory(&bundle), inputs.bundle, Phase::Directory);
+    let mut texts: Vec<(String, Vec<u8>)> = inputs
+        .licences
+        .iter()
+        .map(|(id, text)| (format!("LICENSES/{id}.txt"), text.clone()))
+        .collect();
+    texts.extend([
+        ("README".to_owned(), document::readme(inputs).into_bytes()),
+        (
+            "BUILD.md".to_owned(),
+            document::build(inputs.version).into_bytes(),
+        ),
+        ("kiln.spdx.json".to_owned(), sbom::render(inputs)),
+        (
+            "provenance.intoto.jsonl".to_owned(),
+            provenance::render(inputs),
+        ),
+    ]);
+    for (path, bytes) in texts {
+        source.layer(&path, Digest::of(&bytes), bytes.len() as u64);
+        draft.blob(&bytes);
+        draft.text(directory(&path), bytes, Phase::Directory);
+    }
+    let source = source.finish(&mut draft, None);
+    let mut descriptors = vec![source.clone()];
+    for (arch, files) in inputs.images {
+        let text = manifest::render(inputs, arch, files);
+        let mut image = OciManifest::new(IMAGE_TYPE, &name, inputs.version, Some(arch));
+        image.config(Digest::of(&text), text.len() as u64);
+        draft.blob(&text);
+        draft.text(
+            directory(&format!("{arch}/manifest.json")),
+            text,
+            Phase::Directory,
+        );
+        for (file, blob) in files {
+            image.layer(file, blob.digest, blob.size);
+            draft.shared(directory(&format!("{arch}/{file}")), blob, Phase::Directory);
+        }
+        descriptors.push(image.finish(&mut draft, Some(&source)));
+    }
+    // The same index that a registry is given: it also says which blobs are this release's alone.
+    let part = Index::default().naming(&descriptors).render();
+    draft.text(directory(PART), part, Phase::Directory);
+    let list = document::metalink(inputs, &name, &draft.files);
+    draft.text(
+        directory(&format!("{name}.meta4")),
+        list.into_bytes(),
+        Phase::Directory,
+    );
+    let sums = document::sums(&name, &draft.files);
+    draft.text(directory(SUMS), sums.into_bytes(), Phase::Sums);
+    draft.files.sort_by_key(|file| file.phase);
+    Ok(Release {
+        name,
+        files: draft.files,
+        descriptors,
+    })
+}
+
+/// The files of a release as they come together.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    files: Vec<PublishedFile>,
+    blobs: BTreeSet<Digest>,
+}
+
+impl Draft {
+    /// A file under its name, and as a blob.
+    fn shared(&mut self, path: String, blob: &Blob, phase: Phase) {
+        let content = Content::Blob(blob.clone());
+        self.add_blob(content.clone());
+        self.files.push(PublishedFile {
+            path,
+            content,
+            phase,
+        });
+    }
+
+    /// Text as a blob.
+    pub(crate) fn blob(&mut self, bytes: &[u8]) {
+        self.add_blob(Content::Bytes(bytes.to_vec()));
+    }
+
+    fn add_blob(&mut self, content: Content) {
+        let digest = content.digest();
+        if self.blobs.insert(digest) {
+            self.files.push(PublishedFile {
+                path: blob_path(&digest),
+                content,
+                phase: Phase::Blobs,
+            });
+        }
+    }
+
+    fn text(&mut self, path: String, bytes: Vec<u8>, phase: Phase) {
+        self.files.push(PublishedFile {
+            path,
+            content: Content::Bytes(bytes),
+            phase,
+        });
+    }
+}
+
+/// Where a blob is in a tree.
+#[must_use]
+pub fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{digest}")
+}

@@ -1,0 +1,134 @@
+//! The repository as it is published: the files that git knows, the commit, the crates.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::process::{Command, ProcessError};
+
+/// How long git or cargo may take.
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Why the repository cannot be published.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// Files differ from the commit.
+    #[error("the repository has changes that no commit holds: {}", .0.join(", "))]
+    Dirty(Vec<String>),
+    /// A program could not be run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// git failed.
+    #[error("git says: {0}")]
+    Git(String),
+    /// Cargo has not downloaded all crates.
+    #[error("the crates cannot be collected: {0}")]
+    Crates(String),
+}
+
+impl RepositoryError {
+    /// What mends it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Dirty(_) => Some("commit them, or give --allow-dirty".to_owned()),
+            Self::Process(error) => error.hint(),
+            Self::Crates(_) => Some("cargo fetch --locked brings every crate".to_owned()),
+            Self::Git(_) => Some("publish from a git checkout".to_owned()),
+        }
+    }
+}
+
+/// The files of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Where it is.
+    pub root: Utf8PathBuf,
+    /// The commit, in hexadecimal.
+    pub commit: String,
+    /// Its files.
+    pub files: Vec<RepositoryFile>,
+}
+
+/// A file that git knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryFile {
+    /// Path in the repository.
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a file of the repository is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    Plain,
+    /// A program.
+    Executable,
+    /// A symbolic link.
+    Link,
+}
+
+impl Repository {
+    /// Asks git. A tree with changes is refused, unless it `may_be_dirty`.
+    pub fn read(root: &Utf8Path, may_be_dirty: bool) -> Result<Self, RepositoryError> {
+        let git = |arguments: &[&str]| {
+            run(
+                Command::new("git").args(arguments).current_dir(root),
+                RepositoryError::Git,
+            )
+        };
+        let changed = git(&["status", "--porcelain"])?;
+        if !changed.is_empty() && !may_be_dirty {
+            let names = changed.lines().filter_map(|line| line.get(3..));
+            return Err(RepositoryError::Dirty(names.map(str::to_owned).collect()));
+        }
+        let commit = git(&["rev-parse", "HEAD"])?.trim().to_owned();
+        let listed = git(&["ls-files", "--stage", "-z"])?;
+        // `<mode> <object> <stage>\t<path>`
+        let file = |line: &str| {
+            let (facts, path) = line.split_once('\t')?;
+            let kind = match facts.get(..6)? {
+                "120000" => Kind::Link,
+                "100755" => Kind::Executable,
+                _ => Kind::Plain,
+            };
+            let path = path.to_owned();
+            // One that was removed and not committed is not there to publish.
+            let there = root.join(&path).symlink_metadata().is_ok();
+            there.then_some(RepositoryFile { path, kind })
+        };
+        Ok(Self {
+            root: root.to_owned(),
+            commit,
+            files: listed.split('\0').filter_map(file).collect(),
+        })
+    }
+}
+
+/// Writes the crates of the lock file to `folder`, from what cargo has downloaded.
+pub fn vendor(root: &Utf8Path, cargo: &Utf8Path, folder: &Utf8Path) -> Result<(), RepositoryError> {
+    let arguments = [
+        "vendor",
+        "--quiet",
+        "--locked",
+        "--offline",
+        "--versioned-dirs",
+    ];
+    let command = Command::new(cargo)
+        .args(arguments)
+        .arg(folder)
+        .current_dir(root);
+    run(command, RepositoryError::Crates).map(drop)
+}
+
+fn run(
+    command: Command,
+    failed: impl Fn(String) -> RepositoryError,
+) -> Result<String, RepositoryError> {
+    let output = command.output(LIMIT)?;
+    if output.status.success() {
+        return Ok(output.stdout_text());
+    }
+    Err(failed(output.stderr_text().trim().replace('\n', " ")))
+}

@@ -1,0 +1,191 @@
+//! Writing a published tree: files that never change, and the few that are replaced at once.
+
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::Utf8Path;
+use fs_err as fs;
+use host::http::HttpError;
+use plan::digest::Digest;
+
+use crate::place::{Directory, Hashing, Place, PlaceError, inside};
+use crate::release::{Content, PublishedFile, blob_path};
+
+/// Why a tree cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The file system said no.
+    #[error("cannot write `{path}`")]
+    Io {
+        /// Path in the tree.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is published does not change.
+    #[error("`{path}` is published already, with other bytes: {is}, not {wanted}")]
+    Differs {
+        /// Path in the tree.
+        path: String,
+        /// What is there.
+        is: Digest,
+        /// What was to be there.
+        wanted: Digest,
+    },
+    /// A file changed while it was published.
+    #[error("the bytes of `{path}` are not those of the plan any more")]
+    Changed {
+        /// Path in the tree.
+        path: String,
+    },
+    /// A server could not be asked.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A server said no.
+    #[error("the server refused `{path}` with status {status}: {why}")]
+    Refused {
+        /// Path in the tree.
+        path: String,
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        why: String,
+    },
+    /// What was given cannot be used.
+    #[error("{0}")]
+    Setup(String),
+}
+
+impl TreeError {
+    /// What mends it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Place(error) => error.hint(),
+            Self::Http(error) => error.hint(),
+            Self::Differs { .. } => Some("publish it under another --version".to_owned()),
+            Self::Refused {
+                status: 401 | 403, ..
+            } => Some("check the credentials in the environment".to_owned()),
+            Self::Io { .. } | Self::Changed { .. } | Self::Refused { .. } | Self::Setup(_) => None,
+        }
+    }
+}
+
+/// A tree that can be written. Each call is done wholly or not at all, also when the program dies in it.
+pub trait Tree: Place {
+    /// Publishes a file that never changes; one that is there already must have the same bytes.
+    fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError>;
+
+    /// Replaces a file: a reader sees the old or the new one.
+    fn replace(&mut self, path: &str, bytes: &[u8]) -> Result<(), TreeError>;
+
+    /// Takes a file away, and the folders that are empty then.
+    fn remove(&mut self, path: &str) -> Result<(), TreeError>;
+}
+
+/// Whether the file is there with the right bytes; fails when it has others.
+pub(crate) fn is_there(place: &dyn Place, file: &PublishedFile) -> Result<bool, TreeError> {
+    let wanted = file.content.digest();
+    match place.digest(&file.path)? {
+        None => Ok(false),
+        Some((_, is)) if is == wanted => Ok(true),
+        Some((_, is)) => Err(TreeError::Differs {
+            path: file.path.clone(),
+            is,
+            wanted,
+        }),
+    }
+}
+
+impl Tree for Directory {
+    fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError> {
+        if is_there(self, file)? {
+            return Ok(());
+        }
+        let io = |source| TreeError::Io {
+            path: file.path.clone(),
+            source,
+        };
+        let path = inside(&self.0, &file.path);
+        let blob = inside(&self.0, &blob_path(&file.content.digest()));
+        let folder = path.parent().unwrap_or(&self.0);
+        fs::create_dir_all(folder).map_err(io)?;
+        // One copy serves the blob and its names; where links are refused, there are more.
+        if blob != path && fs::hard_link(&blob, &path).is_ok() {
+            return sync(folder).map_err(io);
+        }
+        let mut bytes: Box<dyn Read> = match &file.content {
+            Content::Bytes(bytes) => Box::new(bytes.as_slice()),
+            Content::Blob(blob) => Box::new(fs::File::open(&blob.path).map_err(io)?),
+        };
+        let mut staged = staged(folder).map_err(io)?;
+        let mut hashing = Hashing::new(&mut bytes);
+        io::copy(&mut hashing, &mut staged).map_err(io)?;
+        if hashing.finish() != (file.content.size(), file.content.digest()) {
+            let path = file.path.clone();
+            return Err(TreeError::Changed { path });
+        }
+        staged.as_file().sync_all().map_err(io)?;
+        if let Err(error) = staged.persist_noclobber(&path) {
+            // Another publisher was faster: its bytes are compared as any that were there.
+            if error.error.kind() != io::ErrorKind::AlreadyExists || !is_there(self, file)? {
+                return Err(io(error.error));
+            }
+        }
+        sync(folder).map_err(io)
+    }
+
+    fn replace(&mut self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
+        let io = |source| TreeError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let full = inside(&self.0, path);
+        let folder = full.parent().unwrap_or(&self.0);
+        fs::create_dir_all(folder).map_err(io)?;
+        let mut staged = staged(folder).map_err(io)?;
+        staged.write_all(bytes).map_err(io)?;
+        staged.as_file().sync_all().map_err(io)?;
+        staged.persist(&full).map_err(|error| io(error.error))?;
+        sync(folder).map_err(io)
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), TreeError> {
+        let full = inside(&self.0, path);
+        match fs::remove_file(&full) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(TreeError::Io {
+                    path: path.to_owned(),
+                    source: error,
+                });
+            }
+            _ => {}
+        }
+        let folders = full
+            .ancestors()
+            .skip(1)
+            .take_while(|folder| *folder != self.0);
+        for folder in folders {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file that a web server will be able to read, and that is no file of the tree yet.
+fn staged(folder: &Utf8Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".kiln-")
+        .permissions(std::fs::Permissions::from_mode(0o644))
+        .tempfile_in(folder)
+}
+
+fn sync(folder: &Utf8Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}

@@ -1,0 +1,91 @@
+//! The arguments of what has to do with releases.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::{GuestArgs, SourceArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct LegalArgs {
+    /// Architecture; may be given more than once [default: all]
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    /// Where: a directory, `s3://bucket/prefix`, or `oci://registry/name[:tag]`
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+    /// Secret key of minisign; may be given more than once
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) sign: Vec<Utf8PathBuf>,
+    /// Version of the release [default: that of the workspace]
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub(crate) version: Option<String>,
+    /// Where readers will find the tree: for the list for download managers
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Print what would be published, and publish nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Publish although files differ from the commit
+    #[arg(long)]
+    pub(crate) allow_dirty: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnpublishArgs {
+    /// `kiln-<version>`
+    #[arg(value_name = "RELEASE", value_parser = release)]
+    pub(crate) release: String,
+    /// Where: a directory, or `s3://bucket/prefix`
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) from: String,
+    /// Secret key of minisign; may be given more than once
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) sign: Vec<Utf8PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MirrorCheckArgs {
+    /// The tree
+    #[arg(value_name = "URL-or-DIR")]
+    pub(crate) place: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyReleaseArgs {
+    /// The tree
+    #[arg(value_name = "URL-or-DIR")]
+    pub(crate) place: String,
+    /// The release [default: the newest]
+    #[arg(long, value_name = "RELEASE", value_parser = release)]
+    pub(crate) release: Option<String>,
+    /// Architecture; may be given more than once [default: all]
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Vec<String>,
+    /// Check and unpack, print the build's command, and do not build
+    #[arg(long)]
+    pub(crate) no_build: bool,
+}
+
+/// A version is part of file names and addresses.
+fn version(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '~');
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("letters, digits, `.`, `-`, `+` and `~` make a version".to_owned())
+    }
+}
+
+fn release(text: &str) -> Result<String, String> {
+    let wrong = || "a release is named `kiln-<version>`".to_owned();
+    version(text.strip_prefix("kiln-").ok_or_else(wrong)?).map_err(|_| wrong())?;
+    Ok(text.to_owned())
+}

@@ -1,0 +1,84 @@
+//! `cargo xtask mirror-check`: a walk over a whole published tree, as a stranger would check it.
+
+use camino::Utf8PathBuf;
+use plan::digest::Digest;
+use publish::check::{Known, Report, walk};
+use publish::place::{Directory, Place, Web};
+
+use crate::cli::MessageFormat;
+use crate::cli::publish::MirrorCheckArgs;
+use crate::command::publish::keys;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::output;
+use crate::render;
+
+pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
+    let place = place(context, &args.place)?;
+    let report = examine(context, &args.place, place.as_ref())?;
+    let count = report.findings.len();
+    output::result(render::release::walked(&report));
+    if count > 0 {
+        let error = anyhow::anyhow!("{count} things are wrong with {}", args.place);
+        return Err(Failure::new(Exit::FetchFailed, error));
+    }
+    Ok(Exit::Success)
+}
+
+/// A tree to read.
+pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Failure> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        let path = text.strip_prefix("file://").unwrap_or(text);
+        let path = context.env.absolute(&Utf8PathBuf::from(path));
+        if !path.is_dir() {
+            let error = anyhow::anyhow!("`{path}` is no directory");
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        return Ok(Box::new(Directory(path)));
+    }
+    let client = host::http::Client::new(context.global.offline)
+        .map_err(hinted!(Exit::FetchFailed))?
+        .ok_or_else(|| {
+            let error = anyhow::anyhow!("`{text}` cannot be asked with --offline");
+            Failure::new(Exit::Usage, error)
+        })?;
+    let base = text.to_owned();
+    Ok(Box::new(Web { client, base }))
+}
+
+/// Walks, tells what is wrong, and remembers how new the index was.
+pub(crate) fn examine(context: &Context, name: &str, place: &dyn Place) -> Result<Report, Failure> {
+    let store = context.store()?;
+    let name = name.trim_end_matches('/');
+    let seen_at = store
+        .root()
+        .join("mirrors")
+        .join(Digest::of(name.as_bytes()).to_string());
+    let seen = host::files::read(&seen_at).ok();
+    let seen = seen.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
+    let keys = keys(context)?;
+    let known = Known {
+        keys: &keys,
+        now: host::clock::seconds(),
+        seen: seen.unwrap_or(0),
+    };
+    let report = walk(place, &known).map_err(hinted!(Exit::FetchFailed))?;
+    for finding in &report.findings {
+        match context.global.message_format {
+            MessageFormat::Human => output::result(render::release::finding(finding)),
+            MessageFormat::Json => {
+                output::result(render::release::finding_line(finding).to_string());
+            }
+        }
+    }
+    for name in &report.unfinished {
+        output::note(format!(
+            "`{name}` is not in the index: its publication did not end, or goes on"
+        ));
+    }
+    if report.findings.is_empty() && report.serial > known.seen {
+        // A store that is read-only forgets how new the index was; that is all.
+        let _ = host::files::write(&seen_at, report.serial.to_string().as_bytes());
+    }
+    Ok(report)
+}

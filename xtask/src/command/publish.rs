@@ -1,0 +1,208 @@
+//! `cargo xtask publish`: images with their complete corresponding source, to a directory, a bucket or a
+//! registry. What is not locked, whole, licensed and able to boot is not published.
+
+mod destination;
+mod signing;
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+use publish::bundle::{self, Parts};
+use publish::perform;
+use publish::release::{self, Blob, Inputs, Refusal, Release};
+use publish::repository::{self, Repository};
+
+use crate::cli::MessageFormat;
+use crate::cli::publish::PublishArgs;
+use crate::command::test;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::output::{self, Color};
+use crate::supply::{self, Supply, store_failure};
+use crate::{guests, render};
+
+pub(crate) use destination::Published;
+pub(crate) use signing::{authority, keys};
+
+/// The test that an image must pass: that it boots.
+const BOOTS: &str = "boot::true";
+
+/// The files of the images, by architecture and name.
+type Images = BTreeMap<String, BTreeMap<String, Blob>>;
+
+pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
+    let signing = authority(context, &args.sign)?;
+    let destination = Published::open(context, &args.to)?;
+    let repository =
+        Repository::read(&context.root, args.allow_dirty).map_err(hinted!(Exit::Failed))?;
+    let supply = Supply::open(context, &args.source)?;
+    let images = images(&supply)?;
+    let sources = sources(&supply)?;
+    let licences = licences(context)?;
+    let version = args.version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
+    let area = supply.store.workspace().map_err(store_failure)?;
+    let path = area.path().join("source.tar");
+    let unmade = Blob {
+        digest: plan::digest::Digest::of(b""),
+        size: 0,
+        path: path.clone(),
+    };
+    let mut inputs = Inputs {
+        project: &supply.project,
+        plan: &supply.plan,
+        version,
+        commit: &repository.commit,
+        images: &images,
+        sources: &sources,
+        licences: &licences,
+        bundle: &unmade,
+        url: args.url.as_deref(),
+    };
+    refuse(&release::refusals(&inputs))?;
+    if !args.dry_run {
+        boots(&supply, args)?;
+    }
+    let cargo = context
+        .env
+        .cargo
+        .clone()
+        .unwrap_or_else(|| Utf8PathBuf::from("cargo"));
+    let vendor = area.path().join("vendor");
+    // Cargo makes no folder where there is no crate.
+    fs::create_dir_all(&vendor).map_err(|error| Failure::new(Exit::Failed, error))?;
+    repository::vendor(&context.root, &cargo, &vendor).map_err(hinted!(Exit::Failed))?;
+    let parts = Parts {
+        version,
+        repository: &repository,
+        sources: &sources,
+        vendor: &vendor,
+    };
+    let (size, digest) = fs::File::create(&path)
+        .and_then(|file| bundle::write(&parts, std::io::BufWriter::new(file)))
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let made = Blob { digest, size, path };
+    inputs.bundle = &made;
+    let release = release::plan(&inputs).map_err(|refusals| refused(&refusals))?;
+    if args.dry_run {
+        show(context, &release);
+        return Ok(Exit::Success);
+    }
+    match destination {
+        Published::Registry(registry) => {
+            let digest = registry
+                .push(&release, &mut told(context))
+                .map_err(hinted!(Exit::FetchFailed))?;
+            output::result(format!("{} is at {} ({digest})", release.name, args.to));
+        }
+        destination => {
+            let mut tree = destination.tree()?;
+            perform::publish(
+                tree.as_mut(),
+                &release,
+                &signing.authority(),
+                &mut told(context),
+            )
+            .map_err(hinted!(Exit::FetchFailed))?;
+            output::result(format!("{} is at {}", release.name, args.to));
+            output::note(format!("check it: cargo xtask mirror-check {}", args.to));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Says with `-v` what is done.
+pub(crate) fn told(context: &Context) -> impl FnMut(&str) + use<> {
+    let (loud, style) = (context.global.verbose > 0, context.style);
+    move |path| {
+        if loud {
+            output::note(format!("{} {path}", style.paint(Color::Dim, "done")));
+        }
+    }
+}
+
+/// The files that the lock promises, and where they are.
+fn images(supply: &Supply<'_>) -> Result<Images, Failure> {
+    let mut images = Images::new();
+    for (arch, ready) in supply.images(false)? {
+        let files = supply::locked(&ready)
+            .files
+            .into_iter()
+            .map(|(name, file)| {
+                let path = ready.path().join(&name);
+                let (digest, size) = (file.sha256, file.size);
+                (name, Blob { digest, size, path })
+            });
+        images.insert(arch, files.collect());
+    }
+    Ok(images)
+}
+
+/// Every source archive, from the store or from where it may be had.
+fn sources(supply: &Supply<'_>) -> Result<BTreeMap<String, Blob>, Failure> {
+    supply.fetch_sources()?;
+    let mut found = BTreeMap::new();
+    for (file, (_, source)) in release::sources(&supply.plan) {
+        let blob = supply
+            .store
+            .blob(&source.pin.sha256)
+            .map_err(store_failure)?;
+        found.extend(blob.map(|blob| {
+            let (digest, size, path) = (blob.digest(), blob.size(), blob.path().to_owned());
+            (file.to_owned(), Blob { digest, size, path })
+        }));
+    }
+    Ok(found)
+}
+
+/// The texts in `LICENSES/`, by identifier.
+fn licences(context: &Context) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let files = host::files::read_tree(&context.root, &["LICENSES"], &[])
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let named = files.into_iter();
+    Ok(named
+        .filter_map(|(path, text)| Some((path.file_stem()?.to_owned(), text)))
+        .collect())
+}
+
+fn refuse(refusals: &[Refusal]) -> Result<(), Failure> {
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(refused(refusals))
+}
+
+/// All that stands against the release; the first says what mends it.
+fn refused(refusals: &[Refusal]) -> Failure {
+    for refusal in refusals.iter().skip(1) {
+        output::note(refusal.to_string());
+    }
+    match refusals.first() {
+        None => Failure::new(Exit::Failed, anyhow::anyhow!("nothing can be published")),
+        Some(first) => Failure::new(Exit::FetchFailed, first.clone()).hint(first.hint()),
+    }
+}
+
+/// The very files that will be published boot.
+fn boots(supply: &Supply<'_>, args: &PublishArgs) -> Result<(), Failure> {
+    let context = supply.context;
+    let suite = test::load(context, &supply.known_arches())?;
+    let runs = guests::prepare(supply, &args.guest)?;
+    let report = test::quietly(context, &suite, runs, BOOTS, context.jobs())?;
+    if report.exit_code() == 0 {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("an image does not boot: nothing was published");
+    Err(Failure::new(Exit::TestFailed, error).hint(format!("cargo xtask test {BOOTS}")))
+}
+
+fn show(context: &Context, release: &Release) {
+    for file in &release.files {
+        match context.global.message_format {
+            MessageFormat::Human => output::result(render::release::planned(file)),
+            MessageFormat::Json => {
+                output::result(render::release::planned_line(file).to_string());
+            }
+        }
+    }
+}

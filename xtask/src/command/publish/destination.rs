@@ -1,0 +1,66 @@
+//! Where a release goes: a directory, a bucket, a registry.
+
+use camino::Utf8PathBuf;
+use host::http::Client;
+use publish::place::Directory;
+use publish::registry::Registry;
+use publish::s3::Bucket;
+use publish::tree::Tree;
+
+use crate::context::Context;
+use crate::exit::{Exit, Failure, hinted};
+
+/// A place to publish to.
+pub(crate) enum Published {
+    /// Static files here.
+    Directory(Directory),
+    /// Static files in a bucket.
+    Bucket(Box<Bucket>),
+    /// An OCI registry.
+    Registry(Registry),
+}
+
+impl Published {
+    /// Reads `--to` and `--from`.
+    pub(crate) fn open(context: &Context, text: &str) -> Result<Self, Failure> {
+        if let Some(place) = text.strip_prefix("s3://") {
+            let env = &context.env;
+            let bucket = Bucket::open(client(context, text)?, place, &env.aws);
+            return Ok(Self::Bucket(Box::new(
+                bucket.map_err(hinted!(Exit::Usage))?,
+            )));
+        }
+        if let Some(place) = text.strip_prefix("oci://") {
+            let registry = Registry::open(client(context, text)?, place);
+            return Ok(Self::Registry(registry.map_err(hinted!(Exit::Usage))?));
+        }
+        if text.contains("://") {
+            let error = anyhow::anyhow!("`{text}` is nothing to publish to");
+            let hint = "a directory, s3://bucket/prefix, or oci://registry/name:tag".to_owned();
+            return Err(Failure::new(Exit::Usage, error).hint(hint));
+        }
+        let path = context.env.absolute(&Utf8PathBuf::from(text));
+        Ok(Self::Directory(Directory(path)))
+    }
+
+    /// The tree; a registry has none.
+    pub(crate) fn tree(self) -> Result<Box<dyn Tree>, Failure> {
+        match self {
+            Self::Directory(directory) => Ok(Box::new(directory)),
+            Self::Bucket(bucket) => Ok(bucket),
+            Self::Registry(_) => {
+                let error = anyhow::anyhow!("a registry is no tree of files");
+                let hint = "delete the tag with the registry's own tools".to_owned();
+                Err(Failure::new(Exit::Usage, error).hint(hint))
+            }
+        }
+    }
+}
+
+fn client(context: &Context, text: &str) -> Result<Client, Failure> {
+    let client = Client::new(context.global.offline).map_err(hinted!(Exit::FetchFailed))?;
+    client.ok_or_else(|| {
+        let error = anyhow::anyhow!("`{text}` cannot be reached with --offline");
+        Failure::new(Exit::Usage, error)
+    })
+}

@@ -1,0 +1,93 @@
+//! `cargo xtask report`: writes a run that has ended in another format, and joins the parts of one.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use guest::event::RunReport;
+use guest::report::kept::{self, KeptError};
+use guest::report::{self, joined, merge};
+
+use crate::cli::report::{ReportArgs, ReportFormat};
+use crate::command::test::RUNS;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::github::Hush;
+use crate::output::{self, Style};
+use crate::render;
+
+pub(crate) fn run(context: &Context, args: &ReportArgs) -> Outcome {
+    let runs = context.root.join(RUNS);
+    if !args.merge.is_empty() {
+        return join(context, args, &runs);
+    }
+    let dir = kept::find(&runs, &args.run, &context.env.current_dir).map_err(refused)?;
+    let run = kept::read(&dir).map_err(refused)?;
+    match &args.output {
+        Some(file) => write(context, args.format, &run, file)?,
+        None => print(context, args.format, &run)?,
+    }
+    Ok(Exit::Success)
+}
+
+/// Writes a run to a file.
+pub(crate) fn write(
+    context: &Context,
+    format: ReportFormat,
+    run: &RunReport,
+    file: &Utf8Path,
+) -> Result<(), Failure> {
+    let plain = Style {
+        color: false,
+        interactive: false,
+    };
+    let text = text(context, plain, format, run)?;
+    host::files::write(&context.env.absolute(file), text.as_bytes())
+        .map_err(|error| Failure::new(Exit::Failed, error))
+}
+
+fn print(context: &Context, format: ReportFormat, run: &RunReport) -> Result<(), Failure> {
+    let text = text(context, context.style, format, run)?;
+    let _hush = (format == ReportFormat::Human).then(|| Hush::begin(&context.env));
+    output::raw(text.as_bytes());
+    Ok(())
+}
+
+fn text(
+    context: &Context,
+    style: Style,
+    format: ReportFormat,
+    run: &RunReport,
+) -> Result<String, Failure> {
+    match format.writer() {
+        None => Ok(render::test::kept(style, context.global.verbose > 0, run)),
+        Some(writer) => {
+            report::render(writer, run).map_err(|error| Failure::new(Exit::Failed, error))
+        }
+    }
+}
+
+/// Joins parts, keeps the whole, and ends as the whole would have ended.
+fn join(context: &Context, args: &ReportArgs, runs: &Utf8Path) -> Outcome {
+    let mut parts = Vec::new();
+    for dir in &args.merge {
+        let dir = context.env.absolute(dir);
+        for folder in kept::below(&dir).map_err(refused)? {
+            parts.push(kept::read(&folder).map_err(refused)?);
+        }
+    }
+    let whole =
+        merge::merge(&parts, &args.arch, &context.env.arguments).map_err(hinted!(Exit::Usage))?;
+    let output: Option<Utf8PathBuf> = args.output.as_ref().map(|dir| context.env.absolute(dir));
+    let whole = joined::keep(whole, &parts, output.as_deref(), runs).map_err(refused)?;
+    print(context, args.format, &whole)?;
+    output::note(format!("{}: the joined run", whole.run_dir));
+    Ok(Exit::Child(whole.exit_code()))
+}
+
+fn refused(error: KeptError) -> Failure {
+    let exit = match error {
+        KeptError::NoRun(_) => Exit::NoTests,
+        KeptError::Io(_) => Exit::Failed,
+        _ => Exit::Usage,
+    };
+    let hint = error.hint();
+    Failure::new(exit, error).hint(hint)
+}

@@ -1,0 +1,220 @@
+//! `--rerun RUN`: what an earlier run has left, on what it ran on; and the flags by which a run is
+//! repeated.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8PathBuf;
+use clap::Parser as _;
+use guest::event::RunReport;
+use guest::origin::Scope;
+use guest::report::kept;
+use guest::runner::Again;
+use guest::suite::{Selected, Suite};
+use plan::Project;
+
+use super::select;
+use crate::cli::{AccelChoice, Cli, Command, TestArgs};
+use crate::context::Context;
+use crate::exit::{Exit, Failure, hinted};
+
+/// An earlier run, whose rest is to be run.
+pub(super) struct Rerun {
+    /// As it was asked for.
+    name: String,
+    report: RunReport,
+    /// The command line that selected its tests.
+    asked: Option<TestArgs>,
+}
+
+impl Rerun {
+    /// Reads it back, where one is asked for.
+    pub(super) fn read(context: &Context, args: &TestArgs) -> Result<Option<Self>, Failure> {
+        let Some(name) = &args.repeat.rerun else {
+            return Ok(None);
+        };
+        let runs = super::runs_dir(context, args);
+        let here = &context.env.current_dir;
+        let folder = kept::find(&runs, name, here).map_err(hinted!(Exit::Usage))?;
+        let report = kept::read(&folder).map_err(hinted!(Exit::Usage))?;
+        let asked = report.origin.scope.as_ref().and_then(|scope| {
+            let words = ["xtask", "test"].into_iter().map(str::to_owned);
+            let cli = Cli::try_parse_from(words.chain(scope.flags.iter().cloned()));
+            match cli.ok()?.command {
+                Command::Test(args) => Some(*args),
+                _ => None,
+            }
+        });
+        let name = report.run_dir.file_name().unwrap_or(name).to_owned();
+        Ok(Some(Self {
+            name,
+            report,
+            asked,
+        }))
+    }
+
+    /// The command line, completed by what the earlier one said: another QEMU would be another test.
+    pub(super) fn complete(&self, args: &TestArgs) -> TestArgs {
+        let mut args = args.clone();
+        if args.source.arch.is_empty() {
+            let platforms = self.report.platforms.iter();
+            args.source.arch = platforms.map(|on| on.arch.clone()).collect();
+        }
+        args.seed = Some(self.report.seed);
+        let Some(asked) = &self.asked else {
+            return args;
+        };
+        if args.guest.qemu.is_none() {
+            args.guest.qemu.clone_from(&asked.guest.qemu);
+        }
+        if args.guest.accel == AccelChoice::Auto {
+            args.guest.accel = asked.guest.accel;
+        }
+        if !is_changed(args.timeout_factor) {
+            args.timeout_factor = asked.timeout_factor;
+        }
+        args
+    }
+
+    /// What is left: what failed or was not run, and what is new since.
+    pub(super) fn rest(
+        &self,
+        context: &Context,
+        project: &Project,
+        suite: &Suite,
+        arches: &[String],
+    ) -> Result<Vec<Again>, Failure> {
+        let mut rest = Again::of(&self.report);
+        let (Some(asked), Some(scope)) = (&self.asked, &self.report.origin.scope) else {
+            return Ok(rest);
+        };
+        let known = self.report.tests.iter().map(|test| &test.name);
+        let known: BTreeSet<&String> = known.chain(&scope.settled).collect();
+        let wanted = select::filter(context, project, asked)?;
+        let wanted = suite.select(&wanted, arches).into_iter();
+        let added = wanted
+            .map(|test| test.name())
+            .filter(|name| !known.contains(name));
+        rest.extend(added.map(|name| Again::added(&self.report, name)));
+        Ok(rest)
+    }
+
+    /// Which of the tests that this command line selects are left; none is a failure, as for any run.
+    pub(super) fn select<'a>(
+        &self,
+        rest: &[Again],
+        mut selected: Vec<Selected<'a>>,
+    ) -> Result<Vec<Selected<'a>>, Failure> {
+        let names: BTreeSet<&str> = rest.iter().map(|again| again.name.as_str()).collect();
+        selected.retain(|test| names.contains(test.name().as_str()));
+        if !selected.is_empty() {
+            return Ok(selected);
+        }
+        let (error, hint) = if rest.is_empty() {
+            let error = anyhow::anyhow!("nothing of run {} is left: no test failed", self.name);
+            (error, "`cargo xtask test` runs all tests again".to_owned())
+        } else {
+            let error = anyhow::anyhow!("nothing that is left of run {} is selected", self.name);
+            let hint = format!("cargo xtask test --rerun {} --list", self.name);
+            (error, hint)
+        };
+        Err(Failure::new(Exit::NoTests, error).hint(Some(hint)))
+    }
+
+    /// What the new run is to reach: the same.
+    pub(super) fn scope(&self, args: &TestArgs) -> Scope {
+        let mut scope = self.report.origin.scope.clone().unwrap_or_default();
+        let rest: BTreeSet<_> = Again::of(&self.report)
+            .into_iter()
+            .map(|again| again.name)
+            .collect();
+        let names = self.report.tests.iter().map(|test| test.name.clone());
+        scope
+            .settled
+            .extend(names.filter(|name| !rest.contains(name)));
+        if let Some(asked) = &self.asked {
+            scope.flags = selecting(asked);
+            scope.flags.extend(running(args, args.guest.qemu.clone()));
+        }
+        scope
+    }
+}
+
+/// What a run is to reach that repeats none.
+pub(super) fn scope(context: &Context, args: &TestArgs) -> Scope {
+    let mut flags = selecting(args);
+    // Whoever repeats it may stand elsewhere.
+    let place = args.guest.qemu.as_ref();
+    let place = place.map(|place| context.env.absolute(place));
+    flags.extend(running(args, place));
+    Scope {
+        flags,
+        settled: BTreeSet::new(),
+    }
+}
+
+/// The flags that a command line needs to repeat a test of this run.
+pub(super) fn running(args: &TestArgs, qemu: Option<Utf8PathBuf>) -> Vec<String> {
+    let mut flags = Vec::new();
+    if let Some(qemu) = qemu {
+        flags.extend(["--qemu".to_owned(), qemu.to_string()]);
+    }
+    match args.guest.accel {
+        AccelChoice::Auto => {}
+        AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
+        AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
+    }
+    if is_changed(args.timeout_factor) {
+        flags.push(format!("--timeout-factor={}", args.timeout_factor));
+    }
+    flags
+}
+
+fn is_changed(timeout_factor: f64) -> bool {
+    (timeout_factor - 1.0).abs() > f64::EPSILON
+}
+
+/// The flags and filters that select the same tests.
+fn selecting(args: &TestArgs) -> Vec<String> {
+    let exact = args.exact.then(|| "--exact".to_owned());
+    let groups = args.group.iter().map(|group| format!("--group={group}"));
+    let expressions = args.expression.iter();
+    let expressions = expressions.map(|text| format!("--filter-expr={text}"));
+    let partition = args.partition.iter();
+    let partition = partition.map(|part| format!("--partition={part}"));
+    exact
+        .into_iter()
+        .chain(groups)
+        .chain(expressions)
+        .chain(partition)
+        .chain(args.filters.iter().cloned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_written_as_they_are_read() {
+        let words = [
+            "xtask",
+            "test",
+            "--exact",
+            "--group=a b",
+            "--filter-expr=not arch(x) | test(-y)",
+            "--partition=hash:1/2",
+            "a::b",
+            "c",
+            "--qemu",
+            "/build",
+            "--accel=tcg",
+            "--timeout-factor=2.5",
+        ];
+        let Command::Test(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command");
+        };
+        let mut flags = selecting(&args);
+        flags.extend(running(&args, args.guest.qemu.clone()));
+        assert_eq!(flags, words[2..]);
+    }
+}

@@ -1,0 +1,59 @@
+//! `--list --skips`: which tests would be skipped, as far as that can be told without a boot.
+
+use std::collections::BTreeMap;
+
+use guest::requirement::{self, Offer};
+use guest::suite::Selected;
+use plan::Project;
+use qemu::{Accel, Facts};
+
+use crate::cli::TestArgs;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::guests;
+use crate::supply::Supply;
+
+/// The reason for each test that has one, by its whole name.
+pub(super) fn reasons(
+    context: &Context,
+    project: &Project,
+    args: &TestArgs,
+    tests: &[Selected<'_>],
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut source = args.source.clone();
+    if source.arch.is_empty() {
+        source.arch = project.arches.keys().cloned().collect();
+        guests::keep_built(context, project, &args.guest, &mut source.arch);
+    }
+    let supply = Supply::open(context, &source)?;
+    let facts = BTreeMap::from_iter(guests::known(&supply, &args.guest)?);
+    let reason = |test: &Selected<'_>| {
+        let reason = match facts.get(test.arch) {
+            Some(facts) => reason(&supply, facts, test)?,
+            None => format!("this QEMU is not built for {}", test.arch),
+        };
+        Some((test.name(), reason))
+    };
+    Ok(tests.iter().filter_map(reason).collect())
+}
+
+fn reason(supply: &Supply<'_>, facts: &Facts, test: &Selected<'_>) -> Option<String> {
+    let header = &test.test.header;
+    let profile = &supply.project.arches.get(test.arch)?.qemu;
+    // A wrong machine is an error of the test's, and told when it runs.
+    let (_, machine) = requirement::machine(header, test.arch, profile).ok()?;
+    // Which accelerator works is known after a boot.
+    let accel = match header.requires.accel.as_deref() {
+        Some("kvm") => Accel::Kvm,
+        _ => Accel::Tcg,
+    };
+    let offer = Offer {
+        arch: test.arch,
+        profile,
+        facts,
+        accel,
+    };
+    let path = &supply.context.env.path;
+    let has_tool = |tool: &str| host::tools::find_in(tool, path).is_some();
+    requirement::unmet(header, machine, &offer, has_tool)
+}

@@ -1,0 +1,23 @@
+//! `cargo xtask unpublish`: takes a release away in the order in which no binary is ever without source.
+
+use publish::perform;
+
+use crate::cli::publish::UnpublishArgs;
+use crate::command::publish::{Published, authority, told};
+use crate::context::Context;
+use crate::exit::{Exit, Outcome, hinted};
+use crate::output;
+
+pub(crate) fn run(context: &Context, args: &UnpublishArgs) -> Outcome {
+    let signing = authority(context, &args.sign)?;
+    let mut tree = Published::open(context, &args.from)?.tree()?;
+    perform::withdraw(
+        tree.as_mut(),
+        &args.release,
+        &signing.authority(),
+        &mut told(context),
+    )
+    .map_err(hinted!(Exit::FetchFailed))?;
+    output::result(format!("{} is gone from {}", args.release, args.from));
+    Ok(Exit::Success)
+}

@@ -1,0 +1,57 @@
+//! What GitHub Actions makes of a run, where one runs there: nothing of what guests print, and an
+//! annotation and a summary of what came of it.
+
+use guest::event::RunReport;
+use guest::report::{github, markdown};
+use host::env::Env;
+
+use crate::cli::MessageFormat;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::output;
+
+/// As long as this is there, no line that is printed is taken for a command: a guest may print what
+/// it likes, and cannot know the word that ends it.
+pub(crate) struct Hush {
+    end: Option<String>,
+}
+
+impl Hush {
+    /// Begins on GitHub Actions, and does nothing elsewhere.
+    pub(crate) fn begin(env: &Env) -> Self {
+        let word = || {
+            let [one, other] = [(), ()].map(|()| host::clock::random_seed());
+            format!("kiln-{one:08x}{other:08x}")
+        };
+        let word = env.github_actions.then(word);
+        if let Some(word) = &word {
+            output::result(format!("::stop-commands::{word}"));
+        }
+        let end = word.map(|word| format!("::{word}::"));
+        Self { end }
+    }
+}
+
+impl Drop for Hush {
+    fn drop(&mut self) {
+        if let Some(end) = &self.end {
+            // What was passed through may have ended within a line.
+            output::result(format!("\n{end}"));
+        }
+    }
+}
+
+/// Annotates what failed, and adds to the summary of the step.
+pub(crate) fn tell(context: &Context, run: &RunReport) -> Result<(), Failure> {
+    let env = &context.env;
+    if env.github_actions && context.global.message_format == MessageFormat::Human {
+        output::raw(github::annotations(run).as_bytes());
+    }
+    match &env.github_step_summary {
+        Some(file) if env.github_actions => {
+            host::files::append(file, markdown::render(run).as_bytes())
+                .map_err(|error| Failure::new(Exit::Failed, error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,97 @@
+use guest::event::{SCHEMA, Try};
+use guest::origin::Origin;
+
+use super::*;
+
+const PLAIN: Style = Style {
+    color: false,
+    interactive: false,
+};
+
+fn report(test: &str, outcome: Outcome) -> TestReport {
+    TestReport {
+        name: format!("ppc64::area::{test}"),
+        arch: "ppc64".to_owned(),
+        area: "area".to_owned(),
+        test: test.to_owned(),
+        description: String::new(),
+        outcome,
+        duration_ms: 1234,
+        boot_ms: 0,
+        qemu_ms: 0,
+        choices: Vec::new(),
+        accel: "tcg".to_owned(),
+        qemu: "10.0.2".to_owned(),
+        log_dir: Some("runs/1".into()),
+        reproduce: format!("cargo xtask test --exact ppc64::area::{test} --seed 7"),
+        console_tail: Vec::new(),
+        output_tail: Vec::new(),
+        notes: Vec::new(),
+        machine: "pseries".to_owned(),
+        seed: 7,
+        round: 0,
+        failed_tries: Vec::new(),
+        unstable: None,
+        slow: false,
+        devices: Vec::new(),
+        subtests: Vec::new(),
+        diff: Vec::new(),
+    }
+}
+
+fn run(tests: Vec<TestReport>) -> RunReport {
+    RunReport {
+        schema: SCHEMA,
+        origin: Origin::default(),
+        platforms: Vec::new(),
+        seed: 7,
+        tests,
+        duration_ms: 754_000,
+        interrupted: None,
+        run_dir: "runs/1".into(),
+        coverage: None,
+    }
+}
+
+fn failed(cause: &str) -> Outcome {
+    let cause = cause.to_owned();
+    Outcome::Failed { cause }
+}
+
+#[test]
+fn what_is_odd_is_marked_and_named_again_and_what_was_not_run_is_counted() {
+    let why = "interrupted".to_owned();
+    let mut slow = report("slow", Outcome::Passed);
+    slow.slow = true;
+    let mut flaky = report("flaky", Outcome::Passed);
+    flaky.failed_tries = vec![Try {
+        outcome: failed("the link is down"),
+        duration_ms: 1,
+        log_dir: Some("runs/1/try-1".into()),
+    }];
+    let mut unstable = report("unstable", Outcome::QemuCrashed { signal: 11 });
+    unstable.unstable = Some("see issue 1".to_owned());
+    let reason = "QEMU has no device `igb`".to_owned();
+    let tests = vec![
+        slow,
+        report("skips", Outcome::Skipped { reason }),
+        report("fails", failed("no disk")),
+        flaky,
+        unstable,
+        report("one", Outcome::NotRun { why: why.clone() }),
+        report("other", Outcome::NotRun { why: why.clone() }),
+        report("panics", Outcome::GuestPanicked { message: why }),
+    ];
+    let text = kept(PLAIN, false, &run(tests));
+    assert!(text.lines().all(|line| line.chars().count() <= COLUMNS));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_run_in_which_all_is_well_ends_in_one_line() {
+    let text = kept(PLAIN, false, &run(vec![report("fine", Outcome::Passed)]));
+    insta::assert_snapshot!(text, @r"
+        PASS [  1.23s] ppc64::area::fine
+     Summary [12m 34s] 1 test: 1 passed
+    ");
+}
