@@ -341,6 +341,18 @@ args = ["-M", "virt"]
     }
 
     #[test]
+    fn an_image_is_in_the_repository_unless_the_file_says_otherwise() {
+        let prebuilt = |text: &str| {
+            let path = "images/riscv64.toml".into();
+            read(Page { path, text }, &mut Vec::new()).unwrap().prebuilt
+        };
+        assert!(prebuilt(GOOD));
+        assert!(!prebuilt(
+            &GOOD.replace("bits = 64", "bits = 64\nprebuilt = false")
+        ));
+    }
+
+    #[test]
     fn all_that_is_wrong_is_told_at_once() {
         insta::assert_snapshot!(errors(
             &GOOD
