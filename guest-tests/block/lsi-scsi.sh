@@ -1,6 +1,6 @@
 #!/bin/sh
 # What is written through an LSI 53C8xx SCSI controller is in the image, and is there again after a reset.
-#: arch = ["x86_64", "aarch64"]
+#: arch = ["x86_64", "aarch64", "riscv64"]
 #: reboots = 1
 #: timeout = "60s"
 #: choices.controller.devices = ["lsi53c810", "lsi53c895a"]
