@@ -182,6 +182,22 @@ fn the_plan_is_the_same_every_time_and_touches_no_store_entry() {
 }
 
 #[test]
+fn an_architecture_that_is_being_added_is_in_nobody_s_way() {
+    let copy = copy_of_the_recipes();
+    let config = copy.path().join("images/riscv64/linux.config");
+    // Not there in a checkout where it is being added.
+    let _ = std::fs::remove_file(config);
+    let (code, _, stderr) = in_copy(copy.path(), &["images", "--plan", "--arch", "aarch64"]);
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = in_copy(copy.path(), &["images", "--plan", "--arch", "riscv64"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(
+        stderr.contains("cargo xtask images --arch riscv64 --refreeze"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn a_plan_as_json_is_one_object_a_line_with_a_reason() {
     let store = tempfile::tempdir().unwrap();
     let args = ["images", "--plan", "--message-format", "json"];

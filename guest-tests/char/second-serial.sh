@@ -1,8 +1,9 @@
 #!/bin/sh
 # A second serial line, beside the console, carries bytes both ways.
-#: arch = ["x86_64", "ppc64"]
+#: arch = ["x86_64", "ppc64", "ppc64le"]
 #: choices.line.x86_64 = { devices = ["isa-serial"] }
 #: choices.line.ppc64 = { devices = ["spapr-vty"] }
+#: choices.line.ppc64le = { devices = ["spapr-vty"] }
 
 in_host() {
     line=$(choose line)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A processor plugged into a running guest runs code, and taken out again it is gone; then another one comes in.
-#: arch = ["x86_64", "ppc64"]
+#: arch = ["x86_64", "ppc64", "ppc64le"]
 
 in_host() {
     case $KILN_ARCH in

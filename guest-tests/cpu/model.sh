@@ -11,7 +11,8 @@ in_host() {
             model=$(choose cpu max cortex-a35 cortex-a53 cortex-a55 cortex-a57 cortex-a72 cortex-a76 \
                 cortex-a710 neoverse-n1 neoverse-n2 neoverse-v1 a64fx)
             ;;
-        ppc64) model=$(choose cpu power8 power8nvl power9 power10) ;;
+        riscv64) model=$(choose cpu rv64 max rva22s64 rva23s64 sifive-u54 thead-c906 veyron-v1 tt-ascalon) ;;
+        ppc64*) model=$(choose cpu power8 power8nvl power9 power10) ;;
     esac
     qemu -cpu "$model"
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A processor in a compatibility mode shows itself to the guest as the older one.
-#: arch = ["ppc64"]
+#: arch = ["ppc64", "ppc64le"]
 
 in_host() {
     mode=$(choose mode power8 power9 power10)

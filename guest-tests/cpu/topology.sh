@@ -2,9 +2,9 @@
 # The guest sees the sockets, cores and threads that QEMU was given, and which processor is on which.
 
 in_host() {
-    case $KILN_ARCH in
+    case $KILN_MACHINE in
         # TCG's pseries has one thread a core.
-        ppc64) qemu -smp 4,sockets=2,cores=2,threads=1 ;;
+        pseries) qemu -smp 4,sockets=2,cores=2,threads=1 ;;
         *) qemu -smp 8,sockets=2,cores=2,threads=2 ;;
     esac
 }
@@ -16,7 +16,7 @@ distinct() {
 
 in_guest() {
     threads=2
-    test "$KILN_ARCH" != ppc64 || threads=1
+    test "$KILN_MACHINE" != pseries || threads=1
     cpus=$((4 * threads))
     test "$(cat /sys/devices/system/cpu/online)" = "0-$((cpus - 1))"
     echo "$(distinct physical_package_id) sockets," \

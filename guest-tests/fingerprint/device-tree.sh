@@ -1,13 +1,14 @@
 #!/bin/sh
 # The device tree has the nodes that it had when this machine type was made, and each is compatible with the same.
-#: arch = ["aarch64", "ppc64"]
+# Not on riscv64, whose machine has no versions.
+#: arch = ["aarch64", "ppc64", "ppc64le"]
 #: groups = ["fingerprint"]
 #: requires.qemu = "7.2"
 
 in_host() {
     case $KILN_ARCH in
         aarch64) machine="virt-7.2 -cpu cortex-a57" ;;
-        ppc64) machine=pseries-7.2,x-vof=on ;;
+        ppc64*) machine=pseries-7.2,x-vof=on ;;
     esac
     # shellcheck disable=SC2086 # some come with more words
     qemu -machine $machine

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a guest sees of a pseries differs from one version of the machine to the next in what is listed here, and nothing else.
-#: arch = ["ppc64"]
+#: arch = ["ppc64", "ppc64le"]
 #: groups = ["fingerprint"]
 #: slow = true
 #: timeout = "60s"

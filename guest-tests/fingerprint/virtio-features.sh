@@ -1,5 +1,7 @@
 #!/bin/sh
 # Virtio devices offer the features and queues that they did when this machine type was made.
+# Not on riscv64, whose machine has no versions.
+#: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
 #: groups = ["fingerprint", "virtio"]
 #: requires.qemu = "7.2"
 
@@ -17,7 +19,7 @@ in_host() {
     case $KILN_ARCH in
         x86_64) machine=pc-q35-7.2 ;;
         aarch64) machine="virt-7.2 -cpu cortex-a57" ;;
-        ppc64) machine=pseries-7.2,x-vof=on ;;
+        ppc64*) machine=pseries-7.2,x-vof=on ;;
     esac
     # shellcheck disable=SC2086 # some come with more words
     qemu -machine $machine "$@"

@@ -1,5 +1,7 @@
 #!/bin/sh
 # A machine as an older QEMU had it boots, and says which one it is.
+# Not on riscv64, whose machine has no versions.
+#: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
 
 in_host() {
     case $KILN_ARCH in
@@ -11,7 +13,7 @@ in_host() {
             machine=$(choose machine virt-7.2 virt-8.2 virt-9.2)
             qemu -machine "$machine" -cpu cortex-a57 -append "kiln-machine=$machine"
             ;;
-        ppc64)
+        ppc64*)
             machine=$(choose machine pseries-7.2 pseries-8.2 pseries-9.2)
             qemu -machine "$machine,x-vof=on" -append "kiln-machine=$machine"
             ;;

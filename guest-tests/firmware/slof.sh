@@ -1,6 +1,6 @@
 #!/bin/sh
 # SLOF, the full firmware of a pseries, starts the same kernel with the same command line as VOF does.
-#: arch = ["ppc64"]
+#: arch = ["ppc64", "ppc64le"]
 #: machine = "pseries-slof"
 #: append = "kiln-test=a,b"
 

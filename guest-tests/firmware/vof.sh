@@ -1,6 +1,6 @@
 #!/bin/sh
 # VOF, the small firmware inside QEMU, gives the guest its options under /chosen and in the tree's root.
-#: arch = ["ppc64"]
+#: arch = ["ppc64", "ppc64le"]
 
 in_host() {
     qemu -uuid 00112233-4455-6677-8899-aabbccddeeff -name kiln-guest

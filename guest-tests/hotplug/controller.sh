@@ -1,7 +1,7 @@
 #!/bin/sh
 # A whole SCSI controller comes to a running guest, a disk on it works, and both go, on the machines that are no default.
-#: arch = ["x86_64", "ppc64"]
-#: machine = { x86_64 = "pc", ppc64 = "pseries-slof" }
+#: arch = ["x86_64", "ppc64", "ppc64le"]
+#: machine = { x86_64 = "pc", ppc64 = "pseries-slof", ppc64le = "pseries-slof" }
 #: slots = 1
 #: timeout = "60s"
 #: groups = ["hotplug"]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The machines that are no default take a virtio disk while they run, too, and give it back.
-#: arch = ["ppc64", "x86_64"]
-#: machine = { ppc64 = "pseries-slof", x86_64 = "pc" }
+#: arch = ["ppc64", "ppc64le", "x86_64"]
+#: machine = { ppc64 = "pseries-slof", ppc64le = "pseries-slof", x86_64 = "pc" }
 #: slots = 2
 #: timeout = "60s"
 #: groups = ["hotplug"]

@@ -257,7 +257,7 @@ acpi_tables() {
 # processor: what the first one can do.
 processor() {
     case $KILN_ARCH in
-        ppc64)
+        ppc64*)
             sed -n '/^cpu\|^revision/{s/[[:space:]]*:/:/p};/^$/q' /proc/cpuinfo
             for _property in ibm,pa-features ibm,arch-vec-5-platform-support; do
                 echo "$_property: $(cat /proc/device-tree/cpus/*@0/$_property /proc/device-tree/chosen/$_property 2> /dev/null |

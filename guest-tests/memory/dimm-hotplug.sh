@@ -1,6 +1,6 @@
 #!/bin/sh
 # A memory module plugged into a running guest adds its memory, and taken out again takes it away.
-#: arch = ["x86_64", "ppc64"]
+#: arch = ["x86_64", "ppc64", "ppc64le"]
 #: requires.devices = ["pc-dimm"]
 
 in_host() {

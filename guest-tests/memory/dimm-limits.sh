@@ -1,6 +1,6 @@
 #!/bin/sh
 # Memory modules beyond the slots or beyond maxmem are refused with the reason, and the guest keeps what it has.
-#: arch = ["x86_64", "ppc64"]
+#: arch = ["x86_64", "ppc64", "ppc64le"]
 #: requires.devices = ["pc-dimm"]
 
 in_host() {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Persistent memory of a pseries guest is a disk once it has a namespace, and its bytes are the host's file.
-#: arch = ["ppc64"]
+#: arch = ["ppc64", "ppc64le"]
 #: requires.devices = ["nvdimm"]
 
 in_host() {

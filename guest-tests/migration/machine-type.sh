@@ -5,17 +5,20 @@
 #: choices.machine.x86_64 = { from = "machines", prefix = "pc-q35-" }
 #: choices.machine.aarch64 = { from = "machines", prefix = "virt-" }
 #: choices.machine.ppc64 = { from = "machines", prefix = "pseries-" }
+#: choices.machine.ppc64le = { from = "machines", prefix = "pseries-" }
+#: choices.machine.riscv64 = ["virt"]
 #: requires.qemu = "9.0"
 
 in_host() {
     machine=$(choose machine)
     case $KILN_ARCH in
         x86_64) other=pc-i440fx-9.0 ;;
+        riscv64) other=none ;;
         aarch64)
             other=none
             set -- -cpu cortex-a57
             ;;
-        ppc64)
+        ppc64*)
             other=none
             machine=$machine,x-vof=on
             ;;

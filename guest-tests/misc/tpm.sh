@@ -1,11 +1,12 @@
 #!/bin/sh
 # A TPM that swtpm emulates answers the kernel, gives random bytes and extends a register to the value that the hash says.
 # Not on a pseries: there the driver of tpm-spapr gets through its handshake, and then makes no TPM of it.
-#: arch = ["x86_64", "aarch64"]
+#: arch = ["x86_64", "aarch64", "riscv64"]
 #: requires.tools = ["swtpm"]
 # Its log makes the ACPI tables of a PC longer than QEMU leaves room for above an initramfs, so here they are off.
 #: choices.tpm.x86_64 = { devices = ["tpm-tis"] }
 #: choices.tpm.aarch64 = { devices = ["tpm-tis-device"] }
+#: choices.tpm.riscv64 = { devices = ["tpm-tis-device"] }
 
 in_host() {
     tpm=$(choose tpm)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # An error that QEMU injects into a PCI Express device comes to the guest's error handler, which counts it by its kind.
 # Where there is ACPI, a kernel without ASPM leaves these errors to the firmware; a pseries has no PCI Express.
-#: arch = ["aarch64"]
+#: arch = ["aarch64", "riscv64"]
 #: requires.devices = ["pcie-root-port", "virtio-rng-pci"]
 
 in_host() {

@@ -2,6 +2,7 @@
 # Behind each kind of bridge a device is found, its registers are reached and its interrupt arrives.
 # A pseries has conventional PCI only, and the numbers of its buses come from SLOF: VOF leaves a bridge without any.
 #: machine.ppc64 = "pseries-slof"
+#: machine.ppc64le = "pseries-slof"
 #: requires.devices = ["edu"]
 #: choices.bridge.x86_64 = { devices = [
 #:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
@@ -9,7 +10,11 @@
 #: choices.bridge.aarch64 = { devices = [
 #:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
 #: ] }
+#: choices.bridge.riscv64 = { devices = [
+#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
+#: ] }
 #: choices.bridge.ppc64 = { devices = ["pci-bridge"] }
+#: choices.bridge.ppc64le = { devices = ["pci-bridge"] }
 
 in_host() {
     bridge=$(choose bridge)

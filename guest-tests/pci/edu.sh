@@ -8,11 +8,13 @@ in_host() {
 
 in_guest() {
     edu=$(pci_bar "$(pci_device 1234:11e8)" 0)
-    # Its registers have the processor's byte order, where those of other PCI devices are little-endian.
+    # Its registers have the byte order of QEMU's target, where those of other PCI devices are little-endian; and a target may
+    # run guests of either.
     # shellcheck disable=SC2034
-    case $(peek "$edu" 32) in
-        0x10000ed) ;;
-        0xed000001) KILN_ENDIAN=little ;;
+    case $(peek "$edu" 32)-$KILN_ENDIAN in
+        0x10000ed-*) ;;
+        0xed000001-big) KILN_ENDIAN=little ;;
+        0xed000001-little) KILN_ENDIAN=big ;;
         *) fail "the first register is not the device's identification" ;;
     esac
 

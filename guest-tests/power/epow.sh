@@ -1,6 +1,6 @@
 #!/bin/sh
 # A power-down request through QEMU's monitor reaches a pseries guest as an EPOW event, and its kernel acts on it.
-#: arch = ["ppc64"]
+#: arch = ["ppc64", "ppc64le"]
 
 in_guest() {
     printf '#!/bin/sh\necho asked > /tmp/asked\n' > /tmp/poweroff

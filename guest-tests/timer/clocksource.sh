@@ -22,7 +22,8 @@ in_guest() {
             fi
             ;;
         aarch64) echo "$sources" | grep -qw arch_sys_counter ;;
-        ppc64) echo "$sources" | grep -qw timebase ;;
+        riscv64) echo "$sources" | grep -qw riscv_clocksource ;;
+        ppc64*) echo "$sources" | grep -qw timebase ;;
     esac
     for source in $sources; do
         # These only bridge the start, until a real one is known.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A pseries guest's watchdog is its hypervisor's: left alone it resets the guest.
-#: arch = ["ppc64"]
+#: arch = ["ppc64", "ppc64le"]
 #: ends = "reboot"
 
 in_guest() {

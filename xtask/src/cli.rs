@@ -131,7 +131,7 @@ pub(crate) enum Command {
 /// Which architectures, and where their images come from.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SourceArgs {
-    /// Architecture; may be given more than once [default: all]
+    /// Architecture; may be given more than once [default: all whose images are in the repository]
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Vec<String>,
     /// Take no image from the repository or a mirror: build what the store lacks
@@ -375,7 +375,7 @@ pub(crate) struct ToolchainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SetupArgs {
-    /// Architecture; may be given more than once [default: all]
+    /// Architecture; may be given more than once [default: all whose images are in the repository]
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Vec<String>,
     /// Install what is missing

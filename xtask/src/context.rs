@@ -74,11 +74,13 @@ impl Context {
         host::files::read_tree(&self.root, &["recipes", "images"], &["images/prebuilt"])
     }
 
-    /// The architectures that were asked for, or all; an unknown one is refused with what is meant.
+    /// The architectures that were asked for, or all whose images are in the repository; an unknown
+    /// one is refused with what is meant.
     pub(crate) fn arches(project: &Project, asked: &[String]) -> Result<Vec<String>, Failure> {
         let known: Vec<&str> = project.arches.keys().map(String::as_str).collect();
         if asked.is_empty() {
-            return Ok(known.into_iter().map(str::to_owned).collect());
+            let prebuilt = project.arches.values().filter(|arch| arch.prebuilt);
+            return Ok(prebuilt.map(|arch| arch.name.clone()).collect());
         }
         let mut arches: Vec<String> = Vec::new();
         for arch in asked {

@@ -7,6 +7,7 @@ mod lock;
 mod outlook;
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -343,10 +344,14 @@ fn keep_root(
     arches: &[String],
     store: &Store,
 ) -> Result<(), Failure> {
-    let all: Vec<String> = project.arches.keys().cloned().collect();
-    let whole = (arches != all)
-        .then(|| plan_for(project, &all))
-        .transpose()?;
+    let mut all: Vec<String> = project.arches.keys().cloned().collect();
+    let mut whole = (arches != all).then(|| project.plan(&all)).transpose();
+    if whole.is_err() {
+        // One that is being added has no kernel config yet: that is no matter of the others'.
+        all.retain(|arch| project.plan(slice::from_ref(arch)).is_ok());
+        whole = project.plan(&all).map(Some);
+    }
+    let whole = whole.map_err(hinted!(Exit::Usage))?;
     let plan = whole.as_ref().unwrap_or(plan);
     let root = forge::roots::root(&context.root, plan, &project.lock);
     store.keep_root(&root).map_err(store_failure)

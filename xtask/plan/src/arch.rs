@@ -18,6 +18,8 @@ pub struct Arch {
     pub endian: Endian,
     /// Word size in bits.
     pub bits: u32,
+    /// Whether its image is in the repository, so that commands mean it where none is named.
+    pub prebuilt: bool,
     /// What gdb calls it (`set architecture`), where gdb cannot tell by itself.
     pub gdb: Option<String>,
     /// Compiler settings.

@@ -24,6 +24,9 @@ impl Supply<'_> {
     /// Writes the images to `images/prebuilt/`, with the list of their sources.
     pub(crate) fn update_prebuilt(&self, images: &BTreeMap<String, Ready>) -> Result<(), Failure> {
         for (arch, ready) in images {
+            if !self.project.arches[arch].prebuilt {
+                continue;
+            }
             let packing = Packing::from(&self.project.arches[arch].archive);
             let path = self.prebuilt(arch);
             let size =
@@ -145,14 +148,18 @@ pub(crate) fn check_lock(context: &Context) -> Outcome {
         let error = anyhow::anyhow!("images.lock has `{arch}`, which is no architecture here");
         return Err(Failure::new(Exit::Failed, error));
     }
-    let again = "cargo xtask images --from-source --update-prebuilt, and commit images/";
     let scratch = host::scratch::Scratch::new_in(&context.env.temp_dir, "lock")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let store = Store::open(scratch.path()).map_err(store_failure)?;
     for arch in &arches {
+        let prebuilt = project.arches[arch].prebuilt;
+        let again = again((!prebuilt).then_some(arch));
         let (Some(step), Some(locked)) = (plan.image(arch), project.lock.images.get(arch)) else {
+            if !prebuilt {
+                continue;
+            }
             let error = anyhow::anyhow!("images.lock has no image of {arch}");
-            return Err(Failure::new(Exit::Failed, error).hint(again.to_owned()));
+            return Err(Failure::new(Exit::Failed, error).hint(again));
         };
         if step.key != locked.key {
             let error = anyhow::anyhow!(
@@ -160,18 +167,26 @@ pub(crate) fn check_lock(context: &Context) -> Outcome {
                 step.key.short(),
                 locked.key.short()
             );
-            return Err(Failure::new(Exit::Failed, error).hint(again.to_owned()));
+            return Err(Failure::new(Exit::Failed, error).hint(again));
         }
-        let archive = prebuilt(context, arch);
-        forge::prebuilt::install(&store, step, locked, &archive)
-            .map_err(hinted!(Exit::FetchFailed))?;
+        if prebuilt {
+            let archive = self::prebuilt(context, arch);
+            forge::prebuilt::install(&store, step, locked, &archive)
+                .map_err(hinted!(Exit::FetchFailed))?;
+        }
     }
     // No binary without its source: the list beside the images is the one that these recipes give.
     let path = context.root.join(SOURCES);
     let listed = host::files::read(&path).map_err(|error| Failure::new(Exit::Failed, error))?;
     if listed != render::sources::text(&project).as_bytes() {
         let error = anyhow::anyhow!("`{SOURCES}` is not the list of these recipes' sources");
-        return Err(Failure::new(Exit::Failed, error).hint(again.to_owned()));
+        return Err(Failure::new(Exit::Failed, error).hint(again(None)));
     }
     Ok(Exit::Success)
+}
+
+/// What brings the lock up to date; an architecture whose image is not in the repository is named.
+fn again(named: Option<&String>) -> String {
+    let named = named.map_or_else(String::new, |arch| format!(" --arch {arch}"));
+    format!("cargo xtask images --from-source --update-prebuilt{named}, and commit images/")
 }

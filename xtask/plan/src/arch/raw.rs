@@ -19,12 +19,18 @@ struct RawArch {
     triple: Spanned<String>,
     endian: Endian,
     bits: Spanned<u32>,
+    #[serde(default = "yes")]
+    prebuilt: bool,
     gdb: Option<String>,
     gcc: Gcc,
     linux: Linux,
     #[serde(default)]
     archive: Archive,
     qemu: RawQemu,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -116,6 +122,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         triple: raw.triple.into_inner(),
         endian: raw.endian,
         bits: raw.bits.into_inner(),
+        prebuilt: raw.prebuilt,
         gdb: raw.gdb,
         gcc: raw.gcc,
         linux: raw.linux,
@@ -331,6 +338,18 @@ args = ["-M", "virt"]
         let arch = read(page, &mut found);
         assert_eq!(show(&found), "");
         insta::assert_debug_snapshot!(arch.unwrap());
+    }
+
+    #[test]
+    fn an_image_is_in_the_repository_unless_the_file_says_otherwise() {
+        let prebuilt = |text: &str| {
+            let path = "images/riscv64.toml".into();
+            read(Page { path, text }, &mut Vec::new()).unwrap().prebuilt
+        };
+        assert!(prebuilt(GOOD));
+        assert!(!prebuilt(
+            &GOOD.replace("bits = 64", "bits = 64\nprebuilt = false")
+        ));
     }
 
     #[test]

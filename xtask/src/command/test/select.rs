@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guest::expression::Expression;
-use guest::suite::{Filter, Partition, Selected, Suite};
+use guest::suite::{Filter, Partition, Selected, Suite, TestFile};
 use plan::Project;
 use serde_json::json;
 
@@ -114,22 +114,29 @@ fn machines(project: &Project) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A test that is there, and whose header keeps it off the architectures that are meant.
+/// A test that is there, and that its header or the command line keeps off an architecture.
 fn kept_out(suite: &Suite, arches: &[String], args: &TestArgs) -> Option<Failure> {
-    let mut found = args.filters.iter().filter_map(|filter| {
-        let split = |arch: &String| Some((filter.strip_prefix(arch.as_str())?, arch.clone()));
-        let named = arches.iter().find_map(split);
-        let (name, arches) = match named {
-            Some((rest, arch)) => (rest.strip_prefix("::")?, vec![arch]),
-            None => (filter.as_str(), arches.to_vec()),
-        };
-        let test = suite.tests.iter().find(|test| test.name() == name)?;
-        let admitted = arches.iter().any(|arch| test.is_for(arch));
-        (!admitted).then_some(test)
-    });
-    let test = found.next()?;
+    args.filters.iter().find_map(|filter| {
+        let find = |name: &str| suite.tests.iter().find(|test| test.name() == name);
+        if let Some(test) = find(filter) {
+            let admitted = arches.iter().any(|arch| test.is_for(arch));
+            return (!admitted).then(|| elsewhere(test));
+        }
+        let (arch, name) = filter.split_once("::")?;
+        let test = find(name)?;
+        if !test.is_for(arch) {
+            return Some(elsewhere(test));
+        }
+        let error = anyhow::anyhow!("tests of {arch} are not run unless it is asked for");
+        let hint = format!("cargo xtask test --arch {arch} {name}");
+        let meant = arches.iter().any(|meant| meant == arch);
+        (!meant).then(|| Failure::new(Exit::NoTests, error).hint(Some(hint)))
+    })
+}
+
+fn elsewhere(test: &TestFile) -> Failure {
     let theirs = test.header.arches.join(", ");
     let error = anyhow::anyhow!("`{}` is a test of {theirs} only", test.name());
     let hint = format!("its header says so: {}", test.path);
-    Some(Failure::new(Exit::NoTests, error).hint(Some(hint)))
+    Failure::new(Exit::NoTests, error).hint(Some(hint))
 }
