@@ -127,6 +127,18 @@ fn a_toolchain_is_tried_once_before_its_first_use() {
 }
 
 #[test]
+fn steps_that_begin_at_once_try_their_toolchain_once() {
+    let mut trial = Trial::new();
+    trial.freeze();
+    trial.world.options.jobs = 2;
+    let (events, _kept) = mpsc::channel();
+    let wanted = ["linux", "busybox"].map(|name| trial.plan.find(name, Some("beta")).unwrap());
+    let (store, options) = (trial.world.store(), &trial.world.options);
+    perform(&store, &trial.plan, &wanted, options, &events).unwrap();
+    assert_eq!(trial.calls(), 2);
+}
+
+#[test]
 fn a_toolchain_that_was_restored_is_tried_again() {
     let mut trial = Trial::new();
     trial.freeze();
