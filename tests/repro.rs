@@ -7,6 +7,8 @@
     reason = "acts from outside, as a user does"
 )]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,6 +60,10 @@ impl Checkout {
     }
 
     fn repro(&self, args: &[&str]) -> Told {
+        self.repro_with(args, &[])
+    }
+
+    fn repro_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Told {
         let mut command = Command::new(XTASK);
         for name in ["KILN_MIRROR", "CARGO_TERM_COLOR", "RUST_LOG"] {
             command.env_remove(name);
@@ -65,6 +71,7 @@ impl Checkout {
         let output = command
             .env("CARGO_MANIFEST_DIR", self.area.path().join("xtask"))
             .env("KILN_STORE", self.store())
+            .envs(environment.iter().copied())
             .args(["--offline", "--message-format=json", "repro", "--seed=5"])
             .args(args)
             .output()
@@ -87,6 +94,12 @@ impl Told {
         let mut steps = self.lines.iter();
         let found = steps.find(|line| line["recipe"] == recipe);
         found.unwrap_or_else(|| panic!("no `{recipe}`: {}", self.stderr))
+    }
+
+    /// How something is varied.
+    fn varied(&self, name: &str) -> &str {
+        let how = &self.lines[0]["varied"][name];
+        how.as_str().unwrap_or_else(|| panic!("{}", self.stderr))
     }
 
     fn difference(&self, recipe: &str) -> &str {
@@ -193,6 +206,9 @@ fn without_the_sandbox_only_places_and_people_show() {
     let told = checkout.repro(&["--step=places", "--step=same", "--no-sandbox"]);
     assert_eq!(told.code, 102, "{}", told.stderr);
     assert_eq!(told.difference("same"), "");
+    // Only a sandbox can show another clock.
+    let clock = told.varied("clock");
+    assert!(clock.starts_with("is right: "), "{clock}");
     let difference = told.difference("places");
     assert!(difference.starts_with("place: line 1:"), "{difference}");
     assert!(told.stderr.contains("--seed=5") && told.stderr.contains("--keep"));
@@ -222,16 +238,39 @@ fn what_a_step_lets_show_is_named_with_its_file() {
 fn clock_of_the_second_build_is_ahead_where_it_can_be() {
     let checkout = Checkout::new(&[("day", "date +%Y-%m >\"$OUT/day\"\n")]);
     let told = checkout.repro(&["--step=day", "--days=400"]);
-    let varied = &told.lines[0]["varied"];
-    let ahead = varied["clock"]
-        .as_str()
-        .unwrap()
-        .starts_with("ahead by 400 days");
+    let ahead = told.varied("clock").starts_with("ahead by 400 days");
     // The month may also end between the two.
     assert!(!ahead || told.code == 102, "{}", told.stderr);
     if !ahead {
         eprintln!("skipped: libfaketime is not installed here");
     }
+}
+
+#[test]
+fn where_no_sandbox_works_inside_one_the_user_stays_and_the_build_is_sandboxed() {
+    let path = std::env::var("PATH").unwrap();
+    let mut folders = path.split(':').map(|folder| format!("{folder}/bwrap"));
+    let Some(real) = folders.find(|program| Path::new(program).exists()) else {
+        eprintln!("skipped: bubblewrap is not installed here");
+        return;
+    };
+    let checkout = Checkout::new(&[("seen", "echo \"$BUILD\" >\"$OUT/place\"\n")]);
+    let folder = checkout.area.path().join("bin");
+    std::fs::create_dir(&folder).unwrap();
+    let program = folder.join("bwrap");
+    let text = format!("#!/bin/sh\n[ -z \"$INSIDE\" ] && INSIDE=1 exec {real} \"$@\"\n");
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{path}", folder.display());
+    let told = checkout.repro_with(&["--step=seen"], &[("PATH", &path)]);
+    let user = told.varied("user");
+    assert!(user.starts_with("and host name stay: "), "{user}");
+    assert_eq!(
+        (told.code, told.difference("seen")),
+        (0, ""),
+        "{}",
+        told.stderr
+    );
 }
 
 #[test]

@@ -79,7 +79,16 @@ impl<'a> Supply<'a> {
         source: &'a SourceArgs,
         recipes: &[String],
     ) -> Result<Self, Failure> {
-        let project = context.project()?;
+        Self::of_project(context, source, context.project()?, recipes)
+    }
+
+    /// The same where the recipes are read already.
+    pub(crate) fn of_project(
+        context: &'a Context,
+        source: &'a SourceArgs,
+        project: Project,
+        recipes: &[String],
+    ) -> Result<Self, Failure> {
         let arches = Context::arches(&project, &source.arch)?;
         let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
         let plan = project.plan_of(&arches, &recipes);
@@ -378,5 +387,16 @@ pub(crate) fn share_sources<'s>(
 }
 
 fn file_url(path: &Utf8Path) -> String {
-    format!("file://{path}")
+    format!("file://{}", path.as_str().replace('%', "%25"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_in_the_store_s_path_is_no_escape_of_its_url() {
+        let url = file_url("/a%20b/v1".into());
+        assert_eq!(url, "file:///a%2520b/v1");
+    }
 }

@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::diagnostic::{Diagnostic, Page};
 use crate::document;
-use crate::relative::is_file_name;
+use crate::relative::{is_file_name, is_relative};
 use crate::tree::{self, Files};
 
 /// Files that one program makes.
@@ -36,7 +36,7 @@ struct Raw {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
-    path: String,
+    path: Spanned<String>,
     by: Spanned<String>,
 }
 
@@ -55,14 +55,23 @@ pub(crate) fn read(files: &Files, found: &mut Vec<Diagnostic>) -> GeneratedFiles
         let Some(raw) = document::read::<Raw>(page, found) else {
             continue;
         };
+        if !files.contains_key(&path.with_file_name("recipe.toml")) {
+            let title = format!("there is no recipe `{recipe}`");
+            found.push(page.whole(title, "the steps of no recipe"));
+        }
         for file in &raw.file {
+            if !is_relative(file.path.get_ref()) {
+                let title = format!("`{}` is no path in a directory", file.path.get_ref());
+                let label = "a path below the build directory is wanted";
+                found.push(page.at(file.path.span(), title, label));
+            }
             if !is_file_name(file.by.get_ref()) {
                 let title = format!("`{}` is not the name of a program", file.by.get_ref());
                 found.push(page.at(file.by.span(), title, "a name without slashes is wanted"));
             }
         }
         let table = raw.file.into_iter().map(|file| Generated {
-            path: file.path,
+            path: file.path.into_inner(),
             by: file.by.into_inner(),
         });
         tables.insert(recipe.to_owned(), table.collect());
@@ -102,9 +111,17 @@ mod tests {
     use crate::diagnostic::show;
 
     fn read_one(text: &str) -> Result<GeneratedFiles, String> {
-        let path = Utf8PathBuf::from("recipes/linux/generated.toml");
+        read_for("linux", text)
+    }
+
+    fn read_for(recipe: &str, text: &str) -> Result<GeneratedFiles, String> {
+        let path = Utf8Path::new("recipes").join(recipe).join("generated.toml");
         let mut found = Vec::new();
-        let tables = read(&Files::from([(path, text.as_bytes().to_vec())]), &mut found);
+        let files = Files::from([
+            (path, text.as_bytes().to_vec()),
+            ("recipes/linux/recipe.toml".into(), Vec::new()),
+        ]);
+        let tables = read(&files, &mut found);
         if found.is_empty() {
             Ok(tables)
         } else {
@@ -135,5 +152,11 @@ mod tests {
             read_one("[[file]]\npath = \"a\"\nby = \"/usr/bin/bc\"\n").unwrap_err()
         );
         insta::assert_snapshot!(read_one("[[file]]\npth = \"a\"\nby = \"bc\"\n").unwrap_err());
+        insta::assert_snapshot!(
+            read_one("[[file]]\npath = \"/obj/a\"\nby = \"bc\"\n").unwrap_err()
+        );
+        insta::assert_snapshot!(
+            read_for("linnux", "[[file]]\npath = \"a\"\nby = \"bc\"\n").unwrap_err()
+        );
     }
 }

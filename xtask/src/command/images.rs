@@ -2,7 +2,6 @@
 //! builds them anew and compares.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use camino::Utf8PathBuf;
 use forge::compare::{first_difference, first_difference_named};
@@ -13,7 +12,7 @@ use store::{EntryName, Ready, Store};
 
 use crate::cli::{ImagesArgs, MessageFormat};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Color};
 use crate::render;
 use crate::supply::{self, Supply};
@@ -90,20 +89,9 @@ fn plan(supply: &Supply<'_>) -> Outcome {
 /// Makes the full configs from the fragments and accepts them.
 fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
     let project = context.project()?;
-    let arches = Context::arches(&project, &args.source.arch)?;
-    let recipes = project.freezing_recipes();
-    let plan = project
-        .plan_of(&arches, &recipes)
-        .map_err(hinted!(Exit::Usage))?;
-    let supply = Supply {
-        context,
-        plan,
-        store: context.store()?,
-        arches,
-        source: &args.source,
-        project,
-        timings: Mutex::default(),
-    };
+    let recipes = project.freezing_recipes().into_iter().map(str::to_owned);
+    let recipes: Vec<String> = recipes.collect();
+    let supply = Supply::of_project(context, &args.source, project, &recipes)?;
     let wanted: Vec<_> = supply.plan.ids().collect();
     let options = supply.options()?;
     let changed = supply.showing(|events| {

@@ -38,10 +38,11 @@ pub(super) fn options(supply: &Supply<'_>, args: &RebuildArgs) -> Result<Options
     options.variation = Variation {
         order: Order::Shuffled(args.order),
         shuffle: args.shuffle,
-        clock: (args.days > 0)
-            .then(|| ClockAhead::find(root, args.days))
-            .flatten(),
         root: args.root.clone(),
+        clock: None,
     };
+    if args.days > 0 && options.has_sandbox() {
+        options.variation.clock = ClockAhead::find(root, args.days);
+    }
     Ok(options)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use host::process::Command;
 use plan::canary::{Canaries, CanaryLock, CanaryObject};
 use plan::digest::Digest;
@@ -54,7 +54,17 @@ pub enum CanaryError {
         /// Which file, or compiler, it is not of.
         what: String,
     },
-    /// The compiler emits other code.
+    /// The compiler does not work, though it is the one that was built: this host may be why.
+    #[error("the compiler for `{arch}` does not compile the canaries: {said}")]
+    Fails {
+        /// The architecture.
+        arch: String,
+        /// What the compiler said.
+        said: String,
+        /// Where the toolchain is.
+        entry: Utf8PathBuf,
+    },
+    /// The compiler emits other code, or is damaged.
     #[error("the compiler for `{arch}` is not to be trusted: {what}{}", place(.kept.as_deref()))]
     Wrong {
         /// The architecture.
@@ -74,6 +84,10 @@ impl CanaryError {
             Self::NoLock(arch) | Self::Stale { arch, .. } => {
                 format!("cargo xtask images --refreeze --arch {arch}")
             }
+            Self::Fails { arch, entry, .. } => format!(
+                "look for room on the disk and in memory; where the compiler is at fault, \
+                 `rm -r {entry}`, and cargo xtask toolchain --arch {arch} builds another"
+            ),
             Self::Wrong { arch, .. } => format!(
                 "cargo xtask toolchain --arch {arch} builds another; where the recipe was changed to \
                  emit other code: cargo xtask images --refreeze --arch {arch}"
@@ -129,17 +143,17 @@ pub(super) fn check(run: &Run, user: &Step, toolchain: &Ready) -> Result<(), Ste
     }
     let wrong = match compile(run, user, toolchain)? {
         Ok(made) => first_difference(lock, &made),
-        Err(said) => Some(said),
+        Err(said) => match toolchain.verify() {
+            Ok(()) => return Err(fails(user, said, toolchain)),
+            Err(_) => Some(said),
+        },
     };
     let Some(what) = wrong else {
         // In a store that cannot be written to it is tried each time.
         let _ = run.store.note(toolchain, NOTE, &mark);
         return Ok(());
     };
-    let kept = run
-        .store
-        .condemn(toolchain)?
-        .map(camino::Utf8PathBuf::into_string);
+    let kept = run.store.condemn(toolchain)?.map(Utf8PathBuf::into_string);
     let arch = arch.clone();
     Err(CanaryError::Wrong { arch, what, kept }.into())
 }
@@ -147,11 +161,17 @@ pub(super) fn check(run: &Run, user: &Step, toolchain: &Ready) -> Result<(), Ste
 /// What a toolchain makes of the canaries now.
 pub(super) fn lock(run: &Run, user: &Step, toolchain: &Ready) -> Result<CanaryLock, StepError> {
     let made = compile(run, user, toolchain)?;
-    made.map_err(|what| {
-        let arch = user.arch.clone().unwrap_or_default();
-        let kept = None;
-        CanaryError::Wrong { arch, what, kept }.into()
-    })
+    made.map_err(|said| fails(user, said, toolchain))
+}
+
+fn fails(user: &Step, said: String, toolchain: &Ready) -> StepError {
+    let out = toolchain.path();
+    CanaryError::Fails {
+        arch: user.arch.clone().unwrap_or_default(),
+        said,
+        entry: out.parent().unwrap_or(&out).to_owned(),
+    }
+    .into()
 }
 
 fn check_fresh(
@@ -176,12 +196,14 @@ fn check_fresh(
             }
         }
     }
-    let gone = lock
-        .objects
-        .keys()
-        .find(|(name, _)| !canaries.sources.contains_key(name));
-    gone.map_or(Ok(()), |(name, _)| {
-        Err(stale(format!("these canaries: `{name}` is gone")))
+    let mut locked = lock.objects.keys();
+    let surplus = locked.find(|(name, option)| {
+        !canaries.sources.contains_key(name) || !OPTIONS.contains(&option.as_str())
+    });
+    surplus.map_or(Ok(()), |(name, option)| {
+        Err(stale(format!(
+            "these canaries: `{name}` is not compiled with {option}"
+        )))
     })
 }
 

@@ -18,8 +18,7 @@ use super::graph::{self, Queue};
 use super::{Options, canary, frozen, history, step};
 use crate::event::Event;
 use crate::fetch;
-use crate::sandbox::other::RootError;
-use crate::sandbox::{HostRoot, Sandboxing, Toolbox, probe};
+use crate::sandbox::{HostRoot, Sandboxing, Toolbox, other, probe};
 use store::{EntryName, EntryState, Ready, Store};
 
 /// What frozen outputs are compared with.
@@ -224,33 +223,31 @@ impl Run<'_> {
     /// Looks for tools of these names, and for a way to run scripts.
     fn prepare_sandbox(&mut self, names: BTreeSet<&str>) -> Result<(), BuildError> {
         let options = self.options;
-        let other = options.variation.root.as_deref();
+        let system = options.variation.root.as_deref();
         // The shell runs the script, whether or not the script calls one.
         let names = names.into_iter().chain(["sh"]);
-        let tools = match other {
+        let tools = match system {
             Some(root) => Toolbox::find_in_system(names, root),
             None => Toolbox::find(names, &options.path),
         };
         if !tools.missing().is_empty() {
             return Err(BuildError::Tools {
                 missing: tools.missing().to_vec(),
-                root: other.map(Utf8Path::to_owned),
+                root: system.map(Utf8Path::to_owned),
             });
         }
-        let mut root = HostRoot::probe(other);
+        let mut root = HostRoot::probe(system);
         tools
             .programs()
             .for_each(|program| root.show_program(program));
         let mut sandboxing = probe(options.sandbox, &root, &options.path);
-        match (&mut sandboxing, other) {
+        match (&mut sandboxing, system) {
             (Sandboxing::Bubblewrap { clock, .. }, _) => {
                 clock.clone_from(&options.variation.clock);
             }
             (Sandboxing::None { why }, Some(root)) => {
-                return Err(BuildError::Root(RootError::NoSandbox {
-                    root: root.to_owned(),
-                    why: why.clone().unwrap_or_else(|| "it was refused".to_owned()),
-                }));
+                let refused = other::refused(root, &options.path, why.clone());
+                return Err(BuildError::Root(refused));
             }
             (Sandboxing::None { .. }, None) => {}
         }

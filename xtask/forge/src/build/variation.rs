@@ -8,7 +8,7 @@ use plan::step::{Product, Step};
 use store::EntryName;
 
 use super::{BuildError, Options};
-use crate::sandbox::{ClockAhead, other};
+use crate::sandbox::{self, ClockAhead, HostRoot, Sandboxing, Toolbox, other};
 use crate::unpack::Order;
 
 /// How long `make` may take to list its options.
@@ -47,7 +47,7 @@ impl Options {
             return Ok(());
         };
         drop(self.entrance()?);
-        let tools = crate::sandbox::Toolbox::find_in_system(tools, root);
+        let tools = Toolbox::find_in_system(tools, root);
         if tools.missing().is_empty() {
             return Ok(());
         }
@@ -65,6 +65,14 @@ impl Options {
         Ok(Command::from_argv(&argv)
             .read(LIMIT)
             .is_ok_and(|help| help.contains("--shuffle")))
+    }
+
+    /// Whether scripts run in the sandbox here: only there can their clock be another one.
+    #[must_use]
+    pub fn has_sandbox(&self) -> bool {
+        let root = HostRoot::probe(self.variation.root.as_deref());
+        let found = sandbox::probe(self.sandbox, &root, &self.path);
+        matches!(found, Sandboxing::Bubblewrap { .. })
     }
 
     /// The short id of the host whose compilers are used.

@@ -61,7 +61,7 @@ impl Surroundings {
         }
     }
 
-    /// A directory below `area`, with a name of another length for every seed.
+    /// A directory below `area`, with a name whose length the seed gives.
     #[must_use]
     pub fn directory(&self, area: &Utf8Path) -> Utf8PathBuf {
         let digest = Digest::of(self.host_name.as_bytes()).to_string();

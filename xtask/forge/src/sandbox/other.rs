@@ -28,6 +28,14 @@ pub enum RootError {
     /// It holds no system.
     #[error("`{0}` is no root file system: it has no `/bin/sh`")]
     NoSystem(Utf8PathBuf),
+    /// Its shell does not start, where the sandbox starts this host's own.
+    #[error("`/bin/sh` of `{root}` does not run on this machine: {why}")]
+    Foreign {
+        /// The directory.
+        root: Utf8PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// Its programs cannot be run but in the sandbox.
     #[error("the tools of `{root}` run only in the sandbox, which does not work here: {why}")]
     NoSandbox {
@@ -46,6 +54,10 @@ impl RootError {
             Self::NoSystem(root) => Some(format!(
                 "debootstrap --variant=minbase --include=gcc,g++,make,bison,flex,m4,bc,perl,xz-utils trixie {root}"
             )),
+            Self::Foreign { .. } => Some(
+                "a system of this machine's own architecture, with its C library, is wanted"
+                    .to_owned(),
+            ),
             Self::NoSandbox { .. } => Some("cargo xtask setup --for build".to_owned()),
         }
     }
@@ -81,10 +93,17 @@ pub fn entrance(root: &Utf8Path, path: &[Utf8PathBuf]) -> Result<Vec<String>, Ro
             argv.extend(words(["--setenv", "PATH", &PATH.join(":"), "--"]));
             Ok(argv)
         }
-        Sandboxing::None { why } => Err(RootError::NoSandbox {
-            root: root.to_owned(),
-            why: why.unwrap_or_else(|| "it was refused".to_owned()),
-        }),
+        Sandboxing::None { why } => Err(refused(root, path, why)),
+    }
+}
+
+/// Whose fault it is that nothing runs in the sandbox with that system's programs.
+pub(crate) fn refused(root: &Utf8Path, path: &[Utf8PathBuf], why: Option<String>) -> RootError {
+    let root = root.to_owned();
+    let why = why.unwrap_or_else(|| "it was refused".to_owned());
+    match probe(SandboxChoice::Auto, &HostRoot::probe(None), path) {
+        Sandboxing::Bubblewrap { .. } => RootError::Foreign { root, why },
+        Sandboxing::None { .. } => RootError::NoSandbox { root, why },
     }
 }
 
@@ -169,6 +188,17 @@ mod tests {
         check("make", None);
         check("notes", None);
         check("absent", None);
+    }
+
+    #[test]
+    fn shell_that_does_not_run_is_no_fault_of_the_sandbox() {
+        let (_scratch, root) = system();
+        let path = PATH.map(Utf8PathBuf::from);
+        let host = probe(SandboxChoice::Auto, &HostRoot::probe(None), &path);
+        let is_foreign = matches!(entrance(&root, &path), Err(RootError::Foreign { .. }));
+        assert_eq!(is_foreign, matches!(host, Sandboxing::Bubblewrap { .. }));
+        let without = entrance(&root, &[]);
+        assert!(matches!(without, Err(RootError::NoSandbox { .. })));
     }
 
     #[test]

@@ -42,6 +42,18 @@ pub struct Tokens {
 /// Shorter words occur anywhere.
 const SHORTEST: usize = 5;
 
+/// Places that every machine has and programs know by name (FHS 3.0; glibc's `shm_open`).
+const EVERYWHERE: [&str; 8] = [
+    "/dev/shm",
+    "/run/user",
+    "/usr/local",
+    "/usr/src",
+    "/usr/tmp",
+    "/var/cache",
+    "/var/lib",
+    "/var/tmp",
+];
+
 impl Tokens {
     /// What can be looked for of a machine.
     #[must_use]
@@ -54,8 +66,7 @@ impl Tokens {
             (&machine.temporary, "temporary directory"),
         ] {
             let text = text.trim_end_matches('/');
-            let parts = text.split('/').filter(|part| !part.is_empty());
-            tokens.add(text, what, Kind::place(parts.count()));
+            tokens.add(text, what, Kind::place(text));
         }
         let short = machine.host.split('.').next().unwrap_or_default();
         for (text, what) in [
@@ -118,8 +129,9 @@ enum Kind {
 
 impl Kind {
     /// `/tmp` and `/root` are everybody's.
-    fn place(parts: usize) -> Self {
-        if parts < 2 {
+    fn place(path: &str) -> Self {
+        let parts = path.split('/').filter(|part| !part.is_empty());
+        if parts.count() < 2 || EVERYWHERE.contains(&path) {
             Self::Common
         } else {
             Self::Distinct
@@ -176,6 +188,17 @@ mod tests {
             &["/root/.cache/kiln", "/work/kiln", "debian", "root@debian"],
             &["/root", "/tmp", "root"],
         );
+    }
+
+    #[test]
+    fn places_that_programs_name_are_not_sought() {
+        for place in ["/var/tmp", "/dev/shm/", "/usr/local"] {
+            let machine = Machine {
+                temporary: place.to_owned(),
+                ..Machine::default()
+            };
+            check(&machine, &[], &[place.trim_end_matches('/')]);
+        }
     }
 
     #[test]

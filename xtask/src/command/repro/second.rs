@@ -118,7 +118,7 @@ impl Second {
             ]),
             Entrance::Shell => list.push((
                 "user",
-                "and host name stay: `bwrap` does not work here".to_owned(),
+                "and host name stay: `bwrap` does not work here, or not in itself".to_owned(),
             )),
         }
         let jobs = supply.context.jobs();
@@ -144,7 +144,10 @@ impl Second {
             (
                 "clock",
                 variation.clock.as_ref().map_or_else(
-                    || "is right: libfaketime is not there, or not wanted".to_owned(),
+                    || {
+                        "is right: libfaketime or the sandbox is not there, or not wanted"
+                            .to_owned()
+                    },
                     |clock| format!("ahead by {} days", clock.days),
                 ),
             ),
@@ -220,8 +223,18 @@ fn entrance(context: &Context, surroundings: &Surroundings) -> Entrance {
     let Some(program) = host::tools::find_in("bwrap", &context.env.path) else {
         return Entrance::Shell;
     };
+    // A host may allow a sandbox and none inside it, where the second build's scripts run.
+    let inner = [
+        program.as_str(),
+        "--dev-bind",
+        "/",
+        "/",
+        "--unshare-all",
+        "true",
+    ];
+    let inner = inner.map(str::to_owned);
     let entrance = Entrance::Bubblewrap(program);
-    let line = surroundings.command_line(&entrance, &["true".to_owned()]);
+    let line = surroundings.command_line(&entrance, &inner);
     match Command::from_argv(&line).output(PROBE) {
         Ok(output) if output.status.success() => entrance,
         _ => Entrance::Shell,

@@ -19,8 +19,12 @@ impl Trial {
         // So that the compiler can count its calls.
         world.options.sandbox = SandboxChoice::Off;
         let log = world.root.join("log");
-        let compiler =
-            format!("#!/bin/sh\necho tried >>{log}\nPATH=/usr/bin:/bin exec cc -DADD=1 \"$@\"\n");
+        let full = world.root.join("full");
+        let compiler = format!(
+            "#!/bin/sh\necho tried >>{log}\n\
+             if [ -e {full} ]; then echo no room >&2; exit 1; fi\n\
+             PATH=/usr/bin:/bin exec cc -DADD=1 \"$@\"\n"
+        );
         let mut gcc = step(
             "gcc",
             "mkdir \"$OUT/bin\"\ncat \"$FILES/gcc\" >\"$OUT/bin/none-gcc\"\n\
@@ -123,6 +127,18 @@ fn a_toolchain_is_tried_once_before_its_first_use() {
 }
 
 #[test]
+fn steps_that_begin_at_once_try_their_toolchain_once() {
+    let mut trial = Trial::new();
+    trial.freeze();
+    trial.world.options.jobs = 2;
+    let (events, _kept) = mpsc::channel();
+    let wanted = ["linux", "busybox"].map(|name| trial.plan.find(name, Some("beta")).unwrap());
+    let (store, options) = (trial.world.store(), &trial.world.options);
+    perform(&store, &trial.plan, &wanted, options, &events).unwrap();
+    assert_eq!(trial.calls(), 2);
+}
+
+#[test]
 fn a_toolchain_that_was_restored_is_tried_again() {
     let mut trial = Trial::new();
     trial.freeze();
@@ -179,6 +195,27 @@ fn a_compiler_that_fails_is_told_with_what_it_said() {
 }
 
 #[test]
+fn a_compiler_that_fails_and_is_whole_stays() {
+    let mut trial = Trial::new();
+    trial.freeze();
+    // As on a host without room: nothing of the compiler's own is other than it was.
+    fs_err::write(trial.world.root.join("full"), "").unwrap();
+    let error = trial.make("linux").unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("does not compile the canaries: it ended with exit status 1: no room"),
+        "{told}"
+    );
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.contains(&format!("`rm -r {}`", trial.entry())),
+        "{hint}"
+    );
+    fs_err::remove_file(trial.world.root.join("full")).unwrap();
+    trial.make("linux").unwrap();
+}
+
+#[test]
 fn a_lock_that_is_missing_or_of_other_canaries_is_told_and_the_toolchain_stays() {
     let check = |trial: &Trial, expect: &str| {
         let error = trial.make("linux").unwrap_err();
@@ -213,6 +250,16 @@ fn a_lock_that_is_missing_or_of_other_canaries_is_told_and_the_toolchain_stays()
         canaries
             .sources
             .insert("sums.c".to_owned(), CANARY.to_vec());
+        let lock = canaries.locks.get_mut("beta").unwrap();
+        let object = lock.objects.values().next().cloned().unwrap();
+        let other = ("sums.c".to_owned(), "-O3".to_owned());
+        lock.objects.insert(other, object);
+    });
+    check(
+        &trial,
+        &format!("{of} these canaries: `sums.c` is not compiled with -O3"),
+    );
+    trial.set(|canaries| {
         let lock = canaries.locks.get_mut("beta").unwrap();
         lock.compiler = "0.9".to_owned();
     });

@@ -106,3 +106,17 @@ fn a_name_that_the_sources_or_inputs_have_is_told_and_does_no_harm() {
     });
     assert_eq!(notes.count(), 2);
 }
+
+#[test]
+fn a_place_is_refused_also_where_the_inputs_have_it() {
+    let world = world("anvil7", "wieland");
+    let mut plan = one("cat \"$FILES/words\" >\"$OUT/x\"\n");
+    plan.steps[0]
+        .files
+        .insert("words".to_owned(), b"/srv/checkout/kiln\n".to_vec());
+    let told = world.perform(&plan, &["one"]).error().to_string();
+    assert!(
+        told.contains("the checkout `/srv/checkout/kiln` is in `x`"),
+        "{told}"
+    );
+}
