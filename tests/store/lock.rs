@@ -30,9 +30,22 @@ fn edited(home: &Path, from: &str, to: &str) -> (i32, String) {
     (code, out + &err)
 }
 
-/// The line of the kernel's file, of which there are three.
-const KERNEL: &str = "name = \"kernel\"\nsize = 1";
-const SHA256: &str = "\nsha256 = \"10bad4";
+/// What follows the first `before` after the lines of aarch64's kernel, or of its image: some of it.
+fn locked(after: &str, before: &str, length: usize) -> String {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/images.lock");
+    let lock = std::fs::read_to_string(ours).unwrap();
+    let (_, its) = lock.split_once("arch = \"aarch64\"").unwrap();
+    let (_, its) = its.split_once(after).unwrap();
+    let (_, value) = its.split_once(before).unwrap();
+    value[..length].to_owned()
+}
+
+/// The start of a line that has a digest, and the same with other digits.
+fn digests(name: &str, value: &str) -> (String, String) {
+    let other = if value.starts_with('0') { '1' } else { '0' };
+    let changed = format!("{name} = \"{other}{}", &value[1..]);
+    (format!("{name} = \"{value}"), changed)
+}
 
 #[test]
 fn a_lock_edited_by_hand_is_refused_with_the_name_of_the_field() {
@@ -62,8 +75,9 @@ fn a_lock_edited_by_hand_is_refused_with_the_name_of_the_field() {
         102,
         "images.lock has no image of aarch64",
     );
-    check("key = \"f", "key = \"F", 2, "is not a SHA-256");
-    check("key = \"f", "key = \"0", 102, "images.lock has the key 0");
+    let (key, other) = digests("key", &locked("", "key = \"", 12));
+    check(&key, &key.replace("= \"", "= \"Z"), 2, "is not a SHA-256");
+    check(&key, &other, 102, "images.lock has the key ");
     check(
         "name = \"kernel\"",
         "name = \"a/b\"",
@@ -82,28 +96,23 @@ fn a_lock_edited_by_hand_is_refused_with_the_name_of_the_field() {
         102,
         "`kernel` is not in the lock",
     );
-    check(KERNEL, "name = \"kernel\"\nsize = -1", 2, "size = -1");
-    check(
-        KERNEL,
-        "name = \"kernel\"\nsize = 2",
-        102,
-        "`kernel` has 10162688 bytes",
-    );
-    check(
-        SHA256,
-        "\nsha256 = \"20bad4",
-        102,
-        "`kernel` is not what is locked",
-    );
-    check(SHA256, "\nsha256 = \"zzbad4", 2, "is not a SHA-256");
-    check(SHA256, "\nsha512 = \"10bad4", 2, "unknown key `sha512`");
+    let size = format!("size = {}", locked("\"kernel\"", "size = ", 8));
+    check(&size, "size = -1", 2, "size = -1");
+    check(&size, "size = 2", 102, "`kernel` has ");
+    let (kernel, other) = digests("sha256", &locked("\"kernel\"", "sha256 = \"", 12));
+    check(&kernel, &other, 102, "`kernel` is not what is locked");
+    let no_digit = kernel.replace("= \"", "= \"z");
+    check(&kernel, &no_digit, 2, "is not a SHA-256");
+    let sha512 = kernel.replace("256", "512");
+    check(&kernel, &sha512, 2, "unknown key `sha512`");
 }
 
 #[test]
 fn an_image_in_the_store_that_is_not_what_the_lock_promises_is_refused() {
     let home = tempfile::tempdir().unwrap();
     assert_eq!(edited(home.path(), "version", "version").0, 0);
-    let (code, said) = edited(home.path(), SHA256, "\nsha256 = \"20bad4");
+    let (kernel, other) = digests("sha256", &locked("\"kernel\"", "sha256 = \"", 12));
+    let (code, said) = edited(home.path(), &kernel, &other);
     assert_eq!(code, 102, "{said}");
     assert!(
         said.contains("`kernel` of aarch64 is not what images.lock promises"),

@@ -99,7 +99,7 @@ impl Fixture {
 
 const ARCH: &str = r#"
 arch = "riscv"
-triple = "riscv64-linux-musl"
+triple = "riscv-linux-musl"
 endian = "little"
 bits = 64
 [gcc]
@@ -109,7 +109,7 @@ arch = "riscv"
 target = "Image"
 image = "Image"
 [qemu]
-binary = "qemu-system-riscv64"
+binary = "qemu-system-riscv"
 native = []
 machine = "virt"
 memory = "128M"
