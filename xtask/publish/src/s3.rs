@@ -51,6 +51,9 @@ impl Bucket {
         let amazon = || format!("https://s3.{region}.amazonaws.com");
         let endpoint = aws.endpoint.clone().unwrap_or_else(amazon);
         let wrong = |why: String| TreeError::Setup(format!("`s3://{place}` is no bucket: {why}"));
+        if name.is_empty() {
+            return Err(wrong("it has no name".to_owned()));
+        }
         let url = endpoint
             .parse()
             .map_err(|_| wrong(format!("`{endpoint}` is no address")))?;
