@@ -69,6 +69,9 @@ impl TreeError {
         match self {
             Self::Place(error) => error.hint(),
             Self::Http(error) => error.hint(),
+            Self::Differs { path, .. } if path.starts_with("manifests/") => {
+                Some("push it under another tag, or delete that one in the registry".to_owned())
+            }
             Self::Differs { .. } => Some("publish it under another --version".to_owned()),
             Self::Refused { status, .. } => advice(*status).map(str::to_owned),
             Self::Lost(_) => Some("run the same command again; it goes on where it was".to_owned()),

@@ -113,6 +113,7 @@ fn a_tag_that_names_another_release_is_refused_before_anything_is_sent() {
             if path == "manifests/tag" && *is == Digest::of(b"")),
         "{error}"
     );
+    assert!(error.hint().unwrap().contains("another tag"));
     assert_eq!(served.join().unwrap(), ["GET /v2/a/b/manifests/tag"]);
 }
 
