@@ -120,6 +120,10 @@ fn what_is_dirty_unlicensed_or_unlocked_is_refused() {
         "no public key",
     );
     assert!(!checkout.tree().exists());
+    // Before anything is made.
+    std::fs::write(checkout.tree(), "").unwrap();
+    let (code, _, err) = checkout.publish(dirty);
+    assert!(code == 2 && err.contains("is no directory"), "{err}");
 }
 
 #[test]

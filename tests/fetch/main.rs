@@ -4,6 +4,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
+    clippy::print_stderr,
     reason = "acts from outside, as a user does"
 )]
 

@@ -1,6 +1,7 @@
 //! Proxies, and secrets in addresses: who is told of them, and that nobody else is.
 
 use std::path::Path;
+use std::thread;
 
 use faults::{Answer, Nobody, Server};
 
@@ -30,15 +31,15 @@ fn fetch(place: &Place, variables: &[(&str, &str)]) -> Told {
     let mut command = place.xtask("store", &["fetch", "-v"]);
     command.envs(variables.iter().copied());
     let told = told(&mut command);
-    is_silent(place, &told);
+    is_silent(place, "store", &told);
     told
 }
 
 /// Fails when a password was printed or written down.
-fn is_silent(place: &Place, told: &Told) {
+fn is_silent(place: &Place, store: &str, told: &Told) {
     let printed = format!("{}{}", told.stdout, told.stderr);
     assert!(!printed.contains("secret"), "{printed}");
-    for part in place.parts("store") {
+    for part in place.parts(store) {
         let text = String::from_utf8_lossy(&std::fs::read(&part).unwrap()).into_owned();
         assert!(!text.contains("secret"), "{}: {text}", part.display());
     }
@@ -122,27 +123,28 @@ fn a_password_of_a_mirror_is_in_nothing_that_is_printed_or_kept() {
     place.lock(&[("kernel", &content())]);
     let base = mirror.base_as("me", "secret");
     let option = format!("--mirror={base}");
-    for args in [
-        &["fetch", "--sources", "-v", &option][..],
-        &["fetch", "--message-format=json", &option],
-        &["fetch", "--offline", &option],
-        &["images", &option],
-    ] {
-        let told = place.run("store", args);
+    let check = |store: &str, args: &[&str]| {
+        let told = place.run(store, &[args, &[&option]].concat());
         assert_eq!(told.code, 102, "{args:?}: {}", told.stderr);
         assert!(
             told.stderr.contains("http://***@127.0.0.1:"),
             "{}",
             told.stderr
         );
-        is_silent(&place, &told);
-    }
-    assert!(!place.parts("store").is_empty());
+        is_silent(&place, store, &told);
+        is_nowhere(&place.path().join(store));
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| check("sources", &["fetch", "--sources", "-v"]));
+        scope.spawn(|| check("json", &["fetch", "--message-format=json"]));
+        scope.spawn(|| check("offline", &["fetch", "--offline"]));
+        scope.spawn(|| check("images", &["images"]));
+    });
+    assert!(!place.parts("sources").is_empty());
     let sent = mirror.requests();
     let authorized =
         |request: &faults::Request| request.header("authorization") == Some(AUTHORIZATION);
     assert!(sent.iter().all(authorized), "{sent:?}");
-    is_nowhere(&place.path().join("store"));
 }
 
 /// Fails when a file below a directory has the password in it.

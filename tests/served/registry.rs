@@ -105,6 +105,14 @@ pub(crate) fn a_registry_gives_back_what_it_was_pushed_and_is_pushed_it_once(
     assert_eq!(code, 0, "{err}");
     assert_eq!(again.rsplit('(').next(), out.rsplit('(').next());
     assert_eq!(uploads(&registry), 0, "{}", registry.log());
+    // Another release does not get this one's tag.
+    let to = format!("oci://{}/kiln/images:7", registry.address);
+    let mut other = checkout.command("store");
+    other.args(["publish", "--arch", ARCH, "--version=8", "--to", &to]);
+    let (code, _, err) = told(other.envs(LOGIN));
+    let said = "`manifests/7` is published already, with other bytes";
+    assert!(code == 102 && err.contains(said), "{code}: {err}");
+    assert_eq!(uploads(&registry), 0, "{}", registry.log());
     Completion::Completed
 }
 

@@ -1,65 +1,13 @@
 //! A repository with two recipes: one copies a file out of the source that a server of the test has,
 //! and the image is that file.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
+use faults::{Answer, Server};
 use plan::digest::Digest;
 
 use crate::place::XTASK;
-
-/// A server that gives one file to whoever asks, and counts.
-pub(crate) struct Server {
-    url: String,
-    counts: Arc<Mutex<BTreeMap<String, usize>>>,
-}
-
-impl Server {
-    fn with(bytes: Vec<u8>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let counts = Arc::new(Mutex::new(BTreeMap::new()));
-        let seen = Arc::clone(&counts);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (bytes, seen) = (bytes.clone(), Arc::clone(&seen));
-                // Who is killed while it listens is no matter here.
-                std::thread::spawn(move || drop(answer(&stream, &bytes, &seen)));
-            }
-        });
-        Self { url, counts }
-    }
-
-    pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
-        self.counts.lock().unwrap().clone()
-    }
-}
-
-fn answer(
-    mut stream: &TcpStream,
-    bytes: &[u8],
-    seen: &Mutex<BTreeMap<String, usize>>,
-) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream).lines();
-    let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-    for line in lines {
-        if line?.is_empty() {
-            break;
-        }
-    }
-    *seen.lock().unwrap().entry(path).or_default() += 1;
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        bytes.len()
-    )?;
-    stream.write_all(bytes)
-}
 
 /// A repository with one recipe, whose source a server has, and an image that is its output.
 pub(crate) struct Tiny {
@@ -92,9 +40,9 @@ impl Tiny {
         let (size, sha256) = (archive.len(), Digest::of(&archive));
         let tiny = Self {
             home,
-            server: Server::with(archive),
+            server: Server::play(vec![Answer::status("200 OK").bytes(archive)]),
         };
-        let url = &tiny.server.url;
+        let url = tiny.server.base();
         let head = "version = \"1\"\nlicense = \"MIT\"\nsummary = \"one file\"\nscope = \"arch\"\n";
         tiny.write("images/images.lock", "version = 1\n");
         tiny.write(
@@ -144,7 +92,7 @@ impl Tiny {
         command
             .env("CARGO_MANIFEST_DIR", self.home.path().join("repo/xtask"))
             .env("KILN_STORE", self.store(store))
-            .env("KILN_DEBIAN_MIRROR", &self.server.url)
+            .env("KILN_DEBIAN_MIRROR", self.server.base())
             .env("NO_COLOR", "1")
             .args(args)
             .args(["--arch", "aarch64"]);

@@ -11,8 +11,8 @@ use crate::index::json;
 use crate::release::{Blob, IMAGE, Inputs, name, sources};
 use crate::schema::{self, SchemaError};
 
-/// Version of the format; readers refuse another.
-pub(crate) const SCHEMA: u32 = 1;
+/// Version of the format; readers refuse a later one.
+const SCHEMA: u32 = 1;
 
 /// `manifest.json`. Fields that a reader does not know are left unread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

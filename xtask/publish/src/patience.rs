@@ -67,9 +67,7 @@ fn passing(answer: &Answer) -> Option<Duration> {
     if !matches!(answer.status, 408 | 429 | 500 | 502..=504) && !waited() {
         return None;
     }
-    let seconds = answer.headers.get("retry-after");
-    let seconds = seconds.and_then(|text| text.trim().parse().ok());
-    Some(Duration::from_secs(seconds.unwrap_or(0)))
+    Some(answer.retry_after().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -107,6 +105,11 @@ mod tests {
             check(status, "", 1);
         }
         check(400, "<Code>RequestTimeout</Code>", 3);
+        let mut date = answer(503, "");
+        let dates = [("date", "08:49:30 GMT"), ("retry-after", "08:49:37 GMT")];
+        let dates = dates.map(|(name, at)| (name.to_owned(), format!("Sun, 06 Nov 1994 {at}")));
+        date.headers.extend(dates);
+        assert_eq!(passing(&date), Some(Duration::from_secs(7)));
         let mut asked = 0;
         let error = HttpError::Stalled {
             url: "http://x".to_owned(),

@@ -91,9 +91,15 @@ pub fn publish(
 ) -> Result<(), PublishError> {
     authority.keys.check(authority.signers)?;
     let index = read_index(tree)?;
-    tree.put(&fixed("oci-layout".to_owned(), LAYOUT.as_bytes().to_vec()))?;
-    for file in &release.files {
-        tree.put(file)?;
+    let layout = fixed("oci-layout".to_owned(), LAYOUT.as_bytes().to_vec());
+    let files = || [&layout].into_iter().chain(&release.files);
+    // A name that other bytes have is found before anything is sent.
+    let there = files().map(|file| tree.has(file));
+    let there: Vec<bool> = there.collect::<Result<_, _>>()?;
+    for (file, there) in files().zip(there) {
+        if !there {
+            tree.put(file)?;
+        }
         told(&file.path);
     }
     for file in signatures(release, authority)? {

@@ -38,6 +38,9 @@ impl Registry {
         if host.is_empty() || name.is_empty() || !name.chars().all(fits) {
             return Err(wrong());
         }
+        if tag.as_deref().is_some_and(|tag| !is_tag(tag)) {
+            return Err(wrong());
+        }
         let machine = host.rsplit_once(':').map_or(host, |(machine, _)| machine);
         let local = matches!(machine, "localhost" | "127.0.0.1" | "[::1]");
         let scheme = if local { "http" } else { "https" };
@@ -69,8 +72,12 @@ impl Registry {
         }
     }
 
-    /// Pushes a release; gives the digest of its index.
+    /// Pushes a release; gives the digest of its index. A tag that names something else stays as it is.
     pub fn push(&self, release: &Release, told: &mut dyn FnMut(&str)) -> Result<String, TreeError> {
+        let index = Index::default().naming(&release.descriptors).render();
+        let plain = release.name.trim_start_matches("kiln-");
+        let tag = self.tag.as_deref().unwrap_or(plain);
+        self.check_tag(tag, Digest::of(&index))?;
         let manifests: Vec<Digest> = release
             .descriptors
             .iter()
@@ -94,12 +101,24 @@ impl Registry {
                 told(&format!("manifests/{digest}"));
             }
         }
-        let index = Index::default().naming(&release.descriptors).render();
-        let plain = release.name.trim_start_matches("kiln-");
-        let tag = self.tag.as_deref().unwrap_or(plain);
         self.manifest(tag, INDEX, &index)?;
         told(tag);
         Ok(format!("sha256:{}", Digest::of(&index)))
+    }
+
+    /// Fails when the tag names another index than this one.
+    fn check_tag(&self, tag: &str, wanted: Digest) -> Result<(), TreeError> {
+        let path = format!("manifests/{tag}");
+        let address = self.address(&path);
+        let headers = [("accept", INDEX.to_owned())];
+        let ask = || self.send(Method::Get, &address, &address, &headers, &Payload::Empty);
+        let answer = self.patience.ask(ask)?;
+        // Of a repository that is to be made, some registries say that it is forbidden.
+        let is = answer.is_success().then(|| Digest::of(&answer.body));
+        match is.filter(|is| *is != wanted) {
+            Some(is) => Err(TreeError::Differs { path, is, wanted }),
+            None => Ok(()),
+        }
     }
 
     /// One blob, unless the registry has it.
@@ -198,6 +217,14 @@ impl Registry {
     fn address(&self, path: &str) -> String {
         format!("{}/v2/{}/{path}", self.base, self.name)
     }
+}
+
+/// Whether a text can be a tag: no `+` or `~`, which a version may have.
+fn is_tag(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(word)
+        && text.len() <= 128
+        && text.chars().all(|c| word(c) || matches!(c, '.' | '-'))
 }
 
 fn refused(path: String, answer: &Answer) -> TreeError {

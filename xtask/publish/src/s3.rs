@@ -51,6 +51,9 @@ impl Bucket {
         let amazon = || format!("https://s3.{region}.amazonaws.com");
         let endpoint = aws.endpoint.clone().unwrap_or_else(amazon);
         let wrong = |why: String| TreeError::Setup(format!("`s3://{place}` is no bucket: {why}"));
+        if name.is_empty() {
+            return Err(wrong("it has no name".to_owned()));
+        }
         let url = endpoint
             .parse()
             .map_err(|_| wrong(format!("`{endpoint}` is no address")))?;
@@ -144,16 +147,6 @@ impl Bucket {
         }
     }
 
-    /// Whether the file is there with the right bytes; fails when it has others.
-    fn is_there(&self, file: &PublishedFile) -> Result<bool, TreeError> {
-        match self.head(&file.path)? {
-            None => Ok(false),
-            Some(answer) if says(&answer, &file.content) => Ok(true),
-            // Somebody else's tool has put it there, or the bytes are others: they are looked at.
-            Some(_) => tree::is_there(self, file),
-        }
-    }
-
     /// Has the bucket copy a blob of its own to where the file is to be; `false` if it cannot.
     fn copied(&self, file: &PublishedFile) -> Result<bool, TreeError> {
         let blob = blob_path(&file.content.digest());
@@ -193,7 +186,7 @@ impl Bucket {
         let answer = self.send(Method::Put, &file.path, &headers, &payload)?;
         // Another publisher was faster, or the answer to a first attempt was lost: the bytes are compared
         // as any that were there.
-        if answer.status == 412 && self.is_there(file)? {
+        if answer.status == 412 && self.has(file)? {
             return Ok(());
         }
         if !answer.is_success() {
@@ -252,8 +245,17 @@ impl Place for Bucket {
 }
 
 impl Tree for Bucket {
+    fn has(&self, file: &PublishedFile) -> Result<bool, TreeError> {
+        match self.head(&file.path)? {
+            None => Ok(false),
+            Some(answer) if says(&answer, &file.content) => Ok(true),
+            // Somebody else's tool has put it there, or the bytes are others: they are looked at.
+            Some(_) => tree::is_there(self, file),
+        }
+    }
+
     fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError> {
-        if self.is_there(file)? || self.copied(file)? {
+        if self.has(file)? || self.copied(file)? {
             return Ok(());
         }
         self.upload(file)

@@ -69,6 +69,9 @@ impl TreeError {
         match self {
             Self::Place(error) => error.hint(),
             Self::Http(error) => error.hint(),
+            Self::Differs { path, .. } if path.starts_with("manifests/") => {
+                Some("push it under another tag, or delete that one in the registry".to_owned())
+            }
             Self::Differs { .. } => Some("publish it under another --version".to_owned()),
             Self::Refused { status, .. } => advice(*status).map(str::to_owned),
             Self::Lost(_) => Some("run the same command again; it goes on where it was".to_owned()),
@@ -97,6 +100,11 @@ pub(crate) fn advice(status: u16) -> Option<&'static str> {
 
 /// A tree that can be written. Each call is done wholly or not at all, also when the program dies in it.
 pub trait Tree: Place {
+    /// Whether a file is there with the right bytes; fails when it has others.
+    fn has(&self, file: &PublishedFile) -> Result<bool, TreeError> {
+        is_there(self, file)
+    }
+
     /// Publishes a file that never changes; one that is there already must have the same bytes.
     fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError>;
 
@@ -108,7 +116,10 @@ pub trait Tree: Place {
 }
 
 /// Whether the file is there with the right bytes; fails when it has others.
-pub(crate) fn is_there(place: &dyn Place, file: &PublishedFile) -> Result<bool, TreeError> {
+pub(crate) fn is_there<P: Place + ?Sized>(
+    place: &P,
+    file: &PublishedFile,
+) -> Result<bool, TreeError> {
     let wanted = file.content.digest();
     match place.digest(&file.path, file.content.size())? {
         None => Ok(false),
@@ -123,7 +134,7 @@ pub(crate) fn is_there(place: &dyn Place, file: &PublishedFile) -> Result<bool, 
 
 impl Tree for Directory {
     fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError> {
-        if is_there(self, file)? {
+        if self.has(file)? {
             return Ok(());
         }
         let io = |source| TreeError::Io {
@@ -152,7 +163,7 @@ impl Tree for Directory {
         staged.as_file().sync_all().map_err(io)?;
         if let Err(error) = staged.persist_noclobber(&path) {
             // Another publisher was faster: its bytes are compared as any that were there.
-            if error.error.kind() != io::ErrorKind::AlreadyExists || !is_there(self, file)? {
+            if error.error.kind() != io::ErrorKind::AlreadyExists || !self.has(file)? {
                 return Err(io(error.error));
             }
         }

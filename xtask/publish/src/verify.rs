@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use plan::digest::Digest;
 use plan::lock::{Lock, LockedFile, LockedImage};
 use plan::source::{Location, SourcePin};
-use serde::Deserialize;
 
 use crate::document::parse_sums;
 use crate::index::{ARCH, Index};
-use crate::manifest::{Manifest, SCHEMA, SourceFacts};
+use crate::manifest::{Manifest, SourceFacts};
 use crate::perform::INDEX;
 use crate::place::Place;
 use crate::release::SUMS;
+use crate::schema::SchemaError;
 use crate::sign::Keys;
 
 pub use bundle::complete;
@@ -63,12 +63,6 @@ impl Promise {
     }
 }
 
-/// The one field that a manifest of any schema has.
-#[derive(Deserialize)]
-struct AnySchema {
-    schema: u32,
-}
-
 /// What `release`, or the newest of the tree, promises: `SHA256SUMS`, signed as `keys` want it, and the
 /// manifests, which must say the same.
 pub fn promise(
@@ -77,7 +71,7 @@ pub fn promise(
     release: Option<&str>,
 ) -> Result<Promise, VerifyError> {
     let text = place.text(INDEX)?.ok_or_else(|| broken(INDEX))?;
-    let index: Index = serde_json::from_slice(&text).map_err(|_| broken(INDEX))?;
+    let index = Index::read(&text).map_err(|error| unread(INDEX, error))?;
     let releases = index.releases();
     let newest = releases.last().copied().ok_or(VerifyError::Empty)?;
     let release = release.unwrap_or(newest);
@@ -136,16 +130,7 @@ fn manifest(place: &dyn Place, sums: &Sums, arch: &str) -> Result<Manifest, Veri
     if is != wanted {
         return Err(VerifyError::Differs { path, is, wanted });
     }
-    // What a later schema means otherwise cannot be known.
-    let any: AnySchema = serde_json::from_slice(&text).map_err(|_| broken(&path))?;
-    if any.schema != SCHEMA {
-        return Err(VerifyError::Schema {
-            path,
-            is: any.schema,
-            known: SCHEMA,
-        });
-    }
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| broken(&path))?;
+    let manifest = Manifest::read(&text).map_err(|error| unread(&path, error))?;
     if manifest.arch != arch {
         return Err(broken(&path));
     }
@@ -228,6 +213,17 @@ pub fn same_images(promise: &Promise, arches: &[String], lock: &Lock) -> Result<
         });
     }
     Ok(())
+}
+
+fn unread(path: &str, error: SchemaError) -> VerifyError {
+    match error {
+        SchemaError::Future { is, known } => VerifyError::Schema {
+            path: path.to_owned(),
+            is,
+            known,
+        },
+        SchemaError::Unreadable => broken(path),
+    }
 }
 
 fn broken(path: &str) -> VerifyError {

@@ -72,6 +72,11 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
 
 /// What the release says of itself, as far as the trusted keys vouch for it.
 fn promise(context: &Context, args: &VerifyReleaseArgs) -> Result<Promise, Failure> {
+    if args.place.starts_with("s3://") {
+        let error = anyhow::anyhow!("`{}` is not what readers of a release find", args.place);
+        let hint = "give the address with https:// under which the bucket serves it".to_owned();
+        return Err(Failure::new(Exit::Usage, error).hint(hint));
+    }
     let place = mirror_check::place(context, &args.place)?;
     let report = mirror_check::examine(context, &args.place, place.as_ref(), walk_index)?;
     if !report.findings.is_empty() {

@@ -44,7 +44,7 @@ pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, D
         size,
         digest,
         lacks: lacks
-            .map(|path| path.trim_start_matches(&prefix).to_owned())
+            .filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned))
             .collect(),
         broken: broken.map(|error| error.to_string()),
     }

@@ -34,6 +34,11 @@ impl Place for Failing {
 }
 
 impl Tree for Failing {
+    /// So that what an earlier attempt has brought is a change as well, and each number of them is tried.
+    fn has(&self, _file: &PublishedFile) -> Result<bool, TreeError> {
+        Ok(false)
+    }
+
     fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError> {
         self.step()?.put(file)
     }
@@ -125,10 +130,17 @@ fn what_is_published_is_never_replaced_by_other_bytes() {
     let fixture = Fixture::new();
     run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
     run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
+    let files = || fixture.tree().files().unwrap();
+    let before = files();
     let error = run(&mut fixture.tree(), &fixture.release("1", "other")).unwrap_err();
     assert!(
         matches!(error, PublishError::Tree(TreeError::Differs { .. })),
         "{error}"
+    );
+    assert_eq!(
+        files(),
+        before,
+        "the names are compared before the first file is sent"
     );
     sound(&fixture.tree(), "refused");
 }

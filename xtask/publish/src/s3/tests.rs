@@ -279,6 +279,16 @@ fn an_object_that_another_tool_has_put_there_is_read_and_compared() {
 }
 
 #[test]
+fn a_bucket_without_a_name_is_refused() {
+    let client = Client::new(false).unwrap().unwrap();
+    let error = Bucket::open(client, "/prefix", &Aws::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`s3:///prefix` is no bucket: it has no name"
+    );
+}
+
+#[test]
 fn an_address_with_a_signature_is_in_no_message() {
     let unreachable = Endpoint {
         address: "http://127.0.0.1:1".to_owned(),

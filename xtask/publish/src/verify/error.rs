@@ -59,15 +59,15 @@ pub enum VerifyError {
     /// A file that nothing vouches for.
     #[error("`{0}` is not in `SHA256SUMS`")]
     Unlisted(String),
-    /// A manifest of a time to come.
+    /// An index or a manifest of a time to come.
     #[error("`{path}` has schema {is}, this program reads schema {known}")]
     Schema {
         /// Path in the tree.
         path: String,
         /// Its schema.
-        is: u32,
+        is: u64,
         /// The one that is read.
-        known: u32,
+        known: u64,
     },
     /// The bundle would build something else than was published.
     #[error("the source bundle makes another `{name}` of {arch} than was published")]

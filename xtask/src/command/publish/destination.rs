@@ -41,6 +41,10 @@ impl Published {
             return Err(Failure::new(Exit::Usage, error).hint(hint));
         }
         let path = context.env.absolute(&Utf8PathBuf::from(text));
+        if path.exists() && !path.is_dir() {
+            let error = anyhow::anyhow!("`{path}` is no directory");
+            return Err(Failure::new(Exit::Usage, error));
+        }
         Ok(Self::Directory(Directory(path)))
     }
 

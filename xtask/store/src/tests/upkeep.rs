@@ -147,7 +147,10 @@ fn an_archive_carries_blobs_and_only_right_ones_are_taken() {
 
     fs::write(&path, &bytes[..700]).unwrap();
     let cut = transfer::import(&home().store(), &path);
-    assert!(matches!(cut, Err(TransferError::Archive { .. })), "{cut:?}");
+    assert!(
+        matches!(cut, Err(TransferError::Unreadable { .. })),
+        "{cut:?}"
+    );
 }
 
 #[test]
