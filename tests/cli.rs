@@ -275,7 +275,7 @@ fn locked_refuses_before_anything_is_fetched_or_built() {
 #[test]
 fn an_offline_fetch_lists_every_file_that_is_missing() {
     let store = tempfile::tempdir().unwrap();
-    let args = ["fetch", "--offline"];
+    let args = ["fetch", "--sources", "--offline"];
     let (code, stdout, stderr) = told(xtask(store.path()).args(args).output().unwrap());
     assert_eq!((code, stdout.as_str()), (102, ""), "{stderr}");
     for file in ["linux_", "gcc-14_", "musl_", "busybox_"] {
@@ -355,13 +355,13 @@ fn a_full_disk_is_a_matter_of_setup_wherever_it_fills_up() {
     let file = std::fs::File::create(blobs.join(value("sha256"))).unwrap();
     file.set_len(value("size").parse().unwrap()).unwrap();
     let fetch = format!(
-        "fetch --offline --mirror file://{}",
+        "fetch --sources --offline --mirror file://{}",
         mirror.path().display()
     );
 
     let fills = "head -c 1m /dev/zero >\"$DIR/fill\" 2>/dev/null";
     for (options, prepare, args) in [
-        ("size=64k", fills, "images --plan"),
+        ("size=64k", fills, fetch.as_str()),
         ("size=2m", ":", fetch.as_str()),
     ] {
         let Some((code, stderr)) = on_a_small_disk(options, prepare, args) else {

@@ -44,6 +44,8 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn each_crate_depends_only_on_the_crates_it_may_know() {
     let allowed = BTreeMap::from([
+        // Tests alone may know it, which this table does not look at.
+        ("faults", BTreeSet::from([])),
         ("plan", BTreeSet::from([])),
         ("host", BTreeSet::from(["plan"])),
         ("qemu", BTreeSet::from(["plan", "host"])),
@@ -91,10 +93,10 @@ fn only_the_binary_knows_clap_and_anyhow() {
 #[test]
 fn every_crate_takes_the_workspace_lints() {
     for (name, _) in dependencies() {
-        let folder = if name == "xtask" {
-            root().join("xtask")
-        } else {
-            root().join("xtask").join(&name)
+        let folder = match name.as_str() {
+            "xtask" => root().join("xtask"),
+            "faults" => root().join("tests/faults"),
+            name => root().join("xtask").join(name),
         };
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         assert!(
@@ -151,8 +153,7 @@ fn no_architecture_is_named_in_rust_outside_tests() {
 }
 
 #[test]
-fn every_test_that_architecture_names_exists() {
-    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+fn every_test_that_a_page_names_exists() {
     let sources = files("xtask", "rs").chain(files("tests", "rs"));
     let sources: String = sources
         .map(|file| std::fs::read_to_string(file).unwrap())
@@ -161,13 +162,16 @@ fn every_test_that_architecture_names_exists() {
         let plain = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         plain && word.matches('_').count() > 2
     };
-    let named: Vec<&str> = page.split('`').filter(is_test).collect();
-    assert!(named.len() > 10, "found {named:?}");
-    for name in named {
-        assert!(
-            sources.contains(&format!("fn {name}()")),
-            "ARCHITECTURE.md names the test `{name}`, which does not exist"
-        );
+    for page in ["ARCHITECTURE.md", "RELIABILITY.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let named: Vec<&str> = text.split('`').filter(is_test).collect();
+        assert!(named.len() > 10, "found {named:?}");
+        for name in named {
+            assert!(
+                sources.contains(&format!("fn {name}()")),
+                "{page} names the test `{name}`, which does not exist"
+            );
+        }
     }
 }
 
@@ -211,6 +215,19 @@ fn every_licence_has_its_text_and_every_text_a_use() {
         .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     assert_eq!(used, texts);
+}
+
+#[test]
+fn no_kernel_has_firmware_built_in() {
+    let configs = files("images", "config").filter(|file| file.ends_with("linux.config"));
+    let configs: Vec<PathBuf> = configs.collect();
+    assert!(configs.len() >= 3, "found {configs:?}");
+    for config in configs {
+        let text = std::fs::read_to_string(&config).unwrap();
+        let none = text.contains("\nCONFIG_EXTRA_FIRMWARE=\"\"\n");
+        let loads = text.contains("\nCONFIG_FW_LOADER=");
+        assert!(none || !loads, "`{}` takes in firmware", config.display());
+    }
 }
 
 /// All files below a folder of the repository with an extension.

@@ -1,7 +1,7 @@
 //! A run that is killed, at any time, leaves nothing that the next run does not clear away.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::place::{Place, arch, signal, silently};
 
@@ -40,6 +40,12 @@ fn a_killed_run_leaves_no_process_no_lock_and_no_directory() {
             "{why}: {status}"
         );
         assert_eq!(place.wait_until_quiet(), Vec::<String>::new(), "{why}");
+    }
+    // What was killed before it had its lock goes when it is a minute old.
+    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    for entry in std::fs::read_dir(place.tmp()).unwrap() {
+        let directory = std::fs::File::open(entry.unwrap().path()).unwrap();
+        directory.set_modified(hour_ago).unwrap();
     }
     let output = place.test(&arch, &args).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);

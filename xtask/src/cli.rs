@@ -4,6 +4,7 @@ pub(crate) mod debug;
 pub(crate) mod publish;
 pub(crate) mod repeat;
 pub(crate) mod report;
+pub(crate) mod repro;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,6 +13,7 @@ use debug::DebugArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use repeat::RepeatArgs;
 use report::{ReportArgs, ReportFlags};
+use repro::{RebuildArgs, ReproArgs};
 
 /// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
 #[derive(Debug, Parser)]
@@ -37,7 +39,7 @@ pub(crate) struct Global {
     /// Fail if `images/images.lock` or a frozen config would change
     #[arg(long, global = true)]
     pub(crate) locked: bool,
-    /// Job slots: make processes when building, guests when testing
+    /// Job slots: make processes when building, guests when testing, downloads when fetching
     #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// How results are printed
@@ -86,7 +88,7 @@ pub(crate) enum ColorChoice {
 pub(crate) enum Command {
     /// Find or build the images and print where they are
     Images(ImagesArgs),
-    /// Download every source, so that later commands work with --offline
+    /// Get the images, or what builds them, so that later commands work with --offline
     Fetch(FetchArgs),
     /// Run guest tests under QEMU
     Test(Box<TestArgs>),
@@ -112,6 +114,8 @@ pub(crate) enum Command {
     MirrorCheck(MirrorCheckArgs),
     /// Build a published release again from its source bundle alone, and compare
     VerifyRelease(VerifyReleaseArgs),
+    /// Build twice, the second time with everything varied that no output may show, and compare
+    Repro(ReproArgs),
     /// Measure Kiln against the ordinary way
     Bench(BenchArgs),
     /// Print a completion script for a shell
@@ -119,6 +123,9 @@ pub(crate) enum Command {
     /// The words of a test's host half; run by guest-tests/lib/host.sh
     #[command(hide = true, name = "host-word")]
     HostWord(HostWordArgs),
+    /// The second build of `repro`
+    #[command(hide = true)]
+    Rebuild(RebuildArgs),
 }
 
 /// Which architectures, and where their images come from.
@@ -144,6 +151,20 @@ pub(crate) struct SourceArgs {
     pub(crate) no_sandbox: bool,
 }
 
+impl SourceArgs {
+    /// Some architectures, and the rest as it is by default.
+    pub(crate) fn of(arches: &[String]) -> Self {
+        Self {
+            arch: arches.to_vec(),
+            from_source: false,
+            no_prebuilt: false,
+            mirror: Vec::new(),
+            debian_mirror: None,
+            no_sandbox: false,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -158,7 +179,7 @@ pub(crate) struct ImagesArgs {
     /// Build in an empty temporary store and compare with `images/images.lock`
     #[arg(long, requires = "from_source", conflicts_with_all = ["plan", "refreeze", "update_prebuilt"])]
     pub(crate) verify: bool,
-    /// Accept the configs that the fragments give now as the frozen ones
+    /// Accept the configs that the fragments give now, and the code that compilers emit, as the frozen ones
     #[arg(long, conflicts_with_all = ["plan", "locked"])]
     pub(crate) refreeze: bool,
     /// Write the built images to `images/prebuilt/`, and their `SOURCES`
@@ -174,6 +195,9 @@ pub(crate) struct ImagesArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
+    /// Also every source, as `images --from-source` needs them
+    #[arg(long)]
+    pub(crate) sources: bool,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use forge::scan::{Machine, Tokens};
 use host::env::Env;
+use host::http::Client;
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
 use store::Store;
 
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, hinted};
 use crate::output::{self, Style};
 use crate::render;
 
@@ -112,6 +114,29 @@ impl Context {
             ));
             Failure::new(Exit::SetupMissing, error).hint(hint)
         })
+    }
+
+    /// What this machine calls itself and its places: none of it belongs into what is built.
+    pub(crate) fn machine(&self) -> Tokens {
+        let text = |path: Option<&Utf8PathBuf>| path.map(ToString::to_string).unwrap_or_default();
+        Tokens::of(&Machine {
+            host: self.env.host_name.clone(),
+            user: self.env.user.clone().unwrap_or_default(),
+            home: text(self.env.home.as_ref()),
+            store: text(self.env.store_dir().as_ref()),
+            checkout: self.root.to_string(),
+            temporary: self.env.temp_dir.to_string(),
+        })
+    }
+
+    /// Who asks the network; `None` offline.
+    pub(crate) fn client(&self) -> Result<Option<Client>, Failure> {
+        if self.global.offline {
+            return Ok(None);
+        }
+        Client::with_limits(self.env.http_limits())
+            .map(Some)
+            .map_err(hinted!(Exit::FetchFailed))
     }
 
     /// Job slots: `-j`, else the processors.

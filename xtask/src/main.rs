@@ -61,6 +61,8 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Unpublish(args) => command::unpublish::run(context, &args),
         Command::MirrorCheck(args) => command::mirror_check::run(context, &args),
         Command::VerifyRelease(args) => command::verify_release::run(context, &args),
+        Command::Repro(args) => command::repro::run(context, &args),
+        Command::Rebuild(args) => command::rebuild::run(context, &args),
         Command::Bench(args) => command::bench::run(context, &args),
         Command::Completions(args) => Ok(command::completions::run(&args)),
         Command::HostWord(args) => command::host_word::run(context, &args),

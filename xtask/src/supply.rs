@@ -2,6 +2,7 @@
 //! gives is held against `images/images.lock`.
 
 mod failure;
+mod fetch;
 mod lock;
 mod outlook;
 
@@ -14,6 +15,7 @@ use forge::build::{self, BuildError};
 use forge::event::Event;
 use forge::fetch::{FetchError, Remotes};
 use forge::mirror::MirrorError;
+use forge::prebuilt::PrebuiltError;
 use forge::sandbox::SandboxChoice;
 use plan::Project;
 use plan::lock::LockedImage;
@@ -27,9 +29,9 @@ use crate::output;
 use crate::render::build::BuildProgress;
 use crate::render::timings::Timings;
 
-use failure::build_failure;
-pub(crate) use failure::{fetch_failure, store_failure};
-pub(crate) use lock::{check_lock, compare, locked};
+pub(crate) use failure::{build_failure, fetch_failure, store_failure};
+pub(crate) use fetch::Fetched;
+pub(crate) use lock::{NOT_LOCKED, check_lock, compare, locked};
 pub(crate) use outlook::Outlook;
 
 /// The images of a run, and all that was needed to find them.
@@ -71,6 +73,38 @@ impl<'a> Supply<'a> {
         })
     }
 
+    /// The same for some recipes and what they need.
+    pub(crate) fn of_recipes(
+        context: &'a Context,
+        source: &'a SourceArgs,
+        recipes: &[String],
+    ) -> Result<Self, Failure> {
+        Self::of_project(context, source, context.project()?, recipes)
+    }
+
+    /// The same where the recipes are read already.
+    pub(crate) fn of_project(
+        context: &'a Context,
+        source: &'a SourceArgs,
+        project: Project,
+        recipes: &[String],
+    ) -> Result<Self, Failure> {
+        let arches = Context::arches(&project, &source.arch)?;
+        let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
+        let plan = project.plan_of(&arches, &recipes);
+        let plan = plan.map_err(hinted!(Exit::Usage))?;
+        let store = context.store()?;
+        Ok(Self {
+            context,
+            project,
+            plan,
+            store,
+            arches,
+            source,
+            timings: Mutex::default(),
+        })
+    }
+
     /// Every architecture there is, wanted or not: what a test's header may name.
     pub(crate) fn known_arches(&self) -> Vec<String> {
         self.project.arches.keys().cloned().collect()
@@ -94,13 +128,15 @@ impl<'a> Supply<'a> {
         for arch in &self.arches {
             let (id, step) = self.step("image", arch)?;
             self.check_locked(arch, step)?;
-            match self.at_hand(arch, step)? {
+            match self.local(arch, step)? {
                 Some(ready) => {
                     images.insert(arch.clone(), ready);
                 }
                 None => wanted.push((arch.clone(), id)),
             }
         }
+        images.extend(self.ask_mirrors(wanted.iter().map(|(arch, _)| arch.as_str()))?);
+        wanted.retain(|(arch, _)| !images.contains_key(arch));
         let ids: Vec<StepId> = wanted.iter().map(|(_, id)| *id).collect();
         if ids.is_empty() {
             return Ok(images);
@@ -121,6 +157,14 @@ impl<'a> Supply<'a> {
 
     /// The image without building: from the store, the repository or a mirror.
     pub(crate) fn at_hand(&self, arch: &str, step: &Step) -> Result<Option<Ready>, Failure> {
+        match self.local(arch, step)? {
+            Some(ready) => Ok(Some(ready)),
+            None => Ok(self.ask_mirrors([arch])?.remove(arch)),
+        }
+    }
+
+    /// The image without building and without a network: from the store or the repository.
+    fn local(&self, arch: &str, step: &Step) -> Result<Option<Ready>, Failure> {
         if self.source.from_source {
             return Ok(None);
         }
@@ -128,40 +172,33 @@ impl<'a> Supply<'a> {
             .store
             .entry(&EntryName::image(step.key))
             .map_err(store_failure)?;
+        let promised = self.locked(arch, step);
         if let Some(ready) = entry.ready() {
+            // A build that was not what the lock promises has left its entry all the same.
+            if let Some(promised) = promised {
+                compare(arch, promised, &locked(&ready))?;
+            }
             return Ok(Some(ready));
         }
-        let Some(locked) = self.locked(arch, step) else {
+        let Some(locked) = promised else {
+            self.note_other_key(arch, step);
             return Ok(None);
         };
         if let Some(ready) = self.out_of_blobs(step, locked)? {
             return Ok(Some(ready));
         }
         let archive = self.prebuilt(arch);
-        if !self.source.no_prebuilt && archive.exists() {
-            let ready = forge::prebuilt::install(&self.store, step, locked, &archive);
-            return ready.map(Some).map_err(|error| {
+        if self.source.no_prebuilt || !archive.exists() {
+            return Ok(None);
+        }
+        match forge::prebuilt::install(&self.store, step, locked, &archive) {
+            Ok(ready) => Ok(Some(ready)),
+            Err(PrebuiltError::Store(error)) => Err(store_failure(error)),
+            Err(error) => {
                 let hint = error
                     .hint()
                     .or(Some("git checkout images/prebuilt".to_owned()));
-                Failure::new(Exit::FetchFailed, error).hint(hint)
-            });
-        }
-        let remotes = self.remotes()?;
-        if remotes.mirrors.is_empty() || remotes.client.is_none() {
-            return Ok(None);
-        }
-        let mut progress = self.progress();
-        match forge::mirror::install(&self.store, step, locked, &remotes, &mut |event| {
-            progress.show(event);
-        }) {
-            Ok(ready) => Ok(Some(ready)),
-            Err(MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error))) => {
-                Err(store_failure(error))
-            }
-            Err(error) => {
-                output::note(format!("no mirror has the image of {arch}: {error}"));
-                Ok(None)
+                Err(Failure::new(Exit::FetchFailed, error).hint(hint))
             }
         }
     }
@@ -176,8 +213,23 @@ impl<'a> Supply<'a> {
             Ok(ready) => Ok(Some(ready)),
             // A blob was corrupt: it is in quarantine now, and the next place is asked.
             Err(MirrorError::Fetch(FetchError::Offline(_))) => Ok(None),
+            Err(MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error))) => {
+                Err(store_failure(error))
+            }
             Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
+    }
+
+    /// Says why no image that was made elsewhere will do.
+    fn note_other_key(&self, arch: &str, step: &Step) {
+        let has = match self.project.lock.images.get(arch) {
+            Some(its) => format!("the key {} for {arch}", its.key.short()),
+            None => format!("no image of {arch}"),
+        };
+        let key = step.key.short();
+        output::note(format!(
+            "images/images.lock has {has}, these recipes give {key}: it has to be built"
+        ));
     }
 
     /// What the lock promises of an image, if it was written for these recipes.
@@ -201,6 +253,9 @@ impl<'a> Supply<'a> {
     pub(crate) fn options(&self) -> Result<build::Options, Failure> {
         let mut options = build::Options::new(self.remotes()?, self.context.env.path.clone());
         options.jobs = self.context.jobs();
+        options.machine = self.context.machine();
+        options.generated = Arc::new(self.project.generated.clone());
+        options.canaries = Arc::new(self.project.canaries.clone());
         if self.source.no_sandbox {
             options.sandbox = SandboxChoice::Off;
         }
@@ -221,9 +276,16 @@ impl<'a> Supply<'a> {
         &self,
         work: impl FnOnce(&mpsc::Sender<Event>) -> Result<T, BuildError>,
     ) -> Result<T, Failure> {
+        self.watching(work).map_err(build_failure)
+    }
+
+    fn watching<T, E>(
+        &self,
+        work: impl FnOnce(&mpsc::Sender<Event>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let (sender, events) = mpsc::channel();
         let mut progress = self.progress();
-        let done = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             scope.spawn(move || {
                 for event in events {
                     self.timings().note(&event);
@@ -233,27 +295,7 @@ impl<'a> Supply<'a> {
             let done = work(&sender);
             drop(sender);
             done
-        });
-        done.map_err(build_failure)
-    }
-
-    /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
-    pub(crate) fn fetch_sources(&self) -> Result<(usize, u64), Failure> {
-        let remotes = self.remotes()?;
-        let mut progress = self.progress();
-        let sources = self.plan.steps.iter().flat_map(|step| &step.sources);
-        let pins: BTreeMap<_, _> = sources
-            .map(|source| ((&source.pin.file, source.pin.sha256), &source.pin))
-            .collect();
-        forge::fetch::check_offline(&self.store, pins.values().copied(), &remotes)
-            .map_err(fetch_failure)?;
-        for pin in pins.values() {
-            forge::fetch::fetch(&self.store, pin, &remotes, &mut |event| {
-                progress.show(event);
-            })
-            .map_err(fetch_failure)?;
-        }
-        Ok((pins.len(), pins.values().map(|pin| pin.size).sum()))
+        })
     }
 
     /// When each step ran so far.
@@ -265,9 +307,7 @@ impl<'a> Supply<'a> {
     pub(crate) fn remotes(&self) -> Result<Remotes, Failure> {
         let env = &self.context.env;
         let mirrors = self.mirrors().to_vec();
-        let client = host::http::Client::new(self.context.global.offline)
-            .map_err(|error| Failure::new(Exit::FetchFailed, error))?;
-        let Some(client) = client else {
+        let Some(client) = self.context.client()? else {
             return Ok(Remotes {
                 mirrors,
                 ..Remotes::offline()
@@ -327,13 +367,17 @@ fn keep_root(
 }
 
 /// Puts the sources that one store has into another, checked as if they came from outside.
-pub(crate) fn share_sources(from: &Store, to: &Store, plan: &Plan) -> Result<(), Failure> {
+pub(crate) fn share_sources<'s>(
+    from: &Store,
+    to: &Store,
+    steps: impl IntoIterator<Item = &'s Step>,
+) -> Result<(), Failure> {
     let layout = from.root().join("v1");
     let remotes = Remotes {
         mirrors: vec![file_url(&layout)],
         ..Remotes::offline()
     };
-    for source in plan.steps.iter().flat_map(|step| &step.sources) {
+    for source in steps.into_iter().flat_map(|step| &step.sources) {
         if !from.has_blob(&source.pin.sha256) {
             continue;
         }
@@ -343,5 +387,16 @@ pub(crate) fn share_sources(from: &Store, to: &Store, plan: &Plan) -> Result<(),
 }
 
 fn file_url(path: &Utf8Path) -> String {
-    format!("file://{path}")
+    format!("file://{}", path.as_str().replace('%', "%25"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_in_the_store_s_path_is_no_escape_of_its_url() {
+        let url = file_url("/a%20b/v1".into());
+        assert_eq!(url, "file:///a%2520b/v1");
+    }
 }

@@ -7,29 +7,38 @@
 //! store: each step is made by one of them. Nothing here knows a recipe's name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use plan::canary::Canaries;
+use plan::generated::GeneratedFiles;
 use plan::source::SourcePin;
 use plan::step::{Plan, Product, Step, StepId};
 
 use crate::event::Event;
 use crate::fetch::Remotes;
 use crate::sandbox::SandboxChoice;
+use crate::scan::Tokens;
 use store::{EntryName, Ready, Store};
 
 mod ahead;
+mod canary;
 mod error;
 mod frozen;
 mod graph;
 mod history;
+mod leaks;
 mod log;
 mod run;
 mod script;
 mod step;
+mod variation;
 
+pub use canary::CanaryError;
 pub use error::{BuildError, StepError, StepFailure};
+pub use variation::Variation;
 
 /// How a plan is performed. Nothing in here changes a byte of what comes out.
 #[derive(Clone)]
@@ -48,6 +57,14 @@ pub struct Options {
     pub keep_failed: bool,
     /// Time that one script may take.
     pub script_limit: Duration,
+    /// What is done otherwise.
+    pub variation: Variation,
+    /// Words of this machine that no output may hold.
+    pub machine: Tokens,
+    /// What a toolchain is tried with before it is used.
+    pub canaries: Arc<Canaries>,
+    /// What programs of the host make during steps; the digests are noted beside the entry.
+    pub generated: Arc<GeneratedFiles>,
 }
 
 impl Options {
@@ -63,6 +80,10 @@ impl Options {
             host_id: None,
             keep_failed: false,
             script_limit: Duration::from_secs(6 * 60 * 60),
+            variation: Variation::default(),
+            machine: Tokens::default(),
+            canaries: Arc::default(),
+            generated: Arc::default(),
         }
     }
 }
@@ -78,9 +99,26 @@ pub fn perform(
     run::perform(store, plan, wanted, options, events, run::Frozen::Checked)
 }
 
-/// Makes every step below what is wanted that has frozen outputs, and returns those that are not
-/// what the repository holds: path in the repository and new bytes. Steps beyond them are not made:
-/// they get the new bytes only with a new plan.
+/// The entries of some steps, without making any: those that are in the store and as they should be.
+pub fn present(
+    store: &Store,
+    plan: &Plan,
+    wanted: &[StepId],
+    options: &Options,
+) -> Result<BTreeMap<StepId, Ready>, BuildError> {
+    let mut found = BTreeMap::new();
+    for id in wanted {
+        let name = options.entry_name(plan.step(*id))?;
+        if let Some(ready) = store.entry(&name)?.ready() {
+            found.insert(*id, ready);
+        }
+    }
+    Ok(found)
+}
+
+/// Makes every step below what is wanted that has frozen outputs, and the toolchains that those use, and
+/// returns what is not as the repository holds it, with the canaries' locks: path in the repository
+/// and new bytes. Steps beyond them are not made: they get the new bytes only with a new plan.
 pub fn refreeze(
     store: &Store,
     plan: &Plan,
@@ -89,20 +127,34 @@ pub fn refreeze(
     events: &Sender<Event>,
 ) -> Result<Vec<(Utf8PathBuf, Vec<u8>)>, BuildError> {
     let below = graph::closure(plan, wanted);
+    let has_canaries = !options.canaries.sources.is_empty();
     let owners: Vec<_> = below
         .into_iter()
-        .filter(|id| !plan.step(*id).frozen.is_empty())
+        .filter(|id| {
+            let freezes = !plan.step(*id).frozen.is_empty();
+            freezes || (has_canaries && canary::user(plan, *id).is_some())
+        })
         .collect();
     let made = run::perform(store, plan, &owners, options, events, run::Frozen::Ignored)?;
     let mut changed = Vec::new();
-    for (id, ready) in made {
-        let step = plan.step(id);
+    for (id, ready) in &made {
+        let step = plan.step(*id);
         let files = frozen::changed(step, &ready.path())
             .map_err(|error| BuildError::Steps(vec![StepFailure::of(step, error)]))?;
         changed.extend(
             files
                 .into_iter()
                 .map(|(frozen, made)| (frozen.path.clone(), made)),
+        );
+    }
+    if has_canaries {
+        let locks = run::canaries(store, plan, &made, options, events)?;
+        let known = &options.canaries.locks;
+        let other = locks
+            .into_iter()
+            .filter(|(arch, lock)| known.get(arch) != Some(lock));
+        changed.extend(
+            other.map(|(arch, lock)| (Canaries::lock_path(&arch), lock.render().into_bytes())),
         );
     }
     Ok(changed)

@@ -6,6 +6,13 @@ use camino::Utf8PathBuf;
 /// Something happened. Renderers may drop any event: no result depends on one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// So much is to be fetched; the files follow, several at a time.
+    FetchTotal {
+        /// Files that the store lacks.
+        files: usize,
+        /// Their bytes in all.
+        bytes: u64,
+    },
     /// A file is being fetched; `offset` bytes of it were kept from an earlier try.
     FetchStarted {
         /// File name of the pin.

@@ -6,7 +6,9 @@ mod download;
 mod error;
 mod http;
 mod remote;
+mod several;
 
+use host::http::shown;
 use plan::digest::Digest;
 use plan::source::{Location, SourcePin};
 
@@ -15,6 +17,7 @@ pub use error::{FetchError, Missing, Try};
 pub use remote::{
     Clock, ContentRange, Remote, RemoteError, Remotes, Response, Resume, SystemClock,
 };
+pub use several::fetch_all;
 pub use store::Verified;
 use store::{Store, StoreError};
 
@@ -37,7 +40,7 @@ pub fn fetch(
         .filter(|url| remotes.client.is_some() || url.starts_with(remote::FILE_SCHEME))
         .collect();
     if allowed.is_empty() && remotes.client.is_none() {
-        return Err(FetchError::Offline(vec![missing_file(pin, urls)]));
+        return Err(FetchError::Offline(vec![missing_file(pin, &urls)]));
     }
     let _guard = store.lock(&format!("download-{}", pin.sha256), || {
         events(Event::Waiting {
@@ -69,12 +72,12 @@ pub fn fetch(
             Err(Failure::Place(why)) => {
                 events(Event::FetchFailed {
                     file: pin.file.clone(),
-                    url: url.clone(),
+                    url: shown(url),
                     why: why.clone(),
                     again_in: None,
                 });
                 tries.push(Try {
-                    url: url.clone(),
+                    url: shown(url),
                     why,
                 });
             }
@@ -118,19 +121,19 @@ pub fn missing<'a>(
     let mut missing: Vec<Missing> = pins
         .into_iter()
         .filter(|pin| !store.has_blob(&pin.sha256))
-        .map(|pin| missing_file(pin, urls(pin, remotes)))
+        .map(|pin| missing_file(pin, &urls(pin, remotes)))
         .collect();
     missing.sort();
     missing.dedup();
     missing
 }
 
-fn missing_file(pin: &SourcePin, urls: Vec<String>) -> Missing {
+fn missing_file(pin: &SourcePin, urls: &[String]) -> Missing {
     Missing {
         file: pin.file.clone(),
         size: pin.size,
         sha256: pin.sha256,
-        urls,
+        urls: urls.iter().map(|url| shown(url)).collect(),
     }
 }
 

@@ -4,14 +4,19 @@
 //! through [`store`], and a recipe's script sees what [`sandbox`] shows.
 //! Nothing here prints: what happens is told as [`event::Event`].
 
+mod archive;
 pub mod build;
 pub mod compare;
+mod elf;
 pub mod event;
 pub mod fetch;
 pub mod gather;
+pub mod generated;
 pub mod initramfs;
 pub mod mirror;
 pub mod prebuilt;
+pub mod repro;
 pub mod roots;
 pub mod sandbox;
+pub mod scan;
 pub mod unpack;

@@ -62,17 +62,7 @@ pub fn install(
         EntryState::Vacant(vacant) => vacant,
     };
     let mut blobs = Vec::new();
-    for (name, file) in &locked.files {
-        let shown = image
-            .arch
-            .as_deref()
-            .map_or_else(String::new, |arch| format!("{arch}/"));
-        let pin = SourcePin {
-            file: format!("{shown}{name}"),
-            size: file.size,
-            sha256: file.sha256,
-            locations: Vec::new(),
-        };
+    for (name, pin) in locked.files.keys().zip(pins(image, locked)) {
         blobs.push((name, fetch(store, &pin, remotes, events)?));
     }
     let staging = vacant.stage()?;
@@ -81,6 +71,22 @@ pub fn install(
             .map_err(|error| StoreError::io(store.root(), error))?;
     }
     Ok(staging.commit(About::step(image, 0.0))?)
+}
+
+/// The files of a locked image, for whoever fetches those of several images together. They have no
+/// place of their own: mirrors have them.
+#[must_use]
+pub fn pins(image: &Step, locked: &LockedImage) -> Vec<SourcePin> {
+    let arch = image.arch.as_deref();
+    let above = arch.map_or_else(String::new, |arch| format!("{arch}/"));
+    let files = locked.files.iter();
+    let pin = files.map(|(name, file)| SourcePin {
+        file: format!("{above}{name}"),
+        size: file.size,
+        sha256: file.sha256,
+        locations: Vec::new(),
+    });
+    pin.collect()
 }
 
 #[cfg(test)]

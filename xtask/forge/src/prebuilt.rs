@@ -248,7 +248,13 @@ fn put(
         source,
     };
     let path = staging.path().join(name);
-    let write = |error| PrebuiltError::Store(StoreError::io(&path, error));
+    let write = |error| {
+        let error = StoreError::io(staging.store().root(), error);
+        PrebuiltError::Store(match locked {
+            Some(locked) => error.needing(locked.size),
+            None => error,
+        })
+    };
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(write)?;
     }

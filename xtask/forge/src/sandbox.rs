@@ -17,10 +17,13 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::step::Script;
 
+mod ahead;
+pub mod other;
 mod probe;
 mod root;
 mod tools;
 
+pub use ahead::ClockAhead;
 pub use probe::{Sandboxing, probe};
 pub use root::{HostRoot, RootEntry};
 pub use tools::Toolbox;
@@ -75,8 +78,12 @@ const PLACES: [&str; 8] = ["SRC", "IN", "FILES", "BUILD", "OUT", "TC", "HOME", "
 #[must_use]
 pub fn launch(how: &Sandboxing, script: &Script, places: &Places) -> Launch {
     match how {
-        Sandboxing::Bubblewrap { program, root } => Launch {
-            argv: bubblewrap(program, root, script, places),
+        Sandboxing::Bubblewrap {
+            program,
+            root,
+            clock,
+        } => Launch {
+            argv: bubblewrap(program, root, clock.as_ref(), script, places),
             env: script.env.clone(),
             directory: places.work.clone(),
         },
@@ -176,7 +183,8 @@ fn isolation(root: &HostRoot) -> Vec<String> {
     for entry in &root.entries {
         match entry {
             RootEntry::Shown(path) => {
-                argv.extend(words(["--ro-bind", path.as_str(), path.as_str()]));
+                let host = root.on_host(path);
+                argv.extend(words(["--ro-bind", host.as_str(), path.as_str()]));
             }
             RootEntry::Link { path, target } => {
                 argv.extend(words(["--symlink", target.as_str(), path.as_str()]));
@@ -192,6 +200,7 @@ fn isolation(root: &HostRoot) -> Vec<String> {
 fn bubblewrap(
     program: &Utf8Path,
     root: &HostRoot,
+    clock: Option<&ClockAhead>,
     script: &Script,
     places: &Places,
 ) -> Vec<String> {
@@ -213,6 +222,9 @@ fn bubblewrap(
     }
     if let (Some(inside), Some(tree)) = (&script.toolchain_path, &places.toolchain) {
         bind("--ro-bind", tree, inside);
+    }
+    for (file, inside) in clock.into_iter().flat_map(|_| ClockAhead::shown(work)) {
+        bind("--ro-bind", &file, inside);
     }
     bind("--bind", &work.join("build"), "/build");
     bind("--bind", &places.out, "/out");

@@ -7,6 +7,7 @@
 mod error;
 mod extract;
 mod names;
+mod order;
 mod patch;
 mod stream;
 
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::event::Event;
 pub use error::{Excess, Mismatch, PatchError, Refusal, UnpackError};
+pub use order::Order;
 use store::{Access, Store, StoreError, Verified, Workspace};
 pub use stream::Limits;
 pub(crate) use stream::decode;
@@ -35,13 +37,33 @@ struct Census {
     bytes: u64,
 }
 
+/// Where trees are unpacked, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The store that keeps them.
+    pub store: &'a Store,
+    /// In which order their directories are filled.
+    pub order: Order,
+}
+
+impl<'a> From<&'a Store> for Place<'a> {
+    /// A store, in which trees are as ordinary builds make them.
+    fn from(store: &'a Store) -> Self {
+        Self {
+            store,
+            order: Order::default(),
+        }
+    }
+}
+
 /// The unpacked and patched tree of `source`, from the store or made now from its archive.
-pub fn tree(
-    store: &Store,
+pub fn tree<'a>(
+    place: impl Into<Place<'a>>,
     source: &Source,
     archive: &Verified,
     events: &mut dyn FnMut(Event),
 ) -> Result<Utf8PathBuf, UnpackError> {
+    let Place { store, order } = place.into();
     if archive.digest() != source.pin.sha256 {
         return Err(UnpackError::OtherArchive {
             file: source.pin.file.clone(),
@@ -95,6 +117,7 @@ pub fn tree(
     for one in &source.patches {
         patch::apply(&root, one, &times)?;
     }
+    order.fill(&root).map_err(wrap)?;
     times.restore(&root).map_err(wrap)?;
     let census = census(&root).map_err(wrap)?;
     let text = serde_json::to_vec(&census)

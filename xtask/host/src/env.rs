@@ -5,9 +5,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use etcetera::BaseStrategy as _;
+
+use crate::http::Limits;
 
 /// What the environment says. Values that are empty or no UTF-8 count as unset.
 #[expect(
@@ -46,6 +49,8 @@ pub struct Env {
     pub cargo_term_color: Option<String>,
     /// `CARGO_NET_OFFLINE` is true.
     pub cargo_net_offline: bool,
+    /// `CARGO_HTTP_TIMEOUT`: how long a server may be silent.
+    pub cargo_http_timeout: Option<Duration>,
     /// `NO_COLOR` is set.
     pub no_color: bool,
     /// `TERM`.
@@ -60,8 +65,16 @@ pub struct Env {
     pub arguments: Vec<String>,
     /// How a bucket is reached.
     pub aws: Aws,
+    /// As whom a registry is asked.
+    pub registry: RegistryLogin,
     /// The user is root.
     pub root: bool,
+    /// `HOME`.
+    pub home: Option<Utf8PathBuf>,
+    /// `USER`, else `LOGNAME`.
+    pub user: Option<String>,
+    /// What the kernel calls this machine: uname(2).
+    pub host_name: String,
 }
 
 /// `AWS_…`: how a bucket is reached, as the tools of others read it.
@@ -88,6 +101,23 @@ impl std::fmt::Debug for Aws {
     }
 }
 
+/// As whom a registry is asked, where it wants to know.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct RegistryLogin {
+    /// `KILN_REGISTRY_USER`.
+    pub user: Option<String>,
+    /// `KILN_REGISTRY_PASSWORD`: the password, or a token in its place.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for RegistryLogin {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("RegistryLogin");
+        shown.field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
 impl Env {
     /// Reads the environment of this process.
     #[must_use]
@@ -111,6 +141,13 @@ impl Env {
         let base = etcetera::choose_base_strategy().ok();
         env.cache_dir = base.and_then(|base| utf8(base.cache_dir()));
         env.root = rustix::process::geteuid().is_root();
+        if env.root {
+            env.user.get_or_insert("root".to_owned());
+        }
+        env.host_name = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
         env
     }
 
@@ -143,6 +180,10 @@ impl Env {
             cargo_manifest_dir: path("CARGO_MANIFEST_DIR"),
             cargo_term_color: text("CARGO_TERM_COLOR"),
             cargo_net_offline: yes("CARGO_NET_OFFLINE"),
+            cargo_http_timeout: text("CARGO_HTTP_TIMEOUT")
+                .and_then(|seconds| seconds.parse().ok())
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             no_color: text("NO_COLOR").is_some(),
             term: text("TERM"),
             aws: Aws {
@@ -152,9 +193,16 @@ impl Env {
                 secret: text("AWS_SECRET_ACCESS_KEY"),
                 token: text("AWS_SESSION_TOKEN"),
             },
+            registry: RegistryLogin {
+                user: text("KILN_REGISTRY_USER"),
+                password: text("KILN_REGISTRY_PASSWORD"),
+            },
             ci: text("CI").is_some_and(|value| value != "false"),
             github_actions: yes("GITHUB_ACTIONS"),
             github_step_summary: path("GITHUB_STEP_SUMMARY"),
+            home: path("HOME"),
+            user: text("USER").or_else(|| text("LOGNAME")),
+            host_name: String::new(),
             arguments: Vec::new(),
             root: false,
         }
@@ -180,6 +228,13 @@ impl Env {
         } else {
             self.executable.clone()
         }
+    }
+
+    /// How long each phase of a transfer may take.
+    #[must_use]
+    pub fn http_limits(&self) -> Limits {
+        self.cargo_http_timeout
+            .map_or_else(Limits::default, Limits::within)
     }
 
     /// The path as seen from the directory this process was started in.
@@ -279,6 +334,15 @@ mod tests {
         );
         check(&[("CARGO_TERM_COLOR", "never")], true, false);
         check(&[("CARGO_TERM_COLOR", "auto")], true, true);
+    }
+
+    #[test]
+    fn a_silent_server_is_left_after_cargo_s_time_or_half_a_minute() {
+        for (value, connect, stall) in [("", 10, 30), ("5", 5, 5), ("90", 10, 90), ("0", 10, 30)] {
+            let limits = env(&[("CARGO_HTTP_TIMEOUT", value)]).http_limits();
+            let expect = (Duration::from_secs(connect), Duration::from_secs(stall));
+            assert_eq!((limits.connect, limits.stall), expect, "{value}");
+        }
     }
 
     #[test]

@@ -89,6 +89,12 @@ pub fn read(path: &Utf8Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
+/// Bytes that the user may still write on the file system of `folder`.
+pub fn free_space(folder: &Utf8Path) -> io::Result<u64> {
+    let facts = rustix::fs::statvfs(folder.as_std_path())?;
+    Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
 /// Tells one version of a file from another without reading it: size and time of change.
 pub fn identity(path: &Utf8Path) -> io::Result<String> {
     let meta = fs::metadata(path)?;

@@ -42,17 +42,20 @@ impl fmt::Display for HostId {
 
 /// Asks the host's compilers who they are. Fails when there is no `cc` or no `c++`.
 pub fn identity() -> Result<HostId, ProcessError> {
-    let ask = |program: &str, argument: &str| {
-        Command::new(program)
-            .arg(argument)
-            .env("LC_ALL", "C")
-            .read(LIMIT)
+    identity_within(&[])
+}
+
+/// Asks the compilers that a command line sees which runs the program and argument after it, such as
+/// one that enters another system.
+pub fn identity_within(prefix: &[String]) -> Result<HostId, ProcessError> {
+    let command = |program: &str, argument: &str| {
+        let words = [program.to_owned(), argument.to_owned()];
+        let argv: Vec<String> = prefix.iter().cloned().chain(words).collect();
+        Command::from_argv(&argv).env("LC_ALL", "C")
     };
+    let ask = |program: &str, argument: &str| command(program, argument).read(LIMIT);
     // musl's `ldd` says its version on stderr and fails; the compiler's own words are then enough.
-    let libc = Command::new("ldd")
-        .arg("--version")
-        .env("LC_ALL", "C")
-        .output(LIMIT);
+    let libc = command("ldd", "--version").output(LIMIT);
     let libc = libc.map(|output| output.stdout_text() + &output.stderr_text());
     let libc = match libc {
         Ok(text) => text.lines().next().unwrap_or_default().to_owned(),

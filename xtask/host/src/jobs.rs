@@ -40,6 +40,7 @@ pub enum JobError {
 pub struct JobServer {
     pipe: Arc<Pipe>,
     slots: usize,
+    flags: String,
 }
 
 #[derive(Debug)]
@@ -61,9 +62,17 @@ impl JobServer {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let peek = open(own, flags, Mode::empty()).map_err(failed)?;
         let pipe = Arc::new(Pipe { read, write, peek });
-        let server = Self { pipe, slots };
+        let flags = String::new();
+        let server = Self { pipe, slots, flags };
         server.put(slots)?;
         Ok(server)
+    }
+
+    /// Gives every `make` these flags too, such as ` --shuffle=1`.
+    #[must_use]
+    pub fn and_flags(mut self, flags: &str) -> Self {
+        self.flags.push_str(flags);
+        self
     }
 
     /// How many slots the pool has.
@@ -131,7 +140,8 @@ impl JobServer {
     /// `MAKEFLAGS` for a child that has the pipe's ends under these numbers.
     #[must_use]
     pub fn makeflags(&self, read: i32, write: i32) -> String {
-        format!(" -j{} --jobserver-auth={read},{write}", self.slots)
+        let Self { slots, flags, .. } = self;
+        format!(" -j{slots} --jobserver-auth={read},{write}{flags}")
     }
 }
 

@@ -13,6 +13,8 @@ use crate::interrupt;
 const PREFIX: &str = "kiln-";
 /// Held as long as its directory is in use; the system lets go of it when a run is killed.
 const LOCK: &str = ".lock";
+/// The lock's name until it is held.
+const FRESH: &str = ".lock-new";
 /// A younger directory without a lock may be about to get one.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -72,7 +74,7 @@ impl Drop for Scratch {
 ///
 /// The lock gets its name when it is held, so a lock with that name that nobody holds is a dead run's.
 pub fn lock_in(directory: &Path) -> io::Result<fs_err::File> {
-    let fresh = directory.join(".lock-new");
+    let fresh = directory.join(FRESH);
     let lock = fs_err::File::create(&fresh)?;
     lock.file().lock()?;
     fs_err::rename(&fresh, directory.join(LOCK))?;
@@ -99,8 +101,11 @@ pub fn sweep(parent: &Utf8Path) {
         let age = age.and_then(|time| crate::clock::now().duration_since(time).ok());
         let _ = match is_locked(&entry.path()) {
             Some(false) => fs_err::remove_dir_all(entry.path()),
-            // Killed before it got its lock, it is empty; what is not empty is not ours.
-            None if age.is_some_and(|age| age > SETTLED) => fs_err::remove_dir(entry.path()),
+            // Killed before it got its lock, it is empty but for that; what is not empty is not ours.
+            None if age.is_some_and(|age| age > SETTLED) => {
+                let _ = fs_err::remove_file(entry.path().join(FRESH));
+                fs_err::remove_dir(entry.path())
+            }
             Some(true) | None => Ok(()),
         };
     }
@@ -130,6 +135,7 @@ mod tests {
         let running = Scratch::new_in(parent.path(), "run").expect("made");
         let (old, young, foreign) = (make("kiln-old"), make("kiln-young"), make("kiln-foreign"));
         fs_err::write(foreign.join("file"), "x").expect("written");
+        fs_err::write(old.join(FRESH), "").expect("written");
         age(&old);
         age(&foreign);
         sweep(parent.path());

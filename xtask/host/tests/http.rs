@@ -2,73 +2,19 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
+use faults::{Answer, End, Nobody, Server};
 use host::http::{Client, HttpError, Limits, Response, Resume};
 
-/// What the server does with one connection.
-enum Act {
-    /// Answers with these bytes and closes.
-    Answer(String),
-    /// Answers with these bytes and then says nothing, with the connection open.
-    Hang(String),
+/// Answers each request with the same.
+fn serve(answer: Answer) -> Server {
+    Server::play(vec![answer])
 }
 
-struct Server {
-    base: String,
-    /// The head of each request, in lower case.
-    requests: Receiver<String>,
-}
-
-/// Plays the acts, one a connection; the last one for all further ones.
-fn serve(acts: Vec<Act>) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let base = format!("http://{}", listener.local_addr().expect("an address"));
-    let (seen, requests) = mpsc::channel();
-    thread::spawn(move || {
-        let mut silent = Vec::new();
-        for at in 0.. {
-            let Ok((mut stream, _)) = listener.accept() else {
-                return;
-            };
-            let Some(request) = request_head(&stream) else {
-                continue;
-            };
-            if seen.send(request).is_err() {
-                return;
-            }
-            match acts.get(at).or(acts.last()) {
-                Some(Act::Answer(text)) => drop(stream.write_all(text.as_bytes())),
-                Some(Act::Hang(text)) => {
-                    drop(stream.write_all(text.as_bytes()));
-                    silent.push(stream);
-                }
-                None => return,
-            }
-        }
-    });
-    Server { base, requests }
-}
-
-fn request_head(stream: &TcpStream) -> Option<String> {
-    let mut head = String::new();
-    for line in BufReader::new(stream).lines() {
-        match line.ok()? {
-            end if end.is_empty() => return Some(head),
-            line => head.extend([line.to_lowercase().as_str(), "\n"]),
-        }
-    }
-    None
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> Act {
-    Act::Answer(format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n{body}"
-    ))
+fn ok(bytes: &str) -> Answer {
+    Answer::status("200 OK").bytes(bytes)
 }
 
 fn quick() -> Client {
@@ -93,14 +39,17 @@ fn failure(mut response: Response) -> HttpError {
     HttpError::from_io(&error).expect("an HTTP error").clone()
 }
 
+fn resume(validator: Option<&str>) -> Resume {
+    Resume {
+        from: 3,
+        validator: validator.map(str::to_owned),
+    }
+}
+
 #[test]
 fn a_file_comes_with_its_length_and_its_validator() {
-    let server = serve(vec![answer(
-        "200 OK",
-        "Content-Length: 5\r\nETag: \"v1\"\r\n",
-        "hello",
-    )]);
-    let response = quick().get(&server.base, None).expect("an answer");
+    let server = serve(ok("hello").header("ETag", "\"v1\""));
+    let response = quick().get(&server.base(), None).expect("an answer");
     assert_eq!(
         (response.status, response.start, response.length),
         (200, 0, Some(5))
@@ -111,167 +60,187 @@ fn a_file_comes_with_its_length_and_its_validator() {
 
 #[test]
 fn bytes_are_asked_for_and_passed_on_as_they_are_stored() {
-    let encoded = answer(
-        "200 OK",
-        "Content-Encoding: x-gzip\r\nContent-Length: 4\r\n",
-        "\u{1f}abc",
-    );
-    let server = serve(vec![encoded]);
+    let server = serve(ok("\u{1f}abc").header("Content-Encoding", "x-gzip"));
     assert_eq!(
-        body(quick().get(&server.base, None).expect("an answer")),
+        body(quick().get(&server.base(), None).expect("an answer")),
         "\u{1f}abc"
     );
-    let request = server.requests.recv().expect("a request");
-    assert!(request.contains("accept-encoding: identity\n"), "{request}");
-    assert!(request.contains("user-agent: kiln/"), "{request}");
-    assert!(!request.contains("range:"), "{request}");
+    let request = &server.requests()[0];
+    assert_eq!(request.header("accept-encoding"), Some("identity"));
+    assert!(request.headers["user-agent"].starts_with("kiln/"));
+    assert_eq!(request.header("range"), None);
 }
 
 #[test]
 fn the_rest_of_a_file_is_asked_for_under_the_condition_that_it_is_the_same() {
-    let headers = "Content-Range: bytes 3-5/6\r\nContent-Length: 3\r\n";
-    let server = serve(vec![answer("206 Partial Content", headers, "def")]);
-    let resume = Resume {
-        from: 3,
-        validator: "\"v1\"".to_owned(),
-    };
-    let response = quick().get(&server.base, Some(&resume)).expect("an answer");
-    assert_eq!(
-        (response.status, response.start, response.length),
-        (206, 3, Some(3))
-    );
-    assert_eq!(
-        response.content_range.and_then(|range| range.total),
-        Some(6)
-    );
-    assert_eq!(body(response), "def");
-    let request = server.requests.recv().expect("a request");
-    assert!(request.contains("range: bytes=3-\n"), "{request}");
-    assert!(request.contains("if-range: \"v1\"\n"), "{request}");
+    for validator in [Some("\"v1\""), None] {
+        let rest = Answer::status("206 Partial Content")
+            .header("Content-Range", "bytes 3-5/6")
+            .bytes("def");
+        let server = serve(rest);
+        let response = quick().get(&server.base(), Some(&resume(validator)));
+        let response = response.expect("an answer");
+        assert_eq!(
+            (response.status, response.start, response.length),
+            (206, 3, Some(3))
+        );
+        assert_eq!(
+            response.content_range.and_then(|range| range.total),
+            Some(6)
+        );
+        assert_eq!(body(response), "def");
+        let request = &server.requests()[0];
+        assert_eq!(request.header("range"), Some("bytes=3-"));
+        assert_eq!(request.header("if-range"), validator);
+    }
 }
 
 #[test]
 fn a_server_that_ignores_the_range_sends_the_whole_from_its_start() {
-    let server = serve(vec![answer("200 OK", "Content-Length: 6\r\n", "abcdef")]);
-    let resume = Resume {
-        from: 3,
-        validator: "\"v1\"".to_owned(),
-    };
-    let response = quick().get(&server.base, Some(&resume)).expect("an answer");
+    let server = serve(ok("abcdef"));
+    let response = quick().get(&server.base(), Some(&resume(Some("\"v1\""))));
+    let response = response.expect("an answer");
     assert_eq!((response.status, response.start), (200, 0));
     assert_eq!(body(response), "abcdef");
 }
 
 #[test]
 fn another_part_than_the_one_asked_for_is_refused() {
-    let resume = Resume {
-        from: 3,
-        validator: "\"v1\"".to_owned(),
+    let resume = resume(Some("\"v1\""));
+    let check = |range: Option<&str>, resume: Option<&Resume>| {
+        let mut part = Answer::status("206 Partial Content").bytes("abc");
+        if let Some(range) = range {
+            part = part.header("Content-Range", range);
+        }
+        let server = serve(part);
+        let error = quick().get(&server.base(), resume).expect_err("refused");
+        assert_eq!(error, HttpError::WrongRange { url: server.base() });
     };
-    let check = |headers: &str, resume: Option<&Resume>| {
-        let server = serve(vec![answer("206 Partial Content", headers, "abc")]);
-        let error = quick().get(&server.base, resume).expect_err("refused");
-        assert_eq!(
-            error,
-            HttpError::WrongRange {
-                url: server.base.clone()
-            }
-        );
-    };
-    check(
-        "Content-Range: bytes 2-4/6\r\nContent-Length: 3\r\n",
-        Some(&resume),
-    );
-    check("Content-Length: 3\r\n", Some(&resume));
-    check("Content-Range: bytes 0-2/6\r\nContent-Length: 3\r\n", None);
+    check(Some("bytes 2-4/6"), Some(&resume));
+    check(None, Some(&resume));
+    check(Some("bytes 0-2/6"), None);
 }
 
 #[test]
 fn a_weak_tag_proves_nothing_and_the_date_does() {
-    let check = |headers: &str, expect: Option<&str>| {
-        let server = serve(vec![answer("200 OK", headers, "")]);
-        let response = quick().get(&server.base, None).expect("an answer");
+    let check = |headers: &[(&str, &str)], expect: Option<&str>| {
+        let add = |answer: Answer, (name, value): &(&str, &str)| answer.header(name, value);
+        let server = serve(headers.iter().fold(ok(""), add));
+        let response = quick().get(&server.base(), None).expect("an answer");
         assert_eq!(response.validator.as_deref(), expect);
     };
-    let date = "Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n";
-    check(
-        &format!("ETag: W/\"v1\"\r\n{date}"),
-        Some("Wed, 21 Oct 2015 07:28:00 GMT"),
-    );
-    check(&format!("ETag: \"v1\"\r\n{date}"), Some("\"v1\""));
-    check("ETag: W/\"v1\"\r\n", None);
+    let date = "Wed, 21 Oct 2015 07:28:00 GMT";
+    let (weak, strong) = (("ETag", "W/\"v1\""), ("ETag", "\"v1\""));
+    check(&[weak, ("Last-Modified", date)], Some(date));
+    check(&[strong, ("Last-Modified", date)], Some("\"v1\""));
+    check(&[weak], None);
 }
 
 #[test]
 fn what_is_not_there_is_final_and_what_is_busy_says_when_to_come_again() {
-    let check = |status: &str, headers: &str, transient: bool, after: Option<u64>| {
-        let server = serve(vec![answer(status, headers, "")]);
-        let error = quick().get(&server.base, None).expect_err("refused");
+    let check = |status: &str, headers: &[(&str, &str)], transient: bool, after: Option<u64>| {
+        let add = |answer: Answer, (name, value): &(&str, &str)| answer.header(name, value);
+        let server = serve(headers.iter().fold(Answer::status(status), add));
+        let error = quick().get(&server.base(), None).expect_err("refused");
         let code = status[..3].parse::<u16>().expect("a status");
         assert_eq!(
             error.to_string(),
-            format!("`{}` answered with status {code}", server.base)
+            format!("`{}` answered with status {code}", server.base())
         );
         assert_eq!(error.is_transient(), transient, "{error}");
         assert_eq!(error.retry_after(), after.map(Duration::from_secs));
     };
-    check("404 Not Found", "", false, None);
-    check("403 Forbidden", "", false, None);
-    check(
-        "416 Range Not Satisfiable",
-        "Content-Range: bytes */6\r\n",
-        false,
-        None,
-    );
-    check(
-        "503 Service Unavailable",
-        "Retry-After: 7\r\n",
-        true,
-        Some(7),
-    );
-    check(
-        "429 Too Many Requests",
-        "Retry-After: 86400\r\n",
-        true,
-        Some(60),
-    );
+    check("404 Not Found", &[], false, None);
+    check("403 Forbidden", &[], false, None);
+    let nothing = [("Content-Range", "bytes */6")];
+    check("416 Range Not Satisfiable", &nothing, false, None);
+    let busy = "503 Service Unavailable";
+    check(busy, &[("Retry-After", "7")], true, Some(7));
+    let day = [("Retry-After", "86400")];
+    check("429 Too Many Requests", &day, true, Some(60));
+    // The dates are those of a clock that is years behind ours.
+    let dates = [
+        ("Date", "Wed, 21 Oct 2015 07:28:00 GMT"),
+        ("Retry-After", "Wed, 21 Oct 2015 07:28:09 GMT"),
+    ];
+    check(busy, &dates, true, Some(9));
+    check(busy, &dates[1..], true, Some(0));
 }
 
 #[test]
 fn five_redirections_are_followed_and_a_circle_is_not() {
-    let redirect = || answer("302 Found", "Location: /next\r\nContent-Length: 0\r\n", "");
-    let mut acts: Vec<Act> = (0..5).map(|_| redirect()).collect();
-    acts.push(answer("200 OK", "Content-Length: 2\r\n", "ok"));
-    let server = serve(acts);
-    let response = quick().get(&server.base, None).expect("an answer");
-    assert_eq!(response.url, format!("{}/next", server.base));
+    let redirect = || Answer::redirect("/next");
+    let mut answers: Vec<Answer> = (0..5).map(|_| redirect()).collect();
+    answers.push(ok("ok"));
+    let server = Server::play(answers);
+    let response = quick().get(&server.base(), None).expect("an answer");
+    assert_eq!(response.url, format!("{}/next", server.base()));
     assert_eq!(body(response), "ok");
 
-    let server = serve(vec![redirect()]);
-    let error = quick().get(&server.base, None).expect_err("refused");
+    let server = serve(redirect());
+    let error = quick().get(&server.base(), None).expect_err("refused");
+    assert_eq!(error, HttpError::TooManyRedirects { url: server.base() });
+    assert_eq!(server.requests().len(), 6);
+}
+
+#[test]
+fn a_user_and_a_password_go_to_their_server_alone_and_into_no_message() {
+    let other = serve(Answer::status("404 Not Found"));
+    let first = serve(Answer::redirect(&other.base()));
+    let url = first.base_as("me", "secret");
+    let error = quick().get(&url, None).expect_err("refused").to_string();
     assert_eq!(
         error,
-        HttpError::TooManyRedirects {
-            url: server.base.clone()
-        }
+        format!("`http://***@{}` answered with status 404", first.host())
     );
-    assert_eq!(server.requests.try_iter().count(), 6);
+    // `me:secret` in base 64.
+    let expect = Some("Basic bWU6c2VjcmV0");
+    assert_eq!(first.requests()[0].header("authorization"), expect);
+    let forwarded = &other.requests()[0];
+    assert_eq!(forwarded.header("authorization"), None, "{forwarded:?}");
+    assert_eq!(forwarded.header("referer"), None, "{forwarded:?}");
+
+    let same = Server::play(vec![Answer::redirect("/there"), ok("ok")]);
+    let response = quick().get(&same.base_as("me", "secret"), None);
+    let response = response.expect("an answer");
+    assert!(!response.url.contains("secret"), "{}", response.url);
+    assert_eq!(body(response), "ok");
+    assert_eq!(same.requests()[1].header("authorization"), expect);
 }
 
 #[test]
 fn a_body_that_is_too_short_is_an_error() {
-    let server = serve(vec![answer("200 OK", "Content-Length: 10\r\n", "short")]);
-    let error = failure(quick().get(&server.base, None).expect("an answer"));
-    assert!(matches!(error, HttpError::Broken { .. }), "{error}");
-    assert!(error.is_transient());
+    for end in [End::Close, End::Reset] {
+        let server = serve(ok("0123456789").cut(5).end(end));
+        let error = match quick().get(&server.base(), None) {
+            // A reset may overtake the head.
+            Err(error) => error,
+            Ok(response) => failure(response),
+        };
+        assert!(matches!(error, HttpError::Broken { .. }), "{error}");
+        assert!(error.is_transient());
+    }
+}
+
+#[test]
+fn a_head_that_is_cut_or_far_too_long_or_no_head_at_all_is_an_error() {
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Len".to_owned(),
+        format!("HTTP/1.1 200 OK\r\nX-Huge: {}\r\n\r\n", "x".repeat(1 << 20)),
+        "SSH-2.0-OpenSSH_9.2\r\n".to_owned(),
+        String::new(),
+    ] {
+        let server = serve(Answer::raw(head));
+        let error = quick().get(&server.base(), None).expect_err("refused");
+        assert!(matches!(error, HttpError::Broken { .. }), "{error:?}");
+    }
 }
 
 #[test]
 fn a_server_that_falls_silent_is_left_after_the_stall_time() {
-    let headers = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello".to_owned();
-    let server = serve(vec![Act::Hang(headers)]);
+    let server = serve(ok("0123456789").cut(5).end(End::Silence));
     let start = Instant::now();
-    let error = failure(quick().get(&server.base, None).expect("an answer"));
+    let error = failure(quick().get(&server.base(), None).expect("an answer"));
     assert!(matches!(error, HttpError::Stalled { .. }), "{error}");
     assert!(error.is_transient());
     assert!(
@@ -283,27 +252,21 @@ fn a_server_that_falls_silent_is_left_after_the_stall_time() {
 
 #[test]
 fn a_server_that_never_answers_is_left() {
-    let server = serve(vec![Act::Hang(String::new())]);
+    let server = serve(Answer::raw("").end(End::Silence));
     let limits = Limits {
         connect: Duration::from_millis(100),
+        stall: Duration::from_millis(200),
         ..Limits::default()
     };
-    let limits = Limits {
-        stall: Duration::from_millis(200),
-        ..limits
-    };
     let client = Client::with_limits(limits).expect("a client");
-    let error = client.get(&server.base, None).expect_err("left");
+    let error = client.get(&server.base(), None).expect_err("left");
     assert!(error.is_transient(), "{error}");
 }
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("an address");
-    let url = format!("http://{port}/file");
+    let nobody = Nobody::there();
+    let url = format!("{}/file", nobody.base());
     let error = quick().get(&url, None).expect_err("nobody there");
     assert!(matches!(error, HttpError::Connect { .. }), "{error:?}");
     assert!(
@@ -320,6 +283,9 @@ fn what_is_no_http_address_is_refused_without_a_try() {
         let error = quick().get(url, None).expect_err("refused");
         assert!(!error.is_transient(), "{error:?}");
     }
+    let error = quick().get("ftp://me:secret@127.0.0.1/x", None);
+    let error = error.expect_err("refused").to_string();
+    assert!(!error.contains("secret"), "{error}");
 }
 
 #[test]

@@ -7,10 +7,12 @@
 //! [`load`] reads what the repository holds; [`Project::plan`] makes a [`step::Plan`] of it.
 
 pub mod arch;
+pub mod canary;
 pub mod cpio;
 pub mod diagnostic;
 pub mod digest;
 pub mod duration;
+pub mod generated;
 pub mod key;
 pub mod lock;
 pub mod recipe;

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::arch::{self, Arch};
+use crate::canary::Canaries;
 use crate::diagnostic::{Diagnostic, Page};
+use crate::generated::{self, GeneratedFiles};
 use crate::lock::{self, Lock};
 use crate::recipe::check::{self, Draft};
 use crate::recipe::{Recipe, Scope};
@@ -26,6 +28,10 @@ pub struct Project {
     pub arches: BTreeMap<String, Arch>,
     /// What the recipes were seen to produce; empty where there is no lock file.
     pub lock: Lock,
+    /// What compilers are tried with before they are used.
+    pub canaries: Canaries,
+    /// What programs of the host make during builds.
+    pub generated: GeneratedFiles,
     /// Host tools that every script may call, in the order of the file.
     pub host_tools: Vec<String>,
     /// The time of everything that is built, in seconds since 1970.
@@ -116,6 +122,8 @@ pub fn load(files: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Project, Vec<Diagn
     let (arches, arch_names) = read_arches(files, &mut found);
     strays(files, &arch_names, &mut found);
     let lock = read_lock(files, &mut found);
+    let canaries = Canaries::read(files, &mut found);
+    let generated = generated::read(files, &mut found);
     let (host_tools, epoch) = read_host_tools(files, &mut found);
     let (mut drafts, folders) = read_recipes(files, &mut found);
     links::check(&mut drafts, &folders, files, &mut found);
@@ -129,6 +137,8 @@ pub fn load(files: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Project, Vec<Diagn
         recipes,
         arches,
         lock,
+        canaries,
+        generated,
         host_tools,
         epoch,
         files: files.clone(),

@@ -33,6 +33,16 @@ pub struct SourcePin {
     pub locations: Vec<Location>,
 }
 
+impl SourcePin {
+    /// Where it may be had without knowing a mirror of anybody's.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.locations.iter().filter_map(|location| match location {
+            Location::Url(url) => Some(url.as_str()),
+            Location::Debian(_) => None,
+        })
+    }
+}
+
 /// One place where a source may be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,6 +2,8 @@
 //!
 //! The same repository, sources and crates give the same bytes: names are sorted, times and owners fixed.
 
+mod vendor;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
@@ -130,21 +132,8 @@ fn entries(parts: &Parts<'_>) -> io::Result<BTreeMap<String, Entry>> {
         };
         entries.insert(format!("repository/{}", file.path), entry);
     }
-    let mut folders = vec![parts.vendor.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in folder.read_dir_utf8()? {
-            let entry = entry?;
-            let path = entry.path().to_owned();
-            if entry.file_type()?.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.strip_prefix(parts.vendor).unwrap_or(&path);
-            let name = format!("vendor/{name}");
-            let executable = false;
-            entries.insert(name, Entry::File { path, executable });
-        }
-    }
+    let vendored = vendor::entries(parts.vendor)?.into_iter();
+    entries.extend(vendored.map(|(path, entry)| (format!("vendor/{path}"), entry)));
     Ok(entries)
 }
 

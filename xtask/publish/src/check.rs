@@ -4,14 +4,15 @@
 mod bundle;
 mod finding;
 mod release;
+mod strays;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::digest::Digest;
 
 use crate::index::{Descriptor, Index, LAYOUT, OciManifest, SOURCE};
 use crate::perform::{INDEX, index_signature};
-use crate::place::{Place, PlaceError};
+use crate::place::{Place, PlaceError, TEXT};
 use crate::release::blob_path;
 use crate::sign::Keys;
 
@@ -44,17 +45,21 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What a publication or a withdrawal left that did not end.
     pub unfinished: Vec<String>,
+    /// Files that nothing names, where they can be listed.
+    pub strays: Vec<String>,
 }
 
 /// Walks over a tree. Errors only when it cannot be read at all; what is wrong in it is a finding.
 pub fn walk(place: &dyn Place, known: &Known<'_>) -> Result<Report, PlaceError> {
-    let mut walk = Walk {
-        place,
-        known,
-        report: Report::default(),
-        hashed: BTreeSet::new(),
-    };
+    let mut walk = Walk::new(place, known);
     walk.tree()?;
+    Ok(walk.report)
+}
+
+/// Checks the index alone: for who checks by himself what he uses of a tree.
+pub fn walk_index(place: &dyn Place, known: &Known<'_>) -> Result<Report, PlaceError> {
+    let mut walk = Walk::new(place, known);
+    walk.announced()?;
     Ok(walk.report)
 }
 
@@ -65,29 +70,60 @@ struct Walk<'a> {
     report: Report,
     /// Paths that were hashed and found right.
     hashed: BTreeSet<String>,
+    /// Paths that something names.
+    named: BTreeSet<String>,
+    /// How long a content is, as the manifests say.
+    sizes: BTreeMap<Digest, u64>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(place: &'a dyn Place, known: &'a Known<'a>) -> Self {
+        Self {
+            place,
+            known,
+            report: Report::default(),
+            hashed: BTreeSet::new(),
+            named: BTreeSet::new(),
+            sizes: BTreeMap::new(),
+        }
+    }
 }
 
 impl Walk<'_> {
-    fn tree(&mut self) -> Result<(), PlaceError> {
+    /// The index, and what it announces.
+    fn announced(&mut self) -> Result<Option<Index>, PlaceError> {
         let index = self.index()?;
-        if self.place.text("oci-layout")?.as_deref() != Some(LAYOUT.as_bytes()) && index.is_some() {
+        if let Some(index) = &index {
+            self.report.serial = index.serial();
+            self.report.releases = index.releases().into_iter().map(str::to_owned).collect();
+        }
+        Ok(index)
+    }
+
+    fn tree(&mut self) -> Result<(), PlaceError> {
+        let index = self.announced()?;
+        let layout = self.optional("oci-layout", self.place.text("oci-layout"))?;
+        if layout.as_deref() != Some(LAYOUT.as_bytes()) && index.is_some() {
             self.wrong("oci-layout", Wrong::NoLayout);
         }
         let index = index.unwrap_or_default();
-        self.report.serial = index.serial();
-        self.report.releases = index.releases().into_iter().map(str::to_owned).collect();
         for entry in &index.manifests {
             self.entry(&index, entry)?;
         }
         for name in self.report.releases.clone() {
             self.release(&name, &index)?;
         }
-        self.unannounced()
+        self.unannounced()?;
+        self.strays()
     }
 
     /// The index, if it can be believed enough to be read.
     fn index(&mut self) -> Result<Option<Index>, PlaceError> {
-        let Some(text) = self.place.text(INDEX)? else {
+        let before = self.report.findings.len();
+        let Some(text) = self.optional(INDEX, self.place.text(INDEX))? else {
+            if self.report.findings.len() > before {
+                return Ok(None);
+            }
             // A tree in which nothing was published yet, or one that is none.
             let empty = self
                 .place
@@ -98,9 +134,12 @@ impl Walk<'_> {
             }
             return Ok(None);
         };
-        let Ok(index) = serde_json::from_slice::<Index>(&text) else {
-            self.wrong(INDEX, Wrong::Unreadable);
-            return Ok(None);
+        let index = match Index::read(&text) {
+            Ok(index) => index,
+            Err(error) => {
+                self.wrong(INDEX, error.into());
+                return Ok(None);
+            }
         };
         let digest = Digest::of(&text);
         self.signed(INDEX, &text, |key| index_signature(&digest, key))?;
@@ -127,11 +166,14 @@ impl Walk<'_> {
     ) -> Result<(), PlaceError> {
         let mut failed = None;
         let keys = self.known.keys;
-        let count = keys.count(text, |key| match self.place.text(&name(key)) {
-            Ok(signature) => signature,
-            Err(error) => {
-                failed = Some(error);
-                None
+        let count = keys.count(text, |key| {
+            let path = name(key);
+            match self.optional(&path, self.place.text(&path)) {
+                Ok(signature) => signature,
+                Err(error) => {
+                    failed = Some(error);
+                    None
+                }
             }
         });
         if let Some(error) = failed {
@@ -150,7 +192,9 @@ impl Walk<'_> {
             return Ok(());
         };
         let path = blob_path(&digest);
-        let text = self.place.text(&path)?.unwrap_or_default();
+        let Some(text) = self.had(&path, self.place.text(&path))? else {
+            return Ok(());
+        };
         let Ok(manifest) = serde_json::from_slice::<OciManifest>(&text) else {
             self.wrong(&path, Wrong::Unreadable);
             return Ok(());
@@ -178,6 +222,7 @@ impl Walk<'_> {
             self.wrong(&blob.digest, Wrong::Unreadable);
             return Ok(None);
         };
+        self.sizes.insert(digest, blob.size);
         let right = self.file(&blob_path(&digest), Some(blob.size), digest)?;
         Ok(right.then_some(digest))
     }
@@ -187,23 +232,56 @@ impl Walk<'_> {
         if self.hashed.contains(&format!("{path} {digest}")) {
             return Ok(true);
         }
-        let Some((is, got)) = self.place.digest(path)? else {
-            self.wrong(path, Wrong::Missing);
+        self.named.insert(path.to_owned());
+        let size = size.or_else(|| self.sizes.get(&digest).copied());
+        let most = size.unwrap_or(TEXT);
+        let Some((is, got)) = self.had(path, self.place.digest(path, most))? else {
             return Ok(false);
         };
         self.count(is);
-        if got != digest || size.is_some_and(|size| size != is) {
-            self.wrong(
-                path,
-                Wrong::Differs {
-                    is: got,
-                    wanted: digest,
-                },
-            );
+        let wrong = match size {
+            _ if is > most => Some(Wrong::Longer(most)),
+            Some(wanted) if is != wanted => Some(Wrong::Length { is, wanted }),
+            _ if got != digest => Some(Wrong::Differs {
+                is: got,
+                wanted: digest,
+            }),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            self.wrong(path, wrong);
             return Ok(false);
         }
         self.hashed.insert(format!("{path} {digest}"));
         Ok(true)
+    }
+
+    /// What must be there; a finding when it is not.
+    fn had<T>(
+        &mut self,
+        path: &str,
+        found: Result<Option<T>, PlaceError>,
+    ) -> Result<Option<T>, PlaceError> {
+        if matches!(found, Ok(None)) {
+            self.wrong(path, Wrong::Missing);
+        }
+        self.optional(path, found)
+    }
+
+    /// What may be there. That one file cannot be had is a finding, and the walk goes on.
+    fn optional<T>(
+        &mut self,
+        path: &str,
+        found: Result<Option<T>, PlaceError>,
+    ) -> Result<Option<T>, PlaceError> {
+        self.named.insert(path.to_owned());
+        match found {
+            Ok(found) => return Ok(found),
+            Err(error) if error.is_of_the_place() => return Err(error),
+            Err(PlaceError::TooLarge(_)) => self.wrong(path, Wrong::Longer(TEXT)),
+            Err(error) => self.wrong(path, Wrong::Unavailable(error.why())),
+        }
+        Ok(None)
     }
 
     fn count(&mut self, bytes: u64) {
@@ -236,3 +314,6 @@ impl Walk<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

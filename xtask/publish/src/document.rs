@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use plan::source::Location;
-
 use crate::legal::is_contained;
 use crate::release::{Inputs, Phase, PublishedFile, name, sources};
 
@@ -50,26 +48,31 @@ pub(crate) fn readme(inputs: &Inputs<'_>) -> String {
 
 /// How to build from the source bundle alone; also in the bundle itself.
 pub(crate) fn build(version: &str) -> String {
+    const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
     let release = name(version);
     format!(
         "# Build {release} from its source\n\n\
          `{release}-source.tar` is all that is needed, besides a Linux host with a C and C++ compiler, a\n\
-         Rust toolchain and the tools that `repository/images/host-tools.toml` lists. No network is used.\n\n\
+         Rust toolchain ({RUST} or later) and the tools that `repository/images/host-tools.toml` lists. No\n\
+         network is used.\n\n\
          ```console\n\
          $ tar xf {release}-source.tar && cd {release}-source/repository\n\
          $ export KILN_STORE=$PWD/../store KILN_MIRROR=file://$(cd .. && pwd)\n\
          $ cargo run --frozen --package xtask -- setup --for build\n\
          $ cargo run --frozen --package xtask -- --offline images --from-source --verify\n\
          ```\n\n\
-         The last command builds the compilers, the kernels and everything else in an empty store, and says\n\
-         `equal` where it got the bytes that `repository/images/images.lock` promises: those of this release.\n\
-         It takes the better part of an hour on two cores; `--arch` builds for one architecture.\n\n\
+         The second `cargo` says which tools the host lacks, and the commands that bring them. The last builds\n\
+         the compilers, the kernels and everything else in an empty store, and says `equal` where it got the\n\
+         bytes that `repository/images/images.lock` promises: those of this release. It takes the better part\n\
+         of an hour on two cores and about 8 GB beside the bundle; `--arch A` builds for one architecture.\n\n\
+         Whoever has a checkout of Kiln at hand gets all this, and the comparison with the published files,\n\
+         from `cargo xtask verify-release URL-or-DIR`.\n\n\
          | folder | what it holds |\n\
          |---|---|\n\
-         | `sources/` | the source archives as they were published by their authors |\n\
+         | `sources/` | the source archives, each as it was fetched; the recipes say from where |\n\
          | `blobs/` | the same, by SHA-256, as links |\n\
          | `repository/` | recipes, patches, configurations, the guest's init, and the program that builds |\n\
-         | `vendor/` | the Rust crates that the program needs |\n"
+         | `vendor/` | the Rust crates that the program needs, each with its licence |\n"
     )
 }
 
@@ -115,16 +118,7 @@ pub(crate) fn metalink(inputs: &Inputs<'_>, release: &str, files: &[PublishedFil
             .strip_prefix("sources/")
             .and_then(|name| sources.get(name))
         {
-            urls.extend(
-                source
-                    .pin
-                    .locations
-                    .iter()
-                    .filter_map(|location| match location {
-                        Location::Url(url) => Some(url.clone()),
-                        Location::Debian(_) => None,
-                    }),
-            );
+            urls.extend(source.pin.urls().map(str::to_owned));
         }
         if urls.is_empty() {
             continue;

@@ -7,6 +7,7 @@ use plan::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::release::Draft;
+use crate::schema::{self, SchemaError};
 
 /// Of an image for one architecture.
 pub const IMAGE_TYPE: &str = "application/vnd.kiln.image.v1";
@@ -29,6 +30,9 @@ pub const RELEASE: &str = "kiln.release";
 pub const ARCH: &str = "kiln.arch";
 /// The digest of the manifest of an image's source.
 pub const SOURCE: &str = "kiln.source";
+/// The form of what we say in the annotations of an index; one that does not say has the first.
+const SCHEMA: &str = "kiln.schema";
+const KNOWN: u64 = 1;
 const SERIAL: &str = "kiln.serial";
 const EXPIRES: &str = "kiln.expires";
 const TITLE: &str = "org.opencontainers.image.title";
@@ -171,6 +175,16 @@ impl Default for Index {
 }
 
 impl Index {
+    /// Reads the text of the file.
+    pub fn read(text: &[u8]) -> Result<Self, SchemaError> {
+        // That of OCI, which has been 2 from its beginning, and ours within it.
+        schema::read::<serde_json::Value>(text, 2, |index| index["schemaVersion"].as_u64())?;
+        schema::read(text, KNOWN, |index| match &index["annotations"][SCHEMA] {
+            serde_json::Value::Null => Some(1),
+            schema => schema.as_str()?.parse().ok(),
+        })
+    }
+
     /// The text of the file.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
@@ -221,6 +235,7 @@ impl Index {
         next.manifests.retain(|entry| entry.release() != release);
         next.manifests.extend_from_slice(entries);
         next.annotations = BTreeMap::from([
+            (SCHEMA.to_owned(), KNOWN.to_string()),
             (SERIAL.to_owned(), (self.serial() + 1).to_string()),
             (EXPIRES.to_owned(), expires.to_string()),
         ]);

@@ -18,6 +18,8 @@ pub struct Row {
     pub license: String,
     /// Whether its code is in the image; else it made the tools.
     pub contained: bool,
+    /// Whether of its code only what a compiler adds to every program is in the image.
+    pub runtime: bool,
     /// The source archive, or the file of the repository.
     pub source: String,
     /// Patches, by path in the repository.
@@ -33,6 +35,19 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         .into_values()
         .map(|(step, source)| row(plan, step, source))
         .collect();
+    // Another part of the same source, under another licence.
+    for step in plan
+        .steps
+        .iter()
+        .filter(|step| step.product == Product::Image)
+    {
+        for source in &step.sources {
+            let known = |row: &Row| row.source == source.pin.file && row.license == step.license;
+            if !rows.iter().any(known) {
+                rows.push(row(plan, step, source));
+            }
+        }
+    }
     // What is made from files of the repository alone.
     for step in plan.steps.iter().filter(|step| is_own(step)) {
         for file in step.files.keys() {
@@ -41,6 +56,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                 version: step.version.clone(),
                 license: step.license.clone(),
                 contained: true,
+                runtime: false,
                 source: file.clone(),
                 patches: Vec::new(),
                 places: vec!["the repository".to_owned()],
@@ -77,6 +93,7 @@ fn row(plan: &Plan, step: &Step, source: &Source) -> Row {
         version: step.version.clone(),
         license: step.license.clone(),
         contained: is_contained(plan, step),
+        runtime: is_contained(plan, step) && step.product != Product::Image,
         source: source.pin.file.clone(),
         patches: source
             .patches

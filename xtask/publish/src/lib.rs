@@ -16,10 +16,14 @@
 
 pub mod bundle;
 pub mod check;
+pub mod crates;
 mod document;
+#[cfg(test)]
+mod fixture;
 pub mod index;
 pub mod legal;
 mod manifest;
+pub mod patience;
 pub mod perform;
 pub mod place;
 mod provenance;
@@ -28,6 +32,7 @@ pub mod release;
 pub mod repository;
 pub mod s3;
 mod sbom;
+pub mod schema;
 pub mod sign;
 pub mod tree;
 pub mod verify;

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::index::json;
 use crate::release::{Blob, IMAGE, Inputs, name, sources};
+use crate::schema::{self, SchemaError};
 
-/// Version of the format; readers refuse another.
-pub(crate) const SCHEMA: u32 = 1;
+/// Version of the format; readers refuse a later one.
+const SCHEMA: u32 = 1;
 
 /// `manifest.json`. Fields that a reader does not know are left unread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,13 @@ pub(crate) struct SourceFacts {
     pub(crate) file: String,
     pub(crate) size: u64,
     pub(crate) sha256: Digest,
+}
+
+impl Manifest {
+    /// Reads the text of the file.
+    pub(crate) fn read(text: &[u8]) -> Result<Self, SchemaError> {
+        schema::read(text, u64::from(SCHEMA), |its| its["schema"].as_u64())
+    }
 }
 
 pub(crate) fn render(inputs: &Inputs<'_>, arch: &str, files: &BTreeMap<String, Blob>) -> Vec<u8> {

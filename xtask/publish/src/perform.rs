@@ -5,7 +5,9 @@ use plan::digest::Digest;
 
 use crate::document;
 use crate::index::{Descriptor, Index, LAYOUT, OciManifest};
+use crate::manifest::Manifest;
 use crate::release::{Content, PART, Phase, PublishedFile, Release, SUMS, blob_path};
+use crate::schema::SchemaError;
 use crate::sign::{Keys, SignError, Signer};
 use crate::tree::{Tree, TreeError};
 
@@ -27,6 +29,14 @@ pub enum PublishError {
     /// The tree is not ours, or broken.
     #[error("`{0}` of the tree cannot be read")]
     Broken(String),
+    /// A later program has published there.
+    #[error("`{path}` of the tree {error}")]
+    Schema {
+        /// Path in the tree.
+        path: String,
+        /// What is wrong with it.
+        error: SchemaError,
+    },
     /// There is no such release.
     #[error("there is no release `{name}`")]
     Unknown {
@@ -44,7 +54,13 @@ impl PublishError {
         match self {
             Self::Tree(error) => error.hint(),
             Self::Sign(error) => error.hint(),
-            Self::Broken(_) => Some("cargo xtask mirror-check says what is wrong".to_owned()),
+            Self::Schema {
+                error: SchemaError::Future { .. },
+                ..
+            } => Some("git pull: a later Kiln has published there".to_owned()),
+            Self::Broken(_) | Self::Schema { .. } => {
+                Some("cargo xtask mirror-check says what is wrong".to_owned())
+            }
             Self::Unknown { known, .. } if known.is_empty() => Some("it is empty".to_owned()),
             Self::Unknown { known, .. } => Some(format!("there is {}", known.join(", "))),
         }
@@ -61,6 +77,11 @@ pub struct Authority<'a> {
     pub now: u64,
 }
 
+/// Looks at the tree before there is a release: whether it can be read, and is one that we know.
+pub fn look(tree: &dyn Tree) -> Result<(), PublishError> {
+    read_index(tree).map(drop)
+}
+
 /// Publishes a release. `told` hears of each file when it is there.
 pub fn publish(
     tree: &mut dyn Tree,
@@ -70,9 +91,15 @@ pub fn publish(
 ) -> Result<(), PublishError> {
     authority.keys.check(authority.signers)?;
     let index = read_index(tree)?;
-    tree.put(&fixed("oci-layout".to_owned(), LAYOUT.as_bytes().to_vec()))?;
-    for file in &release.files {
-        tree.put(file)?;
+    let layout = fixed("oci-layout".to_owned(), LAYOUT.as_bytes().to_vec());
+    let files = || [&layout].into_iter().chain(&release.files);
+    // A name that other bytes have is found before anything is sent.
+    let there = files().map(|file| tree.has(file));
+    let there: Vec<bool> = there.collect::<Result<_, _>>()?;
+    for (file, there) in files().zip(there) {
+        if !there {
+            tree.put(file)?;
+        }
         told(&file.path);
     }
     for file in signatures(release, authority)? {
@@ -241,8 +268,7 @@ fn sources(tree: &dyn Tree, release: &str) -> Result<Vec<(String, Digest)>, Publ
         let text = tree.text(&path).map_err(TreeError::from)?;
         // A file that went already names nothing any more.
         let Some(text) = text else { continue };
-        let manifest: crate::manifest::Manifest =
-            serde_json::from_slice(&text).map_err(|_| PublishError::Broken(path))?;
+        let manifest = Manifest::read(&text).map_err(|error| schema(&path, error))?;
         let named = manifest.sources.iter();
         found.extend(named.map(|its| (format!("sources/{}", its.file), its.sha256)));
     }
@@ -254,10 +280,13 @@ fn sources(tree: &dyn Tree, release: &str) -> Result<Vec<(String, Digest)>, Publ
 fn read_index(tree: &dyn Tree) -> Result<Index, PublishError> {
     match tree.text(INDEX).map_err(TreeError::from)? {
         None => Ok(Index::default()),
-        Some(text) => {
-            serde_json::from_slice(&text).map_err(|_| PublishError::Broken(INDEX.to_owned()))
-        }
+        Some(text) => Index::read(&text).map_err(|error| schema(INDEX, error)),
     }
+}
+
+fn schema(path: &str, error: SchemaError) -> PublishError {
+    let path = path.to_owned();
+    PublishError::Schema { path, error }
 }
 
 /// Where the signature of an index is: by digest, so that an index and its signatures never part.

@@ -8,8 +8,10 @@ use host::http::{Client, HttpError};
 use plan::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
+use crate::tree;
+
 /// What is read whole is not larger than this.
-const TEXT: u64 = 16 << 20;
+pub(crate) const TEXT: u64 = 16 << 20;
 
 /// Why a tree cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +37,40 @@ impl PlaceError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            // A bucket shows what it has to those it knows.
+            Self::Http(HttpError::Status { url, status, .. }) if url.starts_with("s3://") => {
+                tree::advice(*status).map(str::to_owned)
+            }
             Self::Http(error) => error.hint(),
             Self::Io { .. } | Self::TooLarge(_) => None,
+        }
+    }
+}
+
+impl PlaceError {
+    /// Nothing else of the tree can be had either: there is no server, or the run is to end.
+    pub(crate) fn is_of_the_place(&self) -> bool {
+        let error = match self {
+            Self::Http(error) => Some(error),
+            Self::Io { source, .. } => HttpError::from_io(source),
+            Self::TooLarge(_) => None,
+        };
+        matches!(
+            error,
+            Some(
+                HttpError::Connect { .. }
+                    | HttpError::Interrupted(_)
+                    | HttpError::Setup { .. }
+                    | HttpError::BadUrl { .. }
+            )
+        )
+    }
+
+    /// Why one file cannot be had.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            Self::Io { source, .. } => source.to_string(),
+            Self::Http(_) | Self::TooLarge(_) => self.to_string(),
         }
     }
 }
@@ -48,6 +82,11 @@ pub trait Place {
 
     /// The names in a folder of the tree, where they can be listed.
     fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError>;
+
+    /// Every file of the tree, where they can be listed.
+    fn files(&self) -> Result<Option<Vec<String>>, PlaceError> {
+        Ok(None)
+    }
 
     /// The names in the base of the tree, where they can be listed.
     fn names(&self) -> Result<Option<Vec<String>>, PlaceError> {
@@ -71,12 +110,12 @@ pub trait Place {
         Ok(Some(bytes))
     }
 
-    /// Size and digest of a file, if it is there.
-    fn digest(&self, path: &str) -> Result<Option<(u64, Digest)>, PlaceError> {
+    /// Size and digest of a file, if it is there. No more is read than one byte after `most`.
+    fn digest(&self, path: &str, most: u64) -> Result<Option<(u64, Digest)>, PlaceError> {
         let Some(file) = self.open(path)? else {
             return Ok(None);
         };
-        let mut file = Hashing::new(file);
+        let mut file = Hashing::new(file.take(most.saturating_add(1)));
         io::copy(&mut file, &mut io::sink()).map_err(|source| PlaceError::Io {
             path: path.to_owned(),
             source,
@@ -123,6 +162,29 @@ impl Place for Directory {
         }
         names.sort();
         Ok(Some(names))
+    }
+
+    fn files(&self) -> Result<Option<Vec<String>>, PlaceError> {
+        let (mut folders, mut files) = (vec![String::new()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            let io = |source| PlaceError::Io {
+                path: folder.clone(),
+                source,
+            };
+            for entry in fs::read_dir(inside(&self.0, &folder)).map_err(io)? {
+                let entry = entry.map_err(io)?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let path = format!("{folder}{name}");
+                // A link to a folder is no folder: it may lead anywhere.
+                if entry.file_type().map_err(io)?.is_dir() {
+                    folders.push(format!("{path}/"));
+                } else {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        Ok(Some(files))
     }
 }
 

@@ -21,11 +21,15 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
             .into_iter()
             .map(|(file, (_, source))| {
                 let digest = json!({"sha256": source.pin.sha256});
-                json!({"name": file, "uri": format!("../sources/{file}"), "digest": digest})
+                let mut material = json!({"name": format!("../sources/{file}"), "digest": digest});
+                if let Some(url) = source.pin.urls().next() {
+                    material["uri"] = json!(url);
+                }
+                material
             })
             .collect();
         materials.push(json!({
-            "name": "repository", "uri": format!("{}-source.tar", name(inputs.version)),
+            "name": format!("{}-source.tar", name(inputs.version)),
             "digest": {"gitCommit": inputs.commit, "sha256": inputs.bundle.digest},
         }));
         let key = inputs.plan.image(arch).map(|step| step.key);

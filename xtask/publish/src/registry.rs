@@ -1,12 +1,18 @@
 //! An OCI registry (github.com/opencontainers/distribution-spec): blobs first, then the manifest of the
 //! source, those of the images, and last the index under its tag. Until then nobody finds any of it.
 
-use host::http::{Answer, Client, Method, Payload, Request};
+mod login;
+
+use host::env::RegistryLogin;
+use host::http::{Answer, Client, HttpError, Method, Payload, Request};
 use plan::digest::Digest;
 
 use crate::index::{INDEX, Index, MANIFEST};
+use crate::patience::Patience;
 use crate::release::{Content, Phase, PublishedFile, Release};
 use crate::tree::TreeError;
+
+use login::Login;
 
 /// A repository of a registry.
 #[derive(Debug, Clone)]
@@ -15,11 +21,13 @@ pub struct Registry {
     base: String,
     name: String,
     tag: Option<String>,
+    login: Login,
+    patience: Patience,
 }
 
 impl Registry {
     /// Reads `registry/name[:tag]`; plain HTTP is spoken with this machine only.
-    pub fn open(client: Client, place: &str) -> Result<Self, TreeError> {
+    pub fn open(client: Client, place: &str, login: &RegistryLogin) -> Result<Self, TreeError> {
         let wrong = || TreeError::Setup(format!("`oci://{place}` is no registry/name:tag"));
         let (host, name) = place.split_once('/').ok_or_else(wrong)?;
         let (name, tag) = match name.split_once(':') {
@@ -30,6 +38,9 @@ impl Registry {
         if host.is_empty() || name.is_empty() || !name.chars().all(fits) {
             return Err(wrong());
         }
+        if tag.as_deref().is_some_and(|tag| !is_tag(tag)) {
+            return Err(wrong());
+        }
         let machine = host.rsplit_once(':').map_or(host, |(machine, _)| machine);
         let local = matches!(machine, "localhost" | "127.0.0.1" | "[::1]");
         let scheme = if local { "http" } else { "https" };
@@ -38,11 +49,35 @@ impl Registry {
             base: format!("{scheme}://{host}"),
             name: name.to_owned(),
             tag,
+            login: Login::new(login),
+            patience: Patience::default(),
         })
     }
 
-    /// Pushes a release; gives the digest of its index.
+    /// The same repository, asked again as often as this.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Asks before there is a release, whether the registry is one and knows us.
+    pub fn look(&self) -> Result<(), TreeError> {
+        let address = format!("{}/v2/", self.base);
+        let ask = || self.send(Method::Get, &address, &address, &[], &Payload::Empty);
+        let answer = self.patience.ask(ask)?;
+        if answer.is_success() {
+            Ok(())
+        } else {
+            Err(refused("/v2/".to_owned(), &answer))
+        }
+    }
+
+    /// Pushes a release; gives the digest of its index. A tag that names something else stays as it is.
     pub fn push(&self, release: &Release, told: &mut dyn FnMut(&str)) -> Result<String, TreeError> {
+        let index = Index::default().naming(&release.descriptors).render();
+        let plain = release.name.trim_start_matches("kiln-");
+        let tag = self.tag.as_deref().unwrap_or(plain);
+        self.check_tag(tag, Digest::of(&index))?;
         let manifests: Vec<Digest> = release
             .descriptors
             .iter()
@@ -66,94 +101,137 @@ impl Registry {
                 told(&format!("manifests/{digest}"));
             }
         }
-        let index = Index::default().naming(&release.descriptors).render();
-        let plain = release.name.trim_start_matches("kiln-");
-        let tag = self.tag.as_deref().unwrap_or(plain);
         self.manifest(tag, INDEX, &index)?;
         told(tag);
         Ok(format!("sha256:{}", Digest::of(&index)))
     }
 
+    /// Fails when the tag names another index than this one.
+    fn check_tag(&self, tag: &str, wanted: Digest) -> Result<(), TreeError> {
+        let path = format!("manifests/{tag}");
+        let address = self.address(&path);
+        let headers = [("accept", INDEX.to_owned())];
+        let ask = || self.send(Method::Get, &address, &address, &headers, &Payload::Empty);
+        let answer = self.patience.ask(ask)?;
+        // Of a repository that is to be made, some registries say that it is forbidden.
+        let is = answer.is_success().then(|| Digest::of(&answer.body));
+        match is.filter(|is| *is != wanted) {
+            Some(is) => Err(TreeError::Differs { path, is, wanted }),
+            None => Ok(()),
+        }
+    }
+
     /// One blob, unless the registry has it.
     fn blob(&self, file: &PublishedFile) -> Result<(), TreeError> {
-        let digest = format!("sha256:{}", file.content.digest());
-        let path = format!("blobs/{digest}");
-        let there = self.ask(Method::Head, &path, Vec::new(), Payload::Empty)?;
-        if there.is_success() {
-            return Ok(());
+        let path = format!("blobs/sha256:{}", file.content.digest());
+        // An upload that broke is begun anew: what the registry kept of it is its own affair.
+        let answer = self.patience.ask(|| self.blob_once(&path, file))?;
+        if answer.is_success() {
+            Ok(())
+        } else {
+            Err(refused(path, &answer))
         }
-        let begun = self.ask(Method::Post, "blobs/uploads/", Vec::new(), Payload::Empty)?;
-        let refused = |answer: &Answer| TreeError::Refused {
-            path: path.clone(),
-            status: answer.status,
-            why: answer.said(),
-        };
-        let location = begun
-            .headers
-            .get("location")
-            .filter(|_| begun.status == 202);
-        let location = location.ok_or_else(|| refused(&begun))?;
+    }
+
+    /// The answer to the last question that had to be asked.
+    fn blob_once(&self, path: &str, file: &PublishedFile) -> Result<Answer, HttpError> {
+        let digest = format!("sha256:{}", file.content.digest());
+        let address = self.address(path);
+        let there = self.send(Method::Head, &address, &address, &[], &Payload::Empty)?;
+        if there.is_success() {
+            return Ok(there);
+        }
+        let uploads = self.address("blobs/uploads/");
+        let begun = self.send(Method::Post, &uploads, &uploads, &[], &Payload::Empty)?;
+        if begun.status != 202 {
+            return Ok(begun);
+        }
+        let location = begun.headers.get("location");
+        let location = location.ok_or_else(|| HttpError::Broken {
+            url: uploads,
+            why: "the registry says not where to".to_owned(),
+        })?;
         let place = if location.starts_with('/') {
             format!("{}{location}", self.base)
         } else {
             location.clone()
         };
         let joint = if place.contains('?') { '&' } else { '?' };
-        let headers = vec![("content-type", "application/octet-stream".to_owned())];
+        let headers = [("content-type", "application/octet-stream".to_owned())];
         let payload = match &file.content {
             Content::Bytes(bytes) => Payload::Bytes(bytes.clone()),
             Content::Blob(blob) => Payload::File(blob.path.clone()),
         };
         let url = format!("{place}{joint}digest={digest}");
-        let put = self.client.send(&Request {
-            method: Method::Put,
-            url,
-            shown: self.address(&path),
-            headers,
-            payload,
-        })?;
-        if put.is_success() {
-            Ok(())
-        } else {
-            Err(refused(&put))
-        }
+        self.send(Method::Put, &url, &address, &headers, &payload)
     }
 
     fn manifest(&self, reference: &str, kind: &str, text: &[u8]) -> Result<(), TreeError> {
         let path = format!("manifests/{reference}");
-        let headers = vec![("content-type", kind.to_owned())];
-        let answer = self.ask(Method::Put, &path, headers, Payload::Bytes(text.to_vec()))?;
-        if answer.is_success() {
-            return Ok(());
+        let address = self.address(&path);
+        let headers = [("content-type", kind.to_owned())];
+        let payload = Payload::Bytes(text.to_vec());
+        let put = || self.send(Method::Put, &address, &address, &headers, &payload);
+        let answer = self.patience.ask(put)?;
+        if !answer.is_success() {
+            return Err(refused(path, &answer));
         }
-        Err(TreeError::Refused {
-            path,
-            status: answer.status,
-            why: answer.said(),
-        })
+        let kept = answer.headers.get("docker-content-digest");
+        if kept.is_some_and(|kept| *kept != format!("sha256:{}", Digest::of(text))) {
+            return Err(TreeError::Lost(path));
+        }
+        Ok(())
     }
 
-    fn ask(
+    /// Asks once; a registry that wants to know who asks is told.
+    fn send(
         &self,
         method: Method,
-        path: &str,
-        headers: Vec<(&'static str, String)>,
-        payload: Payload,
-    ) -> Result<Answer, TreeError> {
-        let url = self.address(path);
-        let shown = url.clone();
-        let request = Request {
-            method,
-            url,
-            shown,
-            headers,
-            payload,
+        url: &str,
+        shown: &str,
+        headers: &[(&'static str, String)],
+        payload: &Payload,
+    ) -> Result<Answer, HttpError> {
+        // Where an upload goes is the registry's choice; a password goes to the registry alone.
+        let ours = url
+            .strip_prefix(&self.base)
+            .is_some_and(|rest| rest.starts_with('/'));
+        let ask = || {
+            let proof = self.login.header().filter(|_| ours);
+            self.client.send(&Request {
+                method,
+                url: url.to_owned(),
+                shown: shown.to_owned(),
+                headers: headers.iter().cloned().chain(proof).collect(),
+                payload: payload.clone(),
+            })
         };
-        Ok(self.client.send(&request)?)
+        let answer = ask()?;
+        let secure = self.base.starts_with("https://");
+        if answer.status == 401 && ours && self.login.prove(&self.client, &answer, secure)? {
+            return ask();
+        }
+        Ok(answer)
     }
 
     fn address(&self, path: &str) -> String {
         format!("{}/v2/{}/{path}", self.base, self.name)
+    }
+}
+
+/// Whether a text can be a tag: no `+` or `~`, which a version may have.
+fn is_tag(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(word)
+        && text.len() <= 128
+        && text.chars().all(|c| word(c) || matches!(c, '.' | '-'))
+}
+
+fn refused(path: String, answer: &Answer) -> TreeError {
+    TreeError::Refused {
+        path,
+        status: answer.status,
+        why: answer.said(),
     }
 }
 

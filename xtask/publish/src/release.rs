@@ -10,6 +10,7 @@ use plan::lock::LockedFile;
 use plan::source::Source;
 use plan::step::{Plan, Step};
 
+use crate::crates::Crate;
 use crate::index::{Descriptor, IMAGE_TYPE, Index, OciManifest, SOURCE_TYPE};
 use crate::{document, manifest, provenance, sbom};
 
@@ -51,6 +52,8 @@ pub struct Inputs<'a> {
     pub sources: &'a BTreeMap<String, Blob>,
     /// Texts of licences, by SPDX identifier.
     pub licences: &'a BTreeMap<String, Vec<u8>>,
+    /// The crates in the source bundle.
+    pub crates: &'a [Crate],
     /// The source bundle.
     pub bundle: &'a Blob,
     /// Where the tree will be, if it is known: for lists of addresses.
@@ -160,6 +163,9 @@ pub enum Refusal {
         /// A recipe that names it.
         recipe: String,
     },
+    /// A crate in the bundle has no licence that can be named.
+    #[error("the crate `{0}` has no licence that is an SPDX expression")]
+    Unlicensed(String),
 }
 
 impl Refusal {
@@ -171,8 +177,9 @@ impl Refusal {
             Self::Differs { arch, .. } => {
                 format!("cargo xtask images --from-source --verify --arch {arch}")
             }
-            Self::NoSource(_) => "cargo xtask fetch".to_owned(),
+            Self::NoSource(_) => "cargo xtask fetch --sources".to_owned(),
             Self::NoLicence { id, .. } => format!("put the text into LICENSES/{id}.txt"),
+            Self::Unlicensed(_) => "do without it, or use a version that names one".to_owned(),
         })
     }
 }
@@ -241,6 +248,11 @@ pub fn refusals(inputs: &Inputs<'_>) -> Vec<Refusal> {
         let blob = inputs.sources.get(file);
         if blob.is_none_or(|blob| blob.digest != source.pin.sha256) {
             found.push(Refusal::NoSource(file.to_owned()));
+        }
+    }
+    for one in inputs.crates {
+        if plan::spdx::identifiers(&one.license).is_err() {
+            found.push(Refusal::Unlicensed(format!("{} {}", one.name, one.version)));
         }
     }
     for (id, recipe) in licences(inputs.plan) {

@@ -122,7 +122,7 @@ pub fn vendor(root: &Utf8Path, cargo: &Utf8Path, folder: &Utf8Path) -> Result<()
     run(command, RepositoryError::Crates).map(drop)
 }
 
-fn run(
+pub(crate) fn run(
     command: Command,
     failed: impl Fn(String) -> RepositoryError,
 ) -> Result<String, RepositoryError> {

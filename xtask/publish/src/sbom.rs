@@ -1,16 +1,19 @@
 //! `kiln.spdx.json`: the bill of materials in SPDX 2.3 (spdx.github.io/spdx-spec/v2.3). Images contain
 //! packages and are generated from them; what only made the tools is a build tool of the image.
+//!
+//! The files of an image are packages, too: a file proper must have a SHA-1, and no file here is known by one.
 
-use plan::source::Location;
 use serde_json::{Value, json};
 
 use crate::legal::is_contained;
 use crate::release::{Inputs, OWN_LICENCE, name, sources};
 
+/// The purpose of a package whose licence has its text in the bundle, beside its code.
+pub(crate) const CRATE: &str = "LIBRARY";
+
 pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
     let release = name(inputs.version);
     let mut packages = Vec::new();
-    let mut files = Vec::new();
     let mut relations = Vec::new();
     let mut relate = |from: &str, how: &str, to: &str| {
         relations.push(json!({
@@ -31,10 +34,13 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         relate("SPDXRef-DOCUMENT", "DESCRIBES", &id);
         for (file, blob) in image {
             let file_id = format!("SPDXRef-file-{}-{}", word(arch), word(file));
-            files.push(json!({
-                "SPDXID": file_id, "fileName": format!("./{arch}/{file}"),
+            packages.push(json!({
+                "SPDXID": file_id, "name": format!("{arch}/{file}"), "versionInfo": inputs.version,
+                "packageFileName": format!("./{arch}/{file}"),
+                "downloadLocation": "NOASSERTION", "filesAnalyzed": false,
                 "checksums": [{"algorithm": "SHA256", "checksumValue": blob.digest}],
-                "licenseConcluded": "NOASSERTION", "copyrightText": "NOASSERTION",
+                "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",
+                "copyrightText": "NOASSERTION", "primaryPackagePurpose": "FILE",
             }));
             relate(&id, "CONTAINS", &file_id);
             for (package, (step, _)) in sources(inputs.plan) {
@@ -53,14 +59,7 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         relate(&id, "GENERATED_FROM", "SPDXRef-repository");
     }
     for (file, (step, source)) in sources(inputs.plan) {
-        let location = source
-            .pin
-            .locations
-            .iter()
-            .find_map(|location| match location {
-                Location::Url(url) => Some(url.as_str()),
-                Location::Debian(_) => None,
-            });
+        let location = source.pin.urls().next();
         packages.push(json!({
             "SPDXID": source_id(file), "name": step.recipe, "versionInfo": step.version,
             "packageFileName": format!("../sources/{file}"),
@@ -78,6 +77,22 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         "licenseConcluded": "NOASSERTION", "licenseDeclared": OWN_LICENCE,
         "copyrightText": "NOASSERTION", "primaryPackagePurpose": "SOURCE",
     }));
+    for one in inputs.crates {
+        let (name, version) = (&one.name, &one.version);
+        let id = format!("SPDXRef-crate-{}", word(&format!("{name}-{version}")));
+        let purl = format!("pkg:cargo/{name}@{version}");
+        let reference = json!({
+            "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl,
+        });
+        packages.push(json!({
+            "SPDXID": id, "name": name, "versionInfo": version,
+            "packageFileName": format!("vendor/{name}-{version}"),
+            "downloadLocation": "NOASSERTION", "filesAnalyzed": false, "externalRefs": [reference],
+            "licenseConcluded": one.license, "licenseDeclared": one.license,
+            "copyrightText": "NOASSERTION", "primaryPackagePurpose": CRATE,
+        }));
+        relate("SPDXRef-repository", "CONTAINS", &id);
+    }
     crate::index::json(&json!({
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
         "name": release,
@@ -86,8 +101,7 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
             "created": host::clock::rfc3339(inputs.project.epoch),
             "creators": [format!("Tool: {release}")],
         },
-        "packages": Value::Array(packages), "files": Value::Array(files),
-        "relationships": Value::Array(relations),
+        "packages": Value::Array(packages), "relationships": Value::Array(relations),
     }))
 }
 

@@ -54,6 +54,9 @@ pub enum TreeError {
         /// What it said.
         why: String,
     },
+    /// What was sent is not what the server has.
+    #[error("the server has other bytes of `{0}` than it was sent")]
+    Lost(String),
     /// What was given cannot be used.
     #[error("{0}")]
     Setup(String),
@@ -66,17 +69,42 @@ impl TreeError {
         match self {
             Self::Place(error) => error.hint(),
             Self::Http(error) => error.hint(),
+            Self::Differs { path, .. } if path.starts_with("manifests/") => {
+                Some("push it under another tag, or delete that one in the registry".to_owned())
+            }
             Self::Differs { .. } => Some("publish it under another --version".to_owned()),
-            Self::Refused {
-                status: 401 | 403, ..
-            } => Some("check the credentials in the environment".to_owned()),
-            Self::Io { .. } | Self::Changed { .. } | Self::Refused { .. } | Self::Setup(_) => None,
+            Self::Refused { status, .. } => advice(*status).map(str::to_owned),
+            Self::Lost(_) => Some("run the same command again; it goes on where it was".to_owned()),
+            Self::Io { .. } | Self::Changed { .. } | Self::Setup(_) => None,
         }
     }
 }
 
+/// What a server wants that says no with this status. What it has of a release is found there the next
+/// time, and nobody finds it before the release is whole.
+pub(crate) fn advice(status: u16) -> Option<&'static str> {
+    Some(match status {
+        401 | 403 => {
+            "check the credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of a \
+             bucket, KILN_REGISTRY_USER and KILN_REGISTRY_PASSWORD of a registry"
+        }
+        404 => "make the bucket or the repository first",
+        405 => "the server takes nothing: its configuration says whether it is read-only",
+        413 => "the server, or a proxy before it, limits the size of a request: raise the limit",
+        500..=599 => {
+            "look into the server's log, whether its disk is full; the same command goes on where it was"
+        }
+        _ => return None,
+    })
+}
+
 /// A tree that can be written. Each call is done wholly or not at all, also when the program dies in it.
 pub trait Tree: Place {
+    /// Whether a file is there with the right bytes; fails when it has others.
+    fn has(&self, file: &PublishedFile) -> Result<bool, TreeError> {
+        is_there(self, file)
+    }
+
     /// Publishes a file that never changes; one that is there already must have the same bytes.
     fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError>;
 
@@ -88,9 +116,12 @@ pub trait Tree: Place {
 }
 
 /// Whether the file is there with the right bytes; fails when it has others.
-pub(crate) fn is_there(place: &dyn Place, file: &PublishedFile) -> Result<bool, TreeError> {
+pub(crate) fn is_there<P: Place + ?Sized>(
+    place: &P,
+    file: &PublishedFile,
+) -> Result<bool, TreeError> {
     let wanted = file.content.digest();
-    match place.digest(&file.path)? {
+    match place.digest(&file.path, file.content.size())? {
         None => Ok(false),
         Some((_, is)) if is == wanted => Ok(true),
         Some((_, is)) => Err(TreeError::Differs {
@@ -103,7 +134,7 @@ pub(crate) fn is_there(place: &dyn Place, file: &PublishedFile) -> Result<bool, 
 
 impl Tree for Directory {
     fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError> {
-        if is_there(self, file)? {
+        if self.has(file)? {
             return Ok(());
         }
         let io = |source| TreeError::Io {
@@ -132,7 +163,7 @@ impl Tree for Directory {
         staged.as_file().sync_all().map_err(io)?;
         if let Err(error) = staged.persist_noclobber(&path) {
             // Another publisher was faster: its bytes are compared as any that were there.
-            if error.error.kind() != io::ErrorKind::AlreadyExists || !is_there(self, file)? {
+            if error.error.kind() != io::ErrorKind::AlreadyExists || !self.has(file)? {
                 return Err(io(error.error));
             }
         }

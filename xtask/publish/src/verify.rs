@@ -1,56 +1,28 @@
-//! What a verification of a release needs of a tree: what it promises, and its source bundle.
+//! What a verification of a release needs of a tree: what the release promises, and whether its source
+//! bundle holds what it must. Building and comparing is for the caller.
+
+mod bundle;
+mod error;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::io;
 
-use camino::Utf8Path;
-use fs_err as fs;
 use plan::digest::Digest;
 use plan::lock::{Lock, LockedFile, LockedImage};
+use plan::source::{Location, SourcePin};
 
 use crate::document::parse_sums;
 use crate::index::{ARCH, Index};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, SourceFacts};
 use crate::perform::INDEX;
-use crate::place::{Place, PlaceError};
+use crate::place::Place;
 use crate::release::SUMS;
+use crate::schema::SchemaError;
+use crate::sign::Keys;
 
-/// Why a release cannot be verified.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// The tree cannot be read.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// Something of the release is not as it should be.
-    #[error("`{0}` is missing, or cannot be read")]
-    Broken(String),
-    /// There is no such release.
-    #[error("there is no release `{0}`")]
-    Unknown(String),
-    /// The bundle would build something else than was published.
-    #[error("the source bundle makes another `{name}` of {arch} than was published")]
-    Differs {
-        /// Architecture.
-        arch: String,
-        /// File.
-        name: String,
-    },
-    /// The bundle cannot be kept.
-    #[error("cannot keep the source bundle")]
-    Io(#[from] io::Error),
-}
-
-impl VerifyError {
-    /// What mends it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Place(error) => error.hint(),
-            Self::Broken(_) => Some("cargo xtask mirror-check says what is wrong".to_owned()),
-            Self::Unknown(_) | Self::Differs { .. } | Self::Io(_) => None,
-        }
-    }
-}
+pub use bundle::complete;
+pub use error::VerifyError;
 
 /// What a release promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,82 +31,183 @@ pub struct Promise {
     pub release: String,
     /// The images, by architecture.
     pub images: BTreeMap<String, LockedImage>,
+    /// The source archives, by file name.
+    pub sources: BTreeMap<String, LockedFile>,
     /// File name of the source bundle.
     pub bundle: String,
-    /// Its digest.
-    pub digest: Digest,
+    /// Its size and digest.
+    pub facts: LockedFile,
 }
 
-/// What `release`, or the newest of the tree, promises.
-pub fn promise(place: &dyn Place, release: Option<&str>) -> Result<Promise, VerifyError> {
+impl Promise {
+    /// The source bundle, to be fetched from the tree at the URL `base`.
+    #[must_use]
+    pub fn bundle_pin(&self, base: &str) -> SourcePin {
+        self.pin(base, &self.bundle, self.facts)
+    }
+
+    /// A file of an image, to be fetched from the tree at the URL `base`.
+    #[must_use]
+    pub fn file_pin(&self, base: &str, arch: &str, name: &str, facts: LockedFile) -> SourcePin {
+        self.pin(base, &format!("{arch}/{name}"), facts)
+    }
+
+    fn pin(&self, base: &str, path: &str, facts: LockedFile) -> SourcePin {
+        let url = format!("{}/{}/{path}", base.trim_end_matches('/'), self.release);
+        SourcePin {
+            file: path.replace('/', "-"),
+            size: facts.size,
+            sha256: facts.sha256,
+            locations: vec![Location::Url(url)],
+        }
+    }
+}
+
+/// What `release`, or the newest of the tree, promises: `SHA256SUMS`, signed as `keys` want it, and the
+/// manifests, which must say the same.
+pub fn promise(
+    place: &dyn Place,
+    keys: &Keys,
+    release: Option<&str>,
+) -> Result<Promise, VerifyError> {
     let text = place.text(INDEX)?.ok_or_else(|| broken(INDEX))?;
-    let index: Index = serde_json::from_slice(&text).map_err(|_| broken(INDEX))?;
+    let index = Index::read(&text).map_err(|error| unread(INDEX, error))?;
     let releases = index.releases();
-    let newest = releases.last().copied().ok_or_else(|| broken(INDEX))?;
+    let newest = releases.last().copied().ok_or(VerifyError::Empty)?;
     let release = release.unwrap_or(newest);
     if !releases.contains(&release) {
-        return Err(VerifyError::Unknown(release.to_owned()));
-    }
-    let sums = format!("{release}/{SUMS}");
-    let text = place.text(&sums)?.ok_or_else(|| broken(&sums))?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let listed = parse_sums(&text).ok_or_else(|| broken(&sums))?;
-    let bundle = format!("{release}-source.tar");
-    let found = listed.iter().find(|(_, path)| *path == bundle);
-    let (digest, _) = *found.ok_or_else(|| broken(&bundle))?;
-    let mut images = BTreeMap::new();
-    for entry in index
-        .manifests
-        .iter()
-        .filter(|entry| entry.release() == release)
-    {
-        let Some(arch) = entry.annotations.get(ARCH) else {
-            continue;
-        };
-        let path = format!("{release}/{arch}/manifest.json");
-        let text = place.text(&path)?.ok_or_else(|| broken(&path))?;
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| broken(&path))?;
-        let files = manifest.files.into_iter().map(|(name, facts)| {
-            let (size, sha256) = (facts.size, facts.sha256);
-            (name, LockedFile { size, sha256 })
+        return Err(VerifyError::Unknown {
+            release: release.to_owned(),
+            known: releases.join(", "),
         });
-        let key = manifest.key;
-        let files = files.collect();
-        images.insert(arch.clone(), LockedImage { key, files });
     }
-    Ok(Promise {
+    let sums = Sums::read(place, keys, release)?;
+    let bundle = format!("{release}-source.tar");
+    let mut promise = Promise {
         release: release.to_owned(),
-        images,
+        images: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        facts: LockedFile {
+            size: 0,
+            sha256: sums.of(&bundle)?,
+        },
         bundle,
-        digest,
-    })
+    };
+    let entries = index.manifests.iter();
+    let entries = entries.filter(|entry| entry.release() == release);
+    for arch in entries.filter_map(|entry| entry.annotations.get(ARCH)) {
+        let manifest = manifest(place, &sums, arch)?;
+        sums.same(&promise.bundle, manifest.bundle.sha256)?;
+        promise.facts.size = manifest.bundle.size;
+        let named = manifest.sources.into_iter();
+        promise.sources.extend(named.map(|source| {
+            let SourceFacts { size, sha256, .. } = source;
+            (source.file, LockedFile { size, sha256 })
+        }));
+        let mut files = BTreeMap::new();
+        for (name, facts) in manifest.files {
+            sums.same(&format!("{arch}/{name}"), facts.sha256)?;
+            let (size, sha256) = (facts.size, facts.sha256);
+            files.insert(name, LockedFile { size, sha256 });
+        }
+        let key = manifest.key;
+        promise
+            .images
+            .insert(arch.clone(), LockedImage { key, files });
+    }
+    if promise.images.is_empty() {
+        return Err(broken(&format!("{release}: no image")));
+    }
+    Ok(promise)
 }
 
-/// Copies the bundle of a release to a file; its bytes are for the caller to check.
-pub fn copy_bundle(place: &dyn Place, promise: &Promise, to: &Utf8Path) -> Result<(), VerifyError> {
-    let path = format!("{}/{}", promise.release, promise.bundle);
-    let mut from = place.open(&path)?.ok_or_else(|| broken(&path))?;
-    let mut file = fs::File::create(to)?;
-    io::copy(&mut from, &mut file)?;
-    Ok(())
+/// `manifest.json` of an image, as `SHA256SUMS` lists it.
+fn manifest(place: &dyn Place, sums: &Sums, arch: &str) -> Result<Manifest, VerifyError> {
+    let short = format!("{arch}/manifest.json");
+    let path = format!("{}/{short}", sums.release);
+    let text = place.text(&path)?.ok_or_else(|| broken(&path))?;
+    let (wanted, is) = (sums.of(&short)?, Digest::of(&text));
+    if is != wanted {
+        return Err(VerifyError::Differs { path, is, wanted });
+    }
+    let manifest = Manifest::read(&text).map_err(|error| unread(&path, error))?;
+    if manifest.arch != arch {
+        return Err(broken(&path));
+    }
+    Ok(manifest)
 }
 
-/// Fails when the lock of a source bundle is for other images than the release promises: what the bundle
-/// gives is then held against the lock by the build itself.
+/// `SHA256SUMS` of a release.
+struct Sums {
+    release: String,
+    listed: BTreeMap<String, Digest>,
+}
+
+impl Sums {
+    fn read(place: &dyn Place, keys: &Keys, release: &str) -> Result<Self, VerifyError> {
+        let path = format!("{release}/{SUMS}");
+        let text = place.text(&path)?.ok_or_else(|| broken(&path))?;
+        let mut failed = None;
+        let count = keys.count(&text, |key| {
+            let signature = place.text(&format!("{path}.{key}.minisig"));
+            signature.unwrap_or_else(|error| {
+                failed = Some(error);
+                None
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        if count < keys.threshold {
+            let wanted = keys.threshold;
+            return Err(VerifyError::Signatures {
+                path,
+                count,
+                wanted,
+            });
+        }
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let listed = parse_sums(&text).ok_or_else(|| broken(&path))?;
+        let listed = listed
+            .into_iter()
+            .map(|(digest, path)| (path.to_owned(), digest));
+        Ok(Self {
+            release: release.to_owned(),
+            listed: listed.collect(),
+        })
+    }
+
+    fn of(&self, path: &str) -> Result<Digest, VerifyError> {
+        let digest = self.listed.get(path).copied();
+        digest.ok_or_else(|| VerifyError::Unlisted(format!("{}/{path}", self.release)))
+    }
+
+    /// Fails when a manifest says something else of a file.
+    fn same(&self, path: &str, told: Digest) -> Result<(), VerifyError> {
+        let listed = self.of(path)?;
+        if listed == told {
+            return Ok(());
+        }
+        Err(VerifyError::Disagree {
+            path: format!("{}/{path}", self.release),
+            listed,
+            told,
+        })
+    }
+}
+
+/// Fails when the lock of a source bundle is for other images than the release promises: the bundle would
+/// hold what it builds against that lock.
 pub fn same_images(promise: &Promise, arches: &[String], lock: &Lock) -> Result<(), VerifyError> {
-    for (arch, image) in &promise.images {
-        if !arches.is_empty() && !arches.contains(arch) {
+    for arch in arches {
+        let (image, locked) = (promise.images.get(arch), lock.images.get(arch));
+        if locked == image {
             continue;
         }
-        let locked = lock.images.get(arch);
-        if locked == Some(image) {
-            continue;
-        }
-        let differs = |name: &&String| {
-            locked.and_then(|locked| locked.files.get(*name)) != image.files.get(*name)
-        };
-        let name = image.files.keys().find(differs);
-        return Err(VerifyError::Differs {
+        let file = |image: Option<&LockedImage>, name: &String| image?.files.get(name).copied();
+        let mut names = image.into_iter().flat_map(|image| image.files.keys());
+        let name = names.find(|name| file(locked, name) != file(image, name));
+        return Err(VerifyError::OtherImage {
             arch: arch.clone(),
             name: name.map_or("key", String::as_str).to_owned(),
         });
@@ -142,49 +215,17 @@ pub fn same_images(promise: &Promise, arches: &[String], lock: &Lock) -> Result<
     Ok(())
 }
 
-fn broken(path: &str) -> VerifyError {
-    VerifyError::Broken(path.to_owned())
+fn unread(path: &str, error: SchemaError) -> VerifyError {
+    match error {
+        SchemaError::Future { is, known } => VerifyError::Schema {
+            path: path.to_owned(),
+            is,
+            known,
+        },
+        SchemaError::Unreadable => broken(path),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use plan::digest::{BuildKey, Digest};
-    use plan::lock::{Lock, LockedFile, LockedImage};
-
-    use super::{Promise, same_images};
-
-    fn image(kernel: &[u8]) -> LockedImage {
-        let (size, sha256) = (kernel.len() as u64, Digest::of(kernel));
-        LockedImage {
-            key: BuildKey::from_bytes([1; 32]),
-            files: BTreeMap::from([("kernel".to_owned(), LockedFile { size, sha256 })]),
-        }
-    }
-
-    #[test]
-    fn a_bundle_that_locks_another_image_is_refused_and_the_file_named() {
-        let images = |kernel: &[u8]| BTreeMap::from([("riscv".to_owned(), image(kernel))]);
-        let promise = Promise {
-            release: "kiln-1".to_owned(),
-            images: images(b"published"),
-            bundle: "kiln-1-source.tar".to_owned(),
-            digest: Digest::of(b""),
-        };
-        let check = |lock: &Lock, arches: &[String]| {
-            same_images(&promise, arches, lock).map_err(|error| error.to_string())
-        };
-        let same = Lock {
-            images: images(b"published"),
-        };
-        let other = Lock {
-            images: images(b"other"),
-        };
-        assert_eq!(check(&same, &[]), Ok(()));
-        assert_eq!(check(&other, &["elsewhere".to_owned()]), Ok(()));
-        let wrong = "the source bundle makes another `kernel` of riscv than was published";
-        assert_eq!(check(&other, &[]), Err(wrong.to_owned()));
-        assert_eq!(check(&Lock::default(), &[]), Err(wrong.to_owned()));
-    }
+fn broken(path: &str) -> VerifyError {
+    VerifyError::Broken(path.to_owned())
 }

@@ -69,9 +69,12 @@ pub(crate) struct VerifyReleaseArgs {
     /// Architecture; may be given more than once [default: all]
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Vec<String>,
-    /// Check and unpack, print the build's command, and do not build
+    /// Check and unpack, and do not build; with --keep print the command that would
     #[arg(long)]
     pub(crate) no_build: bool,
+    /// Work in this directory and leave everything there; the same command goes on where it stopped
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<Utf8PathBuf>,
 }
 
 /// A version is part of file names and addresses.

@@ -1,6 +1,8 @@
 //! `cargo xtask ci`: everything that continuous integration runs, in the order in which it fails
 //! soonest. Each part is a command that a person can run; what was not run is said at the end.
 
+mod servers;
+
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
@@ -29,17 +31,20 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
             },
         )?;
     }
-    let mut parts = Parts {
-        context,
-        passed: 0,
-        failed: Vec::new(),
-    };
     let cargo = context
         .env
         .cargo
         .clone()
         .unwrap_or_else(|| Utf8PathBuf::from("cargo"));
     let cargo = cargo.as_str();
+    if args.setup && !context.global.offline {
+        servers::install(context, cargo);
+    }
+    let mut parts = Parts {
+        context,
+        passed: 0,
+        failed: Vec::new(),
+    };
     let offline: &[&str] = if context.global.offline {
         &["--offline"]
     } else {
@@ -145,6 +150,10 @@ impl Parts<'_> {
         );
         if !deny {
             output::note("not run here: cargo deny check (it is not installed, or offline)");
+        }
+        let servers = servers::missing(self.context).join(", ");
+        if !servers.is_empty() {
+            output::note(format!("not run here: releases on servers (no {servers})"));
         }
         let failed: Vec<&str> = self.failed.iter().map(|(name, _)| *name).collect();
         if !failed.is_empty() {

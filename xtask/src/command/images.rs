@@ -2,15 +2,17 @@
 //! builds them anew and compares.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
-use forge::build;
+use camino::Utf8PathBuf;
+use forge::compare::{first_difference, first_difference_named};
+use forge::{build, generated};
+use plan::step::Step;
 use serde_json::json;
-use store::{Ready, Store};
+use store::{EntryName, Ready, Store};
 
 use crate::cli::{ImagesArgs, MessageFormat};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Color};
 use crate::render;
 use crate::supply::{self, Supply};
@@ -87,20 +89,9 @@ fn plan(supply: &Supply<'_>) -> Outcome {
 /// Makes the full configs from the fragments and accepts them.
 fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
     let project = context.project()?;
-    let arches = Context::arches(&project, &args.source.arch)?;
-    let recipes = project.freezing_recipes();
-    let plan = project
-        .plan_of(&arches, &recipes)
-        .map_err(hinted!(Exit::Usage))?;
-    let supply = Supply {
-        context,
-        plan,
-        store: context.store()?,
-        arches,
-        source: &args.source,
-        project,
-        timings: Mutex::default(),
-    };
+    let recipes = project.freezing_recipes().into_iter().map(str::to_owned);
+    let recipes: Vec<String> = recipes.collect();
+    let supply = Supply::of_project(context, &args.source, project, &recipes)?;
     let wanted: Vec<_> = supply.plan.ids().collect();
     let options = supply.options()?;
     let changed = supply.showing(|events| {
@@ -112,7 +103,7 @@ fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
         output::result(format!("{path} was written"));
     }
     if changed.is_empty() {
-        output::note("every frozen config is what the fragments give");
+        output::note("every frozen file is what the recipes give");
     }
     Ok(Exit::Success)
 }
@@ -144,7 +135,7 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
         wanted.insert(arch.clone(), id);
     }
     // Sources are no result: what is here already is taken along, and checked again.
-    supply::share_sources(&place, &supply.store, &supply.plan)?;
+    supply::share_sources(&place, &supply.store, &supply.plan.steps)?;
     let ids: Vec<_> = wanted.values().copied().collect();
     let performed = supply.perform(&ids, &options);
     if args.timings {
@@ -165,7 +156,7 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
         exit = Exit::FetchFailed;
         let word = context.style.paint(Color::Red, "differs");
         output::result(format!("{arch} {} {word}", ready.meta().key.short()));
-        explain_difference(context, arch, ready, &place)?;
+        explain_difference(&supply, arch, ready, &place)?;
     }
     Ok(exit)
 }
@@ -173,36 +164,68 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
 /// Says where the built image differs from the one that the lock promises, which is in the store or
 /// in the repository.
 fn explain_difference(
-    context: &Context,
+    supply: &Supply<'_>,
     arch: &str,
     built: &Ready,
-    store: &Store,
+    place: &Store,
 ) -> Result<(), Failure> {
-    let source = crate::cli::SourceArgs {
-        arch: vec![arch.to_owned()],
-        from_source: false,
-        no_prebuilt: false,
-        mirror: Vec::new(),
-        debian_mirror: None,
-        no_sandbox: false,
-    };
-    let supply = Supply::over(context, &source, || Ok(store.clone()))?;
-    let (_, step) = supply.step("image", arch)?;
-    let Some(promised) = supply.at_hand(arch, step)? else {
+    let context = supply.context;
+    let source = crate::cli::SourceArgs::of(&[arch.to_owned()]);
+    let known = Supply::over(context, &source, || Ok(place.clone()))?;
+    let (id, step) = known.step("image", arch)?;
+    let Some(promised) = known.at_hand(arch, step)? else {
         let error = supply::compare(
             arch,
-            &supply.project.lock.images[arch],
+            &known.project.lock.images[arch],
             &supply::locked(built),
         );
         return error;
     };
+    let unstripped = unstripped(supply, arch)?;
     for name in supply::locked(&promised).files.keys() {
         let (ours, theirs) = (promised.path().join(name), built.path().join(name));
-        let difference = forge::compare::first_difference(&ours, &theirs)
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        let difference = match &unstripped {
+            Some(unstripped) => first_difference_named(&ours, &theirs, unstripped),
+            None => first_difference(&ours, &theirs),
+        };
+        let difference = difference.map_err(|error| Failure::new(Exit::Failed, error))?;
         if let Some(difference) = difference {
-            output::result(format!("{arch}: `{name}`: {difference}"));
+            let told = difference.explain(&context.machine());
+            output::result(format!("{arch}: `{name}`: {told}"));
         }
+    }
+    for id in known.plan.closure(id) {
+        explain_generated(supply, known.plan.step(id), place)?;
+    }
+    Ok(())
+}
+
+/// The kernel that was built with all its symbols, which are not in an image.
+fn unstripped(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8PathBuf>, Failure> {
+    let (_, linux) = supply.step("linux", arch)?;
+    let entry = supply.store.entry(&EntryName::image(linux.key));
+    let ready = entry.map_err(supply::store_failure)?.ready();
+    Ok(ready.and_then(|ready| ready.file("vmlinux")))
+}
+
+/// Says which programs of the host made other files than in the build that the store has.
+fn explain_generated(supply: &Supply<'_>, step: &Step, place: &Store) -> Result<(), Failure> {
+    let Some(table) = supply.project.generated.get(&step.recipe) else {
+        return Ok(());
+    };
+    let name = EntryName::image(step.key);
+    let entry = |store: &Store| store.entry(&name).map_err(supply::store_failure);
+    let (first, second) = (entry(place)?.ready(), entry(&supply.store)?.ready());
+    let both = first.zip(second);
+    match both.and_then(|(first, second)| generated::differing(table, &first, &second)) {
+        Some(differing) => {
+            for file in differing {
+                output::result(format!("{step}: {file}"));
+            }
+        }
+        None => output::note(format!(
+            "{step}: the store has no build of it from source, whose generated files could be compared"
+        )),
     }
     Ok(())
 }

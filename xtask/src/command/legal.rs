@@ -2,6 +2,7 @@
 
 use crate::cli::MessageFormat;
 use crate::cli::publish::LegalArgs;
+use crate::command::publish::crates;
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
 use crate::output;
@@ -13,11 +14,19 @@ pub(crate) fn run(context: &Context, args: &LegalArgs) -> Outcome {
     let arches = Context::arches(&project, &args.arch)?;
     let plan = plan_for(&project, &arches)?;
     let rows = publish::legal::rows(&plan);
+    let crates = crates(context)?;
     match context.global.message_format {
-        MessageFormat::Human => output::result(render::release::legal(&rows)),
+        MessageFormat::Human => {
+            output::result(render::release::legal(&rows));
+            let named = context.global.verbose > 0;
+            output::result(render::release::crates(&crates, named));
+        }
         MessageFormat::Json => {
             for row in &rows {
                 output::result(render::release::legal_line(row).to_string());
+            }
+            for one in &crates {
+                output::result(render::release::crate_line(one).to_string());
             }
         }
     }

@@ -3,11 +3,11 @@
 use camino::Utf8PathBuf;
 use plan::digest::Digest;
 use publish::check::{Known, Report, walk};
-use publish::place::{Directory, Place, Web};
+use publish::place::{Directory, Place, PlaceError, Web};
 
 use crate::cli::MessageFormat;
 use crate::cli::publish::MirrorCheckArgs;
-use crate::command::publish::keys;
+use crate::command::publish::{Published, keys};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output;
@@ -15,11 +15,12 @@ use crate::render;
 
 pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
     let place = place(context, &args.place)?;
-    let report = examine(context, &args.place, place.as_ref())?;
+    let report = examine(context, &args.place, place.as_ref(), walk)?;
     let count = report.findings.len();
     output::result(render::release::walked(&report));
     if count > 0 {
-        let error = anyhow::anyhow!("{count} things are wrong with {}", args.place);
+        let things = if count == 1 { "thing is" } else { "things are" };
+        let error = anyhow::anyhow!("{count} {things} wrong with {}", args.place);
         return Err(Failure::new(Exit::FetchFailed, error));
     }
     Ok(Exit::Success)
@@ -27,8 +28,19 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
 
 /// A tree to read.
 pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Failure> {
+    if text.starts_with("s3://") {
+        return Published::open(context, text)?
+            .tree()
+            .map(|tree| tree as Box<dyn Place>);
+    }
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let path = text.strip_prefix("file://").unwrap_or(text);
+        if path.contains("://") {
+            let error = anyhow::anyhow!("`{text}` is nothing that can be read");
+            let hint = "a directory, s3://bucket/prefix, or an address with http:// or https://"
+                .to_owned();
+            return Err(Failure::new(Exit::Usage, error).hint(hint));
+        }
         let path = context.env.absolute(&Utf8PathBuf::from(path));
         if !path.is_dir() {
             let error = anyhow::anyhow!("`{path}` is no directory");
@@ -46,8 +58,16 @@ pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Fai
     Ok(Box::new(Web { client, base }))
 }
 
+/// How much of a tree is walked over.
+pub(crate) type Walk = fn(&dyn Place, &Known<'_>) -> Result<Report, PlaceError>;
+
 /// Walks, tells what is wrong, and remembers how new the index was.
-pub(crate) fn examine(context: &Context, name: &str, place: &dyn Place) -> Result<Report, Failure> {
+pub(crate) fn examine(
+    context: &Context,
+    name: &str,
+    place: &dyn Place,
+    walk: Walk,
+) -> Result<Report, Failure> {
     let store = context.store()?;
     let name = name.trim_end_matches('/');
     let seen_at = store
@@ -75,6 +95,9 @@ pub(crate) fn examine(context: &Context, name: &str, place: &dyn Place) -> Resul
         output::note(format!(
             "`{name}` is not in the index: its publication did not end, or goes on"
         ));
+    }
+    if let Some(strays) = render::release::strays(&report) {
+        output::note(strays);
     }
     if report.findings.is_empty() && report.serial > known.seen {
         // A store that is read-only forgets how new the index was; that is all.

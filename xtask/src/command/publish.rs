@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 use publish::bundle::{self, Parts};
+use publish::crates::{self, Crate};
 use publish::perform;
 use publish::release::{self, Blob, Inputs, Refusal, Release};
 use publish::repository::{self, Repository};
@@ -34,12 +35,16 @@ type Images = BTreeMap<String, BTreeMap<String, Blob>>;
 pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
     let signing = authority(context, &args.sign)?;
     let destination = Published::open(context, &args.to)?;
+    if !args.dry_run {
+        destination.look()?;
+    }
     let repository =
         Repository::read(&context.root, args.allow_dirty).map_err(hinted!(Exit::Failed))?;
     let supply = Supply::open(context, &args.source)?;
     let images = images(&supply)?;
     let sources = sources(&supply)?;
     let licences = licences(context)?;
+    let crates = crates(context)?;
     let version = args.version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
     let area = supply.store.workspace().map_err(store_failure)?;
     let path = area.path().join("source.tar");
@@ -56,6 +61,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
         images: &images,
         sources: &sources,
         licences: &licences,
+        crates: &crates,
         bundle: &unmade,
         url: args.url.as_deref(),
     };
@@ -63,15 +69,10 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
     if !args.dry_run {
         boots(&supply, args)?;
     }
-    let cargo = context
-        .env
-        .cargo
-        .clone()
-        .unwrap_or_else(|| Utf8PathBuf::from("cargo"));
     let vendor = area.path().join("vendor");
     // Cargo makes no folder where there is no crate.
     fs::create_dir_all(&vendor).map_err(|error| Failure::new(Exit::Failed, error))?;
-    repository::vendor(&context.root, &cargo, &vendor).map_err(hinted!(Exit::Failed))?;
+    repository::vendor(&context.root, &cargo(context), &vendor).map_err(hinted!(Exit::Failed))?;
     let parts = Parts {
         version,
         repository: &repository,
@@ -163,6 +164,17 @@ fn licences(context: &Context) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
     Ok(named
         .filter_map(|(path, text)| Some((path.file_stem()?.to_owned(), text)))
         .collect())
+}
+
+/// The crates of the lock file, with their licences.
+pub(crate) fn crates(context: &Context) -> Result<Vec<Crate>, Failure> {
+    crates::read(&context.root, &cargo(context)).map_err(hinted!(Exit::Failed))
+}
+
+/// The cargo that runs us, else that of the PATH.
+fn cargo(context: &Context) -> Utf8PathBuf {
+    let cargo = context.env.cargo.clone();
+    cargo.unwrap_or_else(|| Utf8PathBuf::from("cargo"))
 }
 
 fn refuse(refusals: &[Refusal]) -> Result<(), Failure> {

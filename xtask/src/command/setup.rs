@@ -94,7 +94,7 @@ fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<Str
         }
         Purpose::Ci => {
             // What lints and black-box tests call besides.
-            needs.extend(["bwrap", "shellcheck"].map(str::to_owned));
+            needs.extend(["bwrap", "faketime", "shellcheck", "strace"].map(str::to_owned));
         }
     }
     needs

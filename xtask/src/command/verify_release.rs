@@ -1,84 +1,171 @@
 //! `cargo xtask verify-release`: builds a published release again, from its source bundle alone, without
 //! a network, and compares: that one check proves that it is reproducible and its source complete.
+//!
+//! Only the release is believed as far as it is signed: what the bundle's own program says of its work is
+//! not asked, the files that it made are hashed here.
 
-use std::time::Duration;
+mod area;
+mod rebuild;
+mod sameness;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use host::process::{Command, Stdio};
+use forge::fetch::{FetchError, Remotes};
 use plan::lock::{self, Lock};
 use plan::source::{Source, SourcePin};
+use publish::check::walk_index;
 use publish::verify::{self, Promise};
-use store::Store;
+use store::Verified;
 
 use super::mirror_check;
+use super::publish::keys;
+use crate::cli::MessageFormat;
 use crate::cli::publish::VerifyReleaseArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output;
-use crate::supply::store_failure;
+use crate::render;
+use crate::render::build::BuildProgress;
+use crate::supply::fetch_failure;
 
-/// No build of all architectures takes longer.
-const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+use area::Area;
+pub(crate) use sameness::Sameness;
+
+/// The published files, by architecture and name.
+type Published = BTreeMap<String, BTreeMap<String, Utf8PathBuf>>;
 
 pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
+    let began = host::clock::monotonic();
+    let promise = promise(context, args)?;
+    let arches = wanted(&promise, &args.arch)?;
+    let area = Area::open(context, args.keep.as_deref(), &promise)?;
+    area.check_room(&promise, args.no_build)?;
+    area.mark(&promise)?;
+    let (tree, published) = fetch(context, args, &area, &promise, &arches)?;
+    verify::complete(&promise, &tree).map_err(hinted!(Exit::FetchFailed))?;
+    verify::same_images(&promise, &arches, &locked(context, &tree)?)
+        .map_err(hinted!(Exit::FetchFailed))?;
+    if args.no_build {
+        output::note("the source bundle is complete and promises the published bytes; not built");
+        if args.keep.is_some() {
+            output::result(rebuild::command(context, &tree, &area, &arches).shell_line());
+        }
+        return Ok(Exit::Success);
+    }
+    rebuild::run(context, &tree, &area, &arches, &promise.release)?;
+    let rows = sameness::compare(&area, &promise, &arches, &published)?;
+    tell(context, &promise, &rows, began.elapsed());
+    if let Some(row) = rows.iter().find(|row| !row.same()) {
+        let error = anyhow::anyhow!(
+            "{} is not what its source gives: `{}/{}` differs",
+            promise.release,
+            row.arch,
+            row.file
+        );
+        return Err(Failure::new(Exit::FetchFailed, error).hint(area.hint()));
+    }
+    area.told();
+    Ok(Exit::Success)
+}
+
+/// What the release says of itself, as far as the trusted keys vouch for it.
+fn promise(context: &Context, args: &VerifyReleaseArgs) -> Result<Promise, Failure> {
+    if args.place.starts_with("s3://") {
+        let error = anyhow::anyhow!("`{}` is not what readers of a release find", args.place);
+        let hint = "give the address with https:// under which the bucket serves it".to_owned();
+        return Err(Failure::new(Exit::Usage, error).hint(hint));
+    }
     let place = mirror_check::place(context, &args.place)?;
-    let report = mirror_check::examine(context, &args.place, place.as_ref())?;
+    let report = mirror_check::examine(context, &args.place, place.as_ref(), walk_index)?;
     if !report.findings.is_empty() {
         let error = anyhow::anyhow!("{} is not what it says", args.place);
         return Err(Failure::new(Exit::FetchFailed, error));
     }
-    let promise = verify::promise(place.as_ref(), args.release.as_deref())
-        .map_err(hinted!(Exit::FetchFailed))?;
-    if let Some(arch) = args
-        .arch
+    verify::promise(place.as_ref(), &keys(context)?, args.release.as_deref())
+        .map_err(hinted!(Exit::FetchFailed))
+}
+
+/// The architectures to build for.
+fn wanted(promise: &Promise, asked: &[String]) -> Result<Vec<String>, Failure> {
+    let known = || promise.images.keys().cloned();
+    if asked.is_empty() {
+        return Ok(known().collect());
+    }
+    if let Some(arch) = asked
         .iter()
         .find(|arch| !promise.images.contains_key(*arch))
     {
-        let known: Vec<&str> = promise.images.keys().map(String::as_str).collect();
         let error = anyhow::anyhow!("{} has no image of `{arch}`", promise.release);
+        let known: Vec<String> = known().collect();
         return Err(Failure::new(Exit::Usage, error).hint(format!("there is {}", known.join(", "))));
     }
-    // In the store: it has the room that a build needs, and sweeps what a killed run left.
-    let area = context.store()?.workspace().map_err(store_failure)?;
-    let fresh = Store::open(&area.path().join("store")).map_err(store_failure)?;
-    let archive = area.path().join("bundle");
-    verify::copy_bundle(place.as_ref(), &promise, &archive).map_err(hinted!(Exit::FetchFailed))?;
-    let tree = unpack(&fresh, &promise, &archive)?;
-    verify::same_images(&promise, &args.arch, &locked(context, &tree)?)
-        .map_err(hinted!(Exit::FetchFailed))?;
-    let build = build(context, args, &promise, &tree, area.path());
-    if args.no_build {
-        output::note("the source bundle is complete and promises the published bytes; not built");
-        output::result(build.shell_line());
-        return Ok(Exit::Success);
-    }
-    let status = build.run(LIMIT).map_err(hinted!(Exit::Failed))?;
-    if !status.success() {
-        let error = anyhow::anyhow!("{} cannot be built from its source", promise.release);
-        return Err(Failure::new(Exit::FetchFailed, error));
-    }
-    output::result(format!("{} is what its source gives", promise.release));
-    Ok(Exit::Success)
+    Ok(known().filter(|arch| asked.contains(arch)).collect())
 }
 
-/// The bundle as a tree, by the rules for archives from strangers.
-fn unpack(fresh: &Store, promise: &Promise, archive: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
-    let blob = fresh
-        .adopt(archive, &promise.digest)
-        .map_err(store_failure)?;
+/// Brings the bundle, which is unpacked, and the published files: from the tree and nowhere else.
+fn fetch(
+    context: &Context,
+    args: &VerifyReleaseArgs,
+    area: &Area,
+    promise: &Promise,
+    arches: &[String],
+) -> Result<(Utf8PathBuf, Published), Failure> {
+    let store = area.published()?;
+    let (base, remotes) = origin(context, &args.place)?;
+    let global = &context.global;
+    let mut progress = BuildProgress::new(context.style, global.quiet, global.verbose > 0);
+    let mut bring = |pin: &SourcePin| -> Result<Verified, Failure> {
+        forge::fetch::fetch(&store, pin, &remotes, &mut |event| progress.show(event)).map_err(
+            |error| {
+                // It may come from nowhere else.
+                let hint = matches!(error, FetchError::AllFailed { .. }).then(|| {
+                    format!(
+                        "what else is wrong there: cargo xtask mirror-check {}",
+                        args.place
+                    )
+                });
+                let failure = fetch_failure(error);
+                let hint = hint.or(failure.hint.clone());
+                failure.hint(hint)
+            },
+        )
+    };
+    let mut published = Published::new();
+    for arch in arches {
+        for (name, facts) in &promise.images[arch].files {
+            let blob = bring(&promise.file_pin(&base, arch, name, *facts))?;
+            let files = published.entry(arch.clone()).or_default();
+            files.insert(name.clone(), blob.path().to_owned());
+        }
+    }
+    let pin = promise.bundle_pin(&base);
+    let blob = bring(&pin)?;
     let source = Source {
         name: promise.release.clone(),
-        pin: SourcePin {
-            file: promise.bundle.clone(),
-            size: blob.size(),
-            sha256: promise.digest,
-            locations: Vec::new(),
-        },
+        pin,
         inner: None,
         strip: 1,
         patches: Vec::new(),
     };
-    forge::unpack::tree(fresh, &source, &blob, &mut |_| {}).map_err(hinted!(Exit::FetchFailed))
+    // By the rules for archives from strangers.
+    let tree = forge::unpack::tree(&store, &source, &blob, &mut |event| progress.show(event))
+        .map_err(hinted!(Exit::FetchFailed))?;
+    Ok((tree, published))
+}
+
+/// The URL of the tree, and who may be asked for it.
+fn origin(context: &Context, place: &str) -> Result<(String, Remotes), Failure> {
+    if !place.starts_with("http://") && !place.starts_with("https://") {
+        let path = place.strip_prefix("file://").unwrap_or(place);
+        let path = context.env.absolute(&Utf8PathBuf::from(path));
+        return Ok((format!("file://{path}"), Remotes::offline()));
+    }
+    let client = host::http::Client::new(context.global.offline);
+    let client = client.map_err(hinted!(Exit::FetchFailed))?;
+    let remotes = client.map_or_else(Remotes::offline, |client| Remotes::online(Arc::new(client)));
+    Ok((place.to_owned(), remotes))
 }
 
 /// The lock in the bundle.
@@ -89,46 +176,19 @@ fn locked(context: &Context, tree: &Utf8Path) -> Result<Lock, Failure> {
         .map_err(|found| context.draw(&found, "in the lock of the source bundle"))
 }
 
-/// What builds the images from the bundle and compares them with its lock, in an empty store, with crates
-/// and archives from the bundle.
-fn build(
-    context: &Context,
-    args: &VerifyReleaseArgs,
-    promise: &Promise,
-    tree: &Utf8Path,
-    area: &Utf8Path,
-) -> Command {
-    let cargo = context
-        .env
-        .cargo
-        .clone()
-        .unwrap_or_else(|| Utf8PathBuf::from("cargo"));
-    let arches = match &args.arch[..] {
-        [] => promise.images.keys().cloned().collect(),
-        arches => arches.to_vec(),
-    };
-    let words = [
-        "run",
-        "--frozen",
-        "--package",
-        "xtask",
-        "--",
-        "--offline",
-        "images",
-    ];
-    let mut command = Command::new(cargo)
-        .args(words)
-        .args(["--from-source", "--verify"])
-        .current_dir(tree.join("repository"))
-        .env("KILN_STORE", area.join("build"))
-        .env("KILN_MIRROR", format!("file://{tree}"))
-        .env("CARGO_TARGET_DIR", area.join("target"))
-        // Those are this checkout's, and the bundle's crates are elsewhere.
-        .env_remove("CARGO_MANIFEST_DIR")
-        .stdout(Stdio::Inherit)
-        .stderr(Stdio::Inherit);
-    for arch in arches {
-        command = command.args(["--arch", &arch]);
+/// The table, and how long it took.
+fn tell(context: &Context, promise: &Promise, rows: &[Sameness], took: std::time::Duration) {
+    match context.global.message_format {
+        MessageFormat::Human => {
+            output::result(render::verify::table(context.style, rows));
+            output::result(render::verify::summary(&promise.release, rows, took));
+        }
+        MessageFormat::Json => {
+            for row in rows {
+                output::result(render::verify::line(row).to_string());
+            }
+            let line = render::verify::summary_line(&promise.release, rows, took);
+            output::result(line.to_string());
+        }
     }
-    command
 }

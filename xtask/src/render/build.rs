@@ -7,6 +7,7 @@ use forge::event::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::quantity;
+use super::total::Total;
 use crate::output::{self, Color, Style};
 
 /// Shows events until it is dropped.
@@ -16,6 +17,8 @@ pub(crate) struct BuildProgress {
     verbose: bool,
     bars: MultiProgress,
     running: BTreeMap<String, Running>,
+    /// Over all files, where several are fetched.
+    total: Option<Total>,
 }
 
 /// Something that goes on now.
@@ -43,12 +46,14 @@ impl BuildProgress {
             verbose,
             bars,
             running: BTreeMap::new(),
+            total: None,
         }
     }
 
     /// Shows one event.
     pub(crate) fn show(&mut self, event: Event) {
         match event {
+            Event::FetchTotal { files, bytes } => self.announce(files, bytes),
             Event::FetchStarted {
                 file,
                 url,
@@ -67,7 +72,10 @@ impl BuildProgress {
                 bar.set_length(size);
                 bar.set_position(offset);
                 bar.reset_eta();
-                bar.set_message(file);
+                bar.set_message(file.clone());
+                if let Some(total) = &mut self.total {
+                    total.note(&file, offset);
+                }
             }
             Event::FetchProgress { file, done, size } => self.fetched(&file, done, size),
             Event::FetchFailed {
@@ -80,13 +88,17 @@ impl BuildProgress {
                     || "the next place is asked".to_owned(),
                     |seconds| format!("again in {seconds:.1} s"),
                 );
+                self.finish(&file);
                 self.say(
                     Color::Yellow,
                     "Warning",
                     &format!("`{file}` from {url}: {why}; {next}"),
                 );
             }
-            Event::FetchFinished { file, .. } => self.finish(&file),
+            Event::FetchFinished { file, size } => {
+                self.finish(&file);
+                self.fetched_whole(&file, size);
+            }
             Event::UnpackStarted { name } => {
                 self.say(Color::Green, "Unpacking", &name);
                 self.start(&format!("unpack {name}"), step_style())
@@ -135,7 +147,12 @@ impl BuildProgress {
             return;
         };
         running.bar.set_position(done);
-        if plain && running.told.elapsed() >= PLAIN_INTERVAL {
+        if let Some(total) = &mut self.total {
+            total.note(file, done);
+            if let Some(news) = total.news().filter(|_| plain) {
+                self.say(Color::Green, "Downloading", &news);
+            }
+        } else if plain && running.told.elapsed() >= PLAIN_INTERVAL {
             running.told = Instant::now();
             let (done, size) = (quantity::bytes(done), quantity::bytes(size));
             self.say(
@@ -146,8 +163,34 @@ impl BuildProgress {
         }
     }
 
+    /// Several files are to come: one line more, for all of them.
+    fn announce(&mut self, files: usize, bytes: u64) {
+        if files > 1 {
+            let what = format!("{files} files ({})", quantity::bytes(bytes));
+            self.say(Color::Green, "Downloading", &what);
+            let bar = ProgressBar::new(bytes).with_style(download_style());
+            self.total = Some(Total::new(self.bars.add(bar), files, bytes));
+        }
+    }
+
+    fn fetched_whole(&mut self, file: &str, size: u64) {
+        if let Some(mut total) = self.total.take() {
+            if total.finish(file, size) {
+                total.bar.finish_and_clear();
+            } else {
+                self.total = Some(total);
+            }
+        }
+    }
+
     fn start(&mut self, name: &str, style: ProgressStyle) -> &Running {
-        let bar = self.bars.add(ProgressBar::new_spinner().with_style(style));
+        self.finish(name);
+        let bar = ProgressBar::new_spinner().with_style(style);
+        // The sum stays below what it sums up.
+        let bar = match &self.total {
+            Some(total) => self.bars.insert_before(&total.bar, bar),
+            None => self.bars.add(bar),
+        };
         bar.enable_steady_tick(Duration::from_millis(200));
         let running = Running {
             bar,

@@ -1,8 +1,10 @@
 //! Releases as people look at them: what is published, what is wrong with a tree, what is in an image.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use publish::check::{Finding, Report};
+use publish::crates::Crate;
 use publish::legal::Row;
 use publish::release::PublishedFile;
 use serde_json::{Value, json};
@@ -47,6 +49,25 @@ pub(crate) fn finding_line(finding: &Finding) -> Value {
     })
 }
 
+/// Files that nothing names, if there are any: the first few of them.
+pub(crate) fn strays(report: &Report) -> Option<String> {
+    const SHOWN: usize = 5;
+    let first: Vec<&str> = report
+        .strays
+        .iter()
+        .map(String::as_str)
+        .take(SHOWN)
+        .collect();
+    let more = report
+        .strays
+        .len()
+        .checked_sub(SHOWN)
+        .filter(|more| *more > 0);
+    let more = more.map_or(String::new(), |more| format!(" and {more} more"));
+    let first = first.join(", ");
+    (!first.is_empty()).then(|| format!("named by no release: {first}{more}"))
+}
+
 /// What a walk came to.
 pub(crate) fn walked(report: &Report) -> String {
     let releases = match &report.releases[..] {
@@ -73,6 +94,12 @@ pub(crate) fn legal(rows: &[Row]) -> String {
         for row in rows.iter().filter(|row| row.contained == contained) {
             let name = format!("{} {}", row.what, row.version);
             let _ = writeln!(text, "  {name:<24}  {}", row.license);
+            if row.runtime {
+                let _ = writeln!(
+                    text,
+                    "      only the runtime library that it adds to programs"
+                );
+            }
             let _ = writeln!(text, "      {}", row.source);
             for patch in &row.patches {
                 let _ = writeln!(text, "      {patch}");
@@ -83,6 +110,34 @@ pub(crate) fn legal(rows: &[Row]) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+/// The crates by licence: how many, or which.
+pub(crate) fn crates(crates: &[Crate], named: bool) -> String {
+    let mut licences: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for one in crates {
+        let name = format!("{} {}", one.name, one.version);
+        licences.entry(&one.license).or_default().push(name);
+    }
+    let mut text = String::from(
+        "In the program that builds them (crates in the source bundle; -v names them):\n",
+    );
+    for (licence, names) in &licences {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "  {:>4}  {licence}", names.len());
+        for name in names.iter().filter(|_| named) {
+            let _ = writeln!(text, "        {name}");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// One crate for programs.
+pub(crate) fn crate_line(one: &Crate) -> Value {
+    json!({
+        "reason": "legal", "what": one.name, "version": one.version, "license": one.license,
+        "contained": false, "source": format!("vendor/{}-{}", one.name, one.version),
+    })
 }
 
 /// One part for programs.

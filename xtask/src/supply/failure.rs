@@ -34,7 +34,9 @@ fn store_exit(error: &StoreError) -> Exit {
 fn fetch_exit(error: &FetchError) -> Exit {
     match error {
         FetchError::Store(error) => store_exit(error),
-        FetchError::Offline(_) | FetchError::AllFailed { .. } => Exit::FetchFailed,
+        FetchError::Offline(_) | FetchError::AllFailed { .. } | FetchError::Several { .. } => {
+            Exit::FetchFailed
+        }
     }
 }
 
@@ -47,12 +49,12 @@ fn step_exit(error: &StepError) -> Exit {
 }
 
 /// A failure of a build, with the exit code that tells what kind of failure it is.
-pub(super) fn build_failure(error: BuildError) -> Failure {
+pub(crate) fn build_failure(error: BuildError) -> Failure {
     let hint = error.hint();
     let exit = match &error {
         BuildError::Offline(error) => fetch_exit(error),
         BuildError::Store(error) => store_exit(error),
-        BuildError::Tools(_) | BuildError::Host(_) => Exit::SetupMissing,
+        BuildError::Tools { .. } | BuildError::Root(_) | BuildError::Host(_) => Exit::SetupMissing,
         BuildError::Interrupted(_) => Exit::Interrupted,
         BuildError::Jobs(_) => Exit::Failed,
         // Steps that failed in several ways are a failed build.

@@ -15,7 +15,7 @@ use crate::{output, render};
 
 /// Files of an image that are not promised bit for bit: a host's compressor made them. What they
 /// hold is: their payload is `kernel`.
-const NOT_LOCKED: &str = "compressed";
+pub(crate) const NOT_LOCKED: &str = "compressed";
 
 /// The list of the sources of the images in the repository.
 const SOURCES: &str = "images/prebuilt/SOURCES";

@@ -113,7 +113,8 @@ impl Store {
         }
         let area = self.workspace()?;
         let copy = area.path().join("blob");
-        fs::copy(file, &copy).map_err(|error| self.io(error))?;
+        let bytes = fs::metadata(file).map_err(|error| self.io(error))?.len();
+        fs::copy(file, &copy).map_err(|error| self.io(error).needing(bytes))?;
         self.adopt(&copy, digest)
     }
 
@@ -121,8 +122,8 @@ impl Store {
     /// stays where it is and is refused.
     pub fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
         self.writable()?;
-        let wrap = |error| self.io(error);
-        let (size, got) = digest_file(file).map_err(wrap)?;
+        let (size, got) = digest_file(file).map_err(|error| self.io(error))?;
+        let wrap = |error| self.io(error).needing(size);
         if got != *digest {
             return Err(StoreError::Corrupt {
                 path: file.to_owned(),

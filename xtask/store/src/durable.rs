@@ -10,7 +10,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use crate::Store;
+use crate::{Store, StoreError};
 
 /// Random for each boot (`random(4)`, proc(5)).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -39,6 +39,21 @@ impl Store {
             return false;
         };
         fs::read_to_string(mark(directory)).is_ok_and(|boot| boot == current)
+    }
+}
+
+impl Store {
+    /// Writes a small file that appears whole or not at all, and lasts.
+    pub(crate) fn write_durably(&self, path: &Utf8Path, content: &[u8]) -> Result<(), StoreError> {
+        let area = self.workspace()?;
+        let staged = area.path().join("file");
+        let written = || {
+            fs::write(&staged, content)?;
+            fs::File::open(&staged)?.sync_all()?;
+            fs::rename(&staged, path)?;
+            path.parent().map_or(Ok(()), sync_directory)
+        };
+        written().map_err(|error| self.io(error).needing(content.len() as u64))
     }
 }
 

@@ -242,6 +242,13 @@ impl Ready {
                 Err(error) => return Err(error.to_string()),
             }
         }
+        for (name, target) in &self.meta.links {
+            match out.join(name).read_link_utf8() {
+                Ok(found) if found == *target => {}
+                Ok(found) => return Err(format!("`{name}`: expected `{target}`, got `{found}`")),
+                Err(error) => return Err(format!("`{name}`: {error}")),
+            }
+        }
         Ok(())
     }
 }

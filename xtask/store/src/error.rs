@@ -10,10 +10,12 @@ use plan::digest::Digest;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No space or quota left.
-    #[error("no space left in `{place}`")]
+    #[error("no space left in `{place}`{}", wanted(*.needed))]
     Full {
         /// The store.
         place: Utf8PathBuf,
+        /// Bytes of what was being written, where that is known.
+        needed: Option<u64>,
         /// What the system said.
         source: io::Error,
     },
@@ -88,11 +90,26 @@ impl StoreError {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full {
                 place: place.to_owned(),
+                needed: None,
                 source,
             },
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(place.to_owned()),
             _ => Self::Io(source),
         }
+    }
+
+    /// Says of a lack of space how much is needed.
+    #[must_use]
+    pub fn needing(mut self, bytes: u64) -> Self {
+        if let Self::Full { needed, .. } = &mut self {
+            *needed = Some(bytes);
+        }
+        self
+    }
+
+    /// Whether there is no room to write, now.
+    pub(crate) fn is_lack_of_space(&self) -> bool {
+        matches!(self, Self::Full { .. })
     }
 
     /// Whether the place refuses to be written to.
@@ -113,7 +130,8 @@ impl StoreError {
                     "free space there (`{place}` may be deleted), or set KILN_STORE to another disk"
                 )
             }
-            Self::ReadOnly(_) => "set KILN_STORE to a directory that can be written to".to_owned(),
+            Self::Io(error) if error.kind() != io::ErrorKind::PermissionDenied => return None,
+            Self::ReadOnly(_) | Self::Io(_) => "set KILN_STORE to a directory that can be written to".to_owned(),
             Self::Absent(_) => "set KILN_STORE to a directory that holds a store".to_owned(),
             Self::FoldsCase(_) => {
                 "set KILN_STORE to a directory on a case-sensitive file system".to_owned()
@@ -129,9 +147,12 @@ impl StoreError {
             Self::Kind { .. }
             | Self::NotUtf8(_)
             | Self::Corrupt { .. }
-            | Self::Interrupted(_)
-            | Self::Io(_) => return None,
+            | Self::Interrupted(_) => return None,
         };
         Some(text)
     }
+}
+
+fn wanted(bytes: Option<u64>) -> String {
+    bytes.map_or_else(String::new, |bytes| format!(" for {bytes} bytes"))
 }

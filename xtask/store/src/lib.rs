@@ -3,8 +3,9 @@
 //! ```text
 //! <root>/CACHEDIR.TAG
 //! <root>/log/                     build logs, for people
+//! <root>/repro/<seed>/            stores of second builds that `repro --keep` kept, for people
 //! <root>/v1/blobs/sha256/<hex>    0444, name == content
-//! <root>/v1/entries/<name>/       out/ entry.json boot; appears by rename only
+//! <root>/v1/entries/<name>/       out/ entry.json boot notes/; appears by rename only
 //! <root>/v1/tree/<id>/            root/ tree.json boot; unpacked and patched sources
 //! <root>/v1/part/<hex>.part       a download that may go on
 //! <root>/v1/tmp/<random>/         work areas; dead when the lock beside them is free
@@ -19,6 +20,7 @@
 //! know what a recipe or an archive is.
 
 mod blob;
+mod copy;
 mod durable;
 mod entry;
 mod error;
@@ -26,6 +28,7 @@ pub mod gc;
 mod hash;
 pub mod inventory;
 mod lock;
+mod note;
 mod quarantine;
 pub mod roots;
 mod staging;
@@ -34,6 +37,7 @@ mod usage;
 mod workspace;
 
 use std::fs::Permissions;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
@@ -78,6 +82,8 @@ struct Inner {
     root: Utf8PathBuf,
     layout: Utf8PathBuf,
     access: Access,
+    /// It can be read only because there was no room to write when it was opened.
+    full: bool,
     boot: Option<String>,
     /// Held while the store is open, so that nothing is removed under its users' feet.
     usage: usage::Usage,
@@ -94,7 +100,7 @@ pub enum Access {
 
 impl Store {
     /// Opens the store at `root`, creates what is missing and sweeps dead work areas. Where the
-    /// place cannot be written to but holds a store, the store is open for reading.
+    /// place cannot be written to, or is full, but holds a store, the store is open for reading.
     pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
         match Self::create(root) {
             Ok(store) => {
@@ -103,23 +109,28 @@ impl Store {
                 Ok(store)
             }
             Err(error) if error.is_denial() && root.join("v1").is_dir() => Self::read_only(root),
+            Err(error) if error.is_lack_of_space() && root.join("v1").is_dir() => {
+                Self::begin_reading(Self::new(root, Access::Read, true))
+            }
             Err(error) => Err(error),
         }
     }
 
     /// Opens an existing store without ever writing to it.
     pub fn read_only(root: &Utf8Path) -> Result<Self, StoreError> {
-        let store = Self::new(root, Access::Read);
-        if store.layout().is_dir() {
-            store.inner.usage.begin(store.layout())?;
-            Ok(store)
-        } else {
-            Err(StoreError::Absent(root.to_owned()))
+        Self::begin_reading(Self::new(root, Access::Read, false))
+    }
+
+    fn begin_reading(store: Self) -> Result<Self, StoreError> {
+        if !store.layout().is_dir() {
+            return Err(StoreError::Absent(store.root().to_owned()));
         }
+        store.inner.usage.begin(store.layout())?;
+        Ok(store)
     }
 
     fn create(root: &Utf8Path) -> Result<Self, StoreError> {
-        let store = Self::new(root, Access::Write);
+        let store = Self::new(root, Access::Write, false);
         let wrap = |error| StoreError::io(root, error);
         if !root.is_dir() {
             fs::create_dir_all(root).map_err(wrap)?;
@@ -130,8 +141,8 @@ impl Store {
         }
         fs::create_dir_all(store.log_dir()).map_err(wrap)?;
         let tag = root.join("CACHEDIR.TAG");
-        if !tag.exists() {
-            fs::write(&tag, CACHEDIR_TAG).map_err(wrap)?;
+        if !fs::read(&tag).is_ok_and(|text| text == CACHEDIR_TAG.as_bytes()) {
+            store.write_durably(&tag, CACHEDIR_TAG.as_bytes())?;
         }
         if root.join("cachedir.tag").exists() {
             return Err(StoreError::FoldsCase(root.to_owned()));
@@ -141,11 +152,12 @@ impl Store {
         Ok(store)
     }
 
-    fn new(root: &Utf8Path, access: Access) -> Self {
+    fn new(root: &Utf8Path, access: Access, full: bool) -> Self {
         let inner = Inner {
             root: root.to_owned(),
             layout: root.join("v1"),
             access,
+            full,
             boot: durable::current_boot(),
             usage: usage::Usage::default(),
         };
@@ -176,13 +188,16 @@ impl Store {
         &self.inner.layout
     }
 
-    fn boot(&self) -> Option<&str> {
+    /// What this boot of the system is called, where it has a name.
+    #[must_use]
+    pub fn boot(&self) -> Option<&str> {
         self.inner.boot.as_deref()
     }
 
     fn writable(&self) -> Result<(), StoreError> {
         match self.access() {
             Access::Write => Ok(()),
+            Access::Read if self.inner.full => Err(self.io(ErrorKind::StorageFull.into())),
             Access::Read => Err(StoreError::ReadOnly(self.root().to_owned())),
         }
     }

@@ -7,11 +7,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::workspace::remove_tree;
-use crate::{Access, Store};
+use crate::{Access, Ready, Store, StoreError};
 
 const KEEP: usize = 8;
 
 impl Store {
+    /// Puts away an entry whose bytes are whole and which is wrong nevertheless; where it is now.
+    pub fn condemn(&self, entry: &Ready) -> Result<Option<Utf8PathBuf>, StoreError> {
+        self.quarantine(&self.entry_dir(entry.name()))
+            .map_err(|error| self.io(error))
+    }
+
     /// Moves `path` away and returns where to. In a read-only store it stays where it is.
     pub(crate) fn quarantine(&self, path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
         if self.access() == Access::Read {

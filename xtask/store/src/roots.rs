@@ -79,7 +79,7 @@ impl Store {
         if fs::read(&path).is_ok_and(|old| old == text) {
             return Ok(());
         }
-        host::files::write(&path, &text).map_err(|error| self.io(error))
+        self.write_durably(&path, &text)
     }
 
     /// All roots; one that cannot be read is passed over, for it may be of a later version.

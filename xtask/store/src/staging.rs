@@ -1,6 +1,7 @@
 //! An entry while it is being made, and its commit: the one place where entries appear.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -61,7 +62,10 @@ impl Staging {
         let area = store.workspace()?;
         let staging = Self { store, name, area };
         for directory in [staging.path(), staging.scratch()] {
-            fs::create_dir_all(&directory).map_err(|error| staging.store.io(error))?;
+            fs::create_dir_all(&directory)
+                // A script may copy the mode of a directory, which must not be the caller's umask.
+                .and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755)))
+                .map_err(|error| staging.store.io(error))?;
         }
         Ok(staging)
     }
@@ -78,6 +82,12 @@ impl Staging {
         self.area.path().join("scratch")
     }
 
+    /// The store that it goes into.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn entry(&self) -> Utf8PathBuf {
         self.area.path().join("entry")
     }
@@ -88,7 +98,6 @@ impl Staging {
         let mut listing = Listing::default();
         list(&self.store, &self.path(), "", &mut listing)?;
         let synced = self.name.host().is_none();
-        let wrap = |error| self.store.io(error);
         let meta = EntryMeta {
             format: FORMAT,
             key: self.name.key(),
@@ -100,6 +109,7 @@ impl Staging {
             files: listing.files,
             links: listing.links,
         };
+        let wrap = |error| self.store.io(error).needing(bytes(&meta));
         let entry = self.entry();
         let mut text = serde_json::to_vec_pretty(&meta).map_err(io::Error::from)?;
         text.push(b'\n');
@@ -125,11 +135,13 @@ impl Staging {
 
     fn publish(self, meta: EntryMeta) -> Result<Ready, StoreError> {
         let target = self.store.entry_dir(&self.name);
-        let wrap = |error| self.store.io(error);
+        let entries = self.store.layout().join("entries");
+        let needed = bytes(&meta);
+        let wrap = |error| self.store.io(error).needing(needed);
         // A directory is never renamed over one that holds something: this is the no-replace rule.
         match fs::rename(self.entry(), &target) {
             Ok(()) => {
-                sync_directory(&self.store.layout().join("entries")).map_err(wrap)?;
+                sync_directory(&entries).map_err(wrap)?;
                 Ok(Ready::new(self.name.clone(), target, meta))
             }
             Err(error)
@@ -143,6 +155,7 @@ impl Staging {
                     // It was corrupt and is out of the way now.
                     EntryState::Vacant(_) => {
                         fs::rename(self.entry(), &target).map_err(wrap)?;
+                        sync_directory(&entries).map_err(wrap)?;
                         Ok(Ready::new(self.name.clone(), target, meta))
                     }
                 }
@@ -169,6 +182,10 @@ impl Staging {
     pub(crate) fn abandon(self) -> Utf8PathBuf {
         self.area.abandon()
     }
+}
+
+fn bytes(meta: &EntryMeta) -> u64 {
+    meta.files.values().map(|file| file.size).sum()
 }
 
 fn first_difference(ours: &EntryMeta, theirs: &EntryMeta) -> Option<String> {

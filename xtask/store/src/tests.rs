@@ -215,6 +215,7 @@ fn a_corrupt_image_entry_is_quarantined_and_vacant() {
     let damages = [
         ("out/bin/tool", Some("c0ntent"), "`bin/tool`: expected"),
         ("out/bin/tool", None, "tool"),
+        ("out/bin/alias", None, "`bin/alias`"),
         ("entry.json", None, "`entry.json` is missing"),
         ("entry.json", Some("{\"format\":1"), "`entry.json`: "),
     ];
@@ -372,6 +373,13 @@ fn failures_to_write_are_told_apart_and_name_the_place() {
         "no space left in `/store`",
         Some("KILN_STORE"),
     );
+    let sized = StoreError::io(place, io::ErrorKind::StorageFull.into()).needing(70_000);
+    assert_eq!(
+        sized.to_string(),
+        "no space left in `/store` for 70000 bytes"
+    );
+    let denied = io::Error::new(io::ErrorKind::PermissionDenied, "as told");
+    assert!(StoreError::io(place, denied).hint().is_some());
     let read_only = "the store `/store` is read-only and lacks what is wanted";
     check(
         io::ErrorKind::ReadOnlyFilesystem,
@@ -490,4 +498,24 @@ fn only_the_right_bytes_become_a_blob() {
         fs::metadata(blob.path()).unwrap().permissions().mode() & 0o777,
         0o444
     );
+}
+
+#[test]
+fn a_copy_in_another_store_is_the_same_under_the_name_it_has_there() {
+    let (here, there) = (home(), home());
+    let (store, other) = (here.store(), there.store());
+    staged(&store, &toolchain_name(), "bytes")
+        .commit(about())
+        .unwrap();
+    let entry = ready(&store, &toolchain_name());
+    let name = EntryName::toolchain(toolchain_name().key(), "ba9876543210");
+    let copy = other.copy(&entry, &name).unwrap();
+    assert_eq!(copy.name(), &name);
+    assert_eq!(copy.meta().files, entry.meta().files);
+    assert_eq!(copy.meta().links, entry.meta().links);
+    assert_eq!(copy.verify(), Ok(()));
+    // What is there stays, and the first store's files are not the other's.
+    fs::write(entry.path().join("bin/tool"), "other").unwrap();
+    assert_eq!(other.copy(&entry, &name).unwrap(), copy);
+    assert_eq!(fs::read(copy.path().join("bin/tool")).unwrap(), b"bytes");
 }

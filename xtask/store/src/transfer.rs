@@ -2,6 +2,7 @@
 //! blob's name is its SHA-256 and its bytes are hashed before they count.
 
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -26,6 +27,12 @@ pub enum TransferError {
         /// Why.
         source: io::Error,
     },
+    /// Something else, or the beginning of an archive.
+    #[error("`{path}` is no tar archive, or was cut off")]
+    Unreadable {
+        /// The archive.
+        path: Utf8PathBuf,
+    },
     /// Something in the archive that no store exported.
     #[error("`{path}` is no exported store: it holds `{name}`")]
     Foreign {
@@ -43,7 +50,9 @@ impl TransferError {
         match self {
             Self::Store(error) => error.hint(),
             Self::Archive { .. } => None,
-            Self::Foreign { .. } => Some("make one: cargo xtask store export FILE.tar".to_owned()),
+            Self::Unreadable { .. } | Self::Foreign { .. } => {
+                Some("make one: cargo xtask store export FILE.tar".to_owned())
+            }
         }
     }
 }
@@ -56,7 +65,10 @@ pub fn export(blobs: &[Verified], path: &Utf8Path) -> Result<u64, TransferError>
     };
     let directory = path.parent().filter(|parent| !parent.as_str().is_empty());
     let directory = directory.unwrap_or(Utf8Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(directory).map_err(broken)?;
+    // For whoever carries it on: with what the umask leaves, as any file.
+    let mut file = tempfile::Builder::new();
+    let file = file.permissions(std::fs::Permissions::from_mode(0o666));
+    let file = file.tempfile_in(directory).map_err(broken)?;
     let mut archive = tar::Builder::new(io::BufWriter::new(file));
     let written = || -> io::Result<_> {
         for blob in blobs {
@@ -81,15 +93,22 @@ pub fn export(blobs: &[Verified], path: &Utf8Path) -> Result<u64, TransferError>
 /// Takes the blobs of an archive into the store; those it has are passed over. Gives back how many
 /// came in.
 pub fn import(store: &Store, path: &Utf8Path) -> Result<usize, TransferError> {
-    let broken = |source| TransferError::Archive {
+    let refused = |source| TransferError::Archive {
         path: path.to_owned(),
         source,
+    };
+    // What the system says is told; what the reader of archives says is full of what it has read.
+    let broken = |source: io::Error| match source.raw_os_error() {
+        Some(_) => refused(source),
+        None => TransferError::Unreadable {
+            path: path.to_owned(),
+        },
     };
     let foreign = |name: String| TransferError::Foreign {
         path: path.to_owned(),
         name,
     };
-    let file = fs::File::open(path).map_err(broken)?;
+    let file = fs::File::open(path).map_err(refused)?;
     let mut archive = tar::Archive::new(io::BufReader::new(file));
     let area = store.workspace()?;
     let mut taken = 0;
@@ -100,13 +119,14 @@ pub fn import(store: &Store, path: &Utf8Path) -> Result<usize, TransferError> {
         let (Some(Ok(digest)), true) = (digest, entry.header().entry_type().is_file()) else {
             return Err(foreign(name));
         };
-        if store.has_blob(&digest) {
+        // Hashed again: one that is corrupt is out of the way now, and comes anew.
+        if store.blob(&digest)?.is_some() {
             continue;
         }
         let file = area.path().join("blob");
         copy(store, &mut entry, &file).map_err(|failure| match failure {
             Side::Archive(error) => broken(error),
-            Side::Store(error) => error.into(),
+            Side::Store(error) => error.needing(entry.size()).into(),
         })?;
         store.adopt(&file, &digest)?;
         taken += 1;

@@ -3,15 +3,18 @@
 use std::io;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use host::interrupt::Interrupted;
 use host::jobs::JobError;
 use host::process::{ExitStatus, ProcessError};
 use plan::step::Step;
 
+use super::canary::CanaryError;
 use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;
+use crate::sandbox::other::RootError;
+use crate::scan::Finding;
 use crate::unpack::UnpackError;
 use store::StoreError;
 
@@ -22,8 +25,16 @@ pub enum BuildError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// Steps call programs that this host does not have.
-    #[error("this host lacks what a build calls: {}", list(.0))]
-    Tools(Vec<String>),
+    #[error("{} lacks what a build calls: {}", whose(root.as_deref()), list(missing))]
+    Tools {
+        /// The programs' names.
+        missing: Vec<String>,
+        /// The other system that should have them, where it is not this host.
+        root: Option<Utf8PathBuf>,
+    },
+    /// Another system's tools cannot be used.
+    #[error(transparent)]
+    Root(RootError),
     /// Sources are not in the store and nobody may be asked for them.
     #[error(transparent)]
     Offline(FetchError),
@@ -46,7 +57,14 @@ impl BuildError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Tools(_) | Self::Host(_) => Some("cargo xtask setup --for build".to_owned()),
+            Self::Tools {
+                missing,
+                root: Some(root),
+            } => host::packages::commands_below(root, missing),
+            Self::Root(error) => error.hint(),
+            Self::Tools { root: None, .. } | Self::Host(_) => {
+                Some("cargo xtask setup --for build".to_owned())
+            }
             Self::Offline(error) => error.hint(),
             Self::Steps(failures) => failures.first().and_then(|failure| failure.error.hint()),
             Self::Store(error) => error.hint(),
@@ -154,6 +172,17 @@ pub enum StepError {
         /// What the system said.
         source: io::Error,
     },
+    /// An output says on which machine it was made.
+    #[error("{}", leaks(.found))]
+    Leak {
+        /// The step's recipe.
+        recipe: String,
+        /// The words of this machine, with their places: at least one.
+        found: Vec<Finding>,
+    },
+    /// A toolchain is not used.
+    #[error(transparent)]
+    Canary(#[from] CanaryError),
     /// The initramfs could not be put together.
     #[error(transparent)]
     Initramfs(#[from] InitramfsError),
@@ -193,6 +222,10 @@ impl StepError {
                     .unwrap_or_default();
                 Some(format!("cargo xtask images --refreeze{arch}"))
             }
+            Self::Leak { recipe, .. } => Some(format!(
+                "let the script in `recipes/{recipe}/` set what is recorded, or map the path away"
+            )),
+            Self::Canary(error) => error.hint(),
             Self::Initramfs(error) => error.hint(),
             Self::Gather(error) => error.hint(),
             Self::Process(error) => error.hint(),
@@ -212,6 +245,20 @@ fn first_of(failures: &[StepFailure]) -> String {
         0 | 1 => first,
         count => format!("{count} steps failed, first {first}"),
     }
+}
+
+fn whose(root: Option<&Utf8Path>) -> String {
+    root.map_or_else(|| "this host".to_owned(), |root| format!("`{root}`"))
+}
+
+/// Ten of them: a path that is in one object file is in many.
+fn leaks(found: &[Finding]) -> String {
+    const SHOWN: usize = 10;
+    let mut lines: Vec<String> = found.iter().take(SHOWN).map(ToString::to_string).collect();
+    if found.len() > SHOWN {
+        lines.push(format!("and {} more", found.len() - SHOWN));
+    }
+    lines.join("\n")
 }
 
 fn list(items: &[String]) -> String {

@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
+use camino::Utf8Path;
 use host::jobs::JobServer;
+use plan::canary::CanaryLock;
 use plan::step::{Action, Plan, Product, Step, StepId};
 
 use super::ahead::Ahead;
 use super::error::{BuildError, StepError, StepFailure};
 use super::graph::{self, Queue};
-use super::{Options, frozen, history, step};
+use super::{Options, canary, frozen, history, step};
 use crate::event::Event;
 use crate::fetch;
-use crate::sandbox::{HostRoot, Sandboxing, Toolbox, probe};
+use crate::sandbox::{HostRoot, Sandboxing, Toolbox, other, probe};
 use store::{EntryName, EntryState, Ready, Store};
 
 /// What frozen outputs are compared with.
@@ -40,6 +42,7 @@ pub(super) struct Run<'a> {
     pub(super) sandboxing: Sandboxing,
     frozen: Frozen,
     host_id: OnceLock<String>,
+    trial: Mutex<()>,
 }
 
 pub(super) fn perform(
@@ -51,24 +54,61 @@ pub(super) fn perform(
     frozen: Frozen,
 ) -> Result<BTreeMap<StepId, Ready>, BuildError> {
     host::interrupt::check()?;
-    let mut run = Run {
-        store,
-        plan,
-        options,
-        events,
-        jobs: JobServer::new(options.jobs)?,
-        ahead: Ahead::default(),
-        tools: Toolbox::default(),
-        sandboxing: Sandboxing::None { why: None },
-        frozen,
-        host_id: OnceLock::new(),
-    };
+    let mut run = new(store, plan, options, events, frozen)?;
     let mut ready = BTreeMap::new();
     let needed = graph::needed(plan, wanted, |id| run.look_up(id, &mut ready))?;
     run.prepare(&needed)?;
     run.make(&needed, &mut ready)?;
     ready.retain(|id, _| wanted.contains(id));
+    run.check_wanted(&ready)?;
     Ok(ready)
+}
+
+/// What the toolchains among some entries make of the canaries now, by architecture.
+pub(super) fn canaries(
+    store: &Store,
+    plan: &Plan,
+    made: &BTreeMap<StepId, Ready>,
+    options: &Options,
+    events: &Sender<Event>,
+) -> Result<BTreeMap<String, CanaryLock>, BuildError> {
+    let mut run = new(store, plan, options, events, Frozen::Ignored)?;
+    run.prepare_sandbox(BTreeSet::new())?;
+    let mut locks = BTreeMap::new();
+    for (id, ready) in made {
+        let Some((user, arch)) =
+            canary::user(plan, *id).and_then(|user| Some((user, user.arch.clone()?)))
+        else {
+            continue;
+        };
+        let lock = canary::lock(&run, user, ready);
+        let lock =
+            lock.map_err(|error| BuildError::Steps(vec![StepFailure::of(plan.step(*id), error)]))?;
+        locks.insert(arch, lock);
+    }
+    Ok(locks)
+}
+
+fn new<'a>(
+    store: &'a Store,
+    plan: &'a Plan,
+    options: &'a Options,
+    events: &'a Sender<Event>,
+    frozen: Frozen,
+) -> Result<Run<'a>, BuildError> {
+    Ok(Run {
+        store,
+        plan,
+        options,
+        events,
+        jobs: JobServer::new(options.jobs)?.and_flags(&options.variation.make_flags()),
+        ahead: Ahead::default(),
+        tools: Toolbox::default(),
+        sandboxing: Sandboxing::None { why: None },
+        frozen,
+        host_id: OnceLock::new(),
+        trial: Mutex::new(()),
+    })
 }
 
 impl Run<'_> {
@@ -89,9 +129,7 @@ impl Run<'_> {
             return Ok(id);
         }
         if self.host_id.get().is_none() {
-            let id = host::identity::identity()
-                .map_err(BuildError::Host)?
-                .short();
+            let id = self.options.ask_host_id()?;
             // A thread that was faster has put the same id there.
             let _ = self.host_id.set(id);
         }
@@ -118,6 +156,38 @@ impl Run<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// Tries the toolchains that a step is about to use.
+    pub(super) fn check_toolchains(&self, step: &Step, inputs: &[Ready]) -> Result<(), StepError> {
+        match self.frozen {
+            Frozen::Checked => canary::check_inputs(self, step, inputs),
+            Frozen::Ignored => Ok(()),
+        }
+    }
+
+    /// Tries the toolchains that somebody wants for other work than ours.
+    fn check_wanted(&mut self, wanted: &BTreeMap<StepId, Ready>) -> Result<(), BuildError> {
+        if self.frozen == Frozen::Ignored || self.options.canaries.sources.is_empty() {
+            return Ok(());
+        }
+        for (id, ready) in wanted {
+            let Some(user) = canary::user(self.plan, *id) else {
+                continue;
+            };
+            if self.tools.program("sh").is_none() {
+                self.prepare_sandbox(BTreeSet::new())?;
+            }
+            canary::check(self, user, ready).map_err(|error| {
+                BuildError::Steps(vec![StepFailure::of(self.plan.step(*id), error)])
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Held while a toolchain is tried.
+    pub(super) fn trial(&self) -> MutexGuard<'_, ()> {
+        self.trial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Frozen outputs are no part of the key, so they are looked at in what was made earlier too.
@@ -147,17 +217,40 @@ impl Run<'_> {
         if names.is_empty() {
             return Ok(());
         }
+        self.prepare_sandbox(names)
+    }
+
+    /// Looks for tools of these names, and for a way to run scripts.
+    fn prepare_sandbox(&mut self, names: BTreeSet<&str>) -> Result<(), BuildError> {
+        let options = self.options;
+        let system = options.variation.root.as_deref();
         // The shell runs the script, whether or not the script calls one.
         let names = names.into_iter().chain(["sh"]);
-        let tools = Toolbox::find(names, &self.options.path);
+        let tools = match system {
+            Some(root) => Toolbox::find_in_system(names, root),
+            None => Toolbox::find(names, &options.path),
+        };
         if !tools.missing().is_empty() {
-            return Err(BuildError::Tools(tools.missing().to_vec()));
+            return Err(BuildError::Tools {
+                missing: tools.missing().to_vec(),
+                root: system.map(Utf8Path::to_owned),
+            });
         }
-        let mut root = HostRoot::probe();
+        let mut root = HostRoot::probe(system);
         tools
             .programs()
             .for_each(|program| root.show_program(program));
-        let sandboxing = probe(self.options.sandbox, &root, &self.options.path);
+        let mut sandboxing = probe(options.sandbox, &root, &options.path);
+        match (&mut sandboxing, system) {
+            (Sandboxing::Bubblewrap { clock, .. }, _) => {
+                clock.clone_from(&options.variation.clock);
+            }
+            (Sandboxing::None { why }, Some(root)) => {
+                let refused = other::refused(root, &options.path, why.clone());
+                return Err(BuildError::Root(refused));
+            }
+            (Sandboxing::None { .. }, None) => {}
+        }
         if let Sandboxing::None { why: Some(why) } = &sandboxing {
             let text = format!(
                 "building without the sandbox: {why}; what comes out is the same, but a recipe that \

@@ -1,7 +1,9 @@
 //! A step's script: its work area, its process, its log.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -67,14 +69,19 @@ fn stem(step: &Step) -> String {
 }
 
 /// Fills the work area with all that the script sees and that has no place of its own.
-fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Result<()> {
+pub(super) fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Result<()> {
     let work = &places.work;
-    for directory in ["build", "tools", "files"] {
-        fs_err::create_dir(work.join(directory))?;
+    // A script may copy modes, which must not be the caller's umask.
+    let mode = |path: &Utf8Path, bits| fs_err::set_permissions(path, Permissions::from_mode(bits));
+    for directory in ["build", "tools", "files"].map(|name| work.join(name)) {
+        fs_err::create_dir(&directory)?;
+        mode(&directory, 0o755)?;
     }
     fs_err::write(work.join(sandbox::SCRIPT), &script.text)?;
     for (name, content) in &step.files {
-        fs_err::write(work.join("files").join(name), content)?;
+        let file = work.join("files").join(name);
+        fs_err::write(&file, content)?;
+        mode(&file, 0o644)?;
     }
     for name in script.tools.iter().map(String::as_str).chain(["sh"]) {
         let link = work.join("tools").join(name);
@@ -82,6 +89,14 @@ fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Resu
             && link.symlink_metadata().is_err()
         {
             fs_err::os::unix::fs::symlink(program, link)?;
+        }
+    }
+    if let Sandboxing::Bubblewrap {
+        clock: Some(clock), ..
+    } = &run.sandboxing
+    {
+        for (name, content) in clock.files() {
+            fs_err::write(work.join(name), content)?;
         }
     }
     if matches!(run.sandboxing, Sandboxing::None { .. }) {

@@ -1,18 +1,21 @@
 //! One step, from its lock to its entry in the store.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use plan::step::{Action, Mount, Plan, Step};
 
 use super::error::{BuildError, StepError};
+use super::leaks;
 use super::run::Run;
 use super::script;
 use crate::event::Event;
 use crate::gather::{Inputs, gather};
 use crate::sandbox::Places;
-use crate::{fetch, initramfs, unpack};
+use crate::{fetch, generated, initramfs, unpack};
 use store::{About, EntryName, EntryState, Guard, Ready, StoreError};
 
 /// How long a wait for another process goes between two looks for an interruption.
@@ -40,18 +43,31 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
         }
         EntryState::Vacant(vacant) => vacant,
     };
+    run.check_toolchains(step, inputs)?;
     let sources = unpacked(run, step)?;
+    let made_from: Vec<_> = sources
+        .values()
+        .cloned()
+        .chain(inputs.iter().map(Ready::path))
+        .collect();
     let staging = vacant.stage()?;
     let start = match &step.action {
         Action::Script(script) => {
             let places = places(step, inputs, sources, staging.scratch(), staging.path());
-            script::run(run, step, script, &places)?
+            let start = script::run(run, step, script, &places)?;
+            if let Some(table) = run.options.generated.get(&step.recipe) {
+                let made = generated::record(table, &places.work.join("build"))?;
+                staging.note(generated::NOTE, &made)?;
+            }
+            start
         }
         Action::Initramfs(entries) => {
             let start = started(run, step, None);
             let archive =
                 initramfs::archive(entries, &by_recipe(step, inputs), epoch(run.plan, step))?;
-            fs_err::write(staging.path().join(initramfs::FILE), archive)?;
+            let file = staging.path().join(initramfs::FILE);
+            fs_err::write(&file, archive)?;
+            fs_err::set_permissions(&file, Permissions::from_mode(0o644))?;
             start
         }
         Action::Gather(files) => {
@@ -62,6 +78,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     };
     host::interrupt::check()?;
     let seconds = start.elapsed().as_secs_f64();
+    leaks::check(run, step, &made_from, &staging.path())?;
     let ready = staging.commit(About::step(step, seconds))?;
     let (recipe, arch) = (step.recipe.clone(), step.arch.clone());
     run.emit(Event::StepFinished {
@@ -114,7 +131,11 @@ fn unpacked(run: &Run, step: &Step) -> Result<BTreeMap<String, Utf8PathBuf>, Ste
         }
         let archive = fetch::fetch(run.store, &source.pin, &run.options.remotes, &mut emit)?;
         host::interrupt::check()?;
-        let tree = unpack::tree(run.store, source, &archive, &mut emit)?;
+        let place = unpack::Place {
+            store: run.store,
+            order: run.options.variation.order,
+        };
+        let tree = unpack::tree(place, source, &archive, &mut emit)?;
         trees.insert(source.name.clone(), tree);
     }
     Ok(trees)

@@ -8,6 +8,8 @@ use plan::step::{Action, InitramfsEntry, InitramfsKind, InputFile, Mount};
 use super::fixture::{id, plan_of, step, with_inputs};
 use super::*;
 
+mod canary;
+mod leaks;
 mod processes;
 mod refreeze;
 mod view;

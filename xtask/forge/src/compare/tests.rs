@@ -5,6 +5,8 @@ use plan::digest::Digest;
 
 use super::*;
 
+mod leaks;
+
 /// Word size and byte order of a made-up machine.
 #[derive(Clone, Copy)]
 struct Machine {
@@ -152,7 +154,8 @@ fn build_path_in_rodata_is_shown_with_its_section_and_symbol() {
                 b"\x90\x90\x90\x90\xc3\xc3\xc3\xc3",
                 b"\0\0/tmp/two/x.c\0end",
             ),
-            "section .rodata + 0x7 (symbol banner): \"/tmp/one/x.c\" / \"/tmp/two/x.c\"",
+            "section .rodata + 0x7 (symbol banner): \"/tmp/one/x.c\" / \"/tmp/two/x.c\"; \
+             looks like a path",
         );
     }
 }
@@ -164,7 +167,7 @@ fn longer_build_path_is_blamed_before_the_code_that_moved_with_it() {
             &machine.elf(b"\x90\x90\x90\x01\xc3\xc3\xc3\xc3", b"/tmp/a/x.c\0end"),
             &machine.elf(b"\x90\x90\x90\x02\xc3\xc3\xc3\xc3", b"/tmp/longer/x.c\0end"),
             "section .rodata + 0x5 (symbol banner): \"/tmp/a/x.c\" / \"/tmp/longer/x.c\"; \
-             also in .text",
+             also in .text; looks like a path",
         );
     }
 }
@@ -197,7 +200,7 @@ fn time_stamp_of_an_archive_entry_is_shown() {
     check(
         &newc(&[("dev", 0o040_755, 7, b""), ("init", 0o100_755, 7, b"#!")]),
         &newc(&[("dev", 0o040_755, 7, b""), ("init", 0o100_755, 8, b"#!")]),
-        "entry init: mtime: 7 / 8",
+        "entry init: mtime: 7 / 8; looks like a time",
     );
 }
 
@@ -217,7 +220,7 @@ fn archive_differences_name_the_entry() {
             ("a", 0o100_644, 0, b"x"),
             ("b", 0o100_600, 0, b"one\ntwo\n"),
         ],
-        "entry b: mode: 100644 / 100600",
+        "entry b: mode: 100644 / 100600; looks like the builder's umask or user",
     );
     check(
         &[("a", 0o100_644, 0, b"x"), ("b", 0o100_644, 0, b"one\n2\n")],
@@ -228,14 +231,14 @@ fn archive_differences_name_the_entry() {
             ("b", 0o100_644, 0, b"one\ntwo\n"),
             ("a", 0o100_644, 0, b"x"),
         ],
-        "entry a: place in the order: a / b",
+        "entry a: place in the order: a / b; looks like the order of a directory",
     );
     let mut padded = plain.clone();
     padded.extend([0; 4]);
     super::tests::check(
         &plain,
         &padded,
-        "entry (after the trailer): byte 0x0: (end) / 00 00 00 00",
+        "entry (after the last entry): byte 0x0: (end) / 00 00 00 00",
     );
 }
 
@@ -255,7 +258,8 @@ fn config_difference_is_shown_as_a_line() {
     check(
         b"CONFIG_A=y\nCONFIG_RUSTC_VERSION=109500\nCONFIG_B=y\n",
         b"CONFIG_A=y\nCONFIG_RUSTC_VERSION=0\nCONFIG_B=y\n",
-        "line 2: \"CONFIG_RUSTC_VERSION=109500\" / \"CONFIG_RUSTC_VERSION=0\"",
+        "line 2: \"CONFIG_RUSTC_VERSION=109500\" / \"CONFIG_RUSTC_VERSION=0\"; \
+         looks like the version of a host tool",
     );
     check(b"a\n", b"a\nb\n", "line 2: \"\" / \"b\"");
     check(b"", b"\n", "line 2: \"\" / \"\"");
@@ -323,7 +327,7 @@ fn mode_bits_of_a_file_are_shown() {
             let mode = std::fs::Permissions::from_mode(0o600);
             fs_err::set_permissions(tree.join("bin/run"), mode).unwrap();
         },
-        Some("bin/run: mode: 0644 / 0600"),
+        Some("bin/run: mode: 0644 / 0600; looks like the builder's umask or user"),
     );
 }
 

@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
 use fs_err as fs;
+use host::http::shown;
 use host::interrupt;
 use plan::source::SourcePin;
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ enum Pause {
     Asked(Duration),
 }
 
-/// Where the bytes of the part file came from.
+/// Where the bytes of the part file came from; a user and a password are not written down.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Origin {
     url: String,
@@ -126,7 +127,7 @@ impl Download<'_> {
         };
         (self.events)(Event::FetchFailed {
             file: self.pin.file.clone(),
-            url: url.to_owned(),
+            url: shown(url),
             why,
             again_in: Some(time.as_secs_f64()),
         });
@@ -148,7 +149,7 @@ impl Download<'_> {
         }
         let kept = self
             .origin()
-            .filter(|origin| origin.url == url)
+            .filter(|origin| origin.url == shown(url))
             .unwrap_or_default();
         let resume = (offset > 0).then(|| Resume {
             offset,
@@ -233,9 +234,9 @@ impl Download<'_> {
                 offset + length
             )));
         }
-        let wrap = |error| StoreError::io(self.store.root(), error);
+        let wrap = |error| StoreError::io(self.store.root(), error).needing(size - offset);
         let origin = Origin {
-            url: url.to_owned(),
+            url: shown(url),
             validator: response.validator.take(),
         };
         let text = serde_json::to_vec(&origin).map_err(io::Error::from)?;
@@ -248,7 +249,7 @@ impl Download<'_> {
         let file_name = &self.pin.file;
         (self.events)(Event::FetchStarted {
             file: file_name.clone(),
-            url: url.to_owned(),
+            url: shown(url),
             offset,
             size,
         });
@@ -267,7 +268,7 @@ impl Download<'_> {
                 Ok(0) => return Ok(again(format!("ended after {done} of {size} bytes"))),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Ok(again(format!("failed after {done} bytes: {error}"))),
+                Err(error) => return Ok(again(format!("{error} after {done} of {size} bytes"))),
             };
             done += count as u64;
             if done > size {

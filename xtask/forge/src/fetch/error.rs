@@ -60,6 +60,14 @@ pub enum FetchError {
         /// All places, in the order in which they were asked.
         tries: Vec<Try>,
     },
+    /// Several files were wanted, and not all could be had.
+    #[error("{} of {wanted} files could not be had:{}", failed.len(), indented(.failed))]
+    Several {
+        /// How many were wanted.
+        wanted: usize,
+        /// Why each of the others could not be had.
+        failed: Vec<FetchError>,
+    },
 }
 
 impl FetchError {
@@ -68,11 +76,15 @@ impl FetchError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint(),
-            Self::Offline(_) => {
-                Some("`cargo xtask fetch` fetches all of it, where there is a network".to_owned())
-            }
+            Self::Offline(_) => Some(
+                "`cargo xtask fetch --sources` gets all of it, where there is a network".to_owned(),
+            ),
             Self::AllFailed { tries, .. } if tries.is_empty() => {
                 Some("name a Debian mirror with --debian-mirror or KILN_DEBIAN_MIRROR".to_owned())
+            }
+            Self::Several { failed, .. } => {
+                let mut hints = failed.iter().filter_map(Self::hint);
+                hints.next()
             }
             Self::AllFailed { .. } => Some(
                 "name a mirror with --mirror or KILN_MIRROR; what came so far is kept and goes on"
@@ -85,6 +97,13 @@ impl FetchError {
 fn lines(missing: &[Missing]) -> String {
     missing.iter().fold(String::new(), |mut text, file| {
         let _ = write!(text, "\n  {file}");
+        text
+    })
+}
+
+fn indented(failed: &[FetchError]) -> String {
+    failed.iter().fold(String::new(), |mut text, error| {
+        let _ = write!(text, "\n  {}", error.to_string().replace('\n', "\n  "));
         text
     })
 }

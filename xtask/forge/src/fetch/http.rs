@@ -1,5 +1,7 @@
 //! The remote that opens sockets: `host::http` behind the seam.
 
+use std::io::{self, Read};
+
 use host::http::{self, HttpError};
 
 use super::remote::{ContentRange, Remote, RemoteError, Response, Resume};
@@ -9,13 +11,9 @@ const WRONG_RANGE: u16 = 416;
 
 impl Remote for http::Client {
     fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, RemoteError> {
-        // Without a validator the server cannot tell whether it is the same file: all of it, then.
-        let resume = resume.and_then(|resume| {
-            let validator = resume.validator.clone()?;
-            Some(http::Resume {
-                from: resume.offset,
-                validator,
-            })
+        let resume = resume.map(|resume| http::Resume {
+            from: resume.offset,
+            validator: resume.validator.clone(),
         });
         match http::Client::get(self, url, resume.as_ref()) {
             Ok(response) => Ok(Response {
@@ -27,10 +25,22 @@ impl Remote for http::Client {
                     total: range.total,
                 }),
                 retry_after: None,
-                body: Box::new(response),
+                body: Box::new(Plain(response)),
             }),
             Err(error) => answer(&error),
         }
+    }
+}
+
+/// A body whose errors do not name the URL again.
+struct Plain(http::Response);
+
+impl Read for Plain {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| {
+            let said = HttpError::from_io(&error).map(HttpError::said);
+            said.map_or(error, io::Error::other)
+        })
     }
 }
 
@@ -41,7 +51,7 @@ fn answer(error: &HttpError) -> Result<Response, RemoteError> {
         HttpError::WrongRange { .. } => WRONG_RANGE,
         _ => {
             return Err(RemoteError {
-                why: error.to_string(),
+                why: error.said(),
                 passing: error.is_transient(),
             });
         }
@@ -52,7 +62,7 @@ fn answer(error: &HttpError) -> Result<Response, RemoteError> {
         validator: None,
         range: None,
         retry_after: error.retry_after(),
-        body: Box::new(std::io::empty()),
+        body: Box::new(io::empty()),
     })
 }
 
@@ -89,7 +99,7 @@ mod tests {
             time: Duration::from_secs(30),
         };
         let passing = RemoteError {
-            why: "`http://x` stalled for 30 s".to_owned(),
+            why: "stalled for 30 s".to_owned(),
             passing: true,
         };
         assert_eq!(status(&error).unwrap_err(), passing);

@@ -485,7 +485,7 @@ fn offline_lists_what_is_missing() {
             .unwrap_err()
             .hint()
             .unwrap()
-            .starts_with("`cargo xtask fetch`")
+            .starts_with("`cargo xtask fetch --sources`")
     );
     assert_eq!(
         missing(&case.store, [&case.pin, &case.pin], &case.remotes).len(),

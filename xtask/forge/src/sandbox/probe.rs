@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use host::process::Command;
 
-use super::{HostRoot, SandboxChoice, isolation, words};
+use super::{ClockAhead, HostRoot, SandboxChoice, isolation, words};
 
 /// Starting one takes milliseconds.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -17,8 +17,10 @@ pub enum Sandboxing {
     Bubblewrap {
         /// The program.
         program: Utf8PathBuf,
-        /// What of the host it shows.
+        /// What of the host, or of another system, it shows.
         root: HostRoot,
+        /// The scripts' clock, where it is not the right one.
+        clock: Option<ClockAhead>,
     },
     /// Plainly.
     None {
@@ -47,6 +49,7 @@ pub fn probe(choice: SandboxChoice, root: &HostRoot, path: &[Utf8PathBuf]) -> Sa
         Ok(output) if output.status.success() => Sandboxing::Bubblewrap {
             program,
             root: root.clone(),
+            clock: None,
         },
         Ok(output) => refused(output.stderr_text().trim()),
         Err(error) => refused(&error.to_string()),

@@ -1,10 +1,13 @@
-//! What of the host's own root directory a build sees: the system's programs and libraries.
+//! What of a root directory a build sees: the system's programs and libraries. It is the host's own
+//! root directory, or that of another system below some directory.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The part of the host's root directory that every sandbox shows.
+/// The part of a root directory that every sandbox shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostRoot {
+    /// Where the root directory is, if it is not the host's own.
+    pub base: Option<Utf8PathBuf>,
     /// In the order in which they are made.
     pub entries: Vec<RootEntry>,
 }
@@ -36,34 +39,21 @@ const OTHERS: [&str; 6] = [
 ];
 
 impl HostRoot {
-    /// Looks at the host's root directory.
+    /// Looks at the host's root directory, or at another system's.
     #[must_use]
-    pub fn probe() -> Self {
-        Self::probe_below(Utf8Path::new("/"))
+    pub fn probe(base: Option<&Utf8Path>) -> Self {
+        Self {
+            base: base.map(Utf8Path::to_owned),
+            entries: entries_below(base.unwrap_or(Utf8Path::new("/"))),
+        }
     }
 
-    fn probe_below(root: &Utf8Path) -> Self {
-        let mut paths = vec![Utf8PathBuf::from("/usr")];
-        paths.extend(OTHERS.map(Utf8PathBuf::from));
-        let listing = root.read_dir_utf8().into_iter().flatten().flatten();
-        let libraries = listing.map(|entry| entry.file_name().to_owned());
-        paths.extend(
-            libraries
-                .filter(|name| is_library(name))
-                .map(|name| format!("/{name}").into()),
-        );
-        paths.sort();
-        let entries = paths.into_iter().filter_map(|path| {
-            let host = root.join(path.strip_prefix("/").unwrap_or(&path));
-            match host.read_link_utf8() {
-                Ok(target) => Some(RootEntry::Link { path, target }),
-                Err(_) if host.exists() => Some(RootEntry::Shown(path)),
-                Err(_) => None,
-            }
-        });
-        Self {
-            entries: entries.collect(),
-        }
+    /// Where on the host a path of this root is.
+    #[must_use]
+    pub fn on_host(&self, path: &Utf8Path) -> Utf8PathBuf {
+        self.base
+            .as_ref()
+            .map_or_else(|| path.to_owned(), |base| below(base, path))
     }
 
     /// Whether a program is in what is shown.
@@ -91,6 +81,33 @@ impl HostRoot {
     }
 }
 
+fn entries_below(root: &Utf8Path) -> Vec<RootEntry> {
+    let mut paths = vec![Utf8PathBuf::from("/usr")];
+    paths.extend(OTHERS.map(Utf8PathBuf::from));
+    let listing = root.read_dir_utf8().into_iter().flatten().flatten();
+    let libraries = listing.map(|entry| entry.file_name().to_owned());
+    paths.extend(
+        libraries
+            .filter(|name| is_library(name))
+            .map(|name| format!("/{name}").into()),
+    );
+    paths.sort();
+    let entries = paths.into_iter().filter_map(|path| {
+        let host = below(root, &path);
+        match host.read_link_utf8() {
+            Ok(target) => Some(RootEntry::Link { path, target }),
+            Err(_) if host.exists() => Some(RootEntry::Shown(path)),
+            Err(_) => None,
+        }
+    });
+    entries.collect()
+}
+
+/// An absolute path, taken from another root directory.
+pub(super) fn below(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
 /// `lib` and its kin for other word sizes, but not `lib.usr-is-merged` and other remains.
 fn is_library(name: &str) -> bool {
     name.strip_prefix("lib")
@@ -106,7 +123,7 @@ mod tests {
         let root = Utf8Path::from_path(scratch.path()).unwrap();
         fs_err::create_dir(root.join("usr")).unwrap();
         make(root);
-        let shown = HostRoot::probe_below(root)
+        let shown = HostRoot::probe(Some(root))
             .entries
             .into_iter()
             .map(|entry| match entry {
@@ -167,6 +184,7 @@ mod tests {
     fn program_outside_of_the_system_brings_its_installation() {
         let check = |program: &str, expect: Option<&str>| {
             let mut root = HostRoot {
+                base: None,
                 entries: vec![RootEntry::Shown("/usr".into())],
             };
             root.show_program(program.into());

@@ -35,6 +35,7 @@ fn places() -> Places {
 
 fn bubblewrap_here() -> Sandboxing {
     let root = HostRoot {
+        base: None,
         entries: vec![
             RootEntry::Link {
                 path: "/bin".into(),
@@ -47,6 +48,7 @@ fn bubblewrap_here() -> Sandboxing {
     Sandboxing::Bubblewrap {
         program: "/usr/bin/bwrap".into(),
         root,
+        clock: None,
     }
 }
 

@@ -20,8 +20,7 @@ impl Toolbox {
     /// real program is found next to its own files, and the links' homes need not be shown.
     #[must_use]
     pub fn find<'a>(names: impl IntoIterator<Item = &'a str>, path: &[Utf8PathBuf]) -> Self {
-        let mut tools = Self::default();
-        for name in names {
+        Self::found_by(names, |name| {
             let candidates = path.iter().filter_map(|directory| {
                 host::tools::find_in(name, std::slice::from_ref(directory))?
                     .canonicalize_utf8()
@@ -32,7 +31,23 @@ impl Toolbox {
                     .file_name()
                     .is_some_and(|file| !WRAPPERS.contains(&file) || file == name)
             };
-            match candidates.into_iter().find(real) {
+            candidates.into_iter().find(real)
+        })
+    }
+
+    /// Looks for each name in another system.
+    #[must_use]
+    pub fn find_in_system<'a>(names: impl IntoIterator<Item = &'a str>, root: &Utf8Path) -> Self {
+        Self::found_by(names, |name| super::other::find(root, name))
+    }
+
+    fn found_by<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        find: impl Fn(&str) -> Option<Utf8PathBuf>,
+    ) -> Self {
+        let mut tools = Self::default();
+        for name in names {
+            match find(name) {
                 Some(program) => drop(tools.found.insert(name.to_owned(), program)),
                 None if tools.missing.iter().any(|missing| missing == name) => {}
                 None => tools.missing.push(name.to_owned()),

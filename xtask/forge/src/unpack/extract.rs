@@ -114,12 +114,9 @@ pub(super) fn extract(job: &mut Job<'_>, bytes: &mut dyn Read) -> Result<Times, 
         interrupt::check().map_err(StoreError::from)?;
         let mut entry = entry.map_err(broken)?;
         count += 1;
-        if count > job.limits.entries {
-            let why = Excess::Entries(job.limits.entries);
-            return Err(UnpackError::Excess {
-                file: job.file.to_owned(),
-                why,
-            });
+        // A long name makes hundreds of directories, which take as much room as files.
+        if count.max(names.count()) > job.limits.entries {
+            return Err(too_many(job));
         }
         if count % PROGRESS == 0 {
             (job.progress)(count);
@@ -133,6 +130,9 @@ pub(super) fn extract(job: &mut Job<'_>, bytes: &mut dyn Read) -> Result<Times, 
     }
     if !pending.is_empty() {
         return Err(refuse(job, b"", Refusal::Extension));
+    }
+    if names.count() > job.limits.entries {
+        return Err(too_many(job));
     }
     only_zeros(job, archive.into_inner(), &mut buffer)?;
     let links = names
@@ -380,6 +380,13 @@ fn only_zeros(job: &Job<'_>, rest: &mut dyn Read, buffer: &mut [u8]) -> Result<(
                 why: Excess::Trailing,
             });
         }
+    }
+}
+
+fn too_many(job: &Job<'_>) -> UnpackError {
+    UnpackError::Excess {
+        file: job.file.to_owned(),
+        why: Excess::Entries(job.limits.entries),
     }
 }
 

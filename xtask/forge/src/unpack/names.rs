@@ -71,6 +71,11 @@ impl Names {
         self.kinds.get(name)
     }
 
+    /// How many names there are, with those of directories that are there for what is in them.
+    pub(super) fn count(&self) -> u64 {
+        self.kinds.len() as u64
+    }
+
     /// Enters a name. Returns the directories above it that were not there, the highest first.
     pub(super) fn claim(&mut self, name: &str, kind: Kind) -> Result<Vec<String>, Refusal> {
         let above = self.claim_above(name)?;

@@ -9,7 +9,9 @@ use tar::{EntryType, Header};
 use super::extract::{Job, Times, extract};
 use super::*;
 
+mod evil;
 mod guards;
+mod mutants;
 mod patches;
 mod trees;
 
@@ -97,6 +99,34 @@ fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = xz2::write::XzEncoder::new(Vec::new(), 6);
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// All that is below a directory but not in its `root`: kind, mode, time, content or target.
+fn outside(home: &Utf8Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut pending = vec![home.to_owned()];
+    while let Some(directory) = pending.pop() {
+        for entry in directory.read_dir_utf8().unwrap() {
+            let path = entry.unwrap().into_path();
+            if path == home.join("root") || path == home.join("archive") {
+                continue;
+            }
+            let about = path.symlink_metadata().unwrap();
+            let content = if about.is_dir() {
+                pending.push(path.clone());
+                Vec::new()
+            } else if about.is_symlink() {
+                path.read_link_utf8().unwrap().into_string().into_bytes()
+            } else {
+                fs::read(&path).unwrap()
+            };
+            let (mode, time) = (about.permissions().mode(), about.modified().unwrap());
+            let content = Digest::of(&content);
+            found.push(format!("{path} {mode:o} {time:?} {content}"));
+        }
+    }
+    found.sort();
+    found
 }
 
 struct Home {

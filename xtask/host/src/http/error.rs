@@ -92,6 +92,22 @@ impl HttpError {
         }
     }
 
+    /// What happened, for those who name the URL themselves.
+    #[must_use]
+    pub fn said(&self) -> String {
+        match self {
+            Self::BadUrl { why, .. } => format!("no HTTP address: {why}"),
+            Self::Connect { why, .. } => format!("cannot connect: {why}"),
+            Self::Status { status, .. } => format!("HTTP status {status}"),
+            Self::TooManyRedirects { .. } => "redirects too often".to_owned(),
+            Self::Downgrade { .. } => "redirects from https to http".to_owned(),
+            Self::WrongRange { .. } => "sent another part than was asked for".to_owned(),
+            Self::Stalled { time, .. } => format!("stalled for {} s", time.as_secs_f32()),
+            Self::Broken { why, .. } => format!("broke off: {why}"),
+            Self::Setup { .. } | Self::Interrupted(_) => self.to_string(),
+        }
+    }
+
     /// When the server wants to be asked again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -157,6 +173,11 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
         .map(ToString::to_string)
         .collect();
     let mut line: Vec<&str> = Vec::new();
+    // That a client failed to connect, or to send, is what the error's own kind says.
+    let causes: Vec<String> = causes
+        .into_iter()
+        .filter(|cause| !cause.starts_with("client error ("))
+        .collect();
     for cause in &causes {
         // Wrappers often print what they wrap; the innermost wording is enough.
         line.retain(|outer| !outer.contains(cause.as_str()));

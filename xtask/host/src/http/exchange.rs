@@ -12,8 +12,8 @@ use camino::Utf8PathBuf;
 use fs_err as fs;
 use reqwest::blocking;
 
-use super::{Client, HttpError, error};
-use crate::interrupt;
+use super::{Client, HttpError, error, policy};
+use crate::{clock, interrupt};
 
 /// How often a waiting caller looks whether the run was interrupted, and whether bytes went out.
 const LOOK: Duration = Duration::from_millis(100);
@@ -79,6 +79,13 @@ impl Answer {
     #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// How long the server wants to be left alone, if it says.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let header = |name: &str| self.headers.get(name).map(String::as_str);
+        policy::parse_retry_after(header("retry-after")?, header("date"), clock::now())
     }
 
     /// What the server said, in a line.

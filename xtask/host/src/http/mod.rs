@@ -8,6 +8,7 @@
 mod error;
 mod exchange;
 mod policy;
+mod secret;
 mod transfer;
 
 use std::io::{self, Read};
@@ -19,6 +20,7 @@ use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 pub use error::HttpError;
 pub use exchange::{Answer, Method, Payload, Request};
 pub use policy::ContentRange;
+pub use secret::shown;
 use transfer::Body;
 
 use crate::interrupt;
@@ -34,6 +36,9 @@ pub struct Limits {
     pub slowest: u64,
 }
 
+/// How much later than its reader a transfer's own thread gives up.
+const AFTER: Duration = Duration::from_secs(5);
+
 impl Default for Limits {
     fn default() -> Self {
         let second = Duration::from_secs;
@@ -41,6 +46,19 @@ impl Default for Limits {
             connect: second(10),
             stall: second(30),
             slowest: 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// With another time for a server that is silent or too slow; a connection never takes longer.
+    #[must_use]
+    pub fn within(stall: Duration) -> Self {
+        let usual = Self::default();
+        Self {
+            connect: usual.connect.min(stall),
+            stall,
+            ..usual
         }
     }
 }
@@ -70,8 +88,8 @@ impl Client {
         let inner = blocking::Client::builder()
             .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
-            // Of the headers, and of each read of the body.
-            .timeout(limits.stall + limits.connect)
+            // Of the headers, and of each read of the body. Whoever waits for them has left by then.
+            .timeout(limits.stall + limits.connect + AFTER)
             .redirect(policy::redirects())
             .referer(false)
             .build()
@@ -86,12 +104,25 @@ impl Client {
         interrupt::check()?;
         let mut request = self.inner.get(url).header(ACCEPT_ENCODING, "identity");
         if let Some(Resume { from, validator }) = resume {
-            request = request
-                .header(RANGE, format!("bytes={from}-"))
-                .header(IF_RANGE, validator);
+            request = request.header(RANGE, format!("bytes={from}-"));
+            if let Some(validator) = validator {
+                request = request.header(IF_RANGE, validator);
+            }
         }
-        let (head, body) = transfer::start(url, request, self.limits)?;
-        let response = Response {
+        let shown = &shown(url);
+        self.begin(shown, request)?.checked(shown, resume)
+    }
+
+    /// Asks for a file at an address that holds a secret; messages say `shown`.
+    pub fn get_signed(&self, url: &str, shown: &str) -> Result<Response, HttpError> {
+        interrupt::check()?;
+        let request = self.inner.get(url).header(ACCEPT_ENCODING, "identity");
+        self.begin(shown, request)?.checked(shown, None)
+    }
+
+    fn begin(&self, shown: &str, request: blocking::RequestBuilder) -> Result<Response, HttpError> {
+        let (head, body) = transfer::start(shown, request, self.limits)?;
+        Ok(Response {
             url: head.url,
             status: head.status,
             start: head.range.map_or(0, |range| range.start),
@@ -100,8 +131,7 @@ impl Client {
             content_range: head.range,
             retry_after: head.retry_after,
             body,
-        };
-        response.checked(url, resume)
+        })
     }
 }
 
@@ -110,14 +140,15 @@ impl Client {
 pub struct Resume {
     /// How many bytes are there.
     pub from: u64,
-    /// The [`Response::validator`] of the response they came from.
-    pub validator: String,
+    /// The [`Response::validator`] of the response they came from: if the server's file is another one
+    /// now, all of it comes. `None` takes the rest of whatever is there, for those who hash the whole.
+    pub validator: Option<String>,
 }
 
 /// An answer with a file in it: 200 with the whole, or 206 with its rest. Read it to get the bytes.
 #[derive(Debug)]
 pub struct Response {
-    /// Where it came from, after redirections.
+    /// Where it came from, after redirections, as it may be shown.
     pub url: String,
     /// 200, or 206 for the rest of a file.
     pub status: u16,

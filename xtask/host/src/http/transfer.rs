@@ -6,11 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::RequestBuilder;
-use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER,
+};
 
 use super::policy::{self, ContentRange, Pace};
-use super::{HttpError, Limits, error};
-use crate::interrupt;
+use super::{HttpError, Limits, error, shown};
+use crate::{clock, interrupt};
 
 /// How often a waiting reader looks whether the run was interrupted.
 const LOOK: Duration = Duration::from_millis(100);
@@ -78,18 +80,19 @@ fn perform(url: &str, request: RequestBuilder, news: &SyncSender<News>) {
         Ok(response) => response,
         Err(error) => {
             // A reader that has left needs no news.
-            let _ = news.send(News::Failed(error::classify(url, &error)));
+            let _ = news.send(News::Failed(error::classify(url, &error.without_url())));
             return;
         }
     };
     let headers = response.headers();
     let head = Head {
-        url: response.url().to_string(),
+        url: shown(response.url().as_str()),
         status: response.status().as_u16(),
         length: response.content_length(),
         validator: validator(headers),
         range: text(headers, &CONTENT_RANGE).and_then(policy::parse_content_range),
-        retry_after: text(headers, &RETRY_AFTER).and_then(policy::parse_retry_after),
+        retry_after: text(headers, &RETRY_AFTER)
+            .and_then(|wait| policy::parse_retry_after(wait, text(headers, &DATE), clock::now())),
     };
     let mut listening = news.send(News::Head(head)).is_ok();
     while listening {

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::apt::{Apt, Simulation, backports_suite, read_simulation};
 use super::table::{PackageSet, Table};
-use super::{Facts, Manager, SourceEntry, merged, parse_deb822, parse_list};
+use super::{Facts, Manager, SourceEntry, merged, parse_deb822, parse_list, plan_setup};
 use crate::clock;
 use crate::env::Env;
 use crate::process::{Command, ProcessError};
@@ -52,6 +52,33 @@ pub fn gather(missing: &[String], env: &Env) -> Result<Facts, ProcessError> {
         elevate: elevate.map(str::to_owned),
         apt,
     })
+}
+
+/// The commands that bring programs into another system, below a directory of this host; none where
+/// its package manager is unknown.
+#[must_use]
+pub fn commands_below(root: &Utf8Path, missing: &[String]) -> Option<String> {
+    let inside = |path: &str| root.join(path.trim_start_matches('/'));
+    let mut release = ["/etc/os-release", "/usr/lib/os-release"].iter();
+    let release = release.find_map(|path| fs_err::read_to_string(inside(path)).ok());
+    let release = OsRelease::parse(&release.unwrap_or_default());
+    let places = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+    let present = |program: &str| {
+        let mut files = places.iter().map(|place| inside(place).join(program));
+        files.any(|file| file.exists())
+    };
+    let facts = Facts {
+        manager: detect(&release, present),
+        system: release.name,
+        root: true,
+        ..Facts::default()
+    };
+    let setup = plan_setup(missing, &facts);
+    let commands = setup.commands.iter();
+    let commands: Vec<String> = commands
+        .map(|command| format!("chroot {root} {command}"))
+        .collect();
+    (!commands.is_empty()).then(|| commands.join(" && "))
 }
 
 /// The manager of the system that this is, else the first that is there.
@@ -204,6 +231,22 @@ fn lists_age(directory: &Utf8Path) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::scratch::Scratch;
+
+    #[test]
+    fn commands_for_another_system_are_its_own_manager_s() {
+        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "below").expect("made");
+        let root = scratch.path();
+        let missing = ["flex".to_owned(), "cc".to_owned()];
+        assert_eq!(commands_below(root, &missing), None);
+        for directory in ["etc", "sbin"] {
+            fs_err::create_dir(root.join(directory)).expect("made");
+        }
+        fs_err::write(root.join("etc/os-release"), "ID=alpine\n").expect("written");
+        fs_err::write(root.join("sbin/apk"), "").expect("written");
+        let expect =
+            format!("chroot {root} apk add --update-cache flex gcc linux-headers musl-dev");
+        assert_eq!(commands_below(root, &missing), Some(expect));
+    }
 
     #[test]
     fn the_systems_own_manager_wins_over_others_that_are_there() {

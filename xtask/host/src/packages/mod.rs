@@ -14,7 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use apt::{Apt, Simulation};
-pub use gather::{gather, missing};
+pub use gather::{commands_below, gather, missing};
 pub use perform::{SetupError, perform};
 pub use sources::{SourceEntry, parse_deb822, parse_list};
 pub use table::Manager;

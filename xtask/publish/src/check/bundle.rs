@@ -21,6 +21,8 @@ pub(super) struct Held {
     pub(super) digest: Digest,
     /// What should be in it and is not.
     pub(super) lacks: Vec<String>,
+    /// Why it ended before its end.
+    pub(super) broken: Option<String>,
 }
 
 /// Reads a bundle once, from front to end.
@@ -34,7 +36,7 @@ pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, D
     wanted.extend(named.map(|(file, digest)| (format!("{root}/sources/{file}"), Some(*digest))));
     // A stream that breaks lacks what was to come, and its digest is wrong besides.
     let _ = strike(&mut hashing, &mut wanted);
-    let _ = io::copy(&mut hashing, &mut io::sink());
+    let broken = io::copy(&mut hashing, &mut io::sink()).err();
     let (size, digest) = hashing.finish();
     let prefix = format!("{root}/");
     let lacks = wanted.into_keys();
@@ -42,8 +44,9 @@ pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, D
         size,
         digest,
         lacks: lacks
-            .map(|path| path.trim_start_matches(&prefix).to_owned())
+            .filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned))
             .collect(),
+        broken: broken.map(|error| error.to_string()),
     }
 }
 

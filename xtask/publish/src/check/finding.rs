@@ -2,6 +2,8 @@
 
 use plan::digest::Digest;
 
+use crate::schema::SchemaError;
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -25,6 +27,23 @@ pub enum Wrong {
         /// What was promised.
         wanted: Digest,
     },
+    /// Fewer or more bytes than were promised.
+    #[error("has {is} bytes, not {wanted}")]
+    Length {
+        /// How many there are.
+        is: u64,
+        /// How many were promised.
+        wanted: u64,
+    },
+    /// More bytes than were promised, who knows how many.
+    #[error("goes on after the {0} bytes that it may have")]
+    Longer(u64),
+    /// The server does not give it.
+    #[error("cannot be had: {0}")]
+    Unavailable(String),
+    /// A later form of a document.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// It is not what its name says.
     #[error("cannot be read as what it is")]
     Unreadable,
@@ -77,7 +96,12 @@ impl Wrong {
             }
             Self::NoSource => "take the binary away: cargo xtask unpublish",
             Self::Missing | Self::NoLayout => "publish again, or sync the mirror again",
+            Self::Unavailable(_) => "look at the server's log; the file may be right",
+            Self::Schema(SchemaError::Future { .. }) => "git pull: a later Kiln knows it",
             Self::Differs { .. }
+            | Self::Length { .. }
+            | Self::Longer(_)
+            | Self::Schema(SchemaError::Unreadable)
             | Self::Unreadable
             | Self::Lacks(_)
             | Self::NoProvenance(_)

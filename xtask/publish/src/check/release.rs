@@ -1,6 +1,7 @@
 //! One release: its folder is complete, and is what the index says.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 
 use plan::digest::Digest;
 use serde_json::Value;
@@ -8,9 +9,11 @@ use serde_json::Value;
 use super::{Walk, Wrong, bundle};
 use crate::document::parse_sums;
 use crate::index::{ARCH, Index};
-use crate::manifest::{Manifest, SCHEMA};
+use crate::manifest::Manifest;
 use crate::place::PlaceError;
 use crate::release::{SUMS, blob_path};
+use crate::sbom;
+use crate::schema::SchemaError;
 
 /// What every release has.
 const ALWAYS: [&str; 4] = [
@@ -29,8 +32,7 @@ pub fn is_folder(name: &str) -> bool {
 impl Walk<'_> {
     pub(super) fn release(&mut self, name: &str, index: &Index) -> Result<(), PlaceError> {
         let sums = format!("{name}/{SUMS}");
-        let Some(text) = self.place.text(&sums)? else {
-            self.wrong(&sums, Wrong::Missing);
+        let Some(text) = self.had(&sums, self.place.text(&sums))? else {
             return Ok(());
         };
         self.signed(&sums, &text, |key| format!("{sums}.{key}.minisig"))?;
@@ -69,26 +71,26 @@ impl Walk<'_> {
             self.file(&blob_path(digest), None, *digest)?;
         }
         let path = format!("{name}/{bundle}");
-        match (listed.get(bundle.as_str()), self.place.open(&path)?) {
-            (Some(wanted), Some(file)) => {
-                let held = bundle::read(file, &format!("{name}-source"), &sources);
-                self.count(held.size);
-                if held.digest != *wanted {
-                    let is = held.digest;
-                    self.wrong(
-                        &path,
-                        Wrong::Differs {
-                            is,
-                            wanted: *wanted,
-                        },
-                    );
-                }
-                for lacks in held.lacks {
-                    self.wrong(&path, Wrong::Lacks(lacks));
-                }
-            }
-            (Some(_), None) => self.wrong(&path, Wrong::Missing),
-            (None, _) => {}
+        let Some(wanted) = listed.get(bundle.as_str()) else {
+            return Ok(());
+        };
+        let Some(file) = self.had(&path, self.place.open(&path))? else {
+            return Ok(());
+        };
+        // Without a size, the blob was found to be missing or wrong already.
+        let most = self.sizes.get(wanted).copied().unwrap_or(u64::MAX - 1);
+        let file = Box::new(file.take(most + 1));
+        let held = bundle::read(file, &format!("{name}-source"), &sources);
+        self.count(held.size);
+        let (is, wanted) = (held.digest, *wanted);
+        match held.broken {
+            Some(why) => self.wrong(&path, Wrong::Unavailable(why)),
+            None if held.size > most => self.wrong(&path, Wrong::Longer(most)),
+            None if is != wanted => self.wrong(&path, Wrong::Differs { is, wanted }),
+            None => {}
+        }
+        for lacks in held.lacks {
+            self.wrong(&path, Wrong::Lacks(lacks));
         }
         Ok(())
     }
@@ -101,14 +103,20 @@ impl Walk<'_> {
         listed: &BTreeMap<&str, Digest>,
     ) -> Result<BTreeMap<String, Digest>, PlaceError> {
         let path = format!("{name}/{arch}/manifest.json");
-        let text = self.place.text(&path)?.unwrap_or_default();
-        let manifest = serde_json::from_slice::<Manifest>(&text).ok();
-        let Some(manifest) = manifest.filter(|its| its.schema == SCHEMA && its.arch == arch) else {
-            self.wrong(&path, Wrong::Unreadable);
+        let Some(text) = self.had(&path, self.place.text(&path))? else {
             return Ok(BTreeMap::new());
         };
+        let manifest = match Manifest::read(&text) {
+            Ok(manifest) if manifest.arch == *arch => manifest,
+            other => {
+                let error = other.err().unwrap_or(SchemaError::Unreadable);
+                self.wrong(&path, error.into());
+                return Ok(BTreeMap::new());
+            }
+        };
         let provenance = format!("{name}/provenance.intoto.jsonl");
-        let statements = self.place.text(&provenance)?.unwrap_or_default();
+        let statements = self.had(&provenance, self.place.text(&provenance))?;
+        let statements = statements.unwrap_or_default();
         let statements: Vec<Value> = String::from_utf8_lossy(&statements)
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
@@ -136,6 +144,9 @@ impl Walk<'_> {
                 self.wrong(&provenance, Wrong::NoProvenance(short));
             }
         }
+        let named = manifest.sources.iter();
+        self.sizes
+            .extend(named.map(|source| (source.sha256, source.size)));
         let sources = manifest.sources.into_iter();
         Ok(sources.map(|source| (source.file, source.sha256)).collect())
     }
@@ -143,13 +154,18 @@ impl Walk<'_> {
     /// Every licence that the bill of materials names has its text in the folder.
     fn licences(&mut self, name: &str, listed: &BTreeMap<&str, Digest>) -> Result<(), PlaceError> {
         let path = format!("{name}/kiln.spdx.json");
-        let text = self.place.text(&path)?.unwrap_or_default();
+        let Some(text) = self.had(&path, self.place.text(&path))? else {
+            return Ok(());
+        };
         let Ok(bill) = serde_json::from_slice::<Value>(&text) else {
             self.wrong(&path, Wrong::Unreadable);
             return Ok(());
         };
         let packages = bill["packages"].as_array().map_or(&[][..], Vec::as_slice);
         for package in packages {
+            if package["primaryPackagePurpose"] == sbom::CRATE {
+                continue;
+            }
             let expression = package["licenseDeclared"].as_str().unwrap_or_default();
             for id in plan::spdx::identifiers(expression).unwrap_or_default() {
                 let text = format!("LICENSES/{id}.txt");

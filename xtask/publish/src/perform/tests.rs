@@ -1,18 +1,13 @@
 //! Every way to stop a publication or a withdrawal, with a walk over what a reader then sees.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::Read;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use plan::Project;
 use plan::digest::Digest;
 
 use super::*;
-use crate::bundle::{self, Parts};
 use crate::check::{Known, Report, Wrong, walk};
+use crate::fixture::{Fixture, unsigned};
 use crate::place::{Directory, Place, PlaceError};
-use crate::release::{self, Blob, Inputs};
-use crate::repository::{Kind, Repository, RepositoryFile};
 
 /// A tree that stops working after some changes, as one whose publisher was killed.
 struct Failing {
@@ -39,6 +34,11 @@ impl Place for Failing {
 }
 
 impl Tree for Failing {
+    /// So that what an earlier attempt has brought is a change as well, and each number of them is tried.
+    fn has(&self, _file: &PublishedFile) -> Result<bool, TreeError> {
+        Ok(false)
+    }
+
     fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError> {
         self.step()?.put(file)
     }
@@ -49,158 +49,6 @@ impl Tree for Failing {
 
     fn remove(&mut self, path: &str) -> Result<(), TreeError> {
         self.step()?.remove(path)
-    }
-}
-
-/// A project that releases one small image from one small source.
-struct Fixture {
-    dir: tempfile::TempDir,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let fixture = Self { dir };
-        for folder in ["tree", "vendor", "repository/images"] {
-            fs_err::create_dir_all(fixture.path(folder)).unwrap();
-        }
-        for file in ["Cargo.lock", "images/images.lock"] {
-            fs_err::write(fixture.path("repository").join(file), file).unwrap();
-        }
-        fixture
-    }
-
-    fn path(&self, name: &str) -> Utf8PathBuf {
-        Utf8Path::from_path(self.dir.path()).unwrap().join(name)
-    }
-
-    fn tree(&self) -> Directory {
-        Directory(self.path("tree"))
-    }
-
-    fn blob(&self, name: &str, bytes: &[u8]) -> Blob {
-        let path = self.path(name);
-        fs_err::write(&path, bytes).unwrap();
-        let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
-        Blob { digest, size, path }
-    }
-
-    fn release(&self, version: &str, kernel: &str) -> Release {
-        let source = self.blob("a.tar", b"source");
-        let image = self.blob(kernel, kernel.as_bytes());
-        let project = project(&source, &image);
-        let arches = vec!["riscv".to_owned()];
-        let plan = project.plan(&arches).unwrap();
-        let file = |path: &str| RepositoryFile {
-            path: path.to_owned(),
-            kind: Kind::Plain,
-        };
-        let repository = Repository {
-            root: self.path("repository"),
-            commit: "0".repeat(40),
-            files: vec![file("Cargo.lock"), file("images/images.lock")],
-        };
-        let sources = BTreeMap::from([("a.tar".to_owned(), source)]);
-        let parts = Parts {
-            version,
-            repository: &repository,
-            sources: &sources,
-            vendor: &self.path("vendor"),
-        };
-        let path = self.path(&format!("{version}.tar"));
-        let (size, digest) = bundle::write(&parts, fs_err::File::create(&path).unwrap()).unwrap();
-        // The same parts give the same bytes.
-        assert_eq!(bundle::write(&parts, io::sink()).unwrap(), (size, digest));
-        let files = BTreeMap::from([("kernel".to_owned(), image)]);
-        release::plan(&Inputs {
-            project: &project,
-            plan: &plan,
-            version,
-            commit: &repository.commit,
-            images: &BTreeMap::from([("riscv".to_owned(), files)]),
-            sources: &sources,
-            licences: &["MIT", "GPL-2.0-or-later"]
-                .map(|id| (id.to_owned(), id.into()))
-                .into(),
-            bundle: &Blob { digest, size, path },
-            url: Some("https://example.org/kiln"),
-        })
-        .unwrap()
-    }
-}
-
-const ARCH: &str = r#"
-arch = "riscv"
-triple = "riscv64-linux-musl"
-endian = "little"
-bits = 64
-[gcc]
-[archive]
-[linux]
-arch = "riscv"
-target = "Image"
-image = "Image"
-[qemu]
-binary = "qemu-system-riscv64"
-native = []
-machine = "virt"
-memory = "128M"
-boot-timeout = "10s"
-kvm-timeout-factor = 0.5
-append = "quiet"
-[qemu.ordinary]
-kernel = "plain"
-append = ""
-[qemu.machines.virt]
-control = "virtio-serial-device"
-virtio = "device"
-"#;
-
-/// The project, with `kernel` locked as its image.
-fn project(source: &Blob, kernel: &Blob) -> Project {
-    let linux = format!(
-        "name = \"linux\"\nversion = \"6\"\nlicense = \"MIT\"\nsummary = \"the kernel\"\n\
-         scope = \"arch\"\nproduct = \"image\"\nscript = \"build.sh.hbs\"\n\
-         [[source]]\nname = \"linux\"\nfile = \"a.tar\"\nsize = {}\nsha256 = \"{}\"\n\
-         locations = [\"https://example.com/a.tar\"]\n",
-        source.size, source.digest
-    );
-    let image = "name = \"image\"\nversion = \"1\"\nlicense = \"MIT\"\nsummary = \"what boots\"\n\
-         scope = \"arch\"\nproduct = \"image\"\n\
-         [gather]\nkernel = { recipe = \"linux\", path = \"kernel\" }\n";
-    let mut files: BTreeMap<Utf8PathBuf, Vec<u8>> = [
-        ("images/riscv.toml", ARCH.to_owned()),
-        (
-            "images/host-tools.toml",
-            "epoch = 1000000000\nbase = [\"sh\"]\n".to_owned(),
-        ),
-        ("images/keys.toml", "keys = []\n".to_owned()),
-        ("recipes/linux/recipe.toml", linux),
-        ("recipes/linux/build.sh.hbs", "true\n".to_owned()),
-        ("recipes/image/recipe.toml", image.to_owned()),
-    ]
-    .into_iter()
-    .map(|(path, text)| (path.into(), text.into_bytes()))
-    .collect();
-    let load = |files: &BTreeMap<_, _>| plan::load(files).unwrap();
-    let plan = load(&files).plan(&["riscv".to_owned()]).unwrap();
-    let lock = format!(
-        "version = 1\n[[image]]\narch = \"riscv\"\nkey = \"{}\"\n[[image.file]]\nname = \"kernel\"\n\
-         size = {}\nsha256 = \"{}\"\n",
-        plan.image("riscv").unwrap().key,
-        kernel.size,
-        kernel.digest
-    );
-    files.insert("images/images.lock".into(), lock.into_bytes());
-    load(&files)
-}
-
-/// Keys that nobody wants, at a time.
-fn unsigned(keys: &Keys) -> Authority<'_> {
-    Authority {
-        keys,
-        signers: &[],
-        now: 1_000_000_000,
     }
 }
 
@@ -282,10 +130,17 @@ fn what_is_published_is_never_replaced_by_other_bytes() {
     let fixture = Fixture::new();
     run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
     run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
+    let files = || fixture.tree().files().unwrap();
+    let before = files();
     let error = run(&mut fixture.tree(), &fixture.release("1", "other")).unwrap_err();
     assert!(
         matches!(error, PublishError::Tree(TreeError::Differs { .. })),
         "{error}"
+    );
+    assert_eq!(
+        files(),
+        before,
+        "the names are compared before the first file is sent"
     );
     sound(&fixture.tree(), "refused");
 }

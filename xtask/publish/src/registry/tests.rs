@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
+use host::env::RegistryLogin;
 use host::http::Client;
 use plan::digest::Digest;
 
@@ -71,13 +72,19 @@ fn release() -> Release {
 
 fn push(address: &str) -> Result<String, TreeError> {
     let client = Client::new(false).unwrap().unwrap();
-    let registry = Registry::open(client, &format!("{address}/a/b:tag")).unwrap();
+    let registry = Registry::open(
+        client,
+        &format!("{address}/a/b:tag"),
+        &RegistryLogin::default(),
+    );
+    let registry = registry.unwrap();
     registry.push(&release(), &mut |_| {})
 }
 
 #[test]
 fn blobs_come_first_and_the_tag_last() {
-    let (address, served) = serve("manifests/tag", |request| match request {
+    let (address, served) = serve("PUT /v2/a/b/manifests/tag", |request| match request {
+        get if get.starts_with("GET") => "404 Not Found",
         head if head.starts_with("HEAD") => "404 Not Found",
         post if post.starts_with("POST") => "202 Accepted\r\nlocation: /upload?x=1",
         _ => "201 Created",
@@ -87,6 +94,7 @@ fn blobs_come_first_and_the_tag_last() {
     assert_eq!(
         served.join().unwrap(),
         [
+            "GET /v2/a/b/manifests/tag".to_owned(),
             format!("HEAD /v2/a/b/blobs/sha256:{blob}"),
             "POST /v2/a/b/blobs/uploads/".to_owned(),
             format!("PUT /upload?x=1&digest=sha256:{blob}"),
@@ -94,6 +102,19 @@ fn blobs_come_first_and_the_tag_last() {
             "PUT /v2/a/b/manifests/tag".to_owned(),
         ]
     );
+}
+
+#[test]
+fn a_tag_that_names_another_release_is_refused_before_anything_is_sent() {
+    let (address, served) = serve("manifests", |_| "200 OK");
+    let error = push(&address).unwrap_err();
+    assert!(
+        matches!(&error, TreeError::Differs { path, is, .. }
+            if path == "manifests/tag" && *is == Digest::of(b"")),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("another tag"));
+    assert_eq!(served.join().unwrap(), ["GET /v2/a/b/manifests/tag"]);
 }
 
 #[test]
@@ -113,14 +134,24 @@ fn a_registry_that_refuses_is_told_and_nothing_is_tagged() {
             .join()
             .unwrap()
             .iter()
-            .any(|asked| asked.contains("manifests"))
+            .any(|asked| asked.starts_with("PUT"))
     );
 }
 
 #[test]
 fn what_is_no_registry_is_refused() {
-    let open = |place: &str| Registry::open(Client::new(false).unwrap().unwrap(), place);
-    for place in ["registry", "/name", "registry/", "registry/Name"] {
+    let open = |place: &str| {
+        let client = Client::new(false).unwrap().unwrap();
+        Registry::open(client, place, &RegistryLogin::default())
+    };
+    for place in [
+        "registry",
+        "/name",
+        "registry/",
+        "registry/Name",
+        "r/a:",
+        "r/a:1+2",
+    ] {
         let error = open(place).unwrap_err().to_string();
         assert!(
             error.contains("is no registry/name:tag"),

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use host::http::Client;
+use publish::perform;
 use publish::place::Directory;
 use publish::registry::Registry;
 use publish::s3::Bucket;
@@ -31,7 +32,7 @@ impl Published {
             )));
         }
         if let Some(place) = text.strip_prefix("oci://") {
-            let registry = Registry::open(client(context, text)?, place);
+            let registry = Registry::open(client(context, text)?, place, &context.env.registry);
             return Ok(Self::Registry(registry.map_err(hinted!(Exit::Usage))?));
         }
         if text.contains("://") {
@@ -40,7 +41,24 @@ impl Published {
             return Err(Failure::new(Exit::Usage, error).hint(hint));
         }
         let path = context.env.absolute(&Utf8PathBuf::from(text));
+        if path.exists() && !path.is_dir() {
+            let error = anyhow::anyhow!("`{path}` is no directory");
+            return Err(Failure::new(Exit::Usage, error));
+        }
         Ok(Self::Directory(Directory(path)))
+    }
+
+    /// What can be known before anything is made: that it answers, and knows us.
+    pub(crate) fn look(&self) -> Result<(), Failure> {
+        match self {
+            Self::Directory(directory) => {
+                perform::look(directory).map_err(hinted!(Exit::FetchFailed))
+            }
+            Self::Bucket(bucket) => {
+                perform::look(bucket.as_ref()).map_err(hinted!(Exit::FetchFailed))
+            }
+            Self::Registry(registry) => registry.look().map_err(hinted!(Exit::FetchFailed)),
+        }
     }
 
     /// The tree; a registry has none.

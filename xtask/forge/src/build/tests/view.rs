@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 
 fn sandboxed(options: &Options) -> bool {
-    let root = crate::sandbox::HostRoot::probe();
+    let root = crate::sandbox::HostRoot::probe(None);
     let found = crate::sandbox::probe(options.sandbox, &root, &options.path);
     matches!(found, crate::sandbox::Sandboxing::Bubblewrap { .. })
 }

@@ -1,37 +1,10 @@
 //! `cargo xtask store …` from outside, over stores of the tests' own. The images come from the
 //! repository; no test here needs QEMU or a network.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "acts from outside, as a user does"
-)]
-
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
-
-/// Runs with a store: exit code, stdout, stderr.
-fn xtask(store: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(XTASK);
-    for name in ["CARGO_MANIFEST_DIR", "KILN_MIRROR", "CARGO_TERM_COLOR"] {
-        command.env_remove(name);
-    }
-    let output = command
-        .env("KILN_STORE", store)
-        .env("NO_COLOR", "1")
-        .arg("--offline")
-        .args(args)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap_or(-1),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
+use crate::place::xtask;
 
 /// A store with the image of one architecture, and where its kernel is.
 fn store_with_an_image() -> (tempfile::TempDir, PathBuf) {
@@ -131,6 +104,10 @@ fn an_exported_image_is_found_on_a_machine_that_has_nothing_else() {
     let (code, out, err) = xtask(store.path(), &export);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("cargo xtask store import images.tar"), "{out}");
+    let plain = store.path().join("plain");
+    std::fs::write(&plain, "").unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+    assert_eq!(mode(Path::new(archive)), mode(&plain));
 
     let other = tempfile::tempdir().unwrap();
     let lacks = ["images", "--no-prebuilt", "--arch", "aarch64"];
@@ -178,6 +155,15 @@ fn wrong_archives_and_sizes_are_named() {
     std::fs::write(&text, "no archive".repeat(200)).unwrap();
     let (code, _, err) = xtask(store.path(), &["store", "import", text.to_str().unwrap()]);
     assert_eq!(code, 102, "{err}");
+    // Its bytes are not shown: they may be anything.
+    let says = format!(
+        "error: `{}` is no tar archive, or was cut off\n",
+        text.display()
+    );
+    assert!(
+        err.starts_with(&says) && !err.contains("no archiveno"),
+        "{err}"
+    );
     let (code, _, err) = xtask(store.path(), &["store", "gc", "--max-size", "20X"]);
     assert_eq!(code, 2);
     assert!(err.contains("`20X` is no size such as `20G`"), "{err}");

@@ -1,0 +1,117 @@
+//! What goes over the wire in answer to one request, and how the connection ends then.
+
+use std::io::{self, Write};
+use std::thread;
+use std::time::Duration;
+
+/// An answer, right or wrong.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    head: Vec<u8>,
+    body: Body,
+    pub(crate) end: End,
+}
+
+/// What follows the head.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// The same byte, as long as somebody reads.
+    Endless(u8),
+    /// These bytes, one at a time.
+    Drip(Vec<u8>, Duration),
+}
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It is closed.
+    Close,
+    /// It is reset: what is still on its way is lost.
+    Reset,
+    /// It stays open, and nothing more is said.
+    Silence,
+}
+
+impl Answer {
+    /// A status line such as `404 Not Found`, to which the rest is added.
+    #[must_use]
+    pub fn status(status: &str) -> Self {
+        Self::raw(format!("HTTP/1.1 {status}\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// These bytes in place of a head.
+    pub fn raw(head: impl Into<Vec<u8>>) -> Self {
+        Self {
+            head: head.into(),
+            body: Body::Bytes(Vec::new()),
+            end: End::Close,
+        }
+    }
+
+    /// A redirection.
+    #[must_use]
+    pub fn redirect(location: &str) -> Self {
+        Self::status("302 Found")
+            .header("Location", location)
+            .bytes("")
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.head.truncate(self.head.len() - 2);
+        self.head
+            .extend(format!("{name}: {value}\r\n\r\n").into_bytes());
+        self
+    }
+
+    /// Adds a body and its right length.
+    #[must_use]
+    pub fn bytes(self, bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        self.header("Content-Length", bytes.len())
+            .body(Body::Bytes(bytes))
+    }
+
+    /// Adds a body and says nothing of its length.
+    #[must_use]
+    pub fn body(self, body: Body) -> Self {
+        Self { body, ..self }
+    }
+
+    /// Ends the connection in another way.
+    #[must_use]
+    pub fn end(self, end: End) -> Self {
+        Self { end, ..self }
+    }
+
+    /// Sends no more than so many bytes of the body that is announced.
+    #[must_use]
+    pub fn cut(mut self, length: usize) -> Self {
+        if let Body::Bytes(bytes) = &mut self.body {
+            bytes.truncate(length);
+        }
+        self
+    }
+
+    pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        to.write_all(&self.head)?;
+        match &self.body {
+            Body::Bytes(bytes) => to.write_all(bytes)?,
+            Body::Endless(byte) => loop {
+                to.write_all(&[*byte; 16 << 10])?;
+            },
+            Body::Drip(bytes, pause) => {
+                for byte in bytes {
+                    to.write_all(&[*byte])?;
+                    to.flush()?;
+                    #[expect(clippy::disallowed_methods, reason = "slowness is what is played")]
+                    thread::sleep(*pause);
+                }
+            }
+        }
+        to.flush()
+    }
+}

@@ -1,0 +1,181 @@
+//! What `fetch` gets, what it says, and that nothing more is needed after it.
+
+use std::process::Command;
+
+use faults::{Answer, Server};
+use plan::digest::Digest;
+
+use crate::place::{ARCH, Place, Source, bytes};
+
+/// A source archive with one file in it.
+fn archive() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("top")).unwrap();
+    std::fs::write(dir.path().join("top/part"), "a kernel\n").unwrap();
+    let packed = dir.path().join("a.tar.gz");
+    let mut tar = Command::new("tar");
+    tar.arg("-czf")
+        .arg(&packed)
+        .arg("-C")
+        .arg(dir.path())
+        .arg("top");
+    assert!(tar.status().unwrap().success());
+    std::fs::read(packed).unwrap()
+}
+
+/// Serves these files by the end of their path, and nothing else.
+fn serve(files: Vec<(String, Vec<u8>)>) -> Server {
+    Server::start(move |request| {
+        let found = files
+            .iter()
+            .find(|(name, _)| request.target.ends_with(name));
+        let answer = found.map(|(_, bytes)| Answer::status("200 OK").bytes(bytes.clone()));
+        answer.unwrap_or_else(|| Answer::status("404 Not Found"))
+    })
+}
+
+fn source(server: &Server, file: &str, bytes: Vec<u8>) -> Source {
+    Source {
+        file: file.to_owned(),
+        bytes,
+        locations: vec![format!("{}/{file}", server.base())],
+    }
+}
+
+/// An image that the lock knows and a mirror has, of a source that is there too.
+fn mirrored() -> (Place, Server, Vec<u8>) {
+    let (kernel, packed) = (bytes(1, 40_000), archive());
+    let blob = (
+        format!("blobs/sha256/{}", Digest::of(&kernel)),
+        kernel.clone(),
+    );
+    let server = serve(vec![blob, ("a.tar.gz".to_owned(), packed.clone())]);
+    let place = Place::new(&[source(&server, "a.tar.gz", packed)]);
+    place.lock(&[("kernel", &kernel)]);
+    (place, server, kernel)
+}
+
+#[test]
+fn after_a_fetch_the_images_are_there_without_a_network() {
+    let (place, server, kernel) = mirrored();
+    let mirror = format!("--mirror={}", server.base());
+    let told = place.run("store", &["fetch", &mirror]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let store = place.path().join("store");
+    let expect = format!("the image of {ARCH} is in {}\n", store.display());
+    assert_eq!(told.stdout, expect);
+    // The image alone: its source is another wish.
+    assert_eq!(server.requests().len(), 1, "{:?}", server.requests());
+    drop(server);
+    let told = place.run("store", &["images", "--offline", "--message-format=json"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let path = told.lines("image")[0]["path"].as_str().unwrap().to_owned();
+    assert_eq!(std::fs::read(path + "/kernel").unwrap(), kernel);
+}
+
+#[test]
+fn after_a_fetch_of_the_sources_the_images_are_built_without_a_network() {
+    for (lock, args) in [
+        // Nobody has the image: what builds it comes without being asked for.
+        (false, &["fetch"][..]),
+        (true, &["fetch", "--sources"][..]),
+        (true, &["fetch", "--from-source"][..]),
+    ] {
+        let packed = archive();
+        let server = serve(vec![("a.tar.gz".to_owned(), packed.clone())]);
+        let place = Place::new(&[source(&server, "a.tar.gz", packed)]);
+        if lock {
+            // What the build will give.
+            place.lock(&[("kernel", b"a kernel\n")]);
+        }
+        let told = place.run("store", args);
+        assert_eq!(told.code, 0, "{}", told.stderr);
+        assert!(told.stdout.starts_with("1 source ("), "{}", told.stdout);
+        let note = format!("the image of {ARCH} will be built from source");
+        assert!(told.stderr.contains(&note), "{}", told.stderr);
+        drop(server);
+        let args = [
+            "images",
+            "--from-source",
+            "--offline",
+            "--message-format=json",
+        ];
+        let told = place.run("store", &args);
+        assert_eq!(told.code, 0, "{}", told.stderr);
+        let path = told.lines("image")[0]["path"].as_str().unwrap().to_owned();
+        let kernel = std::fs::read_to_string(path + "/kernel").unwrap();
+        assert_eq!(kernel, "a kernel\n");
+    }
+}
+
+#[test]
+fn a_fetch_goes_on_after_a_failure_and_tells_of_every_file_at_the_end() {
+    let right = bytes(2, 30_000);
+    let wrong = bytes(3, 100);
+    let files = [("right.tar", right.clone()), ("wrong.tar", wrong)];
+    let server = serve(files.map(|(name, bytes)| (name.to_owned(), bytes)).into());
+    let source = |file: &str, bytes: &[u8]| source(&server, file, bytes.to_vec());
+    let place = Place::new(&[
+        source("absent.tar", &bytes(1, 50_000)),
+        source("wrong.tar", &bytes(4, 100)),
+        source("right.tar", &right),
+    ]);
+    let told = place.run("store", &["fetch", "--sources"]);
+    assert_eq!(told.code, 102);
+    let tail = told.stderr.split_once("error: ").unwrap().1;
+    let tail = tail.replace(&server.host(), "HOST");
+    insta::assert_snapshot!(tail, @"
+    2 of 3 files could not be had:
+      no place has `absent.tar` (sha256 8acccdea1078f9de10cfc6c935f8864c410639aa899a0f78d62dcbaa95f8b3d9):
+        http://HOST/absent.tar: HTTP status 404
+      no place has `wrong.tar` (sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa):
+        http://HOST/wrong.tar: wrong bytes: expected sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa, got 882fc3279babd810be288df70a11f72b529bc534e4d5d654e3dcf90f8a036f24
+    help: name a mirror with --mirror or KILN_MIRROR; what came so far is kept and goes on
+    ");
+    assert_eq!(place.blob("store", &right), Some(right.clone()));
+    assert!(
+        told.stdout.starts_with("1 source (30.0 kB) is in "),
+        "{}",
+        told.stdout
+    );
+
+    // The second time only what is missing is asked for.
+    let before = server.requests().len();
+    place.run("store", &["fetch", "--sources"]);
+    let again = &server.requests()[before..];
+    assert!(
+        again.iter().all(|one| one.target != "/right.tar"),
+        "{again:?}"
+    );
+    assert_eq!(again.len(), 2);
+}
+
+#[test]
+fn a_blob_that_rotted_is_fetched_again() {
+    let right = bytes(2, 30_000);
+    let server = serve(vec![("right.tar".to_owned(), right.clone())]);
+    let place = Place::new(&[source(&server, "right.tar", right.clone())]);
+    assert_eq!(place.run("store", &["fetch"]).code, 0);
+    let digest = Digest::of(&right).to_string();
+    let blob = place.path().join("store/v1/blobs/sha256").join(digest);
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::write(&blob, bytes(9, 30_000)).unwrap();
+    let told = place.run("store", &["fetch", "--sources"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert_eq!(place.blob("store", &right), Some(right));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn offline_all_that_is_missing_is_listed_with_the_command_that_gets_it() {
+    let (place, server, kernel) = mirrored();
+    let mirror = format!("--mirror={}", server.base());
+    let told = place.run("store", &["fetch", "--sources", "--offline", &mirror]);
+    assert_eq!(told.code, 102);
+    let kernel = format!("`{ARCH}/kernel` ({} bytes", kernel.len());
+    let command = "help: `cargo xtask fetch --sources`";
+    for text in [kernel.as_str(), "`a.tar.gz` (", command] {
+        assert!(told.stderr.contains(text), "no `{text}`: {}", told.stderr);
+    }
+    assert_eq!(server.requests(), []);
+}

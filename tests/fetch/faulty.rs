@@ -1,0 +1,272 @@
+//! Every fault of a place alone, and beside every other one: a file comes if and only if one of its
+//! places can give it, and the end of the run says what each of the others answered.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use faults::{Answer, Fault, File, Nobody, Server, Tls};
+
+use crate::place::{Place, Source, Told, bytes, told};
+
+/// Faults that show only when a limit of time is reached.
+const SLOW: [Fault; 3] = [Fault::Drip, Fault::Silence, Fault::SilenceInTheMiddle];
+
+/// What is said of a place with a fault that no client overcomes.
+fn says(fault: Fault) -> &'static str {
+    match fault {
+        Fault::CutAlways
+        | Fault::ResetAlways
+        | Fault::HalfHead
+        | Fault::HugeHead
+        | Fault::NoHttp => "broke off: ",
+        Fault::EncodingDone | Fault::WrongLength => " bytes long, expected ",
+        Fault::WrongBytes => "wrong bytes: expected sha256 ",
+        Fault::Endless => "more than the expected ",
+        Fault::Drip | Fault::Silence | Fault::SilenceInTheMiddle => "stalled for ",
+        Fault::Circle => "redirects too often",
+        Fault::BusyAlways => "HTTP status 503 (3 tries)",
+        Fault::NotFound => "HTTP status 404",
+        Fault::Forbidden => "HTTP status 403",
+        _ => "nothing: it is overcome",
+    }
+}
+
+/// Plays `/<fault>/<file>`, and counts how often each was asked for.
+fn server(files: BTreeMap<String, File>) -> Server {
+    let mut asked = BTreeMap::<String, usize>::new();
+    Server::start(move |request| {
+        let mut parts = request.target.trim_start_matches('/').splitn(2, '/');
+        let named = parts.next().unwrap_or_default();
+        let fault = Fault::ALL.into_iter().find(|fault| fault.name() == named);
+        let file = parts.next().and_then(|name| files.get(name));
+        let (Some(fault), Some(file)) = (fault, file) else {
+            return Answer::status("404 Not Found");
+        };
+        let before = asked.entry(request.target.clone()).or_default();
+        *before += 1;
+        // Anywhere but at the ends, and always there.
+        let at = 1 + usize::from(file.bytes[3]) * 7919 % (file.bytes.len() - 1);
+        fault.answer(file, request, *before - 1, at)
+    })
+}
+
+/// All pairs of faults that show at once.
+fn quick_pairs() -> Vec<(Fault, Fault)> {
+    let quick = || Fault::ALL.into_iter().filter(|fault| !SLOW.contains(fault));
+    let beside = |one| quick().map(move |other| (one, other));
+    quick().flat_map(beside).collect()
+}
+
+/// A few with those that take their time.
+fn slow_pairs() -> Vec<(Fault, Fault)> {
+    let partners = [Fault::None, Fault::NotFound, Fault::CutAlways];
+    let beside = |slow| partners.map(|other| [(slow, other), (other, slow)]);
+    SLOW.into_iter().flat_map(beside).flatten().collect()
+}
+
+#[test]
+fn a_file_comes_if_and_only_if_one_of_its_two_places_can_give_it() {
+    // Where nothing is slow on purpose, nothing is taken for it on a busy machine either.
+    thread::scope(|scope| {
+        scope.spawn(|| play(&quick_pairs(), "20"));
+        scope.spawn(|| play(&slow_pairs(), "1"));
+    });
+}
+
+/// Fetches a file for each pair of places; a silent one is left after so many seconds.
+fn play(pairs: &[(Fault, Fault)], timeout: &str) {
+    let content: Vec<_> = (0..pairs.len())
+        .map(|at| bytes(at, 2000 + at % 997))
+        .collect();
+    let name = |at: usize| format!("f{at}.tar");
+    let files = || (0..pairs.len()).map(|at| (name(at), File::new(content[at].clone())));
+    let servers = [server(files().collect()), server(files().collect())];
+    let sources: Vec<Source> = pairs
+        .iter()
+        .enumerate()
+        .map(|(at, (one, other))| {
+            let faults = servers.iter().zip([one, other]);
+            let url = |(server, fault): (&Server, &Fault)| {
+                format!("{}/{}/{}", server.base(), fault.name(), name(at))
+            };
+            Source {
+                file: name(at),
+                bytes: content[at].clone(),
+                locations: faults.map(url).collect(),
+            }
+        })
+        .collect();
+    let place = Place::new(&sources);
+    let args = ["fetch", "--sources", "--jobs=256", "--message-format=json"];
+    let told = told(
+        place
+            .xtask("store", &args)
+            .env("CARGO_HTTP_TIMEOUT", timeout),
+    );
+
+    let failed = told.lines("fetch-failed");
+    let failed: BTreeMap<_, _> = failed
+        .iter()
+        .map(|line| (line["file"].as_str().unwrap(), &line["places"]))
+        .collect();
+    for (at, (one, other)) in pairs.iter().enumerate() {
+        let about = format!("{} then {}", one.name(), other.name());
+        let blob = place.blob("store", &content[at]);
+        let places = failed.get(name(at).as_str());
+        if one.is_overcome() || other.is_overcome() {
+            assert!(places.is_none(), "{about}: {places:?}");
+            assert_eq!(blob.as_ref(), Some(&content[at]), "{about}");
+        } else {
+            let places = places.unwrap_or_else(|| panic!("{about}: nothing is said"));
+            for (said, fault) in places.as_array().unwrap().iter().zip([one, other]) {
+                let why = said["why"].as_str().unwrap();
+                assert!(why.contains(says(*fault)), "{about}: {said}");
+                assert!(said["url"].as_str().unwrap().contains(fault.name()));
+            }
+            assert_eq!(blob, None, "{about}");
+        }
+    }
+    let count = failed.len();
+    let summary = format!("error: {count} of {} files could not be had:", pairs.len());
+    assert!(told.stderr.contains(&summary), "{}", told.stderr);
+    assert_eq!(told.code, 102);
+    // Of what came whole no beginning lies about.
+    assert!(place.parts("store").len() <= 2 * count);
+
+    // For whoever reads the output.
+    eprintln!("{} pairs of places, {count} without the file:", pairs.len());
+    for fault in Fault::ALL {
+        if !pairs.iter().any(|(one, _)| *one == fault) {
+            continue;
+        }
+        let fails = |(one, other): &(Fault, Fault)| *one == fault && !other.is_overcome();
+        let at = pairs.iter().position(fails);
+        let places = at.and_then(|at| failed.get(name(at).as_str()));
+        let said = places.and_then(|places| places[0]["why"].as_str());
+        eprintln!(
+            "  {:<30} {}",
+            fault.name(),
+            said.unwrap_or("the file comes")
+        );
+    }
+}
+
+/// The files of an image, by their digests, as a mirror has them.
+fn mirror(image: &[(&str, &[u8])]) -> Server {
+    let file = |(_, bytes): &(&str, &[u8])| {
+        let sum = plan::digest::Digest::of(bytes);
+        (format!("blobs/sha256/{sum}"), File::new(*bytes))
+    };
+    server(image.iter().map(file).collect())
+}
+
+#[test]
+fn an_image_comes_from_the_one_mirror_that_is_right_and_else_every_mirror_is_named() {
+    let (kernel, initramfs) = (bytes(1, 5000), bytes(2, 3000));
+    let image: [(&str, &[u8]); 2] = [("kernel", &kernel), ("initramfs.cpio", &initramfs)];
+    let server = mirror(&image);
+    let absent = format!("{}/404/x", server.base());
+    let place = Place::new(&[Source {
+        file: "x.tar".to_owned(),
+        bytes: bytes(3, 100),
+        locations: vec![absent],
+    }]);
+    place.lock(&image);
+
+    let check = |fault: Fault, command: &str, with_right: bool| {
+        let store = format!("store-{}-{command}-{with_right}", fault.name());
+        let mut args = vec![command.to_owned()];
+        let faults = [Some(fault), with_right.then_some(Fault::None)];
+        for fault in faults.into_iter().flatten() {
+            args.push(format!("--mirror={}/{}", server.base(), fault.name()));
+        }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let Told { code, stderr, .. } = place.run(&store, &args);
+        let about = format!("{command} from {} ({with_right}): {stderr}", fault.name());
+        let path = place.path().join(&store).join("v1/entries");
+        let images = std::fs::read_dir(path).unwrap().count();
+        if with_right || fault.is_overcome() {
+            assert_eq!((code, images), (0, 1), "{about}");
+            assert_eq!(place.blob(&store, &kernel), Some(kernel.clone()), "{about}");
+        } else {
+            assert_eq!((code, images), (102, 0), "{about}");
+            assert!(stderr.contains(says(fault)), "{about}");
+            assert!(
+                stderr.contains(&format!("/{}/blobs/", fault.name())),
+                "{about}"
+            );
+        }
+    };
+    // Each name in a server's count is asked for by one run only.
+    let quick = Fault::ALL.into_iter().filter(|fault| !SLOW.contains(fault));
+    let is_first_once = |fault: &Fault| fault.is_overcome() && *fault != Fault::None;
+    let (counted, free): (Vec<_>, Vec<_>) = quick.partition(is_first_once);
+    thread::scope(|scope| {
+        for fault in counted {
+            scope.spawn(move || check(fault, "fetch", false));
+        }
+        for fault in free {
+            for command in ["fetch", "images"] {
+                scope.spawn(move || check(fault, command, false));
+                scope.spawn(move || check(fault, command, true));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_place_where_nobody_listens_is_named_and_the_next_one_is_asked() {
+    let content = bytes(1, 4000);
+    let files = || [("a.tar".to_owned(), File::new(content.clone()))].into();
+    let (server, nobody) = (server(files()), Nobody::there());
+    let source = |locations: Vec<String>| Source {
+        file: "a.tar".to_owned(),
+        bytes: content.clone(),
+        locations,
+    };
+    let dead = format!("{}/a.tar", nobody.base());
+    let alone = Place::new(&[source(vec![dead.clone()])]).run("store", &["fetch"]);
+    assert_eq!(alone.code, 102);
+    let said = format!(
+        "{dead}: cannot connect: tcp connect error: Connection refused (os error 111) (3 tries)"
+    );
+    assert!(alone.stderr.contains(&said), "{}", alone.stderr);
+
+    let right = format!("{}/right/a.tar", server.base());
+    let place = Place::new(&[source(vec![dead, right])]);
+    assert_eq!(place.run("store", &["fetch"]).code, 0);
+    assert_eq!(place.blob("store", &content), Some(content.clone()));
+}
+
+#[test]
+fn a_redirection_from_https_to_http_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tls) = Tls::make(dir.path()) else {
+        eprintln!("skipped: no openssl to make a certificate with");
+        return;
+    };
+    let content = bytes(1, 4000);
+    let files = [("a.tar".to_owned(), File::new(content.clone()))].into();
+    let plain = server(files);
+    let open = format!("{}/right/a.tar", plain.base());
+    let bytes = content.clone();
+    let secure = Server::start_tls(tls, move |request| match request.target.as_str() {
+        "/down" => Answer::redirect(&open),
+        _ => Answer::status("200 OK").bytes(bytes.clone()),
+    });
+    for (path, code) in [("down", 102), ("file", 0)] {
+        let url = format!("{}/{path}", secure.base());
+        let place = Place::new(&[Source {
+            file: "a.tar".to_owned(),
+            bytes: content.clone(),
+            locations: vec![url.clone()],
+        }]);
+        let mut command = place.xtask("store", &["fetch"]);
+        command.env("SSL_CERT_FILE", dir.path().join("certificate.pem"));
+        let said = told(&mut command);
+        assert_eq!(said.code, code, "{}", said.stderr);
+        let refused = format!("{url}: redirects from https to http");
+        assert_eq!(said.stderr.contains(&refused), code != 0, "{}", said.stderr);
+    }
+    assert_eq!(plain.requests(), []);
+}

@@ -1,0 +1,161 @@
+//! Proxies, and secrets in addresses: who is told of them, and that nobody else is.
+
+use std::path::Path;
+use std::thread;
+
+use faults::{Answer, Nobody, Server};
+
+use crate::place::{Place, Source, Told, bytes, told};
+
+/// `me:secret` in base 64.
+const AUTHORIZATION: &str = "Basic bWU6c2VjcmV0";
+
+fn one_source(url: &str) -> Place {
+    Place::new(&[Source {
+        file: "a.tar".to_owned(),
+        bytes: content(),
+        locations: vec![url.to_owned()],
+    }])
+}
+
+fn content() -> Vec<u8> {
+    bytes(1, 4000)
+}
+
+fn serve() -> Server {
+    Server::play(vec![Answer::status("200 OK").bytes(content())])
+}
+
+/// Fetches with these variables set.
+fn fetch(place: &Place, variables: &[(&str, &str)]) -> Told {
+    let mut command = place.xtask("store", &["fetch", "-v"]);
+    command.envs(variables.iter().copied());
+    let told = told(&mut command);
+    is_silent(place, "store", &told);
+    told
+}
+
+/// Fails when a password was printed or written down.
+fn is_silent(place: &Place, store: &str, told: &Told) {
+    let printed = format!("{}{}", told.stdout, told.stderr);
+    assert!(!printed.contains("secret"), "{printed}");
+    for part in place.parts(store) {
+        let text = String::from_utf8_lossy(&std::fs::read(&part).unwrap()).into_owned();
+        assert!(!text.contains("secret"), "{}: {text}", part.display());
+    }
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_asked_and_told_its_password() {
+    let proxy = serve();
+    let place = one_source("http://files.invalid/a.tar");
+    let address = proxy.base_as("me", "secret");
+    let told = fetch(&place, &[("http_proxy", &address)]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let request = &proxy.requests()[0];
+    assert_eq!(request.target, "http://files.invalid/a.tar");
+    assert_eq!(request.header("proxy-authorization"), Some(AUTHORIZATION));
+    assert_eq!(request.header("accept-encoding"), Some("identity"));
+}
+
+#[test]
+fn a_host_that_needs_no_proxy_is_asked_itself() {
+    let (proxy, server) = (serve(), serve());
+    let place = one_source(&format!("{}/a.tar", server.base()));
+    let address = proxy.base();
+    let variables = [("http_proxy", address.as_str()), ("no_proxy", "127.0.0.1")];
+    assert_eq!(fetch(&place, &variables).code, 0);
+    assert_eq!((proxy.requests().len(), server.requests().len()), (0, 1));
+    assert_eq!(server.requests()[0].target, "/a.tar");
+}
+
+#[test]
+fn a_tunnel_that_is_refused_is_said_without_the_password() {
+    let proxy = Server::play(vec![Answer::status("403 Forbidden")]);
+    let place = one_source("https://files.invalid/a.tar");
+    let address = proxy.base_as("me", "secret");
+    let told = fetch(&place, &[("https_proxy", &address)]);
+    assert_eq!(told.code, 102);
+    let request = &proxy.requests()[0];
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("CONNECT", "files.invalid:443")
+    );
+    assert_eq!(request.header("proxy-authorization"), Some(AUTHORIZATION));
+    let said = "https://files.invalid/a.tar: cannot connect: ";
+    assert!(told.stderr.contains(said), "{}", told.stderr);
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_said_without_the_password() {
+    let nobody = Nobody::there();
+    let place = one_source("http://files.invalid/a.tar");
+    let address = nobody.base().replace("http://", "http://me:secret@");
+    let told = fetch(&place, &[("http_proxy", &address)]);
+    assert_eq!(told.code, 102);
+    assert!(
+        told.stderr.contains("Connection refused"),
+        "{}",
+        told.stderr
+    );
+}
+
+#[test]
+fn a_redirection_past_the_proxy_takes_no_password_along() {
+    let server = serve();
+    let proxy = Server::play(vec![Answer::redirect(&format!("{}/b", server.base()))]);
+    let place = one_source("http://you:secret@files.invalid/a.tar");
+    let address = proxy.base_as("me", "secret");
+    let variables = [("http_proxy", address.as_str()), ("no_proxy", "127.0.0.1")];
+    let told = fetch(&place, &variables);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let request = &server.requests()[0];
+    for name in ["authorization", "proxy-authorization", "cookie", "referer"] {
+        assert_eq!(request.header(name), None, "{request:?}");
+    }
+}
+
+#[test]
+fn a_password_of_a_mirror_is_in_nothing_that_is_printed_or_kept() {
+    let begun = || Answer::status("200 OK").bytes(content()).cut(1000);
+    let mirror = Server::play(vec![begun().header("ETag", "\"1\"")]);
+    let place = one_source("http://you:secret@127.0.0.1:1/a.tar");
+    place.lock(&[("kernel", &content())]);
+    let base = mirror.base_as("me", "secret");
+    let option = format!("--mirror={base}");
+    let check = |store: &str, args: &[&str]| {
+        let told = place.run(store, &[args, &[&option]].concat());
+        assert_eq!(told.code, 102, "{args:?}: {}", told.stderr);
+        assert!(
+            told.stderr.contains("http://***@127.0.0.1:"),
+            "{}",
+            told.stderr
+        );
+        is_silent(&place, store, &told);
+        is_nowhere(&place.path().join(store));
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| check("sources", &["fetch", "--sources", "-v"]));
+        scope.spawn(|| check("json", &["fetch", "--message-format=json"]));
+        scope.spawn(|| check("offline", &["fetch", "--offline"]));
+        scope.spawn(|| check("images", &["images"]));
+    });
+    assert!(!place.parts("sources").is_empty());
+    let sent = mirror.requests();
+    let authorized =
+        |request: &faults::Request| request.header("authorization") == Some(AUTHORIZATION);
+    assert!(sent.iter().all(authorized), "{sent:?}");
+}
+
+/// Fails when a file below a directory has the password in it.
+fn is_nowhere(directory: &Path) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            is_nowhere(&path);
+        } else {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains("secret"), "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! `cargo xtask repro` from outside, over recipes of the tests' own that take no time: what is varied
+//! does not reach a step, and a step that shows something else than its recipe is named.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "acts from outside, as a user does"
+)]
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+
+/// A checkout with further recipes, and a store.
+struct Checkout {
+    area: tempfile::TempDir,
+}
+
+/// How a run ended.
+struct Told {
+    code: i32,
+    lines: Vec<Value>,
+    stderr: String,
+}
+
+impl Checkout {
+    fn new(recipes: &[(&str, &str)]) -> Self {
+        let area = tempfile::tempdir().unwrap();
+        let real = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for folder in ["recipes", "images"] {
+            let mut copy = Command::new("cp");
+            copy.arg("-r").arg(real.join(folder)).arg(area.path());
+            assert!(copy.status().unwrap().success());
+        }
+        let checkout = Self { area };
+        for (name, script) in recipes {
+            checkout.add(name, script);
+        }
+        checkout
+    }
+
+    fn add(&self, name: &str, script: &str) {
+        let folder = self.area.path().join("recipes").join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let recipe = format!(
+            "name = \"{name}\"\nversion = \"1\"\nlicense = \"MIT\"\nsummary = \"a test's\"\n\
+             scope = \"common\"\nproduct = \"image\"\nscript = \"build.sh.hbs\"\n"
+        );
+        std::fs::write(folder.join("recipe.toml"), recipe).unwrap();
+        std::fs::write(folder.join("build.sh.hbs"), script).unwrap();
+    }
+
+    fn store(&self) -> PathBuf {
+        self.area.path().join("store")
+    }
+
+    fn repro(&self, args: &[&str]) -> Told {
+        self.repro_with(args, &[])
+    }
+
+    fn repro_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Told {
+        let mut command = Command::new(XTASK);
+        for name in ["KILN_MIRROR", "CARGO_TERM_COLOR", "RUST_LOG"] {
+            command.env_remove(name);
+        }
+        let output = command
+            .env("CARGO_MANIFEST_DIR", self.area.path().join("xtask"))
+            .env("KILN_STORE", self.store())
+            .envs(environment.iter().copied())
+            .args(["--offline", "--message-format=json", "repro", "--seed=5"])
+            .args(args)
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let lines = stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        Told {
+            code: output.status.code().unwrap_or(-1),
+            lines: lines.collect(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Told {
+    /// What is said of a recipe's step.
+    fn step(&self, recipe: &str) -> &Value {
+        let mut steps = self.lines.iter();
+        let found = steps.find(|line| line["recipe"] == recipe);
+        found.unwrap_or_else(|| panic!("no `{recipe}`: {}", self.stderr))
+    }
+
+    /// How something is varied.
+    fn varied(&self, name: &str) -> &str {
+        let how = &self.lines[0]["varied"][name];
+        how.as_str().unwrap_or_else(|| panic!("{}", self.stderr))
+    }
+
+    fn difference(&self, recipe: &str) -> &str {
+        self.step(recipe)["difference"].as_str().unwrap_or_default()
+    }
+}
+
+/// All that a step sees and that is not its own.
+const LOOKS: &str = r#"{
+    echo "$PWD $HOME $PATH ${TZ-} ${LC_ALL-} ${LANG-} ${USER-}"
+    id=$(sed -n 's/^Uid:[[:space:]]*//p' /proc/self/status); echo "$id"
+    uname -n; umask; ls -ld . "$OUT" "$FILES" | cut -c 1-10
+    for tool in git pahole rustc hostname whoami python3 gzip bzip2 xz cpio makeinfo; do
+        command -v "$tool" || echo "no $tool"
+    done
+    cat /proc/net/dev | wc -l
+} >"$OUT/seen"
+mkdir "$OUT/sub"; echo x >"$OUT/sub/x"
+"#;
+
+#[test]
+fn nothing_that_is_varied_reaches_a_step_and_only_declared_tools_do() {
+    let checkout = Checkout::new(&[("looks", LOOKS)]);
+    let told = checkout.repro(&["--step=looks", "--keep"]);
+    assert_eq!(
+        (told.code, told.difference("looks")),
+        (0, ""),
+        "{}",
+        told.stderr
+    );
+    assert_eq!(told.step("looks")["outputs"], 2);
+    // The second build's store is there, and what the step saw is in it.
+    let kept = checkout.store().join("repro/5");
+    let mut find = Command::new("find");
+    let found = find.arg(&kept).args(["-name", "seen"]).output().unwrap();
+    let seen = String::from_utf8(found.stdout).unwrap();
+    let seen = std::fs::read_to_string(seen.trim()).unwrap();
+    assert!(
+        seen.contains("no git\n") && seen.contains("no xz\n"),
+        "{seen}"
+    );
+    // With the same seed it is taken from there.
+    let again = checkout.repro(&["--step=looks", "--keep"]);
+    assert_eq!(again.code, 0);
+    let seconds = |told: &Told| told.step("looks")["second_seconds"].clone();
+    assert_eq!(seconds(&again), seconds(&told));
+}
+
+/// Makes a recipe of the real ones cheap.
+fn cheap(checkout: &Checkout, recipe: &str, script: &str) {
+    let folder = checkout.area.path().join("recipes").join(recipe);
+    let read = std::fs::read_to_string(folder.join("recipe.toml")).unwrap();
+    let (mut text, mut in_source) = (String::new(), false);
+    for line in read.lines() {
+        in_source = line == "[[source]]" || in_source && !line.starts_with('[');
+        let left_out = ["sources-from", "inputs", "frozen"];
+        if !in_source && !left_out.iter().any(|key| line.starts_with(key)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    std::fs::write(folder.join("recipe.toml"), text).unwrap();
+    std::fs::write(folder.join("build.sh.hbs"), script).unwrap();
+}
+
+#[test]
+fn without_a_step_everything_up_to_the_image_is_built_twice() {
+    let checkout = Checkout::new(&[]);
+    let kept = ["linux", "busybox", "guest-init", "initramfs", "image"];
+    let recipes = checkout.area.path().join("recipes");
+    for folder in std::fs::read_dir(&recipes).unwrap() {
+        let folder = folder.unwrap();
+        if !kept.contains(&folder.file_name().to_str().unwrap()) {
+            std::fs::remove_dir_all(folder.path()).unwrap();
+        }
+    }
+    std::fs::write(recipes.join("initramfs/NOTICE.hbs"), "a test's\n").unwrap();
+    std::fs::remove_dir_all(recipes.join("linux/patches")).unwrap();
+    for recipe in ["linux", "busybox", "guest-init"] {
+        let files = "for file in kernel config busybox init; do echo x >\"$OUT/$file\"; done\n\
+                     echo /bin/sh >\"$OUT/busybox.links\"; echo x >\"$OUT/compressed\"\n";
+        cheap(&checkout, recipe, files);
+    }
+    let told = checkout.repro(&["--arch=aarch64"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    for recipe in kept {
+        assert_eq!(told.step(recipe)["equal"], true, "{recipe}");
+    }
+    // The lock promises another image than that of these recipes.
+    let lock = told.lines.last().unwrap();
+    assert_eq!(
+        (&lock["reason"], &lock["equal"]),
+        (&"repro-lock".into(), &Value::Null)
+    );
+}
+
+#[test]
+fn without_the_sandbox_only_places_and_people_show() {
+    // Such a recipe is what the sandbox is for.
+    let places = "echo \"$BUILD\" >\"$OUT/place\"\n";
+    let same = "for tool in git xz python3; do command -v \"$tool\" || echo \"no $tool\"; done \
+                >\"$OUT/tools\"; umask >>\"$OUT/tools\"\n";
+    let checkout = Checkout::new(&[("places", places), ("same", same)]);
+    let told = checkout.repro(&["--step=places", "--step=same", "--no-sandbox"]);
+    assert_eq!(told.code, 102, "{}", told.stderr);
+    assert_eq!(told.difference("same"), "");
+    // Only a sandbox can show another clock.
+    let clock = told.varied("clock");
+    assert!(clock.starts_with("is right: "), "{clock}");
+    let difference = told.difference("places");
+    assert!(difference.starts_with("place: line 1:"), "{difference}");
+    assert!(told.stderr.contains("--seed=5") && told.stderr.contains("--keep"));
+}
+
+#[test]
+fn what_a_step_lets_show_is_named_with_its_file() {
+    let checkout = Checkout::new(&[
+        (
+            "jobs",
+            "echo \"${MAKEFLAGS%% --jobserver*}\" >\"$OUT/flags\"\n",
+        ),
+        ("dice", "cat /proc/sys/kernel/random/uuid >\"$OUT/id\"\n"),
+        ("steady", "echo steady >\"$OUT/word\"\n"),
+    ]);
+    let told = checkout.repro(&["--step=jobs", "--step=dice", "--step=steady", "-j2"]);
+    assert_eq!(told.code, 102, "{}", told.stderr);
+    assert_eq!(
+        told.difference("jobs"),
+        "flags: line 1: \" -j2\" / \" -j3\""
+    );
+    assert!(told.difference("dice").starts_with("id: line 1: "));
+    assert_eq!(told.step("steady")["equal"], true);
+}
+
+#[test]
+fn clock_of_the_second_build_is_ahead_where_it_can_be() {
+    let checkout = Checkout::new(&[("day", "date +%Y-%m >\"$OUT/day\"\n")]);
+    let told = checkout.repro(&["--step=day", "--days=400"]);
+    let ahead = told.varied("clock").starts_with("ahead by 400 days");
+    // The month may also end between the two.
+    assert!(!ahead || told.code == 102, "{}", told.stderr);
+    if !ahead {
+        eprintln!("skipped: libfaketime is not installed here");
+    }
+}
+
+#[test]
+fn where_no_sandbox_works_inside_one_the_user_stays_and_the_build_is_sandboxed() {
+    let path = std::env::var("PATH").unwrap();
+    let mut folders = path.split(':').map(|folder| format!("{folder}/bwrap"));
+    let Some(real) = folders.find(|program| Path::new(program).exists()) else {
+        eprintln!("skipped: bubblewrap is not installed here");
+        return;
+    };
+    let checkout = Checkout::new(&[("seen", "echo \"$BUILD\" >\"$OUT/place\"\n")]);
+    let folder = checkout.area.path().join("bin");
+    std::fs::create_dir(&folder).unwrap();
+    let program = folder.join("bwrap");
+    let text = format!("#!/bin/sh\n[ -z \"$INSIDE\" ] && INSIDE=1 exec {real} \"$@\"\n");
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{path}", folder.display());
+    let told = checkout.repro_with(&["--step=seen"], &[("PATH", &path)]);
+    let user = told.varied("user");
+    assert!(user.starts_with("and host name stay: "), "{user}");
+    assert_eq!(
+        (told.code, told.difference("seen")),
+        (0, ""),
+        "{}",
+        told.stderr
+    );
+}
+
+#[test]
+fn second_build_that_fails_says_how_to_have_it_again() {
+    // Only the second has three jobs.
+    let checkout = Checkout::new(&[("picky", "case $MAKEFLAGS in *-j3*) exit 3;; esac\n")]);
+    let told = checkout.repro(&["--step=picky", "-j2"]);
+    assert_eq!(told.code, 101, "{}", told.stderr);
+    assert!(
+        told.stderr.contains("the second build failed"),
+        "{}",
+        told.stderr
+    );
+    assert!(
+        told.stderr
+            .contains("repro --seed=5 --step=picky -j2 --keep"),
+        "{}",
+        told.stderr
+    );
+}
+
+#[test]
+fn directory_that_is_no_system_is_refused_before_anything_is_built() {
+    let checkout = Checkout::new(&[("steady", "echo steady >\"$OUT/word\"\n")]);
+    let root = checkout.area.path().join("images");
+    let told = checkout.repro(&["--step=steady", "--root", root.to_str().unwrap()]);
+    assert_eq!(told.code, 96, "{}", told.stderr);
+    assert!(
+        told.stderr.contains("is no root file system"),
+        "{}",
+        told.stderr
+    );
+    assert!(told.stderr.contains("debootstrap"), "{}", told.stderr);
+    assert!(told.lines.is_empty());
+}

@@ -1,0 +1,122 @@
+//! A lock that was edited by hand: whichever field it is, the error names it, and no other image is
+//! taken for the one that was locked.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::place::{command, told};
+
+/// Runs `images` in a copy of the repository, whose lock has one thing replaced by another.
+fn edited(home: &Path, from: &str, to: &str) -> (i32, String) {
+    let repository = home.join("repo");
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let lock = std::fs::read_to_string(ours.join("images/images.lock")).unwrap();
+    if !repository.exists() {
+        std::fs::create_dir(&repository).unwrap();
+        let mut copy = Command::new("cp");
+        copy.arg("-r").args([
+            ours.join("images"),
+            ours.join("recipes"),
+            repository.clone(),
+        ]);
+        assert!(copy.status().unwrap().success());
+    }
+    assert!(lock.contains(from), "{from}");
+    let lock = lock.replacen(from, to, 1);
+    std::fs::write(repository.join("images/images.lock"), lock).unwrap();
+    let mut command = command(&home.join("store"), &["images", "--arch", "aarch64"]);
+    command.env("CARGO_MANIFEST_DIR", repository.join("xtask"));
+    let (code, out, err) = told(&command.output().unwrap());
+    (code, out + &err)
+}
+
+/// What follows the first `before` after the lines of aarch64's kernel, or of its image: some of it.
+fn locked(after: &str, before: &str, length: usize) -> String {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/images.lock");
+    let lock = std::fs::read_to_string(ours).unwrap();
+    let (_, its) = lock.split_once("arch = \"aarch64\"").unwrap();
+    let (_, its) = its.split_once(after).unwrap();
+    let (_, value) = its.split_once(before).unwrap();
+    value[..length].to_owned()
+}
+
+/// The start of a line that has a digest, and the same with other digits.
+fn digests(name: &str, value: &str) -> (String, String) {
+    let other = if value.starts_with('0') { '1' } else { '0' };
+    let changed = format!("{name} = \"{other}{}", &value[1..]);
+    (format!("{name} = \"{value}"), changed)
+}
+
+#[test]
+fn a_lock_edited_by_hand_is_refused_with_the_name_of_the_field() {
+    let check = |from: &str, to: &str, expected: i32, names: &str| {
+        let home = tempfile::tempdir().unwrap();
+        let (code, said) = edited(home.path(), from, to);
+        assert_eq!(code, expected, "{from} -> {to}: {said}");
+        assert!(said.contains(names), "{from} -> {to}: {said}");
+    };
+    check(
+        "version = 1",
+        "version = 2",
+        2,
+        "lock version 2 is not known",
+    );
+    check("version", "versoin", 2, "`version`");
+    check("arch = \"aarch64\"", "arch = 64", 2, "arch = 64");
+    check(
+        "arch = \"aarch64\"",
+        "arch = \"ppc64\"",
+        2,
+        "`ppc64` is locked twice",
+    );
+    check(
+        "arch = \"aarch64\"",
+        "arch = \"none\"",
+        102,
+        "images.lock has no image of aarch64",
+    );
+    let (key, other) = digests("key", &locked("", "key = \"", 12));
+    check(&key, &key.replace("= \"", "= \"Z"), 2, "is not a SHA-256");
+    check(&key, &other, 102, "images.lock has the key ");
+    check(
+        "name = \"kernel\"",
+        "name = \"a/b\"",
+        2,
+        "`a/b` is not a file name",
+    );
+    check(
+        "name = \"kernel\"",
+        "name = \"config\"",
+        2,
+        "file `config` is locked twice",
+    );
+    check(
+        "name = \"kernel\"",
+        "name = \"kern\"",
+        102,
+        "`kernel` is not in the lock",
+    );
+    let size = format!("size = {}", locked("\"kernel\"", "size = ", 8));
+    check(&size, "size = -1", 2, "size = -1");
+    check(&size, "size = 2", 102, "`kernel` has ");
+    let (kernel, other) = digests("sha256", &locked("\"kernel\"", "sha256 = \"", 12));
+    check(&kernel, &other, 102, "`kernel` is not what is locked");
+    let no_digit = kernel.replace("= \"", "= \"z");
+    check(&kernel, &no_digit, 2, "is not a SHA-256");
+    let sha512 = kernel.replace("256", "512");
+    check(&kernel, &sha512, 2, "unknown key `sha512`");
+}
+
+#[test]
+fn an_image_in_the_store_that_is_not_what_the_lock_promises_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(edited(home.path(), "version", "version").0, 0);
+    let (kernel, other) = digests("sha256", &locked("\"kernel\"", "sha256 = \"", 12));
+    let (code, said) = edited(home.path(), &kernel, &other);
+    assert_eq!(code, 102, "{said}");
+    assert!(
+        said.contains("`kernel` of aarch64 is not what images.lock promises"),
+        "{said}"
+    );
+    assert_eq!(edited(home.path(), "version", "version").0, 0);
+}

@@ -1,0 +1,24 @@
+//! The store from outside: its upkeep on the command line, and what is left of it when a run is
+//! killed, the disk is full or read-only, the power fails, or many use it at once.
+//!
+//! Where a program that a test needs is not installed, the test says so and checks nothing.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "acts from outside, as a user does"
+)]
+
+mod crowd;
+mod disk;
+mod elsewhere;
+mod faults;
+mod lock;
+mod offline;
+mod place;
+mod power;
+mod room;
+mod tiny;
+mod upkeep;
+mod writes;

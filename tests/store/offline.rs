@@ -1,0 +1,102 @@
+//! Offline no socket is opened that could lead anywhere: strace looks, in a network namespace that
+//! has no device where the host allows one.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::place::{command, has, told};
+
+/// Runs the program offline, and gives its exit code, what it said, and the calls that were about any
+/// other socket than those between processes of this host.
+fn traced(home: &Path, args: &[&str]) -> (i32, String, Vec<String>) {
+    let trace = home.join("trace");
+    let inner = command(&home.join("store"), args);
+    let alone = Command::new("unshare").args(["-rn", "true"]).status();
+    let alone = alone.is_ok_and(|status| status.success());
+    let mut outer = Command::new(if alone { "unshare" } else { "strace" });
+    outer.args(alone.then_some(["-rn", "strace"]).into_iter().flatten());
+    outer.args(["-f", "--seccomp-bpf", "-qq", "-o", trace.to_str().unwrap()]);
+    outer.args(["-e", "trace=socket,connect,bind", "--"]);
+    outer.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    let (code, out, err) = told(&outer.output().unwrap());
+    let calls = std::fs::read_to_string(trace).unwrap();
+    let calls = calls
+        .lines()
+        .filter(|line| line.contains("AF_") && !line.contains("AF_UNIX"));
+    (code, out + &err, calls.map(str::to_owned).collect())
+}
+
+#[test]
+fn offline_opens_no_socket_that_leads_anywhere() {
+    if !has("strace", "-V") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let arch = std::env::consts::ARCH;
+    let none = Vec::<String>::new();
+    let check = |args: &[&str], expected: i32, says: &str| {
+        let (code, said, calls) = traced(home.path(), args);
+        assert_eq!((code, &calls), (expected, &none), "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+    };
+    check(&["images", "--arch", arch], 0, "");
+    let all = "help: `cargo xtask fetch --sources` gets all of it, where there is a network";
+    check(&["images", "--no-prebuilt", "--arch", "ppc64"], 102, all);
+    check(&["fetch", "--sources"], 102, all);
+    if has(&format!("qemu-system-{arch}"), "--version") {
+        let test = [
+            "test",
+            "--timeout-factor=10",
+            "--arch",
+            arch,
+            "boot::uname",
+            "--exact",
+        ];
+        check(&test, 0, "1 passed");
+    }
+}
+
+#[test]
+fn a_socket_that_leads_somewhere_would_be_seen() {
+    if !has("strace", "-V") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut online = command(&home.path().join("store"), &[]);
+    let online = online.args([
+        "fetch",
+        "--sources",
+        "--debian-mirror",
+        "http://127.0.0.1:9",
+    ]);
+    let trace = home.path().join("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "--seccomp-bpf", "-qq", "-o", trace.to_str().unwrap()]);
+    strace
+        .args(["-e", "trace=socket,connect,bind", "--"])
+        .arg(online.get_program());
+    strace.args([
+        "fetch",
+        "--sources",
+        "--debian-mirror",
+        "http://127.0.0.1:9",
+    ]);
+    strace.env("KILN_STORE", home.path().join("store"));
+    let limited = strace.env("NO_COLOR", "1").env_remove("CARGO_MANIFEST_DIR");
+    let mut child = limited.stderr(std::process::Stdio::null()).spawn().unwrap();
+    while !std::fs::read_to_string(&trace).is_ok_and(|calls| calls.contains("AF_INET")) {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended without a socket"
+        );
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

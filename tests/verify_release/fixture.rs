@@ -1,0 +1,314 @@
+//! A small release: its one source archive holds the files of a real image, so that it boots, and its
+//! recipe copies them, so that it is built in a second. Its `xtask` is a program of one crate, which cargo
+//! builds from the bundle as it would build ours, and which then becomes ours.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+pub(crate) const ARCH: &str = "aarch64";
+pub(crate) const RELEASE: &str = "kiln-7";
+
+const RECIPE: &str = "\
+license = \"GPL-2.0-only\"
+scope = \"arch\"
+product = \"image\"
+";
+
+const IMAGE: &str = "\
+name = \"image\"
+version = \"1\"
+summary = \"what boots\"
+
+[gather]
+kernel = { recipe = \"linux\", path = \"kernel\" }
+config = { recipe = \"linux\", path = \"config\" }
+\"initramfs.cpio\" = { recipe = \"linux\", path = \"initramfs.cpio\" }
+";
+
+/// It has an origin, and changes the first line.
+const PATCH: &str = "\
+Origin: Kiln; so that there is one
+
+--- a/config
++++ b/config
+@@ -1 +1 @@
+-# the configuration
++# the configuration, patched
+";
+
+/// What the image is made of, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Make {
+    /// The end of the build script.
+    pub(crate) script: &'static str,
+    /// Whether there is something to boot into.
+    pub(crate) boots: bool,
+}
+
+/// A fixture without a fault.
+pub(crate) const SOUND: Make = Make {
+    script: "",
+    boots: true,
+};
+
+/// Why no image can be shown to boot here, so that nothing can be published.
+pub(crate) fn missing() -> Option<String> {
+    let binary = format!("qemu-system-{ARCH}");
+    let mut qemu = Command::new(&binary);
+    let status = qemu.arg("--version").stdout(Stdio::null()).status();
+    status.is_err().then(|| format!("there is no {binary}"))
+}
+
+/// The tree that others are copies of.
+static SOUND_TREE: Mutex<Option<Fixture>> = Mutex::new(None);
+
+/// Removes it.
+pub(crate) fn clean() {
+    let mut first = SOUND_TREE.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(first.take());
+}
+
+/// Exit code, stdout, stderr.
+pub(crate) type Told = (i32, String, String);
+
+pub(crate) struct Fixture {
+    dir: tempfile::TempDir,
+}
+
+impl Fixture {
+    /// A checkout.
+    pub(crate) fn new(make: Make) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let fixture = Self { dir };
+        fixture.write_program();
+        fixture.write_recipes(make);
+        fixture.git(&["init", "--quiet"]);
+        fixture.git(&["add", "--all"]);
+        // The lock is what the recipes give here.
+        let (code, _, err) = fixture.in_checkout(&["images", "--from-source", "--arch", ARCH]);
+        assert_eq!(code, 0, "{err}");
+        fixture.git(&["add", "--all"]);
+        fixture.git(&["commit", "--quiet", "--message", "all"]);
+        fixture
+    }
+
+    /// A published tree without a fault, of one's own, and nothing else.
+    pub(crate) fn sound() -> Self {
+        let mut first = SOUND_TREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = first.get_or_insert_with(|| Self::published(SOUND));
+        let dir = tempfile::tempdir().unwrap();
+        let fixture = Self { dir };
+        let (from, to) = (first.path("tree"), fixture.path("tree"));
+        run(Command::new("cp").arg("-r").arg(from).arg(to));
+        fixture
+    }
+
+    /// Publishes it; then nothing is left but the tree.
+    pub(crate) fn published(make: Make) -> Self {
+        let fixture = Self::new(make);
+        let (code, _, err) = fixture.publish();
+        assert_eq!(code, 0, "{err}");
+        for gone in ["checkout", "archive", "store"] {
+            std::fs::remove_dir_all(fixture.path(gone)).unwrap();
+        }
+        fixture
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A file of the release.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path("tree").join(RELEASE).join(name)
+    }
+
+    pub(crate) fn publish(&self) -> Told {
+        let tree = self.path("tree");
+        let place = ["--to", tree.to_str().unwrap()];
+        let words = ["publish", "--arch", ARCH, "--version", "7"];
+        self.in_checkout(&[&words[..], &place].concat())
+    }
+
+    fn in_checkout(&self, words: &[&str]) -> Told {
+        let mut xtask = self.xtask("store");
+        xtask.env("CARGO_MANIFEST_DIR", self.path("checkout/xtask"));
+        told(xtask.args(words))
+    }
+
+    /// The same as [`Self::online`], and offline.
+    pub(crate) fn xtask(&self, store: &str) -> Command {
+        let mut xtask = self.online(store);
+        xtask.arg("--offline");
+        xtask
+    }
+
+    /// The program, with a store of this name and nothing of the caller's.
+    pub(crate) fn online(&self, store: &str) -> Command {
+        let mut xtask = Command::new(XTASK);
+        for name in [
+            "CARGO_MANIFEST_DIR",
+            "CARGO_TERM_COLOR",
+            "KILN_MIRROR",
+            "KILN_QEMU",
+            "http_proxy",
+        ] {
+            xtask.env_remove(name);
+        }
+        xtask
+            .env("KILN_STORE", self.path(store))
+            .env("NO_COLOR", "1");
+        xtask
+    }
+
+    /// `verify-release` of the tree, in a checkout of Kiln that is another than that of the release.
+    pub(crate) fn verifying(&self, more: &[&str]) -> Command {
+        let mut xtask = self.xtask("verifier");
+        xtask.env_remove("CARGO_MANIFEST_DIR");
+        xtask
+            .arg("verify-release")
+            .arg(self.path("tree"))
+            .args(more);
+        xtask
+    }
+
+    pub(crate) fn verify(&self, more: &[&str]) -> Told {
+        told(&mut self.verifying(more))
+    }
+
+    fn git(&self, words: &[&str]) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
+        run(git.args(words).current_dir(self.path("checkout")));
+    }
+
+    /// Commits a file of the checkout with this text.
+    pub(crate) fn commit(&self, path: &str, text: &str) {
+        self.write(path, text);
+        self.git(&["commit", "--quiet", "--all", "--message", path]);
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path("checkout").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// A workspace with one crate that has one dependency, locked as ours is.
+    fn write_program(&self) {
+        let lock = std::fs::read_to_string(real().join("Cargo.lock")).unwrap();
+        let mut packages = lock.split("\n[[package]]\n");
+        let found = packages.find(|package| package.starts_with("name = \"cfg-if\""));
+        let found = found.unwrap().trim_end();
+        self.write(
+            "Cargo.lock",
+            &format!(
+                "version = 4\n\n[[package]]\n{found}\n\n[[package]]\nname = \"xtask\"\n\
+                 version = \"0.1.0\"\ndependencies = [\n \"cfg-if\",\n]\n"
+            ),
+        );
+        self.write(
+            "Cargo.toml",
+            "[workspace]\nresolver = \"3\"\nmembers = [\"xtask\"]\n",
+        );
+        self.write(
+            "xtask/Cargo.toml",
+            "[package]\nname = \"xtask\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+             [dependencies]\ncfg-if = \"1\"\n",
+        );
+        let program = format!(
+            "use std::os::unix::process::CommandExt;\n\
+             fn main() {{\n    cfg_if::cfg_if! {{ if #[cfg(unix)] {{\n        \
+             let words = std::env::args_os().skip(1);\n        \
+             panic!(\"{{}}\", std::process::Command::new({XTASK:?}).args(words).exec());\n    }} }}\n}}\n"
+        );
+        self.write("xtask/src/main.rs", &program);
+    }
+
+    fn write_recipes(&self, make: Make) {
+        // Other tests speak of architectures that are not here.
+        for path in ["guest-tests/boot/true.sh", "guest-tests/lib", "LICENSES"] {
+            let to = self.path("checkout").join(path);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            run(Command::new("cp").arg("-r").arg(real().join(path)).arg(to));
+        }
+        let arch = format!("images/{ARCH}.toml");
+        let text = std::fs::read_to_string(real().join(&arch)).unwrap();
+        self.write(&arch, &text);
+        self.write("images/keys.toml", "keys = []\n");
+        self.write("images/images.lock", "version = 1\n");
+        let tools = "epoch = 1000000000\nbase = [\"sh\", \"cat\", \"cp\"]\n";
+        self.write("images/host-tools.toml", tools);
+        let archive = self.pack(make);
+        let (size, sum) = (std::fs::metadata(&archive).unwrap().len(), sha256(&archive));
+        let place = archive.display();
+        self.write(
+            "recipes/linux/recipe.toml",
+            &format!(
+                "name = \"linux\"\nversion = \"6\"\nsummary = \"the guest's kernel\"\n{RECIPE}\
+                 script = \"build.sh.hbs\"\n\n[[source]]\nname = \"linux\"\nfile = \"linux.tar\"\n\
+                 size = {size}\nsha256 = \"{sum}\"\nlocations = [\"file://{place}\"]\n\
+                 patches = [\"patches/0001-first-line.patch\"]\n"
+            ),
+        );
+        self.write("recipes/linux/patches/0001-first-line.patch", PATCH);
+        let script = "cp \"$SRC\"/linux/* \"$OUT\"\n";
+        self.write(
+            "recipes/linux/build.sh.hbs",
+            &format!("{script}{}", make.script),
+        );
+        let (head, gather) = IMAGE.split_once("\n[").unwrap();
+        self.write(
+            "recipes/image/recipe.toml",
+            &format!("{head}{RECIPE}\n[{gather}"),
+        );
+    }
+
+    /// The source archive: the files of a real image.
+    fn pack(&self, make: Make) -> PathBuf {
+        let tree = self.path("archive/linux");
+        std::fs::create_dir_all(&tree).unwrap();
+        let image = real().join(format!("images/prebuilt/{ARCH}.tar.xz"));
+        run(Command::new("tar")
+            .arg("xf")
+            .arg(image)
+            .arg("-C")
+            .arg(&tree));
+        let config = "# the configuration\nCONFIG_ARM64=y\n";
+        std::fs::write(tree.join("config"), config).unwrap();
+        if !make.boots {
+            std::fs::write(tree.join("initramfs.cpio"), "nothing to boot into").unwrap();
+        }
+        let archive = self.path("archive/linux.tar");
+        run(Command::new("tar")
+            .arg("cf")
+            .arg(&archive)
+            .args(["--sort=name", "--mtime=@0", "linux"])
+            .current_dir(self.path("archive")));
+        archive
+    }
+}
+
+fn real() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+pub(crate) fn told(command: &mut Command) -> Told {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap_or(-1);
+    (code, text(output.stdout), text(output.stderr))
+}
+
+pub(crate) fn run(command: &mut Command) -> String {
+    let (code, out, err) = told(command);
+    assert_eq!(code, 0, "{out}{err}");
+    out
+}
+
+pub(crate) fn sha256(path: &Path) -> String {
+    let line = run(Command::new("sha256sum").arg(path));
+    line.split(' ').next().unwrap().to_owned()
+}

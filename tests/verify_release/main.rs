@@ -1,0 +1,404 @@
+//! `cargo xtask verify-release` from outside: releases that are what they say, and ones that are not. Each
+//! is built again for real, by a program that cargo builds from the crates in the bundle. No network.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "acts from outside, as a user does"
+)]
+
+mod fixture;
+mod lies;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use faults::{Answer, Server};
+use fixture::{ARCH, Fixture, Make, RELEASE, SOUND, told};
+use libtest_mimic::{Arguments, Trial};
+use serde_json::Value;
+
+fn main() {
+    let missing = fixture::missing();
+    let trial = |(name, test): (&str, fn())| {
+        let kind = missing.as_deref().unwrap_or_default();
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+        .with_kind(kind)
+        .with_ignored_flag(missing.is_some())
+    };
+    let tests = [
+        (
+            "a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing",
+            a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing as fn(),
+        ),
+        (
+            "a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once",
+            a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once,
+        ),
+        (
+            "what_a_program_reads_has_the_whole_digests",
+            what_a_program_reads_has_the_whole_digests as fn(),
+        ),
+        (
+            "a_build_that_is_not_reproducible_is_told_with_the_line_that_differs",
+            a_build_that_is_not_reproducible_is_told_with_the_line_that_differs as fn(),
+        ),
+        (
+            "each_thing_that_a_bundle_lacks_is_named",
+            each_thing_that_a_bundle_lacks_is_named as fn(),
+        ),
+        (
+            "a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built",
+            a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built as fn(),
+        ),
+        (
+            "an_interrupted_verification_goes_on_in_the_directory_that_is_kept",
+            an_interrupted_verification_goes_on_in_the_directory_that_is_kept as fn(),
+        ),
+        (
+            "what_does_not_boot_is_not_published",
+            what_does_not_boot_is_not_published as fn(),
+        ),
+        (
+            "what_is_not_locked_or_lacks_its_source_is_not_published",
+            what_is_not_locked_or_lacks_its_source_is_not_published,
+        ),
+    ];
+    let trials = tests.map(trial).into();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    fixture::clean();
+    conclusion.exit();
+}
+
+/// Names in a folder, which may be absent.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing() {
+    let fixture = Fixture::sound();
+    let (code, out, err) = fixture.verify(&[]);
+    assert_eq!(code, 0, "{out}{err}");
+    let files: Vec<Vec<&str>> = out
+        .lines()
+        .filter(|line| line.starts_with(ARCH))
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let listed: Vec<&str> = files.iter().map(|words| words[1]).collect();
+    assert_eq!(listed, ["config", "initramfs.cpio", "kernel"], "{out}");
+    assert!(
+        files
+            .iter()
+            .all(|words| words[2] == words[3] && words[4] == "equal"),
+        "{out}"
+    );
+    assert!(
+        out.contains("kiln-7: all 3 files are what its source gives"),
+        "{out}"
+    );
+    // Cargo built the bundle's own program from the bundle's crates.
+    for told in ["Compiling cfg-if", "Building linux (aarch64)"] {
+        assert!(err.contains(told), "{err}");
+    }
+    assert_eq!(
+        names(&fixture.path("verifier/v1/tmp")),
+        Vec::<String>::new()
+    );
+}
+
+fn a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once() {
+    let fixture = Fixture::sound();
+    let tree = fixture.path("tree");
+    let read = move |target: &str| std::fs::read(tree.join(target.trim_start_matches('/'))).ok();
+    let has = read.clone();
+    let web = Server::start(move |request| match read(&request.target) {
+        Some(bytes) => Answer::status("200 OK").bytes(bytes),
+        None => Answer::status("404 Not Found").bytes(""),
+    });
+    let verify = |more: &[&str]| {
+        let mut xtask = fixture.online("verifier");
+        told(xtask.arg("verify-release").arg(web.base()).args(more))
+    };
+    let (code, out, err) = verify(&[]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(
+        out.contains("kiln-7: all 3 files are what its source gives"),
+        "{out}"
+    );
+    let kiln = |path: &str| format!("/{RELEASE}/{path}");
+    let mut wanted: Vec<String> = ["config", "initramfs.cpio", "kernel", "manifest.json"]
+        .map(|file| kiln(&format!("{ARCH}/{file}")))
+        .into();
+    wanted.extend([kiln("SHA256SUMS"), kiln("kiln-7-source.tar")]);
+    // By the check of the index, and by the reader of the release.
+    wanted.extend(["/index.json".to_owned(), "/index.json".to_owned()]);
+    wanted.sort();
+    // Signatures are asked for that nobody has made.
+    let asked = web.requests().into_iter().map(|request| request.target);
+    let mut asked: Vec<String> = asked.filter(|target| has(target).is_some()).collect();
+    asked.sort();
+    assert_eq!(asked, wanted);
+
+    // A bucket is read with the keys of its owner: that proves nothing to a reader.
+    let bucket = ["verify-release", "s3://bucket/tree"];
+    let (code, _, err) = told(fixture.online("verifier").args(bucket));
+    assert!(code == 2 && err.contains("https://"), "{code}: {err}");
+
+    let kernel = fixture.file("aarch64/kernel");
+    let size = std::fs::metadata(&kernel).unwrap().len();
+    std::fs::remove_file(&kernel).unwrap();
+    let other = vec![0; usize::try_from(size).unwrap()];
+    std::fs::write(&kernel, other).unwrap();
+    let (code, out, err) = verify(&["--no-build"]);
+    assert_eq!((code, out.as_str()), (102, ""), "{err}");
+    assert!(
+        err.contains("no place has `aarch64-kernel`") && err.contains("mirror-check http"),
+        "{err}"
+    );
+}
+
+fn what_a_program_reads_has_the_whole_digests() {
+    let fixture = Fixture::sound();
+    let (code, out, err) = fixture.verify(&["--message-format", "json", "--arch", ARCH]);
+    assert_eq!(code, 0, "{out}{err}");
+    let lines: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [files @ .., last] = &lines[..] else {
+        panic!("nothing was told");
+    };
+    let kernel = files.iter().find(|line| line["file"] == "kernel").unwrap();
+    assert_eq!(
+        kernel["published"],
+        fixture::sha256(&fixture.file("aarch64/kernel"))
+    );
+    assert_eq!(kernel["published"], kernel["built"]);
+    assert_eq!(
+        (&last["reason"], &last["equal"]),
+        (&"verify-release".into(), &true.into())
+    );
+}
+
+fn a_build_that_is_not_reproducible_is_told_with_the_line_that_differs() {
+    let leaky = Make {
+        script: "cat /proc/sys/kernel/random/uuid >>\"$OUT/config\"\n",
+        ..SOUND
+    };
+    let fixture = Fixture::published(leaky);
+    let (code, out, err) = fixture.verify(&[]);
+    assert_eq!(code, 102, "{out}{err}");
+    let word = |file: &str| {
+        let line = out.lines().find(|line| line.contains(file)).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    assert_eq!(
+        (word("config"), word("kernel")),
+        ("differs".to_owned(), "equal".to_owned())
+    );
+    assert!(out.contains("published / built: line 3: "), "{out}");
+    assert!(
+        out.contains("kiln-7: 1 of 3 files are not what its source gives"),
+        "{out}"
+    );
+    assert!(
+        err.contains("`aarch64/config` differs") && err.contains("--keep DIR"),
+        "{err}"
+    );
+}
+
+fn each_thing_that_a_bundle_lacks_is_named() {
+    let fixture = Fixture::sound();
+    let whole = fixture.path("whole");
+    let copy = |from: &Path, to: &Path| {
+        let _ = std::fs::remove_dir_all(to);
+        assert_eq!(told(Command::new("cp").arg("-r").arg(from).arg(to)).0, 0);
+    };
+    copy(&fixture.path("tree"), &whole);
+    let vendor = Path::new("vendor").join(cfg_if());
+    for (without, built, why) in [
+        (
+            "sources/linux.tar",
+            false,
+            "the source bundle lacks `sources/linux.tar`",
+        ),
+        (
+            vendor.to_str().unwrap(),
+            false,
+            "the source bundle lacks the crate `cfg-if ",
+        ),
+        // Those two are not asked for by name; who needs them says so.
+        (vendor.join("src/lib.rs").to_str().unwrap(), true, "cfg-if"),
+        (
+            "repository/recipes/linux/patches/0001-first-line.patch",
+            true,
+            "recipes/linux/patches/0001-first-line.patch",
+        ),
+    ] {
+        copy(&whole, &fixture.path("tree"));
+        fixture.take_from_bundle(without);
+        let (code, out, err) = fixture.verify(&[]);
+        assert_eq!((code, out.as_str()), (102, ""), "{without}: {err}");
+        assert!(err.contains(why), "{without}: {err}");
+        let failed = "the image of aarch64 cannot be built from the source of kiln-7";
+        assert_eq!(err.contains(failed), built, "{without}: {err}");
+        let hint = ["tell the publisher", "look at what was built so far"][usize::from(built)];
+        assert!(err.contains(hint), "{without}: {err}");
+        assert_eq!(
+            names(&fixture.path("verifier/v1/tmp")),
+            Vec::<String>::new()
+        );
+    }
+}
+
+/// Name and version of the crate that the fixture needs.
+fn cfg_if() -> String {
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    let lock = std::fs::read_to_string(lock).unwrap();
+    let (_, rest) = lock.split_once("name = \"cfg-if\"\nversion = \"").unwrap();
+    format!("cfg-if-{}", rest.split('"').next().unwrap())
+}
+
+fn a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built() {
+    let fixture = Fixture::sound();
+    let manifest = format!("{ARCH}/manifest.json");
+    let check = |change: &dyn Fn(&mut Value), why: &str, mends: &str| {
+        let before = std::fs::read_to_string(fixture.file(&manifest)).unwrap();
+        fixture.rewrite(&manifest, |text| {
+            let mut value = serde_json::from_str(&text).unwrap();
+            change(&mut value);
+            value.to_string()
+        });
+        let (code, out, err) = fixture.verify(&["--no-build"]);
+        assert_eq!((code, out.as_str()), (102, ""), "{err}");
+        assert!(err.contains(why) && err.contains(mends), "{err}");
+        fixture.rewrite(&manifest, |_| before);
+    };
+    let zeros = "0".repeat(64);
+    check(
+        &|manifest| manifest["files"]["kernel"]["sha256"] = zeros.clone().into(),
+        "for `kiln-7/aarch64/kernel`, its `manifest.json` 0000",
+        "mirror-check",
+    );
+    check(
+        &|manifest| manifest["schema"] = 2.into(),
+        "`kiln-7/aarch64/manifest.json` has schema 2, this program reads schema 1",
+        "a later Kiln",
+    );
+    check(
+        &|manifest| manifest["key"] = zeros.clone().into(),
+        "the source bundle makes another `key` of aarch64 than was published",
+        "tell the publisher",
+    );
+    let (code, _, err) = fixture.verify(&["--release", "kiln-8"]);
+    assert!(code == 102 && err.contains("there is kiln-7"), "{err}");
+    let (code, _, err) = fixture.verify(&["--arch", "vax"]);
+    assert!(
+        code == 2 && err.contains("kiln-7 has no image of `vax`"),
+        "{err}"
+    );
+}
+
+fn an_interrupted_verification_goes_on_in_the_directory_that_is_kept() {
+    let fixture = Fixture::sound();
+    let kept = fixture.path("kept");
+    let keep = ["--keep", kept.to_str().unwrap()];
+    let mut child = fixture
+        .verifying(&keep)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    // Cargo has begun.
+    assert!(lines.any(|line| line.unwrap().contains("Compiling cfg-if")));
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-s", "INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    let (code, out, err) = fixture.verify(&[&keep[..], &["--no-build"]].concat());
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(
+        out.contains("--locked images --from-source --arch aarch64"),
+        "{out}"
+    );
+    let (code, out, err) = fixture.verify(&keep);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(
+        !err.contains("Downloading kiln-7") && !err.contains("Unpacking kiln-7"),
+        "{err}"
+    );
+    let (code, out, err) = fixture.verify(&keep);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(
+        !err.contains("Compiling") && !err.contains("Building"),
+        "{err}"
+    );
+    assert!(err.contains("were kept in"), "{err}");
+    assert!(kept.join("store/v1/entries").is_dir());
+
+    let mark = kept.join("verify-release.json");
+    std::fs::write(&mark, "{\"release\":\"kiln-6\",\"bundle\":\"\"}").unwrap();
+    let (code, _, err) = fixture.verify(&keep);
+    assert!(
+        code == 2 && err.contains("the verification of another release, kiln-6"),
+        "{err}"
+    );
+    std::fs::remove_file(mark).unwrap();
+    let (code, _, err) = fixture.verify(&keep);
+    assert!(
+        code == 2 && err.contains("is not empty, and no verification of ours"),
+        "{err}"
+    );
+}
+
+fn what_does_not_boot_is_not_published() {
+    let panics = Make {
+        boots: false,
+        ..SOUND
+    };
+    let fixture = Fixture::new(panics);
+    let (code, _, err) = fixture.publish();
+    assert_eq!(code, 100, "{err}");
+    assert!(
+        err.contains("an image does not boot: nothing was published"),
+        "{err}"
+    );
+    assert!(!fixture.path("tree").join(RELEASE).exists());
+}
+
+fn what_is_not_locked_or_lacks_its_source_is_not_published() {
+    let fixture = Fixture::new(SOUND);
+    let check = |why: &str| {
+        let (code, _, err) = fixture.publish();
+        assert!(code != 0 && err.contains(why), "{code}: {err}");
+        assert!(!fixture.path("tree").exists(), "{why}");
+    };
+    let lock = fixture.path("checkout/images/images.lock");
+    let locked = std::fs::read_to_string(&lock).unwrap();
+    let (before, digest) = locked.split_once("sha256 = \"").unwrap();
+    let other = format!("{before}sha256 = \"{}{}", "0".repeat(64), &digest[64..]);
+    fixture.commit("images/images.lock", &other);
+    check("is not what images.lock promises");
+    fixture.commit("images/images.lock", "version = 1\n");
+    check("the image of aarch64 is not in `images/images.lock`");
+    fixture.commit("images/images.lock", &locked);
+    std::fs::remove_file(fixture.path("archive/linux.tar")).unwrap();
+    std::fs::remove_dir_all(fixture.path("store/v1/blobs")).unwrap();
+    check("`linux.tar`");
+}

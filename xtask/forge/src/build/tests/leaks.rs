@@ -1,0 +1,122 @@
+//! A recipe that lets something of the machine into its output is stopped, and told what and where.
+
+use crate::scan::{Machine, Tokens};
+
+use super::*;
+
+/// Builds run without the sandbox, which would show them other names of their places.
+fn world(host: &str, user: &str) -> World {
+    let mut world = World::new();
+    world.options.sandbox = SandboxChoice::Off;
+    world.options.machine = Tokens::of(&Machine {
+        host: host.to_owned(),
+        user: user.to_owned(),
+        home: format!("/home/{user}"),
+        store: world.root.join("store").into_string(),
+        checkout: "/srv/checkout/kiln".to_owned(),
+        temporary: "/tmp".to_owned(),
+    });
+    world
+}
+
+fn one(text: &str) -> Plan {
+    Plan {
+        steps: vec![step("one", text)],
+    }
+}
+
+/// What a script's output is refused for. No name is written whole in a script: it would be a word
+/// of the recipe's own.
+fn check(host: &str, user: &str, script: &str, expect: &str) {
+    let world = world(host, user);
+    let done = world.perform(&one(script), &["one"]);
+    let told = done.error().to_string();
+    let told = told.replace(world.root.as_str(), "ROOT");
+    assert!(told.contains(expect), "{told}");
+    let hint = done.error().hint().unwrap();
+    assert!(hint.contains("`recipes/one/`"), "{hint}");
+    // What leaks is not kept, so that the next run does not take it for good.
+    let again = world.perform(&one(script), &["one"]);
+    assert!(again.result.is_err());
+}
+
+#[test]
+fn each_word_of_the_machine_in_an_output_stops_the_build_and_is_named() {
+    let check = |script, expect| check("anvil7", "wieland", script, expect);
+    check(
+        "echo \"built on an\"vil7 >\"$OUT/x\"\n",
+        "`one`: the host name `anvil7` is in `x`, line 1: \"built on anvil7\"",
+    );
+    check(
+        "echo by; echo \"by wie\"land >\"$OUT/x\"\n",
+        "the user name `wieland` is in `x`, line 1",
+    );
+    check(
+        "printf '\\0/home/%s/x' wie\"\"land >\"$OUT/x\"\n",
+        "the home directory `/home/wieland` is in `x`, byte 0x1: \"/home/wieland/x\"",
+    );
+    check(
+        "echo \"$OUT\" >\"$OUT/x\"\n",
+        "the store `ROOT/store` is in `x`, line 1: \"ROOT/store/v1/tmp/",
+    );
+    check(
+        "echo \"$BUILD/main.c\" >\"$OUT/x\"\n",
+        "the store `ROOT/store` is in `x`, line 1",
+    );
+    check(
+        "echo x >\"$OUT/x\"; echo /srv/check\"\"out/kiln >\"$OUT/y\"\n",
+        "the checkout `/srv/checkout/kiln` is in `y`, line 1",
+    );
+}
+
+#[test]
+fn ordinary_names_count_where_they_stand_together() {
+    check(
+        "debian",
+        "root",
+        "echo \"(ro\"ot@deb\"ian)\" >\"$OUT/x\"\n",
+        "the user and host `root@debian` is in `x`, line 1: \"(root@debian)\"",
+    );
+    let world = world("debian", "root");
+    assert!(
+        world
+            .perform(&one("echo root >\"$OUT/x\"\n"), &["one"])
+            .result
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_name_that_the_sources_or_inputs_have_is_told_and_does_no_harm() {
+    let world = world("debian", "wieland");
+    let mut plan = one("cat \"$FILES/words\" >\"$OUT/x\"\n");
+    plan.steps[0]
+        .files
+        .insert("words".to_owned(), b"a debian system\n".to_vec());
+    let script = "cat \"$IN/one/x\" >\"$OUT/x\"\n";
+    plan.steps.push(with_inputs(
+        step("two", script),
+        &plan,
+        &[("one", Mount::In)],
+    ));
+    let done = world.perform(&plan, &["two"]);
+    assert_eq!(done.read("two", "x"), "a debian system\n");
+    let notes = done.events.iter().filter(|event| {
+        matches!(event, Event::Note { text } if text.contains("the host name `debian` is a word"))
+    });
+    assert_eq!(notes.count(), 2);
+}
+
+#[test]
+fn a_place_is_refused_also_where_the_inputs_have_it() {
+    let world = world("anvil7", "wieland");
+    let mut plan = one("cat \"$FILES/words\" >\"$OUT/x\"\n");
+    plan.steps[0]
+        .files
+        .insert("words".to_owned(), b"/srv/checkout/kiln\n".to_vec());
+    let told = world.perform(&plan, &["one"]).error().to_string();
+    assert!(
+        told.contains("the checkout `/srv/checkout/kiln` is in `x`"),
+        "{told}"
+    );
+}

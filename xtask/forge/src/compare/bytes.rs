@@ -1,0 +1,67 @@
+//! Contents without a structure that is known here: the first line, or byte, that differs.
+
+use super::Place;
+
+/// Both are texts: the first line that differs.
+pub(super) fn line_difference(first: &[u8], second: &[u8]) -> Option<Place> {
+    let text = |bytes| {
+        std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| !text.contains('\0'))
+    };
+    let (first, second) = (text(first)?, text(second)?);
+    let (mut one, mut other) = (first.split('\n'), second.split('\n'));
+    let mut number = 1;
+    loop {
+        let (a, b) = (one.next(), other.next());
+        if a != b || a.is_none() {
+            let line = |line: Option<&str>| line.unwrap_or_default().chars().take(200).collect();
+            return Some(Place::Line {
+                number,
+                first: line(a),
+                second: line(b),
+            });
+        }
+        number += 1;
+    }
+}
+
+pub(super) fn byte_difference(first: &[u8], second: &[u8]) -> Option<Place> {
+    let offset = differing_offset(first, second)?;
+    let (first, second) = (excerpt(first, offset), excerpt(second, offset));
+    Some(Place::Byte {
+        offset,
+        first,
+        second,
+    })
+}
+
+/// Where two byte strings part; the length of the shorter one if it begins the longer one.
+pub(super) fn differing_offset(first: &[u8], second: &[u8]) -> Option<usize> {
+    let parted = first.iter().zip(second).position(|(a, b)| a != b);
+    parted.or((first.len() != second.len()).then(|| first.len().min(second.len())))
+}
+
+/// What stands at `offset`: the whole text around it if it is text, else eight bytes in hexadecimal.
+pub(crate) fn excerpt(bytes: &[u8], offset: usize) -> String {
+    const BEFORE: usize = 40;
+    const AFTER: usize = 60;
+    let printable = |byte: &&u8| matches!(byte, b' '..=b'~');
+    let (head, tail) = bytes.split_at(offset.min(bytes.len()));
+    let before = head.iter().rev().take(BEFORE).take_while(printable).count();
+    let after = tail.iter().take(AFTER).take_while(printable).count();
+    if before + after >= 4 {
+        let text = &bytes[head.len() - before..head.len() + after];
+        return format!("{:?}", String::from_utf8_lossy(text));
+    }
+    let hex: Vec<String> = tail
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if hex.is_empty() {
+        "(end)".to_owned()
+    } else {
+        hex.join(" ")
+    }
+}

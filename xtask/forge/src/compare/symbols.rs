@@ -1,0 +1,89 @@
+//! Names for places in a stripped program, or in a flat copy of its memory, from the file that it was
+//! stripped from.
+//!
+//! Taken only where that file holds the same bytes up to the difference: a file of another build
+//! would give the name of whatever happens to lie there.
+
+use super::Place;
+use crate::elf::{Elf, Section};
+
+/// Whether a name is missing that another file could have.
+pub(super) fn may_name(place: &Place) -> bool {
+    matches!(
+        place,
+        Place::Section { symbol: None, .. } | Place::Byte { .. }
+    )
+}
+
+/// Puts the symbol, and the section where even that is unknown, into `place`.
+pub(super) fn name(place: &mut Place, first: &[u8], second: &[u8], unstripped: &[u8]) {
+    let Some(whole) = Elf::parse(unstripped) else {
+        return;
+    };
+    match place {
+        Place::Section {
+            name,
+            offset,
+            symbol: symbol @ None,
+            ..
+        } => *symbol = in_section(&whole, &[first, second], name, *offset),
+        Place::Byte {
+            offset,
+            first: a,
+            second: b,
+        } => {
+            if let Some((section, inside)) = in_flat(&whole, &[first, second], *offset) {
+                *place = Place::Section {
+                    name: whole.sections[section].name.clone(),
+                    offset: inside,
+                    symbol: whole.symbol_at(section, inside),
+                    first: std::mem::take(a),
+                    second: std::mem::take(b),
+                    also: Vec::new(),
+                };
+            }
+        }
+        _ => {}
+    }
+}
+
+fn in_section(whole: &Elf, sides: &[&[u8]], name: &str, offset: usize) -> Option<String> {
+    let mut sections = whole.sections.iter();
+    let index = sections.position(|section| section.name == name)?;
+    let known = &whole.sections[index];
+    let agrees = |side: &&&[u8]| {
+        Elf::parse(side).is_some_and(|side| {
+            side.section(name).is_some_and(|section| {
+                section.address == known.address && begins(section.bytes, known.bytes, offset)
+            })
+        })
+    };
+    sides.iter().find(agrees)?;
+    whole.symbol_at(index, offset)
+}
+
+/// A flat file is the memory from the lowest address on that is loaded, as `objcopy -O binary` writes
+/// it: section and offset of one of its bytes.
+fn in_flat(whole: &Elf, sides: &[&[u8]], offset: usize) -> Option<(usize, usize)> {
+    let is_copied = |section: &&Section| section.is_loaded() && !section.bytes.is_empty();
+    let copied = whole.sections.iter().filter(is_copied);
+    let base = copied.map(|section| whole.load_address(section)).min()?;
+    let mut sections = whole.sections.iter().enumerate();
+    sections.find_map(|(index, section)| {
+        let start = whole.load_address(section).checked_sub(base)?;
+        let start = usize::try_from(start).ok()?;
+        let inside = offset.checked_sub(start)?;
+        let holds = is_copied(&section) && inside < section.bytes.len();
+        let agrees = |side: &&&[u8]| {
+            side.get(start..)
+                .is_some_and(|side| begins(side, section.bytes, inside))
+        };
+        (holds && sides.iter().any(|side| agrees(&side))).then_some((index, inside))
+    })
+}
+
+/// Whether two contents are the same for so many bytes.
+fn begins(one: &[u8], other: &[u8], length: usize) -> bool {
+    one.get(..length)
+        .is_some_and(|one| other.get(..length) == Some(one))
+}

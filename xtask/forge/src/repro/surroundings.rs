@@ -1,0 +1,125 @@
+//! What surrounds the second build: directory, user, host name, environment, all drawn from a seed.
+//! Plain data and the command line that makes it so; whoever runs that is elsewhere.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use plan::digest::Digest;
+
+/// Zones in the form that needs no database (POSIX, `TZ`): the days begin at other times there.
+const ZONES: [&str; 3] = ["EAST-13:45", "WEST+11", "MID-05:30"];
+
+/// Letters without dots make these locales the ones that find careless case conversions.
+const LOCALES: [&str; 2] = ["tr_TR.UTF-8", "az_AZ.UTF-8"];
+
+/// Where a build runs, as far as a build must not show it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Surroundings {
+    /// What all the rest is drawn from.
+    pub seed: u64,
+    /// User and group.
+    pub user: u32,
+    /// Name of the host.
+    pub host_name: String,
+    /// `HOME`, which is not there.
+    pub home: Utf8PathBuf,
+    /// `TZ`.
+    pub zone: &'static str,
+    /// `LC_ALL` and `LANG`.
+    pub locale: &'static str,
+    /// The mode bits that are taken from new files.
+    pub umask: &'static str,
+}
+
+/// What enters the surroundings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entrance {
+    /// bubblewrap, by its path: it can give another user and another host name.
+    Bubblewrap(Utf8PathBuf),
+    /// A shell: it cannot.
+    Shell,
+}
+
+impl Surroundings {
+    /// Draws them.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let digest = Digest::of(&seed.to_le_bytes()).to_string();
+        let token = &digest[..10];
+        let draw = |from: usize, below: usize| {
+            let number = u32::from_str_radix(&digest[from..from + 7], 16).unwrap_or_default();
+            number as usize % below
+        };
+        Self {
+            seed,
+            user: 20_000 + u32::try_from(draw(10, 40_000)).unwrap_or_default(),
+            host_name: format!("other-{token}"),
+            home: format!("/home-of-{token}/of/somebody").into(),
+            zone: ZONES[draw(17, ZONES.len())],
+            locale: LOCALES[draw(24, LOCALES.len())],
+            umask: "077",
+        }
+    }
+
+    /// A directory below `area`, with a name whose length the seed gives.
+    #[must_use]
+    pub fn directory(&self, area: &Utf8Path) -> Utf8PathBuf {
+        let digest = Digest::of(self.host_name.as_bytes()).to_string();
+        let length = 12 + usize::try_from(self.seed % 40).unwrap_or_default();
+        area.join(format!("elsewhere-{}", &digest[..length]))
+    }
+
+    /// What its environment has otherwise; `poison` is a directory that comes first in `path`.
+    #[must_use]
+    pub fn environment(
+        &self,
+        poison: &Utf8Path,
+        path: &[Utf8PathBuf],
+    ) -> BTreeMap<&'static str, String> {
+        let path = std::iter::once(poison).chain(path.iter().map(Utf8PathBuf::as_path));
+        let path: Vec<&str> = path.map(Utf8Path::as_str).collect();
+        [
+            ("HOME", self.home.to_string()),
+            ("TZ", self.zone.to_owned()),
+            ("LC_ALL", self.locale.to_owned()),
+            ("LANG", self.locale.to_owned()),
+            ("USER", self.host_name.clone()),
+            ("LOGNAME", self.host_name.clone()),
+            ("PATH", path.join(":")),
+        ]
+        .into()
+    }
+
+    /// The command line that runs `argv` in them.
+    #[must_use]
+    pub fn command_line(&self, entrance: &Entrance, argv: &[String]) -> Vec<String> {
+        let mut line = match entrance {
+            Entrance::Shell => Vec::new(),
+            Entrance::Bubblewrap(program) => {
+                let user = self.user.to_string();
+                let words = [
+                    program.as_str(),
+                    "--die-with-parent",
+                    "--dev-bind",
+                    "/",
+                    "/",
+                    "--unshare-user",
+                    "--uid",
+                    &user,
+                    "--gid",
+                    &user,
+                    "--unshare-uts",
+                    "--hostname",
+                    &self.host_name,
+                    "--unshare-net",
+                    "--",
+                ];
+                words.map(str::to_owned).to_vec()
+            }
+        };
+        let umask = format!("umask {} && exec \"$@\"", self.umask);
+        line.extend(["sh", "-c", &umask, "sh"].map(str::to_owned));
+        line.extend_from_slice(argv);
+        line
+    }
+}

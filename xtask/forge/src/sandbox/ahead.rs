@@ -1,0 +1,63 @@
+//! A clock that is ahead, for the scripts of a build that is to be compared with another one.
+//!
+//! Nothing of it stands in a script's environment, which is hashed: the sandbox shows the files that
+//! let every dynamically linked program load libfaketime, and tell it how far ahead it is
+//! (ld.so(8), `/etc/ld.so.preload`; libfaketime's README, `/etc/faketimerc`). Programs of the
+//! toolchains that are being built are no different; those that are static keep the right time.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::root::below;
+
+/// The files of a clock in a work area, and where the sandbox shows them.
+const FILES: [(&str, &str); 2] = [
+    ("ld.so.preload", "/etc/ld.so.preload"),
+    ("faketimerc", "/etc/faketimerc"),
+];
+
+/// A clock that is ahead of the right one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockAhead {
+    /// libfaketime, as scripts see it.
+    pub library: Utf8PathBuf,
+    /// How far.
+    pub days: u32,
+}
+
+impl ClockAhead {
+    /// Such a clock, where the system at `root` has libfaketime.
+    #[must_use]
+    pub fn find(root: &Utf8Path, days: u32) -> Option<Self> {
+        let mut homes = vec![
+            Utf8PathBuf::from("/usr/lib"),
+            Utf8PathBuf::from("/usr/lib64"),
+        ];
+        let triplets = below(root, &homes[0]).read_dir_utf8().ok()?;
+        homes.extend(triplets.flatten().filter_map(|entry| {
+            let is_triplet = entry.file_name().contains("-linux-");
+            is_triplet.then(|| Utf8Path::new("/usr/lib").join(entry.file_name()))
+        }));
+        homes.sort();
+        let libraries = homes
+            .into_iter()
+            .map(|home| home.join("faketime/libfaketime.so.1"));
+        libraries
+            .into_iter()
+            .find(|library| below(root, library).is_file())
+            .map(|library| Self { library, days })
+    }
+
+    /// The files that a work area needs, with their contents.
+    pub(crate) fn files(&self) -> [(&'static str, String); 2] {
+        let contents = [format!("{}\n", self.library), format!("+{}d\n", self.days)];
+        let mut names = FILES.iter().map(|(name, _)| *name);
+        contents.map(|content| (names.next().unwrap_or_default(), content))
+    }
+
+    /// What a sandbox shows of a work area.
+    pub(super) fn shown(work: &Utf8Path) -> impl Iterator<Item = (Utf8PathBuf, &'static str)> {
+        FILES
+            .iter()
+            .map(move |(name, inside)| (work.join(name), *inside))
+    }
+}

@@ -1,0 +1,238 @@
+//! The words that say on which machine something was built, and which of them can be looked for.
+//!
+//! A short word, or a place that every machine has (`root`, `/tmp`), proves nothing where it stands
+//! alone: it is looked for only as part of something that nobody writes by chance, `user@host`. A
+//! longer name may still be a word of the program's own, as `debian` is: [`Token::is_name`].
+
+/// What this machine calls itself and its places; what is not known is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Host name.
+    pub host: String,
+    /// The user who builds.
+    pub user: String,
+    /// Where the user is at home.
+    pub home: String,
+    /// Where the store is; work directories are below it.
+    pub store: String,
+    /// Where the repository is.
+    pub checkout: String,
+    /// Where temporary files are put.
+    pub temporary: String,
+}
+
+/// A word to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The word.
+    pub text: String,
+    /// What it is, such as `host name`.
+    pub what: &'static str,
+    /// A name, which a program may have by itself; all else says where something was built.
+    pub is_name: bool,
+}
+
+/// Words to look for; none where nothing is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    tokens: Vec<Token>,
+    ordinary: Vec<Token>,
+}
+
+/// Shorter words occur anywhere.
+const SHORTEST: usize = 5;
+
+/// Places that every machine has and programs know by name (FHS 3.0; glibc's `shm_open`).
+const EVERYWHERE: [&str; 8] = [
+    "/dev/shm",
+    "/run/user",
+    "/usr/local",
+    "/usr/src",
+    "/usr/tmp",
+    "/var/cache",
+    "/var/lib",
+    "/var/tmp",
+];
+
+impl Tokens {
+    /// What can be looked for of a machine.
+    #[must_use]
+    pub fn of(machine: &Machine) -> Self {
+        let mut tokens = Self::default();
+        for (text, what) in [
+            (&machine.store, "store"),
+            (&machine.checkout, "checkout"),
+            (&machine.home, "home directory"),
+            (&machine.temporary, "temporary directory"),
+        ] {
+            let text = text.trim_end_matches('/');
+            tokens.add(text, what, Kind::place(text));
+        }
+        let short = machine.host.split('.').next().unwrap_or_default();
+        for (text, what) in [
+            (machine.host.as_str(), "host name"),
+            (short, "host name"),
+            (machine.user.as_str(), "user name"),
+        ] {
+            tokens.add(text, what, Kind::Name);
+        }
+        if !machine.user.is_empty() && !machine.host.is_empty() {
+            for host in [&machine.host, short] {
+                let text = format!("{}@{host}", machine.user);
+                tokens.add(&text, "user and host", Kind::Distinct);
+            }
+        }
+        tokens
+    }
+
+    /// The words that are looked for.
+    #[must_use]
+    pub fn sought(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// Words of this machine that are not looked for, as every machine and every image has such.
+    #[must_use]
+    pub fn passed_over(&self) -> &[Token] {
+        &self.ordinary
+    }
+
+    /// The first of these words that is in a text.
+    pub(crate) fn find(&self, text: &str) -> Option<&Token> {
+        let mut tokens = self.tokens.iter();
+        tokens.find(|token| token.places(text.as_bytes()).next().is_some())
+    }
+
+    fn add(&mut self, text: &str, what: &'static str, kind: Kind) {
+        let place = if kind == Kind::Common || text.len() < SHORTEST {
+            &mut self.ordinary
+        } else {
+            &mut self.tokens
+        };
+        if !text.is_empty() && !place.iter().any(|token| token.text == text) {
+            place.push(Token {
+                text: text.to_owned(),
+                what,
+                is_name: kind == Kind::Name,
+            });
+        }
+    }
+}
+
+/// How much a word says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Common,
+    Name,
+    Distinct,
+}
+
+impl Kind {
+    /// `/tmp` and `/root` are everybody's.
+    fn place(path: &str) -> Self {
+        let parts = path.split('/').filter(|part| !part.is_empty());
+        if parts.count() < 2 || EVERYWHERE.contains(&path) {
+            Self::Common
+        } else {
+            Self::Distinct
+        }
+    }
+}
+
+impl From<&Token> for Tokens {
+    fn from(token: &Token) -> Self {
+        Self {
+            tokens: vec![token.clone()],
+            ordinary: Vec::new(),
+        }
+    }
+}
+
+impl Token {
+    /// Where it stands in some bytes, as a word of its own: `powerful` is no leak of a host `power`.
+    pub(crate) fn places<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+        let goes_on =
+            |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        memchr::memmem::find_iter(bytes, self.text.as_bytes()).filter(move |at| {
+            let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+            !goes_on(before) && !goes_on(bytes.get(at + self.text.len()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(machine: &Machine, sought: &[&str], passed_over: &[&str]) {
+        let tokens = Tokens::of(machine);
+        let texts = |tokens: &[Token]| -> Vec<String> {
+            tokens.iter().map(|token| token.text.clone()).collect()
+        };
+        assert_eq!(texts(tokens.sought()), sought);
+        assert_eq!(texts(tokens.passed_over()), passed_over);
+    }
+
+    #[test]
+    fn words_that_every_machine_has_are_sought_only_together() {
+        let machine = Machine {
+            host: "debian".to_owned(),
+            user: "root".to_owned(),
+            home: "/root".to_owned(),
+            store: "/root/.cache/kiln/".to_owned(),
+            checkout: "/work/kiln".to_owned(),
+            temporary: "/tmp".to_owned(),
+        };
+        check(
+            &machine,
+            &["/root/.cache/kiln", "/work/kiln", "debian", "root@debian"],
+            &["/root", "/tmp", "root"],
+        );
+    }
+
+    #[test]
+    fn places_that_programs_name_are_not_sought() {
+        for place in ["/var/tmp", "/dev/shm/", "/usr/local"] {
+            let machine = Machine {
+                temporary: place.to_owned(),
+                ..Machine::default()
+            };
+            check(&machine, &[], &[place.trim_end_matches('/')]);
+        }
+    }
+
+    #[test]
+    fn names_that_say_something_are_sought_alone_and_in_their_short_form() {
+        let machine = Machine {
+            host: "anvil7.example.org".to_owned(),
+            user: "wieland".to_owned(),
+            home: "/home/wieland".to_owned(),
+            ..Machine::default()
+        };
+        check(
+            &machine,
+            &[
+                "/home/wieland",
+                "anvil7.example.org",
+                "anvil7",
+                "wieland",
+                "wieland@anvil7.example.org",
+                "wieland@anvil7",
+            ],
+            &[],
+        );
+        check(&Machine::default(), &[], &[]);
+    }
+
+    #[test]
+    fn a_word_counts_only_where_it_stands_alone() {
+        let token = Token {
+            text: "anvil".to_owned(),
+            what: "host name",
+            is_name: true,
+        };
+        let places = |text: &str| token.places(text.as_bytes()).collect::<Vec<_>>();
+        assert_eq!(places("anvil (anvil) x@anvil:/"), [0, 7, 16]);
+        assert_eq!(places("anvils canvil anvil_x 0anvil"), [0; 0]);
+    }
+}

@@ -1,0 +1,224 @@
+//! The archives that other unpackers fell for, by what they did to them.
+
+use super::*;
+
+/// Refuses the archive, and finds that nothing changed beside the tree.
+fn refused(tar: Tar, expected: &str) {
+    let home = with_neighbours();
+    let before = outside(&home.path);
+    let error = home.unpack(&gzip(&tar.end()), None, Limits::default());
+    assert_eq!(error.unwrap_err().to_string(), format!("`x.tar`{expected}"));
+    assert_eq!(outside(&home.path), before);
+}
+
+/// A home with a file and a directory beside the tree.
+fn with_neighbours() -> Home {
+    let home = home();
+    fs::write(home.path.join("file"), "untouched").unwrap();
+    fs::create_dir(home.path.join("dir")).unwrap();
+    fs::write(home.path.join("dir/inner"), "untouched").unwrap();
+    let private = std::fs::Permissions::from_mode(0o700);
+    fs::set_permissions(home.path.join("dir"), private).unwrap();
+    home
+}
+
+fn hard(tar: Tar, name: &str, target: &str) -> Tar {
+    tar.add(
+        EntryType::Link,
+        name.as_bytes(),
+        target.as_bytes(),
+        0o644,
+        b"",
+    )
+}
+
+fn gnu(tar: Tar, kind: EntryType, text: &str) -> Tar {
+    let text = [text.as_bytes(), b"\0"].concat();
+    tar.add(kind, b"././@LongLink", b"", 0, &text)
+}
+
+/// CVE-2026-33056: a directory's mode is given to what a link of its name leads to.
+#[test]
+fn a_directory_after_a_link_of_its_name_changes_no_mode() {
+    let chmod = tar().link("top/d", "../dir").dir("top/d");
+    refused(chmod, ": entry `top/d` is there twice");
+    let within = tar().dir("top/a").link("top/d", "a").dir("top/d");
+    refused(within, ": entry `top/d` is there twice");
+}
+
+/// RUSTSEC-2021-0080: directories are made behind a link.
+#[test]
+fn a_directory_below_a_link_is_not_made() {
+    let through = tar().link("top/l", "../dir").dir("top/l/made");
+    let expected = ": entry `top/l/made` is below the symbolic link `l`";
+    refused(through, expected);
+}
+
+/// RUSTSEC-2018-0002: a hard link to a file outside, then bytes for it.
+#[test]
+fn a_file_after_a_hard_link_of_its_name_overwrites_nothing() {
+    let own = hard(tar().file("top/a", "1"), "top/b", "top/a").file("top/b", "2");
+    refused(own, ": entry `top/b` is there twice");
+    let away = hard(tar(), "top/b", "../file");
+    refused(away, ": entry `top/b` has `..` in its name");
+}
+
+#[test]
+fn a_hard_link_does_not_lead_through_a_symbolic_one() {
+    for (link, to, target) in [
+        ("top/l", "../file", "top/l"),
+        ("top/l", "../dir", "top/l/inner"),
+        ("top/l", "a", "top/l"),
+    ] {
+        let sly = hard(tar().file("top/a", "1").link(link, to), "top/b", target);
+        let expected = format!("is a hard link to `{target}`, which is no file before it");
+        refused(sly, &format!(": entry `top/b` {expected}"));
+    }
+}
+
+/// CVE-2022-36113: the file that says "unpacked" is a link that the archive brought.
+#[test]
+fn the_mark_of_a_whole_tree_is_not_in_the_tree() {
+    let sly = tar().link("top/tree.json", "../../file");
+    let expected = ": entry `tree.json` is a symbolic link to `../../file`, outside of the archive";
+    refused(sly, expected);
+    assert_eq!(
+        unpacked(tar().file("top/tree.json", "x")).read("tree.json"),
+        "x"
+    );
+}
+
+#[test]
+fn what_is_dropped_from_names_cannot_be_a_link() {
+    let sly = tar().link("top", "../dir").file("top/x", "x");
+    let expected = ": entry `top` is outside of the leading directories that are dropped";
+    refused(sly, expected);
+}
+
+#[test]
+fn names_in_extensions_are_held_to_the_same_rules() {
+    let parent = ": entry `top/../../file` has `..` in its name";
+    let long = |kind| gnu(tar(), kind, "top/../../file");
+    refused(long(EntryType::GNULongName).file("top/x", "x"), parent);
+    let path = tar().pax(&[("path", "top/../../file")]);
+    refused(path.file("top/x", "x"), parent);
+    let absolute = tar().pax(&[("path", "/etc/x")]).file("top/x", "x");
+    refused(absolute, ": entry `/etc/x` has an absolute name");
+
+    let away = ": entry `l` is a symbolic link to `../file`, outside of the archive";
+    let long = gnu(tar(), EntryType::GNULongLink, "../file");
+    refused(long.link("top/l", "x"), away);
+    let path = tar().pax(&[("linkpath", "../file")]);
+    refused(path.link("top/l", "x"), away);
+    let path = tar().pax(&[("linkpath", "../file")]).file("top/a", "");
+    refused(
+        hard(path.pax(&[("linkpath", "../file")]), "top/b", "top/a"),
+        ": entry `top/b` has `..` in its name",
+    );
+}
+
+/// CVE-2025-62518: one reader takes the size of the extension, the other that of the header, and a file
+/// of the one is an archive within the archive to the other.
+#[test]
+fn an_archive_hidden_in_a_size_that_is_told_twice_is_refused() {
+    let hidden = tar().file("top/hidden", "evil").end();
+    let mut outer = tar().pax(&[("size", &hidden.len().to_string())]);
+    outer = outer.add(EntryType::Regular, b"top/x", b"", 0o644, b"");
+    outer.0.extend(&hidden);
+    let expected = format!(": entry `top/x` has two sizes, 0 and {}", hidden.len());
+    refused(outer, &expected);
+    let nonsense = tar().pax(&[("size", "-1")]).file("top/x", "");
+    let expected = "has extended headers that are too long, repeated, or describe nothing";
+    refused(nonsense, &format!(": entry `top/x` {expected}"));
+}
+
+#[test]
+fn entries_without_a_name_and_times_without_end_are_refused() {
+    refused(tar().file("", "x"), ": entry `` has no name");
+    let mut late = tar().file("top/x", "");
+    let header = Header::from_byte_slice(&late.0[..512]).clone();
+    let mut header = header;
+    // Base 256, the one form in which a header holds so much.
+    header.as_old_mut().mtime = [0xff; 12];
+    header.as_old_mut().mtime[0] = 0x80;
+    header.set_cksum();
+    late.0[..512].copy_from_slice(header.as_bytes());
+    refused(late, ": entry `top/x` has an impossible modification time");
+}
+
+/// A long name makes hundreds of directories: they count as entries do.
+#[test]
+fn directories_that_only_names_imply_are_capped() {
+    let deep = |at: usize| format!("top/{at}/{}x", "d/".repeat(400));
+    let add = |tar: Tar, at| tar.pax(&[("path", &deep(at))]).file("top/x", "");
+    for count in [6, 3] {
+        let limits = Limits {
+            entries: 1000,
+            ..Limits::default()
+        };
+        let packed = (0..count).fold(tar(), add).end();
+        let error = home().unpack(&packed, None, limits).unwrap_err();
+        assert_eq!(error.to_string(), "`x.tar` has more than 1000 entries");
+    }
+}
+
+#[test]
+fn a_million_entries_are_not_begun() {
+    let home = home();
+    let empty = tar().file("top/aaaaaa", "").0;
+    let mut many = Vec::new();
+    for at in 0..20_000_u32 {
+        let mut header = empty.clone();
+        let mut its = Header::from_byte_slice(&header[..512]).clone();
+        its.as_old_mut().name[4..10].copy_from_slice(format!("{at:06}").as_bytes());
+        its.set_cksum();
+        header.copy_from_slice(its.as_bytes());
+        many.extend(header);
+    }
+    let error = home.unpack(&xz(&many), None, Limits::default());
+    let error = error.unwrap_err().to_string();
+    assert_eq!(error, "`x.tar` unpacks to more than 20 times its size");
+    let made = fs::read_dir(home.path.join("root")).unwrap().count();
+    assert!(made <= 20_000 * 512 / 20, "{made}");
+}
+
+/// Ten thousand to one, which only bzip2 and xz can.
+#[test]
+fn a_large_bomb_is_cut_before_it_fills_the_disk() {
+    let zeros = tar().add(EntryType::Regular, b"top/x", b"", 0o644, &vec![0; 16 << 20]);
+    let zeros = zeros.end();
+    for pack in [bzip2, xz] {
+        let packed = pack(&zeros);
+        assert!(packed.len() * 5000 < zeros.len(), "{}", packed.len());
+        let home = home();
+        let error = home.unpack(&packed, None, Limits::default()).unwrap_err();
+        let expected = "`x.tar` unpacks to more than 20 times its size";
+        assert_eq!(error.to_string(), expected);
+        let written = home.path.join("root/x").metadata();
+        assert!(written.map_or(0, |file| file.len()) <= 1 << 20);
+    }
+}
+
+/// An xz stream that wants 4 GiB for its dictionary.
+#[test]
+fn a_dictionary_that_needs_too_much_memory_is_refused() {
+    let mut packed = xz(&tar().file("top/x", "x").end());
+    // Stream header: 12 bytes. Block header: size, flags, LZMA2 (0x21), 1, the dictionary's size, …, CRC32.
+    let length = 4 * (usize::from(packed[12]) + 1);
+    let at = 12 + packed[12..].iter().position(|byte| *byte == 0x21).unwrap() + 2;
+    packed[at] = 40;
+    let mut crc = flate2::Crc::new();
+    crc.update(&packed[12..8 + length]);
+    packed[8 + length..12 + length].copy_from_slice(&crc.sum().to_le_bytes());
+    let error = home().unpack(&packed, None, Limits::default()).unwrap_err();
+    let expected = "`x.tar` cannot be unpacked: ";
+    assert!(error.to_string().starts_with(expected), "{error}");
+    assert!(error.to_string().contains("memory"), "{error}");
+}
+
+#[test]
+fn names_that_other_systems_read_as_paths_are_plain_names_here() {
+    let home = unpacked(tar().file("top/a\\..\\b", "1").file("top/C:x", "2"));
+    assert_eq!(home.read("a\\..\\b"), "1");
+    assert_eq!(home.read("C:x"), "2");
+}

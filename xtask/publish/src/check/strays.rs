@@ -1,0 +1,48 @@
+//! Files that nothing names: what somebody else has put into a tree, or a publisher that was killed left.
+
+use plan::digest::Digest;
+
+use super::{Walk, Wrong, is_folder};
+use crate::perform::INDEX;
+use crate::place::PlaceError;
+use crate::release::SUMS;
+
+/// In the base of every tree.
+const BASE: [&str; 3] = [INDEX, "index.html", "oci-layout"];
+
+impl Walk<'_> {
+    /// Looks at each file that nothing named. In the folder of a release it is wrong that it is there; a
+    /// blob must at least be what its name says. A web server does not list what it has.
+    pub(super) fn strays(&mut self) -> Result<(), PlaceError> {
+        for path in self.place.files()?.unwrap_or_default() {
+            let (folder, file) = path.split_once('/').unwrap_or(("", &path));
+            let known = match folder {
+                "" => BASE.contains(&file),
+                "signatures" => file.ends_with(".minisig"),
+                _ => file.starts_with(SUMS) && is_folder(folder),
+            };
+            let unfinished = self.report.unfinished.iter().any(|name| name == folder);
+            if known || unfinished || self.named.contains(&path) {
+                continue;
+            }
+            if is_folder(folder) {
+                self.wrong(&path, Wrong::Unlisted);
+                continue;
+            }
+            let named = path.strip_prefix("blobs/sha256/");
+            if let Some(wanted) = named.and_then(|name| name.parse::<Digest>().ok()) {
+                let size = u64::MAX - 1;
+                let found = self.had(&path, self.place.digest(&path, size))?;
+                match found {
+                    Some((_, is)) if is != wanted => {
+                        self.wrong(&path, Wrong::Differs { is, wanted });
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            self.report.strays.push(path);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! The Rust crates that the building program is made of, each with its licence. Their code, with the texts
+//! of their licences, is in the source bundle; nothing of it is in an image.
+
+use camino::Utf8Path;
+use host::process::Command;
+use serde::{Deserialize, Serialize};
+
+use crate::repository::{RepositoryError, run};
+
+/// One crate of somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Crate {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// SPDX expression; empty where the crate has none.
+    pub license: String,
+}
+
+/// What `cargo metadata` prints, as far as it matters here.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    license: Option<String>,
+    /// Where it is from; our own have none.
+    source: Option<String>,
+}
+
+/// The crates of the lock file, sorted, from what cargo has downloaded.
+pub fn read(root: &Utf8Path, cargo: &Utf8Path) -> Result<Vec<Crate>, RepositoryError> {
+    let words = ["metadata", "--format-version=1", "--locked", "--offline"];
+    let command = Command::new(cargo).args(words).current_dir(root);
+    parse(&run(command, RepositoryError::Crates)?)
+}
+
+fn parse(text: &str) -> Result<Vec<Crate>, RepositoryError> {
+    let metadata: Metadata =
+        serde_json::from_str(text).map_err(|error| RepositoryError::Crates(error.to_string()))?;
+    let others = metadata.packages.into_iter();
+    let mut crates: Vec<Crate> = others
+        .filter(|package| package.source.is_some())
+        .map(|package| Crate {
+            name: package.name,
+            version: package.version,
+            license: expression(&package.license.unwrap_or_default()),
+        })
+        .collect();
+    crates.sort();
+    Ok(crates)
+}
+
+/// Cargo allowed `/` before SPDX expressions were asked for.
+fn expression(text: &str) -> String {
+    let terms: Vec<&str> = text.split('/').map(str::trim).collect();
+    terms.join(" OR ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crates_of_others_are_listed_with_licences_as_spdx_has_them() {
+        let text = r#"{"packages": [
+            {"name": "b", "version": "2.0.0", "license": "MIT/Apache-2.0", "source": "registry"},
+            {"name": "a", "version": "1.0.0", "license": null, "source": "registry"},
+            {"name": "ours", "version": "0.1.0", "license": "MIT", "source": null}
+        ]}"#;
+        let told: Vec<String> = parse(text)
+            .unwrap()
+            .iter()
+            .map(|one| format!("{} {}: {}", one.name, one.version, one.license))
+            .collect();
+        assert_eq!(told, ["a 1.0.0: ", "b 2.0.0: MIT OR Apache-2.0"]);
+        assert!(matches!(parse("no JSON"), Err(RepositoryError::Crates(_))));
+    }
+}

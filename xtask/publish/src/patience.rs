@@ -1,0 +1,124 @@
+//! Asking a server again: what may pass is asked for a few times, with longer and longer pauses. What a
+//! server says at last is the caller's to judge.
+
+use std::time::Duration;
+
+use host::clock;
+use host::http::{Answer, HttpError};
+
+/// No server is waited for longer, whatever it asks for.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How often, and after which pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How many times something is asked for, at most.
+    pub tries: u32,
+    /// The first pause; each one after it is twice as long.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            tries: 4,
+            pause: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Patience {
+    /// Asks until the answer stays, or patience ends. Only for what may be done twice.
+    pub(crate) fn ask(
+        &self,
+        ask: impl FnMut() -> Result<Answer, HttpError>,
+    ) -> Result<Answer, HttpError> {
+        self.until(passing, ask)
+    }
+
+    /// The same for an answer of another form, of which `passing` says after what pause it may be better.
+    pub(crate) fn until<T>(
+        &self,
+        passing: impl Fn(&T) -> Option<Duration>,
+        mut ask: impl FnMut() -> Result<T, HttpError>,
+    ) -> Result<T, HttpError> {
+        let mut pause = self.pause;
+        for _ in 1..self.tries {
+            let asked = ask();
+            let wish = match &asked {
+                Ok(answer) => passing(answer),
+                Err(error) if error.is_transient() => Some(error.retry_after().unwrap_or_default()),
+                Err(_) => None,
+            };
+            let Some(wish) = wish else {
+                return asked;
+            };
+            clock::pause(wish.max(pause).min(LONGEST))?;
+            pause *= 2;
+        }
+        ask()
+    }
+}
+
+/// After what pause, at least, a server that answers so may answer otherwise; `None` is never.
+fn passing(answer: &Answer) -> Option<Duration> {
+    // Amazon says 400 of an upload that it waited for too long.
+    let waited = || answer.status == 400 && answer.said().contains("RequestTimeout");
+    if !matches!(answer.status, 408 | 429 | 500 | 502..=504) && !waited() {
+        return None;
+    }
+    Some(answer.retry_after().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            status,
+            headers: BTreeMap::from([("retry-after".to_owned(), "0".to_owned())]),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_asked_for_again_and_nothing_else() {
+        let patience = Patience {
+            tries: 3,
+            pause: Duration::ZERO,
+        };
+        let check = |status: u16, body: &str, times: u32| {
+            let mut asked = 0;
+            let said = patience.ask(|| {
+                asked += 1;
+                Ok(answer(status, body))
+            });
+            assert_eq!((said.unwrap().status, asked), (status, times), "{body}");
+        };
+        for status in [408, 429, 500, 502, 503, 504] {
+            check(status, "", 3);
+        }
+        for status in [200, 400, 401, 403, 404, 405, 412, 413, 501, 507] {
+            check(status, "", 1);
+        }
+        check(400, "<Code>RequestTimeout</Code>", 3);
+        let mut date = answer(503, "");
+        let dates = [("date", "08:49:30 GMT"), ("retry-after", "08:49:37 GMT")];
+        let dates = dates.map(|(name, at)| (name.to_owned(), format!("Sun, 06 Nov 1994 {at}")));
+        date.headers.extend(dates);
+        assert_eq!(passing(&date), Some(Duration::from_secs(7)));
+        let mut asked = 0;
+        let error = HttpError::Stalled {
+            url: "http://x".to_owned(),
+            time: Duration::ZERO,
+        };
+        let said = patience.ask(|| {
+            asked += 1;
+            Err(error.clone())
+        });
+        assert_eq!((said, asked), (Err(error), 3));
+    }
+}

@@ -1,0 +1,311 @@
+//! Publishing to a server that fails in every way that it can, and what a reader finds there then.
+
+mod endpoint;
+
+use std::io::{Cursor, Read};
+use std::time::Duration;
+
+use host::env::Aws;
+use host::http::{Client, Limits};
+
+use super::*;
+use crate::check::{Known, walk};
+use crate::fixture::{Fixture, unsigned};
+use crate::perform::{self, PublishError};
+use crate::release::Release;
+use crate::sign::Keys;
+use endpoint::{Asked, Endpoint, Fate};
+
+fn bucket(endpoint: &Endpoint, tries: u32) -> Bucket {
+    let limits = Limits {
+        connect: Duration::from_millis(500),
+        stall: Duration::from_millis(500),
+        slowest: 1,
+    };
+    let aws = Aws {
+        endpoint: Some(endpoint.address.clone()),
+        key: Some("key".to_owned()),
+        secret: Some("hidden".to_owned()),
+        ..Aws::default()
+    };
+    let client = Client::with_limits(limits).unwrap();
+    let pause = Duration::ZERO;
+    let bucket = Bucket::open(client, "bucket", &aws).unwrap();
+    bucket.with_patience(Patience { tries, pause })
+}
+
+fn publish(bucket: &mut Bucket, release: &Release) -> Result<(), PublishError> {
+    perform::publish(bucket, release, &unsigned(&Keys::none()), &mut |_| {})
+}
+
+/// What the server has, as a reader of it finds it, without the server's faults.
+struct Kept<'a>(&'a Endpoint);
+
+impl Place for Kept<'_> {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+        let state = self.0.state.lock().unwrap();
+        let object = state.objects.get(path);
+        Ok(object.map(|object| Box::new(Cursor::new(object.bytes.clone())) as Box<dyn Read>))
+    }
+
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+        let start = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        };
+        let paths = self.0.paths();
+        let below = paths.iter().filter_map(|path| path.strip_prefix(&start));
+        let mut names: Vec<String> = below
+            .filter_map(|path| path.split('/').next().map(str::to_owned))
+            .collect();
+        names.dedup();
+        Ok(Some(names))
+    }
+}
+
+/// The releases that a reader finds, in a tree in which nothing is wrong.
+fn sound(endpoint: &Endpoint, when: &str) -> Vec<String> {
+    let keys = Keys::none();
+    let known = Known {
+        keys: &keys,
+        now: 1_000_000_000,
+        seen: 0,
+    };
+    let report = walk(&Kept(endpoint), &known).unwrap();
+    assert_eq!(report.findings, [], "{when}");
+    report.releases
+}
+
+#[test]
+fn each_content_is_sent_once_and_a_second_publication_sends_only_the_index() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let endpoint = Endpoint::new(|_: &Asked<'_>| Fate::Done);
+    publish(&mut bucket(&endpoint, 1), &release).unwrap();
+    assert_eq!(sound(&endpoint, "published"), ["kiln-1"]);
+    let sent = |asked: &[String]| -> usize {
+        let size = |line: &String| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
+        asked
+            .iter()
+            .filter(|line| !line.contains(" index."))
+            .map(size)
+            .sum()
+    };
+    let first = endpoint.asked("PUT");
+    let mut contents: Vec<(Digest, u64)> = release
+        .files
+        .iter()
+        .map(|file| (file.content.digest(), file.content.size()))
+        .collect();
+    contents.sort();
+    contents.dedup();
+    let whole: u64 = contents.iter().map(|(_, size)| size).sum();
+    // Besides: `oci-layout`, which is no file of the release.
+    assert_eq!(
+        sent(&first) as u64,
+        whole + crate::index::LAYOUT.len() as u64
+    );
+    assert_eq!(endpoint.asked("GET").len(), 1, "only the index is read");
+
+    publish(&mut bucket(&endpoint, 1), &release).unwrap();
+    let second = endpoint.asked("PUT")[first.len()..].to_vec();
+    let paths: Vec<&str> = second
+        .iter()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    assert_eq!(paths, ["index.json", "index.html"]);
+    assert_eq!(endpoint.asked("GET").len(), 2);
+}
+
+#[test]
+fn a_server_that_fails_once_is_asked_again() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let slow = Fate::Says("503 Slow Down", "<Error><Code>SlowDown</Code></Error>");
+    let late = Fate::Says(
+        "400 Bad Request",
+        "<Error><Code>RequestTimeout</Code></Error>",
+    );
+    let fates = [slow, late, Fate::Dropped, Fate::Unsaid, Fate::OtherTag];
+    for fate in fates {
+        let endpoint = Endpoint::new(move |asked: &Asked<'_>| match asked {
+            Asked {
+                method: "PUT",
+                before: 0,
+                ..
+            } => fate,
+            _ => Fate::Done,
+        });
+        publish(&mut bucket(&endpoint, 2), &release).unwrap();
+        assert_eq!(sound(&endpoint, &format!("{fate:?}")), ["kiln-1"]);
+    }
+    // It takes the whole time limit to notice.
+    let endpoint = Endpoint::new(|asked: &Asked<'_>| {
+        let source = asked.path.ends_with("-source.tar") || asked.path == "index.json";
+        match asked {
+            Asked {
+                method: "PUT",
+                before: 0,
+                ..
+            } if source => Fate::Stalled,
+            _ => Fate::Done,
+        }
+    });
+    publish(&mut bucket(&endpoint, 2), &release).unwrap();
+    assert_eq!(sound(&endpoint, "stalled"), ["kiln-1"]);
+}
+
+#[test]
+fn a_server_that_fails_from_some_upload_on_shows_no_binary_without_its_source() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let full = Fate::Says("500 Internal Server Error", "no space left");
+    for fate in [full, Fate::Dropped] {
+        for last in 0.. {
+            let counted = std::sync::atomic::AtomicUsize::new(0);
+            let endpoint = Endpoint::new(move |asked: &Asked<'_>| {
+                let write = asked.method == "PUT";
+                let at =
+                    counted.fetch_add(usize::from(write), std::sync::atomic::Ordering::Relaxed);
+                if write && at >= last {
+                    fate
+                } else {
+                    Fate::Done
+                }
+            });
+            let done = publish(&mut bucket(&endpoint, 2), &release);
+            if done.is_ok() {
+                assert!(last > 20, "failed at {last} places only");
+                break;
+            }
+            let releases = sound(&endpoint, &format!("{fate:?} from upload {last} on"));
+            assert!(releases.is_empty() || last > 20, "{last}: {releases:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_server_says_no_with_is_told_with_what_mends_it() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let check = |status: &'static str, why: &str, mends: &str| {
+        let endpoint = Endpoint::new(move |asked: &Asked<'_>| {
+            if asked.method == "PUT" {
+                Fate::Says(status, "the server's words")
+            } else {
+                Fate::Done
+            }
+        });
+        let error = publish(&mut bucket(&endpoint, 2), &release).unwrap_err();
+        let (text, hint) = (error.to_string(), error.hint().unwrap_or_default());
+        assert!(
+            text.contains(why) && text.contains("the server's words"),
+            "{text}"
+        );
+        assert!(hint.contains(mends) && !text.contains("hidden"), "{hint}");
+        assert_eq!(endpoint.paths(), Vec::<String>::new());
+    };
+    check("401 Unauthorized", "status 401", "AWS_SECRET_ACCESS_KEY");
+    check("403 Forbidden", "status 403", "AWS_SECRET_ACCESS_KEY");
+    check("404 Not Found", "status 404", "make the bucket");
+    check("413 Too Large", "status 413", "limits the size");
+    check("507 Full", "status 507", "disk is full");
+}
+
+#[test]
+fn bytes_that_the_server_lost_are_noticed_and_taken_away() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let bundle = release
+        .files
+        .iter()
+        .find(|file| file.path.ends_with("-source.tar"));
+    let bad = blob_path(&bundle.unwrap().content.digest());
+    let path = bad.clone();
+    let endpoint = Endpoint::new(move |asked: &Asked<'_>| {
+        if asked.method == "PUT" && asked.path == bad {
+            Fate::Garbled
+        } else {
+            Fate::Done
+        }
+    });
+    let error = publish(&mut bucket(&endpoint, 2), &release).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("other bytes of `{path}`")),
+        "{error}"
+    );
+    assert!(!endpoint.paths().contains(&path));
+    assert_eq!(sound(&endpoint, "lost"), Vec::<String>::new());
+}
+
+#[test]
+fn a_bucket_that_cannot_copy_is_sent_the_bytes_again() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let refuses = Fate::Says("501 Not Implemented", "");
+    // S3 may say this when it has begun its answer.
+    let changes_its_mind = Fate::Says("200 OK", "<Error><Code>InternalError</Code></Error>");
+    for fate in [refuses, changes_its_mind] {
+        let endpoint =
+            Endpoint::new(move |asked: &Asked<'_>| if asked.copies { fate } else { Fate::Done });
+        publish(&mut bucket(&endpoint, 1), &release).unwrap();
+        assert_eq!(sound(&endpoint, &format!("{fate:?}")), ["kiln-1"]);
+    }
+}
+
+#[test]
+fn an_object_that_another_tool_has_put_there_is_read_and_compared() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let endpoint = Endpoint::new(|_: &Asked<'_>| Fate::Done);
+    let path = "sources/a.tar";
+    let put = |bytes: &[u8]| {
+        let mut state = endpoint.state.lock().unwrap();
+        state
+            .objects
+            .insert(path.to_owned(), endpoint::Object::plain(bytes));
+    };
+    put(b"source");
+    publish(&mut bucket(&endpoint, 1), &release).unwrap();
+    assert!(!endpoint.asked("PUT").iter().any(|line| line.contains(path)));
+    put(b"soUrce");
+    let error = publish(&mut bucket(&endpoint, 1), &release).unwrap_err();
+    assert!(
+        matches!(&error, PublishError::Tree(TreeError::Differs { path: its, .. }) if its == path)
+    );
+}
+
+#[test]
+fn a_bucket_without_a_name_is_refused() {
+    let client = Client::new(false).unwrap().unwrap();
+    let error = Bucket::open(client, "/prefix", &Aws::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`s3:///prefix` is no bucket: it has no name"
+    );
+}
+
+#[test]
+fn an_address_with_a_signature_is_in_no_message() {
+    let unreachable = Endpoint {
+        address: "http://127.0.0.1:1".to_owned(),
+        state: std::sync::Arc::default(),
+    };
+    let bucket = bucket(&unreachable, 1);
+    let Err(error) = bucket.open("index.json") else {
+        panic!("nobody listens there");
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("s3://bucket/index.json") && !text.contains("X-Amz"),
+        "{text}"
+    );
+    let text = bucket.head("index.json").unwrap_err().to_string();
+    assert!(
+        text.contains("s3://bucket/index.json") && !text.contains("X-Amz"),
+        "{text}"
+    );
+}

@@ -1,0 +1,61 @@
+//! The arguments of what has to do with building twice.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct ReproArgs {
+    /// Architecture; may be given more than once [default: all]
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Vec<String>,
+    /// Build the step of this recipe twice, with inputs of the first build; may be given more than once
+    /// [default: every step up to the image]
+    #[arg(long, value_name = "RECIPE")]
+    pub(crate) step: Vec<String>,
+    /// Take the second build's tools from the system below this directory, such as debootstrap makes it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<Utf8PathBuf>,
+    /// Seed of everything that is varied [default: random, printed]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Job slots of the second build [default: one more than the first has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) second_jobs: Option<u16>,
+    /// Let `make` take up targets as they come
+    #[arg(long)]
+    pub(crate) no_shuffle: bool,
+    /// Days that the second build's clock is ahead, where libfaketime is installed; 0 leaves it as it is
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub(crate) days: u32,
+    /// Run the second build without the sandbox, in real directories
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) no_sandbox: bool,
+    /// Keep the second build's store; a build that stopped goes on with the same --seed
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Base URL of a Kiln mirror; may be given more than once [env: `KILN_MIRROR`]
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Vec<String>,
+    /// Base URL of a Debian mirror for sources [env: `KILN_DEBIAN_MIRROR`] [default: the host's own]
+    #[arg(long, value_name = "URL")]
+    pub(crate) debian_mirror: Option<String>,
+}
+
+/// What the second build is told.
+#[derive(Debug, Args)]
+pub(crate) struct RebuildArgs {
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Vec<String>,
+    #[arg(long, value_name = "RECIPE")]
+    pub(crate) step: Vec<String>,
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<Utf8PathBuf>,
+    #[arg(long, value_name = "SEED")]
+    pub(crate) order: u64,
+    #[arg(long, value_name = "SEED")]
+    pub(crate) shuffle: Option<u32>,
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) days: u32,
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
+}

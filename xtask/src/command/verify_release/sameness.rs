@@ -1,0 +1,89 @@
+//! What was built, held against what was published, file by file.
+
+use camino::Utf8Path;
+use plan::digest::Digest;
+use publish::verify::Promise;
+use store::{EntryName, Store};
+
+use super::area::Area;
+use super::{Published, rebuild};
+use crate::exit::{Exit, Failure};
+use crate::supply::store_failure;
+
+/// A published file beside the one that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sameness {
+    /// Architecture.
+    pub(crate) arch: String,
+    /// Name in the image.
+    pub(crate) file: String,
+    /// What was published.
+    pub(crate) published: Digest,
+    /// What was built, if there is such a file.
+    pub(crate) built: Option<Digest>,
+    /// Where they differ.
+    pub(crate) difference: Option<String>,
+}
+
+impl Sameness {
+    /// Whether they are the same bytes.
+    pub(crate) fn same(&self) -> bool {
+        self.built == Some(self.published)
+    }
+}
+
+/// Compares every published file of some architectures; fails when an image was not built at all.
+pub(super) fn compare(
+    area: &Area,
+    promise: &Promise,
+    arches: &[String],
+    published: &Published,
+) -> Result<Vec<Sameness>, Failure> {
+    let store = Store::open(&rebuild::store(area)).map_err(store_failure)?;
+    let mut rows = Vec::new();
+    for arch in arches {
+        let image = &promise.images[arch];
+        let entry = store
+            .entry(&EntryName::image(image.key))
+            .map_err(store_failure)?;
+        let Some(built) = entry.ready() else {
+            let release = &promise.release;
+            let error =
+                anyhow::anyhow!("the image of {arch} cannot be built from the source of {release}");
+            return Err(Failure::new(Exit::FetchFailed, error).hint(area.unfinished()));
+        };
+        for (name, facts) in &image.files {
+            let path = built.path().join(name);
+            let published = &published[arch][name];
+            rows.push(row(arch, name, facts.sha256, published, &path)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn row(
+    arch: &str,
+    file: &str,
+    digest: Digest,
+    published: &Utf8Path,
+    built: &Utf8Path,
+) -> Result<Sameness, Failure> {
+    let failed = |error| Failure::new(Exit::Failed, anyhow::Error::new(error));
+    let mut row = Sameness {
+        arch: arch.to_owned(),
+        file: file.to_owned(),
+        published: digest,
+        built: None,
+        difference: None,
+    };
+    if !built.exists() {
+        return Ok(row);
+    }
+    let is = host::files::read(built).map_err(failed)?;
+    row.built = Some(Digest::of(&is));
+    if !row.same() {
+        let was = host::files::read(published).map_err(failed)?;
+        row.difference = forge::compare::first_difference_in(&was, &is).map(|its| its.to_string());
+    }
+    Ok(row)
+}

@@ -1,0 +1,147 @@
+//! Two builds as a person sees them: what was varied, then a line for each step.
+
+use std::time::Duration;
+
+use forge::repro::Comparison;
+use plan::step::Plan;
+use serde_json::{Value, json};
+
+use super::quantity;
+use crate::output::{Color, Style};
+
+/// A line of the list of what is varied.
+pub(crate) fn varied(style: Style, name: &str, how: &str) -> String {
+    let word = style.paint(Color::Dim, &format!("{name:>12}"));
+    format!("{word} {how}")
+}
+
+/// The table, without the last line's end.
+pub(crate) fn table(style: Style, plan: &Plan, compared: &[Comparison]) -> String {
+    let names: Vec<String> = compared
+        .iter()
+        .map(|one| plan.step(one.step).to_string())
+        .collect();
+    let width = names.iter().map(String::len).max().unwrap_or_default();
+    let head = format!("{:<width$}  files    first   second", "step");
+    let mut lines = vec![style.paint(Color::Bold, &head)];
+    for (one, name) in compared.iter().zip(names) {
+        let [first, second] = one
+            .seconds
+            .map(|seconds| quantity::time(Duration::from_secs_f64(seconds.max(0.0))));
+        let first = if one.prebuilt {
+            "prebuilt".to_owned()
+        } else {
+            first
+        };
+        let (outputs, verdict) = (one.outputs, verdict(style, one));
+        lines.push(format!(
+            "{name:<width$}  {outputs:>5} {first:>8} {second:>8}  {verdict}"
+        ));
+        lines.extend(
+            one.generated
+                .iter()
+                .map(|file| format!("{:width$}  {file}", "")),
+        );
+    }
+    lines.join("\n")
+}
+
+fn verdict(style: Style, one: &Comparison) -> String {
+    match &one.difference {
+        None => style.paint(Color::Green, "equal"),
+        Some(difference) if one.may_differ => {
+            let word = style.paint(Color::Yellow, "another system's");
+            format!("{word}, from `{}` on", difference.path)
+        }
+        Some(difference) => format!("{}: {difference}", style.paint(Color::Red, "differs")),
+    }
+}
+
+/// One step for a program.
+pub(crate) fn json(plan: &Plan, one: &Comparison) -> Value {
+    let step = plan.step(one.step);
+    json!({
+        "reason": "repro-step",
+        "recipe": step.recipe,
+        "arch": step.arch,
+        "key": step.key,
+        "outputs": one.outputs,
+        "first_seconds": one.seconds[0],
+        "second_seconds": one.seconds[1],
+        "first_is_prebuilt": one.prebuilt,
+        "equal": one.difference.is_none(),
+        "may_differ": one.may_differ,
+        "difference": one.difference.as_ref().map(ToString::to_string),
+        "generated": one.generated.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use forge::compare::{Difference, Place};
+    use forge::generated::{Differing, MadeBy};
+    use plan::digest::BuildKey;
+    use plan::step::{Action, Product, Step, StepId};
+
+    use super::*;
+
+    const PLAIN: Style = Style {
+        color: false,
+        interactive: false,
+    };
+
+    fn step(recipe: &str, arch: Option<&str>) -> Step {
+        Step {
+            recipe: recipe.to_owned(),
+            version: "1".to_owned(),
+            license: "MIT".to_owned(),
+            arch: arch.map(str::to_owned),
+            product: Product::Image,
+            action: Action::Gather([].into()),
+            sources: Vec::new(),
+            inputs: Vec::new(),
+            files: [].into(),
+            frozen: Vec::new(),
+            key: BuildKey::from_bytes([7; 32]),
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_line_for_each_step_with_what_differs() {
+        let plan = Plan {
+            steps: vec![
+                step("gmp", None),
+                step("gcc", Some("arch")),
+                step("linux", Some("arch")),
+            ],
+        };
+        let difference = || Difference {
+            path: "bin/tool".into(),
+            place: Place::Line {
+                number: 3,
+                first: "a".to_owned(),
+                second: "b".to_owned(),
+            },
+        };
+        let comparison = |number, differs: bool, may_differ| Comparison {
+            step: StepId(number),
+            outputs: 12,
+            seconds: [0.0, 401.0],
+            prebuilt: number == 2,
+            difference: differs.then(difference),
+            generated: Vec::new(),
+            may_differ,
+        };
+        let mut compared = [
+            comparison(0, false, true),
+            comparison(1, true, true),
+            comparison(2, true, false),
+        ];
+        compared[2].generated = vec![Differing {
+            path: "include/generated/timeconst.h".to_owned(),
+            by: "bc".to_owned(),
+            made_by: MadeBy::Both,
+        }];
+        insta::assert_snapshot!(table(PLAIN, &plan, &compared));
+    }
+}

@@ -1,0 +1,73 @@
+//! A verified release: each published file beside the one that its source gives.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::quantity;
+use crate::command::verify_release::Sameness;
+use crate::output::{Color, Style};
+
+/// A line for each file; below one that differs, where.
+pub(crate) fn table(style: Style, rows: &[Sameness]) -> String {
+    let widest = |of: fn(&Sameness) -> &str| rows.iter().map(|row| of(row).len()).max();
+    let arch = widest(|row| &row.arch).unwrap_or(0).max(4);
+    let file = widest(|row| &row.file).unwrap_or(0).max(4);
+    let heading = format!(
+        "{:<arch$}  {:<file$}  {:<12}  built",
+        "arch", "file", "published"
+    );
+    let mut lines = vec![style.paint(Color::Bold, &heading)];
+    for row in rows {
+        let built = row
+            .built
+            .map_or("absent".to_owned(), |digest| digest.short());
+        let (color, word) = if row.same() {
+            (Color::Green, "equal")
+        } else {
+            (Color::Red, "differs")
+        };
+        lines.push(format!(
+            "{:<arch$}  {:<file$}  {:<12}  {built:<12}  {}",
+            row.arch,
+            row.file,
+            row.published.short(),
+            style.paint(color, word)
+        ));
+        let difference = row.difference.iter();
+        lines.extend(difference.map(|text| format!("    published / built: {text}")));
+    }
+    lines.join("\n")
+}
+
+/// One line that says what came of it.
+pub(crate) fn summary(release: &str, rows: &[Sameness], took: Duration) -> String {
+    let differ = rows.iter().filter(|row| !row.same()).count();
+    let time = quantity::time(took);
+    match differ {
+        0 => format!(
+            "{release}: all {} files are what its source gives; verified in {time}",
+            rows.len()
+        ),
+        _ => format!(
+            "{release}: {differ} of {} files are not what its source gives; found in {time}",
+            rows.len()
+        ),
+    }
+}
+
+/// One file for programs.
+pub(crate) fn line(row: &Sameness) -> Value {
+    json!({
+        "reason": "verify-file", "arch": row.arch, "file": row.file, "published": row.published,
+        "built": row.built, "equal": row.same(), "difference": row.difference,
+    })
+}
+
+/// The summary for programs.
+pub(crate) fn summary_line(release: &str, rows: &[Sameness], took: Duration) -> Value {
+    json!({
+        "reason": "verify-release", "release": release, "files": rows.len(),
+        "equal": rows.iter().all(Sameness::same), "seconds": took.as_secs(),
+    })
+}

@@ -1,0 +1,187 @@
+//! What is brought from outside before it is needed: images from mirrors, sources from everywhere,
+//! several files at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use forge::build;
+use forge::fetch::{FetchError, Remotes, check_offline, fetch_all};
+use forge::mirror::{self, MirrorError};
+use plan::source::SourcePin;
+use plan::step::{Step, StepId};
+use store::Ready;
+
+use super::{Supply, fetch_failure, store_failure};
+use crate::exit::{Exit, Failure};
+use crate::output;
+
+/// Downloads at once, unless `--jobs` says otherwise: mirrors are others' machines.
+const AT_ONCE: usize = 4;
+
+/// What later commands need, as far as it could be had.
+pub(crate) struct Fetched {
+    /// Images, by architecture.
+    pub(crate) images: BTreeMap<String, Ready>,
+    /// Architectures whose image will have to be built.
+    pub(crate) to_build: Vec<String>,
+    /// Sources that are in the store.
+    pub(crate) sources: Vec<SourcePin>,
+    /// Why the other files could not be had.
+    pub(crate) failed: Vec<FetchError>,
+    /// How many files were wanted.
+    pub(crate) wanted: usize,
+}
+
+impl Supply<'_> {
+    /// Gets the images, or what is needed to build them, and with `sources` all that any build needs.
+    /// It goes on where a file cannot be had.
+    pub(crate) fn fetch(&self, sources: bool) -> Result<Fetched, Failure> {
+        let (mut images, mut to_build) = (BTreeMap::new(), BTreeMap::new());
+        let mut pins = Vec::new();
+        for arch in &self.arches {
+            let (id, step) = self.step("image", arch)?;
+            self.check_locked(arch, step)?;
+            if let Some(ready) = self.local(arch, step)? {
+                images.insert(arch.clone(), ready);
+            } else if let Some(mirrored) = self.mirrored(arch)? {
+                pins.extend(mirrored);
+            } else {
+                to_build.insert(arch.clone(), id);
+            }
+        }
+        let sources = if sources {
+            sources_of(&self.plan.steps)
+        } else {
+            self.lacking(to_build.values())
+        };
+        pins.extend(sources.iter().cloned());
+        let pins = distinct(pins);
+        let failed = self.fetch_files(&pins)?;
+        images.extend(self.assembled(self.arches.iter().map(String::as_str))?);
+        let there = |pin: &SourcePin| self.store.has_blob(&pin.sha256);
+        Ok(Fetched {
+            images,
+            to_build: to_build.into_keys().collect(),
+            sources: sources.into_iter().filter(there).collect(),
+            failed,
+            wanted: pins.len(),
+        })
+    }
+
+    /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
+    pub(crate) fn fetch_sources(&self) -> Result<(usize, u64), Failure> {
+        self.fetch_sources_of(&self.plan.steps)
+    }
+
+    /// The same for some steps.
+    pub(crate) fn fetch_sources_of<'s>(
+        &self,
+        steps: impl IntoIterator<Item = &'s Step>,
+    ) -> Result<(usize, u64), Failure> {
+        let pins = sources_of(steps);
+        let failed = self.fetch_files(&pins)?;
+        if !failed.is_empty() {
+            let wanted = pins.len();
+            return Err(fetch_failure(FetchError::Several { wanted, failed }));
+        }
+        Ok((pins.len(), pins.iter().map(|pin| pin.size).sum()))
+    }
+
+    /// The images that a mirror has, of these that are not at hand; the others are told of.
+    pub(super) fn ask_mirrors<'a>(
+        &self,
+        arches: impl IntoIterator<Item = &'a str>,
+    ) -> Result<BTreeMap<String, Ready>, Failure> {
+        if self.context.global.offline {
+            return Ok(BTreeMap::new());
+        }
+        let mut asked = BTreeMap::new();
+        for arch in arches {
+            if let Some(pins) = self.mirrored(arch)? {
+                asked.insert(arch, pins);
+            }
+        }
+        if asked.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let failed = self.fetch_files(&distinct(asked.values().flatten().cloned().collect()))?;
+        let images = self.assembled(asked.keys().copied())?;
+        for (arch, pins) in asked {
+            let its = |error: &&FetchError| match error {
+                FetchError::AllFailed { sha256, .. } => {
+                    pins.iter().any(|pin| pin.sha256 == *sha256)
+                }
+                _ => false,
+            };
+            if let Some(error) = failed.iter().find(its) {
+                output::note(format!("no mirror has the image of {arch}: {error}"));
+            }
+        }
+        Ok(images)
+    }
+
+    /// The files of a locked image that mirrors are asked for; `None` where there is none to ask.
+    fn mirrored(&self, arch: &str) -> Result<Option<Vec<SourcePin>>, Failure> {
+        let (_, step) = self.step("image", arch)?;
+        let nobody = self.source.from_source || self.mirrors().is_empty();
+        let locked = self.locked(arch, step).filter(|_| !nobody);
+        Ok(locked.map(|locked| mirror::pins(step, locked)))
+    }
+
+    /// Those of the images whose files are all there now.
+    fn assembled<'a>(
+        &self,
+        arches: impl Iterator<Item = &'a str>,
+    ) -> Result<BTreeMap<String, Ready>, Failure> {
+        let mut images = BTreeMap::new();
+        for arch in arches {
+            let (_, step) = self.step("image", arch)?;
+            let locked = self.locked(arch, step);
+            let Some(locked) = locked.filter(|_| !self.source.from_source) else {
+                continue;
+            };
+            match mirror::install(&self.store, step, locked, &Remotes::offline(), &mut |_| {}) {
+                Ok(ready) => {
+                    images.insert(arch.to_owned(), ready);
+                }
+                // A file is missing, which was told when it could not be had.
+                Err(MirrorError::Fetch(FetchError::Offline(_))) => {}
+                Err(MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error))) => {
+                    return Err(store_failure(error));
+                }
+                Err(error) => return Err(Failure::new(Exit::Failed, error)),
+            }
+        }
+        Ok(images)
+    }
+
+    /// The sources that builds of these steps would fetch.
+    fn lacking<'a>(&self, wanted: impl Iterator<Item = &'a StepId>) -> Vec<SourcePin> {
+        let wanted: Vec<StepId> = wanted.copied().collect();
+        let host = host::identity::identity().ok().map(|id| id.short());
+        build::status(&self.store, &self.plan, &wanted, host.as_deref()).fetch
+    }
+
+    /// Brings files into the store; tells which could not be had, and why.
+    fn fetch_files(&self, pins: &[SourcePin]) -> Result<Vec<FetchError>, Failure> {
+        let remotes = self.remotes()?;
+        check_offline(&self.store, pins, &remotes).map_err(fetch_failure)?;
+        let pins: Vec<&SourcePin> = pins.iter().collect();
+        let jobs = self.context.global.jobs;
+        let at_once = jobs.map_or(AT_ONCE, usize::from);
+        self.watching(|events| fetch_all(&self.store, &pins, &remotes, at_once, events))
+            .map_err(store_failure)
+    }
+}
+
+/// Every source of some steps.
+fn sources_of<'s>(steps: impl IntoIterator<Item = &'s Step>) -> Vec<SourcePin> {
+    let sources = steps.into_iter().flat_map(|step| &step.sources);
+    distinct(sources.map(|source| source.pin.clone()).collect())
+}
+
+/// Each file once, also where two names stand for the same bytes.
+fn distinct(mut pins: Vec<SourcePin>) -> Vec<SourcePin> {
+    let mut seen = BTreeSet::new();
+    pins.retain(|pin| seen.insert(pin.sha256));
+    pins
+}
