@@ -18,7 +18,7 @@ in_host() {
 }
 
 in_guest() {
-    grep -m 3 -E '^(model name|CPU part|cpu|Features)[[:space:]]*:' /proc/cpuinfo
+    grep -m 3 -E '^(model name|CPU part|cpu|Features|isa)[[:space:]]*:' /proc/cpuinfo
     # Something that uses what the processor is for: a checksum over pages and floating-point numbers.
     sum=$(dd if=/dev/zero bs=64k count=64 2> /dev/null | sha256sum)
     test "${sum%% *}" = bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8

@@ -1,5 +1,7 @@
 #!/bin/sh
 # The guest sees the sockets, cores and threads that QEMU was given, and which processor is on which.
+# Not on riscv64, where QEMU tells a guest of nodes and processors only.
+#: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
 
 in_host() {
     case $KILN_MACHINE in

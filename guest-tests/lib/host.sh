@@ -90,6 +90,12 @@ machine_versions() {
     done
 }
 
+# timers_migrate: skips the test where a guest that goes on in another QEMU waits for its timer for ever. QEMU 10.0 does not set a
+# riscv64 processor's timer again; whatever else interrupts the guest wakes it.
+timers_migrate() {
+    test "$KILN_ARCH" != riscv64 || skip "QEMU loses the timer of a riscv64 guest that migrates"
+}
+
 # skip REASON, fail REASON: as in the guest.
 skip() {
     "$KILN" host-word skip "$*"

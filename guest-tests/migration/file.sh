@@ -3,6 +3,7 @@
 #: requires.devices = ["virtio-blk-pci"]
 
 in_host() {
+    timers_migrate
     truncate -s 16M "$SCRATCH/disk"
     set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device virtio-blk-pci,drive=disk
     qemu -name source "$@" &

@@ -4,6 +4,7 @@
 #: groups = ["migration"]
 
 in_host() {
+    timers_migrate
     qemu -name source &
     wait_ready -g source
     qemu -name target -incoming "unix:$SCRATCH/socket" &

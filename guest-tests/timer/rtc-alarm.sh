@@ -1,6 +1,6 @@
 #!/bin/sh
 # The alarm of the real-time clock interrupts at the time it is set to, once.
-#: arch = ["x86_64", "aarch64", "riscv64"]
+#: arch = ["x86_64", "aarch64"]
 
 # interrupts: how often the clock's line was raised.
 interrupts() {
