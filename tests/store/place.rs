@@ -53,9 +53,14 @@ pub(crate) fn act() -> &'static Path {
     })
 }
 
-/// Whether a program is there; where it is not, the test that asks says so and checks nothing.
+/// Whether a program is there. Where it is not, the test that asks says so and checks nothing, but under
+/// `cargo xtask ci` it fails.
 pub(crate) fn has(program: &str, version: &str) -> bool {
     let found = Command::new(program).arg(version).output().is_ok();
+    assert!(
+        found || std::env::var_os("KILN_NO_SKIP").is_none(),
+        "there is no `{program}`: cargo xtask setup --yes --for ci"
+    );
     if !found {
         eprintln!("skipped: `{program}` is not installed");
     }

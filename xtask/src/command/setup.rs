@@ -94,7 +94,15 @@ fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<Str
         }
         Purpose::Ci => {
             // What lints and black-box tests call besides.
-            needs.extend(["bwrap", "faketime", "shellcheck", "strace"].map(str::to_owned));
+            let programs = [
+                "bwrap",
+                "faketime",
+                "mkfs.ext4",
+                "openssl",
+                "shellcheck",
+                "strace",
+            ];
+            needs.extend(programs.map(str::to_owned));
         }
     }
     needs
