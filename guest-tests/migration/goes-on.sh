@@ -5,6 +5,7 @@
 
 in_host() {
     timers_migrate
+    interrupts_migrate
     qemu -name source &
     wait_ready -g source
     qemu -name target -incoming "unix:$SCRATCH/socket" &
