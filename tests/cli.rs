@@ -8,7 +8,11 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
+
+use told::told;
+
+mod told;
 
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
@@ -61,15 +65,6 @@ fn in_copy(copy: &Path, args: &[&str]) -> (i32, String, String) {
             .args(args)
             .output()
             .unwrap(),
-    )
-}
-
-fn told(output: Output) -> (i32, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap_or(-1),
-        text(output.stdout),
-        text(output.stderr),
     )
 }
 

@@ -13,6 +13,8 @@ use checkout::{ARCH, Checkout, run};
 
 #[path = "publish/checkout.rs"]
 mod checkout;
+mod skip;
+mod told;
 
 fn on_tree(checkout: &Checkout, words: &[&str]) -> (i32, String, String) {
     let tree = checkout.tree();
@@ -27,7 +29,7 @@ fn has_qemu() -> bool {
 #[test]
 fn a_release_is_published_checked_verified_and_withdrawn() {
     if !has_qemu() {
-        eprintln!("skipped: there is no QEMU, so that an image could be shown to boot");
+        skip::skip("there is no QEMU, so that an image could be shown to boot");
         return;
     }
     let checkout = Checkout::new();

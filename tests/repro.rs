@@ -14,6 +14,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use skip::skip;
+use told::told;
+
+mod skip;
+mod told;
+
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
 /// A checkout with further recipes, and a store.
@@ -76,14 +82,14 @@ impl Checkout {
             .args(args)
             .output()
             .unwrap();
-        let stdout = String::from_utf8(output.stdout).unwrap();
+        let (code, stdout, stderr) = told(output);
         let lines = stdout
             .lines()
             .map(|line| serde_json::from_str(line).unwrap());
         Told {
-            code: output.status.code().unwrap_or(-1),
+            code,
             lines: lines.collect(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            stderr,
         }
     }
 }
@@ -251,8 +257,7 @@ fn where_no_sandbox_works_inside_one_the_user_stays_and_the_build_is_sandboxed()
     let path = std::env::var("PATH").unwrap();
     let mut folders = path.split(':').map(|folder| format!("{folder}/bwrap"));
     let Some(real) = folders.find(|program| Path::new(program).exists()) else {
-        eprintln!("skipped: bubblewrap is not installed here");
-        return;
+        return skip("there is no `bwrap`");
     };
     let checkout = Checkout::new(&[("seen", "echo \"$BUILD\" >\"$OUT/place\"\n")]);
     let folder = checkout.area.path().join("bin");

@@ -96,15 +96,6 @@ timers_migrate() {
     test "$KILN_ARCH" != riscv64 || skip "QEMU loses the timer of a riscv64 guest that migrates"
 }
 
-# interrupts_migrate: skips the test where a guest may wait for ever for an interrupt that was pending when it migrated. QEMU 10.0
-# does not signal it to a pseries' processor again (XIVE and XICS, TCG), in one of 30 to 120 migrations of a guest that uses a device
-# all the time.
-interrupts_migrate() {
-    case $KILN_ARCH in
-    ppc64*) skip "QEMU may lose the interrupt that is pending in a pseries guest when it migrates" ;;
-    esac
-}
-
 # skip REASON, fail REASON: as in the guest.
 skip() {
     "$KILN" host-word skip "$*"

@@ -6,7 +6,8 @@ use std::thread;
 
 use faults::{Answer, Fault, File, Nobody, Server, Tls};
 
-use crate::place::{Place, Source, Told, bytes, told};
+use crate::place::{Place, Source, Told, bytes};
+use crate::skip::skip;
 
 /// Faults that show only when a limit of time is reached.
 const SLOW: [Fault; 3] = [Fault::Drip, Fault::Silence, Fault::SilenceInTheMiddle];
@@ -98,7 +99,7 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
         .collect();
     let place = Place::new(&sources);
     let args = ["fetch", "--sources", "--jobs=256", "--message-format=json"];
-    let told = told(
+    let told = Told::by(
         place
             .xtask("store", &args)
             .env("CARGO_HTTP_TIMEOUT", timeout),
@@ -242,12 +243,7 @@ fn a_place_where_nobody_listens_is_named_and_the_next_one_is_asked() {
 fn a_redirection_from_https_to_http_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     let Some(tls) = Tls::make(dir.path()) else {
-        assert!(
-            std::env::var_os("KILN_NO_SKIP").is_none(),
-            "there is no `openssl` to make a certificate with: cargo xtask setup --yes --for ci"
-        );
-        eprintln!("skipped: no openssl to make a certificate with");
-        return;
+        return skip("there is no `openssl` to make a certificate with");
     };
     let content = bytes(1, 4000);
     let files = [("a.tar".to_owned(), File::new(content.clone()))].into();
@@ -267,7 +263,7 @@ fn a_redirection_from_https_to_http_is_not_followed() {
         }]);
         let mut command = place.xtask("store", &["fetch"]);
         command.env("SSL_CERT_FILE", dir.path().join("certificate.pem"));
-        let said = told(&mut command);
+        let said = Told::by(&mut command);
         assert_eq!(said.code, code, "{}", said.stderr);
         let refused = format!("{url}: redirects from https to http");
         assert_eq!(said.stderr.contains(&refused), code != 0, "{}", said.stderr);

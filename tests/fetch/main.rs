@@ -12,3 +12,7 @@ mod command;
 mod faulty;
 mod place;
 mod proxy;
+#[path = "../skip.rs"]
+mod skip;
+#[path = "../told.rs"]
+mod told;

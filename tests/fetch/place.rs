@@ -7,6 +7,8 @@ use std::process::Command;
 use plan::digest::Digest;
 use serde_json::Value;
 
+use crate::told::told;
+
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
 /// The one architecture.
@@ -82,6 +84,16 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// Runs a command to its end.
+    pub(crate) fn by(command: &mut Command) -> Self {
+        let (code, stdout, stderr) = told(command.output().unwrap());
+        Self {
+            code,
+            stdout,
+            stderr,
+        }
+    }
+
     /// The objects with this reason.
     pub(crate) fn lines(&self, reason: &str) -> Vec<Value> {
         let lines = self.stdout.lines();
@@ -171,7 +183,7 @@ impl Place {
 
     /// Runs it to its end.
     pub(crate) fn run(&self, store: &str, args: &[&str]) -> Told {
-        told(&mut self.xtask(store, args))
+        Told::by(&mut self.xtask(store, args))
     }
 
     /// What a store has under the digest of these bytes.
@@ -184,17 +196,6 @@ impl Place {
     pub(crate) fn parts(&self, store: &str) -> Vec<PathBuf> {
         let parts = std::fs::read_dir(self.path().join(store).join("v1/part")).unwrap();
         parts.map(|part| part.unwrap().path()).collect()
-    }
-}
-
-/// Runs a command to its end.
-pub(crate) fn told(command: &mut Command) -> Told {
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Told {
-        code: output.status.code().unwrap_or(-1),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
     }
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 
 use faults::{Answer, Nobody, Server};
 
-use crate::place::{Place, Source, Told, bytes, told};
+use crate::place::{Place, Source, Told, bytes};
 
 /// `me:secret` in base 64.
 const AUTHORIZATION: &str = "Basic bWU6c2VjcmV0";
@@ -30,7 +30,7 @@ fn serve() -> Server {
 fn fetch(place: &Place, variables: &[(&str, &str)]) -> Told {
     let mut command = place.xtask("store", &["fetch", "-v"]);
     command.envs(variables.iter().copied());
-    let told = told(&mut command);
+    let told = Told::by(&mut command);
     is_silent(place, "store", &told);
     told
 }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::told::told;
+
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 pub(crate) const ARCH: &str = "aarch64";
 
@@ -123,7 +125,8 @@ impl Checkout {
 
     /// Runs in the checkout: exit code, stdout, stderr.
     pub(crate) fn xtask(&self, args: &[&str]) -> (i32, String, String) {
-        told(self.command("store").arg("--offline").args(args))
+        let mut command = self.command("store");
+        told(command.arg("--offline").args(args).output().unwrap())
     }
 
     /// The program in the checkout, with a store of its own.
@@ -144,14 +147,6 @@ impl Checkout {
         let words = ["publish", "--arch", ARCH, "--to", tree.to_str().unwrap()];
         self.xtask(&[&words[..], more].concat())
     }
-}
-
-/// Exit code, stdout, stderr.
-pub(crate) fn told(command: &mut Command) -> (i32, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let code = output.status.code().unwrap_or(-1);
-    (code, text(output.stdout), text(output.stderr))
 }
 
 pub(crate) fn run(command: &mut Command) -> (bool, String) {

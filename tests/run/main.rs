@@ -27,4 +27,8 @@ mod repeat;
 mod report;
 mod rerun;
 mod select;
+#[path = "../skip.rs"]
+mod skip;
 mod standalone;
+#[path = "../told.rs"]
+mod told;

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::skip::skip;
+use crate::told::told;
+
 /// The program under test.
 pub(crate) const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
@@ -122,12 +125,11 @@ impl Place {
 
     /// Runs it to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Told {
-        let output = self.xtask(args).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (code, stdout, stderr) = told(self.xtask(args).output().unwrap());
         Told {
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
+            code,
+            stdout,
+            stderr,
         }
     }
 
@@ -258,7 +260,7 @@ pub(crate) fn arch() -> Option<String> {
     let is_here = |arch: &String| Command::new(binary(arch)).arg("--version").output().is_ok();
     let arch = prebuilt.filter_map(name).filter(is_here).max();
     if arch.is_none() {
-        eprintln!("skipped: no QEMU is installed for any image of the repository");
+        skip("there is no QEMU for any image of the repository");
     }
     arch
 }

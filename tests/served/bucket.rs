@@ -6,8 +6,9 @@ use std::time::SystemTime;
 
 use libtest_mimic::Completion;
 
-use crate::checkout::{ARCH, Checkout, told};
+use crate::checkout::{ARCH, Checkout};
 use crate::server::Server;
+use crate::told::told;
 
 /// Every file below a folder, and when it was written.
 fn files(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
@@ -35,7 +36,7 @@ pub(crate) fn a_bucket_is_filled_once_walked_and_emptied(checkout: &Checkout) ->
         command
             .env("AWS_ACCESS_KEY_ID", "key")
             .env("AWS_SECRET_ACCESS_KEY", secret);
-        told(command.args(words))
+        told(command.args(words).output().unwrap())
     };
     let words = [
         "publish",

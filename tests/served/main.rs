@@ -15,6 +15,8 @@ mod web;
 
 #[path = "../publish/checkout.rs"]
 mod checkout;
+#[path = "../told.rs"]
+mod told;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};

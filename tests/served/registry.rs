@@ -6,8 +6,9 @@ use std::process::Command;
 use libtest_mimic::Completion;
 use serde_json::Value;
 
-use crate::checkout::{ARCH, Checkout, run, told};
+use crate::checkout::{ARCH, Checkout, run};
 use crate::server::{Server, get};
+use crate::told::told;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -30,7 +31,7 @@ fn push(checkout: &Checkout, address: &str, login: &[(&str, &str)]) -> (i32, Str
     let to = format!("oci://{address}/kiln/images:7");
     let mut command = checkout.command("store");
     command.args(["publish", "--arch", ARCH, "--version=7", "--to", &to]);
-    told(command.envs(login.iter().copied()))
+    told(command.envs(login.iter().copied()).output().unwrap())
 }
 
 /// A blob, or a manifest, must be the bytes that its name promises.
@@ -109,7 +110,7 @@ pub(crate) fn a_registry_gives_back_what_it_was_pushed_and_is_pushed_it_once(
     let to = format!("oci://{}/kiln/images:7", registry.address);
     let mut other = checkout.command("store");
     other.args(["publish", "--arch", ARCH, "--version=8", "--to", &to]);
-    let (code, _, err) = told(other.envs(LOGIN));
+    let (code, _, err) = told(other.envs(LOGIN).output().unwrap());
     let said = "`manifests/7` is published already, with other bytes";
     assert!(code == 102 && err.contains(said), "{code}: {err}");
     assert_eq!(uploads(&registry), 0, "{}", registry.log());

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use libtest_mimic::Completion;
 
-use crate::checkout::{ARCH, Checkout, run, told};
+use crate::checkout::{ARCH, Checkout, run};
 use crate::server::{Server, breaking};
+use crate::told::told;
 
 /// Replaces a file: its other names keep what they have.
 fn put(path: &Path, bytes: &[u8]) {
@@ -34,7 +35,8 @@ pub(crate) fn a_tree_that_nginx_serves_is_walked_and_each_fault_named(
     let sound = Server::nginx(dir.path(), &tree, "");
     let check = |server: &Server| {
         let url = format!("http://{}", server.address);
-        told(checkout.command("reader").args(["mirror-check", &url]))
+        let mut command = checkout.command("reader");
+        told(command.args(["mirror-check", &url]).output().unwrap())
     };
     let (code, out, err) = check(&sound);
     assert_eq!(code, 0, "{out}{err}");
@@ -114,14 +116,28 @@ pub(crate) fn a_second_machine_tests_from_a_mirror_and_then_offline(
         format!("--mirror=http://{}", breaking(&server.address, 1 << 20)),
     ];
     let words = ["test", "--no-prebuilt", "--arch", ARCH, "boot::true"];
-    let (code, out, err) = told(checkout.command("second").args(words).args(&mirrors));
+    let (code, out, err) = told(
+        checkout
+            .command("second")
+            .args(words)
+            .args(&mirrors)
+            .output()
+            .unwrap(),
+    );
     assert_eq!(code, 0, "{out}{err}");
     let log = std::fs::read_to_string(dir.path().join("access.log")).unwrap();
     // What was there already was not asked for again, and what was asked for is still the same file.
     let resumed = log.lines().find(|line| line.contains(" 206 bytes="));
     assert!(resumed.is_some_and(|line| line.ends_with('"')), "{log}");
     drop((server, bad_server));
-    let (code, out, err) = told(checkout.command("second").arg("--offline").args(words));
+    let (code, out, err) = told(
+        checkout
+            .command("second")
+            .arg("--offline")
+            .args(words)
+            .output()
+            .unwrap(),
+    );
     assert_eq!(code, 0, "{out}{err}");
     Completion::Completed
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::disk;
-use crate::place::{act, told};
+use crate::place::act;
 use crate::tiny::Tiny;
+use crate::told::told;
 
 const PROCESSES: usize = 16;
 /// Rounds in which some of them are killed: by `KILN_CROWDS`, else so many.
@@ -33,7 +34,7 @@ fn agree(children: Vec<Child>) -> (BTreeSet<String>, usize) {
     let mut built = 0;
     for child in children {
         let output = child.wait_with_output().unwrap();
-        let (code, out, err) = told(&output);
+        let (code, out, err) = told(output);
         if code == -1 {
             continue;
         }
@@ -105,7 +106,7 @@ fn garbage_is_collected_beside_its_makers_and_never_what_they_use() {
             .args(words)
             .output()
             .unwrap();
-        let (code, out, err) = told(&output);
+        let (code, out, err) = told(output);
         assert_eq!(code, 0, "{words:?}: {out}{err}");
         out
     };

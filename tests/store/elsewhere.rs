@@ -3,12 +3,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
-use crate::place::told;
 use crate::tiny::Tiny;
+use crate::told::told;
 
 fn ended(mut command: Command) -> String {
     let output: Output = command.output().unwrap();
-    let (code, out, err) = told(&output);
+    let (code, out, err) = told(output);
     assert_eq!(code, 0, "{err}");
     out + &err
 }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::disk::{self, State};
-use crate::place::{act, has, told};
+use crate::place::{act, has};
+use crate::told::told;
 
 /// System calls that change something, or wait for somebody.
 const EFFECTS: &str = "/^(openat|mkdir|mkdirat|symlink|symlinkat|write|pwrite64|copy_file_range|sendfile|\
@@ -122,7 +123,7 @@ impl Scene {
     fn perform(&self, words: &[&str]) {
         let mut command = Command::new(act());
         let command = command.arg(self.store()).args(self.words(words));
-        let (code, out, err) = told(&command.output().unwrap());
+        let (code, out, err) = told(command.output().unwrap());
         assert_eq!(code, 0, "{words:?}: {err}");
         assert!(!out.contains("waits"), "{words:?}: {out}");
     }
@@ -178,7 +179,7 @@ fn prepare(act: &Act, shared: &Path, home: &Path) -> Scene {
 fn effects(act: &Act, scene: &Scene, trace: &Path) -> Vec<Effect> {
     let filter = format!("trace={EFFECTS}");
     let output = scene.traced(act, &["-o", trace.to_str().unwrap(), "-e", &filter]);
-    let (code, _, err) = told(&output);
+    let (code, _, err) = told(output);
     assert_eq!(code, 0, "{err}");
     let store = scene.store();
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
@@ -228,15 +229,16 @@ fn suffer(act: &Act, scene: &Scene, effect: &Effect, fault: &str, after: &State)
     let store = scene.store();
     let before = disk::state(&store);
     let output = scene.traced(act, &["-o", "/dev/null", "-e", &filter, "-e", &inject]);
-    let (code, _, err) = told(&output);
+    let status = output.status;
+    let (code, _, err) = told(output);
     let outcome = match (fault, code) {
         ("killed", _) => {
-            assert_eq!(output.status.signal(), Some(9), "{err}");
+            assert_eq!(status.signal(), Some(9), "{err}");
             "killed".to_owned()
         }
         (_, 0) => "went on".to_owned(),
         (_, 1) => refusal(fault, &store, &err),
-        _ => panic!("ended with {:?}: {err}", output.status),
+        _ => panic!("ended with {status:?}: {err}"),
     };
     // Before anything tidies up: what has a name is what its name says.
     let found = disk::state(&store);

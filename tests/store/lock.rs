@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::place::{command, told};
+use crate::place::command;
+use crate::told::told;
 
 /// Runs `images` in a copy of the repository, whose lock has one thing replaced by another.
 fn edited(home: &Path, from: &str, to: &str) -> (i32, String) {
@@ -26,7 +27,7 @@ fn edited(home: &Path, from: &str, to: &str) -> (i32, String) {
     std::fs::write(repository.join("images/images.lock"), lock).unwrap();
     let mut command = command(&home.join("store"), &["images", "--arch", "aarch64"]);
     command.env("CARGO_MANIFEST_DIR", repository.join("xtask"));
-    let (code, out, err) = told(&command.output().unwrap());
+    let (code, out, err) = told(command.output().unwrap());
     (code, out + &err)
 }
 

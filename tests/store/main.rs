@@ -20,6 +20,10 @@ mod offline;
 mod place;
 mod power;
 mod room;
+#[path = "../skip.rs"]
+mod skip;
 mod tiny;
+#[path = "../told.rs"]
+mod told;
 mod upkeep;
 mod writes;

@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::place::{command, has, told};
+use crate::place::{command, has};
+use crate::told::told;
 
 /// Runs the program offline, and gives its exit code, what it said, and the calls that were about any
 /// other socket than those between processes of this host.
@@ -24,7 +25,7 @@ fn traced(home: &Path, args: &[&str]) -> (i32, String, Vec<String>) {
             None => outer.env_remove(name),
         };
     }
-    let (code, out, err) = told(&outer.output().unwrap());
+    let (code, out, err) = told(outer.output().unwrap());
     let calls = std::fs::read_to_string(trace).unwrap();
     let calls = calls
         .lines()

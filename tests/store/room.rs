@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::place::{XTASK, act, told};
+use crate::place::{XTASK, act};
+use crate::told::told;
 
 /// Runs a script where it may mount, with the place for a store as `$STORE`, and there `act` and
 /// `xtask` as words; `None` where this host lets nobody mount.
@@ -57,7 +58,7 @@ fn a_full_disk_is_named_with_what_is_lacking_and_what_is_there_can_be_used() {
     let Some(output) = mounted(home.path(), script) else {
         return;
     };
-    let (code, out, err) = told(&output);
+    let (code, out, err) = told(output);
     assert_eq!(code, 0, "{out}{err}");
     let store = home.path().join("place/store");
     let lacks = format!("error: no space left in `{}`", store.display());
@@ -83,7 +84,7 @@ fn an_image_that_finds_no_room_is_told_so_and_nothing_half_is_there() {
     let Some(output) = mounted(home.path(), script) else {
         return;
     };
-    let (code, out, err) = told(&output);
+    let (code, out, err) = told(output);
     assert_eq!(code, 96, "{out}{err}");
     assert_eq!(out, "store/v1/entries:\n\nstore/v1/tmp:\n", "{out}{err}");
     let store = home.path().join("place/store");
@@ -113,7 +114,7 @@ fn a_store_that_nobody_may_write_to_serves_what_it_has() {
     let Some(output) = mounted(home.path(), script) else {
         return;
     };
-    let (code, out, err) = told(&output);
+    let (code, out, err) = told(output);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("all sound"), "{out}");
     let store = home.path().join("place/store");

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use crate::told::told;
+
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 pub(crate) const ARCH: &str = "aarch64";
 pub(crate) const RELEASE: &str = "kiln-7";
@@ -70,9 +72,6 @@ pub(crate) fn clean() {
     drop(first.take());
 }
 
-/// Exit code, stdout, stderr.
-pub(crate) type Told = (i32, String, String);
-
 pub(crate) struct Fixture {
     dir: tempfile::TempDir,
 }
@@ -125,17 +124,17 @@ impl Fixture {
         self.path("tree").join(RELEASE).join(name)
     }
 
-    pub(crate) fn publish(&self) -> Told {
+    pub(crate) fn publish(&self) -> (i32, String, String) {
         let tree = self.path("tree");
         let place = ["--to", tree.to_str().unwrap()];
         let words = ["publish", "--arch", ARCH, "--version", "7"];
         self.in_checkout(&[&words[..], &place].concat())
     }
 
-    fn in_checkout(&self, words: &[&str]) -> Told {
+    fn in_checkout(&self, words: &[&str]) -> (i32, String, String) {
         let mut xtask = self.xtask("store");
         xtask.env("CARGO_MANIFEST_DIR", self.path("checkout/xtask"));
-        told(xtask.args(words))
+        told(xtask.args(words).output().unwrap())
     }
 
     /// The same as [`Self::online`], and offline.
@@ -174,8 +173,8 @@ impl Fixture {
         xtask
     }
 
-    pub(crate) fn verify(&self, more: &[&str]) -> Told {
-        told(&mut self.verifying(more))
+    pub(crate) fn verify(&self, more: &[&str]) -> (i32, String, String) {
+        told(self.verifying(more).output().unwrap())
     }
 
     fn git(&self, words: &[&str]) {
@@ -295,15 +294,8 @@ fn real() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-pub(crate) fn told(command: &mut Command) -> Told {
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let code = output.status.code().unwrap_or(-1);
-    (code, text(output.stdout), text(output.stderr))
-}
-
 pub(crate) fn run(command: &mut Command) -> String {
-    let (code, out, err) = told(command);
+    let (code, out, err) = told(command.output().unwrap());
     assert_eq!(code, 0, "{out}{err}");
     out
 }

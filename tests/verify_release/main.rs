@@ -9,15 +9,18 @@
 
 mod fixture;
 mod lies;
+#[path = "../told.rs"]
+mod told;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use faults::{Answer, Server};
-use fixture::{ARCH, Fixture, Make, RELEASE, SOUND, told};
+use fixture::{ARCH, Fixture, Make, RELEASE, SOUND, run};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
+use told::told;
 
 fn main() {
     let missing = fixture::missing();
@@ -126,7 +129,8 @@ fn a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once() {
     });
     let verify = |more: &[&str]| {
         let mut xtask = fixture.online("verifier");
-        told(xtask.arg("verify-release").arg(web.base()).args(more))
+        let xtask = xtask.arg("verify-release").arg(web.base());
+        told(xtask.args(more).output().unwrap())
     };
     let (code, out, err) = verify(&[]);
     assert_eq!(code, 0, "{out}{err}");
@@ -150,7 +154,7 @@ fn a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once() {
 
     // A bucket is read with the keys of its owner: that proves nothing to a reader.
     let bucket = ["verify-release", "s3://bucket/tree"];
-    let (code, _, err) = told(fixture.online("verifier").args(bucket));
+    let (code, _, err) = told(fixture.online("verifier").args(bucket).output().unwrap());
     assert!(code == 2 && err.contains("https://"), "{code}: {err}");
 
     let kernel = fixture.file("aarch64/kernel");
@@ -221,7 +225,7 @@ fn each_thing_that_a_bundle_lacks_is_named() {
     let whole = fixture.path("whole");
     let copy = |from: &Path, to: &Path| {
         let _ = std::fs::remove_dir_all(to);
-        assert_eq!(told(Command::new("cp").arg("-r").arg(from).arg(to)).0, 0);
+        run(Command::new("cp").arg("-r").arg(from).arg(to));
     };
     copy(&fixture.path("tree"), &whole);
     let vendor = Path::new("vendor").join(cfg_if());

@@ -62,15 +62,7 @@ impl<'a> Supply<'a> {
         let plan = plan_for(&project, &arches)?;
         let store = store()?;
         keep_root(context, &project, &plan, &arches, &store)?;
-        Ok(Self {
-            context,
-            project,
-            plan,
-            store,
-            arches,
-            source,
-            timings: Mutex::default(),
-        })
+        Ok(Self::new(context, source, project, plan, arches, store))
     }
 
     /// The same for some recipes and what they need.
@@ -94,7 +86,18 @@ impl<'a> Supply<'a> {
         let plan = project.plan_of(&arches, &recipes);
         let plan = plan.map_err(hinted!(Exit::Usage))?;
         let store = context.store()?;
-        Ok(Self {
+        Ok(Self::new(context, source, project, plan, arches, store))
+    }
+
+    fn new(
+        context: &'a Context,
+        source: &'a SourceArgs,
+        project: Project,
+        plan: Plan,
+        arches: Vec<String>,
+        store: Store,
+    ) -> Self {
+        Self {
             context,
             project,
             plan,
@@ -102,7 +105,7 @@ impl<'a> Supply<'a> {
             arches,
             source,
             timings: Mutex::default(),
-        })
+        }
     }
 
     /// Every architecture there is, wanted or not: what a test's header may name.

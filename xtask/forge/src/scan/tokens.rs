@@ -180,12 +180,12 @@ mod tests {
             user: "root".to_owned(),
             home: "/root".to_owned(),
             store: "/root/.cache/kiln/".to_owned(),
-            checkout: "/work/kiln".to_owned(),
+            checkout: "/srv/kiln".to_owned(),
             temporary: "/tmp".to_owned(),
         };
         check(
             &machine,
-            &["/root/.cache/kiln", "/work/kiln", "debian", "root@debian"],
+            &["/root/.cache/kiln", "/srv/kiln", "debian", "root@debian"],
             &["/root", "/tmp", "root"],
         );
     }
