@@ -34,20 +34,30 @@ fn says(fault: Fault) -> &'static str {
 
 /// Plays `/<fault>/<file>`, and counts how often each was asked for.
 fn server(files: BTreeMap<String, File>) -> Server {
+    spoiling(files, |answer, _, _| answer)
+}
+
+/// The same; `change` is handed each answer, with the name of its file and how often that was asked for
+/// before.
+fn spoiling(
+    files: BTreeMap<String, File>,
+    change: impl Fn(Answer, &str, usize) -> Answer + Send + 'static,
+) -> Server {
     let mut asked = BTreeMap::<String, usize>::new();
     Server::start(move |request| {
         let mut parts = request.target.trim_start_matches('/').splitn(2, '/');
         let named = parts.next().unwrap_or_default();
         let fault = Fault::ALL.into_iter().find(|fault| fault.name() == named);
-        let file = parts.next().and_then(|name| files.get(name));
-        let (Some(fault), Some(file)) = (fault, file) else {
+        let name = parts.next().unwrap_or_default();
+        let (Some(fault), Some(file)) = (fault, files.get(name)) else {
             return Answer::status("404 Not Found");
         };
         let before = asked.entry(request.target.clone()).or_default();
         *before += 1;
         // Anywhere but at the ends, and always there.
         let at = 1 + usize::from(file.bytes[3]) * 7919 % (file.bytes.len() - 1);
-        fault.answer(file, request, *before - 1, at)
+        let answer = fault.answer(file, request, *before - 1, at);
+        change(answer, name, *before - 1)
     })
 }
 
@@ -150,6 +160,63 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
             said.unwrap_or("the file comes")
         );
     }
+}
+
+/// `KILN_HEADS` says how many (600), `KILN_HEADS_SEED` where the stream begins.
+#[test]
+fn a_head_with_some_bytes_changed_costs_no_more_than_its_place() {
+    let setting = |name, default: usize| {
+        let value = std::env::var(name);
+        value.map_or(default, |value| value.parse().unwrap())
+    };
+    let (count, seed) = (setting("KILN_HEADS", 600), setting("KILN_HEADS_SEED", 1));
+    // A place that asks for time may ask for more of it, and one that sends elsewhere may send out of here.
+    let other = [Fault::Circle, Fault::BusyForSeconds, Fault::BusyUntilDate];
+    let faults: Vec<_> = Fault::ALL
+        .into_iter()
+        .filter(|fault| !SLOW.contains(fault) && !other.contains(fault))
+        .collect();
+    let seeds = seed..seed + count;
+    let name = |seed: usize| format!("f{seed}.tar");
+    let content = |seed: usize| bytes(seed, 2000 + seed % 997);
+    let files = || {
+        seeds
+            .clone()
+            .map(|seed| (name(seed), File::new(content(seed))))
+    };
+    let right = server(files().collect());
+    let spoilt = spoiling(files().collect(), |answer, name, before| {
+        let seed = name.trim_matches(|c: char| !c.is_ascii_digit());
+        answer.spoil(seed.parse::<u64>().unwrap() ^ (before as u64) << 32)
+    });
+    let sources: Vec<Source> = seeds
+        .clone()
+        .map(|seed| {
+            let fault = faults[seed % faults.len()].name();
+            Source {
+                file: name(seed),
+                bytes: content(seed),
+                locations: vec![
+                    format!("{}/{fault}/{}", spoilt.base(), name(seed)),
+                    format!("{}/right/{}", right.base(), name(seed)),
+                ],
+            }
+        })
+        .collect();
+    let place = Place::new(&sources);
+    let args = ["fetch", "--sources", "--jobs=256"];
+    let told = Told::by(&mut place.xtask("store", &args));
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    for seed in seeds.clone() {
+        let again = format!("KILN_HEADS=1 KILN_HEADS_SEED={seed}");
+        assert_eq!(
+            place.blob("store", &content(seed)),
+            Some(content(seed)),
+            "{again}"
+        );
+    }
+    let asked = right.requests().len();
+    eprintln!("{count} places with other heads, {asked} requests to the right one");
 }
 
 /// The files of an image, by their digests, as a mirror has them.

@@ -96,6 +96,31 @@ impl Answer {
         self
     }
 
+    /// Changes, adds or takes away one to three bytes of the head; which, the seed says.
+    #[must_use]
+    pub fn spoil(mut self, seed: u64) -> Self {
+        let mut state = seed;
+        // SplitMix64.
+        let mut random = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ (mixed >> 31)).to_le_bytes()
+        };
+        for _ in 0..=random()[0] % 3 {
+            let [how, byte, at @ ..] = random();
+            let at = usize::from(u16::from_le_bytes([at[0], at[1]])) % self.head.len();
+            match how % 3 {
+                0 => self.head[at] = byte,
+                1 => self.head.insert(at, byte),
+                _ => {
+                    self.head.remove(at);
+                }
+            }
+        }
+        self
+    }
+
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         to.write_all(&self.head)?;
         match &self.body {
