@@ -10,6 +10,7 @@
 use std::process::Command;
 
 use checkout::{ARCH, Checkout, run};
+use skip::skip;
 
 #[path = "publish/checkout.rs"]
 mod checkout;
@@ -29,8 +30,7 @@ fn has_qemu() -> bool {
 #[test]
 fn a_release_is_published_checked_verified_and_withdrawn() {
     if !has_qemu() {
-        skip::skip("there is no QEMU, so that an image could be shown to boot");
-        return;
+        return skip("there is no QEMU, so that an image could be shown to boot");
     }
     let checkout = Checkout::new();
     let (code, out, err) = checkout.publish(&["--version", "7"]);

@@ -1,7 +1,8 @@
 //! Whole runs, with QEMU and the images of the repository: that each way to end is named for what
 //! it is, that nothing survives a run, and that all of it works offline from an empty store.
 //!
-//! Where the QEMU of an architecture is not installed, its tests say so and check nothing.
+//! Where the QEMU of an architecture is not installed, its tests say so and check nothing;
+//! under `cargo xtask ci` they fail where no architecture has one.
 
 #![expect(
     clippy::disallowed_methods,

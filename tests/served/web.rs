@@ -116,28 +116,18 @@ pub(crate) fn a_second_machine_tests_from_a_mirror_and_then_offline(
         format!("--mirror=http://{}", breaking(&server.address, 1 << 20)),
     ];
     let words = ["test", "--no-prebuilt", "--arch", ARCH, "boot::true"];
-    let (code, out, err) = told(
-        checkout
-            .command("second")
-            .args(words)
-            .args(&mirrors)
-            .output()
-            .unwrap(),
-    );
+    let mut test = checkout.command("second");
+    test.args(words);
+    let (code, out, err) = told(test.args(&mirrors).output().unwrap());
     assert_eq!(code, 0, "{out}{err}");
     let log = std::fs::read_to_string(dir.path().join("access.log")).unwrap();
     // What was there already was not asked for again, and what was asked for is still the same file.
     let resumed = log.lines().find(|line| line.contains(" 206 bytes="));
     assert!(resumed.is_some_and(|line| line.ends_with('"')), "{log}");
     drop((server, bad_server));
-    let (code, out, err) = told(
-        checkout
-            .command("second")
-            .arg("--offline")
-            .args(words)
-            .output()
-            .unwrap(),
-    );
+    let mut test = checkout.command("second");
+    test.args(words);
+    let (code, out, err) = told(test.arg("--offline").output().unwrap());
     assert_eq!(code, 0, "{out}{err}");
     Completion::Completed
 }
