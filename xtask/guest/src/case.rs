@@ -10,14 +10,16 @@ use host::clock::monotonic;
 use plan::arch::Machine;
 use qemu::Accel;
 
+use crate::choice::Chooser;
 use crate::choice::offer::offered;
-use crate::choice::{Choice, Chooser};
-use crate::event::{RunEvent, TestReport};
+use crate::config::CaseConfig;
+use crate::event::{Choice, RunEvent, TestReport, millis, send};
 use crate::header::Channel;
+use crate::job::Job;
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, Phase};
+use crate::platform::ArchRun;
 use crate::requirement::{self, Offer};
-use crate::runner::{ArchRun, Config, Job, millis, send};
 use crate::session::{Start, Succession};
 use crate::suite::Selected;
 use crate::words::serve::FileServer;
@@ -62,7 +64,7 @@ impl Library {
 
 /// A test with all that it runs in.
 pub(crate) struct Setting<'a> {
-    pub(crate) config: &'a Config,
+    pub(crate) config: &'a CaseConfig,
     pub(crate) arch: &'a ArchRun,
     pub(crate) test: Selected<'a>,
     pub(crate) job: &'a Job<'a>,
@@ -116,7 +118,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
     let started = monotonic();
     let header = &setting.test.test.header;
     let profile = &setting.arch.arch.qemu;
-    let mut report = blank(setting.config, setting.job);
+    let mut report = blank(setting.config, Some(setting.arch), setting.job);
     let (machine_name, machine) = match requirement::machine(header, setting.test.arch, profile) {
         Ok(machine) => machine,
         Err(message) => {
@@ -198,7 +200,12 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
 }
 
 /// The report of a test that was selected and not run.
-pub(crate) fn not_run(config: &Config, job: &Job<'_>, why: &str) -> TestReport {
+pub(crate) fn not_run(
+    config: &CaseConfig,
+    arch: Option<&ArchRun>,
+    job: &Job<'_>,
+    why: &str,
+) -> TestReport {
     let forced = job.forced.iter().map(|(name, word)| Choice {
         name: name.clone(),
         word: word.clone(),
@@ -208,14 +215,13 @@ pub(crate) fn not_run(config: &Config, job: &Job<'_>, why: &str) -> TestReport {
             why: why.to_owned(),
         },
         choices: forced.collect(),
-        ..blank(config, job)
+        ..blank(config, arch, job)
     }
 }
 
-fn blank(config: &Config, job: &Job<'_>) -> TestReport {
+fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestReport {
     let test = job.test;
     let header = &test.test.header;
-    let arch = config.arches.iter().find(|run| run.arch.name == test.arch);
     let name = test.name();
     let seed = job.seed;
     let mut reproduce = format!(

@@ -13,23 +13,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// One choice that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choice {
-    /// What was chosen, such as `nic`.
-    pub name: String,
-    /// The word.
-    pub word: String,
-}
-
-impl std::fmt::Display for Choice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", self.name, self.word)
-    }
-}
+use crate::event::Choice;
 
 /// Why nothing can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,10 +10,6 @@ use qemu::Facts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::event::TestReport;
-use crate::outcome::Outcome;
-use crate::suite::Selected;
-
 /// The devices of one architecture's QEMU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
@@ -29,28 +25,9 @@ pub struct Coverage {
 const BUSES: [&str; 3] = ["PCI", "usb-bus", "virtio-bus"];
 
 impl Coverage {
-    /// By the tests of this architecture that passed.
+    /// By the names of devices, which may be aliases.
     #[must_use]
-    pub fn of_run(arch: &str, facts: &Facts, tests: &[TestReport]) -> Self {
-        let passed = tests
-            .iter()
-            .filter(|test| test.arch == arch && test.outcome == Outcome::Passed);
-        let devices = passed.flat_map(|test| &test.devices).map(String::as_str);
-        Self::new(arch, facts, devices)
-    }
-
-    /// By what the tests of this architecture declare in their headers and name in their scripts.
-    pub fn declared(arch: &str, facts: &Facts, tests: &[Selected<'_>]) -> std::io::Result<Self> {
-        let mut named = BTreeSet::new();
-        for selected in tests.iter().filter(|selected| selected.arch == arch) {
-            let test = selected.test;
-            named.extend(test.header.devices().map(str::to_owned));
-            named.extend(in_script(&fs_err::read_to_string(&test.path)?));
-        }
-        Ok(Self::new(arch, facts, named.iter().map(String::as_str)))
-    }
-
-    fn new<'a>(arch: &str, facts: &Facts, named: impl Iterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(arch: &str, facts: &Facts, named: impl Iterator<Item = &'a str>) -> Self {
         let named: BTreeSet<&str> = named.map(|name| facts.device_type(name)).collect();
         let counts = |bus: &Option<String>| bus.as_deref().is_some_and(|bus| BUSES.contains(&bus));
         let counted = facts.models.iter().filter(|(_, model)| counts(&model.bus));
@@ -99,32 +76,6 @@ impl Coverage {
     }
 }
 
-/// Devices that a script names literally: after `-device` or `plug`, or as a `driver=`.
-fn in_script(text: &str) -> BTreeSet<String> {
-    let code = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'));
-    let words: Vec<&str> = code
-        .flat_map(|line| line.split(|c: char| c.is_whitespace() || "\"'()`;".contains(c)))
-        .filter(|word| !word.is_empty())
-        .collect();
-    let after = words.windows(2).filter_map(|pair| {
-        let names_one = matches!(pair[0], "-device" | "--device" | "plug");
-        names_one.then_some(pair[1])
-    });
-    let drivers = words.iter().filter_map(|word| {
-        let mut parts = word.split(',');
-        parts.find_map(|part| part.strip_prefix("driver="))
-    });
-    let names = after
-        .chain(drivers)
-        .filter_map(|word| word.split(',').next());
-    names
-        .filter(|name| !name.contains(['$', '=', '{']))
-        .map(str::to_owned)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -133,6 +84,8 @@ mod tests {
 
     use super::*;
     use crate::event::tests::test_report;
+    use crate::event::{TestReport, passed_devices};
+    use crate::outcome::Outcome;
 
     fn facts() -> Facts {
         let model = |name: &str, bus: Option<&str>, alias: Option<&str>| {
@@ -152,6 +105,10 @@ mod tests {
         }
     }
 
+    fn of_run(facts: &Facts, tests: &[TestReport]) -> Coverage {
+        Coverage::new("x", facts, passed_devices("x", tests))
+    }
+
     #[test]
     fn only_what_passed_on_this_architecture_covers_and_only_pluggable_devices_count() {
         let test = |name: &str, outcome, devices: &[&str]| {
@@ -167,27 +124,16 @@ mod tests {
             test("x::a::c", failed, &["usb-kbd"]),
             test("y::a::b", Outcome::Passed, &["virtio-blk-device"]),
         ];
-        let coverage = Coverage::of_run("x", &facts(), &tests);
+        let coverage = of_run(&facts(), &tests);
         let expect = json!({
             "reason": "device-coverage", "arch": "x", "covered": 1, "total": 3, "percent": 33.3,
             "not_covered": ["usb-kbd", "virtio-blk-device"],
         });
         assert_eq!(coverage.json(), expect);
-        let none = Coverage::of_run("x", &Facts::default(), &tests);
+        let none = of_run(&Facts::default(), &tests);
         assert_eq!(
             (none.total(), none.percent().to_string()),
             (0, "0".to_owned())
         );
-    }
-
-    #[test]
-    fn a_script_names_devices_in_several_ways() {
-        let text = "# qemu -device commented\n\
-                    qemu -device nvme,serial=a -device \"$nic\" --device 'edu'\n\
-                    qmp device_add driver=usb-kbd id=k\n\
-                    disk=$(plug virtio-blk-pci drive=d)\n\
-                    qemu -device id=x,driver=e1000 -device ${nic}-pci -device\n";
-        let found: Vec<String> = in_script(text).into_iter().collect();
-        assert_eq!(found, ["e1000", "edu", "nvme", "usb-kbd", "virtio-blk-pci"]);
     }
 }

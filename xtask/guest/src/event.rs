@@ -1,12 +1,12 @@
 //! What a run tells while it goes on, and what it comes to.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use crate::choice::Choice;
 use crate::coverage::Coverage;
 use crate::origin::{Origin, Platform};
 use crate::outcome::Outcome;
@@ -112,6 +112,21 @@ pub struct TestReport {
     pub subtests: Vec<Subtest>,
     /// How the output differs from the golden output, as a unified diff.
     pub diff: Vec<String>,
+}
+
+/// One choice that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What was chosen, such as `nic`.
+    pub name: String,
+    /// The word.
+    pub word: String,
+}
+
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.name, self.word)
+    }
 }
 
 /// One try of a test that failed and was tried again.
@@ -223,6 +238,26 @@ impl RunReport {
             None => 0,
         }
     }
+}
+
+/// The device types of the tests of an architecture that passed.
+pub(crate) fn passed_devices<'a>(
+    arch: &str,
+    tests: &'a [TestReport],
+) -> impl Iterator<Item = &'a str> {
+    let passed = move |test: &&TestReport| test.arch == arch && test.outcome == Outcome::Passed;
+    let passed = tests.iter().filter(passed);
+    passed.flat_map(|test| &test.devices).map(String::as_str)
+}
+
+/// Sends an event; a receiver that is gone needs none.
+pub(crate) fn send(events: &Sender<RunEvent>, event: RunEvent) {
+    let _ = events.send(event);
+}
+
+/// A duration as reports hold it, in milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use crate::header::{Ends, Leave};
 use crate::outcome::{Outcome, Phase, STATUS_HARD_ERROR, STATUS_SKIP};
-use crate::protocol::Leave;
 
 /// One thing that happened, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,15 +80,6 @@ pub enum Ended {
     Status(i32),
     /// By this signal.
     Signal(i32),
-}
-
-/// What must happen for a pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ends {
-    /// The test's end record.
-    Report,
-    /// An announced end of the guest.
-    Leave(Leave),
 }
 
 /// A panic of which only QEMU knows, by its `GUEST_PANICKED`.

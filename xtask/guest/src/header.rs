@@ -9,13 +9,14 @@ use std::time::Duration;
 use camino::Utf8Path;
 use plan::diagnostic::Diagnostic;
 
-use crate::fold::Ends;
 use crate::golden::filter::Filter;
-use crate::protocol::Sharing;
 
 pub mod choices;
+mod ends;
 mod raw;
 mod spans;
+
+pub use ends::{Ends, Leave};
 
 /// What a test file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,17 +121,6 @@ pub enum Channel {
     Virtio,
     /// The console, for tests whose guest must not have such a device.
     Console,
-}
-
-impl Channel {
-    /// What else the channel carries.
-    #[must_use]
-    pub fn sharing(self) -> Sharing {
-        match self {
-            Self::Virtio => Sharing::Own,
-            Self::Console => Sharing::Console,
-        }
-    }
 }
 
 /// Which halves a test file defines.

@@ -3,7 +3,6 @@ use std::fmt::Write as _;
 use insta::assert_snapshot;
 
 use super::*;
-use crate::protocol::Leave;
 
 fn parse(text: &str) -> Result<Header, Vec<Diagnostic>> {
     Header::parse(Utf8Path::new("guest-tests/boot/x.sh"), text)

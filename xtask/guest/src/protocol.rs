@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::Read;
 
+use crate::header::{Channel, Leave};
+
 /// First bytes of every record.
 const MARK: &[u8] = b"@kiln ";
 /// Longest line, in bytes; a longer one is no record.
@@ -159,37 +161,6 @@ pub struct Call {
     pub args: Vec<String>,
 }
 
-/// Ends of a guest that a test may announce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
-    /// It powers itself off.
-    Poweroff,
-    /// It resets itself.
-    Reboot,
-    /// Its kernel panics.
-    Panic,
-}
-
-impl Leave {
-    /// As in the header and in the record.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Poweroff => "poweroff",
-            Self::Reboot => "reboot",
-            Self::Panic => "panic",
-        }
-    }
-
-    /// Reads the word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Poweroff, Self::Reboot, Self::Panic]
-            .into_iter()
-            .find(|leave| leave.word() == word)
-    }
-}
-
 /// The protocol's version, as `hello` carries it.
 const VERSION: &str = "1";
 
@@ -249,6 +220,15 @@ pub enum Sharing {
     Own,
     /// Console text, which is nobody's fault.
     Console,
+}
+
+impl From<Channel> for Sharing {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Virtio => Self::Own,
+            Channel::Console => Self::Console,
+        }
+    }
 }
 
 /// Turns the bytes of a channel into records, and lets only those through that carry the nonce

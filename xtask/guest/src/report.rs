@@ -2,11 +2,8 @@
 
 pub mod github;
 pub mod html;
-pub mod joined;
-pub mod journal;
 pub mod json;
 pub mod junit;
-pub mod kept;
 pub mod markdown;
 pub mod merge;
 pub mod tap;

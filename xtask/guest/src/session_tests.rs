@@ -8,9 +8,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::fold::Ends;
-use crate::header::Channel;
-use crate::protocol::{Leave, Record};
+use crate::header::{Channel, Ends, Leave};
+use crate::protocol::Record;
 
 #[path = "session/migration_tests.rs"]
 mod migration;

@@ -9,9 +9,8 @@
 use camino::Utf8PathBuf;
 
 use crate::event::TestReport;
-use crate::fold::Ends;
+use crate::header::{Ends, Leave};
 use crate::outcome::Outcome;
-use crate::protocol::Leave;
 
 mod overlay;
 mod payload;

@@ -8,10 +8,7 @@ use plan::diagnostic::Diagnostic;
 use crate::expression::{Expression, Subject};
 use crate::golden::{self, Golden};
 use crate::header::Header;
-
-mod partition;
-
-pub use partition::{NoPartition, Partition};
+use crate::partition::Partition;
 
 /// The folder beside the areas that holds what both halves call.
 const LIBRARY: &str = "lib";

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use guest::debug::{Debug, Spot};
-use guest::runner;
+use guest::runs::place::temp_dir;
 use host::process::{Command, Stdio};
 use host::scratch::Scratch;
 use plan::arch::{Machine, QemuProfile};
@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         // The guest cannot ask a serial line how large the window is.
         format!("kiln.size={columns}x{rows}")
     });
-    let sockets = Scratch::new_in(&runner::temp_dir(&context.env), "kiln-boot-")
+    let sockets = Scratch::new_in(&temp_dir(&context.env), "kiln-boot-")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let spot = Spot {
         run_dir: sockets.path(),

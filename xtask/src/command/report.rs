@@ -2,8 +2,9 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use guest::event::RunReport;
-use guest::report::kept::{self, KeptError};
-use guest::report::{self, joined, merge};
+use guest::report::{self, merge};
+use guest::runs::joined;
+use guest::runs::kept::{self, KeptError};
 
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::command::test::RUNS;

@@ -15,13 +15,16 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 
 use camino::Utf8PathBuf;
+use guest::config::CaseConfig;
 use guest::debug::Debug;
 use guest::event::{RunEvent, RunReport};
 use guest::golden::bless::Blessing;
 use guest::origin::Origin;
+use guest::platform::ArchRun;
 use guest::report;
-use guest::report::journal::Journal;
-use guest::runner::{self, ArchRun, Config, ExhaustiveError, Extent, Rounds, RunError};
+use guest::runner::{self, Config, ExhaustiveError, Extent, Rounds, RunError};
+use guest::runs::journal::Journal;
+use guest::runs::place::temp_dir;
 use guest::suite::{Filter, Suite, SuiteError};
 use host::scratch::Scratch;
 
@@ -39,6 +42,8 @@ use wanted::{Wanted, configure};
 
 /// Where runs are kept, in the repository.
 pub(crate) const RUNS: &str = "target/kiln/runs";
+/// The tests, in the repository.
+const TESTS: &str = "guest-tests";
 /// How many of them.
 const KEEP_RUNS: usize = 20;
 
@@ -115,7 +120,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     }
     let mut config = configure(&supply, args, args.guest.clone(), wanted)?;
     let (keyboard, keys) = shell::keyboard(args);
-    config.debug = closer::debug(&supply, args, &config.arches, keyboard)?;
+    config.case.debug = closer::debug(&supply, args, &config.arches, keyboard)?;
     let report = perform(context, &config, keys)?;
     github::tell(context, &report)?;
     for (format, file) in args.reports.all() {
@@ -154,19 +159,27 @@ fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>)
         max_fail: None,
         seed: 0,
         choices: BTreeMap::new(),
+        case: case_config(context),
+        runs_dir: context.root.join(RUNS),
+        keep_runs: KEEP_RUNS,
+        temp_dir: temp_dir(&context.env),
+        device_coverage: false,
+        origin: Origin::default(),
+    }
+}
+
+/// What each test is run with where nothing else is asked for.
+fn case_config(context: &Context) -> CaseConfig {
+    CaseConfig {
+        suite: context.root.join(TESTS),
         timeout_factor: 1.0,
         kernel_log: false,
         no_capture: false,
-        runs_dir: context.root.join(RUNS),
-        keep_runs: KEEP_RUNS,
-        temp_dir: runner::temp_dir(&context.env),
         kiln: context.env.own_program(),
         path: context.env.path.clone(),
         debug: Debug::default(),
         reproduce: Vec::new(),
         bless: Blessing::No,
-        device_coverage: false,
-        origin: Origin::default(),
     }
 }
 
@@ -183,7 +196,7 @@ pub(crate) fn quietly(
         ..Filter::default()
     };
     // The logs of a benchmark are not worth the room of a person's runs.
-    let scratch = Scratch::new_in(&runner::temp_dir(&context.env), "bench")
+    let scratch = Scratch::new_in(&temp_dir(&context.env), "bench")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let config = Config {
         jobs,
@@ -248,7 +261,7 @@ fn refused(context: &Context, error: RunError) -> Failure {
 
 /// Reads the suite; wrong headers are drawn.
 pub(crate) fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
-    Suite::load(&context.root.join("guest-tests"), arches).map_err(|error| match error {
+    Suite::load(&context.root.join(TESTS), arches).map_err(|error| match error {
         SuiteError::Headers(diagnostics) => context.draw(&diagnostics, "in guest tests"),
         error @ SuiteError::Io(_) => Failure::new(Exit::Failed, error),
     })

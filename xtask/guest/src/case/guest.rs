@@ -18,13 +18,12 @@ use super::monitor::{Asker, is_slow};
 use super::roster::{Life, name_of};
 use super::{Case, disk};
 use crate::debug::Spot;
-use crate::event::RunEvent;
+use crate::event::{RunEvent, send};
 use crate::fold::Happened;
 use crate::header::Channel;
 use crate::logfile::{LogFile, Tail};
 use crate::outcome::{Outcome, STATUS_HARD_ERROR};
 use crate::protocol::Call;
-use crate::runner::send;
 use crate::session::{
     Arrival, Conducted, Guest, Handover, Host, Part, Replies, Rules, Start, Waker, conduct,
 };

@@ -68,7 +68,7 @@ fn compare(setting: &Setting<'_>, report: &mut TestReport, printed: &[u8]) -> st
     let wanted = fs_err::read(&golden.path)?;
     let wanted = String::from_utf8_lossy(&wanted);
     let printed = compare::filtered(printed, &test.header.filters);
-    let path = relative(&golden.path, &setting.config.suite.dir);
+    let path = relative(&golden.path, &setting.config.suite);
     let Some(diff) = compare::difference(path.as_str(), &wanted, &printed) else {
         return Ok(());
     };

@@ -9,10 +9,8 @@ use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use toml::Spanned;
 
-use super::{Channel, DEFAULT_TIMEOUT, Halves, Header, MachineChoice, Requires};
-use crate::fold::Ends;
+use super::{Channel, DEFAULT_TIMEOUT, Ends, Halves, Header, Leave, MachineChoice, Requires};
 use crate::golden::filter::{Filter, FilterError};
-use crate::protocol::Leave;
 
 /// What is wrong, with its place in the TOML.
 #[derive(Debug)]

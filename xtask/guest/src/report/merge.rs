@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::coverage::Coverage;
 use crate::event::{RunReport, TestReport};
 use crate::origin::{Origin, Platform};
-use crate::suite::Partition;
+use crate::partition::Partition;
 
 /// Why reports are not the parts of one run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

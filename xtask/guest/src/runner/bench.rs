@@ -5,11 +5,13 @@ use std::sync::mpsc::Sender;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::job::Job;
-use super::{Config, place};
+use super::config::Config;
+use super::run::run_for;
 use crate::case::{self, Library, Setting};
 use crate::event::{RunEvent, TestReport, Try};
+use crate::job::Job;
 use crate::outcome::Outcome;
+use crate::runs::place;
 
 /// What all jobs of a run share.
 #[derive(Debug)]
@@ -54,16 +56,13 @@ impl Bench<'_> {
 
     fn try_once(&self, job: &Job<'_>, logs: &Utf8Path, events: &Sender<RunEvent>) -> TestReport {
         let config = self.config;
-        let arch = config
-            .arches
-            .iter()
-            .find(|run| run.arch.name == job.test.arch);
-        let Some(arch) = arch else {
-            return case::not_run(config, job, "its architecture is not part of the run");
+        let Some(arch) = run_for(config, job) else {
+            let why = "its architecture is not part of the run";
+            return case::not_run(&config.case, None, job, why);
         };
         let number = SCRATCH.fetch_add(1, Ordering::Relaxed);
         case::run(&Setting {
-            config,
+            config: &config.case,
             arch,
             test: job.test,
             job,

@@ -4,7 +4,7 @@ use std::io;
 
 use camino::Utf8Path;
 
-use super::Config;
+use super::config::Config;
 use crate::event::TestReport;
 use crate::golden::bless::{Blessed, Blessing, plan};
 use crate::golden::{Place, compare, variant};
@@ -13,7 +13,7 @@ use crate::outcome::Outcome;
 /// A line for each file that was written, and for each test that was not blessed.
 pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec<String>> {
     let mut notes = Vec::new();
-    if config.bless == Blessing::No {
+    if config.case.bless == Blessing::No {
         return Ok(notes);
     }
     let mut blessed = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec
             machine: &report.machine,
             qemu: run.facts.version,
         };
-        if config.bless == Blessing::Existing && variant(&test.golden, place).is_none() {
+        if config.case.bless == Blessing::Existing && variant(&test.golden, place).is_none() {
             continue;
         }
         match (&report.outcome, &report.log_dir) {
@@ -55,7 +55,7 @@ pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec
             )),
         }
     }
-    let plan = plan(&blessed, config.bless);
+    let plan = plan(&blessed, config.case.bless);
     notes.extend(plan.write()?.iter().map(|path| format!("wrote {path}")));
     notes.extend(plan.refused);
     Ok(notes)

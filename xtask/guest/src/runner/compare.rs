@@ -7,12 +7,17 @@ use std::sync::{Mutex, PoisonError};
 use host::clock::monotonic;
 
 use super::bench::Bench;
-use super::job::Job;
-use super::{Config, RunError, jobs, millis, place, queue, report};
+use super::config::Config;
+use super::error::RunError;
+use super::queue;
+use super::run::{is_numbered, jobs, report};
 use crate::case;
 use crate::comparison::{CompareEvent, Comparison, Pair, Verdict};
-use crate::event::TestReport;
+use crate::event::{TestReport, millis};
+use crate::job::Job;
 use crate::outcome::Outcome;
+use crate::platform::ArchRun;
+use crate::runs::place;
 
 /// The folders below the run's for each side.
 const SIDES: [&str; 2] = ["old", "new"];
@@ -42,7 +47,7 @@ pub fn compare(
         place: &place,
         library: &library,
         logs: run_dir.join(side),
-        numbered: super::is_numbered(old, &jobs),
+        numbered: is_numbered(old, &jobs),
     };
     let benches = [bench(old, SIDES[0]), bench(new, SIDES[1])];
     let limits = queue::Limits {
@@ -73,7 +78,7 @@ pub fn compare(
 }
 
 fn versions(config: &Config) -> BTreeMap<String, String> {
-    let version = |run: &super::ArchRun| (run.arch.name.clone(), run.facts.version.to_string());
+    let version = |run: &ArchRun| (run.arch.name.clone(), run.facts.version.to_string());
     config.arches.iter().map(version).collect()
 }
 

@@ -2,11 +2,12 @@
 
 use plan::diagnostic::Diagnostic;
 
-use super::job::Job;
-use super::{ArchRun, Config};
+use super::config::Config;
 use crate::choice::combine::{self, Words};
 use crate::choice::offer::offered;
 use crate::choice::scan::{Found, scan};
+use crate::job::Job;
+use crate::platform::ArchRun;
 
 /// Why not every combination can be run.
 #[derive(Debug, thiserror::Error)]

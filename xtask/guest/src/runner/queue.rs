@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use host::clock::monotonic;
 
-use super::job::Job;
+use crate::job::Job;
 
 /// How often the selected tests are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,7 +40,7 @@ impl Conversation {
         replies.belong_to(waker);
         Self {
             fold: Fold::new(rules.ends, rules.reboots),
-            receiver: Receiver::new(rules.channel.sharing()),
+            receiver: Receiver::new(rules.channel.into()),
             sender: None,
             replies: Arc::new(replies),
             since: monotonic(),

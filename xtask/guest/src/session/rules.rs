@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Succession;
-use crate::fold::Ends;
-use crate::header::Channel;
+use crate::header::{Channel, Ends};
 use crate::outcome::Outcome;
 
 /// What a session goes by.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guest::debug::{Debug, Gdb, Keyboard, Monitor};
-use guest::runner::ArchRun;
+use guest::platform::ArchRun;
 use guest::standalone::Recorder;
 use guest::suite::Selected;
 

@@ -7,8 +7,8 @@ use camino::Utf8PathBuf;
 use clap::Parser as _;
 use guest::event::RunReport;
 use guest::origin::Scope;
-use guest::report::kept;
 use guest::runner::Again;
+use guest::runs::kept;
 use guest::suite::{Selected, Suite};
 use plan::Project;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use guest::expression::Expression;
-use guest::suite::{Filter, Partition, Selected, Suite, TestFile};
+use guest::partition::Partition;
+use guest::suite::{Filter, Selected, Suite, TestFile};
 use plan::Project;
 use serde_json::json;
 

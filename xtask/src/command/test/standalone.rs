@@ -22,7 +22,7 @@ pub(super) fn write(
     run: &RunReport,
 ) -> Option<Outcome> {
     let file = args.debug.standalone.as_ref()?;
-    let recorder = config.debug.recorder.as_ref()?;
+    let recorder = config.case.debug.recorder.as_ref()?;
     let report = run.tests.first()?;
     let arch = config
         .arches

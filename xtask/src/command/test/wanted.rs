@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use guest::config::CaseConfig;
 use guest::origin::Scope;
 use guest::runner::{Config, Extent};
 use guest::suite::{Filter, Suite};
 
-use super::{config, rerun, runs_dir};
+use super::{case_config, config, rerun, runs_dir};
 use crate::cli::{GuestArgs, TestArgs};
 use crate::exit::{Exit, Failure};
 use crate::guests;
@@ -44,13 +45,16 @@ pub(super) fn configure(
         retries: args.repeat.retries,
         max_fail: args.repeat.max_fail(),
         seed: wanted.seed,
-        timeout_factor: args.timeout_factor,
-        no_capture: args.no_capture,
-        kernel_log: context.global.verbose > 0,
+        case: CaseConfig {
+            timeout_factor: args.timeout_factor,
+            no_capture: args.no_capture,
+            kernel_log: context.global.verbose > 0,
+            reproduce: rerun::running(args, args.guest.qemu.clone()),
+            bless: args.reports.blessing(!args.filters.is_empty()),
+            ..case_config(context)
+        },
         choices: choices(&args.choose)?,
-        reproduce: rerun::running(args, args.guest.qemu.clone()),
         device_coverage: args.debug.device_coverage,
-        bless: args.reports.blessing(!args.filters.is_empty()),
         origin: origin::gather(context, args.partition.as_deref(), wanted.scope),
         runs_dir: runs_dir(context, args),
         ..config(context, wanted.suite, wanted.filter, runs)

@@ -5,9 +5,9 @@ use std::io;
 use camino::Utf8Path;
 
 use crate::event::RunReport;
-use crate::report::kept::{self, KeptError};
-use crate::report::{journal, json};
-use crate::runner::place;
+use crate::report::json;
+use crate::runs::kept::{self, KeptError};
+use crate::runs::{journal, place};
 
 /// Keeps a joined run: in `dir`, else as the next of `runs`. The paths of what it gives back are those
 /// of the copies.

@@ -1,23 +1,10 @@
-//! What a run consists of: jobs, each a test on an architecture with a seed of its own.
+//! Tests of an earlier run, to be run again.
 
 use std::collections::BTreeMap;
 
-use crate::choice::Choice;
-use crate::event::RunReport;
+use crate::event::{Choice, RunReport};
+use crate::job::Job;
 use crate::suite::Selected;
-
-/// One test on an architecture, with all that decides what it chooses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Job<'a> {
-    /// The test.
-    pub(crate) test: Selected<'a>,
-    /// Which round of the test, from 0.
-    pub(crate) round: u32,
-    /// Of its choices.
-    pub(crate) seed: u64,
-    /// Choices that are made whatever the seed says.
-    pub(crate) forced: BTreeMap<String, String>,
-}
 
 /// A test of an earlier run, to be run with the same seed and the same choices.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::scratch::{self, Scratch};
 
 use crate::event::RunReport;
-use crate::report::{json, kept};
+use crate::report::json;
+use crate::runs::kept;
 
 /// Held while a run takes its number.
 const TURN: &str = "lock";
@@ -29,16 +30,16 @@ pub fn temp_dir(env: &host::env::Env) -> Utf8PathBuf {
 
 /// The folders of a run.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Logs and reports.
-    pub(super) run_dir: Utf8PathBuf,
+    pub(crate) run_dir: Utf8PathBuf,
     scratch: Scratch,
     _lock: fs_err::File,
 }
 
 impl Place {
     /// Makes both, and removes what earlier runs left.
-    pub(super) fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
+    pub(crate) fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
         fs_err::create_dir_all(runs)?;
         let turn = turn(runs)?;
         let run_dir = next_run(runs)?;
@@ -55,13 +56,13 @@ impl Place {
     }
 
     /// Gone when this is dropped.
-    pub(super) fn scratch(&self) -> &Utf8Path {
+    pub(crate) fn scratch(&self) -> &Utf8Path {
         self.scratch.path()
     }
 }
 
 /// Keeps a report beside the logs.
-pub(super) fn keep(report: &RunReport) -> io::Result<()> {
+pub(crate) fn keep(report: &RunReport) -> io::Result<()> {
     let text = json::document(report)?;
     host::files::write(&report.run_dir.join(kept::FILE), text.as_bytes())
 }

@@ -69,7 +69,7 @@ impl Partition {
     }
 
     /// Those of `all` that are in the part, by their whole names.
-    pub(super) fn of<T>(self, all: Vec<T>, name: impl Fn(&T) -> String) -> Vec<T> {
+    pub(crate) fn of<T>(self, all: Vec<T>, name: impl Fn(&T) -> String) -> Vec<T> {
         let all = all.into_iter().enumerate();
         let mine = all.filter(|(index, test)| match self.how {
             How::Slice => index % self.parts == self.part - 1,

@@ -1,0 +1,29 @@
+//! What every test of a run is run with.
+
+use camino::Utf8PathBuf;
+
+use crate::debug::Debug;
+use crate::golden::bless::Blessing;
+
+/// What every test of a run is run with, whichever it is.
+#[derive(Debug, Clone)]
+pub struct CaseConfig {
+    /// The folder of the tests, such as `guest-tests`.
+    pub suite: Utf8PathBuf,
+    /// All limits are multiplied by it.
+    pub timeout_factor: f64,
+    /// Lets the guest's kernel say everything on the console, not only warnings and worse.
+    pub kernel_log: bool,
+    /// Sends what tests print as events.
+    pub no_capture: bool,
+    /// Whether golden output is compared or written.
+    pub bless: Blessing,
+    /// This program, which host halves call for their words.
+    pub kiln: Utf8PathBuf,
+    /// Where programs are looked for.
+    pub path: Vec<Utf8PathBuf>,
+    /// For somebody who looks closer.
+    pub debug: Debug,
+    /// Flags that a reproducing command line needs besides test, architecture and seed.
+    pub reproduce: Vec<String>,
+}
