@@ -52,10 +52,22 @@ fn each_crate_depends_only_on_the_crates_it_may_know() {
         ("store", BTreeSet::from(["plan", "host"])),
         ("forge", BTreeSet::from(["plan", "host", "store"])),
         ("publish", BTreeSet::from(["plan", "host", "store"])),
-        ("guest", BTreeSet::from(["plan", "host", "qemu"])),
+        ("verdict", BTreeSet::from(["plan", "host", "qemu"])),
+        ("suite", BTreeSet::from(["plan", "qemu", "verdict"])),
+        (
+            "guest",
+            BTreeSet::from(["plan", "host", "qemu", "verdict", "suite"]),
+        ),
+        (
+            "runner",
+            BTreeSet::from(["plan", "host", "verdict", "suite", "guest"]),
+        ),
         (
             "xtask",
-            BTreeSet::from(["plan", "host", "qemu", "store", "forge", "guest", "publish"]),
+            BTreeSet::from([
+                "plan", "host", "qemu", "store", "forge", "publish", "verdict", "suite", "guest",
+                "runner",
+            ]),
         ),
     ]);
     let dependencies = dependencies();

@@ -1,9 +1,9 @@
 //! What GitHub Actions makes of a run, where one runs there: nothing of what guests print, and an
 //! annotation and a summary of what came of it.
 
-use guest::event::RunReport;
-use guest::report::{github, markdown};
 use host::env::Env;
+use verdict::event::RunReport;
+use verdict::report::{github, markdown};
 
 use crate::cli::MessageFormat;
 use crate::context::Context;

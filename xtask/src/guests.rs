@@ -124,7 +124,7 @@ fn one(
         boot: &boot,
         binary: &binary,
         facts: &facts,
-        temp_dir: &guest::runs::place::temp_dir(&context.env),
+        temp_dir: &verdict::runs::place::temp_dir(&context.env),
         verdicts: &supply.store.root().join("probe"),
     };
     let (accel, why) = guest::accel::choose(choice, &trial).map_err(hinted!(Exit::SetupMissing))?;
@@ -207,7 +207,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
 
 /// For a probe's sockets and log.
 fn scratch(context: &Context) -> Result<Scratch, Failure> {
-    Scratch::new_in(&guest::runs::place::temp_dir(&context.env), "probe")
+    Scratch::new_in(&verdict::runs::place::temp_dir(&context.env), "probe")
         .map_err(|error| Failure::new(Exit::Failed, error))
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use guest::origin::{Origin, Scope};
 use host::process::Command;
+use verdict::origin::{Origin, Scope};
 
 use crate::context::Context;
 

@@ -13,10 +13,10 @@ use qemu::accel::{Choice, Decision, HostKvm, Verdict, decide, device};
 use qemu::{Accel, BootFiles, Control, Facts, Launch, Vm};
 
 use crate::fold::Happened;
-use crate::header::Channel;
-use crate::outcome::Outcome;
 use crate::protocol::Call;
 use crate::session::{Handover, Host, Replies, Rules, conduct};
+use suite::header::Channel;
+use verdict::outcome::Outcome;
 
 /// What a trial boot needs.
 #[derive(Debug, Clone, Copy)]

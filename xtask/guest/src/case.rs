@@ -10,19 +10,19 @@ use host::clock::monotonic;
 use plan::arch::Machine;
 use qemu::Accel;
 
-use crate::choice::Chooser;
-use crate::choice::offer::offered;
 use crate::config::CaseConfig;
-use crate::event::{Choice, RunEvent, TestReport, millis, send};
-use crate::header::Channel;
 use crate::job::Job;
 use crate::logfile::{LogFile, Tail};
-use crate::outcome::{Outcome, Phase};
 use crate::platform::ArchRun;
-use crate::requirement::{self, Offer};
 use crate::session::{Start, Succession};
-use crate::suite::Selected;
 use crate::words::serve::FileServer;
+use suite::Selected;
+use suite::choice::Chooser;
+use suite::choice::offer::offered;
+use suite::header::Channel;
+use suite::requirement::{self, Offer};
+use verdict::event::{Choice, RunEvent, TestReport, millis, send};
+use verdict::outcome::{Outcome, Phase};
 
 mod combine;
 mod guest;
@@ -42,16 +42,16 @@ use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
 #[derive(Debug)]
-pub(crate) struct Library {
+pub struct Library {
     /// What runs in the guest.
-    pub(crate) guest: Vec<u8>,
+    pub guest: Vec<u8>,
     /// What runs on the host.
-    pub(crate) host: Utf8PathBuf,
+    pub host: Utf8PathBuf,
 }
 
 impl Library {
     /// Reads `lib/` of a suite.
-    pub(crate) fn read(suite: &Utf8Path) -> std::io::Result<Self> {
+    pub fn read(suite: &Utf8Path) -> std::io::Result<Self> {
         let host = fs_err::canonicalize(suite.join("lib/host.sh"))?;
         let host = Utf8PathBuf::from_path_buf(host)
             .map_err(|path| std::io::Error::other(format!("`{}` is no UTF-8", path.display())))?;
@@ -63,17 +63,23 @@ impl Library {
 }
 
 /// A test with all that it runs in.
-pub(crate) struct Setting<'a> {
-    pub(crate) config: &'a CaseConfig,
-    pub(crate) arch: &'a ArchRun,
-    pub(crate) test: Selected<'a>,
-    pub(crate) job: &'a Job<'a>,
-    pub(crate) library: &'a Library,
+pub struct Setting<'a> {
+    /// What every test is run with.
+    pub config: &'a CaseConfig,
+    /// Image and QEMU.
+    pub arch: &'a ArchRun,
+    /// The test.
+    pub test: Selected<'a>,
+    /// Its seed and choices.
+    pub job: &'a Job<'a>,
+    /// What every guest and host script is given.
+    pub library: &'a Library,
     /// Stays.
-    pub(crate) logs: Utf8PathBuf,
+    pub logs: Utf8PathBuf,
     /// Is made and removed here.
-    pub(crate) scratch: Utf8PathBuf,
-    pub(crate) events: &'a Sender<RunEvent>,
+    pub scratch: Utf8PathBuf,
+    /// Takes what happens.
+    pub events: &'a Sender<RunEvent>,
 }
 
 /// A test that runs.
@@ -114,7 +120,8 @@ struct Output {
 }
 
 /// Runs it to its report.
-pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
+#[must_use]
+pub fn run(setting: &Setting<'_>) -> TestReport {
     let started = monotonic();
     let header = &setting.test.test.header;
     let profile = &setting.arch.arch.qemu;
@@ -200,7 +207,8 @@ pub(crate) fn run(setting: &Setting<'_>) -> TestReport {
 }
 
 /// The report of a test that was selected and not run.
-pub(crate) fn not_run(
+#[must_use]
+pub fn not_run(
     config: &CaseConfig,
     arch: Option<&ArchRun>,
     job: &Job<'_>,
@@ -238,34 +246,17 @@ fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestRepo
         reproduce.push_str(&host::process::command::quote(flag));
     }
     TestReport {
-        name,
-        arch: test.arch.to_owned(),
-        area: test.test.area.clone(),
-        test: test.test.test.clone(),
         description: test.test.header.description.clone(),
-        outcome: Outcome::NotRun { why: String::new() },
-        duration_ms: 0,
-        boot_ms: 0,
-        qemu_ms: 0,
-        choices: Vec::new(),
         accel: arch.map_or("", |run| run.accel.as_str()).to_owned(),
         qemu: arch
             .map(|run| run.facts.version.to_string())
             .unwrap_or_default(),
-        log_dir: None,
         reproduce,
-        console_tail: Vec::new(),
-        output_tail: Vec::new(),
-        notes: Vec::new(),
-        machine: String::new(),
         seed,
         round: job.round,
-        failed_tries: Vec::new(),
         unstable: header.unstable.clone(),
         slow: header.slow,
-        devices: Vec::new(),
-        subtests: Vec::new(),
-        diff: Vec::new(),
+        ..TestReport::new(test.arch, &test.test.area, &test.test.test)
     }
 }
 

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use crate::debug::Debug;
-use crate::golden::bless::Blessing;
+use verdict::golden::bless::Blessing;
 
 /// What every test of a run is run with, whichever it is.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use crate::header::{Ends, Leave};
-use crate::outcome::{Outcome, Phase, STATUS_HARD_ERROR, STATUS_SKIP};
+use suite::header::{Ends, Leave};
+use verdict::outcome::{Outcome, Phase, STATUS_HARD_ERROR, STATUS_SKIP};
 
 /// One thing that happened, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::suite::Selected;
+use suite::Selected;
 
 /// One test on an architecture, with all that decides what it chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Job<'a> {
+pub struct Job<'a> {
     /// The test.
-    pub(crate) test: Selected<'a>,
+    pub test: Selected<'a>,
     /// Which round of the test, from 0.
-    pub(crate) round: u32,
+    pub round: u32,
     /// Of its choices.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Choices that are made whatever the seed says.
-    pub(crate) forced: BTreeMap<String, String>,
+    pub forced: BTreeMap<String, String>,
 }

@@ -1,37 +1,30 @@
-//! A suite of guest tests: headers, selection, sessions, outcomes, reports.
+//! The conversation with one guest, from its start to the report of its test.
 //!
-//! `xtask` gives a [`runner::Config`] and gets events and a [`event::RunReport`] back; it renders
-//! them. This crate starts guests through `qemu` and host halves through `host`; it neither finds
-//! images nor prints.
+//! [`case::run`] runs one test on one architecture and returns its report. It starts guests through
+//! `qemu` and the host script through `host`. The crate neither selects tests nor finds images.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`case`] | one test: requirements, guests, host script, report |
+//! | [`config`], [`job`], [`platform`] | what a test is run with: settings of the run, seed and choices, image and QEMU |
+//! | [`session`] | the conversation with a started guest over its channels |
+//! | [`protocol`] | the records on the control channel |
+//! | [`fold`] | the events of a guest, reduced to an outcome; pure |
+//! | [`words`] | helper commands that test scripts call |
+//! | [`accel`] | a trial of KVM with a real guest |
+//! | [`debug`] | debugger, monitor and traces for a person |
+//! | [`standalone`] | a test exported as one shell script |
+//! | [`logfile`] | log files with a limit |
 
 pub mod accel;
-pub mod bisect;
-mod case;
-pub mod choice;
-pub mod comparison;
+pub mod case;
 pub mod config;
-pub mod coverage;
 pub mod debug;
-pub mod declared;
-pub mod event;
-pub mod expression;
 pub mod fold;
-pub mod golden;
-pub mod header;
 pub mod job;
-pub mod ktap;
 pub mod logfile;
-pub mod origin;
-pub mod outcome;
-pub mod partition;
 pub mod platform;
 pub mod protocol;
-pub mod report;
-pub mod requirement;
-pub mod runner;
-pub mod runs;
 pub mod session;
 pub mod standalone;
-pub mod suite;
-pub mod text;
 pub mod words;

@@ -88,7 +88,7 @@ impl Tail {
     /// The last line with something on it, made plain.
     #[must_use]
     pub fn last(&self) -> Option<String> {
-        crate::text::last_line(&self.bytes)
+        verdict::text::last_line(&self.bytes)
     }
 
     /// The last lines, made plain.
@@ -97,7 +97,7 @@ impl Tail {
         let lines = self
             .bytes
             .split(|&byte| byte == b'\n')
-            .map(crate::text::short_line);
+            .map(verdict::text::short_line);
         let lines: Vec<_> = lines.filter(|line| !line.trim().is_empty()).collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
     }

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use plan::arch::Arch;
 use qemu::{Accel, BootFiles, Facts};
 
-use crate::origin::Platform;
+use verdict::origin::Platform;
 
 /// An architecture of a run with what it boots.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::Read;
 
-use crate::header::{Channel, Leave};
+use suite::header::{Channel, Leave};
 
 /// First bytes of every record.
 const MARK: &[u8] = b"@kiln ";
@@ -515,7 +515,7 @@ fn crc32(head: &[u8], payload: &[u8]) -> u32 {
 }
 
 fn excerpt(line: &[u8]) -> String {
-    crate::text::line(&line[..line.len().min(120)])
+    verdict::text::line(&line[..line.len().min(120)])
 }
 
 #[cfg(test)]

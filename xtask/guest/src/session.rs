@@ -16,10 +16,10 @@ use qemu::{Exit, VmEvent};
 use serde_json::Value;
 
 use crate::fold::{Ended, Happened, PANIC_EVENT};
-use crate::outcome::{Outcome, Phase};
 use crate::protocol::Call;
 use conversation::Conversation;
 use standing::Standing;
+use verdict::outcome::{Outcome, Phase};
 
 pub use replies::{Replies, Waker};
 pub use rules::{Arrival, Conducted, Handover, Part, Rules, Start};
@@ -237,7 +237,7 @@ impl<'a> Session<'a> {
                 limit: FLOOD,
             });
         }
-        let text = crate::text::line(line.as_bytes());
+        let text = verdict::text::line(line.as_bytes());
         self.stderr = Some(text)
             .filter(|text| !text.is_empty())
             .or(self.stderr.take());

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::header::{Channel, Ends, Leave};
 use crate::protocol::Record;
+use suite::header::{Channel, Ends, Leave};
 
 #[path = "session/migration_tests.rs"]
 mod migration;

@@ -8,9 +8,9 @@
 
 use camino::Utf8PathBuf;
 
-use crate::event::TestReport;
-use crate::header::{Ends, Leave};
-use crate::outcome::Outcome;
+use suite::header::{Ends, Leave};
+use verdict::event::TestReport;
+use verdict::outcome::Outcome;
 
 mod overlay;
 mod payload;

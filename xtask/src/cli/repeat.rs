@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use guest::runner::{Extent, Rounds};
+use runner::{Extent, Rounds};
 
 /// How often, and until when.
 #[derive(Debug, Clone, Args)]

@@ -2,8 +2,8 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
-use guest::golden::bless::Blessing;
-use guest::report::Format;
+use verdict::golden::bless::Blessing;
+use verdict::report::Format;
 
 /// What `cargo xtask test` writes besides what it prints.
 #[derive(Debug, Clone, Args)]

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use guest::debug::{Debug, Spot};
-use guest::runs::place::temp_dir;
 use host::process::{Command, Stdio};
 use host::scratch::Scratch;
 use plan::arch::{Machine, QemuProfile};
 use qemu::{Control, Launch};
+use verdict::runs::place::temp_dir;
 
 use crate::cli::BootArgs;
 use crate::command::test::closer;

@@ -24,7 +24,7 @@ pub(crate) fn run(context: &Context, args: &HostWordArgs) -> Outcome {
     };
     // A runner that does not answer is no verdict of the test's.
     let unheard = Exit::Child(
-        guest::outcome::STATUS_HARD_ERROR
+        verdict::outcome::STATUS_HARD_ERROR
             .unsigned_abs()
             .try_into()
             .unwrap_or(u8::MAX),

@@ -1,10 +1,10 @@
 //! `cargo xtask report`: writes a run that has ended in another format, and joins the parts of one.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use guest::event::RunReport;
-use guest::report::{self, merge};
-use guest::runs::joined;
-use guest::runs::kept::{self, KeptError};
+use verdict::event::RunReport;
+use verdict::report::{self, merge};
+use verdict::runs::joined;
+use verdict::runs::kept::{self, KeptError};
 
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::command::test::RUNS;

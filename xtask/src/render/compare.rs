@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use guest::comparison::{CompareEvent, Comparison, Pair, Verdict};
-use guest::event::TestReport;
-use guest::outcome::Outcome;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict};
+use verdict::event::TestReport;
+use verdict::outcome::Outcome;
 
 use super::quantity;
 use super::test::{heading, plural};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use guest::coverage::Coverage;
+use verdict::coverage::Coverage;
 
 use crate::output::{Color, Style};
 

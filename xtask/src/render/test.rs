@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use guest::event::{RunEvent, RunReport, TestReport};
-use guest::outcome::Outcome;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use verdict::event::{RunEvent, RunReport, TestReport};
+use verdict::outcome::Outcome;
 
 use crate::output::{self, Color, Style};
 
@@ -75,7 +75,7 @@ impl TestProgress {
                 self.show_running();
             }
             RunEvent::TestOutput { bytes, .. } => {
-                let text = guest::text::plain(bytes);
+                let text = verdict::text::plain(bytes);
                 self.bar.suspend(|| output::raw(text.as_bytes()));
             }
             RunEvent::ShellOpened { name } => {

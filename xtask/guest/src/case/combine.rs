@@ -5,9 +5,9 @@ use std::time::Duration;
 use host::process::ExitStatus;
 
 use crate::fold::from_status;
-use crate::header::Halves;
-use crate::outcome::{Outcome, Phase, STATUS_SKIP};
 use crate::session::{FLOOD, Part};
+use suite::header::Halves;
+use verdict::outcome::{Outcome, Phase, STATUS_SKIP};
 
 /// How a guest of the test ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,17 +18,17 @@ use super::monitor::{Asker, is_slow};
 use super::roster::{Life, name_of};
 use super::{Case, disk};
 use crate::debug::Spot;
-use crate::event::{RunEvent, send};
 use crate::fold::Happened;
-use crate::header::Channel;
 use crate::logfile::{LogFile, Tail};
-use crate::outcome::{Outcome, STATUS_HARD_ERROR};
 use crate::protocol::Call;
 use crate::session::{
     Arrival, Conducted, Guest, Handover, Host, Part, Replies, Rules, Start, Waker, conduct,
 };
-use crate::text::line;
 use crate::words::Reply;
+use suite::header::Channel;
+use verdict::event::{RunEvent, send};
+use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
+use verdict::text::line;
 
 /// A guest that takes nothing for so long is gone.
 const SEND_WAIT: Duration = Duration::from_secs(10);

@@ -15,11 +15,11 @@ use super::Case;
 use super::combine::{HostEnd, Said, combine};
 use super::guest::{Booted, Order};
 use super::monitor::Asker;
-use crate::outcome::{Outcome, STATUS_HARD_ERROR};
 use crate::session::Start;
-use crate::text::line;
 use crate::words::serve::FileServer;
 use crate::words::{Caller, Desk, Reply, Request, attended};
+use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
+use verdict::text::line;
 
 /// How often it is asked whether the half must end.
 const TICK: Duration = Duration::from_millis(50);

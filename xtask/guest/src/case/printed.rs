@@ -6,11 +6,11 @@
 use camino::Utf8Path;
 
 use super::Setting;
-use crate::event::TestReport;
-use crate::golden::{self, Place, bless::Blessing, compare};
-use crate::ktap;
-use crate::outcome::Outcome;
-use crate::text;
+use verdict::event::TestReport;
+use verdict::golden::{self, Place, bless::Blessing, compare};
+use verdict::ktap;
+use verdict::outcome::Outcome;
+use verdict::text;
 
 /// Lines of a difference that a report holds; `output.diff` has them all.
 const LINES: usize = 200;

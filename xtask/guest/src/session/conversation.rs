@@ -9,8 +9,8 @@ use host::clock::monotonic;
 use super::Rules;
 use super::replies::{Replies, Waker};
 use crate::fold::Fold;
-use crate::outcome::Phase;
 use crate::protocol::{Receiver, Sender};
+use verdict::outcome::Phase;
 
 /// A guest's records in both directions, and what they come to.
 pub(super) struct Conversation {

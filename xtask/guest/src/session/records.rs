@@ -5,9 +5,9 @@ use host::clock::monotonic;
 use super::standing::Standing;
 use super::{FLOOD, Guest, Host, NOTES_MAX, Session, Start, not_refused};
 use crate::fold::Happened;
-use crate::outcome::Outcome;
 use crate::protocol::{FromGuest, Nonce, Received, Sender};
-use crate::text::last_line;
+use verdict::outcome::Outcome;
+use verdict::text::last_line;
 
 impl Session<'_> {
     pub(super) fn take_records(
@@ -70,7 +70,7 @@ impl Session<'_> {
                 }
             }
             FromGuest::Call(call) => {
-                let text = || crate::text::line(call.args.join(" ").as_bytes());
+                let text = || verdict::text::line(call.args.join(" ").as_bytes());
                 let (status, text) = match call.word.as_str() {
                     "skip" => {
                         self.talk.fold.take(&Happened::SkipReason(text()));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Succession;
-use crate::header::{Channel, Ends};
-use crate::outcome::Outcome;
+use suite::header::{Channel, Ends};
+use verdict::outcome::Outcome;
 
 /// What a session goes by.
 #[derive(Debug, Clone)]

@@ -10,9 +10,9 @@ use qemu::machine::Port;
 use super::conversation::Conversation;
 use super::succession::Whose;
 use super::{Arrival, End, Guest, Host, Part, Rules, Session, Start, Succession, Waker};
-use crate::header::Channel;
-use crate::outcome::Outcome;
 use crate::protocol::{Heard, Sender, first_record};
+use suite::header::Channel;
+use verdict::outcome::Outcome;
 
 /// Where the guest is.
 pub(super) enum Standing {

@@ -4,7 +4,7 @@ use host::process::command::quote;
 use plan::cpio::{Entry, Node, archive};
 
 use super::{ExportError, Start};
-use crate::event::TestReport;
+use verdict::event::TestReport;
 
 /// In place of init.
 const INIT: &str = include_str!("init.sh");

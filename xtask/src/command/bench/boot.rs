@@ -13,18 +13,18 @@ use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use guest::fold::Happened;
-use guest::header::Channel;
 use guest::platform::ArchRun;
 use guest::protocol::Call;
-use guest::runs::place::temp_dir;
 use guest::session::{Handover, Host, Replies, Rules, conduct};
-use guest::suite::Suite;
 use host::clock::monotonic;
 use host::scratch::Scratch;
 use plan::arch::OrdinaryKernel;
 use qemu::machine::Place;
 use qemu::{BootFiles, Vm};
 use serde_json::json;
+use suite::Suite;
+use suite::header::Channel;
+use verdict::runs::place::temp_dir;
 
 use super::median;
 use crate::cli::{BenchBootArgs, MessageFormat};
@@ -175,7 +175,7 @@ impl Host for Listener {
     fn note(&mut self, _: String) {}
 
     fn call(&mut self, _: &Call, _: &Arc<Replies>) -> Option<(i32, String)> {
-        Some((guest::outcome::STATUS_HARD_ERROR, String::new()))
+        Some((verdict::outcome::STATUS_HARD_ERROR, String::new()))
     }
 
     fn stop(&mut self) -> Option<Happened> {

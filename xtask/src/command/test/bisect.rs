@@ -1,7 +1,7 @@
 //! `--bisect`: ends as `git bisect run` takes it.
 
-use guest::bisect::{GIVE_UP, Verdict};
-use guest::event::RunReport;
+use verdict::bisect::{GIVE_UP, Verdict};
+use verdict::event::RunReport;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use guest::debug::{Debug, Gdb, Keyboard, Monitor};
 use guest::platform::ArchRun;
 use guest::standalone::Recorder;
-use guest::suite::Selected;
+use suite::Selected;
 
 use crate::cli::TestArgs;
 use crate::cli::debug::Language;

@@ -3,8 +3,8 @@
 use std::sync::mpsc;
 
 use camino::Utf8PathBuf;
-use guest::comparison::{CompareEvent, json};
-use guest::runner::{self, Config};
+use runner::Config;
+use verdict::comparison::{CompareEvent, json};
 
 use super::refused;
 use crate::cli::{GuestArgs, MessageFormat, TestArgs};

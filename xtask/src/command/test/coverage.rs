@@ -1,8 +1,8 @@
 //! `--device-coverage`: which devices of each QEMU the tests reach.
 
-use guest::coverage::Coverage;
-use guest::event::RunReport;
-use guest::suite::Selected;
+use suite::Selected;
+use verdict::coverage::Coverage;
+use verdict::event::RunReport;
 
 use crate::cli::{GuestArgs, MessageFormat, SourceArgs};
 use crate::context::Context;
@@ -32,7 +32,7 @@ pub(super) fn declared(
     let supply = Supply::open(context, &source)?;
     let coverages = guests::known(&supply, guest)?
         .into_iter()
-        .map(|(arch, facts)| guest::declared::declared(&arch, &facts, tests))
+        .map(|(arch, facts)| suite::declared::declared(&arch, &facts, tests))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     show(context, coverages);

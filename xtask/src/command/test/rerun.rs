@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use clap::Parser as _;
-use guest::event::RunReport;
-use guest::origin::Scope;
-use guest::runner::Again;
-use guest::runs::kept;
-use guest::suite::{Selected, Suite};
 use plan::Project;
+use runner::Again;
+use suite::{Selected, Suite};
+use verdict::event::RunReport;
+use verdict::origin::Scope;
+use verdict::runs::kept;
 
 use super::select;
 use crate::cli::{AccelChoice, Cli, Command, TestArgs};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use guest::expression::Expression;
-use guest::partition::Partition;
-use guest::suite::{Filter, Selected, Suite, TestFile};
 use plan::Project;
 use serde_json::json;
+use suite::expression::Expression;
+use suite::{Filter, Selected, Suite, TestFile};
+use verdict::partition::Partition;
 
 use crate::cli::{MessageFormat, TestArgs};
 use crate::context::Context;

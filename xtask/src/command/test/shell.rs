@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use guest::debug::Keyboard;
-use guest::event::RunEvent;
 use host::terminal::Raw;
+use verdict::event::RunEvent;
 
 use crate::cli::TestArgs;
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use guest::requirement::{self, Offer};
-use guest::suite::Selected;
 use plan::Project;
 use qemu::{Accel, Facts};
+use suite::Selected;
+use suite::requirement::{self, Offer};
 
 use crate::cli::TestArgs;
 use crate::context::Context;

@@ -1,9 +1,9 @@
 //! `--standalone FILE`: one test as a script that needs nothing but a QEMU.
 
-use guest::event::RunReport;
-use guest::runner::Config;
 use guest::standalone::{self, ExportError, Subject};
 use host::process::command::quote;
+use runner::Config;
+use verdict::event::RunReport;
 
 use crate::cli::TestArgs;
 use crate::context::Context;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use guest::config::CaseConfig;
-use guest::origin::Scope;
-use guest::runner::{Config, Extent};
-use guest::suite::{Filter, Suite};
+use runner::{Config, Extent};
+use suite::{Filter, Suite};
+use verdict::origin::Scope;
 
 use super::{case_config, config, rerun, runs_dir};
 use crate::cli::{GuestArgs, TestArgs};

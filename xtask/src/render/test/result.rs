@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use guest::event::TestReport;
-use guest::outcome::Outcome;
+use verdict::event::TestReport;
+use verdict::outcome::Outcome;
 
 use super::{COLUMNS, WIDTH, heading};
 use crate::output::{Color, Style};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use guest::event::{RunReport, TestReport};
-use guest::outcome::Outcome;
-use guest::report::words::{self, Kind};
+use verdict::event::{RunReport, TestReport};
+use verdict::outcome::Outcome;
+use verdict::report::words::{self, Kind};
 
 use super::{COLUMNS, WIDTH, heading, plural};
 use crate::output::{Color, Style};

@@ -1,5 +1,5 @@
-use guest::event::{SCHEMA, Try};
-use guest::origin::Origin;
+use verdict::event::{SCHEMA, Try};
+use verdict::origin::Origin;
 
 use super::*;
 

@@ -1,0 +1,138 @@
+//! Runs one job to its report: tries it again where it failed, and keeps the logs of each try.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::config::Config;
+use crate::run::run_for;
+use guest::case::{self, Library, Setting};
+use guest::job::Job;
+use verdict::event::{RunEvent, TestReport, Try};
+use verdict::outcome::Outcome;
+use verdict::runs::place;
+
+/// What all jobs of a run share.
+#[derive(Debug)]
+pub(super) struct Bench<'a> {
+    pub(super) config: &'a Config,
+    pub(super) place: &'a place::Place,
+    pub(super) library: &'a Library,
+    /// The folder below which each test has its own.
+    pub(super) logs: Utf8PathBuf,
+    /// Whether a test runs more than once, and so needs a folder for each round.
+    pub(super) numbered: bool,
+}
+
+/// Names scratch folders, which are as short-lived as a try.
+static SCRATCH: AtomicUsize = AtomicUsize::new(0);
+
+impl Bench<'_> {
+    /// Runs the job until it succeeds, or has no try left.
+    pub(super) fn run(&self, job: &Job<'_>, events: &Sender<RunEvent>) -> TestReport {
+        let logs = self.folder(job);
+        let mut failed_tries = Vec::new();
+        loop {
+            let mut report = self.try_once(job, &logs, events);
+            let done = report.outcome.is_success()
+                || matches!(report.outcome, Outcome::NotRun { .. })
+                || failed_tries.len() >= self.config.retries as usize;
+            if done {
+                report.failed_tries = failed_tries;
+                if self.config.rounds.until_fail && self.numbered && report.outcome.is_success() {
+                    drop_logs(&logs, &mut report);
+                }
+                return report;
+            }
+            let kept = report.log_dir.map(|_| keep(&logs, failed_tries.len() + 1));
+            failed_tries.push(Try {
+                outcome: report.outcome,
+                duration_ms: report.duration_ms,
+                log_dir: kept.and_then(Result::ok),
+            });
+        }
+    }
+
+    fn try_once(&self, job: &Job<'_>, logs: &Utf8Path, events: &Sender<RunEvent>) -> TestReport {
+        let config = self.config;
+        let Some(arch) = run_for(config, job) else {
+            let why = "its architecture is not part of the run";
+            return case::not_run(&config.case, None, job, why);
+        };
+        let number = SCRATCH.fetch_add(1, Ordering::Relaxed);
+        case::run(&Setting {
+            config: &config.case,
+            arch,
+            test: job.test,
+            job,
+            library: self.library,
+            logs: logs.to_owned(),
+            scratch: self.place.scratch().join(number.to_string()),
+            events,
+        })
+    }
+
+    fn folder(&self, job: &Job<'_>) -> Utf8PathBuf {
+        let test = job.test;
+        let folder = self
+            .logs
+            .join(test.arch)
+            .join(&test.test.area)
+            .join(&test.test.test);
+        if self.numbered {
+            folder.join(format!("round{}", job.round))
+        } else {
+            folder
+        }
+    }
+}
+
+/// A hunt for a rare failure passes thousands of times, and nobody reads those logs.
+fn drop_logs(logs: &Utf8Path, report: &mut TestReport) {
+    if !report.failed_tries.is_empty() || report.log_dir.take().is_none() {
+        return;
+    }
+    if let Err(error) = fs_err::remove_dir_all(logs) {
+        report.notes.push(error.to_string());
+    }
+}
+
+/// The start of the names of the folders with earlier tries.
+const TRY: &str = "try";
+
+/// Moves what a failed try has left in the test's folder into one of its own.
+fn keep(logs: &Utf8Path, number: usize) -> std::io::Result<Utf8PathBuf> {
+    let folder = logs.join(format!("{TRY}{number}"));
+    fs_err::create_dir(&folder)?;
+    for entry in fs_err::read_dir(logs)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with(TRY) {
+            fs_err::rename(logs.join(&*name), folder.join(&*name))?;
+        }
+    }
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_try_has_its_logs_in_a_folder_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Utf8Path::from_path(dir.path()).unwrap();
+        for number in 1..=2 {
+            fs_err::write(logs.join("output.log"), number.to_string()).unwrap();
+            assert_eq!(
+                keep(logs, number).unwrap(),
+                logs.join(format!("try{number}"))
+            );
+        }
+        let first = fs_err::read_to_string(logs.join("try1/output.log")).unwrap();
+        let second = fs_err::read_to_string(logs.join("try2/output.log")).unwrap();
+        assert_eq!((first.as_str(), second.as_str()), ("1", "2"));
+        assert!(!logs.join("output.log").exists());
+    }
+}

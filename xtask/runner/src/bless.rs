@@ -1,0 +1,67 @@
+//! At the end of a run: writes what passed printed as golden output, where that was asked for.
+
+use std::io;
+
+use camino::Utf8Path;
+
+use crate::config::Config;
+use verdict::event::TestReport;
+use verdict::golden::bless::{Blessed, Blessing, plan};
+use verdict::golden::{Place, compare, variant};
+use verdict::outcome::Outcome;
+
+/// A line for each file that was written, and for each test that was not blessed.
+pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec<String>> {
+    let mut notes = Vec::new();
+    if config.case.bless == Blessing::No {
+        return Ok(notes);
+    }
+    let mut blessed = Vec::new();
+    for report in reports {
+        let is_it = |area: &str, test: &str| area == report.area && test == report.test;
+        let tests = &config.suite.tests;
+        let test = tests.iter().find(|file| is_it(&file.area, &file.test));
+        let run = config
+            .arches
+            .iter()
+            .find(|run| run.arch.name == report.arch);
+        let (Some(test), Some(run)) = (test, run) else {
+            continue;
+        };
+        let place = Place {
+            arch: &report.arch,
+            machine: &report.machine,
+            qemu: run.facts.version,
+        };
+        if config.case.bless == Blessing::Existing && variant(&test.golden, place).is_none() {
+            continue;
+        }
+        match (&report.outcome, &report.log_dir) {
+            (Outcome::Passed, Some(logs)) => blessed.push(Blessed {
+                script: &test.path,
+                golden: &test.golden,
+                place,
+                printed: printed(logs, &test.header.filters)?,
+            }),
+            (outcome, _) => notes.push(format!(
+                "{} is not blessed: it {}",
+                report.name,
+                match outcome {
+                    Outcome::Passed => "left no log",
+                    Outcome::Skipped { .. } => "was skipped",
+                    Outcome::NotRun { .. } => "was not run",
+                    _ => "failed",
+                }
+            )),
+        }
+    }
+    let plan = plan(&blessed, config.case.bless);
+    notes.extend(plan.write()?.iter().map(|path| format!("wrote {path}")));
+    notes.extend(plan.refused);
+    Ok(notes)
+}
+
+fn printed(logs: &Utf8Path, filters: &[verdict::golden::filter::Filter]) -> io::Result<String> {
+    let printed = fs_err::read(logs.join("output.log"))?;
+    Ok(compare::filtered(&printed, filters))
+}

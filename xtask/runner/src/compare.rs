@@ -1,0 +1,128 @@
+//! Runs each test on two QEMUs in turn, so that whatever else the host does meets both.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, PoisonError};
+
+use host::clock::monotonic;
+
+use crate::bench::Bench;
+use crate::config::Config;
+use crate::error::RunError;
+use crate::queue;
+use crate::run::{is_numbered, jobs, report};
+use guest::case;
+use guest::job::Job;
+use guest::platform::ArchRun;
+use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict};
+use verdict::event::{TestReport, millis};
+use verdict::outcome::Outcome;
+use verdict::runs::place;
+
+/// The folders below the run's for each side.
+const SIDES: [&str; 2] = ["old", "new"];
+
+/// Runs what the old configuration selects. The new one differs by its QEMUs alone.
+pub fn compare(
+    old: &Config,
+    new: &Config,
+    events: &Sender<CompareEvent>,
+) -> Result<Comparison, RunError> {
+    let started = monotonic();
+    let arches: Vec<_> = old.arches.iter().map(|run| run.arch.name.clone()).collect();
+    let (jobs, _) = jobs(old, &arches)?;
+    let place = place::Place::prepare(&old.runs_dir, &old.temp_dir, old.keep_runs)?;
+    let library = case::Library::read(&old.suite.dir)?;
+    let total = jobs.len() * old.rounds.count.unwrap_or(1) as usize;
+    let run_dir = place.run_dir.clone();
+    let _ = events.send(CompareEvent::Started {
+        seed: old.seed,
+        total,
+        run_dir: run_dir.clone(),
+        old: versions(old),
+        new: versions(new),
+    });
+    let bench = |config, side| Bench {
+        config,
+        place: &place,
+        library: &library,
+        logs: run_dir.join(side),
+        numbered: is_numbered(old, &jobs),
+    };
+    let benches = [bench(old, SIDES[0]), bench(new, SIDES[1])];
+    let limits = queue::Limits {
+        rounds: old.rounds,
+        max_fail: old.max_fail,
+    };
+    let threads = old.jobs.clamp(1, total.max(1));
+    let queue = queue::Queue::new(jobs, limits);
+    let pairs = spread(threads, &benches, &queue, events);
+    let interrupted = host::interrupt::received().map(|signal| signal.0);
+    for (side, config) in SIDES.into_iter().zip([old, new]) {
+        let tests = pairs.iter().map(|pair| match side {
+            "old" => pair.old.clone(),
+            _ => pair.new.clone(),
+        });
+        let dir = run_dir.join(side);
+        fs_err::create_dir_all(&dir)?;
+        place::keep(&report(config, tests.collect(), started, dir))?;
+    }
+    let comparison = Comparison {
+        pairs,
+        run_dir,
+        duration_ms: millis(started.elapsed()),
+        interrupted,
+    };
+    let _ = events.send(CompareEvent::Finished(Box::new(comparison.clone())));
+    Ok(comparison)
+}
+
+fn versions(config: &Config) -> BTreeMap<String, String> {
+    let version = |run: &ArchRun| (run.arch.name.clone(), run.facts.version.to_string());
+    config.arches.iter().map(version).collect()
+}
+
+fn spread(
+    threads: usize,
+    benches: &[Bench<'_>; 2],
+    queue: &queue::Queue<'_>,
+    events: &Sender<CompareEvent>,
+) -> Vec<Pair> {
+    let pairs = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (events, pairs) = (events.clone(), &pairs);
+            scope.spawn(move || {
+                while let Some((place, job)) = queue.next() {
+                    let Some(pair) = both(benches, &job, place.0 % 2 == 1) else {
+                        continue;
+                    };
+                    if pair.verdict() == Verdict::Worse && pair.new.unstable.is_none() {
+                        queue.note_failure();
+                    }
+                    let _ = events.send(CompareEvent::Paired(Box::new(pair.clone())));
+                    let mut pairs = pairs.lock().unwrap_or_else(PoisonError::into_inner);
+                    pairs.push((place, pair));
+                }
+            });
+        }
+    });
+    let mut pairs = pairs.into_inner().unwrap_or_else(PoisonError::into_inner);
+    pairs.sort_by_key(|(place, _)| *place);
+    pairs.into_iter().map(|(_, pair)| pair).collect()
+}
+
+/// Who comes first has a cold cache: the sides take turns. Nothing where an interruption left half.
+fn both(benches: &[Bench<'_>; 2], job: &Job<'_>, new_first: bool) -> Option<Pair> {
+    // What a test does meanwhile is told to nobody.
+    let (events, _) = mpsc::channel();
+    let run = |bench: &Bench<'_>| -> TestReport { bench.run(job, &events) };
+    let (old, new) = if new_first {
+        let new = run(&benches[1]);
+        (run(&benches[0]), new)
+    } else {
+        (run(&benches[0]), run(&benches[1]))
+    };
+    let ran = |report: &TestReport| !matches!(report.outcome, Outcome::NotRun { .. });
+    (ran(&old) && ran(&new)).then_some(Pair { old, new })
+}

@@ -1,0 +1,157 @@
+//! Every combination of every choice: counted before anything runs.
+
+use plan::diagnostic::Diagnostic;
+
+use crate::config::Config;
+use guest::job::Job;
+use guest::platform::ArchRun;
+use suite::choice::combine::{self, Words};
+use suite::choice::offer::offered;
+use suite::choice::scan::{Found, scan};
+
+/// Why not every combination can be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ExhaustiveError {
+    /// A test file cannot be read.
+    #[error("cannot read a test")]
+    Io(#[from] std::io::Error),
+    /// What some lines choose from cannot be told without running them.
+    #[error("{} choices cannot be counted", .0.len())]
+    Uncountable(Vec<Diagnostic>),
+    /// There are too many.
+    #[error("all combinations are {count} runs of tests, and at most {limit} are allowed")]
+    TooMany {
+        /// How many there are.
+        count: u128,
+        /// How many may be.
+        limit: usize,
+    },
+}
+
+impl ExhaustiveError {
+    /// The flag that mends it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::TooMany { count, .. } => Some(format!(
+                "narrow them with `--choose NAME=WORD`, or allow them with `--max-combinations {count}`"
+            )),
+            Self::Io(_) | Self::Uncountable(_) => None,
+        }
+    }
+}
+
+/// A job for each combination in place of each job, and a line for each test that has several.
+pub(super) fn expand<'a>(
+    config: &Config,
+    jobs: Vec<Job<'a>>,
+    limit: usize,
+) -> Result<(Vec<Job<'a>>, Vec<String>), ExhaustiveError> {
+    let mut faults = Vec::new();
+    let mut counted = Vec::new();
+    for job in jobs {
+        let run = config
+            .arches
+            .iter()
+            .find(|run| run.arch.name == job.test.arch);
+        let words = match run {
+            Some(run) => words(&job, run, &mut faults)?,
+            None => Words::new(),
+        };
+        counted.push((job, words));
+    }
+    if !faults.is_empty() {
+        // A test that runs on several architectures is wrong once.
+        faults.dedup();
+        return Err(ExhaustiveError::Uncountable(faults));
+    }
+    let counts = counted.iter().map(|(_, words)| combine::count(words));
+    let count = counts.fold(0, u128::saturating_add);
+    if count > limit as u128 {
+        return Err(ExhaustiveError::TooMany { count, limit });
+    }
+    let mut notes = Vec::new();
+    let mut all = Vec::new();
+    for (job, words) in counted {
+        let combinations = combine::all(&words);
+        if combinations.len() > 1 {
+            let names: Vec<&str> = words.keys().map(String::as_str).collect();
+            notes.push(format!(
+                "{}: {} combinations of {}",
+                job.test.name(),
+                combinations.len(),
+                names.join(", ")
+            ));
+        }
+        for (round, combination) in (0..).zip(combinations) {
+            let mut job = Job {
+                round,
+                ..job.clone()
+            };
+            job.forced.extend(combination);
+            all.push(job);
+        }
+    }
+    Ok((all, notes))
+}
+
+/// What a job may choose, but for what the run has chosen already.
+fn words(
+    job: &Job<'_>,
+    run: &ArchRun,
+    faults: &mut Vec<Diagnostic>,
+) -> Result<Words, std::io::Error> {
+    let test = job.test.test;
+    let script = fs_err::read_to_string(&test.path)?;
+    let mut words = offered(&test.header.choices, job.test.arch, &run.facts);
+    if words.values().any(Vec::is_empty) {
+        // It will be skipped, with the reason.
+        return Ok(Words::new());
+    }
+    for found in scan(&script) {
+        let fault = |span, title: String, label: &str| Diagnostic {
+            path: test.path.clone(),
+            text: script.clone(),
+            span,
+            title,
+            label: label.to_owned(),
+            help: Some("list the words there, or in the header as `choices.NAME`".to_owned()),
+        };
+        match found {
+            Err(unclear) => {
+                let title = "what is chosen from is known only when the test runs";
+                let label = "the shell makes this word";
+                faults.push(fault(unclear.span, title.to_owned(), label));
+            }
+            Ok(found) => match conflict(&words, &found) {
+                Some((title, label)) => faults.push(fault(found.span, title, label)),
+                None if found.words.is_empty() => {}
+                None => {
+                    words.insert(found.name, found.words);
+                }
+            },
+        }
+    }
+    for (name, word) in &job.forced {
+        if let Some(words) = words.get_mut(name) {
+            *words = vec![word.clone()];
+        }
+    }
+    Ok(words)
+}
+
+/// Why a `choose` does not fit to what is known of its name.
+fn conflict(words: &Words, found: &Found) -> Option<(String, &'static str)> {
+    let name = &found.name;
+    match words.get(name) {
+        None if found.words.is_empty() => Some((
+            format!("`choose {name}` has no words"),
+            "nothing to choose from",
+        )),
+        Some(known) if !found.words.is_empty() && *known != found.words => Some((
+            format!("`choose {name}` is offered different words in one test"),
+            "not the words from before",
+        )),
+        _ => None,
+    }
+}

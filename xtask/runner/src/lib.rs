@@ -1,0 +1,33 @@
+//! A run: which tests run when, how often, and on which QEMU.
+//!
+//! [`run`] takes a [`Config`], sends events while tests run and returns the report of the run.
+//! [`compare`] runs each test on two QEMUs. Neither prints: `xtask` renders the events.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `config` | what to run and how |
+//! | `run` | a whole run, from selection to the kept report |
+//! | `compare` | a run on two QEMUs in turn |
+//! | `queue` | the order of jobs, rounds, and when to stop |
+//! | `bench` | one job to its report, with retries |
+//! | `exhaustive` | all combinations of choices |
+//! | `again` | the tests of an earlier run |
+//! | `bless` | golden output written at the end of a run |
+
+mod again;
+mod bench;
+mod bless;
+mod compare;
+mod config;
+mod error;
+mod exhaustive;
+mod queue;
+mod run;
+
+pub use again::Again;
+pub use compare::compare;
+pub use config::{Config, Extent};
+pub use error::RunError;
+pub use exhaustive::ExhaustiveError;
+pub use queue::Rounds;
+pub use run::run;

@@ -1,0 +1,279 @@
+//! Which job comes next: slow tests first, round after round, until there is a reason to stop.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use host::clock::monotonic;
+
+use guest::job::Job;
+
+/// How often the selected tests are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rounds {
+    /// At most so often; for ever where absent.
+    pub count: Option<u32>,
+    /// No round begins, and no test of a later round starts, after this time.
+    pub time: Option<Duration>,
+    /// Ends with the first failure.
+    pub until_fail: bool,
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self {
+            count: Some(1),
+            time: None,
+            until_fail: false,
+        }
+    }
+}
+
+impl Rounds {
+    /// Whether a test may run more than once.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.count != Some(1)
+    }
+}
+
+/// When to stop short of the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) rounds: Rounds,
+    /// So many failures end the run.
+    pub(super) max_fail: Option<usize>,
+}
+
+/// The jobs of a run, handed out to its threads.
+#[derive(Debug)]
+pub(super) struct Queue<'a> {
+    /// Of the first round, in the order of the report.
+    jobs: Vec<Job<'a>>,
+    /// Places in `jobs`, in the order in which they start.
+    order: Vec<usize>,
+    limits: Limits,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lap: u32,
+    next: usize,
+    failed: usize,
+    /// Time is up; what was not started is not missed.
+    over: bool,
+}
+
+/// A place in the report: by round, then in the order of selection.
+pub(super) type Place = (u32, usize);
+
+impl<'a> Queue<'a> {
+    pub(super) fn new(jobs: Vec<Job<'a>>, limits: Limits) -> Self {
+        let mut order: Vec<usize> = (0..jobs.len()).collect();
+        // What takes long would otherwise run alone at the end.
+        order.sort_by_key(|&index| !jobs[index].test.test.header.slow);
+        Self {
+            jobs,
+            order,
+            limits,
+            started: monotonic(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The next job; none when the run is to end.
+    pub(super) fn next(&self) -> Option<(Place, Job<'a>)> {
+        if host::interrupt::received().is_some() {
+            return None;
+        }
+        let mut state = self.state();
+        if self.stopped(state.failed).is_some() || self.order.is_empty() {
+            return None;
+        }
+        let rounds = self.limits.rounds;
+        let time_over = rounds
+            .time
+            .is_some_and(|time| self.started.elapsed() >= time);
+        if time_over && state.lap > 0 {
+            state.over = true;
+            return None;
+        }
+        if state.next == self.order.len() {
+            let last = rounds.count.is_some_and(|count| state.lap + 1 >= count);
+            if last || time_over {
+                return None;
+            }
+            state.lap += 1;
+            state.next = 0;
+        }
+        let index = self.order[state.next];
+        state.next += 1;
+        Some(((state.lap, index), self.job(state.lap, index)))
+    }
+
+    /// Notes that a job has failed for good.
+    pub(super) fn note_failure(&self) {
+        self.state().failed += 1;
+    }
+
+    /// What was never started, in the rounds that had begun, and why.
+    pub(super) fn rest(&self) -> (Vec<(Place, Job<'a>)>, String) {
+        let state = self.state();
+        let why = match self.stopped(state.failed) {
+            _ if host::interrupt::received().is_some() => "interrupted".to_owned(),
+            Some(why) => why,
+            None => String::new(),
+        };
+        let left = if state.over {
+            &[]
+        } else {
+            &self.order[state.next..]
+        };
+        let jobs = left
+            .iter()
+            .map(|&index| ((state.lap, index), self.job(state.lap, index)));
+        (jobs.collect(), why)
+    }
+
+    fn stopped(&self, failed: usize) -> Option<String> {
+        match self.limits.max_fail {
+            Some(limit) if failed >= limit => Some(format!("--max-fail {limit} was reached")),
+            _ if self.limits.rounds.until_fail && failed > 0 => {
+                Some("--until-fail has found a failure".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// A later round differs by its seed alone.
+    fn job(&self, lap: u32, index: usize) -> Job<'a> {
+        let first = &self.jobs[index];
+        Job {
+            round: first.round + lap,
+            seed: first.seed.wrapping_add(u64::from(lap)),
+            ..first.clone()
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use camino::{Utf8Path, Utf8PathBuf};
+
+    use super::*;
+    use suite::header::Header;
+    use suite::{Selected, TestFile};
+
+    fn tests() -> Vec<TestFile> {
+        let test = |name: &str, header: &str| {
+            let text = format!("{header}\nin_guest() {{ true; }}\n");
+            TestFile {
+                area: "a".to_owned(),
+                test: name.to_owned(),
+                path: Utf8PathBuf::from(name),
+                header: Header::parse(Utf8Path::new(name), &text).unwrap(),
+                golden: Vec::new(),
+            }
+        };
+        vec![
+            test("one", ""),
+            test("two", "#: slow = true"),
+            test("three", ""),
+        ]
+    }
+
+    fn jobs(tests: &[TestFile]) -> Vec<Job<'_>> {
+        let job = |test| Job {
+            test: Selected { arch: "x", test },
+            round: 0,
+            seed: u64::MAX,
+            forced: BTreeMap::new(),
+        };
+        tests.iter().map(job).collect()
+    }
+
+    fn limits(count: Option<u32>) -> Limits {
+        let rounds = Rounds {
+            count,
+            ..Rounds::default()
+        };
+        Limits {
+            rounds,
+            max_fail: None,
+        }
+    }
+
+    /// Takes up to `limit` jobs, as `round name`.
+    fn taken(queue: &Queue<'_>, limit: usize) -> Vec<String> {
+        std::iter::from_fn(|| queue.next())
+            .take(limit)
+            .map(|(_, job)| format!("{} {}", job.round, job.test.test.test))
+            .collect()
+    }
+
+    #[test]
+    fn slow_tests_start_first_and_rounds_follow_each_other() {
+        let tests = tests();
+        let queue = Queue::new(jobs(&tests), limits(Some(2)));
+        let expect = ["0 two", "0 one", "0 three", "1 two", "1 one", "1 three"];
+        assert_eq!(taken(&queue, 10), expect);
+        assert_eq!(queue.rest().0, []);
+    }
+
+    #[test]
+    fn the_seed_of_a_round_is_the_run_s_and_the_number_of_the_round() {
+        let tests = tests();
+        let queue = Queue::new(jobs(&tests[..1]), limits(None));
+        let seeds: Vec<u64> = std::iter::from_fn(|| queue.next())
+            .take(3)
+            .map(|(_, job)| job.seed)
+            .collect();
+        assert_eq!(seeds, [u64::MAX, 0, 1]);
+    }
+
+    #[test]
+    fn so_many_failures_end_the_run_and_the_rest_is_not_run() {
+        let tests = tests();
+        let mut limits = limits(Some(5));
+        limits.max_fail = Some(2);
+        let queue = Queue::new(jobs(&tests), limits);
+        queue.note_failure();
+        assert_eq!(taken(&queue, 2), ["0 two", "0 one"]);
+        queue.note_failure();
+        assert_eq!(taken(&queue, 9), [""; 0]);
+        let (rest, why) = queue.rest();
+        let rest: Vec<_> = rest.iter().map(|(place, _)| *place).collect();
+        assert_eq!(
+            (rest, why.as_str()),
+            (vec![(0, 2)], "--max-fail 2 was reached")
+        );
+    }
+
+    #[test]
+    fn it_goes_on_until_something_fails() {
+        let tests = tests();
+        let mut limits = limits(None);
+        limits.rounds.until_fail = true;
+        let queue = Queue::new(jobs(&tests[..1]), limits);
+        assert_eq!(taken(&queue, 100).len(), 100);
+        queue.note_failure();
+        assert_eq!(taken(&queue, 1), [""; 0]);
+    }
+
+    #[test]
+    fn every_test_runs_once_however_short_the_time_is() {
+        let tests = tests();
+        let mut limits = limits(None);
+        limits.rounds.time = Some(Duration::ZERO);
+        let queue = Queue::new(jobs(&tests), limits);
+        assert_eq!(taken(&queue, 9), ["0 two", "0 one", "0 three"]);
+        assert_eq!(queue.rest().0, []);
+    }
+}

@@ -1,0 +1,185 @@
+//! A run: the selected tests, side by side, each in a directory of its own.
+//!
+//! What a single test does is in `case`; this module plans the run, spreads it over threads and
+//! keeps its reports.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use camino::Utf8PathBuf;
+use host::clock::monotonic;
+
+use crate::bench::Bench;
+use crate::config::{Config, Extent};
+use crate::error::RunError;
+use crate::{bless, exhaustive, queue};
+use guest::case;
+use guest::job::Job;
+use guest::platform::ArchRun;
+use suite::Selected;
+use verdict::coverage::Coverage;
+use verdict::event::{RunEvent, RunReport, SCHEMA, TestReport, millis, passed_devices, send};
+use verdict::runs::place;
+
+/// Runs what the configuration selects. Every selected test is in the report, in order.
+pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunError> {
+    let started = monotonic();
+    let arches: Vec<_> = config
+        .arches
+        .iter()
+        .map(|run| run.arch.name.clone())
+        .collect();
+    let (jobs, notes) = jobs(config, &arches)?;
+    let place = place::Place::prepare(&config.runs_dir, &config.temp_dir, config.keep_runs)?;
+    let library = case::Library::read(&config.suite.dir)?;
+    let run_dir = place.run_dir.clone();
+    let total = jobs.len() * config.rounds.count.unwrap_or(1) as usize;
+    send(
+        events,
+        RunEvent::RunStarted {
+            seed: config.seed,
+            total,
+            run_dir: run_dir.clone(),
+        },
+    );
+    for text in notes {
+        send(events, RunEvent::Note { text });
+    }
+    let limits = queue::Limits {
+        rounds: config.rounds,
+        max_fail: config.max_fail,
+    };
+    let bench = Bench {
+        config,
+        place: &place,
+        library: &library,
+        logs: run_dir.clone(),
+        numbered: is_numbered(config, &jobs),
+    };
+    let queue = queue::Queue::new(jobs, limits);
+    let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &bench, &queue);
+
+    let (rest, why) = queue.rest();
+    let rest = rest.into_iter();
+    reports.extend(rest.map(|(place, job)| {
+        (
+            place,
+            case::not_run(&config.case, run_for(config, &job), &job, &why),
+        )
+    }));
+    reports.sort_by_key(|(place, _)| *place);
+    let tests: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
+    for text in bless::perform(config, &tests)? {
+        send(events, RunEvent::Note { text });
+    }
+    let report = report(config, tests, started, run_dir);
+    // What came of the tests is told even where the disk is full.
+    send(events, RunEvent::RunFinished(Box::new(report.clone())));
+    place::keep(&report)?;
+    Ok(report)
+}
+
+/// What came of a run that ends now.
+pub(super) fn report(
+    config: &Config,
+    tests: Vec<TestReport>,
+    started: Instant,
+    dir: Utf8PathBuf,
+) -> RunReport {
+    let counted = |run: &ArchRun| {
+        let arch = &run.arch.name;
+        Coverage::new(arch, &run.facts, passed_devices(arch, &tests))
+    };
+    let coverage = config
+        .device_coverage
+        .then(|| config.arches.iter().map(counted).collect());
+    RunReport {
+        schema: SCHEMA,
+        origin: config.origin.clone(),
+        platforms: config.arches.iter().map(ArchRun::platform).collect(),
+        seed: config.seed,
+        tests,
+        duration_ms: millis(started.elapsed()),
+        interrupted: host::interrupt::received().map(|signal| signal.0),
+        run_dir: dir,
+        coverage,
+    }
+}
+
+/// Whether a test runs more than once, and so needs a folder for each round.
+pub(super) fn is_numbered(config: &Config, jobs: &[Job<'_>]) -> bool {
+    config.rounds.repeats() || jobs.windows(2).any(|pair| pair[0].test == pair[1].test)
+}
+
+/// The jobs of the first round, in the order of the report, with what a person should know of them.
+pub(super) fn jobs<'a>(
+    config: &'a Config,
+    arches: &'a [String],
+) -> Result<(Vec<Job<'a>>, Vec<String>), RunError> {
+    let selected = config.suite.select(&config.filter, arches);
+    let seeded = |test| Job {
+        test,
+        round: 0,
+        seed: config.seed,
+        forced: config.choices.clone(),
+    };
+    match &config.extent {
+        Extent::Seeded => Ok((selected.into_iter().map(seeded).collect(), Vec::new())),
+        Extent::Again(again) => {
+            let named = |test: &Selected<'_>| {
+                let name = test.name();
+                again.iter().filter(move |again| again.name == name)
+            };
+            let jobs = selected
+                .into_iter()
+                .flat_map(|test| named(&test).map(move |again| (test, again)))
+                .map(|(test, again)| again.job(test, &config.choices));
+            Ok((jobs.collect(), Vec::new()))
+        }
+        Extent::Exhaustive { limit } => {
+            let seeded = selected.into_iter().map(seeded).collect();
+            Ok(exhaustive::expand(config, seeded, *limit)?)
+        }
+    }
+}
+
+/// The architecture that a job is for, if the run has it.
+pub(super) fn run_for<'a>(config: &'a Config, job: &Job<'_>) -> Option<&'a ArchRun> {
+    let arches = &config.arches;
+    arches.iter().find(|run| run.arch.name == job.test.arch)
+}
+
+/// Runs the jobs of a queue on some threads.
+fn spread(
+    threads: usize,
+    events: &Sender<RunEvent>,
+    bench: &Bench<'_>,
+    queue: &queue::Queue<'_>,
+) -> Vec<(queue::Place, TestReport)> {
+    let reports = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (events, reports) = (events.clone(), &reports);
+            scope.spawn(move || {
+                while let Some((place, job)) = queue.next() {
+                    let name = job.test.name();
+                    send(&events, RunEvent::TestStarted { name });
+                    let mut report = bench.run(&job, &events);
+                    if report.is_fatal() {
+                        queue.note_failure();
+                    }
+                    send(&events, RunEvent::TestFinished(Box::new(report.clone())));
+                    if bench.numbered && report.outcome.is_success() {
+                        // There may be thousands of them.
+                        report.console_tail.clear();
+                        report.output_tail.clear();
+                    }
+                    let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
+                    reports.push((place, report));
+                }
+            });
+        }
+    });
+    reports.into_inner().unwrap_or_else(PoisonError::into_inner)
+}

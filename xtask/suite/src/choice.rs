@@ -1,0 +1,214 @@
+//! `choose`: one of several words, by the run's seed, and the same one for ever.
+//!
+//! A choice is a function of seed, test, name and words alone, so that it does not matter which
+//! half of a test asks first. The stream is that of `ChaCha8`, which is documented and portable; a frozen
+//! vector of choices is a test.
+
+pub mod combine;
+pub mod offer;
+pub mod scan;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use sha2::{Digest as _, Sha256};
+
+use verdict::event::Choice;
+
+/// Why nothing can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// There is nothing to choose from.
+    #[error("`choose {0}` has no words, and the header no `choices.{0}` for this architecture")]
+    NoWords(String),
+    /// The run forces a word that is not among them.
+    #[error("`{name}={word}` was asked for, and the test offers `{words}`")]
+    NotOffered {
+        /// What is chosen.
+        name: String,
+        /// What the run asks for.
+        word: String,
+        /// What the test offers.
+        words: String,
+    },
+}
+
+/// Picks by seed, test and name.
+#[must_use]
+pub fn pick(seed: u64, test: &str, name: &str, count: usize) -> usize {
+    let mut hasher = Sha256::new();
+    hasher.update(b"kiln choice 1\0");
+    hasher.update(seed.to_le_bytes());
+    hasher.update(test.as_bytes());
+    hasher.update(b"\0");
+    hasher.update(name.as_bytes());
+    let mut stream = ChaCha8Rng::from_seed(hasher.finalize().into());
+    let count = count.max(1) as u64;
+    // Values past the last whole multiple would favour the first words.
+    let whole = u64::MAX - u64::MAX % count;
+    loop {
+        let value = stream.next_u64();
+        if value < whole {
+            return usize::try_from(value % count).unwrap_or(0);
+        }
+    }
+}
+
+/// The choices of one test, for both its halves.
+#[derive(Debug)]
+pub struct Chooser {
+    seed: u64,
+    test: String,
+    forced: BTreeMap<String, String>,
+    offered: BTreeMap<String, Vec<String>>,
+    made: Mutex<Vec<Choice>>,
+}
+
+impl Chooser {
+    /// `forced` names words that are taken whatever the seed says, `offered` those of the header.
+    #[must_use]
+    pub fn new(
+        seed: u64,
+        test: &str,
+        forced: &BTreeMap<String, String>,
+        offered: BTreeMap<String, Vec<String>>,
+    ) -> Self {
+        let made = Mutex::new(Vec::new());
+        Self {
+            seed,
+            test: test.to_owned(),
+            forced: forced.clone(),
+            offered,
+            made,
+        }
+    }
+
+    /// One of the words, or of those that the header offers where there are none; the same name and
+    /// words give the same word again.
+    pub fn choose(&self, name: &str, words: &[String]) -> Result<String, ChoiceError> {
+        let words = match self.offered.get(name) {
+            Some(offered) if words.is_empty() => offered,
+            _ => words,
+        };
+        if words.is_empty() {
+            return Err(ChoiceError::NoWords(name.to_owned()));
+        }
+        let word = match self.forced.get(name) {
+            Some(word) if words.contains(word) => word,
+            Some(word) => {
+                let (name, word) = (name.to_owned(), word.clone());
+                return Err(ChoiceError::NotOffered {
+                    name,
+                    word,
+                    words: words.join(" "),
+                });
+            }
+            None => &words[pick(self.seed, &self.test, name, words.len())],
+        };
+        let choice = Choice {
+            name: name.to_owned(),
+            word: word.clone(),
+        };
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !made.contains(&choice) {
+            made.push(choice);
+        }
+        Ok(word.clone())
+    }
+
+    /// All choices so far, in the order in which they were made.
+    #[must_use]
+    pub fn made(&self) -> Vec<Choice> {
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn choices_stay_the_same_for_ever() {
+        // A seed in an old bug report must pick what it picked then: never change these.
+        let picks: Vec<_> = (0..16)
+            .map(|seed| pick(seed, "x86_64::net::nic", "nic", 7))
+            .collect();
+        assert_eq!(picks, [3, 6, 0, 5, 4, 5, 3, 2, 1, 6, 1, 0, 0, 2, 0, 5]);
+        let picks: Vec<_> = ["a", "b", "nic.tier2", ""]
+            .map(|name| pick(0x6b69_6c6e, "ppc64::block::disk", name, 1000))
+            .to_vec();
+        assert_eq!(picks, [712, 374, 182, 513]);
+    }
+
+    #[test]
+    fn every_word_is_chosen_about_equally_often() {
+        let mut counts = [0; 5];
+        for seed in 0..5000 {
+            counts[pick(seed, "t", "n", 5)] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (850..1150).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn seed_test_and_name_each_change_the_choice() {
+        let base = pick(1, "test", "name", 1 << 40);
+        assert_ne!(base, pick(2, "test", "name", 1 << 40));
+        assert_ne!(base, pick(1, "tess", "name", 1 << 40));
+        assert_ne!(base, pick(1, "test", "names", 1 << 40));
+        // The border between test and name counts too.
+        assert_ne!(pick(1, "ab", "c", 1 << 40), pick(1, "a", "bc", 1 << 40));
+    }
+
+    #[test]
+    fn a_choice_is_recorded_once_and_both_halves_agree() {
+        let chooser = Chooser::new(3, "test", &BTreeMap::new(), BTreeMap::new());
+        let first = chooser.choose("nic", &words("a b c d")).unwrap();
+        assert_eq!(chooser.choose("nic", &words("a b c d")).unwrap(), first);
+        assert_eq!(
+            chooser.made(),
+            [Choice {
+                name: "nic".to_owned(),
+                word: first
+            }]
+        );
+    }
+
+    #[test]
+    fn the_header_s_words_are_taken_where_the_script_has_none() {
+        let offered = BTreeMap::from([("nic".to_owned(), words("a b c"))]);
+        let chooser = Chooser::new(3, "test", &BTreeMap::new(), offered);
+        let same = Chooser::new(3, "test", &BTreeMap::new(), BTreeMap::new());
+        let expect = same.choose("nic", &words("a b c")).unwrap();
+        assert_eq!(chooser.choose("nic", &[]).unwrap(), expect);
+        assert_eq!(chooser.choose("nic", &words("z")).unwrap(), "z");
+    }
+
+    #[test]
+    fn a_forced_word_must_be_one_that_the_test_offers() {
+        let forced = BTreeMap::from([("nic".to_owned(), "c".to_owned())]);
+        let chooser = Chooser::new(3, "test", &forced, BTreeMap::new());
+        assert_eq!(chooser.choose("nic", &words("a b c")).unwrap(), "c");
+        let error = chooser.choose("nic", &words("a b")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`nic=c` was asked for, and the test offers `a b`"
+        );
+        let error = chooser.choose("disk", &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`choose disk` has no words, and the header no `choices.disk` for this architecture"
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! The header of a test file: TOML in `#:` comments, read without running the script.
+//!
+//! The keys are described in `guest-tests/README.md`. What is wrong is a [`Diagnostic`] with its
+//! place in the script; whether QEMU can do what a header requires is in [`crate::requirement`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use plan::diagnostic::Diagnostic;
+
+use verdict::golden::filter::Filter;
+
+pub mod choices;
+mod ends;
+mod raw;
+mod spans;
+
+pub use ends::{Ends, Leave};
+
+/// What a test file says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The first comment, for people.
+    pub description: String,
+    /// Architectures it makes sense on; empty for all.
+    pub arches: Vec<String>,
+    /// The machine, by its name in the architecture's file.
+    pub machine: MachineChoice,
+    /// As `-m` takes it.
+    pub memory: Option<String>,
+    /// Number of processors.
+    pub smp: u32,
+    /// The test's own time, at factor 1.
+    pub timeout: Duration,
+    /// Sizes of the scratch disks, in bytes.
+    pub scratch: Vec<u64>,
+    /// How many hotplug slots the guest has.
+    pub slots: u32,
+    /// What QEMU and the host must have.
+    pub requires: Requires,
+    /// Names to select by.
+    pub groups: Vec<String>,
+    /// Applied to what it prints before that is compared with its golden output.
+    pub filters: Vec<Filter>,
+    /// What `choose` offers where the script gives it no words.
+    pub choices: choices::Choices,
+    /// Why a failure does not fail the run, with a link; absent for a test that is relied upon.
+    pub unstable: Option<String>,
+    /// Whether it takes long: it is started first, and is in the group `slow`.
+    pub slow: bool,
+    /// How guest and host talk.
+    pub channel: Channel,
+    /// Added to the kernel command line.
+    pub append: String,
+    /// What makes a pass.
+    pub ends: Ends,
+    /// How often the guest may reboot and the test go on.
+    pub reboots: u32,
+    /// Which halves the file has.
+    pub halves: Halves,
+    /// Whether the file calls its half itself, as scripts for qemu-test do.
+    pub calls_itself: bool,
+}
+
+/// The machine that a header names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum MachineChoice {
+    /// The architecture's default.
+    #[default]
+    Default,
+    /// One for every architecture.
+    Name(String),
+    /// By architecture; the default where it is not listed.
+    ByArch(BTreeMap<String, String>),
+}
+
+impl MachineChoice {
+    /// The name for an architecture, where the header gives one.
+    #[must_use]
+    pub fn name(&self, arch: &str) -> Option<&str> {
+        match self {
+            Self::Default => None,
+            Self::Name(name) => Some(name),
+            Self::ByArch(names) => names.get(arch).map(String::as_str),
+        }
+    }
+
+    /// The architectures it names.
+    pub fn arches(&self) -> impl Iterator<Item = &String> {
+        let names = if let Self::ByArch(names) = self {
+            Some(names)
+        } else {
+            None
+        };
+        names.into_iter().flat_map(BTreeMap::keys)
+    }
+}
+
+/// What must be there, or the test is skipped.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requires {
+    /// Device models of QEMU.
+    pub devices: Vec<String>,
+    /// Machine types of QEMU.
+    pub machines: Vec<String>,
+    /// Network backends of QEMU.
+    pub netdevs: Vec<String>,
+    /// Programs on the host's PATH.
+    pub tools: Vec<String>,
+    /// The accelerator, `tcg` or `kvm`.
+    pub accel: Option<String>,
+    /// The oldest QEMU.
+    pub qemu: Option<qemu::Version>,
+}
+
+/// How guest and host talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// A virtio-serial port of its own.
+    Virtio,
+    /// The console, for tests whose guest must not have such a device.
+    Console,
+}
+
+/// Which halves a test file defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halves {
+    /// `in_host` alone: its exit status is the result.
+    Host,
+    /// `in_guest` alone: the guest is booted plainly.
+    Guest,
+    /// Both.
+    Both,
+}
+
+impl Halves {
+    /// Whether there is an `in_host`.
+    #[must_use]
+    pub fn host(self) -> bool {
+        self != Self::Guest
+    }
+
+    /// Whether there is an `in_guest`.
+    #[must_use]
+    pub fn guest(self) -> bool {
+        self != Self::Host
+    }
+}
+
+impl Header {
+    /// Whether it is in a group; `slow = true` makes one too.
+    #[must_use]
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|name| name == group) || (self.slow && group == SLOW)
+    }
+
+    /// The groups it is in.
+    pub fn all_groups(&self) -> impl Iterator<Item = &str> {
+        let slow = self.slow.then_some(SLOW);
+        self.groups.iter().map(String::as_str).chain(slow)
+    }
+
+    /// The devices it names: what it requires, and what it may choose.
+    pub fn devices(&self) -> impl Iterator<Item = &str> {
+        let offered = self.choices.values().flat_map(choices::Offered::sources);
+        let offered = offered.flat_map(|source| match source {
+            choices::Source::Devices(devices) => devices.as_slice(),
+            _ => &[],
+        });
+        self.requires
+            .devices
+            .iter()
+            .chain(offered)
+            .map(String::as_str)
+    }
+}
+
+/// The group of the tests that take long.
+const SLOW: &str = "slow";
+
+/// Time a test has where its header says nothing.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Header {
+    /// Reads the header of a script; `path` is for the diagnostics.
+    pub fn parse(path: &Utf8Path, text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let (toml, spans) = spans::extract(text);
+        let at = |fault: raw::Fault| Diagnostic {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            span: spans.to_script(fault.span),
+            title: fault.title,
+            label: fault.label,
+            help: fault.help,
+        };
+        let parsed = raw::parse(&toml).map_err(|faults| faults.into_iter().map(at));
+        let halves = halves(text).ok_or_else(|| Diagnostic {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            span: 0..text.lines().next().map_or(0, str::len),
+            title: format!("`{path}` has neither `in_host` nor `in_guest`"),
+            label: "this test has no half".to_owned(),
+            help: Some("define `in_guest() { … }` with what the guest is to do".to_owned()),
+        });
+        match (parsed, halves) {
+            (Ok(mut header), Ok(halves)) => {
+                header.halves = halves;
+                header.calls_itself = calls_itself(text);
+                header.description = description(text);
+                Ok(header)
+            }
+            (parsed, halves) => Err(parsed
+                .err()
+                .into_iter()
+                .flatten()
+                .chain(halves.err())
+                .collect()),
+        }
+    }
+}
+
+/// Looks for the functions at line starts; no shell is needed to see them.
+fn halves(text: &str) -> Option<Halves> {
+    let defines = |name: &str| {
+        text.lines().any(|line| {
+            let rest = line.strip_prefix(name).map(str::trim_start);
+            rest.and_then(|rest| rest.strip_prefix('('))
+                .is_some_and(|rest| rest.trim_start().starts_with(')'))
+        })
+    };
+    match (defines("in_host"), defines("in_guest")) {
+        (true, true) => Some(Halves::Both),
+        (true, false) => Some(Halves::Host),
+        (false, true) => Some(Halves::Guest),
+        (false, false) => None,
+    }
+}
+
+/// Looks for the `if test $QEMU_TEST` at the end of a script written for qemu-test.
+fn calls_itself(text: &str) -> bool {
+    let asks = |line: &str| line.starts_with("if test ") || line.starts_with("if [ ");
+    text.lines()
+        .any(|line| asks(line) && line.contains("QEMU_TEST"))
+}
+
+/// The first comment line that is neither `#!` nor header.
+fn description(text: &str) -> String {
+    let comment = |line: &'_ str| {
+        let rest = line.strip_prefix('#')?;
+        (!rest.starts_with([':', '!'])).then(|| rest.trim().to_owned())
+    };
+    let mut comments = text
+        .lines()
+        .map_while(|line| line.starts_with('#').then_some(line));
+    comments
+        .find_map(|line| comment(line).filter(|text| !text.is_empty()))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "header_tests.rs"]
+mod tests;

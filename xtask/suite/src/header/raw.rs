@@ -1,0 +1,294 @@
+//! The header's keys as TOML has them, and their way to a [`Header`].
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use plan::arch::SLOTS_MAX;
+use serde::Deserialize;
+use serde::de::{self, MapAccess, Visitor};
+use toml::Spanned;
+
+use super::{Channel, DEFAULT_TIMEOUT, Ends, Halves, Header, Leave, MachineChoice, Requires};
+use verdict::golden::filter::{Filter, FilterError};
+
+/// What is wrong, with its place in the TOML.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) span: Range<usize>,
+    pub(super) title: String,
+    pub(super) label: String,
+    pub(super) help: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHeader {
+    #[serde(default)]
+    arch: Vec<String>,
+    #[serde(default)]
+    machine: RawMachine,
+    memory: Option<Spanned<String>>,
+    smp: Option<Spanned<u32>>,
+    timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    scratch: Vec<Spanned<String>>,
+    slots: Option<Spanned<u32>>,
+    #[serde(default)]
+    requires: RawRequires,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    filter: Vec<Spanned<String>>,
+    #[serde(default)]
+    choices: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    unstable: Option<Spanned<String>>,
+    #[serde(default)]
+    slow: bool,
+    channel: Option<Spanned<String>>,
+    #[serde(default)]
+    append: String,
+    ends: Option<Spanned<String>>,
+    #[serde(default)]
+    reboots: u32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRequires {
+    #[serde(default)]
+    devices: Vec<String>,
+    #[serde(default)]
+    machines: Vec<String>,
+    #[serde(default)]
+    netdevs: Vec<String>,
+    #[serde(default)]
+    tools: Vec<String>,
+    accel: Option<Spanned<String>>,
+    qemu: Option<Spanned<String>>,
+}
+
+#[derive(Default)]
+struct RawMachine(MachineChoice);
+
+impl<'de> Deserialize<'de> for RawMachine {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = MachineChoice;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a machine's name, or names by architecture")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<MachineChoice, E> {
+                Ok(MachineChoice::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MachineChoice, A::Error> {
+                let mut names = BTreeMap::new();
+                while let Some((arch, name)) = map.next_entry()? {
+                    names.insert(arch, name);
+                }
+                Ok(MachineChoice::ByArch(names))
+            }
+        }
+        deserializer.deserialize_any(Names).map(Self)
+    }
+}
+
+/// Reads and checks the keys; `halves` and `description` are the caller's.
+pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
+    let raw: RawHeader = toml::from_str(toml).map_err(|error| vec![syntax(&error, toml)])?;
+    let mut faults = Vec::new();
+    let mut checked = Checked {
+        faults: &mut faults,
+    };
+    let timeout = checked.get(raw.timeout, "a time such as `30s`", duration);
+    let first_scratch = raw.scratch.first().map(Spanned::span);
+    let scratch = raw.scratch.into_iter();
+    let scratch: Vec<_> = scratch
+        .filter_map(|text| checked.get(Some(text), "a size such as `64M`", plan::size::parse))
+        .collect();
+    let memory = checked.get(raw.memory, "a size such as `512M`", |text| {
+        plan::size::parse(text).map(|_| text.to_owned())
+    });
+    let channel = checked.get(raw.channel, "`virtio` or `console`", |text| match text {
+        "virtio" => Some(Channel::Virtio),
+        "console" => Some(Channel::Console),
+        _ => None,
+    });
+    let ends = "`report`, `poweroff`, `reboot` or `panic`";
+    let ends = checked.get(raw.ends, ends, |text| match text {
+        "report" => Some(Ends::Report),
+        _ => Leave::parse(text).map(Ends::Leave),
+    });
+    let qemu = checked.get(raw.requires.qemu, "a version such as `8.0`", |text| {
+        text.parse().ok()
+    });
+    let accel = checked.get(raw.requires.accel, "`tcg` or `kvm`", |text| {
+        matches!(text, "tcg" | "kvm").then(|| text.to_owned())
+    });
+    let smp = checked.number(raw.smp);
+    let unstable = checked.get(raw.unstable, "a reason with a link", |text| {
+        text.contains("://").then(|| text.to_owned())
+    });
+    let filters = raw.filter.into_iter();
+    let filters: Vec<_> = filters.filter_map(|text| checked.filter(&text)).collect();
+    let choices = super::choices::read(raw.choices, checked.faults);
+    let slots = checked.slots(raw.slots);
+    if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
+        checked.faults.push(Fault {
+            span,
+            title: "`scratch` and `channel = \"console\"` exclude each other".to_owned(),
+            label: "scratch disks are virtio devices".to_owned(),
+            help: Some("give the disk to `qemu` in `in_host`".to_owned()),
+        });
+    }
+    let requires = Requires {
+        devices: raw.requires.devices,
+        machines: raw.requires.machines,
+        netdevs: raw.requires.netdevs,
+        tools: raw.requires.tools,
+        accel,
+        qemu,
+    };
+    let header = Header {
+        description: String::new(),
+        arches: raw.arch,
+        machine: raw.machine.0,
+        memory,
+        smp: smp.unwrap_or(1),
+        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+        scratch,
+        slots,
+        requires,
+        groups: raw.groups,
+        filters,
+        choices,
+        unstable,
+        slow: raw.slow,
+        channel: channel.unwrap_or(Channel::Virtio),
+        append: raw.append,
+        ends: ends.unwrap_or(Ends::Report),
+        reboots: raw.reboots,
+        halves: Halves::Guest,
+        calls_itself: false,
+    };
+    faults.sort_by_key(|fault| fault.span.start);
+    if faults.is_empty() {
+        Ok(header)
+    } else {
+        Err(faults)
+    }
+}
+
+struct Checked<'a> {
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Checked<'_> {
+    /// Reads a text, or notes that it is not what is `wanted`.
+    fn get<T>(
+        &mut self,
+        text: Option<Spanned<String>>,
+        wanted: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = text?;
+        let value = read(text.as_ref());
+        if value.is_none() {
+            self.faults.push(Fault {
+                span: text.span(),
+                title: format!("`{}` is not {wanted}", text.as_ref()),
+                label: format!("expected {wanted}"),
+                help: None,
+            });
+        }
+        value
+    }
+
+    fn slots(&mut self, slots: Option<Spanned<u32>>) -> u32 {
+        let Some(slots) = slots else { return 0 };
+        if *slots.as_ref() > SLOTS_MAX {
+            self.faults.push(Fault {
+                span: slots.span(),
+                title: format!("`slots` is {}", slots.as_ref()),
+                label: format!("a guest has {SLOTS_MAX} hotplug slots at most"),
+                help: None,
+            });
+        }
+        *slots.as_ref()
+    }
+
+    fn filter(&mut self, text: &Spanned<String>) -> Option<Filter> {
+        let label = match text.as_ref().parse() {
+            Ok(filter) => return Some(filter),
+            Err(FilterError::Form(_)) => "expected `s/REGEX/TEXT/`".to_owned(),
+            Err(FilterError::Regex(error)) => error,
+        };
+        self.faults.push(Fault {
+            span: text.span(),
+            title: format!("`{}` is no filter", text.as_ref()),
+            label,
+            help: None,
+        });
+        None
+    }
+
+    fn number(&mut self, number: Option<Spanned<u32>>) -> Option<u32> {
+        let number = number?;
+        if *number.as_ref() == 0 {
+            self.faults.push(Fault {
+                span: number.span(),
+                title: "`smp` is 0".to_owned(),
+                label: "a guest has at least one processor".to_owned(),
+                help: None,
+            });
+        }
+        Some(*number.as_ref())
+    }
+}
+
+/// What the TOML reader found, in our words where it is an unknown key.
+fn syntax(error: &toml::de::Error, toml: &str) -> Fault {
+    let span = error.span().unwrap_or(0..0);
+    let message = error.message().trim();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = message
+        .starts_with("unknown field")
+        .then(|| quoted.next())
+        .flatten();
+    let Some(key) = unknown else {
+        let title = message.lines().next().unwrap_or_default().to_owned();
+        return Fault {
+            span,
+            title,
+            label: "in this header line".to_owned(),
+            help: None,
+        };
+    };
+    let known: Vec<&str> = quoted.collect();
+    let help = match plan::suggest::closest(key, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("the keys are {}", known.join(", ")),
+    };
+    // The place of an unknown key is the key itself.
+    let start = toml
+        .get(span.clone())
+        .and_then(|text| text.find(key))
+        .unwrap_or(0)
+        + span.start;
+    Fault {
+        span: start..start + key.len(),
+        title: format!("unknown key `{key}`"),
+        label: "no key of a test's header".to_owned(),
+        help: Some(help),
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    plan::duration::parse(text)
+        .ok()
+        .filter(|time| !time.is_zero())
+}

@@ -1,0 +1,23 @@
+//! Test files: what they declare about themselves, and which of them a run selects.
+//!
+//! [`Suite::load`] reads the header of every test file; [`Suite::select`] applies a [`Filter`].
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`files`] | the test files of a folder, their filter and selection |
+//! | [`header`] | the TOML header of a test file, read without running the script |
+//! | [`expression`] | filter expressions (`-E`) |
+//! | [`choice`] | choices by seed, what a header offers, and all combinations |
+//! | [`requirement`] | whether QEMU and host have what a test requires |
+//! | [`declared`] | the devices that test files name |
+//!
+//! Nothing here starts a program or asks the host: facts are arguments.
+
+pub mod choice;
+pub mod declared;
+pub mod expression;
+pub mod files;
+pub mod header;
+pub mod requirement;
+
+pub use files::{Filter, Selected, Suite, SuiteError, TestFile};

@@ -1,0 +1,436 @@
+//! What a run tells while it goes on, and what it comes to.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::coverage::Coverage;
+use crate::origin::{Origin, Platform};
+use crate::outcome::Outcome;
+
+/// One thing that happened in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEvent {
+    /// The run begins.
+    RunStarted {
+        /// Of all choices.
+        seed: u64,
+        /// Number of selected tests.
+        total: usize,
+        /// Where logs and reports are kept.
+        run_dir: Utf8PathBuf,
+    },
+    /// Something a person should know once, such as why KVM is not used.
+    Note {
+        /// One line.
+        text: String,
+    },
+    /// A test begins.
+    TestStarted {
+        /// Whole name.
+        name: String,
+    },
+    /// A test printed something; sent where output is not captured.
+    TestOutput {
+        /// Whole name.
+        name: String,
+        /// As it came: not safe for a terminal.
+        bytes: Vec<u8>,
+    },
+    /// A guest whose half failed gives a shell on its console to the person at the keyboard.
+    ShellOpened {
+        /// Whole name.
+        name: String,
+    },
+    /// What the console of that guest shows.
+    ShellOutput {
+        /// As it came, for a terminal.
+        bytes: Vec<u8>,
+    },
+    /// A test has ended.
+    TestFinished(Box<TestReport>),
+    /// The run has ended.
+    RunFinished(Box<RunReport>),
+}
+
+/// What came of one test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// Whole name.
+    pub name: String,
+    /// Architecture.
+    pub arch: String,
+    /// Area.
+    pub area: String,
+    /// Name without architecture and area.
+    pub test: String,
+    /// What the test promises, in one line.
+    pub description: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// From its start to its end.
+    pub duration_ms: u64,
+    /// Of that, until guests were ready.
+    pub boot_ms: u64,
+    /// Of that, while a QEMU process was there: the rest is the runner's own.
+    pub qemu_ms: u64,
+    /// What was chosen by the seed.
+    pub choices: Vec<Choice>,
+    /// `tcg` or `kvm`.
+    pub accel: String,
+    /// Version of QEMU.
+    pub qemu: String,
+    /// Where its logs are; absent where nothing ran.
+    pub log_dir: Option<Utf8PathBuf>,
+    /// The command line that repeats it.
+    pub reproduce: String,
+    /// The last lines of the console, made plain.
+    pub console_tail: Vec<String>,
+    /// The last lines that the test printed, made plain.
+    pub output_tail: Vec<String>,
+    /// What was odd and decided nothing, such as forged records.
+    pub notes: Vec<String>,
+    /// The machine of `images/<arch>.toml` it ran on.
+    pub machine: String,
+    /// Of this test's choices: the run's, but for the later rounds of a test that is repeated.
+    pub seed: u64,
+    /// Which round of the test this is, from 0.
+    pub round: u32,
+    /// Earlier tries in the same round, all of which failed: a test that passed after them is flaky.
+    pub failed_tries: Vec<Try>,
+    /// Why a failure of this test does not fail the run; from its header.
+    pub unstable: Option<String>,
+    /// Whether its header says that it takes long.
+    pub slow: bool,
+    /// Device types that QEMU was asked for, on its command line or by `device_add`; sorted.
+    pub devices: Vec<String>,
+    /// What the test said in KTAP, flattened.
+    pub subtests: Vec<Subtest>,
+    /// How the output differs from the golden output, as a unified diff.
+    pub diff: Vec<String>,
+}
+
+/// One choice that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What was chosen, such as `nic`.
+    pub name: String,
+    /// The word.
+    pub word: String,
+}
+
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.name, self.word)
+    }
+}
+
+/// One try of a test that failed and was tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// From its start to its end.
+    pub duration_ms: u64,
+    /// Where its logs are.
+    pub log_dir: Option<Utf8PathBuf>,
+}
+
+/// A result inside of a test, from KTAP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subtest {
+    /// Names from the outermost to its own, joined by `::`.
+    pub name: String,
+    /// How it ended: passed, failed or skipped.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+impl TestReport {
+    /// The report of a test that has not run.
+    #[must_use]
+    pub fn new(arch: &str, area: &str, test: &str) -> Self {
+        Self {
+            name: format!("{arch}::{area}::{test}"),
+            arch: arch.to_owned(),
+            area: area.to_owned(),
+            test: test.to_owned(),
+            description: String::new(),
+            outcome: Outcome::NotRun { why: String::new() },
+            duration_ms: 0,
+            boot_ms: 0,
+            qemu_ms: 0,
+            choices: Vec::new(),
+            accel: String::new(),
+            qemu: String::new(),
+            log_dir: None,
+            reproduce: String::new(),
+            console_tail: Vec::new(),
+            output_tail: Vec::new(),
+            notes: Vec::new(),
+            machine: String::new(),
+            seed: 0,
+            round: 0,
+            failed_tries: Vec::new(),
+            unstable: None,
+            slow: false,
+            devices: Vec::new(),
+            subtests: Vec::new(),
+            diff: Vec::new(),
+        }
+    }
+
+    /// How summaries count it: by its outcome, but for those that would mislead.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.is_flaky() {
+            "flaky"
+        } else if !self.outcome.is_success() && !self.is_fatal() {
+            "unstable"
+        } else {
+            self.outcome.word()
+        }
+    }
+
+    /// Whether it passed, though not at the first try.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.outcome == Outcome::Passed && !self.failed_tries.is_empty()
+    }
+
+    /// Whether it fails the run: not if it is known to be unstable.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        !self.outcome.is_success() && self.unstable.is_none()
+    }
+
+    /// From its start to its end.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.duration_ms)
+    }
+}
+
+/// Of the schema of what is kept of a run; described in `guest-tests/REPORTS.md`.
+///
+/// Fields are only ever added within a version.
+pub const SCHEMA: u32 = 2;
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What was run, and when.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What it ran on, by architecture.
+    pub platforms: Vec<Platform>,
+    /// Of all choices.
+    pub seed: u64,
+    /// Every selected test, in the order of selection.
+    pub tests: Vec<TestReport>,
+    /// From start to end.
+    pub duration_ms: u64,
+    /// The signal that ended the run early.
+    pub interrupted: Option<i32>,
+    /// Where logs and reports are.
+    pub run_dir: Utf8PathBuf,
+    /// The devices that tests plugged, by architecture, where they were counted.
+    pub coverage: Option<Vec<Coverage>>,
+}
+
+impl RunReport {
+    /// How many tests ended in each way; see [`TestReport::word`].
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for test in &self.tests {
+            *counts.entry(test.word()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// What the program ends with: 0, 4 no test, 96 set-up missing, 100 a test failed, 101 our own
+    /// fault, 130 or 143 interrupted.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let fatal = || self.tests.iter().filter(|test| test.is_fatal());
+        let any = |is: fn(&Outcome) -> bool| fatal().any(|test| is(&test.outcome));
+        match self.interrupted {
+            Some(signal) => host::interrupt::Signal(signal).exit_code(),
+            None if self.tests.is_empty() => 4,
+            None if any(|outcome| !outcome.is_infrastructure()) => 100,
+            None if any(|outcome| matches!(outcome, Outcome::HarnessError { .. })) => 101,
+            None if any(|outcome| matches!(outcome, Outcome::NotRun { .. })) => 96,
+            None => 0,
+        }
+    }
+}
+
+/// The device types of the tests of an architecture that passed.
+pub fn passed_devices<'a>(arch: &str, tests: &'a [TestReport]) -> impl Iterator<Item = &'a str> {
+    let passed = move |test: &&TestReport| test.arch == arch && test.outcome == Outcome::Passed;
+    let passed = tests.iter().filter(passed);
+    passed.flat_map(|test| &test.devices).map(String::as_str)
+}
+
+/// Sends an event; a receiver that is gone needs none.
+pub fn send(events: &Sender<RunEvent>, event: RunEvent) {
+    let _ = events.send(event);
+}
+
+/// A duration as reports hold it, in milliseconds.
+#[must_use]
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::outcome::Phase;
+
+    pub(crate) fn test_report(name: &str, outcome: Outcome) -> TestReport {
+        let mut parts = name.split("::").map(str::to_owned);
+        let mut part = || parts.next().unwrap_or_default();
+        TestReport {
+            arch: part(),
+            area: part(),
+            test: part(),
+            name: name.to_owned(),
+            description: "Says what is promised.".to_owned(),
+            outcome,
+            duration_ms: 1234,
+            boot_ms: 700,
+            qemu_ms: 1200,
+            choices: vec![Choice {
+                name: "nic".to_owned(),
+                word: "e1000".to_owned(),
+            }],
+            accel: "tcg".to_owned(),
+            qemu: "10.0.2".to_owned(),
+            log_dir: Some(Utf8PathBuf::from(format!(
+                "runs/1/{}",
+                name.replace("::", "/")
+            ))),
+            reproduce: format!("cargo xtask test --exact {name} --seed 7"),
+            console_tail: vec!["[    0.5] Run /init".to_owned()],
+            output_tail: vec!["<last> & \"only\" line".to_owned()],
+            notes: Vec::new(),
+            machine: "q35".to_owned(),
+            seed: 7,
+            round: 0,
+            failed_tries: Vec::new(),
+            unstable: None,
+            slow: false,
+            devices: Vec::new(),
+            subtests: Vec::new(),
+            diff: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run_report(tests: Vec<TestReport>) -> RunReport {
+        let run_dir = Utf8PathBuf::from("runs/1");
+        RunReport {
+            schema: SCHEMA,
+            origin: Origin {
+                kiln: "0.1.0".to_owned(),
+                commit: Some("0123456789ab".to_owned()),
+                started: "2026-11-21T04:42:00Z".to_owned(),
+                argv: vec!["test".to_owned(), "nic".to_owned()],
+                partition: None,
+                scope: None,
+            },
+            platforms: vec![Platform {
+                arch: "x86_64".to_owned(),
+                image: "image-0123".to_owned(),
+                binary: "/usr/bin/qemu-system-x86_64".into(),
+                qemu: "10.0.2".to_owned(),
+                accel: "tcg".to_owned(),
+            }],
+            seed: 7,
+            tests,
+            duration_ms: 5000,
+            interrupted: None,
+            run_dir,
+            coverage: None,
+        }
+    }
+
+    #[test]
+    fn the_exit_code_tells_a_failure_from_a_missing_or_broken_set_up() {
+        let text = || "x".to_owned();
+        let check = |outcomes: &[Outcome], expect: u8| {
+            let tests = outcomes
+                .iter()
+                .map(|outcome| test_report("a::b::c", outcome.clone()));
+            assert_eq!(
+                run_report(tests.collect()).exit_code(),
+                expect,
+                "{outcomes:?}"
+            );
+        };
+        let skipped = Outcome::Skipped { reason: text() };
+        let failed = Outcome::Failed { cause: text() };
+        let broken = Outcome::HarnessError { message: text() };
+        let not_run = Outcome::NotRun { why: text() };
+        check(&[], 4);
+        check(&[Outcome::Passed, skipped.clone()], 0);
+        check(&[skipped], 0);
+        check(&[Outcome::Passed, failed.clone()], 100);
+        check(&[failed, broken.clone()], 100);
+        check(
+            &[Outcome::timed_out(Phase::Boot, Duration::from_secs(1))],
+            100,
+        );
+        check(&[Outcome::QemuDidNotStart { message: text() }], 100);
+        check(&[Outcome::Passed, broken], 101);
+        check(&[Outcome::Passed, not_run], 96);
+        let mut interrupted = run_report(vec![test_report("a::b::c", Outcome::Passed)]);
+        interrupted.interrupted = Some(2);
+        assert_eq!(interrupted.exit_code(), 130);
+        interrupted.interrupted = Some(15);
+        assert_eq!(interrupted.exit_code(), 143);
+    }
+
+    #[test]
+    fn what_is_flaky_or_unstable_is_counted_and_fails_no_run() {
+        let failed = || Outcome::Failed {
+            cause: "x".to_owned(),
+        };
+        let mut flaky = test_report("a::b::flaky", Outcome::Passed);
+        flaky.failed_tries = vec![Try {
+            outcome: failed(),
+            duration_ms: 1,
+            log_dir: None,
+        }];
+        let mut unstable = test_report("a::b::unstable", failed());
+        unstable.unstable = Some("see https://example.org/1".to_owned());
+        let mut fine = test_report("a::b::fine", Outcome::Passed);
+        fine.unstable.clone_from(&unstable.unstable);
+        let mut run = run_report(vec![flaky.clone(), unstable, fine]);
+        assert_eq!(run.exit_code(), 0);
+        let counts = [("flaky", 1), ("passed", 1), ("unstable", 1)];
+        assert_eq!(run.counts(), BTreeMap::from(counts));
+        // Tries that failed do not make a failure flaky.
+        flaky.outcome = failed();
+        run.tests.push(flaky);
+        assert_eq!((run.exit_code(), run.counts()["failed"]), (100, 1));
+    }
+
+    #[test]
+    fn a_report_survives_being_kept() {
+        let report = run_report(vec![test_report(
+            "a::b::c",
+            Outcome::QemuCrashed { signal: 11 },
+        )]);
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<RunReport>(&text).unwrap(), report);
+    }
+}

@@ -1,0 +1,294 @@
+//! How a guest test may end: a closed list, each end with a cause of one line.
+//!
+//! Everything that reports reads it from here; how an outcome is reached is in `guest::fold`.
+
+use std::time::Duration;
+
+use host::process::status::signal_name;
+use serde::{Deserialize, Serialize};
+
+/// How a test ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The test's own end record said 0, or it ended the guest as it had announced.
+    Passed,
+    /// The test says no.
+    Failed {
+        /// What it said.
+        cause: String,
+    },
+    /// The test cannot say anything here.
+    Skipped {
+        /// Why not; `why` in JSON, whose lines have a `reason` of their own.
+        #[serde(rename = "why")]
+        reason: String,
+    },
+    /// A limit was reached.
+    TimedOut {
+        /// Which limit.
+        phase: Phase,
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+    },
+    /// The guest's kernel panicked.
+    GuestPanicked {
+        /// The line that says so.
+        message: String,
+    },
+    /// The guest's kernel reported a fault of its own and went on.
+    GuestOopsed {
+        /// The line that says so.
+        message: String,
+    },
+    /// A signal ended QEMU.
+    QemuCrashed {
+        /// Its number.
+        signal: i32,
+    },
+    /// QEMU ended with an error before the guest ran.
+    QemuDidNotStart {
+        /// What it said.
+        message: String,
+    },
+    /// The guest ended, or went silent for good, without a verdict.
+    LostGuest {
+        /// How.
+        how: String,
+    },
+    /// Kiln, the host or the test file is at fault.
+    HarnessError {
+        /// What went wrong.
+        message: String,
+    },
+    /// The test was selected and not run.
+    NotRun {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Which limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// From the start of QEMU to the guest's first record.
+    Boot,
+    /// The test's own time.
+    Test,
+}
+
+impl Outcome {
+    /// The limit as an outcome.
+    #[must_use]
+    pub fn timed_out(phase: Phase, limit: Duration) -> Self {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        Self::TimedOut { phase, limit_ms }
+    }
+
+    /// More text on a channel than any test needs; the limit in bytes.
+    #[must_use]
+    pub fn flood(channel: &str, limit: u64) -> Self {
+        let cause = format!("{channel} flood: more than {} MiB", limit >> 20);
+        Self::Failed { cause }
+    }
+
+    /// Its name, as every report prints it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed { .. } => "failed",
+            Self::Skipped { .. } => "skipped",
+            Self::TimedOut { .. } => "timed out",
+            Self::GuestPanicked { .. } => "guest panicked",
+            Self::GuestOopsed { .. } => "guest oopsed",
+            Self::QemuCrashed { .. } => "QEMU crashed",
+            Self::QemuDidNotStart { .. } => "QEMU did not start",
+            Self::LostGuest { .. } => "lost guest",
+            Self::HarnessError { .. } => "harness error",
+            Self::NotRun { .. } => "not run",
+        }
+    }
+
+    /// The cause in one line; empty for a pass.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Passed => String::new(),
+            Self::Failed { cause } => cause.clone(),
+            Self::Skipped { reason } => reason.clone(),
+            Self::TimedOut {
+                phase: Phase::Boot,
+                limit_ms,
+            } => {
+                format!("the guest was not ready within {}", seconds(*limit_ms))
+            }
+            Self::TimedOut {
+                phase: Phase::Test,
+                limit_ms,
+            } => {
+                format!("no end within the test's {}", seconds(*limit_ms))
+            }
+            Self::GuestPanicked { message }
+            | Self::GuestOopsed { message }
+            | Self::QemuDidNotStart { message }
+            | Self::HarnessError { message } => message.clone(),
+            Self::QemuCrashed { signal } => match signal_name(*signal) {
+                Some(name) => format!("QEMU was ended by {name}"),
+                None => format!("QEMU was ended by signal {signal}"),
+            },
+            Self::LostGuest { how } => how.clone(),
+            Self::NotRun { why } => why.clone(),
+        }
+    }
+
+    /// Whether a run with this outcome may still succeed.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Passed | Self::Skipped { .. })
+    }
+
+    /// Whether Kiln or the host is at fault, not what is tested.
+    #[must_use]
+    pub fn is_infrastructure(&self) -> bool {
+        matches!(self, Self::HarnessError { .. } | Self::NotRun { .. })
+    }
+
+    /// What the word `qemu` of a host half ends with.
+    #[must_use]
+    pub fn status(&self) -> i32 {
+        match self {
+            Self::Passed => 0,
+            Self::Failed { .. } => 1,
+            Self::Skipped { .. } => STATUS_SKIP,
+            Self::HarnessError { .. } | Self::NotRun { .. } => STATUS_HARD_ERROR,
+            Self::TimedOut { .. } => 124,
+            Self::GuestPanicked { .. }
+            | Self::GuestOopsed { .. }
+            | Self::QemuCrashed { .. }
+            | Self::QemuDidNotStart { .. }
+            | Self::LostGuest { .. } => 125,
+        }
+    }
+}
+
+/// Exit status by which a test skips itself (automake's, `kvm-unit-tests`').
+pub const STATUS_SKIP: i32 = 77;
+/// Exit status by which a test says that it could not even be tried (automake's).
+pub const STATUS_HARD_ERROR: i32 = 99;
+
+fn seconds(ms: u64) -> String {
+    let text = format!("{}.{:03}", ms / 1000, ms % 1000);
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_a_name_a_cause_and_a_status() {
+        let message = || "m".to_owned();
+        let check = |outcome: Outcome, word, cause: &str, status, success| {
+            assert_eq!(outcome.word(), word);
+            assert_eq!(outcome.cause(), cause, "{word}");
+            assert_eq!(outcome.status(), status, "{word}");
+            assert_eq!(outcome.is_success(), success, "{word}");
+        };
+        check(Outcome::Passed, "passed", "", 0, true);
+        check(
+            Outcome::Failed { cause: message() },
+            "failed",
+            "m",
+            1,
+            false,
+        );
+        check(
+            Outcome::Skipped { reason: message() },
+            "skipped",
+            "m",
+            77,
+            true,
+        );
+        check(
+            Outcome::timed_out(Phase::Boot, Duration::from_secs(20)),
+            "timed out",
+            "the guest was not ready within 20 s",
+            124,
+            false,
+        );
+        check(
+            Outcome::timed_out(Phase::Test, Duration::from_millis(1500)),
+            "timed out",
+            "no end within the test's 1.5 s",
+            124,
+            false,
+        );
+        check(
+            Outcome::GuestPanicked { message: message() },
+            "guest panicked",
+            "m",
+            125,
+            false,
+        );
+        check(
+            Outcome::GuestOopsed { message: message() },
+            "guest oopsed",
+            "m",
+            125,
+            false,
+        );
+        let crashed = Outcome::QemuCrashed { signal: 11 };
+        check(
+            crashed,
+            "QEMU crashed",
+            "QEMU was ended by SIGSEGV",
+            125,
+            false,
+        );
+        let crashed = Outcome::QemuCrashed { signal: 40 };
+        check(
+            crashed,
+            "QEMU crashed",
+            "QEMU was ended by signal 40",
+            125,
+            false,
+        );
+        let silent = Outcome::QemuDidNotStart { message: message() };
+        check(silent, "QEMU did not start", "m", 125, false);
+        check(
+            Outcome::LostGuest { how: message() },
+            "lost guest",
+            "m",
+            125,
+            false,
+        );
+        check(
+            Outcome::HarnessError { message: message() },
+            "harness error",
+            "m",
+            99,
+            false,
+        );
+        check(
+            Outcome::NotRun { why: message() },
+            "not run",
+            "m",
+            99,
+            false,
+        );
+    }
+
+    #[test]
+    fn seconds_are_printed_without_needless_digits() {
+        for (ms, text) in [
+            (1000, "1 s"),
+            (1500, "1.5 s"),
+            (1230, "1.23 s"),
+            (1005, "1.005 s"),
+        ] {
+            assert_eq!(seconds(ms), text);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Where a run keeps its things: a numbered folder that stays, and a scratch folder that goes.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::scratch::{self, Scratch};
+
+use crate::event::RunReport;
+use crate::report::json;
+use crate::runs::kept;
+
+/// Held while a run takes its number.
+const TURN: &str = "lock";
+/// Longest path of a socket, with the closing zero (`unix(7)`).
+const SOCKET_PATH_MAX: usize = 108;
+/// What is added to the temporary directory to name a socket, at most.
+const SOCKET_TAIL: usize = 40;
+
+/// The folder for sockets and scratch files: the first of these whose name is short enough.
+#[must_use]
+pub fn temp_dir(env: &host::env::Env) -> Utf8PathBuf {
+    let candidates = [Some(env.temp_dir.clone()), env.runtime_dir.clone()];
+    let short = |path: &Utf8PathBuf| path.as_str().len() + SOCKET_TAIL < SOCKET_PATH_MAX;
+    candidates
+        .into_iter()
+        .flatten()
+        .find(short)
+        .unwrap_or_else(|| Utf8PathBuf::from("/tmp"))
+}
+
+/// The folders of a run.
+#[derive(Debug)]
+pub struct Place {
+    /// Logs and reports.
+    pub run_dir: Utf8PathBuf,
+    scratch: Scratch,
+    _lock: fs_err::File,
+}
+
+impl Place {
+    /// Makes both, and removes what earlier runs left.
+    pub fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
+        fs_err::create_dir_all(runs)?;
+        let turn = turn(runs)?;
+        let run_dir = next_run(runs)?;
+        let lock = scratch::lock_in(run_dir.as_std_path())?;
+        prune(runs, keep.max(1))?;
+        drop(turn);
+        scratch::sweep(temp);
+        let scratch = Scratch::new_in(temp, "run")?;
+        Ok(Self {
+            run_dir,
+            scratch,
+            _lock: lock,
+        })
+    }
+
+    /// Gone when this is dropped.
+    #[must_use]
+    pub fn scratch(&self) -> &Utf8Path {
+        self.scratch.path()
+    }
+}
+
+/// Keeps a report beside the logs.
+pub fn keep(report: &RunReport) -> io::Result<()> {
+    let text = json::document(report)?;
+    host::files::write(&report.run_dir.join(kept::FILE), text.as_bytes())
+}
+
+/// A folder for a run that was made elsewhere.
+pub(crate) fn number(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    fs_err::create_dir_all(runs)?;
+    let _turn = turn(runs)?;
+    next_run(runs)
+}
+
+/// One run after the other takes its number and prunes: none sees another's folder unlocked.
+fn turn(runs: &Utf8Path) -> io::Result<fs_err::File> {
+    let turn = fs_err::File::create(runs.join(TURN))?;
+    turn.file().lock()?;
+    Ok(turn)
+}
+
+/// The numbers of the runs, oldest first.
+pub(super) fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in fs_err::read_dir(runs)? {
+        let name = entry?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// A folder with the next number.
+fn next_run(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let number = runs_in(runs)?.last().map_or(1, |last| last + 1);
+    let path = runs.join(number.to_string());
+    fs_err::create_dir(&path)?;
+    Ok(path)
+}
+
+/// Removes all but the last runs, and no run that still goes on.
+fn prune(runs: &Utf8Path, keep: usize) -> io::Result<()> {
+    let numbers = runs_in(runs)?;
+    for number in &numbers[..numbers.len().saturating_sub(keep)] {
+        let folder = runs.join(number.to_string());
+        if scratch::is_locked(folder.as_std_path()) != Some(true) {
+            fs_err::remove_dir_all(folder)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_numbered_and_old_ones_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let runs = root.join("runs");
+        for number in 1..=5 {
+            let place = Place::prepare(&runs, root, 3).unwrap();
+            assert_eq!(place.run_dir, runs.join(number.to_string()));
+            assert!(place.scratch().exists());
+        }
+        assert_eq!(runs_in(&runs).unwrap(), [3, 4, 5]);
+        let left: Vec<_> = fs_err::read_dir(root)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["runs"]);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_is_not_pruned() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let runs = root.join("runs");
+        let long = Place::prepare(&runs, root, 1).unwrap();
+        for _ in 0..2 {
+            Place::prepare(&runs, root, 1).unwrap();
+        }
+        assert_eq!(runs_in(&runs).unwrap(), [1, 3]);
+        assert!(long.scratch().exists());
+        drop(long);
+        Place::prepare(&runs, root, 1).unwrap();
+        assert_eq!(runs_in(&runs).unwrap(), [4]);
+    }
+
+    #[test]
+    fn runs_that_start_at_once_get_a_number_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let runs = root.join("runs");
+        let places: Vec<Place> = std::thread::scope(|scope| {
+            let one = || Place::prepare(&runs, root, 1).unwrap();
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(runs_in(&runs).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(places.iter().all(|place| place.scratch().exists()));
+    }
+
+    #[test]
+    fn sockets_fit_into_the_temporary_directory() {
+        let check = |temp: &str, runtime: Option<&str>, expect: &str| {
+            let env = host::env::Env {
+                temp_dir: temp.into(),
+                runtime_dir: runtime.map(Utf8PathBuf::from),
+                ..host::env::Env::default()
+            };
+            assert_eq!(temp_dir(&env), expect);
+        };
+        check("/var/tmp", Some("/run/user/1000"), "/var/tmp");
+        check(
+            &"/long".repeat(20),
+            Some("/run/user/1000"),
+            "/run/user/1000",
+        );
+        check(&"/long".repeat(20), None, "/tmp");
+    }
+}
