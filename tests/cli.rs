@@ -12,6 +12,8 @@ use std::process::Command;
 
 use told::told;
 
+#[path = "cli/surroundings.rs"]
+mod surroundings;
 mod told;
 
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
@@ -31,6 +33,7 @@ fn xtask(store: &Path) -> Command {
         "KILN_MIRROR",
         "KILN_QEMU",
         "CARGO_TERM_COLOR",
+        "CARGO_NET_OFFLINE",
         "CI",
     ] {
         command.env_remove(name);

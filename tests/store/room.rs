@@ -30,10 +30,11 @@ fn mounted(home: &Path, script: &str) -> Option<Output> {
         {script}"
     );
     let mut command = Command::new("unshare");
-    for name in ["CARGO_MANIFEST_DIR", "KILN_MIRROR", "CARGO_TERM_COLOR"] {
+    for name in ["KILN_MIRROR", "CARGO_TERM_COLOR"] {
         command.env_remove(name);
     }
     let command = command.args([own, "sh", "-c", &script]).env("ACT", act());
+    command.env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"));
     let command = command.env("KILN_STORE", store).env("XTASK", XTASK);
     Some(command.env("NO_COLOR", "1").output().unwrap())
 }

@@ -444,6 +444,12 @@ pub(crate) struct HostWordArgs {
     pub(crate) words: Vec<String>,
 }
 
+/// Whether a command line, right or wrong, is one of `git bisect run`.
+pub(crate) fn bisects(arguments: &[String]) -> bool {
+    let mut flags = arguments.iter().take_while(|argument| *argument != "--");
+    flags.any(|argument| argument == "--bisect")
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use forge::scan::{Machine, Tokens};
 use host::env::Env;
 use host::http::Client;
@@ -11,6 +11,7 @@ use plan::diagnostic::Diagnostic;
 use plan::suggest;
 use store::Store;
 
+use crate::checkout;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output::{self, Style};
@@ -30,22 +31,25 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Gathers it.
-    pub(crate) fn gather(mut global: Global) -> Self {
-        let env = Env::gather();
+    /// Gathers it; `here` if the command works without a checkout.
+    pub(crate) fn gather(mut global: Global, here: bool) -> Result<Self, Failure> {
+        let env = Env::gather().map_err(hinted!(Exit::Usage))?;
         global.offline |= env.cargo_net_offline;
         let style = Style::gather(&global, &env);
-        // `cargo run` names the checkout it was called in; a binary called by itself knows where it
-        // was built.
-        let own = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
-        let manifest = env.cargo_manifest_dir.clone().unwrap_or(own);
-        let root = manifest.parent().unwrap_or(&manifest).to_owned();
-        Self {
+        let root = if here {
+            env.current_dir.clone()
+        } else {
+            checkout::find(&env).map_err(|error| {
+                let hint = error.hint();
+                Failure::new(Exit::Usage, error).hint(hint)
+            })?
+        };
+        Ok(Self {
             env,
             root,
             global,
             style,
-        }
+        })
     }
 
     /// Reads and checks all recipes, architectures and the lock.

@@ -41,6 +41,33 @@ impl Exit {
         }
     }
 
+    /// Of a message of the parser of the command line: help and version are no error.
+    pub(crate) fn of_parser(code: i32) -> Self {
+        if code == 0 {
+            Self::Success
+        } else {
+            Self::Usage
+        }
+    }
+
+    /// The end of a program whose standard output took everything, or not: what a reader got may be
+    /// cut off without a trace.
+    pub(crate) fn of_output(self, failed: bool) -> Self {
+        match self {
+            exit if exit.is_success() && failed => Self::Failed,
+            exit => exit,
+        }
+    }
+
+    /// The same where `git bisect run` reads it: only a verdict of tests, which is a [`Self::Child`],
+    /// may say something about a commit.
+    pub(crate) fn for_bisect(self) -> Self {
+        match self {
+            Self::Success | Self::Child(_) => self,
+            _ => Self::Child(verdict::bisect::GIVE_UP),
+        }
+    }
+
     /// Whether nothing went wrong: also when a child says so.
     pub(crate) fn is_success(self) -> bool {
         self.code() == 0
@@ -98,6 +125,33 @@ pub(crate) type Outcome = Result<Exit, Failure>;
 #[cfg(test)]
 mod tests {
     use super::Exit;
+
+    #[test]
+    fn lost_output_is_not_a_success() {
+        for (exit, failed, expect) in [
+            (Exit::Success, false, 0),
+            (Exit::Success, true, 101),
+            (Exit::Child(0), true, 101),
+            (Exit::Child(100), true, 100),
+            (Exit::Usage, true, 2),
+        ] {
+            assert_eq!(exit.of_output(failed).code(), expect, "{exit:?} {failed}");
+        }
+    }
+
+    #[test]
+    fn only_verdicts_reach_git_bisect() {
+        for (exit, expect) in [
+            (Exit::Success, 0),
+            (Exit::Child(1), 1),
+            (Exit::Child(125), 125),
+            (Exit::Usage, 128),
+            (Exit::Failed, 128),
+            (Exit::NoTests, 128),
+        ] {
+            assert_eq!(exit.for_bisect().code(), expect, "{exit:?}");
+        }
+    }
 
     #[test]
     fn a_child_that_ended_well_is_a_success_too() {

@@ -1,5 +1,6 @@
 //! `cargo xtask`: parses the command line, wires the libraries, renders what they tell, exits.
 
+mod checkout;
 mod cli;
 mod command;
 mod context;
@@ -18,17 +19,40 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::Color;
+use crate::output::{Color, Style};
 
 fn main() -> ExitCode {
     // Children start through this very program, so that they die with it.
     host::guard::run_if_asked();
-    let cli = Cli::parse();
-    let context = Context::gather(cli.global);
+    let exit = match Cli::try_parse() {
+        Ok(cli) => perform(cli),
+        Err(message) => {
+            output::note_failure(&message.print());
+            Exit::of_parser(message.exit_code())
+        }
+    };
+    let exit = exit.of_output(output::failed());
+    if cli::bisects(&host::env::arguments()) {
+        exit.for_bisect().into()
+    } else {
+        exit.into()
+    }
+}
+
+fn perform(cli: Cli) -> Exit {
+    let plain = Style::gather(&cli.global, &host::env::Env::default());
+    let here = matches!(cli.command, Command::Completions(_) | Command::HostWord(_));
+    let context = match Context::gather(cli.global, here) {
+        Ok(context) => context,
+        Err(failure) => {
+            explain(plain, &failure);
+            return failure.exit;
+        }
+    };
     let outcome = host::interrupt::install()
         .map_err(|error| Failure::new(Exit::Failed, error))
         .and_then(|()| dispatch(&context, cli.command));
-    let exit = match (host::interrupt::received(), outcome) {
+    match (host::interrupt::received(), outcome) {
         (Some(signal), _) => {
             output::note(format!(
                 "{}: interrupted",
@@ -38,11 +62,10 @@ fn main() -> ExitCode {
         }
         (None, Ok(exit)) => exit,
         (None, Err(failure)) => {
-            explain(&context, &failure);
+            explain(context.style, &failure);
             failure.exit
         }
-    };
-    exit.into()
+    }
 }
 
 fn dispatch(context: &Context, command: Command) -> Outcome {
@@ -70,21 +93,15 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
 }
 
 /// Prints what happened, why, and what mends it.
-fn explain(context: &Context, failure: &Failure) {
+fn explain(style: Style, failure: &Failure) {
     let mut causes = failure.error.chain();
     if let Some(first) = causes.next() {
-        output::note(format!(
-            "{}: {first}",
-            context.style.paint(Color::Red, "error")
-        ));
+        output::note(format!("{}: {first}", style.paint(Color::Red, "error")));
     }
     for cause in causes {
         output::note(format!("  caused by: {cause}"));
     }
     if let Some(hint) = &failure.hint {
-        output::note(format!(
-            "{}: {hint}",
-            context.style.paint(Color::Cyan, "help")
-        ));
+        output::note(format!("{}: {hint}", style.paint(Color::Cyan, "help")));
     }
 }

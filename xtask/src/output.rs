@@ -1,21 +1,47 @@
 //! The two doors to the person in front of the terminal: results on stdout, the rest on stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
 
 use host::env::Env;
 
 use crate::cli::{ColorChoice, Global};
 
-/// Writes a result and ends the line. A reader that went away is no error of ours.
+/// What the first write on stdout that failed was told.
+static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Writes a result and ends the line.
 pub(crate) fn result(line: impl AsRef<str>) {
-    let _ = writeln!(io::stdout().lock(), "{}", line.as_ref());
+    note_failure(&writeln!(io::stdout().lock(), "{}", line.as_ref()));
 }
 
 /// Writes bytes as they are to stdout.
 pub(crate) fn raw(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(bytes);
-    let _ = stdout.flush();
+    note_failure(&stdout.write_all(bytes).and_then(|()| stdout.flush()));
+}
+
+/// Keeps the error of a write on stdout for the end of the program. A reader that closed its end of a
+/// pipe has what it wanted: that is not an error.
+pub(crate) fn note_failure(written: &io::Result<()>) {
+    let Err(error) = written else { return };
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return;
+    }
+    let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
+    failed.get_or_insert_with(|| io::Error::new(error.kind(), error.to_string()));
+}
+
+/// Prints what was kept of a write on stdout that failed, and whether there was one.
+pub(crate) fn failed() -> bool {
+    note_failure(&io::stdout().lock().flush());
+    let failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(error) = &*failed {
+        note(format!(
+            "error: failed to write to standard output: {error}"
+        ));
+    }
+    failed.is_some()
 }
 
 /// Writes progress or a diagnostic and ends the line.

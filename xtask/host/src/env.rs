@@ -3,7 +3,8 @@
 //! Nobody else reads environment variables. Flags come first: what `xtask` was told on the command
 //! line wins over what is in here.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use etcetera::BaseStrategy as _;
 
 use crate::http::Limits;
 
-/// What the environment says. Values that are empty or no UTF-8 count as unset.
+/// What the environment says. A variable that is empty counts as unset.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a variable that is set or not"
@@ -118,25 +119,100 @@ impl std::fmt::Debug for RegistryLogin {
     }
 }
 
+/// A variable, or the working directory, whose value has no meaning to Kiln.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid {what}: expected {expected}, found {found}")]
+pub struct EnvError {
+    /// What is wrong, such as "environment variable `KILN_STORE`".
+    what: String,
+    /// What would be right.
+    expected: &'static str,
+    /// The value without control characters, or what it is where it may be a secret.
+    found: String,
+    /// The command that removes a variable.
+    hint: Option<String>,
+}
+
+impl EnvError {
+    fn of_variable(name: &str, expected: &'static str, found: String) -> Self {
+        Self {
+            what: format!("environment variable `{name}`"),
+            expected,
+            found,
+            hint: Some(format!("unset {name}")),
+        }
+    }
+
+    /// The command that fixes it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+/// Reads variables by name; the value of one that is unset or empty is absent.
+struct Variables<F>(F);
+
+impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
+    fn raw(&self, name: &str) -> Option<OsString> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, EnvError> {
+        let value = self.raw(name).map(OsString::into_string);
+        value
+            .transpose()
+            .map_err(|_| EnvError::of_variable(name, "UTF-8", "other bytes".to_owned()))
+    }
+
+    fn path(&self, name: &str) -> Result<Option<Utf8PathBuf>, EnvError> {
+        Ok(self.text(name)?.map(Utf8PathBuf::from))
+    }
+
+    /// A value that a function understands.
+    fn read<T>(
+        &self,
+        name: &str,
+        expected: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, EnvError> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let value = read(&text);
+        let wrong = || EnvError::of_variable(name, expected, escaped(OsStr::new(&text)));
+        value.map(Some).ok_or_else(wrong)
+    }
+
+    fn yes(&self, name: &str) -> Result<bool, EnvError> {
+        let read = |text: &str| match text {
+            "1" | "true" | "yes" | "on" => Some(true),
+            "0" | "false" | "no" | "off" => Some(false),
+            _ => None,
+        };
+        Ok(self.read(name, "`true` or `false`", read)?.unwrap_or(false))
+    }
+}
+
 impl Env {
     /// Reads the environment of this process.
-    #[must_use]
-    pub fn gather() -> Self {
+    pub fn gather() -> Result<Self, EnvError> {
         #[expect(clippy::disallowed_methods, reason = "this is the door")]
-        let mut env = Self::from_variables(|name| std::env::var(name).ok());
+        let mut env = Self::from_variables(|name| std::env::var_os(name))?;
         #[expect(clippy::disallowed_methods, reason = "this is the door")]
         let current = std::env::current_dir().ok();
         #[expect(clippy::disallowed_methods, reason = "this is the door")]
         let executable = std::env::current_exe().ok();
-        #[expect(clippy::disallowed_methods, reason = "this is the door")]
-        let arguments = std::env::args_os().skip(1);
-        env.arguments = arguments
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect();
+        env.arguments = arguments();
         env.executable = executable.and_then(utf8).unwrap_or_default();
-        env.current_dir = current
-            .and_then(utf8)
-            .unwrap_or_else(|| Utf8PathBuf::from("."));
+        // A directory that was removed has no path.
+        let current = current.unwrap_or_else(|| PathBuf::from("."));
+        env.current_dir = Utf8PathBuf::from_path_buf(current).map_err(|path| EnvError {
+            what: "working directory".to_owned(),
+            expected: "UTF-8",
+            found: escaped(path.as_os_str()),
+            hint: None,
+        })?;
         // Reads HOME and XDG_CACHE_HOME, and the password file when HOME is unset.
         let base = etcetera::choose_base_strategy().ok();
         env.cache_dir = base.and_then(|base| utf8(base.cache_dir()));
@@ -148,64 +224,81 @@ impl Env {
             .nodename()
             .to_string_lossy()
             .into_owned();
-        env
+        Ok(env)
     }
 
     /// All that is a function of the variables alone.
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let text = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let path = |name: &str| text(name).map(Utf8PathBuf::from);
-        let yes = |name: &str| text(name).is_some_and(|value| is_yes(&value));
-        let mirrors = text("KILN_MIRROR").unwrap_or_default();
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, EnvError> {
+        let variables = Variables(variable);
+        let text = |name: &str| variables.text(name);
+        let path = |name: &str| variables.path(name);
+        // `gather` reads it through another crate, which ignores what is not UTF-8.
+        path("XDG_CACHE_HOME")?;
+        let mirrors = text("KILN_MIRROR")?.unwrap_or_default();
         let mirrors = mirrors
             .split([' ', ',', '\t', '\n'])
             .filter(|mirror| !mirror.is_empty());
-        let directories = text("PATH").unwrap_or_default();
+        let directories = text("PATH")?.unwrap_or_default();
         let directories = directories
             .split(':')
             .filter(|directory| directory.starts_with('/'));
-        Self {
-            kiln_store: path("KILN_STORE"),
+        Ok(Self {
+            kiln_store: path("KILN_STORE")?,
             kiln_mirrors: mirrors.map(str::to_owned).collect(),
-            kiln_debian_mirror: text("KILN_DEBIAN_MIRROR"),
-            kiln_qemu: path("KILN_QEMU"),
-            kiln_socket: path("KILN_SOCKET"),
+            kiln_debian_mirror: text("KILN_DEBIAN_MIRROR")?,
+            kiln_qemu: path("KILN_QEMU")?,
+            kiln_socket: path("KILN_SOCKET")?,
             cache_dir: None,
-            runtime_dir: path("XDG_RUNTIME_DIR"),
-            temp_dir: path("TMPDIR").unwrap_or_else(|| Utf8PathBuf::from("/tmp")),
+            runtime_dir: path("XDG_RUNTIME_DIR")?,
+            temp_dir: path("TMPDIR")?.unwrap_or_else(|| Utf8PathBuf::from("/tmp")),
             executable: Utf8PathBuf::new(),
             current_dir: Utf8PathBuf::from("."),
             path: directories.map(Utf8PathBuf::from).collect(),
-            cargo: path("CARGO"),
-            cargo_manifest_dir: path("CARGO_MANIFEST_DIR"),
-            cargo_term_color: text("CARGO_TERM_COLOR"),
-            cargo_net_offline: yes("CARGO_NET_OFFLINE"),
-            cargo_http_timeout: text("CARGO_HTTP_TIMEOUT")
-                .and_then(|seconds| seconds.parse().ok())
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs),
-            no_color: text("NO_COLOR").is_some(),
-            term: text("TERM"),
+            cargo: path("CARGO")?,
+            cargo_manifest_dir: path("CARGO_MANIFEST_DIR")?,
+            cargo_term_color: variables.read(
+                "CARGO_TERM_COLOR",
+                "`auto`, `always` or `never`",
+                |text| {
+                    ["auto", "always", "never"]
+                        .contains(&text)
+                        .then(|| text.to_owned())
+                },
+            )?,
+            cargo_net_offline: variables.yes("CARGO_NET_OFFLINE")?,
+            cargo_http_timeout: variables
+                .read("CARGO_HTTP_TIMEOUT", "a number of seconds", |text| {
+                    text.parse().ok().map(Duration::from_secs)
+                })?
+                .filter(|time| !time.is_zero()),
+            no_color: variables.raw("NO_COLOR").is_some(),
+            term: text("TERM")?,
             aws: Aws {
-                endpoint: text("AWS_ENDPOINT_URL"),
-                region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
-                key: text("AWS_ACCESS_KEY_ID"),
-                secret: text("AWS_SECRET_ACCESS_KEY"),
-                token: text("AWS_SESSION_TOKEN"),
+                endpoint: text("AWS_ENDPOINT_URL")?,
+                region: match text("AWS_REGION")? {
+                    None => text("AWS_DEFAULT_REGION")?,
+                    region => region,
+                },
+                key: text("AWS_ACCESS_KEY_ID")?,
+                secret: text("AWS_SECRET_ACCESS_KEY")?,
+                token: text("AWS_SESSION_TOKEN")?,
             },
             registry: RegistryLogin {
-                user: text("KILN_REGISTRY_USER"),
-                password: text("KILN_REGISTRY_PASSWORD"),
+                user: text("KILN_REGISTRY_USER")?,
+                password: text("KILN_REGISTRY_PASSWORD")?,
             },
-            ci: text("CI").is_some_and(|value| value != "false"),
-            github_actions: yes("GITHUB_ACTIONS"),
-            github_step_summary: path("GITHUB_STEP_SUMMARY"),
-            home: path("HOME"),
-            user: text("USER").or_else(|| text("LOGNAME")),
+            ci: variables.raw("CI").is_some_and(|value| value != "false"),
+            github_actions: variables.yes("GITHUB_ACTIONS")?,
+            github_step_summary: path("GITHUB_STEP_SUMMARY")?,
+            home: path("HOME")?,
+            user: match text("USER")? {
+                None => text("LOGNAME")?,
+                user => user,
+            },
             host_name: String::new(),
             arguments: Vec::new(),
             root: false,
-        }
+        })
     }
 
     /// Where the store is: `KILN_STORE`, else `kiln` in the user's cache directory.
@@ -254,14 +347,25 @@ impl Env {
     }
 }
 
+/// The command line, without the program; what is not UTF-8 in it is replaced.
+#[must_use]
+pub fn arguments() -> Vec<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    let arguments = std::env::args_os().skip(1);
+    arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// PATH as it is now, for the search of a child's program.
 pub(crate) fn path_variable() -> Option<OsString> {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     std::env::var_os("PATH")
 }
 
-fn is_yes(value: &str) -> bool {
-    matches!(value, "1" | "true" | "yes" | "on")
+/// A value in backticks, safe for a terminal.
+fn escaped(value: &OsStr) -> String {
+    format!("`{}`", value.as_bytes().escape_ascii())
 }
 
 fn utf8(path: PathBuf) -> Option<Utf8PathBuf> {
@@ -269,91 +373,5 @@ fn utf8(path: PathBuf) -> Option<Utf8PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn env(variables: &[(&str, &str)]) -> Env {
-        Env::from_variables(|wanted| {
-            let found = variables.iter().find(|(name, _)| *name == wanted);
-            found.map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn an_empty_variable_counts_as_unset() {
-        let empty = env(&[
-            ("KILN_STORE", ""),
-            ("NO_COLOR", ""),
-            ("TMPDIR", ""),
-            ("CI", ""),
-        ]);
-        assert_eq!(empty, env(&[]));
-        assert_eq!(empty.temp_dir, "/tmp");
-    }
-
-    #[test]
-    fn lists_are_split() {
-        let env = env(&[
-            ("KILN_MIRROR", "https://a, https://b/x"),
-            ("PATH", "/bin::rel:/usr/bin"),
-        ]);
-        assert_eq!(env.kiln_mirrors, ["https://a", "https://b/x"]);
-        assert_eq!(env.path, ["/bin", "/usr/bin"]);
-    }
-
-    #[test]
-    fn the_store_is_where_the_variable_says_else_in_the_cache() {
-        let check = |store: Option<&str>, cache: Option<&str>, expect: Option<&str>| {
-            let env = Env {
-                kiln_store: store.map(Utf8PathBuf::from),
-                cache_dir: cache.map(Utf8PathBuf::from),
-                current_dir: Utf8PathBuf::from("/here"),
-                ..env(&[])
-            };
-            assert_eq!(env.store_dir().as_deref(), expect.map(Utf8Path::new));
-        };
-        check(None, Some("/home/me/.cache"), Some("/home/me/.cache/kiln"));
-        check(Some("/store"), Some("/home/me/.cache"), Some("/store"));
-        check(Some("store"), None, Some("/here/store"));
-        check(None, None, None);
-    }
-
-    #[test]
-    fn colour_follows_cargo_then_no_color_then_the_terminal() {
-        let check = |variables: &[(&str, &str)], terminal: bool, expect: bool| {
-            assert_eq!(env(variables).colour(terminal), expect, "{variables:?}");
-        };
-        check(&[], true, true);
-        check(&[], false, false);
-        check(&[("NO_COLOR", "1")], true, false);
-        check(&[("TERM", "dumb")], true, false);
-        check(
-            &[("CARGO_TERM_COLOR", "always"), ("NO_COLOR", "1")],
-            false,
-            true,
-        );
-        check(&[("CARGO_TERM_COLOR", "never")], true, false);
-        check(&[("CARGO_TERM_COLOR", "auto")], true, true);
-    }
-
-    #[test]
-    fn a_silent_server_is_left_after_cargo_s_time_or_half_a_minute() {
-        for (value, connect, stall) in [("", 10, 30), ("5", 5, 5), ("90", 10, 90), ("0", 10, 30)] {
-            let limits = env(&[("CARGO_HTTP_TIMEOUT", value)]).http_limits();
-            let expect = (Duration::from_secs(connect), Duration::from_secs(stall));
-            assert_eq!((limits.connect, limits.stall), expect, "{value}");
-        }
-    }
-
-    #[test]
-    fn what_is_true_and_what_is_not() {
-        let check = |value: &str, offline: bool, ci: bool| {
-            let env = env(&[("CARGO_NET_OFFLINE", value), ("CI", value)]);
-            assert_eq!((env.cargo_net_offline, env.ci), (offline, ci), "{value}");
-        };
-        check("true", true, true);
-        check("1", true, true);
-        check("false", false, false);
-        check("woodpecker", false, true);
-    }
-}
+#[path = "env_tests.rs"]
+mod tests;

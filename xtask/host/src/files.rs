@@ -75,6 +75,100 @@ fn write_with(path: &Utf8Path, content: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes to a path that a person named; see [`Output`].
+pub fn write_output(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    let mut output = Output::create(path, 0o666)?;
+    output.write_all(content)?;
+    output.finish()
+}
+
+/// The same for a file that can be started.
+pub fn write_output_program(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    let mut output = Output::create(path, 0o777)?;
+    output.write_all(content)?;
+    output.finish()
+}
+
+/// A file at a path that a person named, written as a shell's `>` would: a link is followed, what is
+/// not a regular file is written to, a file that exists keeps its mode, and a new one has the mode
+/// that the umask leaves. A regular file is replaced as a whole, at the end, where that changes nothing
+/// but its content.
+#[derive(Debug)]
+pub struct Output {
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
+    Staged(tempfile::NamedTempFile, Utf8PathBuf),
+    Direct(fs::File),
+}
+
+impl Output {
+    /// Opens it; its folder is made where it is missing. `mode` is that of a new file.
+    pub fn create(path: &Utf8Path, mode: u32) -> io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Utf8Path::new("."));
+        let own = rustix::process::geteuid().as_raw();
+        let (mode, is_new) = match fs::symlink_metadata(path) {
+            Ok(file) if file.is_file() && file.nlink() == 1 && file.uid() == own => {
+                (file.mode() & 0o7777, false)
+            }
+            // Another file would take the place of the link, the device, or the other owner's file.
+            Ok(_) => {
+                let mut options = fs::OpenOptions::new();
+                let file = options.write(true).create(true).truncate(true).open(path)?;
+                let target = Target::Direct(file);
+                return Ok(Self { target });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder)?;
+                (mode, true)
+            }
+            Err(error) => return Err(error),
+        };
+        let permissions = std::fs::Permissions::from_mode(mode);
+        let staged = tempfile::Builder::new()
+            .prefix(".kiln-")
+            .permissions(permissions.clone())
+            .tempfile_in(folder)?;
+        if !is_new {
+            // The umask may have taken something of it.
+            staged.as_file().set_permissions(permissions)?;
+        }
+        let target = Target::Staged(staged, path.to_owned());
+        Ok(Self { target })
+    }
+
+    /// Puts it in its place, after all of it is on disk.
+    pub fn finish(self) -> io::Result<()> {
+        match self.target {
+            Target::Staged(staged, path) => {
+                staged.as_file().sync_all()?;
+                staged.persist(path).map_err(|error| error.error)?;
+                Ok(())
+            }
+            Target::Direct(mut file) => file.flush(),
+        }
+    }
+}
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.target {
+            Target::Staged(file, _) => file.write(bytes),
+            Target::Direct(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.target {
+            Target::Staged(file, _) => file.flush(),
+            Target::Direct(file) => file.flush(),
+        }
+    }
+}
+
 /// Adds to the end of a file that others write to as well; it is made where it is missing.
 pub fn append(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new()
@@ -109,6 +203,58 @@ pub fn identity(path: &Utf8Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn named_output_keeps_what_it_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| Utf8Path::from_path(dir.path()).unwrap().join(name);
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().mode() & 0o7777;
+        fs::write(at("private"), "a longer text").unwrap();
+        fs::set_permissions(at("private"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        write_output(&at("private"), b"text").unwrap();
+        assert_eq!(
+            (read(&at("private")).unwrap(), mode("private")),
+            (b"text".to_vec(), 0o600)
+        );
+
+        for (link, target) in [("link", "private"), ("dangling", "made")] {
+            fs_err::os::unix::fs::symlink(at(target), at(link)).unwrap();
+            write_output(&at(link), link.as_bytes()).unwrap();
+            assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink());
+            assert_eq!(read(&at(target)).unwrap(), link.as_bytes());
+        }
+        assert_eq!(mode("private"), 0o600);
+
+        fs::hard_link(at("private"), at("other name")).unwrap();
+        write_output(&at("other name"), b"both").unwrap();
+        assert_eq!(read(&at("private")).unwrap(), b"both");
+
+        let full = write_output(Utf8Path::new("/dev/full"), b"text").unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        assert!(!fs::metadata("/dev/full").unwrap().is_file());
+        assert!(write_output(&at(""), b"text").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 5);
+    }
+
+    #[test]
+    fn fifo_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = Utf8Path::from_path(dir.path()).unwrap().join("fifo");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            fifo.as_std_path(),
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| read(&fifo).unwrap());
+            write_output(&fifo, b"text").unwrap();
+            assert_eq!(reader.join().unwrap(), b"text");
+        });
+        assert!(!fs::symlink_metadata(&fifo).unwrap().is_file());
+    }
 
     #[test]
     fn folders_are_read_in_depth_without_hidden_files_and_excluded_folders() {

@@ -13,7 +13,7 @@ pub(crate) struct DebugArgs {
     /// Say which of QEMU's PCI, USB and virtio devices the tests reach; with --list, without a run
     #[arg(long)]
     pub(crate) device_coverage: bool,
-    /// End as `git bisect run` takes it: 0 good, 1 bad, 125 not to be told
+    /// End as `git bisect run` takes it: 0 good, 1 bad, 125 cannot be tested, 128 wrong command line
     #[arg(long, requires = "qemu", conflicts_with = "list")]
     pub(crate) bisect: bool,
     /// Run every test with two QEMUs in turn, and say what changed: outcome, results, choices, golden

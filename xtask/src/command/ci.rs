@@ -137,7 +137,7 @@ impl Parts<'_> {
             }
             Ok(exit) => self.failed.push((name, exit)),
             Err(failure) => {
-                crate::explain(self.context, &failure);
+                crate::explain(self.context.style, &failure);
                 self.failed.push((name, failure.exit));
             }
         }

@@ -40,7 +40,7 @@ pub(crate) fn write(
         interactive: false,
     };
     let text = text(context, plain, format, run)?;
-    host::files::write(&context.env.absolute(file), text.as_bytes())
+    host::files::write_output(&context.env.absolute(file), text.as_bytes())
         .map_err(|error| Failure::new(Exit::Failed, error))
 }
 

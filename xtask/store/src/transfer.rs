@@ -2,10 +2,10 @@
 //! blob's name is its SHA-256 and its bytes are hashed before they count.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use host::files::Output;
 use plan::digest::Digest;
 
 use crate::{Store, StoreError, Verified};
@@ -63,14 +63,9 @@ pub fn export(blobs: &[Verified], path: &Utf8Path) -> Result<u64, TransferError>
         path: path.to_owned(),
         source,
     };
-    let directory = path.parent().filter(|parent| !parent.as_str().is_empty());
-    let directory = directory.unwrap_or(Utf8Path::new("."));
-    // For whoever carries it on: with what the umask leaves, as any file.
-    let mut file = tempfile::Builder::new();
-    let file = file.permissions(std::fs::Permissions::from_mode(0o666));
-    let file = file.tempfile_in(directory).map_err(broken)?;
+    let file = Output::create(path, 0o666).map_err(broken)?;
     let mut archive = tar::Builder::new(io::BufWriter::new(file));
-    let written = || -> io::Result<_> {
+    let written = || -> io::Result<()> {
         for blob in blobs {
             let mut header = tar::Header::new_ustar();
             header.set_size(blob.size());
@@ -80,14 +75,10 @@ pub fn export(blobs: &[Verified], path: &Utf8Path) -> Result<u64, TransferError>
             let source = fs::File::open(blob.path())?;
             archive.append_data(&mut header, name, source)?;
         }
-        let mut file = archive.into_inner()?.into_inner()?;
-        file.flush()?;
-        file.as_file().sync_all()?;
-        Ok(file)
+        archive.into_inner()?.into_inner()?.finish()
     };
-    let file = written().map_err(broken)?;
-    let kept = file.persist(path).map_err(|error| broken(error.error))?;
-    Ok(kept.metadata().map_err(broken)?.len())
+    written().map_err(broken)?;
+    Ok(fs::metadata(path).map_err(broken)?.len())
 }
 
 /// Takes the blobs of an archive into the store; those it has are passed over. Gives back how many

@@ -46,7 +46,7 @@ pub(super) fn write(
     let written = || {
         let script = standalone::script(recorder, &subject).map_err(refused)?;
         let path = context.env.absolute(file);
-        host::files::write_program(&path, &script)
+        host::files::write_output_program(&path, &script)
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         let size = quantity::bytes(script.len() as u64);
         output::note(format!(

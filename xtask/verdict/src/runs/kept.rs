@@ -82,9 +82,14 @@ pub fn find(runs: &Utf8Path, asked: &str, here: &Utf8Path) -> Result<Utf8PathBuf
         let latest = numbers.last().map(|number| runs.join(number.to_string()));
         return latest.ok_or_else(|| KeptError::NoRun(runs.to_owned()));
     }
-    let dir = match asked.parse::<u64>() {
-        Ok(number) => runs.join(number.to_string()),
-        Err(_) => here.join(asked.trim_end_matches(FILE).trim_end_matches('/')),
+    let dir = if let Ok(number) = asked.parse::<u64>() {
+        runs.join(number.to_string())
+    } else {
+        let path = here.join(asked);
+        match path.parent() {
+            Some(folder) if path.file_name() == Some(FILE) => folder.to_owned(),
+            _ => path,
+        }
     };
     if dir.join(FILE).is_file() {
         Ok(dir)
@@ -199,6 +204,11 @@ mod tests {
         ] {
             assert_eq!(found(asked).unwrap(), here.join(expect), "{asked}");
         }
+        keep(&here.join("my"), "{}");
+        assert!(matches!(
+            find(&runs, "myreport.json", here),
+            Err(KeptError::Unknown(_))
+        ));
         let error = find(&runs, "11", here).unwrap_err();
         assert_eq!(error.hint().as_deref(), Some("kept are 9, 10 and `latest`"));
     }

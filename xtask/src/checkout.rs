@@ -1,0 +1,118 @@
+//! Which checkout of Kiln a command works on: the one that `cargo run` names, else the one around the
+//! working directory. Never the one in which this program was compiled: that may be another.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::env::Env;
+
+/// What every checkout has, and nothing else has.
+const FOLDERS: [&str; 2] = ["recipes", "images"];
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Why there is no checkout to work on.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CheckoutError {
+    /// Neither the working directory nor one above it is a checkout.
+    #[error("failed to find a checkout of Kiln: `{0}` is not in one")]
+    NotFound(Utf8PathBuf),
+    /// The checkout was made for another version of this program.
+    #[error(
+        "expected Kiln {found}, as in the checkout `{root}`, found Kiln {VERSION}: `{program}`"
+    )]
+    Version {
+        /// The checkout.
+        root: Utf8PathBuf,
+        /// Its version.
+        found: String,
+        /// This program.
+        program: Utf8PathBuf,
+    },
+}
+
+impl CheckoutError {
+    /// The command that fixes it.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::NotFound(_) => "cd to a checkout of Kiln, and run `cargo xtask`".to_owned(),
+            Self::Version { root, .. } => {
+                let root = host::process::command::quote(root);
+                format!("cd {root} && cargo xtask")
+            }
+        }
+    }
+}
+
+/// Finds it, and compares its version with this program's.
+pub(crate) fn find(env: &Env) -> Result<Utf8PathBuf, CheckoutError> {
+    // `cargo run` sets the variable for the package it runs; another package's cargo may run us too.
+    let named = env.cargo_manifest_dir.as_deref().and_then(Utf8Path::parent);
+    let around = env.current_dir.ancestors();
+    let root = named
+        .into_iter()
+        .chain(around)
+        .find(|path| FOLDERS.iter().all(|name| path.join(name).is_dir()))
+        .ok_or_else(|| CheckoutError::NotFound(env.current_dir.clone()))?;
+    match version(root) {
+        Some(found) if found != VERSION => Err(CheckoutError::Version {
+            root: root.to_owned(),
+            found,
+            program: env.executable.clone(),
+        }),
+        _ => Ok(root.to_owned()),
+    }
+}
+
+/// The version that a checkout's crates have; none in a tree of recipes alone.
+fn version(root: &Utf8Path) -> Option<String> {
+    let text = host::files::read(&root.join("Cargo.toml")).ok()?;
+    let manifest: toml::Table = std::str::from_utf8(&text).ok()?.parse().ok()?;
+    let package = manifest.get("workspace")?.get("package")?;
+    Some(package.get("version")?.as_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(version: &str) -> String {
+        format!("[workspace.package]\nversion = \"{version}\"\n")
+    }
+
+    #[test]
+    fn checkout_is_named_by_cargo_or_around_working_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(dir.path()).unwrap();
+        for (name, version) in [("one", VERSION), ("two", VERSION), ("old", "0.0.1")] {
+            for folder in ["recipes/linux", "images", "xtask/src"] {
+                fs_err::create_dir_all(top.join(name).join(folder)).unwrap();
+            }
+            fs_err::write(top.join(name).join("Cargo.toml"), manifest(version)).unwrap();
+        }
+        let check = |manifest: Option<&str>, current: &str, expect: Result<&str, &str>| {
+            let env = Env {
+                cargo_manifest_dir: manifest.map(|path| top.join(path)),
+                current_dir: top.join(current),
+                executable: "/bin/xtask".into(),
+                ..Env::default()
+            };
+            let expect = expect
+                .map(|path| top.join(path))
+                .map_err(|text| text.replace("TOP", top.as_str()));
+            let found = find(&env).map_err(|error| error.to_string());
+            assert_eq!(found, expect, "{manifest:?} {current}");
+        };
+        check(None, "one", Ok("one"));
+        check(None, "one/recipes/linux", Ok("one"));
+        check(Some("two/xtask"), "one", Ok("two"));
+        check(Some("elsewhere/xtask"), "one/xtask", Ok("one"));
+        check(
+            None,
+            "",
+            Err("failed to find a checkout of Kiln: `TOP/` is not in one"),
+        );
+        let mismatch = format!(
+            "expected Kiln 0.0.1, as in the checkout `TOP/old`, found Kiln {VERSION}: `/bin/xtask`"
+        );
+        check(None, "old", Err(&mismatch));
+    }
+}
