@@ -7,6 +7,9 @@
     reason = "looks at the repository from outside"
 )]
 
+#[path = "workspace/cycles.rs"]
+mod cycles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +20,19 @@ fn root() -> PathBuf {
         .parent()
         .unwrap()
         .to_owned()
+}
+
+/// The crates below `xtask/` with the folders of their code.
+fn crates() -> impl Iterator<Item = (String, PathBuf)> {
+    let names = dependencies().into_keys().filter(|name| name != "faults");
+    names.map(|name| {
+        let folder = root().join("xtask");
+        let source = match name.as_str() {
+            "xtask" => folder.join("src"),
+            name => folder.join(name).join("src"),
+        };
+        (name, source)
+    })
 }
 
 /// For each crate of the workspace, the names of its normal dependencies.

@@ -11,12 +11,12 @@ use host::scratch::Scratch;
 use plan::arch::Arch;
 use qemu::accel::{Choice, Decision, HostKvm, Verdict, decide, device};
 use qemu::{Accel, BootFiles, Control, Facts, Launch, Vm};
+use suite::header::Channel;
+use verdict::outcome::Outcome;
 
 use crate::fold::Happened;
 use crate::protocol::Call;
 use crate::session::{Handover, Host, Replies, Rules, conduct};
-use suite::header::Channel;
-use verdict::outcome::Outcome;
 
 /// What a trial boot needs.
 #[derive(Debug, Clone, Copy)]

@@ -9,13 +9,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use plan::arch::Machine;
 use qemu::Accel;
-
-use crate::config::CaseConfig;
-use crate::job::Job;
-use crate::logfile::{LogFile, Tail};
-use crate::platform::ArchRun;
-use crate::session::{Start, Succession};
-use crate::words::serve::FileServer;
 use suite::Selected;
 use suite::choice::Chooser;
 use suite::choice::offer::offered;
@@ -23,6 +16,13 @@ use suite::header::Channel;
 use suite::requirement::{self, Offer};
 use verdict::event::{Choice, RunEvent, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
+
+use crate::config::CaseConfig;
+use crate::job::Job;
+use crate::logfile::{LogFile, Tail};
+use crate::platform::ArchRun;
+use crate::session::{Start, Succession};
+use crate::words::serve::FileServer;
 
 mod combine;
 mod guest;

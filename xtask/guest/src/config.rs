@@ -1,9 +1,9 @@
 //! What every test of a run is run with.
 
 use camino::Utf8PathBuf;
+use verdict::golden::bless::Blessing;
 
 use crate::debug::Debug;
-use verdict::golden::bless::Blessing;
 
 /// What every test of a run is run with, whichever it is.
 #[derive(Debug, Clone)]

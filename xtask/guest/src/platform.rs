@@ -3,7 +3,6 @@
 use camino::Utf8PathBuf;
 use plan::arch::Arch;
 use qemu::{Accel, BootFiles, Facts};
-
 use verdict::origin::Platform;
 
 /// An architecture of a run with what it boots.

@@ -14,12 +14,12 @@ use qemu::console::{Console, Kind};
 use qemu::machine::Port;
 use qemu::{Exit, VmEvent};
 use serde_json::Value;
+use verdict::outcome::{Outcome, Phase};
 
 use crate::fold::{Ended, Happened, PANIC_EVENT};
 use crate::protocol::Call;
 use conversation::Conversation;
 use standing::Standing;
-use verdict::outcome::{Outcome, Phase};
 
 pub use replies::{Replies, Waker};
 pub use rules::{Arrival, Conducted, Handover, Part, Rules, Start};

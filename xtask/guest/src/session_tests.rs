@@ -6,10 +6,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 
 use proptest::prelude::*;
 use serde_json::json;
+use suite::header::{Channel, Ends, Leave};
 
 use super::*;
 use crate::protocol::Record;
-use suite::header::{Channel, Ends, Leave};
 
 #[path = "session/migration_tests.rs"]
 mod migration;

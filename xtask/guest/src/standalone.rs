@@ -7,7 +7,6 @@
 //! images need not know of it.
 
 use camino::Utf8PathBuf;
-
 use suite::header::{Ends, Leave};
 use verdict::event::TestReport;
 use verdict::outcome::Outcome;

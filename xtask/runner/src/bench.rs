@@ -4,14 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
 use camino::{Utf8Path, Utf8PathBuf};
-
-use crate::config::Config;
-use crate::run::run_for;
 use guest::case::{self, Library, Setting};
 use guest::job::Job;
 use verdict::event::{RunEvent, TestReport, Try};
 use verdict::outcome::Outcome;
 use verdict::runs::place;
+
+use crate::config::Config;
 
 /// What all jobs of a run share.
 #[derive(Debug)]
@@ -56,7 +55,7 @@ impl Bench<'_> {
 
     fn try_once(&self, job: &Job<'_>, logs: &Utf8Path, events: &Sender<RunEvent>) -> TestReport {
         let config = self.config;
-        let Some(arch) = run_for(config, job) else {
+        let Some(arch) = config.run_for(job) else {
             let why = "its architecture is not part of the run";
             return case::not_run(&config.case, None, job, why);
         };

@@ -3,12 +3,12 @@
 use std::io;
 
 use camino::Utf8Path;
-
-use crate::config::Config;
 use verdict::event::TestReport;
 use verdict::golden::bless::{Blessed, Blessing, plan};
 use verdict::golden::{Place, compare, variant};
 use verdict::outcome::Outcome;
+
+use crate::config::Config;
 
 /// A line for each file that was written, and for each test that was not blessed.
 pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec<String>> {

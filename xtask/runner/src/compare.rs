@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
 
+use guest::case;
+use guest::job::Job;
+use guest::platform::ArchRun;
 use host::clock::monotonic;
+use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict};
+use verdict::event::{TestReport, millis};
+use verdict::outcome::Outcome;
+use verdict::runs::place;
 
 use crate::bench::Bench;
 use crate::config::Config;
 use crate::error::RunError;
 use crate::queue;
 use crate::run::{is_numbered, jobs, report};
-use guest::case;
-use guest::job::Job;
-use guest::platform::ArchRun;
-use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict};
-use verdict::event::{TestReport, millis};
-use verdict::outcome::Outcome;
-use verdict::runs::place;
 
 /// The folders below the run's for each side.
 const SIDES: [&str; 2] = ["old", "new"];

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-
-use crate::again::Again;
-use crate::queue::Rounds;
 use guest::config::CaseConfig;
+use guest::job::Job;
 use guest::platform::ArchRun;
 use suite::{Filter, Suite};
 use verdict::origin::Origin;
+
+use crate::again::Again;
+use crate::queue::Rounds;
 
 /// What to run and how.
 #[derive(Debug, Clone)]
@@ -46,6 +47,14 @@ pub struct Config {
     pub keep_runs: usize,
     /// For sockets and scratch files, see [`temp_dir`].
     pub temp_dir: Utf8PathBuf,
+}
+
+impl Config {
+    /// The architecture that a job is for, if the run has it.
+    pub(super) fn run_for(&self, job: &Job<'_>) -> Option<&ArchRun> {
+        let mut arches = self.arches.iter();
+        arches.find(|run| run.arch.name == job.test.arch)
+    }
 }
 
 /// Which jobs the selected tests become.

@@ -1,13 +1,13 @@
 //! Every combination of every choice: counted before anything runs.
 
-use plan::diagnostic::Diagnostic;
-
-use crate::config::Config;
 use guest::job::Job;
 use guest::platform::ArchRun;
+use plan::diagnostic::Diagnostic;
 use suite::choice::combine::{self, Words};
 use suite::choice::offer::offered;
 use suite::choice::scan::{Found, scan};
+
+use crate::config::Config;
 
 /// Why not every combination can be run.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +50,7 @@ pub(super) fn expand<'a>(
     let mut faults = Vec::new();
     let mut counted = Vec::new();
     for job in jobs {
-        let run = config
-            .arches
-            .iter()
-            .find(|run| run.arch.name == job.test.arch);
-        let words = match run {
+        let words = match config.run_for(&job) {
             Some(run) => words(&job, run, &mut faults)?,
             None => Words::new(),
         };

@@ -3,9 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use host::clock::monotonic;
-
 use guest::job::Job;
+use host::clock::monotonic;
 
 /// How often the selected tests are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

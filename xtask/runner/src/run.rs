@@ -8,19 +8,19 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use camino::Utf8PathBuf;
+use guest::case;
+use guest::job::Job;
+use guest::platform::ArchRun;
 use host::clock::monotonic;
+use suite::Selected;
+use verdict::coverage::Coverage;
+use verdict::event::{RunEvent, RunReport, SCHEMA, TestReport, millis, passed_devices, send};
+use verdict::runs::place;
 
 use crate::bench::Bench;
 use crate::config::{Config, Extent};
 use crate::error::RunError;
 use crate::{bless, exhaustive, queue};
-use guest::case;
-use guest::job::Job;
-use guest::platform::ArchRun;
-use suite::Selected;
-use verdict::coverage::Coverage;
-use verdict::event::{RunEvent, RunReport, SCHEMA, TestReport, millis, passed_devices, send};
-use verdict::runs::place;
 
 /// Runs what the configuration selects. Every selected test is in the report, in order.
 pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunError> {
@@ -65,7 +65,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     reports.extend(rest.map(|(place, job)| {
         (
             place,
-            case::not_run(&config.case, run_for(config, &job), &job, &why),
+            case::not_run(&config.case, config.run_for(&job), &job, &why),
         )
     }));
     reports.sort_by_key(|(place, _)| *place);
@@ -142,12 +142,6 @@ pub(super) fn jobs<'a>(
             Ok(exhaustive::expand(config, seeded, *limit)?)
         }
     }
-}
-
-/// The architecture that a job is for, if the run has it.
-pub(super) fn run_for<'a>(config: &'a Config, job: &Job<'_>) -> Option<&'a ArchRun> {
-    let arches = &config.arches;
-    arches.iter().find(|run| run.arch.name == job.test.arch)
 }
 
 /// Runs the jobs of a queue on some threads.

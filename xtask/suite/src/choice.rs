@@ -14,7 +14,6 @@ use std::sync::{Mutex, PoisonError};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
-
 use verdict::event::Choice;
 
 /// Why nothing can be chosen.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use qemu::Facts;
+use verdict::coverage::Coverage;
 
 use crate::files::Selected;
-use verdict::coverage::Coverage;
 
 /// By what the tests of this architecture declare in their headers and name in their scripts.
 pub fn declared(arch: &str, facts: &Facts, tests: &[Selected<'_>]) -> std::io::Result<Coverage> {

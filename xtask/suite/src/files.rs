@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::diagnostic::Diagnostic;
+use verdict::golden::{self, Golden};
+use verdict::partition::Partition;
 
 use crate::expression::{Expression, Subject};
 use crate::header::Header;
-use verdict::golden::{self, Golden};
-use verdict::partition::Partition;
 
 /// The folder beside the areas that holds what both halves call.
 const LIBRARY: &str = "lib";

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use plan::diagnostic::Diagnostic;
-
 use verdict::golden::filter::Filter;
 
 pub mod choices;
@@ -186,7 +185,7 @@ impl Header {
     /// Reads the header of a script; `path` is for the diagnostics.
     pub fn parse(path: &Utf8Path, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let (toml, spans) = spans::extract(text);
-        let at = |fault: raw::Fault| Diagnostic {
+        let at = |fault: spans::Fault| Diagnostic {
             path: path.to_owned(),
             text: text.to_owned(),
             span: spans.to_script(fault.span),

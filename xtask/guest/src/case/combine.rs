@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use host::process::ExitStatus;
+use suite::header::Halves;
+use verdict::outcome::{Outcome, Phase, STATUS_SKIP};
 
 use crate::fold::from_status;
 use crate::session::{FLOOD, Part};
-use suite::header::Halves;
-use verdict::outcome::{Outcome, Phase, STATUS_SKIP};
 
 /// How a guest of the test ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,10 @@ use plan::arch::Endian;
 use qemu::argv::Fds;
 use qemu::machine::Port;
 use qemu::{Control, Exit, Launch, Vm, VmEvent, qmp};
+use suite::header::Channel;
+use verdict::event::{RunEvent, send};
+use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
+use verdict::text::line;
 
 use super::combine::GuestEnd;
 use super::monitor::{Asker, is_slow};
@@ -25,10 +29,6 @@ use crate::session::{
     Arrival, Conducted, Guest, Handover, Host, Part, Replies, Rules, Start, Waker, conduct,
 };
 use crate::words::Reply;
-use suite::header::Channel;
-use verdict::event::{RunEvent, send};
-use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
-use verdict::text::line;
 
 /// A guest that takes nothing for so long is gone.
 const SEND_WAIT: Duration = Duration::from_secs(10);

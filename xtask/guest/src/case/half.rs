@@ -10,6 +10,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use host::process::{Command, Running, Stdio};
 use host::tools::find_in;
+use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
+use verdict::text::line;
 
 use super::Case;
 use super::combine::{HostEnd, Said, combine};
@@ -18,8 +20,6 @@ use super::monitor::Asker;
 use crate::session::Start;
 use crate::words::serve::FileServer;
 use crate::words::{Caller, Desk, Reply, Request, attended};
-use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
-use verdict::text::line;
 
 /// How often it is asked whether the half must end.
 const TICK: Duration = Duration::from_millis(50);

@@ -4,13 +4,13 @@
 //! reason, and what is found here is told beside it.
 
 use camino::Utf8Path;
-
-use super::Setting;
 use verdict::event::TestReport;
 use verdict::golden::{self, Place, bless::Blessing, compare};
 use verdict::ktap;
 use verdict::outcome::Outcome;
 use verdict::text;
+
+use super::Setting;
 
 /// Lines of a difference that a report holds; `output.diff` has them all.
 const LINES: usize = 200;

@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use host::clock::monotonic;
+use verdict::outcome::Phase;
 
 use super::Rules;
 use super::replies::{Replies, Waker};
 use crate::fold::Fold;
 use crate::protocol::{Receiver, Sender};
-use verdict::outcome::Phase;
 
 /// A guest's records in both directions, and what they come to.
 pub(super) struct Conversation {

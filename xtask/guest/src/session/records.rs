@@ -1,13 +1,13 @@
 //! What a guest's records ask for, and what it is sent.
 
 use host::clock::monotonic;
+use verdict::outcome::Outcome;
+use verdict::text::last_line;
 
 use super::standing::Standing;
 use super::{FLOOD, Guest, Host, NOTES_MAX, Session, Start, not_refused};
 use crate::fold::Happened;
 use crate::protocol::{FromGuest, Nonce, Received, Sender};
-use verdict::outcome::Outcome;
-use verdict::text::last_line;
 
 impl Session<'_> {
     pub(super) fn take_records(

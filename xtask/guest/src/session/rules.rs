@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Succession;
 use suite::header::{Channel, Ends};
 use verdict::outcome::Outcome;
+
+use super::Succession;
 
 /// What a session goes by.
 #[derive(Debug, Clone)]

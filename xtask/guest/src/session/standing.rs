@@ -6,13 +6,13 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use qemu::console::{Console, Kind};
 use qemu::machine::Port;
+use suite::header::Channel;
+use verdict::outcome::Outcome;
 
 use super::conversation::Conversation;
 use super::succession::Whose;
 use super::{Arrival, End, Guest, Host, Part, Rules, Session, Start, Succession, Waker};
 use crate::protocol::{Heard, Sender, first_record};
-use suite::header::Channel;
-use verdict::outcome::Outcome;
 
 /// Where the guest is.
 pub(super) enum Standing {

@@ -2,9 +2,9 @@
 
 use host::process::command::quote;
 use plan::cpio::{Entry, Node, archive};
+use verdict::event::TestReport;
 
 use super::{ExportError, Start};
-use verdict::event::TestReport;
 
 /// In place of init.
 const INIT: &str = include_str!("init.sh");

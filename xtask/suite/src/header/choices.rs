@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Spanned, Value};
 
-use super::raw::Fault;
+use super::spans::Fault;
 
 /// The choices of a header, by name.
 pub type Choices = BTreeMap<String, Offered>;

@@ -1,25 +1,16 @@
 //! The header's keys as TOML has them, and their way to a [`Header`].
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 use plan::arch::SLOTS_MAX;
 use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use toml::Spanned;
-
-use super::{Channel, DEFAULT_TIMEOUT, Ends, Halves, Header, Leave, MachineChoice, Requires};
 use verdict::golden::filter::{Filter, FilterError};
 
-/// What is wrong, with its place in the TOML.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) span: Range<usize>,
-    pub(super) title: String,
-    pub(super) label: String,
-    pub(super) help: Option<String>,
-}
+use super::spans::Fault;
+use super::{Channel, DEFAULT_TIMEOUT, Ends, Halves, Header, Leave, MachineChoice, Requires};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

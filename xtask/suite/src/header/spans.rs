@@ -1,6 +1,15 @@
-//! Takes the TOML out of a script's `#:` lines and finds places in it again in the script.
+//! The TOML of a script's `#:` lines, faults in it, and where they are in the script.
 
 use std::ops::Range;
+
+/// What is wrong, with its place in the TOML.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) span: Range<usize>,
+    pub(super) title: String,
+    pub(super) label: String,
+    pub(super) help: Option<String>,
+}
 
 /// Where each line of the extracted TOML stands in the script.
 #[derive(Debug)]
