@@ -193,7 +193,7 @@ impl<'a> Session<'a> {
     /// Takes an event in and asks the fold about it.
     fn take(&mut self, event: VmEvent, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
         // An accelerator that has failed for good leaves QEMU paused and alive.
-        let outcome = if let Some(Verdict::Fails { why }) = qemu::accel::broken(&event) {
+        let outcome = if let Some(Verdict::Fails { why }) = qemu::history::broken_kvm(&event) {
             self.talk.fold.take(&Happened::Stuck(why))
         } else {
             match event {

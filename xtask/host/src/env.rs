@@ -11,7 +11,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use etcetera::BaseStrategy as _;
 
-use crate::http::Limits;
+use crate::limits::Limits;
 
 /// What the environment says. A variable that is empty counts as unset.
 #[expect(

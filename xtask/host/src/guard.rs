@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, Signal};
 
-use crate::process::family;
+use crate::family;
 
 /// The hidden subcommand: `exec-guard <parent pid> -- <program> <argument>…`.
 pub const SUBCOMMAND: &str = "exec-guard";
@@ -122,7 +122,7 @@ fn head_family(args: impl Iterator<Item = OsString>) -> String {
         Err(usage) => return usage,
     };
     let label = program.to_string_lossy().into_owned();
-    match family::head(parent, &program, args) {
+    match family::head(parent, SUBCOMMAND, &program, args) {
         Ok(status) =>
         {
             #[expect(
@@ -130,7 +130,7 @@ fn head_family(args: impl Iterator<Item = OsString>) -> String {
                 clippy::exit,
                 reason = "the family's end is this process's"
             )]
-            std::process::exit(status)
+            std::process::exit(status.unwrap_or(CANNOT_EXECUTE))
         }
         Err(error) => format!("cannot start `{label}`: {error}"),
     }

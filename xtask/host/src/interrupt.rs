@@ -15,7 +15,7 @@ use rustix::process::Signal as Kill;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::process::registry;
+use crate::children;
 
 /// Between asking the children to end and killing them.
 const CHILDREN_GRACE: Duration = Duration::from_secs(2);
@@ -136,7 +136,7 @@ fn start_threads() -> io::Result<()> {
                 end_in_order(first);
                 let until = Instant::now() + LAST_GRACE;
                 if arrivals.recv_timeout(CHILDREN_GRACE).is_err() {
-                    registry::signal_all(Kill::KILL);
+                    children::signal_all(Kill::KILL);
                     // A second signal or the end of the grace: the same follows.
                     let _ = arrivals.recv_timeout(until.saturating_duration_since(Instant::now()));
                 }
@@ -151,12 +151,12 @@ fn end_in_order(signal: Signal) {
     RECEIVED.store(signal.0, Ordering::SeqCst);
     drop(lock(&ARRIVAL.0));
     ARRIVAL.1.notify_all();
-    registry::signal_all(Kill::TERM);
+    children::signal_all(Kill::TERM);
 }
 
 /// The second signal: destructors no longer count.
 fn end_at_once(signal: Signal) {
-    registry::signal_all(Kill::KILL);
+    children::signal_all(Kill::KILL);
     for directory in lock(&DIRECTORIES).iter() {
         // Nobody is left to be told.
         let _ = fs_err::remove_dir_all(directory);

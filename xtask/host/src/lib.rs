@@ -4,15 +4,18 @@
 //! Facts are gathered once into plain structs ([`env::Env`], [`packages::Facts`]); what follows from
 //! them is decided by pure functions. Nothing here knows recipes, images or guests.
 
+pub mod children;
 pub mod clock;
 pub mod debian;
 pub mod env;
+pub mod family;
 pub mod files;
 pub mod guard;
 pub mod http;
 pub mod identity;
 pub mod interrupt;
 pub mod jobs;
+mod limits;
 pub mod packages;
 pub mod process;
 pub mod scratch;

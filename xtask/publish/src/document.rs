@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::draft::{Phase, PublishedFile};
+use crate::inputs::{Inputs, name, sources};
 use crate::legal::is_contained;
-use crate::release::{Inputs, Phase, PublishedFile, name, sources};
 
 /// What lies in the folder, under which licence, and where its source is.
 pub(crate) fn readme(inputs: &Inputs<'_>) -> String {

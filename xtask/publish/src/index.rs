@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use plan::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::release::Draft;
+use crate::draft::Draft;
 use crate::schema::{self, SchemaError};
 
 /// Of an image for one architecture.

@@ -5,7 +5,7 @@ use plan::source::{Location, Source};
 use plan::step::{Plan, Product, Step};
 use serde::Serialize;
 
-use crate::release::{IMAGE, sources};
+use crate::inputs::{IMAGE, sources};
 
 /// One part of an image, or of the tools that built it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -18,9 +18,11 @@ pub mod bundle;
 pub mod check;
 pub mod crates;
 mod document;
+mod draft;
 #[cfg(test)]
 mod fixture;
 pub mod index;
+mod inputs;
 pub mod legal;
 mod manifest;
 pub mod patience;

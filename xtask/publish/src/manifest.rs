@@ -8,7 +8,7 @@ use plan::digest::{BuildKey, Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::index::json;
-use crate::release::{Blob, IMAGE, Inputs, name, sources};
+use crate::inputs::{Blob, IMAGE, Inputs, name, sources};
 use crate::schema::{self, SchemaError};
 
 /// Version of the format; readers refuse a later one.

@@ -8,8 +8,6 @@ use host::http::{Client, HttpError};
 use plan::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::tree;
-
 /// What is read whole is not larger than this.
 pub(crate) const TEXT: u64 = 16 << 20;
 
@@ -39,7 +37,7 @@ impl PlaceError {
         match self {
             // A bucket shows what it has to those it knows.
             Self::Http(HttpError::Status { url, status, .. }) if url.starts_with("s3://") => {
-                tree::advice(*status).map(str::to_owned)
+                advice(*status).map(str::to_owned)
             }
             Self::Http(error) => error.hint(),
             Self::Io { .. } | Self::TooLarge(_) => None,
@@ -73,6 +71,24 @@ impl PlaceError {
             Self::Http(_) | Self::TooLarge(_) => self.to_string(),
         }
     }
+}
+
+/// What a server wants that says no with this status. What it has of a release is found there the next
+/// time, and nobody finds it before the release is whole.
+pub(crate) fn advice(status: u16) -> Option<&'static str> {
+    Some(match status {
+        401 | 403 => {
+            "check the credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of a \
+             bucket, KILN_REGISTRY_USER and KILN_REGISTRY_PASSWORD of a registry"
+        }
+        404 => "make the bucket or the repository first",
+        405 => "the server takes nothing: its configuration says whether it is read-only",
+        413 => "the server, or a proxy before it, limits the size of a request: raise the limit",
+        500..=599 => {
+            "look into the server's log, whether its disk is full; the same command goes on where it was"
+        }
+        _ => return None,
+    })
 }
 
 /// A tree that can be read.

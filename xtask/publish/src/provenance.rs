@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::release::{Inputs, name, sources};
+use crate::inputs::{Inputs, name, sources};
 
 const BUILD_TYPE: &str = "urn:kiln:build:image:1";
 const BUILDER: &str = "urn:kiln:builder:sandbox:1";

@@ -1,132 +1,24 @@
 //! A release as plain data: every file with its bytes or its digest, in the order of publication.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use camino::Utf8PathBuf;
-use plan::Project;
 use plan::digest::Digest;
 use plan::lock::LockedFile;
-use plan::source::Source;
-use plan::step::{Plan, Step};
+use plan::step::Plan;
 
-use crate::crates::Crate;
+use crate::draft::Draft;
 use crate::index::{Descriptor, IMAGE_TYPE, Index, OciManifest, SOURCE_TYPE};
+use crate::inputs::OWN_LICENCE;
 use crate::{document, manifest, provenance, sbom};
 
-/// The recipe whose step is an image.
-pub(crate) const IMAGE: &str = "image";
+pub use crate::draft::{Content, Phase, PublishedFile, blob_path};
+pub use crate::inputs::{Blob, Inputs, name, sources};
+
 /// The file with the digest of each file of a release.
 pub const SUMS: &str = "SHA256SUMS";
 
 /// The part of the index that is of one release.
 pub(crate) const PART: &str = "oci-index.json";
-/// The licence of the repository, where its files do not say otherwise.
-pub(crate) const OWN_LICENCE: &str = "GPL-2.0-or-later";
-
-/// A file that is published under its digest, and where its bytes are now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blob {
-    /// SHA-256 of the bytes.
-    pub digest: Digest,
-    /// Length in bytes.
-    pub size: u64,
-    /// A file that holds them.
-    pub path: Utf8PathBuf,
-}
-
-/// Everything that a release is a function of.
-#[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a> {
-    /// The repository.
-    pub project: &'a Project,
-    /// The plan of the architectures that are released.
-    pub plan: &'a Plan,
-    /// Version of the release.
-    pub version: &'a str,
-    /// The commit of the repository.
-    pub commit: &'a str,
-    /// Files of the images, by architecture and name.
-    pub images: &'a BTreeMap<String, BTreeMap<String, Blob>>,
-    /// Source archives, by file name.
-    pub sources: &'a BTreeMap<String, Blob>,
-    /// Texts of licences, by SPDX identifier.
-    pub licences: &'a BTreeMap<String, Vec<u8>>,
-    /// The crates in the source bundle.
-    pub crates: &'a [Crate],
-    /// The source bundle.
-    pub bundle: &'a Blob,
-    /// Where the tree will be, if it is known: for lists of addresses.
-    pub url: Option<&'a str>,
-}
-
-/// Bytes of a published file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// Those of a blob of the release.
-    Blob(Blob),
-    /// These.
-    Bytes(Vec<u8>),
-}
-
-impl Content {
-    /// SHA-256 of the bytes.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        match self {
-            Self::Blob(blob) => blob.digest,
-            Self::Bytes(bytes) => Digest::of(bytes),
-        }
-    }
-
-    /// Length in bytes.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::Blob(blob) => blob.size,
-            Self::Bytes(bytes) => bytes.len() as u64,
-        }
-    }
-}
-
-/// When a file appears: in the order of these, and within one in the order of the release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// By content.
-    Blobs,
-    /// Pristine archives.
-    Sources,
-    /// What people look at, source before binaries.
-    Directory,
-    /// The digests of the directory.
-    Sums,
-    /// What signs the digests.
-    Signatures,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Blobs => "blobs",
-            Self::Sources => "sources",
-            Self::Directory => "directory",
-            Self::Sums => "sums",
-            Self::Signatures => "signatures",
-        })
-    }
-}
-
-/// One file of a release, which never changes once it is published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishedFile {
-    /// Path in the tree.
-    pub path: String,
-    /// Its bytes.
-    pub content: Content,
-    /// When it appears.
-    pub phase: Phase,
-}
-
 /// All files of a release in the order in which they appear, and what the index will say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -182,29 +74,6 @@ impl Refusal {
             Self::Unlicensed(_) => "do without it, or use a version that names one".to_owned(),
         })
     }
-}
-
-/// `kiln-<version>`: the name of a release and of its folder.
-#[must_use]
-pub fn name(version: &str) -> String {
-    format!("kiln-{version}")
-}
-
-/// Every source of a plan, by file name, with a step that uses it.
-#[must_use]
-pub fn sources(plan: &Plan) -> BTreeMap<&str, (&Step, &Source)> {
-    let mut found = BTreeMap::new();
-    for step in &plan.steps {
-        for source in &step.sources {
-            let known = found.entry(source.pin.file.as_str());
-            let known = known.or_insert((step, source));
-            // Several recipes may use one source; it is the one that bears its name that says most.
-            if step.recipe == source.name {
-                *known = (step, source);
-            }
-        }
-    }
-    found
 }
 
 /// The licences that a plan's recipes name, each with a recipe; and that of the repository itself.
@@ -338,54 +207,4 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Release, Vec<Refusal>> {
         files: draft.files,
         descriptors,
     })
-}
-
-/// The files of a release as they come together.
-#[derive(Debug, Default)]
-pub(crate) struct Draft {
-    files: Vec<PublishedFile>,
-    blobs: BTreeSet<Digest>,
-}
-
-impl Draft {
-    /// A file under its name, and as a blob.
-    fn shared(&mut self, path: String, blob: &Blob, phase: Phase) {
-        let content = Content::Blob(blob.clone());
-        self.add_blob(content.clone());
-        self.files.push(PublishedFile {
-            path,
-            content,
-            phase,
-        });
-    }
-
-    /// Text as a blob.
-    pub(crate) fn blob(&mut self, bytes: &[u8]) {
-        self.add_blob(Content::Bytes(bytes.to_vec()));
-    }
-
-    fn add_blob(&mut self, content: Content) {
-        let digest = content.digest();
-        if self.blobs.insert(digest) {
-            self.files.push(PublishedFile {
-                path: blob_path(&digest),
-                content,
-                phase: Phase::Blobs,
-            });
-        }
-    }
-
-    fn text(&mut self, path: String, bytes: Vec<u8>, phase: Phase) {
-        self.files.push(PublishedFile {
-            path,
-            content: Content::Bytes(bytes),
-            phase,
-        });
-    }
-}
-
-/// Where a blob is in a tree.
-#[must_use]
-pub fn blob_path(digest: &Digest) -> String {
-    format!("blobs/sha256/{digest}")
 }

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
+use crate::inputs::{Inputs, OWN_LICENCE, name, sources};
 use crate::legal::is_contained;
-use crate::release::{Inputs, OWN_LICENCE, name, sources};
 
 /// The purpose of a package whose licence has its text in the bundle, beside its code.
 pub(crate) const CRATE: &str = "LIBRARY";

@@ -8,7 +8,7 @@ use fs_err as fs;
 use host::http::HttpError;
 use plan::digest::Digest;
 
-use crate::place::{Directory, Hashing, Place, PlaceError, inside};
+use crate::place::{Directory, Hashing, Place, PlaceError, advice, inside};
 use crate::release::{Content, PublishedFile, blob_path};
 
 /// Why a tree cannot be written.
@@ -78,24 +78,6 @@ impl TreeError {
             Self::Io { .. } | Self::Changed { .. } | Self::Setup(_) => None,
         }
     }
-}
-
-/// What a server wants that says no with this status. What it has of a release is found there the next
-/// time, and nobody finds it before the release is whole.
-pub(crate) fn advice(status: u16) -> Option<&'static str> {
-    Some(match status {
-        401 | 403 => {
-            "check the credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of a \
-             bucket, KILN_REGISTRY_USER and KILN_REGISTRY_PASSWORD of a registry"
-        }
-        404 => "make the bucket or the repository first",
-        405 => "the server takes nothing: its configuration says whether it is read-only",
-        413 => "the server, or a proxy before it, limits the size of a request: raise the limit",
-        500..=599 => {
-            "look into the server's log, whether its disk is full; the same command goes on where it was"
-        }
-        _ => return None,
-    })
 }
 
 /// A tree that can be written. Each call is done wholly or not at all, also when the program dies in it.

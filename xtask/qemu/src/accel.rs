@@ -8,7 +8,6 @@ use plan::arch::QemuProfile;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
-use crate::machine::VmEvent;
 
 /// What executes the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -142,35 +141,6 @@ pub fn device() -> Device {
     }
 }
 
-/// The verdict that an event of a trial boot gives at once: QEMU's own words on a broken KVM.
-/// A QMP `STOP` is no verdict by itself; `Vm::status` says `internal-error` after it then.
-#[must_use]
-pub fn broken(event: &VmEvent) -> Option<Verdict> {
-    match event {
-        VmEvent::Stderr(line) if BROKEN.iter().any(|words| line.contains(words)) => {
-            Some(Verdict::Fails {
-                why: line.trim().to_owned(),
-            })
-        }
-        _ => None,
-    }
-}
-
-/// What QEMU's kvm code writes when KVM cannot start (accel/kvm/kvm-all.c: `kvm_init`) or stops
-/// in the middle of a guest (`kvm_cpu_exec`).
-const BROKEN: &[&str] = &[
-    "KVM internal error",
-    "error: kvm run failed",
-    "Could not access KVM kernel module",
-    "failed to initialize kvm",
-    "kvm_create_vm",
-    "ioctl(KVM_CREATE_VM) failed",
-    "invalid accelerator kvm",
-    "kvm version not supported",
-    "KVM: unknown exit, hardware reason",
-    "kvm: unhandled exit",
-];
-
 /// The run state after a KVM internal error, as `Vm::status` gives it.
 pub const INTERNAL_ERROR: &str = "internal-error";
 
@@ -294,36 +264,6 @@ mod tests {
                 "tcg",
                 "refuse: a `aarch64` host cannot run this architecture in KVM",
             ],
-        );
-    }
-
-    #[test]
-    fn qemus_own_words_are_a_verdict() {
-        let check = |line: &str, expect: bool| {
-            let event = VmEvent::Stderr(line.to_owned());
-            assert_eq!(broken(&event).is_some(), expect, "{line}");
-        };
-        check("KVM internal error. Suberror: 1", true);
-        check("error: kvm run failed Bad address", true);
-        check(
-            "Could not access KVM kernel module: Permission denied",
-            true,
-        );
-        check(
-            "qemu-system-x86_64: failed to initialize kvm: Permission denied",
-            true,
-        );
-        check(
-            "qemu-system-aarch64: -accel kvm: invalid accelerator kvm",
-            true,
-        );
-        check(
-            "qemu-system-x86_64: warning: host doesn't support requested feature",
-            false,
-        );
-        assert_eq!(
-            broken(&VmEvent::Console(b"KVM internal error".to_vec())),
-            None
         );
     }
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use crate::accel::Verdict;
 use crate::machine::{Exit, VmEvent};
 use crate::qmp::Event;
 
@@ -122,6 +123,35 @@ impl History {
     }
 }
 
+/// The verdict that an event of a trial boot gives at once: QEMU's own words on a broken KVM.
+/// A QMP `STOP` is no verdict by itself; `Vm::status` says `internal-error` after it then.
+#[must_use]
+pub fn broken_kvm(event: &VmEvent) -> Option<Verdict> {
+    match event {
+        VmEvent::Stderr(line) if BROKEN.iter().any(|words| line.contains(words)) => {
+            Some(Verdict::Fails {
+                why: line.trim().to_owned(),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What QEMU's kvm code writes when KVM cannot start (accel/kvm/kvm-all.c: `kvm_init`) or stops
+/// in the middle of a guest (`kvm_cpu_exec`).
+const BROKEN: &[&str] = &[
+    "KVM internal error",
+    "error: kvm run failed",
+    "Could not access KVM kernel module",
+    "failed to initialize kvm",
+    "kvm_create_vm",
+    "ioctl(KVM_CREATE_VM) failed",
+    "invalid accelerator kvm",
+    "kvm version not supported",
+    "KVM: unknown exit, hardware reason",
+    "kvm: unhandled exit",
+];
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -217,5 +247,35 @@ mod tests {
         }
         assert!(history.message_tail().starts_with("line 10\n"));
         assert!(history.message_tail().ends_with("line 29"));
+    }
+
+    #[test]
+    fn qemus_own_words_are_a_verdict() {
+        let check = |line: &str, expect: bool| {
+            let event = VmEvent::Stderr(line.to_owned());
+            assert_eq!(broken_kvm(&event).is_some(), expect, "{line}");
+        };
+        check("KVM internal error. Suberror: 1", true);
+        check("error: kvm run failed Bad address", true);
+        check(
+            "Could not access KVM kernel module: Permission denied",
+            true,
+        );
+        check(
+            "qemu-system-x86_64: failed to initialize kvm: Permission denied",
+            true,
+        );
+        check(
+            "qemu-system-aarch64: -accel kvm: invalid accelerator kvm",
+            true,
+        );
+        check(
+            "qemu-system-x86_64: warning: host doesn't support requested feature",
+            false,
+        );
+        assert_eq!(
+            broken_kvm(&VmEvent::Console(b"KVM internal error".to_vec())),
+            None
+        );
     }
 }

@@ -454,7 +454,7 @@ fn a_broken_kvm_is_recognised() {
             return;
         };
         history.note(&event);
-        verdict = verdict.or(accel::broken(&event));
+        verdict = verdict.or(qemu::history::broken_kvm(&event));
         if let Some(exit) = history.exit {
             println!(
                 "skipped: KVM does not start ({exit}): {}",
@@ -484,7 +484,8 @@ fn an_accelerator_that_is_not_there_is_recognised() {
         ..installed.launch()
     });
     let deadline = Instant::now() + WAIT;
-    let verdict = std::iter::from_fn(|| vm.next(deadline)).find_map(|event| accel::broken(&event));
+    let verdict = std::iter::from_fn(|| vm.next(deadline))
+        .find_map(|event| qemu::history::broken_kvm(&event));
     assert!(
         matches!(verdict, Some(accel::Verdict::Fails { .. })),
         "{verdict:?}"

@@ -15,7 +15,6 @@ use plan::step::{Product, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::hash::digest_file;
-use crate::staging::Staging;
 use crate::{Store, StoreError};
 
 /// Format of `entry.json`.
@@ -145,8 +144,8 @@ impl EntryState {
 /// A name without an entry.
 #[derive(Debug)]
 pub struct Vacant {
-    store: Store,
-    name: EntryName,
+    pub(crate) store: Store,
+    pub(crate) name: EntryName,
     corrupt: Option<String>,
 }
 
@@ -155,11 +154,6 @@ impl Vacant {
     #[must_use]
     pub fn corrupt(&self) -> Option<&str> {
         self.corrupt.as_deref()
-    }
-
-    /// Begins to fill it.
-    pub fn stage(self) -> Result<Staging, StoreError> {
-        Staging::begin(self.store, self.name)
     }
 }
 

@@ -10,7 +10,7 @@ use fs_err as fs;
 use plan::step::Step;
 
 use crate::durable::sync_directory;
-use crate::entry::{EntryMeta, EntryName, EntryState, FORMAT, FileMeta, Ready};
+use crate::entry::{EntryMeta, EntryName, EntryState, FORMAT, FileMeta, Ready, Vacant};
 use crate::hash::digest_file;
 use crate::workspace::Workspace;
 use crate::{Store, StoreError};
@@ -55,6 +55,13 @@ struct Listing {
     files: BTreeMap<String, FileMeta>,
     links: BTreeMap<String, String>,
     directories: Vec<Utf8PathBuf>,
+}
+
+impl Vacant {
+    /// Begins to fill it.
+    pub fn stage(self) -> Result<Staging, StoreError> {
+        Staging::begin(self.store, self.name)
+    }
 }
 
 impl Staging {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use reqwest::blocking;
 use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 
+pub use crate::limits::Limits;
 pub use error::HttpError;
 pub use exchange::{Answer, Method, Payload, Request};
 pub use policy::ContentRange;
@@ -25,43 +26,8 @@ use transfer::Body;
 
 use crate::interrupt;
 
-/// How long each phase of a transfer may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// To a connection with the server.
-    pub connect: Duration,
-    /// Over this time, a transfer must bring [`Limits::slowest`] bytes a second.
-    pub stall: Duration,
-    /// Bytes a second below which a server counts as stalled.
-    pub slowest: u64,
-}
-
 /// How much later than its reader a transfer's own thread gives up.
 const AFTER: Duration = Duration::from_secs(5);
-
-impl Default for Limits {
-    fn default() -> Self {
-        let second = Duration::from_secs;
-        Self {
-            connect: second(10),
-            stall: second(30),
-            slowest: 1024,
-        }
-    }
-}
-
-impl Limits {
-    /// With another time for a server that is silent or too slow; a connection never takes longer.
-    #[must_use]
-    pub fn within(stall: Duration) -> Self {
-        let usual = Self::default();
-        Self {
-            connect: usual.connect.min(stall),
-            stall,
-            ..usual
-        }
-    }
-}
 
 /// Reads from the network. Clones share connections.
 #[derive(Debug, Clone)]

@@ -184,7 +184,7 @@ impl Command {
     }
 
     /// Ends with the child all that descends from it, also what left its group: see
-    /// [`super::family`]. Costs a process, so it is for programs that are not ours to know, such as
+    /// [`crate::family`]. Costs a process, so it is for programs that are not ours to know, such as
     /// a test's script.
     #[must_use]
     pub fn whole_family(mut self) -> Self {

@@ -2,13 +2,11 @@
 //!
 //! A child leads a process group of its own and dies with this process (see [`crate::guard`]). When
 //! its leader ends, what is left of the group is killed, so nothing outlives a [`Running`].
-//! [`command`] says what to run, [`running`] watches it, [`capture`] runs it to its end; [`family`]
+//! [`command`] says what to run, [`running`] watches it, [`capture`] runs it to its end; [`crate::family`]
 //! is for a child whose children may leave the group.
 
 pub mod capture;
 pub mod command;
-pub mod family;
-pub mod registry;
 pub mod running;
 pub mod status;
 

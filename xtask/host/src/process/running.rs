@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
 use super::command::Prepared;
-use super::{Command, ExitStatus, ProcessError, family, registry};
-use crate::interrupt;
+use super::{Command, ExitStatus, ProcessError};
+use crate::children::{self, Child as _};
+use crate::{family, interrupt};
 
 /// The state of a child that its threads and handles share.
 #[derive(Debug)]
@@ -34,15 +35,17 @@ enum State {
     Ended(ExitStatus),
 }
 
-impl Shared {
+impl children::Child for Shared {
     /// Signals the child, with its group when it leads one. Nothing happens once it was reaped.
-    pub(super) fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Alive) {
             self.signal_now(signal);
         }
     }
+}
 
+impl Shared {
     /// Must only be called while the process id is ours: before the child is reaped.
     fn signal_now(&self, signal: Signal) {
         if self.family && signal == Signal::KILL {
@@ -93,7 +96,7 @@ impl Shared {
         let status = child.wait().map_or(ExitStatus::Code(-1), ExitStatus::from);
         *state = State::Ended(status);
         drop(state);
-        registry::remove(self.pid.as_raw_nonzero().get().unsigned_abs());
+        children::remove(self.pid.as_raw_nonzero().get().unsigned_abs());
         self.ended.notify_all();
     }
 }
@@ -170,7 +173,7 @@ impl Command {
                 state,
                 ended: Condvar::new(),
             });
-            registry::add(child.id(), &shared);
+            children::add(child.id(), &shared);
             if !guarded {
                 // The guard sets this before the program starts; this is a moment later.
                 let none = Rlimit {

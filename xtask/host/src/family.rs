@@ -13,19 +13,18 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::guard;
-
 /// Runs a program as the head of its family and returns its status as a shell has it, once nobody
-/// of the family is left.
+/// of the family is left. `guard` is the subcommand that ties the program to this process.
 pub(crate) fn head(
     parent: i32,
+    guard: &str,
     program: &OsStr,
     args: impl Iterator<Item = OsString>,
-) -> io::Result<i32> {
+) -> io::Result<Option<i32>> {
     let own = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(own))?;
     watch_parent(parent, own)?;
-    let mut command = guarded(own);
+    let mut command = guarded(own, guard);
     let child = Pid::from_child(&command.arg(program).args(args).spawn()?);
     loop {
         // Everybody who lost a parent is reaped here too.
@@ -34,7 +33,7 @@ pub(crate) fn head(
                 end_descendants(own);
                 let code = status.exit_status();
                 let signal = || status.terminating_signal().map(|signal| 128 + signal);
-                return Ok(code.or_else(signal).unwrap_or(guard::CANNOT_EXECUTE));
+                return Ok(code.or_else(signal));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -43,11 +42,11 @@ pub(crate) fn head(
 }
 
 /// The program's own parent-death signal follows this process, whatever ends it.
-fn guarded(own: Pid) -> std::process::Command {
+fn guarded(own: Pid, guard: &str) -> std::process::Command {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     let mut command = std::process::Command::new("/proc/self/exe");
     let own = own.as_raw_nonzero().to_string();
-    command.args([guard::SUBCOMMAND, &own, "--"]);
+    command.args([guard, &own, "--"]);
     command
 }
 

@@ -5,18 +5,23 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::process::Signal;
 
-use super::running::Shared;
+/// A child that can be signalled.
+pub(crate) trait Child: Send + Sync {
+    /// Signals it with its group. Nothing happens once it was reaped.
+    fn signal(&self, signal: Signal);
+}
 
-static LIVE: Mutex<BTreeMap<u32, Weak<Shared>>> = Mutex::new(BTreeMap::new());
+static LIVE: Mutex<BTreeMap<u32, Weak<dyn Child>>> = Mutex::new(BTreeMap::new());
 
 /// Notes a child that has just been started.
-pub(super) fn add(pid: u32, child: &Arc<Shared>) {
+pub(crate) fn add<C: Child + 'static>(pid: u32, child: &Arc<C>) {
     let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
-    live.insert(pid, Arc::downgrade(child));
+    let child: Weak<C> = Arc::downgrade(child);
+    live.insert(pid, child);
 }
 
 /// Forgets a child that has been reaped.
-pub(super) fn remove(pid: u32) {
+pub(crate) fn remove(pid: u32) {
     LIVE.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .remove(&pid);
