@@ -25,6 +25,8 @@ use store::{EntryName, Ready, Store};
 
 mod ahead;
 mod canary;
+mod canary_error;
+mod context;
 mod error;
 mod frozen;
 mod graph;
@@ -36,7 +38,7 @@ mod script;
 mod step;
 mod variation;
 
-pub use canary::CanaryError;
+pub use canary_error::CanaryError;
 pub use error::{BuildError, StepError, StepFailure};
 pub use variation::Variation;
 
@@ -96,7 +98,14 @@ pub fn perform(
     options: &Options,
     events: &Sender<Event>,
 ) -> Result<BTreeMap<StepId, Ready>, BuildError> {
-    run::perform(store, plan, wanted, options, events, run::Frozen::Checked)
+    run::perform(
+        store,
+        plan,
+        wanted,
+        options,
+        events,
+        context::Frozen::Checked,
+    )
 }
 
 /// The entries of some steps, without making any: those that are in the store and as they should be.
@@ -135,7 +144,14 @@ pub fn refreeze(
             freezes || (has_canaries && canary::user(plan, *id).is_some())
         })
         .collect();
-    let made = run::perform(store, plan, &owners, options, events, run::Frozen::Ignored)?;
+    let made = run::perform(
+        store,
+        plan,
+        &owners,
+        options,
+        events,
+        context::Frozen::Ignored,
+    )?;
     let mut changed = Vec::new();
     for (id, ready) in &made {
         let step = plan.step(*id);

@@ -17,7 +17,6 @@ mod show;
 mod symbols;
 mod tree;
 
-pub(crate) use bytes::excerpt;
 pub use leak::Leak;
 
 /// The kernel's own name for itself with all its symbols.

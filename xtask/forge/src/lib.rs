@@ -9,6 +9,7 @@ pub mod build;
 pub mod compare;
 mod elf;
 pub mod event;
+mod excerpt;
 pub mod fetch;
 pub mod gather;
 pub mod generated;

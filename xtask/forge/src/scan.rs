@@ -169,7 +169,7 @@ fn place(bytes: &[u8], at: usize) -> String {
 
 /// The text around a place.
 fn text_at(bytes: &[u8], at: usize) -> String {
-    crate::compare::excerpt(bytes, at)
+    crate::excerpt::excerpt(bytes, at)
 }
 
 #[cfg(test)]

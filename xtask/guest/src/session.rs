@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
             rules,
             handover,
             standing: Standing::new(rules, &waker),
-            talk: Conversation::new(rules, Arc::clone(&waker)),
+            talk: rules.conversation(Arc::clone(&waker)),
             waker,
             console: Console::default(),
             settling_since: None,
@@ -157,7 +157,10 @@ impl<'a> Session<'a> {
 
     fn deadline(&self) -> Instant {
         let end = match self.standing {
-            Standing::Here(_) | Standing::Leaving(_) => self.talk.deadline(self.rules),
+            Standing::Here(_) | Standing::Leaving(_) => {
+                let rules = self.rules;
+                self.talk.deadline(rules.boot_limit, rules.test_limit)
+            }
             Standing::Awaited(_) => self.talk.since + self.rules.boot_limit + self.rules.test_limit,
             Standing::Gone(_) => monotonic() + TICK,
         };

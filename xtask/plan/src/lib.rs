@@ -27,6 +27,7 @@ mod document;
 mod links;
 mod project;
 mod relative;
+mod repository;
 mod resolve;
 mod tree;
 

@@ -9,38 +9,16 @@ use toml::Spanned;
 use crate::arch::{self, Arch};
 use crate::canary::Canaries;
 use crate::diagnostic::{Diagnostic, Page};
-use crate::generated::{self, GeneratedFiles};
+use crate::generated;
 use crate::lock::{self, Lock};
 use crate::recipe::check::{self, Draft};
 use crate::recipe::{Recipe, Scope};
 use crate::relative::is_file_name;
+pub use crate::repository::Project;
 use crate::resolve::{self, Problem};
 use crate::step::{Input, Plan, StepId};
 use crate::tree::{self, Files};
 use crate::{document, key, links, suggest};
-
-/// Everything the repository says about what is built.
-#[derive(Debug, Clone)]
-pub struct Project {
-    /// By name.
-    pub recipes: BTreeMap<String, Recipe>,
-    /// By name.
-    pub arches: BTreeMap<String, Arch>,
-    /// What the recipes were seen to produce; empty where there is no lock file.
-    pub lock: Lock,
-    /// What compilers are tried with before they are used.
-    pub canaries: Canaries,
-    /// What programs of the host make during builds.
-    pub generated: GeneratedFiles,
-    /// Host tools that every script may call, in the order of the file.
-    pub host_tools: Vec<String>,
-    /// The time of everything that is built, in seconds since 1970.
-    pub epoch: u64,
-    /// All files, by path in the repository.
-    pub(crate) files: Files,
-    /// Paths of files that are outputs of recipes, there or not.
-    pub(crate) frozen: BTreeSet<Utf8PathBuf>,
-}
 
 /// A plan that cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,7 @@
 //! A validated recipe: what an upstream thing is and how it is built, for any architecture.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use camino::Utf8PathBuf;
 use serde::Deserialize;
 
 use crate::source::Source;
@@ -13,6 +11,9 @@ pub(crate) mod check;
 mod entry;
 mod pin;
 pub(crate) mod raw;
+mod sheet;
+
+pub use crate::tree::Origin;
 
 /// One recipe; its strings may still be templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,13 +105,4 @@ pub struct Template {
     pub text: String,
     /// Where it is written.
     pub origin: Origin,
-}
-
-/// A place in a file of the repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The file.
-    pub path: Utf8PathBuf,
-    /// The bytes of a value inside it; `None` where the text is the whole file.
-    pub span: Option<Range<usize>>,
 }

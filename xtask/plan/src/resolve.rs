@@ -9,30 +9,13 @@ use serde_json::{Map, Value, json};
 use crate::arch::Arch;
 use crate::diagnostic::Diagnostic;
 use crate::digest::BuildKey;
-use crate::project::Project;
 use crate::recipe::{Entry, EntryContent, Gathered, Make, Recipe, Template};
 use crate::relative::is_relative;
+use crate::repository::Project;
 use crate::source::Source;
 use crate::step::{Action, Frozen, InitramfsEntry, InitramfsKind, InputFile, Script, Step};
 use crate::template::{self, Context, TemplateErrorKind};
 use crate::tree;
-
-/// What every script has in its environment, and no recipe sets.
-pub(crate) const FIXED_VARIABLES: [&str; 13] = [
-    "SRC",
-    "IN",
-    "FILES",
-    "BUILD",
-    "OUT",
-    "TC",
-    "LC_ALL",
-    "TZ",
-    "SOURCE_DATE_EPOCH",
-    "HOME",
-    "PATH",
-    "MAKEFLAGS",
-    "PWD",
-];
 
 /// Why a recipe is no step yet.
 #[derive(Debug)]

@@ -9,6 +9,23 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::digest::{BuildKey, Digest};
 use crate::source::Source;
 
+/// What every script has in its environment, and no recipe sets.
+pub(crate) const FIXED_VARIABLES: [&str; 13] = [
+    "SRC",
+    "IN",
+    "FILES",
+    "BUILD",
+    "OUT",
+    "TC",
+    "LC_ALL",
+    "TZ",
+    "SOURCE_DATE_EPOCH",
+    "HOME",
+    "PATH",
+    "MAKEFLAGS",
+    "PWD",
+];
+
 /// Where a step stands in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct StepId(pub usize);

@@ -1,15 +1,24 @@
 //! The repository's files as this crate is given them, and the errors of those who look for one.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::diagnostic::{Diagnostic, Page};
-use crate::recipe::Origin;
 use crate::suggest;
 
 /// Contents by path in the repository.
 pub(crate) type Files = BTreeMap<Utf8PathBuf, Vec<u8>>;
+
+/// A place in a file of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub path: Utf8PathBuf,
+    /// The bytes of a value inside it; `None` where the text is the whole file.
+    pub span: Option<Range<usize>>,
+}
 
 /// The text of a file that is there.
 pub(crate) fn text<'a>(files: &'a Files, path: &Utf8Path) -> Option<&'a str> {

@@ -9,8 +9,7 @@ use host::interrupt::{self, Interrupted};
 use plan::digest::Digest;
 use plan::source::SourcePin;
 
-use super::run::Run;
-use crate::fetch::{self, FetchError};
+use crate::fetch::FetchError;
 
 /// How long a wait goes between two looks for an interruption.
 const LOOK: Duration = Duration::from_millis(100);
@@ -32,15 +31,19 @@ struct State {
 
 impl Ahead {
     /// Fetches the files in this order, until one fails or the run stops.
-    pub(super) fn fetch(&self, run: &Run, pins: &[&SourcePin], stop: &AtomicBool) {
+    pub(super) fn fetch(
+        &self,
+        pins: &[&SourcePin],
+        stop: &AtomicBool,
+        fetch: impl Fn(&SourcePin) -> Option<FetchError>,
+    ) {
         let _end = AtEnd(self);
         for pin in pins {
             let stopped = stop.load(Ordering::Relaxed) || interrupt::received().is_some();
             if stopped || self.tell(|state| state.settled.contains_key(&pin.sha256)) {
                 continue;
             }
-            let there = run.store.has_blob(&pin.sha256);
-            let error = if there { None } else { fetch(run, pin).err() };
+            let error = fetch(pin);
             let failed = error.is_some();
             self.tell(|state| drop(state.settled.insert(pin.sha256, error)));
             if failed {
@@ -71,13 +74,6 @@ impl Ahead {
         self.changed.notify_all();
         result
     }
-}
-
-fn fetch(run: &Run, pin: &SourcePin) -> Result<(), FetchError> {
-    fetch::fetch(run.store, pin, &run.options.remotes, &mut |event| {
-        run.emit(event);
-    })
-    .map(drop)
 }
 
 /// Says that nothing more comes, also when the thread panics: others wait for it.

@@ -9,7 +9,7 @@ use host::jobs::JobError;
 use host::process::{ExitStatus, ProcessError};
 use plan::step::Step;
 
-use super::canary::CanaryError;
+use super::canary_error::CanaryError;
 use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;

@@ -6,8 +6,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::step::{Action, InitramfsKind, Step};
 
+use super::context::Run;
 use super::error::StepError;
-use super::run::Run;
 use crate::event::Event;
 use crate::scan::{self, Token};
 

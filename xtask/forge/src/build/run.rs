@@ -4,46 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use camino::Utf8Path;
 use host::jobs::JobServer;
 use plan::canary::CanaryLock;
-use plan::step::{Action, Plan, Product, Step, StepId};
+use plan::source::SourcePin;
+use plan::step::{Action, Plan, Step, StepId};
 
 use super::ahead::Ahead;
-use super::error::{BuildError, StepError, StepFailure};
+use super::context::{Frozen, Run};
+use super::error::{BuildError, StepFailure};
 use super::graph::{self, Queue};
-use super::{Options, canary, frozen, history, step};
+use super::{Options, canary, history, step};
 use crate::event::Event;
-use crate::fetch;
+use crate::fetch::{self, FetchError};
 use crate::sandbox::{HostRoot, Sandboxing, Toolbox, other, probe};
-use store::{EntryName, EntryState, Ready, Store};
-
-/// What frozen outputs are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Frozen {
-    /// What the repository holds.
-    Checked,
-    /// Nothing: it is to be replaced.
-    Ignored,
-}
-
-/// What all steps of a run share.
-pub(super) struct Run<'a> {
-    pub(super) store: &'a Store,
-    pub(super) plan: &'a Plan,
-    pub(super) options: &'a Options,
-    pub(super) events: &'a Sender<Event>,
-    pub(super) jobs: JobServer,
-    pub(super) ahead: Ahead,
-    pub(super) tools: Toolbox,
-    pub(super) sandboxing: Sandboxing,
-    frozen: Frozen,
-    host_id: OnceLock<String>,
-    trial: Mutex<()>,
-}
+use store::{EntryState, Ready, Store};
 
 pub(super) fn perform(
     store: &Store,
@@ -112,30 +90,6 @@ fn new<'a>(
 }
 
 impl Run<'_> {
-    pub(super) fn emit(&self, event: Event) {
-        // A run goes on when nobody listens any more.
-        let _ = self.events.send(event);
-    }
-
-    pub(super) fn entry_name(&self, step: &Step) -> Result<EntryName, BuildError> {
-        Ok(match step.product {
-            Product::Image => EntryName::image(step.key),
-            Product::Toolchain => EntryName::of(step, self.host_id()?),
-        })
-    }
-
-    fn host_id(&self) -> Result<&str, BuildError> {
-        if let Some(id) = &self.options.host_id {
-            return Ok(id);
-        }
-        if self.host_id.get().is_none() {
-            let id = self.options.ask_host_id()?;
-            // A thread that was faster has put the same id there.
-            let _ = self.host_id.set(id);
-        }
-        Ok(self.host_id.get().map_or("", String::as_str))
-    }
-
     /// Whether a step is in the store; if so it is noted.
     fn look_up(&self, id: StepId, ready: &mut BTreeMap<StepId, Ready>) -> Result<bool, BuildError> {
         host::interrupt::check()?;
@@ -158,14 +112,6 @@ impl Run<'_> {
         }
     }
 
-    /// Tries the toolchains that a step is about to use.
-    pub(super) fn check_toolchains(&self, step: &Step, inputs: &[Ready]) -> Result<(), StepError> {
-        match self.frozen {
-            Frozen::Checked => canary::check_inputs(self, step, inputs),
-            Frozen::Ignored => Ok(()),
-        }
-    }
-
     /// Tries the toolchains that somebody wants for other work than ours.
     fn check_wanted(&mut self, wanted: &BTreeMap<StepId, Ready>) -> Result<(), BuildError> {
         if self.frozen == Frozen::Ignored || self.options.canaries.sources.is_empty() {
@@ -183,19 +129,6 @@ impl Run<'_> {
             })?;
         }
         Ok(())
-    }
-
-    /// Held while a toolchain is tried.
-    pub(super) fn trial(&self) -> MutexGuard<'_, ()> {
-        self.trial.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Frozen outputs are no part of the key, so they are looked at in what was made earlier too.
-    pub(super) fn check(&self, step: &Step, ready: &Ready) -> Result<(), StepError> {
-        match self.frozen {
-            Frozen::Checked => frozen::check(step, &ready.path()),
-            Frozen::Ignored => Ok(()),
-        }
     }
 
     /// Finds out whether all can be made, before any of it is.
@@ -263,6 +196,15 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Fetches a source that is not in the store; why it cannot.
+    fn fetch(&self, pin: &SourcePin) -> Option<FetchError> {
+        if self.store.has_blob(&pin.sha256) {
+            return None;
+        }
+        let mut emit = |event| self.emit(event);
+        fetch::fetch(self.store, pin, &self.options.remotes, &mut emit).err()
+    }
+
     fn make(
         &self,
         needed: &BTreeSet<StepId>,
@@ -283,7 +225,7 @@ impl Run<'_> {
             .flat_map(|id| &self.plan.step(id).sources);
         let pins: Vec<_> = sources.map(|source| &source.pin).collect();
         thread::scope(|scope| {
-            scope.spawn(|| self.ahead.fetch(self, &pins, &stop));
+            scope.spawn(|| self.ahead.fetch(&pins, &stop, |pin| self.fetch(pin)));
             let (ended, ends) = mpsc::channel();
             let mut running = BTreeMap::new();
             loop {

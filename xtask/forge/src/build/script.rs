@@ -12,10 +12,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::process::{Command, ExitStatus, Stdio};
 use plan::step::{Script, Step};
 
+use super::context::Run;
 use super::error::StepError;
 use super::log;
-use super::run::Run;
-use super::step::started;
 use crate::event::Event;
 use crate::sandbox::{self, Launch, Places, Sandboxing};
 
@@ -34,7 +33,7 @@ pub(super) fn run(
     let launch = sandbox::launch(&run.sandboxing, script, places);
     let slot = run.jobs.acquire()?;
     let log = run.store.log_dir().join(format!("{}.log", stem(step)));
-    let start = started(run, step, Some(log.clone()));
+    let start = run.started(step, Some(log.clone()));
     let (status, tail) = attend(run, step, &launch, &log)?;
     drop(slot);
     host::interrupt::check()?;

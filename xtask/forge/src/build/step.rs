@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use plan::step::{Action, Mount, Plan, Step};
 
+use super::canary;
+use super::context::Run;
 use super::error::{BuildError, StepError};
-use super::leaks;
-use super::run::Run;
-use super::script;
+use super::{leaks, script};
 use crate::event::Event;
 use crate::gather::{Inputs, gather};
 use crate::sandbox::Places;
@@ -43,7 +43,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
         }
         EntryState::Vacant(vacant) => vacant,
     };
-    run.check_toolchains(step, inputs)?;
+    canary::check_inputs(run, step, inputs)?;
     let sources = unpacked(run, step)?;
     let made_from: Vec<_> = sources
         .values()
@@ -62,7 +62,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
             start
         }
         Action::Initramfs(entries) => {
-            let start = started(run, step, None);
+            let start = run.started(step, None);
             let archive =
                 initramfs::archive(entries, &by_recipe(step, inputs), epoch(run.plan, step))?;
             let file = staging.path().join(initramfs::FILE);
@@ -71,7 +71,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
             start
         }
         Action::Gather(files) => {
-            let start = started(run, step, None);
+            let start = run.started(step, None);
             gather(files, &by_recipe(step, inputs), &staging.path())?;
             start
         }
@@ -88,16 +88,6 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     });
     run.check(step, &ready)?;
     Ok(ready)
-}
-
-/// Tells that a step begins, and when.
-pub(super) fn started(run: &Run, step: &Step, log: Option<Utf8PathBuf>) -> Instant {
-    run.emit(Event::StepStarted {
-        recipe: step.recipe.clone(),
-        arch: step.arch.clone(),
-        log,
-    });
-    host::clock::monotonic()
 }
 
 /// Keeps other processes, and other runs in this one, from making the same.

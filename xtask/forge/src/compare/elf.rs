@@ -1,8 +1,9 @@
 //! Two ELF files: the section, offset and symbol that differ.
 
 use super::Place;
-use super::bytes::{byte_difference, differing_offset, excerpt};
+use super::bytes::{byte_difference, differing_offset};
 use crate::elf::{Elf, Section};
+use crate::excerpt::excerpt;
 
 /// `None` if one of them is no ELF file with sections, or if they are equal.
 pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Place> {

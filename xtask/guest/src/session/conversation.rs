@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use host::clock::monotonic;
 use verdict::outcome::Phase;
 
-use super::Rules;
 use super::replies::{Replies, Waker};
 use crate::fold::Fold;
 use crate::protocol::{Receiver, Sender};
@@ -35,12 +34,12 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// With a guest that has said nothing yet.
-    pub(super) fn new(rules: &Rules, waker: Waker) -> Self {
+    pub(super) fn new(fold: Fold, receiver: Receiver, waker: Waker) -> Self {
         let replies = Replies::default();
         replies.belong_to(waker);
         Self {
-            fold: Fold::new(rules.ends, rules.reboots),
-            receiver: Receiver::new(rules.channel.into()),
+            fold,
+            receiver,
             sender: None,
             replies: Arc::new(replies),
             since: monotonic(),
@@ -60,10 +59,10 @@ impl Conversation {
     }
 
     /// When the present phase is too long.
-    pub(super) fn deadline(&self, rules: &Rules) -> Instant {
+    pub(super) fn deadline(&self, boot_limit: Duration, test_limit: Duration) -> Instant {
         match self.fold.phase() {
-            Phase::Boot => self.since + rules.boot_limit,
-            Phase::Test => self.since + rules.test_limit.saturating_sub(self.tested),
+            Phase::Boot => self.since + boot_limit,
+            Phase::Test => self.since + test_limit.saturating_sub(self.tested),
         }
     }
 

@@ -6,7 +6,11 @@ use std::time::Duration;
 use suite::header::{Channel, Ends};
 use verdict::outcome::Outcome;
 
-use super::Succession;
+use super::conversation::Conversation;
+use super::replies::Waker;
+use super::succession::Succession;
+use crate::fold::Fold;
+use crate::protocol::Receiver;
 
 /// What a session goes by.
 #[derive(Debug, Clone)]
@@ -43,6 +47,12 @@ impl Rules {
             start: Start::Wanted,
             succession: Arc::default(),
         }
+    }
+
+    /// A conversation with a guest that has said nothing yet.
+    pub(super) fn conversation(&self, waker: Waker) -> Conversation {
+        let fold = Fold::new(self.ends, self.reboots);
+        Conversation::new(fold, Receiver::new(self.channel.into()), waker)
     }
 }
 

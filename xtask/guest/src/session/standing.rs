@@ -171,7 +171,7 @@ impl Session<'_> {
     }
 
     fn give(&mut self, id: u64) {
-        let fresh = Conversation::new(self.rules, Arc::clone(&self.waker));
+        let fresh = self.rules.conversation(Arc::clone(&self.waker));
         let talk = std::mem::replace(&mut self.talk, fresh);
         self.standing = Standing::Gone(Arc::clone(&talk.over));
         self.rules.succession.give(id, talk);

@@ -2,18 +2,18 @@
 //!
 //! What takes other recipes or an architecture to judge is in `links` and `resolve`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use toml::Spanned;
 
 use super::raw::{At, RawFrozen, RawInput, RawRecipe};
+use super::sheet::Sheet;
 use super::{Make, Origin, Recipe, Template, entry, pin};
 use crate::diagnostic::{Diagnostic, Page};
 use crate::relative::{is_file_name, is_relative};
-use crate::resolve;
 use crate::spdx;
-use crate::step::{Mount, Product};
+use crate::step::{FIXED_VARIABLES, Mount, Product};
 use crate::tree::Files;
 
 /// A recipe with the places of the names that `links` looks up.
@@ -27,75 +27,6 @@ pub(crate) struct Draft {
     pub(crate) inputs: Vec<Spanned<String>>,
     /// The recipe whose sources it uses.
     pub(crate) sources_from: Option<Spanned<String>>,
-}
-
-/// What the checks of one file share: the page, the tree, and what was found.
-pub(super) struct Sheet<'a> {
-    pub(super) page: Page<'a>,
-    pub(super) files: &'a Files,
-    pub(super) found: &'a mut Vec<Diagnostic>,
-    inputs: Vec<(Spanned<String>, Mount)>,
-}
-
-impl<'a> Sheet<'a> {
-    /// Something is wrong with this value.
-    pub(super) fn wrong<T>(&mut self, place: &Spanned<T>, title: String, label: &str) {
-        self.found.push(self.page.at(place.span(), title, label));
-    }
-
-    /// The recipe's own folder.
-    pub(super) fn folder(&self) -> &'a Utf8Path {
-        self.page.path.parent().unwrap_or(Utf8Path::new(""))
-    }
-
-    /// Where a value is written.
-    pub(super) fn origin(&self, value: &Spanned<String>) -> Origin {
-        Origin {
-            path: self.page.path.to_owned(),
-            span: Some(value.span()),
-        }
-    }
-
-    /// A value that is a template.
-    pub(super) fn inline(&self, value: Spanned<String>) -> Template {
-        let origin = self.origin(&value);
-        Template {
-            text: value.into_inner(),
-            origin,
-        }
-    }
-
-    /// The repository path of a file in the recipe's own folder.
-    pub(super) fn own_path(&mut self, name: &Spanned<String>) -> Option<Utf8PathBuf> {
-        if is_relative(name.get_ref()) {
-            return Some(self.folder().join(name.get_ref()));
-        }
-        let title = format!("`{}` is not a path in the recipe's folder", name.get_ref());
-        self.wrong(name, title, "a relative path is wanted");
-        None
-    }
-
-    /// The output of another recipe is an input, once however often it is named.
-    pub(super) fn needs(&mut self, recipe: Spanned<String>) {
-        if self
-            .inputs
-            .iter()
-            .all(|(input, _)| input.get_ref() != recipe.get_ref())
-        {
-            self.inputs.push((recipe, Mount::In));
-        }
-    }
-
-    /// Tells every value that is there a second time.
-    fn twice<'b>(&mut self, what: &str, values: impl IntoIterator<Item = &'b Spanned<String>>) {
-        let mut seen = BTreeSet::new();
-        for value in values {
-            if !seen.insert(value.get_ref()) {
-                let title = format!("{what} `{}` is there twice", value.get_ref());
-                self.wrong(value, title, "the second one");
-            }
-        }
-    }
 }
 
 /// Checks one recipe; what is wrong is added to `found`.
@@ -335,7 +266,7 @@ fn variable(
     if !text.starts_with(starts) || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         let title = format!("`{text}` is not the name of a variable");
         sheet.wrong(&name, title, "letters, digits and `_` are wanted");
-    } else if resolve::FIXED_VARIABLES.contains(&text.as_str()) {
+    } else if FIXED_VARIABLES.contains(&text.as_str()) {
         let title = format!("`{text}` is not for recipes to set");
         sheet.wrong(&name, title, "every step has it");
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 
-use super::check::Sheet;
 use super::raw::{RawEntry, RawGathered, RawInputFile};
+use super::sheet::Sheet;
 use super::{Entry, EntryContent, Gathered};
 use crate::relative::{is_file_name, is_relative};
 use crate::step::{InitramfsKind, InputFile};

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use camino::Utf8Path;
 use toml::Spanned;
 
-use super::check::Sheet;
 use super::raw::RawSource;
+use super::sheet::Sheet;
 use crate::diagnostic::{Diagnostic, Page};
 use crate::digest::Digest;
 use crate::relative::{is_file_name, is_relative};

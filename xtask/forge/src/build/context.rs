@@ -1,0 +1,89 @@
+//! What all steps of a run share.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use camino::Utf8PathBuf;
+use host::jobs::JobServer;
+use plan::step::{Plan, Product, Step};
+use store::{EntryName, Ready, Store};
+
+use super::ahead::Ahead;
+use super::error::{BuildError, StepError};
+use super::{Options, frozen};
+use crate::event::Event;
+use crate::sandbox::{Sandboxing, Toolbox};
+
+/// What frozen outputs are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Frozen {
+    /// What the repository holds.
+    Checked,
+    /// Nothing: it is to be replaced.
+    Ignored,
+}
+
+/// What all steps of a run share.
+pub(super) struct Run<'a> {
+    pub(super) store: &'a Store,
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a Options,
+    pub(super) events: &'a Sender<Event>,
+    pub(super) jobs: JobServer,
+    pub(super) ahead: Ahead,
+    pub(super) tools: Toolbox,
+    pub(super) sandboxing: Sandboxing,
+    pub(super) frozen: Frozen,
+    pub(super) host_id: OnceLock<String>,
+    pub(super) trial: Mutex<()>,
+}
+
+impl Run<'_> {
+    pub(super) fn emit(&self, event: Event) {
+        // A run goes on when nobody listens any more.
+        let _ = self.events.send(event);
+    }
+
+    pub(super) fn entry_name(&self, step: &Step) -> Result<EntryName, BuildError> {
+        Ok(match step.product {
+            Product::Image => EntryName::image(step.key),
+            Product::Toolchain => EntryName::of(step, self.host_id()?),
+        })
+    }
+
+    fn host_id(&self) -> Result<&str, BuildError> {
+        if let Some(id) = &self.options.host_id {
+            return Ok(id);
+        }
+        if self.host_id.get().is_none() {
+            let id = self.options.ask_host_id()?;
+            // A thread that was faster has put the same id there.
+            let _ = self.host_id.set(id);
+        }
+        Ok(self.host_id.get().map_or("", String::as_str))
+    }
+
+    /// Reports that a step begins, and returns when.
+    pub(super) fn started(&self, step: &Step, log: Option<Utf8PathBuf>) -> Instant {
+        self.emit(Event::StepStarted {
+            recipe: step.recipe.clone(),
+            arch: step.arch.clone(),
+            log,
+        });
+        host::clock::monotonic()
+    }
+
+    /// Held while a toolchain is tried.
+    pub(super) fn trial(&self) -> MutexGuard<'_, ()> {
+        self.trial.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frozen outputs are no part of the key, so they are looked at in what was made earlier too.
+    pub(super) fn check(&self, step: &Step, ready: &Ready) -> Result<(), StepError> {
+        match self.frozen {
+            Frozen::Checked => frozen::check(step, &ready.path()),
+            Frozen::Ignored => Ok(()),
+        }
+    }
+}
