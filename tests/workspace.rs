@@ -246,6 +246,19 @@ fn every_licence_has_its_text_and_every_text_a_use() {
 }
 
 #[test]
+fn every_source_has_two_independent_locations() {
+    let root = camino::Utf8PathBuf::from_path_buf(root()).unwrap();
+    let files = host::files::read_tree(&root, &["recipes", "images"], &["images/prebuilt"]);
+    let project = plan::load(&files.unwrap()).unwrap();
+    let sources = project.recipes.values().flat_map(|recipe| &recipe.sources);
+    let few: Vec<_> = sources
+        .filter(|source| source.pin.services().len() < 2)
+        .map(|source| &source.pin.file)
+        .collect();
+    assert!(few.is_empty(), "kept by one service alone: {few:?}");
+}
+
+#[test]
 fn no_kernel_has_firmware_built_in() {
     let configs = files("images", "config").filter(|file| file.ends_with("linux.config"));
     let configs: Vec<PathBuf> = configs.collect();

@@ -109,6 +109,35 @@ fn after_a_fetch_of_the_sources_the_images_are_built_without_a_network() {
 }
 
 #[test]
+fn snapshot_has_what_the_pool_has_lost() {
+    let (right, wrong) = (bytes(2, 30_000), bytes(3, 30_000));
+    let sha1 = "d2ad53065f74afc1280d795570d8cc7258f909e1";
+    for (served, code) in [(&right, 0), (&wrong, 102)] {
+        let server = serve(vec![(format!("/snapshot/file/{sha1}"), served.clone())]);
+        let place = Place::new(&[Source {
+            file: "a.tar".to_owned(),
+            bytes: right.clone(),
+            locations: vec![
+                "debian:pool/main/a/a/a.tar".to_owned(),
+                format!("debian-snapshot:{sha1}"),
+            ],
+        }]);
+        let mirror = format!("--debian-mirror={}", server.base());
+        let snapshot = format!("--debian-snapshot={}/snapshot/", server.base());
+        let told = place.run("store", &["fetch", "--sources", &mirror, &snapshot]);
+        assert_eq!(told.code, code, "{}", told.stderr);
+        assert_eq!(place.blob("store", &right).is_some(), code == 0);
+        let asked: Vec<_> = server
+            .requests()
+            .into_iter()
+            .map(|one| one.target)
+            .collect();
+        let file = format!("/snapshot/file/{sha1}");
+        assert_eq!(asked, ["/pool/main/a/a/a.tar", &file]);
+    }
+}
+
+#[test]
 fn a_fetch_goes_on_after_a_failure_and_tells_of_every_file_at_the_end() {
     let right = bytes(2, 30_000);
     let wrong = bytes(3, 100);

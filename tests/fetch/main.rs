@@ -12,6 +12,7 @@ mod command;
 mod faulty;
 mod place;
 mod proxy;
+mod recipe;
 #[path = "../skip.rs"]
 mod skip;
 #[path = "../told.rs"]

@@ -140,6 +140,18 @@ impl Place {
         std::fs::write(path, text).unwrap();
     }
 
+    /// The text of a file of the repository.
+    pub(crate) fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path().join("repository").join(path)).unwrap()
+    }
+
+    /// Replaces a text that a file of the repository has once.
+    pub(crate) fn edit(&self, path: &str, old: &str, new: &str) {
+        let text = self.read(path);
+        assert_eq!(text.matches(old).count(), 1, "{text}");
+        self.write(path, &text.replace(old, new));
+    }
+
     /// Locks an image of these files, as if it had been built.
     pub(crate) fn lock(&self, files: &[(&str, &[u8])]) {
         let args = ["images", "--plan", "--message-format=json"];
@@ -175,6 +187,7 @@ impl Place {
             .env("CARGO_MANIFEST_DIR", self.path().join("repository/xtask"))
             .env("KILN_STORE", self.path().join(store))
             .env("KILN_DEBIAN_MIRROR", "http://mirror.invalid")
+            .env("KILN_DEBIAN_SNAPSHOT", "http://snapshot.invalid")
             .env("CARGO_HTTP_TIMEOUT", "2")
             .env("NO_COLOR", "1")
             .args(args);

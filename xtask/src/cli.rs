@@ -2,6 +2,7 @@
 
 pub(crate) mod debug;
 pub(crate) mod publish;
+pub(crate) mod recipe;
 pub(crate) mod repeat;
 pub(crate) mod report;
 pub(crate) mod repro;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use debug::DebugArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
+use recipe::RecipeArgs;
 use repeat::RepeatArgs;
 use report::{ReportArgs, ReportFlags};
 use repro::{RebuildArgs, ReproArgs};
@@ -98,6 +100,8 @@ pub(crate) enum Command {
     Boot(BootArgs),
     /// Find or build a cross toolchain and print its path, or run a command with it
     Toolchain(ToolchainArgs),
+    /// Update a recipe to another version
+    Recipe(RecipeArgs),
     /// Look after the store: what is in it, whether it is sound, what can go
     Store(StoreArgs),
     /// Say what the host lacks, with the commands that install it
@@ -146,6 +150,9 @@ pub(crate) struct SourceArgs {
     /// Base URL of a Debian mirror for sources [env: `KILN_DEBIAN_MIRROR`] [default: the host's own]
     #[arg(long, value_name = "URL")]
     pub(crate) debian_mirror: Option<String>,
+    /// Base URL of Debian's snapshot archive [env: `KILN_DEBIAN_SNAPSHOT`]
+    #[arg(long, value_name = "URL")]
+    pub(crate) debian_snapshot: Option<String>,
     /// Build without the sandbox; the bytes stay the same
     #[arg(long)]
     pub(crate) no_sandbox: bool,
@@ -160,6 +167,7 @@ impl SourceArgs {
             no_prebuilt: false,
             mirror: Vec::new(),
             debian_mirror: None,
+            debian_snapshot: None,
             no_sandbox: false,
         }
     }
@@ -198,6 +206,9 @@ pub(crate) struct FetchArgs {
     /// Also every source, as `images --from-source` needs them
     #[arg(long)]
     pub(crate) sources: bool,
+    /// Ask every location of every source whether it has the file, and download nothing
+    #[arg(long, conflicts_with = "sources")]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

@@ -11,6 +11,7 @@ pub(crate) mod legal;
 pub(crate) mod mirror_check;
 pub(crate) mod publish;
 pub(crate) mod rebuild;
+pub(crate) mod recipe;
 pub(crate) mod report;
 pub(crate) mod repro;
 pub(crate) mod setup;

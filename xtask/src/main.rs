@@ -76,6 +76,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Report(args) => command::report::run(context, &args),
         Command::Boot(args) => command::boot::run(context, &args),
         Command::Toolchain(args) => command::toolchain::run(context, &args),
+        Command::Recipe(args) => command::recipe::run(context, &args),
         Command::Store(args) => command::store::run(context, &args),
         Command::Setup(args) => command::setup::run(context, &args),
         Command::Ci(args) => command::ci::run(context, &args),

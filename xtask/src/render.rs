@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod compare;
 pub(crate) mod coverage;
 pub(crate) mod diagnostic;
+pub(crate) mod locations;
 pub(crate) mod plan;
 pub(crate) mod quantity;
 pub(crate) mod release;

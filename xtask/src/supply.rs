@@ -317,9 +317,11 @@ impl<'a> Supply<'a> {
             });
         };
         let debian_mirrors = host::debian::mirrors(self.source.debian_mirror.as_deref(), env);
+        let debian_snapshot = host::debian::snapshot(self.source.debian_snapshot.as_deref(), env);
         Ok(Remotes {
             mirrors,
             debian_mirrors,
+            debian_snapshot: Some(debian_snapshot),
             ..Remotes::online(Arc::new(client))
         })
     }

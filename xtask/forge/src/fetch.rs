@@ -2,6 +2,8 @@
 //! else from the mirrors. Everything that needs bytes from outside comes through [`fetch`]; only it
 //! and the store make a [`Verified`]. It does not look inside a file.
 
+mod availability;
+mod discovery;
 mod download;
 mod error;
 mod http;
@@ -13,9 +15,11 @@ use plan::digest::Digest;
 use plan::source::{Location, SourcePin};
 
 use crate::event::Event;
+pub use availability::{Availability, LocationCheck, check_locations};
+pub use discovery::{Discovered, discover};
 pub use error::{FetchError, Missing, Try};
 pub use remote::{
-    Clock, ContentRange, Remote, RemoteError, Remotes, Response, Resume, SystemClock,
+    Clock, ContentRange, Head, Remote, RemoteError, Remotes, Response, Resume, SystemClock,
 };
 pub use several::fetch_all;
 pub use store::Verified;
@@ -139,14 +143,8 @@ fn missing_file(pin: &SourcePin, urls: &[String]) -> Missing {
 
 /// Everywhere a file may be had, in the order in which it is tried.
 fn urls(pin: &SourcePin, remotes: &Remotes) -> Vec<String> {
-    let own = pin.locations.iter().flat_map(|location| match location {
-        Location::Url(url) => vec![url.clone()],
-        Location::Debian(path) => remotes
-            .debian_mirrors
-            .iter()
-            .map(|base| join(base, path))
-            .collect(),
-    });
+    let own = pin.locations.iter();
+    let own = own.flat_map(|location| location_urls(location, remotes));
     let mirrored = remotes
         .mirrors
         .iter()
@@ -158,6 +156,18 @@ fn urls(pin: &SourcePin, remotes: &Remotes) -> Vec<String> {
         }
     }
     urls
+}
+
+/// The URLs of one location; none where no base for it is known.
+fn location_urls(location: &Location, remotes: &Remotes) -> Vec<String> {
+    let below = |bases: &[String], path: &str| bases.iter().map(|base| join(base, path)).collect();
+    match location {
+        Location::Url(url) => vec![url.clone()],
+        Location::Debian(path) => below(&remotes.debian_mirrors, path),
+        Location::DebianSnapshot(sha1) => {
+            below(remotes.debian_snapshot.as_slice(), &format!("file/{sha1}"))
+        }
+    }
 }
 
 /// Where a mirror publishes a blob.

@@ -1,13 +1,17 @@
 //! Debian mirrors: where sources that Debian keeps may be had, as this host's own apt knows them.
 //!
-//! The repository names no registry's host. Bases come from a flag, `KILN_DEBIAN_MIRROR`, else from
-//! `apt-get indextargets`, which needs no network.
+//! No mirror is named here. Bases come from a flag, `KILN_DEBIAN_MIRROR`, else from
+//! `apt-get indextargets`, which needs no network. The snapshot archive exists once; a flag or
+//! `KILN_DEBIAN_SNAPSHOT` names a mirror of it.
 
 use std::time::Duration;
 
 use crate::env::Env;
 use crate::process::Command;
 use crate::tools;
+
+/// Debian's snapshot archive, where `--debian-snapshot` and `KILN_DEBIAN_SNAPSHOT` name no other.
+const SNAPSHOT: &str = "https://snapshot.debian.org";
 
 /// How long apt may take to list what it is configured for.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -39,6 +43,13 @@ pub fn mirrors(flag: Option<&str>, env: &Env) -> Vec<String> {
         none if none.is_empty() => list(&["--no-release-info"]),
         bases => bases,
     }
+}
+
+/// Base of the snapshot archive.
+#[must_use]
+pub fn snapshot(flag: Option<&str>, env: &Env) -> String {
+    let given = flag.or(env.kiln_debian_snapshot.as_deref());
+    without_slash(given.unwrap_or(SNAPSHOT))
 }
 
 /// Picks the bases of Debian's own archives out of apt's list: `Debian` before `Debian-Security`,
@@ -131,5 +142,17 @@ $(ORIGIN)\t$(LABEL)\tmain\thttp://mirror.example/debian/
             ["http://flag.example/debian"]
         );
         assert_eq!(mirrors(None, &env), ["http://env.example/debian"]);
+    }
+
+    #[test]
+    fn the_flag_wins_over_the_environment_and_both_over_the_default() {
+        let env = Env {
+            kiln_debian_snapshot: Some("http://env.example/".to_owned()),
+            ..Env::default()
+        };
+        let flag = Some("http://flag.example/snapshot/");
+        assert_eq!(snapshot(flag, &env), "http://flag.example/snapshot");
+        assert_eq!(snapshot(None, &env), "http://env.example");
+        assert_eq!(snapshot(None, &Env::default()), SNAPSHOT);
     }
 }

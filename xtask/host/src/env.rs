@@ -26,6 +26,8 @@ pub struct Env {
     pub kiln_mirrors: Vec<String>,
     /// `KILN_DEBIAN_MIRROR`: base of a Debian mirror.
     pub kiln_debian_mirror: Option<String>,
+    /// `KILN_DEBIAN_SNAPSHOT`: base of Debian's snapshot archive.
+    pub kiln_debian_snapshot: Option<String>,
     /// `KILN_QEMU`: QEMU build directory or binary.
     pub kiln_qemu: Option<Utf8PathBuf>,
     /// `KILN_SOCKET`: where the runner of a guest test listens; set for its host half.
@@ -246,6 +248,7 @@ impl Env {
             kiln_store: path("KILN_STORE")?,
             kiln_mirrors: mirrors.map(str::to_owned).collect(),
             kiln_debian_mirror: text("KILN_DEBIAN_MIRROR")?,
+            kiln_debian_snapshot: text("KILN_DEBIAN_SNAPSHOT")?,
             kiln_qemu: path("KILN_QEMU")?,
             kiln_socket: path("KILN_SOCKET")?,
             cache_dir: None,

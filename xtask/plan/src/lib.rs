@@ -7,6 +7,7 @@
 //! [`load`] reads what the repository holds; [`Project::plan`] makes a [`step::Plan`] of it.
 
 pub mod arch;
+pub mod bump;
 pub mod canary;
 pub mod cpio;
 pub mod diagnostic;

@@ -16,6 +16,7 @@ use crate::recipe::{Recipe, Scope};
 use crate::relative::is_file_name;
 pub use crate::repository::Project;
 use crate::resolve::{self, Problem};
+use crate::source::Source;
 use crate::step::{Input, Plan, StepId};
 use crate::tree::{self, Files};
 use crate::{document, key, links, suggest};
@@ -205,6 +206,25 @@ impl Project {
             .values()
             .filter(|recipe| !recipe.frozen.is_empty());
         freezing.map(|recipe| recipe.name.as_str()).collect()
+    }
+
+    /// Every source with the recipe that pins it.
+    pub fn sources(&self) -> impl Iterator<Item = (&Recipe, &Source)> {
+        let owners = self
+            .recipes
+            .values()
+            .filter(|recipe| recipe.sources_from.is_none());
+        owners.flat_map(|recipe| recipe.sources.iter().map(move |source| (recipe, source)))
+    }
+
+    /// A recipe and those that have its sources, and so its version.
+    #[must_use]
+    pub fn family(&self, name: &str) -> Vec<&Recipe> {
+        let members = self
+            .recipes
+            .values()
+            .filter(|recipe| recipe.name == name || recipe.sources_from.as_deref() == Some(name));
+        members.collect()
     }
 
     fn recipe(&self, name: &str) -> Result<&Recipe, PlanError> {

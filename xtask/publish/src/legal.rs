@@ -87,6 +87,7 @@ fn row(plan: &Plan, step: &Step, source: &Source) -> Row {
     let place = |location: &Location| match location {
         Location::Url(url) => url.clone(),
         Location::Debian(path) => path.clone(),
+        Location::DebianSnapshot(_) => location.to_string(),
     };
     Row {
         what: step.recipe.clone(),

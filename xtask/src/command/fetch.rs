@@ -1,5 +1,7 @@
 //! `cargo xtask fetch`: all that later commands need, so that they work with `--offline`.
 
+mod check;
+
 use forge::fetch::FetchError;
 use serde_json::json;
 
@@ -12,6 +14,9 @@ use crate::supply::{self, Fetched, Supply};
 
 pub(crate) fn run(context: &Context, args: &FetchArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
+    if args.check {
+        return check::run(&supply);
+    }
     let fetched = supply.fetch(args.sources)?;
     match context.global.message_format {
         MessageFormat::Human => {

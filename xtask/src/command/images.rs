@@ -10,7 +10,7 @@ use plan::step::Step;
 use serde_json::json;
 use store::{EntryName, Ready, Store};
 
-use crate::cli::{ImagesArgs, MessageFormat};
+use crate::cli::{ImagesArgs, MessageFormat, SourceArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Color};
@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
         return verify(context, args);
     }
     if args.refreeze {
-        return refreeze(context, args);
+        return refreeze(context, &args.source);
     }
     let supply = Supply::open(context, &args.source)?;
     if args.plan {
@@ -87,11 +87,11 @@ fn plan(supply: &Supply<'_>) -> Outcome {
 }
 
 /// Makes the full configs from the fragments and accepts them.
-fn refreeze(context: &Context, args: &ImagesArgs) -> Outcome {
+pub(crate) fn refreeze(context: &Context, source: &SourceArgs) -> Outcome {
     let project = context.project()?;
     let recipes = project.freezing_recipes().into_iter().map(str::to_owned);
     let recipes: Vec<String> = recipes.collect();
-    let supply = Supply::of_project(context, &args.source, project, &recipes)?;
+    let supply = Supply::of_project(context, source, project, &recipes)?;
     let wanted: Vec<_> = supply.plan.ids().collect();
     let options = supply.options()?;
     let changed = supply.showing(|events| {
@@ -170,7 +170,7 @@ fn explain_difference(
     place: &Store,
 ) -> Result<(), Failure> {
     let context = supply.context;
-    let source = crate::cli::SourceArgs::of(&[arch.to_owned()]);
+    let source = SourceArgs::of(&[arch.to_owned()]);
     let known = Supply::over(context, &source, || Ok(place.clone()))?;
     let (id, step) = known.step("image", arch)?;
     let Some(promised) = known.at_hand(arch, step)? else {

@@ -58,6 +58,7 @@ fn everything() -> SourceArgs {
         no_prebuilt: false,
         mirror: Vec::new(),
         debian_mirror: None,
+        debian_snapshot: None,
         no_sandbox: false,
     }
 }

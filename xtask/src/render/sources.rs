@@ -10,12 +10,8 @@ use plan::source::Location;
 /// The text, from all recipes; one that uses another's sources names none of its own.
 pub(crate) fn text(project: &Project) -> String {
     let mut text = String::from(HEADER);
-    let sources = project
-        .recipes
-        .values()
-        .filter(|recipe| recipe.sources_from.is_none())
-        .flat_map(|recipe| recipe.sources.iter().map(move |source| (recipe, source)));
-    let files: BTreeMap<&str, _> = sources
+    let files: BTreeMap<&str, _> = project
+        .sources()
         .map(|(recipe, source)| (source.pin.file.as_str(), (recipe, source)))
         .collect();
     for (file, (recipe, source)) in files {
@@ -28,6 +24,9 @@ pub(crate) fn text(project: &Project) -> String {
             let place = match location {
                 Location::Url(url) => url.clone(),
                 Location::Debian(path) => format!("{path} in any mirror of the Debian archive"),
+                Location::DebianSnapshot(sha1) => {
+                    format!("file/{sha1} in the snapshot archive of Debian")
+                }
             };
             let _ = writeln!(text, "    place    {place}");
         }

@@ -34,9 +34,10 @@ fn store_exit(error: &StoreError) -> Exit {
 fn fetch_exit(error: &FetchError) -> Exit {
     match error {
         FetchError::Store(error) => store_exit(error),
-        FetchError::Offline(_) | FetchError::AllFailed { .. } | FetchError::Several { .. } => {
-            Exit::FetchFailed
-        }
+        FetchError::Offline(_)
+        | FetchError::AllFailed { .. }
+        | FetchError::NotFound { .. }
+        | FetchError::Several { .. } => Exit::FetchFailed,
     }
 }
 

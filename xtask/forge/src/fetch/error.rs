@@ -60,6 +60,14 @@ pub enum FetchError {
         /// All places, in the order in which they were asked.
         tries: Vec<Try>,
     },
+    /// No location has a file of this name, or of a similar one.
+    #[error("failed to find `{file}`{}", answers(.tries))]
+    NotFound {
+        /// File name.
+        file: String,
+        /// What each URL answered.
+        tries: Vec<Try>,
+    },
     /// Several files were wanted, and not all could be had.
     #[error("{} of {wanted} files could not be had:{}", failed.len(), indented(.failed))]
     Several {
@@ -82,6 +90,10 @@ impl FetchError {
             Self::AllFailed { tries, .. } if tries.is_empty() => {
                 Some("name a Debian mirror with --debian-mirror or KILN_DEBIAN_MIRROR".to_owned())
             }
+            Self::NotFound { .. } => Some(
+                "correct `file` and `locations` in the recipe, then run the command again"
+                    .to_owned(),
+            ),
             Self::Several { failed, .. } => {
                 let mut hints = failed.iter().filter_map(Self::hint);
                 hints.next()

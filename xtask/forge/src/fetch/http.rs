@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use host::http::{self, HttpError};
 
-use super::remote::{ContentRange, Remote, RemoteError, Response, Resume};
+use super::remote::{ContentRange, Head, Remote, RemoteError, Response, Resume};
 
 /// `416 Range Not Satisfiable`: what was kept is longer than the file.
 const WRONG_RANGE: u16 = 416;
@@ -29,6 +29,38 @@ impl Remote for http::Client {
             }),
             Err(error) => answer(&error),
         }
+    }
+
+    fn head(&self, url: &str) -> Result<Head, RemoteError> {
+        head(self, url)
+    }
+}
+
+/// Statuses of servers that have no HEAD request.
+const NO_HEAD: [u16; 2] = [405, 501];
+
+/// Status and length of what is at a URL.
+fn head(client: &http::Client, url: &str) -> Result<Head, RemoteError> {
+    let request = http::Request {
+        method: http::Method::Head,
+        url: url.to_owned(),
+        shown: http::shown(url),
+        headers: vec![("accept-encoding", "identity".to_owned())],
+        payload: http::Payload::Empty,
+    };
+    match client.send(&request) {
+        Ok(said) if NO_HEAD.contains(&said.status) => {
+            Remote::get(client, url, None).map(|response| response.head())
+        }
+        Ok(said) => Ok(Head {
+            status: said.status,
+            length: said
+                .headers
+                .get("content-length")
+                .and_then(|text| text.parse().ok()),
+            retry_after: said.retry_after(),
+        }),
+        Err(error) => answer(&error).map(|response| response.head()),
     }
 }
 

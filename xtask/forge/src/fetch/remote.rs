@@ -18,6 +18,35 @@ pub(super) const FILE_SCHEME: &str = "file://";
 pub trait Remote: Send + Sync {
     /// Asks for a file, or for its end. Redirects are followed, nothing is decoded.
     fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, RemoteError>;
+
+    /// Asks for status and length alone. A remote that has no such request asks for the file and does
+    /// not read its body.
+    fn head(&self, url: &str) -> Result<Head, RemoteError> {
+        self.get(url, None).map(|response| response.head())
+    }
+}
+
+/// An answer without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// HTTP status.
+    pub status: u16,
+    /// Length of the file.
+    pub length: Option<u64>,
+    /// `Retry-After`.
+    pub retry_after: Option<Duration>,
+}
+
+impl Response {
+    /// The answer without its body.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head {
+            status: self.status,
+            length: self.length,
+            retry_after: self.retry_after,
+        }
+    }
 }
 
 /// The end of a file of which the beginning is there.
@@ -110,6 +139,8 @@ pub struct Remotes {
     pub client: Option<Arc<dyn Remote>>,
     /// Bases of Debian mirrors, tried in order.
     pub debian_mirrors: Vec<String>,
+    /// Base of Debian's snapshot archive.
+    pub debian_snapshot: Option<String>,
     /// Bases of Kiln mirrors, tried in order after a file's own locations.
     pub mirrors: Vec<String>,
     /// Time and chance.
@@ -123,6 +154,7 @@ impl Remotes {
         Self {
             client: None,
             debian_mirrors: Vec::new(),
+            debian_snapshot: None,
             mirrors: Vec::new(),
             clock: Arc::new(SystemClock::default()),
         }
@@ -143,6 +175,7 @@ impl fmt::Debug for Remotes {
         f.debug_struct("Remotes")
             .field("offline", &self.client.is_none())
             .field("debian_mirrors", &self.debian_mirrors)
+            .field("debian_snapshot", &self.debian_snapshot)
             .field("mirrors", &self.mirrors)
             .finish_non_exhaustive()
     }

@@ -462,6 +462,18 @@ fn debian_locations_are_asked_at_every_mirror_and_kiln_mirrors_come_last() {
 }
 
 #[test]
+fn snapshot_location_is_asked_by_sha1() {
+    let mut case = case(&[]);
+    let sha1 = "d2ad53065f74afc1280d795570d8cc7258f909e1";
+    let location = Location::parse(&format!("debian-snapshot:{sha1}")).unwrap();
+    case.pin = pin(&[location, Location::Url(A.to_owned())]);
+    case.remotes.debian_snapshot = Some("https://snapshot.example/".to_owned());
+    case.refused();
+    let snapshot = format!("https://snapshot.example/file/{sha1}");
+    assert_eq!(case.server.asked(), [snapshot.as_str(), A]);
+}
+
+#[test]
 fn without_any_place_the_hint_says_how_to_name_one() {
     let mut case = case(&[]);
     case.pin = pin(&[Location::Debian("pool/main/f/file.tar".to_owned())]);

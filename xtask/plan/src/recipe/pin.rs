@@ -128,31 +128,17 @@ fn locations(sheet: &mut Sheet<'_>, raw: &Spanned<Vec<Spanned<String>>>) -> Vec<
     }
     let mut locations = Vec::new();
     for text in raw.get_ref() {
-        let location = location(text.get_ref());
+        let location = Location::parse(text.get_ref());
         if location.is_none() {
             let title = format!("`{}` is not a location", text.get_ref());
-            let help = "`https://…`, `http://…`, `file:///…`, or `debian:pool/…`, \
-                        a path in any Debian mirror";
+            let help = "`https://…`, `http://…`, `file:///…`, `debian:pool/…` (a path in any Debian \
+                        mirror) or `debian-snapshot:<sha1>` (a file of Debian's snapshot archive)";
             let diagnostic = sheet.page.at(text.span(), title, "here").with_help(help);
             sheet.found.push(diagnostic);
         }
         locations.extend(location);
     }
     locations
-}
-
-fn location(text: &str) -> Option<Location> {
-    if text.contains(char::is_whitespace) {
-        return None;
-    }
-    if let Some(path) = text.strip_prefix("debian:") {
-        let fits = path.starts_with("pool/") && is_relative(path);
-        return fits.then(|| Location::Debian(path.to_owned()));
-    }
-    let rest = ["https://", "http://", "file:///"]
-        .iter()
-        .find_map(|s| text.strip_prefix(s))?;
-    (!rest.is_empty()).then(|| Location::Url(text.to_owned()))
 }
 
 fn patch(sheet: &mut Sheet<'_>, name: &Spanned<String>) -> Option<Patch> {

@@ -1,0 +1,205 @@
+//! `fetch --check` and `recipe bump`: what is asked, what is found, and what becomes of the recipe.
+
+use faults::{Answer, Server};
+use plan::digest::Digest;
+
+use crate::place::{Place, Source, bytes};
+
+/// Serves these files by their whole path; HEAD gets the length alone.
+fn serve(files: Vec<(&str, Vec<u8>)>) -> Server {
+    let files: Vec<_> = files
+        .into_iter()
+        .map(|(path, bytes)| (path.to_owned(), bytes))
+        .collect();
+    Server::start(move |request| {
+        let found = files.iter().find(|(path, _)| request.target == *path);
+        match found {
+            Some((_, bytes)) if request.method == "HEAD" => {
+                Answer::status("200 OK").header("Content-Length", bytes.len())
+            }
+            Some((_, bytes)) => Answer::status("200 OK").bytes(bytes.clone()),
+            None => Answer::status("404 Not Found").header("Content-Length", 0),
+        }
+    })
+}
+
+const SHA1: &str = "d2ad53065f74afc1280d795570d8cc7258f909e1";
+
+fn place(server: &Server, version: &str, bytes: &[u8]) -> Place {
+    Place::new(&[Source {
+        file: format!("a_{version}.orig.tar"),
+        bytes: bytes.to_vec(),
+        locations: vec![
+            format!("debian:pool/main/a/a/a_{version}.orig.tar"),
+            format!("debian-snapshot:{SHA1}"),
+            format!("{}/a-{version}.tar", server.base()),
+        ],
+    }])
+}
+
+fn flags(server: &Server) -> [String; 2] {
+    [
+        format!("--debian-mirror={}/debian", server.base()),
+        format!("--debian-snapshot={}/snapshot", server.base()),
+    ]
+}
+
+#[test]
+fn a_check_asks_each_location_and_downloads_nothing() {
+    let file = bytes(1, 3000);
+    let snapshot = format!("/snapshot/file/{SHA1}");
+    let server = serve(vec![(&snapshot, file.clone()), ("/a-1.tar", bytes(2, 10))]);
+    let place = place(&server, "1", &file);
+    let [mirror, archive] = flags(&server);
+    let told = place.run("store", &["fetch", "--check", &mirror, &archive]);
+    assert_eq!(told.code, 102, "{}", told.stderr);
+    insta::assert_snapshot!(told.stdout.replace(&server.host(), "HOST"), @r"
+    state      file          location
+    failed     a_1.orig.tar  debian:pool/main/a/a/a_1.orig.tar
+        http://HOST/debian/pool/main/a/a/a_1.orig.tar: HTTP status 404
+    available                debian-snapshot:d2ad53065f74afc1280d795570d8cc7258f909e1
+    failed                   http://HOST/a-1.tar
+        http://HOST/a-1.tar: 10 bytes long, expected 3000
+    ");
+    assert!(
+        told.stderr
+            .contains("error: 2 of 3 locations are not available"),
+        "{}",
+        told.stderr
+    );
+    let methods: Vec<_> = server
+        .requests()
+        .into_iter()
+        .map(|one| one.method)
+        .collect();
+    assert_eq!(methods, ["HEAD"; 3]);
+    let args = [
+        "fetch",
+        "--check",
+        "--message-format=json",
+        &mirror,
+        &archive,
+    ];
+    let states = place.run("store", &args).lines("location");
+    let states: Vec<_> = states
+        .iter()
+        .map(|line| line["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["failed", "available", "failed"]);
+    assert_eq!(
+        place.run("store", &["fetch", "--check", "--offline"]).code,
+        2
+    );
+}
+
+#[test]
+fn a_bump_pins_what_it_finds_and_keeps_it() {
+    let (old, new) = (bytes(1, 3000), bytes(2, 4000));
+    let server = serve(vec![
+        ("/debian/pool/main/a/a/a_2.0.orig.tar", new.clone()),
+        ("/a-2.0.tar", new.clone()),
+    ]);
+    let place = place(&server, "1.0", &old);
+    place.edit(
+        "recipes/parts/recipe.toml",
+        "version = \"1\"",
+        "version = \"1.0\" # kept",
+    );
+    let [mirror, archive] = flags(&server);
+    let args = ["recipe", "bump", "parts", "2.0", &mirror, &archive];
+    let before = place.read("recipes/parts/recipe.toml");
+    let told = place.run("store", &args);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let after = place.read("recipes/parts/recipe.toml");
+    let pinned = after
+        .lines()
+        .find_map(|line| line.split_once("debian-snapshot:"));
+    let pinned = pinned.unwrap().1[..40].to_owned();
+    assert_ne!(pinned, SHA1);
+    let expect = before
+        .replace("1.0", "2.0")
+        .replace("size = 3000", "size = 4000")
+        .replace(&Digest::of(&old).to_string(), &Digest::of(&new).to_string())
+        .replace(SHA1, &pinned);
+    assert_eq!(after, expect);
+    assert_eq!(place.blob("store", &new), Some(new));
+    assert!(told.stdout.contains("also    http://"), "{}", told.stdout);
+    assert!(
+        told.stderr.contains("warning: not at `debian-snapshot:"),
+        "{}",
+        told.stderr
+    );
+    assert!(
+        told.stderr.contains("cargo xtask images --from-source"),
+        "{}",
+        told.stderr
+    );
+}
+
+#[test]
+fn a_bump_finds_a_repacked_file_in_the_pool() {
+    let new = bytes(2, 4000);
+    let listing = r#"<a href="a_2.0%2bdfsg.orig.tar.xz">a</a> <a href="a_1.0.orig.tar">a</a>"#;
+    let server = serve(vec![
+        ("/debian/pool/main/a/a/", listing.into()),
+        ("/debian/pool/main/a/a/a_2.0+dfsg.orig.tar.xz", new.clone()),
+    ]);
+    let place = place(&server, "1.0", &bytes(1, 3000));
+    place.edit(
+        "recipes/parts/recipe.toml",
+        "version = \"1\"",
+        "version = \"1.0\"",
+    );
+    let [mirror, archive] = flags(&server);
+    let told = place.run(
+        "store",
+        &["recipe", "bump", "parts", "2.0", &mirror, &archive],
+    );
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let recipe = place.read("recipes/parts/recipe.toml");
+    assert!(
+        recipe.contains("file = \"a_2.0+dfsg.orig.tar.xz\""),
+        "{recipe}"
+    );
+    assert!(
+        recipe.contains("debian:pool/main/a/a/a_2.0+dfsg.orig.tar.xz"),
+        "{recipe}"
+    );
+}
+
+#[test]
+fn a_bump_that_finds_nothing_changes_nothing() {
+    let server = serve(Vec::new());
+    let place = place(&server, "1.0", &bytes(1, 3000));
+    place.edit(
+        "recipes/parts/recipe.toml",
+        "version = \"1\"",
+        "version = \"1.0\"",
+    );
+    let [mirror, archive] = flags(&server);
+    let before = place.read("recipes/parts/recipe.toml");
+    for (name, version, code, says) in [
+        (
+            "parts",
+            "2.0",
+            102,
+            "error: failed to find `a_2.0.orig.tar`:",
+        ),
+        (
+            "parts",
+            "1.0",
+            2,
+            "error: `parts` already has the version 1.0",
+        ),
+        ("part", "2.0", 2, "help: did you mean `parts`?"),
+        ("image", "2.0", 2, "error: recipe `image` has no sources"),
+    ] {
+        let told = place.run(
+            "store",
+            &["recipe", "bump", name, version, &mirror, &archive],
+        );
+        assert_eq!(told.code, code, "{}", told.stderr);
+        assert!(told.stderr.contains(says), "{}", told.stderr);
+    }
+    assert_eq!(place.read("recipes/parts/recipe.toml"), before);
+}

@@ -1,0 +1,256 @@
+//! A file that no recipe pins yet: it is downloaded from the first location that has it, measured, and
+//! kept, and the other locations are asked whether they agree. The one place where bytes are taken
+//! without a digest to compare with; a person compares before the recipe is committed.
+
+use std::io::{self, Read, Write as _};
+
+use camino::Utf8Path;
+use fs_err as fs;
+use host::http::shown;
+use host::interrupt::{self, Interrupted};
+use plan::bump::{Candidate, alternatives};
+use plan::digest::Digest;
+use plan::source::{Location, Sha1};
+use sha1::Digest as _;
+use sha2::Sha256;
+use store::Store;
+
+use super::remote::{FILE_SCHEME, RemoteError, Remotes, Response, get_file};
+use super::{FetchError, StoreError, Try, availability, location_urls};
+
+/// No source is longer.
+const LONGEST: u64 = 4 << 30;
+/// No listing of a directory is longer.
+const LISTING: u64 = 4 << 20;
+
+/// What a file turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovered {
+    /// Where it may be had, with the name under which it was found.
+    pub candidate: Candidate,
+    /// Where it was downloaded from.
+    pub url: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+    /// SHA-1 of the file.
+    pub sha1: Sha1,
+    /// What other locations say: `None` where one has a file of this length, else why not.
+    pub others: Vec<(Location, Option<String>)>,
+}
+
+/// Finds the file of `candidate`, whose version is `version`, and puts it into the store.
+pub fn discover(
+    store: &Store,
+    candidate: &Candidate,
+    version: &str,
+    remotes: &Remotes,
+) -> Result<Discovered, FetchError> {
+    let area = store.workspace()?;
+    let part = area.path().join("source");
+    let mut tries = Vec::new();
+    let found = find(candidate, version, remotes, &part, &mut tries);
+    let found = found.map_err(|error| match error {
+        Halt::Disk(error) => StoreError::io(store.root(), error),
+        Halt::Interrupted(error) => error.into(),
+    })?;
+    let Some((candidate, downloaded)) = found else {
+        let file = candidate.file.clone();
+        return Err(FetchError::NotFound { file, tries });
+    };
+    let Downloaded {
+        url,
+        size,
+        sha256,
+        sha1,
+    } = downloaded;
+    store.adopt(&part, &sha256)?;
+    let others = agreement(&candidate, &url, size, &sha1, remotes)?;
+    Ok(Discovered {
+        candidate,
+        url: shown(&url),
+        size,
+        sha256,
+        sha1,
+        others,
+    })
+}
+
+/// What every other location says of a file of this length.
+fn agreement(
+    candidate: &Candidate,
+    url: &str,
+    size: u64,
+    sha1: &Sha1,
+    remotes: &Remotes,
+) -> Result<Vec<(Location, Option<String>)>, FetchError> {
+    let mut others = Vec::new();
+    for location in &candidate.locations {
+        let snapshot = || Location::DebianSnapshot(sha1.clone());
+        let location = location.clone().unwrap_or_else(snapshot);
+        let urls = location_urls(&location, remotes);
+        if urls.iter().any(|one| one == url) {
+            continue;
+        }
+        let mut why = Some("no URL is known".to_owned());
+        for one in urls {
+            why = match availability::ask(&one, remotes).map_err(StoreError::from)? {
+                Ok(length) if length.is_none_or(|length| length == size) => None,
+                Ok(_) => Some(format!("{}: another length", shown(&one))),
+                Err(why) => Some(format!("{}: {why}", shown(&one))),
+            };
+            if why.is_none() {
+                break;
+            }
+        }
+        others.push((location, why));
+    }
+    Ok(others)
+}
+
+/// A file on the disk, measured.
+struct Downloaded {
+    url: String,
+    size: u64,
+    sha256: Digest,
+    sha1: Sha1,
+}
+
+/// What ends a search before every URL was asked.
+enum Halt {
+    Disk(io::Error),
+    Interrupted(Interrupted),
+}
+
+/// Downloads the file under its likely name, else under a similar one.
+fn find(
+    candidate: &Candidate,
+    version: &str,
+    remotes: &Remotes,
+    part: &Utf8Path,
+    tries: &mut Vec<Try>,
+) -> Result<Option<(Candidate, Downloaded)>, Halt> {
+    if let Some(done) = download_any(candidate, remotes, part, tries)? {
+        return Ok(Some((candidate.clone(), done)));
+    }
+    for file in renamed(candidate, version, remotes) {
+        let other = candidate.with_file(&file);
+        if let Some(done) = download_any(&other, remotes, part, tries)? {
+            return Ok(Some((other, done)));
+        }
+    }
+    Ok(None)
+}
+
+/// Downloads from the first location that has the file.
+fn download_any(
+    candidate: &Candidate,
+    remotes: &Remotes,
+    part: &Utf8Path,
+    tries: &mut Vec<Try>,
+) -> Result<Option<Downloaded>, Halt> {
+    let urls = candidate.locations.iter().flatten();
+    for url in urls.flat_map(|location| location_urls(location, remotes)) {
+        let why = match get(&url, remotes) {
+            Ok(response) => match receive(response, part) {
+                Ok((size, sha256, sha1)) => {
+                    return Ok(Some(Downloaded {
+                        url,
+                        size,
+                        sha256,
+                        sha1,
+                    }));
+                }
+                Err(Broken::Transfer(why)) => why,
+                Err(Broken::Disk(error)) => return Err(Halt::Disk(error)),
+            },
+            Err(why) => why,
+        };
+        interrupt::check().map_err(Halt::Interrupted)?;
+        let url = shown(&url);
+        tries.push(Try { url, why });
+    }
+    Ok(None)
+}
+
+/// Other names of the file in the directories of its pool.
+fn renamed(candidate: &Candidate, version: &str, remotes: &Remotes) -> Vec<String> {
+    let mut names = Vec::new();
+    for location in candidate.locations.iter().flatten() {
+        let Location::Debian(path) = location else {
+            continue;
+        };
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = Location::Debian(format!("{folder}/"));
+        for url in location_urls(&folder, remotes) {
+            let mut listing = Vec::new();
+            // A mirror that lists nothing has no other name to offer.
+            if let Ok(response) = get(&url, remotes)
+                && response
+                    .body
+                    .take(LISTING)
+                    .read_to_end(&mut listing)
+                    .is_ok()
+            {
+                let listing = String::from_utf8_lossy(&listing);
+                names.extend(alternatives(&listing, &candidate.file, version));
+            }
+        }
+    }
+    names.dedup();
+    names
+}
+
+fn get(url: &str, remotes: &Remotes) -> Result<Response, String> {
+    let answer = match &remotes.client {
+        _ if url.starts_with(FILE_SCHEME) => get_file(url),
+        Some(client) => client.get(url, None),
+        None => Err(RemoteError {
+            why: "offline".to_owned(),
+            passing: false,
+        }),
+    };
+    match answer {
+        Ok(response) if response.status == 200 => Ok(response),
+        Ok(response) => Err(format!("HTTP status {}", response.status)),
+        Err(error) => Err(error.why),
+    }
+}
+
+/// Why a body did not become a file.
+enum Broken {
+    Transfer(String),
+    Disk(io::Error),
+}
+
+fn receive(mut response: Response, part: &Utf8Path) -> Result<(u64, Digest, Sha1), Broken> {
+    let mut file = fs::File::create(part).map_err(Broken::Disk)?;
+    let (mut sha256, mut sha1) = (Sha256::new(), sha1::Sha1::new());
+    let mut buffer = vec![0; 128 * 1024];
+    let mut size = 0;
+    loop {
+        let count = match response.body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Broken::Transfer(format!("{error} after {size} bytes"))),
+        };
+        size += count as u64;
+        if size > LONGEST {
+            return Err(Broken::Transfer(format!("more than {LONGEST} bytes")));
+        }
+        sha256.update(&buffer[..count]);
+        sha1.update(&buffer[..count]);
+        file.write_all(&buffer[..count]).map_err(Broken::Disk)?;
+    }
+    if let Some(length) = response.length.filter(|length| *length != size) {
+        let why = format!("ended after {size} of {length} bytes");
+        return Err(Broken::Transfer(why));
+    }
+    if size == 0 {
+        return Err(Broken::Transfer("an empty file".to_owned()));
+    }
+    let sha1 = Sha1::from_bytes(sha1.finalize().into());
+    Ok((size, Digest::from_bytes(sha256.finalize().into()), sha1))
+}
