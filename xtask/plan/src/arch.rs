@@ -92,6 +92,8 @@ pub struct QemuProfile {
     pub native: Vec<String>,
     /// The machine used where a test names none.
     pub machine: String,
+    /// The machine of a script that was written for qemu-test and names none; `machine` where absent.
+    pub qemu_test_machine: Option<String>,
     /// Default memory, as `-m` takes it.
     pub memory: String,
     /// Time from start to *ready* under TCG at factor 1.

@@ -159,6 +159,7 @@ mod tests {
             binary: String::new(),
             native: vec!["x86_64".into()],
             machine: String::new(),
+            qemu_test_machine: None,
             memory: String::new(),
             boot_timeout: Duration::from_secs(1),
             kvm_timeout_permille: 500,

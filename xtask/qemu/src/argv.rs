@@ -5,6 +5,7 @@
 //! Nothing here looks at the host. What a test's own options mean is in `asked`.
 
 mod asked;
+mod removed;
 #[cfg(test)]
 mod tests;
 
@@ -139,7 +140,10 @@ impl Launch<'_> {
     }
 
     fn arguments(&self, channels: &Channels) -> Result<Vec<String>, QemuError> {
-        let asked = Asked::read(&self.extra)?;
+        let asked = Asked::read(&self.extra, self.facts.version)?;
+        if let Some(name) = &asked.machine.name {
+            removed::machine(name, self.facts)?;
+        }
         let machine = self.chosen_machine(&asked);
         let mut line = Line::default();
 
@@ -191,7 +195,8 @@ impl Launch<'_> {
                 line.pair("-device", Hotplug::at(port, slot));
             }
         }
-        line.arguments.extend(asked.rest);
+        let rest = removed::drives(&asked.rest, &machine.profile.virtio)?;
+        line.arguments.extend(rest);
         Ok(line.arguments)
     }
 
@@ -252,6 +257,11 @@ impl Launch<'_> {
         }
         for (property, value) in &asked.machine.options {
             options.set(property, value);
+        }
+        for property in &asked.machine.off {
+            if self.facts.machine_has(&machine.name, property) == Some(true) {
+                options.set(property, "off");
+            }
         }
         options.render(&machine.name)
     }

@@ -57,6 +57,7 @@ mod tests {
             binary: binary.into(),
             native: Vec::new(),
             machine: String::new(),
+            qemu_test_machine: None,
             memory: String::new(),
             boot_timeout: Duration::from_secs(1),
             kvm_timeout_permille: 500,

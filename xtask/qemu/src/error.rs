@@ -43,6 +43,14 @@ pub enum QemuError {
         /// Why not.
         why: String,
     },
+    /// An option or a machine of older QEMUs.
+    #[error("the {what} was removed from QEMU{rest}")]
+    Removed {
+        /// Such as ``option `-runas` ``.
+        what: String,
+        /// Since when, or what there is instead.
+        rest: String,
+    },
     /// QMP refused or failed.
     #[error("QMP `{command}`")]
     Qmp {
@@ -86,7 +94,11 @@ impl QemuError {
                 "`{binary} -machine none -display none` shows what is wrong with it"
             )),
             Self::Option { .. } => Some("take it out of the test's `qemu` line".into()),
-            Self::Spawn { .. } | Self::Qmp { .. } | Self::Stuck { .. } | Self::Io { .. } => None,
+            Self::Removed { .. }
+            | Self::Spawn { .. }
+            | Self::Qmp { .. }
+            | Self::Stuck { .. }
+            | Self::Io { .. } => None,
         }
     }
 

@@ -160,6 +160,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
         binary: binary.into(),
         native: Vec::new(),
         machine: machine.into(),
+        qemu_test_machine: None,
         memory: "256M".into(),
         boot_timeout: WAIT,
         kvm_timeout_permille: 500,

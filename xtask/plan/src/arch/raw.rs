@@ -39,6 +39,7 @@ struct RawQemu {
     binary: String,
     native: Vec<String>,
     machine: Spanned<String>,
+    qemu_test_machine: Option<Spanned<String>>,
     memory: String,
     boot_timeout: Spanned<String>,
     kvm_timeout_factor: Spanned<f64>,
@@ -137,12 +138,15 @@ fn profile(
     compressed: bool,
     found: &mut Vec<Diagnostic>,
 ) -> QemuProfile {
-    if !raw.machines.contains_key(raw.machine.get_ref()) {
-        let name = raw.machine.get_ref();
+    for machine in [&raw.machine].into_iter().chain(&raw.qemu_test_machine) {
+        let name = machine.get_ref();
+        if raw.machines.contains_key(name) {
+            continue;
+        }
         let known = raw.machines.keys().map(String::as_str);
         found.push(
             page.at(
-                raw.machine.span(),
+                machine.span(),
                 format!("unknown machine `{name}`"),
                 "has no table",
             )
@@ -168,6 +172,7 @@ fn profile(
         binary: raw.binary,
         native: raw.native,
         machine: raw.machine.into_inner(),
+        qemu_test_machine: raw.qemu_test_machine.map(Spanned::into_inner),
         memory: raw.memory,
         boot_timeout: time(page, &raw.boot_timeout, found),
         kvm_timeout_permille: permille(page, &raw.kvm_timeout_factor, found),

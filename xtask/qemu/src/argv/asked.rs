@@ -3,9 +3,11 @@
 //! Scripts written for qemu-test and for people's terminals run unchanged: `-enable-kvm` and
 //! `-nographic` are decisions of the run and fall away, `-m`, `-smp`, `-cpu`, `-machine`,
 //! `-kernel` and `-initrd` replace ours, `-append` and machine properties extend ours, all
-//! others are passed on as they are, after ours.
+//! others are passed on as they are, after ours. Options that QEMU no longer has are in `removed`.
 
+use super::removed::{self, Removed};
 use crate::error::QemuError;
+use crate::version::Version;
 
 /// A test's options, sorted.
 #[derive(Debug, Default)]
@@ -27,10 +29,12 @@ pub(super) struct Asked {
 pub(super) struct AskedMachine {
     pub(super) name: Option<String>,
     pub(super) options: Vec<(String, String)>,
+    /// Properties to switch off where the machine has them.
+    pub(super) off: Vec<&'static str>,
 }
 
 impl Asked {
-    pub(super) fn read(extra: &[String]) -> Result<Self, QemuError> {
+    pub(super) fn read(extra: &[String], version: Version) -> Result<Self, QemuError> {
         let mut asked = Self::default();
         let mut arguments = extra.iter();
         while let Some(argument) = arguments.next() {
@@ -67,11 +71,24 @@ impl Asked {
                         why: "a QEMU that leaves its parent cannot be watched".into(),
                     });
                 }
-                _ => {
-                    asked.accel |= option == "-accel";
-                    asked.sandbox |= option == "-sandbox";
-                    asked.rest.push(option);
-                }
+                _ => match removed::option(&option, version) {
+                    Some(Removed::Ignored) => {}
+                    Some(Removed::MachineOff(property)) => asked.machine.off.push(property),
+                    Some(Removed::Fixed(option, value)) => {
+                        asked.rest.extend([option.to_owned(), value.to_owned()]);
+                    }
+                    Some(Removed::Renamed(option, before)) => {
+                        let value = value()?;
+                        let value = format!("{before}{value}");
+                        asked.rest.extend([option.to_owned(), value]);
+                    }
+                    Some(Removed::Gone(since)) => return Err(removed::gone(&option, since)),
+                    None => {
+                        asked.accel |= option == "-accel";
+                        asked.sandbox |= option == "-sandbox";
+                        asked.rest.push(option);
+                    }
+                },
             }
         }
         Ok(asked)
@@ -98,7 +115,7 @@ impl AskedMachine {
 }
 
 /// Splits at commas; a doubled comma is a comma of the value, and stays doubled.
-fn split_commas(value: &str) -> Vec<String> {
+pub(super) fn split_commas(value: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut characters = value.chars().peekable();
     while let Some(character) = characters.next() {

@@ -32,6 +32,7 @@ fn profile(binary: &str, append: &str, machines: Vec<(&str, Machine)>) -> QemuPr
         binary: binary.into(),
         native: Vec::new(),
         machine: machines[0].0.to_owned(),
+        qemu_test_machine: None,
         memory: "128M".into(),
         boot_timeout: Duration::from_secs(10),
         kvm_timeout_permille: 500,
