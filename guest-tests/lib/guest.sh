@@ -109,8 +109,9 @@ choose() {
     kiln-call choose "$@"
 }
 
+# named_choose NAME WORD…: the same. In a script that was written for qemu-test, `choose WORD…` has no name.
 named_choose() {
-    choose "$@"
+    kiln-call named_choose "$@"
 }
 
 # announce poweroff|reboot|panic: the guest is about to end so, and that is right. The test brings it about.
@@ -194,11 +195,13 @@ set_port() {
         *8) set -- "$@" "$(printf '\\%03o' $(($5)))" ;;
         little16) set -- "$@" "$(printf '\\%03o' $(($5 & 255)) $(($5 >> 8)))" ;;
         big16) set -- "$@" "$(printf '\\%03o' $(($5 >> 8)) $(($5 & 255)))" ;;
+        little32) set -- "$@" "$(printf '\\%03o' $(($5 & 255)) $(($5 >> 8 & 255)) $(($5 >> 16 & 255)) $(($5 >> 24 & 255)))" ;;
+        big32) set -- "$@" "$(printf '\\%03o' $(($5 >> 24 & 255)) $(($5 >> 16 & 255)) $(($5 >> 8 & 255)) $(($5 & 255)))" ;;
     esac
     printf '%b' "$6" | dd of="$1/resource$2" bs=$(($4 / 8)) seek=$(($3 * 8 / $4)) conv=notrunc 2> /dev/null
 }
 
-# The four below print what a machine looks like from inside, one line a thing, free of what the kernel or a firmware decided.
+# The functions below print what a machine looks like from inside, one line a thing, free of what the kernel or a firmware decided.
 
 # pci_functions: each with its numbers, pin, capabilities (id@offset, MSI-X with its vectors) and regions.
 pci_functions() {
@@ -245,11 +248,34 @@ virtio_features() {
 
 # acpi_tables: each with its length and digest, as QEMU made them, before a firmware put in their addresses.
 acpi_tables() {
+    _each_acpi_table _summary
+}
+
+_summary() {
+    echo "$(head -c 4 /tmp/acpi-table) $_length $(sha256sum /tmp/acpi-table | head -c 16)"
+}
+
+# acpi_table NAME [N]: the bytes of the first, or Nth, such table, as QEMU made it. What the firmware made of it is
+# /sys/firmware/acpi/tables/NAME.
+acpi_table() {
+    _name=$1 _left=${2:-1}
+    _each_acpi_table _if_named
+    test "$_left" -le 0 || fail "acpi_table: there is no table \`$*\`"
+}
+
+_if_named() {
+    test "$(head -c 4 /tmp/acpi-table)" = "$_name" || return 0
+    _left=$((_left - 1))
+    test $_left != 0 || cat /tmp/acpi-table
+}
+
+# Calls $1 for each table, which is in /tmp/acpi-table then.
+_each_acpi_table() {
     cat /sys/firmware/qemu_fw_cfg/by_name/etc/acpi/tables/raw > /tmp/acpi
     _at=0
     while _length=$(hexdump -s $((_at + 4)) -n 4 -e '1/4 "%u"' /tmp/acpi) && test "${_length:-0}" != 0; do
         tail -c +$((_at + 1)) /tmp/acpi | head -c "$_length" > /tmp/acpi-table
-        echo "$(head -c 4 /tmp/acpi-table) $_length $(sha256sum /tmp/acpi-table | head -c 16)"
+        "$1"
         _at=$((_at + _length))
     done
 }
@@ -269,6 +295,14 @@ processor() {
                 fold -s -w 120
             ;;
     esac
+}
+
+# fingerprint: qemu-test's name for all of these together.
+fingerprint() {
+    grep -H . /sys/class/dmi/id/* 2> /dev/null | sed 's,.*/,,' || true
+    processor
+    pci_functions
+    virtio_features
 }
 
 # tell_version WORD…: posts what these words print, for `machine_versions` in the host half.
@@ -310,7 +344,10 @@ _stay() {
 }
 
 test -z "$KILN_SHELL_ON_FAIL" || trap '_stay $?' EXIT
-set -e
+# A test that asks for a console reads from it.
+test "$KILN_STDIN" != console || exec < "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"
+# An unset variable is an error, as in the host script.
+set -eu
 # A test written for qemu-test ends with its own `if test $QEMU_TEST`, and so calls its half itself.
 # shellcheck source=/dev/null
 . /kiln/test

@@ -61,8 +61,39 @@ choose() {
     "$KILN" host-word choose "$@"
 }
 
+# named_choose NAME WORD…: the same. In a script that was written for qemu-test, `choose WORD…` has no name.
 named_choose() {
-    choose "$@"
+    "$KILN" host-word named_choose "$@"
+}
+
+# console_write [-g GUEST] < TEXT: types the text on the guest's console.
+console_write() {
+    "$KILN" host-word console_write "$@" -
+}
+
+# chardev_write SOCKET < TEXT: writes to a Unix socket of a chardev. The connection stays open until the test
+# ends, and what QEMU sends back is in SOCKET.log.
+chardev_write() {
+    "$KILN" host-word chardev_write "$@" -
+}
+
+# The next three are qemu-test's. start_qemu [QEMU ARGUMENT]…: as `qemu`, in the background; $pid is the process
+# to wait for or to kill, $tmplog the file with what the guest prints.
+start_qemu() {
+    # shellcheck disable=SC2154  # from the runner
+    : > "$tmplog"
+    "$KILN" host-word qemu "$@" &
+    pid=$!
+}
+
+# qemu_is_okay: whether it still runs. A shell may not have noticed yet that its child has ended.
+qemu_is_okay() {
+    kill -0 "$pid" 2> /dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$pid/status"
+}
+
+# get_qemu_status: waits for its end, and returns the status of `in_guest`.
+get_qemu_status() {
+    wait "$pid"
 }
 
 # serve DIRECTORY: serves it by HTTP for as long as the test runs; prints the URL as guests reach it.
@@ -133,7 +164,8 @@ has_pattern() {
     dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - "$SCRATCH/pattern"
 }
 
-set -e
+# An unset variable is an error, so that `$SCRTCH/disk` never names the host's root directory.
+set -eu
 # shellcheck source=/dev/null
 . "$1"
 test -n "$KILN_CALLS_ITSELF" || in_host

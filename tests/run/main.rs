@@ -22,6 +22,7 @@ mod faulty_qemu;
 mod golden;
 mod interrupted;
 mod killed;
+mod legacy;
 mod load;
 mod place;
 mod repeat;

@@ -24,6 +24,7 @@ use crate::platform::ArchRun;
 use crate::session::{Start, Succession};
 use crate::words::serve::FileServer;
 
+mod chardev;
 mod combine;
 mod guest;
 mod half;
@@ -31,13 +32,16 @@ mod monitor;
 mod plug;
 mod points;
 mod printed;
+mod qemu_test;
 mod record;
 mod roster;
 
+use chardev::Chardevs;
 use combine::GuestEnd;
 use guest::Order;
 use plug::Plugs;
 use points::Points;
+use qemu_test::QemuTest;
 use roster::Roster;
 
 /// What every guest and host half is given, read once a run.
@@ -92,6 +96,9 @@ struct Case<'a> {
     plugs: Plugs,
     points: Points,
     succession: Arc<Succession>,
+    chardevs: Chardevs,
+    /// For a script that was written for qemu-test.
+    qemu_test: Option<QemuTest>,
     state: Mutex<State>,
     output: Mutex<Output>,
 }
@@ -147,7 +154,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     }
     let prepared = prepare(setting);
     let case = match prepared {
-        Ok(log) => Case {
+        Ok((log, qemu_test)) => Case {
             setting,
             machine_name,
             machine,
@@ -161,6 +168,8 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
             plugs: Plugs::default(),
             points: Points::default(),
             succession: Arc::default(),
+            chardevs: Chardevs::default(),
+            qemu_test,
             state: Mutex::default(),
             output: Mutex::new(Output {
                 log,
@@ -260,8 +269,8 @@ fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestRepo
     }
 }
 
-/// Folders, the scratch disks and the log of what the test prints.
-fn prepare(setting: &Setting<'_>) -> std::io::Result<LogFile> {
+/// Folders, the scratch disks, the log of what the test prints, and what a script of qemu-test needs.
+fn prepare(setting: &Setting<'_>) -> std::io::Result<(LogFile, Option<QemuTest>)> {
     fs_err::create_dir_all(&setting.logs)?;
     fs_err::create_dir_all(setting.scratch.join("files"))?;
     for (index, size) in setting.test.test.header.scratch.iter().enumerate() {
@@ -269,7 +278,15 @@ fn prepare(setting: &Setting<'_>) -> std::io::Result<LogFile> {
         let disk = fs_err::File::create(disk(&setting.scratch, index))?;
         disk.set_len(*size)?;
     }
-    LogFile::create(&setting.logs.join("output.log"))
+    let log = LogFile::create(&setting.logs.join("output.log"))?;
+    let test = setting.test.test;
+    let qemu_test = if test.header.calls_itself {
+        let script = fs_err::read_to_string(&test.path)?;
+        Some(QemuTest::new(&script, &setting.scratch))
+    } else {
+        None
+    };
+    Ok((log, qemu_test))
 }
 
 fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
@@ -323,11 +340,7 @@ impl Case<'_> {
 
     /// Not empty for a script that calls its half itself; `lib/*.sh` ask.
     fn calls_itself(&self) -> &'static str {
-        if self.setting.test.test.header.calls_itself {
-            "1"
-        } else {
-            ""
-        }
+        if self.qemu_test.is_some() { "1" } else { "" }
     }
 
     /// Takes what either half prints.

@@ -22,6 +22,7 @@ use conversation::Conversation;
 use standing::Standing;
 
 pub use replies::{Replies, Waker};
+pub(crate) use rules::SCRATCH;
 pub use rules::{Arrival, Conducted, Handover, Part, Rules, Start};
 pub use succession::Succession;
 

@@ -5,7 +5,7 @@ use guest::platform::ArchRun;
 use plan::diagnostic::Diagnostic;
 use suite::choice::combine::{self, Words};
 use suite::choice::offer::offered;
-use suite::choice::scan::{Found, scan};
+use suite::choice::scan::{Dialect, Found, scan};
 
 use crate::config::Config;
 
@@ -104,7 +104,12 @@ fn words(
         // It will be skipped, with the reason.
         return Ok(Words::new());
     }
-    for found in scan(&script) {
+    let dialect = if test.header.calls_itself {
+        Dialect::QemuTest
+    } else {
+        Dialect::Kiln
+    };
+    for found in scan(&script, dialect) {
         let fault = |span, title: String, label: &str| Diagnostic {
             path: test.path.clone(),
             text: script.clone(),

@@ -50,6 +50,8 @@ pub struct Header {
     pub slow: bool,
     /// How guest and host talk.
     pub channel: Channel,
+    /// What the guest script reads from.
+    pub stdin: Stdin,
     /// Added to the kernel command line.
     pub append: String,
     /// What makes a pass.
@@ -120,6 +122,26 @@ pub enum Channel {
     Virtio,
     /// The console, for tests whose guest must not have such a device.
     Console,
+}
+
+/// The standard input of a guest script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// `/dev/null`.
+    Null,
+    /// The guest's console, to which the host script can write.
+    Console,
+}
+
+impl Stdin {
+    /// As the header has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Console => "console",
+        }
+    }
 }
 
 /// Which halves a test file defines.

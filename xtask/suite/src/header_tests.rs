@@ -31,6 +31,7 @@ fn all_keys_are_read() {
 #: groups = ["hotplug"]
 #: filter = ["s/[0-9]+/N/"]
 #: slow = true
+#: stdin = "console"
 #: append = "quiet"
 #: ends = "poweroff"
 #: reboots = 1"#,
@@ -64,6 +65,7 @@ fn all_keys_are_read() {
             unstable: None,
             slow: true,
             channel: Channel::Virtio,
+            stdin: Stdin::Console,
             append: "quiet".to_owned(),
             ends: Ends::Leave(Leave::Poweroff),
             reboots: 1,

@@ -26,7 +26,12 @@ pub fn machine<'a>(
     arch: &str,
     profile: &'a QemuProfile,
 ) -> Result<(&'a str, &'a Machine), String> {
-    let name = header.machine.name(arch).unwrap_or(&profile.machine);
+    let qemu_test = profile.qemu_test_machine.as_deref();
+    let name = header
+        .machine
+        .name(arch)
+        .or(qemu_test.filter(|_| header.calls_itself))
+        .unwrap_or(&profile.machine);
     profile
         .machines
         .get_key_value(name)

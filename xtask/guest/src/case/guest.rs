@@ -11,7 +11,7 @@ use host::clock::monotonic;
 use plan::arch::Endian;
 use qemu::argv::Fds;
 use qemu::machine::Port;
-use qemu::{Control, Exit, Launch, Vm, VmEvent, qmp};
+use qemu::{Control, Exit, Launch, QemuError, Vm, VmEvent, qmp};
 use suite::header::Channel;
 use verdict::event::{RunEvent, send};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
@@ -19,6 +19,7 @@ use verdict::text::line;
 
 use super::combine::GuestEnd;
 use super::monitor::{Asker, is_slow};
+use super::record::RecordError;
 use super::roster::{Life, name_of};
 use super::{Case, disk};
 use crate::debug::Spot;
@@ -26,7 +27,7 @@ use crate::fold::Happened;
 use crate::logfile::{LogFile, Tail};
 use crate::protocol::Call;
 use crate::session::{
-    Arrival, Conducted, Guest, Handover, Host, Part, Replies, Rules, Start, Waker, conduct,
+    Arrival, Conducted, Guest, Handover, Host, Part, Replies, Rules, SCRATCH, Start, Waker, conduct,
 };
 use crate::words::Reply;
 
@@ -106,7 +107,10 @@ impl Case<'_> {
             smp: header.smp,
             boot: arch.boot.clone(),
             append: self.append(),
-            extra: scratch.chain(extra.iter().cloned()).collect(),
+            extra: scratch
+                .chain(extra.iter().cloned())
+                .chain(self.default_devices(extra))
+                .collect(),
             slots: header.slots,
             control: match header.channel {
                 Channel::Virtio => Control::VirtioSerial,
@@ -148,6 +152,7 @@ impl Case<'_> {
     fn handover(&self) -> std::io::Result<Handover> {
         let arch = &self.setting.arch.arch;
         let script = fs_err::read(&self.setting.test.test.path)?;
+        let header = &self.setting.test.test.header;
         let endian = match arch.endian {
             Endian::Big => "big",
             Endian::Little => "little",
@@ -155,6 +160,9 @@ impl Case<'_> {
         let variable = |name: &str, value: String| (name.to_owned(), value);
         let hotplug = self.machine.hotplug.as_ref();
         let connector = hotplug.and_then(|hotplug| hotplug.connector.clone());
+        // The host's own path, so that a guest script can name the host's files to QEMU's monitor.
+        let scratch = self.setting.scratch.join("files");
+        let scratch = SCRATCH.map(|name| variable(name, scratch.to_string()));
         Ok(Handover {
             files: vec![
                 (TEST.to_owned(), 0o755, script),
@@ -174,7 +182,13 @@ impl Case<'_> {
                     hotplug.map_or_else(String::new, |hotplug| hotplug.entry.clone()),
                 ),
                 variable("KILN_SLOT_CONNECTOR", connector.unwrap_or_default()),
-            ],
+                variable("KILN_STDIN", header.stdin.name().to_owned()),
+                // Set, because the scripts run with `set -u`.
+                variable("QEMU_TEST", String::new()),
+            ]
+            .into_iter()
+            .chain(scratch)
+            .collect(),
             run: RUN.to_owned(),
         })
     }
@@ -235,8 +249,18 @@ impl<'a> Started<'a> {
             Ok((run_dir, console, control, case.handover()?))
         };
         let (run_dir, console, control, handover) = prepared().map_err(|error| broken(&error))?;
+        let refused = |error: &QemuError| match error {
+            // No fault of the test's or of the host's.
+            QemuError::Removed { .. } => Outcome::Skipped {
+                reason: in_line(error),
+            },
+            error => broken(error),
+        };
         case.record(&launch, order.directory, &handover)
-            .map_err(|error| broken(&error))?;
+            .map_err(|error| match error {
+                RecordError::Line(error) => refused(&error),
+                error @ RecordError::File(_) => broken(&error),
+            })?;
         let suffix = log_suffix(number);
         let spot = Spot {
             run_dir: &run_dir,
@@ -253,7 +277,7 @@ impl<'a> Started<'a> {
         };
         launch.extra.extend(debug.options(spot));
         launch.binary = wrapper.as_deref().unwrap_or(launch.binary);
-        let argv = launch.argv(fds).map_err(|error| broken(&error))?;
+        let argv = launch.argv(fds).map_err(|error| refused(&error))?;
         case.state()
             .devices
             .extend(qemu::devices::on_command_line(&argv));
@@ -266,8 +290,13 @@ impl<'a> Started<'a> {
         for text in debug.lines(&case.setting.arch.arch, spot) {
             send(case.setting.events, RunEvent::Note { text });
         }
+        if let Some(qemu_test) = &case.qemu_test {
+            qemu_test.begin_log().map_err(|error| broken(&error))?;
+        }
+        let keys = vm.console_input().map_err(|error| broken(&error))?;
         let name = name_of(order.extra);
-        case.roster.enter(number, name, vm.qmp().clone());
+        case.roster
+            .enter(number, name, vm.qmp().clone(), Some(keys));
         Ok(Self {
             case,
             number,
@@ -430,6 +459,7 @@ impl GuestDesk<'_, '_> {
 impl Host for GuestDesk<'_, '_> {
     fn output(&mut self, bytes: &[u8]) {
         self.case.print(bytes);
+        self.case.log_for_script(bytes);
     }
 
     fn control(&mut self, bytes: &[u8]) {
@@ -443,6 +473,7 @@ impl Host for GuestDesk<'_, '_> {
     fn console(&mut self, bytes: &[u8]) {
         self.logs.console.write(bytes);
         self.logs.tail.write(bytes);
+        self.case.log_for_script(bytes);
         if self.shell_is_open {
             let bytes = bytes.to_vec();
             send(self.case.setting.events, RunEvent::ShellOutput { bytes });

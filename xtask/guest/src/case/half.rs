@@ -17,7 +17,8 @@ use super::Case;
 use super::combine::{HostEnd, Said, combine};
 use super::guest::{Booted, Order};
 use super::monitor::Asker;
-use crate::session::Start;
+use super::qemu_test;
+use crate::session::{SCRATCH, Start};
 use crate::words::serve::FileServer;
 use crate::words::{Caller, Desk, Reply, Request, attended};
 
@@ -75,8 +76,9 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .env("KILN_SOCKET", socket)
         .env("QEMU_TEST", "1")
         .env("KILN_CALLS_ITSELF", case.calls_itself())
-        .env("SCRATCH", &files)
-        .env("scratch", &files)
+        // Set, because the scripts run with `set -u`; a new fingerprint is never made in a run.
+        .env("QEMU_TEST_GEN_FINGERPRINT", "")
+        .env("tmplog", setting.scratch.join(qemu_test::LOG))
         .env("KILN_ARCH", setting.test.arch)
         .env("KILN_MACHINE", case.machine_name)
         .env("KILN_SEED", setting.job.seed.to_string())
@@ -84,6 +86,9 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .env("QEMU", &setting.arch.binary)
         .stdout(Stdio::Fd(near.into()))
         .stderr(Stdio::Fd(far.into()));
+    for name in SCRATCH {
+        command = command.env(name, &files);
+    }
     if let Some(tool) = qemu_img(&setting.arch.binary, &setting.config.path) {
         command = command.env("QEMU_IMG", tool);
     }
@@ -186,6 +191,8 @@ impl Desk for Case<'_> {
             "qemu" => self.qemu(request, caller),
             "expect_fail" => self.expect_fail(request, caller),
             "serve" => self.serve(request),
+            "console_write" => self.console_write(request, caller),
+            "chardev_write" => self.chardev_write(request, caller),
             "skip" => {
                 self.state().skip.get_or_insert_with(text);
                 Reply::done("")

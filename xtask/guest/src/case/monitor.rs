@@ -43,7 +43,7 @@ impl Case<'_> {
         asker: Asker<'_>,
     ) -> Option<Reply> {
         match word {
-            "choose" | "named_choose" => Some(self.choose(args)),
+            "choose" | "named_choose" => Some(self.choose(word, args)),
             "post" => Some(self.post(args)),
             "await" => Some(self.wait_for_point(args, asker)),
             _ if is_slow(word) => Some(self.monitor_word(word, args, asker)),
@@ -51,11 +51,15 @@ impl Case<'_> {
         }
     }
 
-    fn choose(&self, args: &[String]) -> Reply {
+    fn choose(&self, word: &str, args: &[String]) -> Reply {
         let Some((name, words)) = args.split_first() else {
             return Reply::error(2, "choose: which name?");
         };
-        match self.chooser.choose(name, words) {
+        let choice = match &self.qemu_test {
+            Some(qemu_test) if word == "choose" => self.chooser.choose(&qemu_test.name(args), args),
+            _ => self.chooser.choose(name, words),
+        };
+        match choice {
             Ok(word) => Reply::done(format!("{word}\n")),
             Err(error) => Reply::error(2, error),
         }
@@ -119,7 +123,7 @@ impl Case<'_> {
 }
 
 /// Takes `-g GUEST` or `--guest GUEST` from the front of a word's arguments.
-fn guest_option(args: &[String]) -> Result<(Option<&str>, &[String]), &'static str> {
+pub(super) fn guest_option(args: &[String]) -> Result<(Option<&str>, &[String]), &'static str> {
     let missing = "`--guest` takes the number of a guest, or its name";
     match args {
         [option, rest @ ..] if matches!(option.as_str(), "-g" | "--guest") => {

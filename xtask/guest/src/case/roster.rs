@@ -1,7 +1,8 @@
 //! The guests of one test, as its words name them: by the order of their start, or by the name
 //! that `qemu -name` gave.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use host::clock::monotonic;
@@ -33,6 +34,9 @@ pub(super) enum RosterError {
     /// It ended before.
     #[error("the guest ended before it was ready")]
     Ended,
+    /// It ended.
+    #[error("the guest has ended")]
+    Gone,
     /// The caller has gone.
     #[error("nobody waits for it")]
     Abandoned,
@@ -42,6 +46,8 @@ struct Member {
     number: usize,
     name: Option<String>,
     client: qmp::Client,
+    /// Its console, from this side.
+    keys: Option<Arc<UnixStream>>,
     life: Life,
 }
 
@@ -63,12 +69,20 @@ pub(super) struct Patience<'a> {
 
 impl Roster {
     /// Enters a QEMU that was just started.
-    pub(super) fn enter(&self, number: usize, name: Option<String>, client: qmp::Client) {
+    pub(super) fn enter(
+        &self,
+        number: usize,
+        name: Option<String>,
+        client: qmp::Client,
+        keys: Option<UnixStream>,
+    ) {
         let life = Life::Started;
+        let keys = keys.map(Arc::new);
         self.lock().push(Member {
             number,
             name,
             client,
+            keys,
             life,
         });
         self.changed.notify_all();
@@ -91,6 +105,20 @@ impl Roster {
         patience: Patience<'_>,
     ) -> Result<qmp::Client, RosterError> {
         self.wait(which, patience, |member| Some(Ok(member.client.clone())))
+    }
+
+    /// The console of a guest, to be written to; otherwise as [`Roster::monitor`].
+    pub(super) fn console(
+        &self,
+        which: Option<&str>,
+        patience: Patience<'_>,
+    ) -> Result<Arc<UnixStream>, RosterError> {
+        self.wait(which, patience, |member| {
+            match (&member.keys, member.life) {
+                (Some(keys), Life::Started | Life::Ready) => Some(Ok(Arc::clone(keys))),
+                _ => Some(Err(RosterError::Gone)),
+            }
+        })
     }
 
     /// Waits until a guest runs its half of the test.
@@ -168,8 +196,6 @@ pub(super) fn name_of(arguments: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
-
     use super::*;
 
     fn client() -> qmp::Client {
@@ -187,8 +213,8 @@ mod tests {
     #[test]
     fn a_guest_is_found_by_number_by_name_and_as_the_latest_that_runs() {
         let roster = Roster::default();
-        roster.enter(1, Some("source".to_owned()), client());
-        roster.enter(2, None, client());
+        roster.enter(1, Some("source".to_owned()), client(), None);
+        roster.enter(2, None, client(), None);
         let check = |which, number| {
             let members = roster.lock();
             assert_eq!(find(&members, which).map(|member| member.number), number);
@@ -211,13 +237,13 @@ mod tests {
         assert_eq!(none, Some(RosterError::Nobody));
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| roster.ready(Some("1"), patience(20)));
-            roster.enter(1, None, client());
+            roster.enter(1, None, client(), None);
             roster.note(1, Life::Ready);
             assert_eq!(waiting.join().unwrap(), Ok(()));
         });
         let unknown = roster.ready(Some("b"), patience(0));
         assert_eq!(unknown, Err(RosterError::Unknown("b".to_owned())));
-        roster.enter(2, None, client());
+        roster.enter(2, None, client(), None);
         roster.note(2, Life::Ended);
         assert_eq!(
             roster.ready(Some("2"), patience(0)),

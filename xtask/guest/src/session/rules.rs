@@ -74,6 +74,9 @@ pub enum Start {
     Refused,
 }
 
+/// The variables with the path of the test's directory on the host; `tmpdir` is qemu-test's.
+pub(crate) const SCRATCH: [&str; 3] = ["SCRATCH", "scratch", "tmpdir"];
+
 /// What is handed to the guest once it is ready.
 #[derive(Debug, Clone, Default)]
 pub struct Handover {

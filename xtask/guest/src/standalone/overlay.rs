@@ -5,6 +5,7 @@ use plan::cpio::{Entry, Node, archive};
 use verdict::event::TestReport;
 
 use super::{ExportError, Start};
+use crate::session::SCRATCH;
 
 /// In place of init.
 const INIT: &str = include_str!("init.sh");
@@ -25,7 +26,9 @@ pub(super) fn initramfs(start: &Start, report: &TestReport) -> Result<Vec<u8>, E
 }
 
 fn entries(start: &Start, report: &TestReport) -> Vec<Entry> {
+    // A path of this host means nothing on another one.
     let environment = start.handover.environment.iter();
+    let environment = environment.filter(|(name, _)| !SCRATCH.contains(&name.as_str()));
     let environment = environment.map(|(name, value)| format!("{name}={}", quote(value)));
     let environment = lines(environment.chain(["BOOTS=0".to_owned()]));
     let choices = report.choices.iter();

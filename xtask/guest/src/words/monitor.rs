@@ -31,7 +31,7 @@ pub enum MonitorError {
 /// Reads `COMMAND key=value…`, or one argument with a whole command as JSON.
 ///
 /// A value that is JSON is taken as such, anything else as a string; `a.b=1` nests. A string that
-/// looks like a number is written with its quotes: `id='"1"'`.
+/// looks like a number is written with its quotes: `id='"1"'`. `--key=value` is the same as `key=value`.
 pub fn parse(args: &[String]) -> Result<MonitorCommand, MonitorError> {
     let (command, rest) = args.split_first().ok_or(MonitorError::Nothing)?;
     if command.trim_start().starts_with('{') {
@@ -39,7 +39,10 @@ pub fn parse(args: &[String]) -> Result<MonitorCommand, MonitorError> {
     }
     let mut arguments = Map::new();
     for arg in rest {
+        // qemu-test's own form is `--key=value`.
         let (key, value) = arg
+            .strip_prefix("--")
+            .unwrap_or(arg)
             .split_once('=')
             .ok_or_else(|| MonitorError::NoValue(arg.clone()))?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
@@ -126,6 +129,12 @@ mod tests {
         ];
         check(&args, "blockdev-add", arguments);
         check(&["a", "equation=b=c"], "a", json!({"equation": "b=c"}));
+        let arguments = json!({"driver": "nvme", "drive": "hd0"});
+        check(
+            &["device_add", "--driver=nvme", "--drive=hd0"],
+            "device_add",
+            arguments,
+        );
         let text = " {\"execute\": \"cont\", \"arguments\": {\"a\": 1}}\n";
         check(&[text], "cont", json!({"a": 1}));
         check(&["{\"execute\": \"cont\"}"], "cont", json!({}));

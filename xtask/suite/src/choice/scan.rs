@@ -21,21 +21,62 @@ pub struct Unclear {
     pub span: Range<usize>,
 }
 
+/// Whose `choose` a script means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `choose NAME WORD…`.
+    Kiln,
+    /// `choose WORD…`, and `named_choose NAME WORD…`.
+    QemuTest,
+}
+
 /// Every `choose` and `named_choose` that stands where a command can stand.
+///
+/// A choice of qemu-test's that has no name is called `choice1`, `choice2`, … in the order of the script;
+/// the same words again are the same choice.
 #[must_use]
-pub fn scan(text: &str) -> Vec<Result<Found, Unclear>> {
-    text.match_indices(WORD)
-        .filter_map(|(at, _)| {
-            let start = if text[..at].ends_with(PREFIX) {
-                at - PREFIX.len()
-            } else {
-                at
-            };
-            let end = at + WORD.len();
-            let called = text[end..].starts_with([' ', '\t', '\\']) && is_command(text, start);
-            called.then(|| read(text, start, end))?
+pub fn scan(text: &str, dialect: Dialect) -> Vec<Result<Found, Unclear>> {
+    let mut unnamed: Vec<Vec<String>> = Vec::new();
+    let calls = text.match_indices(WORD).filter_map(|(at, _)| {
+        let named = text[..at].ends_with(PREFIX);
+        let start = if named { at - PREFIX.len() } else { at };
+        let end = at + WORD.len();
+        let called = text[end..].starts_with([' ', '\t', '\\']) && is_command(text, start);
+        let found = called.then(|| read(text, start, end))??;
+        Some((named || dialect == Dialect::Kiln, found))
+    });
+    calls
+        .map(|(named, found)| {
+            let mut found = found?;
+            if !named {
+                found.words.insert(0, found.name);
+                found.name = name(&mut unnamed, &found.words);
+            }
+            Ok(found)
         })
         .collect()
+}
+
+/// What a choice between these words is called, which may be a new one.
+pub fn name(unnamed: &mut Vec<Vec<String>>, words: &[String]) -> String {
+    let known = unnamed.iter().position(|known| known == words);
+    let index = known.unwrap_or_else(|| {
+        unnamed.push(words.to_vec());
+        unnamed.len() - 1
+    });
+    format!("choice{}", index + 1)
+}
+
+/// The words of each choice without a name, in the order of their names.
+#[must_use]
+pub fn unnamed(text: &str) -> Vec<Vec<String>> {
+    let mut unnamed = Vec::new();
+    for found in scan(text, Dialect::QemuTest).into_iter().flatten() {
+        if !text[found.span].starts_with(PREFIX) {
+            name(&mut unnamed, &found.words);
+        }
+    }
+    unnamed
 }
 
 const WORD: &str = "choose";
@@ -153,7 +194,41 @@ mod tests {
             Ok(found) => format!("{}: {}", found.name, found.words.join(",")),
             Err(unclear) => format!("unclear {}", &text[unclear.span]),
         };
-        scan(text).into_iter().map(show).collect()
+        scan(text, Dialect::Kiln).into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn choices_without_a_name_are_numbered() {
+        let script = "\
+x=`choose \"-device a\" '-device b' none`
+nic=`named_choose nic e1000 virtio`
+y=$(choose nic block)
+z=$(choose nic block)
+choose $unclear b
+v=$(choose c d)
+";
+        let found = scan(script, Dialect::QemuTest).into_iter().map(|found| {
+            let found = found.map_err(|unclear| script[unclear.span].to_owned())?;
+            Ok(format!("{}: {}", found.name, found.words.join(",")))
+        });
+        let found: Vec<Result<String, String>> = found.collect();
+        let clear = |text: &str| Ok(text.to_owned());
+        let expect = [
+            clear("choice1: -device a,-device b,none"),
+            clear("nic: e1000,virtio"),
+            clear("choice2: nic,block"),
+            clear("choice2: nic,block"),
+            Err("$unclear".to_owned()),
+            clear("choice3: c,d"),
+        ];
+        assert_eq!(found, expect);
+        let words = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let expect = [
+            words("-device a,-device b,none"),
+            words("nic,block"),
+            words("c,d"),
+        ];
+        assert_eq!(unnamed(script), expect);
     }
 
     #[test]
@@ -203,7 +278,7 @@ mod tests {
         fn no_script_makes_the_scan_panic(
             text in "(choose|named_|[ \\\\\n$'\"`#()a-zé2>;]){0,40}"
         ) {
-            let _ = scan(&text);
+            let _ = (scan(&text, Dialect::Kiln), unnamed(&text));
         }
     }
 }

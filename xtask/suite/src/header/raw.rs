@@ -10,7 +10,9 @@ use toml::Spanned;
 use verdict::golden::filter::{Filter, FilterError};
 
 use super::spans::Fault;
-use super::{Channel, DEFAULT_TIMEOUT, Ends, Halves, Header, Leave, MachineChoice, Requires};
+use super::{
+    Channel, DEFAULT_TIMEOUT, Ends, Halves, Header, Leave, MachineChoice, Requires, Stdin,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +39,7 @@ struct RawHeader {
     #[serde(default)]
     slow: bool,
     channel: Option<Spanned<String>>,
+    stdin: Option<Spanned<String>>,
     #[serde(default)]
     append: String,
     ends: Option<Spanned<String>>,
@@ -109,6 +112,12 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         "console" => Some(Channel::Console),
         _ => None,
     });
+    let stdin_span = raw.stdin.as_ref().map(Spanned::span);
+    let stdin = checked.get(raw.stdin, "`null` or `console`", |text| match text {
+        "null" => Some(Stdin::Null),
+        "console" => Some(Stdin::Console),
+        _ => None,
+    });
     let ends = "`report`, `poweroff`, `reboot` or `panic`";
     let ends = checked.get(raw.ends, ends, |text| match text {
         "report" => Some(Ends::Report),
@@ -136,6 +145,16 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
             help: Some("give the disk to `qemu` in `in_host`".to_owned()),
         });
     }
+    if let (Some(Channel::Console), Some(Stdin::Console), Some(span)) = (channel, stdin, stdin_span)
+    {
+        checked.faults.push(Fault {
+            span,
+            title: "`stdin = \"console\"` and `channel = \"console\"` exclude each other"
+                .to_owned(),
+            label: "the runner itself writes to this console".to_owned(),
+            help: None,
+        });
+    }
     let requires = Requires {
         devices: raw.requires.devices,
         machines: raw.requires.machines,
@@ -160,6 +179,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         unstable,
         slow: raw.slow,
         channel: channel.unwrap_or(Channel::Virtio),
+        stdin: stdin.unwrap_or(Stdin::Null),
         append: raw.append,
         ends: ends.unwrap_or(Ends::Report),
         reboots: raw.reboots,

@@ -1,0 +1,191 @@
+//! What a host script writes to its guest's console and to sockets of QEMU's character devices.
+//!
+//! A connection stays open until the test is over, because QEMU drops what it has not yet read when its
+//! peer closes. What comes back is in a file next to the socket.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::clock::monotonic;
+
+use super::Case;
+use super::monitor::{MONITOR_WAIT, guest_option};
+use super::roster::Patience;
+use crate::logfile::LogFile;
+use crate::words::{Caller, Reply, Request};
+
+/// How often a socket is tried that does not exist yet.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// The connections of a test, by path.
+#[derive(Debug, Default)]
+pub(super) struct Chardevs(Mutex<BTreeMap<Utf8PathBuf, Arc<Connection>>>);
+
+#[derive(Debug)]
+struct Connection(UnixStream);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Ends the thread that reads.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+impl Connection {
+    fn write(&self, text: &str, wait: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(Some(wait))?;
+        (&self.0).write_all(text.as_bytes())
+    }
+}
+
+impl Chardevs {
+    /// The connection to a socket, which may be yet to come.
+    fn connection(&self, path: &Utf8Path, patience: Patience<'_>) -> io::Result<Arc<Connection>> {
+        let known = self.lock().get(path).map(Arc::clone);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let stream = connect(path, patience)?;
+        let log = LogFile::create(&Utf8PathBuf::from(format!("{path}.log")))?;
+        let near = stream.try_clone()?;
+        // Not scoped: it ends with the connection.
+        std::thread::Builder::new()
+            .name("chardev".to_owned())
+            .spawn(move || keep(near, log))?;
+        let connection = Arc::new(Connection(stream));
+        self.lock().insert(path.to_owned(), Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Utf8PathBuf, Arc<Connection>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(path: &Utf8Path, patience: Patience<'_>) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                ) && monotonic() < patience.deadline
+                    && !(patience.is_gone)() => {}
+            result => return result,
+        }
+        if host::clock::pause(RETRY).is_err() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+    }
+}
+
+/// Reads until the end, so that QEMU is never held up.
+fn keep(mut stream: UnixStream, mut log: LogFile) -> io::Result<()> {
+    let mut piece = vec![0; 16 << 10];
+    while let Ok(length @ 1..) = stream.read(&mut piece) {
+        log.write(&piece[..length]);
+    }
+    log.finish()
+}
+
+impl Case<'_> {
+    /// `chardev_write SOCKET TEXT`
+    pub(super) fn chardev_write(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        let [path, text] = request.args.as_slice() else {
+            return Reply::error(2, "chardev_write: expected one socket");
+        };
+        let path = request.cwd.join(path);
+        let is_gone = || caller.is_gone();
+        let patience = self.patience(&is_gone);
+        let connection = self.chardevs.connection(&path, patience);
+        let written = connection.and_then(|connection| connection.write(text, self.write_wait()));
+        done("chardev_write", &path, written)
+    }
+
+    /// `console_write [-g GUEST] TEXT`
+    pub(super) fn console_write(&self, request: &Request, caller: &Caller<'_>) -> Reply {
+        let (which, text) = match guest_option(&request.args) {
+            Ok((which, [text])) => (which, text),
+            Ok(_) => return Reply::error(2, "console_write: unexpected argument"),
+            Err(why) => return Reply::error(2, format!("console_write: {why}")),
+        };
+        let is_gone = || caller.is_gone();
+        let console = match self.roster.console(which, self.patience(&is_gone)) {
+            Ok(console) => console,
+            Err(error) => return Reply::error(1, format!("console_write: {error}")),
+        };
+        let wait = console.set_write_timeout(Some(self.write_wait()));
+        let written = wait.and_then(|()| (&*console).write_all(text.as_bytes()));
+        done("console_write", Utf8Path::new("console"), written)
+    }
+
+    fn patience<'a>(&self, is_gone: &'a dyn Fn() -> bool) -> Patience<'a> {
+        Patience {
+            deadline: monotonic() + self.scaled(super::WAIT_FOR),
+            is_gone,
+        }
+    }
+
+    fn write_wait(&self) -> Duration {
+        MONITOR_WAIT.min(self.test_limit())
+    }
+}
+
+fn done(word: &str, what: &Utf8Path, written: io::Result<()>) -> Reply {
+    match written {
+        Ok(()) => Reply::done(""),
+        Err(error) => Reply::error(1, format!("{word}: failed to write to `{what}`: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_kept_and_answers_are_logged() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = Utf8Path::from_path(dir.path()).unwrap().join("chardev");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let chardevs = Chardevs::default();
+        let patience = Patience {
+            deadline: monotonic() + Duration::from_secs(20),
+            is_gone: &|| false,
+        };
+        for text in ["one ", "two"] {
+            let connection = chardevs.connection(&socket, patience).unwrap();
+            connection.write(text, Duration::from_secs(20)).unwrap();
+        }
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut bytes = [0; 7];
+        peer.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"one two");
+        peer.write_all(b"answer").unwrap();
+        let log = Utf8PathBuf::from(format!("{socket}.log"));
+        while fs_err::read(&log).unwrap() != b"answer" {
+            assert!(monotonic() < patience.deadline);
+            std::thread::yield_now();
+        }
+        drop(chardevs);
+        assert_eq!(peer.read(&mut bytes).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_missing_socket_is_reported_at_the_deadline() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = Utf8Path::from_path(dir.path()).unwrap().join("missing");
+        let patience = Patience {
+            deadline: monotonic(),
+            is_gone: &|| false,
+        };
+        let error = Chardevs::default().connection(&socket, patience);
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,119 @@
+//! What a script that was written for qemu-test finds: QEMU's default network card, a log of its guest
+//! in a file, and choices without a name.
+//!
+//! Used by the case for scripts that call their own part; the shell functions are in
+//! `guest-tests/lib/host.sh`, and what old options mean is in the crate `qemu`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use qemu::Facts;
+
+use super::Case;
+use crate::logfile::LogFile;
+use suite::choice::scan;
+
+/// What the guest prints, in the scratch folder: `$tmplog`.
+pub(super) const LOG: &str = "tmplog";
+
+/// The state for one such test.
+#[derive(Debug)]
+pub(super) struct QemuTest {
+    path: Utf8PathBuf,
+    log: Mutex<Option<LogFile>>,
+    unnamed: Mutex<Vec<Vec<String>>>,
+}
+
+impl QemuTest {
+    /// Numbers the choices of a script.
+    pub(super) fn new(script: &str, scratch: &Utf8Path) -> Self {
+        Self {
+            path: scratch.join(LOG),
+            log: Mutex::default(),
+            unnamed: Mutex::new(scan::unnamed(script)),
+        }
+    }
+
+    /// Starts the log of a new guest.
+    pub(super) fn begin_log(&self) -> std::io::Result<()> {
+        *lock(&self.log) = Some(LogFile::create(&self.path)?);
+        Ok(())
+    }
+
+    /// What a `choose` with these words and no name is called.
+    pub(super) fn name(&self, words: &[String]) -> String {
+        scan::name(&mut lock(&self.unnamed), words)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Case<'_> {
+    /// What QEMU would add for such a script without our `-nodefaults`.
+    pub(super) fn default_devices(&self, extra: &[String]) -> Vec<String> {
+        match &self.qemu_test {
+            Some(_) => default_devices(extra, &self.setting.arch.facts),
+            None => Vec::new(),
+        }
+    }
+
+    /// Adds to the log that such a script reads.
+    pub(super) fn log_for_script(&self, bytes: &[u8]) {
+        if let Some(qemu_test) = &self.qemu_test
+            && let Some(log) = lock(&qemu_test.log).as_mut()
+        {
+            log.write(bytes);
+        }
+    }
+}
+
+/// The machine's own network card in user mode, unless the command line names one or refuses it.
+fn default_devices(extra: &[String], facts: &Facts) -> Vec<String> {
+    let names = |argument: &String| {
+        let name = argument.trim_start_matches('-');
+        argument.starts_with('-') && matches!(name, "net" | "nic" | "netdev" | "nodefaults")
+    };
+    if extra.iter().any(names) || !facts.has_netdev("user") {
+        return Vec::new();
+    }
+    vec!["-nic".to_owned(), "user".to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_network_card_is_added_where_none_is_named() {
+        let facts = Facts {
+            netdevs: ["user".to_owned()].into(),
+            ..Facts::default()
+        };
+        let check = |line: &str, expect: &[&str]| {
+            let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(default_devices(&line, &facts), expect, "{line:?}");
+        };
+        check("-nographic -device net", &["-nic", "user"]);
+        check("-net user", &[]);
+        check("--nic none", &[]);
+        check("-netdev user,id=n", &[]);
+        check("-device x -nodefaults", &[]);
+        assert!(default_devices(&[], &Facts::default()).is_empty());
+    }
+
+    #[test]
+    fn choices_keep_the_numbers_of_the_script() {
+        let script = "x=$(choose a b)\ny=$(choose c d)\n";
+        let qemu_test = QemuTest::new(script, Utf8Path::new("/scratch"));
+        let name = |words: &str| {
+            let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            qemu_test.name(&words)
+        };
+        assert_eq!(
+            ["c d", "a b", "e f", "c d"].map(name),
+            ["choice2", "choice1", "choice3", "choice2"]
+        );
+    }
+}
