@@ -4,7 +4,7 @@
 pub mod text;
 mod trouble;
 
-pub use trouble::{Kind, scan};
+pub use trouble::{Kind, begins_report, scan, stamp};
 
 /// A longer line is looked at in pieces.
 const LONGEST_LINE: usize = 64 << 10;

@@ -12,6 +12,7 @@ pub mod devices;
 pub mod error;
 pub mod facts;
 pub mod history;
+pub mod last_words;
 pub mod machine;
 pub mod probe;
 pub mod qmp;

@@ -14,6 +14,7 @@ use crate::argv::Fds;
 use crate::error::QemuError;
 use crate::facts::{CpuFacts, DeviceFacts, Facts, MachineFacts};
 use crate::history::History;
+use crate::last_words::LastWords;
 use crate::machine::{Place, Vm};
 use crate::qmp::{Client, QmpError};
 use crate::version::Version;
@@ -75,8 +76,13 @@ fn started<T>(
     while let Some(event) = vm.next(end) {
         history.note(&event);
     }
+    let mut words = LastWords::default();
+    history.messages.iter().for_each(|line| words.take(line));
+    let said = words.explanation().map(|line| format!(": {line}"));
     let why = match history.exit {
-        Some(exit) if error.is_closed() => format!("it ended with {exit}"),
+        Some(exit) if error.is_closed() => {
+            format!("it ended with {exit}{}", said.unwrap_or_default())
+        }
         _ if error.is_deadline() => format!("not within {} ms", wait.as_millis()),
         _ => error.to_string(),
     };

@@ -109,6 +109,12 @@ const TABLE: &[(Kind, Place, &str, &str)] = &[
     (Oops, Stamped, "", " [#1]"),
 ];
 
+/// Starts of messages that a healthy boot prints and that would match the table.
+const HARMLESS: &[&str] = &[
+    // arch/powerpc/kernel/nvram_64.c: QEMU starts with an empty NVRAM.
+    "WARNING: nvram corruption detected",
+];
+
 /// The kernel trouble in a line of the console, in the kernel's words.
 #[must_use]
 pub fn scan(line: &[u8]) -> Option<(Kind, String)> {
@@ -118,6 +124,9 @@ pub fn scan(line: &[u8]) -> Option<(Kind, String)> {
     }
     let line = clean(line);
     messages(&line).find_map(|(stamped, message)| {
+        if HARMLESS.iter().any(|start| message.starts_with(start)) {
+            return None;
+        }
         let (kind, ..) = TABLE.iter().find(|(_, place, start, besides)| {
             (stamped || *place == Anywhere)
                 && message.starts_with(start)
@@ -125,6 +134,29 @@ pub fn scan(line: &[u8]) -> Option<(Kind, String)> {
         })?;
         Some((*kind, message.trim_end().to_owned()))
     })
+}
+
+/// Headings of backtraces and of register dumps: arch/*/kernel/process.c, arch/x86/kernel/dumpstack.c.
+const HEADINGS: [&str; 3] = ["Call Trace:", "Call trace:", "NIP: "];
+
+/// Whether a kernel's report of a fault begins, or goes on, with this line: trouble, or the heading of
+/// a backtrace or of a register dump.
+#[must_use]
+pub fn begins_report(line: &[u8]) -> bool {
+    let text = clean(line);
+    messages(&text).any(|(stamped, message)| {
+        stamped && HEADINGS.iter().any(|start| message.starts_with(start))
+    }) || scan(line).is_some()
+}
+
+/// The kernel's time stamp at the start of a line, in microseconds.
+#[must_use]
+pub fn stamp(line: &[u8]) -> Option<u64> {
+    let text = clean(&line[..line.len().min(40)]);
+    let rest = text.trim_start().strip_prefix('[')?;
+    let (seconds, rest) = rest.trim_start().split_once('.')?;
+    let micros = rest.get(..6).filter(|_| rest[6..].starts_with(']'))?;
+    Some(seconds.parse::<u64>().ok()?.saturating_mul(1_000_000) + micros.parse::<u64>().ok()?)
 }
 
 /// The messages of a line: the whole of it, and what follows each time stamp, for the kernel goes

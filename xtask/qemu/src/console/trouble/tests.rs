@@ -70,6 +70,10 @@ fn the_kernels_words_are_known_and_a_programs_are_not() {
     check("grep 'Kernel panic - not syncing' log", None);
     check("Internal error: out of cheese", None);
     check("[1/5] Building", None);
+    check(
+        "[    0.300000] WARNING: nvram corruption detected: 0-length partition",
+        None,
+    );
     check("array[0.5] BUG: ", None);
     check("", None);
 }
@@ -158,4 +162,32 @@ fn recorded_consoles_hold_the_troubles_that_were_made() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_report_begins_at_trouble_or_at_a_backtrace() {
+    let check = |line: &str, expect| assert_eq!(begins_report(line.as_bytes()), expect, "{line}");
+    check("[    1.000000] BUG: unable to handle page fault", true);
+    check("[    1.000000] Call Trace:", true);
+    check("[    1.000000] NIP:  c000000000012345 LR: 0", true);
+    check("[    1.000000] Kernel panic - not syncing: x", true);
+    check(
+        "[    1.000000] Oops: Exception in kernel mode, sig: 5 [#1]",
+        true,
+    );
+    check("Call Trace: my own", false);
+    check("[    1.000000] tsc: Unable to calibrate", false);
+    check("", false);
+}
+
+#[test]
+fn a_time_stamp_is_read_from_the_start_of_a_line() {
+    let check = |line: &str, expect| assert_eq!(stamp(line.as_bytes()), expect, "{line}");
+    check("[   10.456553] sysrq: Trigger", Some(10_456_553));
+    check("[    0.000000] Linux version", Some(0));
+    check("[10.5] x", None);
+    check("[    1.00000é] x", None);
+    check("[x.123456] x", None);
+    check("10.456553] x", None);
+    check("", None);
 }
