@@ -133,6 +133,8 @@ pub struct Machine {
     pub boot_timeout: Option<Duration>,
     /// Where PCI devices can be plugged into a running guest; nowhere where absent.
     pub hotplug: Option<Hotplug>,
+    /// By device type of QEMU, what a report notes when a test fails that uses one on this machine.
+    pub advice: BTreeMap<String, String>,
 }
 
 /// How many hotplug slots a test may ask for: `{n}` is one digit.

@@ -234,6 +234,7 @@ impl Launch<'_> {
                 kvm_cpu: None,
                 args: Vec::new(),
                 hotplug: None,
+                advice: std::collections::BTreeMap::new(),
                 ..self.machine.clone()
             }),
         };

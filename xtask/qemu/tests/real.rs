@@ -154,6 +154,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
             virtio: "pci".into(),
             boot_timeout: None,
             hotplug: None,
+            advice: std::collections::BTreeMap::new(),
         },
     )]);
     let profile = QemuProfile {

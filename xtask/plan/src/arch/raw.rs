@@ -67,6 +67,8 @@ struct RawMachine {
     virtio: Virtio,
     boot_timeout: Option<Spanned<String>>,
     hotplug: Option<Spanned<Hotplug>>,
+    #[serde(default)]
+    advice: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -218,6 +220,7 @@ fn machine(page: Page<'_>, key: String, raw: RawMachine, found: &mut Vec<Diagnos
         },
         boot_timeout: raw.boot_timeout.map(|text| time(page, &text, found)),
         hotplug: raw.hotplug.map(|raw| hotplug(page, raw, found)),
+        advice: raw.advice,
     }
 }
 

@@ -20,6 +20,7 @@ fn machine(name: &str, control: &str) -> Machine {
         virtio: "pci".into(),
         boot_timeout: None,
         hotplug: None,
+        advice: std::collections::BTreeMap::new(),
     }
 }
 
