@@ -44,6 +44,14 @@ impl TestFile {
         format!("{}::{}", self.area, self.test)
     }
 
+    /// The path of its script in the repository, as messages show it.
+    #[must_use]
+    pub fn shown_path(&self) -> Utf8PathBuf {
+        let mut parts: Vec<&str> = self.path.iter().rev().take(3).collect();
+        parts.reverse();
+        parts.iter().collect()
+    }
+
     /// Whether its header lets it run on an architecture.
     #[must_use]
     pub fn is_for(&self, arch: &str) -> bool {

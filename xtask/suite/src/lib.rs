@@ -9,6 +9,7 @@
 //! | [`expression`] | filter expressions (`-E`) |
 //! | [`choice`] | choices by seed, what a header offers, and all combinations |
 //! | [`requirement`] | whether QEMU and host have what a test requires |
+//! | [`statements`] | the statements of a script, marked so that its end has a place |
 //! | [`declared`] | the devices that test files name |
 //!
 //! Nothing here starts a program or asks the host: facts are arguments.
@@ -19,5 +20,6 @@ pub mod expression;
 pub mod files;
 pub mod header;
 pub mod requirement;
+pub mod statements;
 
 pub use files::{Filter, Selected, Suite, SuiteError, TestFile};
