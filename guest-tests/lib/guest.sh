@@ -333,17 +333,31 @@ in_guest() {
     :
 }
 
-# A guest that fails stays for whoever wants to look, and ends as it would have when the shell does.
-_stay() {
+# _at LINE [WORD]…: keeps where the script is. The runner puts a call before each statement of a test; it changes no status.
+_at() {
+    _status=$?
+    _place=$*
+    return $_status
+}
+
+# A script that ends early says where.
+_ended() {
     case $1 in
         0 | 77) return ;;
     esac
+    test -z "$_place" || kiln-call failed_at "$_place" || kiln-call failed_at "${_place%% *}" || true
+    test -z "$KILN_SHELL_ON_FAIL" || _stay
+}
+
+# A guest that fails stays for whoever wants to look, and ends as it would have when the shell does.
+_stay() {
     kiln-call shell
     exec 9<> "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"
     setsid -c sh -i <&9 >&9 2>&9 || true
 }
 
-test -z "$KILN_SHELL_ON_FAIL" || trap '_stay $?' EXIT
+_place=
+trap '_ended $?' EXIT
 # A test that asks for a console reads from it.
 test "$KILN_STDIN" != console || exec < "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"
 # An unset variable is an error, as in the host script.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What runs on the host for a test with an `in_host` half: its words, then that half.
-# Usage: sh host.sh SCRIPT, from the runner, which sets KILN, KILN_SOCKET, QEMU_TEST and SCRATCH.
+# The runner reads it with the script's path as $1, and sets KILN, KILN_SOCKET, QEMU_TEST and SCRATCH.
 
 # qemu [QEMU ARGUMENT]…: boots the image, runs `in_guest` in it and gives back its exit status.
 qemu() {
@@ -164,6 +164,23 @@ has_pattern() {
     dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - "$SCRATCH/pattern"
 }
 
+# _at LINE [WORD]…: keeps where the script is. The runner puts a call before each statement of a test; it changes no status.
+_at() {
+    _status=$?
+    _place=$*
+    return $_status
+}
+
+# A script that ends early says where.
+_ended() {
+    case $1 in
+        0 | 77) return ;;
+    esac
+    test -z "$_place" || "$KILN" host-word failed_at "$_place" || true
+}
+
+_place=
+trap '_ended $?' EXIT
 # An unset variable is an error, so that `$SCRTCH/disk` never names the host's root directory.
 set -eu
 # shellcheck source=/dev/null

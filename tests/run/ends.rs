@@ -14,9 +14,16 @@ fn each_way_to_end_is_named_for_what_it_is() {
         ("bombs", "timed-out: no end within the test's 3 s"),
         (
             "closes-channel",
-            "lost-guest: the guest powered itself off unannounced",
+            "lost-guest: the guest powered itself off unannounced (`leave poweroff` announces it)",
         ),
-        ("eats-memory", "failed: ended by SIGKILL, last line: Killed"),
+        (
+            "deadlock",
+            "failed: `in_host` and `in_guest` wait for each other: `in_host` for `moved`, `in_guest` for `written`",
+        ),
+        (
+            "eats-memory",
+            "failed: guest-tests/evil/eats-memory.sh:5: `tail -n 1 /dev/zero`: ended by SIGKILL",
+        ),
         ("fails", "failed: two and two are five"),
         ("fills", "passed"),
         ("floods", "passed"),
@@ -24,17 +31,24 @@ fn each_way_to_end_is_named_for_what_it_is() {
         ("floods-output", "timed-out: no end within the test's 1 s"),
         (
             "forges",
-            "failed: exit status 1, last line: @kiln 00000000000000000000000000000000 100 end 00000000 0 0",
+            "failed: guest-tests/evil/forges.sh:9: `exit 1`: exit status 1",
         ),
         ("hang", "timed-out: no end within the test's 2 s"),
         ("hangs-on-host", "timed-out: no end within the test's 1 s"),
         ("kills-qemu", "qemu-crashed: QEMU was ended by SIGSEGV"),
         (
             "leaves",
-            "lost-guest: the guest powered itself off unannounced",
+            "lost-guest: the guest powered itself off unannounced (`leave poweroff` announces it)",
+        ),
+        (
+            "leaves-background-guest",
+            "failed: `in_host` ended before a guest was started: `wait` for a `qemu` in the background",
         ),
         ("leaves-daemon", "passed"),
-        ("lies", "failed: exit status 1"),
+        (
+            "lies",
+            "failed: guest-tests/evil/lies.sh:15: `exit 1`: exit status 1",
+        ),
         ("loses-qemu", "qemu-crashed: QEMU was ended by SIGKILL"),
         (
             "needs-what-is-not-there",
@@ -60,12 +74,20 @@ fn each_way_to_end_is_named_for_what_it_is() {
             "reboots-for-ever",
             "failed: the guest reboots more often than `reboots` allows",
         ),
+        (
+            "silent",
+            "failed: guest-tests/evil/silent.sh:8: `test \"$x\" = 6`, expanded to `test 5 = 6`: exit status 1",
+        ),
+        (
+            "silent-host",
+            "failed: guest-tests/evil/silent-host.sh:7: `test -e nothing`: exit status 1",
+        ),
         ("skips", "skipped: there is no moon tonight"),
         ("taints", "guest-oopsed: tainted: kernel issued a warning"),
         ("wrong-option", "qemu-did-not-start: qemu-system-…"),
     ]);
     if arch == "x86_64" {
-        let reset = "lost-guest: the guest reset itself unannounced";
+        let reset = "lost-guest: the guest reset itself unannounced (`leave reboot` announces it)";
         expected.insert("resets".to_owned(), reset.to_owned());
     }
     let mut ends = ends(&output);

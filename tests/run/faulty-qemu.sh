@@ -11,6 +11,15 @@ done
 case $fault in
     exits) exit 0 ;;
     refuses) exit 3 ;;
+    asserts)
+        echo "qemu: ../hw/fault.c:7: realize: Assertion \`dev->ok' failed." >&2
+        echo later >&2
+        kill -ABRT $$
+        ;;
+    sanitizer)
+        echo "SUMMARY: AddressSanitizer: heap-use-after-free ../hw/fault.c:7 in realize" >&2
+        exit 1
+        ;;
     complains)
         # In lines of 4 KB, so that it is the limit on bytes that is met.
         yes "$(head -c 4000 /dev/zero | tr '\000' '!')" >&2 &

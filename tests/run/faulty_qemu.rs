@@ -31,6 +31,10 @@ fn each_fault_of_a_qemu_is_named_for_what_it_is() {
     let args = ["--accel=tcg", "--message-format=json"];
     let output = faulty(&place, &arch, &args).output().unwrap();
     let expected = expected(&[
+        (
+            "asserts",
+            "qemu-crashed: QEMU was ended by SIGABRT: qemu: ../hw/fault.c:7: realize: Assertion `dev->ok' failed.",
+        ),
         ("complains", "failed: QEMU message flood: more than 64 MiB"),
         ("dies-late", "qemu-crashed: QEMU was ended by SIGSEGV"),
         ("exits", "lost-guest: QEMU ended with status 0"),
@@ -39,6 +43,10 @@ fn each_fault_of_a_qemu_is_named_for_what_it_is() {
         (
             "refuses",
             "qemu-did-not-start: QEMU ended with status 3 and said nothing",
+        ),
+        (
+            "sanitizer-at-start",
+            "failed: QEMU did not refuse to start, it failed: SUMMARY: AddressSanitizer: heap-use-after-free ../hw/fault.c:7 in realize",
         ),
     ]);
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -14,6 +14,7 @@ use suite::choice::Chooser;
 use suite::choice::offer::offered;
 use suite::header::Channel;
 use suite::requirement::{self, Offer};
+use suite::statements::{self, Statements};
 use verdict::event::{Choice, RunEvent, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
 
@@ -26,6 +27,8 @@ use crate::words::serve::FileServer;
 
 mod chardev;
 mod combine;
+mod diagnosis;
+mod ending;
 mod guest;
 mod half;
 mod monitor;
@@ -50,18 +53,15 @@ pub struct Library {
     /// What runs in the guest.
     pub guest: Vec<u8>,
     /// What runs on the host.
-    pub host: Utf8PathBuf,
+    pub host: String,
 }
 
 impl Library {
     /// Reads `lib/` of a suite.
     pub fn read(suite: &Utf8Path) -> std::io::Result<Self> {
-        let host = fs_err::canonicalize(suite.join("lib/host.sh"))?;
-        let host = Utf8PathBuf::from_path_buf(host)
-            .map_err(|path| std::io::Error::other(format!("`{}` is no UTF-8", path.display())))?;
         Ok(Self {
             guest: fs_err::read(suite.join("lib/guest.sh"))?,
-            host,
+            host: fs_err::read_to_string(suite.join("lib/host.sh"))?,
         })
     }
 }
@@ -91,6 +91,10 @@ struct Case<'a> {
     setting: &'a Setting<'a>,
     machine_name: &'a str,
     machine: &'a Machine,
+    /// The script as it is in its file.
+    script: String,
+    /// What is run, and what is known of it.
+    statements: Statements,
     chooser: Chooser,
     roster: Roster,
     plugs: Plugs,
@@ -118,6 +122,12 @@ struct State {
     notes: Vec<String>,
     skip: Option<String>,
     fail: Option<String>,
+    /// Where the host script ended early.
+    failed_at: Option<String>,
+    /// The line of the first script that ended early.
+    failed_line: Option<u32>,
+    /// The points that both scripts wait for, each for one of the other's.
+    deadlock: Option<String>,
 }
 
 /// What both halves print, as it comes.
@@ -154,8 +164,15 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     }
     let prepared = prepare(setting);
     let case = match prepared {
-        Ok((log, qemu_test)) => Case {
+        Ok(Prepared {
+            log,
+            script,
+            statements,
+            qemu_test,
+        }) => Case {
             setting,
+            script,
+            statements,
             machine_name,
             machine,
             chooser: Chooser::new(
@@ -183,11 +200,12 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
             return report;
         }
     };
-    report.outcome = if header.halves.host() {
+    let outcome = if header.halves.host() {
         half::run(&case)
     } else {
         case.boot_alone()
     };
+    report.outcome = case.with_deadlock(outcome);
     // An interruption ends all children, which then look as if they had failed by themselves.
     if host::interrupt::received().is_some() && !report.outcome.is_success() {
         report.outcome = Outcome::NotRun {
@@ -206,6 +224,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     }
     report.log_dir = Some(setting.logs.clone());
     case.finish(&mut report);
+    diagnosis::complete(&mut report, machine, &setting.arch.boot.kernel);
     printed::judge(setting, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
@@ -269,8 +288,16 @@ fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestRepo
     }
 }
 
-/// Folders, the scratch disks, the log of what the test prints, and what a script of qemu-test needs.
-fn prepare(setting: &Setting<'_>) -> std::io::Result<(LogFile, Option<QemuTest>)> {
+/// What a test has before it starts.
+struct Prepared {
+    log: LogFile,
+    script: String,
+    statements: Statements,
+    qemu_test: Option<QemuTest>,
+}
+
+/// Folders, the scratch disks, the script, the log of what the test prints, and what a script of qemu-test needs.
+fn prepare(setting: &Setting<'_>) -> std::io::Result<Prepared> {
     fs_err::create_dir_all(&setting.logs)?;
     fs_err::create_dir_all(setting.scratch.join("files"))?;
     for (index, size) in setting.test.test.header.scratch.iter().enumerate() {
@@ -278,15 +305,35 @@ fn prepare(setting: &Setting<'_>) -> std::io::Result<(LogFile, Option<QemuTest>)
         let disk = fs_err::File::create(disk(&setting.scratch, index))?;
         disk.set_len(*size)?;
     }
-    let log = LogFile::create(&setting.logs.join("output.log"))?;
-    let test = setting.test.test;
-    let qemu_test = if test.header.calls_itself {
-        let script = fs_err::read_to_string(&test.path)?;
-        Some(QemuTest::new(&script, &setting.scratch))
-    } else {
-        None
-    };
-    Ok((log, qemu_test))
+    let script = fs_err::read_to_string(&setting.test.test.path)?;
+    let mut statements = statements::read(&script);
+    let marked = setting.scratch.join(MARKED);
+    fs_err::write(&marked, &statements.marked)?;
+    if !is_valid(&marked) {
+        statements.marked.clone_from(&script);
+        fs_err::write(&marked, &script)?;
+    }
+    let calls_itself = setting.test.test.header.calls_itself;
+    let qemu_test = calls_itself.then(|| QemuTest::new(&script, &setting.scratch));
+    Ok(Prepared {
+        log: LogFile::create(&setting.logs.join("output.log"))?,
+        script,
+        statements,
+        qemu_test,
+    })
+}
+
+/// The script that is run, in the scratch folder.
+const MARKED: &str = "script.sh";
+/// For the shell to read it.
+const READ_WAIT: Duration = Duration::from_secs(10);
+
+/// Whether the shell can read a script.
+fn is_valid(script: &Utf8Path) -> bool {
+    let shell = host::process::Command::new("/bin/sh").arg("-n").arg(script);
+    shell
+        .output(READ_WAIT)
+        .is_ok_and(|output| output.status.success())
 }
 
 fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
@@ -372,6 +419,15 @@ impl Case<'_> {
         .outcome
     }
 
+    /// Two scripts that wait for each other are the cause of the failure that ends the wait.
+    fn with_deadlock(&self, outcome: Outcome) -> Outcome {
+        let deadlock = self.state().deadlock.clone();
+        match (outcome, deadlock) {
+            (Outcome::Failed { .. }, Some(cause)) => Outcome::Failed { cause },
+            (outcome, _) => outcome,
+        }
+    }
+
     fn finish(self, report: &mut TestReport) {
         let state = self
             .state
@@ -385,6 +441,7 @@ impl Case<'_> {
         report.boot_ms = millis(state.booted);
         report.qemu_ms = millis(state.lived);
         report.console_tail = state.console_tail;
+        report.line = state.failed_line.filter(|_| !report.outcome.is_success());
         let facts = &self.setting.arch.facts;
         let devices = state.devices.iter().map(|name| facts.device_type(name));
         report.devices = devices

@@ -25,6 +25,8 @@ pub struct Debug {
     pub trace: Vec<String>,
     /// The `strace` that QEMU runs under.
     pub strace: Option<Utf8PathBuf>,
+    /// QEMU may write a core dump when it crashes.
+    pub core_dumps: bool,
     /// A guest whose half fails gives a shell to the person at this keyboard before it ends.
     pub keyboard: Option<Arc<Keyboard>>,
 }
@@ -147,19 +149,27 @@ impl Debug {
         lines
     }
 
-    /// Writes the program that starts a QEMU under strace, where that is wanted.
+    /// Writes the program that starts a QEMU under strace, or with core dumps, where that is wanted.
     pub fn wrapper(
         &self,
         binary: &Utf8Path,
         spot: Spot<'_>,
     ) -> std::io::Result<Option<Utf8PathBuf>> {
-        let Some(strace) = &self.strace else {
+        if self.strace.is_none() && !self.core_dumps {
             return Ok(None);
-        };
-        let log = strace_log(spot);
-        let [strace, log, binary] = [strace, &log, binary].map(quote);
-        let script = format!("#!/bin/sh\nexec {strace} -f -tt -o {log} {binary} \"$@\"\n");
-        let path = spot.run_dir.join("strace-qemu");
+        }
+        let mut script = "#!/bin/sh\n".to_owned();
+        if self.core_dumps {
+            // As much as the host allows.
+            script.push_str("ulimit -c \"$(ulimit -H -c)\"\n");
+        }
+        script.push_str("exec ");
+        if let Some(strace) = &self.strace {
+            let [strace, log] = [strace, &strace_log(spot)].map(quote);
+            script.push_str(&[strace.as_str(), " -f -tt -o ", log.as_str(), " "].concat());
+        }
+        script.push_str(&[quote(binary).as_str(), " \"$@\"\n"].concat());
+        let path = spot.run_dir.join("start-qemu");
         host::files::write_program(&path, script.as_bytes())?;
         Ok(Some(path))
     }

@@ -18,6 +18,8 @@ pub enum Happened {
     SkipReason(String),
     /// The test asked for `fail`, with its reason.
     FailReason(String),
+    /// The test's script ended early: file, line and command.
+    FailedAt(String),
     /// The test announced the guest's end.
     Leaving(Leave),
     /// The test's own end record.
@@ -64,7 +66,9 @@ pub enum Happened {
     Exited {
         /// How.
         how: Ended,
-        /// The last line it printed on stderr.
+        /// The line of its messages that explains it.
+        explanation: Option<String>,
+        /// That line, or the last one of its messages.
         last_line: Option<String>,
     },
     /// The run was interrupted.
@@ -103,6 +107,7 @@ pub struct Fold {
     leaving: Option<Leave>,
     skip: Option<String>,
     fail: Option<String>,
+    failed_at: Option<String>,
     oops: Option<String>,
     panic: Option<String>,
     /// Whether the guest asked for it, and QEMU's reason.
@@ -137,6 +142,7 @@ impl Fold {
             leaving: None,
             skip: None,
             fail: None,
+            failed_at: None,
             oops: None,
             panic: None,
             shutdown: None,
@@ -175,6 +181,10 @@ impl Fold {
             }
             Happened::FailReason(reason) => {
                 self.fail.get_or_insert_with(|| reason.clone());
+                None
+            }
+            Happened::FailedAt(place) => {
+                self.failed_at.get_or_insert_with(|| place.clone());
                 None
             }
             Happened::Leaving(leave) => {
@@ -231,7 +241,11 @@ impl Fold {
                     .fault()
                     .unwrap_or_else(|| lost(self.unheard.clone().unwrap_or_default())),
             }),
-            Happened::Exited { how, last_line } => Some(self.exited(*how, last_line.as_deref())),
+            Happened::Exited {
+                how,
+                explanation,
+                last_line,
+            } => Some(self.exited(*how, explanation.as_deref(), last_line.as_deref())),
             Happened::Interrupted => Some(Outcome::NotRun {
                 why: "interrupted".to_owned(),
             }),
@@ -278,12 +292,15 @@ impl Fold {
                     cause: format!("the test ended without its `leave {leave}`"),
                 }
             }
-            _ => from_status(
-                status,
-                self.skip.as_deref(),
-                self.fail.as_deref(),
-                last_line,
-            ),
+            _ => {
+                let said = Said {
+                    skip: self.skip.as_deref(),
+                    fail: self.fail.as_deref(),
+                    failed_at: self.failed_at.as_deref(),
+                    last_line,
+                };
+                from_status(status, said)
+            }
         }
     }
 
@@ -315,7 +332,10 @@ impl Fold {
                     announced.word()
                 ),
             },
-            (Phase::Test, _) => lost(format!("{what} unannounced")),
+            (Phase::Test, _) => {
+                let call = leave.map_or("poweroff", Leave::word);
+                lost(format!("{what} unannounced (`leave {call}` announces it)"))
+            }
         }
     }
 
@@ -357,9 +377,12 @@ impl Fold {
         ))
     }
 
-    fn exited(&self, how: Ended, last_line: Option<&str>) -> Outcome {
+    fn exited(&self, how: Ended, explanation: Option<&str>, last_line: Option<&str>) -> Outcome {
         let status = match how {
-            Ended::Signal(signal) => return Outcome::QemuCrashed { signal },
+            Ended::Signal(signal) => {
+                let message = explanation.map(str::to_owned);
+                return Outcome::QemuCrashed { signal, message };
+            }
             Ended::Status(status) => status,
         };
         // A guest may choose QEMU's status, as with isa-debug-exit; its reason came first.
@@ -386,18 +409,34 @@ fn lost(how: String) -> Outcome {
     Outcome::LostGuest { how }
 }
 
-/// What an exit status of a test means, in either half.
+/// What a script said about its end.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said<'a> {
+    /// Why it skipped itself.
+    pub skip: Option<&'a str>,
+    /// Why it failed, in its own words.
+    pub fail: Option<&'a str>,
+    /// File, line and command that ended it.
+    pub failed_at: Option<&'a str>,
+    /// The last line of its output.
+    pub last_line: Option<&'a str>,
+}
+
+/// What an exit status of a test means, in either script.
 #[must_use]
-pub fn from_status(
-    status: i32,
-    skip: Option<&str>,
-    fail: Option<&str>,
-    last_line: Option<&str>,
-) -> Outcome {
-    let said = || {
-        last_line
-            .map(|line| format!(", last line: {line}"))
-            .unwrap_or_default()
+pub fn from_status(status: i32, said: Said<'_>) -> Outcome {
+    let Said {
+        skip,
+        fail,
+        failed_at,
+        last_line,
+    } = said;
+    // The last line may have nothing to do with it, so it counts only where the place is not known.
+    let explained = |how: String| match (fail, failed_at, last_line) {
+        (Some(reason), ..) => reason.to_owned(),
+        (None, Some(place), _) => format!("{place}: {how}"),
+        (None, None, Some(line)) => format!("{how}, last line: {line}"),
+        (None, None, None) => how,
     };
     match status {
         0 => Outcome::Passed,
@@ -409,10 +448,7 @@ pub fn from_status(
             Outcome::Skipped { reason }
         }
         STATUS_HARD_ERROR => {
-            let message = fail.map_or_else(
-                || format!("hard error of the test{}", said()),
-                str::to_owned,
-            );
+            let message = explained("hard error of the test".to_owned());
             Outcome::HarnessError { message }
         }
         129..=192 => {
@@ -420,14 +456,12 @@ pub fn from_status(
             let name = host::process::status::signal_name(signal)
                 .map_or_else(|| format!("signal {signal}"), str::to_owned);
             Outcome::Failed {
-                cause: fail.map_or_else(|| format!("ended by {name}{}", said()), str::to_owned),
+                cause: explained(format!("ended by {name}")),
             }
         }
-        _ => {
-            let cause =
-                fail.map_or_else(|| format!("exit status {status}{}", said()), str::to_owned);
-            Outcome::Failed { cause }
-        }
+        _ => Outcome::Failed {
+            cause: explained(format!("exit status {status}")),
+        },
     }
 }
 

@@ -14,6 +14,7 @@ fn end(status: i32, taint: u64) -> Happened {
 fn exited(how: Ended) -> Happened {
     Happened::Exited {
         how,
+        explanation: None,
         last_line: Some("qemu: no such device".to_owned()),
     }
 }
@@ -31,6 +32,7 @@ fn off(reason: &str) -> [Happened; 2] {
         shutdown(reason),
         Happened::Exited {
             how: Ended::Status(0),
+            explanation: None,
             last_line: None,
         },
     ]
@@ -195,11 +197,11 @@ fn an_unannounced_end_of_the_guest_is_no_verdict() {
     );
     check(
         &off("guest-reset", &ready),
-        "the guest reset itself unannounced",
+        "the guest reset itself unannounced (`leave reboot` announces it)",
     );
     check(
         &off("guest-shutdown", &ready),
-        "the guest powered itself off unannounced",
+        "the guest powered itself off unannounced (`leave poweroff` announces it)",
     );
     check(
         &off("host-qmp-quit", &ready),
@@ -211,7 +213,7 @@ fn an_unannounced_end_of_the_guest_is_no_verdict() {
             Happened::Reset { guest: true },
             Happened::Settled,
         ],
-        "the guest reset itself unannounced",
+        "the guest reset itself unannounced (`leave reboot` announces it)",
     );
     let closed = Happened::Unheard("the control channel closed".to_owned());
     check(
@@ -219,7 +221,10 @@ fn an_unannounced_end_of_the_guest_is_no_verdict() {
         "the control channel closed",
     );
     let leaves = off("guest-reset", &[Happened::Ready, closed]);
-    check(&leaves, "the guest reset itself unannounced");
+    check(
+        &leaves,
+        "the guest reset itself unannounced (`leave reboot` announces it)",
+    );
     check(
         &[Happened::Stuck("QEMU paused: internal-error".to_owned())],
         "QEMU paused: internal-error",
@@ -236,6 +241,7 @@ fn an_end_of_qemu_says_how_far_it_got() {
     );
     let silent = Happened::Exited {
         how: Ended::Status(1),
+        explanation: None,
         last_line: None,
     };
     check(
@@ -289,7 +295,10 @@ fn an_announced_end_passes_only_when_qemu_confirms_it() {
     let crash = [shutdown("guest-shutdown"), exited(Ended::Signal(11))];
     assert_eq!(
         leave(Leave::Poweroff, &crash),
-        Outcome::QemuCrashed { signal: 11 }
+        Outcome::QemuCrashed {
+            signal: 11,
+            message: None
+        }
     );
     assert_eq!(
         leave(Leave::Poweroff, &off("guest-reset")).word(),
@@ -325,7 +334,7 @@ fn an_announced_end_passes_only_when_qemu_confirms_it() {
         0,
         &unannounced,
         "lost guest",
-        "the guest powered itself off unannounced",
+        "the guest powered itself off unannounced (`leave poweroff` announces it)",
     );
     let leaving = Happened::Leaving(Leave::Poweroff);
     let oopsed = [
@@ -403,7 +412,7 @@ fn a_guest_may_reboot_as_often_as_its_header_says() {
         1,
         &crash,
         "lost guest",
-        "the guest reset itself unannounced",
+        "the guest reset itself unannounced (`leave reboot` announces it)",
     );
     // Such a reset closes the channel before it is told.
     let asked = [

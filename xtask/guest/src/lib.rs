@@ -15,11 +15,16 @@
 //! | [`debug`] | debugger, monitor and traces for a person |
 //! | [`standalone`] | a test exported as one shell script |
 //! | [`logfile`] | log files with a limit |
+//! | [`excerpt`], [`symbols`] | the part of a console that a report shows, with the kernel's function names |
+//! | `backtrace` | the backtrace of a QEMU that crashed |
+//! | [`syntax`] | errors of a script, found before a boot |
 
 pub mod accel;
+mod backtrace;
 pub mod case;
 pub mod config;
 pub mod debug;
+pub mod excerpt;
 pub mod fold;
 pub mod job;
 pub mod logfile;
@@ -27,4 +32,6 @@ pub mod platform;
 pub mod protocol;
 pub mod session;
 pub mod standalone;
+pub mod symbols;
+pub mod syntax;
 pub mod words;

@@ -11,6 +11,7 @@ use host::clock::monotonic;
 use qemu::accel::Verdict;
 use qemu::argv::CONTROL_PORT;
 use qemu::console::{Console, Kind};
+use qemu::last_words::LastWords;
 use qemu::machine::Port;
 use qemu::{Exit, VmEvent};
 use serde_json::Value;
@@ -55,6 +56,11 @@ pub trait Host {
     fn console(&mut self, bytes: &[u8]);
     /// Something odd that decides nothing.
     fn note(&mut self, text: String);
+    /// File, line and command, from what the guest's script says of the place where it ended.
+    fn failed_at(&mut self, args: &[String]) -> Option<String> {
+        let _ = args;
+        None
+    }
     /// The guest is here and runs its half of the test.
     fn ready(&mut self) {}
     /// Does what the test asks for: exit status and text for its reply, or none where `replies`
@@ -124,7 +130,7 @@ struct Session<'a> {
     settling_since: Option<Instant>,
     console_bytes: u64,
     message_bytes: u64,
-    stderr: Option<String>,
+    last_words: LastWords,
     notes: usize,
     /// The host half has stopped the guest, or a migration has.
     paused: bool,
@@ -150,7 +156,7 @@ impl<'a> Session<'a> {
             settling_since: None,
             console_bytes: 0,
             message_bytes: 0,
-            stderr: None,
+            last_words: LastWords::default(),
             notes: 0,
             paused: false,
         }
@@ -232,7 +238,7 @@ impl<'a> Session<'a> {
         outcome.map(|outcome| (outcome, Part::Last))
     }
 
-    /// Keeps the last line that QEMU itself has said.
+    /// Keeps the line of QEMU's messages that explains its end.
     fn take_message(&mut self, line: &str) -> Option<Outcome> {
         self.message_bytes += line.len() as u64 + 1;
         if self.message_bytes > FLOOD {
@@ -241,15 +247,14 @@ impl<'a> Session<'a> {
                 limit: FLOOD,
             });
         }
-        let text = verdict::text::line(line.as_bytes());
-        self.stderr = Some(text)
-            .filter(|text| !text.is_empty())
-            .or(self.stderr.take());
+        self.last_words.take(line);
         None
     }
 
     fn exited(&mut self, exit: Exit) -> Option<Outcome> {
-        let last_line = self.stderr.take();
+        let words = std::mem::take(&mut self.last_words);
+        let explanation = words.explanation().map(str::to_owned);
+        let last_line = words.best().map(str::to_owned);
         let how = match exit {
             Exit::Code(code) => Ended::Status(code),
             Exit::Signal(signal) => Ended::Signal(signal),
@@ -260,7 +265,11 @@ impl<'a> Session<'a> {
             let how = format!("QEMU ended with status {status} after its guest had left{said}");
             return Some(Outcome::LostGuest { how });
         }
-        self.talk.fold.take(&Happened::Exited { how, last_line })
+        self.talk.fold.take(&Happened::Exited {
+            how,
+            explanation,
+            last_line,
+        })
     }
 
     fn take_bytes(

@@ -483,7 +483,7 @@ fn an_end_of_qemu_is_told_apart_by_when_and_how() {
     check(
         &rules(),
         "lost guest",
-        "the guest reset itself unannounced",
+        "the guest reset itself unannounced (`leave reboot` announces it)",
         |guest| {
             guest.boots();
             guest.qmp("SHUTDOWN", json!({"guest": true, "reason": "guest-reset"}));

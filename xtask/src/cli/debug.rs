@@ -35,6 +35,9 @@ pub(crate) struct DebugArgs {
     /// Run QEMU under strace, with its log beside the test's
     #[arg(long)]
     pub(crate) strace_qemu: bool,
+    /// Let a QEMU that crashes write a core dump, and keep its backtrace
+    #[arg(long)]
+    pub(crate) gdb_on_crash: bool,
     /// Give a shell on its console in a guest whose half fails, and set no time limits; one test at a time
     #[arg(long, conflicts_with_all = ["list", "bisect", "no_capture"])]
     pub(crate) shell_on_fail: bool,

@@ -229,7 +229,13 @@ mod tests {
     fn a_test_that_got_worse_is_shown_with_both_ends_and_how_to_repeat_it() {
         let mut pair = Pair {
             old: report(Outcome::Passed, 1),
-            new: report(Outcome::QemuCrashed { signal: 11 }, 1),
+            new: report(
+                Outcome::QemuCrashed {
+                    signal: 11,
+                    message: None,
+                },
+                1,
+            ),
         };
         pair.new.diff = vec!["-link is up".to_owned()];
         insta::assert_snapshot!(lines(PLAIN, &pair));

@@ -66,8 +66,13 @@ fn inserted(script: &str, marks: &[Mark]) -> String {
         done = mark.at;
         text.push_str(before);
         let words = &script[mark.words.clone()];
-        let space = if words.is_empty() { "" } else { " " };
-        let _ = write!(text, "_at {line}{space}{words} && :; ");
+        // A variable that is not set ends the script in the words, so its line is kept before.
+        if words.is_empty() || words.contains('$') {
+            let _ = write!(text, "_at {line} && :; ");
+        }
+        if !words.is_empty() {
+            let _ = write!(text, "_at {line} {words} && :; ");
+        }
     }
     text.push_str(&script[done..]);
     text

@@ -74,7 +74,13 @@ mod tests {
             &[failed.clone(), unstarted.clone(), broken.clone()],
             Verdict::Bad,
         );
-        check(&[Outcome::QemuCrashed { signal: 11 }], Verdict::Bad);
+        check(
+            &[Outcome::QemuCrashed {
+                signal: 11,
+                message: None,
+            }],
+            Verdict::Bad,
+        );
         check(&[passed(), unstarted], Verdict::Untestable);
         check(&[passed(), broken], Verdict::Untestable);
         check(&[skipped], Verdict::Untestable);

@@ -30,7 +30,10 @@ fn comparison(pairs: Vec<Pair>) -> Comparison {
 
 #[test]
 fn a_failure_or_a_skip_that_was_not_there_is_worse_and_a_new_pass_better() {
-    let crashed = || Outcome::QemuCrashed { signal: 11 };
+    let crashed = || Outcome::QemuCrashed {
+        signal: 11,
+        message: None,
+    };
     for (old, new, expect) in [
         (Outcome::Passed, Outcome::Passed, Verdict::Same),
         (Outcome::Passed, failed(), Verdict::Worse),

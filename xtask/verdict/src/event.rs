@@ -112,6 +112,9 @@ pub struct TestReport {
     pub subtests: Vec<Subtest>,
     /// How the output differs from the golden output, as a unified diff.
     pub diff: Vec<String>,
+    /// The line of the test's file where its script ended early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
 }
 
 /// One choice that was made.
@@ -182,7 +185,21 @@ impl TestReport {
             devices: Vec::new(),
             subtests: Vec::new(),
             diff: Vec::new(),
+            line: None,
         }
+    }
+
+    /// Its file in the repository.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!("guest-tests/{}/{}.sh", self.area, self.test)
+    }
+
+    /// File and line where its script ended early, unless the cause names them.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        let place = format!("{}:{}", self.file(), self.line?);
+        (!self.outcome.cause().contains(&place)).then_some(place)
     }
 
     /// How summaries count it: by its outcome, but for those that would mislead.
@@ -332,6 +349,7 @@ pub(crate) mod tests {
             devices: Vec::new(),
             subtests: Vec::new(),
             diff: Vec::new(),
+            line: None,
         }
     }
 
@@ -428,7 +446,10 @@ pub(crate) mod tests {
     fn a_report_survives_being_kept() {
         let report = run_report(vec![test_report(
             "a::b::c",
-            Outcome::QemuCrashed { signal: 11 },
+            Outcome::QemuCrashed {
+                signal: 11,
+                message: None,
+            },
         )]);
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<RunReport>(&text).unwrap(), report);

@@ -45,6 +45,9 @@ pub enum Outcome {
     QemuCrashed {
         /// Its number.
         signal: i32,
+        /// The assertion or sanitizer report among QEMU's messages; `why` in JSON.
+        #[serde(rename = "why", default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
     },
     /// QEMU ended with an error before the guest ran.
     QemuDidNotStart {
@@ -134,10 +137,12 @@ impl Outcome {
             | Self::GuestOopsed { message }
             | Self::QemuDidNotStart { message }
             | Self::HarnessError { message } => message.clone(),
-            Self::QemuCrashed { signal } => match signal_name(*signal) {
-                Some(name) => format!("QEMU was ended by {name}"),
-                None => format!("QEMU was ended by signal {signal}"),
-            },
+            Self::QemuCrashed { signal, message } => {
+                let signal =
+                    signal_name(*signal).map_or_else(|| format!("signal {signal}"), str::to_owned);
+                let message = message.as_ref().map(|text| format!(": {text}"));
+                format!("QEMU was ended by {signal}{}", message.unwrap_or_default())
+            }
             Self::LostGuest { how } => how.clone(),
             Self::NotRun { why } => why.clone(),
         }
@@ -239,15 +244,21 @@ mod tests {
             125,
             false,
         );
-        let crashed = Outcome::QemuCrashed { signal: 11 };
+        let crashed = Outcome::QemuCrashed {
+            signal: 11,
+            message: Some("x.c:1: Assertion `y' failed.".to_owned()),
+        };
         check(
             crashed,
             "QEMU crashed",
-            "QEMU was ended by SIGSEGV",
+            "QEMU was ended by SIGSEGV: x.c:1: Assertion `y' failed.",
             125,
             false,
         );
-        let crashed = Outcome::QemuCrashed { signal: 40 };
+        let crashed = Outcome::QemuCrashed {
+            signal: 40,
+            message: None,
+        };
         check(
             crashed,
             "QEMU crashed",

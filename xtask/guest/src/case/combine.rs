@@ -6,7 +6,7 @@ use host::process::ExitStatus;
 use suite::header::Halves;
 use verdict::outcome::{Outcome, Phase, STATUS_SKIP};
 
-use crate::fold::from_status;
+use crate::fold::{self, from_status};
 use crate::session::{FLOOD, Part};
 
 /// How a guest of the test ended.
@@ -34,9 +34,9 @@ pub(super) enum HostEnd {
 /// What the test said about itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Said<'a> {
-    pub(super) skip: Option<&'a str>,
-    pub(super) fail: Option<&'a str>,
-    pub(super) last_line: Option<&'a str>,
+    pub(super) script: fold::Said<'a>,
+    /// `qemu` runs in the background of a statement.
+    pub(super) in_background: bool,
     /// A guest went into a migration stream and never came out of it.
     pub(super) migrated_away: bool,
 }
@@ -77,6 +77,10 @@ pub(super) fn combine(
                 failed("`in_host` ended while its guest still ran")
             } else if said.migrated_away {
                 failed("a guest that was migrated away never went on")
+            } else if halves.guest() && guests.is_empty() && said.in_background {
+                failed(
+                    "`in_host` ended before a guest was started: `wait` for a `qemu` in the background",
+                )
             } else if halves.guest() && guests.is_empty() {
                 failed("`in_host` ended without a guest: it never called `qemu`")
             } else if halves.guest() && guests.iter().all(|guest| guest.part == Part::Passage) {
@@ -85,10 +89,14 @@ pub(super) fn combine(
                 Outcome::Passed
             }
         }
-        _ => match from_status(status, said.skip, said.fail, said.last_line) {
-            Outcome::Failed { cause } if said.fail.is_none() => Outcome::Failed {
-                cause: format!("in_host: {cause}"),
-            },
+        _ => match from_status(status, said.script) {
+            Outcome::Failed { cause }
+                if said.script.fail.is_none() && said.script.failed_at.is_none() =>
+            {
+                Outcome::Failed {
+                    cause: format!("in_host: {cause}"),
+                }
+            }
             outcome => outcome,
         },
     }
@@ -110,8 +118,12 @@ mod tests {
     }
 
     fn check(halves: Halves, host: HostEnd, guests: &[GuestEnd], word: &str, cause: &str) {
-        let said = Said {
+        let script = fold::Said {
             last_line: Some("last words"),
+            ..fold::Said::default()
+        };
+        let said = Said {
+            script,
             ..Said::default()
         };
         let outcome = combine(halves, host, guests, said);
@@ -213,7 +225,10 @@ mod tests {
     #[test]
     fn a_test_for_the_host_alone_needs_no_guest() {
         check(Halves::Host, code(0), &[], "passed", "");
-        let crashed = guest(Outcome::QemuCrashed { signal: 6 });
+        let crashed = guest(Outcome::QemuCrashed {
+            signal: 6,
+            message: None,
+        });
         check(
             Halves::Host,
             code(0),
@@ -235,7 +250,10 @@ mod tests {
         check(Halves::Both, code(0), &[passage()], "failed", nobody);
         check(Halves::Host, code(0), &[passage()], "passed", "");
         let crashed = GuestEnd {
-            outcome: Outcome::QemuCrashed { signal: 11 },
+            outcome: Outcome::QemuCrashed {
+                signal: 11,
+                message: None,
+            },
             part: Part::Last,
         };
         let both = [guest(Outcome::Passed), crashed];
@@ -259,10 +277,14 @@ mod tests {
 
     #[test]
     fn reasons_that_the_test_gives_come_first() {
-        let said = Said {
+        let script = fold::Said {
             skip: Some("no swtpm"),
             fail: Some("wrong size"),
+            failed_at: Some("x.sh:3: `test`"),
             last_line: Some("z"),
+        };
+        let said = Said {
+            script,
             ..Said::default()
         };
         assert_eq!(
@@ -272,6 +294,33 @@ mod tests {
         assert_eq!(
             combine(Halves::Both, code(1), &[], said).cause(),
             "wrong size"
+        );
+    }
+    #[test]
+    fn the_place_of_a_failure_comes_before_the_last_line() {
+        let script = fold::Said {
+            failed_at: Some("x.sh:3: `test 1 = 2`"),
+            last_line: Some("z"),
+            ..fold::Said::default()
+        };
+        let said = Said {
+            script,
+            ..Said::default()
+        };
+        let outcome = combine(Halves::Both, code(1), &[], said);
+        assert_eq!(outcome.cause(), "x.sh:3: `test 1 = 2`: exit status 1");
+    }
+
+    #[test]
+    fn a_guest_in_the_background_is_not_waited_for() {
+        let said = Said {
+            in_background: true,
+            ..Said::default()
+        };
+        let outcome = combine(Halves::Both, code(0), &[], said);
+        assert_eq!(
+            outcome.cause(),
+            "`in_host` ended before a guest was started: `wait` for a `qemu` in the background"
         );
     }
 }

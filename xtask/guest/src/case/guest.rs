@@ -10,31 +10,35 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use plan::arch::Endian;
 use qemu::argv::Fds;
+use qemu::last_words::LastWords;
 use qemu::machine::Port;
-use qemu::{Control, Exit, Launch, QemuError, Vm, VmEvent, qmp};
+use qemu::{Control, Launch, QemuError, Vm, VmEvent, qmp};
 use suite::header::Channel;
 use verdict::event::{RunEvent, send};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
+use verdict::report::words::is_fault;
 use verdict::text::line;
 
 use super::combine::GuestEnd;
+use super::ending::{end, explained};
 use super::monitor::{Asker, is_slow};
 use super::record::RecordError;
 use super::roster::{Life, name_of};
 use super::{Case, disk};
+use crate::backtrace::{self, Crashed};
 use crate::debug::Spot;
+use crate::excerpt::Excerpt;
 use crate::fold::Happened;
-use crate::logfile::{LogFile, Tail};
+use crate::logfile::LogFile;
 use crate::protocol::Call;
 use crate::session::{
-    Arrival, Conducted, Guest, Handover, Host, Part, Replies, Rules, SCRATCH, Start, Waker, conduct,
+    Arrival, Guest, Handover, Host, Part, Replies, Rules, SCRATCH, Start, Waker, conduct,
 };
 use crate::words::Reply;
 
 /// A guest that takes nothing for so long is gone.
 const SEND_WAIT: Duration = Duration::from_secs(10);
-/// What a guest's `run` record names, and where its script is.
-const RUN: &str = "/kiln/run";
+/// Where a guest has the test's script.
 const TEST: &str = "/kiln/test";
 
 impl Guest for Vm {
@@ -149,9 +153,9 @@ impl Case<'_> {
         }
     }
 
-    fn handover(&self) -> std::io::Result<Handover> {
+    fn handover(&self) -> Handover {
         let arch = &self.setting.arch.arch;
-        let script = fs_err::read(&self.setting.test.test.path)?;
+        let script = self.statements.marked.clone().into_bytes();
         let header = &self.setting.test.test.header;
         let endian = match arch.endian {
             Endian::Big => "big",
@@ -163,10 +167,12 @@ impl Case<'_> {
         // The host's own path, so that a guest script can name the host's files to QEMU's monitor.
         let scratch = self.setting.scratch.join("files");
         let scratch = SCRATCH.map(|name| variable(name, scratch.to_string()));
-        Ok(Handover {
+        // The shell names this file in its messages, with the lines of the test.
+        let run = format!("/kiln/{}.sh", self.setting.test.test.test);
+        Handover {
             files: vec![
                 (TEST.to_owned(), 0o755, script),
-                (RUN.to_owned(), 0o755, self.setting.library.guest.clone()),
+                (run.clone(), 0o755, self.setting.library.guest.clone()),
             ],
             environment: vec![
                 variable("KILN_ARCH", arch.name.clone()),
@@ -189,8 +195,8 @@ impl Case<'_> {
             .into_iter()
             .chain(scratch)
             .collect(),
-            run: RUN.to_owned(),
-        })
+            run,
+        }
     }
 }
 
@@ -225,13 +231,15 @@ struct Started<'a> {
     logs: Logs,
     is_gone: &'a (dyn Fn() -> bool + Sync),
     run_dir: Utf8PathBuf,
+    /// Where QEMU was started.
+    directory: Utf8PathBuf,
 }
 
 /// What a guest's channels carry, as files.
 struct Logs {
     console: LogFile,
     control: LogFile,
-    tail: Tail,
+    excerpt: Excerpt,
 }
 
 impl<'a> Started<'a> {
@@ -246,7 +254,7 @@ impl<'a> Started<'a> {
             fs_err::create_dir_all(&run_dir)?;
             let console = LogFile::create(&logs.join(log_name("console", number)))?;
             let control = LogFile::create(&logs.join(log_name("control", number)))?;
-            Ok((run_dir, console, control, case.handover()?))
+            Ok((run_dir, console, control, case.handover()))
         };
         let (run_dir, console, control, handover) = prepared().map_err(|error| broken(&error))?;
         let refused = |error: &QemuError| match error {
@@ -307,10 +315,11 @@ impl<'a> Started<'a> {
             logs: Logs {
                 console,
                 control,
-                tail: Tail::default(),
+                excerpt: Excerpt::default(),
             },
             is_gone: order.is_gone,
             run_dir,
+            directory: order.directory.to_owned(),
         })
     }
 
@@ -342,18 +351,39 @@ impl<'a> Started<'a> {
             end(&self.vm, conducted, self.case.boot_limit())
         });
         self.case.roster.note(self.number, Life::Ended);
+        let pid = self.vm.pid();
         // Ends QEMU and waits until it is gone, so that its log is whole.
         drop(self.vm);
         let lived = self.since.elapsed();
         let logs = &self.case.setting.logs;
         let messages = logs.join(log_name("qemu", self.number));
+        let words = if conducted.outcome == Outcome::Passed {
+            LastWords::default()
+        } else {
+            let log = fs_err::read(self.run_dir.join(qemu::machine::LOG)).unwrap_or_default();
+            LastWords::of(&String::from_utf8_lossy(&log))
+        };
         let kept = [
             fs_err::copy(self.run_dir.join(qemu::machine::LOG), messages).map(|_| ()),
             fs_err::remove_dir_all(&self.run_dir),
             self.logs.console.finish(),
             self.logs.control.finish(),
         ];
+        let backtrace = match conducted.outcome {
+            Outcome::QemuCrashed { .. } => {
+                let crashed = Crashed {
+                    binary: &self.case.setting.arch.binary,
+                    directory: &self.directory,
+                    pid,
+                    path: &self.case.setting.config.path,
+                };
+                let log = logs.join(log_name("backtrace", self.number));
+                backtrace::keep(crashed, &log).unwrap_or_else(|error| Some(error.to_string()))
+            }
+            _ => None,
+        };
         let mut state = self.case.state();
+        state.notes.extend(backtrace);
         state.devices.extend(client.devices());
         state.notes.extend(
             kept.into_iter()
@@ -367,8 +397,20 @@ impl<'a> Started<'a> {
             let note = format!("{dropped} events of QEMU's were dropped: nobody asked for them");
             state.notes.push(note);
         }
-        state.console_tail = self.logs.tail.lines();
-        let (outcome, part) = match (conducted.outcome, self.rules.start) {
+        // A fault of one guest says more than the console of another.
+        let lines = self.logs.excerpt.lines();
+        if is_fault(&lines) || !is_fault(&state.console_tail) {
+            state.console_tail = lines;
+        }
+        let outcome = explained(conducted.outcome, words.explanation());
+        let (outcome, part) = match (outcome, self.rules.start) {
+            // A sanitizer ends QEMU with a status too.
+            (Outcome::QemuDidNotStart { message }, Start::Refused)
+                if words.explanation().is_some() =>
+            {
+                let cause = format!("QEMU did not refuse to start, it failed: {message}");
+                (Outcome::Failed { cause }, Part::Last)
+            }
             (Outcome::QemuDidNotStart { .. }, Start::Refused) => (Outcome::Passed, Part::Passage),
             (outcome, _) => (outcome, conducted.part),
         };
@@ -378,25 +420,6 @@ impl<'a> Started<'a> {
         });
         outcome
     }
-}
-
-/// Ends QEMU. After a pass it is asked to end by itself, so that its images are whole for the host
-/// half, and a QEMU that dies while it clears up does not pass.
-fn end(vm: &Vm, mut conducted: Conducted, limit: Duration) -> Conducted {
-    if conducted.outcome != Outcome::Passed {
-        vm.kill();
-        return conducted;
-    }
-    let exit = vm.quit(limit);
-    let failed = |cause: String| Outcome::Failed { cause };
-    let seconds = limit.as_secs_f64();
-    conducted.outcome = match exit {
-        _ if vm.was_killed() => failed(format!("QEMU did not end within {seconds} s of `quit`")),
-        Exit::Code(0) => Outcome::Passed,
-        Exit::Code(status) => failed(format!("QEMU ended with status {status} after `quit`")),
-        Exit::Signal(signal) => Outcome::QemuCrashed { signal },
-    };
-    conducted
 }
 
 /// The first guest's logs have the plain names.
@@ -472,7 +495,7 @@ impl Host for GuestDesk<'_, '_> {
 
     fn console(&mut self, bytes: &[u8]) {
         self.logs.console.write(bytes);
-        self.logs.tail.write(bytes);
+        self.logs.excerpt.write(bytes);
         self.case.log_for_script(bytes);
         if self.shell_is_open {
             let bytes = bytes.to_vec();
@@ -480,7 +503,12 @@ impl Host for GuestDesk<'_, '_> {
         }
     }
 
+    fn failed_at(&mut self, args: &[String]) -> Option<String> {
+        self.case.failed_at(args)
+    }
+
     fn ready(&mut self) {
+        self.logs.excerpt.begin_test();
         self.case.roster.note(self.number, Life::Ready);
     }
 

@@ -18,6 +18,7 @@ use super::combine::{HostEnd, Said, combine};
 use super::guest::{Booted, Order};
 use super::monitor::Asker;
 use super::qemu_test;
+use crate::fold;
 use crate::session::{SCRATCH, Start};
 use crate::words::serve::FileServer;
 use crate::words::{Caller, Desk, Reply, Request, attended};
@@ -44,9 +45,17 @@ pub(super) fn run(case: &Case<'_>) -> Outcome {
             let output = output.unwrap_or_else(std::sync::PoisonError::into_inner);
             let last_line = output.tail.last();
             let said = Said {
-                skip: state.skip.as_deref(),
-                fail: state.fail.as_deref(),
-                last_line: last_line.as_deref(),
+                script: fold::Said {
+                    skip: state.skip.as_deref(),
+                    fail: state.fail.as_deref(),
+                    failed_at: state.failed_at.as_deref(),
+                    last_line: last_line.as_deref(),
+                },
+                in_background: case
+                    .statements
+                    .in_background
+                    .iter()
+                    .any(|word| word == "qemu"),
                 migrated_away: case.succession.is_open(),
             };
             let halves = case.setting.test.test.header.halves;
@@ -64,11 +73,13 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     let (output, near) = std::io::pipe().map_err(|error| error.to_string())?;
     let far = near.try_clone().map_err(|error| error.to_string())?;
     let files = case.setting.scratch.join("files");
-    let script = fs_err::canonicalize(&case.setting.test.test.path);
-    let script = script.map_err(|error| error.to_string())?;
+    let script = case.setting.scratch.join(super::MARKED);
     let setting = case.setting;
     let mut command = Command::new("/bin/sh")
+        // The shell names `$0` in its messages, with the lines of the script that it reads.
+        .arg("-c")
         .arg(&setting.library.host)
+        .arg(setting.test.test.shown_path())
         .arg(script)
         .whole_family()
         .current_dir(&files)
@@ -185,7 +196,9 @@ fn pump(
 
 impl Desk for Case<'_> {
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply {
-        self.record_word(&request.word);
+        if request.word != "failed_at" {
+            self.record_word(&request.word);
+        }
         let text = || line(request.args.join(" ").as_bytes());
         match request.word.as_str() {
             "qemu" => self.qemu(request, caller),
@@ -195,6 +208,12 @@ impl Desk for Case<'_> {
             "chardev_write" => self.chardev_write(request, caller),
             "skip" => {
                 self.state().skip.get_or_insert_with(text);
+                Reply::done("")
+            }
+            "failed_at" => {
+                let place = self.failed_at(&request.args);
+                let mut state = self.state();
+                state.failed_at = state.failed_at.take().or(place);
                 Reply::done("")
             }
             "fail" => {

@@ -14,35 +14,77 @@ use crate::words::Reply;
 /// How often it is asked whether somebody still waits.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The points that were reached so far, each with what was said there.
+/// The points that were reached so far, and those that a script waits for.
 #[derive(Default)]
 pub(super) struct Points {
-    reached: Mutex<BTreeMap<String, String>>,
+    table: Mutex<Table>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Table {
+    /// Each with what was said there.
+    reached: BTreeMap<String, String>,
+    waiting: Vec<(Script, String)>,
+}
+
+/// Which script waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Script {
+    Host,
+    Guest,
+}
+
+impl Script {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Host => "`in_host`",
+            Self::Guest => "`in_guest`",
+        }
+    }
+}
+
+/// A point was not reached.
+#[derive(Debug, PartialEq, Eq)]
+struct NotReached {
+    /// What the other script waited for at that time.
+    other: Option<String>,
 }
 
 impl Points {
     /// A point is reached, now or again; the last text counts.
     fn post(&self, name: &str, text: String) {
-        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
-        reached.insert(name.to_owned(), text);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.reached.insert(name.to_owned(), text);
         self.changed.notify_all();
     }
 
-    /// What was said at a point, once it is reached; none where nobody will reach it in time.
-    fn wait(&self, name: &str, patience: Patience<'_>) -> Option<String> {
-        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What was said at a point, once it is reached.
+    fn wait(
+        &self,
+        name: &str,
+        script: Script,
+        patience: Patience<'_>,
+    ) -> Result<String, NotReached> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = (script, name.to_owned());
+        table.waiting.push(entry.clone());
         loop {
-            if let Some(text) = reached.get(name) {
-                return Some(text.clone());
-            }
+            let reached = table.reached.get(name).cloned();
             let left = patience.deadline.saturating_duration_since(monotonic());
-            if left.is_zero() || (patience.is_gone)() {
-                return None;
+            if reached.is_some() || left.is_zero() || (patience.is_gone)() {
+                if let Some(mine) = table.waiting.iter().position(|waits| *waits == entry) {
+                    table.waiting.remove(mine);
+                }
+                let mut others = table.waiting.iter();
+                let other = others
+                    .find(|(waits, point)| *waits != script && !table.reached.contains_key(point));
+                let other = other.map(|(_, point)| point.clone());
+                return reached.ok_or(NotReached { other });
             }
-            reached = self
+            table = self
                 .changed
-                .wait_timeout(reached, left.min(TICK))
+                .wait_timeout(table, left.min(TICK))
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
@@ -74,16 +116,37 @@ impl Case<'_> {
             deadline: monotonic() + limit,
             is_gone: &|| alone() || (asker.is_gone)(),
         };
-        match self.points.wait(name, patience) {
-            Some(text) if text.is_empty() => Reply::done(""),
-            Some(text) => Reply::done(text + "\n"),
-            None if alone() => Reply::error(1, format!("await {name}: the guest has ended")),
-            None => {
-                let seconds = limit.as_secs_f64();
-                Reply::error(1, format!("await {name}: nobody came there in {seconds} s"))
+        let script = if asker.own.is_none() {
+            Script::Host
+        } else {
+            Script::Guest
+        };
+        match self.points.wait(name, script, patience) {
+            Ok(text) if text.is_empty() => Reply::done(""),
+            Ok(text) => Reply::done(text + "\n"),
+            Err(_) if alone() => Reply::error(1, format!("await {name}: the guest has ended")),
+            Err(not_reached) => {
+                let why = format!("await {name}: not posted within {} s", limit.as_secs_f64());
+                if let Some(other) = not_reached.other {
+                    let deadlock = deadlock(script, name, &other);
+                    self.state().deadlock.get_or_insert(deadlock);
+                }
+                Reply::error(1, why)
             }
         }
     }
+}
+
+/// Two scripts wait, each for a point that only the other one could post.
+fn deadlock(script: Script, point: &str, other: &str) -> String {
+    let (host, guest) = match script {
+        Script::Host => (point, other),
+        Script::Guest => (other, point),
+    };
+    let (in_host, in_guest) = (Script::Host.name(), Script::Guest.name());
+    format!(
+        "{in_host} and {in_guest} wait for each other: {in_host} for `{host}`, {in_guest} for `{guest}`"
+    )
 }
 
 #[cfg(test)]
@@ -97,19 +160,48 @@ mod tests {
             deadline: monotonic() + Duration::from_secs(seconds),
             is_gone: &|| false,
         };
-        assert_eq!(points.wait("ready", patience(0)), None);
+        let nobody = || Err(NotReached { other: None });
+        assert_eq!(points.wait("ready", Script::Host, patience(0)), nobody());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| points.wait("ready", patience(60)));
+            let waiting = scope.spawn(|| points.wait("ready", Script::Host, patience(60)));
             points.post("other", String::new());
             points.post("ready", "port 7".to_owned());
-            assert_eq!(waiting.join().unwrap().as_deref(), Some("port 7"));
+            assert_eq!(waiting.join().unwrap().as_deref(), Ok("port 7"));
         });
         // It stays reached: whoever asks later is not late.
-        assert_eq!(points.wait("ready", patience(0)).as_deref(), Some("port 7"));
+        let late = points.wait("ready", Script::Guest, patience(0));
+        assert_eq!(late.as_deref(), Ok("port 7"));
         let abandoned = Patience {
             is_gone: &|| true,
             ..patience(60)
         };
-        assert_eq!(points.wait("never", abandoned), None);
+        assert_eq!(points.wait("never", Script::Host, abandoned), nobody());
+    }
+    #[test]
+    fn scripts_that_wait_for_each_other_are_found() {
+        let points = Points::default();
+        let until = |deadline| Patience {
+            deadline,
+            is_gone: &|| false,
+        };
+        let long = monotonic() + Duration::from_secs(600);
+        std::thread::scope(|scope| {
+            let guest = scope.spawn(|| points.wait("moved", Script::Guest, until(long)));
+            let is_waiting = || !points.table.lock().unwrap().waiting.is_empty();
+            while !is_waiting() {
+                std::thread::yield_now();
+            }
+            let host = points.wait("written", Script::Host, until(monotonic()));
+            let other = Some("moved".to_owned());
+            assert_eq!(host, Err(NotReached { other }));
+            points.post("moved", String::new());
+            assert_eq!(guest.join().unwrap().as_deref(), Ok(""));
+        });
+        let host = points.wait("written", Script::Host, until(monotonic()));
+        assert_eq!(host, Err(NotReached { other: None }));
+        assert_eq!(
+            deadlock(Script::Guest, "a", "b"),
+            "`in_host` and `in_guest` wait for each other: `in_host` for `b`, `in_guest` for `a`"
+        );
     }
 }

@@ -80,6 +80,12 @@ impl Session<'_> {
                         self.talk.fold.take(&Happened::FailReason(text()));
                         (0, String::new())
                     }
+                    "failed_at" => {
+                        if let Some(place) = host.failed_at(&call.args) {
+                            self.talk.fold.take(&Happened::FailedAt(place));
+                        }
+                        (0, String::new())
+                    }
                     _ => host.call(&call, &self.talk.replies)?,
                 };
                 self.reply(guest, call.id, status, &text)

@@ -63,6 +63,7 @@ pub(super) fn debug(
             .strace_qemu
             .then(|| tool(supply.context, "strace"))
             .transpose()?,
+        core_dumps: core_dumps(supply.context, wanted.gdb_on_crash)?,
         keyboard,
     })
 }
@@ -89,6 +90,14 @@ pub(crate) fn gdb(supply: &Supply<'_>) -> Result<Gdb, Failure> {
         program: program.to_owned(),
         symbols,
     })
+}
+
+/// A backtrace needs gdb.
+fn core_dumps(context: &Context, is_wanted: bool) -> Result<bool, Failure> {
+    if is_wanted {
+        tool(context, "gdb")?;
+    }
+    Ok(is_wanted)
 }
 
 fn tool(context: &Context, name: &str) -> Result<camino::Utf8PathBuf, Failure> {

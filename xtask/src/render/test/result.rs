@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use verdict::event::TestReport;
 use verdict::outcome::Outcome;
+use verdict::report::words::{excerpt, is_fault};
 
 use super::{COLUMNS, WIDTH, heading};
 use crate::output::{Color, Style};
@@ -11,6 +12,8 @@ use crate::render::quantity;
 
 /// How many lines of a kind a failure shows.
 const TAIL_LINES: usize = 15;
+/// Of a kernel's report of a fault, which is read from its beginning.
+const FAULT_LINES: usize = 40;
 /// Of a difference, which is read from its beginning.
 const DIFF_LINES: usize = 40;
 
@@ -69,13 +72,22 @@ impl Block {
 
     fn failure(&mut self, report: &TestReport) {
         let outcome = &report.outcome;
-        self.labelled("cause", &format!("{}: {}", outcome.word(), outcome.cause()));
+        self.folded("cause", &format!("{}: {}", outcome.word(), outcome.cause()));
+        if let Some(place) = report.place() {
+            self.labelled("at", &place);
+        }
         self.subtests(report);
         self.diff(report);
         if report.diff.is_empty() {
             self.tail("output", &report.output_tail);
         }
-        self.tail("console", &report.console_tail);
+        let most = match (self.verbose, is_fault(&report.console_tail)) {
+            (true, _) => usize::MAX,
+            (false, true) => FAULT_LINES,
+            (false, false) => TAIL_LINES,
+        };
+        let console = excerpt(&report.console_tail, most);
+        self.barred("console", console.iter().map(String::as_str));
         self.notes(report);
         if let Some(reason) = &report.unstable {
             self.labelled("unstable", reason);
@@ -90,6 +102,15 @@ impl Block {
     fn labelled(&mut self, label: &str, text: &str) {
         let line = heading(self.style, Color::Bold, label, text);
         let _ = write!(self.text, "\n{line}");
+    }
+
+    /// A sentence, in lines that fit the terminal; a longer word is not broken, so that it can be copied.
+    fn folded(&mut self, label: &str, text: &str) {
+        let mut label = label;
+        for line in fold(text, COLUMNS - WIDTH - 1) {
+            self.labelled(label, &line);
+            label = "";
+        }
     }
 
     /// Lines of a file or a list, set apart by a bar; the label stands before the first.
@@ -161,7 +182,7 @@ impl Block {
 
     fn notes(&mut self, report: &TestReport) {
         for note in &report.notes {
-            self.labelled("note", note);
+            self.folded("note", note);
         }
     }
 }
@@ -199,5 +220,42 @@ fn circumstances(report: &TestReport) -> String {
         String::new()
     } else {
         format!("({})", parts.join(", "))
+    }
+}
+
+/// Breaks a text at its spaces.
+fn fold(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if used > 0 && used + 1 + width > columns {
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            if used > 0 {
+                line.push(' ');
+                used += 1;
+            }
+            line.push_str(word);
+            used += width;
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_broken_at_spaces_only() {
+        let check = |text: &str, expect: &[&str]| assert_eq!(fold(text, 7), expect, "{text}");
+        check("", &[""]);
+        check("one two", &["one two"]);
+        check("one two three", &["one two", "three"]);
+        check("/a/very/long/path one", &["/a/very/long/path", "one"]);
+        check("äöü äöü ä", &["äöü äöü", "ä"]);
     }
 }

@@ -36,6 +36,7 @@ fn report(test: &str, outcome: Outcome) -> TestReport {
         devices: Vec::new(),
         subtests: Vec::new(),
         diff: Vec::new(),
+        line: None,
     }
 }
 
@@ -69,7 +70,13 @@ fn what_is_odd_is_marked_and_named_again_and_what_was_not_run_is_counted() {
         duration_ms: 1,
         log_dir: Some("runs/1/try-1".into()),
     }];
-    let mut unstable = report("unstable", Outcome::QemuCrashed { signal: 11 });
+    let mut unstable = report(
+        "unstable",
+        Outcome::QemuCrashed {
+            signal: 11,
+            message: None,
+        },
+    );
     unstable.unstable = Some("see issue 1".to_owned());
     let reason = "QEMU has no device `igb`".to_owned();
     let tests = vec![

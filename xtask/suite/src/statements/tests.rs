@@ -12,7 +12,7 @@ fn statements_are_marked_with_their_line_and_words() {
     check("test 1 = 2\n", "_at 1 test 1 = 2 && :; test 1 = 2\n");
     check(
         "in_guest() {\n    x=5\n    test \"$x\" = 6 # why\n}\n",
-        "in_guest() {\n    _at 2 && :; x=5\n    _at 3 test \"$x\" = 6 && :; test \"$x\" = 6 # why\n}\n",
+        "in_guest() {\n    _at 2 && :; x=5\n    _at 3 && :; _at 3 test \"$x\" = 6 && :; test \"$x\" = 6 # why\n}\n",
     );
     check("f()\n{\n a\n}\n", "f()\n{\n _at 3 a && :; a\n}\n");
     check("f() { a; b; }", "f() { _at 1 a && :; a; _at 1 b && :; b; }");

@@ -12,12 +12,13 @@ pub fn annotations(run: &RunReport) -> String {
     let mut text = String::new();
     for test in run.tests.iter().filter(|test| is_notable(test)) {
         let level = if test.is_fatal() { "error" } else { "warning" };
-        let file = property(&format!("guest-tests/{}/{}.sh", test.area, test.test));
+        let file = property(&test.file());
+        let line = test.line.unwrap_or(1);
         let title = property(&format!("{} {}", test.name, test.word()));
         let message = data(&message(test));
         let _ = writeln!(
             text,
-            "::{level} file={file},line=1,title={title}::{message}"
+            "::{level} file={file},line={line},title={title}::{message}"
         );
     }
     text
@@ -65,6 +66,16 @@ mod tests {
     #[test]
     fn what_deserves_a_look_is_annotated_at_its_file() {
         assert_snapshot!(annotations(&samples::run()));
+    }
+
+    #[test]
+    fn the_line_that_failed_is_annotated() {
+        let cause = "exit status 1".to_owned();
+        let mut test = test_report("x::a::b", Outcome::Failed { cause });
+        test.line = Some(12);
+        let command = annotations(&run_report(vec![test]));
+        let place = "::error file=guest-tests/a/b.sh,line=12,title=";
+        assert!(command.starts_with(place), "{command}");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use plan::duration;
 
 use crate::event::{RunReport, TestReport};
-use crate::report::words::{Kind, arches, is_notable, kind, verdict};
+use crate::report::words::{Kind, arches, excerpt, is_notable, kind, verdict};
 
 /// No further failure is told once there are so many bytes: GitHub refuses more than a megabyte.
 const ROOM: usize = 256 << 10;
@@ -83,7 +83,7 @@ fn failure(out: &mut String, test: &TestReport) {
         lines.extend(output[tail(output)..].iter().map(String::as_str));
     }
     let console = &test.console_tail;
-    lines.extend(console[tail(console)..].iter().map(String::as_str));
+    lines.extend(excerpt(console, LINES).iter().map(String::as_str));
     let _ = writeln!(
         out,
         "<pre>\n{}\n</pre>\n</details>",
@@ -129,7 +129,13 @@ mod tests {
     #[test]
     fn a_run_that_failed_as_a_whole_stays_within_what_is_shown() {
         let crashed = || {
-            let mut test = test_report("x::a::b", Outcome::QemuCrashed { signal: 6 });
+            let mut test = test_report(
+                "x::a::b",
+                Outcome::QemuCrashed {
+                    signal: 6,
+                    message: None,
+                },
+            );
             test.console_tail = vec!["<".repeat(400); 20];
             test.output_tail = test.console_tail.clone();
             test

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use qemu::console::begins_report;
 use serde::Serialize;
 
 use crate::event::{RunReport, TestReport};
@@ -60,6 +61,23 @@ pub fn tallies(run: &RunReport) -> Vec<Tally> {
 pub(super) fn is_notable(test: &TestReport) -> bool {
     let is_not_run = matches!(test.outcome, Outcome::NotRun { .. });
     !is_not_run && (test.is_flaky() || !test.outcome.is_success())
+}
+
+/// The lines of a console that are worth showing: of a kernel's report the first, else the last.
+#[must_use]
+pub fn excerpt(lines: &[String], most: usize) -> &[String] {
+    if is_fault(lines) {
+        &lines[..lines.len().min(most)]
+    } else {
+        &lines[lines.len().saturating_sub(most)..]
+    }
+}
+
+/// Whether lines of a console are a kernel's report of a fault, which is read from its beginning.
+#[must_use]
+pub fn is_fault(lines: &[String]) -> bool {
+    let first = lines.first();
+    first.is_some_and(|line| begins_report(line.as_bytes()))
 }
 
 /// The architectures in the order of the run.

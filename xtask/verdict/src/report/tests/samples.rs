@@ -53,7 +53,13 @@ pub(crate) fn run() -> RunReport {
     let mut flaky = test_report("x86_64::net::nic", Outcome::Passed);
     flaky.failed_tries = tries("no address");
     flaky.round = 1;
-    let mut unstable = test_report("x86_64::net::lost", Outcome::QemuCrashed { signal: 11 });
+    let mut unstable = test_report(
+        "x86_64::net::lost",
+        Outcome::QemuCrashed {
+            signal: 11,
+            message: None,
+        },
+    );
     unstable.unstable = Some("see https://example.org/1#2".to_owned());
     let mut slow = test_report("x86_64::boot::true", Outcome::Passed);
     slow.slow = true;

@@ -121,6 +121,9 @@ fn facts(test: &TestReport) -> Vec<Fact> {
     if test.round > 0 {
         add("round", test.round.to_string());
     }
+    if let Some(place) = test.place() {
+        add("at", place);
+    }
     facts
 }
 

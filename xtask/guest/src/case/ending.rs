@@ -1,0 +1,84 @@
+//! How a QEMU ends after its guest did, and what it said about that.
+
+use std::time::Duration;
+
+use qemu::{Exit, Vm};
+use verdict::outcome::Outcome;
+
+use crate::session::Conducted;
+
+/// Adds what QEMU said about a crash that came after the guest's end.
+pub(super) fn explained(outcome: Outcome, explanation: Option<&str>) -> Outcome {
+    match (outcome, explanation) {
+        (
+            Outcome::QemuCrashed {
+                signal,
+                message: None,
+            },
+            Some(line),
+        ) => Outcome::QemuCrashed {
+            signal,
+            message: Some(line.to_owned()),
+        },
+        (Outcome::Failed { cause }, Some(line)) if cause.starts_with(ENDED_WITH) => {
+            Outcome::Failed {
+                cause: format!("{cause}: {line}"),
+            }
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+/// How the cause begins where QEMU did not end well after a pass.
+const ENDED_WITH: &str = "QEMU ended with status ";
+
+/// Ends QEMU. After a pass it is asked to end by itself, so that its images are whole for the host
+/// half, and a QEMU that dies while it clears up does not pass.
+pub(super) fn end(vm: &Vm, mut conducted: Conducted, limit: Duration) -> Conducted {
+    if conducted.outcome != Outcome::Passed {
+        vm.kill();
+        return conducted;
+    }
+    let exit = vm.quit(limit);
+    let failed = |cause: String| Outcome::Failed { cause };
+    let seconds = limit.as_secs_f64();
+    conducted.outcome = match exit {
+        _ if vm.was_killed() => failed(format!("QEMU did not end within {seconds} s of `quit`")),
+        Exit::Code(0) => Outcome::Passed,
+        Exit::Code(status) => failed(format!("{ENDED_WITH}{status} after `quit`")),
+        Exit::Signal(signal) => Outcome::QemuCrashed {
+            signal,
+            message: None,
+        },
+    };
+    conducted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_end_after_a_pass_is_explained() {
+        let check = |outcome: Outcome, line: Option<&str>, expect: &str| {
+            assert_eq!(explained(outcome, line).cause(), expect);
+        };
+        let crashed = |message: Option<&str>| Outcome::QemuCrashed {
+            signal: 6,
+            message: message.map(str::to_owned),
+        };
+        let failed = |cause: &str| Outcome::Failed {
+            cause: cause.to_owned(),
+        };
+        check(crashed(None), None, "QEMU was ended by SIGABRT");
+        check(crashed(None), Some("x"), "QEMU was ended by SIGABRT: x");
+        check(
+            crashed(Some("y")),
+            Some("x"),
+            "QEMU was ended by SIGABRT: y",
+        );
+        let ended = failed("QEMU ended with status 1 after `quit`");
+        check(ended, Some("x"), "QEMU ended with status 1 after `quit`: x");
+        check(failed("exit status 1"), Some("x"), "exit status 1");
+    }
+}
