@@ -67,6 +67,10 @@ fn each_crate_depends_only_on_the_crates_it_may_know() {
         ("qemu", BTreeSet::from(["plan", "host"])),
         ("store", BTreeSet::from(["plan", "host"])),
         ("forge", BTreeSet::from(["plan", "host", "store"])),
+        (
+            "provision",
+            BTreeSet::from(["plan", "host", "store", "forge"]),
+        ),
         ("publish", BTreeSet::from(["plan", "host", "store"])),
         ("verdict", BTreeSet::from(["plan", "host", "qemu"])),
         ("suite", BTreeSet::from(["plan", "qemu", "verdict"])),
@@ -81,7 +85,16 @@ fn each_crate_depends_only_on_the_crates_it_may_know() {
         (
             "xtask",
             BTreeSet::from([
-                "plan", "host", "qemu", "store", "forge", "publish", "verdict", "suite", "guest",
+                "plan",
+                "host",
+                "qemu",
+                "store",
+                "forge",
+                "provision",
+                "publish",
+                "verdict",
+                "suite",
+                "guest",
                 "runner",
             ]),
         ),

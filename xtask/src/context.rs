@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use forge::scan::{Machine, Tokens};
 use host::env::Env;
-use host::http::Client;
+use host::http::{Client, HttpError};
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
@@ -134,13 +134,11 @@ impl Context {
     }
 
     /// Who asks the network; `None` offline.
-    pub(crate) fn client(&self) -> Result<Option<Client>, Failure> {
+    pub(crate) fn client(&self) -> Result<Option<Client>, HttpError> {
         if self.global.offline {
             return Ok(None);
         }
-        Client::with_limits(self.env.http_limits())
-            .map(Some)
-            .map_err(hinted!(Exit::FetchFailed))
+        Client::with_limits(self.env.http_limits()).map(Some)
     }
 
     /// Job slots: `-j`, else the processors.

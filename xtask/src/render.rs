@@ -9,7 +9,6 @@ pub(crate) mod plan;
 pub(crate) mod quantity;
 pub(crate) mod release;
 pub(crate) mod repro;
-pub(crate) mod sources;
 pub(crate) mod store;
 pub(crate) mod test;
 pub(crate) mod timings;

@@ -33,6 +33,7 @@ pub mod registry;
 pub mod release;
 pub mod repository;
 pub mod s3;
+pub mod sameness;
 mod sbom;
 pub mod schema;
 pub mod sign;

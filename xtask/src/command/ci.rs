@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8PathBuf;
 use clap::Parser as _;
 use host::process::{Command, Stdio};
+use host::scratch::Scratch;
 
 use crate::cli::{CiArgs, Cli, Purpose, SetupArgs};
 use crate::command::setup;
@@ -15,7 +16,6 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Color};
 use crate::render::quantity;
-use crate::supply;
 
 /// No part may take longer than the whole run has.
 const LIMIT: Duration = Duration::from_secs(80 * 60);
@@ -72,7 +72,7 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
     if deny {
         parts.run("dependencies", &[cargo, "deny", "check"])?;
     }
-    parts.own("lock and prebuilt images", || supply::check_lock(context))?;
+    parts.own("lock and prebuilt images", || check_lock(context))?;
     parts.own("guest tests", || {
         let junit = context.root.join("target/kiln/junit.xml");
         // The same commit makes the same choices; a host that has much else to do fails no test.
@@ -169,6 +169,15 @@ impl Parts<'_> {
         ));
         self.failed.first().map_or(Exit::Success, |(_, exit)| *exit)
     }
+}
+
+/// The lock, the archives and the list of sources in `images/` are those of the recipes.
+fn check_lock(context: &Context) -> Outcome {
+    let project = context.project()?;
+    let scratch = Scratch::new_in(&context.env.temp_dir, "lock")
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    provision::lock::check(&context.root, &project, scratch.path())?;
+    Ok(Exit::Success)
 }
 
 /// Every shell script that is written by hand.

@@ -3,6 +3,7 @@
 mod check;
 
 use forge::fetch::FetchError;
+use provision::fetch::Fetched;
 use serde_json::json;
 
 use crate::cli::{FetchArgs, MessageFormat};
@@ -10,7 +11,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Outcome};
 use crate::output;
 use crate::render::quantity;
-use crate::supply::{self, Fetched, Supply};
+use crate::supply::{self, Supply};
 
 pub(crate) fn run(context: &Context, args: &FetchArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
@@ -62,7 +63,7 @@ fn lines(fetched: &Fetched) -> Vec<String> {
     let images = fetched.images.iter().map(|(arch, ready)| {
         json!({
             "reason": "image", "arch": arch, "key": ready.meta().key, "path": ready.path(),
-            "files": supply::locked(ready).files,
+            "files": provision::lock::locked(ready).files,
         })
     });
     let sources = fetched.sources.iter().map(

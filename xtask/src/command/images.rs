@@ -7,6 +7,8 @@ use camino::Utf8PathBuf;
 use forge::compare::{first_difference, first_difference_named};
 use forge::{build, generated};
 use plan::step::Step;
+use provision::fetch::share_sources;
+use provision::lock::{compare, locked};
 use serde_json::json;
 use store::{EntryName, Ready, Store};
 
@@ -34,7 +36,9 @@ pub(crate) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
     }
     let images = images?;
     if args.update_prebuilt {
-        supply.update_prebuilt(&images)?;
+        for (path, size) in supply.update_prebuilt(&images)? {
+            output::note(format!("{path}: {}", render::quantity::bytes(size)));
+        }
     }
     for (arch, ready) in &images {
         print_image(context, arch, ready);
@@ -63,7 +67,7 @@ fn print_image(context: &Context, arch: &str, ready: &Ready) {
             output::result(format!("{arch} {} {}", key.short(), ready.path()));
         }
         MessageFormat::Json => {
-            let files = supply::locked(ready).files;
+            let files = locked(ready).files;
             let line = json!({
                 "reason": "image", "arch": arch, "key": key, "path": ready.path(), "files": files,
             });
@@ -76,9 +80,13 @@ fn print_image(context: &Context, arch: &str, ready: &Ready) {
 fn plan(supply: &Supply<'_>) -> Outcome {
     let outlook = supply.outlook()?;
     match supply.context.global.message_format {
-        MessageFormat::Human => output::result(render::plan::human(supply, &outlook)),
+        MessageFormat::Human => output::result(render::plan::human(
+            supply.context.style,
+            &supply.plan,
+            &outlook,
+        )),
         MessageFormat::Json => {
-            for line in render::plan::json(supply, &outlook) {
+            for line in render::plan::json(&supply.plan, &outlook) {
                 output::result(line.to_string());
             }
         }
@@ -135,7 +143,7 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
         wanted.insert(arch.clone(), id);
     }
     // Sources are no result: what is here already is taken along, and checked again.
-    supply::share_sources(&place, &supply.store, &supply.plan.steps)?;
+    share_sources(&place, &supply.store, &supply.plan.steps)?;
     let ids: Vec<_> = wanted.values().copied().collect();
     let performed = supply.perform(&ids, &options);
     if args.timings {
@@ -147,8 +155,8 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
         let Some(ready) = performed.get(id) else {
             continue;
         };
-        let locked = &supply.project.lock.images[arch];
-        if supply::locked(ready) == *locked {
+        let promised = &supply.project.lock.images[arch];
+        if locked(ready) == *promised {
             let word = context.style.paint(Color::Green, "equal");
             output::result(format!("{arch} {} {word}", ready.meta().key.short()));
             continue;
@@ -174,15 +182,14 @@ fn explain_difference(
     let known = Supply::over(context, &source, || Ok(place.clone()))?;
     let (id, step) = known.step("image", arch)?;
     let Some(promised) = known.at_hand(arch, step)? else {
-        let error = supply::compare(
+        return Ok(compare(
             arch,
             &known.project.lock.images[arch],
-            &supply::locked(built),
-        );
-        return error;
+            &locked(built),
+        )?);
     };
     let unstripped = unstripped(supply, arch)?;
-    for name in supply::locked(&promised).files.keys() {
+    for name in locked(&promised).files.keys() {
         let (ours, theirs) = (promised.path().join(name), built.path().join(name));
         let difference = match &unstripped {
             Some(unstripped) => first_difference_named(&ours, &theirs, unstripped),

@@ -4,15 +4,14 @@ use crate::cli::MessageFormat;
 use crate::cli::publish::LegalArgs;
 use crate::command::publish::crates;
 use crate::context::Context;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Outcome, hinted};
 use crate::output;
 use crate::render;
-use crate::supply::plan_for;
 
 pub(crate) fn run(context: &Context, args: &LegalArgs) -> Outcome {
     let project = context.project()?;
     let arches = Context::arches(&project, &args.arch)?;
-    let plan = plan_for(&project, &arches)?;
+    let plan = project.plan(&arches).map_err(hinted!(Exit::Usage))?;
     let rows = publish::legal::rows(&plan);
     let crates = crates(context)?;
     match context.global.message_format {

@@ -20,7 +20,7 @@ use crate::command::test;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output::{self, Color};
-use crate::supply::{self, Supply, store_failure};
+use crate::supply::{Supply, store_failure};
 use crate::{guests, render};
 
 pub(crate) use destination::Published;
@@ -126,7 +126,7 @@ pub(crate) fn told(context: &Context) -> impl FnMut(&str) + use<> {
 fn images(supply: &Supply<'_>) -> Result<Images, Failure> {
     let mut images = Images::new();
     for (arch, ready) in supply.images(false)? {
-        let files = supply::locked(&ready)
+        let files = provision::lock::locked(&ready)
             .files
             .into_iter()
             .map(|(name, file)| {

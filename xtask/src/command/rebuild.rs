@@ -6,6 +6,7 @@ use forge::fetch::Remotes;
 use forge::sandbox::{ClockAhead, SandboxChoice};
 use forge::scan::Tokens;
 use forge::unpack::Order;
+use provision::images::steps_of;
 
 use crate::cli::SourceArgs;
 use crate::cli::repro::RebuildArgs;
@@ -18,11 +19,19 @@ pub(crate) fn run(context: &Context, args: &RebuildArgs) -> Outcome {
         no_sandbox: args.no_sandbox,
         ..SourceArgs::of(&args.arch)
     };
-    let supply = Supply::of_recipes(context, &source, &super::repro::recipes(&args.step))?;
-    let wanted = super::repro::wanted(&supply.plan, &args.step);
+    let supply = Supply::of_recipes(context, &source, &recipes(&args.step))?;
+    let wanted = steps_of(&supply.plan, &args.step);
     let options = options(&supply, args)?;
     supply.perform(&wanted, &options)?;
     Ok(Exit::Success)
+}
+
+/// The recipes that a plan is made for: those of `--step`, or that of the image.
+pub(super) fn recipes(named: &[String]) -> Vec<String> {
+    match named {
+        [] => vec!["image".to_owned()],
+        named => named.to_vec(),
+    }
 }
 
 /// How it is built: as `repro` says, from what is there.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use forge::build::{self, Options};
 use forge::repro::{self, Comparison};
 use plan::step::{Plan, StepId};
+use provision::images::steps_of;
 use serde_json::json;
 use store::Ready;
 
@@ -16,7 +17,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output::{self, Color};
 use crate::render;
-use crate::supply::{self, Supply, build_failure};
+use crate::supply::{Supply, build_failure};
 
 mod second;
 
@@ -28,8 +29,8 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
         debian_mirror: args.debian_mirror.clone(),
         ..SourceArgs::of(&args.arch)
     };
-    let supply = Supply::of_recipes(context, &source, &recipes(&args.step))?;
-    let wanted = wanted(&supply.plan, &args.step);
+    let supply = Supply::of_recipes(context, &source, &super::rebuild::recipes(&args.step))?;
+    let wanted = steps_of(&supply.plan, &args.step);
     let inputs = direct_inputs(&supply.plan, &wanted);
     // Where a build takes hours, what is wrong with the second one is said before the first begins.
     let told = told(&supply, args)?;
@@ -55,7 +56,7 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
         let error = anyhow::anyhow!("the second build has not made `{step}`");
         return Err(Failure::new(Exit::Failed, error).hint(second.again()));
     }
-    let another = args.root.as_ref().map(|_| supply::NOT_LOCKED);
+    let another = args.root.as_ref().map(|_| provision::lock::NOT_LOCKED);
     let tables = &supply.project.generated;
     let compared = repro::compare(&supply.plan, tables, &first, &made, another)
         .map_err(hinted!(Exit::Failed))?;
@@ -67,20 +68,6 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
         return Ok(Exit::FetchFailed);
     }
     Ok(Exit::Success)
-}
-
-/// The recipes that a plan is made for: those of `--step`, or that of the image.
-pub(super) fn recipes(named: &[String]) -> Vec<String> {
-    match named {
-        [] => vec!["image".to_owned()],
-        named => named.to_vec(),
-    }
-}
-
-/// The steps that are built twice: those of the recipes, or all.
-pub(super) fn wanted(plan: &Plan, recipes: &[String]) -> Vec<StepId> {
-    let is_wanted = |id: &StepId| recipes.is_empty() || recipes.contains(&plan.step(*id).recipe);
-    plan.ids().filter(is_wanted).collect()
 }
 
 /// What the steps need besides one another.
@@ -138,7 +125,7 @@ fn hold_against_lock(supply: &Supply<'_>, made: &BTreeMap<StepId, Ready>) -> boo
             .images
             .get(arch)
             .filter(|locked| locked.key == step.key);
-        let equal = locked.map(|locked| *locked == supply::locked(ready));
+        let equal = locked.map(|locked| *locked == provision::lock::locked(ready));
         good &= equal != Some(false);
         if context.global.message_format == MessageFormat::Json {
             let line = json!({ "reason": "repro-lock", "arch": arch, "equal": equal });

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output;
 use crate::render;
-use crate::supply::{self, Supply, store_failure};
+use crate::supply::{Supply, store_failure};
 
 /// How long a collection waits for runs that use the store.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -126,7 +126,7 @@ fn du(context: &Context) -> Outcome {
 
 /// The store, with what this checkout needs noted in it.
 fn open(context: &Context) -> Result<Store, Failure> {
-    Ok(Supply::open(context, &everything())?.store)
+    Ok(Supply::open(context, &everything())?.store.clone())
 }
 
 fn verify(context: &Context, repair: bool) -> Outcome {
@@ -236,7 +236,7 @@ fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> Outcom
 fn image_blobs(supply: &Supply<'_>) -> Result<Vec<(String, Verified)>, Failure> {
     let mut blobs = Vec::new();
     for (arch, image) in supply.images(false)? {
-        for (name, file) in &supply::locked(&image).files {
+        for (name, file) in &provision::lock::locked(&image).files {
             let path = image.path().join(name);
             let blob = supply.store.keep(&path, &file.sha256);
             blobs.push((format!("{arch}/{name}"), blob.map_err(store_failure)?));

@@ -16,6 +16,7 @@ use forge::fetch::{FetchError, Remotes};
 use plan::lock::{self, Lock};
 use plan::source::{Source, SourcePin};
 use publish::check::walk_index;
+use publish::sameness::Sameness;
 use publish::verify::{self, Promise};
 use store::Verified;
 
@@ -31,7 +32,6 @@ use crate::render::build::BuildProgress;
 use crate::supply::fetch_failure;
 
 use area::Area;
-pub(crate) use sameness::Sameness;
 
 /// The published files, by architecture and name.
 type Published = BTreeMap<String, BTreeMap<String, Utf8PathBuf>>;

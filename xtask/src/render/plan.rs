@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use forge::build::State;
-use plan::step::{Product, Step, StepId};
+use plan::step::{Plan, Product, Step, StepId};
+use provision::outlook::Outlook;
 use serde_json::{Value, json};
 
 use super::quantity;
 use crate::output::{Color, Style};
-use crate::supply::{Outlook, Supply};
 
 /// The plan as a table.
-pub(crate) fn human(supply: &Supply<'_>, outlook: &Outlook) -> String {
-    let style = supply.context.style;
+pub(crate) fn human(style: Style, plan: &Plan, outlook: &Outlook) -> String {
     let mut text = String::new();
-    for (id, step) in steps(supply) {
+    for (id, step) in steps(plan) {
         let word = paint(style, outlook.states.get(&id).copied());
         let arch = step.arch.as_deref().unwrap_or("-");
         let _ = writeln!(
@@ -71,8 +70,8 @@ fn word(state: Option<State>) -> &'static str {
 }
 
 /// The plan as one object a step, then one for each file and image, then the totals.
-pub(crate) fn json(supply: &Supply<'_>, outlook: &Outlook) -> Vec<Value> {
-    let mut lines: Vec<Value> = steps(supply)
+pub(crate) fn json(plan: &Plan, outlook: &Outlook) -> Vec<Value> {
+    let mut lines: Vec<Value> = steps(plan)
         .map(|(id, step)| {
             let inputs: BTreeSet<&str> = step
                 .inputs
@@ -106,11 +105,7 @@ pub(crate) fn json(supply: &Supply<'_>, outlook: &Outlook) -> Vec<Value> {
     lines
 }
 
-fn steps<'a>(supply: &'a Supply<'_>) -> impl Iterator<Item = (StepId, &'a Step)> {
-    supply
-        .plan
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(index, step)| (StepId(index), step))
+fn steps(plan: &Plan) -> impl Iterator<Item = (StepId, &Step)> {
+    let steps = plan.steps.iter().enumerate();
+    steps.map(|(index, step)| (StepId(index), step))
 }

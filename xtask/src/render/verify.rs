@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use publish::sameness::Sameness;
 use serde_json::{Value, json};
 
 use super::quantity;
-use crate::command::verify_release::Sameness;
 use crate::output::{Color, Style};
 
 /// A line for each file; below one that differs, where.

@@ -2,6 +2,7 @@
 
 use forge::build::{BuildError, StepError};
 use forge::fetch::FetchError;
+use provision::ProvisionError;
 use store::StoreError;
 
 use crate::exit::{Exit, Failure};
@@ -74,4 +75,26 @@ pub(crate) fn build_failure(error: BuildError) -> Failure {
         output::note(format!("also failed: {failure}"));
     }
     Failure::new(exit, error).hint(hint)
+}
+
+impl From<ProvisionError> for Failure {
+    fn from(error: ProvisionError) -> Self {
+        let exit = match error {
+            ProvisionError::Build(error) => return build_failure(error),
+            ProvisionError::Store(error) => return store_failure(error),
+            ProvisionError::Fetch(error) => return fetch_failure(error),
+            ProvisionError::Plan(_) | ProvisionError::NoRecipe { .. } => Exit::Usage,
+            ProvisionError::Http(_)
+            | ProvisionError::Prebuilt(_)
+            | ProvisionError::Differs { .. } => Exit::FetchFailed,
+            ProvisionError::Pack(_)
+            | ProvisionError::Mirror(_)
+            | ProvisionError::Io(_)
+            | ProvisionError::Files(_)
+            | ProvisionError::WouldChangeLock(_)
+            | ProvisionError::Outdated(_) => Exit::Failed,
+        };
+        let hint = error.hint();
+        Self::new(exit, error).hint(hint)
+    }
 }

@@ -10,6 +10,7 @@ use forge::repro::surroundings::{Entrance, Surroundings};
 use host::process::command::quote_line;
 use host::process::{Command, Stdio};
 use plan::step::StepId;
+use provision::fetch::share_sources;
 use serde_json::json;
 use store::{Ready, Store, Workspace};
 
@@ -19,7 +20,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
 use crate::render::repro::varied;
-use crate::supply::{Supply, build_failure, share_sources, store_failure};
+use crate::supply::{Supply, build_failure, store_failure};
 
 /// No build of all architectures takes longer, not even with one job.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);

@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 use plan::digest::Digest;
+use publish::sameness::Sameness;
 use publish::verify::Promise;
 use store::{EntryName, Store};
 
@@ -9,28 +10,6 @@ use super::area::Area;
 use super::{Published, rebuild};
 use crate::exit::{Exit, Failure};
 use crate::supply::store_failure;
-
-/// A published file beside the one that was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sameness {
-    /// Architecture.
-    pub(crate) arch: String,
-    /// Name in the image.
-    pub(crate) file: String,
-    /// What was published.
-    pub(crate) published: Digest,
-    /// What was built, if there is such a file.
-    pub(crate) built: Option<Digest>,
-    /// Where they differ.
-    pub(crate) difference: Option<String>,
-}
-
-impl Sameness {
-    /// Whether they are the same bytes.
-    pub(crate) fn same(&self) -> bool {
-        self.built == Some(self.published)
-    }
-}
 
 /// Compares every published file of some architectures; fails when an image was not built at all.
 pub(super) fn compare(

@@ -3,38 +3,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camino::Utf8Path;
 use forge::build;
 use forge::fetch::{FetchError, Remotes, check_offline, fetch_all};
 use forge::mirror::{self, MirrorError};
 use plan::source::SourcePin;
 use plan::step::{Step, StepId};
-use store::Ready;
+use store::{Ready, Store};
 
-use super::{Supply, fetch_failure, store_failure};
-use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::error::ProvisionError;
+use crate::images::Provision;
+use crate::places::Reuse;
 
 /// Downloads at once, unless `--jobs` says otherwise: mirrors are others' machines.
 const AT_ONCE: usize = 4;
 
 /// What later commands need, as far as it could be had.
-pub(crate) struct Fetched {
+pub struct Fetched {
     /// Images, by architecture.
-    pub(crate) images: BTreeMap<String, Ready>,
+    pub images: BTreeMap<String, Ready>,
     /// Architectures whose image will have to be built.
-    pub(crate) to_build: Vec<String>,
+    pub to_build: Vec<String>,
     /// Sources that are in the store.
-    pub(crate) sources: Vec<SourcePin>,
+    pub sources: Vec<SourcePin>,
     /// Why the other files could not be had.
-    pub(crate) failed: Vec<FetchError>,
+    pub failed: Vec<FetchError>,
     /// How many files were wanted.
-    pub(crate) wanted: usize,
+    pub wanted: usize,
 }
 
-impl Supply<'_> {
+impl Provision<'_> {
     /// Gets the images, or what is needed to build them, and with `sources` all that any build needs.
     /// It goes on where a file cannot be had.
-    pub(crate) fn fetch(&self, sources: bool) -> Result<Fetched, Failure> {
+    pub fn fetch(&self, sources: bool) -> Result<Fetched, ProvisionError> {
         let (mut images, mut to_build) = (BTreeMap::new(), BTreeMap::new());
         let mut pins = Vec::new();
         for arch in &self.arches {
@@ -68,30 +69,30 @@ impl Supply<'_> {
     }
 
     /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
-    pub(crate) fn fetch_sources(&self) -> Result<(usize, u64), Failure> {
+    pub fn fetch_sources(&self) -> Result<(usize, u64), ProvisionError> {
         self.fetch_sources_of(&self.plan.steps)
     }
 
     /// The same for some steps.
-    pub(crate) fn fetch_sources_of<'s>(
+    pub fn fetch_sources_of<'s>(
         &self,
         steps: impl IntoIterator<Item = &'s Step>,
-    ) -> Result<(usize, u64), Failure> {
+    ) -> Result<(usize, u64), ProvisionError> {
         let pins = sources_of(steps);
         let failed = self.fetch_files(&pins)?;
         if !failed.is_empty() {
             let wanted = pins.len();
-            return Err(fetch_failure(FetchError::Several { wanted, failed }));
+            return Err(FetchError::Several { wanted, failed }.into());
         }
         Ok((pins.len(), pins.iter().map(|pin| pin.size).sum()))
     }
 
     /// The images that a mirror has, of these that are not at hand; the others are told of.
-    pub(super) fn ask_mirrors<'a>(
+    pub(crate) fn ask_mirrors<'a>(
         &self,
         arches: impl IntoIterator<Item = &'a str>,
-    ) -> Result<BTreeMap<String, Ready>, Failure> {
-        if self.context.global.offline {
+    ) -> Result<BTreeMap<String, Ready>, ProvisionError> {
+        if self.policy.offline {
             return Ok(BTreeMap::new());
         }
         let mut asked = BTreeMap::new();
@@ -113,16 +114,17 @@ impl Supply<'_> {
                 _ => false,
             };
             if let Some(error) = failed.iter().find(its) {
-                output::note(format!("no mirror has the image of {arch}: {error}"));
+                self.caller
+                    .note(&format!("no mirror has the image of {arch}: {error}"));
             }
         }
         Ok(images)
     }
 
     /// The files of a locked image that mirrors are asked for; `None` where there is none to ask.
-    fn mirrored(&self, arch: &str) -> Result<Option<Vec<SourcePin>>, Failure> {
+    fn mirrored(&self, arch: &str) -> Result<Option<Vec<SourcePin>>, ProvisionError> {
         let (_, step) = self.step("image", arch)?;
-        let nobody = self.source.from_source || self.mirrors().is_empty();
+        let nobody = self.policy.reuse == Reuse::Nothing || !self.caller.has_mirrors();
         let locked = self.locked(arch, step).filter(|_| !nobody);
         Ok(locked.map(|locked| mirror::pins(step, locked)))
     }
@@ -131,12 +133,12 @@ impl Supply<'_> {
     fn assembled<'a>(
         &self,
         arches: impl Iterator<Item = &'a str>,
-    ) -> Result<BTreeMap<String, Ready>, Failure> {
+    ) -> Result<BTreeMap<String, Ready>, ProvisionError> {
         let mut images = BTreeMap::new();
         for arch in arches {
             let (_, step) = self.step("image", arch)?;
             let locked = self.locked(arch, step);
-            let Some(locked) = locked.filter(|_| !self.source.from_source) else {
+            let Some(locked) = locked.filter(|_| self.policy.reuse != Reuse::Nothing) else {
                 continue;
             };
             match mirror::install(&self.store, step, locked, &Remotes::offline(), &mut |_| {}) {
@@ -145,10 +147,7 @@ impl Supply<'_> {
                 }
                 // A file is missing, which was told when it could not be had.
                 Err(MirrorError::Fetch(FetchError::Offline(_))) => {}
-                Err(MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error))) => {
-                    return Err(store_failure(error));
-                }
-                Err(error) => return Err(Failure::new(Exit::Failed, error)),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(images)
@@ -162,14 +161,14 @@ impl Supply<'_> {
     }
 
     /// Brings files into the store; tells which could not be had, and why.
-    fn fetch_files(&self, pins: &[SourcePin]) -> Result<Vec<FetchError>, Failure> {
+    fn fetch_files(&self, pins: &[SourcePin]) -> Result<Vec<FetchError>, ProvisionError> {
         let remotes = self.remotes()?;
-        check_offline(&self.store, pins, &remotes).map_err(fetch_failure)?;
+        check_offline(&self.store, pins, &remotes)?;
         let pins: Vec<&SourcePin> = pins.iter().collect();
-        let jobs = self.context.global.jobs;
-        let at_once = jobs.map_or(AT_ONCE, usize::from);
-        self.watching(|events| fetch_all(&self.store, &pins, &remotes, at_once, events))
-            .map_err(store_failure)
+        let at_once = self.caller.downloads().unwrap_or(AT_ONCE);
+        let failed =
+            self.watching(|events| fetch_all(&self.store, &pins, &remotes, at_once, events))?;
+        Ok(failed)
     }
 }
 
@@ -184,4 +183,39 @@ fn distinct(mut pins: Vec<SourcePin>) -> Vec<SourcePin> {
     let mut seen = BTreeSet::new();
     pins.retain(|pin| seen.insert(pin.sha256));
     pins
+}
+
+/// Puts the sources that one store has into another, checked as if they came from outside.
+pub fn share_sources<'s>(
+    from: &Store,
+    to: &Store,
+    steps: impl IntoIterator<Item = &'s Step>,
+) -> Result<(), ProvisionError> {
+    let layout = from.root().join("v1");
+    let remotes = Remotes {
+        mirrors: vec![file_url(&layout)],
+        ..Remotes::offline()
+    };
+    for source in steps.into_iter().flat_map(|step| &step.sources) {
+        if !from.has_blob(&source.pin.sha256) {
+            continue;
+        }
+        forge::fetch::fetch(to, &source.pin, &remotes, &mut |_| {})?;
+    }
+    Ok(())
+}
+
+fn file_url(path: &Utf8Path) -> String {
+    format!("file://{}", path.as_str().replace('%', "%25"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_in_the_store_s_path_is_no_escape_of_its_url() {
+        let url = file_url("/a%20b/v1".into());
+        assert_eq!(url, "file:///a%2520b/v1");
+    }
 }

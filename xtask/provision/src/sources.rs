@@ -7,8 +7,12 @@ use std::fmt::Write as _;
 use plan::Project;
 use plan::source::Location;
 
+/// The list, in the repository.
+pub const PATH: &str = "images/prebuilt/SOURCES";
+
 /// The text, from all recipes; one that uses another's sources names none of its own.
-pub(crate) fn text(project: &Project) -> String {
+#[must_use]
+pub fn text(project: &Project) -> String {
     let mut text = String::from(HEADER);
     let files: BTreeMap<&str, _> = project
         .sources()

@@ -1,0 +1,165 @@
+//! Why there is no image, or why it is not the one that the lock has.
+
+use forge::build::BuildError;
+use forge::fetch::FetchError;
+use forge::mirror::MirrorError;
+use forge::prebuilt::PrebuiltError;
+use host::http::HttpError;
+use plan::PlanError;
+use store::StoreError;
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The recipes cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Files could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The HTTP client cannot be set up.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A build failed.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// An archive in the repository cannot be used.
+    #[error(transparent)]
+    Prebuilt(PrebuiltError),
+    /// An archive in the repository cannot be written.
+    #[error(transparent)]
+    Pack(PrebuiltError),
+    /// An image of a mirror cannot be put together.
+    #[error(transparent)]
+    Mirror(MirrorError),
+    /// A file of the repository cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A file of the repository cannot be read.
+    #[error(transparent)]
+    Files(#[from] host::files::FilesError),
+    /// A recipe has no step for an architecture.
+    #[error("no recipe `{recipe}` for `{arch}`")]
+    NoRecipe {
+        /// The recipe.
+        recipe: String,
+        /// The architecture.
+        arch: String,
+    },
+    /// The lock would have to be changed.
+    #[error("`images/images.lock` would change for {0}, and --locked was given")]
+    WouldChangeLock(String),
+    /// A file has other bytes than the lock has.
+    #[error(
+        "`{name}` of {arch} is not what images.lock promises: expected {expected}, got {found}"
+    )]
+    Differs {
+        /// The architecture.
+        arch: String,
+        /// The file.
+        name: String,
+        /// Digest and size in the lock, or `absent`.
+        expected: String,
+        /// Digest and size of the file, or `absent`.
+        found: String,
+    },
+    /// The lock, or what belongs to it, is out of date.
+    #[error(transparent)]
+    Outdated(#[from] Outdated),
+}
+
+/// What is out of date in `images/`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Outdated {
+    /// The lock has an architecture without a file in `images/`.
+    #[error("images.lock has `{0}`, which is no architecture here")]
+    UnknownArch(String),
+    /// The lock lacks an image that the repository should have.
+    #[error("images.lock has no image of {0}")]
+    NoImage(String),
+    /// The recipes have changed since the lock was written.
+    #[error("the recipes of {arch} give the key {planned}, images.lock has {locked}")]
+    OtherKey {
+        /// The architecture.
+        arch: String,
+        /// Short key that the recipes give.
+        planned: String,
+        /// Short key in the lock.
+        locked: String,
+        /// Whether the image is in the repository.
+        prebuilt: bool,
+    },
+    /// The list of sources is not that of the recipes.
+    #[error("`{}` is not the list of these recipes' sources", crate::sources::PATH)]
+    Sources,
+}
+
+impl Outdated {
+    /// The command that brings it up to date; an image that is not in the repository is named.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let named = match self {
+            Self::UnknownArch(_) => return None,
+            Self::OtherKey {
+                arch,
+                prebuilt: false,
+                ..
+            } => format!(" --arch {arch}"),
+            _ => String::new(),
+        };
+        Some(format!(
+            "cargo xtask images --from-source --update-prebuilt{named}, and commit images/"
+        ))
+    }
+}
+
+impl ProvisionError {
+    /// The command that fixes it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Plan(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Http(error) => error.hint(),
+            Self::Build(error) => error.hint(),
+            Self::Prebuilt(error) => {
+                let own = error.hint();
+                own.or_else(|| Some("git checkout images/prebuilt".to_owned()))
+            }
+            Self::Pack(error) => error.hint(),
+            Self::Mirror(_) | Self::Io(_) | Self::Files(_) | Self::NoRecipe { .. } => None,
+            Self::WouldChangeLock(_) => {
+                Some("run it without --locked and commit the lock".to_owned())
+            }
+            Self::Differs { .. } => Some(
+                "the same recipes gave other bytes: `cargo xtask images --from-source --verify` says where"
+                    .to_owned(),
+            ),
+            Self::Outdated(outdated) => outdated.hint(),
+        }
+    }
+}
+
+impl From<PrebuiltError> for ProvisionError {
+    fn from(error: PrebuiltError) -> Self {
+        match error {
+            PrebuiltError::Store(error) => Self::Store(error),
+            error => Self::Prebuilt(error),
+        }
+    }
+}
+
+impl From<MirrorError> for ProvisionError {
+    fn from(error: MirrorError) -> Self {
+        match error {
+            MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error)) => {
+                Self::Store(error)
+            }
+            error => Self::Mirror(error),
+        }
+    }
+}

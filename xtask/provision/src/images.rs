@@ -1,0 +1,289 @@
+//! The images of a run, each from the first place that has it; what no place has is built.
+
+use std::collections::BTreeMap;
+use std::slice;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use forge::build::{self, BuildError};
+use forge::event::Event;
+use forge::fetch::{FetchError, Remotes};
+use forge::mirror::MirrorError;
+use plan::Project;
+use plan::lock::LockedImage;
+use plan::step::{Plan, Step, StepId};
+use store::{EntryName, Ready, Store};
+
+use crate::error::ProvisionError;
+use crate::lock::{compare, locked};
+use crate::places::{Known, Origin, Policy, Reuse, places};
+
+/// Whoever wants images: decides how they may be got, and is told what happens.
+pub trait Caller: Sync {
+    /// Addresses of Kiln mirrors.
+    fn has_mirrors(&self) -> bool;
+    /// From where files may come; asked only when files are needed.
+    fn remotes(&self) -> Result<Remotes, ProvisionError>;
+    /// How steps are performed; the project's own data are filled in.
+    fn options(&self, remotes: Remotes) -> build::Options;
+    /// How many files are downloaded at once, where the command line says so.
+    fn downloads(&self) -> Option<usize>;
+    /// Shows the events of a build or a download until the last has come.
+    fn watch(&self, events: Receiver<Event>);
+    /// One line that a person should know.
+    fn note(&self, text: &str);
+}
+
+/// The images of a run, and all that is needed to find them.
+pub struct Provision<'a> {
+    /// The checkout.
+    pub root: Utf8PathBuf,
+    /// The recipes.
+    pub project: Project,
+    /// The plan of the run's architectures.
+    pub plan: Plan,
+    /// The store.
+    pub store: Store,
+    /// The architectures of the run.
+    pub arches: Vec<String>,
+    /// What the command line decides.
+    pub policy: Policy,
+    /// Whoever wants the images.
+    pub caller: Box<dyn Caller + 'a>,
+}
+
+impl Provision<'_> {
+    /// Every architecture of the project, wanted or not: what the header of a test may name.
+    #[must_use]
+    pub fn known_arches(&self) -> Vec<String> {
+        self.project.arches.keys().cloned().collect()
+    }
+
+    /// A recipe's step for an architecture.
+    pub fn step(&self, recipe: &str, arch: &str) -> Result<(StepId, &Step), ProvisionError> {
+        let found = self.plan.find(recipe, Some(arch));
+        let found = found.map(|id| (id, self.plan.step(id)));
+        found.ok_or_else(|| ProvisionError::NoRecipe {
+            recipe: recipe.to_owned(),
+            arch: arch.to_owned(),
+        })
+    }
+
+    /// Every image of the run, by architecture.
+    pub fn images(&self, keep_failed: bool) -> Result<BTreeMap<String, Ready>, ProvisionError> {
+        let mut images = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for arch in &self.arches {
+            let (id, step) = self.step("image", arch)?;
+            self.check_locked(arch, step)?;
+            match self.local(arch, step)? {
+                Some(ready) => {
+                    images.insert(arch.clone(), ready);
+                }
+                None => wanted.push((arch.clone(), id)),
+            }
+        }
+        images.extend(self.ask_mirrors(wanted.iter().map(|(arch, _)| arch.as_str()))?);
+        wanted.retain(|(arch, _)| !images.contains_key(arch));
+        let ids: Vec<StepId> = wanted.iter().map(|(_, id)| *id).collect();
+        if ids.is_empty() {
+            return Ok(images);
+        }
+        let options = build::Options {
+            keep_failed,
+            ..self.options()?
+        };
+        let mut built = self.perform(&ids, &options)?;
+        for (arch, id) in wanted {
+            if let Some(ready) = built.remove(&id) {
+                images.insert(arch, ready);
+            }
+        }
+        self.hold_against_lock(&images)?;
+        Ok(images)
+    }
+
+    /// The image without building: from the store, the repository or a mirror.
+    pub fn at_hand(&self, arch: &str, step: &Step) -> Result<Option<Ready>, ProvisionError> {
+        match self.local(arch, step)? {
+            Some(ready) => Ok(Some(ready)),
+            None => Ok(self.ask_mirrors([arch])?.remove(arch)),
+        }
+    }
+
+    /// The image without building and without a network: from the store or the repository.
+    pub(crate) fn local(&self, arch: &str, step: &Step) -> Result<Option<Ready>, ProvisionError> {
+        let promised = self.locked(arch, step);
+        for origin in places(self.policy, &self.known(arch, step)) {
+            let found = match (origin, promised) {
+                (Origin::Store, _) => self.in_store(arch, step)?,
+                (Origin::Blobs, Some(locked)) => self.out_of_blobs(step, locked)?,
+                (Origin::Prebuilt, Some(locked)) => {
+                    let archive = self.prebuilt(arch);
+                    let ready = forge::prebuilt::install(&self.store, step, locked, &archive)?;
+                    Some(ready)
+                }
+                (Origin::Blobs | Origin::Prebuilt | Origin::Mirror | Origin::Source, _) => None,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        if promised.is_none() && self.policy.reuse != Reuse::Nothing {
+            self.note_other_key(arch, step);
+        }
+        Ok(None)
+    }
+
+    /// What is known about an image before any place is tried.
+    pub(crate) fn known(&self, arch: &str, step: &Step) -> Known {
+        let locked = self.locked(arch, step);
+        let mut files = locked.iter().flat_map(|locked| locked.files.values());
+        let places = [
+            (
+                Origin::Store,
+                self.store.has_entry(&EntryName::image(step.key)),
+            ),
+            (
+                Origin::Blobs,
+                files.all(|file| self.store.has_blob(&file.sha256)),
+            ),
+            (Origin::Prebuilt, self.prebuilt(arch).exists()),
+            (Origin::Mirror, self.caller.has_mirrors()),
+        ];
+        let available = places.into_iter().filter(|(_, is_there)| *is_there);
+        Known {
+            in_lock: locked.is_some(),
+            available: available.map(|(origin, _)| origin).collect(),
+        }
+    }
+
+    /// The entry in the store. A build that was not what the lock promises has left one all the same.
+    fn in_store(&self, arch: &str, step: &Step) -> Result<Option<Ready>, ProvisionError> {
+        let entry = self.store.entry(&EntryName::image(step.key))?;
+        let Some(ready) = entry.ready() else {
+            return Ok(None);
+        };
+        if let Some(promised) = self.locked(arch, step) {
+            compare(arch, promised, &locked(&ready))?;
+        }
+        Ok(Some(ready))
+    }
+
+    /// The image from files that the store has by their digests: imported, or fetched before.
+    fn out_of_blobs(
+        &self,
+        step: &Step,
+        locked: &LockedImage,
+    ) -> Result<Option<Ready>, ProvisionError> {
+        match forge::mirror::install(&self.store, step, locked, &Remotes::offline(), &mut |_| {}) {
+            Ok(ready) => Ok(Some(ready)),
+            // A blob was corrupt: it is in quarantine now, and the next place is tried.
+            Err(MirrorError::Fetch(FetchError::Offline(_))) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says why no image that was made elsewhere will do.
+    fn note_other_key(&self, arch: &str, step: &Step) {
+        let has = match self.project.lock.images.get(arch) {
+            Some(its) => format!("the key {} for {arch}", its.key.short()),
+            None => format!("no image of {arch}"),
+        };
+        let key = step.key.short();
+        self.caller.note(&format!(
+            "images/images.lock has {has}, these recipes give {key}: it has to be built"
+        ));
+    }
+
+    /// What the lock promises of an image, if it was written for these recipes.
+    pub(crate) fn locked(&self, arch: &str, step: &Step) -> Option<&LockedImage> {
+        let locked = self.project.lock.images.get(arch);
+        locked.filter(|its| its.key == step.key)
+    }
+
+    /// With `--locked`, an image that would change the lock is refused before it is built.
+    pub(crate) fn check_locked(&self, arch: &str, step: &Step) -> Result<(), ProvisionError> {
+        if !self.policy.locked || self.locked(arch, step).is_some() {
+            return Ok(());
+        }
+        Err(ProvisionError::WouldChangeLock(arch.to_owned()))
+    }
+
+    /// From where files may come.
+    pub fn remotes(&self) -> Result<Remotes, ProvisionError> {
+        self.caller.remotes()
+    }
+
+    /// How steps are performed.
+    pub fn options(&self) -> Result<build::Options, ProvisionError> {
+        let mut options = self.caller.options(self.remotes()?);
+        options.generated = Arc::new(self.project.generated.clone());
+        options.canaries = Arc::new(self.project.canaries.clone());
+        Ok(options)
+    }
+
+    /// Performs the plan as far as it leads to some steps.
+    pub fn perform(
+        &self,
+        wanted: &[StepId],
+        options: &build::Options,
+    ) -> Result<BTreeMap<StepId, Ready>, ProvisionError> {
+        self.showing(|events| build::perform(&self.store, &self.plan, wanted, options, events))
+    }
+
+    /// Runs something that sends events, and shows them as they come.
+    pub fn showing<T>(
+        &self,
+        work: impl FnOnce(&Sender<Event>) -> Result<T, BuildError>,
+    ) -> Result<T, ProvisionError> {
+        Ok(self.watching(work)?)
+    }
+
+    pub(crate) fn watching<T, E>(
+        &self,
+        work: impl FnOnce(&Sender<Event>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (sender, events) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || self.caller.watch(events));
+            let done = work(&sender);
+            drop(sender);
+            done
+        })
+    }
+
+    /// The archive of an architecture's image in the repository.
+    #[must_use]
+    pub fn prebuilt(&self, arch: &str) -> Utf8PathBuf {
+        crate::lock::prebuilt(&self.root, arch)
+    }
+}
+
+/// Notes in the store what a checkout needs, for all its architectures, of which `plan` may be a part.
+pub fn keep_root(
+    checkout: &Utf8Path,
+    project: &Project,
+    (plan, arches): (&Plan, &[String]),
+    store: &Store,
+) -> Result<(), ProvisionError> {
+    let mut all: Vec<String> = project.arches.keys().cloned().collect();
+    let mut whole = (arches != all).then(|| project.plan(&all)).transpose();
+    if whole.is_err() {
+        // One that is being added has no kernel config yet: that is no matter of the others'.
+        all.retain(|arch| project.plan(slice::from_ref(arch)).is_ok());
+        whole = project.plan(&all).map(Some);
+    }
+    let whole = whole?;
+    let plan = whole.as_ref().unwrap_or(plan);
+    let root = forge::roots::root(checkout, plan, &project.lock);
+    Ok(store.keep_root(&root)?)
+}
+
+/// The steps of these recipes, or all.
+#[must_use]
+pub fn steps_of(plan: &Plan, recipes: &[String]) -> Vec<StepId> {
+    let is_wanted = |id: &StepId| recipes.is_empty() || recipes.contains(&plan.step(*id).recipe);
+    plan.ids().filter(is_wanted).collect()
+}

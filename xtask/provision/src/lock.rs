@@ -1,0 +1,160 @@
+//! Images compared with `images/images.lock`, and the check that the lock is up to date.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use plan::Project;
+use plan::lock::{LockedFile, LockedImage};
+use store::{Ready, Store};
+
+use crate::error::{Outdated, ProvisionError};
+use crate::sources;
+
+/// Files of an image that are not promised bit for bit: a host's compressor made them. What they
+/// hold is: their payload is `kernel`.
+pub const NOT_LOCKED: &str = "compressed";
+
+/// The archive of an architecture's image in the repository.
+pub(crate) fn prebuilt(checkout: &Utf8Path, arch: &str) -> Utf8PathBuf {
+    checkout
+        .join("images/prebuilt")
+        .join(arch)
+        .with_extension("tar.xz")
+}
+
+/// What an entry's files come to in the lock.
+#[must_use]
+pub fn locked(ready: &Ready) -> LockedImage {
+    let files = ready
+        .meta()
+        .files
+        .iter()
+        .filter(|(name, _)| name.as_str() != NOT_LOCKED);
+    let files = files
+        .map(|(name, file)| {
+            (
+                name.clone(),
+                LockedFile {
+                    size: file.size,
+                    sha256: file.sha256,
+                },
+            )
+        })
+        .collect();
+    LockedImage {
+        key: ready.meta().key,
+        files,
+    }
+}
+
+/// Fails with the first file that differs.
+pub fn compare(
+    arch: &str,
+    locked: &LockedImage,
+    built: &LockedImage,
+) -> Result<(), ProvisionError> {
+    let names: Vec<&String> = locked.files.keys().chain(built.files.keys()).collect();
+    for name in names {
+        let (was, is) = (locked.files.get(name), built.files.get(name));
+        if was == is {
+            continue;
+        }
+        let text = |file: Option<&LockedFile>| {
+            file.map_or_else(
+                || "absent".to_owned(),
+                |file| format!("{} ({} bytes)", file.sha256, file.size),
+            )
+        };
+        return Err(ProvisionError::Differs {
+            arch: arch.to_owned(),
+            name: name.clone(),
+            expected: text(was),
+            found: text(is),
+        });
+    }
+    Ok(())
+}
+
+/// The keys of the recipes equal those in the lock, and the archives in the repository hold what the
+/// lock has. `scratch` is an empty directory for the check.
+pub fn check(
+    checkout: &Utf8Path,
+    project: &Project,
+    scratch: &Utf8Path,
+) -> Result<(), ProvisionError> {
+    let arches: Vec<String> = project.arches.keys().cloned().collect();
+    let plan = project.plan(&arches)?;
+    let unknown = project.lock.images.keys();
+    let mut unknown = unknown.filter(|arch| !arches.contains(arch));
+    if let Some(arch) = unknown.next() {
+        return Err(Outdated::UnknownArch(arch.clone()).into());
+    }
+    let store = Store::open(scratch)?;
+    for arch in &arches {
+        let prebuilt = project.arches[arch].prebuilt;
+        let (Some(step), Some(locked)) = (plan.image(arch), project.lock.images.get(arch)) else {
+            if !prebuilt {
+                continue;
+            }
+            return Err(Outdated::NoImage(arch.clone()).into());
+        };
+        if step.key != locked.key {
+            let outdated = Outdated::OtherKey {
+                arch: arch.clone(),
+                planned: step.key.short(),
+                locked: locked.key.short(),
+                prebuilt,
+            };
+            return Err(outdated.into());
+        }
+        if prebuilt {
+            let archive = self::prebuilt(checkout, arch);
+            forge::prebuilt::install(&store, step, locked, &archive)?;
+        }
+    }
+    // No binary without its source: the list beside the images is the one that these recipes give.
+    let listed = host::files::read(&checkout.join(sources::PATH))?;
+    if listed != sources::text(project).as_bytes() {
+        return Err(Outdated::Sources.into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::digest::{BuildKey, Digest};
+
+    use super::*;
+
+    #[test]
+    fn first_differing_file_is_named() {
+        let image = |files: &[(&str, &[u8])]| LockedImage {
+            key: BuildKey::from_bytes([0; 32]),
+            files: files
+                .iter()
+                .map(|(name, bytes)| {
+                    let file = LockedFile {
+                        size: bytes.len() as u64,
+                        sha256: Digest::of(bytes),
+                    };
+                    ((*name).to_owned(), file)
+                })
+                .collect(),
+        };
+        let check = |was: &[(&str, &[u8])], is: &[(&str, &[u8])], expect: Option<&str>| {
+            let differs = compare("x", &image(was), &image(is)).err();
+            let name = differs.map(|error| match error {
+                ProvisionError::Differs { name, .. } => name,
+                error => panic!("{error}"),
+            });
+            assert_eq!(name.as_deref(), expect);
+        };
+        let both: &[(&str, &[u8])] = &[("initramfs.cpio", b"a"), ("kernel", b"b")];
+        check(both, both, None);
+        check(
+            both,
+            &[("initramfs.cpio", b"a"), ("kernel", b"c")],
+            Some("kernel"),
+        );
+        check(both, &[("initramfs.cpio", b"a")], Some("kernel"));
+        check(&[], &[("kernel", b"b")], Some("kernel"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Which places are tried for an image, and in which order: a pure decision.
+
+use std::fmt;
+
+/// What the command line decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Which images are used that are there already.
+    pub reuse: Reuse,
+    /// Refuse to change the lock (`--locked`).
+    pub locked: bool,
+    /// Do not use the network (`--offline`).
+    pub offline: bool,
+}
+
+/// Which images are used that are there already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reuse {
+    /// Those of any place.
+    #[default]
+    Any,
+    /// Those of any place but the repository (`--no-prebuilt`).
+    NotPrebuilt,
+    /// None: they are built (`--from-source`).
+    Nothing,
+}
+
+/// What is known about an image before any place is tried.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The lock has the image with the key that the recipes give.
+    pub in_lock: bool,
+    /// The places that have it, or may have it.
+    pub available: Vec<Origin>,
+}
+
+/// Where an image comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// An entry of the store.
+    Store,
+    /// Files in the store that were imported or fetched before.
+    Blobs,
+    /// An archive in the repository.
+    Prebuilt,
+    /// A mirror, else a build.
+    Mirror,
+    /// A build.
+    Source,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Store | Self::Blobs => "store",
+            Self::Prebuilt => "prebuilt",
+            Self::Mirror => "mirror",
+            Self::Source => "source",
+        })
+    }
+}
+
+/// The places that are tried, in order; the last one is always a build.
+///
+/// An image that the lock does not have is only ever used from the store: nothing vouches for the
+/// bytes of other places.
+#[must_use]
+pub fn places(policy: Policy, known: &Known) -> Vec<Origin> {
+    let is_tried = |origin: &Origin| {
+        let allowed = match origin {
+            Origin::Source => return true,
+            Origin::Store => true,
+            Origin::Blobs => known.in_lock,
+            Origin::Prebuilt => known.in_lock && policy.reuse == Reuse::Any,
+            Origin::Mirror => known.in_lock && !policy.offline,
+        };
+        allowed && policy.reuse != Reuse::Nothing && known.available.contains(origin)
+    };
+    let all = [
+        Origin::Store,
+        Origin::Blobs,
+        Origin::Prebuilt,
+        Origin::Mirror,
+        Origin::Source,
+    ];
+    all.into_iter().filter(is_tried).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Origin::{Blobs, Mirror, Prebuilt, Source, Store};
+    use super::*;
+
+    #[test]
+    fn places_are_tried_from_near_to_far() {
+        let check = |policy, in_lock, available: &[Origin], expect: &[Origin]| {
+            let known = Known {
+                in_lock,
+                available: available.to_vec(),
+            };
+            assert_eq!(places(policy, &known), expect, "{policy:?} {known:?}");
+        };
+        let everywhere = &[Mirror, Prebuilt, Blobs, Store];
+        let any = Policy::default();
+        let offline = Policy {
+            offline: true,
+            ..any
+        };
+        let [not_prebuilt, nothing] = [Reuse::NotPrebuilt, Reuse::Nothing].map(|reuse| Policy {
+            reuse,
+            ..Policy::default()
+        });
+        check(
+            any,
+            true,
+            everywhere,
+            &[Store, Blobs, Prebuilt, Mirror, Source],
+        );
+        check(any, true, &[Mirror], &[Mirror, Source]);
+        check(any, true, &[], &[Source]);
+        check(any, false, everywhere, &[Store, Source]);
+        check(offline, true, everywhere, &[Store, Blobs, Prebuilt, Source]);
+        check(
+            not_prebuilt,
+            true,
+            everywhere,
+            &[Store, Blobs, Mirror, Source],
+        );
+        check(nothing, true, everywhere, &[Source]);
+    }
+}
