@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::output::{self, Color, Style};
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -105,6 +107,22 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
         self.hint = hint.into();
         self
+    }
+}
+
+impl Failure {
+    /// Prints what happened, why, and what fixes it.
+    pub(crate) fn explain(&self, style: Style) {
+        let mut causes = self.error.chain();
+        if let Some(first) = causes.next() {
+            output::note(format!("{}: {first}", style.paint(Color::Red, "error")));
+        }
+        for cause in causes {
+            output::note(format!("  caused by: {cause}"));
+        }
+        if let Some(hint) = &self.hint {
+            output::note(format!("{}: {hint}", style.paint(Color::Cyan, "help")));
+        }
     }
 }
 

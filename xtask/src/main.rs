@@ -45,7 +45,7 @@ fn perform(cli: Cli) -> Exit {
     let context = match Context::gather(cli.global, here) {
         Ok(context) => context,
         Err(failure) => {
-            explain(plain, &failure);
+            failure.explain(plain);
             return failure.exit;
         }
     };
@@ -62,7 +62,7 @@ fn perform(cli: Cli) -> Exit {
         }
         (None, Ok(exit)) => exit,
         (None, Err(failure)) => {
-            explain(context.style, &failure);
+            failure.explain(context.style);
             failure.exit
         }
     }
@@ -90,19 +90,5 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Bench(args) => command::bench::run(context, &args),
         Command::Completions(args) => Ok(command::completions::run(&args)),
         Command::HostWord(args) => command::host_word::run(context, &args),
-    }
-}
-
-/// Prints what happened, why, and what mends it.
-fn explain(style: Style, failure: &Failure) {
-    let mut causes = failure.error.chain();
-    if let Some(first) = causes.next() {
-        output::note(format!("{}: {first}", style.paint(Color::Red, "error")));
-    }
-    for cause in causes {
-        output::note(format!("  caused by: {cause}"));
-    }
-    if let Some(hint) = &failure.hint {
-        output::note(format!("{}: {hint}", style.paint(Color::Cyan, "help")));
     }
 }

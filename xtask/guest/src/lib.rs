@@ -14,6 +14,7 @@
 //! | [`accel`] | a trial of KVM with a real guest |
 //! | [`debug`] | debugger, monitor and traces for a person |
 //! | [`standalone`] | a test exported as one shell script |
+//! | [`ordinary`] | a boot without any of this, for comparison |
 //! | [`logfile`] | log files with a limit |
 //! | [`excerpt`], [`symbols`] | the part of a console that a report shows, with the kernel's function names |
 //! | `backtrace` | the backtrace of a QEMU that crashed |
@@ -28,6 +29,7 @@ pub mod excerpt;
 pub mod fold;
 pub mod job;
 pub mod logfile;
+pub mod ordinary;
 pub mod platform;
 pub mod protocol;
 pub mod session;

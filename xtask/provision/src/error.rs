@@ -1,6 +1,7 @@
 //! Why there is no image, or why it is not the one that the lock has.
 
 use forge::build::BuildError;
+use forge::compare::CompareError;
 use forge::fetch::FetchError;
 use forge::mirror::MirrorError;
 use forge::prebuilt::PrebuiltError;
@@ -41,6 +42,9 @@ pub enum ProvisionError {
     /// A file of the repository cannot be read.
     #[error(transparent)]
     Files(#[from] host::files::FilesError),
+    /// Two images cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
     /// A recipe has no step for an architecture.
     #[error("no recipe `{recipe}` for `{arch}`")]
     NoRecipe {
@@ -131,7 +135,7 @@ impl ProvisionError {
                 own.or_else(|| Some("git checkout images/prebuilt".to_owned()))
             }
             Self::Pack(error) => error.hint(),
-            Self::Mirror(_) | Self::Io(_) | Self::Files(_) | Self::NoRecipe { .. } => None,
+            Self::Mirror(_) | Self::Compare(_) | Self::Io(_) | Self::Files(_) | Self::NoRecipe { .. } => None,
             Self::WouldChangeLock(_) => {
                 Some("run it without --locked and commit the lock".to_owned())
             }

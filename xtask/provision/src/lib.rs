@@ -11,11 +11,13 @@
 //! | [`outlook`] | what a run would do, from what is in the store now |
 //! | [`lock`] | images compared with `images/images.lock` |
 //! | `record` | the lock and the archives in the repository, written after a build |
+//! | [`difference`] | where a built image differs from the one in the lock |
 //! | [`sources`] | the list of sources next to the images in the repository |
 //! | [`error`] | why there is no image |
 //!
 //! Nothing here prints or reads the command line; exit codes are `xtask`'s.
 
+pub mod difference;
 pub mod error;
 pub mod fetch;
 pub mod images;

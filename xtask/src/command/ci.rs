@@ -1,24 +1,18 @@
 //! `cargo xtask ci`: everything that continuous integration runs, in the order in which it fails
 //! soonest. Each part is a command that a person can run; what was not run is said at the end.
 
+mod parts;
 mod servers;
-
-use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use clap::Parser as _;
-use host::process::{Command, Stdio};
 use host::scratch::Scratch;
 
-use crate::cli::{CiArgs, Cli, Purpose, SetupArgs};
-use crate::command::setup;
+use crate::cli::{CiArgs, Cli, Command, Purpose, SetupArgs};
+use crate::command::{setup, test};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{self, Color};
-use crate::render::quantity;
-
-/// No part may take longer than the whole run has.
-const LIMIT: Duration = Duration::from_secs(80 * 60);
+use parts::Parts;
 
 pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
     if args.setup {
@@ -40,11 +34,7 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
     if args.setup && !context.global.offline {
         servers::install(context, cargo);
     }
-    let mut parts = Parts {
-        context,
-        passed: 0,
-        failed: Vec::new(),
-    };
+    let mut parts = Parts::new(context);
     let offline: &[&str] = if context.global.offline {
         &["--offline"]
     } else {
@@ -79,96 +69,15 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
         let fixed = ["--seed=1", "--timeout-factor=4", "--retries=1"];
         let words = ["xtask", "test", "--junit", junit.as_str()];
         match Cli::try_parse_from(words.into_iter().chain(fixed)).map_err(anyhow::Error::from) {
-            Ok(cli) => crate::dispatch(context, cli.command),
+            Ok(Cli {
+                command: Command::Test(args),
+                ..
+            }) => test::run(context, &args),
+            Ok(_) => Ok(Exit::Usage),
             Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
     })?;
     Ok(parts.close(deny))
-}
-
-/// The parts as they go by.
-struct Parts<'a> {
-    context: &'a Context,
-    passed: usize,
-    /// Names, and how each ended.
-    failed: Vec<(&'static str, Exit)>,
-}
-
-impl Parts<'_> {
-    /// Runs a command; its output goes where ours goes.
-    fn run(&mut self, name: &'static str, argv: &[&str]) -> Result<(), Failure> {
-        let context = self.context;
-        self.own(name, || {
-            let command = Command::from_argv(argv)
-                .current_dir(&context.root)
-                // A test whose program is not there fails; elsewhere it is passed over.
-                .env("KILN_NO_SKIP", "1")
-                .stdout(Stdio::Inherit)
-                .stderr(Stdio::Inherit);
-            let status = command.run(LIMIT).map_err(|error| {
-                let hint = error
-                    .hint()
-                    .or(Some("cargo xtask setup --yes --for ci".to_owned()));
-                Failure::new(Exit::SetupMissing, error).hint(hint)
-            })?;
-            Ok(if status.success() {
-                Exit::Success
-            } else {
-                Exit::Failed
-            })
-        })
-    }
-
-    /// Runs a part of our own.
-    fn own(&mut self, name: &'static str, part: impl FnOnce() -> Outcome) -> Result<(), Failure> {
-        let style = self.context.style;
-        output::note(format!("{} {name}", style.paint(Color::Bold, "==>")));
-        let start = Instant::now();
-        let outcome = part();
-        host::interrupt::check().map_err(|error| Failure::new(Exit::Interrupted, error))?;
-        let time = quantity::time(start.elapsed());
-        match outcome {
-            Ok(exit) if exit.is_success() => {
-                self.passed += 1;
-                output::note(format!(
-                    "{} {name} in {time}",
-                    style.paint(Color::Green, "ok")
-                ));
-            }
-            Ok(exit) => self.failed.push((name, exit)),
-            Err(failure) => {
-                crate::explain(self.context.style, &failure);
-                self.failed.push((name, failure.exit));
-            }
-        }
-        Ok(())
-    }
-
-    /// Says what failed, and what this run cannot know. What failed first says how it all ends.
-    fn close(self, deny: bool) -> Exit {
-        let style = self.context.style;
-        output::note(
-            "not run here: builds from source (cargo xtask images --from-source --verify)",
-        );
-        if !deny {
-            output::note("not run here: cargo deny check (it is not installed, or offline)");
-        }
-        let servers = servers::missing(self.context).join(", ");
-        if !servers.is_empty() {
-            output::note(format!("not run here: releases on servers (no {servers})"));
-        }
-        let failed: Vec<&str> = self.failed.iter().map(|(name, _)| *name).collect();
-        if !failed.is_empty() {
-            let failed = failed.join(", ");
-            output::note(format!("{}: {failed}", style.paint(Color::Red, "failed")));
-        }
-        output::result(format!(
-            "checks: {} passed, {} failed",
-            self.passed,
-            failed.len()
-        ));
-        self.failed.first().map_or(Exit::Success, |(_, exit)| *exit)
-    }
 }
 
 /// The lock, the archives and the list of sources in `images/` are those of the recipes.

@@ -2,15 +2,14 @@
 //! builds them anew and compares.
 
 use std::collections::BTreeMap;
+use std::slice;
 
-use camino::Utf8PathBuf;
-use forge::compare::{first_difference, first_difference_named};
-use forge::{build, generated};
-use plan::step::Step;
+use forge::build;
+use provision::difference::differences;
 use provision::fetch::share_sources;
-use provision::lock::{compare, locked};
+use provision::lock::locked;
 use serde_json::json;
-use store::{EntryName, Ready, Store};
+use store::{Ready, Store};
 
 use crate::cli::{ImagesArgs, MessageFormat, SourceArgs};
 use crate::context::Context;
@@ -164,75 +163,11 @@ fn verify(context: &Context, args: &ImagesArgs) -> Outcome {
         exit = Exit::FetchFailed;
         let word = context.style.paint(Color::Red, "differs");
         output::result(format!("{arch} {} {word}", ready.meta().key.short()));
-        explain_difference(&supply, arch, ready, &place)?;
+        let source = SourceArgs::of(slice::from_ref(arch));
+        let known = Supply::over(context, &source, || Ok(place.clone()))?;
+        for line in differences(&known, &supply, arch, ready, &context.machine())? {
+            output::result(line);
+        }
     }
     Ok(exit)
-}
-
-/// Says where the built image differs from the one that the lock promises, which is in the store or
-/// in the repository.
-fn explain_difference(
-    supply: &Supply<'_>,
-    arch: &str,
-    built: &Ready,
-    place: &Store,
-) -> Result<(), Failure> {
-    let context = supply.context;
-    let source = SourceArgs::of(&[arch.to_owned()]);
-    let known = Supply::over(context, &source, || Ok(place.clone()))?;
-    let (id, step) = known.step("image", arch)?;
-    let Some(promised) = known.at_hand(arch, step)? else {
-        return Ok(compare(
-            arch,
-            &known.project.lock.images[arch],
-            &locked(built),
-        )?);
-    };
-    let unstripped = unstripped(supply, arch)?;
-    for name in locked(&promised).files.keys() {
-        let (ours, theirs) = (promised.path().join(name), built.path().join(name));
-        let difference = match &unstripped {
-            Some(unstripped) => first_difference_named(&ours, &theirs, unstripped),
-            None => first_difference(&ours, &theirs),
-        };
-        let difference = difference.map_err(|error| Failure::new(Exit::Failed, error))?;
-        if let Some(difference) = difference {
-            let told = difference.explain(&context.machine());
-            output::result(format!("{arch}: `{name}`: {told}"));
-        }
-    }
-    for id in known.plan.closure(id) {
-        explain_generated(supply, known.plan.step(id), place)?;
-    }
-    Ok(())
-}
-
-/// The kernel that was built with all its symbols, which are not in an image.
-fn unstripped(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8PathBuf>, Failure> {
-    let (_, linux) = supply.step("linux", arch)?;
-    let entry = supply.store.entry(&EntryName::image(linux.key));
-    let ready = entry.map_err(supply::store_failure)?.ready();
-    Ok(ready.and_then(|ready| ready.file("vmlinux")))
-}
-
-/// Says which programs of the host made other files than in the build that the store has.
-fn explain_generated(supply: &Supply<'_>, step: &Step, place: &Store) -> Result<(), Failure> {
-    let Some(table) = supply.project.generated.get(&step.recipe) else {
-        return Ok(());
-    };
-    let name = EntryName::image(step.key);
-    let entry = |store: &Store| store.entry(&name).map_err(supply::store_failure);
-    let (first, second) = (entry(place)?.ready(), entry(&supply.store)?.ready());
-    let both = first.zip(second);
-    match both.and_then(|(first, second)| generated::differing(table, &first, &second)) {
-        Some(differing) => {
-            for file in differing {
-                output::result(format!("{step}: {file}"));
-            }
-        }
-        None => output::note(format!(
-            "{step}: the store has no build of it from source, whose generated files could be compared"
-        )),
-    }
-    Ok(())
 }

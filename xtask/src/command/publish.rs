@@ -2,14 +2,11 @@
 //! registry. What is not locked, whole, licensed and able to boot is not published.
 
 mod destination;
+mod material;
 mod signing;
 
-use std::collections::BTreeMap;
-
-use camino::Utf8PathBuf;
 use fs_err as fs;
 use publish::bundle::{self, Parts};
-use publish::crates::{self, Crate};
 use publish::perform;
 use publish::release::{self, Blob, Inputs, Refusal, Release};
 use publish::repository::{self, Repository};
@@ -24,13 +21,12 @@ use crate::supply::{Supply, store_failure};
 use crate::{guests, render};
 
 pub(crate) use destination::Published;
+use material::cargo;
+pub(crate) use material::crates;
 pub(crate) use signing::{authority, keys};
 
 /// The test that an image must pass: that it boots.
 const BOOTS: &str = "boot::true";
-
-/// The files of the images, by architecture and name.
-type Images = BTreeMap<String, BTreeMap<String, Blob>>;
 
 pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
     let signing = authority(context, &args.sign)?;
@@ -41,9 +37,9 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
     let repository =
         Repository::read(&context.root, args.allow_dirty).map_err(hinted!(Exit::Failed))?;
     let supply = Supply::open(context, &args.source)?;
-    let images = images(&supply)?;
-    let sources = sources(&supply)?;
-    let licences = licences(context)?;
+    let images = material::images(&supply)?;
+    let sources = material::sources(&supply)?;
+    let licences = material::licences(context)?;
     let crates = crates(context)?;
     let version = args.version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
     let area = supply.store.workspace().map_err(store_failure)?;
@@ -120,61 +116,6 @@ pub(crate) fn told(context: &Context) -> impl FnMut(&str) + use<> {
             output::note(format!("{} {path}", style.paint(Color::Dim, "done")));
         }
     }
-}
-
-/// The files that the lock promises, and where they are.
-fn images(supply: &Supply<'_>) -> Result<Images, Failure> {
-    let mut images = Images::new();
-    for (arch, ready) in supply.images(false)? {
-        let files = provision::lock::locked(&ready)
-            .files
-            .into_iter()
-            .map(|(name, file)| {
-                let path = ready.path().join(&name);
-                let (digest, size) = (file.sha256, file.size);
-                (name, Blob { digest, size, path })
-            });
-        images.insert(arch, files.collect());
-    }
-    Ok(images)
-}
-
-/// Every source archive, from the store or from where it may be had.
-fn sources(supply: &Supply<'_>) -> Result<BTreeMap<String, Blob>, Failure> {
-    supply.fetch_sources()?;
-    let mut found = BTreeMap::new();
-    for (file, (_, source)) in release::sources(&supply.plan) {
-        let blob = supply
-            .store
-            .blob(&source.pin.sha256)
-            .map_err(store_failure)?;
-        found.extend(blob.map(|blob| {
-            let (digest, size, path) = (blob.digest(), blob.size(), blob.path().to_owned());
-            (file.to_owned(), Blob { digest, size, path })
-        }));
-    }
-    Ok(found)
-}
-
-/// The texts in `LICENSES/`, by identifier.
-fn licences(context: &Context) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
-    let files = host::files::read_tree(&context.root, &["LICENSES"], &[])
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let named = files.into_iter();
-    Ok(named
-        .filter_map(|(path, text)| Some((path.file_stem()?.to_owned(), text)))
-        .collect())
-}
-
-/// The crates of the lock file, with their licences.
-pub(crate) fn crates(context: &Context) -> Result<Vec<Crate>, Failure> {
-    crates::read(&context.root, &cargo(context)).map_err(hinted!(Exit::Failed))
-}
-
-/// The cargo that runs us, else that of the PATH.
-fn cargo(context: &Context) -> Utf8PathBuf {
-    let cargo = context.env.cargo.clone();
-    cargo.unwrap_or_else(|| Utf8PathBuf::from("cargo"))
 }
 
 fn refuse(refusals: &[Refusal]) -> Result<(), Failure> {

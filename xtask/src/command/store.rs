@@ -1,19 +1,19 @@
 //! `cargo xtask store …`: what is in the store, whether it is sound, what can go, and how it gets to
 //! another machine.
 
+mod transfer;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use camino::Utf8Path;
 use serde_json::json;
+use store::Store;
 use store::gc::{Policy, Reason};
 use store::inventory::Item;
-use store::transfer;
-use store::{Store, Verified};
 
 use crate::cli::{MessageFormat, SourceArgs, StoreArgs, StoreCommand};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 use crate::render;
 use crate::supply::{Supply, store_failure};
@@ -44,9 +44,9 @@ pub(crate) fn run(context: &Context, args: &StoreArgs) -> Outcome {
             file,
             no_sources,
             source,
-        } => export(context, file, source, !no_sources),
-        StoreCommand::Import { file } => import(context, file),
-        StoreCommand::ExportQemu { dir, source } => export_qemu(context, dir, source),
+        } => transfer::export(context, file, source, !no_sources),
+        StoreCommand::Import { file } => transfer::import(context, file),
+        StoreCommand::ExportQemu { dir, source } => transfer::export_qemu(context, dir, source),
     }
 }
 
@@ -180,67 +180,4 @@ fn gc(context: &Context, policy: &Policy, yes: bool) -> Outcome {
         render::quantity::bytes(plan.kept())
     ));
     Ok(Exit::Success)
-}
-
-fn export(context: &Context, file: &Utf8Path, source: &SourceArgs, sources: bool) -> Outcome {
-    let supply = Supply::open(context, source)?;
-    let images = image_blobs(&supply)?;
-    let mut digests: Vec<_> = images.into_iter().map(|(_, blob)| blob.digest()).collect();
-    if sources {
-        supply.fetch_sources()?;
-        let sources = supply.plan.steps.iter().flat_map(|step| &step.sources);
-        digests.extend(sources.map(|source| source.pin.sha256));
-    }
-    digests.sort_unstable();
-    digests.dedup();
-    let mut blobs = Vec::new();
-    for digest in &digests {
-        blobs.extend(supply.store.blob(digest).map_err(store_failure)?);
-    }
-    let path = context.env.absolute(file);
-    let size = transfer::export(&blobs, &path).map_err(hinted!(Exit::Failed))?;
-    output::result(format!(
-        "{path}: {} files, {}; on the other machine: cargo xtask store import {}",
-        blobs.len(),
-        render::quantity::bytes(size),
-        path.file_name().unwrap_or_default()
-    ));
-    Ok(Exit::Success)
-}
-
-fn import(context: &Context, file: &Utf8Path) -> Outcome {
-    let store = context.store()?;
-    let path = context.env.absolute(file);
-    let count = transfer::import(&store, &path).map_err(hinted!(Exit::FetchFailed))?;
-    output::result(format!("{count} files came into {}", store.root()));
-    Ok(Exit::Success)
-}
-
-/// QEMU's functional tests look for an asset as `download/<sha256>` in their cache, and hash it.
-fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> Outcome {
-    let supply = Supply::open(context, source)?;
-    let download = context.env.absolute(dir).join("download");
-    for (name, blob) in image_blobs(&supply)? {
-        blob.lay_out(&download.join(blob.digest().to_string()))
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
-        output::result(format!("{}  {name}", blob.digest()));
-    }
-    let cache = context.env.absolute(dir);
-    output::note(format!(
-        "QEMU_TEST_CACHE_DIR={cache} QEMU_TEST_NO_DOWNLOAD=1 make check-functional"
-    ));
-    Ok(Exit::Success)
-}
-
-/// The files of the images that the lock promises, as blobs: they are named by their digests.
-fn image_blobs(supply: &Supply<'_>) -> Result<Vec<(String, Verified)>, Failure> {
-    let mut blobs = Vec::new();
-    for (arch, image) in supply.images(false)? {
-        for (name, file) in &provision::lock::locked(&image).files {
-            let path = image.path().join(name);
-            let blob = supply.store.keep(&path, &file.sha256);
-            blobs.push((format!("{arch}/{name}"), blob.map_err(store_failure)?));
-        }
-    }
-    Ok(blobs)
 }

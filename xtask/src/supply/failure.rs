@@ -89,6 +89,7 @@ impl From<ProvisionError> for Failure {
             | ProvisionError::Differs { .. } => Exit::FetchFailed,
             ProvisionError::Pack(_)
             | ProvisionError::Mirror(_)
+            | ProvisionError::Compare(_)
             | ProvisionError::Io(_)
             | ProvisionError::Files(_)
             | ProvisionError::WouldChangeLock(_)

@@ -17,7 +17,7 @@ pub(super) fn judge(report: &RunReport) -> Exit {
 /// What is wrong before there is a run: a commit without a QEMU is passed over, a wrong command line
 /// would be as wrong in the next commit.
 pub(super) fn explain(context: &Context, failure: &Failure) -> Exit {
-    crate::explain(context.style, failure);
+    failure.explain(context.style);
     Exit::Child(match failure.exit {
         Exit::SetupMissing => Verdict::Untestable.status(),
         _ => GIVE_UP,

@@ -1,0 +1,126 @@
+//! A boot as anybody would do it: QEMU's default machine, firmware and devices, compressed files, and
+//! the console for everything. `bench boot` compares it with a test of our own.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use plan::arch::OrdinaryKernel;
+use qemu::argv::Fds;
+use qemu::machine::Place;
+use qemu::{BootFiles, QemuError, Vm};
+use suite::header::Channel;
+use suite::{Suite, TestFile};
+use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
+
+use crate::fold::Happened;
+use crate::platform::ArchRun;
+use crate::protocol::Call;
+use crate::session::{Handover, Host, Replies, Rules, conduct};
+
+/// An ordinary boot that takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Kernel and initramfs as others boot them, both compressed; what has to be made is put in `dir`.
+pub fn files(run: &ArchRun, dir: &Utf8Path) -> io::Result<BootFiles> {
+    let zipped = |path: &Utf8Path, name: &str| -> io::Result<Utf8PathBuf> {
+        let packed = dir.join(format!("{}-{name}.gz", run.arch.name));
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&fs_err::read(path)?)?;
+        fs_err::write(&packed, encoder.finish()?)?;
+        Ok(packed)
+    };
+    let initrd = run.boot.initrd.as_deref();
+    let initrd = initrd.map(|initrd| zipped(initrd, "initramfs"));
+    let kernel = match run.arch.qemu.ordinary.kernel {
+        OrdinaryKernel::Plain => run.boot.kernel.clone(),
+        OrdinaryKernel::Compressed => run.boot.kernel.with_file_name("compressed"),
+        OrdinaryKernel::Gzip => zipped(&run.boot.kernel, "kernel")?,
+    };
+    let initrd = initrd.transpose()?;
+    Ok(BootFiles { kernel, initrd })
+}
+
+/// What a guest is handed for a test without choices, as a run does it.
+pub fn handover(suite: &Suite, test: &TestFile) -> io::Result<Handover> {
+    let run = "/kiln/run".to_owned();
+    let library = suite.dir.join("lib/guest.sh");
+    Ok(Handover {
+        files: vec![
+            ("/kiln/test".to_owned(), 0o755, fs_err::read(&test.path)?),
+            (run.clone(), 0o755, fs_err::read(&library)?),
+        ],
+        environment: Vec::new(),
+        run,
+    })
+}
+
+/// Boots, runs the test over the console, and returns its outcome with what the console showed.
+pub fn boot(
+    run: &ArchRun,
+    files: &BootFiles,
+    handover: &Handover,
+    dir: &Utf8Path,
+) -> Result<(Outcome, Vec<u8>), QemuError> {
+    let place = Place {
+        binary: &run.binary,
+        run_dir: dir,
+        directory: dir,
+    };
+    let mut vm = Vm::start_with(place, false, |fds| Ok(argv(run, files, fds)))?;
+    let rules = Rules::alone(Channel::Console, LIMIT);
+    let mut listener = Listener(Vec::new());
+    let outcome = conduct(&mut vm, &rules, handover, &mut listener).outcome;
+    Ok((outcome, listener.0))
+}
+
+fn argv(run: &ArchRun, files: &BootFiles, fds: Fds) -> Vec<String> {
+    let ordinary = &run.arch.qemu.ordinary;
+    let mut argv = ordinary.args.clone();
+    let mut pair = |option: &str, value: String| argv.extend([option.to_owned(), value]);
+    pair("-accel", run.accel.as_str().to_owned());
+    pair("-m", run.arch.qemu.memory.clone());
+    pair("-display", "none".to_owned());
+    pair("-kernel", files.kernel.to_string());
+    if let Some(initrd) = &files.initrd {
+        pair("-initrd", initrd.to_string());
+    }
+    pair(
+        "-append",
+        format!("{} kiln.channel=console", ordinary.append),
+    );
+    pair("-chardev", format!("socket,id=kiln-qmp,fd={}", fds.qmp));
+    pair("-mon", "chardev=kiln-qmp,mode=control".to_owned());
+    pair(
+        "-chardev",
+        format!("socket,id=kiln-console,fd={}", fds.console),
+    );
+    pair("-serial", "chardev:kiln-console".to_owned());
+    argv
+}
+
+/// Keeps the console and has no wishes.
+struct Listener(Vec<u8>);
+
+impl Host for Listener {
+    fn output(&mut self, _: &[u8]) {}
+
+    fn control(&mut self, _: &[u8]) {}
+
+    fn console(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
+    }
+
+    fn note(&mut self, _: String) {}
+
+    fn call(&mut self, _: &Call, _: &Arc<Replies>) -> Option<(i32, String)> {
+        Some((STATUS_HARD_ERROR, String::new()))
+    }
+
+    fn stop(&mut self) -> Option<Happened> {
+        None
+    }
+}

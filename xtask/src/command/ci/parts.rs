@@ -1,0 +1,112 @@
+//! The parts of a run of continuous integration: each is run, and all are counted.
+
+use std::time::Duration;
+
+use host::clock::monotonic;
+use host::process::{Command, Stdio};
+
+use super::servers;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{self, Color};
+use crate::render::quantity;
+
+/// No part may take longer than the whole run has.
+const LIMIT: Duration = Duration::from_secs(80 * 60);
+
+/// The parts as they go by.
+pub(super) struct Parts<'a> {
+    context: &'a Context,
+    passed: usize,
+    /// Names, and how each ended.
+    failed: Vec<(&'static str, Exit)>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(context: &'a Context) -> Self {
+        Self {
+            context,
+            passed: 0,
+            failed: Vec::new(),
+        }
+    }
+
+    /// Runs a command; its output goes where ours goes.
+    pub(super) fn run(&mut self, name: &'static str, argv: &[&str]) -> Result<(), Failure> {
+        let context = self.context;
+        self.own(name, || {
+            let command = Command::from_argv(argv)
+                .current_dir(&context.root)
+                // A test whose program is not there fails; elsewhere it is passed over.
+                .env("KILN_NO_SKIP", "1")
+                .stdout(Stdio::Inherit)
+                .stderr(Stdio::Inherit);
+            let status = command.run(LIMIT).map_err(|error| {
+                let hint = error
+                    .hint()
+                    .or(Some("cargo xtask setup --yes --for ci".to_owned()));
+                Failure::new(Exit::SetupMissing, error).hint(hint)
+            })?;
+            Ok(if status.success() {
+                Exit::Success
+            } else {
+                Exit::Failed
+            })
+        })
+    }
+
+    /// Runs a part of our own.
+    pub(super) fn own(
+        &mut self,
+        name: &'static str,
+        part: impl FnOnce() -> Outcome,
+    ) -> Result<(), Failure> {
+        let style = self.context.style;
+        output::note(format!("{} {name}", style.paint(Color::Bold, "==>")));
+        let start = monotonic();
+        let outcome = part();
+        host::interrupt::check().map_err(|error| Failure::new(Exit::Interrupted, error))?;
+        let time = quantity::time(start.elapsed());
+        match outcome {
+            Ok(exit) if exit.is_success() => {
+                self.passed += 1;
+                output::note(format!(
+                    "{} {name} in {time}",
+                    style.paint(Color::Green, "ok")
+                ));
+            }
+            Ok(exit) => self.failed.push((name, exit)),
+            Err(failure) => {
+                failure.explain(self.context.style);
+                self.failed.push((name, failure.exit));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what failed, and what this run cannot know. What failed first says how it all ends.
+    pub(super) fn close(self, deny: bool) -> Exit {
+        let style = self.context.style;
+        output::note(
+            "not run here: builds from source (cargo xtask images --from-source --verify)",
+        );
+        if !deny {
+            output::note("not run here: cargo deny check (it is not installed, or offline)");
+        }
+        let servers = servers::missing(self.context).join(", ");
+        if !servers.is_empty() {
+            output::note(format!("not run here: releases on servers (no {servers})"));
+        }
+        let failed: Vec<&str> = self.failed.iter().map(|(name, _)| *name).collect();
+        if !failed.is_empty() {
+            let failed = failed.join(", ");
+            output::note(format!("{}: {failed}", style.paint(Color::Red, "failed")));
+        }
+        output::result(format!(
+            "checks: {} passed, {} failed",
+            self.passed,
+            failed.len()
+        ));
+        self.failed.first().map_or(Exit::Success, |(_, exit)| *exit)
+    }
+}

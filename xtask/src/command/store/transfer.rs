@@ -1,0 +1,80 @@
+//! `cargo xtask store export`, `import` and `export-qemu`: files of the store for another machine, and for
+//! QEMU's own tests.
+
+use camino::Utf8Path;
+use store::{Verified, transfer};
+
+use crate::cli::SourceArgs;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::output;
+use crate::render;
+use crate::supply::{Supply, store_failure};
+
+pub(super) fn export(
+    context: &Context,
+    file: &Utf8Path,
+    source: &SourceArgs,
+    sources: bool,
+) -> Outcome {
+    let supply = Supply::open(context, source)?;
+    let images = image_blobs(&supply)?;
+    let mut digests: Vec<_> = images.into_iter().map(|(_, blob)| blob.digest()).collect();
+    if sources {
+        supply.fetch_sources()?;
+        let sources = supply.plan.steps.iter().flat_map(|step| &step.sources);
+        digests.extend(sources.map(|source| source.pin.sha256));
+    }
+    digests.sort_unstable();
+    digests.dedup();
+    let mut blobs = Vec::new();
+    for digest in &digests {
+        blobs.extend(supply.store.blob(digest).map_err(store_failure)?);
+    }
+    let path = context.env.absolute(file);
+    let size = transfer::export(&blobs, &path).map_err(hinted!(Exit::Failed))?;
+    output::result(format!(
+        "{path}: {} files, {}; on the other machine: cargo xtask store import {}",
+        blobs.len(),
+        render::quantity::bytes(size),
+        path.file_name().unwrap_or_default()
+    ));
+    Ok(Exit::Success)
+}
+
+pub(super) fn import(context: &Context, file: &Utf8Path) -> Outcome {
+    let store = context.store()?;
+    let path = context.env.absolute(file);
+    let count = transfer::import(&store, &path).map_err(hinted!(Exit::FetchFailed))?;
+    output::result(format!("{count} files came into {}", store.root()));
+    Ok(Exit::Success)
+}
+
+/// QEMU's functional tests look for an asset as `download/<sha256>` in their cache, and hash it.
+pub(super) fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> Outcome {
+    let supply = Supply::open(context, source)?;
+    let download = context.env.absolute(dir).join("download");
+    for (name, blob) in image_blobs(&supply)? {
+        blob.lay_out(&download.join(blob.digest().to_string()))
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        output::result(format!("{}  {name}", blob.digest()));
+    }
+    let cache = context.env.absolute(dir);
+    output::note(format!(
+        "QEMU_TEST_CACHE_DIR={cache} QEMU_TEST_NO_DOWNLOAD=1 make check-functional"
+    ));
+    Ok(Exit::Success)
+}
+
+/// The files of the images that the lock promises, as blobs: they are named by their digests.
+fn image_blobs(supply: &Supply<'_>) -> Result<Vec<(String, Verified)>, Failure> {
+    let mut blobs = Vec::new();
+    for (arch, image) in supply.images(false)? {
+        for (name, file) in &provision::lock::locked(&image).files {
+            let path = image.path().join(name);
+            let blob = supply.store.keep(&path, &file.sha256);
+            blobs.push((format!("{arch}/{name}"), blob.map_err(store_failure)?));
+        }
+    }
+    Ok(blobs)
+}
