@@ -5,6 +5,7 @@
 //! Nothing here looks at the host. What a test's own options mean is in `asked`.
 
 mod asked;
+mod properties;
 mod removed;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! `-kernel` and `-initrd` replace ours, `-append` and machine properties extend ours, all
 //! others are passed on as they are, after ours. Options that QEMU no longer has are in `removed`.
 
+use super::properties::split_commas;
 use super::removed::{self, Removed};
 use crate::error::QemuError;
 use crate::version::Version;
@@ -112,24 +113,6 @@ impl AskedMachine {
             }
         }
     }
-}
-
-/// Splits at commas; a doubled comma is a comma of the value, and stays doubled.
-pub(super) fn split_commas(value: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut characters = value.chars().peekable();
-    while let Some(character) = characters.next() {
-        match (character, parts.last_mut()) {
-            (',', Some(part)) if characters.peek() == Some(&',') => {
-                characters.next();
-                part.push_str(",,");
-            }
-            (',', _) => parts.push(String::new()),
-            (other, Some(part)) => part.push(other),
-            (_, None) => {}
-        }
-    }
-    parts
 }
 
 /// Machine properties in the order they were first set; a later value replaces an earlier one.

@@ -4,7 +4,7 @@
 //! skipped with the reason. The options and versions are those of QEMU's document "Removed features"
 //! (`docs/about/removed-features.rst`).
 
-use super::asked::split_commas;
+use super::properties::split_commas;
 use crate::error::QemuError;
 use crate::facts::Facts;
 use crate::version::Version;
