@@ -163,6 +163,32 @@ fn no_rust_file_is_longer_than_600_lines() {
     }
 }
 
+/// Commands that are still longer than a command should be.
+const LONG_COMMANDS: [&str; 8] = [
+    "images.rs",
+    "publish.rs",
+    "repro/second.rs",
+    "store.rs",
+    "test.rs",
+    "test/rerun.rs",
+    "verify_release.rs",
+    "verify_release/area.rs",
+];
+
+#[test]
+fn commands_are_at_most_150_lines() {
+    let folder = root().join("xtask/src/command");
+    let lines = |file: &PathBuf| std::fs::read_to_string(file).unwrap().lines().count();
+    let long: Vec<String> = files("xtask/src/command", "rs")
+        .filter(|file| lines(file) > 150)
+        .map(|file| file.strip_prefix(&folder).unwrap().display().to_string())
+        .collect();
+    assert_eq!(
+        long, LONG_COMMANDS,
+        "move logic into a library, or shorten the list"
+    );
+}
+
 #[test]
 fn no_architecture_is_named_in_rust_outside_tests() {
     let names: Vec<String> = std::fs::read_dir(root().join("images"))
