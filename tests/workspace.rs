@@ -183,8 +183,9 @@ fn commands_are_at_most_150_lines() {
         .filter(|file| lines(file) > 150)
         .map(|file| file.strip_prefix(&folder).unwrap().display().to_string())
         .collect();
+    let known = LONG_COMMANDS.map(str::to_owned).into();
     assert_eq!(
-        long, LONG_COMMANDS,
+        long, known,
         "move logic into a library, or shorten the list"
     );
 }
