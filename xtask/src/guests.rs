@@ -183,7 +183,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         .collect();
     let identity =
         host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let identity = Digest::of(format!("3 {binary} {identity} {machines:?}").as_bytes());
+    let identity = Digest::of(format!("4 {binary} {identity} {machines:?}").as_bytes());
     let cache = supply
         .store
         .root()
@@ -198,6 +198,9 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
     let scratch = scratch(context)?;
     let facts =
         qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
+    for (subject, why) in &facts.unanswered {
+        output::note(format!("{binary}: no answer about {subject}: {why}"));
+    }
     if let Ok(text) = serde_json::to_vec(&facts) {
         // A store that is read-only asks again the next time; that is all.
         let _ = host::files::write(&cache, &text);

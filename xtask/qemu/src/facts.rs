@@ -27,6 +27,15 @@ pub struct Facts {
     pub cpus: Vec<CpuFacts>,
     /// Whether `-sandbox` works.
     pub seccomp: bool,
+    /// What the binary could not be asked about without dying, with its last words. The answer is
+    /// missing from the other fields; a machine is not in `machines`.
+    #[serde(default)]
+    pub unanswered: BTreeMap<String, String>,
+}
+
+/// The key of a machine in [`Facts::unanswered`].
+pub(crate) fn machine_subject(name: &str) -> String {
+    format!("the machine `{name}`")
 }
 
 /// What is known of a machine type.
@@ -92,6 +101,13 @@ impl Facts {
         self.machines.contains_key(name)
     }
 
+    /// How QEMU died when it was asked about this machine, if it did.
+    #[must_use]
+    pub fn machine_failure(&self, name: &str) -> Option<&str> {
+        let why = self.unanswered.get(&machine_subject(name));
+        why.map(String::as_str)
+    }
+
     /// Whether `-netdev kind` can be given.
     #[must_use]
     pub fn has_netdev(&self, kind: &str) -> bool {
@@ -115,15 +131,5 @@ impl Facts {
     pub fn machine_has(&self, name: &str, property: &str) -> Option<bool> {
         let properties = self.machines.get(name)?.properties.as_ref()?;
         Some(properties.contains(property))
-    }
-
-    /// Whether two names, one perhaps an alias, are the same machine.
-    #[must_use]
-    pub fn same_machine(&self, one: &str, other: &str) -> bool {
-        one == other
-            || match (self.machines.get(one), self.machines.get(other)) {
-                (Some(one), Some(other)) => one.name == other.name,
-                _ => false,
-            }
     }
 }

@@ -1,8 +1,10 @@
-//! Asks a QEMU binary what it can do: one start without a machine, a few QMP questions.
+//! Asks a QEMU binary what it can do: a start without a machine, a few QMP questions. Where QEMU
+//! dies over a question, it is started again and asked the others.
 //!
 //! Called once a binary by xtask and the guest tests' runner; they keep the answer by the binary's
 //! path, size and time. Works with QEMU 7.2 and newer.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 use crate::accel::Accel;
 use crate::argv::Fds;
 use crate::error::QemuError;
-use crate::facts::{CpuFacts, DeviceFacts, Facts, MachineFacts};
+use crate::facts::{self, CpuFacts, DeviceFacts, Facts, MachineFacts};
 use crate::history::History;
 use crate::last_words::LastWords;
 use crate::machine::{Place, Vm};
@@ -24,15 +26,37 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Asks. `machines` are those whose properties will be needed (names or aliases; unknown ones are
 /// left out), `run_dir` gets QEMU's log, `wait` is for all of it.
+///
+/// A QEMU that dies over one question is started again and not asked it: the answer is missing, and
+/// [`Facts::unanswered`] says so. QEMU 7.2 dies over the properties of `microvm`.
 pub fn ask(
     binary: &Utf8Path,
     machines: &[&str],
     run_dir: &Utf8Path,
     wait: Duration,
 ) -> Result<Facts, QemuError> {
-    started(binary, None, run_dir, wait, |questions| {
-        questions.facts(machines)
-    })
+    let probe = Probe::new(binary, run_dir, wait);
+    let mut fatal = BTreeMap::new();
+    loop {
+        let asking = RefCell::new(None);
+        let failed = match probe.start(None, |qmp| {
+            let questions = Questions {
+                qmp,
+                end: probe.end,
+                fatal: &fatal,
+                asking: &asking,
+            };
+            questions.facts(machines)
+        }) {
+            Ok(facts) => return Ok(facts),
+            Err(failed) => failed,
+        };
+        // Each question is added once, so the loop ends.
+        match asking.into_inner() {
+            Some(question) if failed.died => fatal.insert(question, last_words(&failed)),
+            _ => return Err(failed.error),
+        };
+    }
 }
 
 /// The CPU models as this accelerator can run them: `host` has a meaning under KVM only, and there
@@ -43,54 +67,109 @@ pub fn cpus(
     run_dir: &Utf8Path,
     wait: Duration,
 ) -> Result<Vec<CpuFacts>, QemuError> {
-    started(binary, Some(accel), run_dir, wait, Questions::cpus)
+    let probe = Probe::new(binary, run_dir, wait);
+    let models = probe.start(Some(accel), |qmp| {
+        let questions = Questions {
+            qmp,
+            end: probe.end,
+            fatal: &BTreeMap::new(),
+            asking: &RefCell::default(),
+        };
+        questions.cpus()
+    });
+    models.map_err(|failed| failed.error)
 }
 
-/// Starts the binary without a machine and asks.
-fn started<T>(
-    binary: &Utf8Path,
-    accel: Option<Accel>,
-    run_dir: &Utf8Path,
+/// A probe that did not succeed.
+struct Failed {
+    error: QemuError,
+    /// Whether QEMU ended, instead of refusing or not answering.
+    died: bool,
+    /// Whether the error has QEMU's own explanation.
+    is_explained: bool,
+}
+
+/// The starts of one binary, which share a time limit.
+struct Probe<'a> {
+    binary: &'a Utf8Path,
+    run_dir: &'a Utf8Path,
     wait: Duration,
-    ask: impl FnOnce(&Questions) -> Result<T, QmpError>,
-) -> Result<T, QemuError> {
-    let place = Place {
-        binary,
-        run_dir,
-        directory: run_dir,
-    };
-    let mut vm = Vm::start_with(place, false, |fds| Ok(arguments(fds, accel)))?;
-    let questions = Questions {
-        qmp: vm.qmp().clone(),
-        end: Instant::now() + wait,
-    };
-    let error = match ask(&questions) {
-        Ok(answer) => return Ok(answer),
-        Err(error) => error,
-    };
-    if !error.is_closed() {
-        vm.kill();
-    }
-    let mut history = History::default();
-    let end = Instant::now() + LAST_WORDS;
-    while let Some(event) = vm.next(end) {
-        history.note(&event);
-    }
-    let mut words = LastWords::default();
-    history.messages.iter().for_each(|line| words.take(line));
-    let said = words.explanation().map(|line| format!(": {line}"));
-    let why = match history.exit {
-        Some(exit) if error.is_closed() => {
-            format!("it ended with {exit}{}", said.unwrap_or_default())
+    end: Instant,
+}
+
+impl<'a> Probe<'a> {
+    fn new(binary: &'a Utf8Path, run_dir: &'a Utf8Path, wait: Duration) -> Self {
+        Self {
+            binary,
+            run_dir,
+            wait,
+            end: Instant::now() + wait,
         }
-        _ if error.is_deadline() => format!("not within {} ms", wait.as_millis()),
-        _ => error.to_string(),
+    }
+
+    /// Starts the binary without a machine and asks.
+    fn start<T>(
+        &self,
+        accel: Option<Accel>,
+        ask: impl FnOnce(Client) -> Result<T, QmpError>,
+    ) -> Result<T, Failed> {
+        let place = Place {
+            binary: self.binary,
+            run_dir: self.run_dir,
+            directory: self.run_dir,
+        };
+        let started = Vm::start_with(place, false, |fds| Ok(arguments(fds, accel)));
+        let mut vm = started.map_err(|error| Failed {
+            error,
+            died: false,
+            is_explained: false,
+        })?;
+        let error = match ask(vm.qmp().clone()) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if !error.is_closed() {
+            vm.kill();
+        }
+        let mut history = History::default();
+        let last = Instant::now() + LAST_WORDS;
+        while let Some(event) = vm.next(last) {
+            history.note(&event);
+        }
+        let mut words = LastWords::default();
+        history.messages.iter().for_each(|line| words.take(line));
+        let said = words.explanation().map(|line| format!(": {line}"));
+        let why = match history.exit {
+            Some(exit) if error.is_closed() => {
+                format!("it ended with {exit}{}", said.clone().unwrap_or_default())
+            }
+            _ if error.is_deadline() => format!("not within {} ms", self.wait.as_millis()),
+            _ => error.to_string(),
+        };
+        Err(Failed {
+            died: error.is_closed(),
+            is_explained: said.is_some(),
+            error: QemuError::Probe {
+                binary: self.binary.to_owned(),
+                why,
+                stderr: history.message_tail(),
+            },
+        })
+    }
+}
+
+/// How QEMU ended, and its last line.
+fn last_words(failed: &Failed) -> String {
+    let QemuError::Probe { why, stderr, .. } = &failed.error else {
+        return failed.error.to_string();
     };
-    Err(QemuError::Probe {
-        binary: binary.to_owned(),
-        why,
-        stderr: history.message_tail(),
-    })
+    if failed.is_explained {
+        return why.clone();
+    }
+    match stderr.lines().rfind(|line| !line.trim().is_empty()) {
+        Some(line) => format!("{why}: {}", line.trim()),
+        None => why.clone(),
+    }
 }
 
 fn arguments(fds: Fds, accel: Option<Accel>) -> Vec<String> {
@@ -104,12 +183,45 @@ fn arguments(fds: Fds, accel: Option<Accel>) -> Vec<String> {
     arguments
 }
 
-struct Questions {
-    qmp: Client,
-    end: Instant,
+/// A question that the facts can do without.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Question {
+    /// The properties of a machine.
+    Machine(String),
+    Devices,
+    /// The device types by QOM, where the human monitor does not list them.
+    Types,
+    Netdevs,
+    Accels,
+    Cpus,
+    Options,
 }
 
-impl Questions {
+impl Question {
+    fn subject(&self) -> String {
+        match self {
+            Self::Machine(name) => return facts::machine_subject(name),
+            Self::Devices => "its devices",
+            Self::Types => "its device types",
+            Self::Netdevs => "its network backends",
+            Self::Accels => "its accelerators",
+            Self::Cpus => "its CPU models",
+            Self::Options => "its command-line options",
+        }
+        .to_owned()
+    }
+}
+
+struct Questions<'a> {
+    qmp: Client,
+    end: Instant,
+    /// Questions over which QEMU died, with its last words.
+    fatal: &'a BTreeMap<Question, String>,
+    /// The question that is being asked, if the facts can do without its answer.
+    asking: &'a RefCell<Option<Question>>,
+}
+
+impl Questions<'_> {
     fn facts(&self, wanted: &[&str]) -> Result<Facts, QmpError> {
         let version = self.ask("query-version", Value::Null)?;
         let mut machines = machines(&self.ask("query-machines", Value::Null)?);
@@ -117,27 +229,56 @@ impl Questions {
             let Some(machine) = machines.get(*name).map(|machine| machine.name.clone()) else {
                 continue;
             };
-            let properties = self.properties(&machine)?;
+            let question = Question::Machine((*name).to_owned());
+            let Some(properties) = self.try_ask(question, || self.properties(&machine))? else {
+                machines.retain(|_, facts| facts.name != machine);
+                continue;
+            };
             for facts in machines.values_mut().filter(|facts| facts.name == machine) {
                 facts.properties = Some(properties.clone());
             }
         }
         let models = self.devices()?;
+        let options = self.try_ask(Question::Options, || {
+            self.ask("query-command-line-options", Value::Null)
+        })?;
         Ok(Facts {
             version: number(&version),
             package: string(&version, "package"),
             devices: models.iter().flat_map(takes).collect(),
             models,
             machines,
-            netdevs: self.netdevs()?,
-            accels: self.accels()?,
-            cpus: self.cpus()?,
-            seccomp: names(
-                &self.ask("query-command-line-options", Value::Null)?,
-                "option",
-            )
-            .contains("sandbox"),
+            netdevs: self
+                .try_ask(Question::Netdevs, || self.netdevs())?
+                .unwrap_or_default(),
+            accels: self
+                .try_ask(Question::Accels, || self.accels())?
+                .unwrap_or_default(),
+            cpus: self
+                .try_ask(Question::Cpus, || self.cpus())?
+                .unwrap_or_default(),
+            seccomp: options.is_some_and(|options| names(&options, "option").contains("sandbox")),
+            unanswered: self
+                .fatal
+                .iter()
+                .map(|(question, why)| (question.subject(), why.clone()))
+                .collect(),
         })
+    }
+
+    /// Asks, unless QEMU died over this question before; `None` then.
+    fn try_ask<T>(
+        &self,
+        question: Question,
+        ask: impl FnOnce() -> Result<T, QmpError>,
+    ) -> Result<Option<T>, QmpError> {
+        if self.fatal.contains_key(&question) {
+            return Ok(None);
+        }
+        self.asking.replace(Some(question));
+        let answer = ask()?;
+        self.asking.take();
+        Ok(Some(answer))
     }
 
     fn properties(&self, machine: &str) -> Result<BTreeSet<String>, QmpError> {
@@ -148,11 +289,13 @@ impl Questions {
     /// The human monitor's list, for QMP has none with the aliases (`virtio-blk`) that people and
     /// tests write, and QOM's list holds devices that no user may create.
     fn devices(&self) -> Result<BTreeMap<String, DeviceFacts>, QmpError> {
-        match self.human("device_add help") {
-            Ok(text) => Ok(listed_devices(&text)),
+        match self.try_ask(Question::Devices, || self.human("device_add help")) {
+            Ok(Some(text)) => Ok(listed_devices(&text)),
+            Err(error) if error.class != "CommandNotFound" => Err(error),
             // A QEMU may be built without the human monitor.
-            Err(error) if error.class == "CommandNotFound" => self.typed_devices(),
-            Err(error) => Err(error),
+            Ok(None) | Err(_) => Ok(self
+                .try_ask(Question::Types, || self.typed_devices())?
+                .unwrap_or_default()),
         }
     }
 

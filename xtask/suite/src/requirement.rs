@@ -75,7 +75,10 @@ pub fn unmet(
         .map(String::as_str)
         .chain([machine.name.as_str()]);
     if let Some(name) = machines.into_iter().find(|name| !facts.has_machine(name)) {
-        return Some(lacks("machine", name));
+        return Some(match facts.machine_failure(name) {
+            Some(why) => format!("QEMU cannot be asked about the machine `{name}`: {why}"),
+            None => lacks("machine", name),
+        });
     }
     if let Some(cpus) = facts
         .machines

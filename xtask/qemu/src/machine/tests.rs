@@ -224,3 +224,76 @@ fn a_probe_of_something_else_than_qemu_says_what_it_said() {
         "`QEMU` did not say what it can do: not within 300 ms",
     );
 }
+
+/// A QMP server that aborts when it is asked one thing: argument 1, a pattern of the request.
+const DIES_OVER: &str = r#"exec bash -c '
+for arg; do case $arg in socket,id=kiln-qmp,fd=*) fd=${arg##*fd=} ;; esac; done
+answer() { printf "{\"return\": %s, \"id\": %s}\n" "$1" "$id" >&"$fd"; }
+printf "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\n" >&"$fd"
+while read -r line <&"$fd"; do
+    case $line in *FATAL*) echo "qemu: Assertion FATAL failed." >&2; kill -ABRT $$ ;; esac
+    [[ $line =~ \"id\":\ ?([0-9]+) ]]; id=${BASH_REMATCH[1]}
+    case $line in
+        *query-version*) answer "{\"qemu\": {\"major\": 7, \"minor\": 2, \"micro\": 22}}" ;;
+        *query-machines*) answer "[{\"name\": \"m-1\", \"alias\": \"m\"}, {\"name\": \"other\"}]" ;;
+        *"device_add help"*) answer "\"name \\\"edu\\\", bus PCI\"" ;;
+        *implements*'"'"'"pci-device"'"'"'*) answer "[{\"name\": \"typed\"}]" ;;
+        *netdev_add*) answer "\"Available netdev backend types:\\nuser\"" ;;
+        *implements*'"'"'"accel"'"'"'*) answer "[{\"name\": \"tcg-accel\"}]" ;;
+        *) answer "[]" ;;
+    esac
+done' qemu "$@""#;
+
+#[test]
+fn qemu_that_dies_over_a_question_answers_the_others() {
+    let check = |fatal: &str, subjects: &[&str], lacks: &[&str]| {
+        let fake = Fake::new(&DIES_OVER.replace("FATAL", fatal));
+        drop(fake.start());
+        let binary = fake.scratch.path().join("qemu");
+        let machines = ["m", "other", "unknown"];
+        let wait = Duration::from_secs(60);
+        let facts = crate::probe::ask(&binary, &machines, fake.scratch.path(), wait).unwrap();
+        assert_eq!(facts.version.to_string(), "7.2.22", "{fatal}");
+        let found: Vec<&str> = facts.unanswered.keys().map(String::as_str).collect();
+        assert_eq!(found, subjects, "{fatal}");
+        for why in facts.unanswered.values() {
+            assert!(why.contains("(SIGABRT): ") && why.contains("Assertion"), "{why}");
+        }
+        let known = [
+            ("m", facts.has_machine("m")),
+            ("m-1", facts.has_machine("m-1")),
+            ("other", facts.has_machine("other")),
+            ("edu", facts.has_device("edu")),
+            ("typed", facts.has_device("typed")),
+            ("user", facts.has_netdev("user")),
+            ("tcg", facts.has_accel("tcg")),
+        ];
+        let absent: Vec<&str> = known
+            .iter()
+            .filter(|(_, has)| !has)
+            .map(|(name, _)| *name)
+            .collect();
+        assert_eq!(absent, lacks, "{fatal}");
+    };
+    check("nothing", &[], &["typed"]);
+    check("m-1-machine", &["the machine `m`"], &["m", "m-1", "typed"]);
+    check(
+        "other-machine",
+        &["the machine `other`"],
+        &["other", "typed"],
+    );
+    check("device_add", &["its devices"], &["edu"]);
+    check("netdev_add", &["its network backends"], &["typed", "user"]);
+    check("query-cpu", &["its CPU models"], &["typed"]);
+    check(
+        "query-command-line",
+        &["its command-line options"],
+        &["typed"],
+    );
+    // Both ways to list the devices, and a machine.
+    check(
+        "qom-list",
+        &["its accelerators", "the machine `m`", "the machine `other`"],
+        &["m", "m-1", "other", "typed", "tcg"],
+    );
+}
