@@ -18,7 +18,7 @@ use plan::arch::{Hotplug, Machine, QemuProfile};
 use crate::accel::Accel;
 use crate::error::QemuError;
 use crate::facts::Facts;
-use asked::{Asked, MachineOptions};
+use asked::{Asked, AskedAccel, MachineOptions};
 
 /// The files a guest boots from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub struct Launch<'a> {
     pub machine: &'a Machine,
     /// What the binary can do.
     pub facts: &'a Facts,
-    /// The accelerator.
+    /// The accelerator of the run; a test may ask for TCG where this is KVM.
     pub accel: Accel,
     /// Memory as `-m` takes it; the profile's where absent.
     pub memory: Option<String>,
@@ -146,6 +146,7 @@ impl Launch<'_> {
             removed::machine(name, self.facts)?;
         }
         let machine = self.chosen_machine(&asked);
+        let (accel, accel_value) = self.chosen_accel(&asked);
         let mut line = Line::default();
 
         line.flag("-nodefaults").flag("-no-user-config");
@@ -156,11 +157,9 @@ impl Launch<'_> {
         if self.facts.seccomp && !asked.sandbox {
             line.pair("-sandbox", SANDBOX);
         }
-        line.pair("-machine", self.machine_value(&machine, &asked));
-        if !asked.accel {
-            line.pair("-accel", self.accel.as_str());
-        }
-        let cpu = match self.accel {
+        line.pair("-machine", self.machine_value(&machine, accel, &asked));
+        line.pair("-accel", accel_value);
+        let cpu = match accel {
             Accel::Tcg => &machine.profile.cpu,
             Accel::Kvm => &machine.profile.kvm_cpu,
         };
@@ -201,33 +200,45 @@ impl Launch<'_> {
         Ok(line.arguments)
     }
 
-    /// The machine a test's `-machine` names: our own, another one of the profile's (with its
-    /// options), or one that the profile does not know: then without any option, but with our
-    /// console and control device, for want of better knowledge.
-    fn chosen_machine(&self, asked: &Asked) -> Chosen<'_> {
-        let Some(name) = asked.machine.name.clone() else {
-            let name = self.machine.name.clone();
-            return Chosen {
-                name,
-                profile: Cow::Borrowed(self.machine),
-            };
+    /// The first of the accelerators that the test names that works here, else the run's; with
+    /// `-accel`'s value. Only the run knows whether KVM works.
+    fn chosen_accel(&self, asked: &Asked) -> (Accel, String) {
+        let works = |accel: &&AskedAccel| match accel.name.as_str() {
+            "tcg" => true,
+            "kvm" => self.accel == Accel::Kvm,
+            other => self.facts.has_accel(other),
         };
-        if self.facts.same_machine(&name, &self.machine.name) {
-            return Chosen {
-                name,
-                profile: Cow::Borrowed(self.machine),
-            };
+        match asked.accels.iter().find(works) {
+            Some(wish) if wish.name == Accel::Kvm.as_str() => (Accel::Kvm, wish.value.clone()),
+            Some(wish) => (Accel::Tcg, wish.value.clone()),
+            None => (self.accel, self.accel.as_str().to_owned()),
         }
-        if let Some(profile) = self.profile.machines.get(&name) {
-            return Chosen {
+    }
+
+    /// The machine a test's `-machine` names: one of the profile's with its options if the test
+    /// wrote the profile's name for it, else one without any option, but with our console and
+    /// control device, for want of better knowledge. Which versioned machine `q35` is an alias of
+    /// differs from one QEMU to the next, so it decides nothing.
+    fn chosen_machine(&self, asked: &Asked) -> Chosen<'_> {
+        fn ours(profile: &Machine) -> Chosen<'_> {
+            Chosen {
                 name: profile.name.clone(),
                 profile: Cow::Borrowed(profile),
-            };
+            }
         }
-        let same = |machine: &&Machine| self.facts.same_machine(&name, &machine.name);
-        let profile = match self.profile.machines.values().find(same) {
-            Some(profile) => Cow::Borrowed(profile),
-            None => Cow::Owned(Machine {
+        let Some(name) = asked.machine.name.clone() else {
+            return ours(self.machine);
+        };
+        if name == self.machine.name {
+            return ours(self.machine);
+        }
+        let mut profiles = self.profile.machines.values();
+        let by_key = self.profile.machines.get(&name);
+        if let Some(profile) = by_key.or_else(|| profiles.find(|profile| profile.name == name)) {
+            return ours(profile);
+        }
+        Chosen {
+            profile: Cow::Owned(Machine {
                 name: name.clone(),
                 options: Vec::new(),
                 tcg_options: Vec::new(),
@@ -238,14 +249,14 @@ impl Launch<'_> {
                 advice: std::collections::BTreeMap::new(),
                 ..self.machine.clone()
             }),
-        };
-        Chosen { name, profile }
+            name,
+        }
     }
 
     /// `NAME,property=value...`: the profile's options that this binary knows, then the test's.
-    fn machine_value(&self, machine: &Chosen<'_>, asked: &Asked) -> String {
+    fn machine_value(&self, machine: &Chosen<'_>, accel: Accel, asked: &Asked) -> String {
         let mut options = MachineOptions::default();
-        let tcg = match self.accel {
+        let tcg = match accel {
             Accel::Tcg => machine.profile.tcg_options.as_slice(),
             Accel::Kvm => &[],
         };

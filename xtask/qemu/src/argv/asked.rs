@@ -1,9 +1,10 @@
 //! What the options on a test's own `qemu` line mean beside ours.
 //!
-//! Scripts written for qemu-test and for people's terminals run unchanged: `-enable-kvm` and
-//! `-nographic` are decisions of the run and fall away, `-m`, `-smp`, `-cpu`, `-machine`,
-//! `-kernel` and `-initrd` replace ours, `-append` and machine properties extend ours, all
-//! others are passed on as they are, after ours. Options that QEMU no longer has are in `removed`.
+//! Scripts written for qemu-test and for people's terminals run unchanged: `-nographic` is a
+//! decision of the run and falls away, accelerators are a wish that the run grants where it can,
+//! `-m`, `-smp`, `-cpu`, `-machine`, `-kernel` and `-initrd` replace ours, `-append` and machine
+//! properties extend ours, all others are passed on as they are, after ours. Options that QEMU no
+//! longer has are in `removed`.
 
 use super::properties::split_commas;
 use super::removed::{self, Removed};
@@ -14,7 +15,8 @@ use crate::version::Version;
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) machine: AskedMachine,
-    pub(super) accel: bool,
+    /// The accelerators that it names, in whatever way, best first.
+    pub(super) accels: Vec<AskedAccel>,
     pub(super) sandbox: bool,
     pub(super) cpu: Option<String>,
     pub(super) memory: Option<String>,
@@ -23,6 +25,14 @@ pub(super) struct Asked {
     pub(super) initrd: Option<String>,
     pub(super) append: String,
     pub(super) rest: Vec<String>,
+}
+
+/// An accelerator that a test names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AskedAccel {
+    pub(super) name: String,
+    /// As `-accel` takes it: the name, perhaps with properties.
+    pub(super) value: String,
 }
 
 /// A test's `-machine` options, all of them together.
@@ -51,14 +61,23 @@ impl Asked {
                 })
             };
             match option.as_str() {
-                // Accelerator and terminal are the run's business; these are always in force.
-                "-enable-kvm" | "-no-kvm" | "-nographic" | "-nodefaults" | "-no-user-config" => {}
+                // The terminal is the run's business; the others are always in force.
+                "-nographic" | "-nodefaults" | "-no-user-config" => {}
+                "-enable-kvm" => asked.accels.extend(named("kvm")),
+                "-no-kvm" => asked.accels.extend(named("tcg")),
+                "-accel" => {
+                    let value = value()?;
+                    match AskedAccel::read(&value) {
+                        Some(accel) => asked.accels.push(accel),
+                        None => asked.rest.extend([option, value]),
+                    }
+                }
                 "-m" => asked.memory = Some(value()?),
                 "-smp" => asked.smp = Some(value()?),
                 "-cpu" => asked.cpu = Some(value()?),
                 "-kernel" => asked.kernel = Some(value()?),
                 "-initrd" => asked.initrd = Some(value()?),
-                "-M" | "-machine" => asked.machine.read(&value()?),
+                "-M" | "-machine" => asked.accels.extend(asked.machine.read(&value()?)),
                 "-append" => {
                     let words = value()?;
                     if !asked.append.is_empty() {
@@ -85,7 +104,6 @@ impl Asked {
                     }
                     Some(Removed::Gone(since)) => return Err(removed::gone(&option, since)),
                     None => {
-                        asked.accel |= option == "-accel";
                         asked.sandbox |= option == "-sandbox";
                         asked.rest.push(option);
                     }
@@ -96,14 +114,39 @@ impl Asked {
     }
 }
 
+impl AskedAccel {
+    /// Of `NAME[,PROPERTY=VALUE...]`; `None` for a question such as `help`.
+    fn read(value: &str) -> Option<Self> {
+        let (first, properties) = match value.split_once(',') {
+            Some((first, properties)) => (first, Some(properties)),
+            None => (value, None),
+        };
+        let name = first.strip_prefix("accel=").unwrap_or(first);
+        if matches!(name, "" | "help" | "?") {
+            return None;
+        }
+        Some(Self {
+            name: name.to_owned(),
+            value: properties.map_or_else(|| name.to_owned(), |more| format!("{name},{more}")),
+        })
+    }
+}
+
+/// The accelerators of a list such as `kvm:tcg`.
+fn named(list: &str) -> Vec<AskedAccel> {
+    list.split(':').filter_map(AskedAccel::read).collect()
+}
+
 impl AskedMachine {
-    fn read(&mut self, value: &str) {
+    /// Takes the options, and returns the accelerators among them.
+    fn read(&mut self, value: &str) -> Vec<AskedAccel> {
+        let mut accels = Vec::new();
         for (index, part) in split_commas(value).into_iter().enumerate() {
             match part.split_once('=') {
                 None if index == 0 => self.name = Some(part),
                 Some(("type", name)) => self.name = Some(name.to_owned()),
-                // As with -enable-kvm; and QEMU refuses it beside `-accel`.
-                Some(("accel", _)) => {}
+                // QEMU refuses it next to `-accel`, which it always gets.
+                Some(("accel", list)) => accels.extend(named(list)),
                 Some((property, value)) => {
                     self.options.push((property.to_owned(), value.to_owned()));
                 }
@@ -112,6 +155,7 @@ impl AskedMachine {
                 None => self.options.push((part, "on".to_owned())),
             }
         }
+        accels
     }
 }
 

@@ -121,6 +121,7 @@ fn facts(machines: &[(&str, &str, &str)]) -> Facts {
         cpus: Vec::new(),
         accels: BTreeSet::new(),
         seccomp: true,
+        unanswered: BTreeMap::new(),
     }
 }
 
@@ -273,11 +274,7 @@ fn what_a_test_asks_for_goes_over_ours() {
         "-machine",
         "q35,sata=on,smbus=off,hpet=off,vmport=off",
     );
-    check(
-        "-machine pc-q35-10.0",
-        "-machine",
-        &lean.replace("q35", "pc-q35-10.0"),
-    );
+    check("-machine pc-q35-10.0", "-machine", "pc-q35-10.0");
     check(
         "-machine type=microvm,accel=kvm",
         "-machine",
@@ -306,6 +303,77 @@ fn what_a_test_asks_for_goes_over_ours() {
         "-device",
         "virtio-serial-pci,id=kiln,max_ports=2",
     );
+}
+
+#[test]
+fn versioned_machine_is_the_same_with_every_qemu() {
+    let check = |extra: &str| {
+        let line = |facts: &Facts| lines(&x86_64(), facts, |launch| launch.extra = words(extra));
+        let (mut aliased, mut plain) = (new_qemu(), new_qemu());
+        aliased.seccomp = false;
+        plain.seccomp = false;
+        plain.machines.retain(|name, _| name == "pc-q35-10.0");
+        assert_eq!(line(&aliased), line(&plain), "{extra}");
+    };
+    check("-machine pc-q35-10.0");
+    check("-machine type=pc-q35-10.0,sata=on");
+    check("-M pc-i440fx-10.0 -accel kvm");
+}
+
+#[test]
+fn every_way_to_name_an_accelerator_is_treated_alike() {
+    let check = |extra: &str, under_tcg: &str, under_kvm: &str| {
+        for (accel, expect) in [(Accel::Tcg, under_tcg), (Accel::Kvm, under_kvm)] {
+            let mut facts = new_qemu();
+            facts.accels = ["kvm", "tcg", "qtest"].map(str::to_owned).into();
+            let text = lines(&x86_64(), &facts, |launch| {
+                launch.accel = accel;
+                launch.extra = words(extra);
+            });
+            let all: Vec<&str> = text.lines().filter(|line| line.contains("accel")).collect();
+            assert_eq!(all, [format!("-accel {expect}")], "{extra}");
+            let cpu = if expect.starts_with("kvm") {
+                "host"
+            } else {
+                ""
+            };
+            assert_eq!(value(&text, "-cpu"), cpu, "{extra}");
+        }
+    };
+    check("", "tcg", "kvm");
+    for list in [
+        "-accel kvm -accel tcg",
+        "-machine accel=kvm:tcg",
+        "-M q35,accel=kvm -accel tcg",
+        "-enable-kvm",
+        "--enable-kvm",
+        "-accel kvm",
+        "-accel accel=kvm",
+        "-accel hvf -accel kvm -accel tcg",
+        "-accel hvf",
+        "-machine accel=whpx:kvm",
+    ] {
+        check(list, "tcg", "kvm");
+    }
+    for list in [
+        "-accel tcg",
+        "-no-kvm",
+        "-M accel=tcg:kvm",
+        "-accel tcg -accel kvm",
+    ] {
+        check(list, "tcg", "tcg");
+    }
+    check(
+        "-accel tcg,thread=single",
+        "tcg,thread=single",
+        "tcg,thread=single",
+    );
+    check(
+        "-accel kvm,dirty-ring-size=4096 -accel tcg,tb-size=64",
+        "tcg,tb-size=64",
+        "kvm,dirty-ring-size=4096",
+    );
+    check("-accel qtest", "qtest", "qtest");
 }
 
 #[test]
