@@ -1,20 +1,13 @@
 #!/bin/sh
 # A guest boots on each processor that QEMU models, and sees the one that was asked for.
+#: choices.cpu.x86_64 = { cpus = ["qemu64", "kvm64", "max", "Nehalem", "Haswell", "Skylake-Client", "Cascadelake-Server", "Icelake-Server", "SapphireRapids", "Opteron_G5", "EPYC", "EPYC-Milan", "EPYC-Genoa", "Denverton", "core2duo"] }
+#: choices.cpu.aarch64 = { cpus = ["max", "cortex-a35", "cortex-a53", "cortex-a55", "cortex-a57", "cortex-a72", "cortex-a76", "cortex-a710", "neoverse-n1", "neoverse-n2", "neoverse-v1", "a64fx"] }
+#: choices.cpu.riscv64 = { cpus = ["rv64", "max", "rva22s64", "rva23s64", "sifive-u54", "thead-c906", "veyron-v1", "tt-ascalon"] }
+#: choices.cpu.ppc64 = { cpus = ["power8", "power8nvl", "power9", "power10"] }
+#: choices.cpu.ppc64le = { cpus = ["power8", "power8nvl", "power9", "power10"] }
 
 in_host() {
-    case $KILN_ARCH in
-        x86_64)
-            model=$(choose cpu qemu64 kvm64 max Nehalem Haswell Skylake-Client Cascadelake-Server \
-                Icelake-Server SapphireRapids Opteron_G5 EPYC EPYC-Milan EPYC-Genoa Denverton core2duo)
-            ;;
-        aarch64)
-            model=$(choose cpu max cortex-a35 cortex-a53 cortex-a55 cortex-a57 cortex-a72 cortex-a76 \
-                cortex-a710 neoverse-n1 neoverse-n2 neoverse-v1 a64fx)
-            ;;
-        riscv64) model=$(choose cpu rv64 max rva22s64 rva23s64 sifive-u54 thead-c906 veyron-v1 tt-ascalon) ;;
-        ppc64*) model=$(choose cpu power8 power8nvl power9 power10) ;;
-    esac
-    qemu -cpu "$model"
+    qemu -cpu "$(choose cpu)"
 }
 
 in_guest() {

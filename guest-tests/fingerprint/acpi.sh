@@ -2,7 +2,7 @@
 # QEMU makes the ACPI tables that it made when this machine type was: their names, lengths and contents.
 #: arch = ["x86_64", "aarch64"]
 #: groups = ["fingerprint"]
-#: requires.qemu = "7.2"
+#: requires.qemu = "10.0"
 
 in_host() {
     case $KILN_ARCH in

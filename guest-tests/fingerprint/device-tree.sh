@@ -3,7 +3,7 @@
 # Not on riscv64, whose machine has no versions.
 #: arch = ["aarch64", "ppc64", "ppc64le"]
 #: groups = ["fingerprint"]
-#: requires.qemu = "7.2"
+#: requires.qemu = "10.0"
 
 in_host() {
     case $KILN_ARCH in

@@ -2,7 +2,7 @@
 # QEMU makes the SMBIOS structures that it made when this machine type was, field by field, string by string.
 #: arch = ["x86_64", "aarch64"]
 #: groups = ["fingerprint"]
-#: requires.qemu = "7.2"
+#: requires.qemu = "10.0"
 
 in_host() {
     case $KILN_ARCH in

@@ -5,6 +5,7 @@
 #: timeout = "60s"
 #: groups = ["hotplug"]
 #: requires.devices = ["virtio-mem-pci"]
+#: requires.qemu = "8.2"
 
 in_host() {
     qemu -m 256M,maxmem=1G -object memory-backend-ram,id=vmem,size=512M

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A migration that is cancelled, or whose destination is gone, leaves the guest running where it was.
 #: requires.devices = ["virtio-blk-pci"]
+#: requires.qemu = "8.2"
 
 in_host() {
     truncate -s 16M "$SCRATCH/disk"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A guest is migrated into a file, its QEMU ends, and another QEMU goes on with it from the file.
 #: requires.devices = ["virtio-blk-pci"]
+#: requires.qemu = "8.2"
 
 in_host() {
     timers_migrate

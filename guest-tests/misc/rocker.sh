@@ -1,6 +1,7 @@
 #!/bin/sh
 # The switch's test registers double what is written to them, and it has the ports it was given.
 #: requires.devices = ["rocker"]
+#: requires.qemu = "8.2"
 
 in_host() {
     qemu -netdev hubport,id=p0,hubid=0 -netdev hubport,id=p1,hubid=1 \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Needs a device that no QEMU has.
-#: requires.devices = ["perpetual-motion-pci"]
+# Needs a device that only an old QEMU has.
+#: requires.devices = ["lm8323"]
 
 in_guest() {
     true

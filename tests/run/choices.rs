@@ -90,9 +90,9 @@ fn a_header_s_choice_offers_what_qemu_has_and_skips_where_it_has_nothing() {
         ("a/cpu", &with("{ from = \"cpus\" }")),
         (
             "a/device",
-            &with("{ devices = [\"no-such-card\", \"virtio-net-pci\"] }"),
+            &with("{ devices = [\"lm8323\", \"virtio-net-pci\"] }"),
         ),
-        ("a/nothing", &with("{ devices = [\"no-such-card\"] }")),
+        ("a/nothing", &with("{ devices = [\"lm8323\"] }")),
         ("a/words", &with("[\"x\"]")),
     ]);
     let (code, events) = place.events(&arch, &["--choose", "b=ignored"]);
@@ -108,7 +108,7 @@ fn a_header_s_choice_offers_what_qemu_has_and_skips_where_it_has_nothing() {
     let skipped = events.iter().find(|event| event["outcome"] == "skipped");
     assert_eq!(
         skipped.unwrap()["why"],
-        "QEMU has none of the devices `no-such-card`"
+        "QEMU has none of the devices `lm8323`"
     );
 }
 

@@ -52,7 +52,7 @@ fn each_way_to_end_is_named_for_what_it_is() {
         ("loses-qemu", "qemu-crashed: QEMU was ended by SIGKILL"),
         (
             "needs-what-is-not-there",
-            "skipped: QEMU lacks the device `perpetual-motion-pci`",
+            "skipped: QEMU lacks the device `lm8323`",
         ),
         (
             "no-init",

@@ -114,12 +114,12 @@ fn what_would_be_skipped_is_known_without_a_boot() {
     let Some(arch) = arch() else { return };
     let needs = |what: &str| format!("# Needs something.\n#: requires.{what}\n{TEST}");
     let place = Place::with(&[
-        ("a/device", &needs("devices = [\"no-such-card\"]")),
+        ("a/device", &needs("devices = [\"lm8323\"]")),
         ("a/plain", &format!("# Boots.\n{TEST}")),
         ("a/tool", &needs("tools = [\"no-such-tool\"]")),
     ]);
     let expect = [
-        "a::device: QEMU lacks the device `no-such-card`",
+        "a::device: QEMU lacks the device `lm8323`",
         "a::plain",
         "a::tool: `no-such-tool` is not installed on the host",
     ];

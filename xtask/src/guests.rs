@@ -189,21 +189,25 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         .root()
         .join("probe")
         .join(format!("{identity}.json"));
-    if let Some(facts) = host::files::read(&cache)
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok())
-    {
-        return Ok(facts);
-    }
-    let scratch = scratch(context)?;
-    let facts =
-        qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
-    for (subject, why) in &facts.unanswered {
-        output::note(format!("{binary}: no answer about {subject}: {why}"));
-    }
-    if let Ok(text) = serde_json::to_vec(&facts) {
-        // A store that is read-only asks again the next time; that is all.
-        let _ = host::files::write(&cache, &text);
+    let kept = host::files::read(&cache).ok();
+    let kept = kept.and_then(|text| serde_json::from_slice::<Facts>(&text).ok());
+    let facts = if let Some(facts) = kept {
+        facts
+    } else {
+        let scratch = scratch(context)?;
+        let facts = qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT)
+            .map_err(qemu_failure)?;
+        if let Ok(text) = serde_json::to_vec(&facts) {
+            // A store that is read-only asks again the next time; that is all.
+            let _ = host::files::write(&cache, &text);
+        }
+        facts
+    };
+    for (subject, why) in facts.unanswered.iter().filter(|_| !context.global.quiet) {
+        output::note(format!(
+            "{}: QEMU cannot be asked about {subject}: {why}",
+            arch.name
+        ));
     }
     Ok(facts)
 }

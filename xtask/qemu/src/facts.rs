@@ -33,6 +33,9 @@ pub struct Facts {
     pub unanswered: BTreeMap<String, String>,
 }
 
+/// The key of the devices in [`Facts::unanswered`].
+pub(crate) const DEVICES_SUBJECT: &str = "its devices";
+
 /// The key of a machine in [`Facts::unanswered`].
 pub(crate) fn machine_subject(name: &str) -> String {
     format!("the machine `{name}`")
@@ -99,6 +102,13 @@ impl Facts {
     #[must_use]
     pub fn has_machine(&self, name: &str) -> bool {
         self.machines.contains_key(name)
+    }
+
+    /// How QEMU died when it was asked which devices it has, if it did.
+    #[must_use]
+    pub fn devices_failure(&self) -> Option<&str> {
+        let why = self.unanswered.get(DEVICES_SUBJECT);
+        why.filter(|_| self.models.is_empty()).map(String::as_str)
     }
 
     /// How QEMU died when it was asked about this machine, if it did.

@@ -201,7 +201,7 @@ impl Question {
     fn subject(&self) -> String {
         match self {
             Self::Machine(name) => return facts::machine_subject(name),
-            Self::Devices => "its devices",
+            Self::Devices => facts::DEVICES_SUBJECT,
             Self::Types => "its device types",
             Self::Netdevs => "its network backends",
             Self::Accels => "its accelerators",

@@ -12,6 +12,7 @@ use verdict::golden::filter::Filter;
 
 pub mod choices;
 mod ends;
+mod names;
 mod raw;
 mod spans;
 

@@ -245,6 +245,36 @@ fn what_is_wrong_is_shown_at_its_place_in_the_script() {
 }
 
 #[test]
+fn name_that_no_qemu_has_is_refused() {
+    assert_snapshot!(
+        "unknown_names",
+        draw(
+            "#: requires.devices = [\"nvme\", \"virtio-blk-pcy\"]\n\
+             #: requires.machines = [\"microvn\"]\n#: requires.netdevs = [\"perpetual-motion\"]\n"
+        )
+    );
+    assert_snapshot!(
+        "unknown_names_of_choices",
+        draw(
+            "#: choices.nic = { devices = [\"e1000\", \"e10000\"] }\n\
+             #: choices.cpu.ppc64 = { cpus = [\"pwer9\"] }\n\
+             #: choices.machine = { from = \"machines\", prefix = \"vrit-\" }\n\
+             #: choices.model = { from = \"cpus\", prefix = \"cortex-\" }\n"
+        )
+    );
+}
+
+#[test]
+fn header_for_a_newer_qemu_may_name_new_devices() {
+    let devices = |version: &str| {
+        let line = format!("requires = {{ devices = [\"warp-drive\"], qemu = \"{version}\" }}");
+        parse(&guest(&format!("#: {line}"))).map(|header| header.requires.devices)
+    };
+    assert!(devices("10.0").is_err());
+    assert_eq!(devices("99.0").unwrap(), ["warp-drive"]);
+}
+
+#[test]
 fn a_test_without_halves_is_refused() {
     let faults = parse("#!/bin/sh\n#: smp = 0\ntrue\n").unwrap_err();
     let titles: Vec<_> = faults.iter().map(|fault| fault.title.as_str()).collect();

@@ -9,6 +9,7 @@
 //! | [`expression`] | filter expressions (`-E`) |
 //! | [`choice`] | choices by seed, what a header offers, and all combinations |
 //! | [`requirement`] | whether QEMU and host have what a test requires |
+//! | [`known`] | the names that released QEMUs have, to tell a misspelt one |
 //! | [`statements`] | the statements of a script, marked so that its end has a place |
 //! | [`declared`] | the devices that test files name |
 //!
@@ -19,6 +20,7 @@ pub mod declared;
 pub mod expression;
 pub mod files;
 pub mod header;
+pub mod known;
 pub mod requirement;
 pub mod statements;
 

@@ -58,6 +58,10 @@ pub fn unmet(
     let requires = &header.requires;
     let facts = offer.facts;
     let lacks = |kind: &str, name: &str| format!("QEMU lacks the {kind} `{name}`");
+    let lacks_device = |name: &str| match facts.devices_failure() {
+        Some(why) => format!("QEMU cannot be asked about its devices: {why}"),
+        None => lacks("device", name),
+    };
     if let Some(oldest) = requires.qemu
         && !facts.at_least(oldest)
     {
@@ -102,11 +106,11 @@ pub fn unmet(
         let port = hotplug.device.as_deref().unwrap_or_default();
         let port = port.split(',').next().unwrap_or_default();
         if !port.is_empty() && !facts.has_device(port) {
-            return Some(lacks("device", port));
+            return Some(lacks_device(port));
         }
     }
     if let Some(name) = requires.devices.iter().find(|name| !facts.has_device(name)) {
-        return Some(lacks("device", name));
+        return Some(lacks_device(name));
     }
     if let Some(name) = requires.netdevs.iter().find(|name| !facts.has_netdev(name)) {
         return Some(lacks("network backend", name));

@@ -27,6 +27,9 @@ pub fn nothing(choices: &Choices, arch: &str, facts: &Facts) -> Option<String> {
             Source::Devices(devices) => {
                 format!("QEMU has none of the devices `{}`", devices.join("`, `"))
             }
+            Source::CpuModels(models) => {
+                format!("QEMU has none of the CPU models `{}`", models.join("`, `"))
+            }
             Source::Cpus(narrow) => format!("QEMU has no usable CPU model{}", starting(narrow)),
             Source::Machines(narrow) => format!("QEMU has no machine{}", starting(narrow)),
         })
@@ -39,6 +42,13 @@ fn words(source: &Source, facts: &Facts) -> Vec<String> {
         Source::Devices(devices) => {
             let here = devices.iter().filter(|name| facts.has_device(name));
             here.cloned().collect()
+        }
+        Source::CpuModels(models) => {
+            let has = |name: &&String| {
+                let mut cpus = facts.cpus.iter();
+                cpus.any(|cpu| cpu.name == **name && cpu.usable)
+            };
+            models.iter().filter(has).cloned().collect()
         }
         Source::Cpus(narrow) => {
             let models = facts
@@ -117,7 +127,8 @@ mod tests {
     }
 
     fn choices(header: &str) -> Choices {
-        let text = format!("#: {header}\nin_guest() {{ true; }}\n");
+        // The names here are not those of a real QEMU.
+        let text = format!("#: {header}\n#: requires.qemu = \"99.0\"\nin_guest() {{ true; }}\n");
         Header::parse(Utf8Path::new("x.sh"), &text).unwrap().choices
     }
 
@@ -141,6 +152,10 @@ mod tests {
             &["power9_v2"],
         );
         check(r#"choices.a = { from = "machines" }"#, &["pc-2"]);
+        check(
+            r#"choices.a = { cpus = ["power9", "host", "power11", "g4"] }"#,
+            &["power9", "g4"],
+        );
         let elsewhere = choices(r#"choices.a.x86_64 = ["x"]"#);
         assert_eq!(offered(&elsewhere, "ppc64", &facts()), BTreeMap::new());
     }
@@ -155,6 +170,10 @@ mod tests {
         check(
             r#"choices.a = { devices = ["igb", "ne2k_pci"] }"#,
             Some("QEMU has none of the devices `igb`, `ne2k_pci`"),
+        );
+        check(
+            r#"choices.a = { cpus = ["host", "g5"] }"#,
+            Some("QEMU has none of the CPU models `host`, `g5`"),
         );
         check(
             r#"choices.a = { from = "cpus", prefix = "z" }"#,

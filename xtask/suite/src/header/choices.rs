@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::{Spanned, Value};
 
+use super::names::Names;
 use super::spans::Fault;
+use crate::known::Kind;
 
 /// The choices of a header, by name.
 pub type Choices = BTreeMap<String, Offered>;
@@ -25,6 +27,8 @@ pub enum Source {
     Words(Vec<String>),
     /// Those of these devices that QEMU has.
     Devices(Vec<String>),
+    /// Those of these CPU models that QEMU has and the accelerator can run.
+    CpuModels(Vec<String>),
     /// All of QEMU's CPU models that the accelerator can run.
     Cpus(Narrow),
     /// All of QEMU's machine types that are not deprecated.
@@ -38,6 +42,25 @@ pub struct Narrow {
     pub prefix: String,
     /// Names that are left out.
     pub except: Vec<String>,
+}
+
+impl Source {
+    /// The first name that no QEMU has, at the choice.
+    fn unknown_name(&self, choice: &Spanned<String>, known: &Names) -> Option<Fault> {
+        let (kind, names) = match self {
+            Self::Words(_) => return None,
+            Self::Devices(names) => (Kind::Device, names),
+            Self::CpuModels(names) => (Kind::Cpu, names),
+            Self::Cpus(narrow) => {
+                return known.prefix_fault(Kind::Cpu, &narrow.prefix, choice.span());
+            }
+            Self::Machines(narrow) => {
+                return known.prefix_fault(Kind::Machine, &narrow.prefix, choice.span());
+            }
+        };
+        let mut faults = names.iter();
+        faults.find_map(|name| known.fault(kind, name, choice.span()))
+    }
 }
 
 impl Offered {
@@ -70,17 +93,21 @@ impl Offered {
 }
 
 /// The keys of a table that is a source, not one by architecture.
-const KEYS: [&str; 4] = ["devices", "from", "prefix", "except"];
+const KEYS: [&str; 5] = ["devices", "cpus", "from", "prefix", "except"];
 
 /// Reads `choices.NAME = …`; what is wrong is added to `faults`.
 pub(super) fn read(
     raw: BTreeMap<Spanned<String>, Spanned<Value>>,
+    names: &Names,
     faults: &mut Vec<Fault>,
 ) -> Choices {
     let mut choices = Choices::new();
     for (name, value) in raw {
         match offered(value.as_ref()) {
             Ok(offered) => {
+                for source in offered.sources() {
+                    faults.extend(source.unknown_name(&name, names));
+                }
                 choices.insert(name.into_inner(), offered);
             }
             Err((label, help)) => faults.push(Fault {
@@ -95,8 +122,8 @@ pub(super) fn read(
 }
 
 /// What is offered as help.
-const SHAPES: &str = "write `[\"a\", \"b\"]`, `{ devices = [\"e1000\"] }`, `{ from = \"cpus\" }` or \
-                      `{ from = \"machines\" }`, or one of these by architecture";
+const SHAPES: &str = "write `[\"a\", \"b\"]`, `{ devices = [\"e1000\"] }`, `{ cpus = [\"max\"] }`, \
+                      `{ from = \"cpus\" }` or `{ from = \"machines\" }`, or one of these by architecture";
 
 /// A label, and a help where there is a better one than the shapes.
 type Wrong = (String, Option<String>);
@@ -136,10 +163,18 @@ fn source(value: &Value) -> Result<Source, Wrong> {
         let except = table.get("except").map_or(Ok(Vec::new()), words)?;
         Ok(Narrow { prefix, except })
     };
-    match (table.get("devices"), table.get("from")) {
-        (Some(devices), None) if table.len() == 1 => words(devices).map(Source::Devices),
-        (Some(_), _) => Err(("`devices` goes with no other key".to_owned(), None)),
-        (None, Some(Value::String(from))) => match from.as_str() {
+    for (key, of) in [
+        ("devices", Source::Devices as fn(Vec<String>) -> Source),
+        ("cpus", Source::CpuModels),
+    ] {
+        match table.get(key) {
+            Some(names) if table.len() == 1 => return words(names).map(of),
+            Some(_) => return Err((format!("`{key}` excludes all other keys"), None)),
+            None => {}
+        }
+    }
+    match table.get("from") {
+        Some(Value::String(from)) => match from.as_str() {
             "cpus" => narrow().map(Source::Cpus),
             "machines" => narrow().map(Source::Machines),
             other => {
@@ -148,7 +183,7 @@ fn source(value: &Value) -> Result<Source, Wrong> {
                 Err((format!("nothing is offered from `{other}`"), help))
             }
         },
-        _ => Err(("neither `devices` nor `from`".to_owned(), None)),
+        _ => Err(("none of `devices`, `cpus` and `from`".to_owned(), None)),
     }
 }
 

@@ -9,10 +9,12 @@ use serde::de::{self, MapAccess, Visitor};
 use toml::Spanned;
 use verdict::golden::filter::{Filter, FilterError};
 
+use super::names::Names;
 use super::spans::Fault;
 use super::{
     Channel, DEFAULT_TIMEOUT, Ends, Halves, Header, Leave, MachineChoice, Requires, Stdin,
 };
+use crate::known::Kind;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,11 +53,11 @@ struct RawHeader {
 #[serde(deny_unknown_fields)]
 struct RawRequires {
     #[serde(default)]
-    devices: Vec<String>,
+    devices: Vec<Spanned<String>>,
     #[serde(default)]
-    machines: Vec<String>,
+    machines: Vec<Spanned<String>>,
     #[serde(default)]
-    netdevs: Vec<String>,
+    netdevs: Vec<Spanned<String>>,
     #[serde(default)]
     tools: Vec<String>,
     accel: Option<Spanned<String>>,
@@ -135,7 +137,8 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     });
     let filters = raw.filter.into_iter();
     let filters: Vec<_> = filters.filter_map(|text| checked.filter(&text)).collect();
-    let choices = super::choices::read(raw.choices, checked.faults);
+    let names = Names::new(qemu);
+    let choices = super::choices::read(raw.choices, &names, checked.faults);
     let slots = checked.slots(raw.slots);
     if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
         checked.faults.push(Fault {
@@ -156,9 +159,9 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         });
     }
     let requires = Requires {
-        devices: raw.requires.devices,
-        machines: raw.requires.machines,
-        netdevs: raw.requires.netdevs,
+        devices: names.checked(Kind::Device, raw.requires.devices, checked.faults),
+        machines: names.checked(Kind::Machine, raw.requires.machines, checked.faults),
+        netdevs: names.checked(Kind::Netdev, raw.requires.netdevs, checked.faults),
         tools: raw.requires.tools,
         accel,
         qemu,
