@@ -1,6 +1,7 @@
 #!/bin/sh
 # Processor features that are named on the command line come and go in the guest, and only these.
 #: arch = ["x86_64"]
+#: requires.qemu = "9.0"
 
 in_host() {
     qemu -cpu max,-avx,+smap,-rdrand,+x2apic
