@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::place::{Place, arch};
+use crate::skip::skip;
 
 /// Status of the script below where scratch is left.
 const LEFT: i32 = 8;
@@ -19,7 +20,7 @@ fn run(place: &Place, folder: &Path, kilobytes: u32) -> Option<Output> {
         .args([own, "mount", "-t", "tmpfs", "none", "/mnt"])
         .output();
     if !possible.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: nobody may mount a file system here");
+        skip("no file system may be mounted, not even in a user namespace");
         return None;
     }
     std::fs::create_dir_all(folder).unwrap();

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::place::{Place, arch, binary, ends, expected, root};
+use crate::unsuited::unsuited;
 
 /// A run of the faulty tests with the faulty binary.
 fn faulty(place: &Place, arch: &str, args: &[&str]) -> Command {
@@ -68,7 +69,7 @@ fn a_dead_kvm_is_told_and_gone_without() {
     let native = String::from_utf8(machine).unwrap().trim() == arch;
     let opens = std::fs::OpenOptions::new().write(true).open("/dev/kvm");
     if !native || opens.is_err() {
-        eprintln!("skipped: this host cannot even try {arch} in KVM");
+        unsuited(&format!("it cannot try {arch} in KVM"));
         return;
     }
     let place = Place::new("faulty");

@@ -34,3 +34,5 @@ mod skip;
 mod standalone;
 #[path = "../told.rs"]
 mod told;
+#[path = "../unsuited.rs"]
+mod unsuited;

@@ -25,5 +25,7 @@ mod skip;
 mod tiny;
 #[path = "../told.rs"]
 mod told;
+#[path = "../unsuited.rs"]
+mod unsuited;
 mod upkeep;
 mod writes;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use plan::cpio::{self, Entry, Node};
 
 use crate::place::{act, has, xtask};
+use crate::unsuited::unsuited;
 use crate::writes::Log;
 
 /// How many cuts: by `KILN_POWER_CUTS`, else so many.
@@ -92,7 +93,7 @@ impl Bench {
         let arch = std::env::consts::ARCH;
         let qemu = format!("qemu-system-{arch}");
         if arch != "x86_64" {
-            eprintln!("skipped: only a guest of x86_64 can run this host's programs here");
+            unsuited("only a guest of x86_64 can run the host's programs");
             return None;
         }
         if !(has("mkfs.ext4", "-V") && has(&qemu, "--version") && has("cc", "--version")) {

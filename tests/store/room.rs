@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::place::{XTASK, act};
+use crate::skip::skip;
 use crate::told::told;
 
 /// Runs a script where it may mount, with the place for a store as `$STORE`, and there `act` and
@@ -18,7 +19,7 @@ fn mounted(home: &Path, script: &str) -> Option<Output> {
         .output()
         .is_ok_and(|output| output.status.success())
     {
-        eprintln!("skipped: nobody may mount a file system here");
+        skip("no file system may be mounted, not even in a user namespace");
         return None;
     }
     let store = home.join("place/store");

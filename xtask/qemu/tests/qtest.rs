@@ -2,10 +2,13 @@
 //! is installed.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
-    clippy::print_stdout,
     reason = "the helpers of tests are tests too"
 )]
+
+#[path = "../../../tests/skip.rs"]
+mod skip;
 
 use std::time::Duration;
 
@@ -13,6 +16,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::scratch::Scratch;
 use qemu::Facts;
 use qemu::qtest::{Qtest, QtestError};
+
+use skip::skip;
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -27,12 +32,12 @@ impl Installed {
     fn find(binary: &str, device: Option<&str>) -> Option<Self> {
         let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "qtest").unwrap();
         let Some(found) = host::tools::find(binary) else {
-            println!("skipped: `{binary}` is not installed");
+            skip(&format!("`{binary}` is not installed"));
             return None;
         };
         let facts = qemu::probe::ask(&found, &[], scratch.path(), WAIT).unwrap();
         if let Some(device) = device.filter(|device| !facts.has_device(device)) {
-            println!("skipped: `{binary}` has no `{device}`");
+            skip(&format!("`{binary}` has no `{device}`"));
             return None;
         }
         Some(Self {

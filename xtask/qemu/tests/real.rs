@@ -1,10 +1,15 @@
 //! The crate against the QEMU binaries that are installed, with guests of a few dozen bytes.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
-    clippy::print_stdout,
     reason = "the helpers of tests are tests too"
 )]
+
+#[path = "../../../tests/skip.rs"]
+mod skip;
+#[path = "../../../tests/unsuited.rs"]
+mod unsuited;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,6 +21,9 @@ use qemu::history::{End, History};
 use qemu::machine::Place;
 use qemu::{Accel, BootFiles, Control, Exit, Facts, Launch, Version, Vm, VmEvent, accel, probe};
 use serde_json::{Value, json};
+
+use skip::skip;
+use unsuited::unsuited;
 
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -133,7 +141,7 @@ struct Installed {
 
 fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
     let Some(found) = host::tools::find(binary) else {
-        println!("skipped: `{binary}` is not installed");
+        skip(&format!("`{binary}` is not installed"));
         return None;
     };
     let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "real").unwrap();
@@ -413,7 +421,7 @@ fn the_sandbox_is_on_where_it_is_compiled_in() {
             continue;
         };
         if !installed.facts.seccomp {
-            println!("skipped: `{binary}` has no seccomp");
+            skip(&format!("`{binary}` has no seccomp"));
             continue;
         }
         let vm = installed.start(&Launch {
@@ -433,7 +441,7 @@ fn a_broken_kvm_is_recognised() {
         return;
     };
     if accel::device() != accel::Device::Opens || !installed.facts.has_accel("kvm") {
-        println!("skipped: no KVM");
+        unsuited("there is no KVM");
         return;
     }
     fs_err::write(
@@ -452,16 +460,16 @@ fn a_broken_kvm_is_recognised() {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !(history.stopped && verdict.is_some()) {
         let Some(event) = vm.next(deadline) else {
-            println!("skipped: this KVM does not mind");
+            unsuited("its KVM runs what a broken one does not");
             return;
         };
         history.note(&event);
         verdict = verdict.or(qemu::history::broken_kvm(&event));
         if let Some(exit) = history.exit {
-            println!(
-                "skipped: KVM does not start ({exit}): {}",
+            unsuited(&format!(
+                "KVM does not start ({exit}): {}",
                 history.message_tail()
-            );
+            ));
             return;
         }
     }
@@ -478,7 +486,7 @@ fn an_accelerator_that_is_not_there_is_recognised() {
         return;
     };
     if installed.facts.has_accel("kvm") {
-        println!("skipped: this binary has KVM");
+        unsuited("this binary has KVM");
         return;
     }
     let mut vm = installed.start(&Launch {

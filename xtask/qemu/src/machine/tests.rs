@@ -257,7 +257,10 @@ fn qemu_that_dies_over_a_question_answers_the_others() {
         let found: Vec<&str> = facts.unanswered.keys().map(String::as_str).collect();
         assert_eq!(found, subjects, "{fatal}");
         for why in facts.unanswered.values() {
-            assert!(why.contains("(SIGABRT): ") && why.contains("Assertion"), "{why}");
+            assert!(
+                why.contains("(SIGABRT): ") && why.contains("Assertion"),
+                "{why}"
+            );
         }
         let known = [
             ("m", facts.has_machine("m")),
