@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: everything that continuous integration runs, in the order in which it fails
 //! soonest. Each part is a command that a person can run; what was not run is said at the end.
 
+mod older_qemu;
 mod parts;
 mod servers;
 
@@ -31,8 +32,10 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
         .clone()
         .unwrap_or_else(|| Utf8PathBuf::from("cargo"));
     let cargo = cargo.as_str();
+    let mut older_qemu = None;
     if args.setup && !context.global.offline {
         servers::install(context, cargo);
+        older_qemu = older_qemu::unpack(context);
     }
     let mut parts = Parts::new(context);
     let offline: &[&str] = if context.global.offline {
@@ -77,6 +80,11 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
             Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
     })?;
+    if let Some(qemu) = older_qemu {
+        parts.own("guest tests with an older QEMU", || {
+            older_qemu::run(context, &qemu)
+        })?;
+    }
     Ok(parts.close(deny))
 }
 

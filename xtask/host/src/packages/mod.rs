@@ -6,6 +6,7 @@
 
 mod apt;
 mod gather;
+mod older;
 mod perform;
 mod sources;
 mod table;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use apt::{Apt, Simulation};
 pub use gather::{commands_below, gather, missing};
+pub use older::{OlderError, Unpacked, unpack_older};
 pub use perform::{SetupError, perform};
 pub use sources::{SourceEntry, parse_deb822, parse_list};
 pub use table::Manager;

@@ -1,0 +1,57 @@
+//! The part of `cargo xtask ci` that runs a selection of the guest tests with an older QEMU, where the
+//! host's package manager offers one.
+
+use clap::Parser as _;
+use host::packages::{self, Unpacked};
+
+use crate::cli::{Cli, Command};
+use crate::command::test;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+
+/// Packages that QEMU needs to run, in addition to those of its binaries.
+const COMPANIONS: [&str; 4] = [
+    "qemu-system-common",
+    "qemu-system-data",
+    "seabios",
+    "ipxe-qemu",
+];
+
+/// What differs most between releases, within a minute.
+const TESTS: [&str; 4] = ["boot::", "fingerprint::", "firmware::", "pci::"];
+
+/// Downloads and unpacks the older QEMU; a note says why there is none.
+pub(super) fn unpack(context: &Context) -> Option<Unpacked> {
+    let project = context.project().ok()?;
+    let binaries = project.arches.into_values().map(|arch| arch.qemu.binary);
+    let installed: Vec<String> = binaries
+        .filter(|binary| host::tools::find(binary).is_some())
+        .collect();
+    let into = context.root.join("target/kiln/older-qemu");
+    match packages::unpack_older(&installed, &COMPANIONS, &into) {
+        Ok(unpacked) => Some(unpacked),
+        Err(error) => {
+            output::note(format!(
+                "not run here: guest tests with an older QEMU ({error})"
+            ));
+            None
+        }
+    }
+}
+
+/// Runs the tests.
+pub(super) fn run(context: &Context, qemu: &Unpacked) -> Outcome {
+    output::note(format!("QEMU {} in `{}`", qemu.version, qemu.programs));
+    let fixed = ["--seed=1", "--timeout-factor=4", "--retries=1", "--qemu"];
+    let words = ["xtask", "test"].into_iter().chain(fixed);
+    let words = words.chain([qemu.programs.as_str()]).chain(TESTS);
+    match Cli::try_parse_from(words).map_err(anyhow::Error::from) {
+        Ok(Cli {
+            command: Command::Test(args),
+            ..
+        }) => test::run(context, &args),
+        Ok(_) => Ok(Exit::Usage),
+        Err(error) => Err(Failure::new(Exit::Failed, error)),
+    }
+}
