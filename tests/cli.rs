@@ -161,6 +161,34 @@ fn a_broken_test_header_is_drawn_and_nothing_is_run() {
 }
 
 #[test]
+fn invalid_script_is_refused_before_a_boot() {
+    let copy = copy_of_the_recipes();
+    let tests = copy.path().join("guest-tests/boot");
+    let script = |body: &str| format!("#!/bin/sh\n# Says nothing.\n\nin_guest() {{\n{body}}}\n");
+    for (name, text, expect) in [
+        (
+            "no-fi",
+            script("    if true; then\n"),
+            "the script is not valid",
+        ),
+        ("dos", script("    true\r\n"), "line ends of DOS"),
+        (
+            "bash",
+            script("    [[ a == b ]]\n"),
+            "`[[` is not a command",
+        ),
+    ] {
+        std::fs::write(tests.join(format!("{name}.sh")), text).unwrap();
+        let filter = format!("boot::{name}");
+        let args = ["test", "--arch=x86_64", "--offline", "--exact", &filter];
+        let (code, _, stderr) = in_copy(copy.path(), &args);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains(expect), "{stderr}");
+        assert!(stderr.contains(&format!("{name}.sh:")), "{stderr}");
+    }
+}
+
+#[test]
 fn the_plan_is_the_same_every_time_and_touches_no_store_entry() {
     let store = tempfile::tempdir().unwrap();
     let plan = || {

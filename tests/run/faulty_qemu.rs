@@ -62,6 +62,36 @@ fn each_fault_of_a_qemu_is_named_for_what_it_is() {
     place.is_clean("after all");
 }
 
+/// The shell that crashes stands in for QEMU: what counts is that its dump is found and read.
+#[test]
+fn backtrace_of_a_crash_is_kept_on_request() {
+    let Some(arch) = arch() else { return };
+    let has_gdb = Command::new("gdb").arg("--version").output().is_ok();
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    if !has_gdb || pattern.starts_with('|') || pattern.contains('/') {
+        unsuited("gdb is missing, or core dumps do not go to the working directory");
+        return;
+    }
+    let place = Place::new("faulty");
+    let args = [
+        "faulty::asserts",
+        "--exact",
+        "--accel=tcg",
+        "--gdb-on-crash",
+    ];
+    let output = faulty(&place, &arch, &args).output().unwrap();
+    let shown = [output.stdout, output.stderr].concat();
+    let shown = String::from_utf8_lossy(&shown);
+    let mut words = shown
+        .split_whitespace()
+        .skip_while(|word| *word != "backtrace");
+    let log = words.find(|word| word.ends_with("/backtrace.log"));
+    let log = log.unwrap_or_else(|| panic!("{shown}"));
+    let backtrace = std::fs::read_to_string(log).unwrap();
+    assert!(backtrace.contains("Thread 1"), "{backtrace}");
+    place.is_clean("after the crash");
+}
+
 #[test]
 fn a_dead_kvm_is_told_and_gone_without() {
     let Some(arch) = arch() else { return };

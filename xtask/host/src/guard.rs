@@ -84,6 +84,14 @@ pub(crate) fn arguments(subcommand: &str) -> [OsString; 3] {
     ]
 }
 
+/// A limit with which a child writes no core dump unless it raises the limit itself.
+pub(crate) fn no_core_dump(present: Rlimit) -> Rlimit {
+    Rlimit {
+        current: Some(0),
+        ..present
+    }
+}
+
 /// Does the guard's work; returns only with the reason why it could not.
 fn become_program(args: impl Iterator<Item = OsString>) -> String {
     let (parent, program, args) = match read(SUBCOMMAND, args) {
@@ -101,11 +109,8 @@ fn become_program(args: impl Iterator<Item = OsString>) -> String {
     if now != Some(parent) {
         return format!("the parent of `{}` is gone", program.to_string_lossy());
     }
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    // A refusal leaves core dumps possible, which is no reason not to run.
+    // The hard limit stays, for a caller that wants a dump. A refusal is not a reason not to run.
+    let none = no_core_dump(rustix::process::getrlimit(Resource::Core));
     let _ = rustix::process::setrlimit(Resource::Core, none);
     #[expect(
         clippy::disallowed_methods,

@@ -5,13 +5,14 @@ pub(crate) mod closer;
 mod compare;
 mod coverage;
 mod rerun;
+mod scripts;
 mod select;
 mod shell;
 mod skips;
 mod standalone;
 mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 
 use camino::Utf8PathBuf;
@@ -20,7 +21,7 @@ use guest::debug::Debug;
 use guest::platform::ArchRun;
 use host::scratch::Scratch;
 use runner::{Config, ExhaustiveError, Extent, Rounds, RunError};
-use suite::{Filter, Selected, Suite, SuiteError};
+use suite::{Filter, Suite, SuiteError};
 use verdict::event::{RunEvent, RunReport};
 use verdict::golden::bless::Blessing;
 use verdict::origin::Origin;
@@ -101,7 +102,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         }
         return Ok(Exit::Success);
     }
-    check_scripts(context, &selected)?;
+    scripts::check(context, &selected)?;
     closer::check(args, &selected)?;
     let source = SourceArgs {
         arch: arches,
@@ -137,25 +138,6 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
-}
-
-/// What a shell would find only after a boot is found before it.
-fn check_scripts(context: &Context, selected: &[Selected<'_>]) -> Result<(), Failure> {
-    let files: BTreeSet<_> = selected
-        .iter()
-        .map(|selected| &selected.test.path)
-        .collect();
-    let mut found = Vec::new();
-    for file in files {
-        let shown = file.strip_prefix(&context.root).unwrap_or(file);
-        let faults = guest::syntax::check(file, shown);
-        found.extend(faults.map_err(|error| Failure::new(Exit::Failed, error))?);
-    }
-    if found.is_empty() {
-        Ok(())
-    } else {
-        Err(context.draw(&found, "in guest tests"))
-    }
 }
 
 /// Where runs are kept.

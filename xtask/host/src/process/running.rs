@@ -11,12 +11,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Resource, Signal, WaitId, WaitIdOptions};
 
 use super::command::Prepared;
 use super::{Command, ExitStatus, ProcessError};
 use crate::children::{self, Child as _};
-use crate::{family, interrupt};
+use crate::{family, guard, interrupt};
 
 /// The state of a child that its threads and handles share.
 #[derive(Debug)]
@@ -176,10 +176,7 @@ impl Command {
             children::add(child.id(), &shared);
             if !guarded {
                 // The guard sets this before the program starts; this is a moment later.
-                let none = Rlimit {
-                    current: Some(0),
-                    maximum: Some(0),
-                };
+                let none = guard::no_core_dump(rustix::process::getrlimit(Resource::Core));
                 let _ = rustix::process::prlimit(Some(pid), Resource::Core, none);
             }
             let running = Running {

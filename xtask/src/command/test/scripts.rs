@@ -1,0 +1,27 @@
+//! Refuses scripts that a shell cannot run, before anything boots.
+
+use std::collections::BTreeSet;
+
+use suite::Selected;
+
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+
+/// Draws what is wrong in the selected scripts.
+pub(super) fn check(context: &Context, selected: &[Selected<'_>]) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Failed, error);
+    let files = selected.iter().map(|selected| selected.test.path.as_path());
+    let files: BTreeSet<_> = files.collect();
+    let files: Vec<_> = files.into_iter().collect();
+    let is_valid = guest::syntax::is_valid(&files).map_err(failed)?;
+    let mut found = Vec::new();
+    for file in files {
+        let shown = file.strip_prefix(&context.root).unwrap_or(file);
+        found.extend(guest::syntax::check(file, shown, is_valid).map_err(failed)?);
+    }
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(context.draw(&found, "in guest tests"))
+    }
+}
