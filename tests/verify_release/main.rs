@@ -366,7 +366,7 @@ fn an_interrupted_verification_goes_on_in_the_directory_that_is_kept() {
     std::fs::remove_file(mark).unwrap();
     let (code, _, err) = fixture.verify(&keep);
     assert!(
-        code == 2 && err.contains("is not empty, and no verification of ours"),
+        code == 2 && err.contains("is not empty, and not a directory of a verification"),
         "{err}"
     );
 }

@@ -14,6 +14,7 @@
 //! <base>/kiln-<version>/                      one release, with names for people
 //! ```
 
+pub mod area;
 pub mod bundle;
 pub mod check;
 pub mod crates;

@@ -59,3 +59,53 @@ pub(crate) struct RebuildArgs {
     #[arg(long)]
     pub(crate) no_sandbox: bool,
 }
+
+impl RebuildArgs {
+    /// The flags that are read back as this.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        flags.extend(self.arch.iter().map(|arch| format!("--arch={arch}")));
+        flags.extend(self.step.iter().map(|step| format!("--step={step}")));
+        flags.extend(self.root.iter().map(|root| format!("--root={root}")));
+        flags.extend(self.shuffle.iter().map(|seed| format!("--shuffle={seed}")));
+        flags.push(format!("--order={}", self.order));
+        flags.push(format!("--days={}", self.days));
+        if self.no_sandbox {
+            flags.push("--no-sandbox".to_owned());
+        }
+        flags
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn rebuild_flags_are_written_as_read() {
+        let check = |flags: &[&str]| {
+            let words = [&["xtask", "rebuild"], flags].concat();
+            let Command::Rebuild(args) = Cli::try_parse_from(words).unwrap().command else {
+                panic!("another command");
+            };
+            assert_eq!(args.flags(), flags);
+        };
+        check(&["--order=7", "--days=0"]);
+        check(&[
+            "--arch=x",
+            "--arch=y",
+            "--step=gcc",
+            "--order=7",
+            "--days=0",
+        ]);
+        check(&[
+            "--root=/a b",
+            "--shuffle=3",
+            "--order=7",
+            "--days=400",
+            "--no-sandbox",
+        ]);
+    }
+}

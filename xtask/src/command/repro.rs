@@ -19,6 +19,7 @@ use crate::output::{self, Color};
 use crate::render;
 use crate::supply::{Supply, build_failure};
 
+mod lines;
 mod second;
 
 use second::Second;

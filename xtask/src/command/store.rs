@@ -1,17 +1,15 @@
 //! `cargo xtask store …`: what is in the store, whether it is sound, what can go, and how it gets to
 //! another machine.
 
+mod content;
 mod transfer;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
 use store::Store;
-use store::gc::{Policy, Reason};
-use store::inventory::Item;
+use store::gc::Policy;
 
-use crate::cli::{MessageFormat, SourceArgs, StoreArgs, StoreCommand};
+use crate::cli::{SourceArgs, StoreArgs, StoreCommand};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
@@ -26,8 +24,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) fn run(context: &Context, args: &StoreArgs) -> Outcome {
     match &args.command {
         StoreCommand::Path { arch } => path(context, arch.as_deref()),
-        StoreCommand::List => list(context),
-        StoreCommand::Du => du(context),
+        StoreCommand::List => content::list(context),
+        StoreCommand::Du => content::du(context),
         StoreCommand::Verify { repair } => verify(context, *repair),
         StoreCommand::Gc {
             older_than,
@@ -76,51 +74,6 @@ fn path(context: &Context, arch: Option<&str>) -> Outcome {
     for image in supply.images(false)?.values() {
         output::result(image.path());
     }
-    Ok(Exit::Success)
-}
-
-/// Keeps everything: only the reasons are of interest.
-const KEEP: Policy = Policy {
-    idle: Duration::MAX,
-    max_bytes: None,
-};
-
-fn list(context: &Context) -> Outcome {
-    let plan = open(context)?.plan_gc(&KEEP).map_err(store_failure)?;
-    for (item, reason) in &plan.keep {
-        match context.global.message_format {
-            MessageFormat::Human => output::result(render::store::line(item, reason)),
-            MessageFormat::Json => output::result(described(item, reason).to_string()),
-        }
-    }
-    Ok(Exit::Success)
-}
-
-fn described(item: &Item, reason: &Reason) -> serde_json::Value {
-    json!({
-        "reason": "store-item", "kind": item.kind, "name": item.name, "about": item.about,
-        "bytes": item.bytes, "path": item.path, "why": render::store::why(reason),
-    })
-}
-
-fn du(context: &Context) -> Outcome {
-    let items = open(context)?.inventory().map_err(store_failure)?;
-    let sums = render::store::sums(&items);
-    let total: u64 = sums.values().map(|(_, bytes)| bytes).sum();
-    if context.global.message_format == MessageFormat::Json {
-        let sums: BTreeMap<_, _> = sums
-            .iter()
-            .map(|(word, (count, bytes))| (word, json!({"count": count, "bytes": bytes})))
-            .collect();
-        let line = json!({"reason": "store-size", "bytes": total, "kinds": sums});
-        output::result(line.to_string());
-        return Ok(Exit::Success);
-    }
-    for (word, (count, bytes)) in sums {
-        let bytes = render::quantity::bytes(bytes);
-        output::result(format!("{bytes:>9}  {word:<11}  {count}"));
-    }
-    output::result(format!("{:>9}  all", render::quantity::bytes(total)));
     Ok(Exit::Success)
 }
 

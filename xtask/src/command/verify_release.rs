@@ -4,21 +4,16 @@
 //! Only the release is believed as far as it is signed: what the bundle's own program says of its work is
 //! not asked, the files that it made are hashed here.
 
-mod area;
+mod published;
 mod rebuild;
 mod sameness;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use camino::{Utf8Path, Utf8PathBuf};
-use forge::fetch::{FetchError, Remotes};
+use camino::Utf8Path;
 use plan::lock::{self, Lock};
-use plan::source::{Source, SourcePin};
+use publish::area::{Area, AreaError};
 use publish::check::walk_index;
 use publish::sameness::Sameness;
 use publish::verify::{self, Promise};
-use store::Verified;
 
 use super::mirror_check;
 use super::publish::keys;
@@ -28,22 +23,19 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output;
 use crate::render;
-use crate::render::build::BuildProgress;
-use crate::supply::fetch_failure;
-
-use area::Area;
-
-/// The published files, by architecture and name.
-type Published = BTreeMap<String, BTreeMap<String, Utf8PathBuf>>;
+use crate::supply::store_failure;
 
 pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
     let began = host::clock::monotonic();
     let promise = promise(context, args)?;
     let arches = wanted(&promise, &args.arch)?;
-    let area = Area::open(context, args.keep.as_deref(), &promise)?;
-    area.check_room(&promise, args.no_build)?;
-    area.mark(&promise)?;
-    let (tree, published) = fetch(context, args, &area, &promise, &arches)?;
+    let area = match &args.keep {
+        Some(keep) => Area::kept_in(context.env.absolute(keep), &promise).map_err(refused)?,
+        None => Area::passing(context.store()?.workspace().map_err(store_failure)?),
+    };
+    area.check_room(&promise, args.no_build).map_err(refused)?;
+    area.mark(&promise).map_err(refused)?;
+    let (tree, published) = published::fetch(context, args, &area, &promise, &arches)?;
     verify::complete(&promise, &tree).map_err(hinted!(Exit::FetchFailed))?;
     verify::same_images(&promise, &arches, &locked(context, &tree)?)
         .map_err(hinted!(Exit::FetchFailed))?;
@@ -66,8 +58,20 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
         );
         return Err(Failure::new(Exit::FetchFailed, error).hint(area.hint()));
     }
-    area.told();
+    if let Some(kept) = area.kept() {
+        output::note(format!("bundle and images were kept in `{kept}`"));
+    }
     Ok(Exit::Success)
+}
+
+fn refused(error: AreaError) -> Failure {
+    let hint = error.hint();
+    let exit = match error {
+        AreaError::Store(error) => return store_failure(error),
+        AreaError::Io(_) | AreaError::Room { .. } => Exit::SetupMissing,
+        AreaError::Occupied { .. } => Exit::Usage,
+    };
+    Failure::new(exit, error).hint(hint)
 }
 
 /// What the release says of itself, as far as the trusted keys vouch for it.
@@ -102,70 +106,6 @@ fn wanted(promise: &Promise, asked: &[String]) -> Result<Vec<String>, Failure> {
         return Err(Failure::new(Exit::Usage, error).hint(format!("there is {}", known.join(", "))));
     }
     Ok(known().filter(|arch| asked.contains(arch)).collect())
-}
-
-/// Brings the bundle, which is unpacked, and the published files: from the tree and nowhere else.
-fn fetch(
-    context: &Context,
-    args: &VerifyReleaseArgs,
-    area: &Area,
-    promise: &Promise,
-    arches: &[String],
-) -> Result<(Utf8PathBuf, Published), Failure> {
-    let store = area.published()?;
-    let (base, remotes) = origin(context, &args.place)?;
-    let global = &context.global;
-    let mut progress = BuildProgress::new(context.style, global.quiet, global.verbose > 0);
-    let mut bring = |pin: &SourcePin| -> Result<Verified, Failure> {
-        forge::fetch::fetch(&store, pin, &remotes, &mut |event| progress.show(event)).map_err(
-            |error| {
-                // It may come from nowhere else.
-                let hint = matches!(error, FetchError::AllFailed { .. }).then(|| {
-                    format!(
-                        "what else is wrong there: cargo xtask mirror-check {}",
-                        args.place
-                    )
-                });
-                let failure = fetch_failure(error);
-                let hint = hint.or(failure.hint.clone());
-                failure.hint(hint)
-            },
-        )
-    };
-    let mut published = Published::new();
-    for arch in arches {
-        for (name, facts) in &promise.images[arch].files {
-            let blob = bring(&promise.file_pin(&base, arch, name, *facts))?;
-            let files = published.entry(arch.clone()).or_default();
-            files.insert(name.clone(), blob.path().to_owned());
-        }
-    }
-    let pin = promise.bundle_pin(&base);
-    let blob = bring(&pin)?;
-    let source = Source {
-        name: promise.release.clone(),
-        pin,
-        inner: None,
-        strip: 1,
-        patches: Vec::new(),
-    };
-    // By the rules for archives from strangers.
-    let tree = forge::unpack::tree(&store, &source, &blob, &mut |event| progress.show(event))
-        .map_err(hinted!(Exit::FetchFailed))?;
-    Ok((tree, published))
-}
-
-/// The URL of the tree, and who may be asked for it.
-fn origin(context: &Context, place: &str) -> Result<(String, Remotes), Failure> {
-    if !place.starts_with("http://") && !place.starts_with("https://") {
-        let path = place.strip_prefix("file://").unwrap_or(place);
-        let path = context.env.absolute(&Utf8PathBuf::from(path));
-        return Ok((format!("file://{path}"), Remotes::offline()));
-    }
-    let client = host::http::Client::new(context.global.offline);
-    let client = client.map_err(hinted!(Exit::FetchFailed))?;
-    let remotes = client.map_or_else(Remotes::offline, |client| Remotes::online(Arc::new(client)));
-    Ok((place.to_owned(), remotes))
 }
 
 /// The lock in the bundle.

@@ -2,15 +2,112 @@
 
 use std::time::Duration;
 
+use camino::Utf8Path;
+use forge::build::Options;
 use forge::repro::Comparison;
+use forge::repro::surroundings::{Entrance, Surroundings};
 use plan::step::Plan;
 use serde_json::{Value, json};
 
 use super::quantity;
 use crate::output::{Color, Style};
 
+/// What the second build has otherwise than the first.
+pub(crate) struct Varied<'a> {
+    pub(crate) surroundings: &'a Surroundings,
+    pub(crate) entrance: &'a Entrance,
+    pub(crate) options: &'a Options,
+    /// The stores of both builds.
+    pub(crate) stores: [&'a Utf8Path; 2],
+    /// The job slots of both builds.
+    pub(crate) jobs: [usize; 2],
+    /// Programs that do nothing in the second build.
+    pub(crate) poison: &'a [&'a str],
+}
+
+impl Varied<'_> {
+    /// Each subject, and how it is varied.
+    pub(crate) fn list(&self) -> Vec<(&'static str, String)> {
+        let (its, options) = (self.surroundings, self.options);
+        let variation = &options.variation;
+        let [here, there] = self.stores;
+        let [first_jobs, jobs] = self.jobs;
+        let length = |path: &Utf8Path| path.as_str().len();
+        let mut list = vec![(
+            "store",
+            format!(
+                "{} ({} characters; the first has {})",
+                there,
+                length(there),
+                length(here)
+            ),
+        )];
+        match self.entrance {
+            Entrance::Bubblewrap(_) => list.extend([
+                ("user", its.user.to_string()),
+                ("host name", its.host_name.clone()),
+            ]),
+            Entrance::Shell => list.push((
+                "user",
+                "and host name stay: `bwrap` does not work here, or not in itself".to_owned(),
+            )),
+        }
+        list.extend([
+            (
+                "environment",
+                format!("HOME={} TZ={} LC_ALL={}", its.home, its.zone, its.locale),
+            ),
+            ("umask", its.umask.to_owned()),
+            ("jobs", format!("{jobs} (the first: {first_jobs})")),
+            (
+                "PATH",
+                format!("does nothing for {}", self.poison.join(" ")),
+            ),
+            (
+                "sources",
+                format!("unpacked in the order of seed {}", its.seed),
+            ),
+            (
+                "make",
+                variation.shuffle.map_or_else(
+                    || "keeps its order: it is told to, or is older than 4.4".to_owned(),
+                    |seed| format!("--shuffle={seed}"),
+                ),
+            ),
+            (
+                "clock",
+                variation.clock.as_ref().map_or_else(
+                    || {
+                        "is right: libfaketime or the sandbox is not there, or not wanted"
+                            .to_owned()
+                    },
+                    |clock| format!("ahead by {} days", clock.days),
+                ),
+            ),
+        ]);
+        if let Some(root) = &variation.root {
+            list.push(("tools", format!("those of {root}")));
+        }
+        if options.sandbox == forge::sandbox::SandboxChoice::Off {
+            list.push((
+                "sandbox",
+                "none: scripts see the real directories".to_owned(),
+            ));
+        }
+        list
+    }
+}
+
+/// The list of what is varied, without the last line's end.
+pub(crate) fn announced(style: Style, seed: u64, list: &[(&str, String)]) -> String {
+    let first = varied(style, "second build", &format!("seed {seed}"));
+    let others = list.iter().map(|(name, how)| varied(style, name, how));
+    let lines: Vec<String> = std::iter::once(first).chain(others).collect();
+    lines.join("\n")
+}
+
 /// A line of the list of what is varied.
-pub(crate) fn varied(style: Style, name: &str, how: &str) -> String {
+fn varied(style: Style, name: &str, how: &str) -> String {
     let word = style.paint(Color::Dim, &format!("{name:>12}"));
     format!("{word} {how}")
 }

@@ -1,9 +1,11 @@
 //! What surrounds the second build: directory, user, host name, environment, all drawn from a seed.
-//! Plain data and the command line that makes it so; whoever runs that is elsewhere.
+//! Plain data and the command line that makes it so; the caller runs it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use host::process::Command;
 use plan::digest::Digest;
 
 /// Zones in the form that needs no database (POSIX, `TZ`): the days begin at other times there.
@@ -11,6 +13,9 @@ const ZONES: [&str; 3] = ["EAST-13:45", "WEST+11", "MID-05:30"];
 
 /// Letters without dots make these locales the ones that find careless case conversions.
 const LOCALES: [&str; 2] = ["tr_TR.UTF-8", "az_AZ.UTF-8"];
+
+/// Starting a process takes milliseconds.
+const PROBE: Duration = Duration::from_secs(20);
 
 /// Where a build runs, as far as a build must not show it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -67,6 +72,30 @@ impl Surroundings {
         let digest = Digest::of(self.host_name.as_bytes()).to_string();
         let length = 12 + usize::try_from(self.seed % 40).unwrap_or_default();
         area.join(format!("elsewhere-{}", &digest[..length]))
+    }
+
+    /// The best entrance that works here, given the path of bubblewrap where it is installed.
+    #[must_use]
+    pub fn entrance(&self, bubblewrap: Option<Utf8PathBuf>) -> Entrance {
+        let Some(program) = bubblewrap else {
+            return Entrance::Shell;
+        };
+        // A host may allow a sandbox and none inside it, where the second build's scripts run.
+        let inner = [
+            program.as_str(),
+            "--dev-bind",
+            "/",
+            "/",
+            "--unshare-all",
+            "true",
+        ];
+        let inner = inner.map(str::to_owned);
+        let entrance = Entrance::Bubblewrap(program);
+        let line = self.command_line(&entrance, &inner);
+        match Command::from_argv(&line).output(PROBE) {
+            Ok(output) if output.status.success() => entrance,
+            _ => Entrance::Shell,
+        }
     }
 
     /// What its environment has otherwise; `poison` is a directory that comes first in `path`.

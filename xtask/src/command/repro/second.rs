@@ -3,30 +3,27 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use forge::build::Options;
 use forge::repro;
 use forge::repro::surroundings::{Entrance, Surroundings};
-use host::process::command::quote_line;
 use host::process::{Command, Stdio};
 use plan::step::StepId;
 use provision::fetch::share_sources;
 use serde_json::json;
 use store::{Ready, Store, Workspace};
 
+use super::lines;
 use crate::cli::MessageFormat;
 use crate::cli::repro::{RebuildArgs, ReproArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
-use crate::render::repro::varied;
+use crate::render::repro::{Varied, announced};
 use crate::supply::{Supply, build_failure, store_failure};
 
 /// No build of all architectures takes longer, not even with one job.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
-
-/// Starting a process takes milliseconds.
-const PROBE: Duration = Duration::from_secs(20);
 
 /// The second build, ready to be made.
 pub(super) struct Second {
@@ -78,7 +75,8 @@ impl Second {
             host::files::write_program(&poison.join(name), repro::POISONED.as_bytes())
                 .map_err(|error| Failure::new(Exit::Failed, error))?;
         }
-        let entrance = entrance(context, &surroundings);
+        let program = host::tools::find_in("bwrap", &context.env.path);
+        let entrance = surroundings.entrance(program);
         let jobs = args.second_jobs.map_or(context.jobs() + 1, usize::from);
         let mut second = Self {
             store,
@@ -87,82 +85,19 @@ impl Second {
             poison,
             jobs,
             varied: Vec::new(),
-            again: again(context, args, told.order),
+            again: lines::again(context, args, told.order),
             _area: area,
         };
-        second.varied = second.list(supply, options, &names);
+        second.varied = Varied {
+            surroundings: &second.surroundings,
+            entrance: &second.entrance,
+            options,
+            stores: [supply.store.root(), second.store.root()],
+            jobs: [context.jobs(), jobs],
+            poison: &names,
+        }
+        .list();
         Ok(second)
-    }
-
-    fn list(
-        &self,
-        supply: &Supply<'_>,
-        options: &Options,
-        poison: &[&str],
-    ) -> Vec<(&'static str, String)> {
-        let (its, variation) = (&self.surroundings, &options.variation);
-        let here = supply.store.root();
-        let length = |path: &Utf8Path| path.as_str().len();
-        let mut list = vec![(
-            "store",
-            format!(
-                "{} ({} characters; the first has {})",
-                self.store.root(),
-                length(self.store.root()),
-                length(here)
-            ),
-        )];
-        match &self.entrance {
-            Entrance::Bubblewrap(_) => list.extend([
-                ("user", its.user.to_string()),
-                ("host name", its.host_name.clone()),
-            ]),
-            Entrance::Shell => list.push((
-                "user",
-                "and host name stay: `bwrap` does not work here, or not in itself".to_owned(),
-            )),
-        }
-        let jobs = supply.context.jobs();
-        list.extend([
-            (
-                "environment",
-                format!("HOME={} TZ={} LC_ALL={}", its.home, its.zone, its.locale),
-            ),
-            ("umask", its.umask.to_owned()),
-            ("jobs", format!("{} (the first: {jobs})", self.jobs)),
-            ("PATH", format!("does nothing for {}", poison.join(" "))),
-            (
-                "sources",
-                format!("unpacked in the order of seed {}", its.seed),
-            ),
-            (
-                "make",
-                variation.shuffle.map_or_else(
-                    || "keeps its order: it is told to, or is older than 4.4".to_owned(),
-                    |seed| format!("--shuffle={seed}"),
-                ),
-            ),
-            (
-                "clock",
-                variation.clock.as_ref().map_or_else(
-                    || {
-                        "is right: libfaketime or the sandbox is not there, or not wanted"
-                            .to_owned()
-                    },
-                    |clock| format!("ahead by {} days", clock.days),
-                ),
-            ),
-        ]);
-        if let Some(root) = &variation.root {
-            list.push(("tools", format!("those of {root}")));
-        }
-        if options.sandbox == forge::sandbox::SandboxChoice::Off {
-            list.push((
-                "sandbox",
-                "none: scripts see the real directories".to_owned(),
-            ));
-        }
-        list
     }
 
     /// Says what is varied.
@@ -176,15 +111,8 @@ impl Second {
             }
             MessageFormat::Human if context.global.quiet => {}
             MessageFormat::Human => {
-                let seed = self.surroundings.seed.to_string();
-                output::note(varied(
-                    context.style,
-                    "second build",
-                    &format!("seed {seed}"),
-                ));
-                for (name, how) in &self.varied {
-                    output::note(varied(context.style, name, how));
-                }
+                let seed = self.surroundings.seed;
+                output::note(announced(context.style, seed, &self.varied));
             }
         }
     }
@@ -193,7 +121,7 @@ impl Second {
     pub(super) fn build(&self, context: &Context, told: &RebuildArgs) -> Result<(), Failure> {
         let line = self
             .surroundings
-            .command_line(&self.entrance, &words(context, told, self.jobs));
+            .command_line(&self.entrance, &lines::child(context, told, self.jobs));
         let environment = self
             .surroundings
             .environment(&self.poison, &context.env.path);
@@ -217,60 +145,4 @@ impl Second {
     pub(super) fn again(&self) -> String {
         format!("to look at both: {}", self.again)
     }
-}
-
-/// The best entrance that works here.
-fn entrance(context: &Context, surroundings: &Surroundings) -> Entrance {
-    let Some(program) = host::tools::find_in("bwrap", &context.env.path) else {
-        return Entrance::Shell;
-    };
-    // A host may allow a sandbox and none inside it, where the second build's scripts run.
-    let inner = [
-        program.as_str(),
-        "--dev-bind",
-        "/",
-        "/",
-        "--unshare-all",
-        "true",
-    ];
-    let inner = inner.map(str::to_owned);
-    let entrance = Entrance::Bubblewrap(program);
-    let line = surroundings.command_line(&entrance, &inner);
-    match Command::from_argv(&line).output(PROBE) {
-        Ok(output) if output.status.success() => entrance,
-        _ => Entrance::Shell,
-    }
-}
-
-/// The command line of the child.
-fn words(context: &Context, told: &RebuildArgs, jobs: usize) -> Vec<String> {
-    let mut words = vec![context.env.executable.to_string(), "--offline".to_owned()];
-    words.push(format!("--jobs={jobs}"));
-    if context.global.quiet {
-        words.push("--quiet".to_owned());
-    }
-    words.extend((0..context.global.verbose).map(|_| "--verbose".to_owned()));
-    words.push("rebuild".to_owned());
-    words.extend(told.arch.iter().map(|arch| format!("--arch={arch}")));
-    words.extend(told.step.iter().map(|step| format!("--step={step}")));
-    words.extend(told.root.iter().map(|root| format!("--root={root}")));
-    words.extend(told.shuffle.iter().map(|seed| format!("--shuffle={seed}")));
-    words.push(format!("--order={}", told.order));
-    words.push(format!("--days={}", told.days));
-    if told.no_sandbox {
-        words.push("--no-sandbox".to_owned());
-    }
-    words
-}
-
-/// The command that makes both builds again, and keeps the second.
-fn again(context: &Context, args: &ReproArgs, seed: u64) -> String {
-    let mut words = context.env.arguments.clone();
-    if args.seed.is_none() {
-        words.extend(["--seed".to_owned(), seed.to_string()]);
-    }
-    if !args.keep {
-        words.push("--keep".to_owned());
-    }
-    format!("cargo xtask {}", quote_line(&words))
 }

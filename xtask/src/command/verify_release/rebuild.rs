@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::{Command, Stdio};
+use publish::area::Area;
 
-use super::area::Area;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;

@@ -2,12 +2,13 @@
 
 use camino::Utf8Path;
 use plan::digest::Digest;
+use publish::area::Area;
 use publish::sameness::Sameness;
 use publish::verify::Promise;
 use store::{EntryName, Store};
 
-use super::area::Area;
-use super::{Published, rebuild};
+use super::published::Published;
+use super::rebuild;
 use crate::exit::{Exit, Failure};
 use crate::supply::store_failure;
 

@@ -1,17 +1,14 @@
 //! Where a verification works: a place that is empty at its beginning and gone at its end, or a directory
 //! that the user named, and in which it can go on.
 
+use std::io;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use publish::verify::Promise;
 use serde_json::{Value, json};
-use store::{Store, Workspace};
+use store::{Store, StoreError, Workspace};
 
-use crate::context::Context;
-use crate::exit::{Exit, Failure};
-use crate::output;
-use crate::render::quantity;
-use crate::supply::store_failure;
+use crate::verify::Promise;
 
 /// Says of a directory what is verified in it.
 const MARK: &str = "verify-release.json";
@@ -19,8 +16,12 @@ const MARK: &str = "verify-release.json";
 /// What a build needs is in proportion to the archives that it unpacks: measured, and rounded up.
 const PER_SOURCE_BYTE: u64 = 25;
 
+/// In messages.
+const MEGABYTE: u64 = 1_000_000;
+
 /// Where a verification works.
-pub(super) struct Area {
+#[derive(Debug)]
+pub struct Area {
     path: Utf8PathBuf,
     /// Gone when dropped; absent where the user named the directory.
     passing: Option<Workspace>,
@@ -28,25 +29,74 @@ pub(super) struct Area {
     begun: bool,
 }
 
+/// Why a verification cannot work in a directory.
+#[derive(Debug, thiserror::Error)]
+pub enum AreaError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The directory cannot be used.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The file system has too little room.
+    #[error(
+        "verifying {release} needs {} MB in `{path}`, and {} MB are free",
+        needed.div_ceil(MEGABYTE),
+        free / MEGABYTE
+    )]
+    Room {
+        /// The release.
+        release: String,
+        /// Bytes that the verification writes.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+        /// Where.
+        path: Utf8PathBuf,
+    },
+    /// The directory holds something else.
+    #[error("`{path}` {why}")]
+    Occupied {
+        /// The directory.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl AreaError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Io(_) => None,
+            Self::Room { .. } => {
+                Some("give --keep DIR, or set KILN_STORE, on a larger file system".to_owned())
+            }
+            Self::Occupied { .. } => {
+                Some("give --keep an empty directory, or one that does not exist".to_owned())
+            }
+        }
+    }
+}
+
 impl Area {
-    /// The directory `keep`, or one in the store: there is the room that a build needs, and what a killed
-    /// run leaves is swept.
-    pub(super) fn open(
-        context: &Context,
-        keep: Option<&Utf8Path>,
-        promise: &Promise,
-    ) -> Result<Self, Failure> {
-        let Some(keep) = keep else {
-            let passing = context.store()?.workspace().map_err(store_failure)?;
-            return Ok(Self {
-                path: passing.path().to_owned(),
-                passing: Some(passing),
-                begun: false,
-            });
-        };
-        let path = context.env.absolute(keep);
+    /// A directory that is gone at the end: in the store, which has the room that a build needs, and
+    /// which sweeps what a killed run leaves.
+    #[must_use]
+    pub fn passing(workspace: Workspace) -> Self {
+        Self {
+            path: workspace.path().to_owned(),
+            passing: Some(workspace),
+            begun: false,
+        }
+    }
+
+    /// A directory that stays; one with anything but this verification in it is refused.
+    pub fn kept_in(path: Utf8PathBuf, promise: &Promise) -> Result<Self, AreaError> {
         let begun = begun(&path, promise)?;
-        fs::create_dir_all(&path).map_err(|error| Failure::new(Exit::SetupMissing, error))?;
+        fs::create_dir_all(&path)?;
         Ok(Self {
             path,
             passing: None,
@@ -55,49 +105,47 @@ impl Area {
     }
 
     /// Says of a directory that is kept what is verified in it.
-    pub(super) fn mark(&self, promise: &Promise) -> Result<(), Failure> {
+    pub fn mark(&self, promise: &Promise) -> Result<(), AreaError> {
         if self.passing.is_some() {
             return Ok(());
         }
         let mark = json!({"release": promise.release, "bundle": promise.facts.sha256});
-        host::files::write(&self.join(MARK), format!("{mark}\n").as_bytes())
-            .map_err(|error| Failure::new(Exit::SetupMissing, error))
+        let mark = format!("{mark}\n");
+        Ok(host::files::write(&self.join(MARK), mark.as_bytes())?)
     }
 
     /// A directory in it.
-    pub(super) fn join(&self, name: &str) -> Utf8PathBuf {
+    #[must_use]
+    pub fn join(&self, name: &str) -> Utf8PathBuf {
         self.path.join(name)
     }
 
     /// The store of what the release consists of; what the build makes has another.
-    pub(super) fn published(&self) -> Result<Store, Failure> {
-        Store::open(&self.join("published")).map_err(store_failure)
+    pub fn published(&self) -> Result<Store, AreaError> {
+        Ok(Store::open(&self.join("published"))?)
     }
 
     /// Fails when there is not the room for all that is to come.
-    pub(super) fn check_room(&self, promise: &Promise, no_build: bool) -> Result<(), Failure> {
+    pub fn check_room(&self, promise: &Promise, no_build: bool) -> Result<(), AreaError> {
         if self.begun {
             return Ok(());
         }
-        let free = host::files::free_space(&self.path)
-            .map_err(|error| Failure::new(Exit::SetupMissing, error))?;
+        let free = host::files::free_space(&self.path)?;
         let needed = needed(promise, no_build);
         if free >= needed {
             return Ok(());
         }
-        let error = anyhow::anyhow!(
-            "verifying {} takes {} in `{}`, where {} are free",
-            promise.release,
-            quantity::bytes(needed),
-            self.path,
-            quantity::bytes(free)
-        );
-        let hint = "give --keep DIR, or set KILN_STORE, on a larger file system";
-        Err(Failure::new(Exit::SetupMissing, error).hint(hint.to_owned()))
+        Err(AreaError::Room {
+            release: promise.release.clone(),
+            needed,
+            free,
+            path: self.path.clone(),
+        })
     }
 
     /// What helps where the release is not what its source gives.
-    pub(super) fn hint(&self) -> String {
+    #[must_use]
+    pub fn hint(&self) -> String {
         match &self.passing {
             None => format!("both are in `{}`", self.path),
             Some(_) => "give --keep DIR to have both at hand afterwards".to_owned(),
@@ -105,18 +153,18 @@ impl Area {
     }
 
     /// What helps where the build did not come to its end.
-    pub(super) fn unfinished(&self) -> String {
+    #[must_use]
+    pub fn unfinished(&self) -> String {
         match &self.passing {
             None => format!("what was built so far is in `{}`", self.path),
             Some(_) => "give --keep DIR to look at what was built so far".to_owned(),
         }
     }
 
-    /// Says where what was kept is.
-    pub(super) fn told(&self) {
-        if self.passing.is_none() {
-            output::note(format!("bundle and images were kept in `{}`", self.path));
-        }
+    /// The directory, where it is kept.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Utf8Path> {
+        self.passing.is_none().then_some(self.path.as_path())
     }
 }
 
@@ -130,29 +178,27 @@ fn needed(promise: &Promise, no_build: bool) -> u64 {
 }
 
 /// Whether this release was begun in the directory; one with anything else in it is refused.
-fn begun(path: &Utf8Path, promise: &Promise) -> Result<bool, Failure> {
+fn begun(path: &Utf8Path, promise: &Promise) -> Result<bool, AreaError> {
     let refused = |why: String| {
-        let hint = "give --keep an empty directory, or one that does not exist".to_owned();
-        Err(Failure::new(Exit::Usage, anyhow::anyhow!(why)).hint(hint))
+        let path = path.to_owned();
+        Err(AreaError::Occupied { path, why })
     };
     if path.is_file() {
-        return refused(format!("`{path}` is no directory"));
+        return refused("is not a directory".to_owned());
     }
     let mark = host::files::read(&path.join(MARK)).ok();
     let mark: Option<Value> = mark.and_then(|text| serde_json::from_slice(&text).ok());
     match mark {
         Some(mark) if mark["bundle"] == json!(promise.facts.sha256) => Ok(true),
         Some(mark) => refused(format!(
-            "`{path}` holds the verification of another release, {}",
+            "holds the verification of another release, {}",
             mark["release"].as_str().unwrap_or("unnamed")
         )),
         None => {
             let listing = path.read_dir_utf8();
             let empty = listing.is_ok_and(|mut listing| listing.next().is_none());
             if path.exists() && !empty {
-                return refused(format!(
-                    "`{path}` is not empty, and no verification of ours"
-                ));
+                return refused("is not empty, and not a directory of a verification".to_owned());
             }
             Ok(false)
         }
@@ -194,9 +240,9 @@ mod tests {
             passing: None,
             begun: false,
         };
-        let failure = area.check_room(&promise(u64::MAX), false).unwrap_err();
-        let text = failure.error.to_string();
-        let wanted = format!("verifying kiln-1 takes 18446744.0 TB in `{path}`, where ");
+        let error = area.check_room(&promise(u64::MAX), false).unwrap_err();
+        let text = error.to_string();
+        let wanted = format!("verifying kiln-1 needs 18446744073710 MB in `{path}`, and ");
         assert!(text.starts_with(&wanted), "{text}");
         area.begun = true;
         assert!(area.check_room(&promise(u64::MAX), false).is_ok());
