@@ -36,6 +36,7 @@ fn old_scripts_run_or_name_what_is_gone() {
             "legacy::old-option",
             "legacy::options",
             "legacy::unset",
+            "legacy::unset-in-guest",
         ],
         &[
             ("fingerprint", "passed"),
@@ -49,6 +50,7 @@ fn old_scripts_run_or_name_what_is_gone() {
             ),
             ("options", "passed"),
             ("unset", "failed…"),
+            ("unset-in-guest", "failed…"),
         ],
     );
 }

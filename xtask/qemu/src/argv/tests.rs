@@ -511,3 +511,30 @@ fn hotplug_slots_are_made_where_the_machine_s_bus_has_none() {
     }
     assert_eq!(ports(&profile), [""; 0]);
 }
+
+#[test]
+fn removed_options_become_machine_properties_and_other_options() {
+    let facts = new_qemu();
+    let old = |launch: &mut Launch<'_>| {
+        launch.extra = words("-no-acpi -localtime --watchdog i6300esb -nodefconfig");
+    };
+    let text = lines(&x86_64(), &facts, old);
+    assert!(value(&text, "-machine").ends_with(",acpi=off"), "{text}");
+    assert_eq!(value(&text, "-rtc"), "base=localtime");
+    assert!(text.contains("-device i6300esb"), "{text}");
+    assert!(!text.contains("nodefconfig"), "{text}");
+    // This machine has no such property.
+    let text = lines(&ppc64(), &facts, old);
+    assert!(!value(&text, "-machine").contains("acpi"), "{text}");
+}
+
+#[test]
+fn an_option_without_a_replacement_is_refused_by_name() {
+    let facts = new_qemu();
+    let refused = |launch: &mut Launch<'_>| launch.extra = words("-soundhw ac97");
+    let error = launch(&x86_64(), &facts, refused, |launch| {
+        launch.argv(FDS).unwrap_err()
+    });
+    let expect = "the option `-soundhw` was removed from QEMU in 7.1";
+    assert_eq!(error.to_string(), expect);
+}
