@@ -62,9 +62,10 @@ unplug() {
     kiln-call qmp_wait DEVICE_DELETED device="$1" --timeout $((3 * KILN_WAIT)) > /dev/null
 }
 
-# release ID: gives it back before, or while, the host half unplugs it.
+# release ID: gives the device back before, or while, the host script unplugs it. A device that is gone already,
+# because the machine's firmware or the kernel ejected it, is released.
 release() {
-    _slot=$(kiln-call slot "$1") || return
+    _slot=$(kiln-call slot "$1" --gone) || return
     _give_back "$_slot"
 }
 

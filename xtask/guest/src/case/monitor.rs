@@ -115,7 +115,11 @@ impl Case<'_> {
             ),
             Err(qmp::NoEvent::Deadline) => {
                 let seconds = limit.as_secs_f64();
-                Reply::error(1, format!("qmp_wait: no {expected} within {seconds} s"))
+                let hint = self.release_hint(client, &expected).unwrap_or_default();
+                Reply::error(
+                    1,
+                    format!("qmp_wait: no {expected} within {seconds} s{hint}"),
+                )
             }
             Err(why) => Reply::error(1, format!("qmp_wait {expected}: {why}")),
         }

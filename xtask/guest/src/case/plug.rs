@@ -75,16 +75,23 @@ impl Case<'_> {
         Ok(Reply::done(format!("{id} {}\n", number(slot))))
     }
 
-    /// `slot ID`: the slot in which a device is.
+    /// `slot ID [--gone]`: the slot in which a device is; waits for one that is still to be plugged.
+    /// With `--gone` a device that was deleted is no error and has no slot: where the firmware or the
+    /// kernel ejects it, it may be gone before the guest asks.
     pub(super) fn slot(&self, client: &qmp::Client, args: &[String], asker: Asker<'_>) -> Reply {
-        let [id] = args else {
-            return Reply::error(2, "slot: one id is expected");
+        let (id, may_be_gone) = match args {
+            [id] => (id, false),
+            [id, option] if option == "--gone" => (id, true),
+            _ => return Reply::error(2, "slot: one id is expected"),
         };
         let end = monotonic() + self.scaled(super::WAIT_FOR);
         loop {
             match self.slot_of(client, id) {
                 Ok(Place::Slot(slot)) => return Reply::done(format!("{slot}\n")),
                 Ok(Place::Elsewhere) => return Reply::done("\n"),
+                Ok(Place::Nowhere) if may_be_gone && client.inbox().has_deleted(id) => {
+                    return Reply::done("\n");
+                }
                 Ok(Place::Nowhere) if monotonic() < end && !(asker.is_gone)() => {}
                 Ok(Place::Nowhere) => {
                     return Reply::error(1, format!("slot: there is no device `{id}`"));
@@ -129,6 +136,17 @@ impl Case<'_> {
             |why| failed(format!("the guest does not give it back: {why}")),
             |_| Reply::done(""),
         )
+    }
+
+    /// Why a device was not deleted, where the machine leaves that to the guest.
+    pub(super) fn release_hint(&self, client: &qmp::Client, expected: &Expected) -> Option<String> {
+        let id = expected.deleted_device()?;
+        self.machine.hotplug.as_ref()?.connector.as_ref()?;
+        let is_here = !matches!(self.slot_of(client, id), Ok(Place::Nowhere) | Err(_));
+        is_here.then(|| {
+            let machine = self.machine_name;
+            format!(": on `{machine}` the guest keeps it until `in_guest` calls `release {id}`")
+        })
     }
 
     fn hotplug(&self) -> Result<&Hotplug, String> {

@@ -4,7 +4,7 @@
 //! before it was asked for is found, and none is found twice. An event that this crate has never
 //! heard of is kept like any other.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ struct State {
     passed_over: Vec<&'static str>,
     dropped: u64,
     closed: bool,
+    /// Ids of all devices that QEMU has deleted, whether or not somebody took the event.
+    deleted: BTreeSet<String>,
 }
 
 impl Inbox {
@@ -83,6 +85,12 @@ impl Inbox {
         self.lock().passed_over.push(name);
     }
 
+    /// Whether QEMU has ever deleted a device with this id.
+    #[must_use]
+    pub fn has_deleted(&self, id: &str) -> bool {
+        self.lock().deleted.contains(id)
+    }
+
     /// How many events were dropped because nobody took them.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -97,6 +105,12 @@ impl Inbox {
 
     pub(super) fn push(&self, event: Event) {
         let mut state = self.lock();
+        let device = event.data.get("device").and_then(serde_json::Value::as_str);
+        if let Some(id) = device.filter(|_| event.name == "DEVICE_DELETED")
+            && state.deleted.len() < ROOM
+        {
+            state.deleted.insert(id.to_owned());
+        }
         let own = state
             .passed_over
             .iter()
@@ -193,6 +207,24 @@ mod tests {
         assert_eq!(take("A"), Ok(event("A", 3)));
         assert_eq!(take("A"), Err(NoEvent::Deadline));
         assert_eq!(take("B"), Ok(event("B", 1)));
+    }
+
+    #[test]
+    fn deleted_devices_stay_known_after_their_events_are_taken() {
+        let inbox = Inbox::default();
+        let deleted = |device: &str| Event {
+            data: json!({ "device": device }),
+            ..event("DEVICE_DELETED", 1)
+        };
+        inbox.push(deleted("plug4"));
+        inbox.push(event("DEVICE_DELETED", 2));
+        assert!(
+            inbox
+                .take(named("DEVICE_DELETED"), soon(), || false)
+                .is_ok()
+        );
+        assert!(inbox.has_deleted("plug4"));
+        assert!(!inbox.has_deleted("plug1"));
     }
 
     #[test]
