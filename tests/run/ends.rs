@@ -31,7 +31,7 @@ fn each_way_to_end_is_named_for_what_it_is() {
         ("floods-output", "timed-out: no end within the test's 1 s"),
         (
             "forges",
-            "failed: guest-tests/evil/forges.sh:9: `exit 1`: exit status 1",
+            "failed: guest-tests/evil/forges.sh:31: `exit 1`: exit status 1",
         ),
         ("hang", "timed-out: no end within the test's 2 s"),
         ("hangs-on-host", "timed-out: no end within the test's 1 s"),
@@ -102,6 +102,28 @@ fn each_way_to_end_is_named_for_what_it_is() {
     assert_eq!(ends, expected, "{stderr}");
     assert_eq!(output.status.code(), Some(100));
     place.is_clean("after all");
+}
+
+#[test]
+fn forged_records_are_refused_for_nonce_and_number() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("evil");
+    let (code, events) = place.events(&arch, &["evil::forges", "--exact", "--timeout-factor=4"]);
+    let finished = events
+        .iter()
+        .find(|event| event["reason"] == "test-finished");
+    let report = finished.unwrap();
+    let cause = report["cause"].as_str().unwrap();
+    assert!(code == 100 && cause.ends_with("exit status 1"), "{cause}");
+    let notes = report["notes"].to_string();
+    for (why, count) in [
+        ("a record with a wrong nonce", 4),
+        ("a record without a nonce", 4),
+        ("a replayed record", 1),
+        ("checksum", 0),
+    ] {
+        assert_eq!(notes.matches(why).count(), count, "{why}: {notes}");
+    }
 }
 
 #[test]
