@@ -128,6 +128,8 @@ struct State {
     failed_line: Option<u32>,
     /// The points that both scripts wait for, each for one of the other's.
     deadlock: Option<String>,
+    /// A thread of the test panicked: its message.
+    broken: Option<String>,
 }
 
 /// What both halves print, as it comes.
@@ -206,6 +208,10 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
         case.boot_alone()
     };
     report.outcome = case.with_deadlock(outcome);
+    // A result that a broken thread may have had a part in is not a result.
+    if let Some(message) = case.state().broken.take() {
+        report.outcome = Outcome::HarnessError { message };
+    }
     // An interruption ends all children, which then look as if they had failed by themselves.
     if host::interrupt::received().is_some() && !report.outcome.is_success() {
         report.outcome = Outcome::NotRun {
@@ -223,15 +229,27 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
         report.reproduce.push_str(" -v");
     }
     report.log_dir = Some(setting.logs.clone());
+    let limit = case.test_limit();
     case.finish(&mut report);
     diagnosis::complete(&mut report, machine, &setting.arch.boot.kernel);
-    printed::judge(setting, &mut report);
+    printed::judge(setting, limit, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
         report.notes.push(error.to_string());
     }
     report.duration_ms = millis(started.elapsed());
     report
+}
+
+/// The report of a test whose run panicked.
+#[must_use]
+pub fn broken(setting: &Setting<'_>, message: String) -> TestReport {
+    let logs = &setting.logs;
+    TestReport {
+        outcome: Outcome::HarnessError { message },
+        log_dir: logs.is_dir().then(|| logs.clone()),
+        ..blank(setting.config, Some(setting.arch), setting.job)
+    }
 }
 
 /// The report of a test that was selected and not run.
@@ -341,7 +359,7 @@ fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
 }
 
 /// A person with a debugger takes as long as it takes.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const FOR_EVER: Duration = plan::duration::LONGEST;
 
 impl Case<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -388,6 +406,13 @@ impl Case<'_> {
     /// Not empty for a script that calls its half itself; `lib/*.sh` ask.
     fn calls_itself(&self) -> &'static str {
         if self.qemu_test.is_some() { "1" } else { "" }
+    }
+
+    /// Notes that a thread of the test panicked: the test cannot pass any more.
+    fn note_broken(&self, message: &str) {
+        self.state()
+            .broken
+            .get_or_insert_with(|| message.to_owned());
     }
 
     /// Takes what either half prints.

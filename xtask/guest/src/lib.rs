@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`case`] | one test: requirements, guests, host script, report |
 //! | [`config`], [`job`], [`platform`] | what a test is run with: settings of the run, seed and choices, image and QEMU |
+//! | [`contain`] | keeps a panic of one test from ending the run |
 //! | [`session`] | the conversation with a started guest over its channels |
 //! | [`protocol`] | the records on the control channel |
 //! | [`fold`] | the events of a guest, reduced to an outcome; pure |
@@ -24,6 +25,7 @@ pub mod accel;
 mod backtrace;
 pub mod case;
 pub mod config;
+pub mod contain;
 pub mod debug;
 pub mod excerpt;
 pub mod fold;

@@ -188,10 +188,10 @@ impl FromGuest {
 fn parse_call(text: &str) -> Option<FromGuest> {
     let (id, rest) = text.split_once(' ')?;
     let mut parts = rest.split(char::from(SEPARATOR)).map(str::to_owned);
-    let word = parts.next().filter(|word| !word.is_empty())?;
     Some(FromGuest::Call(Call {
         id: id.parse().ok()?,
-        word,
+        // An empty name is answered like any other unknown one: the guest waits for the reply.
+        word: parts.next().unwrap_or_default(),
         args: parts.collect(),
     }))
 }

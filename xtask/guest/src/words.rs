@@ -4,13 +4,20 @@
 //! the runner's. What a word does is the [`Desk`]'s; this module carries requests to it.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use connections::{Connections, Until};
+use host::clock::monotonic;
 use serde::{Deserialize, Serialize};
+use verdict::outcome::STATUS_HARD_ERROR;
 
+use crate::contain::contain;
+
+mod connections;
 pub mod event;
 pub mod monitor;
 pub mod serve;
@@ -106,6 +113,8 @@ pub fn ask(
 pub trait Desk: Sync {
     /// Does it. `caller` tells whether somebody still waits for the reply.
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply;
+    /// A thread that answered has panicked.
+    fn broke(&self, message: &str);
 }
 
 /// The other end of a request.
@@ -135,8 +144,8 @@ impl Caller<'_> {
 /// Answers requests on a new socket while `body` runs; what is still asked for then is told to end.
 pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T) -> io::Result<T> {
     let listener = UnixListener::bind(socket)?;
-    let stopping = AtomicBool::new(false);
-    let stopping = &stopping;
+    let (stopping, connections) = (AtomicBool::new(false), Connections::default());
+    let (stopping, connections) = (&stopping, &connections);
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("words".to_owned())
@@ -149,10 +158,17 @@ pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T)
                     // A request that gets no thread is dropped, and its caller says so. A caller that
                     // went away gets no reply, which harms nobody.
                     let word = std::thread::Builder::new().name("word".to_owned());
-                    let _ = word.spawn_scoped(scope, move || attend(&stream, desk, stopping));
+                    let _ = word.spawn_scoped(scope, move || {
+                        let connection = connections.enter(stream);
+                        attend(&connection.stream, desk, stopping)
+                    });
                 }
             })?;
-        let stop = Stop { socket, stopping };
+        let stop = Stop {
+            socket,
+            stopping,
+            connections,
+        };
         let value = body();
         drop(stop);
         Ok(value)
@@ -163,26 +179,37 @@ pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T)
 struct Stop<'a> {
     socket: &'a Utf8Path,
     stopping: &'a AtomicBool,
+    connections: &'a Connections<UnixStream>,
 }
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
+        // No request is read any more; what is being answered still gets its reply.
+        self.connections.close(Shutdown::Read);
         // Wakes the listener.
         let _ = UnixStream::connect(self.socket);
     }
 }
 
-fn attend(mut stream: &UnixStream, desk: &dyn Desk, stopping: &AtomicBool) -> io::Result<()> {
-    stream.set_read_timeout(Some(REQUEST_WAIT))?;
-    stream.set_write_timeout(Some(REQUEST_WAIT))?;
+fn attend(stream: &UnixStream, desk: &dyn Desk, stopping: &AtomicBool) -> io::Result<()> {
+    let until = || Until {
+        stream,
+        deadline: monotonic() + REQUEST_WAIT,
+    };
     let mut line = String::new();
-    BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
+    BufReader::new(until().take(REQUEST_MAX)).read_line(&mut line)?;
     let reply = match serde_json::from_str(&line) {
-        Ok(request) => desk.answer(&request, &Caller { stream, stopping }),
+        Ok(request) => {
+            let caller = Caller { stream, stopping };
+            contain(|| desk.answer(&request, &caller)).unwrap_or_else(|message| {
+                desk.broke(&message);
+                Reply::error(STATUS_HARD_ERROR, message)
+            })
+        }
         Err(error) => Reply::error(2, format!("not a request: {error}")),
     };
-    stream.write_all(&serde_json::to_vec(&reply)?)
+    until().write_all(&serde_json::to_vec(&reply)?)
 }
 
 #[cfg(test)]
@@ -193,6 +220,7 @@ mod tests {
 
     struct Echo {
         waiting: mpsc::SyncSender<()>,
+        broken: mpsc::SyncSender<String>,
     }
 
     impl Desk for Echo {
@@ -203,10 +231,15 @@ mod tests {
                     std::thread::yield_now();
                 }
             }
+            assert_ne!(request.word, "panic", "as asked");
             Reply::done(format!(
                 "{} {:?} {}",
                 request.word, request.args, request.cwd
             ))
+        }
+
+        fn broke(&self, message: &str) {
+            self.broken.send(message.to_owned()).unwrap();
         }
     }
 
@@ -214,7 +247,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let socket = Utf8Path::from_path(dir.path()).unwrap().join("words");
         let (waiting, hangs) = mpsc::sync_channel(2);
-        attended(&socket, &Echo { waiting }, || test(&socket, hangs)).unwrap();
+        let (broken, breaks) = mpsc::sync_channel(2);
+        let echo = Echo { waiting, broken };
+        attended(&socket, &echo, || test(&socket, hangs)).unwrap();
+        drop(echo);
+        let breaks: Vec<_> = breaks.iter().collect();
+        assert!(
+            breaks.iter().all(|why| why.contains("as asked")),
+            "{breaks:?}"
+        );
     }
 
     fn say(socket: &Utf8Path, words: &[&str]) -> io::Result<Reply> {
@@ -256,6 +297,28 @@ mod tests {
                 Reply::done("next [] /here")
             );
         });
+    }
+
+    #[test]
+    fn panic_in_an_answer_becomes_its_error() {
+        serve(|socket, _hangs| {
+            let reply = say(socket, &["panic"]).unwrap();
+            assert_eq!(reply.status, STATUS_HARD_ERROR);
+            assert!(reply.stderr.contains("as asked"), "{}", reply.stderr);
+            assert_eq!(say(socket, &["next"]).unwrap().status, 0);
+        });
+    }
+
+    #[test]
+    fn connection_without_a_request_ends_with_the_test() {
+        let started = monotonic();
+        let mut silent = None;
+        serve(|socket, _hangs| {
+            silent = Some(UnixStream::connect(socket).unwrap());
+            assert_eq!(say(socket, &["next"]).unwrap().status, 0);
+        });
+        drop(silent);
+        assert!(started.elapsed() < REQUEST_WAIT);
     }
 
     #[test]

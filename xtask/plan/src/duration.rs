@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+/// The longest span that is accepted: 8760 hours. A clock plus this span always fits.
+pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// A text that is no span of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time span")]
@@ -12,16 +15,34 @@ impl NotADuration {
     /// How one is written.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        Some("write a whole number and a unit: `500ms`, `30s`, `2m` or `1h`".to_owned())
+        let hint = match span(&self.0) {
+            Some(_) => "write at most `8760h`",
+            None => "write a whole number and a unit: `500ms`, `30s`, `2m` or `1h`",
+        };
+        Some(hint.to_owned())
     }
 }
 
-/// Reads a whole number followed by `ms`, `s`, `m` or `h`.
+/// Reads a whole number followed by `ms`, `s`, `m` or `h`, up to [`LONGEST`].
 pub fn parse(text: &str) -> Result<Duration, NotADuration> {
-    let wrong = || NotADuration(text.to_owned());
+    span(text)
+        .filter(|span| *span <= LONGEST)
+        .ok_or_else(|| NotADuration(text.to_owned()))
+}
+
+/// Reads a number of seconds, with or without a fraction, as a test writes it. A number above
+/// [`LONGEST`] becomes that.
+#[must_use]
+pub fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.parse().ok()?;
+    let valid = seconds >= 0.0;
+    valid.then(|| Duration::from_secs_f64(seconds.min(LONGEST.as_secs_f64())))
+}
+
+fn span(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let number: u64 = number.parse().ok()?;
     let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
     match unit {
         "ms" => Some(Duration::from_millis(number)),
@@ -30,7 +51,6 @@ pub fn parse(text: &str) -> Result<Duration, NotADuration> {
         "h" => seconds(60 * 60),
         _ => None,
     }
-    .ok_or_else(wrong)
 }
 
 /// `0.84s`, `12.3s`, `5m 37s`, `1h 02m`.
@@ -49,7 +69,7 @@ pub fn show(duration: Duration) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{parse, show};
+    use super::{LONGEST, NotADuration, parse, seconds, show};
 
     #[test]
     fn units_are_read() {
@@ -75,6 +95,35 @@ mod tests {
         check("1S", None);
         check("99999999999999999999s", None);
         check("18446744073709551615h", None);
+        check("18446744073709551615s", None);
+        check("18446744073709551615ms", None);
+        check("8760h", Some(31_536_000_000));
+        check("8761h", None);
+    }
+
+    #[test]
+    fn hint_names_the_longest_span_where_it_is_exceeded() {
+        let hint = |text: &str| NotADuration(text.to_owned()).hint().unwrap_or_default();
+        assert_eq!(hint("18446744073709551615s"), "write at most `8760h`");
+        assert!(hint("soon").starts_with("write a whole number and a unit"));
+    }
+
+    #[test]
+    fn seconds_of_a_test_are_limited() {
+        fn check(text: &str, expect: Option<Duration>) {
+            let read = seconds(text);
+            assert_eq!(read, expect, "{text}");
+        }
+        check("8", Some(Duration::from_secs(8)));
+        check("0.5", Some(Duration::from_millis(500)));
+        check("0", Some(Duration::ZERO));
+        check("1e19", Some(LONGEST));
+        check("18446744073709551615", Some(LONGEST));
+        check("inf", Some(LONGEST));
+        check("NaN", None);
+        check("-1", None);
+        check("", None);
+        check("1s", None);
     }
 
     #[test]

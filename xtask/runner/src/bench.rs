@@ -5,6 +5,7 @@ use std::sync::mpsc::Sender;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use guest::case::{self, Library, Setting};
+use guest::contain::contain;
 use guest::job::Job;
 use verdict::event::{RunEvent, TestReport, Try};
 use verdict::outcome::Outcome;
@@ -60,7 +61,7 @@ impl Bench<'_> {
             return case::not_run(&config.case, None, job, why);
         };
         let number = SCRATCH.fetch_add(1, Ordering::Relaxed);
-        case::run(&Setting {
+        let setting = Setting {
             config: &config.case,
             arch,
             test: job.test,
@@ -69,7 +70,9 @@ impl Bench<'_> {
             logs: logs.to_owned(),
             scratch: self.place.scratch().join(number.to_string()),
             events,
-        })
+        };
+        // The other tests of the run have nothing to do with it.
+        contain(|| case::run(&setting)).unwrap_or_else(|message| case::broken(&setting, message))
     }
 
     fn folder(&self, job: &Job<'_>) -> Utf8PathBuf {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use camino::Utf8Path;
+use host::clock::monotonic;
 use verdict::event::TestReport;
 use verdict::golden::bless::{Blessed, Blessing, plan};
 use verdict::golden::{Place, compare, variant};
@@ -37,12 +37,19 @@ pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec
             continue;
         }
         match (&report.outcome, &report.log_dir) {
-            (Outcome::Passed, Some(logs)) => blessed.push(Blessed {
-                script: &test.path,
-                golden: &test.golden,
-                place,
-                printed: printed(logs, &test.header.filters)?,
-            }),
+            (Outcome::Passed, Some(logs)) => {
+                let printed = fs_err::read(logs.join("output.log"))?;
+                let deadline = monotonic() + test.header.timeout;
+                match compare::filtered(&printed, &test.header.filters, deadline) {
+                    Ok(printed) => blessed.push(Blessed {
+                        script: &test.path,
+                        golden: &test.golden,
+                        place,
+                        printed,
+                    }),
+                    Err(end) => notes.push(format!("{} is not blessed: {end}", report.name)),
+                }
+            }
             (outcome, _) => notes.push(format!(
                 "{} is not blessed: it {}",
                 report.name,
@@ -59,9 +66,4 @@ pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec
     notes.extend(plan.write()?.iter().map(|path| format!("wrote {path}")));
     notes.extend(plan.refused);
     Ok(notes)
-}
-
-fn printed(logs: &Utf8Path, filters: &[verdict::golden::filter::Filter]) -> io::Result<String> {
-    let printed = fs_err::read(logs.join("output.log"))?;
-    Ok(compare::filtered(&printed, filters))
 }

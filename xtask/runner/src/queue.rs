@@ -149,7 +149,7 @@ impl<'a> Queue<'a> {
     fn job(&self, lap: u32, index: usize) -> Job<'a> {
         let first = &self.jobs[index];
         Job {
-            round: first.round + lap,
+            round: first.round.saturating_add(lap),
             seed: first.seed.wrapping_add(u64::from(lap)),
             ..first.clone()
         }

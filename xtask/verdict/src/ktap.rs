@@ -60,7 +60,8 @@ pub fn parse(printed: &[u8]) -> Results {
 /// A list of results, of the whole test or of one of its parts.
 #[derive(Default)]
 struct Level {
-    planned: Option<usize>,
+    /// How many results are announced, as it was printed: the number may exceed any integer.
+    planned: Option<String>,
     seen: usize,
     /// Where in the results this level's begin.
     begins: usize,
@@ -118,7 +119,7 @@ impl Reader {
         match *line {
             Line::Plan(count) => {
                 if let Some(level) = self.levels.get_mut(depth) {
-                    level.planned = Some(count);
+                    level.planned = Some(count.to_owned());
                 }
             }
             Line::Said(text) => {
@@ -172,7 +173,9 @@ impl Reader {
     /// Closes the innermost list, and gives where its results begin.
     fn end_level(&mut self) -> Option<usize> {
         let level = self.levels.pop()?;
-        if let Some(planned) = level.planned.filter(|planned| *planned != level.seen) {
+        let is_kept = |planned: &str| planned.parse() == Ok(level.seen);
+        if let Some(planned) = level.planned.filter(|planned| !is_kept(planned)) {
+            let planned = crate::text::short_line(planned.as_bytes());
             self.fault(format!(
                 "{planned} subtests were planned, {} reported",
                 level.seen

@@ -57,6 +57,15 @@ fn an_outer_result_that_its_inner_ones_do_not_explain_is_one_of_its_own() {
 fn a_plan_that_is_not_kept_is_a_fault() {
     let fault = ["3 subtests were planned, 1 reported"];
     check("TAP version 14\n1..3\nok 1 a\n", &["a passed"], &fault);
+    let fault = ["99999999999999999999 subtests were planned, 1 reported"];
+    let text = "KTAP version 1\n1..99999999999999999999\nok 1 a\n";
+    check(text, &["a passed"], &fault);
+    check(
+        "KTAP version 1\n1..007\nok 1 a\n",
+        &["a passed"],
+        &["007 subtests were planned, 1 reported"],
+    );
+    check("KTAP version 1\n1..0001\nok 1 a\n", &["a passed"], &[]);
     let fault = ["1 subtests were planned, 2 reported"];
     check(
         "KTAP version 1\n1..1\nok 1 a\nok 2 b\n",

@@ -26,6 +26,7 @@ use super::record::RecordError;
 use super::roster::{Life, name_of};
 use super::{Case, disk};
 use crate::backtrace::{self, Crashed};
+use crate::contain::contain;
 use crate::debug::Spot;
 use crate::excerpt::Excerpt;
 use crate::fold::Happened;
@@ -541,7 +542,10 @@ impl Host for GuestDesk<'_, '_> {
         let (id, replies) = (call.id, Arc::clone(replies));
         let thread = std::thread::Builder::new().name(call.word.clone());
         let started = thread.spawn_scoped(self.scope, move || {
-            let (status, text) = answer();
+            let (status, text) = contain(answer).unwrap_or_else(|message| {
+                case.note_broken(&message);
+                (STATUS_HARD_ERROR, message + "\n")
+            });
             replies.put(id, status, text);
         });
         let error = started.err()?;

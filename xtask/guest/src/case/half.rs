@@ -195,6 +195,10 @@ fn pump(
 }
 
 impl Desk for Case<'_> {
+    fn broke(&self, message: &str) {
+        self.note_broken(message);
+    }
+
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply {
         if request.word != "failed_at" {
             self.record_word(&request.word);

@@ -105,10 +105,13 @@ impl Case<'_> {
     pub(super) fn wait_for_point(&self, args: &[String], asker: Asker<'_>) -> Reply {
         let (name, limit) = match args {
             [name] => (name, self.scaled(super::WAIT_FOR)),
-            [name, seconds] => match seconds.parse() {
-                Ok(seconds) => (name, Duration::from_secs(seconds)),
-                Err(_) => return Reply::error(2, format!("await: `{seconds}` is no time")),
-            },
+            [name, seconds] => {
+                let Some(limit) = plan::duration::seconds(seconds) else {
+                    let why = format!("await: expected a number of seconds, found `{seconds}`");
+                    return Reply::error(2, why);
+                };
+                (name, limit)
+            }
             _ => return Reply::error(2, "await: which point?"),
         };
         let alone = || asker.own.is_none() && self.roster.all_ended();

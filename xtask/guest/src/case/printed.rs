@@ -1,13 +1,17 @@
-//! What a test printed, held against what it is to print: its results in KTAP, its golden output.
+//! Judges what a test printed: its results in KTAP, and its golden output.
 //!
 //! Both can turn a pass into a failure and nothing else: a test that failed stays failed for its own
-//! reason, and what is found here is told beside it.
+//! reason, and what is found here is added to it as a note.
+
+use std::time::Duration;
 
 use camino::Utf8Path;
+use host::clock::monotonic;
 use verdict::event::TestReport;
-use verdict::golden::{self, Place, bless::Blessing, compare};
+use verdict::golden::compare::{self, FilterEnd};
+use verdict::golden::{self, Place, bless::Blessing};
 use verdict::ktap;
-use verdict::outcome::Outcome;
+use verdict::outcome::{Outcome, Phase};
 use verdict::text;
 
 use super::Setting;
@@ -16,7 +20,9 @@ use super::Setting;
 const LINES: usize = 200;
 
 /// Reads the log of what the test printed, and judges it.
-pub(super) fn judge(setting: &Setting<'_>, report: &mut TestReport) {
+///
+/// The filters get `limit`, the test's own time.
+pub(super) fn judge(setting: &Setting<'_>, limit: Duration, report: &mut TestReport) {
     if matches!(
         report.outcome,
         Outcome::Skipped { .. } | Outcome::NotRun { .. }
@@ -39,7 +45,7 @@ pub(super) fn judge(setting: &Setting<'_>, report: &mut TestReport) {
         .extend(faults.map(|fault| format!("KTAP: {fault}")));
     report.subtests = results.subtests;
     if setting.config.bless == Blessing::No
-        && let Err(error) = compare(setting, report, &printed)
+        && let Err(error) = compare(setting, limit, report, &printed)
     {
         fail(report, |message| Outcome::HarnessError { message }, &error);
     }
@@ -54,7 +60,12 @@ fn fail(report: &mut TestReport, outcome: fn(String) -> Outcome, error: &std::io
     }
 }
 
-fn compare(setting: &Setting<'_>, report: &mut TestReport, printed: &[u8]) -> std::io::Result<()> {
+fn compare(
+    setting: &Setting<'_>,
+    limit: Duration,
+    report: &mut TestReport,
+    printed: &[u8],
+) -> std::io::Result<()> {
     let test = setting.test.test;
     let place = Place {
         arch: setting.test.arch,
@@ -67,7 +78,26 @@ fn compare(setting: &Setting<'_>, report: &mut TestReport, printed: &[u8]) -> st
     let name = golden.path.file_name().unwrap_or_default();
     let wanted = fs_err::read(&golden.path)?;
     let wanted = String::from_utf8_lossy(&wanted);
-    let printed = compare::filtered(printed, &test.header.filters);
+    let filtered = compare::filtered(printed, &test.header.filters, monotonic() + limit);
+    let printed = match filtered {
+        Ok(printed) => printed,
+        Err(end) => {
+            let outcome = match end {
+                FilterEnd::Late => Outcome::timed_out(Phase::Test, limit),
+                FilterEnd::Interrupted => Outcome::NotRun {
+                    why: end.to_string(),
+                },
+                FilterEnd::Broken => Outcome::HarnessError {
+                    message: end.to_string(),
+                },
+            };
+            if report.outcome == Outcome::Passed {
+                report.outcome = outcome;
+            }
+            report.notes.push(format!("`filter` of the header: {end}"));
+            return Ok(());
+        }
+    };
     let path = relative(&golden.path, &setting.config.suite);
     let Some(diff) = compare::difference(path.as_str(), &wanted, &printed) else {
         return Ok(());

@@ -24,7 +24,7 @@ pub enum EventError {
     /// An argument has no `=`.
     #[error("qmp_wait: `{0}` is not key=value")]
     NoValue(String),
-    /// The timeout is no number of seconds.
+    /// The timeout is not a number of seconds.
     #[error("qmp_wait: `--timeout` takes seconds")]
     Timeout,
 }
@@ -43,8 +43,7 @@ impl Expected {
                 None => None,
             };
             if let Some(seconds) = seconds {
-                let seconds = seconds.parse().ok();
-                let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                let time = plan::duration::seconds(seconds);
                 timeout = Some(time.ok_or(EventError::Timeout)?);
             } else if name.is_none() {
                 name = Some(arg.clone());
@@ -76,6 +75,16 @@ impl Expected {
             })
         };
         event.name == self.name && self.values.iter().all(has)
+    }
+}
+
+impl Expected {
+    /// The device whose deletion is waited for.
+    #[must_use]
+    pub fn deleted_device(&self) -> Option<&str> {
+        let mut values = self.values.iter();
+        let device = values.find(|(key, _)| key == "device");
+        (self.name == "DEVICE_DELETED").then_some(device?.1.as_str())
     }
 }
 
@@ -124,11 +133,24 @@ mod tests {
     }
 
     #[test]
+    fn deletion_of_a_device_names_it() {
+        let check = |line: &str, device: Option<&str>| {
+            assert_eq!(parse(line).unwrap().deleted_device(), device, "{line}");
+        };
+        check("DEVICE_DELETED device=d0 --timeout 30", Some("d0"));
+        check("DEVICE_DELETED", None);
+        check("DEVICE_UNPLUG_GUEST_ERROR device=d0", None);
+    }
+
+    #[test]
     fn the_timeout_may_stand_anywhere() {
         let seconds = |line: &str| parse(line).unwrap().timeout.map(|time| time.as_millis());
         assert_eq!(seconds("STOP"), None);
         assert_eq!(seconds("STOP --timeout 2"), Some(2000));
         assert_eq!(seconds("--timeout=0.5 STOP a=b"), Some(500));
+        let longest = plan::duration::LONGEST.as_millis();
+        assert_eq!(seconds("STOP --timeout 1e19"), Some(longest));
+        assert_eq!(seconds("STOP --timeout inf"), Some(longest));
     }
 
     #[test]

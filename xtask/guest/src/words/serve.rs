@@ -4,15 +4,19 @@
 //! networking, where the host is 10.0.2.2.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use host::clock::monotonic;
 
-/// A client that takes longer for a piece is given up.
+use super::connections::{Connections, Until};
+
+/// For a request's head, and for each piece of a file: a slower client is dropped. How long a
+/// whole file takes is the client's business, but the server's end ends it.
 const WAIT: Duration = Duration::from_secs(10);
 /// Longest request head, in bytes.
 const HEAD_MAX: u64 = 16 << 10;
@@ -22,6 +26,7 @@ const HEAD_MAX: u64 = 16 << 10;
 pub struct FileServer {
     port: u16,
     stopping: Arc<AtomicBool>,
+    connections: Arc<Connections<TcpStream>>,
     listening: Option<JoinHandle<()>>,
 }
 
@@ -38,12 +43,15 @@ impl FileServer {
         let port = listener.local_addr()?.port();
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
+        let connections = Arc::new(Connections::default());
+        let open = Arc::clone(&connections);
         let listening = std::thread::Builder::new()
             .name("serve".to_owned())
-            .spawn(move || listen(&listener, &root, &stop))?;
+            .spawn(move || listen(&listener, &root, &stop, &open))?;
         Ok(Self {
             port,
             stopping,
+            connections,
             listening: Some(listening),
         })
     }
@@ -58,6 +66,7 @@ impl FileServer {
 impl Drop for FileServer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
+        self.connections.close(Shutdown::Both);
         // Wakes the listener; where that fails, it has ended already.
         #[expect(clippy::disallowed_methods, reason = "this calls nobody but ourselves")]
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
@@ -67,7 +76,12 @@ impl Drop for FileServer {
     }
 }
 
-fn listen(listener: &TcpListener, root: &Utf8Path, stopping: &AtomicBool) {
+fn listen(
+    listener: &TcpListener,
+    root: &Utf8Path,
+    stopping: &AtomicBool,
+    connections: &Connections<TcpStream>,
+) {
     std::thread::scope(|scope| {
         for stream in listener.incoming() {
             if stopping.load(Ordering::SeqCst) {
@@ -75,15 +89,21 @@ fn listen(listener: &TcpListener, root: &Utf8Path, stopping: &AtomicBool) {
             }
             let Ok(stream) = stream else { continue };
             // A client that goes away in the middle is the test's own business.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, || attend(stream, root));
+            let _ = std::thread::Builder::new().spawn_scoped(scope, || {
+                let connection = connections.enter(stream);
+                attend(&connection.stream, root)
+            });
         }
     });
 }
 
-fn attend(mut stream: TcpStream, root: &Utf8Path) -> io::Result<()> {
-    stream.set_read_timeout(Some(WAIT))?;
+fn attend(mut stream: &TcpStream, root: &Utf8Path) -> io::Result<()> {
     stream.set_write_timeout(Some(WAIT))?;
-    let mut head = BufReader::new((&stream).take(HEAD_MAX));
+    let until = Until {
+        stream,
+        deadline: monotonic() + WAIT,
+    };
+    let mut head = BufReader::new(until.take(HEAD_MAX));
     let mut request = String::new();
     head.read_line(&mut request)?;
     let mut line = String::new();
@@ -108,7 +128,7 @@ fn attend(mut stream: TcpStream, root: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
-fn refuse(stream: &mut TcpStream, status: &str) -> io::Result<()> {
+fn refuse(stream: &mut &TcpStream, status: &str) -> io::Result<()> {
     write!(stream, "HTTP/1.0 {status}\r\nContent-Length: 0\r\n\r\n")
 }
 
@@ -196,6 +216,32 @@ mod tests {
         check("GET /link HTTP/1.1", "404 Not Found: ");
         check("GET /%zz HTTP/1.1", "404 Not Found: ");
         check("POST /data HTTP/1.1", "501 Not Implemented: ");
+    }
+
+    #[test]
+    fn slow_client_does_not_hold_the_server() {
+        let root = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(root.path()).unwrap();
+        // More than the buffers of both sockets hold.
+        let big = fs_err::File::create(root.join("big")).unwrap();
+        big.set_len(64 << 20).unwrap();
+        let server = FileServer::start(root).unwrap();
+        let connect = || {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this calls the server under test"
+            )]
+            TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).unwrap()
+        };
+        let mut reading = connect();
+        write!(reading, "GET /big HTTP/1.0\r\n\r\n").unwrap();
+        reading.read_exact(&mut [0; 16]).unwrap();
+        let mut asking = connect();
+        write!(asking, "GET /b").unwrap();
+        let started = monotonic();
+        drop(server);
+        assert!(started.elapsed() < WAIT);
+        drop((reading, asking));
     }
 
     #[test]

@@ -100,7 +100,11 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let mut checked = Checked {
         faults: &mut faults,
     };
-    let timeout = checked.get(raw.timeout, "a time such as `30s`", duration);
+    let timeout = checked.get(
+        raw.timeout,
+        "a time such as `30s`, at most `8760h`",
+        duration,
+    );
     let first_scratch = raw.scratch.first().map(Spanned::span);
     let scratch = raw.scratch.into_iter();
     let scratch: Vec<_> = scratch

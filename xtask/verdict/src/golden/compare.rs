@@ -1,7 +1,12 @@
-//! What a test printed held against its golden output: equal, or the difference as a patch.
+//! Compares what a test printed with its golden output: equal, or the difference as a patch.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
 
+use host::clock::monotonic;
+use host::interrupt;
 use similar::TextDiff;
 
 use super::filter::Filter;
@@ -9,15 +14,69 @@ use super::filter::Filter;
 /// A difference may be shown roughly, but not after minutes: a guest decides how much it prints.
 const DIFF_TIME: Duration = Duration::from_secs(2);
 
+/// How often it is asked whether the run was interrupted.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Why a text is not filtered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FilterEnd {
+    /// The filters take too long.
+    #[error("the filters did not end in time")]
+    Late,
+    /// The run was interrupted.
+    #[error("interrupted")]
+    Interrupted,
+    /// The filters panicked, or there is no thread for them.
+    #[error("the filters could not be applied")]
+    Broken,
+}
+
 /// What a test printed as it is compared and kept: without carriage returns, filtered line by line.
-#[must_use]
-pub fn filtered(printed: &[u8], filters: &[Filter]) -> String {
+///
+/// A single match of a regular expression cannot be interrupted and may take minutes. It runs on a
+/// thread of its own, which is left behind at the deadline, or when the run is interrupted, and
+/// which stops after the line it is at.
+pub fn filtered(
+    printed: &[u8],
+    filters: &[Filter],
+    deadline: Instant,
+) -> Result<String, FilterEnd> {
     let text = String::from_utf8_lossy(printed).replace('\r', "");
     if filters.is_empty() {
-        return text;
+        return Ok(text);
     }
+    let (filters, unwanted) = (filters.to_vec(), Arc::new(AtomicBool::new(false)));
+    let (to, result) = sync_channel(1);
+    let is_unwanted = Arc::clone(&unwanted);
+    std::thread::Builder::new()
+        .name("filter".to_owned())
+        .spawn(move || {
+            let text = apply(&text, &filters, || is_unwanted.load(Ordering::SeqCst));
+            // Nobody may wait for it any longer.
+            let _ = to.send(text);
+        })
+        .map_err(|_| FilterEnd::Broken)?;
+    let end = loop {
+        match result.recv_timeout(TICK) {
+            Ok(text) => return Ok(text),
+            Err(RecvTimeoutError::Disconnected) => break FilterEnd::Broken,
+            Err(RecvTimeoutError::Timeout) if interrupt::received().is_some() => {
+                break FilterEnd::Interrupted;
+            }
+            Err(RecvTimeoutError::Timeout) if monotonic() >= deadline => break FilterEnd::Late,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    };
+    unwanted.store(true, Ordering::SeqCst);
+    Err(end)
+}
+
+fn apply(text: &str, filters: &[Filter], is_unwanted: impl Fn() -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
+        if is_unwanted() {
+            break;
+        }
         let (line, end) = match line.strip_suffix('\n') {
             Some(line) => (line, "\n"),
             None => (line, ""),
@@ -50,7 +109,18 @@ mod tests {
 
     fn difference_of(golden: &str, printed: &[u8], filters: &[&str]) -> Option<String> {
         let filters: Vec<Filter> = filters.iter().map(|text| text.parse().unwrap()).collect();
-        difference("a.good", golden, &filtered(printed, &filters))
+        let deadline = monotonic() + Duration::from_secs(60);
+        let printed = filtered(printed, &filters, deadline).unwrap();
+        difference("a.good", golden, &printed)
+    }
+
+    #[test]
+    fn filter_that_takes_long_ends_at_its_deadline() {
+        let filters = ["s/((a{0,90}){0,90}){0,3}c/Y/".parse().unwrap()];
+        let printed = b"a".repeat(64 << 10);
+        let started = monotonic();
+        let late = filtered(&printed, &filters, started + TICK);
+        assert_eq!(late, Err(FilterEnd::Late));
     }
 
     #[test]

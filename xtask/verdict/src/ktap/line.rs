@@ -6,7 +6,7 @@ pub(super) enum Line<'a> {
     /// `KTAP version 1`, or the same of TAP.
     Version,
     /// `1..N`.
-    Plan(usize),
+    Plan(&'a str),
     /// `ok` or `not ok`.
     Result {
         good: bool,
@@ -69,7 +69,8 @@ impl<'a> Line<'a> {
         }
         if let Some(count) = text.strip_prefix("1..") {
             let count = count.split([' ', '#']).next().unwrap_or_default();
-            return count.parse().ok().map(Self::Plan);
+            let is_number = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
+            return is_number.then_some(Self::Plan(count));
         }
         let (good, rest) = match text.strip_prefix("not ok") {
             Some(rest) => (false, rest),
