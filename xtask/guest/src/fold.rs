@@ -166,6 +166,15 @@ impl Fold {
             || self.reset_early
     }
 
+    /// The guest is put back to a snapshot: what its test said is undone. Faults of its kernel are not.
+    pub fn rewind(&mut self) {
+        self.leaving = None;
+        self.skip = None;
+        self.fail = None;
+        self.unheard = None;
+        self.reset_early = false;
+    }
+
     /// Takes the next thing; gives the outcome as soon as it stands.
     pub fn take(&mut self, happened: &Happened) -> Option<Outcome> {
         match happened {

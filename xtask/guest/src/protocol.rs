@@ -240,6 +240,8 @@ pub struct Receiver {
     last: u64,
     line: Vec<u8>,
     overlong: bool,
+    /// For each snapshot that was loaded since: the number behind which the guest may begin again.
+    rewinds: Vec<u64>,
 }
 
 impl Receiver {
@@ -252,6 +254,7 @@ impl Receiver {
             last: 0,
             line: Vec::new(),
             overlong: false,
+            rewinds: Vec::new(),
         }
     }
 
@@ -259,6 +262,19 @@ impl Receiver {
     pub fn expect(&mut self, nonce: Nonce) {
         self.nonce = Some(nonce);
         self.last = 0;
+        self.rewinds.clear();
+    }
+
+    /// The number of the latest record.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The guest is put back to a snapshot that was taken after record number `last`: once, its
+    /// numbers may go back, but not to that number. The nonce stays: a forged record has none.
+    pub fn rewind(&mut self, last: u64) {
+        self.rewinds.push(last);
     }
 
     /// Whether the guest has used the nonce.
@@ -298,7 +314,7 @@ impl Receiver {
             }
             return;
         }
-        let record = match Record::parse(line) {
+        let record = match self.parse(line) {
             Ok(record) => record,
             Err(NoRecord::Text) if self.sharing == Sharing::Console || line.is_empty() => return,
             Err(error) => {
@@ -319,6 +335,19 @@ impl Receiver {
             }
             Err(why) => received.push(Received::Noted(format!("{why}: `{}`", excerpt(line)))),
         }
+    }
+
+    /// A snapshot that is loaded may cut a record off: the next one then begins within its line.
+    fn parse(&self, line: &[u8]) -> Result<Record, NoRecord> {
+        let whole = Record::parse(line);
+        if whole.is_ok() || self.rewinds.is_empty() {
+            return whole;
+        }
+        let windows = line.windows(MARK.len()).enumerate().skip(1);
+        let mut starts = windows.filter(|(_, window)| *window == MARK);
+        starts
+            .find_map(|(start, _)| Record::parse(&line[start..]).ok())
+            .map_or(whole, Ok)
     }
 
     /// Lets a record pass that is the guest's, and says how many are missing before it.
@@ -342,7 +371,11 @@ impl Receiver {
             return Err("a hello that knows the nonce");
         }
         if record.seq <= self.last {
-            return Err("a replayed record");
+            let mut rewinds = self.rewinds.iter();
+            let rewind = rewinds.position(|last| record.seq > *last);
+            self.rewinds.remove(rewind.ok_or("a replayed record")?);
+            self.last = record.seq;
+            return Ok(0);
         }
         let missing = record.seq - self.last - 1;
         self.last = record.seq;
@@ -382,8 +415,16 @@ const KEPT: usize = 1 << 20;
 pub struct Sender {
     nonce: Nonce,
     seq: u64,
-    kept: VecDeque<Vec<u8>>,
+    kept: VecDeque<Kept>,
     kept_bytes: usize,
+}
+
+/// A record that was sent.
+#[derive(Debug)]
+struct Kept {
+    /// The call that it answers.
+    call: Option<u64>,
+    line: Vec<u8>,
 }
 
 impl Sender {
@@ -409,11 +450,38 @@ impl Sender {
     #[must_use]
     pub fn again(&self) -> Vec<u8> {
         let mut bytes = vec![b'\n'];
-        bytes.extend(self.kept.iter().flatten());
+        bytes.extend(self.kept.iter().flat_map(|kept| &kept.line));
+        bytes
+    }
+
+    /// The same for a guest that was put back to a snapshot, which may have been taken with some of
+    /// it unread. Answers to calls up to number `calls` get new numbers, as the guest may have read
+    /// later records before; answers to later calls belong to what is undone.
+    pub fn again_after_load(&mut self, calls: u64) -> Vec<u8> {
+        let mut bytes = vec![b'\n'];
+        let mut seq = self.seq;
+        for kept in &self.kept {
+            match kept.call {
+                None => bytes.extend(&kept.line),
+                Some(call) if call <= calls => {
+                    let line = kept.line.strip_suffix(b"\n").unwrap_or(&kept.line);
+                    if let Ok(record) = Record::parse(line) {
+                        seq += 1;
+                        bytes.extend(Record { seq, ..record }.encode());
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        self.seq = seq;
         bytes
     }
 
     fn record(&mut self, kind: &str, payload: &[u8]) -> Vec<u8> {
+        self.record_for(None, kind, payload)
+    }
+
+    fn record_for(&mut self, call: Option<u64>, kind: &str, payload: &[u8]) -> Vec<u8> {
         self.seq += 1;
         let nonce = self.nonce.as_str().to_owned();
         let line = Record {
@@ -426,12 +494,13 @@ impl Sender {
         // A second `start` would make the guest count anew.
         if kind != "start" {
             self.kept_bytes += line.len();
-            self.kept.push_back(line.clone());
+            let line = line.clone();
+            self.kept.push_back(Kept { call, line });
         }
         while self.kept_bytes > KEPT
             && let Some(oldest) = self.kept.pop_front()
         {
-            self.kept_bytes -= oldest.len();
+            self.kept_bytes -= oldest.line.len();
         }
         line
     }
@@ -469,11 +538,12 @@ impl Sender {
         loop {
             let payload = [head.as_bytes(), rest].concat();
             if escape(&payload).len() <= LINE_MAX - 128 {
-                records.extend(self.record("reply", &payload));
+                records.extend(self.record_for(Some(id), "reply", &payload));
                 return records;
             }
             let (piece, more) = rest.split_at(CHUNK.min(rest.len()));
-            records.extend(self.record("part", &[head.as_bytes(), piece].concat()));
+            let payload = [head.as_bytes(), piece].concat();
+            records.extend(self.record_for(Some(id), "part", &payload));
             rest = more;
         }
     }

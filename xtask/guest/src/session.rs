@@ -13,6 +13,7 @@ use qemu::argv::CONTROL_PORT;
 use qemu::console::{Console, Kind};
 use qemu::last_words::LastWords;
 use qemu::machine::Port;
+use qemu::snapshots::SnapshotCommand;
 use qemu::{Exit, VmEvent};
 use serde_json::Value;
 use verdict::outcome::{Outcome, Phase};
@@ -66,8 +67,33 @@ pub trait Host {
     /// Does what the test asks for: exit status and text for its reply, or none where `replies`
     /// gets them later.
     fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)>;
+    /// The snapshots that were saved or loaded by command since this was asked last.
+    fn snapshots(&mut self) -> Vec<SnapshotCommand> {
+        Vec::new()
+    }
+    /// What QEMU says about its guest.
+    fn run_state(&mut self) -> RunState {
+        RunState::Unknown
+    }
     /// Why the session must end now, if it must.
     fn stop(&mut self) -> Option<Happened>;
+}
+
+/// What a QEMU says about its guest (`query-status`), as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// It waits for a guest that is to migrate into it.
+    Incoming,
+    /// It runs.
+    Running,
+    /// It is stopped.
+    Stopped,
+    /// It is stopped, and its state was sent to another QEMU or into a file.
+    Migrated,
+    /// QEMU does not answer in time, as while it loads a guest.
+    Busy,
+    /// QEMU does not answer at all.
+    Unknown,
 }
 
 /// How often it is asked whether the session must stop.
@@ -132,8 +158,14 @@ struct Session<'a> {
     message_bytes: u64,
     last_words: LastWords,
     notes: usize,
-    /// The host half has stopped the guest, or a migration has.
+    /// The host script has stopped the guest, or a migration has.
     paused: bool,
+    /// It was stopped by a migration, or for one.
+    departed: bool,
+    /// A snapshot is being saved of a guest that runs.
+    saving: bool,
+    /// When QEMU may be asked for its state again.
+    next_look: Instant,
 }
 
 /// How a session ended, and what its QEMU was to the test.
@@ -159,6 +191,9 @@ impl<'a> Session<'a> {
             last_words: LastWords::default(),
             notes: 0,
             paused: false,
+            departed: false,
+            saving: false,
+            next_look: monotonic(),
         }
     }
 
@@ -202,6 +237,10 @@ impl<'a> Session<'a> {
 
     /// Takes an event in and asks the fold about it.
     fn take(&mut self, event: VmEvent, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
+        for command in host.snapshots() {
+            self.take_snapshot(command);
+        }
+        let resumed = matches!(&event, VmEvent::Qmp(event) if event.name == "RESUME");
         // An accelerator that has failed for good leaves QEMU paused and alive.
         let outcome = if let Some(Verdict::Fails { why }) = qemu::history::broken_kvm(&event) {
             self.talk.fold.take(&Happened::Stuck(why))
@@ -215,7 +254,14 @@ impl<'a> Session<'a> {
                     host.control(&bytes);
                     return self.take_bytes(Port::Control, &bytes, guest, host);
                 }
-                VmEvent::Qmp(event) => self.take_qmp(&event.name, &event.data),
+                VmEvent::Qmp(event) => {
+                    let outcome = self.take_qmp(&event.name, &event.data);
+                    if resumed && outcome.is_none() {
+                        self.resumed(guest)
+                    } else {
+                        outcome
+                    }
+                }
                 VmEvent::Stderr(line) => self.take_message(&line),
                 VmEvent::Ended(port) => {
                     self.finish_leaving(port);
@@ -295,9 +341,43 @@ impl<'a> Session<'a> {
         outcome.map(|outcome| (outcome, Part::Last))
     }
 
-    /// The host has stopped the guest and told QEMU to end: it may go on elsewhere.
+    /// The host has stopped the guest and told QEMU to end: the guest may continue elsewhere.
     fn is_parted(&self) -> bool {
-        self.paused && self.talk.fold.phase() == Phase::Test && !self.talk.fold.settling()
+        self.paused && !self.talk.fold.settling()
+    }
+
+    fn take_snapshot(&mut self, command: SnapshotCommand) {
+        if !matches!(self.standing, Standing::Here(_)) {
+            return;
+        }
+        match command {
+            SnapshotCommand::Save => {
+                self.talk.save();
+                self.saving = !self.paused;
+            }
+            SnapshotCommand::Load => self.talk.load(),
+        }
+    }
+
+    /// The guest runs: after a stop, a snapshot that was saved or loaded, a migration.
+    fn resumed(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
+        let Standing::Here(id) = self.standing else {
+            return None;
+        };
+        if std::mem::take(&mut self.saving) {
+            self.talk.extend_saved_calls();
+        }
+        if std::mem::take(&mut self.departed) {
+            self.talk.epoch.forked = true;
+            self.rules.succession.departed(id, false);
+        }
+        self.send_lost(guest)
+    }
+
+    /// Sends what the guest may have lost in a migration or with a snapshot that was loaded.
+    fn send_lost(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
+        let lost = self.talk.lost()?;
+        self.send(guest, &lost)
     }
 
     fn happened(&mut self, happened: &Happened) -> Option<Outcome> {
@@ -333,10 +413,8 @@ impl<'a> Session<'a> {
     fn take_qmp(&mut self, name: &str, data: &Value) -> Option<Outcome> {
         if matches!(name, "STOP" | "RESUME") {
             self.paused = name == "STOP";
-            match &mut self.standing {
-                Standing::Awaited(awaited) => awaited.runs = !self.paused,
-                Standing::Here(id) => self.rules.succession.stopped(*id, self.paused),
-                Standing::Leaving(_) | Standing::Gone(_) => {}
+            if let Standing::Awaited(awaited) = &mut self.standing {
+                awaited.runs = !self.paused;
             }
         }
         if matches!(self.standing, Standing::Awaited(_) | Standing::Gone(_)) {
@@ -361,7 +439,10 @@ impl<'a> Session<'a> {
             "GUEST_PANICKED" if text("action") == "run" => None,
             "GUEST_PANICKED" => self.happened(&Happened::Panic(PANIC_EVENT.to_owned())),
             "VSERPORT_CHANGE"
-                if text("id") == CONTROL_PORT && self.talk.fold.phase() == Phase::Test =>
+                // A stopped guest closes nothing: a snapshot that is loaded does.
+                if text("id") == CONTROL_PORT
+                    && self.talk.fold.phase() == Phase::Test
+                    && !self.paused =>
             {
                 let open = data.get("open").and_then(Value::as_bool).unwrap_or(true);
                 let closed = "the guest closed the control channel before the test's end";

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::devices;
+use crate::snapshots::{self, SnapshotCommand};
 
 pub use inbox::{Inbox, NoEvent};
 
@@ -117,6 +118,7 @@ struct Waiting {
     calls: BTreeMap<u64, (String, Sender<Answer>)>,
     greeting: Option<Value>,
     devices: BTreeSet<String>,
+    snapshots: Vec<SnapshotCommand>,
 }
 
 struct Shared {
@@ -180,6 +182,9 @@ impl Client {
             id
         };
         let device = devices::by_command(command, &arguments);
+        // Before it is sent: whoever sees its first effect knows of it.
+        let snapshot = snapshots::by_command(command, &arguments);
+        lock(&self.shared.waiting).snapshots.extend(snapshot);
         let mut message = json!({"execute": command, "id": id});
         if !arguments.is_null()
             && let Some(fields) = message.as_object_mut()
@@ -211,6 +216,12 @@ impl Client {
     #[must_use]
     pub fn devices(&self) -> BTreeSet<String> {
         lock(&self.shared.waiting).devices.clone()
+    }
+
+    /// The commands of this client that save or load snapshots, since this was called last.
+    #[must_use]
+    pub fn take_snapshots(&self) -> Vec<SnapshotCommand> {
+        std::mem::take(&mut lock(&self.shared.waiting).snapshots)
     }
 
     /// Sends a command without arguments and does not wait for its answer. Commands are executed

@@ -12,7 +12,9 @@ use plan::arch::Endian;
 use qemu::argv::Fds;
 use qemu::last_words::LastWords;
 use qemu::machine::Port;
+use qemu::snapshots::SnapshotCommand;
 use qemu::{Control, Launch, QemuError, Vm, VmEvent, qmp};
+use serde_json::Value;
 use suite::header::Channel;
 use verdict::event::{RunEvent, send};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
@@ -33,12 +35,14 @@ use crate::fold::Happened;
 use crate::logfile::LogFile;
 use crate::protocol::Call;
 use crate::session::{
-    Arrival, Guest, Handover, Host, Part, Replies, Rules, SCRATCH, Start, Waker, conduct,
+    Arrival, Guest, Handover, Host, Part, Replies, Rules, RunState, SCRATCH, Start, Waker, conduct,
 };
 use crate::words::Reply;
 
 /// A guest that takes nothing for so long is gone.
 const SEND_WAIT: Duration = Duration::from_secs(10);
+/// For QEMU's run state: it answers late while it loads a guest.
+const STATE_WAIT: Duration = Duration::from_secs(1);
 /// Where a guest has the test's script.
 const TEST: &str = "/kiln/test";
 
@@ -550,6 +554,26 @@ impl Host for GuestDesk<'_, '_> {
         });
         let error = started.err()?;
         Some((STATUS_HARD_ERROR, format!("{}: {error}\n", call.word)))
+    }
+
+    fn snapshots(&mut self) -> Vec<SnapshotCommand> {
+        self.client.take_snapshots()
+    }
+
+    fn run_state(&mut self) -> RunState {
+        let answer = self.client.execute("query-status", Value::Null, STATE_WAIT);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.is_deadline() => return RunState::Busy,
+            Err(_) => return RunState::Unknown,
+        };
+        match answer["status"].as_str() {
+            Some("inmigrate" | "prelaunch") => RunState::Incoming,
+            Some("running") => RunState::Running,
+            Some("postmigrate") => RunState::Migrated,
+            Some(_) => RunState::Stopped,
+            None => RunState::Unknown,
+        }
     }
 
     fn stop(&mut self) -> Option<Happened> {

@@ -11,6 +11,30 @@ use super::replies::{Replies, Waker};
 use crate::fold::Fold;
 use crate::protocol::{Receiver, Sender};
 
+/// How the guest's time went back, or may go back.
+#[derive(Debug, Default)]
+pub(super) struct Epoch {
+    /// How far the guest was when its state was saved, all snapshots together.
+    saved: Option<Saved>,
+    /// A snapshot was loaded that may be older than the handover: another hello is answered.
+    pub(super) may_be_in_boot: bool,
+    /// Snapshots that were loaded since the guest ran last.
+    loads: u32,
+    /// The guest was saved into a migration stream and ran on where it was.
+    pub(super) forked: bool,
+}
+
+/// How far a guest was when its state was saved.
+#[derive(Debug, Clone, Copy)]
+struct Saved {
+    /// The number of its latest record, or less.
+    last: u64,
+    /// The number of its latest call, or more.
+    calls: u64,
+    /// It had not used its nonce.
+    in_boot: bool,
+}
+
 /// A guest's records in both directions, and what they come to.
 pub(super) struct Conversation {
     pub(super) fold: Fold,
@@ -28,6 +52,11 @@ pub(super) struct Conversation {
     pub(super) output_tail: Vec<u8>,
     /// The guest has been in more than one QEMU.
     pub(super) migrated: bool,
+    /// The number of the guest's latest call.
+    pub(super) last_call: u64,
+    /// What may have been lost is to be sent once the guest runs.
+    pub(super) resends: bool,
+    pub(super) epoch: Epoch,
     /// Set when it is at its end: a QEMU that the guest has left is not needed any longer.
     pub(super) over: Arc<AtomicBool>,
 }
@@ -49,8 +78,64 @@ impl Conversation {
             output_bytes: 0,
             output_tail: Vec::new(),
             migrated: false,
+            last_call: 0,
+            resends: false,
+            epoch: Epoch::default(),
             over: Arc::default(),
         }
+    }
+
+    /// The guest's state is saved: it may come back to where it is now.
+    pub(super) fn save(&mut self) {
+        let now = Saved {
+            last: self.receiver.last(),
+            calls: self.last_call,
+            in_boot: !self.receiver.has_heard(),
+        };
+        self.epoch.saved = Some(self.epoch.saved.map_or(now, |saved| Saved {
+            last: saved.last.min(now.last),
+            calls: saved.calls.max(now.calls),
+            in_boot: saved.in_boot || now.in_boot,
+        }));
+    }
+
+    /// Calls may have been sent between the command that saves the guest and the moment at which it
+    /// was stopped for it.
+    pub(super) fn extend_saved_calls(&mut self) {
+        if let Some(saved) = &mut self.epoch.saved {
+            saved.calls = saved.calls.max(self.last_call);
+        }
+    }
+
+    /// The guest is put back to where its state was saved. A snapshot from elsewhere may be of any age.
+    pub(super) fn load(&mut self) {
+        let saved = self.epoch.saved.unwrap_or(Saved {
+            last: 0,
+            calls: self.last_call,
+            in_boot: false,
+        });
+        self.receiver.rewind(saved.last);
+        self.epoch.may_be_in_boot = saved.in_boot;
+        self.last_call = saved.calls;
+        self.replies = self.replies.succeed(saved.calls);
+        self.fold.rewind();
+        self.epoch.loads = self.epoch.loads.saturating_add(1);
+    }
+
+    /// What the guest may have lost, when it runs again.
+    pub(super) fn lost(&mut self) -> Option<Vec<u8>> {
+        let calls = self.last_call_of_load();
+        let sender = self.sender.as_mut()?;
+        if self.epoch.loads > 0 {
+            self.epoch.loads -= 1;
+            self.resends = false;
+            return Some(sender.again_after_load(calls));
+        }
+        std::mem::take(&mut self.resends).then(|| sender.again())
+    }
+
+    fn last_call_of_load(&self) -> u64 {
+        self.epoch.saved.map_or(self.last_call, |saved| saved.calls)
     }
 
     /// How long it has been booting, if it does.

@@ -4,6 +4,11 @@ use std::io::BufRead as _;
 
 use super::*;
 
+#[path = "sequence_tests.rs"]
+mod sequences;
+#[path = "snapshot_tests.rs"]
+mod snapshots;
+
 fn rules(arrival: Arrival, succession: &Arc<Succession>) -> Rules {
     Rules {
         arrival,

@@ -1,5 +1,7 @@
 //! What a guest's records ask for, and what it is sent.
 
+use std::sync::Arc;
+
 use host::clock::monotonic;
 use verdict::outcome::Outcome;
 use verdict::text::last_line;
@@ -53,6 +55,14 @@ impl Session<'_> {
                 self.talk.migrated = false;
                 self.hand_over(guest, host)
             }
+            FromGuest::Hello { .. } if self.talk.epoch.may_be_in_boot => {
+                self.talk.epoch.may_be_in_boot = false;
+                if self.talk.sender.is_some() {
+                    self.talk.boots = self.talk.boots.saturating_sub(1);
+                    self.talk.reboots(Arc::clone(&self.waker));
+                }
+                self.hand_over(guest, host)
+            }
             // Repeated until it is answered; later ones are late, or somebody else's.
             FromGuest::Hello { .. } if self.talk.sender.is_some() => None,
             FromGuest::Hello { .. } => self.hand_over(guest, host),
@@ -70,6 +80,7 @@ impl Session<'_> {
                 }
             }
             FromGuest::Call(call) => {
+                self.talk.last_call = call.id;
                 let text = || verdict::text::line(call.args.join(" ").as_bytes());
                 let (status, text) = match call.word.as_str() {
                     "skip" => {

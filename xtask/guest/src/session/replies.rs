@@ -16,7 +16,8 @@ pub(super) struct Answer {
     pub(super) text: String,
 }
 
-/// Where answers wait. One a boot: what an earlier boot asked for, nobody hears any more.
+/// Where answers wait. One per boot and per loaded snapshot: what was asked before is not heard any
+/// more, unless the snapshot was taken after the call.
 #[derive(Default)]
 pub struct Replies {
     state: Mutex<State>,
@@ -26,12 +27,21 @@ pub struct Replies {
 struct State {
     ready: Vec<Answer>,
     waker: Option<Waker>,
+    /// Gets the answers to calls up to this number; later ones are dropped.
+    heir: Option<(Arc<Replies>, u64)>,
 }
 
 impl Replies {
     /// Answers a call; from any thread, in any order.
     pub fn put(&self, id: u64, status: i32, text: String) {
         let mut state = self.lock();
+        if let Some((heir, calls)) = state.heir.clone() {
+            drop(state);
+            if id <= calls {
+                heir.put(id, status, text);
+            }
+            return;
+        }
         state.ready.push(Answer { id, status, text });
         let waker = state.waker.clone();
         drop(state);
@@ -43,6 +53,22 @@ impl Replies {
     /// All that are ready.
     pub(super) fn take(&self) -> Vec<Answer> {
         std::mem::take(&mut self.lock().ready)
+    }
+
+    /// The guest is put back to a snapshot: only answers to calls up to number `calls` are for it.
+    pub(super) fn succeed(&self, calls: u64) -> Arc<Self> {
+        let mut state = self.lock();
+        let heir = Self {
+            state: Mutex::new(State {
+                ready: std::mem::take(&mut state.ready),
+                waker: state.waker.clone(),
+                heir: None,
+            }),
+        };
+        heir.lock().ready.retain(|answer| answer.id <= calls);
+        let heir = Arc::new(heir);
+        state.heir = Some((Arc::clone(&heir), calls));
+        heir
     }
 
     /// From now on this session sends them.

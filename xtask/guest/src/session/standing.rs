@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
+use host::clock::monotonic;
 use qemu::console::{Console, Kind};
 use qemu::machine::Port;
 use suite::header::Channel;
@@ -11,7 +12,8 @@ use verdict::outcome::Outcome;
 
 use super::conversation::Conversation;
 use super::succession::Whose;
-use super::{Arrival, End, Guest, Host, Part, Rules, Session, Start, Succession, Waker};
+use super::{Arrival, End, Guest, Host, Part, Rules, RunState, Session, Start, Succession};
+use super::{TICK, Waker};
 use crate::protocol::{Heard, Sender, first_record};
 
 /// Where the guest is.
@@ -33,6 +35,8 @@ pub(super) struct Awaited {
     console: Vec<u8>,
     /// QEMU runs it: it need not speak first, as what it waits for may be lost on the way.
     pub(super) runs: bool,
+    /// The migration into this QEMU is complete: it has the guest, which may be stopped.
+    arrived: bool,
     asked: Option<Receiver<Conversation>>,
 }
 
@@ -60,7 +64,7 @@ impl Awaited {
             Some(Heard::Nonce(nonce)) => Whose::Nonce(nonce),
             Some(Heard::Hello) => Whose::Latest,
             None if dead() => Whose::Latest,
-            None if self.runs => Whose::Stopped,
+            None if self.runs || self.arrived => Whose::Departed,
             None => return,
         };
         self.asked = succession.ask(&whose, Arc::clone(waker));
@@ -70,6 +74,7 @@ impl Awaited {
 impl Session<'_> {
     /// What is to be done before the next event is waited for.
     pub(super) fn turn(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
+        self.look(host);
         match &mut self.standing {
             Standing::Here(id) => {
                 let id = *id;
@@ -85,6 +90,10 @@ impl Session<'_> {
             }
             Standing::Awaited(awaited) => {
                 awaited.ask(&self.rules.succession, &self.waker);
+                // The guest passed through this QEMU so fast that the next one took over directly.
+                if awaited.asked.is_none() && awaited.arrived && self.rules.succession.is_over() {
+                    return Some((Outcome::Passed, Part::Passage));
+                }
                 match awaited.asked.as_ref()?.try_recv() {
                     Ok(talk) => self.resume(talk, guest, host),
                     Err(TryRecvError::Empty) => None,
@@ -99,6 +108,30 @@ impl Session<'_> {
                 .load(Ordering::SeqCst)
                 .then_some((Outcome::Passed, Part::Passage)),
         }
+    }
+
+    /// Asks QEMU what no event tells: whether a guest has come that is stopped, or has gone.
+    fn look(&mut self, host: &mut dyn Host) {
+        let now = monotonic();
+        if now < self.next_look {
+            return;
+        }
+        match &mut self.standing {
+            Standing::Awaited(awaited) if !awaited.runs && !awaited.arrived => {
+                let state = host.run_state();
+                awaited.arrived = matches!(state, RunState::Stopped | RunState::Migrated);
+            }
+            Standing::Here(id) if self.paused && !self.departed => {
+                let state = host.run_state();
+                if matches!(state, RunState::Migrated | RunState::Unknown) {
+                    self.departed = true;
+                    self.talk.save();
+                    self.rules.succession.departed(*id, true);
+                }
+            }
+            _ => return,
+        }
+        self.next_look = now + TICK;
     }
 
     /// The channel that carries the records.
@@ -147,9 +180,17 @@ impl Session<'_> {
         self.standing = Standing::Here(id);
         let mut outcome = None;
         self.talk.migrated = true;
-        if let Some(sender) = &self.talk.sender {
-            let again = sender.again();
-            outcome = self.send(guest, &again);
+        if std::mem::take(&mut self.talk.epoch.forked) {
+            self.talk.load();
+        }
+        self.talk.resends = true;
+        // A stopped guest reads nothing. It may pass through this QEMU without a word.
+        self.paused = heard.arrived && !heard.runs;
+        self.departed = false;
+        if !self.paused {
+            outcome = self.send_lost(guest);
+        }
+        if self.talk.sender.is_some() {
             host.ready();
         }
         let records = |session: &mut Self, guest, host: &mut dyn Host| {
@@ -177,6 +218,21 @@ impl Session<'_> {
         self.rules.succession.give(id, talk);
     }
 
+    /// QEMU has ended just when it got the conversation: whoever is next gets it.
+    fn hand_on(&mut self) {
+        let Standing::Awaited(awaited) = &mut self.standing else {
+            return;
+        };
+        let asked = awaited.asked.take();
+        if let Some(talk) = asked.and_then(|asked| asked.try_recv().ok()) {
+            let nonce = talk.sender.as_ref().map(Sender::nonce);
+            let nonce = nonce.map(|nonce| nonce.as_str().to_owned());
+            let waker = Arc::clone(&self.waker);
+            let id = self.rules.succession.enter(nonce.as_deref(), waker);
+            self.rules.succession.give(id, talk);
+        }
+    }
+
     /// QEMU has ended well: an end to take note of only where the guest is elsewhere.
     pub(super) fn ended_well(&mut self) -> Option<End> {
         match self.standing {
@@ -184,7 +240,7 @@ impl Session<'_> {
             Standing::Here(_) | Standing::Leaving(_) => return None,
             // Told to end before a guest came; if one was to come, it is still where it was.
             Standing::Awaited(_) if self.rules.start == Start::Refused => return None,
-            Standing::Awaited(_) | Standing::Gone(_) => {}
+            Standing::Awaited(_) | Standing::Gone(_) => self.hand_on(),
         }
         Some((Outcome::Passed, Part::Passage))
     }

@@ -27,7 +27,8 @@ struct State {
 struct Holder {
     /// None until the guest was told one.
     nonce: Option<String>,
-    stopped: bool,
+    /// The guest is stopped here, and in a migration stream or in another QEMU.
+    departed: bool,
     hold: Hold,
 }
 
@@ -37,8 +38,8 @@ pub(super) enum Whose {
     Nonce(String),
     /// That of the latest guest.
     Latest,
-    /// That of the latest guest which runs no longer where it was.
-    Stopped,
+    /// That of the latest guest that has migrated away.
+    Departed,
 }
 
 impl Holder {
@@ -46,7 +47,7 @@ impl Holder {
         match whose {
             Whose::Nonce(nonce) => self.nonce.as_ref() == Some(nonce),
             Whose::Latest => true,
-            Whose::Stopped => self.stopped,
+            Whose::Departed => self.departed,
         }
     }
 }
@@ -64,10 +65,13 @@ struct Heir {
 }
 
 impl Heir {
-    /// One that has ended meanwhile needs nothing any more.
-    fn inherit(&self, conversation: Conversation) {
-        drop(self.to.send(conversation));
+    /// Gives the conversation back where the heir has ended meanwhile.
+    fn inherit(&self, conversation: Conversation) -> Result<(), Box<Conversation>> {
+        self.to
+            .send(conversation)
+            .map_err(|error| Box::new(error.0))?;
         (self.waker)();
+        Ok(())
     }
 }
 
@@ -86,6 +90,11 @@ impl Succession {
         holders.any(|holder| matches!(holder.hold, Hold::Left(_)))
     }
 
+    /// Whether no session has a guest any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().holders.is_empty()
+    }
+
     /// Enters a session that has a guest; the number is the later ones' `id`.
     pub(super) fn enter(&self, nonce: Option<&str>, waker: Waker) -> u64 {
         let mut state = self.lock();
@@ -93,7 +102,7 @@ impl Succession {
         let id = state.last;
         let holder = Holder {
             nonce: nonce.map(str::to_owned),
-            stopped: false,
+            departed: false,
             hold: Hold::Held(waker),
         };
         state.holders.insert(id, holder);
@@ -107,10 +116,10 @@ impl Succession {
         }
     }
 
-    /// Whether its guest runs.
-    pub(super) fn stopped(&self, id: u64, stopped: bool) {
+    /// Whether its guest has migrated away.
+    pub(super) fn departed(&self, id: u64, departed: bool) {
         if let Some(holder) = self.lock().holders.get_mut(&id) {
-            holder.stopped = stopped;
+            holder.departed = departed;
         }
     }
 
@@ -127,7 +136,8 @@ impl Succession {
         let holder = state.holders.remove(&id)?;
         let wake = match holder.hold {
             Hold::Left(conversation) => {
-                heir.inherit(*conversation);
+                // The receiver is still here.
+                let _ = heir.inherit(*conversation);
                 return Some(receiver);
             }
             Hold::Held(wake) => Some(wake),
@@ -157,11 +167,17 @@ impl Succession {
         let Some(holder) = state.holders.remove(&id) else {
             return;
         };
-        if let Hold::Asked(heir) = &holder.hold {
-            heir.inherit(conversation);
-        } else {
-            let hold = Hold::Left(Box::new(conversation));
-            state.holders.insert(id, Holder { hold, ..holder });
+        let left = match &holder.hold {
+            Hold::Asked(heir) => heir.inherit(conversation).err(),
+            Hold::Held(_) | Hold::Left(_) => Some(Box::new(conversation)),
+        };
+        if let Some(conversation) = left {
+            let holder = Holder {
+                departed: true,
+                hold: Hold::Left(conversation),
+                ..holder
+            };
+            state.holders.insert(id, holder);
         }
     }
 

@@ -1,0 +1,338 @@
+//! All ways of a guest through up to four QEMUs: stop, cont, migrate (socket, file), cancel, quit.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use super::*;
+
+/// A host that knows the run state of its QEMU, and the snapshots that were asked for.
+#[derive(Clone)]
+pub(super) struct Monitor {
+    pub(super) state: Arc<Mutex<RunState>>,
+    pub(super) snapshots: Arc<Mutex<Vec<SnapshotCommand>>>,
+    pub(super) output: Arc<Mutex<String>>,
+    pub(super) notes: Arc<Mutex<Vec<String>>>,
+    is_ready: Arc<AtomicBool>,
+}
+
+impl Monitor {
+    pub(super) fn new(state: RunState) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            snapshots: Arc::default(),
+            output: Arc::default(),
+            notes: Arc::default(),
+            is_ready: Arc::default(),
+        }
+    }
+
+    fn set(&self, state: RunState) {
+        *self.state.lock().unwrap() = state;
+    }
+}
+
+impl Host for Monitor {
+    fn output(&mut self, bytes: &[u8]) {
+        *self.output.lock().unwrap() += &String::from_utf8_lossy(bytes);
+    }
+
+    fn control(&mut self, _bytes: &[u8]) {}
+
+    fn console(&mut self, _bytes: &[u8]) {}
+
+    fn note(&mut self, text: String) {
+        self.notes.lock().unwrap().push(text);
+    }
+
+    fn ready(&mut self) {
+        self.is_ready.store(true, Ordering::SeqCst);
+    }
+
+    fn call(&mut self, call: &Call, _: &Arc<Replies>) -> Option<(i32, String)> {
+        Some((0, format!("{}\n", call.word)))
+    }
+
+    fn snapshots(&mut self) -> Vec<SnapshotCommand> {
+        std::mem::take(&mut self.snapshots.lock().unwrap())
+    }
+
+    fn run_state(&mut self) -> RunState {
+        *self.state.lock().unwrap()
+    }
+
+    fn stop(&mut self) -> Option<Happened> {
+        None
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Stop,
+    Cont,
+    /// Into a QEMU that waits for it.
+    Socket,
+    /// Into a file; the QEMU is quit, and another one reads the file.
+    File,
+    /// A migration that does not happen.
+    Cancel,
+    /// The QEMU that the guest left last.
+    Quit,
+}
+
+/// A QEMU on the way.
+struct Station {
+    guest: FakeGuest,
+    monitor: Monitor,
+    conducted: JoinHandle<Conducted>,
+    has_quit: bool,
+}
+
+impl Station {
+    fn start(arrival: Arrival, limit: Duration, succession: &Arc<Succession>) -> Self {
+        let (mut vm, guest) = fake(Channel::Virtio);
+        let mut rules = super::rules(arrival, succession);
+        rules.test_limit = limit;
+        if arrival == Arrival::Migration {
+            rules.boot_limit = limit;
+        }
+        let monitor = Monitor::new(match arrival {
+            Arrival::Boot => RunState::Running,
+            Arrival::Migration => RunState::Incoming,
+        });
+        let mut host = monitor.clone();
+        let conducted =
+            std::thread::spawn(move || conduct(&mut vm, &rules, &handover(), &mut host));
+        Self {
+            guest,
+            monitor,
+            conducted,
+            has_quit: false,
+        }
+    }
+
+    fn stop(&self, state: RunState) {
+        self.monitor.set(state);
+        self.guest.qmp("STOP", json!({}));
+    }
+
+    fn cont(&self) {
+        self.monitor.set(RunState::Running);
+        self.guest.qmp("RESUME", json!({}));
+    }
+
+    fn quit(&mut self) {
+        if !std::mem::replace(&mut self.has_quit, true) {
+            let data = json!({"guest": false, "reason": "host-qmp-quit"});
+            self.guest.qmp("SHUTDOWN", data);
+            self.guest.exits(Exit::Code(0));
+        }
+    }
+}
+
+/// A guest on its way.
+struct Journey {
+    succession: Arc<Succession>,
+    /// For the test, from its start.
+    limit: Duration,
+    stations: Vec<Station>,
+    runs: bool,
+    /// Whether the guest prints something wherever it runs.
+    speaks: bool,
+    said: String,
+}
+
+impl Journey {
+    fn begin(speaks: bool, limit: Duration) -> Self {
+        let succession = Arc::default();
+        let mut first = Station::start(Arrival::Boot, limit, &succession);
+        first.guest.boots();
+        Self {
+            succession,
+            limit,
+            stations: vec![first],
+            runs: true,
+            speaks,
+            said: String::new(),
+        }
+    }
+
+    fn here(&mut self) -> &mut Station {
+        self.stations.last_mut().unwrap()
+    }
+
+    fn step(&mut self, step: Step) {
+        let runs = self.runs;
+        match step {
+            Step::Stop => self.here().stop(RunState::Stopped),
+            Step::Cont => self.here().cont(),
+            Step::Cancel if runs => {
+                self.here().stop(RunState::Stopped);
+                self.here().cont();
+            }
+            Step::Cancel => {}
+            Step::Socket | Step::File => self.migrate(step),
+            Step::Quit => {
+                let left = self.stations.len() - 1;
+                self.stations[left - 1].quit();
+            }
+        }
+        self.runs = match step {
+            Step::Stop => false,
+            Step::Cont => true,
+            _ => runs,
+        };
+        if self.speaks && self.runs {
+            let word = format!("{}\n", self.said.lines().count());
+            self.here().guest.say("out", &word);
+            self.said += &word;
+        }
+    }
+
+    fn migrate(&mut self, step: Step) {
+        let (succession, limit) = (Arc::clone(&self.succession), self.limit);
+        let start = || Station::start(Arrival::Migration, limit, &succession);
+        let waiting = (step == Step::Socket).then(start);
+        let runs = self.runs;
+        let source = self.here();
+        if runs {
+            source.stop(RunState::Migrated);
+        } else {
+            source.monitor.set(RunState::Migrated);
+        }
+        if step == Step::File {
+            source.quit();
+        }
+        let (nonce, seq) = (source.guest.nonce.clone(), source.guest.seq);
+        let mut next = waiting.unwrap_or_else(start);
+        (next.guest.nonce, next.guest.seq) = (nonce, seq);
+        if runs {
+            next.cont();
+        } else {
+            next.monitor.set(RunState::Stopped);
+        }
+        // As `wait_ready` does.
+        let end = monotonic() + Duration::from_secs(20);
+        while !next.monitor.is_ready.load(Ordering::SeqCst) {
+            assert!(monotonic() < end, "the guest does not arrive");
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        self.stations.push(next);
+    }
+
+    /// How each QEMU ended, whether a guest is still on its way, and what was printed.
+    fn end(self) -> (Vec<(&'static str, Part)>, bool, String) {
+        let mut output = String::new();
+        let mut ends = Vec::new();
+        for station in self.stations {
+            let conducted = station.conducted.join().unwrap();
+            ends.push((conducted.outcome.word(), conducted.part));
+            output += &station.monitor.output.lock().unwrap();
+        }
+        (ends, self.succession.is_open(), output)
+    }
+}
+
+/// All sequences of up to so many steps that make sense, with at most four QEMUs.
+fn sequences(length: usize) -> Vec<Vec<Step>> {
+    let all = [
+        Step::Stop,
+        Step::Cont,
+        Step::Socket,
+        Step::File,
+        Step::Cancel,
+        Step::Quit,
+    ];
+    let mut found = vec![Vec::new()];
+    let mut begin = 0;
+    for _ in 0..length {
+        let end = found.len();
+        for index in begin..end {
+            for step in all {
+                let before = &found[index];
+                let last = before
+                    .iter()
+                    .rfind(|step| matches!(step, Step::Stop | Step::Cont));
+                let runs = last != Some(&Step::Stop);
+                let is_move = |step: &&Step| matches!(step, Step::Socket | Step::File);
+                let moves = before.iter().filter(is_move).count();
+                // What quits is a QEMU that was left by a socket, once.
+                let left = before
+                    .iter()
+                    .rfind(|step| is_move(step) || **step == Step::Quit);
+                let makes_sense = match step {
+                    Step::Stop => runs,
+                    Step::Cont => !runs,
+                    Step::Socket | Step::File => moves < 3,
+                    Step::Cancel => before.last() != Some(&Step::Cancel),
+                    Step::Quit => left == Some(&Step::Socket),
+                };
+                if makes_sense {
+                    let mut sequence = before.clone();
+                    sequence.push(step);
+                    found.push(sequence);
+                }
+            }
+        }
+        begin = end;
+    }
+    found
+}
+
+/// Plays all sequences on some threads.
+fn for_each_sequence(length: usize, check: impl Fn(&[Step]) + Sync) {
+    let sequences = sequences(length);
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(sequence) = sequences.get(index) else {
+                        return;
+                    };
+                    check(sequence);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn guest_passes_whatever_way_it_took() {
+    for_each_sequence(4, |sequence| {
+        for speaks in [false, true] {
+            let mut journey = Journey::begin(speaks, Duration::from_secs(60));
+            for step in sequence {
+                journey.step(*step);
+            }
+            if !journey.runs {
+                journey.step(Step::Cont);
+            }
+            journey.here().guest.say("end", "0 0");
+            let said = journey.said.clone();
+            let (mut ends, is_open, output) = journey.end();
+            let last = ends.pop();
+            assert_eq!(last, Some(("passed", Part::Last)), "{sequence:?} {speaks}");
+            let passed = |end: &(&str, Part)| *end == ("passed", Part::Passage);
+            assert!(ends.iter().all(passed), "{sequence:?} {speaks} {ends:?}");
+            assert!(!is_open, "{sequence:?} {speaks}");
+            assert_eq!(output, said, "{sequence:?}");
+        }
+    });
+}
+
+#[test]
+fn guest_whose_qemu_quits_never_passes() {
+    for_each_sequence(3, |sequence| {
+        let mut journey = Journey::begin(false, Duration::from_millis(300));
+        for step in sequence {
+            journey.step(*step);
+        }
+        journey.here().quit();
+        let (ends, is_open, _) = journey.end();
+        let has_end = ends.contains(&("passed", Part::Last));
+        let is_lost = ends.iter().any(|(word, _)| *word != "passed");
+        assert!(!has_end && (is_lost || is_open), "{sequence:?} {ends:?}");
+    });
+}

@@ -1,0 +1,165 @@
+//! Guests that are put back to a snapshot in the middle of their test.
+
+use super::sequences::Monitor;
+use super::*;
+
+/// Plays a guest whose monitor is at hand; gives its end, its notes and what it printed.
+fn play(
+    reboots: u32,
+    guest: impl FnOnce(&mut FakeGuest, &Monitor) + Send + 'static,
+) -> (&'static str, Vec<String>, String) {
+    let (mut vm, mut fake) = fake(Channel::Virtio);
+    let rules = Rules {
+        reboots,
+        ..super::rules(Arrival::Boot, &Arc::default())
+    };
+    let monitor = Monitor::new(RunState::Running);
+    let (mut host, theirs) = (monitor.clone(), monitor.clone());
+    let player = std::thread::spawn(move || {
+        guest(&mut fake, &theirs);
+        fake
+    });
+    let conducted = conduct(&mut vm, &rules, &handover(), &mut host);
+    drop(vm);
+    player.join().unwrap();
+    let notes = monitor.notes.lock().unwrap().clone();
+    let output = monitor.output.lock().unwrap().clone();
+    (conducted.outcome.word(), notes, output)
+}
+
+fn command(monitor: &Monitor, command: SnapshotCommand) {
+    monitor.snapshots.lock().unwrap().push(command);
+}
+
+/// What QEMU tells of `savevm`; gives the number of the guest's latest record.
+fn save(guest: &FakeGuest, monitor: &Monitor) -> u64 {
+    command(monitor, SnapshotCommand::Save);
+    guest.qmp("STOP", json!({}));
+    guest.qmp("RESUME", json!({}));
+    guest.seq
+}
+
+/// What QEMU tells of `loadvm`: the reset closes the port, and the loaded state opens it.
+fn load(guest: &mut FakeGuest, monitor: &Monitor, seq: u64) {
+    command(monitor, SnapshotCommand::Load);
+    guest.qmp("STOP", json!({}));
+    for open in [false, true] {
+        guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": open}));
+    }
+    guest.qmp("RESUME", json!({}));
+    guest.seq = seq;
+}
+
+/// What a guest is sent that was put back: what it may have lost, and answers that it may wait for.
+fn hear_after_load(guest: &mut FakeGuest, answers: &[&str]) {
+    assert_eq!(hear_again(guest), ["put", "set", "run"]);
+    for answer in answers {
+        assert_eq!(guest.hear(), ("reply".to_owned(), (*answer).to_owned()));
+    }
+}
+
+#[test]
+fn guest_that_is_put_back_three_times_passes() {
+    let (word, notes, output) = play(0, |guest, monitor| {
+        guest.boots();
+        guest.say("out", "start\n");
+        let seq = save(guest, monitor);
+        for _ in 0..3 {
+            guest.say("out", "a\n");
+            guest.say("out", "b\n");
+            load(guest, monitor, seq);
+            hear_after_load(guest, &[]);
+        }
+        // A shorter way than before.
+        guest.say("end", "0 0");
+    });
+    assert_eq!((word, notes), ("passed", Vec::new()));
+    assert_eq!(output, "start\na\nb\na\nb\na\nb\n");
+}
+
+#[test]
+fn numbers_go_back_once_for_each_load_and_never_before_the_snapshot() {
+    let (word, notes, _) = play(0, |guest, monitor| {
+        guest.boots();
+        guest.say("out", "1\n");
+        let seq = save(guest, monitor);
+        for text in ["2\n", "3\n", "4\n"] {
+            guest.say("out", text);
+        }
+        let nonce = guest.nonce.clone();
+        load(guest, monitor, seq);
+        guest.record(&"0".repeat(32), 2, "end", "0 0");
+        guest.record("-", 2, "end", "0 0");
+        guest.record(&nonce, 1, "end", "0 0");
+        guest.say("out", "2\n");
+        guest.record(&nonce, 2, "end", "0 0");
+        guest.record("-", 1, "hello", "1 6.12");
+        guest.say("end", "3 0");
+    });
+    assert_eq!(word, "failed");
+    assert_eq!(notes.len(), 4, "{notes:#?}");
+}
+
+#[test]
+fn records_of_the_undone_time_may_arrive_late() {
+    let (word, notes, output) = play(0, |guest, monitor| {
+        guest.boots();
+        let seq = save(guest, monitor);
+        guest.say("out", "a\n");
+        let (nonce, late) = (guest.nonce.clone(), guest.seq + 1);
+        load(guest, monitor, seq);
+        guest.record(&nonce, late, "out", "late\n");
+        // This one is cut off by the load.
+        guest.bytes(format!("@kiln {nonce} {} out 00", late + 1).into_bytes());
+        guest.say("out", "b\n");
+        guest.say("end", "0 0");
+    });
+    assert_eq!((word, notes), ("passed", Vec::new()));
+    assert_eq!(output, "a\nlate\nb\n");
+}
+
+#[test]
+fn answers_that_a_snapshot_waits_for_are_sent_again() {
+    let (word, ..) = play(0, |guest, monitor| {
+        guest.boots();
+        guest.say("call", "1 before");
+        let seq = save(guest, monitor);
+        assert_eq!(guest.hear().1, "1 0 before\n");
+        // Undone: it is not the answer to the second call of the other time.
+        guest.say("call", "2 undone");
+        assert_eq!(guest.hear().1, "2 0 undone\n");
+        load(guest, monitor, seq);
+        hear_after_load(guest, &["1 0 before\n"]);
+        guest.say("call", "2 after");
+        assert_eq!(guest.hear().1, "2 0 after\n");
+        guest.say("end", "0 0");
+    });
+    assert_eq!(word, "passed");
+}
+
+#[test]
+fn guest_that_is_put_back_into_its_boot_gets_the_test_again() {
+    let (word, ..) = play(0, |guest, monitor| {
+        save(guest, monitor);
+        guest.boots();
+        let first = guest.nonce.clone();
+        guest.say("out", "a\n");
+        load(guest, monitor, 0);
+        hear_after_load(guest, &[]);
+        assert_eq!(guest.boots()[0], ("start".to_owned(), "0".to_owned()));
+        assert_ne!(guest.nonce, first);
+        guest.say("end", "0 0");
+    });
+    assert_eq!(word, "passed");
+}
+
+#[test]
+fn port_that_the_guest_closes_is_still_a_lost_guest() {
+    let (word, ..) = play(0, |guest, monitor| {
+        guest.boots();
+        let seq = save(guest, monitor);
+        load(guest, monitor, seq);
+        guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));
+    });
+    assert_eq!(word, "lost guest");
+}
