@@ -355,7 +355,10 @@ impl<'a> Session<'a> {
                 self.talk.save();
                 self.saving = !self.paused;
             }
-            SnapshotCommand::Load => self.talk.load(),
+            SnapshotCommand::Load => {
+                self.talk.load();
+                self.settling_since = self.settling_since.filter(|_| self.talk.fold.settling());
+            }
         }
     }
 
@@ -439,9 +442,11 @@ impl<'a> Session<'a> {
             "GUEST_PANICKED" if text("action") == "run" => None,
             "GUEST_PANICKED" => self.happened(&Happened::Panic(PANIC_EVENT.to_owned())),
             "VSERPORT_CHANGE"
-                // A stopped guest closes nothing: a snapshot that is loaded does.
+                // Loading a snapshot closes and opens the port, and QEMU may report it a second later
+                // (rate limit of `VSERPORT_CHANGE` in QEMU's monitor/monitor.c).
                 if text("id") == CONTROL_PORT
                     && self.talk.fold.phase() == Phase::Test
+                    && !self.talk.epoch.has_loaded
                     && !self.paused =>
             {
                 let open = data.get("open").and_then(Value::as_bool).unwrap_or(true);

@@ -20,6 +20,8 @@ pub(super) struct Epoch {
     pub(super) may_be_in_boot: bool,
     /// Snapshots that were loaded since the guest ran last.
     loads: u32,
+    /// A snapshot was loaded at some time.
+    pub(super) has_loaded: bool,
     /// The guest was saved into a migration stream and ran on where it was.
     pub(super) forked: bool,
 }
@@ -119,6 +121,7 @@ impl Conversation {
         self.last_call = saved.calls;
         self.replies = self.replies.succeed(saved.calls);
         self.fold.rewind();
+        self.epoch.has_loaded = true;
         self.epoch.loads = self.epoch.loads.saturating_add(1);
     }
 

@@ -82,17 +82,20 @@ fn numbers_go_back_once_for_each_load_and_never_before_the_snapshot() {
     let (word, notes, _) = play(0, |guest, monitor| {
         guest.boots();
         guest.say("out", "1\n");
+        // Its answer shows that all before is taken in.
+        guest.say("call", "1 query");
+        guest.hear();
         let seq = save(guest, monitor);
-        for text in ["2\n", "3\n", "4\n"] {
+        for text in ["3\n", "4\n", "5\n"] {
             guest.say("out", text);
         }
         let nonce = guest.nonce.clone();
         load(guest, monitor, seq);
-        guest.record(&"0".repeat(32), 2, "end", "0 0");
-        guest.record("-", 2, "end", "0 0");
-        guest.record(&nonce, 1, "end", "0 0");
-        guest.say("out", "2\n");
+        guest.record(&"0".repeat(32), 3, "end", "0 0");
+        guest.record("-", 3, "end", "0 0");
         guest.record(&nonce, 2, "end", "0 0");
+        guest.say("out", "3\n");
+        guest.record(&nonce, 3, "end", "0 0");
         guest.record("-", 1, "hello", "1 6.12");
         guest.say("end", "3 0");
     });
@@ -154,12 +157,15 @@ fn guest_that_is_put_back_into_its_boot_gets_the_test_again() {
 }
 
 #[test]
-fn port_that_the_guest_closes_is_still_a_lost_guest() {
+fn port_that_closes_late_after_a_load_loses_no_guest() {
     let (word, ..) = play(0, |guest, monitor| {
         guest.boots();
         let seq = save(guest, monitor);
         load(guest, monitor, seq);
+        // QEMU limits the rate of these events: they may come a second after the load.
         guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));
+        std::thread::park_timeout(SETTLE + TICK);
+        guest.say("end", "0 0");
     });
-    assert_eq!(word, "lost guest");
+    assert_eq!(word, "passed");
 }
