@@ -93,6 +93,9 @@ impl<'de> Deserialize<'de> for RawMachine {
     }
 }
 
+/// What `timeout` takes.
+const TIMEOUT: &str = "a time such as `30s`, at most `8760h`";
+
 /// Reads and checks the keys; `halves` and `description` are the caller's.
 pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let raw: RawHeader = toml::from_str(toml).map_err(|error| vec![syntax(&error, toml)])?;
@@ -100,11 +103,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let mut checked = Checked {
         faults: &mut faults,
     };
-    let timeout = checked.get(
-        raw.timeout,
-        "a time such as `30s`, at most `8760h`",
-        duration,
-    );
+    let timeout = checked.get(raw.timeout, TIMEOUT, duration);
     let first_scratch = raw.scratch.first().map(Spanned::span);
     let scratch = raw.scratch.into_iter();
     let scratch: Vec<_> = scratch
