@@ -42,7 +42,7 @@ fn each_way_to_end_is_named_for_what_it_is() {
         ),
         (
             "leaves-background-guest",
-            "failed: `in_host` ended before a guest was started: `wait` for a `qemu` in the background",
+            "failed: `in_host` ended without waiting for its `qemu` in the background: call `wait`",
         ),
         ("leaves-daemon", "passed"),
         (

@@ -41,6 +41,10 @@ pub(super) struct Said<'a> {
     pub(super) migrated_away: bool,
 }
 
+/// A guest that runs in the background of the host script must be waited for.
+const BACKGROUND: &str =
+    "`in_host` ended without waiting for its `qemu` in the background: call `wait`";
+
 /// A pass needs a host half that ended well and guests that all passed.
 pub(super) fn combine(
     halves: Halves,
@@ -73,15 +77,16 @@ pub(super) fn combine(
             let failed = |cause: &str| Outcome::Failed {
                 cause: cause.to_owned(),
             };
-            if guests.iter().any(|guest| guest.part == Part::Abandoned) {
+            let is_abandoned = guests.iter().any(|guest| guest.part == Part::Abandoned);
+            let has_none = halves.guest() && guests.is_empty();
+            // Whether the guest had started by then is a matter of time.
+            if said.in_background && (is_abandoned || has_none) {
+                failed(BACKGROUND)
+            } else if is_abandoned {
                 failed("`in_host` ended while its guest still ran")
             } else if said.migrated_away {
                 failed("a guest that was migrated away never went on")
-            } else if halves.guest() && guests.is_empty() && said.in_background {
-                failed(
-                    "`in_host` ended before a guest was started: `wait` for a `qemu` in the background",
-                )
-            } else if halves.guest() && guests.is_empty() {
+            } else if has_none {
                 failed("`in_host` ended without a guest: it never called `qemu`")
             } else if halves.guest() && guests.iter().all(|guest| guest.part == Part::Passage) {
                 failed("no guest came to the end of `in_guest`")
@@ -317,10 +322,15 @@ mod tests {
             in_background: true,
             ..Said::default()
         };
-        let outcome = combine(Halves::Both, code(0), &[], said);
-        assert_eq!(
-            outcome.cause(),
-            "`in_host` ended before a guest was started: `wait` for a `qemu` in the background"
-        );
+        let abandoned = GuestEnd {
+            outcome: Outcome::Failed {
+                cause: "y".to_owned(),
+            },
+            part: Part::Abandoned,
+        };
+        for guests in [vec![], vec![abandoned]] {
+            let outcome = combine(Halves::Both, code(0), &guests, said);
+            assert_eq!(outcome.cause(), BACKGROUND, "{guests:?}");
+        }
     }
 }
