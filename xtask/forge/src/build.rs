@@ -23,7 +23,6 @@ use crate::sandbox::SandboxChoice;
 use crate::scan::Tokens;
 use store::{EntryName, Ready, Store};
 
-mod ahead;
 mod canary;
 mod canary_error;
 mod context;
@@ -33,6 +32,7 @@ mod graph;
 mod history;
 mod leaks;
 mod log;
+mod prefetch;
 mod run;
 mod script;
 mod step;

@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::step::Script;
 
-mod ahead;
-pub mod other;
+mod faketime;
+pub mod foreign_root;
 mod probe;
 mod root;
 mod tools;
 
-pub use ahead::ClockAhead;
+pub use faketime::ClockAhead;
 pub use probe::{Sandboxing, probe};
 pub use root::{HostRoot, RootEntry};
 pub use tools::Toolbox;

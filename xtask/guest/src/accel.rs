@@ -16,7 +16,7 @@ use verdict::outcome::Outcome;
 
 use crate::fold::Happened;
 use crate::protocol::Call;
-use crate::session::{Handover, Host, Replies, Rules, conduct};
+use crate::session::{Handover, Host, Policy, Replies, conduct};
 
 /// What a trial boot needs.
 #[derive(Debug, Clone, Copy)]
@@ -153,7 +153,7 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
         .boot_timeout
         .unwrap_or(profile.boot_timeout)
         .mul_f64(TRIAL_FACTOR);
-    let rules = Rules::alone(Channel::Virtio, limit);
+    let rules = Policy::alone(Channel::Virtio, limit);
     let run = "/kiln/run".to_owned();
     let files = vec![(run.clone(), 0o755, b"exit 0\n".to_vec())];
     let handover = Handover {

@@ -22,30 +22,30 @@ use crate::config::CaseConfig;
 use crate::job::Job;
 use crate::logfile::{LogFile, Tail};
 use crate::platform::ArchRun;
-use crate::session::{Start, Succession};
+use crate::session::{Handoff, Start};
 use crate::words::serve::FileServer;
 
 mod chardev;
-mod combine;
+mod conclusion;
 mod diagnosis;
 mod ending;
+mod expectations;
+mod export;
 mod guest;
-mod half;
+mod host_script;
 mod monitor;
 mod plug;
-mod points;
-mod printed;
 mod qemu_test;
-mod record;
 mod roster;
+mod sync_points;
 
 use chardev::Chardevs;
-use combine::GuestEnd;
+use conclusion::GuestEnd;
 use guest::Order;
 use plug::Plugs;
-use points::Points;
 use qemu_test::QemuTest;
 use roster::Roster;
+use sync_points::Points;
 
 /// What every guest and host half is given, read once a run.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ struct Case<'a> {
     roster: Roster,
     plugs: Plugs,
     points: Points,
-    succession: Arc<Succession>,
+    handoff: Arc<Handoff>,
     chardevs: Chardevs,
     /// For a script that was written for qemu-test.
     qemu_test: Option<QemuTest>,
@@ -186,7 +186,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
             roster: Roster::default(),
             plugs: Plugs::default(),
             points: Points::default(),
-            succession: Arc::default(),
+            handoff: Arc::default(),
             chardevs: Chardevs::default(),
             qemu_test,
             state: Mutex::default(),
@@ -203,7 +203,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
         }
     };
     let outcome = if header.halves.host() {
-        half::run(&case)
+        host_script::run(&case)
     } else {
         case.boot_alone()
     };
@@ -232,7 +232,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     let limit = case.test_limit();
     case.finish(&mut report);
     diagnosis::complete(&mut report, machine, &setting.arch.boot.kernel);
-    printed::judge(setting, limit, &mut report);
+    expectations::judge(setting, limit, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
         report.notes.push(error.to_string());

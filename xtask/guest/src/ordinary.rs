@@ -19,7 +19,7 @@ use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use crate::fold::Happened;
 use crate::platform::ArchRun;
 use crate::protocol::Call;
-use crate::session::{Handover, Host, Replies, Rules, conduct};
+use crate::session::{Handover, Host, Policy, Replies, conduct};
 
 /// An ordinary boot that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -71,7 +71,7 @@ pub fn boot(
         directory: dir,
     };
     let mut vm = Vm::start_with(place, false, |fds| Ok(argv(run, files, fds)))?;
-    let rules = Rules::alone(Channel::Console, LIMIT);
+    let rules = Policy::alone(Channel::Console, LIMIT);
     let mut listener = Listener(Vec::new());
     let outcome = conduct(&mut vm, &rules, handover, &mut listener).outcome;
     Ok((outcome, listener.0))

@@ -21,19 +21,19 @@ use verdict::outcome::{Outcome, Phase};
 use crate::fold::{Ended, Happened, PANIC_EVENT};
 use crate::protocol::Call;
 use conversation::Conversation;
-use standing::Standing;
+use location::Location;
 
+pub use handoff::Handoff;
+pub(crate) use policy::SCRATCH;
+pub use policy::{Arrival, Conducted, Handover, Part, Policy, Start};
 pub use replies::{Replies, Waker};
-pub(crate) use rules::SCRATCH;
-pub use rules::{Arrival, Conducted, Handover, Part, Rules, Start};
-pub use succession::Succession;
 
 mod conversation;
+mod handoff;
+mod location;
+mod policy;
 mod records;
 mod replies;
-mod rules;
-mod standing;
-mod succession;
 
 /// A started guest, as a session needs it.
 pub trait Guest {
@@ -108,7 +108,7 @@ const NOTES_MAX: usize = 20;
 /// Conducts a guest that was just started to its outcome.
 pub fn conduct(
     guest: &mut dyn Guest,
-    rules: &Rules,
+    rules: &Policy,
     handover: &Handover,
     host: &mut dyn Host,
 ) -> Conducted {
@@ -147,9 +147,9 @@ pub fn conduct(
 }
 
 struct Session<'a> {
-    rules: &'a Rules,
+    rules: &'a Policy,
     handover: &'a Handover,
-    standing: Standing,
+    standing: Location,
     talk: Conversation,
     waker: Waker,
     console: Console,
@@ -177,11 +177,11 @@ fn not_refused() -> Outcome {
 }
 
 impl<'a> Session<'a> {
-    fn new(rules: &'a Rules, handover: &'a Handover, waker: Waker) -> Self {
+    fn new(rules: &'a Policy, handover: &'a Handover, waker: Waker) -> Self {
         Self {
             rules,
             handover,
-            standing: Standing::new(rules, &waker),
+            standing: Location::new(rules, &waker),
             talk: rules.conversation(Arc::clone(&waker)),
             waker,
             console: Console::default(),
@@ -199,12 +199,12 @@ impl<'a> Session<'a> {
 
     fn deadline(&self) -> Instant {
         let end = match self.standing {
-            Standing::Here(_) | Standing::Leaving(_) => {
+            Location::Here(_) | Location::Leaving(_) => {
                 let rules = self.rules;
                 self.talk.deadline(rules.boot_limit, rules.test_limit)
             }
-            Standing::Awaited(_) => self.talk.since + self.rules.boot_limit + self.rules.test_limit,
-            Standing::Gone(_) => monotonic() + TICK,
+            Location::Awaited(_) => self.talk.since + self.rules.boot_limit + self.rules.test_limit,
+            Location::Gone(_) => monotonic() + TICK,
         };
         self.settling_since
             .map_or(end, |since| end.min(since + SETTLE))
@@ -212,8 +212,8 @@ impl<'a> Session<'a> {
 
     fn overdue(&mut self) -> Option<Outcome> {
         let happened = match (&self.standing, self.talk.fold.phase()) {
-            (Standing::Gone(_), _) => return None,
-            (Standing::Awaited(_), _) => {
+            (Location::Gone(_), _) => return None,
+            (Location::Awaited(_), _) => {
                 let how = "no guest migrated into it in time".to_owned();
                 return Some(Outcome::LostGuest { how });
             }
@@ -226,7 +226,7 @@ impl<'a> Session<'a> {
 
     fn stop(&mut self, stop: &Happened) -> Option<End> {
         let part = match (stop, &self.standing) {
-            (Happened::Abandoned, Standing::Awaited(_) | Standing::Gone(_)) => {
+            (Happened::Abandoned, Location::Awaited(_) | Location::Gone(_)) => {
                 return Some((Outcome::Passed, Part::Passage));
             }
             (Happened::Abandoned, _) => Part::Abandoned,
@@ -305,7 +305,7 @@ impl<'a> Session<'a> {
             Exit::Code(code) => Ended::Status(code),
             Exit::Signal(signal) => Ended::Signal(signal),
         };
-        if let (Standing::Gone(_), Ended::Status(status)) = (&self.standing, how) {
+        if let (Location::Gone(_), Ended::Status(status)) = (&self.standing, how) {
             let said = last_line.map(|line| format!(": {line}"));
             let said = said.unwrap_or_default();
             let how = format!("QEMU ended with status {status} after its guest had left{said}");
@@ -327,9 +327,9 @@ impl<'a> Session<'a> {
     ) -> Option<End> {
         let mut outcome = None;
         match self.standing {
-            Standing::Gone(_) => {}
-            Standing::Awaited(_) => return self.await_guest(port, bytes),
-            Standing::Here(_) | Standing::Leaving(_) => {
+            Location::Gone(_) => {}
+            Location::Awaited(_) => return self.await_guest(port, bytes),
+            Location::Here(_) | Location::Leaving(_) => {
                 if port == Port::Console {
                     outcome = self.take_console(bytes, host);
                 }
@@ -347,7 +347,7 @@ impl<'a> Session<'a> {
     }
 
     fn take_snapshot(&mut self, command: SnapshotCommand) {
-        if !matches!(self.standing, Standing::Here(_)) {
+        if !matches!(self.standing, Location::Here(_)) {
             return;
         }
         match command {
@@ -364,7 +364,7 @@ impl<'a> Session<'a> {
 
     /// The guest runs: after a stop, a snapshot that was saved or loaded, a migration.
     fn resumed(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
-        let Standing::Here(id) = self.standing else {
+        let Location::Here(id) = self.standing else {
             return None;
         };
         if std::mem::take(&mut self.saving) {
@@ -372,7 +372,7 @@ impl<'a> Session<'a> {
         }
         if std::mem::take(&mut self.departed) {
             self.talk.epoch.forked = true;
-            self.rules.succession.departed(id, false);
+            self.rules.handoff.departed(id, false);
         }
         self.send_lost(guest)
     }
@@ -416,11 +416,11 @@ impl<'a> Session<'a> {
     fn take_qmp(&mut self, name: &str, data: &Value) -> Option<Outcome> {
         if matches!(name, "STOP" | "RESUME") {
             self.paused = name == "STOP";
-            if let Standing::Awaited(awaited) = &mut self.standing {
+            if let Location::Awaited(awaited) = &mut self.standing {
                 awaited.runs = !self.paused;
             }
         }
-        if matches!(self.standing, Standing::Awaited(_) | Standing::Gone(_)) {
+        if matches!(self.standing, Location::Awaited(_) | Location::Gone(_)) {
             return None;
         }
         let guest = data.get("guest").and_then(Value::as_bool).unwrap_or(false);

@@ -170,8 +170,8 @@ impl Host for Notebook {
     }
 }
 
-fn rules() -> Rules {
-    Rules {
+fn rules() -> Policy {
+    Policy {
         ends: Ends::Report,
         reboots: 0,
         channel: Channel::Virtio,
@@ -179,28 +179,31 @@ fn rules() -> Rules {
         test_limit: Duration::from_secs(20),
         arrival: Arrival::Boot,
         start: Start::Wanted,
-        succession: Arc::default(),
+        handoff: Arc::default(),
     }
 }
 
 /// Limits for guests that reach them.
-fn short() -> Rules {
+fn short() -> Policy {
     let limit = Duration::from_millis(20);
-    Rules {
+    Policy {
         boot_limit: limit,
         test_limit: limit,
         ..rules()
     }
 }
 
-fn play(rules: &Rules, guest: impl FnOnce(&mut FakeGuest) + Send + 'static) -> (Outcome, Notebook) {
+fn play(
+    rules: &Policy,
+    guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
+) -> (Outcome, Notebook) {
     let mut notebook = Notebook::default();
     let outcome = play_with(rules, &mut notebook, guest);
     (outcome, notebook)
 }
 
 fn play_with(
-    rules: &Rules,
+    rules: &Policy,
     notebook: &mut Notebook,
     guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
 ) -> Outcome {
@@ -244,7 +247,7 @@ fn fake(channel: Channel) -> (FakeVm, FakeGuest) {
 }
 
 fn check(
-    rules: &Rules,
+    rules: &Policy,
     word: &str,
     cause: &str,
     guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
@@ -288,7 +291,7 @@ fn a_test_is_handed_over_run_and_believed() {
 
 #[test]
 fn the_console_carries_the_same_records() {
-    let rules = Rules {
+    let rules = Policy {
         channel: Channel::Console,
         ..rules()
     };
@@ -322,7 +325,7 @@ fn reasons_of_the_test_become_the_cause() {
 #[test]
 fn a_guest_that_hangs_costs_its_limit_and_is_named() {
     check(
-        &Rules {
+        &Policy {
             boot_limit: short().boot_limit,
             ..rules()
         },
@@ -334,7 +337,7 @@ fn a_guest_that_hangs_costs_its_limit_and_is_named() {
     );
     check(
         // It comes up in its own time, on a busy host too.
-        &Rules {
+        &Policy {
             test_limit: short().test_limit,
             ..rules()
         },
@@ -509,7 +512,7 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
             json!({"guest": true, "reason": "guest-reset"}),
         ),
     ] {
-        let rules = Rules {
+        let rules = Policy {
             ends: Ends::Leave(leave),
             ..rules()
         };
@@ -519,7 +522,7 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
             guest.qmp("SHUTDOWN", event);
         });
     }
-    let rules = Rules {
+    let rules = Policy {
         ends: Ends::Leave(Leave::Panic),
         ..rules()
     };
@@ -532,7 +535,7 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
 
 #[test]
 fn a_rebooted_guest_gets_the_test_again_and_a_nonce_of_its_own() {
-    let rules = Rules {
+    let rules = Policy {
         reboots: 1,
         ..rules()
     };
@@ -551,7 +554,7 @@ fn a_rebooted_guest_gets_the_test_again_and_a_nonce_of_its_own() {
 
 #[test]
 fn a_reset_by_the_host_may_take_its_time_although_it_closes_the_channel() {
-    let rules = Rules {
+    let rules = Policy {
         reboots: 1,
         ..rules()
     };

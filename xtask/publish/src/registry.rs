@@ -8,8 +8,8 @@ use host::http::{Answer, Client, HttpError, Method, Payload, Request};
 use plan::digest::Digest;
 
 use crate::index::{INDEX, Index, MANIFEST};
-use crate::patience::Patience;
 use crate::release::{Content, Phase, PublishedFile, Release};
+use crate::retry::Retry;
 use crate::tree::TreeError;
 
 use login::Login;
@@ -22,7 +22,7 @@ pub struct Registry {
     name: String,
     tag: Option<String>,
     login: Login,
-    patience: Patience,
+    retry: Retry,
 }
 
 impl Registry {
@@ -50,21 +50,21 @@ impl Registry {
             name: name.to_owned(),
             tag,
             login: Login::new(login),
-            patience: Patience::default(),
+            retry: Retry::default(),
         })
     }
 
     /// The same repository, asked again as often as this.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
+    pub fn with_retry(self, retry: Retry) -> Self {
+        Self { retry, ..self }
     }
 
     /// Asks before there is a release, whether the registry is one and knows us.
     pub fn look(&self) -> Result<(), TreeError> {
         let address = format!("{}/v2/", self.base);
         let ask = || self.send(Method::Get, &address, &address, &[], &Payload::Empty);
-        let answer = self.patience.ask(ask)?;
+        let answer = self.retry.ask(ask)?;
         if answer.is_success() {
             Ok(())
         } else {
@@ -112,7 +112,7 @@ impl Registry {
         let address = self.address(&path);
         let headers = [("accept", INDEX.to_owned())];
         let ask = || self.send(Method::Get, &address, &address, &headers, &Payload::Empty);
-        let answer = self.patience.ask(ask)?;
+        let answer = self.retry.ask(ask)?;
         // Of a repository that is to be made, some registries say that it is forbidden.
         let is = answer.is_success().then(|| Digest::of(&answer.body));
         match is.filter(|is| *is != wanted) {
@@ -125,7 +125,7 @@ impl Registry {
     fn blob(&self, file: &PublishedFile) -> Result<(), TreeError> {
         let path = format!("blobs/sha256:{}", file.content.digest());
         // An upload that broke is begun anew: what the registry kept of it is its own affair.
-        let answer = self.patience.ask(|| self.blob_once(&path, file))?;
+        let answer = self.retry.ask(|| self.blob_once(&path, file))?;
         if answer.is_success() {
             Ok(())
         } else {
@@ -172,7 +172,7 @@ impl Registry {
         let headers = [("content-type", kind.to_owned())];
         let payload = Payload::Bytes(text.to_vec());
         let put = || self.send(Method::Put, &address, &address, &headers, &payload);
-        let answer = self.patience.ask(put)?;
+        let answer = self.retry.ask(put)?;
         if !answer.is_success() {
             return Err(refused(path, &answer));
         }

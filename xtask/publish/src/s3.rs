@@ -15,9 +15,9 @@ use plan::digest::Digest;
 use rusty_s3::actions::{DeleteObject, GetObject, HeadObject, PutObject};
 use rusty_s3::{Credentials, S3Action, UrlStyle};
 
-use crate::patience::Patience;
 use crate::place::{Place, PlaceError};
 use crate::release::{Content, PublishedFile, blob_path};
+use crate::retry::Retry;
 use crate::tree::{self, Tree, TreeError};
 
 /// How long a signed address is good.
@@ -40,7 +40,7 @@ pub struct Bucket {
     inner: rusty_s3::Bucket,
     credentials: Option<Credentials>,
     prefix: String,
-    patience: Patience,
+    retry: Retry,
 }
 
 impl Bucket {
@@ -72,14 +72,14 @@ impl Bucket {
             inner,
             credentials,
             prefix: prefix.trim_matches('/').to_owned(),
-            patience: Patience::default(),
+            retry: Retry::default(),
         })
     }
 
     /// The same tree, asked again as often as this.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
+    pub fn with_retry(self, retry: Retry) -> Self {
+        Self { retry, ..self }
     }
 
     fn object(&self, path: &str) -> String {
@@ -103,7 +103,7 @@ impl Bucket {
         headers: &Headers,
         payload: &Payload,
     ) -> Result<Answer, HttpError> {
-        self.patience.ask(|| {
+        self.retry.ask(|| {
             self.client.send(&Request {
                 method,
                 url: self.signed(method, path, headers),
@@ -232,7 +232,7 @@ impl Place for Bucket {
             // The address that is asked is a secret for an hour.
             self.client.get_signed(&signed, &self.shown(path))
         };
-        match self.patience.until(|_| None, ask) {
+        match self.retry.until(|_| None, ask) {
             Ok(response) => Ok(Some(Box::new(response))),
             Err(HttpError::Status { status: 404, .. }) => Ok(None),
             Err(error) => Err(error.into()),

@@ -13,11 +13,11 @@ use verdict::event::{TestReport, millis};
 use verdict::outcome::Outcome;
 use verdict::runs::place;
 
-use crate::bench::Bench;
 use crate::config::Config;
 use crate::error::RunError;
 use crate::queue;
 use crate::run::{is_numbered, jobs, report};
+use crate::worker::Worker;
 
 /// The folders below the run's for each side.
 const SIDES: [&str; 2] = ["old", "new"];
@@ -42,21 +42,21 @@ pub fn compare(
         old: versions(old),
         new: versions(new),
     });
-    let bench = |config, side| Bench {
+    let worker = |config, side| Worker {
         config,
         place: &place,
         library: &library,
         logs: run_dir.join(side),
         numbered: is_numbered(old, &jobs),
     };
-    let benches = [bench(old, SIDES[0]), bench(new, SIDES[1])];
+    let workers = [worker(old, SIDES[0]), worker(new, SIDES[1])];
     let limits = queue::Limits {
         rounds: old.rounds,
         max_fail: old.max_fail,
     };
     let threads = old.jobs.clamp(1, total.max(1));
     let queue = queue::Queue::new(jobs, limits);
-    let pairs = spread(threads, &benches, &queue, events);
+    let pairs = spread(threads, &workers, &queue, events);
     let interrupted = host::interrupt::received().map(|signal| signal.0);
     for (side, config) in SIDES.into_iter().zip([old, new]) {
         let tests = pairs.iter().map(|pair| match side {
@@ -84,7 +84,7 @@ fn versions(config: &Config) -> BTreeMap<String, String> {
 
 fn spread(
     threads: usize,
-    benches: &[Bench<'_>; 2],
+    workers: &[Worker<'_>; 2],
     queue: &queue::Queue<'_>,
     events: &Sender<CompareEvent>,
 ) -> Vec<Pair> {
@@ -94,7 +94,7 @@ fn spread(
             let (events, pairs) = (events.clone(), &pairs);
             scope.spawn(move || {
                 while let Some((place, job)) = queue.next() {
-                    let Some(pair) = both(benches, &job, place.0 % 2 == 1) else {
+                    let Some(pair) = both(workers, &job, place.0 % 2 == 1) else {
                         continue;
                     };
                     if pair.verdict() == Verdict::Worse && pair.new.unstable.is_none() {
@@ -113,15 +113,15 @@ fn spread(
 }
 
 /// Who comes first has a cold cache: the sides take turns. Nothing where an interruption left half.
-fn both(benches: &[Bench<'_>; 2], job: &Job<'_>, new_first: bool) -> Option<Pair> {
+fn both(workers: &[Worker<'_>; 2], job: &Job<'_>, new_first: bool) -> Option<Pair> {
     // What a test does meanwhile is told to nobody.
     let (events, _) = mpsc::channel();
-    let run = |bench: &Bench<'_>| -> TestReport { bench.run(job, &events) };
+    let run = |worker: &Worker<'_>| -> TestReport { worker.run(job, &events) };
     let (old, new) = if new_first {
-        let new = run(&benches[1]);
-        (run(&benches[0]), new)
+        let new = run(&workers[1]);
+        (run(&workers[0]), new)
     } else {
-        (run(&benches[0]), run(&benches[1]))
+        (run(&workers[0]), run(&workers[1]))
     };
     let ran = |report: &TestReport| !matches!(report.outcome, Outcome::NotRun { .. });
     (ran(&old) && ran(&new)).then_some(Pair { old, new })

@@ -9,13 +9,12 @@
 //! | `run` | a whole run, from selection to the kept report |
 //! | `compare` | a run on two QEMUs in turn |
 //! | `queue` | the order of jobs, rounds, and when to stop |
-//! | `bench` | one job to its report, with retries |
+//! | `worker` | one job to its report, with retries |
 //! | `exhaustive` | all combinations of choices |
 //! | `again` | the tests of an earlier run |
 //! | `bless` | golden output written at the end of a run |
 
 mod again;
-mod bench;
 mod bless;
 mod compare;
 mod config;
@@ -23,6 +22,7 @@ mod error;
 mod exhaustive;
 mod queue;
 mod run;
+mod worker;
 
 pub use again::Again;
 pub use compare::compare;

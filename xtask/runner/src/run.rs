@@ -17,9 +17,9 @@ use verdict::coverage::Coverage;
 use verdict::event::{RunEvent, RunReport, SCHEMA, TestReport, millis, passed_devices, send};
 use verdict::runs::place;
 
-use crate::bench::Bench;
 use crate::config::{Config, Extent};
 use crate::error::RunError;
+use crate::worker::Worker;
 use crate::{bless, exhaustive, queue};
 
 /// Runs what the configuration selects. Every selected test is in the report, in order.
@@ -50,7 +50,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         rounds: config.rounds,
         max_fail: config.max_fail,
     };
-    let bench = Bench {
+    let worker = Worker {
         config,
         place: &place,
         library: &library,
@@ -58,7 +58,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         numbered: is_numbered(config, &jobs),
     };
     let queue = queue::Queue::new(jobs, limits);
-    let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &bench, &queue);
+    let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &worker, &queue);
 
     let (rest, why) = queue.rest();
     let rest = rest.into_iter();
@@ -148,7 +148,7 @@ pub(super) fn jobs<'a>(
 fn spread(
     threads: usize,
     events: &Sender<RunEvent>,
-    bench: &Bench<'_>,
+    worker: &Worker<'_>,
     queue: &queue::Queue<'_>,
 ) -> Vec<(queue::Place, TestReport)> {
     let reports = Mutex::new(Vec::new());
@@ -159,12 +159,12 @@ fn spread(
                 while let Some((place, job)) = queue.next() {
                     let name = job.test.name();
                     send(&events, RunEvent::TestStarted { name });
-                    let mut report = bench.run(&job, &events);
+                    let mut report = worker.run(&job, &events);
                     if report.is_fatal() {
                         queue.note_failure();
                     }
                     send(&events, RunEvent::TestFinished(Box::new(report.clone())));
-                    if bench.numbered && report.outcome.is_success() {
+                    if worker.numbered && report.outcome.is_success() {
                         // There may be thousands of them.
                         report.console_tail.clear();
                         report.output_tail.clear();

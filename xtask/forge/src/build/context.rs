@@ -9,8 +9,8 @@ use host::jobs::JobServer;
 use plan::step::{Plan, Product, Step};
 use store::{EntryName, Ready, Store};
 
-use super::ahead::Ahead;
 use super::error::{BuildError, StepError};
+use super::prefetch::Prefetch;
 use super::{Options, frozen};
 use crate::event::Event;
 use crate::sandbox::{Sandboxing, Toolbox};
@@ -31,7 +31,7 @@ pub(super) struct Run<'a> {
     pub(super) options: &'a Options,
     pub(super) events: &'a Sender<Event>,
     pub(super) jobs: JobServer,
-    pub(super) ahead: Ahead,
+    pub(super) prefetch: Prefetch,
     pub(super) tools: Toolbox,
     pub(super) sandboxing: Sandboxing,
     pub(super) frozen: Frozen,

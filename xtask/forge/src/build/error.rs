@@ -13,7 +13,7 @@ use super::canary_error::CanaryError;
 use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;
-use crate::sandbox::other::RootError;
+use crate::sandbox::foreign_root::RootError;
 use crate::scan::Finding;
 use crate::unpack::UnpackError;
 use store::StoreError;

@@ -13,14 +13,14 @@ use plan::canary::CanaryLock;
 use plan::source::SourcePin;
 use plan::step::{Action, Plan, Step, StepId};
 
-use super::ahead::Ahead;
 use super::context::{Frozen, Run};
 use super::error::{BuildError, StepFailure};
 use super::graph::{self, Queue};
+use super::prefetch::Prefetch;
 use super::{Options, canary, history, step};
 use crate::event::Event;
 use crate::fetch::{self, FetchError};
-use crate::sandbox::{HostRoot, Sandboxing, Toolbox, other, probe};
+use crate::sandbox::{HostRoot, Sandboxing, Toolbox, foreign_root, probe};
 use store::{EntryState, Ready, Store};
 
 pub(super) fn perform(
@@ -80,7 +80,7 @@ fn new<'a>(
         options,
         events,
         jobs: JobServer::new(options.jobs)?.and_flags(&options.variation.make_flags()),
-        ahead: Ahead::default(),
+        prefetch: Prefetch::default(),
         tools: Toolbox::default(),
         sandboxing: Sandboxing::None { why: None },
         frozen,
@@ -179,7 +179,7 @@ impl Run<'_> {
                 clock.clone_from(&options.variation.clock);
             }
             (Sandboxing::None { why }, Some(root)) => {
-                let refused = other::refused(root, &options.path, why.clone());
+                let refused = foreign_root::refused(root, &options.path, why.clone());
                 return Err(BuildError::Root(refused));
             }
             (Sandboxing::None { .. }, None) => {}
@@ -225,7 +225,7 @@ impl Run<'_> {
             .flat_map(|id| &self.plan.step(id).sources);
         let pins: Vec<_> = sources.map(|source| &source.pin).collect();
         thread::scope(|scope| {
-            scope.spawn(|| self.ahead.fetch(&pins, &stop, |pin| self.fetch(pin)));
+            scope.spawn(|| self.prefetch.fetch(&pins, &stop, |pin| self.fetch(pin)));
             let (ended, ends) = mpsc::channel();
             let mut running = BTreeMap::new();
             loop {

@@ -116,7 +116,7 @@ fn unpacked(run: &Run, step: &Step) -> Result<BTreeMap<String, Utf8PathBuf>, Ste
     let mut emit = |event| run.emit(event);
     let mut trees = BTreeMap::new();
     for source in &step.sources {
-        if let Some(error) = run.ahead.wait(&source.pin)? {
+        if let Some(error) = run.prefetch.wait(&source.pin)? {
             return Err(error.into());
         }
         let archive = fetch::fetch(run.store, &source.pin, &run.options.remotes, &mut emit)?;

@@ -8,7 +8,7 @@ use plan::step::{Product, Step};
 use store::EntryName;
 
 use super::{BuildError, Options};
-use crate::sandbox::{self, ClockAhead, HostRoot, Sandboxing, Toolbox, other};
+use crate::sandbox::{self, ClockAhead, HostRoot, Sandboxing, Toolbox, foreign_root};
 use crate::unpack::Order;
 
 /// How long `make` may take to list its options.
@@ -94,8 +94,8 @@ impl Options {
     fn entrance(&self) -> Result<Vec<String>, BuildError> {
         match &self.variation.root {
             None => Ok(Vec::new()),
-            Some(root) => other::check(root)
-                .and_then(|()| other::entrance(root, &self.path))
+            Some(root) => foreign_root::check(root)
+                .and_then(|()| foreign_root::entrance(root, &self.path))
                 .map_err(BuildError::Root),
         }
     }

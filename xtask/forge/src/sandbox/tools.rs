@@ -38,7 +38,7 @@ impl Toolbox {
     /// Looks for each name in another system.
     #[must_use]
     pub fn find_in_system<'a>(names: impl IntoIterator<Item = &'a str>, root: &Utf8Path) -> Self {
-        Self::found_by(names, |name| super::other::find(root, name))
+        Self::found_by(names, |name| super::foreign_root::find(root, name))
     }
 
     fn found_by<'a>(

@@ -21,10 +21,10 @@ use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use verdict::report::words::is_fault;
 use verdict::text::line;
 
-use super::combine::GuestEnd;
+use super::conclusion::GuestEnd;
 use super::ending::{end, explained};
+use super::export::RecordError;
 use super::monitor::{Asker, is_slow};
-use super::record::RecordError;
 use super::roster::{Life, name_of};
 use super::{Case, disk};
 use crate::backtrace::{self, Crashed};
@@ -35,7 +35,7 @@ use crate::fold::Happened;
 use crate::logfile::LogFile;
 use crate::protocol::Call;
 use crate::session::{
-    Arrival, Guest, Handover, Host, Part, Replies, Rules, RunState, SCRATCH, Start, Waker, conduct,
+    Arrival, Guest, Handover, Host, Part, Policy, Replies, RunState, SCRATCH, Start, Waker, conduct,
 };
 use crate::words::Reply;
 
@@ -140,9 +140,9 @@ impl Case<'_> {
         format!("{log} {own}").trim().to_owned()
     }
 
-    fn rules(&self, launch: &Launch<'_>, start: Start) -> Rules {
+    fn rules(&self, launch: &Launch<'_>, start: Start) -> Policy {
         let header = &self.setting.test.test.header;
-        Rules {
+        Policy {
             ends: header.ends,
             reboots: header.reboots,
             channel: header.channel,
@@ -154,7 +154,7 @@ impl Case<'_> {
                 Arrival::Boot
             },
             start,
-            succession: Arc::clone(&self.succession),
+            handoff: Arc::clone(&self.handoff),
         }
     }
 
@@ -231,7 +231,7 @@ struct Started<'a> {
     vm: Vm,
     /// When QEMU was started.
     since: Instant,
-    rules: Rules,
+    rules: Policy,
     handover: Handover,
     logs: Logs,
     is_gone: &'a (dyn Fn() -> bool + Sync),

@@ -9,11 +9,11 @@ mod sequences;
 #[path = "snapshot_tests.rs"]
 mod snapshots;
 
-fn rules(arrival: Arrival, succession: &Arc<Succession>) -> Rules {
-    Rules {
+fn rules(arrival: Arrival, handoff: &Arc<Handoff>) -> Policy {
+    Policy {
         arrival,
-        succession: Arc::clone(succession),
-        ..Rules::alone(Channel::Virtio, Duration::from_secs(20))
+        handoff: Arc::clone(handoff),
+        ..Policy::alone(Channel::Virtio, Duration::from_secs(20))
     }
 }
 
@@ -22,10 +22,10 @@ type Came = (&'static str, Part, String);
 
 fn begin(
     arrival: Arrival,
-    succession: &Arc<Succession>,
+    handoff: &Arc<Handoff>,
 ) -> (FakeGuest, impl FnOnce() -> (Came, String) + use<>) {
     let (mut vm, guest) = fake(Channel::Virtio);
-    let rules = rules(arrival, succession);
+    let rules = rules(arrival, handoff);
     let session = std::thread::spawn(move || {
         let mut notebook = Notebook::default();
         let conducted = conduct(&mut vm, &rules, &handover(), &mut notebook);
@@ -52,9 +52,9 @@ fn hear_again(guest: &mut FakeGuest) -> Vec<String> {
 
 #[test]
 fn a_guest_goes_on_in_the_qemu_that_it_migrates_into() {
-    let succession = Arc::default();
-    let (mut source, source_end) = begin(Arrival::Boot, &succession);
-    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    let handoff = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &handoff);
+    let (mut destination, end) = begin(Arrival::Migration, &handoff);
     source.boots();
     source.say("out", "one\n");
     // A record that is cut in two by the migration.
@@ -83,9 +83,9 @@ fn a_guest_goes_on_in_the_qemu_that_it_migrates_into() {
 
 #[test]
 fn what_a_guest_says_after_its_migration_counts() {
-    let succession = Arc::default();
-    let (mut source, source_end) = begin(Arrival::Boot, &succession);
-    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    let handoff = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &handoff);
+    let (mut destination, end) = begin(Arrival::Migration, &handoff);
     source.boots();
     migrate(&source, &mut destination);
     destination.say("out", "lost a page\n");
@@ -96,9 +96,9 @@ fn what_a_guest_says_after_its_migration_counts() {
 
 #[test]
 fn a_guest_that_dies_of_its_migration_is_named() {
-    let succession = Arc::default();
-    let (mut source, source_end) = begin(Arrival::Boot, &succession);
-    let (destination, end) = begin(Arrival::Migration, &succession);
+    let handoff = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &handoff);
+    let (destination, end) = begin(Arrival::Migration, &handoff);
     source.boots();
     destination.console("[    0.300000] Kernel panic - not syncing: lost\r\n");
     assert_eq!(end().0.0, "guest panicked");
@@ -107,8 +107,8 @@ fn a_guest_that_dies_of_its_migration_is_named() {
 
 #[test]
 fn a_guest_in_a_file_goes_on_later_and_one_that_never_does_is_known() {
-    let succession = Arc::default();
-    let (mut source, source_end) = begin(Arrival::Boot, &succession);
+    let handoff = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &handoff);
     source.boots();
     source.qmp("STOP", json!({}));
     source.qmp(
@@ -117,19 +117,19 @@ fn a_guest_in_a_file_goes_on_later_and_one_that_never_does_is_known() {
     );
     source.exits(Exit::Code(0));
     assert_eq!(source_end().0.1, Part::Passage);
-    assert!(succession.is_open());
-    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    assert!(handoff.is_open());
+    let (mut destination, end) = begin(Arrival::Migration, &handoff);
     migrate(&source, &mut destination);
     destination.say("end", "0 0");
     assert_eq!(end().0.1, Part::Last);
-    assert!(!succession.is_open());
+    assert!(!handoff.is_open());
 }
 
 #[test]
 fn a_guest_whose_answer_was_lost_on_the_way_gets_it_again() {
-    let succession = Arc::default();
-    let (mut source, source_end) = begin(Arrival::Boot, &succession);
-    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    let handoff = Arc::default();
+    let (mut source, source_end) = begin(Arrival::Boot, &handoff);
+    let (mut destination, end) = begin(Arrival::Migration, &handoff);
     source.boots();
     source.say("call", "1 query");
     let lost = source.hear();
@@ -146,9 +146,9 @@ fn a_guest_whose_answer_was_lost_on_the_way_gets_it_again() {
 
 #[test]
 fn a_guest_that_migrates_while_it_boots_says_hello_to_its_new_qemu() {
-    let succession = Arc::default();
-    let (_source, source_end) = begin(Arrival::Boot, &succession);
-    let (mut destination, end) = begin(Arrival::Migration, &succession);
+    let handoff = Arc::default();
+    let (_source, source_end) = begin(Arrival::Boot, &handoff);
+    let (mut destination, end) = begin(Arrival::Migration, &handoff);
     assert_eq!(destination.boots()[0], ("start".to_owned(), "0".to_owned()));
     destination.say("end", "0 0");
     assert_eq!(end().0.1, Part::Last);
@@ -162,9 +162,9 @@ fn a_qemu_whose_guest_has_left_may_be_told_to_end_and_must_not_crash() {
         (Exit::Code(1), "lost guest"),
         (Exit::Signal(11), "QEMU crashed"),
     ] {
-        let succession = Arc::default();
-        let (mut source, source_end) = begin(Arrival::Boot, &succession);
-        let (mut destination, end) = begin(Arrival::Migration, &succession);
+        let handoff = Arc::default();
+        let (mut source, source_end) = begin(Arrival::Boot, &handoff);
+        let (mut destination, end) = begin(Arrival::Migration, &handoff);
         source.boots();
         migrate(&source, &mut destination);
         destination.say("out", "here\n");
@@ -179,8 +179,8 @@ fn a_qemu_whose_guest_has_left_may_be_told_to_end_and_must_not_crash() {
 #[test]
 fn a_qemu_that_waits_in_vain_ends_as_it_is_told() {
     for (exit, word) in [(0, "passed"), (1, "QEMU did not start")] {
-        let succession = Arc::default();
-        let (destination, end) = begin(Arrival::Migration, &succession);
+        let handoff = Arc::default();
+        let (destination, end) = begin(Arrival::Migration, &handoff);
         destination.qmp(
             "SHUTDOWN",
             json!({"guest": false, "reason": "host-qmp-quit"}),

@@ -6,7 +6,7 @@ use host::clock::monotonic;
 use verdict::outcome::Outcome;
 use verdict::text::last_line;
 
-use super::standing::Standing;
+use super::location::Location;
 use super::{FLOOD, Guest, Host, NOTES_MAX, Session, Start, not_refused};
 use crate::fold::Happened;
 use crate::protocol::{FromGuest, Nonce, Received, Sender};
@@ -146,8 +146,8 @@ impl Session<'_> {
                 });
             }
         };
-        if let Standing::Here(id) = self.standing {
-            self.rules.succession.name(id, nonce.as_str());
+        if let Location::Here(id) = self.standing {
+            self.rules.handoff.name(id, nonce.as_str());
         }
         let mut sender = Sender::new(nonce.clone());
         self.talk.receiver.expect(nonce);

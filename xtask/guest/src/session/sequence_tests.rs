@@ -93,9 +93,9 @@ struct Station {
 }
 
 impl Station {
-    fn start(arrival: Arrival, limit: Duration, succession: &Arc<Succession>) -> Self {
+    fn start(arrival: Arrival, limit: Duration, handoff: &Arc<Handoff>) -> Self {
         let (mut vm, guest) = fake(Channel::Virtio);
-        let mut rules = super::rules(arrival, succession);
+        let mut rules = super::rules(arrival, handoff);
         rules.test_limit = limit;
         if arrival == Arrival::Migration {
             rules.boot_limit = limit;
@@ -136,7 +136,7 @@ impl Station {
 
 /// A guest on its way.
 struct Journey {
-    succession: Arc<Succession>,
+    handoff: Arc<Handoff>,
     /// For the test, from its start.
     limit: Duration,
     stations: Vec<Station>,
@@ -148,11 +148,11 @@ struct Journey {
 
 impl Journey {
     fn begin(speaks: bool, limit: Duration) -> Self {
-        let succession = Arc::default();
-        let mut first = Station::start(Arrival::Boot, limit, &succession);
+        let handoff = Arc::default();
+        let mut first = Station::start(Arrival::Boot, limit, &handoff);
         first.guest.boots();
         Self {
-            succession,
+            handoff,
             limit,
             stations: vec![first],
             runs: true,
@@ -194,8 +194,8 @@ impl Journey {
     }
 
     fn migrate(&mut self, step: Step) {
-        let (succession, limit) = (Arc::clone(&self.succession), self.limit);
-        let start = || Station::start(Arrival::Migration, limit, &succession);
+        let (handoff, limit) = (Arc::clone(&self.handoff), self.limit);
+        let start = || Station::start(Arrival::Migration, limit, &handoff);
         let waiting = (step == Step::Socket).then(start);
         let runs = self.runs;
         let source = self.here();
@@ -232,7 +232,7 @@ impl Journey {
             ends.push((conducted.outcome.word(), conducted.part));
             output += &station.monitor.output.lock().unwrap();
         }
-        (ends, self.succession.is_open(), output)
+        (ends, self.handoff.is_open(), output)
     }
 }
 

@@ -9,7 +9,7 @@ fn play(
     guest: impl FnOnce(&mut FakeGuest, &Monitor) + Send + 'static,
 ) -> (&'static str, Vec<String>, String) {
     let (mut vm, mut fake) = fake(Channel::Virtio);
-    let rules = Rules {
+    let rules = Policy {
         reboots,
         ..super::rules(Arrival::Boot, &Arc::default())
     };

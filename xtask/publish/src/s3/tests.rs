@@ -31,7 +31,7 @@ fn bucket(endpoint: &Endpoint, tries: u32) -> Bucket {
     let client = Client::with_limits(limits).unwrap();
     let pause = Duration::ZERO;
     let bucket = Bucket::open(client, "bucket", &aws).unwrap();
-    bucket.with_patience(Patience { tries, pause })
+    bucket.with_retry(Retry { tries, pause })
 }
 
 fn publish(bucket: &mut Bucket, release: &Release) -> Result<(), PublishError> {

@@ -11,14 +11,14 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// How often, and after which pauses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Retry {
     /// How many times something is asked for, at most.
     pub tries: u32,
     /// The first pause; each one after it is twice as long.
     pub pause: Duration,
 }
 
-impl Default for Patience {
+impl Default for Retry {
     fn default() -> Self {
         Self {
             tries: 4,
@@ -27,7 +27,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl Retry {
     /// Asks until the answer stays, or patience ends. Only for what may be done twice.
     pub(crate) fn ask(
         &self,
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_asked_for_again_and_nothing_else() {
-        let patience = Patience {
+        let patience = Retry {
             tries: 3,
             pause: Duration::ZERO,
         };

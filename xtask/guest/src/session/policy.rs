@@ -7,14 +7,14 @@ use suite::header::{Channel, Ends};
 use verdict::outcome::Outcome;
 
 use super::conversation::Conversation;
+use super::handoff::Handoff;
 use super::replies::Waker;
-use super::succession::Succession;
 use crate::fold::Fold;
 use crate::protocol::Receiver;
 
 /// What a session goes by.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct Policy {
     /// What makes a pass.
     pub ends: Ends,
     /// How often the guest may reboot.
@@ -30,10 +30,10 @@ pub struct Rules {
     /// What is expected of QEMU's start.
     pub start: Start,
     /// The other sessions of the test.
-    pub succession: Arc<Succession>,
+    pub handoff: Arc<Handoff>,
 }
 
-impl Rules {
+impl Policy {
     /// For a guest by itself whose report makes a pass.
     #[must_use]
     pub fn alone(channel: Channel, limit: Duration) -> Self {
@@ -45,7 +45,7 @@ impl Rules {
             test_limit: limit,
             arrival: Arrival::Boot,
             start: Start::Wanted,
-            succession: Arc::default(),
+            handoff: Arc::default(),
         }
     }
 

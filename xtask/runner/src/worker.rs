@@ -15,7 +15,7 @@ use crate::config::Config;
 
 /// What all jobs of a run share.
 #[derive(Debug)]
-pub(super) struct Bench<'a> {
+pub(super) struct Worker<'a> {
     pub(super) config: &'a Config,
     pub(super) place: &'a place::Place,
     pub(super) library: &'a Library,
@@ -28,7 +28,7 @@ pub(super) struct Bench<'a> {
 /// Names scratch folders, which are as short-lived as a try.
 static SCRATCH: AtomicUsize = AtomicUsize::new(0);
 
-impl Bench<'_> {
+impl Worker<'_> {
     /// Runs the job until it succeeds, or has no try left.
     pub(super) fn run(&self, job: &Job<'_>, events: &Sender<RunEvent>) -> TestReport {
         let logs = self.folder(job);

@@ -14,7 +14,7 @@ use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use verdict::text::line;
 
 use super::Case;
-use super::combine::{HostEnd, Said, combine};
+use super::conclusion::{HostEnd, Said, combine};
 use super::guest::{Booted, Order};
 use super::monitor::Asker;
 use super::qemu_test;
@@ -56,7 +56,7 @@ pub(super) fn run(case: &Case<'_>) -> Outcome {
                     .in_background
                     .iter()
                     .any(|word| word == "qemu"),
-                migrated_away: case.succession.is_open(),
+                migrated_away: case.handoff.is_open(),
             };
             let halves = case.setting.test.test.header.halves;
             combine(halves, end, &state.guests, said)

@@ -14,7 +14,7 @@ use super::replies::Waker;
 
 /// The sessions of one test that have a guest.
 #[derive(Default)]
-pub struct Succession {
+pub struct Handoff {
     state: Mutex<State>,
 }
 
@@ -75,13 +75,13 @@ impl Heir {
     }
 }
 
-impl fmt::Debug for Succession {
+impl fmt::Debug for Handoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Succession({})", self.lock().holders.len())
+        write!(f, "Handoff({})", self.lock().holders.len())
     }
 }
 
-impl Succession {
+impl Handoff {
     /// Whether a guest went into a migration stream and never came out of it.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What has been fetched so far, and the news of it.
 #[derive(Default)]
-pub(super) struct Ahead {
+pub(super) struct Prefetch {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -29,7 +29,7 @@ struct State {
     ended: bool,
 }
 
-impl Ahead {
+impl Prefetch {
     /// Fetches the files in this order, until one fails or the run stops.
     pub(super) fn fetch(
         &self,
@@ -77,7 +77,7 @@ impl Ahead {
 }
 
 /// Says that nothing more comes, also when the thread panics: others wait for it.
-struct AtEnd<'a>(&'a Ahead);
+struct AtEnd<'a>(&'a Prefetch);
 
 impl Drop for AtEnd<'_> {
     fn drop(&mut self) {

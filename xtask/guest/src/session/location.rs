@@ -11,16 +11,16 @@ use suite::header::Channel;
 use verdict::outcome::Outcome;
 
 use super::conversation::Conversation;
-use super::succession::Whose;
-use super::{Arrival, End, Guest, Host, Part, Rules, RunState, Session, Start, Succession};
+use super::handoff::Whose;
+use super::{Arrival, End, Guest, Handoff, Host, Part, Policy, RunState, Session, Start};
 use super::{TICK, Waker};
 use crate::protocol::{Heard, Sender, first_record};
 
 /// Where the guest is.
-pub(super) enum Standing {
+pub(super) enum Location {
     /// In another QEMU, or in a file: it will migrate into this one.
     Awaited(Awaited),
-    /// Here; the number is the session's in the succession.
+    /// Here; the number is the session's in the handoff.
     Here(u64),
     /// It speaks through another QEMU already: what it said here before is read to the end.
     Leaving(u64),
@@ -40,10 +40,10 @@ pub(super) struct Awaited {
     asked: Option<Receiver<Conversation>>,
 }
 
-impl Standing {
-    pub(super) fn new(rules: &Rules, waker: &Waker) -> Self {
+impl Location {
+    pub(super) fn new(rules: &Policy, waker: &Waker) -> Self {
         match rules.arrival {
-            Arrival::Boot => Self::Here(rules.succession.enter(None, Arc::clone(waker))),
+            Arrival::Boot => Self::Here(rules.handoff.enter(None, Arc::clone(waker))),
             Arrival::Migration => Self::Awaited(Awaited::default()),
         }
     }
@@ -51,7 +51,7 @@ impl Standing {
 
 impl Awaited {
     /// Asks for the guest as soon as it shows itself.
-    fn ask(&mut self, succession: &Succession, waker: &Waker) {
+    fn ask(&mut self, handoff: &Handoff, waker: &Waker) {
         if self.asked.is_some() {
             return;
         }
@@ -67,7 +67,7 @@ impl Awaited {
             None if self.runs || self.arrived => Whose::Departed,
             None => return,
         };
-        self.asked = succession.ask(&whose, Arc::clone(waker));
+        self.asked = handoff.ask(&whose, Arc::clone(waker));
     }
 }
 
@@ -76,10 +76,10 @@ impl Session<'_> {
     pub(super) fn turn(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
         self.look(host);
         match &mut self.standing {
-            Standing::Here(id) => {
+            Location::Here(id) => {
                 let id = *id;
-                if self.rules.succession.is_asked(id) {
-                    self.standing = Standing::Leaving(id);
+                if self.rules.handoff.is_asked(id) {
+                    self.standing = Location::Leaving(id);
                     if let Err(message) = guest.finish_reading(self.port()) {
                         return Some((Outcome::HarnessError { message }, Part::Last));
                     }
@@ -88,10 +88,10 @@ impl Session<'_> {
                 let outcome = self.answer(guest);
                 outcome.map(|outcome| (outcome, Part::Last))
             }
-            Standing::Awaited(awaited) => {
-                awaited.ask(&self.rules.succession, &self.waker);
+            Location::Awaited(awaited) => {
+                awaited.ask(&self.rules.handoff, &self.waker);
                 // The guest passed through this QEMU so fast that the next one took over directly.
-                if awaited.asked.is_none() && awaited.arrived && self.rules.succession.is_over() {
+                if awaited.asked.is_none() && awaited.arrived && self.rules.handoff.is_over() {
                     return Some((Outcome::Passed, Part::Passage));
                 }
                 match awaited.asked.as_ref()?.try_recv() {
@@ -103,8 +103,8 @@ impl Session<'_> {
                     }
                 }
             }
-            Standing::Leaving(_) => None,
-            Standing::Gone(over) => over
+            Location::Leaving(_) => None,
+            Location::Gone(over) => over
                 .load(Ordering::SeqCst)
                 .then_some((Outcome::Passed, Part::Passage)),
         }
@@ -117,16 +117,16 @@ impl Session<'_> {
             return;
         }
         match &mut self.standing {
-            Standing::Awaited(awaited) if !awaited.runs && !awaited.arrived => {
+            Location::Awaited(awaited) if !awaited.runs && !awaited.arrived => {
                 let state = host.run_state();
                 awaited.arrived = matches!(state, RunState::Stopped | RunState::Migrated);
             }
-            Standing::Here(id) if self.paused && !self.departed => {
+            Location::Here(id) if self.paused && !self.departed => {
                 let state = host.run_state();
                 if matches!(state, RunState::Migrated | RunState::Unknown) {
                     self.departed = true;
                     self.talk.save();
-                    self.rules.succession.departed(*id, true);
+                    self.rules.handoff.departed(*id, true);
                 }
             }
             _ => return,
@@ -145,7 +145,7 @@ impl Session<'_> {
     /// Keeps what comes before it is known whose guest it is.
     pub(super) fn await_guest(&mut self, port: Port, bytes: &[u8]) -> Option<End> {
         let own = self.port();
-        let Standing::Awaited(awaited) = &mut self.standing else {
+        let Location::Awaited(awaited) = &mut self.standing else {
             return None;
         };
         if self.rules.start == Start::Refused {
@@ -167,7 +167,7 @@ impl Session<'_> {
         guest: &mut dyn Guest,
         host: &mut dyn Host,
     ) -> Option<End> {
-        let Standing::Awaited(awaited) = &mut self.standing else {
+        let Location::Awaited(awaited) = &mut self.standing else {
             return None;
         };
         let heard = std::mem::take(awaited);
@@ -176,8 +176,8 @@ impl Session<'_> {
         let nonce = self.talk.sender.as_ref().map(Sender::nonce);
         let nonce = nonce.map(|nonce| nonce.as_str().to_owned());
         let waker = Arc::clone(&self.waker);
-        let id = self.rules.succession.enter(nonce.as_deref(), waker);
-        self.standing = Standing::Here(id);
+        let id = self.rules.handoff.enter(nonce.as_deref(), waker);
+        self.standing = Location::Here(id);
         let mut outcome = None;
         self.talk.migrated = true;
         if std::mem::take(&mut self.talk.epoch.forked) {
@@ -204,7 +204,7 @@ impl Session<'_> {
 
     /// All that the guest said here is read: the next QEMU goes on.
     pub(super) fn finish_leaving(&mut self, port: Port) {
-        if let Standing::Leaving(id) = self.standing
+        if let Location::Leaving(id) = self.standing
             && port == self.port()
         {
             self.give(id);
@@ -214,13 +214,13 @@ impl Session<'_> {
     fn give(&mut self, id: u64) {
         let fresh = self.rules.conversation(Arc::clone(&self.waker));
         let talk = std::mem::replace(&mut self.talk, fresh);
-        self.standing = Standing::Gone(Arc::clone(&talk.over));
-        self.rules.succession.give(id, talk);
+        self.standing = Location::Gone(Arc::clone(&talk.over));
+        self.rules.handoff.give(id, talk);
     }
 
     /// QEMU has ended just when it got the conversation: whoever is next gets it.
     fn hand_on(&mut self) {
-        let Standing::Awaited(awaited) = &mut self.standing else {
+        let Location::Awaited(awaited) = &mut self.standing else {
             return;
         };
         let asked = awaited.asked.take();
@@ -228,27 +228,27 @@ impl Session<'_> {
             let nonce = talk.sender.as_ref().map(Sender::nonce);
             let nonce = nonce.map(|nonce| nonce.as_str().to_owned());
             let waker = Arc::clone(&self.waker);
-            let id = self.rules.succession.enter(nonce.as_deref(), waker);
-            self.rules.succession.give(id, talk);
+            let id = self.rules.handoff.enter(nonce.as_deref(), waker);
+            self.rules.handoff.give(id, talk);
         }
     }
 
     /// QEMU has ended well: an end to take note of only where the guest is elsewhere.
     pub(super) fn ended_well(&mut self) -> Option<End> {
         match self.standing {
-            Standing::Here(id) | Standing::Leaving(id) if self.is_parted() => self.give(id),
-            Standing::Here(_) | Standing::Leaving(_) => return None,
+            Location::Here(id) | Location::Leaving(id) if self.is_parted() => self.give(id),
+            Location::Here(_) | Location::Leaving(_) => return None,
             // Told to end before a guest came; if one was to come, it is still where it was.
-            Standing::Awaited(_) if self.rules.start == Start::Refused => return None,
-            Standing::Awaited(_) | Standing::Gone(_) => self.hand_on(),
+            Location::Awaited(_) if self.rules.start == Start::Refused => return None,
+            Location::Awaited(_) | Location::Gone(_) => self.hand_on(),
         }
         Some((Outcome::Passed, Part::Passage))
     }
 
     /// The session is over: whoever had the guest before is not needed any longer.
     pub(super) fn leave(&mut self) {
-        if let Standing::Here(id) | Standing::Leaving(id) = self.standing {
-            self.rules.succession.leave(id);
+        if let Location::Here(id) | Location::Leaving(id) = self.standing {
+            self.rules.handoff.leave(id);
             self.talk.over.store(true, Ordering::SeqCst);
         }
     }
