@@ -1,9 +1,14 @@
 //! Runs that have ended, as `cargo xtask report` writes them again and joins them. The tests have host
 //! halves only: no guest is booted.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::place::{Place, Told, arch};
+use crate::skip::skip;
 
 const PASSES: &str = "# Passes.\nin_host() {\n    echo fine\n}\n";
 const FAILS: &str = "# Fails.\nin_host() {\n    echo '<b> & ]]>'\n    fail 'a < b'\n}\n";
@@ -15,6 +20,54 @@ fn place() -> Place {
 
 fn test(place: &Place, arch: &str, args: &[&str]) -> Told {
     place.run(&[&["test", "--arch", arch, "--offline"], args].concat())
+}
+
+#[test]
+fn prove_reads_tap_13() {
+    let Some(arch) = arch() else { return };
+    if Command::new("prove").arg("--version").output().is_err() {
+        skip("there is no `prove`");
+        return;
+    }
+    let place = place();
+    let file = place.path().join("run.tap");
+    let flag = format!("tap13={}", file.display());
+    test(&place, &arch, &["--report", &flag, "passes", "skips"]);
+    let prove = |file: &Path| {
+        let output = Command::new("prove")
+            .args(["-e", "cat"])
+            .arg(file)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), text)
+    };
+    let (passed, text) = prove(&file);
+    assert!(passed && text.contains("Tests=2"), "{text}");
+    test(&place, &arch, &["--report", &flag]);
+    let (passed, text) = prove(&file);
+    assert!(!passed && text.contains("Failed 1/3 subtests"), "{text}");
+}
+
+#[test]
+fn report_is_written_to_what_its_path_is() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    let kept = place.path().join("kept");
+    std::fs::write(&kept, "old").unwrap();
+    std::fs::set_permissions(&kept, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(&kept, &link).unwrap();
+    let flag = format!("tap={}", link.display());
+    let told = test(&place, &arch, &["passes", "--report", &flag]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    let mode = std::fs::metadata(&kept).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&kept).unwrap().starts_with("TAP"));
+    let told = place.run(&["report", "--format", "tap", "--output", "/dev/full"]);
+    assert_eq!(told.code, 101, "{}", told.stderr);
+    assert!(!std::fs::metadata("/dev/full").unwrap().is_file());
 }
 
 fn contains(text: &str, expect: &[&str]) {

@@ -64,6 +64,8 @@ pub(crate) enum ReportFormat {
     Human,
     /// Test Anything Protocol 14
     Tap,
+    /// The same in version 13, as `prove` reads it
+    Tap13,
     /// `JUnit` XML
     Junit,
     /// One JSON value, as guest-tests/REPORTS.md describes it
@@ -82,6 +84,7 @@ impl ReportFormat {
         match self {
             Self::Human => None,
             Self::Tap => Some(Format::Tap),
+            Self::Tap13 => Some(Format::Tap13),
             Self::Junit => Some(Format::Junit),
             Self::Json => Some(Format::Json),
             Self::Html => Some(Format::Html),

@@ -16,6 +16,8 @@ use crate::event::RunReport;
 pub enum Format {
     /// The Test Anything Protocol, version 14.
     Tap,
+    /// The same in version 13, for readers that know no later one.
+    Tap13,
     /// `JUnit` XML.
     Junit,
     /// All that is kept, as one JSON value.
@@ -43,7 +45,8 @@ pub enum RenderError {
 /// Writes a run; the text ends with a line end.
 pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
     Ok(match format {
-        Format::Tap => tap::render(run),
+        Format::Tap => tap::render(run, tap::Version::V14),
+        Format::Tap13 => tap::render(run, tap::Version::V13),
         Format::Junit => junit::render(run)?,
         Format::Json => json::document(run)?,
         Format::Html => html::render(run)?,

@@ -7,10 +7,24 @@ use crate::event::{RunReport, Subtest, TestReport};
 use crate::outcome::Outcome;
 use crate::text;
 
+/// Which version a reader is told. To one of version 13, subtests are lines that it does not know,
+/// which it passes over; the rest is the same in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// As Perl's `TAP::Harness` reads it.
+    V13,
+    /// The newest.
+    V14,
+}
+
 /// Renders a finished run.
 #[must_use]
-pub fn render(run: &RunReport) -> String {
-    let mut tap = format!("TAP version 14\n1..{}\n", run.tests.len());
+pub fn render(run: &RunReport, version: Version) -> String {
+    let version = match version {
+        Version::V13 => 13,
+        Version::V14 => 14,
+    };
+    let mut tap = format!("TAP version {version}\n1..{}\n", run.tests.len());
     let _ = writeln!(tap, "# seed {}", run.seed);
     for platform in &run.platforms {
         let line = format!(

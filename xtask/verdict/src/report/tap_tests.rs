@@ -31,14 +31,14 @@ fn points(tap: &str) -> Vec<(bool, String, Option<String>)> {
 
 #[test]
 fn every_outcome_is_in_the_report() {
-    assert_snapshot!(render(&samples::run()));
+    assert_snapshot!(render(&samples::run(), Version::V14));
 }
 
 #[test]
 fn a_run_that_was_interrupted_bails_out() {
     let mut run = run_report(vec![]);
     run.interrupted = Some(2);
-    assert!(render(&run).ends_with("Bail out! interrupted by signal 2\n"));
+    assert!(render(&run, Version::V14).ends_with("Bail out! interrupted by signal 2\n"));
 }
 
 proptest! {
@@ -53,7 +53,7 @@ proptest! {
             forged,
             test_report("x::a::c", Outcome::Skipped { reason }),
         ]);
-        let tap = render(&run);
+        let tap = render(&run, Version::V14);
         let line = text::line(said.as_bytes());
         let said = line.trim();
         let directive = |word: &str| Some(format!("{word} {said}").trim().to_owned());
@@ -66,4 +66,13 @@ proptest! {
         let read: String = serde_json::from_str(message).unwrap();
         prop_assert_eq!(&read, &run.tests[0].outcome.cause());
     }
+}
+
+#[test]
+fn version_13_differs_in_its_first_line() {
+    let run = samples::run();
+    let [old, new] = [Version::V13, Version::V14].map(|version| render(&run, version));
+    let rest = |text: &str| text.split_once('\n').map(|(_, rest)| rest.to_owned());
+    assert!(old.starts_with("TAP version 13\n"));
+    assert_eq!(rest(&old), rest(&new));
 }
