@@ -347,12 +347,12 @@ _ended() {
         0 | 77) return ;;
     esac
     test -z "$_place" || kiln-call failed_at "$_place" || kiln-call failed_at "${_place%% *}" || true
-    test -z "$KILN_SHELL_ON_FAIL" || _stay
+    test -z "$KILN_SHELL_ON_FAIL" || _stay "$1"
 }
 
 # A guest that fails stays for whoever wants to look, and ends as it would have when the shell does.
 _stay() {
-    kiln-call shell
+    kiln-call shell "$1"
     exec 9<> "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"
     setsid -c sh -i <&9 >&9 2>&9 || true
 }

@@ -87,6 +87,34 @@ fn a_guest_waits_for_its_debugger_and_has_a_monitor_meanwhile() {
 }
 
 #[test]
+fn guest_waits_for_its_monitor() {
+    let Some(arch) = arch() else { return };
+    let place = Place::with(&[("a/up", COMES_UP)]);
+    let args = ["test", "--offline", "--arch", &arch, "--monitor"];
+    let json = ["--message-format", "json", "--timeout-factor", "0.01"];
+    let mut run = place
+        .xtask(&[&args[..], &json].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let line = lines.find(|line| line.contains("UNIX-CONNECT:")).unwrap();
+    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let mut monitor = connect(&path(event["text"].as_str().unwrap(), "UNIX-CONNECT:"));
+    monitor.write_all(b"info status\ncont\n").unwrap();
+    let mut seen = Vec::new();
+    monitor.read_to_end(&mut seen).unwrap();
+    let seen = String::from_utf8_lossy(&seen).into_owned();
+    assert!(seen.contains("VM status: paused (prelaunch)"), "{seen}");
+    let rest: String = lines.collect();
+    assert!(rest.contains(r#""outcome":"passed""#), "{rest}");
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn trace_events_and_system_calls_are_logged_beside_the_test() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/up", COMES_UP)]);
@@ -95,6 +123,11 @@ fn trace_events_and_system_calls_are_logged_beside_the_test() {
     let log = notes(&events);
     let log = std::fs::read_to_string(path(log.last().unwrap(), ": ")).unwrap();
     assert!(log.contains("qmp_enter_qmp_capabilities"), "{log}");
+    // Events of QEMU's own driver for NVMe, not of its device.
+    let (code, events) = place.events(&arch, &["--trace", "nvme_*"]);
+    let last = notes(&events).pop().unwrap();
+    let expect = "no trace event of `nvme_*` happened: ";
+    assert!(code == 0 && last.starts_with(expect), "{code} {last}");
     let told = |flags: &[&str]| {
         let args = ["test", "--offline", "--arch", &arch, "a::up"];
         place.run(&[&args[..], flags].concat())
@@ -166,6 +199,8 @@ fn a_guest_that_fails_gives_a_shell_to_whoever_wants_to_look() {
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("\nthe answer is 42"), "{stdout}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("cause exit status 1\n"), "{stderr}");
     assert_eq!(output.status.code(), Some(100), "{stdout}");
     assert!(stdout.contains("failed: exit status 1"), "{stdout}");
 }

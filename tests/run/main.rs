@@ -23,6 +23,7 @@ mod interrupted;
 mod killed;
 mod legacy;
 mod load;
+mod named_qemu;
 mod place;
 mod repeat;
 mod report;

@@ -110,6 +110,35 @@ fn the_parts_of_a_partition_are_the_whole_and_hash_keeps_a_test_in_its_part() {
 }
 
 #[test]
+fn broken_file_stops_only_a_run_that_selects_it() {
+    let Some(arch) = arch() else { return };
+    let place = place();
+    place.write("net/new.sh", "");
+    place.write("net/two words.sh", TEST);
+    place.write("top.sh", TEST);
+    let told = place.run(&["test", "--list", "--arch", &arch, "boot"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert_eq!(told.stdout, format!("{arch}::boot::true\n"));
+    for expect in [
+        "warning: `net::new` cannot be run: ",
+        "warning: `net::two words` cannot be run: invalid name of a test",
+        "warning: ignored guest-tests/top.sh: ",
+    ] {
+        assert!(told.stderr.contains(expect), "{}", told.stderr);
+    }
+    for filter in [&["net"][..], &["guest-tests/net/new.sh"], &[]] {
+        let told = place.run(&[&["test", "--list", "--arch", &arch], filter].concat());
+        assert_eq!(
+            (told.code, told.stdout.as_str()),
+            (2, ""),
+            "{}",
+            told.stderr
+        );
+        assert!(told.stderr.contains("new.sh"), "{}", told.stderr);
+    }
+}
+
+#[test]
 fn what_would_be_skipped_is_known_without_a_boot() {
     let Some(arch) = arch() else { return };
     let needs = |what: &str| format!("# Needs something.\n#: requires.{what}\n{TEST}");

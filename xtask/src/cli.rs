@@ -306,7 +306,7 @@ pub(crate) enum AccelChoice {
     reason = "a switch on the command line is a bool"
 )]
 pub(crate) struct TestArgs {
-    /// Run the tests whose name contains one of these
+    /// Tests by name, by path, or by a part of their names
     #[arg(value_name = "FILTER")]
     pub(crate) filters: Vec<String>,
     #[command(flatten)]

@@ -16,6 +16,7 @@ use crate::cli::{AccelChoice, GuestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
+use crate::render;
 use crate::supply::{Supply, store_failure};
 
 /// How long a QEMU binary may take to say what it can do.
@@ -72,9 +73,14 @@ pub(crate) fn keep_built(
     let Some(place) = args.qemu.as_ref().or(context.env.kiln_qemu.as_ref()) else {
         return;
     };
+    // A file that says nothing may be for any of them: the search will say what is wrong with it.
+    let target = place.is_file().then(|| target(context, place)).flatten();
     let built = |name: &String| {
         let arch = project.arches.get(name);
-        arch.is_some_and(|arch| qemu::binary::locate(Some(place), &arch.qemu).is_ok())
+        arch.is_some_and(|arch| match &target {
+            Some(target) => qemu::binary::target(&arch.qemu) == target,
+            None => qemu::binary::locate(Some(place), &arch.qemu).is_ok(),
+        })
     };
     let (there, absent): (Vec<String>, Vec<String>) = arches.drain(..).partition(built);
     if there.is_empty() {
@@ -85,6 +91,17 @@ pub(crate) fn keep_built(
         output::note(format!("{name}: not run, `{place}` has no QEMU for it"));
     }
     *arches = there;
+}
+
+fn target(context: &Context, binary: &Utf8Path) -> Option<String> {
+    let scratch = scratch(context).ok()?;
+    let binary = context.env.absolute(binary);
+    qemu::probe::target(&binary, scratch.path(), PROBE_LIMIT).ok()
+}
+
+/// The QEMU that a run uses, for a person.
+pub(crate) fn describe(run: &ArchRun) -> String {
+    render::test::platform(&run.platform())
 }
 
 fn locate<'a>(
@@ -172,8 +189,22 @@ pub(crate) fn boot_files(image: &Ready) -> Result<BootFiles, Failure> {
     })
 }
 
-/// What a binary can do: asked once, then remembered as long as the file stays the same.
+/// What a binary can do; one for another target is refused.
 fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, Failure> {
+    let facts = known_facts(supply, arch, binary)?;
+    let expected = qemu::binary::target(&arch.qemu);
+    if facts.target == expected {
+        return Ok(facts);
+    }
+    Err(qemu_failure(qemu::QemuError::Target {
+        binary: binary.to_owned(),
+        expected: expected.to_owned(),
+        found: facts.target,
+    }))
+}
+
+/// Asked once, then remembered as long as the file stays the same.
+fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, Failure> {
     let context = supply.context;
     let machines: Vec<&str> = arch
         .qemu
@@ -189,7 +220,9 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         .root()
         .join("probe")
         .join(format!("{identity}.json"));
-    let kept = host::files::read(&cache).ok();
+    // Another QEMU may be behind a script today.
+    let is_kept = !host::files::is_script(binary);
+    let kept = host::files::read(&cache).ok().filter(|_| is_kept);
     let kept = kept.and_then(|text| serde_json::from_slice::<Facts>(&text).ok());
     let facts = if let Some(facts) = kept {
         facts
@@ -197,7 +230,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
         let scratch = scratch(context)?;
         let facts = qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT)
             .map_err(qemu_failure)?;
-        if let Ok(text) = serde_json::to_vec(&facts) {
+        if is_kept && let Ok(text) = serde_json::to_vec(&facts) {
             // A store that is read-only asks again the next time; that is all.
             let _ = host::files::write(&cache, &text);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
+use host::process::command::quote;
 use plan::arch::Machine;
 use qemu::Accel;
 use suite::Selected;
@@ -279,17 +280,18 @@ fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestRepo
     let name = test.name();
     let seed = job.seed;
     let mut reproduce = format!(
-        "cargo xtask test --exact {name} --arch {} --seed {seed}",
-        test.arch
+        "cargo xtask test --exact {} --arch {} --seed {seed}",
+        quote(&name),
+        quote(test.arch)
     );
     for (name, word) in &job.forced {
         let choice = format!("{name}={word}");
         reproduce.push_str(" --choose ");
-        reproduce.push_str(&host::process::command::quote(&choice));
+        reproduce.push_str(&quote(&choice));
     }
     for flag in &config.reproduce {
         reproduce.push(' ');
-        reproduce.push_str(&host::process::command::quote(flag));
+        reproduce.push_str(&quote(flag));
     }
     TestReport {
         description: test.test.header.description.clone(),
@@ -413,6 +415,12 @@ impl Case<'_> {
         self.state()
             .broken
             .get_or_insert_with(|| message.to_owned());
+    }
+
+    /// The last lines that the test has printed.
+    fn output_tail(&self) -> Vec<String> {
+        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.tail.lines()
     }
 
     /// Takes what either half prints.

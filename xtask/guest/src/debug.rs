@@ -97,7 +97,12 @@ impl Debug {
     /// Whether a person decides when the test ends, so that no limit may.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
-        self.gdb.is_some() || self.keyboard.is_some()
+        self.is_held() || self.keyboard.is_some()
+    }
+
+    /// Whether QEMU waits, before its guest runs, for a person who attaches to it.
+    fn is_held(&self) -> bool {
+        self.gdb.is_some() || self.monitor.is_some()
     }
 
     /// Further options for QEMU.
@@ -122,8 +127,8 @@ impl Debug {
             let log = log.as_str().replace(',', ",,");
             pair("-trace", format!("enable={pattern},file={log}"));
         }
-        if self.gdb.is_some() {
-            // Nobody but the debugger lets it go on.
+        if self.is_held() {
+            // Only the debugger or the monitor starts the guest.
             options.push("-S".to_owned());
         }
         options
@@ -139,6 +144,9 @@ impl Debug {
         if self.monitor.is_some() {
             let socket = quote(spot.run_dir.join(MONITOR));
             lines.push(format!("socat -,icanon=0,echo=0 UNIX-CONNECT:{socket}"));
+            if self.gdb.is_none() {
+                lines.push("the guest waits for `cont` in this monitor".to_owned());
+            }
         }
         if !self.trace.is_empty() {
             lines.push(format!("trace events: {}", trace_log(spot)));
@@ -147,6 +155,17 @@ impl Debug {
             lines.push(format!("system calls: {}", strace_log(spot)));
         }
         lines
+    }
+
+    /// What a person should know once QEMU has ended: a pattern may be that of an event, and yet of
+    /// another device's.
+    #[must_use]
+    pub fn afterwards(&self, spot: Spot<'_>) -> Option<String> {
+        let log = trace_log(spot);
+        let is_empty = fs_err::metadata(&log).map_or(true, |file| file.len() == 0);
+        let named = self.trace.join("`, `");
+        (!self.trace.is_empty() && is_empty)
+            .then(|| format!("no trace event of `{named}` happened: {log} is empty"))
     }
 
     /// Writes the program that starts a QEMU under strace, or with core dumps, where that is wanted.

@@ -189,14 +189,27 @@ pub fn free_space(folder: &Utf8Path) -> io::Result<u64> {
     Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
-/// Tells one version of a file from another without reading it: size and time of change.
+/// Whether a file is a script: what it does is not in it alone.
+#[must_use]
+pub fn is_script(path: &Utf8Path) -> bool {
+    let mut start = [0; 2];
+    let file = fs::File::open(path);
+    let read = file.and_then(|mut file| io::Read::read_exact(&mut file, &mut start));
+    read.is_ok() && start == *b"#!"
+}
+
+/// Tells one version of a file from another without reading it: the inode, its size, and the times at
+/// which its content and the inode were changed.
 pub fn identity(path: &Utf8Path) -> io::Result<String> {
     let meta = fs::metadata(path)?;
     Ok(format!(
-        "{} {}.{:09}",
+        "{} {} {}.{:09} {}.{:09}",
+        meta.ino(),
         meta.len(),
         meta.mtime(),
-        meta.mtime_nsec()
+        meta.mtime_nsec(),
+        meta.ctime(),
+        meta.ctime_nsec()
     ))
 }
 

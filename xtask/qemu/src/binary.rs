@@ -1,9 +1,20 @@
-//! Finds the QEMU binary of an architecture: on PATH, in a directory, in a QEMU build tree.
+//! Finds the QEMU binary of an architecture: on PATH, in a directory, in a QEMU build tree. A regular
+//! file that is named is the binary, whatever its name. What a binary really is, `probe` asks it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::arch::QemuProfile;
 
 use crate::error::QemuError;
+
+/// How QEMU calls its system emulators, before the target.
+const PREFIX: &str = "qemu-system-";
+
+/// The target that a profile's QEMU emulates, as QMP `query-target` names it.
+#[must_use]
+pub fn target(profile: &QemuProfile) -> &str {
+    let name = &profile.binary;
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
 
 /// Where the profile's binary is. `place` is a binary, a directory that holds it, or a QEMU source
 /// tree whose `build/` holds it. QEMU finds its firmware from its own path.
@@ -15,32 +26,24 @@ pub fn locate(place: Option<&Utf8Path>, profile: &QemuProfile) -> Result<Utf8Pat
             place: String::new(),
         });
     };
-    candidates(place, name)
-        .into_iter()
+    if place.is_file() {
+        return Ok(absolute(place));
+    }
+    ["", "build", "bin"]
+        .map(|folder| place.join(folder).join(name))
+        .iter()
         .find(|path| path.is_file())
-        .map(|path| path.canonicalize_utf8().unwrap_or(path))
+        .map(|path| absolute(path))
         .ok_or_else(|| QemuError::NotFound {
             binary: name.clone(),
             place: format!(" in `{place}`"),
         })
 }
 
-/// The paths that are tried, best first. A file counts only when it is this architecture's binary:
-/// `--qemu` may name one binary in a run of several architectures.
-fn candidates(place: &Utf8Path, name: &str) -> Vec<Utf8PathBuf> {
-    let mut paths = vec![place.join(name), place.join("build").join(name)];
-    paths.push(place.join("bin").join(name));
-    match place.file_name() {
-        Some(file) if file == name => paths.insert(0, place.to_owned()),
-        // The other architectures' binaries lie beside the one that was named.
-        Some(_) if place.is_file() => {
-            if let Some(directory) = place.parent() {
-                paths.push(directory.join(name));
-            }
-        }
-        _ => {}
-    }
-    paths
+/// QEMU is started in another directory. Links stay: a wrapper may do what its name says.
+fn absolute(path: &Utf8Path) -> Utf8PathBuf {
+    let absolute = camino::absolute_utf8(path);
+    absolute.unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]
@@ -80,7 +83,7 @@ mod tests {
             .unwrap();
         for directory in ["installed/bin", "source/build", "flat"] {
             fs_err::create_dir_all(root.join(directory)).unwrap();
-            for name in ["qemu-system-a", "qemu-system-b"] {
+            for name in ["qemu-system-a", "qemu-system-a.old", "qemu-system-b"] {
                 fs_err::write(root.join(directory).join(name), "").unwrap();
             }
         }
@@ -109,11 +112,9 @@ mod tests {
             "qemu-system-a",
             Some("flat/qemu-system-a"),
         );
-        check(
-            "flat/qemu-system-a",
-            "qemu-system-b",
-            Some("flat/qemu-system-b"),
-        );
+        for named in ["flat/qemu-system-a.old", "flat/qemu-system-b"] {
+            check(named, "qemu-system-a", Some(named));
+        }
         check("flat", "qemu-system-c", None);
         check("nowhere", "qemu-system-a", None);
     }

@@ -35,6 +35,24 @@ pub enum QemuError {
         /// The end of its error output.
         stderr: String,
     },
+    /// Some other program.
+    #[error("`{binary}` is not a QEMU system emulator: `--version` {found}")]
+    NotQemu {
+        /// The program.
+        binary: Utf8PathBuf,
+        /// What came of the question.
+        found: String,
+    },
+    /// A QEMU for another target than the one that is needed.
+    #[error("expected a QEMU for `{expected}`, found one for `{found}`: `{binary}`")]
+    Target {
+        /// The binary.
+        binary: Utf8PathBuf,
+        /// What is needed.
+        expected: String,
+        /// What it emulates.
+        found: String,
+    },
     /// An option that cannot work in a run.
     #[error("the QEMU option `{option}` cannot be used: {why}")]
     Option {
@@ -92,6 +110,12 @@ impl QemuError {
             )),
             Self::Probe { binary, .. } => Some(format!(
                 "`{binary} -machine none -display none` shows what is wrong with it"
+            )),
+            Self::NotQemu { .. } => {
+                Some("--qemu DIR, a QEMU build directory, or --qemu FILE, a binary".into())
+            }
+            Self::Target { expected, .. } => Some(format!(
+                "name the directory of both with --qemu, or a `qemu-system-{expected}`"
             )),
             Self::Option { .. } => Some("take it out of the test's `qemu` line".into()),
             Self::Removed { .. }

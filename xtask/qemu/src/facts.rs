@@ -9,6 +9,8 @@ use crate::version::Version;
 /// What one QEMU binary can do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
+    /// What it emulates, as QMP `query-target` names it: `x86_64`.
+    pub target: String,
     /// Its version.
     pub version: Version,
     /// What its packager adds to the version, such as `Debian 1:10.0.2+ds-2`; may be empty.
@@ -79,6 +81,15 @@ pub struct CpuFacts {
 }
 
 impl Facts {
+    /// The version, with what the packager adds to it.
+    #[must_use]
+    pub fn full_version(&self) -> String {
+        match self.package.trim() {
+            "" => self.version.to_string(),
+            package => format!("{} ({package})", self.version),
+        }
+    }
+
     /// Whether `-device name` can be given.
     #[must_use]
     pub fn has_device(&self, name: &str) -> bool {

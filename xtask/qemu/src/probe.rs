@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
+use host::process::Command;
 use serde_json::{Value, json};
 
 use crate::accel::Accel;
@@ -57,6 +58,21 @@ pub fn ask(
             _ => return Err(failed.error),
         };
     }
+}
+
+/// What a binary emulates, as QMP `query-target` names it.
+pub fn target(binary: &Utf8Path, run_dir: &Utf8Path, wait: Duration) -> Result<String, QemuError> {
+    let probe = Probe::new(binary, run_dir, wait);
+    let named = probe.start(None, |qmp| {
+        let questions = Questions {
+            qmp,
+            end: probe.end,
+            fatal: &BTreeMap::new(),
+            asking: &RefCell::default(),
+        };
+        questions.target()
+    });
+    named.map_err(|failed| failed.error)
 }
 
 /// The CPU models as this accelerator can run them: `host` has a meaning under KVM only, and there
@@ -136,6 +152,14 @@ impl<'a> Probe<'a> {
         while let Some(event) = vm.next(last) {
             history.note(&event);
         }
+        if let Some(found) = not_qemu(self.binary) {
+            let binary = self.binary.to_owned();
+            return Err(Failed {
+                error: QemuError::NotQemu { binary, found },
+                died: false,
+                is_explained: false,
+            });
+        }
         let mut words = LastWords::default();
         history.messages.iter().for_each(|line| words.take(line));
         let said = words.explanation().map(|line| format!(": {line}"));
@@ -170,6 +194,27 @@ fn last_words(failed: &Failed) -> String {
         Some(line) => format!("{why}: {}", line.trim()),
         None => why.clone(),
     }
+}
+
+/// What a program that is not QEMU's system emulator says for its version; asked only where it does
+/// not talk QMP.
+fn not_qemu(binary: &Utf8Path) -> Option<String> {
+    let output = Command::new(binary).args(["--version"]).output(LAST_WORDS);
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => return Some(format!("failed: {error}")),
+    };
+    let text = output.stdout_text();
+    let first = text.lines().next().unwrap_or_default();
+    if first.starts_with("QEMU emulator version ") {
+        return None;
+    }
+    let said: String = first.chars().filter(|c| !c.is_control()).collect();
+    Some(match (said.as_str(), output.stderr_text().trim()) {
+        ("", "") => format!("printed nothing, and it ended with {}", output.status),
+        ("", error) => format!("ended with {}: {}", output.status, error.escape_debug()),
+        (said, _) => format!("printed `{said}`"),
+    })
 }
 
 fn arguments(fds: Fds, accel: Option<Accel>) -> Vec<String> {
@@ -243,6 +288,7 @@ impl Questions<'_> {
             self.ask("query-command-line-options", Value::Null)
         })?;
         Ok(Facts {
+            target: self.target()?,
             version: number(&version),
             package: string(&version, "package"),
             devices: models.iter().flat_map(takes).collect(),
@@ -279,6 +325,10 @@ impl Questions<'_> {
         let answer = ask()?;
         self.asking.take();
         Ok(Some(answer))
+    }
+
+    fn target(&self) -> Result<String, QmpError> {
+        Ok(string(&self.ask("query-target", Value::Null)?, "arch"))
     }
 
     fn properties(&self, machine: &str) -> Result<BTreeSet<String>, QmpError> {

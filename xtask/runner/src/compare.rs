@@ -41,6 +41,7 @@ pub fn compare(
         run_dir: run_dir.clone(),
         old: versions(old),
         new: versions(new),
+        platforms: [old, new].map(|it| it.arches.iter().map(ArchRun::platform).collect()),
     });
     let worker = |config, side| Worker {
         config,

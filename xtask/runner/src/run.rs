@@ -41,6 +41,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
             seed: config.seed,
             total,
             run_dir: run_dir.clone(),
+            platforms: config.arches.iter().map(ArchRun::platform).collect(),
         },
     );
     for text in notes {

@@ -25,7 +25,7 @@ pub(crate) struct DebugArgs {
     /// Let QEMU wait for a debugger, print the line that starts it, and set no time limits; one test
     #[arg(long, conflicts_with_all = ["list", "bisect"])]
     pub(crate) gdb: bool,
-    /// Give QEMU a second monitor, and print the line that attaches to it
+    /// Give QEMU a second monitor, print the line that attaches to it, and wait for its `cont`; one test
     #[arg(long, value_enum, value_name = "LANGUAGE", num_args = 0..=1, require_equals = true,
           default_missing_value = "hmp")]
     pub(crate) monitor: Option<Language>,

@@ -21,7 +21,7 @@ use guest::debug::Debug;
 use guest::platform::ArchRun;
 use host::scratch::Scratch;
 use runner::{Config, ExhaustiveError, Extent, Rounds, RunError};
-use suite::{Filter, Suite, SuiteError};
+use suite::{Filter, Pattern, Suite};
 use verdict::event::{RunEvent, RunReport};
 use verdict::golden::bless::Blessing;
 use verdict::origin::Origin;
@@ -58,7 +58,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
 fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     let rerun = Rerun::read(context, args)?;
     let completed = rerun.as_ref().map(|rerun| rerun.complete(args));
-    let args = completed.as_ref().unwrap_or(args);
+    let args = &on_qemu(context, completed.as_ref().unwrap_or(args));
     // A QEMU that was named is not the package manager's business.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
@@ -80,8 +80,9 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     }
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
-    let filter = select::filter(context, &project, args)?;
+    let filter = select::filter(context, &project, &suite, args)?;
     let mut selected = select::select(context, &suite, &filter, &arches, args)?;
+    select::check_choices(&wanted::choices(&args.choose)?, &selected)?;
     let mut extent = args.repeat.extent();
     let mut scope = rerun::scope(context, args);
     if let Some(rerun) = &rerun {
@@ -140,6 +141,15 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     Ok(Exit::Child(report.exit_code()))
 }
 
+/// With the QEMU of the environment as one that was named: whoever repeats the run needs it too.
+fn on_qemu(context: &Context, args: &TestArgs) -> TestArgs {
+    let mut args = args.clone();
+    if args.debug.compare_qemu.is_none() && args.guest.qemu.is_none() {
+        args.guest.qemu.clone_from(&context.env.kiln_qemu);
+    }
+    args
+}
+
 /// Where runs are kept.
 fn runs_dir(context: &Context, args: &TestArgs) -> Utf8PathBuf {
     match &args.runs {
@@ -194,7 +204,7 @@ pub(crate) fn quietly(
     jobs: usize,
 ) -> Result<RunReport, Failure> {
     let filter = Filter {
-        patterns: vec![pattern.to_owned()],
+        patterns: vec![Pattern::Part(pattern.to_owned())],
         ..Filter::default()
     };
     // The logs of a benchmark are not worth the room of a person's runs.
@@ -225,7 +235,11 @@ fn perform(
         scope.spawn(move || {
             let mut shell = shell::Shell::new(keys);
             for event in events {
-                shell.follow(&event);
+                // What is printed before a shell still needs the terminal as it was.
+                let opens = matches!(event, RunEvent::ShellOpened { .. });
+                if !opens {
+                    shell.follow(&event);
+                }
                 if let Err(error) = journal.take(&event) {
                     output::note(format!("the run's events are not kept: {error}"));
                 }
@@ -233,6 +247,9 @@ fn perform(
                     output::result(report::json::line(&event));
                 } else {
                     progress.show(&event);
+                }
+                if opens {
+                    shell.follow(&event);
                 }
             }
         });
@@ -261,10 +278,8 @@ fn refused(context: &Context, error: RunError) -> Failure {
     }
 }
 
-/// Reads the suite; wrong headers are drawn.
+/// Reads the suite; what is wrong with a test counts where it is selected.
 pub(crate) fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
-    Suite::load(&context.root.join(TESTS), arches).map_err(|error| match error {
-        SuiteError::Headers(diagnostics) => context.draw(&diagnostics, "in guest tests"),
-        error @ SuiteError::Io(_) => Failure::new(Exit::Failed, error),
-    })
+    Suite::load(&context.root.join(TESTS), arches)
+        .map_err(|error| Failure::new(Exit::Failed, error))
 }

@@ -10,7 +10,7 @@ use verdict::event::TestReport;
 use verdict::outcome::Outcome;
 
 use super::quantity;
-use super::test::{heading, plural};
+use super::test::{heading, platform, plural};
 use crate::output::{self, Color, Style};
 
 /// Lines of a difference that are shown.
@@ -46,6 +46,7 @@ impl CompareProgress {
                 total,
                 old,
                 new,
+                platforms,
                 ..
             } => {
                 self.bar.set_length(*total as u64);
@@ -58,6 +59,12 @@ impl CompareProgress {
                         plural(*total, "test")
                     );
                     output::note(heading(self.style, Color::Green, "Comparing", &what));
+                    for (side, all) in ["Old", "New"].into_iter().zip(platforms) {
+                        for one in all {
+                            let text = platform(one);
+                            output::note(heading(self.style, Color::Cyan, side, &text));
+                        }
+                    }
                 }
             }
             CompareEvent::Paired(pair) => {

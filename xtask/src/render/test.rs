@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use verdict::event::{RunEvent, RunReport, TestReport};
+use verdict::origin::Platform;
 use verdict::outcome::Outcome;
 
 use crate::output::{self, Color, Style};
@@ -36,12 +37,7 @@ pub(crate) fn kept(style: Style, verbose: bool, run: &RunReport) -> String {
 impl TestProgress {
     /// Begins with nothing to show.
     pub(crate) fn new(style: Style, quiet: bool, verbose: bool) -> Self {
-        let target = if style.interactive && !quiet {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let bar = ProgressBar::with_draw_target(Some(0), target(style, quiet));
         let template = "{elapsed:>12} [{bar:20}] {pos}/{len} {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -58,7 +54,12 @@ impl TestProgress {
     /// Shows one event.
     pub(crate) fn show(&mut self, event: &RunEvent) {
         match event {
-            RunEvent::RunStarted { seed, total, .. } => {
+            RunEvent::RunStarted {
+                seed,
+                total,
+                platforms,
+                ..
+            } => {
                 self.bar.set_length(*total as u64);
                 self.bar.enable_steady_tick(Duration::from_millis(200));
                 let tests = plural(*total, "test");
@@ -68,6 +69,9 @@ impl TestProgress {
                     "Running",
                     &format!("{tests}, seed {seed}"),
                 ));
+                for one in platforms {
+                    self.say(&heading(self.style, Color::Cyan, "QEMU", &platform(one)));
+                }
             }
             RunEvent::Note { text } => self.say(&heading(self.style, Color::Cyan, "Note", text)),
             RunEvent::TestStarted { name } => {
@@ -78,13 +82,26 @@ impl TestProgress {
                 let text = verdict::text::plain(bytes);
                 self.bar.suspend(|| output::raw(text.as_bytes()));
             }
-            RunEvent::ShellOpened { name } => {
-                let text =
-                    format!("{name} failed: a shell in its guest; `exit` ends it, Ctrl-] the run");
-                self.say(&heading(self.style, Color::Cyan, "Shell", &text));
+            RunEvent::ShellOpened {
+                name,
+                cause,
+                output,
+            } => {
+                // The terminal is the guest's now: a bar would be drawn over the shell.
+                self.bar.set_draw_target(ProgressDrawTarget::hidden());
+                output::note(heading(self.style, Color::Red, "FAIL", name));
+                output::note(heading(self.style, Color::Bold, "cause", cause));
+                let from = output.len().saturating_sub(SHELL_LINES);
+                for line in &output[from..] {
+                    let line = format!("| {line}");
+                    output::note(heading(self.style, Color::Bold, "output", &line));
+                }
+                let text = "in the guest: `exit` ends it, Ctrl-] the run";
+                output::note(heading(self.style, Color::Cyan, "Shell", text));
             }
-            RunEvent::ShellOutput { bytes } => self.bar.suspend(|| output::raw(bytes)),
+            RunEvent::ShellOutput { bytes } => output::raw(bytes),
             RunEvent::TestFinished(report) => {
+                self.bar.set_draw_target(target(self.style, self.quiet));
                 self.running.remove(&report.name);
                 self.bar.inc(1);
                 self.show_running();
@@ -113,6 +130,15 @@ impl TestProgress {
     }
 }
 
+/// Where the bar is drawn.
+fn target(style: Style, quiet: bool) -> ProgressDrawTarget {
+    if style.interactive && !quiet {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
+}
+
 impl Drop for TestProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
@@ -123,9 +149,16 @@ impl Drop for TestProgress {
 const WIDTH: usize = 12;
 /// What fits on a line goes to the next one rather than past this column.
 const COLUMNS: usize = 80;
+/// Lines of output above a shell.
+const SHELL_LINES: usize = 10;
 
 pub(super) fn heading(style: Style, color: Color, word: &str, text: &str) -> String {
     format!("{} {text}", style.paint(color, &format!("{word:>WIDTH$}")))
+}
+
+/// What an architecture's tests run on: the QEMU by its path, so that it is the one that was meant.
+pub(crate) fn platform(on: &Platform) -> String {
+    format!("{}: {} {}, {}", on.arch, on.binary, on.qemu, on.accel)
 }
 
 pub(super) fn plural(count: usize, noun: &str) -> String {

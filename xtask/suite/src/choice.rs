@@ -5,6 +5,7 @@
 //! vector of choices is a test.
 
 pub mod combine;
+pub mod forced;
 pub mod offer;
 pub mod scan;
 

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use plan::diagnostic::Diagnostic;
-use verdict::golden::{self, Golden};
+use verdict::golden::Golden;
 use verdict::partition::Partition;
 
 use crate::expression::{Expression, Subject};
 use crate::header::Header;
-
-/// The folder beside the areas that holds what both halves call.
-const LIBRARY: &str = "lib";
+use crate::pattern::Pattern;
 
 /// All tests of a folder, sorted by area and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +18,10 @@ pub struct Suite {
     pub dir: Utf8PathBuf,
     /// The tests.
     pub tests: Vec<TestFile>,
+    /// What cannot be used.
+    pub broken: Vec<BrokenFile>,
+    /// Files that are no part of the suite, though they may be meant as tests, each with the reason.
+    pub ignored: Vec<String>,
 }
 
 /// One test file.
@@ -59,56 +61,40 @@ impl TestFile {
     }
 }
 
-/// Why a suite cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SuiteError {
-    /// The file system refuses.
-    #[error("cannot read the tests")]
-    Io(#[from] std::io::Error),
-    /// Headers are wrong; each with its place.
-    #[error("{} test headers are wrong", .0.len())]
-    Headers(Vec<Diagnostic>),
+/// A file that was meant as a test or as golden output, and cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenFile {
+    /// The name of its test, `area::test`, safe for a terminal.
+    pub name: String,
+    /// What is wrong with it; never empty.
+    pub faults: Vec<Diagnostic>,
 }
 
 impl Suite {
-    /// Reads all headers below a folder; with `arches` also checks that the names in them exist.
-    pub fn load(dir: &Utf8Path, arches: &[String]) -> Result<Self, SuiteError> {
-        let mut tests = Vec::new();
-        let mut faults = Vec::new();
-        for area in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
-            let Some(name) = area.file_name().filter(|name| *name != LIBRARY) else {
-                continue;
-            };
-            let first = tests.len();
-            let files = entries(&area)?;
-            for path in files.clone() {
-                let Some(test) = path.file_name().and_then(|file| file.strip_suffix(".sh")) else {
-                    continue;
-                };
-                let script = fs_err::read_to_string(&path)?;
-                match Header::parse(&path, &script)
-                    .and_then(|header| known(header, &path, &script, arches))
-                {
-                    Ok(header) => tests.push(TestFile {
-                        area: name.to_owned(),
-                        test: test.to_owned(),
-                        path: path.clone(),
-                        header,
-                        golden: Vec::new(),
-                    }),
-                    Err(found) => faults.extend(found),
-                }
-            }
-            faults.extend(give_golden(&mut tests[first..], &files, arches)?);
-        }
-        if faults.is_empty() {
-            Ok(Self {
-                dir: dir.to_owned(),
-                tests,
-            })
-        } else {
-            Err(SuiteError::Headers(faults))
-        }
+    /// The names of all tests, those of broken files too, without architectures.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let tests = self.tests.iter().map(TestFile::name);
+        tests.chain(self.broken.iter().map(|broken| broken.name.clone()))
+    }
+
+    /// The broken files that a filter selects on some architecture, and the others. Their groups and
+    /// devices are not known, so that nothing but their names can select them.
+    #[must_use]
+    pub fn broken(
+        &self,
+        filter: &Filter,
+        arches: &[String],
+    ) -> (Vec<&BrokenFile>, Vec<&BrokenFile>) {
+        let is_selected = |broken: &&BrokenFile| {
+            let by_name = filter.patterns.is_empty()
+                || arches.iter().any(|arch| {
+                    let whole = format!("{arch}::{}", broken.name);
+                    let mut patterns = filter.patterns.iter();
+                    patterns.any(|pattern| pattern.matches(&whole, &broken.name))
+                });
+            by_name && filter.groups.is_empty() && filter.expressions.is_empty()
+        };
+        self.broken.iter().partition(is_selected)
     }
 
     /// What a filter's expressions name and no test has, whatever else the filter says.
@@ -161,10 +147,8 @@ impl Selected<'_> {
 /// What a run selects; an empty filter selects everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Any of these must occur in the whole name.
-    pub patterns: Vec<String>,
-    /// A pattern must be the whole name, or all of it but the architecture.
-    pub exact: bool,
+    /// Any of these must match the name.
+    pub patterns: Vec<Pattern>,
     /// Any of these groups must be the test's.
     pub groups: Vec<String>,
     /// Any of these must select the test.
@@ -180,13 +164,8 @@ impl Filter {
     #[must_use]
     pub fn admits(&self, selected: &Selected<'_>) -> bool {
         let name = selected.name();
-        let matches = |pattern: &String| {
-            if self.exact {
-                *pattern == name || *pattern == selected.test.name()
-            } else {
-                name.contains(pattern.as_str())
-            }
-        };
+        let short = selected.test.name();
+        let matches = |pattern: &Pattern| pattern.matches(&name, &short);
         let header = &selected.test.header;
         (self.patterns.is_empty() || self.patterns.iter().any(matches))
             && (self.groups.is_empty() || self.groups.iter().any(|group| header.is_in(group)))
@@ -219,125 +198,33 @@ impl Filter {
     }
 }
 
-fn entries(dir: &Utf8Path) -> std::io::Result<Vec<Utf8PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs_err::read_dir(dir)? {
-        let path = Utf8PathBuf::from_path_buf(entry?.path())
-            .map_err(|path| std::io::Error::other(format!("`{}` is no UTF-8", path.display())))?;
-        paths.push(path);
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Gives each test of an area its golden output. A file that no test would ever be held against is
-/// a fault.
-fn give_golden(
-    tests: &mut [TestFile],
-    files: &[Utf8PathBuf],
-    arches: &[String],
-) -> std::io::Result<Vec<Diagnostic>> {
-    let mut faults = Vec::new();
-    let is_script = |path: &&Utf8PathBuf| path.extension() == Some("sh");
-    let names: Vec<_> = files
-        .iter()
-        .filter(is_script)
-        .filter_map(|path| path.file_stem())
-        .collect();
-    let kept = |path: &&Utf8PathBuf| path.extension() == Some(golden::EXTENSION);
-    for path in files.iter().filter(kept) {
-        let mut fault = |title: String, label: &str, help: Option<String>| {
-            let text = fs_err::read(path)?;
-            let text = String::from_utf8_lossy(&text).into_owned();
-            faults.push(Diagnostic {
-                path: path.clone(),
-                span: 0..text.lines().next().map_or(0, str::len),
-                text,
-                title,
-                label: label.to_owned(),
-                help,
-            });
-            std::io::Result::Ok(())
-        };
-        let stem = path.file_stem().unwrap_or_default();
-        let Some((test, variant)) = golden::of_file(path, &names) else {
-            let close = plan::suggest::closest(stem, names.iter().copied());
-            let help = close.map(|name| format!("did you mean `{name}.{}`?", golden::EXTENSION));
-            let label = "nothing is ever held against it";
-            fault(format!("`{path}` belongs to no test"), label, help)?;
-            continue;
-        };
-        let unknown = variant.arch.as_ref().filter(|arch| !arches.contains(arch));
-        if let Some(arch) = unknown.filter(|_| !arches.is_empty()) {
-            let label = format!("there is no `images/{arch}.toml`");
-            let help = format!("the architectures are {}", arches.join(", "));
-            fault(format!("unknown architecture `{arch}`"), &label, Some(help))?;
-            continue;
-        }
-        // The header of a test that is not there is at fault already.
-        if let Some(test) = tests.iter_mut().find(|file| file.test == test) {
-            test.golden.push(Golden {
-                path: path.clone(),
-                variant,
-            });
-        }
-    }
-    Ok(faults)
-}
-
-/// A misspelt architecture would silently never run.
-fn known(
-    header: Header,
-    path: &Utf8Path,
-    text: &str,
-    arches: &[String],
-) -> Result<Header, Vec<Diagnostic>> {
-    let unknown = |name: &&String| !arches.is_empty() && !arches.contains(name);
-    let offered = header.choices.values();
-    let offered = offered.flat_map(crate::header::choices::Offered::arches);
-    let named = header.arches.iter().chain(header.machine.arches());
-    let named = named.chain(offered);
-    let faults: Vec<_> = named
-        .filter(unknown)
-        .map(|name| {
-            let start = text.find(name.as_str()).unwrap_or(0);
-            Diagnostic {
-                path: path.to_owned(),
-                text: text.to_owned(),
-                span: start..start + name.len(),
-                title: format!("unknown architecture `{name}`"),
-                label: format!("there is no `images/{name}.toml`"),
-                help: Some(
-                    match plan::suggest::closest(name, arches.iter().map(String::as_str)) {
-                        Some(close) => format!("did you mean `{close}`?"),
-                        None => format!("the architectures are {}", arches.join(", ")),
-                    },
-                ),
-            }
-        })
-        .collect();
-    if faults.is_empty() {
-        Ok(header)
-    } else {
-        Err(faults)
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use camino::Utf8Path;
+
     use super::*;
+    use crate::pattern::Names;
 
     const GUEST: &str = "in_guest() { true; }\n";
 
-    fn suite(files: &[(&str, &str)]) -> Result<Suite, SuiteError> {
+    pub(crate) fn suite(files: &[(&str, &str)]) -> (tempfile::TempDir, Suite) {
         let dir = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap().join("guest-tests");
         for (path, header) in files {
             let path = root.join(path);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
             fs_err::write(path, format!("{header}\n{GUEST}")).unwrap();
         }
-        Suite::load(root, &["aarch64".to_owned(), "x86_64".to_owned()])
+        let suite = Suite::load(&root, &["aarch64".to_owned(), "x86_64".to_owned()]);
+        (dir, suite.unwrap())
+    }
+
+    fn in_suite<'a>(suite: &'a Suite, all: &'a [String]) -> Names<'a> {
+        Names {
+            dir: &suite.dir,
+            all,
+            here: Utf8Path::new("/"),
+        }
     }
 
     fn names(suite: &Suite, filter: &Filter, arches: &[&str]) -> Vec<String> {
@@ -358,7 +245,7 @@ mod tests {
             ("lib/guest.sh", ""),
             ("README.md", ""),
         ])
-        .unwrap()
+        .1
     }
 
     #[test]
@@ -378,12 +265,11 @@ mod tests {
     fn a_filter_selects_by_parts_of_the_whole_name() {
         let suite = example();
         let check = |patterns: &[&str], exact, groups: &[&str], expect: &[&str]| {
-            let own = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-            let (patterns, groups) = (own(patterns), own(groups));
+            let all: Vec<_> = suite.names().collect();
+            let parse = |text: &&str| Pattern::parse(text, exact, in_suite(&suite, &all));
             let filter = Filter {
-                patterns,
-                exact,
-                groups,
+                patterns: patterns.iter().map(parse).collect(),
+                groups: groups.iter().map(|&group| group.to_owned()).collect(),
                 ..Filter::default()
             };
             assert_eq!(names(&suite, &filter, &["x86_64"]), expect, "{filter:?}");
@@ -408,16 +294,15 @@ mod tests {
         let area = [("net/nic.sh", ""), ("net/nic.good", "")];
         let by_arch = ("net/nic.aarch64.good", "");
         let suite_of = |more: &[(&str, &str)]| suite(&[&area, more].concat());
-        let golden = &suite_of(&[by_arch]).unwrap().tests[0].golden;
+        let golden = &suite_of(&[by_arch]).1.tests[0].golden;
         let names = golden.iter().filter_map(|one| one.path.file_name());
         assert_eq!(names.collect::<Vec<_>>(), ["nic.aarch64.good", "nic.good"]);
         let check = |stray: &str, title: &str, help: &str| {
-            let Err(SuiteError::Headers(faults)) = suite_of(&[(stray, "")]) else {
-                panic!("accepted")
+            let broken = suite_of(&[(stray, "")]).1.broken;
+            let [file] = &broken[..] else {
+                panic!("{broken:?}")
             };
-            let [fault] = &faults[..] else {
-                panic!("{faults:?}")
-            };
+            let fault = &file.faults[0];
             assert!(fault.title.ends_with(title), "{}", fault.title);
             assert_eq!(fault.help.as_deref(), Some(help));
         };
@@ -433,7 +318,10 @@ mod tests {
         let machines = BTreeMap::from([("x86_64".to_owned(), "q35".to_owned())]);
         let check = |patterns: &[&str], texts: &[&str], expect: &[&str]| {
             let filter = Filter {
-                patterns: patterns.iter().map(|&text| text.to_owned()).collect(),
+                patterns: patterns
+                    .iter()
+                    .map(|&text| Pattern::Part(text.to_owned()))
+                    .collect(),
                 expressions: texts
                     .iter()
                     .map(|text| Expression::parse(text).unwrap())
@@ -454,16 +342,37 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_header_is_reported_at_once() {
-        let files = [
+    fn broken_file_counts_only_where_it_is_selected() {
+        let (_dir, suite) = suite(&[
+            ("a/good.sh", ""),
             ("a/one.sh", "#: smp = 0"),
             ("a/two.sh", "#: arch = [\"x86_46\"]"),
-        ];
-        let Err(SuiteError::Headers(faults)) = suite(&files) else {
-            panic!("accepted")
-        };
-        let titles: Vec<_> = faults.iter().map(|fault| fault.title.as_str()).collect();
+        ]);
+        let titles: Vec<_> = suite.broken.iter().map(|it| &it.faults[0].title).collect();
         assert_eq!(titles, ["`smp` is 0", "unknown architecture `x86_46`"]);
-        assert_eq!(&faults[1].text[faults[1].span.clone()], "x86_46");
+        let fault = &suite.broken[1].faults[0];
+        assert_eq!(&fault.text[fault.span.clone()], "x86_46");
+        assert_eq!(suite.tests.len(), 1);
+
+        let check = |patterns: &[&str], groups: &[&str], expect: &[&str]| {
+            let all: Vec<_> = suite.names().collect();
+            let parse = |text: &&str| Pattern::parse(text, false, in_suite(&suite, &all));
+            let filter = Filter {
+                patterns: patterns.iter().map(parse).collect(),
+                groups: groups.iter().map(|&group| group.to_owned()).collect(),
+                ..Filter::default()
+            };
+            let (selected, others) = suite.broken(&filter, &["x86_64".to_owned()]);
+            let names: Vec<_> = selected.iter().map(|it| it.name.as_str()).collect();
+            assert_eq!(names, expect, "{filter:?}");
+            assert_eq!(selected.len() + others.len(), 2);
+        };
+        check(&[], &[], &["a::one", "a::two"]);
+        check(&["a::"], &[], &["a::one", "a::two"]);
+        check(&["a::one"], &[], &["a::one"]);
+        check(&["guest-tests/a/two.sh"], &[], &["a::two"]);
+        check(&["x86_64::a::two"], &[], &["a::two"]);
+        check(&["a::good"], &[], &[]);
+        check(&[], &["hotplug"], &[]);
     }
 }

@@ -5,6 +5,8 @@
 //! | module | subject |
 //! |---|---|
 //! | [`files`] | the test files of a folder, their filter and selection |
+//! | [`pattern`] | what a positional argument selects: a name, a path, or a part of names |
+//! | `read` | the files below `guest-tests/`, and those that are no tests |
 //! | [`header`] | the TOML header of a test file, read without running the script |
 //! | [`expression`] | filter expressions (`-E`) |
 //! | [`choice`] | choices by seed, what a header offers, and all combinations |
@@ -21,7 +23,10 @@ pub mod expression;
 pub mod files;
 pub mod header;
 pub mod known;
+pub mod pattern;
+mod read;
 pub mod requirement;
 pub mod statements;
 
-pub use files::{Filter, Selected, Suite, SuiteError, TestFile};
+pub use files::{BrokenFile, Filter, Selected, Suite, TestFile};
+pub use pattern::Pattern;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 
 use crate::event::TestReport;
+use crate::origin::Platform;
 use crate::outcome::Outcome;
 
 pub mod json;
@@ -27,6 +28,8 @@ pub enum CompareEvent {
         old: BTreeMap<String, String>,
         /// Those of the new ones.
         new: BTreeMap<String, String>,
+        /// What the old ones and the new ones are.
+        platforms: [Vec<Platform>; 2],
     },
     /// A test has run on both.
     Paired(Box<Pair>),

@@ -22,6 +22,8 @@ pub enum RunEvent {
         total: usize,
         /// Where logs and reports are kept.
         run_dir: Utf8PathBuf,
+        /// What it runs on, by architecture.
+        platforms: Vec<Platform>,
     },
     /// Something a person should know once, such as why KVM is not used.
     Note {
@@ -44,6 +46,10 @@ pub enum RunEvent {
     ShellOpened {
         /// Whole name.
         name: String,
+        /// How its script ended.
+        cause: String,
+        /// The last lines that it printed, made plain.
+        output: Vec<String>,
     },
     /// What the console of that guest shows.
     ShellOutput {

@@ -387,6 +387,15 @@ impl<'a> Started<'a> {
             }
             _ => None,
         };
+        let suffix = log_suffix(self.number);
+        let spot = Spot {
+            run_dir: &self.run_dir,
+            logs,
+            suffix: &suffix,
+        };
+        if let Some(text) = self.case.setting.config.debug.afterwards(spot) {
+            send(self.case.setting.events, RunEvent::Note { text });
+        }
         let mut state = self.case.state();
         state.notes.extend(backtrace);
         state.devices.extend(client.devices());
@@ -468,12 +477,22 @@ struct GuestDesk<'scope, 'env> {
 
 impl GuestDesk<'_, '_> {
     /// The guest is about to start a shell on its console: what is typed goes there from now on.
-    fn open_shell(&mut self) -> (i32, String) {
+    fn open_shell(&mut self, call: &Call) -> (i32, String) {
         let Some(keyboard) = &self.case.setting.config.debug.keyboard else {
             return (2, "shell: nobody asked for one\n".to_owned());
         };
         let name = self.case.setting.test.name();
-        send(self.case.setting.events, RunEvent::ShellOpened { name });
+        let cause = match &call.args[..] {
+            [] => "the guest script failed".to_owned(),
+            [status, ..] => format!("exit status {}", verdict::text::line(status.as_bytes())),
+        };
+        let output = self.case.output_tail();
+        let opened = RunEvent::ShellOpened {
+            name,
+            cause,
+            output,
+        };
+        send(self.case.setting.events, opened);
         self.shell_is_open = true;
         let (keys, over) = (self.keys, self.over);
         // A guest that takes no keys any more has ended, which its session tells.
@@ -520,7 +539,7 @@ impl Host for GuestDesk<'_, '_> {
     fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)> {
         self.case.record_word(&call.word);
         if call.word == "shell" {
-            return Some(self.open_shell());
+            return Some(self.open_shell(call));
         }
         let (case, over, client) = (self.case, self.over, self.client);
         let request = call.clone();

@@ -112,6 +112,7 @@ fn facts(machines: &[(&str, &str, &str)]) -> Facts {
         })
         .collect();
     Facts {
+        target: String::new(),
         version: Version::new(10, 0, 2),
         package: String::new(),
         devices: BTreeSet::new(),

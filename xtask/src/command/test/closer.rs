@@ -9,6 +9,8 @@ use guest::platform::ArchRun;
 use guest::standalone::Recorder;
 use suite::Selected;
 
+use host::process::command::quote;
+
 use crate::cli::TestArgs;
 use crate::cli::debug::Language;
 use crate::context::Context;
@@ -19,21 +21,32 @@ use crate::supply::Supply;
 
 /// Refuses what is meant for a single test where several are selected: before anything is built.
 pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
+    let standalone = args.debug.standalone.as_ref();
+    let monitor = args.debug.monitor.map(|language| match language {
+        Language::Hmp => "--monitor".to_owned(),
+        Language::Qmp => "--monitor=qmp".to_owned(),
+    });
     let flags = [
-        ("--standalone", args.debug.standalone.is_some()),
-        ("--gdb", args.debug.gdb),
+        standalone.map(|file| format!("--standalone {}", quote(file))),
+        args.debug.gdb.then(|| "--gdb".to_owned()),
+        monitor,
     ];
-    let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given) else {
+    let Some(flag) = flags.into_iter().flatten().next() else {
         return Ok(());
     };
     let count = selected.len();
     if count == 1 {
         return Ok(());
     }
-    let error = anyhow::anyhow!("{flag} takes one test, and {count} are selected");
-    let hint = selected
-        .first()
-        .map(|test| format!("cargo xtask test --exact {} {flag}", test.name()));
+    let name = flag.split([' ', '=']).next().unwrap_or_default();
+    let error = anyhow::anyhow!("{name} takes one test, and {count} are selected");
+    let more = super::rerun::running(args, args.guest.qemu.clone());
+    let more = host::process::command::quote_line(&more);
+    let hint = selected.first().map(|test| {
+        let (name, arch) = (quote(test.name()), quote(test.arch));
+        let line = format!("cargo xtask test --exact {name} --arch {arch} {flag} {more}");
+        line.trim_end().to_owned()
+    });
     Err(Failure::new(Exit::Usage, error).hint(hint))
 }
 

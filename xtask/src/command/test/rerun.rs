@@ -89,7 +89,7 @@ impl Rerun {
         };
         let known = self.report.tests.iter().map(|test| &test.name);
         let known: BTreeSet<&String> = known.chain(&scope.settled).collect();
-        let wanted = select::filter(context, project, asked)?;
+        let wanted = select::filter(context, project, suite, asked)?;
         let wanted = suite.select(&wanted, arches).into_iter();
         let added = wanted
             .map(|test| test.name())

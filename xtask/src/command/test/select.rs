@@ -4,26 +4,35 @@ use std::collections::BTreeMap;
 
 use plan::Project;
 use serde_json::json;
+use suite::choice::forced;
 use suite::expression::Expression;
-use suite::{Filter, Selected, Suite, TestFile};
+use suite::pattern::Names;
+use suite::{BrokenFile, Filter, Pattern, Selected, Suite, TestFile};
 use verdict::partition::Partition;
 
 use crate::cli::{MessageFormat, TestArgs};
 use crate::context::Context;
-use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::exit::{Exit, Failure, hinted};
+use crate::output::{self, Color};
 
 /// What the flags ask for.
 pub(super) fn filter(
     context: &Context,
     project: &Project,
+    suite: &Suite,
     args: &TestArgs,
 ) -> Result<Filter, Failure> {
+    let all: Vec<String> = suite.names().collect();
+    let names = Names {
+        dir: &suite.dir,
+        all: &all,
+        here: &context.env.current_dir,
+    };
+    let pattern = |text: &String| Pattern::parse(text, args.exact, names);
     let partition = args.partition.as_deref().map(str::parse::<Partition>);
     let partition = partition.transpose();
     Ok(Filter {
-        patterns: args.filters.clone(),
-        exact: args.exact,
+        patterns: args.filters.iter().map(pattern).collect(),
         groups: args.group.clone(),
         expressions: expressions(context, &args.expression)?,
         machines: machines(project),
@@ -43,11 +52,52 @@ pub(super) fn select<'a>(
     if !unknown.is_empty() {
         return Err(context.draw(&unknown, "in -E"));
     }
+    let (broken, others) = suite.broken(filter, arches);
+    if !broken.is_empty() {
+        let faults = broken.iter().flat_map(|broken| broken.faults.clone());
+        return Err(context.draw(&faults.collect::<Vec<_>>(), "in guest tests"));
+    }
+    warn(context, suite, &others);
     let selected = suite.select(filter, arches);
     if selected.is_empty() {
         return Err(nothing_selected(suite, arches, args));
     }
     Ok(selected)
+}
+
+/// Says which files are left out of a run that does not need them.
+fn warn(context: &Context, suite: &Suite, broken: &[&BrokenFile]) {
+    if context.global.quiet {
+        return;
+    }
+    let label = context.style.paint(Color::Yellow, "warning");
+    for broken in broken {
+        let faults = broken.faults.iter();
+        let titles: Vec<&str> = faults.map(|fault| fault.title.as_str()).collect();
+        let titles = titles.join("; ");
+        output::note(format!(
+            "{label}: `{}` cannot be run: {titles}",
+            broken.name
+        ));
+    }
+    let folder = suite.dir.file_name().unwrap_or_default();
+    for ignored in &suite.ignored {
+        output::note(format!("{label}: ignored {folder}/{ignored}"));
+    }
+}
+
+/// Refuses a choice that no selected test makes.
+pub(super) fn check_choices(
+    forced: &BTreeMap<String, String>,
+    selected: &[Selected<'_>],
+) -> Result<(), Failure> {
+    let script = |test: &Selected<'_>| {
+        let text = host::files::read(&test.test.path)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    forced::check(forced, selected, script)
+        .map_err(|error| Failure::new(Exit::Failed, error))?
+        .map_err(hinted!(Exit::Usage))
 }
 
 /// Prints their names, and why a test would be skipped.

@@ -62,7 +62,7 @@ pub(super) fn configure(
 }
 
 /// `--choose NAME=WORD`: choices that are made whatever the seed says.
-fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let pair = |text: &String| {
         let (name, word) = text.split_once('=')?;
         Some((name.to_owned(), word.to_owned()))

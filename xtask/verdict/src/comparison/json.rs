@@ -15,6 +15,7 @@ pub fn line(event: &CompareEvent) -> String {
             run_dir,
             old,
             new,
+            platforms: [on_old, on_new],
         } => json!({
             "reason": "comparison-started",
             "schema": SCHEMA,
@@ -23,6 +24,7 @@ pub fn line(event: &CompareEvent) -> String {
             "run_dir": run_dir,
             "old": old,
             "new": new,
+            "platforms": {"old": on_old, "new": on_new},
         }),
         CompareEvent::Paired(pair) => paired(pair),
         CompareEvent::Finished(comparison) => finished(comparison),

@@ -18,12 +18,14 @@ pub fn line(event: &RunEvent) -> String {
             seed,
             total,
             run_dir,
+            platforms,
         } => json!({
             "reason": "run-started",
             "schema": SCHEMA,
             "seed": seed,
             "total": total,
             "run_dir": run_dir,
+            "platforms": platforms,
         }),
         RunEvent::Note { text } => json!({"reason": "note", "text": text}),
         RunEvent::TestStarted { name } => json!({"reason": "test-started", "name": name}),
@@ -32,7 +34,13 @@ pub fn line(event: &RunEvent) -> String {
             "name": name,
             "text": String::from_utf8_lossy(bytes),
         }),
-        RunEvent::ShellOpened { name } => json!({"reason": "shell-opened", "name": name}),
+        RunEvent::ShellOpened {
+            name,
+            cause,
+            output,
+        } => json!({
+            "reason": "shell-opened", "name": name, "cause": cause, "output": output,
+        }),
         RunEvent::ShellOutput { bytes } => json!({
             "reason": "shell-output", "text": String::from_utf8_lossy(bytes),
         }),
@@ -90,6 +98,7 @@ mod tests {
                 seed: 7,
                 total: 1,
                 run_dir: "runs/1".into(),
+                platforms: run_report(Vec::new()).platforms,
             },
             RunEvent::Note {
                 text: "using TCG".to_owned(),

@@ -1,0 +1,142 @@
+//! The QEMU that a command line names is the one that is tested, or the command line is refused.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::place::{Place, arch, binary};
+
+const PASSES: &str = "# Passes.\nin_host() {\n    echo fine\n}\n";
+
+/// The real QEMU of an architecture.
+fn real(arch: &str) -> PathBuf {
+    let found = Command::new("sh")
+        .args(["-c", "command -v \"$0\"", &binary(arch)])
+        .output()
+        .unwrap();
+    PathBuf::from(String::from_utf8(found.stdout).unwrap().trim())
+}
+
+/// A folder with the real QEMU under its own name and others beside it, as patches are tried.
+fn place(arch: &str) -> (Place, PathBuf) {
+    let place = Place::with(&[("a/passes", PASSES)]);
+    let folder = place.path().join("q");
+    std::fs::create_dir(&folder).unwrap();
+    symlink(real(arch), folder.join(binary(arch))).unwrap();
+    let script = |name: &str, text: String| {
+        let file = folder.join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&file, mode).unwrap();
+    };
+    script(
+        &format!("{}.broken", binary(arch)),
+        "echo lib.so: not found >&2\nexit 3".to_owned(),
+    );
+    let patched = format!("exec {} \"$@\"", real(arch).display());
+    script(&format!("{}.patched", binary(arch)), patched);
+    script("qemu-img", "echo qemu-img version 10".to_owned());
+    (place, folder)
+}
+
+#[test]
+fn other_program_than_qemu_is_refused() {
+    let Some(arch) = arch() else { return };
+    let (place, folder) = place(&arch);
+    let broken = folder.join(format!("{}.broken", binary(&arch)));
+    for (file, expect) in [
+        (
+            broken.clone(),
+            "ended with exit status 3: lib.so: not found",
+        ),
+        (folder.join("qemu-img"), "printed `qemu-img version 10`"),
+        ("/bin/true".into(), "is not a QEMU system emulator"),
+    ] {
+        let file = file.to_str().unwrap();
+        let told = place.run(&["test", "--offline", "--arch", &arch, "--qemu", file]);
+        assert_eq!(told.code, 96, "{file}: {}", told.stderr);
+        assert!(
+            told.stderr.contains(&format!("`{file}`")) && told.stderr.contains(expect),
+            "{file}: {}",
+            told.stderr
+        );
+        let real = real(&arch);
+        let compare = ["--compare-qemu", real.to_str().unwrap(), file];
+        let told = place.run(&[&["test", "--offline", "--arch", &arch], &compare[..]].concat());
+        assert_eq!(told.code, 96, "{file}: {}", told.stderr);
+    }
+    let from_environment = place
+        .xtask(&["test", "--offline", "--arch", &arch])
+        .env("KILN_QEMU", &broken)
+        .output()
+        .unwrap();
+    assert_eq!(from_environment.status.code(), Some(96));
+}
+
+#[test]
+fn named_file_is_tested_whatever_its_name() {
+    let Some(arch) = arch() else { return };
+    let (place, folder) = place(&arch);
+    let patched = folder.join(format!("{}.patched", binary(&arch)));
+    let patched = patched.to_str().unwrap();
+    let told = place.run(&["test", "--offline", "--qemu", patched]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    // One binary is for one target: the other architectures are left out, and it says so.
+    let line = format!("QEMU {arch}: {patched} ");
+    assert!(told.stderr.contains(&line), "{}", told.stderr);
+    let (_, events) = place.events(&arch, &["--qemu", patched]);
+    let on = &events[0]["platforms"][0];
+    assert_eq!(
+        (on["arch"].as_str(), on["binary"].as_str()),
+        (Some(&*arch), Some(patched))
+    );
+}
+
+#[test]
+fn qemu_for_another_target_is_refused() {
+    let Some(arch) = arch() else { return };
+    let other = ["aarch64", "ppc64", "x86_64"].into_iter().find(|other| {
+        *other != arch
+            && Command::new(binary(other))
+                .arg("--version")
+                .output()
+                .is_ok()
+    });
+    let Some(other) = other else {
+        crate::skip::skip("there is no second QEMU");
+        return;
+    };
+    let (place, folder) = place(&arch);
+    std::fs::remove_file(folder.join(binary(&arch))).unwrap();
+    symlink(real(other), folder.join(binary(&arch))).unwrap();
+    let file = folder.join(binary(&arch));
+    for named in [&folder, &file] {
+        let named = named.to_str().unwrap();
+        let told = place.run(&["test", "--offline", "--arch", &arch, "--qemu", named]);
+        let expect = format!("expected a QEMU for `{arch}`, found one for `{other}`");
+        assert!(
+            told.code == 96 && told.stderr.contains(&expect),
+            "{named}: {} {}",
+            told.code,
+            told.stderr
+        );
+    }
+}
+
+#[test]
+fn qemu_of_the_environment_is_named_when_a_test_is_repeated() {
+    let Some(arch) = arch() else { return };
+    let (place, folder) = place(&arch);
+    place.write("a/fails.sh", "# Fails.\nin_host() {\n    false\n}\n");
+    let run = place
+        .xtask(&["test", "--offline", "--arch", &arch, "fails"])
+        .env("KILN_QEMU", &folder)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&run.stdout);
+    let flag = format!("--qemu {}", folder.display());
+    assert!(text.contains(&flag), "{text}");
+    let again = place.run(&["test", "--offline", "--rerun", "latest"]);
+    let line = format!("{}: {}", arch, folder.join(binary(&arch)).display());
+    assert!(again.stderr.contains(&line), "{}", again.stderr);
+}
