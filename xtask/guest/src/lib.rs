@@ -16,6 +16,7 @@
 //! | [`debug`] | debugger, monitor and traces for a person |
 //! | [`standalone`] | a test exported as one shell script |
 //! | [`ordinary`] | a boot without any of this, for comparison |
+//! | [`login`] | what the login shell of a guest for a person reads |
 //! | [`logfile`] | log files with a limit |
 //! | [`excerpt`], [`symbols`] | the part of a console that a report shows, with the kernel's function names |
 //! | `backtrace` | the backtrace of a QEMU that crashed |
@@ -31,6 +32,7 @@ pub mod excerpt;
 pub mod fold;
 pub mod job;
 pub mod logfile;
+pub mod login;
 pub mod ordinary;
 pub mod platform;
 pub mod protocol;

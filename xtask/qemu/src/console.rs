@@ -1,9 +1,11 @@
 //! The guest's console: bytes to kernel troubles. `guest` feeds it; what it keeps of a console is its
 //! own business. `text::clean` makes the bytes fit for a person's terminal.
 
+mod panic;
 pub mod text;
 mod trouble;
 
+pub use panic::PanicWatch;
 pub use trouble::{Kind, begins_report, scan, stamp};
 
 /// A longer line is looked at in pieces.

@@ -3,13 +3,12 @@
 
 use std::io::Read as _;
 
-use camino::{Utf8Path, Utf8PathBuf};
 use guest::debug::{Debug, Spot};
+use guest::login;
 use host::process::{Command, Stdio};
 use host::scratch::Scratch;
 use plan::arch::{Machine, QemuProfile};
-use plan::cpio::{Entry, Node, archive};
-use qemu::console::{Console, Kind};
+use qemu::console::PanicWatch;
 use qemu::{Control, Launch};
 use verdict::runs::place::temp_dir;
 
@@ -30,7 +29,6 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         return Err(Failure::new(Exit::Usage, error).hint(Some(hint)));
     }
     let supply = Supply::open(context, &args.source)?;
-    // Before anything is built: a wrong name must not cost a kernel.
     let (profile, machine) = machine(&supply, args.machine.as_deref())?;
     let Some(guest_run) = guests::prepare(&supply, &args.guest)?.pop() else {
         return Ok(Exit::SetupMissing);
@@ -52,7 +50,8 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
     };
     let mut boot = guest_run.boot.clone();
     if let Some(initrd) = &mut boot.initrd {
-        *initrd = initramfs(initrd, sockets.path())?;
+        *initrd = login::initramfs(initrd, sockets.path())
+            .map_err(|error| Failure::new(Exit::SetupMissing, error))?;
     }
     let extra = args.args.iter().cloned().chain(debug.options(spot));
     let launch = Launch {
@@ -112,79 +111,18 @@ fn finish(command: Command) -> Outcome {
     let status = running.waiter().block();
     host::interrupt::check().map_err(|error| Failure::new(Exit::Interrupted, error))?;
     let panic = copy.join().unwrap_or_default();
-    if let Some(message) = panic {
-        let error = anyhow::anyhow!("the guest panicked: {message}");
-        return Err(Failure::new(Exit::Failed, error));
+    match panic {
+        Some(message) => Err(Failure::new(
+            Exit::Failed,
+            anyhow::anyhow!("the guest panicked: {message}"),
+        )),
+        None if status.success() => Ok(Exit::Success),
+        None => Ok(Exit::Failed),
     }
-    Ok(if status.success() {
-        Exit::Success
-    } else {
-        Exit::Failed
-    })
 }
 
-/// SIGTERM, at which QEMU ends in order.
+/// SIGTERM.
 const TERMINATE: i32 = 15;
-
-/// Looks for a kernel panic in a console.
-#[derive(Debug, Default)]
-struct PanicWatch {
-    console: Console,
-    /// What the kernel said.
-    panic: Option<String>,
-    /// The end of what was read before.
-    rest: Vec<u8>,
-}
-
-impl PanicWatch {
-    /// Takes bytes as they came; whether the kernel has said all that it had to say.
-    fn is_over(&mut self, bytes: &[u8]) -> bool {
-        for (kind, text) in self.console.feed(bytes) {
-            if kind == Kind::Panic {
-                self.panic.get_or_insert(text);
-            }
-        }
-        self.rest.extend_from_slice(bytes);
-        let is_over =
-            self.panic.is_some() && self.rest.windows(LAST.len()).any(|window| window == LAST);
-        let keep = self.rest.len().saturating_sub(LAST.len());
-        self.rest.drain(..keep);
-        is_over
-    }
-}
-
-/// The last line of a kernel that stays after its panic: kernel/panic.c.
-const LAST: &[u8] = b"end Kernel panic - not syncing";
-
-/// Commands that end the guest, which its shell would otherwise ask of an init that knows none. A login
-/// shell reads the file.
-const PROFILE: &str = "poweroff() { sync; command poweroff -f; }\n\
-                       halt() { poweroff; }\n\
-                       shutdown() { poweroff; }\n\
-                       reboot() { sync; command reboot -f; }\n";
-
-/// The image's initramfs with what only a shell needs.
-fn initramfs(image: &Utf8Path, folder: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
-    let entry = |path: &str, mode, node| Entry {
-        path: path.to_owned(),
-        mode,
-        node,
-    };
-    let overlay = [
-        entry("etc", 0o755, Node::Directory),
-        entry(
-            "etc/profile",
-            0o644,
-            Node::File(PROFILE.as_bytes().to_owned()),
-        ),
-    ];
-    let overlay = archive(&overlay, 0).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let path = folder.join("initramfs.cpio");
-    host::files::read(image)
-        .and_then(|image| host::files::write(&path, &[image, overlay].concat()))
-        .map_err(|error| Failure::new(Exit::SetupMissing, error))?;
-    Ok(path)
-}
 
 /// The machine that was asked for, or the architecture's own.
 fn machine<'a>(
@@ -209,28 +147,4 @@ fn machine<'a>(
         Failure::new(Exit::Usage, error).hint(Some(format!("there are {}", known.join(", "))))
     })?;
     Ok((profile, machine))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn panic_is_found_whatever_the_chunks_are() {
-        let text = "\r\n[    1.000000] Kernel panic - not syncing: sysrq\r\n[    1.100000] CPU: 0\r\n\
-                    [    1.200000] ---[ end Kernel panic - not syncing: sysrq ]---\r\n";
-        for at in 0..text.len() {
-            let (first, rest) = text.as_bytes().split_at(at);
-            let mut watch = PanicWatch::default();
-            let over = [watch.is_over(first), watch.is_over(rest)];
-            assert!(over.contains(&true), "{at}");
-            assert_eq!(
-                watch.panic.as_deref(),
-                Some("Kernel panic - not syncing: sysrq")
-            );
-        }
-        let mut watch = PanicWatch::default();
-        assert!(!watch.is_over(b"echo end Kernel panic - not syncing\r\n"));
-        assert_eq!(watch.panic, None);
-    }
 }

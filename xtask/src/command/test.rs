@@ -10,6 +10,7 @@ mod select;
 mod shell;
 mod skips;
 mod standalone;
+mod unselected;
 mod wanted;
 
 use std::collections::BTreeMap;

@@ -7,9 +7,10 @@ use serde_json::json;
 use suite::choice::forced;
 use suite::expression::Expression;
 use suite::pattern::Names;
-use suite::{BrokenFile, Filter, Pattern, Selected, Suite, TestFile};
+use suite::{BrokenFile, Filter, Pattern, Selected, Suite};
 use verdict::partition::Partition;
 
+use super::unselected;
 use crate::cli::{MessageFormat, TestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
@@ -60,7 +61,7 @@ pub(super) fn select<'a>(
     warn(context, suite, &others);
     let selected = suite.select(filter, arches);
     if selected.is_empty() {
-        return Err(nothing_selected(suite, arches, args));
+        return Err(unselected::nothing(suite, arches, args));
     }
     Ok(selected)
 }
@@ -125,31 +126,6 @@ pub(super) fn list(context: &Context, selected: &[Selected<'_>], skips: &BTreeMa
     }
 }
 
-/// A filter that selects nothing is not success: the nearest name is offered.
-fn nothing_selected(suite: &Suite, arches: &[String], args: &TestArgs) -> Failure {
-    if let Some(failure) = kept_out(suite, arches, args) {
-        return failure;
-    }
-    let names: Vec<&str> = suite.tests.iter().map(|test| test.test.as_str()).collect();
-    let hint = args
-        .filters
-        .iter()
-        .find_map(|filter| {
-            let last = filter.rsplit("::").next().unwrap_or(filter);
-            plan::suggest::closest(last, names.iter().copied())
-        })
-        .map_or_else(
-            || "cargo xtask test --list".to_owned(),
-            |name| format!("did you mean `{name}`? `cargo xtask test --list` lists all"),
-        );
-    let error = match &args.filters[..] {
-        _ if args.partition.is_some() => anyhow::anyhow!("no test is selected in this partition"),
-        [] => anyhow::anyhow!("no test is selected"),
-        filters => anyhow::anyhow!("no test is selected by `{}`", filters.join("`, `")),
-    };
-    Failure::new(Exit::NoTests, error).hint(Some(hint))
-}
-
 /// `-E EXPR`: what is wrong in one is drawn.
 fn expressions(context: &Context, texts: &[String]) -> Result<Vec<Expression>, Failure> {
     let read = |text: &String| Expression::parse(text);
@@ -163,31 +139,4 @@ fn machines(project: &Project) -> BTreeMap<String, String> {
     arches
         .map(|arch| (arch.name.clone(), arch.qemu.machine.clone()))
         .collect()
-}
-
-/// A test that is there, and that its header or the command line keeps off an architecture.
-fn kept_out(suite: &Suite, arches: &[String], args: &TestArgs) -> Option<Failure> {
-    args.filters.iter().find_map(|filter| {
-        let find = |name: &str| suite.tests.iter().find(|test| test.name() == name);
-        if let Some(test) = find(filter) {
-            let admitted = arches.iter().any(|arch| test.is_for(arch));
-            return (!admitted).then(|| elsewhere(test));
-        }
-        let (arch, name) = filter.split_once("::")?;
-        let test = find(name)?;
-        if !test.is_for(arch) {
-            return Some(elsewhere(test));
-        }
-        let error = anyhow::anyhow!("tests of {arch} are not run unless it is asked for");
-        let hint = format!("cargo xtask test --arch {arch} {name}");
-        let meant = arches.iter().any(|meant| meant == arch);
-        (!meant).then(|| Failure::new(Exit::NoTests, error).hint(Some(hint)))
-    })
-}
-
-fn elsewhere(test: &TestFile) -> Failure {
-    let theirs = test.header.arches.join(", ");
-    let error = anyhow::anyhow!("`{}` is a test of {theirs} only", test.name());
-    let hint = format!("its header says so: {}", test.path);
-    Failure::new(Exit::NoTests, error).hint(Some(hint))
 }

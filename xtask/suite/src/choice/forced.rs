@@ -111,7 +111,9 @@ fn offer(test: &Selected<'_>, script: &str) -> Offer {
             continue;
         };
         let values = match source {
-            Source::Words(values) | Source::Devices(values) => Some(values.clone()),
+            Source::Words(values) | Source::Devices(values) | Source::CpuModels(values) => {
+                Some(values.clone())
+            }
             Source::Cpus(_) | Source::Machines(_) => None,
         };
         offer.choices.insert(name.clone(), values);
