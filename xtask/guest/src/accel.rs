@@ -153,7 +153,7 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
         .boot_timeout
         .unwrap_or(profile.boot_timeout)
         .mul_f64(TRIAL_FACTOR);
-    let rules = Policy::alone(Channel::Virtio, limit);
+    let policy = Policy::alone(Channel::Virtio, limit);
     let run = "/kiln/run".to_owned();
     let files = vec![(run.clone(), 0o755, b"exit 0\n".to_vec())];
     let handover = Handover {
@@ -163,7 +163,7 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
     };
     let mut vm =
         Vm::start(&launch, scratch.path(), scratch.path()).map_err(|error| error.to_string())?;
-    Ok(conduct(&mut vm, &rules, &handover, &mut Nobody).outcome)
+    Ok(conduct(&mut vm, &policy, &handover, &mut Nobody).outcome)
 }
 
 /// Listens to a trial boot.

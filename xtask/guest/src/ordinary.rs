@@ -71,9 +71,9 @@ pub fn boot(
         directory: dir,
     };
     let mut vm = Vm::start_with(place, false, |fds| Ok(argv(run, files, fds)))?;
-    let rules = Policy::alone(Channel::Console, LIMIT);
+    let policy = Policy::alone(Channel::Console, LIMIT);
     let mut listener = Listener(Vec::new());
-    let outcome = conduct(&mut vm, &rules, handover, &mut listener).outcome;
+    let outcome = conduct(&mut vm, &policy, handover, &mut listener).outcome;
     Ok((outcome, listener.0))
 }
 

@@ -108,11 +108,11 @@ const NOTES_MAX: usize = 20;
 /// Conducts a guest that was just started to its outcome.
 pub fn conduct(
     guest: &mut dyn Guest,
-    rules: &Policy,
+    policy: &Policy,
     handover: &Handover,
     host: &mut dyn Host,
 ) -> Conducted {
-    let mut session = Session::new(rules, handover, guest.waker());
+    let mut session = Session::new(policy, handover, guest.waker());
     let (outcome, part) = loop {
         if let Some(stop) = host.stop()
             && let Some(end) = session.stop(&stop)
@@ -147,7 +147,7 @@ pub fn conduct(
 }
 
 struct Session<'a> {
-    rules: &'a Policy,
+    policy: &'a Policy,
     handover: &'a Handover,
     standing: Location,
     talk: Conversation,
@@ -177,12 +177,12 @@ fn not_refused() -> Outcome {
 }
 
 impl<'a> Session<'a> {
-    fn new(rules: &'a Policy, handover: &'a Handover, waker: Waker) -> Self {
+    fn new(policy: &'a Policy, handover: &'a Handover, waker: Waker) -> Self {
         Self {
-            rules,
+            policy,
             handover,
-            standing: Location::new(rules, &waker),
-            talk: rules.conversation(Arc::clone(&waker)),
+            standing: Location::new(policy, &waker),
+            talk: policy.conversation(Arc::clone(&waker)),
             waker,
             console: Console::default(),
             settling_since: None,
@@ -200,10 +200,12 @@ impl<'a> Session<'a> {
     fn deadline(&self) -> Instant {
         let end = match self.standing {
             Location::Here(_) | Location::Leaving(_) => {
-                let rules = self.rules;
-                self.talk.deadline(rules.boot_limit, rules.test_limit)
+                let policy = self.policy;
+                self.talk.deadline(policy.boot_limit, policy.test_limit)
             }
-            Location::Awaited(_) => self.talk.since + self.rules.boot_limit + self.rules.test_limit,
+            Location::Awaited(_) => {
+                self.talk.since + self.policy.boot_limit + self.policy.test_limit
+            }
             Location::Gone(_) => monotonic() + TICK,
         };
         self.settling_since
@@ -218,8 +220,8 @@ impl<'a> Session<'a> {
                 return Some(Outcome::LostGuest { how });
             }
             _ if self.settling_since.is_some() => Happened::Settled,
-            (_, Phase::Boot) => Happened::Deadline(Phase::Boot, self.rules.boot_limit),
-            (_, Phase::Test) => Happened::Deadline(Phase::Test, self.rules.test_limit),
+            (_, Phase::Boot) => Happened::Deadline(Phase::Boot, self.policy.boot_limit),
+            (_, Phase::Test) => Happened::Deadline(Phase::Test, self.policy.test_limit),
         };
         self.talk.fold.take(&happened)
     }
@@ -372,7 +374,7 @@ impl<'a> Session<'a> {
         }
         if std::mem::take(&mut self.departed) {
             self.talk.epoch.forked = true;
-            self.rules.handoff.departed(id, false);
+            self.policy.handoff.departed(id, false);
         }
         self.send_lost(guest)
     }

@@ -23,10 +23,8 @@ struct FakeVm {
 
 impl Guest for FakeVm {
     fn next(&mut self, until: Instant) -> Option<VmEvent> {
-        match self
-            .events
-            .recv_timeout(until.saturating_duration_since(monotonic()))
-        {
+        let left = until.saturating_duration_since(monotonic());
+        match self.events.recv_timeout(left) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             // The fake has said all it had to say, and hangs.
@@ -170,7 +168,7 @@ impl Host for Notebook {
     }
 }
 
-fn rules() -> Policy {
+fn policy() -> Policy {
     Policy {
         ends: Ends::Report,
         reboots: 0,
@@ -189,31 +187,31 @@ fn short() -> Policy {
     Policy {
         boot_limit: limit,
         test_limit: limit,
-        ..rules()
+        ..policy()
     }
 }
 
 fn play(
-    rules: &Policy,
+    policy: &Policy,
     guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
 ) -> (Outcome, Notebook) {
     let mut notebook = Notebook::default();
-    let outcome = play_with(rules, &mut notebook, guest);
+    let outcome = play_with(policy, &mut notebook, guest);
     (outcome, notebook)
 }
 
 fn play_with(
-    rules: &Policy,
+    policy: &Policy,
     notebook: &mut Notebook,
     guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
 ) -> Outcome {
-    let (mut vm, mut fake) = fake(rules.channel);
+    let (mut vm, mut fake) = fake(policy.channel);
     let player = std::thread::spawn(move || {
         guest(&mut fake);
         // Its channel stays open: a hanging guest does not hang up.
         fake
     });
-    let conducted = conduct(&mut vm, rules, &handover(), notebook);
+    let conducted = conduct(&mut vm, policy, &handover(), notebook);
     drop(vm);
     player.join().unwrap();
     conducted.outcome
@@ -247,19 +245,19 @@ fn fake(channel: Channel) -> (FakeVm, FakeGuest) {
 }
 
 fn check(
-    rules: &Policy,
+    policy: &Policy,
     word: &str,
     cause: &str,
     guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
 ) -> Notebook {
-    let (outcome, notebook) = play(rules, guest);
+    let (outcome, notebook) = play(policy, guest);
     assert_eq!((outcome.word(), outcome.cause().as_str()), (word, cause));
     notebook
 }
 
 #[test]
 fn a_test_is_handed_over_run_and_believed() {
-    let notebook = check(&rules(), "passed", "", |guest| {
+    let notebook = check(&policy(), "passed", "", |guest| {
         guest.console("[    0.1] Linux version 6.12.95\r\n");
         let handed = guest.boots();
         let expect = [
@@ -291,11 +289,11 @@ fn a_test_is_handed_over_run_and_believed() {
 
 #[test]
 fn the_console_carries_the_same_records() {
-    let rules = Policy {
+    let policy = Policy {
         channel: Channel::Console,
-        ..rules()
+        ..policy()
     };
-    let notebook = check(&rules, "failed", "exit status 1, last line: no", |guest| {
+    let notebook = check(&policy, "failed", "exit status 1, last line: no", |guest| {
         guest.console("[    0.1] noise without an end\n");
         guest.boots();
         guest.console("[    0.900000] @kiln of all things\n@kiln of one thing\n");
@@ -308,13 +306,13 @@ fn the_console_carries_the_same_records() {
 
 #[test]
 fn reasons_of_the_test_become_the_cause() {
-    check(&rules(), "skipped", "no \"NUMA\" here", |guest| {
+    check(&policy(), "skipped", "no \"NUMA\" here", |guest| {
         guest.boots();
         guest.say("call", "1 skip\u{1f}no \"NUMA\"\u{1b}[1m here");
         assert_eq!(guest.hear().1, "1 0 ");
         guest.say("end", "77 0");
     });
-    check(&rules(), "failed", "wrong size", |guest| {
+    check(&policy(), "failed", "wrong size", |guest| {
         guest.boots();
         guest.say("call", "1 fail\u{1f}wrong size");
         guest.hear();
@@ -327,7 +325,7 @@ fn a_guest_that_hangs_costs_its_limit_and_is_named() {
     check(
         &Policy {
             boot_limit: short().boot_limit,
-            ..rules()
+            ..policy()
         },
         "timed out",
         "the guest was not ready within 0.02 s",
@@ -339,7 +337,7 @@ fn a_guest_that_hangs_costs_its_limit_and_is_named() {
         // It comes up in its own time, on a busy host too.
         &Policy {
             test_limit: short().test_limit,
-            ..rules()
+            ..policy()
         },
         "timed out",
         "no end within the test's 0.02 s",
@@ -352,13 +350,13 @@ fn a_guest_that_hangs_costs_its_limit_and_is_named() {
 #[test]
 fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
     let panic = "Kernel panic - not syncing: VFS: Unable to mount root fs";
-    check(&rules(), "guest panicked", panic, |guest| {
+    check(&policy(), "guest panicked", panic, |guest| {
         guest
             .console("[    0.300000] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n");
         guest.qmp("SHUTDOWN", json!({"guest": true, "reason": "guest-reset"}));
     });
     // Without a word from QEMU its last words are waited for, and no longer.
-    let notebook = check(&rules(), "guest panicked", panic, |guest| {
+    let notebook = check(&policy(), "guest panicked", panic, |guest| {
         guest.boots();
         guest
             .console("[    0.300000] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n");
@@ -366,7 +364,7 @@ fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
     });
     assert!(notebook.console.ends_with("Rebooting\n"));
     check(
-        &rules(),
+        &policy(),
         "guest oopsed",
         "tainted: kernel died recently",
         |guest| {
@@ -375,7 +373,7 @@ fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
         },
     );
     check(
-        &rules(),
+        &policy(),
         "guest panicked",
         "QEMU reports that the guest panicked",
         |guest| {
@@ -388,7 +386,7 @@ fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
 
 #[test]
 fn a_panic_after_which_the_guest_may_run_on_decides_nothing() {
-    check(&rules(), "passed", "", |guest| {
+    check(&policy(), "passed", "", |guest| {
         guest.boots();
         guest.qmp("GUEST_PANICKED", json!({"action": "run"}));
         guest.say("end", "0 0");
@@ -397,7 +395,7 @@ fn a_panic_after_which_the_guest_may_run_on_decides_nothing() {
 
 #[test]
 fn a_guest_that_was_only_slow_passes_and_the_lockup_is_noted() {
-    let notebook = check(&rules(), "passed", "", |guest| {
+    let notebook = check(&policy(), "passed", "", |guest| {
         guest.boots();
         guest.console(
             "[   40.1] \r\n[   41.000000] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!\r\n",
@@ -412,7 +410,7 @@ fn a_guest_that_was_only_slow_passes_and_the_lockup_is_noted() {
 
 #[test]
 fn forged_records_are_noted_and_the_test_fails_as_it_did() {
-    let notebook = check(&rules(), "failed", "exit status 3", |guest| {
+    let notebook = check(&policy(), "failed", "exit status 3", |guest| {
         guest.record("-", 1, "end", "0 0");
         guest.boots();
         guest.record(&"0".repeat(32), 1, "end", "0 0");
@@ -430,7 +428,7 @@ fn forged_records_are_noted_and_the_test_fails_as_it_did() {
 #[test]
 fn a_flood_ends_the_session_and_notes_are_limited() {
     check(
-        &rules(),
+        &policy(),
         "failed",
         "console flood: more than 64 MiB",
         |guest| {
@@ -438,7 +436,7 @@ fn a_flood_ends_the_session_and_notes_are_limited() {
             while guest.events.send(VmEvent::Console(piece.clone())).is_ok() {}
         },
     );
-    let notebook = check(&rules(), "passed", "", |guest| {
+    let notebook = check(&policy(), "passed", "", |guest| {
         guest.boots();
         for _ in 0..1000 {
             guest.bytes(b"garbage\n".to_vec());
@@ -451,7 +449,7 @@ fn a_flood_ends_the_session_and_notes_are_limited() {
 #[test]
 fn an_end_of_qemu_is_told_apart_by_when_and_how() {
     check(
-        &rules(),
+        &policy(),
         "QEMU did not start",
         "qemu: no such machine",
         |guest| {
@@ -461,7 +459,7 @@ fn an_end_of_qemu_is_told_apart_by_when_and_how() {
         },
     );
     check(
-        &rules(),
+        &policy(),
         "QEMU crashed",
         "QEMU was ended by SIGSEGV",
         |guest| {
@@ -470,7 +468,7 @@ fn an_end_of_qemu_is_told_apart_by_when_and_how() {
         },
     );
     check(
-        &rules(),
+        &policy(),
         "lost guest",
         "QEMU ended with status 0",
         |guest| {
@@ -479,12 +477,12 @@ fn an_end_of_qemu_is_told_apart_by_when_and_how() {
         },
     );
     let broken = "KVM internal error. Suberror: 1";
-    check(&rules(), "lost guest", broken, move |guest| {
+    check(&policy(), "lost guest", broken, move |guest| {
         guest.event(VmEvent::Stderr(broken.to_owned()));
         guest.qmp("STOP", json!({}));
     });
     check(
-        &rules(),
+        &policy(),
         "lost guest",
         "the guest reset itself unannounced (`leave reboot` announces it)",
         |guest| {
@@ -493,7 +491,7 @@ fn an_end_of_qemu_is_told_apart_by_when_and_how() {
         },
     );
     let closed = "the guest closed the control channel before the test's end";
-    check(&rules(), "lost guest", closed, |guest| {
+    check(&policy(), "lost guest", closed, |guest| {
         guest.boots();
         guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));
         guest.qmp("VSERPORT_CHANGE", json!({"id": "other", "open": false}));
@@ -512,21 +510,21 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
             json!({"guest": true, "reason": "guest-reset"}),
         ),
     ] {
-        let rules = Policy {
+        let policy = Policy {
             ends: Ends::Leave(leave),
-            ..rules()
+            ..policy()
         };
-        check(&rules, "passed", "", move |guest| {
+        check(&policy, "passed", "", move |guest| {
             guest.boots();
             guest.say("leaving", leave.word());
             guest.qmp("SHUTDOWN", event);
         });
     }
-    let rules = Policy {
+    let policy = Policy {
         ends: Ends::Leave(Leave::Panic),
-        ..rules()
+        ..policy()
     };
-    check(&rules, "passed", "", |guest| {
+    check(&policy, "passed", "", |guest| {
         guest.boots();
         guest.say("leaving", "panic");
         guest.console("[    1.000000] Kernel panic - not syncing: sysrq triggered crash\n");
@@ -535,11 +533,11 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
 
 #[test]
 fn a_rebooted_guest_gets_the_test_again_and_a_nonce_of_its_own() {
-    let rules = Policy {
+    let policy = Policy {
         reboots: 1,
-        ..rules()
+        ..policy()
     };
-    let notebook = check(&rules, "passed", "", |guest| {
+    let notebook = check(&policy, "passed", "", |guest| {
         assert_eq!(guest.boots()[0].1, "0");
         let first = guest.nonce.clone();
         guest.say("leaving", "reboot");
@@ -554,11 +552,11 @@ fn a_rebooted_guest_gets_the_test_again_and_a_nonce_of_its_own() {
 
 #[test]
 fn a_reset_by_the_host_may_take_its_time_although_it_closes_the_channel() {
-    let rules = Policy {
+    let policy = Policy {
         reboots: 1,
-        ..rules()
+        ..policy()
     };
-    check(&rules, "passed", "", |guest| {
+    check(&policy, "passed", "", |guest| {
         guest.boots();
         guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));
         guest.qmp(
@@ -581,7 +579,7 @@ fn a_session_stops_when_the_run_does() {
             stop: Some(stop),
             ..Notebook::default()
         };
-        assert_eq!(play_with(&rules(), &mut notebook, |_| {}).word(), word);
+        assert_eq!(play_with(&policy(), &mut notebook, |_| {}).word(), word);
     }
 }
 
@@ -590,7 +588,7 @@ proptest! {
 
     #[test]
     fn no_bytes_of_a_guest_make_a_pass(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let (outcome, _) = play(&rules(), move |guest| {
+        let (outcome, _) = play(&policy(), move |guest| {
             guest.boots();
             guest.bytes(bytes.clone());
             guest.bytes([b"\n@kiln ", &bytes[..], b"\n"].concat());

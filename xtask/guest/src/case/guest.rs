@@ -140,7 +140,7 @@ impl Case<'_> {
         format!("{log} {own}").trim().to_owned()
     }
 
-    fn rules(&self, launch: &Launch<'_>, start: Start) -> Policy {
+    fn policy(&self, launch: &Launch<'_>, start: Start) -> Policy {
         let header = &self.setting.test.test.header;
         Policy {
             ends: header.ends,
@@ -231,7 +231,7 @@ struct Started<'a> {
     vm: Vm,
     /// When QEMU was started.
     since: Instant,
-    rules: Policy,
+    policy: Policy,
     handover: Handover,
     logs: Logs,
     is_gone: &'a (dyn Fn() -> bool + Sync),
@@ -315,7 +315,7 @@ impl<'a> Started<'a> {
             number,
             vm,
             since,
-            rules: case.rules(&launch, order.start),
+            policy: case.policy(&launch, order.start),
             handover,
             logs: Logs {
                 console,
@@ -350,7 +350,7 @@ impl<'a> Started<'a> {
                 shell_is_open: false,
                 scope,
             };
-            let conducted = conduct(&mut self.vm, &self.rules, &self.handover, &mut desk);
+            let conducted = conduct(&mut self.vm, &self.policy, &self.handover, &mut desk);
             // Ends the words that the guest still waits for.
             over.store(true, Ordering::SeqCst);
             end(&self.vm, conducted, self.case.boot_limit())
@@ -417,7 +417,7 @@ impl<'a> Started<'a> {
             state.console_tail = lines;
         }
         let outcome = explained(conducted.outcome, words.explanation());
-        let (outcome, part) = match (outcome, self.rules.start) {
+        let (outcome, part) = match (outcome, self.policy.start) {
             // A sanitizer ends QEMU with a status too.
             (Outcome::QemuDidNotStart { message }, Start::Refused)
                 if words.explanation().is_some() =>

@@ -41,9 +41,9 @@ pub(super) struct Awaited {
 }
 
 impl Location {
-    pub(super) fn new(rules: &Policy, waker: &Waker) -> Self {
-        match rules.arrival {
-            Arrival::Boot => Self::Here(rules.handoff.enter(None, Arc::clone(waker))),
+    pub(super) fn new(policy: &Policy, waker: &Waker) -> Self {
+        match policy.arrival {
+            Arrival::Boot => Self::Here(policy.handoff.enter(None, Arc::clone(waker))),
             Arrival::Migration => Self::Awaited(Awaited::default()),
         }
     }
@@ -78,7 +78,7 @@ impl Session<'_> {
         match &mut self.standing {
             Location::Here(id) => {
                 let id = *id;
-                if self.rules.handoff.is_asked(id) {
+                if self.policy.handoff.is_asked(id) {
                     self.standing = Location::Leaving(id);
                     if let Err(message) = guest.finish_reading(self.port()) {
                         return Some((Outcome::HarnessError { message }, Part::Last));
@@ -89,9 +89,9 @@ impl Session<'_> {
                 outcome.map(|outcome| (outcome, Part::Last))
             }
             Location::Awaited(awaited) => {
-                awaited.ask(&self.rules.handoff, &self.waker);
+                awaited.ask(&self.policy.handoff, &self.waker);
                 // The guest passed through this QEMU so fast that the next one took over directly.
-                if awaited.asked.is_none() && awaited.arrived && self.rules.handoff.is_over() {
+                if awaited.asked.is_none() && awaited.arrived && self.policy.handoff.is_over() {
                     return Some((Outcome::Passed, Part::Passage));
                 }
                 match awaited.asked.as_ref()?.try_recv() {
@@ -126,7 +126,7 @@ impl Session<'_> {
                 if matches!(state, RunState::Migrated | RunState::Unknown) {
                     self.departed = true;
                     self.talk.save();
-                    self.rules.handoff.departed(*id, true);
+                    self.policy.handoff.departed(*id, true);
                 }
             }
             _ => return,
@@ -136,7 +136,7 @@ impl Session<'_> {
 
     /// The channel that carries the records.
     pub(super) fn port(&self) -> Port {
-        match self.rules.channel {
+        match self.policy.channel {
             Channel::Virtio => Port::Control,
             Channel::Console => Port::Console,
         }
@@ -148,7 +148,7 @@ impl Session<'_> {
         let Location::Awaited(awaited) = &mut self.standing else {
             return None;
         };
-        if self.rules.start == Start::Refused {
+        if self.policy.start == Start::Refused {
             return Some((super::not_refused(), Part::Last));
         }
         if port == Port::Console {
@@ -176,7 +176,7 @@ impl Session<'_> {
         let nonce = self.talk.sender.as_ref().map(Sender::nonce);
         let nonce = nonce.map(|nonce| nonce.as_str().to_owned());
         let waker = Arc::clone(&self.waker);
-        let id = self.rules.handoff.enter(nonce.as_deref(), waker);
+        let id = self.policy.handoff.enter(nonce.as_deref(), waker);
         self.standing = Location::Here(id);
         let mut outcome = None;
         self.talk.migrated = true;
@@ -212,10 +212,10 @@ impl Session<'_> {
     }
 
     fn give(&mut self, id: u64) {
-        let fresh = self.rules.conversation(Arc::clone(&self.waker));
+        let fresh = self.policy.conversation(Arc::clone(&self.waker));
         let talk = std::mem::replace(&mut self.talk, fresh);
         self.standing = Location::Gone(Arc::clone(&talk.over));
-        self.rules.handoff.give(id, talk);
+        self.policy.handoff.give(id, talk);
     }
 
     /// QEMU has ended just when it got the conversation: whoever is next gets it.
@@ -228,8 +228,8 @@ impl Session<'_> {
             let nonce = talk.sender.as_ref().map(Sender::nonce);
             let nonce = nonce.map(|nonce| nonce.as_str().to_owned());
             let waker = Arc::clone(&self.waker);
-            let id = self.rules.handoff.enter(nonce.as_deref(), waker);
-            self.rules.handoff.give(id, talk);
+            let id = self.policy.handoff.enter(nonce.as_deref(), waker);
+            self.policy.handoff.give(id, talk);
         }
     }
 
@@ -239,7 +239,7 @@ impl Session<'_> {
             Location::Here(id) | Location::Leaving(id) if self.is_parted() => self.give(id),
             Location::Here(_) | Location::Leaving(_) => return None,
             // Told to end before a guest came; if one was to come, it is still where it was.
-            Location::Awaited(_) if self.rules.start == Start::Refused => return None,
+            Location::Awaited(_) if self.policy.start == Start::Refused => return None,
             Location::Awaited(_) | Location::Gone(_) => self.hand_on(),
         }
         Some((Outcome::Passed, Part::Passage))
@@ -248,7 +248,7 @@ impl Session<'_> {
     /// The session is over: whoever had the guest before is not needed any longer.
     pub(super) fn leave(&mut self) {
         if let Location::Here(id) | Location::Leaving(id) = self.standing {
-            self.rules.handoff.leave(id);
+            self.policy.handoff.leave(id);
             self.talk.over.store(true, Ordering::SeqCst);
         }
     }

@@ -9,7 +9,7 @@ mod sequences;
 #[path = "snapshot_tests.rs"]
 mod snapshots;
 
-fn rules(arrival: Arrival, handoff: &Arc<Handoff>) -> Policy {
+fn policy(arrival: Arrival, handoff: &Arc<Handoff>) -> Policy {
     Policy {
         arrival,
         handoff: Arc::clone(handoff),
@@ -25,10 +25,10 @@ fn begin(
     handoff: &Arc<Handoff>,
 ) -> (FakeGuest, impl FnOnce() -> (Came, String) + use<>) {
     let (mut vm, guest) = fake(Channel::Virtio);
-    let rules = rules(arrival, handoff);
+    let policy = policy(arrival, handoff);
     let session = std::thread::spawn(move || {
         let mut notebook = Notebook::default();
-        let conducted = conduct(&mut vm, &rules, &handover(), &mut notebook);
+        let conducted = conduct(&mut vm, &policy, &handover(), &mut notebook);
         let word = conducted.outcome.word();
         let came = (word, conducted.part, notebook.output);
         (came, conducted.outcome.cause())

@@ -135,7 +135,7 @@ impl Session<'_> {
 
     /// Answers a hello: nonce, files, environment, go.
     fn hand_over(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<Outcome> {
-        if self.rules.start == Start::Refused {
+        if self.policy.start == Start::Refused {
             return Some(not_refused());
         }
         let nonce = match Nonce::random() {
@@ -147,7 +147,7 @@ impl Session<'_> {
             }
         };
         if let Location::Here(id) = self.standing {
-            self.rules.handoff.name(id, nonce.as_str());
+            self.policy.handoff.name(id, nonce.as_str());
         }
         let mut sender = Sender::new(nonce.clone());
         self.talk.receiver.expect(nonce);

@@ -95,10 +95,10 @@ struct Station {
 impl Station {
     fn start(arrival: Arrival, limit: Duration, handoff: &Arc<Handoff>) -> Self {
         let (mut vm, guest) = fake(Channel::Virtio);
-        let mut rules = super::rules(arrival, handoff);
-        rules.test_limit = limit;
+        let mut policy = super::policy(arrival, handoff);
+        policy.test_limit = limit;
         if arrival == Arrival::Migration {
-            rules.boot_limit = limit;
+            policy.boot_limit = limit;
         }
         let monitor = Monitor::new(match arrival {
             Arrival::Boot => RunState::Running,
@@ -106,7 +106,7 @@ impl Station {
         });
         let mut host = monitor.clone();
         let conducted =
-            std::thread::spawn(move || conduct(&mut vm, &rules, &handover(), &mut host));
+            std::thread::spawn(move || conduct(&mut vm, &policy, &handover(), &mut host));
         Self {
             guest,
             monitor,

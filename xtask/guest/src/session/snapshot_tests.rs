@@ -9,9 +9,9 @@ fn play(
     guest: impl FnOnce(&mut FakeGuest, &Monitor) + Send + 'static,
 ) -> (&'static str, Vec<String>, String) {
     let (mut vm, mut fake) = fake(Channel::Virtio);
-    let rules = Policy {
+    let policy = Policy {
         reboots,
-        ..super::rules(Arrival::Boot, &Arc::default())
+        ..super::policy(Arrival::Boot, &Arc::default())
     };
     let monitor = Monitor::new(RunState::Running);
     let (mut host, theirs) = (monitor.clone(), monitor.clone());
@@ -19,7 +19,7 @@ fn play(
         guest(&mut fake, &theirs);
         fake
     });
-    let conducted = conduct(&mut vm, &rules, &handover(), &mut host);
+    let conducted = conduct(&mut vm, &policy, &handover(), &mut host);
     drop(vm);
     player.join().unwrap();
     let notes = monitor.notes.lock().unwrap().clone();
