@@ -160,8 +160,12 @@ impl Debug {
     /// What a person should know once QEMU has ended: a pattern may be that of an event, and yet of
     /// another device's.
     #[must_use]
-    pub fn afterwards(&self, spot: Spot<'_>) -> Option<String> {
-        let log = trace_log(spot);
+    pub fn afterwards(&self, logs: &Utf8Path, suffix: &str) -> Option<String> {
+        let log = trace_log(Spot {
+            run_dir: logs,
+            logs,
+            suffix,
+        });
         let is_empty = fs_err::metadata(&log).map_or(true, |file| file.len() == 0);
         let named = self.trace.join("`, `");
         (!self.trace.is_empty() && is_empty)

@@ -1,7 +1,10 @@
 //! Finds the QEMU binary of an architecture: on PATH, in a directory, in a QEMU build tree. A regular
 //! file that is named is the binary, whatever its name. What a binary really is, `probe` asks it.
 
+use std::time::Duration;
+
 use camino::{Utf8Path, Utf8PathBuf};
+use host::process::Command;
 use plan::arch::QemuProfile;
 
 use crate::error::QemuError;
@@ -46,10 +49,30 @@ fn absolute(path: &Utf8Path) -> Utf8PathBuf {
     absolute.unwrap_or_else(|_| path.to_owned())
 }
 
+/// What a program that is not QEMU's system emulator says for its version; asked only where it does
+/// not talk QMP.
+pub(crate) fn not_qemu(binary: &Utf8Path, wait: Duration) -> Option<String> {
+    let output = Command::new(binary).args(["--version"]).output(wait);
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => return Some(format!("failed: {error}")),
+    };
+    let text = output.stdout_text();
+    let first = text.lines().next().unwrap_or_default();
+    if first.starts_with("QEMU emulator version ") {
+        return None;
+    }
+    let said: String = first.chars().filter(|c| !c.is_control()).collect();
+    Some(match (said.as_str(), output.stderr_text().trim()) {
+        ("", "") => format!("printed nothing, and it ended with {}", output.status),
+        ("", error) => format!("ended with {}: {}", output.status, error.escape_debug()),
+        (said, _) => format!("printed `{said}`"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
     use plan::arch::{Ordinary, OrdinaryKernel};
 

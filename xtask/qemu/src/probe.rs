@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
-use host::process::Command;
 use serde_json::{Value, json};
 
 use crate::accel::Accel;
@@ -152,7 +151,7 @@ impl<'a> Probe<'a> {
         while let Some(event) = vm.next(last) {
             history.note(&event);
         }
-        if let Some(found) = not_qemu(self.binary) {
+        if let Some(found) = crate::binary::not_qemu(self.binary, LAST_WORDS) {
             let binary = self.binary.to_owned();
             return Err(Failed {
                 error: QemuError::NotQemu { binary, found },
@@ -194,27 +193,6 @@ fn last_words(failed: &Failed) -> String {
         Some(line) => format!("{why}: {}", line.trim()),
         None => why.clone(),
     }
-}
-
-/// What a program that is not QEMU's system emulator says for its version; asked only where it does
-/// not talk QMP.
-fn not_qemu(binary: &Utf8Path) -> Option<String> {
-    let output = Command::new(binary).args(["--version"]).output(LAST_WORDS);
-    let output = match output {
-        Ok(output) => output,
-        Err(error) => return Some(format!("failed: {error}")),
-    };
-    let text = output.stdout_text();
-    let first = text.lines().next().unwrap_or_default();
-    if first.starts_with("QEMU emulator version ") {
-        return None;
-    }
-    let said: String = first.chars().filter(|c| !c.is_control()).collect();
-    Some(match (said.as_str(), output.stderr_text().trim()) {
-        ("", "") => format!("printed nothing, and it ended with {}", output.status),
-        ("", error) => format!("ended with {}: {}", output.status, error.escape_debug()),
-        (said, _) => format!("printed `{said}`"),
-    })
 }
 
 fn arguments(fds: Fds, accel: Option<Accel>) -> Vec<String> {

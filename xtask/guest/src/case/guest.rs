@@ -387,13 +387,8 @@ impl<'a> Started<'a> {
             }
             _ => None,
         };
-        let suffix = log_suffix(self.number);
-        let spot = Spot {
-            run_dir: &self.run_dir,
-            logs,
-            suffix: &suffix,
-        };
-        if let Some(text) = self.case.setting.config.debug.afterwards(spot) {
+        let debug = &self.case.setting.config.debug;
+        if let Some(text) = debug.afterwards(logs, &log_suffix(self.number)) {
             send(self.case.setting.events, RunEvent::Note { text });
         }
         let mut state = self.case.state();
