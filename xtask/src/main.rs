@@ -24,6 +24,7 @@ use crate::output::{Color, Style};
 fn main() -> ExitCode {
     // Children start through this very program, so that they die with it.
     host::guard::run_if_asked();
+    host::scratch::restrict_umask();
     let exit = match Cli::try_parse() {
         Ok(cli) => perform(cli),
         Err(message) => {

@@ -1,8 +1,10 @@
 //! What `tests/lifetime.rs` starts and kills: a program whose main goes through the guard.
 
 use std::io::{BufRead as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use host::process::{Command, Stdio};
 use host::scratch::Scratch;
 use host::{guard, interrupt};
@@ -24,6 +26,8 @@ fn main() -> std::process::ExitCode {
         ["hold-family", directory, ref argv @ ..] => {
             hold(directory, Command::from_argv(argv).whole_family())
         }
+        // Prints the modes of a scratch directory, of its lock and of a file that is made as usual.
+        ["modes", directory] => print_modes(directory).map_err(spawn_error),
         _ => Ok(2),
     };
     match status {
@@ -35,11 +39,30 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-fn hold(directory: &str, command: Command) -> Result<i32, host::process::ProcessError> {
-    let spawn = |source| host::process::ProcessError::Spawn {
-        program: "hold".to_owned(),
+fn spawn_error(source: std::io::Error) -> host::process::ProcessError {
+    host::process::ProcessError::Spawn {
+        program: "child".to_owned(),
         source,
+    }
+}
+
+fn print_modes(directory: &str) -> std::io::Result<i32> {
+    let scratch = Scratch::new_in(directory.into(), "run")?;
+    host::scratch::restrict_umask();
+    let file = Utf8PathBuf::from(directory).join("file");
+    fs_err::write(&file, "")?;
+    let mode = |path: &Utf8Path| -> std::io::Result<String> {
+        let mode = fs_err::metadata(path)?.permissions().mode() & 0o7777;
+        Ok(format!("{mode:o}"))
     };
+    let lock = scratch.path().join(".lock");
+    let modes = [mode(scratch.path())?, mode(&lock)?, mode(&file)?];
+    writeln!(std::io::stdout(), "{}", modes.join(" "))?;
+    Ok(0)
+}
+
+fn hold(directory: &str, command: Command) -> Result<i32, host::process::ProcessError> {
+    let spawn = spawn_error;
     interrupt::install().map_err(spawn)?;
     let scratch = Scratch::new_in(directory.into(), "run").map_err(spawn)?;
     let mut running = command.stdout(Stdio::Pipe).spawn()?;

@@ -1,22 +1,38 @@
-//! Directories that do not outlive the run: removed by `Drop`, or by a second Ctrl-C, and when the
-//! run was killed by the [`sweep`] of the next one.
+//! Temporary directories and lock files: private to the user, removed with their content by `Drop`
+//! or by a second Ctrl-C, and by the [`sweep`] of a later run when their own run was killed.
+//!
+//! The temporary directory belongs to everybody. So the sweep removes only what this user's Kiln
+//! made there, and it opens nothing but regular files of this user.
 
-use std::io;
+use std::fs::Permissions;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use rustix::fs::OFlags;
 
 use crate::interrupt;
 
-/// Start of the name of each.
+/// Start of every name.
 const PREFIX: &str = "kiln-";
-/// Held as long as its directory is in use; the system lets go of it when a run is killed.
+/// Random letters and digits at the end of every name.
+const RANDOM: usize = 6;
+/// Held while the directory is in use; the system releases it when the run is killed.
 const LOCK: &str = ".lock";
 /// The lock's name until it is held.
 const FRESH: &str = ".lock-new";
 /// A younger directory without a lock may be about to get one.
 const SETTLED: Duration = Duration::from_secs(60);
+/// First line of the lock of a scratch directory; the directory's own name follows, so that the lock
+/// of a copy, or of a directory that was renamed, says nothing about it.
+const SCRATCH: &str = "Kiln scratch directory, removed when its run is over";
+/// First line of the lock of any other directory.
+const LOCKED: &str = "Kiln lock";
+/// Longest content of a lock.
+const LONGEST: u64 = 512;
 
 /// A directory of its own (mode 0700), removed with its content when dropped.
 #[derive(Debug)]
@@ -32,10 +48,15 @@ impl Scratch {
         // Until it has its lock it is removed by its own destructor.
         let directory = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{word}-"))
+            .rand_bytes(RANDOM)
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)?;
-        let lock = lock_in(directory.path())?;
-        let path = Utf8PathBuf::from_path_buf(directory.keep())
-            .map_err(|path| io::Error::other(format!("`{}` is no UTF-8 path", path.display())))?;
+        // The umask may have taken away bits that the owner needs.
+        fs_err::set_permissions(directory.path(), Permissions::from_mode(0o700))?;
+        let path = Utf8PathBuf::from_path_buf(directory.path().to_owned())
+            .map_err(|path| io::Error::other(format!("`{}` is not UTF-8", path.display())))?;
+        let lock = lock_with(directory.path(), &content(SCRATCH, directory.path()))?;
+        let _ = directory.keep();
         interrupt::add_directory(path.as_std_path());
         Ok(Self {
             path,
@@ -54,7 +75,7 @@ impl Scratch {
     #[must_use]
     pub fn keep(mut self) -> Utf8PathBuf {
         self.kept = true;
-        // Without its lock it is no dead run's.
+        // Without its lock no sweep takes it for a dead run's.
         let _ = fs_err::remove_file(self.path.join(LOCK));
         self.path.clone()
     }
@@ -63,99 +84,325 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.kept {
-            // A directory that is gone already is what was wanted; the next run removes what could not be.
+            // The next run removes what could not be removed now.
             let _ = fs_err::remove_dir_all(&self.path);
         }
         interrupt::forget_directory(self.path.as_std_path());
     }
 }
 
+/// Sets the umask so that other users cannot write to what this process and its children make. To be
+/// called before any thread is started.
+pub fn restrict_umask() {
+    use rustix::fs::Mode;
+    let before = rustix::process::umask(Mode::RWXU);
+    rustix::process::umask(before | Mode::WOTH);
+}
+
+fn content(first: &str, directory: &Path) -> String {
+    let name = directory.file_name().unwrap_or_default();
+    format!("{first}\n{}\n", name.to_string_lossy())
+}
+
 /// Locks a directory until the file is dropped or this process ends, however it does.
 ///
 /// The lock gets its name when it is held, so a lock with that name that nobody holds is a dead run's.
 pub fn lock_in(directory: &Path) -> io::Result<fs_err::File> {
+    lock_with(directory, &content(LOCKED, directory))
+}
+
+fn lock_with(directory: &Path, content: &str) -> io::Result<fs_err::File> {
     let fresh = directory.join(FRESH);
-    let lock = fs_err::File::create(&fresh)?;
+    // One that a killed process left must not be written to: it may be anything.
+    match fs_err::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut lock = fs_err::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)?;
+    lock.write_all(content.as_bytes())?;
     lock.file().lock()?;
     fs_err::rename(&fresh, directory.join(LOCK))?;
     Ok(lock)
 }
 
+/// Opens a file to lock it, and makes it where it is missing. Its content stays as it is; anything but
+/// a regular file is refused, without waiting for the other end of a pipe.
+pub fn open_lock(path: &Path) -> io::Result<fs_err::File> {
+    let file = fs_err::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        let message = format!("`{}` is not a regular file", path.display());
+        return Err(io::Error::other(message));
+    }
+    Ok(file)
+}
+
+/// For files that may have been made by others: no link is followed and no pipe is waited for.
+fn flags() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY)
+        .bits()
+        .cast_signed()
+}
+
+/// A regular file of this user, opened for reading; `None` where the path is anything else.
+fn open_own(path: &Path) -> Option<fs_err::File> {
+    // Opening some devices has effects, so the kind is known before.
+    let is_own = |data: &std::fs::Metadata| data.is_file() && data.uid() == own();
+    fs_err::symlink_metadata(path).ok().filter(is_own)?;
+    let file = fs_err::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags())
+        .open(path)
+        .ok()?;
+    // It may have been replaced meanwhile.
+    let data = file.metadata().ok()?;
+    is_own(&data).then_some(file)
+}
+
+fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Whether somebody holds the lock of a directory; `None` where it has none.
 #[must_use]
 pub fn is_locked(directory: &Path) -> Option<bool> {
-    let lock = fs_err::File::open(directory.join(LOCK)).ok()?;
+    let lock = open_own(&directory.join(LOCK))?;
     Some(lock.file().try_lock().is_err())
 }
 
-/// Removes what killed runs left in `parent`. What cannot be removed harms nobody.
+/// Removes what killed runs of this user left in `parent`. What cannot be removed stays.
 pub fn sweep(parent: &Utf8Path) {
     let Ok(entries) = fs_err::read_dir(parent) else {
         return;
     };
     for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            continue;
+        let name = entry.file_name();
+        // Of a link this is the link's own: links are not followed.
+        let own = entry
+            .metadata()
+            .is_ok_and(|data| data.is_dir() && data.uid() == own());
+        if own && name.to_str().is_some_and(is_scratch_name) {
+            // What is left harms nobody.
+            let _ = sweep_one(&entry.path());
         }
-        let age = entry.metadata().and_then(|data| data.modified()).ok();
-        let age = age.and_then(|time| crate::clock::now().duration_since(time).ok());
-        let _ = match is_locked(&entry.path()) {
-            Some(false) => fs_err::remove_dir_all(entry.path()),
-            // Killed before it got its lock, it is empty but for that; what is not empty is not ours.
-            None if age.is_some_and(|age| age > SETTLED) => {
-                let _ = fs_err::remove_file(entry.path().join(FRESH));
-                fs_err::remove_dir(entry.path())
-            }
-            Some(true) | None => Ok(()),
-        };
     }
+}
+
+/// `kiln-`, a word, and the random ending.
+fn is_scratch_name(name: &str) -> bool {
+    let rest = name.strip_prefix(PREFIX);
+    let parts = rest.and_then(|rest| rest.rsplit_once('-'));
+    parts.is_some_and(|(word, random)| {
+        !word.is_empty()
+            && random.len() == RANDOM
+            && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+fn sweep_one(directory: &Path) -> io::Result<()> {
+    if let Some(lock) = open_own(&directory.join(LOCK)) {
+        let mut text = String::new();
+        let read = lock.file().take(LONGEST).read_to_string(&mut text);
+        let made_here = read.is_ok() && text == content(SCRATCH, directory);
+        if made_here && lock.file().try_lock().is_ok() {
+            fs_err::remove_dir_all(directory)?;
+        }
+        return Ok(());
+    }
+    let data = fs_err::symlink_metadata(directory)?;
+    let age = crate::clock::now().duration_since(data.modified()?);
+    if data.mode() & 0o777 == 0o700 && age.is_ok_and(|age| age > SETTLED) {
+        // Killed before it got its lock, it holds nothing else; the removal of any other fails.
+        if open_own(&directory.join(FRESH)).is_some() && fs_err::read_dir(directory)?.count() == 1 {
+            fs_err::remove_file(directory.join(FRESH))?;
+        }
+        fs_err::remove_dir(directory)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_killed_runs_left_is_removed_and_nothing_else() {
-        let parent = Scratch::new_in(Utf8Path::new("/tmp"), "test").expect("made");
-        let make = |name: &str| {
-            let path = parent.path().join(name);
-            fs_err::create_dir(&path).expect("made");
-            path
-        };
-        let hour_ago = crate::clock::now() - Duration::from_secs(3600);
-        let age = |path: &Utf8Path| {
-            let file = fs_err::File::open(path).expect("opens");
-            file.file().set_modified(hour_ago).expect("set");
-        };
-        let (killed, other) = (make("kiln-run-killed"), make("other"));
-        for path in [&killed, &other] {
-            drop(lock_in(path.as_std_path()).expect("locked"));
-        }
-        let running = Scratch::new_in(parent.path(), "run").expect("made");
-        let (old, young, foreign) = (make("kiln-old"), make("kiln-young"), make("kiln-foreign"));
-        fs_err::write(foreign.join("file"), "x").expect("written");
-        fs_err::write(old.join(FRESH), "").expect("written");
-        age(&old);
-        age(&foreign);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn parent() -> Scratch {
+        Scratch::new_in(Utf8Path::new("/tmp"), "test").expect("made")
+    }
+
+    /// A directory as a run of this version leaves it when it is killed.
+    fn killed(parent: &Utf8Path, name: &str) -> Utf8PathBuf {
+        let path = private(parent, name);
+        let text = content(SCRATCH, path.as_std_path());
+        drop(lock_with(path.as_std_path(), &text).expect("locked"));
+        fs_err::write(path.join("disk"), "x").expect("written");
+        path
+    }
+
+    fn private(parent: &Utf8Path, name: &str) -> Utf8PathBuf {
+        let path = parent.join(name);
+        fs_err::create_dir(&path).expect("made");
+        fs_err::set_permissions(&path, Permissions::from_mode(0o700)).expect("set");
+        path
+    }
+
+    fn age(path: &Utf8Path) {
+        let file = fs_err::File::open(path).expect("opens");
+        let hour_ago = crate::clock::now() - HOUR;
+        file.file().set_modified(hour_ago).expect("set");
+    }
+
+    /// What of some directories is left after a sweep.
+    fn left(parent: &Scratch, all: &[&Utf8PathBuf]) -> Vec<String> {
         sweep(parent.path());
-        let there = [&killed, &old, &other, &young, &foreign].map(|path| path.exists());
-        assert_eq!(there, [false, false, true, true, true]);
+        let left = all.iter().filter(|path| path.symlink_metadata().is_ok());
+        left.map(|path| path.file_name().expect("a name").to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn leftovers_of_killed_runs_are_swept() {
+        let parent = parent();
+        let killed = killed(parent.path(), "kiln-run-a1B2c3");
+        let (bare, fresh) = (
+            private(parent.path(), "kiln-probe-abcdef"),
+            private(parent.path(), "kiln-kvm-ABCDEF"),
+        );
+        fs_err::write(fresh.join(FRESH), "").expect("written");
+        age(&bare);
+        age(&fresh);
+        assert_eq!(left(&parent, &[&killed, &bare, &fresh]), [""; 0]);
+    }
+
+    #[test]
+    fn running_and_starting_runs_are_not_swept() {
+        let parent = parent();
+        let running = Scratch::new_in(parent.path(), "run").expect("made");
+        let young = private(parent.path(), "kiln-run-abcdef");
+        assert_eq!(left(&parent, &[&young]), ["kiln-run-abcdef"]);
         assert!(running.path().exists());
     }
 
     #[test]
-    fn it_goes_with_its_content_unless_it_is_kept() {
-        let outer = Scratch::new_in(Utf8Path::new("/tmp"), "test").expect("made");
+    fn directories_that_kiln_did_not_make_are_not_swept() {
+        let parent = parent();
+        let root = parent.path();
+        // A run folder, copied here for a bug report: its lock is free.
+        let report = private(root, "kiln-run12");
+        drop(lock_in(report.as_std_path()).expect("locked"));
+        // The same under a name of the right form, and with an empty lock.
+        let renamed = private(root, "kiln-run-report");
+        drop(lock_in(renamed.as_std_path()).expect("locked"));
+        let empty = private(root, "kiln-run-aaaaaa");
+        fs_err::write(empty.join(LOCK), "").expect("written");
+        // A copy of a scratch directory, under another name of the right form.
+        let original = killed(root, "kiln-run-bbbbbb");
+        let copy = private(root, "kiln-run-cccccc");
+        fs_err::copy(original.join(LOCK), copy.join(LOCK)).expect("copied");
+        // One that is locked by a link to a scratch directory's lock.
+        let linked = private(root, "kiln-run-dddddd");
+        fs_err::os::unix::fs::symlink(original.join(LOCK), linked.join(LOCK)).expect("linked");
+        // A link to a directory.
+        let link = root.join("kiln-run-eeeeee");
+        fs_err::os::unix::fs::symlink(&report, &link).expect("linked");
+        let file = private(root, "kiln-run-ffffff");
+        fs_err::write(file.join("data"), "x").expect("written");
+        let other = private(root, "other-run-bbbbbb");
+        for path in [&report, &renamed, &empty, &copy, &linked, &file, &other] {
+            age(path);
+        }
+        let all = [
+            &report, &renamed, &empty, &copy, &linked, &link, &file, &other,
+        ];
+        assert_eq!(left(&parent, &all).len(), all.len());
+        assert!(!original.exists());
+    }
+
+    #[test]
+    fn directories_of_other_users_are_not_swept() {
+        if !rustix::process::geteuid().is_root() {
+            // Only root can give a directory away.
+            return;
+        }
+        let parent = parent();
+        let give = |path: &Utf8Path| {
+            let nobody = Some(rustix::fs::Uid::from_raw(65_534));
+            rustix::fs::chown(path.as_std_path(), nobody, None).expect("given away");
+        };
+        let (directory, lock) = (
+            killed(parent.path(), "kiln-run-aaaaaa"),
+            killed(parent.path(), "kiln-run-bbbbbb"),
+        );
+        give(&directory);
+        give(&lock.join(LOCK));
+        assert_eq!(left(&parent, &[&directory, &lock]).len(), 2);
+    }
+
+    #[test]
+    fn a_pipe_named_lock_blocks_nobody() {
+        let parent = parent();
+        let pipe = |path: &Utf8Path| {
+            let mode = rustix::fs::Mode::from_raw_mode(0o666);
+            let made = rustix::fs::mknodat(
+                rustix::fs::CWD,
+                path.as_std_path(),
+                rustix::fs::FileType::Fifo,
+                mode,
+                0,
+            );
+            made.expect("a pipe");
+        };
+        let (locked, fresh) = (
+            private(parent.path(), "kiln-run-aaaaaa"),
+            private(parent.path(), "kiln-run-bbbbbb"),
+        );
+        pipe(&locked.join(LOCK));
+        pipe(&fresh.join(FRESH));
+        age(&locked);
+        age(&fresh);
+        // Any of these would hang.
+        assert_eq!(left(&parent, &[&locked, &fresh]).len(), 2);
+        assert_eq!(is_locked(locked.as_std_path()), None);
+        assert!(open_lock(locked.join(LOCK).as_std_path()).is_err());
+        drop(lock_in(fresh.as_std_path()).expect("locked"));
+    }
+
+    #[test]
+    fn opening_a_lock_keeps_the_content_of_its_file() {
+        let parent = parent();
+        let path = parent.path().join("lock");
+        fs_err::write(&path, "somebody's").expect("written");
+        drop(open_lock(path.as_std_path()).expect("opened"));
+        assert_eq!(fs_err::read_to_string(&path).expect("read"), "somebody's");
+    }
+
+    #[test]
+    fn scratch_is_removed_unless_it_is_kept() {
+        let outer = parent();
         let inner = Scratch::new_in(outer.path(), "inner").expect("made");
         fs_err::write(inner.path().join("file"), "x").expect("written");
         let gone = inner.path().to_owned();
         drop(inner);
         assert!(!gone.exists());
         let kept = Scratch::new_in(outer.path(), "inner").expect("made").keep();
+        age(&kept);
+        sweep(outer.path());
+        assert!(!kept.exists(), "an empty one holds nothing");
+        let kept = Scratch::new_in(outer.path(), "inner").expect("made");
+        fs_err::write(kept.path().join("log"), "x").expect("written");
+        let kept = kept.keep();
+        age(&kept);
         sweep(outer.path());
         assert!(kept.exists());
-        drop(outer);
-        assert!(!kept.exists());
     }
 }

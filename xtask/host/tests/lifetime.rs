@@ -225,3 +225,20 @@ fn who_flees_from_process_to_process_ends_with_its_family() {
     }
     assert_eq!(fled(), "");
 }
+
+#[test]
+fn scratch_is_private_under_every_umask() {
+    let check = |umask: &str, others_file: &str| {
+        let parent = Scratch::new_in(Utf8Path::new("/tmp"), "umask").expect("made");
+        let script = "umask \"$1\"; shift; exec \"$@\"";
+        let command = Command::new("sh").args(["-c", script, "sh", umask]);
+        let command = command.arg(child()).args(["modes", parent.path().as_str()]);
+        let said = command.output(LIMIT).expect("runs").stdout_text();
+        assert_eq!(said, format!("700 600 {others_file}\n"), "umask {umask}");
+    };
+    check("000", "664");
+    check("002", "664");
+    check("022", "644");
+    check("077", "600");
+    check("177", "600");
+}

@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         // The guest cannot ask a serial line how large the window is.
         format!("kiln.size={columns}x{rows}")
     });
-    let sockets = Scratch::new_in(&temp_dir(&context.env), "kiln-boot-")
+    let sockets = Scratch::new_in(&temp_dir(&context.env), "boot")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let spot = Spot {
         run_dir: sockets.path(),

@@ -1,8 +1,12 @@
 //! Where a run keeps its things: a numbered folder that stays, and a scratch folder that goes.
 
+use std::fs::TryLockError;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use host::clock::{monotonic, pause};
 use host::scratch::{self, Scratch};
 
 use crate::event::RunReport;
@@ -11,6 +15,10 @@ use crate::runs::kept;
 
 /// Held while a run takes its number.
 const TURN: &str = "lock";
+/// How long a run waits for its number: others hold the lock while they remove old runs.
+const TURN_LIMIT: Duration = Duration::from_secs(5 * 60);
+/// Between two tries to take the lock.
+const LOOK: Duration = Duration::from_millis(10);
 /// Longest path of a socket, with the closing zero (`unix(7)`).
 const SOCKET_PATH_MAX: usize = 108;
 /// What is added to the temporary directory to name a socket, at most.
@@ -77,8 +85,18 @@ pub(crate) fn number(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
 
 /// One run after the other takes its number and prunes: none sees another's folder unlocked.
 fn turn(runs: &Utf8Path) -> io::Result<fs_err::File> {
-    let turn = fs_err::File::create(runs.join(TURN))?;
-    turn.file().lock()?;
+    let turn = scratch::open_lock(runs.join(TURN).as_std_path())?;
+    let start = monotonic();
+    while let Err(error) = turn.file().try_lock() {
+        match error {
+            TryLockError::Error(error) => return Err(error),
+            TryLockError::WouldBlock if start.elapsed() > TURN_LIMIT => {
+                let message = format!("waited {} s for `{runs}/{TURN}`", TURN_LIMIT.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            TryLockError::WouldBlock => pause(LOOK).map_err(io::Error::other)?,
+        }
+    }
     Ok(turn)
 }
 
@@ -97,16 +115,22 @@ pub(super) fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
 fn next_run(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
     let number = runs_in(runs)?.last().map_or(1, |last| last + 1);
     let path = runs.join(number.to_string());
-    fs_err::create_dir(&path)?;
+    // Whatever the umask, nobody else writes where QEMU will.
+    std::fs::DirBuilder::new().mode(0o755).create(&path)?;
     Ok(path)
 }
 
-/// Removes all but the last runs, and no run that still goes on.
+/// Removes all but the last runs, except those that are still running. A folder that has a number for its
+/// name, and neither a run's lock nor its report, is not a run.
 fn prune(runs: &Utf8Path, keep: usize) -> io::Result<()> {
     let numbers = runs_in(runs)?;
     for number in &numbers[..numbers.len().saturating_sub(keep)] {
         let folder = runs.join(number.to_string());
-        if scratch::is_locked(folder.as_std_path()) != Some(true) {
+        let is_run = match scratch::is_locked(folder.as_std_path()) {
+            Some(is_running) => !is_running,
+            None => folder.join(kept::FILE).is_file(),
+        };
+        if is_run {
             fs_err::remove_dir_all(folder)?;
         }
     }
@@ -149,6 +173,19 @@ mod tests {
         drop(long);
         Place::prepare(&runs, root, 1).unwrap();
         assert_eq!(runs_in(&runs).unwrap(), [4]);
+    }
+
+    #[test]
+    fn folders_that_are_not_runs_are_not_pruned() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let photos = root.join("2");
+        fs_err::create_dir(&photos).unwrap();
+        fs_err::write(photos.join("photo"), "x").unwrap();
+        for _ in 0..3 {
+            Place::prepare(root, root, 1).unwrap();
+        }
+        assert_eq!(runs_in(root).unwrap(), [2, 5]);
     }
 
     #[test]
