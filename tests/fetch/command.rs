@@ -159,7 +159,7 @@ fn a_fetch_goes_on_after_a_failure_and_tells_of_every_file_at_the_end() {
         http://HOST/absent.tar: HTTP status 404
       no place has `wrong.tar` (sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa):
         http://HOST/wrong.tar: wrong bytes: expected sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa, got 882fc3279babd810be288df70a11f72b529bc534e4d5d654e3dcf90f8a036f24
-    help: name a mirror with --mirror or KILN_MIRROR; what came so far is kept and goes on
+    help: name a mirror with --mirror or KILN_MIRROR; an unfinished download is resumed
     ");
     assert_eq!(place.blob("store", &right), Some(right.clone()));
     assert!(

@@ -13,6 +13,7 @@ mod faulty;
 mod place;
 mod proxy;
 mod recipe;
+mod secrets;
 #[path = "../skip.rs"]
 mod skip;
 #[path = "../told.rs"]

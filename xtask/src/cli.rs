@@ -9,6 +9,7 @@ pub(crate) mod repro;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use host::http::SecretUrl;
 
 use debug::DebugArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
@@ -146,13 +147,13 @@ pub(crate) struct SourceArgs {
     pub(crate) no_prebuilt: bool,
     /// Base URL of a Kiln mirror; may be given more than once [env: `KILN_MIRROR`]
     #[arg(long, value_name = "URL")]
-    pub(crate) mirror: Vec<String>,
+    pub(crate) mirror: Vec<SecretUrl>,
     /// Base URL of a Debian mirror for sources [env: `KILN_DEBIAN_MIRROR`] [default: the host's own]
     #[arg(long, value_name = "URL")]
-    pub(crate) debian_mirror: Option<String>,
+    pub(crate) debian_mirror: Option<SecretUrl>,
     /// Base URL of Debian's snapshot archive [env: `KILN_DEBIAN_SNAPSHOT`]
     #[arg(long, value_name = "URL")]
-    pub(crate) debian_snapshot: Option<String>,
+    pub(crate) debian_snapshot: Option<SecretUrl>,
     /// Build without the sandbox; the bytes stay the same
     #[arg(long)]
     pub(crate) no_sandbox: bool,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use forge::scan::{Machine, Tokens};
 use host::env::Env;
-use host::http::{Client, HttpError};
+use host::http::{Client, HttpError, SecretUrl};
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
@@ -139,6 +139,15 @@ impl Context {
             return Ok(None);
         }
         Client::with_limits(self.env.http_limits()).map(Some)
+    }
+
+    /// Who asks the network for an address that was named; refused offline.
+    pub(crate) fn client_for(&self, address: &SecretUrl) -> Result<Client, Failure> {
+        let client = self.client().map_err(hinted!(Exit::FetchFailed))?;
+        client.ok_or_else(|| {
+            let error = anyhow::anyhow!("`{address}` cannot be reached with --offline");
+            Failure::new(Exit::Usage, error)
+        })
     }
 
     /// Job slots: `-j`, else the processors.

@@ -11,6 +11,7 @@ use forge::build;
 use forge::event::Event;
 use forge::fetch::Remotes;
 use forge::sandbox::SandboxChoice;
+use host::http::SecretUrl;
 use plan::Project;
 use plan::step::Plan;
 use provision::images::keep_root;
@@ -53,6 +54,7 @@ impl<'a> Supply<'a> {
         source: &'a SourceArgs,
         store: impl FnOnce() -> Result<Store, Failure>,
     ) -> Result<Self, Failure> {
+        check_mirrors(context, source)?;
         let project = context.project()?;
         let arches = Context::arches(&project, &source.arch)?;
         let plan = project.plan(&arches).map_err(hinted!(Exit::Usage))?;
@@ -77,6 +79,7 @@ impl<'a> Supply<'a> {
         project: Project,
         recipes: &[String],
     ) -> Result<Self, Failure> {
+        check_mirrors(context, source)?;
         let arches = Context::arches(&project, &source.arch)?;
         let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
         let plan = project.plan_of(&arches, &recipes);
@@ -131,6 +134,32 @@ impl<'a> Supply<'a> {
     }
 }
 
+/// Refuses a mirror that nothing can be asked of, before anything is done.
+pub(crate) fn check_mirrors(context: &Context, source: &SourceArgs) -> Result<(), Failure> {
+    let env = &context.env;
+    let flags = source.mirror.iter().map(|url| ("--mirror", url));
+    let flags = flags.chain(
+        source
+            .debian_mirror
+            .iter()
+            .map(|url| ("--debian-mirror", url)),
+    );
+    let variables = env.kiln_mirrors.iter().map(|url| ("KILN_MIRROR", url));
+    let debian = env.kiln_debian_mirror.iter();
+    let variables = variables.chain(debian.map(|url| ("KILN_DEBIAN_MIRROR", url)));
+    let snapshot = source.debian_snapshot.iter();
+    let flags = flags.chain(snapshot.map(|url| ("--debian-snapshot", url)));
+    let snapshot = env.kiln_debian_snapshot.iter();
+    let variables = variables.chain(snapshot.map(|url| ("KILN_DEBIAN_SNAPSHOT", url)));
+    for (name, url) in flags.chain(variables) {
+        url.check().map_err(|error| {
+            Failure::new(Exit::Usage, anyhow::anyhow!("{name}: {error}"))
+                .hint(format!("{name} takes a base URL such as https://host/path"))
+        })?;
+    }
+    Ok(())
+}
+
 /// The flags, the environment and the terminal of one command.
 struct Terminal<'a> {
     context: &'a Context,
@@ -140,7 +169,7 @@ struct Terminal<'a> {
 
 impl Terminal<'_> {
     /// Kiln mirrors: those of the command line, else those of the environment.
-    fn mirrors(&self) -> &[String] {
+    fn mirrors(&self) -> &[SecretUrl] {
         match &self.source.mirror[..] {
             [] => &self.context.env.kiln_mirrors,
             named => named,
@@ -163,8 +192,8 @@ impl Caller for Terminal<'_> {
                 ..Remotes::offline()
             });
         };
-        let debian_mirrors = host::debian::mirrors(self.source.debian_mirror.as_deref(), env);
-        let debian_snapshot = host::debian::snapshot(self.source.debian_snapshot.as_deref(), env);
+        let debian_mirrors = host::debian::mirrors(self.source.debian_mirror.as_ref(), env);
+        let debian_snapshot = host::debian::snapshot(self.source.debian_snapshot.as_ref(), env);
         Ok(Remotes {
             mirrors,
             debian_mirrors,

@@ -10,7 +10,7 @@ mod http;
 mod remote;
 mod several;
 
-use host::http::shown;
+use host::http::{SecretUrl, shown};
 use plan::digest::Digest;
 use plan::source::{Location, SourcePin};
 
@@ -73,7 +73,7 @@ pub fn fetch(
                 return Ok(blob);
             }
             Err(Failure::Store(error)) => return Err(error.into()),
-            Err(Failure::Place(why)) => {
+            Err(Failure::Place { why, hint }) => {
                 events(Event::FetchFailed {
                     file: pin.file.clone(),
                     url: shown(url),
@@ -83,6 +83,7 @@ pub fn fetch(
                 tries.push(Try {
                     url: shown(url),
                     why,
+                    hint,
                 });
             }
         }
@@ -148,7 +149,7 @@ fn urls(pin: &SourcePin, remotes: &Remotes) -> Vec<String> {
     let mirrored = remotes
         .mirrors
         .iter()
-        .map(|base| blob_url(base, &pin.sha256));
+        .map(|base| blob_url(base.reveal(), &pin.sha256));
     let mut urls = Vec::new();
     for url in own.chain(mirrored) {
         if !urls.contains(&url) {
@@ -160,7 +161,10 @@ fn urls(pin: &SourcePin, remotes: &Remotes) -> Vec<String> {
 
 /// The URLs of one location; none where no base for it is known.
 fn location_urls(location: &Location, remotes: &Remotes) -> Vec<String> {
-    let below = |bases: &[String], path: &str| bases.iter().map(|base| join(base, path)).collect();
+    let below = |bases: &[SecretUrl], path: &str| {
+        let urls = bases.iter().map(|base| join(base.reveal(), path));
+        urls.collect()
+    };
     match location {
         Location::Url(url) => vec![url.clone()],
         Location::Debian(path) => below(&remotes.debian_mirrors, path),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::env::Env;
 use crate::process::Command;
+use crate::secret::SecretUrl;
 use crate::tools;
 
 /// Debian's snapshot archive, where `--debian-snapshot` and `KILN_DEBIAN_SNAPSHOT` name no other.
@@ -21,9 +22,9 @@ const FORMAT: &str = "$(ORIGIN)\t$(LABEL)\t$(COMPONENT)\t$(REPO_URI)";
 
 /// Distinct bases of Debian mirrors, the main archive first. Empty on hosts that have none.
 #[must_use]
-pub fn mirrors(flag: Option<&str>, env: &Env) -> Vec<String> {
-    if let Some(given) = flag.or(env.kiln_debian_mirror.as_deref()) {
-        return vec![without_slash(given)];
+pub fn mirrors(flag: Option<&SecretUrl>, env: &Env) -> Vec<SecretUrl> {
+    if let Some(given) = flag.or(env.kiln_debian_mirror.as_ref()) {
+        return vec![given.without_slash()];
     }
     if tools::find("apt-get").is_none() {
         return Vec::new();
@@ -38,18 +39,19 @@ pub fn mirrors(flag: Option<&str>, env: &Env) -> Vec<String> {
             .read(LIMIT)
             .map_or_else(|_| Vec::new(), |listing| bases(&listing))
     };
-    match list(&[]) {
+    let bases = match list(&[]) {
         // Before the first `apt-get update` apt lists nothing, unless it need not say whose it is.
         none if none.is_empty() => list(&["--no-release-info"]),
         bases => bases,
-    }
+    };
+    bases.into_iter().map(SecretUrl::from).collect()
 }
 
 /// Base of the snapshot archive.
 #[must_use]
-pub fn snapshot(flag: Option<&str>, env: &Env) -> String {
-    let given = flag.or(env.kiln_debian_snapshot.as_deref());
-    without_slash(given.unwrap_or(SNAPSHOT))
+pub fn snapshot(flag: Option<&SecretUrl>, env: &Env) -> SecretUrl {
+    let given = flag.or(env.kiln_debian_snapshot.as_ref());
+    given.map_or_else(|| SNAPSHOT.into(), SecretUrl::without_slash)
 }
 
 /// Picks the bases of Debian's own archives out of apt's list: `Debian` before `Debian-Security`,
@@ -132,27 +134,33 @@ $(ORIGIN)\t$(LABEL)\tmain\thttp://mirror.example/debian/
 
     #[test]
     fn the_flag_wins_over_the_environment_and_both_over_apt() {
-        let kiln_debian_mirror = Some("http://env.example/debian/".to_owned());
+        let kiln_debian_mirror = Some(SecretUrl::from("http://env.example/debian/"));
         let env = Env {
             kiln_debian_mirror,
             ..Env::default()
         };
         assert_eq!(
-            mirrors(Some("http://flag.example/debian/"), &env),
-            ["http://flag.example/debian"]
+            mirrors(Some(&"http://flag.example/debian/".into()), &env),
+            [SecretUrl::from("http://flag.example/debian")]
         );
-        assert_eq!(mirrors(None, &env), ["http://env.example/debian"]);
+        assert_eq!(
+            mirrors(None, &env),
+            [SecretUrl::from("http://env.example/debian")]
+        );
     }
 
     #[test]
     fn the_flag_wins_over_the_environment_and_both_over_the_default() {
         let env = Env {
-            kiln_debian_snapshot: Some("http://env.example/".to_owned()),
+            kiln_debian_snapshot: Some("http://env.example/".into()),
             ..Env::default()
         };
-        let flag = Some("http://flag.example/snapshot/");
-        assert_eq!(snapshot(flag, &env), "http://flag.example/snapshot");
-        assert_eq!(snapshot(None, &env), "http://env.example");
-        assert_eq!(snapshot(None, &Env::default()), SNAPSHOT);
+        let flag = SecretUrl::from("http://flag.example/snapshot/");
+        let check = |flag, env: &Env, expect: &str| {
+            assert_eq!(snapshot(flag, env), SecretUrl::from(expect));
+        };
+        check(Some(&flag), &env, "http://flag.example/snapshot");
+        check(None, &env, "http://env.example");
+        check(None, &Env::default(), SNAPSHOT);
     }
 }

@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use etcetera::BaseStrategy as _;
 
 use crate::limits::Limits;
+use crate::secret::{self, SecretUrl};
 
 /// What the environment says. A variable that is empty counts as unset.
 #[expect(
@@ -23,11 +24,11 @@ pub struct Env {
     /// `KILN_STORE`: where the store is.
     pub kiln_store: Option<Utf8PathBuf>,
     /// `KILN_MIRROR`: mirrors of images and sources, separated by blanks or commas.
-    pub kiln_mirrors: Vec<String>,
+    pub kiln_mirrors: Vec<SecretUrl>,
     /// `KILN_DEBIAN_MIRROR`: base of a Debian mirror.
-    pub kiln_debian_mirror: Option<String>,
+    pub kiln_debian_mirror: Option<SecretUrl>,
     /// `KILN_DEBIAN_SNAPSHOT`: base of Debian's snapshot archive.
-    pub kiln_debian_snapshot: Option<String>,
+    pub kiln_debian_snapshot: Option<SecretUrl>,
     /// `KILN_QEMU`: QEMU build directory or binary.
     pub kiln_qemu: Option<Utf8PathBuf>,
     /// `KILN_SOCKET`: where the runner of a guest test listens; set for its host half.
@@ -64,12 +65,14 @@ pub struct Env {
     pub github_actions: bool,
     /// `GITHUB_STEP_SUMMARY`: Markdown that is added to this file is shown with the step.
     pub github_step_summary: Option<Utf8PathBuf>,
-    /// The command line, without the program.
+    /// The command line, without the program and without passwords: for messages and reports.
     pub arguments: Vec<String>,
     /// How a bucket is reached.
     pub aws: Aws,
     /// As whom a registry is asked.
     pub registry: RegistryLogin,
+    /// `KILN_SIGN_PASSWORD`: decrypts the keys that sign a release.
+    pub sign_password: Option<Password>,
     /// The user is root.
     pub root: bool,
     /// `HOME`.
@@ -111,6 +114,16 @@ pub struct RegistryLogin {
     pub user: Option<String>,
     /// `KILN_REGISTRY_PASSWORD`: the password, or a token in its place.
     pub password: Option<String>,
+}
+
+/// A password; `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(***)")
+    }
 }
 
 impl std::fmt::Debug for RegistryLogin {
@@ -246,9 +259,9 @@ impl Env {
             .filter(|directory| directory.starts_with('/'));
         Ok(Self {
             kiln_store: path("KILN_STORE")?,
-            kiln_mirrors: mirrors.map(str::to_owned).collect(),
-            kiln_debian_mirror: text("KILN_DEBIAN_MIRROR")?,
-            kiln_debian_snapshot: text("KILN_DEBIAN_SNAPSHOT")?,
+            kiln_mirrors: mirrors.map(SecretUrl::from).collect(),
+            kiln_debian_mirror: text("KILN_DEBIAN_MIRROR")?.map(SecretUrl::from),
+            kiln_debian_snapshot: text("KILN_DEBIAN_SNAPSHOT")?.map(SecretUrl::from),
             kiln_qemu: path("KILN_QEMU")?,
             kiln_socket: path("KILN_SOCKET")?,
             cache_dir: None,
@@ -298,6 +311,7 @@ impl Env {
                 None => text("LOGNAME")?,
                 user => user,
             },
+            sign_password: text("KILN_SIGN_PASSWORD")?.map(Password),
             host_name: String::new(),
             arguments: Vec::new(),
             root: false,
@@ -350,14 +364,53 @@ impl Env {
     }
 }
 
-/// The command line, without the program; what is not UTF-8 in it is replaced.
+/// The command line without the program and without passwords: for messages and reports. What is not
+/// UTF-8 in it is replaced.
 #[must_use]
 pub fn arguments() -> Vec<String> {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     let arguments = std::env::args_os().skip(1);
     arguments
-        .map(|argument| argument.to_string_lossy().into_owned())
+        .map(|argument| secret::recorded(&argument.to_string_lossy()))
         .collect()
+}
+
+/// Variables with which Kiln itself logs in somewhere: none of them is for a child.
+pub(crate) const OWN_SECRETS: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "KILN_REGISTRY_USER",
+    "KILN_REGISTRY_PASSWORD",
+    "KILN_SIGN_PASSWORD",
+];
+
+/// The names of all variables of this process that seem to hold a secret.
+pub(crate) fn secret_variables() -> Vec<OsString> {
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    let all = std::env::vars_os();
+    all.filter(|(name, value)| is_secret(&name.to_string_lossy(), &value.to_string_lossy()))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// By its name, as programs of all kinds name theirs; or the value holds a URL with a password.
+fn is_secret(name: &str, value: &str) -> bool {
+    const PARTS: [&str; 9] = [
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "SECRET",
+        "TOKEN",
+        "CREDENTIAL",
+        "API_KEY",
+        "ACCESS_KEY",
+        "PRIVATE_KEY",
+    ];
+    let upper = name.to_ascii_uppercase();
+    OWN_SECRETS.contains(&name)
+        || PARTS.iter().any(|part| upper.contains(part))
+        || secret::recorded(value) != value
 }
 
 /// PATH as it is now, for the search of a child's program.

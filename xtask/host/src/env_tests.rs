@@ -81,12 +81,41 @@ fn an_empty_variable_counts_as_unset() {
 }
 
 #[test]
+fn variables_with_secrets_are_known_by_name_or_value() {
+    for (name, value) in [
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("KILN_REGISTRY_USER", "x"),
+        ("KILN_SIGN_PASSWORD", "x"),
+        ("CARGO_REGISTRY_TOKEN", "x"),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x"),
+        ("github_token", "x"),
+        ("KILN_MIRROR", "https://a, https://me:secret@b"),
+        ("https_proxy", "http://me:secret@proxy:3128"),
+    ] {
+        assert!(is_secret(name, value), "{name}");
+    }
+    for (name, value) in [
+        ("PATH", "/bin"),
+        ("KILN_MIRROR", "https://a"),
+        ("KEYBOARD", "us"),
+        ("https_proxy", "http://proxy:3128"),
+        ("SSH_AUTH_SOCK", "/run/x@y"),
+    ] {
+        assert!(!is_secret(name, value), "{name}");
+    }
+}
+
+#[test]
 fn lists_are_split() {
     let env = env(&[
         ("KILN_MIRROR", "https://a, https://b/x"),
         ("PATH", "/bin::rel:/usr/bin"),
     ]);
-    assert_eq!(env.kiln_mirrors, ["https://a", "https://b/x"]);
+    assert_eq!(
+        env.kiln_mirrors,
+        ["https://a", "https://b/x"].map(SecretUrl::from)
+    );
     assert_eq!(env.path, ["/bin", "/usr/bin"]);
 }
 

@@ -19,5 +19,6 @@ mod limits;
 pub mod packages;
 pub mod process;
 pub mod scratch;
+mod secret;
 pub mod terminal;
 pub mod tools;

@@ -353,14 +353,14 @@ mod tests {
         let parent = parent();
         let pipe = |path: &Utf8Path| {
             let mode = rustix::fs::Mode::from_raw_mode(0o666);
-            let made = rustix::fs::mknodat(
+            let pipe = rustix::fs::mknodat(
                 rustix::fs::CWD,
                 path.as_std_path(),
                 rustix::fs::FileType::Fifo,
                 mode,
                 0,
             );
-            made.expect("a pipe");
+            pipe.expect("a pipe");
         };
         let (locked, fresh) = (
             private(parent.path(), "kiln-run-aaaaaa"),

@@ -287,9 +287,3 @@ fn what_is_no_http_address_is_refused_without_a_try() {
     let error = error.expect_err("refused").to_string();
     assert!(!error.contains("secret"), "{error}");
 }
-
-#[test]
-fn offline_there_is_no_client() {
-    assert!(Client::new(true).expect("no error").is_none());
-    assert!(Client::new(false).expect("no error").is_some());
-}

@@ -193,7 +193,7 @@ pub fn share_sources<'s>(
 ) -> Result<(), ProvisionError> {
     let layout = from.root().join("v1");
     let remotes = Remotes {
-        mirrors: vec![file_url(&layout)],
+        mirrors: vec![file_url(&layout).into()],
         ..Remotes::offline()
     };
     for source in steps.into_iter().flat_map(|step| &step.sources) {

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use host::http::{Client, HttpError};
+use host::http::{Client, HttpError, SecretUrl};
 use plan::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -57,6 +57,7 @@ impl PlaceError {
             error,
             Some(
                 HttpError::Connect { .. }
+                    | HttpError::Tls { .. }
                     | HttpError::Interrupted(_)
                     | HttpError::Setup { .. }
                     | HttpError::BadUrl { .. }
@@ -216,12 +217,12 @@ pub struct Web {
     /// What reads.
     pub client: Client,
     /// The address of the tree.
-    pub base: String,
+    pub base: SecretUrl,
 }
 
 impl Place for Web {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
-        let url = format!("{}/{path}", self.base.trim_end_matches('/'));
+        let url = format!("{}/{path}", self.base.reveal().trim_end_matches('/'));
         match self.client.get(&url, None) {
             Ok(response) => Ok(Some(Box::new(response))),
             Err(HttpError::Status {

@@ -4,7 +4,7 @@
 mod login;
 
 use host::env::RegistryLogin;
-use host::http::{Answer, Client, HttpError, Method, Payload, Request};
+use host::http::{Answer, Client, HttpError, Method, Payload, Request, shown};
 use plan::digest::Digest;
 
 use crate::index::{INDEX, Index, MANIFEST};
@@ -28,8 +28,18 @@ pub struct Registry {
 impl Registry {
     /// Reads `registry/name[:tag]`; plain HTTP is spoken with this machine only.
     pub fn open(client: Client, place: &str, login: &RegistryLogin) -> Result<Self, TreeError> {
-        let wrong = || TreeError::Setup(format!("`oci://{place}` is no registry/name:tag"));
+        let address = shown(&format!("oci://{place}"));
+        let wrong = || {
+            TreeError::Setup(format!(
+                "expected `oci://registry/name:tag`, found `{address}`"
+            ))
+        };
         let (host, name) = place.split_once('/').ok_or_else(wrong)?;
+        if host.contains('@') {
+            return Err(TreeError::Setup(format!(
+                "`{address}` holds a user or a password: set KILN_REGISTRY_USER and KILN_REGISTRY_PASSWORD"
+            )));
+        }
         let (name, tag) = match name.split_once(':') {
             Some((name, tag)) => (name, Some(tag.to_owned())),
             None => (name, None),

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Cursor;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use minisign::{PublicKey, SecretKey, SecretKeyBox, SignatureBox};
+use minisign::{ErrorKind, PublicKey, SecretKey, SecretKeyBox, SignatureBox};
 use serde::Deserialize;
 
 /// Where the keys are, in the repository.
@@ -19,14 +21,20 @@ const DAYS: u64 = 365;
 /// Why something cannot be signed, or keys not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// The key file cannot be read or decrypted.
-    #[error("`{path}` is no secret key of minisign: {why}")]
+    /// The key file cannot be read.
+    #[error("failed to read `{path}` as a minisign secret key: {why}")]
     SecretKey {
         /// The file.
         path: Utf8PathBuf,
         /// Why.
         why: String,
     },
+    /// The key is encrypted, and there is neither a password nor a terminal to ask for one.
+    #[error("`{0}` is encrypted and no password was given")]
+    Encrypted(Utf8PathBuf),
+    /// No password decrypts the key.
+    #[error("failed to decrypt `{0}`: wrong password")]
+    Password(Utf8PathBuf),
     /// `keys.toml` is wrong.
     #[error("`{PATH}` is wrong: {0}")]
     Keys(String),
@@ -48,7 +56,10 @@ impl SignError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::SecretKey { .. } => Some("make one: minisign -G".to_owned()),
+            Self::SecretKey { .. } => Some("minisign -G makes a key".to_owned()),
+            Self::Encrypted(_) | Self::Password(_) => Some(
+                "give the password with --sign-password-file FILE or KILN_SIGN_PASSWORD".to_owned(),
+            ),
             Self::Keys(_) | Self::Sign(_) => None,
             Self::TooFew { .. } => Some("give each secret key with --sign FILE".to_owned()),
         }
@@ -145,19 +156,29 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Reads a key file; one that is encrypted is asked its password for.
-    pub fn read(path: &Utf8Path) -> Result<Self, SignError> {
+    /// Reads a key file. An encrypted key takes the first of `passwords` that fits; without any, the
+    /// password is asked for, if there is a terminal.
+    pub fn read(path: &Utf8Path, passwords: &[String], terminal: bool) -> Result<Self, SignError> {
         let wrong = |why: String| SignError::SecretKey {
             path: path.to_owned(),
             why,
         };
         let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        let parse = || SecretKeyBox::from_string(&text).map_err(|error| wrong(error.to_string()));
-        let key = match parse()?.into_unencrypted_secret_key() {
-            Ok(key) => key,
-            Err(_) => parse()?
-                .into_secret_key(None)
-                .map_err(|error| wrong(error.to_string()))?,
+        let encoded = text.lines().nth(1).unwrap_or_default().trim();
+        let bytes = BASE64
+            .decode(encoded)
+            .map_err(|_| wrong("its second line is not Base64".to_owned()))?;
+        let Some(encryption) = bytes.get(ENCRYPTION) else {
+            return Err(wrong("its second line is too short".to_owned()));
+        };
+        let key = if encryption == UNENCRYPTED {
+            unencrypted(&bytes).ok_or_else(|| wrong("the key is damaged".to_owned()))?
+        } else {
+            decrypted(&text, passwords, terminal).map_err(|failure| match failure {
+                Undecrypted::NoPassword => SignError::Encrypted(path.to_owned()),
+                Undecrypted::WrongPassword => SignError::Password(path.to_owned()),
+                Undecrypted::Other(why) => wrong(why),
+            })?
         };
         let id = id(key.keynum());
         Ok(Self { key, id })
@@ -184,6 +205,54 @@ impl Signer {
     }
 }
 
+/// Where a key says how it is encrypted, and what it says there if it is not.
+const ENCRYPTION: std::ops::Range<usize> = 2..4;
+const UNENCRYPTED: [u8; 2] = [0; 2];
+
+/// A key without encryption. Its checksum is not looked at, because `minisign -W` leaves it empty; a
+/// signature that its own public half accepts shows as much.
+fn unencrypted(bytes: &[u8]) -> Option<SecretKey> {
+    let key = SecretKey::from_bytes(bytes).ok()?;
+    let public = PublicKey::from_secret_key(&key).ok()?;
+    let sample = || Cursor::new(b"sample");
+    let signature = minisign::sign(None, &key, sample(), None, None).ok()?;
+    minisign::verify(&public, &signature, sample(), true, false, false).ok()?;
+    Some(key)
+}
+
+/// Why a key was not decrypted.
+enum Undecrypted {
+    NoPassword,
+    WrongPassword,
+    Other(String),
+}
+
+fn decrypted(text: &str, passwords: &[String], terminal: bool) -> Result<SecretKey, Undecrypted> {
+    let decrypt = |password| {
+        SecretKeyBox::from_string(text)
+            .and_then(|key| key.into_secret_key(password))
+            .map_err(|error| match error.kind() {
+                ErrorKind::Verify => Undecrypted::WrongPassword,
+                _ => Undecrypted::Other(error.to_string()),
+            })
+    };
+    if passwords.is_empty() {
+        return if terminal {
+            decrypt(None)
+        } else {
+            Err(Undecrypted::NoPassword)
+        };
+    }
+    let mut last = Undecrypted::NoPassword;
+    for password in passwords {
+        match decrypt(Some(password.clone())) {
+            Ok(key) => return Ok(key),
+            Err(failure) => last = failure,
+        }
+    }
+    Err(last)
+}
+
 /// A key's number as minisign prints it.
 fn id(number: &[u8]) -> String {
     let mut text = String::new();
@@ -192,4 +261,72 @@ fn id(number: &[u8]) -> String {
         let _ = write!(text, "{byte:02X}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by Debian's minisign 0.11: `minisign -G -W`, and `minisign -G` with the password `kiln`.
+    const PLAIN: &str = "untrusted comment: minisign encrypted secret key\nRWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAPxv1MJf4sKfOR8LSoGoPbnuOfMk/tH0BVcide6hmWLc3RX0LfbFpGukBwLR9vUOn26tpHchGpXL1ssOysgrocG3lwLWR7p5GAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+    const LOCKED: &str = "untrusted comment: minisign encrypted secret key\nRWRTY0IyxoxAJ7WFf9jlEzfm2wZlaF6hmlXeiYEewHRlVlmuNKUAAAACAAAAAAAAAEAAAAAAnt/0neVik6qJOjILPxhcmt/h8TRHdrmr0eDOK6UjQh9RAz1NWg8M3wkTS6tvs13FR+QnIl/FRROpdo2HmKrCFtcMwvv2KoolDcQRovG/19CMmThE8BhpS3uRRURpP3/dXFb9Pf7eGNs=\n";
+
+    /// The first key, encrypted with the password `kiln` as minisign does it, with a scrypt that takes
+    /// milliseconds in place of a minute.
+    const CHEAP: &str = "untrusted comment: minisign encrypted secret key\nRWRTY0IyI9MbGzlaadF4jpiMm2eMyL4WevVwfAeDwK0GrWpUGA8AgAAAAAAAAAAAAAEAAAAAD7mxTCgwrltUawFfvJ3/5i0FbtZM/sow55Rdvzc/EVo66KYBeR276RHDFn5T/Wm1OaUOqVD+kzIOgldmV3ZYDBl1oZZ012hZ7Yf9AOeEc4wgSLkU/dphyxQTHHT7q+PDJkqR+9y0lGw=\n";
+
+    fn read(text: &str, passwords: &[&str]) -> Result<Signer, SignError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        let passwords: Vec<String> = passwords.iter().map(|&text| text.to_owned()).collect();
+        Signer::read(Utf8Path::from_path(file.path()).unwrap(), &passwords, false)
+    }
+
+    #[test]
+    fn keys_of_debian_s_minisign_are_read() {
+        assert_eq!(read(PLAIN, &[]).unwrap().id(), "A7B0F89730F51B3F");
+        let error = read(LOCKED, &[]).err().unwrap();
+        assert!(matches!(error, SignError::Encrypted(_)), "{error}");
+    }
+
+    #[test]
+    fn encrypted_keys_take_the_password_that_fits() {
+        for passwords in [&["kiln"][..], &["wrong", "kiln"]] {
+            assert_eq!(read(CHEAP, passwords).unwrap().id(), "A7B0F89730F51B3F");
+        }
+    }
+
+    #[test]
+    fn unencrypted_keys_of_this_library_are_read() {
+        let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let text = pair.sk.to_box(None).unwrap().into_string();
+        assert_eq!(read(&text, &[]).unwrap().id(), id(pair.pk.keynum()));
+    }
+
+    #[test]
+    fn a_password_is_asked_for_on_terminals_only() {
+        let error = |passwords: &[&str]| read(CHEAP, passwords).err().unwrap();
+        assert!(matches!(error(&[]), SignError::Encrypted(_)));
+        assert!(matches!(error(&["wrong"]), SignError::Password(_)));
+        for passwords in [&[][..], &["wrong"]] {
+            let hint = error(passwords).hint().unwrap();
+            assert!(hint.contains("KILN_SIGN_PASSWORD"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn damaged_keys_are_refused() {
+        let (comment, encoded) = PLAIN.split_once('\n').unwrap();
+        let mut bytes = BASE64.decode(encoded.trim()).unwrap();
+        bytes[100] ^= 1;
+        for text in [
+            format!("{comment}\n{}\n", BASE64.encode(&bytes)),
+            format!("{comment}\n{}\n", BASE64.encode(&bytes[..50])),
+            format!("{comment}\n*\n"),
+            String::new(),
+        ] {
+            let error = read(&text, &[]).err().unwrap();
+            assert!(matches!(error, SignError::SecretKey { .. }), "{error}");
+        }
+    }
 }

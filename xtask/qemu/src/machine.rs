@@ -140,6 +140,7 @@ impl Vm {
         let mut command = Command::new(place.binary)
             .args(argv(fds)?)
             .current_dir(place.directory)
+            .without_secrets()
             .env("TMPDIR", place.run_dir)
             .stdout(Stdio::Fd(OwnedFd::from(stdout)))
             .stderr(Stdio::Fd(OwnedFd::from(stderr)));

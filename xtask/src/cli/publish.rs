@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::Args;
+use host::http::SecretUrl;
 
 use super::{GuestArgs, SourceArgs};
 
@@ -12,24 +13,35 @@ pub(crate) struct LegalArgs {
     pub(crate) arch: Vec<String>,
 }
 
+/// The keys that sign a release.
+#[derive(Debug, Args)]
+pub(crate) struct SignArgs {
+    /// Secret key of minisign; may be given more than once
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) sign: Vec<Utf8PathBuf>,
+    /// File whose first line is the password of an encrypted key; may be given more than once [env:
+    /// `KILN_SIGN_PASSWORD`, the password itself]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_password_file: Vec<Utf8PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PublishArgs {
     /// Where: a directory, `s3://bucket/prefix`, or `oci://registry/name[:tag]`
     #[arg(long, value_name = "PLACE")]
-    pub(crate) to: String,
+    pub(crate) to: SecretUrl,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) guest: GuestArgs,
-    /// Secret key of minisign; may be given more than once
-    #[arg(long, value_name = "KEYFILE")]
-    pub(crate) sign: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) signing: SignArgs,
     /// Version of the release [default: that of the workspace]
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub(crate) version: Option<String>,
     /// Where readers will find the tree: for the list for download managers
     #[arg(long, value_name = "URL")]
-    pub(crate) url: Option<String>,
+    pub(crate) url: Option<SecretUrl>,
     /// Print what would be published, and publish nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -45,24 +57,23 @@ pub(crate) struct UnpublishArgs {
     pub(crate) release: String,
     /// Where: a directory, or `s3://bucket/prefix`
     #[arg(long, value_name = "PLACE")]
-    pub(crate) from: String,
-    /// Secret key of minisign; may be given more than once
-    #[arg(long, value_name = "KEYFILE")]
-    pub(crate) sign: Vec<Utf8PathBuf>,
+    pub(crate) from: SecretUrl,
+    #[command(flatten)]
+    pub(crate) signing: SignArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct MirrorCheckArgs {
     /// The tree
     #[arg(value_name = "URL-or-DIR")]
-    pub(crate) place: String,
+    pub(crate) place: SecretUrl,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyReleaseArgs {
     /// The tree
     #[arg(value_name = "URL-or-DIR")]
-    pub(crate) place: String,
+    pub(crate) place: SecretUrl,
     /// The release [default: the newest]
     #[arg(long, value_name = "RELEASE", value_parser = release)]
     pub(crate) release: Option<String>,

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::Args;
+use host::http::SecretUrl;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReproArgs {
@@ -35,10 +36,10 @@ pub(crate) struct ReproArgs {
     pub(crate) keep: bool,
     /// Base URL of a Kiln mirror; may be given more than once [env: `KILN_MIRROR`]
     #[arg(long, value_name = "URL")]
-    pub(crate) mirror: Vec<String>,
+    pub(crate) mirror: Vec<SecretUrl>,
     /// Base URL of a Debian mirror for sources [env: `KILN_DEBIAN_MIRROR`] [default: the host's own]
     #[arg(long, value_name = "URL")]
-    pub(crate) debian_mirror: Option<String>,
+    pub(crate) debian_mirror: Option<SecretUrl>,
 }
 
 /// What the second build is told.

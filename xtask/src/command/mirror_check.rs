@@ -1,6 +1,7 @@
 //! `cargo xtask mirror-check`: a walk over a whole published tree, as a stranger would check it.
 
 use camino::Utf8PathBuf;
+use host::http::SecretUrl;
 use plan::digest::Digest;
 use publish::check::{Known, Report, walk};
 use publish::place::{Directory, Place, PlaceError, Web};
@@ -27,16 +28,17 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
 }
 
 /// A tree to read.
-pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Failure> {
+pub(crate) fn place(context: &Context, address: &SecretUrl) -> Result<Box<dyn Place>, Failure> {
+    let text = address.reveal();
     if text.starts_with("s3://") {
-        return Published::open(context, text)?
+        return Published::open(context, address)?
             .tree()
             .map(|tree| tree as Box<dyn Place>);
     }
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let path = text.strip_prefix("file://").unwrap_or(text);
         if path.contains("://") {
-            let error = anyhow::anyhow!("`{text}` is nothing that can be read");
+            let error = anyhow::anyhow!("`{address}` is nothing that can be read");
             let hint = "a directory, s3://bucket/prefix, or an address with http:// or https://"
                 .to_owned();
             return Err(Failure::new(Exit::Usage, error).hint(hint));
@@ -48,13 +50,8 @@ pub(crate) fn place(context: &Context, text: &str) -> Result<Box<dyn Place>, Fai
         }
         return Ok(Box::new(Directory(path)));
     }
-    let client = host::http::Client::new(context.global.offline)
-        .map_err(hinted!(Exit::FetchFailed))?
-        .ok_or_else(|| {
-            let error = anyhow::anyhow!("`{text}` cannot be asked with --offline");
-            Failure::new(Exit::Usage, error)
-        })?;
-    let base = text.to_owned();
+    let client = context.client_for(address)?;
+    let base = address.clone();
     Ok(Box::new(Web { client, base }))
 }
 
@@ -64,16 +61,16 @@ pub(crate) type Walk = fn(&dyn Place, &Known<'_>) -> Result<Report, PlaceError>;
 /// Walks, tells what is wrong, and remembers how new the index was.
 pub(crate) fn examine(
     context: &Context,
-    name: &str,
+    name: &SecretUrl,
     place: &dyn Place,
     walk: Walk,
 ) -> Result<Report, Failure> {
     let store = context.store()?;
-    let name = name.trim_end_matches('/');
+    let name = name.without_slash();
     let seen_at = store
         .root()
         .join("mirrors")
-        .join(Digest::of(name.as_bytes()).to_string());
+        .join(Digest::of(name.reveal().as_bytes()).to_string());
     let seen = host::files::read(&seen_at).ok();
     let seen = seen.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
     let keys = keys(context)?;

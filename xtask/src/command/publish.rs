@@ -6,6 +6,7 @@ mod material;
 mod signing;
 
 use fs_err as fs;
+use host::http::SecretUrl;
 use publish::bundle::{self, Parts};
 use publish::perform;
 use publish::release::{self, Blob, Inputs, Refusal, Release};
@@ -29,7 +30,12 @@ pub(crate) use signing::{authority, keys};
 const BOOTS: &str = "boot::true";
 
 pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
-    let signing = authority(context, &args.sign)?;
+    if let Some(url) = args.url.as_ref().filter(|url| url.has_credentials()) {
+        let error = anyhow::anyhow!("`--url {url}` would publish its user and password");
+        let hint = "name the address without them".to_owned();
+        return Err(Failure::new(Exit::Usage, error).hint(hint));
+    }
+    let signing = authority(context, &args.signing)?;
     let destination = Published::open(context, &args.to)?;
     if !args.dry_run {
         destination.look()?;
@@ -59,7 +65,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
         licences: &licences,
         crates: &crates,
         bundle: &unmade,
-        url: args.url.as_deref(),
+        url: args.url.as_ref().map(SecretUrl::reveal),
     };
     refuse(&release::refusals(&inputs))?;
     if !args.dry_run {

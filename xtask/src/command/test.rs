@@ -38,7 +38,7 @@ use crate::github::{self, Hush};
 use crate::guests;
 use crate::output;
 use crate::render::test::TestProgress;
-use crate::supply::Supply;
+use crate::supply::{self, Supply};
 use rerun::Rerun;
 use wanted::{Wanted, configure};
 
@@ -71,6 +71,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
             },
         )?;
     }
+    supply::check_mirrors(context, &args.source)?;
     let project = context.project()?;
     let mut arches = Context::arches(&project, &args.source.arch)?;
     if args.source.arch.is_empty() && !args.list {

@@ -33,6 +33,7 @@ pub(crate) fn run(context: &Context, args: &ToolchainArgs) -> Outcome {
         .chain(context.env.path.iter().map(ToString::to_string))
         .collect();
     let status = Command::from_argv(&args.command)
+        .with_secrets()
         .env("PATH", path.join(":"))
         .stdin(Stdio::Inherit)
         .stdout(Stdio::Inherit)

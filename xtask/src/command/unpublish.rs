@@ -9,7 +9,7 @@ use crate::exit::{Exit, Outcome, hinted};
 use crate::output;
 
 pub(crate) fn run(context: &Context, args: &UnpublishArgs) -> Outcome {
-    let signing = authority(context, &args.sign)?;
+    let signing = authority(context, &args.signing)?;
     let mut tree = Published::open(context, &args.from)?.tree()?;
     perform::withdraw(
         tree.as_mut(),

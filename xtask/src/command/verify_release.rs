@@ -76,7 +76,7 @@ fn refused(error: AreaError) -> Failure {
 
 /// What the release says of itself, as far as the trusted keys vouch for it.
 fn promise(context: &Context, args: &VerifyReleaseArgs) -> Result<Promise, Failure> {
-    if args.place.starts_with("s3://") {
+    if args.place.reveal().starts_with("s3://") {
         let error = anyhow::anyhow!("`{}` is not what readers of a release find", args.place);
         let hint = "give the address with https:// under which the bucket serves it".to_owned();
         return Err(Failure::new(Exit::Usage, error).hint(hint));

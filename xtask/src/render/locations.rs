@@ -70,6 +70,7 @@ mod tests {
         let lost = Try {
             url: "http://mirror.example/pool/a.tar".to_owned(),
             why: "HTTP status 404".to_owned(),
+            hint: None,
         };
         let checks = [
             check(

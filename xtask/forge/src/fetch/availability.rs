@@ -106,7 +106,11 @@ fn check_location(
             Err(why) => why,
         };
         let url = shown(&url);
-        tries.push(Try { url, why });
+        tries.push(Try {
+            url,
+            why,
+            hint: None,
+        });
     }
     let availability = match found {
         Some(url) => Availability::Available(url),
@@ -147,11 +151,10 @@ pub(super) fn ask(
                 }
                 (why, retry_after.unwrap_or(PAUSE.0).min(PAUSE.1))
             }
-            Err(RemoteError { why, passing: true }) => (why, PAUSE.0),
             Err(RemoteError {
-                why,
-                passing: false,
-            }) => return Ok(Err(why)),
+                why, passing: true, ..
+            }) => (why, PAUSE.0),
+            Err(RemoteError { why, .. }) => return Ok(Err(why)),
         };
         if left == 0 {
             return Ok(Err(format!("{why} ({TRIES} tries)")));
@@ -169,6 +172,7 @@ fn head(url: &str, remotes: &Remotes) -> Result<Head, RemoteError> {
         None => Err(RemoteError {
             why: "offline".to_owned(),
             passing: false,
+            hint: None,
         }),
     }
 }

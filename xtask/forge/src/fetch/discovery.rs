@@ -169,7 +169,11 @@ fn download_any(
         };
         interrupt::check().map_err(Halt::Interrupted)?;
         let url = shown(&url);
-        tries.push(Try { url, why });
+        tries.push(Try {
+            url,
+            why,
+            hint: None,
+        });
     }
     Ok(None)
 }
@@ -209,6 +213,7 @@ fn get(url: &str, remotes: &Remotes) -> Result<Response, String> {
         None => Err(RemoteError {
             why: "offline".to_owned(),
             passing: false,
+            hint: None,
         }),
     };
     match answer {

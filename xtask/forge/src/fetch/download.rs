@@ -43,7 +43,12 @@ pub(super) enum Failure {
     /// Our side failed: no other place would help.
     Store(StoreError),
     /// The place failed.
-    Place(String),
+    Place {
+        /// Its answer.
+        why: String,
+        /// What fixes it, where that is known.
+        hint: Option<String>,
+    },
 }
 
 /// How one request ended.
@@ -53,7 +58,12 @@ enum Outcome {
     /// The same place may do better: at once, or after a pause that it may have asked for.
     Again { why: String, pause: Pause },
     /// It will not.
-    Never(String),
+    Never {
+        /// Its answer.
+        why: String,
+        /// What fixes it, where that is known.
+        hint: Option<String>,
+    },
 }
 
 /// When to ask again.
@@ -87,7 +97,7 @@ impl Download<'_> {
                         Err(StoreError::Corrupt { expected, got, .. }) => {
                             self.drop_part().map_err(Failure::Store)?;
                             if !resumed || !clean_try_left {
-                                return Err(Failure::Place(format!(
+                                return Err(refused(format!(
                                     "wrong bytes: expected sha256 {expected}, got {got}"
                                 )));
                             }
@@ -97,9 +107,9 @@ impl Download<'_> {
                         Err(error) => return Err(Failure::Store(error)),
                     }
                 }
-                Outcome::Never(why) => return Err(Failure::Place(why)),
+                Outcome::Never { why, hint } => return Err(Failure::Place { why, hint }),
                 Outcome::Again { why, .. } if left == 0 => {
-                    return Err(Failure::Place(format!("{why} ({TRIES} tries)")));
+                    return Err(refused(format!("{why} ({TRIES} tries)")));
                 }
                 Outcome::Again { why, pause } => {
                     self.pause(url, why, &pause, TRIES - left)
@@ -159,11 +169,8 @@ impl Download<'_> {
         interrupt::check()?;
         let response = match response {
             Ok(response) => response,
-            Err(RemoteError { why, passing: true }) => return Ok(again(why)),
-            Err(RemoteError {
-                why,
-                passing: false,
-            }) => return Ok(Outcome::Never(why)),
+            Err(error) if error.passing => return Ok(again(error.why)),
+            Err(RemoteError { why, hint, .. }) => return Ok(Outcome::Never { why, hint }),
         };
         match response.status {
             200 => {
@@ -202,7 +209,7 @@ impl Download<'_> {
                 let pause = response.retry_after.map_or(Pause::Usual, Pause::Asked);
                 Ok(Outcome::Again { why, pause })
             }
-            status => Ok(Outcome::Never(format!("HTTP status {status}"))),
+            status => Ok(never(format!("HTTP status {status}"))),
         }
     }
 
@@ -215,6 +222,7 @@ impl Download<'_> {
             None => Err(RemoteError {
                 why: "offline".to_owned(),
                 passing: false,
+                hint: None,
             }),
         }
     }
@@ -229,7 +237,7 @@ impl Download<'_> {
         let size = self.pin.size;
         if let Some(length) = response.length.filter(|length| offset + length != size) {
             self.drop_part()?;
-            return Ok(Outcome::Never(format!(
+            return Ok(never(format!(
                 "{} bytes long, expected {size}",
                 offset + length
             )));
@@ -274,9 +282,7 @@ impl Download<'_> {
             if done > size {
                 drop(file);
                 self.drop_part()?;
-                return Ok(Outcome::Never(format!(
-                    "more than the expected {size} bytes"
-                )));
+                return Ok(never(format!("more than the expected {size} bytes")));
             }
             file.write_all(&buffer[..count]).map_err(wrap)?;
             if done - told >= PROGRESS || done == size {
@@ -288,7 +294,7 @@ impl Download<'_> {
                 });
             }
             if self.remotes.clock.now() > deadline {
-                return Ok(Outcome::Never(format!("too slow: {done} of {size} bytes")));
+                return Ok(never(format!("too slow: {done} of {size} bytes")));
             }
         }
     }
@@ -319,6 +325,14 @@ impl Download<'_> {
             _ => Ok(()),
         }
     }
+}
+
+fn refused(why: String) -> Failure {
+    Failure::Place { why, hint: None }
+}
+
+fn never(why: String) -> Outcome {
+    Outcome::Never { why, hint: None }
 }
 
 fn again(why: String) -> Outcome {

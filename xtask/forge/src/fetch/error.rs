@@ -39,6 +39,8 @@ pub struct Try {
     pub url: String,
     /// Its answer.
     pub why: String,
+    /// What fixes it, where that is known.
+    pub hint: Option<String>,
 }
 
 /// Why a file could not be had.
@@ -98,10 +100,13 @@ impl FetchError {
                 let mut hints = failed.iter().filter_map(Self::hint);
                 hints.next()
             }
-            Self::AllFailed { .. } => Some(
-                "name a mirror with --mirror or KILN_MIRROR; what came so far is kept and goes on"
-                    .to_owned(),
-            ),
+            Self::AllFailed { tries, .. } => {
+                let known = tries.iter().find_map(|one| one.hint.clone());
+                Some(known.unwrap_or_else(|| {
+                    "name a mirror with --mirror or KILN_MIRROR; an unfinished download is resumed"
+                        .to_owned()
+                }))
+            }
         }
     }
 }

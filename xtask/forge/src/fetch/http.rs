@@ -85,6 +85,7 @@ fn answer(error: &HttpError) -> Result<Response, RemoteError> {
             return Err(RemoteError {
                 why: error.said(),
                 passing: error.is_transient(),
+                hint: error.hint(),
             });
         }
     };
@@ -133,6 +134,7 @@ mod tests {
         let passing = RemoteError {
             why: "stalled for 30 s".to_owned(),
             passing: true,
+            hint: None,
         };
         assert_eq!(status(&error).unwrap_err(), passing);
         assert!(

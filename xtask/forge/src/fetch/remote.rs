@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use host::clock;
+use host::http::SecretUrl;
 use host::interrupt::Interrupted;
 
 /// Locations that need no network.
@@ -90,6 +91,8 @@ pub struct RemoteError {
     pub why: String,
     /// Whether the same request may succeed later.
     pub passing: bool,
+    /// What fixes it, where that is known.
+    pub hint: Option<String>,
 }
 
 /// Time and chance.
@@ -138,11 +141,11 @@ pub struct Remotes {
     /// Who asks; `None` is offline: no socket can be opened.
     pub client: Option<Arc<dyn Remote>>,
     /// Bases of Debian mirrors, tried in order.
-    pub debian_mirrors: Vec<String>,
+    pub debian_mirrors: Vec<SecretUrl>,
     /// Base of Debian's snapshot archive.
-    pub debian_snapshot: Option<String>,
+    pub debian_snapshot: Option<SecretUrl>,
     /// Bases of Kiln mirrors, tried in order after a file's own locations.
-    pub mirrors: Vec<String>,
+    pub mirrors: Vec<SecretUrl>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
 }
@@ -186,6 +189,7 @@ pub(super) fn get_file(url: &str) -> Result<Response, RemoteError> {
     let failed = |why: String| RemoteError {
         why,
         passing: false,
+        hint: None,
     };
     let path = url.strip_prefix(FILE_SCHEME).and_then(percent_decode);
     let path = path.ok_or_else(|| failed("not a `file:` URL".to_owned()))?;

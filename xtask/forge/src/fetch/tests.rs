@@ -134,6 +134,7 @@ impl Remote for Server {
                 return Err(RemoteError {
                     why: "cannot connect".to_owned(),
                     passing: true,
+                    hint: None,
                 });
             }
         })
@@ -433,7 +434,7 @@ fn a_pause_that_the_server_asks_for_is_kept_up_to_a_minute() {
 fn all_failures_are_listed() {
     let failing = Answer::Status(502, None);
     let mut case = case(&[(B, &[failing.clone(), failing.clone(), failing])]);
-    case.remotes.mirrors = vec!["https://mirror.example/kiln/".to_owned()];
+    case.remotes.mirrors = vec!["https://mirror.example/kiln/".into()];
     insta::assert_snapshot!(case.refused(), @"
     no place has `file.tar` (sha256 6c4ab72c5e6ef2768593145f4ecc5bdeac22633e00fe981c7b0ab2e0ac4e7db6):
       https://a.example/file.tar: HTTP status 404
@@ -447,10 +448,10 @@ fn debian_locations_are_asked_at_every_mirror_and_kiln_mirrors_come_last() {
     let mut case = case(&[]);
     case.pin = pin(&[Location::Debian("pool/main/f/file.tar".to_owned())]);
     case.remotes.debian_mirrors = vec![
-        "http://one.example/debian/".to_owned(),
-        "http://two.example/debian".to_owned(),
+        "http://one.example/debian/".into(),
+        "http://two.example/debian".into(),
     ];
-    case.remotes.mirrors = vec!["https://mirror.example".to_owned()];
+    case.remotes.mirrors = vec!["https://mirror.example".into()];
     case.refused();
     let blob = format!(
         "https://mirror.example/blobs/sha256/{}",
@@ -467,7 +468,7 @@ fn snapshot_location_is_asked_by_sha1() {
     let sha1 = "d2ad53065f74afc1280d795570d8cc7258f909e1";
     let location = Location::parse(&format!("debian-snapshot:{sha1}")).unwrap();
     case.pin = pin(&[location, Location::Url(A.to_owned())]);
-    case.remotes.debian_snapshot = Some("https://snapshot.example/".to_owned());
+    case.remotes.debian_snapshot = Some("https://snapshot.example/".into());
     case.refused();
     let snapshot = format!("https://snapshot.example/file/{sha1}");
     assert_eq!(case.server.asked(), [snapshot.as_str(), A]);

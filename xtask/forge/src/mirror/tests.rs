@@ -73,7 +73,7 @@ fn installed(blobs: &[&'static [u8]], lock: &LockedImage) -> Result<Vec<Vec<u8>>
     let root = Utf8PathBuf::from_path_buf(home.path().join("store")).unwrap();
     let store = Store::open(&root).unwrap();
     let mut remotes = Remotes::online(Arc::new(Mirror(blobs.to_vec())));
-    remotes.mirrors = vec!["https://mirror.example".to_owned()];
+    remotes.mirrors = vec!["https://mirror.example".into()];
     let ready = install(&store, &image(), lock, &remotes, &mut drop)?;
     // What is there needs no mirror.
     assert_eq!(

@@ -82,6 +82,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
         .arg(setting.test.test.shown_path())
         .arg(script)
         .whole_family()
+        .without_secrets()
         .current_dir(&files)
         .env("KILN", &setting.config.kiln)
         .env("KILN_SOCKET", socket)

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::policy::Refused;
+use super::tls;
 use crate::interrupt::Interrupted;
 
 /// Why nothing, or not all, could be had from a URL.
@@ -31,6 +32,16 @@ pub enum HttpError {
         url: String,
         /// All causes.
         why: String,
+    },
+    /// No secure connection: the certificate, or the server's TLS. It stays like this.
+    #[error("failed to connect to `{url}`: {why}")]
+    Tls {
+        /// As asked.
+        url: String,
+        /// What is wrong.
+        why: String,
+        /// The server's certificate was refused.
+        certificate: bool,
     },
     /// The server answered with something else than the file.
     #[error("`{url}` answered with status {status}")]
@@ -98,6 +109,7 @@ impl HttpError {
         match self {
             Self::BadUrl { why, .. } => format!("no HTTP address: {why}"),
             Self::Connect { why, .. } => format!("cannot connect: {why}"),
+            Self::Tls { why, .. } => why.clone(),
             Self::Status { status, .. } => format!("HTTP status {status}"),
             Self::TooManyRedirects { .. } => "redirects too often".to_owned(),
             Self::Downgrade { .. } => "redirects from https to http".to_owned(),
@@ -120,11 +132,16 @@ impl HttpError {
     /// The command that mends it, when there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let certificates = |why: &str| why.contains("certificate") || why.contains("UnknownIssuer");
         match self {
-            Self::Setup { why } | Self::Connect { why, .. } if certificates(why) => {
+            Self::Setup { why } if why.to_ascii_lowercase().contains("certificate") => {
                 Some("cargo xtask setup".to_owned())
             }
+            Self::Tls {
+                certificate: true, ..
+            } => Some(
+                "name a PEM file with the authorities that you trust: export SSL_CERT_FILE=FILE"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -156,6 +173,15 @@ pub(super) fn classify(url: &str, error: &reqwest::Error) -> HttpError {
         Some(Refused::TooMany) => return HttpError::TooManyRedirects { url },
         Some(Refused::Downgrade) => return HttpError::Downgrade { url },
         None => {}
+    }
+    if let Some(refused) = tls::find(error) {
+        let why = tls::describe(refused).to_owned();
+        let certificate = matches!(refused, rustls::Error::InvalidCertificate(_));
+        return HttpError::Tls {
+            url,
+            why,
+            certificate,
+        };
     }
     let why = chain(error);
     if error.is_builder() {
@@ -236,19 +262,32 @@ mod tests {
             true,
         );
         check(HttpError::Downgrade { url: url() }, false);
+        check(
+            HttpError::Tls {
+                url: url(),
+                why: String::new(),
+                certificate: false,
+            },
+            false,
+        );
         check(HttpError::TooManyRedirects { url: url() }, false);
         check(HttpError::WrongRange { url: url() }, false);
         check(HttpError::Interrupted(Interrupted(Signal(2))), false);
     }
 
     #[test]
-    fn a_missing_certificate_store_is_mended_by_setup() {
-        let why = "invalid peer certificate: UnknownIssuer".to_owned();
-        let error = HttpError::Connect {
-            url: "https://x/y".to_owned(),
-            why,
-        };
+    fn certificate_errors_name_what_fixes_them() {
+        let why = "no CA certificates were loaded from the system".to_owned();
+        let error = HttpError::Setup { why };
         assert_eq!(error.hint().as_deref(), Some("cargo xtask setup"));
+        let tls = |certificate| HttpError::Tls {
+            url: "https://x/y".to_owned(),
+            why: String::new(),
+            certificate,
+        };
+        let hint = tls(true).hint().expect("a hint");
+        assert!(hint.contains("SSL_CERT_FILE"), "{hint}");
+        assert_eq!(tls(false).hint(), None);
     }
 
     #[test]

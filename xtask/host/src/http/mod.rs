@@ -8,7 +8,7 @@
 mod error;
 mod exchange;
 mod policy;
-mod secret;
+mod tls;
 mod transfer;
 
 use std::io::{self, Read};
@@ -18,10 +18,10 @@ use reqwest::blocking;
 use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 
 pub use crate::limits::Limits;
+pub use crate::secret::{SecretUrl, UrlError, recorded, shown};
 pub use error::HttpError;
 pub use exchange::{Answer, Method, Payload, Request};
 pub use policy::ContentRange;
-pub use secret::shown;
 use transfer::Body;
 
 use crate::interrupt;
@@ -37,16 +37,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with the usual limits; `None` with `--offline`, so that no socket can be opened.
-    pub fn new(offline: bool) -> Result<Option<Self>, HttpError> {
-        if offline {
-            Ok(None)
-        } else {
-            Self::with_limits(Limits::default()).map(Some)
-        }
-    }
-
-    /// A client with limits of its own.
+    /// A client with these limits. There is none without: `CARGO_HTTP_TIMEOUT` holds for every request.
     pub fn with_limits(limits: Limits) -> Result<Self, HttpError> {
         // Another thread may have installed it already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -31,6 +31,7 @@ pub struct Command {
     program: OsString,
     args: Vec<OsString>,
     env_clear: bool,
+    secrets: Secrets,
     env: BTreeMap<OsString, Option<OsString>>,
     directory: Option<PathBuf>,
     pub(super) stdin: Stdio,
@@ -49,6 +50,17 @@ enum DiesWithUs {
     Family,
 }
 
+/// Which variables with secrets a child inherits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    /// Any, for a command of the user's own.
+    All,
+    /// Any but those with which Kiln itself logs in.
+    OfOthers,
+    /// None.
+    None,
+}
+
 impl Command {
     /// A program by path, or by name on the child's PATH.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
@@ -56,6 +68,7 @@ impl Command {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env_clear: false,
+            secrets: Secrets::OfOthers,
             env: BTreeMap::new(),
             directory: None,
             stdin: Stdio::Null,
@@ -93,6 +106,30 @@ impl Command {
     pub fn env_clear(mut self) -> Self {
         self.env_clear = true;
         self
+    }
+
+    /// Keeps every variable from the child that seems to hold a secret, such as `GITHUB_TOKEN`: for
+    /// programs that others wrote.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.secrets = Secrets::None;
+        self
+    }
+
+    /// Leaves also the variables with which Kiln itself logs in: for a command of the user's own.
+    #[must_use]
+    pub fn with_secrets(mut self) -> Self {
+        self.secrets = Secrets::All;
+        self
+    }
+
+    /// The variables that the child does not inherit because they hold a secret.
+    fn withheld(&self) -> Vec<OsString> {
+        match self.secrets {
+            Secrets::All => Vec::new(),
+            Secrets::OfOthers => crate::env::OWN_SECRETS.map(OsString::from).to_vec(),
+            Secrets::None => crate::env::secret_variables(),
+        }
     }
 
     /// Sets a variable of the child.
@@ -296,6 +333,10 @@ impl Command {
         command.args(&self.args);
         if self.env_clear {
             command.env_clear();
+        } else {
+            for name in self.withheld() {
+                command.env_remove(name);
+            }
         }
         for (name, value) in &self.env {
             match value {

@@ -204,7 +204,7 @@ fn a_signature_by_a_key_that_is_not_trusted_counts_for_nothing() {
         let text = format!("keys = [\"{}\"]\nthreshold = 1\n", pair.pk.to_base64());
         (
             Keys::parse(&text).unwrap(),
-            Signer::read(&fixture.path(name)).unwrap(),
+            Signer::read(&fixture.path(name), &[], false).unwrap(),
         )
     };
     let (theirs, signer) = key("theirs");

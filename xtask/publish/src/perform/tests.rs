@@ -194,7 +194,7 @@ fn too_few_signatures_are_refused_by_the_publisher_and_found_by_the_reader() {
         let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
         let text = pair.sk.to_box(None).unwrap().into_string();
         fs_err::write(fixture.path(name), text).unwrap();
-        signers.push(Signer::read(&fixture.path(name)).unwrap());
+        signers.push(Signer::read(&fixture.path(name), &[], false).unwrap());
         public.push(format!("\"{}\"", pair.pk.to_base64()));
     }
     let keys = |threshold| {

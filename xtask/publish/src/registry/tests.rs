@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
 use host::env::RegistryLogin;
-use host::http::Client;
+use host::http::{Client, Limits};
 use plan::digest::Digest;
 
 use super::Registry;
@@ -71,7 +71,7 @@ fn release() -> Release {
 }
 
 fn push(address: &str) -> Result<String, TreeError> {
-    let client = Client::new(false).unwrap().unwrap();
+    let client = Client::with_limits(Limits::default()).unwrap();
     let registry = Registry::open(
         client,
         &format!("{address}/a/b:tag"),
@@ -141,7 +141,7 @@ fn a_registry_that_refuses_is_told_and_nothing_is_tagged() {
 #[test]
 fn what_is_no_registry_is_refused() {
     let open = |place: &str| {
-        let client = Client::new(false).unwrap().unwrap();
+        let client = Client::with_limits(Limits::default()).unwrap();
         Registry::open(client, place, &RegistryLogin::default())
     };
     for place in [
@@ -154,7 +154,7 @@ fn what_is_no_registry_is_refused() {
     ] {
         let error = open(place).unwrap_err().to_string();
         assert!(
-            error.contains("is no registry/name:tag"),
+            error.contains("expected `oci://registry/name:tag`"),
             "{place}: {error}"
         );
     }

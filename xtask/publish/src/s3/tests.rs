@@ -280,7 +280,7 @@ fn an_object_that_another_tool_has_put_there_is_read_and_compared() {
 
 #[test]
 fn a_bucket_without_a_name_is_refused() {
-    let client = Client::new(false).unwrap().unwrap();
+    let client = Client::with_limits(Limits::default()).unwrap();
     let error = Bucket::open(client, "/prefix", &Aws::default()).unwrap_err();
     assert_eq!(
         error.to_string(),

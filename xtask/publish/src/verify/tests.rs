@@ -185,7 +185,7 @@ fn sums_without_enough_trusted_signatures_are_refused() {
     let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
     let text = pair.sk.to_box(None).unwrap().into_string();
     fixture.write("secret", text.as_bytes());
-    let signer = Signer::read(&fixture.path("secret")).unwrap();
+    let signer = Signer::read(&fixture.path("secret"), &[], false).unwrap();
     let keys = format!("keys = [\"{}\"]\nthreshold = 1\n", pair.pk.to_base64());
     let keys = Keys::parse(&keys).unwrap();
     let few = "`kiln-1/SHA256SUMS` is signed by 0 trusted keys, 1 are wanted";

@@ -1,7 +1,7 @@
 //! Where a release goes: a directory, a bucket, a registry.
 
 use camino::Utf8PathBuf;
-use host::http::Client;
+use host::http::SecretUrl;
 use publish::perform;
 use publish::place::Directory;
 use publish::registry::Registry;
@@ -23,20 +23,22 @@ pub(crate) enum Published {
 
 impl Published {
     /// Reads `--to` and `--from`.
-    pub(crate) fn open(context: &Context, text: &str) -> Result<Self, Failure> {
+    pub(crate) fn open(context: &Context, address: &SecretUrl) -> Result<Self, Failure> {
+        let text = address.reveal();
         if let Some(place) = text.strip_prefix("s3://") {
             let env = &context.env;
-            let bucket = Bucket::open(client(context, text)?, place, &env.aws);
+            let bucket = Bucket::open(context.client_for(address)?, place, &env.aws);
             return Ok(Self::Bucket(Box::new(
                 bucket.map_err(hinted!(Exit::Usage))?,
             )));
         }
         if let Some(place) = text.strip_prefix("oci://") {
-            let registry = Registry::open(client(context, text)?, place, &context.env.registry);
+            let registry =
+                Registry::open(context.client_for(address)?, place, &context.env.registry);
             return Ok(Self::Registry(registry.map_err(hinted!(Exit::Usage))?));
         }
         if text.contains("://") {
-            let error = anyhow::anyhow!("`{text}` is nothing to publish to");
+            let error = anyhow::anyhow!("`{address}` is nothing to publish to");
             let hint = "a directory, s3://bucket/prefix, or oci://registry/name:tag".to_owned();
             return Err(Failure::new(Exit::Usage, error).hint(hint));
         }
@@ -73,12 +75,4 @@ impl Published {
             }
         }
     }
-}
-
-fn client(context: &Context, text: &str) -> Result<Client, Failure> {
-    let client = Client::new(context.global.offline).map_err(hinted!(Exit::FetchFailed))?;
-    client.ok_or_else(|| {
-        let error = anyhow::anyhow!("`{text}` cannot be reached with --offline");
-        Failure::new(Exit::Usage, error)
-    })
 }

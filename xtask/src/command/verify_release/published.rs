@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use forge::fetch::{FetchError, Remotes};
+use host::http::SecretUrl;
 use plan::source::{Source, SourcePin};
 use publish::area::Area;
 use publish::verify::Promise;
@@ -72,14 +73,14 @@ pub(super) fn fetch(
 }
 
 /// The URL of the tree, and who may be asked for it.
-fn origin(context: &Context, place: &str) -> Result<(String, Remotes), Failure> {
+fn origin(context: &Context, place: &SecretUrl) -> Result<(String, Remotes), Failure> {
+    let place = place.reveal();
     if !place.starts_with("http://") && !place.starts_with("https://") {
         let path = place.strip_prefix("file://").unwrap_or(place);
         let path = context.env.absolute(&Utf8PathBuf::from(path));
         return Ok((format!("file://{path}"), Remotes::offline()));
     }
-    let client = host::http::Client::new(context.global.offline);
-    let client = client.map_err(hinted!(Exit::FetchFailed))?;
+    let client = context.client().map_err(hinted!(Exit::FetchFailed))?;
     let remotes = client.map_or_else(Remotes::offline, |client| Remotes::online(Arc::new(client)));
     Ok((place.to_owned(), remotes))
 }

@@ -54,6 +54,7 @@ fn said(status: impl Into<Option<u16>>, length: Option<u64>) -> Result<Head, Rem
     let refused = || RemoteError {
         why: "no connection".to_owned(),
         passing: true,
+        hint: None,
     };
     status
         .into()
@@ -76,7 +77,7 @@ fn check(location: &str, answers: &[(&str, &[Said])]) -> (String, usize) {
         asked: Mutex::default(),
     });
     let remotes = Remotes {
-        debian_mirrors: vec!["http://one".to_owned(), "http://two".to_owned()],
+        debian_mirrors: vec!["http://one".into(), "http://two".into()],
         debian_snapshot: None,
         clock: Arc::new(Still(Mutex::default())),
         ..Remotes::online(table.clone())

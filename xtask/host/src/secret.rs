@@ -1,0 +1,234 @@
+//! URLs that may hold a user and a password: used as they are, shown without them.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+/// What stands for a user and a password.
+const HIDDEN: &str = "***";
+
+/// A URL as a user gave it. `Display` and `Debug` hide its user and password.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SecretUrl(String);
+
+/// Why a text cannot be used as a base URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// No scheme, or one that is not supported.
+    #[error("expected a URL with `http://`, `https://` or `file://`, found `{0}`")]
+    Scheme(SecretUrl),
+    /// Not a URL.
+    #[error("expected a URL, found `{url}`: {why}")]
+    Syntax {
+        /// As given.
+        url: SecretUrl,
+        /// What the parser says.
+        why: String,
+    },
+}
+
+impl SecretUrl {
+    /// The URL with its user and password, for the request itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it holds a user or a password.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        matches!(hidden(&self.0), Cow::Owned(_))
+    }
+
+    /// The same without slashes at its end.
+    #[must_use]
+    pub fn without_slash(&self) -> Self {
+        Self(self.0.trim_end_matches('/').to_owned())
+    }
+
+    /// Refuses what no request can be made to.
+    pub fn check(&self) -> Result<(), UrlError> {
+        let scheme = self.0.split_once("://").map(|(scheme, _)| scheme);
+        match scheme.map(str::to_ascii_lowercase).as_deref() {
+            Some("file") => Ok(()),
+            Some("http" | "https") => match Url::parse(&self.0) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(UrlError::Syntax {
+                    url: self.clone(),
+                    why: error.to_string(),
+                }),
+            },
+            _ => Err(UrlError::Scheme(self.clone())),
+        }
+    }
+}
+
+impl From<&str> for SecretUrl {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for SecretUrl {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl FromStr for SecretUrl {
+    type Err = Infallible;
+
+    /// Takes any text, so that no parser of a command line prints a secret that it refuses.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hidden(&self.0))
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&hidden(&self.0), f)
+    }
+}
+
+/// The URL without its user and password, as it may be printed and written down.
+#[must_use]
+pub fn shown(url: &str) -> String {
+    hidden(url).into_owned()
+}
+
+/// An argument of a command line without the user and the password of any URL in it, as it may be
+/// recorded: `--mirror=https://***@host`.
+#[must_use]
+pub fn recorded(argument: &str) -> String {
+    let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    // Several URLs in one argument are parted by blanks or commas.
+    let pieces = argument.split_inclusive([' ', ',', '\t', '\n']);
+    let piece = |piece: &str| {
+        let Some(at) = piece.find("://") else {
+            return piece.to_owned();
+        };
+        let start = piece[..at].rfind(|c| !is_scheme(c)).map_or(0, |before| {
+            before + piece[before..].chars().next().map_or(1, char::len_utf8)
+        });
+        format!("{}{}", &piece[..start], shown(&piece[start..]))
+    };
+    pieces.map(piece).collect()
+}
+
+fn hidden(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return url.into();
+    };
+    if scheme.eq_ignore_ascii_case("file") {
+        return url.into();
+    }
+    // As readers of URLs do: any number of slashes either way, and an authority up to the next one.
+    let slash = |c: char| c == '/' || c == '\\';
+    let authority = rest.trim_start_matches(slash);
+    let slashes = &rest[..rest.len() - authority.len()];
+    let end = authority.find(|c| slash(c) || c == '?' || c == '#');
+    let (authority, path) = authority.split_at(end.unwrap_or(authority.len()));
+    if let Some((_, host)) = authority.rsplit_once('@') {
+        return format!("{scheme}:{slashes}{HIDDEN}@{host}{path}").into();
+    }
+    // What cannot be a port is a password in which a `/` was not escaped.
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    let is_port = |port: &str| port.ends_with(']') || port.bytes().all(|b| b.is_ascii_digit());
+    match path.split_once('@') {
+        Some((_, host)) if port.is_some_and(|port| !is_port(port)) => {
+            format!("{scheme}:{slashes}{HIDDEN}@{host}").into()
+        }
+        _ => url.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_are_hidden_however_the_address_is_written() {
+        for (url, expect) in [
+            ("https://me:secret@host/a@b", "https://***@host/a@b"),
+            ("https://token@host:8080", "https://***@host:8080"),
+            ("https://me:p@ss@host?q=a@b", "https://***@host?q=a@b"),
+            ("http:me:secret@host/x", "http:***@host/x"),
+            ("http:\\\\me:secret@host\\x", "http:\\\\***@host\\x"),
+            ("https://me:secret@host#a", "https://***@host#a"),
+            ("https://me:sec/ret@host/x", "https://***@host/x"),
+            ("me:secret@host/x", "me:***@host/x"),
+        ] {
+            assert_eq!(shown(url), expect);
+            let url = SecretUrl::from(url);
+            assert_eq!(url.to_string(), expect);
+            assert!(!format!("{url:?}").contains("secret"));
+            assert!(url.has_credentials());
+        }
+    }
+
+    #[test]
+    fn an_address_without_them_stays_as_it_is() {
+        for url in [
+            "https://host/a@b",
+            "https://host:80/a@b",
+            "https://[::1]/a@b",
+            "file:///a@b",
+            "host/path",
+            "https://host?a@b",
+            "",
+        ] {
+            assert_eq!(shown(url), url);
+            assert!(!SecretUrl::from(url).has_credentials());
+        }
+    }
+
+    #[test]
+    fn recorded_arguments_hide_every_password() {
+        for (argument, expect) in [
+            (
+                "--mirror=https://me:secret@host/x",
+                "--mirror=https://***@host/x",
+            ),
+            ("https://a:b@c,http://d:e@f", "https://***@c,http://***@f"),
+            ("oci://me:secret@host/name:tag", "oci://***@host/name:tag"),
+            ("(http://a:b@c", "(http://***@c"),
+            ("é=http://a:b@c", "é=http://***@c"),
+            ("block::nvme", "block::nvme"),
+            ("name=a@b", "name=a@b"),
+            ("--choose=x=y,z", "--choose=x=y,z"),
+        ] {
+            assert_eq!(recorded(argument), expect);
+        }
+    }
+
+    #[test]
+    fn base_urls_need_a_known_scheme_and_a_host() {
+        for good in ["http://host", "HTTPS://host:1/x", "file:///x"] {
+            assert_eq!(SecretUrl::from(good).check(), Ok(()));
+        }
+        for bad in [
+            "host/path",
+            "ftp://host",
+            "",
+            "/path",
+            "http:host",
+            "https://",
+            "http://h:x/",
+        ] {
+            assert!(SecretUrl::from(bad).check().is_err(), "{bad}");
+        }
+        let error = SecretUrl::from("me:secret@host")
+            .check()
+            .expect_err("no scheme");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}
