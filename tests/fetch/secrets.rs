@@ -77,7 +77,7 @@ fn mirrors_without_a_scheme_are_refused_at_once() {
         (["store", "list"], "KILN_MIRROR"),
         (["fetch", "--debian-mirror=/debian"], "--debian-mirror"),
     ] {
-        let mut command = place.xtask("no-store", &args);
+        let mut command = place.xtask("other-store", &args);
         if name == "KILN_MIRROR" {
             command.env(name, "host/path");
         }
@@ -86,7 +86,7 @@ fn mirrors_without_a_scheme_are_refused_at_once() {
         let says = format!("{name}: expected a URL with `http://`, `https://` or `file://`");
         assert!(told.stderr.contains(&says), "{}", told.stderr);
     }
-    assert!(!place.path().join("no-store").exists());
+    assert!(!place.path().join("other-store").exists());
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod interrupted;
 mod killed;
 mod legacy;
 mod load;
+mod mirror;
 mod named_qemu;
 mod place;
 mod repeat;

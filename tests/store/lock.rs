@@ -7,8 +7,13 @@ use std::process::Command;
 use crate::place::command;
 use crate::told::told;
 
-/// Runs `images` in a copy of the repository, whose lock has one thing replaced by another.
+/// Runs `images` in a copy of the repository whose lock was edited.
 fn edited(home: &Path, from: &str, to: &str) -> (i32, String) {
+    edited_for(home, (from, to), &["images", "--arch", "aarch64"])
+}
+
+/// Runs a command in a copy of the repository, whose lock has one thing replaced by another.
+fn edited_for(home: &Path, (from, to): (&str, &str), words: &[&str]) -> (i32, String) {
     let repository = home.join("repo");
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let lock = std::fs::read_to_string(ours.join("images/images.lock")).unwrap();
@@ -25,7 +30,7 @@ fn edited(home: &Path, from: &str, to: &str) -> (i32, String) {
     assert!(lock.contains(from), "{from}");
     let lock = lock.replacen(from, to, 1);
     std::fs::write(repository.join("images/images.lock"), lock).unwrap();
-    let mut command = command(&home.join("store"), &["images", "--arch", "aarch64"]);
+    let mut command = command(&home.join("store"), words);
     command.env("CARGO_MANIFEST_DIR", repository.join("xtask"));
     let (code, out, err) = told(command.output().unwrap());
     (code, out + &err)
@@ -109,15 +114,58 @@ fn a_lock_edited_by_hand_is_refused_with_the_name_of_the_field() {
 }
 
 #[test]
-fn an_image_in_the_store_that_is_not_what_the_lock_promises_is_refused() {
+fn an_image_that_is_not_the_lock_s_is_put_away() {
     let home = tempfile::tempdir().unwrap();
-    assert_eq!(edited(home.path(), "version", "version").0, 0);
+    let unchanged = |words: &[&str]| edited_for(home.path(), ("version", "version"), words);
+    let images = ["images", "--arch", "aarch64"];
+    assert_eq!(unchanged(&images).0, 0);
     let (kernel, other) = digests("sha256", &locked("\"kernel\"", "sha256 = \"", 12));
+    // The entry is whole, and the next source, the repository, has other bytes than this lock says.
     let (code, said) = edited(home.path(), &kernel, &other);
     assert_eq!(code, 102, "{said}");
-    assert!(
-        said.contains("`kernel` of aarch64 is not what images.lock promises"),
-        "{said}"
-    );
-    assert_eq!(edited(home.path(), "version", "version").0, 0);
+    for says in [
+        "`kernel` of aarch64 is not what images.lock promises: expected ",
+        ", found ",
+        "it was moved to `",
+        "v1/quarantine/",
+        "`kernel` is not what is locked",
+    ] {
+        assert!(said.contains(says), "{says}: {said}");
+    }
+    let (code, said) = unchanged(&images);
+    assert_eq!(code, 0, "{said}");
+
+    let changed = |words: &[&str]| edited_for(home.path(), (&kernel, &other), words);
+    let (code, said) = changed(&["store", "verify"]);
+    assert_eq!(code, 102, "{said}");
+    assert!(said.contains("is not what images.lock promises"), "{said}");
+    assert_eq!(unchanged(&images).0, 0);
+    let (code, said) = unchanged(&["store", "verify"]);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn a_corrupt_image_is_named_and_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let images = ["images", "--arch", "aarch64"];
+    let unchanged = |words: &[&str]| edited_for(home.path(), ("version", "version"), words);
+    let (code, path) = unchanged(&images);
+    assert_eq!(code, 0, "{path}");
+    let path = path.lines().find_map(|line| Some(&line[line.find('/')?..]));
+    let kernel = Path::new(path.unwrap()).join("kernel");
+    let mut bytes = std::fs::read(&kernel).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::remove_file(&kernel).unwrap();
+    std::fs::write(&kernel, &bytes).unwrap();
+    let (code, said) = unchanged(&images);
+    assert_eq!(code, 0, "{said}");
+    for says in [
+        "warning: entry `",
+        "`kernel`: expected ",
+        "found ",
+        "it was moved to `",
+    ] {
+        assert!(said.contains(says), "{says}: {said}");
+    }
+    assert_ne!(std::fs::read(&kernel).unwrap(), bytes);
 }

@@ -14,7 +14,7 @@ use store::Store;
 use crate::checkout;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, hinted};
-use crate::output::{self, Style};
+use crate::output::{self, Color, Style};
 use crate::render;
 
 /// Where a subcommand runs and what it was told.
@@ -111,13 +111,16 @@ impl Context {
             )
             .hint(Some("set KILN_STORE to a directory".to_owned()))
         })?;
-        Store::open(&dir).map_err(|error| {
+        let store = Store::open(&dir).map_err(|error| {
             let hint = error.hint();
             let hint = hint.or(Some(
                 "set KILN_STORE to a directory that can be written to".to_owned(),
             ));
             Failure::new(Exit::SetupMissing, error).hint(hint)
-        })
+        })?;
+        let warning = self.style.paint(Color::Yellow, "warning");
+        store.on_quarantine(move |gone| output::note(format!("{warning}: {gone}")));
+        Ok(store)
     }
 
     /// What this machine calls itself and its places: none of it belongs into what is built.

@@ -30,7 +30,7 @@ pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchR
         .iter()
         .map(|name| locate(supply, name, args))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut images = supply.images(false)?;
+    let mut images = supply.images_to_boot()?;
     let asked: Vec<Result<ArchRun, Failure>> = std::thread::scope(|scope| {
         let threads: Vec<_> = binaries
             .into_iter()

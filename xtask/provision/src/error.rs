@@ -56,9 +56,25 @@ pub enum ProvisionError {
     /// The lock would have to be changed.
     #[error("`images/images.lock` would change for {0}, and --locked was given")]
     WouldChangeLock(String),
+    /// A mirror was named, and does not have the images of a command that starts guests.
+    #[error("failed to fetch {files} of the images' files from the mirrors")]
+    MirrorsFailed {
+        /// How many files were not fetched.
+        files: usize,
+        /// What fixes it, where a mirror's answer says it.
+        hint: Option<String>,
+    },
+    /// Images that a command boots are not here, and nothing may be fetched.
+    #[error("{missing}")]
+    ImagesOffline {
+        /// The images' files.
+        missing: FetchError,
+        /// The architectures.
+        arches: Vec<String>,
+    },
     /// A file has other bytes than the lock has.
     #[error(
-        "`{name}` of {arch} is not what images.lock promises: expected {expected}, got {found}"
+        "`{name}` of {arch} is not what images.lock promises: expected {expected}, found {found}"
     )]
     Differs {
         /// The architecture.
@@ -121,6 +137,16 @@ impl Outdated {
 }
 
 impl ProvisionError {
+    /// The end of a command that starts guests, and whose mirrors do not have its images.
+    pub(crate) fn mirrors_failed(failed: &[FetchError]) -> Self {
+        let hint = failed.iter().find_map(|error| match error {
+            FetchError::AllFailed { tries, .. } => tries.iter().find_map(|one| one.hint.clone()),
+            _ => None,
+        });
+        let files = failed.len();
+        Self::MirrorsFailed { files, hint }
+    }
+
     /// The command that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -143,6 +169,13 @@ impl ProvisionError {
                 "the same recipes gave other bytes: `cargo xtask images --from-source --verify` says where"
                     .to_owned(),
             ),
+            Self::MirrorsFailed { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
+                "name another mirror with --mirror, or build the images with --from-source".to_owned()
+            })),
+            Self::ImagesOffline { arches, .. } => {
+                let arches = arches.iter().map(|arch| format!(" --arch {arch}"));
+                Some(format!("cargo xtask fetch{}", arches.collect::<String>()))
+            }
             Self::Outdated(outdated) => outdated.hint(),
         }
     }

@@ -87,13 +87,13 @@ impl Provision<'_> {
         Ok((pins.len(), pins.iter().map(|pin| pin.size).sum()))
     }
 
-    /// The images that a mirror has, of these that are not at hand; the others are told of.
+    /// The images that a mirror has, of these that are not at hand, and why it does not have the others.
     pub(crate) fn ask_mirrors<'a>(
         &self,
         arches: impl IntoIterator<Item = &'a str>,
-    ) -> Result<BTreeMap<String, Ready>, ProvisionError> {
+    ) -> Result<(BTreeMap<String, Ready>, Vec<FetchError>), ProvisionError> {
         if self.policy.offline {
-            return Ok(BTreeMap::new());
+            return Ok((BTreeMap::new(), Vec::new()));
         }
         let mut asked = BTreeMap::new();
         for arch in arches {
@@ -102,7 +102,7 @@ impl Provision<'_> {
             }
         }
         if asked.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok((BTreeMap::new(), Vec::new()));
         }
         let failed = self.fetch_files(&distinct(asked.values().flatten().cloned().collect()))?;
         let images = self.assembled(asked.keys().copied())?;
@@ -118,7 +118,7 @@ impl Provision<'_> {
                     .note(&format!("no mirror has the image of {arch}: {error}"));
             }
         }
-        Ok(images)
+        Ok((images, failed))
     }
 
     /// The files of a locked image that mirrors are asked for; `None` where there is none to ask.
@@ -154,7 +154,7 @@ impl Provision<'_> {
     }
 
     /// The sources that builds of these steps would fetch.
-    fn lacking<'a>(&self, wanted: impl Iterator<Item = &'a StepId>) -> Vec<SourcePin> {
+    pub(crate) fn lacking<'a>(&self, wanted: impl Iterator<Item = &'a StepId>) -> Vec<SourcePin> {
         let wanted: Vec<StepId> = wanted.copied().collect();
         let host = host::identity::identity().ok().map(|id| id.short());
         build::status(&self.store, &self.plan, &wanted, host.as_deref()).fetch

@@ -35,6 +35,15 @@ pub trait Caller: Sync {
     fn note(&self, text: &str);
 }
 
+/// What images are wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To be kept.
+    Keep,
+    /// To start guests from.
+    Boot,
+}
+
 /// The images of a run, and all that is needed to find them.
 pub struct Provision<'a> {
     /// The checkout.
@@ -70,8 +79,22 @@ impl Provision<'_> {
         })
     }
 
-    /// Every image of the run, by architecture.
+    /// Every image of the run, by architecture; an image that is nowhere is built.
     pub fn images(&self, keep_failed: bool) -> Result<BTreeMap<String, Ready>, ProvisionError> {
+        self.images_for(Purpose::Keep, keep_failed)
+    }
+
+    /// The same for commands that start guests. Where a mirror was named and fails they end: a user who
+    /// names one does not want to wait until a compiler is built.
+    pub fn images_to_boot(&self) -> Result<BTreeMap<String, Ready>, ProvisionError> {
+        self.images_for(Purpose::Boot, false)
+    }
+
+    fn images_for(
+        &self,
+        purpose: Purpose,
+        keep_failed: bool,
+    ) -> Result<BTreeMap<String, Ready>, ProvisionError> {
         let mut images = BTreeMap::new();
         let mut wanted = Vec::new();
         for arch in &self.arches {
@@ -84,8 +107,15 @@ impl Provision<'_> {
                 None => wanted.push((arch.clone(), id)),
             }
         }
-        images.extend(self.ask_mirrors(wanted.iter().map(|(arch, _)| arch.as_str()))?);
+        let (found, failed) = self.ask_mirrors(wanted.iter().map(|(arch, _)| arch.as_str()))?;
+        images.extend(found);
+        if purpose == Purpose::Boot && !failed.is_empty() {
+            return Err(ProvisionError::mirrors_failed(&failed));
+        }
         wanted.retain(|(arch, _)| !images.contains_key(arch));
+        if purpose == Purpose::Boot && self.policy.offline {
+            self.check_buildable(&wanted)?;
+        }
         let ids: Vec<StepId> = wanted.iter().map(|(_, id)| *id).collect();
         if ids.is_empty() {
             return Ok(images);
@@ -104,20 +134,46 @@ impl Provision<'_> {
         Ok(images)
     }
 
+    /// Offline, an image whose sources are not here is what is missing: the sources of a compiler help nobody
+    /// who wants to boot it.
+    fn check_buildable(&self, wanted: &[(String, StepId)]) -> Result<(), ProvisionError> {
+        let sources = self.lacking(wanted.iter().map(|(_, id)| id));
+        if self.policy.reuse == Reuse::Nothing || sources.is_empty() {
+            return Ok(());
+        }
+        let mut pins = Vec::new();
+        for (arch, id) in wanted {
+            let step = self.plan.step(*id);
+            let locked = self.locked(arch, step);
+            pins.extend(locked.map(|locked| forge::mirror::pins(step, locked)));
+        }
+        if pins.is_empty() {
+            return Ok(());
+        }
+        let missing = forge::fetch::missing(&self.store, pins.iter().flatten(), &self.remotes()?);
+        Err(ProvisionError::ImagesOffline {
+            missing: FetchError::Offline(missing),
+            arches: wanted.iter().map(|(arch, _)| arch.clone()).collect(),
+        })
+    }
+
     /// The image without building: from the store, the repository or a mirror.
     pub fn at_hand(&self, arch: &str, step: &Step) -> Result<Option<Ready>, ProvisionError> {
         match self.local(arch, step)? {
             Some(ready) => Ok(Some(ready)),
-            None => Ok(self.ask_mirrors([arch])?.remove(arch)),
+            None => Ok(self.ask_mirrors([arch])?.0.remove(arch)),
         }
     }
 
     /// The image without building and without a network: from the store or the repository.
     pub(crate) fn local(&self, arch: &str, step: &Step) -> Result<Option<Ready>, ProvisionError> {
         let promised = self.locked(arch, step);
+        if let Some(promised) = promised {
+            self.condemn_unlocked(arch, promised)?;
+        }
         for origin in places(self.policy, &self.known(arch, step)) {
             let found = match (origin, promised) {
-                (Origin::Store, _) => self.in_store(arch, step)?,
+                (Origin::Store, _) => self.in_store(step)?,
                 (Origin::Blobs, Some(locked)) => self.out_of_blobs(step, locked)?,
                 (Origin::Prebuilt, Some(locked)) => {
                     let archive = self.prebuilt(arch);
@@ -159,16 +215,38 @@ impl Provision<'_> {
         }
     }
 
-    /// The entry in the store. A build that was not what the lock promises has left one all the same.
-    fn in_store(&self, arch: &str, step: &Step) -> Result<Option<Ready>, ProvisionError> {
-        let entry = self.store.entry(&EntryName::image(step.key))?;
+    /// The entry in the store.
+    fn in_store(&self, step: &Step) -> Result<Option<Ready>, ProvisionError> {
+        Ok(self.store.entry(&EntryName::image(step.key))?.ready())
+    }
+
+    /// Puts away an entry that is whole and is not what the lock promises, so that the next place is tried:
+    /// a build that differed has left one. Gives what is wrong with it.
+    fn condemn_unlocked(
+        &self,
+        arch: &str,
+        promised: &LockedImage,
+    ) -> Result<Option<String>, ProvisionError> {
+        let entry = self.store.entry(&EntryName::image(promised.key))?;
         let Some(ready) = entry.ready() else {
             return Ok(None);
         };
-        if let Some(promised) = self.locked(arch, step) {
-            compare(arch, promised, &locked(&ready))?;
+        let Err(error) = compare(arch, promised, &locked(&ready)) else {
+            return Ok(None);
+        };
+        let why = error.to_string();
+        match self.store.condemn(&ready, &why)? {
+            Some(_) => Ok(Some(why)),
+            // In a store that cannot be written to it would be used.
+            None => Err(error),
         }
-        Ok(Some(ready))
+    }
+
+    /// Compares the images in the store with the lock of this checkout. What differs is put away and said.
+    pub fn verify_locked(&self) -> Result<Vec<String>, ProvisionError> {
+        let locked = self.project.lock.images.iter();
+        let wrong = locked.map(|(arch, promised)| self.condemn_unlocked(arch, promised));
+        wrong.filter_map(Result::transpose).collect()
     }
 
     /// The image from files that the store has by their digests: imported, or fetched before.

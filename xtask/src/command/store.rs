@@ -97,6 +97,10 @@ fn verify(context: &Context, repair: bool) -> Outcome {
             wrong += 1;
         }
     }
+    for why in supply.verify_locked()? {
+        output::result(format!("entry {why}"));
+        wrong += 1;
+    }
     if wrong == 0 {
         output::result(format!("{} things, all sound", items.len()));
     }

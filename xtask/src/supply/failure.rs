@@ -86,6 +86,8 @@ impl From<ProvisionError> for Failure {
             ProvisionError::Plan(_) | ProvisionError::NoRecipe { .. } => Exit::Usage,
             ProvisionError::Http(_)
             | ProvisionError::Prebuilt(_)
+            | ProvisionError::MirrorsFailed { .. }
+            | ProvisionError::ImagesOffline { .. }
             | ProvisionError::Differs { .. } => Exit::FetchFailed,
             ProvisionError::Pack(_)
             | ProvisionError::Mirror(_)

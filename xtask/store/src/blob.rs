@@ -80,8 +80,12 @@ impl Store {
                     size,
                 }))
             }
-            Ok(_) => {
-                self.quarantine(&path).map_err(|error| self.io(error))?;
+            Ok((size, got)) => {
+                let why = format!(
+                    "blob `{digest}` is corrupt: expected sha256 {digest}, found {got} ({size} bytes)"
+                );
+                self.quarantine(&path, &why)
+                    .map_err(|error| self.io(error))?;
                 Ok(None)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -209,7 +209,7 @@ impl Ready {
                 None
             } else {
                 Some(format!(
-                    "expected {} ({} bytes), got {digest} ({size} bytes)",
+                    "expected {} ({} bytes), found {digest} ({size} bytes)",
                     meta.sha256, meta.size
                 ))
             })
@@ -272,9 +272,10 @@ impl Store {
                 }
             }
         };
-        self.quarantine(&directory)
+        let why = format!("entry `{name}` is corrupt: {wrong}");
+        self.quarantine(&directory, &why)
             .map_err(|error| self.io(error))?;
-        Ok(vacant(Some(format!("entry `{name}` is corrupt: {wrong}"))))
+        Ok(vacant(Some(why)))
     }
 
     /// Whether there is an entry under `name`; its bytes are not looked at.

@@ -121,7 +121,7 @@ impl Store {
                 let Err(why) = ready.verify() else {
                     return Ok(None);
                 };
-                self.quarantine(&item.path)
+                self.quarantine(&item.path, &format!("entry `{name}` is corrupt: {why}"))
                     .map_err(|error| self.io(error))?;
                 Ok(Some(why))
             }

@@ -3,6 +3,8 @@
 //! ```text
 //! <root>/CACHEDIR.TAG
 //! <root>/log/                     build logs, for people
+//! <root>/probe/<name>             what QEMU binaries and accelerators can do; asked again if absent
+//! <root>/mirrors/<sha256>         how new the index of a release tree was that was checked last
 //! <root>/repro/<seed>/            stores of second builds that `repro --keep` kept, for people
 //! <root>/v1/blobs/sha256/<hex>    0444, name == content
 //! <root>/v1/entries/<name>/       out/ entry.json boot notes/; appears by rename only
@@ -50,6 +52,7 @@ pub use entry::{EntryMeta, EntryName, EntryState, FileMeta, Ready, Vacant};
 pub use error::StoreError;
 pub use hash::digest_file;
 pub use lock::Guard;
+pub use quarantine::Quarantined;
 pub use staging::{About, Staging};
 pub use workspace::Workspace;
 
@@ -85,6 +88,7 @@ struct Inner {
     /// It can be read only because there was no room to write when it was opened.
     full: bool,
     boot: Option<String>,
+    observer: quarantine::Observer,
     /// Held while the store is open, so that nothing is removed under its users' feet.
     usage: usage::Usage,
 }
@@ -159,6 +163,7 @@ impl Store {
             access,
             full,
             boot: durable::current_boot(),
+            observer: quarantine::Observer::default(),
             usage: usage::Usage::default(),
         };
         Self {

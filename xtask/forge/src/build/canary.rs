@@ -96,7 +96,12 @@ pub(super) fn check(run: &Run, user: &Step, toolchain: &Ready) -> Result<(), Ste
         let _ = run.store.note(toolchain, NOTE, &mark);
         return Ok(());
     };
-    let kept = run.store.condemn(toolchain)?.map(Utf8PathBuf::into_string);
+    let why = format!(
+        "toolchain `{}` emits other code than is locked: {what}",
+        toolchain.name()
+    );
+    let kept = run.store.condemn(toolchain, &why)?;
+    let kept = kept.map(Utf8PathBuf::into_string);
     let arch = arch.clone();
     Err(CanaryError::Wrong { arch, what, kept }.into())
 }
