@@ -195,16 +195,16 @@ impl Provision<'_> {
     /// What is known about an image before any place is tried.
     pub(crate) fn known(&self, arch: &str, step: &Step) -> Known {
         let locked = self.locked(arch, step);
-        let mut files = locked.iter().flat_map(|locked| locked.files.values());
+        let has_blobs = |locked: &LockedImage| {
+            let mut files = locked.files.values();
+            !locked.files.is_empty() && files.all(|file| self.store.has_blob(&file.sha256))
+        };
         let places = [
             (
                 Origin::Store,
                 self.store.has_entry(&EntryName::image(step.key)),
             ),
-            (
-                Origin::Blobs,
-                files.all(|file| self.store.has_blob(&file.sha256)),
-            ),
+            (Origin::Blobs, locked.is_some_and(has_blobs)),
             (Origin::Prebuilt, self.prebuilt(arch).exists()),
             (Origin::Mirror, self.caller.has_mirrors()),
         ];
