@@ -4,77 +4,77 @@
 
 # qemu [QEMU ARGUMENT]…: boots the image, runs `in_guest` in it and gives back its exit status.
 qemu() {
-    "$KILN" host-word qemu "$@"
+    "$KILN" host-helper qemu "$@"
 }
 
 # expect_fail qemu [QEMU ARGUMENT]…: holds if QEMU refuses to start; prints what it said.
 expect_fail() {
-    "$KILN" host-word expect_fail "$@"
+    "$KILN" host-helper expect_fail "$@"
 }
 
 # wait_ready [-g GUEST]: until that guest runs `in_guest`; for one that migrates, until it has come.
 wait_ready() {
-    "$KILN" host-word wait_ready "$@"
+    "$KILN" host-helper wait_ready "$@"
 }
 
 # qmp [-g GUEST] COMMAND [key=value]…, qmp [-g GUEST] - <<JSON: asks QEMU's monitor, and prints what
 # it returns as a line of JSON. GUEST is a number in the order of start, or what `-name` says.
 qmp() {
-    "$KILN" host-word qmp "$@"
+    "$KILN" host-helper qmp "$@"
 }
 
 # qmp_wait [-g GUEST] EVENT [key=value]… [--timeout SECONDS]: until QEMU sends this event with these
 # data, or has sent it before; prints it. Each event is given out once.
 qmp_wait() {
-    "$KILN" host-word qmp_wait "$@"
+    "$KILN" host-helper qmp_wait "$@"
 }
 
 # hmp [-g GUEST] COMMAND LINE: asks the human monitor and prints its text.
 hmp() {
-    "$KILN" host-word hmp "$@"
+    "$KILN" host-helper hmp "$@"
 }
 
 # plug [-g GUEST] DRIVER [key=value]…: adds a device to a running guest, a PCI device in a free hotplug
 # slot (header `slots`), and prints its id. The guest takes it in by `plugged ID`.
 plug() {
-    _plugged=$("$KILN" host-word plug "$@") || return
+    _plugged=$("$KILN" host-helper plug "$@") || return
     echo "${_plugged% *}"
 }
 
 # unplug [-g GUEST] ID: asks for it back and waits until it is gone; the guest helps by `release ID`.
 unplug() {
-    "$KILN" host-word unplug "$@" --wait
+    "$KILN" host-helper unplug "$@" --wait
 }
 
 # post NAME [TEXT], await NAME [SECONDS]: one half says that it has come to a point, the other waits for
 # that, and prints the text.
 post() {
-    "$KILN" host-word post "$@"
+    "$KILN" host-helper post "$@"
 }
 
 await() {
-    "$KILN" host-word await "$@"
+    "$KILN" host-helper await "$@"
 }
 
 # choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.
 choose() {
-    "$KILN" host-word choose "$@"
+    "$KILN" host-helper choose "$@"
 }
 
 # named_choose NAME WORD…: the same. In a script that was written for qemu-test, `choose WORD…` has no name.
 named_choose() {
-    "$KILN" host-word named_choose "$@"
+    "$KILN" host-helper named_choose "$@"
 }
 
 # console_write [-g GUEST] < TEXT: types the text on the guest's console.
 console_write() {
-    "$KILN" host-word console_write "$@" -
+    "$KILN" host-helper console_write "$@" -
 }
 
 # chardev_write SOCKET < TEXT: writes to a Unix socket of a chardev. The connection stays open until the test
 # ends, and what QEMU sends back is in SOCKET.log.
 chardev_write() {
-    "$KILN" host-word chardev_write "$@" -
+    "$KILN" host-helper chardev_write "$@" -
 }
 
 # The next three are qemu-test's. start_qemu [QEMU ARGUMENT]…: as `qemu`, in the background; $pid is the process
@@ -82,7 +82,7 @@ chardev_write() {
 start_qemu() {
     # shellcheck disable=SC2154  # from the runner
     : > "$tmplog"
-    "$KILN" host-word qemu "$@" &
+    "$KILN" host-helper qemu "$@" &
     pid=$!
 }
 
@@ -98,7 +98,7 @@ get_qemu_status() {
 
 # serve DIRECTORY: serves it by HTTP for as long as the test runs; prints the URL as guests reach it.
 serve() {
-    "$KILN" host-word serve "$@"
+    "$KILN" host-helper serve "$@"
 }
 
 # machine_versions FAMILY OPTIONS [QEMU ARGUMENT]…: boots FAMILY-7.2 to FAMILY-10.0 with these machine options and the same
@@ -129,12 +129,12 @@ timers_migrate() {
 
 # skip REASON, fail REASON: as in the guest.
 skip() {
-    "$KILN" host-word skip "$*"
+    "$KILN" host-helper skip "$*"
     exit 77
 }
 
 fail() {
-    "$KILN" host-word fail "$*"
+    "$KILN" host-helper fail "$*"
     exit 1
 }
 
@@ -176,7 +176,7 @@ _ended() {
     case $1 in
         0 | 77) return ;;
     esac
-    test -z "$_place" || "$KILN" host-word failed_at "$_place" || true
+    test -z "$_place" || "$KILN" host-helper failed_at "$_place" || true
 }
 
 _place=

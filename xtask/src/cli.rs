@@ -126,8 +126,8 @@ pub(crate) enum Command {
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// The words of a test's host half; run by guest-tests/lib/host.sh
-    #[command(hide = true, name = "host-word")]
-    HostWord(HostWordArgs),
+    #[command(hide = true, name = "host-helper")]
+    HostHelper(HostHelperArgs),
     /// The second build of `repro`
     #[command(hide = true)]
     Rebuild(RebuildArgs),
@@ -450,7 +450,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct HostWordArgs {
+pub(crate) struct HostHelperArgs {
     /// The word and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     pub(crate) words: Vec<String>,

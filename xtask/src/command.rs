@@ -5,7 +5,7 @@ pub(crate) mod boot;
 pub(crate) mod ci;
 pub(crate) mod completions;
 pub(crate) mod fetch;
-pub(crate) mod host_word;
+pub(crate) mod host_helper;
 pub(crate) mod images;
 pub(crate) mod legal;
 pub(crate) mod mirror_check;

@@ -42,7 +42,10 @@ fn main() -> ExitCode {
 
 fn perform(cli: Cli) -> Exit {
     let plain = Style::gather(&cli.global, &host::env::Env::default());
-    let here = matches!(cli.command, Command::Completions(_) | Command::HostWord(_));
+    let here = matches!(
+        cli.command,
+        Command::Completions(_) | Command::HostHelper(_)
+    );
     let context = match Context::gather(cli.global, here) {
         Ok(context) => context,
         Err(failure) => {
@@ -90,6 +93,6 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Rebuild(args) => command::rebuild::run(context, &args),
         Command::Bench(args) => command::bench::run(context, &args),
         Command::Completions(args) => Ok(command::completions::run(&args)),
-        Command::HostWord(args) => command::host_word::run(context, &args),
+        Command::HostHelper(args) => command::host_helper::run(context, &args),
     }
 }

@@ -20,11 +20,11 @@ use verdict::event::{Choice, RunEvent, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
 
 use crate::config::CaseConfig;
+use crate::helpers::serve::FileServer;
 use crate::job::Job;
 use crate::logfile::{LogFile, Tail};
 use crate::platform::ArchRun;
 use crate::session::{Handoff, Start};
-use crate::words::serve::FileServer;
 
 mod chardev;
 mod conclusion;
@@ -263,7 +263,7 @@ pub fn not_run(
 ) -> TestReport {
     let forced = job.forced.iter().map(|(name, word)| Choice {
         name: name.clone(),
-        word: word.clone(),
+        value: word.clone(),
     });
     TestReport {
         outcome: Outcome::NotRun {

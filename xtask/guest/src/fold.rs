@@ -296,7 +296,7 @@ impl Fold {
         match (status, self.ends, self.leaving) {
             (0, Ends::Report, None) => Outcome::Passed,
             (0, Ends::Leave(leave), _) | (0, Ends::Report, Some(leave)) => {
-                let leave = leave.word();
+                let leave = leave.label();
                 Outcome::Failed {
                     cause: format!("the test ended without its `leave {leave}`"),
                 }
@@ -338,11 +338,11 @@ impl Fold {
             (Phase::Test, Some(announced)) if self.ends == Ends::Report => Outcome::Failed {
                 cause: format!(
                     "{what} after `leave {}`: a report is expected",
-                    announced.word()
+                    announced.label()
                 ),
             },
             (Phase::Test, _) => {
-                let call = leave.map_or("poweroff", Leave::word);
+                let call = leave.map_or("poweroff", Leave::label);
                 lost(format!("{what} unannounced (`leave {call}` announces it)"))
             }
         }

@@ -49,7 +49,7 @@ fn oops_line() -> Happened {
 fn check(ends: Ends, reboots: u32, happened: &[Happened], word: &str, cause: &str) {
     let outcome = fold(ends, reboots, happened);
     assert_eq!(
-        (outcome.word(), outcome.cause().as_str()),
+        (outcome.label(), outcome.cause().as_str()),
         (word, cause),
         "{happened:?}"
     );
@@ -301,21 +301,21 @@ fn an_announced_end_passes_only_when_qemu_confirms_it() {
         }
     );
     assert_eq!(
-        leave(Leave::Poweroff, &off("guest-reset")).word(),
+        leave(Leave::Poweroff, &off("guest-reset")).label(),
         "lost guest"
     );
     assert_eq!(
-        leave(Leave::Poweroff, &off("host-qmp-quit")).word(),
+        leave(Leave::Poweroff, &off("host-qmp-quit")).label(),
         "lost guest"
     );
     assert_eq!(
-        leave(Leave::Poweroff, &[exited(Ended::Status(0))]).word(),
+        leave(Leave::Poweroff, &[exited(Ended::Status(0))]).label(),
         "lost guest"
     );
     let panicked = [panic_line(), Happened::Settled];
-    assert_eq!(leave(Leave::Poweroff, &panicked).word(), "guest panicked");
+    assert_eq!(leave(Leave::Poweroff, &panicked).label(), "guest panicked");
     let hangs = [Happened::Deadline(Phase::Test, LIMIT)];
-    assert_eq!(leave(Leave::Poweroff, &hangs).word(), "timed out");
+    assert_eq!(leave(Leave::Poweroff, &hangs).label(), "timed out");
 
     let poweroff = Ends::Leave(Leave::Poweroff);
     let ready = Happened::Ready;

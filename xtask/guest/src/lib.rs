@@ -11,7 +11,7 @@
 //! | [`session`] | the conversation with a started guest over its channels |
 //! | [`protocol`] | the records on the control channel |
 //! | [`fold`] | the events of a guest, reduced to an outcome; pure |
-//! | [`words`] | helper commands that test scripts call |
+//! | [`helpers`] | helper commands that test scripts call |
 //! | [`accel`] | a trial of KVM with a real guest |
 //! | [`debug`] | debugger, monitor and traces for a person |
 //! | [`standalone`] | a test exported as one shell script |
@@ -30,6 +30,7 @@ pub mod contain;
 pub mod debug;
 pub mod excerpt;
 pub mod fold;
+pub mod helpers;
 pub mod job;
 pub mod logfile;
 pub mod login;
@@ -40,4 +41,3 @@ pub mod session;
 pub mod standalone;
 pub mod symbols;
 pub mod syntax;
-pub mod words;

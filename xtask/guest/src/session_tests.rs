@@ -251,7 +251,7 @@ fn check(
     guest: impl FnOnce(&mut FakeGuest) + Send + 'static,
 ) -> Notebook {
     let (outcome, notebook) = play(policy, guest);
-    assert_eq!((outcome.word(), outcome.cause().as_str()), (word, cause));
+    assert_eq!((outcome.label(), outcome.cause().as_str()), (word, cause));
     notebook
 }
 
@@ -516,7 +516,7 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
         };
         check(&policy, "passed", "", move |guest| {
             guest.boots();
-            guest.say("leaving", leave.word());
+            guest.say("leaving", leave.label());
             guest.qmp("SHUTDOWN", event);
         });
     }
@@ -579,7 +579,7 @@ fn a_session_stops_when_the_run_does() {
             stop: Some(stop),
             ..Notebook::default()
         };
-        assert_eq!(play_with(&policy(), &mut notebook, |_| {}).word(), word);
+        assert_eq!(play_with(&policy(), &mut notebook, |_| {}).label(), word);
     }
 }
 
@@ -594,6 +594,6 @@ proptest! {
             guest.bytes([b"\n@kiln ", &bytes[..], b"\n"].concat());
             guest.exits(Exit::Code(0));
         });
-        prop_assert_eq!(outcome.word(), "lost guest");
+        prop_assert_eq!(outcome.label(), "lost guest");
     }
 }

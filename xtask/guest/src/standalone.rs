@@ -147,7 +147,7 @@ pub fn script(recorder: &Recorder, subject: &Subject<'_>) -> Result<Vec<u8>, Exp
         let quoted = |text: &str| text.replace('\'', "'\\''");
         let ends = match subject.ends {
             Ends::Report => "report",
-            Ends::Leave(leave) => Leave::word(leave),
+            Ends::Leave(leave) => Leave::label(leave),
         };
         TEMPLATE
             .replace("#@ABOUT@", &about(subject))
@@ -181,9 +181,9 @@ fn about(subject: &Subject<'_>) -> String {
     }
     let cause = report.outcome.cause();
     lines.push(if cause.is_empty() {
-        format!("It {} there.", report.outcome.word())
+        format!("It {} there.", report.outcome.label())
     } else {
-        format!("It {} there: {cause}.", report.outcome.word())
+        format!("It {} there: {cause}.", report.outcome.label())
     });
     let comments = lines.iter().map(|line| format!("# {line}"));
     let comments: Vec<String> = comments.map(|line| line.trim_end().to_owned()).collect();

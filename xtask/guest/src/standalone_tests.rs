@@ -68,7 +68,7 @@ impl Exported {
 fn test_report(test: &str, outcome: Outcome) -> TestReport {
     let nic = Choice {
         name: "nic".to_owned(),
-        word: "e1000".to_owned(),
+        value: "e1000".to_owned(),
     };
     TestReport {
         outcome,

@@ -53,7 +53,7 @@ impl Again {
         let mut choices: BTreeMap<_, _> = self
             .choices
             .iter()
-            .map(|choice| (choice.name.clone(), choice.word.clone()))
+            .map(|choice| (choice.name.clone(), choice.value.clone()))
             .collect();
         choices.extend(forced.clone());
         Job {

@@ -93,7 +93,7 @@ fn verify(context: &Context, repair: bool) -> Outcome {
         }
         if let Some(why) = supply.store.verify(item).map_err(store_failure)? {
             let name = item.about.as_ref().unwrap_or(&item.name);
-            output::result(format!("{} {name}: {why}", item.kind.word()));
+            output::result(format!("{} {name}: {why}", item.kind.label()));
             wrong += 1;
         }
     }

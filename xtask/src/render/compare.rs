@@ -117,14 +117,19 @@ fn lines(style: Style, pair: &Pair) -> String {
         0 => String::new(),
         round => format!(", round {round}"),
     };
-    let (was, is) = (old.outcome.word(), new.outcome.word());
+    let (was, is) = (old.outcome.label(), new.outcome.label());
     let ends = if was == is {
         format!("both {is}")
     } else {
         format!("{was}, now {is}")
     };
     let head = format!("{} ({ends}{round})", new.name);
-    let mut text = heading(style, color(verdict), &verdict.word().to_uppercase(), &head);
+    let mut text = heading(
+        style,
+        color(verdict),
+        &verdict.label().to_uppercase(),
+        &head,
+    );
     if verdict == Verdict::Same {
         return text;
     }
@@ -174,7 +179,7 @@ fn summary(style: Style, comparison: &Comparison) -> String {
     }
     let counts: Vec<String> = counts
         .iter()
-        .map(|(verdict, count)| format!("{count} {}", verdict.word()))
+        .map(|(verdict, count)| format!("{count} {}", verdict.label()))
         .collect();
     let good = comparison.exit_code() == 0;
     let time = quantity::time(Duration::from_millis(comparison.duration_ms));
@@ -187,7 +192,7 @@ fn summary(style: Style, comparison: &Comparison) -> String {
     };
     for wanted in [Verdict::Worse, Verdict::Better, Verdict::Changed] {
         for (name, _) in verdicts.iter().filter(|(_, verdict)| **verdict == wanted) {
-            add(color(wanted), wanted.word(), name);
+            add(color(wanted), wanted.label(), name);
         }
     }
     for timing in comparison.timings() {

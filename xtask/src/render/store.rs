@@ -12,7 +12,7 @@ use super::quantity;
 pub(crate) fn line(item: &Item, reason: &Reason) -> String {
     let name = item.about.clone().unwrap_or_else(|| shortened(&item.name));
     let size = quantity::bytes(item.bytes);
-    let kind = item.kind.word();
+    let kind = item.kind.label();
     format!("{size:>9}  {kind:<11}  {name:<32}  {}", why(reason))
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn sums(items: &[Item]) -> BTreeMap<&'static str, (usize, u64)> {
             (count + 1, bytes + item.bytes)
         });
         if sum.0 > 0 {
-            sums.insert(kind.word(), sum);
+            sums.insert(kind.label(), sum);
         }
     }
     sums

@@ -43,7 +43,7 @@ impl Kind {
 
     /// As people call it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Entry => "entry",
             Self::Tree => "tree",

@@ -109,7 +109,7 @@ impl Chooser {
         };
         let choice = Choice {
             name: name.to_owned(),
-            word: word.clone(),
+            value: word.clone(),
         };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if !made.contains(&choice) {
@@ -180,7 +180,7 @@ mod tests {
             chooser.made(),
             [Choice {
                 name: "nic".to_owned(),
-                word: first
+                value: first
             }]
         );
     }

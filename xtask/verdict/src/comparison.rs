@@ -62,7 +62,7 @@ pub enum Verdict {
 impl Verdict {
     /// Its name, as every report prints it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Same => "same",
             Self::Changed => "changed",
@@ -111,7 +111,7 @@ impl Pair {
     #[must_use]
     pub fn subtests(&self) -> Vec<SubtestChange> {
         let (old, new) = (results(&self.old), results(&self.new));
-        let word = |outcome: Option<&&Outcome>| outcome.map_or("absent", |it| it.word());
+        let word = |outcome: Option<&&Outcome>| outcome.map_or("absent", |it| it.label());
         let all = names(&old, &new).map(|name| SubtestChange {
             name: name.to_owned(),
             old: word(old.get(name)),
@@ -134,7 +134,7 @@ fn judge(old: Option<&Outcome>, new: Option<&Outcome>) -> Verdict {
     match (rank(old), rank(new)) {
         (was, is) if is < was => Verdict::Worse,
         (was, 2) if was < 2 => Verdict::Better,
-        _ if old.map(Outcome::word) != new.map(Outcome::word) => Verdict::Changed,
+        _ if old.map(Outcome::label) != new.map(Outcome::label) => Verdict::Changed,
         _ => Verdict::Same,
     }
 }

@@ -128,13 +128,14 @@ pub struct TestReport {
 pub struct Choice {
     /// What was chosen, such as `nic`.
     pub name: String,
-    /// The word.
-    pub word: String,
+    /// What came out.
+    #[serde(rename = "word")]
+    pub value: String,
 }
 
 impl std::fmt::Display for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", self.name, self.word)
+        write!(f, "{}={}", self.name, self.value)
     }
 }
 
@@ -210,13 +211,13 @@ impl TestReport {
 
     /// How summaries count it: by its outcome, but for those that would mislead.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         if self.is_flaky() {
             "flaky"
         } else if !self.outcome.is_success() && !self.is_fatal() {
             "unstable"
         } else {
-            self.outcome.word()
+            self.outcome.label()
         }
     }
 
@@ -269,12 +270,12 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// How many tests ended in each way; see [`TestReport::word`].
+    /// How many tests ended in each way; see [`TestReport::label`].
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for test in &self.tests {
-            *counts.entry(test.word()).or_default() += 1;
+            *counts.entry(test.label()).or_default() += 1;
         }
         counts
     }
@@ -334,7 +335,7 @@ pub(crate) mod tests {
             qemu_ms: 1200,
             choices: vec![Choice {
                 name: "nic".to_owned(),
-                word: "e1000".to_owned(),
+                value: "e1000".to_owned(),
             }],
             accel: "tcg".to_owned(),
             qemu: "10.0.2".to_owned(),

@@ -5,8 +5,8 @@ use super::*;
 fn read(text: &str) -> (Vec<String>, Vec<String>) {
     let results = parse(text.as_bytes());
     let show = |sub: &Subtest| match sub.outcome.cause() {
-        cause if cause.is_empty() => format!("{} {}", sub.name, sub.outcome.word()),
-        cause => format!("{} {}: {cause}", sub.name, sub.outcome.word()),
+        cause if cause.is_empty() => format!("{} {}", sub.name, sub.outcome.label()),
+        cause => format!("{} {}: {cause}", sub.name, sub.outcome.label()),
     };
     (results.subtests.iter().map(show).collect(), results.faults)
 }

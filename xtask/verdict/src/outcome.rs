@@ -98,7 +98,7 @@ impl Outcome {
 
     /// Its name, as every report prints it.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::Failed { .. } => "failed",
@@ -196,7 +196,7 @@ mod tests {
     fn each_outcome_has_a_name_a_cause_and_a_status() {
         let message = || "m".to_owned();
         let check = |outcome: Outcome, word, cause: &str, status, success| {
-            assert_eq!(outcome.word(), word);
+            assert_eq!(outcome.label(), word);
             assert_eq!(outcome.cause(), cause, "{word}");
             assert_eq!(outcome.status(), status, "{word}");
             assert_eq!(outcome.is_success(), success, "{word}");

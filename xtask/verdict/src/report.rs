@@ -4,10 +4,10 @@ pub mod github;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod labels;
 pub mod markdown;
 pub mod merge;
 pub mod tap;
-pub mod words;
 
 use crate::event::RunReport;
 

@@ -16,8 +16,8 @@ use host::clock::monotonic;
 use super::Case;
 use super::monitor::{MONITOR_WAIT, guest_option};
 use super::roster::Patience;
+use crate::helpers::{Caller, Reply, Request};
 use crate::logfile::LogFile;
-use crate::words::{Caller, Reply, Request};
 
 /// How often a socket is tried that does not exist yet.
 const RETRY: Duration = Duration::from_millis(20);

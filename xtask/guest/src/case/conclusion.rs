@@ -133,7 +133,7 @@ mod tests {
         };
         let outcome = combine(halves, host, guests, said);
         assert_eq!(
-            (outcome.word(), outcome.cause().as_str()),
+            (outcome.label(), outcome.cause().as_str()),
             (word, cause),
             "{host:?} {guests:?}"
         );

@@ -9,7 +9,7 @@ use verdict::text::short_line;
 
 use super::Case;
 use crate::symbols::Symbols;
-use verdict::report::words::is_fault;
+use verdict::report::labels::is_fault;
 
 /// Characters of a command that are shown.
 const COMMAND: usize = 160;
@@ -90,7 +90,7 @@ fn drop_repetition(outcome: &Outcome, output: &mut Vec<String>) {
         // What the helper command `qemu` prints: its outcome and the cause.
         let line = line
             .strip_prefix("qemu: ")
-            .and_then(|rest| rest.strip_prefix(outcome.word()))
+            .and_then(|rest| rest.strip_prefix(outcome.label()))
             .map_or(line, |rest| rest.trim_start_matches(": "));
         !line.is_empty() && (cause == line || cause.ends_with(&format!(", last line: {line}")))
     };

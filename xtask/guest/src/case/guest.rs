@@ -18,7 +18,7 @@ use serde_json::Value;
 use suite::header::Channel;
 use verdict::event::{RunEvent, send};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
-use verdict::report::words::is_fault;
+use verdict::report::labels::is_fault;
 use verdict::text::line;
 
 use super::conclusion::GuestEnd;
@@ -32,12 +32,12 @@ use crate::contain::contain;
 use crate::debug::Spot;
 use crate::excerpt::Excerpt;
 use crate::fold::Happened;
+use crate::helpers::Reply;
 use crate::logfile::LogFile;
 use crate::protocol::Call;
 use crate::session::{
     Arrival, Guest, Handover, Host, Part, Policy, Replies, RunState, SCRATCH, Start, Waker, conduct,
 };
-use crate::words::Reply;
 
 /// A guest that takes nothing for so long is gone.
 const SEND_WAIT: Duration = Duration::from_secs(10);

@@ -19,9 +19,9 @@ use super::guest::{Booted, Order};
 use super::monitor::Asker;
 use super::qemu_test;
 use crate::fold;
+use crate::helpers::serve::FileServer;
+use crate::helpers::{Caller, Desk, Reply, Request, attended};
 use crate::session::{SCRATCH, Start};
-use crate::words::serve::FileServer;
-use crate::words::{Caller, Desk, Reply, Request, attended};
 
 /// How often it is asked whether the half must end.
 const TICK: Duration = Duration::from_millis(50);
@@ -246,7 +246,7 @@ impl Case<'_> {
         match outcome.cause() {
             cause if cause.is_empty() => Reply::done(""),
             cause => {
-                let why = format!("qemu: {}: {cause}", outcome.word());
+                let why = format!("qemu: {}: {cause}", outcome.label());
                 Reply::error(outcome.status(), why)
             }
         }

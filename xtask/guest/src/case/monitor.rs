@@ -8,8 +8,8 @@ use qemu::qmp;
 
 use super::Case;
 use super::roster::Patience;
-use crate::words::event::Expected;
-use crate::words::{Reply, monitor};
+use crate::helpers::event::Expected;
+use crate::helpers::{Reply, monitor};
 
 /// For an answer of QEMU's monitor.
 pub(super) const MONITOR_WAIT: Duration = Duration::from_secs(30);

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::Case;
 use super::monitor::{Asker, MONITOR_WAIT};
-use crate::words::event::Expected;
-use crate::words::{Reply, monitor};
+use crate::helpers::event::Expected;
+use crate::helpers::{Reply, monitor};
 
 /// A guest that was asked for a device may take this long to give it: PCI Express alone demands
 /// five seconds between the press of its button and power-off.

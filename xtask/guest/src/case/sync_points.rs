@@ -9,7 +9,7 @@ use host::clock::monotonic;
 use super::Case;
 use super::monitor::Asker;
 use super::roster::Patience;
-use crate::words::Reply;
+use crate::helpers::Reply;
 
 /// How often it is asked whether somebody still waits.
 const TICK: Duration = Duration::from_millis(50);

@@ -29,7 +29,7 @@ fn begin(
     let session = std::thread::spawn(move || {
         let mut notebook = Notebook::default();
         let conducted = conduct(&mut vm, &policy, &handover(), &mut notebook);
-        let word = conducted.outcome.word();
+        let word = conducted.outcome.label();
         let came = (word, conducted.part, notebook.output);
         (came, conducted.outcome.cause())
     });

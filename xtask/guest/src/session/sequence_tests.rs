@@ -229,7 +229,7 @@ impl Journey {
         let mut ends = Vec::new();
         for station in self.stations {
             let conducted = station.conducted.join().unwrap();
-            ends.push((conducted.outcome.word(), conducted.part));
+            ends.push((conducted.outcome.label(), conducted.part));
             output += &station.monitor.output.lock().unwrap();
         }
         (ends, self.handoff.is_open(), output)

@@ -24,7 +24,7 @@ fn play(
     player.join().unwrap();
     let notes = monitor.notes.lock().unwrap().clone();
     let output = monitor.output.lock().unwrap().clone();
-    (conducted.outcome.word(), notes, output)
+    (conducted.outcome.label(), notes, output)
 }
 
 fn command(monitor: &Monitor, command: SnapshotCommand) {

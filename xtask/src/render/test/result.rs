@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use verdict::event::TestReport;
 use verdict::outcome::Outcome;
-use verdict::report::words::{excerpt, is_fault};
+use verdict::report::labels::{excerpt, is_fault};
 
 use super::{COLUMNS, WIDTH, heading};
 use crate::output::{Color, Style};
@@ -72,7 +72,10 @@ impl Block {
 
     fn failure(&mut self, report: &TestReport) {
         let outcome = &report.outcome;
-        self.folded("cause", &format!("{}: {}", outcome.word(), outcome.cause()));
+        self.folded(
+            "cause",
+            &format!("{}: {}", outcome.label(), outcome.cause()),
+        );
         if let Some(place) = report.place() {
             self.labelled("at", &place);
         }
@@ -172,7 +175,7 @@ impl Block {
     fn tries(&mut self, report: &TestReport) {
         for (index, failed) in report.failed_tries.iter().enumerate() {
             let outcome = &failed.outcome;
-            let said = format!("{}: {}", outcome.word(), outcome.cause());
+            let said = format!("{}: {}", outcome.label(), outcome.cause());
             self.labelled(&format!("try {}", index + 1), &said);
             if let Some(dir) = &failed.log_dir {
                 self.labelled("logs", dir.as_str());

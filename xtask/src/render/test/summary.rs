@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use verdict::event::{RunReport, TestReport};
 use verdict::outcome::Outcome;
-use verdict::report::words::{self, Kind};
+use verdict::report::labels::{self, Kind};
 
 use super::{COLUMNS, WIDTH, heading, plural};
 use crate::output::{Color, Style};
@@ -40,7 +40,7 @@ pub(super) fn lines(style: Style, run: &RunReport) -> String {
     }
     let marked = |word: &str| -> Vec<_> {
         let tests = run.tests.iter();
-        tests.filter(|test| test.word() == word).collect()
+        tests.filter(|test| test.label() == word).collect()
     };
     named(&mut text, style, Color::Yellow, &marked("unstable"));
     named(&mut text, style, Color::Yellow, &marked("flaky"));
@@ -58,7 +58,7 @@ pub(super) fn lines(style: Style, run: &RunReport) -> String {
 
 /// Behind the lead, the worst first, wrapped where a terminal ends.
 fn counts(style: Style, run: &RunReport, lead: &str) -> String {
-    let tallies = words::tallies(run);
+    let tallies = labels::tallies(run);
     if tallies.is_empty() {
         return format!("{lead} none selected");
     }
@@ -113,6 +113,6 @@ fn shown(test: &TestReport) -> &'static str {
         Outcome::GuestPanicked { .. } => "panicked",
         Outcome::GuestOopsed { .. } => "oopsed",
         Outcome::HarnessError { .. } => "error",
-        _ => test.word(),
+        _ => test.label(),
     }
 }

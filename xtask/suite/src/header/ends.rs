@@ -23,7 +23,7 @@ pub enum Leave {
 impl Leave {
     /// As in the header and in the record.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Poweroff => "poweroff",
             Self::Reboot => "reboot",
@@ -36,6 +36,6 @@ impl Leave {
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Poweroff, Self::Reboot, Self::Panic]
             .into_iter()
-            .find(|leave| leave.word() == word)
+            .find(|leave| leave.label() == word)
     }
 }

@@ -40,7 +40,7 @@ fn paired(pair: &Pair) -> Value {
     json!({
         "reason": "test-compared",
         "name": pair.new.name,
-        "verdict": pair.verdict().word(),
+        "verdict": pair.verdict().label(),
         "old": pair.old,
         "new": pair.new,
         "subtests": subtests,
@@ -50,7 +50,7 @@ fn paired(pair: &Pair) -> Value {
 fn finished(comparison: &Comparison) -> Value {
     let verdicts = comparison.verdicts().into_iter();
     let verdicts: serde_json::Map<_, _> = verdicts
-        .map(|(name, verdict)| (name.to_owned(), verdict.word().into()))
+        .map(|(name, verdict)| (name.to_owned(), verdict.label().into()))
         .collect();
     let timings = comparison.timings().into_iter();
     let timings: Vec<_> = timings

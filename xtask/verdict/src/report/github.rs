@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::event::{RunReport, TestReport};
-use crate::report::words::is_notable;
+use crate::report::labels::is_notable;
 
 /// Renders a finished run, a line an annotation.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn annotations(run: &RunReport) -> String {
         let level = if test.is_fatal() { "error" } else { "warning" };
         let file = property(&test.file());
         let line = test.line.unwrap_or(1);
-        let title = property(&format!("{} {}", test.name, test.word()));
+        let title = property(&format!("{} {}", test.name, test.label()));
         let message = data(&message(test));
         let _ = writeln!(
             text,
@@ -27,7 +27,11 @@ pub fn annotations(run: &RunReport) -> String {
 fn message(test: &TestReport) -> String {
     let mut lines = Vec::new();
     if !test.outcome.is_success() {
-        lines.push(format!("{}: {}", test.outcome.word(), test.outcome.cause()));
+        lines.push(format!(
+            "{}: {}",
+            test.outcome.label(),
+            test.outcome.cause()
+        ));
     }
     let tries = test.failed_tries.iter();
     lines.extend(tries.map(|tried| format!("an earlier try: {}", tried.outcome.cause())));

@@ -71,7 +71,7 @@ mod tests {
         test.console_tail = vec![own()];
         test.diff = vec![format!("+{said}")];
         test.notes = vec![own()];
-        test.choices[0].word = own();
+        test.choices[0].value = own();
         test.reproduce = own();
         test.subtests = vec![Subtest {
             name: own(),

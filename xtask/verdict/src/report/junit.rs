@@ -69,10 +69,13 @@ fn case(test: &TestReport) -> TestCase {
         add("seed", &test.seed.to_string());
     }
     for choice in &test.choices {
-        add(&format!("choice.{}", choice.name), &choice.word);
+        add(&format!("choice.{}", choice.name), &choice.value);
     }
     for subtest in &test.subtests {
-        add(&format!("subtest.{}", subtest.name), subtest.outcome.word());
+        add(
+            &format!("subtest.{}", subtest.name),
+            subtest.outcome.label(),
+        );
     }
     if !test.outcome.is_success() {
         let printed = if test.diff.is_empty() {
@@ -100,10 +103,10 @@ fn status(test: &TestReport) -> TestCaseStatus {
     let said = test.outcome.cause();
     let (message, word) = match known {
         Some(reason) => {
-            let word = test.outcome.word();
+            let word = test.outcome.label();
             (format!("{reason} ({word}: {said})"), "unstable")
         }
-        None => (said, test.outcome.word()),
+        None => (said, test.outcome.label()),
     };
     status.set_message(message).set_type(word);
     if !test.outcome.is_success() {
@@ -118,7 +121,7 @@ fn rerun(failed: &Try) -> TestRerun {
     rerun
         .set_time(std::time::Duration::from_millis(failed.duration_ms))
         .set_message(failed.outcome.cause())
-        .set_type(failed.outcome.word());
+        .set_type(failed.outcome.label());
     rerun
 }
 
@@ -150,7 +153,7 @@ mod tests {
             let outcome = Outcome::Failed { cause: said.clone() };
             let mut test = test_report("x::a::b", outcome);
             test.output_tail = vec![said.clone()];
-            test.choices[0].word.clone_from(&said);
+            test.choices[0].value.clone_from(&said);
             let text = render(&run_report(vec![test])).unwrap();
             let read = Report::deserialize_from_str(&text).unwrap();
             let case = &read.test_suites[0].test_cases[0];

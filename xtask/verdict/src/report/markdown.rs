@@ -8,7 +8,7 @@ use std::time::Duration;
 use plan::duration;
 
 use crate::event::{RunReport, TestReport};
-use crate::report::words::{Kind, arches, excerpt, is_notable, kind, verdict};
+use crate::report::labels::{Kind, arches, excerpt, is_notable, kind, verdict};
 
 /// No further failure is told once there are so many bytes: GitHub refuses more than a megabyte.
 const ROOM: usize = 256 << 10;
@@ -45,7 +45,7 @@ fn table(text: &mut String, run: &RunReport) {
     let arches = arches(run);
     let mut rows: BTreeMap<(Kind, &str), BTreeMap<&str, usize>> = BTreeMap::new();
     for test in &run.tests {
-        let row = rows.entry((kind(test), test.word())).or_default();
+        let row = rows.entry((kind(test), test.label())).or_default();
         *row.entry(&test.arch).or_default() += 1;
     }
     let heads: Vec<String> = arches.iter().map(|arch| escaped(arch)).collect();
@@ -65,7 +65,7 @@ fn failure(out: &mut String, test: &TestReport) {
     } else {
         test.outcome.cause()
     };
-    let (word, name) = (test.word(), escaped(&test.name));
+    let (word, name) = (test.label(), escaped(&test.name));
     let cause = escaped(&cause);
     let _ = writeln!(
         out,

@@ -59,7 +59,7 @@ fn point(tap: &mut String, number: usize, test: &TestReport) {
     let mut fields = Vec::new();
     let mut field = |key: &str, value: String| fields.push(format!("{key}: {value}"));
     if test.outcome != Outcome::Passed {
-        field("outcome", quoted(test.outcome.word()));
+        field("outcome", quoted(test.outcome.label()));
         field("message", quoted(&test.outcome.cause()));
     }
     field("duration_ms", test.duration_ms.to_string());

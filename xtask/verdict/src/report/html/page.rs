@@ -5,7 +5,7 @@ use std::time::Duration;
 use plan::duration;
 use serde::Serialize;
 
-use super::super::words::{Kind, Tally, arches, is_notable, tallies, verdict};
+use super::super::labels::{Kind, Tally, arches, is_notable, tallies, verdict};
 use crate::event::{RunReport, TestReport};
 use crate::origin::Platform;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::event::TestReport;
 use crate::outcome::Outcome;
-use crate::report::words::{Kind, kind};
+use crate::report::labels::{Kind, kind};
 use crate::text;
 
 /// A test.
@@ -70,7 +70,7 @@ impl<'a> Detail<'a> {
         Self {
             id: number,
             name: &test.name,
-            word: test.word(),
+            word: test.label(),
             kind: kind(test),
             description: &test.description,
             cause: cause(test),
@@ -92,7 +92,7 @@ impl<'a> Detail<'a> {
 
 /// With the outcome's own word where another one stands beside the name.
 fn cause(test: &TestReport) -> String {
-    let (word, cause) = (test.outcome.word(), test.outcome.cause());
+    let (word, cause) = (test.outcome.label(), test.outcome.cause());
     match &test.outcome {
         Outcome::Passed => {
             let tries = test.failed_tries.len();
@@ -103,7 +103,7 @@ fn cause(test: &TestReport) -> String {
             };
             format!("passed after {tries} that failed")
         }
-        _ if test.word() == word => cause,
+        _ if test.label() == word => cause,
         _ => format!("{word}: {cause}"),
     }
 }
@@ -132,7 +132,7 @@ fn tries(test: &TestReport) -> Vec<Tried<'_>> {
     tries
         .map(|(number, tried)| Tried {
             number,
-            word: tried.outcome.word(),
+            word: tried.outcome.label(),
             cause: tried.outcome.cause(),
             time: duration::show(Duration::from_millis(tried.duration_ms)),
             logs: tried.log_dir.as_deref().map(camino::Utf8Path::as_str),
@@ -145,7 +145,7 @@ fn subtests(test: &TestReport) -> Vec<Sub<'_>> {
     subtests
         .map(|sub| Sub {
             name: &sub.name,
-            word: sub.outcome.word(),
+            word: sub.outcome.label(),
             kind: match &sub.outcome {
                 Outcome::Passed => Kind::Good,
                 Outcome::Skipped { .. } => Kind::Mute,

@@ -6,7 +6,7 @@ use plan::duration;
 use serde::Serialize;
 
 use crate::event::{RunReport, TestReport};
-use crate::report::words::{Kind, is_notable, kind};
+use crate::report::labels::{Kind, is_notable, kind};
 
 /// Results of one test on one architecture that are shown each by itself: of more, only their
 /// number is told.
@@ -71,7 +71,7 @@ pub(super) fn areas<'a>(run: &'a RunReport, arches: &[&'a str]) -> Vec<Area<'a>>
 }
 
 fn row<'a>(test: &'a str, reports: &[Numbered<'a>], arches: &[&'a str]) -> Row<'a> {
-    let mut words: Vec<&str> = reports.iter().map(|(_, test)| test.word()).collect();
+    let mut words: Vec<&str> = reports.iter().map(|(_, test)| test.label()).collect();
     words.sort_unstable();
     words.dedup();
     let cell = |arch: &&'a str| {
@@ -99,7 +99,7 @@ fn results(reports: &[Numbered<'_>]) -> Vec<Outcome> {
     let mut words: BTreeMap<(Kind, &str), Vec<usize>> = BTreeMap::new();
     for (number, test) in reports {
         words
-            .entry((kind(test), test.word()))
+            .entry((kind(test), test.label()))
             .or_default()
             .push(*number);
     }
@@ -127,7 +127,7 @@ fn single(number: usize, test: &TestReport) -> Outcome {
     }
     let is_run = !matches!(test.outcome, End::Skipped { .. } | End::NotRun { .. });
     Outcome {
-        word: test.word(),
+        word: test.label(),
         kind: kind(test),
         beside: if is_run {
             duration::show(test.duration())

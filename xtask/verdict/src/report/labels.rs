@@ -38,7 +38,7 @@ pub fn kind(test: &TestReport) -> Kind {
 /// How many tests ended in one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// See [`TestReport::word`].
+    /// See [`TestReport::label`].
     pub word: &'static str,
     /// Its kind.
     pub kind: Kind,
@@ -51,7 +51,7 @@ pub struct Tally {
 pub fn tallies(run: &RunReport) -> Vec<Tally> {
     let mut counts: BTreeMap<(Kind, &'static str), usize> = BTreeMap::new();
     for test in &run.tests {
-        *counts.entry((kind(test), test.word())).or_default() += 1;
+        *counts.entry((kind(test), test.label())).or_default() += 1;
     }
     let tally = |((kind, word), count)| Tally { word, kind, count };
     counts.into_iter().map(tally).collect()

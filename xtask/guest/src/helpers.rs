@@ -1,6 +1,6 @@
 //! The words of a host half: requests over a socket in the test's directory, one a connection.
 //!
-//! [`ask`] is the side of `xtask host-word`, which `guest-tests/lib/host.sh` calls; [`attended`] is
+//! [`ask`] is the side of `xtask host-helper`, which `guest-tests/lib/host.sh` calls; [`attended`] is
 //! the runner's. What a word does is the [`Desk`]'s; this module carries requests to it.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -81,7 +81,7 @@ pub fn ask(
     input: impl FnOnce() -> io::Result<String>,
 ) -> io::Result<Reply> {
     let Some((word, args)) = words.split_first() else {
-        return Ok(Reply::error(2, "host-word: which word?"));
+        return Ok(Reply::error(2, "host-helper: which command?"));
     };
     let mut args = args.to_vec();
     if !matches!(word.as_str(), "qemu" | "expect_fail")

@@ -1,16 +1,16 @@
-//! `cargo xtask host-word WORD ARGUMENT…`: a word of a test's host half, passed on to the runner that
+//! `cargo xtask host-helper COMMAND ARGUMENT…`: a helper command of a host script, passed on to the runner that
 //! started it. Used by `guest-tests/lib/host.sh`.
 
 use std::io::{self, Read as _};
 
-use guest::words;
+use guest::helpers;
 
-use crate::cli::HostWordArgs;
+use crate::cli::HostHelperArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 
-pub(crate) fn run(context: &Context, args: &HostWordArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &HostHelperArgs) -> Outcome {
     let Some(socket) = &context.env.kiln_socket else {
         let error =
             anyhow::anyhow!("KILN_SOCKET is not set: words work in a test's host half only");
@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, args: &HostWordArgs) -> Outcome {
             .try_into()
             .unwrap_or(u8::MAX),
     );
-    let reply = words::ask(socket, &args.words, &context.env.current_dir, input)
+    let reply = helpers::ask(socket, &args.words, &context.env.current_dir, input)
         .map_err(|error| Failure::new(unheard, error))?;
     output::raw(reply.stdout.as_bytes());
     output::raw_note(reply.stderr.as_bytes());
