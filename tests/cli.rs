@@ -89,7 +89,7 @@ fn spoil(file: &Path, from: &str, to: &str) {
 }
 
 #[test]
-fn what_a_command_line_gives() {
+fn command_line_overrides() {
     trycmd::TestCases::new()
         .register_bin("xtask", Path::new(XTASK))
         .env("NO_COLOR", "1")
@@ -98,7 +98,7 @@ fn what_a_command_line_gives() {
 }
 
 #[test]
-fn a_misspelt_key_of_a_recipe_is_drawn_with_the_right_one() {
+fn misspelt_recipe_key_shows_suggestion() {
     let copy = copy_of_the_recipes();
     spoil(
         &copy.path().join("recipes/musl/recipe.toml"),
@@ -111,7 +111,7 @@ fn a_misspelt_key_of_a_recipe_is_drawn_with_the_right_one() {
 }
 
 #[test]
-fn a_wrong_hash_a_missing_patch_and_an_unknown_input_are_told_together() {
+fn all_recipe_errors_are_reported_together() {
     let copy = copy_of_the_recipes();
     let recipes = copy.path().join("recipes");
     spoil(
@@ -132,7 +132,7 @@ fn a_wrong_hash_a_missing_patch_and_an_unknown_input_are_told_together() {
 }
 
 #[test]
-fn a_variable_that_a_template_does_not_have_is_drawn() {
+fn unknown_template_variable_is_shown() {
     let copy = copy_of_the_recipes();
     spoil(
         &copy.path().join("recipes/musl/build.sh.hbs"),
@@ -145,7 +145,7 @@ fn a_variable_that_a_template_does_not_have_is_drawn() {
 }
 
 #[test]
-fn a_broken_test_header_is_drawn_and_nothing_is_run() {
+fn broken_test_header_is_shown_before_running() {
     let copy = copy_of_the_recipes();
     let test = "#!/bin/sh\n# Says nothing.\n#: memry = \"1G\"\n\nin_guest() {\n    true\n}\n";
     std::fs::write(copy.path().join("guest-tests/boot/broken.sh"), test).unwrap();
@@ -189,7 +189,7 @@ fn invalid_script_is_refused_before_a_boot() {
 }
 
 #[test]
-fn the_plan_is_the_same_every_time_and_touches_no_store_entry() {
+fn plan_is_deterministic_and_leaves_store_untouched() {
     let store = tempfile::tempdir().unwrap();
     let plan = || {
         told(
@@ -208,7 +208,7 @@ fn the_plan_is_the_same_every_time_and_touches_no_store_entry() {
 }
 
 #[test]
-fn an_architecture_that_is_being_added_is_in_nobody_s_way() {
+fn new_architecture_does_not_disturb_others() {
     let copy = copy_of_the_recipes();
     let config = copy.path().join("images/riscv64/linux.config");
     // Not there in a checkout where it is being added.
@@ -224,7 +224,7 @@ fn an_architecture_that_is_being_added_is_in_nobody_s_way() {
 }
 
 #[test]
-fn a_plan_as_json_is_one_object_a_line_with_a_reason() {
+fn json_plan_has_one_object_per_line() {
     let store = tempfile::tempdir().unwrap();
     let args = ["images", "--plan", "--message-format", "json"];
     let (code, stdout, _) = told(xtask(store.path()).args(args).output().unwrap());
@@ -237,7 +237,7 @@ fn a_plan_as_json_is_one_object_a_line_with_a_reason() {
 }
 
 #[test]
-fn a_store_that_cannot_be_written_is_named_with_what_to_do() {
+fn unwritable_store_is_reported_with_hint() {
     let (code, stdout, stderr) = told(
         xtask(Path::new("/proc/no/store"))
             .arg("images")
@@ -252,7 +252,7 @@ fn a_store_that_cannot_be_written_is_named_with_what_to_do() {
 }
 
 #[test]
-fn a_missing_qemu_is_a_matter_of_setup_and_found_before_anything_is_unpacked() {
+fn missing_qemu_is_found_before_unpacking() {
     let store = tempfile::tempdir().unwrap();
     let empty = tempfile::tempdir().unwrap();
     let output = xtask(store.path())
@@ -274,7 +274,7 @@ fn a_missing_qemu_is_a_matter_of_setup_and_found_before_anything_is_unpacked() {
 }
 
 #[test]
-fn what_is_missing_offline_is_listed_with_the_command_that_fetches_it() {
+fn missing_files_offline_list_fetch_command() {
     let store = tempfile::tempdir().unwrap();
     let args = ["images", "--from-source", "--offline", "--arch", "x86_64"];
     let (code, _, stderr) = told(xtask(store.path()).args(args).output().unwrap());
@@ -299,7 +299,7 @@ fn locked_refuses_before_anything_is_fetched_or_built() {
 }
 
 #[test]
-fn an_offline_fetch_lists_every_file_that_is_missing() {
+fn offline_fetch_lists_every_missing_file() {
     let store = tempfile::tempdir().unwrap();
     let args = ["fetch", "--sources", "--offline"];
     let (code, stdout, stderr) = told(xtask(store.path()).args(args).output().unwrap());
@@ -310,7 +310,7 @@ fn an_offline_fetch_lists_every_file_that_is_missing() {
 }
 
 #[test]
-fn a_mirror_of_the_environment_is_in_the_plan_as_one_of_the_command_line_is() {
+fn mirror_variable_equals_command_line_mirror() {
     let copy = copy_of_the_recipes();
     let plan = |mirror: &str| {
         let store = tempfile::tempdir().unwrap();
@@ -367,7 +367,7 @@ fn on_a_small_disk(options: &str, prepare: &str, args: &str) -> Option<(i32, Str
 }
 
 #[test]
-fn a_full_disk_is_a_matter_of_setup_wherever_it_fills_up() {
+fn full_disk_is_always_a_setup_error() {
     // The first file of a fetch, as long as the real one and from a file: no network is needed.
     let recipe = std::fs::read_to_string(root().join("recipes/binutils/recipe.toml")).unwrap();
     let value = |key: &str| {
@@ -402,7 +402,7 @@ fn a_full_disk_is_a_matter_of_setup_wherever_it_fills_up() {
 }
 
 #[test]
-fn a_read_only_store_serves_what_it_has_and_says_so_otherwise() {
+fn read_only_store_serves_existing_entries() {
     let prepare = "\"$XTASK\" images --plan >/dev/null && mount -o remount,ro \"$DIR\"";
     for (args, expect) in [
         ("images --plan", 0),
@@ -446,7 +446,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_command_that_a_hint_or_a_page_names_exists() {
+fn every_command_in_hints_and_pages_exists() {
     let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root().join(page));
     let folders = ["xtask", "guest-tests", ".github", ".ci"].map(|folder| root().join(folder));
     let files = folders

@@ -113,7 +113,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What a person needs to go on.
+/// What a person needs to continue.
 fn told(report: &Value) -> String {
     let mut told = format!("{}: {}", text(&report["outcome"]), text(&report["cause"]));
     for (label, key) in [

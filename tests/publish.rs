@@ -78,7 +78,7 @@ fn a_release_is_published_checked_verified_and_withdrawn() {
 }
 
 #[test]
-fn what_is_dirty_unlicensed_or_unlocked_is_refused() {
+fn dirty_unlicensed_unlocked_are_refused() {
     let checkout = Checkout::new();
     let check = |path: &str, text: Option<&str>, more: &[&str], why: &str, mends: &str| {
         let path = checkout.root().join(path);
@@ -129,7 +129,7 @@ fn what_is_dirty_unlicensed_or_unlocked_is_refused() {
 }
 
 #[test]
-fn a_dry_run_prints_the_release_and_writes_nothing() {
+fn dry_run_prints_release_and_writes_nothing() {
     let checkout = Checkout::new();
     let (code, out, err) = checkout.publish(&["--dry-run"]);
     assert_eq!(code, 0, "{err}");
@@ -146,7 +146,7 @@ fn a_dry_run_prints_the_release_and_writes_nothing() {
 }
 
 #[test]
-fn each_part_of_an_image_has_its_licence_and_source() {
+fn each_image_part_has_licence_and_source() {
     let checkout = Checkout::new();
     let (code, out, err) = checkout.xtask(&["legal", "--message-format=json"]);
     assert_eq!(code, 0, "{err}");

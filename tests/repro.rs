@@ -126,7 +126,7 @@ mkdir "$OUT/sub"; echo x >"$OUT/sub/x"
 "#;
 
 #[test]
-fn nothing_that_is_varied_reaches_a_step_and_only_declared_tools_do() {
+fn variations_never_reach_a_build_step() {
     let checkout = Checkout::new(&[("looks", LOOKS)]);
     let told = checkout.repro(&["--step=looks", "--keep"]);
     assert_eq!(
@@ -171,7 +171,7 @@ fn cheap(checkout: &Checkout, recipe: &str, script: &str) {
 }
 
 #[test]
-fn without_a_step_everything_up_to_the_image_is_built_twice() {
+fn repro_without_step_rebuilds_up_to_image() {
     let checkout = Checkout::new(&[]);
     let kept = ["linux", "busybox", "guest-init", "initramfs", "image"];
     let recipes = checkout.area.path().join("recipes");
@@ -202,7 +202,7 @@ fn without_a_step_everything_up_to_the_image_is_built_twice() {
 }
 
 #[test]
-fn without_the_sandbox_only_places_and_people_show() {
+fn unsandboxed_step_differs_in_paths_only() {
     // Such a recipe is what the sandbox is for.
     let places = "echo \"$BUILD\" >\"$OUT/place\"\n";
     let same = "for tool in git xz python3; do command -v \"$tool\" || echo \"no $tool\"; done \
@@ -220,7 +220,7 @@ fn without_the_sandbox_only_places_and_people_show() {
 }
 
 #[test]
-fn what_a_step_lets_show_is_named_with_its_file() {
+fn leaking_step_is_reported_with_its_file() {
     let checkout = Checkout::new(&[
         (
             "jobs",
@@ -240,7 +240,7 @@ fn what_a_step_lets_show_is_named_with_its_file() {
 }
 
 #[test]
-fn clock_of_the_second_build_is_ahead_where_it_can_be() {
+fn second_build_clock_is_ahead() {
     let checkout = Checkout::new(&[("day", "date +%Y-%m >\"$OUT/day\"\n")]);
     let told = checkout.repro(&["--step=day", "--days=400"]);
     let ahead = told.varied("clock").starts_with("ahead by 400 days");
@@ -252,7 +252,7 @@ fn clock_of_the_second_build_is_ahead_where_it_can_be() {
 }
 
 #[test]
-fn where_no_sandbox_works_inside_one_the_user_stays_and_the_build_is_sandboxed() {
+fn nested_sandbox_keeps_the_user() {
     let path = std::env::var("PATH").unwrap();
     let mut folders = path.split(':').map(|folder| format!("{folder}/bwrap"));
     let Some(real) = folders.find(|program| Path::new(program).exists()) else {
@@ -278,7 +278,7 @@ fn where_no_sandbox_works_inside_one_the_user_stays_and_the_build_is_sandboxed()
 }
 
 #[test]
-fn second_build_that_fails_says_how_to_have_it_again() {
+fn failed_second_build_prints_rerun_command() {
     // Only the second has three jobs.
     let checkout = Checkout::new(&[("picky", "case $MAKEFLAGS in *-j3*) exit 3;; esac\n")]);
     let told = checkout.repro(&["--step=picky", "-j2"]);
@@ -297,7 +297,7 @@ fn second_build_that_fails_says_how_to_have_it_again() {
 }
 
 #[test]
-fn directory_that_is_no_system_is_refused_before_anything_is_built() {
+fn non_system_root_is_refused_before_building() {
     let checkout = Checkout::new(&[("steady", "echo steady >\"$OUT/word\"\n")]);
     let root = checkout.area.path().join("images");
     let told = checkout.repro(&["--step=steady", "--root", root.to_str().unwrap()]);

@@ -58,7 +58,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn each_crate_depends_only_on_the_crates_it_may_know() {
+fn crates_depend_only_on_allowed_crates() {
     let allowed = BTreeMap::from([
         // Tests alone may know it, which this table does not look at.
         ("faults", BTreeSet::from([])),
@@ -247,7 +247,7 @@ fn every_test_that_a_page_names_exists() {
 }
 
 #[test]
-fn every_dependency_of_the_workspace_is_used_by_a_crate() {
+fn every_workspace_dependency_is_used() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let (_, table) = manifest.split_once("[workspace.dependencies]").unwrap();
     let (table, _) = table.split_once("\n[").unwrap();
@@ -277,7 +277,7 @@ fn licences(file: &Path, key: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_licence_has_its_text_and_every_text_a_use() {
+fn every_licence_has_text_and_use() {
     let mut used = licences(&root().join("REUSE.toml"), "SPDX-License-Identifier");
     assert!(used.contains("GPL-2.0-or-later"), "found {used:?}");
     let recipes = files("recipes", "toml");

@@ -37,6 +37,6 @@ in_guest() {
     has_pattern 1 /dev/vda 0
     has_pattern 3 /dev/vda 6
     has_pattern 4 /dev/vda 15
-    # What nobody wrote is zero.
+    # Unwritten sectors read as zero.
     test "$(dd if=/dev/vda bs=1M skip=9 count=4 | tr -d '\0' | wc -c)" = 0
 }

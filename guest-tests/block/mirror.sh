@@ -1,5 +1,5 @@
 #!/bin/sh
-# While the guest writes, its disk is mirrored into another image and goes on there; the old one stays as it was then.
+# While the guest writes, its disk is mirrored to another image and continues there; the old image no longer changes.
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.tools = ["qemu-img"]
 #: choices.copy-mode = ["background", "write-blocking"]

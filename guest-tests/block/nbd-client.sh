@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest's disk is an NBD export; its server is killed and started again, and the guest goes on without an error.
+# A guest's disk is an NBD export; its server is killed and restarted, and the guest continues without an error.
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.tools = ["qemu-nbd"]
 

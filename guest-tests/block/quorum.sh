@@ -1,5 +1,5 @@
 #!/bin/sh
-# A quorum of three images outvotes one that is corrupt, names it, and puts it right again where it is told to.
+# A quorum of three images outvotes a corrupt one, names it, and repairs it if configured to.
 #: requires.devices = ["virtio-blk-pci"]
 
 in_host() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# An image that somebody finds alone says what is in it, under which licence, and where its source is.
+# An image alone states what it contains, under which licences, and where its source is.
 
 # A part and its version, with a licence and a source file below it.
 part() {
@@ -14,7 +14,7 @@ in_guest() {
     part musl '[0-9.]*'
     part libgcc '[0-9.]*'
     part init '[0-9.]*'
-    # Archives by digest, for they may be had from anywhere.
+    # Archives by digest, because any server may have them.
     test "$(grep -c '^    sha256:  [0-9a-f]\{64\}$' /NOTICE)" = 4
     grep -q '<image>-source.tar' /NOTICE
     grep -q 'LICENSES/' /NOTICE

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A second serial line, beside the console, carries bytes both ways.
+# A second serial line, in addition to the console, carries bytes both ways.
 #: arch = ["x86_64", "ppc64", "ppc64le"]
 #: choices.line.x86_64 = { devices = ["isa-serial"] }
 #: choices.line.ppc64 = { devices = ["spapr-vty"] }
@@ -19,7 +19,7 @@ in_guest() {
         *) tty=/dev/hvc1 ;;
     esac
     wait_for "test -c $tty"
-    # Open first: when nobody has it open, a console of a hypervisor forgets its settings.
+    # Open first: a hypervisor console that is not open forgets its settings.
     exec 3<> "$tty"
     stty -F "$tty" raw -echo
     for word in hello 'three words now'; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ports of one virtio-serial device are told apart by name and number, and a virtio console is a terminal.
+# Ports of one virtio-serial device are distinguished by name and number, and a virtio console is a terminal.
 #: requires.devices = ["virtserialport", "virtconsole"]
 #: choices.bus = { devices = ["virtio-serial-pci", "virtio-serial-pci-transitional", "virtio-serial-pci-non-transitional"] }
 

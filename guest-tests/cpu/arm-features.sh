@@ -10,7 +10,7 @@ in_host() {
 in_guest() {
     present=$(grep -m 1 '^Features' /proc/cpuinfo)
     echo "$present"
-    echo "$present" | grep -qw sha512 || fail "a feature that nobody took away is missing"
+    echo "$present" | grep -qw sha512 || fail "a feature that was not removed is missing"
     for feature in sve pauth; do
         flag=$feature
         test "$feature" != pauth || flag=paca

@@ -34,7 +34,7 @@ in_guest() {
         test "$(taskset -c 1 sh -c 'cut -d" " -f39 /proc/self/stat')" = 1
         test "$(qmp query-cpus-fast | grep -o '"cpu-index"' | wc -l)" = 2
         qmp device_del id="cpu$round"
-        # Not DEVICE_DELETED: TCG keeps an x86 processor's object for ever.
+        # Not DEVICE_DELETED: TCG never frees an x86 processor's object.
         wait_for "test \$(qmp query-cpus-fast | grep -o '\"cpu-index\"' | wc -l) = 1"
         test "$(cat /sys/devices/system/cpu/online)" = 0
         wait_for "test \$(cat /sys/devices/system/cpu/present) = 0"

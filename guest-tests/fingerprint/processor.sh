@@ -1,5 +1,5 @@
 #!/bin/sh
-# The processor that a machine has unless told otherwise is the same, flag by flag.
+# The default processor of a machine has the same flags as before.
 # Not on riscv64, whose machine has no versions.
 #: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
 #: groups = ["fingerprint"]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest that does not answer a request for its device keeps the device, and goes on using it.
+# A guest that does not acknowledge an unplug request keeps the device and can still use it.
 #: slots = 1
 #: append = "acpiphp.disable=1 pcie_ports=compat"
 #: groups = ["hotplug"]

@@ -350,7 +350,7 @@ _ended() {
     test -z "$KILN_SHELL_ON_FAIL" || _stay "$1"
 }
 
-# A guest that fails stays for whoever wants to look, and ends as it would have when the shell does.
+# A guest that fails stays for inspection, and ends as it would have when the shell exits.
 _stay() {
     kiln-call shell "$1"
     exec 9<> "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"

@@ -19,7 +19,7 @@ in_guest() {
     qmp migrate_cancel
     qmp_wait MIGRATION status=cancelled
     put_pattern 2 /dev/vda 8
-    # Nobody listens there.
+    # No process listens there.
     qmp migrate uri=unix:no-such-socket || true
     qmp_wait MIGRATION status=failed
     qmp query-status | grep '"status":"running"'

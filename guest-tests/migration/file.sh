@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest is migrated into a file, its QEMU ends, and another QEMU goes on with it from the file.
+# A guest is migrated to a file, its QEMU ends, and another QEMU resumes it from the file.
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.qemu = "8.2"
 

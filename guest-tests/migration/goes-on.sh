@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest that asks its host for something all the time goes on after a live migration, and its end counts there.
+# A guest that keeps calling its host continues after a live migration, and its end counts there.
 #: timeout = "60s"
 #: groups = ["migration"]
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest of any machine type goes on in another QEMU with the same type, and sees the same machine; another type is refused.
+# A guest of any machine type continues in another QEMU of the same type and sees the same machine; another type is refused.
 #: timeout = "60s"
 #: groups = ["migration"]
 #: choices.machine.x86_64 = { from = "machines", prefix = "pc-q35-" }

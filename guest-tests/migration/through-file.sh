@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest that was migrated into a file goes on in a QEMU that is started from it.
+# A guest that was migrated to a file continues in a QEMU that is started from it.
 #: timeout = "60s"
 #: groups = ["migration"]
 #: requires.qemu = "8.2"

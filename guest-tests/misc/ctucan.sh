@@ -1,5 +1,5 @@
 #!/bin/sh
-# A CTU CAN FD card has its two cores, each of which can be told apart, configured and reset.
+# A CTU CAN FD card has its two cores, which can be distinguished, configured and reset.
 #: groups = ["can"]
 #: requires.devices = ["ctucan_pci"]
 

@@ -2,7 +2,7 @@
 # A link that QEMU takes down and up again loses and regains its carrier in the guest, and then works as before.
 #: groups = ["net"]
 #: requires.netdevs = ["user"]
-# QEMU's i8255x family (eepro100.c) is not told of its link.
+# QEMU's i8255x family (eepro100.c) does not learn of its link state.
 #: choices.nic = { devices = ["e1000", "e1000e", "igb", "pcnet", "rtl8139", "vmxnet3", "virtio-net-pci"] }
 
 in_host() {

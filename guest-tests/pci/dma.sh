@@ -15,7 +15,7 @@ in_guest() {
     # Memory and bus master.
     printf '\006\000' | dd of="$device/config" bs=2 seek=2 conv=notrunc 2> /dev/null
 
-    # QEMU has more memory than the kernel was told of: nobody else uses what comes after.
+    # QEMU has more memory than the kernel knows of, so the rest is unused.
     # On a PC the first page is not counted, and a firmware may keep the first few.
     start=$(awk '/System RAM/ { split($1, range, "-"); print "0x" range[1]; exit }' /proc/iomem)
     memory=$(((start >> 20) + 200 << 20))

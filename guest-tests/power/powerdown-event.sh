@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest that ignores a power-down request goes on running, and QEMU says that it asked.
+# A guest that ignores a power-down request keeps running, and QEMU reports the request.
 
 in_guest() {
     # Where the kernel would act by itself, it finds nothing to call.

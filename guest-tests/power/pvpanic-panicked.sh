@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest whose pvpanic device says that it panicked is stopped where QEMU is told so.
+# QEMU stops a guest whose pvpanic device reports a panic, if configured to.
 #: requires.devices = ["pvpanic-pci"]
 #: ends = "panic"
 

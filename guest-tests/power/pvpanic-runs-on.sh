@@ -1,5 +1,5 @@
 #!/bin/sh
-# A guest that reports a panic may run on where QEMU is told so, and QEMU says that it did.
+# A guest that reports a panic keeps running if QEMU is configured so, and QEMU reports the panic.
 #: requires.devices = ["pvpanic-pci"]
 
 in_host() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The guest reboots, comes up again, and the test goes on.
+# The guest reboots, and the test continues after the second boot.
 #: reboots = 1
 
 in_guest() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Each clock source that the machine offers can be the kernel's, and time goes on with it.
+# The kernel can use each clock source of the machine, and time advances with it.
 
 in_host() {
     case $KILN_ARCH in

@@ -11,7 +11,7 @@ in_guest() {
     rtc=/sys/class/rtc/rtc0/since_epoch
     read -r up _ < /proc/uptime
     before=$(cat "$rtc")
-    # Longer than the test may take: nobody waits for it but the guest.
+    # Longer than the test may take: only the guest waits for it.
     sleep 1000
     after=$(cat "$rtc")
     read -r now _ < /proc/uptime

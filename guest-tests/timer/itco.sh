@@ -1,5 +1,5 @@
 #!/bin/sh
-# The watchdog in the chipset of q35 fires when nobody feeds it, with the action that QEMU was told.
+# The watchdog of the q35 chipset fires when it is not fed, with the configured action.
 #: arch = ["x86_64"]
 #: machine = "q35"
 

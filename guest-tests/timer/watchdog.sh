@@ -1,5 +1,5 @@
 #!/bin/sh
-# A watchdog that nobody feeds fires at its time, with the action that QEMU was told; one that is fed does not.
+# A watchdog that is not fed fires at its time with the configured action; one that is fed does not fire.
 #: requires.devices = ["i6300esb"]
 
 in_host() {

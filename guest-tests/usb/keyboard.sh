@@ -1,5 +1,5 @@
 #!/bin/sh
-# Keys that QEMU is told to press arrive in the guest as the events of a keyboard, in order.
+# Keys sent through QEMU arrive in the guest as keyboard events, in order.
 #: choices.keyboard = { devices = ["usb-kbd", "virtio-keyboard-pci"] }
 
 in_host() {

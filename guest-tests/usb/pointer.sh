@@ -1,5 +1,5 @@
 #!/bin/sh
-# Where QEMU is told to put a pointer, or how far to move a mouse, is what the guest's input device reports.
+# Pointer positions and mouse movements sent through QEMU are what the guest's input device reports.
 #: choices.pointer = { devices = [
 #:     "usb-mouse", "usb-tablet", "virtio-mouse-pci", "virtio-tablet-pci",
 #: ] }

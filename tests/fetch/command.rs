@@ -56,7 +56,7 @@ fn mirrored() -> (Place, Server, Vec<u8>) {
 }
 
 #[test]
-fn after_a_fetch_the_images_are_there_without_a_network() {
+fn fetched_images_work_without_network() {
     let (place, server, kernel) = mirrored();
     let mirror = format!("--mirror={}", server.base());
     let told = place.run("store", &["fetch", &mirror]);
@@ -74,7 +74,7 @@ fn after_a_fetch_the_images_are_there_without_a_network() {
 }
 
 #[test]
-fn after_a_fetch_of_the_sources_the_images_are_built_without_a_network() {
+fn fetched_sources_build_without_network() {
     for (lock, args) in [
         // Nobody has the image: what builds it comes without being asked for.
         (false, &["fetch"][..]),
@@ -138,7 +138,7 @@ fn snapshot_has_what_the_pool_has_lost() {
 }
 
 #[test]
-fn a_fetch_goes_on_after_a_failure_and_tells_of_every_file_at_the_end() {
+fn fetch_continues_after_failure_and_lists_all() {
     let right = bytes(2, 30_000);
     let wrong = bytes(3, 100);
     let files = [("right.tar", right.clone()), ("wrong.tar", wrong)];
@@ -196,7 +196,7 @@ fn a_blob_that_rotted_is_fetched_again() {
 }
 
 #[test]
-fn offline_all_that_is_missing_is_listed_with_the_command_that_gets_it() {
+fn offline_lists_all_missing_files_with_command() {
     let (place, server, kernel) = mirrored();
     let mirror = format!("--mirror={}", server.base());
     let told = place.run("store", &["fetch", "--sources", "--offline", &mirror]);

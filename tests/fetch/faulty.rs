@@ -1,4 +1,4 @@
-//! Every fault of a place alone, and beside every other one: a file comes if and only if one of its
+//! Every fault of a place alone, and next to every other one: a file comes if and only if one of its
 //! places can give it, and the end of the run says what each of the others answered.
 
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ fn slow_pairs() -> Vec<(Fault, Fault)> {
 }
 
 #[test]
-fn a_file_comes_if_and_only_if_one_of_its_two_places_can_give_it() {
+fn file_arrives_if_either_location_works() {
     // Where nothing is slow on purpose, nothing is taken for it on a busy machine either.
     thread::scope(|scope| {
         scope.spawn(|| play(&quick_pairs(), "20"));
@@ -164,7 +164,7 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
 
 /// `KILN_HEADS` says how many (600), `KILN_HEADS_SEED` where the stream begins.
 #[test]
-fn a_head_with_some_bytes_changed_costs_no_more_than_its_place() {
+fn mutated_http_head_affects_only_its_server() {
     let setting = |name, default: usize| {
         let value = std::env::var(name);
         value.map_or(default, |value| value.parse().unwrap())
@@ -229,7 +229,7 @@ fn mirror(image: &[(&str, &[u8])]) -> Server {
 }
 
 #[test]
-fn an_image_comes_from_the_one_mirror_that_is_right_and_else_every_mirror_is_named() {
+fn image_comes_from_the_only_correct_mirror() {
     let (kernel, initramfs) = (bytes(1, 5000), bytes(2, 3000));
     let image: [(&str, &[u8]); 2] = [("kernel", &kernel), ("initramfs.cpio", &initramfs)];
     let server = mirror(&image);
@@ -283,7 +283,7 @@ fn an_image_comes_from_the_one_mirror_that_is_right_and_else_every_mirror_is_nam
 }
 
 #[test]
-fn a_place_where_nobody_listens_is_named_and_the_next_one_is_asked() {
+fn refused_connection_falls_back_to_next_location() {
     let content = bytes(1, 4000);
     let files = || [("a.tar".to_owned(), File::new(content.clone()))].into();
     let (server, nobody) = (server(files()), Nobody::there());
@@ -307,7 +307,7 @@ fn a_place_where_nobody_listens_is_named_and_the_next_one_is_asked() {
 }
 
 #[test]
-fn a_redirection_from_https_to_http_is_not_followed() {
+fn redirect_from_https_to_http_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let Some(tls) = Tls::make(dir.path()) else {
         return skip("there is no `openssl` to make a certificate with");

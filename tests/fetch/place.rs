@@ -64,14 +64,14 @@ script = "build.sh.hbs"
 
 const SCRIPT: &str = "cat \"$SRC\"/*/part >\"$OUT/kernel\"\n";
 
-/// A source file and where it may be had.
+/// A source file and where it is available.
 pub(crate) struct Source {
     pub(crate) file: String,
     pub(crate) bytes: Vec<u8>,
     pub(crate) locations: Vec<String>,
 }
 
-/// The repository, and stores beside it.
+/// The repository, and stores next to it.
 pub(crate) struct Place {
     dir: tempfile::TempDir,
 }

@@ -46,7 +46,7 @@ fn is_silent(place: &Place, store: &str, told: &Told) {
 }
 
 #[test]
-fn the_proxy_of_the_environment_is_asked_and_told_its_password() {
+fn environment_proxy_receives_its_password() {
     let proxy = serve();
     let place = one_source("http://files.invalid/a.tar");
     let address = proxy.base_as("me", "secret");
@@ -59,7 +59,7 @@ fn the_proxy_of_the_environment_is_asked_and_told_its_password() {
 }
 
 #[test]
-fn a_host_that_needs_no_proxy_is_asked_itself() {
+fn no_proxy_host_is_contacted_directly() {
     let (proxy, server) = (serve(), serve());
     let place = one_source(&format!("{}/a.tar", server.base()));
     let address = proxy.base();
@@ -70,7 +70,7 @@ fn a_host_that_needs_no_proxy_is_asked_itself() {
 }
 
 #[test]
-fn a_tunnel_that_is_refused_is_said_without_the_password() {
+fn refused_tunnel_error_hides_password() {
     let proxy = Server::play(vec![Answer::status("403 Forbidden")]);
     let place = one_source("https://files.invalid/a.tar");
     let address = proxy.base_as("me", "secret");
@@ -87,7 +87,7 @@ fn a_tunnel_that_is_refused_is_said_without_the_password() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_said_without_the_password() {
+fn unreachable_proxy_error_hides_password() {
     let nobody = Nobody::there();
     let place = one_source("http://files.invalid/a.tar");
     let address = nobody.base().replace("http://", "http://me:secret@");
@@ -101,7 +101,7 @@ fn a_proxy_that_is_not_there_is_said_without_the_password() {
 }
 
 #[test]
-fn a_redirection_past_the_proxy_takes_no_password_along() {
+fn redirect_past_proxy_drops_password() {
     let server = serve();
     let proxy = Server::play(vec![Answer::redirect(&format!("{}/b", server.base()))]);
     let place = one_source("http://you:secret@files.invalid/a.tar");
@@ -116,7 +116,7 @@ fn a_redirection_past_the_proxy_takes_no_password_along() {
 }
 
 #[test]
-fn a_password_of_a_mirror_is_in_nothing_that_is_printed_or_kept() {
+fn mirror_password_is_never_printed_or_stored() {
     let begun = || Answer::status("200 OK").bytes(content()).cut(1000);
     let mirror = Server::play(vec![begun().header("ETag", "\"1\"")]);
     let place = one_source("http://you:secret@127.0.0.1:1/a.tar");

@@ -95,7 +95,7 @@ fn git_finds_the_commit_that_broke_a_test() {
 }
 
 #[test]
-fn what_says_nothing_of_a_commit_is_told_from_a_failure() {
+fn bisect_distinguishes_untestable_from_failure() {
     let Some(arch) = arch() else { return };
     let skips = "# Skips.\nin_host() {\n    skip \"not here\"\n}\n";
     let place = Place::with(&[("a/skips", skips)]);

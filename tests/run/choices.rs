@@ -68,7 +68,7 @@ fn every_combination_is_counted_first_and_then_run() {
 }
 
 #[test]
-fn a_choice_that_cannot_be_counted_is_drawn() {
+fn uncountable_choice_is_shown() {
     let Some(arch) = arch() else { return };
     let test = "# Chooses what it finds.\nin_host() {\n    choose file $(ls)\n}\n";
     let place = Place::with(&[("a/finds", test)]);
@@ -81,7 +81,7 @@ fn a_choice_that_cannot_be_counted_is_drawn() {
 }
 
 #[test]
-fn a_header_s_choice_offers_what_qemu_has_and_skips_where_it_has_nothing() {
+fn header_choice_offers_only_what_qemu_has() {
     let Some(arch) = arch() else { return };
     let with = |choice: &str| {
         format!("# Chooses.\n#: choices.a = {choice}\nin_host() {{\n    choose a\n}}\n")
@@ -113,7 +113,7 @@ fn a_header_s_choice_offers_what_qemu_has_and_skips_where_it_has_nothing() {
 }
 
 #[test]
-fn what_is_to_be_repeated_is_chosen_again_by_the_line_that_is_printed() {
+fn printed_command_repeats_the_choices() {
     let Some(arch) = arch() else { return };
     let test = "# Fails.\nin_host() {\n    choose word a b c d\n    false\n}\n";
     let place = Place::with(&[("a/fails", test)]);

@@ -19,7 +19,7 @@ const CHOOSES: &str = "# Chooses.\nin_host() {\n    choose word a b c d e f g\n}
 const FAILS: &str = "# Fails.\nin_host() {\n    false\n}\n";
 
 #[test]
-fn what_a_new_qemu_breaks_is_worse_and_what_it_mends_is_better() {
+fn comparison_reports_regressions_and_fixes() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[
         ("a/balloon", &with("virtio-balloon-pci")),
@@ -81,7 +81,7 @@ fn what_a_new_qemu_breaks_is_worse_and_what_it_mends_is_better() {
             told.stdout
         );
     }
-    // What fails with both fails nothing, and what is mended neither.
+    // What fails with both fails nothing, and what is fixed neither.
     let words = [
         "test",
         "--offline",

@@ -35,7 +35,7 @@ fn path(line: &str, before: &str) -> String {
 }
 
 #[test]
-fn a_guest_waits_for_its_debugger_and_has_a_monitor_meanwhile() {
+fn debugged_guest_waits_and_has_monitor() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/up", COMES_UP)]);
     // A test's own time is far less than it gets here.
@@ -115,7 +115,7 @@ fn guest_waits_for_its_monitor() {
 }
 
 #[test]
-fn trace_events_and_system_calls_are_logged_beside_the_test() {
+fn trace_events_and_syscalls_are_logged() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/up", COMES_UP)]);
     let (code, events) = place.events(&arch, &["--trace", "qmp_enter_*"]);
@@ -139,7 +139,7 @@ fn trace_events_and_system_calls_are_logged_beside_the_test() {
 }
 
 #[test]
-fn system_calls_are_logged_where_strace_is_and_its_lack_is_said() {
+fn missing_strace_is_reported() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/up", COMES_UP)]);
     // A strace of our own: what counts is that QEMU runs under it.
@@ -179,7 +179,7 @@ fn system_calls_are_logged_where_strace_is_and_its_lack_is_said() {
 }
 
 #[test]
-fn a_guest_that_fails_gives_a_shell_to_whoever_wants_to_look() {
+fn failed_guest_offers_a_shell() {
     let Some(arch) = arch() else { return };
     let fails = "# Fails.\nin_guest() {\n    false\n}\n";
     let place = Place::with(&[("a/fails", fails)]);

@@ -3,7 +3,7 @@
 use crate::place::{Place, arch, ends, expected};
 
 #[test]
-fn each_way_to_end_is_named_for_what_it_is() {
+fn each_exit_cause_is_identified() {
     let Some(arch) = arch() else { return };
     let place = Place::new("evil");
     let output = place
@@ -127,7 +127,7 @@ fn forged_records_are_refused_for_nonce_and_number() {
 }
 
 #[test]
-fn a_guest_that_hangs_before_its_init_is_ended_by_the_limit_of_the_boot() {
+fn hang_before_init_ends_at_boot_limit() {
     let Some(arch) = arch() else { return };
     let place = Place::new("hung");
     let args = ["--message-format=json", "--timeout-factor=0.1"];
@@ -139,7 +139,7 @@ fn a_guest_that_hangs_before_its_init_is_ended_by_the_limit_of_the_boot() {
 }
 
 #[test]
-fn what_a_guest_prints_cannot_drive_a_terminal() {
+fn guest_output_cannot_drive_the_terminal() {
     let Some(arch) = arch() else { return };
     let place = Place::new("evil");
     let args = ["evil::floods", "--exact", "--no-capture"];

@@ -26,7 +26,7 @@ fn faulty(place: &Place, arch: &str, args: &[&str]) -> Command {
 }
 
 #[test]
-fn each_fault_of_a_qemu_is_named_for_what_it_is() {
+fn each_qemu_fault_is_identified() {
     let Some(arch) = arch() else { return };
     let place = Place::new("faulty");
     let args = ["--accel=tcg", "--message-format=json"];
@@ -93,7 +93,7 @@ fn backtrace_of_a_crash_is_kept_on_request() {
 }
 
 #[test]
-fn a_dead_kvm_is_told_and_gone_without() {
+fn broken_kvm_is_reported_and_avoided() {
     let Some(arch) = arch() else { return };
     let machine = Command::new("uname").arg("-m").output().unwrap().stdout;
     let native = String::from_utf8(machine).unwrap().trim() == arch;

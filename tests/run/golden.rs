@@ -1,4 +1,4 @@
-//! Golden output and KTAP as the writer of a test meets them. The tests have host halves only: no guest
+//! Golden output and KTAP as the writer of a test meets them. The tests have host scripts only: no guest
 //! is booted, so QEMU is asked what it can do and no more.
 
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ fn run(place: &Place, arch: &str, args: &[&str]) -> Told {
 }
 
 #[test]
-fn output_that_differs_from_the_golden_one_fails_the_test_with_the_difference() {
+fn golden_difference_fails_with_diff() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/prints", PRINTS)]);
     std::fs::write(file(&place, "prints.good"), "one\ntook N ms\n").unwrap();
@@ -38,7 +38,7 @@ fn output_that_differs_from_the_golden_one_fails_the_test_with_the_difference() 
 }
 
 #[test]
-fn a_test_that_fails_by_itself_fails_for_its_own_reason() {
+fn failing_test_keeps_its_own_cause() {
     let Some(arch) = arch() else { return };
     let fails = "# Fails.\nin_host() {\n    echo one\n    fail \"no disk\"\n}\n";
     let place = Place::with(&[("a/fails", fails)]);
@@ -59,7 +59,7 @@ fn a_test_that_fails_by_itself_fails_for_its_own_reason() {
 }
 
 #[test]
-fn blessing_writes_the_most_specific_file_there_is_and_new_ones_only_by_name() {
+fn bless_writes_the_most_specific_file() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/prints", PRINTS), ("a/other", PRINTS)]);
     let own = format!("prints.{arch}.good");
@@ -82,7 +82,7 @@ fn blessing_writes_the_most_specific_file_there_is_and_new_ones_only_by_name() {
 }
 
 #[test]
-fn golden_output_without_a_test_is_drawn_and_nothing_is_run() {
+fn golden_file_without_test_is_an_error() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/prints", PRINTS)]);
     std::fs::write(file(&place, "print.good"), "one\n").unwrap();
@@ -94,7 +94,7 @@ fn golden_output_without_a_test_is_drawn_and_nothing_is_run() {
 }
 
 #[test]
-fn a_subtest_that_fails_fails_a_test_that_says_nothing_else() {
+fn failed_subtest_fails_the_test() {
     let Some(arch) = arch() else { return };
     let ktap = "# Says KTAP.\nin_host() {\n    printf '%s\\n' 'KTAP version 1' 1..2 'ok 1 good' 'not ok 2 bad'\n}\n";
     let short =

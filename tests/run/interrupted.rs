@@ -8,7 +8,7 @@ use crate::place::{Place, arch, signal, silently, wait_for};
 const SIGNALS: [(&str, i32); 3] = [("-INT", 130), ("-TERM", 143), ("-HUP", 129)];
 
 #[test]
-fn an_interrupted_run_leaves_no_process_and_no_directory() {
+fn interrupted_run_leaves_nothing_behind() {
     let Some(arch) = arch() else { return };
     let place = Place::new("hung");
     for (name, code) in SIGNALS {
@@ -41,17 +41,17 @@ fn interrupt_at_first_line(test: &str) {
 }
 
 #[test]
-fn a_run_that_is_interrupted_while_a_guest_tests_leaves_nothing() {
+fn interrupt_during_guest_test_leaves_nothing() {
     interrupt_at_first_line("evil::hang");
 }
 
 #[test]
-fn a_run_that_is_interrupted_while_a_host_half_runs_leaves_nothing() {
+fn interrupt_during_host_script_leaves_nothing() {
     interrupt_at_first_line("evil::hangs-on-host");
 }
 
 #[test]
-fn a_reader_who_goes_away_does_not_change_the_verdict() {
+fn closed_stdout_does_not_change_the_verdict() {
     let Some(arch) = arch() else { return };
     let place = Place::new("evil");
     let args = ["evil::fails", "evil::skips", "--exact"];

@@ -18,7 +18,7 @@ fn after(number: u64) -> u64 {
 }
 
 #[test]
-fn a_killed_run_leaves_no_process_no_lock_and_no_directory() {
+fn killed_run_leaves_no_process_or_lock() {
     let Some(arch) = arch() else { return };
     let kills = std::env::var("KILN_KILLS").map_or(KILLS, |count| count.parse().unwrap());
     let place = Place::new("evil");

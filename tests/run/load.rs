@@ -1,4 +1,4 @@
-//! Runs beside others, and on a host that has something else to do.
+//! Runs next to others, and on a host that has something else to do.
 
 use std::process::{Child, Command};
 
@@ -29,7 +29,7 @@ impl Drop for Busy {
 }
 
 #[test]
-fn a_trivial_test_passes_each_time_on_a_busy_host() {
+fn trivial_test_passes_on_busy_host() {
     let Some(arch) = arch() else { return };
     let repeats = std::env::var("KILN_REPEATS").map_or(REPEATS, |count| count.parse().unwrap());
     let place = Place::new("evil");

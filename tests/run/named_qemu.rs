@@ -17,7 +17,7 @@ fn real(arch: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(found.stdout).unwrap().trim())
 }
 
-/// A folder with the real QEMU under its own name and others beside it, as patches are tried.
+/// A folder with the real QEMU under its own name and others next to it, as patches are tried.
 fn place(arch: &str) -> (Place, PathBuf) {
     let place = Place::with(&[("a/passes", PASSES)]);
     let folder = place.path().join("q");

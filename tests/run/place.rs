@@ -265,7 +265,7 @@ pub(crate) fn arch() -> Option<String> {
     arch
 }
 
-/// Waits until something has come about in a run that goes on.
+/// Waits until something has come about in a run that continues.
 pub(crate) fn wait_for(child: &mut Child, what: &str, has_come: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !has_come() {

@@ -1,5 +1,5 @@
 //! Runs in which tests are tried again, repeated, or stopped short, as a person meets them. The tests have
-//! host halves only: no guest is booted, so QEMU is asked what it can do and no more.
+//! host scripts only: no guest is booted, so QEMU is asked what it can do and no more.
 
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ fn counts(events: &[Value]) -> String {
 }
 
 #[test]
-fn a_test_that_passes_at_last_is_flaky_and_keeps_the_logs_of_its_tries() {
+fn retried_test_is_flaky_and_keeps_logs() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/flaky", FLAKY)]);
     let (code, events) = place.events(&arch, &["--retries", "3"]);
@@ -44,7 +44,7 @@ fn a_test_that_passes_at_last_is_flaky_and_keeps_the_logs_of_its_tries() {
 }
 
 #[test]
-fn a_test_that_is_never_well_fails_after_its_tries() {
+fn test_failing_every_try_fails() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/fails", FAILS)]);
     let told = place.run(&["test", "--arch", &arch, "--offline", "--retries", "1"]);
@@ -60,7 +60,7 @@ fn a_test_that_is_never_well_fails_after_its_tries() {
 }
 
 #[test]
-fn an_unstable_test_is_reported_and_does_not_fail_the_run() {
+fn unstable_failure_does_not_fail_the_run() {
     let Some(arch) = arch() else { return };
     let unstable = format!("#: unstable = \"see https://example.org/1\"\n{FAILS}");
     let place = Place::with(&[("a/unstable", &unstable)]);
@@ -76,7 +76,7 @@ fn an_unstable_test_is_reported_and_does_not_fail_the_run() {
 }
 
 #[test]
-fn a_run_stops_after_so_many_failures_and_says_what_it_did_not_run() {
+fn max_fail_stops_and_lists_unrun_tests() {
     let Some(arch) = arch() else { return };
     let slow = format!("#: slow = true\n{FAILS}");
     let place = Place::with(&[("a/fine", PASSES), ("a/slow", &slow)]);
@@ -106,7 +106,7 @@ fn a_run_stops_after_so_many_failures_and_says_what_it_did_not_run() {
 }
 
 #[test]
-fn each_round_has_a_seed_of_its_own_and_is_repeated_by_it() {
+fn each_round_has_its_own_seed() {
     let Some(arch) = arch() else { return };
     let choosing = "# Chooses.\nin_host() {\n    choose word a b c d e f g h i j\n}\n";
     let place = Place::with(&[("a/choosing", choosing)]);
@@ -159,7 +159,7 @@ fn rounds_go_on_until_something_fails() {
 }
 
 #[test]
-fn a_time_that_is_over_ends_the_rounds_and_fails_nothing() {
+fn time_limit_ends_rounds_without_failure() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/fine", PASSES)]);
     let (code, events) = place.events(&arch, &["--until-fail", "--for", "1ms"]);

@@ -77,7 +77,7 @@ fn contains(text: &str, expect: &[&str]) {
 }
 
 #[test]
-fn a_run_is_written_again_in_every_format_as_the_run_itself_wrote_it() {
+fn converted_report_equals_the_runs_own() {
     let Some(arch) = arch() else { return };
     let place = place();
     let (junit, tap) = (place.path().join("run.xml"), place.path().join("run.tap"));
@@ -143,7 +143,7 @@ fn the_events_are_kept_as_they_came() {
 }
 
 #[test]
-fn a_run_that_is_not_there_or_not_understood_is_refused() {
+fn missing_or_unreadable_run_is_refused() {
     let place = Place::with(&[]);
     let told = place.run(&["report"]);
     assert_eq!(told.code, 4);
@@ -168,7 +168,7 @@ fn a_run_that_is_not_there_or_not_understood_is_refused() {
 }
 
 #[test]
-fn parts_of_a_run_are_joined_with_their_logs() {
+fn merged_parts_keep_their_logs() {
     let Some(arch) = arch() else { return };
     let place = place();
     for part in ["slice:1/2", "slice:2/2"] {
@@ -195,7 +195,7 @@ fn parts_of_a_run_are_joined_with_their_logs() {
 }
 
 #[test]
-fn parts_that_are_missing_or_of_another_run_are_named() {
+fn missing_or_foreign_parts_are_named() {
     let Some(arch) = arch() else { return };
     let place = place();
     test(&place, &arch, &["--seed=7", "--partition=slice:1/2"]);
@@ -219,7 +219,7 @@ fn parts_that_are_missing_or_of_another_run_are_named() {
 }
 
 #[test]
-fn on_github_guests_give_no_commands_and_failures_are_annotated_and_summed_up() {
+fn github_output_is_annotated_and_guarded() {
     let Some(arch) = arch() else { return };
     let says = "# Says.\nin_host() {\n    echo '::error::forged'\n    fail '::error::forged'\n}\n";
     let place = Place::with(&[("a/says", says)]);

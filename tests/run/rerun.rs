@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::place::{Place, Told, arch, ends};
 
 const PASSES: &str = "# Passes.\nin_host() {\n    true\n}\n";
-/// Fails until it is mended, and chooses.
+/// Fails until it is fixed, and chooses.
 const MENDED: &str = r"# Fails at first.
 in_host() {
     choose word a b c d e f g h i j >> @DIR@/chosen
@@ -40,7 +40,7 @@ fn outcomes(list: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn what_failed_or_was_not_run_is_run_again_until_nothing_is_left() {
+fn rerun_repeats_failures_until_none_remain() {
     let Some(arch) = arch() else { return };
     let slow = format!("#: slow = true\n{MENDED}");
     let place = Place::with(&[
@@ -102,7 +102,7 @@ fn what_failed_or_was_not_run_is_run_again_until_nothing_is_left() {
 }
 
 #[test]
-fn a_run_is_repeated_with_its_own_qemu_and_narrowed_by_filters() {
+fn rerun_uses_recorded_qemu_and_filters() {
     let Some(arch) = arch() else { return };
     let fails = "# Needs a QEMU.\nin_guest() {\n    true\n}\n";
     let place = Place::with(&[("a/one", fails), ("a/two", fails), ("b/three", PASSES)]);
@@ -131,7 +131,7 @@ fn a_run_is_repeated_with_its_own_qemu_and_narrowed_by_filters() {
 }
 
 #[test]
-fn a_run_that_is_not_there_is_a_wrong_command_line() {
+fn missing_run_is_a_usage_error() {
     let place = Place::with(&[("a/fine", PASSES)]);
     let told = rerun(&place, &["latest"]);
     assert_eq!((told.code, told.stdout.as_str()), (2, ""));

@@ -55,7 +55,7 @@ fn an_expression_selects_and_narrows_what_filters_select() {
 }
 
 #[test]
-fn a_wrong_expression_is_drawn_and_nothing_is_run() {
+fn wrong_expression_is_shown_before_running() {
     let Some(arch) = arch() else { return };
     let place = place();
     for (text, expect) in [
@@ -75,7 +75,7 @@ fn a_wrong_expression_is_drawn_and_nothing_is_run() {
 }
 
 #[test]
-fn the_parts_of_a_partition_are_the_whole_and_hash_keeps_a_test_in_its_part() {
+fn partitions_cover_all_tests_and_are_stable() {
     let Some(arch) = arch() else { return };
     let place = place();
     let parts = |how: &str| -> Vec<Vec<String>> {
@@ -139,7 +139,7 @@ fn broken_file_stops_only_a_run_that_selects_it() {
 }
 
 #[test]
-fn what_would_be_skipped_is_known_without_a_boot() {
+fn skips_are_known_without_booting() {
     let Some(arch) = arch() else { return };
     let needs = |what: &str| format!("# Needs something.\n#: requires.{what}\n{TEST}");
     let place = Place::with(&[

@@ -57,7 +57,7 @@ fn exported(place: &Place, arch: &str, test: &str) -> (i32, String) {
 }
 
 #[test]
-fn a_test_comes_to_the_same_verdict_without_its_runner() {
+fn standalone_script_reaches_the_same_verdict() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[
         ("a/disk", DISK),
@@ -81,7 +81,7 @@ fn a_test_comes_to_the_same_verdict_without_its_runner() {
 }
 
 #[test]
-fn a_test_that_needs_its_runner_is_not_exported() {
+fn test_needing_the_runner_is_not_exported() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("a/asks", ASKS), ("a/fails", FAILS)]);
     let file = place.path().join("script");

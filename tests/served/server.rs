@@ -32,7 +32,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// nginx, with `locations` in its server block beside those of the tree.
+    /// nginx, with `locations` in its server block next to those of the tree.
     pub(crate) fn nginx(dir: &Path, tree: &Path, locations: &str) -> Self {
         let (dir, tree) = (dir.display(), tree.display());
         loop {

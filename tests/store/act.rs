@@ -1,7 +1,7 @@
 //! One act on a store, in a process of its own: what the tests of this folder trace, stop, starve
 //! and crowd. It knows nothing of them.
 //!
-//! `store-act STORE VERB [WORD…]`; it says `done`, or on stderr what went wrong and what mends it.
+//! `store-act STORE VERB [WORD…]`; it says `done`, or on stderr what went wrong and what fixes it.
 
 #![expect(
     clippy::disallowed_methods,
@@ -130,7 +130,7 @@ fn act(root: &Utf8Path, verb: &str, words: &[&str]) -> Done {
     Ok(())
 }
 
-/// Takes a file of the test's own into the store; it is beside the store.
+/// Takes a file of the test's own into the store; it is next to the store.
 fn keep(store: &Store, number: u64) -> Done {
     let bytes = bytes(number);
     let digest = Digest::of(&bytes);
@@ -238,7 +238,7 @@ fn use_for_a_while(store: &Store, number: u64) -> Done {
     Ok(())
 }
 
-/// Makes one thing after the other, for ever, and says of each that it is ready once the store said
+/// Makes one thing after the other, forever, and says of each that it is ready once the store said
 /// so.
 fn go_on(store: &Store, first: u64) -> Done {
     let said = |kind: &str, number: u64| {

@@ -1,5 +1,5 @@
 //! Many processes at once: one store, one recipe. The work is done once, whoever is killed; and a
-//! collection of garbage beside them takes nothing that is in use.
+//! collection of garbage next to them takes nothing that is in use.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use crate::told::told;
 const PROCESSES: usize = 16;
 /// Rounds in which some of them are killed: by `KILN_CROWDS`, else so many.
 const ROUNDS: u64 = 2;
-/// How long garbage is collected beside its makers: by `KILN_GC_SECONDS`, else so long.
+/// How long garbage is collected next to its makers: by `KILN_GC_SECONDS`, else so long.
 const GC_SECONDS: u64 = 4;
 
 /// As many as there are, at once.
@@ -62,7 +62,7 @@ fn sixteen_at_once_fetch_and_build_once() {
 }
 
 #[test]
-fn sixteen_of_whom_half_are_killed_come_to_the_same() {
+fn half_killed_processes_reach_the_same_result() {
     let tiny = Tiny::new("image");
     let (expected, _) = agree(vec![build(&tiny, "store-0")]);
     let rounds = std::env::var("KILN_CROWDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
@@ -94,7 +94,7 @@ fn sixteen_of_whom_half_are_killed_come_to_the_same() {
 }
 
 #[test]
-fn garbage_is_collected_beside_its_makers_and_never_what_they_use() {
+fn gc_never_removes_entries_in_use() {
     let home = tempfile::tempdir().unwrap();
     let store = home.path().join("store");
     let seconds = std::env::var("KILN_GC_SECONDS");

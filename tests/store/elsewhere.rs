@@ -14,7 +14,7 @@ fn ended(mut command: Command) -> String {
 }
 
 #[test]
-fn a_copied_store_gives_another_host_its_images_and_none_of_its_toolchains() {
+fn copied_store_keeps_images_but_not_toolchains() {
     let tiny = Tiny::new("toolchain");
     let built = "Built toolchain";
     assert!(ended(tiny.xtask("store", &["images"])).contains(built));

@@ -102,7 +102,7 @@ struct Effect {
     about: String,
 }
 
-/// A store for an act, with what lies beside it, and what all stores share.
+/// A store for an act, with what lies next to it, and what all stores share.
 struct Scene {
     home: PathBuf,
     shared: PathBuf,
@@ -279,7 +279,7 @@ fn table(act: &Act, shared: &Path, home: &Path) -> (String, Vec<String>) {
     assert!(after.wrong.is_empty(), "{after:?}");
     let cases: Vec<(usize, &str)> = (0..effects.len())
         .flat_map(|at| FAULTS.map(|(fault, _)| (at, fault)))
-        // A lock is no write: its holder can only be killed.
+        // A lock is not a write: its holder can only be killed.
         .filter(|&(at, fault)| fault == "killed" || effects[at].call != "flock")
         .collect();
     let next = AtomicUsize::new(0);
@@ -331,7 +331,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 #[test]
-fn a_fault_at_any_effect_leaves_a_store_that_works_and_holds_nothing_half() {
+fn fault_at_any_write_leaves_consistent_store() {
     if !has("strace", "-V") {
         return;
     }

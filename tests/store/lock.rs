@@ -54,7 +54,7 @@ fn digests(name: &str, value: &str) -> (String, String) {
 }
 
 #[test]
-fn a_lock_edited_by_hand_is_refused_with_the_name_of_the_field() {
+fn hand_edited_lock_is_refused_by_field() {
     let check = |from: &str, to: &str, expected: i32, names: &str| {
         let home = tempfile::tempdir().unwrap();
         let (code, said) = edited(home.path(), from, to);

@@ -404,7 +404,7 @@ fn reset(path: &Path) {
 }
 
 #[test]
-fn what_was_ready_before_a_power_cut_is_whole_after_it() {
+fn committed_entries_survive_power_cuts() {
     let Some(mut bench) = Bench::new(true) else {
         return;
     };
@@ -426,7 +426,7 @@ fn what_was_ready_before_a_power_cut_is_whole_after_it() {
 }
 
 #[test]
-fn without_its_syncs_the_same_loses_what_was_ready() {
+fn without_syncs_power_cuts_lose_entries() {
     let Some(mut bench) = Bench::new(false) else {
         return;
     };

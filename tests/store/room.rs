@@ -41,7 +41,7 @@ fn mounted(home: &Path, script: &str) -> Option<Output> {
 }
 
 #[test]
-fn a_full_disk_is_named_with_what_is_lacking_and_what_is_there_can_be_used() {
+fn full_disk_is_reported_and_store_usable() {
     let home = tempfile::tempdir().unwrap();
     let script = "
         mount -t tmpfs -o size=400k none . && cd . && cd \"$PWD\" || exit 9
@@ -75,7 +75,7 @@ fn a_full_disk_is_named_with_what_is_lacking_and_what_is_there_can_be_used() {
 }
 
 #[test]
-fn an_image_that_finds_no_room_is_told_so_and_nothing_half_is_there() {
+fn image_without_room_leaves_no_partial_entry() {
     let home = tempfile::tempdir().unwrap();
     let script = "
         mount -t tmpfs -o size=8M none . && cd \"$PWD\" || exit 9
@@ -98,7 +98,7 @@ fn an_image_that_finds_no_room_is_told_so_and_nothing_half_is_there() {
 }
 
 #[test]
-fn a_store_that_nobody_may_write_to_serves_what_it_has() {
+fn read_only_store_remains_usable() {
     let home = tempfile::tempdir().unwrap();
     let script = "
         xtask store path aarch64 > path || exit 8

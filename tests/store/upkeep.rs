@@ -17,7 +17,7 @@ fn store_with_an_image() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_store_is_listed_summed_up_and_left_alone_by_a_collection() {
+fn store_list_and_gc_leave_store_unchanged() {
     let (store, kernel) = store_with_an_image();
     let (code, out, _) = xtask(store.path(), &["store", "list"]);
     assert_eq!(code, 0);
@@ -44,7 +44,7 @@ fn a_store_is_listed_summed_up_and_left_alone_by_a_collection() {
 }
 
 #[test]
-fn a_collection_is_a_plan_first_and_removes_what_no_checkout_needs() {
+fn gc_plans_before_removing_unneeded_entries() {
     let (store, kernel) = store_with_an_image();
     // What the recipes of another day have built.
     let entries = kernel.ancestors().nth(3).unwrap();
@@ -66,7 +66,7 @@ fn a_collection_is_a_plan_first_and_removes_what_no_checkout_needs() {
 }
 
 #[test]
-fn what_is_corrupt_is_named_and_mended() {
+fn corrupt_entries_are_named_and_repaired() {
     let (store, kernel) = store_with_an_image();
     let (code, out, _) = xtask(store.path(), &["store", "verify"]);
     assert_eq!((code, out.contains("all sound")), (0, true), "{out}");
@@ -89,7 +89,7 @@ fn what_is_corrupt_is_named_and_mended() {
 }
 
 #[test]
-fn an_exported_image_is_found_on_a_machine_that_has_nothing_else() {
+fn exported_image_works_on_bare_machine() {
     let (store, kernel) = store_with_an_image();
     let archive = store.path().join("images.tar");
     let archive = archive.to_str().unwrap();
@@ -128,7 +128,7 @@ fn an_exported_image_is_found_on_a_machine_that_has_nothing_else() {
 }
 
 #[test]
-fn qemu_finds_the_images_as_assets_by_their_digests() {
+fn qemu_finds_exported_assets_by_digest() {
     let (store, kernel) = store_with_an_image();
     let cache = tempfile::tempdir().unwrap();
     let dir = cache.path().to_str().unwrap();

@@ -125,7 +125,7 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
-    /// The words of a test's host half; run by guest-tests/lib/host.sh
+    /// The words of a test's host script; run by guest-tests/lib/host.sh
     #[command(hide = true, name = "host-helper")]
     HostHelper(HostHelperArgs),
     /// The second build of `repro`
@@ -426,7 +426,7 @@ pub(crate) struct BenchArgs {
 /// What is measured.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
-    /// Time to the verdict of a trivial test, beside the same kernel booted the ordinary way
+    /// Time to the verdict of a trivial test, next to the same kernel booted the ordinary way
     Boot(BenchBootArgs),
     /// Tests a minute at -j 1 and -j 2, and what the runner adds to QEMU's own time
     Run(BenchBootArgs),
@@ -471,5 +471,5 @@ fn positive(text: &str) -> Result<f64, String> {
 
 /// A size in bytes, with K, M or G.
 fn size(text: &str) -> Result<u64, String> {
-    plan::size::parse(text).ok_or_else(|| format!("`{text}` is no size such as `20G`"))
+    plan::size::parse(text).ok_or_else(|| format!("`{text}` is not a size such as `20G`"))
 }

@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure, hinted};
 use crate::output::{self, Color, Style};
 use crate::render;
 
-/// Where a subcommand runs and what it was told.
+/// Where a subcommand runs, and its options.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// The environment, read once.

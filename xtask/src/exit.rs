@@ -89,7 +89,7 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// What happened; its sources are printed after it.
     pub(crate) error: anyhow::Error,
-    /// The command that mends it.
+    /// The command that fixes it.
     pub(crate) hint: Option<String>,
 }
 
@@ -103,7 +103,7 @@ impl Failure {
         }
     }
 
-    /// Adds the command that mends it.
+    /// Adds the command that fixes it.
     pub(crate) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
         self.hint = hint.into();
         self
@@ -126,7 +126,7 @@ impl Failure {
     }
 }
 
-/// For `map_err`: the failure of a library's error, with the command that mends it.
+/// For `map_err`: the failure of a library's error, with the command that fixes it.
 macro_rules! hinted {
     ($exit:expr) => {
         |error| {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_ended_well_is_a_success_too() {
+    fn successful_child_is_a_success() {
         assert!(Exit::Success.is_success() && Exit::Child(0).is_success());
         assert!(!Exit::Child(100).is_success() && !Exit::NoTests.is_success());
     }

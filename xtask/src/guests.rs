@@ -24,7 +24,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything that a run needs of each architecture.
 pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchRun>, Failure> {
-    // QEMU first: if it is missing, nobody wants to wait for an image.
+    // QEMU first: if it is missing, an image is useless.
     let binaries = supply
         .arches
         .iter()

@@ -7,10 +7,10 @@ use verdict::origin::{Origin, Scope};
 
 use crate::context::Context;
 
-/// Nobody waits longer to know a commit.
+/// Longest wait for git to name the commit.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Now, here, and told by this command line.
+/// This command line, now, in this checkout.
 pub(crate) fn gather(context: &Context, partition: Option<&str>, scope: Scope) -> Origin {
     // A checkout that was downloaded without its history has no commit.
     let git = Command::new("git")

@@ -7,7 +7,7 @@ use host::env::Env;
 
 use crate::cli::{ColorChoice, Global};
 
-/// What the first write on stdout that failed was told.
+/// The error of the first write to stdout that failed.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Writes a result and ends the line.
@@ -59,7 +59,7 @@ pub(crate) fn raw_note(bytes: &[u8]) {
 pub(crate) struct Style {
     /// Whether colours are wanted.
     pub(crate) color: bool,
-    /// Whether stderr is a terminal that somebody watches.
+    /// Whether stderr is an interactive terminal.
     pub(crate) interactive: bool,
 }
 

@@ -53,7 +53,7 @@ impl Server {
         Self::listen(Box::new(script), Some(tls))
     }
 
-    /// Plays these answers, one a request; the last one for all further ones.
+    /// Plays these answers, one per request; the last one for all further ones.
     #[must_use]
     pub fn play(answers: Vec<Answer>) -> Self {
         let mut at = 0;

@@ -35,7 +35,7 @@ pub(crate) struct Member<'a> {
 pub(crate) type Field = (&'static str, String);
 
 impl<'a> Archive<'a> {
-    /// `None` if it is no archive of these kinds, or a broken one.
+    /// `None` if it is not an archive of these kinds, or a broken one.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         newc::parse(bytes)
             .or_else(|| ar::parse(bytes))

@@ -47,7 +47,7 @@ pub use variation::Variation;
 pub struct Options {
     /// Steps, and jobs of all `make`s together, that run at once.
     pub jobs: usize,
-    /// From where sources may come; without a client nobody is asked.
+    /// From where sources may come; without a client no server is contacted.
     pub remotes: Remotes,
     /// Whether scripts run in the sandbox.
     pub sandbox: SandboxChoice,
@@ -65,7 +65,7 @@ pub struct Options {
     pub machine: Tokens,
     /// What a toolchain is tried with before it is used.
     pub canaries: Arc<Canaries>,
-    /// What programs of the host make during steps; the digests are noted beside the entry.
+    /// What programs of the host make during steps; the digests are noted next to the entry.
     pub generated: Arc<GeneratedFiles>,
 }
 
@@ -197,7 +197,7 @@ pub enum State {
     Unneeded,
 }
 
-/// What [`perform`] would do, without doing anything: no bytes are hashed and nobody is asked.
+/// What [`perform`] would do, without doing anything: no bytes are hashed and no server is contacted.
 /// Where the host is unknown, what its compiler makes counts as not there.
 #[must_use]
 pub fn status(store: &Store, plan: &Plan, wanted: &[StepId], host_id: Option<&str>) -> Status {

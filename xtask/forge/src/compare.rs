@@ -3,7 +3,7 @@
 //!
 //! Used when a rebuilt image has other bytes than it should have: `verify-release`, `ci`, tests.
 //! It does not list every difference and takes no notice of time stamps outside of archives, which
-//! no digest covers. A stripped kernel is taken apart with the help of the `vmlinux` beside it.
+//! no digest covers. A stripped kernel is taken apart with the help of the `vmlinux` next to it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -100,7 +100,7 @@ pub enum Side {
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// Reading failed; the source names the path.
-    #[error("cannot compare `{path}`")]
+    #[error("failed to compare `{path}`")]
     Read {
         /// What was read.
         path: Utf8PathBuf,
@@ -108,12 +108,12 @@ pub enum CompareError {
         source: std::io::Error,
     },
     /// Neither file, directory nor link, or a name that is not UTF-8.
-    #[error("`{0}` is no file, directory or link with a UTF-8 name")]
+    #[error("unsupported entry `{0}`: expected a file, directory or link with a UTF-8 name")]
     Strange(Utf8PathBuf),
 }
 
 impl CompareError {
-    /// The command that mends it: there is none.
+    /// The command that fixes it: there is none.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         None
@@ -121,7 +121,7 @@ impl CompareError {
 }
 
 impl Difference {
-    /// What kind of leak it looks like, where that can be told; `machine` knows this one by name.
+    /// What kind of leak it looks like, if it can be recognised; `machine` knows this one by name.
     #[must_use]
     pub fn leak(&self, machine: &Tokens) -> Option<Leak> {
         leak::of(&self.place, machine)

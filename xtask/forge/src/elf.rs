@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Elf<'a> {
-    /// `None` if it is no ELF file, or one without sections.
+    /// `None` if it is not an ELF file, or one without sections.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         bytes.strip_prefix(b"\x7fELF")?;
         let wide = *bytes.get(4)? == 2;

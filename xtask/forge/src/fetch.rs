@@ -28,7 +28,7 @@ use store::{Store, StoreError};
 use download::{Download, Failure};
 
 /// The bytes of `pin`, from the store or from outside. One process downloads a file, the others
-/// wait for it; a download that was cut off goes on where it stopped.
+/// wait for it; a download that was cut off resumes where it stopped.
 pub fn fetch(
     store: &Store,
     pin: &SourcePin,
@@ -95,7 +95,7 @@ pub fn fetch(
     })
 }
 
-/// Fails, before anything is begun, with all of `pins` that are wanted and that nobody may be asked for.
+/// Fails, before anything is begun, with all of `pins` that are wanted and that no server may be contacted.
 pub fn check_offline<'a>(
     store: &Store,
     pins: impl IntoIterator<Item = &'a SourcePin>,
@@ -116,7 +116,7 @@ pub fn check_offline<'a>(
     }
 }
 
-/// Those of `pins` that are not in the store, with where they may be had: what `--offline` lists.
+/// Those of `pins` that are not in the store, with where they are available: what `--offline` lists.
 #[must_use]
 pub fn missing<'a>(
     store: &Store,
@@ -142,7 +142,7 @@ fn missing_file(pin: &SourcePin, urls: &[String]) -> Missing {
     }
 }
 
-/// Everywhere a file may be had, in the order in which it is tried.
+/// Everywhere a file is available, in the order in which it is tried.
 fn urls(pin: &SourcePin, remotes: &Remotes) -> Vec<String> {
     let own = pin.locations.iter();
     let own = own.flat_map(|location| location_urls(location, remotes));

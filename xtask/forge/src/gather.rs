@@ -16,10 +16,10 @@ pub type Inputs = BTreeMap<String, Utf8PathBuf>;
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
     /// The step has no such input.
-    #[error("`{0}` is no input of this step")]
+    #[error("unknown input `{0}` of this step")]
     NoInput(String),
     /// The input has no such file.
-    #[error("`{recipe}` made no file `{path}`")]
+    #[error("`{recipe}` did not write `{path}`")]
     NoFile {
         /// The input's recipe.
         recipe: String,
@@ -32,13 +32,13 @@ pub enum GatherError {
 }
 
 impl GatherError {
-    /// What would mend it: the recipe.
+    /// What would fix it: the recipe.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoFile { recipe, path } => {
-                Some(format!("let recipes/{recipe} write `{path}` into $OUT"))
-            }
+            Self::NoFile { recipe, path } => Some(format!(
+                "make recipes/{recipe}/build.sh.hbs write `{path}` into $OUT"
+            )),
             Self::NoInput(_) | Self::Io(_) => None,
         }
     }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn files_come_under_their_new_names_and_as_data() {
+    fn renamed_files_arrive_as_data() {
         let trees = trees();
         gather(
             &one("kernel", "linux", "boot/vmlinux"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_items_are_named() {
         let check = |recipe: &str, path: &str, expect: &str, hint: Option<&str>| {
             let trees = trees();
             let error =
@@ -143,7 +143,7 @@ mod tests {
         check(
             "busybox",
             "busybox",
-            "`busybox` is no input of this step",
+            "`busybox` is not an input of this step",
             None,
         );
     }

@@ -1,7 +1,7 @@
-//! The digests of what programs of the host made during a step, noted beside its entry: where two
+//! The digests of what programs of the host made during a step, noted next to its entry: where two
 //! builds differ, they name the program.
 //!
-//! `build` records, `images --verify` and `repro` compare. A difference here is no failure: it may
+//! `build` records, `images --verify` and `repro` compare. A difference here is not a failure: it may
 //! reach no output.
 
 use std::collections::BTreeMap;
@@ -42,9 +42,9 @@ impl fmt::Display for Differing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, by, made_by } = self;
         match made_by {
-            MadeBy::Both => write!(f, "`{by}` made another `{path}`"),
-            MadeBy::First => write!(f, "`{by}` made `{path}` in the first build only"),
-            MadeBy::Second => write!(f, "`{by}` made `{path}` in the second build only"),
+            MadeBy::Both => write!(f, "`{by}` wrote a different `{path}`"),
+            MadeBy::First => write!(f, "`{by}` wrote `{path}` in the first build only"),
+            MadeBy::Second => write!(f, "`{by}` wrote `{path}` in the second build only"),
         }
     }
 }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differing_files_are_named_with_the_program_that_made_them() {
+    fn differing_files_name_their_generator() {
         let entry = |path: &str, by: &str| Generated {
             path: path.to_owned(),
             by: by.to_owned(),

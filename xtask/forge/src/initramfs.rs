@@ -23,7 +23,7 @@ pub enum InitramfsError {
     #[error(transparent)]
     Cpio(#[from] CpioError),
     /// A list of links is not as it must be.
-    #[error("`{list}`, line {line}: `{text}` is no absolute path")]
+    #[error("`{list}`, line {line}: expected an absolute path, found `{text}`")]
     List {
         /// Path of the list in its output tree.
         list: String,
@@ -35,7 +35,7 @@ pub enum InitramfsError {
 }
 
 impl InitramfsError {
-    /// What would mend it.
+    /// What would fix it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_entry_comes_out_sorted() {
+    fn every_entry_kind_is_sorted() {
         check(
             &[
                 entry(
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_links_bring_their_directories_and_yield_to_entries() {
+    fn listed_links_bring_parent_directories() {
         check(
             &[
                 entry("bin", 0o700, InitramfsKind::Directory),
@@ -245,7 +245,7 @@ mod tests {
         check(
             &[links()],
             "/bin/ls\nbin/cat\n",
-            Err("`busybox.links`, line 2: `bin/cat` is no absolute path"),
+            Err("`busybox.links`, line 2: `bin/cat` is not an absolute path"),
         );
         let directory = entry("bin", 0o755, InitramfsKind::Directory);
         check(

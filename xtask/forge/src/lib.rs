@@ -2,7 +2,7 @@
 //!
 //! [`build`] performs a plan. Everything from outside goes through [`fetch`], everything that is kept
 //! through [`store`], and a recipe's script sees what [`sandbox`] shows.
-//! Nothing here prints: what happens is told as [`event::Event`].
+//! Nothing here prints: progress is sent as [`event::Event`].
 
 mod archive;
 pub mod build;

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::fetch::{FetchError, Remotes, fetch};
 use store::{About, EntryName, EntryState, Ready, Store, StoreError};
 
-/// Why an image could not be had from a mirror.
+/// Why an image could not be fetched from a mirror.
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorError {
     /// The store failed.
@@ -19,7 +19,7 @@ pub enum MirrorError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The recipes have changed since the lock was written.
-    #[error("`images.lock` locks build {locked}, the recipes give {planned}")]
+    #[error("`images.lock` is out of date: it locks build {locked}, the recipes give {planned}")]
     OtherBuild {
         /// In the lock.
         locked: BuildKey,
@@ -35,9 +35,7 @@ impl MirrorError {
         match self {
             Self::Store(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
-            Self::OtherBuild { .. } => {
-                Some("build the image: `cargo xtask images --from-source`".to_owned())
-            }
+            Self::OtherBuild { .. } => Some("cargo xtask images --from-source".to_owned()),
         }
     }
 }
@@ -73,7 +71,7 @@ pub fn install(
     Ok(staging.commit(About::step(image, 0.0))?)
 }
 
-/// The files of a locked image, for whoever fetches those of several images together. They have no
+/// The files of a locked image, for a caller that fetches those of several images together. They have no
 /// place of their own: mirrors have them.
 #[must_use]
 pub fn pins(image: &Step, locked: &LockedImage) -> Vec<SourcePin> {

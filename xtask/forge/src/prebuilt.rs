@@ -33,7 +33,7 @@ const PRESET: u32 = 9 | 1 << 31;
 /// Bytes beyond the files: headers and padding of the tar format.
 const SLACK: u64 = 1 << 20;
 /// What helps where an archive does not.
-const BUILD: &str = "build the image: `cargo xtask images --from-source`";
+const BUILD: &str = "cargo xtask images --from-source";
 /// Smallest dictionary, in bytes.
 const DICTIONARY: usize = 1 << 20;
 
@@ -52,7 +52,7 @@ pub enum PrebuiltError {
         source: io::Error,
     },
     /// The recipes have changed since the lock was written.
-    #[error("`images.lock` locks build {locked}, the recipes give {planned}")]
+    #[error("`images.lock` is out of date: it locks build {locked}, the recipes give {planned}")]
     OtherBuild {
         /// In the lock.
         locked: BuildKey,
@@ -70,7 +70,7 @@ pub enum PrebuiltError {
         why: String,
     },
     /// A file with other bytes than the lock says.
-    #[error("`{path}`: `{name}` is not what is locked: expected {expected}, got {got}")]
+    #[error("`{path}`: `{name}` does not match `images.lock`: expected {expected}, found {got}")]
     WrongBytes {
         /// The archive.
         path: Utf8PathBuf,
@@ -90,7 +90,7 @@ pub enum PrebuiltError {
         name: String,
     },
     /// A branch filter that the xz in this program does not have (`config.h` of `lzma-sys`).
-    #[error("branch filter `{0}` is not there: sparc and x86 are")]
+    #[error("unknown branch filter `{0}`: expected `sparc` or `x86`")]
     Filter(String),
 }
 
@@ -190,7 +190,7 @@ fn unpack(
         let mut entry = entry.map_err(broken)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if !entry.header().entry_type().is_file() {
-            return Err(refused(&name, "is no regular file"));
+            return Err(refused(&name, "is not a regular file"));
         }
         // Only names of the lock become paths.
         let Some((locked_name, file)) = missing.remove_entry(name.as_str()) else {
@@ -198,7 +198,7 @@ fn unpack(
                 put(staging, archive, COMPRESSED, None, &mut entry)?;
                 continue;
             }
-            return Err(refused(&name, "is not in the lock, or there twice"));
+            return Err(refused(&name, "is not in the lock, or occurs twice"));
         };
         if entry.size() != file.size {
             let why = format!("has {} bytes, expected {}", entry.size(), file.size);
@@ -221,7 +221,7 @@ fn unpack(
                 put(staging, archive, KERNEL, Some(file), &mut bytes.as_slice())?;
             }
             None if kernel.is_some() => {
-                return Err(refused(COMPRESSED, "does not hold the locked `kernel`"));
+                return Err(refused(COMPRESSED, "does not contain the locked `kernel`"));
             }
             Some(_) | None => {}
         }

@@ -3,7 +3,7 @@
 //!
 //! `build` scans what every step puts out before it is kept. A file is read in pieces; only one with
 //! a hit is read whole, to name the section and symbol, or the entry of the archive, that has it.
-//! What is compressed is not opened: images hold nothing compressed whose plain form is not beside it.
+//! What is compressed is not opened: images hold nothing compressed whose plain form is not next to it.
 
 use std::io::Read;
 use std::{fmt, io};

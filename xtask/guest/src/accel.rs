@@ -38,16 +38,16 @@ pub struct Trial<'a> {
 /// Time of a trial boot under KVM, against the boot limit under TCG.
 const TRIAL_FACTOR: f64 = 0.25;
 
-/// KVM was demanded and cannot be had.
+/// KVM was demanded and cannot be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("KVM cannot be used: {0}")]
+#[error("failed to use KVM: {0}")]
 pub struct NoKvm(pub String);
 
 impl NoKvm {
-    /// The command that goes on without it.
+    /// The command that continues without it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        Some("`--accel auto` goes on without KVM where it does not work".to_owned())
+        Some("`--accel auto` falls back to TCG if KVM does not work".to_owned())
     }
 }
 
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_verdicts_of_this_boot_of_the_host_are_kept() {
+    fn only_verdicts_of_this_host_boot_count() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Utf8Path::from_path(dir.path())
             .unwrap()

@@ -1,4 +1,4 @@
-//! One test on one architecture: requirements, guests, host half, and what they come to.
+//! One test on one architecture: requirements, guests, host script, and what they come to.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
@@ -48,7 +48,7 @@ use qemu_test::QemuTest;
 use roster::Roster;
 use sync_points::Points;
 
-/// What every guest and host half is given, read once a run.
+/// What every guest and host script is given, read once a run.
 #[derive(Debug)]
 pub struct Library {
     /// What runs in the guest.
@@ -108,7 +108,7 @@ struct Case<'a> {
     output: Mutex<Output>,
 }
 
-/// What its guests and its host half leave behind.
+/// What its guests and its host script leave behind.
 #[derive(Default)]
 struct State {
     started: usize,
@@ -378,7 +378,7 @@ impl Case<'_> {
         limit.mul_f64(factor)
     }
 
-    /// How long `wait_for` waits unless told otherwise, in seconds.
+    /// How long `wait_for` waits by default, in seconds.
     fn wait_seconds(&self) -> String {
         self.scaled(WAIT_FOR).as_secs_f64().ceil().to_string()
     }
@@ -441,7 +441,7 @@ impl Case<'_> {
         }
     }
 
-    /// A guest without a host half: there is nobody who could go away.
+    /// A guest without a host script: no caller can go away.
     fn boot_alone(&self) -> Outcome {
         self.boot(&Order {
             extra: &[],

@@ -18,12 +18,12 @@ pub struct CaseConfig {
     pub no_capture: bool,
     /// Whether golden output is compared or written.
     pub bless: Blessing,
-    /// This program, which host halves call for their words.
+    /// This program, which host scripts call for their words.
     pub kiln: Utf8PathBuf,
     /// Where programs are looked for.
     pub path: Vec<Utf8PathBuf>,
-    /// For somebody who looks closer.
+    /// For a developer who looks closer.
     pub debug: Debug,
-    /// Flags that a reproducing command line needs besides test, architecture and seed.
+    /// Flags that a reproducing command line needs in addition to test, architecture and seed.
     pub reproduce: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What a run does for somebody who looks closer at a test: further options for QEMU, and what to tell
+//! What a run does for a developer who looks closer at a test: further options for QEMU, and what to tell
 //! that person.
 
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ impl Keyboard {
         Self(Mutex::new(keys))
     }
 
-    /// Passes what is typed on, until nobody listens any more or nothing more comes.
+    /// Passes what is typed on, until the receiver is gone or nothing more comes.
     pub(crate) fn pass_on(
         &self,
         mut to: impl std::io::Write,
@@ -61,7 +61,7 @@ impl Keyboard {
     }
 }
 
-/// How often it is asked whether somebody still listens.
+/// How often it is asked whether the receiver still listens.
 const TICK: Duration = Duration::from_millis(50);
 
 /// A debugger for the guest.

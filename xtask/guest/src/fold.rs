@@ -73,7 +73,7 @@ pub enum Happened {
     },
     /// The run was interrupted.
     Interrupted,
-    /// The host half ended while the guest still ran.
+    /// The host script ended while the guest still ran.
     Abandoned,
 }
 
@@ -131,7 +131,7 @@ pub fn fold(ends: Ends, reboots: u32, happened: &[Happened]) -> Outcome {
 }
 
 impl Fold {
-    /// `reboots` is how often the guest may reboot and the test go on.
+    /// `reboots` is how often the guest may reboot and the test continue.
     #[must_use]
     pub fn new(ends: Ends, reboots: u32) -> Self {
         Self {
@@ -259,7 +259,7 @@ impl Fold {
                 why: "interrupted".to_owned(),
             }),
             Happened::Abandoned => {
-                let cause = "the host half ended while its guest still ran".to_owned();
+                let cause = "the host script ended while its guest still ran".to_owned();
                 Some(Outcome::Failed { cause })
             }
         }

@@ -118,7 +118,7 @@ fn a_limit_names_its_phase() {
 }
 
 #[test]
-fn a_fault_of_the_kernel_explains_what_came_after_it() {
+fn kernel_fault_explains_later_events() {
     let panic = "Kernel panic - not syncing: x";
     let oops = "BUG: kernel NULL pointer dereference";
     let check = |happened: &[Happened], word, cause| check(REPORT, 0, happened, word, cause);
@@ -187,7 +187,7 @@ fn a_fault_of_the_kernel_explains_what_came_after_it() {
 }
 
 #[test]
-fn an_unannounced_end_of_the_guest_is_no_verdict() {
+fn unannounced_guest_end_is_not_a_verdict() {
     let check = |happened: &[Happened], cause| check(REPORT, 0, happened, "lost guest", cause);
     let off = |reason: &str, ready: &[Happened]| [ready, &off(reason)].concat();
     let ready = [Happened::Ready];
@@ -232,7 +232,7 @@ fn an_unannounced_end_of_the_guest_is_no_verdict() {
 }
 
 #[test]
-fn an_end_of_qemu_says_how_far_it_got() {
+fn qemu_exit_reports_progress() {
     let check = |happened: &[Happened], word, cause| check(REPORT, 0, happened, word, cause);
     check(
         &[exited(Ended::Status(1))],
@@ -277,7 +277,7 @@ fn an_end_of_qemu_says_how_far_it_got() {
 }
 
 #[test]
-fn an_announced_end_passes_only_when_qemu_confirms_it() {
+fn announced_end_needs_confirmation_by_qemu() {
     let leave = |leave, then: &[Happened]| {
         let announced = [Happened::Ready, Happened::Leaving(leave)];
         fold(Ends::Leave(leave), 0, &[&announced, then].concat())
@@ -356,7 +356,7 @@ fn an_announced_end_passes_only_when_qemu_confirms_it() {
 }
 
 #[test]
-fn a_guest_may_reboot_as_often_as_its_header_says() {
+fn guest_may_reboot_as_header_allows() {
     let boot = [
         Happened::Ready,
         Happened::Leaving(Leave::Reboot),
@@ -426,7 +426,7 @@ fn a_guest_may_reboot_as_often_as_its_header_says() {
 }
 
 #[test]
-fn flood_interruption_and_an_early_end_of_the_host_half_are_named() {
+fn flood_interrupt_and_early_end_are_named() {
     let flood = Happened::Flood {
         channel: "console",
         limit: 64 << 20,

@@ -1,4 +1,4 @@
-//! The words of a host half: requests over a socket in the test's directory, one a connection.
+//! The words of a host script: requests over a socket in the test's directory, one per connection.
 //!
 //! [`ask`] is the side of `xtask host-helper`, which `guest-tests/lib/host.sh` calls; [`attended`] is
 //! the runner's. What a word does is the [`Desk`]'s; this module carries requests to it.
@@ -111,7 +111,7 @@ pub fn ask(
 
 /// Who does what the words say; called from a thread for each request.
 pub trait Desk: Sync {
-    /// Does it. `caller` tells whether somebody still waits for the reply.
+    /// Does it. `caller` tells whether the caller still waits for the reply.
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply;
     /// A thread that answered has panicked.
     fn broke(&self, message: &str);
@@ -141,7 +141,7 @@ impl Caller<'_> {
     }
 }
 
-/// Answers requests on a new socket while `body` runs; what is still asked for then is told to end.
+/// Answers requests on a new socket while `body` runs; requests that are still open then are cancelled.
 pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T) -> io::Result<T> {
     let listener = UnixListener::bind(socket)?;
     let (stopping, connections) = (AtomicBool::new(false), Connections::default());
@@ -156,7 +156,7 @@ pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T)
                     }
                     let Ok(stream) = stream else { continue };
                     // A request that gets no thread is dropped, and its caller says so. A caller that
-                    // went away gets no reply, which harms nobody.
+                    // went away gets no reply, which is harmless.
                     let word = std::thread::Builder::new().name("word".to_owned());
                     let _ = word.spawn_scoped(scope, move || {
                         let connection = connections.enter(stream);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_answered_while_another_one_takes_its_time() {
+    fn helpers_are_answered_concurrently() {
         std::thread::scope(|scope| {
             let mut hanging = None;
             serve(|socket, hangs| {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_gets_an_error_and_harms_nobody() {
+    fn malformed_request_gets_an_error() {
         serve(|socket, _hangs| {
             let mut stream = UnixStream::connect(socket).unwrap();
             stream.write_all(b"nonsense\n").unwrap();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dash_on_the_qemu_line_is_left_alone() {
+    fn dash_on_qemu_line_is_ignored() {
         serve(|socket, _hangs| {
             let reply = say(socket, &["qemu", "-serial", "-"]).unwrap();
             assert_eq!(reply.stdout, r#"qemu ["-serial", "-"] /here"#);

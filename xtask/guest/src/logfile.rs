@@ -38,7 +38,7 @@ impl LogFile {
         })
     }
 
-    /// Appends bytes; an error is told by [`LogFile::finish`], once.
+    /// Appends bytes; [`LogFile::finish`] returns an error once.
     pub fn write(&mut self, bytes: &[u8]) {
         let (head, tail) = bytes.split_at(bytes.len().min(self.kept - self.head));
         self.head += head.len();

@@ -1,4 +1,4 @@
-//! The records that guest and host exchange, one a line, over a virtio-serial port or the console:
+//! The records that guest and host exchange, one per line, over a virtio-serial port or the console:
 //!
 //! `@kiln <nonce> <seq> <type> <crc32> <payload>`
 //!
@@ -13,13 +13,13 @@ use suite::header::{Channel, Leave};
 
 /// First bytes of every record.
 const MARK: &[u8] = b"@kiln ";
-/// Longest line, in bytes; a longer one is no record.
+/// Longest line, in bytes; a longer one is not a record.
 pub const LINE_MAX: usize = 16 * 1024;
 /// Bytes of a file or of output a record; escaped threefold they still fit into a line.
 pub const CHUNK: usize = 4096;
 /// What separates the parts of a payload.
 pub const SEPARATOR: u8 = 0x1f;
-/// The nonce of a guest that was not told one yet.
+/// The nonce of a guest that was not given one yet.
 const NO_NONCE: &str = "-";
 
 /// 128 random bits that bind a guest's records to one start of it.
@@ -53,7 +53,7 @@ impl fmt::Debug for Nonce {
     }
 }
 
-/// A line with a correct checksum, whoever wrote it.
+/// A line with a correct checksum, of any origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// 32 hexadecimal digits or `-`.
@@ -113,13 +113,13 @@ impl Record {
     }
 }
 
-/// Why a line is no record.
+/// Why a line is not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoRecord {
     /// It does not start as one.
     #[error("not a record")]
     Text,
-    /// A part is missing or is no number.
+    /// A part is missing or is not a number.
     #[error("a malformed record")]
     Malformed,
     /// The CRC is wrong.
@@ -218,7 +218,7 @@ pub enum Received {
 pub enum Sharing {
     /// Nothing: other lines are noted.
     Own,
-    /// Console text, which is nobody's fault.
+    /// Console text, which is not a fault.
     Console,
 }
 
@@ -388,7 +388,7 @@ impl Receiver {
 pub(crate) enum Heard {
     /// A guest's that knows no nonce yet.
     Hello,
-    /// The one's that was told this nonce.
+    /// The guest that was given this nonce.
     Nonce(String),
 }
 

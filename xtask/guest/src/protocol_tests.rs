@@ -49,7 +49,7 @@ fn a_record_on_the_wire_never_changes() {
 }
 
 #[test]
-fn what_the_guest_says_is_understood() {
+fn guest_records_are_parsed() {
     let check = |kind: &str, payload: &str, expect: FromGuest| {
         let mut taker = receiver(Sharing::Own);
         assert_eq!(
@@ -87,7 +87,7 @@ fn what_the_guest_says_is_understood() {
 }
 
 #[test]
-fn only_hello_passes_before_the_guest_knows_its_nonce() {
+fn only_hello_is_accepted_before_the_nonce() {
     let mut taker = Receiver::new(Sharing::Own);
     let hello = Received::Record(FromGuest::Hello {
         release: "6.12.95".to_owned(),
@@ -103,7 +103,7 @@ fn only_hello_passes_before_the_guest_knows_its_nonce() {
 }
 
 #[test]
-fn a_forged_or_replayed_record_is_noted_and_never_passes() {
+fn forged_or_replayed_record_never_passes() {
     let check = |bytes: &[u8], why: &str| {
         let mut taker = receiver(Sharing::Own);
         taker.take(&ours(5, "out", "x"));
@@ -168,7 +168,7 @@ fn a_gap_is_noted_and_the_record_passes() {
 }
 
 #[test]
-fn files_of_any_length_are_put_in_lines_that_fit() {
+fn files_are_sent_in_lines_that_fit() {
     let content: Vec<u8> = (0..10_000_u32).map(|i| (i % 32) as u8).collect();
     let mut sender = Sender::new(nonce(1));
     let bytes = sender.put("/kiln/test", 0o755, &content);
@@ -194,7 +194,7 @@ fn files_of_any_length_are_put_in_lines_that_fit() {
 }
 
 #[test]
-fn a_reply_too_long_for_a_line_comes_in_parts() {
+fn long_reply_is_sent_in_parts() {
     let mut sender = Sender::new(nonce(1));
     let text: Vec<u8> = (0..=255).cycle().take(300 << 10).collect();
     let lines = sender.reply(9, 1, &text);
@@ -220,7 +220,7 @@ fn a_reply_too_long_for_a_line_comes_in_parts() {
 }
 
 #[test]
-fn what_was_sent_lately_is_sent_again_without_the_start() {
+fn recent_records_are_resent_without_start() {
     let mut sender = Sender::new(nonce(1));
     sender.start(0);
     let run = sender.run("/kiln/run");
@@ -236,7 +236,7 @@ fn what_was_sent_lately_is_sent_again_without_the_start() {
 }
 
 #[test]
-fn the_first_whole_record_tells_whose_guest_it_is() {
+fn first_complete_record_identifies_the_guest() {
     let record = |nonce: &str, kind: &str| {
         let (nonce, kind) = (nonce.to_owned(), kind.to_owned());
         Record {
@@ -262,7 +262,7 @@ fn the_first_whole_record_tells_whose_guest_it_is() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(seq in 1..u64::MAX, payload in prop::collection::vec(any::<u8>(), 0..500)) {
+    fn written_value_is_read_back(seq in 1..u64::MAX, payload in prop::collection::vec(any::<u8>(), 0..500)) {
         let record = Record { nonce: "-".to_owned(), seq, kind: "out".to_owned(), payload };
         let line = record.encode();
         prop_assert_eq!(line.split(|&byte| byte == b'\n').count(), 2);

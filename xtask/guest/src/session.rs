@@ -2,7 +2,7 @@
 //!
 //! [`conduct`] does not know how the guest gets to its hello (a boot, or a restored template):
 //! everything from there on is the same. It carries bytes and clocks to [`Fold`], which decides.
-//! Whoever started the guest ends it, at once, when this returns.
+//! The caller that started the guest ends it when this returns.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -343,7 +343,7 @@ impl<'a> Session<'a> {
         outcome.map(|outcome| (outcome, Part::Last))
     }
 
-    /// The host has stopped the guest and told QEMU to end: the guest may continue elsewhere.
+    /// The host stopped the guest and asked QEMU to quit: the guest may continue elsewhere.
     fn is_parted(&self) -> bool {
         self.paused && !self.talk.fold.settling()
     }

@@ -321,7 +321,7 @@ fn reasons_of_the_test_become_the_cause() {
 }
 
 #[test]
-fn a_guest_that_hangs_costs_its_limit_and_is_named() {
+fn hanging_guest_ends_at_its_limit() {
     check(
         &Policy {
             boot_limit: short().boot_limit,
@@ -348,7 +348,7 @@ fn a_guest_that_hangs_costs_its_limit_and_is_named() {
 }
 
 #[test]
-fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
+fn panic_and_oops_use_kernel_messages() {
     let panic = "Kernel panic - not syncing: VFS: Unable to mount root fs";
     check(&policy(), "guest panicked", panic, |guest| {
         guest
@@ -385,7 +385,7 @@ fn a_panic_and_an_oops_are_named_by_the_kernels_words() {
 }
 
 #[test]
-fn a_panic_after_which_the_guest_may_run_on_decides_nothing() {
+fn survivable_panic_decides_nothing() {
     check(&policy(), "passed", "", |guest| {
         guest.boots();
         guest.qmp("GUEST_PANICKED", json!({"action": "run"}));
@@ -394,7 +394,7 @@ fn a_panic_after_which_the_guest_may_run_on_decides_nothing() {
 }
 
 #[test]
-fn a_guest_that_was_only_slow_passes_and_the_lockup_is_noted() {
+fn slow_guest_passes_and_lockup_is_noted() {
     let notebook = check(&policy(), "passed", "", |guest| {
         guest.boots();
         guest.console(
@@ -409,7 +409,7 @@ fn a_guest_that_was_only_slow_passes_and_the_lockup_is_noted() {
 }
 
 #[test]
-fn forged_records_are_noted_and_the_test_fails_as_it_did() {
+fn forged_records_are_noted_and_test_fails() {
     let notebook = check(&policy(), "failed", "exit status 3", |guest| {
         guest.record("-", 1, "end", "0 0");
         guest.boots();
@@ -426,7 +426,7 @@ fn forged_records_are_noted_and_the_test_fails_as_it_did() {
 }
 
 #[test]
-fn a_flood_ends_the_session_and_notes_are_limited() {
+fn flood_ends_session_and_notes_are_limited() {
     check(
         &policy(),
         "failed",
@@ -447,7 +447,7 @@ fn a_flood_ends_the_session_and_notes_are_limited() {
 }
 
 #[test]
-fn an_end_of_qemu_is_told_apart_by_when_and_how() {
+fn qemu_exit_is_classified_by_time_and_kind() {
     check(
         &policy(),
         "QEMU did not start",
@@ -532,7 +532,7 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
 }
 
 #[test]
-fn a_rebooted_guest_gets_the_test_again_and_a_nonce_of_its_own() {
+fn rebooted_guest_gets_new_nonce_and_test() {
     let policy = Policy {
         reboots: 1,
         ..policy()
@@ -551,7 +551,7 @@ fn a_rebooted_guest_gets_the_test_again_and_a_nonce_of_its_own() {
 }
 
 #[test]
-fn a_reset_by_the_host_may_take_its_time_although_it_closes_the_channel() {
+fn host_reset_may_close_the_channel() {
     let policy = Policy {
         reboots: 1,
         ..policy()

@@ -2,7 +2,7 @@
 //! a QEMU. For a bug report.
 //!
 //! The test runs once under the runner, with a [`Recorder`] that keeps what QEMU was started with;
-//! [`script`] makes the file of it, or says why there is none: what a host half does besides starting
+//! [`script`] makes the file of it, or says why there is none: what a host script does in addition to starting
 //! QEMU cannot be put into a file. In the guest a shell script takes the place of init, so that the
 //! images need not know of it.
 
@@ -23,7 +23,7 @@ pub(crate) use recorder::{INITRAMFS, KERNEL, Start};
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// It did not run.
-    #[error("`{name}` was not run here: {why}")]
+    #[error("`{name}` did not run here: {why}")]
     NotRun {
         /// Its name.
         name: String,
@@ -31,7 +31,7 @@ pub enum ExportError {
         why: String,
     },
     /// No QEMU, or more than one.
-    #[error("`{name}` started QEMU {count} times, and the script can do it once")]
+    #[error("`{name}` started QEMU {count} times; a standalone script can start it once")]
     Starts {
         /// Its name.
         name: String,
@@ -39,27 +39,27 @@ pub enum ExportError {
         count: usize,
     },
     /// Words that a runner answers.
-    #[error("`{name}` asks its runner for {}, and the script has none", list(.words))]
+    #[error("`{name}` needs the runner for {}; a standalone script has none", list(.words))]
     Words {
         /// Its name.
         name: String,
         /// The words.
         words: Vec<String>,
     },
-    /// The guest reboots and goes on.
-    #[error("`{name}` goes on after a reboot, and the script could not tell it that it did")]
+    /// The guest reboots and continues.
+    #[error("`{name}` continues after a reboot, which a standalone script does not support")]
     Reboots {
         /// Its name.
         name: String,
     },
     /// The test has an initramfs of its own.
-    #[error("`{name}` boots an initramfs of its own, so there is no place for the test in it")]
+    #[error("`{name}` boots its own initramfs, so the test cannot be added to it")]
     OwnInitramfs {
         /// Its name.
         name: String,
     },
     /// A file on QEMU's command line does not fit.
-    #[error("`{file}` on the command line of QEMU is {what}")]
+    #[error("`{file}` on QEMU's command line is {what}")]
     File {
         /// Relative to `$SCRATCH`.
         file: Utf8PathBuf,
@@ -67,10 +67,10 @@ pub enum ExportError {
         what: String,
     },
     /// A file cannot be read.
-    #[error("cannot read what the test ran with")]
+    #[error("failed to read the files of the test")]
     Io(#[from] std::io::Error),
     /// The initramfs cannot hold the test.
-    #[error("cannot put the test into an initramfs")]
+    #[error("failed to add the test to an initramfs")]
     Overlay(#[from] plan::cpio::CpioError),
 }
 
@@ -86,7 +86,7 @@ impl ExportError {
         match self {
             Self::Words { name, .. } | Self::Starts { name, .. } | Self::Reboots { name } => {
                 Some(format!(
-                    "the command lines of its QEMU are beside its logs: cargo xtask test {name}"
+                    "the command lines of its QEMU are next to its logs: cargo xtask test {name}"
                 ))
             }
             Self::File { .. } => Some("make a smaller one in the test's `in_host`".to_owned()),
@@ -95,7 +95,7 @@ impl ExportError {
     }
 }
 
-/// What is exported, besides what was recorded.
+/// What is exported, in addition to what was recorded.
 #[derive(Debug)]
 pub struct Subject<'a> {
     /// What came of the recorded run.
@@ -106,7 +106,7 @@ pub struct Subject<'a> {
     pub reboots: u32,
     /// Name of the QEMU binary.
     pub binary: &'a str,
-    /// What the script carries besides, such as where the sources are: name and bytes.
+    /// What the script carries in addition, such as where the sources are: name and bytes.
     pub notices: Vec<(String, Vec<u8>)>,
 }
 

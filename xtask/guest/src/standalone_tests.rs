@@ -116,7 +116,7 @@ fn recorder(root: &Utf8Path, starts: usize) -> Recorder {
 }
 
 #[test]
-fn the_end_of_the_guest_becomes_a_verdict_in_tap() {
+fn guest_exit_becomes_a_tap_verdict() {
     let check = |ends, says: &str, code: i32, expect: &str| {
         let (status, text) = Exported::new(ends).run(says, &[]);
         let head = "TAP version 13\n1..1\n";
@@ -161,7 +161,7 @@ fn the_end_of_the_guest_becomes_a_verdict_in_tap() {
         1,
         &failed("the guest's kernel is tainted: 512"),
     );
-    // Loading a module by force taints too, and is no fault.
+    // Loading a module by force taints too, and is not a fault.
     check(report, "0\n@kiln end 0 2\n", 0, ok);
     check(
         report,
@@ -205,7 +205,7 @@ fn the_end_of_the_guest_becomes_a_verdict_in_tap() {
 }
 
 #[test]
-fn a_script_gives_back_its_files_and_the_command_line() {
+fn script_returns_its_files_and_command_line() {
     let exported = Exported::new(Ends::Report);
     let out = exported.path().join("out");
     let (code, line) = exported.run("0\n", &["--extract", out.as_str(), "-s"]);
@@ -236,7 +236,7 @@ fn a_script_gives_back_its_files_and_the_command_line() {
 }
 
 #[test]
-fn a_guest_that_hangs_is_ended_and_nothing_stays() {
+fn hanging_guest_is_killed_without_remains() {
     let exported = Exported::new(Ends::Report);
     let hangs = "#!/bin/sh\nexec sleep 600\n";
     fs_err::write(exported.path().join("qemu"), hangs).unwrap();
@@ -258,7 +258,7 @@ fn a_guest_that_hangs_is_ended_and_nothing_stays() {
 }
 
 #[test]
-fn what_cannot_be_put_into_a_script_is_said() {
+fn unexportable_parts_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(dir.path()).unwrap();
     let refused = |recorder: &Recorder, report: &TestReport, reboots| {

@@ -52,7 +52,7 @@ pub fn cpu_count() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// A number that is another one each time, for seeds that nobody chose.
+/// A number that is another one each time, for seeds that the user did not choose.
 #[must_use]
 pub fn random_seed() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};

@@ -1,4 +1,4 @@
-//! Debian mirrors: where sources that Debian keeps may be had, as this host's own apt knows them.
+//! Debian mirrors: where sources that Debian keeps is available, as this host's own apt knows them.
 //!
 //! No mirror is named here. Bases come from a flag, `KILN_DEBIAN_MIRROR`, else from
 //! `apt-get indextargets`, which needs no network. The snapshot archive exists once; a flag or
@@ -55,7 +55,7 @@ pub fn snapshot(flag: Option<&SecretUrl>, env: &Env) -> SecretUrl {
 }
 
 /// Picks the bases of Debian's own archives out of apt's list: `Debian` before `Debian-Security`,
-/// both before anything else of Debian's; what is not Debian's (or not `main`) is no mirror.
+/// both before anything else of Debian's; what is not Debian's (or not `main`) is not a mirror.
 fn bases(listing: &str) -> Vec<String> {
     let mut bases: Vec<(u8, String)> = Vec::new();
     for line in listing.lines() {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_main_archive_comes_first_and_each_base_once() {
+    fn main_archive_comes_first() {
         let listing = "\
 Debian\tDebian-Security\tmain\thttp://mirror.example/debian-security/
 Debian Backports\tDebian Backports\tmain\thttp://mirror.example/debian/
@@ -119,7 +119,7 @@ short line
     }
 
     #[test]
-    fn before_the_first_update_the_path_tells_whose_an_archive_is() {
+    fn path_identifies_archive_before_update() {
         let listing = "\
 $(ORIGIN)\t$(LABEL)\tmain\thttp://mirror.example/debian-security/
 $(ORIGIN)\t$(LABEL)\tmain\thttps://deb.example/node_20.x/
@@ -133,7 +133,7 @@ $(ORIGIN)\t$(LABEL)\tmain\thttp://mirror.example/debian/
     }
 
     #[test]
-    fn the_flag_wins_over_the_environment_and_both_over_apt() {
+    fn flag_wins_over_environment_and_apt() {
         let kiln_debian_mirror = Some(SecretUrl::from("http://env.example/debian/"));
         let env = Env {
             kiln_debian_mirror,

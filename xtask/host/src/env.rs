@@ -1,6 +1,6 @@
 //! The environment this process was started in, read once into plain data.
 //!
-//! Nobody else reads environment variables. Flags come first: what `xtask` was told on the command
+//! Only this module reads environment variables. Flags come first: what was given on the command
 //! line wins over what is in here.
 
 use std::ffi::{OsStr, OsString};
@@ -31,7 +31,7 @@ pub struct Env {
     pub kiln_debian_snapshot: Option<SecretUrl>,
     /// `KILN_QEMU`: QEMU build directory or binary.
     pub kiln_qemu: Option<Utf8PathBuf>,
-    /// `KILN_SOCKET`: where the runner of a guest test listens; set for its host half.
+    /// `KILN_SOCKET`: where the runner of a guest test listens; set for its host script.
     pub kiln_socket: Option<Utf8PathBuf>,
     /// The user's cache directory: `XDG_CACHE_HOME`, else `~/.cache`.
     pub cache_dir: Option<Utf8PathBuf>,
@@ -59,7 +59,7 @@ pub struct Env {
     pub no_color: bool,
     /// `TERM`.
     pub term: Option<String>,
-    /// `CI` is set: nobody watches a terminal.
+    /// `CI` is set: there is no terminal.
     pub ci: bool,
     /// `GITHUB_ACTIONS`: what is printed is read for workflow commands.
     pub github_actions: bool,

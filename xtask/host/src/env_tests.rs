@@ -120,7 +120,7 @@ fn lists_are_split() {
 }
 
 #[test]
-fn the_store_is_where_the_variable_says_else_in_the_cache() {
+fn store_follows_variable_then_cache() {
     let check = |store: Option<&str>, cache: Option<&str>, expect: Option<&str>| {
         let env = Env {
             kiln_store: store.map(Utf8PathBuf::from),
@@ -137,7 +137,7 @@ fn the_store_is_where_the_variable_says_else_in_the_cache() {
 }
 
 #[test]
-fn colour_follows_cargo_then_no_color_then_the_terminal() {
+fn colour_follows_cargo_no_color_and_terminal() {
     let check = |variables: &[(&str, &str)], terminal: bool, expect: bool| {
         assert_eq!(env(variables).colour(terminal), expect, "{variables:?}");
     };
@@ -155,7 +155,7 @@ fn colour_follows_cargo_then_no_color_then_the_terminal() {
 }
 
 #[test]
-fn a_silent_server_is_left_after_cargo_s_time_or_half_a_minute() {
+fn silent_server_is_abandoned_after_timeout() {
     for (value, connect, stall) in [("", 10, 30), ("5", 5, 5), ("90", 10, 90), ("0", 10, 30)] {
         let limits = env(&[("CARGO_HTTP_TIMEOUT", value)]).http_limits();
         let expect = (Duration::from_secs(connect), Duration::from_secs(stall));
@@ -164,7 +164,7 @@ fn a_silent_server_is_left_after_cargo_s_time_or_half_a_minute() {
 }
 
 #[test]
-fn what_is_true_and_what_is_not() {
+fn truth_values() {
     let check = |value: &str, offline: bool, ci: bool| {
         let env = env(&[("CARGO_NET_OFFLINE", value), ("CI", value)]);
         assert_eq!((env.cargo_net_offline, env.ci), (offline, ci), "{value}");

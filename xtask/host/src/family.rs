@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Runs a program as the head of its family and returns its status as a shell has it, once nobody
+/// Runs a program as the head of its family and returns its status as a shell has it, once no process
 /// of the family is left. `guard` is the subcommand that ties the program to this process.
 pub(crate) fn head(
     parent: i32,
@@ -67,7 +67,7 @@ fn watch_parent(parent: i32, own: Pid) -> io::Result<()> {
             for _ in signals.forever() {
                 if !is_there() {
                     end_descendants(own);
-                    // Itself, and whoever was about to be started.
+                    // Itself, and processes that were about to start.
                     let _ = rustix::process::kill_process(own, Signal::KILL);
                 }
             }
@@ -88,7 +88,7 @@ pub(crate) fn end_descendants(root: Pid) {
             break;
         }
         for pid in new {
-            // Whoever is gone, or became another user, cannot be stopped by us.
+            // A process that is gone, or changed its user, cannot be stopped by us.
             let _ = rustix::process::kill_process(pid, Signal::STOP);
             stopped.insert(pid);
         }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn descendants_are_all_generations_and_nobody_else() {
+    fn descendants_include_all_generations_only() {
         let pairs = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5), (7, 2)];
         let parents = pairs.map(|(child, parent)| (pid(child), pid(parent)));
         let found = descendants(pid(2), &HashMap::from(parents));

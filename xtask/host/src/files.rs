@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_read_in_depth_without_hidden_files_and_excluded_folders() {
+    fn folders_are_read_without_hidden_or_excluded() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         for path in ["a/b/one", "a/.two", "a/three~", "a/skip/four", "other/five"] {

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_line_that_is_no_guards_is_refused_without_any_effect() {
+    fn malformed_guard_command_has_no_effect() {
         let check = |args: &[&str]| {
             let message = become_program(args.iter().map(OsString::from));
             assert_eq!(message, "usage: exec-guard PARENT -- PROGRAM [ARGUMENT]...");

@@ -2,7 +2,7 @@
 //!
 //! After the first SIGINT, SIGTERM or SIGHUP every live child gets SIGTERM, later SIGKILL; no new
 //! child is started; [`check`] fails, so that loops unwind and destructors clean up.
-//! Whoever still runs after the last grace is ended as by a second signal.
+//! A process that still runs after the last grace period is killed, as by a second signal.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -146,7 +146,7 @@ fn start_threads() -> io::Result<()> {
     Ok(())
 }
 
-/// The first signal: everybody is told, nobody is forced.
+/// The first signal: every process is asked to end, none is killed.
 fn end_in_order(signal: Signal) {
     RECEIVED.store(signal.0, Ordering::SeqCst);
     drop(lock(&ARRIVAL.0));
@@ -158,7 +158,7 @@ fn end_in_order(signal: Signal) {
 fn end_at_once(signal: Signal) {
     children::signal_all(Kill::KILL);
     for directory in lock(&DIRECTORIES).iter() {
-        // Nobody is left to be told.
+        // No receiver is left.
         let _ = fs_err::remove_dir_all(directory);
     }
     #[expect(

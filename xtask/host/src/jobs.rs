@@ -24,7 +24,7 @@ const LOOK: Timespec = Timespec {
     tv_nsec: 100_000_000,
 };
 
-/// Why a slot could not be had.
+/// Why a slot could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The pipe failed.
@@ -54,7 +54,7 @@ struct Pipe {
 impl JobServer {
     /// A pool of `slots` slots, at least 1.
     pub fn new(slots: usize) -> Result<Self, JobError> {
-        // A pipe holds 64 KiB; nobody has more processors than this.
+        // A pipe holds 64 KiB; no host has more processors than this.
         let slots = slots.clamp(1, 4096);
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
         // `O_NONBLOCK` belongs to the open file, and some makes rely on a pipe that blocks.
@@ -168,7 +168,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn there_are_as_many_slots_as_asked_for_and_they_come_back() {
+    fn job_slots_are_limited_and_returned() {
         let server = JobServer::new(2).expect("made");
         let first = server.acquire().expect("free");
         let second = server.try_acquire().expect("works").expect("free");
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_is_put_back_wakes_one_who_waits() {
+    fn returned_slot_wakes_a_waiter() {
         let server = JobServer::new(1).expect("made");
         let slot = server.acquire().expect("free");
         let waiting = server.clone();
@@ -196,7 +196,7 @@ mod tests {
 
     /// Two makes at once share the pool: each job counts who runs, the most that were is the answer.
     #[test]
-    fn two_makes_together_never_run_more_jobs_than_there_are_slots() {
+    fn two_makes_share_the_job_slots() {
         let limit = Duration::from_secs(60);
         if crate::tools::find("make").is_none() {
             return;

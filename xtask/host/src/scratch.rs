@@ -106,7 +106,7 @@ fn content(first: &str, directory: &Path) -> String {
 
 /// Locks a directory until the file is dropped or this process ends, however it does.
 ///
-/// The lock gets its name when it is held, so a lock with that name that nobody holds is a dead run's.
+/// The lock gets its name when it is held, so a lock with that name that is not held belongs to a dead run.
 pub fn lock_in(directory: &Path) -> io::Result<fs_err::File> {
     lock_with(directory, &content(LOCKED, directory))
 }
@@ -172,7 +172,7 @@ fn own() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Whether somebody holds the lock of a directory; `None` where it has none.
+/// Whether a process holds the lock of a directory; `None` where it has none.
 #[must_use]
 pub fn is_locked(directory: &Path) -> Option<bool> {
     let lock = open_own(&directory.join(LOCK))?;

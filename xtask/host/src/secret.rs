@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_and_password_are_hidden_however_the_address_is_written() {
+    fn credentials_are_hidden_in_every_form() {
         for (url, expect) in [
             ("https://me:secret@host/a@b", "https://***@host/a@b"),
             ("https://token@host:8080", "https://***@host:8080"),

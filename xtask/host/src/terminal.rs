@@ -16,7 +16,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Nothing where stdin is no terminal.
+    /// Nothing where stdin is not a terminal.
     #[must_use]
     pub fn enter() -> Option<Self> {
         let before = tcgetattr(std::io::stdin()).ok()?;

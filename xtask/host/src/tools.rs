@@ -39,7 +39,7 @@ mod tests {
     use crate::scratch::Scratch;
 
     #[test]
-    fn the_first_executable_file_of_that_name_is_found() {
+    fn first_executable_on_path_is_found() {
         let root = Scratch::new_in(Utf8Path::new("/tmp"), "tools").expect("made");
         let directory = |name: &str, file: &str, mode: u32| {
             let path = root.path().join(name);

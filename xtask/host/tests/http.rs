@@ -47,7 +47,7 @@ fn resume(validator: Option<&str>) -> Resume {
 }
 
 #[test]
-fn a_file_comes_with_its_length_and_its_validator() {
+fn response_has_length_and_validator() {
     let server = serve(ok("hello").header("ETag", "\"v1\""));
     let response = quick().get(&server.base(), None).expect("an answer");
     assert_eq!(
@@ -59,7 +59,7 @@ fn a_file_comes_with_its_length_and_its_validator() {
 }
 
 #[test]
-fn bytes_are_asked_for_and_passed_on_as_they_are_stored() {
+fn bytes_arrive_as_stored() {
     let server = serve(ok("\u{1f}abc").header("Content-Encoding", "x-gzip"));
     assert_eq!(
         body(quick().get(&server.base(), None).expect("an answer")),
@@ -72,7 +72,7 @@ fn bytes_are_asked_for_and_passed_on_as_they_are_stored() {
 }
 
 #[test]
-fn the_rest_of_a_file_is_asked_for_under_the_condition_that_it_is_the_same() {
+fn range_request_carries_its_condition() {
     for validator in [Some("\"v1\""), None] {
         let rest = Answer::status("206 Partial Content")
             .header("Content-Range", "bytes 3-5/6")
@@ -96,7 +96,7 @@ fn the_rest_of_a_file_is_asked_for_under_the_condition_that_it_is_the_same() {
 }
 
 #[test]
-fn a_server_that_ignores_the_range_sends_the_whole_from_its_start() {
+fn ignored_range_restarts_from_beginning() {
     let server = serve(ok("abcdef"));
     let response = quick().get(&server.base(), Some(&resume(Some("\"v1\""))));
     let response = response.expect("an answer");
@@ -105,7 +105,7 @@ fn a_server_that_ignores_the_range_sends_the_whole_from_its_start() {
 }
 
 #[test]
-fn another_part_than_the_one_asked_for_is_refused() {
+fn wrong_range_is_refused() {
     let resume = resume(Some("\"v1\""));
     let check = |range: Option<&str>, resume: Option<&Resume>| {
         let mut part = Answer::status("206 Partial Content").bytes("abc");
@@ -122,7 +122,7 @@ fn another_part_than_the_one_asked_for_is_refused() {
 }
 
 #[test]
-fn a_weak_tag_proves_nothing_and_the_date_does() {
+fn weak_tag_proves_nothing() {
     let check = |headers: &[(&str, &str)], expect: Option<&str>| {
         let add = |answer: Answer, (name, value): &(&str, &str)| answer.header(name, value);
         let server = serve(headers.iter().fold(ok(""), add));
@@ -137,7 +137,7 @@ fn a_weak_tag_proves_nothing_and_the_date_does() {
 }
 
 #[test]
-fn what_is_not_there_is_final_and_what_is_busy_says_when_to_come_again() {
+fn missing_is_final_and_busy_gives_delay() {
     let check = |status: &str, headers: &[(&str, &str)], transient: bool, after: Option<u64>| {
         let add = |answer: Answer, (name, value): &(&str, &str)| answer.header(name, value);
         let server = serve(headers.iter().fold(Answer::status(status), add));
@@ -168,7 +168,7 @@ fn what_is_not_there_is_final_and_what_is_busy_says_when_to_come_again() {
 }
 
 #[test]
-fn five_redirections_are_followed_and_a_circle_is_not() {
+fn redirect_limit_is_five() {
     let redirect = || Answer::redirect("/next");
     let mut answers: Vec<Answer> = (0..5).map(|_| redirect()).collect();
     answers.push(ok("ok"));
@@ -184,7 +184,7 @@ fn five_redirections_are_followed_and_a_circle_is_not() {
 }
 
 #[test]
-fn a_user_and_a_password_go_to_their_server_alone_and_into_no_message() {
+fn credentials_reach_only_their_server() {
     let other = serve(Answer::status("404 Not Found"));
     let first = serve(Answer::redirect(&other.base()));
     let url = first.base_as("me", "secret");
@@ -209,7 +209,7 @@ fn a_user_and_a_password_go_to_their_server_alone_and_into_no_message() {
 }
 
 #[test]
-fn a_body_that_is_too_short_is_an_error() {
+fn short_body_is_an_error() {
     for end in [End::Close, End::Reset] {
         let server = serve(ok("0123456789").cut(5).end(end));
         let error = match quick().get(&server.base(), None) {
@@ -223,7 +223,7 @@ fn a_body_that_is_too_short_is_an_error() {
 }
 
 #[test]
-fn a_head_that_is_cut_or_far_too_long_or_no_head_at_all_is_an_error() {
+fn malformed_head_is_an_error() {
     for head in [
         "HTTP/1.1 200 OK\r\nContent-Len".to_owned(),
         format!("HTTP/1.1 200 OK\r\nX-Huge: {}\r\n\r\n", "x".repeat(1 << 20)),
@@ -237,7 +237,7 @@ fn a_head_that_is_cut_or_far_too_long_or_no_head_at_all_is_an_error() {
 }
 
 #[test]
-fn a_server_that_falls_silent_is_left_after_the_stall_time() {
+fn stalled_server_is_abandoned() {
     let server = serve(ok("0123456789").cut(5).end(End::Silence));
     let start = Instant::now();
     let error = failure(quick().get(&server.base(), None).expect("an answer"));
@@ -278,7 +278,7 @@ fn a_server_that_is_not_there_is_named() {
 }
 
 #[test]
-fn what_is_no_http_address_is_refused_without_a_try() {
+fn invalid_address_is_refused_immediately() {
     for url in ["nonsense", "ftp://127.0.0.1/x", ""] {
         let error = quick().get(url, None).expect_err("refused");
         assert!(!error.is_transient(), "{error:?}");

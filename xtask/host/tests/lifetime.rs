@@ -1,6 +1,6 @@
 //! Nothing outlives the run: children and directories when the run is interrupted, killed or fails.
 //!
-//! `examples/child.rs` is the run; cargo builds it beside these tests.
+//! `examples/child.rs` is the run; cargo builds it next to these tests.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
@@ -92,7 +92,7 @@ const SLEEPER: &str = "sleep 1000 & echo $!; wait";
 const STUBBORN: &str = "trap '' TERM INT; sleep 1000 & echo $!; while :; do wait; done";
 
 #[test]
-fn a_guarded_child_keeps_its_arguments_and_its_status() {
+fn guarded_child_keeps_arguments_and_status() {
     let check = |argv: &[&str], status: i32, stdout: &str| {
         let command = Command::new(child()).arg("run").args(argv);
         let output = command.output(LIMIT).expect("runs");
@@ -112,7 +112,7 @@ fn a_guarded_child_keeps_its_arguments_and_its_status() {
 }
 
 #[test]
-fn a_program_that_cannot_be_executed_is_named_with_status_127() {
+fn unexecutable_program_exits_with_127() {
     let directory = Scratch::new_in(Utf8Path::new("/tmp"), "guard").expect("made");
     let file = directory.path().join("no-program");
     fs_err::write(&file, "text").expect("written");
@@ -128,7 +128,7 @@ fn a_program_that_cannot_be_executed_is_named_with_status_127() {
 }
 
 #[test]
-fn a_run_that_is_killed_takes_its_child_with_it() {
+fn killed_run_takes_its_child_along() {
     // `exec`: what the guard has become is the program itself, not a shell in between.
     let held = hold("echo $$; exec sleep 1000");
     signal(&held.run, rustix::process::Signal::KILL);
@@ -137,7 +137,7 @@ fn a_run_that_is_killed_takes_its_child_with_it() {
 }
 
 #[test]
-fn an_interrupted_run_ends_in_order_and_leaves_nothing() {
+fn interrupted_run_ends_cleanly() {
     use rustix::process::Signal;
     for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let held = hold(SLEEPER);
@@ -150,7 +150,7 @@ fn an_interrupted_run_ends_in_order_and_leaves_nothing() {
 }
 
 #[test]
-fn a_child_that_ignores_the_interruption_is_killed_after_a_grace() {
+fn child_ignoring_interrupt_is_killed() {
     let held = hold(STUBBORN);
     signal(&held.run, rustix::process::Signal::INT);
     assert_eq!(held.run.wait(LIMIT), Some(ExitStatus::Code(130)));
@@ -159,7 +159,7 @@ fn a_child_that_ignores_the_interruption_is_killed_after_a_grace() {
 }
 
 #[test]
-fn a_second_interruption_ends_the_run_at_once_and_still_leaves_nothing() {
+fn second_interrupt_ends_run_immediately() {
     let held = hold(STUBBORN);
     let start = Instant::now();
     signal(&held.run, rustix::process::Signal::INT);
@@ -181,14 +181,14 @@ fn a_second_interruption_ends_the_run_at_once_and_still_leaves_nothing() {
 const DEPARTED: &str = "echo $( (setsid sh -c 'echo $$; exec sleep 1000 > /dev/null' &) )";
 
 #[test]
-fn who_left_the_group_ends_with_its_family() {
+fn escaped_process_ends_with_its_family() {
     let held = hold_as("hold-family", &format!("{DEPARTED}; exit 5"));
     assert_eq!(held.run.wait(LIMIT), Some(ExitStatus::Code(5)));
     assert!(all_die(&held.processes));
 }
 
 #[test]
-fn who_left_the_group_ends_with_the_run() {
+fn escaped_process_ends_with_the_run() {
     use rustix::process::Signal;
     let script = format!("{DEPARTED}; exec sleep 1000");
     for (sent, end) in [
@@ -206,7 +206,7 @@ fn who_left_the_group_ends_with_the_run() {
 const FLIGHT: &str = "test $1 -gt 0 || exit; setsid sh \"$0\" $(($1 - 1)) & sleep 0.01";
 
 #[test]
-fn who_flees_from_process_to_process_ends_with_its_family() {
+fn escaping_descendants_end_with_the_run() {
     let parent = Scratch::new_in(Utf8Path::new("/tmp"), "flight").expect("made");
     let file = parent.path().join("flight");
     fs_err::write(&file, FLIGHT).expect("written");

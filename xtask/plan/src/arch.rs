@@ -121,7 +121,7 @@ pub struct Machine {
     pub cpu: Option<String>,
     /// CPU model under KVM.
     pub kvm_cpu: Option<String>,
-    /// Kernel command line besides the profile's.
+    /// Kernel command line in addition to the profile's.
     pub append: String,
     /// Further QEMU arguments.
     pub args: Vec<String>,
@@ -170,7 +170,7 @@ impl Hotplug {
 pub struct Ordinary {
     /// What is given to `-kernel`.
     pub kernel: OrdinaryKernel,
-    /// QEMU arguments besides kernel, initrd and command line.
+    /// QEMU arguments in addition to kernel, initrd and command line.
     pub args: Vec<String>,
     /// Kernel command line.
     pub append: String,

@@ -208,7 +208,7 @@ fn find_version(text: &str, version: &str) -> Option<usize> {
     })
 }
 
-/// Whether a version goes on with this text.
+/// Whether a version continues with this text.
 fn continues(rest: &str) -> bool {
     let rest = rest.strip_prefix('.').unwrap_or(rest);
     rest.starts_with(|c: char| c.is_ascii_digit())

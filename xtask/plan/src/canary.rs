@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_and_sources_are_read_from_their_places_and_a_lock_has_one_form() {
+    fn lock_is_read_and_written_canonically() {
         let path = Canaries::lock_path("beta");
         let canaries = read(path.as_str(), &lock().render()).unwrap();
         assert_eq!(
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_a_lock_is_told_with_its_place() {
+    fn lock_error_shows_its_place() {
         let text = lock()
             .render()
             .replace("-Os", "-O2")

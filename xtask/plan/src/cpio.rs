@@ -38,13 +38,13 @@ pub enum Node {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CpioError {
     /// Not a relative path in normal form.
-    #[error("`{0}` is not a path an archive can hold")]
+    #[error("invalid path `{0}` for an archive")]
     Path(String),
     /// Two entries with one path.
-    #[error("`{0}` is in the archive twice")]
+    #[error("`{0}` occurs twice in the archive")]
     Duplicate(String),
     /// Entries must come in byte order of their paths.
-    #[error("`{path}` comes after `{after}`, which sorts behind it")]
+    #[error("`{path}` and `{after}` are not sorted")]
     Order {
         /// The entry that is late.
         path: String,
@@ -52,15 +52,15 @@ pub enum CpioError {
         after: String,
     },
     /// The directory that holds an entry is not in the archive.
-    #[error("`{path}` has no directory `{parent}` to be in")]
+    #[error("missing directory `{parent}` of `{path}`")]
     NoParent {
         /// The entry.
         path: String,
-        /// What is missing or is no directory.
+        /// What is missing or is not a directory.
         parent: String,
     },
     /// Sizes are 32 bits.
-    #[error("`{path}` has {size} bytes: 4 GiB or more do not fit into a cpio archive")]
+    #[error("`{path}` has {size} bytes, more than a cpio archive can hold (4 GiB)")]
     TooLarge {
         /// The entry.
         path: String,
@@ -68,7 +68,7 @@ pub enum CpioError {
         size: u64,
     },
     /// More than permission bits.
-    #[error("`{path}` has mode {mode:o}, which is more than permission bits")]
+    #[error("invalid mode {mode:o} of `{path}`: expected permission bits only")]
     Mode {
         /// The entry.
         path: String,
@@ -76,12 +76,12 @@ pub enum CpioError {
         mode: u32,
     },
     /// Times are 32 bits.
-    #[error("the time {0} does not fit into a cpio archive")]
+    #[error("time {0} is out of range for a cpio archive")]
     Time(u64),
 }
 
 impl CpioError {
-    /// What would mend it.
+    /// What would fix it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_fixed_but_for_what_the_entries_say() {
+    fn headers_are_fixed_except_entry_fields() {
         let entries = [
             directory("dev"),
             entry("dev/console", 0o600, Node::CharDevice(5, 1)),
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn length_is_a_multiple_of_512_so_that_archives_can_be_joined() {
+    fn length_is_a_multiple_of_512() {
         for size in [0, 1, 3, 4, 200, 270, 271, 272, 273, 1000] {
             let bytes = archive(&[entry("a", 0o644, Node::File(vec![b'x'; size]))], 0).unwrap();
             assert_eq!(bytes.len() % 512, 0, "{size}");
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn misfit_is_refused() {
         fn check(entries: &[Entry], expect: &str) {
             assert_eq!(archive(entries, 0).unwrap_err().to_string(), expect);
         }
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn four_gibibytes_are_refused_and_one_byte_less_is_not() {
+    fn size_limit_is_below_four_gibibytes() {
         assert_eq!(size_of("a", u64::from(u32::MAX)), Ok(u32::MAX));
         let error = size_of("a", 1 << 32).unwrap_err();
         assert_eq!(

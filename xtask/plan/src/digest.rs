@@ -6,9 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// A text that is no SHA-256 in lower-case hexadecimal.
+/// A text that is not a SHA-256 in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a SHA-256 in 64 lower-case hexadecimal digits")]
+#[error("invalid SHA-256 `{0}`: expected 64 lower-case hexadecimal digits")]
 pub struct NotSha256(pub String);
 
 macro_rules! sha256_newtype {

@@ -1,6 +1,6 @@
 //! TOML text to a struct, with every error a [`Diagnostic`] at its place.
 //!
-//! serde stops at the first unknown key. Here it is noted, taken out and reading goes on, so that a
+//! serde stops at the first unknown key. Here it is noted, taken out and reading continues, so that a
 //! file with three misspelt keys says so at once.
 
 use std::ops::Range;
@@ -39,7 +39,7 @@ pub(crate) fn read<T: DeserializeOwned>(page: Page<'_>, found: &mut Vec<Diagnost
     }
 }
 
-/// A key that was told as misspelt need not be told as missing.
+/// A key that was reported as misspelt is not reported as missing too.
 fn is_misspelt_above(error: &Error, told: &[Diagnostic]) -> bool {
     let Some(name) = error.message().strip_prefix("missing field ") else {
         return false;
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn all_unknown_keys_of_a_document_are_told() {
+    fn all_unknown_keys_are_reported() {
         insta::assert_snapshot!(shown(
             "name = \"a\"\nboot-timeot = 1\n[[part]]\nsize = 1\nsise = 2\n[map]\nx = \"y\"\n[other]\na = 1\n"
         ));
     }
 
     #[test]
-    fn other_errors_have_a_place_and_a_help() {
+    fn other_errors_have_place_and_help() {
         insta::assert_snapshot!(shown("name = 5\n"));
         insta::assert_snapshot!(shown("name = \"a\"\nkind = \"comon\"\n"));
         insta::assert_snapshot!(shown("boot-timeout = 1\n"));

@@ -6,9 +6,9 @@ use std::time::Duration;
 /// The longest span that is accepted: 8760 hours. A clock plus this span always fits.
 pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A text that is no span of time.
+/// A text that is not a span of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a time span")]
+#[error("invalid duration `{0}`: expected a number with `s`, `m` or `h`")]
 pub struct NotADuration(pub String);
 
 impl NotADuration {

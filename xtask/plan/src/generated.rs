@@ -61,7 +61,7 @@ pub(crate) fn read(files: &Files, found: &mut Vec<Diagnostic>) -> GeneratedFiles
         }
         for file in &raw.file {
             if !is_relative(file.path.get_ref()) {
-                let title = format!("`{}` is no path in a directory", file.path.get_ref());
+                let title = format!("`{}` is not a path in a directory", file.path.get_ref());
                 let label = "a path below the build directory is wanted";
                 found.push(page.at(file.path.span(), title, label));
             }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_entries_are_told_with_their_place() {
+    fn wrong_entries_show_their_place() {
         insta::assert_snapshot!(
             read_one("[[file]]\npath = \"a\"\nby = \"/usr/bin/bc\"\n").unwrap_err()
         );

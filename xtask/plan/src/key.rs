@@ -3,7 +3,7 @@
 //! Every field goes in with its tag and its length, so that no two steps can run together into the
 //! same bytes. The encoding is frozen by a test; when it must change, [`FORMAT`] changes with it.
 //!
-//! What cannot change the output is left out: where a source may be had and what its archive and
+//! What cannot change the output is left out: where a source is available and what its archive and
 //! patches are called, the licence, the summary, and `frozen`, which is a check on the result.
 
 use sha2::{Digest as _, Sha256};

@@ -185,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_sorted_and_says_that_it_is_generated() {
+    fn text_is_sorted_and_marked_generated() {
         insta::assert_snapshot!(lock().render());
         assert_eq!(Lock::parse(&lock().render()), Ok(lock()));
         assert_eq!(Lock::parse(&Lock::default().render()), Ok(Lock::default()));
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn error_is_reported_with_its_place() {
         let digest = Digest::of(b"").to_string();
         insta::assert_snapshot!(show(
             &Lock::parse(&format!(

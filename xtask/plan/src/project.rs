@@ -41,7 +41,7 @@ pub enum PlanError {
         known: Vec<String>,
     },
     /// A file that a recipe's output becomes is not in the repository yet.
-    #[error("`{path}`, which recipe `{recipe}` needs, has not been frozen yet")]
+    #[error("missing frozen file `{path}` of recipe `{recipe}`")]
     NotFrozen {
         /// The recipe that reads the file.
         recipe: String,
@@ -56,7 +56,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// What would mend it.
+    /// What would fix it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -325,7 +325,7 @@ fn read_arches(
     (arches, names)
 }
 
-/// Files in `images/<arch>/` of an architecture that nobody describes.
+/// Files in `images/<arch>/` of an architecture without an architecture file.
 fn strays(files: &Files, arches: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
     let mut told = BTreeSet::new();
     for path in files.keys() {

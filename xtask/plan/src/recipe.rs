@@ -28,7 +28,7 @@ pub struct Recipe {
     pub summary: String,
     /// One step in all, or one for each architecture.
     pub scope: Scope,
-    /// What the output depends on besides the key.
+    /// What the output depends on in addition to the key.
     pub product: Product,
     /// What is done.
     pub make: Make,
@@ -38,7 +38,7 @@ pub struct Recipe {
     pub sources: Vec<Source>,
     /// Other recipes, with where their output is shown.
     pub inputs: Vec<(String, Mount)>,
-    /// Host tools besides the base set.
+    /// Host tools in addition to the base set.
     pub tools: Vec<String>,
     /// Files of the repository, by path.
     pub files: Vec<Template>,

@@ -15,7 +15,7 @@ mod tests {
     use super::{is_file_name, is_relative};
 
     #[test]
-    fn only_what_stays_inside_is_relative() {
+    fn only_contained_paths_are_relative() {
         fn check(path: &str, relative: bool, name: bool) {
             assert_eq!(
                 (is_relative(path), is_file_name(path)),

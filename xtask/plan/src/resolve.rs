@@ -17,12 +17,12 @@ use crate::step::{Action, Frozen, InitramfsEntry, InitramfsKind, InputFile, Scri
 use crate::template::{self, Context, TemplateErrorKind};
 use crate::tree;
 
-/// Why a recipe is no step yet.
+/// Why a recipe is not a step yet.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// Somebody has to mend a file.
+    /// A file has to be fixed.
     Wrong(Diagnostic),
-    /// A file that another recipe's output becomes, and that nobody has made yet.
+    /// A file that another recipe's output becomes, and that does not exist yet.
     NotFrozen(Utf8PathBuf),
 }
 

@@ -1,4 +1,4 @@
-//! A source archive as a recipe pins it: name, size, SHA-256, where it may be had, its patches.
+//! A source archive as a recipe pins it: name, size, SHA-256, where it is available, its patches.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,12 +34,12 @@ pub struct SourcePin {
     pub size: u64,
     /// SHA-256 of the file.
     pub sha256: Digest,
-    /// Where it may be had, tried in order.
+    /// Where it is available, tried in order.
     pub locations: Vec<Location>,
 }
 
 impl SourcePin {
-    /// Where it may be had without knowing a mirror of anybody's.
+    /// Where it is available without knowing a mirror of anybody's.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         self.locations.iter().filter_map(|location| match location {
             Location::Url(url) => Some(url.as_str()),

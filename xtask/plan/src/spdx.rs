@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_refused_with_its_place() {
+    fn invalid_expression_is_refused_with_place() {
         fn check(text: &str, expect: (usize, usize), what: &str) {
             let error = identifiers(text).unwrap_err();
             assert_eq!((error.span.start, error.span.end), expect, "{text}");
@@ -180,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_answered_with_a_place_inside_it(text in ".{0,40}") {
+        fn any_text_yields_a_place_inside(text in ".{0,40}") {
             if let Err(error) = identifiers(&text) {
                 prop_assert!(text.get(error.span).is_some());
             }

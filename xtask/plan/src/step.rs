@@ -119,7 +119,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// What an output depends on besides its key.
+/// What an output depends on in addition to its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Product {

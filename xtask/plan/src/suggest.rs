@@ -1,8 +1,8 @@
-//! The name somebody probably meant. Every error about a misspelt name uses it.
+//! The name that was probably meant. Every error about a misspelt name uses it.
 
 /// The candidate nearest to `word`, if one is near enough to be a misspelling of it.
 ///
-/// Case is no difference. Of equally near ones the first is taken.
+/// Case is not a difference. Of equally near ones the first is taken.
 #[must_use]
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
@@ -46,7 +46,7 @@ mod tests {
     use super::{closest, help};
 
     #[test]
-    fn a_near_name_is_found_and_a_far_one_is_not() {
+    fn near_name_is_suggested() {
         fn check(word: &str, expect: Option<&str>) {
             let known = [
                 "busybox",
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn help_lists_what_is_known() {
+    fn help_lists_all_commands() {
         assert_eq!(
             help("gc", "recipes", ["gcc"]),
             "did you mean `gcc`? recipes: `gcc`"

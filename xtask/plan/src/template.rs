@@ -25,7 +25,7 @@ impl Context {
         Self(values)
     }
 
-    /// The text a dotted name stands for; `None` if there is no such name or it is no text.
+    /// The text a dotted name stands for; `None` if there is no such name or it is not a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         name.split('.')
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_place_and_the_nearest_name() {
+    fn errors_show_place_and_nearest_name() {
         fn check(text: &str, at: &str, place: (usize, usize), message: &str) {
             let error = render("t", text, &context()).unwrap_err();
             assert_eq!(&text[error.span(text)], at, "{text}");

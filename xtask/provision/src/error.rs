@@ -95,7 +95,7 @@ pub enum ProvisionError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Outdated {
     /// The lock has an architecture without a file in `images/`.
-    #[error("images.lock has `{0}`, which is no architecture here")]
+    #[error("images.lock has `{0}`, which is not an architecture here")]
     UnknownArch(String),
     /// The lock lacks an image that the repository should have.
     #[error("images.lock has no image of {0}")]

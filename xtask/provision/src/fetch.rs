@@ -18,7 +18,7 @@ use crate::places::Reuse;
 /// Downloads at once, unless `--jobs` says otherwise: mirrors are others' machines.
 const AT_ONCE: usize = 4;
 
-/// What later commands need, as far as it could be had.
+/// What later commands need, as far as it could be fetched.
 pub struct Fetched {
     /// Images, by architecture.
     pub images: BTreeMap<String, Ready>,
@@ -26,7 +26,7 @@ pub struct Fetched {
     pub to_build: Vec<String>,
     /// Sources that are in the store.
     pub sources: Vec<SourcePin>,
-    /// Why the other files could not be had.
+    /// Why the other files could not be fetched.
     pub failed: Vec<FetchError>,
     /// How many files were wanted.
     pub wanted: usize,
@@ -34,7 +34,7 @@ pub struct Fetched {
 
 impl Provision<'_> {
     /// Gets the images, or what is needed to build them, and with `sources` all that any build needs.
-    /// It goes on where a file cannot be had.
+    /// It continues where a file cannot be fetched.
     pub fn fetch(&self, sources: bool) -> Result<Fetched, ProvisionError> {
         let (mut images, mut to_build) = (BTreeMap::new(), BTreeMap::new());
         let mut pins = Vec::new();
@@ -145,7 +145,7 @@ impl Provision<'_> {
                 Ok(ready) => {
                     images.insert(arch.to_owned(), ready);
                 }
-                // A file is missing, which was told when it could not be had.
+                // A file is missing, which was reported when its fetch failed.
                 Err(MirrorError::Fetch(FetchError::Offline(_))) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -160,7 +160,7 @@ impl Provision<'_> {
         build::status(&self.store, &self.plan, &wanted, host.as_deref()).fetch
     }
 
-    /// Brings files into the store; tells which could not be had, and why.
+    /// Brings files into the store; tells which could not be fetched, and why.
     fn fetch_files(&self, pins: &[SourcePin]) -> Result<Vec<FetchError>, ProvisionError> {
         let remotes = self.remotes()?;
         check_offline(&self.store, pins, &remotes)?;
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percent_in_the_store_s_path_is_no_escape_of_its_url() {
+    fn percent_in_store_path_is_literal() {
         let url = file_url("/a%20b/v1".into());
         assert_eq!(url, "file:///a%2520b/v1");
     }

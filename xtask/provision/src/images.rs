@@ -19,7 +19,7 @@ use crate::error::ProvisionError;
 use crate::lock::{compare, locked};
 use crate::places::{Known, Origin, Policy, Reuse, places};
 
-/// Whoever wants images: decides how they may be got, and is told what happens.
+/// The caller that needs images: decides how they may be obtained, and receives the events.
 pub trait Caller: Sync {
     /// Addresses of Kiln mirrors.
     fn has_mirrors(&self) -> bool;
@@ -58,7 +58,7 @@ pub struct Provision<'a> {
     pub arches: Vec<String>,
     /// What the command line decides.
     pub policy: Policy,
-    /// Whoever wants the images.
+    /// The caller that needs the images.
     pub caller: Box<dyn Caller + 'a>,
 }
 
@@ -242,7 +242,7 @@ impl Provision<'_> {
         }
     }
 
-    /// Compares the images in the store with the lock of this checkout. What differs is put away and said.
+    /// Compares the images in the store with the lock of this checkout. What differs is quarantined and said.
     pub fn verify_locked(&self) -> Result<Vec<String>, ProvisionError> {
         let locked = self.project.lock.images.iter();
         let wrong = locked.map(|(arch, promised)| self.condemn_unlocked(arch, promised));
@@ -349,7 +349,7 @@ pub fn keep_root(
     let mut all: Vec<String> = project.arches.keys().cloned().collect();
     let mut whole = (arches != all).then(|| project.plan(&all)).transpose();
     if whole.is_err() {
-        // One that is being added has no kernel config yet: that is no matter of the others'.
+        // One that is being added has no kernel config yet: that is not a matter of the others'.
         all.retain(|arch| project.plan(slice::from_ref(arch)).is_ok());
         whole = project.plan(&all).map(Some);
     }

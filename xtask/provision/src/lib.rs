@@ -1,6 +1,6 @@
 //! Where an image comes from: the store, the repository, a mirror, or source.
 //!
-//! [`Provision::images`] returns the images of a run and builds what cannot be had otherwise.
+//! [`Provision::images`] returns the images of a run and builds what cannot be fetched otherwise.
 //! Whether a build needs the network, and where its progress is shown, is the [`Caller`]'s.
 //!
 //! | module | subject |

@@ -110,7 +110,7 @@ pub fn check(
             forge::prebuilt::install(&store, step, locked, &archive)?;
         }
     }
-    // No binary without its source: the list beside the images is the one that these recipes give.
+    // No binary without its source: the list next to the images is the one that these recipes give.
     let listed = host::files::read(&checkout.join(sources::PATH))?;
     if listed != sources::text(project).as_bytes() {
         return Err(Outdated::Sources.into());

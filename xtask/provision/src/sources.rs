@@ -1,5 +1,5 @@
-//! `images/prebuilt/SOURCES`: every source file of the images beside it, with its hash, licence and
-//! places, for whoever received the images and asks for their source.
+//! `images/prebuilt/SOURCES`: every source file of the images next to it, with its hash, licence and
+//! places, for a recipient of the images who asks for their source.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
 //! Where a verification works: a place that is empty at its beginning and gone at its end, or a directory
-//! that the user named, and in which it can go on.
+//! that the user named, and in which it can continue.
 
 use std::io;
 
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_asked_for_bundle_and_build_and_named_where_it_is_short() {
+    fn room_is_checked_for_bundle_and_build() {
         assert_eq!(needed(&promise(10), true), 2000);
         assert_eq!(needed(&promise(10), false), 2000 + 10 * PER_SOURCE_BYTE);
         assert_eq!(needed(&promise(u64::MAX), false), u64::MAX);

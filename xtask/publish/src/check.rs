@@ -268,7 +268,7 @@ impl Walk<'_> {
         self.optional(path, found)
     }
 
-    /// What may be there. That one file cannot be had is a finding, and the walk goes on.
+    /// What may be there. That one file cannot be fetched is a finding, and the walk continues.
     fn optional<T>(
         &mut self,
         path: &str,

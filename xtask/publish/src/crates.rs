@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::repository::{RepositoryError, run};
 
-/// One crate of somebody else's.
+/// One crate of another process's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Crate {
     /// Name.
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crates_of_others_are_listed_with_licences_as_spdx_has_them() {
+    fn dependencies_have_spdx_licences() {
         let text = r#"{"packages": [
             {"name": "b", "version": "2.0.0", "license": "MIT/Apache-2.0", "source": "registry"},
             {"name": "a", "version": "1.0.0", "license": null, "source": "registry"},

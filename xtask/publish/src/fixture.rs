@@ -163,7 +163,7 @@ fn project(source: &Blob, kernel: &Blob) -> Project {
     load(&files)
 }
 
-/// Keys that nobody wants, at a time.
+/// Keys that are not required, at a time.
 pub(crate) fn unsigned(keys: &Keys) -> Authority<'_> {
     Authority {
         keys,

@@ -197,7 +197,7 @@ impl Index {
         self.number(SERIAL).unwrap_or(0)
     }
 
-    /// Until when it may be believed, in seconds since 1970; for ever where it does not say.
+    /// Until when it may be believed, in seconds since 1970; forever where it does not say.
     #[must_use]
     pub fn expires(&self) -> Option<u64> {
         self.number(EXPIRES)

@@ -24,7 +24,7 @@ pub struct Row {
     pub source: String,
     /// Patches, by path in the repository.
     pub patches: Vec<String>,
-    /// Where the source may be had: addresses, or paths in any mirror of Debian.
+    /// Where the source is available: addresses, or paths in any mirror of Debian.
     pub places: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
     rows
 }
 
-/// A step that compiles what nobody else publishes.
+/// A step that compiles our own source.
 fn is_own(step: &Step) -> bool {
     step.product == Product::Image
         && step.sources.is_empty()

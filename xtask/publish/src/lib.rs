@@ -4,7 +4,7 @@
 //! [`release::plan`] makes a release as plain data; [`perform`] writes it to a [`tree::Tree`] in an order
 //! in which a reader never sees a binary without its source, and takes it away in the opposite one;
 //! [`check`] walks over a published tree and says all that is wrong. `xtask` finds the images and renders
-//! what is told. Nothing here boots or builds anything.
+//! what is reported. Nothing here boots or builds anything.
 //!
 //! ```text
 //! <base>/oci-layout  index.json  index.html   an OCI image layout, and the only files that ever change

@@ -1,5 +1,5 @@
 //! `manifest.json` of an image: what it is, how it boots, and what it was made from. No date, host or
-//! builder is in it, so that whoever builds the image again gets the same file.
+//! builder is in it, so that a rebuild gets the same file.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub(crate) struct FileFacts {
     pub(crate) sha256: Digest,
 }
 
-/// How QEMU is told to boot it.
+/// The QEMU options that boot it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Boot {
     pub(crate) qemu: String,

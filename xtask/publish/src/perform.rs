@@ -27,10 +27,10 @@ pub enum PublishError {
     #[error(transparent)]
     Sign(#[from] SignError),
     /// The tree is not ours, or broken.
-    #[error("`{0}` of the tree cannot be read")]
+    #[error("failed to read `{0}` of the release")]
     Broken(String),
     /// A later program has published there.
-    #[error("`{path}` of the tree {error}")]
+    #[error("`{path}` of the release {error}")]
     Schema {
         /// Path in the tree.
         path: String,
@@ -38,7 +38,7 @@ pub enum PublishError {
         error: SchemaError,
     },
     /// There is no such release.
-    #[error("there is no release `{name}`")]
+    #[error("unknown release `{name}`")]
     Unknown {
         /// What was asked for.
         name: String,
@@ -48,7 +48,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -82,12 +82,12 @@ pub fn look(tree: &dyn Tree) -> Result<(), PublishError> {
     read_index(tree).map(drop)
 }
 
-/// Publishes a release. `told` hears of each file when it is there.
+/// Publishes a release. `report` is called for each file that was written.
 pub fn publish(
     tree: &mut dyn Tree,
     release: &Release,
     authority: &Authority<'_>,
-    told: &mut dyn FnMut(&str),
+    report: &mut dyn FnMut(&str),
 ) -> Result<(), PublishError> {
     authority.keys.check(authority.signers)?;
     let index = read_index(tree)?;
@@ -100,19 +100,19 @@ pub fn publish(
         if !there {
             tree.put(file)?;
         }
-        told(&file.path);
+        report(&file.path);
     }
     for file in signatures(release, authority)? {
         // Signing twice does not give the same bytes.
         if tree.text(&file.path).map_err(TreeError::from)?.is_none() {
             tree.put(&file)?;
-            told(&file.path);
+            report(&file.path);
         }
     }
     let expires = authority.now + authority.keys.days * DAY;
     let next = index.with(&release.name, &release.descriptors, expires);
     announce(tree, &next, authority)?;
-    told(INDEX);
+    report(INDEX);
     Ok(())
 }
 
@@ -122,7 +122,7 @@ pub fn withdraw(
     tree: &mut dyn Tree,
     name: &str,
     authority: &Authority<'_>,
-    told: &mut dyn FnMut(&str),
+    report: &mut dyn FnMut(&str),
 ) -> Result<(), PublishError> {
     authority.keys.check(authority.signers)?;
     let index = read_index(tree)?;
@@ -137,10 +137,10 @@ pub fn withdraw(
     let doomed = doomed(tree, &index, name, listed.as_deref())?;
     let expires = authority.now + authority.keys.days * DAY;
     announce(tree, &index.with(name, &[], expires), authority)?;
-    told(INDEX);
+    report(INDEX);
     for path in doomed {
         tree.remove(&path)?;
-        told(&path);
+        report(&path);
     }
     Ok(())
 }
@@ -199,7 +199,7 @@ fn doomed(
     blobs.dedup();
     let is_archive = |digest: &Digest| archives.iter().any(|(_, its)| its == digest);
     let (binary, other): (Vec<_>, Vec<_>) = listed.iter().partition(|(_, path)| {
-        // Of the folders, LICENSES is no architecture's; a manifest says what else must go.
+        // Of the folders, LICENSES is not an architecture's; a manifest says what else must go.
         path.contains('/') && !path.starts_with("LICENSES/") && !path.ends_with("/manifest.json")
     });
     let mut paths: Vec<String> = Vec::new();
@@ -233,7 +233,7 @@ fn doomed(
     Ok(paths)
 }
 
-/// The signatures beside a file that are there: the plain name, and those by key that can be listed.
+/// The signatures next to a file that are there: the plain name, and those by key that can be listed.
 fn authority_names(tree: &dyn Tree, path: &str) -> Result<Vec<String>, PublishError> {
     let plain = format!("{path}.minisig");
     let Some(bytes) = tree.text(&plain).map_err(TreeError::from)? else {
@@ -310,7 +310,7 @@ fn announce(
     Ok(())
 }
 
-/// The signatures of the sums: one a key, and the first once more under the name that minisign expects.
+/// The signatures of the sums: one per key, and the first once more under the name that minisign expects.
 fn signatures(
     release: &Release,
     authority: &Authority<'_>,

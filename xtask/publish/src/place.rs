@@ -15,7 +15,7 @@ pub(crate) const TEXT: u64 = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// A file system, or the end of a transfer.
-    #[error("cannot read `{path}`")]
+    #[error("failed to read `{path}`")]
     Io {
         /// Path in the tree.
         path: String,
@@ -26,12 +26,12 @@ pub enum PlaceError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// A text that is none.
-    #[error("`{0}` is larger than any such file")]
+    #[error("`{0}` is too large")]
     TooLarge(String),
 }
 
 impl PlaceError {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -46,7 +46,7 @@ impl PlaceError {
 }
 
 impl PlaceError {
-    /// Nothing else of the tree can be had either: there is no server, or the run is to end.
+    /// Nothing else of the tree can be fetched either: there is no server, or the run is to end.
     pub(crate) fn is_of_the_place(&self) -> bool {
         let error = match self {
             Self::Http(error) => Some(error),
@@ -65,7 +65,7 @@ impl PlaceError {
         )
     }
 
-    /// Why one file cannot be had.
+    /// Why one file cannot be fetched.
     pub(crate) fn why(&self) -> String {
         match self {
             Self::Io { source, .. } => source.to_string(),
@@ -75,7 +75,7 @@ impl PlaceError {
 }
 
 /// What a server wants that says no with this status. What it has of a release is found there the next
-/// time, and nobody finds it before the release is whole.
+/// time, and no reader finds it before the release is complete.
 pub(crate) fn advice(status: u16) -> Option<&'static str> {
     Some(match status {
         401 | 403 => {
@@ -86,7 +86,7 @@ pub(crate) fn advice(status: u16) -> Option<&'static str> {
         405 => "the server takes nothing: its configuration says whether it is read-only",
         413 => "the server, or a proxy before it, limits the size of a request: raise the limit",
         500..=599 => {
-            "look into the server's log, whether its disk is full; the same command goes on where it was"
+            "look into the server's log, whether its disk is full; the same command continues where it was"
         }
         _ => return None,
     })
@@ -192,7 +192,7 @@ impl Place for Directory {
                 let entry = entry.map_err(io)?;
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let path = format!("{folder}{name}");
-                // A link to a folder is no folder: it may lead anywhere.
+                // A link to a folder is not a folder: it may lead anywhere.
                 if entry.file_type().map_err(io)?.is_dir() {
                     folders.push(format!("{path}/"));
                 } else {

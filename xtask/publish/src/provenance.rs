@@ -1,5 +1,5 @@
 //! `provenance.intoto.jsonl`: for each image an in-toto statement with SLSA provenance
-//! (slsa.dev/provenance/v1), one a line. Who built it is not said: anybody can, and gets the same.
+//! (slsa.dev/provenance/v1), one per line. Who built it is not said: anybody can, and gets the same.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
 //! An OCI registry (github.com/opencontainers/distribution-spec): blobs first, then the manifest of the
-//! source, those of the images, and last the index under its tag. Until then nobody finds any of it.
+//! source, those of the images, and last the index under its tag. Until then no reader finds any of it.
 
 mod login;
 
@@ -193,7 +193,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Asks once; a registry that wants to know who asks is told.
+    /// Sends one request; credentials are sent if the registry asks for them.
     fn send(
         &self,
         method: Method,

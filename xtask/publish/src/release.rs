@@ -37,7 +37,7 @@ pub enum Refusal {
     #[error("the image of {0} is not in `images/images.lock`")]
     NotLocked(String),
     /// An image holds other bytes than the lock.
-    #[error("`{name}` of {arch} is not what `images/images.lock` promises")]
+    #[error("`{name}` of {arch} does not match `images/images.lock`")]
     Differs {
         /// Architecture.
         arch: String,
@@ -45,10 +45,10 @@ pub enum Refusal {
         name: String,
     },
     /// A source is not there.
-    #[error("the source `{0}` is missing")]
+    #[error("missing source `{0}`")]
     NoSource(String),
     /// A licence has no text.
-    #[error("the text of the licence `{id}` of `{recipe}` is missing")]
+    #[error("missing text of licence `{id}` of `{recipe}`")]
     NoLicence {
         /// SPDX identifier.
         id: String,
@@ -56,12 +56,12 @@ pub enum Refusal {
         recipe: String,
     },
     /// A crate in the bundle has no licence that can be named.
-    #[error("the crate `{0}` has no licence that is an SPDX expression")]
+    #[error("crate `{0}` has no SPDX licence expression")]
     Unlicensed(String),
 }
 
 impl Refusal {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {

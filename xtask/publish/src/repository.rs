@@ -12,21 +12,21 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
     /// Files differ from the commit.
-    #[error("the repository has changes that no commit holds: {}", .0.join(", "))]
+    #[error("the repository has uncommitted changes: {}", .0.join(", "))]
     Dirty(Vec<String>),
     /// A program could not be run.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// git failed.
-    #[error("git says: {0}")]
+    #[error("git failed: {0}")]
     Git(String),
     /// Cargo has not downloaded all crates.
-    #[error("the crates cannot be collected: {0}")]
+    #[error("failed to collect the crates: {0}")]
     Crates(String),
 }
 
 impl RepositoryError {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_asked_for_again_and_nothing_else() {
+    fn only_transient_failures_are_retried() {
         let patience = Retry {
             tries: 3,
             pause: Duration::ZERO,

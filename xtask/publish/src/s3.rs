@@ -22,7 +22,7 @@ use crate::tree::{self, Tree, TreeError};
 
 /// How long a signed address is good.
 const GOOD: Duration = Duration::from_secs(60 * 60);
-/// How long what never changes may be kept by whoever gets it.
+/// How long what never changes may be cached.
 const FOREVER: &str = "public, max-age=31536000, immutable";
 
 /// What the server checks an upload against, and says of an object that it has so checked.
@@ -50,13 +50,14 @@ impl Bucket {
         let region = aws.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
         let amazon = || format!("https://s3.{region}.amazonaws.com");
         let endpoint = aws.endpoint.clone().unwrap_or_else(amazon);
-        let wrong = |why: String| TreeError::Setup(format!("`s3://{place}` is no bucket: {why}"));
+        let wrong =
+            |why: String| TreeError::Setup(format!("`s3://{place}` is not a bucket: {why}"));
         if name.is_empty() {
             return Err(wrong("it has no name".to_owned()));
         }
         let url = endpoint
             .parse()
-            .map_err(|_| wrong(format!("`{endpoint}` is no address")))?;
+            .map_err(|_| wrong(format!("`{endpoint}` is not an address")))?;
         // Servers other than Amazon's have no name for each bucket.
         let inner = rusty_s3::Bucket::new(url, UrlStyle::Path, name.to_owned(), region)
             .map_err(|error| wrong(error.to_string()))?;
@@ -201,7 +202,7 @@ impl Bucket {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(lost()),
                 Err(TreeError::Differs { .. }) => {
-                    // Nobody is to find it, and the next attempt is to find its place free.
+                    // No reader may find it, and the next attempt needs its name.
                     self.send(Method::Delete, &file.path, &Headers::new(), &Payload::Empty)?;
                     Err(lost())
                 }
@@ -249,7 +250,7 @@ impl Tree for Bucket {
         match self.head(&file.path)? {
             None => Ok(false),
             Some(answer) if says(&answer, &file.content) => Ok(true),
-            // Somebody else's tool has put it there, or the bytes are others: they are looked at.
+            // Another tool has put it there, or the bytes differ: they are read.
             Some(_) => tree::is_there(self, file),
         }
     }

@@ -2,7 +2,7 @@
 
 use plan::digest::Digest;
 
-/// A published file beside the one that was built.
+/// A published file next to the one that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sameness {
     /// Architecture.

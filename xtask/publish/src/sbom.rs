@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::inputs::{Inputs, OWN_LICENCE, name, sources};
 use crate::legal::is_contained;
 
-/// The purpose of a package whose licence has its text in the bundle, beside its code.
+/// The purpose of a package whose licence has its text in the bundle, next to its code.
 pub(crate) const CRATE: &str = "LIBRARY";
 
 pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {

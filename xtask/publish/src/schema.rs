@@ -8,7 +8,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// A later form.
-    #[error("is of schema {is}, this program knows {known}")]
+    #[error("has schema {is}, expected at most {known}")]
     Future {
         /// Of the document.
         is: u64,
@@ -16,7 +16,7 @@ pub enum SchemaError {
         known: u64,
     },
     /// Cut off, or something else altogether.
-    #[error("cannot be read as what it is")]
+    #[error("is malformed")]
     Unreadable,
 }
 

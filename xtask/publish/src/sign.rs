@@ -36,13 +36,13 @@ pub enum SignError {
     #[error("failed to decrypt `{0}`: wrong password")]
     Password(Utf8PathBuf),
     /// `keys.toml` is wrong.
-    #[error("`{PATH}` is wrong: {0}")]
+    #[error("invalid `{PATH}`: {0}")]
     Keys(String),
     /// Signing failed.
-    #[error("cannot sign: {0}")]
+    #[error("failed to sign: {0}")]
     Sign(String),
     /// Too few of the keys that readers trust.
-    #[error("{given} of the keys in `{PATH}` were given, readers want {wanted}")]
+    #[error("{given} keys of `{PATH}` were given, readers require {wanted}")]
     TooFew {
         /// How many.
         given: usize,
@@ -52,7 +52,7 @@ pub enum SignError {
 }
 
 impl SignError {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -102,7 +102,7 @@ impl Keys {
         let raw: Raw = toml::from_str(text).map_err(|error| SignError::Keys(error.to_string()))?;
         let read = |text: &String| {
             PublicKey::from_base64(text)
-                .map_err(|error| SignError::Keys(format!("`{text}` is no public key: {error}")))
+                .map_err(|error| SignError::Keys(format!("`{text}` is not a public key: {error}")))
         };
         let keys = raw.keys.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let ids: BTreeSet<String> = keys.iter().map(|key| id(key.keynum())).collect();

@@ -18,7 +18,7 @@ pub enum TreeError {
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// The file system said no.
-    #[error("cannot write `{path}`")]
+    #[error("failed to write `{path}`")]
     Io {
         /// Path in the tree.
         path: String,
@@ -26,7 +26,7 @@ pub enum TreeError {
         source: io::Error,
     },
     /// What is published does not change.
-    #[error("`{path}` is published already, with other bytes: {is}, not {wanted}")]
+    #[error("`{path}` is already published with different content: {is}, expected {wanted}")]
     Differs {
         /// Path in the tree.
         path: String,
@@ -36,7 +36,7 @@ pub enum TreeError {
         wanted: Digest,
     },
     /// A file changed while it was published.
-    #[error("the bytes of `{path}` are not those of the plan any more")]
+    #[error("`{path}` changed after the release was planned")]
     Changed {
         /// Path in the tree.
         path: String,
@@ -55,7 +55,7 @@ pub enum TreeError {
         why: String,
     },
     /// What was sent is not what the server has.
-    #[error("the server has other bytes of `{0}` than it was sent")]
+    #[error("the server stored different bytes of `{0}` than were sent")]
     Lost(String),
     /// What was given cannot be used.
     #[error("{0}")]
@@ -63,7 +63,7 @@ pub enum TreeError {
 }
 
 impl TreeError {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -74,7 +74,9 @@ impl TreeError {
             }
             Self::Differs { .. } => Some("publish it under another --version".to_owned()),
             Self::Refused { status, .. } => advice(*status).map(str::to_owned),
-            Self::Lost(_) => Some("run the same command again; it goes on where it was".to_owned()),
+            Self::Lost(_) => {
+                Some("run the same command again; it continues where it was".to_owned())
+            }
             Self::Io { .. } | Self::Changed { .. } | Self::Setup(_) => None,
         }
     }
@@ -191,7 +193,7 @@ impl Tree for Directory {
     }
 }
 
-/// A file that a web server will be able to read, and that is no file of the tree yet.
+/// A file that a web server will be able to read, and that is not a file of the tree yet.
 fn staged(folder: &Utf8Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".kiln-")

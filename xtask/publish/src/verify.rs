@@ -183,15 +183,15 @@ impl Sums {
     }
 
     /// Fails when a manifest says something else of a file.
-    fn same(&self, path: &str, told: Digest) -> Result<(), VerifyError> {
+    fn same(&self, path: &str, manifest: Digest) -> Result<(), VerifyError> {
         let listed = self.of(path)?;
-        if listed == told {
+        if listed == manifest {
             return Ok(());
         }
         Err(VerifyError::Disagree {
             path: format!("{}/{path}", self.release),
             listed,
-            told,
+            manifest,
         })
     }
 }

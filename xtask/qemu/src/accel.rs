@@ -1,7 +1,7 @@
 //! Which accelerator a run uses: a pure decision, and how a broken one shows itself.
 //!
 //! `/dev/kvm` can exist, open and even run a toy guest, and still not run Linux: QEMU then pauses
-//! for ever with "KVM internal error". So KVM is used only after the real image booted in it; that
+//! forever with "KVM internal error". So KVM is used only after the real image booted in it; that
 //! boot is made by `guest`, its verdict is cached by the caller for this boot of the host.
 
 use plan::arch::QemuProfile;
@@ -84,7 +84,7 @@ pub enum Decision {
     Use(Accel, Option<String>),
     /// Boot the image in KVM with a deadline, then decide again with the verdict.
     Try,
-    /// KVM was demanded and cannot be had.
+    /// KVM was demanded and cannot be fetched.
     Refuse(String),
 }
 
@@ -100,7 +100,7 @@ pub fn decide(
         return Decision::Use(Accel::Tcg, None);
     }
     let obstacle = if !profile.native.iter().any(|machine| machine == host.machine) {
-        // Nobody expects KVM to run a foreign processor, so nothing needs to be said.
+        // KVM cannot run a foreign processor, so there is nothing to report.
         if choice == Choice::Auto {
             return Decision::Use(Accel::Tcg, None);
         }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn kvm_is_used_only_where_the_image_came_up_in_it() {
+    fn kvm_is_used_only_if_image_boots() {
         let check = |machine: &str, accels: &[&str], device: Device, verdict, expect: [&str; 3]| {
             let host = HostKvm {
                 machine,

@@ -131,7 +131,7 @@ impl Launch<'_> {
     /// are those of a run, so that a test meets the same machine.
     pub fn script(&self) -> Result<Vec<String>, QemuError> {
         let mut launch = self.clone();
-        // Not every build has it, and it is of no use where nobody is afraid of the guest.
+        // Not every build has it, and it is useless where the guest is trusted.
         let facts = Facts {
             seccomp: false,
             ..self.facts.clone()

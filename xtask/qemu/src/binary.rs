@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_is_found_in_the_places_a_developer_names() {
+    fn binary_is_found_in_build_directories() {
         let root = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(root.path())
             .unwrap()
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_binary_is_named_with_its_place_and_the_way_to_get_it() {
+    fn missing_binary_is_named_with_hint() {
         let error = locate(Some(Utf8Path::new("/nowhere")), &profile("qemu-system-a"));
         let error = error.unwrap_err();
         assert_eq!(

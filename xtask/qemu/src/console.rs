@@ -46,7 +46,7 @@ mod tests {
     const PANIC: &str = "Kernel panic - not syncing: VFS: no root";
 
     #[test]
-    fn a_trouble_is_found_once_whatever_the_chunks_are() {
+    fn trouble_is_found_across_chunks() {
         let text = format!("[    0.9] Run /init\r\n[    1.000000] {PANIC}\r\nnext\n");
         for at in 0..text.len() {
             let (first, rest) = text.as_bytes().split_at(at);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_looked_at_in_pieces() {
+    fn endless_line_is_scanned_in_pieces() {
         let mut console = Console::default();
         assert_eq!(console.feed(PANIC.as_bytes()), []);
         let found = console.feed(&vec![b'x'; 3 * LONGEST_LINE]);
@@ -68,7 +68,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_may_come(chunks: Vec<Vec<u8>>) {
+        fn any_bytes_are_accepted(chunks: Vec<Vec<u8>>) {
             let mut console = Console::default();
             for chunk in &chunks {
                 console.feed(chunk);

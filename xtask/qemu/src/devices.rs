@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_ask_for_a_device_is_understood() {
+    fn every_device_option_form_is_understood() {
         let check = |line: &[&str], expect: &[&str]| {
             let argv: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
             let found: Vec<String> = on_command_line(&argv).into_iter().collect();

@@ -1,4 +1,4 @@
-//! Errors of the crate, each with the command or the change that mends it.
+//! Errors of the crate, each with the command or the change that fixes it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::qmp::QmpError;
 #[derive(Debug, thiserror::Error)]
 pub enum QemuError {
     /// No binary of that name anywhere.
-    #[error("`{binary}` was not found{place}")]
+    #[error("`{binary}` not found{place}")]
     NotFound {
         /// Name of the binary.
         binary: String,
@@ -18,7 +18,7 @@ pub enum QemuError {
         place: String,
     },
     /// The binary cannot be started.
-    #[error("`{binary}` cannot be started: {why}")]
+    #[error("failed to start `{binary}`: {why}")]
     Spawn {
         /// The binary.
         binary: Utf8PathBuf,
@@ -26,7 +26,7 @@ pub enum QemuError {
         why: String,
     },
     /// QEMU ended, or never answered, before it said what it can do.
-    #[error("`{binary}` did not say what it can do: {why}{}", tail(.stderr))]
+    #[error("failed to query the capabilities of `{binary}`: {why}{}", tail(.stderr))]
     Probe {
         /// The binary.
         binary: Utf8PathBuf,
@@ -54,7 +54,7 @@ pub enum QemuError {
         found: String,
     },
     /// An option that cannot work in a run.
-    #[error("the QEMU option `{option}` cannot be used: {why}")]
+    #[error("invalid QEMU option `{option}`: {why}")]
     Option {
         /// The option as it was given.
         option: String,
@@ -79,7 +79,7 @@ pub enum QemuError {
         source: QmpError,
     },
     /// The guest took no bytes for too long, or its channel is closed.
-    #[error("the guest's {channel} took no bytes within {} ms", .waited.as_millis())]
+    #[error("the guest read nothing from its {channel} within {} ms", .waited.as_millis())]
     Stuck {
         /// `console` or `control channel`.
         channel: &'static str,
@@ -98,7 +98,7 @@ pub enum QemuError {
 }
 
 impl QemuError {
-    /// The command or change that mends it.
+    /// The command or change that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

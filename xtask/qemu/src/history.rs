@@ -19,9 +19,9 @@ const OTHERS: usize = 1000;
 /// What happened in a guest's life so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
-    /// QEMU was told to end, or decided to.
+    /// QEMU was asked to quit, or decided to.
     pub shutdown: Option<Shutdown>,
-    /// The guest told that it panicked, over a device such as pvpanic; with the event's data.
+    /// The guest reported a panic over a device such as pvpanic; with the event's data.
     pub panicked: Option<Value>,
     /// How often the machine was reset.
     pub resets: u32,
@@ -124,7 +124,7 @@ impl History {
 }
 
 /// The verdict that an event of a trial boot gives at once: QEMU's own words on a broken KVM.
-/// A QMP `STOP` is no verdict by itself; `Vm::status` says `internal-error` after it then.
+/// A QMP `STOP` is not a verdict by itself; `Vm::status` says `internal-error` after it then.
 #[must_use]
 pub fn broken_kvm(event: &VmEvent) -> Option<Verdict> {
     match event {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_process_is_told_apart() {
+    fn process_exit_is_distinguished() {
         let check = |events: &[VmEvent], expect: Option<End>| {
             let mut history = History::default();
             for event in events {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_events_are_kept_and_a_flood_of_them_is_cut() {
+    fn unknown_events_are_kept_within_limits() {
         let mut history = History::default();
         for _ in 0..2000 {
             history.note(&qmp("NEW_THING", json!({"a": 1})));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn qemus_own_words_are_a_verdict() {
+    fn qemu_messages_decide_the_verdict() {
         let check = |line: &str, expect: bool| {
             let event = VmEvent::Stderr(line.to_owned());
             assert_eq!(broken_kvm(&event).is_some(), expect, "{line}");

@@ -78,7 +78,7 @@ pub struct Vm {
     exit: Option<Exit>,
 }
 
-/// What `Vm::start_with` needs besides the arguments.
+/// What `Vm::start_with` needs in addition to the arguments.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     /// The QEMU binary.
@@ -201,7 +201,7 @@ impl Vm {
         let (waiter, ended) = (running.waiter(), Arc::clone(&queue));
         thread("end").spawn(move || {
             let exit = waiter.block();
-            // What QEMU said last is read before its end is told.
+            // The last output of QEMU is read before its end is reported.
             ended.wait_for_producers();
             ended.push(VmEvent::Exited(exit));
         })?;
@@ -228,7 +228,7 @@ impl Vm {
         event
     }
 
-    /// How it ended, once `next` has told.
+    /// How it ended, once `next` has returned it.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
         self.exit
@@ -267,7 +267,7 @@ impl Vm {
         self.qmp.execute(command, arguments, wait).map_err(failed)
     }
 
-    /// What is written here the guest reads from its console, as if somebody typed it.
+    /// What is written here the guest reads from its console, as if it were typed.
     pub fn console_input(&self) -> std::io::Result<UnixStream> {
         self.console.input()
     }

@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_is_known_by_name_and_by_alias() {
+    fn machine_is_known_by_name_and_alias() {
         let machines = machines(&json!([
             {"name": "pc-q35-10.0", "alias": "q35", "cpu-max": 4096, "default-ram-id": "pc.ram"},
             {"name": "old", "deprecated": true, "cpu-max": 1},
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cpu_model_is_usable_if_nothing_of_it_is_missing_and_listed_under_its_own_name() {
+    fn usable_cpu_model_has_no_missing_features() {
         let models = cpu_models(&json!([
             {"name": "max", "typename": "max-x86_64-cpu", "unavailable-features": []},
             {"name": "host", "typename": "host-x86_64-cpu", "unavailable-features": ["kvm"]},

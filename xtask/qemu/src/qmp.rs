@@ -2,7 +2,7 @@
 //!
 //! Used by `machine` for a running guest and by `probe` for the binary's facts. Commands and
 //! events are plain JSON: what this crate has never heard of is kept, not refused. One thread
-//! reads; any number of threads may execute commands at once, told apart by their ids.
+//! reads; any number of threads may execute commands at once, distinguished by their ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -182,7 +182,7 @@ impl Client {
             id
         };
         let device = devices::by_command(command, &arguments);
-        // Before it is sent: whoever sees its first effect knows of it.
+        // Before it is sent: its first effect must find the entry.
         let snapshot = snapshots::by_command(command, &arguments);
         lock(&self.shared.waiting).snapshots.extend(snapshot);
         let mut message = json!({"execute": command, "id": id});
@@ -227,7 +227,7 @@ impl Client {
     /// Sends a command without arguments and does not wait for its answer. Commands are executed
     /// in the order they were sent.
     pub fn tell(&self, command: &str) {
-        // Whoever waits for the next answer finds out that QEMU is gone.
+        // A caller that waits for the next answer finds out that QEMU is gone.
         let _sent = self.send(&json!({"execute": command}));
     }
 
@@ -238,7 +238,7 @@ impl Client {
         Ok(text.as_str().unwrap_or_default().replace('\r', ""))
     }
 
-    /// The events that nobody has taken yet.
+    /// The events that were not taken yet.
     #[must_use]
     pub fn inbox(&self) -> &Inbox {
         &self.shared.inbox
@@ -307,7 +307,7 @@ fn take(mut message: Value, shared: &Shared, on_incoming: &mut impl FnMut(Incomi
         waiting.greeting = Some(greeting.take());
         return;
     }
-    // What was only told, as the handshake, has no id: of its answers only an error is news.
+    // A command without an id, such as the handshake: only an error in its answer matters.
     let id = message.get("id").and_then(Value::as_u64);
     let Some((_, answer)) = id.and_then(|id| waiting.calls.remove(&id)) else {
         drop(waiting);

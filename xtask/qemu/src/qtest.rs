@@ -39,7 +39,7 @@ pub enum QtestError {
         why: String,
     },
     /// An answer of another form than the protocol has.
-    #[error("qtest `{command}`: unexpected answer `{answer}`")]
+    #[error("qtest `{command}`: unexpected reply `{answer}`")]
     Answer {
         /// The command.
         command: String,
@@ -49,7 +49,7 @@ pub enum QtestError {
 }
 
 impl QtestError {
-    /// The change that mends it.
+    /// The change that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn hexadecimal_bytes_come_in_pairs() {
+    fn hexadecimal_bytes_need_two_digits() {
         assert_eq!(from_hex("00ff7a"), Some(vec![0, 255, 0x7a]));
         assert_eq!(from_hex("0"), None);
         assert_eq!(from_hex("0g"), None);

@@ -1,7 +1,7 @@
 //! The one queue in which everything that a QEMU does arrives.
 //!
 //! Bytes of the guest wait for room, so that a flooding guest is slowed down by its own channel
-//! and never fills our memory; QMP events and the end never wait, so that nobody who waits for a
+//! and never fills our memory; QMP events and the end never wait, so that no caller that waits for a
 //! QMP answer can be blocked by a full queue.
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Bytes that may wait to be read.
 const ROOM: usize = 4 << 20;
 
-/// How long after QEMU's end a channel may stay open, held by somebody who left QEMU's group.
+/// How long after QEMU's end a channel may stay open, held by a process that left QEMU's group.
 const STRAGGLERS: Duration = Duration::from_millis(500);
 
 /// A queue with several producers and one consumer.
@@ -51,7 +51,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Appends when there is room for `bytes`; false once nobody reads any more.
+    /// Appends when there is room for `bytes`; false once the reader is gone.
     pub(crate) fn push_bytes(&self, item: T, bytes: usize) -> bool {
         let mut state = self.lock();
         while state.bytes >= ROOM && !state.closed {
@@ -106,7 +106,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Nobody will read any more: producers stop.
+    /// The reader is gone: producers stop.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn items_come_in_order_and_nothing_comes_after_the_deadline() {
+    fn items_are_ordered_and_deadline_is_final() {
         let queue = Queue::new(0);
         queue.push(1);
         assert!(queue.push_bytes(2, 10));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_waits_for_room_while_events_do_not() {
+    fn flood_waits_while_events_pass() {
         let queue = Arc::new(Queue::new(1));
         assert!(queue.push_bytes(0, ROOM));
         queue.push(1);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_straggling_producer_is_waited_for_only_a_moment() {
+    fn straggling_producer_is_waited_for_briefly() {
         let queue = Queue::<()>::new(2);
         queue.producer_ended();
         let start = Instant::now();

@@ -38,7 +38,7 @@ impl fmt::Display for Version {
 
 /// What is wrong with a version number.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{text}` is not a QEMU version: one to three numbers, such as `8.0`")]
+#[error("invalid QEMU version `{text}`: expected one to three numbers, such as `8.0`")]
 pub struct VersionError {
     text: String,
 }

@@ -61,7 +61,7 @@ impl Installed {
 
 /// QEMU's docs/specs/pvpanic.rst: reading the port gives the events that the device knows.
 #[test]
-fn pvpanic_says_which_events_it_knows() {
+fn pvpanic_reports_supported_events() {
     let Some(installed) = Installed::find("qemu-system-x86_64", Some("pvpanic")) else {
         return;
     };
@@ -73,7 +73,7 @@ fn pvpanic_says_which_events_it_knows() {
 
 /// QEMU's docs/specs/pvpanic.rst: writing 1 tells the host that the guest panicked.
 #[test]
-fn pvpanic_tells_the_host() {
+fn pvpanic_notifies_the_host() {
     let Some(installed) = Installed::find("qemu-system-x86_64", Some("pvpanic")) else {
         return;
     };
@@ -87,7 +87,7 @@ fn pvpanic_tells_the_host() {
     ];
     let mut qtest = installed.start(&line);
     qtest.outb(0x505, 1).unwrap();
-    // With `panic=none` QEMU goes on; the answer to the next command proves it.
+    // With `panic=none` QEMU continues; the answer to the next command proves it.
     qtest.inb(0x505).unwrap();
     let status = qtest
         .qmp()
@@ -98,7 +98,7 @@ fn pvpanic_tells_the_host() {
 
 /// The CMOS clock (MC146818): an index port and a data port.
 #[test]
-fn cmos_ram_keeps_what_is_written() {
+fn cmos_ram_keeps_written_bytes() {
     let Some(installed) = Installed::find("qemu-system-x86_64", None) else {
         return;
     };
@@ -177,7 +177,7 @@ fn memory_of_pseries_is_big_endian() {
 }
 
 #[test]
-fn a_wrong_command_is_refused_with_qemus_words() {
+fn refused_command_carries_qemus_message() {
     let Some(installed) = Installed::find("qemu-system-aarch64", None) else {
         return;
     };
@@ -194,7 +194,7 @@ fn a_wrong_command_is_refused_with_qemus_words() {
 }
 
 #[test]
-fn a_qemu_that_does_not_start_is_explained_by_its_own_words() {
+fn failed_start_is_explained_by_qemu_output() {
     let Some(installed) = Installed::find("qemu-system-aarch64", None) else {
         return;
     };

@@ -233,7 +233,7 @@ fn watch(vm: &mut Vm, history: &mut History, done: impl Fn(&History, &[u8]) -> b
 }
 
 #[test]
-fn every_binary_says_what_it_can_do() {
+fn every_binary_reports_its_capabilities() {
     for (binary, machine, guest) in INSTALLED {
         let Some(installed) = find(binary, machine, &guest()) else {
             continue;
@@ -304,7 +304,7 @@ fn control_over_the_console_needs_no_device() {
 }
 
 #[test]
-fn a_power_off_and_a_reboot_are_told_with_their_reason() {
+fn shutdown_and_reboot_carry_their_reason() {
     let check = |(binary, machine, guest): Case, reason: &str| {
         let Some(installed) = find(binary, machine, &guest()) else {
             return;
@@ -323,7 +323,7 @@ fn a_power_off_and_a_reboot_are_told_with_their_reason() {
 }
 
 #[test]
-fn a_reboot_that_is_allowed_is_an_event_and_no_end() {
+fn allowed_reboot_is_an_event() {
     let (binary, machine, guest) = INSTALLED[0];
     let Some(installed) = find(binary, machine, &guest()) else {
         return;
@@ -395,7 +395,7 @@ fn many_threads_may_ask_at_once() {
 }
 
 #[test]
-fn an_option_that_qemu_refuses_is_an_end_with_its_words() {
+fn refused_option_ends_with_qemu_output() {
     let (binary, machine, guest) = INSTALLED[2];
     let Some(installed) = find(binary, machine, &guest()) else {
         return;
@@ -415,7 +415,7 @@ fn an_option_that_qemu_refuses_is_an_end_with_its_words() {
 }
 
 #[test]
-fn the_sandbox_is_on_where_it_is_compiled_in() {
+fn sandbox_is_on_where_compiled_in() {
     for (binary, machine, guest) in INSTALLED {
         let Some(installed) = find(binary, machine, &guest()) else {
             continue;
@@ -434,7 +434,7 @@ fn the_sandbox_is_on_where_it_is_compiled_in() {
     }
 }
 
-/// A KVM that starts and then cannot go on: QEMU stays there, stopped, for ever.
+/// A KVM that starts and then cannot continue: QEMU stays there, stopped, forever.
 #[test]
 fn a_broken_kvm_is_recognised() {
     let Some(installed) = find("qemu-system-x86_64", "q35", &x86_guest()) else {
@@ -502,7 +502,7 @@ fn an_accelerator_that_is_not_there_is_recognised() {
     );
 }
 
-/// Where a QEMU lies is no business of the guest: relative paths start in the given directory.
+/// Where a QEMU lies is not a business of the guest: relative paths start in the given directory.
 #[test]
 fn relative_paths_start_in_the_given_directory() {
     let (binary, machine, guest) = INSTALLED[1];

@@ -115,7 +115,7 @@ fn spread(
 
 /// Who comes first has a cold cache: the sides take turns. Nothing where an interruption left half.
 fn both(workers: &[Worker<'_>; 2], job: &Job<'_>, new_first: bool) -> Option<Pair> {
-    // What a test does meanwhile is told to nobody.
+    // Events of the test itself are not forwarded.
     let (events, _) = mpsc::channel();
     let run = |worker: &Worker<'_>| -> TestReport { worker.run(job, &events) };
     let (old, new) = if new_first {

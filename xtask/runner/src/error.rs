@@ -6,7 +6,7 @@ use crate::exhaustive::ExhaustiveError;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The place for logs or scratch files refuses.
-    #[error("cannot keep the run's files")]
+    #[error("failed to keep the files of the run")]
     Prepare(#[from] std::io::Error),
     /// Not every combination can be run.
     #[error(transparent)]
@@ -14,7 +14,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// The command that mends it.
+    /// The command that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -13,13 +13,13 @@ use crate::config::Config;
 #[derive(Debug, thiserror::Error)]
 pub enum ExhaustiveError {
     /// A test file cannot be read.
-    #[error("cannot read a test")]
+    #[error("failed to read a test")]
     Io(#[from] std::io::Error),
-    /// What some lines choose from cannot be told without running them.
-    #[error("{} choices cannot be counted", .0.len())]
+    /// The values of some lines are known only when they run.
+    #[error("the values of {} choices are computed by the shell", .0.len())]
     Uncountable(Vec<Diagnostic>),
     /// There are too many.
-    #[error("all combinations are {count} runs of tests, and at most {limit} are allowed")]
+    #[error("all combinations need {count} test runs, more than the limit of {limit}")]
     TooMany {
         /// How many there are.
         count: u128,
@@ -29,7 +29,7 @@ pub enum ExhaustiveError {
 }
 
 impl ExhaustiveError {
-    /// The flag that mends it.
+    /// The flag that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -9,7 +9,7 @@ use host::clock::monotonic;
 /// How often the selected tests are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rounds {
-    /// At most so often; for ever where absent.
+    /// At most so often; forever where absent.
     pub count: Option<u32>,
     /// No round begins, and no test of a later round starts, after this time.
     pub time: Option<Duration>,
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_tests_start_first_and_rounds_follow_each_other() {
+    fn slow_tests_start_first() {
         let tests = tests();
         let queue = Queue::new(jobs(&tests), limits(Some(2)));
         let expect = ["0 two", "0 one", "0 three", "1 two", "1 one", "1 three"];
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_of_a_round_is_the_run_s_and_the_number_of_the_round() {
+    fn round_seed_derives_from_run_and_number() {
         let tests = tests();
         let queue = Queue::new(jobs(&tests[..1]), limits(None));
         let seeds: Vec<u64> = std::iter::from_fn(|| queue.next())
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_failures_end_the_run_and_the_rest_is_not_run() {
+    fn max_fail_ends_the_run() {
         let tests = tests();
         let mut limits = limits(Some(5));
         limits.max_fail = Some(2);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_until_something_fails() {
+    fn until_fail_repeats_until_a_failure() {
         let tests = tests();
         let mut limits = limits(None);
         limits.rounds.until_fail = true;
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn every_test_runs_once_however_short_the_time_is() {
+    fn every_test_runs_once_within_any_time() {
         let tests = tests();
         let mut limits = limits(None);
         limits.rounds.time = Some(Duration::ZERO);

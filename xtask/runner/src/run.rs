@@ -75,7 +75,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         send(events, RunEvent::Note { text });
     }
     let report = report(config, tests, started, run_dir);
-    // What came of the tests is told even where the disk is full.
+    // The results are reported even if the disk is full.
     send(events, RunEvent::RunFinished(Box::new(report.clone())));
     place::keep(&report)?;
     Ok(report)

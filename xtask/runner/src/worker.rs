@@ -90,7 +90,7 @@ impl Worker<'_> {
     }
 }
 
-/// A hunt for a rare failure passes thousands of times, and nobody reads those logs.
+/// A hunt for a rare failure passes thousands of times, and those logs are not read.
 fn drop_logs(logs: &Utf8Path, report: &mut TestReport) {
     if !report.failed_tries.is_empty() || report.log_dir.take().is_none() {
         return;
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_try_has_its_logs_in_a_folder_of_its_own() {
+    fn each_try_has_its_own_log_folder() {
         let dir = tempfile::tempdir().unwrap();
         let logs = Utf8Path::from_path(dir.path()).unwrap();
         for number in 1..=2 {

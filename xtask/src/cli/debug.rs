@@ -29,10 +29,10 @@ pub(crate) struct DebugArgs {
     #[arg(long, value_enum, value_name = "LANGUAGE", num_args = 0..=1, require_equals = true,
           default_missing_value = "hmp")]
     pub(crate) monitor: Option<Language>,
-    /// Log these of QEMU's trace events beside the test's logs; may be given more than once
+    /// Log these of QEMU's trace events next to the test's logs; may be given more than once
     #[arg(long, value_name = "PATTERN")]
     pub(crate) trace: Vec<String>,
-    /// Run QEMU under strace, with its log beside the test's
+    /// Run QEMU under strace, with its log next to the test's
     #[arg(long)]
     pub(crate) strace_qemu: bool,
     /// Let a QEMU that crashes write a core dump, and keep its backtrace

@@ -83,7 +83,7 @@ pub(crate) struct VerifyReleaseArgs {
     /// Check and unpack, and do not build; with --keep print the command that would
     #[arg(long)]
     pub(crate) no_build: bool,
-    /// Work in this directory and leave everything there; the same command goes on where it stopped
+    /// Work in this directory and leave everything there; the same command resumes where it stopped
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<Utf8PathBuf>,
 }

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use verdict::golden::bless::Blessing;
 use verdict::report::Format;
 
-/// What `cargo xtask test` writes besides what it prints.
+/// What `cargo xtask test` writes in addition to what it prints.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReportFlags {
     /// Write a `JUnit` report: short for `--report junit=FILE`
@@ -70,7 +70,7 @@ pub(crate) enum ReportFormat {
     Junit,
     /// One JSON value, as guest-tests/REPORTS.md describes it
     Json,
-    /// A page for a browser, without anything beside it
+    /// A page for a browser, without anything next to it
     Html,
     /// A short account in Markdown
     Markdown,

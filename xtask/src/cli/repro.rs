@@ -31,7 +31,7 @@ pub(crate) struct ReproArgs {
     /// Run the second build without the sandbox, in real directories
     #[arg(long, conflicts_with = "root")]
     pub(crate) no_sandbox: bool,
-    /// Keep the second build's store; a build that stopped goes on with the same --seed
+    /// Keep the second build's store; a build that stopped continues with the same --seed
     #[arg(long)]
     pub(crate) keep: bool,
     /// Base URL of a Kiln mirror; may be given more than once [env: `KILN_MIRROR`]
@@ -42,7 +42,7 @@ pub(crate) struct ReproArgs {
     pub(crate) debian_mirror: Option<SecretUrl>,
 }
 
-/// What the second build is told.
+/// What varies in the second build.
 #[derive(Debug, Args)]
 pub(crate) struct RebuildArgs {
     #[arg(long, value_name = "ARCH")]

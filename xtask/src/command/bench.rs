@@ -29,7 +29,7 @@ mod tests {
     use super::median;
 
     #[test]
-    fn the_median_is_the_middle_or_between_the_middles() {
+    fn median_of_even_count_is_the_mean() {
         for (values, middle) in [
             (vec![3.0], 3.0),
             (vec![9.0, 1.0, 2.0], 2.0),

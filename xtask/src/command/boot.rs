@@ -63,7 +63,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         memory: None,
         smp: 1,
         boot,
-        // After a panic the kernel stays, so that it is told from a reboot.
+        // After a panic the kernel stays, so that it differs from a reboot.
         append: format!("panic=0 {size}").trim_end().to_owned(),
         extra: extra.collect(),
         control: Control::VirtioSerial,

@@ -13,7 +13,7 @@ use crate::output;
 pub(crate) fn run(context: &Context, args: &HostHelperArgs) -> Outcome {
     let Some(socket) = &context.env.kiln_socket else {
         let error =
-            anyhow::anyhow!("KILN_SOCKET is not set: words work in a test's host half only");
+            anyhow::anyhow!("KILN_SOCKET is not set: words work in a test's host script only");
         return Err(Failure::new(Exit::Usage, error)
             .hint(Some("cargo xtask test --no-capture NAME".to_owned())));
     };
@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &HostHelperArgs) -> Outcome {
         io::stdin().read_to_string(&mut text)?;
         Ok(text)
     };
-    // A runner that does not answer is no verdict of the test's.
+    // A runner that does not answer is not a verdict of the test's.
     let unheard = Exit::Child(
         verdict::outcome::STATUS_HARD_ERROR
             .unsigned_abs()

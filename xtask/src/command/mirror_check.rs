@@ -45,7 +45,7 @@ pub(crate) fn place(context: &Context, address: &SecretUrl) -> Result<Box<dyn Pl
         }
         let path = context.env.absolute(&Utf8PathBuf::from(path));
         if !path.is_dir() {
-            let error = anyhow::anyhow!("`{path}` is no directory");
+            let error = anyhow::anyhow!("`{path}` is not a directory");
             return Err(Failure::new(Exit::Usage, error));
         }
         return Ok(Box::new(Directory(path)));
@@ -90,7 +90,7 @@ pub(crate) fn examine(
     }
     for name in &report.unfinished {
         output::note(format!(
-            "`{name}` is not in the index: its publication did not end, or goes on"
+            "`{name}` is not in the index: its publication did not end, or continues"
         ));
     }
     if let Some(strays) = render::release::strays(&report) {

@@ -131,7 +131,7 @@ fn refuse(refusals: &[Refusal]) -> Result<(), Failure> {
     Err(refused(refusals))
 }
 
-/// All that stands against the release; the first says what mends it.
+/// All that stands against the release; the first says what fixes it.
 fn refused(refusals: &[Refusal]) -> Failure {
     for refusal in refusals.iter().skip(1) {
         output::note(refusal.to_string());

@@ -71,14 +71,14 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
     Ok(Exit::Success)
 }
 
-/// What the steps need besides one another.
+/// What the steps need in addition to one another.
 fn direct_inputs(plan: &Plan, wanted: &[StepId]) -> BTreeSet<StepId> {
     let inputs = wanted.iter().flat_map(|id| &plan.step(*id).inputs);
     let inputs = inputs.map(|input| input.step);
     inputs.filter(|id| !wanted.contains(id)).collect()
 }
 
-/// What the second build is told, all of it drawn from the seed.
+/// What varies in the second build, derived from the seed.
 fn told(supply: &Supply<'_>, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
     let order = args.seed.unwrap_or_else(host::clock::random_seed);
     let root = args.root.as_ref().map(|root| {

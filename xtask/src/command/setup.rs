@@ -93,7 +93,7 @@ fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<Str
             needs.insert("bwrap".to_owned());
         }
         Purpose::Ci => {
-            // What lints and black-box tests call besides.
+            // What lints and black-box tests call in addition.
             let programs = [
                 "bwrap",
                 "faketime",

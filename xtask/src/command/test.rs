@@ -143,7 +143,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     Ok(Exit::Child(report.exit_code()))
 }
 
-/// With the QEMU of the environment as one that was named: whoever repeats the run needs it too.
+/// With the QEMU of the environment as a named one: a repetition of the run needs it too.
 fn on_qemu(context: &Context, args: &TestArgs) -> TestArgs {
     let mut args = args.clone();
     if args.debug.compare_qemu.is_none() && args.guest.qemu.is_none() {

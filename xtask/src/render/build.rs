@@ -21,7 +21,7 @@ pub(crate) struct BuildProgress {
     total: Option<Total>,
 }
 
-/// Something that goes on now.
+/// Something that continues now.
 struct Running {
     bar: ProgressBar,
     /// When a plain line was last written for it.

@@ -1,4 +1,4 @@
-//! Two QEMUs side by side as a person sees them: a line a test, what changed below it, and a summary.
+//! Two QEMUs side by side as a person sees them: one line per test, what changed below it, and a summary.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_got_worse_is_shown_with_both_ends_and_how_to_repeat_it() {
+    fn regression_shows_both_outcomes_and_command() {
         let mut pair = Pair {
             old: report(Outcome::Passed, 1),
             new: report(
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_names_what_changed_and_times_beyond_noise() {
+    fn summary_names_changes_and_times_beyond_noise() {
         let mut pairs: Vec<Pair> = (0..5)
             .map(|_| Pair {
                 old: report(Outcome::Passed, 1000),

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_without_a_test_fill_lines_of_a_terminal() {
+    fn untested_devices_are_wrapped_to_width() {
         let names = |count: usize| {
             (0..count)
                 .map(|n| format!("virtio-device-{n:02}"))

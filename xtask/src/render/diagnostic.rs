@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_key_is_drawn_with_its_place_and_the_right_name() {
+    fn misspelt_key_shows_place_and_suggestion() {
         let text = "name = \"gmp\"\nverison = \"6.3.0\"\n";
         let drawn = draw(
             &Diagnostic {

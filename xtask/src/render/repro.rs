@@ -70,7 +70,7 @@ impl Varied<'_> {
             (
                 "make",
                 variation.shuffle.map_or_else(
-                    || "keeps its order: it is told to, or is older than 4.4".to_owned(),
+                    || "keeps its order: `--no-shuffle`, or make older than 4.4".to_owned(),
                     |seed| format!("--shuffle={seed}"),
                 ),
             ),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_a_line_for_each_step_with_what_differs() {
+    fn table_has_one_line_per_step() {
         let plan = Plan {
             steps: vec![
                 step("gmp", None),

@@ -46,7 +46,7 @@ fn age(idle: Duration) -> String {
     }
 }
 
-/// What a plan would do, a line a thing, and the sum.
+/// What a plan would do, one line per thing, and the sum.
 pub(crate) fn garbage(plan: &Plan) -> String {
     let mut lines: Vec<String> = plan
         .remove
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_what_a_thing_is_and_why_it_stays() {
+    fn line_names_entry_and_why_it_stays() {
         let item = |name: &str, about: Option<&str>| Item {
             kind: Kind::Entry,
             name: name.to_owned(),

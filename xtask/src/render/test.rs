@@ -1,4 +1,4 @@
-//! A run of guest tests as a person sees it: a line a test, failures with their cause, the end of the
+//! A run of guest tests as a person sees it: one line per test, failures with their cause, the end of the
 //! console, where the logs are and what runs the test again; a summary at the end.
 
 use std::collections::BTreeSet;

@@ -72,7 +72,7 @@ impl Timings {
     }
 
     fn open(&mut self, kind: &'static str, name: String, now: Duration) {
-        // A second try of a download goes on with the first.
+        // A second try of a download continues with the first.
         self.open.entry((kind, name)).or_insert(now);
     }
 
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_step_has_a_bar_from_its_start_to_its_end() {
+    fn each_step_has_a_bar() {
         let mut timings = Timings::default();
         let second = Duration::from_secs;
         let started = |recipe: &str| Event::StepStarted {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_that_had_nothing_to_do_gives_a_page_too() {
+    fn empty_build_yields_a_page() {
         assert!(
             Timings::default()
                 .page()

@@ -1,4 +1,4 @@
-//! A verified release: each published file beside the one that its source gives.
+//! A verified release: each published file next to the one that its source gives.
 
 use std::time::Duration;
 

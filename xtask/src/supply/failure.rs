@@ -1,4 +1,4 @@
-//! What a library's error means for whoever called the program: its exit code.
+//! The exit code for an error of a library.
 
 use forge::build::{BuildError, StepError};
 use forge::fetch::FetchError;

@@ -1,4 +1,4 @@
-//! What can go wrong with a store, and what mends it.
+//! What can go wrong with a store, and what fixes it.
 
 use std::io;
 
@@ -20,16 +20,16 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A write into a store that can only be read.
-    #[error("the store `{0}` is read-only and lacks what is wanted")]
+    #[error("the store `{0}` is read-only and lacks the requested entry")]
     ReadOnly(Utf8PathBuf),
     /// There is no store.
     #[error("no store in `{0}`")]
     Absent(Utf8PathBuf),
     /// Source trees hold names that differ in case only.
-    #[error("the file system of `{0}` does not tell upper from lower case")]
+    #[error("the file system of `{0}` is not case-sensitive")]
     FoldsCase(Utf8PathBuf),
     /// An entry of a later version of this program.
-    #[error("entry `{name}` has format {found}, this Kiln reads up to {known}")]
+    #[error("unsupported format {found} of entry `{name}`: expected at most {known}")]
     FutureEntry {
         /// The entry.
         name: String,
@@ -39,7 +39,7 @@ pub enum StoreError {
         known: u64,
     },
     /// Two builds of one key gave different bytes.
-    #[error("entry `{name}` is in the store with other bytes: `{file}` differs")]
+    #[error("entry `{name}` already exists with different content: `{file}` differs")]
     Differs {
         /// The entry.
         name: String,
@@ -47,7 +47,7 @@ pub enum StoreError {
         file: String,
     },
     /// A step's output holds something an entry cannot.
-    #[error("output `{path}` is {kind}: only files, directories and symbolic links are kept")]
+    #[error("output `{path}` is {kind}: expected files, directories and symbolic links")]
     Kind {
         /// Path in the output tree.
         path: String,
@@ -58,7 +58,7 @@ pub enum StoreError {
     #[error("output name `{0}` is not UTF-8")]
     NotUtf8(String),
     /// Bytes that are not what their name says.
-    #[error("`{path}` is corrupt: expected {expected}, got {got}")]
+    #[error("`{path}` is corrupt: expected {expected}, found {got}")]
     Corrupt {
         /// The file.
         path: Utf8PathBuf,
@@ -67,8 +67,8 @@ pub enum StoreError {
         /// SHA-256 that it has.
         got: Digest,
     },
-    /// Somebody held a lock for too long.
-    #[error("waited {seconds} s for `{path}`")]
+    /// Another process held a lock for too long.
+    #[error("timed out after {seconds} s waiting for `{path}`")]
     LockTimeout {
         /// The lock.
         path: Utf8PathBuf,

@@ -1,4 +1,4 @@
-//! Collecting garbage: a plan that can be printed, then its performance while nobody else has the
+//! Collecting garbage: a plan that can be printed, then its performance while no other process has the
 //! store open.
 //!
 //! What a checkout's root names stays as long as the checkout exists. Everything else goes once it
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_living_checkout_needs_stays_whatever_its_age_and_size() {
+    fn needed_entries_survive_age_and_size_limits() {
         let dir = tempfile::tempdir().unwrap();
         let checkout = camino::Utf8Path::from_path(dir.path()).unwrap();
         fs::create_dir(checkout.join("recipes")).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_goes_first_until_the_rest_fits() {
+    fn least_recently_used_entry_is_removed_first() {
         let items = ["a", "b", "c", "d"].into_iter().zip([1, 4, 2, 3]);
         let items = items.map(|(name, days)| item(Kind::Entry, name, 10, days));
         let policy = Policy {

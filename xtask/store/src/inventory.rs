@@ -127,7 +127,7 @@ impl Store {
             }
             Kind::Blob => {
                 let Ok(digest) = item.name.parse::<Digest>() else {
-                    return Ok(Some("its name is no SHA-256".to_owned()));
+                    return Ok(Some("its name is not a SHA-256".to_owned()));
                 };
                 let sound = self.blob(&digest)?.is_some();
                 Ok((!sound).then(|| "its bytes are not what its name says".to_owned()))
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    /// Notes that something is used now, for whoever collects garbage. At most once an hour.
+    /// Notes that something is used now, for the garbage collection. At most once an hour.
     pub(crate) fn touch(&self, file: &Utf8Path) {
         if self.access() == Access::Read {
             return;
@@ -146,7 +146,7 @@ impl Store {
             .and_then(|data| data.modified())
             .is_ok_and(|used| now.duration_since(used).is_ok_and(|idle| idle < HOUR));
         if !recent && let Ok(open) = fs::File::open(file) {
-            // A time that cannot be set makes the thing look older than it is, which harms nobody.
+            // A time that cannot be set makes the entry look older than it is, which is harmless.
             let _ = open.file().set_modified(now);
         }
     }

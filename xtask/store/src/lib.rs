@@ -9,14 +9,14 @@
 //! <root>/v1/blobs/sha256/<hex>    0444, name == content
 //! <root>/v1/entries/<name>/       out/ entry.json boot notes/; appears by rename only
 //! <root>/v1/tree/<id>/            root/ tree.json boot; unpacked and patched sources
-//! <root>/v1/part/<hex>.part       a download that may go on
-//! <root>/v1/tmp/<random>/         work areas; dead when the lock beside them is free
+//! <root>/v1/part/<hex>.part       a download that may continue
+//! <root>/v1/tmp/<random>/         work areas; dead when the lock next to them is free
 //! <root>/v1/lock/<name>.lock      flock, never removed
 //! <root>/v1/quarantine/           what was found corrupt, at most eight
 //! <root>/v1/roots/<hex>.json      a checkout that uses the store, and what it needs of it
 //! ```
 //!
-//! Any number of processes may use one store at once: readers wait for nobody, writers write below
+//! Any number of processes may use one store at once: readers never wait, writers write below
 //! `tmp/` and rename; only [`gc`] needs the store for itself. A new layout gets a new `v<n>`; nothing is migrated in place. A store that
 //! cannot be written to serves for reading. Used by every other module of this crate; it does not
 //! know what a recipe or an archive is.

@@ -18,12 +18,12 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mil
 #[derive(Debug)]
 #[must_use = "the lock is free once this is dropped"]
 pub struct Guard {
-    /// `None` in a store that nobody here can change.
+    /// `None` in a store that is read-only.
     _file: Option<fs::File>,
 }
 
 impl Store {
-    /// Takes the lock `name`. Where somebody else holds it, `notice` is called once and then it is
+    /// Takes the lock `name`. Where another process holds it, `notice` is called once and then it is
     /// waited for. In a read-only store there is nothing to exclude and the lock is void.
     pub fn lock(&self, name: &str, notice: impl FnOnce()) -> Result<Guard, StoreError> {
         self.lock_within(name, PATIENCE, notice)

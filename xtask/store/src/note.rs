@@ -1,4 +1,4 @@
-//! Notes: what is remembered of an entry beside its output. They are no part of what it is: an entry
+//! Notes: what is remembered of an entry next to its output. They are no part of what it is: an entry
 //! without them is as good, and nothing that is built depends on one.
 
 use std::io;

@@ -68,7 +68,7 @@ impl Root {
 }
 
 impl Store {
-    /// Notes what a checkout needs. A store that is read-only is nobody's to collect.
+    /// Notes what a checkout needs. A read-only store is not collected.
     pub fn keep_root(&self, root: &Root) -> Result<(), StoreError> {
         if self.access() == Access::Read {
             return Ok(());

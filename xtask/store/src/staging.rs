@@ -23,7 +23,7 @@ pub struct Staging {
     area: Workspace,
 }
 
-/// What `entry.json` says besides what the output tree shows.
+/// What `entry.json` says in addition to what the output tree shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
     /// Recipe of the step.
@@ -99,7 +99,7 @@ impl Staging {
         self.area.path().join("entry")
     }
 
-    /// Hashes the output tree and makes it the entry. Where somebody else was first, theirs stays:
+    /// Hashes the output tree and makes it the entry. Where another process was first, theirs stays:
     /// an entry that must be the same on every host is an error if it is not.
     pub fn commit(self, about: About) -> Result<Ready, StoreError> {
         let mut listing = Listing::default();

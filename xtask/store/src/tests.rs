@@ -95,7 +95,7 @@ fn a_new_store_is_private_and_tagged() {
 }
 
 #[test]
-fn an_entry_appears_by_commit_with_what_is_in_it() {
+fn commit_makes_the_entry_visible() {
     let home = home();
     let store = home.store();
     let staging = staged(&store, &name(), "content");
@@ -117,7 +117,7 @@ fn an_entry_appears_by_commit_with_what_is_in_it() {
 }
 
 #[test]
-fn a_toolchain_entry_carries_the_host_in_its_name() {
+fn toolchain_entry_name_contains_host() {
     let home = home();
     let store = home.store();
     staged(&store, &toolchain_name(), "content")
@@ -130,7 +130,7 @@ fn a_toolchain_entry_carries_the_host_in_its_name() {
 }
 
 #[test]
-fn somebody_else_s_equal_entry_is_success() {
+fn equal_entry_of_another_process_is_success() {
     let home = home();
     let store = home.store();
     let ours = staged(&store, &name(), "same");
@@ -146,7 +146,7 @@ fn somebody_else_s_equal_entry_is_success() {
 }
 
 #[test]
-fn somebody_else_s_other_bytes_are_an_error_for_an_image() {
+fn conflicting_image_bytes_are_an_error() {
     let home = home();
     let store = home.store();
     let ours = staged(&store, &name(), "ours");
@@ -176,7 +176,7 @@ fn an_entry_that_is_dropped_leaves_nothing() {
 }
 
 #[test]
-fn a_process_killed_before_its_commit_leaves_nothing_visible_and_is_swept() {
+fn killed_commit_leaves_nothing_visible() {
     let home = home();
     let store = home.store();
     let area = staged(&store, &name(), "half").abandon();
@@ -200,7 +200,7 @@ fn a_living_work_area_is_not_swept() {
 }
 
 #[test]
-fn a_dead_work_area_without_its_lock_is_swept() {
+fn dead_work_directory_is_swept() {
     let home = home();
     home.store();
     let orphan = home.root.join("v1/tmp/orphan/locked");
@@ -265,7 +265,7 @@ fn an_entry_under_another_name_is_corrupt() {
 }
 
 #[test]
-fn a_toolchain_that_lost_bytes_to_a_power_cut_is_quarantined() {
+fn toolchain_damaged_by_power_cut_is_quarantined() {
     let home = home();
     let store = home.store();
     staged(&store, &toolchain_name(), "content")
@@ -305,7 +305,7 @@ fn a_commit_over_a_corrupt_entry_replaces_it() {
 }
 
 #[test]
-fn an_entry_of_a_future_version_is_refused_with_a_sentence() {
+fn future_entry_version_is_refused() {
     let home = home();
     let store = home.store();
     staged(&store, &name(), "content").commit(about()).unwrap();
@@ -323,7 +323,7 @@ fn an_entry_of_a_future_version_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn a_read_only_store_is_read_and_refuses_writes_with_a_hint() {
+fn read_only_store_refuses_writes_with_hint() {
     let home = home();
     staged(&home.store(), &name(), "content")
         .commit(about())
@@ -348,13 +348,13 @@ fn a_read_only_store_is_read_and_refuses_writes_with_a_hint() {
 }
 
 #[test]
-fn a_place_that_holds_no_store_is_named() {
+fn directory_without_store_is_reported() {
     let error = Store::read_only(Utf8Path::new("/nonexistent/store")).unwrap_err();
     assert_eq!(error.to_string(), "no store in `/nonexistent/store`");
 }
 
 #[test]
-fn failures_to_write_are_told_apart_and_name_the_place() {
+fn write_failures_name_their_cause_and_path() {
     let place = Utf8Path::new("/store");
     let check = |kind: io::ErrorKind, message: &str, hint: Option<&str>| {
         let error = StoreError::io(place, io::Error::new(kind, "as told"));
@@ -390,7 +390,7 @@ fn failures_to_write_are_told_apart_and_name_the_place() {
 }
 
 #[test]
-fn a_place_that_folds_case_is_refused() {
+fn case_folding_directory_is_refused() {
     let home = home();
     home.store();
     // What a case-insensitive file system would show.
@@ -406,7 +406,7 @@ fn a_place_that_folds_case_is_refused() {
 }
 
 #[test]
-fn an_output_that_no_entry_can_hold_is_refused() {
+fn unstorable_output_is_refused() {
     let home = home();
     let store = home.store();
     let staging = staged(&store, &name(), "content");
@@ -420,7 +420,7 @@ fn an_output_that_no_entry_can_hold_is_refused() {
 }
 
 #[test]
-fn a_lock_excludes_and_tells_who_waits() {
+fn lock_excludes_and_reports_waiting() {
     let home = home();
     let (store, other) = (home.store(), home.store());
     let guard = store.lock("x", || panic!("it is free")).unwrap();
@@ -501,7 +501,7 @@ fn only_the_right_bytes_become_a_blob() {
 }
 
 #[test]
-fn a_copy_in_another_store_is_the_same_under_the_name_it_has_there() {
+fn copied_entry_keeps_its_name() {
     let (here, there) = (home(), home());
     let (store, other) = (here.store(), there.store());
     staged(&store, &toolchain_name(), "bytes")

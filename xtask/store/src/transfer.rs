@@ -20,7 +20,7 @@ pub enum TransferError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The archive cannot be read or written.
-    #[error("cannot use the archive `{path}`")]
+    #[error("failed to use archive `{path}`")]
     Archive {
         /// The archive.
         path: Utf8PathBuf,
@@ -28,13 +28,13 @@ pub enum TransferError {
         source: io::Error,
     },
     /// Something else, or the beginning of an archive.
-    #[error("`{path}` is no tar archive, or was cut off")]
+    #[error("`{path}` is not a tar archive, or is truncated")]
     Unreadable {
         /// The archive.
         path: Utf8PathBuf,
     },
     /// Something in the archive that no store exported.
-    #[error("`{path}` is no exported store: it holds `{name}`")]
+    #[error("`{path}` is not an exported store: it contains `{name}`")]
     Foreign {
         /// The archive.
         path: Utf8PathBuf,
@@ -88,7 +88,7 @@ pub fn import(store: &Store, path: &Utf8Path) -> Result<usize, TransferError> {
         path: path.to_owned(),
         source,
     };
-    // What the system says is told; what the reader of archives says is full of what it has read.
+    // Errors of the system are passed on; errors of the archive reader quote what it has read.
     let broken = |source: io::Error| match source.raw_os_error() {
         Some(_) => refused(source),
         None => TransferError::Unreadable {

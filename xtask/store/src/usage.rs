@@ -41,7 +41,7 @@ impl Usage {
     }
 }
 
-/// The store while nobody else has it open; shared again when dropped.
+/// The store while no other process has it open; shared again when dropped.
 #[derive(Debug)]
 #[must_use = "others may use the store once this is dropped"]
 pub struct Alone<'a> {
@@ -49,7 +49,7 @@ pub struct Alone<'a> {
 }
 
 impl Store {
-    /// Waits until nobody else has the store open. `notice` is called once where it has to wait.
+    /// Waits until no other process has the store open. `notice` is called once where it has to wait.
     pub fn alone(
         &self,
         patience: Duration,
@@ -60,7 +60,7 @@ impl Store {
         let held = held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = &*held {
             let path = self.layout().join(FILE);
-            // The share is given up first: two that wait for each other's would wait for ever.
+            // The share is given up first: two that wait for each other's would wait forever.
             file.file().unlock().map_err(|error| self.io(error))?;
             wait(&path, patience, notice, || file.file().try_lock())
                 .inspect_err(|_| drop(file.file().lock_shared()))?;

@@ -1,4 +1,4 @@
-//! Work areas below `tmp/`: a directory with a lock file beside it, held as long as the owner
+//! Work areas below `tmp/`: a directory with a lock file next to it, held as long as the owner
 //! lives. An area whose lock is free is dead and is swept when a store is opened.
 
 use std::io;
@@ -62,7 +62,7 @@ impl Workspace {
         &self.path
     }
 
-    /// What a killed process leaves: directory and lock file, and nobody who holds the lock.
+    /// What a killed process leaves: directory and lock file, and no process holds the lock.
     #[cfg(test)]
     pub(crate) fn abandon(mut self) -> Utf8PathBuf {
         let (file, path) = self.lock.take().unwrap().keep().unwrap();
@@ -82,14 +82,14 @@ impl Drop for Workspace {
 }
 
 impl Store {
-    /// Removes the work areas whose owners are gone. Large ones are removed while the run goes on; what
+    /// Removes the work areas whose owners are gone. Large ones are removed while the run continues; what
     /// is left at its end, the next one removes.
     pub(crate) fn sweep(&self) {
         let store = self.clone();
         let (done, finished) = mpsc::channel();
         thread::spawn(move || {
             sweep(&store);
-            // Nobody listens any more when it took long.
+            // The receiver is gone if it took long.
             let _ = done.send(());
         });
         let _ = finished.recv_timeout(SWEEP);

@@ -1,4 +1,4 @@
-//! `choose`: one of several words, by the run's seed, and the same one for ever.
+//! `choose`: one of several words, by the run's seed, and the same one forever.
 //!
 //! A choice is a function of seed, test, name and words alone, so that it does not matter which
 //! half of a test asks first. The stream is that of `ChaCha8`, which is documented and portable; a frozen
@@ -21,10 +21,12 @@ use verdict::event::Choice;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// There is nothing to choose from.
-    #[error("`choose {0}` has no words, and the header no `choices.{0}` for this architecture")]
+    #[error(
+        "`choose {0}` has no values, and the header has no `choices.{0}` for this architecture"
+    )]
     NoWords(String),
     /// The run forces a word that is not among them.
-    #[error("`{name}={word}` was asked for, and the test offers `{words}`")]
+    #[error("`--choose {name}={word}`: expected one of `{words}`")]
     NotOffered {
         /// What is chosen.
         name: String,
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_chosen_about_equally_often() {
+    fn every_value_is_chosen_equally_often() {
         let mut counts = [0; 5];
         for seed in 0..5000 {
             counts[pick(seed, "t", "n", 5)] += 1;
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_is_recorded_once_and_both_halves_agree() {
+    fn choice_is_shared_by_both_scripts() {
         let chooser = Chooser::new(3, "test", &BTreeMap::new(), BTreeMap::new());
         let first = chooser.choose("nic", &words("a b c d")).unwrap();
         assert_eq!(chooser.choose("nic", &words("a b c d")).unwrap(), first);
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_s_words_are_taken_where_the_script_has_none() {
+    fn header_values_apply_without_script_values() {
         let offered = BTreeMap::from([("nic".to_owned(), words("a b c"))]);
         let chooser = Chooser::new(3, "test", &BTreeMap::new(), offered);
         let same = Chooser::new(3, "test", &BTreeMap::new(), BTreeMap::new());
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forced_word_must_be_one_that_the_test_offers() {
+    fn forced_value_must_be_offered() {
         let forced = BTreeMap::from([("nic".to_owned(), "c".to_owned())]);
         let chooser = Chooser::new(3, "test", &forced, BTreeMap::new());
         assert_eq!(chooser.choose("nic", &words("a b c")).unwrap(), "c");

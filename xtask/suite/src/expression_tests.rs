@@ -16,7 +16,7 @@ fn nvme() -> Subject<'static> {
 }
 
 #[test]
-fn an_expression_selects_by_what_it_says() {
+fn expression_selects_matching_tests() {
     let check = |text: &str, expect| {
         let expression = Expression::parse(text).unwrap();
         assert_eq!(expression.admits(&nvme()), expect, "{text}");
@@ -54,7 +54,7 @@ fn an_expression_selects_by_what_it_says() {
 }
 
 #[test]
-fn what_is_wrong_is_shown_at_its_place() {
+fn error_is_shown_at_its_place() {
     let mut drawn = String::new();
     for text in [
         "",
@@ -88,7 +88,7 @@ fn what_is_wrong_is_shown_at_its_place() {
 }
 
 #[test]
-fn a_name_that_no_test_has_gets_a_suggestion() {
+fn unknown_test_name_gets_a_suggestion() {
     let check = |text: &str, expect: &[&str]| {
         let unknown = Expression::parse(text).unwrap().unknown(&[nvme()]);
         let told: Vec<String> = unknown

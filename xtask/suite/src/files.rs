@@ -262,7 +262,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_filter_selects_by_parts_of_the_whole_name() {
+    fn filter_matches_parts_of_full_name() {
         let suite = example();
         let check = |patterns: &[&str], exact, groups: &[&str], expect: &[&str]| {
             let all: Vec<_> = suite.names().collect();
@@ -290,7 +290,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn golden_output_goes_to_its_test_and_a_stray_one_is_a_fault() {
+    fn stray_golden_file_is_an_error() {
         let area = [("net/nic.sh", ""), ("net/nic.good", "")];
         let by_arch = ("net/nic.aarch64.good", "");
         let suite_of = |more: &[(&str, &str)]| suite(&[&area, more].concat());

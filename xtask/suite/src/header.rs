@@ -57,7 +57,7 @@ pub struct Header {
     pub append: String,
     /// What makes a pass.
     pub ends: Ends,
-    /// How often the guest may reboot and the test go on.
+    /// How often the guest may reboot and the test continue.
     pub reboots: u32,
     /// Which halves the file has.
     pub halves: Halves,

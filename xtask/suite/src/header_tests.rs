@@ -89,7 +89,7 @@ fn a_test_without_header_gets_the_defaults() {
 }
 
 #[test]
-fn a_machine_is_one_for_all_or_one_by_architecture() {
+fn machine_is_global_or_per_architecture() {
     let machine = |line: &str, arch: &str| {
         parse(&guest(line))
             .unwrap()
@@ -107,7 +107,7 @@ fn a_machine_is_one_for_all_or_one_by_architecture() {
 }
 
 #[test]
-fn choices_are_words_or_what_qemu_has() {
+fn choices_are_values_or_qemu_devices() {
     use choices::{Narrow, Offered, Source};
 
     let header = parse(&guest(
@@ -146,7 +146,7 @@ fn choices_are_words_or_what_qemu_has() {
 }
 
 #[test]
-fn a_slow_test_is_in_the_group_of_that_name() {
+fn slow_test_is_in_slow_group() {
     let header = parse(&guest("#: slow = true\n#: groups = [\"net\"]")).unwrap();
     assert!(header.is_in("slow") && header.is_in("net") && !header.is_in("hotplug"));
     assert_eq!(header.all_groups().collect::<Vec<_>>(), ["net", "slow"]);
@@ -154,7 +154,7 @@ fn a_slow_test_is_in_the_group_of_that_name() {
 }
 
 #[test]
-fn a_script_for_qemu_test_calls_its_half_itself() {
+fn qemu_test_script_calls_its_own_function() {
     for (text, expect) in [
         (
             "in_guest() {\n    true\n}\nif test $QEMU_TEST; then\n    in_host\nelse\n    in_guest\nfi\n",
@@ -172,7 +172,7 @@ fn a_script_for_qemu_test_calls_its_half_itself() {
 }
 
 #[test]
-fn halves_are_seen_at_line_starts_only() {
+fn script_functions_start_at_line_starts() {
     let check = |text: &str, expect: Option<Halves>| assert_eq!(halves(text), expect, "{text}");
     check("in_host() {\n}\n", Some(Halves::Host));
     check("in_guest()\n{\n}\n", Some(Halves::Guest));
@@ -207,7 +207,7 @@ fn draw(header: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_is_shown_at_its_place_in_the_script() {
+fn header_error_points_into_the_script() {
     assert_snapshot!(
         "unknown_key",
         draw("#: smp = 2\n# between\n#:   memry = \"256M\"")
@@ -275,7 +275,7 @@ fn header_for_a_newer_qemu_may_name_new_devices() {
 }
 
 #[test]
-fn a_test_without_halves_is_refused() {
+fn test_without_scripts_is_refused() {
     let faults = parse("#!/bin/sh\n#: smp = 0\ntrue\n").unwrap_err();
     let titles: Vec<_> = faults.iter().map(|fault| fault.title.as_str()).collect();
     let halves = "`guest-tests/boot/x.sh` has neither `in_host` nor `in_guest`";

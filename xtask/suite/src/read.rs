@@ -10,11 +10,11 @@ use verdict::golden::{self, Golden};
 use crate::files::{BrokenFile, Suite, TestFile};
 use crate::header::Header;
 
-/// The folder beside the areas that holds what both scripts of a test call.
+/// The folder next to the areas that holds what both scripts of a test call.
 const LIBRARY: &str = "lib";
 /// The end of a test's file name.
 const SCRIPT: &str = "sh";
-/// What an area may hold besides.
+/// What an area may hold in addition.
 const DOCUMENTS: [&str; 2] = ["md", "txt"];
 
 impl Suite {
@@ -147,7 +147,7 @@ fn bad_name(at: &str) -> Diagnostic {
     }
 }
 
-/// Gives each test of an area its golden output. A file that no test would ever be held against is
+/// Gives each test of an area its golden output. A file that no test would ever be compared with is
 /// a fault.
 fn give_golden(
     tests: &mut [TestFile],
@@ -180,7 +180,7 @@ fn give_golden(
         let Some((test, variant)) = golden::of_file(path, &names) else {
             let close = plan::suggest::closest(stem, names.iter().copied());
             let help = close.map(|name| format!("did you mean `{name}.{}`?", golden::EXTENSION));
-            let label = "nothing is ever held against it";
+            let label = "nothing is ever compared with it";
             fault(format!("`{path}` belongs to no test"), label, help)?;
             continue;
         };

@@ -7,7 +7,7 @@ use qemu::{Accel, Facts};
 
 use crate::header::Header;
 
-/// What a requirement is held against.
+/// What a requirement is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
     /// The architecture's name.
@@ -39,7 +39,7 @@ pub fn machine<'a>(
         .ok_or_else(|| {
             let known: Vec<_> = profile.machines.keys().map(String::as_str).collect();
             format!(
-                "`{name}` is no machine of `images/{arch}.toml`: {}",
+                "`{name}` is not a machine of `images/{arch}.toml`: {}",
                 known.join(", ")
             )
         })

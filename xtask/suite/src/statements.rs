@@ -119,7 +119,7 @@ impl Marker<'_> {
             let token = self.reader.token()?;
             expect = match token {
                 Token::End => return self.frames.is_empty().then_some(()),
-                // A line that ends in an operator goes on.
+                // A line that ends in an operator continues.
                 Token::Newline if expect == Expect::Command => Expect::Command,
                 Token::Newline => Expect::Statement,
                 Token::Word(_) if expect == Expect::Words => Expect::Words,
@@ -221,7 +221,7 @@ impl Marker<'_> {
             self.foreign.push(word.clone());
         }
         if self.reader.take_parentheses() {
-            // A function: its body is no statement of its own, and a mark before it would be its body.
+            // A function: its body is not a statement of its own, and a mark before it would be its body.
             return Some(self.body());
         }
         if is_statement {

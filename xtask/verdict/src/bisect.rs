@@ -53,7 +53,7 @@ mod tests {
     use crate::event::tests::{run_report, test_report};
 
     #[test]
-    fn only_a_failure_of_a_test_is_bad_and_only_a_pass_is_good() {
+    fn bisect_maps_failures_to_bad_only() {
         let text = || "x".to_owned();
         let check = |outcomes: &[Outcome], expect: Verdict| {
             let tests = outcomes.iter().map(|it| test_report("a::b::c", it.clone()));

@@ -1,6 +1,6 @@
 //! What changed for a test from one QEMU to another: pure, over the reports of both.
 //!
-//! A difference in time decides nothing. It is told at all only where it is beyond noise, see
+//! A difference in time decides nothing. It is reported only if it is beyond noise, see
 //! [`Comparison::timings`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,12 +46,12 @@ pub struct Pair {
     pub new: TestReport,
 }
 
-/// What the new QEMU is for a test, beside the old one.
+/// What the new QEMU is for a test, next to the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Nothing changed.
     Same,
-    /// It ends in another way that is no better and no worse.
+    /// It ends in another way that is not a better and no worse.
     Changed,
     /// It passes, and did not.
     Better,

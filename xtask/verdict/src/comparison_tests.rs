@@ -29,7 +29,7 @@ fn comparison(pairs: Vec<Pair>) -> Comparison {
 }
 
 #[test]
-fn a_failure_or_a_skip_that_was_not_there_is_worse_and_a_new_pass_better() {
+fn new_failures_and_skips_are_regressions() {
     let crashed = || Outcome::QemuCrashed {
         signal: 11,
         message: None,
@@ -52,7 +52,7 @@ fn a_failure_or_a_skip_that_was_not_there_is_worse_and_a_new_pass_better() {
 }
 
 #[test]
-fn results_choices_and_output_count_where_the_end_is_the_same() {
+fn results_and_output_are_compared_too() {
     let subtest = |name: &str, outcome| Subtest {
         name: name.to_owned(),
         outcome,
@@ -79,7 +79,7 @@ fn results_choices_and_output_count_where_the_end_is_the_same() {
 }
 
 #[test]
-fn a_test_that_is_unsteady_on_both_sides_is_no_worse() {
+fn unsteady_test_is_not_a_regression() {
     let worse = || pair(Outcome::Passed, failed());
     let better = || pair(failed(), Outcome::Passed);
     let same = || pair(Outcome::Passed, Outcome::Passed);
@@ -99,7 +99,7 @@ fn a_test_that_is_unsteady_on_both_sides_is_no_worse() {
 }
 
 #[test]
-fn a_time_is_told_only_beyond_noise() {
+fn time_is_reported_only_beyond_noise() {
     let check = |old: &[u64], new: &[u64], expect: Option<(u64, u64)>| {
         let pairs = old.iter().zip(new).map(|(old, new)| {
             let mut pair = pair(Outcome::Passed, Outcome::Passed);

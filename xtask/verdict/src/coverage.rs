@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_passed_on_this_architecture_covers_and_only_pluggable_devices_count() {
+    fn only_passed_pluggable_devices_are_covered() {
         let test = |name: &str, outcome, devices: &[&str]| {
             let mut report = test_report(name, outcome);
             report.devices = devices.iter().map(|&name| name.to_owned()).collect();

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on, and what it comes to.
+//! What a run tells while it continues, and what it comes to.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -389,7 +389,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_a_failure_from_a_missing_or_broken_set_up() {
+    fn exit_code_separates_failure_from_setup() {
         let text = || "x".to_owned();
         let check = |outcomes: &[Outcome], expect: u8| {
             let tests = outcomes
@@ -425,7 +425,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_flaky_or_unstable_is_counted_and_fails_no_run() {
+    fn flaky_and_unstable_tests_are_counted() {
         let failed = || Outcome::Failed {
             cause: "x".to_owned(),
         };

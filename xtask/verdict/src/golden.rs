@@ -1,4 +1,4 @@
-//! Golden output: what a test is to print, kept in a file beside it and compared line by line.
+//! Golden output: what a test is to print, kept in a file next to it and compared line by line.
 //!
 //! What a test prints is what `output.log` records: both halves, in the order in which it came. The
 //! variants of `NAME.good` and which of them counts are described in `guest-tests/README.md`.
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_belongs_to_the_test_with_the_longest_name() {
+    fn golden_file_belongs_to_longest_test_name() {
         let check = |name: &str, expect: Option<(&str, &str)>| {
             let found = of_file(Utf8Path::new(name), &["nic", "nic.v2"]);
             let found = found.map(|(test, variant)| (test, variant.arch.unwrap_or_default()));

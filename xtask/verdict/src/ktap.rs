@@ -195,7 +195,7 @@ impl Reader {
     }
 }
 
-/// What a result line comes to. A failure that was expected is no failure.
+/// What a result line comes to. A failure that was expected is not a failure.
 fn outcome(good: bool, directive: Directive<'_>, said: Option<String>) -> Outcome {
     let line = |text: &str| crate::text::short_line(text.as_bytes());
     let failed = |cause: String| Outcome::Failed { cause };

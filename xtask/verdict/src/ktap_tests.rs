@@ -35,7 +35,7 @@ fn results_are_read_with_their_directives() {
 }
 
 #[test]
-fn inner_results_carry_the_names_of_the_outer_ones() {
+fn nested_results_carry_outer_names() {
     let text = "KTAP version 1\n1..2\n  KTAP version 1\n  1..2\n    KTAP version 1\n    1..1\n    \
                 ok 1 leaf\n  ok 1 twig\n  not ok 2 dry\nnot ok 1 tree\nok 2 stone # a grey one\n";
     let expect = [
@@ -47,14 +47,14 @@ fn inner_results_carry_the_names_of_the_outer_ones() {
 }
 
 #[test]
-fn an_outer_result_that_its_inner_ones_do_not_explain_is_one_of_its_own() {
+fn unexplained_outer_result_stands_alone() {
     let inner = "KTAP version 1\n  KTAP version 1\n  1..1\n  ok 1 a\n";
     let disagrees = ["x::a passed", "x failed: not ok"];
     check(&format!("{inner}not ok 1 x\n"), &disagrees, &[]);
 }
 
 #[test]
-fn a_plan_that_is_not_kept_is_a_fault() {
+fn unmet_plan_is_a_fault() {
     let fault = ["3 subtests were planned, 1 reported"];
     check("TAP version 14\n1..3\nok 1 a\n", &["a passed"], &fault);
     let fault = ["99999999999999999999 subtests were planned, 1 reported"];

@@ -1,4 +1,4 @@
-//! Where a run comes from: what was run with what, by whom told. Reports of runs that differ in it are
+//! Where a run comes from: which command ran which tests with what. Reports of runs that differ in it are
 //! not parts of one.
 
 use std::collections::BTreeSet;

@@ -36,7 +36,7 @@ pub enum Outcome {
         /// The line that says so.
         message: String,
     },
-    /// The guest's kernel reported a fault of its own and went on.
+    /// The guest's kernel reported a fault of its own and continued.
     GuestOopsed {
         /// The line that says so.
         message: String,
@@ -160,7 +160,7 @@ impl Outcome {
         matches!(self, Self::HarnessError { .. } | Self::NotRun { .. })
     }
 
-    /// What the word `qemu` of a host half ends with.
+    /// What the word `qemu` of a host script ends with.
     #[must_use]
     pub fn status(&self) -> i32 {
         match self {
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_outcome_has_a_name_a_cause_and_a_status() {
+    fn each_outcome_has_name_cause_and_status() {
         let message = || "m".to_owned();
         let check = |outcome: Outcome, word, cause: &str, status, success| {
             assert_eq!(outcome.label(), word);

@@ -15,13 +15,13 @@ pub struct Partition {
 enum How {
     /// Every n-th test, from the m-th on: parts of equal size.
     Slice,
-    /// By the name alone: a test stays in its part whatever is added beside it.
+    /// By the name alone: a test stays in its part whatever is added next to it.
     Hash,
 }
 
-/// A text that is no partition.
+/// A text that is not a partition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no partition such as `slice:1/3` or `hash:1/3`")]
+#[error("invalid partition `{0}`: expected `slice:1/3` or `hash:1/3`")]
 pub struct NoPartition(pub String);
 
 impl std::str::FromStr for Partition {
@@ -79,7 +79,7 @@ impl Partition {
     }
 }
 
-/// The same for ever: machines with different checkouts must agree.
+/// The same forever: machines with different checkouts must agree.
 fn bucket(name: &str, parts: usize) -> usize {
     let mut first = [0; 8];
     first.copy_from_slice(&Sha256::digest(name.as_bytes())[..8]);

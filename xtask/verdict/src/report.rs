@@ -1,4 +1,4 @@
-//! Reports as text: pure functions of what a run told. The terminal is `xtask`'s.
+//! Reports as text: pure functions of the events of a run. The terminal is `xtask`'s.
 
 pub mod github;
 pub mod html;
@@ -32,7 +32,7 @@ pub enum Format {
 
 /// A run that cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the report")]
+#[error("failed to write the report")]
 pub enum RenderError {
     /// As XML.
     Xml(#[from] quick_junit::SerializeError),

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_is_the_last_that_says_something() {
+    fn last_line_ignores_empty_lines() {
         assert_eq!(last_line(b"one\ntwo\n\n  \n").as_deref(), Some("two"));
         assert_eq!(last_line(b"\n\n"), None);
     }

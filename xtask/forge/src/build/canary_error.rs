@@ -6,11 +6,11 @@ use plan::canary::Canaries;
 /// Why a toolchain is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum CanaryError {
-    /// Nobody has said yet what this architecture's compiler makes of them.
-    #[error("there is no `{}` to try the compiler with", Canaries::lock_path(.0))]
+    /// This architecture has no recorded canary objects yet.
+    #[error("missing `{}`: the compiler cannot be checked", Canaries::lock_path(.0))]
     NoLock(String),
     /// The lock is of other canaries, or of another compiler.
-    #[error("`{}` is not of {what}", Canaries::lock_path(.arch))]
+    #[error("`{}` is out of date: {what}", Canaries::lock_path(.arch))]
     Stale {
         /// The architecture.
         arch: String,
@@ -18,7 +18,7 @@ pub enum CanaryError {
         what: String,
     },
     /// The compiler does not work, though it is the one that was built: this host may be why.
-    #[error("the compiler for `{arch}` does not compile the canaries: {said}")]
+    #[error("the compiler for `{arch}` failed to compile the canaries: {said}")]
     Fails {
         /// The architecture.
         arch: String,
@@ -28,7 +28,7 @@ pub enum CanaryError {
         entry: Utf8PathBuf,
     },
     /// The compiler emits other code, or is damaged.
-    #[error("the compiler for `{arch}` is not to be trusted: {what}{}", place(.kept.as_deref()))]
+    #[error("the compiler for `{arch}` emits unexpected code: {what}{}", place(.kept.as_deref()))]
     Wrong {
         /// The architecture.
         arch: String,
@@ -40,7 +40,7 @@ pub enum CanaryError {
 }
 
 impl CanaryError {
-    /// The command that mends it.
+    /// The command that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -60,6 +60,6 @@ impl CanaryError {
 }
 
 fn place(kept: Option<&str>) -> String {
-    kept.map(|kept| format!("; it was put away as `{kept}`"))
+    kept.map(|kept| format!("; it was moved to `{kept}`"))
         .unwrap_or_default()
 }

@@ -41,7 +41,7 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     pub(super) fn emit(&self, event: Event) {
-        // A run goes on when nobody listens any more.
+        // A run continues when the receiver is gone.
         let _ = self.events.send(event);
     }
 

@@ -25,7 +25,7 @@ pub enum BuildError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// Steps call programs that this host does not have.
-    #[error("{} lacks what a build calls: {}", whose(root.as_deref()), list(missing))]
+    #[error("{} lacks tools that the build needs: {}", whose(root.as_deref()), list(missing))]
     Tools {
         /// The programs' names.
         missing: Vec<String>,
@@ -35,7 +35,7 @@ pub enum BuildError {
     /// Another system's tools cannot be used.
     #[error(transparent)]
     Root(RootError),
-    /// Sources are not in the store and nobody may be asked for them.
+    /// Sources are not in the store and no server may be contacted them.
     #[error(transparent)]
     Offline(FetchError),
     /// Steps failed; what did not depend on them was finished.
@@ -48,12 +48,12 @@ pub enum BuildError {
     #[error(transparent)]
     Jobs(JobError),
     /// The host's compiler would not say who it is.
-    #[error("cannot tell which compiler this host has")]
+    #[error("failed to identify the host's compiler")]
     Host(#[source] ProcessError),
 }
 
 impl BuildError {
-    /// The command that mends it, where there is one.
+    /// The command that fixes it, where there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -97,7 +97,7 @@ impl From<JobError> for BuildError {
 pub struct StepFailure {
     /// The step as people name it, such as `linux (ppc64)`.
     pub step: String,
-    /// Why. It is part of the message and not its source, so that it is not told twice.
+    /// Why. It is part of the message and not its source, so that it is not printed twice.
     pub error: StepError,
 }
 
@@ -119,7 +119,7 @@ impl From<UnpackError> for StepError {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// A source could not be had.
+    /// A source could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// A source could not be unpacked or patched.
@@ -129,7 +129,7 @@ pub enum StepError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Its script failed.
-    #[error("the script ended with {status}; the last lines of `{log}`:\n{}", tail.join("\n"))]
+    #[error("the script exited with {status}; last lines of `{log}`:\n{}", tail.join("\n"))]
     Script {
         /// How it ended.
         status: ExitStatus,
@@ -141,7 +141,7 @@ pub enum StepError {
         kept: Option<Utf8PathBuf>,
     },
     /// Its script ran longer than any build should.
-    #[error("the script did not end within {limit:?}; the last lines of `{log}`:\n{}", tail.join("\n"))]
+    #[error("the script did not finish within {limit:?}; last lines of `{log}`:\n{}", tail.join("\n"))]
     TimedOut {
         /// The time it had.
         limit: Duration,
@@ -165,7 +165,7 @@ pub enum StepError {
         diff: String,
     },
     /// An output that is compared with a committed file was not made.
-    #[error("there is no output `{output}` to compare")]
+    #[error("missing output `{output}`: nothing to compare")]
     NoFrozenOutput {
         /// Path in the output tree.
         output: String,
@@ -204,7 +204,7 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// The command that mends it, where there is one.
+    /// The command that fixes it, where there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -223,7 +223,7 @@ impl StepError {
                 Some(format!("cargo xtask images --refreeze{arch}"))
             }
             Self::Leak { recipe, .. } => Some(format!(
-                "let the script in `recipes/{recipe}/` set what is recorded, or map the path away"
+                "set the recorded value in `recipes/{recipe}/build.sh.hbs`, or map the path"
             )),
             Self::Canary(error) => error.hint(),
             Self::Initramfs(error) => error.hint(),

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_of_what_is_present_are_neither_made_nor_looked_at() {
+    fn inputs_of_present_steps_are_not_built() {
         check_needed(&["image"], &["image"], "", "image");
         check_needed(
             &["image"],
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn among_equal_paths_the_one_more_steps_wait_for_starts_first() {
+    fn critical_path_starts_first() {
         let plan = plan_of(&[
             ("one", &[]),
             ("many", &[]),
@@ -260,6 +260,6 @@ mod tests {
             .iter()
             .map(|id| plan.step(*id).recipe.clone())
             .collect();
-        assert_eq!(text(&order), "many one a b c");
+        assert_eq!(text(&order), "many one per b c");
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn check(
         let Token { text, what, .. } = token;
         run.emit(Event::Note {
             text: format!(
-                "the {what} `{text}` is a word in what `{step}` is made from: it cannot be told \
+                "the {what} `{text}` is a word in what `{step}` is made from: it cannot be distinguished \
                  whether it got into the output too"
             ),
         });

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn log_has_everything_and_the_tail_the_last_lines() {
+    fn log_is_complete_and_tail_is_short() {
         check(b"", &[]);
         check(b"one\ntwo\n", &["one", "two"]);
         check(b"one\r\nopen end", &["one", "open end"]);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn flood_of_lines_is_not_a_flood_of_events() {
+    fn output_flood_is_not_an_event_flood() {
         struct Drops<'a>(&'a [u8]);
         impl Read for Drops<'_> {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -23,7 +23,7 @@ pub(super) struct Prefetch {
 
 #[derive(Default)]
 struct State {
-    /// Files that are in the store, or could not be had.
+    /// Files that are in the store, or could not be fetched.
     settled: BTreeMap<Digest, Option<FetchError>>,
     /// Nothing more will be fetched.
     ended: bool,
@@ -52,7 +52,7 @@ impl Prefetch {
         }
     }
 
-    /// Waits until a file was fetched. Then the store has it, or this is why not, or nobody tried.
+    /// Waits until a file was fetched. Then the store has it, or this is why not, or it was not tried.
     pub(super) fn wait(&self, pin: &SourcePin) -> Result<Option<FetchError>, Interrupted> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

@@ -104,7 +104,7 @@ impl Run<'_> {
             EntryState::Vacant(vacant) => {
                 if let Some(why) = vacant.corrupt() {
                     self.emit(Event::Note {
-                        text: format!("{why}; `{step}` is made again"),
+                        text: format!("{why}; rebuilding `{step}`"),
                     });
                 }
                 Ok(false)
@@ -112,7 +112,7 @@ impl Run<'_> {
         }
     }
 
-    /// Tries the toolchains that somebody wants for other work than ours.
+    /// Checks toolchains that are requested directly, not as an input of a step.
     fn check_wanted(&mut self, wanted: &BTreeMap<StepId, Ready>) -> Result<(), BuildError> {
         if self.frozen == Frozen::Ignored || self.options.canaries.sources.is_empty() {
             return Ok(());

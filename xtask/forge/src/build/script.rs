@@ -18,7 +18,7 @@ use super::log;
 use crate::event::Event;
 use crate::sandbox::{self, Launch, Places, Sandboxing};
 
-/// After a script has ended, somebody who left its process group may still hold its output: they
+/// After a script has ended, a process that left the group may still hold its output: they
 /// get this long.
 const STRAGGLERS: Duration = Duration::from_secs(2);
 
@@ -137,10 +137,10 @@ fn attend(
         .spawn(move || {
             let say = |line: &str| {
                 let (recipe, arch, line) = (recipe.clone(), arch.clone(), line.to_owned());
-                // A run goes on when nobody listens any more.
+                // A run continues when the receiver is gone.
                 let _ = events.send(Event::StepOutput { recipe, arch, line });
             };
-            // Nobody waits any more when this is late.
+            // The receiver is gone when this is late.
             let _ = tell.send(log::follow(output, file, say));
         })?;
     let status = running.wait(run.options.script_limit);
@@ -148,7 +148,7 @@ fn attend(
     drop(running);
     let tail = match told.recv_timeout(STRAGGLERS) {
         Ok(tail) => tail?,
-        Err(_) => vec!["(somebody still holds the script's output)".to_owned()],
+        Err(_) => vec!["(a process still holds the script's output)".to_owned()],
     };
     Ok((status, tail))
 }

@@ -98,7 +98,7 @@ fn lock(run: &Run, step: &Step, name: &EntryName) -> Result<Guard, StepError> {
         let notice = || {
             if !std::mem::replace(&mut told, true) {
                 run.emit(Event::Waiting {
-                    on: format!("`{step}`, which somebody else is making"),
+                    on: format!("`{step}`, which another process is building"),
                 });
             }
         };
@@ -161,7 +161,7 @@ fn places(
     places
 }
 
-/// The date of a step's archive: the one that the scripts it comes from were told, which is hashed
+/// The date of a step's archive: the one that its scripts were given, which is hashed
 /// with them. 1970 where there is none.
 fn epoch(plan: &Plan, step: &Step) -> u64 {
     let inputs = step.inputs.iter().map(|input| plan.closure(input.step));

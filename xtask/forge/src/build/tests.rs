@@ -116,7 +116,7 @@ fn both_ways(check: impl Fn(&World)) {
 }
 
 #[test]
-fn what_is_wanted_is_made_with_all_that_it_needs() {
+fn requested_step_builds_its_inputs() {
     both_ways(|world| {
         let mut plan = plan_of(&[("gmp", &[]), ("gcc", &["gmp"]), ("other", &[])]);
         let text = "cat \"$IN/gcc/gcc\" \"$TC/gmp\" \"$FILES/config\" >\"$OUT/x\"\n";
@@ -143,7 +143,7 @@ fn second_run_makes_nothing() {
     assert!(again.events.is_empty(), "{:?}", again.events);
 }
 
-/// A script line that waits for a sign of somebody else; the script's time is its deadline.
+/// A script line that waits for a sign of another process; the script's time is its deadline.
 fn wait_for(sign: &Utf8Path) -> String {
     format!("while ! test -e {sign}; do sleep 0.01; done\n")
 }
@@ -161,7 +161,7 @@ fn independent_steps_run_at_once() {
 }
 
 #[test]
-fn failure_keeps_its_log_and_shows_the_end_of_it() {
+fn failure_keeps_log_and_shows_tail() {
     both_ways(|world| {
         let text = "i=0\nwhile [ $i -lt 30 ]; do i=$((i + 1)); echo \"line $i\"; done\n\
             echo last words >&2\nfalse\necho not reached\n";
@@ -204,7 +204,7 @@ fn assert_no_remains(root: &Utf8Path) {
 }
 
 #[test]
-fn failed_step_s_work_area_is_kept_when_asked_for() {
+fn failed_work_directory_is_kept_on_request() {
     let mut world = World::new();
     world.options.keep_failed = true;
     let plan = Plan {
@@ -226,7 +226,7 @@ fn failed_step_s_work_area_is_kept_when_asked_for() {
 }
 
 #[test]
-fn after_a_failure_running_steps_finish_and_no_new_one_starts() {
+fn running_steps_finish_after_a_failure() {
     let world = World::meeting();
     let (begun, failed) = (world.root.join("begun"), world.root.join("failed-now"));
     let mut plan = plan_of(&[]);
@@ -261,7 +261,7 @@ fn after_a_failure_running_steps_finish_and_no_new_one_starts() {
 }
 
 #[test]
-fn next_run_goes_on_from_the_last_finished_step() {
+fn next_run_resumes_after_last_finished_step() {
     let world = World::new();
     let mut plan = plan_of(&[("gmp", &[])]);
     plan.steps.push(with_inputs(
@@ -270,7 +270,7 @@ fn next_run_goes_on_from_the_last_finished_step() {
         &[("gmp", Mount::In)],
     ));
     assert_eq!(world.perform(&plan, &["gcc"]).started(), ["gmp", "gcc"]);
-    // The recipe was mended.
+    // The recipe was fixed.
     plan.steps.truncate(1);
     let mended = step("gcc", "cat \"$IN/gmp/gmp\" >\"$OUT/x\"\n");
     plan.steps
@@ -281,7 +281,7 @@ fn next_run_goes_on_from_the_last_finished_step() {
 }
 
 #[test]
-fn two_runs_on_one_store_make_a_step_once_and_the_second_says_that_it_waits() {
+fn concurrent_runs_build_a_step_once() {
     let world = World::meeting();
     let sign = world.root.join("somebody-waits");
     let plan = Plan {
@@ -315,7 +315,7 @@ fn two_runs_on_one_store_make_a_step_once_and_the_second_says_that_it_waits() {
 }
 
 #[test]
-fn toolchain_is_kept_apart_for_each_host_and_an_image_is_not() {
+fn toolchains_are_per_host_and_images_are_not() {
     let mut world = World::new();
     let mut plan = plan_of(&[("gmp", &[]), ("image", &[])]);
     plan.steps[0].product = Product::Toolchain;
@@ -332,7 +332,7 @@ fn toolchain_is_kept_apart_for_each_host_and_an_image_is_not() {
 }
 
 #[test]
-fn initramfs_and_image_are_put_together_from_their_inputs() {
+fn initramfs_and_image_are_assembled_from_inputs() {
     let world = World::new();
     let mut plan = plan_of(&[("busybox", &[])]);
     let file = |recipe: &str, path: &str| InputFile {
@@ -369,7 +369,7 @@ fn initramfs_and_image_are_put_together_from_their_inputs() {
 }
 
 #[test]
-fn status_says_what_a_run_would_do_and_does_nothing() {
+fn status_predicts_a_run_without_effects() {
     let world = World::new();
     let mut plan = plan_of(&[
         ("gmp", &[]),

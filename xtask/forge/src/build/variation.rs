@@ -29,7 +29,7 @@ pub struct Variation {
 }
 
 impl Variation {
-    /// What `MAKEFLAGS` holds besides the job server.
+    /// What `MAKEFLAGS` holds in addition to the job server.
     pub(super) fn make_flags(&self) -> String {
         self.shuffle
             .map_or_else(String::new, |seed| format!(" --shuffle={seed}"))

@@ -7,7 +7,7 @@ use super::bytes::byte_difference;
 use super::{Place, Side, first_difference_in};
 use crate::archive::{Archive, Field, Member};
 
-/// `None` if one of them is no archive, or if they are equal.
+/// `None` if one of them is not an archive, or if they are equal.
 pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Place> {
     let (one, other) = (Archive::parse(first)?, Archive::parse(second)?);
     let pairs = || one.members.iter().zip(&other.members);
@@ -45,7 +45,7 @@ fn missing(one: &Archive, other: &Archive) -> Option<Place> {
 
 fn in_member((a, b): (&Member, &Member)) -> Option<Place> {
     if a.name != b.name {
-        let place = property("place in the order", &a.name, &b.name);
+        let place = property("order", &a.name, &b.name);
         return Some(entry(&a.name, place));
     }
     // A field that follows from other members is blamed when nothing else is.

@@ -5,7 +5,7 @@ use super::bytes::{byte_difference, differing_offset};
 use crate::elf::{Elf, Section};
 use crate::excerpt::excerpt;
 
-/// `None` if one of them is no ELF file with sections, or if they are equal.
+/// `None` if one of them is not an ELF file with sections, or if they are equal.
 pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Place> {
     let (one, other) = (Elf::parse(first)?, Elf::parse(second)?);
     let differing: Vec<(usize, &Section)> = one
@@ -63,7 +63,7 @@ fn outside(one: &Elf, other: &Elf) -> Option<Place> {
             name: section.name.clone(),
             offset: 0,
             symbol: None,
-            first: "(no such section)".to_owned(),
+            first: "(missing section)".to_owned(),
             second: excerpt(section.bytes, 0),
             also: Vec::new(),
         });

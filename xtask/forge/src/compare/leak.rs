@@ -46,7 +46,7 @@ pub(super) fn of(place: &Place, machine: &Tokens) -> Option<Leak> {
         Place::Entry { place, .. } => of(place, machine),
         Place::Property { name, .. } => match *name {
             "mtime" => Some(Leak::Time),
-            "place in the order" => Some(Leak::Order),
+            "order" => Some(Leak::Order),
             "mode" | "uid" | "gid" | "user" | "group" => Some(Leak::Owner),
             _ => None,
         },

@@ -143,7 +143,7 @@ fn check(first: &[u8], second: &[u8], expect: &str) {
 }
 
 #[test]
-fn build_path_in_rodata_is_shown_with_its_section_and_symbol() {
+fn build_path_in_rodata_names_section_and_symbol() {
     for machine in MACHINES {
         check(
             &machine.elf(
@@ -161,7 +161,7 @@ fn build_path_in_rodata_is_shown_with_its_section_and_symbol() {
 }
 
 #[test]
-fn longer_build_path_is_blamed_before_the_code_that_moved_with_it() {
+fn longer_build_path_is_blamed_before_moved_code() {
     for machine in MACHINES {
         check(
             &machine.elf(b"\x90\x90\x90\x01\xc3\xc3\xc3\xc3", b"/tmp/a/x.c\0end"),
@@ -173,7 +173,7 @@ fn longer_build_path_is_blamed_before_the_code_that_moved_with_it() {
 }
 
 #[test]
-fn different_code_is_shown_with_the_function_that_holds_it() {
+fn differing_code_names_its_function() {
     for machine in MACHINES {
         check(
             &machine.elf(b"\x90\x90\x90\x90\xc3\x01\xc3\xc3", b"same"),
@@ -332,7 +332,7 @@ fn mode_bits_of_a_file_are_shown() {
 }
 
 #[test]
-fn missing_file_is_shown_with_the_side_that_has_it() {
+fn missing_file_names_its_side() {
     check_trees(
         |tree| fs_err::remove_file(tree.join("bin/run")).unwrap(),
         Some("bin/run: only the first has it"),
@@ -344,7 +344,7 @@ fn missing_file_is_shown_with_the_side_that_has_it() {
 }
 
 #[test]
-fn other_kind_target_and_content_are_shown_with_their_path() {
+fn differing_kind_target_content_name_their_path() {
     check_trees(
         |tree| {
             fs_err::remove_file(tree.join("run")).unwrap();
@@ -373,7 +373,7 @@ fn absent_tree_is_an_error_that_names_it() {
 
 /// The host's own programs are read without a crash, whatever the host's machine is.
 #[test]
-fn real_program_with_one_byte_changed_in_its_text_is_located_in_its_text() {
+fn changed_text_byte_is_located_in_text() {
     let Ok(program) = fs_err::read("/proc/self/exe") else {
         return;
     };

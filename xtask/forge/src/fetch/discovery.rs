@@ -26,7 +26,7 @@ const LISTING: u64 = 4 << 20;
 /// What a file turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovered {
-    /// Where it may be had, with the name under which it was found.
+    /// Where it is available, with the name under which it was found.
     pub candidate: Candidate,
     /// Where it was downloaded from.
     pub url: String,

@@ -98,7 +98,7 @@ impl Download<'_> {
                             self.drop_part().map_err(Failure::Store)?;
                             if !resumed || !clean_try_left {
                                 return Err(refused(format!(
-                                    "wrong bytes: expected sha256 {expected}, got {got}"
+                                    "digest mismatch: expected sha256 {expected}, found {got}"
                                 )));
                             }
                             clean_try_left = false;
@@ -189,7 +189,7 @@ impl Download<'_> {
                 let why = if changed {
                     "the file changed"
                 } else {
-                    "answered with another range"
+                    "sent a different range than requested"
                 };
                 Ok(Outcome::Again {
                     why: why.to_owned(),
@@ -198,7 +198,7 @@ impl Download<'_> {
             }
             416 if offset > 0 => {
                 self.drop_part()?;
-                let why = "has no such range".to_owned();
+                let why = "range not satisfiable".to_owned();
                 Ok(Outcome::Again {
                     why,
                     pause: Pause::None,
@@ -238,7 +238,7 @@ impl Download<'_> {
         if let Some(length) = response.length.filter(|length| offset + length != size) {
             self.drop_part()?;
             return Ok(never(format!(
-                "{} bytes long, expected {size}",
+                "has {} bytes, expected {size}",
                 offset + length
             )));
         }

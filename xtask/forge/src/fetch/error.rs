@@ -1,4 +1,4 @@
-//! Why a file could not be had: every place that was asked, with its answer.
+//! Why a file could not be fetched: every place that was asked, with its answer.
 
 use std::fmt::{self, Write as _};
 
@@ -15,7 +15,7 @@ pub struct Missing {
     pub size: u64,
     /// SHA-256 of the bytes.
     pub sha256: Digest,
-    /// Where it may be had.
+    /// Where it is available.
     pub urls: Vec<String>,
 }
 
@@ -43,17 +43,17 @@ pub struct Try {
     pub hint: Option<String>,
 }
 
-/// Why a file could not be had.
+/// Why a file could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Files are not in the store and nobody may be asked.
-    #[error("not in the store, and offline:{}", lines(.0))]
+    /// Files are not in the store and no server may be contacted.
+    #[error("not in the store, and `--offline` is set:{}", lines(.0))]
     Offline(Vec<Missing>),
     /// No place had it.
-    #[error("no place has `{file}` (sha256 {sha256}){}", answers(.tries))]
+    #[error("failed to download `{file}` (sha256 {sha256}){}", answers(.tries))]
     AllFailed {
         /// File name.
         file: String,
@@ -70,12 +70,12 @@ pub enum FetchError {
         /// What each URL answered.
         tries: Vec<Try>,
     },
-    /// Several files were wanted, and not all could be had.
-    #[error("{} of {wanted} files could not be had:{}", failed.len(), indented(.failed))]
+    /// Several files were wanted, and not all could be fetched.
+    #[error("failed to download {} of {wanted} files:{}", failed.len(), indented(.failed))]
     Several {
         /// How many were wanted.
         wanted: usize,
-        /// Why each of the others could not be had.
+        /// Why each of the others could not be fetched.
         failed: Vec<FetchError>,
     },
 }
@@ -86,12 +86,10 @@ impl FetchError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint(),
-            Self::Offline(_) => Some(
-                "`cargo xtask fetch --sources` gets all of it, where there is a network".to_owned(),
+            Self::Offline(_) => Some("with a network: cargo xtask fetch --sources".to_owned()),
+            Self::AllFailed { tries, .. } if tries.is_empty() => Some(
+                "set a Debian mirror with --debian-mirror URL or KILN_DEBIAN_MIRROR".to_owned(),
             ),
-            Self::AllFailed { tries, .. } if tries.is_empty() => {
-                Some("name a Debian mirror with --debian-mirror or KILN_DEBIAN_MIRROR".to_owned())
-            }
             Self::NotFound { .. } => Some(
                 "correct `file` and `locations` in the recipe, then run the command again"
                     .to_owned(),
@@ -127,7 +125,7 @@ fn indented(failed: &[FetchError]) -> String {
 
 fn answers(tries: &[Try]) -> String {
     if tries.is_empty() {
-        return ": there is none to ask".to_owned();
+        return ": no location is configured".to_owned();
     }
     tries.iter().fold(":".to_owned(), |mut text, one| {
         let _ = write!(text, "\n  {}: {}", one.url, one.why);

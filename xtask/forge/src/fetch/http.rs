@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_an_answer_with_its_wish_to_be_asked_later() {
+    fn status_answer_carries_retry_delay() {
         let retry_after = Some(Duration::from_secs(3));
         let error = HttpError::Status {
             url: "http://x".to_owned(),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_whether_it_may_pass() {
+    fn failure_states_whether_it_is_transient() {
         let url = || "http://x".to_owned();
         let error = HttpError::Stalled {
             url: url(),

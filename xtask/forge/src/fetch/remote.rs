@@ -80,7 +80,7 @@ pub struct Response {
 pub struct ContentRange {
     /// First byte.
     pub start: u64,
-    /// Length of the whole file, where it is told.
+    /// Length of the whole file, if the server sent it.
     pub total: Option<u64>,
 }
 
@@ -151,7 +151,7 @@ pub struct Remotes {
 }
 
 impl Remotes {
-    /// Nobody may be asked; `file:` locations still work.
+    /// no server may be contacted; `file:` locations still work.
     #[must_use]
     pub fn offline() -> Self {
         Self {

@@ -10,7 +10,7 @@ use store::{Store, StoreError};
 use super::{FetchError, Remotes, fetch};
 use crate::event::Event;
 
-/// Brings all of `pins` into the store, `at_once` at a time. The errors of those that could not be had
+/// Brings all of `pins` into the store, `at_once` at a time. The errors of those that could not be fetched
 /// come back in the order of the pins; only a store that fails ends it early.
 pub fn fetch_all(
     store: &Store,
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn several_come_at_once_and_no_more_than_was_said() {
+    fn parallel_downloads_respect_their_limit() {
         let names = ["one", "two", "three", "four", "five", "six", "seven"];
         assert_eq!(fetched(&names, 3, 3), (3, vec![]));
         assert_eq!(fetched(&names, 1, 1), (1, vec![]));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_fails_keeps_no_other_from_coming() {
+    fn failed_file_does_not_stop_others() {
         let names = ["absent-a", "b", "c", "the-absent-d", "e"];
         for at_once in [1, 2, 8] {
             let (_, failed) = fetched(&names, at_once, 1);

@@ -270,7 +270,7 @@ fn a_file_is_fetched_once_and_then_found() {
 }
 
 #[test]
-fn wrong_bytes_of_equal_length_are_refused_and_named_and_not_kept() {
+fn wrong_bytes_of_equal_length_are_refused() {
     let wrong = b"the bytes that the recipe pins, and no 0thers";
     let mut case = case(&[(A, &[Answer::Full(wrong)])]);
     let error = case.refused();
@@ -285,7 +285,7 @@ fn wrong_bytes_of_equal_length_are_refused_and_named_and_not_kept() {
 }
 
 #[test]
-fn after_wrong_bytes_the_next_place_is_asked() {
+fn wrong_bytes_fall_back_to_next_location() {
     let mut case = case(&[(A, &[Answer::Full(&[0; 45])]), (B, &[serve(999)])]);
     assert_eq!(case.fetched(), [A, B]);
 }
@@ -300,7 +300,7 @@ fn a_truncated_body_is_resumed() {
 }
 
 #[test]
-fn a_download_of_an_earlier_run_goes_on() {
+fn download_of_earlier_run_resumes() {
     let mut case = case(&[(A, &[serve(10), serve(0), serve(0), serve(999)])]);
     assert!(
         case.refused()
@@ -310,7 +310,7 @@ fn a_download_of_an_earlier_run_goes_on() {
 }
 
 #[test]
-fn a_download_goes_on_at_the_next_place() {
+fn download_resumes_at_next_location() {
     let mut case = case(&[(A, &[serve(10)]), (B, &[serve(999)])]);
     case.pin.locations.reverse();
     case.pin.locations.rotate_left(1);
@@ -321,7 +321,7 @@ fn a_download_goes_on_at_the_next_place() {
 }
 
 #[test]
-fn a_beginning_from_another_file_costs_one_clean_try() {
+fn partial_file_of_other_content_costs_one_try() {
     let other = Answer::Serve {
         content: &[1; 45],
         etag: "\"0\"",
@@ -366,7 +366,7 @@ fn another_range_than_the_asked_one_starts_over() {
 }
 
 #[test]
-fn status_416_drops_what_was_kept() {
+fn status_416_drops_the_partial_file() {
     let mut case = case(&[(A, &[serve(10), Answer::Status(416, None), serve(999)])]);
     assert_eq!(
         case.fetched(),
@@ -382,7 +382,7 @@ fn an_endless_body_is_cut() {
 }
 
 #[test]
-fn a_server_that_is_far_too_slow_is_left() {
+fn very_slow_server_is_abandoned() {
     let clock = Arc::new(Still::default());
     let slow = Answer::Drip(Arc::clone(&clock));
     let mut case = case(&[(A, &[slow]), (B, &[serve(999), serve(999)])]);
@@ -393,13 +393,13 @@ fn a_server_that_is_far_too_slow_is_left() {
 }
 
 #[test]
-fn a_length_that_is_wrong_is_refused_before_the_body() {
+fn wrong_length_is_refused_before_body() {
     let mut case = case(&[(A, &[Answer::Full(b"short")])]);
     assert!(case.refused().contains("5 bytes long, expected 45"));
 }
 
 #[test]
-fn status_404_and_403_go_to_the_next_place_at_once() {
+fn status_403_and_404_skip_to_next_location() {
     for status in [404, 403, 410, 301] {
         let mut case = case(&[(A, &[Answer::Status(status, None)]), (B, &[serve(999)])]);
         assert_eq!(case.fetched(), [A, B]);
@@ -421,7 +421,7 @@ fn passing_failures_are_tried_again_with_growing_pauses() {
 }
 
 #[test]
-fn a_pause_that_the_server_asks_for_is_kept_up_to_a_minute() {
+fn requested_retry_delay_is_respected_up_to_limit() {
     for (asked, pause) in [(7, 7.0), (3600, 60.0)] {
         let mut case = case(&[(A, &[Answer::Status(429, Some(asked)), serve(999)])]);
         assert_eq!(case.fetched(), [A, A]);
@@ -444,7 +444,7 @@ fn all_failures_are_listed() {
 }
 
 #[test]
-fn debian_locations_are_asked_at_every_mirror_and_kiln_mirrors_come_last() {
+fn debian_mirrors_precede_kiln_mirrors() {
     let mut case = case(&[]);
     case.pin = pin(&[Location::Debian("pool/main/f/file.tar".to_owned())]);
     case.remotes.debian_mirrors = vec![
@@ -475,7 +475,7 @@ fn snapshot_location_is_asked_by_sha1() {
 }
 
 #[test]
-fn without_any_place_the_hint_says_how_to_name_one() {
+fn hint_names_a_mirror_when_none_is_set() {
     let mut case = case(&[]);
     case.pin = pin(&[Location::Debian("pool/main/f/file.tar".to_owned())]);
     let error = case.fetch().unwrap_err();
@@ -484,7 +484,7 @@ fn without_any_place_the_hint_says_how_to_name_one() {
 }
 
 #[test]
-fn offline_lists_what_is_missing() {
+fn offline_lists_missing_files() {
     let mut case = case(&[(A, &[serve(999)])]);
     case.remotes.client = None;
     insta::assert_snapshot!(case.refused(), @"
@@ -508,7 +508,7 @@ fn offline_lists_what_is_missing() {
 }
 
 #[test]
-fn offline_finds_what_is_there_and_reads_file_locations() {
+fn offline_reads_store_and_file_locations() {
     let mut case = case(&[]);
     case.remotes.client = None;
     let path = case.root.join("a b.tar");
@@ -548,7 +548,7 @@ fn sixteen_at_once_download_once() {
 }
 
 #[test]
-fn a_read_only_store_gives_what_it_has_and_says_so_otherwise() {
+fn read_only_store_fetch_uses_existing_blobs() {
     let mut case = case(&[(A, &[serve(999)])]);
     let path = case.fetch().unwrap().path().to_owned();
     case.store = Store::read_only(&case.root).unwrap();

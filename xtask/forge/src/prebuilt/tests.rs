@@ -136,7 +136,7 @@ fn check(packed: &Files, locked: &Files, expected: &str) {
 }
 
 #[test]
-fn what_is_written_can_be_installed_elsewhere() {
+fn written_archive_installs_elsewhere() {
     for filter in [None, Some("x86"), Some("sparc")] {
         let (one, other) = (home(), home());
         let packing = Packing {
@@ -181,7 +181,7 @@ fn an_archive_depends_on_the_files_only() {
 }
 
 #[test]
-fn the_kernel_within_the_compressed_kernel_is_packed_once() {
+fn compressed_kernel_payload_is_packed_once() {
     let mut files = files();
     files.insert("compressed", compressed(&kernel()));
     let home = home();
@@ -192,7 +192,7 @@ fn the_kernel_within_the_compressed_kernel_is_packed_once() {
 }
 
 #[test]
-fn a_compressed_kernel_with_another_payload_is_packed_beside_the_kernel() {
+fn foreign_payload_is_packed_next_to_kernel() {
     let mut files = files();
     files.insert("compressed", compressed(b"another kernel"));
     let home = home();
@@ -202,7 +202,7 @@ fn a_compressed_kernel_with_another_payload_is_packed_beside_the_kernel() {
 }
 
 #[test]
-fn a_compressed_kernel_that_is_not_locked_is_proven_by_its_payload() {
+fn unlocked_compressed_kernel_is_proven_by_payload() {
     let mut packed = files();
     packed.insert("compressed", compressed(&kernel()));
     let home = home();
@@ -269,7 +269,7 @@ fn missing_and_surplus_files_are_refused() {
 }
 
 #[test]
-fn names_that_lead_elsewhere_are_refused_before_they_are_paths() {
+fn path_escapes_are_refused() {
     let home = home();
     let mut builder = tar::Builder::new(xz2::write::XzEncoder::new(Vec::new(), 1));
     let mut header = tar::Header::new_ustar();
@@ -291,7 +291,7 @@ fn names_that_lead_elsewhere_are_refused_before_they_are_paths() {
 }
 
 #[test]
-fn an_archive_that_unpacks_to_far_more_than_is_locked_is_cut() {
+fn archive_larger_than_lock_is_cut() {
     let mut bomb = files();
     bomb.insert("a", vec![0; 4 << 20]);
     let home = home();

@@ -59,7 +59,7 @@ impl Surroundings {
             seed,
             user: 20_000 + u32::try_from(draw(10, 40_000)).unwrap_or_default(),
             host_name: format!("other-{token}"),
-            home: format!("/home-of-{token}/of/somebody").into(),
+            home: format!("/home-of-{token}/of/another-user").into(),
             zone: ZONES[draw(17, ZONES.len())],
             locale: LOCALES[draw(24, LOCALES.len())],
             umask: "077",

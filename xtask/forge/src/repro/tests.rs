@@ -36,7 +36,7 @@ fn entry(area: &Utf8Path, store: &str, product: Product, files: &[(&str, &str)])
 }
 
 #[test]
-fn another_system_may_make_other_toolchains_and_compress_otherwise() {
+fn foreign_root_may_change_toolchains_only() {
     let check = |product, second: &[(&str, &str)], another: Option<&str>, expect: [bool; 2]| {
         let scratch = tempfile::tempdir().unwrap();
         let area = Utf8PathBuf::from_path_buf(scratch.path().to_owned()).unwrap();

@@ -26,10 +26,10 @@ const MOST_LINKS: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RootError {
     /// It holds no system.
-    #[error("`{0}` is no root file system: it has no `/bin/sh`")]
+    #[error("`{0}` is not a root file system: it has no `/bin/sh`")]
     NoSystem(Utf8PathBuf),
     /// Its shell does not start, where the sandbox starts this host's own.
-    #[error("`/bin/sh` of `{root}` does not run on this machine: {why}")]
+    #[error("failed to run `/bin/sh` of `{root}`: {why}")]
     Foreign {
         /// The directory.
         root: Utf8PathBuf,
@@ -37,7 +37,7 @@ pub enum RootError {
         why: String,
     },
     /// Its programs cannot be run but in the sandbox.
-    #[error("the tools of `{root}` run only in the sandbox, which does not work here: {why}")]
+    #[error("the sandbox does not work here, and the tools of `{root}` need it: {why}")]
     NoSandbox {
         /// The directory.
         root: Utf8PathBuf,
@@ -47,7 +47,7 @@ pub enum RootError {
 }
 
 impl RootError {
-    /// The command that mends it.
+    /// The command that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -55,8 +55,7 @@ impl RootError {
                 "debootstrap --variant=minbase --include=gcc,g++,make,bison,flex,m4,bc,perl,xz-utils trixie {root}"
             )),
             Self::Foreign { .. } => Some(
-                "a system of this machine's own architecture, with its C library, is wanted"
-                    .to_owned(),
+                "expected a system of this machine's architecture, with its C library".to_owned(),
             ),
             Self::NoSandbox { .. } => Some("cargo xtask setup --for build".to_owned()),
         }
@@ -100,7 +99,7 @@ pub fn entrance(root: &Utf8Path, path: &[Utf8PathBuf]) -> Result<Vec<String>, Ro
 /// Whose fault it is that nothing runs in the sandbox with that system's programs.
 pub(crate) fn refused(root: &Utf8Path, path: &[Utf8PathBuf], why: Option<String>) -> RootError {
     let root = root.to_owned();
-    let why = why.unwrap_or_else(|| "it was refused".to_owned());
+    let why = why.unwrap_or_else(|| "refused".to_owned());
     match probe(SandboxChoice::Auto, &HostRoot::probe(None), path) {
         Sandboxing::Bubblewrap { .. } => RootError::Foreign { root, why },
         Sandboxing::None { .. } => RootError::NoSandbox { root, why },
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn shell_that_does_not_run_is_no_fault_of_the_sandbox() {
+    fn shell_that_cannot_run_is_not_sandbox_failure() {
         let (_scratch, root) = system();
         let path = PATH.map(Utf8PathBuf::from);
         let host = probe(SandboxChoice::Auto, &HostRoot::probe(None), &path);
@@ -202,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn directory_without_a_shell_is_no_system() {
+    fn directory_without_shell_is_refused() {
         let (_scratch, root) = system();
         assert_eq!(check(&root), Ok(()));
         let error = check(&root.join("etc")).unwrap_err();
-        let expect = format!("`{root}/etc` is no root file system: it has no `/bin/sh`");
+        let expect = format!("`{root}/etc` is not a root file system: it has no `/bin/sh`");
         assert_eq!(error.to_string(), expect);
         assert!(
             error

@@ -26,7 +26,7 @@ pub enum RootEntry {
     },
 }
 
-/// Shown where a host has them, besides `/usr` and `/lib*`: programs on hosts that do not merge
+/// Shown where a host has them, in addition to `/usr` and `/lib*`: programs on hosts that do not merge
 /// `/usr`, the library cache, Debian's indirection for `cc` and `awk`, and the homes of hosts whose
 /// programs live elsewhere.
 const OTHERS: [&str; 6] = [

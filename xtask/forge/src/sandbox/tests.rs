@@ -66,18 +66,18 @@ fn lines(launch: &Launch) -> String {
 }
 
 #[test]
-fn script_in_a_sandbox_sees_the_fixed_places() {
+fn sandboxed_script_sees_fixed_paths() {
     insta::assert_snapshot!(lines(&launch(&bubblewrap_here(), &script(), &places())));
 }
 
 #[test]
-fn script_without_a_sandbox_gets_the_real_places_by_the_same_variables() {
+fn unsandboxed_script_sees_real_paths() {
     let plain = Sandboxing::None { why: None };
     insta::assert_snapshot!(lines(&launch(&plain, &script(), &places())));
 }
 
 #[test]
-fn links_stand_in_for_what_a_sandbox_would_show() {
+fn links_replace_sandbox_mounts() {
     let links: Vec<_> = links(&script(), &places())
         .into_iter()
         .map(|(path, target)| format!("{path} -> {target}"))
@@ -103,13 +103,13 @@ fn script_without_architecture_has_no_toolchain() {
 }
 
 #[test]
-fn sandbox_that_is_off_is_not_probed_and_needs_no_excuse() {
+fn disabled_sandbox_is_not_probed() {
     let found = probe(SandboxChoice::Off, &HostRoot::default(), &[]);
     assert_eq!(found, Sandboxing::None { why: None });
 }
 
 #[test]
-fn host_without_bubblewrap_says_so() {
+fn missing_bubblewrap_is_reported() {
     let found = probe(SandboxChoice::Auto, &HostRoot::default(), &[]);
     let why = "`bwrap` (bubblewrap) is not installed".to_owned();
     assert_eq!(found, Sandboxing::None { why: Some(why) });

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn compiler_behind_a_cache_is_found_and_not_the_cache() {
+    fn compiler_behind_cache_is_found() {
         let scratch = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(scratch.path())
             .unwrap()

@@ -23,7 +23,7 @@ fn found(make: impl FnOnce(&Utf8Path)) -> Vec<String> {
 }
 
 #[test]
-fn words_in_texts_names_links_and_archives_are_named_with_their_place() {
+fn leaks_in_all_file_kinds_are_located() {
     let told = found(|tree| {
         fs_err::create_dir(tree.join("bin")).unwrap();
         fs_err::write(tree.join("bin/banner"), "one\ntwo (x@anvil7)\n").unwrap();
@@ -57,7 +57,7 @@ fn words_in_texts_names_links_and_archives_are_named_with_their_place() {
 }
 
 #[test]
-fn what_everybody_has_and_longer_words_are_no_finding() {
+fn common_and_longer_words_are_not_leaks() {
     let told = found(|tree| {
         let text = "/tmp /home/wielands anvil77 unwieland_ /srv/cache/kilns\n";
         fs_err::write(tree.join("text"), text).unwrap();
@@ -66,7 +66,7 @@ fn what_everybody_has_and_longer_words_are_no_finding() {
 }
 
 #[test]
-fn a_word_across_two_pieces_is_found() {
+fn match_across_two_chunks_is_found() {
     for back in 0..=7 {
         let told = found(|tree| {
             let mut bytes = vec![b' '; 2 * PIECE + 100];

@@ -1,7 +1,7 @@
 //! The words that say on which machine something was built, and which of them can be looked for.
 //!
 //! A short word, or a place that every machine has (`root`, `/tmp`), proves nothing where it stands
-//! alone: it is looked for only as part of something that nobody writes by chance, `user@host`. A
+//! alone: it is looked for only as part of something that does not occur by chance, `user@host`. A
 //! longer name may still be a word of the program's own, as `debian` is: [`Token::is_name`].
 
 /// What this machine calls itself and its places; what is not known is empty.
@@ -149,7 +149,7 @@ impl From<&Token> for Tokens {
 }
 
 impl Token {
-    /// Where it stands in some bytes, as a word of its own: `powerful` is no leak of a host `power`.
+    /// Where it stands in some bytes, as a word of its own: `powerful` is not a leak of a host `power`.
     pub(crate) fn places<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let goes_on =
             |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_every_machine_has_are_sought_only_together() {
+    fn generic_names_are_searched_together() {
         let machine = Machine {
             host: "debian".to_owned(),
             user: "root".to_owned(),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn places_that_programs_name_are_not_sought() {
+    fn well_known_paths_are_not_leaks() {
         for place in ["/var/tmp", "/dev/shm/", "/usr/local"] {
             let machine = Machine {
                 temporary: place.to_owned(),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_say_something_are_sought_alone_and_in_their_short_form() {
+    fn distinctive_names_are_searched_alone() {
         let machine = Machine {
             host: "anvil7.example.org".to_owned(),
             user: "wieland".to_owned(),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_counts_only_where_it_stands_alone() {
+    fn only_whole_words_count() {
         let token = Token {
             text: "anvil".to_owned(),
             what: "host name",

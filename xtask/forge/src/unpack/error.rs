@@ -17,7 +17,7 @@ pub enum UnpackError {
     #[error(transparent)]
     Write(io::Error),
     /// The archive is another one than the source's.
-    #[error("`{file}` is pinned as {expected}, this is {got}")]
+    #[error("digest mismatch of `{file}`: expected {expected}, found {got}")]
     OtherArchive {
         /// File name of the pin.
         file: String,
@@ -27,7 +27,7 @@ pub enum UnpackError {
         got: Digest,
     },
     /// The archive is damaged, or of a kind that is not known.
-    #[error("`{file}` cannot be unpacked: {source}")]
+    #[error("failed to unpack `{file}`: {source}")]
     Broken {
         /// File name of the archive.
         file: String,
@@ -35,7 +35,7 @@ pub enum UnpackError {
         source: io::Error,
     },
     /// The archive within is missing.
-    #[error("`{file}` holds no `{inner}`")]
+    #[error("`{file}` does not contain `{inner}`")]
     NoInner {
         /// File name of the archive.
         file: String,
@@ -87,13 +87,13 @@ pub enum Refusal {
     #[error("has a name of more than {0} bytes")]
     TooLong(usize),
     /// Nothing of the name is left.
-    #[error("is outside of the leading directories that are dropped")]
+    #[error("is outside the leading directories that are stripped")]
     OutsideStrip,
     /// The name was there before.
-    #[error("is there twice")]
+    #[error("occurs twice")]
     Duplicate,
     /// The name was there before, in other letters.
-    #[error("differs from `{0}` in upper and lower case only")]
+    #[error("differs from `{0}` only in case")]
     FoldedDuplicate(String),
     /// A file where a directory is needed.
     #[error("is below the file `{0}`")]
@@ -102,16 +102,16 @@ pub enum Refusal {
     #[error("is below the symbolic link `{0}`")]
     BelowLink(String),
     /// A symbolic link out of the tree.
-    #[error("is a symbolic link to `{0}`, outside of the archive")]
+    #[error("is a symbolic link to `{0}`, outside the archive")]
     LinkOutside(String),
     /// Symbolic links in a circle.
     #[error("is a symbolic link to itself")]
     LinkLoop,
     /// A hard link to what is not there.
-    #[error("is a hard link to `{0}`, which is no file before it")]
+    #[error("is a hard link to `{0}`, which is not an earlier file")]
     HardLink(String),
     /// Devices, pipes, sparse files and the like.
-    #[error("is {0}: only files, directories and links are unpacked")]
+    #[error("is {0}: only files, directories and links are supported")]
     Kind(String),
     /// Two sizes: programs would read the archive differently.
     #[error("has two sizes, {header} and {extension}")]
@@ -122,7 +122,7 @@ pub enum Refusal {
         extension: u64,
     },
     /// Extensions that make no sense.
-    #[error("has extended headers that are too long, repeated, or describe nothing")]
+    #[error("has extended headers that are too long, repeated or without an entry")]
     Extension,
     /// A time that the system cannot express.
     #[error("has an impossible modification time")]
@@ -196,7 +196,7 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {} should be `{}`, ", self.line, self.expected)?;
+        write!(f, "expected `{}` in line {}, ", self.line, self.expected)?;
         match &self.found {
             Some(found) => write!(f, "is `{found}`"),
             None => write!(f, "the file ends before"),
@@ -230,7 +230,9 @@ impl PatchError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Hunk { patch, why, .. } => why.elsewhere.map(|line| {
-                format!("the hunk matches at line {line}: make `{patch}` anew, it must fit exactly")
+                format!(
+                    "the hunk matches at line {line}: regenerate `{patch}`, it must apply exactly"
+                )
             }),
             Self::Malformed { .. } | Self::File { .. } => None,
         }

@@ -32,7 +32,7 @@ pub(super) struct Job<'a> {
     /// Leading components that are dropped.
     pub(super) strip: usize,
     pub(super) limits: &'a Limits,
-    /// Told the number of entries now and then.
+    /// Receives the number of entries now and then.
     pub(super) progress: &'a mut dyn FnMut(u64),
 }
 

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seed_decides_the_order_and_files_keep_content_and_time() {
+    fn seed_decides_order_and_keeps_content() {
         let scratch = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(scratch.path()).unwrap();
         fs::create_dir(root.join("sub")).unwrap();

@@ -75,8 +75,8 @@ fn apply_section(
         .iter()
         .all(|hunk| hunk.old_range().start() == 0 && hunk.old_range().is_empty());
     match (exists, makes) {
-        (true, true) if old == NOTHING => return Err(fail(&name, "is there already".to_owned())),
-        (false, false) => return Err(fail(&name, "is not there".to_owned())),
+        (true, true) if old == NOTHING => return Err(fail(&name, "already exists".to_owned())),
+        (false, false) => return Err(fail(&name, "does not exist".to_owned())),
         _ => {}
     }
     let (before, time) = if exists {
@@ -99,7 +99,7 @@ fn apply_section(
         if !after.is_empty() {
             return Err(fail(
                 &name,
-                "is to be removed, but more is in it".to_owned(),
+                "is removed by the patch, but has more content".to_owned(),
             ));
         }
         return fs::remove_file(&target).map_err(failed);
@@ -220,7 +220,7 @@ fn shown(line: &[u8]) -> String {
 }
 
 /// Cuts a patch of many files into parts. Inside a hunk lines are counted, so a removed line that
-/// begins with `-- ` is no header.
+/// begins with `-- ` is not a header.
 fn split(text: &str) -> Result<Vec<Section<'_>>, String> {
     let mut sections = Vec::new();
     let mut lines = Lines { text, at: 0 };
@@ -257,7 +257,7 @@ fn split(text: &str) -> Result<Vec<Section<'_>>, String> {
         {
             return Err(format!("`{}` is not supported", line.trim_end()));
         } else if line.starts_with("@@ -") {
-            return Err("a hunk stands outside of a file's part".to_owned());
+            return Err("a hunk precedes every file header".to_owned());
         }
         lines.skip();
     }
@@ -287,7 +287,8 @@ impl<'a> Lines<'a> {
 
 fn skip_hunk(lines: &mut Lines<'_>) -> Result<(), String> {
     let header = lines.peek().unwrap_or_default().trim_end().to_owned();
-    let wrong = || format!("`{header}` is no hunk header, or the hunk is of another length");
+    let wrong =
+        || format!("`{header}` is not a valid hunk header, or the hunk has a different length");
     let mut ranges = header.split(' ').skip(1).map(|range| {
         let (_, length) = range.split_once(',').unwrap_or(("", "1"));
         length.parse::<usize>().ok()

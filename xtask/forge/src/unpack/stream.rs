@@ -130,7 +130,7 @@ fn classify(file: &str, error: io::Error) -> UnpackError {
     }
 }
 
-/// Hands all bytes over. A consumer that has gone away has its own reason, so that is no error.
+/// Hands all bytes over. A consumer that has gone away has its own reason, so that is not an error.
 fn send(bytes: &mut dyn Read, sender: &SyncSender<Vec<u8>>) -> io::Result<()> {
     loop {
         let mut piece = Vec::with_capacity(PIECE);
@@ -181,7 +181,7 @@ pub(crate) fn decode<'a>(
             Box::new(XzDecoder::new_stream(packed, stream))
         }
         block if block.get(USTAR).is_some_and(|magic| magic == b"ustar") => Box::new(packed),
-        _ => return Err(io::Error::other("it is no tar, gzip, bzip2 or xz archive")),
+        _ => return Err(io::Error::other("not a tar, gzip, bzip2 or xz archive")),
     };
     let by_ratio = limits.free.max(size.saturating_mul(limits.ratio));
     let excess = if by_ratio < limits.bytes {

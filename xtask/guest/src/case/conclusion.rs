@@ -1,4 +1,4 @@
-//! The outcome of a test with a host half, from its end and those of its guests: a pure function.
+//! The outcome of a test with a host script, from its end and those of its guests: a pure function.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) struct GuestEnd {
     pub(super) part: Part,
 }
 
-/// How the host half ended.
+/// How the host script ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HostEnd {
     /// By itself.
@@ -45,7 +45,7 @@ pub(super) struct Said<'a> {
 const BACKGROUND: &str =
     "`in_host` ended without waiting for its `qemu` in the background: call `wait`";
 
-/// A pass needs a host half that ended well and guests that all passed.
+/// A pass needs a host script that ended well and guests that all passed.
 pub(super) fn combine(
     halves: Halves,
     host: HostEnd,
@@ -85,7 +85,7 @@ pub(super) fn combine(
             } else if is_abandoned {
                 failed("`in_host` ended while its guest still ran")
             } else if said.migrated_away {
-                failed("a guest that was migrated away never went on")
+                failed("a guest that was migrated away never resumed")
             } else if has_none {
                 failed("`in_host` ended without a guest: it never called `qemu`")
             } else if halves.guest() && guests.iter().all(|guest| guest.part == Part::Passage) {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_needs_a_good_host_half_and_good_guests() {
+    fn pass_needs_host_script_and_guests() {
         let passed = || guest(Outcome::Passed);
         let failed = || {
             guest(Outcome::Failed {
@@ -163,7 +163,7 @@ mod tests {
             "in_host: exit status 1, last line: last words",
         );
         check(code(1), &[failed()], "failed", "x");
-        // A host half cannot talk away what its guest found.
+        // A host script cannot talk away what its guest found.
         check(code(0), &[failed(), passed()], "failed", "x");
         check(code(77), &[failed()], "failed", "x");
         check(code(77), &[skipped()], "skipped", "no NUMA");
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_half_that_leaves_its_guest_is_at_fault() {
+    fn host_script_leaving_guest_is_at_fault() {
         let abandoned = GuestEnd {
             outcome: Outcome::Failed {
                 cause: "y".to_owned(),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_for_the_host_alone_needs_no_guest() {
+    fn host_only_test_needs_no_guest() {
         check(Halves::Host, code(0), &[], "passed", "");
         let crashed = guest(Outcome::QemuCrashed {
             signal: 6,
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_passes_through_makes_no_pass_by_itself() {
+    fn migrated_guest_alone_is_not_a_pass() {
         let passage = || GuestEnd {
             outcome: Outcome::Passed,
             part: Part::Passage,
@@ -276,12 +276,12 @@ mod tests {
         let outcome = combine(Halves::Host, code(0), &[passage()], said);
         assert_eq!(
             outcome.cause(),
-            "a guest that was migrated away never went on"
+            "a guest that was migrated away never resumed"
         );
     }
 
     #[test]
-    fn reasons_that_the_test_gives_come_first() {
+    fn reasons_given_by_the_test_come_first() {
         let script = fold::Said {
             skip: Some("no swtpm"),
             fail: Some("wrong size"),

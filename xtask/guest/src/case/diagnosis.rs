@@ -1,4 +1,4 @@
-//! What a report says about a failure besides its outcome: where the script ended, the names in a
+//! What a report says about a failure in addition to its outcome: where the script ended, the names in a
 //! kernel's backtrace, and what to do about it.
 
 use camino::Utf8Path;
@@ -68,7 +68,7 @@ pub(super) fn complete(report: &mut TestReport, machine: &Machine, kernel: &Utf8
     }
 }
 
-/// What somebody who has only the report can try.
+/// What A reader who has only the report can try.
 fn advice(report: &TestReport, machine: &Machine) -> Vec<String> {
     let mut advice = Vec::new();
     if let Outcome::TimedOut {

@@ -43,7 +43,7 @@ pub(super) fn end(vm: &Vm, mut conducted: Conducted, limit: Duration) -> Conduct
     let failed = |cause: String| Outcome::Failed { cause };
     let seconds = limit.as_secs_f64();
     conducted.outcome = match exit {
-        _ if vm.was_killed() => failed(format!("QEMU did not end within {seconds} s of `quit`")),
+        _ if vm.was_killed() => failed(format!("QEMU did not exit within {seconds} s of `quit`")),
         Exit::Code(0) => Outcome::Passed,
         Exit::Code(status) => failed(format!("{ENDED_WITH}{status} after `quit`")),
         Exit::Signal(signal) => Outcome::QemuCrashed {

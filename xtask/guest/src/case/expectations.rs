@@ -51,7 +51,7 @@ pub(super) fn judge(setting: &Setting<'_>, limit: Duration, report: &mut TestRep
     }
 }
 
-/// An outcome that is no success already is the better cause.
+/// An outcome that is not a success already is the better cause.
 fn fail(report: &mut TestReport, outcome: fn(String) -> Outcome, error: &std::io::Error) {
     if report.outcome.is_success() {
         report.outcome = outcome(error.to_string());

@@ -14,7 +14,7 @@ pub(super) enum RecordError {
     #[error(transparent)]
     Line(#[from] QemuError),
     /// A file that it names cannot be read.
-    #[error("cannot keep a file that QEMU is started with")]
+    #[error("failed to keep a file of QEMU's command line")]
     File(#[from] std::io::Error),
 }
 

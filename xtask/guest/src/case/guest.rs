@@ -213,7 +213,7 @@ pub(super) struct Order<'a> {
     pub(super) directory: &'a Utf8Path,
     /// What is expected.
     pub(super) start: Start,
-    /// Whether nobody waits for it any more.
+    /// Whether the caller is gone.
     pub(super) is_gone: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -403,7 +403,7 @@ impl<'a> Started<'a> {
         state.lived += lived;
         let dropped = client.inbox().dropped();
         if dropped > 0 {
-            let note = format!("{dropped} events of QEMU's were dropped: nobody asked for them");
+            let note = format!("{dropped} events of QEMU were dropped unread");
             state.notes.push(note);
         }
         // A fault of one guest says more than the console of another.
@@ -474,7 +474,7 @@ impl GuestDesk<'_, '_> {
     /// The guest is about to start a shell on its console: what is typed goes there from now on.
     fn open_shell(&mut self, call: &Call) -> (i32, String) {
         let Some(keyboard) = &self.case.setting.config.debug.keyboard else {
-            return (2, "shell: nobody asked for one\n".to_owned());
+            return (2, "shell: not requested\n".to_owned());
         };
         let name = self.case.setting.test.name();
         let cause = match &call.args[..] {
@@ -544,7 +544,7 @@ impl Host for GuestDesk<'_, '_> {
                 is_gone: &|| over.load(Ordering::SeqCst),
             };
             let reply = case.shared_word(&request.word, &request.args, asker);
-            let unknown = || Reply::error(2, format!("unknown word `{}`", request.word));
+            let unknown = || Reply::error(2, format!("unknown command `{}`", request.word));
             let reply = reply.unwrap_or_else(unknown);
             let text = if reply.status == 0 {
                 reply.stdout
@@ -594,7 +594,7 @@ impl Host for GuestDesk<'_, '_> {
         if host::interrupt::received().is_some() {
             return Some(Happened::Interrupted);
         }
-        // A QEMU that is gone explains why nobody waits any more: its end is about to be told.
+        // A QEMU that is gone explains why the caller is gone: its end is about to be reported.
         ((self.is_gone)() && !self.client.inbox().is_closed()).then_some(Happened::Abandoned)
     }
 }

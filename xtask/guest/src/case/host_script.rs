@@ -1,4 +1,4 @@
-//! The host half of a test: its process, its words, and the outcome of both halves.
+//! The host script of a test: its process, its words, and the outcome of both halves.
 
 use std::io::Read;
 use std::sync::OnceLock;
@@ -27,14 +27,14 @@ use crate::session::{SCRATCH, Start};
 const TICK: Duration = Duration::from_millis(50);
 /// A guest's own limits come first: the half ends by itself then.
 const MARGIN: Duration = Duration::from_secs(2);
-/// After the half has ended, somebody who left its process group may still hold its output.
+/// After the half has ended, a process that left the group may still hold its output.
 const STRAGGLERS: Duration = Duration::from_millis(500);
 /// Pieces of output that may wait to be taken in.
 const PIECES: usize = 16;
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Runs the host half, and in it the guests that it asks for.
+/// Runs the host script, and in it the guests that it asks for.
 pub(super) fn run(case: &Case<'_>) -> Outcome {
     let socket = case.setting.scratch.join("words");
     let end = attended(&socket, case, || supervise(case, &socket));
@@ -107,7 +107,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     let started = monotonic();
     let running = command.spawn().map_err(|error| error.to_string())?;
     let (pieces, arrivals) = sync_channel(PIECES);
-    // Not scoped: who holds the output for ever must not hold the run.
+    // Not scoped: who holds the output forever must not hold the run.
     std::thread::Builder::new()
         .name("half output".to_owned())
         .spawn(move || read_all(output, &pieces))
@@ -153,10 +153,10 @@ fn watch(case: &Case<'_>, running: &Running, started: Instant, flooded: &AtomicB
     }
 }
 
-/// A half that boots for ever ends after this many.
+/// A half that boots forever ends after this many.
 const BOOTS_COUNTED: u32 = 16;
 
-/// Until the half and all that it started are gone, or nobody listens.
+/// Until the half and all that it started are gone, or the receiver is.
 fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
     let mut piece = vec![0; 16 << 10];
     while let Ok(length @ 1..) = output.read(&mut piece) {
@@ -166,7 +166,7 @@ fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
     }
 }
 
-/// Takes in what the half prints, until its end and a moment after it: false when somebody still
+/// Takes in what the half prints, until its end and a moment after it: false when a process still
 /// holds its output then.
 fn pump(
     arrivals: &Receiver<Vec<u8>>,
@@ -231,7 +231,7 @@ impl Desk for Case<'_> {
                     is_gone: &|| caller.is_gone(),
                 };
                 self.shared_word(word, &request.args, asker)
-                    .unwrap_or_else(|| Reply::error(2, format!("unknown word `{word}`")))
+                    .unwrap_or_else(|| Reply::error(2, format!("unknown command `{word}`")))
             }
         }
     }
@@ -256,7 +256,7 @@ impl Case<'_> {
     fn expect_fail(&self, request: &Request, caller: &Caller<'_>) -> Reply {
         let words = request.args.split_first();
         let Some((_, args)) = words.filter(|(word, _)| *word == "qemu") else {
-            return Reply::error(2, "expect_fail: only `qemu` can be expected to fail");
+            return Reply::error(2, "expect_fail: expected `qemu`");
         };
         let is_gone = || caller.is_gone();
         let booted = self.start(args, request, Start::Refused, &is_gone);
@@ -284,7 +284,7 @@ impl Case<'_> {
 
     fn serve(&self, request: &Request) -> Reply {
         let [directory] = request.args.as_slice() else {
-            return Reply::error(2, "serve: one directory is expected");
+            return Reply::error(2, "serve: expected one directory");
         };
         match FileServer::start(&request.cwd.join(directory)) {
             Ok(server) => {
@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_that_somebody_keeps_open_does_not_hold_the_run() {
+    fn inherited_output_does_not_hold_the_run() {
         let (pieces, arrivals) = sync_channel(PIECES);
         let ended = OnceLock::from(monotonic());
         let printed = std::sync::Mutex::new(Vec::new());

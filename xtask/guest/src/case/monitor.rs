@@ -53,7 +53,7 @@ impl Case<'_> {
 
     fn choose(&self, word: &str, args: &[String]) -> Reply {
         let Some((name, words)) = args.split_first() else {
-            return Reply::error(2, "choose: which name?");
+            return Reply::error(2, "choose: expected a name");
         };
         let choice = match &self.qemu_test {
             Some(qemu_test) if word == "choose" => self.chooser.choose(&qemu_test.name(args), args),
@@ -154,7 +154,7 @@ fn execute(client: &qmp::Client, args: &[String], wait: Duration) -> Reply {
 
 fn human(client: &qmp::Client, args: &[String]) -> Reply {
     if args.is_empty() {
-        return Reply::error(2, "hmp: which command line?");
+        return Reply::error(2, "hmp: expected a command line");
     }
     let line = args.join(" ");
     match client.human(&line, MONITOR_WAIT) {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_human_monitor_s_refusals_are_told_from_its_answers() {
+    fn hmp_refusals_differ_from_answers() {
         let check = |text: &str, refused| assert_eq!(refuses(text), refused, "{text}");
         check("VM status: running\n", false);
         check("", false);

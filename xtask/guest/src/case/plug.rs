@@ -33,7 +33,7 @@ impl Case<'_> {
     /// `plug DRIVER key=value…`: adds the device, and says its id and its slot.
     pub(super) fn plug(&self, client: &qmp::Client, args: &[String]) -> Reply {
         let Some((driver, rest)) = args.split_first() else {
-            return Reply::error(2, "plug: which driver?");
+            return Reply::error(2, "plug: expected a driver");
         };
         let mut words = vec!["device_add".to_owned(), format!("driver={driver}")];
         words.extend_from_slice(rest);
@@ -70,19 +70,19 @@ impl Case<'_> {
         }
         let fresh = || format!("plug{}", self.plugs.last.fetch_add(1, Ordering::SeqCst) + 1);
         let id = arguments.entry("id").or_insert_with(|| fresh().into());
-        let id = id.as_str().ok_or("its id is no text")?.to_owned();
+        let id = id.as_str().ok_or("its id is not a string")?.to_owned();
         ask(client, "device_add", Value::Object(arguments.clone()))?;
         Ok(Reply::done(format!("{id} {}\n", number(slot))))
     }
 
     /// `slot ID [--gone]`: the slot in which a device is; waits for one that is still to be plugged.
-    /// With `--gone` a device that was deleted is no error and has no slot: where the firmware or the
+    /// With `--gone` a device that was deleted is not an error and has no slot: where the firmware or the
     /// kernel ejects it, it may be gone before the guest asks.
     pub(super) fn slot(&self, client: &qmp::Client, args: &[String], asker: Asker<'_>) -> Reply {
         let (id, may_be_gone) = match args {
             [id] => (id, false),
             [id, option] if option == "--gone" => (id, true),
-            _ => return Reply::error(2, "slot: one id is expected"),
+            _ => return Reply::error(2, "slot: expected one id"),
         };
         let end = monotonic() + self.scaled(super::WAIT_FOR);
         loop {
@@ -94,7 +94,7 @@ impl Case<'_> {
                 }
                 Ok(Place::Nowhere) if monotonic() < end && !(asker.is_gone)() => {}
                 Ok(Place::Nowhere) => {
-                    return Reply::error(1, format!("slot: there is no device `{id}`"));
+                    return Reply::error(1, format!("slot: unknown device `{id}`"));
                 }
                 Err(why) => return Reply::error(1, format!("slot {id}: {why}")),
             }
@@ -109,7 +109,7 @@ impl Case<'_> {
         let (id, wait) = match args {
             [id] => (id, false),
             [id, option] if option == "--wait" => (id, true),
-            _ => return Reply::error(2, "unplug: one id is expected"),
+            _ => return Reply::error(2, "unplug: expected one id"),
         };
         let failed = |why: String| Reply::error(1, format!("unplug {id}: {why}"));
         let slot = match self.slot_of(client, id) {
@@ -133,7 +133,7 @@ impl Case<'_> {
             .inbox()
             .take(|event| gone.fits(event), end, asker.is_gone);
         gone.map_or_else(
-            |why| failed(format!("the guest does not give it back: {why}")),
+            |why| failed(format!("the guest did not release it: {why}")),
             |_| Reply::done(""),
         )
     }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_of_a_root_port_is_taken_by_what_is_behind_the_port() {
+    fn root_port_slot_is_taken_by_child() {
         let ports = slots(Some("pcie-root-port"), "slot{n}", None);
         let buses = json!([{"bus": 0, "devices": [
             {"bus": 0, "slot": 1, "qdev_id": ""},
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_of_the_machine_s_own_bus_is_taken_by_what_has_its_address() {
+    fn bus_slot_is_taken_by_address() {
         let own = slots(None, "pci.0", Some("1{n}"));
         let buses = json!([{"bus": 0, "devices": [
             {"bus": 0, "slot": 0x11, "qdev_id": "plug1"},

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use host::clock::monotonic;
 use qemu::qmp;
 
-/// How often it is asked whether somebody still waits.
+/// How often it is asked whether the caller still waits.
 const TICK: Duration = Duration::from_millis(50);
 
 /// How far a guest is.
@@ -38,7 +38,7 @@ pub(super) enum RosterError {
     #[error("the guest has ended")]
     Gone,
     /// The caller has gone.
-    #[error("nobody waits for it")]
+    #[error("cancelled: the caller has exited")]
     Abandoned,
 }
 
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_is_found_by_number_by_name_and_as_the_latest_that_runs() {
+    fn guest_is_found_by_number_or_name() {
         let roster = Roster::default();
         roster.enter(1, Some("source".to_owned()), client(), None);
         roster.enter(2, None, client(), None);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_waits_for_a_guest_that_starts_and_is_told_when_none_does() {
+    fn helper_waits_for_a_starting_guest() {
         let roster = Roster::default();
         let none = roster.monitor(None, patience(0)).err();
         assert_eq!(none, Some(RosterError::Nobody));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_the_one_that_qemu_is_told() {
+    fn guest_name_is_taken_from_qemu() {
         let check = |line: &str, name: Option<&str>| {
             let line: Vec<_> = line.split(' ').map(str::to_owned).collect();
             assert_eq!(name_of(&line).as_deref(), name, "{line:?}");

@@ -11,7 +11,7 @@ use super::monitor::Asker;
 use super::roster::Patience;
 use crate::helpers::Reply;
 
-/// How often it is asked whether somebody still waits.
+/// How often it is asked whether the caller still waits.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The points that were reached so far, and those that a script waits for.
@@ -95,7 +95,7 @@ impl Case<'_> {
     /// `post NAME [TEXT]`.
     pub(super) fn post(&self, args: &[String]) -> Reply {
         let Some((name, text)) = args.split_first() else {
-            return Reply::error(2, "post: which point?");
+            return Reply::error(2, "post: expected a name");
         };
         self.points.post(name, text.join(" "));
         Reply::done("")
@@ -112,7 +112,7 @@ impl Case<'_> {
                 };
                 (name, limit)
             }
-            _ => return Reply::error(2, "await: which point?"),
+            _ => return Reply::error(2, "await: expected a name"),
         };
         let alone = || asker.own.is_none() && self.roster.all_ended();
         let patience = Patience {
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_is_waited_for_and_keeps_what_was_said_there() {
+    fn sync_point_is_awaited_and_keeps_text() {
         let points = Points::default();
         let patience = |seconds| Patience {
             deadline: monotonic() + Duration::from_secs(seconds),

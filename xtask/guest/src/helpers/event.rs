@@ -19,13 +19,13 @@ pub struct Expected {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// There are no words.
-    #[error("qmp_wait: which event?")]
+    #[error("qmp_wait: expected an event")]
     Nothing,
     /// An argument has no `=`.
-    #[error("qmp_wait: `{0}` is not key=value")]
+    #[error("qmp_wait: expected key=value, found `{0}`")]
     NoValue(String),
     /// The timeout is not a number of seconds.
-    #[error("qmp_wait: `--timeout` takes seconds")]
+    #[error("qmp_wait: `--timeout` expects seconds")]
     Timeout,
 }
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_fits_by_its_name_and_the_values_that_are_asked_for() {
+    fn event_matches_by_name_and_values() {
         let event = |name: &str, data| Event {
             name: name.to_owned(),
             data,
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_named() {
+    fn unknown_event_is_named() {
         let check = |line: &str, message: &str| {
             assert_eq!(parse(line).unwrap_err().to_string(), message);
         };
-        check("", "qmp_wait: which event?");
+        check("", "qmp_wait: expected an event");
         check("STOP now", "qmp_wait: `now` is not key=value");
-        check("STOP --timeout", "qmp_wait: `--timeout` takes seconds");
-        check("STOP --timeout -1", "qmp_wait: `--timeout` takes seconds");
+        check("STOP --timeout", "qmp_wait: `--timeout` expects seconds");
+        check("STOP --timeout -1", "qmp_wait: `--timeout` expects seconds");
     }
 }

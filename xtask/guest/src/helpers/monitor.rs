@@ -15,10 +15,10 @@ pub struct MonitorCommand {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MonitorError {
     /// There are no words.
-    #[error("qmp: which command?")]
+    #[error("qmp: expected a command")]
     Nothing,
     /// An argument has no `=`.
-    #[error("qmp: `{0}` is not key=value")]
+    #[error("qmp: expected key=value, found `{0}`")]
     NoValue(String),
     /// Two arguments exclude each other.
     #[error("qmp: `{0}` is given twice")]
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shell_words_become_a_command() {
+    fn shell_words_form_a_command() {
         let check = |args: &[&str], command: &str, arguments: Value| {
             let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
             let command = command.to_owned();
@@ -141,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_named() {
+    fn unknown_command_is_named() {
         let check = |args: &[&str], message: &str| {
             let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
             assert_eq!(parse(&args).unwrap_err().to_string(), message);
         };
-        check(&[], "qmp: which command?");
+        check(&[], "qmp: expected a command");
         check(&["stop", "now"], "qmp: `now` is not key=value");
         check(&["x", "a=1", "a=2"], "qmp: `a` is given twice");
         check(&["x", "a=1", "a.b=2"], "qmp: `a.b` is given twice");

@@ -35,9 +35,11 @@ impl FileServer {
     pub fn start(directory: &Utf8Path) -> io::Result<Self> {
         let root = fs_err::canonicalize(directory)?;
         let root = Utf8PathBuf::from_path_buf(root)
-            .map_err(|_| io::Error::other(format!("`{directory}` is no UTF-8 path")))?;
+            .map_err(|_| io::Error::other(format!("`{directory}` is not a UTF-8 path")))?;
         if !root.is_dir() {
-            return Err(io::Error::other(format!("`{directory}` is no directory")));
+            return Err(io::Error::other(format!(
+                "`{directory}` is not a directory"
+            )));
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
@@ -68,7 +70,10 @@ impl Drop for FileServer {
         self.stopping.store(true, Ordering::SeqCst);
         self.connections.close(Shutdown::Both);
         // Wakes the listener; where that fails, it has ended already.
-        #[expect(clippy::disallowed_methods, reason = "this calls nobody but ourselves")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this connects to our own socket only"
+        )]
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         if let Some(listening) = self.listening.take() {
             let _ = listening.join();
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_the_directory_are_served_and_nothing_else() {
+    fn only_files_of_the_directory_are_served() {
         let outer = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(outer.path()).unwrap().join("www");
         fs_err::create_dir_all(root.join("sub")).unwrap();
@@ -245,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_directory_cannot_be_served() {
+    fn only_directories_can_be_served() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(FileServer::start(Utf8Path::from_path(file.path()).unwrap()).is_err());
         assert!(FileServer::start(Utf8Path::new("/nonexistent")).is_err());

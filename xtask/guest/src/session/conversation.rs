@@ -154,7 +154,7 @@ impl Conversation {
         }
     }
 
-    /// The machine was reset, and the test goes on after another hello.
+    /// The machine was reset, and the test continues after another hello.
     pub(super) fn reboots(&mut self, waker: Waker) {
         self.tested += monotonic() - self.since;
         self.since = monotonic();

@@ -1,4 +1,4 @@
-//! Who goes on with a guest that migrates: the QEMU that hears of it asks the one that had it.
+//! Who continues with a guest that migrates: the QEMU that hears of it asks the one that had it.
 //!
 //! A guest takes its nonce and its sequence numbers along, so the first record that comes out of
 //! the new QEMU says whose guest it is. The old session reads its channel to the end before it
@@ -25,7 +25,7 @@ struct State {
 }
 
 struct Holder {
-    /// None until the guest was told one.
+    /// None until the guest was given one.
     nonce: Option<String>,
     /// The guest is stopped here, and in a migration stream or in another QEMU.
     departed: bool,
@@ -109,7 +109,7 @@ impl Handoff {
         id
     }
 
-    /// The guest was told a nonce.
+    /// The guest was given a nonce.
     pub(super) fn name(&self, id: u64, nonce: &str) {
         if let Some(holder) = self.lock().holders.get_mut(&id) {
             holder.nonce = Some(nonce.to_owned());
@@ -161,7 +161,7 @@ impl Handoff {
         )
     }
 
-    /// Gives it to whoever asks, or leaves it for whoever will.
+    /// Gives it to the QEMU that asks, or leaves it for the one that will.
     pub(super) fn give(&self, id: u64, conversation: Conversation) {
         let mut state = self.lock();
         let Some(holder) = state.holders.remove(&id) else {

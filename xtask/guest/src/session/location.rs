@@ -160,7 +160,7 @@ impl Session<'_> {
         None
     }
 
-    /// Goes on with a guest that has migrated here.
+    /// Continues with a guest that has migrated here.
     fn resume(
         &mut self,
         talk: Conversation,
@@ -202,7 +202,7 @@ impl Session<'_> {
         outcome.map(|outcome| (outcome, Part::Last))
     }
 
-    /// All that the guest said here is read: the next QEMU goes on.
+    /// All that the guest said here is read: the next QEMU continues.
     pub(super) fn finish_leaving(&mut self, port: Port) {
         if let Location::Leaving(id) = self.standing
             && port == self.port()
@@ -218,7 +218,7 @@ impl Session<'_> {
         self.policy.handoff.give(id, talk);
     }
 
-    /// QEMU has ended just when it got the conversation: whoever is next gets it.
+    /// QEMU has ended just when it got the conversation: the next QEMU gets it.
     fn hand_on(&mut self) {
         let Location::Awaited(awaited) = &mut self.standing else {
             return;
@@ -238,14 +238,14 @@ impl Session<'_> {
         match self.standing {
             Location::Here(id) | Location::Leaving(id) if self.is_parted() => self.give(id),
             Location::Here(_) | Location::Leaving(_) => return None,
-            // Told to end before a guest came; if one was to come, it is still where it was.
+            // Asked to quit before a guest arrived; a guest that was to arrive is still where it was.
             Location::Awaited(_) if self.policy.start == Start::Refused => return None,
             Location::Awaited(_) | Location::Gone(_) => self.hand_on(),
         }
         Some((Outcome::Passed, Part::Passage))
     }
 
-    /// The session is over: whoever had the guest before is not needed any longer.
+    /// The session is over: the QEMU that had the guest before is no longer needed.
     pub(super) fn leave(&mut self) {
         if let Location::Here(id) | Location::Leaving(id) = self.standing {
             self.policy.handoff.leave(id);

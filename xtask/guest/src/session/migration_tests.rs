@@ -51,7 +51,7 @@ fn hear_again(guest: &mut FakeGuest) -> Vec<String> {
 }
 
 #[test]
-fn a_guest_goes_on_in_the_qemu_that_it_migrates_into() {
+fn guest_continues_in_the_migration_target() {
     let handoff = Arc::default();
     let (mut source, source_end) = begin(Arrival::Boot, &handoff);
     let (mut destination, end) = begin(Arrival::Migration, &handoff);
@@ -82,7 +82,7 @@ fn a_guest_goes_on_in_the_qemu_that_it_migrates_into() {
 }
 
 #[test]
-fn what_a_guest_says_after_its_migration_counts() {
+fn guest_records_after_migration_count() {
     let handoff = Arc::default();
     let (mut source, source_end) = begin(Arrival::Boot, &handoff);
     let (mut destination, end) = begin(Arrival::Migration, &handoff);
@@ -95,7 +95,7 @@ fn what_a_guest_says_after_its_migration_counts() {
 }
 
 #[test]
-fn a_guest_that_dies_of_its_migration_is_named() {
+fn guest_dying_in_migration_is_identified() {
     let handoff = Arc::default();
     let (mut source, source_end) = begin(Arrival::Boot, &handoff);
     let (destination, end) = begin(Arrival::Migration, &handoff);
@@ -106,7 +106,7 @@ fn a_guest_that_dies_of_its_migration_is_named() {
 }
 
 #[test]
-fn a_guest_in_a_file_goes_on_later_and_one_that_never_does_is_known() {
+fn guest_in_file_resumes_or_is_lost() {
     let handoff = Arc::default();
     let (mut source, source_end) = begin(Arrival::Boot, &handoff);
     source.boots();
@@ -126,7 +126,7 @@ fn a_guest_in_a_file_goes_on_later_and_one_that_never_does_is_known() {
 }
 
 #[test]
-fn a_guest_whose_answer_was_lost_on_the_way_gets_it_again() {
+fn lost_reply_is_resent_after_migration() {
     let handoff = Arc::default();
     let (mut source, source_end) = begin(Arrival::Boot, &handoff);
     let (mut destination, end) = begin(Arrival::Migration, &handoff);
@@ -145,7 +145,7 @@ fn a_guest_whose_answer_was_lost_on_the_way_gets_it_again() {
 }
 
 #[test]
-fn a_guest_that_migrates_while_it_boots_says_hello_to_its_new_qemu() {
+fn guest_migrating_during_boot_says_hello() {
     let handoff = Arc::default();
     let (_source, source_end) = begin(Arrival::Boot, &handoff);
     let (mut destination, end) = begin(Arrival::Migration, &handoff);
@@ -156,7 +156,7 @@ fn a_guest_that_migrates_while_it_boots_says_hello_to_its_new_qemu() {
 }
 
 #[test]
-fn a_qemu_whose_guest_has_left_may_be_told_to_end_and_must_not_crash() {
+fn vacated_qemu_may_quit_but_not_crash() {
     for (exit, word) in [
         (Exit::Code(0), "passed"),
         (Exit::Code(1), "lost guest"),
@@ -177,7 +177,7 @@ fn a_qemu_whose_guest_has_left_may_be_told_to_end_and_must_not_crash() {
 }
 
 #[test]
-fn a_qemu_that_waits_in_vain_ends_as_it_is_told() {
+fn waiting_qemu_may_quit() {
     for (exit, word) in [(0, "passed"), (1, "QEMU did not start")] {
         let handoff = Arc::default();
         let (destination, end) = begin(Arrival::Migration, &handoff);

@@ -106,6 +106,6 @@ pub enum Part {
     Last,
     /// The guest left it for another one, or never came.
     Passage,
-    /// Nobody waited for its end.
+    /// Its end was not awaited.
     Abandoned,
 }

@@ -63,7 +63,7 @@ impl Session<'_> {
                 }
                 self.hand_over(guest, host)
             }
-            // Repeated until it is answered; later ones are late, or somebody else's.
+            // Repeated until it is answered; later ones are late, or another process's.
             FromGuest::Hello { .. } if self.talk.sender.is_some() => None,
             FromGuest::Hello { .. } => self.hand_over(guest, host),
             FromGuest::Out(bytes) => {
@@ -169,7 +169,7 @@ impl Session<'_> {
     }
 
     pub(super) fn send(&mut self, guest: &mut dyn Guest, bytes: &[u8]) -> Option<Outcome> {
-        // A guest that is gone is told by its own event, which is still to come.
+        // A guest that is gone is reported by its own event, which follows.
         let why = guest.send(bytes).err()?;
         self.happened(&Happened::Unheard(why))
     }

@@ -59,7 +59,7 @@ pub(crate) struct Start {
 pub(crate) const KERNEL: &str = "kernel";
 pub(crate) const INITRAMFS: &str = "initramfs.cpio";
 
-/// A thing in the scratch folder that QEMU was told of.
+/// A file in the scratch directory that is named on QEMU's command line.
 #[derive(Debug)]
 struct File {
     /// Below the scratch folder.
@@ -70,7 +70,7 @@ struct File {
 #[derive(Debug)]
 enum Content {
     Directory,
-    /// A disk that nobody has written to.
+    /// A disk without any data.
     Blank(u64),
     Bytes(Vec<u8>),
     Unfit(String),
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_on_a_command_line_are_found_and_become_words_of_a_shell() {
+    fn command_line_paths_become_shell_arguments() {
         let dir = tempfile::tempdir().unwrap();
         let scratch = Utf8Path::from_path(dir.path()).unwrap();
         let files = scratch.join("files");
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_need_a_runner_are_known() {
+    fn helpers_needing_a_runner_are_known() {
         let recorder = Recorder::default();
         for word in ["qemu", "qmp", "choose", "serve", "qmp"] {
             recorder.word(word);

@@ -8,17 +8,17 @@ use super::policy::Refused;
 use super::tls;
 use crate::interrupt::Interrupted;
 
-/// Why nothing, or not all, could be had from a URL.
+/// Why nothing, or not all, could be fetched from a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// The client could not be made: no certificates, no threads.
-    #[error("cannot prepare for HTTP: {why}")]
+    #[error("failed to set up HTTP: {why}")]
     Setup {
         /// All causes.
         why: String,
     },
-    /// The text is no URL that we can ask.
-    #[error("`{url}` is no HTTP address: {why}")]
+    /// The text is not a URL that we can ask.
+    #[error("`{url}` is not an HTTP URL: {why}")]
     BadUrl {
         /// As given.
         url: String,
@@ -26,7 +26,7 @@ pub enum HttpError {
         why: String,
     },
     /// No connection: name, network, certificate.
-    #[error("cannot connect to `{url}`: {why}")]
+    #[error("failed to connect to `{url}`: {why}")]
     Connect {
         /// As asked.
         url: String,
@@ -54,7 +54,7 @@ pub enum HttpError {
         retry_after: Option<Duration>,
     },
     /// More than five redirections, or a circle.
-    #[error("`{url}` redirects too often")]
+    #[error("too many redirects from `{url}`")]
     TooManyRedirects {
         /// As asked.
         url: String,
@@ -66,13 +66,13 @@ pub enum HttpError {
         url: String,
     },
     /// The server sent another part of the file than was asked for.
-    #[error("`{url}` sent another part of the file than was asked for")]
+    #[error("`{url}` sent a different range than requested")]
     WrongRange {
         /// As asked.
         url: String,
     },
     /// Nothing, or next to nothing, came for too long.
-    #[error("`{url}` stalled for {} s", time.as_secs_f32())]
+    #[error("`{url}` sent no data for {} s", time.as_secs_f32())]
     Stalled {
         /// As asked.
         url: String,
@@ -80,7 +80,7 @@ pub enum HttpError {
         time: Duration,
     },
     /// The connection broke, or the body is shorter than announced.
-    #[error("the transfer from `{url}` broke: {why}")]
+    #[error("the transfer from `{url}` failed: {why}")]
     Broken {
         /// As asked.
         url: String,
@@ -129,7 +129,7 @@ impl HttpError {
         }
     }
 
-    /// The command that mends it, when there is one.
+    /// The command that fixes it, when there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -224,7 +224,7 @@ mod tests {
     use crate::interrupt::Signal;
 
     #[test]
-    fn what_may_pass_is_tried_again_and_nothing_else() {
+    fn only_transient_errors_are_retried() {
         let url = || "https://x/y".to_owned();
         let status = |status| HttpError::Status {
             url: url(),

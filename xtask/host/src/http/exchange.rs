@@ -212,7 +212,7 @@ fn perform(
     })
 }
 
-/// A reader that lets others see that it goes on.
+/// A reader that lets others see that it continues.
 struct Moving<R> {
     inner: R,
     moved: Arc<AtomicU64>,

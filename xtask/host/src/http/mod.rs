@@ -45,7 +45,7 @@ impl Client {
         let inner = blocking::Client::builder()
             .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
-            // Of the headers, and of each read of the body. Whoever waits for them has left by then.
+            // Of the headers, and of each read of the body. The receiver has left by then.
             .timeout(limits.stall + limits.connect + AFTER)
             .redirect(policy::redirects())
             .referer(false)
@@ -143,7 +143,7 @@ impl Response {
 }
 
 impl Read for Response {
-    /// Errors carry an [`HttpError`], to be had back by [`HttpError::from_io`].
+    /// Errors carry an [`HttpError`], recovered by [`HttpError::from_io`].
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.body.read(buffer)
     }

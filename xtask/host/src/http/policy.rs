@@ -20,7 +20,7 @@ pub(super) enum Refused {
     Downgrade,
 }
 
-/// May a chain of requests go on to `next`?
+/// May a chain of requests continue to `next`?
 fn allow(previous: &[Url], next: &Url) -> Result<(), Refused> {
     if previous.len() > MOST_REDIRECTS {
         return Err(Refused::TooMany);
@@ -68,7 +68,7 @@ pub(super) fn parse_content_range(text: &str) -> Option<ContentRange> {
 }
 
 /// Reads `Retry-After`, at most a minute: seconds, or a date on the server's own clock, which is
-/// `date` where it told that and else taken to be ours (RFC 9110, 10.2.3).
+/// `date` if it sent one, otherwise ours (RFC 9110, 10.2.3).
 pub(super) fn parse_retry_after(
     text: &str,
     date: Option<&str>,
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trickle_is_a_stall_and_a_slow_reader_is_not() {
+    fn trickle_is_a_stall_slow_reader_is_not() {
         let check = |steps: &[(u64, u64)], expect: bool| {
             let mut pace = Pace::new(Duration::from_secs(30), 1024);
             let kept = |&(wait, bytes)| pace.keeps_up(Duration::from_secs(wait), bytes);

@@ -74,7 +74,7 @@ pub(super) fn start(
     }
 }
 
-/// Passes on what comes, until the end or until nobody listens any more.
+/// Passes on what comes, until the end or until the receiver is gone.
 fn perform(url: &str, request: RequestBuilder, news: &SyncSender<News>) {
     let mut response = match request.send() {
         Ok(response) => response,

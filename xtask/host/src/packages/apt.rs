@@ -2,7 +2,7 @@
 //!
 //! The trap this is made for: packages that are installed from backports, whose suite is no longer
 //! configured, hold their siblings at their own version; the release's QEMU then cannot be installed
-//! beside them. apt tells by simulation; the remedy is the backports suite, for those packages alone.
+//! next to them. apt tells by simulation; the remedy is the backports suite, for those packages alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_apt_says_is_understood() {
+    fn apt_output_is_parsed() {
         let conflict = |why: &str| Simulation::Conflict(why.to_owned());
         assert_eq!(read(FINE), Simulation::Fine);
         assert_eq!(read(UNKNOWN), Simulation::Unknown);
@@ -305,13 +305,13 @@ mod tests {
     const TOOLS: [&str; 3] = ["qemu-system-x86_64", "bwrap", "flex"];
 
     #[test]
-    fn what_fits_together_is_installed_at_once() {
+    fn compatible_packages_install_together() {
         let facts = facts(false, &[("bubblewrap flex qemu-system-x86", FINE)], &[]);
         insta::assert_snapshot!(shown(&TOOLS, &facts));
     }
 
     #[test]
-    fn without_lists_or_with_old_ones_they_are_fetched_first() {
+    fn old_package_lists_are_updated_first() {
         for age in [None, Some(Duration::from_secs(7 * 24 * 3600))] {
             let mut facts = facts(false, &[], &[]);
             facts.apt.as_mut().expect("apt").lists_age = age;
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_backports_suite_serves_only_what_the_release_cannot() {
+    fn backports_serve_only_what_release_lacks() {
         let release = [
             ("bubblewrap flex qemu-system-x86", UNMET),
             ("qemu-system-x86", UNMET),
@@ -347,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn another_name_of_a_package_is_tried_when_the_first_is_unknown() {
+    fn alternative_package_name_is_tried() {
         let release = [("qemu-system-riscv", UNKNOWN), ("qemu-system-misc", FINE)];
         let facts = facts(false, &release, &[]);
         insta::assert_snapshot!(shown(&["qemu-system-riscv64"], &facts));
     }
 
     #[test]
-    fn an_apt_that_fails_is_no_reason_for_backports() {
+    fn failing_apt_does_not_select_backports() {
         let release = [(
             "flex",
             "E: Write error - write (28: No space left on device)\n",
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_bring_is_said_with_the_reason() {
+    fn unavailable_package_is_reported_with_reason() {
         let release = [("qemu-system-x86", WOULD_REMOVE), ("frobnicate", UNKNOWN)];
         let facts = facts(true, &release, &release);
         insta::assert_snapshot!(shown(&["qemu-system-x86_64", "frobnicate"], &facts));

@@ -233,7 +233,7 @@ mod tests {
     use crate::scratch::Scratch;
 
     #[test]
-    fn commands_for_another_system_are_its_own_manager_s() {
+    fn foreign_root_uses_its_own_manager() {
         let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "below").expect("made");
         let root = scratch.path();
         let missing = ["flex".to_owned(), "cc".to_owned()];
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_own_manager_wins_over_others_that_are_there() {
+    fn native_package_manager_wins() {
         let check = |ids: &str, present: &[&str], expect: Option<Manager>| {
             let release = OsRelease::parse(ids);
             assert_eq!(
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_once_and_files_count_as_well() {
+    fn missing_items_are_named_once() {
         let env = Env {
             path: vec!["/bin".into(), "/usr/bin".into()],
             ..Env::default()

@@ -48,7 +48,7 @@ pub struct SetupCommand {
     pub argv: Vec<String>,
     /// What it reads from its stdin.
     pub stdin: Option<String>,
-    /// Its failure is no failure of the set-up: what it serves will show.
+    /// Its failure is not a failure of the set-up: what it serves will show.
     pub may_fail: bool,
 }
 
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn each_manager_is_told_in_its_own_words() {
+    fn each_package_manager_has_its_command() {
         for manager in [Manager::Dnf, Manager::Pacman, Manager::Zypper, Manager::Apk] {
             let facts = Facts {
                 manager: Some(manager),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn root_needs_no_sudo_and_others_are_told_when_there_is_none() {
+    fn non_root_without_sudo_is_reported() {
         let check = |root: bool, elevate: Option<&str>, first: &str, notes: usize| {
             let elevate = elevate.map(str::to_owned);
             let facts = Facts {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_missing_needs_nothing_and_no_manager_is_said() {
+    fn nothing_missing_needs_no_manager() {
         assert_eq!(plan_setup(&[], &Facts::default()), Setup::default());
         let setup = plan_setup(&["flex".to_owned(), "bc".to_owned()], &Facts::default());
         assert_eq!(setup.commands, []);

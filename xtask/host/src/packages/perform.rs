@@ -20,7 +20,7 @@ pub enum SetupError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// A command failed.
-    #[error("`{line}` ended with {status}")]
+    #[error("`{line}` exited with {status}")]
     Failed {
         /// As a shell line.
         line: String,
@@ -38,7 +38,7 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    /// The command that mends it, when there is one.
+    /// The command that fixes it, when there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

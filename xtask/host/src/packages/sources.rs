@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn stanzas_are_read_and_what_is_switched_off_is_not() {
+    fn disabled_stanzas_are_not_read() {
         let text = "\
 Types: deb
 # a comment between the fields
@@ -228,7 +228,7 @@ deb http://lonely.example/
     }
 
     #[test]
-    fn another_suite_of_an_archive_has_its_bases_and_its_keys() {
+    fn additional_suite_keeps_bases_and_keys() {
         let text = "\
 Types: deb
 URIs: http://mirror.example/debian

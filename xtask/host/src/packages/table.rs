@@ -21,7 +21,7 @@ pub enum Manager {
     Apk,
 }
 
-/// How a manager is told to do its work.
+/// The command line of a package manager.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Commands {
@@ -89,7 +89,7 @@ impl Table {
             .map(|(manager, commands)| (*manager, commands))
     }
 
-    /// The files of which one is the need, when it is no program.
+    /// The files of which one is the need, when it is not a program.
     pub(super) fn files(&self, tool: &str) -> &[String] {
         self.tool(tool).map_or(&[], |tool| &tool.file)
     }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_table_is_sound_and_names_every_tool_for_every_manager() {
+    fn built_in_table_covers_every_tool() {
         let table = Table::parse().expect("valid");
         assert_eq!(table.managers.len(), 5);
         for (name, tool) in &table.tools {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_without_an_entry_is_in_a_package_of_its_name() {
+    fn unlisted_tool_uses_its_own_name() {
         let check = |tool: &str, manager: Manager, expect: &[&[&str]]| {
             assert_eq!(Table::get().alternatives(tool, manager), expect, "{tool}");
         };

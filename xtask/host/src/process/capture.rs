@@ -10,7 +10,7 @@ use super::{Command, ExitStatus, ProcessError, Stdio};
 /// At most this much of each stream is kept; the rest is read and dropped.
 pub const CAPTURE_LIMIT: usize = 8 << 20;
 
-/// After a child has ended, somebody who left its group may still hold its pipes: they get this long.
+/// After a child has ended, a process that left the group may still hold its pipes: they get this long.
 const STRAGGLERS: Duration = Duration::from_millis(500);
 
 /// What a child did.
@@ -65,7 +65,7 @@ impl Command {
             .stderr(Stdio::Pipe)
             .spawn()?;
         if let Some(mut stdin) = running.stdin.take() {
-            // A child that does not read all of it is no error of ours: its status tells.
+            // A child that does not read all of it is not an error of ours: its status tells.
             thread::spawn(move || drop(stdin.write_all(&input)));
         }
         let stdout = running.stdout.take().map(Kept::collect);
@@ -135,7 +135,7 @@ impl Kept {
     }
 
     fn finish(self) -> (Vec<u8>, bool) {
-        // Either the thread came to the end, or somebody else still holds the pipe: both are enough.
+        // Either the thread came to the end, or another process still holds the pipe: both are enough.
         let _ = self.end.recv_timeout(STRAGGLERS);
         std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_past_its_time_is_killed_and_named() {
+    fn child_past_its_time_is_killed() {
         let error = shell("sleep 1000")
             .output(Duration::from_millis(30))
             .expect_err("too slow");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_cut_at_the_limit_and_does_not_block_the_child() {
+    fn output_flood_is_cut_without_blocking_child() {
         let output = shell("head -c 9000000 /dev/zero; echo end >&2")
             .output(LIMIT)
             .expect("runs");
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_left_the_group_with_the_pipe_does_not_block_us() {
+    fn escaped_pipe_holder_does_not_block() {
         // `setsid` leaves the group; it holds the pipe until this test's own descriptor closes.
         let output = shell("setsid sleep 5 & echo end")
             .output(LIMIT)
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_the_line_the_status_and_the_last_words() {
+    fn failure_reports_command_status_and_output() {
         let error = shell("echo first >&2; echo 'no space' >&2; exit 4").read(LIMIT);
         assert_eq!(
             error.expect_err("fails").to_string(),

@@ -436,7 +436,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_shows_itself_as_a_line_for_the_shell() {
+    fn command_displays_as_shell_line() {
         let check = |command: Command, line: &str| assert_eq!(command.to_string(), line);
         check(Command::new("true"), "true");
         check(
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_nowhere_is_named_before_anything_starts() {
+    fn missing_program_is_named_before_start() {
         let check = |command: Command| {
             let error = command.into_std().err().expect("not found");
             assert!(matches!(error, ProcessError::NotFound { .. }), "{error}");

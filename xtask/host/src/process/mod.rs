@@ -24,13 +24,13 @@ use crate::interrupt::Interrupted;
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// No such program on the child's PATH.
-    #[error("`{program}` was not found")]
+    #[error("`{program}` not found")]
     NotFound {
         /// As given to [`Command::new`].
         program: String,
     },
     /// The program, its directory or its descriptors were refused by the system.
-    #[error("cannot start `{program}`")]
+    #[error("failed to start `{program}`")]
     Spawn {
         /// As given to [`Command::new`].
         program: String,
@@ -39,7 +39,7 @@ pub enum ProcessError {
         source: io::Error,
     },
     /// Two inherited descriptors were given the same number.
-    #[error("`{program}` was given descriptor {number} twice")]
+    #[error("descriptor {number} of `{program}` is given twice")]
     DescriptorTwice {
         /// As given to [`Command::new`].
         program: String,
@@ -47,7 +47,7 @@ pub enum ProcessError {
         number: i32,
     },
     /// It ran longer than it may; it has been killed.
-    #[error("`{program}` did not end within {} s", limit.as_secs_f32())]
+    #[error("`{program}` did not finish within {} s", limit.as_secs_f32())]
     TimedOut {
         /// As given to [`Command::new`].
         program: String,
@@ -55,7 +55,7 @@ pub enum ProcessError {
         limit: Duration,
     },
     /// It ended in failure, where success was asked for.
-    #[error("`{line}` ended with {status}{}", last_words(stderr))]
+    #[error("`{line}` exited with {status}{}", last_words(stderr))]
     Failed {
         /// The command as a shell line.
         line: String,
@@ -70,7 +70,7 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
-    /// The command that mends it, when there is one.
+    /// The command that fixes it, when there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -52,7 +52,7 @@ impl Shared {
             // While their head lives, they all are below it.
             family::end_descendants(self.pid);
         }
-        // Both fail only when nobody is left to be signalled, which is the wish.
+        // Both fail only when no process is left to be signalled, which is the goal.
         let _ = if self.own_group {
             rustix::process::kill_process_group(self.pid, signal)
         } else {
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_child_left_behind_ends_with_it() {
+    fn child_leftovers_end_with_it() {
         let mut running = shell("sleep 1000 & echo $!").spawn().expect("starts");
         let grandchild = first_line(&mut running);
         assert_eq!(running.wait(LIMIT), Some(ExitStatus::Code(0)));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_ignores_the_request_to_end_is_killed() {
+    fn child_ignoring_terminate_is_killed() {
         let mut running = shell("trap '' TERM; echo ready; while :; do sleep 1000; done")
             .spawn()
             .expect("starts");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_ends_on_request_keeps_its_own_status() {
+    fn child_ending_on_request_keeps_status() {
         let mut running = shell("trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done")
             .spawn()
             .unwrap();
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn stdin_is_empty_unless_set_and_a_pipe_when_asked_for() {
+    fn stdin_is_empty_unless_requested() {
         let mut running = shell("cat; echo end").spawn().expect("starts");
         assert_eq!(first_line(&mut running), "end\n");
         let mut running = shell("cat").stdin(Stdio::Pipe).spawn().expect("starts");
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inherited_descriptor_has_its_number_and_no_other_of_ours_is_open() {
+    fn inherited_descriptor_keeps_its_number() {
         let list = |command: Command| -> BTreeSet<String> {
             let output = command.output(LIMIT).expect("runs");
             output
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_an_error_with_the_program_in_it() {
+    fn missing_directory_error_names_the_program() {
         let error = shell("true")
             .current_dir("/nowhere")
             .spawn()

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_by_signal_is_told_apart() {
+    fn exit_by_signal_is_distinguished() {
         let check = |status: ExitStatus, text: &str, shell: i32, success: bool| {
             assert_eq!(status.to_string(), text);
             assert_eq!(status.shell_code(), shell);

@@ -101,7 +101,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         );
     }
     if !matches!(raw.bits.get_ref(), 32 | 64) {
-        let title = format!("{} is no word size", raw.bits.get_ref());
+        let title = format!("{} is not a word size", raw.bits.get_ref());
         found.push(page.at(raw.bits.span(), title, "32 or 64"));
     }
     if raw
@@ -230,7 +230,7 @@ fn hotplug(page: Page<'_>, raw: Spanned<Hotplug>, found: &mut Vec<Diagnostic>) -
     } = raw.get_ref();
     let place = format!("{bus} {}", addr.as_deref().unwrap_or_default());
     if !place.contains("{n}") || !entry.contains("{n}") {
-        let title = "the hotplug slots cannot be told apart";
+        let title = "the hotplug slots cannot be distinguished";
         found.push(
             page.at(raw.span(), title, "`{n}` is missing")
                 .with_help("write the slot's number as `{n}` in `entry`, and in `bus` or `addr`"),
@@ -254,7 +254,7 @@ fn time(page: Page<'_>, text: &Spanned<String>, found: &mut Vec<Diagnostic>) -> 
 fn permille(page: Page<'_>, factor: &Spanned<f64>, found: &mut Vec<Diagnostic>) -> u32 {
     let thousandths = (factor.get_ref() * 1000.0).round();
     if !(1.0..=1_000_000.0).contains(&thousandths) {
-        let title = format!("{} is no factor of a time limit", factor.get_ref());
+        let title = format!("{} is not a factor of a time limit", factor.get_ref());
         found.push(page.at(factor.span(), title, "a number such as 0.5"));
     }
     #[expect(
@@ -349,7 +349,7 @@ args = ["-M", "virt"]
     }
 
     #[test]
-    fn an_image_is_in_the_repository_unless_the_file_says_otherwise() {
+    fn image_is_prebuilt_by_default() {
         let prebuilt = |text: &str| {
             let path = "images/riscv64.toml".into();
             read(Page { path, text }, &mut Vec::new()).unwrap().prebuilt
@@ -361,7 +361,7 @@ args = ["-M", "virt"]
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_errors_are_reported_together() {
         insta::assert_snapshot!(errors(
             &GOOD
                 .replace("arch = \"riscv64\"", "arch = \"riscv\"")

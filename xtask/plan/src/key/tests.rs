@@ -260,7 +260,7 @@ fn other_actions() -> Changed {
 }
 
 #[test]
-fn every_field_that_can_change_the_output_changes_the_key() {
+fn every_relevant_field_changes_the_key() {
     let steps = [
         changed_scripts(),
         changed_sources_and_inputs(),
@@ -277,7 +277,7 @@ fn every_field_that_can_change_the_output_changes_the_key() {
 }
 
 #[test]
-fn what_cannot_change_the_output_does_not_change_the_key() {
+fn irrelevant_fields_keep_the_key() {
     let steps = [
         changed(|step| step.license.push('x')),
         changed(|step| step.frozen.clear()),

@@ -67,7 +67,7 @@ fn entry(sheet: &mut Sheet<'_>, span: std::ops::Range<usize>, raw: RawEntry) -> 
         if !*directory.get_ref() {
             sheet.wrong(
                 &directory,
-                format!("{label} is no directory"),
+                format!("{label} is not a directory"),
                 "leave the key out",
             );
         }

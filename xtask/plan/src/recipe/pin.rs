@@ -71,7 +71,7 @@ fn source(sheet: &mut Sheet<'_>, raw: RawSource) -> Option<Source> {
     if *raw.size.get_ref() == 0 {
         sheet.wrong(
             &raw.size,
-            "an empty archive is no source".to_owned(),
+            "an empty archive is not a source".to_owned(),
             "bytes of the file",
         );
     }

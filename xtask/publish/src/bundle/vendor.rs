@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Entry;
 
-/// What cargo keeps beside a vendored crate: the digest of each file.
+/// What cargo keeps next to a vendored crate: the digest of each file.
 const CHECKSUMS: &str = ".cargo-checksum.json";
 
 /// How object code begins: ELF, archives, PE, Mach-O, WebAssembly, and COFF of x86, x86-64 and ARM64.
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crate_is_source_alone_and_cargo_expects_no_more() {
+    fn vendored_crate_is_source_only() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         fs::create_dir_all(root.join("a-1.0.0/lib")).unwrap();

@@ -34,7 +34,7 @@ pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, D
         .collect();
     let named = sources.iter();
     wanted.extend(named.map(|(file, digest)| (format!("{root}/sources/{file}"), Some(*digest))));
-    // A stream that breaks lacks what was to come, and its digest is wrong besides.
+    // A stream that breaks lacks what was to come, and its digest is wrong in addition.
     let _ = strike(&mut hashing, &mut wanted);
     let broken = io::copy(&mut hashing, &mut io::sink()).err();
     let (size, digest) = hashing.finish();

@@ -1,4 +1,4 @@
-//! What can be wrong with a published tree, and what mends it.
+//! What can be wrong with a published tree, and what fixes it.
 
 use plan::digest::Digest;
 
@@ -20,7 +20,7 @@ pub enum Wrong {
     #[error("is missing")]
     Missing,
     /// Other bytes than were promised.
-    #[error("has the digest {is}, not {wanted}")]
+    #[error("has digest {is}, expected {wanted}")]
     Differs {
         /// What is there.
         is: Digest,
@@ -28,7 +28,7 @@ pub enum Wrong {
         wanted: Digest,
     },
     /// Fewer or more bytes than were promised.
-    #[error("has {is} bytes, not {wanted}")]
+    #[error("has {is} bytes, expected {wanted}")]
     Length {
         /// How many there are.
         is: u64,
@@ -36,22 +36,22 @@ pub enum Wrong {
         wanted: u64,
     },
     /// More bytes than were promised, who knows how many.
-    #[error("goes on after the {0} bytes that it may have")]
+    #[error("is longer than {0} bytes")]
     Longer(u64),
     /// The server does not give it.
-    #[error("cannot be had: {0}")]
+    #[error("failed to download: {0}")]
     Unavailable(String),
     /// A later form of a document.
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// It is not what its name says.
-    #[error("cannot be read as what it is")]
+    #[error("is malformed")]
     Unreadable,
     /// No `oci-layout`.
-    #[error("does not say that this is an OCI image layout")]
+    #[error("is not an OCI image layout")]
     NoLayout,
     /// Too few trusted signatures.
-    #[error("is signed by {count} trusted keys, {wanted} are wanted")]
+    #[error("is signed by {count} trusted keys, expected {wanted}")]
     Signatures {
         /// How many.
         count: usize,
@@ -59,10 +59,10 @@ pub enum Wrong {
         wanted: usize,
     },
     /// The index is too old.
-    #[error("was good until {0}")]
+    #[error("expired at {0}")]
     Expired(String),
-    /// Somebody shows an old index.
-    #[error("is index {is}, but index {seen} was seen here before")]
+    /// The server presents an old index.
+    #[error("is index {is}, older than index {seen}, which was seen here before")]
     Older {
         /// The serial.
         is: u64,
@@ -73,10 +73,10 @@ pub enum Wrong {
     #[error("is a binary without its source")]
     NoSource,
     /// The source bundle lacks something.
-    #[error("lacks `{0}`")]
+    #[error("does not contain `{0}`")]
     Lacks(String),
     /// Provenance does not name an image file.
-    #[error("does not say what `{0}` was made from")]
+    #[error("does not name the source of `{0}`")]
     NoProvenance(String),
     /// Not in the list of sums.
     #[error("is not in SHA256SUMS")]
@@ -84,7 +84,7 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Files that nothing names: what somebody else has put into a tree, or a publisher that was killed left.
+//! Files that nothing names: what another process has put into a tree, or a publisher that was killed left.
 
 use plan::digest::Digest;
 

@@ -61,7 +61,7 @@ fn replaced(text: Vec<u8>, from: &str, to: &str) -> Box<dyn Read> {
 }
 
 #[test]
-fn a_file_that_is_given_otherwise_than_it_is_is_named_with_what_is_wrong() {
+fn malformed_published_file_is_reported() {
     let (_fixture, tree) = published();
     let check = |path: &str, how: &dyn Fn(Vec<u8>) -> Box<dyn Read>, wrong: &str| {
         let (tree, path) = (tree.clone(), path.to_owned());
@@ -78,7 +78,7 @@ fn a_file_that_is_given_otherwise_than_it_is_is_named_with_what_is_wrong() {
     let endless =
         |text: Vec<u8>| -> Box<dyn Read> { Box::new(Cursor::new(text).chain(io::repeat(0))) };
     let breaks = |_: Vec<u8>| -> Box<dyn Read> { Box::new(Breaks) };
-    let unreadable = "cannot be read as what it is";
+    let unreadable = "is malformed";
     let cap = "goes on after the 16777216 bytes that it may have";
     let broken = "cannot be had: connection reset";
 
@@ -118,7 +118,7 @@ fn a_file_that_is_given_otherwise_than_it_is_is_named_with_what_is_wrong() {
 }
 
 #[test]
-fn one_file_that_cannot_be_had_hides_no_other_that_is_wrong() {
+fn one_missing_file_hides_no_other_error() {
     let (_fixture, tree) = published();
     fs_err::remove_file(tree.0.join("kiln-1/README")).unwrap();
     let place = Spoilt {
@@ -157,7 +157,7 @@ fn blobs_that_were_swapped_are_both_named() {
 }
 
 #[test]
-fn what_nothing_names_is_named() {
+fn unreferenced_items_are_named() {
     let (_fixture, tree) = published();
     let put = |path: &str, text: &str| {
         let path = tree.0.join(path);
@@ -171,7 +171,7 @@ fn what_nothing_names_is_named() {
     put(&other, "not that");
     put("sources/.kiln-x", "");
     put("robots.txt", "");
-    // That a publication goes on is told as such.
+    // That a publication continues is told as such.
     put("kiln-2/README", "");
     let keys = Keys::none();
     let known = Known {
@@ -194,7 +194,7 @@ fn what_nothing_names_is_named() {
 }
 
 #[test]
-fn a_signature_by_a_key_that_is_not_trusted_counts_for_nothing() {
+fn untrusted_signature_counts_for_nothing() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let key = |name: &str| {
@@ -240,7 +240,7 @@ fn a_signature_by_a_key_that_is_not_trusted_counts_for_nothing() {
 }
 
 #[test]
-fn an_old_publisher_leaves_the_tree_of_a_later_one_alone() {
+fn old_publisher_leaves_newer_tree_alone() {
     let (fixture, tree) = published();
     let index = tree.0.join(INDEX);
     let text = fs_err::read_to_string(&index).unwrap();

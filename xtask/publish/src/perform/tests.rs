@@ -69,7 +69,7 @@ fn run(tree: &mut dyn Tree, release: &Release) -> Result<(), PublishError> {
 }
 
 #[test]
-fn a_publisher_that_stops_anywhere_leaves_the_old_tree_or_the_new_one() {
+fn interrupted_publisher_leaves_consistent_tree() {
     let fixture = Fixture::new();
     let (first, second) = (fixture.release("1", "one"), fixture.release("2", "two"));
     run(&mut fixture.tree(), &first).unwrap();
@@ -92,7 +92,7 @@ fn a_publisher_that_stops_anywhere_leaves_the_old_tree_or_the_new_one() {
 }
 
 #[test]
-fn a_withdrawal_that_stops_anywhere_can_be_ended_and_leaves_no_binary_alone() {
+fn interrupted_withdrawal_leaves_no_orphan_binary() {
     let fixture = Fixture::new();
     let releases = [fixture.release("1", "one"), fixture.release("2", "two")];
     for release in &releases {
@@ -126,7 +126,7 @@ fn a_withdrawal_that_stops_anywhere_can_be_ended_and_leaves_no_binary_alone() {
 }
 
 #[test]
-fn what_is_published_is_never_replaced_by_other_bytes() {
+fn published_files_are_never_overwritten() {
     let fixture = Fixture::new();
     run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
     run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
@@ -146,7 +146,7 @@ fn what_is_published_is_never_replaced_by_other_bytes() {
 }
 
 #[test]
-fn an_index_that_is_old_or_expired_is_found() {
+fn old_or_expired_index_is_found() {
     let fixture = Fixture::new();
     run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
     let found = |now, seen| -> Vec<Wrong> {
@@ -160,7 +160,7 @@ fn an_index_that_is_old_or_expired_is_found() {
 }
 
 #[test]
-fn every_file_that_is_lost_or_changed_is_found() {
+fn lost_or_changed_files_are_found() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     for file in &release.files {
@@ -185,7 +185,7 @@ fn every_file_that_is_lost_or_changed_is_found() {
 }
 
 #[test]
-fn too_few_signatures_are_refused_by_the_publisher_and_found_by_the_reader() {
+fn too_few_signatures_are_refused() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let mut signers = Vec::new();
@@ -241,7 +241,7 @@ fn too_few_signatures_are_refused_by_the_publisher_and_found_by_the_reader() {
 }
 
 #[test]
-fn a_release_is_the_same_files_in_the_same_order_every_time() {
+fn release_files_and_order_are_stable() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     assert_eq!(release, fixture.release("1", "one"));

@@ -49,7 +49,7 @@ impl Login {
     }
 
     /// Finds the proof that a refused request lacked; `false` when there is none. `secure` registries
-    /// send nobody to a token server that is not.
+    /// not redirect a client to a token server that is not.
     pub(super) fn prove(
         &self,
         client: &Client,
@@ -121,7 +121,7 @@ mod tests {
     use super::parameter;
 
     #[test]
-    fn the_parameters_of_a_challenge_are_found_with_commas_in_them() {
+    fn challenge_parameters_may_contain_commas() {
         let challenge = r#"realm="https://a.example/token",service="a.example", scope="repository:a/b:pull,push""#;
         assert_eq!(
             parameter(challenge, "realm"),

@@ -13,7 +13,7 @@ use crate::index::{Descriptor, MANIFEST};
 use crate::release::{Content, Phase, PublishedFile, Release, blob_path};
 use crate::tree::TreeError;
 
-/// Serves requests, one a connection, until one is for `last`; gives `METHOD path` of each.
+/// Serves requests, one per connection, until one is for `last`; gives `METHOD path` of each.
 fn serve(
     last: &'static str,
     answer: impl Fn(&str) -> &'static str + Send + 'static,
@@ -82,7 +82,7 @@ fn push(address: &str) -> Result<String, TreeError> {
 }
 
 #[test]
-fn blobs_come_first_and_the_tag_last() {
+fn blobs_are_sent_first_and_tag_last() {
     let (address, served) = serve("PUT /v2/a/b/manifests/tag", |request| match request {
         get if get.starts_with("GET") => "404 Not Found",
         head if head.starts_with("HEAD") => "404 Not Found",
@@ -105,7 +105,7 @@ fn blobs_come_first_and_the_tag_last() {
 }
 
 #[test]
-fn a_tag_that_names_another_release_is_refused_before_anything_is_sent() {
+fn tag_of_another_release_is_refused() {
     let (address, served) = serve("manifests", |_| "200 OK");
     let error = push(&address).unwrap_err();
     assert!(
@@ -118,7 +118,7 @@ fn a_tag_that_names_another_release_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_registry_that_refuses_is_told_and_nothing_is_tagged() {
+fn refusing_registry_leaves_nothing_tagged() {
     let (address, served) = serve("uploads", |request| match request {
         head if head.starts_with("HEAD") => "404 Not Found",
         _ => "403 Forbidden",
@@ -139,7 +139,7 @@ fn a_registry_that_refuses_is_told_and_nothing_is_tagged() {
 }
 
 #[test]
-fn what_is_no_registry_is_refused() {
+fn malformed_registry_is_refused() {
     let open = |place: &str| {
         let client = Client::with_limits(Limits::default()).unwrap();
         Registry::open(client, place, &RegistryLogin::default())

@@ -78,7 +78,7 @@ fn sound(endpoint: &Endpoint, when: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_content_is_sent_once_and_a_second_publication_sends_only_the_index() {
+fn second_publication_sends_only_the_index() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let endpoint = Endpoint::new(|_: &Asked<'_>| Fate::Done);
@@ -101,7 +101,7 @@ fn each_content_is_sent_once_and_a_second_publication_sends_only_the_index() {
     contents.sort();
     contents.dedup();
     let whole: u64 = contents.iter().map(|(_, size)| size).sum();
-    // Besides: `oci-layout`, which is no file of the release.
+    // In addition: `oci-layout`, which is not a file of the release.
     assert_eq!(
         sent(&first) as u64,
         whole + crate::index::LAYOUT.len() as u64
@@ -157,7 +157,7 @@ fn a_server_that_fails_once_is_asked_again() {
 }
 
 #[test]
-fn a_server_that_fails_from_some_upload_on_shows_no_binary_without_its_source() {
+fn failed_upload_leaves_no_binary_without_source() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let full = Fate::Says("500 Internal Server Error", "no space left");
@@ -186,7 +186,7 @@ fn a_server_that_fails_from_some_upload_on_shows_no_binary_without_its_source() 
 }
 
 #[test]
-fn what_a_server_says_no_with_is_told_with_what_mends_it() {
+fn server_refusal_carries_a_hint() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let check = |status: &'static str, why: &str, mends: &str| {
@@ -214,7 +214,7 @@ fn what_a_server_says_no_with_is_told_with_what_mends_it() {
 }
 
 #[test]
-fn bytes_that_the_server_lost_are_noticed_and_taken_away() {
+fn bytes_lost_by_server_are_noticed() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let bundle = release
@@ -242,7 +242,7 @@ fn bytes_that_the_server_lost_are_noticed_and_taken_away() {
 }
 
 #[test]
-fn a_bucket_that_cannot_copy_is_sent_the_bytes_again() {
+fn copyless_bucket_gets_the_bytes_again() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let refuses = Fate::Says("501 Not Implemented", "");
@@ -257,7 +257,7 @@ fn a_bucket_that_cannot_copy_is_sent_the_bytes_again() {
 }
 
 #[test]
-fn an_object_that_another_tool_has_put_there_is_read_and_compared() {
+fn foreign_object_is_read_and_compared() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let endpoint = Endpoint::new(|_: &Asked<'_>| Fate::Done);
@@ -289,7 +289,7 @@ fn a_bucket_without_a_name_is_refused() {
 }
 
 #[test]
-fn an_address_with_a_signature_is_in_no_message() {
+fn signed_address_is_never_printed() {
     let unreachable = Endpoint {
         address: "http://127.0.0.1:1".to_owned(),
         state: std::sync::Arc::default(),

@@ -25,7 +25,7 @@ struct Package {
     checksum: Option<String>,
 }
 
-/// What cargo keeps beside the files of a vendored crate.
+/// What cargo keeps next to the files of a vendored crate.
 #[derive(Deserialize)]
 struct Vendored {
     package: Option<String>,

@@ -13,13 +13,13 @@ pub enum VerifyError {
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// Something of the release is not as it should be.
-    #[error("`{0}` is missing, or cannot be read as what it is")]
+    #[error("`{0}` is missing or malformed")]
     Broken(String),
     /// The index names no release.
-    #[error("nothing is published there")]
+    #[error("no release is published there")]
     Empty,
     /// There is no such release.
-    #[error("there is no release `{release}`")]
+    #[error("unknown release `{release}`")]
     Unknown {
         /// What was asked for.
         release: String,
@@ -27,7 +27,7 @@ pub enum VerifyError {
         known: String,
     },
     /// Too few trusted signatures.
-    #[error("`{path}` is signed by {count} trusted keys, {wanted} are wanted")]
+    #[error("`{path}` is signed by {count} trusted keys, expected {wanted}")]
     Signatures {
         /// What should be signed.
         path: String,
@@ -37,7 +37,7 @@ pub enum VerifyError {
         wanted: usize,
     },
     /// Other bytes than were promised.
-    #[error("`{path}` has the digest {is}, `SHA256SUMS` promises {wanted}")]
+    #[error("`{path}` has digest {is}, expected {wanted} as in `SHA256SUMS`")]
     Differs {
         /// Path in the tree.
         path: String,
@@ -47,20 +47,20 @@ pub enum VerifyError {
         wanted: Digest,
     },
     /// The release contradicts itself.
-    #[error("`SHA256SUMS` promises {listed} for `{path}`, its `manifest.json` {told}")]
+    #[error("`{path}` has digest {listed} in `SHA256SUMS` and {manifest} in its `manifest.json`")]
     Disagree {
         /// Path in the tree.
         path: String,
         /// What the list says.
         listed: Digest,
         /// What the manifest says.
-        told: Digest,
+        manifest: Digest,
     },
     /// A file that nothing vouches for.
     #[error("`{0}` is not in `SHA256SUMS`")]
     Unlisted(String),
     /// An index or a manifest of a time to come.
-    #[error("`{path}` has schema {is}, this program reads schema {known}")]
+    #[error("unsupported schema {is} of `{path}`: expected {known}")]
     Schema {
         /// Path in the tree.
         path: String,
@@ -70,23 +70,23 @@ pub enum VerifyError {
         known: u64,
     },
     /// The bundle would build something else than was published.
-    #[error("the source bundle makes another `{name}` of {arch} than was published")]
+    #[error("the source bundle builds a different `{name}` of {arch} than the release contains")]
     OtherImage {
         /// Architecture.
         arch: String,
         /// File, or `key`.
         name: String,
     },
-    /// The bundle is no complete source.
-    #[error("the source bundle lacks {}", .0.join(", "))]
+    /// The bundle is not a complete source.
+    #[error("the source bundle does not contain {}", .0.join(", "))]
     Lacks(Vec<String>),
     /// The bundle cannot be read.
-    #[error("cannot read the source bundle")]
+    #[error("failed to read the source bundle")]
     Io(#[from] io::Error),
 }
 
 impl VerifyError {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let walk = "what else is wrong with the tree: cargo xtask mirror-check";

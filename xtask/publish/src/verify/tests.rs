@@ -33,7 +33,7 @@ fn promised(images: BTreeMap<String, LockedImage>) -> Promise {
 }
 
 #[test]
-fn a_bundle_that_locks_another_image_is_refused_and_the_file_named() {
+fn bundle_locking_another_image_is_refused() {
     let images = |kernel: &[u8]| BTreeMap::from([("riscv".to_owned(), image(kernel))]);
     let promise = promised(images(b"published"));
     let check = |images, arch: &str| {
@@ -120,7 +120,7 @@ impl Fixture {
 }
 
 #[test]
-fn a_release_promises_what_its_sums_and_manifests_say() {
+fn release_promises_its_sums_and_manifests() {
     let fixture = Fixture::new();
     let images = BTreeMap::from([("riscv".to_owned(), image(b"kernel"))]);
     assert_eq!(fixture.promise(&Keys::none(), None), Ok(promised(images)));
@@ -129,7 +129,7 @@ fn a_release_promises_what_its_sums_and_manifests_say() {
 }
 
 #[test]
-fn a_manifest_that_is_not_what_the_sums_say_is_refused() {
+fn manifest_contradicting_sums_is_refused() {
     let fixture = Fixture::new();
     let same = |sums: String| sums;
     let without = |name: &'static str| {
@@ -200,7 +200,7 @@ fn sums_without_enough_trusted_signatures_are_refused() {
 }
 
 #[test]
-fn all_that_a_bundle_lacks_is_named_at_once() {
+fn all_bundle_gaps_are_named_together() {
     let fixture = Fixture::new();
     let tree = fixture.path("bundle");
     let lacks = || {

@@ -1,4 +1,4 @@
-//! What the options on a test's own `qemu` line mean beside ours.
+//! What the options on a test's own `qemu` line mean next to ours.
 //!
 //! Scripts written for qemu-test and for people's terminals run unchanged: `-nographic` is a
 //! decision of the run and falls away, accelerators are a wish that the run grants where it can,

@@ -242,7 +242,7 @@ mod tests {
             "pc-q35-2.4",
             Some("the machine `pc-q35-2.4` was removed from QEMU; the oldest one is `pc-q35-2.8`"),
         );
-        // A newer or unknown machine is no removed one: QEMU refuses it.
+        // A newer or unknown machine is not a removed one: QEMU refuses it.
         check("pc-i440fx-11.0", None);
         check("taihu", None);
         check("board-1.0", None);

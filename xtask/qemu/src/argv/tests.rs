@@ -242,7 +242,7 @@ fn every_architecture_in_every_way() {
 }
 
 #[test]
-fn options_that_an_old_machine_lacks_are_left_out() {
+fn options_missing_in_old_machine_are_omitted() {
     let facts = old_qemu();
     let machine_of = |profile: &QemuProfile| value(&lines(profile, &facts, |_| {}), "-machine");
     assert_eq!(machine_of(&ppc64()), "pseries,cap-cfpc=broken");
@@ -260,7 +260,7 @@ fn value(lines: &str, option: &str) -> String {
 }
 
 #[test]
-fn what_a_test_asks_for_goes_over_ours() {
+fn test_options_override_defaults() {
     let (facts, profile) = (new_qemu(), x86_64());
     let check = |extra: &str, option: &str, expect: &str| {
         let text = lines(&profile, &facts, |launch| launch.extra = words(extra));
@@ -388,7 +388,7 @@ fn a_value_may_look_like_anything() {
 }
 
 #[test]
-fn options_that_cannot_work_are_refused_with_their_name() {
+fn invalid_options_are_refused_by_name() {
     let check = |extra: &[&str], expect: &str| {
         let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
         let change = |launch: &mut Launch<'_>| launch.extra = extra;
@@ -406,7 +406,7 @@ fn options_that_cannot_work_are_refused_with_their_name() {
 }
 
 #[test]
-fn processors_are_held_unless_the_test_has_its_own_way() {
+fn processors_wait_unless_test_decides() {
     let check = |extra: &str, held: bool, count: usize| {
         let extra = || words(extra);
         let (facts, profile) = (new_qemu(), aarch64());
@@ -449,7 +449,7 @@ fn the_line_for_a_person_has_no_descriptors() {
 }
 
 #[test]
-fn a_script_has_the_devices_of_a_run_and_none_of_its_descriptors() {
+fn script_keeps_devices_but_no_descriptors() {
     let script = |control| {
         let change = |launch: &mut Launch<'_>| launch.control = control;
         let line = |launch: &Launch<'_>| launch.script().unwrap();
@@ -474,7 +474,7 @@ fn a_machine_without_facts_keeps_all_its_options() {
 }
 
 #[test]
-fn hotplug_slots_are_made_where_the_machine_s_bus_has_none() {
+fn hotplug_slots_are_added_where_needed() {
     let facts = new_qemu();
     let slots = |launch: &mut Launch<'_>| launch.slots = 2;
     let ports = |profile: &QemuProfile| {

@@ -38,7 +38,7 @@ pub fn clean(bytes: &[u8]) -> String {
             At::Escape | At::StringEscape => match character {
                 '[' => At::Control,
                 'P' | 'X' | ']' | '^' | '_' => At::String,
-                // Intermediate characters: the sequence goes on.
+                // Intermediate characters: the sequence continues.
                 ' '..='/' => At::Escape,
                 '0'..='~' => At::Text,
                 _ => start(character),

@@ -30,7 +30,7 @@ enum Place {
     Stamped,
 }
 
-/// Kind, place, start of the message, what it must hold besides. The first match counts.
+/// Kind, place, start of the message, what it must hold in addition. The first match counts.
 /// Sources are files of Linux 6.12.
 const TABLE: &[(Kind, Place, &str, &str)] = &[
     // kernel/panic.c
@@ -139,7 +139,7 @@ pub fn scan(line: &[u8]) -> Option<(Kind, String)> {
 /// Headings of backtraces and of register dumps: arch/*/kernel/process.c, arch/x86/kernel/dumpstack.c.
 const HEADINGS: [&str; 3] = ["Call Trace:", "Call trace:", "NIP: "];
 
-/// Whether a kernel's report of a fault begins, or goes on, with this line: trouble, or the heading of
+/// Whether a kernel's report of a fault begins, or continues, with this line: trouble, or the heading of
 /// a backtrace or of a register dump.
 #[must_use]
 pub fn begins_report(line: &[u8]) -> bool {

@@ -28,7 +28,7 @@ const GATHER: Duration = Duration::from_millis(1);
 /// KiB), and QEMU, whose guest waits for its port, must not find it full.
 const PLENTY: usize = 128;
 
-/// Forwards a channel at once, until it closes or nobody reads.
+/// Forwards a channel at once, until it closes or the reader is gone.
 pub(super) fn read_stream(
     stream: UnixStream,
     queue: &Queue<VmEvent>,
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_come_in_order_and_the_reader_knows_how_many_came_at_once() {
+    fn bytes_arrive_in_order_with_counts() {
         let bytes: Vec<u8> = (0..=255).cycle().take(CHUNK + 3).collect();
         let queue = Queue::new(1);
         let lengths = RefCell::new(Vec::new());

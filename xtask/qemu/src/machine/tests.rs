@@ -58,7 +58,7 @@ fn life(vm: &mut Vm) -> (History, Vec<VmEvent>) {
 }
 
 #[test]
-fn a_crash_a_refusal_and_an_empty_end_are_told_apart() {
+fn crash_refusal_and_exit_are_distinguished() {
     let check = |script: &str, end: End, message: &str| {
         let fake = Fake::new(script);
         let (history, _) = life(&mut fake.start());
@@ -81,7 +81,7 @@ fn a_crash_a_refusal_and_an_empty_end_are_told_apart() {
 }
 
 #[test]
-fn the_end_comes_last_with_all_messages_before_it() {
+fn exit_comes_after_all_messages() {
     let fake = Fake::new("i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; exit 3");
     let (_, events) = life(&mut fake.start());
     assert_eq!(events.len(), 501);
@@ -92,7 +92,7 @@ fn the_end_comes_last_with_all_messages_before_it() {
 }
 
 #[test]
-fn a_kill_is_ours_and_ends_the_whole_group() {
+fn own_kill_ends_the_whole_group() {
     let fake = Fake::new("sleep 1000 & echo $! > child; echo up; wait");
     let mut vm = fake.start();
     assert_eq!(
@@ -139,7 +139,7 @@ fn one_that_ignores_quit_and_sigterm_is_killed() {
 }
 
 #[test]
-fn a_command_to_one_that_is_gone_fails_at_once() {
+fn command_after_exit_fails_immediately() {
     let fake = Fake::new("exit 0");
     let mut vm = fake.start();
     life(&mut vm);
@@ -166,7 +166,7 @@ fn one_that_never_answers_costs_the_deadline_only() {
 }
 
 #[test]
-fn a_guest_that_reads_nothing_is_told_by_the_deadline() {
+fn deadline_ends_write_to_unread_guest() {
     let fake = Fake::new("sleep 1000");
     let vm = fake.start();
     let error = vm
@@ -199,7 +199,7 @@ fn a_binary_that_is_none_cannot_be_started() {
 }
 
 #[test]
-fn a_probe_of_something_else_than_qemu_says_what_it_said() {
+fn probe_of_other_program_reports_its_output() {
     let check = |script: &str, expect: &str| {
         let fake = Fake::new(script);
         // The same text-file-busy moment as above is waited for by a first start.

@@ -1,6 +1,6 @@
-//! The events of one QEMU that nobody has asked for yet.
+//! The events of one QEMU that were not requested yet.
 //!
-//! Every event is kept in the order of arrival until somebody takes it, so that one that came
+//! Every event is kept in the order of arrival until it is taken, so that one that came
 //! before it was asked for is found, and none is found twice. An event that this crate has never
 //! heard of is kept like any other.
 
@@ -13,20 +13,20 @@ use super::Event;
 /// How many events are kept; the oldest goes first.
 const ROOM: usize = 4096;
 
-/// How often it is asked whether somebody still waits.
+/// How often it is asked whether the caller still waits.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Why no event came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoEvent {
     /// The time is over.
-    #[error("it did not come in time")]
+    #[error("timed out")]
     Deadline,
     /// QEMU has ended, and took no such event along.
-    #[error("QEMU is gone")]
+    #[error("QEMU has exited")]
     Closed,
-    /// Nobody waits any more.
-    #[error("nobody waits for it")]
+    /// The caller is gone.
+    #[error("cancelled: the caller has exited")]
     Abandoned,
 }
 
@@ -44,7 +44,7 @@ struct State {
     passed_over: Vec<&'static str>,
     dropped: u64,
     closed: bool,
-    /// Ids of all devices that QEMU has deleted, whether or not somebody took the event.
+    /// Ids of all devices that QEMU has deleted, whether or not the event was taken.
     deleted: BTreeSet<String>,
 }
 
@@ -80,7 +80,7 @@ impl Inbox {
         }
     }
 
-    /// The next event of this name is our own doing: nobody will be given it.
+    /// The next event of this name is caused by us: it is not delivered.
     pub(crate) fn pass_over(&self, name: &'static str) {
         self.lock().passed_over.push(name);
     }
@@ -91,7 +91,7 @@ impl Inbox {
         self.lock().deleted.contains(id)
     }
 
-    /// How many events were dropped because nobody took them.
+    /// How many events were dropped because they were not taken.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.lock().dropped
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_from_before_the_question_is_found_once_and_in_order() {
+    fn earlier_event_is_found_once_in_order() {
         let inbox = Inbox::default();
         for (name, number) in [("A", 1), ("B", 2), ("A", 3)] {
             inbox.push(event(name, number));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_gets_the_event_when_it_comes_and_the_end_when_qemu_goes() {
+    fn waiter_gets_event_or_exit() {
         let inbox = Inbox::default();
         std::thread::scope(|scope| {
             let first = scope.spawn(|| inbox.take(named("A"), soon(), || false));
@@ -190,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_nobody_wants_any_more_ends() {
+    fn cancelled_wait_ends() {
         let inbox = Inbox::default();
         let waited = inbox.take(named("A"), soon(), || true);
         assert_eq!(waited, Err(NoEvent::Abandoned));
     }
 
     #[test]
-    fn an_event_of_our_own_making_is_given_to_nobody() {
+    fn synthetic_event_reaches_no_waiter() {
         let inbox = Inbox::default();
         inbox.pass_over("A");
         for (name, number) in [("B", 1), ("A", 2), ("A", 3)] {

@@ -50,7 +50,7 @@ fn the_handshake_is_sent_without_waiting() {
 }
 
 #[test]
-fn answers_find_the_one_who_asked_in_any_order() {
+fn answers_match_requests_in_any_order() {
     let (client, _hears, mut far, mut reader) = connect();
     read(&mut reader);
     let asks = |command: &'static str| {
@@ -109,7 +109,7 @@ fn unknown_events_and_unknown_reasons_are_kept() {
 }
 
 #[test]
-fn what_is_not_qmp_is_passed_on_and_does_no_harm() {
+fn non_qmp_output_is_passed_on() {
     let (client, inbox, mut far, _reader) = connect();
     for line in [
         "garbage",
@@ -130,7 +130,7 @@ fn what_is_not_qmp_is_passed_on_and_does_no_harm() {
 }
 
 #[test]
-fn one_that_goes_away_fails_who_waits_and_who_comes_later() {
+fn exit_fails_all_waiters() {
     let (client, _hears, far, mut reader) = connect();
     read(&mut reader);
     let waiting = client.clone();

@@ -1,4 +1,4 @@
-//! `cargo xtask bench boot`: time to the verdict of a trivial test, beside the same kernel booted the
+//! `cargo xtask bench boot`: time to the verdict of a trivial test, next to the same kernel booted the
 //! ordinary way, in turn, on the same QEMU.
 //!
 //! Both sides run the whole test, from the start to the verdict, in the same kernel and initramfs.

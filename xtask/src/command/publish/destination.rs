@@ -44,7 +44,7 @@ impl Published {
         }
         let path = context.env.absolute(&Utf8PathBuf::from(text));
         if path.exists() && !path.is_dir() {
-            let error = anyhow::anyhow!("`{path}` is no directory");
+            let error = anyhow::anyhow!("`{path}` is not a directory");
             return Err(Failure::new(Exit::Usage, error));
         }
         Ok(Self::Directory(Directory(path)))
@@ -69,7 +69,7 @@ impl Published {
             Self::Directory(directory) => Ok(Box::new(directory)),
             Self::Bucket(bucket) => Ok(bucket),
             Self::Registry(_) => {
-                let error = anyhow::anyhow!("a registry is no tree of files");
+                let error = anyhow::anyhow!("a registry is not a tree of files");
                 let hint = "delete the tag with the registry's own tools".to_owned();
                 Err(Failure::new(Exit::Usage, error).hint(hint))
             }

@@ -30,7 +30,7 @@ pub(super) fn images(supply: &Supply<'_>) -> Result<Images, Failure> {
     Ok(images)
 }
 
-/// Every source archive, from the store or from where it may be had.
+/// Every source archive, from the store or from where it is available.
 pub(super) fn sources(supply: &Supply<'_>) -> Result<BTreeMap<String, Blob>, Failure> {
     supply.fetch_sources()?;
     let mut found = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What a run is to do for somebody who looks closer at a test: `--gdb`, `--monitor`, `--trace`,
+//! What a run is to do for a developer who looks closer at a test: `--gdb`, `--monitor`, `--trace`,
 //! `--strace-qemu` and `--standalone`.
 
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ pub(super) fn debug(
     })
 }
 
-/// The debugger, with the kernels that have symbols; a kernel without is told with its remedy.
+/// The debugger, with the kernels that have symbols; for a kernel without them, the command that builds one is printed.
 pub(crate) fn gdb(supply: &Supply<'_>) -> Result<Gdb, Failure> {
     let path = &supply.context.env.path;
     let multiarch = "gdb-multiarch";

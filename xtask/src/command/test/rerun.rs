@@ -142,7 +142,7 @@ impl Rerun {
 /// What a run is to reach that repeats none.
 pub(super) fn scope(context: &Context, args: &TestArgs) -> Scope {
     let mut flags = selecting(args);
-    // Whoever repeats it may stand elsewhere.
+    // It may be repeated in another directory.
     let place = args.guest.qemu.as_ref();
     let place = place.map(|place| context.env.absolute(place));
     flags.extend(running(args, place));

@@ -1,4 +1,4 @@
-//! `--list --skips`: which tests would be skipped, as far as that can be told without a boot.
+//! `--list --skips`: which tests would be skipped, as far as that is known without a boot.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub(super) fn reasons(
 fn reason(supply: &Supply<'_>, facts: &Facts, test: &Selected<'_>) -> Option<String> {
     let header = &test.test.header;
     let profile = &supply.project.arches.get(test.arch)?.qemu;
-    // A wrong machine is an error of the test's, and told when it runs.
+    // A wrong machine is an error of the test, reported when it runs.
     let (_, machine) = requirement::machine(header, test.arch, profile).ok()?;
     // Which accelerator works is known after a boot.
     let accel = match header.requires.accel.as_deref() {

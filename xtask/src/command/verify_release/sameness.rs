@@ -1,4 +1,4 @@
-//! What was built, held against what was published, file by file.
+//! What was built, compared with what was published, file by file.
 
 use camino::Utf8Path;
 use plan::digest::Digest;

@@ -1,4 +1,4 @@
-//! One test in a terminal: one line, and for a failure what a person needs to go on.
+//! One test in a terminal: one line, and for a failure what a person needs to continue.
 
 use std::fmt::Write as _;
 
@@ -52,7 +52,7 @@ impl Block {
         let time = quantity::time(report.duration());
         let name = format!("[{time:>7}] {}", report.name);
         self.text = heading(self.style, color, word, &name);
-        let beside = match &report.outcome {
+        let detail = match &report.outcome {
             Outcome::Skipped { .. } | Outcome::NotRun { .. } => report.outcome.cause(),
             _ => circumstances(report),
         };
@@ -60,13 +60,13 @@ impl Block {
             Outcome::Skipped { .. } | Outcome::NotRun { .. } => ": ",
             _ => " ",
         };
-        let width = WIDTH + 1 + name.chars().count() + separator.len() + beside.chars().count();
-        if beside.is_empty() {
+        let width = WIDTH + 1 + name.chars().count() + separator.len() + detail.chars().count();
+        if detail.is_empty() {
         } else if width <= COLUMNS {
-            let _ = write!(self.text, "{separator}{beside}");
+            let _ = write!(self.text, "{separator}{detail}");
         } else {
             let indent = WIDTH + 1 + time.len().max(7) + 3;
-            let _ = write!(self.text, "\n{:indent$}{beside}", "");
+            let _ = write!(self.text, "\n{:indent$}{detail}", "");
         }
     }
 

@@ -60,7 +60,7 @@ fn failed(cause: &str) -> Outcome {
 }
 
 #[test]
-fn what_is_odd_is_marked_and_named_again_and_what_was_not_run_is_counted() {
+fn odd_results_are_repeated_at_the_end() {
     let why = "interrupted".to_owned();
     let mut slow = report("slow", Outcome::Passed);
     slow.slow = true;
@@ -95,7 +95,7 @@ fn what_is_odd_is_marked_and_named_again_and_what_was_not_run_is_counted() {
 }
 
 #[test]
-fn a_run_in_which_all_is_well_ends_in_one_line() {
+fn successful_run_ends_in_one_line() {
     let text = kept(PLAIN, false, &run(vec![report("fine", Outcome::Passed)]));
     insta::assert_snapshot!(text, @r"
         PASS [  1.23s] ppc64::area::fine

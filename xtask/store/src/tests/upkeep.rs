@@ -23,7 +23,7 @@ const AT_ONCE: Policy = Policy {
 };
 
 #[test]
-fn what_no_checkout_needs_is_listed_planned_and_collected() {
+fn unneeded_entries_are_listed_and_collected() {
     let home = home();
     let store = home.store();
     let needed = blob(&store, b"needed");
@@ -50,7 +50,7 @@ fn what_no_checkout_needs_is_listed_planned_and_collected() {
 }
 
 #[test]
-fn an_entry_is_needed_by_its_key_whichever_host_s_compiler_made_it() {
+fn entry_is_needed_regardless_of_host() {
     let home = home();
     let store = home.store();
     for name in [name(), toolchain_name()] {
@@ -68,7 +68,7 @@ fn an_entry_is_needed_by_its_key_whichever_host_s_compiler_made_it() {
 }
 
 #[test]
-fn nothing_is_collected_while_somebody_else_has_the_store_open() {
+fn open_store_is_not_collected() {
     let home = home();
     let store = home.store();
     let user = home.store();
@@ -86,13 +86,13 @@ fn nothing_is_collected_while_somebody_else_has_the_store_open() {
         drop(user);
         waiting.join().unwrap();
     });
-    // The share came back: others can open it, and it can be had alone again only without them.
+    // The share came back: others can open it, and it can be fetched alone again only without them.
     let _user = home.store();
     assert!(store.alone(Duration::ZERO, || {}).is_err());
 }
 
 #[test]
-fn a_blob_that_changed_is_found_and_put_into_quarantine() {
+fn changed_blob_is_quarantined() {
     let home = home();
     let store = home.store();
     let bad = blob(&store, b"as it was");
@@ -111,7 +111,7 @@ fn a_blob_that_changed_is_found_and_put_into_quarantine() {
 }
 
 #[test]
-fn an_archive_carries_blobs_and_only_right_ones_are_taken() {
+fn import_accepts_only_correct_blobs() {
     let from = home();
     let to = home();
     let store = from.store();
@@ -154,7 +154,7 @@ fn an_archive_carries_blobs_and_only_right_ones_are_taken() {
 }
 
 #[test]
-fn an_archive_with_anything_else_in_it_is_refused() {
+fn unexpected_archive_member_is_refused() {
     let check = |name: &str, kind: tar::EntryType| {
         let home = home();
         let path = home.root.with_extension("tar");

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn choices_multiply_and_nested_ones_take_the_place_of_a_word() {
+    fn nested_choices_multiply() {
         let check = |choices: &[(&str, &str)], expect: &[&str]| {
             let choices = words(choices);
             assert_eq!(shown(&choices), expect);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_listed_can_be_counted() {
+    fn unlisted_items_are_counted() {
         let many = vec!["w".to_owned(); 1 << 20];
         let choices: Words = ('a'..='h')
             .map(|name| (name.to_string(), many.clone()))

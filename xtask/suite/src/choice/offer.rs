@@ -17,13 +17,13 @@ pub fn offered(choices: &Choices, arch: &str, facts: &Facts) -> BTreeMap<String,
         .collect()
 }
 
-/// Why a choice that is offered nothing is no choice at all.
+/// Why a choice that is offered nothing is not a choice at all.
 #[must_use]
 pub fn nothing(choices: &Choices, arch: &str, facts: &Facts) -> Option<String> {
     choices.values().find_map(|offered| {
         let source = offered.source(arch)?;
         words(source, facts).is_empty().then(|| match source {
-            Source::Words(_) => "there is nothing to choose from".to_owned(),
+            Source::Words(_) => "no value to choose from".to_owned(),
             Source::Devices(devices) => {
                 format!("QEMU has none of the devices `{}`", devices.join("`, `"))
             }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_qemu_has_is_offered() {
+    fn only_available_devices_are_offered() {
         let check = |header: &str, expect: &[&str]| {
             let offered = offered(&choices(header), "ppc64", &facts());
             assert_eq!(offered["a"], expect, "{header}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_offers_nothing_has_a_reason() {
+    fn empty_offer_has_a_reason() {
         let check = |header: &str, expect: Option<&str>| {
             let found = nothing(&choices(header), "ppc64", &facts());
             assert_eq!(found.as_deref(), expect, "{header}");

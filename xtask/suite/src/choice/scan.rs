@@ -232,7 +232,7 @@ v=$(choose c d)
     }
 
     #[test]
-    fn a_choice_is_found_wherever_a_command_stands() {
+    fn choice_is_found_in_command_position() {
         let check = |text: &str, expect: &[&str]| assert_eq!(shown(text), expect, "{text}");
         check("nic=$(choose nic e1000 virtio)\n", &["nic: e1000,virtio"]);
         check("nic=`named_choose nic tier2 e1000`", &["nic: tier2,e1000"]);
@@ -246,7 +246,7 @@ v=$(choose c d)
     }
 
     #[test]
-    fn what_only_looks_like_a_choice_is_left_alone() {
+    fn text_resembling_a_choice_is_ignored() {
         for text in [
             "# choose nic a b",
             "echo choose nic a",
@@ -264,7 +264,7 @@ v=$(choose c d)
     }
 
     #[test]
-    fn what_only_the_shell_can_tell_is_named() {
+    fn shell_computed_values_are_named() {
         let check = |text: &str, expect: &str| {
             assert_eq!(shown(text), [format!("unclear {expect}")], "{text}");
         };

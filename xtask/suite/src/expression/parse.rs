@@ -15,7 +15,7 @@ pub(super) struct Wrong {
     pub(super) help: Option<String>,
 }
 
-/// Deeper nesting is nobody's, and would use up the stack.
+/// Deeper nesting is not useful, and would exhaust the stack.
 const DEPTH: usize = 64;
 
 pub(super) fn parse(text: &str) -> Result<Node, Wrong> {
@@ -165,7 +165,7 @@ impl Parser<'_> {
             self.skip_space();
             if !self.eat(')') {
                 let at = self.token();
-                return Err(self.wrong(at, "a regular expression goes on", "expected `)`"));
+                return Err(self.wrong(at, "a regular expression continues", "expected `)`"));
             }
         } else {
             text.truncate(text.trim_end().len());
@@ -182,7 +182,7 @@ impl Parser<'_> {
         }
         let bad = |error: &regex_lite::Error| Wrong {
             span: span.clone(),
-            title: format!("`{text}` is no pattern"),
+            title: format!("`{text}` is not a pattern"),
             label: "here",
             help: Some(error.to_string()),
         };

@@ -158,7 +158,7 @@ fn source(value: &Value) -> Result<Source, Wrong> {
         let prefix = match table.get("prefix") {
             None => String::new(),
             Some(Value::String(prefix)) => prefix.clone(),
-            Some(_) => return Err(("`prefix` is no text".to_owned(), None)),
+            Some(_) => return Err(("`prefix` is not a text".to_owned(), None)),
         };
         let except = table.get("except").map_or(Ok(Vec::new()), words)?;
         Ok(Narrow { prefix, except })
@@ -195,7 +195,7 @@ fn words(value: &Value) -> Result<Vec<String>, Wrong> {
         .iter()
         .map(|item| item.as_str().map(str::to_owned))
         .collect();
-    let words = words.ok_or_else(|| ("a word that is no text".to_owned(), None))?;
+    let words = words.ok_or_else(|| ("a word that is not a text".to_owned(), None))?;
     if words.is_empty() {
         return Err(("an empty list".to_owned(), None));
     }

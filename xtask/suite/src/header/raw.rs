@@ -246,7 +246,7 @@ impl Checked<'_> {
         };
         self.faults.push(Fault {
             span: text.span(),
-            title: format!("`{}` is no filter", text.as_ref()),
+            title: format!("`{}` is not a filter", text.as_ref()),
             label,
             help: None,
         });

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_variant_is_written_and_others_are_let_be() {
+    fn bless_writes_only_the_most_specific_variant() {
         use Blessing::{Every, Existing, No};
         let all = ["net/nic.good", "net/nic.ppc64.good"];
         check(&all, No, &[("ppc64", "a")], &[], 0);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn output_that_changes_from_round_to_round_is_refused() {
+    fn output_varying_between_rounds_is_refused() {
         let rounds = [("ppc64", "a"), ("ppc64", "b"), ("ppc64", "c")];
         let own = ["net/nic.ppc64.good"];
         check(

@@ -52,7 +52,7 @@ pub fn filtered(
         .name("filter".to_owned())
         .spawn(move || {
             let text = apply(&text, &filters, || is_unwanted.load(Ordering::SeqCst));
-            // Nobody may wait for it any longer.
+            // The caller may be gone.
             let _ = to.send(text);
         })
         .map_err(|_| FilterEnd::Broken)?;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn carriage_returns_do_not_count_and_blanks_at_the_end_do() {
+    fn carriage_returns_are_ignored_and_blanks_count() {
         assert_eq!(difference_of("one\ntwo\n", b"one\r\ntwo\r\n", &[]), None);
         assert_eq!(difference_of("one\r\n", b"one\n", &[]), None);
         assert!(difference_of("one\n", b"one \n", &[]).is_some());
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_a_patch_for_the_golden_file() {
+    fn difference_patches_the_golden_file() {
         let diff = difference_of("a\nb\nc\n", b"a\nB\nc\nd", &[]).unwrap();
         insta::assert_snapshot!(diff, @r"
         --- a.good

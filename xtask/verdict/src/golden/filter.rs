@@ -14,11 +14,11 @@ pub struct Filter {
     everywhere: bool,
 }
 
-/// Why a text is no filter.
+/// Why a text is not a filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// It does not have the form.
-    #[error("`{0}` is not `s/REGEX/TEXT/`")]
+    #[error("invalid filter `{0}`: expected `s/REGEX/TEXT/`")]
     Form(String),
     /// The regular expression is wrong.
     #[error("{0}")]
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_is_refused() {
+    fn malformed_filter_is_refused() {
         for text in [
             "",
             "s",
@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_line_without_a_match_stays_as_it_is(text in "s/?.{0,20}/.{0,10}/g?", line in ".{0,40}") {
+        fn line_without_match_is_unchanged(text in "s/?.{0,20}/.{0,10}/g?", line in ".{0,40}") {
             if let Ok(filter) = text.parse::<Filter>() {
                 prop_assert!(filter.pattern.is_match(&line) || filter.apply(&line) == line);
             }

@@ -68,7 +68,7 @@ mod tests {
     use crate::report::samples;
 
     #[test]
-    fn what_deserves_a_look_is_annotated_at_its_file() {
+    fn noteworthy_results_are_annotated_at_their_file() {
         assert_snapshot!(annotations(&samples::run()));
     }
 
@@ -84,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_guest_says_there_is_one_command(said in "\\PC*|[\\x00-\\x7f]*|(\r|\n|\r\n)::error::.*|%0A.*") {
+        fn guest_text_adds_no_command(said in "\\PC*|[\\x00-\\x7f]*|(\r|\n|\r\n)::error::.*|%0A.*") {
             let test = test_report("x::a::b", Outcome::Failed { cause: said.clone() });
             let expect = message(&test);
             let text = annotations(&run_report(vec![test]));

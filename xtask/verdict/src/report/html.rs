@@ -1,7 +1,7 @@
 //! A run as one HTML page that needs nothing else: what failed and why, then every test by
 //! architecture. It is whole without scripts; they only search, filter and copy.
 //!
-//! What is shown is in `html/page.rs`, how it looks beside that. All text goes through the template's
+//! What is shown is in `html/page.rs`, how it looks next to that. All text goes through the template's
 //! escaping: a guest may print what it likes.
 
 use handlebars::Handlebars;
@@ -90,7 +90,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn whatever_a_guest_says_it_adds_no_element(said in "\\PC{1,40}|[ -~]{1,40}|</?[a-z]+( on=\"x\")?>.{1,9}") {
+        fn guest_text_adds_no_element(said in "\\PC{1,40}|[ -~]{1,40}|</?[a-z]+( on=\"x\")?>.{1,9}") {
             prop_assert_eq!(tags(&body(&saying(&said))), tags(&body(&saying("nothing"))));
         }
     }

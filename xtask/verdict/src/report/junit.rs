@@ -1,7 +1,7 @@
 //! A run as `JUnit` XML: a suite for each architecture and area, skips with their reasons, tries and
 //! circumstances where Surefire and nextest have them.
 //!
-//! A harness error is an `error`, everything else that is no success a `failure`; but a failure that
+//! A harness error is an `error`, everything else that is not a success a `failure`; but a failure that
 //! is known and fails no run is `skipped`, as readers of `JUnit` know no other word that is not red.
 
 use quick_junit::{
@@ -149,7 +149,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_guest_says_the_report_reads_back(said in "\\PC*|[\\x00-\\x7f]*|\\]\\]>.*") {
+        fn guest_text_survives_a_round_trip(said in "\\PC*|[\\x00-\\x7f]*|\\]\\]>.*") {
             let outcome = Outcome::Failed { cause: said.clone() };
             let mut test = test_report("x::a::b", outcome);
             test.output_tail = vec![said.clone()];

@@ -1,5 +1,5 @@
-//! A run as a short account in Markdown, as GitHub shows it beside a step and anybody pastes it into an
-//! issue: how many ended how, and of each failure what a person needs to go on.
+//! A run as a short account in Markdown, as GitHub shows it next to a step and anybody pastes it into an
+//! issue: how many ended how, and of each failure what a person needs to continue.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,9 +10,9 @@ use plan::duration;
 use crate::event::{RunReport, TestReport};
 use crate::report::labels::{Kind, arches, excerpt, is_notable, kind, verdict};
 
-/// No further failure is told once there are so many bytes: GitHub refuses more than a megabyte.
+/// No further failure is printed after so many bytes: GitHub refuses more than a megabyte.
 const ROOM: usize = 256 << 10;
-/// Lines of a console or a difference that are told.
+/// Lines of a console or a difference that are printed.
 const LINES: usize = 15;
 
 /// Renders a finished run.
@@ -122,12 +122,12 @@ mod tests {
     use crate::report::samples;
 
     #[test]
-    fn what_came_of_a_run_is_told_in_short() {
+    fn run_summary_is_short() {
         assert_snapshot!(render(&samples::run()));
     }
 
     #[test]
-    fn a_run_that_failed_as_a_whole_stays_within_what_is_shown() {
+    fn failed_run_stays_within_limits() {
         let crashed = || {
             let mut test = test_report(
                 "x::a::b",
@@ -148,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_guest_says_it_stays_in_its_place(said in "\\PC*|[\\x00-\\x7f]*|</pre>.*|\n# .*|\\|.*") {
+        fn guest_output_cannot_escape_its_element(said in "\\PC*|[\\x00-\\x7f]*|</pre>.*|\n# .*|\\|.*") {
             let mut test = test_report("x::a::b", Outcome::Failed { cause: said.clone() });
             test.console_tail = vec![said];
             let text = render(&run_report(vec![test]));

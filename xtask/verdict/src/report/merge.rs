@@ -12,10 +12,10 @@ use crate::partition::Partition;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// No report was given.
-    #[error("there is nothing to merge")]
+    #[error("no reports to merge")]
     Nothing,
     /// Something that all parts have in common is not the same.
-    #[error("`{one}` and `{other}` are not of one run: {what} is `{ours}` and `{theirs}`")]
+    #[error("`{one}` and `{other}` are from different runs: {what} is `{ours}` and `{theirs}`")]
     Differs {
         /// What is not the same, such as `the seed`.
         what: String,
@@ -29,7 +29,7 @@ pub enum MergeError {
         theirs: String,
     },
     /// Parts that were planned are not there.
-    #[error("{arches}: no report of {}", .parts.join(", "))]
+    #[error("{arches}: missing report of {}", .parts.join(", "))]
     Missing {
         /// Of these architectures.
         arches: String,
@@ -37,7 +37,7 @@ pub enum MergeError {
         parts: Vec<String>,
     },
     /// An architecture that was asked for is in no report.
-    #[error("no report is of {0}")]
+    #[error("missing report of {0}")]
     NoArch(String),
     /// A part, or a test, is there twice.
     #[error("`{one}` and `{other}` both have {what}")]
@@ -50,12 +50,12 @@ pub enum MergeError {
         other: String,
     },
     /// A partition that this Kiln cannot read.
-    #[error("`{0}` is no partition")]
+    #[error("invalid partition `{0}`")]
     Partition(String),
 }
 
 impl MergeError {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

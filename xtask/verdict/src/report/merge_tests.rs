@@ -54,7 +54,7 @@ fn a_part_that_is_missing_is_named() {
     let asked = ["s390x".to_owned()];
     let error = merge(&[part("one", None, &[])], &asked, &[]).unwrap_err();
     assert_eq!(error.to_string(), "no report is of s390x");
-    assert_eq!(refused(&[]), "there is nothing to merge");
+    assert_eq!(refused(&[]), "no reports to merge");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn parts_of_different_runs_are_refused() {
 }
 
 #[test]
-fn a_device_is_covered_where_any_part_covers_it() {
+fn merged_coverage_is_a_union() {
     let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
     let mut parts = ["slice:1/2", "slice:2/2"].map(|text| part(text, Some(text), &[]));
     let devices = ["nvme", "edu"];

@@ -7,7 +7,7 @@ use crate::event::{RunReport, Subtest, TestReport};
 use crate::outcome::Outcome;
 use crate::text;
 
-/// Which version a reader is told. To one of version 13, subtests are lines that it does not know,
+/// The version that is written. In version 13, subtests are lines that it does not know,
 /// which it passes over; the rest is the same in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {

@@ -43,7 +43,7 @@ fn a_run_that_was_interrupted_bails_out() {
 
 proptest! {
     #[test]
-    fn whatever_a_guest_says_there_is_one_point_a_test(said in "\\PC*|[\\x00-\\x7f]*|\nok 1 - .*") {
+    fn guest_output_keeps_one_point_per_test(said in "\\PC*|[\\x00-\\x7f]*|\nok 1 - .*") {
         let reason = said.clone();
         let mut forged = test_report("x::a::b", Outcome::Failed { cause: said.clone() });
         forged.console_tail = vec![said.clone()];

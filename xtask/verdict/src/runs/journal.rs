@@ -1,4 +1,4 @@
-//! The events of a run as they came, kept beside its report.
+//! The events of a run as they came, kept next to its report.
 
 use std::io::{self, Write as _};
 
@@ -16,7 +16,7 @@ pub struct Journal {
 
 impl Journal {
     /// Writes an event down, the first of them into a new file in the run's folder. After an error
-    /// it writes no more, so that one is told once.
+    /// it writes no more, so that it is reported once.
     pub fn take(&mut self, event: &RunEvent) -> io::Result<()> {
         if let RunEvent::RunStarted { run_dir, .. } = event {
             self.file = Some(fs_err::File::create(run_dir.join(FILE))?);

@@ -14,19 +14,19 @@ pub const FILE: &str = "report.json";
 #[derive(Debug, thiserror::Error)]
 pub enum KeptError {
     /// Nothing ran here, or what ran has not ended.
-    #[error("no run is kept in `{0}`")]
+    #[error("no run in `{0}`")]
     NoRun(Utf8PathBuf),
     /// There is no such run.
-    #[error("`{0}` is no run: it has no `report.json`")]
+    #[error("`{0}` is not a run: it has no `report.json`")]
     Unknown(Utf8PathBuf),
     /// Something is there already.
-    #[error("`{0}` is a run already")]
+    #[error("`{0}` already contains a run")]
     Taken(Utf8PathBuf),
     /// The file system said no.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// Of another version of Kiln.
-    #[error("`{path}` has schema {found}, and this Kiln reads schema {SCHEMA}")]
+    #[error("unsupported schema {found} of `{path}`: expected {SCHEMA}")]
     Schema {
         /// The file.
         path: Utf8PathBuf,
@@ -34,7 +34,7 @@ pub enum KeptError {
         found: u32,
     },
     /// Not what Kiln writes.
-    #[error("`{path}` is no report of a run")]
+    #[error("`{path}` is not a report")]
     NoReport {
         /// The file.
         path: Utf8PathBuf,
@@ -44,7 +44,7 @@ pub enum KeptError {
 }
 
 impl KeptError {
-    /// What mends it.
+    /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_found_by_number_by_path_and_as_the_latest_that_ended() {
+    fn run_is_found_by_number_path_or_latest() {
         let temp = tempfile::tempdir().unwrap();
         let here = Utf8Path::from_path(temp.path()).unwrap();
         let runs = here.join("runs");
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_of_another_schema_is_refused_and_named() {
+    fn report_of_other_schema_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(temp.path()).unwrap();
         let check = |text: &str, expect: &str| {
@@ -239,10 +239,10 @@ mod tests {
             &format!("has schema 1, and {reads}"),
         );
         check(r#"{"schema": 99}"#, &format!("has schema 99, and {reads}"));
-        check("{", "is no report of a run");
+        check("{", "is not a report of a run");
         check(
             &format!(r#"{{"schema": {SCHEMA}}}"#),
-            "is no report of a run",
+            "is not a report of a run",
         );
     }
 }

@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-/// Keeps a report beside the logs.
+/// Keeps a report next to the logs.
 pub fn keep(report: &RunReport) -> io::Result<()> {
     let text = json::document(report)?;
     host::files::write(&report.run_dir.join(kept::FILE), text.as_bytes())
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_is_not_pruned() {
+    fn active_run_is_not_pruned() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let runs = root.join("runs");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_start_at_once_get_a_number_each() {
+    fn concurrent_runs_get_distinct_numbers() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let runs = root.join("runs");

@@ -112,7 +112,7 @@ fn lock(text: &str) -> CanaryLock {
 }
 
 #[test]
-fn a_toolchain_is_tried_once_before_its_first_use() {
+fn toolchain_is_tried_before_first_use() {
     let mut trial = Trial::new();
     let text = trial.freeze();
     assert!(
@@ -127,7 +127,7 @@ fn a_toolchain_is_tried_once_before_its_first_use() {
 }
 
 #[test]
-fn steps_that_begin_at_once_try_their_toolchain_once() {
+fn concurrent_steps_try_their_toolchain_once() {
     let mut trial = Trial::new();
     trial.freeze();
     trial.world.options.jobs = 2;
@@ -154,7 +154,7 @@ fn a_toolchain_that_was_restored_is_tried_again() {
 }
 
 #[test]
-fn a_toolchain_that_emits_other_code_is_put_away_and_never_used() {
+fn toolchain_emitting_other_code_is_quarantined() {
     for recipe in ["linux", "gcc"] {
         let mut trial = Trial::new();
         trial.freeze();
@@ -180,7 +180,7 @@ fn a_toolchain_that_emits_other_code_is_put_away_and_never_used() {
 }
 
 #[test]
-fn a_compiler_that_fails_is_told_with_what_it_said() {
+fn failing_compiler_is_reported_with_output() {
     let mut trial = Trial::new();
     trial.freeze();
     trial.damage();
@@ -216,7 +216,7 @@ fn a_compiler_that_fails_and_is_whole_stays() {
 }
 
 #[test]
-fn a_lock_that_is_missing_or_of_other_canaries_is_told_and_the_toolchain_stays() {
+fn stale_canary_lock_keeps_the_toolchain() {
     let check = |trial: &Trial, expect: &str| {
         let error = trial.make("linux").unwrap_err();
         assert_eq!(error.to_string(), format!("`linux (beta)`: {expect}"));

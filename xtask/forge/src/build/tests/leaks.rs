@@ -41,7 +41,7 @@ fn check(host: &str, user: &str, script: &str, expect: &str) {
 }
 
 #[test]
-fn each_word_of_the_machine_in_an_output_stops_the_build_and_is_named() {
+fn machine_identifier_in_output_stops_build() {
     let check = |script, expect| check("anvil7", "wieland", script, expect);
     check(
         "echo \"built on an\"vil7 >\"$OUT/x\"\n",
@@ -87,7 +87,7 @@ fn ordinary_names_count_where_they_stand_together() {
 }
 
 #[test]
-fn a_name_that_the_sources_or_inputs_have_is_told_and_does_no_harm() {
+fn name_present_in_sources_is_harmless() {
     let world = world("debian", "wieland");
     let mut plan = one("cat \"$FILES/words\" >\"$OUT/x\"\n");
     plan.steps[0]
@@ -108,7 +108,7 @@ fn a_name_that_the_sources_or_inputs_have_is_told_and_does_no_harm() {
 }
 
 #[test]
-fn a_place_is_refused_also_where_the_inputs_have_it() {
+fn build_path_is_refused_even_if_inherited() {
     let world = world("anvil7", "wieland");
     let mut plan = one("cat \"$FILES/words\" >\"$OUT/x\"\n");
     plan.steps[0]

@@ -22,7 +22,7 @@ fn script_past_its_time_is_killed() {
 
 /// Jobs say when they begin and end; the most that overlap is the most jobs there were.
 #[test]
-fn makes_of_two_steps_together_keep_to_the_jobs_of_the_run() {
+fn parallel_makes_share_the_job_limit() {
     if host::tools::find("make").is_none() {
         return;
     }

@@ -28,7 +28,7 @@ fn frozen_plan(content: Option<&[u8]>) -> Plan {
 }
 
 #[test]
-fn frozen_output_that_differs_stops_the_build_and_shows_the_difference() {
+fn frozen_difference_stops_build_with_diff() {
     let world = World::new();
     let plan = frozen_plan(Some(b"A=y\nB=n\n"));
     // Whether it is made now or was made before.
@@ -51,7 +51,7 @@ fn frozen_output_that_differs_stops_the_build_and_shows_the_difference() {
 }
 
 #[test]
-fn refreezing_makes_the_owners_of_frozen_files_only_and_returns_what_changed() {
+fn refreeze_builds_owners_and_returns_changes() {
     let check = |content: Option<&[u8]>, expect: &[(&str, &[u8])]| {
         let world = World::new();
         let plan = frozen_plan(content);

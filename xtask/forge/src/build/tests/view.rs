@@ -46,7 +46,7 @@ fn only_declared_tools_are_on_the_path() {
 }
 
 #[test]
-fn environment_is_the_step_s_and_nothing_else() {
+fn step_environment_is_exactly_its_own() {
     both_ways(|world| {
         let listing = "cat /proc/self/environ >\"$OUT/x\"\n";
         let found = world.run(listing);
@@ -80,7 +80,7 @@ fn environment_is_the_step_s_and_nothing_else() {
 }
 
 #[test]
-fn script_in_the_sandbox_cannot_write_to_its_inputs_or_the_host() {
+fn sandboxed_script_cannot_write_inputs_or_host() {
     let world = World::new();
     if !sandboxed(&world.options) {
         return;
@@ -136,7 +136,7 @@ fn run_without_the_sandbox_gives_the_same_bytes() {
 }
 
 #[test]
-fn missing_sandbox_is_told_once_and_one_that_was_refused_by_the_user_is_not() {
+fn missing_sandbox_is_reported_once() {
     let notes = |sandbox: SandboxChoice, path: &[&str]| {
         let mut world = World::new();
         world.options.sandbox = sandbox;
@@ -159,7 +159,7 @@ fn missing_sandbox_is_told_once_and_one_that_was_refused_by_the_user_is_not() {
 }
 
 #[test]
-fn all_missing_tools_are_named_before_anything_is_made() {
+fn all_missing_tools_are_named_first() {
     let world = World::new();
     let mut plan = plan_of(&[("gmp", &[])]);
     let mut gcc = step("gcc", "true\n");

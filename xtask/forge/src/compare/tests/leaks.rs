@@ -47,7 +47,7 @@ impl Builds {
                 .collect();
             self.run(side, "cc", &words);
         }
-        // Its path differs, and it is no output.
+        // Its path differs, and it is not an output.
         for side in &self.sides {
             fs_err::remove_file(side.join("program.c")).unwrap();
         }
@@ -113,7 +113,7 @@ fn define(name: &str, value: &str) -> Vec<String> {
 }
 
 #[test]
-fn build_path_that_a_compiler_put_into_a_program_is_named() {
+fn compiled_in_build_path_is_named() {
     let builds = Builds::new();
     builds.program(
         &program_with("const char built_from[] = __FILE__"),
@@ -124,7 +124,7 @@ fn build_path_that_a_compiler_put_into_a_program_is_named() {
 }
 
 #[test]
-fn time_that_a_compiler_put_into_a_banner_is_named() {
+fn compiled_in_time_is_named() {
     let builds = Builds::new();
     builds.program(
         &program_with("const char banner[] = \"v1.37 (\" __DATE__ \" \" __TIME__ \")\""),
@@ -135,7 +135,7 @@ fn time_that_a_compiler_put_into_a_banner_is_named() {
 }
 
 #[test]
-fn host_name_in_the_kernel_s_banner_is_named_and_known_for_this_machine_s() {
+fn compiled_in_host_name_is_recognised() {
     let builds = Builds::new();
     builds.program(
         &program_with("char linux_banner[] = \"Linux version 6.12 (me@\" HOST \") #1\""),
@@ -164,7 +164,7 @@ fn entries(names: &[&str]) -> Vec<Entry> {
 }
 
 #[test]
-fn time_of_an_archive_is_named_with_its_entry() {
+fn archive_time_is_named_with_entry() {
     let builds = Builds::new();
     let made = builds.sides.each_ref().map(|side| {
         let epoch = builds.epoch(side);
@@ -205,7 +205,7 @@ fn other_order_of_an_archive_is_named() {
 }
 
 #[test]
-fn version_of_a_host_tool_in_a_config_is_named_with_its_line() {
+fn tool_version_in_config_is_named() {
     let builds = Builds::new();
     builds.write(
         "config",
@@ -257,7 +257,7 @@ fn object_in_a_library_is_taken_apart() {
 }
 
 #[test]
-fn time_of_a_member_of_a_tar_archive_is_named() {
+fn tar_member_time_is_named() {
     let builds = Builds::new();
     let made = [7, 8].map(|mtime| {
         let mut tar = tar::Builder::new(Vec::new());
@@ -290,7 +290,7 @@ fn stripped(command: &str) -> Builds {
 }
 
 #[test]
-fn symbol_of_a_stripped_kernel_comes_from_the_vmlinux_beside_it() {
+fn stripped_kernel_uses_symbols_of_vmlinux() {
     for command in [
         "strip -s -o kernel program",
         "objcopy -O binary -R .note* -R .comment program kernel",

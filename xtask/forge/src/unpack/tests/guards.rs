@@ -73,7 +73,7 @@ fn nothing_is_written_below_a_link() {
 }
 
 #[test]
-fn a_link_through_a_link_does_not_lead_outside() {
+fn link_through_link_stays_inside() {
     let sly = tar()
         .dir("top/a")
         .dir("top/a/b")
@@ -157,7 +157,7 @@ fn duplicates_are_refused() {
 }
 
 #[test]
-fn a_directory_may_follow_what_is_in_it() {
+fn directory_may_follow_its_content() {
     assert_eq!(
         unpacked(tar().file("top/d/x", "x").dir("top/d")).read("d/x"),
         "x"
@@ -165,7 +165,7 @@ fn a_directory_may_follow_what_is_in_it() {
 }
 
 #[test]
-fn names_that_differ_in_case_need_a_case_sensitive_place() {
+fn names_differing_in_case_need_case_sensitivity() {
     let both = || {
         tar()
             .file("top/net/xt_DSCP.c", "1")
@@ -314,7 +314,7 @@ fn two_sizes_are_refused() {
 
 #[test]
 fn extended_headers_must_make_sense() {
-    let expected = "has extended headers that are too long, repeated, or describe nothing";
+    let expected = "has extended headers that are too long, repeated or without an entry";
     let twice = tar()
         .pax(&[("path", "top/a")])
         .pax(&[("path", "top/b")])
@@ -345,7 +345,7 @@ fn extended_headers_must_make_sense() {
 }
 
 #[test]
-fn a_hard_link_is_a_copy_of_a_file_before_it() {
+fn hard_link_copies_an_earlier_file() {
     let hard = |target: &[u8]| {
         tar()
             .file("top/a", "content")
@@ -368,13 +368,13 @@ fn a_hard_link_is_a_copy_of_a_file_before_it() {
 }
 
 #[test]
-fn a_file_outside_of_the_leading_directory_is_refused() {
+fn file_outside_leading_directory_is_refused() {
     let expected = ": entry `readme` is outside of the leading directories that are dropped";
     check(tar().file("readme", "x"), expected);
 }
 
 #[test]
-fn every_compression_gives_the_same_tree_with_its_times() {
+fn every_compression_yields_the_same_tree() {
     let whole = tar()
         .dir("top")
         .dir("top/d")
@@ -393,7 +393,7 @@ fn every_compression_gives_the_same_tree_with_its_times() {
     assert!(
         error
             .to_string()
-            .ends_with("it is no tar, gzip, bzip2 or xz archive")
+            .ends_with("not a tar, gzip, bzip2 or xz archive")
     );
 }
 
@@ -424,7 +424,7 @@ proptest! {
     // Each case unpacks an archive.
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever an archive says, nothing is written beside the tree.
+    /// Whatever an archive says, nothing is written next to the tree.
     #[test]
     fn no_archive_writes_outside(
         entries in prop::collection::vec(

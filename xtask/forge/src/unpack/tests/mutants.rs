@@ -134,7 +134,7 @@ fn checksum(header: &mut [u8]) {
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
-/// Fails when something in a tree is no plain file, directory or link within.
+/// Fails when something in a tree is not a plain file, directory or link within.
 fn is_sane(root: &Utf8Path) -> Result<(), String> {
     let real = root.canonicalize_utf8().unwrap();
     let mut pending = vec![root.to_owned()];
@@ -167,7 +167,7 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 #[test]
-fn no_mutant_of_an_archive_changes_anything_outside_of_its_tree() {
+fn archive_mutants_change_nothing_outside() {
     let originals = originals();
     for whole in &originals {
         home().unpack(whole, None, Limits::default()).unwrap();

@@ -104,7 +104,7 @@ fn patches_stay_in_the_tree() {
 }
 
 #[test]
-fn what_is_no_patch_is_refused() {
+fn malformed_patch_is_refused() {
     check_patch(three(), "just words\n", ": it changes nothing");
     check_patch(
         three(),
@@ -124,7 +124,7 @@ proptest! {
 
     /// What `diff` says of two files turns the one into the other.
     #[test]
-    fn a_patch_gives_the_file_it_was_made_from(
+    fn patch_reproduces_its_target_file(
         old in "([a-c-]{0,3}\n){0,12}", new in "([a-c+]{0,3}\n){0,12}",
     ) {
         prop_assume!(old != new);

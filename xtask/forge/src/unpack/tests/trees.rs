@@ -46,7 +46,7 @@ Says why.
 ";
 
 #[test]
-fn a_tree_is_made_once_and_named_by_what_goes_into_it() {
+fn tree_is_made_once_per_key() {
     let home = home();
     let store = Store::open(&home.path.join("store")).unwrap();
     let packed = gzip(
@@ -80,7 +80,7 @@ fn a_tree_is_made_once_and_named_by_what_goes_into_it() {
 }
 
 #[test]
-fn a_patched_file_keeps_its_time_and_a_new_one_has_its_directory_s() {
+fn patched_file_keeps_its_time() {
     let home = home();
     let store = Store::open(&home.path.join("store")).unwrap();
     let packed = gzip(
@@ -134,7 +134,7 @@ fn a_refused_archive_leaves_nothing_in_the_store() {
 }
 
 #[test]
-fn a_tree_that_lost_bytes_to_a_power_cut_is_made_again() {
+fn tree_damaged_by_power_cut_is_remade() {
     let home = home();
     let store = Store::open(&home.path.join("store")).unwrap();
     let (source, archive) = source(&store, &gzip(&tar().file("top/x", "content").end()), &[]);

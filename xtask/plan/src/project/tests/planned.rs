@@ -33,24 +33,24 @@ fn step<'a>(plan: &'a Plan, recipe: &str, arch: &str) -> &'a Step {
 }
 
 #[test]
-fn each_step_comes_once_and_after_its_inputs() {
+fn each_step_follows_its_inputs_once() {
     insta::assert_snapshot!(lines(&plan(&repository(), &["beta", "alpha", "beta"])));
 }
 
 #[test]
-fn a_script_step_holds_all_that_its_process_sees() {
+fn script_step_holds_its_whole_environment() {
     let plan = plan(&repository(), &["beta"]);
     insta::assert_json_snapshot!(step(&plan, "linux", "beta"));
 }
 
 #[test]
-fn an_initramfs_step_holds_its_entries_sorted_and_rendered() {
+fn initramfs_step_has_sorted_rendered_entries() {
     let plan = plan(&repository(), &["alpha"]);
     insta::assert_json_snapshot!(step(&plan, "initramfs", "alpha").action);
 }
 
 #[test]
-fn what_an_architecture_lacks_is_not_gathered() {
+fn missing_architecture_parts_are_not_packed() {
     let plan = plan(&repository(), &["alpha", "beta"]);
     let names = |arch| match &plan.image(arch).unwrap().action {
         Action::Gather(files) => files.keys().cloned().collect::<Vec<_>>().join(" "),
@@ -62,7 +62,7 @@ fn what_an_architecture_lacks_is_not_gathered() {
 }
 
 #[test]
-fn a_closure_is_the_step_and_all_below_it() {
+fn closure_is_the_step_and_its_inputs() {
     let plan = plan(&repository(), &["alpha", "beta"]);
     let closure = plan.closure(plan.find("linux", Some("beta")).unwrap());
     let names: Vec<String> = closure
@@ -73,7 +73,7 @@ fn a_closure_is_the_step_and_all_below_it() {
 }
 
 #[test]
-fn keys_do_not_depend_on_what_else_is_planned() {
+fn keys_are_independent_of_other_plans() {
     let all = keys(&plan(&repository(), &["alpha", "beta"]));
     for arch in ["alpha", "beta"] {
         for (step, key) in keys(&plan(&repository(), &[arch])) {
@@ -88,7 +88,7 @@ fn keys_do_not_depend_on_what_else_is_planned() {
 }
 
 #[test]
-fn a_change_renames_the_steps_that_it_reaches_and_no_others() {
+fn change_renames_only_dependent_steps() {
     fn check(files: &Files, expect: &[&str]) {
         let arches = ["alpha", "beta"];
         let (old, new) = (
@@ -171,7 +171,7 @@ fn a_change_renames_the_steps_that_it_reaches_and_no_others() {
 }
 
 #[test]
-fn a_file_that_is_not_frozen_yet_stops_only_those_that_read_it() {
+fn missing_frozen_file_stops_only_its_readers() {
     let project = project(&without("images/beta/linux.config"));
     let (alpha, beta) = (["alpha".to_owned()], ["beta".to_owned()]);
     assert!(project.plan(&alpha).is_ok());

@@ -99,17 +99,17 @@ fn cases(table: &str) -> String {
 }
 
 #[test]
-fn recipes_that_are_wrong_are_told_where_and_how() {
+fn invalid_recipes_are_explained() {
     insta::assert_snapshot!(cases(RECIPES));
 }
 
 #[test]
-fn templates_and_entries_that_are_wrong_are_told_where_and_how() {
+fn invalid_templates_and_entries_are_explained() {
     insta::assert_snapshot!(cases(TEMPLATES_AND_ENTRIES));
 }
 
 #[test]
-fn repositories_that_are_wrong_are_told_where_and_how() {
+fn invalid_repositories_are_explained() {
     let mut report = String::new();
     case(
         &mut report,

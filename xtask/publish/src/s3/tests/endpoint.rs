@@ -85,7 +85,7 @@ impl Endpoint {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (state, script) = (Arc::clone(&kept), Arc::clone(&script));
-                // A client that leaves is no failure of the server's.
+                // A client that leaves is not a failure of the server's.
                 thread::spawn(move || drop(serve(&stream.unwrap(), &state, script.as_ref())));
             }
         });

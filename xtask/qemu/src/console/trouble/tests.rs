@@ -9,7 +9,7 @@ fn check(line: &str, expect: Option<Kind>) {
 }
 
 #[test]
-fn the_kernels_words_are_known_and_a_programs_are_not() {
+fn kernel_messages_differ_from_program_output() {
     check(
         "[    0.912345] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100",
         Some(Panic),
@@ -79,7 +79,7 @@ fn the_kernels_words_are_known_and_a_programs_are_not() {
 }
 
 #[test]
-fn each_architecture_has_its_own_words() {
+fn choices_may_differ_per_architecture() {
     // arch/arm64/mm/fault.c, traps.c
     check(
         "[    3.792789] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000",
@@ -125,7 +125,7 @@ fn each_architecture_has_its_own_words() {
 }
 
 #[test]
-fn the_text_is_the_kernels_without_its_stamp_and_without_escapes() {
+fn text_has_no_stamp_or_escapes() {
     let line = b"\x1b[1m[    1.000000] Kernel panic - not syncing: \x1b]0;evil\x07x \r";
     assert_eq!(
         scan(line),

@@ -23,8 +23,8 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Every outcome that is told apart, text that a guest would write to be taken for another thing, and
-/// all that a test may have beside its outcome.
+/// Every outcome that is distinguished, text that a guest would write to be taken for another thing, and
+/// all that a test may have next to its outcome.
 pub(crate) fn run() -> RunReport {
     let reason = "QEMU lacks `edu` # no PCI".to_owned();
     let mut nasty = test_report("ppc64::net::nic", failed("a < b & \"c\"\nok 3 - forged"));

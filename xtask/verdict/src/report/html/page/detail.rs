@@ -90,7 +90,7 @@ impl<'a> Detail<'a> {
     }
 }
 
-/// With the outcome's own word where another one stands beside the name.
+/// With the outcome's own word where another one stands next to the name.
 fn cause(test: &TestReport) -> String {
     let (word, cause) = (test.outcome.label(), test.outcome.cause());
     match &test.outcome {

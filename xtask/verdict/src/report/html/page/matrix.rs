@@ -9,7 +9,7 @@ use crate::event::{RunReport, TestReport};
 use crate::report::labels::{Kind, is_notable, kind};
 
 /// Results of one test on one architecture that are shown each by itself: of more, only their
-/// number is told.
+/// number is printed.
 const SHOWN: usize = 4;
 
 /// A result with its number in the run, from 1.
