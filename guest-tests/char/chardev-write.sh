@@ -20,6 +20,7 @@ in_guest() {
     exec 3<> "/dev/${port##*/}"
     post ready
     # A port without a peer is at its end.
+    line=
     wait_for "read -r line <&3"
     test "$line" = question
     echo "answer to $line" >&3
