@@ -4,6 +4,7 @@ pub(crate) mod debug;
 pub(crate) mod publish;
 pub(crate) mod recipe;
 pub(crate) mod repeat;
+mod replay;
 pub(crate) mod report;
 pub(crate) mod repro;
 

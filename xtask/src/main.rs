@@ -6,9 +6,9 @@ mod command;
 mod context;
 mod exit;
 mod github;
-mod guests;
 mod origin;
 mod output;
+mod platforms;
 mod render;
 mod supply;
 

@@ -13,11 +13,11 @@ use qemu::{Control, Launch};
 use verdict::runs::place::temp_dir;
 
 use crate::cli::BootArgs;
-use crate::command::test::closer;
+use crate::command::test::debug;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
-use crate::guests;
 use crate::output::{self, Color};
+use crate::platforms;
 use crate::supply::Supply;
 
 pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
     }
     let supply = Supply::open(context, &args.source)?;
     let (profile, machine) = machine(&supply, args.machine.as_deref())?;
-    let Some(guest_run) = guests::prepare(&supply, &args.guest)?.pop() else {
+    let Some(guest_run) = platforms::prepare(&supply, &args.guest)?.pop() else {
         return Ok(Exit::SetupMissing);
     };
     let size = host::terminal::size().map_or_else(String::new, |(columns, rows)| {
@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         suffix: "",
     };
     let debug = Debug {
-        gdb: args.gdb.then(|| closer::gdb(&supply)).transpose()?,
+        gdb: args.gdb.then(|| debug::gdb(&supply)).transpose()?,
         ..Debug::default()
     };
     let mut boot = guest_run.boot.clone();
@@ -70,7 +70,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         slots: 0,
         reboot_allowed: true,
     };
-    let line = launch.standalone().map_err(guests::qemu_failure)?;
+    let line = launch.standalone().map_err(platforms::qemu_failure)?;
     let command = Command::from_argv(&line)
         .stdin(Stdio::Inherit)
         .stdout(Stdio::Pipe)
@@ -83,7 +83,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         let keys = context.style.paint(Color::Bold, "Ctrl-A X");
         output::note(format!(
             "{}: `exit` powers the guest off, {keys} ends QEMU",
-            guests::describe(&guest_run)
+            platforms::describe(&guest_run)
         ));
     }
     for line in debug.lines(&guest_run.arch, spot) {

@@ -3,31 +3,29 @@
 
 mod destination;
 mod material;
+mod refusal;
 mod signing;
 
 use fs_err as fs;
 use host::http::SecretUrl;
 use publish::bundle::{self, Parts};
 use publish::perform;
-use publish::release::{self, Blob, Inputs, Refusal, Release};
+use publish::release::{self, Blob, Inputs, Release};
 use publish::repository::{self, Repository};
 
 use crate::cli::MessageFormat;
 use crate::cli::publish::PublishArgs;
-use crate::command::test;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output::{self, Color};
+use crate::render;
 use crate::supply::{Supply, store_failure};
-use crate::{guests, render};
 
 pub(crate) use destination::Published;
 use material::cargo;
 pub(crate) use material::crates;
+use refusal::{boots, refuse, refused};
 pub(crate) use signing::{authority, keys};
-
-/// The test that an image must pass: that it boots.
-const BOOTS: &str = "boot::true";
 
 pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
     if let Some(url) = args.url.as_ref().filter(|url| url.has_credentials()) {
@@ -122,37 +120,6 @@ pub(crate) fn told(context: &Context) -> impl FnMut(&str) + use<> {
             output::note(format!("{} {path}", style.paint(Color::Dim, "done")));
         }
     }
-}
-
-fn refuse(refusals: &[Refusal]) -> Result<(), Failure> {
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    Err(refused(refusals))
-}
-
-/// All that stands against the release; the first says what fixes it.
-fn refused(refusals: &[Refusal]) -> Failure {
-    for refusal in refusals.iter().skip(1) {
-        output::note(refusal.to_string());
-    }
-    match refusals.first() {
-        None => Failure::new(Exit::Failed, anyhow::anyhow!("nothing can be published")),
-        Some(first) => Failure::new(Exit::FetchFailed, first.clone()).hint(first.hint()),
-    }
-}
-
-/// The very files that will be published boot.
-fn boots(supply: &Supply<'_>, args: &PublishArgs) -> Result<(), Failure> {
-    let context = supply.context;
-    let suite = test::load(context, &supply.known_arches())?;
-    let runs = guests::prepare(supply, &args.guest)?;
-    let report = test::quietly(context, &suite, runs, BOOTS, context.jobs())?;
-    if report.exit_code() == 0 {
-        return Ok(());
-    }
-    let error = anyhow::anyhow!("an image does not boot: nothing was published");
-    Err(Failure::new(Exit::TestFailed, error).hint(format!("cargo xtask test {BOOTS}")))
 }
 
 fn show(context: &Context, release: &Release) {

@@ -1,9 +1,11 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
 mod bisect;
-pub(crate) mod closer;
 mod compare;
+mod config;
 mod coverage;
+pub(crate) mod debug;
+mod perform;
 mod rerun;
 mod scripts;
 mod select;
@@ -11,43 +13,28 @@ mod shell;
 mod skips;
 mod standalone;
 mod unselected;
-mod wanted;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
 
-use camino::Utf8PathBuf;
-use guest::config::CaseConfig;
-use guest::debug::Debug;
-use guest::platform::ArchRun;
-use host::scratch::Scratch;
-use runner::{Config, ExhaustiveError, Extent, Rounds, RunError};
-use suite::{Filter, Pattern, Suite};
-use verdict::event::{RunEvent, RunReport};
-use verdict::golden::bless::Blessing;
-use verdict::origin::Origin;
-use verdict::report;
-use verdict::runs::journal::Journal;
-use verdict::runs::place::temp_dir;
+use plan::Project;
+use runner::Extent;
+use suite::{Selected, Suite};
 
-use crate::cli::{MessageFormat, Purpose, SetupArgs, SourceArgs, TestArgs};
+use crate::cli::{Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::{self, setup};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
-use crate::github::{self, Hush};
-use crate::guests;
-use crate::output;
-use crate::render::test::TestProgress;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::github;
+use crate::platforms;
 use crate::supply::{self, Supply};
+use config::{Wanted, configure, on_qemu};
+pub(crate) use perform::quietly;
 use rerun::Rerun;
-use wanted::{Wanted, configure};
 
 /// Where runs are kept, in the repository.
 pub(crate) const RUNS: &str = "target/kiln/runs";
 /// The tests, in the repository.
 const TESTS: &str = "guest-tests";
-/// How many of them.
-const KEEP_RUNS: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     match run_tests(context, args) {
@@ -77,14 +64,14 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     if args.source.arch.is_empty() && !args.list {
         let sides = compare::sides(args).map_or_else(|| vec![args.guest.clone()], Vec::from);
         for guest in &sides {
-            guests::keep_built(context, &project, guest, &mut arches);
+            platforms::keep_built(context, &project, guest, &mut arches);
         }
     }
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
     let filter = select::filter(context, &project, &suite, args)?;
     let mut selected = select::select(context, &suite, &filter, &arches, args)?;
-    select::check_choices(&wanted::choices(&args.choose)?, &selected)?;
+    select::check_choices(&config::choices(&args.choose)?, &selected)?;
     let mut extent = args.repeat.extent();
     let mut scope = rerun::scope(context, args);
     if let Some(rerun) = &rerun {
@@ -94,19 +81,10 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         extent = Extent::Again(rest);
     }
     if args.list {
-        let skips = if args.skips {
-            skips::reasons(context, &project, args, &selected)?
-        } else {
-            BTreeMap::new()
-        };
-        select::list(context, &selected, &skips);
-        if args.debug.device_coverage {
-            coverage::declared(context, &arches, (&args.source, &args.guest), &selected)?;
-        }
-        return Ok(Exit::Success);
+        return list(context, &project, args, (&arches, &selected));
     }
     scripts::check(context, &selected)?;
-    closer::check(args, &selected)?;
+    debug::check(args, &selected)?;
     let source = SourceArgs {
         arch: arches,
         ..args.source.clone()
@@ -125,8 +103,8 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     }
     let mut config = configure(&supply, args, args.guest.clone(), wanted)?;
     let (keyboard, keys) = shell::keyboard(args);
-    config.case.debug = closer::debug(&supply, args, &config.arches, keyboard)?;
-    let report = perform(context, &config, keys)?;
+    config.case.debug = debug::debug(&supply, args, &config.arches, keyboard)?;
+    let report = perform::perform(context, &config, keys)?;
     github::tell(context, &report)?;
     for (format, file) in args.reports.all() {
         command::report::write(context, format, &report, &file)?;
@@ -143,141 +121,23 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     Ok(Exit::Child(report.exit_code()))
 }
 
-/// With the QEMU of the environment as a named one: a repetition of the run needs it too.
-fn on_qemu(context: &Context, args: &TestArgs) -> TestArgs {
-    let mut args = args.clone();
-    if args.debug.compare_qemu.is_none() && args.guest.qemu.is_none() {
-        args.guest.qemu.clone_from(&context.env.kiln_qemu);
-    }
-    args
-}
-
-/// Where runs are kept.
-fn runs_dir(context: &Context, args: &TestArgs) -> Utf8PathBuf {
-    match &args.runs {
-        Some(dir) => context.env.absolute(dir),
-        None => context.root.join(RUNS),
-    }
-}
-
-/// A run without wishes of its own.
-fn config(context: &Context, suite: Suite, filter: Filter, arches: Vec<ArchRun>) -> Config {
-    Config {
-        suite,
-        filter,
-        arches,
-        jobs: 1,
-        rounds: Rounds::default(),
-        extent: Extent::default(),
-        retries: 0,
-        max_fail: None,
-        seed: 0,
-        choices: BTreeMap::new(),
-        case: case_config(context),
-        runs_dir: context.root.join(RUNS),
-        keep_runs: KEEP_RUNS,
-        temp_dir: temp_dir(&context.env),
-        device_coverage: false,
-        origin: Origin::default(),
-    }
-}
-
-/// What each test is run with where nothing else is asked for.
-fn case_config(context: &Context) -> CaseConfig {
-    CaseConfig {
-        suite: context.root.join(TESTS),
-        timeout_factor: 1.0,
-        kernel_log: false,
-        no_capture: false,
-        kiln: context.env.own_program(),
-        path: context.env.path.clone(),
-        debug: Debug::default(),
-        reproduce: Vec::new(),
-        bless: Blessing::No,
-    }
-}
-
-/// Runs the tests whose name contains `pattern` without showing anything: a benchmark's unit.
-pub(crate) fn quietly(
+/// `--list`: prints the tests that are selected.
+fn list(
     context: &Context,
-    suite: &Suite,
-    arches: Vec<ArchRun>,
-    pattern: &str,
-    jobs: usize,
-) -> Result<RunReport, Failure> {
-    let filter = Filter {
-        patterns: vec![Pattern::Part(pattern.to_owned())],
-        ..Filter::default()
+    project: &Project,
+    args: &TestArgs,
+    (arches, selected): (&[String], &[Selected<'_>]),
+) -> Outcome {
+    let skips = if args.skips {
+        skips::reasons(context, project, args, selected)?
+    } else {
+        BTreeMap::new()
     };
-    // The logs of a benchmark are not worth the room of a person's runs.
-    let scratch = Scratch::new_in(&temp_dir(&context.env), "bench")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let config = Config {
-        jobs,
-        runs_dir: scratch.path().to_owned(),
-        ..config(context, suite.clone(), filter, arches)
-    };
-    let (sender, _events) = mpsc::channel();
-    runner::run(&config, &sender).map_err(hinted!(Exit::Failed))
-}
-
-/// Runs, and shows it as it goes.
-fn perform(
-    context: &Context,
-    config: &Config,
-    keys: Option<mpsc::Sender<Vec<u8>>>,
-) -> Result<RunReport, Failure> {
-    let (sender, events) = mpsc::channel::<RunEvent>();
-    let global = &context.global;
-    let json = global.message_format == MessageFormat::Json;
-    let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
-    let mut journal = Journal::default();
-    let hush = (!json).then(|| Hush::begin(&context.env));
-    let report = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut shell = shell::Shell::new(keys);
-            for event in events {
-                // What is printed before a shell still needs the terminal as it was.
-                let opens = matches!(event, RunEvent::ShellOpened { .. });
-                if !opens {
-                    shell.follow(&event);
-                }
-                if let Err(error) = journal.take(&event) {
-                    output::note(format!("the run's events are not kept: {error}"));
-                }
-                if json {
-                    output::result(report::json::line(&event));
-                } else {
-                    progress.show(&event);
-                }
-                if opens {
-                    shell.follow(&event);
-                }
-            }
-        });
-        let report = runner::run(config, &sender);
-        drop(sender);
-        report
-    });
-    drop(hush);
-    report.map_err(|error| refused(context, error))
-}
-
-/// Why there is no run at all: a line of a test that is in the way is drawn.
-fn refused(context: &Context, error: RunError) -> Failure {
-    match error {
-        RunError::Exhaustive(ExhaustiveError::Uncountable(found)) => {
-            context.draw(&found, "in what tests choose")
-        }
-        error => {
-            let exit = match error {
-                RunError::Exhaustive(_) => Exit::Usage,
-                RunError::Prepare(_) => Exit::Failed,
-            };
-            let hint = error.hint();
-            Failure::new(exit, error).hint(hint)
-        }
+    select::list(context, selected, &skips);
+    if args.debug.device_coverage {
+        coverage::declared(context, arches, (&args.source, &args.guest), selected)?;
     }
+    Ok(Exit::Success)
 }
 
 /// Reads the suite; what is wrong with a test counts where it is selected.

@@ -23,8 +23,8 @@ use crate::cli::{BenchBootArgs, MessageFormat};
 use crate::command::test;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::guests;
 use crate::output::{self, Color};
+use crate::platforms;
 use crate::supply::Supply;
 
 /// The trivial test.
@@ -39,7 +39,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let missing = || Failure::new(Exit::Failed, anyhow::anyhow!("there is no test `{TEST}`"));
     let test = suite.tests.iter().find(|test| test.name() == TEST);
     let handover = ordinary::handover(&suite, test.ok_or_else(missing)?).map_err(failed)?;
-    for run in guests::prepare(&supply, &args.guest)? {
+    for run in platforms::prepare(&supply, &args.guest)? {
         let files = ordinary::files(&run, scratch.path()).map_err(failed)?;
         let (mut ours, mut ordinary) = (Vec::new(), Vec::new());
         // One run of each side that does not count, so that both find their files in memory.
@@ -107,7 +107,7 @@ fn ordinary_once(
 ) -> Result<f64, Failure> {
     let start = monotonic();
     let booted = ordinary::boot(run, files, handover, dir);
-    let (outcome, console) = booted.map_err(guests::qemu_failure)?;
+    let (outcome, console) = booted.map_err(platforms::qemu_failure)?;
     let time = milliseconds(start);
     if outcome.is_success() {
         return Ok(time);

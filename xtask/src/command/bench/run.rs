@@ -10,8 +10,8 @@ use crate::cli::{BenchBootArgs, MessageFormat};
 use crate::command::test;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::guests;
 use crate::output;
+use crate::platforms;
 use crate::supply::Supply;
 
 /// The area whose tests need no device that any QEMU might lack.
@@ -19,7 +19,7 @@ const TESTS: &str = "::boot::";
 
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
-    let runs = guests::prepare(&supply, &args.guest)?;
+    let runs = platforms::prepare(&supply, &args.guest)?;
     let suite = test::load(context, &supply.known_arches())?;
     let (mut one, mut two, mut overhead) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=args.runs {

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use runner::Config;
 use verdict::comparison::{CompareEvent, json};
 
-use super::refused;
+use super::perform::refused;
 use crate::cli::{GuestArgs, MessageFormat, TestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};

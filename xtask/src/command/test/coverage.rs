@@ -7,8 +7,8 @@ use verdict::event::RunReport;
 use crate::cli::{GuestArgs, MessageFormat, SourceArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::guests;
 use crate::output;
+use crate::platforms;
 use crate::render;
 use crate::supply::Supply;
 
@@ -30,7 +30,7 @@ pub(super) fn declared(
         ..source.clone()
     };
     let supply = Supply::open(context, &source)?;
-    let coverages = guests::known(&supply, guest)?
+    let coverages = platforms::known(&supply, guest)?
         .into_iter()
         .map(|(arch, facts)| suite::declared::declared(&arch, &facts, tests))
         .collect::<Result<Vec<_>, _>>()

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
 use clap::Parser as _;
 use plan::Project;
 use runner::Again;
@@ -32,7 +31,7 @@ impl Rerun {
         let Some(name) = &args.repeat.rerun else {
             return Ok(None);
         };
-        let runs = super::runs_dir(context, args);
+        let runs = super::config::runs_dir(context, args);
         let here = &context.env.current_dir;
         let folder = kept::find(&runs, name, here).map_err(hinted!(Exit::Usage))?;
         let report = kept::read(&folder).map_err(hinted!(Exit::Usage))?;
@@ -69,7 +68,7 @@ impl Rerun {
         if args.guest.accel == AccelChoice::Auto {
             args.guest.accel = asked.guest.accel;
         }
-        if !is_changed(args.timeout_factor) {
+        if !args.has_timeout_factor() {
             args.timeout_factor = asked.timeout_factor;
         }
         args
@@ -123,17 +122,15 @@ impl Rerun {
     /// What the new run is to reach: the same.
     pub(super) fn scope(&self, args: &TestArgs) -> Scope {
         let mut scope = self.report.origin.scope.clone().unwrap_or_default();
-        let rest: BTreeSet<_> = Again::of(&self.report)
-            .into_iter()
-            .map(|again| again.name)
-            .collect();
+        let rest = Again::of(&self.report).into_iter();
+        let rest: BTreeSet<_> = rest.map(|again| again.name).collect();
         let names = self.report.tests.iter().map(|test| test.name.clone());
         scope
             .settled
             .extend(names.filter(|name| !rest.contains(name)));
         if let Some(asked) = &self.asked {
-            scope.flags = selecting(asked);
-            scope.flags.extend(running(args, args.guest.qemu.clone()));
+            scope.flags = asked.selecting();
+            scope.flags.extend(args.running(args.guest.qemu.clone()));
         }
         scope
     }
@@ -141,80 +138,13 @@ impl Rerun {
 
 /// What a run is to reach that repeats none.
 pub(super) fn scope(context: &Context, args: &TestArgs) -> Scope {
-    let mut flags = selecting(args);
+    let mut flags = args.selecting();
     // It may be repeated in another directory.
     let place = args.guest.qemu.as_ref();
     let place = place.map(|place| context.env.absolute(place));
-    flags.extend(running(args, place));
+    flags.extend(args.running(place));
     Scope {
         flags,
         settled: BTreeSet::new(),
-    }
-}
-
-/// The flags that a command line needs to repeat a test of this run.
-pub(super) fn running(args: &TestArgs, qemu: Option<Utf8PathBuf>) -> Vec<String> {
-    let mut flags = Vec::new();
-    if let Some(qemu) = qemu {
-        flags.extend(["--qemu".to_owned(), qemu.to_string()]);
-    }
-    match args.guest.accel {
-        AccelChoice::Auto => {}
-        AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
-        AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
-    }
-    if is_changed(args.timeout_factor) {
-        flags.push(format!("--timeout-factor={}", args.timeout_factor));
-    }
-    flags
-}
-
-fn is_changed(timeout_factor: f64) -> bool {
-    (timeout_factor - 1.0).abs() > f64::EPSILON
-}
-
-/// The flags and filters that select the same tests.
-fn selecting(args: &TestArgs) -> Vec<String> {
-    let exact = args.exact.then(|| "--exact".to_owned());
-    let groups = args.group.iter().map(|group| format!("--group={group}"));
-    let expressions = args.expression.iter();
-    let expressions = expressions.map(|text| format!("--filter-expr={text}"));
-    let partition = args.partition.iter();
-    let partition = partition.map(|part| format!("--partition={part}"));
-    exact
-        .into_iter()
-        .chain(groups)
-        .chain(expressions)
-        .chain(partition)
-        .chain(args.filters.iter().cloned())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_are_written_as_they_are_read() {
-        let words = [
-            "xtask",
-            "test",
-            "--exact",
-            "--group=a b",
-            "--filter-expr=not arch(x) | test(-y)",
-            "--partition=hash:1/2",
-            "a::b",
-            "c",
-            "--qemu",
-            "/build",
-            "--accel=tcg",
-            "--timeout-factor=2.5",
-        ];
-        let Command::Test(args) = Cli::try_parse_from(words).unwrap().command else {
-            panic!("another command");
-        };
-        let mut flags = selecting(&args);
-        flags.extend(running(&args, args.guest.qemu.clone()));
-        assert_eq!(flags, words[2..]);
     }
 }

@@ -10,7 +10,7 @@ use suite::requirement::{self, Offer};
 use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::guests;
+use crate::platforms;
 use crate::supply::Supply;
 
 /// The reason for each test that has one, by its whole name.
@@ -23,10 +23,10 @@ pub(super) fn reasons(
     let mut source = args.source.clone();
     if source.arch.is_empty() {
         source.arch = Context::arches(project, &[])?;
-        guests::keep_built(context, project, &args.guest, &mut source.arch);
+        platforms::keep_built(context, project, &args.guest, &mut source.arch);
     }
     let supply = Supply::open(context, &source)?;
-    let facts = BTreeMap::from_iter(guests::known(&supply, &args.guest)?);
+    let facts = BTreeMap::from_iter(platforms::known(&supply, &args.guest)?);
     let reason = |test: &Selected<'_>| {
         let reason = match facts.get(test.arch) {
             Some(facts) => reason(&supply, facts, test)?,

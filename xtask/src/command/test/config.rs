@@ -2,17 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
 use guest::config::CaseConfig;
-use runner::{Config, Extent};
+use guest::debug::Debug;
+use guest::platform::ArchRun;
+use runner::{Config, Extent, Rounds};
 use suite::{Filter, Suite};
-use verdict::origin::Scope;
+use verdict::golden::bless::Blessing;
+use verdict::origin::{Origin, Scope};
+use verdict::runs::place::temp_dir;
 
-use super::{case_config, config, rerun, runs_dir};
+use super::{RUNS, TESTS};
 use crate::cli::{GuestArgs, TestArgs};
+use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::guests;
 use crate::origin;
+use crate::platforms;
 use crate::supply::Supply;
+
+/// How many runs are kept.
+const KEEP_RUNS: usize = 20;
 
 /// What a run is about.
 #[derive(Clone)]
@@ -32,7 +41,7 @@ pub(super) fn configure(
     wanted: Wanted,
 ) -> Result<Config, Failure> {
     let context = supply.context;
-    let runs = guests::prepare(supply, &guest)?;
+    let runs = platforms::prepare(supply, &guest)?;
     let args = &TestArgs {
         guest,
         ..args.clone()
@@ -49,7 +58,7 @@ pub(super) fn configure(
             timeout_factor: args.timeout_factor,
             no_capture: args.no_capture,
             kernel_log: context.global.verbose > 0,
-            reproduce: rerun::running(args, args.guest.qemu.clone()),
+            reproduce: args.running(args.guest.qemu.clone()),
             bless: args.reports.blessing(!args.filters.is_empty()),
             ..case_config(context)
         },
@@ -75,4 +84,63 @@ pub(super) fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Fail
         .iter()
         .map(|text| pair(text).ok_or_else(|| refused(text)))
         .collect()
+}
+
+/// With the QEMU of the environment as a named one: a repetition of the run needs it too.
+pub(super) fn on_qemu(context: &Context, args: &TestArgs) -> TestArgs {
+    let mut args = args.clone();
+    if args.debug.compare_qemu.is_none() && args.guest.qemu.is_none() {
+        args.guest.qemu.clone_from(&context.env.kiln_qemu);
+    }
+    args
+}
+
+/// Where runs are kept.
+pub(super) fn runs_dir(context: &Context, args: &TestArgs) -> Utf8PathBuf {
+    match &args.runs {
+        Some(dir) => context.env.absolute(dir),
+        None => context.root.join(RUNS),
+    }
+}
+
+/// A run without wishes of its own.
+pub(super) fn config(
+    context: &Context,
+    suite: Suite,
+    filter: Filter,
+    arches: Vec<ArchRun>,
+) -> Config {
+    Config {
+        suite,
+        filter,
+        arches,
+        jobs: 1,
+        rounds: Rounds::default(),
+        extent: Extent::default(),
+        retries: 0,
+        max_fail: None,
+        seed: 0,
+        choices: BTreeMap::new(),
+        case: case_config(context),
+        runs_dir: context.root.join(RUNS),
+        keep_runs: KEEP_RUNS,
+        temp_dir: temp_dir(&context.env),
+        device_coverage: false,
+        origin: Origin::default(),
+    }
+}
+
+/// What each test is run with where nothing else is asked for.
+fn case_config(context: &Context) -> CaseConfig {
+    CaseConfig {
+        suite: context.root.join(TESTS),
+        timeout_factor: 1.0,
+        kernel_log: false,
+        no_capture: false,
+        kiln: context.env.own_program(),
+        path: context.env.path.clone(),
+        debug: Debug::default(),
+        reproduce: Vec::new(),
+        bless: Blessing::No,
+    }
 }

@@ -15,8 +15,8 @@ use crate::cli::TestArgs;
 use crate::cli::debug::Language;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::guests;
 use crate::output;
+use crate::platforms;
 use crate::supply::Supply;
 
 /// Refuses what is meant for a single test where several are selected: before anything is built.
@@ -40,7 +40,7 @@ pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Fa
     }
     let name = flag.split([' ', '=']).next().unwrap_or_default();
     let error = anyhow::anyhow!("{name} takes one test, and {count} are selected");
-    let more = super::rerun::running(args, args.guest.qemu.clone());
+    let more = args.running(args.guest.qemu.clone());
     let more = host::process::command::quote_line(&more);
     let hint = selected.first().map(|test| {
         let (name, arch) = (quote(test.name()), quote(test.arch));
@@ -91,7 +91,7 @@ pub(crate) fn gdb(supply: &Supply<'_>) -> Result<Gdb, Failure> {
     };
     let mut symbols = BTreeMap::new();
     for arch in &supply.arches {
-        if let Some(kernel) = guests::symbols(supply, arch)? {
+        if let Some(kernel) = platforms::symbols(supply, arch)? {
             symbols.insert(arch.clone(), kernel);
         } else {
             output::note(format!(
@@ -122,7 +122,7 @@ fn tool(context: &Context, name: &str) -> Result<camino::Utf8PathBuf, Failure> {
 
 /// Refuses a pattern that no event of this QEMU fits: QEMU itself would only warn.
 fn known(arch: &ArchRun, pattern: &str) -> Result<(), Failure> {
-    let events = qemu::trace::events(&arch.binary).map_err(guests::qemu_failure)?;
+    let events = qemu::trace::events(&arch.binary).map_err(platforms::qemu_failure)?;
     if events
         .iter()
         .any(|event| qemu::trace::matches(pattern, event))

@@ -1,0 +1,77 @@
+//! The flags by which a run of tests is repeated: written as they are read.
+
+use camino::Utf8PathBuf;
+
+use crate::cli::{AccelChoice, TestArgs};
+
+impl TestArgs {
+    /// The flags that a command line needs to repeat a test of this run.
+    pub(crate) fn running(&self, qemu: Option<Utf8PathBuf>) -> Vec<String> {
+        let mut flags = Vec::new();
+        if let Some(qemu) = qemu {
+            flags.extend(["--qemu".to_owned(), qemu.to_string()]);
+        }
+        match self.guest.accel {
+            AccelChoice::Auto => {}
+            AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
+            AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
+        }
+        if self.has_timeout_factor() {
+            flags.push(format!("--timeout-factor={}", self.timeout_factor));
+        }
+        flags
+    }
+
+    /// Whether limits are multiplied.
+    pub(crate) fn has_timeout_factor(&self) -> bool {
+        (self.timeout_factor - 1.0).abs() > f64::EPSILON
+    }
+
+    /// The flags and filters that select the same tests.
+    pub(crate) fn selecting(&self) -> Vec<String> {
+        let exact = self.exact.then(|| "--exact".to_owned());
+        let groups = self.group.iter().map(|group| format!("--group={group}"));
+        let expressions = self.expression.iter();
+        let expressions = expressions.map(|text| format!("--filter-expr={text}"));
+        let partition = self.partition.iter();
+        let partition = partition.map(|part| format!("--partition={part}"));
+        exact
+            .into_iter()
+            .chain(groups)
+            .chain(expressions)
+            .chain(partition)
+            .chain(self.filters.iter().cloned())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn test_flags_are_written_as_read() {
+        let words = [
+            "xtask",
+            "test",
+            "--exact",
+            "--group=a b",
+            "--filter-expr=not arch(x) | test(-y)",
+            "--partition=hash:1/2",
+            "a::b",
+            "c",
+            "--qemu",
+            "/build",
+            "--accel=tcg",
+            "--timeout-factor=2.5",
+        ];
+        let Command::Test(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command");
+        };
+        let mut flags = args.selecting();
+        flags.extend(args.running(args.guest.qemu.clone()));
+        assert_eq!(flags, words[2..]);
+    }
+}

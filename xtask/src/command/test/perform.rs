@@ -1,0 +1,104 @@
+//! Runs the tests of a configuration, and shows the run as it goes.
+
+use std::sync::mpsc;
+
+use guest::platform::ArchRun;
+use host::scratch::Scratch;
+use runner::{Config, ExhaustiveError, RunError};
+use suite::{Filter, Pattern, Suite};
+use verdict::event::{RunEvent, RunReport};
+use verdict::report;
+use verdict::runs::journal::Journal;
+use verdict::runs::place::temp_dir;
+
+use super::config::config;
+use super::shell;
+use crate::cli::MessageFormat;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, hinted};
+use crate::github::Hush;
+use crate::output;
+use crate::render::test::TestProgress;
+
+/// Runs the tests whose name contains `pattern` without showing anything: a benchmark's unit.
+pub(crate) fn quietly(
+    context: &Context,
+    suite: &Suite,
+    arches: Vec<ArchRun>,
+    pattern: &str,
+    jobs: usize,
+) -> Result<RunReport, Failure> {
+    let filter = Filter {
+        patterns: vec![Pattern::Part(pattern.to_owned())],
+        ..Filter::default()
+    };
+    // The logs of a benchmark are not worth the room of a person's runs.
+    let scratch = Scratch::new_in(&temp_dir(&context.env), "bench")
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let config = Config {
+        jobs,
+        runs_dir: scratch.path().to_owned(),
+        ..config(context, suite.clone(), filter, arches)
+    };
+    let (sender, _events) = mpsc::channel();
+    runner::run(&config, &sender).map_err(hinted!(Exit::Failed))
+}
+
+/// Runs, and shows it as it goes.
+pub(super) fn perform(
+    context: &Context,
+    config: &Config,
+    keys: Option<mpsc::Sender<Vec<u8>>>,
+) -> Result<RunReport, Failure> {
+    let (sender, events) = mpsc::channel::<RunEvent>();
+    let global = &context.global;
+    let json = global.message_format == MessageFormat::Json;
+    let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
+    let mut journal = Journal::default();
+    let hush = (!json).then(|| Hush::begin(&context.env));
+    let report = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut shell = shell::Shell::new(keys);
+            for event in events {
+                // What is printed before a shell still needs the terminal as it was.
+                let opens = matches!(event, RunEvent::ShellOpened { .. });
+                if !opens {
+                    shell.follow(&event);
+                }
+                if let Err(error) = journal.take(&event) {
+                    output::note(format!("the run's events are not kept: {error}"));
+                }
+                if json {
+                    output::result(report::json::line(&event));
+                } else {
+                    progress.show(&event);
+                }
+                if opens {
+                    shell.follow(&event);
+                }
+            }
+        });
+        let report = runner::run(config, &sender);
+        drop(sender);
+        report
+    });
+    drop(hush);
+    report.map_err(|error| refused(context, error))
+}
+
+/// Why there is no run at all: a line of a test that is in the way is drawn.
+pub(super) fn refused(context: &Context, error: RunError) -> Failure {
+    match error {
+        RunError::Exhaustive(ExhaustiveError::Uncountable(found)) => {
+            context.draw(&found, "in what tests choose")
+        }
+        error => {
+            let exit = match error {
+                RunError::Exhaustive(_) => Exit::Usage,
+                RunError::Prepare(_) => Exit::Failed,
+            };
+            let hint = error.hint();
+            Failure::new(exit, error).hint(hint)
+        }
+    }
+}
