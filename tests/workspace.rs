@@ -175,6 +175,18 @@ fn commands_are_at_most_150_lines() {
     }
 }
 
+/// A test that prints that it is skipped passes in `cargo xtask ci`, which allows no skips.
+#[test]
+fn skipped_tests_use_the_shared_function() {
+    let files = files("xtask", "rs").chain(files("tests", "rs"));
+    for file in files.filter(|file| !file.ends_with("tests/skip.rs")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut lines = text.lines();
+        let printed = lines.find(|line| line.contains(concat!("print", "ln!(\"skip")));
+        assert_eq!(printed, None, "{}: call `skip`", file.display());
+    }
+}
+
 #[test]
 fn no_architecture_is_named_in_rust_outside_tests() {
     let names: Vec<String> = std::fs::read_dir(root().join("images"))

@@ -134,8 +134,8 @@ impl Provision<'_> {
         Ok(images)
     }
 
-    /// Offline, an image whose sources are not here is what is missing: the sources of a compiler help nobody
-    /// who wants to boot it.
+    /// Offline, an image that cannot be built is reported as the missing image: the sources of its
+    /// compiler are of no use to a caller who wants to boot it.
     fn check_buildable(&self, wanted: &[(String, StepId)]) -> Result<(), ProvisionError> {
         let sources = self.lacking(wanted.iter().map(|(_, id)| id));
         if self.policy.reuse == Reuse::Nothing || sources.is_empty() {

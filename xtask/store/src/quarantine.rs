@@ -40,7 +40,7 @@ impl fmt::Display for Quarantined {
 
 type Notice = dyn Fn(&Quarantined) + Send + Sync;
 
-/// Who is told of what goes into quarantine.
+/// Receives each item that goes into quarantine.
 #[derive(Default)]
 pub(crate) struct Observer(OnceLock<Box<Notice>>);
 
