@@ -1,5 +1,6 @@
 //! Which checkout of Kiln a command works on: the one that `cargo run` names, else the one around the
-//! working directory. Never the one in which this program was compiled: that may be another.
+//! working directory, else the one whose `target` directory holds this program. The last is for programs
+//! that run elsewhere, such as `git bisect run` in a QEMU tree. A path compiled in would go stale.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::env::Env;
@@ -12,7 +13,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Why there is no checkout to work on.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CheckoutError {
-    /// Neither the working directory nor one above it is a checkout.
+    /// Neither the working directory nor this program is in a checkout.
     #[error("failed to find a checkout of Kiln: `{0}` is not in one")]
     NotFound(Utf8PathBuf),
     /// The checkout was made for another version of this program.
@@ -50,6 +51,7 @@ pub(crate) fn find(env: &Env) -> Result<Utf8PathBuf, CheckoutError> {
     let root = named
         .into_iter()
         .chain(around)
+        .chain(env.executable.ancestors())
         .find(|path| FOLDERS.iter().all(|name| path.join(name).is_dir()))
         .ok_or_else(|| CheckoutError::NotFound(env.current_dir.clone()))?;
     match version(root) {
@@ -88,19 +90,25 @@ mod tests {
             }
             fs_err::write(top.join(name).join("Cargo.toml"), manifest(version)).unwrap();
         }
-        let check = |manifest: Option<&str>, current: &str, expect: Result<&str, &str>| {
+        let find_from = |program: &str, manifest: Option<&str>, current: &str| {
             let env = Env {
                 cargo_manifest_dir: manifest.map(|path| top.join(path)),
                 current_dir: top.join(current),
-                executable: "/bin/xtask".into(),
+                executable: top.join(program),
                 ..Env::default()
             };
+            find(&env).map_err(|error| error.to_string())
+        };
+        let check = |manifest: Option<&str>, current: &str, expect: Result<&str, &str>| {
             let expect = expect
                 .map(|path| top.join(path))
                 .map_err(|text| text.replace("TOP", top.as_str()));
-            let found = find(&env).map_err(|error| error.to_string());
+            let found = find_from("/bin/xtask", manifest, current);
             assert_eq!(found, expect, "{manifest:?} {current}");
         };
+        // Run from another project, as `git bisect run` does.
+        let found = find_from("two/target/debug/xtask", None, "qemu");
+        assert_eq!(found, Ok(top.join("two")));
         check(None, "one", Ok("one"));
         check(None, "one/recipes/linux", Ok("one"));
         check(Some("two/xtask"), "one", Ok("two"));
