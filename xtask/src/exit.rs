@@ -1,4 +1,4 @@
-//! The exit codes of `cargo xtask`, as README documents them.
+//! The exit codes, as docs/automation.md documents them.
 
 use std::process::ExitCode;
 
