@@ -1,52 +1,90 @@
-//! The command line: what can be asked for, and what each word means. No behaviour.
+//! The command line: commands, options and their help texts. No behaviour.
+//!
+//! The first paragraph of a doc comment is the short help: imperative, under ten words, no full stop.
+//! The rest is shown by `--help` only. Options are grouped under the headings below.
 
+pub(crate) mod bench;
 pub(crate) mod debug;
+mod examples;
 pub(crate) mod publish;
 pub(crate) mod recipe;
 pub(crate) mod repeat;
 mod replay;
 pub(crate) mod report;
 pub(crate) mod repro;
+pub(crate) mod store;
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use host::http::SecretUrl;
 
+use bench::BenchArgs;
 use debug::DebugArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use recipe::RecipeArgs;
 use repeat::RepeatArgs;
 use report::{ReportArgs, ReportFlags};
 use repro::{RebuildArgs, ReproArgs};
+use store::StoreArgs;
 
-/// Bakes reproducible Linux guests from source and runs tests in them under QEMU.
+/// Which tests or architectures.
+pub(crate) const SELECTION: &str = "Selection";
+/// What is done, and how often.
+pub(crate) const EXECUTION: &str = "Execution";
+/// How QEMU is started.
+pub(crate) const QEMU: &str = "QEMU";
+/// How a failure is examined.
+pub(crate) const DEBUGGING: &str = "Debugging";
+/// What is written in addition to the output.
+pub(crate) const REPORTS: &str = "Reports";
+/// Where images come from and how they are built.
+pub(crate) const IMAGES: &str = "Images";
+/// What every command has; always last.
+pub(crate) const GLOBAL: &str = "Global options";
+
+/// Build reproducible Linux images and test QEMU with them
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
     version,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_long_help = examples::OVERVIEW
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Print help; `--help` prints more than `-h`
+    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = GLOBAL)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = GLOBAL)]
+    version: Option<bool>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 /// What every subcommand understands.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = GLOBAL)]
 pub(crate) struct Global {
-    /// Open no socket [env: `CARGO_NET_OFFLINE`]; list what is missing and the command that fetches it
+    /// Use no network [env: `CARGO_NET_OFFLINE`]
+    ///
+    /// A command that needs a file that is not on this machine fails, and prints the command that
+    /// downloads it.
     #[arg(long, global = true)]
     pub(crate) offline: bool,
-    /// Fail if `images/images.lock` or a frozen config would change
+    /// Fail if `images.lock` or a frozen config would change
     #[arg(long, global = true)]
     pub(crate) locked: bool,
-    /// Job slots: make processes when building, guests when testing, downloads when fetching
+    /// Set the number of parallel jobs
+    ///
+    /// A job is a compiler process in a build, a guest in a test run, or a connection in a download.
     #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
-    /// How results are printed
+    /// Set the format of results on stdout
     #[arg(
         long,
         global = true,
@@ -55,31 +93,33 @@ pub(crate) struct Global {
         value_name = "FORMAT"
     )]
     pub(crate) message_format: MessageFormat,
-    /// Whether to colour what is printed
+    /// Choose when to colour output
+    ///
+    /// The default is `auto`, or what `CARGO_TERM_COLOR` and `NO_COLOR` say.
     #[arg(long, global = true, value_enum, value_name = "WHEN")]
     pub(crate) color: Option<ColorChoice>,
     /// Print results and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Print more: commands, build output
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// Print commands and build output as well
+    #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum MessageFormat {
-    /// For people
+    /// Text
     #[default]
     Human,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
 /// Whether to colour what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal
+    /// Only on a terminal
     Auto,
     /// Always
     Always,
@@ -90,78 +130,123 @@ pub(crate) enum ColorChoice {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Find or build the images and print where they are
-    Images(ImagesArgs),
-    /// Get the images, or what builds them, so that later commands work with --offline
-    Fetch(FetchArgs),
-    /// Run guest tests under QEMU
+    /// Run tests in Linux guests under QEMU
+    ///
+    /// A test is selected by a part of its name, by its path below `guest-tests/`, or by an expression.
+    /// Without a filter, every test runs on each architecture whose image is in the repository.
+    /// `guest-tests/README.md` describes how to write, select, repeat and debug tests.
+    #[command(after_long_help = examples::TEST)]
     Test(Box<TestArgs>),
-    /// Write a run that has ended in another format, or join the parts of one
+    /// Convert a finished run, or merge several runs
+    ///
+    /// With --merge, the exit code is that of the merged run.
+    #[command(after_long_help = examples::REPORT)]
     Report(ReportArgs),
-    /// Boot an image and give a shell on its console
+    /// Boot an image and open a shell in it
+    ///
+    /// Leaving the shell powers the guest off.
+    #[command(after_long_help = examples::BOOT)]
     Boot(BootArgs),
-    /// Find or build a cross toolchain and print its path, or run a command with it
-    Toolchain(ToolchainArgs),
-    /// Update a recipe to another version
-    Recipe(RecipeArgs),
-    /// Look after the store: what is in it, whether it is sound, what can go
-    Store(StoreArgs),
-    /// Say what the host lacks, with the commands that install it
+    /// List missing host tools and how to install them
     Setup(SetupArgs),
-    /// Run everything that continuous integration runs
-    Ci(CiArgs),
-    /// Say what is in an image, under which licence, and where its source is
+    /// Find or build the images and print their paths
+    ///
+    /// An image is taken from the store, from `images/prebuilt/`, from a Kiln mirror, or is built from
+    /// source, in this order. Every file is compared with its digest in `images/images.lock`.
+    #[command(after_long_help = examples::IMAGES)]
+    Images(ImagesArgs),
+    /// Download what later commands need, for use with --offline
+    ///
+    /// A failed download does not stop the others. Failures are listed per URL at the end.
+    Fetch(FetchArgs),
+    /// Find or build a cross toolchain
+    ///
+    /// Prints the path of the toolchain, or runs a command with the toolchain on PATH.
+    Toolchain(ToolchainArgs),
+    /// Update a recipe
+    Recipe(RecipeArgs),
+    /// Build twice in different environments and compare the results
+    ///
+    /// The second build differs in path, user, host name, locale, time zone, umask, number of jobs, clock
+    /// and the order of files. A difference is reported with its section and symbol, its archive entry or
+    /// its config line, and with the host tool that caused it.
+    #[command(after_long_help = examples::REPRO)]
+    Repro(ReproArgs),
+    /// Manage the store of sources, build results and images
+    ///
+    /// The store is in `~/.cache/kiln`. `KILN_STORE` selects another directory.
+    #[command(after_long_help = examples::STORE)]
+    Store(StoreArgs),
+    /// Print the contents of images with licences and sources
     Legal(LegalArgs),
     /// Publish images with their complete corresponding source
+    ///
+    /// Refuses an image whose digest is not in `images/images.lock`, that does not boot, or whose source
+    /// or licence text is missing. Published files are never overwritten; only the index is replaced.
+    #[command(after_long_help = examples::PUBLISH)]
     Publish(PublishArgs),
-    /// Take a release away, binaries first
-    Unpublish(UnpublishArgs),
-    /// Check all of a published tree, as a stranger would
+    /// Check signatures, digests and completeness of published releases
     MirrorCheck(MirrorCheckArgs),
-    /// Build a published release again from its source bundle alone, and compare
+    /// Rebuild a release from its source archive and compare
+    ///
+    /// Downloads the release, unpacks its source archive, builds the images from it alone and compares
+    /// their digests. After the download it uses no network.
     VerifyRelease(VerifyReleaseArgs),
-    /// Build twice, the second time with everything varied that no output may show, and compare
-    Repro(ReproArgs),
-    /// Measure Kiln against the ordinary way
+    /// Remove a release, binaries first
+    Unpublish(UnpublishArgs),
+    /// Measure how fast guests boot and tests run
     Bench(BenchArgs),
+    /// Run everything that continuous integration runs
+    Ci(CiArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
-    /// The words of a test's host script; run by guest-tests/lib/host.sh
+    /// Run a helper command of a host script
     #[command(hide = true, name = "host-helper")]
     HostHelper(HostHelperArgs),
-    /// The second build of `repro`
+    /// Run the second build of `repro`
     #[command(hide = true)]
     Rebuild(RebuildArgs),
 }
 
 /// Which architectures, and where their images come from.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = IMAGES)]
 pub(crate) struct SourceArgs {
-    /// Architecture; may be given more than once [default: all whose images are in the repository]
-    #[arg(long, value_name = "ARCH")]
+    /// Select an architecture; repeatable
+    ///
+    /// The default is every architecture whose image is in the repository.
+    #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub(crate) arch: Vec<String>,
-    /// Take no image from the repository or a mirror: build what the store lacks
+    /// Build from source what the store lacks
+    ///
+    /// Takes no image from `images/prebuilt/` or a mirror.
     #[arg(long, conflicts_with = "no_prebuilt")]
     pub(crate) from_source: bool,
     /// Do not use the images in `images/prebuilt/`
     #[arg(long)]
     pub(crate) no_prebuilt: bool,
-    /// Base URL of a Kiln mirror; may be given more than once [env: `KILN_MIRROR`]
+    /// Download from this Kiln mirror; repeatable [env: `KILN_MIRROR`]
+    ///
+    /// A mirror need not be trusted: every file is compared with its digest in `images/images.lock`.
     #[arg(long, value_name = "URL")]
     pub(crate) mirror: Vec<SecretUrl>,
-    /// Base URL of a Debian mirror for sources [env: `KILN_DEBIAN_MIRROR`] [default: the host's own]
+    /// Download sources from this Debian mirror [env: `KILN_DEBIAN_MIRROR`]
+    ///
+    /// The default is the mirror that the host uses.
     #[arg(long, value_name = "URL")]
     pub(crate) debian_mirror: Option<SecretUrl>,
-    /// Base URL of Debian's snapshot archive [env: `KILN_DEBIAN_SNAPSHOT`]
+    /// Download sources from this snapshot archive [env: `KILN_DEBIAN_SNAPSHOT`]
     #[arg(long, value_name = "URL")]
     pub(crate) debian_snapshot: Option<SecretUrl>,
-    /// Build without the sandbox; the bytes stay the same
+    /// Build without the sandbox
+    ///
+    /// For hosts without user namespaces. The images have the same digests.
     #[arg(long)]
     pub(crate) no_sandbox: bool,
 }
 
 impl SourceArgs {
-    /// Some architectures, and the rest as it is by default.
+    /// These architectures, with the defaults for the rest.
     pub(crate) fn of(arches: &[String]) -> Self {
         Self {
             arch: arches.to_vec(),
@@ -183,109 +268,53 @@ impl SourceArgs {
 pub(crate) struct ImagesArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    /// Print what would be fetched and built, and do nothing
-    #[arg(long)]
+    /// Print what would be downloaded and built
+    #[arg(long, help_heading = EXECUTION)]
     pub(crate) plan: bool,
-    /// Build in an empty temporary store and compare with `images/images.lock`
-    #[arg(long, requires = "from_source", conflicts_with_all = ["plan", "refreeze", "update_prebuilt"])]
+    /// Rebuild in an empty store and compare with `images.lock`
+    #[arg(long, requires = "from_source", conflicts_with_all = ["plan", "refreeze", "update_prebuilt"], help_heading = EXECUTION)]
     pub(crate) verify: bool,
-    /// Accept the configs that the fragments give now, and the code that compilers emit, as the frozen ones
-    #[arg(long, conflicts_with_all = ["plan", "locked"])]
+    /// Accept changed configs and compiler output as frozen
+    ///
+    /// Writes the kernel and busybox configs that the fragments give now, and the digests of the code that
+    /// the compilers emit.
+    #[arg(long, conflicts_with_all = ["plan", "locked"], help_heading = EXECUTION)]
     pub(crate) refreeze: bool,
-    /// Write the built images to `images/prebuilt/`, and their `SOURCES`
-    #[arg(long, conflicts_with_all = ["plan", "refreeze", "locked"])]
+    /// Write the images to `images/prebuilt/`
+    ///
+    /// Also writes `images/images.lock` and `images/prebuilt/SOURCES`.
+    #[arg(long, conflicts_with_all = ["plan", "refreeze", "locked"], help_heading = EXECUTION)]
     pub(crate) update_prebuilt: bool,
-    /// Keep the work directory of a step that failed
-    #[arg(long)]
+    /// Keep the work directory of a failed step
+    #[arg(long, help_heading = DEBUGGING)]
     pub(crate) keep_failed: bool,
     /// Write when each step ran to `target/kiln/timings.html`
-    #[arg(long, conflicts_with_all = ["plan", "refreeze"])]
+    #[arg(long, conflicts_with_all = ["plan", "refreeze"], help_heading = REPORTS)]
     pub(crate) timings: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
-    /// Also every source, as `images --from-source` needs them
-    #[arg(long)]
+    /// Also download every source for `images --from-source`
+    #[arg(long, help_heading = SELECTION)]
     pub(crate) sources: bool,
-    /// Ask every location of every source whether it has the file, and download nothing
-    #[arg(long, conflicts_with = "sources")]
+    /// Check that every location has its files, without download
+    #[arg(long, conflicts_with = "sources", help_heading = EXECUTION)]
     pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
-    #[command(subcommand)]
-    pub(crate) command: StoreCommand,
-}
-
-/// What can be done with the store.
-#[derive(Debug, Subcommand)]
-pub(crate) enum StoreCommand {
-    /// Print where the store is, or the image of an architecture in it
-    Path {
-        /// Architecture
-        #[arg(value_name = "ARCH")]
-        arch: Option<String>,
-    },
-    /// List what is in the store, with size, time since its last use, and who needs it
-    List,
-    /// Sum up what is in the store
-    Du,
-    /// Hash everything; what is corrupt goes to quarantine
-    Verify {
-        /// Then get the images and sources of this checkout again that are missing
-        #[arg(long)]
-        repair: bool,
-    },
-    /// Say what no checkout needs, and remove it with --yes
-    Gc {
-        /// Only what was not used for so many days
-        #[arg(long, value_name = "DAYS", default_value_t = 30)]
-        older_than: u32,
-        /// Also what was used later, least recently used first, until the store is this small
-        #[arg(long, value_name = "SIZE", value_parser = size)]
-        max_size: Option<u64>,
-        /// Do it
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Write sources and images to an archive, for a machine without a network
-    Export {
-        /// The archive
-        #[arg(value_name = "FILE.tar")]
-        file: Utf8PathBuf,
-        /// Images alone: enough to run tests
-        #[arg(long)]
-        no_sources: bool,
-        #[command(flatten)]
-        source: SourceArgs,
-    },
-    /// Take in an archive that `export` wrote
-    Import {
-        /// The archive
-        #[arg(value_name = "FILE.tar")]
-        file: Utf8PathBuf,
-    },
-    /// Lay out the images as QEMU's functional tests look for their assets
-    ExportQemu {
-        /// What `QEMU_TEST_CACHE_DIR` will be
-        #[arg(value_name = "DIR")]
-        dir: Utf8PathBuf,
-        #[command(flatten)]
-        source: SourceArgs,
-    },
-}
-
 /// How a guest is started.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = QEMU)]
 pub(crate) struct GuestArgs {
-    /// QEMU build directory, or one binary [default: from PATH]
-    #[arg(long, value_name = "DIR-or-BINARY")]
+    /// Use this QEMU build directory or binary [env: `KILN_QEMU`]
+    ///
+    /// The default is `qemu-system-*` from PATH.
+    #[arg(long, value_name = "DIR|BINARY")]
     pub(crate) qemu: Option<Utf8PathBuf>,
-    /// Accelerator
+    /// Set the accelerator
     #[arg(long, value_enum, default_value_t, value_name = "ACCEL")]
     pub(crate) accel: AccelChoice,
 }
@@ -293,12 +322,12 @@ pub(crate) struct GuestArgs {
 /// Accelerator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum AccelChoice {
-    /// KVM where this host has run the image with it, TCG otherwise
+    /// KVM if the image boots with it on this host, else TCG
     #[default]
     Auto,
-    /// QEMU's own translator
+    /// QEMU's code generator, on every host
     Tcg,
-    /// The host's processor
+    /// The host's processor, for guests of its architecture
     Kvm,
 }
 
@@ -308,98 +337,115 @@ pub(crate) enum AccelChoice {
     reason = "a switch on the command line is a bool"
 )]
 pub(crate) struct TestArgs {
-    /// Tests by name, by path, or by a part of their names
+    /// Select tests by part of the name, or path
     #[arg(value_name = "FILTER")]
     pub(crate) filters: Vec<String>,
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) guest: GuestArgs,
+    /// Match filters against the whole name
+    #[arg(long, help_heading = SELECTION)]
+    pub(crate) exact: bool,
+    /// Select the tests of a group; repeatable
+    #[arg(long, value_name = "GROUP", help_heading = SELECTION)]
+    pub(crate) group: Vec<String>,
+    /// Select tests by an expression; repeatable
+    ///
+    /// For example `group(hotplug) and not arch(ppc64)`. Predicates are `test`, `group`, `arch`, `machine`
+    /// and `device`; operators are `and`, `or`, `not` and parentheses.
+    #[arg(short = 'E', long = "filter-expr", value_name = "EXPR", help_heading = SELECTION)]
+    pub(crate) expression: Vec<String>,
+    /// Run one part of the selected tests
+    ///
+    /// `slice:1/3` is the first of three parts of equal size. `hash:1/3` assigns each test by its name, so
+    /// that a test stays in its part when others are added or removed.
+    #[arg(long, value_name = "slice:M/N|hash:M/N", help_heading = SELECTION)]
+    pub(crate) partition: Option<String>,
+    /// List the tests without running them
+    #[arg(long, help_heading = SELECTION)]
+    pub(crate) list: bool,
+    /// With --list, print why tests would be skipped
+    ///
+    /// Requirements that only a running guest can check are not included.
+    #[arg(long, requires = "list", help_heading = SELECTION)]
+    pub(crate) skips: bool,
     #[command(flatten)]
     pub(crate) repeat: RepeatArgs,
+    /// Set the seed of random choices
+    ///
+    /// The default is a random seed, which is printed. A test makes the same choices with the same seed.
+    #[arg(long, value_name = "N", help_heading = EXECUTION)]
+    pub(crate) seed: Option<u64>,
+    /// Force the value of a choice; repeatable
+    #[arg(long, value_name = "NAME=VALUE", help_heading = EXECUTION)]
+    pub(crate) choose: Vec<String>,
+    /// Multiply every time limit by this factor
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive, help_heading = EXECUTION)]
+    pub(crate) timeout_factor: f64,
+    /// Install missing host tools first
+    #[arg(long, help_heading = EXECUTION)]
+    pub(crate) setup: bool,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+    /// Print the output of tests directly
+    ///
+    /// Runs one test at a time.
+    #[arg(long, help_heading = DEBUGGING)]
+    pub(crate) no_capture: bool,
     #[command(flatten)]
     pub(crate) debug: DebugArgs,
     #[command(flatten)]
     pub(crate) reports: ReportFlags,
-    /// A filter is the whole name
-    #[arg(long)]
-    pub(crate) exact: bool,
-    /// Seed of every choice a test makes [default: random, printed]
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// Multiplies every time limit
-    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive)]
-    pub(crate) timeout_factor: f64,
-    /// Run the tests of one of these groups
-    #[arg(long, value_name = "GROUP")]
-    pub(crate) group: Vec<String>,
-    /// Make a choice whatever the seed says; may be given more than once
-    #[arg(long, value_name = "NAME=WORD")]
-    pub(crate) choose: Vec<String>,
-    /// Run the tests that an expression selects, such as `group(hotplug) and not arch(ppc64)`
-    #[arg(short = 'E', long = "filter-expr", value_name = "EXPR")]
-    pub(crate) expression: Vec<String>,
-    /// Run a part of the selected tests, such as `slice:1/3`, or `hash:1/3`, which stays the same when
-    /// tests come and go
-    #[arg(long, value_name = "slice:M/N|hash:M/N")]
-    pub(crate) partition: Option<String>,
-    /// List the tests and do not run them
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// With --list: say which tests would be skipped, and why, as far as QEMU can be asked
-    #[arg(long, requires = "list")]
-    pub(crate) skips: bool,
-    /// Where runs are kept, the last 20 of them [default: target/kiln/runs]
-    #[arg(long, value_name = "DIR")]
+    /// Keep the logs of runs in this directory
+    ///
+    /// The default is `target/kiln/runs`. The last 20 runs are kept.
+    #[arg(long, value_name = "DIR", help_heading = REPORTS)]
     pub(crate) runs: Option<Utf8PathBuf>,
-    /// Pass what the tests print straight on; one test at a time
-    #[arg(long)]
-    pub(crate) no_capture: bool,
-    /// Install what is missing first
-    #[arg(long)]
-    pub(crate) setup: bool,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BootArgs {
+    /// Pass these arguments to QEMU
+    #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) guest: GuestArgs,
-    /// Machine of `images/<arch>.toml` [default: the architecture's]
-    #[arg(long)]
+    /// Use this machine of `images/<arch>.toml`
+    ///
+    /// The default is the `machine` of that file.
+    #[arg(long, value_name = "MACHINE", help_heading = QEMU)]
     pub(crate) machine: Option<String>,
-    /// Wait for a debugger, and print the line that starts it
-    #[arg(long)]
+    /// Wait for a debugger and print its command
+    #[arg(long, help_heading = DEBUGGING)]
     pub(crate) gdb: bool,
-    /// Arguments for QEMU
-    #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
-    pub(crate) args: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ToolchainArgs {
+    /// Run this command with the toolchain on PATH
+    #[arg(last = true, value_name = "COMMAND", allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    /// A command to run with the toolchain on PATH
-    #[arg(last = true, value_name = "CMD", allow_hyphen_values = true)]
-    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct SetupArgs {
-    /// Architecture; may be given more than once [default: all whose images are in the repository]
-    #[arg(long, value_name = "ARCH")]
+    /// Select an architecture; repeatable
+    ///
+    /// The default is every architecture whose image is in the repository.
+    #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub(crate) arch: Vec<String>,
-    /// Install what is missing
-    #[arg(long)]
-    pub(crate) yes: bool,
-    /// What the host shall be able to do
-    #[arg(long = "for", value_enum, default_value_t, value_name = "PURPOSE")]
+    /// Select what the host must be able to do
+    #[arg(long = "for", value_enum, default_value_t, value_name = "PURPOSE", help_heading = SELECTION)]
     pub(crate) purpose: Purpose,
+    /// Run the commands that install what is missing
+    #[arg(long, help_heading = EXECUTION)]
+    pub(crate) yes: bool,
 }
 
-/// What the host shall be able to do.
+/// What the host must be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Purpose {
     /// Run guest tests
@@ -413,46 +459,20 @@ pub(crate) enum Purpose {
 
 #[derive(Debug, Args)]
 pub(crate) struct CiArgs {
-    /// Install what is missing first
-    #[arg(long)]
+    /// Install missing host tools first
+    #[arg(long, help_heading = EXECUTION)]
     pub(crate) setup: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
-    #[command(subcommand)]
-    pub(crate) what: Bench,
-}
-
-/// What is measured.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Bench {
-    /// Time to the verdict of a trivial test, next to the same kernel booted the ordinary way
-    Boot(BenchBootArgs),
-    /// Tests a minute at -j 1 and -j 2, and what the runner adds to QEMU's own time
-    Run(BenchBootArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchBootArgs {
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) guest: GuestArgs,
-    /// Runs of each side; the median is printed
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
-    pub(crate) runs: u16,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// Select the shell
     pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct HostHelperArgs {
-    /// The word and its arguments
+    /// The helper command and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     pub(crate) words: Vec<String>,
 }
@@ -466,11 +486,6 @@ pub(crate) fn bisects(arguments: &[String]) -> bool {
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
-        _ => Err("a number above 0 is needed".to_owned()),
+        _ => Err("expected a number above 0".to_owned()),
     }
-}
-
-/// A size in bytes, with K, M or G.
-fn size(text: &str) -> Result<u64, String> {
-    plan::size::parse(text).ok_or_else(|| format!("`{text}` is not a size such as `20G`"))
 }

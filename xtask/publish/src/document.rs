@@ -67,7 +67,7 @@ pub(crate) fn build(version: &str) -> String {
          bytes that `repository/images/images.lock` promises: those of this release. It takes the better part\n\
          of an hour on two cores and about 8 GB beside the bundle; `--arch A` builds for one architecture.\n\n\
          Whoever has a checkout of Kiln at hand gets all this, and the comparison with the published files,\n\
-         from `cargo xtask verify-release URL-or-DIR`.\n\n\
+         from `cargo xtask verify-release DIR`.\n\n\
          | folder | what it holds |\n\
          |---|---|\n\
          | `sources/` | the source archives, each as it was fetched; the recipes say from where |\n\

@@ -1,56 +1,81 @@
-//! The flags of `cargo xtask test` that look closer: at what is tested, and at a test that fails.
+//! The options of `cargo xtask test` that examine QEMU or a failed test.
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
+use super::{DEBUGGING, EXECUTION, REPORTS};
+
 /// What to look at.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = DEBUGGING)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "a switch on the command line is a bool"
 )]
 pub(crate) struct DebugArgs {
-    /// Say which of QEMU's PCI, USB and virtio devices the tests reach; with --list, without a run
-    #[arg(long)]
+    /// Report which devices of QEMU the tests use
+    ///
+    /// Lists the PCI, USB and virtio devices that the passed tests used, and those without a test. With
+    /// --list, the report is made from the headers of the tests without a run.
+    #[arg(long, help_heading = REPORTS)]
     pub(crate) device_coverage: bool,
-    /// End as `git bisect run` takes it: 0 good, 1 bad, 125 cannot be tested, 128 wrong command line
-    #[arg(long, requires = "qemu", conflicts_with = "list")]
+    /// Exit as `git bisect run` expects
+    ///
+    /// 0 is good, 1 is bad, 125 cannot be tested. 128 and above stop the bisection: the command line is
+    /// wrong, or Kiln failed.
+    #[arg(long, help_heading = EXECUTION, requires = "qemu", conflicts_with = "list")]
     pub(crate) bisect: bool,
-    /// Run every test with two QEMUs in turn, and say what changed: outcome, results, choices, golden
-    /// output; times with --repeat 5 or more, if beyond noise. Ends with 100 if a test got worse
-    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["qemu", "rerun",
+    /// Run each test with two QEMUs and report differences
+    ///
+    /// Compares outcomes, results, choices and golden output, and with --repeat 5 or more also times. The
+    /// exit code is 100 if a test passed with OLD and does not pass with NEW, or was skipped with OLD and
+    /// fails with NEW.
+    #[arg(long, help_heading = EXECUTION, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["qemu", "rerun",
           "bless", "junit", "no_capture", "device_coverage", "bisect", "gdb", "monitor", "trace",
           "strace_qemu", "standalone"])]
     pub(crate) compare_qemu: Option<Vec<Utf8PathBuf>>,
-    /// Let QEMU wait for a debugger, print the line that starts it, and set no time limits; one test
+    /// Wait for a debugger and print its command
+    ///
+    /// Runs one test without time limits. `--gdb` of `boot` does the same for a shell.
     #[arg(long, conflicts_with_all = ["list", "bisect"])]
     pub(crate) gdb: bool,
-    /// Give QEMU a second monitor, print the line that attaches to it, and wait for its `cont`; one test
-    #[arg(long, value_enum, value_name = "LANGUAGE", num_args = 0..=1, require_equals = true,
+    /// Add a second monitor and wait for its `cont`
+    ///
+    /// Prints the command that attaches to the monitor, and runs one test without time limits.
+    #[arg(long, value_enum, value_name = "PROTOCOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "hmp")]
     pub(crate) monitor: Option<Language>,
-    /// Log these of QEMU's trace events next to the test's logs; may be given more than once
+    /// Log trace events of QEMU that match; repeatable
+    ///
+    /// For example `pci_nvme_*`. The events are in `trace.log` next to the other logs of the test.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) trace: Vec<String>,
-    /// Run QEMU under strace, with its log next to the test's
+    /// Log the system calls of QEMU to `strace.log`
     #[arg(long)]
     pub(crate) strace_qemu: bool,
-    /// Let a QEMU that crashes write a core dump, and keep its backtrace
+    /// Write a backtrace if QEMU crashes
+    ///
+    /// Lets QEMU write a core dump, if the host allows it, and keeps the backtrace of all threads in
+    /// `backtrace.log`.
     #[arg(long)]
     pub(crate) gdb_on_crash: bool,
-    /// Give a shell on its console in a guest whose half fails, and set no time limits; one test at a time
+    /// Open a shell in the guest on failure
+    ///
+    /// Runs one test at a time without time limits. `exit` ends the shell.
     #[arg(long, conflicts_with_all = ["list", "bisect", "no_capture"])]
     pub(crate) shell_on_fail: bool,
-    /// Run one test and write it as a script that needs nothing but a QEMU: for a bug report
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "bisect"])]
+    /// Write the test as a standalone script
+    ///
+    /// Runs the test first. The script needs only QEMU, and is meant for bug reports.
+    #[arg(long, help_heading = REPORTS, value_name = "FILE", conflicts_with_all = ["list", "bisect"])]
     pub(crate) standalone: Option<Utf8PathBuf>,
 }
 
-/// The language of a monitor.
+/// The protocol of a monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Language {
-    /// For people
+    /// Text commands
     Hmp,
-    /// JSON
+    /// JSON commands
     Qmp,
 }

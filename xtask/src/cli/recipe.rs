@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::SourceArgs;
+use super::{EXECUTION, SourceArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct RecipeArgs {
@@ -13,24 +13,23 @@ pub(crate) struct RecipeArgs {
 /// What can be done with a recipe.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RecipeCommand {
-    /// Update a recipe to another version of its sources
+    /// Update a recipe to another version of its source
     ///
-    /// Finds the new file in the recipe's locations, keeps it in the store, writes its size and digests
-    /// into the recipe, and refreezes the configs that are made from it. Comments and layout of the
-    /// recipe stay as they are.
+    /// Downloads the new source from the recipe's locations, writes its size and digests to the recipe, and
+    /// refreezes the configs that depend on it. Comments and layout of the recipe are kept.
     Bump(BumpArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BumpArgs {
-    /// Name of the recipe
+    /// Select the recipe
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// The new version
+    /// Set the new version
     #[arg(value_name = "VERSION")]
     pub(crate) version: String,
-    /// Leave the frozen configs as they are
-    #[arg(long)]
+    /// Do not change the frozen configs
+    #[arg(long, help_heading = EXECUTION)]
     pub(crate) no_refreeze: bool,
     #[command(flatten)]
     pub(crate) source: SourceArgs,

@@ -1,47 +1,58 @@
-//! The flags of `cargo xtask test` that say how often a test runs, and when the run is to stop.
+//! The options of `cargo xtask test` that set how often a test runs, and when the run stops.
 
 use std::time::Duration;
 
 use clap::Args;
 use runner::{Extent, Rounds};
 
+use super::{EXECUTION, SELECTION};
+
 /// How often, and until when.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = EXECUTION)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "a switch on the command line is a bool"
 )]
 pub(crate) struct RepeatArgs {
-    /// Try a test that failed so many times more; one that passes then is flaky
+    /// Run a failed test again up to N times
+    ///
+    /// A test that then passes is reported as flaky.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: u32,
-    /// Start no further test after the first failure
+    /// Stop after the first failure
+    ///
+    /// Tests that are running then are finished.
     #[arg(long, overrides_with_all = ["no_fail_fast", "max_fail"])]
     pub(crate) fail_fast: bool,
-    /// Run all tests whatever fails [default]
+    /// Run all tests even if some fail [default]
     #[arg(long, overrides_with_all = ["fail_fast", "max_fail"])]
     pub(crate) no_fail_fast: bool,
-    /// Start no further test after N failures
+    /// Stop after N failures
     #[arg(long, value_name = "N", overrides_with_all = ["fail_fast", "no_fail_fast"],
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_fail: Option<u32>,
-    /// Run every test so many times; round k has the seed of the run plus k
+    /// Run every test N times
+    ///
+    /// Each round has its own seed: the seed of the run plus the number of the round.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) repeat: Option<u32>,
-    /// Run round after round until something fails
+    /// Repeat until a test fails
     #[arg(long)]
     pub(crate) until_fail: bool,
-    /// Run round after round for so long, such as `10m`
+    /// Repeat for this time, such as `10m`
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) time: Option<Duration>,
-    /// Run what failed or was not run in an earlier run, `latest` or its number, with the same seed and
-    /// choices; and what it would have run, had it been there
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["seed", "exhaustive"])]
+    /// Re-run failed tests of an earlier run
+    ///
+    /// RUN is a number or `latest`. Tests that were not run then, and tests added since, run as well. Seed,
+    /// choices and QEMU are those of the earlier run.
+    #[arg(long, help_heading = SELECTION, value_name = "RUN", conflicts_with_all = ["seed", "exhaustive"])]
     pub(crate) rerun: Option<String>,
-    /// Run every combination of all choices; the seed decides nothing
+    /// Run every combination of all choices
     #[arg(long, conflicts_with_all = ["repeat", "until_fail", "time"])]
     pub(crate) exhaustive: bool,
-    /// With --exhaustive: refuse to run more than N combinations
+    /// With --exhaustive, refuse more than N combinations
     #[arg(
         long,
         value_name = "N",
@@ -71,11 +82,11 @@ impl RepeatArgs {
         }
     }
 
-    /// How often the tests run: once, unless something was said.
+    /// How often the tests run: once by default.
     pub(crate) fn rounds(&self) -> Rounds {
-        let for_ever = self.until_fail || self.time.is_some();
+        let endless = self.until_fail || self.time.is_some();
         Rounds {
-            count: self.repeat.or((!for_ever).then_some(1)),
+            count: self.repeat.or((!endless).then_some(1)),
             time: self.time,
             until_fail: self.until_fail,
         }

@@ -1,21 +1,31 @@
-//! The flags that say what a run writes about itself, and `cargo xtask report`, which writes it later.
+//! The options for reports of `cargo xtask test`, and those of `cargo xtask report`.
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 use verdict::golden::bless::Blessing;
 use verdict::report::Format;
 
+use super::{EXECUTION, REPORTS, SELECTION};
+
 /// What `cargo xtask test` writes in addition to what it prints.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = REPORTS)]
 pub(crate) struct ReportFlags {
-    /// Write a `JUnit` report: short for `--report junit=FILE`
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write a JUnit report, as `--report junit=FILE` does"
+    )]
     pub(crate) junit: Option<Utf8PathBuf>,
-    /// Write a report, such as `html=report.html`; may be given more than once
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = asked)]
+    /// Write a report, such as `html=report.html`; repeatable
+    ///
+    /// Formats: tap, tap13, junit, json, html, markdown, github.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = report_file)]
     pub(crate) report: Vec<(ReportFormat, Utf8PathBuf)>,
-    /// Write what tests print as their golden output; with FILTER also where there is none yet
-    #[arg(long, conflicts_with_all = ["until_fail", "time"])]
+    /// Accept the output of tests as their golden output
+    ///
+    /// Without FILTER, only existing golden files are written.
+    #[arg(long, help_heading = EXECUTION, conflicts_with_all = ["until_fail", "time"])]
     pub(crate) bless: bool,
 }
 
@@ -29,7 +39,7 @@ impl ReportFlags {
         }
     }
 
-    /// All reports that are asked for.
+    /// All requested reports.
     pub(crate) fn all(&self) -> Vec<(ReportFormat, Utf8PathBuf)> {
         let junit = self.junit.iter();
         let junit = junit.map(|file| (ReportFormat::Junit, file.clone()));
@@ -39,42 +49,48 @@ impl ReportFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// The number of a run below `target/kiln/runs`, its folder, or `latest`
+    /// Select a run: a number, a directory or `latest`
+    ///
+    /// Numbers are those below `target/kiln/runs`.
     #[arg(value_name = "RUN", default_value = "latest", conflicts_with = "merge")]
     pub(crate) run: String,
-    /// How it is written
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub(crate) format: ReportFormat,
-    /// Write to a file; with --merge, keep the joined run in this folder
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<Utf8PathBuf>,
-    /// Join the parts of one run that lie in these folders, or below them
-    #[arg(long, value_name = "DIR", num_args = 1..)]
+    /// Merge the runs in these directories or below
+    ///
+    /// Each must be a part of one run, for example from `test --partition` on several machines.
+    #[arg(long, value_name = "DIR", num_args = 1.., help_heading = SELECTION)]
     pub(crate) merge: Vec<Utf8PathBuf>,
-    /// An architecture that must be among the parts; may be given more than once
-    #[arg(long, value_name = "ARCH", requires = "merge")]
+    /// Require this architecture in the merged run; repeatable
+    #[arg(long, value_name = "ARCH", requires = "merge", help_heading = SELECTION)]
     pub(crate) arch: Vec<String>,
+    /// Set the format
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = REPORTS)]
+    pub(crate) format: ReportFormat,
+    /// Write to this file instead of stdout
+    ///
+    /// With --merge, this is the directory of the merged run.
+    #[arg(long, value_name = "FILE", help_heading = REPORTS)]
+    pub(crate) output: Option<Utf8PathBuf>,
 }
 
 /// What a run is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum ReportFormat {
-    /// As `test` prints it
+    /// Text, as `test` prints it
     #[default]
     Human,
     /// Test Anything Protocol 14
     Tap,
-    /// The same in version 13, as `prove` reads it
+    /// Test Anything Protocol 13, which `prove` reads
     Tap13,
-    /// `JUnit` XML
+    #[value(help = "JUnit XML")]
     Junit,
-    /// One JSON value, as guest-tests/REPORTS.md describes it
+    /// JSON, described in guest-tests/REPORTS.md
     Json,
-    /// A page for a browser, without anything next to it
+    /// Web page in one file
     Html,
-    /// A short account in Markdown
+    /// Summary in Markdown
     Markdown,
-    /// Annotations of GitHub Actions
+    /// Annotations for GitHub Actions
     Github,
 }
 
@@ -95,16 +111,19 @@ impl ReportFormat {
 }
 
 /// `FORMAT=FILE`.
-fn asked(text: &str) -> Result<(ReportFormat, Utf8PathBuf), String> {
+fn report_file(text: &str) -> Result<(ReportFormat, Utf8PathBuf), String> {
     let (format, file) = text
         .split_once('=')
         .filter(|(_, file)| !file.is_empty())
-        .ok_or("a report is asked for as `FORMAT=FILE`")?;
+        .ok_or("expected `FORMAT=FILE`, such as `html=report.html`")?;
     let format = ReportFormat::from_str(format, false).map_err(|_| {
         let all = ReportFormat::value_variants().iter();
         let names = all.filter_map(|one| Some(one.to_possible_value()?.get_name().to_owned()));
         let names: Vec<String> = names.collect();
-        format!("no such format; there are {}", names.join(", "))
+        format!(
+            "unknown format `{format}`, expected one of {}",
+            names.join(", ")
+        )
     })?;
     Ok((format, file.into()))
 }

@@ -1,68 +1,92 @@
-//! The arguments of what has to do with building twice.
+//! The options of `cargo xtask repro`, and of the second build that it starts.
 
 use camino::Utf8PathBuf;
 use clap::Args;
 use host::http::SecretUrl;
 
+use super::{DEBUGGING, EXECUTION, IMAGES, SELECTION};
+
 #[derive(Debug, Args)]
+#[command(next_help_heading = EXECUTION)]
 pub(crate) struct ReproArgs {
-    /// Architecture; may be given more than once [default: all]
-    #[arg(long, value_name = "ARCH")]
+    /// Select an architecture; repeatable [default: all]
+    #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub(crate) arch: Vec<String>,
-    /// Build the step of this recipe twice, with inputs of the first build; may be given more than once
-    /// [default: every step up to the image]
-    #[arg(long, value_name = "RECIPE")]
+    /// Build only the step of this recipe twice; repeatable
+    ///
+    /// The second build takes the inputs of the step from the first. The default is every step up to the
+    /// image.
+    #[arg(long, value_name = "RECIPE", help_heading = SELECTION)]
     pub(crate) step: Vec<String>,
-    /// Take the second build's tools from the system below this directory, such as debootstrap makes it
+    /// Use host tools of another system in this directory
+    ///
+    /// The directory is a root file system, for example one that debootstrap made.
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<Utf8PathBuf>,
-    /// Seed of everything that is varied [default: random, printed]
+    /// Set the seed of the variations
+    ///
+    /// The default is a random seed, which is printed.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Job slots of the second build [default: one more than the first has]
+    /// Set the number of jobs of the second build
+    ///
+    /// The default is one more than the first build has.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) second_jobs: Option<u16>,
-    /// Let `make` take up targets as they come
+    /// Do not shuffle the order of make targets
     #[arg(long)]
     pub(crate) no_shuffle: bool,
-    /// Days that the second build's clock is ahead, where libfaketime is installed; 0 leaves it as it is
+    /// Set the second build's clock N days ahead
+    ///
+    /// Needs libfaketime. With 0, the clock is not changed.
     #[arg(long, value_name = "N", default_value_t = 400)]
     pub(crate) days: u32,
-    /// Run the second build without the sandbox, in real directories
+    /// Run the second build without the sandbox
     #[arg(long, conflicts_with = "root")]
     pub(crate) no_sandbox: bool,
-    /// Keep the second build's store; a build that stopped continues with the same --seed
-    #[arg(long)]
+    /// Keep the store of the second build
+    ///
+    /// An interrupted second build resumes with the same --seed.
+    #[arg(long, help_heading = DEBUGGING)]
     pub(crate) keep: bool,
-    /// Base URL of a Kiln mirror; may be given more than once [env: `KILN_MIRROR`]
-    #[arg(long, value_name = "URL")]
+    /// Download from this Kiln mirror; repeatable [env: `KILN_MIRROR`]
+    #[arg(long, value_name = "URL", help_heading = IMAGES)]
     pub(crate) mirror: Vec<SecretUrl>,
-    /// Base URL of a Debian mirror for sources [env: `KILN_DEBIAN_MIRROR`] [default: the host's own]
-    #[arg(long, value_name = "URL")]
+    /// Download sources from this Debian mirror [env: `KILN_DEBIAN_MIRROR`]
+    ///
+    /// The default is the mirror that the host uses.
+    #[arg(long, value_name = "URL", help_heading = IMAGES)]
     pub(crate) debian_mirror: Option<SecretUrl>,
 }
 
-/// What varies in the second build.
+/// The variations of the second build.
 #[derive(Debug, Args)]
 pub(crate) struct RebuildArgs {
+    /// Select an architecture; repeatable
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Vec<String>,
+    /// Build the step of this recipe; repeatable
     #[arg(long, value_name = "RECIPE")]
     pub(crate) step: Vec<String>,
+    /// Use host tools of another system in this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<Utf8PathBuf>,
+    /// Set the seed of the order of files
     #[arg(long, value_name = "SEED")]
     pub(crate) order: u64,
+    /// Shuffle make targets with this seed
     #[arg(long, value_name = "SEED")]
     pub(crate) shuffle: Option<u32>,
+    /// Set the clock N days ahead
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) days: u32,
+    /// Build without the sandbox
     #[arg(long)]
     pub(crate) no_sandbox: bool,
 }
 
 impl RebuildArgs {
-    /// The flags that are read back as this.
+    /// The flags that parse to this.
     pub(crate) fn flags(&self) -> Vec<String> {
         let mut flags = Vec::new();
         flags.extend(self.arch.iter().map(|arch| format!("--arch={arch}")));

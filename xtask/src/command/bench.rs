@@ -3,7 +3,7 @@
 mod boot;
 mod run;
 
-use crate::cli::{Bench, BenchArgs};
+use crate::cli::bench::{Bench, BenchArgs};
 use crate::context::Context;
 use crate::exit::Outcome;
 

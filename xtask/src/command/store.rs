@@ -9,7 +9,8 @@ use std::time::Duration;
 use store::Store;
 use store::gc::Policy;
 
-use crate::cli::{SourceArgs, StoreArgs, StoreCommand};
+use crate::cli::SourceArgs;
+use crate::cli::store::{StoreArgs, StoreCommand};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;

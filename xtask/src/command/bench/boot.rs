@@ -19,7 +19,8 @@ use suite::Suite;
 use verdict::runs::place::temp_dir;
 
 use super::median;
-use crate::cli::{BenchBootArgs, MessageFormat};
+use crate::cli::MessageFormat;
+use crate::cli::bench::BenchBootArgs;
 use crate::command::test;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::median;
-use crate::cli::{BenchBootArgs, MessageFormat};
+use crate::cli::MessageFormat;
+use crate::cli::bench::BenchBootArgs;
 use crate::command::test;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};

@@ -1,0 +1,36 @@
+//! The options of `cargo xtask bench`.
+
+use clap::{Args, Subcommand};
+
+use super::{EXECUTION, GuestArgs, SourceArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) what: Bench,
+}
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Measure the time to the verdict of a test
+    ///
+    /// For comparison, the same kernel is booted with QEMU's default devices and firmware.
+    Boot(BenchBootArgs),
+    /// Measure tests per minute and the runner's overhead
+    ///
+    /// Runs the tests with `-j 1` and `-j 2`. The overhead is the time that is not spent in QEMU.
+    Run(BenchBootArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchBootArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Repeat each measurement and print the median
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..), value_name = "N",
+          help_heading = EXECUTION)]
+    pub(crate) runs: u16,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+}

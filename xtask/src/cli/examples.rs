@@ -1,0 +1,90 @@
+//! The examples at the end of `--help`. A test checks that every command and option in them exists.
+
+/// Of `cargo xtask` itself.
+pub(super) const OVERVIEW: &str = "\
+Examples:
+  cargo xtask setup                  List missing host tools
+  cargo xtask test boot              Boot the images
+  cargo xtask test --qemu ~/qemu/build virtio
+                                     Test your QEMU with the virtio tests
+  cargo xtask images --from-source   Build the images from source";
+
+/// Of `test`.
+pub(super) const TEST: &str = "\
+Examples:
+  cargo xtask test --qemu ~/qemu/build
+      Run every test with your QEMU
+  cargo xtask test --arch ppc64 block::nvme
+      Run the tests with `block::nvme` in their name on one architecture
+  cargo xtask test -E 'group(hotplug) and not arch(ppc64)'
+      Run the tests that an expression selects
+  cargo xtask test --rerun latest
+      Run the tests that failed in the last run
+  cargo xtask test block::nvme --repeat 20 -j 2
+      Run a test 20 times, with another seed each time
+  cargo xtask test block::nvme --arch x86_64 --shell-on-fail
+      Open a shell in the guest if the test fails
+  cargo xtask test --compare-qemu ~/qemu/old ~/qemu/new
+      Report which tests differ between two builds of QEMU";
+
+/// Of `report`.
+pub(super) const REPORT: &str = "\
+Examples:
+  cargo xtask report
+      Print the last run again
+  cargo xtask report 12 --format html --output run.html
+      Write run 12 as a page for a browser
+  cargo xtask report --merge parts --output merged
+      Merge the runs of several machines into a directory";
+
+/// Of `boot`.
+pub(super) const BOOT: &str = "\
+Examples:
+  cargo xtask boot --arch x86_64
+      Open a shell in a guest
+  cargo xtask boot --arch ppc64 -- -device nec-usb-xhci
+      Add a device
+  cargo xtask boot --arch aarch64 --gdb --qemu ~/qemu/build
+      Debug the kernel from its first instruction";
+
+/// Of `images`.
+pub(super) const IMAGES: &str = "\
+Examples:
+  cargo xtask images --plan
+      Print what would be downloaded and built, and why
+  cargo xtask images --arch ppc64 --from-source
+      Build an image from source
+  cargo xtask images --from-source --verify
+      Rebuild every image and compare it with images.lock";
+
+/// Of `repro`.
+pub(super) const REPRO: &str = "\
+Examples:
+  cargo xtask repro --arch aarch64
+      Build an image twice and compare
+  cargo xtask repro --arch aarch64 --step busybox
+      Build one step twice from the same inputs
+  cargo xtask repro --arch aarch64 --root /srv/trixie --keep
+      Build the second time with the tools of another system";
+
+/// Of `store`.
+pub(super) const STORE: &str = "\
+Examples:
+  cargo xtask store list
+      List the entries and the checkouts that need them
+  cargo xtask store gc --older-than 7 --yes
+      Remove entries that no checkout needs, unused for a week
+  cargo xtask store verify --repair
+      Check every entry and replace corrupt ones
+  cargo xtask store export kiln.tar
+      Write everything to an archive for a machine without a network";
+
+/// Of `publish`.
+pub(super) const PUBLISH: &str = "\
+Examples:
+  cargo xtask publish --to out --dry-run
+      Print what would be published
+  cargo xtask publish --to out --sign minisign.key
+      Write a signed release to a directory
+  cargo xtask publish --to s3://bucket/kiln --sign minisign.key
+      Publish to S3 with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
