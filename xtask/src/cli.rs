@@ -6,6 +6,8 @@
 pub(crate) mod bench;
 pub(crate) mod debug;
 mod examples;
+#[cfg(test)]
+mod help;
 pub(crate) mod publish;
 pub(crate) mod recipe;
 pub(crate) mod repeat;
