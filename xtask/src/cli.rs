@@ -464,6 +464,9 @@ pub(crate) struct CiArgs {
     /// Install missing host tools first
     #[arg(long, help_heading = EXECUTION)]
     pub(crate) setup: bool,
+    /// Check the subjects of commits since this revision [default: the last tag]
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) base: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: everything that continuous integration runs, in the order in which it fails
 //! soonest. Each part is a command that a person can run; what was not run is said at the end.
 
+mod commits;
 mod older_qemu;
 mod parts;
 mod servers;
@@ -65,6 +66,9 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
     if deny {
         parts.run("dependencies", &[cargo, "deny", "check"])?;
     }
+    parts.own("commit subjects", || {
+        commits::check(context, args.base.as_deref())
+    })?;
     parts.own("lock and prebuilt images", || check_lock(context))?;
     parts.own("guest tests", || {
         let junit = context.root.join("target/kiln/junit.xml");
