@@ -1,8 +1,10 @@
 //! `cargo xtask store …` from outside, over stores of the tests' own. The images come from the
 //! repository; no test here needs QEMU or a network.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use crate::place::xtask;
 
@@ -128,21 +130,41 @@ fn exported_image_works_on_bare_machine() {
 }
 
 #[test]
-fn qemu_finds_exported_assets_by_digest() {
+fn exported_qemu_assets_share_nothing_with_store() {
     let (store, kernel) = store_with_an_image();
     let cache = tempfile::tempdir().unwrap();
     let dir = cache.path().to_str().unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
     let args = ["store", "export-qemu", dir, "--arch", "aarch64"];
     let (code, out, err) = xtask(store.path(), &args);
     assert_eq!(code, 0, "{err}");
-    assert!(err.contains(&format!("QEMU_TEST_CACHE_DIR={dir}")), "{err}");
+    let command = format!("\nenv QEMU_TEST_CACHE_DIR={dir} make check-functional\n");
+    assert!(err.contains(&command), "{err}");
     let line = out.lines().find(|line| line.ends_with("aarch64/kernel"));
     let digest = line.unwrap().split_whitespace().next().unwrap();
-    let asset = cache.path().join("download").join(digest);
-    assert_eq!(
-        std::fs::read(asset).unwrap(),
-        std::fs::read(kernel).unwrap()
+    let download = cache.path().join("download");
+    let (asset, stamp) = (
+        download.join(digest),
+        download.join(format!("{digest}.stamp")),
     );
+    let bytes = std::fs::read(&asset).unwrap();
+    assert!(bytes == std::fs::read(kernel).unwrap());
+    assert_eq!(mode(&asset), 0o440);
+    // As QEMU's scripts read it.
+    let seconds: u64 = std::fs::read_to_string(&stamp).unwrap().parse().unwrap();
+    let age = UNIX_EPOCH.elapsed().unwrap().as_secs() - seconds;
+    assert!(age < 24 * 3600, "{age} s");
+
+    // What QEMU's clean-up script does to an old asset.
+    std::fs::set_permissions(&asset, Permissions::from_mode(0o200)).unwrap();
+    std::fs::remove_file(&stamp).unwrap();
+    let blob = store.path().join("v1/blobs/sha256").join(digest);
+    assert_eq!((mode(&blob), blob.metadata().unwrap().nlink()), (0o444, 1));
+    assert!(bytes == std::fs::read(&blob).unwrap());
+    // A second export replaces what is there.
+    let (code, _, err) = xtask(store.path(), &args);
+    assert_eq!((code, mode(&asset)), (0, 0o440), "{err}");
+    assert!(stamp.is_file());
 }
 
 #[test]
@@ -157,7 +179,7 @@ fn wrong_archives_and_sizes_are_named() {
     assert_eq!(code, 102, "{err}");
     // Its bytes are not shown: they may be anything.
     let says = format!(
-        "error: `{}` is no tar archive, or was cut off\n",
+        "error: `{}` is not a tar archive, or is truncated\n",
         text.display()
     );
     assert!(
@@ -166,5 +188,16 @@ fn wrong_archives_and_sizes_are_named() {
     );
     let (code, _, err) = xtask(store.path(), &["store", "gc", "--max-size", "20X"]);
     assert_eq!(code, 2);
-    assert!(err.contains("`20X` is no size such as `20G`"), "{err}");
+    assert!(err.contains("`20X` is not a size such as `20G`"), "{err}");
+}
+
+#[test]
+fn documented_qemu_test_names_files_of_the_lock() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let (guide, lock) = (read("docs/images.md"), read("images/images.lock"));
+    let words = guide.split(|c: char| !c.is_ascii_hexdigit());
+    let digests: Vec<_> = words.filter(|word| word.len() == 64).collect();
+    assert_eq!(digests.len(), 2);
+    assert!(digests.iter().all(|digest| lock.contains(digest)));
 }

@@ -20,7 +20,8 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Shows the blob under another name, without a second copy where the file system can.
+    /// Shows the blob under another name in the store, without a second copy if the file system can.
+    /// A file outside the store must not share the blob: see [`Self::copy_to`].
     pub fn lay_out(&self, path: &Utf8Path) -> io::Result<()> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -30,6 +31,18 @@ impl Verified {
             Err(_) => fs::copy(&self.path, path).map(drop),
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Copies the blob to a file outside the store and replaces what is there. The owner of the copy
+    /// may change or remove it. File systems that can share the blocks until then.
+    pub fn copy_to(&self, path: &Utf8Path, mode: u32) -> io::Result<()> {
+        let folder = path.parent().unwrap_or_else(|| Utf8Path::new("."));
+        fs::create_dir_all(folder)?;
+        let staged = tempfile::NamedTempFile::new_in(folder)?;
+        fs::copy(&self.path, staged.path())?;
+        fs::set_permissions(staged.path(), std::fs::Permissions::from_mode(mode))?;
+        staged.persist(path).map_err(|error| error.error)?;
+        Ok(())
     }
 
     /// The blob.

@@ -2,6 +2,7 @@
 //! QEMU's own tests.
 
 use camino::Utf8Path;
+use host::process::command::quote;
 use store::{Verified, transfer};
 
 use crate::cli::SourceArgs;
@@ -50,19 +51,28 @@ pub(super) fn import(context: &Context, file: &Utf8Path) -> Outcome {
     Ok(Exit::Success)
 }
 
+/// Mode of a cached asset, as QEMU's `tests/functional/qemu_test/asset.py` sets it.
+const ASSET_MODE: u32 = 0o440;
+
 /// QEMU's functional tests look for an asset as `download/<sha256>` in their cache, and hash it.
+/// `scripts/clean_functional_cache.py` changes the mode of an asset and removes it if the time in
+/// `<sha256>.stamp`, in seconds since 1970, is over half a year ago.
 pub(super) fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> Outcome {
     let supply = Supply::open(context, source)?;
     let download = context.env.absolute(dir).join("download");
     for (name, blob) in image_blobs(&supply)? {
-        blob.lay_out(&download.join(blob.digest().to_string()))
+        let asset = download.join(blob.digest().to_string());
+        let stamp = host::clock::seconds().to_string();
+        blob.copy_to(&asset, ASSET_MODE)
+            .and_then(|()| host::files::write(&asset.with_extension("stamp"), stamp.as_bytes()))
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         output::result(format!("{}  {name}", blob.digest()));
     }
     let cache = context.env.absolute(dir);
-    output::note(format!(
-        "QEMU_TEST_CACHE_DIR={cache} QEMU_TEST_NO_DOWNLOAD=1 make check-functional"
-    ));
+    let variable = quote(format!("QEMU_TEST_CACHE_DIR={cache}"));
+    // QEMU's own tests have other assets, so downloads stay allowed.
+    output::note("In QEMU's build directory:");
+    output::note(format!("env {variable} make check-functional"));
     Ok(Exit::Success)
 }
 
