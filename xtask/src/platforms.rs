@@ -142,7 +142,7 @@ fn one(
         binary: &binary,
         facts: &facts,
         temp_dir: &verdict::runs::place::temp_dir(&context.env),
-        verdicts: &supply.store.root().join("probe"),
+        verdicts: &supply.store.probe_dir(),
     };
     let (accel, why) = guest::accel::choose(choice, &trial).map_err(hinted!(Exit::SetupMissing))?;
     if let Some(why) = why.filter(|_| !context.global.quiet) {
@@ -215,16 +215,13 @@ fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Fa
     let identity =
         host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
     let identity = Digest::of(format!("4 {binary} {identity} {machines:?}").as_bytes());
-    let cache = supply
-        .store
-        .root()
-        .join("probe")
-        .join(format!("{identity}.json"));
+    let cache = supply.store.probe_dir().join(format!("{identity}.json"));
     // Another QEMU may be behind a script today.
     let is_kept = !host::files::is_script(binary);
     let kept = host::files::read(&cache).ok().filter(|_| is_kept);
     let kept = kept.and_then(|text| serde_json::from_slice::<Facts>(&text).ok());
     let facts = if let Some(facts) = kept {
+        supply.store.touch(&cache);
         facts
     } else {
         let scratch = scratch(context)?;

@@ -68,8 +68,7 @@ pub(crate) fn examine(
     let store = context.store()?;
     let name = name.without_slash();
     let seen_at = store
-        .root()
-        .join("mirrors")
+        .mirror_dir()
         .join(Digest::of(name.reveal().as_bytes()).to_string());
     let seen = host::files::read(&seen_at).ok();
     let seen = seen.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());

@@ -30,6 +30,7 @@ fn shortened(name: &str) -> String {
 pub(crate) fn why(reason: &Reason) -> String {
     match reason {
         Reason::Needed(checkout) => format!("needed by {checkout}"),
+        Reason::Memory => "kept to notice an older index".to_owned(),
         Reason::Recent(idle) => format!("used {} ago", age(*idle)),
         Reason::Idle(idle) => format!("not used for {}", age(*idle)),
         Reason::Surplus(idle) => format!("too much; used {} ago", age(*idle)),

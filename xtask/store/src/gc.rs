@@ -32,6 +32,8 @@ pub struct Policy {
 pub enum Reason {
     /// A checkout needs it.
     Needed(Utf8PathBuf),
+    /// It guards against a release tree that was replaced by an older one, and nothing can restore it.
+    Memory,
     /// No checkout needs it, but it was used lately.
     Recent(Duration),
     /// No checkout needs it, and it was not used for so long.
@@ -83,6 +85,7 @@ pub fn plan(items: Vec<Item>, roots: Vec<Root>, policy: &Policy, now: SystemTime
         let checkout = needed.get(&(item.kind, name));
         match checkout.map(|&checkout| checkout.clone()) {
             Some(checkout) => keep.push((item, Reason::Needed(checkout))),
+            None if item.kind == Kind::Mirror => keep.push((item, Reason::Memory)),
             None if idle >= policy.idle => remove.push((item, Reason::Idle(idle))),
             None => spare.push((item, idle)),
         }

@@ -28,17 +28,26 @@ pub enum Kind {
     Quarantined,
     /// What a build printed.
     Log,
+    /// What a QEMU or an accelerator can do.
+    Probe,
+    /// How new the index of a release tree was.
+    Mirror,
+    /// The store of a second build.
+    Repro,
 }
 
 impl Kind {
     /// In the order in which they are listed.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Entry,
         Self::Tree,
         Self::Blob,
         Self::Part,
         Self::Quarantined,
         Self::Log,
+        Self::Probe,
+        Self::Mirror,
+        Self::Repro,
     ];
 
     /// As people call it.
@@ -51,6 +60,9 @@ impl Kind {
             Self::Part => "part",
             Self::Quarantined => "quarantined",
             Self::Log => "log",
+            Self::Probe => "probe",
+            Self::Mirror => "mirror",
+            Self::Repro => "repro",
         }
     }
 }
@@ -90,6 +102,9 @@ impl Store {
             (Kind::Part, self.layout().join("part")),
             (Kind::Quarantined, self.layout().join("quarantine")),
             (Kind::Log, self.log_dir()),
+            (Kind::Probe, self.probe_dir()),
+            (Kind::Mirror, self.mirror_dir()),
+            (Kind::Repro, self.repro_dir()),
         ] {
             if !directory.is_dir() {
                 continue;
@@ -132,12 +147,18 @@ impl Store {
                 let sound = self.blob(&digest)?.is_some();
                 Ok((!sound).then(|| "its bytes are not what its name says".to_owned()))
             }
-            Kind::Tree | Kind::Part | Kind::Quarantined | Kind::Log => Ok(None),
+            Kind::Tree
+            | Kind::Part
+            | Kind::Quarantined
+            | Kind::Log
+            | Kind::Probe
+            | Kind::Mirror
+            | Kind::Repro => Ok(None),
         }
     }
 
     /// Notes that something is used now, for the garbage collection. At most once an hour.
-    pub(crate) fn touch(&self, file: &Utf8Path) {
+    pub fn touch(&self, file: &Utf8Path) {
         if self.access() == Access::Read {
             return;
         }
@@ -172,11 +193,17 @@ fn item(kind: Kind, path: &Utf8Path) -> io::Result<Item> {
     let described = match kind {
         Kind::Entry => path.join("entry.json"),
         Kind::Tree => path.join("tree.json"),
-        Kind::Quarantined if data.is_dir() => {
+        Kind::Quarantined | Kind::Repro if data.is_dir() => {
             item.bytes = size(path)?;
             return Ok(item);
         }
-        Kind::Blob | Kind::Part | Kind::Quarantined | Kind::Log => return Ok(item),
+        Kind::Blob
+        | Kind::Part
+        | Kind::Quarantined
+        | Kind::Log
+        | Kind::Probe
+        | Kind::Mirror
+        | Kind::Repro => return Ok(item),
     };
     let Ok(text) = fs::read(&described) else {
         item.bytes = size(path)?;

@@ -189,6 +189,25 @@ impl Store {
         self.root().join("log")
     }
 
+    /// Directory of what QEMU binaries and accelerators can do; its files are made again if absent.
+    #[must_use]
+    pub fn probe_dir(&self) -> Utf8PathBuf {
+        self.root().join("probe")
+    }
+
+    /// Directory of the stores of second builds that were kept.
+    #[must_use]
+    pub fn repro_dir(&self) -> Utf8PathBuf {
+        self.root().join("repro")
+    }
+
+    /// Directory with a file for each release tree: how new its index was, so that an older one is
+    /// noticed.
+    #[must_use]
+    pub fn mirror_dir(&self) -> Utf8PathBuf {
+        self.root().join("mirrors")
+    }
+
     fn layout(&self) -> &Utf8Path {
         &self.inner.layout
     }

@@ -53,8 +53,7 @@ impl Second {
         let context = supply.context;
         let surroundings = Surroundings::of(told.order);
         let (area, place) = if args.keep {
-            let root = supply.store.root();
-            (None, root.join("repro").join(told.order.to_string()))
+            (None, supply.store.repro_dir().join(told.order.to_string()))
         } else {
             let area = supply.store.workspace().map_err(store_failure)?;
             let place = area.path().to_owned();

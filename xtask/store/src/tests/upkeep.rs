@@ -50,6 +50,36 @@ fn unneeded_entries_are_listed_and_collected() {
 }
 
 #[test]
+fn every_directory_is_listed_and_collected() {
+    let home = home();
+    let store = home.store();
+    let files = [
+        store.log_dir().join("gcc.log"),
+        store.probe_dir().join("qemu.json"),
+        store.mirror_dir().join("release"),
+        store.repro_dir().join("7/v1/blob"),
+    ];
+    for file in &files {
+        host::files::write(file, b"12345").unwrap();
+    }
+    let listed = store.inventory().unwrap();
+    let listed: Vec<_> = listed.iter().map(|item| (item.kind, item.bytes)).collect();
+    let kinds = [Kind::Log, Kind::Probe, Kind::Mirror, Kind::Repro];
+    assert_eq!(listed, kinds.map(|kind| (kind, 5)));
+
+    let policy = Policy {
+        max_bytes: Some(0),
+        ..AT_ONCE
+    };
+    let plan = store.plan_gc(&policy).unwrap();
+    let alone = store.alone(Duration::ZERO, || {}).unwrap();
+    alone.collect(&plan).unwrap();
+    // Without its memory a release tree that was replaced by an older one looks new.
+    let left = files.map(|file| file.exists());
+    assert_eq!(left, [false, false, true, false]);
+}
+
+#[test]
 fn entry_is_needed_regardless_of_host() {
     let home = home();
     let store = home.store();
