@@ -40,17 +40,18 @@ fn run(place: &Place, folder: &Path, kilobytes: u32) -> Option<Output> {
 }
 
 #[test]
-fn host_script_filling_disk_harms_no_other_test() {
+fn failure_on_full_disk_is_setup_error() {
     let place = Place::new("evil");
     let Some(output) = run(&place, &place.tmp(), 64) else {
         return;
     };
     let shown = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(100), "{shown}");
-    let cause = shown.lines().find(|line| line.contains("cause")).unwrap();
-    assert!(cause.contains("failed: in_host: exit status 1"), "{cause}");
-    assert!(cause.contains("No space left on device"), "{cause}");
-    assert!(shown.contains("2 tests: 1 failed, 1 passed"), "{shown}");
+    assert_eq!(output.status.code(), Some(96), "{shown}");
+    let cause = "no space left in `TMPDIR`, so the result says nothing: \
+        failed: guest-tests/evil/fills.sh:5: ";
+    assert!(shown.contains(cause), "{shown}");
+    // The other test is not affected.
+    assert!(shown.contains("2 tests: 1 not run, 1 passed"), "{shown}");
 }
 
 #[test]
@@ -61,18 +62,41 @@ fn report_without_disk_space_is_setup_error() {
     };
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(
-        shown.contains("PASS") && shown.contains("evil::floods"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("ERROR") && shown.contains("cause harness error: "),
+        shown.contains("NOT RUN") && shown.contains("no space left in `--runs`"),
         "{shown}"
     );
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(101), "{told}");
+    assert_eq!(output.status.code(), Some(96), "{told}");
     assert!(
-        told.contains("failed to keep the files of the run"),
+        told.contains("failed to keep the files of the run in `"),
         "{told}"
     );
     assert!(told.contains("help: free some space"), "{told}");
+}
+
+#[test]
+fn unusable_directories_are_named_setup_errors() {
+    let Some(arch) = arch() else { return };
+    let place = Place::new("evil");
+    let missing = place.path().join("missing");
+    let file = place.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let check = |args: &[&str], temporary: &Path, option: &str| {
+        let mut command = place.test(&arch, &[&["evil::floods"], args].concat());
+        let output = command.env("TMPDIR", temporary).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(96), "{told}");
+        assert!(told.contains(&format!("(`{option}`)")), "{told}");
+        assert!(told.contains("help: name another directory: "), "{told}");
+    };
+    check(&[], &missing, "TMPDIR");
+    check(&[], &file, "TMPDIR");
+    check(&["--runs", &path(&file)], &place.tmp(), "--runs");
+    check(
+        &["--runs", &path(&file.join("runs"))],
+        &place.tmp(),
+        "--runs",
+    );
+    place.is_clean("without directories");
 }

@@ -6,10 +6,12 @@ use camino::Utf8PathBuf;
 use forge::scan::{Machine, Tokens};
 use host::env::Env;
 use host::http::{Client, HttpError, SecretUrl};
+use host::scratch::Scratch;
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
 use store::Store;
+use verdict::runs::place;
 
 use crate::checkout;
 use crate::cli::Global;
@@ -50,6 +52,11 @@ impl Context {
             global,
             style,
         })
+    }
+
+    /// A scratch directory below `TMPDIR`.
+    pub(crate) fn scratch(&self, word: &str) -> Result<Scratch, Failure> {
+        place::scratch(&place::temp_dir(&self.env), word).map_err(hinted!(Exit::SetupMissing))
     }
 
     /// Reads and checks all recipes, architectures and the lock.

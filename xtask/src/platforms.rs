@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use guest::platform::ArchRun;
-use host::scratch::Scratch;
 use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
@@ -94,7 +93,7 @@ pub(crate) fn keep_built(
 }
 
 fn target(context: &Context, binary: &Utf8Path) -> Option<String> {
-    let scratch = scratch(context).ok()?;
+    let scratch = context.scratch("probe").ok()?;
     let binary = context.env.absolute(binary);
     qemu::probe::target(&binary, scratch.path(), PROBE_LIMIT).ok()
 }
@@ -150,7 +149,7 @@ fn one(
     }
     if accel == qemu::Accel::Kvm {
         // What the kept facts say of CPU models holds for the default accelerator.
-        let scratch = scratch(context)?;
+        let scratch = context.scratch("probe")?;
         facts.cpus =
             qemu::probe::cpus(&binary, accel, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
     }
@@ -224,7 +223,7 @@ fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Fa
         supply.store.touch(&cache);
         facts
     } else {
-        let scratch = scratch(context)?;
+        let scratch = context.scratch("probe")?;
         let facts = qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT)
             .map_err(qemu_failure)?;
         if is_kept && let Ok(text) = serde_json::to_vec(&facts) {
@@ -240,12 +239,6 @@ fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Fa
         ));
     }
     Ok(facts)
-}
-
-/// For a probe's sockets and log.
-fn scratch(context: &Context) -> Result<Scratch, Failure> {
-    Scratch::new_in(&verdict::runs::place::temp_dir(&context.env), "probe")
-        .map_err(|error| Failure::new(Exit::Failed, error))
 }
 
 /// A QEMU that is missing or will not say what it can do is a matter of set-up.

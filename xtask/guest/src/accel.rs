@@ -83,7 +83,15 @@ fn verdict(trial: &Trial<'_>) -> Verdict {
     if let Some(verdict) = key.as_ref().and_then(|key| kept.remove(key)) {
         return verdict;
     }
-    let verdict = match boot(trial) {
+    let scratch = match Scratch::new_in(trial.temp_dir, "kvm") {
+        Ok(scratch) => scratch,
+        // Not remembered: it says nothing about KVM.
+        Err(error) => {
+            let why = format!("failed to try KVM in `TMPDIR`: {error}");
+            return Verdict::Fails { why };
+        }
+    };
+    let verdict = match boot(trial, scratch.path()) {
         Ok(Outcome::Passed) => Verdict::Works,
         Ok(outcome) => {
             let why = format!("KVM does not run the image here ({})", outcome.cause());
@@ -129,11 +137,10 @@ fn keep(cache: &Utf8Path, verdicts: &BTreeMap<String, Verdict>) -> std::io::Resu
 }
 
 /// Boots the image under KVM and lets its init run nothing.
-fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
+fn boot(trial: &Trial<'_>, scratch: &Utf8Path) -> Result<Outcome, String> {
     let profile = &trial.arch.qemu;
     let machine = profile.machines.get(&profile.machine);
     let machine = machine.ok_or_else(|| format!("no machine `{}`", profile.machine))?;
-    let scratch = Scratch::new_in(trial.temp_dir, "kvm").map_err(|error| error.to_string())?;
     let launch = Launch {
         binary: trial.binary,
         profile,
@@ -161,8 +168,7 @@ fn boot(trial: &Trial<'_>) -> Result<Outcome, String> {
         environment: Vec::new(),
         run,
     };
-    let mut vm =
-        Vm::start(&launch, scratch.path(), scratch.path()).map_err(|error| error.to_string())?;
+    let mut vm = Vm::start(&launch, scratch, scratch).map_err(|error| error.to_string())?;
     Ok(conduct(&mut vm, &policy, &handover, &mut Nobody).outcome)
 }
 

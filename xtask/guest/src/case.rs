@@ -38,6 +38,7 @@ mod monitor;
 mod plug;
 mod qemu_test;
 mod roster;
+mod space;
 mod sync_points;
 
 use chardev::Chardevs;
@@ -200,6 +201,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
             report.outcome = Outcome::HarnessError {
                 message: error.to_string(),
             };
+            space::judge(setting, &mut report);
             return report;
         }
     };
@@ -234,6 +236,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     case.finish(&mut report);
     diagnosis::complete(&mut report, machine, &setting.arch.boot.kernel);
     expectations::judge(setting, limit, &mut report);
+    space::judge(setting, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
         report.notes.push(error.to_string());

@@ -189,6 +189,17 @@ pub fn free_space(folder: &Utf8Path) -> io::Result<u64> {
     Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
+/// A file system with less free space is full: QEMU's disk images grow by up to this much at once.
+const FULL: u64 = 1 << 20;
+
+/// Whether the file system of `folder` has no space left, or no inode.
+pub fn is_full(folder: &Utf8Path) -> io::Result<bool> {
+    let facts = rustix::fs::statvfs(folder.as_std_path())?;
+    // Some file systems have no fixed number of inodes, and report none at all.
+    let no_inode = facts.f_files > 0 && facts.f_favail == 0;
+    Ok(no_inode || facts.f_bavail.saturating_mul(facts.f_frsize) < FULL)
+}
+
 /// Whether a file is a script: what it does is not in it alone.
 #[must_use]
 pub fn is_script(path: &Utf8Path) -> bool {

@@ -65,7 +65,6 @@ pub fn compare(
             _ => pair.new.clone(),
         });
         let dir = run_dir.join(side);
-        fs_err::create_dir_all(&dir)?;
         place::keep(&report(config, tests.collect(), started, dir))?;
     }
     let comparison = Comparison {

@@ -6,11 +6,9 @@ use std::io::Read as _;
 use guest::debug::{Debug, Spot};
 use guest::login;
 use host::process::{Command, Stdio};
-use host::scratch::Scratch;
 use plan::arch::{Machine, QemuProfile};
 use qemu::console::PanicWatch;
 use qemu::{Control, Launch};
-use verdict::runs::place::temp_dir;
 
 use crate::cli::BootArgs;
 use crate::command::test::debug;
@@ -37,8 +35,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         // The guest cannot ask a serial line how large the window is.
         format!("kiln.size={columns}x{rows}")
     });
-    let sockets = Scratch::new_in(&temp_dir(&context.env), "boot")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let sockets = context.scratch("boot")?;
     let spot = Spot {
         run_dir: sockets.path(),
         logs: sockets.path(),

@@ -8,7 +8,6 @@ mod servers;
 
 use camino::Utf8PathBuf;
 use clap::Parser as _;
-use host::scratch::Scratch;
 
 use crate::cli::{CiArgs, Cli, Command, Purpose, SetupArgs};
 use crate::command::{setup, test};
@@ -95,8 +94,7 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
 /// The lock, the archives and the list of sources in `images/` are those of the recipes.
 fn check_lock(context: &Context) -> Outcome {
     let project = context.project()?;
-    let scratch = Scratch::new_in(&context.env.temp_dir, "lock")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let scratch = context.scratch("lock")?;
     provision::lock::check(&context.root, &project, scratch.path())?;
     Ok(Exit::Success)
 }

@@ -12,11 +12,9 @@ use guest::ordinary;
 use guest::platform::ArchRun;
 use guest::session::Handover;
 use host::clock::monotonic;
-use host::scratch::Scratch;
 use qemu::BootFiles;
 use serde_json::json;
 use suite::Suite;
-use verdict::runs::place::temp_dir;
 
 use super::median;
 use crate::cli::MessageFormat;
@@ -34,8 +32,7 @@ const TEST: &str = "boot::true";
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
     let suite = test::load(context, &supply.known_arches())?;
-    let scratch = Scratch::new_in(&temp_dir(&context.env), "bench")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let scratch = context.scratch("bench")?;
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
     let missing = || Failure::new(Exit::Failed, anyhow::anyhow!("there is no test `{TEST}`"));
     let test = suite.tests.iter().find(|test| test.name() == TEST);

@@ -2,6 +2,7 @@
 
 use verdict::bisect::{GIVE_UP, Verdict};
 use verdict::event::RunReport;
+use verdict::runs::place::PlaceError;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -14,12 +15,38 @@ pub(super) fn judge(report: &RunReport) -> Exit {
     })
 }
 
-/// What is wrong before there is a run: a commit without a QEMU is passed over, a wrong command line
-/// would be as wrong in the next commit.
+/// Prints what is wrong before there is a run.
 pub(super) fn explain(context: &Context, failure: &Failure) -> Exit {
     failure.explain(context.style);
-    Exit::Child(match failure.exit {
-        Exit::SetupMissing => Verdict::Untestable.status(),
+    Exit::Child(status(failure))
+}
+
+/// A commit without a QEMU is passed over. A wrong command line, or a directory that cannot be used,
+/// would be as wrong with the next commit.
+fn status(failure: &Failure) -> u8 {
+    match failure.exit {
+        Exit::SetupMissing if !failure.error.is::<PlaceError>() => Verdict::Untestable.status(),
         _ => GIVE_UP,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_missing_qemu_skips_a_commit() {
+        let check = |exit, error: anyhow::Error, expect| {
+            let text = error.to_string();
+            assert_eq!(status(&Failure::new(exit, error)), expect, "{text}");
+        };
+        let missing = anyhow::anyhow!("QEMU is missing");
+        check(Exit::SetupMissing, missing, 125);
+        check(Exit::Usage, anyhow::anyhow!("wrong option"), 128);
+        let full = PlaceError::Temporary {
+            path: "/tmp".into(),
+            source: std::io::ErrorKind::StorageFull.into(),
+        };
+        check(Exit::SetupMissing, full.into(), 128);
+    }
 }

@@ -3,19 +3,17 @@
 use std::sync::mpsc;
 
 use guest::platform::ArchRun;
-use host::scratch::Scratch;
 use runner::{Config, ExhaustiveError, RunError};
 use suite::{Filter, Pattern, Suite};
 use verdict::event::{RunEvent, RunReport};
 use verdict::report;
 use verdict::runs::journal::Journal;
-use verdict::runs::place::temp_dir;
 
 use super::config::config;
 use super::shell;
 use crate::cli::MessageFormat;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, hinted};
+use crate::exit::{Exit, Failure};
 use crate::github::Hush;
 use crate::output;
 use crate::render::test::TestProgress;
@@ -33,15 +31,14 @@ pub(crate) fn quietly(
         ..Filter::default()
     };
     // The logs of a benchmark are not worth the room of a person's runs.
-    let scratch = Scratch::new_in(&temp_dir(&context.env), "bench")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let scratch = context.scratch("bench")?;
     let config = Config {
         jobs,
         runs_dir: scratch.path().to_owned(),
         ..config(context, suite.clone(), filter, arches)
     };
     let (sender, _events) = mpsc::channel();
-    runner::run(&config, &sender).map_err(hinted!(Exit::Failed))
+    runner::run(&config, &sender).map_err(|error| refused(context, error))
 }
 
 /// Runs, and shows it as it goes.
@@ -92,13 +89,14 @@ pub(super) fn refused(context: &Context, error: RunError) -> Failure {
         RunError::Exhaustive(ExhaustiveError::Uncountable(found)) => {
             context.draw(&found, "in what tests choose")
         }
-        error => {
-            let exit = match error {
-                RunError::Exhaustive(_) => Exit::Usage,
-                RunError::Prepare(_) => Exit::Failed,
-            };
+        RunError::Exhaustive(error) => {
             let hint = error.hint();
-            Failure::new(exit, error).hint(hint)
+            Failure::new(Exit::Usage, error).hint(hint)
         }
+        RunError::Place(error) => {
+            let hint = error.hint();
+            Failure::new(Exit::SetupMissing, error).hint(hint)
+        }
+        error @ RunError::Tests(_) => Failure::new(Exit::SetupMissing, error),
     }
 }

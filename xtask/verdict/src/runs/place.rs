@@ -36,6 +36,58 @@ pub fn temp_dir(env: &host::env::Env) -> Utf8PathBuf {
         .unwrap_or_else(|| Utf8PathBuf::from("/tmp"))
 }
 
+/// Why a run has no directories of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The directory of runs is missing, read-only or full.
+    #[error("failed to keep the files of the run in `{path}` (`--runs`)")]
+    Runs {
+        /// The directory of runs, or of the run.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The temporary directory is missing, read-only or full.
+    #[error("failed to make a scratch directory in `{path}` (`TMPDIR`)")]
+    Temporary {
+        /// The temporary directory.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl PlaceError {
+    fn runs(path: &Utf8Path) -> impl Fn(io::Error) -> Self {
+        |source| Self::Runs {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// What fixes it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let (source, other) = match self {
+            Self::Runs { source, .. } => (source, "name another directory: --runs DIR"),
+            Self::Temporary { source, .. } => (source, "name another directory: TMPDIR=/var/tmp"),
+        };
+        if source.kind() == io::ErrorKind::StorageFull {
+            format!("free some space, or {other}")
+        } else {
+            other.to_owned()
+        }
+    }
+}
+
+/// A scratch directory below the temporary directory.
+pub fn scratch(temp: &Utf8Path, word: &str) -> Result<Scratch, PlaceError> {
+    Scratch::new_in(temp, word).map_err(|source| PlaceError::Temporary {
+        path: temp.to_owned(),
+        source,
+    })
+}
+
 /// The folders of a run.
 #[derive(Debug)]
 pub struct Place {
@@ -47,18 +99,12 @@ pub struct Place {
 
 impl Place {
     /// Makes both, and removes what earlier runs left.
-    pub fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> io::Result<Self> {
-        fs_err::create_dir_all(runs)?;
-        let turn = turn(runs)?;
-        let run_dir = next_run(runs)?;
-        let lock = scratch::lock_in(run_dir.as_std_path())?;
-        prune(runs, keep.max(1))?;
-        drop(turn);
+    pub fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> Result<Self, PlaceError> {
+        let (run_dir, lock) = numbered(runs, keep).map_err(PlaceError::runs(runs))?;
         scratch::sweep(temp);
-        let scratch = Scratch::new_in(temp, "run")?;
         Ok(Self {
             run_dir,
-            scratch,
+            scratch: scratch(temp, "run")?,
             _lock: lock,
         })
     }
@@ -71,9 +117,22 @@ impl Place {
 }
 
 /// Keeps a report next to the logs.
-pub fn keep(report: &RunReport) -> io::Result<()> {
-    let text = json::document(report)?;
-    host::files::write(&report.run_dir.join(kept::FILE), text.as_bytes())
+pub fn keep(report: &RunReport) -> Result<(), PlaceError> {
+    let dir = &report.run_dir;
+    json::document(report)
+        .map_err(io::Error::from)
+        .and_then(|text| host::files::write(&dir.join(kept::FILE), text.as_bytes()))
+        .map_err(PlaceError::runs(dir))
+}
+
+/// A folder with the next number, locked; old ones are removed.
+fn numbered(runs: &Utf8Path, keep: usize) -> io::Result<(Utf8PathBuf, fs_err::File)> {
+    fs_err::create_dir_all(runs)?;
+    let _turn = turn(runs)?;
+    let run_dir = next_run(runs)?;
+    let lock = scratch::lock_in(run_dir.as_std_path())?;
+    prune(runs, keep.max(1))?;
+    Ok((run_dir, lock))
 }
 
 /// A folder for a run that was made elsewhere.
@@ -200,6 +259,26 @@ mod tests {
         });
         assert_eq!(runs_in(&runs).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert!(places.iter().all(|place| place.scratch().exists()));
+    }
+
+    #[test]
+    fn unusable_directory_is_named_with_its_option() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let (file, missing) = (root.join("file"), root.join("missing"));
+        fs_err::write(&file, "").unwrap();
+        let check = |runs: &Utf8Path, temp: &Utf8Path, names: &Utf8Path, option: &str| {
+            let error = Place::prepare(runs, temp, 1).unwrap_err();
+            let message = error.to_string();
+            assert!(
+                message.contains(&format!("`{names}` (`{option}`)")),
+                "{message}"
+            );
+            assert!(error.hint().contains(option), "{}", error.hint());
+        };
+        check(&file, root, &file, "--runs");
+        check(&root.join("runs"), &missing, &missing, "TMPDIR");
+        check(&root.join("runs"), &file, &file, "TMPDIR");
     }
 
     #[test]
