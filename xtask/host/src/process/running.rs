@@ -391,7 +391,7 @@ mod tests {
             .inherit_fd(reader.into(), 4)
             .inherit_fd(writer.into(), 4);
         let error = command.spawn().expect_err("refused");
-        assert_eq!(error.to_string(), "`true` was given descriptor 4 twice");
+        assert_eq!(error.to_string(), "descriptor 4 of `true` is given twice");
     }
 
     #[test]
@@ -400,6 +400,6 @@ mod tests {
             .current_dir("/nowhere")
             .spawn()
             .expect_err("refused");
-        assert_eq!(error.to_string(), "cannot start `sh`");
+        assert_eq!(error.to_string(), "failed to start `sh`");
     }
 }
