@@ -464,8 +464,8 @@ pub(crate) struct CiArgs {
     /// Install missing host tools first
     #[arg(long, help_heading = EXECUTION)]
     pub(crate) setup: bool,
-    /// Check the subjects of commits since this revision [default: the last tag]
-    #[arg(long, value_name = "REVISION")]
+    /// Check commit subjects since this revision [default: last tag]
+    #[arg(long, value_name = "REVISION", help_heading = EXECUTION)]
     pub(crate) base: Option<String>,
 }
 
