@@ -56,13 +56,13 @@ fn a_release_is_published_checked_verified_and_withdrawn() {
     let (code, out, err) = on_tree(&checkout, &["mirror-check"]);
     assert_eq!(code, 102, "{out}{err}");
     assert!(
-        out.contains("`kiln-7/aarch64/kernel` has 7 bytes, not"),
+        out.contains("`kiln-7/aarch64/kernel` has 7 bytes, expected"),
         "{out}"
     );
     let (code, _, err) = checkout.publish(&["--version", "7"]);
     assert_eq!(code, 102, "{err}");
     assert!(
-        err.contains("is published already, with other bytes"),
+        err.contains("is already published with different content"),
         "{err}"
     );
 
@@ -102,10 +102,10 @@ fn dirty_unlicensed_unlocked_are_refused() {
         "new",
         Some(""),
         &[],
-        "changes that no commit holds: new",
+        "uncommitted changes: new",
         "--allow-dirty",
     );
-    let text = "the text of the licence `MIT` of `musl` is missing";
+    let text = "missing text of licence `MIT` of `musl`";
     check(
         "LICENSES/MIT.txt",
         None,
@@ -118,14 +118,14 @@ fn dirty_unlicensed_unlocked_are_refused() {
         "images/keys.toml",
         Some(key),
         dirty,
-        "`images/keys.toml` is wrong",
-        "no public key",
+        "invalid `images/keys.toml`",
+        "is not a public key",
     );
     assert!(!checkout.tree().exists());
     // Before anything is made.
     std::fs::write(checkout.tree(), "").unwrap();
     let (code, _, err) = checkout.publish(dirty);
-    assert!(code == 2 && err.contains("is no directory"), "{err}");
+    assert!(code == 2 && err.contains("is not a directory"), "{err}");
 }
 
 #[test]

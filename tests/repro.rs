@@ -303,7 +303,7 @@ fn non_system_root_is_refused_before_building() {
     let told = checkout.repro(&["--step=steady", "--root", root.to_str().unwrap()]);
     assert_eq!(told.code, 96, "{}", told.stderr);
     assert!(
-        told.stderr.contains("is no root file system"),
+        told.stderr.contains("is not a root file system"),
         "{}",
         told.stderr
     );

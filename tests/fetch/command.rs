@@ -154,11 +154,11 @@ fn fetch_continues_after_failure_and_lists_all() {
     let tail = told.stderr.split_once("error: ").unwrap().1;
     let tail = tail.replace(&server.host(), "HOST");
     insta::assert_snapshot!(tail, @"
-    2 of 3 files could not be had:
-      no place has `absent.tar` (sha256 8acccdea1078f9de10cfc6c935f8864c410639aa899a0f78d62dcbaa95f8b3d9):
+    failed to download 2 of 3 files:
+      failed to download `absent.tar` (sha256 8acccdea1078f9de10cfc6c935f8864c410639aa899a0f78d62dcbaa95f8b3d9):
         http://HOST/absent.tar: HTTP status 404
-      no place has `wrong.tar` (sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa):
-        http://HOST/wrong.tar: wrong bytes: expected sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa, got 882fc3279babd810be288df70a11f72b529bc534e4d5d654e3dcf90f8a036f24
+      failed to download `wrong.tar` (sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa):
+        http://HOST/wrong.tar: digest mismatch: expected sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa, found 882fc3279babd810be288df70a11f72b529bc534e4d5d654e3dcf90f8a036f24
     help: name a mirror with --mirror or KILN_MIRROR; an unfinished download is resumed
     ");
     assert_eq!(place.blob("store", &right), Some(right.clone()));
@@ -202,7 +202,7 @@ fn offline_lists_all_missing_files_with_command() {
     let told = place.run("store", &["fetch", "--sources", "--offline", &mirror]);
     assert_eq!(told.code, 102);
     let kernel = format!("`{ARCH}/kernel` ({} bytes", kernel.len());
-    let command = "help: `cargo xtask fetch --sources`";
+    let command = "help: with a network: cargo xtask fetch --sources";
     for text in [kernel.as_str(), "`a.tar.gz` (", command] {
         assert!(told.stderr.contains(text), "no `{text}`: {}", told.stderr);
     }

@@ -20,8 +20,8 @@ fn says(fault: Fault) -> &'static str {
         | Fault::HalfHead
         | Fault::HugeHead
         | Fault::NoHttp => "broke off: ",
-        Fault::EncodingDone | Fault::WrongLength => " bytes long, expected ",
-        Fault::WrongBytes => "wrong bytes: expected sha256 ",
+        Fault::EncodingDone | Fault::WrongLength => " bytes, expected ",
+        Fault::WrongBytes => "digest mismatch: expected sha256 ",
         Fault::Endless => "more than the expected ",
         Fault::Drip | Fault::Silence | Fault::SilenceInTheMiddle => "stalled for ",
         Fault::Circle => "redirects too often",
@@ -138,7 +138,10 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
         }
     }
     let count = failed.len();
-    let summary = format!("error: {count} of {} files could not be had:", pairs.len());
+    let summary = format!(
+        "error: failed to download {count} of {} files:",
+        pairs.len()
+    );
     assert!(told.stderr.contains(&summary), "{}", told.stderr);
     assert_eq!(told.code, 102);
     // Of what came whole no beginning lies about.

@@ -59,7 +59,7 @@ fn a_check_asks_each_location_and_downloads_nothing() {
         http://HOST/debian/pool/main/a/a/a_1.orig.tar: HTTP status 404
     available                debian-snapshot:d2ad53065f74afc1280d795570d8cc7258f909e1
     failed                   http://HOST/a-1.tar
-        http://HOST/a-1.tar: 10 bytes long, expected 3000
+        http://HOST/a-1.tar: has 10 bytes, expected 3000
     ");
     assert!(
         told.stderr

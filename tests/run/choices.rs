@@ -63,7 +63,7 @@ fn every_combination_is_counted_first_and_then_run() {
     assert_eq!(chosen(&place, 2), expect[3..5]);
     let told = run(&["--max-combinations", "5"]);
     assert_eq!(told.code, 2, "{}", told.stderr);
-    let why = "all combinations are 6 runs of tests, and at most 5 are allowed";
+    let why = "all combinations need 6 test runs, more than the limit of 5";
     assert!(told.stderr.contains(why), "{}", told.stderr);
 }
 

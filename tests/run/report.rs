@@ -158,12 +158,12 @@ fn missing_or_unreadable_run_is_refused() {
     assert_eq!(told.code, 2);
     contains(
         &told.stderr,
-        &["has schema 1, and this Kiln reads schema 2"],
+        &["unsupported schema 1 of `", "report.json`: expected 2"],
     );
     let told = place.run(&["report", "5"]);
     contains(
         &told.stderr,
-        &["is no run", "help: kept are 3 and `latest`"],
+        &["is not a run", "help: kept are 3 and `latest`"],
     );
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn a_tree_that_nginx_serves_is_walked_and_each_fault_named(
     assert_eq!(check(&sound).0, 0);
     put(&index, &first);
     let (code, out, _) = check(&sound);
-    let old = "`index.json` is index 1, but index 2 was seen here before";
+    let old = "`index.json` is index 1, older than index 2, which was seen here before";
     assert!(code == 102 && out.contains(old), "{out}");
 
     let at = |path: &str| tree.join("kiln-7").join(path);
@@ -70,10 +70,10 @@ pub(crate) fn a_tree_that_nginx_serves_is_walked_and_each_fault_named(
     let size = bytes.len();
     for fault in [
         format!("`kiln-7/{kernel}` has the digest "),
-        format!("`kiln-7/{config}` has {} bytes, not {size}", size - 1),
+        format!("`kiln-7/{config}` has {} bytes, expected {size}", size - 1),
         "`kiln-7/README` is missing".to_owned(),
         format!(
-            "`kiln-7/BUILD.md` cannot be had: `http://{}/kiln-7/BUILD.md` answered with status 500",
+            "`kiln-7/BUILD.md` failed to download: `http://{}/kiln-7/BUILD.md` answered with status 500",
             broken.address
         ),
     ] {

@@ -26,7 +26,7 @@ impl State {
     }
 }
 
-/// Looks at every byte of a store; one that is not there is empty.
+/// Looks at every byte of a store; one that does not exist is empty.
 pub(crate) fn state(store: &Path) -> State {
     let mut names = BTreeSet::new();
     let mut wrong = BTreeSet::new();

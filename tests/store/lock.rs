@@ -106,7 +106,12 @@ fn hand_edited_lock_is_refused_by_field() {
     check(&size, "size = -1", 2, "size = -1");
     check(&size, "size = 2", 102, "`kernel` has ");
     let (kernel, other) = digests("sha256", &locked("\"kernel\"", "sha256 = \"", 12));
-    check(&kernel, &other, 102, "`kernel` is not what is locked");
+    check(
+        &kernel,
+        &other,
+        102,
+        "`kernel` does not match `images.lock`",
+    );
     let no_digit = kernel.replace("= \"", "= \"z");
     check(&kernel, &no_digit, 2, "is not a SHA-256");
     let sha512 = kernel.replace("256", "512");
@@ -128,7 +133,7 @@ fn an_image_that_is_not_the_lock_s_is_put_away() {
         ", found ",
         "it was moved to `",
         "v1/quarantine/",
-        "`kernel` is not what is locked",
+        "`kernel` does not match `images.lock`",
     ] {
         assert!(said.contains(says), "{says}: {said}");
     }

@@ -121,7 +121,7 @@ fn read_only_store_remains_usable() {
     assert!(out.contains("all sound"), "{out}");
     let store = home.path().join("place/store");
     let lacks = format!(
-        "the store `{}` is read-only and lacks what is wanted",
+        "the store `{}` is read-only and lacks the requested entry",
         store.display()
     );
     assert_eq!(err.matches(&lacks).count(), 2, "{err}");

@@ -233,12 +233,12 @@ fn each_thing_that_a_bundle_lacks_is_named() {
         (
             "sources/linux.tar",
             false,
-            "the source bundle lacks `sources/linux.tar`",
+            "the source bundle does not contain `sources/linux.tar`",
         ),
         (
             vendor.to_str().unwrap(),
             false,
-            "the source bundle lacks the crate `cfg-if ",
+            "the source bundle does not contain the crate `cfg-if ",
         ),
         // Those two are not asked for by name; who needs them says so.
         (vendor.join("src/lib.rs").to_str().unwrap(), true, "cfg-if"),
@@ -295,12 +295,12 @@ fn a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built() {
     );
     check(
         &|manifest| manifest["schema"] = 2.into(),
-        "`kiln-7/aarch64/manifest.json` has schema 2, this program reads schema 1",
+        "unsupported schema 2 of `kiln-7/aarch64/manifest.json`: expected 1",
         "a later Kiln",
     );
     check(
         &|manifest| manifest["key"] = zeros.clone().into(),
-        "the source bundle makes another `key` of aarch64 than was published",
+        "the source bundle builds a different `key` of aarch64 than the release contains",
         "tell the publisher",
     );
     let (code, _, err) = fixture.verify(&["--release", "kiln-8"]);

@@ -136,10 +136,15 @@ mod tests {
             assert_eq!(error.to_string(), expect);
             assert_eq!(error.hint().as_deref(), hint);
         };
-        let hint = "let recipes/linux write `Image` into $OUT";
-        check("linux", "Image", "`linux` made no file `Image`", Some(hint));
-        let hint = "let recipes/linux write `boot` into $OUT";
-        check("linux", "boot", "`linux` made no file `boot`", Some(hint));
+        let hint = "make recipes/linux/build.sh.hbs write `Image` into $OUT";
+        check(
+            "linux",
+            "Image",
+            "`linux` did not write `Image`",
+            Some(hint),
+        );
+        let hint = "make recipes/linux/build.sh.hbs write `boot` into $OUT";
+        check("linux", "boot", "`linux` did not write `boot`", Some(hint));
         check(
             "busybox",
             "busybox",

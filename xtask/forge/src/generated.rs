@@ -151,9 +151,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "`sh` made `obj/generated/asm/1.h` in the first build only",
-                "`sh` made `obj/generated/asm/2.h` in the second build only",
-                "`bc` made another `obj/generated/timeconst.h`",
+                "`sh` wrote `obj/generated/asm/1.h` in the first build only",
+                "`sh` wrote `obj/generated/asm/2.h` in the second build only",
+                "`bc` wrote a different `obj/generated/timeconst.h`",
             ]
         );
         assert_eq!(compare(&table, &records[0], &records[0]), []);

@@ -251,7 +251,7 @@ mod tests {
         check(
             &[directory.clone(), directory],
             "",
-            Err("`bin` is in the archive twice"),
+            Err("`bin` occurs twice in the archive"),
         );
         check(
             &[entry(
@@ -260,7 +260,7 @@ mod tests {
                 InitramfsKind::File(file("busybox", "none")),
             )],
             "",
-            Err("`busybox` made no file `none`"),
+            Err("`busybox` did not write `none`"),
         );
     }
 

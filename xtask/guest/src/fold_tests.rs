@@ -445,7 +445,7 @@ fn flood_interrupt_and_early_end_are_named() {
         "not run",
         "interrupted",
     );
-    let cause = "the host half ended while its guest still ran";
+    let cause = "the host script ended while its guest still ran";
     check(
         REPORT,
         0,

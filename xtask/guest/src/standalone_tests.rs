@@ -271,15 +271,16 @@ fn unexportable_parts_are_reported() {
         };
         script(recorder, &subject).unwrap_err().to_string()
     };
-    let twice = "`x::block::it's` started QEMU 2 times, and the script can do it once";
+    let twice = "`x::block::it's` started QEMU 2 times; a standalone script can start it once";
     assert_eq!(refused(&recorder(root, 2), &report(), 0), twice);
     let asking = recorder(root, 1);
     asking.word("serve");
     asking.word("qmp");
-    let words = "`x::block::it's` asks its runner for `qmp`, `serve`, and the script has none";
+    let words =
+        "`x::block::it's` needs the runner for `qmp`, `serve`; a standalone script has none";
     assert_eq!(refused(&asking, &report(), 0), words);
     let reboots =
-        "`x::block::it's` goes on after a reboot, and the script could not tell it that it did";
+        "`x::block::it's` continues after a reboot, which a standalone script does not support";
     assert_eq!(refused(&recorder(root, 1), &report(), 1), reboots);
     let skipped = Outcome::Skipped {
         reason: "no edu".to_owned(),
@@ -287,7 +288,7 @@ fn unexportable_parts_are_reported() {
     let skipped = test_report("b", skipped);
     assert_eq!(
         refused(&recorder(root, 0), &skipped, 0),
-        "`x::block::b` was not run here: no edu"
+        "`x::block::b` did not run here: no edu"
     );
     let _socket = std::os::unix::net::UnixListener::bind(root.join("scratch0")).unwrap();
     let files = [("vmlinux", "k"), ("cpio", "i")];
@@ -295,11 +296,10 @@ fn unexportable_parts_are_reported() {
         fs_err::write(root.join(name), text).unwrap();
     }
     let socket =
-        "`scratch0` on the command line of QEMU is a socket, whose other end is not in the script";
+        "`scratch0` on QEMU's command line is a socket, whose other end is not in the script";
     assert_eq!(refused(&recorder(root, 1), &report(), 0), socket);
     let own = recorder(root, 1);
     "/own".clone_into(&mut own.recording().starts[0].argv[3]);
-    let initramfs =
-        "`x::block::it's` boots an initramfs of its own, so there is no place for the test in it";
+    let initramfs = "`x::block::it's` boots its own initramfs, so the test cannot be added to it";
     assert_eq!(refused(&own, &report(), 0), initramfs);
 }

@@ -272,7 +272,7 @@ fn a_server_that_is_not_there_is_named() {
     assert!(
         error
             .to_string()
-            .starts_with(&format!("cannot connect to `{url}`: ")),
+            .starts_with(&format!("failed to connect to `{url}`: ")),
         "{error}"
     );
 }

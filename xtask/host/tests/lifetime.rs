@@ -119,7 +119,7 @@ fn unexecutable_program_exits_with_127() {
     let command = Command::new(child()).args(["run", file.as_str()]);
     let output = command.output(LIMIT).expect("runs");
     assert_eq!(output.status, ExitStatus::Code(127));
-    let start = format!("cannot start `{file}`: ");
+    let start = format!("failed to start `{file}`: ");
     assert!(
         output.stderr_text().starts_with(&start),
         "{}",

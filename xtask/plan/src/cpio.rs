@@ -371,25 +371,25 @@ mod tests {
         ] {
             check(
                 &[directory(path)],
-                &format!("`{path}` is not a path an archive can hold"),
+                &format!("invalid path `{path}` for an archive"),
             );
         }
         check(
             &[directory("a"), directory("a")],
-            "`a` is in the archive twice",
+            "`a` occurs twice in the archive",
         );
         check(
             &[directory("b"), directory("a")],
-            "`a` comes after `b`, which sorts behind it",
+            "`a` and `b` are not sorted",
         );
-        check(&[directory("a/b")], "`a/b` has no directory `a` to be in");
+        check(&[directory("a/b")], "missing directory `a` of `a/b`");
         check(
             &[entry("a", 0o644, Node::File(Vec::new())), directory("a/b")],
-            "`a/b` has no directory `a` to be in",
+            "missing directory `a` of `a/b`",
         );
         check(
             &[entry("a", 0o100_644, Node::Directory)],
-            "`a` has mode 100644, which is more than permission bits",
+            "invalid mode 100644 of `a`: expected permission bits only",
         );
         assert_eq!(Writer::new(1 << 32).unwrap_err(), CpioError::Time(1 << 32));
     }

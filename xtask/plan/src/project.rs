@@ -383,7 +383,7 @@ fn read_host_tools(files: &Files, found: &mut Vec<Diagnostic>) -> (Vec<String>, 
             found.push(page.at(tool.span(), title, "a name without slashes is wanted"));
         }
         if !seen.insert(tool.get_ref()) {
-            let title = format!("tool `{}` is there twice", tool.get_ref());
+            let title = format!("tool `{}` occurs twice", tool.get_ref());
             found.push(page.at(tool.span(), title, "the second one"));
         }
     }

@@ -107,7 +107,7 @@ impl Keys {
         let keys = raw.keys.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let ids: BTreeSet<String> = keys.iter().map(|key| id(key.keynum())).collect();
         if ids.len() != keys.len() {
-            return Err(SignError::Keys("a key is there twice".to_owned()));
+            return Err(SignError::Keys("a key occurs twice".to_owned()));
         }
         if raw.threshold > keys.len() || (raw.threshold == 0 && !keys.is_empty()) {
             let why = format!("threshold {} of {} keys", raw.threshold, keys.len());

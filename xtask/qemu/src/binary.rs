@@ -146,17 +146,14 @@ mod tests {
     fn missing_binary_is_named_with_hint() {
         let error = locate(Some(Utf8Path::new("/nowhere")), &profile("qemu-system-a"));
         let error = error.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`qemu-system-a` was not found in `/nowhere`"
-        );
+        assert_eq!(error.to_string(), "`qemu-system-a` not found in `/nowhere`");
         let hint = error.hint().unwrap();
         assert_eq!(
             hint,
             "build it there (`ninja qemu-system-a`), or give `--qemu` another place"
         );
         let error = locate(None, &profile("qemu-system-nowhere")).unwrap_err();
-        assert_eq!(error.to_string(), "`qemu-system-nowhere` was not found");
+        assert_eq!(error.to_string(), "`qemu-system-nowhere` not found");
         assert!(error.hint().unwrap().contains("cargo xtask setup"));
     }
 }

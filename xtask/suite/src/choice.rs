@@ -203,14 +203,11 @@ mod tests {
         let chooser = Chooser::new(3, "test", &forced, BTreeMap::new());
         assert_eq!(chooser.choose("nic", &words("a b c")).unwrap(), "c");
         let error = chooser.choose("nic", &words("a b")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`nic=c` was asked for, and the test offers `a b`"
-        );
+        assert_eq!(error.to_string(), "`--choose nic=c`: expected one of `a b`");
         let error = chooser.choose("disk", &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`choose disk` has no words, and the header no `choices.disk` for this architecture"
+            "`choose disk` has no values, and the header has no `choices.disk` for this architecture"
         );
     }
 }

@@ -260,6 +260,6 @@ mod tests {
             .iter()
             .map(|id| plan.step(*id).recipe.clone())
             .collect();
-        assert_eq!(text(&order), "many one per b c");
+        assert_eq!(text(&order), "many one a b c");
     }
 }

@@ -309,7 +309,7 @@ fn concurrent_runs_build_a_step_once() {
         .filter(|event| matches!(event, Event::StepStarted { .. }));
     assert_eq!(started.count(), 1);
     let waiting = Event::Waiting {
-        on: "`gcc`, which somebody else is making".to_owned(),
+        on: "`gcc`, which another process is building".to_owned(),
     };
     assert_eq!(seen.iter().filter(|event| **event == waiting).count(), 1);
 }

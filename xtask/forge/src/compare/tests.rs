@@ -231,7 +231,7 @@ fn archive_differences_name_the_entry() {
             ("b", 0o100_644, 0, b"one\ntwo\n"),
             ("a", 0o100_644, 0, b"x"),
         ],
-        "entry a: place in the order: a / b; looks like the order of a directory",
+        "entry a: order: a / b; looks like the order of a directory",
     );
     let mut padded = plain.clone();
     padded.extend([0; 4]);
@@ -368,7 +368,7 @@ fn differing_kind_target_content_name_their_path() {
 #[test]
 fn absent_tree_is_an_error_that_names_it() {
     let error = first_difference(Utf8Path::new("/none-such"), Utf8Path::new("/")).unwrap_err();
-    assert_eq!(error.to_string(), "cannot compare `/none-such`");
+    assert_eq!(error.to_string(), "failed to compare `/none-such`");
 }
 
 /// The host's own programs are read without a crash, whatever the host's machine is.

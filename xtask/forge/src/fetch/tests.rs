@@ -275,7 +275,7 @@ fn wrong_bytes_of_equal_length_are_refused() {
     let mut case = case(&[(A, &[Answer::Full(wrong)])]);
     let error = case.refused();
     let expected = format!(
-        "{A}: wrong bytes: expected sha256 {}, got {}\n",
+        "{A}: digest mismatch: expected sha256 {}, found {}\n",
         Digest::of(CONTENT),
         Digest::of(wrong)
     );
@@ -395,7 +395,7 @@ fn very_slow_server_is_abandoned() {
 #[test]
 fn wrong_length_is_refused_before_body() {
     let mut case = case(&[(A, &[Answer::Full(b"short")])]);
-    assert!(case.refused().contains("5 bytes long, expected 45"));
+    assert!(case.refused().contains("has 5 bytes, expected 45"));
 }
 
 #[test]
@@ -436,7 +436,7 @@ fn all_failures_are_listed() {
     let mut case = case(&[(B, &[failing.clone(), failing.clone(), failing])]);
     case.remotes.mirrors = vec!["https://mirror.example/kiln/".into()];
     insta::assert_snapshot!(case.refused(), @"
-    no place has `file.tar` (sha256 6c4ab72c5e6ef2768593145f4ecc5bdeac22633e00fe981c7b0ab2e0ac4e7db6):
+    failed to download `file.tar` (sha256 6c4ab72c5e6ef2768593145f4ecc5bdeac22633e00fe981c7b0ab2e0ac4e7db6):
       https://a.example/file.tar: HTTP status 404
       https://b.example/file.tar: HTTP status 502 (3 tries)
       https://mirror.example/kiln/blobs/sha256/6c4ab72c5e6ef2768593145f4ecc5bdeac22633e00fe981c7b0ab2e0ac4e7db6: HTTP status 404
@@ -479,7 +479,7 @@ fn hint_names_a_mirror_when_none_is_set() {
     let mut case = case(&[]);
     case.pin = pin(&[Location::Debian("pool/main/f/file.tar".to_owned())]);
     let error = case.fetch().unwrap_err();
-    assert!(error.to_string().ends_with("there is none to ask"));
+    assert!(error.to_string().ends_with(": no location is configured"));
     assert!(error.hint().unwrap().contains("KILN_DEBIAN_MIRROR"));
 }
 
@@ -488,7 +488,7 @@ fn offline_lists_missing_files() {
     let mut case = case(&[(A, &[serve(999)])]);
     case.remotes.client = None;
     insta::assert_snapshot!(case.refused(), @"
-    not in the store, and offline:
+    not in the store, and `--offline` is set:
       `file.tar` (45 bytes, sha256 6c4ab72c5e6ef2768593145f4ecc5bdeac22633e00fe981c7b0ab2e0ac4e7db6)
         https://a.example/file.tar
         https://b.example/file.tar

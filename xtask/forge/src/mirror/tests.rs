@@ -96,7 +96,7 @@ fn an_image_is_put_together_from_blobs() {
 fn a_blob_that_no_mirror_has_is_named() {
     let error = installed(&[b"kernel"], &lock()).unwrap_err().to_string();
     assert!(
-        error.starts_with("no place has `ppc64/initramfs.cpio`"),
+        error.starts_with("failed to download `ppc64/initramfs.cpio`"),
         "{error}"
     );
 }
@@ -109,7 +109,7 @@ fn a_lock_of_another_build_is_refused() {
     };
     let error = installed(&[], &lock).unwrap_err().to_string();
     assert!(
-        error.starts_with("`images.lock` locks build 0808"),
+        error.starts_with("`images.lock` is out of date: it locks build 0808"),
         "{error}"
     );
 }

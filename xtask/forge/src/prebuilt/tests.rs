@@ -218,13 +218,13 @@ fn unlocked_compressed_kernel_is_proven_by_payload() {
     check(
         &packed,
         &files(),
-        "`compressed` does not hold the locked `kernel`",
+        "`compressed` does not contain the locked `kernel`",
     );
     packed.remove("kernel");
     check(
         &packed,
         &files(),
-        "`compressed` does not hold the locked `kernel`",
+        "`compressed` does not contain the locked `kernel`",
     );
 }
 
@@ -243,7 +243,7 @@ fn other_bytes_than_the_locked_ones_are_refused() {
     let mut wrong = files();
     wrong.insert("initramfs.cpio", b"userl4nd".repeat(99));
     let expected = format!(
-        "`initramfs.cpio` is not what is locked: expected {}, got {}",
+        "`initramfs.cpio` does not match `images.lock`: expected {}, found {}",
         Digest::of(&b"userland".repeat(99)),
         Digest::of(&b"userl4nd".repeat(99)),
     );
@@ -264,7 +264,7 @@ fn missing_and_surplus_files_are_refused() {
     check(
         &files(),
         &less,
-        "`initramfs.cpio` is not in the lock, or there twice",
+        "`initramfs.cpio` is not in the lock, or occurs twice",
     );
 }
 
@@ -285,7 +285,7 @@ fn path_escapes_are_refused() {
     .unwrap();
     let error = home.install(&lock(&files())).unwrap_err().to_string();
     assert!(
-        error.ends_with("`../../up` is not in the lock, or there twice"),
+        error.ends_with("`../../up` is not in the lock, or occurs twice"),
         "{error}"
     );
 }
@@ -348,7 +348,7 @@ fn a_lock_of_another_build_is_refused() {
     lock.key = BuildKey::from_bytes([8; 32]);
     let error = home.install(&lock).unwrap_err().to_string();
     assert!(
-        error.starts_with("`images.lock` locks build 0808"),
+        error.starts_with("`images.lock` is out of date: it locks build 0808"),
         "{error}"
     );
 }
@@ -365,7 +365,7 @@ fn an_unknown_filter_is_named() {
         .to_string();
     assert_eq!(
         error,
-        "branch filter `arm64` is not there: sparc and x86 are"
+        "unknown branch filter `arm64`: expected `sparc` or `x86`"
     );
     assert!(!home.archive().exists());
 }

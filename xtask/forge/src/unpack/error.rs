@@ -196,9 +196,9 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected `{}` in line {}, ", self.line, self.expected)?;
+        write!(f, "expected `{}` in line {}, ", self.expected, self.line)?;
         match &self.found {
-            Some(found) => write!(f, "is `{found}`"),
+            Some(found) => write!(f, "found `{found}`"),
             None => write!(f, "the file ends before"),
         }
     }

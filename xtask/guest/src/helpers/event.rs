@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(parse(line).unwrap_err().to_string(), message);
         };
         check("", "qmp_wait: expected an event");
-        check("STOP now", "qmp_wait: `now` is not key=value");
+        check("STOP now", "qmp_wait: expected key=value, found `now`");
         check("STOP --timeout", "qmp_wait: `--timeout` expects seconds");
         check("STOP --timeout -1", "qmp_wait: `--timeout` expects seconds");
     }

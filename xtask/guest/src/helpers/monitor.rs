@@ -147,7 +147,7 @@ mod tests {
             assert_eq!(parse(&args).unwrap_err().to_string(), message);
         };
         check(&[], "qmp: expected a command");
-        check(&["stop", "now"], "qmp: `now` is not key=value");
+        check(&["stop", "now"], "qmp: expected key=value, found `now`");
         check(&["x", "a=1", "a=2"], "qmp: `a` is given twice");
         check(&["x", "a=1", "a.b=2"], "qmp: `a.b` is given twice");
         check(&["{\"run\": 1}"], "qmp: there is no `execute` in it");

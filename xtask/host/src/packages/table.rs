@@ -134,7 +134,7 @@ mod tests {
                 assert!(!sets.is_empty(), "`{name}` lacks a manager");
             }
             for also in &tool.also {
-                assert!(!table.tools.contains_key(also), "`{also}` is there twice");
+                assert!(!table.tools.contains_key(also), "`{also}` occurs twice");
             }
         }
     }

@@ -174,7 +174,7 @@ mod tests {
         let error = shell("sleep 1000")
             .output(Duration::from_millis(30))
             .expect_err("too slow");
-        assert_eq!(error.to_string(), "`sh` did not end within 0.03 s");
+        assert_eq!(error.to_string(), "`sh` did not finish within 0.03 s");
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         let error = shell("echo first >&2; echo 'no space' >&2; exit 4").read(LIMIT);
         assert_eq!(
             error.expect_err("fails").to_string(),
-            "`sh -c 'echo first >&2; echo '\\''no space'\\'' >&2; exit 4'` ended with exit status 4: no space"
+            "`sh -c 'echo first >&2; echo '\\''no space'\\'' >&2; exit 4'` exited with exit status 4: no space"
         );
         assert_eq!(shell("echo fine").read(LIMIT).expect("runs"), "fine\n");
     }

@@ -77,7 +77,7 @@ impl<'a> Sheet<'a> {
         let mut seen = BTreeSet::new();
         for value in values {
             if !seen.insert(value.get_ref()) {
-                let title = format!("{what} `{}` is there twice", value.get_ref());
+                let title = format!("{what} `{}` occurs twice", value.get_ref());
                 self.wrong(value, title, "the second one");
             }
         }

@@ -234,7 +234,7 @@ fn bytes_lost_by_server_are_noticed() {
     assert!(
         error
             .to_string()
-            .contains(&format!("other bytes of `{path}`")),
+            .contains(&format!("stored different bytes of `{path}`")),
         "{error}"
     );
     assert!(!endpoint.paths().contains(&path));
@@ -284,7 +284,7 @@ fn a_bucket_without_a_name_is_refused() {
     let error = Bucket::open(client, "/prefix", &Aws::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`s3:///prefix` is no bucket: it has no name"
+        "`s3:///prefix` is not a bucket: it has no name"
     );
 }
 

@@ -42,7 +42,7 @@ fn bundle_locking_another_image_is_refused() {
     };
     assert_eq!(check(images(b"published"), "riscv"), Ok(()));
     assert_eq!(check(images(b"other"), "elsewhere"), Ok(()));
-    let wrong = "the source bundle makes another `kernel` of riscv than was published";
+    let wrong = "the source bundle builds a different `kernel` of riscv than the release contains";
     assert_eq!(check(images(b"other"), "riscv"), Err(wrong.to_owned()));
     assert_eq!(check(BTreeMap::new(), "riscv"), Err(wrong.to_owned()));
     let mut other = images(b"published");
@@ -125,7 +125,7 @@ fn release_promises_its_sums_and_manifests() {
     let images = BTreeMap::from([("riscv".to_owned(), image(b"kernel"))]);
     assert_eq!(fixture.promise(&Keys::none(), None), Ok(promised(images)));
     let why = fixture.promise(&Keys::none(), Some("kiln-2")).unwrap_err();
-    assert_eq!(why, "there is no release `kiln-2`");
+    assert_eq!(why, "unknown release `kiln-2`");
 }
 
 #[test]
@@ -144,6 +144,11 @@ fn manifest_contradicting_sums_is_refused() {
         assert!(told.contains(why), "{told}");
     };
     let zeros = "0".repeat(64);
+    let disagree = |path: &str, bytes: &[u8]| {
+        let listed = Digest::of(bytes);
+        let found = format!("{listed} in `SHA256SUMS` and {zeros} in its `manifest.json`");
+        format!("`kiln-1/{path}` has digest {found}")
+    };
     let as_it_is = |_: &mut Value| {};
     for file in ["riscv/kernel", "kiln-1-source.tar", "riscv/manifest.json"] {
         let why = format!("`kiln-1/{file}` is not in `SHA256SUMS`");
@@ -152,29 +157,29 @@ fn manifest_contradicting_sums_is_refused() {
     check(
         &|its| its["files"]["kernel"]["sha256"] = zeros.clone().into(),
         &same,
-        "for `kiln-1/riscv/kernel`, its `manifest.json` 0000",
+        &disagree("riscv/kernel", b"kernel"),
     );
     check(
         &|its| its["bundle"]["sha256"] = zeros.clone().into(),
         &same,
-        "for `kiln-1/kiln-1-source.tar`, its `manifest.json` 0000",
+        &disagree("kiln-1-source.tar", b"bundle"),
     );
     check(
         &|its| its["arch"] = "vax".into(),
         &same,
-        "`kiln-1/riscv/manifest.json` is missing, or cannot be read",
+        "`kiln-1/riscv/manifest.json` is missing or malformed",
     );
     // A later schema is told as such although the rest of it cannot be read.
     check(
         &|its| *its = json!({"schema": 2, "files": []}),
         &same,
-        "`kiln-1/riscv/manifest.json` has schema 2, this program reads schema 1",
+        "unsupported schema 2 of `kiln-1/riscv/manifest.json`: expected 1",
     );
     fixture.publish(&as_it_is, same);
     fixture.write("kiln-1/riscv/manifest.json", b"{}");
     let told = fixture.promise(&Keys::none(), None).unwrap_err();
     assert!(
-        told.contains("`kiln-1/riscv/manifest.json` has the digest"),
+        told.contains("`kiln-1/riscv/manifest.json` has digest"),
         "{told}"
     );
 }
@@ -188,7 +193,7 @@ fn sums_without_enough_trusted_signatures_are_refused() {
     let signer = Signer::read(&fixture.path("secret"), &[], false).unwrap();
     let keys = format!("keys = [\"{}\"]\nthreshold = 1\n", pair.pk.to_base64());
     let keys = Keys::parse(&keys).unwrap();
-    let few = "`kiln-1/SHA256SUMS` is signed by 0 trusted keys, 1 are wanted";
+    let few = "`kiln-1/SHA256SUMS` is signed by 0 trusted keys, expected 1";
     assert_eq!(fixture.promise(&keys, None), Err(few.to_owned()));
     let sums = fs_err::read(fixture.path("kiln-1/SHA256SUMS")).unwrap();
     let signature = format!("kiln-1/SHA256SUMS.{}.minisig", signer.id());
@@ -208,7 +213,7 @@ fn all_bundle_gaps_are_named_together() {
             .map_err(|error| error.to_string())
             .err()
     };
-    let nothing = "the source bundle lacks `sources/a.tar`, `repository/Cargo.lock`";
+    let nothing = "the source bundle does not contain `sources/a.tar`, `repository/Cargo.lock`";
     assert_eq!(lacks().as_deref(), Some(nothing));
     fixture.write("bundle/sources/a.tar", b"source");
     let lock = "version = 4\n[[package]]\nname = \"ours\"\nversion = \"1.0.0\"\n\
@@ -222,7 +227,7 @@ fn all_bundle_gaps_are_named_together() {
     };
     // Another crate under its name is none.
     sum("one-1.0.0", "other");
-    let crates = "the source bundle lacks the crate `one 1.0.0`, the crate `two 2.0.0`";
+    let crates = "the source bundle does not contain the crate `one 1.0.0`, the crate `two 2.0.0`";
     assert_eq!(lacks().as_deref(), Some(crates));
     sum("one-1.0.0", "aa");
     sum("two-2.0.0", "bb");
@@ -230,6 +235,6 @@ fn all_bundle_gaps_are_named_together() {
     fixture.write("bundle/sources/a.tar", b"sourcE");
     assert_eq!(
         lacks().as_deref(),
-        Some("the source bundle lacks `sources/a.tar`")
+        Some("the source bundle does not contain `sources/a.tar`")
     );
 }

@@ -174,7 +174,7 @@ fn deadline_ends_write_to_unread_guest() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the guest's control channel took no bytes within 100 ms"
+        "the guest read nothing from its control channel within 100 ms"
     );
 }
 
@@ -193,7 +193,7 @@ fn a_binary_that_is_none_cannot_be_started() {
     assert!(
         error
             .to_string()
-            .starts_with(&format!("`{binary}` cannot be started: ")),
+            .starts_with(&format!("failed to start `{binary}`: ")),
         "{error}"
     );
 }
@@ -215,15 +215,23 @@ fn probe_of_other_program_reports_its_output() {
         assert_eq!(text.replace(binary.as_str(), "QEMU"), expect);
     };
     check(
-        "echo 'libx.so: cannot open shared object file' >&2; exit 127",
-        "`QEMU` did not say what it can do: it ended with exit status 127\n\
+        "echo 'unknown option' >&2; exit 127",
+        "`QEMU` is not a QEMU system emulator: `--version` ended with exit status 127: unknown option",
+    );
+    check(
+        &format!("{VERSION}echo 'libx.so: cannot open shared object file' >&2; exit 127"),
+        "failed to query the capabilities of `QEMU`: it ended with exit status 127\n\
          libx.so: cannot open shared object file",
     );
     check(
-        "sleep 1000",
-        "`QEMU` did not say what it can do: not within 300 ms",
+        &format!("{VERSION}sleep 1000"),
+        "failed to query the capabilities of `QEMU`: not within 300 ms",
     );
 }
+
+/// The start of a script that answers `--version` as QEMU does.
+const VERSION: &str = r#"case $1 in --version) echo "QEMU emulator version 7.2.22"; exit ;; esac
+"#;
 
 /// A QMP server that aborts when it is asked one thing: argument 1, a pattern of the request.
 const DIES_OVER: &str = r#"exec bash -c '
@@ -247,7 +255,7 @@ done' qemu "$@""#;
 #[test]
 fn qemu_that_dies_over_a_question_answers_the_others() {
     let check = |fatal: &str, subjects: &[&str], lacks: &[&str]| {
-        let fake = Fake::new(&DIES_OVER.replace("FATAL", fatal));
+        let fake = Fake::new(&format!("{VERSION}{}", DIES_OVER.replace("FATAL", fatal)));
         drop(fake.start());
         let binary = fake.scratch.path().join("qemu");
         let machines = ["m", "other", "unknown"];

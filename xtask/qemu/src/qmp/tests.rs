@@ -139,7 +139,10 @@ fn exit_fails_all_waiters() {
     drop((far, reader));
     assert!(thread.join().unwrap().unwrap_err().is_closed());
     let error = client.execute("y", Value::Null, WAIT).unwrap_err();
-    assert_eq!(error.to_string(), "Closed: QEMU is gone, `y` got no answer");
+    assert_eq!(
+        error.to_string(),
+        "Closed: QEMU has exited, `y` got no answer"
+    );
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub enum MergeError {
     /// An architecture that was asked for is in no report.
     #[error("missing report of {0}")]
     NoArch(String),
-    /// A part, or a test, is there twice.
+    /// A part, or a test, occurs twice.
     #[error("`{one}` and `{other}` both have {what}")]
     Doubled {
         /// The part or the test.

@@ -48,12 +48,12 @@ fn parts_become_the_run_that_was_parted() {
 fn a_part_that_is_missing_is_named() {
     let parts = ["slice:1/3", "slice:3/3"].map(|text| part(text, Some(text), &[]));
     let error = merge(&parts, &[], &[]).unwrap_err();
-    assert_eq!(error.to_string(), "x86_64: no report of slice:2/3");
+    assert_eq!(error.to_string(), "x86_64: missing report of slice:2/3");
     let hint = error.hint().unwrap();
     assert_eq!(hint, "cargo xtask test --partition slice:2/3");
     let asked = ["s390x".to_owned()];
     let error = merge(&[part("one", None, &[])], &asked, &[]).unwrap_err();
-    assert_eq!(error.to_string(), "no report is of s390x");
+    assert_eq!(error.to_string(), "missing report of s390x");
     assert_eq!(refused(&[]), "no reports to merge");
 }
 
@@ -81,7 +81,7 @@ fn parts_of_different_runs_are_refused() {
         let error = refused(&[part("one", Some("slice:1/2"), &[]), two]);
         assert_eq!(
             error,
-            format!("`one` and `two` are not of one run: {expect}")
+            format!("`one` and `two` are from different runs: {expect}")
         );
     };
     check(|run| run.seed = 8, "the seed is `7` and `8`");

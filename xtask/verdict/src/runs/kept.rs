@@ -233,12 +233,11 @@ mod tests {
             let error = read(dir).unwrap_err().to_string();
             assert!(error.ends_with(expect), "{error}");
         };
-        let reads = format!("this Kiln reads schema {SCHEMA}");
-        check(
-            r#"{"seed": 7, "tests": []}"#,
-            &format!("has schema 1, and {reads}"),
-        );
-        check(r#"{"schema": 99}"#, &format!("has schema 99, and {reads}"));
+        let unsupported = |found: u32| {
+            format!("unsupported schema {found} of `{dir}/report.json`: expected {SCHEMA}")
+        };
+        check(r#"{"seed": 7, "tests": []}"#, &unsupported(1));
+        check(r#"{"schema": 99}"#, &unsupported(99));
         check("{", "is not a report of a run");
         check(
             &format!(r#"{{"schema": {SCHEMA}}}"#),

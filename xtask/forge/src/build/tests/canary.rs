@@ -163,8 +163,8 @@ fn toolchain_emitting_other_code_is_quarantined() {
         let told = error.to_string();
         assert!(
             told.contains(
-                "the compiler for `beta` is not to be trusted: of the canary `sums.c` at -O2 it \
-                 made other bytes, the code of function `sum`; it was put away as `"
+                "the compiler for `beta` emits unexpected code: of the canary `sums.c` at -O2 it \
+                 made other bytes, the code of function `sum`; it was moved to `"
             ),
             "{told}"
         );
@@ -203,7 +203,7 @@ fn a_compiler_that_fails_and_is_whole_stays() {
     let error = trial.make("linux").unwrap_err();
     let told = error.to_string();
     assert!(
-        told.contains("does not compile the canaries: it ended with exit status 1: no room"),
+        told.contains("failed to compile the canaries: it ended with exit status 1: no room"),
         "{told}"
     );
     let hint = error.hint().unwrap();
@@ -229,7 +229,7 @@ fn stale_canary_lock_keeps_the_toolchain() {
     let mut trial = Trial::new();
     check(
         &trial,
-        "there is no `images/beta/canaries.lock` to try the compiler with",
+        "missing `images/beta/canaries.lock`: the compiler cannot be checked",
     );
     trial.freeze();
     trial.set(|canaries| {

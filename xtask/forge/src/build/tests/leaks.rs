@@ -34,7 +34,7 @@ fn check(host: &str, user: &str, script: &str, expect: &str) {
     let told = told.replace(world.root.as_str(), "ROOT");
     assert!(told.contains(expect), "{told}");
     let hint = done.error().hint().unwrap();
-    assert!(hint.contains("`recipes/one/`"), "{hint}");
+    assert!(hint.contains("`recipes/one/build.sh.hbs`"), "{hint}");
     // What leaks is not kept, so that the next run does not take it for good.
     let again = world.perform(&one(script), &["one"]);
     assert!(again.result.is_err());

@@ -173,7 +173,7 @@ fn all_missing_tools_are_named_first() {
     let done = world.perform(&plan, &["gcc"]);
     assert_eq!(
         done.error().to_string(),
-        "this host lacks what a build calls: `no-such-bison`, `no-such-flex`"
+        "this host lacks tools that the build needs: `no-such-bison`, `no-such-flex`"
     );
     assert_eq!(
         done.error().hint().as_deref(),

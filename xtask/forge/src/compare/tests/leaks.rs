@@ -199,7 +199,7 @@ fn other_order_of_an_archive_is_named() {
     builds.write("initramfs.cpio", [&made[0], &made[1]]);
     assert_eq!(
         builds.difference().to_string(),
-        "initramfs.cpio: entry fstab: place in the order: fstab / hosts; \
+        "initramfs.cpio: entry fstab: order: fstab / hosts; \
          looks like the order of a directory"
     );
 }

@@ -109,7 +109,7 @@ fn each_answer_of_a_location_has_its_meaning() {
         (&[said(200, Some(7))][..], at.as_str(), 1),
         // A server that does not say the length has the file.
         (&[said(200, None)], &at, 1),
-        (&[said(200, Some(8))], "8 bytes long, expected 7", 1),
+        (&[said(200, Some(8))], "has 8 bytes, expected 7", 1),
         (&[said(404, None)], "HTTP status 404", 1),
         (&[said(503, None), said(200, Some(7))], &at, 2),
         (&[said(503, None)], "HTTP status 503 (3 tries)", 3),

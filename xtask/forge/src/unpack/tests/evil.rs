@@ -41,9 +41,9 @@ fn gnu(tar: Tar, kind: EntryType, text: &str) -> Tar {
 #[test]
 fn directory_after_link_changes_no_mode() {
     let chmod = tar().link("top/d", "../dir").dir("top/d");
-    refused(chmod, ": entry `top/d` is there twice");
+    refused(chmod, ": entry `top/d` occurs twice");
     let within = tar().dir("top/a").link("top/d", "a").dir("top/d");
-    refused(within, ": entry `top/d` is there twice");
+    refused(within, ": entry `top/d` occurs twice");
 }
 
 /// RUSTSEC-2021-0080: directories are made behind a link.
@@ -58,7 +58,7 @@ fn a_directory_below_a_link_is_not_made() {
 #[test]
 fn file_after_hard_link_overwrites_nothing() {
     let own = hard(tar().file("top/a", "1"), "top/b", "top/a").file("top/b", "2");
-    refused(own, ": entry `top/b` is there twice");
+    refused(own, ": entry `top/b` occurs twice");
     let away = hard(tar(), "top/b", "../file");
     refused(away, ": entry `top/b` has `..` in its name");
 }
@@ -71,7 +71,7 @@ fn hard_link_through_symlink_is_refused() {
         ("top/l", "a", "top/l"),
     ] {
         let sly = hard(tar().file("top/a", "1").link(link, to), "top/b", target);
-        let expected = format!("is a hard link to `{target}`, which is no file before it");
+        let expected = format!("is a hard link to `{target}`, which is not an earlier file");
         refused(sly, &format!(": entry `top/b` {expected}"));
     }
 }
@@ -80,7 +80,7 @@ fn hard_link_through_symlink_is_refused() {
 #[test]
 fn completion_mark_is_outside_the_tree() {
     let sly = tar().link("top/tree.json", "../../file");
-    let expected = ": entry `tree.json` is a symbolic link to `../../file`, outside of the archive";
+    let expected = ": entry `tree.json` is a symbolic link to `../../file`, outside the archive";
     refused(sly, expected);
     assert_eq!(
         unpacked(tar().file("top/tree.json", "x")).read("tree.json"),
@@ -91,7 +91,7 @@ fn completion_mark_is_outside_the_tree() {
 #[test]
 fn dropped_prefix_cannot_be_a_link() {
     let sly = tar().link("top", "../dir").file("top/x", "x");
-    let expected = ": entry `top` is outside of the leading directories that are dropped";
+    let expected = ": entry `top` is outside the leading directories that are stripped";
     refused(sly, expected);
 }
 
@@ -105,7 +105,7 @@ fn extended_names_follow_the_same_rules() {
     let absolute = tar().pax(&[("path", "/etc/x")]).file("top/x", "x");
     refused(absolute, ": entry `/etc/x` has an absolute name");
 
-    let away = ": entry `l` is a symbolic link to `../file`, outside of the archive";
+    let away = ": entry `l` is a symbolic link to `../file`, outside the archive";
     let long = gnu(tar(), EntryType::GNULongLink, "../file");
     refused(long.link("top/l", "x"), away);
     let path = tar().pax(&[("linkpath", "../file")]);
@@ -211,7 +211,7 @@ fn oversized_dictionary_is_refused() {
     crc.update(&packed[12..8 + length]);
     packed[8 + length..12 + length].copy_from_slice(&crc.sum().to_le_bytes());
     let error = home().unpack(&packed, None, Limits::default()).unwrap_err();
-    let expected = "`x.tar` cannot be unpacked: ";
+    let expected = "failed to unpack `x.tar`: ";
     assert!(error.to_string().starts_with(expected), "{error}");
     assert!(error.to_string().contains("memory"), "{error}");
 }

@@ -25,24 +25,25 @@ fn three() -> Tar {
 #[test]
 fn wrong_context_names_file_and_hunk_and_line() {
     let second = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-one\n+1\n@@ -3 +3 @@\n-four\n+4\n";
-    let expected = ": hunk 2 of `x` does not apply: line 3 should be `four`, is `three`";
+    let expected = ": hunk 2 of `x` does not apply: expected `four` in line 3, found `three`";
     check_patch(three(), second, expected);
     let beyond = "--- a/x\n+++ b/x\n@@ -3,2 +3 @@\n three\n-four\n";
-    let expected = ": hunk 1 of `x` does not apply: line 4 should be `four`, the file ends before";
+    let expected =
+        ": hunk 1 of `x` does not apply: expected `four` in line 4, the file ends before";
     check_patch(three(), beyond, expected);
 }
 
 #[test]
 fn fuzz_and_offsets_are_refused() {
     let fuzzy = "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n drei\n";
-    let expected = ": hunk 1 of `x` does not apply: line 3 should be `drei`, is `three`";
+    let expected = ": hunk 1 of `x` does not apply: expected `drei` in line 3, found `three`";
     check_patch(three(), fuzzy, expected);
     let shifted = "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-two\n+2\n three\n";
     let error = patched(three(), shifted).err().unwrap();
     assert!(
         error
             .to_string()
-            .contains("line 1 should be `two`, is `one`"),
+            .contains("expected `two` in line 1, found `one`"),
         "{error}"
     );
     assert!(error.hint().unwrap().contains("matches at line 2"));
@@ -98,9 +99,9 @@ fn patches_stay_in_the_tree() {
         &to("b/l/x"),
         ": `l/x` is behind the symbolic link `l`",
     );
-    check_patch(three(), &to("b/x"), ": `x` is there already");
+    check_patch(three(), &to("b/x"), ": `x` already exists");
     let absent = "--- a/y\n+++ b/y\n@@ -1 +1 @@\n-a\n+b\n";
-    check_patch(three(), absent, ": `y` is not there");
+    check_patch(three(), absent, ": `y` does not exist");
 }
 
 #[test]
@@ -109,12 +110,13 @@ fn malformed_patch_is_refused() {
     check_patch(
         three(),
         "@@ -1 +1 @@\n-a\n+b\n",
-        ": a hunk stands outside of a file's part",
+        ": a hunk precedes every file header",
     );
     let renamed = "diff --git a/x b/y\nrename from x\nrename to y\n";
     check_patch(three(), renamed, ": `rename from x` is not supported");
     let short = "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n one\n";
-    let expected = ": `@@ -1,3 +1,3 @@` is no hunk header, or the hunk is of another length";
+    let expected =
+        ": `@@ -1,3 +1,3 @@` is not a valid hunk header, or the hunk has a different length";
     check_patch(three(), short, expected);
 }
 

@@ -118,7 +118,10 @@ fn another_archive_than_the_pinned_one_is_refused() {
     let error = tree(&store, &one, &other, &mut drop)
         .unwrap_err()
         .to_string();
-    assert!(error.starts_with("`x.tar.gz` is pinned as "), "{error}");
+    assert!(
+        error.starts_with("digest mismatch of `x.tar.gz`: expected "),
+        "{error}"
+    );
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn missing_frozen_file_stops_only_its_readers() {
     let error = project.plan(&beta).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`images/beta/linux.config`, which recipe `linux` needs, has not been frozen yet"
+        "missing frozen file `images/beta/linux.config` of recipe `linux`"
     );
     assert_eq!(
         error.hint().unwrap(),
