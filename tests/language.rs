@@ -51,7 +51,9 @@ fn files(directory: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
             let ours = !name.starts_with('.') || name == ".github";
-            if ours && !["target", "tests", "snapshots"].contains(&name.as_str()) {
+            // The tree in `published` is an old release, which never changes.
+            let skipped = ["target", "tests", "snapshots", "published"];
+            if ours && !skipped.contains(&name.as_str()) {
                 files(&path, extensions, found);
             }
         } else if extensions.iter().any(|e| name.ends_with(&format!(".{e}"))) {

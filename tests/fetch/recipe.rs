@@ -93,7 +93,7 @@ fn a_check_asks_each_location_and_downloads_nothing() {
 }
 
 #[test]
-fn a_bump_pins_what_it_finds_and_keeps_it() {
+fn bump_pins_and_keeps_the_found_version() {
     let (old, new) = (bytes(1, 3000), bytes(2, 4000));
     let server = serve(vec![
         ("/debian/pool/main/a/a/a_2.0.orig.tar", new.clone()),
@@ -137,7 +137,7 @@ fn a_bump_pins_what_it_finds_and_keeps_it() {
 }
 
 #[test]
-fn a_bump_finds_a_repacked_file_in_the_pool() {
+fn bump_finds_repacked_file_in_the_pool() {
     let new = bytes(2, 4000);
     let listing = r#"<a href="a_2.0%2bdfsg.orig.tar.xz">a</a> <a href="a_1.0.orig.tar">a</a>"#;
     let server = serve(vec![

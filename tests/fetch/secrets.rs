@@ -119,7 +119,7 @@ fn untrusted_certificates_are_refused_once_with_advice() {
 }
 
 #[test]
-fn every_command_keeps_the_time_limit_for_silent_servers() {
+fn every_command_limits_time_for_silent_servers() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let place = locked();

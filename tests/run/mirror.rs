@@ -25,7 +25,7 @@ fn a_dead_mirror_ends_test_and_boot() {
 }
 
 #[test]
-fn an_image_that_is_missing_offline_is_named_itself() {
+fn missing_offline_image_is_named() {
     let Some(arch) = arch() else { return };
     let place = Place::with(&[("good/true", "# Passes.\n\nin_guest() {\n    true\n}\n")]);
     let told = place.run(&["test", "--arch", &arch, "--no-prebuilt", "--offline"]);

@@ -124,7 +124,7 @@ fn qemu_for_another_target_is_refused() {
 }
 
 #[test]
-fn qemu_of_the_environment_is_named_when_a_test_is_repeated() {
+fn repeat_command_names_qemu_of_the_environment() {
     let Some(arch) = arch() else { return };
     let (place, folder) = place(&arch);
     place.write("a/fails.sh", "# Fails.\nin_host() {\n    false\n}\n");

@@ -110,7 +110,7 @@ fn partitions_cover_all_tests_and_are_stable() {
 }
 
 #[test]
-fn broken_file_stops_only_a_run_that_selects_it() {
+fn broken_file_stops_only_runs_selecting_it() {
     let Some(arch) = arch() else { return };
     let place = place();
     place.write("net/new.sh", "");

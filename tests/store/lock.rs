@@ -119,7 +119,7 @@ fn hand_edited_lock_is_refused_by_field() {
 }
 
 #[test]
-fn an_image_that_is_not_the_lock_s_is_put_away() {
+fn image_differing_from_lock_is_quarantined() {
     let home = tempfile::tempdir().unwrap();
     let unchanged = |words: &[&str]| edited_for(home.path(), ("version", "version"), words);
     let images = ["images", "--arch", "aarch64"];

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn checkout_is_named_by_cargo_or_around_working_directory() {
+    fn checkout_comes_from_cargo_or_working_directory() {
         let dir = tempfile::tempdir().unwrap();
         let top = Utf8Path::from_path(dir.path()).unwrap();
         for (name, version) in [("one", VERSION), ("two", VERSION), ("old", "0.0.1")] {

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dumps_are_looked_for_where_the_kernel_writes_them() {
+    fn core_dumps_are_found_where_the_kernel_writes() {
         let check = |pattern: &str, expect: Option<(&str, &str)>| {
             let found = location(pattern, Utf8Path::new("/run"));
             let found = found.as_ref();

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_the_boot_are_left_out_once_the_test_runs() {
+    fn boot_lines_are_omitted_once_test_runs() {
         let boot = "[    0.000000] Linux version 6.12\n[    0.300000] tsc: cannot calibrate\n";
         check(&format!("{boot}<test>\n"), &[]);
         check(&format!("{boot}<test>\n@kiln x\nlink up"), &["link up"]);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_shown_from_its_first_line_and_once() {
+    fn fault_is_shown_once_from_first_line() {
         let oops = "[    2.000000] BUG: unable to handle page fault\n\
                     [    2.000001] Call Trace:\n[    2.000002]  ? 0xffffffff81000001\n";
         let replay =

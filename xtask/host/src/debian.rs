@@ -150,7 +150,7 @@ $(ORIGIN)\t$(LABEL)\tmain\thttp://mirror.example/debian/
     }
 
     #[test]
-    fn the_flag_wins_over_the_environment_and_both_over_the_default() {
+    fn flag_overrides_environment_which_overrides_default() {
         let env = Env {
             kiln_debian_snapshot: Some("http://env.example/".into()),
             ..Env::default()

@@ -81,7 +81,7 @@ fn an_empty_variable_counts_as_unset() {
 }
 
 #[test]
-fn variables_with_secrets_are_known_by_name_or_value() {
+fn secret_variables_are_recognised_by_name_or_value() {
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "x"),
         ("AWS_SECRET_ACCESS_KEY", "x"),

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_that_kiln_did_not_make_are_not_swept() {
+    fn foreign_directories_are_not_swept() {
         let parent = parent();
         let root = parent.path();
         // A run folder, copied here for a bug report: its lock is free.
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn opening_a_lock_keeps_the_content_of_its_file() {
+    fn opening_a_lock_keeps_the_file_content() {
         let parent = parent();
         let path = parent.path().join("lock");
         fs_err::write(&path, "somebody's").expect("written");

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn base_urls_need_a_known_scheme_and_a_host() {
+    fn base_urls_need_known_scheme_and_host() {
         for good in ["http://host", "HTTPS://host:1/x", "file:///x"] {
             assert_eq!(SecretUrl::from(good).check(), Ok(()));
         }

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn hint_names_the_longest_span_where_it_is_exceeded() {
+    fn exceeded_duration_hint_names_the_limit() {
         let hint = |text: &str| NotADuration(text.to_owned()).hint().unwrap_or_default();
         assert_eq!(hint("18446744073709551615s"), "write at most `8760h`");
         assert!(hint("soon").starts_with("write a whole number and a unit"));

@@ -53,26 +53,27 @@ pub(crate) fn build(version: &str) -> String {
     let release = name(version);
     format!(
         "# Build {release} from its source\n\n\
-         `{release}-source.tar` is all that is needed, besides a Linux host with a C and C++ compiler, a\n\
-         Rust toolchain ({RUST} or later) and the tools that `repository/images/host-tools.toml` lists. No\n\
-         network is used.\n\n\
+         You need `{release}-source.tar` and a Linux host with a C and C++ compiler, a Rust toolchain\n\
+         ({RUST} or later) and the tools that `repository/images/host-tools.toml` lists. The build does not\n\
+         use the network.\n\n\
          ```console\n\
          $ tar xf {release}-source.tar && cd {release}-source/repository\n\
          $ export KILN_STORE=$PWD/../store KILN_MIRROR=file://$(cd .. && pwd)\n\
          $ cargo run --frozen --package xtask -- setup --for build\n\
          $ cargo run --frozen --package xtask -- --offline images --from-source --verify\n\
          ```\n\n\
-         The second `cargo` says which tools the host lacks, and the commands that bring them. The last builds\n\
-         the compilers, the kernels and everything else in an empty store, and says `equal` where it got the\n\
-         bytes that `repository/images/images.lock` promises: those of this release. It takes the better part\n\
-         of an hour on two cores and about 8 GB beside the bundle; `--arch A` builds for one architecture.\n\n\
-         Whoever has a checkout of Kiln at hand gets all this, and the comparison with the published files,\n\
-         from `cargo xtask verify-release DIR`.\n\n\
-         | folder | what it holds |\n\
+         `setup` lists the tools that the host lacks and prints the commands that install them. `images`\n\
+         builds the compilers, the kernels and everything else in an empty store. It prints `equal` for each\n\
+         image whose digests are those in `repository/images/images.lock`, which are those of this release.\n\
+         The build takes most of an hour on two cores and about 8 GB of disk in addition to the bundle;\n\
+         `--arch A` builds for one architecture.\n\n\
+         In a checkout of Kiln, `cargo xtask verify-release DIR` runs these steps and compares the images with\n\
+         the files of the release.\n\n\
+         | directory | contents |\n\
          |---|---|\n\
-         | `sources/` | the source archives, each as it was fetched; the recipes say from where |\n\
-         | `blobs/` | the same, by SHA-256, as links |\n\
-         | `repository/` | recipes, patches, configurations, the guest's init, and the program that builds |\n\
+         | `sources/` | the source archives as downloaded; the recipes list their URLs |\n\
+         | `blobs/` | links to the source archives, named by SHA-256 |\n\
+         | `repository/` | recipes, patches, configurations, the guest's init, and the build program |\n\
          | `vendor/` | the Rust crates that the program needs, each with its licence |\n"
     )
 }

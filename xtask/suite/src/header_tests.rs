@@ -265,7 +265,7 @@ fn name_that_no_qemu_has_is_refused() {
 }
 
 #[test]
-fn header_for_a_newer_qemu_may_name_new_devices() {
+fn header_for_newer_qemu_accepts_new_devices() {
     let devices = |version: &str| {
         let line = format!("requires = {{ devices = [\"warp-drive\"], qemu = \"{version}\" }}");
         parse(&guest(&format!("#: {line}"))).map(|header| header.requires.devices)

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_listed_with_the_releases_that_have_them() {
+    fn names_are_listed_with_their_releases() {
         let mut known = KnownNames::default();
         known.add(&facts(Version::new(7, 2, 22), &["edu", "nvme"]));
         known.add(&facts(Version::new(7, 2, 22), &["spapr-rng"]));

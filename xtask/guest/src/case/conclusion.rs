@@ -302,7 +302,7 @@ mod tests {
         );
     }
     #[test]
-    fn the_place_of_a_failure_comes_before_the_last_line() {
+    fn failure_location_comes_before_last_line() {
         let script = fold::Said {
             failed_at: Some("x.sh:3: `test 1 = 2`"),
             last_line: Some("z"),
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_in_the_background_is_not_waited_for() {
+    fn background_guest_is_not_waited_for() {
         let said = Said {
             in_background: true,
             ..Said::default()

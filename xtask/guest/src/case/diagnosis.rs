@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_shown_with_its_expansion_where_that_differs() {
+    fn command_is_shown_with_differing_expansion() {
         let check = |source: &str, words: &str, expect: &str| {
             assert_eq!(command(source, words), expect);
         };
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_output_does_not_repeat_the_cause() {
+    fn end_of_output_does_not_repeat_cause() {
         let check = |cause: &str, output: &[&str], expect: &[&str]| {
             let outcome = Outcome::Failed {
                 cause: cause.to_owned(),

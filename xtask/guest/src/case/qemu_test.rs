@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_network_card_is_added_where_none_is_named() {
+    fn default_network_card_is_added_if_absent() {
         let facts = Facts {
             netdevs: ["user".to_owned()].into(),
             ..Facts::default()

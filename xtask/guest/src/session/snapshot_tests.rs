@@ -78,7 +78,7 @@ fn guest_that_is_put_back_three_times_passes() {
 }
 
 #[test]
-fn numbers_go_back_once_for_each_load_and_never_before_the_snapshot() {
+fn numbers_go_back_once_per_load_to_snapshot() {
     let (word, notes, _) = play(0, |guest, monitor| {
         guest.boots();
         guest.say("out", "1\n");
@@ -122,7 +122,7 @@ fn records_of_the_undone_time_may_arrive_late() {
 }
 
 #[test]
-fn answers_that_a_snapshot_waits_for_are_sent_again() {
+fn answers_awaited_by_snapshot_are_sent_again() {
     let (word, ..) = play(0, |guest, monitor| {
         guest.boots();
         guest.say("call", "1 before");
@@ -141,7 +141,7 @@ fn answers_that_a_snapshot_waits_for_are_sent_again() {
 }
 
 #[test]
-fn guest_that_is_put_back_into_its_boot_gets_the_test_again() {
+fn guest_restored_into_its_boot_gets_test_again() {
     let (word, ..) = play(0, |guest, monitor| {
         save(guest, monitor);
         guest.boots();
@@ -157,7 +157,7 @@ fn guest_that_is_put_back_into_its_boot_gets_the_test_again() {
 }
 
 #[test]
-fn port_that_closes_late_after_a_load_loses_no_guest() {
+fn port_closing_late_after_load_keeps_guest() {
     let (word, ..) = play(0, |guest, monitor| {
         guest.boots();
         let seq = save(guest, monitor);

@@ -64,7 +64,7 @@ fn a_version_is_replaced_wherever_it_stands_alone() {
 }
 
 #[test]
-fn each_location_moves_and_the_snapshot_waits_for_bytes() {
+fn locations_move_and_snapshot_waits_for_bytes() {
     let snapshot = format!("debian-snapshot:{OLD}");
     let locations = [
         "debian:pool/a/a_1.0.tar",

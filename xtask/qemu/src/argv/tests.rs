@@ -322,7 +322,7 @@ fn versioned_machine_is_the_same_with_every_qemu() {
 }
 
 #[test]
-fn every_way_to_name_an_accelerator_is_treated_alike() {
+fn accelerator_options_are_treated_alike() {
     let check = |extra: &str, under_tcg: &str, under_kvm: &str| {
         for (accel, expect) in [(Accel::Tcg, under_tcg), (Accel::Kvm, under_kvm)] {
             let mut facts = new_qemu();
@@ -527,7 +527,7 @@ fn removed_options_become_machine_properties_and_other_options() {
 }
 
 #[test]
-fn an_option_without_a_replacement_is_refused_by_name() {
+fn option_without_replacement_is_refused_by_name() {
     let facts = new_qemu();
     let refused = |launch: &mut Launch<'_>| launch.extra = words("-soundhw ac97");
     let error = launch(&x86_64(), &facts, refused, |launch| {

@@ -253,7 +253,7 @@ while read -r line <&"$fd"; do
 done' qemu "$@""#;
 
 #[test]
-fn qemu_that_dies_over_a_question_answers_the_others() {
+fn query_that_kills_qemu_spares_the_others() {
     let check = |fatal: &str, subjects: &[&str], lacks: &[&str]| {
         let fake = Fake::new(&format!("{VERSION}{}", DIES_OVER.replace("FATAL", fatal)));
         drop(fake.start());

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn deleted_devices_stay_known_after_their_events_are_taken() {
+    fn deleted_devices_stay_known_after_their_events() {
         let inbox = Inbox::default();
         let deleted = |device: &str| Event {
             data: json!({ "device": device }),

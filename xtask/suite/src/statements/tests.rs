@@ -23,7 +23,7 @@ fn statements_are_marked_with_their_line_and_words() {
 }
 
 #[test]
-fn parts_of_a_statement_have_no_mark_of_their_own() {
+fn statement_parts_get_no_coverage_mark() {
     check("a &&\n b ||\n c\n", "_at 1 && :; a &&\n b ||\n c\n");
     check("a |\n b\n", "_at 1 && :; a |\n b\n");
     check("! a\n", "_at 1 && :; ! a\n");
@@ -71,7 +71,7 @@ fn words_that_have_effects_are_not_expanded_twice() {
 }
 
 #[test]
-fn a_script_that_is_not_understood_stays_as_it_is() {
+fn unparsable_script_stays_unchanged() {
     for script in [
         "echo 'x",
         "a $(case x in x) echo y;; esac)\n",

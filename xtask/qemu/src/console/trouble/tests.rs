@@ -165,7 +165,7 @@ fn recorded_consoles_hold_the_troubles_that_were_made() {
 }
 
 #[test]
-fn a_report_begins_at_trouble_or_at_a_backtrace() {
+fn report_begins_at_error_or_backtrace() {
     let check = |line: &str, expect| assert_eq!(begins_report(line.as_bytes()), expect, "{line}");
     check("[    1.000000] BUG: unable to handle page fault", true);
     check("[    1.000000] Call Trace:", true);
@@ -181,7 +181,7 @@ fn a_report_begins_at_trouble_or_at_a_backtrace() {
 }
 
 #[test]
-fn a_time_stamp_is_read_from_the_start_of_a_line() {
+fn time_stamp_is_read_at_line_start() {
     let check = |line: &str, expect| assert_eq!(stamp(line.as_bytes()), expect, "{line}");
     check("[   10.456553] sysrq: Trigger", Some(10_456_553));
     check("[    0.000000] Linux version", Some(0));
