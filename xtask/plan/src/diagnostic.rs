@@ -35,7 +35,8 @@ impl Diagnostic {
     }
 
     /// The same with a help.
-    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -53,16 +54,17 @@ impl fmt::Display for Diagnostic {
 
 /// A file's path and text: what a diagnostic points into.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Page<'a> {
+pub struct Page<'a> {
     /// Path in the repository.
-    pub(crate) path: &'a Utf8Path,
+    pub path: &'a Utf8Path,
     /// The whole text.
-    pub(crate) text: &'a str,
+    pub text: &'a str,
 }
 
 impl Page<'_> {
     /// Something is wrong at these bytes.
-    pub(crate) fn at(
+    #[must_use]
+    pub fn at(
         &self,
         span: Range<usize>,
         title: impl Into<String>,
@@ -87,7 +89,8 @@ impl Page<'_> {
     }
 
     /// Something is wrong with the file as a whole.
-    pub(crate) fn whole(&self, title: impl Into<String>, label: impl Into<String>) -> Diagnostic {
+    #[must_use]
+    pub fn whole(&self, title: impl Into<String>, label: impl Into<String>) -> Diagnostic {
         self.at(
             0..self.text.find('\n').unwrap_or(self.text.len()),
             title,

@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Page};
 use crate::suggest;
 
 /// Reads a whole document. What is wrong is added to `found`; there may be a value nevertheless.
-pub(crate) fn read<T: DeserializeOwned>(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<T> {
+pub fn read<T: DeserializeOwned>(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<T> {
     let (mut table, errors) = DeTable::parse_recoverable(page.text);
     if !errors.is_empty() {
         found.extend(errors.iter().map(|error| diagnose(page, error)));

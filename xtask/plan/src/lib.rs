@@ -12,6 +12,7 @@ pub mod canary;
 pub mod cpio;
 pub mod diagnostic;
 pub mod digest;
+pub mod document;
 pub mod duration;
 pub mod generated;
 pub mod key;
@@ -24,7 +25,6 @@ pub mod step;
 pub mod suggest;
 pub mod template;
 
-mod document;
 mod links;
 mod project;
 mod relative;

@@ -22,7 +22,8 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// A help text: the nearest name, then all that are known.
-pub(crate) fn help<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn help<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let list = list(known.iter().copied());
     match closest(word, known) {
@@ -32,7 +33,8 @@ pub(crate) fn help<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &
 }
 
 /// Names in backticks, or `none`.
-pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     if names.is_empty() {
         "none".to_owned()

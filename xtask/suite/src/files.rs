@@ -100,16 +100,28 @@ impl Suite {
     /// What a filter's expressions name and no test has, whatever else the filter says.
     #[must_use]
     pub fn unknown(&self, filter: &Filter, arches: &[String]) -> Vec<Diagnostic> {
+        self.with_subjects(filter, arches, |subjects| {
+            let expressions = filter.expressions.iter();
+            expressions
+                .flat_map(|expression| expression.unknown(subjects))
+                .collect()
+        })
+    }
+
+    /// Calls a function with what expressions see of all tests on these architectures.
+    pub fn with_subjects<T>(
+        &self,
+        filter: &Filter,
+        arches: &[String],
+        call: impl FnOnce(&[Subject<'_>]) -> T,
+    ) -> T {
         let everything = self.select(&Filter::default(), arches);
         let names: Vec<String> = everything.iter().map(Selected::name).collect();
         let subjects = everything.iter().zip(&names);
         let subjects: Vec<_> = subjects
             .map(|(selected, name)| filter.subject(selected, name))
             .collect();
-        let expressions = filter.expressions.iter();
-        expressions
-            .flat_map(|expression| expression.unknown(&subjects))
-            .collect()
+        call(&subjects)
     }
 
     /// The tests of a run, each with its architecture: by test, then in the order of `arches`.
@@ -181,7 +193,9 @@ impl Filter {
         expressions.any(|expression| expression.admits(&subject))
     }
 
-    fn subject<'a>(&'a self, selected: &Selected<'a>, name: &'a str) -> Subject<'a> {
+    /// What expressions see of a test; `name` is its whole name.
+    #[must_use]
+    pub fn subject<'a>(&'a self, selected: &Selected<'a>, name: &'a str) -> Subject<'a> {
         let header = &selected.test.header;
         let default = self.machines.get(selected.arch).map(String::as_str);
         Subject {

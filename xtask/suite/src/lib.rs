@@ -9,6 +9,7 @@
 //! | `read` | the files below `guest-tests/`, and those that are no tests |
 //! | [`header`] | the TOML header of a test file, read without running the script |
 //! | [`expression`] | filter expressions (`-E`) |
+//! | [`overrides`] | what `kiln.toml` changes about single tests |
 //! | [`choice`] | choices by seed, what a header offers, and all combinations |
 //! | [`requirement`] | whether QEMU and host have what a test requires |
 //! | [`known`] | the names that released QEMUs have, to tell a misspelt one |
@@ -23,6 +24,7 @@ pub mod expression;
 pub mod files;
 pub mod header;
 pub mod known;
+pub mod overrides;
 pub mod pattern;
 mod read;
 pub mod requirement;
