@@ -38,7 +38,10 @@ fn xtask(store: &Path) -> Command {
     ] {
         command.env_remove(name);
     }
-    command.env("KILN_STORE", store).env("NO_COLOR", "1");
+    command
+        .env("KILN_STORE", store)
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env("NO_COLOR", "1");
     command
 }
 

@@ -76,6 +76,7 @@ impl Checkout {
         let output = command
             .env("CARGO_MANIFEST_DIR", self.area.path().join("xtask"))
             .env("KILN_STORE", self.store())
+            .env("XDG_CONFIG_HOME", "/nonexistent")
             .envs(environment.iter().copied())
             .args(["--offline", "--message-format=json", "repro", "--seed=5"])
             .args(args)

@@ -74,6 +74,7 @@ fn crates_depend_only_on_allowed_crates() {
         ("publish", BTreeSet::from(["plan", "host", "store"])),
         ("verdict", BTreeSet::from(["plan", "host", "qemu"])),
         ("suite", BTreeSet::from(["plan", "qemu", "verdict"])),
+        ("settings", BTreeSet::from(["plan", "suite"])),
         (
             "guest",
             BTreeSet::from(["plan", "host", "qemu", "verdict", "suite"]),
@@ -96,6 +97,7 @@ fn crates_depend_only_on_allowed_crates() {
                 "suite",
                 "guest",
                 "runner",
+                "settings",
             ]),
         ),
     ]);

@@ -33,6 +33,11 @@ fn environment_variable_without_a_meaning_is_refused() {
         "expected UTF-8, found other bytes",
     );
     check(
+        "XDG_CONFIG_HOME",
+        b"/tmp/\xff",
+        "expected UTF-8, found other bytes",
+    );
+    check(
         "CARGO_NET_OFFLINE",
         b"perhaps",
         "expected `true` or `false`, found `perhaps`",

@@ -186,6 +186,7 @@ impl Place {
         command
             .env("CARGO_MANIFEST_DIR", self.path().join("repository/xtask"))
             .env("KILN_STORE", self.path().join(store))
+            .env("XDG_CONFIG_HOME", "/nonexistent")
             .env("KILN_DEBIAN_MIRROR", "http://mirror.invalid")
             .env("KILN_DEBIAN_SNAPSHOT", "http://snapshot.invalid")
             .env("CARGO_HTTP_TIMEOUT", "2")

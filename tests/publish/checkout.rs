@@ -138,6 +138,7 @@ impl Checkout {
         command
             .env("CARGO_MANIFEST_DIR", self.root().join("xtask"))
             .env("KILN_STORE", self.dir.path().join(store))
+            .env("XDG_CONFIG_HOME", "/nonexistent")
             .env("NO_COLOR", "1");
         command
     }

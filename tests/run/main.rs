@@ -30,6 +30,7 @@ mod repeat;
 mod report;
 mod rerun;
 mod select;
+mod settings;
 #[path = "../skip.rs"]
 mod skip;
 mod standalone;

@@ -168,6 +168,7 @@ impl Place {
             .env_remove("KILN_QEMU")
             .env_remove("XDG_RUNTIME_DIR")
             .env_remove("GITHUB_ACTIONS")
+            .env("XDG_CONFIG_HOME", self.path().join("config"))
             .env("NO_COLOR", "1")
             .envs(self.environment());
     }

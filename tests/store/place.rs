@@ -18,6 +18,7 @@ pub(crate) fn command(store: &Path, args: &[&str]) -> Command {
     }
     command
         .env("KILN_STORE", store)
+        .env("XDG_CONFIG_HOME", "/nonexistent")
         .env("NO_COLOR", "1")
         .arg("--offline")
         .args(args);

@@ -158,6 +158,7 @@ impl Fixture {
         }
         xtask
             .env("KILN_STORE", self.path(store))
+            .env("XDG_CONFIG_HOME", "/nonexistent")
             .env("NO_COLOR", "1");
         xtask
     }

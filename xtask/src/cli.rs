@@ -86,6 +86,11 @@ pub(crate) struct Global {
     /// A job is a compiler process in a build, a guest in a test run, or a connection in a download.
     #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Select a profile of `kiln.toml`
+    ///
+    /// `docs/configuration.md` describes the file; `cargo xtask config` prints the values that apply.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Set the format of results on stdout
     #[arg(
         long,
@@ -198,6 +203,10 @@ pub(crate) enum Command {
     Unpublish(UnpublishArgs),
     /// Measure how fast guests boot and tests run
     Bench(BenchArgs),
+    /// Print the settings of `kiln.toml` and their origin
+    ///
+    /// Each value is printed with the flag, the environment variable or the line that sets it.
+    Config,
     /// Run everything that continuous integration runs
     Ci(CiArgs),
     /// Print a completion script for a shell
@@ -378,9 +387,9 @@ pub(crate) struct TestArgs {
     /// Force the value of a choice; repeatable
     #[arg(long, value_name = "NAME=VALUE", help_heading = EXECUTION)]
     pub(crate) choose: Vec<String>,
-    /// Multiply every time limit by this factor
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive, help_heading = EXECUTION)]
-    pub(crate) timeout_factor: f64,
+    /// Multiply every time limit by this factor [default: 1]
+    #[arg(long, value_name = "FACTOR", value_parser = positive, help_heading = EXECUTION)]
+    pub(crate) timeout_factor: Option<f64>,
     /// Install missing host tools first
     #[arg(long, help_heading = EXECUTION)]
     pub(crate) setup: bool,
@@ -445,6 +454,17 @@ pub(crate) struct SetupArgs {
     /// Run the commands that install what is missing
     #[arg(long, help_heading = EXECUTION)]
     pub(crate) yes: bool,
+}
+
+impl SetupArgs {
+    /// Installs what is missing for some architectures.
+    pub(crate) fn install(purpose: Purpose, arches: &[String]) -> Self {
+        Self {
+            arch: arches.to_vec(),
+            yes: true,
+            purpose,
+        }
+    }
 }
 
 /// What the host must be able to do.

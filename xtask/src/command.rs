@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod boot;
 pub(crate) mod ci;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod fetch;
 pub(crate) mod host_helper;
 pub(crate) mod images;

@@ -10,17 +10,19 @@ use host::scratch::Scratch;
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
+use settings::{Layer, Resolved, Setting, Settings};
 use store::Store;
 use verdict::runs::place;
 
 use crate::checkout;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, hinted};
+use crate::kiln_toml::{self, SettingsError};
 use crate::output::{self, Color, Style};
 use crate::render;
 
 /// Where a subcommand runs, and its options.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Context {
     /// The environment, read once.
     pub(crate) env: Env,
@@ -30,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) global: Global,
     /// How to write to this terminal.
     pub(crate) style: Style,
+    /// `kiln.toml` of the checkout and of the user.
+    pub(crate) settings: Settings,
 }
 
 impl Context {
@@ -46,12 +50,54 @@ impl Context {
                 Failure::new(Exit::Usage, error).hint(hint)
             })?
         };
-        Ok(Self {
+        let mut context = Self {
             env,
             root,
             global,
             style,
-        })
+            settings: Settings::default(),
+        };
+        if !here {
+            let profile = context.global.profile.as_deref();
+            let settings = kiln_toml::read(&context.env, &context.root, profile);
+            context.settings = settings.map_err(|error| match error {
+                SettingsError::Wrong(found) => context.draw(&found, "in settings"),
+                error => {
+                    let hint = error.hint();
+                    Failure::new(Exit::Usage, error).hint(hint)
+                }
+            })?;
+        }
+        Ok(context)
+    }
+
+    /// The same with a profile, where the command line selects none.
+    pub(crate) fn or_profile(&self, name: &str) -> Result<Self, Failure> {
+        let mut context = self.clone();
+        if self.settings.profile().is_none() {
+            let settings = self.settings.with_profile(name);
+            context.settings = settings.map_err(hinted!(Exit::Usage))?;
+        }
+        Ok(context)
+    }
+
+    /// The settings that apply where a command has these flags.
+    pub(crate) fn resolve(&self, flags: Layer) -> Resolved {
+        let global = Layer {
+            jobs: Setting::of_flag("--jobs", self.global.jobs),
+            ..Layer::default()
+        };
+        let environment = Layer {
+            qemu: Setting::of_variable("KILN_QEMU", self.env.kiln_qemu.clone()),
+            ..Layer::default()
+        };
+        self.settings.resolve(flags.or(global), environment)
+    }
+
+    /// The QEMU for a command whose `--qemu` is this.
+    pub(crate) fn qemu(&self, asked: Option<&Utf8PathBuf>) -> Option<Utf8PathBuf> {
+        let configured = || self.resolve(Layer::default()).values.qemu;
+        asked.cloned().or_else(|| Some(configured()?.value))
     }
 
     /// A scratch directory below `TMPDIR`.
@@ -64,7 +110,15 @@ impl Context {
         let files = self.recipe_files().map_err(|error| {
             Failure::new(Exit::Failed, error).hint(Some("run it in a checkout of Kiln".to_owned()))
         })?;
-        plan::load(&files).map_err(|found| self.draw(&found, "in recipes or images"))
+        let project =
+            plan::load(&files).map_err(|found| self.draw(&found, "in recipes or images"))?;
+        let arches: Vec<&str> = project.arches.keys().map(String::as_str).collect();
+        let unknown = self.settings.unknown_arches(&arches);
+        if unknown.is_empty() {
+            Ok(project)
+        } else {
+            Err(self.draw(&unknown, "in settings"))
+        }
     }
 
     /// Draws what is wrong in files, and gives the failure that sums it up.
@@ -85,16 +139,25 @@ impl Context {
         host::files::read_tree(&self.root, &["recipes", "images"], &["images/prebuilt"])
     }
 
-    /// The architectures that were asked for, or all whose images are in the repository; an unknown
-    /// one is refused with what is meant.
-    pub(crate) fn arches(project: &Project, asked: &[String]) -> Result<Vec<String>, Failure> {
+    /// The architectures that were asked for, else those of the settings, else all whose images are in
+    /// the repository; an unknown one is refused with what is meant.
+    pub(crate) fn arches(
+        &self,
+        project: &Project,
+        asked: &[String],
+    ) -> Result<Vec<String>, Failure> {
+        let configured = self.resolve(Layer::default()).values.arch;
+        let asked = match configured {
+            Some(configured) if asked.is_empty() => configured.value,
+            _ => asked.to_vec(),
+        };
         let known: Vec<&str> = project.arches.keys().map(String::as_str).collect();
         if asked.is_empty() {
             let prebuilt = project.arches.values().filter(|arch| arch.prebuilt);
             return Ok(prebuilt.map(|arch| arch.name.clone()).collect());
         }
         let mut arches: Vec<String> = Vec::new();
-        for arch in asked {
+        for arch in &asked {
             if !known.contains(&arch.as_str()) {
                 let error = anyhow::anyhow!("unknown architecture `{arch}`");
                 let meant = suggest::closest(arch, known.iter().copied())
@@ -160,10 +223,9 @@ impl Context {
         })
     }
 
-    /// Job slots: `-j`, else the processors.
+    /// Job slots: `-j`, else those of the settings, else the processors.
     pub(crate) fn jobs(&self) -> usize {
-        self.global
-            .jobs
-            .map_or_else(host::clock::cpu_count, usize::from)
+        let jobs = self.resolve(Layer::default()).values.jobs;
+        jobs.map_or_else(host::clock::cpu_count, |jobs| usize::from(jobs.value))
     }
 }

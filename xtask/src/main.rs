@@ -6,6 +6,7 @@ mod command;
 mod context;
 mod exit;
 mod github;
+mod kiln_toml;
 mod origin;
 mod output;
 mod platforms;
@@ -83,6 +84,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Recipe(args) => command::recipe::run(context, &args),
         Command::Store(args) => command::store::run(context, &args),
         Command::Setup(args) => command::setup::run(context, &args),
+        Command::Config => command::config::run(context),
         Command::Ci(args) => command::ci::run(context, &args),
         Command::Legal(args) => command::legal::run(context, &args),
         Command::Publish(args) => command::publish::run(context, &args),

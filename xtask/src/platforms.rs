@@ -69,7 +69,7 @@ pub(crate) fn keep_built(
     args: &GuestArgs,
     arches: &mut Vec<String>,
 ) {
-    let Some(place) = args.qemu.as_ref().or(context.env.kiln_qemu.as_ref()) else {
+    let Some(place) = &context.qemu(args.qemu.as_ref()) else {
         return;
     };
     // A file that says nothing may be for any of them: the search will say what is wrong with it.
@@ -114,9 +114,8 @@ fn locate<'a>(
             anyhow::anyhow!("unknown architecture `{name}`"),
         )
     })?;
-    let place = args.qemu.as_ref().or(supply.context.env.kiln_qemu.as_ref());
-    let binary =
-        qemu::binary::locate(place.map(Utf8PathBuf::as_path), &arch.qemu).map_err(qemu_failure)?;
+    let place = supply.context.qemu(args.qemu.as_ref());
+    let binary = qemu::binary::locate(place.as_deref(), &arch.qemu).map_err(qemu_failure)?;
     Ok((arch, binary))
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod compare;
+pub(crate) mod config;
 pub(crate) mod coverage;
 pub(crate) mod diagnostic;
 pub(crate) mod locations;

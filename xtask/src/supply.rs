@@ -56,7 +56,7 @@ impl<'a> Supply<'a> {
     ) -> Result<Self, Failure> {
         check_mirrors(context, source)?;
         let project = context.project()?;
-        let arches = Context::arches(&project, &source.arch)?;
+        let arches = context.arches(&project, &source.arch)?;
         let plan = project.plan(&arches).map_err(hinted!(Exit::Usage))?;
         let store = store()?;
         keep_root(&context.root, &project, (&plan, &arches), &store)?;
@@ -80,7 +80,7 @@ impl<'a> Supply<'a> {
         recipes: &[String],
     ) -> Result<Self, Failure> {
         check_mirrors(context, source)?;
-        let arches = Context::arches(&project, &source.arch)?;
+        let arches = context.arches(&project, &source.arch)?;
         let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
         let plan = project.plan_of(&arches, &recipes);
         let plan = plan.map_err(hinted!(Exit::Usage))?;

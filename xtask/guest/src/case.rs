@@ -147,6 +147,10 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     let header = &setting.test.test.header;
     let profile = &setting.arch.arch.qemu;
     let mut report = blank(setting.config, Some(setting.arch), setting.job);
+    if let Some(reason) = setting.job.changes.skip.clone() {
+        report.outcome = Outcome::Skipped { reason };
+        return report;
+    }
     let (machine_name, machine) = match requirement::machine(header, setting.test.arch, profile) {
         Ok(machine) => machine,
         Err(message) => {
@@ -282,6 +286,7 @@ fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestRepo
     let header = &test.test.header;
     let name = test.name();
     let seed = job.seed;
+    let unstable = job.changes.unstable.clone();
     let mut reproduce = format!(
         "cargo xtask test --exact {} --arch {} --seed {seed}",
         quote(&name),
@@ -305,7 +310,7 @@ fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestRepo
         reproduce,
         seed,
         round: job.round,
-        unstable: header.unstable.clone(),
+        unstable: unstable.or_else(|| header.unstable.clone()),
         slow: header.slow,
         ..TestReport::new(test.arch, &test.test.area, &test.test.test)
     }
@@ -390,7 +395,8 @@ impl Case<'_> {
         if self.setting.config.debug.is_unlimited() {
             return FOR_EVER;
         }
-        self.scaled(self.setting.test.test.header.timeout)
+        let header = self.setting.test.test.header.timeout;
+        self.scaled(self.setting.job.changes.timeout.unwrap_or(header))
     }
 
     fn boot_limit(&self) -> Duration {

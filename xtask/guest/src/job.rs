@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use suite::Selected;
+use suite::overrides::Changes;
 
 /// One test on an architecture, with all that decides what it chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,4 +16,6 @@ pub struct Job<'a> {
     pub seed: u64,
     /// Choices that are made whatever the seed says.
     pub forced: BTreeMap<String, String>,
+    /// What `kiln.toml` changes about the test.
+    pub changes: Changes,
 }

@@ -35,6 +35,8 @@ pub struct Env {
     pub kiln_socket: Option<Utf8PathBuf>,
     /// The user's cache directory: `XDG_CACHE_HOME`, else `~/.cache`.
     pub cache_dir: Option<Utf8PathBuf>,
+    /// The user's directory for settings: `XDG_CONFIG_HOME`, else `~/.config`.
+    pub config_dir: Option<Utf8PathBuf>,
     /// `XDG_RUNTIME_DIR`: private to the user, gone at logout.
     pub runtime_dir: Option<Utf8PathBuf>,
     /// `TMPDIR`, else `/tmp`.
@@ -228,9 +230,10 @@ impl Env {
             found: escaped(path.as_os_str()),
             hint: None,
         })?;
-        // Reads HOME and XDG_CACHE_HOME, and the password file when HOME is unset.
+        // Reads HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME, and the password file when HOME is unset.
         let base = etcetera::choose_base_strategy().ok();
-        env.cache_dir = base.and_then(|base| utf8(base.cache_dir()));
+        env.cache_dir = base.as_ref().and_then(|base| utf8(base.cache_dir()));
+        env.config_dir = base.and_then(|base| utf8(base.config_dir()));
         env.root = rustix::process::geteuid().is_root();
         if env.root {
             env.user.get_or_insert("root".to_owned());
@@ -247,8 +250,9 @@ impl Env {
         let variables = Variables(variable);
         let text = |name: &str| variables.text(name);
         let path = |name: &str| variables.path(name);
-        // `gather` reads it through another crate, which ignores what is not UTF-8.
+        // `gather` reads these through another crate, which ignores what is not UTF-8.
         path("XDG_CACHE_HOME")?;
+        path("XDG_CONFIG_HOME")?;
         let mirrors = text("KILN_MIRROR")?.unwrap_or_default();
         let mirrors = mirrors
             .split([' ', ',', '\t', '\n'])
@@ -265,6 +269,7 @@ impl Env {
             kiln_qemu: path("KILN_QEMU")?,
             kiln_socket: path("KILN_SOCKET")?,
             cache_dir: None,
+            config_dir: None,
             runtime_dir: path("XDG_RUNTIME_DIR")?,
             temp_dir: path("TMPDIR")?.unwrap_or_else(|| Utf8PathBuf::from("/tmp")),
             executable: Utf8PathBuf::new(),

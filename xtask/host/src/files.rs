@@ -50,6 +50,15 @@ pub fn read_tree(
     Ok(found)
 }
 
+/// A file's text; `None` where there is no such file.
+pub fn read_text(path: &Utf8Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes a file so that a reader sees the old or the new one, never half of it; its folder is made
 /// where it is missing.
 pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use guest::job::Job;
 use suite::Selected;
+use suite::overrides::Changes;
 use verdict::event::{Choice, RunReport};
 
 /// A test of an earlier run, to be run with the same seed and the same choices.
@@ -61,6 +62,7 @@ impl Again {
             round: self.round,
             seed: self.seed,
             forced: choices,
+            changes: Changes::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use guest::config::CaseConfig;
 use guest::job::Job;
 use guest::platform::ArchRun;
+use suite::overrides::Override;
 use suite::{Filter, Suite};
 use verdict::origin::Origin;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub extent: Extent,
     /// How often a test that failed is tried again.
     pub retries: u32,
+    /// What is different for single tests.
+    pub overrides: Vec<Override>,
     /// So many failures end the run.
     pub max_fail: Option<usize>,
     /// What every test is run with.

@@ -168,6 +168,7 @@ mod tests {
 
     use super::*;
     use suite::header::Header;
+    use suite::overrides::Changes;
     use suite::{Selected, TestFile};
 
     fn tests() -> Vec<TestFile> {
@@ -194,6 +195,7 @@ mod tests {
             round: 0,
             seed: u64::MAX,
             forced: BTreeMap::new(),
+            changes: Changes::default(),
         };
         tests.iter().map(job).collect()
     }

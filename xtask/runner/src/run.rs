@@ -13,6 +13,7 @@ use guest::job::Job;
 use guest::platform::ArchRun;
 use host::clock::monotonic;
 use suite::Selected;
+use suite::overrides::Changes;
 use verdict::coverage::Coverage;
 use verdict::event::{RunEvent, RunReport, SCHEMA, TestReport, millis, passed_devices, send};
 use verdict::runs::place;
@@ -124,9 +125,10 @@ pub(super) fn jobs<'a>(
         round: 0,
         seed: config.seed,
         forced: config.choices.clone(),
+        changes: Changes::default(),
     };
-    match &config.extent {
-        Extent::Seeded => Ok((selected.into_iter().map(seeded).collect(), Vec::new())),
+    let (mut jobs, notes) = match &config.extent {
+        Extent::Seeded => (selected.into_iter().map(seeded).collect(), Vec::new()),
         Extent::Again(again) => {
             let named = |test: &Selected<'_>| {
                 let name = test.name();
@@ -136,13 +138,19 @@ pub(super) fn jobs<'a>(
                 .into_iter()
                 .flat_map(|test| named(&test).map(move |again| (test, again)))
                 .map(|(test, again)| again.job(test, &config.choices));
-            Ok((jobs.collect(), Vec::new()))
+            (jobs.collect(), Vec::new())
         }
         Extent::Exhaustive { limit } => {
             let seeded = selected.into_iter().map(seeded).collect();
-            Ok(exhaustive::expand(config, seeded, *limit)?)
+            exhaustive::expand(config, seeded, *limit)?
         }
+    };
+    for job in &mut jobs {
+        let name = job.test.name();
+        let subject = config.filter.subject(&job.test, &name);
+        job.changes = Changes::of(&config.overrides, &subject);
     }
+    Ok((jobs, notes))
 }
 
 /// Runs the jobs of a queue on some threads.

@@ -33,11 +33,12 @@ impl Worker<'_> {
     pub(super) fn run(&self, job: &Job<'_>, events: &Sender<RunEvent>) -> TestReport {
         let logs = self.folder(job);
         let mut failed_tries = Vec::new();
+        let retries = job.changes.retries.unwrap_or(self.config.retries);
         loop {
             let mut report = self.try_once(job, &logs, events);
             let done = report.outcome.is_success()
                 || matches!(report.outcome, Outcome::NotRun { .. })
-                || failed_tries.len() >= self.config.retries as usize;
+                || failed_tries.len() >= retries as usize;
             if done {
                 report.failed_tries = failed_tries;
                 if self.config.rounds.until_fail && self.numbered && report.outcome.is_success() {

@@ -15,11 +15,11 @@ use super::{EXECUTION, SELECTION};
     reason = "a switch on the command line is a bool"
 )]
 pub(crate) struct RepeatArgs {
-    /// Run a failed test again up to N times
+    /// Run a failed test again up to N times [default: 0]
     ///
     /// A test that then passes is reported as flaky.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) retries: u32,
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
     /// Stop after the first failure
     ///
     /// Tests that are running then are finished.

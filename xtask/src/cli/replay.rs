@@ -16,15 +16,10 @@ impl TestArgs {
             AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
             AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
         }
-        if self.has_timeout_factor() {
-            flags.push(format!("--timeout-factor={}", self.timeout_factor));
+        if let Some(factor) = self.timeout_factor {
+            flags.push(format!("--timeout-factor={factor}"));
         }
         flags
-    }
-
-    /// Whether limits are multiplied.
-    pub(crate) fn has_timeout_factor(&self) -> bool {
-        (self.timeout_factor - 1.0).abs() > f64::EPSILON
     }
 
     /// The flags and filters that select the same tests.

@@ -15,17 +15,14 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use parts::Parts;
 
+/// The profile of `kiln.toml` that tests run with, unless `--profile` selects another.
+const PROFILE: &str = "ci";
+
 pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
     if args.setup {
-        setup::run(
-            context,
-            &SetupArgs {
-                arch: Vec::new(),
-                yes: true,
-                purpose: Purpose::Ci,
-            },
-        )?;
+        setup::run(context, &SetupArgs::install(Purpose::Ci, &[]))?;
     }
+    let profiled = context.or_profile(PROFILE)?;
     let cargo = context
         .env
         .cargo
@@ -71,21 +68,19 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
     parts.own("lock and prebuilt images", || check_lock(context))?;
     parts.own("guest tests", || {
         let junit = context.root.join("target/kiln/junit.xml");
-        // The same commit makes the same choices; a host that has much else to do fails no test.
-        let fixed = ["--seed=1", "--timeout-factor=4", "--retries=1"];
         let words = ["xtask", "test", "--junit", junit.as_str()];
-        match Cli::try_parse_from(words.into_iter().chain(fixed)).map_err(anyhow::Error::from) {
+        match Cli::try_parse_from(words).map_err(anyhow::Error::from) {
             Ok(Cli {
                 command: Command::Test(args),
                 ..
-            }) => test::run(context, &args),
+            }) => test::run(&profiled, &args),
             Ok(_) => Ok(Exit::Usage),
             Err(error) => Err(Failure::new(Exit::Failed, error)),
         }
     })?;
     if let Some(qemu) = older_qemu {
         parts.own("guest tests with an older QEMU", || {
-            older_qemu::run(context, &qemu)
+            older_qemu::run(&profiled, &qemu)
         })?;
     }
     Ok(parts.close(deny))

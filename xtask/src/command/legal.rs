@@ -10,7 +10,7 @@ use crate::render;
 
 pub(crate) fn run(context: &Context, args: &LegalArgs) -> Outcome {
     let project = context.project()?;
-    let arches = Context::arches(&project, &args.arch)?;
+    let arches = context.arches(&project, &args.arch)?;
     let plan = project.plan(&arches).map_err(hinted!(Exit::Usage))?;
     let rows = publish::legal::rows(&plan);
     let crates = crates(context)?;

@@ -15,7 +15,7 @@ use crate::output::{self, Color};
 
 pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
     let project = context.project()?;
-    let arches = Context::arches(&project, &args.arch)?;
+    let arches = context.arches(&project, &args.arch)?;
     let needs: Vec<String> = needs(&project, &arches, args.purpose).into_iter().collect();
     let missing = packages::missing(&needs, &context.env);
     if missing.is_empty() {

@@ -5,6 +5,7 @@ mod compare;
 mod config;
 mod coverage;
 pub(crate) mod debug;
+pub(crate) mod defaults;
 mod perform;
 mod rerun;
 mod scripts;
@@ -27,9 +28,10 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::github;
 use crate::platforms;
 use crate::supply::{self, Supply};
-use config::{Wanted, configure, on_qemu};
+use config::{Wanted, configure};
 pub(crate) use perform::quietly;
 use rerun::Rerun;
+pub(crate) use select::machines;
 
 /// Where runs are kept, in the repository.
 pub(crate) const RUNS: &str = "target/kiln/runs";
@@ -46,21 +48,18 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
 fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     let rerun = Rerun::read(context, args)?;
     let completed = rerun.as_ref().map(|rerun| rerun.complete(args));
-    let args = &on_qemu(context, completed.as_ref().unwrap_or(args));
+    let (args, overrides) = defaults::complete(context, completed.as_ref().unwrap_or(args));
+    let args = &args;
     // A QEMU that was named is not the package manager's business.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
             context,
-            &SetupArgs {
-                arch: args.source.arch.clone(),
-                yes: true,
-                purpose: Purpose::Test,
-            },
+            &SetupArgs::install(Purpose::Test, &args.source.arch),
         )?;
     }
     supply::check_mirrors(context, &args.source)?;
     let project = context.project()?;
-    let mut arches = Context::arches(&project, &args.source.arch)?;
+    let mut arches = context.arches(&project, &args.source.arch)?;
     if args.source.arch.is_empty() && !args.list {
         let sides = compare::sides(args).map_or_else(|| vec![args.guest.clone()], Vec::from);
         for guest in &sides {
@@ -70,6 +69,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
     let filter = select::filter(context, &project, &suite, args)?;
+    defaults::check(context, &suite, &filter, &known)?;
     let mut selected = select::select(context, &suite, &filter, &arches, args)?;
     select::check_choices(&config::choices(&args.choose)?, &selected)?;
     let mut extent = args.repeat.extent();
@@ -81,7 +81,8 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         extent = Extent::Again(rest);
     }
     if args.list {
-        return list(context, &project, args, (&arches, &selected));
+        let skips = defaults::skips(&overrides, &filter, &selected);
+        return list(context, &project, args, (&arches, &selected, skips));
     }
     scripts::check(context, &selected)?;
     debug::check(args, &selected)?;
@@ -96,6 +97,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         extent,
         scope,
         seed: args.seed.unwrap_or_else(host::clock::random_seed),
+        overrides,
     };
     if let Some([old, new]) = compare::sides(args) {
         let side = |guest| configure(&supply, args, guest, wanted.clone());
@@ -126,13 +128,13 @@ fn list(
     context: &Context,
     project: &Project,
     args: &TestArgs,
-    (arches, selected): (&[String], &[Selected<'_>]),
+    (arches, selected, skipped): (&[String], &[Selected<'_>], BTreeMap<String, String>),
 ) -> Outcome {
-    let skips = if args.skips {
-        skips::reasons(context, project, args, selected)?
-    } else {
-        BTreeMap::new()
-    };
+    let mut skips = BTreeMap::new();
+    if args.skips {
+        skips = skips::reasons(context, project, args, selected)?;
+        skips.extend(skipped);
+    }
     select::list(context, selected, &skips);
     if args.debug.device_coverage {
         coverage::declared(context, arches, (&args.source, &args.guest), selected)?;

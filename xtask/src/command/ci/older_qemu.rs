@@ -43,9 +43,8 @@ pub(super) fn unpack(context: &Context) -> Option<Unpacked> {
 /// Runs the tests.
 pub(super) fn run(context: &Context, qemu: &Unpacked) -> Outcome {
     output::note(format!("QEMU {} in `{}`", qemu.version, qemu.programs));
-    let fixed = ["--seed=1", "--timeout-factor=4", "--retries=1", "--qemu"];
-    let words = ["xtask", "test"].into_iter().chain(fixed);
-    let words = words.chain([qemu.programs.as_str()]).chain(TESTS);
+    let words = ["xtask", "test", "--qemu", qemu.programs.as_str()];
+    let words = words.into_iter().chain(TESTS);
     match Cli::try_parse_from(words).map_err(anyhow::Error::from) {
         Ok(Cli {
             command: Command::Test(args),

@@ -7,6 +7,7 @@ use guest::config::CaseConfig;
 use guest::debug::Debug;
 use guest::platform::ArchRun;
 use runner::{Config, Extent, Rounds};
+use suite::overrides::Override;
 use suite::{Filter, Suite};
 use verdict::golden::bless::Blessing;
 use verdict::origin::{Origin, Scope};
@@ -31,6 +32,7 @@ pub(super) struct Wanted {
     pub(super) extent: Extent,
     pub(super) scope: Scope,
     pub(super) seed: u64,
+    pub(super) overrides: Vec<Override>,
 }
 
 /// A run as its flags want it, but for what looks closer.
@@ -51,14 +53,15 @@ pub(super) fn configure(
         jobs: if alone { 1 } else { context.jobs() },
         rounds: args.repeat.rounds(),
         extent: wanted.extent,
-        retries: args.repeat.retries,
+        retries: args.repeat.retries.unwrap_or(0),
+        overrides: wanted.overrides,
         max_fail: args.repeat.max_fail(),
         seed: wanted.seed,
         case: CaseConfig {
-            timeout_factor: args.timeout_factor,
+            timeout_factor: args.timeout_factor.unwrap_or(1.0),
             no_capture: args.no_capture,
             kernel_log: context.global.verbose > 0,
-            reproduce: args.running(args.guest.qemu.clone()),
+            reproduce: reproduce(context, args),
             bless: args.reports.blessing(!args.filters.is_empty()),
             ..case_config(context)
         },
@@ -68,6 +71,14 @@ pub(super) fn configure(
         runs_dir: runs_dir(context, args),
         ..config(context, wanted.suite, wanted.filter, runs)
     })
+}
+
+/// The flags that a command line needs to repeat a test of this run.
+fn reproduce(context: &Context, args: &TestArgs) -> Vec<String> {
+    let profile = context.settings.profile();
+    let profile = profile.map(|name| format!("--profile={name}"));
+    let flags = profile.into_iter();
+    flags.chain(args.running(args.guest.qemu.clone())).collect()
 }
 
 /// `--choose NAME=WORD`: choices that are made whatever the seed says.
@@ -84,15 +95,6 @@ pub(super) fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Fail
         .iter()
         .map(|text| pair(text).ok_or_else(|| refused(text)))
         .collect()
-}
-
-/// With the QEMU of the environment as a named one: a repetition of the run needs it too.
-pub(super) fn on_qemu(context: &Context, args: &TestArgs) -> TestArgs {
-    let mut args = args.clone();
-    if args.debug.compare_qemu.is_none() && args.guest.qemu.is_none() {
-        args.guest.qemu.clone_from(&context.env.kiln_qemu);
-    }
-    args
 }
 
 /// Where runs are kept.
@@ -118,6 +120,7 @@ pub(super) fn config(
         rounds: Rounds::default(),
         extent: Extent::default(),
         retries: 0,
+        overrides: Vec::new(),
         max_fail: None,
         seed: 0,
         choices: BTreeMap::new(),

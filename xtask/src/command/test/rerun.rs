@@ -68,9 +68,7 @@ impl Rerun {
         if args.guest.accel == AccelChoice::Auto {
             args.guest.accel = asked.guest.accel;
         }
-        if !args.has_timeout_factor() {
-            args.timeout_factor = asked.timeout_factor;
-        }
+        args.timeout_factor = args.timeout_factor.or(asked.timeout_factor);
         args
     }
 

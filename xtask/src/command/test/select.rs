@@ -134,7 +134,7 @@ fn expressions(context: &Context, texts: &[String]) -> Result<Vec<Expression>, F
 }
 
 /// The machine of each architecture where a test names none.
-fn machines(project: &Project) -> BTreeMap<String, String> {
+pub(crate) fn machines(project: &Project) -> BTreeMap<String, String> {
     let arches = project.arches.values();
     arches
         .map(|arch| (arch.name.clone(), arch.qemu.machine.clone()))

@@ -22,7 +22,7 @@ pub(super) fn reasons(
 ) -> Result<BTreeMap<String, String>, Failure> {
     let mut source = args.source.clone();
     if source.arch.is_empty() {
-        source.arch = Context::arches(project, &[])?;
+        source.arch = context.arches(project, &[])?;
         platforms::keep_built(context, project, &args.guest, &mut source.arch);
     }
     let supply = Supply::open(context, &source)?;

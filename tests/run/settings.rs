@@ -1,0 +1,112 @@
+//! `kiln.toml`: what a run takes from it, and how errors in it are reported.
+
+use crate::place::{Place, arch};
+
+const TEST: &str = "in_guest() {\n    true\n}\n";
+
+fn place(settings: &str) -> Place {
+    let hotplug = format!("# Plugs.\n#: groups = [\"hotplug\"]\n{TEST}");
+    let plain = format!("# Boots.\n{TEST}");
+    let place = Place::with(&[("net/plug", &hotplug), ("boot/true", &plain)]);
+    std::fs::write(place.repository().join("kiln.toml"), settings).unwrap();
+    place
+}
+
+#[test]
+fn wrong_settings_are_shown_before_running() {
+    let Some(arch) = arch() else { return };
+    let place = place("");
+    let file = place.repository().join("kiln.toml");
+    let rule = |filter: &str| format!("[[override]]\nfilter = \"{filter}\"\nretries = 1\n");
+    for (text, flags, expect) in [
+        (
+            "retires = 1\n".to_owned(),
+            &[][..],
+            &["kiln.toml:1:1", "did you mean `retries`?"][..],
+        ),
+        (rule("grup(a)"), &[], &["kiln.toml:2:11", "`group`"]),
+        (
+            rule("group(hotplgu)"),
+            &[],
+            &["kiln.toml:2:17", "`hotplug`"],
+        ),
+        (
+            "[profile.ci]\narch = [\"m68\"]\n".to_owned(),
+            &[],
+            &["kiln.toml:2:9", "unknown architecture `m68`"],
+        ),
+        (
+            "[profile.ci]\n".to_owned(),
+            &["--profile", "cii"],
+            &["error: unknown profile `cii`: ", "help: --profile ci"],
+        ),
+        (
+            String::new(),
+            &["--profile", "ci"],
+            &["`kiln.toml` defines no profile", "help: add `[profile.ci]`"],
+        ),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        for command in [&["config"][..], &["test", "--arch", &arch, "--offline"]] {
+            let told = place.run(&[command, flags].concat());
+            assert_eq!((told.code, told.stdout.as_str()), (2, ""), "{text}");
+            for part in expect {
+                assert!(told.stderr.contains(part), "{text}: {}", told.stderr);
+            }
+        }
+    }
+    assert!(!place.runs().exists());
+}
+
+#[test]
+fn user_file_is_below_the_checkout_file() {
+    let place = place("retries = 1\n");
+    let folder = place.path().join("config/kiln");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("kiln.toml"), "retries = 2\njobs = 3\n").unwrap();
+    let told = place.run(&["config", "--message-format=json"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let value = |key: &str| {
+        let lines = told.stdout.lines();
+        let mut lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let line = lines.find(|line| line["key"] == key).unwrap();
+        (line["value"].clone(), line["file"].clone())
+    };
+    assert_eq!(value("retries"), (1.into(), "kiln.toml".into()));
+    let user = folder.join("kiln.toml");
+    assert_eq!(value("jobs"), (3.into(), user.to_str().unwrap().into()));
+    assert!(value("seed").0.is_null());
+}
+
+#[test]
+fn overrides_and_profile_decide_a_run() {
+    let Some(arch) = arch() else { return };
+    let place = place(
+        "[[override]]\nfilter = \"group(hotplug)\"\nskip = \"no slots\"\n\
+         [profile.ci]\nseed = 7\ntimeout-factor = 4\n\
+         [[profile.ci.override]]\nfilter = \"test(true)\"\nretries = 1\n\
+         unstable = \"see https://example.org/1\"\n",
+    );
+    place.write("boot/true.sh", "in_guest() {\n    false\n}\n");
+    let (code, events) = place.events(&arch, &["--profile=ci", "--accel=tcg"]);
+    let finished = |name: &str| {
+        let name = format!("{arch}::{name}");
+        let is_it = |event: &&serde_json::Value| {
+            event["reason"] == "test-finished" && event["name"] == name.as_str()
+        };
+        events.iter().find(is_it).unwrap().clone()
+    };
+    let plug = finished("net::plug").to_string();
+    assert!(plug.contains("no slots (kiln.toml:2)"), "{plug}");
+    let boot = finished("boot::true");
+    assert_eq!(boot["seed"], 7, "{boot}");
+    assert_eq!(boot["failed_tries"].as_array().unwrap().len(), 1);
+    assert_eq!(boot["unstable"], "see https://example.org/1");
+    let again = boot["reproduce"].as_str().unwrap();
+    assert!(
+        again.ends_with("--profile=ci --accel=tcg --timeout-factor=4"),
+        "{again}"
+    );
+    // A test that is known to be unstable does not fail the run.
+    assert_eq!(code, 0);
+}
