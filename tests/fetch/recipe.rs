@@ -63,7 +63,7 @@ fn a_check_asks_each_location_and_downloads_nothing() {
     ");
     assert!(
         told.stderr
-            .contains("error: 2 of 3 locations are not available"),
+            .contains("error: 2 of 3 locations do not have their file"),
         "{}",
         told.stderr
     );
@@ -125,7 +125,8 @@ fn bump_pins_and_keeps_the_found_version() {
     assert_eq!(place.blob("store", &new), Some(new));
     assert!(told.stdout.contains("also    http://"), "{}", told.stdout);
     assert!(
-        told.stderr.contains("warning: not at `debian-snapshot:"),
+        told.stderr
+            .contains("warning: failed to find it at `debian-snapshot:"),
         "{}",
         told.stderr
     );
@@ -189,7 +190,7 @@ fn a_bump_that_finds_nothing_changes_nothing() {
             "parts",
             "1.0",
             2,
-            "error: `parts` already has the version 1.0",
+            "error: recipe `parts` already has version 1.0",
         ),
         ("part", "2.0", 2, "help: did you mean `parts`?"),
         ("image", "2.0", 2, "error: recipe `image` has no sources"),

@@ -184,7 +184,7 @@ fn merged_parts_keep_their_logs() {
     ]);
     assert_eq!(told.code, 100, "{}", told.stderr);
     contains(&told.stdout, &["1..3\n", "fails", "passes", "skips"]);
-    contains(&told.stderr, &["runs/3: the joined run"]);
+    contains(&told.stderr, &["merged run: ", "runs/3"]);
     let output = runs.join("3").join(&arch).join("a/passes/output.log");
     assert_eq!(std::fs::read_to_string(output).unwrap(), "fine\n");
     let told = place.run(&["report", "latest", "--format", "json"]);

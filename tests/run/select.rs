@@ -120,8 +120,8 @@ fn broken_file_stops_only_runs_selecting_it() {
     assert_eq!(told.code, 0, "{}", told.stderr);
     assert_eq!(told.stdout, format!("{arch}::boot::true\n"));
     for expect in [
-        "warning: `net::new` cannot be run: ",
-        "warning: `net::two words` cannot be run: invalid name of a test",
+        "warning: cannot run `net::new`: ",
+        "warning: cannot run `net::two words`: invalid name of a test",
         "warning: ignored guest-tests/top.sh: ",
     ] {
         assert!(told.stderr.contains(expect), "{}", told.stderr);

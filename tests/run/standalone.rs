@@ -106,6 +106,6 @@ fn test_needing_the_runner_is_not_exported() {
     );
     let both = told("a::");
     assert_eq!(both.code, 2, "{}", both.stderr);
-    assert!(both.stderr.contains("takes one test, and 2 are selected"));
+    assert!(both.stderr.contains("takes one test, found 2 selected"));
     assert!(!file.exists());
 }

@@ -79,7 +79,7 @@ pub(crate) fn a_tree_that_nginx_serves_is_walked_and_each_fault_named(
     ] {
         assert!(out.contains(&fault), "{fault}: {out}");
     }
-    assert!(err.contains("4 things are wrong"), "{err}");
+    assert!(err.contains("found 4 problems"), "{err}");
     // A server does not list what it has; a directory does.
     std::fs::write(at("extra"), "").unwrap();
     let (_, out, _) = checkout.xtask(&["mirror-check", tree.to_str().unwrap()]);

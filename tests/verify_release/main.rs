@@ -105,7 +105,7 @@ fn a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing() {
         "{out}"
     );
     assert!(
-        out.contains("kiln-7: all 3 files are what its source gives"),
+        out.contains("kiln-7: all 3 files match a build from its source"),
         "{out}"
     );
     // Cargo built the bundle's own program from the bundle's crates.
@@ -135,7 +135,7 @@ fn a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once() {
     let (code, out, err) = verify(&[]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(
-        out.contains("kiln-7: all 3 files are what its source gives"),
+        out.contains("kiln-7: all 3 files match a build from its source"),
         "{out}"
     );
     let kiln = |path: &str| format!("/{RELEASE}/{path}");
@@ -211,7 +211,7 @@ fn a_build_that_is_not_reproducible_is_told_with_the_line_that_differs() {
     );
     assert!(out.contains("published / built: line 3: "), "{out}");
     assert!(
-        out.contains("kiln-7: 1 of 3 files are not what its source gives"),
+        out.contains("kiln-7: 1 of 3 files differ from a build of its source"),
         "{out}"
     );
     assert!(
@@ -253,7 +253,7 @@ fn each_thing_that_a_bundle_lacks_is_named() {
         let (code, out, err) = fixture.verify(&[]);
         assert_eq!((code, out.as_str()), (102, ""), "{without}: {err}");
         assert!(err.contains(why), "{without}: {err}");
-        let failed = "the image of aarch64 cannot be built from the source of kiln-7";
+        let failed = "failed to build the image of aarch64 from the source of kiln-7";
         assert_eq!(err.contains(failed), built, "{without}: {err}");
         let hint = ["tell the publisher", "look at what was built so far"][usize::from(built)];
         assert!(err.contains(hint), "{without}: {err}");
@@ -307,7 +307,7 @@ fn a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built() {
     assert!(code == 102 && err.contains("there is kiln-7"), "{err}");
     let (code, _, err) = fixture.verify(&["--arch", "vax"]);
     assert!(
-        code == 2 && err.contains("kiln-7 has no image of `vax`"),
+        code == 2 && err.contains("release kiln-7 has no image of `vax`"),
         "{err}"
     );
 }
@@ -353,7 +353,10 @@ fn an_interrupted_verification_goes_on_in_the_directory_that_is_kept() {
         !err.contains("Compiling") && !err.contains("Building"),
         "{err}"
     );
-    assert!(err.contains("were kept in"), "{err}");
+    assert!(
+        err.contains("kept the source archive and the images in"),
+        "{err}"
+    );
     assert!(kept.join("store/v1/entries").is_dir());
 
     let mark = kept.join("verify-release.json");
@@ -380,7 +383,7 @@ fn what_does_not_boot_is_not_published() {
     let (code, _, err) = fixture.publish();
     assert_eq!(code, 100, "{err}");
     assert!(
-        err.contains("an image does not boot: nothing was published"),
+        err.contains("failed to publish: an image does not boot"),
         "{err}"
     );
     assert!(!fixture.path("tree").join(RELEASE).exists());

@@ -177,7 +177,9 @@ impl Context {
         let dir = self.env.store_dir().ok_or_else(|| {
             Failure::new(
                 Exit::SetupMissing,
-                anyhow::anyhow!("no place for the store is known"),
+                anyhow::anyhow!(
+                    "failed to choose a directory for the store: neither HOME nor KILN_STORE is set"
+                ),
             )
             .hint(Some("set KILN_STORE to a directory".to_owned()))
         })?;
@@ -218,7 +220,7 @@ impl Context {
     pub(crate) fn client_for(&self, address: &SecretUrl) -> Result<Client, Failure> {
         let client = self.client().map_err(hinted!(Exit::FetchFailed))?;
         client.ok_or_else(|| {
-            let error = anyhow::anyhow!("`{address}` cannot be reached with --offline");
+            let error = anyhow::anyhow!("failed to reach `{address}`: --offline was given");
             Failure::new(Exit::Usage, error)
         })
     }

@@ -87,7 +87,7 @@ pub(crate) fn keep_built(
         return;
     }
     for name in absent {
-        output::note(format!("{name}: not run, `{place}` has no QEMU for it"));
+        output::note(format!("{name}: skipped, `{place}` has no QEMU for it"));
     }
     *arches = there;
 }
@@ -177,7 +177,7 @@ pub(crate) fn boot_files(image: &Ready) -> Result<BootFiles, Failure> {
         image.file(name).ok_or_else(|| {
             Failure::new(
                 Exit::Failed,
-                anyhow::anyhow!("the image at `{}` has no `{name}`", image.path()),
+                anyhow::anyhow!("missing `{name}` in the image at `{}`", image.path()),
             )
         })
     };
@@ -233,7 +233,7 @@ fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Fa
     };
     for (subject, why) in facts.unanswered.iter().filter(|_| !context.global.quiet) {
         output::note(format!(
-            "{}: QEMU cannot be asked about {subject}: {why}",
+            "{}: failed to query QEMU about {subject}: {why}",
             arch.name
         ));
     }

@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
     if args.source.arch.len() != 1 {
         let project = context.project()?;
         let first = project.arches.keys().next().cloned().unwrap_or_default();
-        let error = anyhow::anyhow!("`boot` needs one architecture");
+        let error = anyhow::anyhow!("expected exactly one `--arch`");
         let hint = format!("cargo xtask boot --arch {first}");
         return Err(Failure::new(Exit::Usage, error).hint(Some(hint)));
     }
@@ -79,7 +79,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
     if !context.global.quiet {
         let keys = context.style.paint(Color::Bold, "Ctrl-A X");
         output::note(format!(
-            "{}: `exit` powers the guest off, {keys} ends QEMU",
+            "{}: `exit` powers off the guest, {keys} ends QEMU",
             platforms::describe(&guest_run)
         ));
     }
@@ -133,15 +133,15 @@ fn machine<'a>(
     let arch = arch.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            anyhow::anyhow!("`boot` needs one architecture"),
+            anyhow::anyhow!("expected exactly one `--arch`"),
         )
     })?;
     let profile = &arch.qemu;
     let name = asked.unwrap_or(&profile.machine);
     let machine = profile.machines.get(name).ok_or_else(|| {
         let known: Vec<&str> = profile.machines.keys().map(String::as_str).collect();
-        let error = anyhow::anyhow!("`{}` has no machine `{name}`", arch.name);
-        Failure::new(Exit::Usage, error).hint(Some(format!("there are {}", known.join(", "))))
+        let error = anyhow::anyhow!("unknown machine `{name}` of `{}`", arch.name);
+        Failure::new(Exit::Usage, error).hint(Some(format!("expected one of {}", known.join(", "))))
     })?;
     Ok((profile, machine))
 }

@@ -12,8 +12,9 @@ use crate::output;
 
 pub(crate) fn run(context: &Context, args: &HostHelperArgs) -> Outcome {
     let Some(socket) = &context.env.kiln_socket else {
-        let error =
-            anyhow::anyhow!("KILN_SOCKET is not set: words work in a test's host script only");
+        let error = anyhow::anyhow!(
+            "helper commands work only in the host script of a test: KILN_SOCKET is not set"
+        );
         return Err(Failure::new(Exit::Usage, error)
             .hint(Some("cargo xtask test --no-capture NAME".to_owned())));
     };

@@ -51,7 +51,7 @@ fn write_timings(supply: &Supply<'_>) -> Result<(), Failure> {
         .map_err(|error| failed(error.into()))?;
     let path = supply.context.root.join("target/kiln/timings.html");
     host::files::write(&path, page.as_bytes()).map_err(|error| failed(error.into()))?;
-    output::note(format!("Timings: {path}"));
+    output::note(format!("wrote {path}"));
     Ok(())
 }
 
@@ -104,10 +104,10 @@ pub(crate) fn refreeze(context: &Context, source: &SourceArgs) -> Outcome {
     for (path, content) in &changed {
         host::files::write(&context.root.join(path), content)
             .map_err(|error| Failure::new(Exit::Failed, error))?;
-        output::result(format!("{path} was written"));
+        output::result(format!("wrote {path}"));
     }
     if changed.is_empty() {
-        output::note("every frozen file is what the recipes give");
+        output::note("every frozen file is up to date");
     }
     Ok(Exit::Success)
 }

@@ -20,8 +20,8 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
     let count = report.findings.len();
     output::result(render::release::walked(&report));
     if count > 0 {
-        let things = if count == 1 { "thing is" } else { "things are" };
-        let error = anyhow::anyhow!("{count} {things} wrong with {}", args.place);
+        let problems = if count == 1 { "problem" } else { "problems" };
+        let error = anyhow::anyhow!("found {count} {problems} in {}", args.place);
         return Err(Failure::new(Exit::FetchFailed, error));
     }
     Ok(Exit::Success)
@@ -38,9 +38,8 @@ pub(crate) fn place(context: &Context, address: &SecretUrl) -> Result<Box<dyn Pl
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let path = text.strip_prefix("file://").unwrap_or(text);
         if path.contains("://") {
-            let error = anyhow::anyhow!("`{address}` is nothing that can be read");
-            let hint = "a directory, s3://bucket/prefix, or an address with http:// or https://"
-                .to_owned();
+            let error = anyhow::anyhow!("expected a directory or URL to read, found `{address}`");
+            let hint = "use a directory, https://HOST/PATH or s3://BUCKET/PREFIX".to_owned();
             return Err(Failure::new(Exit::Usage, error).hint(hint));
         }
         let path = context.env.absolute(&Utf8PathBuf::from(path));
@@ -89,7 +88,7 @@ pub(crate) fn examine(
     }
     for name in &report.unfinished {
         output::note(format!(
-            "`{name}` is not in the index: its publication did not end, or continues"
+            "`{name}` is not in the index: its publication was interrupted or is in progress"
         ));
     }
     if let Some(strays) = render::release::strays(&report) {

@@ -30,7 +30,7 @@ pub(crate) use signing::{authority, keys};
 pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
     if let Some(url) = args.url.as_ref().filter(|url| url.has_credentials()) {
         let error = anyhow::anyhow!("`--url {url}` would publish its user and password");
-        let hint = "name the address without them".to_owned();
+        let hint = "remove the user and password from the URL".to_owned();
         return Err(Failure::new(Exit::Usage, error).hint(hint));
     }
     let signing = authority(context, &args.signing)?;
@@ -94,7 +94,10 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
             let digest = registry
                 .push(&release, &mut told(context))
                 .map_err(hinted!(Exit::FetchFailed))?;
-            output::result(format!("{} is at {} ({digest})", release.name, args.to));
+            output::result(format!(
+                "published {} to {} ({digest})",
+                release.name, args.to
+            ));
         }
         destination => {
             let mut tree = destination.tree()?;
@@ -105,8 +108,8 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
                 &mut told(context),
             )
             .map_err(hinted!(Exit::FetchFailed))?;
-            output::result(format!("{} is at {}", release.name, args.to));
-            output::note(format!("check it: cargo xtask mirror-check {}", args.to));
+            output::result(format!("published {} to {}", release.name, args.to));
+            output::note(format!("to check it: cargo xtask mirror-check {}", args.to));
         }
     }
     Ok(Exit::Success)

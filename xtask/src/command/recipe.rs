@@ -71,7 +71,7 @@ fn named<'p>(project: &'p Project, name: &str) -> Result<&'p Recipe, Failure> {
         usage(anyhow::anyhow!("unknown recipe `{name}`")).hint(hint)
     })?;
     if let Some(owner) = &recipe.sources_from {
-        let error = anyhow::anyhow!("`{name}` has the sources and the version of `{owner}`");
+        let error = anyhow::anyhow!("recipe `{name}` has the version and the sources of `{owner}`");
         return Err(usage(error).hint(format!("cargo xtask recipe bump {owner} VERSION")));
     }
     if recipe.sources.is_empty() {
@@ -82,7 +82,7 @@ fn named<'p>(project: &'p Project, name: &str) -> Result<&'p Recipe, Failure> {
 
 fn check_version(recipe: &Recipe, version: &str) -> Result<(), Failure> {
     if recipe.version == version {
-        let error = anyhow::anyhow!("`{}` already has the version {version}", recipe.name);
+        let error = anyhow::anyhow!("recipe `{}` already has version {version}", recipe.name);
         return Err(Failure::new(Exit::Usage, error));
     }
     Ok(())
@@ -97,7 +97,7 @@ fn report(found: &Discovered) {
     for (location, why) in &found.others {
         match why {
             None => output::result(format!("    also    {location}")),
-            Some(why) => output::note(format!("warning: not at `{location}`: {why}")),
+            Some(why) => output::note(format!("warning: failed to find it at `{location}`: {why}")),
         }
     }
 }
@@ -114,7 +114,7 @@ fn rewrite(
     let text = fs_err::read_to_string(&file).map_err(|error| failed(error.into()))?;
     let text = bump::rewrite(&text, version, sources).map_err(|error| failed(error.into()))?;
     host::files::write(&file, text.as_bytes()).map_err(|error| failed(error.into()))?;
-    output::result(format!("{path} was written"));
+    output::result(format!("wrote {path}"));
     Ok(())
 }
 
@@ -122,7 +122,7 @@ fn rewrite(
 fn next_steps(refrozen: bool) -> Vec<&'static str> {
     let mut lines = vec![
         "next:",
-        "  compare the sha256 with the announcement of the version",
+        "  compare the SHA-256 with the announcement of the release",
     ];
     if !refrozen {
         lines.push("  cargo xtask images --refreeze");

@@ -79,7 +79,7 @@ fn join(context: &Context, args: &ReportArgs, runs: &Utf8Path) -> Outcome {
     let output: Option<Utf8PathBuf> = args.output.as_ref().map(|dir| context.env.absolute(dir));
     let whole = joined::keep(whole, &parts, output.as_deref(), runs).map_err(refused)?;
     print(context, args.format, &whole)?;
-    output::note(format!("{}: the joined run", whole.run_dir));
+    output::note(format!("merged run: {}", whole.run_dir));
     Ok(Exit::Child(whole.exit_code()))
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
     let made = made.map_err(build_failure)?;
     if let Some(id) = wanted.iter().find(|id| !made.contains_key(id)) {
         let step = supply.plan.step(*id);
-        let error = anyhow::anyhow!("the second build has not made `{step}`");
+        let error = anyhow::anyhow!("missing `{step}` in the second build");
         return Err(Failure::new(Exit::Failed, error).hint(second.again()));
     }
     let another = args.root.as_ref().map(|_| provision::lock::NOT_LOCKED);
@@ -136,10 +136,7 @@ fn hold_against_lock(supply: &Supply<'_>, made: &BTreeMap<StepId, Ready>) -> boo
         let (color, verdict) = match equal {
             Some(true) => (Color::Green, "equal"),
             Some(false) => (Color::Red, "differs"),
-            None => (
-                Color::Yellow,
-                "promises nothing: the recipes have changed since",
-            ),
+            None => (Color::Yellow, "has another key: the recipes have changed"),
         };
         let verdict = context.style.paint(color, verdict);
         output::result(format!("{arch}: images.lock {verdict}"));

@@ -20,15 +20,15 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
     let missing = packages::missing(&needs, &context.env);
     if missing.is_empty() {
         if !context.global.quiet {
-            output::note(format!(
-                "nothing is missing: {} tools are here",
-                needs.len()
-            ));
+            output::note(format!("all {} tools are installed", needs.len()));
         }
         return Ok(Exit::Success);
     }
     if context.global.offline {
-        let error = anyhow::anyhow!("missing: {}, and offline", missing.join(", "));
+        let error = anyhow::anyhow!(
+            "failed to install {}: --offline was given",
+            missing.join(", ")
+        );
         return Err(Failure::new(Exit::SetupMissing, error));
     }
     output::note(format!("missing: {}", missing.join(", ")));
@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
     if !args.yes {
         for (at, command) in setup.commands.iter().enumerate() {
             if setup.forecast_from == Some(at) {
-                output::note("then, as far as is known now:");
+                output::note("then probably:");
             }
             output::result(command.to_string());
         }
@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
             let purpose = args.purpose.to_possible_value();
             let purpose = purpose.as_ref().map_or("test", PossibleValue::get_name);
             output::note(format!(
-                "`cargo xtask setup --yes --for {purpose}` runs these"
+                "to run these: cargo xtask setup --yes --for {purpose}"
             ));
         }
         return Ok(Exit::SetupMissing);
@@ -64,10 +64,7 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
     })
     .map_err(hinted!(Exit::SetupMissing))?;
     if !context.global.quiet {
-        output::note(format!(
-            "nothing is missing any more: {} came",
-            missing.len()
-        ));
+        output::note(format!("installed {} missing tools", missing.len()));
     }
     Ok(Exit::Success)
 }

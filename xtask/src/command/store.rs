@@ -103,13 +103,15 @@ fn verify(context: &Context, repair: bool) -> Outcome {
         wrong += 1;
     }
     if wrong == 0 {
-        output::result(format!("{} things, all sound", items.len()));
+        output::result(format!("{} entries, none corrupt", items.len()));
     }
     if repair {
         supply.images(false)?;
         supply.fetch_sources()?;
     } else if wrong > 0 {
-        let error = anyhow::anyhow!("{wrong} things in the store were corrupt: in quarantine now");
+        let error = anyhow::anyhow!(
+            "found {wrong} corrupt entries in the store and moved them to quarantine"
+        );
         let hint = "cargo xtask store verify --repair".to_owned();
         return Err(Failure::new(Exit::FetchFailed, error).hint(hint));
     }
@@ -122,16 +124,16 @@ fn gc(context: &Context, policy: &Policy, yes: bool) -> Outcome {
         let plan = store.plan_gc(policy).map_err(store_failure)?;
         output::result(render::store::garbage(&plan));
         if !plan.remove.is_empty() || !plan.forget.is_empty() {
-            output::note("nothing was removed; the same with --yes removes it");
+            output::note("nothing was removed; to remove: cargo xtask store gc --yes");
         }
         return Ok(Exit::Success);
     }
-    let wait = || output::note("Waiting for other runs to let go of the store");
+    let wait = || output::note("Waiting for other runs that use the store");
     let alone = store.alone(PATIENCE, wait).map_err(store_failure)?;
     let plan = store.plan_gc(policy).map_err(store_failure)?;
     alone.collect(&plan).map_err(store_failure)?;
     output::result(format!(
-        "{} removed ({}), {} left ({})",
+        "removed {} ({}), kept {} ({})",
         plan.remove.len(),
         render::quantity::bytes(plan.freed()),
         plan.keep.len(),

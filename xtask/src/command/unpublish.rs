@@ -18,6 +18,6 @@ pub(crate) fn run(context: &Context, args: &UnpublishArgs) -> Outcome {
         &mut told(context),
     )
     .map_err(hinted!(Exit::FetchFailed))?;
-    output::result(format!("{} is gone from {}", args.release, args.from));
+    output::result(format!("removed {} from {}", args.release, args.from));
     Ok(Exit::Success)
 }

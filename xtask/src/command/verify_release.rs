@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
     verify::same_images(&promise, &arches, &locked(context, &tree)?)
         .map_err(hinted!(Exit::FetchFailed))?;
     if args.no_build {
-        output::note("the source bundle is complete and promises the published bytes; not built");
+        output::note("the source archive is complete and its lock matches the release; not built");
         if args.keep.is_some() {
             output::result(rebuild::command(context, &tree, &area, &arches).shell_line());
         }
@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
     tell(context, &promise, &rows, began.elapsed());
     if let Some(row) = rows.iter().find(|row| !row.same()) {
         let error = anyhow::anyhow!(
-            "{} is not what its source gives: `{}/{}` differs",
+            "release {} differs from a build of its source: `{}/{}`",
             promise.release,
             row.arch,
             row.file
@@ -59,7 +59,9 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
         return Err(Failure::new(Exit::FetchFailed, error).hint(area.hint()));
     }
     if let Some(kept) = area.kept() {
-        output::note(format!("bundle and images were kept in `{kept}`"));
+        output::note(format!(
+            "kept the source archive and the images in `{kept}`"
+        ));
     }
     Ok(Exit::Success)
 }
@@ -77,14 +79,17 @@ fn refused(error: AreaError) -> Failure {
 /// What the release says of itself, as far as the trusted keys vouch for it.
 fn promise(context: &Context, args: &VerifyReleaseArgs) -> Result<Promise, Failure> {
     if args.place.reveal().starts_with("s3://") {
-        let error = anyhow::anyhow!("`{}` is not what readers of a release find", args.place);
-        let hint = "give the address with https:// under which the bucket serves it".to_owned();
+        let error = anyhow::anyhow!(
+            "expected a public URL or a directory, found `{}`",
+            args.place
+        );
+        let hint = "use the https:// URL of the bucket".to_owned();
         return Err(Failure::new(Exit::Usage, error).hint(hint));
     }
     let place = mirror_check::place(context, &args.place)?;
     let report = mirror_check::examine(context, &args.place, place.as_ref(), walk_index)?;
     if !report.findings.is_empty() {
-        let error = anyhow::anyhow!("{} is not what it says", args.place);
+        let error = anyhow::anyhow!("failed to verify the index of {}", args.place);
         return Err(Failure::new(Exit::FetchFailed, error));
     }
     verify::promise(place.as_ref(), &keys(context)?, args.release.as_deref())
@@ -101,9 +106,11 @@ fn wanted(promise: &Promise, asked: &[String]) -> Result<Vec<String>, Failure> {
         .iter()
         .find(|arch| !promise.images.contains_key(*arch))
     {
-        let error = anyhow::anyhow!("{} has no image of `{arch}`", promise.release);
+        let error = anyhow::anyhow!("release {} has no image of `{arch}`", promise.release);
         let known: Vec<String> = known().collect();
-        return Err(Failure::new(Exit::Usage, error).hint(format!("there is {}", known.join(", "))));
+        return Err(
+            Failure::new(Exit::Usage, error).hint(format!("expected one of {}", known.join(", ")))
+        );
     }
     Ok(known().filter(|arch| asked.contains(arch)).collect())
 }
@@ -113,7 +120,7 @@ fn locked(context: &Context, tree: &Utf8Path) -> Result<Lock, Failure> {
     let path = tree.join("repository").join(lock::PATH);
     let text = host::files::read(&path).map_err(|error| Failure::new(Exit::FetchFailed, error))?;
     Lock::parse(&String::from_utf8_lossy(&text))
-        .map_err(|found| context.draw(&found, "in the lock of the source bundle"))
+        .map_err(|found| context.draw(&found, "in the lock of the source archive"))
 }
 
 /// The table, and how long it took.

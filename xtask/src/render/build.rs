@@ -85,8 +85,8 @@ impl BuildProgress {
                 again_in,
             } => {
                 let next = again_in.map_or_else(
-                    || "the next place is asked".to_owned(),
-                    |seconds| format!("again in {seconds:.1} s"),
+                    || "trying the next location".to_owned(),
+                    |seconds| format!("retrying in {seconds:.1} s"),
                 );
                 self.finish(&file);
                 self.say(

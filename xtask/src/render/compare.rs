@@ -119,7 +119,7 @@ fn lines(style: Style, pair: &Pair) -> String {
     };
     let (was, is) = (old.outcome.label(), new.outcome.label());
     let ends = if was == is {
-        format!("both {is}")
+        format!("{is} with both")
     } else {
         format!("{was}, now {is}")
     };
@@ -147,7 +147,7 @@ fn lines(style: Style, pair: &Pair) -> String {
     }
     if old.diff != new.diff {
         let more = new.diff.len().saturating_sub(DIFF_LINES);
-        let more = (more > 0).then(|| format!("… {more} lines more"));
+        let more = (more > 0).then(|| format!("… {more} more lines"));
         let shown = new.diff.iter().take(DIFF_LINES).chain(more.as_ref());
         for (index, line) in shown.enumerate() {
             let label = if index == 0 { "diff" } else { "" };
@@ -157,7 +157,7 @@ fn lines(style: Style, pair: &Pair) -> String {
     if let Some(dir) = &new.log_dir {
         add("logs", dir.as_str());
     }
-    add("again", &style.paint(Color::Cyan, &new.reproduce));
+    add("repeat", &style.paint(Color::Cyan, &new.reproduce));
     text
 }
 

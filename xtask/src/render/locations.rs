@@ -17,7 +17,7 @@ pub(crate) fn table(style: Style, checks: &[LocationCheck]) -> String {
         let (color, state) = match check.availability {
             Availability::Available(_) => (Color::Green, "available"),
             Availability::Unavailable(_) => (Color::Red, "failed"),
-            Availability::NotAsked => (Color::Red, "not asked"),
+            Availability::NotAsked => (Color::Red, "unchecked"),
         };
         let state = style.paint(color, &format!("{state:<9}"));
         let file = if check.file == previous {
@@ -94,7 +94,7 @@ mod tests {
         failed     a.tar   debian:pool/a.tar
             http://mirror.example/pool/a.tar: HTTP status 404
         available          https://a.example/a.tar
-        not asked  bb.tar  debian:pool/bb.tar
+        unchecked  bb.tar  debian:pool/bb.tar
         ");
         insta::assert_snapshot!(json(&checks[0]), @r#"{"answers":[{"url":"http://mirror.example/pool/a.tar","why":"HTTP status 404"}],"file":"a.tar","location":"debian:pool/a.tar","reason":"location","state":"failed","url":null}"#);
     }

@@ -36,7 +36,7 @@ pub(crate) fn human(style: Style, plan: &Plan, outlook: &Outlook) -> String {
     }
     let _ = write!(
         text,
-        "{built} steps would be built, {} files ({}) fetched",
+        "{built} steps to build, {} files ({}) to download",
         outlook.missing.len(),
         quantity::bytes(fetched)
     );

@@ -65,13 +65,13 @@ pub(crate) fn strays(report: &Report) -> Option<String> {
         .filter(|more| *more > 0);
     let more = more.map_or(String::new(), |more| format!(" and {more} more"));
     let first = first.join(", ");
-    (!first.is_empty()).then(|| format!("named by no release: {first}{more}"))
+    (!first.is_empty()).then(|| format!("files that belong to no release: {first}{more}"))
 }
 
 /// What a walk came to.
 pub(crate) fn walked(report: &Report) -> String {
     let releases = match &report.releases[..] {
-        [] => "nothing is published".to_owned(),
+        [] => "no release".to_owned(),
         names => names.join(", "),
     };
     format!(
@@ -86,8 +86,8 @@ pub(crate) fn walked(report: &Report) -> String {
 pub(crate) fn legal(rows: &[Row]) -> String {
     let mut text = String::new();
     for (contained, title) in [
-        (true, "In the images"),
-        (false, "In the tools that built them"),
+        (true, "Contained in the images"),
+        (false, "Used to build the images"),
     ] {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{title}:");
@@ -97,7 +97,7 @@ pub(crate) fn legal(rows: &[Row]) -> String {
             if row.runtime {
                 let _ = writeln!(
                     text,
-                    "      only the runtime library that it adds to programs"
+                    "      only the runtime library that it links into programs"
                 );
             }
             let _ = writeln!(text, "      {}", row.source);
@@ -120,7 +120,7 @@ pub(crate) fn crates(crates: &[Crate], named: bool) -> String {
         licences.entry(&one.license).or_default().push(name);
     }
     let mut text = String::from(
-        "In the program that builds them (crates in the source bundle; -v names them):\n",
+        "Crates of Kiln, in the source archive of a release (-v lists their names):\n",
     );
     for (licence, names) in &licences {
         // Writing to a `String` cannot fail.

@@ -36,7 +36,7 @@ impl Varied<'_> {
         let mut list = vec![(
             "store",
             format!(
-                "{} ({} characters; the first has {})",
+                "{} ({} characters; first build: {})",
                 there,
                 length(there),
                 length(here)
@@ -49,7 +49,8 @@ impl Varied<'_> {
             ]),
             Entrance::Shell => list.push((
                 "user",
-                "and host name stay: `bwrap` does not work here, or not in itself".to_owned(),
+                "and host name are not varied: `bwrap` does not work on this host, or not nested"
+                    .to_owned(),
             )),
         }
         list.extend([
@@ -58,19 +59,19 @@ impl Varied<'_> {
                 format!("HOME={} TZ={} LC_ALL={}", its.home, its.zone, its.locale),
             ),
             ("umask", its.umask.to_owned()),
-            ("jobs", format!("{jobs} (the first: {first_jobs})")),
+            ("jobs", format!("{jobs} (first build: {first_jobs})")),
             (
                 "PATH",
-                format!("does nothing for {}", self.poison.join(" ")),
+                format!("has stubs that do nothing for {}", self.poison.join(" ")),
             ),
             (
                 "sources",
-                format!("unpacked in the order of seed {}", its.seed),
+                format!("unpacked in an order from seed {}", its.seed),
             ),
             (
                 "make",
                 variation.shuffle.map_or_else(
-                    || "keeps its order: `--no-shuffle`, or make older than 4.4".to_owned(),
+                    || "is not shuffled: `--no-shuffle`, or make is older than 4.4".to_owned(),
                     |seed| format!("--shuffle={seed}"),
                 ),
             ),
@@ -78,20 +79,20 @@ impl Varied<'_> {
                 "clock",
                 variation.clock.as_ref().map_or_else(
                     || {
-                        "is right: libfaketime or the sandbox is not there, or not wanted"
+                        "is not changed: `--days 0`, or libfaketime or the sandbox is not available"
                             .to_owned()
                     },
-                    |clock| format!("ahead by {} days", clock.days),
+                    |clock| format!("is {} days ahead", clock.days),
                 ),
             ),
         ]);
         if let Some(root) = &variation.root {
-            list.push(("tools", format!("those of {root}")));
+            list.push(("tools", format!("are from {root}")));
         }
         if options.sandbox == forge::sandbox::SandboxChoice::Off {
             list.push((
                 "sandbox",
-                "none: scripts see the real directories".to_owned(),
+                "is off: scripts see the real directories".to_owned(),
             ));
         }
         list
@@ -147,8 +148,8 @@ fn verdict(style: Style, one: &Comparison) -> String {
     match &one.difference {
         None => style.paint(Color::Green, "equal"),
         Some(difference) if one.may_differ => {
-            let word = style.paint(Color::Yellow, "another system's");
-            format!("{word}, from `{}` on", difference.path)
+            let word = style.paint(Color::Yellow, "expected");
+            format!("{word} (host tools differ), first at `{}`", difference.path)
         }
         Some(difference) => format!("{}: {difference}", style.paint(Color::Red, "differs")),
     }

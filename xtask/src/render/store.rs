@@ -32,8 +32,8 @@ pub(crate) fn why(reason: &Reason) -> String {
         Reason::Needed(checkout) => format!("needed by {checkout}"),
         Reason::Memory => "kept to notice an older index".to_owned(),
         Reason::Recent(idle) => format!("used {} ago", age(*idle)),
-        Reason::Idle(idle) => format!("not used for {}", age(*idle)),
-        Reason::Surplus(idle) => format!("too much; used {} ago", age(*idle)),
+        Reason::Idle(idle) => format!("unused for {}", age(*idle)),
+        Reason::Surplus(idle) => format!("over --max-size; used {} ago", age(*idle)),
     }
 }
 
@@ -55,10 +55,10 @@ pub(crate) fn garbage(plan: &Plan) -> String {
         .map(|(item, reason)| line(item, reason))
         .collect();
     for root in &plan.forget {
-        lines.push(format!("the checkout {} is gone", root.checkout));
+        lines.push(format!("checkout {} no longer exists", root.checkout));
     }
     lines.push(format!(
-        "{} would go ({}), {} stay ({})",
+        "would remove {} ({}), keep {} ({})",
         plan.remove.len(),
         quantity::bytes(plan.freed()),
         plan.keep.len(),
@@ -105,7 +105,7 @@ mod tests {
         let idle = Reason::Idle(Duration::from_secs(40 * 24 * 3600));
         assert_eq!(
             line(&item(&name, None), &idle),
-            "  27.1 MB  entry        e1e1e1e1e1e1…-0123456789ab        not used for 40 days"
+            "  27.1 MB  entry        e1e1e1e1e1e1…-0123456789ab        unused for 40 days"
         );
     }
 }

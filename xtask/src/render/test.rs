@@ -96,7 +96,7 @@ impl TestProgress {
                     let line = format!("| {line}");
                     output::note(heading(self.style, Color::Bold, "output", &line));
                 }
-                let text = "in the guest: `exit` ends it, Ctrl-] the run";
+                let text = "opened in the guest; `exit` ends it, Ctrl-] ends the run";
                 output::note(heading(self.style, Color::Cyan, "Shell", text));
             }
             RunEvent::ShellOutput { bytes } => output::raw(bytes),

@@ -46,11 +46,11 @@ pub(crate) fn summary(release: &str, rows: &[Sameness], took: Duration) -> Strin
     let time = quantity::time(took);
     match differ {
         0 => format!(
-            "{release}: all {} files are what its source gives; verified in {time}",
+            "{release}: all {} files match a build from its source; verified in {time}",
             rows.len()
         ),
         _ => format!(
-            "{release}: {differ} of {} files are not what its source gives; found in {time}",
+            "{release}: {differ} of {} files differ from a build of its source; found in {time}",
             rows.len()
         ),
     }

@@ -34,7 +34,12 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let suite = test::load(context, &supply.known_arches())?;
     let scratch = context.scratch("bench")?;
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
-    let missing = || Failure::new(Exit::Failed, anyhow::anyhow!("there is no test `{TEST}`"));
+    let missing = || {
+        Failure::new(
+            Exit::Failed,
+            anyhow::anyhow!("failed to find test `{TEST}`"),
+        )
+    };
     let test = suite.tests.iter().find(|test| test.name() == TEST);
     let handover = ordinary::handover(&suite, test.ok_or_else(missing)?).map_err(failed)?;
     for run in platforms::prepare(&supply, &args.guest)? {
@@ -61,9 +66,9 @@ fn report(context: &Context, run: &ArchRun, ours: f64, ordinary: f64, runs: u16)
         MessageFormat::Human => {
             let ratio = context
                 .style
-                .paint(Color::Bold, &format!("{ratio:.2} times"));
+                .paint(Color::Bold, &format!("{ratio:.2} times faster"));
             output::result(format!(
-                "{:>8}: {ours:.0} ms to a verdict, {ordinary:.0} ms the ordinary way: {ratio} \
+                "{:>8}: {ours:.0} ms to a verdict, {ordinary:.0} ms with default firmware and devices: {ratio} \
                  (medians of {runs}, {})",
                 run.arch.name,
                 run.accel.as_str(),
@@ -90,7 +95,7 @@ fn ours_once(context: &Context, suite: &Suite, run: &ArchRun) -> Result<f64, Fai
             .first()
             .map(|test| test.outcome.cause())
             .unwrap_or_default();
-        let error = anyhow::anyhow!("`{}::{TEST}` did not pass: {outcome}", run.arch.name);
+        let error = anyhow::anyhow!("expected `{}::{TEST}` to pass: {outcome}", run.arch.name);
         return Err(Failure::new(Exit::TestFailed, error));
     }
     Ok(time)
@@ -112,7 +117,7 @@ fn ordinary_once(
     }
     let tail = &console[console.len().saturating_sub(400)..];
     let error = anyhow::anyhow!(
-        "the ordinary boot of {}: {}; it ended in: {}",
+        "failed to boot {} with default firmware and devices: {}; end of the console: {}",
         run.arch.name,
         outcome.cause(),
         String::from_utf8_lossy(tail)

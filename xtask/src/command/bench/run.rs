@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
         let mut rate = |jobs: usize, rates: &mut Vec<f64>| -> Result<(), Failure> {
             let report = test::quietly(context, &suite, runs.clone(), TESTS, jobs)?;
             if report.exit_code() != 0 {
-                let error = anyhow::anyhow!("a test of the benchmark did not pass");
+                let error = anyhow::anyhow!("expected every test of the benchmark to pass");
                 return Err(Failure::new(Exit::TestFailed, error)
                     .hint(Some(format!("cargo xtask test {TESTS}"))));
             }
@@ -52,8 +52,8 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let ratio = two / one;
     match context.global.message_format {
         MessageFormat::Human => output::result(format!(
-            "{one:.1} tests a minute with -j 1, {two:.1} with -j 2: {ratio:.2} times; \
-             the runner adds {overhead:.0} ms a test (medians of {})",
+            "{one:.1} tests per minute with -j 1, {two:.1} with -j 2: {ratio:.2} times faster; \
+             the runner adds {overhead:.0} ms per test (medians of {})",
             args.runs
         )),
         MessageFormat::Json => output::result(

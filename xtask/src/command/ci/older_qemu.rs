@@ -32,9 +32,7 @@ pub(super) fn unpack(context: &Context) -> Option<Unpacked> {
     match packages::unpack_older(&installed, &COMPANIONS, &into) {
         Ok(unpacked) => Some(unpacked),
         Err(error) => {
-            output::note(format!(
-                "not run here: guest tests with an older QEMU ({error})"
-            ));
+            output::note(format!("skipped: guest tests with an older QEMU ({error})"));
             None
         }
     }

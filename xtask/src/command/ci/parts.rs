@@ -87,15 +87,15 @@ impl<'a> Parts<'a> {
     /// Says what failed, and what this run cannot know. What failed first says how it all ends.
     pub(super) fn close(self, deny: bool) -> Exit {
         let style = self.context.style;
-        output::note(
-            "not run here: builds from source (cargo xtask images --from-source --verify)",
-        );
+        output::note("skipped: builds from source (cargo xtask images --from-source --verify)");
         if !deny {
-            output::note("not run here: cargo deny check (it is not installed, or offline)");
+            output::note("skipped: cargo deny check (not installed, or offline)");
         }
         let servers = servers::missing(self.context).join(", ");
         if !servers.is_empty() {
-            output::note(format!("not run here: releases on servers (no {servers})"));
+            output::note(format!(
+                "skipped: publishing to servers (not installed: {servers})"
+            ));
         }
         let failed: Vec<&str> = self.failed.iter().map(|(name, _)| *name).collect();
         if !failed.is_empty() {

@@ -38,7 +38,7 @@ pub(super) fn install(context: &Context, cargo: &str) {
             announce(&command.to_string());
         });
         if let Err(error) = done {
-            output::note(format!("not installed: {error}"));
+            output::note(format!("failed to install servers: {error}"));
         }
     }
     if missing.iter().any(|its| its == S3) {
@@ -60,8 +60,8 @@ pub(super) fn install(context: &Context, cargo: &str) {
         announce(&build.shell_line());
         match build.run(LIMIT) {
             Ok(status) if status.success() => {}
-            Ok(status) => output::note(format!("not installed: {S3} ({status})")),
-            Err(error) => output::note(format!("not installed: {S3} ({error})")),
+            Ok(status) => output::note(format!("failed to install {S3}: {status}")),
+            Err(error) => output::note(format!("failed to install {S3}: {error}")),
         }
     }
 }

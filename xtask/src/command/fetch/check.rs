@@ -14,7 +14,7 @@ const AT_ONCE: usize = 4;
 pub(super) fn run(supply: &Supply<'_>) -> Outcome {
     let context = supply.context;
     if context.global.offline {
-        let error = anyhow::anyhow!("failed to check locations: `--offline` was given");
+        let error = anyhow::anyhow!("failed to check locations: --offline was given");
         return Err(Failure::new(Exit::Usage, error));
     }
     let pins: Vec<_> = supply
@@ -41,7 +41,10 @@ fn verdict(checks: &[LocationCheck]) -> Outcome {
     if lost == 0 {
         return Ok(Exit::Success);
     }
-    let error = anyhow::anyhow!("{lost} of {} locations are not available", checks.len());
+    let error = anyhow::anyhow!(
+        "{lost} of {} locations do not have their file",
+        checks.len()
+    );
     let unasked = checks
         .iter()
         .any(|check| check.availability == Availability::NotAsked);

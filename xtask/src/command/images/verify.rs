@@ -27,14 +27,16 @@ pub(super) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
     let mut wanted = BTreeMap::new();
     for arch in &supply.arches {
         let Some(locked) = supply.project.lock.images.get(arch) else {
-            let error = anyhow::anyhow!("images.lock has no image of {arch} to compare with");
+            let error =
+                anyhow::anyhow!("missing image of {arch} in images.lock: nothing to compare with");
             return Err(Failure::new(Exit::FetchFailed, error).hint(Some(format!(
                 "cargo xtask images --from-source --arch {arch}"
             ))));
         };
         let (id, step) = supply.step("image", arch)?;
         if step.key != locked.key {
-            let error = anyhow::anyhow!("images.lock has another key for {arch}: recipes changed");
+            let error =
+                anyhow::anyhow!("the recipes of {arch} changed since images.lock was written");
             return Err(Failure::new(Exit::FetchFailed, error).hint(Some(format!(
                 "cargo xtask images --from-source --arch {arch}"
             ))));

@@ -38,8 +38,9 @@ impl Published {
             return Ok(Self::Registry(registry.map_err(hinted!(Exit::Usage))?));
         }
         if text.contains("://") {
-            let error = anyhow::anyhow!("`{address}` is nothing to publish to");
-            let hint = "a directory, s3://bucket/prefix, or oci://registry/name:tag".to_owned();
+            let error =
+                anyhow::anyhow!("expected a directory or URL to publish to, found `{address}`");
+            let hint = "use a directory, s3://BUCKET/PREFIX or oci://REGISTRY/NAME:TAG".to_owned();
             return Err(Failure::new(Exit::Usage, error).hint(hint));
         }
         let path = context.env.absolute(&Utf8PathBuf::from(text));
@@ -69,8 +70,10 @@ impl Published {
             Self::Directory(directory) => Ok(Box::new(directory)),
             Self::Bucket(bucket) => Ok(bucket),
             Self::Registry(_) => {
-                let error = anyhow::anyhow!("a registry is not a tree of files");
-                let hint = "delete the tag with the registry's own tools".to_owned();
+                let error = anyhow::anyhow!(
+                    "failed to unpublish from a registry: releases are removed from directories and buckets only"
+                );
+                let hint = "delete the tag with the tools of the registry".to_owned();
                 Err(Failure::new(Exit::Usage, error).hint(hint))
             }
         }

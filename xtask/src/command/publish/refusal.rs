@@ -25,7 +25,7 @@ pub(super) fn refused(refusals: &[Refusal]) -> Failure {
         output::note(refusal.to_string());
     }
     match refusals.first() {
-        None => Failure::new(Exit::Failed, anyhow::anyhow!("nothing can be published")),
+        None => Failure::new(Exit::Failed, anyhow::anyhow!("failed to plan the release")),
         Some(first) => Failure::new(Exit::FetchFailed, first.clone()).hint(first.hint()),
     }
 }
@@ -39,6 +39,6 @@ pub(super) fn boots(supply: &Supply<'_>, args: &PublishArgs) -> Result<(), Failu
     if report.exit_code() == 0 {
         return Ok(());
     }
-    let error = anyhow::anyhow!("an image does not boot: nothing was published");
+    let error = anyhow::anyhow!("failed to publish: an image does not boot");
     Err(Failure::new(Exit::TestFailed, error).hint(format!("cargo xtask test {BOOTS}")))
 }

@@ -142,6 +142,6 @@ impl Second {
 
     /// How to have it again.
     pub(super) fn again(&self) -> String {
-        format!("to look at both: {}", self.again)
+        format!("to keep both builds: {}", self.again)
     }
 }

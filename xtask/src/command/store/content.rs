@@ -56,6 +56,6 @@ pub(super) fn du(context: &Context) -> Outcome {
         let bytes = render::quantity::bytes(bytes);
         output::result(format!("{bytes:>9}  {word:<11}  {count}"));
     }
-    output::result(format!("{:>9}  all", render::quantity::bytes(total)));
+    output::result(format!("{:>9}  total", render::quantity::bytes(total)));
     Ok(Exit::Success)
 }

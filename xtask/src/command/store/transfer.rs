@@ -35,7 +35,7 @@ pub(super) fn export(
     let path = context.env.absolute(file);
     let size = transfer::export(&blobs, &path).map_err(hinted!(Exit::Failed))?;
     output::result(format!(
-        "{path}: {} files, {}; on the other machine: cargo xtask store import {}",
+        "wrote {path}: {} files, {}; on the other machine: cargo xtask store import {}",
         blobs.len(),
         render::quantity::bytes(size),
         path.file_name().unwrap_or_default()
@@ -47,7 +47,7 @@ pub(super) fn import(context: &Context, file: &Utf8Path) -> Outcome {
     let store = context.store()?;
     let path = context.env.absolute(file);
     let count = transfer::import(&store, &path).map_err(hinted!(Exit::FetchFailed))?;
-    output::result(format!("{count} files came into {}", store.root()));
+    output::result(format!("imported {count} files into {}", store.root()));
     Ok(Exit::Success)
 }
 

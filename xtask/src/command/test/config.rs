@@ -88,7 +88,7 @@ pub(super) fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Fail
         Some((name.to_owned(), word.to_owned()))
     };
     let refused = |text: &String| {
-        let error = anyhow::anyhow!("`{text}` is not a choice");
+        let error = anyhow::anyhow!("expected `NAME=VALUE` for --choose, found `{text}`");
         Failure::new(Exit::Usage, error).hint(Some("--choose nic=e1000".to_owned()))
     };
     asked

@@ -39,7 +39,7 @@ pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Fa
         return Ok(());
     }
     let name = flag.split([' ', '=']).next().unwrap_or_default();
-    let error = anyhow::anyhow!("{name} takes one test, and {count} are selected");
+    let error = anyhow::anyhow!("{name} takes one test, found {count} selected");
     let more = args.running(args.guest.qemu.clone());
     let more = host::process::command::quote_line(&more);
     let hint = selected.first().map(|test| {
@@ -95,7 +95,7 @@ pub(crate) fn gdb(supply: &Supply<'_>) -> Result<Gdb, Failure> {
             symbols.insert(arch.clone(), kernel);
         } else {
             output::note(format!(
-                "{arch}: no kernel with symbols is in the store, `cargo xtask images --arch {arch} --from-source` builds it"
+                "{arch}: the store has no kernel with symbols; to build one: cargo xtask images --arch {arch} --from-source"
             ));
         }
     }
@@ -135,6 +135,6 @@ fn known(arch: &ArchRun, pattern: &str) -> Result<(), Failure> {
         || format!("{} -trace help", arch.binary),
         |name| format!("did you mean `{name}`?"),
     );
-    let error = anyhow::anyhow!("`{}` has no trace event `{pattern}`", arch.binary);
+    let error = anyhow::anyhow!("unknown trace event `{pattern}` of `{}`", arch.binary);
     Err(Failure::new(Exit::Usage, error).hint(Some(hint)))
 }

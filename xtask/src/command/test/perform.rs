@@ -63,7 +63,7 @@ pub(super) fn perform(
                     shell.follow(&event);
                 }
                 if let Err(error) = journal.take(&event) {
-                    output::note(format!("the run's events are not kept: {error}"));
+                    output::note(format!("failed to write the events of the run: {error}"));
                 }
                 if json {
                     output::result(report::json::line(&event));
@@ -87,7 +87,7 @@ pub(super) fn perform(
 pub(super) fn refused(context: &Context, error: RunError) -> Failure {
     match error {
         RunError::Exhaustive(ExhaustiveError::Uncountable(found)) => {
-            context.draw(&found, "in what tests choose")
+            context.draw(&found, "in choices of tests")
         }
         RunError::Exhaustive(error) => {
             let hint = error.hint();

@@ -107,10 +107,11 @@ impl Rerun {
             return Ok(selected);
         }
         let (error, hint) = if rest.is_empty() {
-            let error = anyhow::anyhow!("nothing of run {} is left: no test failed", self.name);
-            (error, "`cargo xtask test` runs all tests again".to_owned())
+            let error =
+                anyhow::anyhow!("no test to re-run: every test of run {} passed", self.name);
+            (error, "cargo xtask test".to_owned())
         } else {
-            let error = anyhow::anyhow!("nothing that is left of run {} is selected", self.name);
+            let error = anyhow::anyhow!("no failed test of run {} is selected", self.name);
             let hint = format!("cargo xtask test --rerun {} --list", self.name);
             (error, hint)
         };

@@ -76,10 +76,7 @@ fn warn(context: &Context, suite: &Suite, broken: &[&BrokenFile]) {
         let faults = broken.faults.iter();
         let titles: Vec<&str> = faults.map(|fault| fault.title.as_str()).collect();
         let titles = titles.join("; ");
-        output::note(format!(
-            "{label}: `{}` cannot be run: {titles}",
-            broken.name
-        ));
+        output::note(format!("{label}: cannot run `{}`: {titles}", broken.name));
     }
     let folder = suite.dir.file_name().unwrap_or_default();
     for ignored in &suite.ignored {

@@ -30,7 +30,7 @@ pub(super) fn reasons(
     let reason = |test: &Selected<'_>| {
         let reason = match facts.get(test.arch) {
             Some(facts) => reason(&supply, facts, test)?,
-            None => format!("this QEMU is not built for {}", test.arch),
+            None => format!("this QEMU has no binary for {}", test.arch),
         };
         Some((test.name(), reason))
     };

@@ -50,7 +50,7 @@ pub(super) fn write(
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         let size = quantity::bytes(script.len() as u64);
         output::note(format!(
-            "wrote `{file}` ({size}): sh {}",
+            "wrote `{file}` ({size}); to run it: sh {}",
             quote(file.as_str())
         ));
         Ok(Exit::Success)

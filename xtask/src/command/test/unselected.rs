@@ -23,9 +23,9 @@ pub(super) fn nothing(suite: &Suite, arches: &[String], args: &TestArgs) -> Fail
             |name| format!("did you mean `{name}`? `cargo xtask test --list` lists all"),
         );
     let error = match &args.filters[..] {
-        _ if args.partition.is_some() => anyhow::anyhow!("no test is selected in this partition"),
-        [] => anyhow::anyhow!("no test is selected"),
-        filters => anyhow::anyhow!("no test is selected by `{}`", filters.join("`, `")),
+        _ if args.partition.is_some() => anyhow::anyhow!("no test selected in this partition"),
+        [] => anyhow::anyhow!("no test selected"),
+        filters => anyhow::anyhow!("no test matches `{}`", filters.join("`, `")),
     };
     Failure::new(Exit::NoTests, error).hint(Some(hint))
 }
@@ -43,7 +43,7 @@ fn kept_out(suite: &Suite, arches: &[String], args: &TestArgs) -> Option<Failure
         if !test.is_for(arch) {
             return Some(elsewhere(test));
         }
-        let error = anyhow::anyhow!("tests of {arch} are not run unless it is asked for");
+        let error = anyhow::anyhow!("tests of {arch} run only with `--arch {arch}`");
         let hint = format!("cargo xtask test --arch {arch} {name}");
         let meant = arches.iter().any(|meant| meant == arch);
         (!meant).then(|| Failure::new(Exit::NoTests, error).hint(Some(hint)))
@@ -52,7 +52,7 @@ fn kept_out(suite: &Suite, arches: &[String], args: &TestArgs) -> Option<Failure
 
 fn elsewhere(test: &TestFile) -> Failure {
     let theirs = test.header.arches.join(", ");
-    let error = anyhow::anyhow!("`{}` is a test of {theirs} only", test.name());
-    let hint = format!("its header says so: {}", test.path);
+    let error = anyhow::anyhow!("test `{}` is only for {theirs}", test.name());
+    let hint = format!("see `arch` in its header: {}", test.path);
     Failure::new(Exit::NoTests, error).hint(Some(hint))
 }

@@ -39,7 +39,7 @@ pub(super) fn fetch(
                 // It may come from nowhere else.
                 let hint = matches!(error, FetchError::AllFailed { .. }).then(|| {
                     format!(
-                        "what else is wrong there: cargo xtask mirror-check {}",
+                        "to list all problems: cargo xtask mirror-check {}",
                         args.place
                     )
                 });

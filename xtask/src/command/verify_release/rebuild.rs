@@ -24,7 +24,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     if !context.global.quiet {
         output::note(format!(
-            "building {release} for {} from its source bundle alone",
+            "building {release} for {} from its source archive",
             arches.join(", ")
         ));
     }
@@ -32,7 +32,7 @@ pub(super) fn run(
     let line = command.shell_line();
     let status = command.run(LIMIT).map_err(hinted!(Exit::Failed))?;
     if context.global.verbose > 0 && !status.success() {
-        output::note(format!("this failed ({status}): {line}"));
+        output::note(format!("`{line}` exited with {status}"));
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(super) fn compare(
         let Some(built) = entry.ready() else {
             let release = &promise.release;
             let error =
-                anyhow::anyhow!("the image of {arch} cannot be built from the source of {release}");
+                anyhow::anyhow!("failed to build the image of {arch} from the source of {release}");
             return Err(Failure::new(Exit::FetchFailed, error).hint(area.unfinished()));
         };
         for (name, facts) in &image.files {

@@ -99,7 +99,7 @@ impl Block {
             self.labelled("logs", dir.as_str());
         }
         let again = self.style.paint(Color::Cyan, &report.reproduce);
-        self.labelled("again", &again);
+        self.labelled("repeat", &again);
     }
 
     fn labelled(&mut self, label: &str, text: &str) {
@@ -148,7 +148,7 @@ impl Block {
         let shown = failed.iter().take(most).map(String::as_str);
         self.barred("subtests", shown);
         if failed.len() > most {
-            let more = format!("| … {} more that failed", failed.len() - most);
+            let more = format!("| … {} more failed", failed.len() - most);
             self.labelled("", &more);
         }
     }
@@ -167,7 +167,7 @@ impl Block {
         };
         let mut lines: Vec<String> = report.diff.iter().take(most).map(paint).collect();
         if report.diff.len() > most {
-            lines.push(format!("… {} lines more", report.diff.len() - most));
+            lines.push(format!("… {} more lines", report.diff.len() - most));
         }
         self.barred("diff", lines.iter().map(String::as_str));
     }

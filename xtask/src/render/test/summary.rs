@@ -60,7 +60,7 @@ pub(super) fn lines(style: Style, run: &RunReport) -> String {
 fn counts(style: Style, run: &RunReport, lead: &str) -> String {
     let tallies = labels::tallies(run);
     if tallies.is_empty() {
-        return format!("{lead} none selected");
+        return format!("{lead} no test selected");
     }
     let (mut text, mut column) = (lead.to_owned(), WIDTH + 1 + lead.chars().count());
     for (index, tally) in tallies.iter().enumerate() {
