@@ -188,7 +188,10 @@ fn wrong_archives_and_sizes_are_named() {
     );
     let (code, _, err) = xtask(store.path(), &["store", "gc", "--max-size", "20X"]);
     assert_eq!(code, 2);
-    assert!(err.contains("`20X` is not a size such as `20G`"), "{err}");
+    assert!(
+        err.contains("expected a size such as `20G`, found `20X`"),
+        "{err}"
+    );
 }
 
 #[test]
