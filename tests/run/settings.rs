@@ -88,6 +88,9 @@ fn overrides_and_profile_decide_a_run() {
          unstable = \"see https://example.org/1\"\n",
     );
     place.write("boot/true.sh", "in_guest() {\n    false\n}\n");
+    let told = place.run(&["test", "--offline", "--arch", &arch, "--list", "--skips"]);
+    let lines = format!("{arch}::boot::true\n{arch}::net::plug: no slots (kiln.toml:2)\n");
+    assert_eq!((told.code, told.stdout), (0, lines), "{}", told.stderr);
     let (code, events) = place.events(&arch, &["--profile=ci", "--accel=tcg"]);
     let finished = |name: &str| {
         let name = format!("{arch}::{name}");
