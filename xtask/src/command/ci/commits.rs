@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subject_needs_an_area_and_at_most_72_characters() {
+    fn subject_needs_area_and_at_most_72_characters() {
         let check = |subject: &str, expect: Option<&str>| {
             let fault = find_fault(&format!("abc {subject}"));
             let expect = expect.map(|text| format!("abc: {text}: `{subject}`"));
