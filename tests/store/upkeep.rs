@@ -117,7 +117,7 @@ fn exported_image_works_on_bare_machine() {
     let (code, out, err) = xtask(other.path(), &["store", "import", archive]);
     assert_eq!(code, 0, "{err}");
     assert!(
-        out.ends_with(&format!("came into {}\n", other.path().display())),
+        out.ends_with(&format!("files into {}\n", other.path().display())),
         "{out}"
     );
     let (code, out, err) = xtask(other.path(), &lacks);
