@@ -72,7 +72,7 @@ fn comparison_reports_regressions_and_fixes() {
     assert_eq!(told.code, 100, "{}", told.stderr);
     for text in [
         format!("WORSE {arch}::a::rng (passed, now QEMU did not start)"),
-        format!("SAME {arch}::a::fails (both failed)"),
+        format!("SAME {arch}::a::fails (failed with both)"),
         "2 tests: 1 same, 1 worse".to_owned(),
     ] {
         assert!(

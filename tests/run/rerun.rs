@@ -135,5 +135,5 @@ fn missing_run_is_a_usage_error() {
     let place = Place::with(&[("a/fine", PASSES)]);
     let told = rerun(&place, &["latest"]);
     assert_eq!((told.code, told.stdout.as_str()), (2, ""));
-    assert!(told.stderr.contains("no run is kept in"), "{}", told.stderr);
+    assert!(told.stderr.contains("no run in `"), "{}", told.stderr);
 }
