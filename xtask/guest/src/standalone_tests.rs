@@ -106,7 +106,7 @@ fn recorder(root: &Utf8Path, starts: usize) -> Recorder {
         let handover = Handover {
             files: vec![("/kiln/test".to_owned(), 0o755, b"the test".to_vec())],
             environment: vec![("KILN_SEED".to_owned(), "7".to_owned())],
-            run: String::new(),
+            run: "/kiln/it's.sh".to_owned(),
         };
         let limit = Duration::from_secs(20);
         let start = Start::new(argv.to_vec(), (root, root), boot, handover, limit);
@@ -227,6 +227,7 @@ fn script_returns_its_files_and_command_line() {
         "KILN_SEED=7\n",
         "nic=e1000\n",
         "bin/kiln-call\0",
+        r"setsid sh '/kiln/it'\''s.sh' < /dev/null",
     ] {
         assert!(text.contains(part), "{part}");
     }

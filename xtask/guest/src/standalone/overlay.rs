@@ -7,7 +7,7 @@ use verdict::event::TestReport;
 use super::{ExportError, Start};
 use crate::session::SCRATCH;
 
-/// In place of init.
+/// In place of init. `/kiln/run` stands for the guest script of the test.
 const INIT: &str = include_str!("init.sh");
 /// In place of init's other name, `kiln-call`.
 const CALL: &str = include_str!("call.sh");
@@ -43,13 +43,15 @@ fn entries(start: &Start, report: &TestReport) -> Vec<Entry> {
         mode,
         node: Node::File(bytes.to_vec()),
     };
+    // The script in the handover has the test's name, which the shell prints in its messages.
+    let init = INIT.replace("/kiln/run", &quote(&start.handover.run));
     let mut entries = vec![
         directory("bin"),
         directory("kiln"),
         file("bin/kiln-call", 0o755, CALL.as_bytes()),
         file("kiln/choices", 0o644, choices.as_bytes()),
         file("kiln/environment", 0o644, environment.as_bytes()),
-        file("kiln/standalone", 0o755, INIT.as_bytes()),
+        file("kiln/standalone", 0o755, init.as_bytes()),
     ];
     let handed = start.handover.files.iter();
     entries.extend(handed.map(|(path, mode, bytes)| file(path, *mode, bytes)));
