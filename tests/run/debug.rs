@@ -202,5 +202,8 @@ fn failed_guest_offers_a_shell() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("cause exit status 1\n"), "{stderr}");
     assert_eq!(output.status.code(), Some(100), "{stdout}");
-    assert!(stdout.contains("failed: exit status 1"), "{stdout}");
+    assert!(
+        stdout.contains("fails.sh:3: `false`: exit status 1"),
+        "{stdout}"
+    );
 }

@@ -149,7 +149,7 @@ fn missing_or_unreadable_run_is_refused() {
     assert_eq!(told.code, 4);
     contains(
         &told.stderr,
-        &["error: no run is kept in `", "help: cargo xtask test"],
+        &["error: no run in `", "help: cargo xtask test"],
     );
     let old = place.runs().join("3");
     std::fs::create_dir_all(&old).unwrap();
@@ -205,7 +205,7 @@ fn missing_or_foreign_parts_are_named() {
     assert_eq!(told.code, 2);
     contains(
         &told.stderr,
-        &["no report of slice:2/2", "--partition slice:2/2"],
+        &["missing report of slice:2/2", "--partition slice:2/2"],
     );
     test(&place, &arch, &["--seed=8", "--partition=slice:2/2"]);
     let two = place.runs().join("2");
@@ -245,7 +245,7 @@ fn github_output_is_annotated_and_guarded() {
     );
     assert!(lines.by_ref().any(|line| line == end), "{text}");
     let commands: Vec<&str> = lines.collect();
-    let file = "::error file=guest-tests/a/says.sh,line=1,title=";
+    let file = "::error file=guest-tests/a/says.sh,line=4,title=";
     assert!(
         commands.len() == 1 && commands[0].starts_with(file),
         "{commands:?}"

@@ -100,7 +100,7 @@ fn test_needing_the_runner_is_not_exported() {
     let asks = told("asks");
     assert_eq!(asks.code, 2, "{}", asks.stderr);
     assert!(
-        asks.stderr.contains("asks its runner for `qmp`"),
+        asks.stderr.contains("needs the runner for `qmp`"),
         "{}",
         asks.stderr
     );

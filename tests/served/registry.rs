@@ -111,7 +111,7 @@ pub(crate) fn a_registry_gives_back_what_it_was_pushed_and_is_pushed_it_once(
     let mut other = checkout.command("store");
     other.args(["publish", "--arch", ARCH, "--version=8", "--to", &to]);
     let (code, _, err) = told(other.envs(LOGIN).output().unwrap());
-    let said = "`manifests/7` is published already, with other bytes";
+    let said = "`manifests/7` is already published with different content";
     assert!(code == 102 && err.contains(said), "{code}: {err}");
     assert_eq!(uploads(&registry), 0, "{}", registry.log());
     Completion::Completed

@@ -69,7 +69,7 @@ pub(crate) fn a_tree_that_nginx_serves_is_walked_and_each_fault_named(
     assert_eq!(code, 102, "{out}{err}");
     let size = bytes.len();
     for fault in [
-        format!("`kiln-7/{kernel}` has the digest "),
+        format!("`kiln-7/{kernel}` has digest "),
         format!("`kiln-7/{config}` has {} bytes, expected {size}", size - 1),
         "`kiln-7/README` is missing".to_owned(),
         format!(

@@ -82,7 +82,7 @@ fn hand_edited_lock_is_refused_by_field() {
         "images.lock has no image of aarch64",
     );
     let (key, other) = digests("key", &locked("", "key = \"", 12));
-    check(&key, &key.replace("= \"", "= \"Z"), 2, "is not a SHA-256");
+    check(&key, &key.replace("= \"", "= \"Z"), 2, "invalid SHA-256 `");
     check(&key, &other, 102, "images.lock has the key ");
     check(
         "name = \"kernel\"",
@@ -113,7 +113,7 @@ fn hand_edited_lock_is_refused_by_field() {
         "`kernel` does not match `images.lock`",
     );
     let no_digit = kernel.replace("= \"", "= \"z");
-    check(&kernel, &no_digit, 2, "is not a SHA-256");
+    check(&kernel, &no_digit, 2, "invalid SHA-256 `");
     let sha512 = kernel.replace("256", "512");
     check(&kernel, &sha512, 2, "unknown key `sha512`");
 }

@@ -47,7 +47,7 @@ fn offline_opens_no_socket_that_leads_anywhere() {
         assert!(said.contains(says), "{args:?}: {said}");
     };
     check(&["images", "--arch", arch], 0, "");
-    let all = "help: `cargo xtask fetch --sources` gets all of it, where there is a network";
+    let all = "help: with a network: cargo xtask fetch --sources";
     check(&["images", "--no-prebuilt", "--arch", "ppc64"], 102, all);
     check(&["fetch", "--sources"], 102, all);
     if has(&format!("qemu-system-{arch}"), "--version") {

@@ -148,7 +148,7 @@ mod tests {
         check(
             "busybox",
             "busybox",
-            "`busybox` is not an input of this step",
+            "unknown input `busybox` of this step",
             None,
         );
     }

@@ -245,7 +245,7 @@ mod tests {
         check(
             &[links()],
             "/bin/ls\nbin/cat\n",
-            Err("`busybox.links`, line 2: `bin/cat` is not an absolute path"),
+            Err("`busybox.links`, line 2: expected an absolute path, found `bin/cat`"),
         );
         let directory = entry("bin", 0o755, InitramfsKind::Directory);
         check(

@@ -117,7 +117,7 @@ fn become_program(args: impl Iterator<Item = OsString>) -> String {
         reason = "becomes the program, starts no child"
     )]
     let error = std::process::Command::new(&program).args(args).exec();
-    format!("cannot start `{}`: {error}", program.to_string_lossy())
+    format!("failed to start `{}`: {error}", program.to_string_lossy())
 }
 
 /// Does the guard's work for a whole family; returns only with the reason why it could not.
@@ -137,7 +137,7 @@ fn head_family(args: impl Iterator<Item = OsString>) -> String {
             )]
             std::process::exit(status.unwrap_or(CANNOT_EXECUTE))
         }
-        Err(error) => format!("cannot start `{label}`: {error}"),
+        Err(error) => format!("failed to start `{label}`: {error}"),
     }
 }
 

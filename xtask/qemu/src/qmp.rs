@@ -47,7 +47,7 @@ impl QmpError {
     fn closed(command: &str) -> Self {
         Self {
             class: "Closed".into(),
-            desc: format!("QEMU is gone, `{command}` got no answer"),
+            desc: format!("QEMU has exited, `{command}` got no answer"),
         }
     }
 

@@ -140,7 +140,7 @@ fn check_fresh(
         for option in OPTIONS {
             let object = lock.objects.get(&(name.clone(), option.to_owned()));
             if object.is_none_or(|object| object.source != Digest::of(bytes)) {
-                return Err(stale(format!("the canary `{name}` as it is now")));
+                return Err(stale(format!("the current canary `{name}`")));
             }
         }
     }
@@ -150,7 +150,7 @@ fn check_fresh(
     });
     surplus.map_or(Ok(()), |(name, option)| {
         Err(stale(format!(
-            "these canaries: `{name}` is not compiled with {option}"
+            "the current canaries: `{name}` is not compiled with {option}"
         )))
     })
 }

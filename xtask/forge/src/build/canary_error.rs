@@ -10,7 +10,7 @@ pub enum CanaryError {
     #[error("missing `{}`: the compiler cannot be checked", Canaries::lock_path(.0))]
     NoLock(String),
     /// The lock is of other canaries, or of another compiler.
-    #[error("`{}` is out of date: {what}", Canaries::lock_path(.arch))]
+    #[error("`{}` is out of date: it does not match {what}", Canaries::lock_path(.arch))]
     Stale {
         /// The architecture.
         arch: String,

@@ -101,7 +101,7 @@ fn check_location(
             }
             Ok(length) => {
                 let length = length.unwrap_or_default();
-                format!("{length} bytes long, expected {}", pin.size)
+                format!("has {length} bytes, expected {}", pin.size)
             }
             Err(why) => why,
         };

@@ -498,7 +498,7 @@ fn offline_lists_missing_files() {
             .unwrap_err()
             .hint()
             .unwrap()
-            .starts_with("`cargo xtask fetch --sources`")
+            .starts_with("with a network: cargo xtask fetch --sources")
     );
     assert_eq!(
         missing(&case.store, [&case.pin, &case.pin], &case.remotes).len(),

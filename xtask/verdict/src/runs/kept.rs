@@ -238,10 +238,7 @@ mod tests {
         };
         check(r#"{"seed": 7, "tests": []}"#, &unsupported(1));
         check(r#"{"schema": 99}"#, &unsupported(99));
-        check("{", "is not a report of a run");
-        check(
-            &format!(r#"{{"schema": {SCHEMA}}}"#),
-            "is not a report of a run",
-        );
+        check("{", "is not a report");
+        check(&format!(r#"{{"schema": {SCHEMA}}}"#), "is not a report");
     }
 }

@@ -237,15 +237,15 @@ fn stale_canary_lock_keeps_the_toolchain() {
             .sources
             .insert("more.c".to_owned(), b"int x;\n".to_vec());
     });
-    let of = "`images/beta/canaries.lock` is not of";
-    check(&trial, &format!("{of} the canary `more.c` as it is now"));
+    let of = "`images/beta/canaries.lock` is out of date: it does not match";
+    check(&trial, &format!("{of} the current canary `more.c`"));
     trial.set(|canaries| {
         canaries.sources.remove("more.c");
         canaries
             .sources
             .insert("sums.c".to_owned(), b"int x;\n".to_vec());
     });
-    check(&trial, &format!("{of} the canary `sums.c` as it is now"));
+    check(&trial, &format!("{of} the current canary `sums.c`"));
     trial.set(|canaries| {
         canaries
             .sources
@@ -257,7 +257,7 @@ fn stale_canary_lock_keeps_the_toolchain() {
     });
     check(
         &trial,
-        &format!("{of} these canaries: `sums.c` is not compiled with -O3"),
+        &format!("{of} the current canaries: `sums.c` is not compiled with -O3"),
     );
     trial.set(|canaries| {
         let lock = canaries.locks.get_mut("beta").unwrap();

@@ -116,7 +116,7 @@ fn links_within_are_made_also_where_they_dangle() {
 
 #[test]
 fn devices_and_pipes_are_refused() {
-    let only = "only files, directories and links are unpacked";
+    let only = "only files, directories and links are supported";
     for (kind, name) in [
         (EntryType::Char, "a device"),
         (EntryType::Block, "a device"),
@@ -329,7 +329,7 @@ fn extended_headers_must_make_sense() {
     let global = tar()
         .add(EntryType::XGlobalHeader, b"g", b"", 0o644, &global)
         .file("top/x", "");
-    let only = "only files, directories and links are unpacked";
+    let only = "only files, directories and links are supported";
     check(
         global,
         &format!(": entry `g` is a global extended header: {only}"),
