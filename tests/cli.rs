@@ -174,7 +174,7 @@ fn invalid_script_is_refused_before_a_boot() {
             script("    if true; then\n"),
             "the script is not valid",
         ),
-        ("dos", script("    true\r\n"), "line ends of DOS"),
+        ("dos", script("    true\r\n"), "DOS line endings"),
         (
             "bash",
             script("    [[ a == b ]]\n"),

@@ -74,7 +74,7 @@ fn uncountable_choice_is_shown() {
     let place = Place::with(&[("a/finds", test)]);
     let told = place.run(&["test", "--offline", "--arch", &arch, "--exhaustive"]);
     assert_eq!((told.code, told.stdout.as_str()), (2, ""));
-    let expect = ["a/finds.sh:3:17", "$(", "the shell makes this word"];
+    let expect = ["a/finds.sh:3:17", "$(", "computed by the shell"];
     for text in expect {
         assert!(told.stderr.contains(text), "no `{text}` in {}", told.stderr);
     }

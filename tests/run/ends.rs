@@ -11,10 +11,10 @@ fn each_exit_cause_is_identified() {
         .output()
         .unwrap();
     let mut expected = expected(&[
-        ("bombs", "timed-out: no end within the test's 3 s"),
+        ("bombs", "timed-out: the test did not end within 3 s"),
         (
             "closes-channel",
-            "lost-guest: the guest powered itself off unannounced (`leave poweroff` announces it)",
+            "lost-guest: the guest powered itself off unexpectedly (call `leave poweroff` first)",
         ),
         (
             "deadlock",
@@ -22,23 +22,32 @@ fn each_exit_cause_is_identified() {
         ),
         (
             "eats-memory",
-            "failed: guest-tests/evil/eats-memory.sh:5: `tail -n 1 /dev/zero`: ended by SIGKILL",
+            "failed: guest-tests/evil/eats-memory.sh:5: `tail -n 1 /dev/zero`: killed by SIGKILL",
         ),
         ("fails", "failed: two and two are five"),
         ("fills", "passed"),
         ("floods", "passed"),
-        ("floods-console", "timed-out: no end within the test's 1 s"),
-        ("floods-output", "timed-out: no end within the test's 1 s"),
+        (
+            "floods-console",
+            "timed-out: the test did not end within 1 s",
+        ),
+        (
+            "floods-output",
+            "timed-out: the test did not end within 1 s",
+        ),
         (
             "forges",
             "failed: guest-tests/evil/forges.sh:31: `exit 1`: exit status 1",
         ),
-        ("hang", "timed-out: no end within the test's 2 s"),
-        ("hangs-on-host", "timed-out: no end within the test's 1 s"),
-        ("kills-qemu", "qemu-crashed: QEMU was ended by SIGSEGV"),
+        ("hang", "timed-out: the test did not end within 2 s"),
+        (
+            "hangs-on-host",
+            "timed-out: the test did not end within 1 s",
+        ),
+        ("kills-qemu", "qemu-crashed: QEMU was killed by SIGSEGV"),
         (
             "leaves",
-            "lost-guest: the guest powered itself off unannounced (`leave poweroff` announces it)",
+            "lost-guest: the guest powered itself off unexpectedly (call `leave poweroff` first)",
         ),
         (
             "leaves-background-guest",
@@ -49,7 +58,7 @@ fn each_exit_cause_is_identified() {
             "lies",
             "failed: guest-tests/evil/lies.sh:15: `exit 1`: exit status 1",
         ),
-        ("loses-qemu", "qemu-crashed: QEMU was ended by SIGKILL"),
+        ("loses-qemu", "qemu-crashed: QEMU was killed by SIGKILL"),
         (
             "needs-what-is-not-there",
             "skipped: QEMU lacks the device `lm8323`",
@@ -87,7 +96,7 @@ fn each_exit_cause_is_identified() {
         ("wrong-option", "qemu-did-not-start: qemu-system-…"),
     ]);
     if arch == "x86_64" {
-        let reset = "lost-guest: the guest reset itself unannounced (`leave reboot` announces it)";
+        let reset = "lost-guest: the guest reset itself unexpectedly (call `leave reboot` first)";
         expected.insert("resets".to_owned(), reset.to_owned());
     }
     let mut ends = ends(&output);

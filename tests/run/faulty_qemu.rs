@@ -34,20 +34,20 @@ fn each_qemu_fault_is_identified() {
     let expected = expected(&[
         (
             "asserts",
-            "qemu-crashed: QEMU was ended by SIGABRT: qemu: ../hw/fault.c:7: realize: Assertion `dev->ok' failed.",
+            "qemu-crashed: QEMU was killed by SIGABRT: qemu: ../hw/fault.c:7: realize: Assertion `dev->ok' failed.",
         ),
         ("complains", "failed: QEMU message flood: more than 64 MiB"),
-        ("dies-late", "qemu-crashed: QEMU was ended by SIGSEGV"),
-        ("exits", "lost-guest: QEMU ended with status 0"),
-        ("mute", "timed-out: no end within the test's 4 s"),
-        ("raves", "lost-guest: QEMU ended with status 0"),
+        ("dies-late", "qemu-crashed: QEMU was killed by SIGSEGV"),
+        ("exits", "lost-guest: QEMU exited with status 0"),
+        ("mute", "timed-out: the test did not end within 4 s"),
+        ("raves", "lost-guest: QEMU exited with status 0"),
         (
             "refuses",
-            "qemu-did-not-start: QEMU ended with status 3 and said nothing",
+            "qemu-did-not-start: QEMU exited with status 3 and printed nothing",
         ),
         (
             "sanitizer-at-start",
-            "failed: QEMU did not refuse to start, it failed: SUMMARY: AddressSanitizer: heap-use-after-free ../hw/fault.c:7 in realize",
+            "failed: expected QEMU to refuse to start, but it failed: SUMMARY: AddressSanitizer: heap-use-after-free ../hw/fault.c:7 in realize",
         ),
     ]);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -110,7 +110,7 @@ fn broken_kvm_is_reported_and_avoided() {
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
-        stderr.contains("using TCG: KVM does not run the image here"),
+        stderr.contains("using TCG: KVM does not run the image on this host"),
         "{stderr}"
     );
     assert_eq!(output.status.code(), Some(100), "{stderr}");

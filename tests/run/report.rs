@@ -163,7 +163,7 @@ fn missing_or_unreadable_run_is_refused() {
     let told = place.run(&["report", "5"]);
     contains(
         &told.stderr,
-        &["is not a run", "help: kept are 3 and `latest`"],
+        &["is not a run", "help: expected one of 3, `latest`"],
     );
 }
 

@@ -94,7 +94,10 @@ fn verdict(trial: &Trial<'_>) -> Verdict {
     let verdict = match boot(trial, scratch.path()) {
         Ok(Outcome::Passed) => Verdict::Works,
         Ok(outcome) => {
-            let why = format!("KVM does not run the image here ({})", outcome.cause());
+            let why = format!(
+                "KVM does not run the image on this host ({})",
+                outcome.cause()
+            );
             Verdict::Fails { why }
         }
         Err(why) => Verdict::Fails { why },

@@ -38,7 +38,7 @@ pub(crate) fn keep(crashed: Crashed<'_>, log: &Utf8Path) -> std::io::Result<Opti
     };
     let Some(gdb) = host::tools::find_in("gdb", crashed.path) else {
         return Ok(Some(
-            "QEMU left a core dump: with gdb installed, its backtrace is kept".to_owned(),
+            "QEMU left a core dump; install gdb to get a backtrace".to_owned(),
         ));
     };
     let command = Command::new(gdb).args(["-q", "-nx", "-batch"]);

@@ -122,7 +122,7 @@ pub struct Fold {
 pub fn fold(ends: Ends, reboots: u32, happened: &[Happened]) -> Outcome {
     let mut fold = Fold::new(ends, reboots);
     let lost = || Outcome::LostGuest {
-        how: "nothing more was heard of the guest".to_owned(),
+        how: "lost contact with the guest".to_owned(),
     };
     happened
         .iter()
@@ -259,7 +259,7 @@ impl Fold {
                 why: "interrupted".to_owned(),
             }),
             Happened::Abandoned => {
-                let cause = "the host script ended while its guest still ran".to_owned();
+                let cause = "the host script ended while its guest was still running".to_owned();
                 Some(Outcome::Failed { cause })
             }
         }
@@ -298,7 +298,7 @@ impl Fold {
             (0, Ends::Leave(leave), _) | (0, Ends::Report, Some(leave)) => {
                 let leave = leave.label();
                 Outcome::Failed {
-                    cause: format!("the test ended without its `leave {leave}`"),
+                    cause: format!("the test ended without calling `leave {leave}`"),
                 }
             }
             _ => {
@@ -337,13 +337,13 @@ impl Fold {
             (Phase::Boot, _) => lost(format!("{what} before it was ready")),
             (Phase::Test, Some(announced)) if self.ends == Ends::Report => Outcome::Failed {
                 cause: format!(
-                    "{what} after `leave {}`: a report is expected",
+                    "{what} after `leave {}`: expected a report",
                     announced.label()
                 ),
             },
             (Phase::Test, _) => {
                 let call = leave.map_or("poweroff", Leave::label);
-                lost(format!("{what} unannounced (`leave {call}` announces it)"))
+                lost(format!("{what} unexpectedly (call `leave {call}` first)"))
             }
         }
     }
@@ -402,7 +402,7 @@ impl Fold {
             return fault;
         }
         if self.phase == Phase::Boot && status != 0 {
-            let silent = || format!("QEMU ended with status {status} and said nothing");
+            let silent = || format!("QEMU exited with status {status} and printed nothing");
             return Outcome::QemuDidNotStart {
                 message: last_line.map_or_else(silent, str::to_owned),
             };
@@ -410,7 +410,7 @@ impl Fold {
         let said = last_line
             .map(|line| format!(": {line}"))
             .unwrap_or_default();
-        lost(format!("QEMU ended with status {status}{said}"))
+        lost(format!("QEMU exited with status {status}{said}"))
     }
 }
 
@@ -450,14 +450,11 @@ pub fn from_status(status: i32, said: Said<'_>) -> Outcome {
     match status {
         0 => Outcome::Passed,
         STATUS_SKIP => {
-            let reason = skip
-                .or(last_line)
-                .unwrap_or("the test gives no reason")
-                .to_owned();
+            let reason = skip.or(last_line).unwrap_or("no reason given").to_owned();
             Outcome::Skipped { reason }
         }
         STATUS_HARD_ERROR => {
-            let message = explained("hard error of the test".to_owned());
+            let message = explained("hard error (exit status 99)".to_owned());
             Outcome::HarnessError { message }
         }
         129..=192 => {
@@ -465,7 +462,7 @@ pub fn from_status(status: i32, said: Said<'_>) -> Outcome {
             let name = host::process::status::signal_name(signal)
                 .map_or_else(|| format!("signal {signal}"), str::to_owned);
             Outcome::Failed {
-                cause: explained(format!("ended by {name}")),
+                cause: explained(format!("killed by {name}")),
             }
         }
         _ => Outcome::Failed {

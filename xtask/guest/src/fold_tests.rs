@@ -68,7 +68,7 @@ fn only_an_end_record_of_zero_passes() {
     check(
         &[ready.clone(), end(139, 0)],
         "failed",
-        "ended by SIGSEGV, last line: cmp: EOF",
+        "killed by SIGSEGV, last line: cmp: EOF",
     );
     check(&[ready.clone(), end(77, 0)], "skipped", "cmp: EOF");
     let skip = Happened::SkipReason("no NUMA".to_owned());
@@ -81,7 +81,7 @@ fn only_an_end_record_of_zero_passes() {
     check(
         &[ready.clone(), end(99, 0)],
         "harness error",
-        "hard error of the test, last line: cmp: EOF",
+        "hard error (exit status 99), last line: cmp: EOF",
     );
     let fail = Happened::FailReason("waited in vain for: x".to_owned());
     check(
@@ -89,12 +89,8 @@ fn only_an_end_record_of_zero_passes() {
         "failed",
         "waited in vain for: x",
     );
-    check(
-        &[ready],
-        "lost guest",
-        "nothing more was heard of the guest",
-    );
-    check(&[], "lost guest", "nothing more was heard of the guest");
+    check(&[ready], "lost guest", "lost contact with the guest");
+    check(&[], "lost guest", "lost contact with the guest");
 }
 
 #[test]
@@ -113,7 +109,7 @@ fn a_limit_names_its_phase() {
         0,
         &[Happened::Ready, test],
         "timed out",
-        "no end within the test's 30 s",
+        "the test did not end within 30 s",
     );
 }
 
@@ -197,11 +193,11 @@ fn unannounced_guest_end_is_not_a_verdict() {
     );
     check(
         &off("guest-reset", &ready),
-        "the guest reset itself unannounced (`leave reboot` announces it)",
+        "the guest reset itself unexpectedly (call `leave reboot` first)",
     );
     check(
         &off("guest-shutdown", &ready),
-        "the guest powered itself off unannounced (`leave poweroff` announces it)",
+        "the guest powered itself off unexpectedly (call `leave poweroff` first)",
     );
     check(
         &off("host-qmp-quit", &ready),
@@ -213,7 +209,7 @@ fn unannounced_guest_end_is_not_a_verdict() {
             Happened::Reset { guest: true },
             Happened::Settled,
         ],
-        "the guest reset itself unannounced (`leave reboot` announces it)",
+        "the guest reset itself unexpectedly (call `leave reboot` first)",
     );
     let closed = Happened::Unheard("the control channel closed".to_owned());
     check(
@@ -223,7 +219,7 @@ fn unannounced_guest_end_is_not_a_verdict() {
     let leaves = off("guest-reset", &[Happened::Ready, closed]);
     check(
         &leaves,
-        "the guest reset itself unannounced (`leave reboot` announces it)",
+        "the guest reset itself unexpectedly (call `leave reboot` first)",
     );
     check(
         &[Happened::Stuck("QEMU paused: internal-error".to_owned())],
@@ -247,11 +243,11 @@ fn qemu_exit_reports_progress() {
     check(
         &[silent],
         "QEMU did not start",
-        "QEMU ended with status 1 and said nothing",
+        "QEMU exited with status 1 and printed nothing",
     );
-    let how = "QEMU ended with status 0: qemu: no such device";
+    let how = "QEMU exited with status 0: qemu: no such device";
     check(&[exited(Ended::Status(0))], "lost guest", how);
-    let how = "QEMU ended with status 1: qemu: no such device";
+    let how = "QEMU exited with status 1: qemu: no such device";
     check(
         &[Happened::Ready, exited(Ended::Status(1))],
         "lost guest",
@@ -261,18 +257,18 @@ fn qemu_exit_reports_progress() {
     check(
         std::slice::from_ref(&segv),
         "QEMU crashed",
-        "QEMU was ended by SIGSEGV",
+        "QEMU was killed by SIGSEGV",
     );
     check(
         &[Happened::Ready, segv.clone()],
         "QEMU crashed",
-        "QEMU was ended by SIGSEGV",
+        "QEMU was killed by SIGSEGV",
     );
     // Even where the guest had panicked before: QEMU must not crash.
     check(
         &[panic_line(), segv],
         "QEMU crashed",
-        "QEMU was ended by SIGSEGV",
+        "QEMU was killed by SIGSEGV",
     );
 }
 
@@ -325,7 +321,7 @@ fn announced_end_needs_confirmation_by_qemu() {
         0,
         &stays,
         "failed",
-        "the test ended without its `leave poweroff`",
+        "the test ended without calling `leave poweroff`",
     );
     let [shut, gone] = off("guest-shutdown");
     let unannounced = [ready.clone(), shut.clone(), gone.clone()];
@@ -334,7 +330,7 @@ fn announced_end_needs_confirmation_by_qemu() {
         0,
         &unannounced,
         "lost guest",
-        "the guest powered itself off unannounced (`leave poweroff` announces it)",
+        "the guest powered itself off unexpectedly (call `leave poweroff` first)",
     );
     let leaving = Happened::Leaving(Leave::Poweroff);
     let oopsed = [
@@ -351,7 +347,7 @@ fn announced_end_needs_confirmation_by_qemu() {
         "guest oopsed",
         "BUG: kernel NULL pointer dereference",
     );
-    let cause = "the guest powered itself off after `leave poweroff`: a report is expected";
+    let cause = "the guest powered itself off after `leave poweroff`: expected a report";
     check(REPORT, 0, &[ready, leaving, shut, gone], "failed", cause);
 }
 
@@ -412,7 +408,7 @@ fn guest_may_reboot_as_header_allows() {
         1,
         &crash,
         "lost guest",
-        "the guest reset itself unannounced (`leave reboot` announces it)",
+        "the guest reset itself unexpectedly (call `leave reboot` first)",
     );
     // Such a reset closes the channel before it is told.
     let asked = [
@@ -445,7 +441,7 @@ fn flood_interrupt_and_early_end_are_named() {
         "not run",
         "interrupted",
     );
-    let cause = "the host script ended while its guest still ran";
+    let cause = "the host script ended while its guest was still running";
     check(
         REPORT,
         0,

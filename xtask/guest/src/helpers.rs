@@ -81,7 +81,7 @@ pub fn ask(
     input: impl FnOnce() -> io::Result<String>,
 ) -> io::Result<Reply> {
     let Some((word, args)) = words.split_first() else {
-        return Ok(Reply::error(2, "host-helper: which command?"));
+        return Ok(Reply::error(2, "host-helper: expected a command"));
     };
     let mut args = args.to_vec();
     if !matches!(word.as_str(), "qemu" | "expect_fail")
@@ -103,7 +103,7 @@ pub fn ask(
     if reply.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,
-            "the runner gave no answer",
+            "no answer from the runner",
         ));
     }
     Ok(serde_json::from_str(&reply)?)
@@ -207,7 +207,7 @@ fn attend(stream: &UnixStream, desk: &dyn Desk, stopping: &AtomicBool) -> io::Re
                 Reply::error(STATUS_HARD_ERROR, message)
             })
         }
-        Err(error) => Reply::error(2, format!("not a request: {error}")),
+        Err(error) => Reply::error(2, format!("invalid request: {error}")),
     };
     until().write_all(&serde_json::to_vec(&reply)?)
 }

@@ -172,7 +172,7 @@ struct Session<'a> {
 type End = (Outcome, Part);
 
 fn not_refused() -> Outcome {
-    let cause = "QEMU started, where it was expected to refuse".to_owned();
+    let cause = "expected QEMU to refuse to start, but it started".to_owned();
     Outcome::Failed { cause }
 }
 
@@ -216,7 +216,7 @@ impl<'a> Session<'a> {
         let happened = match (&self.standing, self.talk.fold.phase()) {
             (Location::Gone(_), _) => return None,
             (Location::Awaited(_), _) => {
-                let how = "no guest migrated into it in time".to_owned();
+                let how = "no incoming migration in time".to_owned();
                 return Some(Outcome::LostGuest { how });
             }
             _ if self.settling_since.is_some() => Happened::Settled,
@@ -310,7 +310,7 @@ impl<'a> Session<'a> {
         if let (Location::Gone(_), Ended::Status(status)) = (&self.standing, how) {
             let said = last_line.map(|line| format!(": {line}"));
             let said = said.unwrap_or_default();
-            let how = format!("QEMU ended with status {status} after its guest had left{said}");
+            let how = format!("QEMU exited with status {status} after its guest had left{said}");
             return Some(Outcome::LostGuest { how });
         }
         self.talk.fold.take(&Happened::Exited {
@@ -452,7 +452,7 @@ impl<'a> Session<'a> {
                     && !self.paused =>
             {
                 let open = data.get("open").and_then(Value::as_bool).unwrap_or(true);
-                let closed = "the guest closed the control channel before the test's end";
+                let closed = "the guest closed the control channel before the end of the test";
                 if open {
                     None
                 } else {

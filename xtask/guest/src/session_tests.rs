@@ -340,7 +340,7 @@ fn hanging_guest_ends_at_its_limit() {
             ..policy()
         },
         "timed out",
-        "no end within the test's 0.02 s",
+        "the test did not end within 0.02 s",
         |guest| {
             guest.boots();
         },
@@ -461,7 +461,7 @@ fn qemu_exit_is_classified_by_time_and_kind() {
     check(
         &policy(),
         "QEMU crashed",
-        "QEMU was ended by SIGSEGV",
+        "QEMU was killed by SIGSEGV",
         |guest| {
             guest.boots();
             guest.exits(Exit::Signal(11));
@@ -470,7 +470,7 @@ fn qemu_exit_is_classified_by_time_and_kind() {
     check(
         &policy(),
         "lost guest",
-        "QEMU ended with status 0",
+        "QEMU exited with status 0",
         |guest| {
             guest.boots();
             guest.exits(Exit::Code(0));
@@ -484,13 +484,13 @@ fn qemu_exit_is_classified_by_time_and_kind() {
     check(
         &policy(),
         "lost guest",
-        "the guest reset itself unannounced (`leave reboot` announces it)",
+        "the guest reset itself unexpectedly (call `leave reboot` first)",
         |guest| {
             guest.boots();
             guest.qmp("SHUTDOWN", json!({"guest": true, "reason": "guest-reset"}));
         },
     );
-    let closed = "the guest closed the control channel before the test's end";
+    let closed = "the guest closed the control channel before the end of the test";
     check(&policy(), "lost guest", closed, |guest| {
         guest.boots();
         guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));

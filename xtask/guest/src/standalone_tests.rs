@@ -170,7 +170,7 @@ fn guest_exit_becomes_a_tap_verdict() {
         &failed("the guest ended before its test did"),
     );
     let message = "# no such device\n";
-    let why = "QEMU ended with status 1: no such device";
+    let why = "QEMU exited with status 1: no such device";
     check(
         report,
         "1\nno such device\n",
@@ -185,7 +185,7 @@ fn guest_exit_becomes_a_tap_verdict() {
         1,
         &failed("the guest ended before its test did"),
     );
-    let early = failed("the test ended without its `leave poweroff`");
+    let early = failed("the test ended without calling `leave poweroff`");
     check(poweroff, "0\n@kiln end 0 0\n", 1, &early);
     let panic = "Kernel panic - not syncing: x";
     let said = format!("# {panic}\n");

@@ -61,7 +61,7 @@ pub fn check(
     }
     if let Some(at) = text.find("\r\n") {
         let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let (title, label) = ("the script has line ends of DOS", "this line ends in CR LF");
+        let (title, label) = ("the script has DOS line endings", "this line ends in CR LF");
         return Ok(vec![fault(
             start..at.max(start + 1),
             title,
@@ -153,7 +153,7 @@ mod tests {
             "\u{feff}in_guest() { true; }\n",
             "1: the script begins with a byte-order mark",
         );
-        check("a\nb\r\nc\r\n", "2: the script has line ends of DOS");
+        check("a\nb\r\nc\r\n", "2: the script has DOS line endings");
         check(
             "in_guest() {\n    if true; then\n}\n",
             "3: the script is not valid: ",

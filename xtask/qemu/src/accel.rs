@@ -113,7 +113,7 @@ pub fn decide(
     } else {
         match (host.device, host.verdict) {
             (Device::Absent, _) => "there is no `/dev/kvm`".to_owned(),
-            (Device::Denied, _) => "`/dev/kvm` may not be opened by this user".to_owned(),
+            (Device::Denied, _) => "this user has no permission to open `/dev/kvm`".to_owned(),
             (Device::Opens, None) => return Decision::Try,
             (Device::Opens, Some(Verdict::Works)) => return Decision::Use(Accel::Kvm, None),
             (Device::Opens, Some(Verdict::Fails { why })) => why.clone(),
@@ -239,9 +239,9 @@ mod tests {
             Device::Denied,
             None,
             [
-                "tcg: using TCG: `/dev/kvm` may not be opened by this user",
+                "tcg: using TCG: this user has no permission to open `/dev/kvm`",
                 "tcg",
-                "refuse: `/dev/kvm` may not be opened by this user",
+                "refuse: this user has no permission to open `/dev/kvm`",
             ],
         );
         check(

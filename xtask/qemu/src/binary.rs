@@ -64,7 +64,7 @@ pub(crate) fn not_qemu(binary: &Utf8Path, wait: Duration) -> Option<String> {
     }
     let said: String = first.chars().filter(|c| !c.is_control()).collect();
     Some(match (said.as_str(), output.stderr_text().trim()) {
-        ("", "") => format!("printed nothing, and it ended with {}", output.status),
+        ("", "") => format!("printed nothing and exited with {}", output.status),
         ("", error) => format!("ended with {}: {}", output.status, error.escape_debug()),
         (said, _) => format!("printed `{said}`"),
     })
@@ -150,7 +150,7 @@ mod tests {
         let hint = error.hint().unwrap();
         assert_eq!(
             hint,
-            "build it there (`ninja qemu-system-a`), or give `--qemu` another place"
+            "ninja qemu-system-a; or --qemu with another directory"
         );
         let error = locate(None, &profile("qemu-system-nowhere")).unwrap_err();
         assert_eq!(error.to_string(), "`qemu-system-nowhere` not found");

@@ -102,12 +102,12 @@ impl QemuError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotFound { place, .. } if place.is_empty() => Some(
-                "`cargo xtask setup` installs it; `--qemu DIR` names a QEMU build directory".into(),
-            ),
-            Self::NotFound { binary, .. } => Some(format!(
-                "build it there (`ninja {binary}`), or give `--qemu` another place"
-            )),
+            Self::NotFound { place, .. } if place.is_empty() => {
+                Some("cargo xtask setup --yes; or --qemu DIR with a QEMU build directory".into())
+            }
+            Self::NotFound { binary, .. } => {
+                Some(format!("ninja {binary}; or --qemu with another directory"))
+            }
             Self::Probe { binary, .. } => Some(format!(
                 "`{binary} -machine none -display none` shows what is wrong with it"
             )),
@@ -115,9 +115,9 @@ impl QemuError {
                 Some("--qemu DIR, a QEMU build directory, or --qemu FILE, a binary".into())
             }
             Self::Target { expected, .. } => Some(format!(
-                "name the directory of both with --qemu, or a `qemu-system-{expected}`"
+                "use --qemu with the directory of both, or with a `qemu-system-{expected}`"
             )),
-            Self::Option { .. } => Some("take it out of the test's `qemu` line".into()),
+            Self::Option { .. } => Some("remove it from the `qemu` line of the test".into()),
             Self::Removed { .. }
             | Self::Spawn { .. }
             | Self::Qmp { .. }

@@ -60,7 +60,7 @@ pub enum End {
     },
     /// The guest or we asked for it.
     Shutdown(Shutdown),
-    /// QEMU ended with status 0 and without a reason, as for `-device help`.
+    /// QEMU exited with status 0 and without a reason, as for `-device help`.
     Silent,
 }
 

@@ -40,14 +40,14 @@ impl QmpError {
     fn deadline(command: &str, waited: Duration) -> Self {
         Self {
             class: "Deadline".into(),
-            desc: format!("`{command}` got no answer within {} ms", waited.as_millis()),
+            desc: format!("no answer to `{command}` within {} ms", waited.as_millis()),
         }
     }
 
     fn closed(command: &str) -> Self {
         Self {
             class: "Closed".into(),
-            desc: format!("QEMU has exited, `{command}` got no answer"),
+            desc: format!("QEMU exited before it answered `{command}`"),
         }
     }
 

@@ -34,7 +34,7 @@ impl ExhaustiveError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::TooMany { count, .. } => Some(format!(
-                "narrow them with `--choose NAME=WORD`, or allow them with `--max-combinations {count}`"
+                "narrow them with `--choose NAME=VALUE`, or allow them with `--max-combinations {count}`"
             )),
             Self::Io(_) | Self::Uncountable(_) => None,
         }
@@ -116,12 +116,12 @@ fn words(
             span,
             title,
             label: label.to_owned(),
-            help: Some("list the words there, or in the header as `choices.NAME`".to_owned()),
+            help: Some("list the values there, or in the header as `choices.NAME`".to_owned()),
         };
         match found {
             Err(unclear) => {
-                let title = "what is chosen from is known only when the test runs";
-                let label = "the shell makes this word";
+                let title = "the values are known only when the test runs";
+                let label = "computed by the shell";
                 faults.push(fault(unclear.span, title.to_owned(), label));
             }
             Ok(found) => match conflict(&words, &found) {
@@ -146,12 +146,12 @@ fn conflict(words: &Words, found: &Found) -> Option<(String, &'static str)> {
     let name = &found.name;
     match words.get(name) {
         None if found.words.is_empty() => Some((
-            format!("`choose {name}` has no words"),
+            format!("`choose {name}` has no values"),
             "nothing to choose from",
         )),
         Some(known) if !found.words.is_empty() && *known != found.words => Some((
-            format!("`choose {name}` is offered different words in one test"),
-            "not the words from before",
+            format!("`choose {name}` has different values in one test"),
+            "expected the same values as before",
         )),
         _ => None,
     }

@@ -222,7 +222,7 @@ impl Header {
             text: text.to_owned(),
             span: 0..text.lines().next().map_or(0, str::len),
             title: format!("`{path}` has neither `in_host` nor `in_guest`"),
-            label: "this test has no half".to_owned(),
+            label: "expected `in_guest` or `in_host`".to_owned(),
             help: Some("define `in_guest() { … }` with what the guest is to do".to_owned()),
         });
         match (parsed, halves) {

@@ -33,7 +33,7 @@ impl Suite {
                     suite.load_area(&path, arches)?;
                 }
             } else if path.extension() == Some(OsStr::new(SCRIPT)) {
-                let reason = "a test is a file in a folder of its area";
+                let reason = "expected tests in the directory of an area";
                 suite.ignored.push(format!("{name}: {reason}"));
             }
         }
@@ -49,7 +49,7 @@ impl Suite {
             let at = format!("{area}/{file}");
             if path.is_dir() {
                 if holds_scripts(&path)? {
-                    let reason = "a test is a file in the folder of its area, not below it";
+                    let reason = "expected tests in the directory of the area, not below it";
                     self.ignored.push(format!("{at}/: {reason}"));
                 }
                 continue;
@@ -180,7 +180,7 @@ fn give_golden(
         let Some((test, variant)) = golden::of_file(path, &names) else {
             let close = plan::suggest::closest(stem, names.iter().copied());
             let help = close.map(|name| format!("did you mean `{name}.{}`?", golden::EXTENSION));
-            let label = "nothing is ever compared with it";
+            let label = "no test has this output";
             fault(format!("`{path}` belongs to no test"), label, help)?;
             continue;
         };
@@ -276,9 +276,9 @@ mod tests {
         let names: Vec<_> = suite.tests.iter().map(TestFile::name).collect();
         assert_eq!(names, ["a::good"]);
         let ignored = [
-            "a/deep/: a test is a file in the folder of its area, not below it",
+            "a/deep/: expected tests in the directory of the area, not below it",
             "a/plain: the file name of a test ends in `.sh`",
-            "top.sh: a test is a file in a folder of its area",
+            "top.sh: expected tests in the directory of an area",
         ];
         assert_eq!(suite.ignored, ignored);
         let names: Vec<_> = suite.broken.iter().map(|it| it.name.as_str()).collect();

@@ -59,7 +59,7 @@ pub fn unmet(
     let facts = offer.facts;
     let lacks = |kind: &str, name: &str| format!("QEMU lacks the {kind} `{name}`");
     let lacks_device = |name: &str| match facts.devices_failure() {
-        Some(why) => format!("QEMU cannot be asked about its devices: {why}"),
+        Some(why) => format!("failed to query the devices of QEMU: {why}"),
         None => lacks("device", name),
     };
     if let Some(oldest) = requires.qemu
@@ -80,7 +80,7 @@ pub fn unmet(
         .chain([machine.name.as_str()]);
     if let Some(name) = machines.into_iter().find(|name| !facts.has_machine(name)) {
         return Some(match facts.machine_failure(name) {
-            Some(why) => format!("QEMU cannot be asked about the machine `{name}`: {why}"),
+            Some(why) => format!("failed to query the machine `{name}` of QEMU: {why}"),
             None => lacks("machine", name),
         });
     }
@@ -92,7 +92,7 @@ pub fn unmet(
         && cpus > 0
     {
         return Some(format!(
-            "the machine `{}` takes {cpus} processors at most",
+            "the machine `{}` supports at most {cpus} processors",
             machine.name
         ));
     }

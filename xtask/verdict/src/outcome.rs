@@ -131,7 +131,7 @@ impl Outcome {
                 phase: Phase::Test,
                 limit_ms,
             } => {
-                format!("no end within the test's {}", seconds(*limit_ms))
+                format!("the test did not end within {}", seconds(*limit_ms))
             }
             Self::GuestPanicked { message }
             | Self::GuestOopsed { message }
@@ -141,7 +141,7 @@ impl Outcome {
                 let signal =
                     signal_name(*signal).map_or_else(|| format!("signal {signal}"), str::to_owned);
                 let message = message.as_ref().map(|text| format!(": {text}"));
-                format!("QEMU was ended by {signal}{}", message.unwrap_or_default())
+                format!("QEMU was killed by {signal}{}", message.unwrap_or_default())
             }
             Self::LostGuest { how } => how.clone(),
             Self::NotRun { why } => why.clone(),
@@ -226,7 +226,7 @@ mod tests {
         check(
             Outcome::timed_out(Phase::Test, Duration::from_millis(1500)),
             "timed out",
-            "no end within the test's 1.5 s",
+            "the test did not end within 1.5 s",
             124,
             false,
         );
@@ -251,7 +251,7 @@ mod tests {
         check(
             crashed,
             "QEMU crashed",
-            "QEMU was ended by SIGSEGV: x.c:1: Assertion `y' failed.",
+            "QEMU was killed by SIGSEGV: x.c:1: Assertion `y' failed.",
             125,
             false,
         );
@@ -262,7 +262,7 @@ mod tests {
         check(
             crashed,
             "QEMU crashed",
-            "QEMU was ended by signal 40",
+            "QEMU was killed by signal 40",
             125,
             false,
         );

@@ -83,13 +83,13 @@ pub(super) fn combine(
             if said.in_background && (is_abandoned || has_none) {
                 failed(BACKGROUND)
             } else if is_abandoned {
-                failed("`in_host` ended while its guest still ran")
+                failed("`in_host` ended while its guest was still running")
             } else if said.migrated_away {
                 failed("a guest that was migrated away never resumed")
             } else if has_none {
                 failed("`in_host` ended without a guest: it never called `qemu`")
             } else if halves.guest() && guests.iter().all(|guest| guest.part == Part::Passage) {
-                failed("no guest came to the end of `in_guest`")
+                failed("no guest reached the end of `in_guest`")
             } else {
                 Outcome::Passed
             }
@@ -173,7 +173,7 @@ mod tests {
             code(99),
             &[],
             "harness error",
-            "hard error of the test, last line: last words",
+            "hard error (exit status 99), last line: last words",
         );
         let never = "`in_host` ended without a guest: it never called `qemu`";
         check(code(0), &[], "failed", never);
@@ -182,7 +182,7 @@ mod tests {
             killed,
             &[],
             "failed",
-            "in_host: ended by SIGKILL, last line: last words",
+            "in_host: killed by SIGKILL, last line: last words",
         );
     }
 
@@ -194,7 +194,7 @@ mod tests {
             },
             part: Part::Abandoned,
         };
-        let left = "`in_host` ended while its guest still ran";
+        let left = "`in_host` ended while its guest was still running";
         check(
             Halves::Both,
             code(0),
@@ -216,7 +216,7 @@ mod tests {
             late,
             &[abandoned],
             "timed out",
-            "no end within the test's 30 s",
+            "the test did not end within 30 s",
         );
         check(
             Halves::Both,
@@ -239,7 +239,7 @@ mod tests {
             code(0),
             &[crashed],
             "QEMU crashed",
-            "QEMU was ended by SIGABRT",
+            "QEMU was killed by SIGABRT",
         );
     }
 
@@ -251,7 +251,7 @@ mod tests {
         };
         let both = [passage(), guest(Outcome::Passed)];
         check(Halves::Both, code(0), &both, "passed", "");
-        let nobody = "no guest came to the end of `in_guest`";
+        let nobody = "no guest reached the end of `in_guest`";
         check(Halves::Both, code(0), &[passage()], "failed", nobody);
         check(Halves::Host, code(0), &[passage()], "passed", "");
         let crashed = GuestEnd {
@@ -267,7 +267,7 @@ mod tests {
             code(0),
             &both,
             "QEMU crashed",
-            "QEMU was ended by SIGSEGV",
+            "QEMU was killed by SIGSEGV",
         );
         let said = Said {
             migrated_away: true,

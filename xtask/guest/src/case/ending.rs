@@ -30,7 +30,7 @@ pub(super) fn explained(outcome: Outcome, explanation: Option<&str>) -> Outcome 
 }
 
 /// How the cause begins where QEMU did not end well after a pass.
-const ENDED_WITH: &str = "QEMU ended with status ";
+const ENDED_WITH: &str = "QEMU exited with status ";
 
 /// Ends QEMU. After a pass it is asked to end by itself, so that its images are whole for the host
 /// half, and a QEMU that dies while it clears up does not pass.
@@ -70,15 +70,19 @@ mod tests {
         let failed = |cause: &str| Outcome::Failed {
             cause: cause.to_owned(),
         };
-        check(crashed(None), None, "QEMU was ended by SIGABRT");
-        check(crashed(None), Some("x"), "QEMU was ended by SIGABRT: x");
+        check(crashed(None), None, "QEMU was killed by SIGABRT");
+        check(crashed(None), Some("x"), "QEMU was killed by SIGABRT: x");
         check(
             crashed(Some("y")),
             Some("x"),
-            "QEMU was ended by SIGABRT: y",
+            "QEMU was killed by SIGABRT: y",
         );
-        let ended = failed("QEMU ended with status 1 after `quit`");
-        check(ended, Some("x"), "QEMU ended with status 1 after `quit`: x");
+        let ended = failed("QEMU exited with status 1 after `quit`");
+        check(
+            ended,
+            Some("x"),
+            "QEMU exited with status 1 after `quit`: x",
+        );
         check(failed("exit status 1"), Some("x"), "exit status 1");
     }
 }

@@ -109,7 +109,7 @@ fn compare(
     if more > 0 {
         report
             .diff
-            .push(format!("… {more} lines more in output.diff"));
+            .push(format!("… {more} more lines in output.diff"));
     }
     if report.outcome == Outcome::Passed {
         report.outcome = Outcome::Failed {

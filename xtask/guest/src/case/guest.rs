@@ -403,7 +403,7 @@ impl<'a> Started<'a> {
         state.lived += lived;
         let dropped = client.inbox().dropped();
         if dropped > 0 {
-            let note = format!("{dropped} events of QEMU were dropped unread");
+            let note = format!("dropped {dropped} unread events of QEMU");
             state.notes.push(note);
         }
         // A fault of one guest says more than the console of another.
@@ -417,7 +417,7 @@ impl<'a> Started<'a> {
             (Outcome::QemuDidNotStart { message }, Start::Refused)
                 if words.explanation().is_some() =>
             {
-                let cause = format!("QEMU did not refuse to start, it failed: {message}");
+                let cause = format!("expected QEMU to refuse to start, but it failed: {message}");
                 (Outcome::Failed { cause }, Part::Last)
             }
             (Outcome::QemuDidNotStart { .. }, Start::Refused) => (Outcome::Passed, Part::Passage),

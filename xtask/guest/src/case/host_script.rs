@@ -117,7 +117,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     let end = std::thread::scope(|scope| {
         scope.spawn(move || {
             if !pump(&arrivals, ended, flooded, |bytes| case.print(bytes)) {
-                let left = "a process that `in_host` started outside of its group still runs";
+                let left = "a process of `in_host` in another process group is still running";
                 case.state().notes.push(left.to_owned());
             }
         });

@@ -59,7 +59,7 @@ fn whole(text: &str) -> Result<MonitorCommand, MonitorError> {
     let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     let command = value.get("execute").and_then(Value::as_str);
     let command = command
-        .ok_or_else(|| wrong("there is no `execute` in it".to_owned()))?
+        .ok_or_else(|| wrong("expected `execute`".to_owned()))?
         .to_owned();
     let arguments = value
         .get("arguments")
@@ -150,6 +150,6 @@ mod tests {
         check(&["stop", "now"], "qmp: expected key=value, found `now`");
         check(&["x", "a=1", "a=2"], "qmp: `a` is given twice");
         check(&["x", "a=1", "a.b=2"], "qmp: `a.b` is given twice");
-        check(&["{\"run\": 1}"], "qmp: there is no `execute` in it");
+        check(&["{\"run\": 1}"], "qmp: expected `execute`");
     }
 }

@@ -215,7 +215,7 @@ impl Start {
         } else if data.file_type().is_socket() {
             Content::Unfit("a socket, whose other end is not in the script".to_owned())
         } else if !data.is_file() {
-            Content::Unfit("no ordinary file".to_owned())
+            Content::Unfit("not a regular file".to_owned())
         } else if data.blocks() == 0 && data.len() > 0 {
             Content::Blank(data.len())
         } else if data.len() > LARGEST {

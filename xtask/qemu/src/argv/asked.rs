@@ -88,7 +88,7 @@ impl Asked {
                 "-daemonize" => {
                     return Err(QemuError::Option {
                         option,
-                        why: "a QEMU that leaves its parent cannot be watched".into(),
+                        why: "a QEMU in the background cannot be supervised".into(),
                     });
                 }
                 _ => match removed::option(&option, version) {

@@ -397,7 +397,7 @@ fn invalid_options_are_refused_by_name() {
     };
     check(
         &["-daemonize"],
-        "invalid QEMU option `-daemonize`: a QEMU that leaves its parent cannot be watched",
+        "invalid QEMU option `-daemonize`: a QEMU in the background cannot be supervised",
     );
     check(&["-m"], "invalid QEMU option `-m`: its value is missing");
 }

@@ -123,7 +123,7 @@ impl Writer {
     /// Lets nothing more in: the reader still gets what is in the socket, then its end.
     pub(super) fn finish_reading(&self) -> Result<(), QemuError> {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = QemuError::io(format!("cannot close the guest's {}", self.channel));
+        let failed = QemuError::io(format!("failed to close the guest's {}", self.channel));
         stream.shutdown(Shutdown::Read).map_err(failed)
     }
 
@@ -133,7 +133,7 @@ impl Writer {
             channel: self.channel,
             waited: wait,
         };
-        let failed = || QemuError::io(format!("cannot write to the guest's {}", self.channel));
+        let failed = || QemuError::io(format!("failed to write to the guest's {}", self.channel));
         let end = Instant::now() + wait;
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         while !bytes.is_empty() {

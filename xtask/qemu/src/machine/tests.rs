@@ -161,7 +161,7 @@ fn one_that_never_answers_costs_the_deadline_only() {
     assert_eq!(command, "query-status");
     assert_eq!(
         source.to_string(),
-        "Deadline: `query-status` got no answer within 50 ms"
+        "Deadline: no answer to `query-status` within 50 ms"
     );
 }
 

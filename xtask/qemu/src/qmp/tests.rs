@@ -141,7 +141,7 @@ fn exit_fails_all_waiters() {
     let error = client.execute("y", Value::Null, WAIT).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Closed: QEMU has exited, `y` got no answer"
+        "Closed: QEMU exited before it answered `y`"
     );
 }
 

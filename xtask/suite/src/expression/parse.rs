@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Wrong> {
     }
     let span = parser.token();
     Err(Wrong {
-        title: format!("`{}` does not join two parts", &text[span.clone()]),
+        title: format!("`{}` is not an operator", &text[span.clone()]),
         span,
         label: "expected an operator or the end",
         help: Some("the operators are `and`, `or`, `-`, `&`, `|`, `+`".to_owned()),
@@ -92,31 +92,27 @@ impl Parser<'_> {
             if self.eat(')') {
                 return Ok(node);
             }
-            return Err(self.wrong(
-                start..start + 1,
-                "a parenthesis is left open",
-                "opened here",
-            ));
+            return Err(self.wrong(start..start + 1, "unclosed parenthesis", "opened here"));
         }
         let name = self.name();
         let span = start..self.at;
         if name.is_empty() {
             return Err(Wrong {
                 help: Some("such as `test(virtio)` or `not arch(x)`".to_owned()),
-                ..self.wrong(self.token(), "a part is missing", "expected a part here")
+                ..self.wrong(self.token(), "missing operand", "expected an operand")
             });
         }
         if !self.eat('(') {
             return Err(Wrong {
                 help: Some(format!("`test({name})` selects by a part of the name")),
-                ..self.wrong(span, "a word alone selects nothing", "no `(` after it")
+                ..self.wrong(span, "a name needs a predicate", "expected `(` after it")
             });
         }
         if let "all" | "none" = name.as_str() {
             self.skip_space();
             let inner = self.token();
             if !self.eat(')') {
-                return Err(self.wrong(inner, "this part takes no argument", "expected `)`"));
+                return Err(self.wrong(inner, "this predicate takes no argument", "expected `)`"));
             }
             let all = name == "all";
             return Ok(if all { Node::All } else { Node::None });
@@ -135,7 +131,7 @@ impl Parser<'_> {
             };
             return Err(Wrong {
                 span,
-                title: format!("nothing is selected by `{name}`"),
+                title: format!("unknown predicate `{name}`"),
                 label: "unknown",
                 help: Some(help),
             });
@@ -155,8 +151,8 @@ impl Parser<'_> {
         let end = if sign == Some('/') { '/' } else { ')' };
         let Some(mut text) = self.until(end, sign == Some('/')) else {
             let title = match end {
-                '/' => "a regular expression is left open",
-                _ => "a parenthesis is left open",
+                '/' => "unclosed regular expression",
+                _ => "unclosed parenthesis",
             };
             return Err(self.wrong(opened..opened + 1, title, "opened here"));
         };

@@ -112,7 +112,7 @@ pub(super) fn read(
             }
             Err((label, help)) => faults.push(Fault {
                 span: name.span(),
-                title: format!("`choices.{}` offers nothing to choose from", name.as_ref()),
+                title: format!("`choices.{}` has no values", name.as_ref()),
                 label,
                 help: Some(help.unwrap_or_else(|| SHAPES.to_owned())),
             }),
@@ -148,7 +148,7 @@ fn source(value: &Value) -> Result<Source, Wrong> {
     let table = match value {
         Value::Array(_) => return words(value).map(Source::Words),
         Value::Table(table) => table,
-        _ => return Err(("neither words nor a table".to_owned(), None)),
+        _ => return Err(("expected a list or a table".to_owned(), None)),
     };
     if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
         let help = plan::suggest::closest(key, KEYS).map(|near| format!("did you mean `{near}`?"));
@@ -158,7 +158,7 @@ fn source(value: &Value) -> Result<Source, Wrong> {
         let prefix = match table.get("prefix") {
             None => String::new(),
             Some(Value::String(prefix)) => prefix.clone(),
-            Some(_) => return Err(("`prefix` is not a text".to_owned(), None)),
+            Some(_) => return Err(("expected a string for `prefix`".to_owned(), None)),
         };
         let except = table.get("except").map_or(Ok(Vec::new()), words)?;
         Ok(Narrow { prefix, except })
@@ -180,22 +180,22 @@ fn source(value: &Value) -> Result<Source, Wrong> {
             other => {
                 let near = plan::suggest::closest(other, ["cpus", "machines"]);
                 let help = near.map(|near| format!("did you mean `{near}`?"));
-                Err((format!("nothing is offered from `{other}`"), help))
+                Err((format!("unknown source `{other}`"), help))
             }
         },
-        _ => Err(("none of `devices`, `cpus` and `from`".to_owned(), None)),
+        _ => Err(("expected `devices`, `cpus` or `from`".to_owned(), None)),
     }
 }
 
 fn words(value: &Value) -> Result<Vec<String>, Wrong> {
     let Value::Array(items) = value else {
-        return Err(("no list of words".to_owned(), None));
+        return Err(("expected a list of strings".to_owned(), None));
     };
     let words: Option<Vec<String>> = items
         .iter()
         .map(|item| item.as_str().map(str::to_owned))
         .collect();
-    let words = words.ok_or_else(|| ("a word that is not a text".to_owned(), None))?;
+    let words = words.ok_or_else(|| ("expected strings only".to_owned(), None))?;
     if words.is_empty() {
         return Err(("an empty list".to_owned(), None));
     }

@@ -66,7 +66,7 @@ pub fn plan(tests: &[Blessed<'_>], blessing: Blessing) -> Plan {
         let fresh = owner != arch && says(&own(&format!("{arch}.")));
         if !fresh {
             plan.refused.push(format!(
-                "`{}` prints now this, now that, and is not blessed: filter what changes",
+                "`{}` prints something else in each run and is not blessed: filter what changes",
                 test.script
             ));
         }

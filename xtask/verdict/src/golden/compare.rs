@@ -21,13 +21,13 @@ const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FilterEnd {
     /// The filters take too long.
-    #[error("the filters did not end in time")]
+    #[error("the filters took too long")]
     Late,
     /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
     /// The filters panicked, or there is no thread for them.
-    #[error("the filters could not be applied")]
+    #[error("failed to apply the filters")]
     Broken,
 }
 

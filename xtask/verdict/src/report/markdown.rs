@@ -61,7 +61,7 @@ fn table(text: &mut String, run: &RunReport) {
 /// Folded, with the cause in sight.
 fn failure(out: &mut String, test: &TestReport) {
     let cause = if test.outcome.is_success() {
-        format!("tries that failed: {}", test.failed_tries.len())
+        format!("failed tries: {}", test.failed_tries.len())
     } else {
         test.outcome.cause()
     };

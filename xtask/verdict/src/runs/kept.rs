@@ -53,7 +53,7 @@ impl KeptError {
                 let kept = numbers(path.parent()?).ok()?;
                 let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
                 let some = !kept.is_empty();
-                some.then(|| format!("kept are {} and `latest`", kept.join(", ")))
+                some.then(|| format!("expected one of {}, `latest`", kept.join(", ")))
             }
             Self::Schema { .. } => {
                 Some("read it with the Kiln that wrote it, or run the tests again".to_owned())
@@ -210,7 +210,10 @@ mod tests {
             Err(KeptError::Unknown(_))
         ));
         let error = find(&runs, "11", here).unwrap_err();
-        assert_eq!(error.hint().as_deref(), Some("kept are 9, 10 and `latest`"));
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("expected one of 9, 10, `latest`")
+        );
     }
 
     #[test]

@@ -97,11 +97,11 @@ fn cause(test: &TestReport) -> String {
         Outcome::Passed => {
             let tries = test.failed_tries.len();
             let tries = if tries == 1 {
-                "one try".to_owned()
+                "one failed try".to_owned()
             } else {
-                format!("{tries} tries")
+                format!("{tries} failed tries")
             };
-            format!("passed after {tries} that failed")
+            format!("passed after {tries}")
         }
         _ if test.label() == word => cause,
         _ => format!("{word}: {cause}"),
