@@ -137,7 +137,7 @@ fn dry_run_prints_release_and_writes_nothing() {
     changes.dedup();
     assert_eq!(changes, ["blobs", "sources", "directory", "sums"]);
     let at = |name: &str| out.find(name).unwrap();
-    assert!(at("kiln-0.1.0-source.tar") < at("aarch64/kernel"), "{out}");
+    assert!(at("kiln-0.2.0-source.tar") < at("aarch64/kernel"), "{out}");
     assert!(!checkout.tree().exists());
 }
 
