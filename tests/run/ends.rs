@@ -2,6 +2,93 @@
 
 use crate::place::{Place, arch, ends, expected};
 
+/// Each test of `tests/evil`, and the cause with which it ends; `…` stands for what varies.
+const CAUSES: &[(&str, &str)] = &[
+    ("bombs", "timed-out: the test did not end within 3 s"),
+    (
+        "closes-channel",
+        "lost-guest: the guest powered itself off unexpectedly (call `leave poweroff` first)",
+    ),
+    (
+        "deadlock",
+        "failed: `in_host` and `in_guest` wait for each other: `in_host` for `moved`, `in_guest` for `written`",
+    ),
+    (
+        "eats-memory",
+        "failed: guest-tests/evil/eats-memory.sh:5: `tail -n 1 /dev/zero`: killed by SIGKILL",
+    ),
+    ("fails", "failed: two and two are five"),
+    ("fills", "passed"),
+    ("floods", "passed"),
+    (
+        "floods-console",
+        "timed-out: the test did not end within 1 s",
+    ),
+    (
+        "floods-output",
+        "timed-out: the test did not end within 1 s",
+    ),
+    (
+        "forges",
+        "failed: guest-tests/evil/forges.sh:31: `exit 1`: exit status 1",
+    ),
+    ("hang", "timed-out: the test did not end within 2 s"),
+    (
+        "hangs-on-host",
+        "timed-out: the test did not end within 1 s",
+    ),
+    ("kills-qemu", "qemu-crashed: QEMU was killed by SIGSEGV"),
+    (
+        "leaves",
+        "lost-guest: the guest powered itself off unexpectedly (call `leave poweroff` first)",
+    ),
+    (
+        "leaves-background-guest",
+        "failed: `in_host` ended without waiting for its `qemu` in the background: call `wait`",
+    ),
+    ("leaves-daemon", "passed"),
+    (
+        "lies",
+        "failed: guest-tests/evil/lies.sh:15: `exit 1`: exit status 1",
+    ),
+    ("loses-qemu", "qemu-crashed: QEMU was killed by SIGKILL"),
+    (
+        "needs-what-is-not-there",
+        "skipped: QEMU lacks the device `lm8323`",
+    ),
+    (
+        "no-init",
+        "guest-panicked: Kernel panic - not syncing: VFS: Unable to mount root fs…",
+    ),
+    (
+        "oops",
+        "guest-oopsed: BUG: kernel NULL pointer dereference, address: 0000000000000000",
+    ),
+    (
+        "panic",
+        "guest-panicked: Kernel panic - not syncing: sysrq triggered crash",
+    ),
+    (
+        "prints-a-gigabyte",
+        "failed: output flood: more than 64 MiB",
+    ),
+    (
+        "reboots-for-ever",
+        "failed: the guest reboots more often than `reboots` allows",
+    ),
+    (
+        "silent",
+        "failed: guest-tests/evil/silent.sh:8: `test \"$x\" = 6`, expanded to `test 5 = 6`: exit status 1",
+    ),
+    (
+        "silent-host",
+        "failed: guest-tests/evil/silent-host.sh:7: `test -e nothing`: exit status 1",
+    ),
+    ("skips", "skipped: there is no moon tonight"),
+    ("taints", "guest-oopsed: tainted: kernel issued a warning"),
+    ("wrong-option", "qemu-did-not-start: qemu-system-…"),
+];
+
 #[test]
 fn each_exit_cause_is_identified() {
     let Some(arch) = arch() else { return };
@@ -10,91 +97,7 @@ fn each_exit_cause_is_identified() {
         .test(&arch, &["--message-format=json"])
         .output()
         .unwrap();
-    let mut expected = expected(&[
-        ("bombs", "timed-out: the test did not end within 3 s"),
-        (
-            "closes-channel",
-            "lost-guest: the guest powered itself off unexpectedly (call `leave poweroff` first)",
-        ),
-        (
-            "deadlock",
-            "failed: `in_host` and `in_guest` wait for each other: `in_host` for `moved`, `in_guest` for `written`",
-        ),
-        (
-            "eats-memory",
-            "failed: guest-tests/evil/eats-memory.sh:5: `tail -n 1 /dev/zero`: killed by SIGKILL",
-        ),
-        ("fails", "failed: two and two are five"),
-        ("fills", "passed"),
-        ("floods", "passed"),
-        (
-            "floods-console",
-            "timed-out: the test did not end within 1 s",
-        ),
-        (
-            "floods-output",
-            "timed-out: the test did not end within 1 s",
-        ),
-        (
-            "forges",
-            "failed: guest-tests/evil/forges.sh:31: `exit 1`: exit status 1",
-        ),
-        ("hang", "timed-out: the test did not end within 2 s"),
-        (
-            "hangs-on-host",
-            "timed-out: the test did not end within 1 s",
-        ),
-        ("kills-qemu", "qemu-crashed: QEMU was killed by SIGSEGV"),
-        (
-            "leaves",
-            "lost-guest: the guest powered itself off unexpectedly (call `leave poweroff` first)",
-        ),
-        (
-            "leaves-background-guest",
-            "failed: `in_host` ended without waiting for its `qemu` in the background: call `wait`",
-        ),
-        ("leaves-daemon", "passed"),
-        (
-            "lies",
-            "failed: guest-tests/evil/lies.sh:15: `exit 1`: exit status 1",
-        ),
-        ("loses-qemu", "qemu-crashed: QEMU was killed by SIGKILL"),
-        (
-            "needs-what-is-not-there",
-            "skipped: QEMU lacks the device `lm8323`",
-        ),
-        (
-            "no-init",
-            "guest-panicked: Kernel panic - not syncing: VFS: Unable to mount root fs…",
-        ),
-        (
-            "oops",
-            "guest-oopsed: BUG: kernel NULL pointer dereference, address: 0000000000000000",
-        ),
-        (
-            "panic",
-            "guest-panicked: Kernel panic - not syncing: sysrq triggered crash",
-        ),
-        (
-            "prints-a-gigabyte",
-            "failed: output flood: more than 64 MiB",
-        ),
-        (
-            "reboots-for-ever",
-            "failed: the guest reboots more often than `reboots` allows",
-        ),
-        (
-            "silent",
-            "failed: guest-tests/evil/silent.sh:8: `test \"$x\" = 6`, expanded to `test 5 = 6`: exit status 1",
-        ),
-        (
-            "silent-host",
-            "failed: guest-tests/evil/silent-host.sh:7: `test -e nothing`: exit status 1",
-        ),
-        ("skips", "skipped: there is no moon tonight"),
-        ("taints", "guest-oopsed: tainted: kernel issued a warning"),
-        ("wrong-option", "qemu-did-not-start: qemu-system-…"),
-    ]);
+    let mut expected = expected(CAUSES);
     if arch == "x86_64" {
         let reset = "lost-guest: the guest reset itself unexpectedly (call `leave reboot` first)";
         expected.insert("resets".to_owned(), reset.to_owned());
