@@ -35,40 +35,37 @@ fn main() {
     };
     let tests = [
         (
-            "a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing",
-            a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing as fn(),
+            "release_is_rebuilt_from_its_bundle_alone",
+            release_is_rebuilt_from_its_bundle_alone as fn(),
         ),
         (
-            "a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once",
-            a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once,
+            "needed_files_are_downloaded_once",
+            needed_files_are_downloaded_once,
+        ),
+        ("json_has_the_whole_digests", json_has_the_whole_digests),
+        (
+            "unreproducible_build_shows_the_differing_line",
+            unreproducible_build_shows_the_differing_line as fn(),
         ),
         (
-            "what_a_program_reads_has_the_whole_digests",
-            what_a_program_reads_has_the_whole_digests as fn(),
+            "each_gap_of_a_bundle_is_named",
+            each_gap_of_a_bundle_is_named as fn(),
         ),
         (
-            "a_build_that_is_not_reproducible_is_told_with_the_line_that_differs",
-            a_build_that_is_not_reproducible_is_told_with_the_line_that_differs as fn(),
+            "contradictory_or_newer_release_is_not_built",
+            contradictory_or_newer_release_is_not_built as fn(),
         ),
         (
-            "each_thing_that_a_bundle_lacks_is_named",
-            each_thing_that_a_bundle_lacks_is_named as fn(),
+            "interrupted_verification_resumes_in_kept_directory",
+            interrupted_verification_resumes_in_kept_directory as fn(),
         ),
         (
-            "a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built",
-            a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built as fn(),
+            "image_failing_to_boot_is_not_published",
+            image_failing_to_boot_is_not_published as fn(),
         ),
         (
-            "an_interrupted_verification_goes_on_in_the_directory_that_is_kept",
-            an_interrupted_verification_goes_on_in_the_directory_that_is_kept as fn(),
-        ),
-        (
-            "what_does_not_boot_is_not_published",
-            what_does_not_boot_is_not_published as fn(),
-        ),
-        (
-            "what_is_not_locked_or_lacks_its_source_is_not_published",
-            what_is_not_locked_or_lacks_its_source_is_not_published,
+            "unlocked_or_sourceless_image_is_not_published",
+            unlocked_or_sourceless_image_is_not_published,
         ),
     ];
     let trials = tests.map(trial).into();
@@ -87,7 +84,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing() {
+fn release_is_rebuilt_from_its_bundle_alone() {
     let fixture = Fixture::sound();
     let (code, out, err) = fixture.verify(&[]);
     assert_eq!(code, 0, "{out}{err}");
@@ -118,7 +115,7 @@ fn a_release_is_built_again_from_its_bundle_alone_and_leaves_nothing() {
     );
 }
 
-fn a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once() {
+fn needed_files_are_downloaded_once() {
     let fixture = Fixture::sound();
     let tree = fixture.path("tree");
     let read = move |target: &str| std::fs::read(tree.join(target.trim_start_matches('/'))).ok();
@@ -170,7 +167,7 @@ fn a_release_on_a_web_server_is_asked_for_what_is_needed_and_for_each_once() {
     );
 }
 
-fn what_a_program_reads_has_the_whole_digests() {
+fn json_has_the_whole_digests() {
     let fixture = Fixture::sound();
     let (code, out, err) = fixture.verify(&["--message-format", "json", "--arch", ARCH]);
     assert_eq!(code, 0, "{out}{err}");
@@ -193,7 +190,7 @@ fn what_a_program_reads_has_the_whole_digests() {
     );
 }
 
-fn a_build_that_is_not_reproducible_is_told_with_the_line_that_differs() {
+fn unreproducible_build_shows_the_differing_line() {
     let leaky = Make {
         script: "cat /proc/sys/kernel/random/uuid >>\"$OUT/config\"\n",
         ..SOUND
@@ -215,12 +212,13 @@ fn a_build_that_is_not_reproducible_is_told_with_the_line_that_differs() {
         "{out}"
     );
     assert!(
-        err.contains("`aarch64/config` differs") && err.contains("--keep DIR"),
+        err.contains("differs from a build of its source: `aarch64/config`")
+            && err.contains("--keep DIR"),
         "{err}"
     );
 }
 
-fn each_thing_that_a_bundle_lacks_is_named() {
+fn each_gap_of_a_bundle_is_named() {
     let fixture = Fixture::sound();
     let whole = fixture.path("whole");
     let copy = |from: &Path, to: &Path| {
@@ -272,7 +270,7 @@ fn cfg_if() -> String {
     format!("cfg-if-{}", rest.split('"').next().unwrap())
 }
 
-fn a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built() {
+fn contradictory_or_newer_release_is_not_built() {
     let fixture = Fixture::sound();
     let manifest = format!("{ARCH}/manifest.json");
     let check = |change: &dyn Fn(&mut Value), why: &str, mends: &str| {
@@ -312,7 +310,7 @@ fn a_release_that_contradicts_itself_or_is_of_a_time_to_come_is_not_built() {
     );
 }
 
-fn an_interrupted_verification_goes_on_in_the_directory_that_is_kept() {
+fn interrupted_verification_resumes_in_kept_directory() {
     let fixture = Fixture::sound();
     let kept = fixture.path("kept");
     let keep = ["--keep", kept.to_str().unwrap()];
@@ -374,7 +372,7 @@ fn an_interrupted_verification_goes_on_in_the_directory_that_is_kept() {
     );
 }
 
-fn what_does_not_boot_is_not_published() {
+fn image_failing_to_boot_is_not_published() {
     let panics = Make {
         boots: false,
         ..SOUND
@@ -389,7 +387,7 @@ fn what_does_not_boot_is_not_published() {
     assert!(!fixture.path("tree").join(RELEASE).exists());
 }
 
-fn what_is_not_locked_or_lacks_its_source_is_not_published() {
+fn unlocked_or_sourceless_image_is_not_published() {
     let fixture = Fixture::new(SOUND);
     let check = |why: &str| {
         let (code, _, err) = fixture.publish();
