@@ -1,9 +1,9 @@
 #!/bin/sh
 # The default processor of a machine has the same flags as before.
-# Not on riscv64, whose machine has no versions.
+# Not on riscv64, whose machine has no versions. Between QEMU 7.2 and 10.0 the processor of existing pseries machine types was corrected.
 #: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
 #: groups = ["fingerprint"]
-#: requires.qemu = "7.2"
+#: requires.qemu = "10.0"
 #: requires.accel = "tcg"
 
 in_host() {
