@@ -18,7 +18,7 @@ pub(crate) mod store;
 
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use host::http::SecretUrl;
+use host::secret::SecretUrl;
 
 use bench::BenchArgs;
 use debug::DebugArgs;

@@ -11,7 +11,7 @@ use forge::build;
 use forge::event::Event;
 use forge::fetch::Remotes;
 use forge::sandbox::SandboxChoice;
-use host::http::SecretUrl;
+use host::secret::SecretUrl;
 use plan::Project;
 use plan::step::Plan;
 use provision::images::keep_root;

@@ -10,7 +10,7 @@ mod http;
 mod remote;
 mod several;
 
-use host::http::{SecretUrl, shown};
+use host::secret::{SecretUrl, shown};
 use plan::digest::Digest;
 use plan::source::{Location, SourcePin};
 

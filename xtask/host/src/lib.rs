@@ -1,4 +1,4 @@
-//! The one door to processes, signals, HTTP, the environment and the host's package manager.
+//! The one door to processes, signals, the environment and the host's package manager.
 //!
 //! `forge`, `qemu`, `guest` and `xtask` come through here for every effect that is not a plain file.
 //! Facts are gathered once into plain structs ([`env::Env`], [`packages::Facts`]); what follows from
@@ -11,14 +11,13 @@ pub mod env;
 pub mod family;
 pub mod files;
 pub mod guard;
-pub mod http;
 pub mod identity;
 pub mod interrupt;
 pub mod jobs;
-mod limits;
+pub mod limits;
 pub mod packages;
 pub mod process;
 pub mod scratch;
-mod secret;
+pub mod secret;
 pub mod terminal;
 pub mod tools;

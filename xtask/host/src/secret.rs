@@ -5,8 +5,6 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use reqwest::Url;
-
 /// What stands for a user and a password.
 const HIDDEN: &str = "***";
 
@@ -25,8 +23,8 @@ pub enum UrlError {
     Syntax {
         /// As given.
         url: SecretUrl,
-        /// What the parser says.
-        why: String,
+        /// What is wrong with its host or its port.
+        why: &'static str,
     },
 }
 
@@ -54,13 +52,12 @@ impl SecretUrl {
         let scheme = self.0.split_once("://").map(|(scheme, _)| scheme);
         match scheme.map(str::to_ascii_lowercase).as_deref() {
             Some("file") => Ok(()),
-            Some("http" | "https") => match Url::parse(&self.0) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(UrlError::Syntax {
+            Some("http" | "https") => authority_error(&self.0).map_or(Ok(()), |why| {
+                Err(UrlError::Syntax {
                     url: self.clone(),
-                    why: error.to_string(),
-                }),
-            },
+                    why,
+                })
+            }),
             _ => Err(UrlError::Scheme(self.clone())),
         }
     }
@@ -96,6 +93,28 @@ impl fmt::Display for SecretUrl {
 impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&hidden(&self.0), f)
+    }
+}
+
+/// What is wrong with the host or the port of `scheme://authority/...` (RFC 3986, section 3.2).
+fn authority_error(url: &str) -> Option<&'static str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '\\', '?', '#']).next()?;
+    let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    // Colons are part of an IPv6 address, which is in brackets.
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port),
+        _ => (host, ""),
+    };
+    let is_allowed = |c: char| !c.is_whitespace() && !c.is_control() && !"<>^|%\"`{}".contains(c);
+    if name.is_empty() {
+        Some("empty host")
+    } else if !name.chars().all(is_allowed) || name.starts_with('[') != name.ends_with(']') {
+        Some("invalid host")
+    } else if !port.is_empty() && port.parse::<u16>().is_err() {
+        Some("invalid port number")
+    } else {
+        None
     }
 }
 
@@ -212,7 +231,13 @@ mod tests {
 
     #[test]
     fn base_urls_need_known_scheme_and_host() {
-        for good in ["http://host", "HTTPS://host:1/x", "file:///x"] {
+        for good in [
+            "http://host",
+            "HTTPS://host:1/x",
+            "http://me:pass@[::1]:80/x",
+            "http://[::1]",
+            "file:///x",
+        ] {
             assert_eq!(SecretUrl::from(good).check(), Ok(()));
         }
         for bad in [
@@ -223,6 +248,10 @@ mod tests {
             "http:host",
             "https://",
             "http://h:x/",
+            "http://h:70000",
+            "http://a b/",
+            "http://[::1/",
+            "http://me@:80/",
         ] {
             assert!(SecretUrl::from(bad).check().is_err(), "{bad}");
         }

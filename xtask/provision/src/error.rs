@@ -5,7 +5,7 @@ use forge::compare::CompareError;
 use forge::fetch::FetchError;
 use forge::mirror::MirrorError;
 use forge::prebuilt::PrebuiltError;
-use host::http::HttpError;
+use net::HttpError;
 use plan::PlanError;
 use store::StoreError;
 

@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use host::http::{Client, HttpError, SecretUrl};
+use host::secret::SecretUrl;
+use net::{Client, HttpError};
 use plan::digest::Digest;
 use sha2::{Digest as _, Sha256};
 

@@ -4,7 +4,8 @@
 mod login;
 
 use host::env::RegistryLogin;
-use host::http::{Answer, Client, HttpError, Method, Payload, Request, shown};
+use host::secret::shown;
+use net::{Answer, Client, HttpError, Method, Payload, Request};
 use plan::digest::Digest;
 
 use crate::index::{INDEX, Index, MANIFEST};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use host::clock;
-use host::http::{Answer, HttpError};
+use net::{Answer, HttpError};
 
 /// No server is waited for longer, whatever it asks for.
 const LONGEST: Duration = Duration::from_secs(60);

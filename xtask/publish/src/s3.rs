@@ -1,5 +1,5 @@
 //! A tree in a bucket of S3, or of a server that speaks as S3 does. Requests are signed by `rusty_s3` and
-//! sent by `host::http`. An object appears when it is whole, and is not replaced unless it is to be.
+//! sent by `net`. An object appears when it is whole, and is not replaced unless it is to be.
 //!
 //! Each object says its SHA-256, so that one question tells whether it must be sent; bytes that the bucket
 //! has under their digest are copied in the bucket and not sent again.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use host::env::Aws;
-use host::http::{Answer, Client, HttpError, Method, Payload, Request};
+use net::{Answer, Client, HttpError, Method, Payload, Request};
 use plan::digest::Digest;
 use rusty_s3::actions::{DeleteObject, GetObject, HeadObject, PutObject};
 use rusty_s3::{Credentials, S3Action, UrlStyle};

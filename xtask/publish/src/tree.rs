@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 use fs_err as fs;
-use host::http::HttpError;
+use net::HttpError;
 use plan::digest::Digest;
 
 use crate::place::{Directory, Hashing, Place, PlaceError, advice, inside};

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::Args;
-use host::http::SecretUrl;
+use host::secret::SecretUrl;
 
 use super::{DEBUGGING, EXECUTION, IMAGES, SELECTION};
 

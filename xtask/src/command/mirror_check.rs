@@ -1,7 +1,7 @@
 //! `cargo xtask mirror-check`: a walk over a whole published tree, as a stranger would check it.
 
 use camino::Utf8PathBuf;
-use host::http::SecretUrl;
+use host::secret::SecretUrl;
 use plan::digest::Digest;
 use publish::check::{Known, Report, walk};
 use publish::place::{Directory, Place, PlaceError, Web};

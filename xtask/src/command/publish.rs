@@ -7,7 +7,7 @@ mod refusal;
 mod signing;
 
 use fs_err as fs;
-use host::http::SecretUrl;
+use host::secret::SecretUrl;
 use publish::bundle::{self, Parts};
 use publish::perform;
 use publish::release::{self, Blob, Inputs, Release};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use host::http::shown;
 use host::interrupt::{self, Interrupted};
+use host::secret::shown;
 use plan::source::{Location, SourcePin};
 
 use super::remote::{FILE_SCHEME, Head, RemoteError, Remotes, get_file};

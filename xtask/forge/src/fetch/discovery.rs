@@ -6,8 +6,8 @@ use std::io::{self, Read, Write as _};
 
 use camino::Utf8Path;
 use fs_err as fs;
-use host::http::shown;
 use host::interrupt::{self, Interrupted};
+use host::secret::shown;
 use plan::bump::{Candidate, alternatives};
 use plan::digest::Digest;
 use plan::source::{Location, Sha1};

@@ -8,8 +8,8 @@ use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
 use fs_err as fs;
-use host::http::shown;
 use host::interrupt;
+use host::secret::shown;
 use plan::source::SourcePin;
 use serde::{Deserialize, Serialize};
 

@@ -1,21 +1,21 @@
-//! The remote that opens sockets: `host::http` behind the seam.
+//! The remote that opens sockets: `net` behind the seam.
 
 use std::io::{self, Read};
 
-use host::http::{self, HttpError};
+use net::HttpError;
 
 use super::remote::{ContentRange, Head, Remote, RemoteError, Response, Resume};
 
 /// `416 Range Not Satisfiable`: what was kept is longer than the file.
 const WRONG_RANGE: u16 = 416;
 
-impl Remote for http::Client {
+impl Remote for net::Client {
     fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, RemoteError> {
-        let resume = resume.map(|resume| http::Resume {
+        let resume = resume.map(|resume| net::Resume {
             from: resume.offset,
             validator: resume.validator.clone(),
         });
-        match http::Client::get(self, url, resume.as_ref()) {
+        match net::Client::get(self, url, resume.as_ref()) {
             Ok(response) => Ok(Response {
                 status: response.status,
                 length: response.length,
@@ -40,13 +40,13 @@ impl Remote for http::Client {
 const NO_HEAD: [u16; 2] = [405, 501];
 
 /// Status and length of what is at a URL.
-fn head(client: &http::Client, url: &str) -> Result<Head, RemoteError> {
-    let request = http::Request {
-        method: http::Method::Head,
+fn head(client: &net::Client, url: &str) -> Result<Head, RemoteError> {
+    let request = net::Request {
+        method: net::Method::Head,
         url: url.to_owned(),
-        shown: http::shown(url),
+        shown: host::secret::shown(url),
         headers: vec![("accept-encoding", "identity".to_owned())],
-        payload: http::Payload::Empty,
+        payload: net::Payload::Empty,
     };
     match client.send(&request) {
         Ok(said) if NO_HEAD.contains(&said.status) => {
@@ -65,7 +65,7 @@ fn head(client: &http::Client, url: &str) -> Result<Head, RemoteError> {
 }
 
 /// A body whose errors do not name the URL again.
-struct Plain(http::Response);
+struct Plain(net::Response);
 
 impl Read for Plain {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use host::clock;
-use host::http::SecretUrl;
 use host::interrupt::Interrupted;
+use host::secret::SecretUrl;
 
 /// Locations that need no network.
 pub(super) const FILE_SCHEME: &str = "file://";

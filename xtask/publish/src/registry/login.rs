@@ -7,7 +7,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use host::env::RegistryLogin;
-use host::http::{Answer, Client, HttpError, Method, Payload, Request};
+use net::{Answer, Client, HttpError, Method, Payload, Request};
 use serde::Deserialize;
 
 /// Who we are, and what was found to prove it.

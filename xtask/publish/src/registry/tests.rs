@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
 use host::env::RegistryLogin;
-use host::http::{Client, Limits};
+use host::limits::Limits;
+use net::Client;
 use plan::digest::Digest;
 
 use super::Registry;

@@ -6,7 +6,8 @@ use std::io::{Cursor, Read};
 use std::time::Duration;
 
 use host::env::Aws;
-use host::http::{Client, Limits};
+use host::limits::Limits;
+use net::Client;
 
 use super::*;
 use crate::check::{Known, walk};

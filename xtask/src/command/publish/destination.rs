@@ -1,7 +1,7 @@
 //! Where a release goes: a directory, a bucket, a registry.
 
 use camino::Utf8PathBuf;
-use host::http::SecretUrl;
+use host::secret::SecretUrl;
 use publish::perform;
 use publish::place::Directory;
 use publish::registry::Registry;

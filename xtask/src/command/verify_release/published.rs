@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use forge::fetch::{FetchError, Remotes};
-use host::http::SecretUrl;
+use host::secret::SecretUrl;
 use plan::source::{Source, SourcePin};
 use publish::area::Area;
 use publish::verify::Promise;

@@ -14,17 +14,16 @@ mod transfer;
 use std::io::{self, Read};
 use std::time::Duration;
 
+use host::interrupt;
+use host::limits::Limits;
+use host::secret::shown;
 use reqwest::blocking;
 use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 
-pub use crate::limits::Limits;
-pub use crate::secret::{SecretUrl, UrlError, recorded, shown};
 pub use error::HttpError;
 pub use exchange::{Answer, Method, Payload, Request};
 pub use policy::ContentRange;
 use transfer::Body;
-
-use crate::interrupt;
 
 /// How much later than its reader a transfer's own thread gives up.
 const AFTER: Duration = Duration::from_secs(5);

@@ -5,14 +5,16 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use host::limits::Limits;
+use host::secret::shown;
+use host::{clock, interrupt};
 use reqwest::blocking::RequestBuilder;
 use reqwest::header::{
     CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER,
 };
 
-use super::policy::{self, ContentRange, Pace};
-use super::{HttpError, Limits, error, shown};
-use crate::{clock, interrupt};
+use crate::policy::{self, ContentRange, Pace};
+use crate::{HttpError, error};
 
 /// How often a waiting reader looks whether the run was interrupted.
 const LOOK: Duration = Duration::from_millis(100);

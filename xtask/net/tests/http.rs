@@ -1,4 +1,4 @@
-//! `host::http` against servers that behave, misbehave and stall: scripted, on the loopback.
+//! `net` against servers that behave, misbehave and stall: scripted, on the loopback.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
@@ -6,7 +6,8 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use faults::{Answer, End, Nobody, Server};
-use host::http::{Client, HttpError, Limits, Response, Resume};
+use host::limits::Limits;
+use net::{Client, HttpError, Response, Resume};
 
 /// Answers each request with the same.
 fn serve(answer: Answer) -> Server {

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use fs_err as fs;
+use host::{clock, interrupt};
 use reqwest::blocking;
 
-use super::{Client, HttpError, error, policy};
-use crate::{clock, interrupt};
+use crate::{Client, HttpError, error, policy};
 
 /// How often a waiting caller looks whether the run was interrupted, and whether bytes went out.
 const LOOK: Duration = Duration::from_millis(100);

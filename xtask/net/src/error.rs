@@ -4,9 +4,10 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::policy::Refused;
-use super::tls;
-use crate::interrupt::Interrupted;
+use host::interrupt::Interrupted;
+
+use crate::policy::Refused;
+use crate::tls;
 
 /// Why nothing, or not all, could be fetched from a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -146,7 +147,7 @@ impl HttpError {
         }
     }
 
-    /// The error that a [`super::Response`] gave to its reader.
+    /// The error that a [`crate::Response`] gave to its reader.
     #[must_use]
     pub fn from_io(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
@@ -221,7 +222,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interrupt::Signal;
+    use host::interrupt::Signal;
 
     #[test]
     fn only_transient_errors_are_retried() {
