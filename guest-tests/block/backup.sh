@@ -23,7 +23,7 @@ in_guest() {
     put_pattern 1 /dev/vda 0
     put_pattern 2 /dev/vda 8
     # Slow enough that what follows comes while the job runs.
-    qmp blockdev-backup job-id=backup device=disk target=backup sync=full speed=65536
+    qmp blockdev-backup job-id=backup device=disk target=backup sync=full speed=1
     put_pattern 3 /dev/vda 0
     put_pattern 4 /dev/vda 8
     put_pattern 5 /dev/vda 16

@@ -20,7 +20,7 @@ in_guest() {
     put_pattern 2 /dev/vda 4
     put_pattern 3 /dev/vda 8
     # Slow enough that what follows comes while the job runs.
-    qmp block-commit job-id=commit device=top speed=65536
+    qmp block-commit job-id=commit device=top speed=1
     put_pattern 4 /dev/vda 12
     put_pattern 6 /dev/vda 8
     qmp query-block-jobs | grep '"ready":false'

@@ -27,7 +27,7 @@ in_host() {
 in_guest() {
     mode=$(choose copy-mode)
     # Slow enough that what follows comes while the job runs.
-    qmp blockdev-mirror job-id=mirror device=old target=new sync=full speed=65536 copy-mode="$mode"
+    qmp blockdev-mirror job-id=mirror device=old target=new sync=full speed=1 copy-mode="$mode"
     put_pattern 3 /dev/vda 31
     put_pattern 4 /dev/vda 8
     qmp query-block-jobs | grep '"ready":false'

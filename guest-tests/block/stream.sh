@@ -21,7 +21,7 @@ in_host() {
 
 in_guest() {
     # Slow enough that what follows comes while the job runs.
-    qmp block-stream job-id=stream device=top speed=65536
+    qmp block-stream job-id=stream device=top speed=1
     put_pattern 5 /dev/vda 4
     qmp query-block-jobs | grep '"device":"stream"'
     qmp block-job-set-speed device=stream speed=0
