@@ -212,7 +212,10 @@ fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Fa
         .collect();
     let identity =
         host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let identity = Digest::of(format!("4 {binary} {identity} {machines:?}").as_bytes());
+    // The same file answers differently with other modules or libraries.
+    let loader = &context.env.loader;
+    let identity = format!("5 {binary} {identity} {loader:?} {machines:?}");
+    let identity = Digest::of(identity.as_bytes());
     let cache = supply.store.probe_dir().join(format!("{identity}.json"));
     // Another QEMU may be behind a script today.
     let is_kept = !host::files::is_script(binary);

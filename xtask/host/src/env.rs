@@ -41,6 +41,8 @@ pub struct Env {
     pub runtime_dir: Option<Utf8PathBuf>,
     /// `TMPDIR`, else `/tmp`.
     pub temp_dir: Utf8PathBuf,
+    /// `LD_LIBRARY_PATH`, `LD_PRELOAD` and `QEMU_MODULE_DIR`: what a program that we start loads.
+    pub loader: [Option<OsString>; 3],
     /// This program's own file.
     pub executable: Utf8PathBuf,
     /// The directory this process was started in.
@@ -272,6 +274,8 @@ impl Env {
             config_dir: None,
             runtime_dir: path("XDG_RUNTIME_DIR")?,
             temp_dir: path("TMPDIR")?.unwrap_or_else(|| Utf8PathBuf::from("/tmp")),
+            loader: ["LD_LIBRARY_PATH", "LD_PRELOAD", "QEMU_MODULE_DIR"]
+                .map(|name| variables.raw(name)),
             executable: Utf8PathBuf::new(),
             current_dir: Utf8PathBuf::from("."),
             path: directories.map(Utf8PathBuf::from).collect(),

@@ -174,3 +174,12 @@ fn truth_values() {
     check("false", false, false);
     assert!(env(&[("CI", "woodpecker")]).ci);
 }
+
+#[test]
+fn loader_variables_distinguish_environments() {
+    let plain = env(&[]).loader;
+    for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "QEMU_MODULE_DIR"] {
+        assert_ne!(env(&[(name, "/elsewhere")]).loader, plain, "{name}");
+    }
+    assert_eq!(env(&[("LD_PRELOAD", "")]).loader, plain);
+}
