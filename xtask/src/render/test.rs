@@ -88,8 +88,10 @@ impl TestProgress {
                 output,
             } => {
                 // The terminal is the guest's now: a bar would be drawn over the shell.
+                let erased = if self.bar.is_hidden() { "" } else { ERASE_LINE };
                 self.bar.set_draw_target(ProgressDrawTarget::hidden());
-                output::note(heading(self.style, Color::Red, "FAIL", name));
+                let title = heading(self.style, Color::Red, "FAIL", name);
+                output::note(format!("{erased}{title}"));
                 output::note(heading(self.style, Color::Bold, "cause", cause));
                 let from = output.len().saturating_sub(SHELL_LINES);
                 for line in &output[from..] {
@@ -145,6 +147,8 @@ impl Drop for TestProgress {
     }
 }
 
+/// Returns to the first column and erases the line (ECMA-48 EL): a bar that is hidden stays on the terminal.
+const ERASE_LINE: &str = "\r\x1b[2K";
 /// Every line begins with a word or a label that ends in this column.
 const WIDTH: usize = 12;
 /// What fits on a line goes to the next one rather than past this column.
