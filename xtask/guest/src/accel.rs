@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use host::scratch::Scratch;
 use plan::arch::Arch;
 use qemu::accel::{Choice, Decision, HostKvm, Verdict, decide, device};
-use qemu::{Accel, BootFiles, Control, Facts, Launch, Vm};
+use qemu::{Accel, BootFiles, Emulator, Facts, LaunchRequest, Vm};
 use suite::header::Channel;
 use verdict::outcome::Outcome;
 
@@ -144,21 +144,13 @@ fn boot(trial: &Trial<'_>, scratch: &Utf8Path) -> Result<Outcome, String> {
     let profile = &trial.arch.qemu;
     let machine = profile.machines.get(&profile.machine);
     let machine = machine.ok_or_else(|| format!("no machine `{}`", profile.machine))?;
-    let launch = Launch {
+    let emulator = Emulator {
         binary: trial.binary,
         profile,
-        machine,
         facts: trial.facts,
         accel: Accel::Kvm,
-        memory: None,
-        smp: 1,
-        boot: trial.boot.clone(),
-        append: String::new(),
-        extra: Vec::new(),
-        control: Control::VirtioSerial,
-        slots: 0,
-        reboot_allowed: false,
     };
+    let request = LaunchRequest::new(emulator, machine, trial.boot.clone());
     let limit = machine
         .boot_timeout
         .unwrap_or(profile.boot_timeout)
@@ -171,7 +163,9 @@ fn boot(trial: &Trial<'_>, scratch: &Utf8Path) -> Result<Outcome, String> {
         environment: Vec::new(),
         run,
     };
-    let mut vm = Vm::start(&launch, scratch, scratch).map_err(|error| error.to_string())?;
+    let started = (request.resolve()).and_then(|launch| Vm::spawn(&launch, scratch, scratch));
+    let mut vm = started.map_err(|error| error.to_string())?;
+    vm.release();
     Ok(conduct(&mut vm, &policy, &handover, &mut Nobody).outcome)
 }
 

@@ -34,6 +34,7 @@ mod expectations;
 mod export;
 mod guest;
 mod host_script;
+mod launch;
 mod monitor;
 mod plug;
 mod qemu_test;

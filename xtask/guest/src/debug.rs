@@ -101,7 +101,8 @@ impl Debug {
     }
 
     /// Whether QEMU waits, before its guest runs, for a person who attaches to it.
-    fn is_held(&self) -> bool {
+    #[must_use]
+    pub fn is_held(&self) -> bool {
         self.gdb.is_some() || self.monitor.is_some()
     }
 
@@ -126,10 +127,6 @@ impl Debug {
             let pattern = pattern.replace(',', ",,");
             let log = log.as_str().replace(',', ",,");
             pair("-trace", format!("enable={pattern},file={log}"));
-        }
-        if self.is_held() {
-            // Only the debugger or the monitor starts the guest.
-            options.push("-S".to_owned());
         }
         options
     }

@@ -9,8 +9,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use plan::arch::OrdinaryKernel;
-use qemu::argv::Fds;
-use qemu::machine::Place;
+use qemu::launch::argv::Fds;
+use qemu::vm::ProcessSpec;
 use qemu::{BootFiles, QemuError, Vm};
 use suite::header::Channel;
 use suite::{Suite, TestFile};
@@ -65,12 +65,12 @@ pub fn boot(
     handover: &Handover,
     dir: &Utf8Path,
 ) -> Result<(Outcome, Vec<u8>), QemuError> {
-    let place = Place {
+    let spec = ProcessSpec {
         binary: &run.binary,
         run_dir: dir,
         directory: dir,
     };
-    let mut vm = Vm::start_with(place, false, |fds| Ok(argv(run, files, fds)))?;
+    let mut vm = Vm::spawn_with(spec, false, |fds| argv(run, files, fds))?;
     let policy = Policy::alone(Channel::Console, LIMIT);
     let mut listener = Listener(Vec::new());
     let outcome = conduct(&mut vm, &policy, handover, &mut listener).outcome;

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use plan::arch::Arch;
-use qemu::{Accel, BootFiles, Facts};
+use qemu::{Accel, BootFiles, Emulator, Facts};
 use verdict::origin::Platform;
 
 /// An architecture of a run with what it boots.
@@ -23,6 +23,17 @@ pub struct ArchRun {
 }
 
 impl ArchRun {
+    /// The QEMU that guests are started with.
+    #[must_use]
+    pub fn emulator(&self) -> Emulator<'_> {
+        Emulator {
+            binary: &self.binary,
+            profile: &self.arch.qemu,
+            facts: &self.facts,
+            accel: self.accel,
+        }
+    }
+
     /// As reports name it.
     #[must_use]
     pub fn platform(&self) -> Platform {

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use host::clock::monotonic;
 use qemu::accel::Verdict;
-use qemu::argv::CONTROL_PORT;
 use qemu::console::{Console, Kind};
+use qemu::event::PanicAction;
 use qemu::last_words::LastWords;
-use qemu::machine::Port;
+use qemu::launch::argv::CONTROL_PORT;
 use qemu::snapshots::SnapshotCommand;
-use qemu::{Exit, VmEvent};
-use serde_json::Value;
+use qemu::vm::Port;
+use qemu::{Exit, QemuEvent, VmEvent};
 use verdict::outcome::{Outcome, Phase};
 
 use crate::fold::{Ended, Happened, PANIC_EVENT};
@@ -242,7 +242,6 @@ impl<'a> Session<'a> {
         for command in host.snapshots() {
             self.take_snapshot(command);
         }
-        let resumed = matches!(&event, VmEvent::Qmp(event) if event.name == "RESUME");
         // An accelerator that has failed for good leaves QEMU paused and alive.
         let outcome = if let Some(Verdict::Fails { why }) = qemu::history::broken_kvm(&event) {
             self.talk.fold.take(&Happened::Stuck(why))
@@ -257,8 +256,8 @@ impl<'a> Session<'a> {
                     return self.take_bytes(Port::Control, &bytes, guest, host);
                 }
                 VmEvent::Qmp(event) => {
-                    let outcome = self.take_qmp(&event.name, &event.data);
-                    if resumed && outcome.is_none() {
+                    let outcome = self.take_qmp(&event);
+                    if event == QemuEvent::Resume && outcome.is_none() {
                         self.resumed(guest)
                     } else {
                         outcome
@@ -415,9 +414,9 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn take_qmp(&mut self, name: &str, data: &Value) -> Option<Outcome> {
-        if matches!(name, "STOP" | "RESUME") {
-            self.paused = name == "STOP";
+    fn take_qmp(&mut self, event: &QemuEvent) -> Option<Outcome> {
+        if matches!(event, QemuEvent::Stop | QemuEvent::Resume) {
+            self.paused = *event == QemuEvent::Stop;
             if let Location::Awaited(awaited) = &mut self.standing {
                 awaited.runs = !self.paused;
             }
@@ -425,41 +424,40 @@ impl<'a> Session<'a> {
         if matches!(self.standing, Location::Awaited(_) | Location::Gone(_)) {
             return None;
         }
-        let guest = data.get("guest").and_then(Value::as_bool).unwrap_or(false);
-        let text = |key: &str| {
-            data.get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        match name {
+        match event {
             // Whether it does is seen by its end.
-            "SHUTDOWN" if text("reason") == "host-qmp-quit" && self.is_parted() => None,
-            "SHUTDOWN" => self.happened(&Happened::Shutdown {
-                guest,
-                reason: text("reason"),
+            QemuEvent::Shutdown(shutdown)
+                if shutdown.reason == "host-qmp-quit" && self.is_parted() =>
+            {
+                None
+            }
+            QemuEvent::Shutdown(shutdown) => self.happened(&Happened::Shutdown {
+                guest: shutdown.guest,
+                reason: shutdown.reason.clone(),
             }),
-            "RESET" => self.happened(&Happened::Reset { guest }),
-            // A test asked that the guest may run on, and it may: what it does next decides.
-            "GUEST_PANICKED" if text("action") == "run" => None,
-            "GUEST_PANICKED" => self.happened(&Happened::Panic(PANIC_EVENT.to_owned())),
-            "VSERPORT_CHANGE"
+            QemuEvent::Reset { guest } => self.happened(&Happened::Reset { guest: *guest }),
+            QemuEvent::GuestPanicked(PanicAction::End) => {
+                self.happened(&Happened::Panic(PANIC_EVENT.to_owned()))
+            }
+            QemuEvent::PortChange { id, open: false }
                 // Loading a snapshot closes and opens the port, and QEMU may report it a second later
                 // (rate limit of `VSERPORT_CHANGE` in QEMU's monitor/monitor.c).
-                if text("id") == CONTROL_PORT
+                if id == CONTROL_PORT
                     && self.talk.fold.phase() == Phase::Test
                     && !self.talk.epoch.has_loaded
                     && !self.paused =>
             {
-                let open = data.get("open").and_then(Value::as_bool).unwrap_or(true);
                 let closed = "the guest closed the control channel before the end of the test";
-                if open {
-                    None
-                } else {
-                    self.happened(&Happened::Unheard(closed.to_owned()))
-                }
+                self.happened(&Happened::Unheard(closed.to_owned()))
             }
-            _ => None,
+            // A test asked that a guest that panics continues: what it does next decides.
+            QemuEvent::GuestPanicked(PanicAction::Run)
+            | QemuEvent::Stop
+            | QemuEvent::Resume
+            | QemuEvent::PortChange { .. }
+            | QemuEvent::DeviceDeleted { .. }
+            | QemuEvent::Migration { .. }
+            | QemuEvent::Other(_) => None,
         }
     }
 }

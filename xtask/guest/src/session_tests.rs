@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, RecvTimeoutError};
 
 use proptest::prelude::*;
-use serde_json::json;
+use qemu::RawEvent;
+use serde_json::{Value, json};
 use suite::header::{Channel, Ends, Leave};
 
 use super::*;
@@ -80,11 +81,11 @@ impl FakeGuest {
     }
 
     fn qmp(&self, name: &str, data: Value) {
-        self.event(VmEvent::Qmp(qemu::qmp::Event {
+        self.event(VmEvent::Qmp(QemuEvent::from(&RawEvent {
             name: name.to_owned(),
             data,
             micros: 0,
-        }));
+        })));
     }
 
     fn exits(&self, exit: Exit) {

@@ -1,14 +1,13 @@
 //! The facts of a guest's life, folded from its events: what it announced, how it ended.
 //!
-//! `guest` makes outcomes of it. Events it has no word for are kept as they came.
+//! `probe` and `qtest` explain with it why a QEMU ended. Events without a field here are kept as they
+//! are.
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
-
 use crate::accel::Verdict;
-use crate::machine::{Exit, VmEvent};
-use crate::qmp::Event;
+use crate::event::{QemuEvent, RawEvent, Shutdown};
+use crate::vm::{Exit, VmEvent};
 
 /// Lines of QEMU's own messages that are kept for a report.
 const MESSAGES: usize = 20;
@@ -21,8 +20,8 @@ const OTHERS: usize = 1000;
 pub struct History {
     /// QEMU was asked to quit, or decided to.
     pub shutdown: Option<Shutdown>,
-    /// The guest reported a panic over a device such as pvpanic; with the event's data.
-    pub panicked: Option<Value>,
+    /// The guest reported a panic over a device such as pvpanic.
+    pub panicked: bool,
     /// How often the machine was reset.
     pub resets: u32,
     /// The processors stand still, since a `STOP`.
@@ -30,24 +29,14 @@ pub struct History {
     /// The last of QEMU's own messages.
     pub messages: VecDeque<String>,
     /// QMP events that have no field here, the first of them.
-    pub others: Vec<Event>,
+    pub others: Vec<RawEvent>,
     /// How the process ended.
     pub exit: Option<Exit>,
 }
 
-/// Why QEMU ended by itself, in its own words (qapi/run-state.json: `ShutdownCause`).
+/// Why the process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shutdown {
-    /// Whether the guest asked for it.
-    pub guest: bool,
-    /// `guest-shutdown`, `guest-reset`, `guest-panic`, `host-qmp-quit`, `host-signal`, or a
-    /// reason that only a newer QEMU knows.
-    pub reason: String,
-}
-
-/// What the end of the process means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum ExitCause {
     /// A signal that was not ours ended QEMU: its own defect, or the host's memory.
     Crashed {
         /// The signal's number.
@@ -80,38 +69,33 @@ impl History {
         }
     }
 
-    fn note_qmp(&mut self, event: &Event) {
-        match event.name.as_str() {
-            "SHUTDOWN" => {
-                let text = |name| event.data.get(name).and_then(Value::as_str);
-                self.shutdown = Some(Shutdown {
-                    guest: event
-                        .data
-                        .get("guest")
-                        .and_then(Value::as_bool)
-                        .unwrap_or_default(),
-                    reason: text("reason").unwrap_or("unknown").to_owned(),
-                });
+    fn note_qmp(&mut self, event: &QemuEvent) {
+        match event {
+            QemuEvent::Shutdown(shutdown) => self.shutdown = Some(shutdown.clone()),
+            QemuEvent::GuestPanicked(_) => self.panicked = true,
+            QemuEvent::Reset { .. } => self.resets += 1,
+            QemuEvent::Stop => self.stopped = true,
+            QemuEvent::Resume => self.stopped = false,
+            QemuEvent::Other(event) if self.others.len() < OTHERS => {
+                self.others.push(event.clone());
             }
-            "GUEST_PANICKED" => self.panicked = Some(event.data.clone()),
-            "RESET" => self.resets += 1,
-            "STOP" => self.stopped = true,
-            "RESUME" => self.stopped = false,
-            _ if self.others.len() < OTHERS => self.others.push(event.clone()),
-            _ => {}
+            QemuEvent::Other(_)
+            | QemuEvent::PortChange { .. }
+            | QemuEvent::DeviceDeleted { .. }
+            | QemuEvent::Migration { .. } => {}
         }
     }
 
-    /// What its end means, once it has ended. A signal that we sent is not for this function:
+    /// Why it ended, once it has. A signal that we sent is not for this function:
     /// see `Vm::was_killed`.
     #[must_use]
-    pub fn end(&self) -> Option<End> {
+    pub fn exit_cause(&self) -> Option<ExitCause> {
         Some(match (self.exit?, &self.shutdown) {
-            (Exit::Signal(signal), _) => End::Crashed { signal },
+            (Exit::Signal(signal), _) => ExitCause::Crashed { signal },
             // A guest may choose QEMU's status, as with isa-debug-exit; then a reason came first.
-            (Exit::Code(_), Some(shutdown)) => End::Shutdown(shutdown.clone()),
-            (Exit::Code(0), None) => End::Silent,
-            (Exit::Code(code), None) => End::Failed { code },
+            (Exit::Code(_), Some(shutdown)) => ExitCause::Shutdown(shutdown.clone()),
+            (Exit::Code(0), None) => ExitCause::Silent,
+            (Exit::Code(code), None) => ExitCause::Failed { code },
         })
     }
 
@@ -154,32 +138,32 @@ const BROKEN: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn qmp(name: &str, data: Value) -> VmEvent {
-        VmEvent::Qmp(Event {
+        VmEvent::Qmp(QemuEvent::from(&RawEvent {
             name: name.into(),
             data,
             micros: 0,
-        })
+        }))
     }
 
     #[test]
     fn process_exit_is_distinguished() {
-        let check = |events: &[VmEvent], expect: Option<End>| {
+        let check = |events: &[VmEvent], expect: Option<ExitCause>| {
             let mut history = History::default();
             for event in events {
                 history.note(event);
             }
-            assert_eq!(history.end(), expect, "{events:?}");
+            assert_eq!(history.exit_cause(), expect, "{events:?}");
         };
         let shutdown = |guest: bool, reason: &str| {
             let data = json!({"guest": guest, "reason": reason});
             (
                 qmp("SHUTDOWN", data),
-                End::Shutdown(Shutdown {
+                ExitCause::Shutdown(Shutdown {
                     guest,
                     reason: reason.into(),
                 }),
@@ -200,17 +184,17 @@ mod tests {
         );
         check(
             &[off, VmEvent::Exited(Exit::Signal(6))],
-            Some(End::Crashed { signal: 6 }),
+            Some(ExitCause::Crashed { signal: 6 }),
         );
         check(
             &[VmEvent::Exited(Exit::Signal(11))],
-            Some(End::Crashed { signal: 11 }),
+            Some(ExitCause::Crashed { signal: 11 }),
         );
         check(
             &[VmEvent::Exited(Exit::Code(1))],
-            Some(End::Failed { code: 1 }),
+            Some(ExitCause::Failed { code: 1 }),
         );
-        check(&[VmEvent::Exited(Exit::Code(0))], Some(End::Silent));
+        check(&[VmEvent::Exited(Exit::Code(0))], Some(ExitCause::Silent));
     }
 
     #[test]
@@ -236,7 +220,7 @@ mod tests {
         ));
         assert_eq!(history.resets, 1);
         history.note(&qmp("GUEST_PANICKED", json!({"action": "pause"})));
-        assert_eq!(history.panicked, Some(json!({"action": "pause"})));
+        assert!(history.panicked);
     }
 
     #[test]

@@ -5,15 +5,15 @@
 //! that is not in the profile it is given. It never prints: events and errors go to the caller.
 
 pub mod accel;
-pub mod argv;
 pub mod binary;
 pub mod console;
 pub mod devices;
 pub mod error;
+pub mod event;
 pub mod facts;
 pub mod history;
 pub mod last_words;
-pub mod machine;
+pub mod launch;
 pub mod probe;
 pub mod qmp;
 pub mod qtest;
@@ -21,10 +21,12 @@ mod queue;
 pub mod snapshots;
 pub mod trace;
 pub mod version;
+pub mod vm;
 
 pub use accel::Accel;
-pub use argv::{BootFiles, Control, Launch};
 pub use error::QemuError;
+pub use event::{QemuEvent, RawEvent};
 pub use facts::Facts;
-pub use machine::{Exit, Vm, VmEvent};
+pub use launch::{BootFiles, Control, Emulator, Launch, LaunchRequest, Start};
 pub use version::Version;
+pub use vm::{Exit, Vm, VmEvent};

@@ -12,14 +12,14 @@ use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use crate::accel::Accel;
-use crate::argv::Fds;
 use crate::error::QemuError;
 use crate::facts::{self, CpuFacts, DeviceFacts, Facts, MachineFacts};
 use crate::history::History;
 use crate::last_words::LastWords;
-use crate::machine::{Place, Vm};
+use crate::launch::argv::Fds;
 use crate::qmp::{Client, QmpError};
 use crate::version::Version;
+use crate::vm::{ProcessSpec, Vm};
 
 /// After QEMU has closed its QMP connection, its last message and its end follow at once.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -128,12 +128,12 @@ impl<'a> Probe<'a> {
         accel: Option<Accel>,
         ask: impl FnOnce(Client) -> Result<T, QmpError>,
     ) -> Result<T, Failed> {
-        let place = Place {
+        let spec = ProcessSpec {
             binary: self.binary,
             run_dir: self.run_dir,
             directory: self.run_dir,
         };
-        let started = Vm::start_with(place, false, |fds| Ok(arguments(fds, accel)));
+        let started = Vm::spawn_with(spec, false, |fds| arguments(fds, accel));
         let mut vm = started.map_err(|error| Failed {
             error,
             died: false,

@@ -1,6 +1,6 @@
 //! A QMP client over a connected socket.
 //!
-//! Used by `machine` for a running guest and by `probe` for the binary's facts. Commands and
+//! Used by `vm` for a running guest and by `probe` for the binary's facts. Commands and
 //! events are plain JSON: what this crate has never heard of is kept, not refused. One thread
 //! reads; any number of threads may execute commands at once, distinguished by their ids.
 
@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::devices;
+use crate::event::{QemuEvent, RawEvent};
 use crate::snapshots::{self, SnapshotCommand};
 
 pub use inbox::{Inbox, NoEvent};
@@ -64,51 +64,6 @@ impl QmpError {
     }
 }
 
-/// Something that happened in QEMU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// Its name, such as `SHUTDOWN`.
-    #[serde(rename = "event")]
-    pub name: String,
-    /// Its data; null where there is none.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub data: Value,
-    /// Microseconds since 1970 by QEMU's clock; 0 where QEMU gave none.
-    #[serde(default, rename = "timestamp", with = "timestamp")]
-    pub micros: u64,
-}
-
-mod timestamp {
-    //! QEMU's `{"seconds": s, "microseconds": us}` as one number.
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Timestamp {
-        seconds: i64,
-        microseconds: i64,
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    pub(super) fn serialize<S: Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
-        let part = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        Timestamp {
-            seconds: part(micros / 1_000_000),
-            microseconds: part(micros % 1_000_000),
-        }
-        .serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-        let stamp = Timestamp::deserialize(from)?;
-        let micros = stamp
-            .seconds
-            .saturating_mul(1_000_000)
-            .saturating_add(stamp.microseconds);
-        Ok(u64::try_from(micros).unwrap_or(0))
-    }
-}
-
 type Answer = Result<Value, QmpError>;
 
 #[derive(Default)]
@@ -138,7 +93,7 @@ pub struct Client {
 #[derive(Debug)]
 pub enum Incoming {
     /// Something happened.
-    Event(Event),
+    Event(QemuEvent),
     /// A line that is not QMP, or an error that no command waits for.
     Garbage(String),
 }
@@ -293,9 +248,10 @@ fn read_all(stream: UnixStream, shared: &Shared, mut on_incoming: impl FnMut(Inc
 
 fn take(mut message: Value, shared: &Shared, on_incoming: &mut impl FnMut(Incoming)) {
     if message.get("event").is_some() {
-        match serde_json::from_value::<Event>(message.clone()) {
-            Ok(event) => {
-                shared.inbox.push(event.clone());
+        match serde_json::from_value::<RawEvent>(message.clone()) {
+            Ok(raw) => {
+                let event = QemuEvent::from(&raw);
+                shared.inbox.push(raw, &event);
                 on_incoming(Incoming::Event(event));
             }
             Err(_) => on_incoming(Incoming::Garbage(message.to_string())),

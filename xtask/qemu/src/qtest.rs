@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 
-use crate::argv::Fds;
 use crate::error::QemuError;
 use crate::facts::Facts;
 use crate::history::History;
-use crate::machine::{Place, Vm, VmEvent};
+use crate::launch::argv::Fds;
 use crate::qmp;
+use crate::vm::{ProcessSpec, Vm, VmEvent};
 
 /// What can go wrong in a conversation.
 #[derive(Debug, thiserror::Error)]
@@ -113,14 +113,14 @@ impl Qtest {
         wait: Duration,
     ) -> Result<Self, QtestError> {
         let virtual_clock = facts.has_accel("qtest");
-        let place = Place {
+        let spec = ProcessSpec {
             binary,
             run_dir,
             directory: run_dir,
         };
         // The descriptor of a guest's control channel carries the protocol here.
-        let vm = Vm::start_with(place, true, |fds| {
-            Ok(command_line(fds, virtual_clock, arguments))
+        let vm = Vm::spawn_with(spec, true, |fds| {
+            command_line(fds, virtual_clock, arguments)
         })?;
         let (received, irqs, history) = (Vec::new(), Vec::new(), History::default());
         Ok(Self {

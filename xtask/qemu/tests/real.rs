@@ -17,9 +17,12 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use host::scratch::Scratch;
 use plan::arch::{Machine, Ordinary, OrdinaryKernel, QemuProfile};
-use qemu::history::{End, History};
-use qemu::machine::Place;
-use qemu::{Accel, BootFiles, Control, Exit, Facts, Launch, Version, Vm, VmEvent, accel, probe};
+use qemu::history::{ExitCause, History};
+use qemu::vm::ProcessSpec;
+use qemu::{
+    Accel, BootFiles, Control, Emulator, Exit, Facts, LaunchRequest, Start, Version, Vm, VmEvent,
+    accel, probe,
+};
 use serde_json::{Value, json};
 
 use skip::skip;
@@ -190,29 +193,31 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
 }
 
 impl Installed {
-    fn launch(&self) -> Launch<'_> {
-        Launch {
+    fn request(&self) -> LaunchRequest<'_> {
+        let emulator = Emulator {
             binary: &self.binary,
             profile: &self.profile,
-            machine: &self.profile.machines[&self.profile.machine],
             facts: &self.facts,
             accel: Accel::Tcg,
-            memory: None,
-            smp: 1,
-            boot: BootFiles {
-                kernel: self.scratch.path().join("guest"),
-                initrd: None,
-            },
-            append: String::new(),
-            extra: Vec::new(),
-            control: Control::VirtioSerial,
-            slots: 0,
-            reboot_allowed: false,
-        }
+        };
+        let boot = BootFiles {
+            kernel: self.scratch.path().join("guest"),
+            initrd: None,
+        };
+        LaunchRequest::new(
+            emulator,
+            &self.profile.machines[&self.profile.machine],
+            boot,
+        )
     }
 
-    fn start(&self, launch: &Launch<'_>) -> Vm {
-        Vm::start(launch, self.scratch.path(), self.scratch.path()).unwrap()
+    fn start(&self, request: &LaunchRequest<'_>) -> Vm {
+        let launch = request.resolve().unwrap();
+        let vm = Vm::spawn(&launch, self.scratch.path(), self.scratch.path()).unwrap();
+        if launch.start == Start::Boot {
+            vm.release();
+        }
+        vm
     }
 }
 
@@ -272,7 +277,7 @@ fn a_guest_speaks_on_the_console() {
         let Some(installed) = find(binary, machine, &guest()) else {
             continue;
         };
-        let launch = installed.launch();
+        let launch = installed.request();
         let mut vm = installed.start(&launch);
         let mut history = History::default();
         let console = watch(&mut vm, &mut history, |_, text| text.ends_with(b"hi\n"));
@@ -291,9 +296,9 @@ fn control_over_the_console_needs_no_device() {
         let Some(installed) = find(binary, machine, &guest()) else {
             continue;
         };
-        let launch = Launch {
+        let launch = LaunchRequest {
             control: Control::Console,
-            ..installed.launch()
+            ..installed.request()
         };
         let mut vm = installed.start(&launch);
         vm.send_control(b"@kiln\n", WAIT).unwrap();
@@ -309,10 +314,10 @@ fn shutdown_and_reboot_carry_their_reason() {
         let Some(installed) = find(binary, machine, &guest()) else {
             return;
         };
-        let mut vm = installed.start(&installed.launch());
+        let mut vm = installed.start(&installed.request());
         let mut history = History::default();
         watch(&mut vm, &mut history, |_, _| false);
-        let Some(End::Shutdown(shutdown)) = history.end() else {
+        let Some(ExitCause::Shutdown(shutdown)) = history.exit_cause() else {
             panic!("{history:?}")
         };
         assert_eq!((shutdown.guest, shutdown.reason.as_str()), (true, reason));
@@ -328,10 +333,9 @@ fn allowed_reboot_is_an_event() {
     let Some(installed) = find(binary, machine, &guest()) else {
         return;
     };
-    let mut vm = installed.start(&Launch {
-        slots: 0,
+    let mut vm = installed.start(&LaunchRequest {
         reboot_allowed: true,
-        ..installed.launch()
+        ..installed.request()
     });
     let mut history = History::default();
     watch(&mut vm, &mut history, |history, _| history.resets >= 2);
@@ -344,9 +348,9 @@ fn qmp_answers_refuses_and_quits() {
     let Some(installed) = find(binary, machine, &guest()) else {
         return;
     };
-    let mut vm = installed.start(&Launch {
-        extra: vec!["-S".into()],
-        ..installed.launch()
+    let mut vm = installed.start(&LaunchRequest {
+        options: vec!["-S".into()],
+        ..installed.request()
     });
     assert_eq!(vm.status(WAIT).unwrap(), "prelaunch");
     let version = vm.qmp().greeting().unwrap()["version"]["qemu"]["major"].clone();
@@ -360,7 +364,7 @@ fn qmp_answers_refuses_and_quits() {
     assert!(!vm.was_killed());
     let mut history = History::default();
     watch(&mut vm, &mut history, |_, _| false);
-    let Some(End::Shutdown(shutdown)) = history.end() else {
+    let Some(ExitCause::Shutdown(shutdown)) = history.exit_cause() else {
         panic!("{history:?}")
     };
     assert_eq!(
@@ -375,9 +379,9 @@ fn many_threads_may_ask_at_once() {
     let Some(installed) = find(binary, machine, &guest()) else {
         return;
     };
-    let vm = installed.start(&Launch {
-        extra: vec!["-S".into()],
-        ..installed.launch()
+    let vm = installed.start(&LaunchRequest {
+        options: vec!["-S".into()],
+        ..installed.request()
     });
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -400,14 +404,14 @@ fn refused_option_ends_with_qemu_output() {
     let Some(installed) = find(binary, machine, &guest()) else {
         return;
     };
-    let extra = vec!["-device".into(), "no-such-device".into()];
-    let mut vm = installed.start(&Launch {
-        extra,
-        ..installed.launch()
+    let options = vec!["-device".into(), "no-such-device".into()];
+    let mut vm = installed.start(&LaunchRequest {
+        options,
+        ..installed.request()
     });
     let mut history = History::default();
     watch(&mut vm, &mut history, |_, _| false);
-    assert_eq!(history.end(), Some(End::Failed { code: 1 }));
+    assert_eq!(history.exit_cause(), Some(ExitCause::Failed { code: 1 }));
     assert!(
         history.message_tail().contains("no-such-device"),
         "{history:?}"
@@ -424,9 +428,9 @@ fn sandbox_is_on_where_compiled_in() {
             skip(&format!("`{binary}` has no seccomp"));
             continue;
         }
-        let vm = installed.start(&Launch {
-            extra: vec!["-S".into()],
-            ..installed.launch()
+        let vm = installed.start(&LaunchRequest {
+            options: vec!["-S".into()],
+            ..installed.request()
         });
         vm.status(WAIT).unwrap();
         let status = fs_err::read_to_string(format!("/proc/{}/status", vm.pid())).unwrap();
@@ -449,11 +453,14 @@ fn a_broken_kvm_is_recognised() {
         firmware_into_nowhere(),
     )
     .unwrap();
-    let extra = vec!["-bios".into(), "firmware".into()];
-    let mut vm = installed.start(&Launch {
-        extra,
-        accel: Accel::Kvm,
-        ..installed.launch()
+    let options = vec!["-bios".into(), "firmware".into()];
+    let mut vm = installed.start(&LaunchRequest {
+        options,
+        emulator: Emulator {
+            accel: Accel::Kvm,
+            ..installed.request().emulator
+        },
+        ..installed.request()
     });
     let mut history = History::default();
     let mut verdict = None;
@@ -489,9 +496,12 @@ fn an_accelerator_that_is_not_there_is_recognised() {
         unsuited("this binary has KVM");
         return;
     }
-    let mut vm = installed.start(&Launch {
-        accel: Accel::Kvm,
-        ..installed.launch()
+    let mut vm = installed.start(&LaunchRequest {
+        emulator: Emulator {
+            accel: Accel::Kvm,
+            ..installed.request().emulator
+        },
+        ..installed.request()
     });
     let deadline = Instant::now() + WAIT;
     let verdict = std::iter::from_fn(|| vm.next(deadline))
@@ -513,20 +523,20 @@ fn relative_paths_start_in_the_given_directory() {
         kernel: "guest".into(),
         initrd: None,
     };
-    let mut vm = installed.start(&Launch {
+    let mut vm = installed.start(&LaunchRequest {
         boot,
-        ..installed.launch()
+        ..installed.request()
     });
     let mut history = History::default();
     watch(&mut vm, &mut history, |_, _| false);
     assert!(
-        matches!(history.end(), Some(End::Shutdown(_))),
+        matches!(history.exit_cause(), Some(ExitCause::Shutdown(_))),
         "{history:?}"
     );
-    let place = Place {
+    let spec = ProcessSpec {
         binary: &installed.binary,
         run_dir: installed.scratch.path(),
         directory: Utf8Path::new("/nowhere"),
     };
-    assert!(Vm::start_with(place, false, |_| Ok(Vec::new())).is_err());
+    assert!(Vm::spawn_with(spec, false, |_| Vec::new()).is_err());
 }

@@ -6,9 +6,9 @@ use std::io::Read as _;
 use guest::debug::{Debug, Spot};
 use guest::login;
 use host::process::{Command, Stdio};
-use plan::arch::{Machine, QemuProfile};
+use plan::arch::Machine;
+use qemu::LaunchRequest;
 use qemu::console::PanicWatch;
-use qemu::{Control, Launch};
 
 use crate::cli::BootArgs;
 use crate::command::test::debug;
@@ -27,7 +27,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         return Err(Failure::new(Exit::Usage, error).hint(Some(hint)));
     }
     let supply = Supply::open(context, &args.source)?;
-    let (profile, machine) = machine(&supply, args.machine.as_deref())?;
+    let machine = machine(&supply, args.machine.as_deref())?;
     let Some(guest_run) = platforms::prepare(&supply, &args.guest)?.pop() else {
         return Ok(Exit::SetupMissing);
     };
@@ -51,23 +51,16 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
             .map_err(|error| Failure::new(Exit::SetupMissing, error))?;
     }
     let extra = args.args.iter().cloned().chain(debug.options(spot));
-    let launch = Launch {
-        binary: &guest_run.binary,
-        profile,
-        machine,
-        facts: &guest_run.facts,
-        accel: guest_run.accel,
-        memory: None,
-        smp: 1,
-        boot,
+    let request = LaunchRequest {
         // After a panic the kernel stays, so that it differs from a reboot.
         append: format!("panic=0 {size}").trim_end().to_owned(),
-        extra: extra.collect(),
-        control: Control::VirtioSerial,
-        slots: 0,
         reboot_allowed: true,
+        paused: debug.is_held(),
+        options: extra.collect(),
+        ..LaunchRequest::new(guest_run.emulator(), machine, boot)
     };
-    let line = launch.standalone().map_err(platforms::qemu_failure)?;
+    let line = request.resolve().map_err(platforms::qemu_failure)?;
+    let line = line.standalone();
     let command = Command::from_argv(&line)
         .stdin(Stdio::Inherit)
         .stdout(Stdio::Pipe)
@@ -122,10 +115,7 @@ fn finish(command: Command) -> Outcome {
 const TERMINATE: i32 = 15;
 
 /// The machine that was asked for, or the architecture's own.
-fn machine<'a>(
-    supply: &'a Supply<'_>,
-    asked: Option<&str>,
-) -> Result<(&'a QemuProfile, &'a Machine), Failure> {
+fn machine<'a>(supply: &'a Supply<'_>, asked: Option<&str>) -> Result<&'a Machine, Failure> {
     let arch = supply
         .arches
         .first()
@@ -138,10 +128,9 @@ fn machine<'a>(
     })?;
     let profile = &arch.qemu;
     let name = asked.unwrap_or(&profile.machine);
-    let machine = profile.machines.get(name).ok_or_else(|| {
+    profile.machines.get(name).ok_or_else(|| {
         let known: Vec<&str> = profile.machines.keys().map(String::as_str).collect();
         let error = anyhow::anyhow!("unknown machine `{name}` of `{}`", arch.name);
         Failure::new(Exit::Usage, error).hint(Some(format!("expected one of {}", known.join(", "))))
-    })?;
-    Ok((profile, machine))
+    })
 }

@@ -1,7 +1,7 @@
 //! Tells the recorder of an export what the test does, where there is one.
 
 use camino::Utf8Path;
-use qemu::{BootFiles, Launch, QemuError};
+use qemu::{BootFiles, LaunchRequest, QemuError};
 
 use super::Case;
 use crate::session::Handover;
@@ -22,7 +22,7 @@ impl Case<'_> {
     /// Notes a start of QEMU with the files it names, as they are now.
     pub(super) fn record(
         &self,
-        launch: &Launch<'_>,
+        request: &LaunchRequest<'_>,
         directory: &Utf8Path,
         handover: &Handover,
     ) -> Result<(), RecordError> {
@@ -30,15 +30,15 @@ impl Case<'_> {
             return Ok(());
         };
         let scratch = &self.setting.scratch;
-        let mut stand_in = launch.clone();
+        let mut stand_in = request.clone();
         stand_in.boot = BootFiles {
             kernel: scratch.join(KERNEL),
             initrd: Some(scratch.join(INITRAMFS)),
         };
         let limit = self.boot_limit() + self.test_limit();
         let places = (scratch.as_path(), directory);
-        let (boot, handover) = (launch.boot.clone(), handover.clone());
-        let start = Start::new(stand_in.script()?, places, boot, handover, limit);
+        let (boot, handover) = (request.boot.clone(), handover.clone());
+        let start = Start::new(stand_in.resolve()?.script(), places, boot, handover, limit);
         Ok(recorder.start(start)?)
     }
 

@@ -8,25 +8,23 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
-use plan::arch::Endian;
-use qemu::argv::Fds;
 use qemu::last_words::LastWords;
-use qemu::machine::Port;
+use qemu::launch::argv::Fds;
 use qemu::snapshots::SnapshotCommand;
-use qemu::{Control, Launch, QemuError, Vm, VmEvent, qmp};
+use qemu::vm::Port;
+use qemu::{QemuError, Start as GuestStart, Vm, VmEvent, qmp};
 use serde_json::Value;
-use suite::header::Channel;
 use verdict::event::{RunEvent, send};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use verdict::report::labels::is_fault;
 use verdict::text::line;
 
+use super::Case;
 use super::conclusion::GuestEnd;
 use super::ending::{end, explained};
 use super::export::RecordError;
 use super::monitor::{Asker, is_slow};
-use super::roster::{Life, name_of};
-use super::{Case, disk};
+use super::roster::Life;
 use crate::backtrace::{self, Crashed};
 use crate::contain::contain;
 use crate::debug::Spot;
@@ -36,15 +34,13 @@ use crate::helpers::Reply;
 use crate::logfile::LogFile;
 use crate::protocol::Call;
 use crate::session::{
-    Arrival, Guest, Handover, Host, Part, Policy, Replies, RunState, SCRATCH, Start, Waker, conduct,
+    Guest, Handover, Host, Part, Policy, Replies, RunState, Start, Waker, conduct,
 };
 
 /// A guest that takes nothing for so long is gone.
 const SEND_WAIT: Duration = Duration::from_secs(10);
 /// For QEMU's run state: it answers late while it loads a guest.
 const STATE_WAIT: Duration = Duration::from_secs(1);
-/// Where a guest has the test's script.
-const TEST: &str = "/kiln/test";
 
 impl Guest for Vm {
     fn next(&mut self, until: Instant) -> Option<VmEvent> {
@@ -88,119 +84,6 @@ impl Case<'_> {
         Booted {
             outcome,
             messages: self.setting.logs.join(log_name("qemu", number)),
-        }
-    }
-
-    fn launch(&self, extra: &[String]) -> Launch<'_> {
-        let arch = self.setting.arch;
-        let header = &self.setting.test.test.header;
-        let scratch = (0..header.scratch.len()).flat_map(|index| {
-            let file = disk(&self.setting.scratch, index)
-                .as_str()
-                .replace(',', ",,");
-            let name = format!("scratch{index}");
-            let device = format!(
-                "virtio-blk-{},drive={name},serial={name}",
-                self.machine.virtio
-            );
-            let drive = format!("if=none,id={name},file={file},format=raw,cache=unsafe");
-            ["-drive".to_owned(), drive, "-device".to_owned(), device]
-        });
-        Launch {
-            binary: &arch.binary,
-            profile: &arch.arch.qemu,
-            machine: self.machine,
-            facts: &arch.facts,
-            accel: arch.accel,
-            memory: header.memory.clone(),
-            smp: header.smp,
-            boot: arch.boot.clone(),
-            append: self.append(),
-            extra: scratch
-                .chain(extra.iter().cloned())
-                .chain(self.default_devices(extra))
-                .collect(),
-            slots: header.slots,
-            control: match header.channel {
-                Channel::Virtio => Control::VirtioSerial,
-                Channel::Console => Control::Console,
-            },
-            reboot_allowed: header.reboots > 0,
-        }
-    }
-
-    /// The test's own words for the kernel; the last `loglevel` counts.
-    fn append(&self) -> String {
-        let own = &self.setting.test.test.header.append;
-        let log = if self.setting.config.kernel_log {
-            "loglevel=7"
-        } else {
-            ""
-        };
-        format!("{log} {own}").trim().to_owned()
-    }
-
-    fn policy(&self, launch: &Launch<'_>, start: Start) -> Policy {
-        let header = &self.setting.test.test.header;
-        Policy {
-            ends: header.ends,
-            reboots: header.reboots,
-            channel: header.channel,
-            boot_limit: self.boot_limit(),
-            test_limit: self.test_limit(),
-            arrival: if launch.is_incoming() {
-                Arrival::Migration
-            } else {
-                Arrival::Boot
-            },
-            start,
-            handoff: Arc::clone(&self.handoff),
-        }
-    }
-
-    fn handover(&self) -> Handover {
-        let arch = &self.setting.arch.arch;
-        let script = self.statements.marked.clone().into_bytes();
-        let header = &self.setting.test.test.header;
-        let endian = match arch.endian {
-            Endian::Big => "big",
-            Endian::Little => "little",
-        };
-        let variable = |name: &str, value: String| (name.to_owned(), value);
-        let hotplug = self.machine.hotplug.as_ref();
-        let connector = hotplug.and_then(|hotplug| hotplug.connector.clone());
-        // The host's own path, so that a guest script can name the host's files to QEMU's monitor.
-        let scratch = self.setting.scratch.join("files");
-        let scratch = SCRATCH.map(|name| variable(name, scratch.to_string()));
-        // The shell names this file in its messages, with the lines of the test.
-        let run = format!("/kiln/{}.sh", self.setting.test.test.test);
-        Handover {
-            files: vec![
-                (TEST.to_owned(), 0o755, script),
-                (run.clone(), 0o755, self.setting.library.guest.clone()),
-            ],
-            environment: vec![
-                variable("KILN_ARCH", arch.name.clone()),
-                variable("KILN_BITS", arch.bits.to_string()),
-                variable("KILN_ENDIAN", endian.to_owned()),
-                variable("KILN_MACHINE", self.machine_name.to_owned()),
-                variable("KILN_CALLS_ITSELF", self.calls_itself().to_owned()),
-                variable("KILN_SEED", self.setting.job.seed.to_string()),
-                variable("KILN_WAIT", self.wait_seconds()),
-                variable("KILN_SHELL_ON_FAIL", self.shell_on_fail().to_owned()),
-                variable(
-                    "KILN_SLOT_ENTRY",
-                    hotplug.map_or_else(String::new, |hotplug| hotplug.entry.clone()),
-                ),
-                variable("KILN_SLOT_CONNECTOR", connector.unwrap_or_default()),
-                variable("KILN_STDIN", header.stdin.name().to_owned()),
-                // Set, because the scripts run with `set -u`.
-                variable("QEMU_TEST", String::new()),
-            ]
-            .into_iter()
-            .chain(scratch)
-            .collect(),
-            run,
         }
     }
 }
@@ -252,7 +135,7 @@ impl<'a> Started<'a> {
         let broken = |error: &dyn std::error::Error| Outcome::HarnessError {
             message: in_line(error),
         };
-        let mut launch = case.launch(order.extra);
+        let mut request = case.request(order.extra);
         let logs = &case.setting.logs;
         let prepared = || -> std::io::Result<_> {
             let run_dir = case.setting.scratch.join(format!("guest{number}"));
@@ -269,7 +152,7 @@ impl<'a> Started<'a> {
             },
             error => broken(error),
         };
-        case.record(&launch, order.directory, &handover)
+        case.record(&request, order.directory, &handover)
             .map_err(|error| match error {
                 RecordError::Line(error) => refused(&error),
                 error @ RecordError::File(_) => broken(&error),
@@ -281,25 +164,28 @@ impl<'a> Started<'a> {
             suffix: &suffix,
         };
         let debug = &case.setting.config.debug;
-        let wrapper = debug.wrapper(launch.binary, spot);
+        let wrapper = debug.wrapper(request.emulator.binary, spot);
         let wrapper = wrapper.map_err(|error| broken(&error))?;
         let fds = Fds {
             qmp: 3,
             console: 4,
             control: 5,
         };
-        launch.extra.extend(debug.options(spot));
-        launch.binary = wrapper.as_deref().unwrap_or(launch.binary);
-        let argv = launch.argv(fds).map_err(|error| refused(&error))?;
-        case.state()
-            .devices
-            .extend(qemu::devices::on_command_line(&argv));
-        let line = [vec![launch.binary.to_string()], argv].concat();
+        request.options.extend(debug.options(spot));
+        if let Some(wrapper) = &wrapper {
+            request.emulator.binary = wrapper;
+        }
+        let launch = request.resolve().map_err(|error| refused(&error))?;
+        case.state().devices.extend(launch.device_types());
+        let line = [vec![launch.binary.to_string()], launch.argv(fds)].concat();
         let line = host::process::command::quote_line(&line) + "\n";
         fs_err::write(logs.join(log_name("argv", number)), line).map_err(|error| broken(&error))?;
         let since = monotonic();
-        let vm = Vm::start(&launch, &run_dir, order.directory);
+        let vm = Vm::spawn(&launch, &run_dir, order.directory);
         let vm = vm.map_err(|error| broken(&error))?;
+        if launch.start == GuestStart::Boot {
+            vm.release();
+        }
         for text in debug.lines(&case.setting.arch.arch, spot) {
             send(case.setting.events, RunEvent::Note { text });
         }
@@ -307,7 +193,7 @@ impl<'a> Started<'a> {
             qemu_test.begin_log().map_err(|error| broken(&error))?;
         }
         let keys = vm.console_input().map_err(|error| broken(&error))?;
-        let name = name_of(order.extra);
+        let name = launch.name.clone();
         case.roster
             .enter(number, name, vm.qmp().clone(), Some(keys));
         Ok(Self {
@@ -365,11 +251,11 @@ impl<'a> Started<'a> {
         let words = if conducted.outcome == Outcome::Passed {
             LastWords::default()
         } else {
-            let log = fs_err::read(self.run_dir.join(qemu::machine::LOG)).unwrap_or_default();
+            let log = fs_err::read(self.run_dir.join(qemu::vm::LOG)).unwrap_or_default();
             LastWords::of(&String::from_utf8_lossy(&log))
         };
         let kept = [
-            fs_err::copy(self.run_dir.join(qemu::machine::LOG), messages).map(|_| ()),
+            fs_err::copy(self.run_dir.join(qemu::vm::LOG), messages).map(|_| ()),
             fs_err::remove_dir_all(&self.run_dir),
             self.logs.console.finish(),
             self.logs.control.finish(),

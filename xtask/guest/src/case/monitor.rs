@@ -106,7 +106,7 @@ impl Case<'_> {
         };
         let limit = expected.timeout;
         let limit = limit.unwrap_or_else(|| self.scaled(super::WAIT_FOR));
-        let fits = |event: &qmp::Event| expected.fits(event);
+        let fits = |event: &qemu::RawEvent| expected.fits(event);
         let inbox = client.inbox();
         match inbox.take(fits, monotonic() + limit, asker.is_gone) {
             Ok(event) => serde_json::to_string(&event).map_or_else(

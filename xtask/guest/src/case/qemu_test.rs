@@ -1,13 +1,12 @@
-//! What a script that was written for qemu-test finds: QEMU's default network card, a log of its guest
-//! in a file, and choices without a name.
+//! What a script that was written for qemu-test finds: a log of its guest in a file, and choices
+//! without a name.
 //!
 //! Used by the case for scripts that call their own part; the shell functions are in
-//! `guest-tests/lib/host.sh`, and what old options mean is in the crate `qemu`.
+//! `guest-tests/lib/host.sh`, and what old options mean and which network card is added is in the crate `qemu`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use qemu::Facts;
 
 use super::Case;
 use crate::logfile::LogFile;
@@ -51,14 +50,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Case<'_> {
-    /// What QEMU would add for such a script without our `-nodefaults`.
-    pub(super) fn default_devices(&self, extra: &[String]) -> Vec<String> {
-        match &self.qemu_test {
-            Some(_) => default_devices(extra, &self.setting.arch.facts),
-            None => Vec::new(),
-        }
-    }
-
     /// Adds to the log that such a script reads.
     pub(super) fn log_for_script(&self, bytes: &[u8]) {
         if let Some(qemu_test) = &self.qemu_test
@@ -69,39 +60,9 @@ impl Case<'_> {
     }
 }
 
-/// The machine's own network card in user mode, unless the command line names one or refuses it.
-fn default_devices(extra: &[String], facts: &Facts) -> Vec<String> {
-    let names = |argument: &String| {
-        let name = argument.trim_start_matches('-');
-        argument.starts_with('-') && matches!(name, "net" | "nic" | "netdev" | "nodefaults")
-    };
-    if extra.iter().any(names) || !facts.has_netdev("user") {
-        return Vec::new();
-    }
-    vec!["-nic".to_owned(), "user".to_owned()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn default_network_card_is_added_if_absent() {
-        let facts = Facts {
-            netdevs: ["user".to_owned()].into(),
-            ..Facts::default()
-        };
-        let check = |line: &str, expect: &[&str]| {
-            let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            assert_eq!(default_devices(&line, &facts), expect, "{line:?}");
-        };
-        check("-nographic -device net", &["-nic", "user"]);
-        check("-net user", &[]);
-        check("--nic none", &[]);
-        check("-netdev user,id=n", &[]);
-        check("-device x -nodefaults", &[]);
-        assert!(default_devices(&[], &Facts::default()).is_empty());
-    }
 
     #[test]
     fn choices_keep_the_numbers_of_the_script() {

@@ -185,15 +185,6 @@ fn find<'a>(members: &'a [Member], which: Option<&str>) -> Option<&'a Member> {
         .rfind(|member| member.name.as_deref() == Some(which) || member.number.to_string() == which)
 }
 
-/// What `-name` on a `qemu` line says.
-pub(super) fn name_of(arguments: &[String]) -> Option<String> {
-    let is_name = |option: &String| matches!(option.as_str(), "-name" | "--name");
-    let value = arguments.get(arguments.iter().rposition(is_name)? + 1)?;
-    let first = value.split(',').next().unwrap_or_default();
-    let name = first.strip_prefix("guest=").unwrap_or(first);
-    Some(name.to_owned()).filter(|name| !name.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,17 +240,5 @@ mod tests {
             roster.ready(Some("2"), patience(0)),
             Err(RosterError::Ended)
         );
-    }
-
-    #[test]
-    fn guest_name_is_taken_from_qemu() {
-        let check = |line: &str, name: Option<&str>| {
-            let line: Vec<_> = line.split(' ').map(str::to_owned).collect();
-            assert_eq!(name_of(&line).as_deref(), name, "{line:?}");
-        };
-        check("-S -name source -m 1G", Some("source"));
-        check("--name guest=b,debug-threads=on", Some("b"));
-        check("-device x,name=a", None);
-        check("-name", None);
     }
 }

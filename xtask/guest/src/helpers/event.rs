@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use qemu::qmp::Event;
+use qemu::RawEvent;
 use serde_json::Value;
 
 /// An event with values in its data.
@@ -64,7 +64,7 @@ impl Expected {
     /// Whether this is the event. A dotted key looks into nested objects; a value is compared as
     /// JSON, or as a text.
     #[must_use]
-    pub fn fits(&self, event: &Event) -> bool {
+    pub fn fits(&self, event: &RawEvent) -> bool {
         let has = |(key, wanted): &(String, String)| {
             let found = key
                 .split('.')
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn event_matches_by_name_and_values() {
-        let event = |name: &str, data| Event {
+        let event = |name: &str, data| RawEvent {
             name: name.to_owned(),
             data,
             micros: 0,

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use host::clock::monotonic;
 use qemu::console::{Console, Kind};
-use qemu::machine::Port;
+use qemu::vm::Port;
 use suite::header::Channel;
 use verdict::outcome::Outcome;
 

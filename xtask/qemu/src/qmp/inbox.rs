@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Event;
+use crate::event::{QemuEvent, RawEvent};
 
 /// How many events are kept; the oldest goes first.
 const ROOM: usize = 4096;
@@ -39,9 +39,9 @@ pub struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    events: VecDeque<Event>,
-    /// Names of events that are not to be kept, each once.
-    passed_over: Vec<&'static str>,
+    events: VecDeque<RawEvent>,
+    /// How many of the next `RESUME` events are caused by us.
+    own_resumes: u32,
     dropped: u64,
     closed: bool,
     /// Ids of all devices that QEMU has deleted, whether or not the event was taken.
@@ -52,10 +52,10 @@ impl Inbox {
     /// Takes the oldest event that fits, or waits until one comes.
     pub fn take(
         &self,
-        fits: impl Fn(&Event) -> bool,
+        fits: impl Fn(&RawEvent) -> bool,
         deadline: Instant,
         is_gone: impl Fn() -> bool,
-    ) -> Result<Event, NoEvent> {
+    ) -> Result<RawEvent, NoEvent> {
         let mut state = self.lock();
         loop {
             let found = state.events.iter().position(&fits);
@@ -80,9 +80,9 @@ impl Inbox {
         }
     }
 
-    /// The next event of this name is caused by us: it is not delivered.
-    pub(crate) fn pass_over(&self, name: &'static str) {
-        self.lock().passed_over.push(name);
+    /// The next `RESUME` is caused by us: it is not delivered.
+    pub(crate) fn pass_over_resume(&self) {
+        self.lock().own_resumes += 1;
     }
 
     /// Whether QEMU has ever deleted a device with this id.
@@ -103,27 +103,23 @@ impl Inbox {
         self.lock().closed
     }
 
-    pub(super) fn push(&self, event: Event) {
+    pub(super) fn push(&self, raw: RawEvent, event: &QemuEvent) {
         let mut state = self.lock();
-        let device = event.data.get("device").and_then(serde_json::Value::as_str);
-        if let Some(id) = device.filter(|_| event.name == "DEVICE_DELETED")
-            && state.deleted.len() < ROOM
-        {
-            state.deleted.insert(id.to_owned());
-        }
-        let own = state
-            .passed_over
-            .iter()
-            .position(|name| *name == event.name);
-        if let Some(own) = own {
-            state.passed_over.remove(own);
-            return;
+        match event {
+            QemuEvent::DeviceDeleted { device: Some(id) } if state.deleted.len() < ROOM => {
+                state.deleted.insert(id.clone());
+            }
+            QemuEvent::Resume if state.own_resumes > 0 => {
+                state.own_resumes -= 1;
+                return;
+            }
+            _ => {}
         }
         if state.events.len() == ROOM {
             state.events.pop_front();
             state.dropped += 1;
         }
-        state.events.push_back(event);
+        state.events.push_back(raw);
         self.changed.notify_all();
     }
 
@@ -144,8 +140,13 @@ mod tests {
 
     use super::*;
 
-    fn event(name: &str, number: usize) -> Event {
-        Event {
+    fn push(inbox: &Inbox, raw: RawEvent) {
+        let event = QemuEvent::from(&raw);
+        inbox.push(raw, &event);
+    }
+
+    fn event(name: &str, number: usize) -> RawEvent {
+        RawEvent {
             name: name.to_owned(),
             data: json!({ "number": number }),
             micros: 0,
@@ -156,7 +157,7 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
-    fn named(name: &str) -> impl Fn(&Event) -> bool {
+    fn named(name: &str) -> impl Fn(&RawEvent) -> bool {
         move |event| event.name == name
     }
 
@@ -164,7 +165,7 @@ mod tests {
     fn earlier_event_is_found_once_in_order() {
         let inbox = Inbox::default();
         for (name, number) in [("A", 1), ("B", 2), ("A", 3)] {
-            inbox.push(event(name, number));
+            push(&inbox, event(name, number));
         }
         let take = |name| inbox.take(named(name), Instant::now(), || false);
         assert_eq!(take("B"), Ok(event("B", 2)));
@@ -179,8 +180,8 @@ mod tests {
         std::thread::scope(|scope| {
             let first = scope.spawn(|| inbox.take(named("A"), soon(), || false));
             let second = scope.spawn(|| inbox.take(named("B"), soon(), || false));
-            inbox.push(event("C", 1));
-            inbox.push(event("A", 2));
+            push(&inbox, event("C", 1));
+            push(&inbox, event("A", 2));
             assert_eq!(first.join().unwrap(), Ok(event("A", 2)));
             inbox.close();
             assert_eq!(second.join().unwrap(), Err(NoEvent::Closed));
@@ -199,25 +200,25 @@ mod tests {
     #[test]
     fn synthetic_event_reaches_no_waiter() {
         let inbox = Inbox::default();
-        inbox.pass_over("A");
-        for (name, number) in [("B", 1), ("A", 2), ("A", 3)] {
-            inbox.push(event(name, number));
+        inbox.pass_over_resume();
+        for (name, number) in [("B", 1), ("RESUME", 2), ("RESUME", 3)] {
+            push(&inbox, event(name, number));
         }
         let take = |name| inbox.take(named(name), Instant::now(), || false);
-        assert_eq!(take("A"), Ok(event("A", 3)));
-        assert_eq!(take("A"), Err(NoEvent::Deadline));
+        assert_eq!(take("RESUME"), Ok(event("RESUME", 3)));
+        assert_eq!(take("RESUME"), Err(NoEvent::Deadline));
         assert_eq!(take("B"), Ok(event("B", 1)));
     }
 
     #[test]
     fn deleted_devices_stay_known_after_their_events() {
         let inbox = Inbox::default();
-        let deleted = |device: &str| Event {
+        let deleted = |device: &str| RawEvent {
             data: json!({ "device": device }),
             ..event("DEVICE_DELETED", 1)
         };
-        inbox.push(deleted("plug4"));
-        inbox.push(event("DEVICE_DELETED", 2));
+        push(&inbox, deleted("plug4"));
+        push(&inbox, event("DEVICE_DELETED", 2));
         assert!(
             inbox
                 .take(named("DEVICE_DELETED"), soon(), || false)
@@ -231,7 +232,7 @@ mod tests {
     fn a_flood_drops_the_oldest_and_counts_them() {
         let inbox = Inbox::default();
         for number in 0..ROOM + 3 {
-            inbox.push(event("A", number));
+            push(&inbox, event("A", number));
         }
         assert_eq!(inbox.dropped(), 3);
         let first = inbox.take(named("A"), Instant::now(), || false);

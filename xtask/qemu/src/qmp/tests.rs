@@ -92,16 +92,16 @@ fn unknown_events_and_unknown_reasons_are_kept() {
         ),
     );
     say(&mut far, "{\"event\": \"BARE\"}\n");
-    let expect = |event: Event| match inbox.recv_timeout(WAIT) {
-        Ok(Incoming::Event(heard)) => assert_eq!(heard, event),
+    let expect = |event: RawEvent| match inbox.recv_timeout(WAIT) {
+        Ok(Incoming::Event(heard)) => assert_eq!(heard, QemuEvent::from(&event)),
         other => panic!("{other:?}"),
     };
-    expect(Event {
+    expect(RawEvent {
         name: "NEW".into(),
         data,
         micros: 2_000_005,
     });
-    expect(Event {
+    expect(RawEvent {
         name: "BARE".into(),
         data: Value::Null,
         micros: 0,
@@ -164,7 +164,7 @@ fn a_late_answer_is_not_the_next_ones() {
 #[test]
 fn events_are_written_as_qemu_writes_them() {
     let text = r#"{"event":"STOP","data":{},"timestamp":{"seconds":1,"microseconds":2}}"#;
-    let event: Event = serde_json::from_str(text).unwrap();
+    let event: RawEvent = serde_json::from_str(text).unwrap();
     assert_eq!(event.micros, 1_000_002);
     assert_eq!(serde_json::to_string(&event).unwrap(), text);
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use host::scratch::Scratch;
 
 use super::*;
-use crate::history::{End, History};
+use crate::history::{ExitCause, History};
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -25,7 +25,7 @@ impl Fake {
     fn start(&self) -> Vm {
         let run_dir = self.scratch.path();
         let binary = run_dir.join("qemu");
-        let place = Place {
+        let spec = ProcessSpec {
             binary: &binary,
             run_dir,
             directory: run_dir,
@@ -33,7 +33,7 @@ impl Fake {
         // The file may still be open for writing in a child that another test's thread is just
         // starting ("text file busy"); the system needs a moment then.
         for _ in 0..50 {
-            match Vm::start_with(place, true, |_| Ok(vec!["argument".into()])) {
+            match Vm::spawn_with(spec, true, |_| vec!["argument".into()]) {
                 Err(QemuError::Spawn { why, .. }) if why.contains("busy") => {
                     host::clock::pause(Duration::from_millis(20)).unwrap();
                 }
@@ -59,25 +59,25 @@ fn life(vm: &mut Vm) -> (History, Vec<VmEvent>) {
 
 #[test]
 fn crash_refusal_and_exit_are_distinguished() {
-    let check = |script: &str, end: End, message: &str| {
+    let check = |script: &str, cause: ExitCause, message: &str| {
         let fake = Fake::new(script);
         let (history, _) = life(&mut fake.start());
-        assert_eq!(history.end(), Some(end), "{script}");
+        assert_eq!(history.exit_cause(), Some(cause), "{script}");
         assert_eq!(history.message_tail(), message);
     };
     check(
         "echo 'could not load kernel' >&2; exit 1",
-        End::Failed { code: 1 },
+        ExitCause::Failed { code: 1 },
         "could not load kernel",
     );
     check(
         "echo assertion >&2; kill -ABRT $$",
-        End::Crashed { signal: 6 },
+        ExitCause::Crashed { signal: 6 },
         "assertion",
     );
-    check("kill -SEGV $$", End::Crashed { signal: 11 }, "");
-    check("kill -SYS $$", End::Crashed { signal: 31 }, "");
-    check("echo help", End::Silent, "help");
+    check("kill -SEGV $$", ExitCause::Crashed { signal: 11 }, "");
+    check("kill -SYS $$", ExitCause::Crashed { signal: 31 }, "");
+    check("echo help", ExitCause::Silent, "help");
 }
 
 #[test]
@@ -182,14 +182,12 @@ fn deadline_ends_write_to_unread_guest() {
 fn a_binary_that_is_none_cannot_be_started() {
     let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "fake").unwrap();
     let binary = scratch.path().join("qemu");
-    let place = Place {
+    let spec = ProcessSpec {
         binary: &binary,
         run_dir: scratch.path(),
         directory: scratch.path(),
     };
-    let error = Vm::start_with(place, false, |_| Ok(Vec::new()))
-        .err()
-        .unwrap();
+    let error = Vm::spawn_with(spec, false, |_| Vec::new()).err().unwrap();
     assert!(
         error
             .to_string()

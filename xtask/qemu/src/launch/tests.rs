@@ -1,11 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
 use plan::arch::{Hotplug, Machine, Ordinary, OrdinaryKernel, QemuProfile};
 
+use super::argv::Fds;
 use super::*;
-use crate::facts::MachineFacts;
+use crate::accel::Accel;
+use crate::error::QemuError;
+use crate::facts::{Facts, MachineFacts};
 use crate::version::Version;
+
+mod resolved;
 
 fn machine(name: &str, control: &str) -> Machine {
     Machine {
@@ -148,7 +154,7 @@ fn old_qemu() -> Facts {
     }
 }
 
-type Change = fn(&mut Launch<'_>);
+type Change = fn(&mut LaunchRequest<'_>);
 
 const FDS: Fds = Fds {
     qmp: 10,
@@ -156,66 +162,60 @@ const FDS: Fds = Fds {
     control: 12,
 };
 
-/// Builds a launch of the profile's default machine, lets the case change it, gives its lines:
-/// one option with its value a line.
-fn lines(profile: &QemuProfile, facts: &Facts, change: impl FnOnce(&mut Launch<'_>)) -> String {
-    launch(profile, facts, change, |launch| {
-        let mut text = String::new();
-        for argument in launch.argv(FDS).unwrap() {
-            let separator = if argument.starts_with('-') { '\n' } else { ' ' };
-            text.push(separator);
-            text.push_str(&argument);
-        }
-        text
-    })
-}
-
-fn launch<T>(
+/// Changes a request for the profile's default machine and gives its lines: one option with its
+/// value per line.
+fn lines(
     profile: &QemuProfile,
     facts: &Facts,
-    change: impl FnOnce(&mut Launch<'_>),
-    then: impl FnOnce(&Launch<'_>) -> T,
-) -> T {
+    change: impl FnOnce(&mut LaunchRequest<'_>),
+) -> String {
+    let mut text = String::new();
+    for argument in launch(profile, facts, change).unwrap().argv(FDS) {
+        let separator = if argument.starts_with('-') { '\n' } else { ' ' };
+        text.push(separator);
+        text.push_str(&argument);
+    }
+    text
+}
+
+fn launch(
+    profile: &QemuProfile,
+    facts: &Facts,
+    change: impl FnOnce(&mut LaunchRequest<'_>),
+) -> Result<Launch, QemuError> {
     let binary = Utf8PathBuf::from("/usr/bin").join(&profile.binary);
-    let mut launch = Launch {
+    let emulator = Emulator {
         binary: &binary,
         profile,
-        machine: &profile.machines[&profile.machine],
         facts,
         accel: Accel::Tcg,
-        memory: None,
-        smp: 1,
-        boot: BootFiles {
-            kernel: "/i/kernel".into(),
-            initrd: Some("/i/initramfs".into()),
-        },
-        append: String::new(),
-        extra: Vec::new(),
-        control: Control::VirtioSerial,
-        slots: 0,
-        reboot_allowed: false,
     };
-    change(&mut launch);
-    then(&launch)
+    let boot = BootFiles {
+        kernel: "/i/kernel".into(),
+        initrd: Some("/i/initramfs".into()),
+    };
+    let mut request = LaunchRequest::new(emulator, &profile.machines[&profile.machine], boot);
+    change(&mut request);
+    request.resolve()
 }
 
-fn kvm(launch: &mut Launch<'_>) {
-    launch.accel = Accel::Kvm;
+fn kvm(request: &mut LaunchRequest<'_>) {
+    request.emulator.accel = Accel::Kvm;
 }
 
-fn smp(launch: &mut Launch<'_>) {
-    launch.smp = 2;
-    launch.memory = Some("256M".into());
+fn smp(request: &mut LaunchRequest<'_>) {
+    request.smp = 2;
+    request.memory = Some("256M".into());
 }
 
-fn console(launch: &mut Launch<'_>) {
-    launch.control = Control::Console;
+fn console(request: &mut LaunchRequest<'_>) {
+    request.control = Control::Console;
 }
 
 /// A line out of a qemu-test script.
-fn legacy(launch: &mut Launch<'_>) {
-    launch.append = "ours".into();
-    launch.extra = words(
+fn legacy(request: &mut LaunchRequest<'_>) {
+    request.append = "ours".into();
+    request.options = words(
         "-enable-kvm -nographic -net nic,model=virtio -net user -m 512 -smp 4 --append theirs \
          -drive file=x.img,if=virtio,snapshot=on",
     );
@@ -263,7 +263,7 @@ fn value(lines: &str, option: &str) -> String {
 fn test_options_override_defaults() {
     let (facts, profile) = (new_qemu(), x86_64());
     let check = |extra: &str, option: &str, expect: &str| {
-        let text = lines(&profile, &facts, |launch| launch.extra = words(extra));
+        let text = lines(&profile, &facts, |request| request.options = words(extra));
         assert_eq!(value(&text, option), expect, "{extra}");
     };
     let lean = "q35,sata=off,smbus=off,hpet=off,vmport=off";
@@ -309,7 +309,8 @@ fn test_options_override_defaults() {
 #[test]
 fn versioned_machine_is_the_same_with_every_qemu() {
     let check = |extra: &str| {
-        let line = |facts: &Facts| lines(&x86_64(), facts, |launch| launch.extra = words(extra));
+        let line =
+            |facts: &Facts| lines(&x86_64(), facts, |request| request.options = words(extra));
         let (mut aliased, mut plain) = (new_qemu(), new_qemu());
         aliased.seccomp = false;
         plain.seccomp = false;
@@ -327,9 +328,9 @@ fn accelerator_options_are_treated_alike() {
         for (accel, expect) in [(Accel::Tcg, under_tcg), (Accel::Kvm, under_kvm)] {
             let mut facts = new_qemu();
             facts.accels = ["kvm", "tcg", "qtest"].map(str::to_owned).into();
-            let text = lines(&x86_64(), &facts, |launch| {
-                launch.accel = accel;
-                launch.extra = words(extra);
+            let text = lines(&x86_64(), &facts, |request| {
+                request.emulator.accel = accel;
+                request.options = words(extra);
             });
             let all: Vec<&str> = text.lines().filter(|line| line.contains("accel")).collect();
             assert_eq!(all, [format!("-accel {expect}")], "{extra}");
@@ -379,8 +380,8 @@ fn accelerator_options_are_treated_alike() {
 
 #[test]
 fn a_value_may_look_like_anything() {
-    let text = lines(&aarch64(), &new_qemu(), |launch| {
-        launch.extra = vec!["-append".into(), "-m x=\"a  b\"".into(), "-snapshot".into()];
+    let text = lines(&aarch64(), &new_qemu(), |request| {
+        request.options = vec!["-append".into(), "-m x=\"a  b\"".into(), "-snapshot".into()];
     });
     assert_eq!(value(&text, "-m"), "128M");
     assert!(text.contains("console=ttyAMA0 -m x=\"a  b\""), "{text}");
@@ -391,9 +392,9 @@ fn a_value_may_look_like_anything() {
 fn invalid_options_are_refused_by_name() {
     let check = |extra: &[&str], expect: &str| {
         let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
-        let change = |launch: &mut Launch<'_>| launch.extra = extra;
-        let error = launch(&aarch64(), &new_qemu(), change, |launch| launch.argv(FDS));
-        assert_eq!(error.unwrap_err().to_string(), expect);
+        let change = |request: &mut LaunchRequest<'_>| request.options = extra;
+        let error = launch(&aarch64(), &new_qemu(), change).unwrap_err();
+        assert_eq!(error.to_string(), expect);
     };
     check(
         &["-daemonize"],
@@ -403,43 +404,19 @@ fn invalid_options_are_refused_by_name() {
 }
 
 #[test]
-fn processors_wait_unless_test_decides() {
-    let check = |extra: &str, held: bool, count: usize| {
-        let extra = || words(extra);
-        let (facts, profile) = (new_qemu(), aarch64());
-        let change = |launch: &mut Launch<'_>| launch.extra = extra();
-        let is_held = launch(&profile, &facts, change, |launch: &Launch<'_>| {
-            Launch::is_held(launch)
-        });
-        let text = lines(&profile, &facts, |launch| launch.extra = extra());
-        assert_eq!(is_held, held, "{text}");
-        assert_eq!(
-            text.lines().filter(|line| *line == "-S").count(),
-            count,
-            "{text}"
-        );
-    };
-    check("", true, 1);
-    check("-S", false, 1);
-    check("--incoming defer", false, 0);
-}
-
-#[test]
 fn a_reboot_ends_qemu_unless_it_is_allowed() {
     let profile = aarch64();
     assert!(lines(&profile, &new_qemu(), |_| {}).contains("-no-reboot"));
-    let allowed = |launch: &mut Launch<'_>| launch.reboot_allowed = true;
+    let allowed = |request: &mut LaunchRequest<'_>| request.reboot_allowed = true;
     assert!(!lines(&profile, &new_qemu(), allowed).contains("-no-reboot"));
 }
 
 #[test]
 fn the_line_for_a_person_has_no_descriptors() {
-    let line = launch(
-        &ppc64(),
-        &new_qemu(),
-        |launch| launch.extra = words("-device virtio-rng-pci"),
-        |launch| launch.standalone().unwrap(),
-    );
+    let random = |request: &mut LaunchRequest<'_>| {
+        request.options = words("-device virtio-rng-pci");
+    };
+    let line = launch(&ppc64(), &new_qemu(), random).unwrap().standalone();
     let line = host::process::command::quote_line(&line);
     assert!(!line.contains("fd="), "{line}");
     insta::assert_snapshot!("standalone", line);
@@ -448,9 +425,9 @@ fn the_line_for_a_person_has_no_descriptors() {
 #[test]
 fn script_keeps_devices_but_no_descriptors() {
     let script = |control| {
-        let change = |launch: &mut Launch<'_>| launch.control = control;
-        let line = |launch: &Launch<'_>| launch.script().unwrap();
-        launch(&x86_64(), &new_qemu(), change, line).join(" ")
+        let change = |request: &mut LaunchRequest<'_>| request.control = control;
+        let launch = launch(&x86_64(), &new_qemu(), change).unwrap();
+        launch.script().join(" ")
     };
     let port = "-serial stdio -device virtio-serial-pci,id=kiln";
     let line = script(Control::VirtioSerial);
@@ -473,15 +450,8 @@ fn a_machine_without_facts_keeps_all_its_options() {
 #[test]
 fn hotplug_slots_are_added_where_needed() {
     let facts = new_qemu();
-    let slots = |launch: &mut Launch<'_>| launch.slots = 2;
-    let ports = |profile: &QemuProfile| {
-        launch(profile, &facts, slots, |launch| {
-            let line = launch.argv(FDS).unwrap();
-            line.into_iter()
-                .filter(|argument| argument.contains("slot"))
-                .collect::<Vec<_>>()
-        })
-    };
+    let slots = |request: &mut LaunchRequest<'_>| request.slots = 2;
+    let ports = |profile: &QemuProfile| launch(profile, &facts, slots).unwrap().machine.slots;
     let mut profile = aarch64();
     assert_eq!(ports(&profile), [""; 0]);
     let hotplug = Hotplug {
@@ -513,8 +483,8 @@ fn hotplug_slots_are_added_where_needed() {
 #[test]
 fn removed_options_become_machine_properties_and_other_options() {
     let facts = new_qemu();
-    let old = |launch: &mut Launch<'_>| {
-        launch.extra = words("-no-acpi -localtime --watchdog i6300esb -nodefconfig");
+    let old = |request: &mut LaunchRequest<'_>| {
+        request.options = words("-no-acpi -localtime --watchdog i6300esb -nodefconfig");
     };
     let text = lines(&x86_64(), &facts, old);
     assert!(value(&text, "-machine").ends_with(",acpi=off"), "{text}");
@@ -529,10 +499,8 @@ fn removed_options_become_machine_properties_and_other_options() {
 #[test]
 fn option_without_replacement_is_refused_by_name() {
     let facts = new_qemu();
-    let refused = |launch: &mut Launch<'_>| launch.extra = words("-soundhw ac97");
-    let error = launch(&x86_64(), &facts, refused, |launch| {
-        launch.argv(FDS).unwrap_err()
-    });
+    let refused = |request: &mut LaunchRequest<'_>| request.options = words("-soundhw ac97");
+    let error = launch(&x86_64(), &facts, refused).unwrap_err();
     let expect = "the option `-soundhw` was removed from QEMU in 7.1";
     assert_eq!(error.to_string(), expect);
 }

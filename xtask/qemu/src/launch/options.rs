@@ -1,10 +1,10 @@
-//! What the options on a test's own `qemu` line mean next to ours.
+//! What the options on a test's own `qemu` line mean next to ours: the only place that reads them.
 //!
 //! Scripts written for qemu-test and for people's terminals run unchanged: `-nographic` is a
 //! decision of the run and falls away, accelerators are a wish that the run grants where it can,
 //! `-m`, `-smp`, `-cpu`, `-machine`, `-kernel` and `-initrd` replace ours, `-append` and machine
-//! properties extend ours, all others are passed on as they are, after ours. Options that QEMU no
-//! longer has are in `removed`.
+//! properties extend ours, `-S` and `-incoming` decide how it starts, all others are passed on as they
+//! are, after ours. Options that QEMU no longer has are in `removed`.
 
 use super::properties::split_commas;
 use super::removed::{self, Removed};
@@ -13,10 +13,10 @@ use crate::version::Version;
 
 /// A test's options, sorted.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
-    pub(super) machine: AskedMachine,
+pub(super) struct TestOptions {
+    pub(super) machine: WantedMachine,
     /// The accelerators that it names, in whatever way, best first.
-    pub(super) accels: Vec<AskedAccel>,
+    pub(super) accels: Vec<WantedAccel>,
     pub(super) sandbox: bool,
     pub(super) cpu: Option<String>,
     pub(super) memory: Option<String>,
@@ -24,12 +24,21 @@ pub(super) struct Asked {
     pub(super) kernel: Option<String>,
     pub(super) initrd: Option<String>,
     pub(super) append: String,
+    /// Waits for a guest that migrates in, from these.
+    pub(super) incoming: Vec<String>,
+    /// The test starts the processors itself.
+    pub(super) paused: bool,
+    /// What the test calls the guest.
+    pub(super) name: Option<String>,
+    /// Whether it decides which network there is.
+    pub(super) network: bool,
+    /// All others, in their order.
     pub(super) rest: Vec<String>,
 }
 
 /// An accelerator that a test names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AskedAccel {
+pub(super) struct WantedAccel {
     pub(super) name: String,
     /// As `-accel` takes it: the name, perhaps with properties.
     pub(super) value: String,
@@ -37,16 +46,16 @@ pub(super) struct AskedAccel {
 
 /// A test's `-machine` options, all of them together.
 #[derive(Debug, Default)]
-pub(super) struct AskedMachine {
+pub(super) struct WantedMachine {
     pub(super) name: Option<String>,
     pub(super) options: Vec<(String, String)>,
     /// Properties to switch off where the machine has them.
     pub(super) off: Vec<&'static str>,
 }
 
-impl Asked {
+impl TestOptions {
     pub(super) fn read(extra: &[String], version: Version) -> Result<Self, QemuError> {
-        let mut asked = Self::default();
+        let mut found = Self::default();
         let mut arguments = extra.iter();
         while let Some(argument) = arguments.next() {
             // QEMU takes `--option` for `-option`.
@@ -62,28 +71,31 @@ impl Asked {
             };
             match option.as_str() {
                 // The terminal is the run's business; the others are always in force.
-                "-nographic" | "-nodefaults" | "-no-user-config" => {}
-                "-enable-kvm" => asked.accels.extend(named("kvm")),
-                "-no-kvm" => asked.accels.extend(named("tcg")),
+                "-nographic" | "-no-user-config" => {}
+                "-nodefaults" => found.network = true,
+                "-S" => found.paused = true,
+                "-incoming" => found.incoming.push(value()?),
+                "-enable-kvm" => found.accels.extend(named("kvm")),
+                "-no-kvm" => found.accels.extend(named("tcg")),
                 "-accel" => {
                     let value = value()?;
-                    match AskedAccel::read(&value) {
-                        Some(accel) => asked.accels.push(accel),
-                        None => asked.rest.extend([option, value]),
+                    match WantedAccel::read(&value) {
+                        Some(accel) => found.accels.push(accel),
+                        None => found.rest.extend([option, value]),
                     }
                 }
-                "-m" => asked.memory = Some(value()?),
-                "-smp" => asked.smp = Some(value()?),
-                "-cpu" => asked.cpu = Some(value()?),
-                "-kernel" => asked.kernel = Some(value()?),
-                "-initrd" => asked.initrd = Some(value()?),
-                "-M" | "-machine" => asked.accels.extend(asked.machine.read(&value()?)),
+                "-m" => found.memory = Some(value()?),
+                "-smp" => found.smp = Some(value()?),
+                "-cpu" => found.cpu = Some(value()?),
+                "-kernel" => found.kernel = Some(value()?),
+                "-initrd" => found.initrd = Some(value()?),
+                "-M" | "-machine" => found.accels.extend(found.machine.read(&value()?)),
                 "-append" => {
                     let words = value()?;
-                    if !asked.append.is_empty() {
-                        asked.append.push(' ');
+                    if !found.append.is_empty() {
+                        found.append.push(' ');
                     }
-                    asked.append.push_str(&words);
+                    found.append.push_str(&words);
                 }
                 "-daemonize" => {
                     return Err(QemuError::Option {
@@ -93,28 +105,40 @@ impl Asked {
                 }
                 _ => match removed::option(&option, version) {
                     Some(Removed::Ignored) => {}
-                    Some(Removed::MachineOff(property)) => asked.machine.off.push(property),
+                    Some(Removed::MachineOff(property)) => found.machine.off.push(property),
                     Some(Removed::Fixed(option, value)) => {
-                        asked.rest.extend([option.to_owned(), value.to_owned()]);
+                        found.rest.extend([option.to_owned(), value.to_owned()]);
                     }
                     Some(Removed::Renamed(option, before)) => {
                         let value = value()?;
                         let value = format!("{before}{value}");
-                        asked.rest.extend([option.to_owned(), value]);
+                        found.rest.extend([option.to_owned(), value]);
                     }
                     Some(Removed::Gone(since)) => return Err(removed::gone(&option, since)),
                     None => {
-                        asked.sandbox |= option == "-sandbox";
-                        asked.rest.push(option);
+                        found.sandbox |= option == "-sandbox";
+                        found.network |= matches!(option.as_str(), "-net" | "-nic" | "-netdev");
+                        if option == "-name" {
+                            let value = arguments.as_slice().first();
+                            found.name = value.and_then(|value| guest_name(value));
+                        }
+                        found.rest.push(option);
                     }
                 },
             }
         }
-        Ok(asked)
+        Ok(found)
     }
 }
 
-impl AskedAccel {
+/// Of the value of `-name`: `[guest=]NAME[,PROPERTY=VALUE...]`.
+fn guest_name(value: &str) -> Option<String> {
+    let first = value.split(',').next().unwrap_or_default();
+    let name = first.strip_prefix("guest=").unwrap_or(first);
+    Some(name.to_owned()).filter(|name| !name.is_empty())
+}
+
+impl WantedAccel {
     /// Of `NAME[,PROPERTY=VALUE...]`; `None` for a question such as `help`.
     fn read(value: &str) -> Option<Self> {
         let (first, properties) = match value.split_once(',') {
@@ -133,13 +157,13 @@ impl AskedAccel {
 }
 
 /// The accelerators of a list such as `kvm:tcg`.
-fn named(list: &str) -> Vec<AskedAccel> {
-    list.split(':').filter_map(AskedAccel::read).collect()
+fn named(list: &str) -> Vec<WantedAccel> {
+    list.split(':').filter_map(WantedAccel::read).collect()
 }
 
-impl AskedMachine {
+impl WantedMachine {
     /// Takes the options, and returns the accelerators among them.
-    fn read(&mut self, value: &str) -> Vec<AskedAccel> {
+    fn read(&mut self, value: &str) -> Vec<WantedAccel> {
         let mut accels = Vec::new();
         for (index, part) in split_commas(value).into_iter().enumerate() {
             match part.split_once('=') {

@@ -17,8 +17,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::process::{Command, Running, Stdio};
 use serde_json::{Value, json};
 
-use crate::argv::{Control, Fds, Launch};
 use crate::error::QemuError;
+use crate::event::QemuEvent;
+use crate::launch::Launch;
+use crate::launch::argv::Fds;
 use crate::qmp;
 use crate::queue::Queue;
 use channels::{Writer, read_serial, read_stderr, read_stream};
@@ -36,7 +38,7 @@ pub enum VmEvent {
     /// Bytes from the control port.
     Control(Vec<u8>),
     /// An event of QMP.
-    Qmp(qmp::Event),
+    Qmp(QemuEvent),
     /// A line that QEMU wrote to stdout or stderr, without its line end.
     Stderr(String),
     /// A byte channel is at its end: nothing more comes from it.
@@ -78,9 +80,9 @@ pub struct Vm {
     exit: Option<Exit>,
 }
 
-/// What `Vm::start_with` needs in addition to the arguments.
+/// The process of a QEMU, apart from its arguments.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct ProcessSpec<'a> {
     /// The QEMU binary.
     pub binary: &'a Utf8Path,
     /// Gets QEMU's log and its temporary files; the caller removes it.
@@ -90,32 +92,36 @@ pub struct Place<'a> {
 }
 
 impl Vm {
-    /// Starts a guest. Returns as soon as the process exists: that QEMU took its command line is
-    /// known by the first event or QMP answer.
-    pub fn start(
-        launch: &Launch<'_>,
+    /// Starts the QEMU of a launch. Returns as soon as the process exists: that QEMU took its
+    /// command line is known by the first event or QMP answer. A guest that boots waits for
+    /// [`Vm::release`].
+    pub fn spawn(
+        launch: &Launch,
         run_dir: &Utf8Path,
         directory: &Utf8Path,
     ) -> Result<Self, QemuError> {
-        let place = Place {
-            binary: launch.binary,
+        let spec = ProcessSpec {
+            binary: &launch.binary,
             run_dir,
             directory,
         };
-        let control = launch.control == Control::VirtioSerial;
-        let vm = Self::start_with(place, control, |fds| launch.argv(fds))?;
-        if launch.is_held() {
-            vm.qmp.inbox().pass_over("RESUME");
-            vm.qmp.tell("cont");
-        }
-        Ok(vm)
+        Self::spawn_with(spec, launch.machine.control.is_some(), |fds| {
+            launch.argv(fds)
+        })
+    }
+
+    /// Lets the processors run. The `RESUME` that follows reaches [`Vm::next`] but no waiter of the
+    /// inbox, as no test caused it.
+    pub fn release(&self) {
+        self.qmp.inbox().pass_over_resume();
+        self.qmp.tell("cont");
     }
 
     /// Starts a QEMU with any arguments, which name the descriptors that they are given.
-    pub fn start_with(
-        place: Place<'_>,
+    pub fn spawn_with(
+        spec: ProcessSpec<'_>,
         with_control: bool,
-        argv: impl FnOnce(Fds) -> Result<Vec<String>, QemuError>,
+        argv: impl FnOnce(Fds) -> Vec<String>,
     ) -> Result<Self, QemuError> {
         let (qmp, qmp_far) = pair()?;
         let (console, console_far) = pair()?;
@@ -124,7 +130,7 @@ impl Vm {
         } else {
             (None, None)
         };
-        let log = Utf8PathBuf::from(place.run_dir).join(LOG);
+        let log = Utf8PathBuf::from(spec.run_dir).join(LOG);
         let log = fs_err::File::create(log).map_err(QemuError::io("cannot make QEMU's log"))?;
         let pipe = "cannot make a pipe for QEMU's messages";
         let (messages, stderr) = std::io::pipe().map_err(QemuError::io(pipe))?;
@@ -137,11 +143,11 @@ impl Vm {
             console: console_far.as_raw_fd(),
             control: control_far.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
-        let mut command = Command::new(place.binary)
-            .args(argv(fds)?)
-            .current_dir(place.directory)
+        let mut command = Command::new(spec.binary)
+            .args(argv(fds))
+            .current_dir(spec.directory)
             .without_secrets()
-            .env("TMPDIR", place.run_dir)
+            .env("TMPDIR", spec.run_dir)
             .stdout(Stdio::Fd(OwnedFd::from(stdout)))
             .stderr(Stdio::Fd(OwnedFd::from(stderr)));
         for far in [Some(qmp_far), Some(console_far), control_far]
@@ -152,7 +158,7 @@ impl Vm {
             command = command.inherit_fd(OwnedFd::from(far), number);
         }
         let running = command.spawn().map_err(|error| QemuError::Spawn {
-            binary: place.binary.to_owned(),
+            binary: spec.binary.to_owned(),
             why: chain(&error),
         })?;
 
@@ -177,27 +183,27 @@ impl Vm {
         let queue = Arc::new(Queue::new(3 + usize::from(control.is_some())));
         let thread = |name: &str| std::thread::Builder::new().name(format!("qemu {name}"));
 
-        let events = Ends(Arc::clone(&queue));
+        let producer = Producer(Arc::clone(&queue));
         let (qmp, _reader) = qmp::Client::start(qmp, move |incoming| match incoming {
-            qmp::Incoming::Event(event) => events.0.push(VmEvent::Qmp(event)),
-            qmp::Incoming::Garbage(line) => events.0.push(VmEvent::Stderr(line)),
+            qmp::Incoming::Event(event) => producer.0.push(VmEvent::Qmp(event)),
+            qmp::Incoming::Garbage(line) => producer.0.push(VmEvent::Stderr(line)),
         })?;
         let stream = console.try_clone()?;
-        let ends = Ends(Arc::clone(&queue));
+        let producer = Producer(Arc::clone(&queue));
         thread("console").spawn(move || {
-            read_serial(stream, &ends.0, VmEvent::Console);
-            ends.0.push(VmEvent::Ended(Port::Console));
+            read_serial(stream, &producer.0, VmEvent::Console);
+            producer.0.push(VmEvent::Ended(Port::Console));
         })?;
         if let Some(control) = &control {
             let stream = control.try_clone()?;
-            let ends = Ends(Arc::clone(&queue));
+            let producer = Producer(Arc::clone(&queue));
             thread("control").spawn(move || {
-                read_stream(stream, &ends.0, VmEvent::Control);
-                ends.0.push(VmEvent::Ended(Port::Control));
+                read_stream(stream, &producer.0, VmEvent::Control);
+                producer.0.push(VmEvent::Ended(Port::Control));
             })?;
         }
-        let ends = Ends(Arc::clone(&queue));
-        thread("messages").spawn(move || read_stderr(messages, log, &ends.0))?;
+        let producer = Producer(Arc::clone(&queue));
+        thread("messages").spawn(move || read_stderr(messages, log, &producer.0))?;
         let (waiter, ended) = (running.waiter(), Arc::clone(&queue));
         thread("end").spawn(move || {
             let exit = waiter.block();
@@ -340,9 +346,9 @@ struct Channels {
 }
 
 /// Tells the queue that a producer is gone, whichever way its thread ends.
-struct Ends(Arc<Queue<VmEvent>>);
+struct Producer(Arc<Queue<VmEvent>>);
 
-impl Drop for Ends {
+impl Drop for Producer {
     fn drop(&mut self) {
         self.0.producer_ended();
     }

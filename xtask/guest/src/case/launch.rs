@@ -1,0 +1,129 @@
+//! What a test asks for when it starts a guest: the machine, the policy of its session, and what is
+//! handed over.
+
+use std::sync::Arc;
+
+use plan::arch::Endian;
+use qemu::{Control, Launch, LaunchRequest, Start as GuestStart};
+use suite::header::Channel;
+
+use super::{Case, disk};
+use crate::session::{Arrival, Handover, Policy, SCRATCH, Start};
+
+/// Where a guest has the test's script.
+const TEST: &str = "/kiln/test";
+
+impl Case<'_> {
+    /// A guest with these options of the test's `qemu` line.
+    pub(super) fn request(&self, options: &[String]) -> LaunchRequest<'_> {
+        let arch = self.setting.arch;
+        let header = &self.setting.test.test.header;
+        LaunchRequest {
+            memory: header.memory.clone(),
+            smp: header.smp,
+            append: self.append(),
+            slots: header.slots,
+            control: match header.channel {
+                Channel::Virtio => Control::VirtioSerial,
+                Channel::Console => Control::Console,
+            },
+            reboot_allowed: header.reboots > 0,
+            paused: self.setting.config.debug.is_held(),
+            default_network: self.qemu_test.is_some(),
+            devices: self.scratch_disks(),
+            options: options.to_vec(),
+            ..LaunchRequest::new(arch.emulator(), self.machine, arch.boot.clone())
+        }
+    }
+
+    fn scratch_disks(&self) -> Vec<String> {
+        let disks = 0..self.setting.test.test.header.scratch.len();
+        let disks = disks.flat_map(|index| {
+            let file = disk(&self.setting.scratch, index)
+                .as_str()
+                .replace(',', ",,");
+            let name = format!("scratch{index}");
+            let device = format!(
+                "virtio-blk-{},drive={name},serial={name}",
+                self.machine.virtio
+            );
+            let drive = format!("if=none,id={name},file={file},format=raw,cache=unsafe");
+            ["-drive".to_owned(), drive, "-device".to_owned(), device]
+        });
+        disks.collect()
+    }
+
+    /// The test's own words for the kernel; the last `loglevel` counts.
+    fn append(&self) -> String {
+        let own = &self.setting.test.test.header.append;
+        let log = if self.setting.config.kernel_log {
+            "loglevel=7"
+        } else {
+            ""
+        };
+        format!("{log} {own}").trim().to_owned()
+    }
+
+    pub(super) fn policy(&self, launch: &Launch, start: Start) -> Policy {
+        let header = &self.setting.test.test.header;
+        Policy {
+            ends: header.ends,
+            reboots: header.reboots,
+            channel: header.channel,
+            boot_limit: self.boot_limit(),
+            test_limit: self.test_limit(),
+            arrival: match launch.start {
+                GuestStart::Boot | GuestStart::Paused => Arrival::Boot,
+                GuestStart::Incoming { .. } => Arrival::Migration,
+            },
+            start,
+            handoff: Arc::clone(&self.handoff),
+        }
+    }
+
+    pub(super) fn handover(&self) -> Handover {
+        let arch = &self.setting.arch.arch;
+        let script = self.statements.marked.clone().into_bytes();
+        let header = &self.setting.test.test.header;
+        let endian = match arch.endian {
+            Endian::Big => "big",
+            Endian::Little => "little",
+        };
+        let variable = |name: &str, value: String| (name.to_owned(), value);
+        let hotplug = self.machine.hotplug.as_ref();
+        let connector = hotplug.and_then(|hotplug| hotplug.connector.clone());
+        // The host's own path, so that a guest script can name the host's files to QEMU's monitor.
+        let scratch = self.setting.scratch.join("files");
+        let scratch = SCRATCH.map(|name| variable(name, scratch.to_string()));
+        // The shell names this file in its messages, with the lines of the test.
+        let run = format!("/kiln/{}.sh", self.setting.test.test.test);
+        Handover {
+            files: vec![
+                (TEST.to_owned(), 0o755, script),
+                (run.clone(), 0o755, self.setting.library.guest.clone()),
+            ],
+            environment: vec![
+                variable("KILN_ARCH", arch.name.clone()),
+                variable("KILN_BITS", arch.bits.to_string()),
+                variable("KILN_ENDIAN", endian.to_owned()),
+                variable("KILN_MACHINE", self.machine_name.to_owned()),
+                variable("KILN_CALLS_ITSELF", self.calls_itself().to_owned()),
+                variable("KILN_SEED", self.setting.job.seed.to_string()),
+                variable("KILN_WAIT", self.wait_seconds()),
+                variable("KILN_SHELL_ON_FAIL", self.shell_on_fail().to_owned()),
+                variable(
+                    "KILN_SLOT_ENTRY",
+                    hotplug.map_or_else(String::new, |hotplug| hotplug.entry.clone()),
+                ),
+                variable("KILN_SLOT_CONNECTOR", connector.unwrap_or_default()),
+                variable("KILN_STDIN", header.stdin.name().to_owned()),
+                // Set, because the scripts run with `set -u`.
+                variable("QEMU_TEST", String::new()),
+            ]
+            .into_iter()
+            .chain(scratch)
+            .collect(),
+            run,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What QEMU reports over QMP, read once into a typed event.
+//!
+//! The session, [`crate::history`] and the inbox of [`crate::qmp`] match on [`QemuEvent`]; a script
+//! that waits for an event by its name sees the [`RawEvent`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An event as QEMU sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawEvent {
+    /// Its name, such as `SHUTDOWN`.
+    #[serde(rename = "event")]
+    pub name: String,
+    /// Its data; null where there is none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub data: Value,
+    /// Microseconds since 1970 by QEMU's clock; 0 where QEMU gave none.
+    #[serde(default, rename = "timestamp", with = "timestamp")]
+    pub micros: u64,
+}
+
+/// An event with a meaning here (qapi/run-state.json, char.json, qdev.json, migration.json).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QemuEvent {
+    /// QEMU was asked to quit, or decided to.
+    Shutdown(Shutdown),
+    /// The machine was reset.
+    Reset {
+        /// Whether the guest asked for it.
+        guest: bool,
+    },
+    /// The processors stand still.
+    Stop,
+    /// The processors run.
+    Resume,
+    /// The guest reported a panic over a device such as pvpanic.
+    GuestPanicked(PanicAction),
+    /// The guest opened or closed a virtio-serial port.
+    PortChange {
+        /// QEMU's id of the port.
+        id: String,
+        /// Whether it is open now.
+        open: bool,
+    },
+    /// A device was removed.
+    DeviceDeleted {
+        /// Its id, where it has one.
+        device: Option<String>,
+    },
+    /// The state of a migration changed; sent where the capability `events` is on.
+    Migration {
+        /// Such as `active`, `completed`, `failed`.
+        status: String,
+    },
+    /// Any other event.
+    Other(RawEvent),
+}
+
+/// Why QEMU ended by itself, in its own words (qapi/run-state.json: `ShutdownCause`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Whether the guest asked for it.
+    pub guest: bool,
+    /// `guest-shutdown`, `guest-reset`, `guest-panic`, `host-qmp-quit`, `host-signal`, or a
+    /// reason that only a newer QEMU knows.
+    pub reason: String,
+}
+
+/// What QEMU does with a guest that reported a panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PanicAction {
+    /// The guest continues.
+    Run,
+    /// It is paused, or QEMU shuts down.
+    End,
+}
+
+impl From<&RawEvent> for QemuEvent {
+    fn from(event: &RawEvent) -> Self {
+        let text = |key: &str| event.data.get(key).and_then(Value::as_str);
+        let flag = |key: &str| event.data.get(key).and_then(Value::as_bool);
+        match event.name.as_str() {
+            "SHUTDOWN" => Self::Shutdown(Shutdown {
+                guest: flag("guest").unwrap_or_default(),
+                reason: text("reason").unwrap_or("unknown").to_owned(),
+            }),
+            "RESET" => Self::Reset {
+                guest: flag("guest").unwrap_or_default(),
+            },
+            "STOP" => Self::Stop,
+            "RESUME" => Self::Resume,
+            "GUEST_PANICKED" => Self::GuestPanicked(match text("action") {
+                Some("run") => PanicAction::Run,
+                _ => PanicAction::End,
+            }),
+            "VSERPORT_CHANGE" => Self::PortChange {
+                id: text("id").unwrap_or_default().to_owned(),
+                open: flag("open").unwrap_or(true),
+            },
+            "DEVICE_DELETED" => Self::DeviceDeleted {
+                device: text("device").map(str::to_owned),
+            },
+            "MIGRATION" => Self::Migration {
+                status: text("status").unwrap_or_default().to_owned(),
+            },
+            _ => Self::Other(event.clone()),
+        }
+    }
+}
+
+mod timestamp {
+    //! QEMU's `{"seconds": s, "microseconds": us}` as one number.
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Timestamp {
+        seconds: i64,
+        microseconds: i64,
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
+        let part = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        Timestamp {
+            seconds: part(micros / 1_000_000),
+            microseconds: part(micros % 1_000_000),
+        }
+        .serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        let stamp = Timestamp::deserialize(from)?;
+        let micros = stamp
+            .seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(stamp.microseconds);
+        Ok(u64::try_from(micros).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn events_are_read_with_their_data() {
+        let check = |name: &str, data: Value, expect: QemuEvent| {
+            let raw = RawEvent {
+                name: name.to_owned(),
+                data,
+                micros: 0,
+            };
+            assert_eq!(QemuEvent::from(&raw), expect, "{raw:?}");
+        };
+        let shutdown = |guest, reason: &str| {
+            let reason = reason.to_owned();
+            QemuEvent::Shutdown(Shutdown { guest, reason })
+        };
+        let reason = json!({"guest": true, "reason": "guest-reset"});
+        check("SHUTDOWN", reason.clone(), shutdown(true, "guest-reset"));
+        check("SHUTDOWN", Value::Null, shutdown(false, "unknown"));
+        check("RESET", reason, QemuEvent::Reset { guest: true });
+        check("STOP", Value::Null, QemuEvent::Stop);
+        check("RESUME", Value::Null, QemuEvent::Resume);
+        let panicked = QemuEvent::GuestPanicked;
+        check(
+            "GUEST_PANICKED",
+            json!({"action": "run"}),
+            panicked(PanicAction::Run),
+        );
+        check(
+            "GUEST_PANICKED",
+            json!({"action": "pause"}),
+            panicked(PanicAction::End),
+        );
+        check("GUEST_PANICKED", Value::Null, panicked(PanicAction::End));
+        let port = |id: &str, open| QemuEvent::PortChange {
+            id: id.to_owned(),
+            open,
+        };
+        check(
+            "VSERPORT_CHANGE",
+            json!({"id": "p", "open": false}),
+            port("p", false),
+        );
+        check("VSERPORT_CHANGE", json!({"id": "p"}), port("p", true));
+        let deleted = |device: Option<&str>| QemuEvent::DeviceDeleted {
+            device: device.map(str::to_owned),
+        };
+        check("DEVICE_DELETED", json!({"device": "d"}), deleted(Some("d")));
+        check(
+            "DEVICE_DELETED",
+            json!({"path": "/machine/x"}),
+            deleted(None),
+        );
+        let status = "completed".to_owned();
+        check(
+            "MIGRATION",
+            json!({"status": "completed"}),
+            QemuEvent::Migration { status },
+        );
+        let future = RawEvent {
+            name: "FUTURE".to_owned(),
+            data: json!({"a": 1}),
+            micros: 0,
+        };
+        check("FUTURE", json!({"a": 1}), QemuEvent::Other(future));
+    }
+}

@@ -1,0 +1,26 @@
+//! From what a test asked for to the arguments of one QEMU, in pure steps.
+//!
+//! | step | module | result |
+//! |---|---|---|
+//! | request | [`request`] | [`LaunchRequest`]: profile, image and the options of the test as they are |
+//! | options | `options`, `removed` | what each of these options means next to ours |
+//! | resolved | [`resolved`] | [`Launch`]: the bare machine, devices, a typed start |
+//! | key | [`key`] | [`MachineKey`]: which bare machine it is |
+//! | arguments | [`argv`] | the command line, for a run, a terminal or a script |
+//!
+//! [`crate::Vm::spawn`] then starts it. Nothing here looks at the host.
+
+pub mod argv;
+pub mod key;
+mod options;
+mod properties;
+mod removed;
+pub mod request;
+pub mod resolved;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+pub use key::MachineKey;
+pub use request::{BootFiles, Control, Emulator, LaunchRequest};
+pub use resolved::{BareMachine, Launch, Start};

@@ -1,0 +1,168 @@
+//! The arguments of a resolved launch, for a run, a terminal or a script.
+
+use super::resolved::{Launch, Start};
+
+/// QEMU's id of the control port, by which `VSERPORT_CHANGE` names it.
+pub const CONTROL_PORT: &str = "kiln-port";
+
+/// The first program of a guest that [`Launch::script`] starts.
+pub const SCRIPT_INIT: &str = "/kiln/standalone";
+
+/// Everything that QEMU itself never needs: no new program, no other user, no old system call.
+const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+/// Descriptors that the QEMU process inherits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fds {
+    /// QMP.
+    pub qmp: i32,
+    /// The first serial port.
+    pub console: i32,
+    /// The control port; used where the launch has one.
+    pub control: i32,
+}
+
+/// Where the channels go.
+enum Channels {
+    Inherited(Fds),
+    Terminal,
+    Script,
+}
+
+impl Launch {
+    /// The arguments of a QEMU whose channels are inherited descriptors.
+    #[must_use]
+    pub fn argv(&self, fds: Fds) -> Vec<String> {
+        self.arguments(&Channels::Inherited(fds))
+    }
+
+    /// Binary and arguments of the same guest in a person's terminal: its console is the
+    /// terminal, a shell runs in it, Ctrl-A X ends it. For `host::process::command::quote_line`.
+    #[must_use]
+    pub fn standalone(&self) -> Vec<String> {
+        let mut line = vec![self.binary.to_string()];
+        line.extend(self.arguments(&Channels::Terminal));
+        line
+    }
+
+    /// The arguments of the same guest for a script that anybody may run: its console is stdout,
+    /// and what is first started in it is [`SCRIPT_INIT`], which the initramfs must have. The devices
+    /// are those of a run, so that a test meets the same machine. There is no sandbox: not every
+    /// build has it, and it is useless where the guest is trusted.
+    #[must_use]
+    pub fn script(&self) -> Vec<String> {
+        self.arguments(&Channels::Script)
+    }
+
+    fn arguments(&self, channels: &Channels) -> Vec<String> {
+        let machine = &self.machine;
+        let mut line = Line::default();
+        line.flag("-nodefaults").flag("-no-user-config");
+        line.pair("-display", "none");
+        if !self.reboot_allowed {
+            line.flag("-no-reboot");
+        }
+        if self.sandbox && !matches!(channels, Channels::Script) {
+            line.pair("-sandbox", SANDBOX);
+        }
+        line.arguments.extend(machine.hardware_arguments());
+        line.pair("-kernel", self.boot.kernel.as_str());
+        if let Some(initrd) = &self.boot.initrd {
+            line.pair("-initrd", initrd.as_str());
+        }
+        let script_init = format!("rdinit={SCRIPT_INIT}");
+        let kernel_line = machine.kernel_line(match channels {
+            Channels::Inherited(_) => machine.channel_parameter(),
+            Channels::Terminal => "kiln.shell",
+            Channels::Script => &script_init,
+        });
+        if !kernel_line.is_empty() {
+            line.pair("-append", kernel_line);
+        }
+        line.arguments.extend(machine.arguments.iter().cloned());
+        self.start_arguments(&mut line, channels);
+        self.channel_arguments(&mut line, channels);
+        for slot in &machine.slots {
+            line.pair("-device", slot);
+        }
+        line.arguments.extend(machine.options.iter().cloned());
+        line.arguments.extend(self.devices.iter().cloned());
+        line.arguments
+    }
+
+    fn start_arguments(&self, line: &mut Line, channels: &Channels) {
+        let (stopped, from) = match &self.start {
+            // Only a run has somebody who releases the processors.
+            Start::Boot => (matches!(channels, Channels::Inherited(_)), [].as_slice()),
+            Start::Paused => (true, [].as_slice()),
+            Start::Incoming { from, paused } => (*paused, from.as_slice()),
+        };
+        if stopped {
+            line.flag("-S");
+        }
+        for source in from {
+            line.pair("-incoming", source);
+        }
+    }
+
+    fn channel_arguments(&self, line: &mut Line, channels: &Channels) {
+        let control = self.machine.control.as_deref();
+        let fds = match channels {
+            Channels::Inherited(fds) => fds,
+            Channels::Terminal => {
+                line.pair("-serial", "mon:stdio");
+                return;
+            }
+            Channels::Script => {
+                line.pair("-serial", "stdio");
+                line.some("-device", control);
+                return;
+            }
+        };
+        line.pair("-chardev", format!("socket,id=kiln-qmp,fd={}", fds.qmp));
+        line.pair("-mon", "chardev=kiln-qmp,mode=control");
+        line.pair(
+            "-chardev",
+            format!("socket,id=kiln-console,fd={}", fds.console),
+        );
+        line.pair("-serial", "chardev:kiln-console");
+        if control.is_some() {
+            line.pair(
+                "-chardev",
+                format!("socket,id=kiln-control,fd={}", fds.control),
+            );
+            line.some("-device", control);
+            line.pair(
+                "-device",
+                format!(
+                    "virtserialport,id={CONTROL_PORT},bus=kiln.0,chardev=kiln-control,\
+                     name=org.kiln.control"
+                ),
+            );
+        }
+    }
+}
+
+#[derive(Default)]
+struct Line {
+    arguments: Vec<String>,
+}
+
+impl Line {
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.arguments.push(flag.to_owned());
+        self
+    }
+
+    fn pair(&mut self, option: &str, value: impl Into<String>) -> &mut Self {
+        self.arguments.push(option.to_owned());
+        self.arguments.push(value.into());
+        self
+    }
+
+    fn some(&mut self, option: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.pair(option, value);
+        }
+    }
+}
