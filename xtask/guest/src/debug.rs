@@ -2,12 +2,12 @@
 //! that person.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::command::quote;
+use host::wait::{self, Limit, NotReceived};
 use plan::arch::{Arch, Endian};
 
 use crate::standalone::Recorder;
@@ -50,19 +50,16 @@ impl Keyboard {
     ) -> std::io::Result<()> {
         let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !is_over() {
-            match keys.recv_timeout(TICK) {
+            match wait::receive(&keys, Limit::unless(&is_over)) {
                 Ok(bytes) => to.write_all(&bytes)?,
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(NotReceived::GaveUp(_)) => break,
                 // A key that ends it would be lost in a shell that is yet to start.
-                Err(RecvTimeoutError::Disconnected) => return to.write_all(b"exit\n"),
+                Err(NotReceived::Closed) => return to.write_all(b"exit\n"),
             }
         }
         Ok(())
     }
 }
-
-/// How often it is asked whether the receiver still listens.
-const TICK: Duration = Duration::from_millis(50);
 
 /// A debugger for the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::children;
+use crate::wait::{self, Limit};
 
 /// Between asking the children to end and killing them.
 const CHILDREN_GRACE: Duration = Duration::from_secs(2);
@@ -72,6 +73,12 @@ pub fn received() -> Option<Signal> {
     }
 }
 
+/// Whether the run was asked to end: cancels a wait.
+#[must_use]
+pub fn is_pending() -> bool {
+    received().is_some()
+}
+
 /// Asks the run to end, as Ctrl-C does where the terminal does not pass it on.
 pub fn raise() {
     // A process may always signal itself.
@@ -85,22 +92,8 @@ pub fn check() -> Result<(), Interrupted> {
 
 /// Sleeps, unless the run is asked to end before.
 pub(crate) fn pause(time: Duration) -> Result<(), Interrupted> {
-    let Some(end) = Instant::now().checked_add(time) else {
-        return check();
-    };
-    let mut guard = ARRIVAL.0.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        check()?;
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        guard = ARRIVAL
-            .1
-            .wait_timeout(guard, left)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
-    }
+    let arrived = wait::until(&ARRIVAL.0, &ARRIVAL.1, Limit::within(time), |()| received());
+    arrived.map_or(Ok(()), |signal| Err(Interrupted(signal)))
 }
 
 /// Notes a directory that must not outlive the run, even when no destructor runs any more.

@@ -4,6 +4,7 @@
 //! Facts are gathered once into plain structs ([`env::Env`], [`packages::Facts`]); what follows from
 //! them is decided by pure functions. Nothing here knows recipes, images or guests.
 
+pub mod causes;
 pub mod children;
 pub mod clock;
 pub mod debian;
@@ -21,3 +22,4 @@ pub mod scratch;
 pub mod secret;
 pub mod terminal;
 pub mod tools;
+pub mod wait;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use host::causes::causes;
 use host::interrupt::Interrupted;
 
 use crate::policy::Refused;
@@ -168,8 +169,7 @@ impl From<HttpError> for io::Error {
 /// Sorts what reqwest says of a request to `url`.
 pub(super) fn classify(url: &str, error: &reqwest::Error) -> HttpError {
     let url = url.to_owned();
-    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let refused = causes.find_map(|cause| cause.downcast_ref::<Refused>());
+    let refused = causes(error).find_map(|cause| cause.downcast_ref::<Refused>());
     match refused {
         Some(Refused::TooMany) => return HttpError::TooManyRedirects { url },
         Some(Refused::Downgrade) => return HttpError::Downgrade { url },
@@ -196,13 +196,10 @@ pub(super) fn classify(url: &str, error: &reqwest::Error) -> HttpError {
 
 /// The innermost causes of an error in one line, without reqwest's own phrases that repeat the URL.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
-        .map(ToString::to_string)
-        .collect();
     let mut line: Vec<&str> = Vec::new();
     // That a client failed to connect, or to send, is what the error's own kind says.
-    let causes: Vec<String> = causes
-        .into_iter()
+    let causes: Vec<String> = causes(error)
+        .map(ToString::to_string)
         .filter(|cause| !cause.starts_with("client error ("))
         .collect();
     for cause in &causes {

@@ -1,22 +1,22 @@
 //! Requests that write, and their answers: for those who publish.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use fs_err as fs;
+use host::wait::{self, Limit, NotReceived};
 use host::{clock, interrupt};
 use reqwest::blocking;
 
 use crate::{Client, HttpError, error, policy};
 
-/// How often a waiting caller looks whether the run was interrupted, and whether bytes went out.
-const LOOK: Duration = Duration::from_millis(100);
 /// No request takes longer; one that stands still ends much sooner.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Of an answer no more is kept.
@@ -126,22 +126,26 @@ impl Client {
                 why: error.to_string(),
             })?;
         let limit = self.limits.connect + self.limits.stall;
-        let (mut before, mut since) = (0, Instant::now());
-        loop {
-            interrupt::check()?;
-            match receiver.recv_timeout(LOOK) {
-                Ok(answer) => return answer,
-                Err(RecvTimeoutError::Disconnected) => return Err(broken("no answer".to_owned())),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+        let last = Cell::new((0, Instant::now()));
+        let has_stalled = || {
             let now = moved.load(Ordering::Relaxed);
+            let (before, since) = last.get();
             if now != before {
-                (before, since) = (now, Instant::now());
-            } else if since.elapsed() > limit {
-                return Err(HttpError::Stalled {
+                last.set((now, Instant::now()));
+            }
+            now == before && since.elapsed() > limit
+        };
+        let is_over = || interrupt::is_pending() || has_stalled();
+        interrupt::check()?;
+        match wait::receive(&receiver, Limit::unless(&is_over)) {
+            Ok(answer) => answer,
+            Err(NotReceived::Closed) => Err(broken("no answer".to_owned())),
+            Err(NotReceived::GaveUp(_)) => {
+                interrupt::check()?;
+                Err(HttpError::Stalled {
                     url: shown,
                     time: limit,
-                });
+                })
             }
         }
     }

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::io;
 
+use host::causes::causes;
 use rustls::{AlertDescription, CertificateError};
 
 /// The TLS library's error among the causes of another one.
 pub(super) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.find_map(inside)
+    causes(error).find_map(inside)
 }
 
 /// The error itself, or what an I/O error holds: its `source` is that of what it holds.

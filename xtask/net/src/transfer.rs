@@ -1,12 +1,13 @@
 //! One transfer: a thread that reads from the network, and the queue through which it hands over.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use host::limits::Limits;
 use host::secret::shown;
+use host::wait::{self, Limit, NotReceived};
 use host::{clock, interrupt};
 use reqwest::blocking::RequestBuilder;
 use reqwest::header::{
@@ -15,9 +16,6 @@ use reqwest::header::{
 
 use crate::policy::{self, ContentRange, Pace};
 use crate::{HttpError, error};
-
-/// How often a waiting reader looks whether the run was interrupted.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What is read from the network at once.
 const CHUNK: usize = 64 << 10;
@@ -141,24 +139,24 @@ pub(super) struct Body {
 impl Body {
     /// The next report, unless it takes longer than `limit` or the run is interrupted.
     fn next(&mut self, limit: Duration) -> Result<News, HttpError> {
+        interrupt::check()?;
         let start = Instant::now();
-        loop {
-            interrupt::check()?;
-            let left = limit.saturating_sub(start.elapsed());
-            match self.news.recv_timeout(left.min(LOOK)) {
-                Ok(News::Failed(error)) => return Err(error),
-                Ok(News::Bytes(bytes)) => {
-                    let length = bytes.len() as u64;
-                    if self.pace.keeps_up(start.elapsed(), length) {
-                        return Ok(News::Bytes(bytes));
-                    }
-                    return Err(self.stalled(self.limits.stall));
+        let until = Limit::within(limit).or_if(&interrupt::is_pending);
+        match wait::receive(&self.news, until) {
+            Ok(News::Failed(error)) => Err(error),
+            Ok(News::Bytes(bytes)) => {
+                let length = bytes.len() as u64;
+                if self.pace.keeps_up(start.elapsed(), length) {
+                    return Ok(News::Bytes(bytes));
                 }
-                Ok(news) => return Ok(news),
-                Err(RecvTimeoutError::Timeout) if start.elapsed() < limit => {}
-                Err(RecvTimeoutError::Timeout) => return Err(self.stalled(limit)),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.broken("no end")),
+                Err(self.stalled(self.limits.stall))
             }
+            Ok(news) => Ok(news),
+            Err(NotReceived::GaveUp(_)) => {
+                interrupt::check()?;
+                Err(self.stalled(limit))
+            }
+            Err(NotReceived::Closed) => Err(self.broken("no end")),
         }
     }
 

@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use host::wait::{self, GaveUp, Limit};
+
 /// Bytes that may wait to be read.
 const ROOM: usize = 4 << 20;
 
@@ -53,34 +55,34 @@ impl<T> Queue<T> {
 
     /// Appends when there is room for `bytes`; false once the reader is gone.
     pub(crate) fn push_bytes(&self, item: T, bytes: usize) -> bool {
-        let mut state = self.lock();
-        while state.bytes >= ROOM && !state.closed {
-            state = self.wait(state, None);
-        }
-        if state.closed {
-            return false;
-        }
-        state.bytes += bytes;
-        state.items.push_back((item, bytes));
+        let mut item = Some(item);
+        let pushed = self.wait(Limit::default(), |state| {
+            if state.closed {
+                return Some(false);
+            }
+            if state.bytes >= ROOM {
+                return None;
+            }
+            state.bytes += bytes;
+            state.items.extend(item.take().map(|item| (item, bytes)));
+            Some(true)
+        });
         self.changed.notify_all();
-        true
+        // Without a limit it never gives up.
+        pushed.unwrap_or(false)
     }
 
     /// The next item, or `None` when none came until the deadline.
     pub(crate) fn next(&self, deadline: Instant) -> Option<T> {
-        let mut state = self.lock();
-        loop {
+        let next = self.wait(Limit::until(deadline), |state| {
             if let Some((item, bytes)) = state.items.pop_front() {
                 state.bytes -= bytes;
                 self.changed.notify_all();
-                return Some(item);
+                return Some(Some(item));
             }
-            if state.closed {
-                return None;
-            }
-            let left = deadline.checked_duration_since(Instant::now())?;
-            state = self.wait(state, Some(left));
-        }
+            state.closed.then_some(None)
+        });
+        next.ok().flatten()
     }
 
     /// A producer has come to its end.
@@ -92,17 +94,12 @@ impl<T> Queue<T> {
 
     /// Waits until all producers have ended; for a short time only, unless they wait for room.
     pub(crate) fn wait_for_producers(&self) {
-        let mut state = self.lock();
-        let mut end = Instant::now() + STRAGGLERS;
-        while state.producers > 0 && !state.closed {
-            let Some(left) = end.checked_duration_since(Instant::now()) else {
-                if state.bytes < ROOM {
-                    return;
-                }
-                end = Instant::now() + STRAGGLERS;
-                continue;
-            };
-            state = self.wait(state, Some(left));
+        let have_ended =
+            |state: &mut State<T>| (state.producers == 0 || state.closed).then_some(());
+        while self.wait(Limit::within(STRAGGLERS), have_ended).is_err() {
+            if self.lock().bytes < ROOM {
+                return;
+            }
         }
     }
 
@@ -120,23 +117,12 @@ impl<T> Queue<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(
+    fn wait<R>(
         &self,
-        state: MutexGuard<'a, State<T>>,
-        limit: Option<Duration>,
-    ) -> MutexGuard<'a, State<T>> {
-        match limit {
-            None => self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => {
-                self.changed
-                    .wait_timeout(state, limit)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
-        }
+        limit: Limit<'_>,
+        find: impl FnMut(&mut State<T>) -> Option<R>,
+    ) -> Result<R, GaveUp> {
+        wait::until(&self.state, &self.changed, limit, find)
     }
 }
 

@@ -159,7 +159,7 @@ impl Vm {
         }
         let running = command.spawn().map_err(|error| QemuError::Spawn {
             binary: spec.binary.to_owned(),
-            why: chain(&error),
+            why: host::causes::one_line(&error),
         })?;
 
         let channels = Channels {
@@ -356,15 +356,4 @@ impl Drop for Producer {
 
 fn pair() -> Result<(UnixStream, UnixStream), QemuError> {
     UnixStream::pair().map_err(QemuError::io("cannot make a socket pair"))
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

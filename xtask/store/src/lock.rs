@@ -4,15 +4,15 @@
 use std::fs::TryLockError;
 use std::time::Duration;
 
+use camino::Utf8Path;
 use fs_err as fs;
-use host::clock;
+use host::interrupt;
+use host::wait::{self, Limit};
 
 use crate::{Access, Store, StoreError};
 
 /// Longer than the longest build of one step on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);
-/// First and longest time between two looks at a lock that is held.
-const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
 /// Holds a lock until dropped.
 #[derive(Debug)]
@@ -46,26 +46,35 @@ impl Store {
             .write(true)
             .open(&path)
             .map_err(|error| self.io(error))?;
-        let mut notice = Some(notice);
-        let start = clock::monotonic();
-        let mut look = LOOK.0;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Guard { _file: Some(file) }),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(self.io(error)),
-            }
+        take(&path, patience, notice, || file.try_lock())?;
+        Ok(Guard { _file: Some(file) })
+    }
+}
+
+/// Tries to take a lock until it is free; `notice` is called once if it is not at first.
+pub(crate) fn take(
+    path: &Utf8Path,
+    patience: Duration,
+    notice: impl FnOnce(),
+    try_lock: impl Fn() -> Result<(), TryLockError>,
+) -> Result<(), StoreError> {
+    let mut notice = Some(notice);
+    let limit = Limit::within(patience).or_if(&interrupt::is_pending);
+    let taken = wait::poll(limit, || match try_lock() {
+        Ok(()) => Some(Ok(())),
+        Err(TryLockError::WouldBlock) => {
             if let Some(notice) = notice.take() {
                 notice();
             }
-            if start.elapsed() >= patience {
-                return Err(StoreError::LockTimeout {
-                    path,
-                    seconds: patience.as_secs(),
-                });
-            }
-            clock::pause(look)?;
-            look = (look * 2).min(LOOK.1);
+            None
         }
-    }
+        Err(TryLockError::Error(error)) => Some(Err(StoreError::Io(error))),
+    });
+    taken.unwrap_or_else(|_| {
+        interrupt::check()?;
+        Err(StoreError::LockTimeout {
+            path: path.to_owned(),
+            seconds: patience.as_secs(),
+        })
+    })
 }

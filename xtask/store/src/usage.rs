@@ -1,20 +1,16 @@
 //! Who uses the store: each open store shares one lock, and what removes things that others may be
 //! reading takes it alone. The kernel frees it when its holder dies.
 
-use std::fs::TryLockError;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::Utf8Path;
 use fs_err as fs;
-use host::clock;
 
-use crate::{Access, Store, StoreError};
+use crate::{Access, Store, StoreError, lock};
 
 /// Removing takes seconds.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// Between two looks at a lock that is held.
-const LOOK: Duration = Duration::from_millis(20);
 /// The lock's file.
 const FILE: &str = "lock/use.lock";
 
@@ -35,7 +31,7 @@ impl Usage {
             .open(&path)
             .or_else(|_| fs::File::open(&path));
         let Ok(file) = opened else { return Ok(()) };
-        wait(&path, PATIENCE, || {}, || file.file().try_lock_shared())?;
+        lock::take(&path, PATIENCE, || {}, || file.file().try_lock_shared())?;
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
         Ok(())
     }
@@ -62,7 +58,7 @@ impl Store {
             let path = self.layout().join(FILE);
             // The share is given up first: two that wait for each other's would wait forever.
             file.file().unlock().map_err(|error| self.io(error))?;
-            wait(&path, patience, notice, || file.file().try_lock())
+            lock::take(&path, patience, notice, || file.file().try_lock())
                 .inspect_err(|_| drop(file.file().lock_shared()))?;
         }
         Ok(Alone { store: self })
@@ -85,32 +81,5 @@ impl Alone<'_> {
     pub fn store(&self) -> &Store {
         debug_assert_eq!(self.store.access(), Access::Write);
         self.store
-    }
-}
-
-fn wait(
-    path: &Utf8Path,
-    patience: Duration,
-    notice: impl FnOnce(),
-    mut take: impl FnMut() -> Result<(), TryLockError>,
-) -> Result<(), StoreError> {
-    let mut notice = Some(notice);
-    let start = clock::monotonic();
-    loop {
-        match take() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(StoreError::Io(error)),
-        }
-        if let Some(notice) = notice.take() {
-            notice();
-        }
-        if start.elapsed() >= patience {
-            return Err(StoreError::LockTimeout {
-                path: path.to_owned(),
-                seconds: patience.as_secs(),
-            });
-        }
-        clock::pause(LOOK)?;
     }
 }

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use host::interrupt::{self, Interrupted};
+use host::wait::{self, Limit};
 use plan::digest::Digest;
 use plan::source::SourcePin;
 
 use crate::fetch::FetchError;
-
-/// How long a wait goes between two looks for an interruption.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What has been fetched so far, and the news of it.
 #[derive(Default)]
@@ -54,18 +51,15 @@ impl Prefetch {
 
     /// Waits until a file was fetched. Then the store has it, or this is why not, or it was not tried.
     pub(super) fn wait(&self, pin: &SourcePin) -> Result<Option<FetchError>, Interrupted> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            interrupt::check()?;
-            if let Some(error) = state.settled.get_mut(&pin.sha256) {
-                return Ok(error.take());
+        let limit = Limit::unless(&interrupt::is_pending);
+        let settled = wait::until(&self.state, &self.changed, limit, |state| {
+            match state.settled.get_mut(&pin.sha256) {
+                Some(error) => Some(error.take()),
+                None => state.ended.then_some(None),
             }
-            if state.ended {
-                return Ok(None);
-            }
-            let waited = self.changed.wait_timeout(state, LOOK);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        });
+        interrupt::check()?;
+        Ok(settled.ok().flatten())
     }
 
     fn tell<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

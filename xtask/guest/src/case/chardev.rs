@@ -4,23 +4,19 @@
 //! peer closes. What comes back is in a file next to the socket.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use host::clock::monotonic;
+use host::wait::{self, Limit};
 
 use super::Case;
 use super::monitor::{MONITOR_WAIT, guest_option};
-use super::roster::Patience;
 use crate::helpers::{Caller, Reply, Request};
 use crate::logfile::LogFile;
-
-/// How often a socket is tried that does not exist yet.
-const RETRY: Duration = Duration::from_millis(20);
 
 /// The connections of a test, by path.
 #[derive(Debug, Default)]
@@ -45,12 +41,12 @@ impl Connection {
 
 impl Chardevs {
     /// The connection to a socket, which may be yet to come.
-    fn connection(&self, path: &Utf8Path, patience: Patience<'_>) -> io::Result<Arc<Connection>> {
+    fn connection(&self, path: &Utf8Path, limit: Limit<'_>) -> io::Result<Arc<Connection>> {
         let known = self.lock().get(path).map(Arc::clone);
         if let Some(known) = known {
             return Ok(known);
         }
-        let stream = connect(path, patience)?;
+        let stream = connect(path, limit)?;
         let log = LogFile::create(&Utf8PathBuf::from(format!("{path}.log")))?;
         let near = stream.try_clone()?;
         // Not scoped: it ends with the connection.
@@ -67,21 +63,21 @@ impl Chardevs {
     }
 }
 
-fn connect(path: &Utf8Path, patience: Patience<'_>) -> io::Result<UnixStream> {
-    loop {
-        match UnixStream::connect(path) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-                ) && monotonic() < patience.deadline
-                    && !(patience.is_gone)() => {}
-            result => return result,
+fn connect(path: &Utf8Path, limit: Limit<'_>) -> io::Result<UnixStream> {
+    let mut last = io::ErrorKind::NotFound.into();
+    let connected = wait::poll(limit, || match UnixStream::connect(path) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused
+            ) =>
+        {
+            last = error;
+            None
         }
-        if host::clock::pause(RETRY).is_err() {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-    }
+        result => Some(result),
+    });
+    connected.unwrap_or(Err(last))
 }
 
 /// Reads until the end, so that QEMU is never held up.
@@ -101,8 +97,7 @@ impl Case<'_> {
         };
         let path = request.cwd.join(path);
         let is_gone = || caller.is_gone();
-        let patience = self.patience(&is_gone);
-        let connection = self.chardevs.connection(&path, patience);
+        let connection = self.chardevs.connection(&path, self.limit(&is_gone));
         let written = connection.and_then(|connection| connection.write(text, self.write_wait()));
         done("chardev_write", &path, written)
     }
@@ -115,7 +110,7 @@ impl Case<'_> {
             Err(why) => return Reply::error(2, format!("console_write: {why}")),
         };
         let is_gone = || caller.is_gone();
-        let console = match self.roster.console(which, self.patience(&is_gone)) {
+        let console = match self.roster.console(which, self.limit(&is_gone)) {
             Ok(console) => console,
             Err(error) => return Reply::error(1, format!("console_write: {error}")),
         };
@@ -124,11 +119,8 @@ impl Case<'_> {
         done("console_write", Utf8Path::new("console"), written)
     }
 
-    fn patience<'a>(&self, is_gone: &'a dyn Fn() -> bool) -> Patience<'a> {
-        Patience {
-            deadline: monotonic() + self.scaled(super::WAIT_FOR),
-            is_gone,
-        }
+    fn limit<'a>(&self, is_gone: &'a dyn Fn() -> bool) -> Limit<'a> {
+        Limit::within(self.scaled(super::WAIT_FOR)).or_if(is_gone)
     }
 
     fn write_wait(&self) -> Duration {
@@ -155,12 +147,9 @@ mod tests {
         let socket = Utf8Path::from_path(dir.path()).unwrap().join("chardev");
         let listener = UnixListener::bind(&socket).unwrap();
         let chardevs = Chardevs::default();
-        let patience = Patience {
-            deadline: monotonic() + Duration::from_secs(20),
-            is_gone: &|| false,
-        };
+        let limit = Limit::within(Duration::from_secs(20));
         for text in ["one ", "two"] {
-            let connection = chardevs.connection(&socket, patience).unwrap();
+            let connection = chardevs.connection(&socket, limit).unwrap();
             connection.write(text, Duration::from_secs(20)).unwrap();
         }
         let (mut peer, _) = listener.accept().unwrap();
@@ -169,10 +158,8 @@ mod tests {
         assert_eq!(&bytes, b"one two");
         peer.write_all(b"answer").unwrap();
         let log = Utf8PathBuf::from(format!("{socket}.log"));
-        while fs_err::read(&log).unwrap() != b"answer" {
-            assert!(monotonic() < patience.deadline);
-            std::thread::yield_now();
-        }
+        let logged = || (fs_err::read(&log).unwrap() == b"answer").then_some(());
+        assert_eq!(wait::poll(limit, logged), Ok(()));
         drop(chardevs);
         assert_eq!(peer.read(&mut bytes).unwrap(), 0);
     }
@@ -181,11 +168,8 @@ mod tests {
     fn a_missing_socket_is_reported_at_the_deadline() {
         let dir = tempfile::tempdir().unwrap();
         let socket = Utf8Path::from_path(dir.path()).unwrap().join("missing");
-        let patience = Patience {
-            deadline: monotonic(),
-            is_gone: &|| false,
-        };
-        let error = Chardevs::default().connection(&socket, patience);
+        let limit = Limit::within(Duration::ZERO);
+        let error = Chardevs::default().connection(&socket, limit);
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

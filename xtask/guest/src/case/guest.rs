@@ -132,8 +132,8 @@ struct Logs {
 
 impl<'a> Started<'a> {
     fn start(case: &'a Case<'a>, number: usize, order: &Order<'a>) -> Result<Self, Outcome> {
-        let broken = |error: &dyn std::error::Error| Outcome::HarnessError {
-            message: in_line(error),
+        let broken = |error: &(dyn std::error::Error + 'static)| Outcome::HarnessError {
+            message: line(host::causes::one_line(error).as_bytes()),
         };
         let mut request = case.request(order.extra);
         let logs = &case.setting.logs;
@@ -148,7 +148,7 @@ impl<'a> Started<'a> {
         let refused = |error: &QemuError| match error {
             // No fault of the test's or of the host's.
             QemuError::Removed { .. } => Outcome::Skipped {
-                reason: in_line(error),
+                reason: line(host::causes::one_line(error).as_bytes()),
             },
             error => broken(error),
         };
@@ -329,17 +329,6 @@ fn log_suffix(number: usize) -> String {
     } else {
         format!(".{number}")
     }
-}
-
-/// An error with its causes.
-fn in_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    line(text.as_bytes())
 }
 
 /// The runner's side of a guest's session.

@@ -3,13 +3,14 @@
 use std::io::Read;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use host::process::{Command, Running, Stdio};
 use host::tools::find_in;
+use host::wait::{self, Limit, NotReceived};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use verdict::text::line;
 
@@ -23,8 +24,6 @@ use crate::helpers::serve::FileServer;
 use crate::helpers::{Caller, Desk, Reply, Request, attended};
 use crate::session::{SCRATCH, Start};
 
-/// How often it is asked whether the half must end.
-const TICK: Duration = Duration::from_millis(50);
 /// A guest's own limits come first: the half ends by itself then.
 const MARGIN: Duration = Duration::from_secs(2);
 /// After the half has ended, a process that left the group may still hold its output.
@@ -132,24 +131,25 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
 
 /// Waits for the half; its time does not count while guests boot.
 fn watch(case: &Case<'_>, running: &Running, started: Instant, flooded: &AtomicBool) -> HostEnd {
-    loop {
-        if let Some(status) = running.wait(TICK) {
-            return HostEnd::Ended(status);
-        }
-        if flooded.load(Ordering::SeqCst) {
-            running.kill();
-            return HostEnd::Flooded;
-        }
-        if host::interrupt::received().is_some() {
-            running.terminate(GRACE);
-            return HostEnd::Interrupted;
-        }
+    let is_late = || {
         let boots = u32::try_from(case.state().started).unwrap_or(u32::MAX);
         let boot_time = case.boot_limit().saturating_mul(boots.min(BOOTS_COUNTED));
-        if started.elapsed() > case.test_limit() + boot_time + MARGIN {
-            running.terminate(GRACE);
-            return HostEnd::Late(case.test_limit());
-        }
+        started.elapsed() > case.test_limit() + boot_time + MARGIN
+    };
+    let has_flooded = || flooded.load(Ordering::SeqCst);
+    let is_over = || has_flooded() || host::interrupt::is_pending() || is_late();
+    if let Ok(status) = running.wait_until(Limit::unless(&is_over)) {
+        return HostEnd::Ended(status);
+    }
+    if has_flooded() {
+        running.kill();
+        return HostEnd::Flooded;
+    }
+    running.terminate(GRACE);
+    if host::interrupt::is_pending() {
+        HostEnd::Interrupted
+    } else {
+        HostEnd::Late(case.test_limit())
     }
 }
 
@@ -174,9 +174,10 @@ fn pump(
     flooded: &AtomicBool,
     print: impl Fn(&[u8]),
 ) -> bool {
+    let is_over = || ended.get().is_some_and(|end| end.elapsed() > STRAGGLERS);
     let mut total = 0;
-    loop {
-        match arrivals.recv_timeout(TICK) {
+    while !is_over() {
+        match wait::receive(arrivals, Limit::unless(&is_over)) {
             Ok(piece) => {
                 total += piece.len() as u64;
                 // Read on after a flood, so that its end is not held up.
@@ -186,13 +187,11 @@ fn pump(
                     flooded.store(true, Ordering::SeqCst);
                 }
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return true,
-        }
-        if ended.get().is_some_and(|end| end.elapsed() > STRAGGLERS) {
-            return false;
+            Err(NotReceived::GaveUp(_)) => break,
+            Err(NotReceived::Closed) => return true,
         }
     }
+    false
 }
 
 impl Desk for Case<'_> {

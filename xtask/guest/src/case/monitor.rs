@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use host::clock::monotonic;
+use host::wait::Limit;
 use qemu::qmp;
 
 use super::Case;
-use super::roster::Patience;
 use crate::helpers::event::Expected;
 use crate::helpers::{Reply, monitor};
 
@@ -71,19 +71,16 @@ impl Case<'_> {
             Ok(found) => found,
             Err(why) => return failed(2, &why),
         };
-        let patience = Patience {
-            deadline: monotonic() + self.scaled(super::WAIT_FOR),
-            is_gone: asker.is_gone,
-        };
+        let limit = Limit::within(self.scaled(super::WAIT_FOR)).or_if(asker.is_gone);
         if word == "wait_ready" {
-            return match self.roster.ready(which, patience) {
+            return match self.roster.ready(which, limit) {
                 Ok(()) => Reply::done(""),
                 Err(error) => failed(1, &error),
             };
         }
         let client = match (which, asker.own) {
             (None, Some(own)) => Ok(own.clone()),
-            (which, _) => self.roster.monitor(which, patience),
+            (which, _) => self.roster.monitor(which, limit),
         };
         let client = match client {
             Ok(client) => client,

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use host::clock::monotonic;
+use host::wait::{self, Limit};
 use plan::arch::Hotplug;
 use qemu::qmp;
 use serde_json::{Map, Value, json};
@@ -84,24 +85,17 @@ impl Case<'_> {
             [id, option] if option == "--gone" => (id, true),
             _ => return Reply::error(2, "slot: expected one id"),
         };
-        let end = monotonic() + self.scaled(super::WAIT_FOR);
-        loop {
-            match self.slot_of(client, id) {
-                Ok(Place::Slot(slot)) => return Reply::done(format!("{slot}\n")),
-                Ok(Place::Elsewhere) => return Reply::done("\n"),
-                Ok(Place::Nowhere) if may_be_gone && client.inbox().has_deleted(id) => {
-                    return Reply::done("\n");
-                }
-                Ok(Place::Nowhere) if monotonic() < end && !(asker.is_gone)() => {}
-                Ok(Place::Nowhere) => {
-                    return Reply::error(1, format!("slot: unknown device `{id}`"));
-                }
-                Err(why) => return Reply::error(1, format!("slot {id}: {why}")),
+        let limit = Limit::within(self.scaled(super::WAIT_FOR)).or_if(asker.is_gone);
+        let found = wait::poll(limit, || match self.slot_of(client, id) {
+            Ok(Place::Slot(slot)) => Some(Reply::done(format!("{slot}\n"))),
+            Ok(Place::Elsewhere) => Some(Reply::done("\n")),
+            Ok(Place::Nowhere) if may_be_gone && client.inbox().has_deleted(id) => {
+                Some(Reply::done("\n"))
             }
-            if host::clock::pause(POLL).is_err() {
-                return Reply::error(1, "slot: interrupted");
-            }
-        }
+            Ok(Place::Nowhere) => None,
+            Err(why) => Some(Reply::error(1, format!("slot {id}: {why}"))),
+        });
+        found.unwrap_or_else(|_| Reply::error(1, format!("slot: unknown device `{id}`")))
     }
 
     /// `unplug ID [--wait]`: asks for the device back, and says its slot; or waits until it is gone.
@@ -190,9 +184,6 @@ enum Place {
     Elsewhere,
     Nowhere,
 }
-
-/// Between two looks whether a device is there.
-const POLL: Duration = Duration::from_millis(20);
 
 fn number(slot: Option<u32>) -> String {
     slot.map(|slot| slot.to_string()).unwrap_or_default()

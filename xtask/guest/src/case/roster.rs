@@ -3,13 +3,9 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use host::clock::monotonic;
+use host::wait::{self, GaveUp, Limit};
 use qemu::qmp;
-
-/// How often it is asked whether the caller still waits.
-const TICK: Duration = Duration::from_millis(50);
 
 /// How far a guest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,15 +54,6 @@ pub(super) struct Roster {
     changed: Condvar,
 }
 
-/// How long a word waits, and for whom.
-#[derive(Clone, Copy)]
-pub(super) struct Patience<'a> {
-    /// Until then.
-    pub(super) deadline: Instant,
-    /// Whether the caller has gone.
-    pub(super) is_gone: &'a dyn Fn() -> bool,
-}
-
 impl Roster {
     /// Enters a QEMU that was just started.
     pub(super) fn enter(
@@ -102,32 +89,26 @@ impl Roster {
     pub(super) fn monitor(
         &self,
         which: Option<&str>,
-        patience: Patience<'_>,
+        limit: Limit<'_>,
     ) -> Result<qmp::Client, RosterError> {
-        self.wait(which, patience, |member| Some(Ok(member.client.clone())))
+        self.wait(which, limit, |member| Some(Ok(member.client.clone())))
     }
 
     /// The console of a guest, to be written to; otherwise as [`Roster::monitor`].
     pub(super) fn console(
         &self,
         which: Option<&str>,
-        patience: Patience<'_>,
+        limit: Limit<'_>,
     ) -> Result<Arc<UnixStream>, RosterError> {
-        self.wait(which, patience, |member| {
-            match (&member.keys, member.life) {
-                (Some(keys), Life::Started | Life::Ready) => Some(Ok(Arc::clone(keys))),
-                _ => Some(Err(RosterError::Gone)),
-            }
+        self.wait(which, limit, |member| match (&member.keys, member.life) {
+            (Some(keys), Life::Started | Life::Ready) => Some(Ok(Arc::clone(keys))),
+            _ => Some(Err(RosterError::Gone)),
         })
     }
 
     /// Waits until a guest runs its half of the test.
-    pub(super) fn ready(
-        &self,
-        which: Option<&str>,
-        patience: Patience<'_>,
-    ) -> Result<(), RosterError> {
-        self.wait(which, patience, |member| match member.life {
+    pub(super) fn ready(&self, which: Option<&str>, limit: Limit<'_>) -> Result<(), RosterError> {
+        self.wait(which, limit, |member| match member.life {
             Life::Started => None,
             Life::Ready => Some(Ok(())),
             Life::Ended => Some(Err(RosterError::Ended)),
@@ -143,31 +124,30 @@ impl Roster {
     fn wait<T>(
         &self,
         which: Option<&str>,
-        patience: Patience<'_>,
+        limit: Limit<'_>,
         answer: impl Fn(&Member) -> Option<Result<T, RosterError>>,
     ) -> Result<T, RosterError> {
-        let mut members = self.lock();
-        loop {
-            let found = find(&members, which);
-            if let Some(answer) = found.and_then(&answer) {
-                return answer;
-            }
-            let left = patience.deadline.saturating_duration_since(monotonic());
-            // A guest that was started has its own limit, and ends by it.
-            if left.is_zero() && found.is_none() {
-                return Err(which.map_or(RosterError::Nobody, |name| {
-                    RosterError::Unknown(name.to_owned())
-                }));
-            }
-            if (patience.is_gone)() {
-                return Err(RosterError::Abandoned);
-            }
-            members = self
-                .changed
-                .wait_timeout(members, TICK)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let (members, changed) = (&self.members, &self.changed);
+        let entered = wait::until(members, changed, limit, |members| {
+            find(members, which).map(|_| ())
+        });
+        // A guest that was started has its own limit, and ends by it.
+        let ends = Limit {
+            deadline: None,
+            ..limit
+        };
+        let answered = entered.and_then(|()| {
+            wait::until(members, changed, ends, |members| {
+                find(members, which).and_then(&answer)
+            })
+        });
+        answered.unwrap_or_else(|gave_up| {
+            Err(match (gave_up, which) {
+                (GaveUp::Cancelled, _) => RosterError::Abandoned,
+                (GaveUp::Deadline, None) => RosterError::Nobody,
+                (GaveUp::Deadline, Some(name)) => RosterError::Unknown(name.to_owned()),
+            })
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Member>> {
@@ -187,6 +167,8 @@ fn find<'a>(members: &'a [Member], which: Option<&str>) -> Option<&'a Member> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn client() -> qmp::Client {
@@ -194,11 +176,8 @@ mod tests {
         qmp::Client::start(near, |_| {}).unwrap().0
     }
 
-    fn patience<'a>(seconds: u64) -> Patience<'a> {
-        Patience {
-            deadline: monotonic() + Duration::from_secs(seconds),
-            is_gone: &|| false,
-        }
+    fn within<'a>(seconds: u64) -> Limit<'a> {
+        Limit::within(Duration::from_secs(seconds))
     }
 
     #[test]
@@ -224,21 +203,18 @@ mod tests {
     #[test]
     fn helper_waits_for_a_starting_guest() {
         let roster = Roster::default();
-        let none = roster.monitor(None, patience(0)).err();
+        let none = roster.monitor(None, within(0)).err();
         assert_eq!(none, Some(RosterError::Nobody));
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| roster.ready(Some("1"), patience(20)));
+            let waiting = scope.spawn(|| roster.ready(Some("1"), within(20)));
             roster.enter(1, None, client(), None);
             roster.note(1, Life::Ready);
             assert_eq!(waiting.join().unwrap(), Ok(()));
         });
-        let unknown = roster.ready(Some("b"), patience(0));
+        let unknown = roster.ready(Some("b"), within(0));
         assert_eq!(unknown, Err(RosterError::Unknown("b".to_owned())));
         roster.enter(2, None, client(), None);
         roster.note(2, Life::Ended);
-        assert_eq!(
-            roster.ready(Some("2"), patience(0)),
-            Err(RosterError::Ended)
-        );
+        assert_eq!(roster.ready(Some("2"), within(0)), Err(RosterError::Ended));
     }
 }

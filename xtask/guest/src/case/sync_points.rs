@@ -1,18 +1,13 @@
 //! Points of a test that one half reaches and the other waits for: `post` and `await`.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use host::clock::monotonic;
+use host::wait::{self, Limit};
 
 use super::Case;
 use super::monitor::Asker;
-use super::roster::Patience;
 use crate::helpers::Reply;
-
-/// How often it is asked whether the caller still waits.
-const TICK: Duration = Duration::from_millis(50);
 
 /// The points that were reached so far, and those that a script waits for.
 #[derive(Default)]
@@ -54,40 +49,30 @@ struct NotReached {
 impl Points {
     /// A point is reached, now or again; the last text counts.
     fn post(&self, name: &str, text: String) {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.reached.insert(name.to_owned(), text);
+        self.lock().reached.insert(name.to_owned(), text);
         self.changed.notify_all();
     }
 
     /// What was said at a point, once it is reached.
-    fn wait(
-        &self,
-        name: &str,
-        script: Script,
-        patience: Patience<'_>,
-    ) -> Result<String, NotReached> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+    fn wait(&self, name: &str, script: Script, limit: Limit<'_>) -> Result<String, NotReached> {
         let entry = (script, name.to_owned());
-        table.waiting.push(entry.clone());
-        loop {
-            let reached = table.reached.get(name).cloned();
-            let left = patience.deadline.saturating_duration_since(monotonic());
-            if reached.is_some() || left.is_zero() || (patience.is_gone)() {
-                if let Some(mine) = table.waiting.iter().position(|waits| *waits == entry) {
-                    table.waiting.remove(mine);
-                }
-                let mut others = table.waiting.iter();
-                let other = others
-                    .find(|(waits, point)| *waits != script && !table.reached.contains_key(point));
-                let other = other.map(|(_, point)| point.clone());
-                return reached.ok_or(NotReached { other });
-            }
-            table = self
-                .changed
-                .wait_timeout(table, left.min(TICK))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+        self.lock().waiting.push(entry.clone());
+        let reached = wait::until(&self.table, &self.changed, limit, |table| {
+            table.reached.get(name).cloned()
+        });
+        let mut table = self.lock();
+        if let Some(mine) = table.waiting.iter().position(|waits| *waits == entry) {
+            table.waiting.remove(mine);
         }
+        let mut others = table.waiting.iter();
+        let other =
+            others.find(|(waits, point)| *waits != script && !table.reached.contains_key(point));
+        let other = other.map(|(_, point)| point.clone());
+        reached.map_err(|_| NotReached { other })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,16 +100,14 @@ impl Case<'_> {
             _ => return Reply::error(2, "await: expected a name"),
         };
         let alone = || asker.own.is_none() && self.roster.all_ended();
-        let patience = Patience {
-            deadline: monotonic() + limit,
-            is_gone: &|| alone() || (asker.is_gone)(),
-        };
+        let is_gone = || alone() || (asker.is_gone)();
+        let until = Limit::within(limit).or_if(&is_gone);
         let script = if asker.own.is_none() {
             Script::Host
         } else {
             Script::Guest
         };
-        match self.points.wait(name, script, patience) {
+        match self.points.wait(name, script, until) {
             Ok(text) if text.is_empty() => Reply::done(""),
             Ok(text) => Reply::done(text + "\n"),
             Err(_) if alone() => Reply::error(1, format!("await {name}: the guest has ended")),
@@ -154,15 +137,14 @@ fn deadlock(script: Script, point: &str, other: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn sync_point_is_awaited_and_keeps_text() {
         let points = Points::default();
-        let patience = |seconds| Patience {
-            deadline: monotonic() + Duration::from_secs(seconds),
-            is_gone: &|| false,
-        };
+        let patience = |seconds| Limit::within(Duration::from_secs(seconds));
         let nobody = || Err(NotReached { other: None });
         assert_eq!(points.wait("ready", Script::Host, patience(0)), nobody());
         std::thread::scope(|scope| {
@@ -174,33 +156,26 @@ mod tests {
         // It stays reached: whoever asks later is not late.
         let late = points.wait("ready", Script::Guest, patience(0));
         assert_eq!(late.as_deref(), Ok("port 7"));
-        let abandoned = Patience {
-            is_gone: &|| true,
-            ..patience(60)
-        };
+        let abandoned = patience(60).or_if(&|| true);
         assert_eq!(points.wait("never", Script::Host, abandoned), nobody());
     }
     #[test]
     fn scripts_that_wait_for_each_other_are_found() {
         let points = Points::default();
-        let until = |deadline| Patience {
-            deadline,
-            is_gone: &|| false,
-        };
-        let long = monotonic() + Duration::from_secs(600);
+        let until = |seconds| Limit::within(Duration::from_secs(seconds));
         std::thread::scope(|scope| {
-            let guest = scope.spawn(|| points.wait("moved", Script::Guest, until(long)));
+            let guest = scope.spawn(|| points.wait("moved", Script::Guest, until(600)));
             let is_waiting = || !points.table.lock().unwrap().waiting.is_empty();
             while !is_waiting() {
                 std::thread::yield_now();
             }
-            let host = points.wait("written", Script::Host, until(monotonic()));
+            let host = points.wait("written", Script::Host, until(0));
             let other = Some("moved".to_owned());
             assert_eq!(host, Err(NotReached { other }));
             points.post("moved", String::new());
             assert_eq!(guest.join().unwrap().as_deref(), Ok(""));
         });
-        let host = points.wait("written", Script::Host, until(monotonic()));
+        let host = points.wait("written", Script::Host, until(0));
         assert_eq!(host, Err(NotReached { other: None }));
         assert_eq!(
             deadlock(Script::Guest, "a", "b"),

@@ -9,13 +9,14 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Signal, WaitId, WaitIdOptions};
 
 use super::command::Prepared;
 use super::{Command, ExitStatus, ProcessError};
 use crate::children::{self, Child as _};
+use crate::wait::{self, GaveUp, Limit};
 use crate::{family, guard, interrupt};
 
 /// The state of a child that its threads and handles share.
@@ -60,27 +61,11 @@ impl Shared {
         };
     }
 
-    fn wait(&self, limit: Option<Duration>) -> Option<ExitStatus> {
-        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let State::Ended(status) = *state {
-                return Some(status);
-            }
-            let Some(end) = end else {
-                state = self
-                    .ended
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = end.checked_duration_since(Instant::now())?;
-            state = self
-                .ended
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+    fn wait(&self, limit: Limit<'_>) -> Result<ExitStatus, GaveUp> {
+        wait::until(&self.state, &self.ended, limit, |state| match state {
+            State::Ended(status) => Some(*status),
+            State::Alive => None,
+        })
     }
 
     /// Waits for the leader, kills what is left of its group, reaps it, tells everybody.
@@ -109,14 +94,16 @@ impl Waiter {
     /// Its end, or `None` when it has not ended within the limit.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
-        self.0.wait(Some(limit))
+        self.0.wait(Limit::within(limit)).ok()
     }
 
     /// Blocks until the child ends. The deadline is its owner's: dropping [`Running`] ends the child.
     #[must_use]
     pub fn block(&self) -> ExitStatus {
         // Without a limit, only the end of the child ends the wait.
-        self.0.wait(None).unwrap_or(ExitStatus::Code(-1))
+        self.0
+            .wait(Limit::default())
+            .unwrap_or(ExitStatus::Code(-1))
     }
 
     /// Sends a signal to the child and its group. Nothing happens once it has ended.
@@ -209,7 +196,12 @@ impl Running {
     /// Its end, or `None` when it has not ended within the limit.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
-        self.shared.wait(Some(limit))
+        self.wait_until(Limit::within(limit)).ok()
+    }
+
+    /// Its end, unless the wait is given up before.
+    pub fn wait_until(&self, limit: Limit<'_>) -> Result<ExitStatus, GaveUp> {
+        self.shared.wait(limit)
     }
 
     /// Its end, if it has ended.
@@ -267,11 +259,7 @@ mod tests {
                 |stat: String| stat.rsplit(')').next().is_some_and(|s| s.starts_with(" Z"));
             stat.map_or(true, zombie)
         };
-        let end = Instant::now() + LIMIT;
-        while !is_dead() && Instant::now() < end {
-            thread::yield_now();
-        }
-        is_dead()
+        wait::poll(Limit::within(LIMIT), || is_dead().then_some(())).is_ok()
     }
 
     fn first_line(running: &mut Running) -> String {

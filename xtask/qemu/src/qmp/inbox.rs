@@ -6,15 +6,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use host::wait::{self, GaveUp, Limit};
 
 use crate::event::{QemuEvent, RawEvent};
 
 /// How many events are kept; the oldest goes first.
 const ROOM: usize = 4096;
-
-/// How often it is asked whether the caller still waits.
-const TICK: Duration = Duration::from_millis(50);
 
 /// Why no event came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,28 +55,20 @@ impl Inbox {
         deadline: Instant,
         is_gone: impl Fn() -> bool,
     ) -> Result<RawEvent, NoEvent> {
-        let mut state = self.lock();
-        loop {
+        let limit = Limit::until(deadline).or_if(&is_gone);
+        let taken = wait::until(&self.state, &self.changed, limit, |state| {
             let found = state.events.iter().position(&fits);
-            if let Some(event) = found.and_then(|index| state.events.remove(index)) {
-                return Ok(event);
+            match found.and_then(|index| state.events.remove(index)) {
+                Some(event) => Some(Ok(event)),
+                None => state.closed.then_some(Err(NoEvent::Closed)),
             }
-            if state.closed {
-                return Err(NoEvent::Closed);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(NoEvent::Deadline);
-            }
-            if is_gone() {
-                return Err(NoEvent::Abandoned);
-            }
-            state = self
-                .changed
-                .wait_timeout(state, left.min(TICK))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        });
+        taken.unwrap_or_else(|gave_up| {
+            Err(match gave_up {
+                GaveUp::Deadline => NoEvent::Deadline,
+                GaveUp::Cancelled => NoEvent::Abandoned,
+            })
+        })
     }
 
     /// The next `RESUME` is caused by us: it is not delivered.
@@ -136,6 +127,8 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;

@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use host::clock::monotonic;
 use host::interrupt;
+use host::wait::{self, GaveUp, Limit, NotReceived};
 use similar::TextDiff;
 
 use super::filter::Filter;
 
 /// A difference may be shown roughly, but not after minutes: a guest decides how much it prints.
 const DIFF_TIME: Duration = Duration::from_secs(2);
-
-/// How often it is asked whether the run was interrupted.
-const TICK: Duration = Duration::from_millis(50);
 
 /// Why a text is not filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,16 +53,12 @@ pub fn filtered(
             let _ = to.send(text);
         })
         .map_err(|_| FilterEnd::Broken)?;
-    let end = loop {
-        match result.recv_timeout(TICK) {
-            Ok(text) => return Ok(text),
-            Err(RecvTimeoutError::Disconnected) => break FilterEnd::Broken,
-            Err(RecvTimeoutError::Timeout) if interrupt::received().is_some() => {
-                break FilterEnd::Interrupted;
-            }
-            Err(RecvTimeoutError::Timeout) if monotonic() >= deadline => break FilterEnd::Late,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
+    let limit = Limit::until(deadline).or_if(&interrupt::is_pending);
+    let end = match wait::receive(&result, limit) {
+        Ok(text) => return Ok(text),
+        Err(NotReceived::Closed) => FilterEnd::Broken,
+        Err(NotReceived::GaveUp(GaveUp::Cancelled)) => FilterEnd::Interrupted,
+        Err(NotReceived::GaveUp(GaveUp::Deadline)) => FilterEnd::Late,
     };
     unwanted.store(true, Ordering::SeqCst);
     Err(end)
@@ -105,6 +98,8 @@ pub fn difference(name: &str, golden: &str, printed: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use host::clock::monotonic;
+
     use super::*;
 
     fn difference_of(golden: &str, printed: &[u8], filters: &[&str]) -> Option<String> {
@@ -119,7 +114,7 @@ mod tests {
         let filters = ["s/((a{0,90}){0,90}){0,3}c/Y/".parse().unwrap()];
         let printed = b"a".repeat(64 << 10);
         let started = monotonic();
-        let late = filtered(&printed, &filters, started + TICK);
+        let late = filtered(&printed, &filters, started + Duration::from_millis(50));
         assert_eq!(late, Err(FilterEnd::Late));
     }
 

@@ -6,8 +6,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use host::clock::{monotonic, pause};
+use host::interrupt;
 use host::scratch::{self, Scratch};
+use host::wait::{self, Limit};
 
 use crate::event::RunReport;
 use crate::report::json;
@@ -17,8 +18,6 @@ use crate::runs::kept;
 const TURN: &str = "lock";
 /// How long a run waits for its number: others hold the lock while they remove old runs.
 const TURN_LIMIT: Duration = Duration::from_secs(5 * 60);
-/// Between two tries to take the lock.
-const LOOK: Duration = Duration::from_millis(10);
 /// Longest path of a socket, with the closing zero (`unix(7)`).
 const SOCKET_PATH_MAX: usize = 108;
 /// What is added to the temporary directory to name a socket, at most.
@@ -145,17 +144,17 @@ pub(crate) fn number(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
 /// One run after the other takes its number and prunes: none sees another's folder unlocked.
 fn turn(runs: &Utf8Path) -> io::Result<fs_err::File> {
     let turn = scratch::open_lock(runs.join(TURN).as_std_path())?;
-    let start = monotonic();
-    while let Err(error) = turn.file().try_lock() {
-        match error {
-            TryLockError::Error(error) => return Err(error),
-            TryLockError::WouldBlock if start.elapsed() > TURN_LIMIT => {
-                let message = format!("waited {} s for `{runs}/{TURN}`", TURN_LIMIT.as_secs());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
-            }
-            TryLockError::WouldBlock => pause(LOOK).map_err(io::Error::other)?,
-        }
-    }
+    let limit = Limit::within(TURN_LIMIT).or_if(&interrupt::is_pending);
+    let locked = wait::poll(limit, || match turn.file().try_lock() {
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Error(error)) => Some(Err(error)),
+        Ok(()) => Some(Ok(())),
+    });
+    locked.unwrap_or_else(|_| {
+        interrupt::check().map_err(io::Error::other)?;
+        let message = format!("waited {} s for `{runs}/{TURN}`", TURN_LIMIT.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, message))
+    })?;
     Ok(turn)
 }
 
