@@ -10,38 +10,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use told::told;
+use harness::{parts, root, xtask_path};
 
 #[path = "cli/surroundings.rs"]
 mod surroundings;
-mod told;
-
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
 
 /// A command with a store of its own and without the caller's settings.
 fn xtask(store: &Path) -> Command {
-    let mut command = Command::new(XTASK);
-    for name in [
-        "CARGO_MANIFEST_DIR",
-        "KILN_MIRROR",
-        "KILN_QEMU",
-        "CARGO_TERM_COLOR",
-        "CARGO_NET_OFFLINE",
-        "CI",
-    ] {
-        command.env_remove(name);
-    }
-    command
-        .env("KILN_STORE", store)
-        .env("XDG_CONFIG_HOME", "/nonexistent")
-        .env("NO_COLOR", "1");
+    let mut command = harness::xtask();
+    command.env("KILN_STORE", store);
     command
 }
 
@@ -65,7 +42,7 @@ fn copy_of_the_recipes() -> tempfile::TempDir {
 fn in_copy(copy: &Path, args: &[&str]) -> (i32, String, String) {
     let store = tempfile::tempdir().unwrap();
     let manifest = copy.join("xtask");
-    told(
+    parts(
         xtask(store.path())
             .env("CARGO_MANIFEST_DIR", manifest)
             .args(args)
@@ -94,7 +71,7 @@ fn spoil(file: &Path, from: &str, to: &str) {
 #[test]
 fn command_line_overrides() {
     trycmd::TestCases::new()
-        .register_bin("xtask", Path::new(XTASK))
+        .register_bin("xtask", xtask_path())
         .env("NO_COLOR", "1")
         .env("KILN_STORE", "/proc/kiln-has-no-store-here")
         .case("../tests/cmd/*.trycmd");
@@ -195,7 +172,7 @@ fn invalid_script_is_refused_before_a_boot() {
 fn plan_is_deterministic_and_leaves_store_untouched() {
     let store = tempfile::tempdir().unwrap();
     let plan = || {
-        told(
+        parts(
             xtask(store.path())
                 .args(["images", "--plan", "--offline"])
                 .output()
@@ -230,7 +207,7 @@ fn new_architecture_does_not_disturb_others() {
 fn json_plan_has_one_object_per_line() {
     let store = tempfile::tempdir().unwrap();
     let args = ["images", "--plan", "--message-format", "json"];
-    let (code, stdout, _) = told(xtask(store.path()).args(args).output().unwrap());
+    let (code, stdout, _) = parts(xtask(store.path()).args(args).output().unwrap());
     assert_eq!(code, 0);
     assert!(stdout.lines().count() > 10);
     for line in stdout.lines() {
@@ -241,7 +218,7 @@ fn json_plan_has_one_object_per_line() {
 
 #[test]
 fn unwritable_store_is_reported_with_hint() {
-    let (code, stdout, stderr) = told(
+    let (code, stdout, stderr) = parts(
         xtask(Path::new("/proc/no/store"))
             .arg("images")
             .output()
@@ -262,7 +239,7 @@ fn missing_qemu_is_found_before_unpacking() {
         .env("PATH", empty.path())
         .args(["test", "boot::true"])
         .output();
-    let (code, _, stderr) = told(output.unwrap());
+    let (code, _, stderr) = parts(output.unwrap());
     assert_eq!(code, 96, "{stderr}");
     assert!(
         stderr.contains("qemu-system-") && stderr.contains("cargo xtask setup"),
@@ -280,7 +257,7 @@ fn missing_qemu_is_found_before_unpacking() {
 fn missing_files_offline_list_fetch_command() {
     let store = tempfile::tempdir().unwrap();
     let args = ["images", "--from-source", "--offline", "--arch", "x86_64"];
-    let (code, _, stderr) = told(xtask(store.path()).args(args).output().unwrap());
+    let (code, _, stderr) = parts(xtask(store.path()).args(args).output().unwrap());
     assert_eq!(code, 102, "{stderr}");
     for file in ["linux_", "gcc-14_", "musl_", "cargo xtask fetch"] {
         assert!(stderr.contains(file), "no `{file}` in: {stderr}");
@@ -305,7 +282,7 @@ fn locked_refuses_before_anything_is_fetched_or_built() {
 fn offline_fetch_lists_every_missing_file() {
     let store = tempfile::tempdir().unwrap();
     let args = ["fetch", "--sources", "--offline"];
-    let (code, stdout, stderr) = told(xtask(store.path()).args(args).output().unwrap());
+    let (code, stdout, stderr) = parts(xtask(store.path()).args(args).output().unwrap());
     assert_eq!((code, stdout.as_str()), (102, ""), "{stderr}");
     for file in ["linux_", "gcc-14_", "musl_", "busybox_"] {
         assert!(stderr.contains(file), "no `{file}` in: {stderr}");
@@ -323,7 +300,7 @@ fn mirror_variable_equals_command_line_mirror() {
             .env("KILN_MIRROR", mirror)
             .args(["images", "--plan", "--no-prebuilt"])
             .args(["--message-format", "json"]);
-        let (code, stdout, stderr) = told(command.output().unwrap());
+        let (code, stdout, stderr) = parts(command.output().unwrap());
         assert_eq!(code, 0, "{stderr}");
         let lines = stdout
             .lines()
@@ -355,16 +332,16 @@ fn on_a_small_disk(options: &str, prepare: &str, args: &str) -> Option<(i32, Str
     let script = format!(
         "mount -t tmpfs -o {options} tmpfs \"$DIR\" 2>/dev/null || exit 77\n{prepare}\nexec \"$XTASK\" {args}"
     );
-    let output = Command::new("unshare")
+    let mut unshare = Command::new("unshare");
+    harness::program::isolate(&mut unshare);
+    let output = unshare
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
         .env("DIR", dir.path())
-        .env("XTASK", XTASK)
+        .env("XTASK", xtask_path())
         .env("KILN_STORE", dir.path().join("store"))
-        .env("NO_COLOR", "1")
-        .env_remove("CARGO_MANIFEST_DIR")
         .output()
         .ok()?;
-    let (code, _, stderr) = told(output);
+    let (code, _, stderr) = parts(output);
     let refused = code == 77 || stderr.starts_with("unshare: ");
     (!refused).then_some((code, stderr))
 }
@@ -474,7 +451,7 @@ fn every_command_in_hints_and_pages_exists() {
             let mut help = |names: &[String]| {
                 let help = helps.entry(names.to_vec()).or_insert_with(|| {
                     let help = xtask(store.path()).args(names).arg("--help").output();
-                    told(help.unwrap())
+                    parts(help.unwrap())
                 });
                 help.clone()
             };

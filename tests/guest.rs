@@ -17,8 +17,6 @@ use std::process::{Command, ExitCode};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::Value;
 
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
-
 /// How often the end of a test's output is worth a line.
 const TAIL: usize = 20;
 
@@ -49,7 +47,7 @@ struct Listed {
 }
 
 fn listed(with_skips: bool) -> Result<Vec<Listed>, String> {
-    let mut command = Command::new(XTASK);
+    let mut command = Command::new(harness::xtask_path());
     command.args(["test", "--list", "--message-format=json"]);
     command.args(with_skips.then_some("--skips"));
     let output = command.output().map_err(|error| error.to_string())?;
@@ -80,7 +78,7 @@ fn run(test: &Listed) -> Result<Completion, Failed> {
     if let Some(reason) = &test.skip {
         return Ok(Completion::ignored_with(reason));
     }
-    let output = Command::new(XTASK)
+    let output = Command::new(harness::xtask_path())
         .args(["test", "--exact", &test.name, "--arch", &test.arch])
         .args(["--jobs=1", "--message-format=json", "--runs"])
         .arg(runs(&test.name))
@@ -96,7 +94,7 @@ fn run(test: &Listed) -> Result<Completion, Failed> {
     match report["outcome"].as_str() {
         Some("skipped") => Ok(Completion::ignored_with(text(&report["why"]))),
         _ if output.status.success() => Ok(Completion::Completed),
-        _ => Err(told(&report).into()),
+        _ => Err(explanation(&report).into()),
     }
 }
 
@@ -114,8 +112,8 @@ fn text(value: &Value) -> &str {
 }
 
 /// What a person needs to continue.
-fn told(report: &Value) -> String {
-    let mut told = format!("{}: {}", text(&report["outcome"]), text(&report["cause"]));
+fn explanation(report: &Value) -> String {
+    let mut explained = format!("{}: {}", text(&report["outcome"]), text(&report["cause"]));
     for (label, key) in [
         ("diff", "diff"),
         ("output", "output_tail"),
@@ -123,11 +121,11 @@ fn told(report: &Value) -> String {
     ] {
         let lines = report[key].as_array().map_or(&[][..], Vec::as_slice);
         for line in &lines[lines.len().saturating_sub(TAIL)..] {
-            let _ = write!(told, "\n{label} | {}", text(line));
+            let _ = write!(explained, "\n{label} | {}", text(line));
         }
     }
     for (label, key) in [("logs", "log_dir"), ("again", "reproduce")] {
-        let _ = write!(told, "\n{label} {}", text(&report[key]));
+        let _ = write!(explained, "\n{label} {}", text(&report[key]));
     }
-    told
+    explained
 }

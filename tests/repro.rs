@@ -12,22 +12,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use harness::{copy, parts, root, skip, xtask};
 use serde_json::Value;
-use skip::skip;
-use told::told;
-
-mod skip;
-mod told;
-
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
 /// A checkout with further recipes, and a store.
 struct Checkout {
     area: tempfile::TempDir,
 }
 
-/// How a run ended.
-struct Told {
+/// How a run of `repro` ended.
+struct Report {
     code: i32,
     lines: Vec<Value>,
     stderr: String,
@@ -36,11 +30,8 @@ struct Told {
 impl Checkout {
     fn new(recipes: &[(&str, &str)]) -> Self {
         let area = tempfile::tempdir().unwrap();
-        let real = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         for folder in ["recipes", "images"] {
-            let mut copy = Command::new("cp");
-            copy.arg("-r").arg(real.join(folder)).arg(area.path());
-            assert!(copy.status().unwrap().success());
+            copy(&root().join(folder), &area.path().join(folder));
         }
         let checkout = Self { area };
         for (name, script) in recipes {
@@ -64,29 +55,25 @@ impl Checkout {
         self.area.path().join("store")
     }
 
-    fn repro(&self, args: &[&str]) -> Told {
+    fn repro(&self, args: &[&str]) -> Report {
         self.repro_with(args, &[])
     }
 
-    fn repro_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Told {
-        let mut command = Command::new(XTASK);
-        for name in ["KILN_MIRROR", "CARGO_TERM_COLOR", "RUST_LOG"] {
-            command.env_remove(name);
-        }
+    fn repro_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Report {
+        let mut command = xtask();
         let output = command
             .env("CARGO_MANIFEST_DIR", self.area.path().join("xtask"))
             .env("KILN_STORE", self.store())
-            .env("XDG_CONFIG_HOME", "/nonexistent")
             .envs(environment.iter().copied())
             .args(["--offline", "--message-format=json", "repro", "--seed=5"])
             .args(args)
             .output()
             .unwrap();
-        let (code, stdout, stderr) = told(output);
+        let (code, stdout, stderr) = parts(output);
         let lines = stdout
             .lines()
             .map(|line| serde_json::from_str(line).unwrap());
-        Told {
+        Report {
             code,
             lines: lines.collect(),
             stderr,
@@ -94,7 +81,7 @@ impl Checkout {
     }
 }
 
-impl Told {
+impl Report {
     /// What is said of a recipe's step.
     fn step(&self, recipe: &str) -> &Value {
         let mut steps = self.lines.iter();
@@ -129,14 +116,14 @@ mkdir "$OUT/sub"; echo x >"$OUT/sub/x"
 #[test]
 fn variations_never_reach_a_build_step() {
     let checkout = Checkout::new(&[("looks", LOOKS)]);
-    let told = checkout.repro(&["--step=looks", "--keep"]);
+    let report = checkout.repro(&["--step=looks", "--keep"]);
     assert_eq!(
-        (told.code, told.difference("looks")),
+        (report.code, report.difference("looks")),
         (0, ""),
         "{}",
-        told.stderr
+        report.stderr
     );
-    assert_eq!(told.step("looks")["outputs"], 2);
+    assert_eq!(report.step("looks")["outputs"], 2);
     // The second build's store is there, and what the step saw is in it.
     let kept = checkout.store().join("repro/5");
     let mut find = Command::new("find");
@@ -150,8 +137,8 @@ fn variations_never_reach_a_build_step() {
     // With the same seed it is taken from there.
     let again = checkout.repro(&["--step=looks", "--keep"]);
     assert_eq!(again.code, 0);
-    let seconds = |told: &Told| told.step("looks")["second_seconds"].clone();
-    assert_eq!(seconds(&again), seconds(&told));
+    let seconds = |report: &Report| report.step("looks")["second_seconds"].clone();
+    assert_eq!(seconds(&again), seconds(&report));
 }
 
 /// Makes a recipe of the real ones cheap.
@@ -189,13 +176,13 @@ fn repro_without_step_rebuilds_up_to_image() {
                      echo /bin/sh >\"$OUT/busybox.links\"; echo x >\"$OUT/compressed\"\n";
         cheap(&checkout, recipe, files);
     }
-    let told = checkout.repro(&["--arch=aarch64"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let report = checkout.repro(&["--arch=aarch64"]);
+    assert_eq!(report.code, 0, "{}", report.stderr);
     for recipe in kept {
-        assert_eq!(told.step(recipe)["equal"], true, "{recipe}");
+        assert_eq!(report.step(recipe)["equal"], true, "{recipe}");
     }
     // The lock promises another image than that of these recipes.
-    let lock = told.lines.last().unwrap();
+    let lock = report.lines.last().unwrap();
     assert_eq!(
         (&lock["reason"], &lock["equal"]),
         (&"repro-lock".into(), &Value::Null)
@@ -209,15 +196,15 @@ fn unsandboxed_step_differs_in_paths_only() {
     let same = "for tool in git xz python3; do command -v \"$tool\" || echo \"no $tool\"; done \
                 >\"$OUT/tools\"; umask >>\"$OUT/tools\"\n";
     let checkout = Checkout::new(&[("places", places), ("same", same)]);
-    let told = checkout.repro(&["--step=places", "--step=same", "--no-sandbox"]);
-    assert_eq!(told.code, 102, "{}", told.stderr);
-    assert_eq!(told.difference("same"), "");
+    let report = checkout.repro(&["--step=places", "--step=same", "--no-sandbox"]);
+    assert_eq!(report.code, 102, "{}", report.stderr);
+    assert_eq!(report.difference("same"), "");
     // Only a sandbox can show another clock.
-    let clock = told.varied("clock");
+    let clock = report.varied("clock");
     assert!(clock.starts_with("is not changed: "), "{clock}");
-    let difference = told.difference("places");
+    let difference = report.difference("places");
     assert!(difference.starts_with("place: line 1:"), "{difference}");
-    assert!(told.stderr.contains("--seed=5") && told.stderr.contains("--keep"));
+    assert!(report.stderr.contains("--seed=5") && report.stderr.contains("--keep"));
 }
 
 #[test]
@@ -230,23 +217,23 @@ fn leaking_step_is_reported_with_its_file() {
         ("dice", "cat /proc/sys/kernel/random/uuid >\"$OUT/id\"\n"),
         ("steady", "echo steady >\"$OUT/word\"\n"),
     ]);
-    let told = checkout.repro(&["--step=jobs", "--step=dice", "--step=steady", "-j2"]);
-    assert_eq!(told.code, 102, "{}", told.stderr);
+    let report = checkout.repro(&["--step=jobs", "--step=dice", "--step=steady", "-j2"]);
+    assert_eq!(report.code, 102, "{}", report.stderr);
     assert_eq!(
-        told.difference("jobs"),
+        report.difference("jobs"),
         "flags: line 1: \" -j2\" / \" -j3\""
     );
-    assert!(told.difference("dice").starts_with("id: line 1: "));
-    assert_eq!(told.step("steady")["equal"], true);
+    assert!(report.difference("dice").starts_with("id: line 1: "));
+    assert_eq!(report.step("steady")["equal"], true);
 }
 
 #[test]
 fn second_build_clock_is_ahead() {
     let checkout = Checkout::new(&[("day", "date +%Y-%m >\"$OUT/day\"\n")]);
-    let told = checkout.repro(&["--step=day", "--days=400"]);
-    let ahead = told.varied("clock").starts_with("is 400 days ahead");
+    let report = checkout.repro(&["--step=day", "--days=400"]);
+    let ahead = report.varied("clock").starts_with("is 400 days ahead");
     // The month may also end between the two.
-    assert!(!ahead || told.code == 102, "{}", told.stderr);
+    assert!(!ahead || report.code == 102, "{}", report.stderr);
     if !ahead {
         skip("libfaketime is not installed");
     }
@@ -267,14 +254,14 @@ fn nested_sandbox_keeps_the_user() {
     std::fs::write(&program, text).unwrap();
     std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{path}", folder.display());
-    let told = checkout.repro_with(&["--step=seen"], &[("PATH", &path)]);
-    let user = told.varied("user");
+    let report = checkout.repro_with(&["--step=seen"], &[("PATH", &path)]);
+    let user = report.varied("user");
     assert!(user.starts_with("and host name are not varied: "), "{user}");
     assert_eq!(
-        (told.code, told.difference("seen")),
+        (report.code, report.difference("seen")),
         (0, ""),
         "{}",
-        told.stderr
+        report.stderr
     );
 }
 
@@ -282,18 +269,19 @@ fn nested_sandbox_keeps_the_user() {
 fn failed_second_build_prints_rerun_command() {
     // Only the second has three jobs.
     let checkout = Checkout::new(&[("picky", "case $MAKEFLAGS in *-j3*) exit 3;; esac\n")]);
-    let told = checkout.repro(&["--step=picky", "-j2"]);
-    assert_eq!(told.code, 101, "{}", told.stderr);
+    let report = checkout.repro(&["--step=picky", "-j2"]);
+    assert_eq!(report.code, 101, "{}", report.stderr);
     assert!(
-        told.stderr.contains("the second build failed"),
+        report.stderr.contains("the second build failed"),
         "{}",
-        told.stderr
+        report.stderr
     );
     assert!(
-        told.stderr
+        report
+            .stderr
             .contains("repro --seed=5 --step=picky -j2 --keep"),
         "{}",
-        told.stderr
+        report.stderr
     );
 }
 
@@ -301,13 +289,13 @@ fn failed_second_build_prints_rerun_command() {
 fn non_system_root_is_refused_before_building() {
     let checkout = Checkout::new(&[("steady", "echo steady >\"$OUT/word\"\n")]);
     let root = checkout.area.path().join("images");
-    let told = checkout.repro(&["--step=steady", "--root", root.to_str().unwrap()]);
-    assert_eq!(told.code, 96, "{}", told.stderr);
+    let report = checkout.repro(&["--step=steady", "--root", root.to_str().unwrap()]);
+    assert_eq!(report.code, 96, "{}", report.stderr);
     assert!(
-        told.stderr.contains("is not a root file system"),
+        report.stderr.contains("is not a root file system"),
         "{}",
-        told.stderr
+        report.stderr
     );
-    assert!(told.stderr.contains("debootstrap"), "{}", told.stderr);
-    assert!(told.lines.is_empty());
+    assert!(report.stderr.contains("debootstrap"), "{}", report.stderr);
+    assert!(report.lines.is_empty());
 }

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
-use crate::told::told;
+use harness::parts;
+
 use crate::{copy_of_the_recipes, xtask};
 
 const LIST: [&str; 4] = ["test", "--list", "--arch", "x86_64"];
@@ -16,7 +17,7 @@ fn environment_variable_without_a_meaning_is_refused() {
     let check = |name: &str, value: &[u8], expect: &str| {
         let mut command = xtask(store.path());
         command.env(name, OsStr::from_bytes(value)).args(LIST);
-        let (code, stdout, stderr) = told(command.output().unwrap());
+        let (code, stdout, stderr) = parts(command.output().unwrap());
         assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
         let expect =
             format!("error: invalid environment variable `{name}`: {expect}\nhelp: unset {name}\n");
@@ -55,7 +56,7 @@ fn checkout_around_the_working_directory_is_used() {
     let listed = |directory| {
         let mut command = xtask(store.path());
         let command = command.current_dir(copy.path().join(directory)).args(LIST);
-        told(command.output().unwrap())
+        parts(command.output().unwrap())
     };
     for directory in ["", "guest-tests/own"] {
         let expect = (0, "x86_64::own::test\n".to_owned(), String::new());
@@ -75,7 +76,7 @@ fn checkout_around_the_working_directory_is_used() {
 
     let elsewhere = xtask(store.path()).current_dir("/").args(LIST).output();
     // Elsewhere it is the checkout that contains the program.
-    let (code, stdout, stderr) = told(elsewhere.unwrap());
+    let (code, stdout, stderr) = parts(elsewhere.unwrap());
     assert!(
         code == 0 && stdout.contains("x86_64::boot::true\n"),
         "{code} {stderr}"
@@ -99,7 +100,7 @@ fn output_that_is_lost_is_an_error() {
             .stdout(full)
             .output()
             .unwrap();
-        let (code, _, stderr) = told(output);
+        let (code, _, stderr) = parts(output);
         let expect = "error: failed to write to standard output: No space left on device";
         assert!(
             code == 101 && stderr.contains(expect),
@@ -118,7 +119,7 @@ fn reader_that_has_enough_is_not_an_error() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
-    let (code, _, stderr) = told(child.wait_with_output().unwrap());
+    let (code, _, stderr) = parts(child.wait_with_output().unwrap());
     assert_eq!((code, stderr.as_str()), (0, ""));
 }
 
@@ -132,10 +133,10 @@ fn git_bisect_stops_at_a_wrong_command_line() {
         &["test", "--bisect", "--qemu", "/usr", "-E", "("],
         &["test", "--bisect", "--qemu", "/usr", "--seed", "x"],
     ] {
-        let (code, _, stderr) = told(xtask(store.path()).args(args).output().unwrap());
+        let (code, _, stderr) = parts(xtask(store.path()).args(args).output().unwrap());
         assert!(code >= 128, "{args:?}: {code} {stderr}");
     }
-    let (code, _, stderr) = told(
+    let (code, _, stderr) = parts(
         xtask(store.path())
             .env("CARGO_NET_OFFLINE", "perhaps")
             .args(["test", "--bisect", "--qemu", "/usr"])
@@ -147,6 +148,6 @@ fn git_bisect_stops_at_a_wrong_command_line() {
     let help = xtask(store.path())
         .args(["test", "--bisect", "--help"])
         .output();
-    let (code, _, _) = told(help.unwrap());
+    let (code, _, _) = parts(help.unwrap());
     assert_eq!(code, 0);
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use faults::{Answer, Server};
 use plan::digest::Digest;
 
-use crate::place::{ARCH, Place, Source, bytes};
+use harness::small::{ARCH, SmallRepo, Source, bytes};
 
 /// A source archive with one file in it.
 fn archive() -> Vec<u8> {
@@ -43,33 +43,36 @@ fn source(server: &Server, file: &str, bytes: Vec<u8>) -> Source {
 }
 
 /// An image that the lock knows and a mirror has, of a source that is there too.
-fn mirrored() -> (Place, Server, Vec<u8>) {
+fn mirrored() -> (SmallRepo, Server, Vec<u8>) {
     let (kernel, packed) = (bytes(1, 40_000), archive());
     let blob = (
         format!("blobs/sha256/{}", Digest::of(&kernel)),
         kernel.clone(),
     );
     let server = serve(vec![blob, ("a.tar.gz".to_owned(), packed.clone())]);
-    let place = Place::new(&[source(&server, "a.tar.gz", packed)]);
-    place.lock(&[("kernel", &kernel)]);
-    (place, server, kernel)
+    let repo = SmallRepo::new(&[source(&server, "a.tar.gz", packed)]);
+    repo.lock(&[("kernel", &kernel)]);
+    (repo, server, kernel)
 }
 
 #[test]
 fn fetched_images_work_without_network() {
-    let (place, server, kernel) = mirrored();
+    let (repo, server, kernel) = mirrored();
     let mirror = format!("--mirror={}", server.base());
-    let told = place.run("store", &["fetch", &mirror]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    let store = place.path().join("store");
+    let output = repo.run("store", &["fetch", &mirror]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let store = repo.path().join("store");
     let expect = format!("the image of {ARCH} is in {}\n", store.display());
-    assert_eq!(told.stdout, expect);
+    assert_eq!(output.stdout, expect);
     // The image alone: its source is another wish.
     assert_eq!(server.requests().len(), 1, "{:?}", server.requests());
     drop(server);
-    let told = place.run("store", &["images", "--offline", "--message-format=json"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    let path = told.lines("image")[0]["path"].as_str().unwrap().to_owned();
+    let output = repo.run("store", &["images", "--offline", "--message-format=json"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let path = output.lines("image")[0]["path"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(std::fs::read(path + "/kernel").unwrap(), kernel);
 }
 
@@ -83,16 +86,16 @@ fn fetched_sources_build_without_network() {
     ] {
         let packed = archive();
         let server = serve(vec![("a.tar.gz".to_owned(), packed.clone())]);
-        let place = Place::new(&[source(&server, "a.tar.gz", packed)]);
+        let repo = SmallRepo::new(&[source(&server, "a.tar.gz", packed)]);
         if lock {
             // What the build will give.
-            place.lock(&[("kernel", b"a kernel\n")]);
+            repo.lock(&[("kernel", b"a kernel\n")]);
         }
-        let told = place.run("store", args);
-        assert_eq!(told.code, 0, "{}", told.stderr);
-        assert!(told.stdout.starts_with("1 source ("), "{}", told.stdout);
+        let output = repo.run("store", args);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(output.stdout.starts_with("1 source ("), "{}", output.stdout);
         let note = format!("the image of {ARCH} will be built from source");
-        assert!(told.stderr.contains(&note), "{}", told.stderr);
+        assert!(output.stderr.contains(&note), "{}", output.stderr);
         drop(server);
         let args = [
             "images",
@@ -100,9 +103,12 @@ fn fetched_sources_build_without_network() {
             "--offline",
             "--message-format=json",
         ];
-        let told = place.run("store", &args);
-        assert_eq!(told.code, 0, "{}", told.stderr);
-        let path = told.lines("image")[0]["path"].as_str().unwrap().to_owned();
+        let output = repo.run("store", &args);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let path = output.lines("image")[0]["path"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let kernel = std::fs::read_to_string(path + "/kernel").unwrap();
         assert_eq!(kernel, "a kernel\n");
     }
@@ -114,7 +120,7 @@ fn snapshot_has_what_the_pool_has_lost() {
     let sha1 = "d2ad53065f74afc1280d795570d8cc7258f909e1";
     for (served, code) in [(&right, 0), (&wrong, 102)] {
         let server = serve(vec![(format!("/snapshot/file/{sha1}"), served.clone())]);
-        let place = Place::new(&[Source {
+        let repo = SmallRepo::new(&[Source {
             file: "a.tar".to_owned(),
             bytes: right.clone(),
             locations: vec![
@@ -124,9 +130,9 @@ fn snapshot_has_what_the_pool_has_lost() {
         }]);
         let mirror = format!("--debian-mirror={}", server.base());
         let snapshot = format!("--debian-snapshot={}/snapshot/", server.base());
-        let told = place.run("store", &["fetch", "--sources", &mirror, &snapshot]);
-        assert_eq!(told.code, code, "{}", told.stderr);
-        assert_eq!(place.blob("store", &right).is_some(), code == 0);
+        let output = repo.run("store", &["fetch", "--sources", &mirror, &snapshot]);
+        assert_eq!(output.code, code, "{}", output.stderr);
+        assert_eq!(repo.blob("store", &right).is_some(), code == 0);
         let asked: Vec<_> = server
             .requests()
             .into_iter()
@@ -144,14 +150,14 @@ fn fetch_continues_after_failure_and_lists_all() {
     let files = [("right.tar", right.clone()), ("wrong.tar", wrong)];
     let server = serve(files.map(|(name, bytes)| (name.to_owned(), bytes)).into());
     let source = |file: &str, bytes: &[u8]| source(&server, file, bytes.to_vec());
-    let place = Place::new(&[
+    let repo = SmallRepo::new(&[
         source("absent.tar", &bytes(1, 50_000)),
         source("wrong.tar", &bytes(4, 100)),
         source("right.tar", &right),
     ]);
-    let told = place.run("store", &["fetch", "--sources"]);
-    assert_eq!(told.code, 102);
-    let tail = told.stderr.split_once("error: ").unwrap().1;
+    let output = repo.run("store", &["fetch", "--sources"]);
+    assert_eq!(output.code, 102);
+    let tail = output.stderr.split_once("error: ").unwrap().1;
     let tail = tail.replace(&server.host(), "HOST");
     insta::assert_snapshot!(tail, @"
     failed to download 2 of 3 files:
@@ -161,16 +167,16 @@ fn fetch_continues_after_failure_and_lists_all() {
         http://HOST/wrong.tar: digest mismatch: expected sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa, found 882fc3279babd810be288df70a11f72b529bc534e4d5d654e3dcf90f8a036f24
     help: name a mirror with --mirror or KILN_MIRROR; an unfinished download is resumed
     ");
-    assert_eq!(place.blob("store", &right), Some(right.clone()));
+    assert_eq!(repo.blob("store", &right), Some(right.clone()));
     assert!(
-        told.stdout.starts_with("1 source (30.0 kB) is in "),
+        output.stdout.starts_with("1 source (30.0 kB) is in "),
         "{}",
-        told.stdout
+        output.stdout
     );
 
     // The second time only what is missing is asked for.
     let before = server.requests().len();
-    place.run("store", &["fetch", "--sources"]);
+    repo.run("store", &["fetch", "--sources"]);
     let again = &server.requests()[before..];
     assert!(
         again.iter().all(|one| one.target != "/right.tar"),
@@ -183,28 +189,32 @@ fn fetch_continues_after_failure_and_lists_all() {
 fn a_blob_that_rotted_is_fetched_again() {
     let right = bytes(2, 30_000);
     let server = serve(vec![("right.tar".to_owned(), right.clone())]);
-    let place = Place::new(&[source(&server, "right.tar", right.clone())]);
-    assert_eq!(place.run("store", &["fetch"]).code, 0);
+    let repo = SmallRepo::new(&[source(&server, "right.tar", right.clone())]);
+    assert_eq!(repo.run("store", &["fetch"]).code, 0);
     let digest = Digest::of(&right).to_string();
-    let blob = place.path().join("store/v1/blobs/sha256").join(digest);
+    let blob = repo.path().join("store/v1/blobs/sha256").join(digest);
     std::fs::remove_file(&blob).unwrap();
     std::fs::write(&blob, bytes(9, 30_000)).unwrap();
-    let told = place.run("store", &["fetch", "--sources"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    assert_eq!(place.blob("store", &right), Some(right));
+    let output = repo.run("store", &["fetch", "--sources"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(repo.blob("store", &right), Some(right));
     assert_eq!(server.requests().len(), 2);
 }
 
 #[test]
 fn offline_lists_all_missing_files_with_command() {
-    let (place, server, kernel) = mirrored();
+    let (repo, server, kernel) = mirrored();
     let mirror = format!("--mirror={}", server.base());
-    let told = place.run("store", &["fetch", "--sources", "--offline", &mirror]);
-    assert_eq!(told.code, 102);
+    let output = repo.run("store", &["fetch", "--sources", "--offline", &mirror]);
+    assert_eq!(output.code, 102);
     let kernel = format!("`{ARCH}/kernel` ({} bytes", kernel.len());
     let command = "help: with a network: cargo xtask fetch --sources";
     for text in [kernel.as_str(), "`a.tar.gz` (", command] {
-        assert!(told.stderr.contains(text), "no `{text}`: {}", told.stderr);
+        assert!(
+            output.stderr.contains(text),
+            "no `{text}`: {}",
+            output.stderr
+        );
     }
     assert_eq!(server.requests(), []);
 }

@@ -6,8 +6,8 @@ use std::thread;
 
 use faults::{Answer, Fault, File, Nobody, Server, Tls};
 
-use crate::place::{Place, Source, Told, bytes};
-use crate::skip::skip;
+use harness::small::{SmallRepo, Source, bytes};
+use harness::{Output, skip};
 
 /// Faults that show only when a limit of time is reached.
 const SLOW: [Fault; 3] = [Fault::Drip, Fault::Silence, Fault::SilenceInTheMiddle];
@@ -107,22 +107,21 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
             }
         })
         .collect();
-    let place = Place::new(&sources);
+    let repo = SmallRepo::new(&sources);
     let args = ["fetch", "--sources", "--jobs=256", "--message-format=json"];
-    let told = Told::by(
-        place
-            .xtask("store", &args)
+    let output = Output::of(
+        repo.xtask("store", &args)
             .env("CARGO_HTTP_TIMEOUT", timeout),
     );
 
-    let failed = told.lines("fetch-failed");
+    let failed = output.lines("fetch-failed");
     let failed: BTreeMap<_, _> = failed
         .iter()
         .map(|line| (line["file"].as_str().unwrap(), &line["places"]))
         .collect();
     for (at, (one, other)) in pairs.iter().enumerate() {
         let about = format!("{} then {}", one.name(), other.name());
-        let blob = place.blob("store", &content[at]);
+        let blob = repo.blob("store", &content[at]);
         let places = failed.get(name(at).as_str());
         if one.is_overcome() || other.is_overcome() {
             assert!(places.is_none(), "{about}: {places:?}");
@@ -142,10 +141,10 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
         "error: failed to download {count} of {} files:",
         pairs.len()
     );
-    assert!(told.stderr.contains(&summary), "{}", told.stderr);
-    assert_eq!(told.code, 102);
+    assert!(output.stderr.contains(&summary), "{}", output.stderr);
+    assert_eq!(output.code, 102);
     // Of what came whole no beginning lies about.
-    assert!(place.parts("store").len() <= 2 * count);
+    assert!(repo.parts("store").len() <= 2 * count);
 
     // For whoever reads the output.
     eprintln!("{} pairs of places, {count} without the file:", pairs.len());
@@ -206,14 +205,14 @@ fn mutated_http_head_affects_only_its_server() {
             }
         })
         .collect();
-    let place = Place::new(&sources);
+    let repo = SmallRepo::new(&sources);
     let args = ["fetch", "--sources", "--jobs=256"];
-    let told = Told::by(&mut place.xtask("store", &args));
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = Output::of(&mut repo.xtask("store", &args));
+    assert_eq!(output.code, 0, "{}", output.stderr);
     for seed in seeds.clone() {
         let again = format!("KILN_HEADS=1 KILN_HEADS_SEED={seed}");
         assert_eq!(
-            place.blob("store", &content(seed)),
+            repo.blob("store", &content(seed)),
             Some(content(seed)),
             "{again}"
         );
@@ -237,12 +236,12 @@ fn image_comes_from_the_only_correct_mirror() {
     let image: [(&str, &[u8]); 2] = [("kernel", &kernel), ("initramfs.cpio", &initramfs)];
     let server = mirror(&image);
     let absent = format!("{}/404/x", server.base());
-    let place = Place::new(&[Source {
+    let repo = SmallRepo::new(&[Source {
         file: "x.tar".to_owned(),
         bytes: bytes(3, 100),
         locations: vec![absent],
     }]);
-    place.lock(&image);
+    repo.lock(&image);
 
     let check = |fault: Fault, command: &str, with_right: bool| {
         let store = format!("store-{}-{command}-{with_right}", fault.name());
@@ -252,13 +251,13 @@ fn image_comes_from_the_only_correct_mirror() {
             args.push(format!("--mirror={}/{}", server.base(), fault.name()));
         }
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let Told { code, stderr, .. } = place.run(&store, &args);
+        let Output { code, stderr, .. } = repo.run(&store, &args);
         let about = format!("{command} from {} ({with_right}): {stderr}", fault.name());
-        let path = place.path().join(&store).join("v1/entries");
+        let path = repo.path().join(&store).join("v1/entries");
         let images = std::fs::read_dir(path).unwrap().count();
         if with_right || fault.is_overcome() {
             assert_eq!((code, images), (0, 1), "{about}");
-            assert_eq!(place.blob(&store, &kernel), Some(kernel.clone()), "{about}");
+            assert_eq!(repo.blob(&store, &kernel), Some(kernel.clone()), "{about}");
         } else {
             assert_eq!((code, images), (102, 0), "{about}");
             assert!(stderr.contains(says(fault)), "{about}");
@@ -296,7 +295,7 @@ fn refused_connection_falls_back_to_next_location() {
         locations,
     };
     let dead = format!("{}/a.tar", nobody.base());
-    let alone = Place::new(&[source(vec![dead.clone()])]).run("store", &["fetch"]);
+    let alone = SmallRepo::new(&[source(vec![dead.clone()])]).run("store", &["fetch"]);
     assert_eq!(alone.code, 102);
     let said = format!(
         "{dead}: cannot connect: tcp connect error: Connection refused (os error 111) (3 tries)"
@@ -304,9 +303,9 @@ fn refused_connection_falls_back_to_next_location() {
     assert!(alone.stderr.contains(&said), "{}", alone.stderr);
 
     let right = format!("{}/right/a.tar", server.base());
-    let place = Place::new(&[source(vec![dead, right])]);
-    assert_eq!(place.run("store", &["fetch"]).code, 0);
-    assert_eq!(place.blob("store", &content), Some(content.clone()));
+    let repo = SmallRepo::new(&[source(vec![dead, right])]);
+    assert_eq!(repo.run("store", &["fetch"]).code, 0);
+    assert_eq!(repo.blob("store", &content), Some(content.clone()));
 }
 
 #[test]
@@ -326,14 +325,14 @@ fn redirect_from_https_to_http_is_refused() {
     });
     for (path, code) in [("down", 102), ("file", 0)] {
         let url = format!("{}/{path}", secure.base());
-        let place = Place::new(&[Source {
+        let repo = SmallRepo::new(&[Source {
             file: "a.tar".to_owned(),
             bytes: content.clone(),
             locations: vec![url.clone()],
         }]);
-        let mut command = place.xtask("store", &["fetch"]);
+        let mut command = repo.xtask("store", &["fetch"]);
         command.env("SSL_CERT_FILE", dir.path().join("certificate.pem"));
-        let said = Told::by(&mut command);
+        let said = Output::of(&mut command);
         assert_eq!(said.code, code, "{}", said.stderr);
         let refused = format!("{url}: redirects from https to http");
         assert_eq!(said.stderr.contains(&refused), code != 0, "{}", said.stderr);

@@ -10,11 +10,6 @@
 
 mod command;
 mod faulty;
-mod place;
 mod proxy;
 mod recipe;
 mod secrets;
-#[path = "../skip.rs"]
-mod skip;
-#[path = "../told.rs"]
-mod told;

@@ -5,13 +5,14 @@ use std::thread;
 
 use faults::{Answer, Nobody, Server};
 
-use crate::place::{Place, Source, Told, bytes};
+use harness::Output;
+use harness::small::{SmallRepo, Source, bytes};
 
 /// `me:secret` in base 64.
 const AUTHORIZATION: &str = "Basic bWU6c2VjcmV0";
 
-fn one_source(url: &str) -> Place {
-    Place::new(&[Source {
+fn one_source(url: &str) -> SmallRepo {
+    SmallRepo::new(&[Source {
         file: "a.tar".to_owned(),
         bytes: content(),
         locations: vec![url.to_owned()],
@@ -27,19 +28,19 @@ fn serve() -> Server {
 }
 
 /// Fetches with these variables set.
-fn fetch(place: &Place, variables: &[(&str, &str)]) -> Told {
-    let mut command = place.xtask("store", &["fetch", "-v"]);
+fn fetch(repo: &SmallRepo, variables: &[(&str, &str)]) -> Output {
+    let mut command = repo.xtask("store", &["fetch", "-v"]);
     command.envs(variables.iter().copied());
-    let told = Told::by(&mut command);
-    is_silent(place, "store", &told);
-    told
+    let output = Output::of(&mut command);
+    is_silent(repo, "store", &output);
+    output
 }
 
 /// Fails when a password was printed or written down.
-fn is_silent(place: &Place, store: &str, told: &Told) {
-    let printed = format!("{}{}", told.stdout, told.stderr);
+fn is_silent(repo: &SmallRepo, store: &str, output: &Output) {
+    let printed = format!("{}{}", output.stdout, output.stderr);
     assert!(!printed.contains("secret"), "{printed}");
-    for part in place.parts(store) {
+    for part in repo.parts(store) {
         let text = String::from_utf8_lossy(&std::fs::read(&part).unwrap()).into_owned();
         assert!(!text.contains("secret"), "{}: {text}", part.display());
     }
@@ -48,10 +49,10 @@ fn is_silent(place: &Place, store: &str, told: &Told) {
 #[test]
 fn environment_proxy_receives_its_password() {
     let proxy = serve();
-    let place = one_source("http://files.invalid/a.tar");
+    let repo = one_source("http://files.invalid/a.tar");
     let address = proxy.base_as("me", "secret");
-    let told = fetch(&place, &[("http_proxy", &address)]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = fetch(&repo, &[("http_proxy", &address)]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     let request = &proxy.requests()[0];
     assert_eq!(request.target, "http://files.invalid/a.tar");
     assert_eq!(request.header("proxy-authorization"), Some(AUTHORIZATION));
@@ -61,10 +62,10 @@ fn environment_proxy_receives_its_password() {
 #[test]
 fn no_proxy_host_is_contacted_directly() {
     let (proxy, server) = (serve(), serve());
-    let place = one_source(&format!("{}/a.tar", server.base()));
+    let repo = one_source(&format!("{}/a.tar", server.base()));
     let address = proxy.base();
     let variables = [("http_proxy", address.as_str()), ("no_proxy", "127.0.0.1")];
-    assert_eq!(fetch(&place, &variables).code, 0);
+    assert_eq!(fetch(&repo, &variables).code, 0);
     assert_eq!((proxy.requests().len(), server.requests().len()), (0, 1));
     assert_eq!(server.requests()[0].target, "/a.tar");
 }
@@ -72,10 +73,10 @@ fn no_proxy_host_is_contacted_directly() {
 #[test]
 fn refused_tunnel_error_hides_password() {
     let proxy = Server::play(vec![Answer::status("403 Forbidden")]);
-    let place = one_source("https://files.invalid/a.tar");
+    let repo = one_source("https://files.invalid/a.tar");
     let address = proxy.base_as("me", "secret");
-    let told = fetch(&place, &[("https_proxy", &address)]);
-    assert_eq!(told.code, 102);
+    let output = fetch(&repo, &[("https_proxy", &address)]);
+    assert_eq!(output.code, 102);
     let request = &proxy.requests()[0];
     assert_eq!(
         (request.method.as_str(), request.target.as_str()),
@@ -83,20 +84,20 @@ fn refused_tunnel_error_hides_password() {
     );
     assert_eq!(request.header("proxy-authorization"), Some(AUTHORIZATION));
     let said = "https://files.invalid/a.tar: cannot connect: ";
-    assert!(told.stderr.contains(said), "{}", told.stderr);
+    assert!(output.stderr.contains(said), "{}", output.stderr);
 }
 
 #[test]
 fn unreachable_proxy_error_hides_password() {
     let nobody = Nobody::there();
-    let place = one_source("http://files.invalid/a.tar");
+    let repo = one_source("http://files.invalid/a.tar");
     let address = nobody.base().replace("http://", "http://me:secret@");
-    let told = fetch(&place, &[("http_proxy", &address)]);
-    assert_eq!(told.code, 102);
+    let output = fetch(&repo, &[("http_proxy", &address)]);
+    assert_eq!(output.code, 102);
     assert!(
-        told.stderr.contains("Connection refused"),
+        output.stderr.contains("Connection refused"),
         "{}",
-        told.stderr
+        output.stderr
     );
 }
 
@@ -104,11 +105,11 @@ fn unreachable_proxy_error_hides_password() {
 fn redirect_past_proxy_drops_password() {
     let server = serve();
     let proxy = Server::play(vec![Answer::redirect(&format!("{}/b", server.base()))]);
-    let place = one_source("http://you:secret@files.invalid/a.tar");
+    let repo = one_source("http://you:secret@files.invalid/a.tar");
     let address = proxy.base_as("me", "secret");
     let variables = [("http_proxy", address.as_str()), ("no_proxy", "127.0.0.1")];
-    let told = fetch(&place, &variables);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = fetch(&repo, &variables);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     let request = &server.requests()[0];
     for name in ["authorization", "proxy-authorization", "cookie", "referer"] {
         assert_eq!(request.header(name), None, "{request:?}");
@@ -119,20 +120,20 @@ fn redirect_past_proxy_drops_password() {
 fn mirror_password_is_never_printed_or_stored() {
     let begun = || Answer::status("200 OK").bytes(content()).cut(1000);
     let mirror = Server::play(vec![begun().header("ETag", "\"1\"")]);
-    let place = one_source("http://you:secret@127.0.0.1:1/a.tar");
-    place.lock(&[("kernel", &content())]);
+    let repo = one_source("http://you:secret@127.0.0.1:1/a.tar");
+    repo.lock(&[("kernel", &content())]);
     let base = mirror.base_as("me", "secret");
     let option = format!("--mirror={base}");
     let check = |store: &str, args: &[&str]| {
-        let told = place.run(store, &[args, &[&option]].concat());
-        assert_eq!(told.code, 102, "{args:?}: {}", told.stderr);
+        let output = repo.run(store, &[args, &[&option]].concat());
+        assert_eq!(output.code, 102, "{args:?}: {}", output.stderr);
         assert!(
-            told.stderr.contains("http://***@127.0.0.1:"),
+            output.stderr.contains("http://***@127.0.0.1:"),
             "{}",
-            told.stderr
+            output.stderr
         );
-        is_silent(&place, store, &told);
-        is_nowhere(&place.path().join(store));
+        is_silent(&repo, store, &output);
+        is_nowhere(&repo.path().join(store));
     };
     thread::scope(|scope| {
         scope.spawn(|| check("sources", &["fetch", "--sources", "-v"]));
@@ -140,7 +141,7 @@ fn mirror_password_is_never_printed_or_stored() {
         scope.spawn(|| check("offline", &["fetch", "--offline"]));
         scope.spawn(|| check("images", &["images"]));
     });
-    assert!(!place.parts("sources").is_empty());
+    assert!(!repo.parts("sources").is_empty());
     let sent = mirror.requests();
     let authorized =
         |request: &faults::Request| request.header("authorization") == Some(AUTHORIZATION);

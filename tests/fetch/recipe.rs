@@ -3,7 +3,7 @@
 use faults::{Answer, Server};
 use plan::digest::Digest;
 
-use crate::place::{Place, Source, bytes};
+use harness::small::{SmallRepo, Source, bytes};
 
 /// Serves these files by their whole path; HEAD gets the length alone.
 fn serve(files: Vec<(&str, Vec<u8>)>) -> Server {
@@ -23,10 +23,13 @@ fn serve(files: Vec<(&str, Vec<u8>)>) -> Server {
     })
 }
 
+const RECIPE: &str = "recipes/parts/recipe.toml";
+
 const SHA1: &str = "d2ad53065f74afc1280d795570d8cc7258f909e1";
 
-fn place(server: &Server, version: &str, bytes: &[u8]) -> Place {
-    Place::new(&[Source {
+/// A repository whose recipe `parts` has this version, and a comment behind it.
+fn repo(server: &Server, version: &str, bytes: &[u8]) -> SmallRepo {
+    let repo = SmallRepo::new(&[Source {
         file: format!("a_{version}.orig.tar"),
         bytes: bytes.to_vec(),
         locations: vec![
@@ -34,7 +37,10 @@ fn place(server: &Server, version: &str, bytes: &[u8]) -> Place {
             format!("debian-snapshot:{SHA1}"),
             format!("{}/a-{version}.tar", server.base()),
         ],
-    }])
+    }]);
+    let version = format!("version = \"{version}\" # kept");
+    repo.edit(RECIPE, "version = \"1\"", &version);
+    repo
 }
 
 fn flags(server: &Server) -> [String; 2] {
@@ -49,11 +55,11 @@ fn a_check_asks_each_location_and_downloads_nothing() {
     let file = bytes(1, 3000);
     let snapshot = format!("/snapshot/file/{SHA1}");
     let server = serve(vec![(&snapshot, file.clone()), ("/a-1.tar", bytes(2, 10))]);
-    let place = place(&server, "1", &file);
+    let repo = repo(&server, "1", &file);
     let [mirror, archive] = flags(&server);
-    let told = place.run("store", &["fetch", "--check", &mirror, &archive]);
-    assert_eq!(told.code, 102, "{}", told.stderr);
-    insta::assert_snapshot!(told.stdout.replace(&server.host(), "HOST"), @r"
+    let output = repo.run("store", &["fetch", "--check", &mirror, &archive]);
+    assert_eq!(output.code, 102, "{}", output.stderr);
+    insta::assert_snapshot!(output.stdout.replace(&server.host(), "HOST"), @r"
     state      file          location
     failed     a_1.orig.tar  debian:pool/main/a/a/a_1.orig.tar
         http://HOST/debian/pool/main/a/a/a_1.orig.tar: HTTP status 404
@@ -62,10 +68,11 @@ fn a_check_asks_each_location_and_downloads_nothing() {
         http://HOST/a-1.tar: has 10 bytes, expected 3000
     ");
     assert!(
-        told.stderr
+        output
+            .stderr
             .contains("error: 2 of 3 locations do not have their file"),
         "{}",
-        told.stderr
+        output.stderr
     );
     let methods: Vec<_> = server
         .requests()
@@ -80,14 +87,14 @@ fn a_check_asks_each_location_and_downloads_nothing() {
         &mirror,
         &archive,
     ];
-    let states = place.run("store", &args).lines("location");
+    let states = repo.run("store", &args).lines("location");
     let states: Vec<_> = states
         .iter()
         .map(|line| line["state"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["failed", "available", "failed"]);
     assert_eq!(
-        place.run("store", &["fetch", "--check", "--offline"]).code,
+        repo.run("store", &["fetch", "--check", "--offline"]).code,
         2
     );
 }
@@ -99,18 +106,13 @@ fn bump_pins_and_keeps_the_found_version() {
         ("/debian/pool/main/a/a/a_2.0.orig.tar", new.clone()),
         ("/a-2.0.tar", new.clone()),
     ]);
-    let place = place(&server, "1.0", &old);
-    place.edit(
-        "recipes/parts/recipe.toml",
-        "version = \"1\"",
-        "version = \"1.0\" # kept",
-    );
+    let repo = repo(&server, "1.0", &old);
     let [mirror, archive] = flags(&server);
     let args = ["recipe", "bump", "parts", "2.0", &mirror, &archive];
-    let before = place.read("recipes/parts/recipe.toml");
-    let told = place.run("store", &args);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    let after = place.read("recipes/parts/recipe.toml");
+    let before = repo.read(RECIPE);
+    let output = repo.run("store", &args);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let after = repo.read(RECIPE);
     let pinned = after
         .lines()
         .find_map(|line| line.split_once("debian-snapshot:"));
@@ -122,18 +124,23 @@ fn bump_pins_and_keeps_the_found_version() {
         .replace(&Digest::of(&old).to_string(), &Digest::of(&new).to_string())
         .replace(SHA1, &pinned);
     assert_eq!(after, expect);
-    assert_eq!(place.blob("store", &new), Some(new));
-    assert!(told.stdout.contains("also    http://"), "{}", told.stdout);
+    assert_eq!(repo.blob("store", &new), Some(new));
     assert!(
-        told.stderr
-            .contains("warning: failed to find it at `debian-snapshot:"),
+        output.stdout.contains("also    http://"),
         "{}",
-        told.stderr
+        output.stdout
     );
     assert!(
-        told.stderr.contains("cargo xtask images --from-source"),
+        output
+            .stderr
+            .contains("warning: failed to find it at `debian-snapshot:"),
         "{}",
-        told.stderr
+        output.stderr
+    );
+    assert!(
+        output.stderr.contains("cargo xtask images --from-source"),
+        "{}",
+        output.stderr
     );
 }
 
@@ -145,19 +152,14 @@ fn bump_finds_repacked_file_in_the_pool() {
         ("/debian/pool/main/a/a/", listing.into()),
         ("/debian/pool/main/a/a/a_2.0+dfsg.orig.tar.xz", new.clone()),
     ]);
-    let place = place(&server, "1.0", &bytes(1, 3000));
-    place.edit(
-        "recipes/parts/recipe.toml",
-        "version = \"1\"",
-        "version = \"1.0\"",
-    );
+    let repo = repo(&server, "1.0", &bytes(1, 3000));
     let [mirror, archive] = flags(&server);
-    let told = place.run(
+    let output = repo.run(
         "store",
         &["recipe", "bump", "parts", "2.0", &mirror, &archive],
     );
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    let recipe = place.read("recipes/parts/recipe.toml");
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let recipe = repo.read(RECIPE);
     assert!(
         recipe.contains("file = \"a_2.0+dfsg.orig.tar.xz\""),
         "{recipe}"
@@ -171,14 +173,9 @@ fn bump_finds_repacked_file_in_the_pool() {
 #[test]
 fn a_bump_that_finds_nothing_changes_nothing() {
     let server = serve(Vec::new());
-    let place = place(&server, "1.0", &bytes(1, 3000));
-    place.edit(
-        "recipes/parts/recipe.toml",
-        "version = \"1\"",
-        "version = \"1.0\"",
-    );
+    let repo = repo(&server, "1.0", &bytes(1, 3000));
     let [mirror, archive] = flags(&server);
-    let before = place.read("recipes/parts/recipe.toml");
+    let before = repo.read(RECIPE);
     for (name, version, code, says) in [
         (
             "parts",
@@ -195,12 +192,12 @@ fn a_bump_that_finds_nothing_changes_nothing() {
         ("part", "2.0", 2, "help: did you mean `parts`?"),
         ("image", "2.0", 2, "error: recipe `image` has no sources"),
     ] {
-        let told = place.run(
+        let output = repo.run(
             "store",
             &["recipe", "bump", name, version, &mirror, &archive],
         );
-        assert_eq!(told.code, code, "{}", told.stderr);
-        assert!(told.stderr.contains(says), "{}", told.stderr);
+        assert_eq!(output.code, code, "{}", output.stderr);
+        assert!(output.stderr.contains(says), "{}", output.stderr);
     }
-    assert_eq!(place.read("recipes/parts/recipe.toml"), before);
+    assert_eq!(repo.read(RECIPE), before);
 }

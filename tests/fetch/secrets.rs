@@ -3,18 +3,18 @@
 
 use faults::{Answer, Server, Tls};
 
-use crate::place::{Place, Source, Told, bytes};
-use crate::skip::skip;
+use harness::small::{SmallRepo, Source, bytes};
+use harness::{Output, skip};
 
 /// A repository whose image is locked; nobody has it.
-fn locked() -> Place {
-    let place = Place::new(&[Source {
+fn locked() -> SmallRepo {
+    let repo = SmallRepo::new(&[Source {
         file: "a.tar".to_owned(),
         bytes: bytes(1, 4000),
         locations: vec!["http://127.0.0.1:1/a.tar".to_owned()],
     }]);
-    place.lock(&[("kernel", &bytes(2, 4000))]);
-    place
+    repo.lock(&[("kernel", &bytes(2, 4000))]);
+    repo
 }
 
 /// A server without files, and its address with a password.
@@ -24,15 +24,15 @@ fn empty_server() -> (Server, String) {
     (server, address)
 }
 
-fn says_no_password(told: &Told) {
-    let all = format!("{}{}", told.stdout, told.stderr);
+fn says_no_password(output: &Output) {
+    let all = format!("{}{}", output.stdout, output.stderr);
     assert!(!all.contains("geheim"), "{all}");
 }
 
 #[test]
 fn passwords_of_mirrors_are_never_printed() {
     let (server, address) = empty_server();
-    let place = locked();
+    let repo = locked();
     let mirror = format!("--mirror={address}");
     for args in [
         &["fetch", &mirror][..],
@@ -51,16 +51,16 @@ fn passwords_of_mirrors_are_never_printed() {
         &["fetch", "--debian-mirror=me:geheim@localhost"],
         &["fetch", "--mirror=http://me:ge/heim@localhost:x"],
     ] {
-        let told = place.run("store", args);
-        assert_ne!(told.code, 0, "{args:?}");
-        assert!(!told.stderr.is_empty(), "{args:?}");
-        says_no_password(&told);
-        assert!(!told.stderr.contains("ge/heim"), "{}", told.stderr);
+        let output = repo.run("store", args);
+        assert_ne!(output.code, 0, "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+        says_no_password(&output);
+        assert!(!output.stderr.contains("ge/heim"), "{}", output.stderr);
     }
     for name in ["KILN_MIRROR", "KILN_DEBIAN_MIRROR"] {
         for value in [&address, "me:geheim@localhost"] {
-            let told = Told::by(place.xtask("store", &["fetch", "-v"]).env(name, value));
-            says_no_password(&told);
+            let output = Output::of(repo.xtask("store", &["fetch", "-v"]).env(name, value));
+            says_no_password(&output);
         }
     }
     let requests = server.requests();
@@ -69,7 +69,7 @@ fn passwords_of_mirrors_are_never_printed() {
 
 #[test]
 fn mirrors_without_a_scheme_are_refused_at_once() {
-    let place = locked();
+    let repo = locked();
     for (args, name) in [
         (["fetch", "--mirror=host/path"], "--mirror"),
         (["images", "--mirror=ftp://host/path"], "--mirror"),
@@ -77,16 +77,16 @@ fn mirrors_without_a_scheme_are_refused_at_once() {
         (["store", "list"], "KILN_MIRROR"),
         (["fetch", "--debian-mirror=/debian"], "--debian-mirror"),
     ] {
-        let mut command = place.xtask("other-store", &args);
+        let mut command = repo.xtask("other-store", &args);
         if name == "KILN_MIRROR" {
             command.env(name, "host/path");
         }
-        let told = Told::by(&mut command);
-        assert_eq!(told.code, 2, "{args:?}: {}", told.stderr);
+        let output = Output::of(&mut command);
+        assert_eq!(output.code, 2, "{args:?}: {}", output.stderr);
         let says = format!("{name}: expected a URL with `http://`, `https://` or `file://`");
-        assert!(told.stderr.contains(&says), "{}", told.stderr);
+        assert!(output.stderr.contains(&says), "{}", output.stderr);
     }
-    assert!(!place.path().join("other-store").exists());
+    assert!(!repo.path().join("other-store").exists());
 }
 
 #[test]
@@ -96,24 +96,28 @@ fn untrusted_certificates_are_refused_once_with_advice() {
         return skip("there is no `openssl` to make a certificate with");
     };
     let server = Server::start_tls(tls, |_| Answer::status("404 Not Found"));
-    let place = locked();
+    let repo = locked();
     let mirror = format!("--mirror={}", server.base());
     for args in [
         &["fetch", &mirror][..],
         &["mirror-check", &server.base()],
         &["verify-release", &server.base()],
     ] {
-        let told = place.run("store", args);
-        assert_eq!(told.code, 102, "{args:?}: {}", told.stderr);
+        let output = repo.run("store", args);
+        assert_eq!(output.code, 102, "{args:?}: {}", output.stderr);
         for says in [
             "the server's certificate is not from a trusted authority",
             "help: ",
             "SSL_CERT_FILE",
         ] {
-            assert!(told.stderr.contains(says), "{args:?}: {}", told.stderr);
+            assert!(output.stderr.contains(says), "{args:?}: {}", output.stderr);
         }
         for never in ["UnknownIssuer", "tries)", "again in"] {
-            assert!(!told.stderr.contains(never), "{args:?}: {}", told.stderr);
+            assert!(
+                !output.stderr.contains(never),
+                "{args:?}: {}",
+                output.stderr
+            );
         }
     }
 }
@@ -122,12 +126,12 @@ fn untrusted_certificates_are_refused_once_with_advice() {
 fn every_command_limits_time_for_silent_servers() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
-    let place = locked();
+    let repo = locked();
     for command in ["mirror-check", "verify-release"] {
-        let mut command = place.xtask("store", &[command, &address]);
-        let told = Told::by(command.env("CARGO_HTTP_TIMEOUT", "1"));
-        assert_eq!(told.code, 102, "{}", told.stderr);
-        let all = format!("{}{}", told.stdout, told.stderr);
+        let mut command = repo.xtask("store", &[command, &address]);
+        let output = Output::of(command.env("CARGO_HTTP_TIMEOUT", "1"));
+        assert_eq!(output.code, 102, "{}", output.stderr);
+        let all = format!("{}{}", output.stdout, output.stderr);
         assert!(all.contains("sent no data for 2 s"), "{all}");
     }
 }

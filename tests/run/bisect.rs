@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::place::{Place, XTASK, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 const TWO: &str = "# Has two processors.\n#: smp = 2\n\
                    in_guest() {\n    test \"$(nproc)\" = 2\n}\n";
@@ -14,13 +15,13 @@ const BAD: &str = "exec @QEMU@ \"$@\" -smp 1";
 const BROKEN: &str = "echo half of it is missing >&2\nexit 1";
 
 struct History<'a> {
-    place: &'a Place,
+    repo: &'a TestRepo,
     arch: &'a str,
 }
 
 impl History<'_> {
     fn directory(&self) -> std::path::PathBuf {
-        self.place.path().join("qemu")
+        self.repo.path().join("qemu")
     }
 
     fn git(&self, args: &[&str]) -> String {
@@ -29,7 +30,7 @@ impl History<'_> {
             .args(["-c", "user.name=a", "-c", "user.email=a@example.org"])
             .args(args)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .envs(self.place.environment())
+            .envs(self.repo.environment())
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -56,9 +57,9 @@ impl History<'_> {
 #[test]
 fn git_finds_the_commit_that_broke_a_test() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/two", TWO)]);
+    let repo = TestRepo::with(&[("a/two", TWO)]);
     let history = History {
-        place: &place,
+        repo: &repo,
         arch: &arch,
     };
     std::fs::create_dir(history.directory()).unwrap();
@@ -84,7 +85,12 @@ fn git_finds_the_commit_that_broke_a_test() {
         "--qemu",
         "build",
     ];
-    let run = ["bisect", "run", XTASK, "--quiet"];
+    let run = [
+        "bisect",
+        "run",
+        harness::xtask_path().to_str().unwrap(),
+        "--quiet",
+    ];
     let args = [&run[..], &test[..], &["--bisect", "--arch", &arch]].concat();
     let said = history.git(&args);
     let culprit = said.lines().find(|line| line.trim() == "the culprit");
@@ -98,7 +104,7 @@ fn git_finds_the_commit_that_broke_a_test() {
 fn bisect_distinguishes_untestable_from_failure() {
     let Some(arch) = arch() else { return };
     let skips = "# Skips.\nin_host() {\n    skip \"not here\"\n}\n";
-    let place = Place::with(&[("a/skips", skips)]);
+    let repo = TestRepo::with(&[("a/skips", skips)]);
     let code = |qemu: &Path, filter: &str| {
         let args = [
             "test",
@@ -110,8 +116,7 @@ fn bisect_distinguishes_untestable_from_failure() {
             "tcg",
             "--bisect",
         ];
-        place
-            .run(&[&args[..], &["--qemu", qemu.to_str().unwrap()]].concat())
+        repo.run(&[&args[..], &["--qemu", qemu.to_str().unwrap()]].concat())
             .code
     };
     let installed = std::env::var("PATH").unwrap();

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use crate::place::{Place, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 /// Each test's choices as `name=word …`, in the order of the report, from the newest run.
-fn chosen(place: &Place, run: u32) -> Vec<String> {
-    let path = place.runs().join(run.to_string()).join("report.json");
+fn chosen(repo: &TestRepo, run: u32) -> Vec<String> {
+    let path = repo.runs().join(run.to_string()).join("report.json");
     let report: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let tests = report["tests"].as_array().unwrap().iter();
     let one = |test: &Value| {
@@ -35,9 +36,9 @@ in_host() {
 #[test]
 fn every_combination_is_counted_first_and_then_run() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/nested", NESTED)]);
+    let repo = TestRepo::with(&[("a/nested", NESTED)]);
     let run = |flags: &[&str]| {
-        place.run(
+        repo.run(
             &[
                 &["test", "--offline", "--arch", &arch, "--exhaustive"],
                 flags,
@@ -45,10 +46,10 @@ fn every_combination_is_counted_first_and_then_run() {
             .concat(),
         )
     };
-    let told = run(&[]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = run(&[]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     let note = "a::nested: 6 combinations of bus, nic, nic.tier2";
-    assert!(told.stderr.contains(note), "{}", told.stderr);
+    assert!(output.stderr.contains(note), "{}", output.stderr);
     let expect = [
         "bus=a nic=tier2 nic.tier2=ne2k_pci",
         "bus=a nic=tier2 nic.tier2=pcnet",
@@ -57,26 +58,30 @@ fn every_combination_is_counted_first_and_then_run() {
         "bus=b nic=tier2 nic.tier2=pcnet",
         "bus=b nic=e1000",
     ];
-    assert_eq!(chosen(&place, 1), expect);
-    let told = run(&["--choose", "bus=b", "--choose", "nic=tier2"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    assert_eq!(chosen(&place, 2), expect[3..5]);
-    let told = run(&["--max-combinations", "5"]);
-    assert_eq!(told.code, 2, "{}", told.stderr);
+    assert_eq!(chosen(&repo, 1), expect);
+    let output = run(&["--choose", "bus=b", "--choose", "nic=tier2"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(chosen(&repo, 2), expect[3..5]);
+    let output = run(&["--max-combinations", "5"]);
+    assert_eq!(output.code, 2, "{}", output.stderr);
     let why = "all combinations need 6 test runs, more than the limit of 5";
-    assert!(told.stderr.contains(why), "{}", told.stderr);
+    assert!(output.stderr.contains(why), "{}", output.stderr);
 }
 
 #[test]
 fn uncountable_choice_is_shown() {
     let Some(arch) = arch() else { return };
     let test = "# Chooses what it finds.\nin_host() {\n    choose file $(ls)\n}\n";
-    let place = Place::with(&[("a/finds", test)]);
-    let told = place.run(&["test", "--offline", "--arch", &arch, "--exhaustive"]);
-    assert_eq!((told.code, told.stdout.as_str()), (2, ""));
+    let repo = TestRepo::with(&[("a/finds", test)]);
+    let output = repo.run(&["test", "--offline", "--arch", &arch, "--exhaustive"]);
+    assert_eq!((output.code, output.stdout.as_str()), (2, ""));
     let expect = ["a/finds.sh:3:17", "$(", "computed by the shell"];
     for text in expect {
-        assert!(told.stderr.contains(text), "no `{text}` in {}", told.stderr);
+        assert!(
+            output.stderr.contains(text),
+            "no `{text}` in {}",
+            output.stderr
+        );
     }
 }
 
@@ -86,7 +91,7 @@ fn header_choice_offers_only_what_qemu_has() {
     let with = |choice: &str| {
         format!("# Chooses.\n#: choices.a = {choice}\nin_host() {{\n    choose a\n}}\n")
     };
-    let place = Place::with(&[
+    let repo = TestRepo::with(&[
         ("a/cpu", &with("{ from = \"cpus\" }")),
         (
             "a/device",
@@ -95,11 +100,11 @@ fn header_choice_offers_only_what_qemu_has() {
         ("a/nothing", &with("{ devices = [\"lm8323\"] }")),
         ("a/words", &with("[\"x\"]")),
     ]);
-    let (code, events) = place.events(&arch, &[]);
+    let (code, events) = repo.events(&arch, &[]);
     assert_eq!(code, 0);
     let counts = &events.last().unwrap()["counts"];
     assert_eq!(counts.to_string(), r#"{"passed":3,"skipped":1}"#);
-    let chosen = chosen(&place, 1);
+    let chosen = chosen(&repo, 1);
     assert!(
         chosen[0].starts_with("a=") && chosen[0] != "a=host",
         "{chosen:?}"
@@ -116,8 +121,8 @@ fn header_choice_offers_only_what_qemu_has() {
 fn printed_command_repeats_the_choices() {
     let Some(arch) = arch() else { return };
     let test = "# Fails.\nin_host() {\n    choose word a b c d\n    false\n}\n";
-    let place = Place::with(&[("a/fails", test)]);
-    let (code, events) = place.events(&arch, &["--choose", "word=c", "--seed", "1"]);
+    let repo = TestRepo::with(&[("a/fails", test)]);
+    let (code, events) = repo.events(&arch, &["--choose", "word=c", "--seed", "1"]);
     assert_eq!(code, 100);
     let finished = events
         .iter()
@@ -125,9 +130,9 @@ fn printed_command_repeats_the_choices() {
     let again = finished.unwrap()["reproduce"].as_str().unwrap().to_owned();
     let words: Vec<&str> = again.split_whitespace().skip(2).collect();
     assert_eq!(
-        place.run(&[&words[..], &["--offline"]].concat()).code,
+        repo.run(&[&words[..], &["--offline"]].concat()).code,
         100,
         "{again}"
     );
-    assert_eq!(chosen(&place, 2), ["word=c"]);
+    assert_eq!(chosen(&repo, 2), ["word=c"]);
 }

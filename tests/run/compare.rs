@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::place::{Place, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 /// A QEMU that ends where it is given a device.
 fn without(device: &str) -> String {
@@ -21,14 +22,14 @@ const FAILS: &str = "# Fails.\nin_host() {\n    false\n}\n";
 #[test]
 fn comparison_reports_regressions_and_fixes() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[
+    let repo = TestRepo::with(&[
         ("a/balloon", &with("virtio-balloon-pci")),
         ("a/chooses", CHOOSES),
         ("a/fails", FAILS),
         ("a/rng", &with("virtio-rng-pci")),
     ]);
-    let old = place.qemu("old", &arch, &without("virtio-balloon"));
-    let new = place.qemu("new", &arch, &without("virtio-rng"));
+    let old = repo.qemu("old", &arch, &without("virtio-balloon"));
+    let new = repo.qemu("new", &arch, &without("virtio-rng"));
     let compare = [
         "--accel=tcg",
         "--compare-qemu",
@@ -36,7 +37,7 @@ fn comparison_reports_regressions_and_fixes() {
         new.to_str().unwrap(),
     ];
 
-    let (code, events) = place.events(&arch, &compare);
+    let (code, events) = repo.events(&arch, &compare);
     assert_eq!(code, 100);
     let finished = events.last().unwrap();
     assert_eq!(finished["reason"], "comparison-finished");
@@ -63,22 +64,22 @@ fn comparison_reports_regressions_and_fixes() {
         "{again}"
     );
     for side in ["old", "new"] {
-        let report = place.runs().join("1").join(side).join("report.json");
+        let report = repo.runs().join("1").join(side).join("report.json");
         assert!(report.exists(), "{}", report.display());
     }
 
     let words = ["test", "--offline", "--arch", &arch, "a::rng", "a::fails"];
-    let told = place.run(&[&words[..], &compare].concat());
-    assert_eq!(told.code, 100, "{}", told.stderr);
+    let output = repo.run(&[&words[..], &compare].concat());
+    assert_eq!(output.code, 100, "{}", output.stderr);
     for text in [
         format!("WORSE {arch}::a::rng (passed, now QEMU did not start)"),
         format!("SAME {arch}::a::fails (failed with both)"),
         "2 tests: 1 same, 1 worse".to_owned(),
     ] {
         assert!(
-            told.stdout.contains(&text),
+            output.stdout.contains(&text),
             "no `{text}` in {}",
-            told.stdout
+            output.stdout
         );
     }
     // What fails with both fails nothing, and what is fixed neither.
@@ -90,7 +91,7 @@ fn comparison_reports_regressions_and_fixes() {
         "a::balloon",
         "a::fails",
     ];
-    let told = place.run(&[&words[..], &compare].concat());
-    assert_eq!(told.code, 0, "{}", told.stdout);
-    place.is_clean("after comparisons");
+    let output = repo.run(&[&words[..], &compare].concat());
+    assert_eq!(output.code, 0, "{}", output.stdout);
+    repo.assert_clean("after comparisons");
 }

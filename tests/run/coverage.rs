@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::place::{Place, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 /// Plugs one device on the command line and one by QMP.
 const PLUGS: &str = r#"# Plugs.
@@ -51,8 +52,8 @@ fn coverage(events: &[Value]) -> (u64, Vec<String>) {
 #[test]
 fn only_passed_tests_count_as_coverage() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/plugs", PLUGS), ("a/fails", FAILS)]);
-    let (code, events) = place.events(&arch, &["--device-coverage"]);
+    let repo = TestRepo::with(&[("a/plugs", PLUGS), ("a/fails", FAILS)]);
+    let (code, events) = repo.events(&arch, &["--device-coverage"]);
     assert_eq!(code, 100);
     let (_, missing) = coverage(&events);
     let is_missing = |name: &str| missing.iter().any(|device| device == name);
@@ -71,8 +72,8 @@ fn only_passed_tests_count_as_coverage() {
 fn declared_devices_are_listed_without_run() {
     let Some(arch) = arch() else { return };
     let declares = DECLARES.replace("@ARCH@", &arch);
-    let place = Place::with(&[("a/declares", &declares), ("a/fails", FAILS)]);
-    let (code, events) = place.events(&arch, &["--list", "--device-coverage"]);
+    let repo = TestRepo::with(&[("a/declares", &declares), ("a/fails", FAILS)]);
+    let (code, events) = repo.events(&arch, &["--list", "--device-coverage"]);
     let (covered, missing) = coverage(&events);
     assert_eq!((code, covered), (0, 3));
     let named = ["nvme", "e1000", "virtio-balloon-pci"];
@@ -81,5 +82,5 @@ fn declared_devices_are_listed_without_run() {
             .iter()
             .any(|device| named.contains(&device.as_str()))
     );
-    assert!(!place.runs().exists());
+    assert!(!repo.runs().exists());
 }

@@ -1,16 +1,19 @@
 //! What a person has who looks closer: a debugger, a monitor, trace events, system calls.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::Duration;
 
-use crate::place::{Place, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
+use host::wait::{self, Limit};
+use serde_json::Value;
 
 const COMES_UP: &str = "# Comes up.\nin_guest() {\n    true\n}\n";
 
 /// The notes that a run prints for a person.
-fn notes(events: &[serde_json::Value]) -> Vec<String> {
+fn notes(events: &[Value]) -> Vec<String> {
     let notes = events.iter().filter(|event| event["reason"] == "note");
     notes
         .map(|event| event["text"].as_str().unwrap().to_owned())
@@ -18,14 +21,8 @@ fn notes(events: &[serde_json::Value]) -> Vec<String> {
 }
 
 fn connect(path: &str) -> UnixStream {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        match UnixStream::connect(path) {
-            Ok(stream) => return stream,
-            Err(error) => assert!(Instant::now() < deadline, "{path}: {error}"),
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let limit = Limit::within(Duration::from_secs(60));
+    wait::poll(limit, || UnixStream::connect(path).ok()).unwrap()
 }
 
 /// A socket's path, the last word of a line for a person.
@@ -34,35 +31,45 @@ fn path(line: &str, before: &str) -> String {
     path.trim_matches('\'').to_owned()
 }
 
+/// A run whose guest waits for the person at the debugger or the monitor.
+struct WaitingRun {
+    run: Child,
+    events: Lines<BufReader<ChildStdout>>,
+}
+
+impl WaitingRun {
+    /// A test's own time is far less than it gets here.
+    fn start(repo: &TestRepo, arch: &str, flags: &[&str]) -> Self {
+        let args = ["--message-format=json", "--timeout-factor=0.01"];
+        let mut test = repo.test(arch, &[&args, flags].concat());
+        let test = test.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut run = test.spawn().unwrap();
+        let events = BufReader::new(run.stdout.take().unwrap()).lines();
+        Self { run, events }
+    }
+
+    /// The next note for the person.
+    fn note(&mut self) -> String {
+        let events = self.events.by_ref();
+        let mut events = events.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        let note = events.find(|event| event["reason"] == "note").unwrap();
+        note["text"].as_str().unwrap().to_owned()
+    }
+
+    /// Its test passes.
+    fn assert_passes(mut self) {
+        let rest: String = self.events.map(Result::unwrap).collect();
+        assert!(rest.contains(r#""outcome":"passed""#), "{rest}");
+        assert_eq!(self.run.wait().unwrap().code(), Some(0));
+    }
+}
+
 #[test]
 fn debugged_guest_waits_and_has_monitor() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/up", COMES_UP)]);
-    // A test's own time is far less than it gets here.
-    let args = [
-        "test",
-        "--offline",
-        "--arch",
-        &arch,
-        "--gdb",
-        "--monitor=qmp",
-    ];
-    let json = ["--message-format", "json", "--timeout-factor", "0.01"];
-    let mut run = place
-        .xtask(&[&args[..], &json].concat())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
-    let mut note = || loop {
-        let line = lines.next().unwrap().unwrap();
-        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-        if event["reason"] == "note" {
-            return event["text"].as_str().unwrap().to_owned();
-        }
-    };
-    let (gdb, monitor) = (note(), note());
+    let repo = TestRepo::with(&[("a/up", COMES_UP)]);
+    let mut run = WaitingRun::start(&repo, &arch, &["--gdb", "--monitor=qmp"]);
+    let (gdb, monitor) = (run.note(), run.note());
     assert!(
         gdb.starts_with("gdb") && gdb.contains("set architecture "),
         "{gdb}"
@@ -77,62 +84,45 @@ fn debugged_guest_waits_and_has_monitor() {
     let mut debugger = connect(&path(&gdb, "target remote "));
     // gdb's `continue`, with its checksum.
     debugger.write_all(b"+$c#63").unwrap();
-    let mut rest = String::new();
-    lines.for_each(|line| rest += &line.unwrap());
-    assert!(rest.contains(r#""outcome":"passed""#), "{rest}");
-    assert_eq!(run.wait().unwrap().code(), Some(0));
+    run.assert_passes();
     let mut last = Vec::new();
     debugger.read_to_end(&mut last).unwrap();
-    assert_eq!(place.wait_until_quiet(), Vec::<String>::new());
+    assert_eq!(repo.processes_left(), Vec::<String>::new());
 }
 
 #[test]
 fn guest_waits_for_its_monitor() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/up", COMES_UP)]);
-    let args = ["test", "--offline", "--arch", &arch, "--monitor"];
-    let json = ["--message-format", "json", "--timeout-factor", "0.01"];
-    let mut run = place
-        .xtask(&[&args[..], &json].concat())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(run.stdout.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
-    let line = lines.find(|line| line.contains("UNIX-CONNECT:")).unwrap();
-    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let mut monitor = connect(&path(event["text"].as_str().unwrap(), "UNIX-CONNECT:"));
+    let repo = TestRepo::with(&[("a/up", COMES_UP)]);
+    let mut run = WaitingRun::start(&repo, &arch, &["--monitor"]);
+    let mut monitor = connect(&path(&run.note(), "UNIX-CONNECT:"));
     monitor.write_all(b"info status\ncont\n").unwrap();
     let mut seen = Vec::new();
     monitor.read_to_end(&mut seen).unwrap();
     let seen = String::from_utf8_lossy(&seen).into_owned();
     assert!(seen.contains("VM status: paused (prelaunch)"), "{seen}");
-    let rest: String = lines.collect();
-    assert!(rest.contains(r#""outcome":"passed""#), "{rest}");
-    assert_eq!(run.wait().unwrap().code(), Some(0));
+    run.assert_passes();
 }
 
 #[test]
 fn trace_events_and_syscalls_are_logged() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/up", COMES_UP)]);
-    let (code, events) = place.events(&arch, &["--trace", "qmp_enter_*"]);
+    let repo = TestRepo::with(&[("a/up", COMES_UP)]);
+    let (code, events) = repo.events(&arch, &["--trace", "qmp_enter_*"]);
     assert_eq!(code, 0);
     let log = notes(&events);
     let log = std::fs::read_to_string(path(log.last().unwrap(), ": ")).unwrap();
     assert!(log.contains("qmp_enter_qmp_capabilities"), "{log}");
     // Events of QEMU's own driver for NVMe, not of its device.
-    let (code, events) = place.events(&arch, &["--trace", "nvme_*"]);
+    let (code, events) = repo.events(&arch, &["--trace", "nvme_*"]);
     let last = notes(&events).pop().unwrap();
     let expect = "no trace event of `nvme_*` happened: ";
     assert!(code == 0 && last.starts_with(expect), "{code} {last}");
-    let told = |flags: &[&str]| {
+    let trace = |flags: &[&str]| {
         let args = ["test", "--offline", "--arch", &arch, "a::up"];
-        place.run(&[&args[..], flags].concat())
+        repo.run(&[&args[..], flags].concat())
     };
-    let wrong = told(&["--trace", "qmp_enter_qmp_capabilitie"]);
+    let wrong = trace(&["--trace", "qmp_enter_qmp_capabilitie"]);
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
     let help = "did you mean `qmp_enter_qmp_capabilities`?";
     assert!(wrong.stderr.contains(help), "{}", wrong.stderr);
@@ -141,24 +131,21 @@ fn trace_events_and_syscalls_are_logged() {
 #[test]
 fn missing_strace_is_reported() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/up", COMES_UP)]);
+    let repo = TestRepo::with(&[("a/up", COMES_UP)]);
     // A strace of our own: what counts is that QEMU runs under it.
-    let tools = place.path().join("tools");
-    std::fs::create_dir(&tools).unwrap();
+    let tools = repo.path().join("tools");
     let strace = tools.join("strace");
-    let script = "#!/bin/sh\necho \"$@\" > \"$4\"\nshift 4\nexec \"$@\"\n";
-    std::fs::write(&strace, script).unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&strace, executable).unwrap();
+    let script = "echo \"$@\" > \"$4\"\nshift 4\nexec \"$@\"";
+    repo.executable(&strace, script);
     let search = std::env::var("PATH").unwrap();
     let run = |path: &str| {
         let args = ["test", "--offline", "--arch", &arch, "--strace-qemu"];
-        let mut run = place.xtask(&args);
+        let mut run = repo.xtask(&args);
         run.env("PATH", path).output().unwrap()
     };
     let done = run(&format!("{}:{search}", tools.display()));
     assert_eq!(done.status.code(), Some(0));
-    let log = place.runs().join("1").join(&arch).join("a/up/strace.log");
+    let log = repo.runs().join("1").join(&arch).join("a/up/strace.log");
     let log = std::fs::read_to_string(log).unwrap();
     assert!(
         log.starts_with("-f -tt -o") && log.contains("qemu-system-"),
@@ -182,9 +169,9 @@ fn missing_strace_is_reported() {
 fn failed_guest_offers_a_shell() {
     let Some(arch) = arch() else { return };
     let fails = "# Fails.\nin_guest() {\n    false\n}\n";
-    let place = Place::with(&[("a/fails", fails)]);
+    let repo = TestRepo::with(&[("a/fails", fails)]);
     let args = ["test", "--offline", "--arch", &arch, "--shell-on-fail"];
-    let mut run = place.xtask(&args);
+    let mut run = repo.xtask(&args);
     let pipe = std::process::Stdio::piped;
     let mut child = run
         .stdin(pipe())

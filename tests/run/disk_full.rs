@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::place::{Place, arch};
-use crate::skip::skip;
+use harness::qemu::arch;
+use harness::repo::TestRepo;
+use harness::skip;
 
 /// Status of the script below where scratch is left.
 const LEFT: i32 = 8;
 
 /// Runs two tests with a file system of so many kilobytes in a folder; `None` where this host lets
 /// nobody mount one.
-fn run(place: &Place, folder: &Path, kilobytes: u32) -> Option<Output> {
+fn run(repo: &TestRepo, folder: &Path, kilobytes: u32) -> Option<Output> {
     let arch = arch()?;
     let id = Command::new("id").arg("-u").output().unwrap().stdout;
     let own = if id == b"0\n" { "-m" } else { "-rm" };
@@ -33,16 +34,16 @@ fn run(place: &Place, folder: &Path, kilobytes: u32) -> Option<Output> {
             exit $status' sh \"$@\""
     );
     let tests = ["evil::fills", "evil::floods", "--exact"];
-    let mut command = place.test_in_script(&script, &arch, &tests);
+    let mut command = repo.test_in_script(&script, &arch, &tests);
     let output = command.env("FOLDER", folder).output().unwrap();
-    place.is_clean("without room");
+    repo.assert_clean("without room");
     Some(output)
 }
 
 #[test]
 fn failure_on_full_disk_is_setup_error() {
-    let place = Place::new("evil");
-    let Some(output) = run(&place, &place.tmp(), 64) else {
+    let repo = TestRepo::of_area("evil");
+    let Some(output) = run(&repo, &repo.tmp(), 64) else {
         return;
     };
     let shown = String::from_utf8_lossy(&output.stdout);
@@ -56,8 +57,8 @@ fn failure_on_full_disk_is_setup_error() {
 
 #[test]
 fn report_without_disk_space_is_setup_error() {
-    let place = Place::new("evil");
-    let Some(output) = run(&place, &place.runs(), 8) else {
+    let repo = TestRepo::of_area("evil");
+    let Some(output) = run(&repo, &repo.runs(), 8) else {
         return;
     };
     let shown = String::from_utf8_lossy(&output.stdout);
@@ -65,38 +66,41 @@ fn report_without_disk_space_is_setup_error() {
         shown.contains("NOT RUN") && shown.contains("no space left in `--runs`"),
         "{shown}"
     );
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(96), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(96), "{stderr}");
     assert!(
-        told.contains("failed to keep the files of the run in `"),
-        "{told}"
+        stderr.contains("failed to keep the files of the run in `"),
+        "{stderr}"
     );
-    assert!(told.contains("help: free some space"), "{told}");
+    assert!(stderr.contains("help: free some space"), "{stderr}");
 }
 
 #[test]
 fn unusable_directories_are_named_setup_errors() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("evil");
-    let missing = place.path().join("missing");
-    let file = place.path().join("file");
+    let repo = TestRepo::of_area("evil");
+    let missing = repo.path().join("missing");
+    let file = repo.path().join("file");
     std::fs::write(&file, "").unwrap();
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     let check = |args: &[&str], temporary: &Path, option: &str| {
-        let mut command = place.test(&arch, &[&["evil::floods"], args].concat());
+        let mut command = repo.test(&arch, &[&["evil::floods"], args].concat());
         let output = command.env("TMPDIR", temporary).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(96), "{told}");
-        assert!(told.contains(&format!("(`{option}`)")), "{told}");
-        assert!(told.contains("help: name another directory: "), "{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(96), "{stderr}");
+        assert!(stderr.contains(&format!("(`{option}`)")), "{stderr}");
+        assert!(
+            stderr.contains("help: name another directory: "),
+            "{stderr}"
+        );
     };
     check(&[], &missing, "TMPDIR");
     check(&[], &file, "TMPDIR");
-    check(&["--runs", &path(&file)], &place.tmp(), "--runs");
+    check(&["--runs", &path(&file)], &repo.tmp(), "--runs");
     check(
         &["--runs", &path(&file.join("runs"))],
-        &place.tmp(),
+        &repo.tmp(),
         "--runs",
     );
-    place.is_clean("without directories");
+    repo.assert_clean("without directories");
 }

@@ -1,6 +1,7 @@
 //! Each way to end is named for what it is, and what a guest prints stays text.
 
-use crate::place::{Place, arch, ends, expected};
+use harness::qemu::arch;
+use harness::repo::{TestRepo, expected, outcomes};
 
 /// Each test of `tests/evil`, and the cause with which it ends; `…` stands for what varies.
 const CAUSES: &[(&str, &str)] = &[
@@ -92,8 +93,8 @@ const CAUSES: &[(&str, &str)] = &[
 #[test]
 fn each_exit_cause_is_identified() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("evil");
-    let output = place
+    let repo = TestRepo::of_area("evil");
+    let output = repo
         .test(&arch, &["--message-format=json"])
         .output()
         .unwrap();
@@ -102,7 +103,7 @@ fn each_exit_cause_is_identified() {
         let reset = "lost-guest: the guest reset itself unexpectedly (call `leave reboot` first)";
         expected.insert("resets".to_owned(), reset.to_owned());
     }
-    let mut ends = ends(&output);
+    let mut ends = outcomes(&output);
     for (name, end) in &mut ends {
         // What QEMU or a kernel says further changes from version to version.
         let start = expected.get(name).and_then(|end| end.strip_suffix('…'));
@@ -113,14 +114,14 @@ fn each_exit_cause_is_identified() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(ends, expected, "{stderr}");
     assert_eq!(output.status.code(), Some(100));
-    place.is_clean("after all");
+    repo.assert_clean("after all");
 }
 
 #[test]
 fn forged_records_are_refused_for_nonce_and_number() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("evil");
-    let (code, events) = place.events(&arch, &["evil::forges", "--exact", "--timeout-factor=4"]);
+    let repo = TestRepo::of_area("evil");
+    let (code, events) = repo.events(&arch, &["evil::forges", "--exact", "--timeout-factor=4"]);
     let finished = events
         .iter()
         .find(|event| event["reason"] == "test-finished");
@@ -141,21 +142,21 @@ fn forged_records_are_refused_for_nonce_and_number() {
 #[test]
 fn hang_before_init_ends_at_boot_limit() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("hung");
+    let repo = TestRepo::of_area("hung");
     let args = ["--message-format=json", "--timeout-factor=0.1"];
-    let output = place.test(&arch, &args).output().unwrap();
-    let cause = ends(&output).remove("hang-in-boot").unwrap();
+    let output = repo.test(&arch, &args).output().unwrap();
+    let cause = outcomes(&output).remove("hang-in-boot").unwrap();
     let limit = "timed-out: the guest was not ready within ";
     assert!(cause.starts_with(limit), "{cause}");
-    place.is_clean("after all");
+    repo.assert_clean("after all");
 }
 
 #[test]
 fn guest_output_cannot_drive_the_terminal() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("evil");
+    let repo = TestRepo::of_area("evil");
     let args = ["evil::floods", "--exact", "--no-capture"];
-    let output = place.test(&arch, &args).output().unwrap();
+    let output = repo.test(&arch, &args).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let shown = [output.stdout, output.stderr].concat();
     assert!(!shown.contains(&0x1b) && !shown.contains(&0x07));

@@ -2,20 +2,21 @@
 
 use std::process::Command;
 
-use crate::place::{Place, arch, binary, ends, expected, root};
-use crate::unsuited::unsuited;
+use harness::qemu::{arch, binary};
+use harness::repo::{TestRepo, expected, outcomes};
+use harness::{root, unsuited};
 
 /// A run of the faulty tests with the faulty binary.
-fn faulty(place: &Place, arch: &str, args: &[&str]) -> Command {
+fn faulty(repo: &TestRepo, arch: &str, args: &[&str]) -> Command {
     let name = binary(arch);
     let real = Command::new("sh")
         .args(["-c", "command -v \"$0\"", &name])
         .output()
         .unwrap();
     let script = root().join("tests/run/faulty-qemu.sh");
-    let faulty = place.path().join(&name);
+    let faulty = repo.path().join(&name);
     std::os::unix::fs::symlink(script, &faulty).unwrap();
-    let mut command = place.test(arch, &["--qemu", faulty.to_str().unwrap()]);
+    let mut command = repo.test(arch, &["--qemu", faulty.to_str().unwrap()]);
     command
         .env(
             "FAULTY_QEMU",
@@ -28,9 +29,9 @@ fn faulty(place: &Place, arch: &str, args: &[&str]) -> Command {
 #[test]
 fn each_qemu_fault_is_identified() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("faulty");
+    let repo = TestRepo::of_area("faulty");
     let args = ["--accel=tcg", "--message-format=json"];
-    let output = faulty(&place, &arch, &args).output().unwrap();
+    let output = faulty(&repo, &arch, &args).output().unwrap();
     let expected = expected(&[
         (
             "asserts",
@@ -51,7 +52,7 @@ fn each_qemu_fault_is_identified() {
         ),
     ]);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(ends(&output), expected, "{stderr}");
+    assert_eq!(outcomes(&output), expected, "{stderr}");
     let stdout = String::from_utf8_lossy(&output.stdout);
     for note in [
         "a record with a wrong checksum",
@@ -59,7 +60,7 @@ fn each_qemu_fault_is_identified() {
     ] {
         assert!(stdout.contains(note), "{stdout}");
     }
-    place.is_clean("after all");
+    repo.assert_clean("after all");
 }
 
 /// The shell that crashes stands in for QEMU: what counts is that its dump is found and read.
@@ -72,14 +73,14 @@ fn backtrace_of_a_crash_is_kept_on_request() {
         unsuited("gdb is missing, or core dumps do not go to the working directory");
         return;
     }
-    let place = Place::new("faulty");
+    let repo = TestRepo::of_area("faulty");
     let args = [
         "faulty::asserts",
         "--exact",
         "--accel=tcg",
         "--gdb-on-crash",
     ];
-    let output = faulty(&place, &arch, &args).output().unwrap();
+    let output = faulty(&repo, &arch, &args).output().unwrap();
     let shown = [output.stdout, output.stderr].concat();
     let shown = String::from_utf8_lossy(&shown);
     let mut words = shown
@@ -89,7 +90,7 @@ fn backtrace_of_a_crash_is_kept_on_request() {
     let log = log.unwrap_or_else(|| panic!("{shown}"));
     let backtrace = std::fs::read_to_string(log).unwrap();
     assert!(backtrace.contains("Thread 1"), "{backtrace}");
-    place.is_clean("after the crash");
+    repo.assert_clean("after the crash");
 }
 
 #[test]
@@ -102,9 +103,9 @@ fn broken_kvm_is_reported_and_avoided() {
         unsuited(&format!("it cannot try {arch} in KVM"));
         return;
     }
-    let place = Place::new("faulty");
+    let repo = TestRepo::of_area("faulty");
     let args = ["faulty::refuses", "--exact"];
-    let output = faulty(&place, &arch, &args)
+    let output = faulty(&repo, &arch, &args)
         .env("FAULTY_KVM", "1")
         .output()
         .unwrap();
@@ -114,5 +115,5 @@ fn broken_kvm_is_reported_and_avoided() {
         "{stderr}"
     );
     assert_eq!(output.status.code(), Some(100), "{stderr}");
-    place.is_clean("after the trial");
+    repo.assert_clean("after the trial");
 }

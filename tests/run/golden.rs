@@ -3,28 +3,30 @@
 
 use std::path::PathBuf;
 
-use crate::place::{Place, Told, arch};
+use harness::Output;
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 const PRINTS: &str = "# Prints.\n#: filter = [\"s/took [0-9]+/took N/\"]\nin_host() {\n    \
                       printf 'one\\r\\ntook 17 ms\\n'\n}\n";
 
-fn file(place: &Place, name: &str) -> PathBuf {
-    place.tests().join("a").join(name)
+fn file(repo: &TestRepo, name: &str) -> PathBuf {
+    repo.tests().join("a").join(name)
 }
 
-fn run(place: &Place, arch: &str, args: &[&str]) -> Told {
-    place.run(&[&["test", "--arch", arch, "--offline"], args].concat())
+fn run(repo: &TestRepo, arch: &str, args: &[&str]) -> Output {
+    repo.run(&[&["test", "--arch", arch, "--offline"], args].concat())
 }
 
 #[test]
 fn golden_difference_fails_with_diff() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/prints", PRINTS)]);
-    std::fs::write(file(&place, "prints.good"), "one\ntook N ms\n").unwrap();
-    assert_eq!(run(&place, &arch, &[]).code, 0);
-    std::fs::write(file(&place, "prints.good"), "one\ntwo\n").unwrap();
-    let told = run(&place, &arch, &[]);
-    assert_eq!(told.code, 100, "{}", told.stderr);
+    let repo = TestRepo::with(&[("a/prints", PRINTS)]);
+    std::fs::write(file(&repo, "prints.good"), "one\ntook N ms\n").unwrap();
+    assert_eq!(run(&repo, &arch, &[]).code, 0);
+    std::fs::write(file(&repo, "prints.good"), "one\ntwo\n").unwrap();
+    let output = run(&repo, &arch, &[]);
+    assert_eq!(output.code, 100, "{}", output.stderr);
     let expect = [
         "failed: output differs from `prints.good`",
         "--- guest-tests/a/prints.good",
@@ -33,7 +35,11 @@ fn golden_difference_fails_with_diff() {
         "--bless",
     ];
     for text in expect {
-        assert!(told.stdout.contains(text), "no `{text}` in {}", told.stdout);
+        assert!(
+            output.stdout.contains(text),
+            "no `{text}` in {}",
+            output.stdout
+        );
     }
 }
 
@@ -41,55 +47,63 @@ fn golden_difference_fails_with_diff() {
 fn failing_test_keeps_its_own_cause() {
     let Some(arch) = arch() else { return };
     let fails = "# Fails.\nin_host() {\n    echo one\n    fail \"no disk\"\n}\n";
-    let place = Place::with(&[("a/fails", fails)]);
-    std::fs::write(file(&place, "fails.good"), "two\n").unwrap();
-    let told = run(&place, &arch, &[]);
-    assert_eq!(told.code, 100);
+    let repo = TestRepo::with(&[("a/fails", fails)]);
+    std::fs::write(file(&repo, "fails.good"), "two\n").unwrap();
+    let output = run(&repo, &arch, &[]);
+    assert_eq!(output.code, 100);
     for text in ["failed: no disk", "-two", "+one"] {
-        assert!(told.stdout.contains(text), "no `{text}` in {}", told.stdout);
+        assert!(
+            output.stdout.contains(text),
+            "no `{text}` in {}",
+            output.stdout
+        );
     }
-    let told = run(&place, &arch, &["--bless"]);
+    let output = run(&repo, &arch, &["--bless"]);
     assert!(
-        told.stderr.contains("is not blessed: it failed"),
+        output.stderr.contains("is not blessed: it failed"),
         "{}",
-        told.stderr
+        output.stderr
     );
-    let kept = std::fs::read_to_string(file(&place, "fails.good")).unwrap();
+    let kept = std::fs::read_to_string(file(&repo, "fails.good")).unwrap();
     assert_eq!(kept, "two\n");
 }
 
 #[test]
 fn bless_writes_the_most_specific_file() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/prints", PRINTS), ("a/other", PRINTS)]);
+    let repo = TestRepo::with(&[("a/prints", PRINTS), ("a/other", PRINTS)]);
     let own = format!("prints.{arch}.good");
-    std::fs::write(file(&place, "prints.good"), "old\n").unwrap();
-    std::fs::write(file(&place, &own), "old\n").unwrap();
-    let told = run(&place, &arch, &["--bless"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    std::fs::write(file(&repo, "prints.good"), "old\n").unwrap();
+    std::fs::write(file(&repo, &own), "old\n").unwrap();
+    let output = run(&repo, &arch, &["--bless"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     assert!(
-        told.stderr.contains(&format!("guest-tests/a/{own}")),
+        output.stderr.contains(&format!("guest-tests/a/{own}")),
         "{}",
-        told.stderr
+        output.stderr
     );
-    let read = |name: &str| std::fs::read_to_string(file(&place, name)).ok();
+    let read = |name: &str| std::fs::read_to_string(file(&repo, name)).ok();
     assert_eq!(read(&own).as_deref(), Some("one\ntook N ms\n"));
     assert_eq!(read("prints.good").as_deref(), Some("old\n"));
     assert_eq!(read("other.good"), None);
-    run(&place, &arch, &["--bless", "other"]);
+    run(&repo, &arch, &["--bless", "other"]);
     assert_eq!(read("other.good").as_deref(), Some("one\ntook N ms\n"));
-    assert_eq!(run(&place, &arch, &[]).code, 0);
+    assert_eq!(run(&repo, &arch, &[]).code, 0);
 }
 
 #[test]
 fn golden_file_without_test_is_an_error() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/prints", PRINTS)]);
-    std::fs::write(file(&place, "print.good"), "one\n").unwrap();
-    let told = run(&place, &arch, &[]);
-    assert_eq!(told.code, 2);
+    let repo = TestRepo::with(&[("a/prints", PRINTS)]);
+    std::fs::write(file(&repo, "print.good"), "one\n").unwrap();
+    let output = run(&repo, &arch, &[]);
+    assert_eq!(output.code, 2);
     for text in ["belongs to no test", "did you mean `prints.good`?"] {
-        assert!(told.stderr.contains(text), "no `{text}` in {}", told.stderr);
+        assert!(
+            output.stderr.contains(text),
+            "no `{text}` in {}",
+            output.stderr
+        );
     }
 }
 
@@ -99,8 +113,8 @@ fn failed_subtest_fails_the_test() {
     let ktap = "# Says KTAP.\nin_host() {\n    printf '%s\\n' 'KTAP version 1' 1..2 'ok 1 good' 'not ok 2 bad'\n}\n";
     let short =
         "# Is cut short.\nin_host() {\n    printf '%s\\n' 'KTAP version 1' 1..2 'ok 1 good'\n}\n";
-    let place = Place::with(&[("a/ktap", ktap), ("a/short", short)]);
-    let (code, events) = place.events(&arch, &[]);
+    let repo = TestRepo::with(&[("a/ktap", ktap), ("a/short", short)]);
+    let (code, events) = repo.events(&arch, &[]);
     assert_eq!(code, 100);
     let finished = events
         .iter()

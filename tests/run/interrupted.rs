@@ -3,31 +3,32 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use crate::place::{Place, arch, signal, silently, wait_for};
+use harness::qemu::arch;
+use harness::repo::{TestRepo, signal, spawn_silent, wait_for};
 
 const SIGNALS: [(&str, i32); 3] = [("-INT", 130), ("-TERM", 143), ("-HUP", 129)];
 
 #[test]
 fn interrupted_run_leaves_nothing_behind() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("hung");
+    let repo = TestRepo::of_area("hung");
     for (name, code) in SIGNALS {
-        let mut child = silently(place.test(&arch, &[]));
+        let mut child = spawn_silent(repo.test(&arch, &[]));
         let qemu = |line: &String| line.contains("-nodefaults");
-        wait_for(&mut child, "a QEMU", || place.processes().iter().any(qemu));
+        wait_for(&mut child, "a QEMU", || repo.processes().iter().any(qemu));
         signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
-        place.is_clean(name);
+        repo.assert_clean(name);
     }
 }
 
 /// Interrupts a test as soon as it has printed a line, with each signal.
 fn interrupt_at_first_line(test: &str) {
     let Some(arch) = arch() else { return };
-    let place = Place::new("evil");
+    let repo = TestRepo::of_area("evil");
     for (name, code) in SIGNALS {
         let args = [test, "--exact", "--no-capture", "--timeout-factor=60"];
-        let mut command = place.test(&arch, &args);
+        let mut command = repo.test(&arch, &args);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -36,7 +37,7 @@ fn interrupt_at_first_line(test: &str) {
         assert_eq!(line, "waiting\n", "{name}");
         signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
-        place.is_clean(name);
+        repo.assert_clean(name);
     }
 }
 
@@ -53,9 +54,9 @@ fn interrupt_during_host_script_leaves_nothing() {
 #[test]
 fn closed_stdout_does_not_change_the_verdict() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("evil");
+    let repo = TestRepo::of_area("evil");
     let args = ["evil::fails", "evil::skips", "--exact"];
-    let mut command = place.test(&arch, &args);
+    let mut command = repo.test(&arch, &args);
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -63,6 +64,6 @@ fn closed_stdout_does_not_change_the_verdict() {
         .unwrap();
     drop((child.stdout.take(), child.stderr.take()));
     assert_eq!(child.wait().unwrap().code(), Some(100));
-    assert!(place.runs().join("1/report.json").exists());
-    place.is_clean("unread");
+    assert!(repo.runs().join("1/report.json").exists());
+    repo.assert_clean("unread");
 }

@@ -3,7 +3,8 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, SystemTime};
 
-use crate::place::{Place, arch, signal, silently};
+use harness::qemu::arch;
+use harness::repo::{TestRepo, signal, spawn_silent};
 
 /// How often: by `KILN_KILLS`, else this.
 const KILLS: u32 = 8;
@@ -21,13 +22,13 @@ fn after(number: u64) -> u64 {
 fn killed_run_leaves_no_process_or_lock() {
     let Some(arch) = arch() else { return };
     let kills = std::env::var("KILN_KILLS").map_or(KILLS, |count| count.parse().unwrap());
-    let place = Place::new("evil");
+    let repo = TestRepo::of_area("evil");
     let args = ["evil::leaves-daemon", "evil::floods", "--exact"];
     let mut random = 1;
     for kill in 0..kills {
         random = after(random);
         let milliseconds = u64::from(SPAN_MS) * (random >> 40) / (1 << 24);
-        let mut child = silently(place.test(&arch, &args));
+        let mut child = spawn_silent(repo.test(&arch, &args));
         std::thread::sleep(Duration::from_millis(milliseconds));
         // It may just have ended by itself, which leaves nothing either.
         if child.try_wait().unwrap().is_none() {
@@ -39,16 +40,16 @@ fn killed_run_leaves_no_process_or_lock() {
             status.signal() == Some(9) || status.success(),
             "{why}: {status}"
         );
-        assert_eq!(place.wait_until_quiet(), Vec::<String>::new(), "{why}");
+        assert_eq!(repo.processes_left(), Vec::<String>::new(), "{why}");
     }
     // What was killed before it had its lock goes when it is a minute old.
     let hour_ago = SystemTime::now() - Duration::from_secs(3600);
-    for entry in std::fs::read_dir(place.tmp()).unwrap() {
+    for entry in std::fs::read_dir(repo.tmp()).unwrap() {
         let directory = std::fs::File::open(entry.unwrap().path()).unwrap();
         directory.set_modified(hour_ago).unwrap();
     }
-    let output = place.test(&arch, &args).output().unwrap();
+    let output = repo.test(&arch, &args).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    place.is_clean("after a run that was not killed");
+    repo.assert_clean("after a run that was not killed");
 }

@@ -1,21 +1,22 @@
 //! Scripts of the shape of qemu-test's run unchanged, or are skipped by the name of what QEMU removed.
 
-use crate::place::{Place, arch, ends, expected};
+use harness::qemu::arch;
+use harness::repo::{TestRepo, expected, outcomes};
 
 /// Such scripts name the machine and the devices of this architecture.
 const ARCH: &str = "x86_64";
 
 fn run(selection: &[&str], expect: &[(&str, &str)]) {
     if arch().as_deref() != Some(ARCH) {
-        return crate::skip::skip("there is no QEMU for x86_64");
+        return harness::skip("there is no QEMU for x86_64");
     }
-    let place = Place::new("legacy");
+    let repo = TestRepo::of_area("legacy");
     let flags = ["--message-format=json", "--exact"];
-    let output = place.test(ARCH, &[&flags, selection].concat()).output();
+    let output = repo.test(ARCH, &[&flags, selection].concat()).output();
     let output = output.unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     let expect = expected(expect);
-    let mut found = ends(&output);
+    let mut found = outcomes(&output);
     for (name, end) in &mut found {
         // The rest of a cause depends on QEMU's version, or is another test's subject.
         let start = expect.get(name).and_then(|end| end.strip_suffix('…'));
@@ -24,7 +25,7 @@ fn run(selection: &[&str], expect: &[(&str, &str)]) {
         }
     }
     assert_eq!(found, expect, "{stderr}");
-    place.is_clean(&stderr);
+    repo.assert_clean(&stderr);
 }
 
 #[test]

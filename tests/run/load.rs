@@ -2,7 +2,8 @@
 
 use std::process::{Child, Command};
 
-use crate::place::{Place, arch, silently};
+use harness::qemu::arch;
+use harness::repo::{TestRepo, spawn_silent};
 
 /// How often: by `KILN_REPEATS`, else this.
 const REPEATS: usize = 10;
@@ -32,31 +33,31 @@ impl Drop for Busy {
 fn trivial_test_passes_on_busy_host() {
     let Some(arch) = arch() else { return };
     let repeats = std::env::var("KILN_REPEATS").map_or(REPEATS, |count| count.parse().unwrap());
-    let place = Place::new("evil");
+    let repo = TestRepo::of_area("evil");
     for number in 0..repeats {
-        place.write(&format!("again/pass-{number}.sh"), PASS);
+        repo.write(&format!("again/pass-{number}.sh"), PASS);
     }
     let _busy = [Busy::start(), Busy::start()];
-    let output = place.test(&arch, &["again::", "--quiet"]).output().unwrap();
+    let output = repo.test(&arch, &["again::", "--quiet"]).output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{stdout}");
     assert!(
         stdout.contains(&format!("{repeats} tests: {repeats} passed")),
         "{stdout}"
     );
-    place.is_clean("after all");
+    repo.assert_clean("after all");
 }
 
 #[test]
 fn two_runs_at_once_share_one_empty_store() {
     let Some(arch) = arch() else { return };
-    let place = Place::new("evil");
-    let run = || silently(place.test(&arch, &["evil::floods", "--exact"]));
+    let repo = TestRepo::of_area("evil");
+    let run = || spawn_silent(repo.test(&arch, &["evil::floods", "--exact"]));
     for mut run in [run(), run()] {
         assert_eq!(run.wait().unwrap().code(), Some(0));
     }
     for number in ["1", "2"] {
-        assert!(place.runs().join(number).join("report.json").exists());
+        assert!(repo.runs().join(number).join("report.json").exists());
     }
-    place.is_clean("after both");
+    repo.assert_clean("after both");
 }

@@ -25,16 +25,9 @@ mod legacy;
 mod load;
 mod mirror;
 mod named_qemu;
-mod place;
 mod repeat;
 mod report;
 mod rerun;
 mod select;
 mod settings;
-#[path = "../skip.rs"]
-mod skip;
 mod standalone;
-#[path = "../told.rs"]
-mod told;
-#[path = "../unsuited.rs"]
-mod unsuited;

@@ -4,7 +4,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::place::{Place, arch, binary};
+use harness::qemu::{arch, binary};
+use harness::repo::TestRepo;
 
 const PASSES: &str = "# Passes.\nin_host() {\n    echo fine\n}\n";
 
@@ -18,9 +19,9 @@ fn real(arch: &str) -> PathBuf {
 }
 
 /// A folder with the real QEMU under its own name and others next to it, as patches are tried.
-fn place(arch: &str) -> (Place, PathBuf) {
-    let place = Place::with(&[("a/passes", PASSES)]);
-    let folder = place.path().join("q");
+fn repo(arch: &str) -> (TestRepo, PathBuf) {
+    let repo = TestRepo::with(&[("a/passes", PASSES)]);
+    let folder = repo.path().join("q");
     std::fs::create_dir(&folder).unwrap();
     symlink(real(arch), folder.join(binary(arch))).unwrap();
     let script = |name: &str, text: String| {
@@ -36,13 +37,13 @@ fn place(arch: &str) -> (Place, PathBuf) {
     let patched = format!("exec {} \"$@\"", real(arch).display());
     script(&format!("{}.patched", binary(arch)), patched);
     script("qemu-img", "echo qemu-img version 10".to_owned());
-    (place, folder)
+    (repo, folder)
 }
 
 #[test]
 fn other_program_than_qemu_is_refused() {
     let Some(arch) = arch() else { return };
-    let (place, folder) = place(&arch);
+    let (repo, folder) = repo(&arch);
     let broken = folder.join(format!("{}.broken", binary(&arch)));
     for (file, expect) in [
         (
@@ -53,19 +54,19 @@ fn other_program_than_qemu_is_refused() {
         ("/bin/true".into(), "is not a QEMU system emulator"),
     ] {
         let file = file.to_str().unwrap();
-        let told = place.run(&["test", "--offline", "--arch", &arch, "--qemu", file]);
-        assert_eq!(told.code, 96, "{file}: {}", told.stderr);
+        let output = repo.run(&["test", "--offline", "--arch", &arch, "--qemu", file]);
+        assert_eq!(output.code, 96, "{file}: {}", output.stderr);
         assert!(
-            told.stderr.contains(&format!("`{file}`")) && told.stderr.contains(expect),
+            output.stderr.contains(&format!("`{file}`")) && output.stderr.contains(expect),
             "{file}: {}",
-            told.stderr
+            output.stderr
         );
         let real = real(&arch);
         let compare = ["--compare-qemu", real.to_str().unwrap(), file];
-        let told = place.run(&[&["test", "--offline", "--arch", &arch], &compare[..]].concat());
-        assert_eq!(told.code, 96, "{file}: {}", told.stderr);
+        let output = repo.run(&[&["test", "--offline", "--arch", &arch], &compare[..]].concat());
+        assert_eq!(output.code, 96, "{file}: {}", output.stderr);
     }
-    let from_environment = place
+    let from_environment = repo
         .xtask(&["test", "--offline", "--arch", &arch])
         .env("KILN_QEMU", &broken)
         .output()
@@ -76,15 +77,15 @@ fn other_program_than_qemu_is_refused() {
 #[test]
 fn named_file_is_tested_whatever_its_name() {
     let Some(arch) = arch() else { return };
-    let (place, folder) = place(&arch);
+    let (repo, folder) = repo(&arch);
     let patched = folder.join(format!("{}.patched", binary(&arch)));
     let patched = patched.to_str().unwrap();
-    let told = place.run(&["test", "--offline", "--qemu", patched]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = repo.run(&["test", "--offline", "--qemu", patched]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     // One binary is for one target: the other architectures are left out, and it says so.
     let line = format!("QEMU {arch}: {patched} ");
-    assert!(told.stderr.contains(&line), "{}", told.stderr);
-    let (_, events) = place.events(&arch, &["--qemu", patched]);
+    assert!(output.stderr.contains(&line), "{}", output.stderr);
+    let (_, events) = repo.events(&arch, &["--qemu", patched]);
     let on = &events[0]["platforms"][0];
     assert_eq!(
         (on["arch"].as_str(), on["binary"].as_str()),
@@ -103,22 +104,22 @@ fn qemu_for_another_target_is_refused() {
                 .is_ok()
     });
     let Some(other) = other else {
-        crate::skip::skip("there is no second QEMU");
+        harness::skip("there is no second QEMU");
         return;
     };
-    let (place, folder) = place(&arch);
+    let (repo, folder) = repo(&arch);
     std::fs::remove_file(folder.join(binary(&arch))).unwrap();
     symlink(real(other), folder.join(binary(&arch))).unwrap();
     let file = folder.join(binary(&arch));
     for named in [&folder, &file] {
         let named = named.to_str().unwrap();
-        let told = place.run(&["test", "--offline", "--arch", &arch, "--qemu", named]);
+        let output = repo.run(&["test", "--offline", "--arch", &arch, "--qemu", named]);
         let expect = format!("expected a QEMU for `{arch}`, found one for `{other}`");
         assert!(
-            told.code == 96 && told.stderr.contains(&expect),
+            output.code == 96 && output.stderr.contains(&expect),
             "{named}: {} {}",
-            told.code,
-            told.stderr
+            output.code,
+            output.stderr
         );
     }
 }
@@ -126,9 +127,9 @@ fn qemu_for_another_target_is_refused() {
 #[test]
 fn repeat_command_names_qemu_of_the_environment() {
     let Some(arch) = arch() else { return };
-    let (place, folder) = place(&arch);
-    place.write("a/fails.sh", "# Fails.\nin_host() {\n    false\n}\n");
-    let run = place
+    let (repo, folder) = repo(&arch);
+    repo.write("a/fails.sh", "# Fails.\nin_host() {\n    false\n}\n");
+    let run = repo
         .xtask(&["test", "--offline", "--arch", &arch, "fails"])
         .env("KILN_QEMU", &folder)
         .output()
@@ -136,7 +137,7 @@ fn repeat_command_names_qemu_of_the_environment() {
     let text = String::from_utf8_lossy(&run.stdout);
     let flag = format!("--qemu {}", folder.display());
     assert!(text.contains(&flag), "{text}");
-    let again = place.run(&["test", "--offline", "--rerun", "latest"]);
+    let again = repo.run(&["test", "--offline", "--rerun", "latest"]);
     let line = format!("{}: {}", arch, folder.join(binary(&arch)).display());
     assert!(again.stderr.contains(&line), "{}", again.stderr);
 }

@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use crate::place::{Place, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 const PASSES: &str = "# Passes.\nin_host() {\n    true\n}\n";
 const FAILS: &str = "# Fails.\nin_host() {\n    fail \"two and two are five\"\n}\n";
@@ -28,8 +29,8 @@ fn counts(events: &[Value]) -> String {
 #[test]
 fn retried_test_is_flaky_and_keeps_logs() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/flaky", FLAKY)]);
-    let (code, events) = place.events(&arch, &["--retries", "3"]);
+    let repo = TestRepo::with(&[("a/flaky", FLAKY)]);
+    let (code, events) = repo.events(&arch, &["--retries", "3"]);
     assert_eq!((code, counts(&events).as_str()), (0, r#"{"flaky":1}"#));
     let test = finished(&events)[0];
     let log = |report: &Value| {
@@ -46,16 +47,20 @@ fn retried_test_is_flaky_and_keeps_logs() {
 #[test]
 fn test_failing_every_try_fails() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/fails", FAILS)]);
-    let told = place.run(&["test", "--arch", &arch, "--offline", "--retries", "1"]);
-    assert_eq!(told.code, 100, "{}", told.stderr);
+    let repo = TestRepo::with(&[("a/fails", FAILS)]);
+    let output = repo.run(&["test", "--arch", &arch, "--offline", "--retries", "1"]);
+    assert_eq!(output.code, 100, "{}", output.stderr);
     let expect = [
         "try 1 failed: two and two",
         "cause failed: two and two",
         "1 failed",
     ];
     for text in expect {
-        assert!(told.stdout.contains(text), "no `{text}` in {}", told.stdout);
+        assert!(
+            output.stdout.contains(text),
+            "no `{text}` in {}",
+            output.stdout
+        );
     }
 }
 
@@ -63,15 +68,19 @@ fn test_failing_every_try_fails() {
 fn unstable_failure_does_not_fail_the_run() {
     let Some(arch) = arch() else { return };
     let unstable = format!("#: unstable = \"see https://example.org/1\"\n{FAILS}");
-    let place = Place::with(&[("a/unstable", &unstable)]);
-    let told = place.run(&["test", "--arch", &arch, "--offline"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let repo = TestRepo::with(&[("a/unstable", &unstable)]);
+    let output = repo.run(&["test", "--arch", &arch, "--offline"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     for text in [
         "UNSTABLE",
         "see https://example.org/1",
         "1 test: 1 unstable",
     ] {
-        assert!(told.stdout.contains(text), "no `{text}` in {}", told.stdout);
+        assert!(
+            output.stdout.contains(text),
+            "no `{text}` in {}",
+            output.stdout
+        );
     }
 }
 
@@ -79,7 +88,7 @@ fn unstable_failure_does_not_fail_the_run() {
 fn max_fail_stops_and_lists_unrun_tests() {
     let Some(arch) = arch() else { return };
     let slow = format!("#: slow = true\n{FAILS}");
-    let place = Place::with(&[("a/fine", PASSES), ("a/slow", &slow)]);
+    let repo = TestRepo::with(&[("a/fine", PASSES), ("a/slow", &slow)]);
     for (flags, code, expect) in [
         (&["--fail-fast"][..], 100, r#"{"failed":1,"not run":1}"#),
         (&["--max-fail", "1"], 100, r#"{"failed":1,"not run":1}"#),
@@ -91,7 +100,7 @@ fn max_fail_stops_and_lists_unrun_tests() {
         ),
         (&[], 100, r#"{"failed":1,"passed":1}"#),
     ] {
-        let (found, events) = place.events(&arch, &[&["-j1"], flags].concat());
+        let (found, events) = repo.events(&arch, &[&["-j1"], flags].concat());
         assert_eq!(
             (found, counts(&events).as_str()),
             (code, expect),
@@ -100,7 +109,7 @@ fn max_fail_stops_and_lists_unrun_tests() {
         // What is slow starts first.
         assert_eq!(finished(&events)[0]["test"], "slow");
     }
-    let run = place.runs().join("1/report.json");
+    let run = repo.runs().join("1/report.json");
     let report: Value = serde_json::from_slice(&std::fs::read(run).unwrap()).unwrap();
     assert_eq!(report["tests"][0]["why"], "--max-fail 1 was reached");
 }
@@ -109,8 +118,8 @@ fn max_fail_stops_and_lists_unrun_tests() {
 fn each_round_has_its_own_seed() {
     let Some(arch) = arch() else { return };
     let choosing = "# Chooses.\nin_host() {\n    choose word a b c d e f g h i j\n}\n";
-    let place = Place::with(&[("a/choosing", choosing)]);
-    let (code, events) = place.events(&arch, &["--repeat", "4", "--seed", "40"]);
+    let repo = TestRepo::with(&[("a/choosing", choosing)]);
+    let (code, events) = repo.events(&arch, &["--repeat", "4", "--seed", "40"]);
     assert_eq!((code, counts(&events).as_str()), (0, r#"{"passed":4}"#));
     let mut rounds: Vec<_> = finished(&events)
         .iter()
@@ -128,7 +137,7 @@ fn each_round_has_its_own_seed() {
         .map(|(_, seed, _)| seed.as_u64().unwrap())
         .collect();
     assert_eq!(seeds, [40, 41, 42, 43]);
-    let (_, again) = place.events(&arch, &["--seed", "42"]);
+    let (_, again) = repo.events(&arch, &["--seed", "42"]);
     assert_eq!(finished(&again)[0]["choices"], rounds[2].2);
     assert!(
         rounds.iter().any(|(_, _, choices)| *choices != rounds[0].2),
@@ -140,8 +149,8 @@ fn each_round_has_its_own_seed() {
 fn rounds_go_on_until_something_fails() {
     let Some(arch) = arch() else { return };
     let breaks = FLAKY.replace("-ge 3", "-lt 3");
-    let place = Place::with(&[("a/breaks", &breaks)]);
-    let (code, events) = place.events(&arch, &["--until-fail", "--seed", "5"]);
+    let repo = TestRepo::with(&[("a/breaks", &breaks)]);
+    let (code, events) = repo.events(&arch, &["--until-fail", "--seed", "5"]);
     assert_eq!(
         (code, counts(&events).as_str()),
         (100, r#"{"failed":1,"passed":2}"#)
@@ -150,7 +159,7 @@ fn rounds_go_on_until_something_fails() {
     assert_eq!((&last["round"], &last["seed"]), (&2.into(), &7.into()));
     assert!(last["reproduce"].as_str().unwrap().contains("--seed 7"));
     // Nobody reads the logs of rounds that went well.
-    let test = place.runs().join("1").join(&arch).join("a/breaks");
+    let test = repo.runs().join("1").join(&arch).join("a/breaks");
     let kept: Vec<_> = std::fs::read_dir(test)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -161,7 +170,7 @@ fn rounds_go_on_until_something_fails() {
 #[test]
 fn time_limit_ends_rounds_without_failure() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/fine", PASSES)]);
-    let (code, events) = place.events(&arch, &["--until-fail", "--for", "1ms"]);
+    let repo = TestRepo::with(&[("a/fine", PASSES)]);
+    let (code, events) = repo.events(&arch, &["--until-fail", "--for", "1ms"]);
     assert_eq!((code, counts(&events).as_str()), (0, r#"{"passed":1}"#));
 }

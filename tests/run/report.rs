@@ -7,19 +7,20 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::place::{Place, Told, arch};
-use crate::skip::skip;
+use harness::qemu::arch;
+use harness::repo::TestRepo;
+use harness::{Output, skip};
 
 const PASSES: &str = "# Passes.\nin_host() {\n    echo fine\n}\n";
 const FAILS: &str = "# Fails.\nin_host() {\n    echo '<b> & ]]>'\n    fail 'a < b'\n}\n";
 const SKIPS: &str = "# Skips.\nin_host() {\n    skip 'no # here'\n}\n";
 
-fn place() -> Place {
-    Place::with(&[("a/fails", FAILS), ("a/passes", PASSES), ("a/skips", SKIPS)])
+fn repo() -> TestRepo {
+    TestRepo::with(&[("a/fails", FAILS), ("a/passes", PASSES), ("a/skips", SKIPS)])
 }
 
-fn test(place: &Place, arch: &str, args: &[&str]) -> Told {
-    place.run(&[&["test", "--arch", arch, "--offline"], args].concat())
+fn test(repo: &TestRepo, arch: &str, args: &[&str]) -> Output {
+    repo.run(&[&["test", "--arch", arch, "--offline"], args].concat())
 }
 
 #[test]
@@ -29,10 +30,10 @@ fn prove_reads_tap_13() {
         skip("there is no `prove`");
         return;
     }
-    let place = place();
-    let file = place.path().join("run.tap");
+    let repo = repo();
+    let file = repo.path().join("run.tap");
     let flag = format!("tap13={}", file.display());
-    test(&place, &arch, &["--report", &flag, "passes", "skips"]);
+    test(&repo, &arch, &["--report", &flag, "passes", "skips"]);
     let prove = |file: &Path| {
         let output = Command::new("prove")
             .args(["-e", "cat"])
@@ -44,7 +45,7 @@ fn prove_reads_tap_13() {
     };
     let (passed, text) = prove(&file);
     assert!(passed && text.contains("Tests=2"), "{text}");
-    test(&place, &arch, &["--report", &flag]);
+    test(&repo, &arch, &["--report", &flag]);
     let (passed, text) = prove(&file);
     assert!(!passed && text.contains("Failed 1/3 subtests"), "{text}");
 }
@@ -52,21 +53,21 @@ fn prove_reads_tap_13() {
 #[test]
 fn report_is_written_to_what_its_path_is() {
     let Some(arch) = arch() else { return };
-    let place = place();
-    let kept = place.path().join("kept");
+    let repo = repo();
+    let kept = repo.path().join("kept");
     std::fs::write(&kept, "old").unwrap();
     std::fs::set_permissions(&kept, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let link = place.path().join("link");
+    let link = repo.path().join("link");
     std::os::unix::fs::symlink(&kept, &link).unwrap();
     let flag = format!("tap={}", link.display());
-    let told = test(&place, &arch, &["passes", "--report", &flag]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = test(&repo, &arch, &["passes", "--report", &flag]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
     let mode = std::fs::metadata(&kept).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(std::fs::read_to_string(&kept).unwrap().starts_with("TAP"));
-    let told = place.run(&["report", "--format", "tap", "--output", "/dev/full"]);
-    assert_eq!(told.code, 101, "{}", told.stderr);
+    let output = repo.run(&["report", "--format", "tap", "--output", "/dev/full"]);
+    assert_eq!(output.code, 101, "{}", output.stderr);
     assert!(!std::fs::metadata("/dev/full").unwrap().is_file());
 }
 
@@ -79,11 +80,11 @@ fn contains(text: &str, expect: &[&str]) {
 #[test]
 fn converted_report_equals_the_runs_own() {
     let Some(arch) = arch() else { return };
-    let place = place();
-    let (junit, tap) = (place.path().join("run.xml"), place.path().join("run.tap"));
+    let repo = repo();
+    let (junit, tap) = (repo.path().join("run.xml"), repo.path().join("run.tap"));
     let [junit_flag, tap_flag] = [&junit, &tap].map(|path| path.to_str().unwrap().to_owned());
-    let told = test(
-        &place,
+    let output = test(
+        &repo,
         &arch,
         &[
             "--seed=7",
@@ -93,11 +94,11 @@ fn converted_report_equals_the_runs_own() {
             &format!("tap={tap_flag}"),
         ],
     );
-    assert_eq!(told.code, 100, "{}", told.stderr);
+    assert_eq!(output.code, 100, "{}", output.stderr);
     let again = |format: &str| {
-        let told = place.run(&["report", "--format", format]);
-        assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{format}");
-        told.stdout
+        let output = repo.run(&["report", "--format", format]);
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{format}");
+        output.stdout
     };
     let read = |path| std::fs::read_to_string(path).unwrap();
     assert_eq!(again("junit"), read(junit));
@@ -120,21 +121,21 @@ fn converted_report_equals_the_runs_own() {
     );
     let human = again("human");
     let finished = |text: &str| text.lines().filter(|line| line.contains("::a::")).count();
-    assert_eq!(finished(&human), finished(&told.stdout));
+    assert_eq!(finished(&human), finished(&output.stdout));
     contains(&human, &["a < b", "3 tests: 1 failed, 1 passed, 1 skipped"]);
-    let file = place.path().join("out/run.tap");
+    let file = repo.path().join("out/run.tap");
     let output = file.to_str().unwrap();
-    let told = place.run(&["report", "1", "--format", "tap", "--output", output]);
-    assert_eq!((told.code, told.stdout.as_str()), (0, ""));
+    let output = repo.run(&["report", "1", "--format", "tap", "--output", output]);
+    assert_eq!((output.code, output.stdout.as_str()), (0, ""));
     assert_eq!(std::fs::read_to_string(file).unwrap(), written);
 }
 
 #[test]
 fn the_events_are_kept_as_they_came() {
     let Some(arch) = arch() else { return };
-    let place = place();
-    let (_, events) = place.events(&arch, &["--seed=7"]);
-    let kept = std::fs::read_to_string(place.runs().join("1/events.jsonl")).unwrap();
+    let repo = repo();
+    let (_, events) = repo.events(&arch, &["--seed=7"]);
+    let kept = std::fs::read_to_string(repo.runs().join("1/events.jsonl")).unwrap();
     let kept: Vec<Value> = kept
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -144,25 +145,25 @@ fn the_events_are_kept_as_they_came() {
 
 #[test]
 fn missing_or_unreadable_run_is_refused() {
-    let place = Place::with(&[]);
-    let told = place.run(&["report"]);
-    assert_eq!(told.code, 4);
+    let repo = TestRepo::with(&[]);
+    let output = repo.run(&["report"]);
+    assert_eq!(output.code, 4);
     contains(
-        &told.stderr,
+        &output.stderr,
         &["error: no run in `", "help: cargo xtask test"],
     );
-    let old = place.runs().join("3");
+    let old = repo.runs().join("3");
     std::fs::create_dir_all(&old).unwrap();
     std::fs::write(old.join("report.json"), r#"{"seed": 7, "tests": []}"#).unwrap();
-    let told = place.run(&["report"]);
-    assert_eq!(told.code, 2);
+    let output = repo.run(&["report"]);
+    assert_eq!(output.code, 2);
     contains(
-        &told.stderr,
+        &output.stderr,
         &["unsupported schema 1 of `", "report.json`: expected 2"],
     );
-    let told = place.run(&["report", "5"]);
+    let output = repo.run(&["report", "5"]);
     contains(
-        &told.stderr,
+        &output.stderr,
         &["is not a run", "help: expected one of 3, `latest`"],
     );
 }
@@ -170,25 +171,25 @@ fn missing_or_unreadable_run_is_refused() {
 #[test]
 fn merged_parts_keep_their_logs() {
     let Some(arch) = arch() else { return };
-    let place = place();
+    let repo = repo();
     for part in ["slice:1/2", "slice:2/2"] {
-        test(&place, &arch, &["--seed=7", "--partition", part]);
+        test(&repo, &arch, &["--seed=7", "--partition", part]);
     }
-    let runs = place.runs();
-    let told = place.run(&[
+    let runs = repo.runs();
+    let output = repo.run(&[
         "report",
         "--format",
         "tap",
         "--merge",
         runs.to_str().unwrap(),
     ]);
-    assert_eq!(told.code, 100, "{}", told.stderr);
-    contains(&told.stdout, &["1..3\n", "fails", "passes", "skips"]);
-    contains(&told.stderr, &["merged run: ", "runs/3"]);
+    assert_eq!(output.code, 100, "{}", output.stderr);
+    contains(&output.stdout, &["1..3\n", "fails", "passes", "skips"]);
+    contains(&output.stderr, &["merged run: ", "runs/3"]);
     let output = runs.join("3").join(&arch).join("a/passes/output.log");
     assert_eq!(std::fs::read_to_string(output).unwrap(), "fine\n");
-    let told = place.run(&["report", "latest", "--format", "json"]);
-    let whole: Value = serde_json::from_str(&told.stdout).unwrap();
+    let output = repo.run(&["report", "latest", "--format", "json"]);
+    let whole: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(whole["partition"], Value::Null);
     let logs = whole["tests"][0]["log_dir"].as_str().unwrap();
     assert!(logs.starts_with(runs.join("3").to_str().unwrap()), "{logs}");
@@ -197,35 +198,35 @@ fn merged_parts_keep_their_logs() {
 #[test]
 fn missing_or_foreign_parts_are_named() {
     let Some(arch) = arch() else { return };
-    let place = place();
-    test(&place, &arch, &["--seed=7", "--partition=slice:1/2"]);
-    let one = place.runs().join("1");
+    let repo = repo();
+    test(&repo, &arch, &["--seed=7", "--partition=slice:1/2"]);
+    let one = repo.runs().join("1");
     let one = one.to_str().unwrap();
-    let told = place.run(&["report", "--merge", one]);
-    assert_eq!(told.code, 2);
+    let output = repo.run(&["report", "--merge", one]);
+    assert_eq!(output.code, 2);
     contains(
-        &told.stderr,
+        &output.stderr,
         &["missing report of slice:2/2", "--partition slice:2/2"],
     );
-    test(&place, &arch, &["--seed=8", "--partition=slice:2/2"]);
-    let two = place.runs().join("2");
-    let told = place.run(&["report", "--merge", one, two.to_str().unwrap()]);
+    test(&repo, &arch, &["--seed=8", "--partition=slice:2/2"]);
+    let two = repo.runs().join("2");
+    let output = repo.run(&["report", "--merge", one, two.to_str().unwrap()]);
     contains(
-        &told.stderr,
+        &output.stderr,
         &["the seed is `7` and `8`", "the same `--seed`"],
     );
-    let told = place.run(&["report", "--merge", one, one]);
-    contains(&told.stderr, &["both have slice:1/2"]);
+    let output = repo.run(&["report", "--merge", one, one]);
+    contains(&output.stderr, &["both have slice:1/2"]);
 }
 
 #[test]
 fn github_output_is_annotated_and_guarded() {
     let Some(arch) = arch() else { return };
     let says = "# Says.\nin_host() {\n    echo '::error::forged'\n    fail '::error::forged'\n}\n";
-    let place = Place::with(&[("a/says", says)]);
-    let summary = place.path().join("summary");
+    let repo = TestRepo::with(&[("a/says", says)]);
+    let summary = repo.path().join("summary");
     std::fs::write(&summary, "before\n").unwrap();
-    let mut command = place.xtask(&["test", "--arch", &arch, "--offline", "--no-capture"]);
+    let mut command = repo.xtask(&["test", "--arch", &arch, "--offline", "--no-capture"]);
     let output = command
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_STEP_SUMMARY", &summary)
@@ -255,6 +256,6 @@ fn github_output_is_annotated_and_guarded() {
         summary.starts_with("before\n## The test failed\n"),
         "{summary}"
     );
-    let told = place.run(&["report", "--format=markdown"]);
-    assert_eq!(format!("before\n{}", told.stdout), summary);
+    let output = repo.run(&["report", "--format=markdown"]);
+    assert_eq!(format!("before\n{}", output.stdout), summary);
 }

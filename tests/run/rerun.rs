@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::place::{Place, Told, arch, ends};
+use harness::Output;
+use harness::qemu::arch;
+use harness::repo::{TestRepo, expected, outcomes};
 
 const PASSES: &str = "# Passes.\nin_host() {\n    true\n}\n";
 /// Fails until it is fixed, and chooses.
@@ -15,13 +17,13 @@ in_host() {
 }
 ";
 
-fn rerun(place: &Place, flags: &[&str]) -> Told {
-    place.run(&[&["test", "--offline", "--rerun"], flags].concat())
+fn rerun(repo: &TestRepo, flags: &[&str]) -> Output {
+    repo.run(&[&["test", "--offline", "--rerun"], flags].concat())
 }
 
 /// The tests of a run and how each ended, without their architecture.
-fn ran(place: &Place, run: u32) -> BTreeMap<String, String> {
-    let report = report(place, run);
+fn ran(repo: &TestRepo, run: u32) -> BTreeMap<String, String> {
+    let report = report(repo, run);
     let tests = report["tests"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     tests
@@ -29,21 +31,16 @@ fn ran(place: &Place, run: u32) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn report(place: &Place, run: u32) -> Value {
-    let path = place.runs().join(run.to_string()).join("report.json");
+fn report(repo: &TestRepo, run: u32) -> Value {
+    let path = repo.runs().join(run.to_string()).join("report.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn outcomes(list: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let own = |(name, end): &(&str, &str)| ((*name).to_owned(), (*end).to_owned());
-    list.iter().map(own).collect()
 }
 
 #[test]
 fn rerun_repeats_failures_until_none_remain() {
     let Some(arch) = arch() else { return };
     let slow = format!("#: slow = true\n{MENDED}");
-    let place = Place::with(&[
+    let repo = TestRepo::with(&[
         ("a/fine", PASSES),
         ("a/mended", &slow),
         ("a/not-run", PASSES),
@@ -59,8 +56,7 @@ fn rerun_repeats_failures_until_none_remain() {
         &arch,
     ];
     assert_eq!(
-        place
-            .run(&[&["test", "--offline"], &first[..]].concat())
+        repo.run(&[&["test", "--offline"], &first[..]].concat())
             .code,
         100
     );
@@ -69,35 +65,35 @@ fn rerun_repeats_failures_until_none_remain() {
         ("mended", "failed"),
         ("not-run", "not-run"),
     ];
-    assert_eq!(ran(&place, 1), outcomes(&left));
+    assert_eq!(ran(&repo, 1), expected(&left));
 
     // What is new is run too, if the first command line would have selected it.
-    place.write("a/new.sh", PASSES);
-    place.write("b/new.sh", "# Fails.\nin_host() {\n    false\n}\n");
-    let told = rerun(&place, &["latest"]);
-    assert_eq!(told.code, 100, "{}", told.stderr);
+    repo.write("a/new.sh", PASSES);
+    repo.write("b/new.sh", "# Fails.\nin_host() {\n    false\n}\n");
+    let output = rerun(&repo, &["latest"]);
+    assert_eq!(output.code, 100, "{}", output.stderr);
     let rest = [
         ("fine", "passed"),
         ("mended", "failed"),
         ("new", "passed"),
         ("not-run", "passed"),
     ];
-    assert_eq!(ran(&place, 2), outcomes(&rest));
+    assert_eq!(ran(&repo, 2), expected(&rest));
 
-    std::fs::write(place.path().join("mended"), "").unwrap();
-    let told = rerun(&place, &["2"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    assert_eq!(ran(&place, 3), outcomes(&[("mended", "passed")]));
-    let chosen = std::fs::read_to_string(place.path().join("chosen")).unwrap();
+    std::fs::write(repo.path().join("mended"), "").unwrap();
+    let output = rerun(&repo, &["2"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(ran(&repo, 3), expected(&[("mended", "passed")]));
+    let chosen = std::fs::read_to_string(repo.path().join("chosen")).unwrap();
     let words: Vec<&str> = chosen.lines().collect();
     assert_eq!(words.len(), 3);
     assert!(words.iter().all(|word| *word == words[0]), "{chosen}");
-    assert_eq!(report(&place, 3)["seed"], 9);
+    assert_eq!(report(&repo, 3)["seed"], 9);
 
-    let told = rerun(&place, &["latest"]);
-    assert_eq!((told.code, told.stdout.as_str()), (4, ""));
+    let output = rerun(&repo, &["latest"]);
+    assert_eq!((output.code, output.stdout.as_str()), (4, ""));
     for text in ["every test of run 3 passed", "help: cargo xtask test\n"] {
-        assert!(told.stderr.contains(text), "{}", told.stderr);
+        assert!(output.stderr.contains(text), "{}", output.stderr);
     }
 }
 
@@ -105,35 +101,38 @@ fn rerun_repeats_failures_until_none_remain() {
 fn rerun_uses_recorded_qemu_and_filters() {
     let Some(arch) = arch() else { return };
     let fails = "# Needs a QEMU.\nin_guest() {\n    true\n}\n";
-    let place = Place::with(&[("a/one", fails), ("a/two", fails), ("b/three", PASSES)]);
+    let repo = TestRepo::with(&[("a/one", fails), ("a/two", fails), ("b/three", PASSES)]);
     // A QEMU that can say what it can do, and does not boot.
     let refuses = "case \"$*\" in *-kernel*) exit 3 ;; esac\nexec @QEMU@ \"$@\"";
-    place.qemu("build", &arch, refuses);
+    repo.qemu("build", &arch, refuses);
     let flags = ["--accel=tcg", "--message-format=json", "--qemu", "build"];
-    let mut command = place.test(&arch, &flags);
-    let output = command.current_dir(place.path()).output().unwrap();
+    let mut command = repo.test(&arch, &flags);
+    let output = command.current_dir(repo.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(100));
-    assert_eq!(ends(&output).len(), 3);
+    assert_eq!(outcomes(&output).len(), 3);
 
-    let told = rerun(&place, &["1", "two", "--list"]);
-    assert_eq!((told.code, told.stdout), (0, format!("{arch}::a::two\n")));
-    let told = rerun(&place, &["1", "two"]);
-    assert_eq!(told.code, 100, "{}", told.stderr);
-    assert_eq!(ran(&place, 2), outcomes(&[("two", "qemu-did-not-start")]));
+    let output = rerun(&repo, &["1", "two", "--list"]);
+    assert_eq!(
+        (output.code, output.stdout),
+        (0, format!("{arch}::a::two\n"))
+    );
+    let output = rerun(&repo, &["1", "two"]);
+    assert_eq!(output.code, 100, "{}", output.stderr);
+    assert_eq!(ran(&repo, 2), expected(&[("two", "qemu-did-not-start")]));
     // What was left out there is still left.
-    let told = rerun(&place, &["latest", "--list"]);
+    let output = rerun(&repo, &["latest", "--list"]);
     let both = format!("{arch}::a::one\n{arch}::a::two\n");
-    assert_eq!((told.code, told.stdout), (0, both));
-    let told = rerun(&place, &["1", "three"]);
-    assert_eq!(told.code, 4, "{}", told.stderr);
+    assert_eq!((output.code, output.stdout), (0, both));
+    let output = rerun(&repo, &["1", "three"]);
+    assert_eq!(output.code, 4, "{}", output.stderr);
     let why = "no failed test of run 1 is selected";
-    assert!(told.stderr.contains(why), "{}", told.stderr);
+    assert!(output.stderr.contains(why), "{}", output.stderr);
 }
 
 #[test]
 fn missing_run_is_a_usage_error() {
-    let place = Place::with(&[("a/fine", PASSES)]);
-    let told = rerun(&place, &["latest"]);
-    assert_eq!((told.code, told.stdout.as_str()), (2, ""));
-    assert!(told.stderr.contains("no run in `"), "{}", told.stderr);
+    let repo = TestRepo::with(&[("a/fine", PASSES)]);
+    let output = rerun(&repo, &["latest"]);
+    assert_eq!((output.code, output.stdout.as_str()), (2, ""));
+    assert!(output.stderr.contains("no run in `"), "{}", output.stderr);
 }

@@ -1,14 +1,15 @@
 //! Which tests a command line selects, as a person meets it. Nothing is run here.
 
-use crate::place::{Place, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 const TEST: &str = "in_guest() {\n    true\n}\n";
 
-fn place() -> Place {
+fn repo() -> TestRepo {
     let hotplug = format!("# Plugs.\n#: groups = [\"hotplug\"]\n{TEST}");
     let nvme = format!("# Has a disk.\n#: requires.devices = [\"nvme\"]\n{TEST}");
     let plain = format!("# Boots.\n{TEST}");
-    Place::with(&[
+    TestRepo::with(&[
         ("block/nvme", &nvme),
         ("block/plug", &hotplug),
         ("boot/true", &plain),
@@ -17,18 +18,18 @@ fn place() -> Place {
 }
 
 /// The names that are listed, without their architecture.
-fn listed(place: &Place, arch: &str, flags: &[&str]) -> Vec<String> {
-    let told = place.run(&[&["test", "--list", "--arch", arch], flags].concat());
-    assert_eq!(told.code, 0, "{flags:?}: {}", told.stderr);
+fn listed(repo: &TestRepo, arch: &str, flags: &[&str]) -> Vec<String> {
+    let output = repo.run(&[&["test", "--list", "--arch", arch], flags].concat());
+    assert_eq!(output.code, 0, "{flags:?}: {}", output.stderr);
     let prefix = format!("{arch}::");
     let name = |line: &str| line.strip_prefix(&prefix).unwrap().to_owned();
-    told.stdout.lines().map(name).collect()
+    output.stdout.lines().map(name).collect()
 }
 
 #[test]
 fn an_expression_selects_and_narrows_what_filters_select() {
     let Some(arch) = arch() else { return };
-    let place = place();
+    let repo = repo();
     let elsewhere = format!("not arch({arch}) or test(={arch}::boot::true)");
     for (flags, expect) in [
         (
@@ -50,14 +51,14 @@ fn an_expression_selects_and_narrows_what_filters_select() {
         (&["block", "-E", "all() - device(nvme)"], &["block::plug"]),
         (&["-E", &elsewhere], &["boot::true"]),
     ] {
-        assert_eq!(listed(&place, &arch, flags), expect, "{flags:?}");
+        assert_eq!(listed(&repo, &arch, flags), expect, "{flags:?}");
     }
 }
 
 #[test]
 fn wrong_expression_is_shown_before_running() {
     let Some(arch) = arch() else { return };
-    let place = place();
+    let repo = repo();
     for (text, expect) in [
         ("group(hotplug", &["in -E", "^"][..]),
         ("grup(hotplug)", &["in -E", "did you mean `group`?"]),
@@ -65,22 +66,22 @@ fn wrong_expression_is_shown_before_running() {
         ("test(/(/)", &["in -E", "^"]),
         ("", &["in -E"]),
     ] {
-        let told = place.run(&["test", "--arch", &arch, "-E", text]);
-        assert_eq!((told.code, told.stdout.as_str()), (2, ""), "{text}");
+        let output = repo.run(&["test", "--arch", &arch, "-E", text]);
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{text}");
         for part in expect {
-            assert!(told.stderr.contains(part), "{text}: {}", told.stderr);
+            assert!(output.stderr.contains(part), "{text}: {}", output.stderr);
         }
     }
-    assert!(!place.runs().exists());
+    assert!(!repo.runs().exists());
 }
 
 #[test]
 fn partitions_cover_all_tests_and_are_stable() {
     let Some(arch) = arch() else { return };
-    let place = place();
+    let repo = repo();
     let parts = |how: &str| -> Vec<Vec<String>> {
         let part = |part| {
-            let told = place.run(&[
+            let output = repo.run(&[
                 "test",
                 "--list",
                 "--arch",
@@ -89,8 +90,8 @@ fn partitions_cover_all_tests_and_are_stable() {
                 &format!("{how}:{part}/2"),
             ]);
             // A part of few tests may be empty.
-            assert!([0, 4].contains(&told.code), "{}", told.stderr);
-            told.stdout.lines().map(str::to_owned).collect()
+            assert!([0, 4].contains(&output.code), "{}", output.stderr);
+            output.stdout.lines().map(str::to_owned).collect()
         };
         (1..=2).map(part).collect()
     };
@@ -102,7 +103,7 @@ fn partitions_cover_all_tests_and_are_stable() {
         assert_eq!(joined.len(), 4, "{how}: a test is in two parts");
     }
     let before = parts("hash");
-    place.write("aaa/first.sh", &format!("# Is new.\n{TEST}"));
+    repo.write("aaa/first.sh", &format!("# Is new.\n{TEST}"));
     for (before, after) in before.iter().zip(parts("hash")) {
         let stayed = before.iter().all(|name| after.contains(name));
         assert!(stayed, "{before:?} became {after:?}");
@@ -112,29 +113,29 @@ fn partitions_cover_all_tests_and_are_stable() {
 #[test]
 fn broken_file_stops_only_runs_selecting_it() {
     let Some(arch) = arch() else { return };
-    let place = place();
-    place.write("net/new.sh", "");
-    place.write("net/two words.sh", TEST);
-    place.write("top.sh", TEST);
-    let told = place.run(&["test", "--list", "--arch", &arch, "boot"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    assert_eq!(told.stdout, format!("{arch}::boot::true\n"));
+    let repo = repo();
+    repo.write("net/new.sh", "");
+    repo.write("net/two words.sh", TEST);
+    repo.write("top.sh", TEST);
+    let output = repo.run(&["test", "--list", "--arch", &arch, "boot"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(output.stdout, format!("{arch}::boot::true\n"));
     for expect in [
         "warning: cannot run `net::new`: ",
         "warning: cannot run `net::two words`: invalid name of a test",
         "warning: ignored guest-tests/top.sh: ",
     ] {
-        assert!(told.stderr.contains(expect), "{}", told.stderr);
+        assert!(output.stderr.contains(expect), "{}", output.stderr);
     }
     for filter in [&["net"][..], &["guest-tests/net/new.sh"], &[]] {
-        let told = place.run(&[&["test", "--list", "--arch", &arch], filter].concat());
+        let output = repo.run(&[&["test", "--list", "--arch", &arch], filter].concat());
         assert_eq!(
-            (told.code, told.stdout.as_str()),
+            (output.code, output.stdout.as_str()),
             (2, ""),
             "{}",
-            told.stderr
+            output.stderr
         );
-        assert!(told.stderr.contains("new.sh"), "{}", told.stderr);
+        assert!(output.stderr.contains("new.sh"), "{}", output.stderr);
     }
 }
 
@@ -142,7 +143,7 @@ fn broken_file_stops_only_runs_selecting_it() {
 fn skips_are_known_without_booting() {
     let Some(arch) = arch() else { return };
     let needs = |what: &str| format!("# Needs something.\n#: requires.{what}\n{TEST}");
-    let place = Place::with(&[
+    let repo = TestRepo::with(&[
         ("a/device", &needs("devices = [\"lm8323\"]")),
         ("a/plain", &format!("# Boots.\n{TEST}")),
         ("a/tool", &needs("tools = [\"no-such-tool\"]")),
@@ -152,8 +153,8 @@ fn skips_are_known_without_booting() {
         "a::plain",
         "a::tool: `no-such-tool` is not installed on the host",
     ];
-    assert_eq!(listed(&place, &arch, &["--skips"]), expect);
+    assert_eq!(listed(&repo, &arch, &["--skips"]), expect);
     let names = ["a::device", "a::plain", "a::tool"];
-    assert_eq!(listed(&place, &arch, &[]), names);
-    assert!(!place.runs().exists());
+    assert_eq!(listed(&repo, &arch, &[]), names);
+    assert!(!repo.runs().exists());
 }

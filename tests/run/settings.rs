@@ -1,22 +1,23 @@
 //! `kiln.toml`: what a run takes from it, and how errors in it are reported.
 
-use crate::place::{Place, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 const TEST: &str = "in_guest() {\n    true\n}\n";
 
-fn place(settings: &str) -> Place {
+fn repo(settings: &str) -> TestRepo {
     let hotplug = format!("# Plugs.\n#: groups = [\"hotplug\"]\n{TEST}");
     let plain = format!("# Boots.\n{TEST}");
-    let place = Place::with(&[("net/plug", &hotplug), ("boot/true", &plain)]);
-    std::fs::write(place.repository().join("kiln.toml"), settings).unwrap();
-    place
+    let repo = TestRepo::with(&[("net/plug", &hotplug), ("boot/true", &plain)]);
+    std::fs::write(repo.repository().join("kiln.toml"), settings).unwrap();
+    repo
 }
 
 #[test]
 fn wrong_settings_are_shown_before_running() {
     let Some(arch) = arch() else { return };
-    let place = place("");
-    let file = place.repository().join("kiln.toml");
+    let repo = repo("");
+    let file = repo.repository().join("kiln.toml");
     let rule = |filter: &str| format!("[[override]]\nfilter = \"{filter}\"\nretries = 1\n");
     for (text, flags, expect) in [
         (
@@ -48,26 +49,26 @@ fn wrong_settings_are_shown_before_running() {
     ] {
         std::fs::write(&file, &text).unwrap();
         for command in [&["config"][..], &["test", "--arch", &arch, "--offline"]] {
-            let told = place.run(&[command, flags].concat());
-            assert_eq!((told.code, told.stdout.as_str()), (2, ""), "{text}");
+            let output = repo.run(&[command, flags].concat());
+            assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{text}");
             for part in expect {
-                assert!(told.stderr.contains(part), "{text}: {}", told.stderr);
+                assert!(output.stderr.contains(part), "{text}: {}", output.stderr);
             }
         }
     }
-    assert!(!place.runs().exists());
+    assert!(!repo.runs().exists());
 }
 
 #[test]
 fn user_file_is_below_the_checkout_file() {
-    let place = place("retries = 1\n");
-    let folder = place.path().join("config/kiln");
+    let repo = repo("retries = 1\n");
+    let folder = repo.path().join("config/kiln");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("kiln.toml"), "retries = 2\njobs = 3\n").unwrap();
-    let told = place.run(&["config", "--message-format=json"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = repo.run(&["config", "--message-format=json"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     let value = |key: &str| {
-        let lines = told.stdout.lines();
+        let lines = output.stdout.lines();
         let mut lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let line = lines.find(|line| line["key"] == key).unwrap();
         (line["value"].clone(), line["file"].clone())
@@ -81,17 +82,22 @@ fn user_file_is_below_the_checkout_file() {
 #[test]
 fn overrides_and_profile_decide_a_run() {
     let Some(arch) = arch() else { return };
-    let place = place(
+    let repo = repo(
         "[[override]]\nfilter = \"group(hotplug)\"\nskip = \"no slots\"\n\
          [profile.ci]\nseed = 7\ntimeout-factor = 4\n\
          [[profile.ci.override]]\nfilter = \"test(true)\"\nretries = 1\n\
          unstable = \"see https://example.org/1\"\n",
     );
-    place.write("boot/true.sh", "in_guest() {\n    false\n}\n");
-    let told = place.run(&["test", "--offline", "--arch", &arch, "--list", "--skips"]);
+    repo.write("boot/true.sh", "in_guest() {\n    false\n}\n");
+    let output = repo.run(&["test", "--offline", "--arch", &arch, "--list", "--skips"]);
     let lines = format!("{arch}::boot::true\n{arch}::net::plug: no slots (kiln.toml:2)\n");
-    assert_eq!((told.code, told.stdout), (0, lines), "{}", told.stderr);
-    let (code, events) = place.events(&arch, &["--profile=ci", "--accel=tcg"]);
+    assert_eq!(
+        (output.code, output.stdout),
+        (0, lines),
+        "{}",
+        output.stderr
+    );
+    let (code, events) = repo.events(&arch, &["--profile=ci", "--accel=tcg"]);
     let finished = |name: &str| {
         let name = format!("{arch}::{name}");
         let is_it = |event: &&serde_json::Value| {

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::place::{Place, arch};
+use harness::qemu::arch;
+use harness::repo::TestRepo;
 
 /// Uses what the script has to bring: a disk with data, a choice, the size of a blank disk.
 const DISK: &str = r#"# Reads a disk.
@@ -27,8 +28,8 @@ const POWERS_OFF: &str = "# Ends.\n#: ends = \"poweroff\"\nin_guest() {\n    lea
 const ASKS: &str = "# Asks.\nin_guest() {\n    qmp query-status\n}\n";
 
 /// Exports a test and runs the script: its exit status and what it prints.
-fn exported(place: &Place, arch: &str, test: &str) -> (i32, String) {
-    let file = place.path().join(format!("{test}.sh"));
+fn exported(repo: &TestRepo, arch: &str, test: &str) -> (i32, String) {
+    let file = repo.path().join(format!("{test}.sh"));
     let args = [
         "test",
         "--offline",
@@ -39,32 +40,32 @@ fn exported(place: &Place, arch: &str, test: &str) -> (i32, String) {
         "5",
         "--standalone",
     ];
-    let told = place.run(&[&args[..], &[file.to_str().unwrap()]].concat());
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    assert!(told.stderr.contains("wrote `"), "{}", told.stderr);
+    let output = repo.run(&[&args[..], &[file.to_str().unwrap()]].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(output.stderr.contains("wrote `"), "{}", output.stderr);
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
     let output = Command::new(&file)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("TMPDIR", place.tmp())
+        .env("TMPDIR", repo.tmp())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.stderr, b"", "{said}");
-    assert_eq!(std::fs::read_dir(place.tmp()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(repo.tmp()).unwrap().count(), 0);
     (output.status.code().unwrap(), said)
 }
 
 #[test]
 fn standalone_script_reaches_the_same_verdict() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[
+    let repo = TestRepo::with(&[
         ("a/disk", DISK),
         ("a/fails", FAILS),
         ("a/powers-off", POWERS_OFF),
     ]);
-    let (code, text) = exported(&place, &arch, "disk");
+    let (code, text) = exported(&repo, &arch, "disk");
     assert_eq!(code, 0, "{text}");
     assert!(text.starts_with("TAP version 13\n1..1\n"), "{text}");
     assert!(
@@ -73,21 +74,21 @@ fn standalone_script_reaches_the_same_verdict() {
     );
     assert!(text.contains("# chose "), "{text}");
     assert!(text.contains(", seed 5, machine "), "{text}");
-    let (code, text) = exported(&place, &arch, "fails");
+    let (code, text) = exported(&repo, &arch, "fails");
     let why = format!("# two and two are five\nnot ok 1 - {arch}::a::fails\n");
     assert!(code == 1 && text.ends_with(&why), "{code} {text}");
-    let (code, text) = exported(&place, &arch, "powers-off");
+    let (code, text) = exported(&repo, &arch, "powers-off");
     assert_eq!(code, 0, "{text}");
 }
 
 #[test]
 fn test_needing_the_runner_is_not_exported() {
     let Some(arch) = arch() else { return };
-    let place = Place::with(&[("a/asks", ASKS), ("a/fails", FAILS)]);
-    let file = place.path().join("script");
-    let told = |filter: &str| {
+    let repo = TestRepo::with(&[("a/asks", ASKS), ("a/fails", FAILS)]);
+    let file = repo.path().join("script");
+    let listed = |filter: &str| {
         let file = file.to_str().unwrap();
-        place.run(&[
+        repo.run(&[
             "test",
             "--offline",
             "--arch",
@@ -97,14 +98,14 @@ fn test_needing_the_runner_is_not_exported() {
             file,
         ])
     };
-    let asks = told("asks");
+    let asks = listed("asks");
     assert_eq!(asks.code, 2, "{}", asks.stderr);
     assert!(
         asks.stderr.contains("needs the runner for `qmp`"),
         "{}",
         asks.stderr
     );
-    let both = told("a::");
+    let both = listed("a::");
     assert_eq!(both.code, 2, "{}", both.stderr);
     assert!(both.stderr.contains("takes one test, found 2 selected"));
     assert!(!file.exists());

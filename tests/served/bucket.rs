@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use harness::checkout::{ARCH, Checkout};
+use harness::parts;
 use libtest_mimic::Completion;
 
-use crate::checkout::{ARCH, Checkout};
 use crate::server::Server;
-use crate::told::told;
 
 /// Every file below a folder, and when it was written.
 fn files(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
@@ -36,7 +36,7 @@ pub(crate) fn a_bucket_is_filled_once_walked_and_emptied(checkout: &Checkout) ->
         command
             .env("AWS_ACCESS_KEY_ID", "key")
             .env("AWS_SECRET_ACCESS_KEY", secret);
-        told(command.args(words).output().unwrap())
+        parts(command.args(words).output().unwrap())
     };
     let words = [
         "publish",

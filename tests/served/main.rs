@@ -13,15 +13,10 @@ mod registry;
 mod server;
 mod web;
 
-#[path = "../publish/checkout.rs"]
-mod checkout;
-#[path = "../told.rs"]
-mod told;
-
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use checkout::{ARCH, Checkout};
+use harness::checkout::{ARCH, Checkout};
 use libtest_mimic::{Arguments, Completion, Trial};
 
 fn main() -> ExitCode {

@@ -1,14 +1,14 @@
 //! A release in a registry.
 
 use std::path::Path;
-use std::process::Command;
 
+use harness::checkout::{ARCH, Checkout};
+use harness::parts;
 use libtest_mimic::Completion;
+use plan::digest::Digest;
 use serde_json::Value;
 
-use crate::checkout::{ARCH, Checkout, run};
 use crate::server::{Server, get};
-use crate::told::told;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -31,7 +31,7 @@ fn push(checkout: &Checkout, address: &str, login: &[(&str, &str)]) -> (i32, Str
     let to = format!("oci://{address}/kiln/images:7");
     let mut command = checkout.command("store");
     command.args(["publish", "--arch", ARCH, "--version=7", "--to", &to]);
-    told(command.envs(login.iter().copied()).output().unwrap())
+    parts(command.envs(login.iter().copied()).output().unwrap())
 }
 
 /// A blob, or a manifest, must be the bytes that its name promises.
@@ -39,11 +39,7 @@ fn pulled(address: &str, path: &str, accept: &str) -> Vec<u8> {
     let (status, bytes) = get(address, &format!("/v2/kiln/images/{path}"), accept);
     assert_eq!(status, 200, "{path}");
     if let Some((_, digest)) = path.split_once("sha256:") {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        std::fs::write(&file, &bytes).unwrap();
-        let (_, sum) = run(Command::new("sha256sum").arg(file));
-        assert!(sum.starts_with(digest), "{path}");
+        assert_eq!(Digest::of(&bytes).to_string(), digest, "{path}");
     }
     bytes
 }
@@ -110,7 +106,7 @@ pub(crate) fn a_registry_gives_back_what_it_was_pushed_and_is_pushed_it_once(
     let to = format!("oci://{}/kiln/images:7", registry.address);
     let mut other = checkout.command("store");
     other.args(["publish", "--arch", ARCH, "--version=8", "--to", &to]);
-    let (code, _, err) = told(other.envs(LOGIN).output().unwrap());
+    let (code, _, err) = parts(other.envs(LOGIN).output().unwrap());
     let said = "`manifests/7` is already published with different content";
     assert!(code == 102 && err.contains(said), "{code}: {err}");
     assert_eq!(uploads(&registry), 0, "{}", registry.log());
@@ -119,8 +115,8 @@ pub(crate) fn a_registry_gives_back_what_it_was_pushed_and_is_pushed_it_once(
 
 fn refused(checkout: &Checkout, address: &str, login: &[(&str, &str)], why: &str, mends: &str) {
     let (code, out, err) = push(checkout, address, login);
-    let told = err.contains(why) && err.contains(mends);
-    assert!(code == 102 && told, "{code}: {out}{err}");
+    let is_explained = err.contains(why) && err.contains(mends);
+    assert!(code == 102 && is_explained, "{code}: {out}{err}");
     assert!(!err.contains("hidden"), "{err}");
 }
 

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use harness::checkout::{ARCH, Checkout};
+use harness::{parts, run};
 use libtest_mimic::Completion;
 
-use crate::checkout::{ARCH, Checkout, run};
 use crate::server::{Server, breaking};
-use crate::told::told;
 
 /// Replaces a file: its other names keep what they have.
 fn put(path: &Path, bytes: &[u8]) {
@@ -18,11 +18,10 @@ fn put(path: &Path, bytes: &[u8]) {
 /// A tree of the test's own, whose files are other names of the shared one's.
 fn copied(checkout: &Checkout, dir: &Path) -> PathBuf {
     let tree = dir.join("tree");
-    let (done, out) = run(Command::new("cp")
+    run(Command::new("cp")
         .arg("-al")
         .arg(checkout.tree())
         .arg(&tree));
-    assert!(done, "{out}");
     tree
 }
 
@@ -36,7 +35,7 @@ pub(crate) fn a_tree_that_nginx_serves_is_walked_and_each_fault_named(
     let check = |server: &Server| {
         let url = format!("http://{}", server.address);
         let mut command = checkout.command("reader");
-        told(command.args(["mirror-check", &url]).output().unwrap())
+        parts(command.args(["mirror-check", &url]).output().unwrap())
     };
     let (code, out, err) = check(&sound);
     assert_eq!(code, 0, "{out}{err}");
@@ -118,7 +117,7 @@ pub(crate) fn a_second_machine_tests_from_a_mirror_and_then_offline(
     let words = ["test", "--no-prebuilt", "--arch", ARCH, "boot::true"];
     let mut test = checkout.command("second");
     test.args(words);
-    let (code, out, err) = told(test.args(&mirrors).output().unwrap());
+    let (code, out, err) = parts(test.args(&mirrors).output().unwrap());
     assert_eq!(code, 0, "{out}{err}");
     let log = std::fs::read_to_string(dir.path().join("access.log")).unwrap();
     // What was there already was not asked for again, and what was asked for is still the same file.
@@ -127,7 +126,7 @@ pub(crate) fn a_second_machine_tests_from_a_mirror_and_then_offline(
     drop((server, bad_server));
     let mut test = checkout.command("second");
     test.args(words);
-    let (code, out, err) = told(test.arg("--offline").output().unwrap());
+    let (code, out, err) = parts(test.arg("--offline").output().unwrap());
     assert_eq!(code, 0, "{out}{err}");
     Completion::Completed
 }

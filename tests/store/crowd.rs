@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::disk;
-use crate::place::act;
 use crate::tiny::Tiny;
-use crate::told::told;
+use harness::parts;
+use harness::store::act;
 
 const PROCESSES: usize = 16;
 /// Rounds in which some of them are killed: by `KILN_CROWDS`, else so many.
@@ -34,7 +34,7 @@ fn agree(children: Vec<Child>) -> (BTreeSet<String>, usize) {
     let mut built = 0;
     for child in children {
         let output = child.wait_with_output().unwrap();
-        let (code, out, err) = told(output);
+        let (code, out, err) = parts(output);
         if code == -1 {
             continue;
         }
@@ -106,7 +106,7 @@ fn gc_never_removes_entries_in_use() {
             .args(words)
             .output()
             .unwrap();
-        let (code, out, err) = told(output);
+        let (code, out, err) = parts(output);
         assert_eq!(code, 0, "{words:?}: {out}{err}");
         out
     };

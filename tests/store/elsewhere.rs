@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 use crate::tiny::Tiny;
-use crate::told::told;
+use harness::parts;
 
 fn ended(mut command: Command) -> String {
     let output: Output = command.output().unwrap();
-    let (code, out, err) = told(output);
+    let (code, out, err) = parts(output);
     assert_eq!(code, 0, "{err}");
     out + &err
 }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::disk::{self, State};
-use crate::place::{act, has};
-use crate::told::told;
+use harness::parts;
+use harness::store::{act, has};
 
 /// System calls that change something, or wait for somebody.
 const EFFECTS: &str = "/^(openat|mkdir|mkdirat|symlink|symlinkat|write|pwrite64|copy_file_range|sendfile|\
@@ -123,7 +123,7 @@ impl Scene {
     fn perform(&self, words: &[&str]) {
         let mut command = Command::new(act());
         let command = command.arg(self.store()).args(self.words(words));
-        let (code, out, err) = told(command.output().unwrap());
+        let (code, out, err) = parts(command.output().unwrap());
         assert_eq!(code, 0, "{words:?}: {err}");
         assert!(!out.contains("waits"), "{words:?}: {out}");
     }
@@ -132,7 +132,10 @@ impl Scene {
     fn traced(&self, act: &Act, options: &[&str]) -> Output {
         let mut command = Command::new("strace");
         command.args(["-f", "-y", "-qq"]).args(options);
-        command.arg("--").arg(crate::place::act()).arg(self.store());
+        command
+            .arg("--")
+            .arg(harness::store::act())
+            .arg(self.store());
         command.args(self.words(act.words)).output().unwrap()
     }
 
@@ -179,7 +182,7 @@ fn prepare(act: &Act, shared: &Path, home: &Path) -> Scene {
 fn effects(act: &Act, scene: &Scene, trace: &Path) -> Vec<Effect> {
     let filter = format!("trace={EFFECTS}");
     let output = scene.traced(act, &["-o", trace.to_str().unwrap(), "-e", &filter]);
-    let (code, _, err) = told(output);
+    let (code, _, err) = parts(output);
     assert_eq!(code, 0, "{err}");
     let store = scene.store();
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
@@ -230,7 +233,7 @@ fn suffer(act: &Act, scene: &Scene, effect: &Effect, fault: &str, after: &State)
     let before = disk::state(&store);
     let output = scene.traced(act, &["-o", "/dev/null", "-e", &filter, "-e", &inject]);
     let status = output.status;
-    let (code, _, err) = told(output);
+    let (code, _, err) = parts(output);
     let outcome = match (fault, code) {
         ("killed", _) => {
             assert_eq!(status.signal(), Some(9), "{err}");

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::place::command;
-use crate::told::told;
+use harness::parts;
+use harness::store::command;
 
 /// Runs `images` in a copy of the repository whose lock was edited.
 fn edited(home: &Path, from: &str, to: &str) -> (i32, String) {
@@ -32,7 +32,7 @@ fn edited_for(home: &Path, (from, to): (&str, &str), words: &[&str]) -> (i32, St
     std::fs::write(repository.join("images/images.lock"), lock).unwrap();
     let mut command = command(&home.join("store"), words);
     command.env("CARGO_MANIFEST_DIR", repository.join("xtask"));
-    let (code, out, err) = told(command.output().unwrap());
+    let (code, out, err) = parts(command.output().unwrap());
     (code, out + &err)
 }
 

@@ -16,15 +16,8 @@ mod elsewhere;
 mod faults;
 mod lock;
 mod offline;
-mod place;
 mod power;
 mod room;
-#[path = "../skip.rs"]
-mod skip;
 mod tiny;
-#[path = "../told.rs"]
-mod told;
-#[path = "../unsuited.rs"]
-mod unsuited;
 mod upkeep;
 mod writes;

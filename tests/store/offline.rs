@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::place::{command, has};
-use crate::told::told;
+use harness::parts;
+use harness::store::{command, has};
 
 /// Runs the program offline, and gives its exit code, what it said, and the calls that were about any
 /// other socket than those between processes of this host.
@@ -25,7 +25,7 @@ fn traced(home: &Path, args: &[&str]) -> (i32, String, Vec<String>) {
             None => outer.env_remove(name),
         };
     }
-    let (code, out, err) = told(outer.output().unwrap());
+    let (code, out, err) = parts(outer.output().unwrap());
     let calls = std::fs::read_to_string(trace).unwrap();
     let calls = calls
         .lines()
@@ -88,9 +88,9 @@ fn a_socket_that_leads_somewhere_would_be_seen() {
         "--debian-mirror",
         "http://127.0.0.1:9",
     ]);
+    harness::program::isolate(&mut strace);
     strace.env("KILN_STORE", home.path().join("store"));
-    let limited = strace.env("NO_COLOR", "1").env_remove("CARGO_MANIFEST_DIR");
-    let mut child = limited.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = strace.stderr(std::process::Stdio::null()).spawn().unwrap();
     while !std::fs::read_to_string(&trace).is_ok_and(|calls| calls.contains("AF_INET")) {
         assert!(
             child.try_wait().unwrap().is_none(),

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use plan::cpio::{self, Entry, Node};
 
-use crate::place::{act, has, xtask};
-use crate::unsuited::unsuited;
 use crate::writes::Log;
+use harness::store::{act, has, offline};
+use harness::unsuited;
 
 /// How many cuts: by `KILN_POWER_CUTS`, else so many.
 const CUTS: u64 = 4;
@@ -100,7 +100,7 @@ impl Bench {
             return None;
         }
         let home = tempfile::tempdir().unwrap();
-        let (code, image, err) = xtask(&home.path().join("images"), &["store", "path", arch]);
+        let (code, image, err) = offline(&home.path().join("images"), &["store", "path", arch]);
         assert_eq!(code, 0, "{err}");
         let image = PathBuf::from(image.trim());
         std::os::unix::fs::symlink(image.join("kernel"), home.path().join("kernel")).unwrap();

@@ -4,9 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::place::{XTASK, act};
-use crate::skip::skip;
-use crate::told::told;
+use harness::store::act;
+use harness::{parts, skip, xtask_path};
 
 /// Runs a script where it may mount, with the place for a store as `$STORE`, and there `act` and
 /// `xtask` as words; `None` where this host lets nobody mount.
@@ -31,13 +30,11 @@ fn mounted(home: &Path, script: &str) -> Option<Output> {
         {script}"
     );
     let mut command = Command::new("unshare");
-    for name in ["KILN_MIRROR", "CARGO_TERM_COLOR"] {
-        command.env_remove(name);
-    }
+    harness::program::isolate(&mut command);
     let command = command.args([own, "sh", "-c", &script]).env("ACT", act());
     command.env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"));
-    let command = command.env("KILN_STORE", store).env("XTASK", XTASK);
-    Some(command.env("NO_COLOR", "1").output().unwrap())
+    let command = command.env("KILN_STORE", store).env("XTASK", xtask_path());
+    Some(command.output().unwrap())
 }
 
 #[test]
@@ -60,7 +57,7 @@ fn full_disk_is_reported_and_store_usable() {
     let Some(output) = mounted(home.path(), script) else {
         return;
     };
-    let (code, out, err) = told(output);
+    let (code, out, err) = parts(output);
     assert_eq!(code, 0, "{out}{err}");
     let store = home.path().join("place/store");
     let lacks = format!("error: no space left in `{}`", store.display());
@@ -86,7 +83,7 @@ fn image_without_room_leaves_no_partial_entry() {
     let Some(output) = mounted(home.path(), script) else {
         return;
     };
-    let (code, out, err) = told(output);
+    let (code, out, err) = parts(output);
     assert_eq!(code, 96, "{out}{err}");
     assert_eq!(out, "store/v1/entries:\n\nstore/v1/tmp:\n", "{out}{err}");
     let store = home.path().join("place/store");
@@ -116,7 +113,7 @@ fn read_only_store_remains_usable() {
     let Some(output) = mounted(home.path(), script) else {
         return;
     };
-    let (code, out, err) = told(output);
+    let (code, out, err) = parts(output);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("none corrupt"), "{out}");
     let store = home.path().join("place/store");

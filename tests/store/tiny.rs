@@ -1,13 +1,12 @@
 //! A repository with two recipes: one copies a file out of the source that a server of the test has,
 //! and the image is that file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use faults::{Answer, Server};
+use harness::{copy, root, write, xtask};
 use plan::digest::Digest;
-
-use crate::place::XTASK;
 
 /// A repository with one recipe, whose source a server has, and an image that is its output.
 pub(crate) struct Tiny {
@@ -20,14 +19,15 @@ impl Tiny {
     pub(crate) fn new(product: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let images = home.path().join("repo/images");
-        std::fs::create_dir_all(&images).unwrap();
-        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
-        let copied = Command::new("cp")
-            .args(["-r", "aarch64", "aarch64.toml", "common", "host-tools.toml"])
-            .args(["keys.toml".as_ref(), images.as_os_str()])
-            .current_dir(ours)
-            .status();
-        assert!(copied.unwrap().success());
+        for name in [
+            "aarch64",
+            "aarch64.toml",
+            "common",
+            "host-tools.toml",
+            "keys.toml",
+        ] {
+            copy(&root().join("images").join(name), &images.join(name));
+        }
         let mut archive = tar::Builder::new(Vec::new());
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|at| at.to_le_bytes()[1]).collect();
         let mut header = tar::Header::new_ustar();
@@ -68,9 +68,7 @@ impl Tiny {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.home.path().join("repo").join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        write(&self.home.path().join("repo").join(path), text);
     }
 
     /// A store of a name.
@@ -80,20 +78,11 @@ impl Tiny {
 
     /// The program over a store.
     pub(crate) fn xtask(&self, store: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(XTASK);
-        for name in [
-            "KILN_MIRROR",
-            "CARGO_TERM_COLOR",
-            "http_proxy",
-            "HTTP_PROXY",
-        ] {
-            command.env_remove(name);
-        }
+        let mut command = xtask();
         command
             .env("CARGO_MANIFEST_DIR", self.home.path().join("repo/xtask"))
             .env("KILN_STORE", self.store(store))
             .env("KILN_DEBIAN_MIRROR", self.server.base())
-            .env("NO_COLOR", "1")
             .args(args)
             .args(["--arch", "aarch64"]);
         command

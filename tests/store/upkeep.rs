@@ -6,12 +6,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::place::xtask;
+use harness::store::offline;
 
 /// A store with the image of one architecture, and where its kernel is.
 fn store_with_an_image() -> (tempfile::TempDir, PathBuf) {
     let store = tempfile::tempdir().unwrap();
-    let (code, out, err) = xtask(store.path(), &["store", "path", "aarch64"]);
+    let (code, out, err) = offline(store.path(), &["store", "path", "aarch64"]);
     assert_eq!(code, 0, "{err}");
     let kernel = Path::new(out.trim()).join("kernel");
     assert!(kernel.is_file(), "{out}");
@@ -21,13 +21,13 @@ fn store_with_an_image() -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn store_list_and_gc_leave_store_unchanged() {
     let (store, kernel) = store_with_an_image();
-    let (code, out, _) = xtask(store.path(), &["store", "list"]);
+    let (code, out, _) = offline(store.path(), &["store", "list"]);
     assert_eq!(code, 0);
     assert!(
         out.contains("image 1 (aarch64)") && out.contains("needed by"),
         "{out}"
     );
-    let (_, out, _) = xtask(store.path(), &["store", "du", "--message-format=json"]);
+    let (_, out, _) = offline(store.path(), &["store", "du", "--message-format=json"]);
     let sums: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(sums["kinds"]["entry"]["count"], 1, "{out}");
     assert!(sums["bytes"].as_u64().unwrap() > 1 << 20);
@@ -40,7 +40,7 @@ fn store_list_and_gc_leave_store_unchanged() {
         "1K",
         "--yes",
     ];
-    let (code, out, _) = xtask(store.path(), &args);
+    let (code, out, _) = offline(store.path(), &args);
     assert_eq!((code, out.starts_with("removed 0 ")), (0, true), "{out}");
     assert!(kernel.exists());
 }
@@ -54,7 +54,7 @@ fn gc_plans_before_removing_unneeded_entries() {
     std::fs::create_dir(&stale).unwrap();
     std::fs::write(stale.join("entry.json"), "{}").unwrap();
     let gc = ["store", "gc", "--older-than", "0"];
-    let (code, out, err) = xtask(store.path(), &gc);
+    let (code, out, err) = offline(store.path(), &gc);
     assert_eq!(code, 0);
     assert!(
         out.contains("000000000000…") && out.contains("would remove 1 "),
@@ -62,7 +62,7 @@ fn gc_plans_before_removing_unneeded_entries() {
     );
     assert!(err.contains("--yes"), "{err}");
     assert!(stale.exists());
-    let (_, out, _) = xtask(store.path(), &[&gc[..], &["--yes"]].concat());
+    let (_, out, _) = offline(store.path(), &[&gc[..], &["--yes"]].concat());
     assert!(out.starts_with("removed 1 "), "{out}");
     assert!(!stale.exists() && kernel.exists());
 }
@@ -70,12 +70,12 @@ fn gc_plans_before_removing_unneeded_entries() {
 #[test]
 fn corrupt_entries_are_named_and_repaired() {
     let (store, kernel) = store_with_an_image();
-    let (code, out, _) = xtask(store.path(), &["store", "verify"]);
+    let (code, out, _) = offline(store.path(), &["store", "verify"]);
     assert_eq!((code, out.contains("none corrupt")), (0, true), "{out}");
     let mut bytes = std::fs::read(&kernel).unwrap();
     bytes[12345] ^= 1;
     std::fs::write(&kernel, &bytes).unwrap();
-    let (code, out, err) = xtask(store.path(), &["store", "verify"]);
+    let (code, out, err) = offline(store.path(), &["store", "verify"]);
     assert_eq!(code, 102, "{err}");
     assert!(
         out.contains("image 1 (aarch64)") && out.contains("`kernel`"),
@@ -83,7 +83,7 @@ fn corrupt_entries_are_named_and_repaired() {
     );
     assert!(err.contains("cargo xtask store verify --repair"), "{err}");
     // The image is there again; the sources are not, and offline they cannot be.
-    let (code, _, err) = xtask(store.path(), &["store", "verify", "--repair"]);
+    let (code, _, err) = offline(store.path(), &["store", "verify", "--repair"]);
     assert_eq!(code, 102, "{err}");
     assert!(err.contains("cargo xtask fetch"), "{err}");
     bytes[12345] ^= 1;
@@ -103,7 +103,7 @@ fn exported_image_works_on_bare_machine() {
         "--arch",
         "aarch64",
     ];
-    let (code, out, err) = xtask(store.path(), &export);
+    let (code, out, err) = offline(store.path(), &export);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("cargo xtask store import images.tar"), "{out}");
     let plain = store.path().join("plain");
@@ -113,14 +113,14 @@ fn exported_image_works_on_bare_machine() {
 
     let other = tempfile::tempdir().unwrap();
     let lacks = ["images", "--no-prebuilt", "--arch", "aarch64"];
-    assert_ne!(xtask(other.path(), &lacks).0, 0);
-    let (code, out, err) = xtask(other.path(), &["store", "import", archive]);
+    assert_ne!(offline(other.path(), &lacks).0, 0);
+    let (code, out, err) = offline(other.path(), &["store", "import", archive]);
     assert_eq!(code, 0, "{err}");
     assert!(
         out.ends_with(&format!("files into {}\n", other.path().display())),
         "{out}"
     );
-    let (code, out, err) = xtask(other.path(), &lacks);
+    let (code, out, err) = offline(other.path(), &lacks);
     assert_eq!(code, 0, "{err}");
     let theirs = Path::new(out.split_whitespace().last().unwrap()).join("kernel");
     assert_eq!(
@@ -136,7 +136,7 @@ fn exported_qemu_assets_share_nothing_with_store() {
     let dir = cache.path().to_str().unwrap();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
     let args = ["store", "export-qemu", dir, "--arch", "aarch64"];
-    let (code, out, err) = xtask(store.path(), &args);
+    let (code, out, err) = offline(store.path(), &args);
     assert_eq!(code, 0, "{err}");
     let command = format!("\nenv QEMU_TEST_CACHE_DIR={dir} make check-functional\n");
     assert!(err.contains(&command), "{err}");
@@ -162,7 +162,7 @@ fn exported_qemu_assets_share_nothing_with_store() {
     assert_eq!((mode(&blob), blob.metadata().unwrap().nlink()), (0o444, 1));
     assert!(bytes == std::fs::read(&blob).unwrap());
     // A second export replaces what is there.
-    let (code, _, err) = xtask(store.path(), &args);
+    let (code, _, err) = offline(store.path(), &args);
     assert_eq!((code, mode(&asset)), (0, 0o440), "{err}");
     assert!(stamp.is_file());
 }
@@ -170,12 +170,12 @@ fn exported_qemu_assets_share_nothing_with_store() {
 #[test]
 fn wrong_archives_and_sizes_are_named() {
     let store = tempfile::tempdir().unwrap();
-    let (code, _, err) = xtask(store.path(), &["store", "import", "absent.tar"]);
+    let (code, _, err) = offline(store.path(), &["store", "import", "absent.tar"]);
     assert_eq!(code, 102);
     assert!(err.contains("absent.tar"), "{err}");
     let text = store.path().join("text.tar");
     std::fs::write(&text, "no archive".repeat(200)).unwrap();
-    let (code, _, err) = xtask(store.path(), &["store", "import", text.to_str().unwrap()]);
+    let (code, _, err) = offline(store.path(), &["store", "import", text.to_str().unwrap()]);
     assert_eq!(code, 102, "{err}");
     // Its bytes are not shown: they may be anything.
     let says = format!(
@@ -186,7 +186,7 @@ fn wrong_archives_and_sizes_are_named() {
         err.starts_with(&says) && !err.contains("no archiveno"),
         "{err}"
     );
-    let (code, _, err) = xtask(store.path(), &["store", "gc", "--max-size", "20X"]);
+    let (code, _, err) = offline(store.path(), &["store", "gc", "--max-size", "20X"]);
     assert_eq!(code, 2);
     assert!(
         err.contains("expected a size such as `20G`, found `20X`"),

@@ -7,23 +7,20 @@
     reason = "acts from outside, as a user does"
 )]
 
-mod fixture;
 mod lies;
-#[path = "../told.rs"]
-mod told;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use faults::{Answer, Server};
-use fixture::{ARCH, Fixture, Make, RELEASE, SOUND, run};
+use harness::release::{self, ARCH, Make, RELEASE, Release, SOUND};
+use harness::{copy, parts};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
-use told::told;
 
 fn main() {
-    let missing = fixture::missing();
+    let missing = release::missing_qemu();
     let trial = |(name, test): (&str, fn())| {
         let kind = missing.as_deref().unwrap_or_default();
         Trial::test(name, move || {
@@ -70,7 +67,7 @@ fn main() {
     ];
     let trials = tests.map(trial).into();
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
-    fixture::clean();
+    release::clean();
     conclusion.exit();
 }
 
@@ -85,8 +82,8 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 fn release_is_rebuilt_from_its_bundle_alone() {
-    let fixture = Fixture::sound();
-    let (code, out, err) = fixture.verify(&[]);
+    let release = Release::sound();
+    let (code, out, err) = release.verify(&[]);
     assert_eq!(code, 0, "{out}{err}");
     let files: Vec<Vec<&str>> = out
         .lines()
@@ -106,18 +103,18 @@ fn release_is_rebuilt_from_its_bundle_alone() {
         "{out}"
     );
     // Cargo built the bundle's own program from the bundle's crates.
-    for told in ["Compiling cfg-if", "Building linux (aarch64)"] {
-        assert!(err.contains(told), "{err}");
+    for printed in ["Compiling cfg-if", "Building linux (aarch64)"] {
+        assert!(err.contains(printed), "{err}");
     }
     assert_eq!(
-        names(&fixture.path("verifier/v1/tmp")),
+        names(&release.path("verifier/v1/tmp")),
         Vec::<String>::new()
     );
 }
 
 fn needed_files_are_downloaded_once() {
-    let fixture = Fixture::sound();
-    let tree = fixture.path("tree");
+    let release = Release::sound();
+    let tree = release.path("tree");
     let read = move |target: &str| std::fs::read(tree.join(target.trim_start_matches('/'))).ok();
     let has = read.clone();
     let web = Server::start(move |request| match read(&request.target) {
@@ -125,9 +122,9 @@ fn needed_files_are_downloaded_once() {
         None => Answer::status("404 Not Found").bytes(""),
     });
     let verify = |more: &[&str]| {
-        let mut xtask = fixture.online("verifier");
+        let mut xtask = release.online("verifier");
         let xtask = xtask.arg("verify-release").arg(web.base());
-        told(xtask.args(more).output().unwrap())
+        parts(xtask.args(more).output().unwrap())
     };
     let (code, out, err) = verify(&[]);
     assert_eq!(code, 0, "{out}{err}");
@@ -151,10 +148,10 @@ fn needed_files_are_downloaded_once() {
 
     // A bucket is read with the keys of its owner: that proves nothing to a reader.
     let bucket = ["verify-release", "s3://bucket/tree"];
-    let (code, _, err) = told(fixture.online("verifier").args(bucket).output().unwrap());
+    let (code, _, err) = parts(release.online("verifier").args(bucket).output().unwrap());
     assert!(code == 2 && err.contains("https://"), "{code}: {err}");
 
-    let kernel = fixture.file("aarch64/kernel");
+    let kernel = release.file("aarch64/kernel");
     let size = std::fs::metadata(&kernel).unwrap().len();
     std::fs::remove_file(&kernel).unwrap();
     let other = vec![0; usize::try_from(size).unwrap()];
@@ -168,20 +165,20 @@ fn needed_files_are_downloaded_once() {
 }
 
 fn json_has_the_whole_digests() {
-    let fixture = Fixture::sound();
-    let (code, out, err) = fixture.verify(&["--message-format", "json", "--arch", ARCH]);
+    let release = Release::sound();
+    let (code, out, err) = release.verify(&["--message-format", "json", "--arch", ARCH]);
     assert_eq!(code, 0, "{out}{err}");
     let lines: Vec<Value> = out
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let [files @ .., last] = &lines[..] else {
-        panic!("nothing was told");
+        panic!("nothing was printed");
     };
     let kernel = files.iter().find(|line| line["file"] == "kernel").unwrap();
     assert_eq!(
         kernel["published"],
-        fixture::sha256(&fixture.file("aarch64/kernel"))
+        release::sha256(&release.file("aarch64/kernel"))
     );
     assert_eq!(kernel["published"], kernel["built"]);
     assert_eq!(
@@ -195,8 +192,8 @@ fn unreproducible_build_shows_the_differing_line() {
         script: "cat /proc/sys/kernel/random/uuid >>\"$OUT/config\"\n",
         ..SOUND
     };
-    let fixture = Fixture::published(leaky);
-    let (code, out, err) = fixture.verify(&[]);
+    let release = Release::published(leaky);
+    let (code, out, err) = release.verify(&[]);
     assert_eq!(code, 102, "{out}{err}");
     let word = |file: &str| {
         let line = out.lines().find(|line| line.contains(file)).unwrap();
@@ -219,13 +216,13 @@ fn unreproducible_build_shows_the_differing_line() {
 }
 
 fn each_gap_of_a_bundle_is_named() {
-    let fixture = Fixture::sound();
-    let whole = fixture.path("whole");
-    let copy = |from: &Path, to: &Path| {
+    let release = Release::sound();
+    let whole = release.path("whole");
+    let replace = |from: &Path, to: &Path| {
         let _ = std::fs::remove_dir_all(to);
-        run(Command::new("cp").arg("-r").arg(from).arg(to));
+        copy(from, to);
     };
-    copy(&fixture.path("tree"), &whole);
+    replace(&release.path("tree"), &whole);
     let vendor = Path::new("vendor").join(cfg_if());
     for (without, built, why) in [
         (
@@ -246,9 +243,9 @@ fn each_gap_of_a_bundle_is_named() {
             "recipes/linux/patches/0001-first-line.patch",
         ),
     ] {
-        copy(&whole, &fixture.path("tree"));
-        fixture.take_from_bundle(without);
-        let (code, out, err) = fixture.verify(&[]);
+        copy(&whole, &release.path("tree"));
+        lies::take_from_bundle(&release, without);
+        let (code, out, err) = release.verify(&[]);
         assert_eq!((code, out.as_str()), (102, ""), "{without}: {err}");
         assert!(err.contains(why), "{without}: {err}");
         let failed = "failed to build the image of aarch64 from the source of kiln-7";
@@ -256,7 +253,7 @@ fn each_gap_of_a_bundle_is_named() {
         let hint = ["tell the publisher", "look at what was built so far"][usize::from(built)];
         assert!(err.contains(hint), "{without}: {err}");
         assert_eq!(
-            names(&fixture.path("verifier/v1/tmp")),
+            names(&release.path("verifier/v1/tmp")),
             Vec::<String>::new()
         );
     }
@@ -271,19 +268,19 @@ fn cfg_if() -> String {
 }
 
 fn contradictory_or_newer_release_is_not_built() {
-    let fixture = Fixture::sound();
+    let release = Release::sound();
     let manifest = format!("{ARCH}/manifest.json");
     let check = |change: &dyn Fn(&mut Value), why: &str, mends: &str| {
-        let before = std::fs::read_to_string(fixture.file(&manifest)).unwrap();
-        fixture.rewrite(&manifest, |text| {
+        let before = std::fs::read_to_string(release.file(&manifest)).unwrap();
+        lies::rewrite(&release, &manifest, |text| {
             let mut value = serde_json::from_str(&text).unwrap();
             change(&mut value);
             value.to_string()
         });
-        let (code, out, err) = fixture.verify(&["--no-build"]);
+        let (code, out, err) = release.verify(&["--no-build"]);
         assert_eq!((code, out.as_str()), (102, ""), "{err}");
         assert!(err.contains(why) && err.contains(mends), "{err}");
-        fixture.rewrite(&manifest, |_| before);
+        lies::rewrite(&release, &manifest, |_| before);
     };
     let zeros = "0".repeat(64);
     check(
@@ -301,9 +298,9 @@ fn contradictory_or_newer_release_is_not_built() {
         "the source bundle builds a different `key` of aarch64 than the release contains",
         "tell the publisher",
     );
-    let (code, _, err) = fixture.verify(&["--release", "kiln-8"]);
+    let (code, _, err) = release.verify(&["--release", "kiln-8"]);
     assert!(code == 102 && err.contains("there is kiln-7"), "{err}");
-    let (code, _, err) = fixture.verify(&["--arch", "vax"]);
+    let (code, _, err) = release.verify(&["--arch", "vax"]);
     assert!(
         code == 2 && err.contains("release kiln-7 has no image of `vax`"),
         "{err}"
@@ -311,10 +308,10 @@ fn contradictory_or_newer_release_is_not_built() {
 }
 
 fn interrupted_verification_resumes_in_kept_directory() {
-    let fixture = Fixture::sound();
-    let kept = fixture.path("kept");
+    let release = Release::sound();
+    let kept = release.path("kept");
     let keep = ["--keep", kept.to_str().unwrap()];
-    let mut child = fixture
+    let mut child = release
         .verifying(&keep)
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
@@ -333,19 +330,19 @@ fn interrupted_verification_resumes_in_kept_directory() {
     );
     assert_eq!(child.wait().unwrap().code(), Some(130));
 
-    let (code, out, err) = fixture.verify(&[&keep[..], &["--no-build"]].concat());
+    let (code, out, err) = release.verify(&[&keep[..], &["--no-build"]].concat());
     assert_eq!(code, 0, "{out}{err}");
     assert!(
         out.contains("--locked images --from-source --arch aarch64"),
         "{out}"
     );
-    let (code, out, err) = fixture.verify(&keep);
+    let (code, out, err) = release.verify(&keep);
     assert_eq!(code, 0, "{out}{err}");
     assert!(
         !err.contains("Downloading kiln-7") && !err.contains("Unpacking kiln-7"),
         "{err}"
     );
-    let (code, out, err) = fixture.verify(&keep);
+    let (code, out, err) = release.verify(&keep);
     assert_eq!(code, 0, "{out}{err}");
     assert!(
         !err.contains("Compiling") && !err.contains("Building"),
@@ -359,13 +356,13 @@ fn interrupted_verification_resumes_in_kept_directory() {
 
     let mark = kept.join("verify-release.json");
     std::fs::write(&mark, "{\"release\":\"kiln-6\",\"bundle\":\"\"}").unwrap();
-    let (code, _, err) = fixture.verify(&keep);
+    let (code, _, err) = release.verify(&keep);
     assert!(
         code == 2 && err.contains("the verification of another release, kiln-6"),
         "{err}"
     );
     std::fs::remove_file(mark).unwrap();
-    let (code, _, err) = fixture.verify(&keep);
+    let (code, _, err) = release.verify(&keep);
     assert!(
         code == 2 && err.contains("is not empty, and not a directory of a verification"),
         "{err}"
@@ -377,33 +374,33 @@ fn image_failing_to_boot_is_not_published() {
         boots: false,
         ..SOUND
     };
-    let fixture = Fixture::new(panics);
-    let (code, _, err) = fixture.publish();
+    let release = Release::new(panics);
+    let (code, _, err) = release.publish();
     assert_eq!(code, 100, "{err}");
     assert!(
         err.contains("failed to publish: an image does not boot"),
         "{err}"
     );
-    assert!(!fixture.path("tree").join(RELEASE).exists());
+    assert!(!release.path("tree").join(RELEASE).exists());
 }
 
 fn unlocked_or_sourceless_image_is_not_published() {
-    let fixture = Fixture::new(SOUND);
+    let release = Release::new(SOUND);
     let check = |why: &str| {
-        let (code, _, err) = fixture.publish();
+        let (code, _, err) = release.publish();
         assert!(code != 0 && err.contains(why), "{code}: {err}");
-        assert!(!fixture.path("tree").exists(), "{why}");
+        assert!(!release.path("tree").exists(), "{why}");
     };
-    let lock = fixture.path("checkout/images/images.lock");
+    let lock = release.path("checkout/images/images.lock");
     let locked = std::fs::read_to_string(&lock).unwrap();
     let (before, digest) = locked.split_once("sha256 = \"").unwrap();
     let other = format!("{before}sha256 = \"{}{}", "0".repeat(64), &digest[64..]);
-    fixture.commit("images/images.lock", &other);
+    release.commit("images/images.lock", &other);
     check("is not what images.lock promises");
-    fixture.commit("images/images.lock", "version = 1\n");
+    release.commit("images/images.lock", "version = 1\n");
     check("the image of aarch64 is not in `images/images.lock`");
-    fixture.commit("images/images.lock", &locked);
-    std::fs::remove_file(fixture.path("archive/linux.tar")).unwrap();
-    std::fs::remove_dir_all(fixture.path("store/v1/blobs")).unwrap();
+    release.commit("images/images.lock", &locked);
+    std::fs::remove_file(release.path("archive/linux.tar")).unwrap();
+    std::fs::remove_dir_all(release.path("store/v1/blobs")).unwrap();
     check("`linux.tar`");
 }

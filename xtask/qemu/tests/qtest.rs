@@ -1,23 +1,15 @@
 //! Device tests over qtest, and at the same time the tests of its client: against every QEMU that
 //! is installed.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "the helpers of tests are tests too"
-)]
-
-#[path = "../../../tests/skip.rs"]
-mod skip;
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use harness::skip;
 use host::scratch::Scratch;
 use qemu::Facts;
 use qemu::qtest::{Qtest, QtestError};
-
-use skip::skip;
 
 const WAIT: Duration = Duration::from_secs(30);
 

@@ -1,20 +1,12 @@
 //! The crate against the QEMU binaries that are installed, with guests of a few dozen bytes.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "the helpers of tests are tests too"
-)]
-
-#[path = "../../../tests/skip.rs"]
-mod skip;
-#[path = "../../../tests/unsuited.rs"]
-mod unsuited;
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use harness::{skip, unsuited};
 use host::scratch::Scratch;
 use plan::arch::{Machine, Ordinary, OrdinaryKernel, QemuProfile};
 use qemu::history::{ExitCause, History};
@@ -24,9 +16,6 @@ use qemu::{
     accel, probe,
 };
 use serde_json::{Value, json};
-
-use skip::skip;
-use unsuited::unsuited;
 
 const WAIT: Duration = Duration::from_secs(60);
 

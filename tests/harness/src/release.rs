@@ -3,14 +3,18 @@
 //! builds from the bundle as it would build ours, and which then becomes ours.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use crate::told::told;
+use plan::digest::Digest;
 
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
-pub(crate) const ARCH: &str = "aarch64";
-pub(crate) const RELEASE: &str = "kiln-7";
+use crate::{copy, git, parts, qemu, root, run, write, xtask, xtask_path};
+
+/// The architecture of the release.
+pub const ARCH: &str = "aarch64";
+
+/// The name of the release.
+pub const RELEASE: &str = "kiln-7";
 
 const RECIPE: &str = "\
 license = \"GPL-2.0-only\"
@@ -40,91 +44,91 @@ Origin: Kiln; so that there is one
 +# the configuration, patched
 ";
 
-/// What the image is made of, and how.
+/// How the image is made.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Make {
+pub struct Make {
     /// The end of the build script.
-    pub(crate) script: &'static str,
+    pub script: &'static str,
     /// Whether there is something to boot into.
-    pub(crate) boots: bool,
+    pub boots: bool,
 }
 
-/// A fixture without a fault.
-pub(crate) const SOUND: Make = Make {
+/// A release without a fault.
+pub const SOUND: Make = Make {
     script: "",
     boots: true,
 };
 
-/// Why no image can be shown to boot here, so that nothing can be published.
-pub(crate) fn missing() -> Option<String> {
-    let binary = format!("qemu-system-{ARCH}");
-    let mut qemu = Command::new(&binary);
-    let status = qemu.arg("--version").stdout(Stdio::null()).status();
-    status.is_err().then(|| format!("there is no {binary}"))
+/// Why no image can be booted here, so that nothing can be published.
+pub fn missing_qemu() -> Option<String> {
+    (!qemu::is_installed(ARCH)).then(|| format!("missing `{}`", qemu::binary(ARCH)))
 }
 
 /// The tree that others are copies of.
-static SOUND_TREE: Mutex<Option<Fixture>> = Mutex::new(None);
+static SOUND_TREE: Mutex<Option<Release>> = Mutex::new(None);
 
-/// Removes it.
-pub(crate) fn clean() {
+/// Removes what was made for all tests of this process.
+pub fn clean() {
     let mut first = SOUND_TREE.lock().unwrap_or_else(PoisonError::into_inner);
     drop(first.take());
 }
 
-pub(crate) struct Fixture {
+/// A checkout, the release that was published from it, and stores.
+pub struct Release {
     dir: tempfile::TempDir,
 }
 
-impl Fixture {
-    /// A checkout.
-    pub(crate) fn new(make: Make) -> Self {
+impl Release {
+    /// A checkout whose image is built and locked.
+    pub fn new(make: Make) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let fixture = Self { dir };
-        fixture.write_program();
-        fixture.write_recipes(make);
-        fixture.git(&["init", "--quiet"]);
-        fixture.git(&["add", "--all"]);
+        let release = Self { dir };
+        release.write_program();
+        release.write_recipes(make);
+        let checkout = release.path("checkout");
+        git(&checkout, &["init", "--quiet"]);
+        git(&checkout, &["add", "--all"]);
         // The lock is what the recipes give here.
-        let (code, _, err) = fixture.in_checkout(&["images", "--from-source", "--arch", ARCH]);
+        let (code, _, err) = release.in_checkout(&["images", "--from-source", "--arch", ARCH]);
         assert_eq!(code, 0, "{err}");
-        fixture.git(&["add", "--all"]);
-        fixture.git(&["commit", "--quiet", "--message", "all"]);
-        fixture
+        git(&checkout, &["add", "--all"]);
+        git(&checkout, &["commit", "--quiet", "--message", "all"]);
+        release
     }
 
     /// A published tree without a fault, of one's own, and nothing else.
-    pub(crate) fn sound() -> Self {
+    pub fn sound() -> Self {
         let mut first = SOUND_TREE.lock().unwrap_or_else(PoisonError::into_inner);
         let first = first.get_or_insert_with(|| Self::published(SOUND));
         let dir = tempfile::tempdir().unwrap();
-        let fixture = Self { dir };
-        let (from, to) = (first.path("tree"), fixture.path("tree"));
-        run(Command::new("cp").arg("-r").arg(from).arg(to));
-        fixture
+        let release = Self { dir };
+        copy(&first.path("tree"), &release.path("tree"));
+        release
     }
 
     /// Publishes it; then nothing is left but the tree.
-    pub(crate) fn published(make: Make) -> Self {
-        let fixture = Self::new(make);
-        let (code, _, err) = fixture.publish();
+    pub fn published(make: Make) -> Self {
+        let release = Self::new(make);
+        let (code, _, err) = release.publish();
         assert_eq!(code, 0, "{err}");
         for gone in ["checkout", "archive", "store"] {
-            std::fs::remove_dir_all(fixture.path(gone)).unwrap();
+            std::fs::remove_dir_all(release.path(gone)).unwrap();
         }
-        fixture
+        release
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    /// A directory: `checkout`, `tree`, `archive`, or a store.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// A file of the release.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
+    pub fn file(&self, name: &str) -> PathBuf {
         self.path("tree").join(RELEASE).join(name)
     }
 
-    pub(crate) fn publish(&self) -> (i32, String, String) {
+    /// `publish` from the checkout into the tree: exit code, stdout, stderr.
+    pub fn publish(&self) -> (i32, String, String) {
         let tree = self.path("tree");
         let place = ["--to", tree.to_str().unwrap()];
         let words = ["publish", "--arch", ARCH, "--version", "7"];
@@ -134,39 +138,26 @@ impl Fixture {
     fn in_checkout(&self, words: &[&str]) -> (i32, String, String) {
         let mut xtask = self.xtask("store");
         xtask.env("CARGO_MANIFEST_DIR", self.path("checkout/xtask"));
-        told(xtask.args(words).output().unwrap())
+        parts(xtask.args(words).output().unwrap())
     }
 
     /// The same as [`Self::online`], and offline.
-    pub(crate) fn xtask(&self, store: &str) -> Command {
+    pub fn xtask(&self, store: &str) -> Command {
         let mut xtask = self.online(store);
         xtask.arg("--offline");
         xtask
     }
 
     /// The program, with a store of this name and nothing of the caller's.
-    pub(crate) fn online(&self, store: &str) -> Command {
-        let mut xtask = Command::new(XTASK);
-        for name in [
-            "CARGO_MANIFEST_DIR",
-            "CARGO_TERM_COLOR",
-            "KILN_MIRROR",
-            "KILN_QEMU",
-            "http_proxy",
-        ] {
-            xtask.env_remove(name);
-        }
-        xtask
-            .env("KILN_STORE", self.path(store))
-            .env("XDG_CONFIG_HOME", "/nonexistent")
-            .env("NO_COLOR", "1");
+    pub fn online(&self, store: &str) -> Command {
+        let mut xtask = xtask();
+        xtask.env("KILN_STORE", self.path(store));
         xtask
     }
 
     /// `verify-release` of the tree, in a checkout of Kiln that is another than that of the release.
-    pub(crate) fn verifying(&self, more: &[&str]) -> Command {
+    pub fn verifying(&self, more: &[&str]) -> Command {
         let mut xtask = self.xtask("verifier");
-        xtask.env_remove("CARGO_MANIFEST_DIR");
         xtask
             .arg("verify-release")
             .arg(self.path("tree"))
@@ -174,31 +165,25 @@ impl Fixture {
         xtask
     }
 
-    pub(crate) fn verify(&self, more: &[&str]) -> (i32, String, String) {
-        told(self.verifying(more).output().unwrap())
-    }
-
-    fn git(&self, words: &[&str]) {
-        let mut git = Command::new("git");
-        git.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
-        run(git.args(words).current_dir(self.path("checkout")));
+    /// Runs it to its end: exit code, stdout, stderr.
+    pub fn verify(&self, more: &[&str]) -> (i32, String, String) {
+        parts(self.verifying(more).output().unwrap())
     }
 
     /// Commits a file of the checkout with this text.
-    pub(crate) fn commit(&self, path: &str, text: &str) {
+    pub fn commit(&self, path: &str, text: &str) {
         self.write(path, text);
-        self.git(&["commit", "--quiet", "--all", "--message", path]);
+        let args = ["commit", "--quiet", "--all", "--message", path];
+        git(&self.path("checkout"), &args);
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.path("checkout").join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        write(&self.path("checkout").join(path), text);
     }
 
     /// A workspace with one crate that has one dependency, locked as ours is.
     fn write_program(&self) {
-        let lock = std::fs::read_to_string(real().join("Cargo.lock")).unwrap();
+        let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
         let mut packages = lock.split("\n[[package]]\n");
         let found = packages.find(|package| package.starts_with("name = \"cfg-if\""));
         let found = found.unwrap().trim_end();
@@ -218,11 +203,12 @@ impl Fixture {
             "[package]\nname = \"xtask\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
              [dependencies]\ncfg-if = \"1\"\n",
         );
+        let path = xtask_path().to_str().unwrap();
         let program = format!(
             "use std::os::unix::process::CommandExt;\n\
              fn main() {{\n    cfg_if::cfg_if! {{ if #[cfg(unix)] {{\n        \
              let words = std::env::args_os().skip(1);\n        \
-             panic!(\"{{}}\", std::process::Command::new({XTASK:?}).args(words).exec());\n    }} }}\n}}\n"
+             panic!(\"{{}}\", std::process::Command::new({path:?}).args(words).exec());\n    }} }}\n}}\n"
         );
         self.write("xtask/src/main.rs", &program);
     }
@@ -230,12 +216,10 @@ impl Fixture {
     fn write_recipes(&self, make: Make) {
         // Other tests speak of architectures that are not here.
         for path in ["guest-tests/boot/true.sh", "guest-tests/lib", "LICENSES"] {
-            let to = self.path("checkout").join(path);
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            run(Command::new("cp").arg("-r").arg(real().join(path)).arg(to));
+            copy(&root().join(path), &self.path("checkout").join(path));
         }
         let arch = format!("images/{ARCH}.toml");
-        let text = std::fs::read_to_string(real().join(&arch)).unwrap();
+        let text = std::fs::read_to_string(root().join(&arch)).unwrap();
         self.write(&arch, &text);
         self.write("images/keys.toml", "keys = []\n");
         self.write("images/images.lock", "version = 1\n");
@@ -270,7 +254,7 @@ impl Fixture {
     fn pack(&self, make: Make) -> PathBuf {
         let tree = self.path("archive/linux");
         std::fs::create_dir_all(&tree).unwrap();
-        let image = real().join(format!("images/prebuilt/{ARCH}.tar.xz"));
+        let image = root().join(format!("images/prebuilt/{ARCH}.tar.xz"));
         run(Command::new("tar")
             .arg("xf")
             .arg(image)
@@ -291,17 +275,7 @@ impl Fixture {
     }
 }
 
-fn real() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-pub(crate) fn run(command: &mut Command) -> String {
-    let (code, out, err) = told(command.output().unwrap());
-    assert_eq!(code, 0, "{out}{err}");
-    out
-}
-
-pub(crate) fn sha256(path: &Path) -> String {
-    let line = run(Command::new("sha256sum").arg(path));
-    line.split(' ').next().unwrap().to_owned()
+/// The SHA-256 of a file.
+pub fn sha256(path: &Path) -> String {
+    Digest::of(&std::fs::read(path).unwrap()).to_string()
 }

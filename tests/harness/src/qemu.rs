@@ -1,0 +1,37 @@
+//! The QEMU binaries of this host.
+
+use std::process::Command;
+
+use crate::{root, skip};
+
+/// The QEMU of an architecture, as `images/<arch>.toml` names it.
+pub fn binary(arch: &str) -> String {
+    let file = root().join("images").join(format!("{arch}.toml"));
+    let text = std::fs::read_to_string(file).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("binary = "));
+    line.unwrap().trim_matches('"').to_owned()
+}
+
+/// Whether the QEMU of an architecture is installed.
+pub fn is_installed(arch: &str) -> bool {
+    let version = Command::new(binary(arch)).arg("--version").output();
+    version.is_ok()
+}
+
+/// An architecture whose QEMU is installed and whose image is in the repository; without one, the test
+/// that asks is skipped.
+pub fn arch() -> Option<String> {
+    let prebuilt = std::fs::read_dir(root().join("images/prebuilt")).unwrap();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.unwrap().file_name().into_string().ok()?;
+        Some(name.strip_suffix(".tar.xz")?.to_owned())
+    };
+    let arch = prebuilt
+        .filter_map(name)
+        .filter(|arch| is_installed(arch))
+        .max();
+    if arch.is_none() {
+        skip("no QEMU is installed for any image of the repository");
+    }
+    arch
+}
