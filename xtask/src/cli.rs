@@ -3,18 +3,23 @@
 //! The first paragraph of a doc comment is the short help: imperative, under ten words, no full stop.
 //! The rest is shown by `--help` only. Options are grouped under the headings below.
 
-pub(crate) mod bench;
-pub(crate) mod debug;
+#![expect(
+    missing_docs,
+    reason = "the doc comments are the help texts; a group of options has none of its own"
+)]
+
+pub mod bench;
+pub mod debug;
 mod examples;
 #[cfg(test)]
 mod help;
-pub(crate) mod publish;
-pub(crate) mod recipe;
-pub(crate) mod repeat;
+pub mod publish;
+pub mod recipe;
+pub mod repeat;
 mod replay;
-pub(crate) mod report;
-pub(crate) mod repro;
-pub(crate) mod store;
+pub mod report;
+pub mod repro;
+pub mod store;
 
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -30,19 +35,19 @@ use repro::{RebuildArgs, ReproArgs};
 use store::StoreArgs;
 
 /// Which tests or architectures.
-pub(crate) const SELECTION: &str = "Selection";
+pub const SELECTION: &str = "Selection";
 /// What is done, and how often.
-pub(crate) const EXECUTION: &str = "Execution";
+pub const EXECUTION: &str = "Execution";
 /// How QEMU is started.
-pub(crate) const QEMU: &str = "QEMU";
+pub const QEMU: &str = "QEMU";
 /// How a failure is examined.
-pub(crate) const DEBUGGING: &str = "Debugging";
+pub const DEBUGGING: &str = "Debugging";
 /// What is written in addition to the output.
-pub(crate) const REPORTS: &str = "Reports";
+pub const REPORTS: &str = "Reports";
 /// Where images come from and how they are built.
-pub(crate) const IMAGES: &str = "Images";
+pub const IMAGES: &str = "Images";
 /// What every command has; always last.
-pub(crate) const GLOBAL: &str = "Global options";
+pub const GLOBAL: &str = "Global options";
 
 /// Build reproducible Linux images and test QEMU with them
 #[derive(Debug, Parser)]
@@ -55,9 +60,9 @@ pub(crate) const GLOBAL: &str = "Global options";
     disable_version_flag = true,
     after_long_help = examples::OVERVIEW
 )]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(flatten)]
-    pub(crate) global: Global,
+    pub global: Global,
     /// Print help; `--help` prints more than `-h`
     #[arg(short, long, global = true, action = ArgAction::Help, help_heading = GLOBAL)]
     help: Option<bool>,
@@ -65,32 +70,32 @@ pub(crate) struct Cli {
     #[arg(short = 'V', long, action = ArgAction::Version, help_heading = GLOBAL)]
     version: Option<bool>,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
 /// What every subcommand understands.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = GLOBAL)]
-pub(crate) struct Global {
+pub struct Global {
     /// Use no network [env: `CARGO_NET_OFFLINE`]
     ///
     /// A command that needs a file that is not on this machine fails, and prints the command that
     /// downloads it.
     #[arg(long, global = true)]
-    pub(crate) offline: bool,
+    pub offline: bool,
     /// Fail if `images.lock` or a frozen config would change
     #[arg(long, global = true)]
-    pub(crate) locked: bool,
+    pub locked: bool,
     /// Set the number of parallel jobs
     ///
     /// A job is a compiler process in a build, a guest in a test run, or a connection in a download.
     #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: Option<u16>,
+    pub jobs: Option<u16>,
     /// Select a profile of `kiln.toml`
     ///
     /// `docs/configuration.md` describes the file; `cargo xtask config` prints the values that apply.
     #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
+    pub profile: Option<String>,
     /// Set the format of results on stdout
     #[arg(
         long,
@@ -99,23 +104,23 @@ pub(crate) struct Global {
         default_value_t,
         value_name = "FORMAT"
     )]
-    pub(crate) message_format: MessageFormat,
+    pub message_format: MessageFormat,
     /// Choose when to colour output
     ///
     /// The default is `auto`, or what `CARGO_TERM_COLOR` and `NO_COLOR` say.
     #[arg(long, global = true, value_enum, value_name = "WHEN")]
-    pub(crate) color: Option<ColorChoice>,
+    pub color: Option<ColorChoice>,
     /// Print results and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
+    pub quiet: bool,
     /// Print commands and build output as well
     #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
+    pub verbose: u8,
 }
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum MessageFormat {
+pub enum MessageFormat {
     /// Text
     #[default]
     Human,
@@ -125,7 +130,7 @@ pub(crate) enum MessageFormat {
 
 /// Whether to colour what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ColorChoice {
+pub enum ColorChoice {
     /// Only on a terminal
     Auto,
     /// Always
@@ -136,7 +141,7 @@ pub(crate) enum ColorChoice {
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Run tests in Linux guests under QEMU
     ///
     /// A test is selected by a part of its name, by its path below `guest-tests/`, or by an expression.
@@ -217,48 +222,52 @@ pub(crate) enum Command {
     /// Run the second build of `repro`
     #[command(hide = true)]
     Rebuild(RebuildArgs),
+    /// Fetch or build images that guests are started from
+    #[command(hide = true)]
+    Provide(SourceArgs),
 }
 
 /// Which architectures, and where their images come from.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = IMAGES)]
-pub(crate) struct SourceArgs {
+pub struct SourceArgs {
     /// Select an architecture; repeatable
     ///
     /// The default is every architecture whose image is in the repository.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
-    pub(crate) arch: Vec<String>,
+    pub arch: Vec<String>,
     /// Build from source what the store lacks
     ///
     /// Takes no image from `images/prebuilt/` or a mirror.
     #[arg(long, conflicts_with = "no_prebuilt")]
-    pub(crate) from_source: bool,
+    pub from_source: bool,
     /// Do not use the images in `images/prebuilt/`
     #[arg(long)]
-    pub(crate) no_prebuilt: bool,
+    pub no_prebuilt: bool,
     /// Download from this Kiln mirror; repeatable [env: `KILN_MIRROR`]
     ///
     /// A mirror need not be trusted: every file is compared with its digest in `images/images.lock`.
     #[arg(long, value_name = "URL")]
-    pub(crate) mirror: Vec<SecretUrl>,
+    pub mirror: Vec<SecretUrl>,
     /// Download sources from this Debian mirror [env: `KILN_DEBIAN_MIRROR`]
     ///
     /// The default is the mirror that the host uses.
     #[arg(long, value_name = "URL")]
-    pub(crate) debian_mirror: Option<SecretUrl>,
+    pub debian_mirror: Option<SecretUrl>,
     /// Download sources from this snapshot archive [env: `KILN_DEBIAN_SNAPSHOT`]
     #[arg(long, value_name = "URL")]
-    pub(crate) debian_snapshot: Option<SecretUrl>,
+    pub debian_snapshot: Option<SecretUrl>,
     /// Build without the sandbox
     ///
     /// For hosts without user namespaces. The images have the same digests.
     #[arg(long)]
-    pub(crate) no_sandbox: bool,
+    pub no_sandbox: bool,
 }
 
 impl SourceArgs {
     /// These architectures, with the defaults for the rest.
-    pub(crate) fn of(arches: &[String]) -> Self {
+    #[must_use]
+    pub fn of(arches: &[String]) -> Self {
         Self {
             arch: arches.to_vec(),
             from_source: false,
@@ -276,63 +285,63 @@ impl SourceArgs {
     clippy::struct_excessive_bools,
     reason = "a switch on the command line is a bool"
 )]
-pub(crate) struct ImagesArgs {
+pub struct ImagesArgs {
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub source: SourceArgs,
     /// Print what would be downloaded and built
     #[arg(long, help_heading = EXECUTION)]
-    pub(crate) plan: bool,
+    pub plan: bool,
     /// Rebuild in an empty store and compare with `images.lock`
     #[arg(long, requires = "from_source", conflicts_with_all = ["plan", "refreeze", "update_prebuilt"], help_heading = EXECUTION)]
-    pub(crate) verify: bool,
+    pub verify: bool,
     /// Accept changed configs and compiler output as frozen
     ///
     /// Writes the kernel and busybox configs that the fragments give now, and the digests of the code that
     /// the compilers emit.
     #[arg(long, conflicts_with_all = ["plan", "locked"], help_heading = EXECUTION)]
-    pub(crate) refreeze: bool,
+    pub refreeze: bool,
     /// Write the images to `images/prebuilt/`
     ///
     /// Also writes `images/images.lock` and `images/prebuilt/SOURCES`.
     #[arg(long, conflicts_with_all = ["plan", "refreeze", "locked"], help_heading = EXECUTION)]
-    pub(crate) update_prebuilt: bool,
+    pub update_prebuilt: bool,
     /// Keep the work directory of a failed step
     #[arg(long, help_heading = DEBUGGING)]
-    pub(crate) keep_failed: bool,
+    pub keep_failed: bool,
     /// Write when each step ran to `target/kiln/timings.html`
     #[arg(long, conflicts_with_all = ["plan", "refreeze"], help_heading = REPORTS)]
-    pub(crate) timings: bool,
+    pub timings: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct FetchArgs {
+pub struct FetchArgs {
     /// Also download every source for `images --from-source`
     #[arg(long, help_heading = SELECTION)]
-    pub(crate) sources: bool,
+    pub sources: bool,
     /// Check that every location has its files, without download
     #[arg(long, conflicts_with = "sources", help_heading = EXECUTION)]
-    pub(crate) check: bool,
+    pub check: bool,
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub source: SourceArgs,
 }
 
 /// How a guest is started.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = QEMU)]
-pub(crate) struct GuestArgs {
+pub struct GuestArgs {
     /// Use this QEMU build directory or binary [env: `KILN_QEMU`]
     ///
     /// The default is `qemu-system-*` from PATH.
     #[arg(long, value_name = "DIR|BINARY")]
-    pub(crate) qemu: Option<Utf8PathBuf>,
+    pub qemu: Option<Utf8PathBuf>,
     /// Set the accelerator
     #[arg(long, value_enum, default_value_t, value_name = "ACCEL")]
-    pub(crate) accel: AccelChoice,
+    pub accel: AccelChoice,
 }
 
 /// Accelerator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum AccelChoice {
+pub enum AccelChoice {
     /// KVM if the image boots with it on this host, else TCG
     #[default]
     Auto,
@@ -347,118 +356,119 @@ pub(crate) enum AccelChoice {
     clippy::struct_excessive_bools,
     reason = "a switch on the command line is a bool"
 )]
-pub(crate) struct TestArgs {
+pub struct TestArgs {
     /// Select tests by part of the name, or path
     #[arg(value_name = "FILTER")]
-    pub(crate) filters: Vec<String>,
+    pub filters: Vec<String>,
     /// Match filters against the whole name
     #[arg(long, help_heading = SELECTION)]
-    pub(crate) exact: bool,
+    pub exact: bool,
     /// Select the tests of a group; repeatable
     #[arg(long, value_name = "GROUP", help_heading = SELECTION)]
-    pub(crate) group: Vec<String>,
+    pub group: Vec<String>,
     /// Select tests by an expression; repeatable
     ///
     /// For example `group(hotplug) and not arch(ppc64)`. Predicates are `test`, `group`, `arch`, `machine`
     /// and `device`; operators are `and`, `or`, `not` and parentheses.
     #[arg(short = 'E', long = "filter-expr", value_name = "EXPR", help_heading = SELECTION)]
-    pub(crate) expression: Vec<String>,
+    pub expression: Vec<String>,
     /// Run one part of the selected tests
     ///
     /// `slice:1/3` is the first of three parts of equal size. `hash:1/3` assigns each test by its name, so
     /// that a test stays in its part when others are added or removed.
     #[arg(long, value_name = "slice:M/N|hash:M/N", help_heading = SELECTION)]
-    pub(crate) partition: Option<String>,
+    pub partition: Option<String>,
     /// List the tests without running them
     #[arg(long, help_heading = SELECTION)]
-    pub(crate) list: bool,
+    pub list: bool,
     /// With --list, print why tests would be skipped
     ///
     /// Requirements that only a running guest can check are not included.
     #[arg(long, requires = "list", help_heading = SELECTION)]
-    pub(crate) skips: bool,
+    pub skips: bool,
     #[command(flatten)]
-    pub(crate) repeat: RepeatArgs,
+    pub repeat: RepeatArgs,
     /// Set the seed of random choices
     ///
     /// The default is a random seed, which is printed. A test makes the same choices with the same seed.
     #[arg(long, value_name = "N", help_heading = EXECUTION)]
-    pub(crate) seed: Option<u64>,
+    pub seed: Option<u64>,
     /// Force the value of a choice; repeatable
     #[arg(long, value_name = "NAME=VALUE", help_heading = EXECUTION)]
-    pub(crate) choose: Vec<String>,
+    pub choose: Vec<String>,
     /// Multiply every time limit by this factor [default: 1]
     #[arg(long, value_name = "FACTOR", value_parser = positive, help_heading = EXECUTION)]
-    pub(crate) timeout_factor: Option<f64>,
+    pub timeout_factor: Option<f64>,
     /// Install missing host tools first
     #[arg(long, help_heading = EXECUTION)]
-    pub(crate) setup: bool,
+    pub setup: bool,
     #[command(flatten)]
-    pub(crate) guest: GuestArgs,
+    pub guest: GuestArgs,
     /// Print the output of tests directly
     ///
     /// Runs one test at a time.
     #[arg(long, help_heading = DEBUGGING)]
-    pub(crate) no_capture: bool,
+    pub no_capture: bool,
     #[command(flatten)]
-    pub(crate) debug: DebugArgs,
+    pub debug: DebugArgs,
     #[command(flatten)]
-    pub(crate) reports: ReportFlags,
+    pub reports: ReportFlags,
     /// Keep the logs of runs in this directory
     ///
     /// The default is `target/kiln/runs`. The last 20 runs are kept.
     #[arg(long, value_name = "DIR", help_heading = REPORTS)]
-    pub(crate) runs: Option<Utf8PathBuf>,
+    pub runs: Option<Utf8PathBuf>,
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub source: SourceArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct BootArgs {
+pub struct BootArgs {
     /// Pass these arguments to QEMU
     #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
-    pub(crate) args: Vec<String>,
+    pub args: Vec<String>,
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub source: SourceArgs,
     #[command(flatten)]
-    pub(crate) guest: GuestArgs,
+    pub guest: GuestArgs,
     /// Use this machine of `images/<arch>.toml`
     ///
     /// The default is the `machine` of that file.
     #[arg(long, value_name = "MACHINE", help_heading = QEMU)]
-    pub(crate) machine: Option<String>,
+    pub machine: Option<String>,
     /// Wait for a debugger and print its command
     #[arg(long, help_heading = DEBUGGING)]
-    pub(crate) gdb: bool,
+    pub gdb: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ToolchainArgs {
+pub struct ToolchainArgs {
     /// Run this command with the toolchain on PATH
     #[arg(last = true, value_name = "COMMAND", allow_hyphen_values = true)]
-    pub(crate) command: Vec<String>,
+    pub command: Vec<String>,
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub source: SourceArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct SetupArgs {
+pub struct SetupArgs {
     /// Select an architecture; repeatable
     ///
     /// The default is every architecture whose image is in the repository.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
-    pub(crate) arch: Vec<String>,
+    pub arch: Vec<String>,
     /// Select what the host must be able to do
     #[arg(long = "for", value_enum, default_value_t, value_name = "PURPOSE", help_heading = SELECTION)]
-    pub(crate) purpose: Purpose,
+    pub purpose: Purpose,
     /// Run the commands that install what is missing
     #[arg(long, help_heading = EXECUTION)]
-    pub(crate) yes: bool,
+    pub yes: bool,
 }
 
 impl SetupArgs {
     /// Installs what is missing for some architectures.
-    pub(crate) fn install(purpose: Purpose, arches: &[String]) -> Self {
+    #[must_use]
+    pub fn install(purpose: Purpose, arches: &[String]) -> Self {
         Self {
             arch: arches.to_vec(),
             yes: true,
@@ -469,7 +479,7 @@ impl SetupArgs {
 
 /// What the host must be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// Run guest tests
     #[default]
     Test,
@@ -480,30 +490,31 @@ pub(crate) enum Purpose {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CiArgs {
+pub struct CiArgs {
     /// Install missing host tools first
     #[arg(long, help_heading = EXECUTION)]
-    pub(crate) setup: bool,
+    pub setup: bool,
     /// Check commit subjects since this revision [default: last tag]
     #[arg(long, value_name = "REVISION", help_heading = EXECUTION)]
-    pub(crate) base: Option<String>,
+    pub base: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CompletionsArgs {
+pub struct CompletionsArgs {
     /// Select the shell
-    pub(crate) shell: clap_complete::Shell,
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct HostHelperArgs {
+pub struct HostHelperArgs {
     /// The helper command and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
-    pub(crate) words: Vec<String>,
+    pub words: Vec<String>,
 }
 
 /// Whether a command line, right or wrong, is one of `git bisect run`.
-pub(crate) fn bisects(arguments: &[String]) -> bool {
+#[must_use]
+pub fn bisects(arguments: &[String]) -> bool {
     let mut flags = arguments.iter().take_while(|argument| *argument != "--");
     flags.any(|argument| argument == "--bisect")
 }

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use forge::scan::{Machine, Tokens};
 use host::env::Env;
 use host::scratch::Scratch;
-use host::secret::SecretUrl;
-use net::{Client, HttpError};
 use plan::Project;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
@@ -24,22 +21,22 @@ use crate::render;
 
 /// Where a subcommand runs, and its options.
 #[derive(Debug, Clone)]
-pub(crate) struct Context {
+pub struct Context {
     /// The environment, read once.
-    pub(crate) env: Env,
+    pub env: Env,
     /// The repository.
-    pub(crate) root: Utf8PathBuf,
+    pub root: Utf8PathBuf,
     /// The flags that mean the same everywhere.
-    pub(crate) global: Global,
+    pub global: Global,
     /// How to write to this terminal.
-    pub(crate) style: Style,
+    pub style: Style,
     /// `kiln.toml` of the checkout and of the user.
-    pub(crate) settings: Settings,
+    pub settings: Settings,
 }
 
 impl Context {
     /// Gathers it; `here` if the command works without a checkout.
-    pub(crate) fn gather(mut global: Global, here: bool) -> Result<Self, Failure> {
+    pub fn gather(mut global: Global, here: bool) -> Result<Self, Failure> {
         let env = Env::gather().map_err(hinted!(Exit::Usage))?;
         global.offline |= env.cargo_net_offline;
         let style = Style::gather(&global, &env);
@@ -73,7 +70,7 @@ impl Context {
     }
 
     /// The same with a profile, where the command line selects none.
-    pub(crate) fn or_profile(&self, name: &str) -> Result<Self, Failure> {
+    pub fn or_profile(&self, name: &str) -> Result<Self, Failure> {
         let mut context = self.clone();
         if self.settings.profile().is_none() {
             let settings = self.settings.with_profile(name);
@@ -83,7 +80,8 @@ impl Context {
     }
 
     /// The settings that apply where a command has these flags.
-    pub(crate) fn resolve(&self, flags: Layer) -> Resolved {
+    #[must_use]
+    pub fn resolve(&self, flags: Layer) -> Resolved {
         let global = Layer {
             jobs: Setting::of_flag("--jobs", self.global.jobs),
             ..Layer::default()
@@ -96,18 +94,19 @@ impl Context {
     }
 
     /// The QEMU for a command whose `--qemu` is this.
-    pub(crate) fn qemu(&self, asked: Option<&Utf8PathBuf>) -> Option<Utf8PathBuf> {
+    #[must_use]
+    pub fn qemu(&self, asked: Option<&Utf8PathBuf>) -> Option<Utf8PathBuf> {
         let configured = || self.resolve(Layer::default()).values.qemu;
         asked.cloned().or_else(|| Some(configured()?.value))
     }
 
     /// A scratch directory below `TMPDIR`.
-    pub(crate) fn scratch(&self, word: &str) -> Result<Scratch, Failure> {
+    pub fn scratch(&self, word: &str) -> Result<Scratch, Failure> {
         place::scratch(&place::temp_dir(&self.env), word).map_err(hinted!(Exit::SetupMissing))
     }
 
     /// Reads and checks all recipes, architectures and the lock.
-    pub(crate) fn project(&self) -> Result<Project, Failure> {
+    pub fn project(&self) -> Result<Project, Failure> {
         let files = self.recipe_files().map_err(|error| {
             Failure::new(Exit::Failed, error).hint(Some("run it in a checkout of Kiln".to_owned()))
         })?;
@@ -123,7 +122,8 @@ impl Context {
     }
 
     /// Draws what is wrong in files, and gives the failure that sums it up.
-    pub(crate) fn draw(&self, diagnostics: &[Diagnostic], place: &str) -> Failure {
+    #[must_use]
+    pub fn draw(&self, diagnostics: &[Diagnostic], place: &str) -> Failure {
         for diagnostic in diagnostics {
             output::note(render::diagnostic::draw(diagnostic, self.style.color));
             output::note("");
@@ -142,11 +142,7 @@ impl Context {
 
     /// The architectures that were asked for, else those of the settings, else all whose images are in
     /// the repository; an unknown one is refused with what is meant.
-    pub(crate) fn arches(
-        &self,
-        project: &Project,
-        asked: &[String],
-    ) -> Result<Vec<String>, Failure> {
+    pub fn arches(&self, project: &Project, asked: &[String]) -> Result<Vec<String>, Failure> {
         let configured = self.resolve(Layer::default()).values.arch;
         let asked = match configured {
             Some(configured) if asked.is_empty() => configured.value,
@@ -174,7 +170,7 @@ impl Context {
     }
 
     /// Opens the store.
-    pub(crate) fn store(&self) -> Result<Store, Failure> {
+    pub fn store(&self) -> Result<Store, Failure> {
         let dir = self.env.store_dir().ok_or_else(|| {
             Failure::new(
                 Exit::SetupMissing,
@@ -196,38 +192,8 @@ impl Context {
         Ok(store)
     }
 
-    /// What this machine calls itself and its places: none of it belongs into what is built.
-    pub(crate) fn machine(&self) -> Tokens {
-        let text = |path: Option<&Utf8PathBuf>| path.map(ToString::to_string).unwrap_or_default();
-        Tokens::of(&Machine {
-            host: self.env.host_name.clone(),
-            user: self.env.user.clone().unwrap_or_default(),
-            home: text(self.env.home.as_ref()),
-            store: text(self.env.store_dir().as_ref()),
-            checkout: self.root.to_string(),
-            temporary: self.env.temp_dir.to_string(),
-        })
-    }
-
-    /// Who asks the network; `None` offline.
-    pub(crate) fn client(&self) -> Result<Option<Client>, HttpError> {
-        if self.global.offline {
-            return Ok(None);
-        }
-        Client::with_limits(self.env.http_limits()).map(Some)
-    }
-
-    /// Who asks the network for an address that was named; refused offline.
-    pub(crate) fn client_for(&self, address: &SecretUrl) -> Result<Client, Failure> {
-        let client = self.client().map_err(hinted!(Exit::FetchFailed))?;
-        client.ok_or_else(|| {
-            let error = anyhow::anyhow!("failed to reach `{address}`: --offline was given");
-            Failure::new(Exit::Usage, error)
-        })
-    }
-
     /// Job slots: `-j`, else those of the settings, else the processors.
-    pub(crate) fn jobs(&self) -> usize {
+    pub fn jobs(&self) -> usize {
         let jobs = self.resolve(Layer::default()).values.jobs;
         jobs.map_or_else(host::clock::cpu_count, |jobs| usize::from(jobs.value))
     }

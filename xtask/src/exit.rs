@@ -6,7 +6,7 @@ use crate::output::{self, Color, Style};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Done; every selected test passed or was skipped with a reason.
     Success,
     /// Wrong command line, or a file that a person wrote is wrong.
@@ -29,7 +29,8 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// The number.
-    pub(crate) fn code(self) -> u8 {
+    #[must_use]
+    pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
             Self::Usage => 2,
@@ -44,7 +45,8 @@ impl Exit {
     }
 
     /// Of a message of the parser of the command line: help and version are no error.
-    pub(crate) fn of_parser(code: i32) -> Self {
+    #[must_use]
+    pub fn of_parser(code: i32) -> Self {
         if code == 0 {
             Self::Success
         } else {
@@ -54,7 +56,8 @@ impl Exit {
 
     /// The end of a program whose standard output took everything, or not: what a reader got may be
     /// cut off without a trace.
-    pub(crate) fn of_output(self, failed: bool) -> Self {
+    #[must_use]
+    pub fn of_output(self, failed: bool) -> Self {
         match self {
             exit if exit.is_success() && failed => Self::Failed,
             exit => exit,
@@ -63,7 +66,8 @@ impl Exit {
 
     /// The same where `git bisect run` reads it: only a verdict of tests, which is a [`Self::Child`],
     /// may say something about a commit.
-    pub(crate) fn for_bisect(self) -> Self {
+    #[must_use]
+    pub fn for_bisect(self) -> Self {
         match self {
             Self::Success | Self::Child(_) => self,
             _ => Self::Child(verdict::bisect::GIVE_UP),
@@ -71,7 +75,8 @@ impl Exit {
     }
 
     /// Whether nothing went wrong: also when a child says so.
-    pub(crate) fn is_success(self) -> bool {
+    #[must_use]
+    pub fn is_success(self) -> bool {
         self.code() == 0
     }
 }
@@ -84,27 +89,43 @@ impl From<Exit> for ExitCode {
 
 /// An error at the binary's edge: what to print, what to run next, how to exit.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     /// How the program ends.
-    pub(crate) exit: Exit,
-    /// What happened; its sources are printed after it.
-    pub(crate) error: anyhow::Error,
+    pub exit: Exit,
+    /// What happened; its sources are printed after it. `None` if a child has printed it.
+    pub error: Option<anyhow::Error>,
     /// The command that fixes it.
-    pub(crate) hint: Option<String>,
+    pub hint: Option<String>,
 }
 
 impl Failure {
     /// A failure with its exit code and without a hint.
-    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self {
             exit,
-            error: error.into(),
+            error: Some(error.into()),
             hint: None,
         }
     }
 
+    /// A failure that a child has explained.
+    #[must_use]
+    pub fn reported(exit: Exit) -> Self {
+        Self {
+            exit,
+            error: None,
+            hint: None,
+        }
+    }
+
+    /// Whether its error is of this type.
+    pub(crate) fn is<E: std::error::Error + Send + Sync + 'static>(&self) -> bool {
+        self.error.as_ref().is_some_and(anyhow::Error::is::<E>)
+    }
+
     /// Adds the command that fixes it.
-    pub(crate) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
         self.hint = hint.into();
         self
     }
@@ -112,8 +133,8 @@ impl Failure {
 
 impl Failure {
     /// Prints what happened, why, and what fixes it.
-    pub(crate) fn explain(&self, style: Style) {
-        let mut causes = self.error.chain();
+    pub fn explain(&self, style: Style) {
+        let mut causes = self.error.iter().flat_map(anyhow::Error::chain);
         if let Some(first) = causes.next() {
             output::note(format!("{}: {first}", style.paint(Color::Red, "error")));
         }
@@ -127,6 +148,7 @@ impl Failure {
 }
 
 /// For `map_err`: the failure of a library's error, with the command that fixes it.
+#[macro_export]
 macro_rules! hinted {
     ($exit:expr) => {
         |error| {
@@ -135,10 +157,10 @@ macro_rules! hinted {
         }
     };
 }
-pub(crate) use hinted;
+pub use hinted;
 
 /// What a subcommand gives back.
-pub(crate) type Outcome = Result<Exit, Failure>;
+pub type Outcome = Result<Exit, Failure>;
 
 #[cfg(test)]
 mod tests {

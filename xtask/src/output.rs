@@ -11,19 +11,19 @@ use crate::cli::{ColorChoice, Global};
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Writes a result and ends the line.
-pub(crate) fn result(line: impl AsRef<str>) {
+pub fn result(line: impl AsRef<str>) {
     note_failure(&writeln!(io::stdout().lock(), "{}", line.as_ref()));
 }
 
 /// Writes bytes as they are to stdout.
-pub(crate) fn raw(bytes: &[u8]) {
+pub fn raw(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
     note_failure(&stdout.write_all(bytes).and_then(|()| stdout.flush()));
 }
 
 /// Keeps the error of a write on stdout for the end of the program. A reader that closed its end of a
 /// pipe has what it wanted: that is not an error.
-pub(crate) fn note_failure(written: &io::Result<()>) {
+pub fn note_failure(written: &io::Result<()>) {
     let Err(error) = written else { return };
     if error.kind() == io::ErrorKind::BrokenPipe {
         return;
@@ -33,7 +33,7 @@ pub(crate) fn note_failure(written: &io::Result<()>) {
 }
 
 /// Prints what was kept of a write on stdout that failed, and whether there was one.
-pub(crate) fn failed() -> bool {
+pub fn failed() -> bool {
     note_failure(&io::stdout().lock().flush());
     let failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = &*failed {
@@ -45,27 +45,28 @@ pub(crate) fn failed() -> bool {
 }
 
 /// Writes progress or a diagnostic and ends the line.
-pub(crate) fn note(line: impl AsRef<str>) {
+pub fn note(line: impl AsRef<str>) {
     let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
 }
 
 /// Writes bytes as they are to stderr.
-pub(crate) fn raw_note(bytes: &[u8]) {
+pub fn raw_note(bytes: &[u8]) {
     let _ = io::stderr().lock().write_all(bytes);
 }
 
 /// How to write to this terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Style {
+pub struct Style {
     /// Whether colours are wanted.
-    pub(crate) color: bool,
+    pub color: bool,
     /// Whether stderr is an interactive terminal.
-    pub(crate) interactive: bool,
+    pub interactive: bool,
 }
 
 impl Style {
     /// `--color`, then `CARGO_TERM_COLOR`, then `NO_COLOR`, then what stderr is.
-    pub(crate) fn gather(global: &Global, env: &Env) -> Self {
+    #[must_use]
+    pub fn gather(global: &Global, env: &Env) -> Self {
         let dumb = env.term.as_deref().is_none_or(|term| term == "dumb");
         let terminal = io::stderr().is_terminal() && !dumb;
         let color = match global.color {
@@ -81,7 +82,8 @@ impl Style {
     }
 
     /// The text in a colour, where colours are wanted.
-    pub(crate) fn paint(self, color: Color, text: &str) -> String {
+    #[must_use]
+    pub fn paint(self, color: Color, text: &str) -> String {
         if !self.color {
             return text.to_owned();
         }
@@ -91,7 +93,7 @@ impl Style {
 
 /// The few colours that mean something here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Color {
+pub enum Color {
     /// Good.
     Green,
     /// Bad.

@@ -22,7 +22,7 @@ use crate::supply::{Supply, store_failure};
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything that a run needs of each architecture.
-pub(crate) fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchRun>, Failure> {
+pub fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchRun>, Failure> {
     // QEMU first: if it is missing, an image is useless.
     let binaries = supply
         .arches

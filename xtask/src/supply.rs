@@ -1,37 +1,26 @@
-//! The images of a run as the command line wants them: `provision` with the flags, the environment and
-//! the terminal.
+//! The images of a run as the command line wants them: those that are here, and `builder` for the others.
 
-mod failure;
-
+use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use forge::build;
-use forge::event::Event;
-use forge::fetch::Remotes;
-use forge::sandbox::SandboxChoice;
 use host::secret::SecretUrl;
 use plan::Project;
 use plan::step::Plan;
-use provision::images::keep_root;
-use provision::{Caller, Policy, Provision, ProvisionError, Reuse};
-use store::Store;
+use provision::roots::keep_root;
+use provision::{Policy, Provision, ProvisionError, Reuse};
+use store::{Ready, Store, StoreError};
 
+use crate::builder;
 use crate::cli::SourceArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
-use crate::output;
-use crate::render::build::BuildProgress;
-use crate::render::timings::Timings;
-
-pub(crate) use failure::{build_failure, fetch_failure, store_failure};
 
 /// The images of a run; `provision` finds them.
-pub(crate) struct Supply<'a> {
-    pub(crate) context: &'a Context,
+pub struct Supply<'a> {
+    /// Where the command runs, and its options.
+    pub context: &'a Context,
+    source: &'a SourceArgs,
     images: Provision<'a>,
-    timings: Arc<Mutex<Timings>>,
 }
 
 impl<'a> Deref for Supply<'a> {
@@ -44,98 +33,96 @@ impl<'a> Deref for Supply<'a> {
 
 impl<'a> Supply<'a> {
     /// Reads recipes, makes the plan, opens the store.
-    pub(crate) fn open(context: &'a Context, source: &'a SourceArgs) -> Result<Self, Failure> {
-        Self::over(context, source, || context.store())
-    }
-
-    /// The same over another store; it is opened last, when everything else is known to be right.
-    pub(crate) fn over(
-        context: &'a Context,
-        source: &'a SourceArgs,
-        store: impl FnOnce() -> Result<Store, Failure>,
-    ) -> Result<Self, Failure> {
+    pub fn open(context: &'a Context, source: &'a SourceArgs) -> Result<Self, Failure> {
         check_mirrors(context, source)?;
         let project = context.project()?;
-        let arches = context.arches(&project, &source.arch)?;
-        let plan = project.plan(&arches).map_err(hinted!(Exit::Usage))?;
-        let store = store()?;
-        keep_root(&context.root, &project, (&plan, &arches), &store)?;
-        Ok(Self::new(context, source, (project, plan, arches), store))
-    }
-
-    /// The same for some recipes and what they need.
-    pub(crate) fn of_recipes(
-        context: &'a Context,
-        source: &'a SourceArgs,
-        recipes: &[String],
-    ) -> Result<Self, Failure> {
-        Self::of_project(context, source, context.project()?, recipes)
-    }
-
-    /// The same where the recipes are read already.
-    pub(crate) fn of_project(
-        context: &'a Context,
-        source: &'a SourceArgs,
-        project: Project,
-        recipes: &[String],
-    ) -> Result<Self, Failure> {
-        check_mirrors(context, source)?;
-        let arches = context.arches(&project, &source.arch)?;
-        let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
-        let plan = project.plan_of(&arches, &recipes);
-        let plan = plan.map_err(hinted!(Exit::Usage))?;
+        let (plan, arches) = plan_images(context, &project, source)?;
         let store = context.store()?;
-        Ok(Self::new(context, source, (project, plan, arches), store))
-    }
-
-    fn new(
-        context: &'a Context,
-        source: &'a SourceArgs,
-        (project, plan, arches): (Project, Plan, Vec<String>),
-        store: Store,
-    ) -> Self {
-        let timings = Arc::new(Mutex::default());
-        let terminal = Terminal {
+        keep_root(&context.root, &project, (&plan, &arches), &store)?;
+        Ok(Self {
             context,
             source,
-            timings: Arc::clone(&timings),
-        };
-        let images = Provision {
-            root: context.root.clone(),
-            project,
-            plan,
-            store,
-            arches,
-            policy: Policy {
-                reuse: match source {
-                    SourceArgs {
-                        from_source: true, ..
-                    } => Reuse::Nothing,
-                    SourceArgs {
-                        no_prebuilt: true, ..
-                    } => Reuse::NotPrebuilt,
-                    _ => Reuse::Any,
-                },
-                locked: context.global.locked,
-                offline: context.global.offline,
-            },
-            caller: Box::new(terminal),
-        };
-        Self {
-            context,
-            images,
-            timings,
-        }
+            // `builder` says what is worth saying: it looks again.
+            images: provision(context, source, (project, plan, arches), store, |_| {}),
+        })
     }
 
-    /// When each step ran so far.
-    pub(crate) fn timings(&self) -> MutexGuard<'_, Timings> {
-        self.timings.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Every image of the run, by architecture. `builder` fetches or builds those that are not here.
+    pub fn images_to_boot(&self) -> Result<BTreeMap<String, Ready>, Failure> {
+        let mut images = self.at_hand()?;
+        let is_missing = |arch: &&String| !images.contains_key(*arch);
+        let missing: Vec<String> = self.arches.iter().filter(is_missing).cloned().collect();
+        if missing.is_empty() {
+            return Ok(images);
+        }
+        builder::provide(self.context, self.source, &missing)?;
+        for arch in missing {
+            let (_, step) = self.step("image", &arch)?;
+            let ready = self.in_store(step)?.ok_or_else(|| {
+                let error = anyhow::anyhow!("failed to find the image of {arch} in the store");
+                Failure::new(Exit::Failed, error)
+            })?;
+            images.insert(arch, ready);
+        }
+        Ok(images)
+    }
+}
+
+/// The plan of the architectures that were asked for.
+pub fn plan_images(
+    context: &Context,
+    project: &Project,
+    source: &SourceArgs,
+) -> Result<(Plan, Vec<String>), Failure> {
+    let arches = context.arches(project, &source.arch)?;
+    let plan = project.plan(&arches).map_err(hinted!(Exit::Usage))?;
+    Ok((plan, arches))
+}
+
+/// The images of a run as the flags want them.
+pub fn provision<'a>(
+    context: &Context,
+    source: &SourceArgs,
+    (project, plan, arches): (Project, Plan, Vec<String>),
+    store: Store,
+    note: impl Fn(&str) + Sync + 'a,
+) -> Provision<'a> {
+    let reuse = match source {
+        SourceArgs {
+            from_source: true, ..
+        } => Reuse::Nothing,
+        SourceArgs {
+            no_prebuilt: true, ..
+        } => Reuse::NotPrebuilt,
+        _ => Reuse::Any,
+    };
+    Provision {
+        root: context.root.clone(),
+        project,
+        plan,
+        store,
+        arches,
+        policy: Policy {
+            reuse,
+            locked: context.global.locked,
+            offline: context.global.offline,
+        },
+        has_mirrors: !mirrors(context, source).is_empty(),
+        note: Box::new(note),
+    }
+}
+
+/// Kiln mirrors: those of the command line, else those of the environment.
+#[must_use]
+pub fn mirrors<'a>(context: &'a Context, source: &'a SourceArgs) -> &'a [SecretUrl] {
+    match &source.mirror[..] {
+        [] => &context.env.kiln_mirrors,
+        named => named,
     }
 }
 
 /// Refuses a mirror that nothing can be asked of, before anything is done.
-pub(crate) fn check_mirrors(context: &Context, source: &SourceArgs) -> Result<(), Failure> {
+pub fn check_mirrors(context: &Context, source: &SourceArgs) -> Result<(), Failure> {
     let env = &context.env;
     let flags = source.mirror.iter().map(|url| ("--mirror", url));
     let flags = flags.chain(
@@ -160,75 +147,38 @@ pub(crate) fn check_mirrors(context: &Context, source: &SourceArgs) -> Result<()
     Ok(())
 }
 
-/// The flags, the environment and the terminal of one command.
-struct Terminal<'a> {
-    context: &'a Context,
-    source: &'a SourceArgs,
-    timings: Arc<Mutex<Timings>>,
+/// A failure of the store.
+#[must_use]
+pub fn store_failure(error: StoreError) -> Failure {
+    let hint = error.hint();
+    Failure::new(store_exit(&error), error).hint(hint)
 }
 
-impl Terminal<'_> {
-    /// Kiln mirrors: those of the command line, else those of the environment.
-    fn mirrors(&self) -> &[SecretUrl] {
-        match &self.source.mirror[..] {
-            [] => &self.context.env.kiln_mirrors,
-            named => named,
-        }
+/// A store that cannot be used is a matter of set-up; what is wrong in it is not.
+#[must_use]
+pub fn store_exit(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Full { .. }
+        | StoreError::ReadOnly(_)
+        | StoreError::Absent(_)
+        | StoreError::FoldsCase(_)
+        | StoreError::FutureEntry { .. } => Exit::SetupMissing,
+        _ => Exit::Failed,
     }
 }
 
-impl Caller for Terminal<'_> {
-    fn has_mirrors(&self) -> bool {
-        !self.mirrors().is_empty()
-    }
-
-    /// From where sources may come.
-    fn remotes(&self) -> Result<Remotes, ProvisionError> {
-        let env = &self.context.env;
-        let mirrors = self.mirrors().to_vec();
-        let Some(client) = self.context.client()? else {
-            return Ok(Remotes {
-                mirrors,
-                ..Remotes::offline()
-            });
+impl From<ProvisionError> for Failure {
+    fn from(error: ProvisionError) -> Self {
+        let exit = match error {
+            ProvisionError::Store(error) => return store_failure(error),
+            ProvisionError::Plan(_) | ProvisionError::NoRecipe { .. } => Exit::Usage,
+            ProvisionError::Prebuilt(_) | ProvisionError::Differs { .. } => Exit::FetchFailed,
+            ProvisionError::Io(_)
+            | ProvisionError::Files(_)
+            | ProvisionError::WouldChangeLock(_)
+            | ProvisionError::Outdated(_) => Exit::Failed,
         };
-        let debian_mirrors = host::debian::mirrors(self.source.debian_mirror.as_ref(), env);
-        let debian_snapshot = host::debian::snapshot(self.source.debian_snapshot.as_ref(), env);
-        Ok(Remotes {
-            mirrors,
-            debian_mirrors,
-            debian_snapshot: Some(debian_snapshot),
-            ..Remotes::online(Arc::new(client))
-        })
-    }
-
-    fn options(&self, remotes: Remotes) -> build::Options {
-        let mut options = build::Options::new(remotes, self.context.env.path.clone());
-        options.jobs = self.context.jobs();
-        options.machine = self.context.machine();
-        if self.source.no_sandbox {
-            options.sandbox = SandboxChoice::Off;
-        }
-        options
-    }
-
-    fn downloads(&self) -> Option<usize> {
-        self.context.global.jobs.map(usize::from)
-    }
-
-    fn watch(&self, events: Receiver<Event>) {
-        let global = &self.context.global;
-        let style = self.context.style;
-        let mut progress = BuildProgress::new(style, global.quiet, global.verbose > 0);
-        for event in events {
-            let mut timings = self.timings.lock().unwrap_or_else(PoisonError::into_inner);
-            timings.note(&event);
-            drop(timings);
-            progress.show(event);
-        }
-    }
-
-    fn note(&self, text: &str) {
-        output::note(text);
+        let hint = error.hint();
+        Self::new(exit, error).hint(hint)
     }
 }

@@ -15,20 +15,14 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use plan::digest::Digest;
 use plan::source::Source;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::event::Event;
 pub use error::{Excess, Mismatch, PatchError, Refusal, UnpackError};
 pub use order::Order;
 use store::{Access, Store, StoreError, Verified, Workspace};
 pub use stream::Limits;
-pub(crate) use stream::decode;
-
-/// What unpacking means; trees of another meaning have other names.
-const FORMAT: &[u8] = b"kiln tree 1";
 
 /// What a tree must still hold after a power cut.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +65,7 @@ pub fn tree<'a>(
             got: archive.digest(),
         });
     }
-    let id = tree_id(source);
+    let id = source.tree_id();
     let directory = store.tree_dir(&id);
     if is_whole(store, &directory)? {
         store.touch_tree(&id);
@@ -131,28 +125,6 @@ pub fn tree<'a>(
         entries: census.entries,
     });
     Ok(directory.join("root"))
-}
-
-/// Name of a tree: all that its bytes depend on.
-#[must_use]
-pub fn tree_id(source: &Source) -> Digest {
-    let mut hasher = Sha256::new();
-    let mut field = |tag: &str, bytes: &[u8]| {
-        hasher.update((tag.len() as u64).to_le_bytes());
-        hasher.update(tag);
-        hasher.update((bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    field("format", FORMAT);
-    field("archive", source.pin.sha256.to_string().as_bytes());
-    field("strip", &(source.strip as u64).to_le_bytes());
-    if let Some(inner) = &source.inner {
-        field("inner", inner.as_bytes());
-    }
-    for patch in &source.patches {
-        field("patch", patch.text.as_bytes());
-    }
-    Digest::from_bytes(hasher.finalize().into())
 }
 
 /// Whether a tree is there. One that lost bytes to a power cut is removed.

@@ -192,6 +192,11 @@ pub fn read(path: &Utf8Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
+/// When a file was changed last.
+pub fn modified(path: &Utf8Path) -> io::Result<std::time::SystemTime> {
+    fs::metadata(path)?.modified()
+}
+
 /// Bytes that the user may still write on the file system of `folder`.
 pub fn free_space(folder: &Utf8Path) -> io::Result<u64> {
     let facts = rustix::fs::statvfs(folder.as_std_path())?;

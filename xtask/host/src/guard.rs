@@ -93,6 +93,19 @@ pub(crate) fn no_core_dump(present: Rlimit) -> Rlimit {
 }
 
 /// Does the guard's work; returns only with the reason why it could not.
+/// Becomes another program with the arguments, the streams and the environment of this one; returns only if
+/// that fails.
+#[must_use]
+pub fn replace_with(program: &camino::Utf8Path) -> std::io::Error {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "becomes the program, starts no child"
+    )]
+    std::process::Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .exec()
+}
+
 fn become_program(args: impl Iterator<Item = OsString>) -> String {
     let (parent, program, args) = match read(SUBCOMMAND, args) {
         Ok(read) => read,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use camino::Utf8PathBuf;
 use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 use crate::relative::is_relative;
@@ -23,6 +24,33 @@ pub struct Source {
     pub strip: usize,
     /// Unified diffs, applied in order with `-p1`.
     pub patches: Vec<Patch>,
+}
+
+/// What unpacking means; trees of another meaning have other names.
+const TREE_FORMAT: &[u8] = b"kiln tree 1";
+
+impl Source {
+    /// Name of the unpacked tree: all that its bytes depend on.
+    #[must_use]
+    pub fn tree_id(&self) -> Digest {
+        let mut hasher = Sha256::new();
+        let mut field = |tag: &str, bytes: &[u8]| {
+            hasher.update((tag.len() as u64).to_le_bytes());
+            hasher.update(tag);
+            hasher.update((bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        field("format", TREE_FORMAT);
+        field("archive", self.pin.sha256.to_string().as_bytes());
+        field("strip", &(self.strip as u64).to_le_bytes());
+        if let Some(inner) = &self.inner {
+            field("inner", inner.as_bytes());
+        }
+        for patch in &self.patches {
+            field("patch", patch.text.as_bytes());
+        }
+        Digest::from_bytes(hasher.finalize().into())
+    }
 }
 
 /// Bytes from outside: they are used only when size and SHA-256 are these.

@@ -1,13 +1,9 @@
-//! Why there is no image, or why it is not the one that the lock has.
+//! Why an image cannot be used, or is not the one that the lock has.
 
-use forge::build::BuildError;
-use forge::compare::CompareError;
-use forge::fetch::FetchError;
-use forge::mirror::MirrorError;
-use forge::prebuilt::PrebuiltError;
-use net::HttpError;
 use plan::PlanError;
 use store::StoreError;
+
+use crate::prebuilt::PrebuiltError;
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -18,33 +14,15 @@ pub enum ProvisionError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Files could not be fetched.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// The HTTP client cannot be set up.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// A build failed.
-    #[error(transparent)]
-    Build(#[from] BuildError),
     /// An archive in the repository cannot be used.
     #[error(transparent)]
     Prebuilt(PrebuiltError),
-    /// An archive in the repository cannot be written.
-    #[error(transparent)]
-    Pack(PrebuiltError),
-    /// An image of a mirror cannot be put together.
-    #[error(transparent)]
-    Mirror(MirrorError),
     /// A file of the repository cannot be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// A file of the repository cannot be read.
     #[error(transparent)]
     Files(#[from] host::files::FilesError),
-    /// Two images cannot be compared.
-    #[error(transparent)]
-    Compare(#[from] CompareError),
     /// A recipe has no step for an architecture.
     #[error("no recipe `{recipe}` for `{arch}`")]
     NoRecipe {
@@ -56,22 +34,6 @@ pub enum ProvisionError {
     /// The lock would have to be changed.
     #[error("`images/images.lock` would change for {0}, and --locked was given")]
     WouldChangeLock(String),
-    /// A mirror was named, and does not have the images of a command that starts guests.
-    #[error("failed to fetch {files} of the images' files from the mirrors")]
-    MirrorsFailed {
-        /// How many files were not fetched.
-        files: usize,
-        /// What fixes it, where a mirror's answer says it.
-        hint: Option<String>,
-    },
-    /// Images that a command boots are not here, and nothing may be fetched.
-    #[error("{missing}")]
-    ImagesOffline {
-        /// The images' files.
-        missing: FetchError,
-        /// The architectures.
-        arches: Vec<String>,
-    },
     /// A file has other bytes than the lock has.
     #[error(
         "`{name}` of {arch} is not what images.lock promises: expected {expected}, found {found}"
@@ -137,31 +99,17 @@ impl Outdated {
 }
 
 impl ProvisionError {
-    /// The end of a command that starts guests, and whose mirrors do not have its images.
-    pub(crate) fn mirrors_failed(failed: &[FetchError]) -> Self {
-        let hint = failed.iter().find_map(|error| match error {
-            FetchError::AllFailed { tries, .. } => tries.iter().find_map(|one| one.hint.clone()),
-            _ => None,
-        });
-        let files = failed.len();
-        Self::MirrorsFailed { files, hint }
-    }
-
     /// The command that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Plan(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::Fetch(error) => error.hint(),
-            Self::Http(error) => error.hint(),
-            Self::Build(error) => error.hint(),
             Self::Prebuilt(error) => {
                 let own = error.hint();
                 own.or_else(|| Some("git checkout images/prebuilt".to_owned()))
             }
-            Self::Pack(error) => error.hint(),
-            Self::Mirror(_) | Self::Compare(_) | Self::Io(_) | Self::Files(_) | Self::NoRecipe { .. } => None,
+            Self::Io(_) | Self::Files(_) | Self::NoRecipe { .. } => None,
             Self::WouldChangeLock(_) => {
                 Some("run it without --locked and commit the lock".to_owned())
             }
@@ -169,13 +117,6 @@ impl ProvisionError {
                 "the same recipes gave other bytes: `cargo xtask images --from-source --verify` says where"
                     .to_owned(),
             ),
-            Self::MirrorsFailed { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
-                "name another mirror with --mirror, or build the images with --from-source".to_owned()
-            })),
-            Self::ImagesOffline { arches, .. } => {
-                let arches = arches.iter().map(|arch| format!(" --arch {arch}"));
-                Some(format!("cargo xtask fetch{}", arches.collect::<String>()))
-            }
             Self::Outdated(outdated) => outdated.hint(),
         }
     }
@@ -186,17 +127,6 @@ impl From<PrebuiltError> for ProvisionError {
         match error {
             PrebuiltError::Store(error) => Self::Store(error),
             error => Self::Prebuilt(error),
-        }
-    }
-}
-
-impl From<MirrorError> for ProvisionError {
-    fn from(error: MirrorError) -> Self {
-        match error {
-            MirrorError::Store(error) | MirrorError::Fetch(FetchError::Store(error)) => {
-                Self::Store(error)
-            }
-            error => Self::Mirror(error),
         }
     }
 }

@@ -1,32 +1,31 @@
-//! Where an image comes from: the store, the repository, a mirror, or source.
+//! Where an image comes from, and the images that are here: in the store or in the repository.
 //!
-//! [`Provision::images`] returns the images of a run and builds what cannot be fetched otherwise.
-//! Whether a build needs the network, and where its progress is shown, is the [`Caller`]'s.
+//! `supply` fetches and builds the others. Nothing here needs a network or a compiler, so that running tests
+//! does not either.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`places`] | which places are tried for an image, and in which order; pure |
-//! | [`images`] | the images of a run, from the first place that has them |
-//! | [`fetch`] | files that later commands need, several at a time |
-//! | [`outlook`] | what a run would do, from what is in the store now |
+//! | [`images`] | the images of a run that are here |
+//! | [`prebuilt`] | archives of images in the repository; [`payload`] finds a kernel in a compressed kernel |
+//! | [`blobs`] | images from files that the store has by their digests |
 //! | [`lock`] | images compared with `images/images.lock` |
-//! | `record` | the lock and the archives in the repository, written after a build |
-//! | [`difference`] | where a built image differs from the one in the lock |
+//! | [`roots`] | what a checkout needs of the store |
 //! | [`sources`] | the list of sources next to the images in the repository |
-//! | [`error`] | why there is no image |
+//! | [`error`] | why an image cannot be used |
 //!
 //! Nothing here prints or reads the command line; exit codes are `xtask`'s.
 
-pub mod difference;
+pub mod blobs;
 pub mod error;
-pub mod fetch;
 pub mod images;
 pub mod lock;
-pub mod outlook;
+pub mod payload;
 pub mod places;
-mod record;
+pub mod prebuilt;
+pub mod roots;
 pub mod sources;
 
 pub use error::ProvisionError;
-pub use images::{Caller, Provision};
+pub use images::Provision;
 pub use places::{Origin, Policy, Reuse};

@@ -6,14 +6,14 @@ use plan::lock::{LockedFile, LockedImage};
 use store::{Ready, Store};
 
 use crate::error::{Outdated, ProvisionError};
-use crate::sources;
+use crate::{prebuilt, sources};
 
 /// Files of an image that are not promised bit for bit: a host's compressor made them. What they
 /// hold is: their payload is `kernel`.
 pub const NOT_LOCKED: &str = "compressed";
 
 /// The archive of an architecture's image in the repository.
-pub(crate) fn prebuilt(checkout: &Utf8Path, arch: &str) -> Utf8PathBuf {
+pub(crate) fn archive(checkout: &Utf8Path, arch: &str) -> Utf8PathBuf {
     checkout
         .join("images/prebuilt")
         .join(arch)
@@ -89,9 +89,9 @@ pub fn check(
     }
     let store = Store::open(scratch)?;
     for arch in &arches {
-        let prebuilt = project.arches[arch].prebuilt;
+        let is_here = project.arches[arch].prebuilt;
         let (Some(step), Some(locked)) = (plan.image(arch), project.lock.images.get(arch)) else {
-            if !prebuilt {
+            if !is_here {
                 continue;
             }
             return Err(Outdated::NoImage(arch.clone()).into());
@@ -101,13 +101,12 @@ pub fn check(
                 arch: arch.clone(),
                 planned: step.key.short(),
                 locked: locked.key.short(),
-                prebuilt,
+                prebuilt: is_here,
             };
             return Err(outdated.into());
         }
-        if prebuilt {
-            let archive = self::prebuilt(checkout, arch);
-            forge::prebuilt::install(&store, step, locked, &archive)?;
+        if is_here {
+            prebuilt::install(&store, step, locked, &archive(checkout, arch))?;
         }
     }
     // No binary without its source: the list next to the images is the one that these recipes give.

@@ -5,14 +5,14 @@ use clap::{Args, Subcommand};
 use super::{EXECUTION, GuestArgs, SourceArgs};
 
 #[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
+pub struct BenchArgs {
     #[command(subcommand)]
-    pub(crate) what: Bench,
+    pub what: Bench,
 }
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Bench {
+pub enum Bench {
     /// Measure the time to the verdict of a test
     ///
     /// For comparison, the same kernel is booted with QEMU's default devices and firmware.
@@ -24,13 +24,13 @@ pub(crate) enum Bench {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct BenchBootArgs {
+pub struct BenchBootArgs {
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub source: SourceArgs,
     /// Repeat each measurement and print the median
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..), value_name = "N",
           help_heading = EXECUTION)]
-    pub(crate) runs: u16,
+    pub runs: u16,
     #[command(flatten)]
-    pub(crate) guest: GuestArgs,
+    pub guest: GuestArgs,
 }

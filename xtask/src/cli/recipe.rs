@@ -5,14 +5,14 @@ use clap::{Args, Subcommand};
 use super::{EXECUTION, SourceArgs};
 
 #[derive(Debug, Args)]
-pub(crate) struct RecipeArgs {
+pub struct RecipeArgs {
     #[command(subcommand)]
-    pub(crate) command: RecipeCommand,
+    pub command: RecipeCommand,
 }
 
 /// What can be done with a recipe.
 #[derive(Debug, Subcommand)]
-pub(crate) enum RecipeCommand {
+pub enum RecipeCommand {
     /// Update a recipe to another version of its source
     ///
     /// Downloads the new source from the recipe's locations, writes its size and digests to the recipe, and
@@ -21,16 +21,16 @@ pub(crate) enum RecipeCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct BumpArgs {
+pub struct BumpArgs {
     /// Select the recipe
     #[arg(value_name = "NAME")]
-    pub(crate) name: String,
+    pub name: String,
     /// Set the new version
     #[arg(value_name = "VERSION")]
-    pub(crate) version: String,
+    pub version: String,
     /// Do not change the frozen configs
     #[arg(long, help_heading = EXECUTION)]
-    pub(crate) no_refreeze: bool,
+    pub no_refreeze: bool,
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub source: SourceArgs,
 }

@@ -14,44 +14,44 @@ use super::{EXECUTION, SELECTION};
     clippy::struct_excessive_bools,
     reason = "a switch on the command line is a bool"
 )]
-pub(crate) struct RepeatArgs {
+pub struct RepeatArgs {
     /// Run a failed test again up to N times [default: 0]
     ///
     /// A test that then passes is reported as flaky.
     #[arg(long, value_name = "N")]
-    pub(crate) retries: Option<u32>,
+    pub retries: Option<u32>,
     /// Stop after the first failure
     ///
     /// Tests that are running then are finished.
     #[arg(long, overrides_with_all = ["no_fail_fast", "max_fail"])]
-    pub(crate) fail_fast: bool,
+    pub fail_fast: bool,
     /// Run all tests even if some fail [default]
     #[arg(long, overrides_with_all = ["fail_fast", "max_fail"])]
-    pub(crate) no_fail_fast: bool,
+    pub no_fail_fast: bool,
     /// Stop after N failures
     #[arg(long, value_name = "N", overrides_with_all = ["fail_fast", "no_fail_fast"],
           value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_fail: Option<u32>,
+    pub max_fail: Option<u32>,
     /// Run every test N times
     ///
     /// Each round has its own seed: the seed of the run plus the number of the round.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) repeat: Option<u32>,
+    pub repeat: Option<u32>,
     /// Repeat until a test fails
     #[arg(long)]
-    pub(crate) until_fail: bool,
+    pub until_fail: bool,
     /// Repeat for this time, such as `10m`
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
-    pub(crate) time: Option<Duration>,
+    pub time: Option<Duration>,
     /// Re-run failed tests of an earlier run
     ///
     /// RUN is a number or `latest`. Tests that were not run then, and tests added since, run as well. Seed,
     /// choices and QEMU are those of the earlier run.
     #[arg(long, help_heading = SELECTION, value_name = "RUN", conflicts_with_all = ["seed", "exhaustive"])]
-    pub(crate) rerun: Option<String>,
+    pub rerun: Option<String>,
     /// Run every combination of all choices
     #[arg(long, conflicts_with_all = ["repeat", "until_fail", "time"])]
-    pub(crate) exhaustive: bool,
+    pub exhaustive: bool,
     /// With --exhaustive, refuse more than N combinations
     #[arg(
         long,
@@ -59,12 +59,13 @@ pub(crate) struct RepeatArgs {
         requires = "exhaustive",
         default_value_t = 1000
     )]
-    pub(crate) max_combinations: usize,
+    pub max_combinations: usize,
 }
 
 impl RepeatArgs {
     /// How many failures end the run.
-    pub(crate) fn max_fail(&self) -> Option<usize> {
+    #[must_use]
+    pub fn max_fail(&self) -> Option<usize> {
         match self.max_fail {
             Some(limit) => Some(limit as usize),
             None => self.fail_fast.then_some(1),
@@ -72,7 +73,8 @@ impl RepeatArgs {
     }
 
     /// Which jobs the tests become.
-    pub(crate) fn extent(&self) -> Extent {
+    #[must_use]
+    pub fn extent(&self) -> Extent {
         if self.exhaustive {
             Extent::Exhaustive {
                 limit: self.max_combinations,
@@ -83,7 +85,8 @@ impl RepeatArgs {
     }
 
     /// How often the tests run: once by default.
-    pub(crate) fn rounds(&self) -> Rounds {
+    #[must_use]
+    pub fn rounds(&self) -> Rounds {
         let endless = self.until_fail || self.time.is_some();
         Rounds {
             count: self.repeat.or((!endless).then_some(1)),

@@ -6,7 +6,8 @@ use crate::cli::{AccelChoice, TestArgs};
 
 impl TestArgs {
     /// The flags that a command line needs to repeat a test of this run.
-    pub(crate) fn running(&self, qemu: Option<Utf8PathBuf>) -> Vec<String> {
+    #[must_use]
+    pub fn running(&self, qemu: Option<Utf8PathBuf>) -> Vec<String> {
         let mut flags = Vec::new();
         if let Some(qemu) = qemu {
             flags.extend(["--qemu".to_owned(), qemu.to_string()]);
@@ -23,7 +24,8 @@ impl TestArgs {
     }
 
     /// The flags and filters that select the same tests.
-    pub(crate) fn selecting(&self) -> Vec<String> {
+    #[must_use]
+    pub fn selecting(&self) -> Vec<String> {
         let exact = self.exact.then(|| "--exact".to_owned());
         let groups = self.group.iter().map(|group| format!("--group={group}"));
         let expressions = self.expression.iter();

@@ -10,28 +10,29 @@ use super::{EXECUTION, REPORTS, SELECTION};
 /// What `cargo xtask test` writes in addition to what it prints.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = REPORTS)]
-pub(crate) struct ReportFlags {
+pub struct ReportFlags {
     #[arg(
         long,
         value_name = "FILE",
         help = "Write a JUnit report, as `--report junit=FILE` does"
     )]
-    pub(crate) junit: Option<Utf8PathBuf>,
+    pub junit: Option<Utf8PathBuf>,
     /// Write a report, such as `html=report.html`; repeatable
     ///
     /// Formats: tap, tap13, junit, json, html, markdown, github.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = report_file)]
-    pub(crate) report: Vec<(ReportFormat, Utf8PathBuf)>,
+    pub report: Vec<(ReportFormat, Utf8PathBuf)>,
     /// Accept the output of tests as their golden output
     ///
     /// Without FILTER, only existing golden files are written.
     #[arg(long, help_heading = EXECUTION, conflicts_with_all = ["until_fail", "time"])]
-    pub(crate) bless: bool,
+    pub bless: bool,
 }
 
 impl ReportFlags {
     /// Whether golden output is written; `named` if tests were selected by name.
-    pub(crate) fn blessing(&self, named: bool) -> Blessing {
+    #[must_use]
+    pub fn blessing(&self, named: bool) -> Blessing {
         match (self.bless, named) {
             (false, _) => Blessing::No,
             (true, false) => Blessing::Existing,
@@ -40,7 +41,8 @@ impl ReportFlags {
     }
 
     /// All requested reports.
-    pub(crate) fn all(&self) -> Vec<(ReportFormat, Utf8PathBuf)> {
+    #[must_use]
+    pub fn all(&self) -> Vec<(ReportFormat, Utf8PathBuf)> {
         let junit = self.junit.iter();
         let junit = junit.map(|file| (ReportFormat::Junit, file.clone()));
         junit.chain(self.report.iter().cloned()).collect()
@@ -48,33 +50,33 @@ impl ReportFlags {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ReportArgs {
+pub struct ReportArgs {
     /// Select a run: a number, a directory or `latest`
     ///
     /// Numbers are those below `target/kiln/runs`.
     #[arg(value_name = "RUN", default_value = "latest", conflicts_with = "merge")]
-    pub(crate) run: String,
+    pub run: String,
     /// Merge the runs in these directories or below
     ///
     /// Each must be a part of one run, for example from `test --partition` on several machines.
     #[arg(long, value_name = "DIR", num_args = 1.., help_heading = SELECTION)]
-    pub(crate) merge: Vec<Utf8PathBuf>,
+    pub merge: Vec<Utf8PathBuf>,
     /// Require this architecture in the merged run; repeatable
     #[arg(long, value_name = "ARCH", requires = "merge", help_heading = SELECTION)]
-    pub(crate) arch: Vec<String>,
+    pub arch: Vec<String>,
     /// Set the format
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = REPORTS)]
-    pub(crate) format: ReportFormat,
+    pub format: ReportFormat,
     /// Write to this file instead of stdout
     ///
     /// With --merge, this is the directory of the merged run.
     #[arg(long, value_name = "FILE", help_heading = REPORTS)]
-    pub(crate) output: Option<Utf8PathBuf>,
+    pub output: Option<Utf8PathBuf>,
 }
 
 /// What a run is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum ReportFormat {
+pub enum ReportFormat {
     /// Text, as `test` prints it
     #[default]
     Human,
@@ -96,7 +98,8 @@ pub(crate) enum ReportFormat {
 
 impl ReportFormat {
     /// The writer; `None` for what only a terminal shows.
-    pub(crate) fn writer(self) -> Option<Format> {
+    #[must_use]
+    pub fn writer(self) -> Option<Format> {
         match self {
             Self::Human => None,
             Self::Tap => Some(Format::Tap),

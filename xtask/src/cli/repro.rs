@@ -8,86 +8,87 @@ use super::{DEBUGGING, EXECUTION, IMAGES, SELECTION};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = EXECUTION)]
-pub(crate) struct ReproArgs {
+pub struct ReproArgs {
     /// Select an architecture; repeatable [default: all]
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
-    pub(crate) arch: Vec<String>,
+    pub arch: Vec<String>,
     /// Build only the step of this recipe twice; repeatable
     ///
     /// The second build takes the inputs of the step from the first. The default is every step up to the
     /// image.
     #[arg(long, value_name = "RECIPE", help_heading = SELECTION)]
-    pub(crate) step: Vec<String>,
+    pub step: Vec<String>,
     /// Use host tools of another system in this directory
     ///
     /// The directory is a root file system, for example one that debootstrap made.
     #[arg(long, value_name = "DIR")]
-    pub(crate) root: Option<Utf8PathBuf>,
+    pub root: Option<Utf8PathBuf>,
     /// Set the seed of the variations
     ///
     /// The default is a random seed, which is printed.
     #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
+    pub seed: Option<u64>,
     /// Set the number of jobs of the second build
     ///
     /// The default is one more than the first build has.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) second_jobs: Option<u16>,
+    pub second_jobs: Option<u16>,
     /// Do not shuffle the order of make targets
     #[arg(long)]
-    pub(crate) no_shuffle: bool,
+    pub no_shuffle: bool,
     /// Set the second build's clock N days ahead
     ///
     /// Needs libfaketime. With 0, the clock is not changed.
     #[arg(long, value_name = "N", default_value_t = 400)]
-    pub(crate) days: u32,
+    pub days: u32,
     /// Run the second build without the sandbox
     #[arg(long, conflicts_with = "root")]
-    pub(crate) no_sandbox: bool,
+    pub no_sandbox: bool,
     /// Keep the store of the second build
     ///
     /// An interrupted second build resumes with the same --seed.
     #[arg(long, help_heading = DEBUGGING)]
-    pub(crate) keep: bool,
+    pub keep: bool,
     /// Download from this Kiln mirror; repeatable [env: `KILN_MIRROR`]
     #[arg(long, value_name = "URL", help_heading = IMAGES)]
-    pub(crate) mirror: Vec<SecretUrl>,
+    pub mirror: Vec<SecretUrl>,
     /// Download sources from this Debian mirror [env: `KILN_DEBIAN_MIRROR`]
     ///
     /// The default is the mirror that the host uses.
     #[arg(long, value_name = "URL", help_heading = IMAGES)]
-    pub(crate) debian_mirror: Option<SecretUrl>,
+    pub debian_mirror: Option<SecretUrl>,
 }
 
 /// The variations of the second build.
 #[derive(Debug, Args)]
-pub(crate) struct RebuildArgs {
+pub struct RebuildArgs {
     /// Select an architecture; repeatable
     #[arg(long, value_name = "ARCH")]
-    pub(crate) arch: Vec<String>,
+    pub arch: Vec<String>,
     /// Build the step of this recipe; repeatable
     #[arg(long, value_name = "RECIPE")]
-    pub(crate) step: Vec<String>,
+    pub step: Vec<String>,
     /// Use host tools of another system in this directory
     #[arg(long, value_name = "DIR")]
-    pub(crate) root: Option<Utf8PathBuf>,
+    pub root: Option<Utf8PathBuf>,
     /// Set the seed of the order of files
     #[arg(long, value_name = "SEED")]
-    pub(crate) order: u64,
+    pub order: u64,
     /// Shuffle make targets with this seed
     #[arg(long, value_name = "SEED")]
-    pub(crate) shuffle: Option<u32>,
+    pub shuffle: Option<u32>,
     /// Set the clock N days ahead
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) days: u32,
+    pub days: u32,
     /// Build without the sandbox
     #[arg(long)]
-    pub(crate) no_sandbox: bool,
+    pub no_sandbox: bool,
 }
 
 impl RebuildArgs {
     /// The flags that parse to this.
-    pub(crate) fn flags(&self) -> Vec<String> {
+    #[must_use]
+    pub fn flags(&self) -> Vec<String> {
         let mut flags = Vec::new();
         flags.extend(self.arch.iter().map(|arch| format!("--arch={arch}")));
         flags.extend(self.step.iter().map(|step| format!("--step={step}")));

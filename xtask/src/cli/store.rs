@@ -6,14 +6,14 @@ use clap::{Args, Subcommand};
 use super::{EXECUTION, SELECTION, SourceArgs};
 
 #[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
+pub struct StoreArgs {
     #[command(subcommand)]
-    pub(crate) command: StoreCommand,
+    pub command: StoreCommand,
 }
 
 /// What can be done with the store.
 #[derive(Debug, Subcommand)]
-pub(crate) enum StoreCommand {
+pub enum StoreCommand {
     /// Print the path of the store or an image
     Path {
         /// Print the path of this architecture's image
@@ -77,6 +77,21 @@ pub(crate) enum StoreCommand {
         #[command(flatten)]
         source: SourceArgs,
     },
+}
+
+impl StoreCommand {
+    /// Whether it may have to fetch or build.
+    pub(crate) fn needs_builder(&self) -> bool {
+        match self {
+            Self::Export { .. } | Self::ExportQemu { .. } | Self::Verify { repair: true } => true,
+            Self::Path { .. }
+            | Self::List
+            | Self::Du
+            | Self::Verify { repair: false }
+            | Self::Gc { .. }
+            | Self::Import { .. } => false,
+        }
+    }
 }
 
 /// A size in bytes, with K, M or G.

@@ -2,17 +2,18 @@
 //! another machine.
 
 mod content;
-mod transfer;
 
 use std::time::Duration;
 
-use store::Store;
+use camino::Utf8Path;
 use store::gc::Policy;
+use store::{Store, transfer};
 
+use crate::builder;
 use crate::cli::SourceArgs;
-use crate::cli::store::{StoreArgs, StoreCommand};
+use crate::cli::store::StoreCommand;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, hinted};
 use crate::output;
 use crate::render;
 use crate::supply::{Supply, store_failure};
@@ -22,12 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// A day.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(crate) fn run(context: &Context, args: &StoreArgs) -> Outcome {
-    match &args.command {
+/// Runs a command on the store.
+pub fn run(context: &Context, command: &StoreCommand) -> Outcome {
+    match command {
         StoreCommand::Path { arch } => path(context, arch.as_deref()),
         StoreCommand::List => content::list(context),
         StoreCommand::Du => content::du(context),
-        StoreCommand::Verify { repair } => verify(context, *repair),
+        StoreCommand::Verify { .. } => verify(context),
         StoreCommand::Gc {
             older_than,
             max_size,
@@ -39,26 +41,10 @@ pub(crate) fn run(context: &Context, args: &StoreArgs) -> Outcome {
             };
             gc(context, &policy, *yes)
         }
-        StoreCommand::Export {
-            file,
-            no_sources,
-            source,
-        } => transfer::export(context, file, source, !no_sources),
-        StoreCommand::Import { file } => transfer::import(context, file),
-        StoreCommand::ExportQemu { dir, source } => transfer::export_qemu(context, dir, source),
-    }
-}
-
-/// Every architecture, from wherever its image may come.
-fn everything() -> SourceArgs {
-    SourceArgs {
-        arch: Vec::new(),
-        from_source: false,
-        no_prebuilt: false,
-        mirror: Vec::new(),
-        debian_mirror: None,
-        debian_snapshot: None,
-        no_sandbox: false,
+        StoreCommand::Import { file } => import(context, file),
+        StoreCommand::Export { .. } | StoreCommand::ExportQemu { .. } => {
+            Err(builder::replace(context))
+        }
     }
 }
 
@@ -67,12 +53,9 @@ fn path(context: &Context, arch: Option<&str>) -> Outcome {
         output::result(context.store()?.root());
         return Ok(Exit::Success);
     };
-    let source = SourceArgs {
-        arch: vec![arch.to_owned()],
-        ..everything()
-    };
+    let source = SourceArgs::of(&[arch.to_owned()]);
     let supply = Supply::open(context, &source)?;
-    for image in supply.images(false)?.values() {
+    for image in supply.images_to_boot()?.values() {
         output::result(image.path());
     }
     Ok(Exit::Success)
@@ -80,18 +63,28 @@ fn path(context: &Context, arch: Option<&str>) -> Outcome {
 
 /// The store, with what this checkout needs noted in it.
 fn open(context: &Context) -> Result<Store, Failure> {
-    Ok(Supply::open(context, &everything())?.store.clone())
+    Ok(Supply::open(context, &SourceArgs::of(&[]))?.store.clone())
 }
 
-fn verify(context: &Context, repair: bool) -> Outcome {
-    let source = everything();
+fn verify(context: &Context) -> Outcome {
+    let wrong = check(context)?;
+    if wrong == 0 {
+        return Ok(Exit::Success);
+    }
+    let error =
+        anyhow::anyhow!("found {wrong} corrupt entries in the store and moved them to quarantine");
+    let hint = "cargo xtask store verify --repair".to_owned();
+    Err(Failure::new(Exit::FetchFailed, error).hint(hint))
+}
+
+/// Hashes every entry, prints those that are corrupt, and returns how many there are.
+pub fn check(context: &Context) -> Result<usize, Failure> {
+    let source = SourceArgs::of(&[]);
     let supply = Supply::open(context, &source)?;
     let items = supply.store.inventory().map_err(store_failure)?;
     let mut wrong = 0;
     for item in &items {
-        if host::interrupt::received().is_some() {
-            return Ok(Exit::Interrupted);
-        }
+        host::interrupt::check().map_err(|error| Failure::new(Exit::Interrupted, error))?;
         if let Some(why) = supply.store.verify(item).map_err(store_failure)? {
             let name = item.about.as_ref().unwrap_or(&item.name);
             output::result(format!("{} {name}: {why}", item.kind.label()));
@@ -105,16 +98,14 @@ fn verify(context: &Context, repair: bool) -> Outcome {
     if wrong == 0 {
         output::result(format!("{} entries, none corrupt", items.len()));
     }
-    if repair {
-        supply.images(false)?;
-        supply.fetch_sources()?;
-    } else if wrong > 0 {
-        let error = anyhow::anyhow!(
-            "found {wrong} corrupt entries in the store and moved them to quarantine"
-        );
-        let hint = "cargo xtask store verify --repair".to_owned();
-        return Err(Failure::new(Exit::FetchFailed, error).hint(hint));
-    }
+    Ok(wrong)
+}
+
+fn import(context: &Context, file: &Utf8Path) -> Outcome {
+    let store = context.store()?;
+    let path = context.env.absolute(file);
+    let count = transfer::import(&store, &path).map_err(hinted!(Exit::FetchFailed))?;
+    output::result(format!("imported {count} files into {}", store.root()));
     Ok(Exit::Success)
 }
 

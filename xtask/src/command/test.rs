@@ -29,7 +29,7 @@ use crate::github;
 use crate::platforms;
 use crate::supply::{self, Supply};
 use config::{Wanted, configure};
-pub(crate) use perform::quietly;
+pub use perform::quietly;
 use rerun::Rerun;
 pub(crate) use select::machines;
 
@@ -143,7 +143,7 @@ fn list(
 }
 
 /// Reads the suite; what is wrong with a test counts where it is selected.
-pub(crate) fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
+pub fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
     Suite::load(&context.root.join(TESTS), arches)
         .map_err(|error| Failure::new(Exit::Failed, error))
 }

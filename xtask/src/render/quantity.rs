@@ -1,9 +1,10 @@
 //! Sizes and times as people read them.
 
-pub(crate) use plan::duration::show as time;
+pub use plan::duration::show as time;
 
 /// `151.3 MB`, in powers of ten as download pages have it.
-pub(crate) fn bytes(count: u64) -> String {
+#[must_use]
+pub fn bytes(count: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let (mut whole, mut tenths, mut unit) = (count, 0, 0);
     while whole >= 1000 && unit + 1 < units.len() {

@@ -1,6 +1,12 @@
+use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use plan::step::{Action, Product};
+use plan::digest::{BuildKey, Digest};
+use plan::lock::LockedImage;
+use plan::step::{Action, Product, Step};
+use provision::prebuilt::{PrebuiltError, install};
+use store::{About, EntryName, EntryState, Store};
 
 use super::*;
 

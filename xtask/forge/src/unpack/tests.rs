@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use plan::digest::Digest;
 use tar::{EntryType, Header};
 
 use super::extract::{Job, Times, extract};

@@ -25,7 +25,7 @@ pub(super) fn explain(context: &Context, failure: &Failure) -> Exit {
 /// would be as wrong with the next commit.
 fn status(failure: &Failure) -> u8 {
     match failure.exit {
-        Exit::SetupMissing if !failure.error.is::<PlaceError>() => Verdict::Untestable.status(),
+        Exit::SetupMissing if !failure.is::<PlaceError>() => Verdict::Untestable.status(),
         _ => GIVE_UP,
     }
 }

@@ -19,7 +19,7 @@ use crate::output;
 use crate::render::test::TestProgress;
 
 /// Runs the tests whose name contains `pattern` without showing anything: a benchmark's unit.
-pub(crate) fn quietly(
+pub fn quietly(
     context: &Context,
     suite: &Suite,
     arches: Vec<ArchRun>,

@@ -1,0 +1,57 @@
+//! `fetch --check`: asks every location of every source, and downloads nothing.
+
+use forge::fetch::{Availability, LocationCheck, check_locations};
+
+use crate::render;
+use crate::wiring::{Supply, supply_failure};
+use xtask::cli::MessageFormat;
+use xtask::exit::{Exit, Failure, Outcome};
+use xtask::output;
+
+/// Requests at once, unless `--jobs` says otherwise.
+const AT_ONCE: usize = 4;
+
+pub(super) fn run(supply: &Supply<'_>) -> Outcome {
+    let context = supply.context;
+    if context.global.offline {
+        let error = anyhow::anyhow!("failed to check locations: --offline was given");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let pins: Vec<_> = supply
+        .project
+        .sources()
+        .map(|(_, source)| &source.pin)
+        .collect();
+    let at_once = context.global.jobs.map_or(AT_ONCE, usize::from);
+    let checks = check_locations(&pins, &supply.remotes().map_err(supply_failure)?, at_once)
+        .map_err(|error| Failure::new(Exit::Interrupted, error))?;
+    match context.global.message_format {
+        MessageFormat::Human => output::result(render::locations::table(context.style, &checks)),
+        MessageFormat::Json => {
+            for check in &checks {
+                output::result(render::locations::json(check).to_string());
+            }
+        }
+    }
+    verdict(&checks)
+}
+
+fn verdict(checks: &[LocationCheck]) -> Outcome {
+    let lost = checks.iter().filter(|check| !check.is_available()).count();
+    if lost == 0 {
+        return Ok(Exit::Success);
+    }
+    let error = anyhow::anyhow!(
+        "{lost} of {} locations do not have their file",
+        checks.len()
+    );
+    let unasked = checks
+        .iter()
+        .any(|check| check.availability == Availability::NotAsked);
+    let hint = if unasked {
+        "cargo xtask fetch --check --debian-mirror URL"
+    } else {
+        "replace the location in `recipes/*/recipe.toml`, or run `cargo xtask recipe bump NAME VERSION`"
+    };
+    Err(Failure::new(Exit::FetchFailed, error).hint(hint.to_owned()))
+}

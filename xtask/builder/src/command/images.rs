@@ -1,0 +1,114 @@
+//! `cargo xtask images`: finds or builds the images; `--plan` shows what that would mean; `--verify`
+//! builds them anew and compares.
+
+mod verify;
+
+use forge::build;
+use provision::lock::locked;
+use serde_json::json;
+use store::Ready;
+
+use crate::render;
+use crate::wiring::{Supply, supply_failure};
+use xtask::cli::{ImagesArgs, MessageFormat, SourceArgs};
+use xtask::context::Context;
+use xtask::exit::{Exit, Failure, Outcome};
+use xtask::output;
+use xtask::render::quantity;
+
+pub(crate) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
+    if args.verify {
+        return verify::run(context, args);
+    }
+    if args.refreeze {
+        return refreeze(context, &args.source);
+    }
+    let supply = Supply::open(context, &args.source)?;
+    if args.plan {
+        return plan(&supply);
+    }
+    let images = supply.images(args.keep_failed);
+    if args.timings {
+        write_timings(&supply)?;
+    }
+    let images = images.map_err(supply_failure)?;
+    if args.update_prebuilt {
+        for (path, size) in supply.update_prebuilt(&images).map_err(supply_failure)? {
+            output::note(format!("{path}: {}", quantity::bytes(size)));
+        }
+    }
+    for (arch, ready) in &images {
+        print_image(context, arch, ready);
+    }
+    Ok(Exit::Success)
+}
+
+/// When each step ran, also of a build that failed.
+fn write_timings(supply: &Supply<'_>) -> Result<(), Failure> {
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    let page = supply
+        .timings()
+        .page()
+        .map_err(|error| failed(error.into()))?;
+    let path = supply.context.root.join("target/kiln/timings.html");
+    host::files::write(&path, page.as_bytes()).map_err(|error| failed(error.into()))?;
+    output::note(format!("wrote {path}"));
+    Ok(())
+}
+
+/// One image: its architecture, its key, where it is.
+fn print_image(context: &Context, arch: &str, ready: &Ready) {
+    let key = ready.meta().key;
+    match context.global.message_format {
+        MessageFormat::Human => {
+            output::result(format!("{arch} {} {}", key.short(), ready.path()));
+        }
+        MessageFormat::Json => {
+            let files = locked(ready).files;
+            let line = json!({
+                "reason": "image", "arch": arch, "key": key, "path": ready.path(), "files": files,
+            });
+            output::result(line.to_string());
+        }
+    }
+}
+
+/// What would be fetched and built, from what is in the store now.
+fn plan(supply: &Supply<'_>) -> Outcome {
+    let outlook = supply.outlook().map_err(supply_failure)?;
+    match supply.context.global.message_format {
+        MessageFormat::Human => output::result(render::plan::human(
+            supply.context.style,
+            &supply.plan,
+            &outlook,
+        )),
+        MessageFormat::Json => {
+            for line in render::plan::json(&supply.plan, &outlook) {
+                output::result(line.to_string());
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Makes the full configs from the fragments and accepts them.
+pub(crate) fn refreeze(context: &Context, source: &SourceArgs) -> Outcome {
+    let project = context.project()?;
+    let recipes = project.freezing_recipes().into_iter().map(str::to_owned);
+    let recipes: Vec<String> = recipes.collect();
+    let supply = Supply::of_project(context, source, project, &recipes)?;
+    let wanted: Vec<_> = supply.plan.ids().collect();
+    let options = supply.options().map_err(supply_failure)?;
+    let changed = supply
+        .showing(|events| build::refreeze(&supply.store, &supply.plan, &wanted, &options, events))
+        .map_err(supply_failure)?;
+    for (path, content) in &changed {
+        host::files::write(&context.root.join(path), content)
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        output::result(format!("wrote {path}"));
+    }
+    if changed.is_empty() {
+        output::note("every frozen file is up to date");
+    }
+    Ok(Exit::Success)
+}

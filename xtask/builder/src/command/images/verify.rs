@@ -1,0 +1,78 @@
+//! `cargo xtask images --verify`: builds the images in an empty store and compares them with the lock.
+
+use std::collections::BTreeMap;
+use std::slice;
+
+use provision::lock::locked;
+use store::Store;
+use supply::difference::differences;
+use supply::fetch::share_sources;
+
+use super::write_timings;
+use crate::network;
+use crate::wiring::{self, Supply, supply_failure};
+use xtask::cli::{ImagesArgs, SourceArgs};
+use xtask::context::Context;
+use xtask::exit::{Exit, Failure, Outcome};
+use xtask::output::{self, Color};
+
+/// Builds everything in an empty store and compares with the lock.
+pub(super) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
+    // In the store: it has the room that a build needs, and sweeps what a killed run left.
+    let place = context.store()?;
+    let scratch = place.workspace().map_err(wiring::store_failure)?;
+    let fresh = Store::open(scratch.path()).map_err(wiring::store_failure)?;
+    let supply = Supply::over(context, &args.source, || Ok(fresh))?;
+    let mut options = supply.options().map_err(supply_failure)?;
+    options.keep_failed = args.keep_failed;
+    let mut wanted = BTreeMap::new();
+    for arch in &supply.arches {
+        let Some(locked) = supply.project.lock.images.get(arch) else {
+            let error =
+                anyhow::anyhow!("missing image of {arch} in images.lock: nothing to compare with");
+            return Err(Failure::new(Exit::FetchFailed, error).hint(Some(format!(
+                "cargo xtask images --from-source --arch {arch}"
+            ))));
+        };
+        let (id, step) = supply.step("image", arch)?;
+        if step.key != locked.key {
+            let error =
+                anyhow::anyhow!("the recipes of {arch} changed since images.lock was written");
+            return Err(Failure::new(Exit::FetchFailed, error).hint(Some(format!(
+                "cargo xtask images --from-source --arch {arch}"
+            ))));
+        }
+        wanted.insert(arch.clone(), id);
+    }
+    // Sources are no result: what is here already is taken along, and checked again.
+    share_sources(&place, &supply.store, &supply.plan.steps).map_err(supply_failure)?;
+    let ids: Vec<_> = wanted.values().copied().collect();
+    let performed = supply.perform(&ids, &options);
+    if args.timings {
+        write_timings(&supply)?;
+    }
+    let performed = performed.map_err(supply_failure)?;
+    let mut exit = Exit::Success;
+    for (arch, id) in &wanted {
+        let Some(ready) = performed.get(id) else {
+            continue;
+        };
+        let promised = &supply.project.lock.images[arch];
+        if locked(ready) == *promised {
+            let word = context.style.paint(Color::Green, "equal");
+            output::result(format!("{arch} {} {word}", ready.meta().key.short()));
+            continue;
+        }
+        exit = Exit::FetchFailed;
+        let word = context.style.paint(Color::Red, "differs");
+        output::result(format!("{arch} {} {word}", ready.meta().key.short()));
+        let source = SourceArgs::of(slice::from_ref(arch));
+        let known = Supply::over(context, &source, || Ok(place.clone()))?;
+        for line in differences(&known, &supply, arch, ready, &network::machine(context))
+            .map_err(supply_failure)?
+        {
+            output::result(line);
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,13 @@
+//! `cargo xtask provide`: the images that another command starts guests from, as far as they are not here.
+
+use xtask::cli::SourceArgs;
+use xtask::context::Context;
+use xtask::exit::{Exit, Outcome};
+
+use crate::wiring::{Supply, supply_failure};
+
+pub(crate) fn run(context: &Context, source: &SourceArgs) -> Outcome {
+    let supply = Supply::open(context, source)?;
+    supply.images_to_boot().map_err(supply_failure)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,48 @@
+//! What stands against a release: missing material, and images that do not boot.
+
+use publish::release::Refusal;
+
+use crate::wiring::Supply;
+use xtask::cli::SourceArgs;
+use xtask::cli::publish::PublishArgs;
+use xtask::command::test;
+use xtask::exit::{Exit, Failure};
+use xtask::output;
+use xtask::platforms;
+
+/// The test that an image must pass: that it boots.
+const BOOTS: &str = "boot::true";
+
+pub(super) fn refuse(refusals: &[Refusal]) -> Result<(), Failure> {
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(refused(refusals))
+}
+
+/// All that stands against the release; the first says what fixes it.
+pub(super) fn refused(refusals: &[Refusal]) -> Failure {
+    for refusal in refusals.iter().skip(1) {
+        output::note(refusal.to_string());
+    }
+    match refusals.first() {
+        None => Failure::new(Exit::Failed, anyhow::anyhow!("failed to plan the release")),
+        Some(first) => Failure::new(Exit::FetchFailed, first.clone()).hint(first.hint()),
+    }
+}
+
+/// The very files that will be published boot.
+pub(super) fn boots(supply: &Supply<'_>, args: &PublishArgs) -> Result<(), Failure> {
+    let context = supply.context;
+    let suite = test::load(context, &supply.known_arches())?;
+    // They are in the store by now.
+    let source = SourceArgs::of(&supply.arches);
+    let images = xtask::supply::Supply::open(context, &source)?;
+    let runs = platforms::prepare(&images, &args.guest)?;
+    let report = test::quietly(context, &suite, runs, BOOTS, context.jobs())?;
+    if report.exit_code() == 0 {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("failed to publish: an image does not boot");
+    Err(Failure::new(Exit::TestFailed, error).hint(format!("cargo xtask test {BOOTS}")))
+}

@@ -1,0 +1,57 @@
+//! `cargo xtask rebuild`: the second build of `repro`, in the surroundings that `repro` gives it. Makes
+//! the steps of some recipes in the store of its environment, from what is in there.
+
+use forge::build::{Options, Variation};
+use forge::fetch::Remotes;
+use forge::sandbox::{ClockAhead, SandboxChoice};
+use forge::scan::Tokens;
+use forge::unpack::Order;
+use supply::images::steps_of;
+
+use crate::wiring::{Supply, supply_failure};
+use xtask::cli::SourceArgs;
+use xtask::cli::repro::RebuildArgs;
+use xtask::context::Context;
+use xtask::exit::{Exit, Failure, Outcome};
+
+pub(crate) fn run(context: &Context, args: &RebuildArgs) -> Outcome {
+    let source = SourceArgs {
+        no_sandbox: args.no_sandbox,
+        ..SourceArgs::of(&args.arch)
+    };
+    let supply = Supply::of_recipes(context, &source, &recipes(&args.step))?;
+    let wanted = steps_of(&supply.plan, &args.step);
+    let options = options(&supply, args)?;
+    supply.perform(&wanted, &options).map_err(supply_failure)?;
+    Ok(Exit::Success)
+}
+
+/// The recipes that a plan is made for: those of `--step`, or that of the image.
+pub(super) fn recipes(named: &[String]) -> Vec<String> {
+    match named {
+        [] => vec!["image".to_owned()],
+        named => named.to_vec(),
+    }
+}
+
+/// How it is built: as `repro` says, from what is there.
+pub(super) fn options(supply: &Supply<'_>, args: &RebuildArgs) -> Result<Options, Failure> {
+    let mut options = supply.options().map_err(supply_failure)?;
+    options.remotes = Remotes::offline();
+    // What shows of these surroundings differs from the first build, and `repro` names it.
+    options.machine = Tokens::default();
+    if args.no_sandbox {
+        options.sandbox = SandboxChoice::Off;
+    }
+    let root = args.root.as_deref().unwrap_or("/".into());
+    options.variation = Variation {
+        order: Order::Shuffled(args.order),
+        shuffle: args.shuffle,
+        root: args.root.clone(),
+        clock: None,
+    };
+    if args.days > 0 && options.has_sandbox() {
+        options.variation.clock = ClockAhead::find(root, args.days);
+    }
+    Ok(options)
+}

@@ -1,0 +1,147 @@
+//! `cargo xtask repro`: builds twice, the second time in surroundings that differ in everything that no
+//! output may show, and compares every output. What is compared and how it is judged is
+//! `forge::repro`'s knowledge; the second build is `rebuild`, run as a child.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use forge::build::{self, Options};
+use forge::repro::{self, Comparison};
+use plan::step::{Plan, StepId};
+use serde_json::json;
+use store::Ready;
+use supply::images::steps_of;
+
+use crate::render;
+use crate::wiring::{Supply, build_failure, supply_failure};
+use xtask::cli::repro::{RebuildArgs, ReproArgs};
+use xtask::cli::{MessageFormat, SourceArgs};
+use xtask::context::Context;
+use xtask::exit::{Exit, Failure, Outcome, hinted};
+use xtask::output::{self, Color};
+
+mod lines;
+mod second;
+
+use second::Second;
+
+pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
+    let source = SourceArgs {
+        mirror: args.mirror.clone(),
+        debian_mirror: args.debian_mirror.clone(),
+        ..SourceArgs::of(&args.arch)
+    };
+    let supply = Supply::of_recipes(context, &source, &super::rebuild::recipes(&args.step))?;
+    let wanted = steps_of(&supply.plan, &args.step);
+    let inputs = direct_inputs(&supply.plan, &wanted);
+    // Where a build takes hours, what is wrong with the second one is said before the first begins.
+    let told = told(&supply, args)?;
+    let options = super::rebuild::options(&supply, &told)?;
+    let steps = wanted.iter().map(|id| supply.plan.step(*id));
+    options
+        .check_root(repro::tools(steps.clone()))
+        .map_err(build_failure)?;
+    let both: Vec<StepId> = wanted.iter().chain(&inputs).copied().collect();
+    let mut first = supply
+        .perform(&both, &supply.options().map_err(supply_failure)?)
+        .map_err(supply_failure)?;
+    let given: BTreeMap<StepId, Ready> = inputs
+        .iter()
+        .filter_map(|id| Some((*id, first.remove(id)?)))
+        .collect();
+    supply.fetch_sources_of(steps).map_err(supply_failure)?;
+    let second = Second::prepare(&supply, &wanted, &given, args, &told, &options)?;
+    second.announce(context);
+    second.build(context, &told)?;
+    let made = build::present(&second.store, &supply.plan, &wanted, &options);
+    let made = made.map_err(build_failure)?;
+    if let Some(id) = wanted.iter().find(|id| !made.contains_key(id)) {
+        let step = supply.plan.step(*id);
+        let error = anyhow::anyhow!("missing `{step}` in the second build");
+        return Err(Failure::new(Exit::Failed, error).hint(second.again()));
+    }
+    let another = args.root.as_ref().map(|_| provision::lock::NOT_LOCKED);
+    let tables = &supply.project.generated;
+    let compared = repro::compare(&supply.plan, tables, &first, &made, another)
+        .map_err(hinted!(Exit::Failed))?;
+    tell(&supply, &compared);
+    let mut good = compared.iter().all(Comparison::is_good);
+    good &= hold_against_lock(&supply, &made);
+    if !good {
+        output::note(second.again());
+        return Ok(Exit::FetchFailed);
+    }
+    Ok(Exit::Success)
+}
+
+/// What the steps need in addition to one another.
+fn direct_inputs(plan: &Plan, wanted: &[StepId]) -> BTreeSet<StepId> {
+    let inputs = wanted.iter().flat_map(|id| &plan.step(*id).inputs);
+    let inputs = inputs.map(|input| input.step);
+    inputs.filter(|id| !wanted.contains(id)).collect()
+}
+
+/// What varies in the second build, derived from the seed.
+fn told(supply: &Supply<'_>, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
+    let order = args.seed.unwrap_or_else(host::clock::random_seed);
+    let root = args.root.as_ref().map(|root| {
+        let root = supply.context.env.absolute(root);
+        root.canonicalize_utf8().unwrap_or(root)
+    });
+    let mut told = RebuildArgs {
+        arch: args.arch.clone(),
+        step: args.step.clone(),
+        root,
+        order,
+        shuffle: None,
+        days: args.days,
+        no_sandbox: args.no_sandbox,
+    };
+    let shuffles = |options: &Options| options.make_shuffles().map_err(build_failure);
+    if !args.no_shuffle && shuffles(&super::rebuild::options(supply, &told)?)? {
+        told.shuffle = Some(u32::try_from(order % 1_000_000).unwrap_or_default());
+    }
+    Ok(told)
+}
+
+fn tell(supply: &Supply<'_>, compared: &[Comparison]) {
+    let (context, plan) = (supply.context, &supply.plan);
+    match context.global.message_format {
+        MessageFormat::Human => output::result(render::repro::table(context.style, plan, compared)),
+        MessageFormat::Json => {
+            for one in compared {
+                output::result(render::repro::json(plan, one).to_string());
+            }
+        }
+    }
+}
+
+/// Compares the second build's images with what the lock promises; tells whether all are.
+fn hold_against_lock(supply: &Supply<'_>, made: &BTreeMap<StepId, Ready>) -> bool {
+    let (context, lock) = (supply.context, &supply.project.lock);
+    let mut good = true;
+    for (id, ready) in made {
+        let step = supply.plan.step(*id);
+        let (Some(arch), "image") = (&step.arch, step.recipe.as_str()) else {
+            continue;
+        };
+        let locked = lock
+            .images
+            .get(arch)
+            .filter(|locked| locked.key == step.key);
+        let equal = locked.map(|locked| *locked == provision::lock::locked(ready));
+        good &= equal != Some(false);
+        if context.global.message_format == MessageFormat::Json {
+            let line = json!({ "reason": "repro-lock", "arch": arch, "equal": equal });
+            output::result(line.to_string());
+            continue;
+        }
+        let (color, verdict) = match equal {
+            Some(true) => (Color::Green, "equal"),
+            Some(false) => (Color::Red, "differs"),
+            None => (Color::Yellow, "has another key: the recipes have changed"),
+        };
+        let verdict = context.style.paint(color, verdict);
+        output::result(format!("{arch}: images.lock {verdict}"));
+    }
+    good
+}

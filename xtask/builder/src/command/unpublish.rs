@@ -1,0 +1,23 @@
+//! `cargo xtask unpublish`: takes a release away in the order in which no binary is ever without source.
+
+use publish::perform;
+
+use crate::command::publish::{Published, authority, told};
+use xtask::cli::publish::UnpublishArgs;
+use xtask::context::Context;
+use xtask::exit::{Exit, Outcome, hinted};
+use xtask::output;
+
+pub(crate) fn run(context: &Context, args: &UnpublishArgs) -> Outcome {
+    let signing = authority(context, &args.signing)?;
+    let mut tree = Published::open(context, &args.from)?.tree()?;
+    perform::withdraw(
+        tree.as_mut(),
+        &args.release,
+        &signing.authority(),
+        &mut told(context),
+    )
+    .map_err(hinted!(Exit::FetchFailed))?;
+    output::result(format!("removed {} from {}", args.release, args.from));
+    Ok(Exit::Success)
+}

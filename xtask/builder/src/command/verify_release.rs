@@ -1,0 +1,141 @@
+//! `cargo xtask verify-release`: builds a published release again, from its source bundle alone, without
+//! a network, and compares: that one check proves that it is reproducible and its source complete.
+//!
+//! Only the release is believed as far as it is signed: what the bundle's own program says of its work is
+//! not asked, the files that it made are hashed here.
+
+mod published;
+mod rebuild;
+mod sameness;
+
+use camino::Utf8Path;
+use plan::lock::{self, Lock};
+use publish::area::{Area, AreaError};
+use publish::check::walk_index;
+use publish::sameness::Sameness;
+use publish::verify::{self, Promise};
+
+use super::mirror_check;
+use super::publish::keys;
+use crate::render;
+use crate::wiring::store_failure;
+use xtask::cli::MessageFormat;
+use xtask::cli::publish::VerifyReleaseArgs;
+use xtask::context::Context;
+use xtask::exit::{Exit, Failure, Outcome, hinted};
+use xtask::output;
+
+pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
+    let began = host::clock::monotonic();
+    let promise = promise(context, args)?;
+    let arches = wanted(&promise, &args.arch)?;
+    let area = match &args.keep {
+        Some(keep) => Area::kept_in(context.env.absolute(keep), &promise).map_err(refused)?,
+        None => Area::passing(context.store()?.workspace().map_err(store_failure)?),
+    };
+    area.check_room(&promise, args.no_build).map_err(refused)?;
+    area.mark(&promise).map_err(refused)?;
+    let (tree, published) = published::fetch(context, args, &area, &promise, &arches)?;
+    verify::complete(&promise, &tree).map_err(hinted!(Exit::FetchFailed))?;
+    verify::same_images(&promise, &arches, &locked(context, &tree)?)
+        .map_err(hinted!(Exit::FetchFailed))?;
+    if args.no_build {
+        output::note("the source archive is complete and its lock matches the release; not built");
+        if args.keep.is_some() {
+            output::result(rebuild::command(context, &tree, &area, &arches).shell_line());
+        }
+        return Ok(Exit::Success);
+    }
+    rebuild::run(context, &tree, &area, &arches, &promise.release)?;
+    let rows = sameness::compare(&area, &promise, &arches, &published)?;
+    tell(context, &promise, &rows, began.elapsed());
+    if let Some(row) = rows.iter().find(|row| !row.same()) {
+        let error = anyhow::anyhow!(
+            "release {} differs from a build of its source: `{}/{}`",
+            promise.release,
+            row.arch,
+            row.file
+        );
+        return Err(Failure::new(Exit::FetchFailed, error).hint(area.hint()));
+    }
+    if let Some(kept) = area.kept() {
+        output::note(format!(
+            "kept the source archive and the images in `{kept}`"
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+fn refused(error: AreaError) -> Failure {
+    let hint = error.hint();
+    let exit = match error {
+        AreaError::Store(error) => return store_failure(error),
+        AreaError::Io(_) | AreaError::Room { .. } => Exit::SetupMissing,
+        AreaError::Occupied { .. } => Exit::Usage,
+    };
+    Failure::new(exit, error).hint(hint)
+}
+
+/// What the release says of itself, as far as the trusted keys vouch for it.
+fn promise(context: &Context, args: &VerifyReleaseArgs) -> Result<Promise, Failure> {
+    if args.place.reveal().starts_with("s3://") {
+        let error = anyhow::anyhow!(
+            "expected a public URL or a directory, found `{}`",
+            args.place
+        );
+        let hint = "use the https:// URL of the bucket".to_owned();
+        return Err(Failure::new(Exit::Usage, error).hint(hint));
+    }
+    let place = mirror_check::place(context, &args.place)?;
+    let report = mirror_check::examine(context, &args.place, place.as_ref(), walk_index)?;
+    if !report.findings.is_empty() {
+        let error = anyhow::anyhow!("failed to verify the index of {}", args.place);
+        return Err(Failure::new(Exit::FetchFailed, error));
+    }
+    verify::promise(place.as_ref(), &keys(context)?, args.release.as_deref())
+        .map_err(hinted!(Exit::FetchFailed))
+}
+
+/// The architectures to build for.
+fn wanted(promise: &Promise, asked: &[String]) -> Result<Vec<String>, Failure> {
+    let known = || promise.images.keys().cloned();
+    if asked.is_empty() {
+        return Ok(known().collect());
+    }
+    if let Some(arch) = asked
+        .iter()
+        .find(|arch| !promise.images.contains_key(*arch))
+    {
+        let error = anyhow::anyhow!("release {} has no image of `{arch}`", promise.release);
+        let known: Vec<String> = known().collect();
+        return Err(
+            Failure::new(Exit::Usage, error).hint(format!("expected one of {}", known.join(", ")))
+        );
+    }
+    Ok(known().filter(|arch| asked.contains(arch)).collect())
+}
+
+/// The lock in the bundle.
+fn locked(context: &Context, tree: &Utf8Path) -> Result<Lock, Failure> {
+    let path = tree.join("repository").join(lock::PATH);
+    let text = host::files::read(&path).map_err(|error| Failure::new(Exit::FetchFailed, error))?;
+    Lock::parse(&String::from_utf8_lossy(&text))
+        .map_err(|found| context.draw(&found, "in the lock of the source archive"))
+}
+
+/// The table, and how long it took.
+fn tell(context: &Context, promise: &Promise, rows: &[Sameness], took: std::time::Duration) {
+    match context.global.message_format {
+        MessageFormat::Human => {
+            output::result(render::verify::table(context.style, rows));
+            output::result(render::verify::summary(&promise.release, rows, took));
+        }
+        MessageFormat::Json => {
+            for row in rows {
+                output::result(render::verify::line(row).to_string());
+            }
+            let line = render::verify::summary_line(&promise.release, rows, took);
+            output::result(line.to_string());
+        }
+    }
+}

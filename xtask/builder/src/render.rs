@@ -1,0 +1,10 @@
+//! How things look: plans, progress of builds and downloads, releases, comparisons.
+
+pub(crate) mod build;
+pub(crate) mod locations;
+pub(crate) mod plan;
+pub(crate) mod release;
+pub(crate) mod repro;
+pub(crate) mod timings;
+mod total;
+pub(crate) mod verify;

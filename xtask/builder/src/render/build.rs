@@ -1,0 +1,243 @@
+//! The progress of fetching and building on stderr: bars on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use forge::event::Event;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::total::Total;
+use xtask::output::{self, Color, Style};
+use xtask::render::quantity;
+
+/// Shows events until it is dropped.
+pub(crate) struct BuildProgress {
+    style: Style,
+    quiet: bool,
+    verbose: bool,
+    bars: MultiProgress,
+    running: BTreeMap<String, Running>,
+    /// Over all files, where several are fetched.
+    total: Option<Total>,
+}
+
+/// Something that continues now.
+struct Running {
+    bar: ProgressBar,
+    /// When a plain line was last written for it.
+    told: Instant,
+}
+
+/// How often a download says how far it is where there is no terminal.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+impl BuildProgress {
+    /// Begins with nothing to show.
+    pub(crate) fn new(style: Style, quiet: bool, verbose: bool) -> Self {
+        let target = if style.interactive && !quiet {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bars = MultiProgress::with_draw_target(target);
+        Self {
+            style,
+            quiet,
+            verbose,
+            bars,
+            running: BTreeMap::new(),
+            total: None,
+        }
+    }
+
+    /// Shows one event.
+    pub(crate) fn show(&mut self, event: Event) {
+        match event {
+            Event::FetchTotal { files, bytes } => self.announce(files, bytes),
+            Event::FetchStarted {
+                file,
+                url,
+                offset,
+                size,
+            } => {
+                self.say(
+                    Color::Green,
+                    "Downloading",
+                    &format!("{file} ({})", quantity::bytes(size)),
+                );
+                if self.verbose {
+                    self.say(Color::Dim, "from", &url);
+                }
+                let bar = self.start(&file, download_style()).bar.clone();
+                bar.set_length(size);
+                bar.set_position(offset);
+                bar.reset_eta();
+                bar.set_message(file.clone());
+                if let Some(total) = &mut self.total {
+                    total.note(&file, offset);
+                }
+            }
+            Event::FetchProgress { file, done, size } => self.fetched(&file, done, size),
+            Event::FetchFailed {
+                file,
+                url,
+                why,
+                again_in,
+            } => {
+                let next = again_in.map_or_else(
+                    || "trying the next location".to_owned(),
+                    |seconds| format!("retrying in {seconds:.1} s"),
+                );
+                self.finish(&file);
+                self.say(
+                    Color::Yellow,
+                    "Warning",
+                    &format!("`{file}` from {url}: {why}; {next}"),
+                );
+            }
+            Event::FetchFinished { file, size } => {
+                self.finish(&file);
+                self.fetched_whole(&file, size);
+            }
+            Event::UnpackStarted { name } => {
+                self.say(Color::Green, "Unpacking", &name);
+                self.start(&format!("unpack {name}"), step_style())
+                    .bar
+                    .set_message(name);
+            }
+            Event::UnpackProgress { name, entries } => {
+                if let Some(running) = self.running.get(&format!("unpack {name}")) {
+                    running.bar.set_message(format!("{name}: {entries} files"));
+                }
+            }
+            Event::UnpackFinished { name, .. } => self.finish(&format!("unpack {name}")),
+            Event::StepStarted { recipe, arch, log } => {
+                let name = step_name(&recipe, arch.as_deref());
+                let place = log.map_or_else(String::new, |log| format!(", log in {log}"));
+                let place = if self.verbose { place } else { String::new() };
+                self.say(Color::Green, "Building", &format!("{name}{place}"));
+                self.start(&name, step_style()).bar.set_message(name);
+            }
+            Event::StepOutput { recipe, arch, line } => {
+                let name = step_name(&recipe, arch.as_deref());
+                if self.verbose {
+                    self.say(Color::Dim, &name, &line);
+                } else if let Some(running) = self.running.get(&name) {
+                    running.bar.set_message(format!("{name}: {}", line.trim()));
+                }
+            }
+            Event::StepFinished {
+                recipe,
+                arch,
+                seconds,
+            } => {
+                let name = step_name(&recipe, arch.as_deref());
+                self.finish(&name);
+                let time = quantity::time(Duration::from_secs_f64(seconds.max(0.0)));
+                self.say(Color::Green, "Built", &format!("{name} in {time}"));
+            }
+            Event::Waiting { on } => self.say(Color::Cyan, "Waiting", &on),
+            Event::Note { text } => self.say(Color::Cyan, "Note", &text),
+        }
+    }
+
+    fn fetched(&mut self, file: &str, done: u64, size: u64) {
+        let plain = !self.style.interactive;
+        let Some(running) = self.running.get_mut(file) else {
+            return;
+        };
+        running.bar.set_position(done);
+        if let Some(total) = &mut self.total {
+            total.note(file, done);
+            if let Some(news) = total.news().filter(|_| plain) {
+                self.say(Color::Green, "Downloading", &news);
+            }
+        } else if plain && running.told.elapsed() >= PLAIN_INTERVAL {
+            running.told = Instant::now();
+            let (done, size) = (quantity::bytes(done), quantity::bytes(size));
+            self.say(
+                Color::Green,
+                "Downloading",
+                &format!("{file}: {done} of {size}"),
+            );
+        }
+    }
+
+    /// Several files are to come: one line more, for all of them.
+    fn announce(&mut self, files: usize, bytes: u64) {
+        if files > 1 {
+            let what = format!("{files} files ({})", quantity::bytes(bytes));
+            self.say(Color::Green, "Downloading", &what);
+            let bar = ProgressBar::new(bytes).with_style(download_style());
+            self.total = Some(Total::new(self.bars.add(bar), files, bytes));
+        }
+    }
+
+    fn fetched_whole(&mut self, file: &str, size: u64) {
+        if let Some(mut total) = self.total.take() {
+            if total.finish(file, size) {
+                total.bar.finish_and_clear();
+            } else {
+                self.total = Some(total);
+            }
+        }
+    }
+
+    fn start(&mut self, name: &str, style: ProgressStyle) -> &Running {
+        self.finish(name);
+        let bar = ProgressBar::new_spinner().with_style(style);
+        // The sum stays below what it sums up.
+        let bar = match &self.total {
+            Some(total) => self.bars.insert_before(&total.bar, bar),
+            None => self.bars.add(bar),
+        };
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let running = Running {
+            bar,
+            told: Instant::now(),
+        };
+        self.running.insert(name.to_owned(), running);
+        &self.running[name]
+    }
+
+    fn finish(&mut self, name: &str) {
+        if let Some(running) = self.running.remove(name) {
+            running.bar.finish_and_clear();
+            self.bars.remove(&running.bar);
+        }
+    }
+
+    /// One line as cargo has it: a word that ends in column 12, then what it is about.
+    fn say(&self, color: Color, word: &str, text: &str) {
+        if self.quiet {
+            return;
+        }
+        let line = format!("{} {text}", self.style.paint(color, &format!("{word:>12}")));
+        self.bars.suspend(|| output::note(line));
+    }
+}
+
+impl Drop for BuildProgress {
+    fn drop(&mut self) {
+        // A failure leaves bars behind that would otherwise stay on the screen.
+        let _ = self.bars.clear();
+    }
+}
+
+fn step_name(recipe: &str, arch: Option<&str>) -> String {
+    arch.map_or_else(|| recipe.to_owned(), |arch| format!("{recipe} ({arch})"))
+}
+
+fn download_style() -> ProgressStyle {
+    style(
+        "{bar:20} {decimal_bytes:>9}/{decimal_total_bytes:9} {decimal_bytes_per_sec:>11} {eta:>4} {wide_msg}",
+    )
+}
+
+fn step_style() -> ProgressStyle {
+    style("{spinner} {elapsed:>5} {wide_msg}")
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

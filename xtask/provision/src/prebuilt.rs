@@ -1,0 +1,278 @@
+//! The images that are ready to boot, packed in the repository: `images/prebuilt/<arch>.tar.xz`.
+//!
+//! `forge::prebuilt` writes the archives. An archive is trusted no further than the lock: each file's size and digest must be there. Where an
+//! image has a kernel and the compressed kernel that others boot, only the latter is packed, for the
+//! former is inside it, byte for byte. The compressed one may be missing in the lock, for a compressor
+//! of the host made it; then the kernel inside it is what proves it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use plan::digest::{BuildKey, Digest};
+use plan::lock::{LockedFile, LockedImage};
+use plan::step::Step;
+use sha2::{Digest as _, Sha256};
+use store::{About, EntryName, EntryState, Ready, Staging, Store, StoreError};
+use xz2::read::XzDecoder;
+use xz2::stream::{CONCATENATED, Stream};
+
+use crate::payload;
+
+/// The kernel that Kiln boots.
+pub const KERNEL: &str = "kernel";
+/// The kernel that others boot; the other one is its payload.
+pub const COMPRESSED: &str = "compressed";
+/// Bytes beyond the files: headers and padding of the tar format.
+const SLACK: u64 = 1 << 20;
+/// What helps where an archive does not.
+const BUILD: &str = "cargo xtask images --from-source";
+/// Memory of the decoder, in bytes.
+const MEMORY: u64 = 256 << 20;
+
+/// Why an image archive could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PrebuiltError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive could not be read.
+    #[error("`{path}`: {source}")]
+    Archive {
+        /// The archive.
+        path: Utf8PathBuf,
+        /// What the system or the decoder said.
+        source: io::Error,
+    },
+    /// The recipes have changed since the lock was written.
+    #[error("`images.lock` is out of date: it locks build {locked}, the recipes give {planned}")]
+    OtherBuild {
+        /// In the lock.
+        locked: BuildKey,
+        /// In the plan.
+        planned: BuildKey,
+    },
+    /// Something in the archive that the lock does not name, or names once.
+    #[error("`{path}`: `{name}` {why}")]
+    Entry {
+        /// The archive.
+        path: Utf8PathBuf,
+        /// The entry.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file with other bytes than the lock says.
+    #[error("`{path}`: `{name}` does not match `images.lock`: expected {expected}, found {got}")]
+    WrongBytes {
+        /// The archive.
+        path: Utf8PathBuf,
+        /// The file.
+        name: String,
+        /// The lock.
+        expected: Digest,
+        /// The archive.
+        got: Digest,
+    },
+    /// A locked file that is not in the archive.
+    #[error("`{path}`: locked file `{name}` is missing")]
+    Missing {
+        /// The archive.
+        path: Utf8PathBuf,
+        /// The file.
+        name: String,
+    },
+    /// An archive that unpacks to more than its image has.
+    #[error("`{path}`: unpacks to more than {bytes} bytes")]
+    TooLarge {
+        /// The archive.
+        path: Utf8PathBuf,
+        /// The most that is read.
+        bytes: u64,
+    },
+}
+
+impl PrebuiltError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Archive { .. }
+            | Self::Entry { .. }
+            | Self::WrongBytes { .. }
+            | Self::Missing { .. }
+            | Self::TooLarge { .. } => Some(format!("restore the archive with git, or {BUILD}")),
+            Self::OtherBuild { .. } => Some(BUILD.to_owned()),
+        }
+    }
+}
+
+/// Puts the image in `archive` into the store, unless it is there.
+pub fn install(
+    store: &Store,
+    image: &Step,
+    locked: &LockedImage,
+    archive: &Utf8Path,
+) -> Result<Ready, PrebuiltError> {
+    if image.key != locked.key {
+        return Err(PrebuiltError::OtherBuild {
+            locked: locked.key,
+            planned: image.key,
+        });
+    }
+    let vacant = match store.entry(&EntryName::image(image.key))? {
+        EntryState::Ready(ready) => return Ok(ready),
+        EntryState::Vacant(vacant) => vacant,
+    };
+    let staging = vacant.stage()?;
+    unpack(&staging, locked, archive)?;
+    Ok(staging.commit(About::step(image, 0.0))?)
+}
+
+fn unpack(
+    staging: &Staging,
+    locked: &LockedImage,
+    archive: &Utf8Path,
+) -> Result<(), PrebuiltError> {
+    let broken = |source| PrebuiltError::Archive {
+        path: archive.to_owned(),
+        source,
+    };
+    let refused = |name: &str, why: &str| PrebuiltError::Entry {
+        path: archive.to_owned(),
+        name: name.escape_debug().to_string(),
+        why: why.to_owned(),
+    };
+    let mut missing: BTreeMap<&str, &LockedFile> = locked
+        .files
+        .iter()
+        .map(|(name, file)| (name.as_str(), file))
+        .collect();
+    let kernel = locked
+        .files
+        .get(KERNEL)
+        .filter(|_| !locked.files.contains_key(COMPRESSED));
+    // What is compressed is no longer than what it holds.
+    let unlocked = kernel.map_or(0, |kernel| kernel.size + SLACK);
+    let bytes = SLACK + unlocked + locked.files.values().map(|file| file.size).sum::<u64>();
+    let packed = fs::File::open(archive).map_err(broken)?;
+    let stream = Stream::new_stream_decoder(MEMORY, CONCATENATED);
+    let stream = stream.map_err(|error| broken(error.into()))?;
+    let decoder = XzDecoder::new_stream(io::BufReader::new(packed), stream);
+    let mut tar = tar::Archive::new(decoder.take(bytes));
+    for entry in tar.entries().map_err(broken)?.raw(true) {
+        let mut entry = entry.map_err(broken)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if !entry.header().entry_type().is_file() {
+            return Err(refused(&name, "is not a regular file"));
+        }
+        // Only names of the lock become paths.
+        let Some((locked_name, file)) = missing.remove_entry(name.as_str()) else {
+            if name == COMPRESSED && kernel.is_some() && !staging.path().join(&name).exists() {
+                put(staging, archive, COMPRESSED, None, &mut entry)?;
+                continue;
+            }
+            return Err(refused(&name, "is not in the lock, or occurs twice"));
+        };
+        if entry.size() != file.size {
+            let why = format!("has {} bytes, expected {}", entry.size(), file.size);
+            return Err(refused(&name, &why));
+        }
+        put(staging, archive, locked_name, Some(file), &mut entry)?;
+    }
+    let mut rest = tar.into_inner();
+    if !only_zeros(&mut rest).map_err(broken)? {
+        return Err(broken(io::Error::other("data after the end")));
+    }
+    if rest.limit() == 0 {
+        return Err(PrebuiltError::TooLarge {
+            path: archive.to_owned(),
+            bytes,
+        });
+    }
+    let compressed = staging.path().join(COMPRESSED);
+    if let Some(file) = locked.files.get(KERNEL)
+        && (kernel.is_some() || missing.contains_key(KERNEL))
+        && compressed.exists()
+    {
+        let payload = payload::find(&fs::read(&compressed).map_err(StoreError::from)?, file);
+        match payload {
+            Some(bytes) if missing.remove(KERNEL).is_some() => {
+                put(staging, archive, KERNEL, Some(file), &mut bytes.as_slice())?;
+            }
+            None if kernel.is_some() => {
+                return Err(refused(COMPRESSED, "does not contain the locked `kernel`"));
+            }
+            Some(_) | None => {}
+        }
+    }
+    match missing.into_keys().next() {
+        None => Ok(()),
+        Some(name) => Err(PrebuiltError::Missing {
+            path: archive.to_owned(),
+            name: name.to_owned(),
+        }),
+    }
+}
+
+/// Writes one file, hashing it on its way; with the lock's word for it, it must be that.
+fn put(
+    staging: &Staging,
+    archive: &Utf8Path,
+    name: &str,
+    locked: Option<&LockedFile>,
+    content: &mut dyn Read,
+) -> Result<(), PrebuiltError> {
+    let broken = |source| PrebuiltError::Archive {
+        path: archive.to_owned(),
+        source,
+    };
+    let path = staging.path().join(name);
+    let write = |error| {
+        let error = StoreError::io(staging.store().root(), error);
+        PrebuiltError::Store(match locked {
+            Some(locked) => error.needing(locked.size),
+            None => error,
+        })
+    };
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(write)?;
+    }
+    let mut file = fs::File::create_new(&path).map_err(write)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let count = content.read(&mut buffer).map_err(broken)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        file.write_all(&buffer[..count]).map_err(write)?;
+    }
+    let got = Digest::from_bytes(hasher.finalize().into());
+    match locked.map(|locked| locked.sha256) {
+        Some(expected) if expected != got => {
+            let (path, name) = (archive.to_owned(), name.to_owned());
+            Err(PrebuiltError::WrongBytes {
+                path,
+                name,
+                expected,
+                got,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn only_zeros(rest: &mut dyn Read) -> io::Result<bool> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match rest.read(&mut buffer)? {
+            0 => return Ok(true),
+            count if buffer[..count].iter().any(|byte| *byte != 0) => return Ok(false),
+            _ => {}
+        }
+    }
+}

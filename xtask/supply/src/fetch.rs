@@ -1,0 +1,215 @@
+//! What is brought from outside before it is needed: images from mirrors, sources from everywhere,
+//! several files at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use forge::build;
+use forge::fetch::{FetchError, Remotes, check_offline, fetch_all};
+use plan::source::SourcePin;
+use plan::step::{Step, StepId};
+use provision::{Reuse, blobs};
+use store::{Ready, Store};
+
+use crate::error::SupplyError;
+use crate::images::Supplier;
+
+/// Downloads at once, unless `--jobs` says otherwise: mirrors are others' machines.
+const AT_ONCE: usize = 4;
+
+/// What later commands need, as far as it could be fetched.
+pub struct Fetched {
+    /// Images, by architecture.
+    pub images: BTreeMap<String, Ready>,
+    /// Architectures whose image will have to be built.
+    pub to_build: Vec<String>,
+    /// Sources that are in the store.
+    pub sources: Vec<SourcePin>,
+    /// Why the other files could not be fetched.
+    pub failed: Vec<FetchError>,
+    /// How many files were wanted.
+    pub wanted: usize,
+}
+
+impl Supplier<'_> {
+    /// Gets the images, or what is needed to build them, and with `sources` all that any build needs.
+    /// It continues where a file cannot be fetched.
+    pub fn fetch(&self, sources: bool) -> Result<Fetched, SupplyError> {
+        let (mut images, mut to_build) = (BTreeMap::new(), BTreeMap::new());
+        let mut pins = Vec::new();
+        for arch in &self.arches {
+            let (id, step) = self.step("image", arch)?;
+            self.check_locked(arch, step)?;
+            if let Some(ready) = self.local(arch, step)? {
+                images.insert(arch.clone(), ready);
+            } else if let Some(mirrored) = self.mirrored(arch)? {
+                pins.extend(mirrored);
+            } else {
+                to_build.insert(arch.clone(), id);
+            }
+        }
+        let sources = if sources {
+            sources_of(&self.plan.steps)
+        } else {
+            self.lacking(to_build.values())
+        };
+        pins.extend(sources.iter().cloned());
+        let pins = distinct(pins);
+        let failed = self.fetch_files(&pins)?;
+        images.extend(self.assembled(self.arches.iter().map(String::as_str))?);
+        let there = |pin: &SourcePin| self.store.has_blob(&pin.sha256);
+        Ok(Fetched {
+            images,
+            to_build: to_build.into_keys().collect(),
+            sources: sources.into_iter().filter(there).collect(),
+            failed,
+            wanted: pins.len(),
+        })
+    }
+
+    /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
+    pub fn fetch_sources(&self) -> Result<(usize, u64), SupplyError> {
+        self.fetch_sources_of(&self.plan.steps)
+    }
+
+    /// The same for some steps.
+    pub fn fetch_sources_of<'s>(
+        &self,
+        steps: impl IntoIterator<Item = &'s Step>,
+    ) -> Result<(usize, u64), SupplyError> {
+        let pins = sources_of(steps);
+        let failed = self.fetch_files(&pins)?;
+        if !failed.is_empty() {
+            let wanted = pins.len();
+            return Err(FetchError::Several { wanted, failed }.into());
+        }
+        Ok((pins.len(), pins.iter().map(|pin| pin.size).sum()))
+    }
+
+    /// The images that a mirror has, of these that are not at hand, and why it does not have the others.
+    pub(crate) fn ask_mirrors<'a>(
+        &self,
+        arches: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(BTreeMap<String, Ready>, Vec<FetchError>), SupplyError> {
+        if self.policy.offline {
+            return Ok((BTreeMap::new(), Vec::new()));
+        }
+        let mut asked = BTreeMap::new();
+        for arch in arches {
+            if let Some(pins) = self.mirrored(arch)? {
+                asked.insert(arch, pins);
+            }
+        }
+        if asked.is_empty() {
+            return Ok((BTreeMap::new(), Vec::new()));
+        }
+        let failed = self.fetch_files(&distinct(asked.values().flatten().cloned().collect()))?;
+        let images = self.assembled(asked.keys().copied())?;
+        for (arch, pins) in asked {
+            let its = |error: &&FetchError| match error {
+                FetchError::AllFailed { sha256, .. } => {
+                    pins.iter().any(|pin| pin.sha256 == *sha256)
+                }
+                _ => false,
+            };
+            if let Some(error) = failed.iter().find(its) {
+                (self.note)(&format!("no mirror has the image of {arch}: {error}"));
+            }
+        }
+        Ok((images, failed))
+    }
+
+    /// The files of a locked image that mirrors are asked for; `None` where there is none to ask.
+    fn mirrored(&self, arch: &str) -> Result<Option<Vec<SourcePin>>, SupplyError> {
+        let (_, step) = self.step("image", arch)?;
+        let nobody = self.policy.reuse == Reuse::Nothing || !self.has_mirrors;
+        let locked = self.locked(arch, step).filter(|_| !nobody);
+        Ok(locked.map(|locked| blobs::pins(step, locked)))
+    }
+
+    /// Those of the images whose files are all there now.
+    fn assembled<'a>(
+        &self,
+        arches: impl Iterator<Item = &'a str>,
+    ) -> Result<BTreeMap<String, Ready>, SupplyError> {
+        let mut images = BTreeMap::new();
+        for arch in arches {
+            let (_, step) = self.step("image", arch)?;
+            let locked = self.locked(arch, step);
+            let Some(locked) = locked.filter(|_| self.policy.reuse != Reuse::Nothing) else {
+                continue;
+            };
+            // A file may be missing, which was reported when its fetch failed.
+            if let Some(ready) = blobs::install(&self.store, step, locked)? {
+                images.insert(arch.to_owned(), ready);
+            }
+        }
+        Ok(images)
+    }
+
+    /// The sources that builds of these steps would fetch.
+    pub(crate) fn lacking<'a>(&self, wanted: impl Iterator<Item = &'a StepId>) -> Vec<SourcePin> {
+        let wanted: Vec<StepId> = wanted.copied().collect();
+        let host = host::identity::identity().ok().map(|id| id.short());
+        build::status(&self.store, &self.plan, &wanted, host.as_deref()).fetch
+    }
+
+    /// Brings files into the store; tells which could not be fetched, and why.
+    fn fetch_files(&self, pins: &[SourcePin]) -> Result<Vec<FetchError>, SupplyError> {
+        let remotes = self.remotes()?;
+        check_offline(&self.store, pins, &remotes)?;
+        let pins: Vec<&SourcePin> = pins.iter().collect();
+        let at_once = self.caller.downloads().unwrap_or(AT_ONCE);
+        let failed =
+            self.watching(|events| fetch_all(&self.store, &pins, &remotes, at_once, events))?;
+        Ok(failed)
+    }
+}
+
+/// Every source of some steps.
+fn sources_of<'s>(steps: impl IntoIterator<Item = &'s Step>) -> Vec<SourcePin> {
+    let sources = steps.into_iter().flat_map(|step| &step.sources);
+    distinct(sources.map(|source| source.pin.clone()).collect())
+}
+
+/// Each file once, also where two names stand for the same bytes.
+fn distinct(mut pins: Vec<SourcePin>) -> Vec<SourcePin> {
+    let mut seen = BTreeSet::new();
+    pins.retain(|pin| seen.insert(pin.sha256));
+    pins
+}
+
+/// Puts the sources that one store has into another, checked as if they came from outside.
+pub fn share_sources<'s>(
+    from: &Store,
+    to: &Store,
+    steps: impl IntoIterator<Item = &'s Step>,
+) -> Result<(), SupplyError> {
+    let layout = from.root().join("v1");
+    let remotes = Remotes {
+        mirrors: vec![file_url(&layout).into()],
+        ..Remotes::offline()
+    };
+    for source in steps.into_iter().flat_map(|step| &step.sources) {
+        if !from.has_blob(&source.pin.sha256) {
+            continue;
+        }
+        forge::fetch::fetch(to, &source.pin, &remotes, &mut |_| {})?;
+    }
+    Ok(())
+}
+
+fn file_url(path: &Utf8Path) -> String {
+    format!("file://{}", path.as_str().replace('%', "%25"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_in_store_path_is_literal() {
+        let url = file_url("/a%20b/v1".into());
+        assert_eq!(url, "file:///a%2520b/v1");
+    }
+}

@@ -1,0 +1,190 @@
+//! The images of a run, each from the first place that has it; what no place has is built.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use forge::build::{self, BuildError};
+use forge::event::Event;
+use forge::fetch::{FetchError, Remotes};
+use plan::step::{Plan, Step, StepId};
+use provision::{Provision, Reuse, blobs};
+use store::Ready;
+
+use crate::error::SupplyError;
+
+/// The caller that needs images: decides how they may be obtained, and receives the events.
+pub trait Caller: Sync {
+    /// From where files may come; asked only when files are needed.
+    fn remotes(&self) -> Result<Remotes, SupplyError>;
+    /// How steps are performed; the project's own data are filled in.
+    fn options(&self, remotes: Remotes) -> build::Options;
+    /// How many files are downloaded at once, where the command line says so.
+    fn downloads(&self) -> Option<usize>;
+    /// Shows the events of a build or a download until the last has come.
+    fn watch(&self, events: Receiver<Event>);
+}
+
+/// What images are wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To be kept.
+    Keep,
+    /// To start guests from.
+    Boot,
+}
+
+/// The images of a run, from wherever they may come.
+pub struct Supplier<'a> {
+    /// Those that are here.
+    pub provision: Provision<'a>,
+    /// The caller that needs the images.
+    pub caller: Box<dyn Caller + 'a>,
+}
+
+impl<'a> Deref for Supplier<'a> {
+    type Target = Provision<'a>;
+
+    fn deref(&self) -> &Provision<'a> {
+        &self.provision
+    }
+}
+
+impl Supplier<'_> {
+    /// Every image of the run, by architecture; an image that is nowhere is built.
+    pub fn images(&self, keep_failed: bool) -> Result<BTreeMap<String, Ready>, SupplyError> {
+        self.images_for(Purpose::Keep, keep_failed)
+    }
+
+    /// The same for commands that start guests. Where a mirror was named and fails they end: a user who
+    /// names one does not want to wait until a compiler is built.
+    pub fn images_to_boot(&self) -> Result<BTreeMap<String, Ready>, SupplyError> {
+        self.images_for(Purpose::Boot, false)
+    }
+
+    fn images_for(
+        &self,
+        purpose: Purpose,
+        keep_failed: bool,
+    ) -> Result<BTreeMap<String, Ready>, SupplyError> {
+        let mut images = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for arch in &self.arches {
+            let (id, step) = self.step("image", arch)?;
+            self.check_locked(arch, step)?;
+            match self.local(arch, step)? {
+                Some(ready) => {
+                    images.insert(arch.clone(), ready);
+                }
+                None => wanted.push((arch.clone(), id)),
+            }
+        }
+        let (found, failed) = self.ask_mirrors(wanted.iter().map(|(arch, _)| arch.as_str()))?;
+        images.extend(found);
+        if purpose == Purpose::Boot && !failed.is_empty() {
+            return Err(SupplyError::mirrors_failed(&failed));
+        }
+        wanted.retain(|(arch, _)| !images.contains_key(arch));
+        if purpose == Purpose::Boot && self.policy.offline {
+            self.check_buildable(&wanted)?;
+        }
+        let ids: Vec<StepId> = wanted.iter().map(|(_, id)| *id).collect();
+        if ids.is_empty() {
+            return Ok(images);
+        }
+        let options = build::Options {
+            keep_failed,
+            ..self.options()?
+        };
+        let mut built = self.perform(&ids, &options)?;
+        for (arch, id) in wanted {
+            if let Some(ready) = built.remove(&id) {
+                images.insert(arch, ready);
+            }
+        }
+        self.hold_against_lock(&images)?;
+        Ok(images)
+    }
+
+    /// Offline, an image that cannot be built is reported as the missing image: the sources of its
+    /// compiler are of no use to a caller who wants to boot it.
+    fn check_buildable(&self, wanted: &[(String, StepId)]) -> Result<(), SupplyError> {
+        let sources = self.lacking(wanted.iter().map(|(_, id)| id));
+        if self.policy.reuse == Reuse::Nothing || sources.is_empty() {
+            return Ok(());
+        }
+        let mut pins = Vec::new();
+        for (arch, id) in wanted {
+            let step = self.plan.step(*id);
+            let locked = self.locked(arch, step);
+            pins.extend(locked.map(|locked| blobs::pins(step, locked)));
+        }
+        if pins.is_empty() {
+            return Ok(());
+        }
+        let missing = forge::fetch::missing(&self.store, pins.iter().flatten(), &self.remotes()?);
+        Err(SupplyError::ImagesOffline {
+            missing: FetchError::Offline(missing),
+            arches: wanted.iter().map(|(arch, _)| arch.clone()).collect(),
+        })
+    }
+
+    /// The image without building: from the store, the repository or a mirror.
+    pub fn fetched(&self, arch: &str, step: &Step) -> Result<Option<Ready>, SupplyError> {
+        match self.local(arch, step)? {
+            Some(ready) => Ok(Some(ready)),
+            None => Ok(self.ask_mirrors([arch])?.0.remove(arch)),
+        }
+    }
+
+    /// From where files may come.
+    pub fn remotes(&self) -> Result<Remotes, SupplyError> {
+        self.caller.remotes()
+    }
+
+    /// How steps are performed.
+    pub fn options(&self) -> Result<build::Options, SupplyError> {
+        let mut options = self.caller.options(self.remotes()?);
+        options.generated = Arc::new(self.project.generated.clone());
+        options.canaries = Arc::new(self.project.canaries.clone());
+        Ok(options)
+    }
+
+    /// Performs the plan as far as it leads to some steps.
+    pub fn perform(
+        &self,
+        wanted: &[StepId],
+        options: &build::Options,
+    ) -> Result<BTreeMap<StepId, Ready>, SupplyError> {
+        self.showing(|events| build::perform(&self.store, &self.plan, wanted, options, events))
+    }
+
+    /// Runs something that sends events, and shows them as they come.
+    pub fn showing<T>(
+        &self,
+        work: impl FnOnce(&Sender<Event>) -> Result<T, BuildError>,
+    ) -> Result<T, SupplyError> {
+        Ok(self.watching(work)?)
+    }
+
+    pub(crate) fn watching<T, E>(
+        &self,
+        work: impl FnOnce(&Sender<Event>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (sender, events) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || self.caller.watch(events));
+            let done = work(&sender);
+            drop(sender);
+            done
+        })
+    }
+}
+
+/// The steps of these recipes, or all.
+#[must_use]
+pub fn steps_of(plan: &Plan, recipes: &[String]) -> Vec<StepId> {
+    let is_wanted = |id: &StepId| recipes.is_empty() || recipes.contains(&plan.step(*id).recipe);
+    plan.ids().filter(is_wanted).collect()
+}

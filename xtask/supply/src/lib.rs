@@ -1,0 +1,25 @@
+//! Images and files that are not here yet: from mirrors, from sources, from builds.
+//!
+//! [`Supplier::images`] returns the images of a run and builds what cannot be fetched otherwise.
+//! Whether a build needs the network, and where its progress is shown, is the [`Caller`]'s.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`images`] | the images of a run, from the first place that has them |
+//! | [`fetch`] | files that later commands need, several at a time |
+//! | [`outlook`] | what a run would do, from what is in the store now |
+//! | `record` | the lock and the archives in the repository, written after a build |
+//! | [`difference`] | where a built image differs from the one in the lock |
+//! | [`error`] | why there is no image |
+//!
+//! Nothing here prints or reads the command line; exit codes are the binary's.
+
+pub mod difference;
+pub mod error;
+pub mod fetch;
+pub mod images;
+pub mod outlook;
+mod record;
+
+pub use error::SupplyError;
+pub use images::{Caller, Supplier};

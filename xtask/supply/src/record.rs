@@ -1,0 +1,65 @@
+//! What is written to the repository after a build: the lock, and the archives of images.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use forge::prebuilt::Packing;
+use plan::lock::Lock;
+use store::Ready;
+
+use crate::error::SupplyError;
+use crate::images::Supplier;
+use provision::lock::{compare, locked};
+use provision::sources;
+
+impl Supplier<'_> {
+    /// Writes the images to `images/prebuilt/`, with the list of their sources; returns each archive
+    /// with its size in bytes.
+    pub fn update_prebuilt(
+        &self,
+        images: &BTreeMap<String, Ready>,
+    ) -> Result<Vec<(Utf8PathBuf, u64)>, SupplyError> {
+        let mut written = Vec::new();
+        for (arch, ready) in images {
+            if !self.project.arches[arch].prebuilt {
+                continue;
+            }
+            let packing = Packing::from(&self.project.arches[arch].archive);
+            let path = self.prebuilt(arch);
+            let size = forge::prebuilt::write(ready, &packing, &path);
+            written.push((path, size.map_err(SupplyError::Pack)?));
+        }
+        let text = sources::text(&self.project);
+        host::files::write(&self.root.join(sources::PATH), text.as_bytes())?;
+        Ok(written)
+    }
+
+    /// Compares what was built with the lock, and writes the lock where the recipes changed.
+    pub(crate) fn hold_against_lock(
+        &self,
+        images: &BTreeMap<String, Ready>,
+    ) -> Result<(), SupplyError> {
+        let mut lock = self.project.lock.clone();
+        for (arch, ready) in images {
+            let built = locked(ready);
+            match lock.images.get(arch) {
+                Some(locked) if locked.key == built.key => compare(arch, locked, &built)?,
+                _ => {
+                    lock.images.insert(arch.clone(), built);
+                }
+            }
+        }
+        self.write_lock(&lock)
+    }
+
+    /// Writes the lock if it changed.
+    fn write_lock(&self, lock: &Lock) -> Result<(), SupplyError> {
+        if *lock == self.project.lock {
+            return Ok(());
+        }
+        let path = self.root.join("images/images.lock");
+        host::files::write(&path, lock.render().as_bytes())?;
+        (self.note)("images/images.lock was written: the recipes have changed");
+        Ok(())
+    }
+}
