@@ -295,8 +295,7 @@ impl Room<'_> {
                 "not for a recipe that is common"
             }
             TemplateErrorKind::UnknownVariable { .. } => "no such variable",
-            TemplateErrorKind::Syntax(_) => "handlebars stops here",
-            TemplateErrorKind::Other(_) => "here",
+            TemplateErrorKind::Syntax(_) | TemplateErrorKind::Other(_) => "here",
         };
         let wrong = tree::at(&self.project.files, &origin, error.kind.to_string(), label);
         self.problems.push(Problem::Wrong(Diagnostic {

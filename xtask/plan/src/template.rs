@@ -1,18 +1,17 @@
-//! Handlebars, as recipes use it: nothing is escaped, and a name that is not known is an error.
+//! Templates: the build scripts of recipes, where nothing is escaped, and HTML pages, where every value is.
 //!
-//! The stock `if` and `unless` take an unknown name for false; the ones here do not. Partials,
-//! decorators and files are out of reach: a text and a [`Context`] decide the result.
+//! The language is a small part of handlebars; `template/engine.rs` has it. A name that is not known is an
+//! error. A text and its values decide the result.
+
+mod engine;
 
 use std::ops::Range;
 
-use handlebars::{
-    Context as Data, Handlebars, Helper, HelperDef, HelperResult, JsonTruthy as _, Output,
-    RenderContext, RenderError, RenderErrorReason, Renderable as _, Template,
-    TemplateError as Syntax,
-};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::suggest;
+use engine::{Kind, Wrong};
 
 /// The names a template may use, and their values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +88,13 @@ pub struct TemplateError {
 /// What is wrong in a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateErrorKind {
-    /// Not handlebars.
+    /// A tag that is not closed, or a block that is not ended.
     #[error("invalid template syntax")]
     Syntax(String),
     /// The context has no such name.
     #[error("unknown variable `{name}`")]
     UnknownVariable {
-        /// As the template has it; empty where handlebars does not say.
+        /// As the template has it.
         name: String,
         /// Names the context has.
         known: Vec<String>,
@@ -110,9 +109,6 @@ impl TemplateError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match &self.kind {
-            TemplateErrorKind::Syntax(what) if what.starts_with("invalid") => {
-                Some("check that each `{{` and each `{{#block}}` is closed".to_owned())
-            }
             TemplateErrorKind::Syntax(what) => Some(what.clone()),
             TemplateErrorKind::UnknownVariable { name, known } => Some(variables(name, known)),
             TemplateErrorKind::Other(_) => None,
@@ -144,78 +140,56 @@ impl TemplateError {
 
 /// Renders a template; `name` is what errors call it.
 pub fn render(name: &str, text: &str, context: &Context) -> Result<String, TemplateError> {
-    let template = Template::compile(text).map_err(|error| syntax(name, &error))?;
-    let mut registry = Handlebars::new();
-    registry.set_strict_mode(true);
-    registry.register_escape_fn(handlebars::no_escape);
-    registry.unregister_helper("log");
-    registry.register_helper("if", Box::new(Condition { holds: true }));
-    registry.register_helper("unless", Box::new(Condition { holds: false }));
-    registry.register_template(name, template);
-    registry
-        .render(name, &context.0)
-        .map_err(|error| failure(name, &error, context))
+    let rendered = engine::render(text, &context.0, str::to_owned);
+    rendered.map_err(|wrong| failure(name, text, wrong, context))
 }
 
-fn syntax(name: &str, error: &Syntax) -> TemplateError {
-    let (line, column) = error.pos().unwrap_or((1, 1));
-    let what = error.reason().to_string();
+/// Renders an HTML page: values are escaped, but for those in three braces.
+pub fn page(name: &str, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {
+    let values = serde_json::to_value(values).map_err(|error| TemplateError {
+        name: name.to_owned(),
+        line: 1,
+        column: 1,
+        kind: TemplateErrorKind::Other(error.to_string()),
+    })?;
+    let context = Context(values);
+    let rendered = engine::render(text, &context.0, escape_html);
+    rendered.map_err(|wrong| failure(name, text, wrong, &context))
+}
+
+/// Safe between tags and in quoted attributes.
+fn escape_html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#x27;"),
+            '`' => escaped.push_str("&#x60;"),
+            '=' => escaped.push_str("&#x3D;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+fn failure(name: &str, text: &str, Wrong { at, kind }: Wrong, context: &Context) -> TemplateError {
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     TemplateError {
         name: name.to_owned(),
-        line,
-        column,
-        kind: TemplateErrorKind::Syntax(what),
-    }
-}
-
-fn failure(name: &str, error: &RenderError, context: &Context) -> TemplateError {
-    let kind = match error.reason() {
-        RenderErrorReason::MissingVariable(variable) => TemplateErrorKind::UnknownVariable {
-            name: variable.clone().unwrap_or_default(),
-            known: context.names(),
+        line: before.matches('\n').count() + 1,
+        column: at - line_start + 1,
+        kind: match kind {
+            Kind::Syntax(what) => TemplateErrorKind::Syntax(what),
+            Kind::Other(what) => TemplateErrorKind::Other(what),
+            Kind::Unknown(name) => TemplateErrorKind::UnknownVariable {
+                name,
+                known: context.names(),
+            },
         },
-        RenderErrorReason::HelperNotFound(helper) => {
-            TemplateErrorKind::Other(format!("unknown helper `{helper}`"))
-        }
-        reason => TemplateErrorKind::Other(reason.to_string()),
-    };
-    let line = error.line_no.unwrap_or(1);
-    TemplateError {
-        name: name.to_owned(),
-        line,
-        column: error.column_no.unwrap_or(1),
-        kind,
-    }
-}
-
-/// `{{#if name}}` and `{{#unless name}}`, for which an unknown name is an error and not false.
-struct Condition {
-    holds: bool,
-}
-
-impl HelperDef for Condition {
-    fn call<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        registry: &'reg Handlebars<'reg>,
-        data: &'rc Data,
-        render_context: &mut RenderContext<'reg, 'rc>,
-        out: &mut dyn Output,
-    ) -> HelperResult {
-        let value = helper
-            .param(0)
-            .ok_or(RenderErrorReason::ParamNotFoundForIndex("if", 0))?;
-        if value.is_value_missing() {
-            return Err(RenderError::strict_error(value.relative_path()));
-        }
-        let branch = if value.value().is_truthy(false) == self.holds {
-            helper.template()
-        } else {
-            helper.inverse()
-        };
-        branch.map_or(Ok(()), |branch| {
-            branch.render(registry, data, render_context, out)
-        })
     }
 }
 
@@ -263,6 +237,33 @@ mod tests {
     }
 
     #[test]
+    fn pages_escape_values_and_reach_outer_names() {
+        let values = json!({
+            "title": "<a href='x'>&\"`=",
+            "style": "a > b",
+            "rows": [{ "name": "one", "cells": [1, 2] }, { "name": "two", "cells": [] }],
+            "none": [],
+        });
+        let check = |text: &str, expect: &str| {
+            assert_eq!(super::page("t", text, &values).unwrap(), expect, "{text}");
+        };
+        check(
+            "{{title}}",
+            "&lt;a href&#x3D;&#x27;x&#x27;&gt;&amp;&quot;&#x60;&#x3D;",
+        );
+        check("{{{style}}}", "a > b");
+        check(
+            "{{#each rows}}{{#each cells}}{{../name}}{{this}} {{else}}-{{/each}}{{../style}};{{/each}}",
+            "one1 one2 a &gt; b;-a &gt; b;",
+        );
+        check("{{#each none}}x{{else}}y{{/each}}", "y");
+        check(
+            "  {{#each rows}}\n<{{name}}>\n  {{/each}}\nend",
+            "<one>\n<two>\nend",
+        );
+    }
+
+    #[test]
     fn errors_show_place_and_nearest_name() {
         fn check(text: &str, at: &str, place: (usize, usize), message: &str) {
             let error = render("t", text, &context()).unwrap_err();
@@ -306,19 +307,28 @@ mod tests {
             (1, 1),
             "unknown helper `shout`",
         );
-        check(
-            "{{> other}}",
-            "{{> other}}",
-            (1, 1),
-            "Partial not found other",
-        );
+        check("{{> other}}", "{{> other}}", (1, 1), "unknown helper `>`");
         check(
             "a\n{{#if arch}}\nb\n",
-            "",
-            (4, 1),
+            "{{#if arch}}",
+            (2, 1),
             "invalid template syntax",
         );
-        check("a {{arch", "", (1, 9), "invalid template syntax");
+        check("a {{arch", "{{arch", (1, 3), "invalid template syntax");
+        check("{{else}}", "{{else}}", (1, 1), "invalid template syntax");
+        check("x{{/if}}", "{{/if}}", (1, 2), "invalid template syntax");
+        check(
+            "{{gcc.configure}}",
+            "{{gcc.configure}}",
+            (1, 1),
+            "`gcc.configure` is a list",
+        );
+        check(
+            "{{#each arch}}{{/each}}",
+            "{{#each arch}}",
+            (1, 1),
+            "`arch` is not a list",
+        );
     }
 
     #[test]

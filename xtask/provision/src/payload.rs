@@ -3,15 +3,14 @@
 
 use std::io::Read as _;
 
+use lzma_rust2::XzReader;
 use plan::digest::Digest;
 use plan::lock::LockedFile;
-use xz2::read::XzDecoder;
-use xz2::stream::Stream;
 
 /// Begins every xz stream (xz file format 1.2.1, section 2.1.1.1).
 const MAGIC: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
-/// Memory of the decoder, in bytes. The kernel's own limit on the dictionary is far below.
-const MEMORY: u64 = 256 << 20;
+/// Memory of the decoder, in KiB. The kernel's own limit on the dictionary is far below.
+const MEMORY: u32 = 256 << 10;
 
 /// The payload of `image` that is `wanted`.
 #[must_use]
@@ -26,10 +25,9 @@ pub fn find(image: &[u8], wanted: &LockedFile) -> Option<Vec<u8>> {
 }
 
 fn decode(packed: &[u8], wanted: &LockedFile) -> Option<Vec<u8>> {
-    let stream = Stream::new_stream_decoder(MEMORY, 0).ok()?;
     let mut bytes = Vec::new();
     // The decoder takes what follows the stream for damage, so the end is not read on.
-    let mut decoder = XzDecoder::new_stream(packed, stream).take(wanted.size);
+    let mut decoder = XzReader::new_mem_limit(packed, false, MEMORY).take(wanted.size);
     decoder.read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 == wanted.size && Digest::of(&bytes) == wanted.sha256).then_some(bytes)
 }

@@ -1,7 +1,7 @@
 //! The images that are ready to boot, packed in the repository: `images/prebuilt/<arch>.tar.xz`.
 //!
-//! `forge::prebuilt` writes the archives. An archive is trusted no further than the lock: each file's size and digest must be there. Where an
-//! image has a kernel and the compressed kernel that others boot, only the latter is packed, for the
+//! `forge::prebuilt` writes the archives. An archive is trusted no further than the lock: each file's size
+//! and digest must be there. Where an image has a kernel and the compressed kernel that others boot, only the latter is packed, for the
 //! former is inside it, byte for byte. The compressed one may be missing in the lock, for a compressor
 //! of the host made it; then the kernel inside it is what proves it.
 
@@ -10,13 +10,12 @@ use std::io::{self, Read, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use lzma_rust2::XzReader;
 use plan::digest::{BuildKey, Digest};
 use plan::lock::{LockedFile, LockedImage};
 use plan::step::Step;
 use sha2::{Digest as _, Sha256};
 use store::{About, EntryName, EntryState, Ready, Staging, Store, StoreError};
-use xz2::read::XzDecoder;
-use xz2::stream::{CONCATENATED, Stream};
 
 use crate::payload;
 
@@ -28,8 +27,8 @@ pub const COMPRESSED: &str = "compressed";
 const SLACK: u64 = 1 << 20;
 /// What helps where an archive does not.
 const BUILD: &str = "cargo xtask images --from-source";
-/// Memory of the decoder, in bytes.
-const MEMORY: u64 = 256 << 20;
+/// Memory of the decoder, in KiB.
+const MEMORY: u32 = 256 << 10;
 
 /// Why an image archive could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -158,9 +157,7 @@ fn unpack(
     let unlocked = kernel.map_or(0, |kernel| kernel.size + SLACK);
     let bytes = SLACK + unlocked + locked.files.values().map(|file| file.size).sum::<u64>();
     let packed = fs::File::open(archive).map_err(broken)?;
-    let stream = Stream::new_stream_decoder(MEMORY, CONCATENATED);
-    let stream = stream.map_err(|error| broken(error.into()))?;
-    let decoder = XzDecoder::new_stream(io::BufReader::new(packed), stream);
+    let decoder = XzReader::new_mem_limit(io::BufReader::new(packed), true, MEMORY);
     let mut tar = tar::Archive::new(decoder.take(bytes));
     for entry in tar.entries().map_err(broken)?.raw(true) {
         let mut entry = entry.map_err(broken)?;

@@ -170,9 +170,7 @@ pub(crate) fn page(index: &crate::index::Index) -> String {
         "releases": releases, "serial": index.serial(),
         "expires": index.expires().map(host::clock::rfc3339),
     });
-    let mut pages = handlebars::Handlebars::new();
-    pages.set_strict_mode(true);
-    pages.render_template(PAGE, &facts).unwrap_or_default()
+    plan::template::page("index", PAGE, &facts).unwrap_or_default()
 }
 
 const PAGE: &str = include_str!("index.html.hbs");

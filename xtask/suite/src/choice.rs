@@ -12,8 +12,8 @@ pub mod scan;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 use verdict::event::Choice;
 

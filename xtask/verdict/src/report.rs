@@ -34,12 +34,10 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to write the report")]
 pub enum RenderError {
-    /// As XML.
-    Xml(#[from] quick_junit::SerializeError),
     /// As JSON.
     Json(#[from] serde_json::Error),
     /// As a page.
-    Page(#[from] Box<handlebars::RenderError>),
+    Page(#[from] plan::template::TemplateError),
 }
 
 /// Writes a run; the text ends with a line end.
@@ -47,7 +45,7 @@ pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
     Ok(match format {
         Format::Tap => tap::render(run, tap::Version::V14),
         Format::Tap13 => tap::render(run, tap::Version::V13),
-        Format::Junit => junit::render(run)?,
+        Format::Junit => junit::render(run),
         Format::Json => json::document(run)?,
         Format::Html => html::render(run)?,
         Format::Markdown => markdown::render(run),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use forge::event::Event;
-use handlebars::Handlebars;
+use plan::template::{self, TemplateError};
 use serde_json::json;
 
 use xtask::render::quantity;
@@ -89,7 +89,7 @@ impl Timings {
     }
 
     /// The page; what has not ended is left out.
-    pub(crate) fn page(&self) -> Result<String, handlebars::RenderError> {
+    pub(crate) fn page(&self) -> Result<String, TemplateError> {
         let mut spans = self.done.clone();
         spans.sort_by(|one, other| (one.start, &one.name).cmp(&(other.start, &other.name)));
         let total = spans.iter().map(|span| span.end).max().unwrap_or_default();
@@ -120,9 +120,7 @@ impl Timings {
             "rows": rows, "total": quantity::time(total), "sum": quantity::time(busy),
             "width": WIDTH, "height": spans.len() * ROW,
         });
-        let mut template = Handlebars::new();
-        template.set_strict_mode(true);
-        template.render_template(PAGE, &data)
+        template::page("timings", PAGE, &data)
     }
 }
 

@@ -4,22 +4,22 @@
 //! What is shown is in `html/page.rs`, how it looks next to that. All text goes through the template's
 //! escaping: a guest may print what it likes.
 
-use handlebars::Handlebars;
+use plan::template::{self, TemplateError};
 
 use crate::event::RunReport;
 
 mod page;
 
 const TEMPLATE: &str = include_str!("html/page.html.hbs");
+/// One test with all that is known of it; the page has it in two places.
+const DETAIL: &str = include_str!("html/detail.html.hbs");
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
 /// Renders a finished run.
-pub fn render(run: &RunReport) -> Result<String, Box<handlebars::RenderError>> {
-    let mut template = Handlebars::new();
-    template.set_strict_mode(true);
-    let page = page::Page::new(run, STYLE, SCRIPT);
-    template.render_template(TEMPLATE, &page).map_err(Box::new)
+pub fn render(run: &RunReport) -> Result<String, TemplateError> {
+    let text = TEMPLATE.replace("{{> detail}}", DETAIL);
+    template::page("report", &text, &page::Page::new(run, STYLE, SCRIPT))
 }
 
 #[cfg(test)]

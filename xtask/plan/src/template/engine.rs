@@ -1,0 +1,309 @@
+//! The template language: a subset of handlebars. `{{name}}`, `{{{name}}}` (never escaped), `{{#if name}}`,
+//! `{{#unless name}}` and `{{#each name}}` with `{{else}}`, and `\{{` for two braces.
+//!
+//! In `each`, names are those of the item, `this` is the item and `../name` is a name outside. A tag of a
+//! block that is alone on its line leaves no line behind. There are no helpers, partials or expressions.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// What is wrong, and the tag's place in the text, in bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) at: usize,
+    pub(super) kind: Kind,
+}
+
+/// What is wrong in a template.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A tag that is not closed, or closed by another.
+    Syntax(String),
+    /// The values have no such name.
+    Unknown(String),
+    /// Something that the language does not have, or a value that it cannot show.
+    Other(String),
+}
+
+/// A piece of a template. `at` is its tag's place.
+#[derive(Debug)]
+enum Node<'t> {
+    Text(&'t str),
+    Value {
+        at: usize,
+        name: &'t str,
+        raw: bool,
+    },
+    Block {
+        at: usize,
+        kind: Block,
+        name: &'t str,
+        body: Vec<Node<'t>>,
+        otherwise: Vec<Node<'t>>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    If,
+    Unless,
+    Each,
+}
+
+impl Block {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "if" => Some(Self::If),
+            "unless" => Some(Self::Unless),
+            "each" => Some(Self::Each),
+            _ => None,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::If => "if",
+            Self::Unless => "unless",
+            Self::Each => "each",
+        }
+    }
+}
+
+/// Renders `text` with `values`; `escape` is applied to each value of `{{name}}`.
+pub(super) fn render(
+    text: &str,
+    values: &Value,
+    escape: fn(&str) -> String,
+) -> Result<String, Wrong> {
+    let (nodes, _) = Parser { text, place: 0 }.nodes(None)?;
+    let mut out = String::new();
+    let mut scopes = vec![values];
+    write(&nodes, &mut scopes, escape, &mut out)?;
+    Ok(out)
+}
+
+/// How a sequence of nodes ended.
+enum End {
+    Text,
+    Else,
+    Close,
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    place: usize,
+}
+
+impl<'t> Parser<'t> {
+    /// The nodes up to the end of the text, or of the block that was opened by `open`.
+    fn nodes(&mut self, open: Option<(usize, Block)>) -> Result<(Vec<Node<'t>>, End), Wrong> {
+        let mut nodes = Vec::new();
+        loop {
+            let rest = &self.text[self.place..];
+            let Some(found) = rest.find("{{") else {
+                nodes.push(Node::Text(rest));
+                self.place = self.text.len();
+                return match open {
+                    None => Ok((nodes, End::Text)),
+                    Some((at, block)) => {
+                        let word = block.word();
+                        Err(syntax(at, format!("add `{{{{/{word}}}}}` to end `{word}`")))
+                    }
+                };
+            };
+            let at = self.place + found;
+            if let Some(before) = self.text[self.place..at].strip_suffix('\\') {
+                nodes.push(Node::Text(before));
+                nodes.push(Node::Text("{{"));
+                self.place = at + 2;
+                continue;
+            }
+            let before = &self.text[self.place..at];
+            let raw = self.text[at..].starts_with("{{{");
+            let close = if raw { "}}}" } else { "}}" };
+            let inside = &self.text[at + close.len()..];
+            let end = inside
+                .find(close)
+                .filter(|end| !inside[..*end].contains('\n'));
+            let end = end.ok_or_else(|| syntax(at, format!("close the tag with `{close}`")))?;
+            let tag = inside[..end].trim();
+            let after = at + close.len() + end + close.len();
+            let marker = tag.starts_with(['#', '/']) || tag == "else";
+            if raw || !marker {
+                nodes.push(Node::Text(before));
+                nodes.push(Node::Value {
+                    at,
+                    name: value_name(tag, at)?,
+                    raw,
+                });
+                self.place = after;
+                continue;
+            }
+            let (before, after) = self.standalone(before, at, after);
+            nodes.push(Node::Text(before));
+            self.place = after;
+            if tag == "else" && open.is_some() {
+                return Ok((nodes, End::Else));
+            }
+            if let Some(word) = tag.strip_prefix('/') {
+                return match open {
+                    Some((_, block)) if block.word() == word.trim() => Ok((nodes, End::Close)),
+                    _ => Err(syntax(
+                        at,
+                        format!("no open block `{}` to end", word.trim()),
+                    )),
+                };
+            }
+            let Some(tag) = tag.strip_prefix('#') else {
+                return Err(syntax(at, "`else` outside of a block".to_owned()));
+            };
+            nodes.push(self.block(tag.trim(), at)?);
+        }
+    }
+
+    fn block(&mut self, tag: &'t str, at: usize) -> Result<Node<'t>, Wrong> {
+        let (word, name) = tag.split_once(char::is_whitespace).unwrap_or((tag, ""));
+        let kind = Block::parse(word).ok_or_else(|| unknown_helper(word, at))?;
+        let name = value_name(name.trim(), at)?;
+        let (body, end) = self.nodes(Some((at, kind)))?;
+        let otherwise = match end {
+            End::Else => match self.nodes(Some((at, kind)))? {
+                (_, End::Else) => return Err(syntax(at, "a second `else`".to_owned())),
+                (nodes, _) => nodes,
+            },
+            End::Text | End::Close => Vec::new(),
+        };
+        Ok(Node::Block {
+            at,
+            kind,
+            name,
+            body,
+            otherwise,
+        })
+    }
+
+    /// The text before a block's tag and the place after it, without the line that the tag is alone on.
+    fn standalone(&self, before: &'t str, at: usize, after: usize) -> (&'t str, usize) {
+        let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let rest = self.text[after..]
+            .split_inclusive('\n')
+            .next()
+            .unwrap_or("");
+        if !self.text[line..at].trim().is_empty() || !rest.trim().is_empty() {
+            return (before, after);
+        }
+        (before.trim_end_matches([' ', '\t']), after + rest.len())
+    }
+}
+
+fn syntax(at: usize, what: String) -> Wrong {
+    Wrong {
+        at,
+        kind: Kind::Syntax(what),
+    }
+}
+
+fn other(at: usize, what: String) -> Wrong {
+    Wrong {
+        at,
+        kind: Kind::Other(what),
+    }
+}
+
+fn unknown_helper(word: &str, at: usize) -> Wrong {
+    other(at, format!("unknown helper `{word}`"))
+}
+
+/// A tag that is the name of a value.
+fn value_name(tag: &str, at: usize) -> Result<&str, Wrong> {
+    let word = tag.split_whitespace().next().unwrap_or_default();
+    let is_name = |c: char| c.is_alphanumeric() || "_-./".contains(c);
+    match tag {
+        "" => Err(syntax(at, "write a name between the braces".to_owned())),
+        tag if tag.chars().all(is_name) => Ok(tag),
+        _ => Err(unknown_helper(word, at)),
+    }
+}
+
+/// The value of a name; the last scope is the innermost.
+fn lookup<'v>(name: &str, scopes: &[&'v Value], at: usize) -> Result<&'v Value, Wrong> {
+    let unknown = || Wrong {
+        at,
+        kind: Kind::Unknown(name.to_owned()),
+    };
+    let (mut rest, mut depth) = (name, scopes.len());
+    while let Some(outer) = rest.strip_prefix("../") {
+        (rest, depth) = (outer, depth.saturating_sub(1));
+    }
+    let scope = depth.checked_sub(1).and_then(|index| scopes.get(index));
+    let scope = scope.ok_or_else(unknown)?;
+    if rest == "this" {
+        return Ok(scope);
+    }
+    let found = rest
+        .split('.')
+        .try_fold(*scope, |value, part| value.get(part));
+    found.ok_or_else(unknown)
+}
+
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
+
+fn write<'v>(
+    nodes: &[Node<'_>],
+    scopes: &mut Vec<&'v Value>,
+    escape: fn(&str) -> String,
+    out: &mut String,
+) -> Result<(), Wrong> {
+    for node in nodes {
+        match node {
+            Node::Text(text) => out.push_str(text),
+            Node::Value { at, name, raw } => match lookup(name, scopes, *at)? {
+                Value::Null => {}
+                Value::String(text) if *raw => out.push_str(text),
+                Value::String(text) => out.push_str(&escape(text)),
+                Value::Array(_) => return Err(other(*at, format!("`{name}` is a list"))),
+                Value::Object(_) => return Err(other(*at, format!("`{name}` is a table"))),
+                // Writing to a `String` cannot fail.
+                value => drop(write!(out, "{value}")),
+            },
+            Node::Block {
+                at,
+                kind,
+                name,
+                body,
+                otherwise,
+            } => {
+                let value = lookup(name, scopes, *at)?;
+                let items = match (kind, value) {
+                    (Block::Each, Value::Array(items)) => items,
+                    (Block::Each, _) => return Err(other(*at, format!("`{name}` is not a list"))),
+                    (kind, value) => {
+                        let holds = is_true(value) == (*kind == Block::If);
+                        write(if holds { body } else { otherwise }, scopes, escape, out)?;
+                        continue;
+                    }
+                };
+                if items.is_empty() {
+                    write(otherwise, scopes, escape, out)?;
+                }
+                for item in items {
+                    scopes.push(item);
+                    let written = write(body, scopes, escape, out);
+                    scopes.pop();
+                    written?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
