@@ -12,6 +12,7 @@ mod cycles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
@@ -138,6 +139,32 @@ fn crates_depend_only_on_allowed_crates() {
             .collect();
         let extra: Vec<_> = ours.difference(&allowed[name.as_str()]).collect();
         assert!(extra.is_empty(), "`{name}` must not depend on {extra:?}");
+    }
+}
+
+/// The first test after a clone waits until these are compiled. `cargo xtask bench build` measures it.
+#[test]
+fn first_verdict_compiles_few_crates() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "xtask", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--format", "{p}", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{tree:?}");
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let name = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let crates: BTreeSet<String> = tree.lines().map(name).collect();
+    assert!(crates.len() <= 110, "{} crates: {crates:?}", crates.len());
+    let names: BTreeSet<&str> = crates
+        .iter()
+        .filter_map(|one| one.split(' ').next())
+        .collect();
+    assert!(names.contains("runner"), "found {names:?}");
+    for other in [
+        "builder", "forge", "net", "publish", "supply", "reqwest", "rustls",
+    ] {
+        assert!(!names.contains(other), "`{other}` is only for `builder`");
     }
 }
 

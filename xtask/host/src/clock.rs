@@ -46,6 +46,19 @@ pub fn pause(time: Duration) -> Result<(), Interrupted> {
     interrupt::pause(time)
 }
 
+/// CPU time of all children that have ended, with theirs (`proc_pid_stat(5)`: `cutime`, `cstime`).
+#[must_use]
+pub fn cpu_of_children() -> Duration {
+    let stat = crate::files::read("/proc/self/stat".into()).unwrap_or_default();
+    let stat = String::from_utf8_lossy(&stat).into_owned();
+    // The second field is the name of the program in brackets, which may hold spaces.
+    let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(13).take(2);
+    let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_millis(ticks * 1000 / per_second)
+}
+
 /// How many processors this process may use, at least 1.
 #[must_use]
 pub fn cpu_count() -> usize {

@@ -1,5 +1,6 @@
 //! The options of `cargo xtask bench`.
 
+use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{EXECUTION, GuestArgs, SourceArgs};
@@ -21,6 +22,18 @@ pub enum Bench {
     ///
     /// Runs the tests with `-j 1` and `-j 2`. The overhead is the time that is not spent in QEMU.
     Run(BenchBootArgs),
+    /// Measure what the first run after a clone compiles
+    ///
+    /// Compiles `xtask` into an empty directory, without a network, and prints the number of crates and the
+    /// CPU time. Sources of crates must have been downloaded (`cargo fetch`).
+    Build(BenchBuildArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchBuildArgs {
+    /// Also measure another checkout of Kiln
+    #[arg(long, value_name = "DIR", help_heading = EXECUTION)]
+    pub against: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]

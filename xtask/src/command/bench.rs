@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: what the measurements are; each measures two sides in one run.
+//! `cargo xtask bench`: what the measurements are; each can measure two sides in one run.
 
 mod boot;
+mod build;
 mod run;
 
 use crate::cli::bench::{Bench, BenchArgs};
@@ -11,6 +12,7 @@ pub(crate) fn run(context: &Context, args: &BenchArgs) -> Outcome {
     match &args.what {
         Bench::Boot(args) => boot::run(context, args),
         Bench::Run(args) => run::run(context, args),
+        Bench::Build(args) => build::run(context, args),
     }
 }
 
