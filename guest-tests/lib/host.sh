@@ -138,12 +138,18 @@ fail() {
     exit 1
 }
 
-# wait_for CONDITION [SECONDS]: until the condition holds; fails when it does not in time.
+# wait_for CONDITION [SECONDS]: until the condition holds; fails when it does not in time, which stands still while the
+# test waits for a processor.
 wait_for() {
-    _left=$((${2:-${KILN_WAIT:-10}} * 20))
+    _end='' _turns=0
     until eval "$1" > /dev/null 2>&1; do
-        test "$_left" -gt 0 || fail "waited in vain for: $1"
-        _left=$((_left - 1))
+        # About once a second, because it takes longer than most conditions.
+        if test "$_turns" = 0; then
+            _now=$("$KILN" host-helper test_seconds)
+            : "${_end:=$((_now + ${2:-${KILN_WAIT:-10}}))}"
+            test "$_now" -le "$_end" || fail "waited in vain for: $1"
+        fi
+        _turns=$(((_turns + 1) % 20))
         sleep 0.05
     done
 }

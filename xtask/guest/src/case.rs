@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
+use host::load;
 use host::process::command::quote;
 use plan::arch::Machine;
 use qemu::Accel;
@@ -22,6 +23,7 @@ use verdict::outcome::{Outcome, Phase};
 use crate::config::CaseConfig;
 use crate::helpers::serve::FileServer;
 use crate::job::Job;
+use crate::limits::TestClock;
 use crate::logfile::{LogFile, Tail};
 use crate::platform::ArchRun;
 use crate::session::{Handoff, Start};
@@ -89,6 +91,27 @@ pub struct Setting<'a> {
     pub events: &'a Sender<RunEvent>,
 }
 
+impl Setting<'_> {
+    /// Makes the choices of this test.
+    fn chooser(&self) -> Chooser {
+        let choices = &self.test.test.header.choices;
+        Chooser::new(
+            self.job.seed,
+            &self.test.name(),
+            &self.job.forced,
+            offered(choices, self.test.arch, &self.arch.facts),
+        )
+    }
+
+    /// Counts the limits of this test from now on.
+    fn clock(&self) -> TestClock {
+        TestClock::new(match self.arch.accel {
+            Accel::Tcg => self.config.speed.factor(),
+            Accel::Kvm => 1.0,
+        })
+    }
+}
+
 /// A test that runs.
 struct Case<'a> {
     setting: &'a Setting<'a>,
@@ -102,6 +125,8 @@ struct Case<'a> {
     roster: Roster,
     plugs: Plugs,
     points: Points,
+    /// Counts the limits of the test.
+    clock: TestClock,
     handoff: Arc<Handoff>,
     chardevs: Chardevs,
     /// For a script that was written for qemu-test.
@@ -184,15 +209,11 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
             statements,
             machine_name,
             machine,
-            chooser: Chooser::new(
-                setting.job.seed,
-                &setting.test.name(),
-                &setting.job.forced,
-                offered(&header.choices, setting.test.arch, &setting.arch.facts),
-            ),
+            chooser: setting.chooser(),
             roster: Roster::default(),
             plugs: Plugs::default(),
             points: Points::default(),
+            clock: setting.clock(),
             handoff: Arc::default(),
             chardevs: Chardevs::default(),
             qemu_test,
@@ -387,6 +408,11 @@ impl Case<'_> {
         limit.mul_f64(factor)
     }
 
+    /// A limit that the test itself gives.
+    fn stretched(&self, limit: Duration) -> Duration {
+        limit.mul_f64(self.setting.config.timeout_factor.clamp(0.01, 1000.0))
+    }
+
     /// How long `wait_for` waits by default, in seconds.
     fn wait_seconds(&self) -> String {
         self.scaled(WAIT_FOR).as_secs_f64().ceil().to_string()
@@ -404,8 +430,20 @@ impl Case<'_> {
         if self.setting.config.debug.is_unlimited() {
             return FOR_EVER;
         }
+        self.scaled(self.boot_timeout())
+    }
+
+    fn boot_timeout(&self) -> Duration {
         let profile = self.setting.arch.arch.qemu.boot_timeout;
-        self.scaled(self.machine.boot_timeout.unwrap_or(profile))
+        self.machine.boot_timeout.unwrap_or(profile)
+    }
+
+    /// A guest of this QEMU is ready: what its boot took says how fast the host is.
+    fn note_boot(&self, pid: u32) {
+        if self.setting.arch.accel == Accel::Tcg {
+            let ran = load::threads([pid]).values().map(|time| time.ran).sum();
+            self.setting.config.speed.note(ran, self.boot_timeout());
+        }
     }
 
     /// Not empty where a failing guest is to stay; `lib/guest.sh` asks. The console must be free for it.
@@ -493,6 +531,12 @@ impl Case<'_> {
             .into_iter()
             .collect();
         report.notes = state.notes;
+        let held = (self.clock.share_held() * 100.0).round();
+        if matches!(report.outcome, Outcome::TimedOut { .. }) && held >= BUSY {
+            let note =
+                format!("the host was busy: QEMU waited for a processor {held} % of the time");
+            report.notes.push(note);
+        }
         report.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {
             report.notes.push(error.to_string());
@@ -500,5 +544,7 @@ impl Case<'_> {
     }
 }
 
+/// Per cent of the time for which QEMU waits for a processor on a busy host.
+const BUSY: f64 = 20.0;
 /// For `wait_for`, at factor 1.
 const WAIT_FOR: Duration = Duration::from_secs(10);

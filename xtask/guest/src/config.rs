@@ -1,15 +1,20 @@
 //! What every test of a run is run with.
 
+use std::sync::Arc;
+
 use camino::Utf8PathBuf;
 use verdict::golden::bless::Blessing;
 
 use crate::debug::Debug;
+use crate::limits::HostSpeed;
 
 /// What every test of a run is run with, whichever it is.
 #[derive(Debug, Clone)]
 pub struct CaseConfig {
     /// The folder of the tests, such as `guest-tests`.
     pub suite: Utf8PathBuf,
+    /// How fast the host is, which the limits follow.
+    pub speed: Arc<HostSpeed>,
     /// All limits are multiplied by it.
     pub timeout_factor: f64,
     /// Lets the guest's kernel say everything on the console, not only warnings and worse.

@@ -166,6 +166,13 @@ impl Fold {
             || self.reset_early
     }
 
+    /// Whether the guest is no longer heard, and nothing has explained that yet.
+    #[must_use]
+    pub fn is_unexplained(&self) -> bool {
+        let explained = self.panic.is_some() || self.shutdown.is_some() || self.reset_early;
+        self.unheard.is_some() && !explained
+    }
+
     /// The guest is put back to a snapshot: what its test said is undone. Faults of its kernel are not.
     pub fn rewind(&mut self) {
         self.leaving = None;

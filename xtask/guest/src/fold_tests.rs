@@ -450,3 +450,14 @@ fn flood_interrupt_and_early_end_are_named() {
         cause,
     );
 }
+
+#[test]
+fn closed_channel_is_unexplained_until_the_reset() {
+    let mut fold = Fold::new(Ends::Report, 1);
+    fold.take(&Happened::Ready);
+    assert!(!fold.is_unexplained());
+    fold.take(&Happened::Unheard("closed".to_owned()));
+    assert!(fold.is_unexplained());
+    fold.take(&Happened::Reset { guest: false });
+    assert!(!fold.is_unexplained());
+}

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`case`] | one test: requirements, guests, host script, report |
 //! | [`config`], [`job`], [`platform`] | what a test is run with: settings of the run, seed and choices, image and QEMU |
+//! | [`limits`] | time limits that do not depend on the load of the host |
 //! | [`contain`] | keeps a panic of one test from ending the run |
 //! | [`session`] | the conversation with a started guest over its channels |
 //! | [`protocol`] | the records on the control channel |
@@ -32,6 +33,7 @@ pub mod excerpt;
 pub mod fold;
 pub mod helpers;
 pub mod job;
+pub mod limits;
 pub mod logfile;
 pub mod login;
 pub mod ordinary;

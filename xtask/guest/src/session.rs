@@ -100,6 +100,9 @@ pub enum RunState {
 const TICK: Duration = Duration::from_millis(50);
 /// For a guest's last words after its kernel panicked.
 const SETTLE: Duration = Duration::from_millis(500);
+/// For the event that explains why a guest is no longer heard: QEMU reports a reset when all devices are reset, which
+/// takes long on a busy host.
+const EXPLAIN: Duration = Duration::from_secs(5);
 /// More on a channel is a flood: the logs keep a quarter of it.
 pub const FLOOD: u64 = 64 << 20;
 /// How long the notes of one session may become.
@@ -122,14 +125,13 @@ pub fn conduct(
         if let Some(end) = session.turn(guest, host) {
             break end;
         }
-        let now = monotonic();
-        let deadline = session.deadline();
-        if now >= deadline
+        let left = session.left();
+        if left.is_zero()
             && let Some(outcome) = session.overdue()
         {
             break (outcome, Part::Last);
         }
-        let Some(event) = guest.next(deadline.min(now + TICK)) else {
+        let Some(event) = guest.next(monotonic() + left.min(TICK)) else {
             continue;
         };
         if let Some(end) = session.take(event, guest, host) {
@@ -153,7 +155,8 @@ struct Session<'a> {
     talk: Conversation,
     waker: Waker,
     console: Console,
-    settling_since: Option<Instant>,
+    /// In test time.
+    settling_since: Option<Duration>,
     console_bytes: u64,
     message_bytes: u64,
     last_words: LastWords,
@@ -197,19 +200,27 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn deadline(&self) -> Instant {
-        let end = match self.standing {
+    /// Test time until something must have happened.
+    fn left(&self) -> Duration {
+        let policy = self.policy;
+        let left = match self.standing {
             Location::Here(_) | Location::Leaving(_) => {
-                let policy = self.policy;
-                self.talk.deadline(policy.boot_limit, policy.test_limit)
+                self.talk.left(policy.boot_limit, policy.test_limit)
             }
             Location::Awaited(_) => {
-                self.talk.since + self.policy.boot_limit + self.policy.test_limit
+                (policy.boot_limit + policy.test_limit).saturating_sub(self.talk.passed())
             }
-            Location::Gone(_) => monotonic() + TICK,
+            Location::Gone(_) => TICK,
         };
-        self.settling_since
-            .map_or(end, |since| end.min(since + SETTLE))
+        self.settling_since.map_or(left, |since| {
+            let settled = policy.clock.now().saturating_sub(since);
+            let time = if self.talk.fold.is_unexplained() {
+                EXPLAIN
+            } else {
+                SETTLE
+            };
+            left.min(time.saturating_sub(settled))
+        })
     }
 
     fn overdue(&mut self) -> Option<Outcome> {
@@ -388,7 +399,10 @@ impl<'a> Session<'a> {
         let before = self.talk.fold.phase();
         let outcome = self.talk.fold.take(happened);
         let settling = self.talk.fold.settling();
-        self.settling_since = settling.then(|| self.settling_since.unwrap_or_else(monotonic));
+        self.settling_since = settling.then(|| {
+            let now = || self.policy.clock.now();
+            self.settling_since.unwrap_or_else(now)
+        });
         if before == Phase::Test && self.talk.fold.phase() == Phase::Boot {
             self.talk.reboots(Arc::clone(&self.waker));
         }

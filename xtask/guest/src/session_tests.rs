@@ -170,16 +170,7 @@ impl Host for Notebook {
 }
 
 fn policy() -> Policy {
-    Policy {
-        ends: Ends::Report,
-        reboots: 0,
-        channel: Channel::Virtio,
-        boot_limit: Duration::from_secs(20),
-        test_limit: Duration::from_secs(20),
-        arrival: Arrival::Boot,
-        start: Start::Wanted,
-        handoff: Arc::default(),
-    }
+    Policy::alone(Channel::Virtio, Duration::from_secs(20))
 }
 
 /// Limits for guests that reach them.

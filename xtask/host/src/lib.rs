@@ -16,6 +16,7 @@ pub mod identity;
 pub mod interrupt;
 pub mod jobs;
 pub mod limits;
+pub mod load;
 pub mod packages;
 pub mod process;
 pub mod scratch;

@@ -13,11 +13,19 @@ const TICK: Duration = Duration::from_millis(50);
 /// The first pause of [`poll`]; each later one is twice as long, up to [`TICK`].
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
+/// A time that runs down, on whichever clock.
+pub trait Countdown {
+    /// How much of it is left.
+    fn left(&self) -> Duration;
+}
+
 /// When a wait ends without what it waited for.
 #[derive(Clone, Copy, Default)]
 pub struct Limit<'a> {
     /// Gives up at this time.
     pub deadline: Option<Instant>,
+    /// Gives up when nothing of this is left.
+    pub countdown: Option<&'a dyn Countdown>,
     /// Gives up once this is true.
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
 }
@@ -50,7 +58,7 @@ impl<'a> Limit<'a> {
     pub fn until(deadline: Instant) -> Self {
         Self {
             deadline: Some(deadline),
-            is_cancelled: None,
+            ..Self::default()
         }
     }
 
@@ -59,7 +67,16 @@ impl<'a> Limit<'a> {
     pub fn within(time: Duration) -> Self {
         Self {
             deadline: Instant::now().checked_add(time),
-            is_cancelled: None,
+            ..Self::default()
+        }
+    }
+
+    /// Until nothing of this is left.
+    #[must_use]
+    pub fn while_left(countdown: &'a dyn Countdown) -> Self {
+        Self {
+            countdown: Some(countdown),
+            ..Self::default()
         }
     }
 
@@ -67,8 +84,8 @@ impl<'a> Limit<'a> {
     #[must_use]
     pub fn unless(is_cancelled: &'a dyn Fn() -> bool) -> Self {
         Self {
-            deadline: None,
             is_cancelled: Some(is_cancelled),
+            ..Self::default()
         }
     }
 
@@ -84,18 +101,16 @@ impl<'a> Limit<'a> {
         if self.is_cancelled.is_some_and(|is_cancelled| is_cancelled()) {
             return Err(GaveUp::Cancelled);
         }
-        let left = match self.deadline {
-            Some(deadline) => {
-                let left = deadline.checked_duration_since(Instant::now());
-                Some(
-                    left.filter(|left| !left.is_zero())
-                        .ok_or(GaveUp::Deadline)?,
-                )
-            }
-            None => None,
-        };
-        let tick = self.is_cancelled.map(|_| TICK);
-        Ok(left.into_iter().chain(tick).min())
+        let until = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        let left = (self.deadline.map(until).into_iter())
+            .chain(self.countdown.map(Countdown::left))
+            .min();
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(GaveUp::Deadline);
+        }
+        // The other clock may stand still, and nobody reports a cancellation.
+        let is_polled = self.countdown.is_some() || self.is_cancelled.is_some();
+        Ok(left.into_iter().chain(is_polled.then_some(TICK)).min())
     }
 }
 

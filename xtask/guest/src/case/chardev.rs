@@ -97,7 +97,9 @@ impl Case<'_> {
         };
         let path = request.cwd.join(path);
         let is_gone = || caller.is_gone();
-        let connection = self.chardevs.connection(&path, self.limit(&is_gone));
+        let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
+        let limit = Limit::while_left(&left).or_if(&is_gone);
+        let connection = self.chardevs.connection(&path, limit);
         let written = connection.and_then(|connection| connection.write(text, self.write_wait()));
         done("chardev_write", &path, written)
     }
@@ -110,17 +112,15 @@ impl Case<'_> {
             Err(why) => return Reply::error(2, format!("console_write: {why}")),
         };
         let is_gone = || caller.is_gone();
-        let console = match self.roster.console(which, self.limit(&is_gone)) {
+        let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
+        let limit = Limit::while_left(&left).or_if(&is_gone);
+        let console = match self.roster.console(which, limit) {
             Ok(console) => console,
             Err(error) => return Reply::error(1, format!("console_write: {error}")),
         };
         let wait = console.set_write_timeout(Some(self.write_wait()));
         let written = wait.and_then(|()| (&*console).write_all(text.as_bytes()));
         done("console_write", Utf8Path::new("console"), written)
-    }
-
-    fn limit<'a>(&self, is_gone: &'a dyn Fn() -> bool) -> Limit<'a> {
-        Limit::within(self.scaled(super::WAIT_FOR)).or_if(is_gone)
     }
 
     fn write_wait(&self) -> Duration {

@@ -192,6 +192,7 @@ impl<'a> Started<'a> {
         if let Some(qemu_test) = &case.qemu_test {
             qemu_test.begin_log().map_err(|error| broken(&error))?;
         }
+        case.clock.follow(vm.pid());
         let keys = vm.console_input().map_err(|error| broken(&error))?;
         let name = launch.name.clone();
         case.roster
@@ -224,6 +225,7 @@ impl<'a> Started<'a> {
                 return Outcome::HarnessError { message };
             }
         };
+        let pid = self.vm.pid();
         let conducted = std::thread::scope(|scope| {
             let mut desk = GuestDesk {
                 case: self.case,
@@ -233,6 +235,8 @@ impl<'a> Started<'a> {
                 is_gone: self.is_gone,
                 over: &over,
                 keys: &keys,
+                pid,
+                failed_at: None,
                 shell_is_open: false,
                 scope,
             };
@@ -242,9 +246,9 @@ impl<'a> Started<'a> {
             end(&self.vm, conducted, self.case.boot_limit())
         });
         self.case.roster.note(self.number, Life::Ended);
-        let pid = self.vm.pid();
         // Ends QEMU and waits until it is gone, so that its log is whole.
         drop(self.vm);
+        self.case.clock.forget(pid);
         let lived = self.since.elapsed();
         let logs = &self.case.setting.logs;
         let messages = logs.join(log_name("qemu", self.number));
@@ -341,6 +345,10 @@ struct GuestDesk<'scope, 'env> {
     over: &'env AtomicBool,
     /// The guest's console, from this side.
     keys: &'env UnixStream,
+    /// QEMU's.
+    pid: u32,
+    /// Where the guest script ended early.
+    failed_at: Option<String>,
     shell_is_open: bool,
     scope: &'scope Scope<'scope, 'env>,
 }
@@ -352,9 +360,11 @@ impl GuestDesk<'_, '_> {
             return (2, "shell: not requested\n".to_owned());
         };
         let name = self.case.setting.test.name();
-        let cause = match &call.args[..] {
-            [] => "the guest script failed".to_owned(),
-            [status, ..] => format!("exit status {}", verdict::text::line(status.as_bytes())),
+        let status = call.args.join(" ");
+        let status = format!("exit status {}", verdict::text::line(status.as_bytes()));
+        let cause = match &self.failed_at {
+            Some(place) => format!("{place}: {status}"),
+            None => status,
         };
         let output = self.case.output_tail();
         let opened = RunEvent::ShellOpened {
@@ -398,11 +408,13 @@ impl Host for GuestDesk<'_, '_> {
     }
 
     fn failed_at(&mut self, args: &[String]) -> Option<String> {
-        self.case.failed_at(args)
+        self.failed_at = self.case.failed_at(args);
+        self.failed_at.clone()
     }
 
     fn ready(&mut self) {
         self.logs.excerpt.begin_test();
+        self.case.note_boot(self.pid);
         self.case.roster.note(self.number, Life::Ready);
     }
 

@@ -103,8 +103,8 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     if let Some(tool) = qemu_img(&setting.arch.binary, &setting.config.path) {
         command = command.env("QEMU_IMG", tool);
     }
-    let started = monotonic();
     let running = command.spawn().map_err(|error| error.to_string())?;
+    case.clock.follow(running.pid());
     let (pieces, arrivals) = sync_channel(PIECES);
     // Not scoped: who holds the output forever must not hold the run.
     std::thread::Builder::new()
@@ -120,7 +120,8 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
                 case.state().notes.push(left.to_owned());
             }
         });
-        let end = watch(case, &running, started, flooded);
+        let end = watch(case, &running, flooded);
+        case.clock.forget(running.pid());
         ended.get_or_init(monotonic);
         end
     });
@@ -130,11 +131,12 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
 }
 
 /// Waits for the half; its time does not count while guests boot.
-fn watch(case: &Case<'_>, running: &Running, started: Instant, flooded: &AtomicBool) -> HostEnd {
+fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostEnd {
+    let started = case.clock.now();
     let is_late = || {
         let boots = u32::try_from(case.state().started).unwrap_or(u32::MAX);
         let boot_time = case.boot_limit().saturating_mul(boots.min(BOOTS_COUNTED));
-        started.elapsed() > case.test_limit() + boot_time + MARGIN
+        case.clock.now().saturating_sub(started) > case.test_limit() + boot_time + MARGIN
     };
     let has_flooded = || flooded.load(Ordering::SeqCst);
     let is_over = || has_flooded() || host::interrupt::is_pending() || is_late();

@@ -72,6 +72,7 @@ impl Case<'_> {
             channel: header.channel,
             boot_limit: self.boot_limit(),
             test_limit: self.test_limit(),
+            clock: self.clock.clone(),
             arrival: match launch.start {
                 GuestStart::Boot | GuestStart::Paused => Arrival::Boot,
                 GuestStart::Incoming { .. } => Arrival::Migration,

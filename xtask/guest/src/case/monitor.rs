@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use host::clock::monotonic;
 use host::wait::Limit;
 use qemu::qmp;
 
@@ -46,6 +45,7 @@ impl Case<'_> {
             "choose" | "named_choose" => Some(self.choose(word, args)),
             "post" => Some(self.post(args)),
             "await" => Some(self.wait_for_point(args, asker)),
+            "test_seconds" => Some(Reply::done(format!("{}\n", self.clock.now().as_secs()))),
             _ if is_slow(word) => Some(self.monitor_word(word, args, asker)),
             _ => None,
         }
@@ -71,7 +71,8 @@ impl Case<'_> {
             Ok(found) => found,
             Err(why) => return failed(2, &why),
         };
-        let limit = Limit::within(self.scaled(super::WAIT_FOR)).or_if(asker.is_gone);
+        let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
+        let limit = Limit::while_left(&left).or_if(asker.is_gone);
         if word == "wait_ready" {
             return match self.roster.ready(which, limit) {
                 Ok(()) => Reply::done(""),
@@ -101,17 +102,21 @@ impl Case<'_> {
             Ok(expected) => expected,
             Err(error) => return Reply::error(2, error),
         };
-        let limit = expected.timeout;
-        let limit = limit.unwrap_or_else(|| self.scaled(super::WAIT_FOR));
+        let time = match expected.timeout {
+            Some(time) => self.stretched(time),
+            None => self.scaled(super::WAIT_FOR),
+        };
+        let left = self.clock.deadline(time);
+        let limit = Limit::while_left(&left).or_if(asker.is_gone);
         let fits = |event: &qemu::RawEvent| expected.fits(event);
         let inbox = client.inbox();
-        match inbox.take(fits, monotonic() + limit, asker.is_gone) {
+        match inbox.take(fits, limit) {
             Ok(event) => serde_json::to_string(&event).map_or_else(
                 |error| Reply::error(1, error),
                 |text| Reply::done(text + "\n"),
             ),
             Err(qmp::NoEvent::Deadline) => {
-                let seconds = limit.as_secs_f64();
+                let seconds = time.as_secs_f64();
                 let hint = self.release_hint(client, &expected).unwrap_or_default();
                 Reply::error(
                     1,

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use host::clock::monotonic;
 use host::wait::{self, Limit};
 use plan::arch::Hotplug;
 use qemu::qmp;
@@ -85,7 +84,8 @@ impl Case<'_> {
             [id, option] if option == "--gone" => (id, true),
             _ => return Reply::error(2, "slot: expected one id"),
         };
-        let limit = Limit::within(self.scaled(super::WAIT_FOR)).or_if(asker.is_gone);
+        let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
+        let limit = Limit::while_left(&left).or_if(asker.is_gone);
         let found = wait::poll(limit, || match self.slot_of(client, id) {
             Ok(Place::Slot(slot)) => Some(Reply::done(format!("{slot}\n"))),
             Ok(Place::Elsewhere) => Some(Reply::done("\n")),
@@ -122,10 +122,9 @@ impl Case<'_> {
             Ok(gone) => gone,
             Err(error) => return failed(error.to_string()),
         };
-        let end = monotonic() + self.scaled(UNPLUG_WAIT);
-        let gone = client
-            .inbox()
-            .take(|event| gone.fits(event), end, asker.is_gone);
+        let left = self.clock.deadline(self.scaled(UNPLUG_WAIT));
+        let limit = Limit::while_left(&left).or_if(asker.is_gone);
+        let gone = client.inbox().take(|event| gone.fits(event), limit);
         gone.map_or_else(
             |why| failed(format!("the guest did not release it: {why}")),
             |_| Reply::done(""),

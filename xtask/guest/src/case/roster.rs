@@ -134,6 +134,7 @@ impl Roster {
         // A guest that was started has its own limit, and ends by it.
         let ends = Limit {
             deadline: None,
+            countdown: None,
             ..limit
         };
         let answered = entered.and_then(|()| {

@@ -95,13 +95,14 @@ impl Case<'_> {
                     let why = format!("await: expected a number of seconds, found `{seconds}`");
                     return Reply::error(2, why);
                 };
-                (name, limit)
+                (name, self.stretched(limit))
             }
             _ => return Reply::error(2, "await: expected a name"),
         };
         let alone = || asker.own.is_none() && self.roster.all_ended();
         let is_gone = || alone() || (asker.is_gone)();
-        let until = Limit::within(limit).or_if(&is_gone);
+        let left = self.clock.deadline(limit);
+        let until = Limit::while_left(&left).or_if(&is_gone);
         let script = if asker.own.is_none() {
             Script::Host
         } else {

@@ -9,6 +9,7 @@ use verdict::outcome::Phase;
 
 use super::replies::{Replies, Waker};
 use crate::fold::Fold;
+use crate::limits::TestClock;
 use crate::protocol::{Receiver, Sender};
 
 /// How the guest's time went back, or may go back.
@@ -44,11 +45,14 @@ pub(super) struct Conversation {
     pub(super) receiver: Receiver,
     pub(super) sender: Option<Sender>,
     pub(super) replies: Arc<Replies>,
-    /// Since when the present phase lasts.
-    pub(super) since: Instant,
-    /// Time of earlier boots, and of the test before a reboot.
+    clock: TestClock,
+    /// Since when the present phase lasts: on the wall clock, and in test time.
+    since: Instant,
+    counted_since: Duration,
+    /// Time of earlier boots on the wall clock.
     pub(super) booted: Duration,
-    pub(super) tested: Duration,
+    /// Test time before a reboot.
+    tested: Duration,
     pub(super) boots: u32,
     pub(super) output_bytes: u64,
     pub(super) output_tail: Vec<u8>,
@@ -65,7 +69,7 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// With a guest that has said nothing yet.
-    pub(super) fn new(fold: Fold, receiver: Receiver, waker: Waker) -> Self {
+    pub(super) fn new(fold: Fold, receiver: Receiver, waker: Waker, clock: TestClock) -> Self {
         let replies = Replies::default();
         replies.belong_to(waker);
         Self {
@@ -74,6 +78,8 @@ impl Conversation {
             sender: None,
             replies: Arc::new(replies),
             since: monotonic(),
+            counted_since: clock.now(),
+            clock,
             booted: Duration::ZERO,
             tested: Duration::ZERO,
             boots: 0,
@@ -146,18 +152,35 @@ impl Conversation {
         (self.fold.phase() == Phase::Boot).then(|| monotonic() - self.since)
     }
 
-    /// When the present phase is too long.
-    pub(super) fn deadline(&self, boot_limit: Duration, test_limit: Duration) -> Instant {
-        match self.fold.phase() {
-            Phase::Boot => self.since + boot_limit,
-            Phase::Test => self.since + test_limit.saturating_sub(self.tested),
-        }
+    /// Test time of the present phase.
+    pub(super) fn passed(&self) -> Duration {
+        self.clock.now().saturating_sub(self.counted_since)
+    }
+
+    /// Test time until the present phase is too long.
+    pub(super) fn left(&self, boot_limit: Duration, test_limit: Duration) -> Duration {
+        let limit = match self.fold.phase() {
+            Phase::Boot => boot_limit,
+            Phase::Test => test_limit.saturating_sub(self.tested),
+        };
+        limit.saturating_sub(self.passed())
+    }
+
+    /// The guest is ready: its test begins.
+    pub(super) fn begins(&mut self) {
+        self.booted += monotonic() - self.since;
+        self.begin_phase();
+    }
+
+    fn begin_phase(&mut self) {
+        self.since = monotonic();
+        self.counted_since = self.clock.now();
     }
 
     /// The machine was reset, and the test continues after another hello.
     pub(super) fn reboots(&mut self, waker: Waker) {
-        self.tested += monotonic() - self.since;
-        self.since = monotonic();
+        self.tested += self.passed();
+        self.begin_phase();
         self.sender = None;
         self.replies = Arc::default();
         self.replies.belong_to(waker);

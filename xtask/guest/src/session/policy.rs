@@ -10,6 +10,7 @@ use super::conversation::Conversation;
 use super::handoff::Handoff;
 use super::replies::Waker;
 use crate::fold::Fold;
+use crate::limits::TestClock;
 use crate::protocol::Receiver;
 
 /// What a session goes by.
@@ -25,6 +26,8 @@ pub struct Policy {
     pub boot_limit: Duration,
     /// The test's own time.
     pub test_limit: Duration,
+    /// Counts both.
+    pub clock: TestClock,
     /// Where the guest comes from.
     pub arrival: Arrival,
     /// What is expected of QEMU's start.
@@ -43,6 +46,7 @@ impl Policy {
             channel,
             boot_limit: limit,
             test_limit: limit,
+            clock: TestClock::default(),
             arrival: Arrival::Boot,
             start: Start::Wanted,
             handoff: Arc::default(),
@@ -52,7 +56,8 @@ impl Policy {
     /// A conversation with a guest that has said nothing yet.
     pub(super) fn conversation(&self, waker: Waker) -> Conversation {
         let fold = Fold::new(self.ends, self.reboots);
-        Conversation::new(fold, Receiver::new(self.channel.into()), waker)
+        let receiver = Receiver::new(self.channel.into());
+        Conversation::new(fold, receiver, waker, self.clock.clone())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use host::clock::monotonic;
 use verdict::outcome::Outcome;
 use verdict::text::last_line;
 
@@ -161,8 +160,7 @@ impl Session<'_> {
         bytes.extend(sender.run(&self.handover.run));
         self.talk.sender = Some(sender);
         self.talk.boots += 1;
-        self.talk.booted += monotonic() - self.talk.since;
-        self.talk.since = monotonic();
+        self.talk.begins();
         let outcome = self.happened(&Happened::Ready);
         host.ready();
         outcome.or_else(|| self.send(guest, &bytes))

@@ -13,6 +13,7 @@ shift
 case $word in
     skip | fail) say "$word" "$*" ;;
     leave) say leaving "$1" ;;
+    test_seconds) sed 's/\..*//' /proc/uptime ;;
     choose | named_choose)
         while IFS='=' read -r name chosen; do
             test "$name" = "$1" || continue

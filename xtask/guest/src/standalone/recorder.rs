@@ -14,13 +14,14 @@ use super::payload::Payload;
 use crate::session::Handover;
 
 /// Words that the script answers without a runner, and `qemu`, which it is.
-const ANSWERED: [&str; 7] = [
+const ANSWERED: [&str; 8] = [
     "choose",
     "fail",
     "leave",
     "named_choose",
     "qemu",
     "skip",
+    "test_seconds",
     "wait_ready",
 ];
 /// More bytes in one file are no attachment.

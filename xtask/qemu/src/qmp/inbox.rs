@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use host::wait::{self, GaveUp, Limit};
 
@@ -52,10 +51,8 @@ impl Inbox {
     pub fn take(
         &self,
         fits: impl Fn(&RawEvent) -> bool,
-        deadline: Instant,
-        is_gone: impl Fn() -> bool,
+        limit: Limit<'_>,
     ) -> Result<RawEvent, NoEvent> {
-        let limit = Limit::until(deadline).or_if(&is_gone);
         let taken = wait::until(&self.state, &self.changed, limit, |state| {
             let found = state.events.iter().position(&fits);
             match found.and_then(|index| state.events.remove(index)) {
@@ -146,8 +143,12 @@ mod tests {
         }
     }
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(20)
+    fn soon<'a>() -> Limit<'a> {
+        Limit::within(Duration::from_secs(20))
+    }
+
+    fn now<'a>() -> Limit<'a> {
+        Limit::within(Duration::ZERO)
     }
 
     fn named(name: &str) -> impl Fn(&RawEvent) -> bool {
@@ -160,7 +161,7 @@ mod tests {
         for (name, number) in [("A", 1), ("B", 2), ("A", 3)] {
             push(&inbox, event(name, number));
         }
-        let take = |name| inbox.take(named(name), Instant::now(), || false);
+        let take = |name| inbox.take(named(name), now());
         assert_eq!(take("B"), Ok(event("B", 2)));
         assert_eq!(take("A"), Ok(event("A", 1)));
         assert_eq!(take("A"), Ok(event("A", 3)));
@@ -171,8 +172,8 @@ mod tests {
     fn waiter_gets_event_or_exit() {
         let inbox = Inbox::default();
         std::thread::scope(|scope| {
-            let first = scope.spawn(|| inbox.take(named("A"), soon(), || false));
-            let second = scope.spawn(|| inbox.take(named("B"), soon(), || false));
+            let first = scope.spawn(|| inbox.take(named("A"), soon()));
+            let second = scope.spawn(|| inbox.take(named("B"), soon()));
             push(&inbox, event("C", 1));
             push(&inbox, event("A", 2));
             assert_eq!(first.join().unwrap(), Ok(event("A", 2)));
@@ -180,13 +181,13 @@ mod tests {
             assert_eq!(second.join().unwrap(), Err(NoEvent::Closed));
         });
         // What came before the end can still be taken.
-        assert_eq!(inbox.take(named("C"), soon(), || false), Ok(event("C", 1)));
+        assert_eq!(inbox.take(named("C"), soon()), Ok(event("C", 1)));
     }
 
     #[test]
     fn cancelled_wait_ends() {
         let inbox = Inbox::default();
-        let waited = inbox.take(named("A"), soon(), || true);
+        let waited = inbox.take(named("A"), soon().or_if(&|| true));
         assert_eq!(waited, Err(NoEvent::Abandoned));
     }
 
@@ -197,7 +198,7 @@ mod tests {
         for (name, number) in [("B", 1), ("RESUME", 2), ("RESUME", 3)] {
             push(&inbox, event(name, number));
         }
-        let take = |name| inbox.take(named(name), Instant::now(), || false);
+        let take = |name| inbox.take(named(name), now());
         assert_eq!(take("RESUME"), Ok(event("RESUME", 3)));
         assert_eq!(take("RESUME"), Err(NoEvent::Deadline));
         assert_eq!(take("B"), Ok(event("B", 1)));
@@ -212,11 +213,7 @@ mod tests {
         };
         push(&inbox, deleted("plug4"));
         push(&inbox, event("DEVICE_DELETED", 2));
-        assert!(
-            inbox
-                .take(named("DEVICE_DELETED"), soon(), || false)
-                .is_ok()
-        );
+        assert!(inbox.take(named("DEVICE_DELETED"), soon()).is_ok());
         assert!(inbox.has_deleted("plug4"));
         assert!(!inbox.has_deleted("plug1"));
     }
@@ -228,7 +225,7 @@ mod tests {
             push(&inbox, event("A", number));
         }
         assert_eq!(inbox.dropped(), 3);
-        let first = inbox.take(named("A"), Instant::now(), || false);
+        let first = inbox.take(named("A"), now());
         assert_eq!(first, Ok(event("A", 3)));
     }
 }

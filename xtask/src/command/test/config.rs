@@ -1,6 +1,7 @@
 //! A run as the flags of the command line want it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use guest::config::CaseConfig;
@@ -137,6 +138,7 @@ pub(super) fn config(
 fn case_config(context: &Context) -> CaseConfig {
     CaseConfig {
         suite: context.root.join(TESTS),
+        speed: Arc::default(),
         timeout_factor: 1.0,
         kernel_log: false,
         no_capture: false,

@@ -1,0 +1,278 @@
+//! Time limits that do not depend on what else the host does.
+//!
+//! A limit counts *test time*: time in which the guests and the host script of the test could run. It stands still while a
+//! thread of theirs is ready to run and has to wait for a processor. So a guest that computes is stopped after as much processor time
+//! as its limit allows, and a guest that hangs when the limit has passed, however busy the host is. Test time
+//! advances at a twentieth of the wall clock at least: every wait ends. On a slow host it is slower by a factor, which
+//! is what the fastest boot of the run took, compared with its limit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use host::clock::monotonic;
+use host::load::{self, CpuTime};
+use host::wait::Countdown;
+
+/// How much slower than the wall clock test time may be on a busy host.
+const SLOWEST: u32 = 20;
+/// Test time is not measured more often.
+const RESOLUTION: Duration = Duration::from_millis(10);
+/// A boot takes this part of its limit on a host for which the limits are meant, or less.
+const BOOT_SHARE: f64 = 0.2;
+/// A guest that is ready after less than this part of its limit was restored, not booted.
+const RESTORED_SHARE: f64 = 0.01;
+/// A host that is slower than this is not waited for.
+const SLOWEST_HOST: f64 = 10.0;
+
+/// The threads of a test: of its QEMUs, and of its host script with all that it started.
+type Threads = BTreeMap<u32, CpuTime>;
+
+/// Test time so far, from samples of the wall clock and of what threads have waited.
+#[derive(Debug, Default)]
+struct Meter {
+    wall: Duration,
+    counted: Duration,
+    /// Waited, and not yet taken off: the kernel reports a wait when it is over.
+    owed: Duration,
+    held: Duration,
+    threads: Threads,
+}
+
+impl Meter {
+    /// Takes a sample, `wall` after the start.
+    fn take(&mut self, wall: Duration, threads: Threads) {
+        let passed = wall.saturating_sub(self.wall);
+        let waited = |(thread, now): (&u32, &CpuTime)| {
+            let before = self.threads.get(thread).copied().unwrap_or_default();
+            now.waited.saturating_sub(before.waited)
+        };
+        // The guest is as far as the thread that waited longest.
+        self.owed += threads.iter().map(waited).max().unwrap_or_default();
+        let held = self.owed.min(passed.saturating_sub(passed / SLOWEST));
+        self.owed -= held;
+        self.held += held;
+        self.counted += passed.saturating_sub(held);
+        self.wall = wall;
+        self.threads = threads;
+    }
+}
+
+/// How much slower than the reference a host is, 1 or more, from the processor time of a boot. `None` if it was none.
+fn slowness(boot: Duration, limit: Duration) -> Option<f64> {
+    let share = boot.as_secs_f64() / limit.as_secs_f64();
+    (share >= RESTORED_SHARE).then(|| (share / BOOT_SHARE).clamp(1.0, SLOWEST_HOST))
+}
+
+/// How fast the host of a run is, from the boots so far.
+#[derive(Debug, Default)]
+pub struct HostSpeed {
+    /// The fastest boot, against its limit.
+    slowness: Mutex<Option<f64>>,
+}
+
+impl HostSpeed {
+    /// Takes the processor time of a boot, whose limit is given. The fastest boot counts: others had more to do.
+    pub fn note(&self, boot: Duration, limit: Duration) {
+        let Some(found) = slowness(boot, limit) else {
+            return;
+        };
+        let mut known = self.slowness.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(known.map_or(found, |known| known.min(found)));
+    }
+
+    /// By how much limits are longer; 1 before the first boot.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        let known = self.slowness.lock().unwrap_or_else(PoisonError::into_inner);
+        known.unwrap_or(1.0)
+    }
+}
+
+/// Counts the time of one test. Clones count together.
+#[derive(Debug, Clone)]
+pub struct TestClock(Arc<Mutex<Clock>>);
+
+#[derive(Debug)]
+struct Clock {
+    started: Instant,
+    /// By how much it is slower than the wall clock on this host.
+    factor: f64,
+    processes: BTreeSet<u32>,
+    meter: Meter,
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self::new(1.0)
+    }
+}
+
+impl TestClock {
+    /// Begins to count. The factor is 1 on a host for which the limits are meant.
+    #[must_use]
+    pub fn new(factor: f64) -> Self {
+        Self(Arc::new(Mutex::new(Clock {
+            started: monotonic(),
+            factor,
+            processes: BTreeSet::new(),
+            meter: Meter::default(),
+        })))
+    }
+
+    /// From now on, the clock stands still while this process, or one that descends from it, waits for a processor.
+    pub fn follow(&self, pid: u32) {
+        self.lock().processes.insert(pid);
+    }
+
+    /// The process has ended.
+    pub fn forget(&self, pid: u32) {
+        self.lock().processes.remove(&pid);
+    }
+
+    /// Test time since the start.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        let mut clock = self.lock();
+        let wall = monotonic() - clock.started;
+        if wall.saturating_sub(clock.meter.wall) >= RESOLUTION {
+            let threads = load::threads(clock.processes.iter().copied());
+            clock.meter.take(wall, threads);
+        }
+        clock.meter.counted.div_f64(clock.factor)
+    }
+
+    /// The part of the wall clock for which this clock has stood still, from 0 to 1.
+    #[must_use]
+    pub fn share_held(&self) -> f64 {
+        let clock = self.lock();
+        let wall = clock.meter.wall.as_secs_f64();
+        if wall == 0.0 {
+            return 0.0;
+        }
+        clock.meter.held.as_secs_f64() / wall
+    }
+
+    /// The end of a wait that begins now.
+    #[must_use]
+    pub fn deadline(&self, limit: Duration) -> Deadline {
+        Deadline {
+            clock: self.clone(),
+            end: self.now().saturating_add(limit),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Clock> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of a wait, in test time.
+#[derive(Debug, Clone)]
+pub struct Deadline {
+    clock: TestClock,
+    end: Duration,
+}
+
+impl Countdown for Deadline {
+    fn left(&self) -> Duration {
+        self.end.saturating_sub(self.clock.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use host::wait::{self, GaveUp, Limit};
+
+    use super::*;
+
+    fn seconds(number: f64) -> Duration {
+        Duration::from_secs_f64(number)
+    }
+
+    /// Samples once a second; each gives what the threads of one process have waited in that second.
+    fn counted(samples: &[&[f64]]) -> f64 {
+        let mut meter = Meter::default();
+        let mut threads = Threads::new();
+        for (second, waits) in (1_u32..).zip(samples) {
+            for (number, wait) in (0..).zip(*waits) {
+                threads.entry(number).or_default().waited += seconds(*wait);
+            }
+            meter.take(Duration::from_secs(second.into()), threads.clone());
+        }
+        assert_eq!(meter.held + meter.counted, meter.wall);
+        meter.counted.as_secs_f64()
+    }
+
+    #[test]
+    fn test_time_excludes_waits_for_a_processor() {
+        let check = |samples: &[&[f64]], expect: f64| {
+            let found = counted(samples);
+            assert!((found - expect).abs() < 1e-6, "{samples:?}: {found}");
+        };
+        // Idle host, no QEMU yet, guest asleep.
+        check(&[&[], &[], &[]], 3.0);
+        check(&[&[0.0], &[0.0], &[0.0]], 3.0);
+        // Half of the time, then none.
+        check(&[&[0.5], &[0.5], &[0.0]], 2.0);
+        // The thread that waited longest counts, not their sum.
+        check(&[&[0.5, 0.25], &[0.25, 0.5]], 1.0);
+        // A wait that is reported late is taken off later.
+        check(&[&[0.0], &[1.5], &[0.0]], 1.5);
+        // Nothing runs: a twentieth is counted.
+        check(&[&[1.0], &[1.0]], 0.1);
+        // Four threads report the same wait one after the other, which must not stop the clock.
+        check(&[&[1.0], &[1.0, 1.0], &[1.0, 1.0, 1.0]], 0.15);
+    }
+
+    #[test]
+    fn new_process_starts_with_its_own_waits() {
+        let mut meter = Meter::default();
+        meter.take(seconds(10.0), Threads::new());
+        let waited = CpuTime {
+            ran: Duration::ZERO,
+            waited: seconds(0.25),
+        };
+        meter.take(seconds(11.0), Threads::from([(7, waited)]));
+        assert_eq!(meter.counted, seconds(10.75));
+        // It ends.
+        meter.take(seconds(12.0), Threads::new());
+        assert_eq!(meter.counted, seconds(11.75));
+    }
+
+    #[test]
+    fn slow_host_has_longer_limits() {
+        let check = |boot: f64, limit: f64, expect: Option<f64>| {
+            let found = slowness(seconds(boot), seconds(limit));
+            let rounded = found.map(|found| (found * 1000.0).round() / 1000.0);
+            assert_eq!(rounded, expect, "{boot} of {limit}");
+        };
+        check(0.1, 20.0, None);
+        check(0.5, 20.0, Some(1.0));
+        check(4.0, 20.0, Some(1.0));
+        check(6.0, 20.0, Some(1.5));
+        check(1000.0, 20.0, Some(SLOWEST_HOST));
+        check(0.0, 0.0, None);
+    }
+
+    #[test]
+    fn fastest_boot_gives_the_speed() {
+        let speed = HostSpeed::default();
+        assert!((speed.factor() - 1.0).abs() < 1e-6);
+        let limit = seconds(20.0);
+        for (boot, expect) in [(12.0, 3.0), (0.1, 3.0), (8.0, 2.0), (40.0, 2.0), (1.0, 1.0)] {
+            speed.note(seconds(boot), limit);
+            assert!((speed.factor() - expect).abs() < 1e-6, "{boot}");
+        }
+    }
+
+    #[test]
+    fn deadline_passes_faster_with_a_small_factor() {
+        let clock = TestClock::new(0.001);
+        let deadline = clock.deadline(seconds(3.0));
+        assert!(!deadline.left().is_zero());
+        let limit = Limit::while_left(&deadline);
+        assert_eq!(wait::poll(limit, || None::<()>), Err(GaveUp::Deadline));
+        assert!(deadline.left().is_zero());
+    }
+}
