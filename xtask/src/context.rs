@@ -10,7 +10,7 @@ use plan::diagnostic::Diagnostic;
 use plan::suggest;
 use settings::{Layer, Resolved, Setting, Settings};
 use store::Store;
-use verdict::runs::place;
+use verdict::runs::run_dir;
 
 use crate::checkout;
 use crate::cli::Global;
@@ -102,7 +102,7 @@ impl Context {
 
     /// A scratch directory below `TMPDIR`.
     pub fn scratch(&self, word: &str) -> Result<Scratch, Failure> {
-        place::scratch(&place::temp_dir(&self.env), word).map_err(hinted!(Exit::SetupMissing))
+        run_dir::scratch(&run_dir::temp_dir(&self.env), word).map_err(hinted!(Exit::SetupMissing))
     }
 
     /// Reads and checks all recipes, architectures and the lock.
@@ -178,12 +178,12 @@ impl Context {
                     "failed to choose a directory for the store: neither HOME nor KILN_STORE is set"
                 ),
             )
-            .hint(Some("set KILN_STORE to a directory".to_owned()))
+            .hint(Some("export KILN_STORE=DIR".to_owned()))
         })?;
         let store = Store::open(&dir).map_err(|error| {
             let hint = error.hint();
             let hint = hint.or(Some(
-                "set KILN_STORE to a directory that can be written to".to_owned(),
+                "use a directory that you can write to: export KILN_STORE=DIR".to_owned(),
             ));
             Failure::new(Exit::SetupMissing, error).hint(hint)
         })?;

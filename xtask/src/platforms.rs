@@ -7,7 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use guest::platform::ArchRun;
 use plan::Project;
 use plan::arch::Arch;
-use plan::digest::Digest;
+use qemu::accel::AccelRequest;
+use qemu::remembered::Question;
 use qemu::{BootFiles, Facts};
 use store::{EntryName, Ready};
 
@@ -130,16 +131,16 @@ fn one(
     let mut facts = facts(supply, arch, &binary)?;
     let boot = boot_files(image)?;
     let choice = match accel {
-        AccelChoice::Auto => qemu::accel::Choice::Auto,
-        AccelChoice::Tcg => qemu::accel::Choice::Tcg,
-        AccelChoice::Kvm => qemu::accel::Choice::Kvm,
+        AccelChoice::Auto => AccelRequest::Auto,
+        AccelChoice::Tcg => AccelRequest::Tcg,
+        AccelChoice::Kvm => AccelRequest::Kvm,
     };
     let trial = guest::accel::Trial {
         arch,
         boot: &boot,
         binary: &binary,
         facts: &facts,
-        temp_dir: &verdict::runs::place::temp_dir(&context.env),
+        temp_dir: &verdict::runs::run_dir::temp_dir(&context.env),
         verdicts: &supply.store.probe_dir(),
     };
     let (accel, why) = guest::accel::choose(choice, &trial).map_err(hinted!(Exit::SetupMissing))?;
@@ -201,39 +202,27 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
     }))
 }
 
-/// Asked once, then remembered as long as the file stays the same.
+/// The facts of a binary, remembered in the store.
 fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, Failure> {
     let context = supply.context;
-    let machines: Vec<&str> = arch
-        .qemu
-        .machines
-        .values()
-        .map(|machine| machine.name.as_str())
-        .collect();
-    let identity =
-        host::files::identity(binary).map_err(|error| Failure::new(Exit::Failed, error))?;
-    // The same file answers differently with other modules or libraries.
-    let loader = &context.env.loader;
-    let identity = format!("5 {binary} {identity} {loader:?} {machines:?}");
-    let identity = Digest::of(identity.as_bytes());
-    let cache = supply.store.probe_dir().join(format!("{identity}.json"));
-    // Another QEMU may be behind a script today.
-    let is_kept = !host::files::is_script(binary);
-    let kept = host::files::read(&cache).ok().filter(|_| is_kept);
-    let kept = kept.and_then(|text| serde_json::from_slice::<Facts>(&text).ok());
-    let facts = if let Some(facts) = kept {
-        supply.store.touch(&cache);
-        facts
-    } else {
-        let scratch = context.scratch("probe")?;
-        let facts = qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT)
-            .map_err(qemu_failure)?;
-        if is_kept && let Ok(text) = serde_json::to_vec(&facts) {
-            // A store that is read-only asks again the next time; that is all.
-            let _ = host::files::write(&cache, &text);
-        }
-        facts
+    let machines = arch.qemu.machines.values();
+    let machines: Vec<&str> = machines.map(|machine| machine.name.as_str()).collect();
+    let environment = format!("{:?}", context.env.loader);
+    let question = Question {
+        binary,
+        machines: &machines,
+        environment: &environment,
     };
+    let scratch = context.scratch("probe")?;
+    let answer = question
+        .answer(&supply.store.probe_dir(), || {
+            qemu::probe::ask(binary, &machines, scratch.path(), PROBE_LIMIT)
+        })
+        .map_err(qemu_failure)?;
+    if let Some(file) = &answer.remembered {
+        supply.store.touch(file);
+    }
+    let facts = answer.facts;
     for (subject, why) in facts.unanswered.iter().filter(|_| !context.global.quiet) {
         output::note(format!(
             "{}: failed to query QEMU about {subject}: {why}",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use host::scratch::Scratch;
 use plan::arch::Arch;
-use qemu::accel::{Choice, Decision, HostKvm, Verdict, decide, device};
+use qemu::accel::{AccelRequest, Decision, HostKvm, Verdict, decide, device};
 use qemu::{Accel, BootFiles, Emulator, Facts, LaunchRequest, Vm};
 use suite::header::Channel;
 use verdict::outcome::Outcome;
@@ -52,7 +52,7 @@ impl NoKvm {
 }
 
 /// The accelerator, with a line for people where one is due.
-pub fn choose(choice: Choice, trial: &Trial<'_>) -> Result<(Accel, Option<String>), NoKvm> {
+pub fn choose(choice: AccelRequest, trial: &Trial<'_>) -> Result<(Accel, Option<String>), NoKvm> {
     let device = device();
     let uname = rustix::system::uname();
     let machine = uname.machine().to_string_lossy();

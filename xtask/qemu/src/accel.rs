@@ -32,7 +32,7 @@ impl Accel {
 
 /// What the caller wishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Choice {
+pub enum AccelRequest {
     /// KVM where it works, else TCG.
     #[default]
     Auto,
@@ -91,17 +91,17 @@ pub enum Decision {
 /// Decides; looks at nothing but its arguments.
 #[must_use]
 pub fn decide(
-    choice: Choice,
+    choice: AccelRequest,
     profile: &QemuProfile,
     facts: &Facts,
     host: &HostKvm<'_>,
 ) -> Decision {
-    if choice == Choice::Tcg {
+    if choice == AccelRequest::Tcg {
         return Decision::Use(Accel::Tcg, None);
     }
     let obstacle = if !profile.native.iter().any(|machine| machine == host.machine) {
         // KVM cannot run a foreign processor, so there is nothing to report.
-        if choice == Choice::Auto {
+        if choice == AccelRequest::Auto {
             return Decision::Use(Accel::Tcg, None);
         }
         format!(
@@ -120,8 +120,8 @@ pub fn decide(
         }
     };
     match choice {
-        Choice::Kvm => Decision::Refuse(obstacle),
-        Choice::Auto | Choice::Tcg => {
+        AccelRequest::Kvm => Decision::Refuse(obstacle),
+        AccelRequest::Auto | AccelRequest::Tcg => {
             Decision::Use(Accel::Tcg, Some(format!("using TCG: {obstacle}")))
         }
     }
@@ -189,7 +189,7 @@ mod tests {
                 device,
                 verdict,
             };
-            let decisions = [Choice::Auto, Choice::Tcg, Choice::Kvm]
+            let decisions = [AccelRequest::Auto, AccelRequest::Tcg, AccelRequest::Kvm]
                 .map(|choice| decide(choice, &profile(), &facts(accels), &host));
             let text = decisions.map(|decision| match decision {
                 Decision::Use(accel, None) => accel.as_str().to_owned(),

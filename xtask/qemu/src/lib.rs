@@ -18,6 +18,7 @@ pub mod probe;
 pub mod qmp;
 pub mod qtest;
 mod queue;
+pub mod remembered;
 pub mod snapshots;
 pub mod trace;
 pub mod version;

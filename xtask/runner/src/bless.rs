@@ -5,7 +5,7 @@ use std::io;
 use host::clock::monotonic;
 use verdict::event::TestReport;
 use verdict::golden::bless::{Blessed, Blessing, plan};
-use verdict::golden::{Place, compare, variant};
+use verdict::golden::{GoldenTarget, compare, variant};
 use verdict::outcome::Outcome;
 
 use crate::config::Config;
@@ -28,7 +28,7 @@ pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec
         let (Some(test), Some(run)) = (test, run) else {
             continue;
         };
-        let place = Place {
+        let place = GoldenTarget {
             arch: &report.arch,
             machine: &report.machine,
             qemu: run.facts.version,

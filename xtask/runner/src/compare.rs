@@ -11,7 +11,7 @@ use host::clock::monotonic;
 use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict};
 use verdict::event::{TestReport, millis};
 use verdict::outcome::Outcome;
-use verdict::runs::place;
+use verdict::runs::run_dir::{self, RunDir};
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -31,7 +31,7 @@ pub fn compare(
     let started = monotonic();
     let arches: Vec<_> = old.arches.iter().map(|run| run.arch.name.clone()).collect();
     let (jobs, _) = jobs(old, &arches)?;
-    let place = place::Place::prepare(&old.runs_dir, &old.temp_dir, old.keep_runs)?;
+    let place = RunDir::prepare(&old.runs_dir, &old.temp_dir, old.keep_runs)?;
     let library = case::Library::read(&old.suite.dir)?;
     let total = jobs.len() * old.rounds.count.unwrap_or(1) as usize;
     let run_dir = place.run_dir.clone();
@@ -65,7 +65,7 @@ pub fn compare(
             _ => pair.new.clone(),
         });
         let dir = run_dir.join(side);
-        place::keep(&report(config, tests.collect(), started, dir))?;
+        run_dir::keep(&report(config, tests.collect(), started, dir))?;
     }
     let comparison = Comparison {
         pairs,

@@ -10,8 +10,8 @@ use suite::overrides::Override;
 use suite::{Filter, Suite};
 use verdict::origin::Origin;
 
-use crate::again::Again;
 use crate::queue::Rounds;
+use crate::rerun::RerunTest;
 
 /// What to run and how.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ pub enum Extent {
     #[default]
     Seeded,
     /// Those of an earlier run.
-    Again(Vec<Again>),
+    Rerun(Vec<RerunTest>),
     /// One for each combination of all choices, but no more than `limit` in all.
     Exhaustive {
         /// The most jobs.

@@ -1,6 +1,6 @@
 //! Why a run does not begin, or cannot be kept.
 
-use verdict::runs::place::PlaceError;
+use verdict::runs::run_dir::RunDirError;
 
 use crate::exhaustive::ExhaustiveError;
 
@@ -9,7 +9,7 @@ use crate::exhaustive::ExhaustiveError;
 pub enum RunError {
     /// The directory of runs or the temporary directory cannot be used.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    RunDir(#[from] RunDirError),
     /// The directory of tests cannot be read, or not be written to.
     #[error("failed to read or write the files of the tests")]
     Tests(#[from] std::io::Error),

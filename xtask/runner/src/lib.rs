@@ -11,23 +11,25 @@
 //! | `queue` | the order of jobs, rounds, and when to stop |
 //! | `worker` | one job to its report, with retries |
 //! | `exhaustive` | all combinations of choices |
-//! | `again` | the tests of an earlier run |
+//! | [`rerun`] | what an earlier run has left |
+//! | [`bench`] | what `cargo xtask bench` computes from runs |
 //! | `bless` | golden output written at the end of a run |
 
-mod again;
+pub mod bench;
 mod bless;
 mod compare;
 mod config;
 mod error;
 mod exhaustive;
 mod queue;
+pub mod rerun;
 mod run;
 mod worker;
 
-pub use again::Again;
 pub use compare::compare;
 pub use config::{Config, Extent};
 pub use error::RunError;
 pub use exhaustive::ExhaustiveError;
 pub use queue::Rounds;
+pub use rerun::RerunTest;
 pub use run::run;

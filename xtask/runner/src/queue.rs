@@ -65,7 +65,7 @@ struct State {
 }
 
 /// A place in the report: by round, then in the order of selection.
-pub(super) type Place = (u32, usize);
+pub(super) type Slot = (u32, usize);
 
 impl<'a> Queue<'a> {
     pub(super) fn new(jobs: Vec<Job<'a>>, limits: Limits) -> Self {
@@ -82,7 +82,7 @@ impl<'a> Queue<'a> {
     }
 
     /// The next job; none when the run is to end.
-    pub(super) fn next(&self) -> Option<(Place, Job<'a>)> {
+    pub(super) fn next(&self) -> Option<(Slot, Job<'a>)> {
         if host::interrupt::received().is_some() {
             return None;
         }
@@ -117,7 +117,7 @@ impl<'a> Queue<'a> {
     }
 
     /// What was never started, in the rounds that had begun, and why.
-    pub(super) fn rest(&self) -> (Vec<(Place, Job<'a>)>, String) {
+    pub(super) fn rest(&self) -> (Vec<(Slot, Job<'a>)>, String) {
         let state = self.state();
         let why = match self.stopped(state.failed) {
             _ if host::interrupt::received().is_some() => "interrupted".to_owned(),

@@ -16,7 +16,7 @@ use suite::Selected;
 use suite::overrides::Changes;
 use verdict::coverage::Coverage;
 use verdict::event::{RunEvent, RunReport, SCHEMA, TestReport, millis, passed_devices, send};
-use verdict::runs::place;
+use verdict::runs::run_dir::{self, RunDir};
 
 use crate::config::{Config, Extent};
 use crate::error::RunError;
@@ -32,7 +32,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         .map(|run| run.arch.name.clone())
         .collect();
     let (jobs, notes) = jobs(config, &arches)?;
-    let place = place::Place::prepare(&config.runs_dir, &config.temp_dir, config.keep_runs)?;
+    let place = RunDir::prepare(&config.runs_dir, &config.temp_dir, config.keep_runs)?;
     let library = case::Library::read(&config.suite.dir)?;
     let run_dir = place.run_dir.clone();
     let total = jobs.len() * config.rounds.count.unwrap_or(1) as usize;
@@ -78,7 +78,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     let report = report(config, tests, started, run_dir);
     // The results are reported even if the disk is full.
     send(events, RunEvent::RunFinished(Box::new(report.clone())));
-    place::keep(&report)?;
+    run_dir::keep(&report)?;
     Ok(report)
 }
 
@@ -129,15 +129,15 @@ pub(super) fn jobs<'a>(
     };
     let (mut jobs, notes) = match &config.extent {
         Extent::Seeded => (selected.into_iter().map(seeded).collect(), Vec::new()),
-        Extent::Again(again) => {
+        Extent::Rerun(left) => {
             let named = |test: &Selected<'_>| {
                 let name = test.name();
-                again.iter().filter(move |again| again.name == name)
+                left.iter().filter(move |left| left.name == name)
             };
             let jobs = selected
                 .into_iter()
-                .flat_map(|test| named(&test).map(move |again| (test, again)))
-                .map(|(test, again)| again.job(test, &config.choices));
+                .flat_map(|test| named(&test).map(move |left| (test, left)))
+                .map(|(test, left)| left.job(test, &config.choices));
             (jobs.collect(), Vec::new())
         }
         Extent::Exhaustive { limit } => {
@@ -159,7 +159,7 @@ fn spread(
     events: &Sender<RunEvent>,
     worker: &Worker<'_>,
     queue: &queue::Queue<'_>,
-) -> Vec<(queue::Place, TestReport)> {
+) -> Vec<(queue::Slot, TestReport)> {
     let reports = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..threads {

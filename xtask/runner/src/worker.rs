@@ -9,7 +9,7 @@ use guest::contain::contain;
 use guest::job::Job;
 use verdict::event::{RunEvent, TestReport, Try};
 use verdict::outcome::Outcome;
-use verdict::runs::place;
+use verdict::runs::run_dir::RunDir;
 
 use crate::config::Config;
 
@@ -17,7 +17,7 @@ use crate::config::Config;
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
     pub(super) config: &'a Config,
-    pub(super) place: &'a place::Place,
+    pub(super) place: &'a RunDir,
     pub(super) library: &'a Library,
     /// The folder below which each test has its own.
     pub(super) logs: Utf8PathBuf,

@@ -88,3 +88,69 @@ Examples:
       Write a signed release to a directory
   cargo xtask publish --to s3://bucket/kiln --sign minisign.key
       Publish to S3 with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    /// The words of a command as a shell splits them, without a comment.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.split(" #").next().unwrap_or_default();
+        let line = line.trim_end_matches('\\');
+        let parts = line.split('\'').enumerate();
+        let words = parts.flat_map(|(at, part)| match at % 2 {
+            1 => vec![part.to_owned()],
+            _ => part.split_whitespace().map(str::to_owned).collect(),
+        });
+        words.collect()
+    }
+
+    fn assert_parses(origin: &str, command: &str) {
+        let line = words(command);
+        let parsed = Cli::try_parse_from(std::iter::once("xtask".to_owned()).chain(line));
+        let is_help = |error: &clap::Error| error.kind() == clap::error::ErrorKind::DisplayHelp;
+        if let Err(error) = parsed
+            && !is_help(&error)
+        {
+            panic!("{origin}: `cargo xtask {command}`: {error}");
+        }
+    }
+
+    #[test]
+    fn examples_parse() {
+        for text in [OVERVIEW, TEST, REPORT, BOOT, IMAGES, REPRO, STORE, PUBLISH] {
+            for line in text
+                .lines()
+                .filter_map(|line| line.strip_prefix("  cargo xtask "))
+            {
+                // A description follows in the overview.
+                let command = line.split("   ").next().unwrap();
+                assert_parses("--help", command);
+            }
+        }
+    }
+
+    #[test]
+    fn console_blocks_of_the_pages_parse() {
+        let root = camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let guides = fs_err::read_dir(root.join("docs")).unwrap();
+        let guides = guides.map(|entry| entry.unwrap().path());
+        let pages = ["README.md", "CONTRIBUTING.md", "guest-tests/README.md"];
+        let pages = pages.map(|page| root.join(page).into_std_path_buf());
+        let mut parsed = 0;
+        for page in pages.into_iter().chain(guides) {
+            let text = fs_err::read_to_string(&page).unwrap();
+            for command in text
+                .lines()
+                .filter_map(|line| line.strip_prefix("$ cargo xtask "))
+            {
+                assert_parses(&page.display().to_string(), command);
+                parsed += 1;
+            }
+        }
+        assert!(parsed > 20, "{parsed} commands");
+    }
+}

@@ -13,7 +13,6 @@ mod select;
 mod shell;
 mod skips;
 mod standalone;
-mod unselected;
 
 use std::collections::BTreeMap;
 
@@ -78,7 +77,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         let rest = rerun.rest(context, &project, &suite, &arches)?;
         selected = rerun.select(&rest, selected)?;
         scope = rerun.scope(args);
-        extent = Extent::Again(rest);
+        extent = Extent::Rerun(rest);
     }
     if args.list {
         let skips = defaults::skips(&overrides, &filter, &selected);

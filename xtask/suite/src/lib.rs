@@ -5,6 +5,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`files`] | the test files of a folder, their filter and selection |
+//! | [`unselected`] | why a selection, or a part of it, has no test |
 //! | [`pattern`] | what a positional argument selects: a name, a path, or a part of names |
 //! | `read` | the files below `guest-tests/`, and those that are no tests |
 //! | [`header`] | the TOML header of a test file, read without running the script |
@@ -29,6 +30,8 @@ pub mod pattern;
 mod read;
 pub mod requirement;
 pub mod statements;
+pub mod unselected;
 
 pub use files::{BrokenFile, Filter, Selected, Suite, TestFile};
 pub use pattern::Pattern;
+pub use unselected::Unselected;

@@ -37,7 +37,7 @@ pub struct Variant {
 
 /// What a test runs on, as far as golden output may depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct GoldenTarget<'a> {
     /// The architecture.
     pub arch: &'a str,
     /// The machine of `images/<arch>.toml`.
@@ -67,7 +67,7 @@ impl Variant {
         })
     }
 
-    fn covers(&self, place: Place<'_>) -> bool {
+    fn covers(&self, place: GoldenTarget<'_>) -> bool {
         let is = |wanted: &Option<String>, it: &str| wanted.as_deref().is_none_or(|w| w == it);
         is(&self.arch, place.arch)
             && is(&self.machine, place.machine)
@@ -82,7 +82,7 @@ impl Variant {
 
 /// The most specific of a test's variants that counts for a place.
 #[must_use]
-pub fn variant<'a>(golden: &'a [Golden], place: Place<'_>) -> Option<&'a Golden> {
+pub fn variant<'a>(golden: &'a [Golden], place: GoldenTarget<'_>) -> Option<&'a Golden> {
     let covering = golden.iter().filter(|one| one.variant.covers(place));
     covering.max_by_key(|one| one.variant.rank())
 }
@@ -129,7 +129,7 @@ mod tests {
             "nic.ppc64.powernv.good",
         ];
         let check = |names: &[&str], arch, machine, qemu: &str, expect: Option<&str>| {
-            let place = Place {
+            let place = GoldenTarget {
                 arch,
                 machine,
                 qemu: qemu.parse().unwrap(),

@@ -3,4 +3,4 @@
 pub mod joined;
 pub mod journal;
 pub mod kept;
-pub mod place;
+pub mod run_dir;

@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use host::clock::monotonic;
 use verdict::event::TestReport;
 use verdict::golden::compare::{self, FilterEnd};
-use verdict::golden::{self, Place, bless::Blessing};
+use verdict::golden::{self, GoldenTarget, bless::Blessing};
 use verdict::ktap;
 use verdict::outcome::{Outcome, Phase};
 use verdict::text;
@@ -67,7 +67,7 @@ fn compare(
     printed: &[u8],
 ) -> std::io::Result<()> {
     let test = setting.test.test;
-    let place = Place {
+    let place = GoldenTarget {
         arch: setting.test.arch,
         machine: &report.machine,
         qemu: setting.arch.facts.version,

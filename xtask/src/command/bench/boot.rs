@@ -13,10 +13,10 @@ use guest::platform::ArchRun;
 use guest::session::Handover;
 use host::clock::monotonic;
 use qemu::BootFiles;
+use runner::bench::median;
 use serde_json::json;
 use suite::Suite;
 
-use super::median;
 use crate::cli::MessageFormat;
 use crate::cli::bench::BenchBootArgs;
 use crate::command::test;

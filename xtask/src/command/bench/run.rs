@@ -1,11 +1,9 @@
 //! `cargo xtask bench run`: tests a minute with one job and with two, and what the runner adds to the
 //! time that QEMU takes by itself.
 
-use std::time::Duration;
-
+use runner::bench::{median, overheads_ms, tests_per_minute};
 use serde_json::json;
 
-use super::median;
 use crate::cli::MessageFormat;
 use crate::cli::bench::BenchBootArgs;
 use crate::command::test;
@@ -32,15 +30,9 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
                     .hint(Some(format!("cargo xtask test {TESTS}"))));
             }
             if round > 0 {
-                let seconds = Duration::from_millis(report.duration_ms.max(1)).as_secs_f64();
-                let tests = u32::try_from(report.tests.len()).unwrap_or(u32::MAX);
-                rates.push(f64::from(tests) * 60.0 / seconds);
+                rates.push(tests_per_minute(&report));
                 if jobs == 1 {
-                    let own = |ms: u64| Duration::from_millis(ms).as_secs_f64() * 1000.0;
-                    let tests = report.tests.iter();
-                    overhead.extend(
-                        tests.map(|test| own(test.duration_ms.saturating_sub(test.qemu_ms))),
-                    );
+                    overhead.extend(overheads_ms(&report));
                 }
             }
             Ok(())

@@ -2,7 +2,7 @@
 
 use verdict::bisect::{GIVE_UP, Verdict};
 use verdict::event::RunReport;
-use verdict::runs::place::PlaceError;
+use verdict::runs::run_dir::RunDirError;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -25,7 +25,7 @@ pub(super) fn explain(context: &Context, failure: &Failure) -> Exit {
 /// would be as wrong with the next commit.
 fn status(failure: &Failure) -> u8 {
     match failure.exit {
-        Exit::SetupMissing if !failure.is::<PlaceError>() => Verdict::Untestable.status(),
+        Exit::SetupMissing if !failure.is::<RunDirError>() => Verdict::Untestable.status(),
         _ => GIVE_UP,
     }
 }
@@ -43,7 +43,7 @@ mod tests {
         let missing = anyhow::anyhow!("QEMU is missing");
         check(Exit::SetupMissing, missing, 125);
         check(Exit::Usage, anyhow::anyhow!("wrong option"), 128);
-        let full = PlaceError::Temporary {
+        let full = RunDirError::Temporary {
             path: "/tmp".into(),
             source: std::io::ErrorKind::StorageFull.into(),
         };

@@ -12,7 +12,7 @@ use suite::overrides::Override;
 use suite::{Filter, Suite};
 use verdict::golden::bless::Blessing;
 use verdict::origin::{Origin, Scope};
-use verdict::runs::place::temp_dir;
+use verdict::runs::run_dir::temp_dir;
 
 use super::{RUNS, TESTS};
 use crate::cli::{GuestArgs, TestArgs};

@@ -93,7 +93,7 @@ pub(super) fn refused(context: &Context, error: RunError) -> Failure {
             let hint = error.hint();
             Failure::new(Exit::Usage, error).hint(hint)
         }
-        RunError::Place(error) => {
+        RunError::RunDir(error) => {
             let hint = error.hint();
             Failure::new(Exit::SetupMissing, error).hint(hint)
         }

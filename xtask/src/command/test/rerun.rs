@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use clap::Parser as _;
 use plan::Project;
-use runner::Again;
+use runner::rerun::{self, RerunTest};
 use suite::{Selected, Suite};
 use verdict::event::RunReport;
 use verdict::origin::Scope;
@@ -72,61 +72,37 @@ impl Rerun {
         args
     }
 
-    /// What is left: what failed or was not run, and what is new since.
+    /// The tests that are left: those that failed or were not run, and those that are new since.
     pub(super) fn rest(
         &self,
         context: &Context,
         project: &Project,
         suite: &Suite,
         arches: &[String],
-    ) -> Result<Vec<Again>, Failure> {
-        let mut rest = Again::of(&self.report);
-        let (Some(asked), Some(scope)) = (&self.asked, &self.report.origin.scope) else {
-            return Ok(rest);
+    ) -> Result<Vec<RerunTest>, Failure> {
+        let (Some(asked), Some(_)) = (&self.asked, &self.report.origin.scope) else {
+            return Ok(RerunTest::failed_in(&self.report));
         };
-        let known = self.report.tests.iter().map(|test| &test.name);
-        let known: BTreeSet<&String> = known.chain(&scope.settled).collect();
-        let wanted = select::filter(context, project, suite, asked)?;
-        let wanted = suite.select(&wanted, arches).into_iter();
-        let added = wanted
-            .map(|test| test.name())
-            .filter(|name| !known.contains(name));
-        rest.extend(added.map(|name| Again::added(&self.report, name)));
-        Ok(rest)
+        let filter = select::filter(context, project, suite, asked)?;
+        let selected = suite.select(&filter, arches).into_iter();
+        Ok(RerunTest::left_by(
+            &self.report,
+            selected.map(|test| test.name()),
+        ))
     }
 
-    /// Which of the tests that this command line selects are left; none is a failure, as for any run.
+    /// The tests of this command line that are left; none is a failure, as for any run.
     pub(super) fn select<'a>(
         &self,
-        rest: &[Again],
-        mut selected: Vec<Selected<'a>>,
+        left: &[RerunTest],
+        selected: Vec<Selected<'a>>,
     ) -> Result<Vec<Selected<'a>>, Failure> {
-        let names: BTreeSet<&str> = rest.iter().map(|again| again.name.as_str()).collect();
-        selected.retain(|test| names.contains(test.name().as_str()));
-        if !selected.is_empty() {
-            return Ok(selected);
-        }
-        let (error, hint) = if rest.is_empty() {
-            let error =
-                anyhow::anyhow!("no test to re-run: every test of run {} passed", self.name);
-            (error, "cargo xtask test".to_owned())
-        } else {
-            let error = anyhow::anyhow!("no failed test of run {} is selected", self.name);
-            let hint = format!("cargo xtask test --rerun {} --list", self.name);
-            (error, hint)
-        };
-        Err(Failure::new(Exit::NoTests, error).hint(Some(hint)))
+        rerun::keep_left(&self.name, left, selected).map_err(hinted!(Exit::NoTests))
     }
 
     /// What the new run is to reach: the same.
     pub(super) fn scope(&self, args: &TestArgs) -> Scope {
-        let mut scope = self.report.origin.scope.clone().unwrap_or_default();
-        let rest = Again::of(&self.report).into_iter();
-        let rest: BTreeSet<_> = rest.map(|again| again.name).collect();
-        let names = self.report.tests.iter().map(|test| test.name.clone());
-        scope
-            .settled
-            .extend(names.filter(|name| !rest.contains(name)));
+        let mut scope = rerun::scope_after(&self.report);
         if let Some(asked) = &self.asked {
             scope.flags = asked.selecting();
             scope.flags.extend(args.running(args.guest.qemu.clone()));

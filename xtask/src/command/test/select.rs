@@ -10,7 +10,6 @@ use suite::pattern::Names;
 use suite::{BrokenFile, Filter, Pattern, Selected, Suite};
 use verdict::partition::Partition;
 
-use super::unselected;
 use crate::cli::{MessageFormat, TestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
@@ -41,7 +40,7 @@ pub(super) fn filter(
     })
 }
 
-/// The tests; none is a failure.
+/// The tests; a filter that selects none is a failure.
 pub(super) fn select<'a>(
     context: &Context,
     suite: &'a Suite,
@@ -59,11 +58,11 @@ pub(super) fn select<'a>(
         return Err(context.draw(&faults.collect::<Vec<_>>(), "in guest tests"));
     }
     warn(context, suite, &others);
-    let selected = suite.select(filter, arches);
-    if selected.is_empty() {
-        return Err(unselected::nothing(suite, arches, args));
+    if let Some(why) = suite.unselected(filter, &args.filters, arches) {
+        let hint = why.hint();
+        return Err(Failure::new(Exit::NoTests, why).hint(hint));
     }
-    Ok(selected)
+    Ok(suite.select(filter, arches))
 }
 
 /// Says which files are left out of a run that does not need them.

@@ -5,7 +5,7 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{EXTENSION, Golden, Place, variant};
+use super::{EXTENSION, Golden, GoldenTarget, variant};
 
 /// Whether golden output is compared or written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Blessed<'a> {
     /// Its golden output.
     pub golden: &'a [Golden],
     /// What it ran on.
-    pub place: Place<'a>,
+    pub place: GoldenTarget<'a>,
     /// What it printed.
     pub printed: String,
 }
@@ -113,7 +113,7 @@ mod tests {
             .map(|(arch, text)| Blessed {
                 script: Utf8Path::new("net/nic.sh"),
                 golden: &golden,
-                place: Place {
+                place: GoldenTarget {
                     arch,
                     machine: "virt",
                     qemu: qemu::Version::new(10, 0, 0),

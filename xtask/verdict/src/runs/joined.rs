@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use crate::event::RunReport;
 use crate::report::json;
 use crate::runs::kept::{self, KeptError};
-use crate::runs::{journal, place};
+use crate::runs::{journal, run_dir};
 
 /// Keeps a joined run: in `dir`, else as the next of `runs`. The paths of what it gives back are those
 /// of the copies.
@@ -22,7 +22,7 @@ pub fn keep(
             return Err(KeptError::Taken(dir.to_owned()));
         }
         Some(dir) => dir.to_owned(),
-        None => place::number(runs)?,
+        None => run_dir::number(runs)?,
     };
     fs_err::create_dir_all(&dir)?;
     for part in parts {

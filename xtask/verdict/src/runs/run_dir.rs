@@ -37,7 +37,7 @@ pub fn temp_dir(env: &host::env::Env) -> Utf8PathBuf {
 
 /// Why a run has no directories of its own.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum RunDirError {
     /// The directory of runs is missing, read-only or full.
     #[error("failed to keep the files of the run in `{path}` (`--runs`)")]
     Runs {
@@ -56,7 +56,7 @@ pub enum PlaceError {
     },
 }
 
-impl PlaceError {
+impl RunDirError {
     fn runs(path: &Utf8Path) -> impl Fn(io::Error) -> Self {
         |source| Self::Runs {
             path: path.to_owned(),
@@ -80,8 +80,8 @@ impl PlaceError {
 }
 
 /// A scratch directory below the temporary directory.
-pub fn scratch(temp: &Utf8Path, word: &str) -> Result<Scratch, PlaceError> {
-    Scratch::new_in(temp, word).map_err(|source| PlaceError::Temporary {
+pub fn scratch(temp: &Utf8Path, word: &str) -> Result<Scratch, RunDirError> {
+    Scratch::new_in(temp, word).map_err(|source| RunDirError::Temporary {
         path: temp.to_owned(),
         source,
     })
@@ -89,17 +89,17 @@ pub fn scratch(temp: &Utf8Path, word: &str) -> Result<Scratch, PlaceError> {
 
 /// The folders of a run.
 #[derive(Debug)]
-pub struct Place {
+pub struct RunDir {
     /// Logs and reports.
     pub run_dir: Utf8PathBuf,
     scratch: Scratch,
     _lock: fs_err::File,
 }
 
-impl Place {
+impl RunDir {
     /// Makes both, and removes what earlier runs left.
-    pub fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> Result<Self, PlaceError> {
-        let (run_dir, lock) = numbered(runs, keep).map_err(PlaceError::runs(runs))?;
+    pub fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> Result<Self, RunDirError> {
+        let (run_dir, lock) = numbered(runs, keep).map_err(RunDirError::runs(runs))?;
         scratch::sweep(temp);
         Ok(Self {
             run_dir,
@@ -116,12 +116,12 @@ impl Place {
 }
 
 /// Keeps a report next to the logs.
-pub fn keep(report: &RunReport) -> Result<(), PlaceError> {
+pub fn keep(report: &RunReport) -> Result<(), RunDirError> {
     let dir = &report.run_dir;
     json::document(report)
         .map_err(io::Error::from)
         .and_then(|text| host::files::write(&dir.join(kept::FILE), text.as_bytes()))
-        .map_err(PlaceError::runs(dir))
+        .map_err(RunDirError::runs(dir))
 }
 
 /// A folder with the next number, locked; old ones are removed.
@@ -205,7 +205,7 @@ mod tests {
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let runs = root.join("runs");
         for number in 1..=5 {
-            let place = Place::prepare(&runs, root, 3).unwrap();
+            let place = RunDir::prepare(&runs, root, 3).unwrap();
             assert_eq!(place.run_dir, runs.join(number.to_string()));
             assert!(place.scratch().exists());
         }
@@ -222,14 +222,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let runs = root.join("runs");
-        let long = Place::prepare(&runs, root, 1).unwrap();
+        let long = RunDir::prepare(&runs, root, 1).unwrap();
         for _ in 0..2 {
-            Place::prepare(&runs, root, 1).unwrap();
+            RunDir::prepare(&runs, root, 1).unwrap();
         }
         assert_eq!(runs_in(&runs).unwrap(), [1, 3]);
         assert!(long.scratch().exists());
         drop(long);
-        Place::prepare(&runs, root, 1).unwrap();
+        RunDir::prepare(&runs, root, 1).unwrap();
         assert_eq!(runs_in(&runs).unwrap(), [4]);
     }
 
@@ -241,7 +241,7 @@ mod tests {
         fs_err::create_dir(&photos).unwrap();
         fs_err::write(photos.join("photo"), "x").unwrap();
         for _ in 0..3 {
-            Place::prepare(root, root, 1).unwrap();
+            RunDir::prepare(root, root, 1).unwrap();
         }
         assert_eq!(runs_in(root).unwrap(), [2, 5]);
     }
@@ -251,8 +251,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let runs = root.join("runs");
-        let places: Vec<Place> = std::thread::scope(|scope| {
-            let one = || Place::prepare(&runs, root, 1).unwrap();
+        let places: Vec<RunDir> = std::thread::scope(|scope| {
+            let one = || RunDir::prepare(&runs, root, 1).unwrap();
             let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
@@ -267,7 +267,7 @@ mod tests {
         let (file, missing) = (root.join("file"), root.join("missing"));
         fs_err::write(&file, "").unwrap();
         let check = |runs: &Utf8Path, temp: &Utf8Path, names: &Utf8Path, option: &str| {
-            let error = Place::prepare(runs, temp, 1).unwrap_err();
+            let error = RunDir::prepare(runs, temp, 1).unwrap_err();
             let message = error.to_string();
             assert!(
                 message.contains(&format!("`{names}` (`{option}`)")),

@@ -1,0 +1,239 @@
+//! What an earlier run has left: tests that did not succeed or were not run, and tests that are new since.
+//! Used by `cargo xtask test --rerun`; the earlier run's command line is the caller's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use guest::job::Job;
+use suite::Selected;
+use suite::overrides::Changes;
+use verdict::event::{Choice, RunReport};
+use verdict::origin::Scope;
+
+/// A test of an earlier run, to be run with the same seed and the same choices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RerunTest {
+    /// Whole name.
+    pub name: String,
+    /// Which round it was.
+    pub round: u32,
+    /// Its seed.
+    pub seed: u64,
+    /// What it chose.
+    pub choices: Vec<Choice>,
+}
+
+/// Nothing of an earlier run is to be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NothingLeft {
+    /// Every test passed.
+    #[error("no test to re-run: every test of run {0} passed")]
+    AllPassed(String),
+    /// What is left is not selected.
+    #[error("no failed test of run {0} is selected")]
+    NotSelected(String),
+}
+
+impl NothingLeft {
+    /// The command that runs or lists tests.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::AllPassed(_) => "cargo xtask test".to_owned(),
+            Self::NotSelected(run) => format!("cargo xtask test --rerun {run} --list"),
+        })
+    }
+}
+
+impl RerunTest {
+    /// The tests of a run that did not succeed, or were not run.
+    #[must_use]
+    pub fn failed_in(report: &RunReport) -> Vec<Self> {
+        let failed = report.tests.iter();
+        let failed = failed.filter(|test| !test.outcome.is_success());
+        failed
+            .map(|test| Self {
+                name: test.name.clone(),
+                round: test.round,
+                seed: test.seed,
+                choices: test.choices.clone(),
+            })
+            .collect()
+    }
+
+    /// The tests that a run has left. `selected` are the names of the tests that its command line selects
+    /// now; those that it did not know are added, with its seed.
+    #[must_use]
+    pub fn left_by(report: &RunReport, selected: impl IntoIterator<Item = String>) -> Vec<Self> {
+        let settled = report.origin.scope.iter().flat_map(|scope| &scope.settled);
+        let known = report.tests.iter().map(|test| &test.name);
+        let known: BTreeSet<&String> = known.chain(settled).collect();
+        let added = selected.into_iter().filter(|name| !known.contains(name));
+        let added = added.map(|name| Self {
+            name,
+            round: 0,
+            seed: report.seed,
+            choices: Vec::new(),
+        });
+        let mut left = Self::failed_in(report);
+        left.extend(added);
+        left
+    }
+
+    /// The job for a test of this name.
+    pub(super) fn job<'a>(&self, test: Selected<'a>, forced: &BTreeMap<String, String>) -> Job<'a> {
+        let mut choices: BTreeMap<_, _> = self
+            .choices
+            .iter()
+            .map(|choice| (choice.name.clone(), choice.value.clone()))
+            .collect();
+        choices.extend(forced.clone());
+        Job {
+            test,
+            round: self.round,
+            seed: self.seed,
+            forced: choices,
+            changes: Changes::default(),
+        }
+    }
+}
+
+/// The selected tests that run `run` has left; none is an error, as for any run.
+pub fn keep_left<'a>(
+    run: &str,
+    left: &[RerunTest],
+    mut selected: Vec<Selected<'a>>,
+) -> Result<Vec<Selected<'a>>, NothingLeft> {
+    let names: BTreeSet<&str> = left.iter().map(|test| test.name.as_str()).collect();
+    selected.retain(|test| names.contains(test.name().as_str()));
+    if left.is_empty() {
+        return Err(NothingLeft::AllPassed(run.to_owned()));
+    }
+    if selected.is_empty() {
+        return Err(NothingLeft::NotSelected(run.to_owned()));
+    }
+    Ok(selected)
+}
+
+/// The scope of a run that repeats another: the same, of which more is settled.
+#[must_use]
+pub fn scope_after(report: &RunReport) -> Scope {
+    let mut scope = report.origin.scope.clone().unwrap_or_default();
+    let left: BTreeSet<_> = RerunTest::failed_in(report)
+        .into_iter()
+        .map(|test| test.name)
+        .collect();
+    let names = report.tests.iter().map(|test| test.name.clone());
+    scope
+        .settled
+        .extend(names.filter(|name| !left.contains(name)));
+    scope
+}
+
+#[cfg(test)]
+mod tests {
+    use verdict::event::{SCHEMA, TestReport};
+    use verdict::origin::Origin;
+    use verdict::outcome::Outcome;
+
+    use super::*;
+
+    const PASSED: Outcome = Outcome::Passed;
+
+    fn failed() -> Outcome {
+        Outcome::Failed {
+            cause: "no disk".to_owned(),
+        }
+    }
+
+    /// A run of tests of the area `a`, with what was settled before.
+    fn report(tests: &[(&str, u32, Outcome)], settled: &[&str]) -> RunReport {
+        let test = |(name, round, outcome): &(&str, u32, Outcome)| {
+            let mut report = TestReport::new("x", "a", name);
+            report.outcome = outcome.clone();
+            report.round = *round;
+            report.seed = 100 + u64::from(*round);
+            report
+        };
+        let settled = settled.iter().map(|name| format!("x::a::{name}"));
+        let scope = Scope {
+            flags: vec!["a::".to_owned()],
+            settled: settled.collect(),
+        };
+        RunReport {
+            schema: SCHEMA,
+            origin: Origin {
+                scope: Some(scope),
+                ..Origin::default()
+            },
+            platforms: Vec::new(),
+            seed: 7,
+            tests: tests.iter().map(test).collect(),
+            duration_ms: 0,
+            interrupted: None,
+            run_dir: "runs/1".into(),
+            coverage: None,
+        }
+    }
+
+    fn shown(left: &[RerunTest]) -> Vec<String> {
+        let left = left.iter();
+        left.map(|test| format!("{} {} {}", test.name, test.round, test.seed))
+            .collect()
+    }
+
+    #[test]
+    fn left_tests_keep_their_seed_and_round() {
+        let skipped = Outcome::Skipped {
+            reason: "no igb".to_owned(),
+        };
+        let not_run = Outcome::NotRun {
+            why: "interrupted".to_owned(),
+        };
+        let tests = [
+            ("good", 0, PASSED),
+            ("bad", 0, failed()),
+            ("bad", 1, failed()),
+            ("skips", 0, skipped),
+            ("late", 0, not_run),
+        ];
+        let report = report(&tests, &["before"]);
+        let selected = ["good", "bad", "before", "new"].map(|name| format!("x::a::{name}"));
+        let left = RerunTest::left_by(&report, selected);
+        let expect = [
+            "x::a::bad 0 100",
+            "x::a::bad 1 101",
+            "x::a::late 0 100",
+            "x::a::new 0 7",
+        ];
+        assert_eq!(shown(&left), expect);
+        assert_eq!(shown(&RerunTest::failed_in(&report)), expect[..3]);
+    }
+
+    #[test]
+    fn settled_tests_grow_from_run_to_run() {
+        let report = report(&[("good", 0, PASSED), ("bad", 0, failed())], &["before"]);
+        let scope = scope_after(&report);
+        let settled: Vec<_> = scope.settled.iter().map(String::as_str).collect();
+        assert_eq!(settled, ["x::a::before", "x::a::good"]);
+        assert_eq!(scope.flags, ["a::"]);
+        // A round that passed does not settle a test of which another failed.
+        let report = self::report(&[("both", 0, PASSED), ("both", 1, failed())], &[]);
+        assert!(scope_after(&report).settled.is_empty());
+    }
+
+    #[test]
+    fn nothing_left_has_a_reason_and_a_hint() {
+        let check = |left: &[RerunTest], expect: &str, hint: &str| {
+            let error = keep_left("4", left, Vec::new()).unwrap_err();
+            assert_eq!(
+                (error.to_string().as_str(), error.hint().as_deref()),
+                (expect, Some(hint))
+            );
+        };
+        let passed = "no test to re-run: every test of run 4 passed";
+        check(&[], passed, "cargo xtask test");
+        let left = RerunTest::failed_in(&report(&[("bad", 0, failed())], &[]));
+        let not_selected = "no failed test of run 4 is selected";
+        check(&left, not_selected, "cargo xtask test --rerun 4 --list");
+    }
+}
