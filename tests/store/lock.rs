@@ -79,11 +79,11 @@ fn hand_edited_lock_is_refused_by_field() {
         "arch = \"aarch64\"",
         "arch = \"none\"",
         102,
-        "images.lock has no image of aarch64",
+        "missing image of aarch64 in `images/images.lock`",
     );
     let (key, other) = digests("key", &locked("", "key = \"", 12));
     check(&key, &key.replace("= \"", "= \"Z"), 2, "invalid SHA-256 `");
-    check(&key, &other, 102, "images.lock has the key ");
+    check(&key, &other, 102, "out of date for aarch64: it has key ");
     check(
         "name = \"kernel\"",
         "name = \"a/b\"",
@@ -129,7 +129,7 @@ fn image_differing_from_lock_is_quarantined() {
     let (code, said) = edited(home.path(), &kernel, &other);
     assert_eq!(code, 102, "{said}");
     for says in [
-        "`kernel` of aarch64 is not what images.lock promises: expected ",
+        "`kernel` of aarch64 does not match `images/images.lock`: expected ",
         ", found ",
         "it was moved to `",
         "v1/quarantine/",

@@ -122,5 +122,8 @@ fn read_only_store_remains_usable() {
         store.display()
     );
     assert_eq!(err.matches(&lacks).count(), 2, "{err}");
-    assert!(err.contains("help: set KILN_STORE to a directory"), "{err}");
+    assert!(
+        err.contains("help: use a directory that you can write to: export KILN_STORE"),
+        "{err}"
+    );
 }

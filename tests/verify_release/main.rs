@@ -250,7 +250,7 @@ fn each_gap_of_a_bundle_is_named() {
         assert!(err.contains(why), "{without}: {err}");
         let failed = "failed to build the image of aarch64 from the source of kiln-7";
         assert_eq!(err.contains(failed), built, "{without}: {err}");
-        let hint = ["tell the publisher", "look at what was built so far"][usize::from(built)];
+        let hint = ["report it to the publisher", "keep the unfinished build"][usize::from(built)];
         assert!(err.contains(hint), "{without}: {err}");
         assert_eq!(
             names(&release.path("verifier/v1/tmp")),
@@ -291,15 +291,18 @@ fn contradictory_or_newer_release_is_not_built() {
     check(
         &|manifest| manifest["schema"] = 2.into(),
         "unsupported schema 2 of `kiln-7/aarch64/manifest.json`: expected 1",
-        "a later Kiln",
+        "a newer version of Kiln",
     );
     check(
         &|manifest| manifest["key"] = zeros.clone().into(),
         "the source bundle builds a different `key` of aarch64 than the release contains",
-        "tell the publisher",
+        "report it to the publisher",
     );
     let (code, _, err) = release.verify(&["--release", "kiln-8"]);
-    assert!(code == 102 && err.contains("there is kiln-7"), "{err}");
+    assert!(
+        code == 102 && err.contains("published releases: kiln-7"),
+        "{err}"
+    );
     let (code, _, err) = release.verify(&["--arch", "vax"]);
     assert!(
         code == 2 && err.contains("release kiln-7 has no image of `vax`"),

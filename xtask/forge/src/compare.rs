@@ -28,12 +28,12 @@ pub struct Difference {
     /// Path below the two roots; empty where the roots are files themselves.
     pub path: Utf8PathBuf,
     /// Where in the file.
-    pub place: Place,
+    pub place: Position,
 }
 
 /// Where in a file the difference is, and what stands there on either side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Position {
     /// Only this side has the file.
     Only(Side),
     /// A property other than the content, such as `mode`.
@@ -74,7 +74,7 @@ pub enum Place {
         /// Name in the archive.
         entry: String,
         /// What is different about it.
-        place: Box<Place>,
+        place: Box<Position>,
     },
     /// A byte that no structure explains.
     Byte {
@@ -167,7 +167,7 @@ pub fn first_difference_named(
 
 /// Compares two contents in memory the way [`first_difference`] compares files.
 #[must_use]
-pub fn first_difference_in(first: &[u8], second: &[u8]) -> Option<Place> {
+pub fn first_difference_in(first: &[u8], second: &[u8]) -> Option<Position> {
     if first == second {
         return None;
     }

@@ -73,7 +73,7 @@ pub fn fetch(
                 return Ok(blob);
             }
             Err(Failure::Store(error)) => return Err(error.into()),
-            Err(Failure::Place { why, hint }) => {
+            Err(Failure::Location { why, hint }) => {
                 events(Event::FetchFailed {
                     file: pin.file.clone(),
                     url: shown(url),

@@ -33,14 +33,14 @@ struct Census {
 
 /// Where trees are unpacked, and how.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct Destination<'a> {
     /// The store that keeps them.
     pub store: &'a Store,
     /// In which order their directories are filled.
     pub order: Order,
 }
 
-impl<'a> From<&'a Store> for Place<'a> {
+impl<'a> From<&'a Store> for Destination<'a> {
     /// A store, in which trees are as ordinary builds make them.
     fn from(store: &'a Store) -> Self {
         Self {
@@ -52,12 +52,12 @@ impl<'a> From<&'a Store> for Place<'a> {
 
 /// The unpacked and patched tree of `source`, from the store or made now from its archive.
 pub fn tree<'a>(
-    place: impl Into<Place<'a>>,
+    place: impl Into<Destination<'a>>,
     source: &Source,
     archive: &Verified,
     events: &mut dyn FnMut(Event),
 ) -> Result<Utf8PathBuf, UnpackError> {
-    let Place { store, order } = place.into();
+    let Destination { store, order } = place.into();
     if archive.digest() != source.pin.sha256 {
         return Err(UnpackError::OtherArchive {
             file: source.pin.file.clone(),

@@ -28,7 +28,7 @@ const LOOK: Timespec = Timespec {
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The pipe failed.
-    #[error("the job server's pipe failed")]
+    #[error("failed to use the pipe of the job server")]
     Pipe(#[source] io::Error),
     /// The run was interrupted.
     #[error(transparent)]

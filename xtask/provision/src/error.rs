@@ -32,11 +32,11 @@ pub enum ProvisionError {
         arch: String,
     },
     /// The lock would have to be changed.
-    #[error("`images/images.lock` would change for {0}, and --locked was given")]
+    #[error("`--locked` is set and `images/images.lock` would change for {0}")]
     WouldChangeLock(String),
     /// A file has other bytes than the lock has.
     #[error(
-        "`{name}` of {arch} is not what images.lock promises: expected {expected}, found {found}"
+        "`{name}` of {arch} does not match `images/images.lock`: expected {expected}, found {found}"
     )]
     Differs {
         /// The architecture.
@@ -57,13 +57,15 @@ pub enum ProvisionError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Outdated {
     /// The lock has an architecture without a file in `images/`.
-    #[error("images.lock has `{0}`, which is not an architecture here")]
+    #[error("unknown architecture `{0}` in `images/images.lock`")]
     UnknownArch(String),
     /// The lock lacks an image that the repository should have.
-    #[error("images.lock has no image of {0}")]
+    #[error("missing image of {0} in `images/images.lock`")]
     NoImage(String),
     /// The recipes have changed since the lock was written.
-    #[error("the recipes of {arch} give the key {planned}, images.lock has {locked}")]
+    #[error(
+        "`images/images.lock` is out of date for {arch}: it has key {locked}, the recipes give {planned}"
+    )]
     OtherKey {
         /// The architecture.
         arch: String,
@@ -75,7 +77,10 @@ pub enum Outdated {
         prebuilt: bool,
     },
     /// The list of sources is not that of the recipes.
-    #[error("`{}` is not the list of these recipes' sources", crate::sources::PATH)]
+    #[error(
+        "`{}` is out of date: it does not list the sources of these recipes",
+        crate::sources::PATH
+    )]
     Sources,
 }
 
@@ -111,10 +116,10 @@ impl ProvisionError {
             }
             Self::Io(_) | Self::Files(_) | Self::NoRecipe { .. } => None,
             Self::WouldChangeLock(_) => {
-                Some("run it without --locked and commit the lock".to_owned())
+                Some("run the command without `--locked`, then commit images/images.lock".to_owned())
             }
             Self::Differs { .. } => Some(
-                "the same recipes gave other bytes: `cargo xtask images --from-source --verify` says where"
+                "the build is not reproducible; find the difference: cargo xtask images --from-source --verify"
                     .to_owned(),
             ),
             Self::Outdated(outdated) => outdated.hint(),

@@ -72,10 +72,10 @@ impl AreaError {
             Self::Store(error) => error.hint(),
             Self::Io(_) => None,
             Self::Room { .. } => {
-                Some("give --keep DIR, or set KILN_STORE, on a larger file system".to_owned())
+                Some("use a larger file system: --keep DIR, or export KILN_STORE=DIR".to_owned())
             }
             Self::Occupied { .. } => {
-                Some("give --keep an empty directory, or one that does not exist".to_owned())
+                Some("name an empty or a new directory: --keep DIR".to_owned())
             }
         }
     }
@@ -147,8 +147,8 @@ impl Area {
     #[must_use]
     pub fn hint(&self) -> String {
         match &self.passing {
-            None => format!("both are in `{}`", self.path),
-            Some(_) => "give --keep DIR to have both at hand afterwards".to_owned(),
+            None => format!("compare both in `{}`", self.path),
+            Some(_) => "keep both builds: --keep DIR".to_owned(),
         }
     }
 
@@ -156,8 +156,8 @@ impl Area {
     #[must_use]
     pub fn unfinished(&self) -> String {
         match &self.passing {
-            None => format!("what was built so far is in `{}`", self.path),
-            Some(_) => "give --keep DIR to look at what was built so far".to_owned(),
+            None => format!("the unfinished build is in `{}`", self.path),
+            Some(_) => "keep the unfinished build: --keep DIR".to_owned(),
         }
     }
 

@@ -12,9 +12,9 @@ use plan::digest::Digest;
 
 use crate::index::{Descriptor, Index, LAYOUT, OciManifest, SOURCE};
 use crate::perform::{INDEX, index_signature};
-use crate::place::{Place, PlaceError, TEXT};
 use crate::release::blob_path;
 use crate::sign::Keys;
+use crate::tree_reader::{ReadError, TEXT, TreeReader};
 
 pub use finding::{Finding, Wrong};
 pub use release::is_folder;
@@ -50,14 +50,14 @@ pub struct Report {
 }
 
 /// Walks over a tree. Errors only when it cannot be read at all; what is wrong in it is a finding.
-pub fn walk(place: &dyn Place, known: &Known<'_>) -> Result<Report, PlaceError> {
+pub fn walk(place: &dyn TreeReader, known: &Known<'_>) -> Result<Report, ReadError> {
     let mut walk = Walk::new(place, known);
     walk.tree()?;
     Ok(walk.report)
 }
 
 /// Checks the index alone: for who checks by himself what he uses of a tree.
-pub fn walk_index(place: &dyn Place, known: &Known<'_>) -> Result<Report, PlaceError> {
+pub fn walk_index(place: &dyn TreeReader, known: &Known<'_>) -> Result<Report, ReadError> {
     let mut walk = Walk::new(place, known);
     walk.announced()?;
     Ok(walk.report)
@@ -65,7 +65,7 @@ pub fn walk_index(place: &dyn Place, known: &Known<'_>) -> Result<Report, PlaceE
 
 /// A walk under way.
 struct Walk<'a> {
-    place: &'a dyn Place,
+    place: &'a dyn TreeReader,
     known: &'a Known<'a>,
     report: Report,
     /// Paths that were hashed and found right.
@@ -77,7 +77,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(place: &'a dyn Place, known: &'a Known<'a>) -> Self {
+    fn new(place: &'a dyn TreeReader, known: &'a Known<'a>) -> Self {
         Self {
             place,
             known,
@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
 
 impl Walk<'_> {
     /// The index, and what it announces.
-    fn announced(&mut self) -> Result<Option<Index>, PlaceError> {
+    fn announced(&mut self) -> Result<Option<Index>, ReadError> {
         let index = self.index()?;
         if let Some(index) = &index {
             self.report.serial = index.serial();
@@ -100,7 +100,7 @@ impl Walk<'_> {
         Ok(index)
     }
 
-    fn tree(&mut self) -> Result<(), PlaceError> {
+    fn tree(&mut self) -> Result<(), ReadError> {
         let index = self.announced()?;
         let layout = self.optional("oci-layout", self.place.text("oci-layout"))?;
         if layout.as_deref() != Some(LAYOUT.as_bytes()) && index.is_some() {
@@ -118,7 +118,7 @@ impl Walk<'_> {
     }
 
     /// The index, if it can be believed enough to be read.
-    fn index(&mut self) -> Result<Option<Index>, PlaceError> {
+    fn index(&mut self) -> Result<Option<Index>, ReadError> {
         let before = self.report.findings.len();
         let Some(text) = self.optional(INDEX, self.place.text(INDEX))? else {
             if self.report.findings.len() > before {
@@ -163,7 +163,7 @@ impl Walk<'_> {
         path: &str,
         text: &[u8],
         name: impl Fn(&str) -> String,
-    ) -> Result<(), PlaceError> {
+    ) -> Result<(), ReadError> {
         let mut failed = None;
         let keys = self.known.keys;
         let count = keys.count(text, |key| {
@@ -187,7 +187,7 @@ impl Walk<'_> {
     }
 
     /// An entry of the index: its manifest, the blobs that it names, and the source of an image.
-    fn entry(&mut self, index: &Index, entry: &Descriptor) -> Result<(), PlaceError> {
+    fn entry(&mut self, index: &Index, entry: &Descriptor) -> Result<(), ReadError> {
         let Some(digest) = self.blob(entry)? else {
             return Ok(());
         };
@@ -217,7 +217,7 @@ impl Walk<'_> {
     }
 
     /// A blob that something names; its digest when all is well.
-    fn blob(&mut self, blob: &Descriptor) -> Result<Option<Digest>, PlaceError> {
+    fn blob(&mut self, blob: &Descriptor) -> Result<Option<Digest>, ReadError> {
         let Some(digest) = blob.sha256() else {
             self.wrong(&blob.digest, Wrong::Unreadable);
             return Ok(None);
@@ -228,7 +228,7 @@ impl Walk<'_> {
     }
 
     /// A file that must have these bytes.
-    fn file(&mut self, path: &str, size: Option<u64>, digest: Digest) -> Result<bool, PlaceError> {
+    fn file(&mut self, path: &str, size: Option<u64>, digest: Digest) -> Result<bool, ReadError> {
         if self.hashed.contains(&format!("{path} {digest}")) {
             return Ok(true);
         }
@@ -260,8 +260,8 @@ impl Walk<'_> {
     fn had<T>(
         &mut self,
         path: &str,
-        found: Result<Option<T>, PlaceError>,
-    ) -> Result<Option<T>, PlaceError> {
+        found: Result<Option<T>, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
         if matches!(found, Ok(None)) {
             self.wrong(path, Wrong::Missing);
         }
@@ -272,13 +272,13 @@ impl Walk<'_> {
     fn optional<T>(
         &mut self,
         path: &str,
-        found: Result<Option<T>, PlaceError>,
-    ) -> Result<Option<T>, PlaceError> {
+        found: Result<Option<T>, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
         self.named.insert(path.to_owned());
         match found {
             Ok(found) => return Ok(found),
             Err(error) if error.is_of_the_place() => return Err(error),
-            Err(PlaceError::TooLarge(_)) => self.wrong(path, Wrong::Longer(TEXT)),
+            Err(ReadError::TooLarge(_)) => self.wrong(path, Wrong::Longer(TEXT)),
             Err(error) => self.wrong(path, Wrong::Unavailable(error.why())),
         }
         Ok(None)
@@ -301,7 +301,7 @@ impl Walk<'_> {
 
     /// Folders that the index does not name: a publication that did not end. Even there no binary is
     /// without its source.
-    fn unannounced(&mut self) -> Result<(), PlaceError> {
+    fn unannounced(&mut self) -> Result<(), ReadError> {
         let Some(names) = self.place.names()? else {
             return Ok(());
         };

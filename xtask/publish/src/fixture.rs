@@ -10,10 +10,10 @@ use plan::digest::Digest;
 use crate::bundle::{self, Parts};
 use crate::crates::Crate;
 use crate::perform::Authority;
-use crate::place::Directory;
 use crate::release::{self, Blob, Inputs, Release};
 use crate::repository::{Kind, Repository, RepositoryFile};
 use crate::sign::Keys;
+use crate::tree_reader::Directory;
 
 /// A project that releases one small image from one small source.
 pub(crate) struct Fixture {

@@ -57,12 +57,16 @@ impl PublishError {
             Self::Schema {
                 error: SchemaError::Future { .. },
                 ..
-            } => Some("git pull: a later Kiln has published there".to_owned()),
+            } => Some("git pull: a newer version of Kiln has published there".to_owned()),
             Self::Broken(_) | Self::Schema { .. } => {
-                Some("cargo xtask mirror-check says what is wrong".to_owned())
+                Some("list every problem: cargo xtask mirror-check".to_owned())
             }
-            Self::Unknown { known, .. } if known.is_empty() => Some("it is empty".to_owned()),
-            Self::Unknown { known, .. } => Some(format!("there is {}", known.join(", "))),
+            Self::Unknown { known, .. } if known.is_empty() => {
+                Some("the tree contains no release".to_owned())
+            }
+            Self::Unknown { known, .. } => {
+                Some(format!("published releases: {}", known.join(", ")))
+            }
         }
     }
 }

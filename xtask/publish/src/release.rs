@@ -71,7 +71,9 @@ impl Refusal {
             }
             Self::NoSource(_) => "cargo xtask fetch --sources".to_owned(),
             Self::NoLicence { id, .. } => format!("put the text into LICENSES/{id}.txt"),
-            Self::Unlicensed(_) => "do without it, or use a version that names one".to_owned(),
+            Self::Unlicensed(_) => {
+                "remove the crate, or use a version that declares its licence".to_owned()
+            }
         })
     }
 }

@@ -18,7 +18,7 @@ pub enum RepositoryError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// git failed.
-    #[error("git failed: {0}")]
+    #[error("failed to run git: {0}")]
     Git(String),
     /// Cargo has not downloaded all crates.
     #[error("failed to collect the crates: {0}")]
@@ -30,9 +30,9 @@ impl RepositoryError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Dirty(_) => Some("commit them, or give --allow-dirty".to_owned()),
+            Self::Dirty(_) => Some("git commit --all, or publish with --allow-dirty".to_owned()),
             Self::Process(error) => error.hint(),
-            Self::Crates(_) => Some("cargo fetch --locked brings every crate".to_owned()),
+            Self::Crates(_) => Some("cargo fetch --locked".to_owned()),
             Self::Git(_) => Some("publish from a git checkout".to_owned()),
         }
     }

@@ -15,10 +15,10 @@ use plan::digest::Digest;
 use rusty_s3::actions::{DeleteObject, GetObject, HeadObject, PutObject};
 use rusty_s3::{Credentials, S3Action, UrlStyle};
 
-use crate::place::{Place, PlaceError};
 use crate::release::{Content, PublishedFile, blob_path};
 use crate::retry::Retry;
 use crate::tree::{self, Tree, TreeError};
+use crate::tree_reader::{ReadError, TreeReader};
 
 /// How long a signed address is good.
 const GOOD: Duration = Duration::from_secs(60 * 60);
@@ -226,8 +226,8 @@ fn says(answer: &Answer, content: &Content) -> bool {
         }
 }
 
-impl Place for Bucket {
-    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+impl TreeReader for Bucket {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError> {
         let ask = || {
             let signed = self.signed(Method::Get, path, &Headers::new());
             // The address that is asked is a secret for an hour.
@@ -240,7 +240,7 @@ impl Place for Bucket {
         }
     }
 
-    fn folders(&self, _folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+    fn folders(&self, _folder: &str) -> Result<Option<Vec<String>>, ReadError> {
         Ok(None)
     }
 }

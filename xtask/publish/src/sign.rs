@@ -56,12 +56,12 @@ impl SignError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::SecretKey { .. } => Some("minisign -G makes a key".to_owned()),
+            Self::SecretKey { .. } => Some("make a key: minisign -G".to_owned()),
             Self::Encrypted(_) | Self::Password(_) => Some(
-                "give the password with --sign-password-file FILE or KILN_SIGN_PASSWORD".to_owned(),
+                "pass its password: --sign-password-file FILE, or export KILN_SIGN_PASSWORD=PASSWORD".to_owned(),
             ),
             Self::Keys(_) | Self::Sign(_) => None,
-            Self::TooFew { .. } => Some("give each secret key with --sign FILE".to_owned()),
+            Self::TooFew { .. } => Some("name every secret key: --sign FILE --sign FILE".to_owned()),
         }
     }
 }

@@ -8,15 +8,15 @@ use fs_err as fs;
 use net::HttpError;
 use plan::digest::Digest;
 
-use crate::place::{Directory, Hashing, Place, PlaceError, advice, inside};
 use crate::release::{Content, PublishedFile, blob_path};
+use crate::tree_reader::{Directory, Hashing, ReadError, TreeReader, advice, inside};
 
 /// Why a tree cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// It cannot be read.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Reader(#[from] ReadError),
     /// The file system said no.
     #[error("failed to write `{path}`")]
     Io {
@@ -67,23 +67,21 @@ impl TreeError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Place(error) => error.hint(),
+            Self::Reader(error) => error.hint(),
             Self::Http(error) => error.hint(),
             Self::Differs { path, .. } if path.starts_with("manifests/") => {
                 Some("push it under another tag, or delete that one in the registry".to_owned())
             }
             Self::Differs { .. } => Some("publish it under another --version".to_owned()),
             Self::Refused { status, .. } => advice(*status).map(str::to_owned),
-            Self::Lost(_) => {
-                Some("run the same command again; it continues where it was".to_owned())
-            }
+            Self::Lost(_) => Some("run the same command again: it resumes".to_owned()),
             Self::Io { .. } | Self::Changed { .. } | Self::Setup(_) => None,
         }
     }
 }
 
 /// A tree that can be written. Each call is done wholly or not at all, also when the program dies in it.
-pub trait Tree: Place {
+pub trait Tree: TreeReader {
     /// Whether a file is there with the right bytes; fails when it has others.
     fn has(&self, file: &PublishedFile) -> Result<bool, TreeError> {
         is_there(self, file)
@@ -100,7 +98,7 @@ pub trait Tree: Place {
 }
 
 /// Whether the file is there with the right bytes; fails when it has others.
-pub(crate) fn is_there<P: Place + ?Sized>(
+pub(crate) fn is_there<P: TreeReader + ?Sized>(
     place: &P,
     file: &PublishedFile,
 ) -> Result<bool, TreeError> {

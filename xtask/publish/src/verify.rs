@@ -16,10 +16,10 @@ use crate::document::parse_sums;
 use crate::index::{ARCH, Index};
 use crate::manifest::{Manifest, SourceFacts};
 use crate::perform::INDEX;
-use crate::place::Place;
 use crate::release::SUMS;
 use crate::schema::SchemaError;
 use crate::sign::Keys;
+use crate::tree_reader::TreeReader;
 
 pub use bundle::complete;
 pub use error::VerifyError;
@@ -66,7 +66,7 @@ impl Promise {
 /// What `release`, or the newest of the tree, promises: `SHA256SUMS`, signed as `keys` want it, and the
 /// manifests, which must say the same.
 pub fn promise(
-    place: &dyn Place,
+    place: &dyn TreeReader,
     keys: &Keys,
     release: Option<&str>,
 ) -> Result<Promise, VerifyError> {
@@ -122,7 +122,7 @@ pub fn promise(
 }
 
 /// `manifest.json` of an image, as `SHA256SUMS` lists it.
-fn manifest(place: &dyn Place, sums: &Sums, arch: &str) -> Result<Manifest, VerifyError> {
+fn manifest(place: &dyn TreeReader, sums: &Sums, arch: &str) -> Result<Manifest, VerifyError> {
     let short = format!("{arch}/manifest.json");
     let path = format!("{}/{short}", sums.release);
     let text = place.text(&path)?.ok_or_else(|| broken(&path))?;
@@ -144,7 +144,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn read(place: &dyn Place, keys: &Keys, release: &str) -> Result<Self, VerifyError> {
+    fn read(place: &dyn TreeReader, keys: &Keys, release: &str) -> Result<Self, VerifyError> {
         let path = format!("{release}/{SUMS}");
         let text = place.text(&path)?.ok_or_else(|| broken(&path))?;
         let mut failed = None;

@@ -127,23 +127,23 @@ impl StoreError {
         let text = match self {
             Self::Full { place, .. } => {
                 format!(
-                    "free space there (`{place}` may be deleted), or set KILN_STORE to another disk"
+                    "free space there (`{place}` may be deleted), or use another disk: export KILN_STORE=DIR"
                 )
             }
             Self::Io(error) if error.kind() != io::ErrorKind::PermissionDenied => return None,
-            Self::ReadOnly(_) | Self::Io(_) => "set KILN_STORE to a directory that can be written to".to_owned(),
-            Self::Absent(_) => "set KILN_STORE to a directory that holds a store".to_owned(),
+            Self::ReadOnly(_) | Self::Io(_) => "use a directory that you can write to: export KILN_STORE=DIR".to_owned(),
+            Self::Absent(_) => "use a directory that holds a store: export KILN_STORE=DIR".to_owned(),
             Self::FoldsCase(_) => {
-                "set KILN_STORE to a directory on a case-sensitive file system".to_owned()
+                "use a case-sensitive file system: export KILN_STORE=DIR".to_owned()
             }
             Self::FutureEntry { .. } => {
-                "update this checkout, or set KILN_STORE to another directory".to_owned()
+                "git pull, or use another store: export KILN_STORE=DIR".to_owned()
             }
             Self::Differs { .. } => {
-                "the build is not reproducible: `cargo xtask images --from-source --verify` shows where"
+                "the build is not reproducible; find the difference: cargo xtask images --from-source --verify"
                     .to_owned()
             }
-            Self::LockTimeout { path, .. } => format!("`fuser -v {path}` shows who holds it"),
+            Self::LockTimeout { path, .. } => format!("find the process that holds it: fuser -v {path}"),
             Self::Kind { .. }
             | Self::NotUtf8(_)
             | Self::Corrupt { .. }

@@ -51,7 +51,7 @@ impl TransferError {
             Self::Store(error) => error.hint(),
             Self::Archive { .. } => None,
             Self::Unreadable { .. } | Self::Foreign { .. } => {
-                Some("make one: cargo xtask store export FILE.tar".to_owned())
+                Some("export a store first: cargo xtask store export FILE.tar".to_owned())
             }
         }
     }

@@ -10,6 +10,7 @@
 //! | [`outlook`] | what a run would do, from what is in the store now |
 //! | `record` | the lock and the archives in the repository, written after a build |
 //! | [`difference`] | where a built image differs from the one in the lock |
+//! | [`rebuilt`] | an image that was rebuilt, compared file by file with the promised one |
 //! | [`error`] | why there is no image |
 //!
 //! Nothing here prints or reads the command line; exit codes are the binary's.
@@ -19,6 +20,7 @@ pub mod error;
 pub mod fetch;
 pub mod images;
 pub mod outlook;
+pub mod rebuilt;
 mod record;
 
 pub use error::SupplyError;

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use host::secret::SecretUrl;
 use plan::digest::Digest;
 use publish::check::{Known, Report, walk};
-use publish::place::{Directory, Place, PlaceError, Web};
+use publish::tree_reader::{Directory, ReadError, TreeReader, Web};
 
 use crate::command::publish::{Published, keys};
 use crate::network;
@@ -29,12 +29,15 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
 }
 
 /// A tree to read.
-pub(crate) fn place(context: &Context, address: &SecretUrl) -> Result<Box<dyn Place>, Failure> {
+pub(crate) fn place(
+    context: &Context,
+    address: &SecretUrl,
+) -> Result<Box<dyn TreeReader>, Failure> {
     let text = address.reveal();
     if text.starts_with("s3://") {
         return Published::open(context, address)?
             .tree()
-            .map(|tree| tree as Box<dyn Place>);
+            .map(|tree| tree as Box<dyn TreeReader>);
     }
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let path = text.strip_prefix("file://").unwrap_or(text);
@@ -56,13 +59,13 @@ pub(crate) fn place(context: &Context, address: &SecretUrl) -> Result<Box<dyn Pl
 }
 
 /// How much of a tree is walked over.
-pub(crate) type Walk = fn(&dyn Place, &Known<'_>) -> Result<Report, PlaceError>;
+pub(crate) type Walk = fn(&dyn TreeReader, &Known<'_>) -> Result<Report, ReadError>;
 
 /// Walks, tells what is wrong, and remembers how new the index was.
 pub(crate) fn examine(
     context: &Context,
     name: &SecretUrl,
-    place: &dyn Place,
+    place: &dyn TreeReader,
     walk: Walk,
 ) -> Result<Report, Failure> {
     let store = context.store()?;

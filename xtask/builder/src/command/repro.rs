@@ -10,6 +10,7 @@ use plan::step::{Plan, StepId};
 use serde_json::json;
 use store::Ready;
 use supply::images::steps_of;
+use supply::rebuilt;
 
 use crate::render;
 use crate::wiring::{Supply, build_failure, supply_failure};
@@ -33,9 +34,9 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
     let supply = Supply::of_recipes(context, &source, &super::rebuild::recipes(&args.step))?;
     let wanted = steps_of(&supply.plan, &args.step);
     let inputs = direct_inputs(&supply.plan, &wanted);
-    // Where a build takes hours, what is wrong with the second one is said before the first begins.
-    let told = told(&supply, args)?;
-    let options = super::rebuild::options(&supply, &told)?;
+    // A build takes hours: an error of the second one is reported before the first begins.
+    let varied = variation(&supply, args)?;
+    let options = super::rebuild::options(&supply, &varied)?;
     let steps = wanted.iter().map(|id| supply.plan.step(*id));
     options
         .check_root(repro::tools(steps.clone()))
@@ -49,25 +50,25 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
         .filter_map(|id| Some((*id, first.remove(id)?)))
         .collect();
     supply.fetch_sources_of(steps).map_err(supply_failure)?;
-    let second = Second::prepare(&supply, &wanted, &given, args, &told, &options)?;
+    let second = Second::prepare(&supply, &wanted, &given, args, &varied, &options)?;
     second.announce(context);
-    second.build(context, &told)?;
+    second.build(context, &varied)?;
     let made = build::present(&second.store, &supply.plan, &wanted, &options);
     let made = made.map_err(build_failure)?;
     if let Some(id) = wanted.iter().find(|id| !made.contains_key(id)) {
         let step = supply.plan.step(*id);
         let error = anyhow::anyhow!("missing `{step}` in the second build");
-        return Err(Failure::new(Exit::Failed, error).hint(second.again()));
+        return Err(Failure::new(Exit::Failed, error).hint(second.rerun()));
     }
     let another = args.root.as_ref().map(|_| provision::lock::NOT_LOCKED);
     let tables = &supply.project.generated;
     let compared = repro::compare(&supply.plan, tables, &first, &made, another)
         .map_err(hinted!(Exit::Failed))?;
-    tell(&supply, &compared);
+    print(&supply, &compared);
     let mut good = compared.iter().all(Comparison::is_good);
-    good &= hold_against_lock(&supply, &made);
+    good &= compare_with_lock(&supply, &made);
     if !good {
-        output::note(second.again());
+        output::note(second.rerun());
         return Ok(Exit::FetchFailed);
     }
     Ok(Exit::Success)
@@ -81,13 +82,13 @@ fn direct_inputs(plan: &Plan, wanted: &[StepId]) -> BTreeSet<StepId> {
 }
 
 /// What varies in the second build, derived from the seed.
-fn told(supply: &Supply<'_>, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
+fn variation(supply: &Supply<'_>, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
     let order = args.seed.unwrap_or_else(host::clock::random_seed);
     let root = args.root.as_ref().map(|root| {
         let root = supply.context.env.absolute(root);
         root.canonicalize_utf8().unwrap_or(root)
     });
-    let mut told = RebuildArgs {
+    let mut varied = RebuildArgs {
         arch: args.arch.clone(),
         step: args.step.clone(),
         root,
@@ -97,26 +98,26 @@ fn told(supply: &Supply<'_>, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
         no_sandbox: args.no_sandbox,
     };
     let shuffles = |options: &Options| options.make_shuffles().map_err(build_failure);
-    if !args.no_shuffle && shuffles(&super::rebuild::options(supply, &told)?)? {
-        told.shuffle = Some(u32::try_from(order % 1_000_000).unwrap_or_default());
+    if !args.no_shuffle && shuffles(&super::rebuild::options(supply, &varied)?)? {
+        varied.shuffle = Some(u32::try_from(order % 1_000_000).unwrap_or_default());
     }
-    Ok(told)
+    Ok(varied)
 }
 
-fn tell(supply: &Supply<'_>, compared: &[Comparison]) {
+fn print(supply: &Supply<'_>, compared: &[Comparison]) {
     let (context, plan) = (supply.context, &supply.plan);
     match context.global.message_format {
         MessageFormat::Human => output::result(render::repro::table(context.style, plan, compared)),
         MessageFormat::Json => {
-            for one in compared {
-                output::result(render::repro::json(plan, one).to_string());
+            for comparison in compared {
+                output::result(render::repro::json(plan, comparison).to_string());
             }
         }
     }
 }
 
 /// Compares the second build's images with what the lock promises; tells whether all are.
-fn hold_against_lock(supply: &Supply<'_>, made: &BTreeMap<StepId, Ready>) -> bool {
+fn compare_with_lock(supply: &Supply<'_>, made: &BTreeMap<StepId, Ready>) -> bool {
     let (context, lock) = (supply.context, &supply.project.lock);
     let mut good = true;
     for (id, ready) in made {
@@ -128,19 +129,21 @@ fn hold_against_lock(supply: &Supply<'_>, made: &BTreeMap<StepId, Ready>) -> boo
             .images
             .get(arch)
             .filter(|locked| locked.key == step.key);
-        let equal = locked.map(|locked| *locked == provision::lock::locked(ready));
+        let equal = locked.map(|locked| {
+            let files = &provision::lock::locked(ready).files;
+            rebuilt::is_equal(&rebuilt::compare(arch, &locked.files, files))
+        });
         good &= equal != Some(false);
         if context.global.message_format == MessageFormat::Json {
             let line = json!({ "reason": "repro-lock", "arch": arch, "equal": equal });
             output::result(line.to_string());
             continue;
         }
-        let (color, verdict) = match equal {
-            Some(true) => (Color::Green, "equal"),
-            Some(false) => (Color::Red, "differs"),
-            None => (Color::Yellow, "has another key: the recipes have changed"),
-        };
-        let verdict = context.style.paint(color, verdict);
+        let other = "has another key: the recipes have changed";
+        let verdict = equal.map_or_else(
+            || context.style.paint(Color::Yellow, other),
+            |is_equal| render::verify::verdict(context.style, is_equal),
+        );
         output::result(format!("{arch}: images.lock {verdict}"));
     }
     good

@@ -6,14 +6,14 @@
 
 mod published;
 mod rebuild;
-mod sameness;
+mod rebuilt;
 
 use camino::Utf8Path;
 use plan::lock::{self, Lock};
 use publish::area::{Area, AreaError};
 use publish::check::walk_index;
-use publish::sameness::Sameness;
 use publish::verify::{self, Promise};
+use supply::rebuilt::RebuiltFile;
 
 use super::mirror_check;
 use super::publish::keys;
@@ -47,14 +47,14 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
         return Ok(Exit::Success);
     }
     rebuild::run(context, &tree, &area, &arches, &promise.release)?;
-    let rows = sameness::compare(&area, &promise, &arches, &published)?;
+    let rows = rebuilt::compare(&area, &promise, &arches, &published)?;
     tell(context, &promise, &rows, began.elapsed());
-    if let Some(row) = rows.iter().find(|row| !row.same()) {
+    if let Some(row) = rows.iter().find(|row| !row.is_equal()) {
         let error = anyhow::anyhow!(
             "release {} differs from a build of its source: `{}/{}`",
             promise.release,
             row.arch,
-            row.file
+            row.name
         );
         return Err(Failure::new(Exit::FetchFailed, error).hint(area.hint()));
     }
@@ -124,7 +124,7 @@ fn locked(context: &Context, tree: &Utf8Path) -> Result<Lock, Failure> {
 }
 
 /// The table, and how long it took.
-fn tell(context: &Context, promise: &Promise, rows: &[Sameness], took: std::time::Duration) {
+fn tell(context: &Context, promise: &Promise, rows: &[RebuiltFile], took: std::time::Duration) {
     match context.global.message_format {
         MessageFormat::Human => {
             output::result(render::verify::table(context.style, rows));

@@ -83,6 +83,8 @@ pub(crate) fn json(plan: &Plan, outlook: &Outlook) -> Vec<Value> {
                 .iter()
                 .map(|source| source.pin.file.as_str())
                 .collect();
+            let patches = step.sources.iter().flat_map(|source| &source.patches);
+            let patches: Vec<&str> = patches.filter_map(|patch| patch.path.file_name()).collect();
             json!({
                 "reason": "step", "recipe": step.recipe, "version": step.version,
                 "arch": step.arch, "key": step.key, "license": step.license,
@@ -90,7 +92,10 @@ pub(crate) fn json(plan: &Plan, outlook: &Outlook) -> Vec<Value> {
                     Product::Image => "image",
                     Product::Toolchain => "toolchain",
                 },
-                "inputs": inputs, "sources": files, "state": word(outlook.states.get(&id).copied()),
+                "inputs": inputs, "sources": files, "patches": patches,
+                "files": step.files.keys().collect::<Vec<_>>(),
+                "frozen": step.frozen.iter().map(|frozen| &frozen.path).collect::<Vec<_>>(),
+                "state": word(outlook.states.get(&id).copied()),
             })
         })
         .collect();

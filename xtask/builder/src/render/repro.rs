@@ -176,7 +176,7 @@ pub(crate) fn json(plan: &Plan, one: &Comparison) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use forge::compare::{Difference, Place};
+    use forge::compare::{Difference, Position};
     use forge::generated::{Differing, MadeBy};
     use plan::digest::BuildKey;
     use plan::step::{Action, Product, Step, StepId};
@@ -215,7 +215,7 @@ mod tests {
         };
         let difference = || Difference {
             path: "bin/tool".into(),
-            place: Place::Line {
+            place: Position::Line {
                 number: 3,
                 first: "a".to_owned(),
                 second: "b".to_owned(),

@@ -1,38 +1,43 @@
-//! A verified release: each published file next to the one that its source gives.
+//! Rebuilt images next to the promised ones: the verdict, and a release file by file.
 
 use std::time::Duration;
 
-use publish::sameness::Sameness;
+use plan::lock::LockedFile;
 use serde_json::{Value, json};
+use supply::rebuilt::{self, RebuiltFile};
 
 use xtask::output::{Color, Style};
 use xtask::render::quantity;
 
+/// Whether a rebuilt image or file is as promised.
+pub(crate) fn verdict(style: Style, is_equal: bool) -> String {
+    if is_equal {
+        style.paint(Color::Green, "equal")
+    } else {
+        style.paint(Color::Red, "differs")
+    }
+}
+
 /// A line for each file; below one that differs, where.
-pub(crate) fn table(style: Style, rows: &[Sameness]) -> String {
-    let widest = |of: fn(&Sameness) -> &str| rows.iter().map(|row| of(row).len()).max();
+pub(crate) fn table(style: Style, rows: &[RebuiltFile]) -> String {
+    let widest = |of: fn(&RebuiltFile) -> &str| rows.iter().map(|row| of(row).len()).max();
     let arch = widest(|row| &row.arch).unwrap_or(0).max(4);
-    let file = widest(|row| &row.file).unwrap_or(0).max(4);
+    let file = widest(|row| &row.name).unwrap_or(0).max(4);
     let heading = format!(
         "{:<arch$}  {:<file$}  {:<12}  built",
         "arch", "file", "published"
     );
     let mut lines = vec![style.paint(Color::Bold, &heading)];
     for row in rows {
-        let built = row
-            .built
-            .map_or("absent".to_owned(), |digest| digest.short());
-        let (color, word) = if row.same() {
-            (Color::Green, "equal")
-        } else {
-            (Color::Red, "differs")
+        let short = |file: Option<LockedFile>| {
+            file.map_or_else(|| "absent".to_owned(), |file| file.sha256.short())
         };
+        let (published, built) = (short(row.promised), short(row.rebuilt));
         lines.push(format!(
-            "{:<arch$}  {:<file$}  {:<12}  {built:<12}  {}",
+            "{:<arch$}  {:<file$}  {published:<12}  {built:<12}  {}",
             row.arch,
-            row.file,
-            row.published.short(),
-            style.paint(color, word)
+            row.name,
+            verdict(style, row.is_equal())
         ));
         let difference = row.difference.iter();
         lines.extend(difference.map(|text| format!("    published / built: {text}")));
@@ -41,8 +46,8 @@ pub(crate) fn table(style: Style, rows: &[Sameness]) -> String {
 }
 
 /// One line that says what came of it.
-pub(crate) fn summary(release: &str, rows: &[Sameness], took: Duration) -> String {
-    let differ = rows.iter().filter(|row| !row.same()).count();
+pub(crate) fn summary(release: &str, rows: &[RebuiltFile], took: Duration) -> String {
+    let differ = rows.iter().filter(|row| !row.is_equal()).count();
     let time = quantity::time(took);
     match differ {
         0 => format!(
@@ -57,17 +62,18 @@ pub(crate) fn summary(release: &str, rows: &[Sameness], took: Duration) -> Strin
 }
 
 /// One file for programs.
-pub(crate) fn line(row: &Sameness) -> Value {
+pub(crate) fn line(row: &RebuiltFile) -> Value {
     json!({
-        "reason": "verify-file", "arch": row.arch, "file": row.file, "published": row.published,
-        "built": row.built, "equal": row.same(), "difference": row.difference,
+        "reason": "verify-file", "arch": row.arch, "file": row.name,
+        "published": row.promised.map(|file| file.sha256), "built": row.rebuilt.map(|file| file.sha256),
+        "equal": row.is_equal(), "difference": row.difference,
     })
 }
 
 /// The summary for programs.
-pub(crate) fn summary_line(release: &str, rows: &[Sameness], took: Duration) -> Value {
+pub(crate) fn summary_line(release: &str, rows: &[RebuiltFile], took: Duration) -> Value {
     json!({
         "reason": "verify-release", "release": release, "files": rows.len(),
-        "equal": rows.iter().all(Sameness::same), "seconds": took.as_secs(),
+        "equal": rebuilt::is_equal(rows), "seconds": took.as_secs(),
     })
 }

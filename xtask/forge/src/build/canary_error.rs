@@ -48,12 +48,12 @@ impl CanaryError {
                 format!("cargo xtask images --refreeze --arch {arch}")
             }
             Self::Fails { arch, entry, .. } => format!(
-                "look for room on the disk and in memory; where the compiler is at fault, \
-                 `rm -r {entry}`, and cargo xtask toolchain --arch {arch} builds another"
+                "check for free disk space and memory; to rebuild the compiler: \
+                 rm -r {entry} && cargo xtask toolchain --arch {arch}"
             ),
             Self::Wrong { arch, .. } => format!(
-                "cargo xtask toolchain --arch {arch} builds another; where the recipe was changed to \
-                 emit other code: cargo xtask images --refreeze --arch {arch}"
+                "rebuild the compiler: cargo xtask toolchain --arch {arch}; if the recipe changed its \
+                 code on purpose: cargo xtask images --refreeze --arch {arch}"
             ),
         })
     }

@@ -121,7 +121,7 @@ fn unpacked(run: &Run, step: &Step) -> Result<BTreeMap<String, Utf8PathBuf>, Ste
         }
         let archive = fetch::fetch(run.store, &source.pin, &run.options.remotes, &mut emit)?;
         host::interrupt::check()?;
-        let place = unpack::Place {
+        let place = unpack::Destination {
             store: run.store,
             order: run.options.variation.order,
         };

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::bytes::byte_difference;
-use super::{Place, Side, first_difference_in};
+use super::{Position, Side, first_difference_in};
 use crate::archive::{Archive, Field, Member};
 
 /// `None` if one of them is not an archive, or if they are equal.
-pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Place> {
+pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Position> {
     let (one, other) = (Archive::parse(first)?, Archive::parse(second)?);
     let pairs = || one.members.iter().zip(&other.members);
     missing(&one, &other)
@@ -21,14 +21,14 @@ pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Place> {
         })
 }
 
-fn entry(name: &str, place: Place) -> Place {
-    Place::Entry {
+fn entry(name: &str, place: Position) -> Position {
+    Position::Entry {
         entry: name.to_owned(),
         place: Box::new(place),
     }
 }
 
-fn missing(one: &Archive, other: &Archive) -> Option<Place> {
+fn missing(one: &Archive, other: &Archive) -> Option<Position> {
     let names = |archive: &Archive<'_>| -> BTreeSet<String> {
         let members = archive.members.iter();
         members.map(|member| member.name.clone()).collect()
@@ -40,10 +40,10 @@ fn missing(one: &Archive, other: &Archive) -> Option<Place> {
     } else {
         Side::Second
     };
-    Some(entry(name, Place::Only(side)))
+    Some(entry(name, Position::Only(side)))
 }
 
-fn in_member((a, b): (&Member, &Member)) -> Option<Place> {
+fn in_member((a, b): (&Member, &Member)) -> Option<Position> {
     if a.name != b.name {
         let place = property("order", &a.name, &b.name);
         return Some(entry(&a.name, place));
@@ -55,14 +55,14 @@ fn in_member((a, b): (&Member, &Member)) -> Option<Place> {
     Some(entry(&a.name, place))
 }
 
-fn in_fields(one: &[Field], other: &[Field]) -> Option<Place> {
+fn in_fields(one: &[Field], other: &[Field]) -> Option<Position> {
     let mut pairs = one.iter().zip(other);
     let (a, b) = pairs.find(|(a, b)| a != b)?;
     Some(property(a.0, &a.1, &b.1))
 }
 
-fn property(name: &'static str, first: &str, second: &str) -> Place {
-    Place::Property {
+fn property(name: &'static str, first: &str, second: &str) -> Position {
+    Position::Property {
         name,
         first: first.to_owned(),
         second: second.to_owned(),

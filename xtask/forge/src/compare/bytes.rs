@@ -1,10 +1,10 @@
 //! Contents without a structure that is known here: the first line, or byte, that differs.
 
-use super::Place;
+use super::Position;
 use crate::excerpt::excerpt;
 
 /// Both are texts: the first line that differs.
-pub(super) fn line_difference(first: &[u8], second: &[u8]) -> Option<Place> {
+pub(super) fn line_difference(first: &[u8], second: &[u8]) -> Option<Position> {
     let text = |bytes| {
         std::str::from_utf8(bytes)
             .ok()
@@ -17,7 +17,7 @@ pub(super) fn line_difference(first: &[u8], second: &[u8]) -> Option<Place> {
         let (a, b) = (one.next(), other.next());
         if a != b || a.is_none() {
             let line = |line: Option<&str>| line.unwrap_or_default().chars().take(200).collect();
-            return Some(Place::Line {
+            return Some(Position::Line {
                 number,
                 first: line(a),
                 second: line(b),
@@ -27,10 +27,10 @@ pub(super) fn line_difference(first: &[u8], second: &[u8]) -> Option<Place> {
     }
 }
 
-pub(super) fn byte_difference(first: &[u8], second: &[u8]) -> Option<Place> {
+pub(super) fn byte_difference(first: &[u8], second: &[u8]) -> Option<Position> {
     let offset = differing_offset(first, second)?;
     let (first, second) = (excerpt(first, offset), excerpt(second, offset));
-    Some(Place::Byte {
+    Some(Position::Byte {
         offset,
         first,
         second,

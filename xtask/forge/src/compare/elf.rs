@@ -1,12 +1,12 @@
 //! Two ELF files: the section, offset and symbol that differ.
 
-use super::Place;
+use super::Position;
 use super::bytes::{byte_difference, differing_offset};
 use crate::elf::{Elf, Section};
 use crate::excerpt::excerpt;
 
 /// `None` if one of them is not an ELF file with sections, or if they are equal.
-pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Place> {
+pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Position> {
     let (one, other) = (Elf::parse(first)?, Elf::parse(second)?);
     let differing: Vec<(usize, &Section)> = one
         .sections
@@ -21,7 +21,7 @@ pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Place> {
         .section(&section.name)
         .map_or(&[][..], |section| section.bytes);
     let offset = differing_offset(section.bytes, other_bytes).unwrap_or_default();
-    Some(Place::Section {
+    Some(Position::Section {
         name: section.name.clone(),
         offset,
         symbol: one.symbol_at(index, offset),
@@ -53,13 +53,13 @@ fn likeliest<'a, 'b>(
 }
 
 /// No section's content differs: a section only the second has, or the headers.
-fn outside(one: &Elf, other: &Elf) -> Option<Place> {
+fn outside(one: &Elf, other: &Elf) -> Option<Position> {
     let surplus = other
         .sections
         .iter()
         .find(|section| one.section(&section.name).is_none());
     if let Some(section) = surplus {
-        return Some(Place::Section {
+        return Some(Position::Section {
             name: section.name.clone(),
             offset: 0,
             symbol: None,

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::Place;
+use super::Position;
 use crate::scan::Tokens;
 
 /// What seems to have got into an output.
@@ -40,19 +40,19 @@ impl fmt::Display for Leak {
 }
 
 /// What a place looks like, if like anything.
-pub(super) fn of(place: &Place, machine: &Tokens) -> Option<Leak> {
+pub(super) fn of(place: &Position, machine: &Tokens) -> Option<Leak> {
     match place {
-        Place::Only(_) => None,
-        Place::Entry { place, .. } => of(place, machine),
-        Place::Property { name, .. } => match *name {
+        Position::Only(_) => None,
+        Position::Entry { place, .. } => of(place, machine),
+        Position::Property { name, .. } => match *name {
             "mtime" => Some(Leak::Time),
             "order" => Some(Leak::Order),
             "mode" | "uid" | "gid" | "user" | "group" => Some(Leak::Owner),
             _ => None,
         },
-        Place::Line { first, second, .. }
-        | Place::Section { first, second, .. }
-        | Place::Byte { first, second, .. } => of_texts(first, second, machine),
+        Position::Line { first, second, .. }
+        | Position::Section { first, second, .. }
+        | Position::Byte { first, second, .. } => of_texts(first, second, machine),
     }
 }
 

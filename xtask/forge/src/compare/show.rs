@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Difference, Leak, Place, Side, leak};
+use super::{Difference, Leak, Position, Side, leak};
 use crate::scan::Tokens;
 
 /// A difference with what it looks like.
@@ -22,7 +22,7 @@ impl fmt::Display for Difference {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&place(self))?;
         match leak::of(self, &Tokens::default()) {
@@ -32,21 +32,21 @@ impl fmt::Display for Place {
     }
 }
 
-fn place(place: &Place) -> String {
+fn place(place: &Position) -> String {
     match place {
-        Place::Only(Side::First) => "only the first has it".to_owned(),
-        Place::Only(Side::Second) => "only the second has it".to_owned(),
-        Place::Property {
+        Position::Only(Side::First) => "only the first has it".to_owned(),
+        Position::Only(Side::Second) => "only the second has it".to_owned(),
+        Position::Property {
             name,
             first,
             second,
         } => format!("{name}: {first} / {second}"),
-        Place::Line {
+        Position::Line {
             number,
             first,
             second,
         } => format!("line {number}: {first:?} / {second:?}"),
-        Place::Section {
+        Position::Section {
             name,
             offset,
             symbol,
@@ -62,11 +62,11 @@ fn place(place: &Place) -> String {
             };
             format!("section {name} + {offset:#x}{symbol}: {first} / {second}{also}")
         }
-        Place::Entry {
+        Position::Entry {
             entry,
             place: inner,
         } => format!("entry {entry}: {}", self::place(inner)),
-        Place::Byte {
+        Position::Byte {
             offset,
             first,
             second,

@@ -4,36 +4,36 @@
 //! Taken only where that file holds the same bytes up to the difference: a file of another build
 //! would give the name of whatever happens to lie there.
 
-use super::Place;
+use super::Position;
 use crate::elf::{Elf, Section};
 
 /// Whether a name is missing that another file could have.
-pub(super) fn may_name(place: &Place) -> bool {
+pub(super) fn may_name(place: &Position) -> bool {
     matches!(
         place,
-        Place::Section { symbol: None, .. } | Place::Byte { .. }
+        Position::Section { symbol: None, .. } | Position::Byte { .. }
     )
 }
 
 /// Puts the symbol, and the section where even that is unknown, into `place`.
-pub(super) fn name(place: &mut Place, first: &[u8], second: &[u8], unstripped: &[u8]) {
+pub(super) fn name(place: &mut Position, first: &[u8], second: &[u8], unstripped: &[u8]) {
     let Some(whole) = Elf::parse(unstripped) else {
         return;
     };
     match place {
-        Place::Section {
+        Position::Section {
             name,
             offset,
             symbol: symbol @ None,
             ..
         } => *symbol = in_section(&whole, &[first, second], name, *offset),
-        Place::Byte {
+        Position::Byte {
             offset,
             first: a,
             second: b,
         } => {
             if let Some((section, inside)) = in_flat(&whole, &[first, second], *offset) {
-                *place = Place::Section {
+                *place = Position::Section {
                     name: whole.sections[section].name.clone(),
                     offset: inside,
                     symbol: whole.symbol_at(section, inside),

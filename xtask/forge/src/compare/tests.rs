@@ -383,5 +383,5 @@ fn changed_text_byte_is_located_in_text() {
     let half = other.len() / 2;
     other[half] ^= 1;
     let place = first_difference_in(&program, &other).unwrap();
-    assert!(matches!(place, Place::Section { .. }), "{place}");
+    assert!(matches!(place, Position::Section { .. }), "{place}");
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 
-use super::{CompareError, Difference, Place, Side, UNSTRIPPED, first_difference_in, symbols};
+use super::{CompareError, Difference, Position, Side, UNSTRIPPED, first_difference_in, symbols};
 
 pub(super) fn compare_at(
     first: &Utf8Path,
@@ -18,7 +18,7 @@ pub(super) fn compare_at(
         })
     };
     let property = |name, first, second| {
-        here(Place::Property {
+        here(Position::Property {
             name,
             first,
             second,
@@ -50,7 +50,7 @@ pub(super) fn compare_at(
     })
 }
 
-fn contents(first: &Utf8Path, second: &Utf8Path) -> Result<Option<Place>, CompareError> {
+fn contents(first: &Utf8Path, second: &Utf8Path) -> Result<Option<Position>, CompareError> {
     let (one, other) = (read(first)?, read(second)?);
     let mut place = first_difference_in(&one, &other);
     if let Some(place) = &mut place
@@ -84,7 +84,7 @@ fn compare_names(
         if let Some(side) = side {
             return Ok(Some(Difference {
                 path,
-                place: Place::Only(side),
+                place: Position::Only(side),
             }));
         }
         if let Some(found) = compare_at(&first.join(name), &second.join(name), &path)? {

@@ -42,8 +42,8 @@ pub(super) struct Download<'a> {
 pub(super) enum Failure {
     /// Our side failed: no other place would help.
     Store(StoreError),
-    /// The place failed.
-    Place {
+    /// The location failed.
+    Location {
         /// Its answer.
         why: String,
         /// What fixes it, where that is known.
@@ -107,7 +107,7 @@ impl Download<'_> {
                         Err(error) => return Err(Failure::Store(error)),
                     }
                 }
-                Outcome::Never { why, hint } => return Err(Failure::Place { why, hint }),
+                Outcome::Never { why, hint } => return Err(Failure::Location { why, hint }),
                 Outcome::Again { why, .. } if left == 0 => {
                     return Err(refused(format!("{why} ({TRIES} tries)")));
                 }
@@ -328,7 +328,7 @@ impl Download<'_> {
 }
 
 fn refused(why: String) -> Failure {
-    Failure::Place { why, hint: None }
+    Failure::Location { why, hint: None }
 }
 
 fn never(why: String) -> Outcome {

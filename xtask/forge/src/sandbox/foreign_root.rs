@@ -55,7 +55,8 @@ impl RootError {
                 "debootstrap --variant=minbase --include=gcc,g++,make,bison,flex,m4,bc,perl,xz-utils trixie {root}"
             )),
             Self::Foreign { .. } => Some(
-                "expected a system of this machine's architecture, with its C library".to_owned(),
+                "use a root file system of this machine's architecture, with its C library"
+                    .to_owned(),
             ),
             Self::NoSandbox { .. } => Some("cargo xtask setup --for build".to_owned()),
         }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use plan::digest::Digest;
 
-use crate::place::Hashing;
+use crate::tree_reader::Hashing;
 
 /// Files that every bundle has.
 const ALWAYS: [&str; 4] = [

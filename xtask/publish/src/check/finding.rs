@@ -94,10 +94,12 @@ impl Wrong {
             Self::Older { .. } => {
                 "the server shows an old copy: purge its caches, or sync it again"
             }
-            Self::NoSource => "take the binary away: cargo xtask unpublish",
+            Self::NoSource => "withdraw the release: cargo xtask unpublish",
             Self::Missing | Self::NoLayout => "publish again, or sync the mirror again",
-            Self::Unavailable(_) => "look at the server's log; the file may be right",
-            Self::Schema(SchemaError::Future { .. }) => "git pull: a later Kiln knows it",
+            Self::Unavailable(_) => "check the server's log: the file itself may be intact",
+            Self::Schema(SchemaError::Future { .. }) => {
+                "git pull: a newer version of Kiln reads it"
+            }
             Self::Differs { .. }
             | Self::Length { .. }
             | Self::Longer(_)

@@ -10,10 +10,10 @@ use super::{Walk, Wrong, bundle};
 use crate::document::parse_sums;
 use crate::index::{ARCH, Index};
 use crate::manifest::Manifest;
-use crate::place::PlaceError;
 use crate::release::{SUMS, blob_path};
 use crate::sbom;
 use crate::schema::SchemaError;
+use crate::tree_reader::ReadError;
 
 /// What every release has.
 const ALWAYS: [&str; 4] = [
@@ -30,7 +30,7 @@ pub fn is_folder(name: &str) -> bool {
 }
 
 impl Walk<'_> {
-    pub(super) fn release(&mut self, name: &str, index: &Index) -> Result<(), PlaceError> {
+    pub(super) fn release(&mut self, name: &str, index: &Index) -> Result<(), ReadError> {
         let sums = format!("{name}/{SUMS}");
         let Some(text) = self.had(&sums, self.place.text(&sums))? else {
             return Ok(());
@@ -101,7 +101,7 @@ impl Walk<'_> {
         name: &str,
         arch: &str,
         listed: &BTreeMap<&str, Digest>,
-    ) -> Result<BTreeMap<String, Digest>, PlaceError> {
+    ) -> Result<BTreeMap<String, Digest>, ReadError> {
         let path = format!("{name}/{arch}/manifest.json");
         let Some(text) = self.had(&path, self.place.text(&path))? else {
             return Ok(BTreeMap::new());
@@ -152,7 +152,7 @@ impl Walk<'_> {
     }
 
     /// Every licence that the bill of materials names has its text in the folder.
-    fn licences(&mut self, name: &str, listed: &BTreeMap<&str, Digest>) -> Result<(), PlaceError> {
+    fn licences(&mut self, name: &str, listed: &BTreeMap<&str, Digest>) -> Result<(), ReadError> {
         let path = format!("{name}/kiln.spdx.json");
         let Some(text) = self.had(&path, self.place.text(&path))? else {
             return Ok(());
@@ -178,7 +178,7 @@ impl Walk<'_> {
     }
 
     /// A folder that the index does not name: its source is there as soon as anything is.
-    pub(super) fn abandoned(&mut self, name: &str) -> Result<(), PlaceError> {
+    pub(super) fn abandoned(&mut self, name: &str) -> Result<(), ReadError> {
         let source = format!("{name}/{name}-source.tar");
         let has_source = self.place.open(&source)?.is_some();
         let Some(names) = self.place.folders(name)? else {

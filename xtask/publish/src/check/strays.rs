@@ -4,8 +4,8 @@ use plan::digest::Digest;
 
 use super::{Walk, Wrong, is_folder};
 use crate::perform::INDEX;
-use crate::place::PlaceError;
 use crate::release::SUMS;
+use crate::tree_reader::ReadError;
 
 /// In the base of every tree.
 const BASE: [&str; 3] = [INDEX, "index.html", "oci-layout"];
@@ -13,7 +13,7 @@ const BASE: [&str; 3] = [INDEX, "index.html", "oci-layout"];
 impl Walk<'_> {
     /// Looks at each file that nothing named. In the folder of a release it is wrong that it is there; a
     /// blob must at least be what its name says. A web server does not list what it has.
-    pub(super) fn strays(&mut self) -> Result<(), PlaceError> {
+    pub(super) fn strays(&mut self) -> Result<(), ReadError> {
         for path in self.place.files()?.unwrap_or_default() {
             let (folder, file) = path.split_once('/').unwrap_or(("", &path));
             let known = match folder {

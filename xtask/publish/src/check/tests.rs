@@ -7,9 +7,9 @@ use camino::Utf8PathBuf;
 use super::*;
 use crate::fixture::{Fixture, unsigned};
 use crate::perform::{PublishError, publish};
-use crate::place::Directory;
 use crate::schema::SchemaError;
 use crate::sign::Signer;
+use crate::tree_reader::Directory;
 
 /// A tree of which the server gives one file in another way than it is.
 struct Spoilt<'a> {
@@ -18,8 +18,8 @@ struct Spoilt<'a> {
     how: &'a dyn Fn(Vec<u8>) -> Box<dyn Read>,
 }
 
-impl Place for Spoilt<'_> {
-    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+impl TreeReader for Spoilt<'_> {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError> {
         if path != self.path {
             return self.tree.open(path);
         }
@@ -27,7 +27,7 @@ impl Place for Spoilt<'_> {
         Ok(Some((self.how)(text)))
     }
 
-    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, ReadError> {
         self.tree.folders(folder)
     }
 }
@@ -41,7 +41,7 @@ impl Read for Breaks {
     }
 }
 
-fn walked(place: &dyn Place, keys: &Keys) -> Vec<Finding> {
+fn walked(place: &dyn TreeReader, keys: &Keys) -> Vec<Finding> {
     let (now, seen) = (1_000_000_000, 0);
     walk(place, &Known { keys, now, seen }).unwrap().findings
 }

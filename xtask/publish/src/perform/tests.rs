@@ -7,7 +7,7 @@ use plan::digest::Digest;
 use super::*;
 use crate::check::{Known, Report, Wrong, walk};
 use crate::fixture::{Fixture, unsigned};
-use crate::place::{Directory, Place, PlaceError};
+use crate::tree_reader::{Directory, ReadError, TreeReader};
 
 /// A tree that stops working after some changes, as one whose publisher was killed.
 struct Failing {
@@ -23,12 +23,12 @@ impl Failing {
     }
 }
 
-impl Place for Failing {
-    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+impl TreeReader for Failing {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError> {
         self.tree.open(path)
     }
 
-    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, ReadError> {
         self.tree.folders(folder)
     }
 }

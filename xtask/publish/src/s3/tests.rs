@@ -42,14 +42,14 @@ fn publish(bucket: &mut Bucket, release: &Release) -> Result<(), PublishError> {
 /// What the server has, as a reader of it finds it, without the server's faults.
 struct Kept<'a>(&'a Endpoint);
 
-impl Place for Kept<'_> {
-    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+impl TreeReader for Kept<'_> {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError> {
         let state = self.0.state.lock().unwrap();
         let object = state.objects.get(path);
         Ok(object.map(|object| Box::new(Cursor::new(object.bytes.clone())) as Box<dyn Read>))
     }
 
-    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, ReadError> {
         let start = if folder.is_empty() {
             String::new()
         } else {

@@ -8,7 +8,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use super::{Promise, VerifyError};
-use crate::place::Hashing;
+use crate::tree_reader::Hashing;
 
 /// `Cargo.lock`, as far as it matters here.
 #[derive(Deserialize)]

@@ -4,19 +4,19 @@ use std::io;
 
 use plan::digest::Digest;
 
-use crate::place::PlaceError;
+use crate::tree_reader::ReadError;
 
 /// Why a release cannot be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The tree cannot be read.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Reader(#[from] ReadError),
     /// Something of the release is not as it should be.
     #[error("`{0}` is missing or malformed")]
     Broken(String),
     /// The index names no release.
-    #[error("no release is published there")]
+    #[error("the tree contains no release")]
     Empty,
     /// There is no such release.
     #[error("unknown release `{release}`")]
@@ -89,17 +89,15 @@ impl VerifyError {
     /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let walk = "what else is wrong with the tree: cargo xtask mirror-check";
-        let wrong = "it is not the source of these binaries: tell the publisher";
+        let walk = "list every problem of the tree: cargo xtask mirror-check";
+        let wrong = "report it to the publisher: this source does not produce these binaries";
         Some(match self {
-            Self::Place(error) => return error.hint(),
-            Self::Unknown { known, .. } => format!("there is {known}"),
+            Self::Reader(error) => return error.hint(),
+            Self::Unknown { known, .. } => format!("published releases: {known}"),
             Self::Signatures { .. } => {
-                "the keys that are trusted are in `images/keys.toml`".to_owned()
+                "compare its keys with the trusted ones in images/keys.toml".to_owned()
             }
-            Self::Schema { .. } => {
-                "the release was made by a later Kiln: verify it with that one".to_owned()
-            }
+            Self::Schema { .. } => "git pull: a newer version of Kiln made the release".to_owned(),
             Self::Broken(_) | Self::Differs { .. } | Self::Disagree { .. } | Self::Unlisted(_) => {
                 walk.to_owned()
             }

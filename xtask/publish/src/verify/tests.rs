@@ -6,8 +6,8 @@ use plan::lock::{Lock, LockedFile, LockedImage};
 use serde_json::{Value, json};
 
 use super::{Promise, complete, promise, same_images};
-use crate::place::Directory;
 use crate::sign::{Keys, Signer};
+use crate::tree_reader::Directory;
 
 fn image(kernel: &[u8]) -> LockedImage {
     let (size, sha256) = (kernel.len() as u64, Digest::of(kernel));

@@ -7,14 +7,16 @@ use provision::lock::locked;
 use store::Store;
 use supply::difference::differences;
 use supply::fetch::share_sources;
+use supply::rebuilt;
 
 use super::write_timings;
 use crate::network;
+use crate::render;
 use crate::wiring::{self, Supply, supply_failure};
 use xtask::cli::{ImagesArgs, SourceArgs};
 use xtask::context::Context;
 use xtask::exit::{Exit, Failure, Outcome};
-use xtask::output::{self, Color};
+use xtask::output;
 
 /// Builds everything in an empty store and compares with the lock.
 pub(super) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
@@ -58,14 +60,14 @@ pub(super) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
             continue;
         };
         let promised = &supply.project.lock.images[arch];
-        if locked(ready) == *promised {
-            let word = context.style.paint(Color::Green, "equal");
-            output::result(format!("{arch} {} {word}", ready.meta().key.short()));
+        let files = rebuilt::compare(arch, &promised.files, &locked(ready).files);
+        let is_equal = rebuilt::is_equal(&files);
+        let verdict = render::verify::verdict(context.style, is_equal);
+        output::result(format!("{arch} {} {verdict}", ready.meta().key.short()));
+        if is_equal {
             continue;
         }
         exit = Exit::FetchFailed;
-        let word = context.style.paint(Color::Red, "differs");
-        output::result(format!("{arch} {} {word}", ready.meta().key.short()));
         let source = SourceArgs::of(slice::from_ref(arch));
         let known = Supply::over(context, &source, || Ok(place.clone()))?;
         for line in differences(&known, &supply, arch, ready, &network::machine(context))

@@ -3,10 +3,10 @@
 use camino::Utf8PathBuf;
 use host::secret::SecretUrl;
 use publish::perform;
-use publish::place::Directory;
 use publish::registry::Registry;
 use publish::s3::Bucket;
 use publish::tree::Tree;
+use publish::tree_reader::Directory;
 
 use crate::network;
 use xtask::context::Context;

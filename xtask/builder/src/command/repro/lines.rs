@@ -6,7 +6,7 @@ use xtask::cli::repro::{RebuildArgs, ReproArgs};
 use xtask::context::Context;
 
 /// The command line of the child.
-pub(super) fn child(context: &Context, told: &RebuildArgs, jobs: usize) -> Vec<String> {
+pub(super) fn child(context: &Context, varied: &RebuildArgs, jobs: usize) -> Vec<String> {
     let mut words = vec![context.env.executable.to_string(), "--offline".to_owned()];
     words.push(format!("--jobs={jobs}"));
     if context.global.quiet {
@@ -14,12 +14,12 @@ pub(super) fn child(context: &Context, told: &RebuildArgs, jobs: usize) -> Vec<S
     }
     words.extend((0..context.global.verbose).map(|_| "--verbose".to_owned()));
     words.push("rebuild".to_owned());
-    words.extend(told.flags());
+    words.extend(varied.flags());
     words
 }
 
 /// The command that makes both builds again, and keeps the second.
-pub(super) fn again(context: &Context, args: &ReproArgs, seed: u64) -> String {
+pub(super) fn rerun(context: &Context, args: &ReproArgs, seed: u64) -> String {
     let mut words = context.env.arguments.clone();
     if args.seed.is_none() {
         words.extend(["--seed".to_owned(), seed.to_string()]);

@@ -35,7 +35,7 @@ pub(super) struct Second {
     /// What is varied, and how, for people.
     varied: Vec<(&'static str, String)>,
     /// The command that makes it again and keeps it.
-    again: String,
+    rerun: String,
     /// Removed when dropped, unless the store is kept.
     _area: Option<Workspace>,
 }
@@ -47,13 +47,16 @@ impl Second {
         wanted: &[StepId],
         given: &BTreeMap<StepId, Ready>,
         args: &ReproArgs,
-        told: &RebuildArgs,
+        varied: &RebuildArgs,
         options: &Options,
     ) -> Result<Self, Failure> {
         let context = supply.context;
-        let surroundings = Surroundings::of(told.order);
+        let surroundings = Surroundings::of(varied.order);
         let (area, place) = if args.keep {
-            (None, supply.store.repro_dir().join(told.order.to_string()))
+            (
+                None,
+                supply.store.repro_dir().join(varied.order.to_string()),
+            )
         } else {
             let area = supply.store.workspace().map_err(store_failure)?;
             let place = area.path().to_owned();
@@ -84,7 +87,7 @@ impl Second {
             poison,
             jobs,
             varied: Vec::new(),
-            again: lines::again(context, args, told.order),
+            rerun: lines::rerun(context, args, varied.order),
             _area: area,
         };
         second.varied = Varied {
@@ -117,10 +120,10 @@ impl Second {
     }
 
     /// Makes it.
-    pub(super) fn build(&self, context: &Context, told: &RebuildArgs) -> Result<(), Failure> {
+    pub(super) fn build(&self, context: &Context, varied: &RebuildArgs) -> Result<(), Failure> {
         let line = self
             .surroundings
-            .command_line(&self.entrance, &lines::child(context, told, self.jobs));
+            .command_line(&self.entrance, &lines::child(context, varied, self.jobs));
         let environment = self
             .surroundings
             .environment(&self.poison, &context.env.path);
@@ -137,11 +140,11 @@ impl Second {
             return Ok(());
         }
         let error = anyhow::anyhow!("the second build failed");
-        Err(Failure::new(Exit::Failed, error).hint(self.again.clone()))
+        Err(Failure::new(Exit::Failed, error).hint(self.rerun.clone()))
     }
 
     /// How to have it again.
-    pub(super) fn again(&self) -> String {
-        format!("to keep both builds: {}", self.again)
+    pub(super) fn rerun(&self) -> String {
+        format!("to keep both builds: {}", self.rerun)
     }
 }

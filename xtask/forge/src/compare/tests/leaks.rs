@@ -73,7 +73,7 @@ impl Builds {
     fn check_program(&self, section: &str, symbol: &str, words: [&str; 2], leak: &Leak) {
         let found = self.difference();
         assert_eq!(found.path, "program");
-        let Place::Section {
+        let Position::Section {
             name,
             symbol: named,
             first,

@@ -14,7 +14,7 @@ pub(crate) const TEXT: u64 = 16 << 20;
 
 /// Why a tree cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum ReadError {
     /// A file system, or the end of a transfer.
     #[error("failed to read `{path}`")]
     Io {
@@ -31,7 +31,7 @@ pub enum PlaceError {
     TooLarge(String),
 }
 
-impl PlaceError {
+impl ReadError {
     /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -46,7 +46,7 @@ impl PlaceError {
     }
 }
 
-impl PlaceError {
+impl ReadError {
     /// Nothing else of the tree can be fetched either: there is no server, or the run is to end.
     pub(crate) fn is_of_the_place(&self) -> bool {
         let error = match self {
@@ -87,54 +87,54 @@ pub(crate) fn advice(status: u16) -> Option<&'static str> {
         405 => "the server takes nothing: its configuration says whether it is read-only",
         413 => "the server, or a proxy before it, limits the size of a request: raise the limit",
         500..=599 => {
-            "look into the server's log, whether its disk is full; the same command continues where it was"
+            "check the server's log and free disk space, then run the same command again: it resumes"
         }
         _ => return None,
     })
 }
 
 /// A tree that can be read.
-pub trait Place {
+pub trait TreeReader {
     /// A file, if it is there.
-    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError>;
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError>;
 
     /// The names in a folder of the tree, where they can be listed.
-    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError>;
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, ReadError>;
 
     /// Every file of the tree, where they can be listed.
-    fn files(&self) -> Result<Option<Vec<String>>, PlaceError> {
+    fn files(&self) -> Result<Option<Vec<String>>, ReadError> {
         Ok(None)
     }
 
     /// The names in the base of the tree, where they can be listed.
-    fn names(&self) -> Result<Option<Vec<String>>, PlaceError> {
+    fn names(&self) -> Result<Option<Vec<String>>, ReadError> {
         self.folders("")
     }
 
     /// A small file, whole.
-    fn text(&self, path: &str) -> Result<Option<Vec<u8>>, PlaceError> {
+    fn text(&self, path: &str) -> Result<Option<Vec<u8>>, ReadError> {
         let Some(file) = self.open(path)? else {
             return Ok(None);
         };
         let mut bytes = Vec::new();
-        let io = |source| PlaceError::Io {
+        let io = |source| ReadError::Io {
             path: path.to_owned(),
             source,
         };
         let count = file.take(TEXT + 1).read_to_end(&mut bytes).map_err(io)?;
         if count as u64 > TEXT {
-            return Err(PlaceError::TooLarge(path.to_owned()));
+            return Err(ReadError::TooLarge(path.to_owned()));
         }
         Ok(Some(bytes))
     }
 
     /// Size and digest of a file, if it is there. No more is read than one byte after `most`.
-    fn digest(&self, path: &str, most: u64) -> Result<Option<(u64, Digest)>, PlaceError> {
+    fn digest(&self, path: &str, most: u64) -> Result<Option<(u64, Digest)>, ReadError> {
         let Some(file) = self.open(path)? else {
             return Ok(None);
         };
         let mut file = Hashing::new(file.take(most.saturating_add(1)));
-        io::copy(&mut file, &mut io::sink()).map_err(|source| PlaceError::Io {
+        io::copy(&mut file, &mut io::sink()).map_err(|source| ReadError::Io {
             path: path.to_owned(),
             source,
         })?;
@@ -146,20 +146,20 @@ pub trait Place {
 #[derive(Debug, Clone)]
 pub struct Directory(pub Utf8PathBuf);
 
-impl Place for Directory {
-    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+impl TreeReader for Directory {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError> {
         match fs::File::open(inside(&self.0, path)) {
             Ok(file) => Ok(Some(Box::new(file))),
             Err(error) if is_absence(&error) => Ok(None),
-            Err(source) => Err(PlaceError::Io {
+            Err(source) => Err(ReadError::Io {
                 path: path.to_owned(),
                 source,
             }),
         }
     }
 
-    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
-        let io = |source| PlaceError::Io {
+    fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, ReadError> {
+        let io = |source| ReadError::Io {
             path: folder.to_owned(),
             source,
         };
@@ -182,10 +182,10 @@ impl Place for Directory {
         Ok(Some(names))
     }
 
-    fn files(&self) -> Result<Option<Vec<String>>, PlaceError> {
+    fn files(&self) -> Result<Option<Vec<String>>, ReadError> {
         let (mut folders, mut files) = (vec![String::new()], Vec::new());
         while let Some(folder) = folders.pop() {
-            let io = |source| PlaceError::Io {
+            let io = |source| ReadError::Io {
                 path: folder.clone(),
                 source,
             };
@@ -221,8 +221,8 @@ pub struct Web {
     pub base: SecretUrl,
 }
 
-impl Place for Web {
-    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, PlaceError> {
+impl TreeReader for Web {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError> {
         let url = format!("{}/{path}", self.base.reveal().trim_end_matches('/'));
         match self.client.get(&url, None) {
             Ok(response) => Ok(Some(Box::new(response))),
@@ -233,7 +233,7 @@ impl Place for Web {
         }
     }
 
-    fn folders(&self, _folder: &str) -> Result<Option<Vec<String>>, PlaceError> {
+    fn folders(&self, _folder: &str) -> Result<Option<Vec<String>>, ReadError> {
         Ok(None)
     }
 }
