@@ -12,6 +12,8 @@ use std::process::Command;
 
 use harness::{parts, root, xtask_path};
 
+#[path = "cli/pages.rs"]
+mod pages;
 #[path = "cli/surroundings.rs"]
 mod surroundings;
 

@@ -11,6 +11,7 @@
 )]
 
 mod bisect;
+mod boot;
 mod choices;
 mod compare;
 mod coverage;
@@ -19,6 +20,7 @@ mod disk_full;
 mod ends;
 mod faulty_qemu;
 mod golden;
+mod helpers;
 mod interrupted;
 mod killed;
 mod legacy;

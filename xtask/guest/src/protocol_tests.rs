@@ -270,9 +270,13 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Record::parse(&bytes);
-        let _ = Record::parse(&[MARK, &bytes].concat());
+    fn bytes_that_parse_are_a_record(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for line in [bytes.clone(), [MARK, &bytes].concat()] {
+            if let Ok(record) = Record::parse(&line) {
+                let encoded = record.encode();
+                prop_assert_eq!(Record::parse(&encoded[..encoded.len() - 1]), Ok(record));
+            }
+        }
     }
 
     #[test]

@@ -252,7 +252,7 @@ fn stalled_server_is_abandoned() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_left() {
+fn server_that_never_answers_is_abandoned() {
     let server = serve(Answer::raw("").end(End::Silence));
     let limits = Limits {
         connect: Duration::from_millis(100),
@@ -260,8 +260,24 @@ fn a_server_that_never_answers_is_left() {
         ..Limits::default()
     };
     let client = Client::with_limits(limits).expect("a client");
-    let error = client.get(&server.base(), None).expect_err("left");
-    assert!(error.is_transient(), "{error}");
+    let start = Instant::now();
+    let error = client.get(&server.base(), None).expect_err("no answer");
+    let limit = limits.connect + limits.stall;
+    let waited = start.elapsed();
+    assert!(
+        waited >= limit && waited < Duration::from_secs(10),
+        "{waited:?}"
+    );
+    let HttpError::Stalled { url, time } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(
+        url.starts_with(&server.base()) && *time == limit,
+        "{error:?}"
+    );
+    assert!(error.is_transient());
+    // It was asked, so that a refused connection is not what ended the wait.
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

@@ -222,8 +222,13 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_parsing_panic(text in "([a-z\\[\\]\"= \n0-9]|version|image|\\[\\[image\\]\\]){0,60}") {
-            let _ = Lock::parse(&text);
+        fn parsed_lock_survives_or_error_has_a_place(text in "([a-z\\[\\]\"= \n0-9]|version|image|\\[\\[image\\]\\]){0,60}") {
+            match Lock::parse(&text) {
+                Ok(lock) => prop_assert_eq!(Lock::parse(&lock.render()), Ok(lock)),
+                Err(faults) => for fault in faults {
+                    prop_assert!(fault.text.get(fault.span.clone()).is_some(), "{:?}", fault);
+                }
+            }
         }
     }
 }

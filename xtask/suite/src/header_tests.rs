@@ -284,7 +284,9 @@ fn test_without_scripts_is_refused() {
 
 proptest::proptest! {
     #[test]
-    fn no_script_makes_the_reader_panic(text in "(#: ?[a-z.]{1,8} = [\\[\\]\"a-z0-9é]{0,6}\n|.{0,20}\n){0,8}") {
-        let _ = parse(&text);
+    fn fault_of_any_script_is_inside_it(text in "(#: ?[a-z.]{1,8} = [\\[\\]\"a-z0-9é]{0,6}\n|.{0,20}\n){0,8}") {
+        for fault in parse(&text).err().unwrap_or_default() {
+            proptest::prop_assert!(fault.text.get(fault.span.clone()).is_some(), "{:?}", fault);
+        }
     }
 }

@@ -121,3 +121,198 @@ pub fn unmet(
     let tool = requires.tools.iter().find(|name| !has_tool(name))?;
     Some(format!("`{tool}` is not installed on the host"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    use camino::Utf8Path;
+    use plan::arch::{Hotplug, Ordinary, OrdinaryKernel};
+    use qemu::facts::MachineFacts;
+
+    use super::*;
+
+    fn header(keys: &str) -> Header {
+        let script = format!("#!/bin/sh\n# Tests.\n{keys}\nin_guest() {{\n    true\n}}\n");
+        Header::parse(Utf8Path::new("guest-tests/a/x.sh"), &script).unwrap()
+    }
+
+    fn machine_of(name: &str, hotplug: Option<&str>) -> Machine {
+        Machine {
+            name: name.to_owned(),
+            options: Vec::new(),
+            tcg_options: Vec::new(),
+            cpu: None,
+            kvm_cpu: None,
+            append: String::new(),
+            args: Vec::new(),
+            control: "virtio-serial-pci".to_owned(),
+            virtio: "pci".to_owned(),
+            boot_timeout: None,
+            hotplug: hotplug.map(|device| Hotplug {
+                device: Some(device.to_owned()).filter(|device| !device.is_empty()),
+                bus: "b{n}".to_owned(),
+                addr: None,
+                entry: String::new(),
+                connector: None,
+            }),
+            advice: BTreeMap::new(),
+        }
+    }
+
+    fn profile() -> QemuProfile {
+        let machines = [
+            ("first", machine_of("big", Some("pcie-root-port,id=p{n}"))),
+            ("second", machine_of("small", None)),
+        ];
+        QemuProfile {
+            binary: "qemu-system-x".to_owned(),
+            native: Vec::new(),
+            machine: "first".to_owned(),
+            qemu_test_machine: Some("second".to_owned()),
+            memory: "256M".to_owned(),
+            boot_timeout: Duration::from_secs(20),
+            kvm_timeout_permille: 500,
+            append: String::new(),
+            machines: machines
+                .map(|(name, machine)| (name.to_owned(), machine))
+                .into(),
+            ordinary: Ordinary {
+                kernel: OrdinaryKernel::Plain,
+                args: Vec::new(),
+                append: String::new(),
+            },
+        }
+    }
+
+    fn facts() -> Facts {
+        let names = |names: &[&str]| -> BTreeSet<String> {
+            names.iter().map(|&name| name.to_owned()).collect()
+        };
+        let machine = |name: &str, cpus| {
+            let facts = MachineFacts {
+                name: name.to_owned(),
+                cpus,
+                ..MachineFacts::default()
+            };
+            (name.to_owned(), facts)
+        };
+        Facts {
+            version: "10.0.2".parse().unwrap(),
+            devices: names(&["nvme", "pcie-root-port"]),
+            machines: [machine("big", 8), machine("small", 1)].into(),
+            netdevs: names(&["user"]),
+            unanswered: [("the machine `odd`".to_owned(), "aborted".to_owned())].into(),
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn machine_is_named_by_header_or_profile() {
+        let check = |keys: &str, expect: Result<&str, &str>| {
+            let profile = profile();
+            let header = header(keys);
+            let found = machine(&header, "x86_64", &profile).map(|(name, _)| name);
+            assert_eq!(found, expect.map_err(str::to_owned), "{keys}");
+        };
+        check("", Ok("first"));
+        check("#: machine = \"second\"", Ok("second"));
+        check("#: machine.x86_64 = \"second\"", Ok("second"));
+        check("#: machine.aarch64 = \"second\"", Ok("first"));
+        check(
+            "#: machine = \"third\"",
+            Err("`third` is not a machine of `images/x86_64.toml`: first, second"),
+        );
+    }
+
+    #[test]
+    fn first_unmet_requirement_is_the_reason() {
+        let facts = facts();
+        let check = |keys: &str, expect: Option<&str>| {
+            let (header, profile) = (header(keys), profile());
+            let (_, machine) = machine(&header, "x86_64", &profile).unwrap();
+            let offer = Offer {
+                arch: "x86_64",
+                profile: &profile,
+                facts: &facts,
+                accel: Accel::Tcg,
+            };
+            let found = unmet(&header, machine, &offer, |tool| tool == "git");
+            assert_eq!(found.as_deref(), expect, "{keys}");
+        };
+        check("", None);
+        check("#: requires.qemu = \"10.0.2\"", None);
+        check(
+            "#: requires.qemu = \"10.1\"",
+            Some("needs QEMU 10.1.0, this is 10.0.2"),
+        );
+        check("#: requires.accel = \"tcg\"", None);
+        check(
+            "#: requires.accel = \"kvm\"",
+            Some("needs the accelerator `kvm`"),
+        );
+        check("#: requires.devices = [\"nvme\"]", None);
+        check(
+            "#: requires.devices = [\"nvme\", \"igb\"]",
+            Some("QEMU lacks the device `igb`"),
+        );
+        check(
+            "#: requires.machines = [\"pc\"]",
+            Some("QEMU lacks the machine `pc`"),
+        );
+        check("#: requires.netdevs = [\"user\"]", None);
+        check(
+            "#: requires.netdevs = [\"stream\"]",
+            Some("QEMU lacks the network backend `stream`"),
+        );
+        check("#: requires.tools = [\"git\"]", None);
+        check(
+            "#: requires.tools = [\"git\", \"swtpm\"]",
+            Some("`swtpm` is not installed on the host"),
+        );
+        check("#: smp = 8", None);
+        check(
+            "#: smp = 9",
+            Some("the machine `big` supports at most 8 processors"),
+        );
+        check("#: slots = 1", None);
+        check(
+            "#: machine = \"second\"\n#: slots = 1",
+            Some("the machine `small` has no hotplug slots"),
+        );
+        // The accelerator comes before the device, and both before the tool.
+        check(
+            "#: requires.accel = \"kvm\"\n#: requires.devices = [\"igb\"]\n#: requires.tools = [\"swtpm\"]",
+            Some("needs the accelerator `kvm`"),
+        );
+    }
+
+    #[test]
+    fn unanswered_query_is_not_a_missing_device() {
+        let mut facts = facts();
+        facts
+            .unanswered
+            .insert("its devices".to_owned(), "aborted".to_owned());
+        let check = |keys: &str, machine: &Machine, expect: &str| {
+            let profile = profile();
+            let offer = Offer {
+                arch: "x86_64",
+                profile: &profile,
+                facts: &facts,
+                accel: Accel::Tcg,
+            };
+            let found = unmet(&header(keys), machine, &offer, |_| true);
+            assert_eq!(found.as_deref(), Some(expect));
+        };
+        let big = machine_of("big", None);
+        let why = "failed to query the devices of QEMU: aborted";
+        check("#: requires.devices = [\"igb\"]", &big, why);
+        let odd = machine_of("odd", None);
+        check(
+            "",
+            &odd,
+            "failed to query the machine `odd` of QEMU: aborted",
+        );
+    }
+}

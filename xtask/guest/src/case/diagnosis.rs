@@ -68,7 +68,7 @@ pub(super) fn complete(report: &mut TestReport, machine: &Machine, kernel: &Utf8
     }
 }
 
-/// What A reader who has only the report can try.
+/// What a reader who has only the report can try.
 fn advice(report: &TestReport, machine: &Machine) -> Vec<String> {
     let mut advice = Vec::new();
     if let Outcome::TimedOut {
@@ -116,6 +116,55 @@ mod tests {
         check("a\u{1b}[31m", "b\u{7}", "`a`, expanded to `b`");
         let long = "x".repeat(COMMAND + 1);
         check(&long, "", &format!("`{}…`", "x".repeat(COMMAND)));
+    }
+
+    #[test]
+    fn notes_advise_on_slow_hosts_and_devices() {
+        let machine = Machine {
+            advice: [("pxb".to_owned(), "boot with `-machine b`".to_owned())].into(),
+            ..machine()
+        };
+        let check = |outcome: Outcome, devices: &[&str], expect: &[&str]| {
+            let mut report = TestReport::new("x86_64", "a", "b");
+            report.outcome = outcome;
+            report.devices = devices.iter().map(|&device| device.to_owned()).collect();
+            complete(&mut report, &machine, Utf8Path::new("/nonexistent"));
+            assert_eq!(report.notes, expect);
+        };
+        let timed_out = |phase| Outcome::TimedOut {
+            phase,
+            limit_ms: 1000,
+        };
+        let factor = "on a slow host, `--timeout-factor 4` raises all limits";
+        check(timed_out(Phase::Boot), &[], &[factor]);
+        check(timed_out(Phase::Test), &["nvme"], &[]);
+        check(
+            timed_out(Phase::Boot),
+            &["pxb"],
+            &[factor, "boot with `-machine b`"],
+        );
+        let failed = || Outcome::Failed {
+            cause: "exit status 1".to_owned(),
+        };
+        check(failed(), &["nvme", "pxb"], &["boot with `-machine b`"]);
+        check(Outcome::Passed, &["pxb"], &[]);
+    }
+
+    fn machine() -> Machine {
+        Machine {
+            name: "a".to_owned(),
+            options: Vec::new(),
+            tcg_options: Vec::new(),
+            cpu: None,
+            kvm_cpu: None,
+            append: String::new(),
+            args: Vec::new(),
+            control: String::new(),
+            virtio: "pci".to_owned(),
+            boot_timeout: None,
+            hotplug: None,
+            advice: std::collections::BTreeMap::new(),
+        }
     }
 
     #[test]

@@ -252,7 +252,11 @@ mod tests {
     #[test]
     fn only_directories_can_be_served() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(FileServer::start(Utf8Path::from_path(file.path()).unwrap()).is_err());
-        assert!(FileServer::start(Utf8Path::new("/nonexistent")).is_err());
+        let path = Utf8Path::from_path(file.path()).unwrap();
+        let error = FileServer::start(path).unwrap_err();
+        assert_eq!(error.to_string(), format!("`{path}` is not a directory"));
+        let error = FileServer::start(Utf8Path::new("/nonexistent")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("/nonexistent"), "{error}");
     }
 }

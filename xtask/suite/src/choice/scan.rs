@@ -275,10 +275,14 @@ v=$(choose c d)
 
     proptest::proptest! {
         #[test]
-        fn no_script_makes_the_scan_panic(
+        fn finds_of_any_script_are_inside_it(
             text in "(choose|named_|[ \\\\\n$'\"`#()a-zé2>;]){0,40}"
         ) {
-            let _ = (scan(&text, Dialect::Kiln), unnamed(&text));
+            for found in scan(&text, Dialect::Kiln) {
+                let span = found.map_or_else(|unclear| unclear.span, |found| found.span);
+                proptest::prop_assert!(text.get(span.clone()).is_some(), "{:?}", span);
+            }
+            let _ = unnamed(&text);
         }
     }
 }

@@ -149,7 +149,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_recipe_makes_loading_panic(at in 0..INITRAMFS.len(), length in 0..20usize, put in "([a-z\"{}\\[\\]=,.\n0-9ä/]|directory|path){0,6}", which in 0..3usize) {
+    fn fault_of_any_recipe_is_inside_its_file(at in 0..INITRAMFS.len(), length in 0..20usize, put in "([a-z\"{}\\[\\]=,.\n0-9ä/]|directory|path){0,6}", which in 0..3usize) {
         let (path, text) = [
             ("recipes/initramfs/recipe.toml", INITRAMFS),
             ("recipes/gmp/recipe.toml", GMP),
@@ -157,6 +157,9 @@ proptest! {
         ][which];
         let start = at.min(text.len());
         let end = (start + length).min(text.len());
-        let _ = load(&with(path, &format!("{}{put}{}", &text[..start], &text[end..])));
+        let edited = with(path, &format!("{}{put}{}", &text[..start], &text[end..]));
+        for fault in load(&edited).err().unwrap_or_default() {
+            prop_assert!(fault.text.get(fault.span.clone()).is_some(), "{:?}", fault);
+        }
     }
 }
