@@ -23,6 +23,7 @@ mod golden;
 mod helpers;
 mod interrupted;
 mod killed;
+mod kinds;
 mod legacy;
 mod load;
 mod mirror;

@@ -114,7 +114,7 @@ fn converted_report_equals_the_runs_own() {
         ],
     );
     let value: Value = serde_json::from_str(&again("json")).unwrap();
-    assert_eq!((&value["seed"], &value["schema"]), (&7.into(), &2.into()));
+    assert_eq!((&value["seed"], &value["schema"]), (&7.into(), &3.into()));
     contains(
         &again("html"),
         &["<h1 class=\"bad\">1 of 3 tests failed</h1>", "a &lt; b"],
@@ -159,7 +159,7 @@ fn missing_or_unreadable_run_is_refused() {
     assert_eq!(output.code, 2);
     contains(
         &output.stderr,
-        &["unsupported schema 1 of `", "report.json`: expected 2"],
+        &["unsupported schema 1 of `", "report.json`: expected 2 to 3"],
     );
     let output = repo.run(&["report", "5"]);
     contains(

@@ -24,6 +24,7 @@ pub mod store;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use host::secret::SecretUrl;
+use verdict::kind::TestKind;
 
 use bench::BenchArgs;
 use debug::DebugArgs;
@@ -351,6 +352,26 @@ pub enum AccelChoice {
     Kvm,
 }
 
+/// A kind of test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KindArg {
+    /// Scripts that boot guests
+    Guest,
+    /// Scripts on the host that start no guest
+    Host,
+}
+
+impl KindArg {
+    /// The kind that it names.
+    #[must_use]
+    pub fn kind(self) -> TestKind {
+        match self {
+            Self::Guest => TestKind::Guest,
+            Self::Host => TestKind::Host,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -366,10 +387,13 @@ pub struct TestArgs {
     /// Select the tests of a group; repeatable
     #[arg(long, value_name = "GROUP", help_heading = SELECTION)]
     pub group: Vec<String>,
+    /// Select the tests of a kind; repeatable
+    #[arg(long, value_enum, value_name = "KIND", help_heading = SELECTION)]
+    pub kind: Vec<KindArg>,
     /// Select tests by an expression; repeatable
     ///
-    /// For example `group(hotplug) and not arch(ppc64)`. Predicates are `test`, `group`, `arch`, `machine`
-    /// and `device`; operators are `and`, `or`, `not` and parentheses.
+    /// For example `group(hotplug) and not arch(ppc64)`. Predicates are `test`, `group`, `arch`, `machine`,
+    /// `device` and `kind`; operators are `and`, `or`, `not` and parentheses.
     #[arg(short = 'E', long = "filter-expr", value_name = "EXPR", help_heading = SELECTION)]
     pub expression: Vec<String>,
     /// Run one part of the selected tests

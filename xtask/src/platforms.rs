@@ -1,14 +1,15 @@
-//! What guests are started from: image, QEMU binary, what it can do, accelerator; one for each
+//! What tests run on: QEMU binary, what it can do, and for guests image and accelerator; one for each
 //! architecture. Shared by `test`, `boot` and `bench`.
 
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use guest::platform::ArchRun;
+use guest::platform::{ArchRun, Image};
 use plan::Project;
 use plan::arch::Arch;
 use qemu::accel::AccelRequest;
 use qemu::remembered::Question;
+use qemu::tools::ToolDirs;
 use qemu::{BootFiles, Facts};
 use store::{EntryName, Ready};
 
@@ -22,23 +23,25 @@ use crate::supply::{Supply, store_failure};
 /// How long a QEMU binary may take to say what it can do.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Everything that a run needs of each architecture.
-pub fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchRun>, Failure> {
+/// Everything that a run needs of each architecture; images only of those that `boots` lists.
+pub fn prepare(
+    supply: &Supply<'_>,
+    args: &GuestArgs,
+    boots: &[String],
+) -> Result<Vec<ArchRun>, Failure> {
     // QEMU first: if it is missing, an image is useless.
     let binaries = supply
         .arches
         .iter()
         .map(|name| locate(supply, name, args))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut images = supply.images_to_boot()?;
+    let mut images = supply.images_to_boot(boots)?;
     let asked: Vec<Result<ArchRun, Failure>> = std::thread::scope(|scope| {
         let threads: Vec<_> = binaries
             .into_iter()
-            .filter_map(|(arch, binary)| {
-                images.remove(&arch.name).map(|image| (arch, binary, image))
-            })
-            .map(|(arch, binary, image)| {
-                scope.spawn(move || one(supply, arch, binary, &image, args.accel))
+            .map(|(arch, binary)| {
+                let image = images.remove(&arch.name);
+                scope.spawn(move || platform(supply, arch, binary, image.as_ref(), args))
             })
             .collect();
         let lost = || Failure::new(Exit::Failed, anyhow::anyhow!("a probing thread panicked"));
@@ -50,16 +53,34 @@ pub fn prepare(supply: &Supply<'_>, args: &GuestArgs) -> Result<Vec<ArchRun>, Fa
     asked.into_iter().collect()
 }
 
-/// What the QEMU of each architecture can do; no image is needed for that.
+/// What is known of a QEMU without a boot.
+pub(crate) struct Known {
+    /// What it can do.
+    pub(crate) facts: Facts,
+    /// The tools that were built with it.
+    pub(crate) tools: ToolDirs,
+}
+
+/// What is known of the QEMU of each architecture; no image is needed for that.
 pub(crate) fn known(
     supply: &Supply<'_>,
     args: &GuestArgs,
-) -> Result<Vec<(String, Facts)>, Failure> {
+) -> Result<Vec<(String, Known)>, Failure> {
     let asked = supply.arches.iter().map(|name| {
         let (arch, binary) = locate(supply, name, args)?;
-        Ok((name.clone(), facts(supply, arch, &binary)?))
+        let known = Known {
+            facts: facts(supply, arch, &binary)?,
+            tools: tools(supply.context, args, &binary),
+        };
+        Ok((name.clone(), known))
     });
     asked.collect()
+}
+
+/// The tools of a QEMU; those on PATH belong to a QEMU that was found there.
+fn tools(context: &Context, args: &GuestArgs, binary: &Utf8Path) -> ToolDirs {
+    let is_named = context.qemu(args.qemu.as_ref()).is_some();
+    ToolDirs::of(binary, (!is_named).then_some(&context.env.path))
 }
 
 /// Leaves out the architectures that a named QEMU was not built for, and says so: a developer's tree
@@ -120,47 +141,64 @@ fn locate<'a>(
     Ok((arch, binary))
 }
 
-fn one(
+fn platform(
     supply: &Supply<'_>,
     arch: &Arch,
     binary: Utf8PathBuf,
-    image: &Ready,
-    accel: AccelChoice,
+    image: Option<&Ready>,
+    args: &GuestArgs,
 ) -> Result<ArchRun, Failure> {
     let context = supply.context;
-    let mut facts = facts(supply, arch, &binary)?;
-    let boot = boot_files(image)?;
-    let choice = match accel {
+    let mut run = ArchRun {
+        facts: facts(supply, arch, &binary)?,
+        arch: arch.clone(),
+        tools: tools(context, args, &binary),
+        binary,
+        accel: qemu::Accel::Tcg,
+        image: None,
+    };
+    if let Some(image) = image {
+        let boot = boot_files(image)?;
+        run.accel = accelerator(supply, &run, &boot, args.accel)?;
+        let name = image.name().to_string();
+        run.image = Some(Image { name, boot });
+    }
+    if run.accel == qemu::Accel::Kvm {
+        // What the kept facts say of CPU models holds for the default accelerator.
+        let scratch = context.scratch("probe")?;
+        run.facts.cpus = qemu::probe::cpus(&run.binary, run.accel, scratch.path(), PROBE_LIMIT)
+            .map_err(qemu_failure)?;
+    }
+    Ok(run)
+}
+
+/// The accelerator that guests run on.
+fn accelerator(
+    supply: &Supply<'_>,
+    run: &ArchRun,
+    boot: &BootFiles,
+    accel: AccelChoice,
+) -> Result<qemu::Accel, Failure> {
+    let context = supply.context;
+    let request = match accel {
         AccelChoice::Auto => AccelRequest::Auto,
         AccelChoice::Tcg => AccelRequest::Tcg,
         AccelChoice::Kvm => AccelRequest::Kvm,
     };
     let trial = guest::accel::Trial {
-        arch,
-        boot: &boot,
-        binary: &binary,
-        facts: &facts,
+        arch: &run.arch,
+        boot,
+        binary: &run.binary,
+        facts: &run.facts,
         temp_dir: &verdict::runs::run_dir::temp_dir(&context.env),
         verdicts: &supply.store.probe_dir(),
     };
-    let (accel, why) = guest::accel::choose(choice, &trial).map_err(hinted!(Exit::SetupMissing))?;
+    let (accel, why) =
+        guest::accel::choose(request, &trial).map_err(hinted!(Exit::SetupMissing))?;
     if let Some(why) = why.filter(|_| !context.global.quiet) {
-        output::note(format!("{}: {why}", arch.name));
+        output::note(format!("{}: {why}", run.arch.name));
     }
-    if accel == qemu::Accel::Kvm {
-        // What the kept facts say of CPU models holds for the default accelerator.
-        let scratch = context.scratch("probe")?;
-        facts.cpus =
-            qemu::probe::cpus(&binary, accel, scratch.path(), PROBE_LIMIT).map_err(qemu_failure)?;
-    }
-    Ok(ArchRun {
-        arch: arch.clone(),
-        boot,
-        binary,
-        facts,
-        accel,
-        image: image.name().to_string(),
-    })
+    Ok(accel)
 }
 
 /// The kernel with symbols that a build from source leaves in the store; no part of an image.

@@ -47,11 +47,11 @@ impl<'a> Supply<'a> {
         })
     }
 
-    /// Every image of the run, by architecture. `builder` fetches or builds those that are not here.
-    pub fn images_to_boot(&self) -> Result<BTreeMap<String, Ready>, Failure> {
-        let mut images = self.at_hand()?;
+    /// The images of these architectures. `builder` fetches or builds those that are not here.
+    pub fn images_to_boot(&self, arches: &[String]) -> Result<BTreeMap<String, Ready>, Failure> {
+        let mut images = self.at_hand(arches)?;
         let is_missing = |arch: &&String| !images.contains_key(*arch);
-        let missing: Vec<String> = self.arches.iter().filter(is_missing).cloned().collect();
+        let missing: Vec<String> = arches.iter().filter(is_missing).cloned().collect();
         if missing.is_empty() {
             return Ok(images);
         }

@@ -52,7 +52,7 @@ impl NoKvm {
 }
 
 /// The accelerator, with a line for people where one is due.
-pub fn choose(choice: AccelRequest, trial: &Trial<'_>) -> Result<(Accel, Option<String>), NoKvm> {
+pub fn choose(request: AccelRequest, trial: &Trial<'_>) -> Result<(Accel, Option<String>), NoKvm> {
     let device = device();
     let uname = rustix::system::uname();
     let machine = uname.machine().to_string_lossy();
@@ -62,7 +62,7 @@ pub fn choose(choice: AccelRequest, trial: &Trial<'_>) -> Result<(Accel, Option<
             device,
             verdict,
         };
-        decide(choice, &trial.arch.qemu, trial.facts, &host)
+        decide(request, &trial.arch.qemu, trial.facts, &host)
     };
     let decision = match ask(None) {
         Decision::Try => ask(Some(&verdict(trial))),

@@ -8,15 +8,14 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use host::load;
-use host::process::command::quote;
 use plan::arch::Machine;
 use qemu::Accel;
-use suite::Selected;
 use suite::choice::Chooser;
 use suite::choice::offer::offered;
 use suite::header::Channel;
 use suite::requirement::{self, Offer};
 use suite::statements::{self, Statements};
+use suite::{Body, Scripts, Selected};
 use verdict::event::{Choice, RunEvent, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
 
@@ -40,6 +39,7 @@ mod launch;
 mod monitor;
 mod plug;
 mod qemu_test;
+mod reproduce;
 mod roster;
 mod space;
 mod sync_points;
@@ -190,9 +190,14 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
         facts: &setting.arch.facts,
         accel: setting.arch.accel,
     };
-    let has_tool = |tool: &str| host::tools::find_in(tool, &setting.config.path).is_some();
-    machine_name.clone_into(&mut report.machine);
-    if let Some(reason) = requirement::unmet(header, machine, &offer, has_tool) {
+    let tools = requirement::Tools {
+        on_path: &|tool| host::tools::find_in(tool, &setting.config.path).is_some(),
+        of_qemu: &|tool| setting.arch.tools.find(tool).is_some(),
+    };
+    if header.body.needs().image {
+        machine_name.clone_into(&mut report.machine);
+    }
+    if let Some(reason) = requirement::unmet(header, machine, &offer, tools) {
         report.outcome = Outcome::Skipped { reason };
         return report;
     }
@@ -231,22 +236,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
             return report;
         }
     };
-    let outcome = if header.halves.host() {
-        host_script::run(&case)
-    } else {
-        case.boot_alone()
-    };
-    report.outcome = case.with_deadlock(outcome);
-    // A result that a broken thread may have had a part in is not a result.
-    if let Some(message) = case.state().broken.take() {
-        report.outcome = Outcome::HarnessError { message };
-    }
-    // An interruption ends all children, which then look as if they had failed by themselves.
-    if host::interrupt::received().is_some() && !report.outcome.is_success() {
-        report.outcome = Outcome::NotRun {
-            why: "interrupted".to_owned(),
-        };
-    }
+    report.outcome = perform(&case);
     if matches!(
         report.outcome,
         Outcome::TimedOut {
@@ -260,7 +250,8 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     report.log_dir = Some(setting.logs.clone());
     let limit = case.test_limit();
     case.finish(&mut report);
-    diagnosis::complete(&mut report, machine, &setting.arch.boot.kernel);
+    let image = setting.arch.image.as_ref();
+    diagnosis::complete(&mut report, machine, image.map(|image| &*image.boot.kernel));
     expectations::judge(setting, limit, &mut report);
     space::judge(setting, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
@@ -269,6 +260,27 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     }
     report.duration_ms = millis(started.elapsed());
     report
+}
+
+/// Performs the body of a test.
+fn perform(case: &Case<'_>) -> Outcome {
+    let outcome = match case.setting.test.test.header.body {
+        Body::Guest(Scripts::Guest) => case.boot_alone(),
+        Body::Guest(scripts @ (Scripts::Host | Scripts::Both)) => host_script::run(case, scripts),
+        Body::Host => host_script::run(case, Scripts::Host),
+    };
+    let outcome = case.with_deadlock(outcome);
+    // An interruption ends all children, which then look as if they had failed by themselves.
+    if host::interrupt::received().is_some() && !outcome.is_success() {
+        return Outcome::NotRun {
+            why: "interrupted".to_owned(),
+        };
+    }
+    // A result that a broken thread may have had a part in is not a result.
+    match case.state().broken.take() {
+        Some(message) => Outcome::HarnessError { message },
+        None => outcome,
+    }
 }
 
 /// The report of a test whose run panicked.
@@ -306,31 +318,17 @@ pub fn not_run(
 fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestReport {
     let test = job.test;
     let header = &test.test.header;
-    let name = test.name();
-    let seed = job.seed;
     let unstable = job.changes.unstable.clone();
-    let mut reproduce = format!(
-        "cargo xtask test --exact {} --arch {} --seed {seed}",
-        quote(&name),
-        quote(test.arch)
-    );
-    for (name, word) in &job.forced {
-        let choice = format!("{name}={word}");
-        reproduce.push_str(" --choose ");
-        reproduce.push_str(&quote(&choice));
-    }
-    for flag in &config.reproduce {
-        reproduce.push(' ');
-        reproduce.push_str(&quote(flag));
-    }
+    let boots = header.body.needs().image;
     TestReport {
-        description: test.test.header.description.clone(),
-        accel: arch.map_or("", |run| run.accel.as_str()).to_owned(),
+        kind: Some(header.body.kind()),
+        description: header.description.clone(),
+        accel: arch.filter(|_| boots).map_or("", ArchRun::accel).to_owned(),
         qemu: arch
             .map(|run| run.facts.version.to_string())
             .unwrap_or_default(),
-        reproduce,
-        seed,
+        reproduce: reproduce::reproduce(&config.reproduce, job),
+        seed: job.seed,
         round: job.round,
         unstable: unstable.or_else(|| header.unstable.clone()),
         slow: header.slow,

@@ -30,5 +30,14 @@ pub struct CaseConfig {
     /// For a developer who looks closer.
     pub debug: Debug,
     /// Flags that a reproducing command line needs in addition to test, architecture and seed.
-    pub reproduce: Vec<String>,
+    pub reproduce: ReproduceFlags,
+}
+
+/// The flags of a run, by the tests that they matter to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReproduceFlags {
+    /// For every test.
+    pub all: Vec<String>,
+    /// For tests that boot guests.
+    pub guest: Vec<String>,
 }

@@ -33,12 +33,13 @@ pub fn files(run: &ArchRun, dir: &Utf8Path) -> io::Result<BootFiles> {
         fs_err::write(&packed, encoder.finish()?)?;
         Ok(packed)
     };
-    let initrd = run.boot.initrd.as_deref();
+    let boot = run.boot().map_err(io::Error::other)?;
+    let initrd = boot.initrd.as_deref();
     let initrd = initrd.map(|initrd| zipped(initrd, "initramfs"));
     let kernel = match run.arch.qemu.ordinary.kernel {
-        OrdinaryKernel::Plain => run.boot.kernel.clone(),
-        OrdinaryKernel::Compressed => run.boot.kernel.with_file_name("compressed"),
-        OrdinaryKernel::Gzip => zipped(&run.boot.kernel, "kernel")?,
+        OrdinaryKernel::Plain => boot.kernel.clone(),
+        OrdinaryKernel::Compressed => boot.kernel.with_file_name("compressed"),
+        OrdinaryKernel::Gzip => zipped(&boot.kernel, "kernel")?,
     };
     let initrd = initrd.transpose()?;
     Ok(BootFiles { kernel, initrd })

@@ -1,28 +1,52 @@
-//! An architecture of a run with what it boots and on which QEMU.
+//! An architecture of a run: its QEMU, and what it boots if anything.
 
 use camino::Utf8PathBuf;
 use plan::arch::Arch;
+use qemu::tools::ToolDirs;
 use qemu::{Accel, BootFiles, Emulator, Facts};
 use verdict::origin::Platform;
 
-/// An architecture of a run with what it boots.
+/// An architecture of a run with its QEMU and its image.
 #[derive(Debug, Clone)]
 pub struct ArchRun {
     /// The architecture's file.
     pub arch: Arch,
-    /// Kernel and initramfs.
-    pub boot: BootFiles,
     /// The QEMU binary.
     pub binary: Utf8PathBuf,
     /// What it can do.
     pub facts: Facts,
     /// The accelerator.
     pub accel: Accel,
-    /// The image's name, which is a hash of all that it is made from.
-    pub image: String,
+    /// What guests boot; absent where no test of the run boots one.
+    pub image: Option<Image>,
+    /// The tools that were built with this QEMU.
+    pub tools: ToolDirs,
 }
 
+/// An image that is ready to be booted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its name, which is a hash of all that it is made from.
+    pub name: String,
+    /// Kernel and initramfs.
+    pub boot: BootFiles,
+}
+
+/// A run without guests was asked for its image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no image of `{0}` was provided for this run")]
+pub struct NoImage(String);
+
 impl ArchRun {
+    /// Kernel and initramfs.
+    pub fn boot(&self) -> Result<&BootFiles, NoImage> {
+        let image = self.image.as_ref();
+        image.map_or_else(
+            || Err(NoImage(self.arch.name.clone())),
+            |image| Ok(&image.boot),
+        )
+    }
+
     /// The QEMU that guests are started with.
     #[must_use]
     pub fn emulator(&self) -> Emulator<'_> {
@@ -34,15 +58,21 @@ impl ArchRun {
         }
     }
 
+    /// The accelerator as reports name it; empty where no guest is started.
+    #[must_use]
+    pub fn accel(&self) -> &'static str {
+        self.image.as_ref().map_or("", |_| self.accel.as_str())
+    }
+
     /// As reports name it.
     #[must_use]
     pub fn platform(&self) -> Platform {
         Platform {
             arch: self.arch.name.clone(),
-            image: self.image.clone(),
+            image: (self.image.as_ref()).map_or_else(String::new, |image| image.name.clone()),
             binary: self.binary.clone(),
             qemu: self.facts.version.to_string(),
-            accel: self.accel.as_str().to_owned(),
+            accel: self.accel().to_owned(),
         }
     }
 }

@@ -51,10 +51,10 @@ impl Provision<'_> {
         })
     }
 
-    /// Every image of the run that is here, by architecture. The others have to be fetched or built.
-    pub fn at_hand(&self) -> Result<BTreeMap<String, Ready>, ProvisionError> {
+    /// The images of these architectures that are here. The others have to be fetched or built.
+    pub fn at_hand(&self, arches: &[String]) -> Result<BTreeMap<String, Ready>, ProvisionError> {
         let mut images = BTreeMap::new();
-        for arch in &self.arches {
+        for arch in arches {
             let (_, step) = self.step("image", arch)?;
             self.check_locked(arch, step)?;
             if let Some(ready) = self.local(arch, step)? {

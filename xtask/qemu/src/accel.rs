@@ -91,17 +91,17 @@ pub enum Decision {
 /// Decides; looks at nothing but its arguments.
 #[must_use]
 pub fn decide(
-    choice: AccelRequest,
+    request: AccelRequest,
     profile: &QemuProfile,
     facts: &Facts,
     host: &HostKvm<'_>,
 ) -> Decision {
-    if choice == AccelRequest::Tcg {
+    if request == AccelRequest::Tcg {
         return Decision::Use(Accel::Tcg, None);
     }
     let obstacle = if !profile.native.iter().any(|machine| machine == host.machine) {
         // KVM cannot run a foreign processor, so there is nothing to report.
-        if choice == AccelRequest::Auto {
+        if request == AccelRequest::Auto {
             return Decision::Use(Accel::Tcg, None);
         }
         format!(
@@ -119,7 +119,7 @@ pub fn decide(
             (Device::Opens, Some(Verdict::Fails { why })) => why.clone(),
         }
     };
-    match choice {
+    match request {
         AccelRequest::Kvm => Decision::Refuse(obstacle),
         AccelRequest::Auto | AccelRequest::Tcg => {
             Decision::Use(Accel::Tcg, Some(format!("using TCG: {obstacle}")))
@@ -190,7 +190,7 @@ mod tests {
                 verdict,
             };
             let decisions = [AccelRequest::Auto, AccelRequest::Tcg, AccelRequest::Kvm]
-                .map(|choice| decide(choice, &profile(), &facts(accels), &host));
+                .map(|request| decide(request, &profile(), &facts(accels), &host));
             let text = decisions.map(|decision| match decision {
                 Decision::Use(accel, None) => accel.as_str().to_owned(),
                 Decision::Use(accel, Some(why)) => format!("{}: {why}", accel.as_str()),

@@ -20,6 +20,7 @@ pub mod qtest;
 mod queue;
 pub mod remembered;
 pub mod snapshots;
+pub mod tools;
 pub mod trace;
 pub mod version;
 pub mod vm;

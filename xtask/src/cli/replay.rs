@@ -1,6 +1,7 @@
 //! The flags by which a run of tests is repeated: written as they are read.
 
 use camino::Utf8PathBuf;
+use guest::config::ReproduceFlags;
 
 use crate::cli::{AccelChoice, TestArgs};
 
@@ -23,11 +24,24 @@ impl TestArgs {
         flags
     }
 
+    /// The flags that a command line needs to repeat a test, by the tests that they matter to.
+    pub(crate) fn reproducing(&self, profile: Option<&str>) -> ReproduceFlags {
+        let profile = profile.map(|name| format!("--profile={name}"));
+        let flags = self.running(self.guest.qemu.clone()).into_iter();
+        let (guest, flags): (Vec<_>, Vec<_>) = flags.partition(|flag| flag.starts_with("--accel="));
+        ReproduceFlags {
+            all: profile.into_iter().chain(flags).collect(),
+            guest,
+        }
+    }
+
     /// The flags and filters that select the same tests.
     #[must_use]
     pub fn selecting(&self) -> Vec<String> {
         let exact = self.exact.then(|| "--exact".to_owned());
         let groups = self.group.iter().map(|group| format!("--group={group}"));
+        let kinds = self.kind.iter();
+        let kinds = kinds.map(|kind| format!("--kind={}", kind.kind().label()));
         let expressions = self.expression.iter();
         let expressions = expressions.map(|text| format!("--filter-expr={text}"));
         let partition = self.partition.iter();
@@ -35,6 +49,7 @@ impl TestArgs {
         exact
             .into_iter()
             .chain(groups)
+            .chain(kinds)
             .chain(expressions)
             .chain(partition)
             .chain(self.filters.iter().cloned())
@@ -55,6 +70,7 @@ mod tests {
             "test",
             "--exact",
             "--group=a b",
+            "--kind=host",
             "--filter-expr=not arch(x) | test(-y)",
             "--partition=hash:1/2",
             "a::b",

@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
     }
     let supply = Supply::open(context, &args.source)?;
     let machine = machine(&supply, args.machine.as_deref())?;
-    let Some(guest_run) = platforms::prepare(&supply, &args.guest)?.pop() else {
+    let Some(guest_run) = platforms::prepare(&supply, &args.guest, &supply.arches)?.pop() else {
         return Ok(Exit::SetupMissing);
     };
     let size = host::terminal::size().map_or_else(String::new, |(columns, rows)| {
@@ -45,7 +45,10 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         gdb: args.gdb.then(|| debug::gdb(&supply)).transpose()?,
         ..Debug::default()
     };
-    let mut boot = guest_run.boot.clone();
+    let boot = guest_run.boot();
+    let mut boot = boot
+        .cloned()
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
     if let Some(initrd) = &mut boot.initrd {
         *initrd = login::initramfs(initrd, sockets.path())
             .map_err(|error| Failure::new(Exit::SetupMissing, error))?;

@@ -21,6 +21,9 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Outcome {
     }
     let dir = kept::find(&runs, &args.run, &context.env.current_dir).map_err(refused)?;
     let run = kept::read(&dir).map_err(refused)?;
+    if let Some(missing) = run.missing() {
+        output::note(missing);
+    }
     match &args.output {
         Some(file) => write(context, args.format, &run, file)?,
         None => print(context, args.format, &run)?,
@@ -77,6 +80,9 @@ fn join(context: &Context, args: &ReportArgs, runs: &Utf8Path) -> Outcome {
     let whole =
         merge::merge(&parts, &args.arch, &context.env.arguments).map_err(hinted!(Exit::Usage))?;
     let output: Option<Utf8PathBuf> = args.output.as_ref().map(|dir| context.env.absolute(dir));
+    if let Some(missing) = whole.missing() {
+        output::note(missing);
+    }
     let whole = joined::keep(whole, &parts, output.as_deref(), runs).map_err(refused)?;
     print(context, args.format, &whole)?;
     output::note(format!("merged run: {}", whole.run_dir));

@@ -55,7 +55,7 @@ fn path(context: &Context, arch: Option<&str>) -> Outcome {
     };
     let source = SourceArgs::of(&[arch.to_owned()]);
     let supply = Supply::open(context, &source)?;
-    for image in supply.images_to_boot()?.values() {
+    for image in supply.images_to_boot(&supply.arches)?.values() {
         output::result(image.path());
     }
     Ok(Exit::Success)

@@ -86,11 +86,12 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
     scripts::check(context, &selected)?;
     debug::check(args, &selected)?;
     let source = SourceArgs {
-        arch: arches,
+        arch: arches.clone(),
         ..args.source.clone()
     };
     let supply = Supply::open(context, &source)?;
     let wanted = Wanted {
+        boots: select::boots(&source.arch, &selected),
         suite,
         filter,
         extent,

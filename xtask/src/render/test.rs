@@ -162,7 +162,11 @@ pub(super) fn heading(style: Style, color: Color, word: &str, text: &str) -> Str
 
 /// What an architecture's tests run on: the QEMU by its path, so that it is the one that was meant.
 pub(crate) fn platform(on: &Platform) -> String {
-    format!("{}: {} {}, {}", on.arch, on.binary, on.qemu, on.accel)
+    let line = format!("{}: {} {}", on.arch, on.binary, on.qemu);
+    match on.accel.as_str() {
+        "" => line,
+        accel => format!("{line}, {accel}"),
+    }
 }
 
 pub(super) fn plural(count: usize, noun: &str) -> String {

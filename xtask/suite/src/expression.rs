@@ -1,6 +1,6 @@
 //! Expressions that select tests, in nextest's words: `test(virtio) & not arch(ppc64)`.
 //!
-//! `test`, `group`, `arch`, `machine` and `device` take a matcher, `all` and `none` nothing. A matcher is
+//! `test`, `group`, `arch`, `machine`, `device` and `kind` take a matcher, `all` and `none` nothing. A matcher is
 //! `=exact`, `~part`, `/regex/` or `#glob`; without a sign it is a part for `test` and a glob for the others.
 
 use std::ops::Range;
@@ -35,16 +35,18 @@ enum Field {
     Arch,
     Machine,
     Device,
+    Kind,
 }
 
 impl Field {
     /// Each with its name.
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("test", Self::Test),
         ("group", Self::Group),
         ("arch", Self::Arch),
         ("machine", Self::Machine),
         ("device", Self::Device),
+        ("kind", Self::Kind),
     ];
 
     fn name(self) -> &'static str {
@@ -75,6 +77,8 @@ pub struct Subject<'a> {
     pub name: &'a str,
     /// Architecture.
     pub arch: &'a str,
+    /// Kind, as its label.
+    pub kind: &'a str,
     /// Machine of `images/<arch>.toml`.
     pub machine: &'a str,
     /// Groups.
@@ -88,6 +92,7 @@ impl Subject<'_> {
         match field {
             Field::Test => vec![self.name],
             Field::Arch => vec![self.arch],
+            Field::Kind => vec![self.kind],
             Field::Machine => vec![self.machine],
             Field::Group => self.groups.clone(),
             Field::Device => self.devices.clone(),

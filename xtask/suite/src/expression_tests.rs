@@ -7,6 +7,7 @@ use super::*;
 
 fn nvme() -> Subject<'static> {
     Subject {
+        kind: "guest",
         name: "ppc64::block::nvme",
         arch: "ppc64",
         machine: "pseries",

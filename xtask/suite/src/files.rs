@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use plan::diagnostic::Diagnostic;
 use verdict::golden::Golden;
+use verdict::kind::TestKind;
 use verdict::partition::Partition;
 
+use crate::body::Needs;
 use crate::expression::{Expression, Subject};
 use crate::header::Header;
 use crate::pattern::Pattern;
@@ -92,7 +94,10 @@ impl Suite {
                     let mut patterns = filter.patterns.iter();
                     patterns.any(|pattern| pattern.matches(&whole, &broken.name))
                 });
-            by_name && filter.groups.is_empty() && filter.expressions.is_empty()
+            by_name
+                && filter.groups.is_empty()
+                && filter.kinds.is_empty()
+                && filter.expressions.is_empty()
         };
         self.broken.iter().partition(is_selected)
     }
@@ -129,7 +134,12 @@ impl Suite {
     pub fn select<'a>(&'a self, filter: &Filter, arches: &'a [String]) -> Vec<Selected<'a>> {
         let pairs = self.tests.iter().flat_map(|test| {
             let mine = arches.iter().filter(|arch| test.is_for(arch));
-            mine.map(move |arch| Selected { arch, test })
+            // Without an image it is the same test on every architecture.
+            let most = match test.header.body.needs() {
+                Needs { image: true } => arches.len(),
+                Needs { image: false } => 1,
+            };
+            mine.take(most).map(move |arch| Selected { arch, test })
         });
         let selected: Vec<_> = pairs.filter(|selected| filter.admits(selected)).collect();
         match filter.partition {
@@ -163,6 +173,8 @@ pub struct Filter {
     pub patterns: Vec<Pattern>,
     /// Any of these groups must be the test's.
     pub groups: Vec<String>,
+    /// Any of these kinds must be the test's.
+    pub kinds: Vec<TestKind>,
     /// Any of these must select the test.
     pub expressions: Vec<Expression>,
     /// The machine of each architecture where a header names none; expressions may ask for it.
@@ -181,6 +193,7 @@ impl Filter {
         let header = &selected.test.header;
         (self.patterns.is_empty() || self.patterns.iter().any(matches))
             && (self.groups.is_empty() || self.groups.iter().any(|group| header.is_in(group)))
+            && (self.kinds.is_empty() || self.kinds.contains(&header.body.kind()))
             && self.expressed(selected, &name)
     }
 
@@ -201,6 +214,7 @@ impl Filter {
         Subject {
             name,
             arch: selected.arch,
+            kind: header.body.kind().label(),
             machine: header
                 .machine
                 .name(selected.arch)
@@ -301,6 +315,32 @@ pub(crate) mod tests {
         check(&[], false, &["hotplug"], &["x86_64::block::nvme"]);
         check(&["ide"], false, &["hotplug"], &[]);
         check(&["aarch64"], false, &[], &[]);
+    }
+
+    #[test]
+    fn host_test_runs_once_whatever_the_architectures() {
+        let (_dir, suite) = suite(&[("a/guest.sh", "")]);
+        let host = "#: kind = \"host\"\nin_host() { :; }\n";
+        fs_err::write(suite.dir.join("a/host.sh"), host).unwrap();
+        let suite = Suite::load(&suite.dir, &["aarch64".to_owned(), "x86_64".to_owned()]).unwrap();
+        let check = |kinds: &[TestKind], text: Option<&str>, expect: &[&str]| {
+            let filter = Filter {
+                kinds: kinds.to_vec(),
+                expressions: text
+                    .map(|text| Expression::parse(text).unwrap())
+                    .into_iter()
+                    .collect(),
+                ..Filter::default()
+            };
+            assert_eq!(names(&suite, &filter, &["x86_64", "aarch64"]), expect);
+        };
+        let guests = ["x86_64::a::guest", "aarch64::a::guest"];
+        let host = ["x86_64::a::host"];
+        check(&[], None, &[&guests[..], &host].concat());
+        check(&[TestKind::Guest], None, &guests);
+        check(&[TestKind::Host], None, &host);
+        check(&[], Some("kind(host)"), &host);
+        check(&[], Some("not kind(=host)"), &guests);
     }
 
     #[test]

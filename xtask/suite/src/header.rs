@@ -9,6 +9,9 @@ use std::time::Duration;
 use camino::Utf8Path;
 use plan::diagnostic::Diagnostic;
 use verdict::golden::filter::Filter;
+use verdict::kind::TestKind;
+
+use crate::body::{Body, Scripts};
 
 pub mod choices;
 mod ends;
@@ -59,8 +62,8 @@ pub struct Header {
     pub ends: Ends,
     /// How often the guest may reboot and the test continue.
     pub reboots: u32,
-    /// Which halves the file has.
-    pub halves: Halves,
+    /// What it runs.
+    pub body: Body,
     /// Whether the file calls its half itself, as scripts for qemu-test do.
     pub calls_itself: bool,
 }
@@ -110,6 +113,8 @@ pub struct Requires {
     pub netdevs: Vec<String>,
     /// Programs on the host's PATH.
     pub tools: Vec<String>,
+    /// Programs that were built with QEMU.
+    pub qemu_tools: Vec<String>,
     /// The accelerator, `tcg` or `kvm`.
     pub accel: Option<String>,
     /// The oldest QEMU.
@@ -142,31 +147,6 @@ impl Stdin {
             Self::Null => "null",
             Self::Console => "console",
         }
-    }
-}
-
-/// Which halves a test file defines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Halves {
-    /// `in_host` alone: its exit status is the result.
-    Host,
-    /// `in_guest` alone: the guest is booted plainly.
-    Guest,
-    /// Both.
-    Both,
-}
-
-impl Halves {
-    /// Whether there is an `in_host`.
-    #[must_use]
-    pub fn host(self) -> bool {
-        self != Self::Guest
-    }
-
-    /// Whether there is an `in_guest`.
-    #[must_use]
-    pub fn guest(self) -> bool {
-        self != Self::Host
     }
 }
 
@@ -217,33 +197,59 @@ impl Header {
             help: fault.help,
         };
         let parsed = raw::parse(&toml).map_err(|faults| faults.into_iter().map(at));
-        let halves = halves(text).ok_or_else(|| Diagnostic {
+        let first_line = |fault: BodyFault| Diagnostic {
             path: path.to_owned(),
             text: text.to_owned(),
             span: 0..text.lines().next().map_or(0, str::len),
-            title: format!("`{path}` has neither `in_host` nor `in_guest`"),
-            label: "expected `in_guest` or `in_host`".to_owned(),
-            help: Some("define `in_guest() { … }` with what the guest is to do".to_owned()),
-        });
-        match (parsed, halves) {
-            (Ok(mut header), Ok(halves)) => {
-                header.halves = halves;
+            title: format!("`{path}` {}", fault.what),
+            label: fault.label.to_owned(),
+            help: Some(fault.help.to_owned()),
+        };
+        let kind = parsed.as_ref().ok().map(|header| header.body.kind());
+        match (parsed, body(kind, scripts(text))) {
+            (Ok(mut header), Ok(body)) => {
+                header.body = body;
                 header.calls_itself = calls_itself(text);
                 header.description = description(text);
                 Ok(header)
             }
-            (parsed, halves) => Err(parsed
+            (parsed, body) => Err(parsed
                 .err()
                 .into_iter()
                 .flatten()
-                .chain(halves.err())
+                .chain(body.err().map(first_line))
                 .collect()),
         }
     }
 }
 
+/// Why a test has no body.
+struct BodyFault {
+    what: &'static str,
+    label: &'static str,
+    help: &'static str,
+}
+
+/// The body of a test whose header names this kind.
+fn body(kind: Option<TestKind>, scripts: Option<Scripts>) -> Result<Body, BodyFault> {
+    match (kind, scripts) {
+        (_, None) => Err(BodyFault {
+            what: "has neither `in_host` nor `in_guest`",
+            label: "expected `in_guest` or `in_host`",
+            help: "define `in_guest() { … }` with what the guest is to do",
+        }),
+        (Some(TestKind::Host), Some(Scripts::Host)) => Ok(Body::Host),
+        (Some(TestKind::Host), Some(Scripts::Guest | Scripts::Both)) => Err(BodyFault {
+            what: "is of kind `host` and has an `in_guest`",
+            label: "a test of kind `host` starts no guest",
+            help: "remove `kind = \"host\"`, or `in_guest`",
+        }),
+        (_, Some(scripts)) => Ok(Body::Guest(scripts)),
+    }
+}
+
 /// Looks for the functions at line starts; no shell is needed to see them.
-fn halves(text: &str) -> Option<Halves> {
+fn scripts(text: &str) -> Option<Scripts> {
     let defines = |name: &str| {
         text.lines().any(|line| {
             let rest = line.strip_prefix(name).map(str::trim_start);
@@ -252,9 +258,9 @@ fn halves(text: &str) -> Option<Halves> {
         })
     };
     match (defines("in_host"), defines("in_guest")) {
-        (true, true) => Some(Halves::Both),
-        (true, false) => Some(Halves::Host),
-        (false, true) => Some(Halves::Guest),
+        (true, true) => Some(Scripts::Both),
+        (true, false) => Some(Scripts::Host),
+        (false, true) => Some(Scripts::Guest),
         (false, false) => None,
     }
 }

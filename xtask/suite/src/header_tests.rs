@@ -26,6 +26,7 @@ fn all_keys_are_read() {
 #: requires.machines = ["q35"]
 #: requires.netdevs = ["user"]
 #: requires.tools = ["swtpm"]
+#: requires.qemu_tools = ["qemu-img"]
 #: requires.accel = "kvm"
 #: requires.qemu = "8.1"
 #: groups = ["hotplug"]
@@ -56,6 +57,7 @@ fn all_keys_are_read() {
                 machines: vec!["q35".to_owned()],
                 netdevs: vec!["user".to_owned()],
                 tools: vec!["swtpm".to_owned()],
+                qemu_tools: vec!["qemu-img".to_owned()],
                 accel: Some("kvm".to_owned()),
                 qemu: Some(qemu::Version::new(8, 1, 0)),
             },
@@ -69,7 +71,7 @@ fn all_keys_are_read() {
             append: "quiet".to_owned(),
             ends: Ends::Leave(Leave::Poweroff),
             reboots: 1,
-            halves: Halves::Guest,
+            body: Body::Guest(Scripts::Guest),
             calls_itself: false,
         }
     );
@@ -83,7 +85,7 @@ fn a_test_without_header_gets_the_defaults() {
         (header.smp, header.reboots, header.ends),
         (1, 0, Ends::Report)
     );
-    assert_eq!(header.halves, Halves::Both);
+    assert_eq!(header.body, Body::Guest(Scripts::Both));
     assert_eq!(header.machine.name("x86_64"), None);
     assert_eq!(header.description, "");
 }
@@ -173,10 +175,13 @@ fn qemu_test_script_calls_its_own_function() {
 
 #[test]
 fn script_functions_start_at_line_starts() {
-    let check = |text: &str, expect: Option<Halves>| assert_eq!(halves(text), expect, "{text}");
-    check("in_host() {\n}\n", Some(Halves::Host));
-    check("in_guest()\n{\n}\n", Some(Halves::Guest));
-    check("in_host () { :; }\nin_guest() { :; }\n", Some(Halves::Both));
+    let check = |text: &str, expect: Option<Scripts>| assert_eq!(scripts(text), expect, "{text}");
+    check("in_host() {\n}\n", Some(Scripts::Host));
+    check("in_guest()\n{\n}\n", Some(Scripts::Guest));
+    check(
+        "in_host () { :; }\nin_guest() { :; }\n",
+        Some(Scripts::Both),
+    );
     check(
         "# in_guest() {\n  in_host\nin_guesthouse() {}\nin_guest=1\n",
         None,
@@ -289,4 +294,49 @@ proptest::proptest! {
             proptest::prop_assert!(fault.text.get(fault.span.clone()).is_some(), "{:?}", fault);
         }
     }
+}
+
+#[test]
+fn host_test_has_only_its_host_script() {
+    let check = |header: &str, script: &str, expect: Result<Body, &[&str]>| {
+        let found = parse(&format!("{header}\n{script}"));
+        let titles: Option<Vec<String>> = (found.as_ref().err())
+            .map(|faults| faults.iter().map(|fault| fault.title.clone()).collect());
+        let expect_titles = expect.err().map(<[&str]>::to_vec);
+        let titles = titles.as_ref();
+        let titles = titles.map(|titles| titles.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(titles, expect_titles, "{header}");
+        assert_eq!(
+            found.ok().map(|header| header.body),
+            expect.ok(),
+            "{header}"
+        );
+    };
+    let (host, guest) = ("in_host() { :; }\n", "in_guest() { :; }\n");
+    let both = &format!("{host}{guest}");
+    let kind = "#: kind = \"host\"";
+    check(kind, host, Ok(Body::Host));
+    check("", host, Ok(Body::Guest(Scripts::Host)));
+    check("#: kind = \"guest\"", both, Ok(Body::Guest(Scripts::Both)));
+    let has_guest = "`guest-tests/boot/x.sh` is of kind `host` and has an `in_guest`";
+    check(kind, both, Err(&[has_guest]));
+    check(kind, guest, Err(&[has_guest]));
+    check(
+        "#: smp = 2\n#: kind = \"host\"\n#: memory = \"1G\"",
+        host,
+        Err(&[
+            "`smp` and `kind = \"host\"` exclude each other",
+            "`memory` and `kind = \"host\"` exclude each other",
+        ]),
+    );
+    check(
+        "#: kind = \"host\"\n#: requires.devices = [\"edu\"]",
+        host,
+        Err(&["`requires.devices` and `kind = \"host\"` exclude each other"]),
+    );
+    check(
+        "#: kind = \"device\"",
+        host,
+        Err(&["`device` is not `guest` or `host`"]),
+    );
 }

@@ -8,6 +8,7 @@
 //! | [`unselected`] | why a selection, or a part of it, has no test |
 //! | [`pattern`] | what a positional argument selects: a name, a path, or a part of names |
 //! | `read` | the files below `guest-tests/`, and those that are no tests |
+//! | [`body`] | what a test runs, and what it needs for that |
 //! | [`header`] | the TOML header of a test file, read without running the script |
 //! | [`expression`] | filter expressions (`-E`) |
 //! | [`overrides`] | what `kiln.toml` changes about single tests |
@@ -19,6 +20,7 @@
 //!
 //! Nothing here starts a program or asks the host: facts are arguments.
 
+pub mod body;
 pub mod choice;
 pub mod declared;
 pub mod expression;
@@ -32,6 +34,7 @@ pub mod requirement;
 pub mod statements;
 pub mod unselected;
 
+pub use body::{Body, Needs, Scripts};
 pub use files::{BrokenFile, Filter, Selected, Suite, TestFile};
 pub use pattern::Pattern;
 pub use unselected::Unselected;

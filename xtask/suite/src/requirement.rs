@@ -45,16 +45,48 @@ pub fn machine<'a>(
         })
 }
 
+/// Which programs the host has.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// Whether a program is on PATH.
+    pub on_path: &'a dyn Fn(&str) -> bool,
+    /// Whether a program was built with the QEMU under test.
+    pub of_qemu: &'a dyn Fn(&str) -> bool,
+}
+
 /// Why the test is skipped, if it is; the first reason only.
-///
-/// `has_tool` answers whether a program is on the host's PATH.
 #[must_use]
 pub fn unmet(
     header: &Header,
     machine: &Machine,
     offer: &Offer<'_>,
-    has_tool: impl Fn(&str) -> bool,
+    tools: Tools<'_>,
 ) -> Option<String> {
+    let requires = &header.requires;
+    if let Some(oldest) = requires.qemu
+        && !offer.facts.at_least(oldest)
+    {
+        let found = offer.facts.version;
+        return Some(format!("needs QEMU {oldest}, this is {found}"));
+    }
+    if header.body.needs().image
+        && let Some(reason) = unmet_by_guest(header, machine, offer)
+    {
+        return Some(reason);
+    }
+    if let Some(reason) = crate::choice::offer::nothing(&header.choices, offer.arch, offer.facts) {
+        return Some(reason);
+    }
+    let mut qemu_tools = requires.qemu_tools.iter();
+    if let Some(tool) = qemu_tools.find(|name| !(tools.of_qemu)(name)) {
+        return Some(format!("`{tool}` is not next to the QEMU under test"));
+    }
+    let tool = requires.tools.iter().find(|name| !(tools.on_path)(name))?;
+    Some(format!("`{tool}` is not installed on the host"))
+}
+
+/// What a guest needs of QEMU that it does not have.
+fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Option<String> {
     let requires = &header.requires;
     let facts = offer.facts;
     let lacks = |kind: &str, name: &str| format!("QEMU lacks the {kind} `{name}`");
@@ -62,12 +94,6 @@ pub fn unmet(
         Some(why) => format!("failed to query the devices of QEMU: {why}"),
         None => lacks("device", name),
     };
-    if let Some(oldest) = requires.qemu
-        && !facts.at_least(oldest)
-    {
-        let found = facts.version;
-        return Some(format!("needs QEMU {oldest}, this is {found}"));
-    }
     if let Some(accel) = &requires.accel
         && accel != offer.accel.as_str()
     {
@@ -112,14 +138,8 @@ pub fn unmet(
     if let Some(name) = requires.devices.iter().find(|name| !facts.has_device(name)) {
         return Some(lacks_device(name));
     }
-    if let Some(name) = requires.netdevs.iter().find(|name| !facts.has_netdev(name)) {
-        return Some(lacks("network backend", name));
-    }
-    if let Some(reason) = crate::choice::offer::nothing(&header.choices, offer.arch, facts) {
-        return Some(reason);
-    }
-    let tool = requires.tools.iter().find(|name| !has_tool(name))?;
-    Some(format!("`{tool}` is not installed on the host"))
+    let missing = requires.netdevs.iter().find(|name| !facts.has_netdev(name));
+    missing.map(|name| lacks("network backend", name))
 }
 
 #[cfg(test)]
@@ -132,6 +152,12 @@ mod tests {
     use qemu::facts::MachineFacts;
 
     use super::*;
+
+    /// A host with one program, and a QEMU with one tool.
+    const TOOLS: Tools<'_> = Tools {
+        on_path: &|tool| tool == "git",
+        of_qemu: &|tool| tool == "qemu-img",
+    };
 
     fn header(keys: &str) -> Header {
         let script = format!("#!/bin/sh\n# Tests.\n{keys}\nin_guest() {{\n    true\n}}\n");
@@ -238,7 +264,7 @@ mod tests {
                 facts: &facts,
                 accel: Accel::Tcg,
             };
-            let found = unmet(&header, machine, &offer, |tool| tool == "git");
+            let found = unmet(&header, machine, &offer, TOOLS);
             assert_eq!(found.as_deref(), expect, "{keys}");
         };
         check("", None);
@@ -271,6 +297,11 @@ mod tests {
             "#: requires.tools = [\"git\", \"swtpm\"]",
             Some("`swtpm` is not installed on the host"),
         );
+        check("#: requires.qemu_tools = [\"qemu-img\"]", None);
+        check(
+            "#: requires.qemu_tools = [\"qemu-img\", \"qemu-nbd\"]",
+            Some("`qemu-nbd` is not next to the QEMU under test"),
+        );
         check("#: smp = 8", None);
         check(
             "#: smp = 9",
@@ -302,7 +333,7 @@ mod tests {
                 facts: &facts,
                 accel: Accel::Tcg,
             };
-            let found = unmet(&header(keys), machine, &offer, |_| true);
+            let found = unmet(&header(keys), machine, &offer, TOOLS);
             assert_eq!(found.as_deref(), Some(expect));
         };
         let big = machine_of("big", None);

@@ -8,6 +8,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::coverage::Coverage;
+use crate::kind::TestKind;
 use crate::origin::{Origin, Platform};
 use crate::outcome::Outcome;
 
@@ -73,6 +74,9 @@ pub struct TestReport {
     pub area: String,
     /// Name without architecture and area.
     pub test: String,
+    /// Its kind; not recorded before schema 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<TestKind>,
     /// What the test promises, in one line.
     pub description: String,
     /// How it ended.
@@ -170,6 +174,7 @@ impl TestReport {
             arch: arch.to_owned(),
             area: area.to_owned(),
             test: test.to_owned(),
+            kind: None,
             description: String::new(),
             outcome: Outcome::NotRun { why: String::new() },
             duration_ms: 0,
@@ -243,7 +248,10 @@ impl TestReport {
 /// Of the schema of what is kept of a run; described in `guest-tests/REPORTS.md`.
 ///
 /// Fields are only ever added within a version.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
+
+/// The oldest schema that is still read.
+pub const OLDEST_SCHEMA: u32 = 2;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,6 +278,18 @@ pub struct RunReport {
 }
 
 impl RunReport {
+    /// What a report of an older schema does not say, in one line.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let old = self.schema < SCHEMA;
+        old.then(|| {
+            format!(
+                "report of schema {}: the kinds of tests are not recorded",
+                self.schema
+            )
+        })
+    }
+
     /// How many tests ended in each way; see [`TestReport::label`].
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
@@ -327,6 +347,7 @@ pub(crate) mod tests {
             arch: part(),
             area: part(),
             test: part(),
+            kind: Some(TestKind::Guest),
             name: name.to_owned(),
             description: "Says what is promised.".to_owned(),
             outcome,

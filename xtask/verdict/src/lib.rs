@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`outcome`] | how a test can end: a closed list |
 //! | [`event`] | events of a run, the report of a test, the report of a run |
+//! | [`kind`] | the kinds of test |
 //! | [`origin`], [`partition`] | where a run comes from, and which part of a larger run it is |
 //! | [`report`] | a run as text for people and programs; pure |
 //! | [`runs`] | folders of runs on disk: numbered, read, joined, pruned |
@@ -24,6 +25,7 @@ pub mod comparison;
 pub mod coverage;
 pub mod event;
 pub mod golden;
+pub mod kind;
 pub mod ktap;
 pub mod origin;
 pub mod outcome;

@@ -45,6 +45,17 @@ pub struct Platform {
     pub binary: Utf8PathBuf,
     /// QEMU's version.
     pub qemu: String,
-    /// `tcg` or `kvm`.
+    /// `tcg` or `kvm`; empty where no test boots a guest, as is the image.
     pub accel: String,
+}
+
+impl std::fmt::Display for Platform {
+    /// QEMU's version, and what guests boot with if there are any.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "QEMU {}", self.qemu)?;
+        if !self.image.is_empty() {
+            write!(f, ", {}, {}", self.accel, self.image)?;
+        }
+        Ok(())
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use host::process::ExitStatus;
-use suite::header::Halves;
+use suite::Scripts;
 use verdict::outcome::{Outcome, Phase, STATUS_SKIP};
 
 use crate::fold::{self, from_status};
@@ -47,7 +47,7 @@ const BACKGROUND: &str =
 
 /// A pass needs a host script that ended well and guests that all passed.
 pub(super) fn combine(
-    halves: Halves,
+    scripts: Scripts,
     host: HostEnd,
     guests: &[GuestEnd],
     said: Said<'_>,
@@ -78,7 +78,7 @@ pub(super) fn combine(
                 cause: cause.to_owned(),
             };
             let is_abandoned = guests.iter().any(|guest| guest.part == Part::Abandoned);
-            let has_none = halves.guest() && guests.is_empty();
+            let has_none = scripts.has_guest() && guests.is_empty();
             // Whether the guest had started by then is a matter of time.
             if said.in_background && (is_abandoned || has_none) {
                 failed(BACKGROUND)
@@ -88,7 +88,8 @@ pub(super) fn combine(
                 failed("a guest that was migrated away never resumed")
             } else if has_none {
                 failed("`in_host` ended without a guest: it never called `qemu`")
-            } else if halves.guest() && guests.iter().all(|guest| guest.part == Part::Passage) {
+            } else if scripts.has_guest() && guests.iter().all(|guest| guest.part == Part::Passage)
+            {
                 failed("no guest reached the end of `in_guest`")
             } else {
                 Outcome::Passed
@@ -122,7 +123,7 @@ mod tests {
         HostEnd::Ended(ExitStatus::Code(status))
     }
 
-    fn check(halves: Halves, host: HostEnd, guests: &[GuestEnd], word: &str, cause: &str) {
+    fn check(scripts: Scripts, host: HostEnd, guests: &[GuestEnd], word: &str, cause: &str) {
         let script = fold::Said {
             last_line: Some("last words"),
             ..fold::Said::default()
@@ -131,7 +132,7 @@ mod tests {
             script,
             ..Said::default()
         };
-        let outcome = combine(halves, host, guests, said);
+        let outcome = combine(scripts, host, guests, said);
         assert_eq!(
             (outcome.label(), outcome.cause().as_str()),
             (word, cause),
@@ -152,8 +153,9 @@ mod tests {
                 reason: "no NUMA".to_owned(),
             })
         };
-        let check =
-            |host, guests: &[GuestEnd], word, cause| check(Halves::Both, host, guests, word, cause);
+        let check = |host, guests: &[GuestEnd], word, cause| {
+            check(Scripts::Both, host, guests, word, cause);
+        };
         check(code(0), &[passed()], "passed", "");
         check(code(0), &[passed(), passed()], "passed", "");
         check(
@@ -196,7 +198,7 @@ mod tests {
         };
         let left = "`in_host` ended while its guest was still running";
         check(
-            Halves::Both,
+            Scripts::Both,
             code(0),
             std::slice::from_ref(&abandoned),
             "failed",
@@ -204,7 +206,7 @@ mod tests {
         );
         let own = "in_host: exit status 3, last line: last words";
         check(
-            Halves::Both,
+            Scripts::Both,
             code(3),
             std::slice::from_ref(&abandoned),
             "failed",
@@ -212,14 +214,14 @@ mod tests {
         );
         let late = HostEnd::Late(Duration::from_secs(30));
         check(
-            Halves::Both,
+            Scripts::Both,
             late,
             &[abandoned],
             "timed out",
             "the test did not end within 30 s",
         );
         check(
-            Halves::Both,
+            Scripts::Both,
             HostEnd::Interrupted,
             &[],
             "not run",
@@ -229,13 +231,13 @@ mod tests {
 
     #[test]
     fn host_only_test_needs_no_guest() {
-        check(Halves::Host, code(0), &[], "passed", "");
+        check(Scripts::Host, code(0), &[], "passed", "");
         let crashed = guest(Outcome::QemuCrashed {
             signal: 6,
             message: None,
         });
         check(
-            Halves::Host,
+            Scripts::Host,
             code(0),
             &[crashed],
             "QEMU crashed",
@@ -250,10 +252,10 @@ mod tests {
             part: Part::Passage,
         };
         let both = [passage(), guest(Outcome::Passed)];
-        check(Halves::Both, code(0), &both, "passed", "");
+        check(Scripts::Both, code(0), &both, "passed", "");
         let nobody = "no guest reached the end of `in_guest`";
-        check(Halves::Both, code(0), &[passage()], "failed", nobody);
-        check(Halves::Host, code(0), &[passage()], "passed", "");
+        check(Scripts::Both, code(0), &[passage()], "failed", nobody);
+        check(Scripts::Host, code(0), &[passage()], "passed", "");
         let crashed = GuestEnd {
             outcome: Outcome::QemuCrashed {
                 signal: 11,
@@ -263,7 +265,7 @@ mod tests {
         };
         let both = [guest(Outcome::Passed), crashed];
         check(
-            Halves::Both,
+            Scripts::Both,
             code(0),
             &both,
             "QEMU crashed",
@@ -273,7 +275,7 @@ mod tests {
             migrated_away: true,
             ..Said::default()
         };
-        let outcome = combine(Halves::Host, code(0), &[passage()], said);
+        let outcome = combine(Scripts::Host, code(0), &[passage()], said);
         assert_eq!(
             outcome.cause(),
             "a guest that was migrated away never resumed"
@@ -293,11 +295,11 @@ mod tests {
             ..Said::default()
         };
         assert_eq!(
-            combine(Halves::Both, code(77), &[], said).cause(),
+            combine(Scripts::Both, code(77), &[], said).cause(),
             "no swtpm"
         );
         assert_eq!(
-            combine(Halves::Both, code(1), &[], said).cause(),
+            combine(Scripts::Both, code(1), &[], said).cause(),
             "wrong size"
         );
     }
@@ -312,7 +314,7 @@ mod tests {
             script,
             ..Said::default()
         };
-        let outcome = combine(Halves::Both, code(1), &[], said);
+        let outcome = combine(Scripts::Both, code(1), &[], said);
         assert_eq!(outcome.cause(), "x.sh:3: `test 1 = 2`: exit status 1");
     }
 
@@ -329,7 +331,7 @@ mod tests {
             part: Part::Abandoned,
         };
         for guests in [vec![], vec![abandoned]] {
-            let outcome = combine(Halves::Both, code(0), &guests, said);
+            let outcome = combine(Scripts::Both, code(0), &guests, said);
             assert_eq!(outcome.cause(), BACKGROUND, "{guests:?}");
         }
     }

@@ -49,14 +49,14 @@ fn command(source: &str, words: &str) -> String {
 }
 
 /// Completes the report of a test that failed.
-pub(super) fn complete(report: &mut TestReport, machine: &Machine, kernel: &Utf8Path) {
+pub(super) fn complete(report: &mut TestReport, machine: &Machine, kernel: Option<&Utf8Path>) {
     if report.outcome.is_success() {
         return;
     }
     let advice = advice(report, machine);
     report.notes.extend(advice);
     drop_repetition(&report.outcome, &mut report.output_tail);
-    if is_fault(&report.console_tail) {
+    if let Some(kernel) = kernel.filter(|_| is_fault(&report.console_tail)) {
         match Symbols::next_to(kernel) {
             Ok(symbols) => {
                 for line in &mut report.console_tail {
@@ -128,7 +128,7 @@ mod tests {
             let mut report = TestReport::new("x86_64", "a", "b");
             report.outcome = outcome;
             report.devices = devices.iter().map(|&device| device.to_owned()).collect();
-            complete(&mut report, &machine, Utf8Path::new("/nonexistent"));
+            complete(&mut report, &machine, Some(Utf8Path::new("/nonexistent")));
             assert_eq!(report.notes, expect);
         };
         let timed_out = |phase| Outcome::TimedOut {

@@ -135,7 +135,12 @@ impl<'a> Started<'a> {
         let broken = |error: &(dyn std::error::Error + 'static)| Outcome::HarnessError {
             message: line(host::causes::one_line(error).as_bytes()),
         };
-        let mut request = case.request(order.extra);
+        let needs = case.setting.test.test.header.body.needs();
+        let image = case.setting.arch.image.as_ref().filter(|_| needs.image);
+        let image = image.ok_or_else(|| Outcome::HarnessError {
+            message: "`qemu` in a test of kind `host`, which starts no guest".to_owned(),
+        })?;
+        let mut request = case.request(image, order.extra);
         let logs = &case.setting.logs;
         let prepared = || -> std::io::Result<_> {
             let run_dir = case.setting.scratch.join(format!("guest{number}"));

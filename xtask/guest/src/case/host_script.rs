@@ -1,5 +1,6 @@
 //! The host script of a test: its process, its words, and the outcome of both halves.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,14 +12,16 @@ use host::clock::monotonic;
 use host::process::{Command, Running, Stdio};
 use host::tools::find_in;
 use host::wait::{self, Limit, NotReceived};
+use qemu::tools::variable;
+use suite::Scripts;
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use verdict::text::line;
 
-use super::Case;
 use super::conclusion::{HostEnd, Said, combine};
 use super::guest::{Booted, Order};
 use super::monitor::Asker;
 use super::qemu_test;
+use super::{Case, Setting};
 use crate::fold;
 use crate::helpers::serve::FileServer;
 use crate::helpers::{Caller, Desk, Reply, Request, attended};
@@ -34,7 +37,7 @@ const PIECES: usize = 16;
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs the host script, and in it the guests that it asks for.
-pub(super) fn run(case: &Case<'_>) -> Outcome {
+pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
     let socket = case.setting.scratch.join("words");
     let end = attended(&socket, case, || supervise(case, &socket));
     let state = case.state();
@@ -57,8 +60,7 @@ pub(super) fn run(case: &Case<'_>) -> Outcome {
                     .any(|word| word == "qemu"),
                 migrated_away: case.handoff.is_open(),
             };
-            let halves = case.setting.test.test.header.halves;
-            combine(halves, end, &state.guests, said)
+            combine(scripts, end, &state.guests, said)
         }
         Ok(Err(message)) => Outcome::HarnessError { message },
         Err(error) => Outcome::HarnessError {
@@ -100,8 +102,8 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     for name in SCRATCH {
         command = command.env(name, &files);
     }
-    if let Some(tool) = qemu_img(&setting.arch.binary, &setting.config.path) {
-        command = command.env("QEMU_IMG", tool);
+    for (name, path) in qemu_tools(setting) {
+        command = command.env(name, path);
     }
     let running = command.spawn().map_err(|error| error.to_string())?;
     case.clock.follow(running.pid());
@@ -298,12 +300,21 @@ impl Case<'_> {
     }
 }
 
-/// The `qemu-img` that was built with the binary, else the host's.
-fn qemu_img(binary: &Utf8Path, path: &[Utf8PathBuf]) -> Option<Utf8PathBuf> {
-    let beside = binary.parent().map(|directory| directory.join("qemu-img"));
-    beside
-        .filter(|file| file.is_file())
-        .or_else(|| find_in("qemu-img", path))
+/// The paths of QEMU's tools by the variables that scripts read. A test that boots a guest needs some
+/// `qemu-img` to prepare its disks; the tools that a header requires are those of the QEMU under test.
+fn qemu_tools(setting: &Setting<'_>) -> BTreeMap<String, Utf8PathBuf> {
+    let header = &setting.test.test.header;
+    let any = header.body.needs().image.then(|| {
+        let tool = "qemu-img";
+        let found = setting.arch.tools.find(tool);
+        let found = found.or_else(|| find_in(tool, &setting.config.path));
+        found.map(|path| (variable(tool), path))
+    });
+    let own = header.requires.qemu_tools.iter().filter_map(|tool| {
+        let path = setting.arch.tools.find(tool)?;
+        Some((variable(tool), path))
+    });
+    any.flatten().into_iter().chain(own).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use qemu::{Control, Launch, LaunchRequest, Start as GuestStart};
 use suite::header::Channel;
 
 use super::{Case, disk};
+use crate::platform::Image;
 use crate::session::{Arrival, Handover, Policy, SCRATCH, Start};
 
 /// Where a guest has the test's script.
@@ -15,8 +16,7 @@ const TEST: &str = "/kiln/test";
 
 impl Case<'_> {
     /// A guest with these options of the test's `qemu` line.
-    pub(super) fn request(&self, options: &[String]) -> LaunchRequest<'_> {
-        let arch = self.setting.arch;
+    pub(super) fn request(&self, image: &Image, options: &[String]) -> LaunchRequest<'_> {
         let header = &self.setting.test.test.header;
         LaunchRequest {
             memory: header.memory.clone(),
@@ -32,7 +32,11 @@ impl Case<'_> {
             default_network: self.qemu_test.is_some(),
             devices: self.scratch_disks(),
             options: options.to_vec(),
-            ..LaunchRequest::new(arch.emulator(), self.machine, arch.boot.clone())
+            ..LaunchRequest::new(
+                self.setting.arch.emulator(),
+                self.machine,
+                image.boot.clone(),
+            )
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     };
     let test = suite.tests.iter().find(|test| test.name() == TEST);
     let handover = ordinary::handover(&suite, test.ok_or_else(missing)?).map_err(failed)?;
-    for run in platforms::prepare(&supply, &args.guest)? {
+    for run in platforms::prepare(&supply, &args.guest, &supply.arches)? {
         let files = ordinary::files(&run, scratch.path()).map_err(failed)?;
         let (mut ours, mut ordinary) = (Vec::new(), Vec::new());
         // One run of each side that does not count, so that both find their files in memory.

@@ -18,7 +18,7 @@ const TESTS: &str = "::boot::";
 
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
     let supply = Supply::open(context, &args.source)?;
-    let runs = platforms::prepare(&supply, &args.guest)?;
+    let runs = platforms::prepare(&supply, &args.guest, &supply.arches)?;
     let suite = test::load(context, &supply.known_arches())?;
     let (mut one, mut two, mut overhead) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=args.runs {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use guest::config::CaseConfig;
+use guest::config::{CaseConfig, ReproduceFlags};
 use guest::debug::Debug;
 use guest::platform::ArchRun;
 use runner::{Config, Extent, Rounds};
@@ -32,6 +32,8 @@ pub(super) struct Wanted {
     pub(super) filter: Filter,
     pub(super) extent: Extent,
     pub(super) scope: Scope,
+    /// The architectures whose image a selected test boots.
+    pub(super) boots: Vec<String>,
     pub(super) seed: u64,
     pub(super) overrides: Vec<Override>,
 }
@@ -44,7 +46,7 @@ pub(super) fn configure(
     wanted: Wanted,
 ) -> Result<Config, Failure> {
     let context = supply.context;
-    let runs = platforms::prepare(supply, &guest)?;
+    let runs = platforms::prepare(supply, &guest, &wanted.boots)?;
     let args = &TestArgs {
         guest,
         ..args.clone()
@@ -62,7 +64,7 @@ pub(super) fn configure(
             timeout_factor: args.timeout_factor.unwrap_or(1.0),
             no_capture: args.no_capture,
             kernel_log: context.global.verbose > 0,
-            reproduce: reproduce(context, args),
+            reproduce: args.reproducing(context.settings.profile()),
             bless: args.reports.blessing(!args.filters.is_empty()),
             ..case_config(context)
         },
@@ -72,14 +74,6 @@ pub(super) fn configure(
         runs_dir: runs_dir(context, args),
         ..config(context, wanted.suite, wanted.filter, runs)
     })
-}
-
-/// The flags that a command line needs to repeat a test of this run.
-fn reproduce(context: &Context, args: &TestArgs) -> Vec<String> {
-    let profile = context.settings.profile();
-    let profile = profile.map(|name| format!("--profile={name}"));
-    let flags = profile.into_iter();
-    flags.chain(args.running(args.guest.qemu.clone())).collect()
 }
 
 /// `--choose NAME=WORD`: choices that are made whatever the seed says.
@@ -145,7 +139,7 @@ fn case_config(context: &Context) -> CaseConfig {
         kiln: context.env.own_program(),
         path: context.env.path.clone(),
         debug: Debug::default(),
-        reproduce: Vec::new(),
+        reproduce: ReproduceFlags::default(),
         bless: Blessing::No,
     }
 }

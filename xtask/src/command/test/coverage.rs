@@ -32,7 +32,7 @@ pub(super) fn declared(
     let supply = Supply::open(context, &source)?;
     let coverages = platforms::known(&supply, guest)?
         .into_iter()
-        .map(|(arch, facts)| suite::declared::declared(&arch, &facts, tests))
+        .map(|(arch, known)| suite::declared::declared(&arch, &known.facts, tests))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     show(context, coverages);

@@ -34,6 +34,7 @@ pub(super) fn filter(
     Ok(Filter {
         patterns: args.filters.iter().map(pattern).collect(),
         groups: args.group.clone(),
+        kinds: args.kind.iter().map(|kind| kind.kind()).collect(),
         expressions: expressions(context, &args.expression)?,
         machines: machines(project),
         partition: partition.map_err(|error| Failure::new(Exit::Usage, error))?,
@@ -63,6 +64,15 @@ pub(super) fn select<'a>(
         return Err(Failure::new(Exit::NoTests, why).hint(hint));
     }
     Ok(suite.select(filter, arches))
+}
+
+/// The architectures whose image a test boots, in their order.
+pub(super) fn boots(arches: &[String], selected: &[Selected<'_>]) -> Vec<String> {
+    let boots = |arch: &&String| {
+        let mut of_arch = selected.iter().filter(|test| test.arch == arch.as_str());
+        of_arch.any(|test| test.test.header.body.needs().image)
+    };
+    arches.iter().filter(boots).cloned().collect()
 }
 
 /// Says which files are left out of a run that does not need them.
@@ -110,6 +120,7 @@ pub(super) fn list(context: &Context, selected: &[Selected<'_>], skips: &BTreeMa
             MessageFormat::Json => {
                 let mut line = json!({
                     "reason": "test", "name": name, "arch": test.arch,
+                    "kind": test.test.header.body.kind(),
                     "description": test.test.header.description, "path": test.test.path,
                     "groups": test.test.header.groups,
                 });

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use plan::Project;
-use qemu::{Accel, Facts};
+use qemu::Accel;
 use suite::Selected;
 use suite::requirement::{self, Offer};
 
 use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::platforms;
+use crate::platforms::{self, Known};
 use crate::supply::Supply;
 
 /// The reason for each test that has one, by its whole name.
@@ -26,10 +26,10 @@ pub(super) fn reasons(
         platforms::keep_built(context, project, &args.guest, &mut source.arch);
     }
     let supply = Supply::open(context, &source)?;
-    let facts = BTreeMap::from_iter(platforms::known(&supply, &args.guest)?);
+    let known = BTreeMap::from_iter(platforms::known(&supply, &args.guest)?);
     let reason = |test: &Selected<'_>| {
-        let reason = match facts.get(test.arch) {
-            Some(facts) => reason(&supply, facts, test)?,
+        let reason = match known.get(test.arch) {
+            Some(known) => reason(&supply, known, test)?,
             None => format!("this QEMU has no binary for {}", test.arch),
         };
         Some((test.name(), reason))
@@ -37,7 +37,7 @@ pub(super) fn reasons(
     Ok(tests.iter().filter_map(reason).collect())
 }
 
-fn reason(supply: &Supply<'_>, facts: &Facts, test: &Selected<'_>) -> Option<String> {
+fn reason(supply: &Supply<'_>, known: &Known, test: &Selected<'_>) -> Option<String> {
     let header = &test.test.header;
     let profile = &supply.project.arches.get(test.arch)?.qemu;
     // A wrong machine is an error of the test, reported when it runs.
@@ -50,10 +50,13 @@ fn reason(supply: &Supply<'_>, facts: &Facts, test: &Selected<'_>) -> Option<Str
     let offer = Offer {
         arch: test.arch,
         profile,
-        facts,
+        facts: &known.facts,
         accel,
     };
     let path = &supply.context.env.path;
-    let has_tool = |tool: &str| host::tools::find_in(tool, path).is_some();
-    requirement::unmet(header, machine, &offer, has_tool)
+    let tools = requirement::Tools {
+        on_path: &|tool| host::tools::find_in(tool, path).is_some(),
+        of_qemu: &|tool| known.tools.find(tool).is_some(),
+    };
+    requirement::unmet(header, machine, &offer, tools)
 }

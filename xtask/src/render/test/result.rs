@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use verdict::event::TestReport;
+use verdict::kind::TestKind;
 use verdict::outcome::Outcome;
 use verdict::report::labels::{excerpt, is_fault};
 
@@ -206,6 +207,8 @@ fn word(report: &TestReport) -> (&'static str, Color) {
 /// What makes this result another one than the test's next: round, choices and the seed they come from.
 fn circumstances(report: &TestReport) -> String {
     let mut parts = Vec::new();
+    // A test with a guest is what is expected.
+    parts.extend((report.kind == Some(TestKind::Host)).then(|| "host".to_owned()));
     if report.round > 0 {
         parts.push(format!("round {}", report.round));
     }

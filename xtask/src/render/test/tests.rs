@@ -1,4 +1,5 @@
 use verdict::event::{SCHEMA, Try};
+use verdict::kind::TestKind;
 use verdict::origin::Origin;
 
 use super::*;
@@ -10,6 +11,7 @@ const PLAIN: Style = Style {
 
 fn report(test: &str, outcome: Outcome) -> TestReport {
     TestReport {
+        kind: Some(TestKind::Guest),
         name: format!("ppc64::area::{test}"),
         arch: "ppc64".to_owned(),
         area: "area".to_owned(),

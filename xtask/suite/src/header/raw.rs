@@ -1,6 +1,7 @@
 //! The header's keys as TOML has them, and their way to a [`Header`].
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use plan::arch::SLOTS_MAX;
@@ -8,17 +9,18 @@ use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use toml::Spanned;
 use verdict::golden::filter::{Filter, FilterError};
+use verdict::kind::TestKind;
 
 use super::names::Names;
 use super::spans::Fault;
-use super::{
-    Channel, DEFAULT_TIMEOUT, Ends, Halves, Header, Leave, MachineChoice, Requires, Stdin,
-};
+use super::{Channel, DEFAULT_TIMEOUT, Ends, Header, Leave, MachineChoice, Requires, Stdin};
+use crate::body::{Body, Scripts};
 use crate::known::Kind;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawHeader {
+    kind: Option<Spanned<String>>,
     #[serde(default)]
     arch: Vec<String>,
     #[serde(default)]
@@ -60,6 +62,8 @@ struct RawRequires {
     netdevs: Vec<Spanned<String>>,
     #[serde(default)]
     tools: Vec<String>,
+    #[serde(default)]
+    qemu_tools: Vec<Spanned<String>>,
     accel: Option<Spanned<String>>,
     qemu: Option<Spanned<String>>,
 }
@@ -96,13 +100,26 @@ impl<'de> Deserialize<'de> for RawMachine {
 /// What `timeout` takes.
 const TIMEOUT: &str = "a time such as `30s`, at most `8760h`";
 
-/// Reads and checks the keys; `halves` and `description` are the caller's.
+/// What only a guest has.
+const GUEST_KEYS: [&str; 10] = [
+    "append", "channel", "ends", "machine", "memory", "reboots", "scratch", "slots", "smp", "stdin",
+];
+
+/// Reads and checks the keys; the scripts of the body and `description` are the caller's.
 pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let raw: RawHeader = toml::from_str(toml).map_err(|error| vec![syntax(&error, toml)])?;
     let mut faults = Vec::new();
     let mut checked = Checked {
         faults: &mut faults,
     };
+    let kind = checked.get(raw.kind, "`guest` or `host`", |text| match text {
+        "guest" => Some(TestKind::Guest),
+        "host" => Some(TestKind::Host),
+        _ => None,
+    });
+    if kind == Some(TestKind::Host) {
+        checked.no_guest_keys(toml, &raw.requires);
+    }
     let timeout = checked.get(raw.timeout, TIMEOUT, duration);
     let first_scratch = raw.scratch.first().map(Spanned::span);
     let scratch = raw.scratch.into_iter();
@@ -143,29 +160,13 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let names = Names::new(qemu);
     let choices = super::choices::read(raw.choices, &names, checked.faults);
     let slots = checked.slots(raw.slots);
-    if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
-        checked.faults.push(Fault {
-            span,
-            title: "`scratch` and `channel = \"console\"` exclude each other".to_owned(),
-            label: "scratch disks are virtio devices".to_owned(),
-            help: Some("give the disk to `qemu` in `in_host`".to_owned()),
-        });
-    }
-    if let (Some(Channel::Console), Some(Stdin::Console), Some(span)) = (channel, stdin, stdin_span)
-    {
-        checked.faults.push(Fault {
-            span,
-            title: "`stdin = \"console\"` and `channel = \"console\"` exclude each other"
-                .to_owned(),
-            label: "the runner itself writes to this console".to_owned(),
-            help: None,
-        });
-    }
+    checked.no_conflicts(channel, stdin.zip(stdin_span), first_scratch);
     let requires = Requires {
         devices: names.checked(Kind::Device, raw.requires.devices, checked.faults),
         machines: names.checked(Kind::Machine, raw.requires.machines, checked.faults),
         netdevs: names.checked(Kind::Netdev, raw.requires.netdevs, checked.faults),
         tools: raw.requires.tools,
+        qemu_tools: checked.qemu_tools(raw.requires.qemu_tools),
         accel,
         qemu,
     };
@@ -189,7 +190,10 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         append: raw.append,
         ends: ends.unwrap_or(Ends::Report),
         reboots: raw.reboots,
-        halves: Halves::Guest,
+        body: match kind {
+            Some(TestKind::Host) => Body::Host,
+            Some(TestKind::Guest) | None => Body::Guest(Scripts::Guest),
+        },
         calls_itself: false,
     };
     faults.sort_by_key(|fault| fault.span.start);
@@ -223,6 +227,67 @@ impl Checked<'_> {
             });
         }
         value
+    }
+
+    fn qemu_tools(&mut self, tools: Vec<Spanned<String>>) -> Vec<String> {
+        let read = |text: &str| text.starts_with("qemu-").then(|| text.to_owned());
+        let tools = tools.into_iter();
+        let wanted = "a tool of QEMU such as `qemu-img`";
+        tools
+            .filter_map(|tool| self.get(Some(tool), wanted, read))
+            .collect()
+    }
+
+    /// Notes values that exclude each other.
+    fn no_conflicts(
+        &mut self,
+        channel: Option<Channel>,
+        stdin: Option<(Stdin, Range<usize>)>,
+        first_scratch: Option<Range<usize>>,
+    ) {
+        if let (Some(Channel::Console), Some(span)) = (channel, first_scratch) {
+            self.faults.push(Fault {
+                span,
+                title: "`scratch` and `channel = \"console\"` exclude each other".to_owned(),
+                label: "scratch disks are virtio devices".to_owned(),
+                help: Some("give the disk to `qemu` in `in_host`".to_owned()),
+            });
+        }
+        if let (Some(Channel::Console), Some((Stdin::Console, span))) = (channel, stdin) {
+            self.faults.push(Fault {
+                span,
+                title: "`stdin = \"console\"` and `channel = \"console\"` exclude each other"
+                    .to_owned(),
+                label: "the runner itself writes to this console".to_owned(),
+                help: None,
+            });
+        }
+    }
+
+    /// Notes the keys that only a guest has.
+    fn no_guest_keys(&mut self, toml: &str, requires: &RawRequires) {
+        let mut found = Vec::new();
+        let keys = toml::from_str::<BTreeMap<Spanned<String>, toml::Value>>(toml);
+        for key in keys.unwrap_or_default().into_keys() {
+            if GUEST_KEYS.contains(&key.as_ref().as_str()) {
+                found.push((key.as_ref().clone(), key.span()));
+            }
+        }
+        for (key, value) in [
+            ("requires.devices", requires.devices.first()),
+            ("requires.machines", requires.machines.first()),
+            ("requires.netdevs", requires.netdevs.first()),
+            ("requires.accel", requires.accel.as_ref()),
+        ] {
+            found.extend(value.map(|value| (key.to_owned(), value.span())));
+        }
+        self.faults
+            .extend(found.into_iter().map(|(key, span)| Fault {
+                span,
+                title: format!("`{key}` and `kind = \"host\"` exclude each other"),
+                label: "a test of kind `host` starts no guest".to_owned(),
+                help: None,
+            }));
     }
 
     fn slots(&mut self, slots: Option<Spanned<u32>>) -> u32 {

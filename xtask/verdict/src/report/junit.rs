@@ -84,9 +84,17 @@ fn suite(xml: &mut Xml, name: &str, tests: &[&TestReport], run: &RunReport) {
     }
     let arch = tests.first().map(|test| &test.arch);
     if let Some(platform) = run.platforms.iter().find(|one| Some(&one.arch) == arch) {
-        add("image", &platform.image);
-        add("qemu", &platform.qemu);
-        add("accel", &platform.accel);
+        // Where no test boots a guest there is neither image nor accelerator.
+        let facts = [
+            ("image", &platform.image),
+            ("qemu", &platform.qemu),
+            ("accel", &platform.accel),
+        ];
+        for (name, value) in facts {
+            if !value.is_empty() {
+                add(name, value);
+            }
+        }
     }
     xml.properties(&properties);
     for test in tests {
@@ -102,8 +110,14 @@ fn case(xml: &mut Xml, test: &TestReport) {
         ("time", seconds(test.duration_ms)),
     ];
     xml.open("testcase", &attributes);
-    let mut properties = vec![("machine".to_owned(), test.machine.clone())];
+    let mut properties = Vec::new();
     let mut add = |name: String, value: &str| properties.push((name, value.to_owned()));
+    if let Some(kind) = test.kind {
+        add("kind".to_owned(), kind.label());
+    }
+    if !test.machine.is_empty() {
+        add("machine".to_owned(), &test.machine);
+    }
     if test.round > 0 {
         add("round".to_owned(), &test.round.to_string());
     }

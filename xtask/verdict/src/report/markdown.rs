@@ -8,6 +8,7 @@ use std::time::Duration;
 use plan::duration;
 
 use crate::event::{RunReport, TestReport};
+use crate::kind::TestKind;
 use crate::report::labels::{Kind, arches, excerpt, is_notable, kind, verdict};
 
 /// No further failure is printed after so many bytes: GitHub refuses more than a megabyte.
@@ -24,9 +25,12 @@ pub fn render(run: &RunReport) -> String {
     let _ = writeln!(text, "\n- {time}, seed {}", run.seed);
     for platform in &run.platforms {
         let binary = escaped(platform.binary.as_str());
-        let (qemu, accel) = (escaped(&platform.qemu), escaped(&platform.accel));
-        let arch = escaped(&platform.arch);
-        let _ = writeln!(text, "- {arch}: QEMU {qemu} ({binary}), {accel}");
+        let (qemu, arch) = (escaped(&platform.qemu), escaped(&platform.arch));
+        let _ = write!(text, "- {arch}: QEMU {qemu} ({binary})");
+        if !platform.accel.is_empty() {
+            let _ = write!(text, ", {}", escaped(&platform.accel));
+        }
+        text.push('\n');
     }
     let mut notable: Vec<&TestReport> = run.tests.iter().filter(|test| is_notable(test)).collect();
     notable.sort_by_key(|test| kind(test));
@@ -73,7 +77,11 @@ fn failure(out: &mut String, test: &TestReport) {
     );
     let mut lines = vec![test.reproduce.as_str()];
     let choices: Vec<String> = test.choices.iter().map(ToString::to_string).collect();
-    let circumstances = format!("{} {} seed {}", test.machine, choices.join(" "), test.seed);
+    let kind = test.kind.map_or("", TestKind::label);
+    let circumstances = [kind, &test.machine, &choices.join(" "), "seed"];
+    let circumstances = circumstances.map(str::trim).into_iter();
+    let circumstances: Vec<&str> = circumstances.filter(|part| !part.is_empty()).collect();
+    let circumstances = format!("{} {}", circumstances.join(" "), test.seed);
     lines.push(&circumstances);
     lines.extend(test.unstable.as_deref());
     let tail = |lines: &[String]| lines.len().saturating_sub(LINES);

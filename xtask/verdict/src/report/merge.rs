@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coverage::Coverage;
-use crate::event::{RunReport, TestReport};
+use crate::event::{RunReport, SCHEMA, TestReport};
 use crate::origin::{Origin, Platform};
 use crate::partition::Partition;
 
@@ -93,6 +93,8 @@ pub fn merge(
     }
     let started = parts.iter().map(|part| &part.origin.started).min();
     Ok(RunReport {
+        // What one part does not record, the whole does not either.
+        schema: parts.iter().map(|part| part.schema).min().unwrap_or(SCHEMA),
         origin: Origin {
             started: started.cloned().unwrap_or_default(),
             argv: argv.to_vec(),
@@ -182,15 +184,24 @@ fn platforms(parts: &[RunReport]) -> Result<Vec<Platform>, MergeError> {
     let mut found: Vec<(&RunReport, &Platform)> = Vec::new();
     for run in parts {
         for platform in &run.platforms {
-            let known = found.iter().find(|(_, one)| one.arch == platform.arch);
-            let Some((other, one)) = known else {
+            let known = found.iter_mut().find(|(_, one)| one.arch == platform.arch);
+            let Some(known) = known else {
                 found.push((run, platform));
                 continue;
             };
+            if known.1.image.is_empty() {
+                *known = (run, platform);
+                continue;
+            }
+            let (other, one) = *known;
             let arch = &platform.arch;
             let facts = |of: &Platform| [of.image.clone(), of.qemu.clone(), of.accel.clone()];
             let names = ["image", "QEMU", "accelerator"];
             for ((name, ours), theirs) in names.iter().zip(facts(one)).zip(facts(platform)) {
+                // A part whose tests boot no guest has neither image nor accelerator.
+                if ours.is_empty() || theirs.is_empty() {
+                    continue;
+                }
                 differs(
                     &format!("the {name} of {arch}"),
                     (other, ours),

@@ -27,10 +27,7 @@ pub fn render(run: &RunReport, version: Version) -> String {
     let mut tap = format!("TAP version {version}\n1..{}\n", run.tests.len());
     let _ = writeln!(tap, "# seed {}", run.seed);
     for platform in &run.platforms {
-        let line = format!(
-            "{}: QEMU {}, {}, {}",
-            platform.arch, platform.qemu, platform.accel, platform.image
-        );
+        let line = format!("{}: {platform}", platform.arch);
         let _ = writeln!(tap, "# {}", text::line(line.as_bytes()));
     }
     for (index, test) in run.tests.iter().enumerate() {
@@ -61,6 +58,9 @@ fn point(tap: &mut String, number: usize, test: &TestReport) {
     if test.outcome != Outcome::Passed {
         field("outcome", quoted(test.outcome.label()));
         field("message", quoted(&test.outcome.cause()));
+    }
+    if let Some(kind) = test.kind {
+        field("kind", kind.label().to_owned());
     }
     field("duration_ms", test.duration_ms.to_string());
     if !test.choices.is_empty() {

@@ -5,7 +5,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
-use crate::event::{RunReport, SCHEMA};
+use crate::event::{OLDEST_SCHEMA, RunReport, SCHEMA};
 
 /// What a run's folder keeps of it.
 pub const FILE: &str = "report.json";
@@ -26,7 +26,7 @@ pub enum KeptError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// Of another version of Kiln.
-    #[error("unsupported schema {found} of `{path}`: expected {SCHEMA}")]
+    #[error("unsupported schema {found} of `{path}`: expected {OLDEST_SCHEMA} to {SCHEMA}")]
     Schema {
         /// The file.
         path: Utf8PathBuf,
@@ -54,6 +54,9 @@ impl KeptError {
                 let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
                 let some = !kept.is_empty();
                 some.then(|| format!("expected one of {}, `latest`", kept.join(", ")))
+            }
+            Self::Schema { found, .. } if *found > SCHEMA => {
+                Some("read it with the Kiln that wrote it: it is newer than this one".to_owned())
             }
             Self::Schema { .. } => {
                 Some("read it with the Kiln that wrote it, or run the tests again".to_owned())
@@ -131,7 +134,7 @@ pub fn read(dir: &Utf8Path) -> Result<RunReport, KeptError> {
         source,
     };
     let Version { schema } = serde_json::from_str(&text).map_err(wrong)?;
-    if schema != SCHEMA {
+    if !(OLDEST_SCHEMA..=SCHEMA).contains(&schema) {
         let found = schema;
         return Err(KeptError::Schema { path, found });
     }
@@ -237,11 +240,35 @@ mod tests {
             assert!(error.ends_with(expect), "{error}");
         };
         let unsupported = |found: u32| {
-            format!("unsupported schema {found} of `{dir}/report.json`: expected {SCHEMA}")
+            format!(
+                "unsupported schema {found} of `{dir}/report.json`: \
+                 expected {OLDEST_SCHEMA} to {SCHEMA}"
+            )
         };
         check(r#"{"seed": 7, "tests": []}"#, &unsupported(1));
         check(r#"{"schema": 99}"#, &unsupported(99));
+        keep(dir, r#"{"schema": 99}"#);
+        let hint = read(dir).unwrap_err().hint();
+        assert!(hint.is_some_and(|hint| hint.ends_with("newer than this one")));
         check("{", "is not a report");
         check(&format!(r#"{{"schema": {SCHEMA}}}"#), "is not a report");
+    }
+    #[test]
+    fn older_report_names_what_is_missing() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        let mut value =
+            serde_json::to_value(run_report(vec![test_report("a::b::c", Outcome::Passed)]))
+                .unwrap();
+        value["schema"] = OLDEST_SCHEMA.into();
+        value["tests"][0].as_object_mut().unwrap().remove("kind");
+        keep(dir, &value.to_string());
+        let old = read(dir).unwrap();
+        assert_eq!(old.tests[0].kind, None);
+        assert_eq!(
+            old.missing().as_deref(),
+            Some("report of schema 2: the kinds of tests are not recorded")
+        );
+        assert_eq!(run_report(Vec::new()).missing(), None);
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn boots(supply: &Supply<'_>, args: &PublishArgs) -> Result<(), Failu
     // They are in the store by now.
     let source = SourceArgs::of(&supply.arches);
     let images = xtask::supply::Supply::open(context, &source)?;
-    let runs = platforms::prepare(&images, &args.guest)?;
+    let runs = platforms::prepare(&images, &args.guest, &images.arches)?;
     let report = test::quietly(context, &suite, runs, BOOTS, context.jobs())?;
     if report.exit_code() == 0 {
         return Ok(());

@@ -112,8 +112,19 @@ fn facts(test: &TestReport) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |name, value| facts.push(Fact { name, value });
     add("took", duration::show(test.duration()));
-    add("machine", test.machine.clone());
-    add("QEMU", format!("{}, {}", test.qemu, test.accel));
+    if let Some(kind) = test.kind {
+        add("kind", kind.label().to_owned());
+    }
+    if !test.machine.is_empty() {
+        add("machine", test.machine.clone());
+    }
+    add(
+        "QEMU",
+        match test.accel.as_str() {
+            "" => test.qemu.clone(),
+            accel => format!("{}, {accel}", test.qemu),
+        },
+    );
     for choice in &test.choices {
         add("choice", choice.to_string());
     }

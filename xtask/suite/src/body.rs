@@ -1,0 +1,63 @@
+//! What a test runs: the closed list of kinds.
+//!
+//! A body is matched in three places: [`Body::needs`] here, and in `guest` how it is performed
+//! (`case.rs`) and how it is reproduced (`case/reproduce.rs`). Selection, queue and reports do not
+//! look into it.
+
+use verdict::kind::TestKind;
+
+/// What a test runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// Scripts for a guest, for the host that starts it, or both.
+    Guest(Scripts),
+    /// A script on the host that starts no guest.
+    Host,
+}
+
+/// Which scripts a test file defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scripts {
+    /// `in_host` alone: its exit status is the result.
+    Host,
+    /// `in_guest` alone: the guest is booted plainly.
+    Guest,
+    /// Both.
+    Both,
+}
+
+/// What must be provided before a test can start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// The image of its architecture. A test without one is the same test on every architecture, so a
+    /// run has it once.
+    pub image: bool,
+}
+
+impl Body {
+    /// What it needs.
+    #[must_use]
+    pub fn needs(self) -> Needs {
+        match self {
+            Self::Guest(_) => Needs { image: true },
+            Self::Host => Needs { image: false },
+        }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(self) -> TestKind {
+        match self {
+            Self::Guest(_) => TestKind::Guest,
+            Self::Host => TestKind::Host,
+        }
+    }
+}
+
+impl Scripts {
+    /// Whether there is an `in_guest`.
+    #[must_use]
+    pub fn has_guest(self) -> bool {
+        self != Self::Host
+    }
+}
