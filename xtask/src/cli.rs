@@ -207,7 +207,7 @@ pub enum Command {
     VerifyRelease(VerifyReleaseArgs),
     /// Remove a release, binaries first
     Unpublish(UnpublishArgs),
-    /// Measure how fast guests boot and tests compile and run
+    /// Measure how fast guests boot and tests run
     Bench(BenchArgs),
     /// Print the settings of `kiln.toml` and their origin
     ///

@@ -211,7 +211,7 @@ fn server_refusal_carries_a_hint() {
     check("403 Forbidden", "status 403", "AWS_SECRET_ACCESS_KEY");
     check("404 Not Found", "status 404", "make the bucket");
     check("413 Too Large", "status 413", "limits the size");
-    check("507 Full", "status 507", "disk is full");
+    check("507 Full", "status 507", "free disk space");
 }
 
 #[test]
