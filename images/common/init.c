@@ -4,6 +4,9 @@
  * test from there, runs it, and reports how it ended. Also /bin/kiln-call, by its other name:
  * the way for a running test to ask the host for something.
  *
+ * A guest can also be saved before it has a test, and restored any number of times: `prepare`
+ * readies it for that, `resume` is the first record that a restored guest gets.
+ *
  * The records are described in guest-tests/README.md. This file decides nothing about a verdict.
  */
 #define _GNU_SOURCE
@@ -11,6 +14,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/random.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -32,6 +37,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PORT_NAME "org.kiln.control"
@@ -43,11 +49,18 @@
 #define CALLS_MAX 16
 #define HELLO_INTERVAL_MS 200
 #define SEPARATOR '\x1f'
+#define ENTROPY_MAX_BYTES 64
+#define SETTLE_MAX_MS 10000
+#define SETTLE_INTERVAL_MS 2
+/* A hub waits at most 100 ms for the power of its ports before it looks at them. */
+#define USB_QUIET_MS 150
 
 static char nonce[NONCE_LEN + 1] = "-";
 static unsigned long sent_seq, received_seq;
 static int channel = -1;
 static int on_console;
+/* Since `prepare`: the nonce is that of the template, and the guest says nothing until `resume`. */
+static int prepared;
 static pid_t test_pid = -1;
 static int test_out = -1;
 
@@ -402,6 +415,238 @@ static void answer_call(char *payload, size_t len, int whole)
     }
 }
 
+#ifdef __NR_rtas
+/*
+ * kiln-call --rtas SERVICE ARG…: calls the platform's firmware (rtas(2)) as drmgr does. No file of
+ * sysfs changes the state of a connector for a PCI device (Linux v6.12, dlpar.c), so `plug` must.
+ */
+static int run_rtas(int argc, char **argv)
+{
+    struct {
+        uint32_t token, inputs, outputs, values[16];
+    } call = { .inputs = htobe32(argc - 1), .outputs = htobe32(1) };
+    char path[300];
+    snprintf(path, sizeof path, "/proc/device-tree/rtas/%s", argc ? argv[0] : "");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || argc > 16 || read(fd, &call.token, 4) != 4) {
+        complain(path);
+        return 99;
+    }
+    for (int i = 1; i < argc; i++)
+        call.values[i - 1] = htobe32(strtoul(argv[i], NULL, 0));
+    if (syscall(__NR_rtas, &call)) {
+        complain(argv[0]);
+        return 99;
+    }
+    int32_t status = be32toh(call.values[argc - 1]);
+    if (status)
+        dprintf(STDERR_FILENO, "%s: status %d\n", argv[0], status);
+    return status != 0;
+}
+#endif
+
+static long milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Whether the kernel works in the background. While a worker executes something, its name has a `+`
+ * (Linux, wq_worker_comm()): asynchronous probing, the scan of a SCSI host, a USB hub.
+ */
+static int workers_busy(void)
+{
+    char path[300], name[64];
+    int busy = 0;
+    DIR *processes = opendir("/proc");
+    if (!processes)
+        return 0;
+    for (struct dirent *entry; !busy && (entry = readdir(processes));) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+            continue;
+        snprintf(path, sizeof path, "/proc/%s/comm", entry->d_name);
+        busy = read_file(path, name, sizeof name) > 0 && !strncmp(name, "kworker/", 8) &&
+               strchr(name, '+');
+    }
+    closedir(processes);
+    return busy;
+}
+
+static int open_uevents(void)
+{
+    struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+    int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+    if (fd >= 0)
+        bind(fd, (struct sockaddr *)&address, sizeof address);
+    return fd;
+}
+
+/* Reads the events that have arrived; returns their number, and notes whether one is about USB. */
+static int drain_uevents(int uevents, int *usb)
+{
+    static const char subsystem[] = "SUBSYSTEM=usb";
+    char event[4096];
+    int count = 0;
+    for (;;) {
+        ssize_t n = recv(uevents, event, sizeof event, 0);
+        /* ENOBUFS: more events than the socket holds. */
+        if (n < 0 && errno != ENOBUFS)
+            return count;
+        count++;
+        if (n > 0 && memmem(event, n, subsystem, sizeof subsystem))
+            *usb = 1;
+    }
+}
+
+/*
+ * Waits until the drivers of new devices have finished. At boot the kernel itself waits for
+ * asynchronous probing before it starts init. USB has pauses in which no worker is busy.
+ */
+static void settle(int uevents)
+{
+    long start = milliseconds(), last = start, now = start;
+    int usb = 0;
+    while (now - start < SETTLE_MAX_MS) {
+        int busy = workers_busy();
+        if (drain_uevents(uevents, &usb))
+            last = milliseconds();
+        now = milliseconds();
+        if (!busy && now - last >= (usb ? USB_QUIET_MS : 0))
+            return;
+        usleep(SETTLE_INTERVAL_MS * 1000);
+    }
+    dprintf(STDERR_FILENO, "init: drivers still work after %d ms\n", SETTLE_MAX_MS);
+}
+
+static int write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
+    if (n < 0)
+        complain(path);
+    if (fd >= 0)
+        close(fd);
+    return n >= 0;
+}
+
+/* Mixes in bytes that no other restored guest has, and makes the kernel's generator use them. */
+static int add_entropy(const char *hex)
+{
+    struct {
+        struct rand_pool_info info;
+        unsigned char bytes[ENTROPY_MAX_BYTES];
+    } pool = { .info.buf_size = 0 };
+    unsigned byte;
+    while (pool.info.buf_size < ENTROPY_MAX_BYTES && sscanf(hex, "%2x", &byte) == 1 && hex[1]) {
+        pool.bytes[pool.info.buf_size++] = byte;
+        hex += 2;
+    }
+    pool.info.entropy_count = 8 * pool.info.buf_size;
+    int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+    int added = fd >= 0 && pool.info.buf_size && !ioctl(fd, RNDADDENTROPY, &pool) &&
+                !ioctl(fd, RNDRESEEDCRNG);
+    if (!added)
+        complain("/dev/urandom");
+    if (fd >= 0)
+        close(fd);
+    return added;
+}
+
+/* `clock SECONDS NANOSECONDS`: the time of day. */
+static int set_clock(const char *text)
+{
+    long long seconds;
+    long nanoseconds;
+    if (sscanf(text, "%lld %ld", &seconds, &nanoseconds) != 2)
+        return 0;
+    struct timespec now = { .tv_sec = seconds, .tv_nsec = nanoseconds };
+    if (clock_settime(CLOCK_REALTIME, &now)) {
+        complain("clock");
+        return 0;
+    }
+    return 1;
+}
+
+/* A device on a machine whose firmware must be asked for it, as drmgr does for a hotplug. */
+static int connect_device(const char *index)
+{
+#ifdef __NR_rtas
+    char text[64];
+    char *arguments[] = { "set-indicator", "9001", (char *)index, "1" };
+    snprintf(text, sizeof text, "dt add index %.32s", index);
+    return !run_rtas(4, arguments) && write_file("/sys/kernel/dlpar", text);
+#else
+    dprintf(STDERR_FILENO, "init: no connector %s on this machine\n", index);
+    return 0;
+#endif
+}
+
+/*
+ * `prepare COMMAND`: the guest is about to be saved. The command runs whatever a test is likely to
+ * run, so that it is in memory. The nonce of this record names what is saved.
+ */
+static void prepare(const char *from, const char *command, const sigset_t *signals)
+{
+    pid_t child;
+    int status = 127;
+    if (strlen(from) != NONCE_LEN || nonce[0] != '-' || prepared)
+        return;
+    child = fork();
+    if (!child) {
+        sigprocmask(SIG_UNBLOCK, signals, NULL);
+        setsid();
+        int null = open("/dev/null", O_RDWR);
+        for (int fd = 0; fd < 3; fd++)
+            dup2(null, fd);
+        child_environment();
+        chdir("/");
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    settle(-1);
+    memcpy(nonce, from, sizeof nonce);
+    prepared = 1;
+    sent_seq = received_seq = 0;
+    char report[16];
+    int n = snprintf(report, sizeof report, "%d", WIFEXITED(status) ? WEXITSTATUS(status) : 127);
+    send_record("prepared", report, n);
+}
+
+/*
+ * `resume TEMPLATE BOOTS RESCAN ENTROPY CONNECTOR...`: the guest was restored. It gets a nonce of
+ * its own, and entropy that distinguishes it from others that were restored from the same file. It
+ * takes in the devices that it was not saved with. Only the guest that was saved as TEMPLATE answers.
+ */
+static void resume(const char *from, char *payload)
+{
+    char template[NONCE_LEN + 1], boots[16], entropy[2 * ENTROPY_MAX_BYTES + 1];
+    int rescan, used = 0, well;
+    if (!prepared || strlen(from) != NONCE_LEN ||
+        sscanf(payload, "%32s %15s %d %128s%n", template, boots, &rescan, entropy, &used) != 4 ||
+        strcmp(template, nonce))
+        return;
+    prepared = 0;
+    memcpy(nonce, from, sizeof nonce);
+    sent_seq = 0;
+    setenv("BOOTS", boots, 1);
+    well = add_entropy(entropy);
+    int uevents = rescan ? open_uevents() : -1;
+    for (char *index = strtok(payload + used, " "); index; index = strtok(NULL, " "))
+        well &= connect_device(index);
+    if (rescan) {
+        well &= write_file("/sys/bus/pci/rescan", "1");
+        settle(uevents);
+        close(uevents);
+    }
+    char report[NONCE_LEN + 16];
+    int n = snprintf(report, sizeof report, "%s %d", template, well ? 0 : 1);
+    send_record("resumed", report, n);
+}
+
 /* Takes one line from the host; anything that is no valid record is passed over. */
 static void take_line(char *line, const sigset_t *signals)
 {
@@ -435,6 +680,15 @@ static void take_line(char *line, const sigset_t *signals)
         setenv("BOOTS", payload, 1);
         return;
     }
+    if (!strcmp(type, "prepare")) {
+        prepare(from, payload, signals);
+        return;
+    }
+    if (!strcmp(type, "resume")) {
+        resume(from, payload);
+        received_seq = strcmp(from, nonce) ? received_seq : seq;
+        return;
+    }
     if (strcmp(from, nonce) || seq <= received_seq)
         return;
     received_seq = seq;
@@ -448,6 +702,8 @@ static void take_line(char *line, const sigset_t *signals)
         answer_call(payload, len, 1);
     else if (!strcmp(type, "part"))
         answer_call(payload, len, 0);
+    else if (!strcmp(type, "clock"))
+        set_clock(payload);
 }
 
 /* Reads what the host sent; false when the channel is gone for good. */
@@ -571,12 +827,13 @@ static void accept_call(int listener)
         close(fd);
 }
 
+/* `hello VERSION RELEASE CAPABILITY...` */
 static void say_hello(void)
 {
     struct utsname name;
     char text[160];
     uname(&name);
-    int n = snprintf(text, sizeof text, "1 %.100s", name.release);
+    int n = snprintf(text, sizeof text, "1 %.100s resume", name.release);
     sent_seq = 0;
     send_record("hello", text, n);
 }
@@ -683,36 +940,6 @@ static int run_call(int argc, char **argv)
     write_all(status ? STDERR_FILENO : STDOUT_FILENO, text, used - (text - answer));
     return status;
 }
-
-#ifdef __NR_rtas
-/*
- * kiln-call --rtas SERVICE ARG…: calls the platform's firmware (rtas(2)) as drmgr does. No file of
- * sysfs changes the state of a connector for a PCI device (Linux v6.12, dlpar.c), so `plug` must.
- */
-static int run_rtas(int argc, char **argv)
-{
-    struct {
-        uint32_t token, inputs, outputs, values[16];
-    } call = { .inputs = htobe32(argc - 1), .outputs = htobe32(1) };
-    char path[300];
-    snprintf(path, sizeof path, "/proc/device-tree/rtas/%s", argc ? argv[0] : "");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || argc > 16 || read(fd, &call.token, 4) != 4) {
-        complain(path);
-        return 99;
-    }
-    for (int i = 1; i < argc; i++)
-        call.values[i - 1] = htobe32(strtoul(argv[i], NULL, 0));
-    if (syscall(__NR_rtas, &call)) {
-        complain(argv[0]);
-        return 99;
-    }
-    int32_t status = be32toh(call.values[argc - 1]);
-    if (status)
-        dprintf(STDERR_FILENO, "%s: status %d\n", argv[0], status);
-    return status != 0;
-}
-#endif
 
 int main(int argc, char **argv)
 {
