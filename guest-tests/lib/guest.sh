@@ -208,6 +208,58 @@ set_port() {
     printf '%b' "$6" | dd of="$1/resource$2" bs=$(($4 / 8)) seek=$(($3 * 8 / $4)) conv=notrunc 2> /dev/null
 }
 
+# inb, inw, inl PORT; outb, outw, outl PORT VALUE: read and write a legacy I/O port in one access of 8, 16 or 32 bits.
+# They fail on a processor that has no ports.
+inb() { kiln-call --port 8 "$1"; }
+inw() { kiln-call --port 16 "$1"; }
+inl() { kiln-call --port 32 "$1"; }
+outb() { kiln-call --port 8 "$1" "$2"; }
+outw() { kiln-call --port 16 "$1" "$2"; }
+outl() { kiln-call --port 32 "$1" "$2"; }
+
+# nvme_admin DEVICE OPCODE [FIELD=VALUE]…: sends an NVMe admin command. A field is `nsid`, `cdw2`, `cdw3`, `cdw10` to
+# `cdw15`, `read` (number of bytes that the controller returns; they are printed as they are) or `write` (number of bytes that it
+# takes from standard input). Without `read` it prints doubleword 0 of the completion. It fails if the controller reports an error status.
+nvme_admin() {
+    kiln-call --nvme "$@"
+}
+
+# nvme COMMAND DEVICE [OPTION VALUE]…: the commands of nvme-cli that concern controllers and namespaces, by their short
+# options: `virt-mgmt -c -r -a -n`, `attach-ns -n -c`, `detach-ns -n -c`.
+nvme() {
+    _command=$1 _device=$2 _c=0 _r=0 _a=0 _n=0
+    shift 2
+    while test $# -gt 1; do
+        case $1 in
+            -c) _c=$2 ;;
+            -r) _r=$2 ;;
+            -a) _a=$2 ;;
+            -n) _n=$2 ;;
+            *) fail "nvme $_command: unknown option \`$1\`" ;;
+        esac
+        shift 2
+    done
+    test $# = 0 || fail "nvme $_command: \`$1\` has no value"
+    case $_command in
+        virt-mgmt) nvme_admin "$_device" 0x1c cdw10=$((_c << 16 | _r << 8 | _a)) cdw11="$_n" ;;
+        attach-ns) _attach 0 ;;
+        detach-ns) _attach 1 ;;
+        *) fail "nvme: unknown command \`$_command\`" ;;
+    esac
+}
+
+# Sends a controller list: its length, then each controller, as little-endian 16-bit numbers.
+_attach() {
+    {
+        _count=$(($(echo "$_c" | tr -dc , | wc -c) + 1))
+        for _id in $_count $(echo "$_c" | tr , ' '); do
+            # shellcheck disable=SC2059  # the bytes are octal escapes
+            printf "$(printf '\\%03o' $((_id & 255)) $((_id >> 8)))"
+        done
+        head -c $((4094 - 2 * _count)) /dev/zero
+    } | nvme_admin "$_device" 0x15 nsid="$_n" cdw10="$1" write=4096
+}
+
 # The functions below print what a machine looks like from inside, one line a thing, free of what the kernel or a firmware decided.
 
 # pci_functions: each with its numbers, pin, capabilities (id@offset, MSI-X with its vectors) and regions.

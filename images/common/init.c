@@ -2,7 +2,8 @@
 /*
  * The guest's /init: mounts what a test expects, says hello on the control channel, takes the
  * test from there, runs it, and reports how it ended. Also /bin/kiln-call, by its other name:
- * the way for a running test to ask the host for something.
+ * the way for a running test to ask the host for something, and to reach what busybox has no
+ * command for: firmware calls, I/O ports, NVMe admin commands.
  *
  * A guest can also be saved before it has a test, and restored any number of times: `prepare`
  * readies it for that, `resume` is the first record that a restored guest gets.
@@ -25,6 +26,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <sys/io.h>
+#endif
 #include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/mount.h>
@@ -814,17 +818,19 @@ static int listen_for_calls(void)
     return fd;
 }
 
-static void accept_call(int listener)
+static struct call *free_call(void)
+{
+    for (struct call *call = calls; call < calls + CALLS_MAX; call++)
+        if (call->fd < 0)
+            return call;
+    return NULL;
+}
+
+static void accept_call(int listener, struct call *slot)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    for (struct call *call = calls; fd >= 0 && call < calls + CALLS_MAX; call++) {
-        if (call->fd >= 0)
-            continue;
-        *call = (struct call){ .fd = fd };
-        return;
-    }
     if (fd >= 0)
-        close(fd);
+        *slot = (struct call){ .fd = fd };
 }
 
 /* `hello VERSION RELEASE CAPABILITY...` */
@@ -860,7 +866,8 @@ static void run_init(void)
             { .fd = channel, .events = POLLIN },
             { .fd = test_out, .events = POLLIN },
             { .fd = children, .events = POLLIN },
-            { .fd = listener, .events = POLLIN },
+            /* Without a free slot the next caller waits in connect() or for its answer. */
+            { .fd = free_call() ? listener : -1, .events = POLLIN },
         };
         for (int i = 0; i < CALLS_MAX; i++)
             fds[4 + i] = (struct pollfd){ .fd = calls[i].id ? -1 : calls[i].fd, .events = POLLIN };
@@ -881,7 +888,7 @@ static void run_init(void)
             if (fds[4 + i].revents && calls[i].fd >= 0 && !calls[i].id)
                 take_call(&calls[i]);
         if (fds[3].revents)
-            accept_call(listener);
+            accept_call(listener, free_call());
         if (fds[0].revents && !take_input(&signals))
             power_off();
         if (fds[2].revents) {
@@ -941,6 +948,142 @@ static int run_call(int argc, char **argv)
     return status;
 }
 
+/* A number of a command line, decimal, octal or hexadecimal; false when it is none or above MAX. */
+static int parse_number(const char *text, uint32_t max, uint32_t *value)
+{
+    char *end;
+    unsigned long long number = strtoull(text, &end, 0);
+    *value = number;
+    return *text >= '0' && *text <= '9' && !*end && number <= max;
+}
+
+#ifdef __x86_64__
+/*
+ * kiln-call --port BITS PORT [VALUE]: one access to a legacy I/O port. /dev/port splits what is wider
+ * than a byte, which is not the same to a device.
+ */
+static int run_port(int argc, char **argv)
+{
+    uint32_t bits, port, value = 0;
+    if (argc < 2 || argc > 3 || !parse_number(argv[0], 32, &bits) ||
+        (bits != 8 && bits != 16 && bits != 32) || !parse_number(argv[1], 0xffff, &port) ||
+        (argc == 3 && !parse_number(argv[2], 0xffffffffu >> (32 - bits), &value))) {
+        dprintf(STDERR_FILENO, "usage: kiln-call --port 8|16|32 PORT [VALUE]\n");
+        return 2;
+    }
+    if (iopl(3)) {
+        complain("iopl");
+        return 99;
+    }
+    if (argc == 3) {
+        if (bits == 8)
+            outb(value, port);
+        else if (bits == 16)
+            outw(value, port);
+        else
+            outl(value, port);
+    } else {
+        value = bits == 8 ? inb(port) : bits == 16 ? inw(port) : inl(port);
+        printf("0x%0*x\n", (int)bits / 4, value);
+    }
+    return 0;
+}
+#else
+static int run_port(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    dprintf(STDERR_FILENO, "kiln-call: this processor has no I/O ports\n");
+    return 1;
+}
+#endif
+
+/* struct nvme_passthru_cmd and its request, of include/uapi/linux/nvme_ioctl.h (Linux v6.12). */
+struct nvme_command {
+    uint8_t opcode, flags;
+    uint16_t reserved;
+    uint32_t nsid, cdw2, cdw3;
+    uint64_t metadata, address;
+    uint32_t metadata_len, data_len, cdw10, cdw11, cdw12, cdw13, cdw14, cdw15, timeout_ms, result;
+};
+/* musl takes an int. */
+#define NVME_ADMIN_COMMAND ((int)_IOWR('N', 0x41, struct nvme_command))
+#define NVME_DATA_MAX 65536
+
+/* Sets the field that `FIELD=VALUE` names; `read` and `write` are the length of the data. */
+static int set_nvme_field(struct nvme_command *command, const char *text, int *reads, int *writes)
+{
+    const struct { const char *name; uint32_t *value; } fields[] = {
+        { "nsid", &command->nsid }, { "cdw2", &command->cdw2 }, { "cdw3", &command->cdw3 },
+        { "cdw10", &command->cdw10 }, { "cdw11", &command->cdw11 }, { "cdw12", &command->cdw12 },
+        { "cdw13", &command->cdw13 }, { "cdw14", &command->cdw14 }, { "cdw15", &command->cdw15 },
+        { "read", &command->data_len }, { "write", &command->data_len },
+    };
+    size_t len = strcspn(text, "=");
+    for (size_t i = 0; text[len] && i < sizeof fields / sizeof *fields; i++) {
+        if (strlen(fields[i].name) != len || strncmp(fields[i].name, text, len))
+            continue;
+        *reads |= !strcmp(fields[i].name, "read");
+        *writes |= !strcmp(fields[i].name, "write");
+        return parse_number(text + len + 1, 0xffffffffu, fields[i].value);
+    }
+    return 0;
+}
+
+/*
+ * kiln-call --nvme DEVICE OPCODE [FIELD=VALUE]...: an NVMe admin command. Prints the bytes that it
+ * reads, else doubleword 0 of the completion. The kernel returns the controller's status as a
+ * positive number.
+ */
+static int run_nvme(int argc, char **argv)
+{
+    static char data[NVME_DATA_MAX];
+    struct nvme_command command = { 0 };
+    uint32_t opcode;
+    int reads = 0, writes = 0;
+
+    if (argc < 2 || !parse_number(argv[1], 0xff, &opcode)) {
+        dprintf(STDERR_FILENO, "usage: kiln-call --nvme DEVICE OPCODE [FIELD=VALUE]...\n");
+        return 2;
+    }
+    command.opcode = opcode;
+    for (int i = 2; i < argc; i++) {
+        if (!set_nvme_field(&command, argv[i], &reads, &writes)) {
+            dprintf(STDERR_FILENO, "kiln-call --nvme: no such field or number: `%s`\n", argv[i]);
+            return 2;
+        }
+    }
+    if (command.data_len > sizeof data || (reads && writes)) {
+        dprintf(STDERR_FILENO, "kiln-call --nvme: at most %d bytes, in one direction\n",
+                NVME_DATA_MAX);
+        return 2;
+    }
+    for (size_t used = 0; writes && used < command.data_len;) {
+        ssize_t n = read(STDIN_FILENO, data + used, command.data_len - used);
+        if (n <= 0) {
+            dprintf(STDERR_FILENO, "kiln-call --nvme: %zu of %u bytes on standard input\n", used,
+                    command.data_len);
+            return 2;
+        }
+        used += n;
+    }
+    command.address = (uintptr_t)data;
+    int fd = open(argv[0], O_RDWR | O_CLOEXEC);
+    int status = fd < 0 ? -1 : ioctl(fd, NVME_ADMIN_COMMAND, &command);
+    if (status < 0) {
+        complain(argv[0]);
+        return 99;
+    }
+    if (status) {
+        dprintf(STDERR_FILENO, "%s: NVMe status 0x%x\n", argv[0], status);
+        return 1;
+    }
+    if (reads)
+        write_all(STDOUT_FILENO, data, command.data_len);
+    else
+        printf("0x%x\n", command.result);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *slash = strrchr(argv[0], '/');
@@ -949,6 +1092,10 @@ int main(int argc, char **argv)
         if (argc > 2 && !strcmp(argv[1], "--rtas"))
             return run_rtas(argc - 2, argv + 2);
 #endif
+        if (argc > 1 && !strcmp(argv[1], "--port"))
+            return run_port(argc - 2, argv + 2);
+        if (argc > 1 && !strcmp(argv[1], "--nvme"))
+            return run_nvme(argc - 2, argv + 2);
         return run_call(argc, argv);
     }
     if (getpid() != 1) {
