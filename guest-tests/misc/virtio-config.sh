@@ -1,5 +1,5 @@
 #!/bin/sh
-# Devices the kernel has no driver for show in their configuration space what they were given.
+# Devices that no program in the guest uses show in their configuration space what they were given.
 #: groups = ["virtio"]
 #: choices.device = { devices = ["virtio-gpu-pci", "virtio-sound-pci", "virtio-crypto-pci"] }
 

@@ -1,0 +1,18 @@
+#!/bin/sh
+# The alarm of the real-time clock wakes a guest that suspended to RAM.
+#: arch = ["x86_64"]
+#: groups = ["acpi"]
+
+in_host() {
+    qemu &
+    wait_ready
+    qmp_wait SUSPEND
+    qmp_wait WAKEUP
+    wait
+}
+
+in_guest() {
+    rtcwake -u -s 3 -m mem
+    # The alarm was used up.
+    test -z "$(cat /sys/class/rtc/rtc0/wakealarm)"
+}
