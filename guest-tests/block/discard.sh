@@ -24,8 +24,8 @@ in_host() {
 }
 
 in_guest() {
-    wait_for 'ls -d /sys/block/[!lr]*'
-    disk=$(basename /sys/block/[!lr]*)
+    wait_for only_disk
+    disk=$(only_disk)
     dd if=/dev/urandom of=/tmp/data bs=1M count=2
     dd if=/tmp/data of="/dev/$disk" bs=1M seek=4 conv=fsync
     blkdiscard -o 4718592 -l 524288 "/dev/$disk"

@@ -24,8 +24,8 @@ in_host() {
 }
 
 in_guest() {
-    wait_for 'ls -d /sys/block/[!lr]*' 20
-    disk=/dev/$(basename /sys/block/[!lr]*)
+    wait_for only_disk 20
+    disk=/dev/$(only_disk)
     if test "$BOOTS" = 0; then
         put_pattern 1 "$disk" 5
         leave reboot

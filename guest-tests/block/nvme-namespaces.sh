@@ -17,7 +17,7 @@ in_host() {
 
 in_guest() {
     for nsid in 1 2 7; do
-        wait_for "grep -x $nsid /sys/block/nvme*/nsid"
+        wait_for "grep -x $nsid /sys/block/nvme[0-9]n*/nsid"
     done
     first=$(namespace 1) second=$(namespace 2) third=$(namespace 7)
     n=0
@@ -35,5 +35,5 @@ in_guest() {
 
 # Its disk: the kernel numbers them in the order in which it finds them.
 namespace() {
-    basename "$(dirname "$(grep -lx "$1" /sys/block/nvme*/nsid)")"
+    basename "$(dirname "$(grep -lx "$1" /sys/block/nvme[0-9]n*/nsid)")"
 }

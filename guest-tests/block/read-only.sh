@@ -17,8 +17,8 @@ in_host() {
 }
 
 in_guest() {
-    wait_for 'ls -d /sys/block/[!lr]*'
-    disk=/dev/$(basename /sys/block/[!lr]*)
+    wait_for only_disk
+    disk=/dev/$(only_disk)
     test "$(cat "/sys/block/${disk#/dev/}/ro")" = 1
     has_pattern 1 "$disk" 4
     if put_pattern 2 "$disk" 4; then

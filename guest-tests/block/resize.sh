@@ -16,8 +16,8 @@ in_host() {
 }
 
 in_guest() {
-    wait_for 'ls -d /sys/block/[!lr]*'
-    disk=/dev/$(basename /sys/block/[!lr]*)
+    wait_for only_disk
+    disk=/dev/$(only_disk)
     test "$(blockdev --getsize64 "$disk")" = 16777216
     put_pattern 1 "$disk" 4
     qmp block_resize node-name=disk size=25165824

@@ -18,6 +18,20 @@ wait_for() {
     done
 }
 
+# only_disk: the name of the guest's only disk. Loop devices, RAM disks and the paths of a multipath device, such as
+# `nvme0c0n1` of `nvme0n1`, do not count. Fails while there is no disk.
+only_disk() {
+    _found=''
+    for _entry in /sys/block/*; do
+        case ${_entry##*/} in
+            loop* | ram* | nvme*c*n* | '*') ;;
+            *) _found=${_entry##*/} ;;
+        esac
+    done
+    echo "$_found"
+    test -n "$_found"
+}
+
 # skip REASON: this test cannot say anything here.
 skip() {
     kiln-call skip "$*"
