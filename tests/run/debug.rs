@@ -187,7 +187,8 @@ fn failed_guest_offers_a_shell() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("\nthe answer is 42"), "{stdout}");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("cause exit status 1\n"), "{stderr}");
+    let cause = "fails.sh:3: `false`: exit status 1\n";
+    assert!(stderr.contains(cause), "{stderr}");
     assert_eq!(output.status.code(), Some(100), "{stdout}");
     assert!(
         stdout.contains("fails.sh:3: `false`: exit status 1"),

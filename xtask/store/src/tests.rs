@@ -321,7 +321,7 @@ fn future_entry_version_is_refused() {
         name()
     );
     assert_eq!(error.to_string(), expected);
-    assert!(error.hint().unwrap().starts_with("update this checkout"));
+    assert!(error.hint().unwrap().starts_with("git pull"));
     assert!(store.has_entry(&name()), "it is somebody's, and whole");
 }
 
