@@ -9,7 +9,7 @@ in_host() {
         x86_64)
             # Linux takes a processor that is not there yet only from a hypervisor that it knows, and TCG is none:
             # so the machine passes for one of VMware's, which is known by its port and its serial number.
-            qemu -smp 1,maxcpus=3,sockets=3 -machine "$(choose machine pc q35),vmport=on" \
+            qemu -smp 1,maxcpus=3,sockets=3 -machine "$(choose machine pc q35),i8042=on,vmport=on" \
                 -cpu qemu64,-hypervisor -smbios type=1,serial=VMware-kiln
             ;;
         *) qemu -smp 1,maxcpus=3,cores=3 ;;

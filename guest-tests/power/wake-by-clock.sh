@@ -4,7 +4,8 @@
 #: groups = ["acpi"]
 
 in_host() {
-    qemu &
+    # At a wake-up QEMU writes an ELF kernel into memory again, over the sleeping one.
+    qemu -kernel "$KILN_IMAGE/compressed" &
     wait_ready
     qmp_wait SUSPEND
     qmp_wait WAKEUP

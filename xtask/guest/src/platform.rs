@@ -1,6 +1,6 @@
 //! An architecture of a run: its QEMU, and what it boots if anything.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use plan::arch::Arch;
 use qemu::tools::ToolDirs;
 use qemu::{Accel, BootFiles, Emulator, Facts};
@@ -30,6 +30,15 @@ pub struct Image {
     pub name: String,
     /// Kernel and initramfs.
     pub boot: BootFiles,
+}
+
+impl Image {
+    /// The directory with its files, among them those that a test boots itself.
+    #[must_use]
+    pub fn directory(&self) -> &Utf8Path {
+        let parent = self.boot.kernel.parent();
+        parent.unwrap_or(&self.boot.kernel)
+    }
 }
 
 /// A run without guests was asked for its image.

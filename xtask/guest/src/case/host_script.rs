@@ -102,6 +102,9 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     for name in SCRATCH {
         command = command.env(name, &files);
     }
+    if let Some(image) = &setting.arch.image {
+        command = command.env("KILN_IMAGE", image.directory());
+    }
     for (name, path) in qemu_tools(setting) {
         command = command.env(name, path);
     }
