@@ -243,7 +243,7 @@ fn each_gap_of_a_bundle_is_named() {
             "recipes/linux/patches/0001-first-line.patch",
         ),
     ] {
-        copy(&whole, &release.path("tree"));
+        replace(&whole, &release.path("tree"));
         lies::take_from_bundle(&release, without);
         let (code, out, err) = release.verify(&[]);
         assert_eq!((code, out.as_str()), (102, ""), "{without}: {err}");
@@ -399,7 +399,7 @@ fn unlocked_or_sourceless_image_is_not_published() {
     let (before, digest) = locked.split_once("sha256 = \"").unwrap();
     let other = format!("{before}sha256 = \"{}{}", "0".repeat(64), &digest[64..]);
     release.commit("images/images.lock", &other);
-    check("is not what images.lock promises");
+    check("does not match `images/images.lock`");
     release.commit("images/images.lock", "version = 1\n");
     check("the image of aarch64 is not in `images/images.lock`");
     release.commit("images/images.lock", &locked);
