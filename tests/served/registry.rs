@@ -191,7 +191,7 @@ pub(crate) fn a_registry_whose_disk_fills_up_has_no_tag(checkout: &Checkout) -> 
         &registry.address,
         &[],
         "status 500",
-        "disk is full",
+        "free disk space",
     );
     let (status, _) = get(&registry.address, "/v2/kiln/images/manifests/7", INDEX);
     assert_eq!(status, 404);
