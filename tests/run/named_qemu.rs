@@ -104,7 +104,7 @@ fn qemu_for_another_target_is_refused() {
                 .is_ok()
     });
     let Some(other) = other else {
-        harness::skip("there is no second QEMU");
+        harness::skip("a second QEMU is not installed");
         return;
     };
     let (repo, folder) = repo(&arch);

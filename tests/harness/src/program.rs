@@ -1,4 +1,4 @@
-//! The program under test, without the settings of whoever runs the tests.
+//! The program under test, without the settings of the user who runs the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

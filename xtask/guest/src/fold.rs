@@ -166,7 +166,7 @@ impl Fold {
             || self.reset_early
     }
 
-    /// Whether the guest is no longer heard, and nothing has explained that yet.
+    /// Whether the control channel is closed and no event has explained it yet.
     #[must_use]
     pub fn is_unexplained(&self) -> bool {
         let explained = self.panic.is_some() || self.shutdown.is_some() || self.reset_early;

@@ -100,7 +100,7 @@ pub enum RunState {
 const TICK: Duration = Duration::from_millis(50);
 /// For a guest's last words after its kernel panicked.
 const SETTLE: Duration = Duration::from_millis(500);
-/// For the event that explains why a guest is no longer heard: QEMU reports a reset when all devices are reset, which
+/// For the event that explains a closed control channel: QEMU reports a reset only after it has reset all devices, which
 /// takes long on a busy host.
 const EXPLAIN: Duration = Duration::from_secs(5);
 /// More on a channel is a flood: the logs keep a quarter of it.

@@ -108,7 +108,7 @@ impl<'a> Limit<'a> {
         if left.is_some_and(|left| left.is_zero()) {
             return Err(GaveUp::Deadline);
         }
-        // The other clock may stand still, and nobody reports a cancellation.
+        // A countdown may stand still, and a cancellation wakes no waiter: both are polled.
         let is_polled = self.countdown.is_some() || self.is_cancelled.is_some();
         Ok(left.into_iter().chain(is_polled.then_some(TICK)).min())
     }

@@ -153,7 +153,7 @@ fn unpack(
         .files
         .get(KERNEL)
         .filter(|_| !locked.files.contains_key(COMPRESSED));
-    // What is compressed is no longer than what it holds.
+    // Compression does not make the kernel larger.
     let unlocked = kernel.map_or(0, |kernel| kernel.size + SLACK);
     let bytes = SLACK + unlocked + locked.files.values().map(|file| file.size).sum::<u64>();
     let packed = fs::File::open(archive).map_err(broken)?;

@@ -16,10 +16,10 @@ impl ToolDirs {
     /// The directories for a binary; `path` is PATH if the binary was found on it.
     #[must_use]
     pub fn of(binary: &Utf8Path, path: Option<&[Utf8PathBuf]>) -> Self {
-        let beside = binary.parent().map(Utf8Path::to_owned);
-        let daemon = beside.as_ref().map(|dir| dir.join(DAEMON));
+        let adjacent = binary.parent().map(Utf8Path::to_owned);
+        let daemon = adjacent.as_ref().map(|dir| dir.join(DAEMON));
         let path = path.unwrap_or_default().iter().cloned();
-        Self(beside.into_iter().chain(daemon).chain(path).collect())
+        Self(adjacent.into_iter().chain(daemon).chain(path).collect())
     }
 
     /// The path of a tool.
@@ -58,8 +58,8 @@ mod tests {
             assert_eq!(found(None), expect(named), "{tool}");
             assert_eq!(found(Some(&path)), expect(on_path), "{tool}");
         };
-        let beside = Some("build/qemu-img");
-        check("qemu-img", beside, beside);
+        let adjacent = Some("build/qemu-img");
+        check("qemu-img", adjacent, adjacent);
         let daemon = Some("build/storage-daemon/qemu-storage-daemon");
         check("qemu-storage-daemon", daemon, daemon);
         check("qemu-nbd", None, Some("bin/qemu-nbd"));

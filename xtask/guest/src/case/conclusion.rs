@@ -253,8 +253,8 @@ mod tests {
         };
         let both = [passage(), guest(Outcome::Passed)];
         check(Scripts::Both, code(0), &both, "passed", "");
-        let nobody = "no guest reached the end of `in_guest`";
-        check(Scripts::Both, code(0), &[passage()], "failed", nobody);
+        let unreached = "no guest reached the end of `in_guest`";
+        check(Scripts::Both, code(0), &[passage()], "failed", unreached);
         check(Scripts::Host, code(0), &[passage()], "passed", "");
         let crashed = GuestEnd {
             outcome: Outcome::QemuCrashed {

@@ -45,10 +45,10 @@ impl Launch {
         line
     }
 
-    /// The arguments of the same guest for a script that anybody may run: its console is stdout,
-    /// and what is first started in it is [`SCRIPT_INIT`], which the initramfs must have. The devices
-    /// are those of a run, so that a test meets the same machine. There is no sandbox: not every
-    /// build has it, and it is useless where the guest is trusted.
+    /// The arguments of the same guest for an exported script. Its console is stdout, and its first
+    /// process is [`SCRIPT_INIT`], which the initramfs must have. It has the devices of a run, so a
+    /// test finds the same machine. QEMU's sandbox is off: some builds of QEMU lack it, and the
+    /// guest of an exported test is trusted.
     #[must_use]
     pub fn script(&self) -> Vec<String> {
         self.arguments(&Channels::Script)
