@@ -172,7 +172,7 @@ fn repro_without_step_rebuilds_up_to_image() {
     std::fs::write(recipes.join("initramfs/NOTICE.hbs"), "a test's\n").unwrap();
     std::fs::remove_dir_all(recipes.join("linux/patches")).unwrap();
     for recipe in ["linux", "busybox", "guest-init"] {
-        let files = "for file in kernel config busybox init; do echo x >\"$OUT/$file\"; done\n\
+        let files = "for file in kernel config symbols busybox init; do echo x >\"$OUT/$file\"; done\n\
                      echo /bin/sh >\"$OUT/busybox.links\"; echo x >\"$OUT/compressed\"\n";
         cheap(&checkout, recipe, files);
     }

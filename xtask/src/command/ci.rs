@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
         "lints",
         &[&[cargo], &clippy[..], offline, &["--", "-D", "warnings"]].concat(),
     )?;
-    let tests = ["test", "--workspace", "--locked"];
+    let tests = ["test", "--workspace", "--locked", "--no-fail-fast"];
     parts.run(
         "unit and black-box tests",
         &[&[cargo], &tests[..], offline].concat(),
