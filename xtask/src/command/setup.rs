@@ -1,5 +1,5 @@
-//! `cargo xtask setup`: says what the host lacks with the commands of its package manager that bring
-//! it; `--yes` runs them. `test --setup` and `ci --setup` begin with it.
+//! `cargo xtask setup`: lists the tools that are missing and prints the commands of the host's package
+//! manager that install them; `--yes` runs them. `test --setup` and `ci --setup` begin with it.
 
 use std::collections::BTreeSet;
 
@@ -41,13 +41,10 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
         ));
     }
     if !args.yes {
-        for (at, command) in setup.commands.iter().enumerate() {
-            if setup.forecast_from == Some(at) {
-                output::note("then probably:");
-            }
+        for command in setup.commands() {
             output::result(command.to_string());
         }
-        if !setup.commands.is_empty() {
+        if setup.install.is_some() {
             let purpose = args.purpose.to_possible_value();
             let purpose = purpose.as_ref().map_or("test", PossibleValue::get_name);
             output::note(format!(

@@ -1,371 +1,212 @@
-//! apt: what it says it would do, and what follows from that.
+//! What apt offers, as `apt-cache policy` prints it; it changes nothing and needs no root.
 //!
-//! The trap this is made for: packages that are installed from backports, whose suite is no longer
-//! configured, hold their siblings at their own version; the release's QEMU then cannot be installed
-//! next to them. apt tells by simulation; the remedy is the backports suite, for those packages alone.
+//! On a Debian whose QEMU tools are from backports, apt cannot install the release's own QEMU next to
+//! them. The wanted package is then requested from backports too, as `PACKAGE/SUITE`.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::table::{Commands, PackageSet};
-use super::{Facts, LISTS_AGE, Setup, SetupCommand, SourceEntry, install, merged};
-use crate::process::{ExitStatus, Output};
+use super::table::PackageSet;
+use crate::process::{Command, ProcessError};
 
-/// Where the backports suite is added.
-const OWN_SOURCE: &str = "/etc/apt/sources.list.d/kiln-backports.sources";
+/// How long apt may take on a slow and busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
 
-/// What apt would do for a set of packages (`apt-get -s install`).
+/// Packages of QEMU that others of the same source must match in version.
+pub(super) const SIBLINGS: [&str; 3] = ["qemu-utils", "qemu-system-common", "qemu-block-extra"];
+
+/// What the version of a package from backports contains.
+const BACKPORT: &str = "~bpo";
+
+/// A package that apt knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Simulation {
-    /// It would install them and remove nothing.
-    Fine,
-    /// It knows no such package.
-    Unknown,
-    /// It would have to remove packages, or cannot resolve dependencies: its own reason.
-    Conflict(String),
-    /// It could not tell: a full disk, a lock. Its own reason.
-    Failed(String),
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// The version that is installed.
+    pub installed: Option<String>,
+    /// The versions that can be downloaded, newest first.
+    pub offers: Vec<Offer>,
 }
 
-/// What is known about apt.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Apt {
-    /// The sources that are configured.
-    pub sources: Vec<SourceEntry>,
-    /// How old the package lists are; `None` when there are none.
-    pub lists_age: Option<Duration>,
-    /// Simulations by package set, sorted by name.
-    pub release: BTreeMap<Vec<String>, Simulation>,
-    /// The same with the backports suite preferred; empty when it is not configured.
-    pub backports: BTreeMap<Vec<String>, Simulation>,
+/// A version of a package that can be downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Such as `1:10.0.2+ds-2~bpo12+1`.
+    pub version: String,
+    /// Base of the archive.
+    pub uri: String,
+    /// Such as `bookworm-backports`.
+    pub suite: String,
 }
 
-/// The suite of backports to a release.
-pub(super) fn backports_suite(codename: &str) -> String {
-    format!("{codename}-backports")
+/// What apt offers of these packages; a package that it does not know is left out.
+pub(super) fn policy<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<Package>, ProcessError> {
+    let command = Command::new("apt-cache").arg("policy").args(names);
+    Ok(parse(&command.env("LC_ALL", "C").read(LIMIT)?))
 }
 
-/// Reads the outcome of a simulation (with `LC_ALL=C`).
-pub(super) fn read_simulation(output: &Output) -> Simulation {
-    let (stdout, stderr) = (output.stdout_text(), output.stderr_text());
-    if output.status == ExitStatus::Code(0) {
-        let removal = stdout.lines().find(|line| line.starts_with("Remv "));
-        return match removal.and_then(|line| line.split(' ').nth(1)) {
-            Some(package) => Simulation::Conflict(format!("it would remove {package}")),
-            None => Simulation::Fine,
+fn parse(text: &str) -> Vec<Package> {
+    let mut packages: Vec<Package> = Vec::new();
+    let mut version = "";
+    for line in text.lines() {
+        if let (Some(name), false) = (line.strip_suffix(':'), line.starts_with(' ')) {
+            packages.push(Package {
+                name: name.to_owned(),
+                installed: None,
+                offers: Vec::new(),
+            });
+            continue;
+        }
+        let Some(package) = packages.last_mut() else {
+            continue;
         };
-    }
-    let unknown = [
-        "Unable to locate package",
-        "has no installation candidate",
-        "is invalid for APT::Default-Release",
-    ];
-    if unknown.iter().any(|words| stderr.contains(words)) {
-        return Simulation::Unknown;
-    }
-    let after = |heading: &str| {
-        let line = stdout
-            .lines()
-            .skip_while(|line| !line.contains(heading))
-            .nth(1)?;
-        Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
-    };
-    if let Some(packages) = after("packages will be REMOVED:") {
-        return Simulation::Conflict(format!("it would remove {packages}"));
-    }
-    if let Some(reason) = after("unmet dependencies:") {
-        return Simulation::Conflict(reason);
-    }
-    let error = stderr
-        .lines()
-        .find_map(|line| line.strip_prefix("E: "))
-        .map(str::to_owned);
-    Simulation::Failed(error.unwrap_or_else(|| output.status.to_string()))
-}
-
-/// Where a tool's packages come from.
-enum Choice<'a> {
-    Release(&'a PackageSet),
-    Backports(&'a PackageSet),
-    /// Only the backports suite, which is not configured, can help: why the release cannot.
-    AddBackports(&'a PackageSet, &'a str),
-    Nowhere(String),
-}
-
-/// Decides for each tool, and adds the commands.
-pub(super) fn plan(
-    tools: &[String],
-    needs: &[Vec<PackageSet>],
-    facts: &Facts,
-    apt: &Apt,
-    commands: &Commands,
-    setup: &mut Setup,
-) {
-    let refresh = SetupCommand {
-        may_fail: true,
-        ..SetupCommand::plain(&commands.refresh)
-    };
-    let first: Vec<&PackageSet> = needs.iter().filter_map(|sets| sets.first()).collect();
-    if apt.lists_age.is_none_or(|age| age > LISTS_AGE) {
-        setup.commands.push(refresh);
-        setup.forecast_from = Some(1);
-        setup.commands.push(install(&commands.install, &[], &first));
-        return;
-    }
-    if apt.release.get(&merged(&first)) == Some(&Simulation::Fine) {
-        setup.commands.push(install(&commands.install, &[], &first));
-        return;
-    }
-    let suite = facts.codename.as_deref().map(backports_suite);
-    let source = facts
-        .codename
-        .as_deref()
-        .and_then(|codename| SourceEntry::of_suite(&apt.sources, codename));
-    let configured = suite
-        .as_deref()
-        .is_some_and(|suite| SourceEntry::of_suite(&apt.sources, suite).is_some());
-    let can_add = source.is_some() && !configured;
-
-    let (mut release, mut backports, mut add) = (Vec::new(), Vec::new(), false);
-    for (tool, sets) in tools.iter().zip(needs) {
-        match choose(sets, apt, can_add) {
-            Choice::Release(set) => release.push(set),
-            Choice::Backports(set) => backports.push(set),
-            Choice::AddBackports(set, why) => {
-                if !add {
-                    setup.notes.push(format!(
-                        "{}: {why}; so it comes from backports, as what is installed does",
-                        set.join(" ")
-                    ));
-                }
-                add = true;
-                backports.push(set);
+        let mut fields = line.trim_start_matches([' ', '*']).split_whitespace();
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some("Installed:"), Some(installed), _) if installed != "(none)" => {
+                package.installed = Some(installed.to_owned());
             }
-            Choice::Nowhere(why) => setup.notes.push(format!("no package for `{tool}`: {why}")),
+            (Some(_), Some(uri), Some(suite)) if fields.any(|field| field == "Packages") => {
+                package.offers.push(Offer {
+                    version: version.to_owned(),
+                    uri: uri.to_owned(),
+                    suite: suite.split('/').next().unwrap_or(suite).to_owned(),
+                });
+            }
+            (Some(name), Some(_), None) if !name.ends_with(':') => version = name,
+            _ => {}
         }
     }
-    if let (true, Some(source), Some(suite)) = (add, source, suite.as_deref()) {
-        setup.commands.push(SetupCommand {
-            argv: ["tee", OWN_SOURCE].map(str::to_owned).to_vec(),
-            stdin: Some(source.with_suite(suite)),
-            may_fail: false,
-        });
-        setup.commands.push(refresh);
-        setup.forecast_from = Some(setup.commands.len());
-    }
-    if !release.is_empty() {
-        setup
-            .commands
-            .push(install(&commands.install, &[], &release));
-    }
-    if let (false, Some(suite)) = (backports.is_empty(), suite.as_deref()) {
-        setup
-            .commands
-            .push(install(&commands.install, &["-t", suite], &backports));
-    }
+    packages
 }
 
-/// The first alternative that the release has, else that backports have, else the reason.
-fn choose<'a>(sets: &'a [PackageSet], apt: &'a Apt, can_add: bool) -> Choice<'a> {
-    let outcome = |known: &'a BTreeMap<Vec<String>, Simulation>, set: &PackageSet| {
-        known.get(&merged(&[set])).unwrap_or(&Simulation::Unknown)
+/// Where the packages of a tool come from.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Arguments of the install command.
+    Install(Vec<String>),
+    /// They must be from backports, which are not among apt's sources: why, and what adds them.
+    NoBackports(String),
+}
+
+/// The first alternative that apt offers, else the first, for its error names what is missing.
+pub(super) fn choose(sets: &[PackageSet], known: &[Package], codename: Option<&str>) -> Choice {
+    let find = |name: &String| known.iter().find(|package| package.name == *name);
+    let is_offered = |name| find(name).is_some_and(|package| !package.offers.is_empty());
+    let set = sets.iter().find(|set| set.iter().all(is_offered));
+    let Some(set) = set.or(sets.first()) else {
+        return Choice::Install(Vec::new());
     };
-    let fine = |known| {
-        sets.iter()
-            .find(|set| *outcome(known, set) == Simulation::Fine)
+    let sibling = known.iter().find(|package| {
+        let mut installed = package.installed.iter();
+        SIBLINGS.contains(&package.name.as_str())
+            && installed.any(|version| version.contains(BACKPORT))
+    });
+    let Some(sibling) = sibling.filter(|_| set.iter().any(|name| name.starts_with("qemu-"))) else {
+        return Choice::Install(set.clone());
     };
-    if let Some(set) = fine(&apt.release) {
-        return Choice::Release(set);
+    let mut names = Vec::new();
+    for name in set {
+        let Some(package) = find(name) else {
+            names.push(name.clone());
+            continue;
+        };
+        let mut offers = package.offers.iter();
+        match offers.find(|offer| offer.version.contains(BACKPORT)) {
+            Some(offer) => names.push(format!("{}/{}", package.name, offer.suite)),
+            None => return Choice::NoBackports(add_backports(package, sibling, codename)),
+        }
     }
-    if let Some(set) = fine(&apt.backports) {
-        return Choice::Backports(set);
-    }
-    let conflict = [&apt.backports, &apt.release]
-        .into_iter()
-        .find_map(|known| {
-            sets.iter().find_map(|set| match outcome(known, set) {
-                Simulation::Conflict(why) => Some((set, why.as_str())),
-                Simulation::Fine | Simulation::Unknown | Simulation::Failed(_) => None,
-            })
-        });
-    let failure = [&apt.release, &apt.backports]
-        .into_iter()
-        .find_map(|known| {
-            sets.iter().find_map(|set| match outcome(known, set) {
-                Simulation::Failed(why) => Some(format!("apt-get: {why}")),
-                _ => None,
-            })
-        });
-    if let Some(why) = failure {
-        return Choice::Nowhere(why);
-    }
-    match (conflict, sets.first()) {
-        (Some((set, why)), _) if can_add => Choice::AddBackports(set, why),
-        (Some((set, why)), _) => Choice::Nowhere(format!("{}: {why}", set.join(" "))),
-        (None, Some(set)) => Choice::Nowhere(format!("apt knows no {}", set.join(" "))),
-        (None, None) => Choice::Nowhere("none is listed".to_owned()),
-    }
+    Choice::Install(names)
+}
+
+/// The reason, and the two commands that add the suite of backports.
+fn add_backports(package: &Package, sibling: &Package, codename: Option<&str>) -> String {
+    let codename = codename.unwrap_or("stable");
+    let own = package.offers.iter().find(|offer| offer.suite == codename);
+    let uri = own.map_or("http://deb.debian.org/debian", |offer| &offer.uri);
+    format!(
+        "`{}` must be from backports, as the installed `{}` is, but apt has no source for them. \
+         To add one:\n  \
+         echo 'deb {uri} {codename}-backports main' | sudo tee /etc/apt/sources.list.d/backports.list\n  \
+         sudo apt-get update",
+        package.name, sibling.name
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Manager, plan_setup};
     use super::*;
 
-    const FINE: &str = include_str!("../../data/apt/fine.txt");
-    const WOULD_REMOVE: &str = include_str!("../../data/apt/would-remove.txt");
-    const UNKNOWN: &str = include_str!("../../data/apt/unknown.txt");
-    const UNMET: &str = include_str!("../../data/apt/unmet.txt");
-    const NO_SUCH_SUITE: &str = include_str!("../../data/apt/no-such-suite.txt");
+    const POLICY: &str = include_str!("../../data/apt/policy.txt");
 
-    /// What apt wrote on a Debian 12 with `qemu-utils` from backports, both streams in one.
-    fn read(text: &str) -> Simulation {
-        let failed = text.lines().any(|line| line.starts_with("E: "));
-        read_simulation(&Output {
-            status: ExitStatus::Code(if failed { 100 } else { 0 }),
-            stdout: text.into(),
-            stderr: text.into(),
-            truncated: false,
-        })
+    fn without_backports() -> Vec<Package> {
+        let mut known = parse(POLICY);
+        for package in &mut known {
+            package
+                .offers
+                .retain(|offer| !offer.version.contains(BACKPORT));
+        }
+        known
     }
 
     #[test]
-    fn apt_output_is_parsed() {
-        let conflict = |why: &str| Simulation::Conflict(why.to_owned());
-        assert_eq!(read(FINE), Simulation::Fine);
-        assert_eq!(read(UNKNOWN), Simulation::Unknown);
-        assert_eq!(read(NO_SUCH_SUITE), Simulation::Unknown);
-        assert_eq!(read(WOULD_REMOVE), conflict("it would remove qemu-utils"));
-        assert_eq!(
-            read(UNMET),
-            conflict(
-                "qemu-utils : Breaks: qemu-system-common (< 1:8.0+dfsg-5~) but \
-                 1:7.2+dfsg-7+deb12u18+b3 is to be installed"
-            )
-        );
-        assert_eq!(
-            read("Remv qemu-utils [1:10.0]\n"),
-            conflict("it would remove qemu-utils")
-        );
-        let full = "Write error - write (28: No space left on device)";
-        assert_eq!(
-            read(&format!("E: {full}\n")),
-            Simulation::Failed(full.to_owned())
-        );
-    }
-
-    /// Debian 12 with the release's own sources, and these simulations.
-    fn facts(
-        backports_source: bool,
-        release: &[(&str, &str)],
-        backports: &[(&str, &str)],
-    ) -> Facts {
-        let mut sources =
-            "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main\n".to_owned();
-        if backports_source {
-            sources.push_str("deb http://mirror.example/debian bookworm-backports main\n");
-        }
-        let known = |list: &[(&str, &str)]| {
-            let entry = |(packages, text): &(&str, &str)| {
-                (packages.split(' ').map(str::to_owned).collect(), read(text))
-            };
-            list.iter().map(entry).collect()
+    fn policy_lists_what_can_be_downloaded() {
+        let known = parse(POLICY);
+        let names: Vec<&str> = known.iter().map(|package| package.name.as_str()).collect();
+        assert_eq!(names, ["qemu-utils", "qemu-system-mips", "flex", "local"]);
+        let installed = known[0].installed.as_deref();
+        assert_eq!(installed, Some("1:10.0.2+ds-2+deb13u1~bpo12+1"));
+        let offers = |package: &Package| -> Vec<String> {
+            let offers = package.offers.iter();
+            offers
+                .map(|offer| format!("{} {} {}", offer.version, offer.uri, offer.suite))
+                .collect()
         };
-        Facts {
-            manager: Some(Manager::Apt),
-            system: "Debian GNU/Linux 12 (bookworm)".to_owned(),
-            codename: Some("bookworm".to_owned()),
-            root: false,
-            elevate: Some("sudo".to_owned()),
-            apt: Some(Apt {
-                sources: super::super::parse_list(&sources),
-                lists_age: Some(Duration::from_secs(60)),
-                release: known(release),
-                backports: known(backports),
-            }),
-        }
-    }
-
-    fn shown(tools: &[&str], facts: &Facts) -> String {
-        let tools: Vec<String> = tools.iter().map(|tool| (*tool).to_owned()).collect();
-        let setup = plan_setup(&tools, facts);
-        let mut text = String::new();
-        for (at, command) in setup.commands.iter().enumerate() {
-            if setup.forecast_from == Some(at) {
-                text.push_str("--- then, as far as is known now:\n");
-            }
-            text.extend([command.to_string().as_str(), "\n"]);
-        }
-        setup
-            .notes
-            .iter()
-            .fold(text, |text, note| text + "note: " + note + "\n")
-    }
-
-    const TOOLS: [&str; 3] = ["qemu-system-x86_64", "bwrap", "flex"];
-
-    #[test]
-    fn compatible_packages_install_together() {
-        let facts = facts(false, &[("bubblewrap flex qemu-system-x86", FINE)], &[]);
-        insta::assert_snapshot!(shown(&TOOLS, &facts));
+        assert_eq!(known[1].installed, None);
+        assert_eq!(
+            offers(&known[1]),
+            [
+                "1:10.0.2+ds-2+deb13u1~bpo12+1 http://deb.debian.org/debian bookworm-backports",
+                "1:7.2+dfsg-7+deb12u18+b3 http://deb.debian.org/debian bookworm",
+                "1:7.2+dfsg-7+deb12u15 http://deb.debian.org/debian-security bookworm-security",
+            ]
+        );
+        assert_eq!(offers(&known[3]), [""; 0]);
+        assert_eq!(parse("N: Unable to locate package x\n"), []);
     }
 
     #[test]
-    fn old_package_lists_are_updated_first() {
-        for age in [None, Some(Duration::from_secs(7 * 24 * 3600))] {
-            let mut facts = facts(false, &[], &[]);
-            facts.apt.as_mut().expect("apt").lists_age = age;
-            insta::assert_snapshot!("refresh_first", shown(&TOOLS, &facts));
-        }
+    fn package_follows_its_siblings_to_backports() {
+        let check = |known: &[Package], sets: &[&[&str]], expect: &[&str]| {
+            let owned = |set: &&[&str]| set.iter().map(|&name| name.to_owned()).collect();
+            let sets: Vec<PackageSet> = sets.iter().map(owned).collect();
+            let expect = expect.iter().map(|&name| name.to_owned()).collect();
+            let chosen = choose(&sets, known, Some("bookworm"));
+            assert_eq!(chosen, Choice::Install(expect), "{sets:?}");
+        };
+        let known = parse(POLICY);
+        check(&known, &[&["flex"]], &["flex"]);
+        let from_backports = ["qemu-system-mips/bookworm-backports"];
+        check(&known, &[&["qemu-system-mips"]], &from_backports);
+        // The first alternative that exists, and the first where none does.
+        check(&known, &[&["unknown"], &["flex"]], &["flex"]);
+        check(&known, &[&["flex", "unknown"], &["flex"]], &["flex"]);
+        check(&known, &[&["unknown"], &["other"]], &["unknown"]);
+        check(&known, &[&["qemu-unknown"]], &["qemu-unknown"]);
+        // Nothing from backports is installed.
+        let own: Vec<Package> = known[1..].to_vec();
+        check(&own, &[&["qemu-system-mips"]], &["qemu-system-mips"]);
     }
 
     #[test]
-    fn siblings_from_backports_bring_back_the_backports_suite() {
-        let release = [
-            ("bubblewrap flex qemu-system-x86", WOULD_REMOVE),
-            ("qemu-system-x86", WOULD_REMOVE),
-            ("bubblewrap", FINE),
-            ("flex", FINE),
-        ];
-        insta::assert_snapshot!(shown(&TOOLS, &facts(false, &release, &[])));
-    }
-
-    #[test]
-    fn backports_serve_only_what_release_lacks() {
-        let release = [
-            ("bubblewrap flex qemu-system-x86", UNMET),
-            ("qemu-system-x86", UNMET),
-            ("bubblewrap", FINE),
-            ("flex", FINE),
-        ];
-        let backports = [
-            ("qemu-system-x86", FINE),
-            ("bubblewrap", FINE),
-            ("flex", FINE),
-        ];
-        insta::assert_snapshot!(shown(&TOOLS, &facts(true, &release, &backports)));
-    }
-
-    #[test]
-    fn alternative_package_name_is_tried() {
-        let release = [("qemu-system-riscv", UNKNOWN), ("qemu-system-misc", FINE)];
-        let facts = facts(false, &release, &[]);
-        insta::assert_snapshot!(shown(&["qemu-system-riscv64"], &facts));
-    }
-
-    #[test]
-    fn failing_apt_does_not_select_backports() {
-        let release = [(
-            "flex",
-            "E: Write error - write (28: No space left on device)\n",
-        )];
-        insta::assert_snapshot!(shown(&["flex"], &facts(false, &release, &[])));
-    }
-
-    #[test]
-    fn unavailable_package_is_reported_with_reason() {
-        let release = [("qemu-system-x86", WOULD_REMOVE), ("frobnicate", UNKNOWN)];
-        let facts = facts(true, &release, &release);
-        insta::assert_snapshot!(shown(&["qemu-system-x86_64", "frobnicate"], &facts));
+    fn missing_suite_is_reported_with_two_commands() {
+        let sets = [vec!["qemu-system-mips".to_owned()]];
+        let chosen = choose(&sets, &without_backports(), Some("bookworm"));
+        let Choice::NoBackports(note) = chosen else {
+            panic!("{chosen:?}");
+        };
+        insta::assert_snapshot!(note);
     }
 }

@@ -1,26 +1,25 @@
-//! What the host lacks, and the commands of its package manager that bring it.
+//! What the host lacks, and the commands of its package manager that install it.
 //!
 //! Facts are gathered once ([`gather`]); [`plan_setup`] is a pure function of them and gives commands
 //! that can be shown as they are; [`perform`] runs them. The tables are in `data/packages.toml`.
-//! Which tools are needed is the caller's knowledge: from architecture files and recipes.
+//! Which tools are needed is the caller's knowledge: from architecture files and recipes. The sources
+//! of the package manager are the user's: nothing here changes them.
 
 mod apt;
 mod gather;
 mod older;
 mod perform;
-mod sources;
 mod table;
 
 use std::fmt;
-use std::time::Duration;
 
-pub use apt::{Apt, Simulation};
+use apt::Choice;
+pub use apt::{Offer, Package};
 pub use gather::{commands_below, gather, missing};
 pub use older::{OlderError, Unpacked, unpack_older};
 pub use perform::{SetupError, perform};
-pub use sources::{SourceEntry, parse_deb822, parse_list};
 pub use table::Manager;
-use table::{PackageSet, Table};
+use table::Table;
 
 use crate::process::command::quote_line;
 
@@ -29,55 +28,45 @@ use crate::process::command::quote_line;
 pub struct Facts {
     /// The package manager, if it is one we know.
     pub manager: Option<Manager>,
-    /// The system's name for people, from os-release.
-    pub system: String,
     /// The release's code name, such as `bookworm`.
     pub codename: Option<String>,
     /// The user is root.
     pub root: bool,
     /// `sudo` or `doas`, if there is one.
     pub elevate: Option<String>,
-    /// Where apt is the manager.
-    pub apt: Option<Apt>,
+    /// What apt offers, where apt is the manager.
+    pub packages: Vec<Package>,
 }
 
-/// A command of a set-up: shown to people, run with `--yes`.
+/// A command of a set-up: program and arguments. It is shown, and run with `--yes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetupCommand {
-    /// Program and arguments.
-    pub argv: Vec<String>,
-    /// What it reads from its stdin.
-    pub stdin: Option<String>,
-    /// Its failure is not a failure of the set-up: what it serves will show.
-    pub may_fail: bool,
-}
+pub struct SetupCommand(Vec<String>);
 
 impl fmt::Display for SetupCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&quote_line(&self.argv))?;
-        match &self.stdin {
-            Some(text) => write!(f, " <<'EOF'\n{text}EOF"),
-            None => Ok(()),
-        }
+        f.write_str(&quote_line(&self.0))
     }
 }
 
 /// What to do so that nothing is missing any more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setup {
-    /// In this order.
-    pub commands: Vec<SetupCommand>,
-    /// The commands from this one on are a forecast: once those before it have run, the package
-    /// manager knows more, and facts are gathered anew.
-    pub forecast_from: Option<usize>,
-    /// For people: reasons, and what no command brings.
+    /// Updates the package lists, where that is a command of its own.
+    pub refresh: Option<SetupCommand>,
+    /// Installs the packages.
+    pub install: Option<SetupCommand>,
+    /// What no command installs, and why.
     pub notes: Vec<String>,
 }
 
-/// How old apt's lists may be before they are brought up to date first.
-const LISTS_AGE: Duration = Duration::from_secs(24 * 3600);
+impl Setup {
+    /// The commands in order.
+    pub fn commands(&self) -> impl Iterator<Item = &SetupCommand> {
+        self.refresh.iter().chain(&self.install)
+    }
+}
 
-/// Decides which commands bring the missing tools.
+/// Decides which commands install the missing tools.
 #[must_use]
 pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
     let mut setup = Setup::default();
@@ -89,75 +78,37 @@ pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
         .manager
         .and_then(|manager| Some((manager, table.commands(manager)?)))
     else {
-        let names = missing.join(", ");
         setup.notes.push(format!(
-            "no package manager that we know; install by hand: {names}"
+            "the package manager is unknown; install by hand: {}",
+            missing.join(", ")
         ));
         return setup;
     };
-    let needs: Vec<Vec<PackageSet>> = missing
-        .iter()
-        .map(|tool| table.alternatives(tool, manager))
-        .collect();
-    if let Some(apt) = &facts.apt {
-        apt::plan(missing, &needs, facts, apt, commands, &mut setup);
-    } else {
-        if !commands.refresh.is_empty() {
-            setup.commands.push(SetupCommand::plain(&commands.refresh));
-        }
-        let sets: Vec<&PackageSet> = needs.iter().filter_map(|sets| sets.first()).collect();
-        setup.commands.push(install(&commands.install, &[], &sets));
-    }
-    as_root(&mut setup, facts);
-    setup
-}
-
-impl SetupCommand {
-    fn plain(argv: &[String]) -> Self {
-        Self {
-            argv: argv.to_vec(),
-            stdin: None,
-            may_fail: false,
+    let mut packages = Vec::new();
+    for tool in missing {
+        let sets = table.alternatives(tool, manager);
+        match apt::choose(&sets, &facts.packages, facts.codename.as_deref()) {
+            Choice::Install(names) => packages.extend(names),
+            Choice::NoBackports(note) => setup.notes.push(note),
         }
     }
-}
-
-/// The manager's install command for these sets, each package once.
-fn install(command: &[String], options: &[&str], sets: &[&PackageSet]) -> SetupCommand {
-    let mut argv = command.to_vec();
-    argv.extend(options.iter().map(|option| (*option).to_owned()));
-    argv.extend(merged(sets));
-    SetupCommand {
-        argv,
-        stdin: None,
-        may_fail: false,
-    }
-}
-
-/// All packages of these sets, sorted, each once.
-fn merged(sets: &[&PackageSet]) -> PackageSet {
-    let mut packages: PackageSet = sets.iter().copied().flatten().cloned().collect();
     packages.sort();
     packages.dedup();
-    packages
-}
-
-/// Puts `sudo` before every command, or says that root must run them.
-fn as_root(setup: &mut Setup, facts: &Facts) {
-    if facts.root || setup.commands.is_empty() {
-        return;
+    setup.notes.dedup();
+    if packages.is_empty() {
+        return setup;
     }
-    match &facts.elevate {
-        Some(elevate) => {
-            setup
-                .commands
-                .iter_mut()
-                .for_each(|c| c.argv.insert(0, elevate.clone()));
-        }
-        None => setup
-            .notes
-            .push("run these as root: there is no `sudo`".to_owned()),
+    if !facts.root && facts.elevate.is_none() {
+        let note = "run the commands as root: `sudo` is not installed";
+        setup.notes.push(note.to_owned());
     }
+    let command = |argv: &[String]| {
+        let elevate = facts.elevate.clone().filter(|_| !facts.root);
+        SetupCommand(elevate.into_iter().chain(argv.to_vec()).collect())
+    };
+    setup.refresh = (!commands.refresh.is_empty()).then(|| command(&commands.refresh));
+    setup.install = Some(command(&[commands.install.clone(), packages].concat()));
+    setup
 }
 
 #[cfg(test)]
@@ -166,7 +117,7 @@ mod tests {
 
     /// The set-up as people see it.
     fn shown(setup: &Setup) -> String {
-        let commands = setup.commands.iter().map(|command| format!("{command}\n"));
+        let commands = setup.commands().map(|command| format!("{command}\n"));
         let notes = setup.notes.iter().map(|note| format!("note: {note}\n"));
         commands.chain(notes).collect()
     }
@@ -186,7 +137,13 @@ mod tests {
 
     #[test]
     fn each_package_manager_has_its_command() {
-        for manager in [Manager::Dnf, Manager::Pacman, Manager::Zypper, Manager::Apk] {
+        for manager in [
+            Manager::Apt,
+            Manager::Dnf,
+            Manager::Pacman,
+            Manager::Zypper,
+            Manager::Apk,
+        ] {
             let facts = Facts {
                 manager: Some(manager),
                 root: true,
@@ -208,7 +165,8 @@ mod tests {
                 ..Facts::default()
             };
             let setup = plan_setup(&missing(), &facts);
-            assert_eq!(setup.commands[0].argv[0], first);
+            let install = setup.install.expect("packages");
+            assert_eq!(install.0[0], first);
             assert_eq!(setup.notes.len(), notes);
         };
         check(true, Some("sudo"), "apk", 0);
@@ -221,10 +179,10 @@ mod tests {
     fn nothing_missing_needs_no_manager() {
         assert_eq!(plan_setup(&[], &Facts::default()), Setup::default());
         let setup = plan_setup(&["flex".to_owned(), "bc".to_owned()], &Facts::default());
-        assert_eq!(setup.commands, []);
+        assert_eq!(setup.commands().next(), None);
         assert_eq!(
             setup.notes,
-            ["no package manager that we know; install by hand: flex, bc"]
+            ["the package manager is unknown; install by hand: flex, bc"]
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The table of `data/packages.toml`: which packages bring a tool, and how a manager installs them.
+//! The table of `data/packages.toml`: which packages contain a tool, and how a manager installs them.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -25,24 +25,24 @@ pub enum Manager {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Commands {
-    /// Its presence on PATH is the manager's.
+    /// The manager is installed if this program is on PATH.
     pub(super) program: String,
     /// `ID` or `ID_LIKE` of os-release.
     pub(super) systems: Vec<String>,
-    /// Brings its lists up to date, where that is a command of its own.
+    /// Updates the package lists, where that is a command of its own.
     #[serde(default)]
     pub(super) refresh: Vec<String>,
     /// Packages are appended.
     pub(super) install: Vec<String>,
 }
 
-/// One or more packages that bring a tool together.
+/// One or more packages that together contain a tool.
 pub(super) type PackageSet = Vec<String>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tool {
-    /// The need is one of these files, not a program.
+    /// What is needed is one of these files, not a program.
     #[serde(default)]
     file: Vec<String>,
     /// Further programs in the same packages.
@@ -68,10 +68,10 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The table that is built in.
+    /// The built-in table.
     pub(super) fn get() -> &'static Self {
         static TABLE: OnceLock<Table> = OnceLock::new();
-        // A test reads it with the errors that are dropped here.
+        // `built_in_table_covers_every_tool` shows that it parses.
         TABLE.get_or_init(|| Self::parse().unwrap_or_default())
     }
 
@@ -89,20 +89,20 @@ impl Table {
             .map(|(manager, commands)| (*manager, commands))
     }
 
-    /// The files of which one is the need, when it is not a program.
+    /// The files of which one is needed, if the tool is not a program.
     pub(super) fn files(&self, tool: &str) -> &[String] {
         self.tool(tool).map_or(&[], |tool| &tool.file)
     }
 
     fn tool(&self, name: &str) -> Option<&Tool> {
-        let beside = || {
+        let companion = || {
             let mut tools = self.tools.values();
             tools.find(|tool| tool.also.iter().any(|also| also == name))
         };
-        self.tools.get(name).or_else(beside)
+        self.tools.get(name).or_else(companion)
     }
 
-    /// What brings the tool, best first; never empty.
+    /// What contains the tool, best first; never empty.
     pub(super) fn alternatives(&self, tool: &str, manager: Manager) -> Vec<PackageSet> {
         let listed = self.tool(tool).map(|entry| match manager {
             Manager::Apt => &entry.apt,
