@@ -108,6 +108,16 @@ pub struct QemuProfile {
     pub ordinary: Ordinary,
 }
 
+impl QemuProfile {
+    /// The kernel command line of a machine.
+    #[must_use]
+    pub fn append_for(&self, machine: &Machine) -> String {
+        format!("{} {}", self.append, machine.append)
+            .trim()
+            .to_owned()
+    }
+}
+
 /// A QEMU machine type and the options that make it lean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Machine {

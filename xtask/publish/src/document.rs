@@ -13,6 +13,7 @@ pub(crate) fn readme(inputs: &Inputs<'_>) -> String {
         "{release}\n\n\
          Linux guests for tests of QEMU, with their complete corresponding source.\n\n\
          <arch>/kernel, <arch>/initramfs.cpio   the image; manifest.json says how it boots\n\
+         ASSETS.json, ASSETS.md addresses, digests and QEMU's command line for every machine\n\
          <arch>/config, <arch>/busybox.config   what it was configured as\n\
          {release}-source.tar   everything that is needed to build it again; BUILD.md says how\n\
          LICENSES/              the licences, by SPDX identifier\n\

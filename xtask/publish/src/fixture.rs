@@ -50,8 +50,14 @@ impl Fixture {
 
     pub(crate) fn release(&self, version: &str, kernel: &str) -> Release {
         let source = self.blob("a.tar", b"source");
-        let image = self.blob(kernel, kernel.as_bytes());
-        let project = project(&source, &image);
+        let files = BTreeMap::from([
+            ("kernel".to_owned(), self.blob(kernel, kernel.as_bytes())),
+            (
+                "initramfs.cpio".to_owned(),
+                self.blob("initramfs", b"files"),
+            ),
+        ]);
+        let project = project(&source, &files);
         let arches = vec!["riscv".to_owned()];
         let plan = project.plan(&arches).unwrap();
         let file = |path: &str| RepositoryFile {
@@ -74,7 +80,6 @@ impl Fixture {
         let (size, digest) = bundle::write(&parts, fs_err::File::create(&path).unwrap()).unwrap();
         // The same parts give the same bytes.
         assert_eq!(bundle::write(&parts, io::sink()).unwrap(), (size, digest));
-        let files = BTreeMap::from([("kernel".to_owned(), image)]);
         release::plan(&Inputs {
             project: &project,
             plan: &plan,
@@ -116,6 +121,15 @@ memory = "128M"
 boot-timeout = "10s"
 kvm-timeout-factor = 0.5
 append = "quiet"
+[qemu.machines.virt-old]
+name = "virt-1.0"
+options = ["x=on"]
+tcg-options = ["y=off"]
+cpu = "old"
+append = "slow"
+args = ["-icount", "1"]
+control = "virtio-serial-device"
+virtio = "device"
 [qemu.ordinary]
 kernel = "plain"
 append = ""
@@ -124,8 +138,8 @@ control = "virtio-serial-device"
 virtio = "device"
 "#;
 
-/// The project, with `kernel` locked as its image.
-fn project(source: &Blob, kernel: &Blob) -> Project {
+/// The project, with `image` locked.
+fn project(source: &Blob, image: &BTreeMap<String, Blob>) -> Project {
     let linux = format!(
         "name = \"linux\"\nversion = \"6\"\nlicense = \"MIT\"\nsummary = \"the kernel\"\n\
          scope = \"arch\"\nproduct = \"image\"\nscript = \"build.sh.hbs\"\n\
@@ -133,9 +147,10 @@ fn project(source: &Blob, kernel: &Blob) -> Project {
          locations = [\"https://example.com/a.tar\"]\n",
         source.size, source.digest
     );
-    let image = "name = \"image\"\nversion = \"1\"\nlicense = \"MIT\"\nsummary = \"what boots\"\n\
+    let recipe = "name = \"image\"\nversion = \"1\"\nlicense = \"MIT\"\nsummary = \"what boots\"\n\
          scope = \"arch\"\nproduct = \"image\"\n\
-         [gather]\nkernel = { recipe = \"linux\", path = \"kernel\" }\n";
+         [gather]\nkernel = { recipe = \"linux\", path = \"kernel\" }\n\
+         \"initramfs.cpio\" = { recipe = \"linux\", path = \"initramfs.cpio\" }\n";
     let mut files: BTreeMap<Utf8PathBuf, Vec<u8>> = [
         ("images/riscv.toml", ARCH.to_owned()),
         (
@@ -145,19 +160,22 @@ fn project(source: &Blob, kernel: &Blob) -> Project {
         ("images/keys.toml", "keys = []\n".to_owned()),
         ("recipes/linux/recipe.toml", linux),
         ("recipes/linux/build.sh.hbs", "true\n".to_owned()),
-        ("recipes/image/recipe.toml", image.to_owned()),
+        ("recipes/image/recipe.toml", recipe.to_owned()),
     ]
     .into_iter()
     .map(|(path, text)| (path.into(), text.into_bytes()))
     .collect();
     let load = |files: &BTreeMap<_, _>| plan::load(files).unwrap();
     let plan = load(&files).plan(&["riscv".to_owned()]).unwrap();
+    let entry = |(name, blob): (&String, &Blob)| {
+        let (size, digest) = (blob.size, blob.digest);
+        format!("[[image.file]]\nname = \"{name}\"\nsize = {size}\nsha256 = \"{digest}\"\n")
+    };
+    let entries: Vec<String> = image.iter().map(entry).collect();
     let lock = format!(
-        "version = 1\n[[image]]\narch = \"riscv\"\nkey = \"{}\"\n[[image.file]]\nname = \"kernel\"\n\
-         size = {}\nsha256 = \"{}\"\n",
+        "version = 1\n[[image]]\narch = \"riscv\"\nkey = \"{}\"\n{}",
         plan.image("riscv").unwrap().key,
-        kernel.size,
-        kernel.digest
+        entries.concat()
     );
     files.insert("images/images.lock".into(), lock.into_bytes());
     load(&files)

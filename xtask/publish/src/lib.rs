@@ -15,6 +15,7 @@
 //! ```
 
 pub mod area;
+mod assets;
 pub mod bundle;
 pub mod check;
 pub mod crates;

@@ -73,10 +73,6 @@ pub(crate) fn render(inputs: &Inputs<'_>, arch: &str, files: &BTreeMap<String, B
         profile.and_then(|profile| profile.machines.get(&profile.machine));
     let words =
         |text: &dyn Fn(&plan::arch::QemuProfile) -> String| profile.map(text).unwrap_or_default();
-    let append = |profile: &plan::arch::QemuProfile| {
-        let own = machine.map_or("", |machine| &machine.append);
-        format!("{} {own}", profile.append).trim().to_owned()
-    };
     let facts = |(file, blob): (&String, &Blob)| {
         let (size, sha256) = (blob.size, blob.digest);
         (file.clone(), FileFacts { size, sha256 })
@@ -96,7 +92,10 @@ pub(crate) fn render(inputs: &Inputs<'_>, arch: &str, files: &BTreeMap<String, B
                 .unwrap_or_default(),
             cpu: machine.and_then(|machine| machine.cpu.clone()),
             memory: words(&|profile| profile.memory.clone()),
-            append: words(&append),
+            append: machine
+                .zip(profile)
+                .map(|(machine, profile)| profile.append_for(machine))
+                .unwrap_or_default(),
         },
         sources: sources
             .values()

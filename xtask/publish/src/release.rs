@@ -6,6 +6,7 @@ use plan::digest::Digest;
 use plan::lock::LockedFile;
 use plan::step::Plan;
 
+use crate::assets::Assets;
 use crate::draft::Draft;
 use crate::index::{Descriptor, IMAGE_TYPE, Index, OciManifest, SOURCE_TYPE};
 use crate::inputs::OWN_LICENCE;
@@ -191,6 +192,14 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Release, Vec<Refusal>> {
             draft.shared(directory(&format!("{arch}/{file}")), blob, Phase::Directory);
         }
         descriptors.push(image.finish(&mut draft, Some(&source)));
+    }
+    let assets = Assets::of(inputs);
+    let texts = [
+        ("ASSETS.json", assets.json()),
+        ("ASSETS.md", assets.markdown().into_bytes()),
+    ];
+    for (path, bytes) in texts {
+        draft.text(directory(path), bytes, Phase::Directory);
     }
     // The same index that a registry is given: it also says which blobs are this release's alone.
     let part = Index::default().naming(&descriptors).render();

@@ -264,6 +264,8 @@ fn release_files_and_order_are_stable() {
         ("sbom", "kiln.spdx.json"),
         ("provenance", "provenance.intoto.jsonl"),
         ("manifest", "riscv/manifest.json"),
+        ("assets", "ASSETS.json"),
+        ("assets_for_people", "ASSETS.md"),
     ] {
         let path = format!("kiln-1/{path}");
         let file = release.files.iter().find(|file| file.path == path).unwrap();
