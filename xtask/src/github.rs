@@ -20,7 +20,7 @@ impl Hush {
     /// Begins on GitHub Actions, and does nothing elsewhere.
     pub(crate) fn begin(env: &Env) -> Self {
         let word = || {
-            let [one, other] = [(), ()].map(|()| host::clock::random_seed());
+            let [one, other] = [(), ()].map(|()| host::random::seed());
             format!("kiln-{one:08x}{other:08x}")
         };
         let word = env.github_actions.then(word);

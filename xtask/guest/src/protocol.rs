@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::Read;
 
 use suite::header::{Channel, Leave};
 
@@ -29,9 +28,7 @@ pub struct Nonce(String);
 impl Nonce {
     /// A fresh one from the kernel's random numbers.
     pub fn random() -> std::io::Result<Self> {
-        let mut bytes = [0; 16];
-        fs_err::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        Ok(Self::from_bytes(bytes))
+        host::random::bytes().map(Self::from_bytes)
     }
 
     /// A nonce with these bits.

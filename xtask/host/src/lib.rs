@@ -19,6 +19,7 @@ pub mod limits;
 pub mod load;
 pub mod packages;
 pub mod process;
+pub mod random;
 pub mod scratch;
 pub mod secret;
 pub mod terminal;

@@ -96,7 +96,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
         filter,
         extent,
         scope,
-        seed: args.seed.unwrap_or_else(host::clock::random_seed),
+        seed: args.seed.unwrap_or_else(host::random::seed),
         overrides,
     };
     if let Some([old, new]) = compare::sides(args) {

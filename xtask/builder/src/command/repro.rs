@@ -83,7 +83,7 @@ fn direct_inputs(plan: &Plan, wanted: &[StepId]) -> BTreeSet<StepId> {
 
 /// What varies in the second build, derived from the seed.
 fn variation(supply: &Supply<'_>, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
-    let order = args.seed.unwrap_or_else(host::clock::random_seed);
+    let order = args.seed.unwrap_or_else(host::random::seed);
     let root = args.root.as_ref().map(|root| {
         let root = supply.context.env.absolute(root);
         root.canonicalize_utf8().unwrap_or(root)

@@ -2,7 +2,6 @@
 //! tests have one that plays a script. Time and chance are behind a seam too, for the same reason.
 
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -129,9 +128,8 @@ impl Clock for SystemClock {
     }
 
     fn chance(&self) -> f64 {
-        // Each `RandomState` has other keys, so an empty hash is a random number.
-        let [a, b, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-        f64::from(u16::from_ne_bytes([a, b])) / f64::from(u16::MAX)
+        let bytes = host::random::bytes().unwrap_or_default();
+        f64::from(u16::from_ne_bytes(bytes)) / f64::from(u16::MAX)
     }
 }
 
