@@ -61,7 +61,7 @@ struct Bench {
 
 /// What a boot said, until it was cut.
 #[derive(Default)]
-struct Said {
+struct BootLog {
     /// What the store had when it was opened, as `blob 3`.
     has: BTreeSet<String>,
     /// What it said to be ready since, and how many requests the disk had seen when that was heard.
@@ -171,14 +171,14 @@ impl Bench {
         Guest {
             child,
             lines,
-            said: Said::default(),
+            said: BootLog::default(),
             kernel: Vec::new(),
             log: self.path("log"),
         }
     }
 
     /// Boots, lets the guest write, cuts it off. The disk is then what a disk may be after that.
-    fn cut(&mut self, end: u64, sum: &mut Sum) -> Said {
+    fn cut(&mut self, end: u64, sum: &mut Sum) -> BootLog {
         let mut guest = self.boot(end);
         guest.until("up");
         // One of eight while the file system is mounted and looked through.
@@ -242,7 +242,7 @@ fn next(ready: &BTreeSet<String>) -> u64 {
 }
 
 /// Holds what a boot has found against what was ready before it.
-fn check(said: &Said, ready: &BTreeSet<String>, sum: &mut Sum) {
+fn check(said: &BootLog, ready: &BTreeSet<String>, sum: &mut Sum) {
     let has_root = said.has.contains("root 1");
     for thing in ready.difference(&said.has) {
         match thing.split(' ').next() {
@@ -323,7 +323,7 @@ fn without_syncs(home: &Path) -> Vec<u8> {
 struct Guest {
     child: Child,
     lines: Receiver<String>,
-    said: Said,
+    said: BootLog,
     /// For who has to find out why a guest ended.
     kernel: Vec<String>,
     log: PathBuf,
@@ -373,7 +373,7 @@ impl Guest {
 
     /// Ends a QEMU whose guest was reset, before the next boot does anything, and without the flush
     /// with which it would end by itself. Half a line at the end was not said.
-    fn killed(mut self) -> Said {
+    fn killed(mut self) -> BootLog {
         self.child.kill().unwrap();
         let mut last = None;
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {

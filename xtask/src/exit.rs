@@ -160,7 +160,7 @@ macro_rules! hinted {
 pub use hinted;
 
 /// What a subcommand gives back.
-pub type Outcome = Result<Exit, Failure>;
+pub type CommandResult = Result<Exit, Failure>;
 
 #[cfg(test)]
 mod tests {

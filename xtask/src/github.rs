@@ -12,11 +12,11 @@ use crate::output;
 
 /// As long as this is there, no line that is printed is taken for a command: a guest may print what
 /// it likes, and cannot know the word that ends it.
-pub(crate) struct Hush {
+pub(crate) struct StoppedCommands {
     end: Option<String>,
 }
 
-impl Hush {
+impl StoppedCommands {
     /// Begins on GitHub Actions, and does nothing elsewhere.
     pub(crate) fn begin(env: &Env) -> Self {
         let word = || {
@@ -32,7 +32,7 @@ impl Hush {
     }
 }
 
-impl Drop for Hush {
+impl Drop for StoppedCommands {
     fn drop(&mut self) {
         if let Some(end) = &self.end {
             // What was passed through may have ended within a line.

@@ -23,12 +23,12 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{Color, Style};
 
 /// Runs a program whose commands are performed by `dispatch`.
 #[must_use]
-pub fn main(dispatch: fn(&Context, Command) -> Outcome) -> ExitCode {
+pub fn main(dispatch: fn(&Context, Command) -> CommandResult) -> ExitCode {
     // Children start through this very program, so that they die with it.
     host::guard::run_if_asked();
     host::scratch::restrict_umask();
@@ -47,7 +47,7 @@ pub fn main(dispatch: fn(&Context, Command) -> Outcome) -> ExitCode {
     }
 }
 
-fn perform(cli: Cli, dispatch: fn(&Context, Command) -> Outcome) -> Exit {
+fn perform(cli: Cli, dispatch: fn(&Context, Command) -> CommandResult) -> Exit {
     let plain = Style::gather(&cli.global, &host::env::Env::default());
     let here = matches!(
         cli.command,
@@ -80,7 +80,7 @@ fn perform(cli: Cli, dispatch: fn(&Context, Command) -> Outcome) -> Exit {
 }
 
 /// Performs a command of `xtask`; another one is left to `builder`.
-pub fn dispatch(context: &Context, command: Command) -> Outcome {
+pub fn dispatch(context: &Context, command: Command) -> CommandResult {
     match command {
         Command::Test(args) => command::test::run(context, &args),
         Command::Report(args) => command::report::run(context, &args),

@@ -10,13 +10,13 @@ use std::process::ExitCode;
 
 use xtask::cli::Command;
 use xtask::context::Context;
-use xtask::exit::Outcome;
+use xtask::exit::CommandResult;
 
 fn main() -> ExitCode {
     xtask::main(dispatch)
 }
 
-fn dispatch(context: &Context, command: Command) -> Outcome {
+fn dispatch(context: &Context, command: Command) -> CommandResult {
     match command {
         Command::Images(args) => command::images::run(context, &args),
         Command::Fetch(args) => command::fetch::run(context, &args),

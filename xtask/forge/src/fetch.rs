@@ -17,7 +17,7 @@ use plan::source::{Location, SourcePin};
 use crate::event::Event;
 pub use availability::{Availability, LocationCheck, check_locations};
 pub use discovery::{Discovered, discover};
-pub use error::{FetchError, Missing, Try};
+pub use error::{Attempt, FetchError, Missing};
 pub use remote::{
     Clock, ContentRange, Head, Remote, RemoteError, Remotes, Response, Resume, SystemClock,
 };
@@ -80,7 +80,7 @@ pub fn fetch(
                     why: why.clone(),
                     again_in: None,
                 });
-                tries.push(Try {
+                tries.push(Attempt {
                     url: shown(url),
                     why,
                     hint,

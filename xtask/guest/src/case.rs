@@ -45,7 +45,7 @@ mod space;
 mod sync_points;
 
 use chardev::Chardevs;
-use conclusion::GuestEnd;
+use conclusion::GuestResult;
 use guest::Order;
 use plug::Plugs;
 use qemu_test::QemuTest;
@@ -139,7 +139,7 @@ struct Case<'a> {
 #[derive(Default)]
 struct State {
     started: usize,
-    guests: Vec<GuestEnd>,
+    guests: Vec<GuestResult>,
     servers: Vec<FileServer>,
     booted: Duration,
     /// Time for which a QEMU was there, all of them together.

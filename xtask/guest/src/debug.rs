@@ -81,7 +81,7 @@ pub enum Monitor {
 
 /// Where one QEMU has its sockets and its logs.
 #[derive(Debug, Clone, Copy)]
-pub struct Spot<'a> {
+pub struct DebugPaths<'a> {
     /// For sockets.
     pub run_dir: &'a Utf8Path,
     /// What stays.
@@ -105,10 +105,10 @@ impl Debug {
 
     /// Further options for QEMU.
     #[must_use]
-    pub fn options(&self, spot: Spot<'_>) -> Vec<String> {
+    pub fn options(&self, paths: DebugPaths<'_>) -> Vec<String> {
         let mut options = Vec::new();
         let mut pair = |option: &str, value: String| options.extend([option.to_owned(), value]);
-        let socket = |name| spot.run_dir.join(name).as_str().replace(',', ",,");
+        let socket = |name| paths.run_dir.join(name).as_str().replace(',', ",,");
         if self.gdb.is_some() {
             let socket = socket(GDB);
             pair("-gdb", format!("unix:{socket},server=on,wait=off"));
@@ -119,7 +119,7 @@ impl Debug {
             pair("-chardev", chardev);
             pair("-mon", format!("chardev={id},mode={}", monitor.mode()));
         }
-        let log = trace_log(spot);
+        let log = trace_log(paths);
         for pattern in &self.trace {
             let pattern = pattern.replace(',', ",,");
             let log = log.as_str().replace(',', ",,");
@@ -130,23 +130,23 @@ impl Debug {
 
     /// What a person types now: lines for a terminal.
     #[must_use]
-    pub fn lines(&self, arch: &Arch, spot: Spot<'_>) -> Vec<String> {
+    pub fn lines(&self, arch: &Arch, paths: DebugPaths<'_>) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(gdb) = &self.gdb {
-            lines.push(gdb.line(arch, &spot.run_dir.join(GDB)));
+            lines.push(gdb.line(arch, &paths.run_dir.join(GDB)));
         }
         if self.monitor.is_some() {
-            let socket = quote(spot.run_dir.join(MONITOR));
+            let socket = quote(paths.run_dir.join(MONITOR));
             lines.push(format!("socat -,icanon=0,echo=0 UNIX-CONNECT:{socket}"));
             if self.gdb.is_none() {
                 lines.push("the guest waits for `cont` in this monitor".to_owned());
             }
         }
         if !self.trace.is_empty() {
-            lines.push(format!("trace events: {}", trace_log(spot)));
+            lines.push(format!("trace events: {}", trace_log(paths)));
         }
         if self.strace.is_some() {
-            lines.push(format!("system calls: {}", strace_log(spot)));
+            lines.push(format!("system calls: {}", strace_log(paths)));
         }
         lines
     }
@@ -155,7 +155,7 @@ impl Debug {
     /// another device's.
     #[must_use]
     pub fn afterwards(&self, logs: &Utf8Path, suffix: &str) -> Option<String> {
-        let log = trace_log(Spot {
+        let log = trace_log(DebugPaths {
             run_dir: logs,
             logs,
             suffix,
@@ -170,7 +170,7 @@ impl Debug {
     pub fn wrapper(
         &self,
         binary: &Utf8Path,
-        spot: Spot<'_>,
+        paths: DebugPaths<'_>,
     ) -> std::io::Result<Option<Utf8PathBuf>> {
         if self.strace.is_none() && !self.core_dumps {
             return Ok(None);
@@ -182,11 +182,11 @@ impl Debug {
         }
         script.push_str("exec ");
         if let Some(strace) = &self.strace {
-            let [strace, log] = [strace, &strace_log(spot)].map(quote);
+            let [strace, log] = [strace, &strace_log(paths)].map(quote);
             script.push_str(&[strace.as_str(), " -f -tt -o ", log.as_str(), " "].concat());
         }
         script.push_str(&[quote(binary).as_str(), " \"$@\"\n"].concat());
-        let path = spot.run_dir.join("start-qemu");
+        let path = paths.run_dir.join("start-qemu");
         host::files::write_program(&path, script.as_bytes())?;
         Ok(Some(path))
     }
@@ -224,10 +224,10 @@ impl Monitor {
     }
 }
 
-fn trace_log(spot: Spot<'_>) -> Utf8PathBuf {
-    spot.logs.join(format!("trace{}.log", spot.suffix))
+fn trace_log(paths: DebugPaths<'_>) -> Utf8PathBuf {
+    paths.logs.join(format!("trace{}.log", paths.suffix))
 }
 
-fn strace_log(spot: Spot<'_>) -> Utf8PathBuf {
-    spot.logs.join(format!("strace{}.log", spot.suffix))
+fn strace_log(paths: DebugPaths<'_>) -> Utf8PathBuf {
+    paths.logs.join(format!("strace{}.log", paths.suffix))
 }

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use suite::header::{Ends, Leave};
+use qemu::Exit;
+use suite::header::{ExpectedEnd, Leave};
 use verdict::outcome::{Outcome, Phase, STATUS_HARD_ERROR, STATUS_SKIP};
 
 /// One thing that happened, in order.
@@ -65,7 +66,7 @@ pub enum Happened {
     /// QEMU ended by itself.
     Exited {
         /// How.
-        how: Ended,
+        how: Exit,
         /// The line of its messages that explains it.
         explanation: Option<String>,
         /// That line, or the last one of its messages.
@@ -75,15 +76,6 @@ pub enum Happened {
     Interrupted,
     /// The host script ended while the guest still ran.
     Abandoned,
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// With this status.
-    Status(i32),
-    /// By this signal.
-    Signal(i32),
 }
 
 /// A panic of which only QEMU knows, by its `GUEST_PANICKED`.
@@ -100,7 +92,7 @@ const FAULTS: &[(u64, &str)] = &[
 /// An outcome in the making.
 #[derive(Debug)]
 pub struct Fold {
-    ends: Ends,
+    ends: ExpectedEnd,
     reboots_left: u32,
     phase: Phase,
     rebooting: bool,
@@ -119,7 +111,7 @@ pub struct Fold {
 
 /// Folds a whole run.
 #[must_use]
-pub fn fold(ends: Ends, reboots: u32, happened: &[Happened]) -> Outcome {
+pub fn fold(ends: ExpectedEnd, reboots: u32, happened: &[Happened]) -> Outcome {
     let mut fold = Fold::new(ends, reboots);
     let lost = || Outcome::LostGuest {
         how: "lost contact with the guest".to_owned(),
@@ -133,7 +125,7 @@ pub fn fold(ends: Ends, reboots: u32, happened: &[Happened]) -> Outcome {
 impl Fold {
     /// `reboots` is how often the guest may reboot and the test continue.
     #[must_use]
-    pub fn new(ends: Ends, reboots: u32) -> Self {
+    pub fn new(ends: ExpectedEnd, reboots: u32) -> Self {
         Self {
             ends,
             reboots_left: reboots,
@@ -273,7 +265,7 @@ impl Fold {
     }
 
     fn announced(&self, leave: Leave) -> bool {
-        self.leaving == Some(leave) && self.ends == Ends::Leave(leave) && self.oops.is_none()
+        self.leaving == Some(leave) && self.ends == ExpectedEnd::Leave(leave) && self.oops.is_none()
     }
 
     /// A fault of the guest's kernel explains whatever came after it.
@@ -301,15 +293,15 @@ impl Fold {
             };
         }
         match (status, self.ends, self.leaving) {
-            (0, Ends::Report, None) => Outcome::Passed,
-            (0, Ends::Leave(leave), _) | (0, Ends::Report, Some(leave)) => {
+            (0, ExpectedEnd::Report, None) => Outcome::Passed,
+            (0, ExpectedEnd::Leave(leave), _) | (0, ExpectedEnd::Report, Some(leave)) => {
                 let leave = leave.label();
                 Outcome::Failed {
                     cause: format!("the test ended without calling `leave {leave}`"),
                 }
             }
             _ => {
-                let said = Said {
+                let said = EndReport {
                     skip: self.skip.as_deref(),
                     fail: self.fail.as_deref(),
                     failed_at: self.failed_at.as_deref(),
@@ -342,7 +334,7 @@ impl Fold {
         };
         match (self.phase, self.leaving) {
             (Phase::Boot, _) => lost(format!("{what} before it was ready")),
-            (Phase::Test, Some(announced)) if self.ends == Ends::Report => Outcome::Failed {
+            (Phase::Test, Some(announced)) if self.ends == ExpectedEnd::Report => Outcome::Failed {
                 cause: format!(
                     "{what} after `leave {}`: expected a report",
                     announced.label()
@@ -393,13 +385,13 @@ impl Fold {
         ))
     }
 
-    fn exited(&self, how: Ended, explanation: Option<&str>, last_line: Option<&str>) -> Outcome {
+    fn exited(&self, how: Exit, explanation: Option<&str>, last_line: Option<&str>) -> Outcome {
         let status = match how {
-            Ended::Signal(signal) => {
+            Exit::Signal(signal) => {
                 let message = explanation.map(str::to_owned);
                 return Outcome::QemuCrashed { signal, message };
             }
-            Ended::Status(status) => status,
+            Exit::Code(status) => status,
         };
         // A guest may choose QEMU's status, as with isa-debug-exit; its reason came first.
         if let Some((guest, reason)) = &self.shutdown {
@@ -427,7 +419,7 @@ fn lost(how: String) -> Outcome {
 
 /// What a script said about its end.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Said<'a> {
+pub struct EndReport<'a> {
     /// Why it skipped itself.
     pub skip: Option<&'a str>,
     /// Why it failed, in its own words.
@@ -440,8 +432,8 @@ pub struct Said<'a> {
 
 /// What an exit status of a test means, in either script.
 #[must_use]
-pub fn from_status(status: i32, said: Said<'_>) -> Outcome {
-    let Said {
+pub fn from_status(status: i32, said: EndReport<'_>) -> Outcome {
+    let EndReport {
         skip,
         fail,
         failed_at,

@@ -1,6 +1,6 @@
 use super::*;
 
-const REPORT: Ends = Ends::Report;
+const REPORT: ExpectedEnd = ExpectedEnd::Report;
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn end(status: i32, taint: u64) -> Happened {
@@ -11,7 +11,7 @@ fn end(status: i32, taint: u64) -> Happened {
     }
 }
 
-fn exited(how: Ended) -> Happened {
+fn exited(how: Exit) -> Happened {
     Happened::Exited {
         how,
         explanation: None,
@@ -31,7 +31,7 @@ fn off(reason: &str) -> [Happened; 2] {
     [
         shutdown(reason),
         Happened::Exited {
-            how: Ended::Status(0),
+            how: Exit::Code(0),
             explanation: None,
             last_line: None,
         },
@@ -46,7 +46,7 @@ fn oops_line() -> Happened {
     Happened::Oops("BUG: kernel NULL pointer dereference".to_owned())
 }
 
-fn check(ends: Ends, reboots: u32, happened: &[Happened], word: &str, cause: &str) {
+fn check(ends: ExpectedEnd, reboots: u32, happened: &[Happened], word: &str, cause: &str) {
     let outcome = fold(ends, reboots, happened);
     assert_eq!(
         (outcome.label(), outcome.cause().as_str()),
@@ -147,7 +147,7 @@ fn kernel_fault_explains_later_events() {
         panic,
     );
     check(
-        &[panic_line(), exited(Ended::Status(0))],
+        &[panic_line(), exited(Exit::Code(0))],
         "guest panicked",
         panic,
     );
@@ -231,12 +231,12 @@ fn unannounced_guest_end_is_not_a_verdict() {
 fn qemu_exit_reports_progress() {
     let check = |happened: &[Happened], word, cause| check(REPORT, 0, happened, word, cause);
     check(
-        &[exited(Ended::Status(1))],
+        &[exited(Exit::Code(1))],
         "QEMU did not start",
         "qemu: no such device",
     );
     let silent = Happened::Exited {
-        how: Ended::Status(1),
+        how: Exit::Code(1),
         explanation: None,
         last_line: None,
     };
@@ -246,14 +246,10 @@ fn qemu_exit_reports_progress() {
         "QEMU exited with status 1 and printed nothing",
     );
     let how = "QEMU exited with status 0: qemu: no such device";
-    check(&[exited(Ended::Status(0))], "lost guest", how);
+    check(&[exited(Exit::Code(0))], "lost guest", how);
     let how = "QEMU exited with status 1: qemu: no such device";
-    check(
-        &[Happened::Ready, exited(Ended::Status(1))],
-        "lost guest",
-        how,
-    );
-    let segv = exited(Ended::Signal(11));
+    check(&[Happened::Ready, exited(Exit::Code(1))], "lost guest", how);
+    let segv = exited(Exit::Signal(11));
     check(
         std::slice::from_ref(&segv),
         "QEMU crashed",
@@ -276,7 +272,7 @@ fn qemu_exit_reports_progress() {
 fn announced_end_needs_confirmation_by_qemu() {
     let leave = |leave, then: &[Happened]| {
         let announced = [Happened::Ready, Happened::Leaving(leave)];
-        fold(Ends::Leave(leave), 0, &[&announced, then].concat())
+        fold(ExpectedEnd::Leave(leave), 0, &[&announced, then].concat())
     };
     assert_eq!(
         leave(Leave::Poweroff, &off("guest-shutdown")),
@@ -288,7 +284,7 @@ fn announced_end_needs_confirmation_by_qemu() {
     let slow = [shutdown("guest-shutdown"), Happened::Settled];
     assert_eq!(leave(Leave::Poweroff, &slow), Outcome::Passed);
 
-    let crash = [shutdown("guest-shutdown"), exited(Ended::Signal(11))];
+    let crash = [shutdown("guest-shutdown"), exited(Exit::Signal(11))];
     assert_eq!(
         leave(Leave::Poweroff, &crash),
         Outcome::QemuCrashed {
@@ -305,7 +301,7 @@ fn announced_end_needs_confirmation_by_qemu() {
         "lost guest"
     );
     assert_eq!(
-        leave(Leave::Poweroff, &[exited(Ended::Status(0))]).label(),
+        leave(Leave::Poweroff, &[exited(Exit::Code(0))]).label(),
         "lost guest"
     );
     let panicked = [panic_line(), Happened::Settled];
@@ -313,7 +309,7 @@ fn announced_end_needs_confirmation_by_qemu() {
     let hangs = [Happened::Deadline(Phase::Test, LIMIT)];
     assert_eq!(leave(Leave::Poweroff, &hangs).label(), "timed out");
 
-    let poweroff = Ends::Leave(Leave::Poweroff);
+    let poweroff = ExpectedEnd::Leave(Leave::Poweroff);
     let ready = Happened::Ready;
     let stays = [ready.clone(), end(0, 0)];
     check(
@@ -363,7 +359,7 @@ fn guest_may_reboot_as_header_allows() {
     let twice = [&boot[..], &boot[..]].concat();
     let cause = "the guest reboots more often than `reboots` allows";
     check(REPORT, 1, &twice, "failed", cause);
-    check(Ends::Leave(Leave::Reboot), 1, &twice, "passed", "");
+    check(ExpectedEnd::Leave(Leave::Reboot), 1, &twice, "passed", "");
     // The announcement and the reset come over different sockets.
     let swapped = [boot[0].clone(), boot[2].clone(), boot[1].clone()];
     let once = [&swapped[..], &[Happened::Ready, end(0, 0)]].concat();
@@ -373,7 +369,7 @@ fn guest_may_reboot_as_header_allows() {
         panic_line(),
         Happened::Leaving(Leave::Panic),
     ];
-    check(Ends::Leave(Leave::Panic), 0, &panics, "passed", "");
+    check(ExpectedEnd::Leave(Leave::Panic), 0, &panics, "passed", "");
     check(
         REPORT,
         0,
@@ -453,7 +449,7 @@ fn flood_interrupt_and_early_end_are_named() {
 
 #[test]
 fn closed_channel_is_unexplained_until_the_reset() {
-    let mut fold = Fold::new(Ends::Report, 1);
+    let mut fold = Fold::new(ExpectedEnd::Report, 1);
     fold.take(&Happened::Ready);
     assert!(!fold.is_unexplained());
     fold.take(&Happened::Unheard("closed".to_owned()));

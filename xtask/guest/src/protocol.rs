@@ -412,13 +412,13 @@ const KEPT: usize = 1 << 20;
 pub struct Sender {
     nonce: Nonce,
     seq: u64,
-    kept: VecDeque<Kept>,
+    kept: VecDeque<SentRecord>,
     kept_bytes: usize,
 }
 
 /// A record that was sent.
 #[derive(Debug)]
-struct Kept {
+struct SentRecord {
     /// The call that it answers.
     call: Option<u64>,
     line: Vec<u8>,
@@ -492,7 +492,7 @@ impl Sender {
         if kind != "start" {
             self.kept_bytes += line.len();
             let line = line.clone();
-            self.kept.push_back(Kept { call, line });
+            self.kept.push_back(SentRecord { call, line });
         }
         while self.kept_bytes > KEPT
             && let Some(oldest) = self.kept.pop_front()

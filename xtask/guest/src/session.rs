@@ -18,7 +18,7 @@ use qemu::vm::Port;
 use qemu::{Exit, QemuEvent, VmEvent};
 use verdict::outcome::{Outcome, Phase};
 
-use crate::fold::{Ended, Happened, PANIC_EVENT};
+use crate::fold::{Happened, PANIC_EVENT};
 use crate::protocol::Call;
 use conversation::Conversation;
 use location::Location;
@@ -172,7 +172,7 @@ struct Session<'a> {
 }
 
 /// How a session ended, and what its QEMU was to the test.
-type End = (Outcome, Part);
+type SessionEnd = (Outcome, Part);
 
 fn not_refused() -> Outcome {
     let cause = "expected QEMU to refuse to start, but it started".to_owned();
@@ -237,7 +237,7 @@ impl<'a> Session<'a> {
         self.talk.fold.take(&happened)
     }
 
-    fn stop(&mut self, stop: &Happened) -> Option<End> {
+    fn stop(&mut self, stop: &Happened) -> Option<SessionEnd> {
         let part = match (stop, &self.standing) {
             (Happened::Abandoned, Location::Awaited(_) | Location::Gone(_)) => {
                 return Some((Outcome::Passed, Part::Passage));
@@ -249,7 +249,12 @@ impl<'a> Session<'a> {
     }
 
     /// Takes an event in and asks the fold about it.
-    fn take(&mut self, event: VmEvent, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
+    fn take(
+        &mut self,
+        event: VmEvent,
+        guest: &mut dyn Guest,
+        host: &mut dyn Host,
+    ) -> Option<SessionEnd> {
         for command in host.snapshots() {
             self.take_snapshot(command);
         }
@@ -313,18 +318,14 @@ impl<'a> Session<'a> {
         let words = std::mem::take(&mut self.last_words);
         let explanation = words.explanation().map(str::to_owned);
         let last_line = words.best().map(str::to_owned);
-        let how = match exit {
-            Exit::Code(code) => Ended::Status(code),
-            Exit::Signal(signal) => Ended::Signal(signal),
-        };
-        if let (Location::Gone(_), Ended::Status(status)) = (&self.standing, how) {
+        if let (Location::Gone(_), Exit::Code(status)) = (&self.standing, exit) {
             let said = last_line.map(|line| format!(": {line}"));
             let said = said.unwrap_or_default();
             let how = format!("QEMU exited with status {status} after its guest had left{said}");
             return Some(Outcome::LostGuest { how });
         }
         self.talk.fold.take(&Happened::Exited {
-            how,
+            how: exit,
             explanation,
             last_line,
         })
@@ -336,7 +337,7 @@ impl<'a> Session<'a> {
         bytes: &[u8],
         guest: &mut dyn Guest,
         host: &mut dyn Host,
-    ) -> Option<End> {
+    ) -> Option<SessionEnd> {
         let mut outcome = None;
         match self.standing {
             Location::Gone(_) => {}

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use proptest::prelude::*;
 use qemu::RawEvent;
 use serde_json::{Value, json};
-use suite::header::{Channel, Ends, Leave};
+use suite::header::{Channel, ExpectedEnd, Leave};
 
 use super::*;
 use crate::protocol::Record;
@@ -503,7 +503,7 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
         ),
     ] {
         let policy = Policy {
-            ends: Ends::Leave(leave),
+            ends: ExpectedEnd::Leave(leave),
             ..policy()
         };
         check(&policy, "passed", "", move |guest| {
@@ -513,7 +513,7 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
         });
     }
     let policy = Policy {
-        ends: Ends::Leave(Leave::Panic),
+        ends: ExpectedEnd::Leave(Leave::Panic),
         ..policy()
     };
     check(&policy, "passed", "", |guest| {

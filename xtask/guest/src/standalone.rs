@@ -7,7 +7,7 @@
 //! images need not know of it.
 
 use camino::Utf8PathBuf;
-use suite::header::{Ends, Leave};
+use suite::header::{ExpectedEnd, Leave};
 use verdict::event::TestReport;
 use verdict::outcome::Outcome;
 
@@ -101,7 +101,7 @@ pub struct Subject<'a> {
     /// What came of the recorded run.
     pub report: &'a TestReport,
     /// What makes a pass.
-    pub ends: Ends,
+    pub ends: ExpectedEnd,
     /// How often the guest may reboot.
     pub reboots: u32,
     /// Name of the QEMU binary.
@@ -146,8 +146,8 @@ pub fn script(recorder: &Recorder, subject: &Subject<'_>) -> Result<Vec<u8>, Exp
     Ok(payload.behind(|start_of_payload, files| {
         let quoted = |text: &str| text.replace('\'', "'\\''");
         let ends = match subject.ends {
-            Ends::Report => "report",
-            Ends::Leave(leave) => Leave::label(leave),
+            ExpectedEnd::Report => "report",
+            ExpectedEnd::Leave(leave) => Leave::label(leave),
         };
         TEMPLATE
             .replace("#@ABOUT@", &about(subject))

@@ -23,7 +23,7 @@ impl Exported {
     }
 
     /// Writes the script of a test with these ends.
-    fn new(ends: Ends) -> Self {
+    fn new(ends: ExpectedEnd) -> Self {
         let exported = Self {
             dir: tempfile::tempdir().unwrap(),
         };
@@ -126,7 +126,7 @@ fn guest_exit_becomes_a_tap_verdict() {
             "{says}"
         );
     };
-    let report = Ends::Report;
+    let report = ExpectedEnd::Report;
     let ok = "ok 1 - x::block::it's\n";
     let failed = |why: &str| format!("# {why}\nnot ok 1 - x::block::it's\n");
     check(report, "0\n@kiln end 0 0\n", 0, ok);
@@ -177,7 +177,7 @@ fn guest_exit_becomes_a_tap_verdict() {
         1,
         &format!("{message}{}", failed(why)),
     );
-    let poweroff = Ends::Leave(Leave::Poweroff);
+    let poweroff = ExpectedEnd::Leave(Leave::Poweroff);
     check(poweroff, "0\n@kiln leaving poweroff\n", 0, ok);
     check(
         poweroff,
@@ -197,7 +197,7 @@ fn guest_exit_becomes_a_tap_verdict() {
     );
     let announced = format!("0\n@kiln leaving panic\n{panic}\n");
     check(
-        Ends::Leave(Leave::Panic),
+        ExpectedEnd::Leave(Leave::Panic),
         &announced,
         0,
         &format!("{said}{ok}"),
@@ -206,7 +206,7 @@ fn guest_exit_becomes_a_tap_verdict() {
 
 #[test]
 fn script_returns_its_files_and_command_line() {
-    let exported = Exported::new(Ends::Report);
+    let exported = Exported::new(ExpectedEnd::Report);
     let out = exported.path().join("out");
     let (code, line) = exported.run("0\n", &["--extract", out.as_str(), "-s"]);
     let expect = format!(
@@ -238,7 +238,7 @@ fn script_returns_its_files_and_command_line() {
 
 #[test]
 fn hanging_guest_is_killed_without_remains() {
-    let exported = Exported::new(Ends::Report);
+    let exported = Exported::new(ExpectedEnd::Report);
     let hangs = "#!/bin/sh\nexec sleep 600\n";
     fs_err::write(exported.path().join("qemu"), hangs).unwrap();
     let script = fs_err::read(exported.path().join("script")).unwrap();
@@ -265,7 +265,7 @@ fn unexportable_parts_are_reported() {
     let refused = |recorder: &Recorder, report: &TestReport, reboots| {
         let subject = Subject {
             report,
-            ends: Ends::Report,
+            ends: ExpectedEnd::Report,
             reboots,
             binary: "qemu",
             notices: Vec::new(),

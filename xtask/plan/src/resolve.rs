@@ -32,18 +32,18 @@ pub(crate) fn step(
     recipe: &Recipe,
     arch: Option<&Arch>,
 ) -> Result<Step, Vec<Problem>> {
-    let mut room = Room {
+    let mut context = RenderContext {
         project,
         recipe,
         arch,
         context: context(project, recipe, arch),
         problems: Vec::new(),
     };
-    let action = room.action();
-    let files = room.files();
-    let frozen = room.frozen();
+    let action = context.action();
+    let files = context.files();
+    let frozen = context.frozen();
     match action {
-        Some(action) if room.problems.is_empty() => Ok(Step {
+        Some(action) if context.problems.is_empty() => Ok(Step {
             recipe: recipe.name.clone(),
             version: recipe.version.clone(),
             license: recipe.license.clone(),
@@ -56,7 +56,7 @@ pub(crate) fn step(
             frozen,
             key: BuildKey::from_bytes([0; 32]),
         }),
-        _ => Err(room.problems),
+        _ => Err(context.problems),
     }
 }
 
@@ -121,7 +121,7 @@ fn about(recipe: &Recipe) -> Value {
 }
 
 /// Where one recipe is rendered for one architecture.
-struct Room<'a> {
+struct RenderContext<'a> {
     project: &'a Project,
     recipe: &'a Recipe,
     arch: Option<&'a Arch>,
@@ -129,7 +129,7 @@ struct Room<'a> {
     problems: Vec<Problem>,
 }
 
-impl Room<'_> {
+impl RenderContext<'_> {
     fn action(&mut self) -> Option<Action> {
         match &self.recipe.make {
             Make::Script(template) => {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::suggest;
-use engine::{Kind, Wrong};
+use engine::{Kind, TagError};
 
 /// The names a template may use, and their values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +175,12 @@ fn escape_html(text: &str) -> String {
     escaped
 }
 
-fn failure(name: &str, text: &str, Wrong { at, kind }: Wrong, context: &Context) -> TemplateError {
+fn failure(
+    name: &str,
+    text: &str,
+    TagError { at, kind }: TagError,
+    context: &Context,
+) -> TemplateError {
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     TemplateError {

@@ -16,7 +16,7 @@ use crate::release::blob_path;
 use crate::sign::Keys;
 use crate::tree_reader::{ReadError, TEXT, TreeReader};
 
-pub use finding::{Finding, Wrong};
+pub use finding::{Defect, Finding};
 pub use release::is_folder;
 
 /// With what the walk compares.
@@ -104,7 +104,7 @@ impl Walk<'_> {
         let index = self.announced()?;
         let layout = self.optional("oci-layout", self.place.text("oci-layout"))?;
         if layout.as_deref() != Some(LAYOUT.as_bytes()) && index.is_some() {
-            self.wrong("oci-layout", Wrong::NoLayout);
+            self.report("oci-layout", Defect::NoLayout);
         }
         let index = index.unwrap_or_default();
         for entry in &index.manifests {
@@ -130,14 +130,14 @@ impl Walk<'_> {
                 .names()?
                 .is_some_and(|names| !names.iter().any(|n| n == "index.html"));
             if !empty {
-                self.wrong(INDEX, Wrong::Missing);
+                self.report(INDEX, Defect::Missing);
             }
             return Ok(None);
         };
         let index = match Index::read(&text) {
             Ok(index) => index,
             Err(error) => {
-                self.wrong(INDEX, error.into());
+                self.report(INDEX, error.into());
                 return Ok(None);
             }
         };
@@ -148,11 +148,11 @@ impl Walk<'_> {
             .is_some_and(|expires| expires < self.known.now)
         {
             let expired = host::clock::rfc3339(index.expires().unwrap_or_default());
-            self.wrong(INDEX, Wrong::Expired(expired));
+            self.report(INDEX, Defect::Expired(expired));
         }
         if index.serial() < self.known.seen {
             let (is, seen) = (index.serial(), self.known.seen);
-            self.wrong(INDEX, Wrong::Older { is, seen });
+            self.report(INDEX, Defect::Older { is, seen });
         }
         Ok(Some(index))
     }
@@ -181,7 +181,7 @@ impl Walk<'_> {
         }
         if count < keys.threshold {
             let wanted = keys.threshold;
-            self.wrong(path, Wrong::Signatures { count, wanted });
+            self.report(path, Defect::Signatures { count, wanted });
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ impl Walk<'_> {
             return Ok(());
         };
         let Ok(manifest) = serde_json::from_slice::<OciManifest>(&text) else {
-            self.wrong(&path, Wrong::Unreadable);
+            self.report(&path, Defect::Unreadable);
             return Ok(());
         };
         for blob in manifest.layers.iter().chain([&manifest.config]) {
@@ -210,7 +210,7 @@ impl Walk<'_> {
                     && !other.is_image()
             });
             if !there {
-                self.wrong(&path, Wrong::NoSource);
+                self.report(&path, Defect::NoSource);
             }
         }
         Ok(())
@@ -219,7 +219,7 @@ impl Walk<'_> {
     /// A blob that something names; its digest when all is well.
     fn blob(&mut self, blob: &Descriptor) -> Result<Option<Digest>, ReadError> {
         let Some(digest) = blob.sha256() else {
-            self.wrong(&blob.digest, Wrong::Unreadable);
+            self.report(&blob.digest, Defect::Unreadable);
             return Ok(None);
         };
         self.sizes.insert(digest, blob.size);
@@ -240,16 +240,16 @@ impl Walk<'_> {
         };
         self.count(is);
         let wrong = match size {
-            _ if is > most => Some(Wrong::Longer(most)),
-            Some(wanted) if is != wanted => Some(Wrong::Length { is, wanted }),
-            _ if got != digest => Some(Wrong::Differs {
+            _ if is > most => Some(Defect::Longer(most)),
+            Some(wanted) if is != wanted => Some(Defect::Length { is, wanted }),
+            _ if got != digest => Some(Defect::Differs {
                 is: got,
                 wanted: digest,
             }),
             _ => None,
         };
         if let Some(wrong) = wrong {
-            self.wrong(path, wrong);
+            self.report(path, wrong);
             return Ok(false);
         }
         self.hashed.insert(format!("{path} {digest}"));
@@ -263,7 +263,7 @@ impl Walk<'_> {
         found: Result<Option<T>, ReadError>,
     ) -> Result<Option<T>, ReadError> {
         if matches!(found, Ok(None)) {
-            self.wrong(path, Wrong::Missing);
+            self.report(path, Defect::Missing);
         }
         self.optional(path, found)
     }
@@ -278,8 +278,8 @@ impl Walk<'_> {
         match found {
             Ok(found) => return Ok(found),
             Err(error) if error.is_of_the_place() => return Err(error),
-            Err(ReadError::TooLarge(_)) => self.wrong(path, Wrong::Longer(TEXT)),
-            Err(error) => self.wrong(path, Wrong::Unavailable(error.why())),
+            Err(ReadError::TooLarge(_)) => self.report(path, Defect::Longer(TEXT)),
+            Err(error) => self.report(path, Defect::Unavailable(error.why())),
         }
         Ok(None)
     }
@@ -289,10 +289,10 @@ impl Walk<'_> {
         self.report.bytes += bytes;
     }
 
-    fn wrong(&mut self, path: &str, wrong: Wrong) {
+    fn report(&mut self, path: &str, defect: Defect) {
         let finding = Finding {
             path: path.to_owned(),
-            wrong,
+            defect,
         };
         if !self.report.findings.contains(&finding) {
             self.report.findings.push(finding);

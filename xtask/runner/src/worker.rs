@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use guest::case::{self, Library, Setting};
 use guest::contain::contain;
 use guest::job::Job;
-use verdict::event::{RunEvent, TestReport, Try};
+use verdict::event::{Attempt, RunEvent, TestReport};
 use verdict::outcome::Outcome;
 use verdict::runs::run_dir::RunDir;
 
@@ -47,7 +47,7 @@ impl Worker<'_> {
                 return report;
             }
             let kept = report.log_dir.map(|_| keep(&logs, failed_tries.len() + 1));
-            failed_tries.push(Try {
+            failed_tries.push(Attempt {
                 outcome: report.outcome,
                 duration_ms: report.duration_ms,
                 log_dir: kept.and_then(Result::ok),

@@ -6,9 +6,9 @@ mod run;
 
 use crate::cli::bench::{Bench, BenchArgs};
 use crate::context::Context;
-use crate::exit::Outcome;
+use crate::exit::CommandResult;
 
-pub(crate) fn run(context: &Context, args: &BenchArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &BenchArgs) -> CommandResult {
     match &args.what {
         Bench::Boot(args) => boot::run(context, args),
         Bench::Run(args) => run::run(context, args),

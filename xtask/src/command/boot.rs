@@ -3,7 +3,7 @@
 
 use std::io::Read as _;
 
-use guest::debug::{Debug, Spot};
+use guest::debug::{Debug, DebugPaths};
 use guest::login;
 use host::process::{Command, Stdio};
 use plan::arch::Machine;
@@ -13,12 +13,12 @@ use qemu::console::PanicWatch;
 use crate::cli::BootArgs;
 use crate::command::test::debug;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::exit::{CommandResult, Exit, Failure, hinted};
 use crate::output::{self, Color};
 use crate::platforms;
 use crate::supply::Supply;
 
-pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     if args.source.arch.len() != 1 {
         let project = context.project()?;
         let first = project.arches.keys().next().cloned().unwrap_or_default();
@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         format!("kiln.size={columns}x{rows}")
     });
     let sockets = context.scratch("boot")?;
-    let spot = Spot {
+    let paths = DebugPaths {
         run_dir: sockets.path(),
         logs: sockets.path(),
         suffix: "",
@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
         *initrd = login::initramfs(initrd, sockets.path())
             .map_err(|error| Failure::new(Exit::SetupMissing, error))?;
     }
-    let extra = args.args.iter().cloned().chain(debug.options(spot));
+    let extra = args.args.iter().cloned().chain(debug.options(paths));
     let request = LaunchRequest {
         // After a panic the kernel stays, so that it differs from a reboot.
         append: format!("panic=0 {size}").trim_end().to_owned(),
@@ -79,14 +79,14 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> Outcome {
             platforms::describe(&guest_run)
         ));
     }
-    for line in debug.lines(&guest_run.arch, spot) {
+    for line in debug.lines(&guest_run.arch, paths) {
         output::note(line);
     }
     finish(command)
 }
 
 /// Runs QEMU to its end and passes on what its guest prints: a kernel panic fails the command.
-fn finish(command: Command) -> Outcome {
+fn finish(command: Command) -> CommandResult {
     let mut running = command.spawn().map_err(hinted!(Exit::SetupMissing))?;
     let stdout = running.stdout.take();
     let waiter = running.waiter();

@@ -12,13 +12,13 @@ use clap::Parser as _;
 use crate::cli::{CiArgs, Cli, Command, Purpose, SetupArgs};
 use crate::command::{setup, test};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use parts::Parts;
 
 /// The profile of `kiln.toml` that tests run with, unless `--profile` selects another.
 const PROFILE: &str = "ci";
 
-pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &CiArgs) -> CommandResult {
     if args.setup {
         setup::run(context, &SetupArgs::install(Purpose::Ci, &[]))?;
     }
@@ -87,7 +87,7 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> Outcome {
 }
 
 /// The lock, the archives and the list of sources in `images/` are those of the recipes.
-fn check_lock(context: &Context) -> Outcome {
+fn check_lock(context: &Context) -> CommandResult {
     let project = context.project()?;
     let scratch = context.scratch("lock")?;
     provision::lock::check(&context.root, &project, scratch.path())?;

@@ -6,11 +6,11 @@ use suite::Filter;
 use super::test::{self, defaults, machines};
 use crate::cli::MessageFormat;
 use crate::context::Context;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{CommandResult, Exit};
 use crate::output;
 use crate::render;
 
-pub(crate) fn run(context: &Context) -> Outcome {
+pub(crate) fn run(context: &Context) -> CommandResult {
     let project = context.project()?;
     let arches: Vec<String> = project.arches.keys().cloned().collect();
     let filter = Filter {

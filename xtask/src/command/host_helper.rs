@@ -7,10 +7,10 @@ use guest::helpers;
 
 use crate::cli::HostHelperArgs;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 
-pub(crate) fn run(context: &Context, args: &HostHelperArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &HostHelperArgs) -> CommandResult {
     let Some(socket) = &context.env.kiln_socket else {
         let error = anyhow::anyhow!(
             "helper commands work only in the host script of a test: KILN_SOCKET is not set"

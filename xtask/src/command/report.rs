@@ -9,12 +9,12 @@ use verdict::runs::kept::{self, KeptError};
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::command::test::RUNS;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
-use crate::github::Hush;
+use crate::exit::{CommandResult, Exit, Failure, hinted};
+use crate::github::StoppedCommands;
 use crate::output::{self, Style};
 use crate::render;
 
-pub(crate) fn run(context: &Context, args: &ReportArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &ReportArgs) -> CommandResult {
     let runs = context.root.join(RUNS);
     if !args.merge.is_empty() {
         return join(context, args, &runs);
@@ -49,7 +49,7 @@ pub(crate) fn write(
 
 fn print(context: &Context, format: ReportFormat, run: &RunReport) -> Result<(), Failure> {
     let text = text(context, context.style, format, run)?;
-    let _hush = (format == ReportFormat::Human).then(|| Hush::begin(&context.env));
+    let _hush = (format == ReportFormat::Human).then(|| StoppedCommands::begin(&context.env));
     output::raw(text.as_bytes());
     Ok(())
 }
@@ -69,7 +69,7 @@ fn text(
 }
 
 /// Joins parts, keeps the whole, and ends as the whole would have ended.
-fn join(context: &Context, args: &ReportArgs, runs: &Utf8Path) -> Outcome {
+fn join(context: &Context, args: &ReportArgs, runs: &Utf8Path) -> CommandResult {
     let mut parts = Vec::new();
     for dir in &args.merge {
         let dir = context.env.absolute(dir);

@@ -10,10 +10,10 @@ use plan::Project;
 
 use crate::cli::{Purpose, SetupArgs};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::exit::{CommandResult, Exit, Failure, hinted};
 use crate::output::{self, Color};
 
-pub(crate) fn run(context: &Context, args: &SetupArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &SetupArgs) -> CommandResult {
     let project = context.project()?;
     let arches = context.arches(&project, &args.arch)?;
     let needs: Vec<String> = needs(&project, &arches, args.purpose).into_iter().collect();

@@ -13,7 +13,7 @@ use crate::builder;
 use crate::cli::SourceArgs;
 use crate::cli::store::StoreCommand;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::exit::{CommandResult, Exit, Failure, hinted};
 use crate::output;
 use crate::render;
 use crate::supply::{Supply, store_failure};
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs a command on the store.
-pub fn run(context: &Context, command: &StoreCommand) -> Outcome {
+pub fn run(context: &Context, command: &StoreCommand) -> CommandResult {
     match command {
         StoreCommand::Path { arch } => path(context, arch.as_deref()),
         StoreCommand::List => content::list(context),
@@ -48,7 +48,7 @@ pub fn run(context: &Context, command: &StoreCommand) -> Outcome {
     }
 }
 
-fn path(context: &Context, arch: Option<&str>) -> Outcome {
+fn path(context: &Context, arch: Option<&str>) -> CommandResult {
     let Some(arch) = arch else {
         output::result(context.store()?.root());
         return Ok(Exit::Success);
@@ -66,7 +66,7 @@ fn open(context: &Context) -> Result<Store, Failure> {
     Ok(Supply::open(context, &SourceArgs::of(&[]))?.store.clone())
 }
 
-fn verify(context: &Context) -> Outcome {
+fn verify(context: &Context) -> CommandResult {
     let wrong = check(context)?;
     if wrong == 0 {
         return Ok(Exit::Success);
@@ -101,7 +101,7 @@ pub fn check(context: &Context) -> Result<usize, Failure> {
     Ok(wrong)
 }
 
-fn import(context: &Context, file: &Utf8Path) -> Outcome {
+fn import(context: &Context, file: &Utf8Path) -> CommandResult {
     let store = context.store()?;
     let path = context.env.absolute(file);
     let count = transfer::import(&store, &path).map_err(hinted!(Exit::FetchFailed))?;
@@ -109,7 +109,7 @@ fn import(context: &Context, file: &Utf8Path) -> Outcome {
     Ok(Exit::Success)
 }
 
-fn gc(context: &Context, policy: &Policy, yes: bool) -> Outcome {
+fn gc(context: &Context, policy: &Policy, yes: bool) -> CommandResult {
     let store = open(context)?;
     if !yes {
         let plan = store.plan_gc(policy).map_err(store_failure)?;

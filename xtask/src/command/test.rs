@@ -23,7 +23,7 @@ use suite::{Selected, Suite};
 use crate::cli::{Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::{self, setup};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::github;
 use crate::platforms;
 use crate::supply::{self, Supply};
@@ -37,14 +37,14 @@ pub(crate) const RUNS: &str = "target/kiln/runs";
 /// The tests, in the repository.
 const TESTS: &str = "guest-tests";
 
-pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &TestArgs) -> CommandResult {
     match run_tests(context, args) {
         Err(failure) if args.debug.bisect => Ok(bisect::explain(context, &failure)),
         outcome => outcome,
     }
 }
 
-fn run_tests(context: &Context, args: &TestArgs) -> Outcome {
+fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     let rerun = Rerun::read(context, args)?;
     let completed = rerun.as_ref().map(|rerun| rerun.complete(args));
     let (args, overrides) = defaults::complete(context, completed.as_ref().unwrap_or(args));
@@ -129,7 +129,7 @@ fn list(
     project: &Project,
     args: &TestArgs,
     (arches, selected, skipped): (&[String], &[Selected<'_>], BTreeMap<String, String>),
-) -> Outcome {
+) -> CommandResult {
     let mut skips = BTreeMap::new();
     if args.skips {
         skips = skips::reasons(context, project, args, selected)?;

@@ -14,12 +14,12 @@ use verdict::kind::TestKind;
 use crate::body::{Body, Scripts};
 
 pub mod choices;
-mod ends;
+mod expected_end;
 mod names;
 mod raw;
 mod spans;
 
-pub use ends::{Ends, Leave};
+pub use expected_end::{ExpectedEnd, Leave};
 
 /// What a test file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct Header {
     /// Added to the kernel command line.
     pub append: String,
     /// What makes a pass.
-    pub ends: Ends,
+    pub ends: ExpectedEnd,
     /// How often the guest may reboot and the test continue.
     pub reboots: u32,
     /// What it runs.

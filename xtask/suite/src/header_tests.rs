@@ -69,7 +69,7 @@ fn all_keys_are_read() {
             channel: Channel::Virtio,
             stdin: Stdin::Console,
             append: "quiet".to_owned(),
-            ends: Ends::Leave(Leave::Poweroff),
+            ends: ExpectedEnd::Leave(Leave::Poweroff),
             reboots: 1,
             body: Body::Guest(Scripts::Guest),
             calls_itself: false,
@@ -83,7 +83,7 @@ fn a_test_without_header_gets_the_defaults() {
     assert_eq!(header.timeout, DEFAULT_TIMEOUT);
     assert_eq!(
         (header.smp, header.reboots, header.ends),
-        (1, 0, Ends::Report)
+        (1, 0, ExpectedEnd::Report)
     );
     assert_eq!(header.body, Body::Guest(Scripts::Both));
     assert_eq!(header.machine.name("x86_64"), None);

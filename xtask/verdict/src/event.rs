@@ -111,7 +111,7 @@ pub struct TestReport {
     /// Which round of the test this is, from 0.
     pub round: u32,
     /// Earlier tries in the same round, all of which failed: a test that passed after them is flaky.
-    pub failed_tries: Vec<Try>,
+    pub failed_tries: Vec<Attempt>,
     /// Why a failure of this test does not fail the run; from its header.
     pub unstable: Option<String>,
     /// Whether its header says that it takes long.
@@ -145,7 +145,7 @@ impl std::fmt::Display for Choice {
 
 /// One try of a test that failed and was tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Try {
+pub struct Attempt {
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -451,7 +451,7 @@ pub(crate) mod tests {
             cause: "x".to_owned(),
         };
         let mut flaky = test_report("a::b::flaky", Outcome::Passed);
-        flaky.failed_tries = vec![Try {
+        flaky.failed_tries = vec![Attempt {
             outcome: failed(),
             duration_ms: 1,
             log_dir: None,

@@ -9,11 +9,11 @@ use supply::fetch::Fetched;
 use crate::wiring::{self, Supply, supply_failure};
 use xtask::cli::{FetchArgs, MessageFormat};
 use xtask::context::Context;
-use xtask::exit::{Exit, Outcome};
+use xtask::exit::{CommandResult, Exit};
 use xtask::output;
 use xtask::render::quantity;
 
-pub(crate) fn run(context: &Context, args: &FetchArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &FetchArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;
     if args.check {
         return check::run(&supply);
@@ -75,7 +75,7 @@ fn lines(fetched: &Fetched) -> Vec<String> {
             sha256,
             tries,
         } => {
-            let said = |one: &forge::fetch::Try| json!({"url": one.url, "why": one.why});
+            let said = |one: &forge::fetch::Attempt| json!({"url": one.url, "why": one.why});
             let places: Vec<_> = tries.iter().map(said).collect();
             Some(json!({
                 "reason": "fetch-failed", "file": file, "sha256": sha256, "places": places,

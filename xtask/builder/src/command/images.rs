@@ -12,11 +12,11 @@ use crate::render;
 use crate::wiring::{Supply, supply_failure};
 use xtask::cli::{ImagesArgs, MessageFormat, SourceArgs};
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome};
+use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::output;
 use xtask::render::quantity;
 
-pub(crate) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
     if args.verify {
         return verify::run(context, args);
     }
@@ -74,7 +74,7 @@ fn print_image(context: &Context, arch: &str, ready: &Ready) {
 }
 
 /// What would be fetched and built, from what is in the store now.
-fn plan(supply: &Supply<'_>) -> Outcome {
+fn plan(supply: &Supply<'_>) -> CommandResult {
     let outlook = supply.outlook().map_err(supply_failure)?;
     match supply.context.global.message_format {
         MessageFormat::Human => output::result(render::plan::human(
@@ -92,7 +92,7 @@ fn plan(supply: &Supply<'_>) -> Outcome {
 }
 
 /// Makes the full configs from the fragments and accepts them.
-pub(crate) fn refreeze(context: &Context, source: &SourceArgs) -> Outcome {
+pub(crate) fn refreeze(context: &Context, source: &SourceArgs) -> CommandResult {
     let project = context.project()?;
     let recipes = project.freezing_recipes().into_iter().map(str::to_owned);
     let recipes: Vec<String> = recipes.collect();

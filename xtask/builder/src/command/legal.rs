@@ -5,10 +5,10 @@ use crate::render;
 use xtask::cli::MessageFormat;
 use xtask::cli::publish::LegalArgs;
 use xtask::context::Context;
-use xtask::exit::{Exit, Outcome, hinted};
+use xtask::exit::{CommandResult, Exit, hinted};
 use xtask::output;
 
-pub(crate) fn run(context: &Context, args: &LegalArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &LegalArgs) -> CommandResult {
     let project = context.project()?;
     let arches = context.arches(&project, &args.arch)?;
     let plan = project.plan(&arches).map_err(hinted!(Exit::Usage))?;

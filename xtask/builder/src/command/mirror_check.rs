@@ -12,10 +12,10 @@ use crate::render;
 use xtask::cli::MessageFormat;
 use xtask::cli::publish::MirrorCheckArgs;
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome, hinted};
+use xtask::exit::{CommandResult, Exit, Failure, hinted};
 use xtask::output;
 
-pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> CommandResult {
     let place = place(context, &args.place)?;
     let report = examine(context, &args.place, place.as_ref(), walk)?;
     let count = report.findings.len();

@@ -18,7 +18,7 @@ use crate::wiring::{Supply, store_failure};
 use xtask::cli::MessageFormat;
 use xtask::cli::publish::PublishArgs;
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome, hinted};
+use xtask::exit::{CommandResult, Exit, Failure, hinted};
 use xtask::output::{self, Color};
 
 pub(crate) use destination::Published;
@@ -27,7 +27,7 @@ pub(crate) use material::crates;
 use refusal::{boots, refuse, refused};
 pub(crate) use signing::{authority, keys};
 
-pub(crate) fn run(context: &Context, args: &PublishArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
     if let Some(url) = args.url.as_ref().filter(|url| url.has_credentials()) {
         let error = anyhow::anyhow!("`--url {url}` would publish its user and password");
         let hint = "remove the user and password from the URL".to_owned();

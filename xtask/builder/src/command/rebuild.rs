@@ -12,9 +12,9 @@ use crate::wiring::{Supply, supply_failure};
 use xtask::cli::SourceArgs;
 use xtask::cli::repro::RebuildArgs;
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome};
+use xtask::exit::{CommandResult, Exit, Failure};
 
-pub(crate) fn run(context: &Context, args: &RebuildArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &RebuildArgs) -> CommandResult {
     let source = SourceArgs {
         no_sandbox: args.no_sandbox,
         ..SourceArgs::of(&args.arch)

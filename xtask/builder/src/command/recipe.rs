@@ -10,17 +10,17 @@ use crate::command::images;
 use crate::wiring::{self, Supply, supply_failure};
 use xtask::cli::recipe::{BumpArgs, RecipeArgs, RecipeCommand};
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome};
+use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::output;
 
-pub(crate) fn run(context: &Context, args: &RecipeArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &RecipeArgs) -> CommandResult {
     match &args.command {
         RecipeCommand::Bump(args) => bump(context, args),
     }
 }
 
 /// Finds the files of another version, pins them, and refreezes the configs that come from them.
-fn bump(context: &Context, args: &BumpArgs) -> Outcome {
+fn bump(context: &Context, args: &BumpArgs) -> CommandResult {
     let project = context.project()?;
     let recipe = named(&project, &args.name)?;
     check_version(recipe, &args.version)?;

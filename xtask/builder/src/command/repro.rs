@@ -17,7 +17,7 @@ use crate::wiring::{Supply, build_failure, supply_failure};
 use xtask::cli::repro::{RebuildArgs, ReproArgs};
 use xtask::cli::{MessageFormat, SourceArgs};
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome, hinted};
+use xtask::exit::{CommandResult, Exit, Failure, hinted};
 use xtask::output::{self, Color};
 
 mod lines;
@@ -25,7 +25,7 @@ mod second;
 
 use second::Second;
 
-pub(crate) fn run(context: &Context, args: &ReproArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &ReproArgs) -> CommandResult {
     let source = SourceArgs {
         mirror: args.mirror.clone(),
         debian_mirror: args.debian_mirror.clone(),

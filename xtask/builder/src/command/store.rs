@@ -7,11 +7,11 @@ use xtask::cli::SourceArgs;
 use xtask::cli::store::StoreCommand;
 use xtask::command::store::check;
 use xtask::context::Context;
-use xtask::exit::{Exit, Outcome};
+use xtask::exit::{CommandResult, Exit};
 
 use crate::wiring::{Supply, supply_failure};
 
-pub(crate) fn run(context: &Context, command: &StoreCommand) -> Outcome {
+pub(crate) fn run(context: &Context, command: &StoreCommand) -> CommandResult {
     match command {
         StoreCommand::Export {
             file,
@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, command: &StoreCommand) -> Outcome {
 }
 
 /// Moves what is corrupt to quarantine, then fetches or builds what is missing.
-fn repair(context: &Context) -> Outcome {
+fn repair(context: &Context) -> CommandResult {
     check(context)?;
     let source = SourceArgs::of(&[]);
     let supply = Supply::open(context, &source)?;

@@ -8,13 +8,13 @@ use host::process::{Command, Stdio};
 use crate::wiring::{Supply, supply_failure};
 use xtask::cli::ToolchainArgs;
 use xtask::context::Context;
-use xtask::exit::{Exit, Outcome, hinted};
+use xtask::exit::{CommandResult, Exit, hinted};
 use xtask::output;
 
 /// A command may take as long as a person lets it.
 const NO_LIMIT: Duration = Duration::from_secs(u32::MAX as u64);
 
-pub(crate) fn run(context: &Context, args: &ToolchainArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &ToolchainArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;
     let mut places = Vec::new();
     for arch in &supply.arches {

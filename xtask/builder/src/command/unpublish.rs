@@ -5,10 +5,10 @@ use publish::perform;
 use crate::command::publish::{Published, authority, told};
 use xtask::cli::publish::UnpublishArgs;
 use xtask::context::Context;
-use xtask::exit::{Exit, Outcome, hinted};
+use xtask::exit::{CommandResult, Exit, hinted};
 use xtask::output;
 
-pub(crate) fn run(context: &Context, args: &UnpublishArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &UnpublishArgs) -> CommandResult {
     let signing = authority(context, &args.signing)?;
     let mut tree = Published::open(context, &args.from)?.tree()?;
     perform::withdraw(

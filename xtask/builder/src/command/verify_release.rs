@@ -22,10 +22,10 @@ use crate::wiring::store_failure;
 use xtask::cli::MessageFormat;
 use xtask::cli::publish::VerifyReleaseArgs;
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome, hinted};
+use xtask::exit::{CommandResult, Exit, Failure, hinted};
 use xtask::output;
 
-pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> CommandResult {
     let began = host::clock::monotonic();
     let promise = promise(context, args)?;
     let arches = wanted(&promise, &args.arch)?;

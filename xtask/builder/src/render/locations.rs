@@ -43,7 +43,7 @@ pub(crate) fn json(check: &LocationCheck) -> Value {
         Availability::Available(url) => ("available", Some(url), Vec::new()),
         Availability::NotAsked => ("not-asked", None, Vec::new()),
         Availability::Unavailable(tries) => {
-            let answer = |one: &forge::fetch::Try| json!({"url": one.url, "why": one.why});
+            let answer = |one: &forge::fetch::Attempt| json!({"url": one.url, "why": one.why});
             ("failed", None, tries.iter().map(answer).collect())
         }
     };
@@ -55,7 +55,7 @@ pub(crate) fn json(check: &LocationCheck) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use forge::fetch::Try;
+    use forge::fetch::Attempt;
     use plan::source::Location;
 
     use super::*;
@@ -67,7 +67,7 @@ mod tests {
             location: Location::parse(location).unwrap(),
             availability,
         };
-        let lost = Try {
+        let lost = Attempt {
             url: "http://mirror.example/pool/a.tar".to_owned(),
             why: "HTTP status 404".to_owned(),
             hint: None,

@@ -36,16 +36,16 @@ pub(crate) fn finding(finding: &Finding) -> String {
     format!(
         "`{}` {}\n    {}",
         finding.path,
-        finding.wrong,
-        finding.wrong.hint()
+        finding.defect,
+        finding.defect.hint()
     )
 }
 
 /// The same for programs.
 pub(crate) fn finding_line(finding: &Finding) -> Value {
     json!({
-        "reason": "mirror-finding", "path": finding.path, "what": finding.wrong.to_string(),
-        "hint": finding.wrong.hint(),
+        "reason": "mirror-finding", "path": finding.path, "what": finding.defect.to_string(),
+        "hint": finding.defect.hint(),
     })
 }
 

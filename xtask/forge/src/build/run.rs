@@ -234,7 +234,7 @@ impl Run<'_> {
                 let room = if go_on { room } else { 0 };
                 for id in (0..room).map_while(|_| queue.next()) {
                     let inputs = inputs(self.plan.step(id), ready);
-                    let end = End {
+                    let end = EndNotice {
                         ended: ended.clone(),
                         id,
                     };
@@ -288,12 +288,12 @@ fn inputs(step: &Step, ready: &BTreeMap<StepId, Ready>) -> Vec<Ready> {
 }
 
 /// Says that a thread has come to its end, whatever that is.
-struct End {
+struct EndNotice {
     ended: Sender<StepId>,
     id: StepId,
 }
 
-impl Drop for End {
+impl Drop for EndNotice {
     fn drop(&mut self) {
         // The receiver outlives all threads.
         let _ = self.ended.send(self.id);

@@ -10,7 +10,7 @@ use host::secret::shown;
 use plan::source::{Location, SourcePin};
 
 use super::remote::{FILE_SCHEME, Head, RemoteError, Remotes, get_file};
-use super::{Try, location_urls};
+use super::{Attempt, location_urls};
 
 /// Requests to one URL.
 const TRIES: u32 = 3;
@@ -34,7 +34,7 @@ pub enum Availability {
     /// A file of the right length is at this URL.
     Available(String),
     /// None of these URLs has it.
-    Unavailable(Vec<Try>),
+    Unavailable(Vec<Attempt>),
     /// No base URL is known for locations of this kind.
     NotAsked,
 }
@@ -106,7 +106,7 @@ fn check_location(
             Err(why) => why,
         };
         let url = shown(&url);
-        tries.push(Try {
+        tries.push(Attempt {
             url,
             why,
             hint: None,

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use store::Store;
 
 use super::remote::{FILE_SCHEME, RemoteError, Remotes, Response, get_file};
-use super::{FetchError, StoreError, Try, availability, location_urls};
+use super::{Attempt, FetchError, StoreError, availability, location_urls};
 
 /// No source is longer.
 const LONGEST: u64 = 4 << 30;
@@ -129,7 +129,7 @@ fn find(
     version: &str,
     remotes: &Remotes,
     part: &Utf8Path,
-    tries: &mut Vec<Try>,
+    tries: &mut Vec<Attempt>,
 ) -> Result<Option<(Candidate, Downloaded)>, Halt> {
     if let Some(done) = download_any(candidate, remotes, part, tries)? {
         return Ok(Some((candidate.clone(), done)));
@@ -148,7 +148,7 @@ fn download_any(
     candidate: &Candidate,
     remotes: &Remotes,
     part: &Utf8Path,
-    tries: &mut Vec<Try>,
+    tries: &mut Vec<Attempt>,
 ) -> Result<Option<Downloaded>, Halt> {
     let urls = candidate.locations.iter().flatten();
     for url in urls.flat_map(|location| location_urls(location, remotes)) {
@@ -169,7 +169,7 @@ fn download_any(
         };
         interrupt::check().map_err(Halt::Interrupted)?;
         let url = shown(&url);
-        tries.push(Try {
+        tries.push(Attempt {
             url,
             why,
             hint: None,

@@ -34,7 +34,7 @@ impl fmt::Display for Missing {
 
 /// One place and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Try {
+pub struct Attempt {
     /// The place.
     pub url: String,
     /// Its answer.
@@ -60,7 +60,7 @@ pub enum FetchError {
         /// SHA-256 that is wanted.
         sha256: Digest,
         /// All places, in the order in which they were asked.
-        tries: Vec<Try>,
+        tries: Vec<Attempt>,
     },
     /// No location has a file of this name, or of a similar one.
     #[error("failed to find `{file}`{}", answers(.tries))]
@@ -68,7 +68,7 @@ pub enum FetchError {
         /// File name.
         file: String,
         /// What each URL answered.
-        tries: Vec<Try>,
+        tries: Vec<Attempt>,
     },
     /// Several files were wanted, and not all could be fetched.
     #[error("failed to download {} of {wanted} files:{}", failed.len(), indented(.failed))]
@@ -123,7 +123,7 @@ fn indented(failed: &[FetchError]) -> String {
     })
 }
 
-fn answers(tries: &[Try]) -> String {
+fn answers(tries: &[Attempt]) -> String {
     if tries.is_empty() {
         return ": no location is configured".to_owned();
     }

@@ -35,7 +35,7 @@ enum Answer {
     /// A bare status, perhaps with `Retry-After`.
     Status(u16, Option<u64>),
     /// Status 200, and a minute goes by for every byte.
-    Drip(Arc<Still>),
+    Drip(Arc<FakeClock>),
     /// No connection.
     Unreachable,
 }
@@ -141,7 +141,7 @@ impl Remote for Server {
     }
 }
 
-struct Drip(Arc<Still>);
+struct Drip(Arc<FakeClock>);
 
 impl Read for Drip {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -153,9 +153,9 @@ impl Read for Drip {
 
 /// Time passes only when somebody sleeps; chance is always one half.
 #[derive(Default)]
-struct Still(AtomicU64);
+struct FakeClock(AtomicU64);
 
-impl Clock for Still {
+impl Clock for FakeClock {
     fn now(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
@@ -195,7 +195,7 @@ fn case(script: &[(&str, &[Answer])]) -> Case {
     let root = Utf8Path::from_path(home.path()).unwrap().join("store");
     let server = Server::new(script);
     let remotes = Remotes {
-        clock: Arc::new(Still::default()),
+        clock: Arc::new(FakeClock::default()),
         ..Remotes::online(server.clone())
     };
     let pin = pin(&[Location::Url(A.to_owned()), Location::Url(B.to_owned())]);
@@ -383,7 +383,7 @@ fn an_endless_body_is_cut() {
 
 #[test]
 fn very_slow_server_is_abandoned() {
-    let clock = Arc::new(Still::default());
+    let clock = Arc::new(FakeClock::default());
     let slow = Answer::Drip(Arc::clone(&clock));
     let mut case = case(&[(A, &[slow]), (B, &[serve(999), serve(999)])]);
     case.remotes.clock = clock;

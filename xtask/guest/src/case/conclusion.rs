@@ -11,7 +11,7 @@ use crate::session::{FLOOD, Part};
 
 /// How a guest of the test ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct GuestEnd {
+pub(super) struct GuestResult {
     /// Its own outcome.
     pub(super) outcome: Outcome,
     /// What it was to the test.
@@ -20,12 +20,12 @@ pub(super) struct GuestEnd {
 
 /// How the host script ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HostEnd {
+pub(super) enum HostScriptExit {
     /// By itself.
-    Ended(ExitStatus),
-    /// It was ended after the test's time.
-    Late(Duration),
-    /// It was ended because it printed more than any test needs.
+    Exited(ExitStatus),
+    /// It was killed after the test's time limit.
+    TimedOut(Duration),
+    /// It was killed because it printed more than any test needs.
     Flooded,
     /// The run was interrupted.
     Interrupted,
@@ -33,8 +33,8 @@ pub(super) enum HostEnd {
 
 /// What the test said about itself.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Said<'a> {
-    pub(super) script: fold::Said<'a>,
+pub(super) struct Evidence<'a> {
+    pub(super) script: fold::EndReport<'a>,
     /// `qemu` runs in the background of a statement.
     pub(super) in_background: bool,
     /// A guest went into a migration stream and never came out of it.
@@ -48,11 +48,11 @@ const BACKGROUND: &str =
 /// A pass needs a host script that ended well and guests that all passed.
 pub(super) fn combine(
     scripts: Scripts,
-    host: HostEnd,
-    guests: &[GuestEnd],
-    said: Said<'_>,
+    host: HostScriptExit,
+    guests: &[GuestResult],
+    said: Evidence<'_>,
 ) -> Outcome {
-    if host == HostEnd::Interrupted {
+    if host == HostScriptExit::Interrupted {
         return Outcome::NotRun {
             why: "interrupted".to_owned(),
         };
@@ -65,10 +65,10 @@ pub(super) fn combine(
         return first.clone();
     }
     let status = match host {
-        HostEnd::Late(limit) => return Outcome::timed_out(Phase::Test, limit),
-        HostEnd::Flooded => return Outcome::flood("output", FLOOD),
-        HostEnd::Ended(status) => status.shell_code(),
-        HostEnd::Interrupted => 0,
+        HostScriptExit::TimedOut(limit) => return Outcome::timed_out(Phase::Test, limit),
+        HostScriptExit::Flooded => return Outcome::flood("output", FLOOD),
+        HostScriptExit::Exited(status) => status.shell_code(),
+        HostScriptExit::Interrupted => 0,
     };
     let skipped = ended.clone().find(|outcome| **outcome != Outcome::Passed);
     match (status, skipped) {
@@ -112,25 +112,31 @@ pub(super) fn combine(
 mod tests {
     use super::*;
 
-    fn guest(outcome: Outcome) -> GuestEnd {
-        GuestEnd {
+    fn guest(outcome: Outcome) -> GuestResult {
+        GuestResult {
             outcome,
             part: Part::Last,
         }
     }
 
-    fn code(status: i32) -> HostEnd {
-        HostEnd::Ended(ExitStatus::Code(status))
+    fn code(status: i32) -> HostScriptExit {
+        HostScriptExit::Exited(ExitStatus::Code(status))
     }
 
-    fn check(scripts: Scripts, host: HostEnd, guests: &[GuestEnd], word: &str, cause: &str) {
-        let script = fold::Said {
+    fn check(
+        scripts: Scripts,
+        host: HostScriptExit,
+        guests: &[GuestResult],
+        word: &str,
+        cause: &str,
+    ) {
+        let script = fold::EndReport {
             last_line: Some("last words"),
-            ..fold::Said::default()
+            ..fold::EndReport::default()
         };
-        let said = Said {
+        let said = Evidence {
             script,
-            ..Said::default()
+            ..Evidence::default()
         };
         let outcome = combine(scripts, host, guests, said);
         assert_eq!(
@@ -153,7 +159,7 @@ mod tests {
                 reason: "no NUMA".to_owned(),
             })
         };
-        let check = |host, guests: &[GuestEnd], word, cause| {
+        let check = |host, guests: &[GuestResult], word, cause| {
             check(Scripts::Both, host, guests, word, cause);
         };
         check(code(0), &[passed()], "passed", "");
@@ -179,7 +185,7 @@ mod tests {
         );
         let never = "`in_host` ended without a guest: it never called `qemu`";
         check(code(0), &[], "failed", never);
-        let killed = HostEnd::Ended(ExitStatus::Signal(9));
+        let killed = HostScriptExit::Exited(ExitStatus::Signal(9));
         check(
             killed,
             &[],
@@ -190,7 +196,7 @@ mod tests {
 
     #[test]
     fn host_script_leaving_guest_is_at_fault() {
-        let abandoned = GuestEnd {
+        let abandoned = GuestResult {
             outcome: Outcome::Failed {
                 cause: "y".to_owned(),
             },
@@ -212,7 +218,7 @@ mod tests {
             "failed",
             own,
         );
-        let late = HostEnd::Late(Duration::from_secs(30));
+        let late = HostScriptExit::TimedOut(Duration::from_secs(30));
         check(
             Scripts::Both,
             late,
@@ -222,7 +228,7 @@ mod tests {
         );
         check(
             Scripts::Both,
-            HostEnd::Interrupted,
+            HostScriptExit::Interrupted,
             &[],
             "not run",
             "interrupted",
@@ -247,7 +253,7 @@ mod tests {
 
     #[test]
     fn migrated_guest_alone_is_not_a_pass() {
-        let passage = || GuestEnd {
+        let passage = || GuestResult {
             outcome: Outcome::Passed,
             part: Part::Passage,
         };
@@ -256,7 +262,7 @@ mod tests {
         let unreached = "no guest reached the end of `in_guest`";
         check(Scripts::Both, code(0), &[passage()], "failed", unreached);
         check(Scripts::Host, code(0), &[passage()], "passed", "");
-        let crashed = GuestEnd {
+        let crashed = GuestResult {
             outcome: Outcome::QemuCrashed {
                 signal: 11,
                 message: None,
@@ -271,9 +277,9 @@ mod tests {
             "QEMU crashed",
             "QEMU was killed by SIGSEGV",
         );
-        let said = Said {
+        let said = Evidence {
             migrated_away: true,
-            ..Said::default()
+            ..Evidence::default()
         };
         let outcome = combine(Scripts::Host, code(0), &[passage()], said);
         assert_eq!(
@@ -284,15 +290,15 @@ mod tests {
 
     #[test]
     fn reasons_given_by_the_test_come_first() {
-        let script = fold::Said {
+        let script = fold::EndReport {
             skip: Some("no swtpm"),
             fail: Some("wrong size"),
             failed_at: Some("x.sh:3: `test`"),
             last_line: Some("z"),
         };
-        let said = Said {
+        let said = Evidence {
             script,
-            ..Said::default()
+            ..Evidence::default()
         };
         assert_eq!(
             combine(Scripts::Both, code(77), &[], said).cause(),
@@ -305,14 +311,14 @@ mod tests {
     }
     #[test]
     fn failure_location_comes_before_last_line() {
-        let script = fold::Said {
+        let script = fold::EndReport {
             failed_at: Some("x.sh:3: `test 1 = 2`"),
             last_line: Some("z"),
-            ..fold::Said::default()
+            ..fold::EndReport::default()
         };
-        let said = Said {
+        let said = Evidence {
             script,
-            ..Said::default()
+            ..Evidence::default()
         };
         let outcome = combine(Scripts::Both, code(1), &[], said);
         assert_eq!(outcome.cause(), "x.sh:3: `test 1 = 2`: exit status 1");
@@ -320,11 +326,11 @@ mod tests {
 
     #[test]
     fn background_guest_is_not_waited_for() {
-        let said = Said {
+        let said = Evidence {
             in_background: true,
-            ..Said::default()
+            ..Evidence::default()
         };
-        let abandoned = GuestEnd {
+        let abandoned = GuestResult {
             outcome: Outcome::Failed {
                 cause: "y".to_owned(),
             },

@@ -20,14 +20,14 @@ use verdict::report::labels::is_fault;
 use verdict::text::line;
 
 use super::Case;
-use super::conclusion::GuestEnd;
+use super::conclusion::GuestResult;
 use super::ending::{end, explained};
 use super::export::RecordError;
 use super::monitor::{Asker, is_slow};
-use super::roster::Life;
+use super::roster::Progress;
 use crate::backtrace::{self, Crashed};
 use crate::contain::contain;
-use crate::debug::Spot;
+use crate::debug::DebugPaths;
 use crate::excerpt::Excerpt;
 use crate::fold::Happened;
 use crate::helpers::Reply;
@@ -73,7 +73,7 @@ impl Case<'_> {
         let outcome = match Started::start(self, number, order) {
             Ok(started) => started.conduct(),
             Err(outcome) => {
-                let end = GuestEnd {
+                let end = GuestResult {
                     outcome: outcome.clone(),
                     part: Part::Last,
                 };
@@ -163,20 +163,20 @@ impl<'a> Started<'a> {
                 error @ RecordError::File(_) => broken(&error),
             })?;
         let suffix = log_suffix(number);
-        let spot = Spot {
+        let paths = DebugPaths {
             run_dir: &run_dir,
             logs,
             suffix: &suffix,
         };
         let debug = &case.setting.config.debug;
-        let wrapper = debug.wrapper(request.emulator.binary, spot);
+        let wrapper = debug.wrapper(request.emulator.binary, paths);
         let wrapper = wrapper.map_err(|error| broken(&error))?;
         let fds = Fds {
             qmp: 3,
             console: 4,
             control: 5,
         };
-        request.options.extend(debug.options(spot));
+        request.options.extend(debug.options(paths));
         if let Some(wrapper) = &wrapper {
             request.emulator.binary = wrapper;
         }
@@ -191,7 +191,7 @@ impl<'a> Started<'a> {
         if launch.start == GuestStart::Boot {
             vm.release();
         }
-        for text in debug.lines(&case.setting.arch.arch, spot) {
+        for text in debug.lines(&case.setting.arch.arch, paths) {
             send(case.setting.events, RunEvent::Note { text });
         }
         if let Some(qemu_test) = &case.qemu_test {
@@ -250,7 +250,7 @@ impl<'a> Started<'a> {
             over.store(true, Ordering::SeqCst);
             end(&self.vm, conducted, self.case.boot_limit())
         });
-        self.case.roster.note(self.number, Life::Ended);
+        self.case.roster.note(self.number, Progress::Ended);
         // Ends QEMU and waits until it is gone, so that its log is whole.
         drop(self.vm);
         self.case.clock.forget(pid);
@@ -318,7 +318,7 @@ impl<'a> Started<'a> {
             (Outcome::QemuDidNotStart { .. }, Start::Refused) => (Outcome::Passed, Part::Passage),
             (outcome, _) => (outcome, conducted.part),
         };
-        state.guests.push(GuestEnd {
+        state.guests.push(GuestResult {
             outcome: outcome.clone(),
             part,
         });
@@ -420,7 +420,7 @@ impl Host for GuestDesk<'_, '_> {
     fn ready(&mut self) {
         self.logs.excerpt.begin_test();
         self.case.note_boot(self.pid);
-        self.case.roster.note(self.number, Life::Ready);
+        self.case.roster.note(self.number, Progress::Ready);
     }
 
     fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)> {

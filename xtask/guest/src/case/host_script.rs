@@ -17,7 +17,7 @@ use suite::Scripts;
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use verdict::text::line;
 
-use super::conclusion::{HostEnd, Said, combine};
+use super::conclusion::{Evidence, HostScriptExit, combine};
 use super::guest::{Booted, Order};
 use super::monitor::Asker;
 use super::qemu_test;
@@ -46,8 +46,8 @@ pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
             let output = case.output.lock();
             let output = output.unwrap_or_else(std::sync::PoisonError::into_inner);
             let last_line = output.tail.last();
-            let said = Said {
-                script: fold::Said {
+            let said = Evidence {
+                script: fold::EndReport {
                     skip: state.skip.as_deref(),
                     fail: state.fail.as_deref(),
                     failed_at: state.failed_at.as_deref(),
@@ -70,7 +70,7 @@ pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
 }
 
 /// Starts the half and waits for its end, which comes in time.
-fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
+fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, String> {
     let (output, near) = std::io::pipe().map_err(|error| error.to_string())?;
     let far = near.try_clone().map_err(|error| error.to_string())?;
     let files = case.setting.scratch.join("files");
@@ -132,11 +132,15 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostEnd, String> {
     });
     // Only now all that it printed is counted.
     let flooded = flooded.load(Ordering::SeqCst);
-    Ok(if flooded { HostEnd::Flooded } else { end })
+    Ok(if flooded {
+        HostScriptExit::Flooded
+    } else {
+        end
+    })
 }
 
 /// Waits for the half; its time does not count while guests boot.
-fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostEnd {
+fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScriptExit {
     let started = case.clock.now();
     let is_late = || {
         let boots = u32::try_from(case.state().started).unwrap_or(u32::MAX);
@@ -146,17 +150,17 @@ fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostEnd {
     let has_flooded = || flooded.load(Ordering::SeqCst);
     let is_over = || has_flooded() || host::interrupt::is_pending() || is_late();
     if let Ok(status) = running.wait_until(Limit::unless(&is_over)) {
-        return HostEnd::Ended(status);
+        return HostScriptExit::Exited(status);
     }
     if has_flooded() {
         running.kill();
-        return HostEnd::Flooded;
+        return HostScriptExit::Flooded;
     }
     running.terminate(GRACE);
     if host::interrupt::is_pending() {
-        HostEnd::Interrupted
+        HostScriptExit::Interrupted
     } else {
-        HostEnd::Late(case.test_limit())
+        HostScriptExit::TimedOut(case.test_limit())
     }
 }
 

@@ -87,12 +87,12 @@ impl Case<'_> {
         let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
         let limit = Limit::while_left(&left).or_if(asker.is_gone);
         let found = wait::poll(limit, || match self.slot_of(client, id) {
-            Ok(Place::Slot(slot)) => Some(Reply::done(format!("{slot}\n"))),
-            Ok(Place::Elsewhere) => Some(Reply::done("\n")),
-            Ok(Place::Nowhere) if may_be_gone && client.inbox().has_deleted(id) => {
+            Ok(DeviceLocation::Slot(slot)) => Some(Reply::done(format!("{slot}\n"))),
+            Ok(DeviceLocation::Elsewhere) => Some(Reply::done("\n")),
+            Ok(DeviceLocation::Nowhere) if may_be_gone && client.inbox().has_deleted(id) => {
                 Some(Reply::done("\n"))
             }
-            Ok(Place::Nowhere) => None,
+            Ok(DeviceLocation::Nowhere) => None,
             Err(why) => Some(Reply::error(1, format!("slot {id}: {why}"))),
         });
         found.unwrap_or_else(|_| Reply::error(1, format!("slot: unknown device `{id}`")))
@@ -107,8 +107,8 @@ impl Case<'_> {
         };
         let failed = |why: String| Reply::error(1, format!("unplug {id}: {why}"));
         let slot = match self.slot_of(client, id) {
-            Ok(Place::Slot(slot)) => Some(slot),
-            Ok(Place::Elsewhere | Place::Nowhere) => None,
+            Ok(DeviceLocation::Slot(slot)) => Some(slot),
+            Ok(DeviceLocation::Elsewhere | DeviceLocation::Nowhere) => None,
             Err(why) => return failed(why),
         };
         if let Err(why) = ask(client, "device_del", json!({ "id": id })) {
@@ -135,7 +135,10 @@ impl Case<'_> {
     pub(super) fn release_hint(&self, client: &qmp::Client, expected: &Expected) -> Option<String> {
         let id = expected.deleted_device()?;
         self.machine.hotplug.as_ref()?.connector.as_ref()?;
-        let is_here = !matches!(self.slot_of(client, id), Ok(Place::Nowhere) | Err(_));
+        let is_here = !matches!(
+            self.slot_of(client, id),
+            Ok(DeviceLocation::Nowhere) | Err(_)
+        );
         is_here.then(|| {
             let machine = self.machine_name;
             format!(": on `{machine}` the guest keeps it until `in_guest` calls `release {id}`")
@@ -160,24 +163,24 @@ impl Case<'_> {
     }
 
     /// Where a device is.
-    fn slot_of(&self, client: &qmp::Client, id: &str) -> Result<Place, String> {
+    fn slot_of(&self, client: &qmp::Client, id: &str) -> Result<DeviceLocation, String> {
         let known = ask(client, "qom-list", json!({ "path": "/machine/peripheral" }))?;
         let mut known = known.as_array().into_iter().flatten();
         if !known.any(|child| child["name"] == id) {
-            return Ok(Place::Nowhere);
+            return Ok(DeviceLocation::Nowhere);
         }
         let Some(hotplug) = &self.machine.hotplug else {
-            return Ok(Place::Elsewhere);
+            return Ok(DeviceLocation::Elsewhere);
         };
         let buses = ask(client, "query-pci", json!({}))?;
         let mut slots = 1..=self.setting.test.test.header.slots;
         let slot = slots.find(|slot| occupant(&buses, hotplug, *slot) == Some(id));
-        Ok(slot.map_or(Place::Elsewhere, Place::Slot))
+        Ok(slot.map_or(DeviceLocation::Elsewhere, DeviceLocation::Slot))
     }
 }
 
 /// Where a device is.
-enum Place {
+enum DeviceLocation {
     Slot(u32),
     /// On a bus that is none of the slots'.
     Elsewhere,

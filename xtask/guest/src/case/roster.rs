@@ -9,7 +9,7 @@ use qemu::qmp;
 
 /// How far a guest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum Progress {
     /// QEMU runs.
     Started,
     /// The guest runs its half of the test.
@@ -44,7 +44,7 @@ struct Member {
     client: qmp::Client,
     /// Its console, from this side.
     keys: Option<Arc<UnixStream>>,
-    life: Life,
+    life: Progress,
 }
 
 /// All guests of a test.
@@ -63,7 +63,7 @@ impl Roster {
         client: qmp::Client,
         keys: Option<UnixStream>,
     ) {
-        let life = Life::Started;
+        let life = Progress::Started;
         let keys = keys.map(Arc::new);
         self.lock().push(Member {
             number,
@@ -76,7 +76,7 @@ impl Roster {
     }
 
     /// Notes how far a guest is.
-    pub(super) fn note(&self, number: usize, life: Life) {
+    pub(super) fn note(&self, number: usize, life: Progress) {
         let mut members = self.lock();
         if let Some(member) = members.iter_mut().find(|member| member.number == number) {
             member.life = life;
@@ -101,7 +101,7 @@ impl Roster {
         limit: Limit<'_>,
     ) -> Result<Arc<UnixStream>, RosterError> {
         self.wait(which, limit, |member| match (&member.keys, member.life) {
-            (Some(keys), Life::Started | Life::Ready) => Some(Ok(Arc::clone(keys))),
+            (Some(keys), Progress::Started | Progress::Ready) => Some(Ok(Arc::clone(keys))),
             _ => Some(Err(RosterError::Gone)),
         })
     }
@@ -109,16 +109,16 @@ impl Roster {
     /// Waits until a guest runs its half of the test.
     pub(super) fn ready(&self, which: Option<&str>, limit: Limit<'_>) -> Result<(), RosterError> {
         self.wait(which, limit, |member| match member.life {
-            Life::Started => None,
-            Life::Ready => Some(Ok(())),
-            Life::Ended => Some(Err(RosterError::Ended)),
+            Progress::Started => None,
+            Progress::Ready => Some(Ok(())),
+            Progress::Ended => Some(Err(RosterError::Ended)),
         })
     }
 
     /// Whether guests were started, and none is left.
     pub(super) fn all_ended(&self) -> bool {
         let members = self.lock();
-        !members.is_empty() && members.iter().all(|member| member.life == Life::Ended)
+        !members.is_empty() && members.iter().all(|member| member.life == Progress::Ended)
     }
 
     fn wait<T>(
@@ -158,7 +158,9 @@ impl Roster {
 
 fn find<'a>(members: &'a [Member], which: Option<&str>) -> Option<&'a Member> {
     let Some(which) = which else {
-        let running = members.iter().rfind(|member| member.life != Life::Ended);
+        let running = members
+            .iter()
+            .rfind(|member| member.life != Progress::Ended);
         return running.or(members.last());
     };
     members
@@ -194,10 +196,10 @@ mod tests {
         check(Some("1"), Some(1));
         check(Some("source"), Some(1));
         check(Some("3"), None);
-        roster.note(2, Life::Ended);
+        roster.note(2, Progress::Ended);
         check(None, Some(1));
         check(Some("2"), Some(2));
-        roster.note(1, Life::Ended);
+        roster.note(1, Progress::Ended);
         check(None, Some(2));
     }
 
@@ -209,13 +211,13 @@ mod tests {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| roster.ready(Some("1"), within(20)));
             roster.enter(1, None, client(), None);
-            roster.note(1, Life::Ready);
+            roster.note(1, Progress::Ready);
             assert_eq!(waiting.join().unwrap(), Ok(()));
         });
         let unknown = roster.ready(Some("b"), within(0));
         assert_eq!(unknown, Err(RosterError::Unknown("b".to_owned())));
         roster.enter(2, None, client(), None);
-        roster.note(2, Life::Ended);
+        roster.note(2, Progress::Ended);
         assert_eq!(roster.ready(Some("2"), within(0)), Err(RosterError::Ended));
     }
 }

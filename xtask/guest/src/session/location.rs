@@ -12,7 +12,7 @@ use verdict::outcome::Outcome;
 
 use super::conversation::Conversation;
 use super::handoff::Whose;
-use super::{Arrival, End, Guest, Handoff, Host, Part, Policy, RunState, Session, Start};
+use super::{Arrival, Guest, Handoff, Host, Part, Policy, RunState, Session, SessionEnd, Start};
 use super::{TICK, Waker};
 use crate::protocol::{Heard, Sender, first_record};
 
@@ -73,7 +73,11 @@ impl Awaited {
 
 impl Session<'_> {
     /// What is to be done before the next event is waited for.
-    pub(super) fn turn(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<End> {
+    pub(super) fn turn(
+        &mut self,
+        guest: &mut dyn Guest,
+        host: &mut dyn Host,
+    ) -> Option<SessionEnd> {
         self.look(host);
         match &mut self.standing {
             Location::Here(id) => {
@@ -143,7 +147,7 @@ impl Session<'_> {
     }
 
     /// Keeps what comes before it is known whose guest it is.
-    pub(super) fn await_guest(&mut self, port: Port, bytes: &[u8]) -> Option<End> {
+    pub(super) fn await_guest(&mut self, port: Port, bytes: &[u8]) -> Option<SessionEnd> {
         let own = self.port();
         let Location::Awaited(awaited) = &mut self.standing else {
             return None;
@@ -166,7 +170,7 @@ impl Session<'_> {
         talk: Conversation,
         guest: &mut dyn Guest,
         host: &mut dyn Host,
-    ) -> Option<End> {
+    ) -> Option<SessionEnd> {
         let Location::Awaited(awaited) = &mut self.standing else {
             return None;
         };
@@ -234,7 +238,7 @@ impl Session<'_> {
     }
 
     /// QEMU has ended well: an end to take note of only where the guest is elsewhere.
-    pub(super) fn ended_well(&mut self) -> Option<End> {
+    pub(super) fn ended_well(&mut self) -> Option<SessionEnd> {
         match self.standing {
             Location::Here(id) | Location::Leaving(id) if self.is_parted() => self.give(id),
             Location::Here(_) | Location::Leaving(_) => return None,

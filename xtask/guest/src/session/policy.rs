@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use suite::header::{Channel, Ends};
+use suite::header::{Channel, ExpectedEnd};
 use verdict::outcome::Outcome;
 
 use super::conversation::Conversation;
@@ -17,7 +17,7 @@ use crate::protocol::Receiver;
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// What makes a pass.
-    pub ends: Ends,
+    pub ends: ExpectedEnd,
     /// How often the guest may reboot.
     pub reboots: u32,
     /// How guest and host talk.
@@ -41,7 +41,7 @@ impl Policy {
     #[must_use]
     pub fn alone(channel: Channel, limit: Duration) -> Self {
         Self {
-            ends: Ends::Report,
+            ends: ExpectedEnd::Report,
             reboots: 0,
             channel,
             boot_limit: limit,

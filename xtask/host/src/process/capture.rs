@@ -68,16 +68,16 @@ impl Command {
             // A child that does not read all of it is not an error of ours: its status tells.
             thread::spawn(move || drop(stdin.write_all(&input)));
         }
-        let stdout = running.stdout.take().map(Kept::collect);
-        let stderr = running.stderr.take().map(Kept::collect);
+        let stdout = running.stdout.take().map(Captured::collect);
+        let stderr = running.stderr.take().map(Captured::collect);
         let Some(status) = running.wait(end.saturating_duration_since(Instant::now())) else {
             running.kill();
             crate::interrupt::check()?;
             return Err(ProcessError::TimedOut { program, limit });
         };
         crate::interrupt::check()?;
-        let (stdout, more_stdout) = stdout.map(Kept::finish).unwrap_or_default();
-        let (stderr, more_stderr) = stderr.map(Kept::finish).unwrap_or_default();
+        let (stdout, more_stdout) = stdout.map(Captured::finish).unwrap_or_default();
+        let (stderr, more_stderr) = stderr.map(Captured::finish).unwrap_or_default();
         Ok(Output {
             status,
             stdout,
@@ -111,12 +111,12 @@ impl Command {
 }
 
 /// What a reading thread has kept so far, and the news that it has come to the end.
-struct Kept {
+struct Captured {
     bytes: Arc<Mutex<(Vec<u8>, bool)>>,
     end: mpsc::Receiver<()>,
 }
 
-impl Kept {
+impl Captured {
     fn collect(mut stream: impl Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new((Vec::new(), false)));
         let (at_end, end) = mpsc::channel();

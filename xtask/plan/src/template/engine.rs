@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// What is wrong, and the tag's place in the text, in bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct TagError {
     pub(super) at: usize,
     pub(super) kind: Kind,
 }
@@ -75,7 +75,7 @@ pub(super) fn render(
     text: &str,
     values: &Value,
     escape: fn(&str) -> String,
-) -> Result<String, Wrong> {
+) -> Result<String, TagError> {
     let (nodes, _) = Parser { text, place: 0 }.nodes(None)?;
     let mut out = String::new();
     let mut scopes = vec![values];
@@ -84,7 +84,7 @@ pub(super) fn render(
 }
 
 /// How a sequence of nodes ended.
-enum End {
+enum BlockEnd {
     Text,
     Else,
     Close,
@@ -97,7 +97,10 @@ struct Parser<'t> {
 
 impl<'t> Parser<'t> {
     /// The nodes up to the end of the text, or of the block that was opened by `open`.
-    fn nodes(&mut self, open: Option<(usize, Block)>) -> Result<(Vec<Node<'t>>, End), Wrong> {
+    fn nodes(
+        &mut self,
+        open: Option<(usize, Block)>,
+    ) -> Result<(Vec<Node<'t>>, BlockEnd), TagError> {
         let mut nodes = Vec::new();
         loop {
             let rest = &self.text[self.place..];
@@ -105,7 +108,7 @@ impl<'t> Parser<'t> {
                 nodes.push(Node::Text(rest));
                 self.place = self.text.len();
                 return match open {
-                    None => Ok((nodes, End::Text)),
+                    None => Ok((nodes, BlockEnd::Text)),
                     Some((at, block)) => {
                         let word = block.word();
                         Err(syntax(at, format!("add `{{{{/{word}}}}}` to end `{word}`")))
@@ -144,11 +147,11 @@ impl<'t> Parser<'t> {
             nodes.push(Node::Text(before));
             self.place = after;
             if tag == "else" && open.is_some() {
-                return Ok((nodes, End::Else));
+                return Ok((nodes, BlockEnd::Else));
             }
             if let Some(word) = tag.strip_prefix('/') {
                 return match open {
-                    Some((_, block)) if block.word() == word.trim() => Ok((nodes, End::Close)),
+                    Some((_, block)) if block.word() == word.trim() => Ok((nodes, BlockEnd::Close)),
                     _ => Err(syntax(
                         at,
                         format!("no open block `{}` to end", word.trim()),
@@ -162,17 +165,17 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn block(&mut self, tag: &'t str, at: usize) -> Result<Node<'t>, Wrong> {
+    fn block(&mut self, tag: &'t str, at: usize) -> Result<Node<'t>, TagError> {
         let (word, name) = tag.split_once(char::is_whitespace).unwrap_or((tag, ""));
         let kind = Block::parse(word).ok_or_else(|| unknown_helper(word, at))?;
         let name = value_name(name.trim(), at)?;
         let (body, end) = self.nodes(Some((at, kind)))?;
         let otherwise = match end {
-            End::Else => match self.nodes(Some((at, kind)))? {
-                (_, End::Else) => return Err(syntax(at, "a second `else`".to_owned())),
+            BlockEnd::Else => match self.nodes(Some((at, kind)))? {
+                (_, BlockEnd::Else) => return Err(syntax(at, "a second `else`".to_owned())),
                 (nodes, _) => nodes,
             },
-            End::Text | End::Close => Vec::new(),
+            BlockEnd::Text | BlockEnd::Close => Vec::new(),
         };
         Ok(Node::Block {
             at,
@@ -197,26 +200,26 @@ impl<'t> Parser<'t> {
     }
 }
 
-fn syntax(at: usize, what: String) -> Wrong {
-    Wrong {
+fn syntax(at: usize, what: String) -> TagError {
+    TagError {
         at,
         kind: Kind::Syntax(what),
     }
 }
 
-fn other(at: usize, what: String) -> Wrong {
-    Wrong {
+fn other(at: usize, what: String) -> TagError {
+    TagError {
         at,
         kind: Kind::Other(what),
     }
 }
 
-fn unknown_helper(word: &str, at: usize) -> Wrong {
+fn unknown_helper(word: &str, at: usize) -> TagError {
     other(at, format!("unknown helper `{word}`"))
 }
 
 /// A tag that is the name of a value.
-fn value_name(tag: &str, at: usize) -> Result<&str, Wrong> {
+fn value_name(tag: &str, at: usize) -> Result<&str, TagError> {
     let word = tag.split_whitespace().next().unwrap_or_default();
     let is_name = |c: char| c.is_alphanumeric() || "_-./".contains(c);
     match tag {
@@ -227,8 +230,8 @@ fn value_name(tag: &str, at: usize) -> Result<&str, Wrong> {
 }
 
 /// The value of a name; the last scope is the innermost.
-fn lookup<'v>(name: &str, scopes: &[&'v Value], at: usize) -> Result<&'v Value, Wrong> {
-    let unknown = || Wrong {
+fn lookup<'v>(name: &str, scopes: &[&'v Value], at: usize) -> Result<&'v Value, TagError> {
+    let unknown = || TagError {
         at,
         kind: Kind::Unknown(name.to_owned()),
     };
@@ -263,7 +266,7 @@ fn write<'v>(
     scopes: &mut Vec<&'v Value>,
     escape: fn(&str) -> String,
     out: &mut String,
-) -> Result<(), Wrong> {
+) -> Result<(), TagError> {
     for node in nodes {
         match node {
             Node::Text(text) => out.push_str(text),

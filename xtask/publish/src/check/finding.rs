@@ -10,12 +10,12 @@ pub struct Finding {
     /// Where, in the tree.
     pub path: String,
     /// What.
-    pub wrong: Wrong,
+    pub defect: Defect,
 }
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub enum Defect {
     /// It is not there.
     #[error("is missing")]
     Missing,
@@ -83,7 +83,7 @@ pub enum Wrong {
     Unlisted,
 }
 
-impl Wrong {
+impl Defect {
     /// What fixes it.
     #[must_use]
     pub fn hint(&self) -> &'static str {

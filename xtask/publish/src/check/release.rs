@@ -6,7 +6,7 @@ use std::io::Read as _;
 use plan::digest::Digest;
 use serde_json::Value;
 
-use super::{Walk, Wrong, bundle};
+use super::{Defect, Walk, bundle};
 use crate::document::parse_sums;
 use crate::index::{ARCH, Index};
 use crate::manifest::Manifest;
@@ -38,7 +38,7 @@ impl Walk<'_> {
         self.signed(&sums, &text, |key| format!("{sums}.{key}.minisig"))?;
         let text = String::from_utf8_lossy(&text).into_owned();
         let Some(listed) = parse_sums(&text) else {
-            self.wrong(&sums, Wrong::Unreadable);
+            self.report(&sums, Defect::Unreadable);
             return Ok(());
         };
         let listed: BTreeMap<&str, Digest> = listed
@@ -53,7 +53,7 @@ impl Walk<'_> {
         }
         for path in ALWAYS.into_iter().chain([bundle.as_str()]) {
             if !listed.contains_key(path) {
-                self.wrong(&format!("{name}/{path}"), Wrong::Unlisted);
+                self.report(&format!("{name}/{path}"), Defect::Unlisted);
             }
         }
         let images = index
@@ -84,13 +84,13 @@ impl Walk<'_> {
         self.count(held.size);
         let (is, wanted) = (held.digest, *wanted);
         match held.broken {
-            Some(why) => self.wrong(&path, Wrong::Unavailable(why)),
-            None if held.size > most => self.wrong(&path, Wrong::Longer(most)),
-            None if is != wanted => self.wrong(&path, Wrong::Differs { is, wanted }),
+            Some(why) => self.report(&path, Defect::Unavailable(why)),
+            None if held.size > most => self.report(&path, Defect::Longer(most)),
+            None if is != wanted => self.report(&path, Defect::Differs { is, wanted }),
             None => {}
         }
         for lacks in held.lacks {
-            self.wrong(&path, Wrong::Lacks(lacks));
+            self.report(&path, Defect::Lacks(lacks));
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Walk<'_> {
             Ok(manifest) if manifest.arch == *arch => manifest,
             other => {
                 let error = other.err().unwrap_or(SchemaError::Unreadable);
-                self.wrong(&path, error.into());
+                self.report(&path, error.into());
                 return Ok(BTreeMap::new());
             }
         };
@@ -127,9 +127,9 @@ impl Walk<'_> {
                 Some(digest) if *digest == facts.sha256 => {}
                 Some(digest) => {
                     let (is, wanted) = (*digest, facts.sha256);
-                    self.wrong(&format!("{name}/{short}"), Wrong::Differs { is, wanted });
+                    self.report(&format!("{name}/{short}"), Defect::Differs { is, wanted });
                 }
-                None => self.wrong(&format!("{name}/{short}"), Wrong::Unlisted),
+                None => self.report(&format!("{name}/{short}"), Defect::Unlisted),
             }
             let digest = facts.sha256.to_string();
             let told = statements.iter().any(|statement| {
@@ -141,7 +141,7 @@ impl Walk<'_> {
                 })
             });
             if !told {
-                self.wrong(&provenance, Wrong::NoProvenance(short));
+                self.report(&provenance, Defect::NoProvenance(short));
             }
         }
         let named = manifest.sources.iter();
@@ -158,7 +158,7 @@ impl Walk<'_> {
             return Ok(());
         };
         let Ok(bill) = serde_json::from_slice::<Value>(&text) else {
-            self.wrong(&path, Wrong::Unreadable);
+            self.report(&path, Defect::Unreadable);
             return Ok(());
         };
         let packages = bill["packages"].as_array().map_or(&[][..], Vec::as_slice);
@@ -170,7 +170,7 @@ impl Walk<'_> {
             for id in plan::spdx::identifiers(expression).unwrap_or_default() {
                 let text = format!("LICENSES/{id}.txt");
                 if id != "NOASSERTION" && !listed.contains_key(text.as_str()) {
-                    self.wrong(&format!("{name}/{text}"), Wrong::Missing);
+                    self.report(&format!("{name}/{text}"), Defect::Missing);
                 }
             }
         }
@@ -187,7 +187,7 @@ impl Walk<'_> {
         let binaries = names.iter().filter(|folder| *folder != "LICENSES");
         for arch in binaries {
             if !has_source && self.place.open(&format!("{name}/{arch}/kernel"))?.is_some() {
-                self.wrong(&format!("{name}/{arch}"), Wrong::NoSource);
+                self.report(&format!("{name}/{arch}"), Defect::NoSource);
             }
         }
         Ok(())

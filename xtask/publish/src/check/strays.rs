@@ -2,7 +2,7 @@
 
 use plan::digest::Digest;
 
-use super::{Walk, Wrong, is_folder};
+use super::{Defect, Walk, is_folder};
 use crate::perform::INDEX;
 use crate::release::SUMS;
 use crate::tree_reader::ReadError;
@@ -26,7 +26,7 @@ impl Walk<'_> {
                 continue;
             }
             if is_folder(folder) {
-                self.wrong(&path, Wrong::Unlisted);
+                self.report(&path, Defect::Unlisted);
                 continue;
             }
             let named = path.strip_prefix("blobs/sha256/");
@@ -35,7 +35,7 @@ impl Walk<'_> {
                 let found = self.had(&path, self.place.digest(&path, size))?;
                 match found {
                     Some((_, is)) if is != wanted => {
-                        self.wrong(&path, Wrong::Differs { is, wanted });
+                        self.report(&path, Defect::Differs { is, wanted });
                         continue;
                     }
                     _ => {}

@@ -1,4 +1,4 @@
-//! Trees in which something is wrong, as a server or somebody's hands made them so.
+//! Damaged trees: by a faulty server, or by hand.
 
 use std::io::{self, Cursor, Read};
 
@@ -63,13 +63,16 @@ fn replaced(text: Vec<u8>, from: &str, to: &str) -> Box<dyn Read> {
 #[test]
 fn malformed_published_file_is_reported() {
     let (_fixture, tree) = published();
-    let check = |path: &str, how: &dyn Fn(Vec<u8>) -> Box<dyn Read>, wrong: &str| {
+    let check = |path: &str, how: &dyn Fn(Vec<u8>) -> Box<dyn Read>, defect: &str| {
         let (tree, path) = (tree.clone(), path.to_owned());
         let place = Spoilt { tree, path, how };
         let findings = walked(&place, &Keys::none());
-        let told = findings.iter().filter(|one| one.path == place.path);
-        let told: Vec<String> = told.map(|one| one.wrong.to_string()).collect();
-        assert!(told.iter().any(|one| one == wrong), "{wrong}: {findings:?}");
+        let reported = findings.iter().filter(|one| one.path == place.path);
+        let reported: Vec<String> = reported.map(|one| one.defect.to_string()).collect();
+        assert!(
+            reported.iter().any(|one| one == defect),
+            "{defect}: {findings:?}"
+        );
     };
     let cut = |text: Vec<u8>| -> Box<dyn Read> {
         let half = text.len() / 2;
@@ -140,7 +143,7 @@ fn blobs_that_were_swapped_are_both_named() {
     put(&blobs[0], "kernel");
     put(&blobs[1], "source");
     let findings = walked(&fixture.tree(), &keys).into_iter();
-    let differs = findings.filter(|one| matches!(one.wrong, Wrong::Differs { .. }));
+    let differs = findings.filter(|one| matches!(one.defect, Defect::Differs { .. }));
     let mut paths: Vec<String> = differs.map(|one| one.path).collect();
     paths.sort();
     let mut swapped = blobs.to_vec();
@@ -163,7 +166,7 @@ fn unreferenced_items_are_named() {
     put(&other, "not that");
     put("sources/.kiln-x", "");
     put("robots.txt", "");
-    // That a publication continues is told as such.
+    // That a publication continues is reported as such.
     put("kiln-2/README", "");
     let keys = Keys::none();
     let known = Known {
@@ -172,12 +175,12 @@ fn unreferenced_items_are_named() {
         seen: 0,
     };
     let report = walk(&tree, &known).unwrap();
-    let wrong: Vec<&str> = report
+    let paths: Vec<&str> = report
         .findings
         .iter()
         .map(|one| one.path.as_str())
         .collect();
-    assert_eq!(wrong, [other.as_str(), "kiln-1/riscv/extra"]);
+    assert_eq!(paths, [other.as_str(), "kiln-1/riscv/extra"]);
     assert_eq!(
         report.strays,
         [left.as_str(), "robots.txt", "sources/.kiln-x"]
@@ -219,13 +222,13 @@ fn untrusted_signature_counts_for_nothing() {
         }
     }
     let findings = walked(&fixture.tree(), &ours);
-    let few = Wrong::Signatures {
+    let few = Defect::Signatures {
         count: 0,
         wanted: 1,
     };
     let few: Vec<&str> = findings
         .iter()
-        .filter(|one| one.wrong == few)
+        .filter(|one| one.defect == few)
         .map(|one| one.path.as_str())
         .collect();
     assert_eq!(few, ["index.json", "kiln-1/SHA256SUMS"], "{findings:?}");

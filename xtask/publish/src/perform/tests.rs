@@ -5,7 +5,7 @@ use std::io::Read;
 use plan::digest::Digest;
 
 use super::*;
-use crate::check::{Known, Report, Wrong, walk};
+use crate::check::{Defect, Known, Report, walk};
 use crate::fixture::{Fixture, unsigned};
 use crate::tree_reader::{Directory, ReadError, TreeReader};
 
@@ -149,14 +149,14 @@ fn published_files_are_never_overwritten() {
 fn old_or_expired_index_is_found() {
     let fixture = Fixture::new();
     run(&mut fixture.tree(), &fixture.release("1", "one")).unwrap();
-    let found = |now, seen| -> Vec<Wrong> {
+    let found = |now, seen| -> Vec<Defect> {
         let findings = walked(&fixture.tree(), now, seen).findings.into_iter();
-        findings.map(|finding| finding.wrong).collect()
+        findings.map(|finding| finding.defect).collect()
     };
     assert_eq!(found(1_000_000_000, 1), []);
-    assert_eq!(found(1_000_000_000, 7), [Wrong::Older { is: 1, seen: 7 }]);
+    assert_eq!(found(1_000_000_000, 7), [Defect::Older { is: 1, seen: 7 }]);
     let expired = "2002-09-09T01:46:40Z".to_owned();
-    assert_eq!(found(2_000_000_000, 1), [Wrong::Expired(expired)]);
+    assert_eq!(found(2_000_000_000, 1), [Defect::Expired(expired)]);
 }
 
 #[test]

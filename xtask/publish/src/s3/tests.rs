@@ -40,9 +40,9 @@ fn publish(bucket: &mut Bucket, release: &Release) -> Result<(), PublishError> {
 }
 
 /// What the server has, as a reader of it finds it, without the server's faults.
-struct Kept<'a>(&'a Endpoint);
+struct StoredObjects<'a>(&'a Endpoint);
 
-impl TreeReader for Kept<'_> {
+impl TreeReader for StoredObjects<'_> {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError> {
         let state = self.0.state.lock().unwrap();
         let object = state.objects.get(path);
@@ -73,7 +73,7 @@ fn sound(endpoint: &Endpoint, when: &str) -> Vec<String> {
         now: 1_000_000_000,
         seen: 0,
     };
-    let report = walk(&Kept(endpoint), &known).unwrap();
+    let report = walk(&StoredObjects(endpoint), &known).unwrap();
     assert_eq!(report.findings, [], "{when}");
     report.releases
 }

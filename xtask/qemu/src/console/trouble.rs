@@ -18,21 +18,21 @@ pub enum Kind {
     Notice,
 }
 
+use Anchor::{Anywhere, Stamped};
 use Kind::{Notice, Oops, Panic};
-use Place::{Anywhere, Stamped};
 
 /// Where the words must stand.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum Anchor {
     /// At the start of a message, with or without a time stamp before it.
     Anywhere,
     /// At the start of a message that has a time stamp.
     Stamped,
 }
 
-/// Kind, place, start of the message, what it must hold in addition. The first match counts.
+/// Kind, anchor, start of the message, what it must hold in addition. The first match counts.
 /// Sources are files of Linux 6.12.
-const TABLE: &[(Kind, Place, &str, &str)] = &[
+const TABLE: &[(Kind, Anchor, &str, &str)] = &[
     // kernel/panic.c
     (Panic, Anywhere, "Kernel panic - not syncing", ""),
     // kernel/watchdog.c, kernel/workqueue.c, kernel/hung_task.c, kernel/rcu/tree_stall.h
@@ -127,8 +127,8 @@ pub fn scan(line: &[u8]) -> Option<(Kind, String)> {
         if HARMLESS.iter().any(|start| message.starts_with(start)) {
             return None;
         }
-        let (kind, ..) = TABLE.iter().find(|(_, place, start, besides)| {
-            (stamped || *place == Anywhere)
+        let (kind, ..) = TABLE.iter().find(|(_, anchor, start, besides)| {
+            (stamped || *anchor == Anywhere)
                 && message.starts_with(start)
                 && message.contains(besides)
         })?;

@@ -21,7 +21,7 @@ use crate::cli::MessageFormat;
 use crate::cli::bench::BenchBootArgs;
 use crate::command::test;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{self, Color};
 use crate::platforms;
 use crate::supply::Supply;
@@ -29,7 +29,7 @@ use crate::supply::Supply;
 /// The trivial test.
 const TEST: &str = "boot::true";
 
-pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
+pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;
     let suite = test::load(context, &supply.known_arches())?;
     let scratch = context.scratch("bench")?;

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cli::MessageFormat;
 use crate::cli::bench::BenchBuildArgs;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome, hinted};
+use crate::exit::{CommandResult, Exit, Failure, hinted};
 use crate::output;
 
 /// How long a compilation may take, on a slow machine.
@@ -23,7 +23,7 @@ struct Cost {
     cpu: Duration,
 }
 
-pub(super) fn run(context: &Context, args: &BenchBuildArgs) -> Outcome {
+pub(super) fn run(context: &Context, args: &BenchBuildArgs) -> CommandResult {
     let measure = |checkout: &Utf8Path| -> Result<Cost, Failure> {
         output::note(format!("compiling {checkout}"));
         compile(context, checkout)

@@ -8,7 +8,7 @@ use crate::cli::MessageFormat;
 use crate::cli::bench::BenchBootArgs;
 use crate::command::test;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 use crate::platforms;
 use crate::supply::Supply;
@@ -16,7 +16,7 @@ use crate::supply::Supply;
 /// The area whose tests need no device that any QEMU might lack.
 const TESTS: &str = "::boot::";
 
-pub(super) fn run(context: &Context, args: &BenchBootArgs) -> Outcome {
+pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;
     let runs = platforms::prepare(&supply, &args.guest, &supply.arches)?;
     let suite = test::load(context, &supply.known_arches())?;

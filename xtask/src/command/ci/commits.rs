@@ -5,7 +5,7 @@ use std::time::Duration;
 use host::process::Command;
 
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 
 /// Longest wait for git.
@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const MOST: usize = 72;
 
 /// Checks the commits since `base`, or since the last tag where none is given.
-pub(super) fn check(context: &Context, base: Option<&str>) -> Outcome {
+pub(super) fn check(context: &Context, base: Option<&str>) -> CommandResult {
     let base = base.map_or_else(|| last_tag(context), |base| Some(base.to_owned()));
     let Some(base) = base else {
         output::note("not checked: commit subjects (no tag; cargo xtask ci --base REVISION)");

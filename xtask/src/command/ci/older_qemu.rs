@@ -7,7 +7,7 @@ use host::packages::{self, Unpacked};
 use crate::cli::{Cli, Command};
 use crate::command::test;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 
 /// Packages that QEMU needs to run, in addition to those of its binaries.
@@ -39,7 +39,7 @@ pub(super) fn unpack(context: &Context) -> Option<Unpacked> {
 }
 
 /// Runs the tests.
-pub(super) fn run(context: &Context, qemu: &Unpacked) -> Outcome {
+pub(super) fn run(context: &Context, qemu: &Unpacked) -> CommandResult {
     output::note(format!("QEMU {} in `{}`", qemu.version, qemu.programs));
     let words = ["xtask", "test", "--qemu", qemu.programs.as_str()];
     let words = words.into_iter().chain(TESTS);

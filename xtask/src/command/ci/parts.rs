@@ -7,7 +7,7 @@ use host::process::{Command, Stdio};
 
 use super::servers;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{self, Color};
 use crate::render::quantity;
 
@@ -59,7 +59,7 @@ impl<'a> Parts<'a> {
     pub(super) fn own(
         &mut self,
         name: &'static str,
-        part: impl FnOnce() -> Outcome,
+        part: impl FnOnce() -> CommandResult,
     ) -> Result<(), Failure> {
         let style = self.context.style;
         output::note(format!("{} {name}", style.paint(Color::Bold, "==>")));

@@ -10,7 +10,7 @@ use store::inventory::Item;
 use super::open;
 use crate::cli::MessageFormat;
 use crate::context::Context;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{CommandResult, Exit};
 use crate::output;
 use crate::render;
 use crate::supply::store_failure;
@@ -21,7 +21,7 @@ const KEEP: Policy = Policy {
     max_bytes: None,
 };
 
-pub(super) fn list(context: &Context) -> Outcome {
+pub(super) fn list(context: &Context) -> CommandResult {
     let plan = open(context)?.plan_gc(&KEEP).map_err(store_failure)?;
     for (item, reason) in &plan.keep {
         match context.global.message_format {
@@ -39,7 +39,7 @@ fn described(item: &Item, reason: &Reason) -> serde_json::Value {
     })
 }
 
-pub(super) fn du(context: &Context) -> Outcome {
+pub(super) fn du(context: &Context) -> CommandResult {
     let items = open(context)?.inventory().map_err(store_failure)?;
     let sums = render::store::sums(&items);
     let total: u64 = sums.values().map(|(_, bytes)| bytes).sum();

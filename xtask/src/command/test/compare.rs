@@ -9,7 +9,7 @@ use verdict::comparison::{CompareEvent, json};
 use super::perform::refused;
 use crate::cli::{GuestArgs, MessageFormat, TestArgs};
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 use crate::render::compare::CompareProgress;
 
@@ -26,7 +26,7 @@ pub(super) fn sides(args: &TestArgs) -> Option<[GuestArgs; 2]> {
 }
 
 /// Runs them, and shows what changes as it goes.
-pub(super) fn run(context: &Context, configs: &[Config; 2]) -> Outcome {
+pub(super) fn run(context: &Context, configs: &[Config; 2]) -> CommandResult {
     let (sender, events) = mpsc::channel::<CompareEvent>();
     let global = &context.global;
     let is_json = global.message_format == MessageFormat::Json;

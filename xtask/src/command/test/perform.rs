@@ -14,7 +14,7 @@ use super::shell;
 use crate::cli::MessageFormat;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::github::Hush;
+use crate::github::StoppedCommands;
 use crate::output;
 use crate::render::test::TestProgress;
 
@@ -52,7 +52,7 @@ pub(super) fn perform(
     let json = global.message_format == MessageFormat::Json;
     let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
     let mut journal = Journal::default();
-    let hush = (!json).then(|| Hush::begin(&context.env));
+    let hush = (!json).then(|| StoppedCommands::begin(&context.env));
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut shell = shell::Shell::new(keys);

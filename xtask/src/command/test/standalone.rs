@@ -7,7 +7,7 @@ use verdict::event::RunReport;
 
 use crate::cli::TestArgs;
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 use crate::render::quantity;
 
@@ -20,7 +20,7 @@ pub(super) fn write(
     args: &TestArgs,
     config: &Config,
     run: &RunReport,
-) -> Option<Outcome> {
+) -> Option<CommandResult> {
     let file = args.debug.standalone.as_ref()?;
     let recorder = config.case.debug.recorder.as_ref()?;
     let report = run.tests.first()?;

@@ -1,4 +1,4 @@
-use verdict::event::{SCHEMA, Try};
+use verdict::event::{Attempt, SCHEMA};
 use verdict::kind::TestKind;
 use verdict::origin::Origin;
 
@@ -67,7 +67,7 @@ fn odd_results_are_repeated_at_the_end() {
     let mut slow = report("slow", Outcome::Passed);
     slow.slow = true;
     let mut flaky = report("flaky", Outcome::Passed);
-    flaky.failed_tries = vec![Try {
+    flaky.failed_tries = vec![Attempt {
         outcome: failed("the link is down"),
         duration_ms: 1,
         log_dir: Some("runs/1/try-1".into()),

@@ -8,7 +8,7 @@ use super::{Field, How, Matcher, Node};
 
 /// What is wrong, and where.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct SyntaxError {
     pub(super) span: Range<usize>,
     pub(super) title: String,
     pub(super) label: &'static str,
@@ -18,7 +18,7 @@ pub(super) struct Wrong {
 /// Deeper nesting is not useful, and would exhaust the stack.
 const DEPTH: usize = 64;
 
-pub(super) fn parse(text: &str) -> Result<Node, Wrong> {
+pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let mut parser = Parser {
         text,
         at: 0,
@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Wrong> {
         return Ok(node);
     }
     let span = parser.token();
-    Err(Wrong {
+    Err(SyntaxError {
         title: format!("`{}` is not an operator", &text[span.clone()]),
         span,
         label: "expected an operator or the end",
@@ -45,7 +45,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn alternatives(&mut self) -> Result<Node, Wrong> {
+    fn alternatives(&mut self) -> Result<Node, SyntaxError> {
         let mut node = self.conjunction()?;
         while self.operator(&["or", "|", "+"]).is_some() {
             node = Node::Or(Box::new(node), Box::new(self.conjunction()?));
@@ -53,7 +53,7 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    fn conjunction(&mut self) -> Result<Node, Wrong> {
+    fn conjunction(&mut self) -> Result<Node, SyntaxError> {
         let mut node = self.negation()?;
         while let Some(operator) = self.operator(&["and", "&", "-"]) {
             let mut other = self.negation()?;
@@ -65,7 +65,7 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    fn negation(&mut self) -> Result<Node, Wrong> {
+    fn negation(&mut self) -> Result<Node, SyntaxError> {
         let mut negated = false;
         while self.operator(&["not", "!"]).is_some() {
             negated = !negated;
@@ -78,7 +78,7 @@ impl Parser<'_> {
         })
     }
 
-    fn primary(&mut self) -> Result<Node, Wrong> {
+    fn primary(&mut self) -> Result<Node, SyntaxError> {
         self.skip_space();
         let start = self.at;
         if self.eat('(') {
@@ -97,13 +97,13 @@ impl Parser<'_> {
         let name = self.name();
         let span = start..self.at;
         if name.is_empty() {
-            return Err(Wrong {
+            return Err(SyntaxError {
                 help: Some("such as `test(virtio)` or `not arch(x)`".to_owned()),
                 ..self.wrong(self.token(), "missing operand", "expected an operand")
             });
         }
         if !self.eat('(') {
-            return Err(Wrong {
+            return Err(SyntaxError {
                 help: Some(format!("`test({name})` selects by a part of the name")),
                 ..self.wrong(span, "a name needs a predicate", "expected `(` after it")
             });
@@ -129,7 +129,7 @@ impl Parser<'_> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
             };
-            return Err(Wrong {
+            return Err(SyntaxError {
                 span,
                 title: format!("unknown predicate `{name}`"),
                 label: "unknown",
@@ -140,7 +140,7 @@ impl Parser<'_> {
     }
 
     /// What stands in the parentheses, up to and with the closing one.
-    fn matcher(&mut self, field: Field) -> Result<Matcher, Wrong> {
+    fn matcher(&mut self, field: Field) -> Result<Matcher, SyntaxError> {
         let opened = self.at - 1;
         self.skip_space();
         let start = self.at;
@@ -176,7 +176,7 @@ impl Parser<'_> {
             };
             return Err(self.wrong(at, "there is nothing to match", "expected a name"));
         }
-        let bad = |error: &regex_lite::Error| Wrong {
+        let bad = |error: &regex_lite::Error| SyntaxError {
             span: span.clone(),
             title: format!("`{text}` is not a pattern"),
             label: "here",
@@ -244,9 +244,9 @@ impl Parser<'_> {
         self.at..self.at + length
     }
 
-    fn wrong(&self, span: Range<usize>, title: &str, label: &'static str) -> Wrong {
+    fn wrong(&self, span: Range<usize>, title: &str, label: &'static str) -> SyntaxError {
         let end = span.end.min(self.text.len());
-        Wrong {
+        SyntaxError {
             span: span.start.min(end)..end,
             title: title.to_owned(),
             label,

@@ -126,15 +126,15 @@ const SHAPES: &str = "write `[\"a\", \"b\"]`, `{ devices = [\"e1000\"] }`, `{ cp
                       `{ from = \"cpus\" }` or `{ from = \"machines\" }`, or one of these by architecture";
 
 /// A label, and a help where there is a better one than the shapes.
-type Wrong = (String, Option<String>);
+type ChoiceError = (String, Option<String>);
 
-fn offered(value: &Value) -> Result<Offered, Wrong> {
+fn offered(value: &Value) -> Result<Offered, ChoiceError> {
     match value {
         Value::Table(table) if !table.keys().any(|key| KEYS.contains(&key.as_str())) => {
             let sources = table
                 .iter()
                 .map(|(arch, value)| Ok((arch.clone(), source(value)?)));
-            let sources: BTreeMap<_, _> = sources.collect::<Result<_, Wrong>>()?;
+            let sources: BTreeMap<_, _> = sources.collect::<Result<_, ChoiceError>>()?;
             if sources.is_empty() {
                 return Err(("an empty table".to_owned(), None));
             }
@@ -144,7 +144,7 @@ fn offered(value: &Value) -> Result<Offered, Wrong> {
     }
 }
 
-fn source(value: &Value) -> Result<Source, Wrong> {
+fn source(value: &Value) -> Result<Source, ChoiceError> {
     let table = match value {
         Value::Array(_) => return words(value).map(Source::Words),
         Value::Table(table) => table,
@@ -154,7 +154,7 @@ fn source(value: &Value) -> Result<Source, Wrong> {
         let help = plan::suggest::closest(key, KEYS).map(|near| format!("did you mean `{near}`?"));
         return Err((format!("unknown key `{key}`"), help));
     }
-    let narrow = || -> Result<Narrow, Wrong> {
+    let narrow = || -> Result<Narrow, ChoiceError> {
         let prefix = match table.get("prefix") {
             None => String::new(),
             Some(Value::String(prefix)) => prefix.clone(),
@@ -187,7 +187,7 @@ fn source(value: &Value) -> Result<Source, Wrong> {
     }
 }
 
-fn words(value: &Value) -> Result<Vec<String>, Wrong> {
+fn words(value: &Value) -> Result<Vec<String>, ChoiceError> {
     let Value::Array(items) = value else {
         return Err(("expected a list of strings".to_owned(), None));
     };

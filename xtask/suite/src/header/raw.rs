@@ -13,7 +13,7 @@ use verdict::kind::TestKind;
 
 use super::names::Names;
 use super::spans::Fault;
-use super::{Channel, DEFAULT_TIMEOUT, Ends, Header, Leave, MachineChoice, Requires, Stdin};
+use super::{Channel, DEFAULT_TIMEOUT, ExpectedEnd, Header, Leave, MachineChoice, Requires, Stdin};
 use crate::body::{Body, Scripts};
 use crate::known::Kind;
 
@@ -142,8 +142,8 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     });
     let ends = "`report`, `poweroff`, `reboot` or `panic`";
     let ends = checked.get(raw.ends, ends, |text| match text {
-        "report" => Some(Ends::Report),
-        _ => Leave::parse(text).map(Ends::Leave),
+        "report" => Some(ExpectedEnd::Report),
+        _ => Leave::parse(text).map(ExpectedEnd::Leave),
     });
     let qemu = checked.get(raw.requires.qemu, "a version such as `8.0`", |text| {
         text.parse().ok()
@@ -188,7 +188,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         channel: channel.unwrap_or(Channel::Virtio),
         stdin: stdin.unwrap_or(Stdin::Null),
         append: raw.append,
-        ends: ends.unwrap_or(Ends::Report),
+        ends: ends.unwrap_or(ExpectedEnd::Report),
         reboots: raw.reboots,
         body: match kind {
             Some(TestKind::Host) => Body::Host,

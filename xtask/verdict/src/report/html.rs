@@ -29,7 +29,7 @@ mod tests {
 
     use super::*;
     use crate::event::tests::{run_report, test_report};
-    use crate::event::{Subtest, Try};
+    use crate::event::{Attempt, Subtest};
     use crate::outcome::Outcome;
     use crate::report::samples;
 
@@ -78,7 +78,7 @@ mod tests {
             outcome: Outcome::Passed,
         }];
         let outcome = Outcome::Failed { cause: own() };
-        test.failed_tries = vec![Try {
+        test.failed_tries = vec![Attempt {
             outcome,
             duration_ms: 1,
             log_dir: Some(own().into()),

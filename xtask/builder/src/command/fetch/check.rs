@@ -5,13 +5,13 @@ use forge::fetch::{Availability, LocationCheck, check_locations};
 use crate::render;
 use crate::wiring::{Supply, supply_failure};
 use xtask::cli::MessageFormat;
-use xtask::exit::{Exit, Failure, Outcome};
+use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::output;
 
 /// Requests at once, unless `--jobs` says otherwise.
 const AT_ONCE: usize = 4;
 
-pub(super) fn run(supply: &Supply<'_>) -> Outcome {
+pub(super) fn run(supply: &Supply<'_>) -> CommandResult {
     let context = supply.context;
     if context.global.offline {
         let error = anyhow::anyhow!("failed to check locations: --offline was given");
@@ -36,7 +36,7 @@ pub(super) fn run(supply: &Supply<'_>) -> Outcome {
     verdict(&checks)
 }
 
-fn verdict(checks: &[LocationCheck]) -> Outcome {
+fn verdict(checks: &[LocationCheck]) -> CommandResult {
     let lost = checks.iter().filter(|check| !check.is_available()).count();
     if lost == 0 {
         return Ok(Exit::Success);

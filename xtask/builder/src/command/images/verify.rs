@@ -15,11 +15,11 @@ use crate::render;
 use crate::wiring::{self, Supply, supply_failure};
 use xtask::cli::{ImagesArgs, SourceArgs};
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome};
+use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::output;
 
 /// Builds everything in an empty store and compares with the lock.
-pub(super) fn run(context: &Context, args: &ImagesArgs) -> Outcome {
+pub(super) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
     // In the store: it has the room that a build needs, and sweeps what a killed run left.
     let place = context.store()?;
     let scratch = place.workspace().map_err(wiring::store_failure)?;

@@ -8,7 +8,7 @@ use store::{Verified, transfer};
 use crate::wiring::{Supply, store_failure, supply_failure};
 use xtask::cli::SourceArgs;
 use xtask::context::Context;
-use xtask::exit::{Exit, Failure, Outcome, hinted};
+use xtask::exit::{CommandResult, Exit, Failure, hinted};
 use xtask::output;
 use xtask::render::quantity;
 
@@ -17,7 +17,7 @@ pub(super) fn export(
     file: &Utf8Path,
     source: &SourceArgs,
     sources: bool,
-) -> Outcome {
+) -> CommandResult {
     let supply = Supply::open(context, source)?;
     let images = image_blobs(&supply)?;
     let mut digests: Vec<_> = images.into_iter().map(|(_, blob)| blob.digest()).collect();
@@ -49,7 +49,7 @@ const ASSET_MODE: u32 = 0o440;
 /// QEMU's functional tests look for an asset as `download/<sha256>` in their cache, and hash it.
 /// `scripts/clean_functional_cache.py` changes the mode of an asset and removes it if the time in
 /// `<sha256>.stamp`, in seconds since 1970, is over half a year ago.
-pub(super) fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> Outcome {
+pub(super) fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> CommandResult {
     let supply = Supply::open(context, source)?;
     let download = context.env.absolute(dir).join("download");
     for (name, blob) in image_blobs(&supply)? {

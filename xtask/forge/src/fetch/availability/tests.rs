@@ -13,7 +13,7 @@ const SHA1: &str = "d2ad53065f74afc1280d795570d8cc7258f909e1";
 /// Answers by URL, each answer once and the last one again; 404 for the rest.
 #[derive(Default)]
 struct Table {
-    answers: Mutex<BTreeMap<String, Vec<Said>>>,
+    answers: Mutex<BTreeMap<String, Vec<Reply>>>,
     asked: Mutex<Vec<String>>,
 }
 
@@ -34,9 +34,9 @@ impl Remote for Table {
 }
 
 /// No time passes.
-struct Still(Mutex<Vec<Duration>>);
+struct FakeClock(Mutex<Vec<Duration>>);
 
-impl Clock for Still {
+impl Clock for FakeClock {
     fn now(&self) -> Duration {
         Duration::ZERO
     }
@@ -66,9 +66,9 @@ fn said(status: impl Into<Option<u16>>, length: Option<u64>) -> Result<Head, Rem
         .ok_or_else(refused)
 }
 
-type Said = Result<Head, RemoteError>;
+type Reply = Result<Head, RemoteError>;
 
-fn check(location: &str, answers: &[(&str, &[Said])]) -> (String, usize) {
+fn check(location: &str, answers: &[(&str, &[Reply])]) -> (String, usize) {
     let answers = answers
         .iter()
         .map(|(url, answers)| ((*url).to_owned(), answers.to_vec()));
@@ -79,7 +79,7 @@ fn check(location: &str, answers: &[(&str, &[Said])]) -> (String, usize) {
     let remotes = Remotes {
         debian_mirrors: vec!["http://one".into(), "http://two".into()],
         debian_snapshot: None,
-        clock: Arc::new(Still(Mutex::default())),
+        clock: Arc::new(FakeClock(Mutex::default())),
         ..Remotes::online(table.clone())
     };
     let pin = SourcePin {

@@ -2,7 +2,7 @@
 
 use crate::coverage::Coverage;
 use crate::event::tests::{run_report, test_report};
-use crate::event::{RunReport, Subtest, TestReport, Try};
+use crate::event::{Attempt, RunReport, Subtest, TestReport};
 use crate::origin::Platform;
 use crate::outcome::{Outcome, Phase};
 
@@ -11,8 +11,8 @@ fn failed(cause: &str) -> Outcome {
     Outcome::Failed { cause }
 }
 
-fn tries(cause: &str) -> Vec<Try> {
-    vec![Try {
+fn tries(cause: &str) -> Vec<Attempt> {
+    vec![Attempt {
         outcome: failed(cause),
         duration_ms: 900,
         log_dir: Some("runs/1/try".into()),

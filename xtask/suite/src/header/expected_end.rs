@@ -2,7 +2,7 @@
 
 /// What must happen for a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ends {
+pub enum ExpectedEnd {
     /// The test's end record.
     Report,
     /// An announced end of the guest.
