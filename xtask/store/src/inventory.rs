@@ -10,7 +10,7 @@ use plan::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{EntryMeta, EntryName, EntryState};
-use crate::{Access, Store, StoreError};
+use crate::{Access, Store, StoreError, template};
 
 /// What a thing in the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -34,11 +34,13 @@ pub enum Kind {
     Mirror,
     /// The store of a second build.
     Repro,
+    /// A saved guest.
+    Template,
 }
 
 impl Kind {
     /// In the order in which they are listed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Entry,
         Self::Tree,
         Self::Blob,
@@ -48,6 +50,7 @@ impl Kind {
         Self::Probe,
         Self::Mirror,
         Self::Repro,
+        Self::Template,
     ];
 
     /// As people call it.
@@ -63,6 +66,7 @@ impl Kind {
             Self::Probe => "probe",
             Self::Mirror => "mirror",
             Self::Repro => "repro",
+            Self::Template => "template",
         }
     }
 }
@@ -105,6 +109,7 @@ impl Store {
             (Kind::Probe, self.probe_dir()),
             (Kind::Mirror, self.mirror_dir()),
             (Kind::Repro, self.repro_dir()),
+            (Kind::Template, self.templates_dir()),
         ] {
             if !directory.is_dir() {
                 continue;
@@ -146,6 +151,17 @@ impl Store {
                 };
                 let sound = self.blob(&digest)?.is_some();
                 Ok((!sound).then(|| "its bytes are not what its name says".to_owned()))
+            }
+            Kind::Template => {
+                let Ok(key) = item.name.parse::<Digest>() else {
+                    return Ok(Some("its name is not a SHA-256".to_owned()));
+                };
+                let Err(why) = template::checked(&item.path, &key) else {
+                    return Ok(None);
+                };
+                self.quarantine(&item.path, &format!("template `{key}` is corrupt: {why}"))
+                    .map_err(|error| self.io(error))?;
+                Ok(Some(why))
             }
             Kind::Tree
             | Kind::Part
@@ -193,6 +209,11 @@ fn item(kind: Kind, path: &Utf8Path) -> io::Result<Item> {
     let described = match kind {
         Kind::Entry => path.join("entry.json"),
         Kind::Tree => path.join("tree.json"),
+        Kind::Template => {
+            (item.about, item.bytes) = template::describe(path)?;
+            item.used = fs::metadata(template::description(path))?.modified()?;
+            return Ok(item);
+        }
         Kind::Quarantined | Kind::Repro if data.is_dir() => {
             item.bytes = size(path)?;
             return Ok(item);

@@ -13,6 +13,7 @@
 //! <root>/v1/tmp/<random>/         work areas; dead when the lock next to them is free
 //! <root>/v1/lock/<name>.lock      flock, never removed
 //! <root>/v1/quarantine/           what was found corrupt, at most eight
+//! <root>/v1/templates/<hex>/      ram state template.json; saved guests, appears by rename only
 //! <root>/v1/roots/<hex>.json      a checkout that uses the store, and what it needs of it
 //! ```
 //!
@@ -34,6 +35,7 @@ mod note;
 mod quarantine;
 pub mod roots;
 mod staging;
+mod template;
 pub mod transfer;
 mod usage;
 mod workspace;
@@ -54,6 +56,7 @@ pub use hash::digest_file;
 pub use lock::Guard;
 pub use quarantine::Quarantined;
 pub use staging::{About, Staging};
+pub use template::{SavedGuest, TEMPLATE_FORMAT, Template, TemplateStaging};
 pub use workspace::Workspace;
 
 pub use blob::PartPaths;
@@ -63,7 +66,7 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds what Kiln fetched and built; it may be deleted at any time.\n";
 
 /// The directories of the layout.
-const DIRECTORIES: [&str; 8] = [
+const DIRECTORIES: [&str; 9] = [
     "blobs/sha256",
     "entries",
     "tree",
@@ -72,6 +75,7 @@ const DIRECTORIES: [&str; 8] = [
     "lock",
     "quarantine",
     "roots",
+    "templates",
 ];
 
 /// A store that is open. Clones share it.
