@@ -143,6 +143,9 @@ pub struct Machine {
     pub boot_timeout: Option<Duration>,
     /// Where PCI devices can be plugged into a running guest; nowhere where absent.
     pub hotplug: Option<Hotplug>,
+    /// The index of the connector of device 0 on the first PCI bus, on a machine whose firmware must be
+    /// asked for a device (PAPR): that of another function is higher by 8 * device + function.
+    pub connectors: Option<u64>,
     /// By device type of QEMU, what a report notes when a test fails that uses one on this machine.
     pub advice: BTreeMap<String, String>,
 }

@@ -67,6 +67,7 @@ struct RawMachine {
     virtio: Virtio,
     boot_timeout: Option<Spanned<String>>,
     hotplug: Option<Spanned<Hotplug>>,
+    connectors: Option<u64>,
     #[serde(default)]
     advice: BTreeMap<String, String>,
 }
@@ -220,6 +221,7 @@ fn machine(page: Page<'_>, key: String, raw: RawMachine, found: &mut Vec<Diagnos
         },
         boot_timeout: raw.boot_timeout.map(|text| time(page, &text, found)),
         hotplug: raw.hotplug.map(|raw| hotplug(page, raw, found)),
+        connectors: raw.connectors,
         advice: raw.advice,
     }
 }
