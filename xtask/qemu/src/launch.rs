@@ -8,16 +8,20 @@
 //! | key | [`key`] | [`MachineKey`]: which bare machine it is |
 //! | arguments | [`argv`] | the command line, for a run, a terminal or a script |
 //!
+//! [`template`] has the launches of a guest that is saved, and of one that is restored.
+//!
 //! [`crate::Vm::spawn`] then starts it. Nothing here looks at the host.
 
 pub mod argv;
 pub mod key;
 mod options;
 mod properties;
+pub mod ram_file;
 mod removed;
 pub mod request;
 pub mod resolved;
 mod scope;
+mod template;
 #[cfg(test)]
 mod tests;
 

@@ -19,6 +19,7 @@ pub mod qmp;
 pub mod qtest;
 mod queue;
 pub mod remembered;
+pub mod saving;
 pub mod snapshots;
 pub mod tools;
 pub mod trace;

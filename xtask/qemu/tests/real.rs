@@ -169,6 +169,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
             virtio: "pci".into(),
             boot_timeout: None,
             hotplug: None,
+            connectors: None,
             advice: std::collections::BTreeMap::new(),
         },
     )]);

@@ -65,7 +65,11 @@ impl Launch {
         if self.sandbox && !matches!(channels, Channels::Script) {
             line.pair("-sandbox", SANDBOX);
         }
-        line.arguments.extend(machine.hardware_arguments());
+        let mut hardware = machine.hardware_arguments();
+        if let Some(ram) = &self.ram {
+            ram.replace_memory(&mut hardware);
+        }
+        line.arguments.extend(hardware);
         line.pair("-kernel", self.boot.kernel.as_str());
         if let Some(initrd) = &self.boot.initrd {
             line.pair("-initrd", initrd.as_str());

@@ -10,6 +10,7 @@ use camino::Utf8PathBuf;
 use plan::arch::{Hotplug, Machine};
 
 use super::options::{MachineOptions, TestOptions, WantedAccel};
+use super::ram_file::RamFile;
 use super::request::{BootFiles, Control, LaunchRequest};
 use super::{removed, scope};
 use crate::accel::Accel;
@@ -79,6 +80,8 @@ pub struct Launch {
     pub reboot_allowed: bool,
     /// What the test calls the guest.
     pub name: Option<String>,
+    /// The file with the machine's memory; QEMU's own memory where absent.
+    pub ram: Option<RamFile>,
 }
 
 impl LaunchRequest<'_> {
@@ -139,6 +142,7 @@ impl LaunchRequest<'_> {
             sandbox: facts.seccomp && !options.sandbox,
             reboot_allowed: self.reboot_allowed,
             name: options.name,
+            ram: None,
         })
     }
 
@@ -199,6 +203,7 @@ impl LaunchRequest<'_> {
                 kvm_cpu: None,
                 args: Vec::new(),
                 hotplug: None,
+                connectors: None,
                 advice: BTreeMap::new(),
                 ..self.machine.clone()
             }),

@@ -26,6 +26,7 @@ fn machine(name: &str, control: &str) -> Machine {
         virtio: "pci".into(),
         boot_timeout: None,
         hotplug: None,
+        connectors: None,
         advice: std::collections::BTreeMap::new(),
     }
 }

@@ -1,0 +1,147 @@
+//! Saves the state of a guest into a file and loads it again, without its memory, which is in a file
+//! of its own ([`crate::Launch::bare`]).
+//!
+//! QEMU calls this a migration (`docs/devel/migration/main.rst`). It is refused or fails as a whole: a
+//! guest that was not loaded never runs.
+
+use std::time::Instant;
+
+use camino::Utf8Path;
+use host::wait::Limit;
+use serde_json::{Value, json};
+
+use crate::error::QemuError;
+use crate::vm::Vm;
+
+/// Memory that QEMU shares with a file is not part of the saved state.
+const IGNORE_SHARED: &str = "x-ignore-shared";
+
+/// Why a guest was not saved or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum SavingError {
+    /// A device cannot be saved, or the QEMU lacks what it takes: it will never work.
+    #[error("{0}")]
+    Impossible(String),
+    /// It did not work this time.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl SavingError {
+    fn new(error: &QemuError) -> Self {
+        let QemuError::Qmp { command, source } = error else {
+            return Self::Failed(error.to_string());
+        };
+        let text = format!("QMP `{command}`: {}", source.desc);
+        if source.is_closed() || source.is_deadline() {
+            return Self::Failed(text);
+        }
+        Self::of_text(text)
+    }
+
+    /// QEMU has one error class for all of this, so that only its words tell (`migration.c`,
+    /// `qapi/migration.json`).
+    fn of_text(text: String) -> Self {
+        let lasting = [
+            "non-migratable",
+            "unknown migration protocol",
+            "Invalid parameter",
+            "is not a valid",
+            IGNORE_SHARED,
+        ];
+        if lasting.iter().any(|words| text.contains(words)) {
+            Self::Impossible(text)
+        } else {
+            Self::Failed(text)
+        }
+    }
+}
+
+/// Saves the state of a guest. Afterwards the guest is stopped.
+pub fn save(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
+    ignore_shared(vm, true, until)?;
+    execute(
+        vm,
+        "migrate",
+        json!({ "uri": format!("file:{state}") }),
+        until,
+    )?;
+    finish(vm, until)
+}
+
+/// Loads a saved state into a QEMU that waits for one (`-incoming defer`). Its guest is stopped.
+pub fn load(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
+    ignore_shared(vm, true, until)?;
+    let source = json!({ "uri": format!("file:{state}") });
+    execute(vm, "migrate-incoming", source, until)?;
+    finish(vm, until)?;
+    // A migration of the test's own is a complete one.
+    ignore_shared(vm, false, until)
+}
+
+/// Device and function numbers of the PCI functions on the first bus.
+pub fn pci_functions(vm: &Vm, until: Instant) -> Result<Vec<(u64, u64)>, SavingError> {
+    let buses = execute(vm, "query-pci", Value::Null, until)?;
+    let devices = buses[0]["devices"].as_array().into_iter().flatten();
+    Ok(devices
+        .filter_map(|device| Some((device["slot"].as_u64()?, device["function"].as_u64()?)))
+        .collect())
+}
+
+fn ignore_shared(vm: &Vm, state: bool, until: Instant) -> Result<(), SavingError> {
+    let capability = json!({ "capability": IGNORE_SHARED, "state": state });
+    let arguments = json!({ "capabilities": [capability] });
+    execute(vm, "migrate-set-capabilities", arguments, until).map(|_| ())
+}
+
+fn execute(vm: &Vm, command: &str, arguments: Value, until: Instant) -> Result<Value, SavingError> {
+    let left = until.saturating_duration_since(host::clock::monotonic());
+    vm.execute(command, arguments, left)
+        .map_err(|error| SavingError::new(&error))
+}
+
+/// Waits for the end of a migration in either direction.
+fn finish(vm: &Vm, until: Instant) -> Result<(), SavingError> {
+    let ended = || {
+        let state = match execute(vm, "query-migrate", Value::Null, until) {
+            Ok(state) => state,
+            Err(error) => return Some(Err(error)),
+        };
+        match state["status"].as_str() {
+            Some("completed") => Some(Ok(())),
+            Some(status @ ("failed" | "cancelled")) => {
+                let why = state["error-desc"].as_str().unwrap_or("no reason given");
+                let text = format!("migration {status}: {why}");
+                Some(Err(SavingError::of_text(text)))
+            }
+            _ => None,
+        }
+    };
+    host::wait::poll(Limit::until(until), ended)
+        .unwrap_or_else(|error| Err(SavingError::Failed(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_that_will_repeat_are_told_from_others() {
+        let check = |text: &str, lasting: bool| {
+            let error = SavingError::of_text(text.to_owned());
+            assert_eq!(
+                matches!(error, SavingError::Impossible(_)),
+                lasting,
+                "{text}"
+            );
+        };
+        check(
+            "State blocked by non-migratable device '0000:00:01.0/nvme'",
+            true,
+        );
+        check("unknown migration protocol: file:/x", true);
+        check("Invalid parameter 'x-ignore-shared'", true);
+        check("migration failed: No space left on device", false);
+        check("migration failed: no reason given", false);
+    }
+}
