@@ -86,7 +86,7 @@ fn crates_depend_only_on_allowed_crates() {
         ("settings", BTreeSet::from(["plan", "suite"])),
         (
             "guest",
-            BTreeSet::from(["plan", "host", "qemu", "verdict", "suite"]),
+            BTreeSet::from(["plan", "host", "store", "qemu", "verdict", "suite"]),
         ),
         (
             "runner",

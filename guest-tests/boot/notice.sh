@@ -1,5 +1,6 @@
 #!/bin/sh
 # An image alone states what it contains, under which licences, and where its source is.
+#: start = "cold"
 
 # A part and its version, with a licence and a source file below it.
 part() {

@@ -3,6 +3,7 @@
 #: arch = ["x86_64", "aarch64"]
 #: groups = ["fingerprint"]
 #: requires.qemu = "10.0"
+#: start = "cold"
 
 # QEMU 11.1 lists the PPTT of an aarch64 machine twice in the XSDT; `acpi.aarch64.qemu-11.1.good` has it as it is.
 

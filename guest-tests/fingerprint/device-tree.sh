@@ -4,6 +4,7 @@
 #: arch = ["aarch64", "ppc64", "ppc64le"]
 #: groups = ["fingerprint"]
 #: requires.qemu = "10.0"
+#: start = "cold"
 
 in_host() {
     case $KILN_ARCH in

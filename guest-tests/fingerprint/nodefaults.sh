@@ -5,6 +5,7 @@
 #: groups = ["fingerprint"]
 #: channel = "console"
 #: requires.qemu = "7.2"
+#: start = "cold"
 
 in_host() {
     case $KILN_ARCH in

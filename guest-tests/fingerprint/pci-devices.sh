@@ -4,6 +4,7 @@
 #: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
 #: groups = ["fingerprint"]
 #: requires.qemu = "7.2"
+#: start = "cold"
 
 in_host() {
     slot=2

@@ -5,6 +5,7 @@
 #: groups = ["fingerprint"]
 #: requires.qemu = "10.0"
 #: requires.accel = "tcg"
+#: start = "cold"
 
 in_host() {
     case $KILN_ARCH in

@@ -5,6 +5,7 @@
 #: slow = true
 #: timeout = "60s"
 #: requires.qemu = "10.0"
+#: start = "cold"
 
 in_host() {
     machine_versions pc-q35 ,sata=on,smbus=on,hpet=on,vmport=auto

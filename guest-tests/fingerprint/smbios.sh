@@ -3,6 +3,7 @@
 #: arch = ["x86_64", "aarch64"]
 #: groups = ["fingerprint"]
 #: requires.qemu = "10.0"
+#: start = "cold"
 
 in_host() {
     case $KILN_ARCH in

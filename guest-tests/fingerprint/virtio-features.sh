@@ -4,6 +4,7 @@
 #: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
 #: groups = ["fingerprint", "virtio"]
 #: requires.qemu = "7.2"
+#: start = "cold"
 
 in_host() {
     set -- -netdev hubport,id=n0,hubid=0 -object memory-backend-ram,id=m0,size=1M -audiodev none,id=a0 \

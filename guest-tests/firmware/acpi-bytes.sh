@@ -1,6 +1,7 @@
 #!/bin/sh
 # `acpi_table` gives the bytes of a table as QEMU made it: the kernel has the same, but for the firmware's checksum.
 #: arch = ["x86_64"]
+#: start = "cold"
 
 in_guest() {
     acpi_table DSDT > /tmp/made

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A table given by -acpitable is among the guest's ACPI tables, byte for byte, with a right checksum.
 #: arch = ["x86_64"]
+#: start = "cold"
 
 in_host() {
     echo "kiln's own table" > "$SCRATCH/data"

@@ -4,6 +4,7 @@
 #: memory = "512M"
 #: smp = 3
 #: append = "kiln-test=tree"
+#: start = "cold"
 
 # cells FILE: the big-endian 32-bit numbers of a property, in hexadecimal.
 cells() {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Blobs that QEMU was given by name are read by the guest, from a string and from a file, byte by byte.
 #: arch = ["x86_64", "aarch64", "riscv64"]
+#: start = "cold"
 
 in_host() {
     seq 3000 > "$SCRATCH/blob"

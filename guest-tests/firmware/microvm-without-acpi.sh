@@ -3,6 +3,7 @@
 #: arch = ["x86_64"]
 #: machine = "microvm"
 #: requires.machines = ["microvm"]
+#: start = "cold"
 
 in_host() {
     qemu -device virtio-rng-device

@@ -2,6 +2,7 @@
 # A machine as an older QEMU had it boots, and says which one it is.
 # Not on riscv64, whose machine has no versions.
 #: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
+#: start = "cold"
 # On x86_64, machine types before 4.0 cannot boot an ELF kernel through PVH.
 #: choices.machine.x86_64 = { from = "machines", prefix = "pc-", except = [
 #:     "pc-i440fx-2.0", "pc-i440fx-2.1", "pc-i440fx-2.2", "pc-i440fx-2.3", "pc-i440fx-2.4", "pc-i440fx-2.5",

@@ -3,6 +3,7 @@
 #: arch = ["ppc64", "ppc64le"]
 #: machine = "pseries-slof"
 #: append = "kiln-test=a,b"
+#: start = "cold"
 
 in_guest() {
     grep -qw 'kiln-test=a,b' /proc/cmdline

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The strings that QEMU was given for the SMBIOS tables are in the tables that the guest finds.
 #: arch = ["x86_64"]
+#: start = "cold"
 
 in_host() {
     qemu -machine "$(choose machine pc q35)" -uuid 00112233-4455-6677-8899-aabbccddeeff \

@@ -1,6 +1,7 @@
 #!/bin/sh
 # VOF, the small firmware inside QEMU, gives the guest its options under /chosen and in the tree's root.
 #: arch = ["ppc64", "ppc64le"]
+#: start = "cold"
 
 in_host() {
     qemu -uuid 00112233-4455-6677-8899-aabbccddeeff -name kiln-guest

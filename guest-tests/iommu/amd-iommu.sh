@@ -2,6 +2,7 @@
 # A disk behind an emulated AMD IOMMU has its interrupts remapped by it, and gives back what was written to it.
 #: arch = ["x86_64"]
 #: requires.devices = ["amd-iommu", "virtio-blk-pci"]
+#: start = "cold"
 
 in_host() {
     truncate -s 16M "$SCRATCH/disk"

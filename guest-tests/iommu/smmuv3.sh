@@ -2,6 +2,7 @@
 # A disk behind the SMMUv3 of virt is translated by it, and gives back what was written to it.
 #: arch = ["aarch64"]
 #: requires.devices = ["virtio-blk-pci"]
+#: start = "cold"
 
 in_host() {
     truncate -s 16M "$SCRATCH/disk"

@@ -2,6 +2,7 @@
 # A disk behind a virtio IOMMU is translated by it, and gives back what was written to it.
 #: arch = ["x86_64", "aarch64"]
 #: requires.devices = ["virtio-iommu-pci", "virtio-blk-pci"]
+#: start = "cold"
 
 in_host() {
     truncate -s 16M "$SCRATCH/disk"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The guest lists the PCI devices that QEMU was given, by vendor and device number.
 #: requires.devices = ["virtio-rng-pci", "virtio-balloon-pci", "pci-testdev"]
+#: start = "cold"
 
 in_host() {
     qemu -device virtio-rng-pci,addr=5 -device virtio-balloon-pci,addr=6 -device pci-testdev,addr=7

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The kernel can use each clock source of the machine, and time advances with it.
+#: start = "cold"
 
 in_host() {
     case $KILN_ARCH in

@@ -2,6 +2,7 @@
 # With -icount sleep=off an idle guest's time jumps to its next timer, and a clock=vm RTC goes with it.
 #: requires.accel = "tcg"
 #: timeout = "30s"
+#: start = "cold"
 
 in_host() {
     qemu -icount shift=5,sleep=off -rtc base=2026-02-03T04:05:06,clock=vm

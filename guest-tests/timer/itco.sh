@@ -2,6 +2,7 @@
 # The watchdog of the q35 chipset fires when it is not fed, with the configured action.
 #: arch = ["x86_64"]
 #: machine = "q35"
+#: start = "cold"
 
 in_host() {
     qemu -global ICH9-LPC.noreboot=off -action watchdog=none

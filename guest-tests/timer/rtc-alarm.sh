@@ -1,6 +1,7 @@
 #!/bin/sh
 # The alarm of the real-time clock interrupts at the time it is set to, once.
 #: arch = ["x86_64", "aarch64"]
+#: start = "cold"
 
 # interrupts: how often the clock's line was raised.
 interrupts() {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A guest that sets the real-time clock reads the new time back, and QEMU keeps it over a reset.
 #: reboots = 1
+#: start = "cold"
 
 in_guest() {
     base=$(date -u -d "2031-05-06 07:08:09" +%s)

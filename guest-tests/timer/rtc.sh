@@ -1,5 +1,6 @@
 #!/bin/sh
 # The real-time clock starts at the time that QEMU was given, and runs.
+#: start = "cold"
 
 in_host() {
     qemu -rtc base=2026-02-03T04:05:06

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A watchdog whose action is to stop the guest stops it, and the guest can be made to go on.
 #: requires.devices = ["i6300esb"]
+#: start = "cold"
 
 in_host() {
     qemu -device i6300esb -action watchdog=pause &

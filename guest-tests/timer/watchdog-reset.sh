@@ -2,6 +2,7 @@
 # A watchdog whose action is a reset starts the guest anew, and it comes up again.
 #: requires.devices = ["i6300esb"]
 #: reboots = 1
+#: start = "cold"
 
 in_host() {
     qemu -device i6300esb -action watchdog=reset

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A watchdog that is not fed fires at its time with the configured action; one that is fed does not fire.
 #: requires.devices = ["i6300esb"]
+#: start = "cold"
 
 in_host() {
     qemu -device i6300esb -action watchdog=none

@@ -19,6 +19,7 @@ pub mod repeat;
 mod replay;
 pub mod report;
 pub mod repro;
+pub mod start;
 pub mod store;
 
 use camino::Utf8PathBuf;
@@ -33,6 +34,7 @@ use recipe::RecipeArgs;
 use repeat::RepeatArgs;
 use report::{ReportArgs, ReportFlags};
 use repro::{RebuildArgs, ReproArgs};
+use start::StartArgs;
 use store::StoreArgs;
 
 /// Which tests or architectures.
@@ -410,6 +412,8 @@ pub struct TestArgs {
     /// Requirements that only a running guest can check are not included.
     #[arg(long, requires = "list", help_heading = SELECTION)]
     pub skips: bool,
+    #[command(flatten)]
+    pub start: StartArgs,
     #[command(flatten)]
     pub repeat: RepeatArgs,
     /// Set the seed of random choices

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use guest::platform::{ArchRun, Image};
 use plan::Project;
 use plan::arch::Arch;
+use plan::digest::Digest;
 use qemu::accel::AccelRequest;
 use qemu::remembered::Question;
 use qemu::tools::ToolDirs;
@@ -161,7 +162,11 @@ fn platform(
         let boot = boot_files(image)?;
         run.accel = accelerator(supply, &run, &boot, args.accel)?;
         let name = image.name().to_string();
-        run.image = Some(Image { name, boot });
+        run.image = Some(Image {
+            name,
+            boot,
+            content: content(image),
+        });
     }
     if run.accel == qemu::Accel::Kvm {
         // What the kept facts say of CPU models holds for the default accelerator.
@@ -208,6 +213,13 @@ pub(crate) fn symbols(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8Path
     let ready = entry.map_err(store_failure)?.ready();
     let kernel = ready.map(|ready| ready.path().join("vmlinux"));
     Ok(kernel.filter(|path| path.is_file()))
+}
+
+/// A digest over the contents of an image.
+fn content(image: &Ready) -> Digest {
+    let files = image.meta().files.iter();
+    let files = files.map(|(name, file)| format!("{name} {}\n", file.sha256));
+    Digest::of(files.collect::<String>().as_bytes())
 }
 
 /// Kernel and initramfs of an image.

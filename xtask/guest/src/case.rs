@@ -1,6 +1,6 @@
 //! One test on one architecture: requirements, guests, host script, and what they come to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use suite::header::Channel;
 use suite::requirement::{self, Offer};
 use suite::statements::{self, Statements};
 use suite::{Body, Scripts, Selected};
-use verdict::event::{Choice, RunEvent, TestReport, millis, send};
+use verdict::event::{Choice, GuestStart, RunEvent, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
 
 use crate::config::CaseConfig;
@@ -26,11 +26,13 @@ use crate::limits::TestClock;
 use crate::logfile::{LogFile, Tail};
 use crate::platform::ArchRun;
 use crate::session::{Handoff, Start};
+use crate::start::StartPolicy;
 
 mod chardev;
 mod conclusion;
 mod diagnosis;
 mod ending;
+mod entry;
 mod expectations;
 mod export;
 mod guest;
@@ -83,6 +85,8 @@ pub struct Setting<'a> {
     pub job: &'a Job<'a>,
     /// What every guest and host script is given.
     pub library: &'a Library,
+    /// How its guests start, unless they must boot.
+    pub start: StartPolicy,
     /// Stays.
     pub logs: Utf8PathBuf,
     /// Is made and removed here.
@@ -148,6 +152,7 @@ struct State {
     /// Types that QEMU was asked for.
     devices: BTreeSet<String>,
     notes: Vec<String>,
+    starts: BTreeMap<usize, GuestStart>,
     skip: Option<String>,
     fail: Option<String>,
     /// Where the host script ended early.
@@ -535,6 +540,7 @@ impl Case<'_> {
                 format!("the host was busy: QEMU waited for a processor {held} % of the time");
             report.notes.push(note);
         }
+        report.starts = state.starts.into_values().collect();
         report.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {
             report.notes.push(error.to_string());

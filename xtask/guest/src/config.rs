@@ -7,6 +7,8 @@ use verdict::golden::bless::Blessing;
 
 use crate::debug::Debug;
 use crate::limits::HostSpeed;
+use crate::start::StartPolicy;
+use crate::template::Templates;
 
 /// What every test of a run is run with, whichever it is.
 #[derive(Debug, Clone)]
@@ -27,6 +29,10 @@ pub struct CaseConfig {
     pub kiln: Utf8PathBuf,
     /// Where programs are looked for.
     pub path: Vec<Utf8PathBuf>,
+    /// How guests start.
+    pub start: StartPolicy,
+    /// The templates of the run; where absent, all guests boot.
+    pub templates: Option<Arc<Templates>>,
     /// For a developer who looks closer.
     pub debug: Debug,
     /// Flags that a reproducing command line needs in addition to test, architecture and seed.

@@ -9,6 +9,8 @@
 //! | [`config`], [`job`], [`platform`] | what a test is run with: settings of the run, seed and choices, image and QEMU |
 //! | [`limits`] | time limits that do not depend on the load of the host |
 //! | [`contain`] | keeps a panic of one test from ending the run |
+//! | [`start`] | whether a guest boots or is restored; pure |
+//! | [`template`] | saves guests and restores them |
 //! | [`session`] | the conversation with a started guest over its channels |
 //! | [`protocol`] | the records on the control channel |
 //! | [`fold`] | the events of a guest, reduced to an outcome; pure |
@@ -41,5 +43,7 @@ pub mod platform;
 pub mod protocol;
 pub mod session;
 pub mod standalone;
+pub mod start;
 pub mod symbols;
 pub mod syntax;
+pub mod template;

@@ -2,6 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::arch::Arch;
+use plan::digest::Digest;
 use qemu::tools::ToolDirs;
 use qemu::{Accel, BootFiles, Emulator, Facts};
 use verdict::origin::Platform;
@@ -30,6 +31,8 @@ pub struct Image {
     pub name: String,
     /// Kernel and initramfs.
     pub boot: BootFiles,
+    /// The SHA-256 over the digests of its files.
+    pub content: Digest,
 }
 
 impl Image {

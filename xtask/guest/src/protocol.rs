@@ -5,10 +5,15 @@
 //! The other side is `images/common/init.c`; `guest-tests/README.md` describes both. This module
 //! knows bytes only: what a record means for a verdict is in [`crate::session`] and [`crate::fold`].
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use suite::header::{Channel, Leave};
+
+mod sender;
+
+#[cfg(test)]
+use sender::KEPT;
+pub use sender::{Resume, Sender};
 
 /// First bytes of every record.
 const MARK: &[u8] = b"@kiln ";
@@ -131,6 +136,20 @@ pub enum FromGuest {
     Hello {
         /// Release of its kernel.
         release: String,
+        /// Whether it can be saved and restored.
+        resumes: bool,
+    },
+    /// It is ready to be saved.
+    Prepared {
+        /// Exit status of the command that it ran.
+        status: i32,
+    },
+    /// It was restored and has found its devices.
+    Resumed {
+        /// The name under which it was saved.
+        template: String,
+        /// Not 0 if something did not work, which its console explains.
+        status: i32,
     },
     /// What the test printed.
     Out(Vec<u8>),
@@ -160,17 +179,29 @@ pub struct Call {
 
 /// The protocol's version, as `hello` carries it.
 const VERSION: &str = "1";
+/// The capability of a guest that can be saved and restored.
+const RESUMES: &str = "resume";
 
 impl FromGuest {
     fn parse(record: &Record) -> Result<Self, String> {
         let text = String::from_utf8_lossy(&record.payload);
         match record.kind.as_str() {
-            "hello" => match text.split_once(' ') {
-                Some((VERSION, release)) => Ok(Self::Hello {
-                    release: release.to_owned(),
-                }),
-                _ => Err(format!("a hello of another version: `{text}`")),
+            "hello" => {
+                let mut words = text.split(' ');
+                match (words.next(), words.next()) {
+                    (Some(VERSION), Some(release)) => Ok(Self::Hello {
+                        release: release.to_owned(),
+                        resumes: words.any(|capability| capability == RESUMES),
+                    }),
+                    _ => Err(format!("a hello of another version: `{text}`")),
+                }
+            }
+            "prepared" => match text.parse() {
+                Ok(status) => Ok(Self::Prepared { status }),
+                Err(_) => Err(format!("a malformed answer to prepare: `{text}`")),
             },
+            "resumed" => parse_resumed(&text)
+                .ok_or_else(|| format!("a malformed answer to resume: `{text}`")),
             "out" => Ok(Self::Out(record.payload.clone())),
             "call" => parse_call(&text).ok_or_else(|| format!("a malformed call: `{text}`")),
             "leaving" => Leave::parse(&text)
@@ -191,6 +222,14 @@ fn parse_call(text: &str) -> Option<FromGuest> {
         word: parts.next().unwrap_or_default(),
         args: parts.collect(),
     }))
+}
+
+fn parse_resumed(text: &str) -> Option<FromGuest> {
+    let (template, status) = text.split_once(' ')?;
+    Some(FromGuest::Resumed {
+        template: template.to_owned(),
+        status: status.parse().ok()?,
+    })
 }
 
 fn parse_end(text: &str) -> Option<FromGuest> {
@@ -260,6 +299,12 @@ impl Receiver {
         self.nonce = Some(nonce);
         self.last = 0;
         self.rewinds.clear();
+    }
+
+    /// As [`Receiver::expect`], of a guest whose first record, the answer to `resume`, was taken.
+    pub fn expect_resumed(&mut self, nonce: Nonce) {
+        self.expect(nonce);
+        self.last = 1;
     }
 
     /// The number of the latest record.
@@ -402,148 +447,6 @@ pub(crate) fn first_record(bytes: &[u8]) -> Option<Heard> {
             _ => Some(Heard::Nonce(record.nonce)),
         }
     })
-}
-
-/// How much of what was sent is kept, for a guest that migrates with some of it unread.
-const KEPT: usize = 1 << 20;
-
-/// Writes the host's records.
-#[derive(Debug)]
-pub struct Sender {
-    nonce: Nonce,
-    seq: u64,
-    kept: VecDeque<SentRecord>,
-    kept_bytes: usize,
-}
-
-/// A record that was sent.
-#[derive(Debug)]
-struct SentRecord {
-    /// The call that it answers.
-    call: Option<u64>,
-    line: Vec<u8>,
-}
-
-impl Sender {
-    /// The first record is the one that carries the nonce to the guest.
-    #[must_use]
-    pub fn new(nonce: Nonce) -> Self {
-        Self {
-            nonce,
-            seq: 0,
-            kept: VecDeque::new(),
-            kept_bytes: 0,
-        }
-    }
-
-    /// The guest's.
-    #[must_use]
-    pub fn nonce(&self) -> &Nonce {
-        &self.nonce
-    }
-
-    /// The latest records once more, behind a newline that ends whatever was cut off. By their
-    /// numbers a guest passes over those that it has.
-    #[must_use]
-    pub fn again(&self) -> Vec<u8> {
-        let mut bytes = vec![b'\n'];
-        bytes.extend(self.kept.iter().flat_map(|kept| &kept.line));
-        bytes
-    }
-
-    /// The same for a guest that was put back to a snapshot, which may have been taken with some of
-    /// it unread. Answers to calls up to number `calls` get new numbers, as the guest may have read
-    /// later records before; answers to later calls belong to what is undone.
-    pub fn again_after_load(&mut self, calls: u64) -> Vec<u8> {
-        let mut bytes = vec![b'\n'];
-        let mut seq = self.seq;
-        for kept in &self.kept {
-            match kept.call {
-                None => bytes.extend(&kept.line),
-                Some(call) if call <= calls => {
-                    let line = kept.line.strip_suffix(b"\n").unwrap_or(&kept.line);
-                    if let Ok(record) = Record::parse(line) {
-                        seq += 1;
-                        bytes.extend(Record { seq, ..record }.encode());
-                    }
-                }
-                Some(_) => {}
-            }
-        }
-        self.seq = seq;
-        bytes
-    }
-
-    fn record(&mut self, kind: &str, payload: &[u8]) -> Vec<u8> {
-        self.record_for(None, kind, payload)
-    }
-
-    fn record_for(&mut self, call: Option<u64>, kind: &str, payload: &[u8]) -> Vec<u8> {
-        self.seq += 1;
-        let nonce = self.nonce.as_str().to_owned();
-        let line = Record {
-            nonce,
-            seq: self.seq,
-            kind: kind.to_owned(),
-            payload: payload.to_vec(),
-        }
-        .encode();
-        // A second `start` would make the guest count anew.
-        if kind != "start" {
-            self.kept_bytes += line.len();
-            let line = line.clone();
-            self.kept.push_back(SentRecord { call, line });
-        }
-        while self.kept_bytes > KEPT
-            && let Some(oldest) = self.kept.pop_front()
-        {
-            self.kept_bytes -= oldest.line.len();
-        }
-        line
-    }
-
-    /// Answers a hello; `boots` is how often this guest said hello before.
-    pub fn start(&mut self, boots: u32) -> Vec<u8> {
-        self.record("start", boots.to_string().as_bytes())
-    }
-
-    /// A file, in as many records as it takes.
-    pub fn put(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Vec<u8> {
-        let head = format!("{path} {mode:o}{}", char::from(SEPARATOR));
-        let empty: &[u8] = &[];
-        let chunks = bytes.chunks(CHUNK).chain(bytes.is_empty().then_some(empty));
-        chunks
-            .flat_map(|chunk| self.record("put", &[head.as_bytes(), chunk].concat()))
-            .collect()
-    }
-
-    /// A variable of the test's environment.
-    pub fn set(&mut self, name: &str, value: &str) -> Vec<u8> {
-        self.record("set", format!("{name}={value}").as_bytes())
-    }
-
-    /// Starts the script at this path.
-    pub fn run(&mut self, path: &str) -> Vec<u8> {
-        self.record("run", path.as_bytes())
-    }
-
-    /// Answers a call; long text goes ahead in `part` records, and the `reply` has the last of it.
-    pub fn reply(&mut self, id: u64, status: i32, text: &[u8]) -> Vec<u8> {
-        let head = format!("{id} {status} ");
-        let mut rest = text;
-        let mut records = Vec::new();
-        loop {
-            let payload = [head.as_bytes(), rest].concat();
-            if escape(&payload).len() <= LINE_MAX - 128 {
-                records.extend(self.record_for(Some(id), "reply", &payload));
-                return records;
-            }
-            let (piece, more) = rest.split_at(CHUNK.min(rest.len()));
-            let payload = [head.as_bytes(), piece].concat();
-            records.extend(self.record_for(Some(id), "part", &payload));
-            rest = more;
-        }
-    }
 }
 
 fn escape(bytes: &[u8]) -> Vec<u8> {

@@ -89,10 +89,14 @@ fn guest_records_are_parsed() {
 #[test]
 fn only_hello_is_accepted_before_the_nonce() {
     let mut taker = Receiver::new(Sharing::Own);
-    let hello = Received::Record(FromGuest::Hello {
-        release: "6.12.95".to_owned(),
-    });
-    assert_eq!(taker.take(&line("-", 1, "hello", "1 6.12.95")), [hello]);
+    let hello = |resumes| {
+        let release = "6.12.95".to_owned();
+        Received::Record(FromGuest::Hello { release, resumes })
+    };
+    for (payload, resumes) in [("1 6.12.95", false), ("1 6.12.95 future resume", true)] {
+        let received = taker.take(&line("-", 1, "hello", payload));
+        assert_eq!(received, [hello(resumes)]);
+    }
     let end = taker.take(&line("-", 2, "end", "0 0"));
     assert_eq!(
         noted(&end)[0].split(':').next(),

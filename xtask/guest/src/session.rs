@@ -1,7 +1,7 @@
 //! One guest, from a started QEMU to its outcome.
 //!
-//! [`conduct`] does not know how the guest gets to its hello (a boot, or a restored template):
-//! everything from there on is the same. It carries bytes and clocks to [`Fold`], which decides.
+//! The guest boots, migrates in, or was restored from a template ([`Arrival`]); everything from the
+//! handover on is the same. It carries bytes and clocks to [`Fold`], which decides.
 //! The caller that started the guest ends it when this returns.
 
 use std::sync::Arc;
@@ -97,7 +97,7 @@ pub enum RunState {
 }
 
 /// How often it is asked whether the session must stop.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 /// For a guest's last words after its kernel panicked.
 const SETTLE: Duration = Duration::from_millis(500);
 /// For the event that explains a closed control channel: QEMU reports a reset only after it has reset all devices, which
@@ -116,7 +116,11 @@ pub fn conduct(
     host: &mut dyn Host,
 ) -> Conducted {
     let mut session = Session::new(policy, handover, guest.waker());
+    let mut handed_over = session.hand_over_restored(guest, host);
     let (outcome, part) = loop {
+        if let Some(outcome) = handed_over.take() {
+            break (outcome, Part::Last);
+        }
         if let Some(stop) = host.stop()
             && let Some(end) = session.stop(&stop)
         {

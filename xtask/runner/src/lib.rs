@@ -10,6 +10,7 @@
 //! | `compare` | a run on two QEMUs in turn |
 //! | `queue` | the order of jobs, rounds, and when to stop |
 //! | `worker` | one job to its report, with retries |
+//! | `start` | a test whose result depends on how its guests start |
 //! | `exhaustive` | all combinations of choices |
 //! | [`rerun`] | what an earlier run has left |
 //! | [`bench`] | what `cargo xtask bench` computes from runs |
@@ -24,6 +25,7 @@ mod exhaustive;
 mod queue;
 pub mod rerun;
 mod run;
+mod start;
 mod worker;
 
 pub use compare::compare;

@@ -7,11 +7,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use guest::case::{self, Library, Setting};
 use guest::contain::contain;
 use guest::job::Job;
+use guest::start::StartPolicy;
 use verdict::event::{Attempt, RunEvent, TestReport};
 use verdict::outcome::Outcome;
 use verdict::runs::run_dir::RunDir;
 
 use crate::config::Config;
+use crate::start;
 
 /// What all jobs of a run share.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl Worker<'_> {
         let mut failed_tries = Vec::new();
         let retries = job.changes.retries.unwrap_or(self.config.retries);
         loop {
-            let mut report = self.try_once(job, &logs, events);
+            let mut report = self.try_confirmed(job, &logs, events);
             let done = report.outcome.is_success()
                 || matches!(report.outcome, Outcome::NotRun { .. })
                 || failed_tries.len() >= retries as usize;
@@ -46,7 +48,8 @@ impl Worker<'_> {
                 }
                 return report;
             }
-            let kept = report.log_dir.map(|_| keep(&logs, failed_tries.len() + 1));
+            let name = format!("{TRY}{}", failed_tries.len() + 1);
+            let kept = report.log_dir.map(|_| keep(&logs, &name));
             failed_tries.push(Attempt {
                 outcome: report.outcome,
                 duration_ms: report.duration_ms,
@@ -55,7 +58,36 @@ impl Worker<'_> {
         }
     }
 
-    fn try_once(&self, job: &Job<'_>, logs: &Utf8Path, events: &Sender<RunEvent>) -> TestReport {
+    /// Runs the job. What did not pass with a guest that was restored from a template is run again
+    /// with guests that boot: only that result counts, but a difference is a failure of its own.
+    fn try_confirmed(
+        &self,
+        job: &Job<'_>,
+        logs: &Utf8Path,
+        events: &Sender<RunEvent>,
+    ) -> TestReport {
+        let warm = self.try_once(job, logs, self.config.case.start, events);
+        let is_final = matches!(warm.outcome, Outcome::Passed | Outcome::NotRun { .. });
+        if is_final || !warm.is_warm() {
+            return warm;
+        }
+        let kept = keep(logs, WARM);
+        let mut cold = self.try_once(job, logs, StartPolicy::Cold, events);
+        match kept {
+            Ok(logs) => cold.notes.push(start::note(&warm, &logs)),
+            Err(error) => cold.notes.push(error.to_string()),
+        }
+        cold.outcome = start::confirmed(&warm.outcome, cold.outcome);
+        cold
+    }
+
+    fn try_once(
+        &self,
+        job: &Job<'_>,
+        logs: &Utf8Path,
+        start: StartPolicy,
+        events: &Sender<RunEvent>,
+    ) -> TestReport {
         let config = self.config;
         let Some(arch) = config.run_for(job) else {
             let why = "its architecture is not part of the run";
@@ -69,6 +101,7 @@ impl Worker<'_> {
             job,
             library: self.library,
             logs: logs.to_owned(),
+            start,
             scratch: self.place.scratch().join(number.to_string()),
             events,
         };
@@ -104,14 +137,17 @@ fn drop_logs(logs: &Utf8Path, report: &mut TestReport) {
 /// The start of the names of the folders with earlier tries.
 const TRY: &str = "try";
 
-/// Moves what a failed try has left in the test's folder into one of its own.
-fn keep(logs: &Utf8Path, number: usize) -> std::io::Result<Utf8PathBuf> {
-    let folder = logs.join(format!("{TRY}{number}"));
+/// The folder with the logs of guests that were restored, where they did not pass.
+const WARM: &str = "warm";
+
+/// Moves what a try has left in the test's folder into one of its own.
+fn keep(logs: &Utf8Path, name: &str) -> std::io::Result<Utf8PathBuf> {
+    let folder = logs.join(name);
     fs_err::create_dir(&folder)?;
     for entry in fs_err::read_dir(logs)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        if !name.starts_with(TRY) {
+        if !name.starts_with(TRY) && *name != *folder.file_name().unwrap_or_default() {
             fs_err::rename(logs.join(&*name), folder.join(&*name))?;
         }
     }
@@ -129,7 +165,7 @@ mod tests {
         for number in 1..=2 {
             fs_err::write(logs.join("output.log"), number.to_string()).unwrap();
             assert_eq!(
-                keep(logs, number).unwrap(),
+                keep(logs, &format!("try{number}")).unwrap(),
                 logs.join(format!("try{number}"))
             );
         }

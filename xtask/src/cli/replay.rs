@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use guest::config::ReproduceFlags;
 
+use crate::cli::start::StartChoice;
 use crate::cli::{AccelChoice, TestArgs};
 
 impl TestArgs {
@@ -17,6 +18,11 @@ impl TestArgs {
             AccelChoice::Auto => {}
             AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
             AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
+        }
+        match self.start.start {
+            StartChoice::Cold => {}
+            StartChoice::Auto => flags.push("--start=auto".to_owned()),
+            StartChoice::Warm => flags.push("--start=warm".to_owned()),
         }
         if let Some(factor) = self.timeout_factor {
             flags.push(format!("--timeout-factor={factor}"));

@@ -1,11 +1,13 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
 mod bisect;
+mod choices;
 mod compare;
 mod config;
 mod coverage;
 pub(crate) mod debug;
 pub(crate) mod defaults;
+mod list;
 mod perform;
 mod rerun;
 mod scripts;
@@ -13,12 +15,10 @@ mod select;
 mod shell;
 mod skips;
 mod standalone;
+mod starts;
 
-use std::collections::BTreeMap;
-
-use plan::Project;
 use runner::Extent;
-use suite::{Selected, Suite};
+use suite::Suite;
 
 use crate::cli::{Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::{self, setup};
@@ -70,7 +70,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     let filter = select::filter(context, &project, &suite, args)?;
     defaults::check(context, &suite, &filter, &known)?;
     let mut selected = select::select(context, &suite, &filter, &arches, args)?;
-    select::check_choices(&config::choices(&args.choose)?, &selected)?;
+    select::check_choices(&choices::parse(&args.choose)?, &selected)?;
     let mut extent = args.repeat.extent();
     let mut scope = rerun::scope(context, args);
     if let Some(rerun) = &rerun {
@@ -81,7 +81,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     }
     if args.list {
         let skips = defaults::skips(&overrides, &filter, &selected);
-        return list(context, &project, args, (&arches, &selected, skips));
+        return list::print(context, &project, args, (&arches, &selected, skips));
     }
     scripts::check(context, &selected)?;
     debug::check(args, &selected)?;
@@ -121,25 +121,6 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
         return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
-}
-
-/// `--list`: prints the tests that are selected.
-fn list(
-    context: &Context,
-    project: &Project,
-    args: &TestArgs,
-    (arches, selected, skipped): (&[String], &[Selected<'_>], BTreeMap<String, String>),
-) -> CommandResult {
-    let mut skips = BTreeMap::new();
-    if args.skips {
-        skips = skips::reasons(context, project, args, selected)?;
-        skips.extend(skipped);
-    }
-    select::list(context, selected, &skips);
-    if args.debug.device_coverage {
-        coverage::declared(context, arches, (&args.source, &args.guest), selected)?;
-    }
-    Ok(Exit::Success)
 }
 
 /// Reads the suite; what is wrong with a test counts where it is selected.

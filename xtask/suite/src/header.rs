@@ -62,6 +62,8 @@ pub struct Header {
     pub ends: ExpectedEnd,
     /// How often the guest may reboot and the test continue.
     pub reboots: u32,
+    /// Whether its guests must boot, not be restored from a template.
+    pub cold: bool,
     /// What it runs.
     pub body: Body,
     /// Whether the file calls its half itself, as scripts for qemu-test do.

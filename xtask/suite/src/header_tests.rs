@@ -71,6 +71,7 @@ fn all_keys_are_read() {
             append: "quiet".to_owned(),
             ends: ExpectedEnd::Leave(Leave::Poweroff),
             reboots: 1,
+            cold: false,
             body: Body::Guest(Scripts::Guest),
             calls_itself: false,
         }

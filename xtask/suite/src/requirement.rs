@@ -183,6 +183,7 @@ mod tests {
                 entry: String::new(),
                 connector: None,
             }),
+            connectors: None,
             advice: BTreeMap::new(),
         }
     }

@@ -125,6 +125,28 @@ pub struct TestReport {
     /// The line of the test's file where its script ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
+    /// How each of its guests started, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<GuestStart>,
+}
+
+/// How a guest started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestStart {
+    /// Whether it booted.
+    pub start: StartKind,
+    /// Why.
+    pub reason: String,
+}
+
+/// The ways in which a guest starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartKind {
+    /// It booted.
+    Cold,
+    /// It was restored from a template.
+    Warm,
 }
 
 /// One choice that was made.
@@ -198,7 +220,16 @@ impl TestReport {
             subtests: Vec::new(),
             diff: Vec::new(),
             line: None,
+            starts: Vec::new(),
         }
+    }
+
+    /// Whether one of its guests was restored from a template.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        self.starts
+            .iter()
+            .any(|guest| guest.start == StartKind::Warm)
     }
 
     /// Its file in the repository.
@@ -378,6 +409,7 @@ pub(crate) mod tests {
             subtests: Vec::new(),
             diff: Vec::new(),
             line: None,
+            starts: Vec::new(),
         }
     }
 

@@ -163,6 +163,7 @@ mod tests {
             virtio: "pci".to_owned(),
             boot_timeout: None,
             hotplug: None,
+            connectors: None,
             advice: std::collections::BTreeMap::new(),
         }
     }

@@ -12,7 +12,7 @@ use qemu::last_words::LastWords;
 use qemu::launch::argv::Fds;
 use qemu::snapshots::SnapshotCommand;
 use qemu::vm::Port;
-use qemu::{QemuError, Start as GuestStart, Vm, VmEvent, qmp};
+use qemu::{QemuError, Vm, VmEvent, qmp};
 use serde_json::Value;
 use verdict::event::{RunEvent, send};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
@@ -22,6 +22,7 @@ use verdict::text::line;
 use super::Case;
 use super::conclusion::GuestResult;
 use super::ending::{end, explained};
+use super::entry::{Entered, Entry};
 use super::export::RecordError;
 use super::monitor::{Asker, is_slow};
 use super::roster::Progress;
@@ -34,8 +35,9 @@ use crate::helpers::Reply;
 use crate::logfile::LogFile;
 use crate::protocol::Call;
 use crate::session::{
-    Guest, Handover, Host, Part, Policy, Replies, RunState, Start, Waker, conduct,
+    Arrival, Guest, Handover, Host, Part, Policy, Replies, RunState, Start, Waker, conduct,
 };
+use crate::template::Resumed;
 
 /// A guest that takes nothing for so long is gone.
 const SEND_WAIT: Duration = Duration::from_secs(10);
@@ -114,6 +116,8 @@ struct Started<'a> {
     vm: Vm,
     /// When QEMU was started.
     since: Instant,
+    /// How long it took until a guest was restored, or began to boot.
+    arrived: Duration,
     policy: Policy,
     handover: Handover,
     logs: Logs,
@@ -128,6 +132,23 @@ struct Logs {
     console: LogFile,
     control: LogFile,
     excerpt: Excerpt,
+}
+
+impl Logs {
+    /// With what a restored guest said before its session.
+    fn new(console: LogFile, control: LogFile, resumed: Option<&Resumed>) -> Self {
+        let mut logs = Self {
+            console,
+            control,
+            excerpt: Excerpt::default(),
+        };
+        if let Some(resumed) = resumed {
+            logs.console.write(&resumed.console);
+            logs.excerpt.write(&resumed.console);
+            logs.control.write(&resumed.control);
+        }
+        logs
+    }
 }
 
 impl<'a> Started<'a> {
@@ -182,15 +203,24 @@ impl<'a> Started<'a> {
         }
         let launch = request.resolve().map_err(|error| refused(&error))?;
         case.state().devices.extend(launch.device_types());
+        let since = monotonic();
+        let entered = case.enter_guest(&Entry {
+            number,
+            launch: &launch,
+            refused: order.start == Start::Refused,
+            directory: order.directory,
+            run_dir: &run_dir,
+            wrapped: wrapper.is_some(),
+        });
+        let Entered {
+            vm,
+            launch,
+            resumed,
+        } = entered.map_err(|error| broken(&error))?;
+        let arrived = since.elapsed();
         let line = [vec![launch.binary.to_string()], launch.argv(fds)].concat();
         let line = host::process::command::quote_line(&line) + "\n";
         fs_err::write(logs.join(log_name("argv", number)), line).map_err(|error| broken(&error))?;
-        let since = monotonic();
-        let vm = Vm::spawn(&launch, &run_dir, order.directory);
-        let vm = vm.map_err(|error| broken(&error))?;
-        if launch.start == GuestStart::Boot {
-            vm.release();
-        }
         for text in debug.lines(&case.setting.arch.arch, paths) {
             send(case.setting.events, RunEvent::Note { text });
         }
@@ -207,13 +237,10 @@ impl<'a> Started<'a> {
             number,
             vm,
             since,
-            policy: case.policy(&launch, order.start),
+            arrived,
+            policy: case.policy(&launch, order.start, resumed.as_ref()),
             handover,
-            logs: Logs {
-                console,
-                control,
-                excerpt: Excerpt::default(),
-            },
+            logs: Logs::new(console, control, resumed.as_ref()),
             is_gone: order.is_gone,
             run_dir,
             directory: order.directory.to_owned(),
@@ -241,6 +268,7 @@ impl<'a> Started<'a> {
                 over: &over,
                 keys: &keys,
                 pid,
+                boots: self.policy.arrival == Arrival::Boot,
                 failed_at: None,
                 shell_is_open: false,
                 scope,
@@ -294,7 +322,7 @@ impl<'a> Started<'a> {
                 .filter_map(Result::err)
                 .map(|error| error.to_string()),
         );
-        state.booted += conducted.boot;
+        state.booted += self.arrived + conducted.boot;
         state.lived += lived;
         let dropped = client.inbox().dropped();
         if dropped > 0 {
@@ -352,6 +380,8 @@ struct GuestDesk<'scope, 'env> {
     keys: &'env UnixStream,
     /// QEMU's.
     pid: u32,
+    /// Whether the guest boots here, which measures the host.
+    boots: bool,
     /// Where the guest script ended early.
     failed_at: Option<String>,
     shell_is_open: bool,
@@ -419,7 +449,9 @@ impl Host for GuestDesk<'_, '_> {
 
     fn ready(&mut self) {
         self.logs.excerpt.begin_test();
-        self.case.note_boot(self.pid);
+        if self.boots {
+            self.case.note_boot(self.pid);
+        }
         self.case.roster.note(self.number, Progress::Ready);
     }
 

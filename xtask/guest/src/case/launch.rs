@@ -10,6 +10,7 @@ use suite::header::Channel;
 use super::{Case, disk};
 use crate::platform::Image;
 use crate::session::{Arrival, Handover, Policy, SCRATCH, Start};
+use crate::template::Resumed;
 
 /// Where a guest has the test's script.
 const TEST: &str = "/kiln/test";
@@ -68,7 +69,12 @@ impl Case<'_> {
         format!("{log} {own}").trim().to_owned()
     }
 
-    pub(super) fn policy(&self, launch: &Launch, start: Start) -> Policy {
+    pub(super) fn policy(
+        &self,
+        launch: &Launch,
+        start: Start,
+        resumed: Option<&Resumed>,
+    ) -> Policy {
         let header = &self.setting.test.test.header;
         Policy {
             ends: header.ends,
@@ -77,9 +83,10 @@ impl Case<'_> {
             boot_limit: self.boot_limit(),
             test_limit: self.test_limit(),
             clock: self.clock.clone(),
-            arrival: match launch.start {
-                GuestStart::Boot | GuestStart::Paused => Arrival::Boot,
-                GuestStart::Incoming { .. } => Arrival::Migration,
+            arrival: match (&launch.start, resumed) {
+                (_, Some(resumed)) => Arrival::Restored(resumed.nonce.clone()),
+                (GuestStart::Boot | GuestStart::Paused, None) => Arrival::Boot,
+                (GuestStart::Incoming { .. }, None) => Arrival::Migration,
             },
             start,
             handoff: Arc::clone(&self.handoff),

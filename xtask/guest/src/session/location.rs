@@ -43,7 +43,9 @@ pub(super) struct Awaited {
 impl Location {
     pub(super) fn new(policy: &Policy, waker: &Waker) -> Self {
         match policy.arrival {
-            Arrival::Boot => Self::Here(policy.handoff.enter(None, Arc::clone(waker))),
+            Arrival::Boot | Arrival::Restored(_) => {
+                Self::Here(policy.handoff.enter(None, Arc::clone(waker)))
+            }
             Arrival::Migration => Self::Awaited(Awaited::default()),
         }
     }

@@ -4,6 +4,8 @@ use std::io::BufRead as _;
 
 use super::*;
 
+#[path = "restored_tests.rs"]
+mod restored;
 #[path = "sequence_tests.rs"]
 mod sequences;
 #[path = "snapshot_tests.rs"]

@@ -11,7 +11,7 @@ use super::handoff::Handoff;
 use super::replies::Waker;
 use crate::fold::Fold;
 use crate::limits::TestClock;
-use crate::protocol::Receiver;
+use crate::protocol::{Nonce, Receiver};
 
 /// What a session goes by.
 #[derive(Debug, Clone)]
@@ -62,12 +62,14 @@ impl Policy {
 }
 
 /// Where a QEMU gets its guest from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arrival {
     /// It boots one.
     Boot,
     /// It waits for one that migrates into it (`-incoming`).
     Migration,
+    /// It was restored from a template, and has answered with this nonce.
+    Restored(Nonce),
 }
 
 /// What is expected of QEMU's start.

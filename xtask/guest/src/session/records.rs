@@ -6,7 +6,7 @@ use verdict::outcome::Outcome;
 use verdict::text::last_line;
 
 use super::location::Location;
-use super::{FLOOD, Guest, Host, NOTES_MAX, Session, Start, not_refused};
+use super::{Arrival, FLOOD, Guest, Host, NOTES_MAX, Session, Start, not_refused};
 use crate::fold::Happened;
 use crate::protocol::{FromGuest, Nonce, Received, Sender};
 
@@ -100,6 +100,11 @@ impl Session<'_> {
                 };
                 self.reply(guest, call.id, status, &text)
             }
+            // Only a guest that is saved or restored says so, and before it has a test.
+            FromGuest::Prepared { .. } | FromGuest::Resumed { .. } => {
+                self.note(host, "a record that belongs to no test".to_owned());
+                None
+            }
             FromGuest::Leaving(leave) => self.happened(&Happened::Leaving(leave)),
             FromGuest::End { status, taint } => {
                 let last_line = last_line(&self.talk.output_tail);
@@ -145,12 +150,39 @@ impl Session<'_> {
                 });
             }
         };
-        if let Location::Here(id) = self.standing {
-            self.policy.handoff.name(id, nonce.as_str());
-        }
         let mut sender = Sender::new(nonce.clone());
         self.talk.receiver.expect(nonce);
-        let mut bytes = sender.start(self.talk.boots);
+        let start = sender.start(self.talk.boots);
+        self.give_test(sender, start, guest, host)
+    }
+
+    /// Hands the test to a guest that was restored, which has its nonce and says no hello.
+    pub(super) fn hand_over_restored(
+        &mut self,
+        guest: &mut dyn Guest,
+        host: &mut dyn Host,
+    ) -> Option<Outcome> {
+        let Arrival::Restored(nonce) = &self.policy.arrival else {
+            return None;
+        };
+        let mut sender = Sender::resumed(nonce.clone());
+        self.talk.receiver.expect_resumed(nonce.clone());
+        let now = host::clock::now().duration_since(std::time::UNIX_EPOCH);
+        let clock = sender.clock(now.unwrap_or_default());
+        self.give_test(sender, clock, guest, host)
+    }
+
+    /// Sends files, environment and go, after what the guest gets first.
+    fn give_test(
+        &mut self,
+        mut sender: Sender,
+        mut bytes: Vec<u8>,
+        guest: &mut dyn Guest,
+        host: &mut dyn Host,
+    ) -> Option<Outcome> {
+        if let Location::Here(id) = self.standing {
+            self.policy.handoff.name(id, sender.nonce().as_str());
+        }
         for (path, mode, content) in &self.handover.files {
             bytes.extend(sender.put(path, *mode, content));
         }

@@ -93,15 +93,15 @@ struct Station {
 }
 
 impl Station {
-    fn start(arrival: Arrival, limit: Duration, handoff: &Arc<Handoff>) -> Self {
+    fn start(arrival: &Arrival, limit: Duration, handoff: &Arc<Handoff>) -> Self {
         let (mut vm, guest) = fake(Channel::Virtio);
-        let mut policy = super::policy(arrival, handoff);
+        let mut policy = super::policy(arrival.clone(), handoff);
         policy.test_limit = limit;
-        if arrival == Arrival::Migration {
+        if *arrival == Arrival::Migration {
             policy.boot_limit = limit;
         }
         let monitor = Monitor::new(match arrival {
-            Arrival::Boot => RunState::Running,
+            Arrival::Boot | Arrival::Restored(_) => RunState::Running,
             Arrival::Migration => RunState::Incoming,
         });
         let mut host = monitor.clone();
@@ -149,7 +149,7 @@ struct Journey {
 impl Journey {
     fn begin(speaks: bool, limit: Duration) -> Self {
         let handoff = Arc::default();
-        let mut first = Station::start(Arrival::Boot, limit, &handoff);
+        let mut first = Station::start(&Arrival::Boot, limit, &handoff);
         first.guest.boots();
         Self {
             handoff,
@@ -195,7 +195,7 @@ impl Journey {
 
     fn migrate(&mut self, step: Step) {
         let (handoff, limit) = (Arc::clone(&self.handoff), self.limit);
-        let start = || Station::start(Arrival::Migration, limit, &handoff);
+        let start = || Station::start(&Arrival::Migration, limit, &handoff);
         let waiting = (step == Step::Socket).then(start);
         let runs = self.runs;
         let source = self.here();

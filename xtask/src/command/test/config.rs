@@ -7,6 +7,8 @@ use camino::Utf8PathBuf;
 use guest::config::{CaseConfig, ReproduceFlags};
 use guest::debug::Debug;
 use guest::platform::ArchRun;
+use guest::start::StartPolicy;
+use guest::template::Templates;
 use runner::{Config, Extent, Rounds};
 use suite::overrides::Override;
 use suite::{Filter, Suite};
@@ -14,10 +16,10 @@ use verdict::golden::bless::Blessing;
 use verdict::origin::{Origin, Scope};
 use verdict::runs::run_dir::temp_dir;
 
-use super::{RUNS, TESTS};
+use super::{RUNS, TESTS, choices};
 use crate::cli::{GuestArgs, TestArgs};
 use crate::context::Context;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::origin;
 use crate::platforms;
 use crate::supply::Supply;
@@ -66,30 +68,16 @@ pub(super) fn configure(
             kernel_log: context.global.verbose > 0,
             reproduce: args.reproducing(context.settings.profile()),
             bless: args.reports.blessing(!args.filters.is_empty()),
+            start: args.start.policy(),
+            templates: Some(Arc::new(Templates::new(supply.store.clone()))),
             ..case_config(context)
         },
-        choices: choices(&args.choose)?,
+        choices: choices::parse(&args.choose)?,
         device_coverage: args.debug.device_coverage,
         origin: origin::gather(context, args.partition.as_deref(), wanted.scope),
         runs_dir: runs_dir(context, args),
         ..config(context, wanted.suite, wanted.filter, runs)
     })
-}
-
-/// `--choose NAME=WORD`: choices that are made whatever the seed says.
-pub(super) fn choices(asked: &[String]) -> Result<BTreeMap<String, String>, Failure> {
-    let pair = |text: &String| {
-        let (name, word) = text.split_once('=')?;
-        Some((name.to_owned(), word.to_owned()))
-    };
-    let refused = |text: &String| {
-        let error = anyhow::anyhow!("expected `NAME=VALUE` for --choose, found `{text}`");
-        Failure::new(Exit::Usage, error).hint(Some("--choose nic=e1000".to_owned()))
-    };
-    asked
-        .iter()
-        .map(|text| pair(text).ok_or_else(|| refused(text)))
-        .collect()
 }
 
 /// Where runs are kept.
@@ -138,6 +126,8 @@ fn case_config(context: &Context) -> CaseConfig {
         no_capture: false,
         kiln: context.env.own_program(),
         path: context.env.path.clone(),
+        start: StartPolicy::default(),
+        templates: None,
         debug: Debug::default(),
         reproduce: ReproduceFlags::default(),
         bless: Blessing::No,

@@ -39,6 +39,7 @@ fn report(test: &str, outcome: Outcome) -> TestReport {
         subtests: Vec::new(),
         diff: Vec::new(),
         line: None,
+        starts: Vec::new(),
     }
 }
 

@@ -40,6 +40,7 @@ struct RawHeader {
     #[serde(default)]
     choices: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
     unstable: Option<Spanned<String>>,
+    start: Option<Spanned<String>>,
     #[serde(default)]
     slow: bool,
     channel: Option<Spanned<String>>,
@@ -101,8 +102,9 @@ impl<'de> Deserialize<'de> for RawMachine {
 const TIMEOUT: &str = "a time such as `30s`, at most `8760h`";
 
 /// What only a guest has.
-const GUEST_KEYS: [&str; 10] = [
-    "append", "channel", "ends", "machine", "memory", "reboots", "scratch", "slots", "smp", "stdin",
+const GUEST_KEYS: [&str; 11] = [
+    "append", "channel", "ends", "machine", "memory", "reboots", "scratch", "slots", "smp",
+    "start", "stdin",
 ];
 
 /// Reads and checks the keys; the scripts of the body and `description` are the caller's.
@@ -151,6 +153,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let accel = checked.get(raw.requires.accel, "`tcg` or `kvm`", |text| {
         matches!(text, "tcg" | "kvm").then(|| text.to_owned())
     });
+    let start = checked.get(raw.start, "`cold`", |text| (text == "cold").then_some(()));
     let smp = checked.number(raw.smp);
     let unstable = checked.get(raw.unstable, "a reason with a link", |text| {
         text.contains("://").then(|| text.to_owned())
@@ -190,6 +193,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         append: raw.append,
         ends: ends.unwrap_or(ExpectedEnd::Report),
         reboots: raw.reboots,
+        cold: start.is_some(),
         body: match kind {
             Some(TestKind::Host) => Body::Host,
             Some(TestKind::Guest) | None => Body::Guest(Scripts::Guest),

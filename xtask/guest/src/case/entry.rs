@@ -1,0 +1,86 @@
+//! How a guest of a test comes to be: restored from a template, or booted.
+
+use camino::Utf8Path;
+use qemu::{Launch, QemuError, Start as QemuStart, Vm};
+use verdict::event::{GuestStart, StartKind};
+
+use super::Case;
+use crate::start::StartPolicy;
+use crate::template::{Resumed, WarmRequest};
+
+/// A guest that is to be started.
+pub(super) struct Entry<'a> {
+    pub(super) number: usize,
+    pub(super) launch: &'a Launch,
+    /// Whether QEMU is expected to refuse to start.
+    pub(super) refused: bool,
+    /// Where relative paths in the arguments of the test start.
+    pub(super) directory: &'a Utf8Path,
+    pub(super) run_dir: &'a Utf8Path,
+    /// Whether QEMU runs under another program.
+    pub(super) wrapped: bool,
+}
+
+/// A QEMU whose guest boots, migrates in or waits for its test.
+pub(super) struct Entered {
+    pub(super) vm: Vm,
+    /// What was started in the end.
+    pub(super) launch: Launch,
+    /// Set if the guest was restored.
+    pub(super) resumed: Option<Resumed>,
+}
+
+impl Case<'_> {
+    /// Restores the guest where that is possible, and boots it otherwise.
+    pub(super) fn enter_guest(&self, entry: &Entry<'_>) -> Result<Entered, QemuError> {
+        match self.restore(entry) {
+            Ok(entered) => {
+                let reason = "the machine has a template".to_owned();
+                self.note_start(entry.number, StartKind::Warm, reason);
+                Ok(entered)
+            }
+            Err(reason) => {
+                self.note_start(entry.number, StartKind::Cold, reason);
+                let vm = Vm::spawn(entry.launch, entry.run_dir, entry.directory)?;
+                if entry.launch.start == QemuStart::Boot {
+                    vm.release();
+                }
+                Ok(Entered {
+                    vm,
+                    launch: entry.launch.clone(),
+                    resumed: None,
+                })
+            }
+        }
+    }
+
+    fn restore(&self, entry: &Entry<'_>) -> Result<Entered, String> {
+        let setting = self.setting;
+        let templates = setting.config.templates.as_ref();
+        let Some(templates) = templates.filter(|_| setting.start != StartPolicy::Cold) else {
+            return Err("`--start cold`".to_owned());
+        };
+        let restored = templates.restore(&WarmRequest {
+            arch: setting.arch,
+            machine: self.machine,
+            launch: entry.launch,
+            policy: setting.start,
+            asks_for_cold: setting.test.test.header.cold,
+            refused: entry.refused,
+            wrapped: entry.wrapped,
+            run_dir: entry.run_dir,
+            directory: entry.directory,
+            limit: self.boot_limit(),
+        })?;
+        Ok(Entered {
+            vm: restored.vm,
+            launch: restored.launch,
+            resumed: Some(restored.resumed),
+        })
+    }
+
+    fn note_start(&self, number: usize, start: StartKind, reason: String) {
+        let start = GuestStart { start, reason };
+        self.state().starts.insert(number, start);
+    }
+}

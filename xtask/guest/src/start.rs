@@ -1,0 +1,392 @@
+//! How a guest starts: it boots (cold) or is restored from a template (warm). A pure decision.
+//!
+//! A template is a saved guest of the bare machine. It serves a test whose devices such a guest can
+//! find later, by a rescan of its PCI bus. [`crate::template`] acts on the decision.
+
+use std::collections::BTreeSet;
+
+use qemu::{Accel, Facts, Launch};
+
+/// What the caller asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StartPolicy {
+    /// Warm where it pays.
+    Auto,
+    /// Always cold.
+    #[default]
+    Cold,
+    /// Warm wherever it is possible.
+    Warm,
+}
+
+/// What is known of a start before it is decided how it happens.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact that stands for itself"
+)]
+pub struct StartFacts<'a> {
+    /// What the caller asks for.
+    pub policy: StartPolicy,
+    /// Whether the header of the test says `start = "cold"`.
+    pub asks_for_cold: bool,
+    /// Whether QEMU is expected to refuse to start.
+    pub refused: bool,
+    /// Whether QEMU runs under another program, such as a debugger.
+    pub wrapped: bool,
+    /// The accelerator of the run.
+    pub accel: Accel,
+    /// What is started.
+    pub launch: &'a Launch,
+    /// Whether the machine has a PCI bus that a guest can rescan.
+    pub has_pci: bool,
+    /// What the QEMU can do.
+    pub facts: &'a Facts,
+    /// Sets of device types that this QEMU did not load, each because of one of its types.
+    pub unmovable: &'a [BTreeSet<String>],
+    /// Whether the init of the image can be saved and restored.
+    pub image_resumes: bool,
+    /// Whether there is a template.
+    pub has_template: bool,
+    /// How many earlier starts of the run had the same bare machine.
+    pub earlier: usize,
+}
+
+/// How a guest is to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartDecision {
+    /// It boots, for this reason.
+    Cold(String),
+    /// It is restored from the template that exists.
+    Restore,
+    /// It is restored from a template that has to be made first.
+    Make,
+}
+
+/// Decides how a guest starts.
+#[must_use]
+pub fn decide(start: &StartFacts<'_>) -> StartDecision {
+    if let Some(reason) = obstacle(start) {
+        return StartDecision::Cold(reason);
+    }
+    if start.has_template {
+        return StartDecision::Restore;
+    }
+    if start.policy == StartPolicy::Auto && start.earlier == 0 {
+        let reason = "first start of this machine in the run, and no template exists";
+        return StartDecision::Cold(reason.to_owned());
+    }
+    StartDecision::Make
+}
+
+/// Why the guest must boot, if it must.
+#[must_use]
+pub fn obstacle(start: &StartFacts<'_>) -> Option<String> {
+    let launch = start.launch;
+    let fixed = [
+        (start.policy == StartPolicy::Cold, "`--start cold`"),
+        (start.asks_for_cold, "the test asks for it"),
+        (start.refused, "QEMU is expected to refuse to start"),
+        (start.wrapped, "QEMU runs under another program"),
+        (start.accel != Accel::Tcg, "only TCG guests are restored"),
+        (
+            launch.start != qemu::Start::Boot,
+            "the guest does not boot by itself",
+        ),
+        (launch.boots_own_files, "the test boots files of its own"),
+        (
+            launch.machine.control.is_none(),
+            "the control channel is the console",
+        ),
+        (
+            !start.image_resumes,
+            "the init of the image cannot be restored",
+        ),
+    ];
+    if let Some((_, reason)) = fixed.into_iter().find(|(holds, _)| *holds) {
+        return Some(reason.to_owned());
+    }
+    if let Some(option) = launch.machine.options.first() {
+        return Some(format!("`{option}` changes the machine"));
+    }
+    if launch.bare(start.facts, "ram".into()).is_none() {
+        return Some(format!(
+            "`-m {}` is more than a size",
+            launch.machine.memory
+        ));
+    }
+    let types = device_types(launch);
+    if !types.is_empty() && !start.has_pci {
+        return Some("the machine has no PCI bus to rescan".to_owned());
+    }
+    if start.unmovable.iter().any(|set| set.is_subset(&types)) {
+        return Some("this QEMU cannot load a guest with one of the devices".to_owned());
+    }
+    hidden_device(&launch.devices, start.facts)
+        .map(|name| format!("a guest that runs cannot find `{name}`"))
+}
+
+/// The device types among the arguments of the test.
+#[must_use]
+pub fn device_types(launch: &Launch) -> BTreeSet<String> {
+    qemu::devices::on_command_line(&launch.devices)
+}
+
+/// Buses that a device is connected to without a name, if a controller of the test has one.
+const IMPLIED_BUSES: [&str; 2] = ["usb-bus", "SCSI"];
+
+/// The first device that is neither on the PCI bus nor behind a device that is.
+fn hidden_device(arguments: &[String], facts: &Facts) -> Option<String> {
+    let mut found: BTreeSet<&str> = BTreeSet::new();
+    let mut any = false;
+    for pair in arguments.windows(2).filter(|pair| pair[0] == "-device") {
+        let value = pair[1].as_str();
+        let name = value.split(',').next().unwrap_or_default();
+        let property = |key: &str| {
+            let mut parts = value.split(',').filter_map(|part| part.split_once('='));
+            parts.find(|(name, _)| *name == key).map(|(_, value)| value)
+        };
+        let model = facts.models.get(facts.device_type(name));
+        let bus = model.and_then(|model| model.bus.as_deref());
+        let parent = property("bus").and_then(|bus| bus.split('.').next());
+        let visible = match (bus, parent) {
+            (Some("PCI"), _) => true,
+            (Some(_), Some(parent)) => found.contains(parent),
+            (Some(bus), None) => any && IMPLIED_BUSES.contains(&bus),
+            (None, _) => false,
+        };
+        if !visible {
+            return Some(name.to_owned());
+        }
+        any = true;
+        found.extend(property("id"));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use camino::Utf8PathBuf;
+    use qemu::facts::DeviceFacts;
+    use qemu::launch::BareMachine;
+    use qemu::{BootFiles, Start};
+
+    use super::*;
+
+    fn facts() -> Facts {
+        let models = [
+            ("virtio-blk-pci", Some("PCI")),
+            ("qemu-xhci", Some("PCI")),
+            ("nvme", Some("PCI")),
+            ("usb-kbd", Some("usb-bus")),
+            ("virtio-blk-device", Some("virtio-bus")),
+            ("isa-serial", Some("ISA")),
+            ("ide-hd", Some("IDE")),
+            ("ich9-ahci", Some("PCI")),
+            ("nvdimm", None),
+        ];
+        let models = models.map(|(name, bus)| {
+            let bus = bus.map(str::to_owned);
+            (name.to_owned(), DeviceFacts { bus, alias: None })
+        });
+        Facts {
+            models: BTreeMap::from(models),
+            ..Facts::default()
+        }
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn launch(devices: &str) -> Launch {
+        Launch {
+            binary: Utf8PathBuf::from("qemu"),
+            machine: BareMachine {
+                machine: "q35".to_owned(),
+                accel: "tcg".to_owned(),
+                cpu: None,
+                memory: "256M".to_owned(),
+                smp: "1".to_owned(),
+                append: [String::new(), String::new()],
+                arguments: Vec::new(),
+                control: Some("virtio-serial-pci".to_owned()),
+                slots: Vec::new(),
+                options: Vec::new(),
+            },
+            boot: BootFiles {
+                kernel: "kernel".into(),
+                initrd: None,
+            },
+            boots_own_files: false,
+            start: Start::Boot,
+            devices: words(devices),
+            sandbox: true,
+            reboot_allowed: false,
+            name: None,
+            ram: None,
+        }
+    }
+
+    fn start<'a>(launch: &'a Launch, facts: &'a Facts) -> StartFacts<'a> {
+        StartFacts {
+            policy: StartPolicy::Auto,
+            asks_for_cold: false,
+            refused: false,
+            wrapped: false,
+            accel: Accel::Tcg,
+            launch,
+            has_pci: true,
+            facts,
+            unmovable: &[],
+            image_resumes: true,
+            has_template: true,
+            earlier: 1,
+        }
+    }
+
+    #[test]
+    fn each_fact_decides_the_start() {
+        let facts = facts();
+        let check = |change: &dyn Fn(&mut StartFacts<'_>, &mut Launch), expect: &str| {
+            let mut launch = launch("");
+            let original = launch.clone();
+            let mut found = start(&original, &facts);
+            change(&mut found, &mut launch);
+            let found = StartFacts {
+                launch: &launch,
+                ..found
+            };
+            let decision = match decide(&found) {
+                StartDecision::Cold(reason) => reason,
+                other => format!("{other:?}"),
+            };
+            assert_eq!(decision, expect);
+        };
+        check(&|_, _| {}, "Restore");
+        check(&|start, _| start.has_template = false, "Make");
+        check(
+            &|start, _| (start.has_template, start.earlier) = (false, 0),
+            "first start of this machine in the run, and no template exists",
+        );
+        check(
+            &|start, _| {
+                start.policy = StartPolicy::Warm;
+                (start.has_template, start.earlier) = (false, 0);
+            },
+            "Make",
+        );
+        check(
+            &|start, _| start.policy = StartPolicy::Cold,
+            "`--start cold`",
+        );
+        check(
+            &|start, _| start.asks_for_cold = true,
+            "the test asks for it",
+        );
+        check(
+            &|start, _| start.refused = true,
+            "QEMU is expected to refuse to start",
+        );
+        check(
+            &|start, _| start.wrapped = true,
+            "QEMU runs under another program",
+        );
+        check(
+            &|start, _| start.accel = Accel::Kvm,
+            "only TCG guests are restored",
+        );
+        check(
+            &|start, _| start.image_resumes = false,
+            "the init of the image cannot be restored",
+        );
+        check(
+            &|_, launch| launch.start = Start::Paused,
+            "the guest does not boot by itself",
+        );
+        check(
+            &|_, launch| launch.boots_own_files = true,
+            "the test boots files of its own",
+        );
+        check(
+            &|_, launch| launch.machine.control = None,
+            "the control channel is the console",
+        );
+        check(
+            &|_, launch| launch.machine.options = words("-nic user"),
+            "`-nic` changes the machine",
+        );
+        check(
+            &|_, launch| launch.machine.memory = "1G,slots=2".to_owned(),
+            "`-m 1G,slots=2` is more than a size",
+        );
+        check(
+            &|start, launch| {
+                start.has_pci = false;
+                launch.devices = words("-device virtio-blk-device,drive=d");
+            },
+            "the machine has no PCI bus to rescan",
+        );
+        // The policy `warm` forces nothing that cannot work.
+        check(
+            &|start, _| (start.policy, start.asks_for_cold) = (StartPolicy::Warm, true),
+            "the test asks for it",
+        );
+    }
+
+    #[test]
+    fn device_must_be_behind_the_pci_bus() {
+        let facts = facts();
+        let check = |line: &str, expect: Option<&str>| {
+            assert_eq!(
+                hidden_device(&words(line), &facts).as_deref(),
+                expect,
+                "{line}"
+            );
+        };
+        check("", None);
+        check("-drive if=none,id=d -device virtio-blk-pci,drive=d", None);
+        check("-device qemu-xhci,id=x -device usb-kbd,bus=x.0", None);
+        check("-device qemu-xhci -device usb-kbd", None);
+        check("-device usb-kbd", Some("usb-kbd"));
+        check("-device usb-kbd,bus=x.0", Some("usb-kbd"));
+        check(
+            "-device ich9-ahci,id=a -device ide-hd,bus=a.0,drive=d",
+            None,
+        );
+        check(
+            "-device ich9-ahci,id=a -device ide-hd,drive=d",
+            Some("ide-hd"),
+        );
+        check("-device isa-serial", Some("isa-serial"));
+        check("-device nvdimm,memdev=m", Some("nvdimm"));
+        check(
+            "-device {\"driver\":\"nvme\"}",
+            Some("{\"driver\":\"nvme\"}"),
+        );
+        check("-device future-device", Some("future-device"));
+    }
+
+    #[test]
+    fn refused_devices_are_remembered_as_sets() {
+        let facts = facts();
+        let unmovable = [BTreeSet::from(["nvme".to_owned(), "qemu-xhci".to_owned()])];
+        let check = |line: &str, cold: bool| {
+            let launch = launch(line);
+            let found = StartFacts {
+                unmovable: &unmovable,
+                ..start(&launch, &facts)
+            };
+            assert_eq!(obstacle(&found).is_some(), cold, "{line}");
+        };
+        check(
+            "-device nvme -device qemu-xhci -device virtio-blk-pci",
+            true,
+        );
+        // Which of the two it was is not known.
+        check("-device nvme", false);
+        check("-device virtio-blk-pci", false);
+    }
+}

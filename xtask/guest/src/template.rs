@@ -1,0 +1,346 @@
+//! Guests that are restored from templates: makes a template, restores it, and learns what cannot be
+//! restored. Shared by all tests of a run.
+//!
+//! A restored guest is believed only if it answers with the nonce of this start and the name under
+//! which it was saved. Whatever goes wrong before that is a reason to boot instead.
+
+mod conversation;
+mod known;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use host::clock::monotonic;
+use plan::arch::Machine;
+use plan::digest::Digest;
+use qemu::saving::{self, SavingError};
+use qemu::{Launch, Vm};
+use store::{SavedGuest, Store, StoreError, TEMPLATE_FORMAT, Template};
+
+use crate::platform::ArchRun;
+use crate::protocol::Nonce;
+use crate::start::{StartDecision, StartFacts, StartPolicy, decide, device_types};
+pub(crate) use conversation::Resumed;
+use known::Known;
+
+/// What the shell runs before a guest is saved: what tests use most.
+const PREPARE: &str = "for tool in cat cut dd dmesg find grep head hexdump ls mount printf readlink \
+    sed seq sleep sort tail test tr usleep wc; do $tool --help; done; \
+    sh -c 'cat /proc/uptime | grep -q . && test -e /sys'; ls /sys/bus/*/devices; exit 0";
+
+/// The templates of a run.
+#[derive(Debug)]
+pub struct Templates {
+    store: Store,
+    slots: Mutex<BTreeMap<Digest, Arc<Slot>>>,
+    known: Mutex<BTreeMap<String, Known>>,
+}
+
+/// One bare machine of the run.
+#[derive(Debug, Default)]
+struct Slot {
+    /// How many starts had it; the lock is held while its template is made.
+    state: Mutex<SlotState>,
+}
+
+#[derive(Debug, Default)]
+struct SlotState {
+    starts: usize,
+    looked: bool,
+    template: Option<Template>,
+    /// Why there will be none in this run.
+    failure: Option<String>,
+}
+
+/// A start, as this module needs it.
+#[derive(Clone, Copy)]
+pub(crate) struct WarmRequest<'a> {
+    pub(crate) arch: &'a ArchRun,
+    pub(crate) machine: &'a Machine,
+    pub(crate) launch: &'a Launch,
+    pub(crate) policy: StartPolicy,
+    pub(crate) asks_for_cold: bool,
+    pub(crate) refused: bool,
+    pub(crate) wrapped: bool,
+    /// For the process of a QEMU.
+    pub(crate) run_dir: &'a Utf8Path,
+    /// Where relative paths of the test's arguments start.
+    pub(crate) directory: &'a Utf8Path,
+    /// For a boot, and for a restore.
+    pub(crate) limit: Duration,
+}
+
+/// A guest that was restored and waits for its test.
+pub(crate) struct Restored {
+    pub(crate) vm: Vm,
+    /// What was started.
+    pub(crate) launch: Launch,
+    pub(crate) resumed: Resumed,
+}
+
+/// Why a guest was not restored.
+enum Failure {
+    /// It will be so with each start of these devices.
+    Devices(String),
+    /// It will be so with each guest of this image.
+    Image,
+    /// It was so this time.
+    Once(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Once(error.to_string())
+    }
+}
+
+impl From<SavingError> for Failure {
+    fn from(error: SavingError) -> Self {
+        match error {
+            SavingError::Impossible(why) => Self::Devices(why),
+            SavingError::Failed(why) => Self::Once(why),
+        }
+    }
+}
+
+impl Failure {
+    fn text(self) -> String {
+        match self {
+            Self::Devices(why) | Self::Once(why) => why,
+            Self::Image => "the init of the image cannot be restored".to_owned(),
+        }
+    }
+}
+
+impl Templates {
+    /// Templates that are kept in this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            slots: Mutex::default(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Restores a guest, or says why it has to boot.
+    pub(crate) fn restore(&self, request: &WarmRequest<'_>) -> Result<Restored, String> {
+        if request.policy == StartPolicy::Cold {
+            // Nothing is looked up for a run without warm starts.
+            return Err(decision(request, &Known::default(), false, 0));
+        }
+        let image = request.arch.image.as_ref().map(|image| image.content);
+        let image = image.ok_or_else(|| "the run has no image".to_owned())?;
+        let emulator = known::digest(&self.store, &request.arch.binary)?;
+        let known = self.known(&emulator);
+        let key = key(request, &emulator, &image);
+        if let Some(why) = known.machine(&key) {
+            return Err(why);
+        }
+        let slot = self.slot(key);
+        let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = &state.failure {
+            return Err(why.clone());
+        }
+        // Without a look at the store, which hashes the template, where no template can help.
+        let reason = decision(request, &known, true, 1);
+        if !reason.is_empty() {
+            return Err(reason);
+        }
+        let earlier = state.starts;
+        state.starts += 1;
+        if !state.looked {
+            state.looked = true;
+            state.template = self
+                .store
+                .template(&key)
+                .map_err(|error| error.to_string())?;
+        }
+        let reason = decision(request, &known, state.template.is_some(), earlier);
+        if !reason.is_empty() {
+            return Err(reason);
+        }
+        if state.template.is_none() {
+            match self.make(request, &key) {
+                Ok(template) => state.template = Some(template),
+                Err(failure) => {
+                    let lasting = matches!(failure, Failure::Devices(_));
+                    if matches!(failure, Failure::Image) {
+                        self.learn(&emulator, |known| known.note_image(image));
+                    }
+                    let why = format!("failed to make a template: {}", failure.text());
+                    if lasting {
+                        self.learn(&emulator, |known| known.note_machine(&key, &why));
+                    }
+                    state.failure = Some(why.clone());
+                    return Err(why);
+                }
+            }
+        }
+        let Some(template) = state.template.clone() else {
+            return Err("no template".to_owned());
+        };
+        drop(state);
+        if !template.is_unchanged() {
+            let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
+            (state.template, state.looked) = (None, false);
+            return Err("the template was changed during the run".to_owned());
+        }
+        load(request, &template).map_err(|failure| {
+            if let Failure::Devices(_) = failure {
+                let types = device_types(request.launch);
+                self.learn(&emulator, |known| known.note_devices(types));
+            }
+            format!("failed to restore the template: {}", failure.text())
+        })
+    }
+
+    fn slot(&self, key: Digest) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(key).or_default())
+    }
+
+    fn known(&self, emulator: &Digest) -> Known {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(emulator.to_string());
+        known
+            .or_insert_with(|| Known::read(&self.store, emulator))
+            .clone()
+    }
+
+    fn learn(&self, emulator: &Digest, change: impl FnOnce(&mut Known)) {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(emulator.to_string()).or_default();
+        change(known);
+        known.write(&self.store, emulator);
+    }
+
+    /// Makes the template of a key, unless another process was first.
+    fn make(&self, request: &WarmRequest<'_>, key: &Digest) -> Result<Template, Failure> {
+        let _guard = self.store.lock(&format!("template-{key}"), || {})?;
+        if let Some(template) = self.store.template(key)? {
+            return Ok(template);
+        }
+        let staging = self.store.stage_template()?;
+        let facts = &request.arch.facts;
+        let launch = request.launch.bare(facts, &staging.ram());
+        let launch = launch.ok_or_else(|| Failure::Once("no size of memory".to_owned()))?;
+        let run_dir = request.run_dir.join("template");
+        fs_err::create_dir_all(&run_dir).map_err(|error| Failure::Once(error.to_string()))?;
+        let id = nonce()?;
+        let until = monotonic() + request.limit;
+        let mut vm = spawn(&launch, &run_dir, &run_dir)?;
+        vm.release();
+        let resumes = conversation::hello(&mut vm, until).map_err(Failure::Once)?;
+        if !resumes {
+            return Err(Failure::Image);
+        }
+        conversation::prepare(&mut vm, &id, PREPARE, until).map_err(Failure::Once)?;
+        let pci = match request.machine.connectors {
+            Some(_) => saving::pci_functions(&vm, until)?,
+            None => Vec::new(),
+        };
+        saving::save(&vm, &staging.state(), until)?;
+        // QEMU is gone before the memory is hashed.
+        drop(vm);
+        let machine = request.launch.machine.machine.split(',').next();
+        let guest = SavedGuest {
+            about: format!("{} {}", request.arch.arch.name, machine.unwrap_or_default()),
+            id: id.as_str().to_owned(),
+            pci,
+        };
+        Ok(self.store.commit_template(staging, key, guest)?)
+    }
+}
+
+/// Empty if the guest is to be restored.
+fn decision(
+    request: &WarmRequest<'_>,
+    known: &Known,
+    has_template: bool,
+    earlier: usize,
+) -> String {
+    let image = request.arch.image.as_ref();
+    let decision = decide(&StartFacts {
+        policy: request.policy,
+        asks_for_cold: request.asks_for_cold,
+        refused: request.refused,
+        wrapped: request.wrapped,
+        accel: request.arch.accel,
+        launch: request.launch,
+        has_pci: request.machine.virtio == "pci",
+        facts: &request.arch.facts,
+        unmovable: known.unmovable(),
+        image_resumes: image.is_none_or(|image| known.image_resumes(&image.content)),
+        has_template,
+        earlier,
+    });
+    match decision {
+        StartDecision::Cold(reason) => reason,
+        StartDecision::Restore | StartDecision::Make => String::new(),
+    }
+}
+
+/// Loads a template into a QEMU with the devices of the test, and lets its guest find them.
+fn load(request: &WarmRequest<'_>, template: &Template) -> Result<Restored, Failure> {
+    let facts = &request.arch.facts;
+    let launch = request.launch.restored(facts, &template.ram());
+    let launch = launch.ok_or_else(|| Failure::Once("no size of memory".to_owned()))?;
+    let until = monotonic() + request.limit;
+    let mut vm = spawn(&launch, request.run_dir, request.directory)?;
+    saving::load(&vm, &template.state(), until)?;
+    let connectors = match request.machine.connectors {
+        Some(first) => new_connectors(&vm, template, first, until)?,
+        None => Vec::new(),
+    };
+    vm.release();
+    let nonce = nonce()?;
+    let entropy = [self::nonce()?, self::nonce()?].map(|half| half.as_str().to_owned());
+    let resume = crate::protocol::Resume {
+        template: &template.guest().id,
+        entropy: entropy.concat(),
+        rescan: !device_types(&launch).is_empty(),
+        connectors,
+    };
+    let resumed = conversation::resume(&mut vm, nonce, &resume, until).map_err(Failure::Once)?;
+    Ok(Restored {
+        vm,
+        launch,
+        resumed,
+    })
+}
+
+/// The firmware's indices of the functions that the guest was not saved with.
+fn new_connectors(
+    vm: &Vm,
+    template: &Template,
+    first: u64,
+    until: Instant,
+) -> Result<Vec<u64>, Failure> {
+    let functions = saving::pci_functions(vm, until)?;
+    let saved = &template.guest().pci;
+    let new = functions
+        .into_iter()
+        .filter(|function| !saved.contains(function));
+    Ok(new
+        .map(|(device, function)| first + 8 * device + function)
+        .collect())
+}
+
+fn spawn(launch: &Launch, run_dir: &Utf8Path, directory: &Utf8Path) -> Result<Vm, Failure> {
+    Vm::spawn(launch, run_dir, directory).map_err(|error| Failure::Once(error.to_string()))
+}
+
+fn nonce() -> Result<Nonce, Failure> {
+    Nonce::random().map_err(|error| Failure::Once(format!("no random numbers: {error}")))
+}
+
+/// Everything that a saved guest depends on.
+fn key(request: &WarmRequest<'_>, emulator: &Digest, image: &Digest) -> Digest {
+    let machine = request.launch.key().digest();
+    let sandbox = request.launch.sandbox;
+    let text = format!("{TEMPLATE_FORMAT} {image} {emulator} {machine} {sandbox}");
+    Digest::of(text.as_bytes())
+}

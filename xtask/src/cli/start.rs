@@ -1,0 +1,45 @@
+//! The options of `cargo xtask test` that set how guests start.
+
+use clap::{Args, ValueEnum};
+use guest::start::StartPolicy;
+
+use super::{EXECUTION, SELECTION};
+
+/// How guests start.
+#[derive(Debug, Clone, Args)]
+pub struct StartArgs {
+    /// Set how guests start
+    ///
+    /// A warm guest is restored from a template, a saved guest of the same machine without the devices of
+    /// the test. `auto` restores where at least two starts of the run share a machine. A test that does
+    /// not pass warm is run again cold before it is reported.
+    #[arg(long, value_enum, default_value_t, value_name = "START", help_heading = EXECUTION)]
+    pub start: StartChoice,
+    /// With --list, print how each guest would start
+    #[arg(long, requires = "list", conflicts_with = "skips", help_heading = SELECTION)]
+    pub starts: bool,
+}
+
+/// The values of `--start`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum StartChoice {
+    /// Restore guests where it pays
+    Auto,
+    /// Boot all guests
+    #[default]
+    Cold,
+    /// Restore guests wherever it is possible
+    Warm,
+}
+
+impl StartArgs {
+    /// The policy of the run.
+    #[must_use]
+    pub fn policy(&self) -> StartPolicy {
+        match self.start {
+            StartChoice::Auto => StartPolicy::Auto,
+            StartChoice::Cold => StartPolicy::Cold,
+            StartChoice::Warm => StartPolicy::Warm,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `--list --starts`: how the guest of each test would start, as far as that is known without a run.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use guest::start::{StartFacts, StartPolicy, obstacle};
+use plan::Project;
+use qemu::{Accel, BootFiles, Control, Emulator, Facts, LaunchRequest};
+use suite::header::Channel;
+use suite::requirement;
+use suite::{Body, Scripts, Selected};
+
+use crate::cli::TestArgs;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::platforms;
+use crate::supply::Supply;
+
+/// A line for each test, by its whole name.
+pub(super) fn lines(
+    context: &Context,
+    project: &Project,
+    args: &TestArgs,
+    tests: &[Selected<'_>],
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut source = args.source.clone();
+    if source.arch.is_empty() {
+        source.arch = context.arches(project, &[])?;
+        platforms::keep_built(context, project, &args.guest, &mut source.arch);
+    }
+    let supply = Supply::open(context, &source)?;
+    let known = BTreeMap::from_iter(platforms::known(&supply, &args.guest)?);
+    let line = |test: &Selected<'_>| {
+        let facts = &known.get(test.arch)?.facts;
+        let policy = args.start.policy();
+        Some((test.name(), line(&supply, facts, policy, test)?))
+    };
+    Ok(tests.iter().filter_map(line).collect())
+}
+
+fn line(
+    supply: &Supply<'_>,
+    facts: &Facts,
+    policy: StartPolicy,
+    test: &Selected<'_>,
+) -> Option<String> {
+    let header = &test.test.header;
+    let Body::Guest(scripts) = header.body else {
+        return Some("no guest".to_owned());
+    };
+    let profile = &supply.project.arches.get(test.arch)?.qemu;
+    // A wrong machine is an error of the test, reported when it runs.
+    let (_, machine) = requirement::machine(header, test.arch, profile).ok()?;
+    let emulator = Emulator {
+        binary: "qemu".into(),
+        profile,
+        facts,
+        accel: Accel::Tcg,
+    };
+    let boot = BootFiles {
+        kernel: Utf8PathBuf::from("kernel"),
+        initrd: None,
+    };
+    let launch = LaunchRequest {
+        memory: header.memory.clone(),
+        smp: header.smp,
+        append: header.append.clone(),
+        slots: header.slots,
+        control: match header.channel {
+            Channel::Virtio => Control::VirtioSerial,
+            Channel::Console => Control::Console,
+        },
+        ..LaunchRequest::new(emulator, machine, boot)
+    };
+    let launch = launch.resolve().ok()?;
+    let found = obstacle(&StartFacts {
+        policy,
+        asks_for_cold: header.cold,
+        refused: false,
+        wrapped: false,
+        accel: Accel::Tcg,
+        launch: &launch,
+        has_pci: machine.virtio == "pci",
+        facts,
+        unmovable: &[],
+        image_resumes: true,
+        has_template: true,
+        earlier: 1,
+    });
+    Some(match found {
+        Some(reason) => format!("cold: {reason}"),
+        None if scripts != Scripts::Guest => {
+            "warm, unless the host script gives QEMU options that prevent it".to_owned()
+        }
+        None => "warm".to_owned(),
+    })
+}
