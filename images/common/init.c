@@ -280,6 +280,13 @@ static void power_off(void)
         pause();
 }
 
+/* busybox's `poweroff`, `reboot` and `halt` ask process 1 by these signals. */
+static void leave_on_signal(int number)
+{
+    sync();
+    reboot(number == SIGTERM ? RB_AUTOBOOT : number == SIGUSR1 ? RB_HALT_SYSTEM : RB_POWER_OFF);
+}
+
 static void child_environment(void)
 {
     setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
@@ -850,6 +857,9 @@ static void run_init(void)
     mount_all();
     sethostname("kiln", 4);
     loopback_up();
+    signal(SIGTERM, leave_on_signal);
+    signal(SIGUSR1, leave_on_signal);
+    signal(SIGUSR2, leave_on_signal);
     if (command_line("kiln.shell"))
         run_shell();
 
