@@ -82,6 +82,7 @@ fn crates_depend_only_on_allowed_crates() {
         ),
         ("publish", BTreeSet::from(["plan", "host", "net", "store"])),
         ("verdict", BTreeSet::from(["plan", "host", "qemu"])),
+        ("mutants", BTreeSet::from(["plan", "host", "verdict"])),
         ("suite", BTreeSet::from(["plan", "qemu", "verdict"])),
         ("settings", BTreeSet::from(["plan", "suite"])),
         (
@@ -118,6 +119,7 @@ fn crates_depend_only_on_allowed_crates() {
                 "forge",
                 "supply",
                 "publish",
+                "mutants",
                 "xtask",
             ]),
         ),
@@ -162,7 +164,7 @@ fn first_verdict_compiles_few_crates() {
         .collect();
     assert!(names.contains("runner"), "found {names:?}");
     for other in [
-        "builder", "forge", "net", "publish", "supply", "reqwest", "rustls",
+        "builder", "forge", "mutants", "net", "publish", "supply", "reqwest", "rustls",
     ] {
         assert!(!names.contains(other), "`{other}` is only for `builder`");
     }

@@ -13,6 +13,7 @@ pub mod debug;
 mod examples;
 #[cfg(test)]
 mod help;
+pub mod mutants;
 pub mod publish;
 pub mod recipe;
 pub mod repeat;
@@ -29,6 +30,7 @@ use verdict::kind::TestKind;
 
 use bench::BenchArgs;
 use debug::DebugArgs;
+use mutants::MutantsArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use recipe::RecipeArgs;
 use repeat::RepeatArgs;
@@ -211,6 +213,13 @@ pub enum Command {
     Unpublish(UnpublishArgs),
     /// Measure how fast guests boot and tests run
     Bench(BenchArgs),
+    /// Measure which planted faults of QEMU tests notice
+    ///
+    /// Compiles a copy of a QEMU source tree with all mutants of `tests/mutants/`, and runs for each of them
+    /// the tests that declare its device. `docs/mutants.md` describes how to read the result and how to add a
+    /// mutant.
+    #[command(after_long_help = examples::MUTANTS)]
+    Mutants(MutantsArgs),
     /// Print the settings of `kiln.toml` and their origin
     ///
     /// Each value is printed with the flag, the environment variable or the line that sets it.

@@ -105,6 +105,7 @@ pub fn dispatch(context: &Context, command: Command) -> CommandResult {
         | Command::MirrorCheck(_)
         | Command::VerifyRelease(_)
         | Command::Repro(_)
+        | Command::Mutants(_)
         | Command::Rebuild(_)
         | Command::Provide(_) => Err(builder::replace(context)),
     }

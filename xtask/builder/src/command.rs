@@ -4,6 +4,7 @@ pub(crate) mod fetch;
 pub(crate) mod images;
 pub(crate) mod legal;
 pub(crate) mod mirror_check;
+pub(crate) mod mutants;
 pub(crate) mod provide;
 pub(crate) mod publish;
 pub(crate) mod rebuild;

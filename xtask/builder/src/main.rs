@@ -29,6 +29,7 @@ fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::MirrorCheck(args) => command::mirror_check::run(context, &args),
         Command::VerifyRelease(args) => command::verify_release::run(context, &args),
         Command::Repro(args) => command::repro::run(context, &args),
+        Command::Mutants(args) => command::mutants::run(context, &args),
         Command::Rebuild(args) => command::rebuild::run(context, &args),
         Command::Provide(source) => command::provide::run(context, &source),
         Command::Test(_)

@@ -89,6 +89,14 @@ Examples:
   cargo xtask publish --to s3://bucket/kiln --sign minisign.key
       Publish to S3 with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
+/// Of `mutants`.
+pub(super) const MUTANTS: &str = "\
+Examples:
+  cargo xtask mutants --qemu-src ~/qemu --arch x86_64
+      Try every mutant on one architecture
+  cargo xtask mutants --qemu-src ~/qemu --area block nvme
+      Try the mutants of one area with `nvme` in their name";
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;

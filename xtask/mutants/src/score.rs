@@ -1,0 +1,328 @@
+//! What became of a mutant, how well its failure explains it, and the mutation score. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use verdict::event::{RunReport, TestReport};
+use verdict::outcome::Outcome;
+
+use crate::set::{Class, Mutant};
+
+/// What became of a mutant on one architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// A test failed that passes without the mutant.
+    Caught {
+        /// The test.
+        test: String,
+        /// How it ended.
+        outcome: String,
+        /// Its cause.
+        cause: String,
+        /// How well the cause explains the failure.
+        diagnosis: Diagnosis,
+    },
+    /// The edited statement ran, and every test passed.
+    Survived {
+        /// How many tests ran.
+        tests: usize,
+    },
+    /// No test ran the edited statement.
+    NotReached {
+        /// How many tests ran.
+        tests: usize,
+    },
+    /// The edit does not fit this QEMU, or does not compile.
+    LeftOut {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Verdict {
+    /// Its name in reports.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Caught { .. } => "caught",
+            Self::Survived { .. } => "survived",
+            Self::NotReached { .. } => "not reached",
+            Self::LeftOut { .. } => "left out",
+        }
+    }
+}
+
+/// What the cause of a failure names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// The line of the test, with the command.
+    pub command: bool,
+    /// The values that were compared.
+    pub values: bool,
+}
+
+impl Diagnosis {
+    /// Of a cause in one line.
+    #[must_use]
+    pub fn of(cause: &str) -> Self {
+        let line = cause.split_once(".sh:").map_or("", |(_, rest)| rest);
+        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+        let command = digits > 0 && line[digits..].starts_with(':');
+        let words = ["expanded to", "expected", "found", "instead of"];
+        let values = words.iter().any(|word| cause.contains(word));
+        Self { command, values }
+    }
+
+    /// Whether a reader knows where and what.
+    #[must_use]
+    pub fn is_complete(self) -> bool {
+        self.command && self.values
+    }
+}
+
+/// The tests of an architecture without a mutant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The expressions that select tests.
+    pub expressions: BTreeSet<String>,
+    /// Passed.
+    pub passed: BTreeSet<String>,
+    /// Neither passed nor skipped, with the cause.
+    pub failed: Vec<(String, String)>,
+}
+
+impl Control {
+    /// Of a run without a mutant.
+    #[must_use]
+    pub fn of(run: &RunReport) -> Self {
+        let mut control = Self::default();
+        for test in &run.tests {
+            match &test.outcome {
+                Outcome::Passed => {
+                    control.passed.insert(test.name.clone());
+                }
+                _ if is_failure(test) => {
+                    let cause = test.outcome.cause();
+                    control.failed.push((test.name.clone(), cause));
+                }
+                _ => {}
+            }
+        }
+        control
+    }
+}
+
+/// Whether a test says that something is wrong.
+fn is_failure(test: &TestReport) -> bool {
+    let is_neutral = matches!(
+        test.outcome,
+        Outcome::Passed | Outcome::Skipped { .. } | Outcome::NotRun { .. }
+    );
+    !is_neutral && test.unstable.is_none()
+}
+
+/// Judges the run of a mutant's tests.
+#[must_use]
+pub fn judge(run: &RunReport, control: &Control, is_reached: bool) -> Verdict {
+    let mut failed = run.tests.iter().filter(|test| is_failure(test));
+    if let Some(test) = failed.find(|test| control.passed.contains(&test.name)) {
+        let cause = test.outcome.cause();
+        return Verdict::Caught {
+            test: test.name.clone(),
+            outcome: test.outcome.label().to_owned(),
+            diagnosis: Diagnosis::of(&cause),
+            cause,
+        };
+    }
+    let passed = run
+        .tests
+        .iter()
+        .filter(|test| test.outcome == Outcome::Passed);
+    let tests = passed.count();
+    if is_reached {
+        Verdict::Survived { tests }
+    } else {
+        Verdict::NotReached { tests }
+    }
+}
+
+/// A mutant with what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trial {
+    /// The mutant.
+    #[serde(flatten)]
+    pub mutant: Mutant,
+    /// The architecture.
+    pub target: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// How many of some mutants were caught.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Score {
+    /// A test failed.
+    pub caught: usize,
+    /// Of these, with a complete cause.
+    pub explained: usize,
+    /// No test failed.
+    pub survived: usize,
+    /// No test came there.
+    pub not_reached: usize,
+    /// Not part of the score.
+    pub left_out: usize,
+}
+
+impl Score {
+    fn add(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Caught { diagnosis, .. } => {
+                self.caught += 1;
+                self.explained += usize::from(diagnosis.is_complete());
+            }
+            Verdict::Survived { .. } => self.survived += 1,
+            Verdict::NotReached { .. } => self.not_reached += 1,
+            Verdict::LeftOut { .. } => self.left_out += 1,
+        }
+    }
+
+    /// The mutants that count.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.caught + self.survived + self.not_reached
+    }
+
+    /// The part that was caught, in percent, rounded down.
+    #[must_use]
+    pub fn percent(&self) -> usize {
+        (100 * self.caught).checked_div(self.total()).unwrap_or(0)
+    }
+}
+
+/// The scores of a run: of each architecture by class, and together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Scores {
+    /// By architecture, then class.
+    pub classes: BTreeMap<String, BTreeMap<Class, Score>>,
+    /// Of all.
+    pub overall: Score,
+}
+
+impl Scores {
+    /// Counts some trials.
+    #[must_use]
+    pub fn of(trials: &[Trial]) -> Self {
+        let mut scores = Self::default();
+        for trial in trials {
+            let classes = scores.classes.entry(trial.target.clone()).or_default();
+            let score = classes.entry(trial.mutant.class).or_default();
+            score.add(&trial.verdict);
+            scores.overall.add(&trial.verdict);
+        }
+        scores
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(tests: &[(&str, serde_json::Value)]) -> RunReport {
+        let tests = tests.iter().map(|(name, outcome)| {
+            let mut test = json!({
+                "name": name, "arch": "a", "area": "b", "test": "c", "description": "",
+                "duration_ms": 1, "boot_ms": 1, "qemu_ms": 1, "choices": [], "accel": "tcg",
+                "qemu": "1", "log_dir": null, "reproduce": "", "console_tail": [],
+                "output_tail": [], "notes": [], "machine": "m", "seed": 1, "round": 0,
+                "failed_tries": [], "unstable": null, "slow": false, "devices": [],
+                "subtests": [], "diff": [], "line": null,
+            });
+            for (key, value) in outcome.as_object().unwrap() {
+                test[key] = value.clone();
+            }
+            test
+        });
+        let run = json!({
+            "schema": 3, "seed": 1, "duration_ms": 1, "interrupted": null, "run_dir": "d",
+            "kiln": "1", "commit": null, "started": "", "argv": [], "partition": null, "scope": null,
+            "platforms": [], "tests": tests.collect::<Vec<_>>(), "coverage": null,
+        });
+        serde_json::from_value(run).unwrap()
+    }
+
+    #[test]
+    fn only_test_that_passes_otherwise_catches() {
+        let control = Control {
+            passed: ["good".to_owned(), "other".to_owned()].into(),
+            ..Control::default()
+        };
+        let failed = json!({ "outcome": "failed", "cause": "x.sh:3: expected 1" });
+        let passed = json!({ "outcome": "passed" });
+        let label = |tests: &[(&str, &serde_json::Value)], is_reached| {
+            let tests: Vec<(&str, serde_json::Value)> = tests
+                .iter()
+                .map(|(name, value)| (*name, (*value).clone()))
+                .collect();
+            judge(&run(&tests), &control, is_reached).label()
+        };
+        assert_eq!(
+            label(&[("other", &passed), ("good", &failed)], true),
+            "caught"
+        );
+        assert_eq!(
+            label(&[("good", &passed), ("bad", &failed)], true),
+            "survived"
+        );
+        assert_eq!(label(&[("good", &passed)], false), "not reached");
+        let skipped = json!({ "outcome": "skipped", "why": "no disk" });
+        assert_eq!(label(&[("good", &skipped)], true), "survived");
+    }
+
+    #[test]
+    fn complete_cause_names_command_and_values() {
+        let check = |cause: &str, command: bool, values: bool| {
+            assert_eq!(
+                Diagnosis::of(cause),
+                Diagnosis { command, values },
+                "{cause}"
+            );
+        };
+        check(
+            "guest-tests/a/b.sh:8: `test \"$x\" = 6`, expanded to `test 5 = 6`: exit status 1",
+            true,
+            true,
+        );
+        check(
+            "guest-tests/a/b.sh:8: expected 5 blocks, found 6",
+            true,
+            true,
+        );
+        check("guest-tests/a/b.sh:8: `false`: exit status 1", true, false);
+        check("exit status 1", false, false);
+        check("the test did not end within 30 s", false, false);
+    }
+
+    #[test]
+    fn score_leaves_out_what_was_not_tried() {
+        let mut score = Score::default();
+        score.add(&Verdict::Survived { tests: 1 });
+        score.add(&Verdict::NotReached { tests: 1 });
+        score.add(&Verdict::LeftOut { why: String::new() });
+        assert_eq!((score.total(), score.percent()), (2, 0));
+        let cause = "x.sh:3: expected 1".to_owned();
+        let diagnosis = Diagnosis::of(&cause);
+        let (test, outcome) = ("t".to_owned(), "failed".to_owned());
+        score.add(&Verdict::Caught {
+            test,
+            outcome,
+            cause,
+            diagnosis,
+        });
+        assert_eq!((score.explained, score.percent()), (1, 33));
+        assert_eq!(Score::default().percent(), 0);
+    }
+}

@@ -1,0 +1,55 @@
+//! The options of `cargo xtask mutants`.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::{EXECUTION, REPORTS, SELECTION};
+
+#[derive(Debug, Args)]
+pub struct MutantsArgs {
+    /// Select mutants by part of the name
+    #[arg(value_name = "FILTER")]
+    pub filters: Vec<String>,
+    /// Select the mutants of an area; repeatable
+    ///
+    /// An area is a file of `tests/mutants/`.
+    #[arg(long, value_name = "AREA", help_heading = SELECTION)]
+    pub area: Vec<String>,
+    /// Select an architecture; repeatable
+    ///
+    /// The default is every architecture whose image is in the repository.
+    #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
+    pub arch: Vec<String>,
+    /// Run all tests for each mutant
+    ///
+    /// The default is the tests that declare its device.
+    #[arg(long, help_heading = SELECTION)]
+    pub all_tests: bool,
+    /// Use this QEMU source tree
+    ///
+    /// The tree is only read.
+    #[arg(long, value_name = "DIR", help_heading = EXECUTION)]
+    pub qemu_src: Utf8PathBuf,
+    /// Check that the edits fit, without a build
+    #[arg(long, conflicts_with_all = ["json", "html"], help_heading = EXECUTION)]
+    pub check: bool,
+    /// Pass an option to QEMU's `configure`; repeatable
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true, help_heading = EXECUTION)]
+    pub configure: Vec<String>,
+    /// Keep edited source, build and logs here
+    ///
+    /// The default is `target/kiln/mutants`. A later run compiles only what has changed.
+    #[arg(long, value_name = "DIR", help_heading = EXECUTION)]
+    pub build_dir: Option<Utf8PathBuf>,
+    /// Set the seed of random choices
+    ///
+    /// The control run and all mutants use the same seed.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = EXECUTION)]
+    pub seed: u64,
+    /// Write the results as JSON
+    #[arg(long, value_name = "FILE", help_heading = REPORTS)]
+    pub json: Option<Utf8PathBuf>,
+    /// Write the results as a web page
+    #[arg(long, value_name = "FILE", help_heading = REPORTS)]
+    pub html: Option<Utf8PathBuf>,
+}
