@@ -32,6 +32,7 @@ fn crates() -> impl Iterator<Item = (String, PathBuf)> {
         let folder = root().join("xtask");
         let source = match name.as_str() {
             "xtask" => folder.join("src"),
+            "device-tests" => root().join("tests/device/src"),
             name => folder.join(name).join("src"),
         };
         (name, source)
@@ -66,10 +67,12 @@ fn crates_depend_only_on_allowed_crates() {
         // Tests alone may know it, which this table does not look at.
         ("faults", BTreeSet::from([])),
         ("harness", BTreeSet::from(["plan", "host"])),
+        ("device-tests", BTreeSet::from(["qtest"])),
         ("plan", BTreeSet::from([])),
         ("host", BTreeSet::from(["plan"])),
         ("net", BTreeSet::from(["host"])),
         ("qemu", BTreeSet::from(["plan", "host"])),
+        ("qtest", BTreeSet::from(["host", "qemu"])),
         ("store", BTreeSet::from(["plan", "host"])),
         ("provision", BTreeSet::from(["plan", "host", "store"])),
         (
@@ -83,11 +86,14 @@ fn crates_depend_only_on_allowed_crates() {
         ("publish", BTreeSet::from(["plan", "host", "net", "store"])),
         ("verdict", BTreeSet::from(["plan", "host", "qemu"])),
         ("mutants", BTreeSet::from(["plan", "host", "verdict"])),
-        ("suite", BTreeSet::from(["plan", "qemu", "verdict"])),
+        (
+            "suite",
+            BTreeSet::from(["plan", "qemu", "qtest", "verdict"]),
+        ),
         ("settings", BTreeSet::from(["plan", "suite"])),
         (
             "guest",
-            BTreeSet::from(["plan", "host", "store", "qemu", "verdict", "suite"]),
+            BTreeSet::from(["plan", "host", "store", "qemu", "qtest", "verdict", "suite"]),
         ),
         (
             "runner",
@@ -99,6 +105,8 @@ fn crates_depend_only_on_allowed_crates() {
                 "plan",
                 "host",
                 "qemu",
+                "qtest",
+                "device-tests",
                 "store",
                 "provision",
                 "verdict",
@@ -188,6 +196,7 @@ fn every_crate_takes_the_workspace_lints() {
         let folder = match name.as_str() {
             "xtask" => root().join("xtask"),
             "faults" | "harness" => root().join("tests").join(&name),
+            "device-tests" => root().join("tests/device"),
             name => root().join("xtask").join(name),
         };
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();

@@ -370,6 +370,8 @@ pub enum KindArg {
     Guest,
     /// Scripts on the host that start no guest
     Host,
+    /// Tests of device models, without a guest
+    Device,
 }
 
 impl KindArg {
@@ -379,6 +381,7 @@ impl KindArg {
         match self {
             Self::Guest => TestKind::Guest,
             Self::Host => TestKind::Host,
+            Self::Device => TestKind::Device,
         }
     }
 }

@@ -30,6 +30,7 @@ use crate::start::StartPolicy;
 
 mod chardev;
 mod conclusion;
+mod device;
 mod diagnosis;
 mod ending;
 mod entry;
@@ -182,6 +183,11 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
         report.outcome = Outcome::Skipped { reason };
         return report;
     }
+    let scripts = match header.body {
+        Body::Guest(scripts) => scripts,
+        Body::Host => Scripts::Host,
+        Body::Device(test, machine) => return device::run(setting, test, machine, report),
+    };
     let (machine_name, machine) = match requirement::machine(header, setting.test.arch, profile) {
         Ok(machine) => machine,
         Err(message) => {
@@ -241,7 +247,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
             return report;
         }
     };
-    report.outcome = perform(&case);
+    report.outcome = perform(&case, scripts);
     if matches!(
         report.outcome,
         Outcome::TimedOut {
@@ -267,12 +273,11 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     report
 }
 
-/// Performs the body of a test.
-fn perform(case: &Case<'_>) -> Outcome {
-    let outcome = match case.setting.test.test.header.body {
-        Body::Guest(Scripts::Guest) => case.boot_alone(),
-        Body::Guest(scripts @ (Scripts::Host | Scripts::Both)) => host_script::run(case, scripts),
-        Body::Host => host_script::run(case, Scripts::Host),
+/// Performs the scripts of a test.
+fn perform(case: &Case<'_>, scripts: Scripts) -> Outcome {
+    let outcome = match scripts {
+        Scripts::Guest => case.boot_alone(),
+        Scripts::Host | Scripts::Both => host_script::run(case, scripts),
     };
     let outcome = case.with_deadlock(outcome);
     // An interruption ends all children, which then look as if they had failed by themselves.

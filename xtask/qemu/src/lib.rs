@@ -1,7 +1,7 @@
 //! One QEMU process: what the binary can do, its command line, its channels, its end.
 //!
-//! `guest` runs tests over this crate, `xtask` boots images with it, the host-side device tests
-//! use its qtest client. It knows neither suites nor outcomes, and nothing about an architecture
+//! `guest` runs tests over this crate, `xtask` boots images with it, `qtest` starts its QEMUs
+//! with it. It knows neither suites nor outcomes, and nothing about an architecture
 //! that is not in the profile it is given. It never prints: events and errors go to the caller.
 
 pub mod accel;
@@ -16,7 +16,6 @@ pub mod last_words;
 pub mod launch;
 pub mod probe;
 pub mod qmp;
-pub mod qtest;
 mod queue;
 pub mod remembered;
 pub mod saving;

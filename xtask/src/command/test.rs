@@ -8,6 +8,7 @@ mod coverage;
 pub(crate) mod debug;
 pub(crate) mod defaults;
 mod list;
+mod load;
 mod perform;
 mod rerun;
 mod scripts;
@@ -18,23 +19,23 @@ mod standalone;
 mod starts;
 
 use runner::Extent;
-use suite::Suite;
 
 use crate::cli::{Purpose, SetupArgs, SourceArgs, TestArgs};
 use crate::command::{self, setup};
 use crate::context::Context;
-use crate::exit::{CommandResult, Exit, Failure};
+use crate::exit::{CommandResult, Exit};
 use crate::github;
 use crate::platforms;
 use crate::supply::{self, Supply};
 use config::{Wanted, configure};
+pub use load::load;
 pub use perform::quietly;
 use rerun::Rerun;
 pub(crate) use select::machines;
 
 /// Where runs are kept, in the repository.
 pub(crate) const RUNS: &str = "target/kiln/runs";
-/// The tests, in the repository.
+/// The shell tests, in the repository.
 const TESTS: &str = "guest-tests";
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> CommandResult {
@@ -121,10 +122,4 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
         return Ok(bisect::judge(&report));
     }
     Ok(Exit::Child(report.exit_code()))
-}
-
-/// Reads the suite; what is wrong with a test counts where it is selected.
-pub fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
-    Suite::load(&context.root.join(TESTS), arches)
-        .map_err(|error| Failure::new(Exit::Failed, error))
 }

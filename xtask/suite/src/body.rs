@@ -4,6 +4,7 @@
 //! (`case.rs`) and how it is reproduced (`case/reproduce.rs`). Selection, queue and reports do not
 //! look into it.
 
+use qtest::{Machine, Test};
 use verdict::kind::TestKind;
 
 /// What a test runs.
@@ -13,6 +14,8 @@ pub enum Body {
     Guest(Scripts),
     /// A script on the host that starts no guest.
     Host,
+    /// A test of a device model on a machine without a guest.
+    Device(&'static Test, &'static Machine),
 }
 
 /// Which scripts a test file defines.
@@ -40,7 +43,16 @@ impl Body {
     pub fn needs(self) -> Needs {
         match self {
             Self::Guest(_) => Needs { image: true },
-            Self::Host => Needs { image: false },
+            Self::Host | Self::Device(..) => Needs { image: false },
+        }
+    }
+
+    /// Whether it is a shell script.
+    #[must_use]
+    pub fn is_script(self) -> bool {
+        match self {
+            Self::Guest(_) | Self::Host => true,
+            Self::Device(..) => false,
         }
     }
 
@@ -50,6 +62,7 @@ impl Body {
         match self {
             Self::Guest(_) => TestKind::Guest,
             Self::Host => TestKind::Host,
+            Self::Device(..) => TestKind::Device,
         }
     }
 }

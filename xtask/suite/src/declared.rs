@@ -13,7 +13,9 @@ pub fn declared(arch: &str, facts: &Facts, tests: &[Selected<'_>]) -> std::io::R
     for selected in tests.iter().filter(|selected| selected.arch == arch) {
         let test = selected.test;
         named.extend(test.header.devices().map(str::to_owned));
-        named.extend(in_script(&fs_err::read_to_string(&test.path)?));
+        if test.header.body.is_script() {
+            named.extend(in_script(&fs_err::read_to_string(&test.path)?));
+        }
     }
     Ok(Coverage::new(arch, facts, named.iter().map(String::as_str)))
 }

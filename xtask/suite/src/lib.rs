@@ -9,6 +9,7 @@
 //! | [`pattern`] | what a positional argument selects: a name, a path, or a part of names |
 //! | `read` | the files below `guest-tests/`, and those that are no tests |
 //! | [`body`] | what a test runs, and what it needs for that |
+//! | [`device`] | device tests, each on every machine that provides what it needs |
 //! | [`header`] | the TOML header of a test file, read without running the script |
 //! | [`expression`] | filter expressions (`-E`) |
 //! | [`overrides`] | what `kiln.toml` changes about single tests |
@@ -23,6 +24,7 @@
 pub mod body;
 pub mod choice;
 pub mod declared;
+pub mod device;
 pub mod expression;
 pub mod files;
 pub mod header;

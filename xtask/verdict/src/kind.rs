@@ -10,6 +10,8 @@ pub enum TestKind {
     Guest,
     /// A script on the host alone.
     Host,
+    /// A test of a device model, without a guest.
+    Device,
 }
 
 impl TestKind {
@@ -19,6 +21,7 @@ impl TestKind {
         match self {
             Self::Guest => "guest",
             Self::Host => "host",
+            Self::Device => "device",
         }
     }
 }

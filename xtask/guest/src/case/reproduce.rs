@@ -21,7 +21,7 @@ pub(super) fn reproduce(flags: &ReproduceFlags, job: &Job<'_>) -> String {
     }
     let of_kind = match test.test.header.body {
         Body::Guest(_) => flags.guest.as_slice(),
-        Body::Host => &[],
+        Body::Host | Body::Device(..) => &[],
     };
     for flag in flags.all.iter().chain(of_kind) {
         line.push(' ');

@@ -10,7 +10,10 @@ use crate::exit::{Exit, Failure};
 /// Draws what is wrong in the selected scripts.
 pub(super) fn check(context: &Context, selected: &[Selected<'_>]) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Failed, error);
-    let files = selected.iter().map(|selected| selected.test.path.as_path());
+    let scripts = selected
+        .iter()
+        .filter(|selected| selected.test.header.body.is_script());
+    let files = scripts.map(|selected| selected.test.path.as_path());
     let files: BTreeSet<_> = files.collect();
     let files: Vec<_> = files.into_iter().collect();
     let is_valid = guest::syntax::is_valid(&files).map_err(failed)?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use plan::Project;
 use qemu::Accel;
-use suite::Selected;
 use suite::requirement::{self, Offer};
+use suite::{Body, Selected};
 
 use crate::cli::TestArgs;
 use crate::context::Context;
@@ -39,6 +39,9 @@ pub(super) fn reasons(
 
 fn reason(supply: &Supply<'_>, known: &Known, test: &Selected<'_>) -> Option<String> {
     let header = &test.test.header;
+    if let Body::Device(device, machine) = header.body {
+        return suite::device::unmet(device, machine, &known.facts);
+    }
     let profile = &supply.project.arches.get(test.arch)?.qemu;
     // A wrong machine is an error of the test, reported when it runs.
     let (_, machine) = requirement::machine(header, test.arch, profile).ok()?;

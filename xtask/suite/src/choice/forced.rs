@@ -64,7 +64,10 @@ pub fn check(
     if forced.is_empty() {
         return Ok(Ok(()));
     }
-    let offers = tests.iter().map(|test| Ok(offer(test, &script(test)?)));
+    let scripts = tests
+        .iter()
+        .filter(|test| test.test.header.body.is_script());
+    let offers = scripts.map(|test| Ok(offer(test, &script(test)?)));
     let offers: Vec<Offer> = offers.collect::<std::io::Result<_>>()?;
     if offers.iter().any(|offer| offer.is_open) {
         return Ok(Ok(()));

@@ -196,7 +196,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         cold: start.is_some(),
         body: match kind {
             Some(TestKind::Host) => Body::Host,
-            Some(TestKind::Guest) | None => Body::Guest(Scripts::Guest),
+            _ => Body::Guest(Scripts::Guest),
         },
         calls_itself: false,
     };

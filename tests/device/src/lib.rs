@@ -1,0 +1,66 @@
+//! Tests of QEMU's device models over qtest, and the machines that they run on.
+//!
+//! Each file is named after a device and written from its specification. What the specification says is in a
+//! `Spec`; the tests below the file show that a wrong value in it makes the test fail.
+//! `cargo xtask test --kind device` runs them.
+
+use std::sync::LazyLock;
+
+use qtest::machine::MachineError;
+use qtest::{Machine, Test};
+
+#[cfg(test)]
+mod mutation;
+
+mod edu;
+mod fw_cfg;
+mod pci_testdev;
+mod rtc;
+
+/// All device tests, by file.
+pub fn tests() -> impl Iterator<Item = &'static Test> {
+    [edu::TESTS, fw_cfg::TESTS, pci_testdev::TESTS, rtc::TESTS]
+        .into_iter()
+        .flatten()
+}
+
+/// The machines of `machines.toml`.
+pub fn machines() -> Result<&'static [Machine], MachineError> {
+    static MACHINES: LazyLock<Result<Vec<Machine>, MachineError>> =
+        LazyLock::new(|| qtest::machine::read(include_str!("../machines.toml")));
+    MACHINES.as_deref().map_err(Clone::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_need_is_provided_by_some_machine() {
+        let machines = machines().unwrap();
+        for test in tests() {
+            let name = format!("{}::{}", test.device, test.name);
+            let provided = machines.iter().any(|it| it.provides(test.needs));
+            assert!(provided, "{name} needs {:?}", test.needs);
+        }
+    }
+
+    #[test]
+    fn names_of_tests_are_unique() {
+        let names: Vec<_> = tests().map(|test| (test.device, test.name)).collect();
+        let unique: BTreeSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), names.len());
+    }
+
+    #[test]
+    fn every_file_is_named_after_its_device() {
+        let devices: BTreeSet<String> = tests().map(|test| test.device.replace('-', "_")).collect();
+        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+        for device in &devices {
+            let file = format!("{here}/{device}.rs");
+            assert!(std::path::Path::new(&file).is_file(), "{file}");
+        }
+    }
+}

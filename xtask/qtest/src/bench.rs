@@ -1,0 +1,268 @@
+//! A device test: what it needs, what it does, and the machine that it runs on.
+//!
+//! Tests are in `tests/device`; `guest` performs them, and `suite` pairs them with machines.
+
+use std::fmt::Debug;
+use std::panic::Location;
+use std::time::Duration;
+
+use host::clock::monotonic;
+
+use crate::error::QtestError;
+use crate::machine::Machine;
+use crate::pci::{Bar, Function, HostError, MSI, Pci};
+use crate::protocol::Width;
+use crate::session::Session;
+
+/// A test of a device model.
+#[derive(Debug, Clone, Copy)]
+pub struct Test {
+    /// The file below `tests/device/src/` that it is in, which is named after the device.
+    pub device: &'static str,
+    /// What it tests, in a few words with hyphens.
+    pub name: &'static str,
+    /// What it promises, in one line.
+    pub description: &'static str,
+    /// What a machine must provide.
+    pub needs: &'static [&'static str],
+    /// Device models that QEMU must have.
+    pub models: &'static [&'static str],
+    /// Whether it moves the clock or interrupt lines, which the `qtest` accelerator alone can.
+    pub clock: bool,
+    /// QEMU's options in addition to the machine's.
+    pub arguments: &'static [&'static str],
+    /// What it does.
+    pub body: fn(&mut Bench<'_>) -> Result<(), Failure>,
+}
+
+impl PartialEq for Test {
+    /// Two tests of one name are the same.
+    fn eq(&self, other: &Self) -> bool {
+        (self.device, self.name) == (other.device, other.name)
+    }
+}
+
+impl Eq for Test {}
+
+/// Why a device test did not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The device did something else than its specification says.
+    #[error("{file}:{line}: {what}: expected {expected}, found {found}")]
+    Unexpected {
+        /// The file of the test, without its directory.
+        file: String,
+        /// The line of the expectation.
+        line: u32,
+        /// What was looked at.
+        what: String,
+        /// What the specification says.
+        expected: String,
+        /// What the device did.
+        found: String,
+    },
+    /// A device, an address or room for memory is not there.
+    #[error("expected {0} on this machine")]
+    Missing(String),
+    /// The conversation failed.
+    #[error(transparent)]
+    Qtest(#[from] QtestError),
+    /// There is no PCI host, or a register is missing.
+    #[error(transparent)]
+    Host(HostError),
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Qtest(error) => Self::Qtest(error),
+            error => Self::Host(error),
+        }
+    }
+}
+
+/// The first address of a test's memory, behind the arguments of firmware calls.
+const SCRATCH: u64 = 0x1000;
+/// How long a device may take for what it does in a thread of its own.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The memory of a test.
+const MEMORY: u64 = 32 << 20;
+
+/// The machine that a test runs on, with all that the test uses of it.
+pub struct Bench<'a> {
+    /// The conversation.
+    pub session: Session,
+    /// The machine.
+    pub machine: &'a Machine,
+    pci: Option<Pci>,
+    next: u64,
+    notes: Vec<String>,
+}
+
+impl<'a> Bench<'a> {
+    /// A machine that was started.
+    #[must_use]
+    pub fn new(session: Session, machine: &'a Machine) -> Self {
+        Self {
+            session,
+            machine,
+            pci: None,
+            next: machine.ram + SCRATCH,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Compares what a device did with what its specification says.
+    #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers and short slices: a reference at each call would be noise"
+    )]
+    pub fn check<T: PartialEq + Debug>(
+        &self,
+        what: impl Into<String>,
+        found: T,
+        expected: T,
+    ) -> Result<(), Failure> {
+        if found == expected {
+            return Ok(());
+        }
+        let place = Location::caller();
+        let file = place.file().rsplit('/').next().unwrap_or_default();
+        Err(Failure::Unexpected {
+            file: file.to_owned(),
+            line: place.line(),
+            what: what.into(),
+            expected: format!("{expected:#x?}"),
+            found: format!("{found:#x?}"),
+        })
+    }
+
+    /// Prints a line to the output of the test.
+    pub fn note(&mut self, line: impl Into<String>) {
+        self.notes.push(line.into());
+    }
+
+    /// The lines that were printed.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Asks until the answer is yes: for what a device does in a thread of its own.
+    pub fn wait_until(
+        &mut self,
+        what: &str,
+        mut ask: impl FnMut(&mut Self) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        let deadline = monotonic() + PATIENCE;
+        while !ask(self)? {
+            if monotonic() > deadline {
+                return Err(Failure::Missing(format!("that {what}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// An address or a number of the machine's data.
+    pub fn at(&self, name: &str) -> Result<u64, Failure> {
+        let known = self.machine.at.get(name).copied();
+        known.ok_or_else(|| Failure::Missing(format!("`{name}`")))
+    }
+
+    /// Takes some RAM, which is never given back.
+    pub fn allocate(&mut self, size: u64, align: u64) -> Result<u64, Failure> {
+        let start = self.next.next_multiple_of(align.max(1));
+        let end = start.saturating_add(size);
+        if end > self.machine.ram + MEMORY {
+            return Err(Failure::Missing(format!("{size} bytes of RAM")));
+        }
+        self.next = end;
+        Ok(start)
+    }
+
+    /// The machine's PCI host.
+    pub fn pci(&mut self) -> Result<(&mut Session, &mut Pci), Failure> {
+        let pci = match self.pci.take() {
+            Some(pci) => pci,
+            None => Pci::of(&mut self.session, self.machine, self.machine.ram)?,
+        };
+        Ok((&mut self.session, self.pci.insert(pci)))
+    }
+
+    /// Finds a function by vendor and device, and enables it.
+    pub fn function(&mut self, vendor: u16, device: u16) -> Result<Function, Failure> {
+        let (session, pci) = self.pci()?;
+        let missing = || Failure::Missing(format!("a PCI function {vendor:04x}:{device:04x}"));
+        let function = pci.find(session, vendor, device)?.ok_or_else(missing)?;
+        pci.enable(session, function)?;
+        Ok(function)
+    }
+
+    /// Places a base address register.
+    pub fn map(&mut self, function: Function, index: u8) -> Result<Bar, Failure> {
+        let (session, pci) = self.pci()?;
+        Ok(pci.map(session, function, index)?)
+    }
+
+    /// Reads configuration space.
+    pub fn config(&mut self, function: Function, width: Width, at: u16) -> Result<u32, Failure> {
+        let (session, pci) = self.pci()?;
+        Ok(pci.read(session, function, width, at)?)
+    }
+
+    /// Writes configuration space.
+    pub fn set_config(
+        &mut self,
+        function: Function,
+        width: Width,
+        at: u16,
+        value: u32,
+    ) -> Result<(), Failure> {
+        let (session, pci) = self.pci()?;
+        Ok(pci.write(session, function, width, at, value)?)
+    }
+
+    /// Reads a register of a device.
+    pub fn read(&mut self, bar: Bar, width: Width, at: u64) -> Result<u64, Failure> {
+        Ok(bar.read(&mut self.session, width, at)?)
+    }
+
+    /// Writes a register of a device.
+    pub fn write(&mut self, bar: Bar, width: Width, at: u64, value: u64) -> Result<(), Failure> {
+        Ok(bar.write(&mut self.session, width, at, value)?)
+    }
+
+    /// Enables interrupts by messages: writes of `data` to an address.
+    pub fn enable_msi(
+        &mut self,
+        function: Function,
+        address: u64,
+        data: u16,
+    ) -> Result<(), Failure> {
+        const CONTROL: u16 = 2;
+        const ENABLE: u32 = 1;
+        const WIDE: u32 = 1 << 7;
+        let (session, pci) = self.pci()?;
+        let found = pci.capabilities(session, function)?;
+        let msi = found.into_iter().find(|capability| capability.id == MSI);
+        let at = msi.ok_or_else(|| Failure::Missing("MSI".to_owned()))?.at;
+        let control = pci.read(session, function, Width::W, at + CONTROL)?;
+        pci.write(
+            session,
+            function,
+            Width::L,
+            at + 4,
+            (address & 0xffff_ffff) as u32,
+        )?;
+        let at_data = if control & WIDE == 0 {
+            at + 8
+        } else {
+            pci.write(session, function, Width::L, at + 8, (address >> 32) as u32)?;
+            at + 12
+        };
+        pci.write(session, function, Width::W, at_data, data.into())?;
+        pci.write(session, function, Width::W, at + CONTROL, control | ENABLE)?;
+        Ok(())
+    }
+}

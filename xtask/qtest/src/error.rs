@@ -1,0 +1,73 @@
+//! What can go wrong in a conversation with QEMU over qtest.
+
+use qemu::{Exit, QemuError};
+
+/// What can go wrong in a conversation.
+#[derive(Debug, thiserror::Error)]
+pub enum QtestError {
+    /// QEMU could not be started, or does not read its commands.
+    #[error(transparent)]
+    Qemu(#[from] QemuError),
+    /// QEMU refused the command.
+    #[error("QEMU refused `{command}`: {reply}")]
+    Refused {
+        /// The command.
+        command: String,
+        /// What QEMU replied.
+        reply: String,
+    },
+    /// QEMU ended instead of replying.
+    #[error("QEMU ended with {exit} at `{command}`{}", indented(.log))]
+    Ended {
+        /// The command.
+        command: String,
+        /// How it ended.
+        exit: Exit,
+        /// The last of QEMU's own messages, one per line.
+        log: String,
+    },
+    /// QEMU did not reply in time.
+    #[error("QEMU did not reply to `{command}` within {millis} ms{}", indented(.log))]
+    Deadline {
+        /// The command.
+        command: String,
+        /// How long the reply was waited for.
+        millis: u128,
+        /// The last of QEMU's own messages, one per line.
+        log: String,
+    },
+    /// A reply that the protocol does not have for this command.
+    #[error("unexpected reply to `{command}`: `{reply}`")]
+    Reply {
+        /// The command.
+        command: String,
+        /// The reply.
+        reply: String,
+    },
+    /// The binary has no clock that can be set.
+    #[error("`{command}` needs the `qtest` accelerator, which this QEMU lacks")]
+    NoClock {
+        /// The command.
+        command: String,
+    },
+}
+
+impl QtestError {
+    /// The change that fixes it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoClock { .. } => Some(
+                "use a QEMU of your own build (--qemu DIR); distributions leave the accelerator out"
+                    .into(),
+            ),
+            Self::Qemu(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+fn indented(log: &str) -> String {
+    let lines: Vec<String> = log.lines().map(|line| format!("\n    {line}")).collect();
+    lines.concat()
+}

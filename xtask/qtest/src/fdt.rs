@@ -1,0 +1,166 @@
+//! Flattened device trees, as far as a machine describes its PCI host in one. Pure.
+//!
+//! The format is in the Devicetree Specification 0.4, chapter 5.
+
+use std::collections::BTreeMap;
+
+/// The first word of a device tree.
+const MAGIC: u32 = 0xd00d_feed;
+/// The length of its header.
+pub const HEADER: usize = 40;
+
+const BEGIN_NODE: u32 = 1;
+const END_NODE: u32 = 2;
+const PROPERTY: u32 = 3;
+const NOP: u32 = 4;
+
+/// A node with its properties.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name, with its address.
+    pub name: String,
+    /// The nodes above it, the root first.
+    pub depth: usize,
+    properties: BTreeMap<String, Vec<u8>>,
+}
+
+impl Node {
+    /// A property as 32-bit numbers; empty where it is missing.
+    #[must_use]
+    pub fn cells(&self, name: &str) -> Vec<u32> {
+        let bytes = self.properties.get(name).map_or(&[][..], Vec::as_slice);
+        bytes.chunks_exact(4).filter_map(|it| word(it, 0)).collect()
+    }
+
+    /// Whether it says that it is compatible with this.
+    #[must_use]
+    pub fn is_compatible(&self, with: &str) -> bool {
+        let list = self.properties.get("compatible");
+        list.is_some_and(|list| {
+            list.split(|&byte| byte == 0)
+                .any(|it| it == with.as_bytes())
+        })
+    }
+}
+
+/// The length of a device tree, from its header.
+#[must_use]
+pub fn total_size(header: &[u8]) -> Option<usize> {
+    (word(header, 0)? == MAGIC).then_some(())?;
+    usize::try_from(word(header, 4)?).ok()
+}
+
+/// All nodes of a device tree, in its order; `None` where it is not one.
+#[must_use]
+pub fn nodes(blob: &[u8]) -> Option<Vec<Node>> {
+    let blob = blob.get(..total_size(blob)?)?;
+    let structure = usize::try_from(word(blob, 8)?).ok()?;
+    let strings = usize::try_from(word(blob, 12)?).ok()?;
+    let (mut nodes, mut open) = (Vec::<Node>::new(), Vec::<usize>::new());
+    let mut at = structure;
+    loop {
+        let token = word(blob, at)?;
+        at += 4;
+        match token {
+            BEGIN_NODE => {
+                let name = text(blob, at)?;
+                at = aligned(at + name.len() + 1);
+                open.push(nodes.len());
+                nodes.push(Node {
+                    name,
+                    depth: open.len() - 1,
+                    properties: BTreeMap::new(),
+                });
+            }
+            END_NODE => {
+                open.pop()?;
+                if open.is_empty() {
+                    return Some(nodes);
+                }
+            }
+            PROPERTY => {
+                let length = usize::try_from(word(blob, at)?).ok()?;
+                let name = text(blob, strings + usize::try_from(word(blob, at + 4)?).ok()?)?;
+                at += 8;
+                let value = blob.get(at..at.checked_add(length)?)?.to_vec();
+                at = aligned(at + length);
+                nodes.get_mut(*open.last()?)?.properties.insert(name, value);
+            }
+            NOP => {}
+            _ => return None,
+        }
+    }
+}
+
+fn aligned(at: usize) -> usize {
+    at.next_multiple_of(4)
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+fn text(blob: &[u8], at: usize) -> Option<String> {
+    let rest = blob.get(at..)?;
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    Some(String::from_utf8_lossy(&rest[..end]).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `/ { p@1 { compatible = "a", "b"; reg = <1 2>; }; };`
+    fn sample() -> Vec<u8> {
+        let mut tree = Vec::new();
+        let mut push = |words: &[u32]| {
+            tree.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+        };
+        push(&[BEGIN_NODE, 0, NOP, BEGIN_NODE]);
+        push(&[u32::from_be_bytes(*b"p@1\0"), PROPERTY, 4, 0]);
+        push(&[u32::from_be_bytes(*b"a\0b\0"), PROPERTY, 8, 11, 1, 2]);
+        push(&[END_NODE, END_NODE, 9]);
+        let strings = b"compatible\0reg\0";
+        let total = HEADER + tree.len() + strings.len();
+        let words = [MAGIC as usize, total, HEADER, HEADER + tree.len()];
+        let words = words.map(|word| u32::try_from(word).unwrap());
+        let mut blob: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        blob.resize(HEADER, 0);
+        blob.extend(tree);
+        blob.extend(strings);
+        blob
+    }
+
+    #[test]
+    fn nodes_have_names_depths_and_cells() {
+        let nodes = nodes(&sample()).unwrap();
+        let [root, node] = &nodes[..] else {
+            panic!("{nodes:?}")
+        };
+        assert_eq!((root.name.as_str(), root.depth), ("", 0));
+        assert_eq!((node.name.as_str(), node.depth), ("p@1", 1));
+        assert_eq!(node.cells("reg"), [1, 2]);
+        assert!(node.is_compatible("b") && !node.is_compatible("c"));
+        assert!(root.cells("reg").is_empty());
+    }
+
+    #[test]
+    fn truncated_tree_is_refused() {
+        let blob = sample();
+        for length in 0..blob.len() {
+            assert_eq!(nodes(&blob[..length]), None, "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_tree_never_panics(at in 0..sample().len(), value: u8) {
+            let mut blob = sample();
+            blob[at] = value;
+            let _ = nodes(&blob);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Machines as data: what each provides to a device test, and where it is. Pure.
+
+use serde::Deserialize;
+
+/// A machine of a QEMU binary, as device tests use it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// The architecture, as `images/<arch>.toml` names it.
+    pub arch: String,
+    /// As `-machine` takes it.
+    pub name: String,
+    /// What tests may ask for: `pci`, `isa`, or the name of a device of the machine.
+    pub provides: Vec<String>,
+    /// The size of its memory, as `-m` takes it.
+    pub memory: String,
+    /// The first address of RAM that neither firmware nor a device tree is in; 32 MiB follow.
+    pub ram: u64,
+    /// Its PCI host.
+    #[serde(default)]
+    pub pci: Option<PciHost>,
+    /// Addresses and numbers of its own devices, by name.
+    #[serde(default)]
+    pub at: std::collections::BTreeMap<String, u64>,
+}
+
+/// How the configuration space of PCI is reached, and where base address registers are placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(
+    tag = "found-by",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
+pub enum PciHost {
+    /// Through the ports 0xcf8 and 0xcfc; nothing but these numbers says where there is room.
+    Ports {
+        /// First address for memory.
+        memory: u64,
+        /// First port for I/O.
+        io: u64,
+    },
+    /// Described by the device tree that QEMU leaves in RAM: through memory (ECAM) or the firmware (RTAS).
+    DeviceTree {
+        /// The address of the device tree.
+        address: u64,
+    },
+}
+
+/// The file of machines.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    machine: Vec<Machine>,
+}
+
+/// Why a file of machines cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("failed to read the machines of device tests: {0}")]
+pub struct MachineError(String);
+
+/// Reads a file of machines.
+pub fn read(text: &str) -> Result<Vec<Machine>, MachineError> {
+    toml::from_str::<File>(text)
+        .map(|file| file.machine)
+        .map_err(|error| MachineError(error.to_string().trim().replace('\n', " ")))
+}
+
+impl Machine {
+    /// Whether it has all of this.
+    #[must_use]
+    pub fn provides(&self, needs: &[&str]) -> bool {
+        needs
+            .iter()
+            .all(|need| self.provides.iter().any(|provided| provided == need))
+    }
+
+    /// QEMU's options for it.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        ["-machine", &self.name, "-m", &self.memory]
+            .map(str::to_owned)
+            .to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_read_or_refused() {
+        let good = "[[machine]]\narch = \"x\"\nname = \"m\"\nprovides = [\"pci\", \"isa\"]\nmemory = \"128M\"\n\
+                    ram = 0x100000\npci = { found-by = \"device-tree\", address = 0x40 }\n";
+        let machines = read(good).unwrap();
+        let machine = &machines[0];
+        assert_eq!(machine.pci, Some(PciHost::DeviceTree { address: 0x40 }));
+        assert!(machine.provides(&["isa"]) && machine.provides(&[]));
+        assert!(!machine.provides(&["isa", "rtc"]));
+        let check = |from: &str, to: &str, expect: &str| {
+            let error = read(&good.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(expect), "{error}");
+        };
+        check("arch", "arhc", "unknown field `arhc`");
+        check("device-tree", "magic", "unknown variant `magic`");
+        check("ram = 0x100000\n", "", "missing field `ram`");
+    }
+}

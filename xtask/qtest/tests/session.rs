@@ -1,0 +1,143 @@
+//! The client of the qtest protocol against every QEMU that is installed.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use harness::skip;
+use host::scratch::Scratch;
+use qemu::Facts;
+use qtest::session::{Session, Spec};
+use qtest::{QtestError, Width};
+
+const WAIT: Duration = Duration::from_secs(30);
+
+struct Installed {
+    binary: Utf8PathBuf,
+    facts: Facts,
+    scratch: Scratch,
+}
+
+impl Installed {
+    /// `None`, with the reason printed, where the binary is missing.
+    fn find(binary: &str) -> Option<Self> {
+        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "qtest").unwrap();
+        let Some(binary) = host::tools::find(binary) else {
+            skip(&format!("`{binary}` is not installed"));
+            return None;
+        };
+        let facts = qemu::probe::ask(&binary, &[], scratch.path(), WAIT).unwrap();
+        Some(Self {
+            binary,
+            facts,
+            scratch,
+        })
+    }
+
+    fn start(&self, arguments: &[&str], wait: Duration) -> Session {
+        let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+        Session::start(&Spec {
+            binary: &self.binary,
+            facts: &self.facts,
+            run_dir: self.scratch.path(),
+            arguments: &arguments,
+            wait,
+        })
+        .unwrap()
+    }
+}
+
+/// An interrupt of the serial port arrives at the I/O APIC.
+#[test]
+fn interrupts_are_intercepted() {
+    let Some(installed) = Installed::find("qemu-system-x86_64") else {
+        return;
+    };
+    let mut session = installed.start(&["-machine", "q35", "-serial", "null"], WAIT);
+    session.irq_intercept_in("ioapic").unwrap();
+    // 16550: out2 lets interrupts out, then "transmitter empty" is asked for, and is true at once.
+    session.outb(0x3f8 + 4, 0x08).unwrap();
+    session.outb(0x3f8 + 1, 0x02).unwrap();
+    session.inb(0x3f8 + 5).unwrap();
+    let irqs = session.take_irqs();
+    assert!(
+        irqs.iter().any(|irq| irq.line == 4 && irq.raised),
+        "{irqs:?}"
+    );
+}
+
+#[test]
+fn memory_has_the_byte_order_of_the_guest() {
+    let check = |binary: &str, machine: &str, ram: u64, big_endian: bool| {
+        let Some(installed) = Installed::find(binary) else {
+            return;
+        };
+        let mut session = installed.start(&["-machine", machine], WAIT);
+        assert_eq!(session.big_endian().unwrap(), big_endian);
+        let number = 0x0123_4567_89ab_cdef;
+        session.write_width(Width::Q, ram, number).unwrap();
+        assert_eq!(session.read_width(Width::Q, ram).unwrap(), number);
+        let mut bytes = number.to_be_bytes();
+        if !big_endian {
+            bytes.reverse();
+        }
+        assert_eq!(session.read(ram, 8).unwrap(), bytes);
+        session.write_le(Width::L, ram, 0x0102_0304).unwrap();
+        assert_eq!(session.read(ram, 4).unwrap(), [4, 3, 2, 1]);
+        assert_eq!(session.read_le(Width::L, ram).unwrap(), 0x0102_0304);
+        session.memset(ram, 8, 0x5a).unwrap();
+        let long: Vec<u8> = (0..40_000u32).map(|it| (it % 251) as u8).collect();
+        session.write(ram, &long).unwrap();
+        assert_eq!(session.read(ram, long.len()).unwrap(), long);
+        assert_eq!(session.read(ram, 0).unwrap(), b"");
+    };
+    check("qemu-system-x86_64", "q35", 0x10_0000, false);
+    check("qemu-system-aarch64", "virt", 0x4000_0000, false);
+    check("qemu-system-ppc64", "pseries", 0x10_0000, true);
+}
+
+#[test]
+fn refused_command_carries_the_message_of_qemu() {
+    let Some(installed) = Installed::find("qemu-system-aarch64") else {
+        return;
+    };
+    let mut session = installed.start(&["-machine", "virt"], WAIT);
+    let error = session.command("nonsense").unwrap_err();
+    assert!(matches!(&error, QtestError::Refused { reply, .. } if reply.contains("nonsense")));
+    if !session.has_clock() {
+        let error = session.clock_step(None).unwrap_err();
+        let expect = "`clock_step` needs the `qtest` accelerator, which this QEMU lacks";
+        assert_eq!(error.to_string(), expect);
+        assert!(error.hint().unwrap().contains("--qemu"));
+    }
+}
+
+#[test]
+fn failed_start_is_explained_by_qemu_output() {
+    let Some(installed) = Installed::find("qemu-system-aarch64") else {
+        return;
+    };
+    let mut session = installed.start(&["-machine", "no-such-machine"], WAIT);
+    let error = session.readl(0).unwrap_err().to_string();
+    assert!(error.contains("QEMU ended with exit status 1"), "{error}");
+    assert!(error.contains("unsupported machine type"), "{error}");
+}
+
+#[test]
+fn stopped_qemu_ends_at_the_deadline() {
+    let Some(installed) = Installed::find("qemu-system-aarch64") else {
+        return;
+    };
+    let mut session = installed.start(&["-machine", "virt"], Duration::from_millis(300));
+    let pid = session.pid().to_string();
+    let stopped = host::process::Command::new("kill")
+        .args(["-STOP", &pid])
+        .output(WAIT);
+    assert!(stopped.unwrap().status.success());
+    let error = session.readl(0x4000_0000).unwrap_err();
+    assert!(
+        matches!(error, QtestError::Deadline { millis: 300, .. }),
+        "{error}"
+    );
+}
