@@ -68,8 +68,10 @@ fn crates_depend_only_on_allowed_crates() {
         ("faults", BTreeSet::from([])),
         ("harness", BTreeSet::from(["plan", "host"])),
         ("device-tests", BTreeSet::from(["qtest"])),
+        ("elf", BTreeSet::from([])),
         ("plan", BTreeSet::from([])),
         ("host", BTreeSet::from(["plan"])),
+        ("kernel", BTreeSet::from(["elf", "plan", "host"])),
         ("net", BTreeSet::from(["host"])),
         ("qemu", BTreeSet::from(["plan", "host"])),
         ("qtest", BTreeSet::from(["host", "qemu"])),
@@ -77,7 +79,7 @@ fn crates_depend_only_on_allowed_crates() {
         ("provision", BTreeSet::from(["plan", "host", "store"])),
         (
             "forge",
-            BTreeSet::from(["plan", "host", "net", "store", "provision"]),
+            BTreeSet::from(["elf", "plan", "host", "net", "store", "provision"]),
         ),
         (
             "supply",
@@ -104,6 +106,7 @@ fn crates_depend_only_on_allowed_crates() {
             BTreeSet::from([
                 "plan",
                 "host",
+                "kernel",
                 "qemu",
                 "qtest",
                 "device-tests",

@@ -22,6 +22,7 @@ mod faulty_qemu;
 mod golden;
 mod helpers;
 mod interrupted;
+mod kernel;
 mod killed;
 mod kinds;
 mod legacy;

@@ -444,6 +444,13 @@ pub struct TestArgs {
     pub setup: bool,
     #[command(flatten)]
     pub guest: GuestArgs,
+    /// Boot this kernel or build tree; repeatable
+    ///
+    /// A build tree is searched for the file that the architecture boots. The architecture is that of the
+    /// kernel, unless --arch names it. With several kernels, each test runs with all of them, and the
+    /// later ones are compared with the first as --compare-qemu compares two QEMUs.
+    #[arg(long, value_name = "DIR|FILE", help_heading = QEMU)]
+    pub kernel: Vec<Utf8PathBuf>,
     /// Print the output of tests directly
     ///
     /// Runs one test at a time.
@@ -471,6 +478,12 @@ pub struct BootArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     pub guest: GuestArgs,
+    /// Boot this kernel or build tree
+    ///
+    /// A build tree is searched for the file that the architecture boots. The architecture is that of the
+    /// kernel, unless --arch names it.
+    #[arg(long, value_name = "DIR|FILE", help_heading = QEMU)]
+    pub kernel: Option<Utf8PathBuf>,
     /// Use this machine of `images/<arch>.toml`
     ///
     /// The default is the `machine` of that file.

@@ -10,6 +10,7 @@ pub mod command;
 pub mod context;
 pub mod exit;
 mod github;
+mod kernels;
 mod kiln_toml;
 mod origin;
 pub mod output;

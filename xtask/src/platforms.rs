@@ -161,11 +161,12 @@ fn platform(
     if let Some(image) = image {
         let boot = boot_files(image)?;
         run.accel = accelerator(supply, &run, &boot, args.accel)?;
-        let name = image.name().to_string();
         run.image = Some(Image {
-            name,
+            name: image.name().to_string(),
+            directory: image.path(),
             boot,
             content: content(image),
+            kernel: None,
         });
     }
     if run.accel == qemu::Accel::Kvm {

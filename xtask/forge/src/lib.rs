@@ -7,7 +7,6 @@
 mod archive;
 pub mod build;
 pub mod compare;
-mod elf;
 pub mod event;
 mod excerpt;
 pub mod fetch;

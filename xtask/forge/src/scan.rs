@@ -11,7 +11,7 @@ use std::{fmt, io};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::archive::Archive;
-use crate::elf::Elf;
+use elf::Elf;
 
 mod tokens;
 

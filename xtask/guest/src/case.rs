@@ -262,7 +262,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
     let limit = case.test_limit();
     case.finish(&mut report);
     let image = setting.arch.image.as_ref();
-    diagnosis::complete(&mut report, machine, image.map(|image| &*image.boot.kernel));
+    diagnosis::complete(&mut report, machine, image);
     expectations::judge(setting, limit, &mut report);
     space::judge(setting, &mut report);
     // The run's scratch folder goes as a whole, so what stays here stays for minutes only.

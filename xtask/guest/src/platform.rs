@@ -29,18 +29,30 @@ pub struct ArchRun {
 pub struct Image {
     /// Its name, which is a hash of all that it is made from.
     pub name: String,
+    /// The directory with its files, among them those that a test boots itself.
+    pub directory: Utf8PathBuf,
     /// Kernel and initramfs.
     pub boot: BootFiles,
     /// The SHA-256 over the digests of its files.
     pub content: Digest,
+    /// What takes the place of the image's own kernel.
+    pub kernel: Option<OwnKernel>,
+}
+
+/// A kernel that a person brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnKernel {
+    /// As reports name it: its version and its file.
+    pub name: String,
+    /// The kernel with symbols, where there is one.
+    pub symbols: Option<Utf8PathBuf>,
 }
 
 impl Image {
-    /// The directory with its files, among them those that a test boots itself.
+    /// The kernel, if it is the image's own: only for that one is there a table of functions.
     #[must_use]
-    pub fn directory(&self) -> &Utf8Path {
-        let parent = self.boot.kernel.parent();
-        parent.unwrap_or(&self.boot.kernel)
+    pub fn own_kernel(&self) -> Option<&Utf8Path> {
+        self.kernel.is_none().then_some(&*self.boot.kernel)
     }
 }
 
@@ -76,6 +88,12 @@ impl ArchRun {
         self.image.as_ref().map_or("", |_| self.accel.as_str())
     }
 
+    /// The kernel that takes the place of the image's own.
+    #[must_use]
+    pub fn kernel(&self) -> Option<&OwnKernel> {
+        self.image.as_ref()?.kernel.as_ref()
+    }
+
     /// As reports name it.
     #[must_use]
     pub fn platform(&self) -> Platform {
@@ -85,6 +103,7 @@ impl ArchRun {
             binary: self.binary.clone(),
             qemu: self.facts.version.to_string(),
             accel: self.accel().to_owned(),
+            kernel: self.kernel().map(|kernel| kernel.name.clone()),
         }
     }
 }

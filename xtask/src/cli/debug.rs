@@ -22,8 +22,8 @@ pub struct DebugArgs {
     /// Exit as `git bisect run` expects
     ///
     /// 0 is good, 1 is bad, 125 cannot be tested. 128 and above stop the bisection: the command line is
-    /// wrong, or Kiln failed.
-    #[arg(long, help_heading = EXECUTION, requires = "qemu", conflicts_with = "list")]
+    /// wrong, or Kiln failed. Needs --qemu or --kernel.
+    #[arg(long, help_heading = EXECUTION, conflicts_with = "list")]
     pub bisect: bool,
     /// Run each test with two QEMUs and report differences
     ///

@@ -25,7 +25,9 @@ Examples:
   cargo xtask test block::nvme --arch x86_64 --shell-on-fail
       Open a shell in the guest if the test fails
   cargo xtask test --compare-qemu ~/qemu/old ~/qemu/new
-      Report which tests differ between two builds of QEMU";
+      Report which tests differ between two builds of QEMU
+  cargo xtask test --kernel ~/linux net
+      Run tests with the kernel of a build tree";
 
 /// Of `report`.
 pub(super) const REPORT: &str = "\

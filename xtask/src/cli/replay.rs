@@ -24,6 +24,9 @@ impl TestArgs {
             StartChoice::Auto => flags.push("--start=auto".to_owned()),
             StartChoice::Warm => flags.push("--start=warm".to_owned()),
         }
+        for kernel in &self.kernel {
+            flags.push(format!("--kernel={kernel}"));
+        }
         if let Some(factor) = self.timeout_factor {
             flags.push(format!("--timeout-factor={factor}"));
         }
@@ -34,7 +37,10 @@ impl TestArgs {
     pub(crate) fn reproducing(&self, profile: Option<&str>) -> ReproduceFlags {
         let profile = profile.map(|name| format!("--profile={name}"));
         let flags = self.running(self.guest.qemu.clone()).into_iter();
-        let (guest, flags): (Vec<_>, Vec<_>) = flags.partition(|flag| flag.starts_with("--accel="));
+        let (guest, flags): (Vec<_>, Vec<_>) = flags.partition(|flag| {
+            let of_guests = ["--accel=", "--kernel="];
+            of_guests.iter().any(|start| flag.starts_with(start))
+        });
         ReproduceFlags {
             all: profile.into_iter().chain(flags).collect(),
             guest,
@@ -84,6 +90,7 @@ mod tests {
             "--qemu",
             "/build",
             "--accel=tcg",
+            "--kernel=/linux",
             "--timeout-factor=2.5",
         ];
         let Command::Test(args) = Cli::try_parse_from(words).unwrap().command else {

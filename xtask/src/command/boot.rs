@@ -14,21 +14,31 @@ use crate::cli::BootArgs;
 use crate::command::test::debug;
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure, hinted};
+use crate::kernels;
 use crate::output::{self, Color};
 use crate::platforms;
 use crate::supply::Supply;
 
 pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
-    if args.source.arch.len() != 1 {
-        let project = context.project()?;
+    let project = context.project()?;
+    let mut source = args.source.clone();
+    if let (Some(kernel), true) = (&args.kernel, source.arch.is_empty()) {
+        source.arch = context.arches(&project, &[])?;
+        kernels::keep_matching(context, &project, kernel, &mut source.arch)?;
+    }
+    if source.arch.len() != 1 {
         let first = project.arches.keys().next().cloned().unwrap_or_default();
         let error = anyhow::anyhow!("expected exactly one `--arch`");
         let hint = format!("cargo xtask boot --arch {first}");
         return Err(Failure::new(Exit::Usage, error).hint(Some(hint)));
     }
-    let supply = Supply::open(context, &args.source)?;
+    let supply = Supply::open(context, &source)?;
     let machine = machine(&supply, args.machine.as_deref())?;
-    let Some(guest_run) = platforms::prepare(&supply, &args.guest, &supply.arches)?.pop() else {
+    let mut runs = platforms::prepare(&supply, &args.guest, &supply.arches)?;
+    if let Some(kernel) = &args.kernel {
+        kernels::replace(context, &mut runs, kernel)?;
+    }
+    let Some(guest_run) = runs.first() else {
         return Ok(Exit::SetupMissing);
     };
     let size = host::terminal::size().map_or_else(String::new, |(columns, rows)| {
@@ -42,7 +52,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
         suffix: "",
     };
     let debug = Debug {
-        gdb: args.gdb.then(|| debug::gdb(&supply)).transpose()?,
+        gdb: args.gdb.then(|| debug::gdb(&supply, &runs)).transpose()?,
         ..Debug::default()
     };
     let boot = guest_run.boot();
@@ -76,7 +86,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
         let keys = context.style.paint(Color::Bold, "Ctrl-A X");
         output::note(format!(
             "{}: `exit` powers off the guest, {keys} ends QEMU",
-            platforms::describe(&guest_run)
+            platforms::describe(guest_run)
         ));
     }
     for line in debug.lines(&guest_run.arch, paths) {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: runs guest tests and says what came of them.
 
+mod arches;
 mod bisect;
 mod choices;
 mod compare;
@@ -25,7 +26,6 @@ use crate::command::{self, setup};
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit};
 use crate::github;
-use crate::platforms;
 use crate::supply::{self, Supply};
 use config::{Wanted, configure};
 pub use load::load;
@@ -50,6 +50,8 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     let completed = rerun.as_ref().map(|rerun| rerun.complete(args));
     let (args, overrides) = defaults::complete(context, completed.as_ref().unwrap_or(args));
     let args = &args;
+    bisect::check(args)?;
+    compare::check(args)?;
     // A QEMU that was named is not the package manager's business.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
@@ -59,13 +61,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     }
     supply::check_mirrors(context, &args.source)?;
     let project = context.project()?;
-    let mut arches = context.arches(&project, &args.source.arch)?;
-    if args.source.arch.is_empty() && !args.list {
-        let sides = compare::sides(args).map_or_else(|| vec![args.guest.clone()], Vec::from);
-        for guest in &sides {
-            platforms::keep_built(context, &project, guest, &mut arches);
-        }
-    }
+    let arches = arches::arches(context, &project, args)?;
     let known: Vec<String> = project.arches.keys().cloned().collect();
     let suite = load(context, &known)?;
     let filter = select::filter(context, &project, &suite, args)?;
@@ -100,11 +96,13 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
         seed: args.seed.unwrap_or_else(host::random::seed),
         overrides,
     };
-    if let Some([old, new]) = compare::sides(args) {
-        let side = |guest| configure(&supply, args, guest, wanted.clone());
-        return compare::run(context, &[side(old)?, side(new)?]);
+    let sides = compare::sides(args);
+    if sides.len() > 1 {
+        let side = |args| configure(&supply, args, wanted.clone());
+        let configs = sides.iter().map(side).collect::<Result<Vec<_>, _>>();
+        return compare::run(context, &configs?);
     }
-    let mut config = configure(&supply, args, args.guest.clone(), wanted)?;
+    let mut config = configure(&supply, args, wanted)?;
     let (keyboard, keys) = shell::keyboard(args);
     config.case.debug = debug::debug(&supply, args, &config.arches, keyboard)?;
     let report = perform::perform(context, &config, keys)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict};
 use verdict::event::TestReport;
+use verdict::origin::Platform;
 use verdict::outcome::Outcome;
 
 use super::quantity;
@@ -53,9 +54,8 @@ impl CompareProgress {
                 self.bar.enable_steady_tick(Duration::from_millis(200));
                 if !self.quiet {
                     let what = format!(
-                        "QEMU {} with {}: {}, seed {seed}",
-                        versions(old),
-                        versions(new),
+                        "{}: {}, seed {seed}",
+                        subject(old, new, platforms),
                         plural(*total, "test")
                     );
                     output::note(heading(self.style, Color::Green, "Comparing", &what));
@@ -85,6 +85,19 @@ impl CompareProgress {
 impl Drop for CompareProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// What is compared: the kernels if there are any, else the QEMUs.
+fn subject(
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+    platforms: &[Vec<Platform>; 2],
+) -> String {
+    let kernel = |side: &Vec<Platform>| side.first()?.kernel.clone();
+    match platforms.each_ref().map(kernel) {
+        [Some(old), Some(new)] if old != new => format!("kernel {old} with {new}"),
+        _ => format!("QEMU {} with {}", versions(old), versions(new)),
     }
 }
 

@@ -162,10 +162,13 @@ pub(super) fn heading(style: Style, color: Color, word: &str, text: &str) -> Str
 
 /// What an architecture's tests run on: the QEMU by its path, so that it is the one that was meant.
 pub(crate) fn platform(on: &Platform) -> String {
-    let line = format!("{}: {} {}", on.arch, on.binary, on.qemu);
-    match on.accel.as_str() {
-        "" => line,
-        accel => format!("{line}, {accel}"),
+    let mut line = format!("{}: {} {}", on.arch, on.binary, on.qemu);
+    if !on.accel.is_empty() {
+        line = format!("{line}, {}", on.accel);
+    }
+    match &on.kernel {
+        Some(kernel) => format!("{line}, kernel {kernel}"),
+        None => line,
     }
 }
 

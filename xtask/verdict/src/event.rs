@@ -431,6 +431,7 @@ pub(crate) mod tests {
                 binary: "/usr/bin/qemu-system-x86_64".into(),
                 qemu: "10.0.2".to_owned(),
                 accel: "tcg".to_owned(),
+                kernel: None,
             }],
             seed: 7,
             tests,

@@ -47,6 +47,9 @@ pub struct Platform {
     pub qemu: String,
     /// `tcg` or `kvm`; empty where no test boots a guest, as is the image.
     pub accel: String,
+    /// Version and path of the kernel that takes the place of the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
 }
 
 impl std::fmt::Display for Platform {
@@ -55,6 +58,9 @@ impl std::fmt::Display for Platform {
         write!(f, "QEMU {}", self.qemu)?;
         if !self.image.is_empty() {
             write!(f, ", {}, {}", self.accel, self.image)?;
+        }
+        if let Some(kernel) = &self.kernel {
+            write!(f, ", kernel {kernel}")?;
         }
         Ok(())
     }

@@ -18,8 +18,8 @@ use super::canary_error::CanaryError;
 use super::context::{Frozen, Run};
 use super::error::StepError;
 use super::script;
-use crate::elf::Elf;
 use crate::sandbox::{self, Places};
+use elf::Elf;
 use store::Ready;
 
 /// Name of the note that a toolchain was tried.

@@ -2,8 +2,8 @@
 
 use super::Position;
 use super::bytes::{byte_difference, differing_offset};
-use crate::elf::{Elf, Section};
 use crate::excerpt::excerpt;
+use elf::{Elf, Section};
 
 /// `None` if one of them is not an ELF file with sections, or if they are equal.
 pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Position> {

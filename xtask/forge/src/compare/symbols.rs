@@ -5,7 +5,7 @@
 //! would give the name of whatever happens to lie there.
 
 use super::Position;
-use crate::elf::{Elf, Section};
+use elf::{Elf, Section};
 
 /// Whether a name is missing that another file could have.
 pub(super) fn may_name(place: &Position) -> bool {

@@ -1,13 +1,13 @@
 //! What a report says about a failure in addition to its outcome: where the script ended, the names in a
 //! kernel's backtrace, and what to do about it.
 
-use camino::Utf8Path;
 use plan::arch::Machine;
 use verdict::event::TestReport;
 use verdict::outcome::{Outcome, Phase};
 use verdict::text::short_line;
 
 use super::Case;
+use crate::platform::Image;
 use crate::symbols::Symbols;
 use verdict::report::labels::is_fault;
 
@@ -49,13 +49,17 @@ fn command(source: &str, words: &str) -> String {
 }
 
 /// Completes the report of a test that failed.
-pub(super) fn complete(report: &mut TestReport, machine: &Machine, kernel: Option<&Utf8Path>) {
+pub(super) fn complete(report: &mut TestReport, machine: &Machine, image: Option<&Image>) {
     if report.outcome.is_success() {
         return;
     }
     let advice = advice(report, machine);
     report.notes.extend(advice);
+    if image.is_some_and(|image| image.kernel.is_some()) {
+        report.notes.extend(about_kernel(report).map(str::to_owned));
+    }
     drop_repetition(&report.outcome, &mut report.output_tail);
+    let kernel = image.and_then(Image::own_kernel);
     if let Some(kernel) = kernel.filter(|_| is_fault(&report.console_tail)) {
         match Symbols::next_to(kernel) {
             Ok(symbols) => {
@@ -80,6 +84,35 @@ fn advice(report: &TestReport, machine: &Machine) -> Vec<String> {
     let known = |device: &String| machine.advice.get(device).cloned();
     advice.extend(report.devices.iter().filter_map(known));
     advice
+}
+
+/// What the init of `images/common/init.c` prints where it finds no port for the control channel.
+const NO_PORT: &str = "init: no virtio-serial port named";
+
+/// Why a kernel that a person brings may not have come as far as a test.
+fn about_kernel(report: &TestReport) -> Option<&'static str> {
+    let has = |text: &str| report.console_tail.iter().any(|line| line.contains(text));
+    let is_boot = matches!(
+        report.outcome,
+        Outcome::TimedOut {
+            phase: Phase::Boot,
+            ..
+        } | Outcome::GuestPanicked { .. }
+            | Outcome::LostGuest { .. }
+    );
+    if !is_boot || report.boot_ms > 0 {
+        return None;
+    }
+    Some(if has(NO_PORT) {
+        "the kernel has no driver for the control channel: it needs CONFIG_VIRTIO_CONSOLE=y and the bus \
+         of the machine, CONFIG_VIRTIO_PCI=y or CONFIG_VIRTIO_MMIO=y"
+    } else if has("VFS: Unable to mount root fs") {
+        "the kernel did not unpack the initramfs: it needs CONFIG_BLK_DEV_INITRD=y"
+    } else if report.console_tail.is_empty() {
+        "the kernel printed nothing: it needs a driver for the console of the machine, or died before that"
+    } else {
+        "the kernel did not reach the init of the image; without --kernel, the image's own kernel boots"
+    })
 }
 
 /// The cause is not shown a second time as the end of the output.
@@ -128,7 +161,7 @@ mod tests {
             let mut report = TestReport::new("x86_64", "a", "b");
             report.outcome = outcome;
             report.devices = devices.iter().map(|&device| device.to_owned()).collect();
-            complete(&mut report, &machine, Some(Utf8Path::new("/nonexistent")));
+            complete(&mut report, &machine, None);
             assert_eq!(report.notes, expect);
         };
         let timed_out = |phase| Outcome::TimedOut {
@@ -148,6 +181,34 @@ mod tests {
         };
         check(failed(), &["nvme", "pxb"], &["boot with `-machine b`"]);
         check(Outcome::Passed, &["pxb"], &[]);
+    }
+
+    #[test]
+    fn boot_failures_of_own_kernels_are_explained() {
+        let check = |outcome: Outcome, boot_ms, console: &str, expect: Option<&str>| {
+            let mut report = TestReport::new("x86_64", "a", "b");
+            report.outcome = outcome;
+            report.boot_ms = boot_ms;
+            report.console_tail = console.lines().map(str::to_owned).collect();
+            let note = about_kernel(&report);
+            let fits = match (note, expect) {
+                (Some(note), Some(expect)) => note.contains(expect),
+                (note, expect) => note == expect,
+            };
+            assert!(fits, "{note:?}, expected {expect:?}");
+        };
+        let late = || Outcome::timed_out(Phase::Boot, std::time::Duration::from_secs(20));
+        let panicked = || Outcome::GuestPanicked {
+            message: "not syncing".to_owned(),
+        };
+        let port = "init: no virtio-serial port named `org.kiln.control` yet";
+        check(late(), 0, port, Some("CONFIG_VIRTIO_CONSOLE=y"));
+        check(late(), 0, "", Some("printed nothing"));
+        check(late(), 0, "Run /init", Some("did not reach the init"));
+        let root = "Kernel panic - not syncing: VFS: Unable to mount root fs on";
+        check(panicked(), 0, root, Some("CONFIG_BLK_DEV_INITRD=y"));
+        check(panicked(), 700, "Kernel panic", None);
+        check(Outcome::Passed, 0, "", None);
     }
 
     fn machine() -> Machine {

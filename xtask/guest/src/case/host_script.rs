@@ -103,7 +103,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
         command = command.env(name, &files);
     }
     if let Some(image) = &setting.arch.image {
-        command = command.env("KILN_IMAGE", image.directory());
+        command = command.env("KILN_IMAGE", &image.directory);
     }
     for (name, path) in qemu_tools(setting) {
         command = command.env(name, path);

@@ -4,8 +4,19 @@ use verdict::bisect::{GIVE_UP, Verdict};
 use verdict::event::RunReport;
 use verdict::runs::run_dir::RunDirError;
 
+use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+
+/// Refuses a bisection of nothing.
+pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
+    if !args.debug.bisect || args.guest.qemu.is_some() || !args.kernel.is_empty() {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("expected `--qemu` or `--kernel` with `--bisect`");
+    let hint = "cargo xtask test NAME --qemu build --bisect";
+    Err(Failure::new(Exit::Usage, error).hint(hint.to_owned()))
+}
 
 /// What a run says of the commit. An interrupted one ends the bisection too, as its status is high.
 pub(super) fn judge(report: &RunReport) -> Exit {
@@ -21,7 +32,7 @@ pub(super) fn explain(context: &Context, failure: &Failure) -> Exit {
     Exit::Child(status(failure))
 }
 
-/// A commit without a QEMU is passed over. A wrong command line, or a directory that cannot be used,
+/// A commit without a QEMU or a kernel is passed over. A wrong command line, or a directory that cannot be used,
 /// would be as wrong with the next commit.
 fn status(failure: &Failure) -> u8 {
     match failure.exit {

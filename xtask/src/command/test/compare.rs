@@ -1,8 +1,7 @@
-//! `--compare-qemu OLD NEW`: every test with both, and what changed.
+//! `--compare-qemu OLD NEW` and several `--kernel`: every test with both, and what changed.
 
 use std::sync::mpsc;
 
-use camino::Utf8PathBuf;
 use runner::Config;
 use verdict::comparison::{CompareEvent, json};
 
@@ -13,20 +12,75 @@ use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 use crate::render::compare::CompareProgress;
 
-/// The two QEMUs, where a comparison is asked for.
-pub(super) fn sides(args: &TestArgs) -> Option<[GuestArgs; 2]> {
-    let [old, new] = args.debug.compare_qemu.as_deref()? else {
-        return None;
+/// Refuses several kernels with a flag that is about a single run.
+pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
+    let debug = &args.debug;
+    let flags = [
+        ("--compare-qemu", debug.compare_qemu.is_some()),
+        ("--rerun", args.repeat.rerun.is_some()),
+        ("--bless", args.reports.bless),
+        ("--junit", args.reports.junit.is_some()),
+        ("--no-capture", args.no_capture),
+        ("--device-coverage", debug.device_coverage),
+        ("--bisect", debug.bisect),
+        ("--gdb", debug.gdb),
+        ("--monitor", debug.monitor.is_some()),
+        ("--trace", !debug.trace.is_empty()),
+        ("--strace-qemu", debug.strace_qemu),
+        ("--shell-on-fail", debug.shell_on_fail),
+        ("--standalone", debug.standalone.is_some()),
+    ];
+    let Some((flag, _)) = flags.iter().find(|(_, is_set)| *is_set) else {
+        return Ok(());
     };
-    let guest = |qemu: &Utf8PathBuf| GuestArgs {
-        qemu: Some(qemu.clone()),
-        ..args.guest.clone()
-    };
-    Some([guest(old), guest(new)])
+    if args.kernel.len() < 2 {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("{flag} takes one `--kernel`, found {}", args.kernel.len());
+    Err(Failure::new(Exit::Usage, error))
 }
 
-/// Runs them, and shows what changes as it goes.
-pub(super) fn run(context: &Context, configs: &[Config; 2]) -> CommandResult {
+/// The command lines of what is compared: the first with each of the others. A single one where no
+/// comparison is asked for.
+pub(super) fn sides(args: &TestArgs) -> Vec<TestArgs> {
+    if let Some(qemus) = &args.debug.compare_qemu {
+        let side = |qemu| TestArgs {
+            guest: GuestArgs {
+                qemu: Some(qemu),
+                ..args.guest.clone()
+            },
+            ..args.clone()
+        };
+        return qemus.iter().cloned().map(side).collect();
+    }
+    if args.kernel.len() < 2 {
+        return vec![args.clone()];
+    }
+    let side = |kernel| TestArgs {
+        kernel: vec![kernel],
+        ..args.clone()
+    };
+    args.kernel.iter().cloned().map(side).collect()
+}
+
+/// Compares the first with each of the others.
+pub(super) fn run(context: &Context, configs: &[Config]) -> CommandResult {
+    let Some((old, others)) = configs.split_first() else {
+        return Ok(Exit::NoTests);
+    };
+    let mut worst = 0;
+    for new in others {
+        let code = compare(context, [old, new])?;
+        worst = worst.max(code);
+        if host::interrupt::received().is_some() {
+            break;
+        }
+    }
+    Ok(Exit::Child(worst))
+}
+
+/// Runs two sides, and shows what changes as it goes.
+fn compare(context: &Context, [old, new]: [&Config; 2]) -> Result<u8, Failure> {
     let (sender, events) = mpsc::channel::<CompareEvent>();
     let global = &context.global;
     let is_json = global.message_format == MessageFormat::Json;
@@ -41,11 +95,10 @@ pub(super) fn run(context: &Context, configs: &[Config; 2]) -> CommandResult {
                 }
             }
         });
-        let [old, new] = configs;
         let compared = runner::compare(old, new, &sender);
         drop(sender);
         compared
     });
     let compared = compared.map_err(|error| -> Failure { refused(context, error) })?;
-    Ok(Exit::Child(compared.exit_code()))
+    Ok(compared.exit_code())
 }

@@ -17,9 +17,10 @@ use verdict::origin::{Origin, Scope};
 use verdict::runs::run_dir::temp_dir;
 
 use super::{RUNS, TESTS, choices};
-use crate::cli::{GuestArgs, TestArgs};
+use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::Failure;
+use crate::kernels;
 use crate::origin;
 use crate::platforms;
 use crate::supply::Supply;
@@ -44,15 +45,13 @@ pub(super) struct Wanted {
 pub(super) fn configure(
     supply: &Supply<'_>,
     args: &TestArgs,
-    guest: GuestArgs,
     wanted: Wanted,
 ) -> Result<Config, Failure> {
     let context = supply.context;
-    let runs = platforms::prepare(supply, &guest, &wanted.boots)?;
-    let args = &TestArgs {
-        guest,
-        ..args.clone()
-    };
+    let mut runs = platforms::prepare(supply, &args.guest, &wanted.boots)?;
+    if let Some(kernel) = args.kernel.first() {
+        kernels::replace(context, &mut runs, kernel)?;
+    }
     let alone = args.no_capture || args.debug.shell_on_fail;
     Ok(Config {
         jobs: if alone { 1 } else { context.jobs() },

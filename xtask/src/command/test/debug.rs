@@ -66,7 +66,7 @@ pub(super) fn debug(
     let recorder = wanted.standalone.as_ref();
     Ok(Debug {
         recorder: recorder.map(|_| Arc::new(Recorder::default())),
-        gdb: wanted.gdb.then(|| gdb(supply)).transpose()?,
+        gdb: wanted.gdb.then(|| gdb(supply, arches)).transpose()?,
         monitor: wanted.monitor.map(|language| match language {
             Language::Hmp => Monitor::Hmp,
             Language::Qmp => Monitor::Qmp,
@@ -82,7 +82,7 @@ pub(super) fn debug(
 }
 
 /// The debugger, with the kernels that have symbols; for a kernel without them, the command that builds one is printed.
-pub(crate) fn gdb(supply: &Supply<'_>) -> Result<Gdb, Failure> {
+pub(crate) fn gdb(supply: &Supply<'_>, runs: &[ArchRun]) -> Result<Gdb, Failure> {
     let path = &supply.context.env.path;
     let multiarch = "gdb-multiarch";
     let program = match host::tools::find_in(multiarch, path) {
@@ -91,9 +91,15 @@ pub(crate) fn gdb(supply: &Supply<'_>) -> Result<Gdb, Failure> {
     };
     let mut symbols = BTreeMap::new();
     for arch in &supply.arches {
-        if let Some(kernel) = platforms::symbols(supply, arch)? {
+        let run = runs.iter().find(|run| run.arch.name == *arch);
+        let own = run.and_then(ArchRun::kernel);
+        let kernel = match own {
+            Some(own) => own.symbols.clone(),
+            None => platforms::symbols(supply, arch)?,
+        };
+        if let Some(kernel) = kernel {
             symbols.insert(arch.clone(), kernel);
-        } else {
+        } else if own.is_none() {
             output::note(format!(
                 "{arch}: the store has no kernel with symbols; to build one: cargo xtask images --arch {arch} --from-source"
             ));

@@ -65,6 +65,9 @@ impl Rerun {
         if args.guest.qemu.is_none() {
             args.guest.qemu.clone_from(&asked.guest.qemu);
         }
+        if args.kernel.is_empty() {
+            args.kernel.clone_from(&asked.kernel);
+        }
         if args.guest.accel == AccelChoice::Auto {
             args.guest.accel = asked.guest.accel;
         }
@@ -117,6 +120,11 @@ pub(super) fn scope(context: &Context, args: &TestArgs) -> Scope {
     // It may be repeated in another directory.
     let place = args.guest.qemu.as_ref();
     let place = place.map(|place| context.env.absolute(place));
+    let kernels = args.kernel.iter();
+    let args = TestArgs {
+        kernel: kernels.map(|kernel| context.env.absolute(kernel)).collect(),
+        ..args.clone()
+    };
     flags.extend(args.running(place));
     Scope {
         flags,

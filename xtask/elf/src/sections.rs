@@ -1,26 +1,24 @@
-//! ELF files of any word size and byte order: sections, and the symbols that cover a place.
-//!
-//! A reader of headers and symbol tables after the System V gABI, chapters 4 and 5; it knows nothing
-//! about machines. Used by `compare`, `scan` and `canary`, which want to name a place.
+//! Sections, and the symbols that cover a byte of a file.
+
+use crate::reader::{LOADED, Reader, Segment, string};
 
 const SYMBOL_TABLE: u32 = 2;
 const NO_BITS: u32 = 8;
 const ALLOCATED: u64 = 2;
 const RELOCATABLE: u16 = 1;
-const LOADED: u64 = 1;
 const SECTION_SYMBOL: u64 = 3;
 const FILE_SYMBOL: u64 = 4;
 
 /// One section.
-pub(crate) struct Section<'a> {
+pub struct Section<'a> {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Where it is when the program runs; in a relocatable file zero.
-    pub(crate) address: u64,
+    pub address: u64,
     /// Where it is in the file.
-    pub(crate) offset: usize,
+    pub offset: usize,
     /// What it holds; nothing where it only takes room at run time.
-    pub(crate) bytes: &'a [u8],
+    pub bytes: &'a [u8],
     kind: u32,
     flags: u64,
     link: usize,
@@ -28,71 +26,28 @@ pub(crate) struct Section<'a> {
 
 impl Section<'_> {
     /// Whether it is in memory when the program runs.
-    pub(crate) fn is_loaded(&self) -> bool {
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
         self.flags & ALLOCATED != 0
     }
 }
 
 /// An ELF file with sections.
-pub(crate) struct Elf<'a> {
+pub struct Elf<'a> {
     /// The whole file.
-    pub(crate) bytes: &'a [u8],
+    pub bytes: &'a [u8],
     /// In the order of the file's table.
-    pub(crate) sections: Vec<Section<'a>>,
+    pub sections: Vec<Section<'a>>,
     reader: Reader<'a>,
     kind: u16,
     segments: Vec<Segment>,
 }
 
-/// A piece of the file that is loaded (`PT_LOAD`).
-struct Segment {
-    address: u64,
-    load_address: u64,
-    memory: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Reader<'a> {
-    bytes: &'a [u8],
-    wide: bool,
-    big_endian: bool,
-}
-
-impl<'a> Reader<'a> {
-    fn number(&self, at: usize, length: usize) -> Option<u64> {
-        let bytes = self.bytes.get(at..at.checked_add(length)?)?;
-        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        Some(if self.big_endian {
-            bytes.iter().fold(0, fold)
-        } else {
-            bytes.iter().rev().fold(0, fold)
-        })
-    }
-
-    /// Reads a field of `length` bytes that lies elsewhere in the two word sizes.
-    fn field(&self, base: usize, narrow: (usize, usize), wide: (usize, usize)) -> Option<u64> {
-        let (at, length) = if self.wide { wide } else { narrow };
-        self.number(base.checked_add(at)?, length)
-    }
-
-    fn slice(&self, at: u64, length: u64) -> Option<&'a [u8]> {
-        let at = usize::try_from(at).ok()?;
-        self.bytes
-            .get(at..at.checked_add(usize::try_from(length).ok()?)?)
-    }
-}
-
 impl<'a> Elf<'a> {
     /// `None` if it is not an ELF file, or one without sections.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        bytes.strip_prefix(b"\x7fELF")?;
-        let wide = *bytes.get(4)? == 2;
-        let big_endian = *bytes.get(5)? == 2;
-        let reader = Reader {
-            bytes,
-            wide,
-            big_endian,
-        };
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let reader = Reader::of(bytes)?;
         let kind = u16::try_from(reader.number(16, 2)?).ok()?;
         let table = usize::try_from(reader.field(0, (32, 4), (40, 8))?).ok()?;
         let size = usize::try_from(reader.field(0, (46, 2), (58, 2))?).ok()?;
@@ -123,19 +78,23 @@ impl<'a> Elf<'a> {
             sections,
             reader,
             kind,
-            segments: segments(&reader).unwrap_or_default(),
+            segments: reader.segments().unwrap_or_default(),
         })
     }
 
     /// The first section of a name.
-    pub(crate) fn section(&self, name: &str) -> Option<&Section<'a>> {
+    #[must_use]
+    pub fn section(&self, name: &str) -> Option<&Section<'a>> {
         self.sections.iter().find(|section| section.name == name)
     }
 
     /// Where a loader puts a section, which need not be where it runs.
-    pub(crate) fn load_address(&self, section: &Section) -> u64 {
+    #[must_use]
+    pub fn load_address(&self, section: &Section) -> u64 {
         let segment = self.segments.iter().find(|segment| {
-            section.address >= segment.address && section.address - segment.address < segment.memory
+            segment.kind == LOADED
+                && section.address >= segment.address
+                && section.address - segment.address < segment.memory
         });
         segment.map_or(section.address, |segment| {
             segment
@@ -145,7 +104,8 @@ impl<'a> Elf<'a> {
     }
 
     /// The section that holds a byte of the file, and the byte's place in it.
-    pub(crate) fn section_at(&self, offset: usize) -> Option<(usize, usize)> {
+    #[must_use]
+    pub fn section_at(&self, offset: usize) -> Option<(usize, usize)> {
         self.sections
             .iter()
             .enumerate()
@@ -156,7 +116,8 @@ impl<'a> Elf<'a> {
     }
 
     /// Whether no section of that name has the same bytes: names repeat in relocatable files.
-    pub(crate) fn lacks(&self, wanted: &Section) -> bool {
+    #[must_use]
+    pub fn lacks(&self, wanted: &Section) -> bool {
         let mut named = self
             .sections
             .iter()
@@ -165,7 +126,8 @@ impl<'a> Elf<'a> {
     }
 
     /// The symbol that covers a place in a section, else the last one before it if that has no size.
-    pub(crate) fn symbol_at(&self, section: usize, offset: usize) -> Option<String> {
+    #[must_use]
+    pub fn symbol_at(&self, section: usize, offset: usize) -> Option<String> {
         let table = self
             .sections
             .iter()
@@ -207,30 +169,4 @@ impl<'a> Elf<'a> {
         let nearest = nearest.filter(|(_, length, _)| *length == 0);
         nearest.map(|(_, _, name)| name)
     }
-}
-
-/// The pieces that are loaded; none in a relocatable file.
-fn segments(reader: &Reader<'_>) -> Option<Vec<Segment>> {
-    let number = |value: Option<u64>| usize::try_from(value?).ok();
-    let table = number(reader.field(0, (28, 4), (32, 8)))?;
-    let size = number(reader.field(0, (42, 2), (54, 2)))?;
-    let count = number(reader.field(0, (44, 2), (56, 2)))?;
-    let mut segments = Vec::new();
-    for index in 0..count {
-        let at = table.checked_add(index.checked_mul(size)?)?;
-        if reader.number(at, 4)? == LOADED {
-            segments.push(Segment {
-                address: reader.field(at, (8, 4), (16, 8))?,
-                load_address: reader.field(at, (12, 4), (24, 8))?,
-                memory: reader.field(at, (20, 4), (40, 8))?,
-            });
-        }
-    }
-    Some(segments)
-}
-
-fn string(table: &[u8], at: u64) -> Option<String> {
-    let tail = table.get(usize::try_from(at).ok()?..)?;
-    let name = tail.split(|byte| *byte == 0).next()?;
-    Some(String::from_utf8_lossy(name).into_owned())
 }
