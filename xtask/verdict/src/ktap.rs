@@ -4,13 +4,19 @@
 //! the output it stands; what stands before that on its line, such as a time of the kernel's log, is
 //! cut from the following lines too. Output without a version line holds no results, whatever it
 //! looks like.
+//!
+//! A part's own results are indented, or are in comments as kselftest prints them (`# ok 1 name`;
+//! `tools/testing/selftests/kselftest/prefix.pl`), to any depth. In comments a part may leave out its
+//! version line.
+
+use std::collections::BTreeMap;
 
 use crate::event::Subtest;
 use crate::outcome::Outcome;
 
 mod line;
 
-use line::{Directive, Line};
+use line::{Directive, Indent, Line};
 
 /// More than this is a flood.
 const MOST: usize = 10_000;
@@ -60,6 +66,8 @@ pub fn parse(printed: &[u8]) -> Results {
 /// A list of results, of the whole test or of one of its parts.
 #[derive(Default)]
 struct Level {
+    /// Where its lines begin.
+    column: usize,
     /// How many results are announced, as it was printed: the number may exceed any integer.
     planned: Option<String>,
     seen: usize,
@@ -90,29 +98,91 @@ impl Reader {
             return;
         }
         let text: String = whole.chars().skip(self.prefix).collect();
-        let blanks = text.len() - text.trim_start_matches(' ').len();
-        let depth = blanks / 2;
-        let line = Line::parse(text.trim_start_matches(' '));
+        let (indent, text) = Indent::part(&text);
+        let line = Line::parse(text);
         match line {
-            Some(Line::Version) if depth <= self.levels.len() && depth < DEEPEST => {
+            Some(Line::Version) => {
                 // Another list where one is open: what was open is complete.
-                while self.levels.len() > depth {
+                while (self.levels.last()).is_some_and(|level| level.column >= indent.column) {
                     self.end_level();
                 }
-                let begins = self.results.subtests.len();
-                self.levels.push(Level {
-                    begins,
-                    ..Level::default()
-                });
+                self.begin_level(indent.column, self.levels.len());
             }
             Some(Line::BailOut(why)) => {
-                self.fault(format!("bailed out: {why}"));
-                self.levels.clear();
-                self.over = true;
+                if let Some(comment) = indent.comment {
+                    self.bail_out_of_part(comment, why);
+                } else {
+                    self.fault(format!("bailed out: {why}"));
+                    self.levels.clear();
+                    self.over = true;
+                }
             }
-            Some(line) if depth < self.levels.len() => self.result(depth, &line),
+            Some(ref line) if self.has_level(indent, line) => {
+                let is_its = |level: &Level| level.column == indent.column;
+                if let Some(depth) = self.levels.iter().position(is_its) {
+                    self.result(depth, line);
+                }
+            }
+            _ if indent.comment.is_some() => self.say(indent.comment, text),
             _ => {}
         }
+    }
+
+    /// Whether the list of a line is open. A part in comments needs no version line, but its results are
+    /// numbered: other comments may begin with `ok`.
+    fn has_level(&mut self, indent: Indent, line: &Line<'_>) -> bool {
+        if self
+            .levels
+            .iter()
+            .any(|level| level.column == indent.column)
+        {
+            return true;
+        }
+        let is_result = match line {
+            Line::Plan(_) => true,
+            Line::Result { numbered, .. } => *numbered,
+            Line::Version | Line::Said(_) | Line::BailOut(_) => false,
+        };
+        let is_part = |level: &Level| Some(level.column) == indent.comment;
+        let opens = is_result && self.levels.iter().any(is_part);
+        if opens {
+            // Lists that are indented more are inside of it.
+            let inner = |level: &Level| level.column > indent.column;
+            let at = self.levels.iter().position(inner);
+            self.begin_level(indent.column, at.unwrap_or(self.levels.len()));
+        }
+        opens
+    }
+
+    /// A comment of the list whose lines begin where the `#` is, or of the one around it.
+    fn say(&mut self, column: Option<usize>, text: &str) {
+        let mut levels = self.levels.iter_mut().rev();
+        if let Some(level) = levels.find(|level| Some(level.column) <= column) {
+            level.said = Some(text.trim().to_owned());
+        }
+    }
+
+    /// A part that gives up reports nothing more; the result of the whole part follows.
+    fn bail_out_of_part(&mut self, comment: usize, why: &str) {
+        for level in &mut self.levels {
+            if level.column > comment {
+                level.planned = None;
+            }
+        }
+        self.say(Some(comment), &format!("bailed out: {why}"));
+    }
+
+    fn begin_level(&mut self, column: usize, at: usize) {
+        if self.levels.len() >= DEEPEST {
+            return;
+        }
+        let inner = self.levels.get(at).map(|level| level.begins);
+        let level = Level {
+            column,
+            begins: inner.unwrap_or(self.results.subtests.len()),
+            ..Level::default()
+        };
+        self.levels.insert(at, level);
     }
 
     fn result(&mut self, depth: usize, line: &Line<'_>) {
@@ -131,6 +201,7 @@ impl Reader {
                 good,
                 name,
                 directive,
+                ..
             } => {
                 let mut inner = None;
                 while self.levels.len() > depth + 1 {
@@ -186,6 +257,15 @@ impl Reader {
 
     fn close(&mut self) {
         while self.end_level().is_some() {}
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for sub in &mut self.results.subtests {
+            let count = seen.entry(sub.name.clone()).or_default();
+            *count += 1;
+            // Reports and comparisons know a result by its name.
+            if *count > 1 {
+                sub.name = format!("{} ({count})", sub.name);
+            }
+        }
     }
 
     fn fault(&mut self, fault: String) {

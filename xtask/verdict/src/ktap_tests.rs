@@ -46,6 +46,77 @@ fn nested_results_carry_outer_names() {
     check(text, &expect, &[]);
 }
 
+/// What `run_kselftest.sh` prints for three tests; the last one runs another that prints KTAP itself.
+const KSELFTEST: &str = "\
+TAP version 13
+1..3
+# timeout set to 45
+# selftests: size: get_size
+# TAP version 13
+# 1..2
+# # Starting 2 tests
+# ok 1 pages
+# # expected 4096, found 0
+# not ok 2 bytes
+# # Totals: pass:1 fail:1
+not ok 1 selftests: size: get_size # exit=1
+# selftests: user: test_user_copy.sh
+# user: module test_user_copy is not found [SKIP]
+ok 2 selftests: user: test_user_copy.sh # SKIP
+# selftests: net: all
+# 1..2
+# # TAP version 13
+# # 1..1
+# # ok 1 pages
+# ok 1 first
+# # # deep
+# # # KTAP version 1
+# # # 1..1
+# # # ok 1 leaf
+# # ok 1 twig
+# ok 2 second
+ok 3 selftests: net: all
+";
+
+#[test]
+fn subtests_in_comments_nest_to_any_depth() {
+    let expect = [
+        "selftests: size: get_size::pages passed",
+        "selftests: size: get_size::bytes failed: expected 4096, found 0",
+        "selftests: user: test_user_copy.sh skipped",
+        "selftests: net: all::first::pages passed",
+        "selftests: net: all::second::twig::leaf passed",
+    ];
+    check(KSELFTEST, &expect, &[]);
+}
+
+#[test]
+fn comments_that_are_no_results_stay_comments() {
+    let text = "KTAP version 1\n1..2\n# ok so far\n# 3..4 frames\nnot ok 1 a\n# ok\n  # ok 1 far\nok 2 b\n";
+    check(text, &["a failed: 3..4 frames", "b passed"], &[]);
+}
+
+#[test]
+fn part_that_bails_out_ends_alone() {
+    let text = "TAP version 13\n1..2\n# TAP version 13\n# 1..3\n# ok 1 a\n# Bail out! no disk\n\
+                not ok 1 x # exit=1\nok 2 y\n";
+    let expect = ["x::a passed", "x failed: exit status 1", "y passed"];
+    check(text, &expect, &[]);
+}
+
+#[test]
+fn wide_indentation_of_kunit_is_read() {
+    let text = "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: list\n    1..2\n    ok 1 add\n        \
+                KTAP version 1\n        ok 1 one\n    ok 2 del\nok 1 list\n";
+    check(text, &["list::add passed", "list::del::one passed"], &[]);
+}
+
+#[test]
+fn equal_names_are_told_apart() {
+    let text = "KTAP version 1\n1..3\nok 1 a\nok 2 a\nok 3 b\n";
+    check(text, &["a passed", "a (2) passed", "b passed"], &[]);
+}
+
 #[test]
 fn unexplained_outer_result_stands_alone() {
     let inner = "KTAP version 1\n  KTAP version 1\n  1..1\n  ok 1 a\n";
@@ -130,7 +201,8 @@ fn a_flood_of_results_is_cut() {
 proptest! {
     #[test]
     fn no_output_panics(lines in proptest::collection::vec(
-        prop_oneof!["( {0,6})(KTAP|TAP) version [0-9]{1,2}", "( {0,6})(not )?ok [0-9]{0,2}.{0,20}", ".{0,30}",
+        prop_oneof!["( {0,6})(KTAP|TAP) version [0-9]{1,2}", "( {0,6})(not )?ok [0-9]{0,2}.{0,20}",
+                    "(# ){0,4}((not )?ok [0-9]{1,2} [a-c]|1\\.\\.3|TAP version 13|Bail out!)", ".{0,30}",
                     " {0,4}1\\.\\.[0-9]{1,3}"], 0..40,
     )) {
         let results = parse(lines.join("\n").as_bytes());

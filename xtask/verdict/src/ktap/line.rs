@@ -1,5 +1,31 @@
 //! One line of KTAP.
 
+/// What is before a line's own text: blanks, and the `# ` by which kselftest marks the output of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Indent {
+    /// Where the text begins.
+    pub(super) column: usize,
+    /// Where the last `#` is.
+    pub(super) comment: Option<usize>,
+}
+
+impl Indent {
+    /// Parts a line.
+    pub(super) fn part(line: &str) -> (Self, &str) {
+        let (mut column, mut comment, mut rest) = (0, None, line);
+        loop {
+            if let Some(behind) = rest.strip_prefix(' ') {
+                (column, rest) = (column + 1, behind);
+            } else if let Some(behind) = rest.strip_prefix("# ") {
+                comment = Some(column);
+                (column, rest) = (column + 2, behind);
+            } else {
+                return (Self { column, comment }, rest);
+            }
+        }
+    }
+}
+
 /// A line without its indentation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
@@ -10,6 +36,7 @@ pub(super) enum Line<'a> {
     /// `ok` or `not ok`.
     Result {
         good: bool,
+        numbered: bool,
         name: &'a str,
         directive: Directive<'a>,
     },
@@ -27,7 +54,7 @@ pub(super) enum Directive<'a> {
     Skip(&'a str),
     /// `# TODO reason` and `# XFAIL reason`.
     Expected(&'a str),
-    /// `# TIMEOUT` and `# ERROR`, with what follows.
+    /// `# TIMEOUT`, `# ERROR` and kselftest's `# exit=N`, with what follows.
     Other(&'static str, &'a str),
 }
 
@@ -82,6 +109,7 @@ impl<'a> Line<'a> {
         let rest = rest.trim_start();
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let numbered = rest[digits..].is_empty() || rest[digits..].starts_with(' ');
+        let is_numbered = numbered && digits > 0;
         let rest = if numbered { &rest[digits..] } else { rest };
         let (name, directive) = directive(rest);
         let name = name.trim();
@@ -89,6 +117,7 @@ impl<'a> Line<'a> {
         let name = if name == "-" { "" } else { name.trim() };
         Some(Self::Result {
             good,
+            numbered: is_numbered,
             name,
             directive,
         })
@@ -101,6 +130,9 @@ fn directive(text: &str) -> (&str, Directive<'_>) {
         let behind = text[at + 1..].trim_start();
         let word = behind.split([' ', ':']).next().unwrap_or_default();
         let reason = behind[word.len()..].trim_start_matches([' ', ':']).trim();
+        if let Some(status) = word.strip_prefix("exit=") {
+            return (&text[..at], Directive::Other("exit status", status));
+        }
         let found = match word.to_ascii_uppercase().as_str() {
             "SKIP" => Directive::Skip(reason),
             "TODO" | "XFAIL" => Directive::Expected(reason),
