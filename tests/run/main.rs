@@ -35,3 +35,4 @@ mod rerun;
 mod select;
 mod settings;
 mod standalone;
+mod unit_tests;

@@ -372,6 +372,8 @@ pub enum KindArg {
     Host,
     /// Tests of device models, without a guest
     Device,
+    /// Tests of a tree of kvm-unit-tests
+    Suite,
 }
 
 impl KindArg {
@@ -382,6 +384,7 @@ impl KindArg {
             Self::Guest => TestKind::Guest,
             Self::Host => TestKind::Host,
             Self::Device => TestKind::Device,
+            Self::Suite => TestKind::Suite,
         }
     }
 }
@@ -398,6 +401,12 @@ pub struct TestArgs {
     /// Match filters against the whole name
     #[arg(long, help_heading = SELECTION)]
     pub exact: bool,
+    /// Run a built kvm-unit-tests tree; repeatable
+    ///
+    /// Its tests are those of its `unittests.cfg`, with the verdicts of its `run_tests.sh`. Other tests run
+    /// only if --kind selects them as well. `docs/foreign-suites.md` describes it.
+    #[arg(long, value_name = "DIR", help_heading = SELECTION)]
+    pub suite: Vec<Utf8PathBuf>,
     /// Select the tests of a group; repeatable
     #[arg(long, value_name = "GROUP", help_heading = SELECTION)]
     pub group: Vec<String>,

@@ -46,6 +46,7 @@ mod reproduce;
 mod roster;
 mod space;
 mod sync_points;
+mod unit_test;
 
 use chardev::Chardevs;
 use conclusion::GuestResult;
@@ -175,19 +176,24 @@ struct Output {
 /// Runs it to its report.
 #[must_use]
 pub fn run(setting: &Setting<'_>) -> TestReport {
-    let started = monotonic();
-    let header = &setting.test.test.header;
-    let profile = &setting.arch.arch.qemu;
     let mut report = blank(setting.config, Some(setting.arch), setting.job);
     if let Some(reason) = setting.job.changes.skip.clone() {
         report.outcome = Outcome::Skipped { reason };
         return report;
     }
-    let scripts = match header.body {
-        Body::Guest(scripts) => scripts,
-        Body::Host => Scripts::Host,
-        Body::Device(test, machine) => return device::run(setting, test, machine, report),
-    };
+    match &setting.test.test.header.body {
+        Body::Guest(scripts) => run_script(setting, *scripts, report),
+        Body::Host => run_script(setting, Scripts::Host, report),
+        Body::Device(test, machine) => device::run(setting, test, machine, report),
+        Body::Suite(test) => unit_test::run(setting, test, report),
+    }
+}
+
+/// Runs a test whose file is a script.
+fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -> TestReport {
+    let started = monotonic();
+    let header = &setting.test.test.header;
+    let profile = &setting.arch.arch.qemu;
     let (machine_name, machine) = match requirement::machine(header, setting.test.arch, profile) {
         Ok(machine) => machine,
         Err(message) => {

@@ -149,6 +149,9 @@ pub(super) fn jobs<'a>(
         let name = job.test.name();
         let subject = config.filter.subject(&job.test, &name);
         job.changes = Changes::of(&config.overrides, &subject);
+        if job.changes.skip.is_none() {
+            job.changes.skip = config.filter.passes_over(&job.test);
+        }
     }
     Ok((jobs, notes))
 }

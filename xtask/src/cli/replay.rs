@@ -56,6 +56,8 @@ impl TestArgs {
         let kinds = kinds.map(|kind| format!("--kind={}", kind.kind().label()));
         let expressions = self.expression.iter();
         let expressions = expressions.map(|text| format!("--filter-expr={text}"));
+        let suites = self.suite.iter();
+        let suites = suites.map(|dir| format!("--suite={dir}"));
         let partition = self.partition.iter();
         let partition = partition.map(|part| format!("--partition={part}"));
         exact
@@ -63,6 +65,7 @@ impl TestArgs {
             .chain(groups)
             .chain(kinds)
             .chain(expressions)
+            .chain(suites)
             .chain(partition)
             .chain(self.filters.iter().cloned())
             .collect()
@@ -84,6 +87,7 @@ mod tests {
             "--group=a b",
             "--kind=host",
             "--filter-expr=not arch(x) | test(-y)",
+            "--suite=../a b",
             "--partition=hash:1/2",
             "a::b",
             "c",

@@ -8,6 +8,7 @@ mod config;
 mod coverage;
 pub(crate) mod debug;
 pub(crate) mod defaults;
+mod foreign;
 mod list;
 mod load;
 mod perform;
@@ -61,9 +62,11 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     }
     supply::check_mirrors(context, &args.source)?;
     let project = context.project()?;
-    let arches = arches::arches(context, &project, args)?;
+    let mut arches = arches::arches(context, &project, args)?;
     let known: Vec<String> = project.arches.keys().cloned().collect();
-    let suite = load(context, &known)?;
+    let mut suite = load(context, &known)?;
+    foreign::add(context, &project, args, &mut suite)?;
+    foreign::narrow(args, &suite, &mut arches);
     let filter = select::filter(context, &project, &suite, args)?;
     defaults::check(context, &suite, &filter, &known)?;
     let mut selected = select::select(context, &suite, &filter, &arches, args)?;
@@ -88,7 +91,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     };
     let supply = Supply::open(context, &source)?;
     let wanted = Wanted {
-        boots: select::boots(&source.arch, &selected),
+        boots: arches::boots(&source.arch, &selected, args.guest.accel),
         suite,
         filter,
         extent,

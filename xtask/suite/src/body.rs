@@ -4,11 +4,15 @@
 //! (`case.rs`) and how it is reproduced (`case/reproduce.rs`). Selection, queue and reports do not
 //! look into it.
 
+use std::sync::Arc;
+
 use qtest::{Machine, Test};
 use verdict::kind::TestKind;
 
+use crate::unittests::UnitTest;
+
 /// What a test runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// Scripts for a guest, for the host that starts it, or both.
     Guest(Scripts),
@@ -16,6 +20,8 @@ pub enum Body {
     Host,
     /// A test of a device model on a machine without a guest.
     Device(&'static Test, &'static Machine),
+    /// A guest without an operating system, from a tree of kvm-unit-tests.
+    Suite(Arc<UnitTest>),
 }
 
 /// Which scripts a test file defines.
@@ -35,34 +41,47 @@ pub struct Needs {
     /// The image of its architecture. A test without one is the same test on every architecture, so a
     /// run has it once.
     pub image: bool,
+    /// The accelerator of its architecture, which is tried with the image.
+    pub accel: bool,
 }
 
 impl Body {
     /// What it needs.
     #[must_use]
-    pub fn needs(self) -> Needs {
+    pub fn needs(&self) -> Needs {
         match self {
-            Self::Guest(_) => Needs { image: true },
-            Self::Host | Self::Device(..) => Needs { image: false },
+            Self::Guest(_) => Needs {
+                image: true,
+                accel: true,
+            },
+            Self::Host | Self::Device(..) => Needs {
+                image: false,
+                accel: false,
+            },
+            Self::Suite(_) => Needs {
+                image: false,
+                accel: true,
+            },
         }
     }
 
-    /// Whether it is a shell script.
+    /// Whether its file is a script with statements, choices and devices.
     #[must_use]
-    pub fn is_script(self) -> bool {
+    pub fn is_script(&self) -> bool {
         match self {
             Self::Guest(_) | Self::Host => true,
-            Self::Device(..) => false,
+            Self::Device(..) | Self::Suite(_) => false,
         }
     }
 
     /// Its kind.
     #[must_use]
-    pub fn kind(self) -> TestKind {
+    pub fn kind(&self) -> TestKind {
         match self {
             Self::Guest(_) => TestKind::Guest,
             Self::Host => TestKind::Host,
             Self::Device(..) => TestKind::Device,
+            Self::Suite(_) => TestKind::Suite,
         }
     }
 }

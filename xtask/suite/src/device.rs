@@ -2,17 +2,13 @@
 //!
 //! `tests/device` has the tests and the machines; the command line hands both in.
 
-use std::collections::BTreeMap;
-
 use camino::Utf8Path;
 use qemu::Facts;
 use qtest::{Machine, Test};
 
 use crate::body::Body;
 use crate::files::TestFile;
-use crate::header::{
-    Channel, DEFAULT_TIMEOUT, ExpectedEnd, Header, MachineChoice, Requires, Stdin,
-};
+use crate::header::{Header, MachineChoice, Requires};
 
 /// Where the files of device tests are, in the repository.
 const FOLDER: &str = "tests/device/src";
@@ -51,28 +47,12 @@ fn header(test: &'static Test, machine: &'static Machine) -> Header {
         arches: vec![machine.arch.clone()],
         machine: MachineChoice::Name(machine.name.clone()),
         memory: Some(machine.memory.clone()),
-        smp: 1,
-        timeout: DEFAULT_TIMEOUT,
-        scratch: Vec::new(),
-        slots: 0,
         requires: Requires {
             devices: test.models.iter().map(|&it| it.to_owned()).collect(),
             machines: vec![machine.name.clone()],
             ..Requires::default()
         },
-        groups: Vec::new(),
-        filters: Vec::new(),
-        choices: BTreeMap::new(),
-        unstable: None,
-        slow: false,
-        channel: Channel::Virtio,
-        stdin: Stdin::Null,
-        append: String::new(),
-        ends: ExpectedEnd::Report,
-        reboots: 0,
-        cold: false,
-        body: Body::Device(test, machine),
-        calls_itself: false,
+        ..Header::of_body(Body::Device(test, machine))
     }
 }
 
@@ -91,6 +71,8 @@ pub fn unmet(test: &Test, machine: &Machine, facts: &Facts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use qemu::facts::MachineFacts;
 
     use super::*;

@@ -8,7 +8,7 @@ use verdict::golden::Golden;
 use verdict::kind::TestKind;
 use verdict::partition::Partition;
 
-use crate::body::Needs;
+use crate::body::Body;
 use crate::expression::{Expression, Subject};
 use crate::header::Header;
 use crate::pattern::Pattern;
@@ -73,6 +73,22 @@ pub struct BrokenFile {
 }
 
 impl Suite {
+    /// Adds the tests of another suite. An area that exists already gets another name.
+    pub fn add(&mut self, mut tests: Vec<TestFile>) {
+        let Some(first) = tests.first() else { return };
+        let area = first.area.clone();
+        let is_taken = |name: &str| self.tests.iter().any(|test| test.area == name);
+        let mut names = (2_u32..).map(|number| format!("{area}-{number}"));
+        if is_taken(&area)
+            && let Some(free) = names.find(|name| !is_taken(name))
+        {
+            for test in &mut tests {
+                test.area.clone_from(&free);
+            }
+        }
+        self.tests.extend(tests);
+    }
+
     /// The names of all tests, those of broken files too, without architectures.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let tests = self.tests.iter().map(TestFile::name);
@@ -135,9 +151,10 @@ impl Suite {
         let pairs = self.tests.iter().flat_map(|test| {
             let mine = arches.iter().filter(|arch| test.is_for(arch));
             // Without an image it is the same test on every architecture.
-            let most = match test.header.body.needs() {
-                Needs { image: true } => arches.len(),
-                Needs { image: false } => 1,
+            let most = if test.header.body.needs().image {
+                arches.len()
+            } else {
+                1
             };
             mine.take(most).map(move |arch| Selected { arch, test })
         });
@@ -204,6 +221,21 @@ impl Filter {
         let subject = self.subject(selected, name);
         let mut expressions = self.expressions.iter();
         expressions.any(|expression| expression.admits(&subject))
+    }
+
+    /// Why a selected test does not run, if it has to be asked for: by its group or its whole name.
+    #[must_use]
+    pub fn passes_over(&self, selected: &Selected<'_>) -> Option<String> {
+        let Body::Suite(test) = &selected.test.header.body else {
+            return None;
+        };
+        let (name, short) = (selected.name(), selected.test.name());
+        let mut patterns = self.patterns.iter();
+        let is_named =
+            patterns.any(|it| matches!(it, Pattern::Exact(_)) && it.matches(&name, &short));
+        let is_asked_for = is_named || !self.groups.is_empty();
+        (test.is_manual() && !is_asked_for)
+            .then(|| "runs only if its group or its whole name is given".to_owned())
     }
 
     /// What expressions see of a test; `name` is its whole name.

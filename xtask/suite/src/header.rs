@@ -187,6 +187,35 @@ const SLOW: &str = "slow";
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Header {
+    /// The header of a test whose file has none, with the defaults of every key.
+    #[must_use]
+    pub fn of_body(body: Body) -> Self {
+        Self {
+            description: String::new(),
+            arches: Vec::new(),
+            machine: MachineChoice::Default,
+            memory: None,
+            smp: 1,
+            timeout: DEFAULT_TIMEOUT,
+            scratch: Vec::new(),
+            slots: 0,
+            requires: Requires::default(),
+            groups: Vec::new(),
+            filters: Vec::new(),
+            choices: choices::Choices::default(),
+            unstable: None,
+            slow: false,
+            channel: Channel::Virtio,
+            stdin: Stdin::Null,
+            append: String::new(),
+            ends: ExpectedEnd::Report,
+            cold: false,
+            reboots: 0,
+            body,
+            calls_itself: false,
+        }
+    }
+
     /// Reads the header of a script; `path` is for the diagnostics.
     pub fn parse(path: &Utf8Path, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let (toml, spans) = spans::extract(text);

@@ -303,7 +303,7 @@ fn host_test_has_only_its_host_script() {
         let found = parse(&format!("{header}\n{script}"));
         let titles: Option<Vec<String>> = (found.as_ref().err())
             .map(|faults| faults.iter().map(|fault| fault.title.clone()).collect());
-        let expect_titles = expect.err().map(<[&str]>::to_vec);
+        let expect_titles = expect.as_ref().err().map(|titles| titles.to_vec());
         let titles = titles.as_ref();
         let titles = titles.map(|titles| titles.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(titles, expect_titles, "{header}");

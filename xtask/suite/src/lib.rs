@@ -17,6 +17,9 @@
 //! | [`requirement`] | whether QEMU and host have what a test requires |
 //! | [`known`] | the names that released QEMUs have, to tell a misspelt one |
 //! | [`statements`] | the statements of a script, marked so that its end has a place |
+//! | [`tree`] | reads a built tree of kvm-unit-tests |
+//! | [`unittests`] | its tests: sections, arguments of QEMU, verdicts |
+//! | [`shell`] | the part of shell syntax that other suites may use in values |
 //! | [`declared`] | the devices that test files name |
 //!
 //! Nothing here starts a program or asks the host: facts are arguments.
@@ -33,7 +36,10 @@ pub mod overrides;
 pub mod pattern;
 mod read;
 pub mod requirement;
+pub mod shell;
 pub mod statements;
+pub mod tree;
+pub mod unittests;
 pub mod unselected;
 
 pub use body::{Body, Needs, Scripts};

@@ -12,6 +12,8 @@ pub enum TestKind {
     Host,
     /// A test of a device model, without a guest.
     Device,
+    /// A guest without an operating system, from a tree of kvm-unit-tests.
+    Suite,
 }
 
 impl TestKind {
@@ -22,6 +24,7 @@ impl TestKind {
             Self::Guest => "guest",
             Self::Host => "host",
             Self::Device => "device",
+            Self::Suite => "suite",
         }
     }
 }

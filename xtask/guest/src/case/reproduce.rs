@@ -19,11 +19,16 @@ pub(super) fn reproduce(flags: &ReproduceFlags, job: &Job<'_>) -> String {
         line.push_str(" --choose ");
         line.push_str(&quote(format!("{name}={value}")));
     }
-    let of_kind = match test.test.header.body {
-        Body::Guest(_) => flags.guest.as_slice(),
-        Body::Host | Body::Device(..) => &[],
-    };
-    for flag in flags.all.iter().chain(of_kind) {
+    let mut of_kind = Vec::new();
+    match &test.test.header.body {
+        Body::Guest(_) => of_kind.extend_from_slice(&flags.guest),
+        Body::Host | Body::Device(..) => {}
+        Body::Suite(test) => {
+            of_kind.extend_from_slice(&flags.guest);
+            of_kind.extend(["--suite".to_owned(), test.tree.shown.to_string()]);
+        }
+    }
+    for flag in flags.all.iter().chain(&of_kind) {
         line.push(' ');
         line.push_str(&quote(flag));
     }

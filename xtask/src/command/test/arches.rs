@@ -1,9 +1,10 @@
 //! Which architectures a run is about, where its flags leave that open.
 
 use plan::Project;
+use suite::Selected;
 
 use super::compare;
-use crate::cli::TestArgs;
+use crate::cli::{AccelChoice, TestArgs};
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::kernels;
@@ -29,4 +30,20 @@ pub(super) fn arches(
         }
     }
     Ok(arches)
+}
+
+/// The architectures whose image is booted, in their order: by a test, or to try the accelerator.
+pub(super) fn boots(
+    arches: &[String],
+    selected: &[Selected<'_>],
+    accel: AccelChoice,
+) -> Vec<String> {
+    let boots = |arch: &&String| {
+        let mut of_arch = selected.iter().filter(|test| test.arch == arch.as_str());
+        of_arch.any(|test| {
+            let needs = test.test.header.body.needs();
+            needs.image || (needs.accel && accel != AccelChoice::Tcg)
+        })
+    };
+    arches.iter().filter(boots).cloned().collect()
 }

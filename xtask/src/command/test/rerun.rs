@@ -11,7 +11,7 @@ use verdict::event::RunReport;
 use verdict::origin::Scope;
 use verdict::runs::kept;
 
-use super::select;
+use super::{foreign, select};
 use crate::cli::{AccelChoice, Cli, Command, TestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
@@ -62,6 +62,9 @@ impl Rerun {
         let Some(asked) = &self.asked else {
             return args;
         };
+        if args.suite.is_empty() {
+            args.suite.clone_from(&asked.suite);
+        }
         if args.guest.qemu.is_none() {
             args.guest.qemu.clone_from(&asked.guest.qemu);
         }
@@ -116,8 +119,12 @@ impl Rerun {
 
 /// What a run is to reach that repeats none.
 pub(super) fn scope(context: &Context, args: &TestArgs) -> Scope {
-    let mut flags = args.selecting();
     // It may be repeated in another directory.
+    let mut flags = TestArgs {
+        suite: foreign::absolute(context, args),
+        ..args.clone()
+    }
+    .selecting();
     let place = args.guest.qemu.as_ref();
     let place = place.map(|place| context.env.absolute(place));
     let kernels = args.kernel.iter();

@@ -10,6 +10,7 @@ use suite::pattern::Names;
 use suite::{BrokenFile, Filter, Pattern, Selected, Suite};
 use verdict::partition::Partition;
 
+use super::foreign;
 use crate::cli::{MessageFormat, TestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
@@ -34,7 +35,7 @@ pub(super) fn filter(
     Ok(Filter {
         patterns: args.filters.iter().map(pattern).collect(),
         groups: args.group.clone(),
-        kinds: args.kind.iter().map(|kind| kind.kind()).collect(),
+        kinds: foreign::kinds(args),
         expressions: expressions(context, &args.expression)?,
         machines: machines(project),
         partition: partition.map_err(|error| Failure::new(Exit::Usage, error))?,
@@ -64,15 +65,6 @@ pub(super) fn select<'a>(
         return Err(Failure::new(Exit::NoTests, why).hint(hint));
     }
     Ok(suite.select(filter, arches))
-}
-
-/// The architectures whose image a test boots, in their order.
-pub(super) fn boots(arches: &[String], selected: &[Selected<'_>]) -> Vec<String> {
-    let boots = |arch: &&String| {
-        let mut of_arch = selected.iter().filter(|test| test.arch == arch.as_str());
-        of_arch.any(|test| test.test.header.body.needs().image)
-    };
-    arches.iter().filter(boots).cloned().collect()
 }
 
 /// Says which files are left out of a run that does not need them.

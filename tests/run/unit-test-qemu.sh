@@ -1,0 +1,43 @@
+#!/bin/bash
+# A QEMU for tests of kvm-unit-tests: what its guest does is the text of the kernel, a line of bash with
+# `say TEXT` for the console and `qmp TEXT` for QMP. Without a kernel it is the real one, $REAL_QEMU.
+
+kernel=
+console=
+qmp=
+for arg; do
+    case $last in
+        -kernel) kernel=$arg ;;
+        -initrd) initrd=$arg ;;
+        -append) append=$arg ;;
+        -smp) smp=$arg ;;
+    esac
+    case $arg in
+        socket,id=kiln-console,fd=*) console=${arg##*=} ;;
+        socket,id=kiln-qmp,fd=*) qmp=${arg##*=} ;;
+        -wrong-option)
+            echo "qemu: -wrong-option: invalid option" >&2
+            exit 1
+            ;;
+    esac
+    last=$arg
+done
+
+if [ -z "$kernel" ]; then
+    exec "$REAL_QEMU" "$@"
+fi
+if [ ! -f "$kernel" ]; then
+    echo "qemu: could not open kernel file '$kernel': No such file or directory" >&2
+    exit 1
+fi
+
+say() {
+    printf '%s\r\n' "$1" >&"$console"
+}
+
+qmp() {
+    printf '%s\n' "$1" >&"$qmp"
+}
+
+# shellcheck disable=SC1090 # the text of a test
+. "$kernel"

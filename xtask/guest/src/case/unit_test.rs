@@ -1,0 +1,219 @@
+//! Runs a test of kvm-unit-tests: a guest without an operating system, on the QEMU of the run.
+//!
+//! What is started and what its end means is decided in `suite::unittests`; this module starts it, with
+//! the console and QMP on channels of Kiln. As in `run_tests.sh`, a start without a kernel comes first:
+//! a test whose options QEMU refuses is skipped.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::clock::monotonic;
+use qemu::QemuError;
+use suite::unittests::invocation::{Host, Invocation, Mode, Refusal};
+use suite::unittests::{UnitTest, judge};
+use verdict::event::{TestReport, millis};
+use verdict::outcome::{Outcome, Phase};
+use verdict::text;
+
+use super::{Setting, space};
+use crate::session::FLOOD;
+
+mod machine;
+mod migration;
+
+use machine::{Ended, Starter};
+
+/// A kernel that does not exist, for the dry run.
+const NO_KERNEL: &str = "_NO_FILE_4Uhere_";
+/// How long QEMU may take to look for its kernel.
+const START: Duration = Duration::from_secs(30);
+/// The limit of a test that has none of its own.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// Why there is no outcome of the test's own.
+enum Broken {
+    Io(std::io::Error),
+    Qemu(QemuError),
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<QemuError> for Broken {
+    fn from(error: QemuError) -> Self {
+        Self::Qemu(error)
+    }
+}
+
+impl Broken {
+    fn outcome(&self) -> Outcome {
+        let text = match self {
+            Self::Io(error) => host::causes::one_line(error),
+            Self::Qemu(error) => host::causes::one_line(error),
+        };
+        let message = text::short_line(text.as_bytes());
+        Outcome::HarnessError { message }
+    }
+}
+
+/// Runs it to its report, which has everything but the outcome of the test.
+pub(super) fn run(setting: &Setting<'_>, test: &UnitTest, mut report: TestReport) -> TestReport {
+    let started = monotonic();
+    setting.arch.accel.as_str().clone_into(&mut report.accel);
+    match invocation(setting, test) {
+        Ok(invocation) => {
+            report.log_dir = Some(setting.logs.clone());
+            report.outcome = perform(setting, test, &invocation, &mut report)
+                .unwrap_or_else(|broken| broken.outcome());
+        }
+        Err(Refusal::Skip(reason)) => {
+            let reason = text::short_line(reason.as_bytes());
+            report.outcome = Outcome::Skipped { reason };
+        }
+        Err(Refusal::Fault(message)) => {
+            let message = text::short_line(message.as_bytes());
+            report.outcome = Outcome::HarnessError { message };
+        }
+    }
+    if host::interrupt::received().is_some() && !report.outcome.is_success() {
+        report.outcome = Outcome::NotRun {
+            why: "interrupted".to_owned(),
+        };
+    }
+    space::judge(setting, &mut report);
+    if setting.scratch.is_dir()
+        && let Err(error) = fs_err::remove_dir_all(&setting.scratch)
+    {
+        report.notes.push(error.to_string());
+    }
+    report.duration_ms = millis(started.elapsed());
+    report
+}
+
+/// What the test asks of this host and this QEMU.
+fn invocation(setting: &Setting<'_>, test: &UnitTest) -> Result<Invocation, Refusal> {
+    let uname = rustix::system::uname();
+    let facts = &setting.arch.facts;
+    test.invocation(&Host {
+        accel: setting.arch.accel.as_str(),
+        has_device: &|device| facts.has_device(device),
+        qemu: &facts.full_version(),
+        kernel: &uname.release().to_string_lossy(),
+        processors: host::clock::cpu_count(),
+        now: host::clock::seconds(),
+        // Kernels are not text.
+        read: &|path| {
+            let content = fs_err::read(path).ok()?;
+            Some(String::from_utf8_lossy(&content).into_owned())
+        },
+    })
+}
+
+/// The dry run, then the test.
+fn perform(
+    setting: &Setting<'_>,
+    test: &UnitTest,
+    invocation: &Invocation,
+    report: &mut TestReport,
+) -> Result<Outcome, Broken> {
+    fs_err::create_dir_all(&setting.logs)?;
+    fs_err::create_dir_all(&setting.scratch)?;
+    let starter = Starter::new(setting, invocation, &test.tree.root)?;
+    let timeout = setting.job.changes.timeout.or(invocation.timeout);
+    let factor = setting.config.timeout_factor.clamp(0.01, 1000.0);
+    let limit = timeout.unwrap_or(LONGEST).mul_f64(factor);
+    if let Some(outcome) = dry_run(&starter)? {
+        return Ok(outcome);
+    }
+    let since = monotonic();
+    let mut machine = starter.start(&invocation.kernel, &mode_arguments(invocation.mode))?;
+    starter.begin(limit);
+    let ended = match invocation.mode {
+        Mode::Plain => Ok(machine.watch(|_| false)),
+        Mode::Panic => {
+            machine.vm.release();
+            Ok(machine.watch(|machine| machine.panicked))
+        }
+        Mode::Migration => migration::watch(&starter, &mut machine, &invocation.kernel)?,
+    };
+    report.qemu_ms = millis(since.elapsed());
+    let messages = machine.messages();
+    drop(machine);
+    let devices = starter.devices();
+    let printed = starter.finish(report);
+    let outcome = ended.map_or_else(
+        |outcome| outcome,
+        |ended| judged(invocation, ended, (&messages, &printed), limit),
+    );
+    report.subtests = judge::subtests(&printed);
+    report.devices = devices;
+    if let (Outcome::Passed, Some(summary)) = (&outcome, judge::summary(&printed)) {
+        report.notes.push(summary);
+    }
+    Ok(outcome)
+}
+
+/// What a mode adds to the arguments. A guest that is to panic waits until its events are read.
+fn mode_arguments(mode: Mode) -> Vec<String> {
+    match mode {
+        Mode::Panic => vec!["-S".to_owned()],
+        Mode::Plain | Mode::Migration => Vec::new(),
+    }
+}
+
+/// Starts QEMU with a kernel that does not exist: why it did not get as far as to look for it.
+fn dry_run(starter: &Starter<'_>) -> Result<Option<Outcome>, Broken> {
+    let mut machine = starter.try_out(Utf8Path::new(NO_KERNEL))?;
+    starter.begin(START);
+    let reason = match machine.watch(|_| false) {
+        Ended::Exited(_) => {
+            let log = format!("{}{}", machine.console(), machine.messages());
+            judge::premature_failure(&log, NO_KERNEL)
+        }
+        Ended::TimedOut => Some("QEMU started without a kernel".to_owned()),
+        Ended::Flooded => return Ok(Some(Outcome::flood("console", FLOOD))),
+        Ended::Stopped | Ended::Interrupted => None,
+    };
+    Ok(reason.map(|reason| Outcome::Skipped { reason }))
+}
+
+/// The outcome of a test that ended in some way, with what QEMU and the guest have printed.
+fn judged(
+    invocation: &Invocation,
+    ended: Ended,
+    (messages, console): (&str, &str),
+    limit: Duration,
+) -> Outcome {
+    match (ended, invocation.mode) {
+        (Ended::Stopped, Mode::Panic) => Outcome::Passed,
+        (Ended::Exited(exit), mode) => {
+            let end = judge::End {
+                exit,
+                messages,
+                console,
+            };
+            match (judge::outcome(invocation.status, end), mode) {
+                (
+                    Outcome::Passed | Outcome::Failed { .. } | Outcome::LostGuest { .. },
+                    Mode::Panic,
+                ) => Outcome::Failed {
+                    cause: "the guest did not panic".to_owned(),
+                },
+                (outcome, _) => outcome,
+            }
+        }
+        (Ended::TimedOut, _) => Outcome::timed_out(Phase::Test, limit),
+        (Ended::Flooded, _) => Outcome::flood("console", FLOOD),
+        (Ended::Stopped | Ended::Interrupted, _) => Outcome::NotRun {
+            why: "interrupted".to_owned(),
+        },
+    }
+}
+
+/// The file with the variables of the test.
+fn initrd(scratch: &Utf8Path) -> Utf8PathBuf {
+    scratch.join("environment")
+}

@@ -1,0 +1,308 @@
+//! A QEMU of a test of kvm-unit-tests, and what it has printed so far.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::clock::monotonic;
+use host::process::command::quote_line;
+use host::wait::Countdown as _;
+use qemu::event::QemuEvent;
+use qemu::launch::argv::Fds;
+use qemu::vm::{Exit, ProcessSpec, Vm, VmEvent};
+use suite::unittests::invocation::Invocation;
+use verdict::event::{RunEvent, TestReport, send};
+
+use super::{Broken, initrd};
+use crate::case::Setting;
+use crate::debug::DebugPaths;
+use crate::limits::{Deadline, TestClock};
+use crate::logfile::{LogFile, Tail};
+use crate::session::FLOOD;
+
+/// How often a wait looks at the clock of the test.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Starts the QEMUs of a test, and takes what their guests print.
+pub(super) struct Starter<'a> {
+    pub(super) setting: &'a Setting<'a>,
+    invocation: &'a Invocation,
+    /// The directory that relative paths in the arguments start from.
+    root: &'a Utf8Path,
+    clock: TestClock,
+    deadline: RefCell<Deadline>,
+    started: RefCell<usize>,
+    output: RefCell<Output>,
+}
+
+/// What the guests of a test print, one after the other.
+struct Output {
+    log: LogFile,
+    tail: Tail,
+    text: Vec<u8>,
+}
+
+/// A running QEMU.
+pub(super) struct Machine<'a> {
+    pub(super) vm: Vm,
+    starter: &'a Starter<'a>,
+    /// Whether what it prints is the test's output.
+    is_test: bool,
+    console: Vec<u8>,
+    messages: String,
+    /// Whether the guest has reported a panic.
+    pub(super) panicked: bool,
+    /// The state of a migration from here, such as `completed`.
+    pub(super) migration: Option<String>,
+}
+
+/// Why a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// QEMU ended.
+    Exited(Exit),
+    /// What was waited for happened.
+    Stopped,
+    /// The time is over; QEMU was killed.
+    TimedOut,
+    /// It printed too much; QEMU was killed.
+    Flooded,
+    /// The run was interrupted; QEMU was killed.
+    Interrupted,
+}
+
+impl<'a> Starter<'a> {
+    pub(super) fn new(
+        setting: &'a Setting<'a>,
+        invocation: &'a Invocation,
+        root: &'a Utf8Path,
+    ) -> Result<Self, Broken> {
+        if let Some(environment) = &invocation.environment {
+            fs_err::write(initrd(&setting.scratch), environment)?;
+        }
+        let clock = setting.clock();
+        Ok(Self {
+            setting,
+            invocation,
+            root,
+            deadline: RefCell::new(clock.deadline(Duration::ZERO)),
+            clock,
+            started: RefCell::default(),
+            output: RefCell::new(Output {
+                log: LogFile::create(&setting.logs.join("output.log"))?,
+                tail: Tail::default(),
+                text: Vec::new(),
+            }),
+        })
+    }
+
+    /// Counts the limit from now on.
+    pub(super) fn begin(&self, limit: Duration) {
+        *self.deadline.borrow_mut() = self.clock.deadline(limit);
+    }
+
+    /// Starts a QEMU whose output is not the test's.
+    pub(super) fn try_out(&self, kernel: &Utf8Path) -> Result<Machine<'_>, Broken> {
+        let dir = self.setting.scratch.join("dry-run");
+        fs_err::create_dir_all(&dir)?;
+        let binary = &self.setting.arch.binary;
+        self.spawn(binary, &dir, kernel, &[], false)
+    }
+
+    /// Starts a QEMU of the test.
+    pub(super) fn start(&self, kernel: &Utf8Path, more: &[String]) -> Result<Machine<'_>, Broken> {
+        *self.started.borrow_mut() += 1;
+        let number = *self.started.borrow();
+        let suffix = match number {
+            1 => String::new(),
+            number => format!(".{number}"),
+        };
+        let setting = self.setting;
+        let run_dir = setting.scratch.join(format!("guest{number}"));
+        fs_err::create_dir_all(&run_dir)?;
+        let paths = DebugPaths {
+            run_dir: &run_dir,
+            logs: &setting.logs,
+            suffix: &suffix,
+        };
+        let debug = &setting.config.debug;
+        let wrapper = debug.wrapper(&setting.arch.binary, paths)?;
+        let binary = wrapper.as_ref().unwrap_or(&setting.arch.binary);
+        let more = [debug.options(paths), more.to_vec()].concat();
+        for text in debug.lines(&setting.arch.arch, paths) {
+            send(setting.events, RunEvent::Note { text });
+        }
+        let fds = Fds {
+            qmp: 3,
+            console: 4,
+            control: 5,
+        };
+        let line = [vec![binary.to_string()], self.argv(fds, kernel, &more)].concat();
+        fs_err::write(
+            setting.logs.join(format!("argv{suffix}")),
+            quote_line(&line) + "\n",
+        )?;
+        self.spawn(binary, &run_dir, kernel, &more, true)
+    }
+
+    fn spawn(
+        &self,
+        binary: &Utf8PathBuf,
+        run_dir: &Utf8Path,
+        kernel: &Utf8Path,
+        more: &[String],
+        is_test: bool,
+    ) -> Result<Machine<'_>, Broken> {
+        let spec = ProcessSpec {
+            binary,
+            run_dir,
+            directory: self.root,
+        };
+        let vm = Vm::spawn_with(spec, false, |fds| self.argv(fds, kernel, more))?;
+        self.clock.follow(vm.pid());
+        Ok(Machine {
+            vm,
+            starter: self,
+            is_test,
+            console: Vec::new(),
+            messages: String::new(),
+            panicked: false,
+            migration: None,
+        })
+    }
+
+    /// The order is that of the `run` scripts: the options of the test are last and win.
+    fn argv(&self, fds: Fds, kernel: &Utf8Path, more: &[String]) -> Vec<String> {
+        let mut line = self.invocation.before.clone();
+        let qmp = format!("socket,id=kiln-qmp,fd={}", fds.qmp);
+        let console = format!("socket,id=kiln-console,fd={}", fds.console);
+        for word in [
+            "-display",
+            "none",
+            "-chardev",
+            &qmp,
+            "-mon",
+            "chardev=kiln-qmp,mode=control",
+            "-chardev",
+            &console,
+            "-serial",
+            "chardev:kiln-console",
+            "-kernel",
+            kernel.as_str(),
+        ] {
+            line.push(word.to_owned());
+        }
+        line.extend(self.invocation.after.iter().cloned());
+        if self.invocation.environment.is_some() {
+            let file = initrd(&self.setting.scratch);
+            line.extend(["-initrd".to_owned(), file.into_string()]);
+        }
+        line.extend(more.iter().cloned());
+        line
+    }
+
+    fn print(&self, bytes: &[u8]) {
+        let mut output = self.output.borrow_mut();
+        output.log.write(bytes);
+        output.tail.write(bytes);
+        output.text.extend_from_slice(bytes);
+        if self.setting.config.no_capture {
+            let event = RunEvent::TestOutput {
+                name: self.setting.test.name(),
+                bytes: bytes.to_vec(),
+            };
+            send(self.setting.events, event);
+        }
+    }
+
+    /// The types of the devices that the arguments name.
+    pub(super) fn devices(&self) -> Vec<String> {
+        let all = [&self.invocation.before[..], &self.invocation.after[..]].concat();
+        let facts = &self.setting.arch.facts;
+        let pairs = all.windows(2).filter(|pair| pair[0] == "-device");
+        let names = pairs.filter_map(|pair| pair[1].split(',').next());
+        let mut devices: Vec<_> = names
+            .map(|name| facts.device_type(name).to_owned())
+            .collect();
+        devices.sort();
+        devices.dedup();
+        devices
+    }
+
+    /// Ends the log, completes the report, and returns all that was printed.
+    pub(super) fn finish(self, report: &mut TestReport) -> String {
+        let output = self.output.into_inner();
+        report.output_tail = output.tail.lines();
+        if let Err(error) = output.log.finish() {
+            report.notes.push(error.to_string());
+        }
+        String::from_utf8_lossy(&output.text).into_owned()
+    }
+}
+
+impl Machine<'_> {
+    /// Takes what happens until QEMU ends, the time is over, or `is_done`.
+    pub(super) fn watch(&mut self, is_done: impl Fn(&Self) -> bool) -> Ended {
+        let deadline = self.starter.deadline.borrow().clone();
+        loop {
+            if is_done(self) {
+                return Ended::Stopped;
+            }
+            let left = deadline.left();
+            let over = if host::interrupt::received().is_some() {
+                Some(Ended::Interrupted)
+            } else if (self.console.len() + self.messages.len()) as u64 > FLOOD {
+                Some(Ended::Flooded)
+            } else if left.is_zero() {
+                Some(Ended::TimedOut)
+            } else {
+                None
+            };
+            if let Some(over) = over {
+                self.vm.kill();
+                return over;
+            }
+            match self.vm.next(monotonic() + left.min(TICK)) {
+                Some(VmEvent::Exited(exit)) => {
+                    self.starter.clock.forget(self.vm.pid());
+                    return Ended::Exited(exit);
+                }
+                Some(event) => self.take(event),
+                None => {}
+            }
+        }
+    }
+
+    fn take(&mut self, event: VmEvent) {
+        match event {
+            VmEvent::Console(bytes) => {
+                if self.is_test {
+                    self.starter.print(&bytes);
+                }
+                self.console.extend(bytes);
+            }
+            VmEvent::Stderr(line) => {
+                self.messages.push_str(&line);
+                self.messages.push('\n');
+            }
+            VmEvent::Qmp(QemuEvent::GuestPanicked(_)) => self.panicked = true,
+            VmEvent::Qmp(QemuEvent::Migration { status }) => self.migration = Some(status),
+            _ => {}
+        }
+    }
+
+    /// What the guest has printed.
+    pub(super) fn console(&self) -> String {
+        String::from_utf8_lossy(&self.console).into_owned()
+    }
+
+    /// Counts what another QEMU of the test has written to stderr as written before.
+    pub(super) fn take_messages_of(&mut self, earlier: &Self) {
+        self.messages.insert_str(0, &earlier.messages);
+    }
+
+    /// What QEMU has written to stderr.
+    pub(super) fn messages(&self) -> String {
+        self.messages.clone()
+    }
+}

@@ -1,0 +1,60 @@
+//! The tests of a built tree of kvm-unit-tests.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`section`] | the sections of its `unittests.cfg` |
+//! | [`harness`] | how the `run` script of each test directory starts QEMU, as data |
+//! | [`invocation`] | whether a test runs here, and with which arguments |
+//! | [`environment`] | the variables that a test finds in its initrd |
+//! | [`judge`] | what the status of QEMU and the printed lines mean |
+//!
+//! [`crate::tree`] reads a tree, and `guest` runs the tests. `docs/foreign-suites.md` describes the format.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+
+pub mod environment;
+pub mod harness;
+pub mod invocation;
+pub mod judge;
+pub mod section;
+
+use harness::Harness;
+use section::Section;
+
+/// One test of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitTest {
+    /// The tree.
+    pub tree: Arc<Tree>,
+    /// Its section of `unittests.cfg`.
+    pub section: Section,
+}
+
+/// A built tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// Its directory, absolute.
+    pub root: Utf8PathBuf,
+    /// The directory as on the command line.
+    pub shown: Utf8PathBuf,
+    /// The variables of its `config.mak`.
+    pub config: BTreeMap<String, String>,
+    /// How its tests are started.
+    pub harness: Harness,
+    /// `errata.txt`, if the tree has one and its tests read it.
+    pub errata: Option<String>,
+}
+
+/// The group of tests that run only if they are asked for.
+const MANUAL: &str = "nodefault";
+
+impl UnitTest {
+    /// Whether it runs only if its group or its whole name is given.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        self.section.groups.iter().any(|group| group == MANUAL)
+    }
+}
