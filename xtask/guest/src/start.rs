@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use qemu::devices::DeviceOption;
 use qemu::{Accel, Facts, Launch};
 
 /// What the caller asks for.
@@ -137,18 +138,15 @@ const IMPLIED_BUSES: [&str; 2] = ["usb-bus", "SCSI"];
 
 /// The first device that is neither on the PCI bus nor behind a device that is.
 fn hidden_device(arguments: &[String], facts: &Facts) -> Option<String> {
-    let mut found: BTreeSet<&str> = BTreeSet::new();
+    let mut found = BTreeSet::new();
     let mut any = false;
     for pair in arguments.windows(2).filter(|pair| pair[0] == "-device") {
-        let value = pair[1].as_str();
-        let name = value.split(',').next().unwrap_or_default();
-        let property = |key: &str| {
-            let mut parts = value.split(',').filter_map(|part| part.split_once('='));
-            parts.find(|(name, _)| *name == key).map(|(_, value)| value)
+        let Some(device) = DeviceOption::read(&pair[1]) else {
+            return Some(pair[1].clone());
         };
-        let model = facts.models.get(facts.device_type(name));
+        let model = facts.models.get(facts.device_type(&device.driver));
         let bus = model.and_then(|model| model.bus.as_deref());
-        let parent = property("bus").and_then(|bus| bus.split('.').next());
+        let parent = device.bus.as_deref().and_then(|bus| bus.split('.').next());
         let visible = match (bus, parent) {
             (Some("PCI"), _) => true,
             (Some(_), Some(parent)) => found.contains(parent),
@@ -156,10 +154,10 @@ fn hidden_device(arguments: &[String], facts: &Facts) -> Option<String> {
             (None, _) => false,
         };
         if !visible {
-            return Some(name.to_owned());
+            return Some(device.driver);
         }
         any = true;
-        found.extend(property("id"));
+        found.extend(device.id);
     }
     None
 }
@@ -362,10 +360,12 @@ mod tests {
         );
         check("-device isa-serial", Some("isa-serial"));
         check("-device nvdimm,memdev=m", Some("nvdimm"));
+        check("-device {\"driver\":\"nvme\"}", None);
         check(
-            "-device {\"driver\":\"nvme\"}",
-            Some("{\"driver\":\"nvme\"}"),
+            "-device {\"driver\":\"usb-kbd\",\"bus\":\"x.0\"}",
+            Some("usb-kbd"),
         );
+        check("-device id=x", Some("id=x"));
         check("-device future-device", Some("future-device"));
     }
 

@@ -7,7 +7,7 @@
 mod conversation;
 mod known;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -189,9 +189,15 @@ impl Templates {
             return Err("the template was changed during the run".to_owned());
         }
         load(request, &template).map_err(|failure| {
-            if let Failure::Devices(_) = failure {
+            if let Failure::Devices(why) = &failure {
                 let types = device_types(request.launch);
-                self.learn(&emulator, |known| known.note_devices(types));
+                self.learn(&emulator, |known| {
+                    if types.is_empty() {
+                        known.note_machine(&key, why);
+                    } else {
+                        known.note_devices(blamed(types, why));
+                    }
+                });
             }
             format!("failed to restore the template: {}", failure.text())
         })
@@ -283,6 +289,16 @@ fn decision(
     }
 }
 
+/// The device type that QEMU names, by the path of its state, as what it cannot load; all types of the
+/// test where it names none of them (`State blocked by non-migratable device '0000:00:03.0/nvme'`).
+fn blamed(types: BTreeSet<String>, why: &str) -> BTreeSet<String> {
+    let named = |name: &&String| why.contains(&format!("/{name}'"));
+    match types.iter().find(named) {
+        Some(name) => BTreeSet::from([name.clone()]),
+        None => types,
+    }
+}
+
 /// Loads a template into a QEMU with the devices of the test, and lets its guest find them.
 fn load(request: &WarmRequest<'_>, template: &Template) -> Result<Restored, Failure> {
     let facts = &request.arch.facts;
@@ -290,7 +306,7 @@ fn load(request: &WarmRequest<'_>, template: &Template) -> Result<Restored, Fail
     let launch = launch.ok_or_else(|| Failure::Once("no size of memory".to_owned()))?;
     let until = monotonic() + request.limit;
     let mut vm = spawn(&launch, request.run_dir, request.directory)?;
-    saving::load(&vm, &template.state(), until)?;
+    saving::load(&mut vm, &template.state(), until)?;
     let connectors = match request.machine.connectors {
         Some(first) => new_connectors(&vm, template, first, until)?,
         None => Vec::new(),
@@ -343,4 +359,25 @@ fn key(request: &WarmRequest<'_>, emulator: &Digest, image: &Digest) -> Digest {
     let sandbox = request.launch.sandbox;
     let text = format!("{TEMPLATE_FORMAT} {image} {emulator} {machine} {sandbox}");
     Digest::of(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_that_qemu_names_is_blamed_alone() {
+        let check = |why: &str, expect: &[&str]| {
+            let types = BTreeSet::from(["nvme", "virtio-blk-pci"].map(str::to_owned));
+            let found: Vec<String> = blamed(types, why).into_iter().collect();
+            assert_eq!(found, expect, "{why}");
+        };
+        let blocked = "State blocked by non-migratable device '0000:00:03.0/nvme'";
+        check(blocked, &["nvme"]);
+        check(
+            "State blocked by non-migratable device '0000:00:03.0/nvme-ns'",
+            &["nvme", "virtio-blk-pci"],
+        );
+        check("Unknown ramblock \"x\"", &["nvme", "virtio-blk-pci"]);
+    }
 }

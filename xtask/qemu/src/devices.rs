@@ -27,6 +27,29 @@ pub fn on_command_line(argv: &[String]) -> BTreeSet<String> {
     devices
 }
 
+/// A device as an option `-device` describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceOption {
+    /// Its type.
+    pub driver: String,
+    /// Its name, if it has one.
+    pub id: Option<String>,
+    /// The bus that it asks for.
+    pub bus: Option<String>,
+}
+
+impl DeviceOption {
+    /// Reads `NAME,property=value...` or JSON. `None` where it names no type.
+    #[must_use]
+    pub fn read(value: &str) -> Option<Self> {
+        Some(Self {
+            driver: driver(value)?,
+            id: property(value, "id"),
+            bus: property(value, "bus"),
+        })
+    }
+}
+
 /// The device type that a QMP command adds, also as a line of the human monitor.
 #[must_use]
 pub fn by_command(command: &str, arguments: &Value) -> Option<String> {
@@ -43,12 +66,9 @@ pub fn by_command(command: &str, arguments: &Value) -> Option<String> {
 
 /// Of `NAME,…`, `driver=NAME,…` in any place, or JSON.
 fn driver(value: &str) -> Option<String> {
-    if value.starts_with('{') {
-        let value: Value = serde_json::from_str(value).ok()?;
-        return Some(value.get("driver")?.as_str()?.to_owned());
-    }
-    let first = value.split(',').next().filter(|part| !part.contains('='));
+    let first = value.split(',').next();
     let name = first
+        .filter(|part| !part.contains('=') && !part.starts_with('{'))
         .map(str::to_owned)
         .or_else(|| property(value, "driver"))?;
     let asks = matches!(name.as_str(), "" | "help" | "?");
@@ -56,6 +76,10 @@ fn driver(value: &str) -> Option<String> {
 }
 
 fn property(value: &str, key: &str) -> Option<String> {
+    if value.starts_with('{') {
+        let value: Value = serde_json::from_str(value).ok()?;
+        return Some(value.get(key)?.as_str()?.to_owned());
+    }
     let pairs = value.split(',').filter_map(|part| part.split_once('='));
     let mut named = pairs.filter(|(name, _)| *name == key);
     named.next().map(|(_, value)| value.to_owned())
@@ -89,6 +113,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn device_option_is_read_from_either_form() {
+        let check = |value: &str, expect: Option<(&str, Option<&str>, Option<&str>)>| {
+            let found = DeviceOption::read(value);
+            let found = found.as_ref().map(|device| {
+                let DeviceOption { driver, id, bus } = device;
+                (driver.as_str(), id.as_deref(), bus.as_deref())
+            });
+            assert_eq!(found, expect, "{value}");
+        };
+        check("edu", Some(("edu", None, None)));
+        check(
+            "usb-kbd,id=k,bus=x.0",
+            Some(("usb-kbd", Some("k"), Some("x.0"))),
+        );
+        check(
+            r#"{"driver": "usb-kbd", "id": "k", "bus": "x.0", "port": 1}"#,
+            Some(("usb-kbd", Some("k"), Some("x.0"))),
+        );
+        check(r#"{"driver": 1}"#, None);
+        check("{", None);
+        check("help", None);
+    }
 
     #[test]
     fn every_device_option_form_is_understood() {

@@ -4,17 +4,21 @@
 //! QEMU calls this a migration (`docs/devel/migration/main.rst`). It is refused or fails as a whole: a
 //! guest that was not loaded never runs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use host::wait::Limit;
 use serde_json::{Value, json};
 
 use crate::error::QemuError;
-use crate::vm::Vm;
+use crate::last_words::LastWords;
+use crate::vm::{Vm, VmEvent};
 
 /// Memory that QEMU shares with a file is not part of the saved state.
 const IGNORE_SHARED: &str = "x-ignore-shared";
+
+/// How long a QEMU that did not load a guest may take to end.
+const QUIT_WAIT: Duration = Duration::from_secs(5);
 
 /// Why a guest was not saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -42,19 +46,25 @@ impl SavingError {
     /// QEMU has one error class for all of this, so that only its words tell (`migration.c`,
     /// `qapi/migration.json`).
     fn of_text(text: String) -> Self {
-        let lasting = [
-            "non-migratable",
-            "unknown migration protocol",
-            "Invalid parameter",
-            "is not a valid",
-            IGNORE_SHARED,
-        ];
-        if lasting.iter().any(|words| text.contains(words)) {
+        if is_lasting(&text) {
             Self::Impossible(text)
         } else {
             Self::Failed(text)
         }
     }
+}
+
+fn is_lasting(text: &str) -> bool {
+    let lasting = [
+        "non-migratable",
+        "unknown migration protocol",
+        "Unknown ramblock",
+        "Unknown savevm section",
+        "Invalid parameter",
+        "is not a valid",
+        IGNORE_SHARED,
+    ];
+    lasting.iter().any(|words| text.contains(words))
 }
 
 /// Saves the state of a guest. Afterwards the guest is stopped.
@@ -69,8 +79,35 @@ pub fn save(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError
     finish(vm, until)
 }
 
-/// Loads a saved state into a QEMU that waits for one (`-incoming defer`). Its guest is stopped.
-pub fn load(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
+/// Loads a saved state into a QEMU that waits for one (`-incoming defer`). Its guest is stopped. A QEMU
+/// that did not load it is ended.
+pub fn load(vm: &mut Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
+    load_state(vm, state, until).map_err(|error| match error {
+        SavingError::Failed(text) => explained(vm, text),
+        lasting @ SavingError::Impossible(_) => lasting,
+    })
+}
+
+/// Adds what QEMU wrote about a failed load: only its messages name the device, and by default it exits
+/// (`process_incoming_migration_co` in `migration/migration.c`).
+fn explained(vm: &mut Vm, text: String) -> SavingError {
+    vm.quit(QUIT_WAIT);
+    let until = host::clock::monotonic() + QUIT_WAIT;
+    let mut words = LastWords::default();
+    while let Some(event) = vm.next(until) {
+        let VmEvent::Stderr(line) = event else {
+            continue;
+        };
+        if is_lasting(&line) {
+            return SavingError::of_text(line);
+        }
+        words.take(&line);
+    }
+    let message = words.best().map(|line| format!(": {line}"));
+    SavingError::of_text(text + &message.unwrap_or_default())
+}
+
+fn load_state(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
     ignore_shared(vm, true, until)?;
     let source = json!({ "uri": format!("file:{state}") });
     execute(vm, "migrate-incoming", source, until)?;

@@ -41,7 +41,6 @@ impl Known {
     }
 
     pub(super) fn note_devices(&mut self, types: BTreeSet<String>) {
-        // Without a device of the test the machine itself is to blame, which has no template then.
         if !types.is_empty() && !self.unmovable.contains(&types) {
             self.unmovable.push(types);
         }

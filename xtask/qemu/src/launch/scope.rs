@@ -41,7 +41,7 @@ fn adds_devices(option: &str, value: Option<&String>) -> bool {
     };
     match option {
         "-device" | "-blockdev" | "-netdev" | "-chardev" | "-fsdev" | "-audiodev" | "-tpmdev"
-        | "-set" | "-trace" | "-mon" | "-gdb" | "-d" | "-D" => true,
+        | "-set" | "-trace" | "-mon" | "-gdb" | "-d" | "-D" | "-name" => true,
         // A drive of another interface becomes a device of a board's own controller.
         "-drive" => split_commas(value)
             .iter()
@@ -92,6 +92,11 @@ mod tests {
             "-object memory-backend-ram,id=m,size=1G",
             "-object memory-backend-ram,id=m,size=1G",
             "",
+        );
+        check(
+            "-name guest,debug-threads=on",
+            "",
+            "-name guest,debug-threads=on",
         );
         check("-device", "-device", "");
         check("-option-of-the-future x", "-option-of-the-future x", "");
