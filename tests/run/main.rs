@@ -36,3 +36,4 @@ mod select;
 mod settings;
 mod standalone;
 mod unit_tests;
+mod warm;

@@ -1,4 +1,4 @@
-//! Runs each test on two QEMUs in turn, so that whatever else the host does meets both.
+//! Runs each test in two ways in turn, on two QEMUs or with guests that boot and that are restored, so that whatever else the host does meets both.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
@@ -22,7 +22,7 @@ use crate::worker::Worker;
 /// The folders below the run's for each side.
 const SIDES: [&str; 2] = ["old", "new"];
 
-/// Runs what the old configuration selects. The new one differs by its QEMUs alone.
+/// Runs what the old configuration selects. The new one differs by its QEMUs alone, or by how guests start.
 pub fn compare(
     old: &Config,
     new: &Config,
@@ -39,6 +39,7 @@ pub fn compare(
         seed: old.seed,
         total,
         run_dir: run_dir.clone(),
+        by_start: old.case.start != new.case.start,
         old: versions(old),
         new: versions(new),
         platforms: [old, new].map(|it| it.arches.iter().map(ArchRun::platform).collect()),
@@ -49,6 +50,7 @@ pub fn compare(
         library: &library,
         logs: run_dir.join(side),
         numbered: is_numbered(old, &jobs),
+        confirms: old.case.start == new.case.start,
     };
     let workers = [worker(old, SIDES[0]), worker(new, SIDES[1])];
     let limits = queue::Limits {
@@ -94,7 +96,12 @@ fn spread(
             let (events, pairs) = (events.clone(), &pairs);
             scope.spawn(move || {
                 while let Some((place, job)) = queue.next() {
-                    let Some(pair) = both(workers, &job, place.0 % 2 == 1) else {
+                    let pair = if workers[1].confirms {
+                        both(workers, &job, place.0 % 2 == 1)
+                    } else {
+                        both_starts(workers, &job)
+                    };
+                    let Some(pair) = pair else {
                         continue;
                     };
                     if pair.verdict() == Verdict::Worse && pair.new.unstable.is_none() {
@@ -112,17 +119,36 @@ fn spread(
     pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 
-/// Who comes first has a cold cache: the sides take turns. Nothing where an interruption left half.
+/// Who comes first has a cold cache: the sides take turns.
 fn both(workers: &[Worker<'_>; 2], job: &Job<'_>, new_first: bool) -> Option<Pair> {
-    // Events of the test itself are not forwarded.
-    let (events, _) = mpsc::channel();
-    let run = |worker: &Worker<'_>| -> TestReport { worker.run(job, &events) };
     let (old, new) = if new_first {
-        let new = run(&workers[1]);
-        (run(&workers[0]), new)
+        let new = run(&workers[1], job);
+        (run(&workers[0], job), new)
     } else {
-        (run(&workers[0]), run(&workers[1]))
+        (run(&workers[0], job), run(&workers[1], job))
     };
+    pair(old, new)
+}
+
+/// A test whose guests were not restored has nothing to compare.
+fn both_starts(workers: &[Worker<'_>; 2], job: &Job<'_>) -> Option<Pair> {
+    let warm = run(&workers[1], job);
+    let cold = if warm.is_warm() {
+        run(&workers[0], job)
+    } else {
+        warm.clone()
+    };
+    pair(cold, warm)
+}
+
+/// Events of the test itself are not forwarded.
+fn run(worker: &Worker<'_>, job: &Job<'_>) -> TestReport {
+    let (events, _) = mpsc::channel();
+    worker.run(job, &events)
+}
+
+/// Nothing where an interruption left half.
+fn pair(old: TestReport, new: TestReport) -> Option<Pair> {
     let ran = |report: &TestReport| !matches!(report.outcome, Outcome::NotRun { .. });
     (ran(&old) && ran(&new)).then_some(Pair { old, new })
 }

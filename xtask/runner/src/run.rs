@@ -58,6 +58,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         library: &library,
         logs: run_dir.clone(),
         numbered: is_numbered(config, &jobs),
+        confirms: true,
     };
     let queue = queue::Queue::new(jobs, limits);
     let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &worker, &queue);

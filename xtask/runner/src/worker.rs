@@ -25,6 +25,8 @@ pub(super) struct Worker<'a> {
     pub(super) logs: Utf8PathBuf,
     /// Whether a test runs more than once, and so needs a folder for each round.
     pub(super) numbered: bool,
+    /// Whether a test that did not pass with restored guests is run again with guests that boot.
+    pub(super) confirms: bool,
 }
 
 /// Names scratch folders, which are as short-lived as a try.
@@ -68,7 +70,7 @@ impl Worker<'_> {
     ) -> TestReport {
         let warm = self.try_once(job, logs, self.config.case.start, events);
         let is_final = matches!(warm.outcome, Outcome::Passed | Outcome::NotRun { .. });
-        if is_final || !warm.is_warm() {
+        if is_final || !self.confirms || !warm.is_warm() {
             return warm;
         }
         let kept = keep(logs, WARM);

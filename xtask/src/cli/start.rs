@@ -15,6 +15,14 @@ pub struct StartArgs {
     /// not pass warm is run again cold before it is reported.
     #[arg(long, value_enum, default_value_t, value_name = "START", help_heading = EXECUTION)]
     pub start: StartChoice,
+    /// Run each test cold and warm and compare
+    ///
+    /// Compares outcomes, results, choices and golden output. A test whose guests all boot runs once. The
+    /// exit code is 100 if a test passed with guests that booted and does not pass with restored ones.
+    #[arg(long, help_heading = EXECUTION, conflicts_with_all = ["start", "compare_qemu", "rerun", "bless",
+          "junit", "no_capture", "device_coverage", "bisect", "gdb", "monitor", "trace", "strace_qemu",
+          "standalone", "list"])]
+    pub both: bool,
     /// With --list, print how each guest would start
     #[arg(long, requires = "list", conflicts_with = "skips", help_heading = SELECTION)]
     pub starts: bool,

@@ -30,7 +30,7 @@ use crate::github;
 use crate::supply::{self, Supply};
 use config::{Wanted, configure};
 pub use load::load;
-pub use perform::quietly;
+pub use perform::{measured, named, quietly};
 use rerun::Rerun;
 pub(crate) use select::machines;
 

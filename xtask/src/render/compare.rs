@@ -21,8 +21,13 @@ const DIFF_LINES: usize = 40;
 pub(crate) struct CompareProgress {
     style: Style,
     quiet: bool,
+    /// What the sides are called.
+    sides: [&'static str; 2],
     bar: ProgressBar,
 }
+
+const OLD_AND_NEW: [&str; 2] = ["old", "new"];
+const COLD_AND_WARM: [&str; 2] = ["cold", "warm"];
 
 impl CompareProgress {
     /// Begins with nothing to show.
@@ -36,7 +41,12 @@ impl CompareProgress {
         if let Ok(template) = ProgressStyle::with_template("{elapsed:>12} [{bar:20}] {pos}/{len}") {
             bar.set_style(template);
         }
-        Self { style, quiet, bar }
+        Self {
+            style,
+            quiet,
+            sides: OLD_AND_NEW,
+            bar,
+        }
     }
 
     /// Shows one event.
@@ -45,21 +55,31 @@ impl CompareProgress {
             CompareEvent::Started {
                 seed,
                 total,
+                by_start,
                 old,
                 new,
                 platforms,
                 ..
             } => {
+                if *by_start {
+                    self.sides = COLD_AND_WARM;
+                }
                 self.bar.set_length(*total as u64);
                 self.bar.enable_steady_tick(Duration::from_millis(200));
                 if !self.quiet {
-                    let what = format!(
-                        "{}: {}, seed {seed}",
-                        subject(old, new, platforms),
-                        plural(*total, "test")
-                    );
+                    let what = if *by_start {
+                        format!("cold with warm starts, QEMU {}", versions(new))
+                    } else {
+                        subject(old, new, platforms)
+                    };
+                    let what = format!("{what}: {}, seed {seed}", plural(*total, "test"));
                     output::note(heading(self.style, Color::Green, "Comparing", &what));
-                    for (side, all) in ["Old", "New"].into_iter().zip(platforms) {
+                    let headings: &[&str] = if *by_start {
+                        &["QEMU"]
+                    } else {
+                        &["Old", "New"]
+                    };
+                    for (side, all) in headings.iter().zip(platforms) {
                         for one in all {
                             let text = platform(one);
                             output::note(heading(self.style, Color::Cyan, side, &text));
@@ -70,7 +90,7 @@ impl CompareProgress {
             CompareEvent::Paired(pair) => {
                 self.bar.inc(1);
                 if !self.quiet || pair.verdict() != Verdict::Same {
-                    let lines = lines(self.style, pair);
+                    let lines = lines(self.style, self.sides, pair);
                     self.bar.suspend(|| output::result(lines));
                 }
             }
@@ -123,7 +143,7 @@ fn color(verdict: Verdict) -> Color {
 }
 
 /// The lines of a test, without the last line's end.
-fn lines(style: Style, pair: &Pair) -> String {
+fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
     let verdict = pair.verdict();
     let (old, new) = (&pair.old, &pair.new);
     let round = match new.round {
@@ -149,7 +169,7 @@ fn lines(style: Style, pair: &Pair) -> String {
     let mut add = |label: &str, what: &str| {
         let _ = write!(text, "\n{}", heading(style, Color::Bold, label, what));
     };
-    for (label, report) in [("old", old), ("new", new)] {
+    for (label, report) in sides.into_iter().zip([old, new]) {
         if let Some(said) = said(report, pair.chooses_otherwise()) {
             add(label, &said);
         }
@@ -263,7 +283,7 @@ mod tests {
             ),
         };
         pair.new.diff = vec!["-link is up".to_owned()];
-        insta::assert_snapshot!(lines(PLAIN, &pair));
+        insta::assert_snapshot!(lines(PLAIN, OLD_AND_NEW, &pair));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum CompareEvent {
         total: usize,
         /// Where logs and reports are kept.
         run_dir: Utf8PathBuf,
+        /// Whether the sides differ by how guests start: they boot on the old side only.
+        by_start: bool,
         /// The versions of the old QEMUs, by architecture.
         old: BTreeMap<String, String>,
         /// Those of the new ones.

@@ -1,4 +1,4 @@
-//! `--compare-qemu OLD NEW` and several `--kernel`: every test with both, and what changed.
+//! `--compare-qemu OLD NEW`, several `--kernel` and `--both`: every test in two ways, and what differs.
 
 use std::sync::mpsc;
 
@@ -6,6 +6,7 @@ use runner::Config;
 use verdict::comparison::{CompareEvent, json};
 
 use super::perform::refused;
+use crate::cli::start::{StartArgs, StartChoice};
 use crate::cli::{GuestArgs, MessageFormat, TestArgs};
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
@@ -17,6 +18,7 @@ pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
     let debug = &args.debug;
     let flags = [
         ("--compare-qemu", debug.compare_qemu.is_some()),
+        ("--both", args.start.both),
         ("--rerun", args.repeat.rerun.is_some()),
         ("--bless", args.reports.bless),
         ("--junit", args.reports.junit.is_some()),
@@ -43,6 +45,17 @@ pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
 /// The command lines of what is compared: the first with each of the others. A single one where no
 /// comparison is asked for.
 pub(super) fn sides(args: &TestArgs) -> Vec<TestArgs> {
+    if args.start.both {
+        let side = |start| TestArgs {
+            start: StartArgs {
+                start,
+                both: true,
+                starts: false,
+            },
+            ..args.clone()
+        };
+        return [StartChoice::Cold, StartChoice::Warm].map(side).into();
+    }
     if let Some(qemus) = &args.debug.compare_qemu {
         let side = |qemu| TestArgs {
             guest: GuestArgs {

@@ -26,17 +26,28 @@ pub fn quietly(
     pattern: &str,
     jobs: usize,
 ) -> Result<RunReport, Failure> {
+    let config = Config {
+        jobs,
+        ..named(context, suite, arches, pattern)
+    };
+    measured(context, config)
+}
+
+/// A run of the tests whose name contains `pattern`.
+#[must_use]
+pub fn named(context: &Context, suite: &Suite, arches: Vec<ArchRun>, pattern: &str) -> Config {
     let filter = Filter {
         patterns: vec![Pattern::Part(pattern.to_owned())],
         ..Filter::default()
     };
+    config(context, suite.clone(), filter, arches)
+}
+
+/// Runs without showing anything.
+pub fn measured(context: &Context, mut config: Config) -> Result<RunReport, Failure> {
     // The logs of a benchmark are not worth the room of a person's runs.
     let scratch = context.scratch("bench")?;
-    let config = Config {
-        jobs,
-        runs_dir: scratch.path().to_owned(),
-        ..config(context, suite.clone(), filter, arches)
-    };
+    scratch.path().clone_into(&mut config.runs_dir);
     let (sender, _events) = mpsc::channel();
     runner::run(&config, &sender).map_err(|error| refused(context, error))
 }

@@ -1,0 +1,258 @@
+//! Guests that are restored from templates: what distinguishes them, what they see, and what damaged or
+//! foreign templates lead to.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use harness::qemu::arch;
+use harness::repo::{TestRepo, spawn_silent};
+
+/// Prints what must differ between two guests, and checks the clock against the host's.
+const UNIQUE: &str = r#"# Prints random numbers and compares the clock with the host's.
+in_host() {
+    qemu &
+    await asked
+    post told "$(date +%s%N)"
+    wait "$!"
+}
+in_guest() {
+    echo "urandom $(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' ')"
+    echo "shell $RANDOM$RANDOM$RANDOM"
+    echo "uuid $(cat /proc/sys/kernel/random/uuid)"
+    before=$(date +%s%N)
+    post asked
+    host=$(await told)
+    after=$(date +%s%N)
+    echo "clock $(((before - host) / 1000000)) $(((after - host) / 1000000))"
+    test "$host" -ge "$((before - 50000000))"
+    test "$host" -le "$((after + 50000000))"
+}
+"#;
+
+/// Prints what the guest sees of its devices.
+const SEES: &str = r#"# Lists PCI functions with their drivers, interrupts and regions.
+in_host() {
+    truncate -s 1M "$SCRATCH/disk"
+    qemu -name guest=seen -drive "if=none,id=d,file=$SCRATCH/disk,format=raw" \
+        -device virtio-blk-pci,drive=d -device '{"driver":"virtio-rng-pci","addr":"0x10"}'
+}
+in_guest() {
+    for device in /sys/bus/pci/devices/*; do
+        driver=$(readlink "$device/driver") || driver=none
+        echo "${device##*/} $(cat "$device/vendor" "$device/device" "$device/irq" | tr '\n' ' ')${driver##*/}"
+        while read -r start end flags; do
+            echo "  region $((end - start)) $flags"
+        done < "$device/resource"
+    done
+    test -b /dev/vda
+}
+"#;
+
+const TRUE: &str = "# Passes.\nin_guest() {\n    true\n}\n";
+
+fn finished(events: &[Value]) -> Vec<&Value> {
+    let finished = |event: &&Value| event["reason"] == "test-finished";
+    events.iter().filter(finished).collect()
+}
+
+fn run(repo: &TestRepo, arch: &str, args: &[&str]) -> Vec<Value> {
+    let (code, events) = repo.events(arch, &[&["--accel=tcg"], args].concat());
+    assert_eq!(code, 0, "{events:#?}");
+    events
+}
+
+/// How the only guest of each test started, and the reason.
+fn starts(events: &[Value]) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let start = |test: &&Value| {
+        let start = &test["starts"][0];
+        (text(&start["start"]), text(&start["reason"]))
+    };
+    finished(events).iter().map(start).collect()
+}
+
+fn output(test: &Value) -> String {
+    let dir = test["log_dir"].as_str().unwrap();
+    std::fs::read_to_string(format!("{dir}/output.log")).unwrap()
+}
+
+/// The directories of the store's templates.
+fn templates(repo: &TestRepo) -> Vec<PathBuf> {
+    let dir = repo.path().join("store/v1/templates");
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut dirs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    dirs.sort();
+    dirs
+}
+
+#[test]
+fn restored_guests_differ_and_know_the_time() {
+    let Some(arch) = arch() else { return };
+    let repo = TestRepo::with(&[("a/unique", UNIQUE)]);
+    let events = run(&repo, &arch, &["--start=warm", "--repeat=3"]);
+    assert!(starts(&events).iter().all(|(start, _)| start == "warm"));
+    let tests = finished(&events);
+    for what in ["urandom", "shell", "uuid"] {
+        let values = tests.iter().map(|test| {
+            let output = output(test);
+            let line = output.lines().find(|line| line.starts_with(what));
+            line.unwrap().to_owned()
+        });
+        let values: BTreeSet<String> = values.collect();
+        assert_eq!(values.len(), 3, "{values:?}");
+    }
+    repo.assert_clean("warm starts");
+}
+
+#[test]
+fn restored_guest_sees_the_same_devices() {
+    let Some(arch) = arch() else { return };
+    let repo = TestRepo::with(&[("a/sees", SEES)]);
+    let cold = run(&repo, &arch, &["--start=cold"]);
+    let warm = run(&repo, &arch, &["--start=warm"]);
+    assert_eq!(starts(&cold)[0].0, "cold");
+    assert_eq!(starts(&warm)[0].0, "warm", "{:?}", starts(&warm));
+    let seen = output(finished(&cold)[0]);
+    assert!(seen.contains("virtio-pci"), "{seen}");
+    assert_eq!(output(finished(&warm)[0]), seen);
+}
+
+#[test]
+fn automatic_start_restores_from_second_start_on() {
+    let Some(arch) = arch() else { return };
+    let cold = "# Boots.\n#: start = \"cold\"\nin_guest() {\n    true\n}\n";
+    let repo = TestRepo::with(&[("a/one", TRUE), ("a/two", TRUE), ("b/boots", cold)]);
+    let events = run(&repo, &arch, &["--start=auto", "-j1"]);
+    let found = starts(&events);
+    let expect = [
+        (
+            "cold",
+            "first start of this machine in the run, and no template exists",
+        ),
+        ("warm", "the machine has a template"),
+        ("cold", "the test asks for it"),
+    ];
+    let expect = expect.map(|(start, reason)| (start.to_owned(), reason.to_owned()));
+    assert_eq!(found, expect);
+    // The default is cold, and looks at no template.
+    let events = run(&repo, &arch, &["a::one"]);
+    assert_eq!(starts(&events)[0].1, "`--start cold`");
+}
+
+#[test]
+fn damaged_or_swapped_template_is_made_again() {
+    let Some(arch) = arch() else { return };
+    let more = "# Has more memory.\n#: memory = \"300M\"\nin_guest() {\n    true\n}\n";
+    let repo = TestRepo::with(&[("a/more", more), ("a/true", TRUE)]);
+    let warm = ["--start=warm"];
+    run(&repo, &arch, &warm);
+    let dirs = templates(&repo);
+    let [one, other] = &dirs[..] else {
+        panic!("{dirs:?}");
+    };
+    let all_warm = |events: &[Value]| starts(events).iter().all(|(start, _)| start == "warm");
+
+    let parked = repo.path().join("parked");
+    std::fs::rename(one, &parked).unwrap();
+    std::fs::rename(other, one).unwrap();
+    std::fs::rename(&parked, other).unwrap();
+    assert!(all_warm(&run(&repo, &arch, &warm)));
+
+    let ram = one.join("ram");
+    std::fs::remove_file(&ram).unwrap();
+    std::fs::copy(other.join("ram"), &ram).unwrap();
+    assert!(all_warm(&run(&repo, &arch, &warm)));
+    assert_eq!(templates(&repo), dirs);
+}
+
+#[test]
+fn device_that_cannot_migrate_is_remembered() {
+    let Some(arch) = arch() else { return };
+    let nvme = "# Has an NVMe disk.\nin_host() {\n    truncate -s 1M \"$SCRATCH/disk\"\n    \
+        qemu -drive \"if=none,id=d,file=$SCRATCH/disk,format=raw\" -device nvme,drive=d,serial=x\n}\n\
+        in_guest() {\n    wait_for \"test -b /dev/nvme0n1\"\n}\n";
+    let repo = TestRepo::with(&[("a/nvme", nvme)]);
+    let reason = |events: &[Value]| starts(events)[0].clone();
+    let (start, why) = reason(&run(&repo, &arch, &["--start=warm"]));
+    if start == "warm" {
+        harness::unsuited("this QEMU loads a guest with an NVMe disk");
+        return;
+    }
+    assert!(why.contains("non-migratable"), "{why}");
+    let (start, why) = reason(&run(&repo, &arch, &["--start=warm"]));
+    assert_eq!(start, "cold");
+    assert_eq!(why, "this QEMU cannot load a guest with one of the devices");
+}
+
+#[test]
+fn two_runs_share_one_template() {
+    let Some(arch) = arch() else { return };
+    let repo = TestRepo::with(&[("a/true", TRUE)]);
+    let run = |runs: &str| {
+        let runs = repo.path().join(runs);
+        let args = ["--accel=tcg", "--start=warm", "--runs"];
+        spawn_silent(repo.test(&arch, &[&args[..], &[runs.to_str().unwrap()]].concat()))
+    };
+    let mut children = ["one", "two"].map(run);
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(templates(&repo).len(), 1);
+}
+
+/// Finds its disk only after the kernel started init, which happens to restored guests only.
+const DIFFERS: &str = r#"# Passes only in a guest that booted with its disk.
+in_host() {
+    truncate -s 1M "$SCRATCH/disk"
+    qemu -drive "if=none,id=d,file=$SCRATCH/disk,format=raw" -device virtio-blk-pci,drive=d
+}
+in_guest() {
+    dmesg | sed -n '/Freeing unused kernel/,$p' > /tmp/late
+    test -s /tmp/late
+    if grep -F '[vda]' /tmp/late; then
+        fail "the disk was found late"
+    fi
+}
+"#;
+
+#[test]
+fn failure_of_a_restored_guest_is_confirmed() {
+    let Some(arch) = arch() else { return };
+    let repo = TestRepo::with(&[("a/differs", DIFFERS)]);
+    let (code, events) = repo.events(&arch, &["--accel=tcg", "--start=warm"]);
+    assert_eq!(code, 100, "{events:#?}");
+    let test = finished(&events)[0];
+    let cause = test["cause"].to_string() + &test["outcome"].to_string();
+    assert!(cause.contains("differs by start"), "{test:#}");
+    assert_eq!(test["starts"][0]["start"], "cold");
+    let dir = test["log_dir"].as_str().unwrap();
+    let late = |dir: &str| {
+        let log = std::fs::read_to_string(format!("{dir}/output.log")).unwrap();
+        log.contains("[vda]")
+    };
+    assert!(late(&format!("{dir}/warm")));
+    assert!(!late(dir));
+}
+
+#[test]
+fn both_starts_are_compared() {
+    let Some(arch) = arch() else { return };
+    let cold = "# Boots.\n#: start = \"cold\"\nin_guest() {\n    true\n}\n";
+    let repo = TestRepo::with(&[("a/boots", cold), ("a/differs", DIFFERS), ("a/true", TRUE)]);
+    let (code, events) = repo.events(&arch, &["--accel=tcg", "--both"]);
+    assert_eq!(code, 100, "{events:#?}");
+    assert_eq!(events[0]["by_start"], true);
+    let pair = |name: &str| {
+        let is =
+            |event: &&Value| event["reason"] == "test-compared" && event["new"]["test"] == name;
+        let pair = events.iter().find(is).unwrap();
+        let start = |side: &str| pair[side]["starts"][0]["start"].as_str().unwrap();
+        let verdict = pair["verdict"].as_str().unwrap();
+        [start("old"), start("new"), verdict]
+    };
+    assert_eq!(pair("boots"), ["cold", "cold", "same"]);
+    assert_eq!(pair("differs"), ["cold", "warm", "worse"]);
+    assert_eq!(pair("true"), ["cold", "warm", "same"]);
+}
