@@ -22,6 +22,12 @@ pub enum Bench {
     ///
     /// Runs the tests with `-j 1` and `-j 2`. The overhead is the time that is not spent in QEMU.
     Run(BenchBootArgs),
+    /// Compare restored guests with guests that boot
+    ///
+    /// Runs a test without devices and one with a disk and a network card, in turn cold and warm, and
+    /// compares the CPU time of QEMU and the time to the verdict. Then runs the first one with `-j 2`, all
+    /// rounds cold and all rounds warm, and compares tests per second.
+    Warm(BenchBootArgs),
     /// Measure what the first run after a clone compiles
     ///
     /// Compiles `xtask` into an empty directory, without a network, and prints the number of crates and the

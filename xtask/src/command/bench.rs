@@ -3,6 +3,7 @@
 mod boot;
 mod build;
 mod run;
+mod warm;
 
 use crate::cli::bench::{Bench, BenchArgs};
 use crate::context::Context;
@@ -12,6 +13,7 @@ pub(crate) fn run(context: &Context, args: &BenchArgs) -> CommandResult {
     match &args.what {
         Bench::Boot(args) => boot::run(context, args),
         Bench::Run(args) => run::run(context, args),
+        Bench::Warm(args) => warm::run(context, args),
         Bench::Build(args) => build::run(context, args),
     }
 }
