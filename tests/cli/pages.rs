@@ -1,5 +1,8 @@
-//! The commands of README.md: the tests that they select are listed in place of being run. That every
-//! command line parses is a test of the parser itself (`xtask/src/cli/examples.rs`).
+//! The commands of README.md and docs/: those without a lasting effect are run; the tests that `test`
+//! commands select are listed. That every command line parses is a test of the parser itself
+//! (`xtask/src/cli/examples.rs`).
+
+use std::path::Path;
 
 use harness::{Output, root, xtask};
 
@@ -23,6 +26,34 @@ fn words(line: &str) -> Vec<String> {
     words.collect()
 }
 
+/// The pages whose commands are run.
+const PAGES: [&str; 4] = [
+    "README.md",
+    "docs/configuration.md",
+    "docs/images.md",
+    "docs/publishing.md",
+];
+
+/// Commands that need no network, no image and no argument of the reader, with their exit codes.
+const RUNNABLE: [(&str, &[i32]); 6] = [
+    ("config --profile ci", &[0]),
+    ("images --plan", &[0]),
+    ("legal", &[0]),
+    ("setup", &[0, 96]),
+    ("store gc", &[0]),
+    ("store list", &[0]),
+];
+
+fn run(store: &Path, words: &[String], extra: &[&str]) -> Output {
+    let mut command = xtask();
+    command
+        .env("CARGO_MANIFEST_DIR", root().join("xtask"))
+        .env("KILN_STORE", store)
+        .args(words)
+        .args(extra);
+    Output::of(&mut command)
+}
+
 #[test]
 fn tests_that_the_readme_names_exist() {
     let store = tempfile::tempdir().unwrap();
@@ -32,16 +63,23 @@ fn tests_that_the_readme_names_exist() {
         if words[0] != "test" || is_rerun {
             continue;
         }
-        let mut command = xtask();
-        command
-            .env("CARGO_MANIFEST_DIR", root().join("xtask"))
-            .env("KILN_STORE", store.path())
-            .args(&words)
-            .arg("--list");
-        let output = Output::of(&mut command);
+        let output = run(store.path(), &words, &["--list"]);
         assert_eq!(output.code, 0, "{words:?}: {}", output.stderr);
         assert!(output.stdout.contains("::"), "{words:?}");
         listed += 1;
     }
     assert!(listed > 4, "{listed} commands");
+}
+
+#[test]
+fn commands_of_the_pages_succeed() {
+    let store = tempfile::tempdir().unwrap();
+    let pages = PAGES.map(|page| std::fs::read_to_string(root().join(page)).unwrap());
+    let pages = pages.concat();
+    for (line, codes) in RUNNABLE {
+        let command = format!("cargo xtask {line}");
+        assert!(pages.contains(&command), "no page has `{command}`");
+        let output = run(store.path(), &words(line), &[]);
+        assert!(codes.contains(&output.code), "{line}: {}", output.stderr);
+    }
 }
