@@ -42,7 +42,7 @@ impl Drop for StoppedCommands {
 }
 
 /// Annotates what failed, and adds to the summary of the step.
-pub(crate) fn tell(context: &Context, run: &RunReport) -> Result<(), Failure> {
+pub(crate) fn report_run(context: &Context, run: &RunReport) -> Result<(), Failure> {
     let env = &context.env;
     if env.github_actions && context.global.message_format == MessageFormat::Human {
         output::raw(github::annotations(run).as_bytes());

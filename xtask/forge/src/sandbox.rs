@@ -91,7 +91,7 @@ pub fn launch(how: &Sandboxing, script: &Script, places: &Places) -> Launch {
             let work = &places.work;
             let script_path = work.join(SCRIPT);
             Launch {
-                argv: words([
+                argv: strings([
                     work.join("tools/sh").as_str(),
                     "-c",
                     WRAPPER,
@@ -159,7 +159,7 @@ fn join(base: &Utf8Path, rest: &Utf8Path) -> Utf8PathBuf {
     }
 }
 
-fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+fn strings<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     words.into_iter().map(str::to_owned).collect()
 }
 
@@ -168,7 +168,7 @@ fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 /// The user is the same on every host and has no capability, so that a build as root meets the
 /// write-protected files that any other build meets.
 fn isolation(root: &HostRoot) -> Vec<String> {
-    let mut argv = words([
+    let mut argv = strings([
         "--unshare-all",
         "--die-with-parent",
         "--uid",
@@ -184,14 +184,14 @@ fn isolation(root: &HostRoot) -> Vec<String> {
         match entry {
             RootEntry::Shown(path) => {
                 let host = root.on_host(path);
-                argv.extend(words(["--ro-bind", host.as_str(), path.as_str()]));
+                argv.extend(strings(["--ro-bind", host.as_str(), path.as_str()]));
             }
             RootEntry::Link { path, target } => {
-                argv.extend(words(["--symlink", target.as_str(), path.as_str()]));
+                argv.extend(strings(["--symlink", target.as_str(), path.as_str()]));
             }
         }
     }
-    argv.extend(words([
+    argv.extend(strings([
         "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
     ]));
     argv
@@ -207,9 +207,9 @@ fn bubblewrap(
     let work = &places.work;
     let mut argv = vec![program.to_string()];
     argv.extend(isolation(root));
-    argv.extend(words(["--dir", "/src", "--dir", "/in"]));
+    argv.extend(strings(["--dir", "/src", "--dir", "/in"]));
     let mut bind = |option: &str, host: &Utf8Path, inside: &str| {
-        argv.extend(words([option, host.as_str(), inside]));
+        argv.extend(strings([option, host.as_str(), inside]));
     };
     bind("--ro-bind", &work.join("tools"), "/tools");
     bind("--ro-bind", &work.join(SCRIPT), "/build.sh");
@@ -228,8 +228,8 @@ fn bubblewrap(
     }
     bind("--bind", &work.join("build"), "/build");
     bind("--bind", &places.out, "/out");
-    argv.extend(words(["--remount-ro", "/", "--chdir", "/build", "--"]));
-    argv.extend(words(["/tools/sh", "-c", WRAPPER, "sh", "/build.sh"]));
+    argv.extend(strings(["--remount-ro", "/", "--chdir", "/build", "--"]));
+    argv.extend(strings(["/tools/sh", "-c", WRAPPER, "sh", "/build.sh"]));
     argv
 }
 

@@ -88,8 +88,8 @@ fn scan_below(
             }
             let bytes = fs_err::read(&file)?;
             let places = hits.iter().filter_map(|token| {
-                let at = token.places(&bytes).next()?;
-                Some(finding(token, place(&bytes, at)))
+                let at = token.positions(&bytes).next()?;
+                Some(finding(token, describe_position(&bytes, at)))
             });
             found.extend(places);
         }
@@ -129,7 +129,7 @@ fn hits(mut file: impl Read, tokens: &Tokens) -> io::Result<Vec<&Token>> {
         };
         let end = held + read;
         for token in tokens.sought() {
-            if !hits.contains(&token) && token.places(&piece[..end]).next().is_some() {
+            if !hits.contains(&token) && token.positions(&piece[..end]).next().is_some() {
                 hits.push(token);
             }
         }
@@ -139,11 +139,15 @@ fn hits(mut file: impl Read, tokens: &Tokens) -> io::Result<Vec<&Token>> {
 }
 
 /// Names a place in a file: entry of an archive, section and symbol of a program, line of a text.
-fn place(bytes: &[u8], at: usize) -> String {
+fn describe_position(bytes: &[u8], at: usize) -> String {
     if let Some(archive) = Archive::parse(bytes) {
         return match archive.member_at(at) {
             Some((member, inside)) => {
-                format!("entry {}, {}", member.name, place(member.data, inside))
+                format!(
+                    "entry {}, {}",
+                    member.name,
+                    describe_position(member.data, inside)
+                )
             }
             None => format!("between its entries: {}", text_at(bytes, at)),
         };

@@ -156,7 +156,7 @@ fn flags() -> i32 {
 /// A regular file of this user, opened for reading; `None` where the path is anything else.
 fn open_own(path: &Path) -> Option<fs_err::File> {
     // Opening some devices has effects, so the kind is known before.
-    let is_own = |data: &std::fs::Metadata| data.is_file() && data.uid() == own();
+    let is_own = |data: &std::fs::Metadata| data.is_file() && data.uid() == own_user();
     fs_err::symlink_metadata(path).ok().filter(is_own)?;
     let file = fs_err::OpenOptions::new()
         .read(true)
@@ -168,7 +168,7 @@ fn open_own(path: &Path) -> Option<fs_err::File> {
     is_own(&data).then_some(file)
 }
 
-fn own() -> u32 {
+fn own_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
@@ -189,7 +189,7 @@ pub fn sweep(parent: &Utf8Path) {
         // Of a link this is the link's own: links are not followed.
         let own = entry
             .metadata()
-            .is_ok_and(|data| data.is_dir() && data.uid() == own());
+            .is_ok_and(|data| data.is_dir() && data.uid() == own_user());
         if own && name.to_str().is_some_and(is_scratch_name) {
             // What is left harms nobody.
             let _ = sweep_one(&entry.path());

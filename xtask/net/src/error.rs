@@ -107,7 +107,7 @@ impl HttpError {
 
     /// What happened, for those who name the URL themselves.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn summary(&self) -> String {
         match self {
             Self::BadUrl { why, .. } => format!("no HTTP address: {why}"),
             Self::Connect { why, .. } => format!("cannot connect: {why}"),

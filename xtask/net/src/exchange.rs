@@ -90,7 +90,7 @@ impl Answer {
 
     /// What the server said, in a line.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn summary(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         let plain: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
         if plain.is_empty() {

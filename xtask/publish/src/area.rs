@@ -163,7 +163,7 @@ impl Area {
 
     /// The directory, where it is kept.
     #[must_use]
-    pub fn kept(&self) -> Option<&Utf8Path> {
+    pub fn kept_directory(&self) -> Option<&Utf8Path> {
         self.passing.is_none().then_some(self.path.as_path())
     }
 }

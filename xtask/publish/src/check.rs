@@ -192,7 +192,7 @@ impl Walk<'_> {
             return Ok(());
         };
         let path = blob_path(&digest);
-        let Some(text) = self.had(&path, self.place.text(&path))? else {
+        let Some(text) = self.expect_file(&path, self.place.text(&path))? else {
             return Ok(());
         };
         let Ok(manifest) = serde_json::from_slice::<OciManifest>(&text) else {
@@ -235,7 +235,7 @@ impl Walk<'_> {
         self.named.insert(path.to_owned());
         let size = size.or_else(|| self.sizes.get(&digest).copied());
         let most = size.unwrap_or(TEXT);
-        let Some((is, got)) = self.had(path, self.place.digest(path, most))? else {
+        let Some((is, got)) = self.expect_file(path, self.place.digest(path, most))? else {
             return Ok(false);
         };
         self.count(is);
@@ -257,7 +257,7 @@ impl Walk<'_> {
     }
 
     /// What must be there; a finding when it is not.
-    fn had<T>(
+    fn expect_file<T>(
         &mut self,
         path: &str,
         found: Result<Option<T>, ReadError>,

@@ -82,7 +82,7 @@ pub struct Authority<'a> {
 }
 
 /// Looks at the tree before there is a release: whether it can be read, and is one that we know.
-pub fn look(tree: &dyn Tree) -> Result<(), PublishError> {
+pub fn check_access(tree: &dyn Tree) -> Result<(), PublishError> {
     read_index(tree).map(drop)
 }
 

@@ -72,7 +72,7 @@ impl Registry {
     }
 
     /// Asks before there is a release, whether the registry is one and knows us.
-    pub fn look(&self) -> Result<(), TreeError> {
+    pub fn check_access(&self) -> Result<(), TreeError> {
         let address = format!("{}/v2/", self.base);
         let ask = || self.send(Method::Get, &address, &address, &[], &Payload::Empty);
         let answer = self.retry.ask(ask)?;
@@ -84,7 +84,11 @@ impl Registry {
     }
 
     /// Pushes a release; gives the digest of its index. A tag that names something else stays as it is.
-    pub fn push(&self, release: &Release, told: &mut dyn FnMut(&str)) -> Result<String, TreeError> {
+    pub fn push(
+        &self,
+        release: &Release,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<String, TreeError> {
         let index = Index::default().naming(&release.descriptors).render();
         let plain = release.name.trim_start_matches("kiln-");
         let tag = self.tag.as_deref().unwrap_or(plain);
@@ -102,18 +106,18 @@ impl Registry {
         };
         for file in blobs().filter(|file| !manifests.contains(&file.content.digest())) {
             self.blob(file)?;
-            told(&file.path);
+            progress(&file.path);
         }
         // In the order of the release: the source first.
         for digest in &manifests {
             let file = blobs().find(|file| file.content.digest() == *digest);
             if let Some(Content::Bytes(text)) = file.map(|file| &file.content) {
                 self.manifest(&format!("sha256:{digest}"), MANIFEST, text)?;
-                told(&format!("manifests/{digest}"));
+                progress(&format!("manifests/{digest}"));
             }
         }
         self.manifest(tag, INDEX, &index)?;
-        told(tag);
+        progress(tag);
         Ok(format!("sha256:{}", Digest::of(&index)))
     }
 
@@ -242,7 +246,7 @@ fn refused(path: String, answer: &Answer) -> TreeError {
     TreeError::Refused {
         path,
         status: answer.status,
-        why: answer.said(),
+        why: answer.summary(),
     }
 }
 

@@ -63,7 +63,7 @@ impl Retry {
 /// After what pause, at least, a server that answers so may answer otherwise; `None` is never.
 fn passing(answer: &Answer) -> Option<Duration> {
     // Amazon says 400 of an upload that it waited for too long.
-    let waited = || answer.status == 400 && answer.said().contains("RequestTimeout");
+    let waited = || answer.status == 400 && answer.summary().contains("RequestTimeout");
     if !matches!(answer.status, 408 | 429 | 500 | 502..=504) && !waited() {
         return None;
     }

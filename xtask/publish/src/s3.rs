@@ -296,7 +296,7 @@ fn refused(path: &str, answer: &Answer) -> TreeError {
     TreeError::Refused {
         path: path.to_owned(),
         status: answer.status,
-        why: answer.said(),
+        why: answer.summary(),
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         }));
     };
     for (arch, image) in inputs.images {
-        let id = format!("SPDXRef-image-{}", word(arch));
+        let id = format!("SPDXRef-image-{}", identifier(arch));
         let Some(step) = inputs.plan.image(arch) else {
             continue;
         };
@@ -33,7 +33,7 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         }));
         relate("SPDXRef-DOCUMENT", "DESCRIBES", &id);
         for (file, blob) in image {
-            let file_id = format!("SPDXRef-file-{}-{}", word(arch), word(file));
+            let file_id = format!("SPDXRef-file-{}-{}", identifier(arch), identifier(file));
             packages.push(json!({
                 "SPDXID": file_id, "name": format!("{arch}/{file}"), "versionInfo": inputs.version,
                 "packageFileName": format!("./{arch}/{file}"),
@@ -79,7 +79,7 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
     }));
     for one in inputs.crates {
         let (name, version) = (&one.name, &one.version);
-        let id = format!("SPDXRef-crate-{}", word(&format!("{name}-{version}")));
+        let id = format!("SPDXRef-crate-{}", identifier(&format!("{name}-{version}")));
         let purl = format!("pkg:cargo/{name}@{version}");
         let reference = json!({
             "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl,
@@ -106,11 +106,11 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
 }
 
 fn source_id(file: &str) -> String {
-    format!("SPDXRef-source-{}", word(file))
+    format!("SPDXRef-source-{}", identifier(file))
 }
 
 /// As an identifier may be: letters, digits, `.` and `-`.
-fn word(text: &str) -> String {
+fn identifier(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '.';
     text.chars()
         .map(|c| if fits(c) { c } else { '-' })

@@ -51,7 +51,7 @@ pub(super) fn expand<'a>(
     let mut counted = Vec::new();
     for job in jobs {
         let words = match config.run_for(&job) {
-            Some(run) => words(&job, run, &mut faults)?,
+            Some(run) => values(&job, run, &mut faults)?,
             None => Words::new(),
         };
         counted.push((job, words));
@@ -92,7 +92,7 @@ pub(super) fn expand<'a>(
 }
 
 /// What a job may choose, but for what the run has chosen already.
-fn words(
+fn values(
     job: &Job<'_>,
     run: &ArchRun,
     faults: &mut Vec<Diagnostic>,

@@ -61,7 +61,11 @@ fn text(
     run: &RunReport,
 ) -> Result<String, Failure> {
     match format.writer() {
-        None => Ok(render::test::kept(style, context.global.verbose > 0, run)),
+        None => Ok(render::test::finished_run(
+            style,
+            context.global.verbose > 0,
+            run,
+        )),
         Some(writer) => {
             report::render(writer, run).map_err(|error| Failure::new(Exit::Failed, error))
         }

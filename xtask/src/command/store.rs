@@ -128,7 +128,7 @@ fn gc(context: &Context, policy: &Policy, yes: bool) -> CommandResult {
         plan.remove.len(),
         render::quantity::bytes(plan.freed()),
         plan.keep.len(),
-        render::quantity::bytes(plan.kept())
+        render::quantity::bytes(plan.remaining())
     ));
     Ok(Exit::Success)
 }

@@ -109,7 +109,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     let (keyboard, keys) = shell::keyboard(args);
     config.case.debug = debug::debug(&supply, args, &config.arches, keyboard)?;
     let report = perform::perform(context, &config, keys)?;
-    github::tell(context, &report)?;
+    github::report_run(context, &report)?;
     for (format, file) in args.reports.all() {
         command::report::write(context, format, &report, &file)?;
     }

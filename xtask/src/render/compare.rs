@@ -170,7 +170,7 @@ fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
         let _ = write!(text, "\n{}", heading(style, Color::Bold, label, what));
     };
     for (label, report) in sides.into_iter().zip([old, new]) {
-        if let Some(said) = said(report, pair.chooses_otherwise()) {
+        if let Some(said) = cause_and_choices(report, pair.chooses_otherwise()) {
             add(label, &said);
         }
     }
@@ -195,7 +195,7 @@ fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
 }
 
 /// Why it ended so, and what it chose where that differs.
-fn said(report: &TestReport, choices: bool) -> Option<String> {
+fn cause_and_choices(report: &TestReport, choices: bool) -> Option<String> {
     let chosen: Vec<String> = report.choices.iter().map(ToString::to_string).collect();
     let chosen = (choices && !chosen.is_empty()).then(|| format!("({})", chosen.join(" ")));
     let cause = (report.outcome != Outcome::Passed).then(|| report.outcome.cause());

@@ -54,7 +54,7 @@ pub(crate) fn lines(resolved: &Resolved) -> Vec<Value> {
     let mut lines = vec![json!({"reason": "profile", "name": resolved.profile})];
     lines.extend(rows(resolved).into_iter().map(|row| {
         let mut line = json!({"reason": "setting", "key": row.key, "value": row.value});
-        place(&mut line, row.origin.as_ref());
+        add_origin(&mut line, row.origin.as_ref());
         line
     }));
     lines.extend(resolved.rules.iter().map(|rule| {
@@ -64,7 +64,7 @@ pub(crate) fn lines(resolved: &Resolved) -> Vec<Value> {
             "reason": "override", "filter": rule.filter, "timeout": timeout,
             "retries": changes.retries, "unstable": changes.unstable, "skip": changes.skip,
         });
-        place(&mut line, Some(&Origin::File(rule.location.clone())));
+        add_origin(&mut line, Some(&Origin::File(rule.location.clone())));
         line
     }));
     lines
@@ -128,7 +128,7 @@ fn changes(rule: &Rule) -> Vec<(&'static str, String)> {
 }
 
 /// Adds where a value comes from.
-fn place(line: &mut Value, origin: Option<&Origin>) {
+fn add_origin(line: &mut Value, origin: Option<&Origin>) {
     match origin {
         None => line["source"] = json!("default"),
         Some(Origin::Flag(name)) => {

@@ -62,7 +62,7 @@ pub(crate) fn garbage(plan: &Plan) -> String {
         plan.remove.len(),
         quantity::bytes(plan.freed()),
         plan.keep.len(),
-        quantity::bytes(plan.kept())
+        quantity::bytes(plan.remaining())
     ));
     lines.join("\n")
 }

@@ -24,7 +24,7 @@ pub(crate) struct TestProgress {
 }
 
 /// A whole run that ended some time ago, as it was shown then: what was never run is only counted.
-pub(crate) fn kept(style: Style, verbose: bool, run: &RunReport) -> String {
+pub(crate) fn finished_run(style: Style, verbose: bool, run: &RunReport) -> String {
     let was_run = |test: &&TestReport| !matches!(test.outcome, Outcome::NotRun { .. });
     let tests = run.tests.iter().filter(was_run);
     let mut blocks: Vec<String> = tests

@@ -62,7 +62,7 @@ impl Plan {
 
     /// Bytes that would stay.
     #[must_use]
-    pub fn kept(&self) -> u64 {
+    pub fn remaining(&self) -> u64 {
         self.keep.iter().map(|(item, _)| item.bytes).sum()
     }
 }
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(found.remove[0].0.kind, Kind::Tree);
         assert_eq!(found.keep[0].1, Reason::Needed(checkout.to_owned()));
         assert_eq!(found.forget.len(), 1);
-        assert_eq!((found.freed(), found.kept()), (20, 110));
+        assert_eq!((found.freed(), found.remaining()), (20, 110));
 
         // What is needed stays although it alone is over the limit.
         let policy = Policy {

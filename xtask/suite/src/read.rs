@@ -74,7 +74,7 @@ impl Suite {
             let test = path.file_stem().unwrap_or_default();
             let script = String::from_utf8_lossy(&fs_err::read(path)?).into_owned();
             match Header::parse(path, &script)
-                .and_then(|header| known(header, path, &script, arches))
+                .and_then(|header| check_names(header, path, &script, arches))
             {
                 Ok(header) => self.tests.push(TestFile {
                     area: area.clone(),
@@ -203,7 +203,7 @@ fn give_golden(
 }
 
 /// A misspelt architecture would silently never run.
-fn known(
+fn check_names(
     header: Header,
     path: &Utf8Path,
     text: &str,

@@ -240,7 +240,7 @@ impl TestReport {
 
     /// File and line where its script ended early, unless the cause names them.
     #[must_use]
-    pub fn place(&self) -> Option<String> {
+    pub fn location(&self) -> Option<String> {
         let place = format!("{}:{}", self.file(), self.line?);
         (!self.outcome.cause().contains(&place)).then_some(place)
     }

@@ -16,7 +16,7 @@ use xtask::exit::{CommandResult, Exit, Failure, hinted};
 use xtask::output;
 
 pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> CommandResult {
-    let place = place(context, &args.place)?;
+    let place = open_tree(context, &args.place)?;
     let report = examine(context, &args.place, place.as_ref(), walk)?;
     let count = report.findings.len();
     output::result(render::release::walked(&report));
@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> CommandResult {
 }
 
 /// A tree to read.
-pub(crate) fn place(
+pub(crate) fn open_tree(
     context: &Context,
     address: &SecretUrl,
 ) -> Result<Box<dyn TreeReader>, Failure> {

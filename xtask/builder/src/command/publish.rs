@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
     let signing = authority(context, &args.signing)?;
     let destination = Published::open(context, &args.to)?;
     if !args.dry_run {
-        destination.look()?;
+        destination.check_access()?;
     }
     let repository =
         Repository::read(&context.root, args.allow_dirty).map_err(hinted!(Exit::Failed))?;
@@ -92,7 +92,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
     match destination {
         Published::Registry(registry) => {
             let digest = registry
-                .push(&release, &mut told(context))
+                .push(&release, &mut progress(context))
                 .map_err(hinted!(Exit::FetchFailed))?;
             output::result(format!(
                 "published {} to {} ({digest})",
@@ -105,7 +105,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
                 tree.as_mut(),
                 &release,
                 &signing.authority(),
-                &mut told(context),
+                &mut progress(context),
             )
             .map_err(hinted!(Exit::FetchFailed))?;
             output::result(format!("published {} to {}", release.name, args.to));
@@ -116,7 +116,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
 }
 
 /// Says with `-v` what is done.
-pub(crate) fn told(context: &Context) -> impl FnMut(&str) + use<> {
+pub(crate) fn progress(context: &Context) -> impl FnMut(&str) + use<> {
     let (loud, style) = (context.global.verbose > 0, context.style);
     move |path| {
         if loud {

@@ -2,7 +2,7 @@
 
 use publish::perform;
 
-use crate::command::publish::{Published, authority, told};
+use crate::command::publish::{Published, authority, progress};
 use xtask::cli::publish::UnpublishArgs;
 use xtask::context::Context;
 use xtask::exit::{CommandResult, Exit, hinted};
@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &UnpublishArgs) -> CommandResult {
         tree.as_mut(),
         &args.release,
         &signing.authority(),
-        &mut told(context),
+        &mut progress(context),
     )
     .map_err(hinted!(Exit::FetchFailed))?;
     output::result(format!("removed {} from {}", args.release, args.from));

@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> CommandResult 
     }
     rebuild::run(context, &tree, &area, &arches, &promise.release)?;
     let rows = rebuilt::compare(&area, &promise, &arches, &published)?;
-    tell(context, &promise, &rows, began.elapsed());
+    print_result(context, &promise, &rows, began.elapsed());
     if let Some(row) = rows.iter().find(|row| !row.is_equal()) {
         let error = anyhow::anyhow!(
             "release {} differs from a build of its source: `{}/{}`",
@@ -58,7 +58,7 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> CommandResult 
         );
         return Err(Failure::new(Exit::FetchFailed, error).hint(area.hint()));
     }
-    if let Some(kept) = area.kept() {
+    if let Some(kept) = area.kept_directory() {
         output::note(format!(
             "kept the source archive and the images in `{kept}`"
         ));
@@ -86,7 +86,7 @@ fn promise(context: &Context, args: &VerifyReleaseArgs) -> Result<Promise, Failu
         let hint = "use the https:// URL of the bucket".to_owned();
         return Err(Failure::new(Exit::Usage, error).hint(hint));
     }
-    let place = mirror_check::place(context, &args.place)?;
+    let place = mirror_check::open_tree(context, &args.place)?;
     let report = mirror_check::examine(context, &args.place, place.as_ref(), walk_index)?;
     if !report.findings.is_empty() {
         let error = anyhow::anyhow!("failed to verify the index of {}", args.place);
@@ -124,7 +124,12 @@ fn locked(context: &Context, tree: &Utf8Path) -> Result<Lock, Failure> {
 }
 
 /// The table, and how long it took.
-fn tell(context: &Context, promise: &Promise, rows: &[RebuiltFile], took: std::time::Duration) {
+fn print_result(
+    context: &Context,
+    promise: &Promise,
+    rows: &[RebuiltFile],
+    took: std::time::Duration,
+) {
     match context.global.message_format {
         MessageFormat::Human => {
             output::result(render::verify::table(context.style, rows));

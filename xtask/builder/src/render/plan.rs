@@ -58,10 +58,10 @@ fn paint(style: Style, state: Option<State>) -> String {
         Some(State::Missing) => Color::Yellow,
         Some(State::Unneeded) | None => Color::Dim,
     };
-    style.paint(color, &format!("{:<6}", word(state)))
+    style.paint(color, &format!("{:<6}", label(state)))
 }
 
-fn word(state: Option<State>) -> &'static str {
+fn label(state: Option<State>) -> &'static str {
     match state {
         Some(State::Ready) => "ready",
         Some(State::Missing) => "build",
@@ -95,7 +95,7 @@ pub(crate) fn json(plan: &Plan, outlook: &Outlook) -> Vec<Value> {
                 "inputs": inputs, "sources": files, "patches": patches,
                 "files": step.files.keys().collect::<Vec<_>>(),
                 "frozen": step.frozen.iter().map(|frozen| &frozen.path).collect::<Vec<_>>(),
-                "state": word(outlook.states.get(&id).copied()),
+                "state": label(outlook.states.get(&id).copied()),
             })
         })
         .collect();

@@ -28,7 +28,7 @@ pub enum CanaryError {
         entry: Utf8PathBuf,
     },
     /// The compiler emits other code, or is damaged.
-    #[error("the compiler for `{arch}` emits unexpected code: {what}{}", place(.kept.as_deref()))]
+    #[error("the compiler for `{arch}` emits unexpected code: {what}{}", kept_directory(.kept.as_deref()))]
     Wrong {
         /// The architecture.
         arch: String,
@@ -59,7 +59,7 @@ impl CanaryError {
     }
 }
 
-fn place(kept: Option<&str>) -> String {
+fn kept_directory(kept: Option<&str>) -> String {
     kept.map(|kept| format!("; it was moved to `{kept}`"))
         .unwrap_or_default()
 }

@@ -58,7 +58,7 @@ fn is_own_word(step: &Step, made_from: &[Utf8PathBuf], token: &Token) -> std::io
     };
     let files = step.files.values().map(Vec::as_slice);
     let mut texts = texts.into_iter().map(str::as_bytes).chain(files);
-    if texts.any(|text| token.places(text).next().is_some()) {
+    if texts.any(|text| token.positions(text).next().is_some()) {
         return Ok(true);
     }
     for place in made_from {

@@ -37,12 +37,12 @@ impl Prefetch {
         let _end = AtEnd(self);
         for pin in pins {
             let stopped = stop.load(Ordering::Relaxed) || interrupt::received().is_some();
-            if stopped || self.tell(|state| state.settled.contains_key(&pin.sha256)) {
+            if stopped || self.update(|state| state.settled.contains_key(&pin.sha256)) {
                 continue;
             }
             let error = fetch(pin);
             let failed = error.is_some();
-            self.tell(|state| drop(state.settled.insert(pin.sha256, error)));
+            self.update(|state| drop(state.settled.insert(pin.sha256, error)));
             if failed {
                 return;
             }
@@ -62,7 +62,7 @@ impl Prefetch {
         Ok(settled.ok().flatten())
     }
 
-    fn tell<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut state);
         self.changed.notify_all();
@@ -75,6 +75,6 @@ struct AtEnd<'a>(&'a Prefetch);
 
 impl Drop for AtEnd<'_> {
     fn drop(&mut self) {
-        self.0.tell(|state| state.ended = true);
+        self.0.update(|state| state.ended = true);
     }
 }

@@ -53,7 +53,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     let staging = vacant.stage()?;
     let start = match &step.action {
         Action::Script(script) => {
-            let places = places(step, inputs, sources, staging.scratch(), staging.path());
+            let places = directories(step, inputs, sources, staging.scratch(), staging.path());
             let start = script::run(run, step, script, &places)?;
             if let Some(table) = run.options.generated.get(&step.recipe) {
                 let made = generated::record(table, &places.work.join("build"))?;
@@ -138,7 +138,7 @@ fn by_recipe(step: &Step, inputs: &[Ready]) -> Inputs {
         .collect()
 }
 
-fn places(
+fn directories(
     step: &Step,
     inputs: &[Ready],
     sources: BTreeMap<String, Utf8PathBuf>,

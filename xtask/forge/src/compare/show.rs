@@ -12,7 +12,7 @@ pub(super) fn explained(difference: &Difference, leak: Option<Leak>) -> String {
         path => format!("{path}: "),
     };
     let leak = leak.map(|leak| format!("; looks like {leak}"));
-    let place = place(&difference.place);
+    let place = position(&difference.place);
     format!("{path}{place}{}", leak.unwrap_or_default())
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Difference {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&place(self))?;
+        f.write_str(&position(self))?;
         match leak::of(self, &Tokens::default()) {
             Some(leak) => write!(f, "; looks like {leak}"),
             None => Ok(()),
@@ -32,7 +32,7 @@ impl fmt::Display for Position {
     }
 }
 
-fn place(place: &Position) -> String {
+fn position(place: &Position) -> String {
     match place {
         Position::Only(Side::First) => "only the first has it".to_owned(),
         Position::Only(Side::Second) => "only the second has it".to_owned(),
@@ -65,7 +65,7 @@ fn place(place: &Position) -> String {
         Position::Entry {
             entry,
             place: inner,
-        } => format!("entry {entry}: {}", self::place(inner)),
+        } => format!("entry {entry}: {}", self::position(inner)),
         Position::Byte {
             offset,
             first,

@@ -24,7 +24,7 @@ pub(super) fn compare_at(
             second,
         })
     };
-    let (one, other) = (look(first)?, look(second)?);
+    let (one, other) = (read_entry(first)?, read_entry(second)?);
     let (a_kind, b_kind) = (one.content.kind(), other.content.kind());
     if a_kind != b_kind {
         return Ok(property("kind", a_kind.to_owned(), b_kind.to_owned()));
@@ -115,7 +115,7 @@ struct Looked {
     content: Content,
 }
 
-fn look(path: &Utf8Path) -> Result<Looked, CompareError> {
+fn read_entry(path: &Utf8Path) -> Result<Looked, CompareError> {
     let failed = |source| CompareError::Read {
         path: path.to_owned(),
         source,

@@ -169,7 +169,7 @@ impl Download<'_> {
         interrupt::check()?;
         let response = match response {
             Ok(response) => response,
-            Err(error) if error.passing => return Ok(again(error.why)),
+            Err(error) if error.passing => return Ok(retryable(error.why)),
             Err(RemoteError { why, hint, .. }) => return Ok(Outcome::Never { why, hint }),
         };
         match response.status {
@@ -273,10 +273,12 @@ impl Download<'_> {
                         resumed: offset > 0,
                     });
                 }
-                Ok(0) => return Ok(again(format!("ended after {done} of {size} bytes"))),
+                Ok(0) => return Ok(retryable(format!("ended after {done} of {size} bytes"))),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Ok(again(format!("{error} after {done} of {size} bytes"))),
+                Err(error) => {
+                    return Ok(retryable(format!("{error} after {done} of {size} bytes")));
+                }
             };
             done += count as u64;
             if done > size {
@@ -335,7 +337,7 @@ fn never(why: String) -> Outcome {
     Outcome::Never { why, hint: None }
 }
 
-fn again(why: String) -> Outcome {
+fn retryable(why: String) -> Outcome {
     Outcome::Again {
         why,
         pause: Pause::Usual,

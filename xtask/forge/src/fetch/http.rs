@@ -70,7 +70,7 @@ struct Plain(net::Response);
 impl Read for Plain {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| {
-            let said = HttpError::from_io(&error).map(HttpError::said);
+            let said = HttpError::from_io(&error).map(HttpError::summary);
             said.map_or(error, io::Error::other)
         })
     }
@@ -83,7 +83,7 @@ fn answer(error: &HttpError) -> Result<Response, RemoteError> {
         HttpError::WrongRange { .. } => WRONG_RANGE,
         _ => {
             return Err(RemoteError {
-                why: error.said(),
+                why: error.summary(),
                 passing: error.is_transient(),
                 hint: error.hint(),
             });

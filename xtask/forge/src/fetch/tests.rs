@@ -58,7 +58,7 @@ impl Server {
         })
     }
 
-    fn asked(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -223,7 +223,7 @@ impl Case {
         let blob = self.fetch().unwrap();
         assert_eq!(fs::read(blob.path()).unwrap(), CONTENT);
         assert_eq!(self.files("part"), Vec::<String>::new());
-        self.server.asked()
+        self.server.requests()
     }
 
     fn refused(&mut self) -> String {
@@ -280,7 +280,7 @@ fn wrong_bytes_of_equal_length_are_refused() {
         Digest::of(wrong)
     );
     assert!(error.contains(&expected), "{error}");
-    assert_eq!(case.server.asked(), [A, B]);
+    assert_eq!(case.server.requests(), [A, B]);
     assert!(case.files("part").is_empty() && case.files("blobs/sha256").is_empty());
 }
 
@@ -459,7 +459,7 @@ fn debian_mirrors_precede_kiln_mirrors() {
     );
     let one = "http://one.example/debian/pool/main/f/file.tar";
     let two = "http://two.example/debian/pool/main/f/file.tar";
-    assert_eq!(case.server.asked(), [one, two, &blob]);
+    assert_eq!(case.server.requests(), [one, two, &blob]);
 }
 
 #[test]
@@ -471,7 +471,7 @@ fn snapshot_location_is_asked_by_sha1() {
     case.remotes.debian_snapshot = Some("https://snapshot.example/".into());
     case.refused();
     let snapshot = format!("https://snapshot.example/file/{sha1}");
-    assert_eq!(case.server.asked(), [snapshot.as_str(), A]);
+    assert_eq!(case.server.requests(), [snapshot.as_str(), A]);
 }
 
 #[test]
@@ -504,7 +504,7 @@ fn offline_lists_missing_files() {
         missing(&case.store, [&case.pin, &case.pin], &case.remotes).len(),
         1
     );
-    assert_eq!(case.server.asked(), Vec::<String>::new());
+    assert_eq!(case.server.requests(), Vec::<String>::new());
 }
 
 #[test]
@@ -544,7 +544,7 @@ fn sixteen_at_once_download_once() {
             });
         }
     });
-    assert_eq!(case.server.asked(), [A]);
+    assert_eq!(case.server.requests(), [A]);
 }
 
 #[test]

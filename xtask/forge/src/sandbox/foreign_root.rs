@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::root::below;
-use super::{HostRoot, SandboxChoice, Sandboxing, isolation, probe, words};
+use super::{HostRoot, SandboxChoice, Sandboxing, isolation, probe, strings};
 
 /// Where its programs are looked for, in order.
 pub const PATH: [&str; 6] = [
@@ -90,7 +90,7 @@ pub fn entrance(root: &Utf8Path, path: &[Utf8PathBuf]) -> Result<Vec<String>, Ro
         Sandboxing::Bubblewrap { program, .. } => {
             let mut argv = vec![program.to_string()];
             argv.extend(isolation(&shown));
-            argv.extend(words(["--setenv", "PATH", &PATH.join(":"), "--"]));
+            argv.extend(strings(["--setenv", "PATH", &PATH.join(":"), "--"]));
             Ok(argv)
         }
         Sandboxing::None { why } => Err(refused(root, path, why)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use host::process::Command;
 
-use super::{ClockAhead, HostRoot, SandboxChoice, isolation, words};
+use super::{ClockAhead, HostRoot, SandboxChoice, isolation, strings};
 
 /// Starting one takes milliseconds.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -44,7 +44,7 @@ pub fn probe(choice: SandboxChoice, root: &HostRoot, path: &[Utf8PathBuf]) -> Sa
     // What the script runs as is what must be allowed, to the last option.
     let mut argv = vec![program.to_string()];
     argv.extend(isolation(root));
-    argv.extend(words(["--remount-ro", "/", "--", "/bin/sh", "-c", ":"]));
+    argv.extend(strings(["--remount-ro", "/", "--", "/bin/sh", "-c", ":"]));
     match Command::from_argv(&argv).env_clear().output(LIMIT) {
         Ok(output) if output.status.success() => Sandboxing::Bubblewrap {
             program,

@@ -66,7 +66,7 @@ impl Tokens {
             (&machine.temporary, "temporary directory"),
         ] {
             let text = text.trim_end_matches('/');
-            tokens.add(text, what, Kind::place(text));
+            tokens.add(text, what, Kind::of_path(text));
         }
         let short = machine.host.split('.').next().unwrap_or_default();
         for (text, what) in [
@@ -100,7 +100,7 @@ impl Tokens {
     /// The first of these words that is in a text.
     pub(crate) fn find(&self, text: &str) -> Option<&Token> {
         let mut tokens = self.tokens.iter();
-        tokens.find(|token| token.places(text.as_bytes()).next().is_some())
+        tokens.find(|token| token.positions(text.as_bytes()).next().is_some())
     }
 
     fn add(&mut self, text: &str, what: &'static str, kind: Kind) {
@@ -129,7 +129,7 @@ enum Kind {
 
 impl Kind {
     /// `/tmp` and `/root` are everybody's.
-    fn place(path: &str) -> Self {
+    fn of_path(path: &str) -> Self {
         let parts = path.split('/').filter(|part| !part.is_empty());
         if parts.count() < 2 || EVERYWHERE.contains(&path) {
             Self::Common
@@ -150,7 +150,7 @@ impl From<&Token> for Tokens {
 
 impl Token {
     /// Where it stands in some bytes, as a word of its own: `powerful` is not a leak of a host `power`.
-    pub(crate) fn places<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    pub(crate) fn positions<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let goes_on =
             |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
         memchr::memmem::find_iter(bytes, self.text.as_bytes()).filter(move |at| {
@@ -231,7 +231,7 @@ mod tests {
             what: "host name",
             is_name: true,
         };
-        let places = |text: &str| token.places(text.as_bytes()).collect::<Vec<_>>();
+        let places = |text: &str| token.positions(text.as_bytes()).collect::<Vec<_>>();
         assert_eq!(places("anvil (anvil) x@anvil:/"), [0, 7, 16]);
         assert_eq!(places("anvils canvil anvil_x 0anvil"), [0; 0]);
     }

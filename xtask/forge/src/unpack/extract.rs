@@ -126,7 +126,7 @@ pub(super) fn extract(job: &mut Job<'_>, bytes: &mut dyn Read) -> Result<Times, 
         }
         let item = describe(job, std::mem::take(&mut pending), &entry)?;
         times.newest = times.newest.max(item.time);
-        place(job, &mut names, &mut times, &item, &mut entry, &mut buffer)?;
+        write_entry(job, &mut names, &mut times, &item, &mut entry, &mut buffer)?;
     }
     if !pending.is_empty() {
         return Err(refuse(job, b"", Refusal::Extension));
@@ -258,7 +258,7 @@ fn describe<R: Read>(
 }
 
 /// Writes one entry.
-fn place(
+fn write_entry(
     job: &Job<'_>,
     names: &mut Names,
     times: &mut Times,

@@ -136,7 +136,7 @@ fn patched(before: &[u8], hunks: &[Hunk<'_, [u8]>]) -> Result<Vec<u8>, Mismatch>
     let mut after = Vec::with_capacity(before.len());
     let mut done = 0;
     for (index, hunk) in hunks.iter().enumerate() {
-        let place = place(hunk);
+        let place = replaced_lines(hunk);
         if let Some((line, expected)) = first_mismatch(&lines, &old_lines(hunk), place.start) {
             return Err(Mismatch {
                 hunk: index + 1,
@@ -163,7 +163,7 @@ fn patched(before: &[u8], hunks: &[Hunk<'_, [u8]>]) -> Result<Vec<u8>, Mismatch>
 }
 
 /// The lines that a hunk replaces, from 0.
-fn place(hunk: &Hunk<'_, [u8]>) -> Range<usize> {
+fn replaced_lines(hunk: &Hunk<'_, [u8]>) -> Range<usize> {
     let old = hunk.old_range();
     // A hunk that only inserts names the line before it.
     let start = if old.is_empty() {

@@ -61,7 +61,7 @@ impl Block {
         }
     }
 
-    fn word(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::If => "if",
             Self::Unless => "unless",
@@ -110,8 +110,8 @@ impl<'t> Parser<'t> {
                 return match open {
                     None => Ok((nodes, BlockEnd::Text)),
                     Some((at, block)) => {
-                        let word = block.word();
-                        Err(syntax(at, format!("add `{{{{/{word}}}}}` to end `{word}`")))
+                        let name = block.name();
+                        Err(syntax(at, format!("add `{{{{/{name}}}}}` to end `{name}`")))
                     }
                 };
             };
@@ -151,7 +151,7 @@ impl<'t> Parser<'t> {
             }
             if let Some(word) = tag.strip_prefix('/') {
                 return match open {
-                    Some((_, block)) if block.word() == word.trim() => Ok((nodes, BlockEnd::Close)),
+                    Some((_, block)) if block.name() == word.trim() => Ok((nodes, BlockEnd::Close)),
                     _ => Err(syntax(
                         at,
                         format!("no open block `{}` to end", word.trim()),

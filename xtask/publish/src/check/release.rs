@@ -32,7 +32,7 @@ pub fn is_folder(name: &str) -> bool {
 impl Walk<'_> {
     pub(super) fn release(&mut self, name: &str, index: &Index) -> Result<(), ReadError> {
         let sums = format!("{name}/{SUMS}");
-        let Some(text) = self.had(&sums, self.place.text(&sums))? else {
+        let Some(text) = self.expect_file(&sums, self.place.text(&sums))? else {
             return Ok(());
         };
         self.signed(&sums, &text, |key| format!("{sums}.{key}.minisig"))?;
@@ -74,7 +74,7 @@ impl Walk<'_> {
         let Some(wanted) = listed.get(bundle.as_str()) else {
             return Ok(());
         };
-        let Some(file) = self.had(&path, self.place.open(&path))? else {
+        let Some(file) = self.expect_file(&path, self.place.open(&path))? else {
             return Ok(());
         };
         // Without a size, the blob was found to be missing or wrong already.
@@ -103,7 +103,7 @@ impl Walk<'_> {
         listed: &BTreeMap<&str, Digest>,
     ) -> Result<BTreeMap<String, Digest>, ReadError> {
         let path = format!("{name}/{arch}/manifest.json");
-        let Some(text) = self.had(&path, self.place.text(&path))? else {
+        let Some(text) = self.expect_file(&path, self.place.text(&path))? else {
             return Ok(BTreeMap::new());
         };
         let manifest = match Manifest::read(&text) {
@@ -115,7 +115,7 @@ impl Walk<'_> {
             }
         };
         let provenance = format!("{name}/provenance.intoto.jsonl");
-        let statements = self.had(&provenance, self.place.text(&provenance))?;
+        let statements = self.expect_file(&provenance, self.place.text(&provenance))?;
         let statements = statements.unwrap_or_default();
         let statements: Vec<Value> = String::from_utf8_lossy(&statements)
             .lines()
@@ -154,7 +154,7 @@ impl Walk<'_> {
     /// Every licence that the bill of materials names has its text in the folder.
     fn licences(&mut self, name: &str, listed: &BTreeMap<&str, Digest>) -> Result<(), ReadError> {
         let path = format!("{name}/kiln.spdx.json");
-        let Some(text) = self.had(&path, self.place.text(&path))? else {
+        let Some(text) = self.expect_file(&path, self.place.text(&path))? else {
             return Ok(());
         };
         let Ok(bill) = serde_json::from_slice::<Value>(&text) else {

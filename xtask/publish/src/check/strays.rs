@@ -32,7 +32,7 @@ impl Walk<'_> {
             let named = path.strip_prefix("blobs/sha256/");
             if let Some(wanted) = named.and_then(|name| name.parse::<Digest>().ok()) {
                 let size = u64::MAX - 1;
-                let found = self.had(&path, self.place.digest(&path, size))?;
+                let found = self.expect_file(&path, self.place.digest(&path, size))?;
                 match found {
                     Some((_, is)) if is != wanted => {
                         self.report(&path, Defect::Differs { is, wanted });

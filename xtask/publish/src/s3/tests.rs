@@ -93,7 +93,7 @@ fn second_publication_sends_only_the_index() {
             .map(size)
             .sum()
     };
-    let first = endpoint.asked("PUT");
+    let first = endpoint.requests("PUT");
     let mut contents: Vec<(Digest, u64)> = release
         .files
         .iter()
@@ -107,16 +107,16 @@ fn second_publication_sends_only_the_index() {
         sent(&first) as u64,
         whole + crate::index::LAYOUT.len() as u64
     );
-    assert_eq!(endpoint.asked("GET").len(), 1, "only the index is read");
+    assert_eq!(endpoint.requests("GET").len(), 1, "only the index is read");
 
     publish(&mut bucket(&endpoint, 1), &release).unwrap();
-    let second = endpoint.asked("PUT")[first.len()..].to_vec();
+    let second = endpoint.requests("PUT")[first.len()..].to_vec();
     let paths: Vec<&str> = second
         .iter()
         .filter_map(|line| line.split(' ').nth(1))
         .collect();
     assert_eq!(paths, ["index.json", "index.html"]);
-    assert_eq!(endpoint.asked("GET").len(), 2);
+    assert_eq!(endpoint.requests("GET").len(), 2);
 }
 
 #[test]
@@ -271,7 +271,12 @@ fn foreign_object_is_read_and_compared() {
     };
     put(b"source");
     publish(&mut bucket(&endpoint, 1), &release).unwrap();
-    assert!(!endpoint.asked("PUT").iter().any(|line| line.contains(path)));
+    assert!(
+        !endpoint
+            .requests("PUT")
+            .iter()
+            .any(|line| line.contains(path))
+    );
     put(b"soUrce");
     let error = publish(&mut bucket(&endpoint, 1), &release).unwrap_err();
     assert!(

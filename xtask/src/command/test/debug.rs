@@ -60,7 +60,7 @@ pub(super) fn debug(
     let wanted = &args.debug;
     for arch in arches {
         for pattern in &wanted.trace {
-            known(arch, pattern)?;
+            check_trace_pattern(arch, pattern)?;
         }
     }
     let recorder = wanted.standalone.as_ref();
@@ -127,7 +127,7 @@ fn tool(context: &Context, name: &str) -> Result<camino::Utf8PathBuf, Failure> {
 }
 
 /// Refuses a pattern that no event of this QEMU fits: QEMU itself would only warn.
-fn known(arch: &ArchRun, pattern: &str) -> Result<(), Failure> {
+fn check_trace_pattern(arch: &ArchRun, pattern: &str) -> Result<(), Failure> {
     let events = qemu::trace::events(&arch.binary).map_err(platforms::qemu_failure)?;
     if events
         .iter()

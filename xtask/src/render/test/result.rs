@@ -49,7 +49,7 @@ struct Block {
 
 impl Block {
     fn head(&mut self, report: &TestReport) {
-        let (word, color) = word(report);
+        let (word, color) = label(report);
         let time = quantity::time(report.duration());
         let name = format!("[{time:>7}] {}", report.name);
         self.text = heading(self.style, color, word, &name);
@@ -77,8 +77,8 @@ impl Block {
             "cause",
             &format!("{}: {}", outcome.label(), outcome.cause()),
         );
-        if let Some(place) = report.place() {
-            self.labelled("at", &place);
+        if let Some(location) = report.location() {
+            self.labelled("at", &location);
         }
         self.subtests(report);
         self.diff(report);
@@ -191,7 +191,7 @@ impl Block {
     }
 }
 
-fn word(report: &TestReport) -> (&'static str, Color) {
+fn label(report: &TestReport) -> (&'static str, Color) {
     match &report.outcome {
         Outcome::Passed if report.is_flaky() => ("FLAKY", Color::Yellow),
         Outcome::Passed => ("PASS", Color::Green),

@@ -92,14 +92,14 @@ fn odd_results_are_repeated_at_the_end() {
         report("other", Outcome::NotRun { why: why.clone() }),
         report("panics", Outcome::GuestPanicked { message: why }),
     ];
-    let text = kept(PLAIN, false, &run(tests));
+    let text = finished_run(PLAIN, false, &run(tests));
     assert!(text.lines().all(|line| line.chars().count() <= COLUMNS));
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn successful_run_ends_in_one_line() {
-    let text = kept(PLAIN, false, &run(vec![report("fine", Outcome::Passed)]));
+    let text = finished_run(PLAIN, false, &run(vec![report("fine", Outcome::Passed)]));
     insta::assert_snapshot!(text, @r"
         PASS [  1.23s] ppc64::area::fine
      Summary [12m 34s] 1 test: 1 passed

@@ -13,7 +13,7 @@ pub fn offered(choices: &Choices, arch: &str, facts: &Facts) -> BTreeMap<String,
         .iter()
         .filter_map(|(name, offered)| Some((name.clone(), offered.source(arch)?)));
     sources
-        .map(|(name, source)| (name, words(source, facts)))
+        .map(|(name, source)| (name, values(source, facts)))
         .collect()
 }
 
@@ -22,7 +22,7 @@ pub fn offered(choices: &Choices, arch: &str, facts: &Facts) -> BTreeMap<String,
 pub fn nothing(choices: &Choices, arch: &str, facts: &Facts) -> Option<String> {
     choices.values().find_map(|offered| {
         let source = offered.source(arch)?;
-        words(source, facts).is_empty().then(|| match source {
+        values(source, facts).is_empty().then(|| match source {
             Source::Words(_) => "no value to choose from".to_owned(),
             Source::Devices(devices) => {
                 format!("QEMU has none of the devices `{}`", devices.join("`, `"))
@@ -36,7 +36,7 @@ pub fn nothing(choices: &Choices, arch: &str, facts: &Facts) -> Option<String> {
     })
 }
 
-fn words(source: &Source, facts: &Facts) -> Vec<String> {
+fn values(source: &Source, facts: &Facts) -> Vec<String> {
     match source {
         Source::Words(words) => words.clone(),
         Source::Devices(devices) => {

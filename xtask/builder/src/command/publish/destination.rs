@@ -56,15 +56,15 @@ impl Published {
     }
 
     /// What can be known before anything is made: that it answers, and knows us.
-    pub(crate) fn look(&self) -> Result<(), Failure> {
+    pub(crate) fn check_access(&self) -> Result<(), Failure> {
         match self {
             Self::Directory(directory) => {
-                perform::look(directory).map_err(hinted!(Exit::FetchFailed))
+                perform::check_access(directory).map_err(hinted!(Exit::FetchFailed))
             }
             Self::Bucket(bucket) => {
-                perform::look(bucket.as_ref()).map_err(hinted!(Exit::FetchFailed))
+                perform::check_access(bucket.as_ref()).map_err(hinted!(Exit::FetchFailed))
             }
-            Self::Registry(registry) => registry.look().map_err(hinted!(Exit::FetchFailed)),
+            Self::Registry(registry) => registry.check_access().map_err(hinted!(Exit::FetchFailed)),
         }
     }
 

@@ -19,7 +19,7 @@ fn world(host: &str, user: &str) -> World {
     world
 }
 
-fn one(text: &str) -> Plan {
+fn single_step(text: &str) -> Plan {
     Plan {
         steps: vec![step("one", text)],
     }
@@ -29,14 +29,14 @@ fn one(text: &str) -> Plan {
 /// of the recipe's own.
 fn check(host: &str, user: &str, script: &str, expect: &str) {
     let world = world(host, user);
-    let done = world.perform(&one(script), &["one"]);
+    let done = world.perform(&single_step(script), &["one"]);
     let told = done.error().to_string();
     let told = told.replace(world.root.as_str(), "ROOT");
     assert!(told.contains(expect), "{told}");
     let hint = done.error().hint().unwrap();
     assert!(hint.contains("`recipes/one/build.sh.hbs`"), "{hint}");
     // What leaks is not kept, so that the next run does not take it for good.
-    let again = world.perform(&one(script), &["one"]);
+    let again = world.perform(&single_step(script), &["one"]);
     assert!(again.result.is_err());
 }
 
@@ -80,7 +80,7 @@ fn ordinary_names_count_where_they_stand_together() {
     let world = world("debian", "root");
     assert!(
         world
-            .perform(&one("echo root >\"$OUT/x\"\n"), &["one"])
+            .perform(&single_step("echo root >\"$OUT/x\"\n"), &["one"])
             .result
             .is_ok()
     );
@@ -89,7 +89,7 @@ fn ordinary_names_count_where_they_stand_together() {
 #[test]
 fn name_present_in_sources_is_harmless() {
     let world = world("debian", "wieland");
-    let mut plan = one("cat \"$FILES/words\" >\"$OUT/x\"\n");
+    let mut plan = single_step("cat \"$FILES/words\" >\"$OUT/x\"\n");
     plan.steps[0]
         .files
         .insert("words".to_owned(), b"a debian system\n".to_vec());
@@ -110,7 +110,7 @@ fn name_present_in_sources_is_harmless() {
 #[test]
 fn build_path_is_refused_even_if_inherited() {
     let world = world("anvil7", "wieland");
-    let mut plan = one("cat \"$FILES/words\" >\"$OUT/x\"\n");
+    let mut plan = single_step("cat \"$FILES/words\" >\"$OUT/x\"\n");
     plan.steps[0]
         .files
         .insert("words".to_owned(), b"/srv/checkout/kiln\n".to_vec());

@@ -28,7 +28,7 @@ impl Remote for Table {
         match answers.get_mut(url) {
             Some(answers) if answers.len() > 1 => answers.remove(0),
             Some(answers) => answers[0].clone(),
-            None => said(404, None),
+            None => reply(404, None),
         }
     }
 }
@@ -50,7 +50,7 @@ impl Clock for FakeClock {
 }
 
 /// What a server answers; no connection without a status.
-fn said(status: impl Into<Option<u16>>, length: Option<u64>) -> Result<Head, RemoteError> {
+fn reply(status: impl Into<Option<u16>>, length: Option<u64>) -> Result<Head, RemoteError> {
     let refused = || RemoteError {
         why: "no connection".to_owned(),
         passing: true,
@@ -106,15 +106,15 @@ fn each_answer_of_a_location_has_its_meaning() {
     let url = "https://a.example/a.tar";
     let at = format!("at {url}");
     for (answers, text, asked) in [
-        (&[said(200, Some(7))][..], at.as_str(), 1),
+        (&[reply(200, Some(7))][..], at.as_str(), 1),
         // A server that does not say the length has the file.
-        (&[said(200, None)], &at, 1),
-        (&[said(200, Some(8))], "has 8 bytes, expected 7", 1),
-        (&[said(404, None)], "HTTP status 404", 1),
-        (&[said(503, None), said(200, Some(7))], &at, 2),
-        (&[said(503, None)], "HTTP status 503 (3 tries)", 3),
-        (&[said(None, None), said(200, Some(7))], &at, 2),
-        (&[said(None, None)], "no connection (3 tries)", 3),
+        (&[reply(200, None)], &at, 1),
+        (&[reply(200, Some(8))], "has 8 bytes, expected 7", 1),
+        (&[reply(404, None)], "HTTP status 404", 1),
+        (&[reply(503, None), reply(200, Some(7))], &at, 2),
+        (&[reply(503, None)], "HTTP status 503 (3 tries)", 3),
+        (&[reply(None, None), reply(200, Some(7))], &at, 2),
+        (&[reply(None, None)], "no connection (3 tries)", 3),
     ] {
         assert_eq!(check(url, &[(url, answers)]), (text.to_owned(), asked));
     }
@@ -123,7 +123,7 @@ fn each_answer_of_a_location_has_its_meaning() {
 #[test]
 fn one_mirror_that_has_the_file_is_enough() {
     let two = "http://two/pool/a.tar";
-    let (text, asked) = check("debian:pool/a.tar", &[(two, &[said(200, Some(7))])]);
+    let (text, asked) = check("debian:pool/a.tar", &[(two, &[reply(200, Some(7))])]);
     assert_eq!((text.as_str(), asked), ("at http://two/pool/a.tar", 2));
     let (text, _) = check("debian:pool/a.tar", &[]);
     assert_eq!(text, "HTTP status 404, HTTP status 404");

@@ -98,7 +98,7 @@ impl Endpoint {
     }
 
     /// What was asked with a method.
-    pub(super) fn asked(&self, method: &str) -> Vec<String> {
+    pub(super) fn requests(&self, method: &str) -> Vec<String> {
         let state = self.state.lock().unwrap();
         let asked = state.asked.iter().filter(|line| line.starts_with(method));
         asked.cloned().collect()

@@ -132,8 +132,8 @@ fn facts(test: &TestReport) -> Vec<Fact> {
     if test.round > 0 {
         add("round", test.round.to_string());
     }
-    if let Some(place) = test.place() {
-        add("at", place);
+    if let Some(location) = test.location() {
+        add("at", location);
     }
     facts
 }
