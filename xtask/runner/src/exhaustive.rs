@@ -1,5 +1,7 @@
 //! Every combination of every choice: counted before anything runs.
 
+use std::ops::Range;
+
 use guest::job::Job;
 use guest::platform::ArchRun;
 use plan::diagnostic::Diagnostic;
@@ -91,7 +93,7 @@ pub(super) fn expand<'a>(
     Ok((all, notes))
 }
 
-/// What a job may choose, but for what the run has chosen already.
+/// The values of each choice of a job. A choice that the run forces has one.
 fn values(
     job: &Job<'_>,
     run: &ArchRun,
@@ -112,30 +114,15 @@ fn values(
     } else {
         Dialect::Kiln
     };
-    for found in scan(&script, dialect) {
-        let fault = |span, title: String, label: &str| Diagnostic {
-            path: test.path.clone(),
-            text: script.clone(),
-            span,
-            title,
-            label: label.to_owned(),
-            help: Some("list the values there, or in the header as `choices.NAME`".to_owned()),
-        };
-        match found {
-            Err(unclear) => {
-                let title = "the values are known only when the test runs";
-                let label = "computed by the shell";
-                faults.push(fault(unclear.span, title.to_owned(), label));
-            }
-            Ok(found) => match conflict(&words, &found) {
-                Some((title, label)) => faults.push(fault(found.span, title, label)),
-                None if found.words.is_empty() => {}
-                None => {
-                    words.insert(found.name, found.words);
-                }
-            },
-        }
-    }
+    let problems = add_listed(&mut words, &script, dialect);
+    faults.extend(problems.into_iter().map(|problem| Diagnostic {
+        path: test.path.clone(),
+        text: script.clone(),
+        span: problem.span,
+        title: problem.title,
+        label: problem.label.to_owned(),
+        help: Some("list the values there, or in the header as `choices.NAME`".to_owned()),
+    }));
     for (name, word) in &job.forced {
         if let Some(words) = words.get_mut(name) {
             *words = vec![word.clone()];
@@ -144,7 +131,40 @@ fn values(
     Ok(words)
 }
 
-/// Why a `choose` does not fit to what is known of its name.
+/// Why a `choose` of a script cannot be counted.
+#[derive(Debug)]
+struct Problem {
+    span: Range<usize>,
+    title: String,
+    label: &'static str,
+}
+
+/// Adds the values that a script lists to those that its header lists.
+fn add_listed(words: &mut Words, script: &str, dialect: Dialect) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for found in scan(script, dialect) {
+        let found = match found {
+            Ok(found) => found,
+            Err(unclear) => {
+                problems.push(Problem {
+                    span: unclear.span,
+                    title: "the values are known only when the test runs".to_owned(),
+                    label: "computed by the shell",
+                });
+                continue;
+            }
+        };
+        if let Some((title, label)) = conflict(words, &found) {
+            let span = found.span;
+            problems.push(Problem { span, title, label });
+        } else if !found.words.is_empty() {
+            words.insert(found.name, found.words);
+        }
+    }
+    problems
+}
+
+/// Why a `choose` contradicts what is known of its name.
 fn conflict(words: &Words, found: &Found) -> Option<(String, &'static str)> {
     let name = &found.name;
     match words.get(name) {
@@ -157,5 +177,49 @@ fn conflict(words: &Words, found: &Found) -> Option<(String, &'static str)> {
             "expected the same values as before",
         )),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_from_header_and_script() {
+        let check = |script: &str, dialect, expect: &[(&str, &[&str])], problems: &[&str]| {
+            let listed = |(name, words): &(&str, &[&str])| {
+                let words = words.iter().map(|&word| word.to_owned());
+                ((*name).to_owned(), words.collect())
+            };
+            let mut words = Words::from([listed(&("bus", &["pci", "usb"]))]);
+            let found = add_listed(&mut words, script, dialect);
+            let expect: Words = expect.iter().map(listed).collect();
+            assert_eq!(words, expect, "{script}");
+            let found: Vec<String> = found
+                .iter()
+                .map(|problem| format!("{}: {}", &script[problem.span.clone()], problem.title))
+                .collect();
+            assert_eq!(found, problems, "{script}");
+        };
+        let bus: (&str, &[&str]) = ("bus", &["pci", "usb"]);
+        let kiln = Dialect::Kiln;
+        check("true\n", kiln, &[bus], &[]);
+        check("choose bus\n", kiln, &[bus], &[]);
+        check("choose bus pci usb\n", kiln, &[bus], &[]);
+        check("choose nic a b\n", kiln, &[bus, ("nic", &["a", "b"])], &[]);
+        let twice = "choose nic a\nchoose nic a\n";
+        check(twice, kiln, &[bus, ("nic", &["a"])], &[]);
+        check(
+            "choose a b c\n",
+            Dialect::QemuTest,
+            &[bus, ("choice1", &["a", "b", "c"])],
+            &[],
+        );
+        let different = "choose bus pci: `choose bus` has different values in one test";
+        check("choose bus pci\n", kiln, &[bus], &[different]);
+        let none = "choose nic: `choose nic` has no values";
+        check("choose nic\n", kiln, &[bus], &[none]);
+        let computed = "$x: the values are known only when the test runs";
+        check("choose nic $x\n", kiln, &[bus], &[computed]);
     }
 }
