@@ -1,8 +1,12 @@
 #!/bin/sh
-# What runs in the guest: the words a test may use there, then the test itself (/kiln/test).
+# Commands of guest scripts; at the end it runs the test (/kiln/test). both.sh is in front of it.
 
-# wait_for CONDITION [SECONDS]: until the condition holds; fails when it does not in time. The time is the host's: it
-# stands still while this guest waits for a processor of the host.
+_call() {
+    kiln-call "$@"
+}
+
+# wait_for CONDITION [SECONDS]: waits until the condition holds, and fails after SECONDS of test time, which stands still while
+# the test waits for a processor of the host.
 wait_for() {
     _end='' _asked=''
     until eval "$1" > /dev/null 2>&1; do
@@ -32,70 +36,41 @@ only_disk() {
     test -n "$_found"
 }
 
-# skip REASON: this test cannot say anything here.
-skip() {
-    kiln-call skip "$*"
-    exit 77
-}
-
-# fail REASON: the reason becomes the cause in the report.
-fail() {
-    kiln-call fail "$*"
-    exit 1
-}
-
-# qmp COMMAND [key=value]…, qmp - <<JSON: asks QEMU's monitor, and prints what it returns as a line
-# of JSON. Here and below, `-g GUEST` in front names another QEMU of the test.
-qmp() {
-    kiln-call qmp "$@"
-}
-
-# qmp_wait EVENT [key=value]… [--timeout SECONDS]: until QEMU sends this event with these data, or has
-# sent it before; prints it. Each event is given out once.
-qmp_wait() {
-    kiln-call qmp_wait "$@"
-}
-
-# hmp COMMAND LINE: asks the human monitor and prints its text.
-hmp() {
-    kiln-call hmp "$@"
-}
-
 # plug DRIVER [key=value]…: adds a device to this guest, a PCI device in a free hotplug slot (header
-# `slots`). Prints its id as soon as the guest has it on its bus.
+# `slots`). Prints its id when the guest has it on its bus.
 plug() {
     _plugged=$(kiln-call plug "$@") || return
     _take_in "${_plugged#* }"
     echo "${_plugged% *}"
 }
 
-# plugged ID: waits for a device that the host half plugs, and takes it in.
+# plugged ID: waits for a device that the host script plugs, and does the guest's part.
 plugged() {
     _slot=$(kiln-call slot "$1") || return
     _take_in "$_slot"
 }
 
-# unplug ID: takes it out again, and waits until QEMU says that it is gone.
+# unplug ID: removes a device, and waits until QEMU has sent DEVICE_DELETED.
 unplug() {
     _slot=$(kiln-call unplug "$1") || return
     _give_back "$_slot"
     kiln-call qmp_wait DEVICE_DELETED device="$1" --timeout $((3 * KILN_WAIT)) > /dev/null
 }
 
-# release ID: gives the device back before, or while, the host script unplugs it. A device that is gone already,
-# because the machine's firmware or the kernel ejected it, is released.
+# release ID: detaches a device before, or while, the host script unplugs it. It succeeds if the device is already gone,
+# because the firmware or the kernel ejected it.
 release() {
     _slot=$(kiln-call slot "$1" --gone) || return
     _give_back "$_slot"
 }
 
-# What the machine's file says of slot $2, in a text with `{n}`.
+# A text of the machine's file with `{n}` replaced by the number of slot $2.
 _at_slot() {
     echo "${1%%\{n\}*}$2${1#*\{n\}}"
 }
 
-# Most machines tell their kernel. On others the connector of slot $1 is the guest's to configure, and
-# the device tree to extend, before its kernel can look: on Linux, drmgr's work.
+# Most machines notify their kernel. On others the guest must configure the connector of slot $1 and extend the device tree
+# before its kernel finds the device. On Linux this is what drmgr does.
 _take_in() {
     test -n "$1" || return 0
     if test -n "$KILN_SLOT_CONNECTOR"; then
@@ -115,61 +90,31 @@ _give_back() {
     kiln-call --rtas set-indicator 9001 "$_index" 0
 }
 
-# post NAME [TEXT], await NAME [SECONDS]: one half says that it has come to a point, the other waits for
-# that, and prints the text.
-post() {
-    kiln-call post "$@"
-}
-
-await() {
-    kiln-call await "$@"
-}
-
-# choose NAME WORD…: one of the words, by the run's seed; printed, and listed in the report.
-choose() {
-    kiln-call choose "$@"
-}
-
-# named_choose NAME WORD…: the same. In a script that was written for qemu-test, `choose WORD…` has no name.
-named_choose() {
-    kiln-call named_choose "$@"
-}
-
-# announce poweroff|reboot|panic: the guest is about to end so, and that is right. The test brings it about.
+# announce poweroff|reboot|panic: announces this end of the guest, which the test expects and causes.
 announce() {
     kiln-call leave "$1"
 }
 
-# leave poweroff|reboot|panic: announces that end, and brings it about.
+# leave poweroff|reboot|panic: announces this end and causes it.
 leave() {
     announce "$1"
     case $1 in
         poweroff) poweroff -f ;;
         reboot) reboot -f ;;
         panic) echo c > /proc/sysrq-trigger ;;
-        *) fail "leave: \`$1\` is none of poweroff, reboot, panic" ;;
+        *) fail "leave: \`$1\` expected poweroff, reboot or panic" ;;
     esac
     sleep 3600
 }
 
-# pattern DIGIT: half a mebibyte that is at no two places the same, another for each digit from 1 to 9.
-pattern() {
-    seq "${1}00000" "${1}99999" | head -c 524288
-}
-
-# put_pattern DIGIT FILE MIB: writes it there, at so many mebibytes, as far as the disk's own memory.
-put_pattern() {
-    pattern "$1" | dd of="$2" bs=64k seek=$(($3 * 16)) iflag=fullblock conv=fsync,notrunc status=none
-}
-
-# has_pattern DIGIT FILE MIB: whether that is what is there, on the disk and not only in the guest's memory.
+# has_pattern DIGIT FILE MIB: succeeds if the disk, not only the guest's page cache, has the pattern at this offset.
 has_pattern() {
     pattern "$1" > /tmp/pattern
     echo 3 > /proc/sys/vm/drop_caches
     dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - /tmp/pattern
 }
 
-# pci_device VENDOR:DEVICE: the sysfs directory of the first PCI function with these numbers.
+# pci_device VENDOR:DEVICE: prints the sysfs directory of the first PCI function with these numbers.
 pci_device() {
     for _device in /sys/bus/pci/devices/*; do
         if test "$(cat "$_device/vendor" "$_device/device" | tr -d '\n')" = "0x${1%:*}0x${1#*:}"; then
@@ -180,13 +125,13 @@ pci_device() {
     fail "there is no PCI function $1"
 }
 
-# pci_bar DIRECTORY N: enables the function, and prints where the processor finds its Nth region.
+# pci_bar DIRECTORY N: enables the function, and prints the address of its Nth region.
 pci_bar() {
     test "$(cat "$1/enable")" != 0 || echo 1 > "$1/enable"
     sed -n "$(($2 + 1))s/ .*//p" "$1/resource"
 }
 
-# peek ADDRESS BITS: reads a register of a PCI device, which is little-endian whatever the processor is.
+# peek ADDRESS BITS: reads a register of a PCI device, which is little-endian on every processor.
 peek() {
     printf '0x%x\n' "$(_little "$2" "$(devmem $(($1)) "$2")")"
 }
@@ -204,7 +149,7 @@ _little() {
     esac
 }
 
-# port DIRECTORY REGION OFFSET BITS: reads a register of a PCI function's region of ports.
+# port DIRECTORY REGION OFFSET BITS: reads a register in an I/O region of a PCI function.
 port() {
     printf '0x%x\n' "$(dd if="$1/resource$2" bs=$(($4 / 8)) skip=$(($3 * 8 / $4)) count=1 2> /dev/null |
         hexdump -v -e "1/$(($4 / 8)) \"%u\"")"
@@ -274,9 +219,9 @@ _attach() {
     } | nvme_admin "$_device" 0x15 nsid="$_n" cdw10="$1" write=4096
 }
 
-# The functions below print what a machine looks like from inside, one line a thing, free of what the kernel or a firmware decided.
+# The functions below print the machine as the guest sees it, one line per item, without what the kernel or the firmware decides.
 
-# pci_functions: each with its numbers, pin, capabilities (id@offset, MSI-X with its vectors) and regions.
+# pci_functions: prints each function with its IDs, pin, capabilities (id@offset, MSI-X with its vectors) and regions.
 pci_functions() {
     for _device in /sys/bus/pci/devices/*; do
         test -e "$_device" || continue
@@ -305,7 +250,7 @@ pci_functions() {
     done
 }
 
-# virtio_features: of each virtio PCI device, all that it offers, whatever a driver took; and its queues.
+# virtio_features: prints the features that each virtio PCI device offers, accepted by a driver or not, and its number of queues.
 virtio_features() {
     for _device in /sys/bus/pci/devices/*; do
         ls -d "$_device"/virtio* > /dev/null 2>&1 || continue
@@ -319,7 +264,7 @@ virtio_features() {
     done
 }
 
-# acpi_tables: each with its length and digest, as QEMU made them, before a firmware put in their addresses.
+# acpi_tables: prints each table with its length and digest, as QEMU made it, before the firmware adds addresses.
 acpi_tables() {
     _each_acpi_table _summary
 }
@@ -328,7 +273,7 @@ _summary() {
     echo "$(head -c 4 /tmp/acpi-table) $_length $(sha256sum /tmp/acpi-table | head -c 16)"
 }
 
-# acpi_table NAME [N]: the bytes of the first, or Nth, such table, as QEMU made it. What the firmware made of it is
+# acpi_table NAME [N]: prints the bytes of the first, or Nth, table of this name, as QEMU made it. The firmware's version is
 # /sys/firmware/acpi/tables/NAME.
 acpi_table() {
     _name=$1 _left=${2:-1}
@@ -342,7 +287,7 @@ _if_named() {
     test $_left != 0 || cat /tmp/acpi-table
 }
 
-# Calls $1 for each table, which is in /tmp/acpi-table then.
+# Calls $1 for each table, with the table in /tmp/acpi-table.
 _each_acpi_table() {
     cat /sys/firmware/qemu_fw_cfg/by_name/etc/acpi/tables/raw > /tmp/acpi
     _at=0
@@ -353,7 +298,7 @@ _each_acpi_table() {
     done
 }
 
-# processor: what the first one can do.
+# processor: prints what the first processor can do.
 processor() {
     case $KILN_ARCH in
         ppc64*)
@@ -370,7 +315,7 @@ processor() {
     esac
 }
 
-# fingerprint: qemu-test's name for all of these together.
+# fingerprint: prints all of these; the name is that of qemu-test.
 fingerprint() {
     grep -H . /sys/class/dmi/id/* 2> /dev/null | sed 's,.*/,,' || true
     processor
@@ -378,7 +323,7 @@ fingerprint() {
     virtio_features
 }
 
-# tell_version WORD…: posts what these words print, for `machine_versions` in the host half.
+# tell_version COMMAND…: posts the output of these commands, for `machine_versions` in the host script.
 tell_version() {
     for _look in "$@"; do
         "$_look"
@@ -386,8 +331,8 @@ tell_version() {
     post "version-$(sed 's/.*version=\([^ ]*\).*/\1/' /proc/cmdline)" "$(cat /tmp/version)"
 }
 
-# disk_behind_iommu: what is written to /dev/vda goes through an IOMMU that translates, and comes back; the host half finds the
-# words `through the IOMMU` at the 255th 64 KiB.
+# disk_behind_iommu: checks that data written to /dev/vda goes through a translating IOMMU and can be read back. The host script
+# finds the text `through the IOMMU` at the 255th 64 KiB.
 disk_behind_iommu() {
     # VIRTIO_F_ACCESS_PLATFORM: without it the device would go around the IOMMU.
     test "$(cut -c34 /sys/block/vda/device/features)" = 1
@@ -401,19 +346,12 @@ disk_behind_iommu() {
     dd if=/dev/vda bs=64k skip=7 count=64 | cmp - /tmp/data
 }
 
-# A host half alone is a test too: then booting is all that is asked of the guest.
+# The default for a test without a guest script: booting is the test.
 in_guest() {
     :
 }
 
-# _at LINE [WORD]…: keeps where the script is. The runner puts a call before each statement of a test; it changes no status.
-_at() {
-    _status=$?
-    _place=$*
-    return $_status
-}
-
-# A script that ends early says where.
+# Reports where a script ended early.
 _ended() {
     case $1 in
         0 | 77) return ;;
@@ -422,7 +360,7 @@ _ended() {
     test -z "$KILN_SHELL_ON_FAIL" || _stay "$1"
 }
 
-# A guest that fails stays for inspection, and ends as it would have when the shell exits.
+# Opens a shell in a guest that failed. When the shell exits, the guest ends as it would have without.
 _stay() {
     kiln-call shell "$1"
     exec 9<> "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"
@@ -435,7 +373,7 @@ trap '_ended $?' EXIT
 test "$KILN_STDIN" != console || exec < "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"
 # An unset variable is an error, as in the host script.
 set -eu
-# A test written for qemu-test ends with its own `if test $QEMU_TEST`, and so calls its half itself.
+# A test written for qemu-test ends with its own `if test $QEMU_TEST`, which calls its guest script.
 # shellcheck source=/dev/null
 . /kiln/test
 test -n "$KILN_CALLS_ITSELF" || in_guest

@@ -68,9 +68,11 @@ pub struct Library {
 impl Library {
     /// Reads `lib/` of a suite.
     pub fn read(suite: &Utf8Path) -> std::io::Result<Self> {
+        let read = |name: &str| fs_err::read_to_string(suite.join("lib").join(name));
+        let both = read("both.sh")?;
         Ok(Self {
-            guest: fs_err::read(suite.join("lib/guest.sh"))?,
-            host: fs_err::read_to_string(suite.join("lib/host.sh"))?,
+            guest: [both.as_str(), &read("guest.sh")?].concat().into_bytes(),
+            host: [both.as_str(), &read("host.sh")?].concat(),
         })
     }
 }

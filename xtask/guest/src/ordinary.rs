@@ -16,6 +16,7 @@ use suite::header::Channel;
 use suite::{Suite, TestFile};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 
+use crate::case::Library;
 use crate::fold::Happened;
 use crate::platform::ArchRun;
 use crate::protocol::Call;
@@ -48,11 +49,11 @@ pub fn files(run: &ArchRun, dir: &Utf8Path) -> io::Result<BootFiles> {
 /// What a guest is handed for a test without choices, as a run does it.
 pub fn handover(suite: &Suite, test: &TestFile) -> io::Result<Handover> {
     let run = "/kiln/run".to_owned();
-    let library = suite.dir.join("lib/guest.sh");
+    let library = Library::read(&suite.dir)?;
     Ok(Handover {
         files: vec![
             ("/kiln/test".to_owned(), 0o755, fs_err::read(&test.path)?),
-            (run.clone(), 0o755, fs_err::read(&library)?),
+            (run.clone(), 0o755, library.guest),
         ],
         environment: Vec::new(),
         run,
