@@ -94,8 +94,14 @@ fn crates_depend_only_on_allowed_crates() {
         ),
         ("settings", BTreeSet::from(["plan", "suite"])),
         (
+            "session",
+            BTreeSet::from(["host", "qemu", "verdict", "suite"]),
+        ),
+        (
             "guest",
-            BTreeSet::from(["plan", "host", "store", "qemu", "qtest", "verdict", "suite"]),
+            BTreeSet::from([
+                "plan", "host", "store", "qemu", "qtest", "verdict", "suite", "session",
+            ]),
         ),
         (
             "runner",
@@ -114,6 +120,7 @@ fn crates_depend_only_on_allowed_crates() {
                 "provision",
                 "verdict",
                 "suite",
+                "session",
                 "guest",
                 "runner",
                 "settings",

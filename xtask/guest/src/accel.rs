@@ -11,12 +11,11 @@ use host::scratch::Scratch;
 use plan::arch::Arch;
 use qemu::accel::{AccelRequest, Decision, HostKvm, Verdict, decide, device};
 use qemu::{Accel, BootFiles, Emulator, Facts, LaunchRequest, Vm};
+use session::fold::Happened;
+use session::protocol::Call;
+use session::{Handover, Host, Policy, Replies, conduct};
 use suite::header::Channel;
 use verdict::outcome::Outcome;
-
-use crate::fold::Happened;
-use crate::protocol::Call;
-use crate::session::{Handover, Host, Policy, Replies, conduct};
 
 /// What a trial boot needs.
 #[derive(Debug, Clone, Copy)]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
+use session::limits::HostSpeed;
 use verdict::golden::bless::Blessing;
 
 use crate::debug::Debug;
-use crate::limits::HostSpeed;
 use crate::start::StartPolicy;
 use crate::template::Templates;
 

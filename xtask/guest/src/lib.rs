@@ -1,19 +1,15 @@
-//! The conversation with one guest, from its start to the report of its test.
+//! One test, from its start to its report.
 //!
 //! [`case::run`] runs one test on one architecture and returns its report. It starts guests through
-//! `qemu` and the host script through `host`. The crate neither selects tests nor finds images.
+//! `qemu` and the host script through `host`; `session` conducts each guest. The crate neither selects tests nor finds images.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`case`] | one test: requirements, guests, host script, report |
 //! | [`config`], [`job`], [`platform`] | what a test is run with: settings of the run, seed and choices, image and QEMU |
-//! | [`limits`] | time limits that do not depend on the load of the host |
 //! | [`contain`] | keeps a panic of one test from ending the run |
 //! | [`start`] | whether a guest boots or is restored; pure |
 //! | [`template`] | saves guests and restores them |
-//! | [`session`] | the conversation with a started guest over its channels |
-//! | [`protocol`] | the records on the control channel |
-//! | [`fold`] | the events of a guest, reduced to an outcome; pure |
 //! | [`helpers`] | helper commands that test scripts call |
 //! | [`accel`] | a trial of KVM with a real guest |
 //! | [`debug`] | debugger, monitor and traces for a person |
@@ -32,16 +28,12 @@ pub mod config;
 pub mod contain;
 pub mod debug;
 pub mod excerpt;
-pub mod fold;
 pub mod helpers;
 pub mod job;
-pub mod limits;
 pub mod logfile;
 pub mod login;
 pub mod ordinary;
 pub mod platform;
-pub mod protocol;
-pub mod session;
 pub mod standalone;
 pub mod start;
 pub mod symbols;

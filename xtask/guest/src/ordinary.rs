@@ -12,15 +12,15 @@ use plan::arch::OrdinaryKernel;
 use qemu::launch::argv::Fds;
 use qemu::vm::ProcessSpec;
 use qemu::{BootFiles, QemuError, Vm};
+use session::fold::Happened;
+use session::protocol::Call;
+use session::{Handover, Host, Policy, Replies, conduct};
 use suite::header::Channel;
 use suite::{Suite, TestFile};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 
 use crate::case::Library;
-use crate::fold::Happened;
 use crate::platform::ArchRun;
-use crate::protocol::Call;
-use crate::session::{Handover, Host, Policy, Replies, conduct};
 
 /// An ordinary boot that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(120);

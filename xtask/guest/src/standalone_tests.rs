@@ -4,10 +4,10 @@ use std::time::Duration;
 use camino::Utf8Path;
 use host::process::Command;
 use qemu::BootFiles;
+use session::Handover;
 use verdict::event::Choice;
 
 use super::*;
-use crate::session::Handover;
 
 /// A QEMU that says what `says` holds and ends with its first word.
 const QEMU: &str =

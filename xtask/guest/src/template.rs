@@ -17,10 +17,10 @@ use plan::arch::Machine;
 use plan::digest::Digest;
 use qemu::saving::{self, SavingError};
 use qemu::{Launch, Vm};
+use session::protocol::Nonce;
 use store::{SavedGuest, Store, StoreError, TEMPLATE_FORMAT, Template};
 
 use crate::platform::ArchRun;
-use crate::protocol::Nonce;
 use crate::start::{StartDecision, StartFacts, StartPolicy, decide, device_types};
 pub(crate) use conversation::Resumed;
 use known::Known;
@@ -314,7 +314,7 @@ fn load(request: &WarmRequest<'_>, template: &Template) -> Result<Restored, Fail
     vm.release();
     let nonce = nonce()?;
     let entropy = [self::nonce()?, self::nonce()?].map(|half| half.as_str().to_owned());
-    let resume = crate::protocol::Resume {
+    let resume = session::protocol::Resume {
         template: &template.guest().id,
         entropy: entropy.concat(),
         rescan: !device_types(&launch).is_empty(),

@@ -1,6 +1,6 @@
 //! How a guest test may end: a closed list, each end with a cause of one line.
 //!
-//! Everything that reports reads it from here; how an outcome is reached is in `guest::fold`.
+//! Everything that reports reads it from here; how an outcome is reached is in `session::fold`.
 
 use std::time::Duration;
 

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use host::process::ExitStatus;
+use session::fold::{self, from_status};
+use session::{FLOOD, Part};
 use suite::Scripts;
 use verdict::outcome::{Outcome, Phase, STATUS_SKIP};
-
-use crate::fold::{self, from_status};
-use crate::session::{FLOOD, Part};
 
 /// How a guest of the test ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

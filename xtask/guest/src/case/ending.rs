@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use qemu::{Exit, Vm};
+use session::Conducted;
 use verdict::outcome::Outcome;
-
-use crate::session::Conducted;
 
 /// Adds what QEMU said about a crash that came after the guest's end.
 pub(super) fn explained(outcome: Outcome, explanation: Option<&str>) -> Outcome {

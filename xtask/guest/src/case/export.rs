@@ -2,9 +2,9 @@
 
 use camino::Utf8Path;
 use qemu::{BootFiles, LaunchRequest, QemuError};
+use session::Handover;
 
 use super::Case;
-use crate::session::Handover;
 use crate::standalone::{INITRAMFS, KERNEL, Start};
 
 /// Why a start cannot be recorded.

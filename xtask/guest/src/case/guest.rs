@@ -11,9 +11,11 @@ use host::clock::monotonic;
 use qemu::last_words::LastWords;
 use qemu::launch::argv::Fds;
 use qemu::snapshots::SnapshotCommand;
-use qemu::vm::Port;
-use qemu::{QemuError, Vm, VmEvent, qmp};
+use qemu::{QemuError, Vm, qmp};
 use serde_json::Value;
+use session::fold::Happened;
+use session::protocol::Call;
+use session::{Arrival, Handover, Host, Part, Policy, Replies, RunState, Start, conduct};
 use verdict::event::{RunEvent, send};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use verdict::report::labels::is_fault;
@@ -30,39 +32,12 @@ use crate::backtrace::{self, Crashed};
 use crate::contain::contain;
 use crate::debug::DebugPaths;
 use crate::excerpt::Excerpt;
-use crate::fold::Happened;
 use crate::helpers::Reply;
 use crate::logfile::LogFile;
-use crate::protocol::Call;
-use crate::session::{
-    Arrival, Guest, Handover, Host, Part, Policy, Replies, RunState, Start, Waker, conduct,
-};
 use crate::template::Resumed;
 
-/// A guest that takes nothing for so long is gone.
-const SEND_WAIT: Duration = Duration::from_secs(10);
 /// For QEMU's run state: it answers late while it loads a guest.
 const STATE_WAIT: Duration = Duration::from_secs(1);
-
-impl Guest for Vm {
-    fn next(&mut self, until: Instant) -> Option<VmEvent> {
-        Vm::next(self, until)
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.send_control(bytes, SEND_WAIT)
-            .map_err(|error| error.to_string())
-    }
-
-    fn waker(&self) -> Waker {
-        let waker = Vm::waker(self);
-        Arc::new(move || waker.wake())
-    }
-
-    fn finish_reading(&mut self, port: Port) -> Result<(), String> {
-        Vm::finish_reading(self, port).map_err(|error| error.to_string())
-    }
-}
 
 impl Case<'_> {
     /// Boots a guest and conducts it to its end.

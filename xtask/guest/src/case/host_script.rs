@@ -13,6 +13,8 @@ use host::process::{Command, Running, Stdio};
 use host::tools::find_in;
 use host::wait::{self, Limit, NotReceived};
 use qemu::tools::variable;
+use session::fold;
+use session::{SCRATCH, Start};
 use suite::Scripts;
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use verdict::text::line;
@@ -22,10 +24,8 @@ use super::guest::{Booted, Order};
 use super::monitor::Asker;
 use super::qemu_test;
 use super::{Case, Setting};
-use crate::fold;
 use crate::helpers::serve::FileServer;
 use crate::helpers::{Caller, Desk, Reply, Request, attended};
-use crate::session::{SCRATCH, Start};
 
 /// A guest's own limits come first: the half ends by itself then.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -192,7 +192,7 @@ fn pump(
             Ok(piece) => {
                 total += piece.len() as u64;
                 // Read on after a flood, so that its end is not held up.
-                if total <= crate::session::FLOOD {
+                if total <= session::FLOOD {
                     print(&piece);
                 } else {
                     flooded.store(true, Ordering::SeqCst);

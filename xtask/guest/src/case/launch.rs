@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use plan::arch::Endian;
 use qemu::{Control, Launch, LaunchRequest, Start as GuestStart};
+use session::{Arrival, Handover, Policy, SCRATCH, Start};
 use suite::header::Channel;
 
 use super::{Case, disk};
 use crate::platform::Image;
-use crate::session::{Arrival, Handover, Policy, SCRATCH, Start};
 use crate::template::Resumed;
 
 /// Where a guest has the test's script.

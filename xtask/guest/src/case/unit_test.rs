@@ -9,6 +9,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use qemu::QemuError;
+use session::FLOOD;
 use suite::unittests::invocation::{Host, Invocation, Mode, Refusal};
 use suite::unittests::{UnitTest, judge};
 use verdict::event::{TestReport, millis};
@@ -16,7 +17,6 @@ use verdict::outcome::{Outcome, Phase};
 use verdict::text;
 
 use super::{Setting, space};
-use crate::session::FLOOD;
 
 mod machine;
 mod migration;

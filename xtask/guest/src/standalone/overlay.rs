@@ -2,10 +2,10 @@
 
 use host::process::command::quote;
 use plan::cpio::{Entry, Node, archive};
+use session::SCRATCH;
 use verdict::event::TestReport;
 
 use super::{ExportError, Start};
-use crate::session::SCRATCH;
 
 /// In place of init. `/kiln/run` stands for the guest script of the test.
 const INIT: &str = include_str!("init.sh");

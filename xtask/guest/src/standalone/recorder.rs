@@ -8,10 +8,10 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::command::quote;
 use qemu::BootFiles;
+use session::Handover;
 
 use super::ExportError;
 use super::payload::Payload;
-use crate::session::Handover;
 
 /// Words that the script answers without a runner, and `qemu`, which it is.
 const ANSWERED: [&str; 8] = [

@@ -5,9 +5,8 @@ use std::time::Instant;
 use host::clock::monotonic;
 use qemu::VmEvent;
 use qemu::last_words::LastWords;
-
-use crate::protocol::{FromGuest, Nonce, Received, Receiver, Resume, Sender, Sharing};
-use crate::session::{Guest, TICK};
+use session::protocol::{FromGuest, Nonce, Received, Receiver, Resume, Sender, Sharing};
+use session::{Guest, TICK};
 
 /// A restored guest that has answered.
 #[derive(Debug)]
@@ -148,8 +147,8 @@ mod tests {
     use qemu::vm::Port;
 
     use super::*;
-    use crate::protocol::Record;
-    use crate::session::Waker;
+    use session::Waker;
+    use session::protocol::Record;
 
     /// Answers with what it was told to, whatever it is sent.
     struct Scripted(VecDeque<VmEvent>);

@@ -10,11 +10,11 @@ use std::time::Instant;
 use camino::Utf8Path;
 use guest::ordinary;
 use guest::platform::ArchRun;
-use guest::session::Handover;
 use host::clock::monotonic;
 use qemu::BootFiles;
 use runner::bench::median;
 use serde_json::json;
+use session::Handover;
 use suite::Suite;
 
 use crate::cli::MessageFormat;

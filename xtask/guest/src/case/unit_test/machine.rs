@@ -10,15 +10,15 @@ use host::wait::Countdown as _;
 use qemu::event::QemuEvent;
 use qemu::launch::argv::Fds;
 use qemu::vm::{Exit, ProcessSpec, Vm, VmEvent};
+use session::FLOOD;
+use session::limits::{Deadline, TestClock};
 use suite::unittests::invocation::Invocation;
 use verdict::event::{RunEvent, TestReport, send};
 
 use super::{Broken, initrd};
 use crate::case::Setting;
 use crate::debug::DebugPaths;
-use crate::limits::{Deadline, TestClock};
 use crate::logfile::{LogFile, Tail};
-use crate::session::FLOOD;
 
 /// How often a wait looks at the clock of the test.
 const TICK: Duration = Duration::from_millis(50);

@@ -12,7 +12,7 @@ use suite::header::{Channel, ExpectedEnd, Leave};
 use super::*;
 use crate::protocol::Record;
 
-#[path = "session/migration_tests.rs"]
+#[path = "migration_tests.rs"]
 mod migration;
 
 /// The runner's end of a fake.

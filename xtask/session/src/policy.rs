@@ -82,7 +82,7 @@ pub enum Start {
 }
 
 /// The variables with the path of the test's directory on the host; `tmpdir` is qemu-test's.
-pub(crate) const SCRATCH: [&str; 3] = ["SCRATCH", "scratch", "tmpdir"];
+pub const SCRATCH: [&str; 3] = ["SCRATCH", "scratch", "tmpdir"];
 
 /// What is handed to the guest once it is ready.
 #[derive(Debug, Clone, Default)]

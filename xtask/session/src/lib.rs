@@ -1,8 +1,20 @@
-//! One guest, from a started QEMU to its outcome.
+//! The conversation with one guest, from a started QEMU to the outcome.
 //!
 //! The guest boots, migrates in, or was restored from a template ([`Arrival`]); everything from the
-//! handover on is the same. It carries bytes and clocks to [`Fold`], which decides.
-//! The caller that started the guest ends it when this returns.
+//! handover on is the same. [`conduct`] reads bytes, events and clocks and passes what happened to
+//! [`fold::Fold`], which decides. The caller that started the guest ends it when `conduct` returns.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`protocol`] | the records on the control channel |
+//! | [`fold`] | the events of a guest, reduced to an outcome; pure |
+//! | [`limits`] | time limits that do not depend on the load of the host |
+//! | `policy` | the input of a session: how the guest arrives, limits, files and variables |
+//! | `conversation` | the state that moves with a guest to another QEMU, or back with a snapshot |
+//! | `location`, `handoff` | which QEMU a guest is in, and how its conversation gets there |
+//! | `records`, `replies` | incoming records, and the answers of helper commands |
+//!
+//! It starts no process and writes no file.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +27,7 @@ use qemu::last_words::LastWords;
 use qemu::launch::argv::CONTROL_PORT;
 use qemu::snapshots::SnapshotCommand;
 use qemu::vm::Port;
-use qemu::{Exit, QemuEvent, VmEvent};
+use qemu::{Exit, QemuEvent, Vm, VmEvent};
 use verdict::outcome::{Outcome, Phase};
 
 use crate::fold::{Happened, PANIC_EVENT};
@@ -24,14 +36,16 @@ use conversation::Conversation;
 use location::Location;
 
 pub use handoff::Handoff;
-pub(crate) use policy::SCRATCH;
-pub use policy::{Arrival, Conducted, Handover, Part, Policy, Start};
+pub use policy::{Arrival, Conducted, Handover, Part, Policy, SCRATCH, Start};
 pub use replies::{Replies, Waker};
 
 mod conversation;
+pub mod fold;
 mod handoff;
+pub mod limits;
 mod location;
 mod policy;
+pub mod protocol;
 mod records;
 mod replies;
 
@@ -45,6 +59,26 @@ pub trait Guest {
     fn waker(&self) -> Waker;
     /// Reads what QEMU has written to this channel to its end, which `VmEvent::Ended` tells.
     fn finish_reading(&mut self, port: Port) -> Result<(), String>;
+}
+
+impl Guest for Vm {
+    fn next(&mut self, until: Instant) -> Option<VmEvent> {
+        Vm::next(self, until)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.send_control(bytes, SEND_WAIT)
+            .map_err(|error| error.to_string())
+    }
+
+    fn waker(&self) -> Waker {
+        let waker = Vm::waker(self);
+        Arc::new(move || waker.wake())
+    }
+
+    fn finish_reading(&mut self, port: Port) -> Result<(), String> {
+        Vm::finish_reading(self, port).map_err(|error| error.to_string())
+    }
 }
 
 /// The runner's side of a session.
@@ -97,7 +131,9 @@ pub enum RunState {
 }
 
 /// How often it is asked whether the session must stop.
-pub(crate) const TICK: Duration = Duration::from_millis(50);
+pub const TICK: Duration = Duration::from_millis(50);
+/// A guest that takes nothing for so long is gone.
+const SEND_WAIT: Duration = Duration::from_secs(10);
 /// For a guest's last words after its kernel panicked.
 const SETTLE: Duration = Duration::from_millis(500);
 /// For the event that explains a closed control channel: QEMU reports a reset only after it has reset all devices, which
