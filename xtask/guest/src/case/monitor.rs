@@ -14,12 +14,7 @@ use crate::helpers::{Reply, monitor};
 pub(super) const MONITOR_WAIT: Duration = Duration::from_secs(30);
 
 /// How the human monitor begins when it refuses (QEMU's `hmp_handle_error` and `monitor/hmp.c`).
-const REFUSALS: &[&str] = &[
-    "Error: ",
-    "unknown command: ",
-    "Attempt \"help ",
-    "Command '",
-];
+const REFUSALS: &[&str] = &["Error: ", "unknown command: ", "Try \"help ", "Command '"];
 
 /// Who asks for a word.
 #[derive(Clone, Copy)]
