@@ -169,7 +169,7 @@ struct State {
     broken: Option<String>,
 }
 
-/// What both halves print, as it comes.
+/// The output of both scripts, as it arrives.
 struct Output {
     log: LogFile,
     tail: Tail,
@@ -469,7 +469,7 @@ impl Case<'_> {
         if wanted && free { "1" } else { "" }
     }
 
-    /// Not empty for a script that calls its half itself; `lib/*.sh` ask.
+    /// Not empty for a script that calls `in_host` and `in_guest` itself; `lib/*.sh` ask.
     fn calls_itself(&self) -> &'static str {
         if self.qemu_test.is_some() { "1" } else { "" }
     }
@@ -487,7 +487,7 @@ impl Case<'_> {
         output.tail.lines()
     }
 
-    /// Takes what either half prints.
+    /// Takes the output of either script.
     fn print(&self, bytes: &[u8]) {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         output.log.write(bytes);

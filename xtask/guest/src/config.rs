@@ -25,7 +25,7 @@ pub struct CaseConfig {
     pub no_capture: bool,
     /// Whether golden output is compared or written.
     pub bless: Blessing,
-    /// This program, which host scripts call for their words.
+    /// This program, which host scripts call for helper commands.
     pub kiln: Utf8PathBuf,
     /// Where programs are looked for.
     pub path: Vec<Utf8PathBuf>,

@@ -27,7 +27,7 @@ pub struct Debug {
     pub strace: Option<Utf8PathBuf>,
     /// QEMU may write a core dump when it crashes.
     pub core_dumps: bool,
-    /// A guest whose half fails gives a shell to the person at this keyboard before it ends.
+    /// A guest whose script fails gives a shell to the person at this keyboard before it ends.
     pub keyboard: Option<Arc<Keyboard>>,
 }
 
@@ -42,7 +42,7 @@ impl Keyboard {
         Self(Mutex::new(keys))
     }
 
-    /// Passes what is typed on, until the receiver is gone or nothing more comes.
+    /// Passes what is typed on, until the receiver is gone or the input ends.
     pub(crate) fn pass_on(
         &self,
         mut to: impl std::io::Write,

@@ -1,7 +1,7 @@
-//! The words of a host script: requests over a socket in the test's directory, one per connection.
+//! The helper commands of a host script: requests over a socket in the test's directory, one per connection.
 //!
 //! [`ask`] is the side of `xtask host-helper`, which `guest-tests/lib/host.sh` calls; [`attended`] is
-//! the runner's. What a word does is the [`Desk`]'s; this module carries requests to it.
+//! the runner's. [`Desk`] performs the command; this module carries requests to it.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
@@ -22,7 +22,7 @@ pub mod event;
 pub mod monitor;
 pub mod serve;
 
-/// A word with its arguments.
+/// A helper command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Such as `qemu`.
@@ -71,9 +71,9 @@ const REQUEST_MAX: u64 = 4 << 20;
 /// A request is one line, sent at once.
 const REQUEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Asks the runner for a word; an argument `-` is replaced by what `input` reads.
+/// Sends a helper command to the runner; an argument `-` is replaced by what `input` reads.
 ///
-/// Blocks for as long as the word takes: the runner ends every word in time.
+/// Blocks until the command has ended: the runner limits how long each takes.
 pub fn ask(
     socket: &Utf8Path,
     words: &[String],
@@ -109,7 +109,7 @@ pub fn ask(
     Ok(serde_json::from_str(&reply)?)
 }
 
-/// Who does what the words say; called from a thread for each request.
+/// Performs helper commands; called from one thread per request.
 pub trait Desk: Sync {
     /// Does it. `caller` tells whether the caller still waits for the reply.
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply;
@@ -277,7 +277,7 @@ mod tests {
                 let expect = r#"choose ["nic", "a b", "from stdin"] /here"#;
                 assert_eq!(reply, Reply::done(expect));
             });
-            // The end of the test ended what was still asked for.
+            // The end of the test ends the commands that still wait.
             let reply = hanging.unwrap().join().unwrap().unwrap();
             assert_eq!(reply, Reply::done("hang [] /here"));
         });

@@ -1,4 +1,4 @@
-//! At the end of a run: writes what passed printed as golden output, where that was asked for.
+//! At the end of a run: writes the output of passed tests as golden output, with `--bless`.
 
 use std::io;
 

@@ -42,7 +42,7 @@ pub struct Config {
     pub choices: BTreeMap<String, String>,
     /// Counts the devices that passed tests had.
     pub device_coverage: bool,
-    /// What the report says about where the run comes from.
+    /// What the report says about the origin of the run.
     pub origin: Origin,
     /// Where runs are kept, each in a numbered folder: `target/kiln/runs`.
     pub runs_dir: Utf8PathBuf,

@@ -1,4 +1,4 @@
-//! Which job comes next: slow tests first, round after round, until there is a reason to stop.
+//! Which job is next: slow tests first, round after round, until there is a reason to stop.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

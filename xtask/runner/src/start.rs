@@ -1,4 +1,4 @@
-//! What comes of a test that was run both with restored guests and with guests that booted.
+//! The result of a test that was run both with restored guests and with guests that booted.
 
 use camino::Utf8Path;
 use verdict::event::TestReport;

@@ -393,7 +393,7 @@ fn guest_may_reboot_as_header_allows() {
     ]
     .concat();
     check(REPORT, 1, &thrice, "passed", "");
-    // A reset that nobody announced is none of the allowed ones, unless it came through QMP.
+    // A reset without an announcement is not an allowed one, unless it came through QMP.
     let crash = [
         Happened::Ready,
         Happened::Reset { guest: true },

@@ -96,7 +96,7 @@ pub trait Host {
         let _ = args;
         None
     }
-    /// The guest is here and runs its half of the test.
+    /// The guest is here and runs the guest script.
     fn ready(&mut self) {}
     /// Does what the test asks for: exit status and text for its reply, or none where `replies`
     /// gets them later.

@@ -190,7 +190,7 @@ impl Session<'_> {
             self.talk.load();
         }
         self.talk.resends = true;
-        // A stopped guest reads nothing. It may pass through this QEMU without a word.
+        // A stopped guest reads nothing. It may pass through this QEMU without sending anything.
         self.paused = heard.arrived && !heard.runs;
         self.departed = false;
         if !self.paused {

@@ -78,7 +78,7 @@ fn guest_continues_in_the_migration_target() {
     destination.say("end", "0 0");
     let came = ("passed", Part::Last, "two\nthree\n".to_owned());
     assert_eq!(end().0, came);
-    // Nobody told the first QEMU to end: it is let go when the guest is at its end.
+    // The test does not end the first QEMU: the runner does when the guest has ended.
     let came = ("passed", Part::Passage, "one\n".to_owned());
     assert_eq!(source_end().0, came);
 }

@@ -1,4 +1,4 @@
-//! What a session goes by, and what comes of it.
+//! The input of a session, and its result.
 
 use std::sync::Arc;
 use std::time::Duration;

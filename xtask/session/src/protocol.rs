@@ -153,7 +153,7 @@ pub enum FromGuest {
     },
     /// What the test printed.
     Out(Vec<u8>),
-    /// A word for the host.
+    /// A helper command for the host.
     Call(Call),
     /// The test announced how the guest is going to end.
     Leaving(Leave),
@@ -166,7 +166,7 @@ pub enum FromGuest {
     },
 }
 
-/// A word that a guest asks the host for.
+/// A helper command that a guest calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// Names the call in the reply.

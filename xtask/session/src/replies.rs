@@ -10,7 +10,7 @@ pub type Waker = Arc<dyn Fn() + Send + Sync>;
 pub(super) struct Answer {
     /// The call's.
     pub(super) id: u64,
-    /// Exit status of the word.
+    /// Exit status of the command.
     pub(super) status: i32,
     /// What it prints.
     pub(super) text: String,

@@ -32,7 +32,7 @@ pub(super) fn explained(outcome: Outcome, explanation: Option<&str>) -> Outcome 
 const ENDED_WITH: &str = "QEMU exited with status ";
 
 /// Ends QEMU. After a pass it is asked to end by itself, so that its images are whole for the host
-/// half, and a QEMU that dies while it clears up does not pass.
+/// script, and a QEMU that dies while it clears up does not pass.
 pub(super) fn end(vm: &Vm, mut conducted: Conducted, limit: Duration) -> Conducted {
     if conducted.outcome != Outcome::Passed {
         vm.kill();

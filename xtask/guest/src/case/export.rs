@@ -42,7 +42,7 @@ impl Case<'_> {
         Ok(recorder.start(start)?)
     }
 
-    /// Notes a word that either half used.
+    /// Records a helper command that either script used.
     pub(super) fn record_word(&self, word: &str) {
         if let Some(recorder) = &self.setting.config.debug.recorder {
             recorder.word(word);

@@ -65,7 +65,7 @@ impl Case<'_> {
     }
 }
 
-/// What a half asks of the word `qemu`.
+/// What a host script requests with `qemu`.
 pub(super) struct Order<'a> {
     /// Further QEMU arguments.
     pub(super) extra: &'a [String],
@@ -249,7 +249,7 @@ impl<'a> Started<'a> {
                 scope,
             };
             let conducted = conduct(&mut self.vm, &self.policy, &self.handover, &mut desk);
-            // Ends the words that the guest still waits for.
+            // Ends the commands for which the guest still waits.
             over.store(true, Ordering::SeqCst);
             end(&self.vm, conducted, self.case.boot_limit())
         });
@@ -455,7 +455,7 @@ impl Host for GuestDesk<'_, '_> {
         if !is_slow(&call.word) {
             return Some(answer());
         }
-        // A word that waits holds up neither the guest's channel nor its other words.
+        // A command that waits blocks neither the guest's channel nor its other commands.
         let (id, replies) = (call.id, Arc::clone(replies));
         let thread = std::thread::Builder::new().name(call.word.clone());
         let started = thread.spawn_scoped(self.scope, move || {

@@ -1,4 +1,4 @@
-//! The host script of a test: its process, its words, and the outcome of both halves.
+//! The host script of a test: its process, its helper commands, and the outcome of both scripts.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -27,9 +27,9 @@ use super::{Case, Setting};
 use crate::helpers::serve::FileServer;
 use crate::helpers::{Caller, Desk, Reply, Request, attended};
 
-/// A guest's own limits come first: the half ends by itself then.
+/// A guest's own limits come first: the host script ends by itself then.
 const MARGIN: Duration = Duration::from_secs(2);
-/// After the half has ended, a process that left the group may still hold its output.
+/// After the host script has ended, a process that left the group may still hold its output.
 const STRAGGLERS: Duration = Duration::from_millis(500);
 /// Pieces of output that may wait to be taken in.
 const PIECES: usize = 16;
@@ -69,7 +69,7 @@ pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
     }
 }
 
-/// Starts the half and waits for its end, which comes in time.
+/// Starts the host script and waits for its end, at most until its limit.
 fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, String> {
     let (output, near) = std::io::pipe().map_err(|error| error.to_string())?;
     let far = near.try_clone().map_err(|error| error.to_string())?;
@@ -113,7 +113,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
     let (pieces, arrivals) = sync_channel(PIECES);
     // Not scoped: who holds the output forever must not hold the run.
     std::thread::Builder::new()
-        .name("half output".to_owned())
+        .name("script output".to_owned())
         .spawn(move || read_all(output, &pieces))
         .map_err(|error| error.to_string())?;
     let (ended, flooded) = (OnceLock::new(), AtomicBool::new(false));
@@ -139,7 +139,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
     })
 }
 
-/// Waits for the half; its time does not count while guests boot.
+/// Waits for the host script; its time does not count while guests boot.
 fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScriptExit {
     let started = case.clock.now();
     let is_late = || {
@@ -164,10 +164,10 @@ fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScript
     }
 }
 
-/// A half that boots forever ends after this many.
+/// A host script that boots guests forever ends after this many.
 const BOOTS_COUNTED: u32 = 16;
 
-/// Until the half and all that it started are gone, or the receiver is.
+/// Until the host script and all that it started are gone, or the receiver is.
 fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
     let mut piece = vec![0; 16 << 10];
     while let Ok(length @ 1..) = output.read(&mut piece) {
@@ -177,7 +177,7 @@ fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
     }
 }
 
-/// Takes in what the half prints, until its end and a moment after it: false when a process still
+/// Reads the output of the host script, until its end and a moment after it: false when a process still
 /// holds its output then.
 fn pump(
     arrivals: &Receiver<Vec<u8>>,

@@ -58,7 +58,7 @@ impl Case<'_> {
         disks.collect()
     }
 
-    /// The test's own words for the kernel; the last `loglevel` counts.
+    /// The test's own kernel parameters; the last `loglevel` counts.
     fn append(&self) -> String {
         let own = &self.setting.test.test.header.append;
         let log = if self.setting.config.kernel_log {

@@ -1,4 +1,4 @@
-//! The words that both halves have: `choose`, `post`, and those that speak to QEMU's monitor.
+//! The helper commands of both scripts: `choose`, `post`, and those for QEMU's monitor.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) const MONITOR_WAIT: Duration = Duration::from_secs(30);
 /// How the human monitor begins when it refuses (QEMU's `hmp_handle_error` and `monitor/hmp.c`).
 const REFUSALS: &[&str] = &["Error: ", "unknown command: ", "Try \"help ", "Command '"];
 
-/// Who asks for a word.
+/// The script that calls a helper command.
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
     /// A guest's own QEMU.
@@ -25,7 +25,7 @@ pub(super) struct Asker<'a> {
     pub(super) is_gone: &'a dyn Fn() -> bool,
 }
 
-/// Whether a word may take its time.
+/// Whether a command may wait.
 pub(super) fn is_slow(word: &str) -> bool {
     matches!(
         word,
@@ -34,7 +34,7 @@ pub(super) fn is_slow(word: &str) -> bool {
 }
 
 impl Case<'_> {
-    /// Does a word that both halves have.
+    /// Performs a command that both scripts have.
     pub(super) fn shared_word(
         &self,
         word: &str,
@@ -128,7 +128,7 @@ impl Case<'_> {
     }
 }
 
-/// Takes `-g GUEST` or `--guest GUEST` from the front of a word's arguments.
+/// Takes `-g GUEST` or `--guest GUEST` from the front of a command's arguments.
 pub(super) fn guest_option(args: &[String]) -> Result<(Option<&str>, &[String]), &'static str> {
     let missing = "`--guest` takes the number of a guest, or its name";
     match args {
@@ -166,7 +166,7 @@ fn human(client: &qmp::Client, args: &[String]) -> Reply {
     }
 }
 
-/// The human monitor has no status: only its words tell.
+/// The human monitor has no status: only its text shows a refusal.
 fn refuses(text: &str) -> bool {
     let refusal = |line: &str| REFUSALS.iter().any(|start| line.starts_with(start));
     text.lines().any(refusal)

@@ -1,4 +1,4 @@
-//! The words `plug` and `unplug`: QEMU's part of hotplug. What a guest has to do for it is in
+//! The commands `plug` and `unplug`: QEMU's part of hotplug. What a guest has to do for it is in
 //! `guest-tests/lib/guest.sh`; where the slots are is in `images/<arch>.toml`.
 //!
 //! Nothing is remembered about slots: QEMU is asked which are free, also after a migration.

@@ -39,7 +39,7 @@ impl QemuTest {
         Ok(())
     }
 
-    /// What a `choose` with these words and no name is called.
+    /// The name of a `choose` with these values and no name.
     pub(super) fn name(&self, words: &[String]) -> String {
         scan::name(&mut lock(&self.unnamed), words)
     }

@@ -1,4 +1,4 @@
-//! The guests of one test, as its words name them: by the order of their start, or by the name
+//! The guests of one test, as its helper commands name them: by the order of their start, or by the name
 //! that `qemu -name` gave.
 
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use qemu::qmp;
 pub(super) enum Progress {
     /// QEMU runs.
     Started,
-    /// The guest runs its half of the test.
+    /// The guest runs the guest script.
     Ready,
     /// QEMU is gone.
     Ended,
@@ -106,7 +106,7 @@ impl Roster {
         })
     }
 
-    /// Waits until a guest runs its half of the test.
+    /// Waits until a guest runs the guest script.
     pub(super) fn ready(&self, which: Option<&str>, limit: Limit<'_>) -> Result<(), RosterError> {
         self.wait(which, limit, |member| match member.life {
             Progress::Started => None,

@@ -1,4 +1,4 @@
-//! Points of a test that one half reaches and the other waits for: `post` and `await`.
+//! Synchronisation points of the scripts of a test: `post` and `await`.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -154,7 +154,7 @@ mod tests {
             points.post("ready", "port 7".to_owned());
             assert_eq!(waiting.join().unwrap().as_deref(), Ok("port 7"));
         });
-        // It stays reached: whoever asks later is not late.
+        // It stays reached for a script that waits later.
         let late = points.wait("ready", Script::Guest, patience(0));
         assert_eq!(late.as_deref(), Ok("port 7"));
         let abandoned = patience(60).or_if(&|| true);

@@ -15,10 +15,10 @@ pub struct Expected {
     pub timeout: Option<Duration>,
 }
 
-/// Why words name no event.
+/// Why arguments do not name an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    /// There are no words.
+    /// There are no arguments.
     #[error("qmp_wait: expected an event")]
     Nothing,
     /// An argument has no `=`.
@@ -30,7 +30,7 @@ pub enum EventError {
 }
 
 impl Expected {
-    /// Reads the words.
+    /// Reads the arguments.
     pub fn parse(args: &[String]) -> Result<Self, EventError> {
         let mut name = None;
         let mut values = Vec::new();

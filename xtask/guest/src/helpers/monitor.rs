@@ -1,4 +1,4 @@
-//! `qmp COMMAND key=value…`: a line of shell words becomes a QMP command.
+//! `qmp COMMAND key=value…`: shell arguments, turned into a QMP command.
 
 use serde_json::{Map, Value};
 
@@ -11,10 +11,10 @@ pub struct MonitorCommand {
     pub arguments: Value,
 }
 
-/// Why words are no QMP command.
+/// Why arguments do not make a QMP command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MonitorError {
-    /// There are no words.
+    /// There are no arguments.
     #[error("qmp: expected a command")]
     Nothing,
     /// An argument has no `=`.
@@ -23,7 +23,7 @@ pub enum MonitorError {
     /// Two arguments exclude each other.
     #[error("qmp: `{0}` is given twice")]
     Twice(String),
-    /// A whole command in JSON that is none.
+    /// JSON that is not a whole command.
     #[error("qmp: {0}")]
     NoCommand(String),
 }

@@ -1,4 +1,4 @@
-//! What a test did on its host, kept for its export: the words it used, and each start of QEMU with
+//! What a test did on its host, kept for its export: the helper commands it used, and each start of QEMU with
 //! the files that were there at that moment.
 
 use std::collections::BTreeSet;
@@ -78,7 +78,7 @@ enum Content {
 }
 
 impl Recorder {
-    /// Notes that a half used a word.
+    /// Records that a script used a helper command.
     pub(crate) fn word(&self, word: &str) {
         self.recording().words.insert(word.to_owned());
     }
@@ -96,7 +96,7 @@ impl Recorder {
 }
 
 impl Recording {
-    /// The words that need a runner.
+    /// The helper commands that need a runner.
     pub(super) fn unanswerable(&self) -> impl Iterator<Item = &str> {
         let words = self.words.iter().map(String::as_str);
         words.filter(|word| !ANSWERED.contains(word))
