@@ -179,8 +179,8 @@ pub fn conduct(
         }
     };
     session.leave();
-    let talk = &session.talk;
-    let boot = talk.booted + talk.booting().unwrap_or_default();
+    let conversation = &session.conversation;
+    let boot = conversation.booted + conversation.booting().unwrap_or_default();
     Conducted {
         outcome,
         part,
@@ -191,8 +191,8 @@ pub fn conduct(
 struct Session<'a> {
     policy: &'a Policy,
     handover: &'a Handover,
-    standing: Location,
-    talk: Conversation,
+    location: Location,
+    conversation: Conversation,
     waker: Waker,
     console: Console,
     /// In test time.
@@ -224,8 +224,8 @@ impl<'a> Session<'a> {
         Self {
             policy,
             handover,
-            standing: Location::new(policy, &waker),
-            talk: policy.conversation(Arc::clone(&waker)),
+            location: Location::new(policy, &waker),
+            conversation: policy.conversation(Arc::clone(&waker)),
             waker,
             console: Console::default(),
             settling_since: None,
@@ -243,18 +243,18 @@ impl<'a> Session<'a> {
     /// Test time until something must have happened.
     fn left(&self) -> Duration {
         let policy = self.policy;
-        let left = match self.standing {
+        let left = match self.location {
             Location::Here(_) | Location::Leaving(_) => {
-                self.talk.left(policy.boot_limit, policy.test_limit)
+                self.conversation.left(policy.boot_limit, policy.test_limit)
             }
             Location::Awaited(_) => {
-                (policy.boot_limit + policy.test_limit).saturating_sub(self.talk.passed())
+                (policy.boot_limit + policy.test_limit).saturating_sub(self.conversation.passed())
             }
             Location::Gone(_) => TICK,
         };
         self.settling_since.map_or(left, |since| {
             let settled = policy.clock.now().saturating_sub(since);
-            let time = if self.talk.fold.is_unexplained() {
+            let time = if self.conversation.fold.is_unexplained() {
                 EXPLAIN
             } else {
                 SETTLE
@@ -264,7 +264,7 @@ impl<'a> Session<'a> {
     }
 
     fn overdue(&mut self) -> Option<Outcome> {
-        let happened = match (&self.standing, self.talk.fold.phase()) {
+        let happened = match (&self.location, self.conversation.fold.phase()) {
             (Location::Gone(_), _) => return None,
             (Location::Awaited(_), _) => {
                 let how = "no incoming migration in time".to_owned();
@@ -274,18 +274,21 @@ impl<'a> Session<'a> {
             (_, Phase::Boot) => Happened::Deadline(Phase::Boot, self.policy.boot_limit),
             (_, Phase::Test) => Happened::Deadline(Phase::Test, self.policy.test_limit),
         };
-        self.talk.fold.take(&happened)
+        self.conversation.fold.take(&happened)
     }
 
     fn stop(&mut self, stop: &Happened) -> Option<SessionEnd> {
-        let part = match (stop, &self.standing) {
+        let part = match (stop, &self.location) {
             (Happened::Abandoned, Location::Awaited(_) | Location::Gone(_)) => {
                 return Some((Outcome::Passed, Part::Passage));
             }
             (Happened::Abandoned, _) => Part::Abandoned,
             _ => Part::Last,
         };
-        self.talk.fold.take(stop).map(|outcome| (outcome, part))
+        self.conversation
+            .fold
+            .take(stop)
+            .map(|outcome| (outcome, part))
     }
 
     /// Takes an event in and asks the fold about it.
@@ -300,7 +303,7 @@ impl<'a> Session<'a> {
         }
         // An accelerator that has failed for good leaves QEMU paused and alive.
         let outcome = if let Some(Verdict::Fails { why }) = qemu::history::broken_kvm(&event) {
-            self.talk.fold.take(&Happened::Stuck(why))
+            self.conversation.fold.take(&Happened::Stuck(why))
         } else {
             match event {
                 VmEvent::Console(bytes) => {
@@ -358,13 +361,13 @@ impl<'a> Session<'a> {
         let words = std::mem::take(&mut self.last_words);
         let explanation = words.explanation().map(str::to_owned);
         let last_line = words.best().map(str::to_owned);
-        if let (Location::Gone(_), Exit::Code(status)) = (&self.standing, exit) {
+        if let (Location::Gone(_), Exit::Code(status)) = (&self.location, exit) {
             let said = last_line.map(|line| format!(": {line}"));
             let said = said.unwrap_or_default();
             let how = format!("QEMU exited with status {status} after its guest had left{said}");
             return Some(Outcome::LostGuest { how });
         }
-        self.talk.fold.take(&Happened::Exited {
+        self.conversation.fold.take(&Happened::Exited {
             how: exit,
             explanation,
             last_line,
@@ -379,7 +382,7 @@ impl<'a> Session<'a> {
         host: &mut dyn Host,
     ) -> Option<SessionEnd> {
         let mut outcome = None;
-        match self.standing {
+        match self.location {
             Location::Gone(_) => {}
             Location::Awaited(_) => return self.await_guest(port, bytes),
             Location::Here(_) | Location::Leaving(_) => {
@@ -396,35 +399,37 @@ impl<'a> Session<'a> {
 
     /// The host stopped the guest and asked QEMU to quit: the guest may continue elsewhere.
     fn is_parted(&self) -> bool {
-        self.paused && !self.talk.fold.settling()
+        self.paused && !self.conversation.fold.settling()
     }
 
     fn take_snapshot(&mut self, command: SnapshotCommand) {
-        if !matches!(self.standing, Location::Here(_)) {
+        if !matches!(self.location, Location::Here(_)) {
             return;
         }
         match command {
             SnapshotCommand::Save => {
-                self.talk.save();
+                self.conversation.save();
                 self.saving = !self.paused;
             }
             SnapshotCommand::Load => {
-                self.talk.load();
-                self.settling_since = self.settling_since.filter(|_| self.talk.fold.settling());
+                self.conversation.load();
+                self.settling_since = self
+                    .settling_since
+                    .filter(|_| self.conversation.fold.settling());
             }
         }
     }
 
     /// The guest runs: after a stop, a snapshot that was saved or loaded, a migration.
     fn resumed(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
-        let Location::Here(id) = self.standing else {
+        let Location::Here(id) = self.location else {
             return None;
         };
         if std::mem::take(&mut self.saving) {
-            self.talk.extend_saved_calls();
+            self.conversation.extend_saved_calls();
         }
         if std::mem::take(&mut self.departed) {
-            self.talk.epoch.forked = true;
+            self.conversation.epoch.forked = true;
             self.policy.handoff.departed(id, false);
         }
         self.send_lost(guest)
@@ -432,20 +437,20 @@ impl<'a> Session<'a> {
 
     /// Sends what the guest may have lost in a migration or with a snapshot that was loaded.
     fn send_lost(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
-        let lost = self.talk.lost()?;
+        let lost = self.conversation.lost()?;
         self.send(guest, &lost)
     }
 
     fn happened(&mut self, happened: &Happened) -> Option<Outcome> {
-        let before = self.talk.fold.phase();
-        let outcome = self.talk.fold.take(happened);
-        let settling = self.talk.fold.settling();
+        let before = self.conversation.fold.phase();
+        let outcome = self.conversation.fold.take(happened);
+        let settling = self.conversation.fold.settling();
         self.settling_since = settling.then(|| {
             let now = || self.policy.clock.now();
             self.settling_since.unwrap_or_else(now)
         });
-        if before == Phase::Test && self.talk.fold.phase() == Phase::Boot {
-            self.talk.reboots(Arc::clone(&self.waker));
+        if before == Phase::Test && self.conversation.fold.phase() == Phase::Boot {
+            self.conversation.reboots(Arc::clone(&self.waker));
         }
         outcome
     }
@@ -472,11 +477,11 @@ impl<'a> Session<'a> {
     fn take_qmp(&mut self, event: &QemuEvent) -> Option<Outcome> {
         if matches!(event, QemuEvent::Stop | QemuEvent::Resume) {
             self.paused = *event == QemuEvent::Stop;
-            if let Location::Awaited(awaited) = &mut self.standing {
+            if let Location::Awaited(awaited) = &mut self.location {
                 awaited.runs = !self.paused;
             }
         }
-        if matches!(self.standing, Location::Awaited(_) | Location::Gone(_)) {
+        if matches!(self.location, Location::Awaited(_) | Location::Gone(_)) {
             return None;
         }
         match event {
@@ -498,8 +503,8 @@ impl<'a> Session<'a> {
                 // Loading a snapshot closes and opens the port, and QEMU may report it a second later
                 // (rate limit of `VSERPORT_CHANGE` in QEMU's monitor/monitor.c).
                 if id == CONTROL_PORT
-                    && self.talk.fold.phase() == Phase::Test
-                    && !self.talk.epoch.has_loaded
+                    && self.conversation.fold.phase() == Phase::Test
+                    && !self.conversation.epoch.has_loaded
                     && !self.paused =>
             {
                 let closed = "the guest closed the control channel before the end of the test";

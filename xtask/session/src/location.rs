@@ -81,11 +81,11 @@ impl Session<'_> {
         host: &mut dyn Host,
     ) -> Option<SessionEnd> {
         self.look(host);
-        match &mut self.standing {
+        match &mut self.location {
             Location::Here(id) => {
                 let id = *id;
                 if self.policy.handoff.is_asked(id) {
-                    self.standing = Location::Leaving(id);
+                    self.location = Location::Leaving(id);
                     if let Err(message) = guest.finish_reading(self.port()) {
                         return Some((Outcome::HarnessError { message }, Part::Last));
                     }
@@ -101,7 +101,7 @@ impl Session<'_> {
                     return Some((Outcome::Passed, Part::Passage));
                 }
                 match awaited.asked.as_ref()?.try_recv() {
-                    Ok(talk) => self.resume(talk, guest, host),
+                    Ok(conversation) => self.resume(conversation, guest, host),
                     Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Disconnected) => {
                         awaited.asked = None;
@@ -122,7 +122,7 @@ impl Session<'_> {
         if now < self.next_look {
             return;
         }
-        match &mut self.standing {
+        match &mut self.location {
             Location::Awaited(awaited) if !awaited.runs && !awaited.arrived => {
                 let state = host.run_state();
                 awaited.arrived = matches!(state, RunState::Stopped | RunState::Migrated);
@@ -131,7 +131,7 @@ impl Session<'_> {
                 let state = host.run_state();
                 if matches!(state, RunState::Migrated | RunState::Unknown) {
                     self.departed = true;
-                    self.talk.save();
+                    self.conversation.save();
                     self.policy.handoff.departed(*id, true);
                 }
             }
@@ -151,7 +151,7 @@ impl Session<'_> {
     /// Keeps what comes before it is known whose guest it is.
     pub(super) fn await_guest(&mut self, port: Port, bytes: &[u8]) -> Option<SessionEnd> {
         let own = self.port();
-        let Location::Awaited(awaited) = &mut self.standing else {
+        let Location::Awaited(awaited) = &mut self.location else {
             return None;
         };
         if self.policy.start == Start::Refused {
@@ -169,34 +169,34 @@ impl Session<'_> {
     /// Continues with a guest that has migrated here.
     fn resume(
         &mut self,
-        talk: Conversation,
+        conversation: Conversation,
         guest: &mut dyn Guest,
         host: &mut dyn Host,
     ) -> Option<SessionEnd> {
-        let Location::Awaited(awaited) = &mut self.standing else {
+        let Location::Awaited(awaited) = &mut self.location else {
             return None;
         };
         let heard = std::mem::take(awaited);
-        self.talk = talk;
-        self.talk.replies.belong_to(Arc::clone(&self.waker));
-        let nonce = self.talk.sender.as_ref().map(Sender::nonce);
+        self.conversation = conversation;
+        self.conversation.replies.belong_to(Arc::clone(&self.waker));
+        let nonce = self.conversation.sender.as_ref().map(Sender::nonce);
         let nonce = nonce.map(|nonce| nonce.as_str().to_owned());
         let waker = Arc::clone(&self.waker);
         let id = self.policy.handoff.enter(nonce.as_deref(), waker);
-        self.standing = Location::Here(id);
+        self.location = Location::Here(id);
         let mut outcome = None;
-        self.talk.migrated = true;
-        if std::mem::take(&mut self.talk.epoch.forked) {
-            self.talk.load();
+        self.conversation.migrated = true;
+        if std::mem::take(&mut self.conversation.epoch.forked) {
+            self.conversation.load();
         }
-        self.talk.resends = true;
+        self.conversation.resends = true;
         // A stopped guest reads nothing. It may pass through this QEMU without sending anything.
         self.paused = heard.arrived && !heard.runs;
         self.departed = false;
         if !self.paused {
             outcome = self.send_lost(guest);
         }
-        if self.talk.sender.is_some() {
+        if self.conversation.sender.is_some() {
             host.ready();
         }
         let records = |session: &mut Self, guest, host: &mut dyn Host| {
@@ -210,7 +210,7 @@ impl Session<'_> {
 
     /// All that the guest said here is read: the next QEMU continues.
     pub(super) fn finish_leaving(&mut self, port: Port) {
-        if let Location::Leaving(id) = self.standing
+        if let Location::Leaving(id) = self.location
             && port == self.port()
         {
             self.give(id);
@@ -219,29 +219,29 @@ impl Session<'_> {
 
     fn give(&mut self, id: u64) {
         let fresh = self.policy.conversation(Arc::clone(&self.waker));
-        let talk = std::mem::replace(&mut self.talk, fresh);
-        self.standing = Location::Gone(Arc::clone(&talk.over));
-        self.policy.handoff.give(id, talk);
+        let conversation = std::mem::replace(&mut self.conversation, fresh);
+        self.location = Location::Gone(Arc::clone(&conversation.over));
+        self.policy.handoff.give(id, conversation);
     }
 
     /// QEMU has ended just when it got the conversation: the next QEMU gets it.
     fn hand_on(&mut self) {
-        let Location::Awaited(awaited) = &mut self.standing else {
+        let Location::Awaited(awaited) = &mut self.location else {
             return;
         };
         let asked = awaited.asked.take();
-        if let Some(talk) = asked.and_then(|asked| asked.try_recv().ok()) {
-            let nonce = talk.sender.as_ref().map(Sender::nonce);
+        if let Some(conversation) = asked.and_then(|asked| asked.try_recv().ok()) {
+            let nonce = conversation.sender.as_ref().map(Sender::nonce);
             let nonce = nonce.map(|nonce| nonce.as_str().to_owned());
             let waker = Arc::clone(&self.waker);
             let id = self.policy.handoff.enter(nonce.as_deref(), waker);
-            self.policy.handoff.give(id, talk);
+            self.policy.handoff.give(id, conversation);
         }
     }
 
     /// QEMU has ended well: an end to take note of only where the guest is elsewhere.
     pub(super) fn ended_well(&mut self) -> Option<SessionEnd> {
-        match self.standing {
+        match self.location {
             Location::Here(id) | Location::Leaving(id) if self.is_parted() => self.give(id),
             Location::Here(_) | Location::Leaving(_) => return None,
             // Asked to quit before a guest arrived; a guest that was to arrive is still where it was.
@@ -253,9 +253,9 @@ impl Session<'_> {
 
     /// The session is over: the QEMU that had the guest before is no longer needed.
     pub(super) fn leave(&mut self) {
-        if let Location::Here(id) | Location::Leaving(id) = self.standing {
+        if let Location::Here(id) | Location::Leaving(id) = self.location {
             self.policy.handoff.leave(id);
-            self.talk.over.store(true, Ordering::SeqCst);
+            self.conversation.over.store(true, Ordering::SeqCst);
         }
     }
 }

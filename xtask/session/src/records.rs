@@ -17,7 +17,7 @@ impl Session<'_> {
         guest: &mut dyn Guest,
         host: &mut dyn Host,
     ) -> Option<Outcome> {
-        for received in self.talk.receiver.take(bytes) {
+        for received in self.conversation.receiver.take(bytes) {
             let outcome = match received {
                 Received::Record(record) => self.take_record(record, guest, host),
                 Received::Noted(text) => {
@@ -47,56 +47,58 @@ impl Session<'_> {
     ) -> Option<Outcome> {
         match record {
             // The answer to its hello did not reach it in the QEMU where it was: it gets another one.
-            FromGuest::Hello { .. } if self.talk.migrated && !self.talk.receiver.has_heard() => {
-                if self.talk.sender.take().is_some() {
-                    self.talk.boots = self.talk.boots.saturating_sub(1);
+            FromGuest::Hello { .. }
+                if self.conversation.migrated && !self.conversation.receiver.has_heard() =>
+            {
+                if self.conversation.sender.take().is_some() {
+                    self.conversation.boots = self.conversation.boots.saturating_sub(1);
                 }
-                self.talk.migrated = false;
+                self.conversation.migrated = false;
                 self.hand_over(guest, host)
             }
-            FromGuest::Hello { .. } if self.talk.epoch.may_be_in_boot => {
-                self.talk.epoch.may_be_in_boot = false;
-                if self.talk.sender.is_some() {
-                    self.talk.boots = self.talk.boots.saturating_sub(1);
-                    self.talk.reboots(Arc::clone(&self.waker));
+            FromGuest::Hello { .. } if self.conversation.epoch.may_be_in_boot => {
+                self.conversation.epoch.may_be_in_boot = false;
+                if self.conversation.sender.is_some() {
+                    self.conversation.boots = self.conversation.boots.saturating_sub(1);
+                    self.conversation.reboots(Arc::clone(&self.waker));
                 }
                 self.hand_over(guest, host)
             }
             // Repeated until it is answered; later ones are late, or another process's.
-            FromGuest::Hello { .. } if self.talk.sender.is_some() => None,
+            FromGuest::Hello { .. } if self.conversation.sender.is_some() => None,
             FromGuest::Hello { .. } => self.hand_over(guest, host),
             FromGuest::Out(bytes) => {
                 host.output(&bytes);
-                self.talk.keep_tail(&bytes);
+                self.conversation.keep_tail(&bytes);
                 let flood = Happened::Flood {
                     channel: "output",
                     limit: FLOOD,
                 };
-                if self.talk.output_bytes > FLOOD {
+                if self.conversation.output_bytes > FLOOD {
                     self.happened(&flood)
                 } else {
                     None
                 }
             }
             FromGuest::Call(call) => {
-                self.talk.last_call = call.id;
+                self.conversation.last_call = call.id;
                 let text = || verdict::text::line(call.args.join(" ").as_bytes());
                 let (status, text) = match call.word.as_str() {
                     "skip" => {
-                        self.talk.fold.take(&Happened::SkipReason(text()));
+                        self.conversation.fold.take(&Happened::SkipReason(text()));
                         (0, String::new())
                     }
                     "fail" => {
-                        self.talk.fold.take(&Happened::FailReason(text()));
+                        self.conversation.fold.take(&Happened::FailReason(text()));
                         (0, String::new())
                     }
                     "failed_at" => {
                         if let Some(place) = host.failed_at(&call.args) {
-                            self.talk.fold.take(&Happened::FailedAt(place));
+                            self.conversation.fold.take(&Happened::FailedAt(place));
                         }
                         (0, String::new())
                     }
-                    _ => host.call(&call, &self.talk.replies)?,
+                    _ => host.call(&call, &self.conversation.replies)?,
                 };
                 self.reply(guest, call.id, status, &text)
             }
@@ -107,7 +109,7 @@ impl Session<'_> {
             }
             FromGuest::Leaving(leave) => self.happened(&Happened::Leaving(leave)),
             FromGuest::End { status, taint } => {
-                let last_line = last_line(&self.talk.output_tail);
+                let last_line = last_line(&self.conversation.output_tail);
                 self.happened(&Happened::End {
                     status,
                     taint,
@@ -119,7 +121,7 @@ impl Session<'_> {
 
     /// Sends the answers that are ready.
     pub(super) fn answer(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
-        let answers = self.talk.replies.take();
+        let answers = self.conversation.replies.take();
         answers
             .into_iter()
             .find_map(|answer| self.reply(guest, answer.id, answer.status, &answer.text))
@@ -132,7 +134,7 @@ impl Session<'_> {
         status: i32,
         text: &str,
     ) -> Option<Outcome> {
-        let sender = self.talk.sender.as_mut()?;
+        let sender = self.conversation.sender.as_mut()?;
         let records = sender.reply(id, status, text.as_bytes());
         self.send(guest, &records)
     }
@@ -151,8 +153,8 @@ impl Session<'_> {
             }
         };
         let mut sender = Sender::new(nonce.clone());
-        self.talk.receiver.expect(nonce);
-        let start = sender.start(self.talk.boots);
+        self.conversation.receiver.expect(nonce);
+        let start = sender.start(self.conversation.boots);
         self.give_test(sender, start, guest, host)
     }
 
@@ -166,7 +168,7 @@ impl Session<'_> {
             return None;
         };
         let mut sender = Sender::resumed(nonce.clone());
-        self.talk.receiver.expect_resumed(nonce.clone());
+        self.conversation.receiver.expect_resumed(nonce.clone());
         let now = host::clock::now().duration_since(std::time::UNIX_EPOCH);
         let clock = sender.clock(now.unwrap_or_default());
         self.give_test(sender, clock, guest, host)
@@ -180,7 +182,7 @@ impl Session<'_> {
         guest: &mut dyn Guest,
         host: &mut dyn Host,
     ) -> Option<Outcome> {
-        if let Location::Here(id) = self.standing {
+        if let Location::Here(id) = self.location {
             self.policy.handoff.name(id, sender.nonce().as_str());
         }
         for (path, mode, content) in &self.handover.files {
@@ -190,9 +192,9 @@ impl Session<'_> {
             bytes.extend(sender.set(name, value));
         }
         bytes.extend(sender.run(&self.handover.run));
-        self.talk.sender = Some(sender);
-        self.talk.boots += 1;
-        self.talk.begins();
+        self.conversation.sender = Some(sender);
+        self.conversation.boots += 1;
+        self.conversation.begins();
         let outcome = self.happened(&Happened::Ready);
         host.ready();
         outcome.or_else(|| self.send(guest, &bytes))
