@@ -237,6 +237,30 @@ fn unusable_suite_is_refused_with_its_reason() {
         assert_eq!(output.code, code, "{}", output.stderr);
         assert!(output.stderr.contains(expect), "{}", output.stderr);
     };
+    let file = tree.repo.path().join("script");
+    let name = format!("{}::kut::pass", tree.arch);
+    let standalone = ["--exact", &name, "--standalone", file.to_str().unwrap()];
+    let output = Output::of(&mut tree.test(&standalone));
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    let expect = format!("--standalone takes a test of kind guest, `{name}` is of kind suite");
+    assert!(output.stderr.contains(&expect), "{}", output.stderr);
+    let other = if tree.arch == "aarch64" {
+        "ppc64"
+    } else {
+        "aarch64"
+    };
+    let args = [
+        "test",
+        "--arch",
+        other,
+        "--suite",
+        tree.dir().to_str().unwrap(),
+    ]
+    .map(str::to_owned);
+    let output = tree.repo.run(&args.each_ref().map(String::as_str));
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    let expect = format!("is built for {}, which --arch does not select", tree.arch);
+    assert!(output.stderr.contains(&expect), "{}", output.stderr);
     let config = tree.dir().join("config.mak");
     let text = std::fs::read_to_string(&config).unwrap();
     let other = text.replace(&format!("ARCH_NAME={}", tree.arch), "ARCH_NAME=s390x");

@@ -85,6 +85,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     }
     scripts::check(context, &selected)?;
     debug::check(args, &selected)?;
+    standalone::check(args, &selected)?;
     let source = SourceArgs {
         arch: arches.clone(),
         ..args.source.clone()

@@ -232,16 +232,25 @@ impl TestReport {
             .any(|guest| guest.start == StartKind::Warm)
     }
 
-    /// Its file in the repository.
+    /// Its file in the repository; a test of another suite has none.
     #[must_use]
-    pub fn file(&self) -> String {
-        format!("guest-tests/{}/{}.sh", self.area, self.test)
+    pub fn file(&self) -> Option<String> {
+        match self.kind {
+            Some(TestKind::Suite) => None,
+            Some(TestKind::Device) => {
+                let name = self.area.replace('-', "_");
+                Some(format!("tests/device/src/{name}.rs"))
+            }
+            Some(TestKind::Guest | TestKind::Host) | None => {
+                Some(format!("guest-tests/{}/{}.sh", self.area, self.test))
+            }
+        }
     }
 
     /// File and line where its script ended early, unless the cause names them.
     #[must_use]
     pub fn location(&self) -> Option<String> {
-        let place = format!("{}:{}", self.file(), self.line?);
+        let place = format!("{}:{}", self.file()?, self.line?);
         (!self.outcome.cause().contains(&place)).then_some(place)
     }
 

@@ -1,8 +1,9 @@
 //! Tests of other suites, which the command line names: `--suite DIR`.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
+use host::process::command::quote;
 use plan::Project;
-use suite::{Suite, tree};
+use suite::{Suite, TestFile, tree};
 use verdict::kind::TestKind;
 
 use crate::cli::TestArgs;
@@ -31,9 +32,26 @@ pub(super) fn add(
             let hint = error.hint();
             Failure::new(Exit::Usage, error).hint(hint)
         })?;
+        is_for_arch(args, dir, &tests)?;
         suite.add(tests);
     }
     Ok(())
+}
+
+/// Refuses `--arch` with none of the architectures that a suite is built for.
+fn is_for_arch(args: &TestArgs, dir: &Utf8Path, tests: &[TestFile]) -> Result<(), Failure> {
+    let requested = &args.source.arch;
+    let is_requested = |test: &TestFile| requested.iter().any(|arch| test.is_for(arch));
+    let Some(first) = tests.first().filter(|_| !requested.is_empty()) else {
+        return Ok(());
+    };
+    if tests.iter().any(is_requested) {
+        return Ok(());
+    }
+    let arch = first.header.arches.join(", ");
+    let error = anyhow::anyhow!("`{dir}` is built for {arch}, which --arch does not select");
+    let hint = format!("cargo xtask test --suite {} --arch {arch}", quote(dir));
+    Err(Failure::new(Exit::Usage, error).hint(Some(hint)))
 }
 
 /// The kinds that are selected: those of the other suites, if there are any and no kind is given.

@@ -3,6 +3,7 @@
 use guest::standalone::{self, ExportError, Subject};
 use host::process::command::quote;
 use runner::Config;
+use suite::Selected;
 use verdict::event::RunReport;
 
 use crate::cli::TestArgs;
@@ -13,6 +14,25 @@ use crate::render::quantity;
 
 /// What says where the sources of the image are, in the repository.
 const SOURCES: &str = "images/prebuilt/SOURCES";
+
+/// Refuses a test that is not a script: only those boot an image that the script can contain.
+pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
+    let others = selected
+        .iter()
+        .filter(|it| !it.test.header.body.is_script());
+    let (Some(file), Some(test)) = (&args.debug.standalone, others.into_iter().next()) else {
+        return Ok(());
+    };
+    let kind = test.test.header.body.kind().label();
+    let name = test.name();
+    let error =
+        anyhow::anyhow!("--standalone takes a test of kind guest, `{name}` is of kind {kind}");
+    let line = format!(
+        "cargo xtask test --kind guest FILTER --standalone {}",
+        quote(file)
+    );
+    Err(Failure::new(Exit::Usage, error).hint(Some(line)))
+}
 
 /// Writes the script, whatever came of the test.
 pub(super) fn write(

@@ -12,14 +12,13 @@ pub fn annotations(run: &RunReport) -> String {
     let mut text = String::new();
     for test in run.tests.iter().filter(|test| is_notable(test)) {
         let level = if test.is_fatal() { "error" } else { "warning" };
-        let file = property(&test.file());
         let line = test.line.unwrap_or(1);
+        let place = test.file();
+        let place = place.map(|file| format!("file={},line={line},", property(&file)));
+        let place = place.unwrap_or_default();
         let title = property(&format!("{} {}", test.name, test.label()));
         let message = data(&message(test));
-        let _ = writeln!(
-            text,
-            "::{level} file={file},line={line},title={title}::{message}"
-        );
+        let _ = writeln!(text, "::{level} {place}title={title}::{message}");
     }
     text
 }
@@ -64,6 +63,7 @@ mod tests {
 
     use super::*;
     use crate::event::tests::{run_report, test_report};
+    use crate::kind::TestKind;
     use crate::outcome::Outcome;
     use crate::report::samples;
 
@@ -80,6 +80,26 @@ mod tests {
         let command = annotations(&run_report(vec![test]));
         let place = "::error file=guest-tests/a/b.sh,line=12,title=";
         assert!(command.starts_with(place), "{command}");
+    }
+
+    #[test]
+    fn test_of_another_suite_has_no_file() {
+        let check = |kind, expect: &str| {
+            let cause = "exit status 1".to_owned();
+            let mut test = test_report("x::a-b::c", Outcome::Failed { cause });
+            test.kind = Some(kind);
+            let command = annotations(&run_report(vec![test]));
+            assert!(command.starts_with(expect), "{command}");
+        };
+        check(TestKind::Suite, "::error title=");
+        check(
+            TestKind::Device,
+            "::error file=tests/device/src/a_b.rs,line=1,title=",
+        );
+        check(
+            TestKind::Host,
+            "::error file=guest-tests/a-b/c.sh,line=1,title=",
+        );
     }
 
     proptest! {
