@@ -128,10 +128,13 @@ pub fn judge(run: &RunReport, control: &Control, is_reached: bool) -> Verdict {
     let mut failed = run.tests.iter().filter(|test| is_failure(test));
     if let Some(test) = failed.find(|test| control.passed.contains(&test.name)) {
         let cause = test.outcome.cause();
+        let mut diagnosis = Diagnosis::of(&cause);
+        // The cause of `fail REASON` is the reason alone; the report has its line.
+        diagnosis.command |= test.line.is_some();
         return Verdict::Caught {
             test: test.name.clone(),
             outcome: test.outcome.label().to_owned(),
-            diagnosis: Diagnosis::of(&cause),
+            diagnosis,
             cause,
         };
     }
@@ -278,6 +281,12 @@ mod tests {
             "survived"
         );
         assert_eq!(label(&[("good", &passed)], false), "not reached");
+        let reason = json!({ "outcome": "failed", "cause": "expected 1, found 2", "line": 3 });
+        let Verdict::Caught { diagnosis, .. } = judge(&run(&[("good", reason)]), &control, true)
+        else {
+            panic!("not caught");
+        };
+        assert!(diagnosis.is_complete());
         let skipped = json!({ "outcome": "skipped", "why": "no disk" });
         assert_eq!(label(&[("good", &skipped)], true), "survived");
     }
