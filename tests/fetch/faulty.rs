@@ -19,12 +19,12 @@ fn says(fault: Fault) -> &'static str {
         | Fault::ResetAlways
         | Fault::HalfHead
         | Fault::HugeHead
-        | Fault::NoHttp => "broke off: ",
+        | Fault::NoHttp => "transfer failed: ",
         Fault::EncodingDone | Fault::WrongLength => " bytes, expected ",
         Fault::WrongBytes => "digest mismatch: expected sha256 ",
         Fault::Endless => "more than the expected ",
-        Fault::Drip | Fault::Silence | Fault::SilenceInTheMiddle => "stalled for ",
-        Fault::Circle => "redirects too often",
+        Fault::Drip | Fault::Silence | Fault::SilenceInTheMiddle => "sent no data for ",
+        Fault::Circle => "too many redirects",
         Fault::BusyAlways => "HTTP status 503 (3 tries)",
         Fault::NotFound => "HTTP status 404",
         Fault::Forbidden => "HTTP status 403",
@@ -298,7 +298,7 @@ fn refused_connection_falls_back_to_next_location() {
     let alone = SmallRepo::new(&[source(vec![dead.clone()])]).run("store", &["fetch"]);
     assert_eq!(alone.code, 102);
     let said = format!(
-        "{dead}: cannot connect: tcp connect error: Connection refused (os error 111) (3 tries)"
+        "{dead}: failed to connect: tcp connect error: Connection refused (os error 111) (3 tries)"
     );
     assert!(alone.stderr.contains(&said), "{}", alone.stderr);
 

@@ -83,7 +83,7 @@ fn refused_tunnel_error_hides_password() {
         ("CONNECT", "files.invalid:443")
     );
     assert_eq!(request.header("proxy-authorization"), Some(AUTHORIZATION));
-    let said = "https://files.invalid/a.tar: cannot connect: ";
+    let said = "https://files.invalid/a.tar: failed to connect: ";
     assert!(output.stderr.contains(said), "{}", output.stderr);
 }
 

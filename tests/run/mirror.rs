@@ -15,7 +15,7 @@ fn a_dead_mirror_ends_test_and_boot() {
         assert_eq!(output.code, 102, "{command}: {}", output.stderr);
         for says in [
             "http://127.0.0.1:1/blobs/sha256/",
-            "cannot connect",
+            "failed to connect",
             "from the mirrors",
             "--from-source",
         ] {

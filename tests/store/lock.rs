@@ -65,7 +65,7 @@ fn hand_edited_lock_is_refused_by_field() {
         "version = 1",
         "version = 2",
         2,
-        "lock version 2 is not known",
+        "unsupported lock version 2",
     );
     check("version", "versoin", 2, "`version`");
     check("arch = \"aarch64\"", "arch = 64", 2, "arch = 64");

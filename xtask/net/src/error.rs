@@ -105,19 +105,19 @@ impl HttpError {
         }
     }
 
-    /// What happened, for those who name the URL themselves.
+    /// What happened, without the URL.
     #[must_use]
     pub fn summary(&self) -> String {
         match self {
-            Self::BadUrl { why, .. } => format!("no HTTP address: {why}"),
-            Self::Connect { why, .. } => format!("cannot connect: {why}"),
+            Self::BadUrl { why, .. } => format!("not an HTTP URL: {why}"),
+            Self::Connect { why, .. } => format!("failed to connect: {why}"),
             Self::Tls { why, .. } => why.clone(),
             Self::Status { status, .. } => format!("HTTP status {status}"),
-            Self::TooManyRedirects { .. } => "redirects too often".to_owned(),
+            Self::TooManyRedirects { .. } => "too many redirects".to_owned(),
             Self::Downgrade { .. } => "redirects from https to http".to_owned(),
-            Self::WrongRange { .. } => "sent another part than was asked for".to_owned(),
-            Self::Stalled { time, .. } => format!("stalled for {} s", time.as_secs_f32()),
-            Self::Broken { why, .. } => format!("broke off: {why}"),
+            Self::WrongRange { .. } => "sent a different range than requested".to_owned(),
+            Self::Stalled { time, .. } => format!("sent no data for {} s", time.as_secs_f32()),
+            Self::Broken { why, .. } => format!("transfer failed: {why}"),
             Self::Setup { .. } | Self::Interrupted(_) => self.to_string(),
         }
     }

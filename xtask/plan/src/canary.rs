@@ -122,7 +122,7 @@ impl CanaryLock {
     fn parse(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Self> {
         let raw: RawLock = document::read(page, found)?;
         if *raw.version.get_ref() != 1 {
-            let title = format!("lock version {} is not known", raw.version.get_ref());
+            let title = format!("unsupported lock version {}", raw.version.get_ref());
             found.push(
                 page.at(raw.version.span(), title, "not 1")
                     .with_help("this Kiln reads version 1"),
@@ -142,7 +142,7 @@ impl CanaryLock {
                 sections: object.sections,
             };
             if lock.objects.insert(name, made).is_some() {
-                found.push(page.at(span, title, "the second one"));
+                found.push(page.at(span, title, "second occurrence"));
             }
         }
         Some(lock)

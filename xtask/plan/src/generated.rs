@@ -56,18 +56,18 @@ pub(crate) fn read(files: &Files, found: &mut Vec<Diagnostic>) -> GeneratedFiles
             continue;
         };
         if !files.contains_key(&path.with_file_name("recipe.toml")) {
-            let title = format!("there is no recipe `{recipe}`");
-            found.push(page.whole(title, "the steps of no recipe"));
+            let title = format!("unknown recipe `{recipe}`");
+            found.push(page.whole(title, "not a directory in recipes/"));
         }
         for file in &raw.file {
             if !is_relative(file.path.get_ref()) {
                 let title = format!("`{}` is not a path in a directory", file.path.get_ref());
-                let label = "a path below the build directory is wanted";
+                let label = "expected a path below the build directory";
                 found.push(page.at(file.path.span(), title, label));
             }
             if !is_file_name(file.by.get_ref()) {
                 let title = format!("`{}` is not the name of a program", file.by.get_ref());
-                found.push(page.at(file.by.span(), title, "a name without slashes is wanted"));
+                found.push(page.at(file.by.span(), title, "expected a name without slashes"));
             }
         }
         let table = raw.file.into_iter().map(|file| Generated {

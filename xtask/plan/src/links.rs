@@ -74,17 +74,24 @@ fn scopes(
             .is_some_and(|input| input.recipe.scope == Scope::Arch)
         {
             let title = format!(
-                "`{}` is common, `{name}` is made for each arch",
+                "`{}` is common, but its input `{name}` is built for each architecture",
                 draft.recipe.name
             );
             found.push(
-                page.at(input.span(), title, "which architecture's?")
-                    .with_help("write `scope = \"arch\"`, or do without this input"),
+                page.at(
+                    input.span(),
+                    title,
+                    "the output depends on the architecture",
+                )
+                .with_help("write `scope = \"arch\"`, or remove this input"),
             );
         } else if *mount == Mount::Toolchain {
-            let title = format!("`{}` is common and has no toolchain", draft.recipe.name);
+            let title = format!(
+                "`{}` is common and cannot use a toolchain",
+                draft.recipe.name
+            );
             found.push(
-                page.at(input.span(), title, "at the place of a toolchain")
+                page.at(input.span(), title, "mounted as the toolchain")
                     .with_help("leave out `at = \"tc\"`"),
             );
         }
@@ -124,7 +131,7 @@ fn walk<'a>(
                 .collect();
             found.push(page(draft, files).at(
                 input.span(),
-                format!("recipes need each other: {}", circle.join(" > ")),
+                format!("recipes depend on each other: {}", circle.join(" > ")),
                 "closes the circle",
             ));
         } else {
@@ -165,7 +172,7 @@ fn share_sources(
                 own.keys().map(String::as_str),
             );
             found.push(
-                page.at(from.span(), title, "whose sources?")
+                page.at(from.span(), title, "recipe without sources")
                     .with_help(help),
             );
         }

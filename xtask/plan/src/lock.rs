@@ -114,7 +114,7 @@ fn quoted(text: &str) -> toml::Value {
 
 fn check(page: Page<'_>, raw: RawLock, found: &mut Vec<Diagnostic>) -> Lock {
     if *raw.version.get_ref() != 1 {
-        let title = format!("lock version {} is not known", raw.version.get_ref());
+        let title = format!("unsupported lock version {}", raw.version.get_ref());
         found.push(
             page.at(raw.version.span(), title, "not 1")
                 .with_help("this Kiln reads version 1"),
@@ -126,7 +126,11 @@ fn check(page: Page<'_>, raw: RawLock, found: &mut Vec<Diagnostic>) -> Lock {
         for RawFile { name, size, sha256 } in image.file {
             if matches!(name.get_ref().as_str(), "" | "." | "..") || name.get_ref().contains('/') {
                 let title = format!("`{}` is not a file name", name.get_ref());
-                found.push(page.at(name.span(), title, "the name of a file in the image"));
+                found.push(page.at(
+                    name.span(),
+                    title,
+                    "expected the name of a file in the image",
+                ));
             }
             let span = name.span();
             let title = format!("file `{}` is locked twice", name.get_ref());
@@ -134,7 +138,7 @@ fn check(page: Page<'_>, raw: RawLock, found: &mut Vec<Diagnostic>) -> Lock {
                 .insert(name.into_inner(), LockedFile { size, sha256 })
                 .is_some()
             {
-                found.push(page.at(span, title, "the second one"));
+                found.push(page.at(span, title, "second occurrence"));
             }
         }
         let span = image.arch.span();
@@ -148,7 +152,7 @@ fn check(page: Page<'_>, raw: RawLock, found: &mut Vec<Diagnostic>) -> Lock {
             .insert(image.arch.into_inner(), locked)
             .is_some()
         {
-            found.push(page.at(span, title, "the second one"));
+            found.push(page.at(span, title, "second occurrence"));
         }
     }
     lock

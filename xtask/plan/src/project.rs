@@ -380,11 +380,11 @@ fn read_host_tools(files: &Files, found: &mut Vec<Diagnostic>) -> (Vec<String>, 
     for tool in &tools.base {
         if !is_file_name(tool.get_ref()) {
             let title = format!("`{}` is not the name of a program", tool.get_ref());
-            found.push(page.at(tool.span(), title, "a name without slashes is wanted"));
+            found.push(page.at(tool.span(), title, "expected a name without slashes"));
         }
         if !seen.insert(tool.get_ref()) {
             let title = format!("tool `{}` occurs twice", tool.get_ref());
-            found.push(page.at(tool.span(), title, "the second one"));
+            found.push(page.at(tool.span(), title, "second occurrence"));
         }
     }
     (

@@ -215,7 +215,12 @@ impl RenderContext<'_> {
             let title = format!("unknown variable `{}`", when.text);
             let help = template::variables(&when.text, &self.context.names());
             let files = &self.project.files;
-            let wrong = tree::at(files, &when.origin, title, "not a variable with a text");
+            let wrong = tree::at(
+                files,
+                &when.origin,
+                title,
+                "expected a variable with a text value",
+            );
             self.problems.push(Problem::Wrong(wrong.with_help(help)));
         }
         value
@@ -242,7 +247,8 @@ impl RenderContext<'_> {
                     if files.insert(name.clone(), content.clone()).is_some() {
                         let title = format!("two files are named `{name}`");
                         let origin = &template.origin;
-                        let wrong = tree::at(&self.project.files, origin, title, "the second one");
+                        let wrong =
+                            tree::at(&self.project.files, origin, title, "second occurrence");
                         let help = format!("both would be `$FILES/{name}`: rename one of them");
                         self.problems.push(Problem::Wrong(wrong.with_help(help)));
                     }
@@ -275,7 +281,7 @@ impl RenderContext<'_> {
         }
         let title = format!("`{path}` is not a path in the repository");
         let files = &self.project.files;
-        let wrong = tree::at(files, &template.origin, title, "a relative path is wanted");
+        let wrong = tree::at(files, &template.origin, title, "expected a relative path");
         self.problems.push(Problem::Wrong(wrong));
         None
     }

@@ -51,13 +51,13 @@ pub fn identifiers(text: &str) -> Result<Vec<&str>, SpdxError> {
                 }
             }
             (State::WantsLicense, word) => {
-                return error(format!("`{word}` stands where a licence should"));
+                return error(format!("expected a licence, found `{word}`"));
             }
             (State::WantsException, word) => {
-                return error(format!("`{word}` stands where an exception should"));
+                return error(format!("expected an exception, found `{word}`"));
             }
             (_, word) => {
-                return error(format!("`{word}` stands where `AND` or `OR` should"));
+                return error(format!("expected `AND` or `OR`, found `{word}`"));
             }
         };
     }
@@ -69,11 +69,11 @@ pub fn identifiers(text: &str) -> Result<Vec<&str>, SpdxError> {
         }),
         State::WantsLicense | State::WantsException => Err(SpdxError {
             span: end,
-            what: "the expression ends too early".to_owned(),
+            what: "the expression is incomplete".to_owned(),
         }),
         _ if depth > 0 => Err(SpdxError {
             span: end,
-            what: "a `)` is missing".to_owned(),
+            what: "missing `)`".to_owned(),
         }),
         State::AfterLicense | State::AfterTerm => Ok(found),
     }
@@ -155,27 +155,19 @@ mod tests {
         }
         check("", (0, 0), "the licence is empty");
         check("  ", (0, 2), "the licence is empty");
-        check("GPL 2", (4, 5), "`2` stands where `AND` or `OR` should");
-        check(
-            "MIT and ISC",
-            (4, 7),
-            "`and` stands where `AND` or `OR` should",
-        );
-        check("MIT AND", (7, 7), "the expression ends too early");
-        check("AND MIT", (0, 3), "`AND` stands where a licence should");
-        check(
-            "MIT WITH (",
-            (9, 10),
-            "`(` stands where an exception should",
-        );
-        check("(MIT", (4, 4), "a `)` is missing");
-        check("MIT)", (3, 4), "`)` stands where `AND` or `OR` should");
+        check("GPL 2", (4, 5), "expected `AND` or `OR`, found `2`");
+        check("MIT and ISC", (4, 7), "expected `AND` or `OR`, found `and`");
+        check("MIT AND", (7, 7), "the expression is incomplete");
+        check("AND MIT", (0, 3), "expected a licence, found `AND`");
+        check("MIT WITH (", (9, 10), "expected an exception, found `(`");
+        check("(MIT", (4, 4), "missing `)`");
+        check("MIT)", (3, 4), "expected `AND` or `OR`, found `)`");
         check(
             "(MIT) WITH x",
             (6, 10),
-            "`WITH` stands where `AND` or `OR` should",
+            "expected `AND` or `OR`, found `WITH`",
         );
-        check("GPL_2", (0, 5), "`GPL_2` stands where a licence should");
+        check("GPL_2", (0, 5), "expected a licence, found `GPL_2`");
     }
 
     proptest! {

@@ -132,7 +132,7 @@ mod tests {
             time: Duration::from_secs(30),
         };
         let passing = RemoteError {
-            why: "stalled for 30 s".to_owned(),
+            why: "sent no data for 30 s".to_owned(),
             passing: true,
             hint: None,
         };

@@ -132,7 +132,7 @@ impl Remote for Server {
             },
             Answer::Unreachable => {
                 return Err(RemoteError {
-                    why: "cannot connect".to_owned(),
+                    why: "failed to connect".to_owned(),
                     passing: true,
                     hint: None,
                 });

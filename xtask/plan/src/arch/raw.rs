@@ -97,13 +97,13 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
     if raw.arch.get_ref() != stem {
         let title = format!("`arch` is `{}` in the file of `{stem}`", raw.arch.get_ref());
         found.push(
-            page.at(raw.arch.span(), title, "not the file's name")
+            page.at(raw.arch.span(), title, "differs from the name of the file")
                 .with_help(format!("write `arch = \"{stem}\"`, or rename the file")),
         );
     }
     if !matches!(raw.bits.get_ref(), 32 | 64) {
         let title = format!("{} is not a word size", raw.bits.get_ref());
-        found.push(page.at(raw.bits.span(), title, "32 or 64"));
+        found.push(page.at(raw.bits.span(), title, "expected 32 or 64"));
     }
     if raw
         .triple
@@ -115,8 +115,12 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
     {
         let title = format!("`{}` is not a target triple", raw.triple.get_ref());
         found.push(
-            page.at(raw.triple.span(), title, "machine-system-library")
-                .with_help("such as `<machine>-linux-musl`: the name the toolchain is built for"),
+            page.at(
+                raw.triple.span(),
+                title,
+                "expected `machine-system-library`",
+            )
+            .with_help("such as `<machine>-linux-musl`: the name the toolchain is built for"),
         );
     }
     let compressed = raw.linux.compressed.is_some();
@@ -161,7 +165,7 @@ fn profile(
             page.at(
                 raw.ordinary.kernel.span(),
                 "`[linux]` names no `compressed` kernel",
-                "so there is none to boot",
+                "missing in `[linux]`",
             )
             .with_help("use `plain` or `gzip`, or name the file in `[linux]`"),
         );
@@ -197,7 +201,7 @@ fn machine(page: Page<'_>, key: String, raw: RawMachine, found: &mut Vec<Diagnos
             .is_none_or(|(name, _)| name.is_empty())
         {
             let title = format!("`{}` is not a machine property", option.get_ref());
-            found.push(page.at(option.span(), title, "`property=value` is wanted"));
+            found.push(page.at(option.span(), title, "expected `property=value`"));
         }
     }
     let values = |options: Vec<Spanned<String>>| {
@@ -257,7 +261,7 @@ fn permille(page: Page<'_>, factor: &Spanned<f64>, found: &mut Vec<Diagnostic>) 
     let thousandths = (factor.get_ref() * 1000.0).round();
     if !(1.0..=1_000_000.0).contains(&thousandths) {
         let title = format!("{} is not a factor of a time limit", factor.get_ref());
-        found.push(page.at(factor.span(), title, "a number such as 0.5"));
+        found.push(page.at(factor.span(), title, "expected a number such as 0.5"));
     }
     #[expect(
         clippy::cast_possible_truncation,

@@ -49,7 +49,7 @@ pub(crate) fn check(
     let sources_from = raw.sources_from;
     if let (Some(from), false) = (&sources_from, raw.source.is_empty()) {
         let title = "both `sources-from` and `[[source]]`".to_owned();
-        sheet.wrong(from, title, "the sources are another's or its own");
+        sheet.wrong(from, title, "expected only one of them");
     }
     let sources = pin::sources(&mut sheet, raw.source);
     add_inputs(&mut sheet, raw.inputs);
@@ -59,7 +59,7 @@ pub(crate) fn check(
         .filter(|tool| !is_file_name(tool.get_ref()))
     {
         let title = format!("`{}` is not the name of a program", tool.get_ref());
-        sheet.wrong(tool, title, "a name without slashes is wanted");
+        sheet.wrong(tool, title, "expected a name without slashes");
     }
     sheet.twice("tool", &raw.tools);
     sheet.twice("file", &raw.files);
@@ -90,14 +90,14 @@ pub(crate) fn check(
         (None, 0, Some(files)) => Some(Make::Gather(files)),
         (script, _, _) => {
             let what = if script.is_none() && entry_count == 0 {
-                "nothing"
+                "no action"
             } else {
-                "two things"
+                "two actions"
             };
-            let title = format!("recipe `{}` makes {what}", raw.name.get_ref());
+            let title = format!("recipe `{}` has {what}", raw.name.get_ref());
             let diagnostic = sheet
                 .page
-                .at(raw.name.span(), title, "one thing is wanted")
+                .at(raw.name.span(), title, "expected one action")
                 .with_help("exactly one of `script`, `[[entry]]` and `[gather]`");
             sheet.found.push(diagnostic);
             None
@@ -144,7 +144,11 @@ fn about(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
         );
         let diagnostic = sheet
             .page
-            .at(raw.name.span(), title, "not the folder's name")
+            .at(
+                raw.name.span(),
+                title,
+                "differs from the name of the directory",
+            )
             .with_help(format!("write `name = \"{folder}\"`, or rename the folder"));
         sheet.found.push(diagnostic);
     }
@@ -181,7 +185,7 @@ fn about(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
         sheet.wrong(
             &raw.summary,
             "the summary is not one line".to_owned(),
-            "one line is wanted",
+            "expected one line",
         );
     }
 }
@@ -217,17 +221,13 @@ fn made_by_kiln(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
         sheet.found.push(
             sheet
                 .page
-                .at(span, title, "nothing would use it")
+                .at(span, title, "has no effect without a script")
                 .with_help("its inputs are the recipes that `[[entry]]` or `[gather]` name"),
         );
     }
     if *raw.product.get_ref() == Product::Toolchain {
-        let title = "a product `toolchain` without a script".to_owned();
-        sheet.wrong(
-            &raw.product,
-            title,
-            "no host compiler is involved: \"image\"",
-        );
+        let title = "product `toolchain` needs a script".to_owned();
+        sheet.wrong(&raw.product, title, "expected \"image\"");
     }
 }
 
@@ -235,8 +235,8 @@ fn add_inputs(sheet: &mut Sheet<'_>, raw: Vec<RawInput>) {
     sheet.twice("input", raw.iter().map(|input| &input.recipe));
     let mut at_toolchain = raw.iter().filter_map(|input| input.at.as_ref());
     if let Some(second) = at_toolchain.nth(1) {
-        let title = "two inputs at the toolchain's place".to_owned();
-        sheet.wrong(second, title, "the second one");
+        let title = "two inputs are mounted as the toolchain".to_owned();
+        sheet.wrong(second, title, "second occurrence");
     }
     for RawInput { recipe, at } in raw {
         let mount = match at.map(Spanned::into_inner) {
@@ -250,7 +250,7 @@ fn add_inputs(sheet: &mut Sheet<'_>, raw: Vec<RawInput>) {
 fn freeze(sheet: &mut Sheet<'_>, raw: RawFrozen) -> (String, Template) {
     if !is_relative(raw.output.get_ref()) {
         let title = format!("`{}` is not a path in the output", raw.output.get_ref());
-        sheet.wrong(&raw.output, title, "a relative path is wanted");
+        sheet.wrong(&raw.output, title, "expected a relative path");
     }
     let file = sheet.inline(raw.file);
     (raw.output.into_inner(), file)
@@ -265,10 +265,10 @@ fn variable(
     let starts = |c: char| c.is_ascii_alphabetic() || c == '_';
     if !text.starts_with(starts) || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         let title = format!("`{text}` is not the name of a variable");
-        sheet.wrong(&name, title, "letters, digits and `_` are wanted");
+        sheet.wrong(&name, title, "expected letters, digits and `_`");
     } else if FIXED_VARIABLES.contains(&text.as_str()) {
-        let title = format!("`{text}` is not for recipes to set");
-        sheet.wrong(&name, title, "every step has it");
+        let title = format!("`{text}` cannot be set by a recipe");
+        sheet.wrong(&name, title, "set by Kiln for every step");
     }
     let value = sheet.inline(value);
     (name.into_inner(), value)
@@ -298,7 +298,7 @@ pub(crate) fn same_files(
                     span: None,
                 };
                 found.push(
-                    crate::tree::at(files, &origin, title, "with other bytes")
+                    crate::tree::at(files, &origin, title, "different content here")
                         .with_help("sources are published by file name: rename one of them"),
                 );
             }

@@ -32,7 +32,7 @@ pub(super) fn entries(sheet: &mut Sheet<'_>, raw: Vec<Spanned<RawEntry>>) -> Vec
         if let Some(path) = &raw.path {
             if !paths.insert(path.get_ref().clone()) {
                 let title = format!("two entries for `{}`", path.get_ref());
-                sheet.wrong(path, title, "the second one");
+                sheet.wrong(path, title, "second occurrence");
             }
             if let Some((parent, _)) = path.get_ref().rsplit_once('/')
                 && is_relative(path.get_ref())
@@ -41,7 +41,7 @@ pub(super) fn entries(sheet: &mut Sheet<'_>, raw: Vec<Spanned<RawEntry>>) -> Vec
                 let title = format!("no directory `{parent}` for `{}`", path.get_ref());
                 let diagnostic = sheet
                     .page
-                    .at(path.span(), title, "would have nothing to be in")
+                    .at(path.span(), title, "its directory is missing")
                     .with_help(format!("add an entry `{parent}` with `directory = true`"));
                 sheet.found.push(diagnostic);
             }
@@ -85,7 +85,7 @@ fn entry(sheet: &mut Sheet<'_>, span: std::ops::Range<usize>, raw: RawEntry) -> 
     }
     if let Some(target) = raw.symlink {
         if target.get_ref().is_empty() {
-            sheet.wrong(&target, format!("{label} links to nothing"), "empty");
+            sheet.wrong(&target, format!("{label} has no target"), "empty");
         }
         let kind = InitramfsKind::Symlink(target.into_inner());
         contents.push((0o777, Some(EntryContent::Fixed(kind))));
@@ -106,14 +106,14 @@ fn entry(sheet: &mut Sheet<'_>, span: std::ops::Range<usize>, raw: RawEntry) -> 
 
     if contents.len() != 1 {
         let says = if contents.is_empty() {
-            "does not say"
+            "has no content"
         } else {
-            "says twice"
+            "has two contents"
         };
-        let title = format!("{label} {says} what it is");
+        let title = format!("{label} {says}");
         let diagnostic = sheet
             .page
-            .at(place, title, "exactly one is wanted")
+            .at(place, title, "expected exactly one")
             .with_help(CONTENTS);
         sheet.found.push(diagnostic);
         return None;
@@ -136,7 +136,7 @@ fn entry(sheet: &mut Sheet<'_>, span: std::ops::Range<usize>, raw: RawEntry) -> 
             sheet.wrong(
                 &path,
                 title,
-                "a relative path is wanted, without the leading slash",
+                "expected a relative path, without the leading slash",
             );
             return None;
         }
@@ -166,7 +166,11 @@ fn read_mode(sheet: &mut Sheet<'_>, text: &Spanned<String>) -> Option<u32> {
         .filter(|mode| octal && *mode <= 0o7777);
     if mode.is_none() {
         let title = format!("`{digits}` is not a mode");
-        sheet.wrong(text, title, "permission bits in octal, such as \"0755\"");
+        sheet.wrong(
+            text,
+            title,
+            "expected permission bits in octal, such as \"0755\"",
+        );
     }
     mode
 }
@@ -174,7 +178,7 @@ fn read_mode(sheet: &mut Sheet<'_>, text: &Spanned<String>) -> Option<u32> {
 fn input_file(sheet: &mut Sheet<'_>, raw: RawInputFile) -> InputFile {
     if !is_relative(raw.path.get_ref()) {
         let title = format!("`{}` is not a path in an output tree", raw.path.get_ref());
-        sheet.wrong(&raw.path, title, "a relative path is wanted");
+        sheet.wrong(&raw.path, title, "expected a relative path");
     }
     let file = InputFile {
         recipe: raw.recipe.get_ref().clone(),
@@ -193,7 +197,7 @@ pub(super) fn gathered(
     for (name, raw) in raw {
         if !is_file_name(name.get_ref()) {
             let title = format!("`{}` is not a file name", name.get_ref());
-            sheet.wrong(&name, title, "a name without slashes is wanted");
+            sheet.wrong(&name, title, "expected a name without slashes");
         }
         let when = raw.when.map(|when| sheet.inline(when));
         let file = input_file(

@@ -21,7 +21,7 @@ pub(super) fn sources(sheet: &mut Sheet<'_>, raw: Vec<RawSource>) -> Vec<Source>
     for raw in raw {
         if !names.insert(raw.name.get_ref().clone()) {
             let title = format!("two sources are named `{}`", raw.name.get_ref());
-            sheet.wrong(&raw.name, title, "the second one");
+            sheet.wrong(&raw.name, title, "second occurrence");
         }
         patches.extend(raw.patches.iter().map(|patch| patch.get_ref().clone()));
         sources.extend(source(sheet, raw));
@@ -59,14 +59,14 @@ fn source(sheet: &mut Sheet<'_>, raw: RawSource) -> Option<Source> {
     for (name, what) in [(&raw.name, "name"), (&raw.file, "file name")] {
         if !is_file_name(name.get_ref()) {
             let title = format!("`{}` is not a {what}", name.get_ref());
-            sheet.wrong(name, title, "a name without slashes is wanted");
+            sheet.wrong(name, title, "expected a name without slashes");
         }
     }
     if let Some(inner) = &raw.inner
         && !is_relative(inner.file.get_ref())
     {
         let title = format!("`{}` is not a path in an archive", inner.file.get_ref());
-        sheet.wrong(&inner.file, title, "a relative path is wanted");
+        sheet.wrong(&inner.file, title, "expected a relative path");
     }
     if *raw.size.get_ref() == 0 {
         sheet.wrong(

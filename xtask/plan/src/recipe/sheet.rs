@@ -53,7 +53,7 @@ impl<'a> Sheet<'a> {
             return Some(self.folder().join(name.get_ref()));
         }
         let title = format!("`{}` is not a path in the recipe's folder", name.get_ref());
-        self.wrong(name, title, "a relative path is wanted");
+        self.wrong(name, title, "expected a relative path");
         None
     }
 
@@ -78,7 +78,7 @@ impl<'a> Sheet<'a> {
         for value in values {
             if !seen.insert(value.get_ref()) {
                 let title = format!("{what} `{}` occurs twice", value.get_ref());
-                self.wrong(value, title, "the second one");
+                self.wrong(value, title, "second occurrence");
             }
         }
     }
