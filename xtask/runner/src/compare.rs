@@ -56,6 +56,7 @@ pub fn compare(
     let limits = queue::Limits {
         rounds: old.rounds,
         max_fail: old.max_fail,
+        time: old.job_timeout,
     };
     let threads = old.jobs.clamp(1, total.max(1));
     let queue = queue::Queue::new(jobs, limits);

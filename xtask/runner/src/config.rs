@@ -1,6 +1,7 @@
 //! What to run and how.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use guest::config::CaseConfig;
@@ -34,6 +35,8 @@ pub struct Config {
     pub overrides: Vec<Override>,
     /// So many failures end the run.
     pub max_fail: Option<usize>,
+    /// No test starts after this time.
+    pub job_timeout: Option<Duration>,
     /// What every test is run with.
     pub case: CaseConfig,
     /// Of all choices.

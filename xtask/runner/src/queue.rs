@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use guest::job::Job;
 use host::clock::monotonic;
+use plan::duration;
 
 /// How often the selected tests are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(super) struct Limits {
     pub(super) rounds: Rounds,
     /// So many failures end the run.
     pub(super) max_fail: Option<usize>,
+    /// No job starts after this time.
+    pub(super) time: Option<Duration>,
 }
 
 /// The jobs of a run, handed out to its threads.
@@ -141,7 +144,11 @@ impl<'a> Queue<'a> {
             _ if self.limits.rounds.until_fail && failed > 0 => {
                 Some("--until-fail has found a failure".to_owned())
             }
-            _ => None,
+            _ => {
+                let limit = self.limits.time?;
+                let is_over = self.started.elapsed() >= limit;
+                is_over.then(|| format!("--job-timeout {} was reached", duration::show(limit)))
+            }
         }
     }
 
@@ -208,6 +215,7 @@ mod tests {
         Limits {
             rounds,
             max_fail: None,
+            time: None,
         }
     }
 
@@ -254,6 +262,23 @@ mod tests {
         assert_eq!(
             (rest, why.as_str()),
             (vec![(0, 2)], "--max-fail 2 was reached")
+        );
+    }
+
+    #[test]
+    fn no_job_starts_after_the_timeout() {
+        let tests = tests();
+        let mut limits = limits(Some(2));
+        limits.time = Some(Duration::from_secs(3600));
+        let queue = Queue::new(jobs(&tests), limits);
+        assert_eq!(taken(&queue, 9).len(), 6);
+        limits.time = Some(Duration::ZERO);
+        let queue = Queue::new(jobs(&tests), limits);
+        assert_eq!(taken(&queue, 9), [""; 0]);
+        let (rest, why) = queue.rest();
+        assert_eq!(
+            (rest.len(), why.as_str()),
+            (3, "--job-timeout 0.00s was reached")
         );
     }
 

@@ -51,6 +51,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     let limits = queue::Limits {
         rounds: config.rounds,
         max_fail: config.max_fail,
+        time: config.job_timeout,
     };
     let worker = Worker {
         config,

@@ -14,8 +14,8 @@ use toml::Spanned;
 use crate::layer::{Layer, Location, Origin, Setting};
 
 /// Names of the report formats that `reports` may have as keys.
-pub const FORMATS: [&str; 8] = [
-    "human", "tap", "tap13", "junit", "json", "html", "markdown", "github",
+pub const FORMATS: [&str; 9] = [
+    "human", "tap", "tap13", "junit", "json", "kcidb", "html", "markdown", "github",
 ];
 
 /// Where relative paths and `~` in a file lead to.

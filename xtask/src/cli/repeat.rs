@@ -43,6 +43,11 @@ pub struct RepeatArgs {
     /// Repeat for this time, such as `10m`
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub time: Option<Duration>,
+    /// Start no test after this time, such as `2h`
+    ///
+    /// Tests that are running then are finished. The others are reported as not run.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub job_timeout: Option<Duration>,
     /// Re-run failed tests of an earlier run
     ///
     /// RUN is a number or `latest`. Tests that were not run then, and tests added since, run as well. Seed,

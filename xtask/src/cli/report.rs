@@ -19,7 +19,7 @@ pub struct ReportFlags {
     pub junit: Option<Utf8PathBuf>,
     /// Write a report, such as `html=report.html`; repeatable
     ///
-    /// Formats: tap, tap13, junit, json, html, markdown, github.
+    /// Formats: tap, tap13, junit, json, kcidb, html, markdown, github.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = report_file)]
     pub report: Vec<(ReportFormat, Utf8PathBuf)>,
     /// Accept the output of tests as their golden output
@@ -88,6 +88,8 @@ pub enum ReportFormat {
     Junit,
     /// JSON, described in guest-tests/REPORTS.md
     Json,
+    #[value(help = "JSON for KernelCI's database (kcidb)")]
+    Kcidb,
     /// Web page in one file
     Html,
     /// Summary in Markdown
@@ -106,6 +108,7 @@ impl ReportFormat {
             Self::Tap13 => Some(Format::Tap13),
             Self::Junit => Some(Format::Junit),
             Self::Json => Some(Format::Json),
+            Self::Kcidb => Some(Format::Kcidb),
             Self::Html => Some(Format::Html),
             Self::Markdown => Some(Format::Markdown),
             Self::Github => Some(Format::Github),

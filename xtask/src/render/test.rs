@@ -116,6 +116,10 @@ impl TestProgress {
             RunEvent::RunFinished(report) => {
                 self.bar.finish_and_clear();
                 output::result(summary::lines(self.style, report));
+                if let Some(number) = report.run_dir.file_name() {
+                    let text = format!("{number}, logs in {}", report.run_dir);
+                    self.say(&heading(self.style, Color::Cyan, "Run", &text));
+                }
             }
         }
     }

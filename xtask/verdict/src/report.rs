@@ -4,6 +4,7 @@ pub mod github;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod kcidb;
 pub mod labels;
 pub mod markdown;
 pub mod merge;
@@ -22,6 +23,8 @@ pub enum Format {
     Junit,
     /// All that is kept, as one JSON value.
     Json,
+    /// JSON for `KernelCI`'s database.
+    Kcidb,
     /// A page for a browser.
     Html,
     /// A short account in Markdown.
@@ -47,6 +50,7 @@ pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
         Format::Tap13 => tap::render(run, tap::Version::V13),
         Format::Junit => junit::render(run),
         Format::Json => json::document(run)?,
+        Format::Kcidb => kcidb::render(run)?,
         Format::Html => html::render(run)?,
         Format::Markdown => markdown::render(run),
         Format::Github => github::annotations(run),

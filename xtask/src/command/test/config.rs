@@ -60,6 +60,7 @@ pub(super) fn configure(
         retries: args.repeat.retries.unwrap_or(0),
         overrides: wanted.overrides,
         max_fail: args.repeat.max_fail(),
+        job_timeout: args.repeat.job_timeout,
         seed: wanted.seed,
         case: CaseConfig {
             timeout_factor: args.timeout_factor.unwrap_or(1.0),
@@ -104,6 +105,7 @@ pub(super) fn config(
         retries: 0,
         overrides: Vec::new(),
         max_fail: None,
+        job_timeout: None,
         seed: 0,
         choices: BTreeMap::new(),
         case: case_config(context),

@@ -16,6 +16,8 @@ use crate::runs::kept;
 
 /// Held while a run takes its number.
 const TURN: &str = "lock";
+/// The link to the newest run.
+const LATEST: &str = "latest";
 /// How long a run waits for its number: others hold the lock while they remove old runs.
 const TURN_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// Longest path of a socket, with the closing zero (`unix(7)`).
@@ -130,8 +132,33 @@ fn numbered(runs: &Utf8Path, keep: usize) -> io::Result<(Utf8PathBuf, fs_err::Fi
     let _turn = turn(runs)?;
     let run_dir = next_run(runs)?;
     let lock = scratch::lock_in(run_dir.as_std_path())?;
+    link_latest(runs, &run_dir)?;
     prune(runs, keep.max(1))?;
     Ok((run_dir, lock))
+}
+
+/// Points `latest` to a run, for people and scripts that look for its logs. A file system without links
+/// has none.
+fn link_latest(runs: &Utf8Path, run_dir: &Utf8Path) -> io::Result<()> {
+    let (link, staged) = (runs.join(LATEST), runs.join(".latest"));
+    let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    if let Err(error) = fs_err::remove_file(&staged)
+        && !is_absent(&error)
+    {
+        return Err(error);
+    }
+    let number = run_dir.file_name().unwrap_or_default();
+    match fs_err::os::unix::fs::symlink(number, &staged) {
+        Ok(()) => fs_err::rename(staged, link),
+        Err(error) if has_no_links(&error) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// FAT and others refuse links with `EPERM` (`symlink(2)`).
+fn has_no_links(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported];
+    kinds.contains(&error.kind())
 }
 
 /// A folder for a run that was made elsewhere.
@@ -210,6 +237,8 @@ mod tests {
             assert!(place.scratch().exists());
         }
         assert_eq!(runs_in(&runs).unwrap(), [3, 4, 5]);
+        let latest = fs_err::read_link(runs.join(LATEST)).unwrap();
+        assert_eq!(latest.to_str(), Some("5"));
         let left: Vec<_> = fs_err::read_dir(root)
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
