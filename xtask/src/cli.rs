@@ -15,6 +15,7 @@ mod examples;
 mod help;
 pub mod mutants;
 pub mod publish;
+pub mod qtest;
 pub mod recipe;
 pub mod repeat;
 mod replay;
@@ -32,6 +33,7 @@ use bench::BenchArgs;
 use debug::DebugArgs;
 use mutants::MutantsArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
+use qtest::QtestArgs;
 use recipe::RecipeArgs;
 use repeat::RepeatArgs;
 use report::{ReportArgs, ReportFlags};
@@ -159,6 +161,11 @@ pub enum Command {
     /// With --merge, the exit code is that of the merged run.
     #[command(after_long_help = examples::REPORT)]
     Report(ReportArgs),
+    /// Replay, shorten and generate qtest commands for QEMU
+    ///
+    /// `docs/device-tests.md` describes the format of the files.
+    #[command(after_long_help = examples::QTEST)]
+    Qtest(QtestArgs),
     /// Boot an image and open a shell in it
     ///
     /// Leaving the shell powers the guest off.

@@ -6,6 +6,7 @@ pub(crate) mod ci;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod host_helper;
+pub(crate) mod qtest;
 pub(crate) mod report;
 pub(crate) mod setup;
 pub mod store;

@@ -89,6 +89,7 @@ pub fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Store(args) if !args.command.needs_builder() => {
             command::store::run(context, &args.command)
         }
+        Command::Qtest(args) => command::qtest::run(context, &args),
         Command::Setup(args) => command::setup::run(context, &args),
         Command::Config => command::config::run(context),
         Command::Ci(args) => command::ci::run(context, &args),

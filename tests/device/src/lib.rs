@@ -12,16 +12,41 @@ use qtest::{Machine, Test};
 #[cfg(test)]
 mod mutation;
 
+mod corpus;
+mod e1000;
 mod edu;
 mod fw_cfg;
+mod nvme;
+mod pc_chips;
+mod pci_identity;
 mod pci_testdev;
+mod primecell;
 mod rtc;
+mod serial_16550;
+mod usb_controllers;
+mod virtio_blk;
+mod virtio_rng;
 
 /// All device tests, by file.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
-    [edu::TESTS, fw_cfg::TESTS, pci_testdev::TESTS, rtc::TESTS]
-        .into_iter()
-        .flatten()
+    [
+        corpus::TESTS,
+        e1000::TESTS,
+        edu::TESTS,
+        fw_cfg::TESTS,
+        nvme::TESTS,
+        pc_chips::TESTS,
+        pci_identity::TESTS,
+        pci_testdev::TESTS,
+        primecell::TESTS,
+        rtc::TESTS,
+        serial_16550::TESTS,
+        usb_controllers::TESTS,
+        virtio_blk::TESTS,
+        virtio_rng::TESTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The machines of `machines.toml`.

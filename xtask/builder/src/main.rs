@@ -35,6 +35,7 @@ fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Test(_)
         | Command::Report(_)
         | Command::Boot(_)
+        | Command::Qtest(_)
         | Command::Setup(_)
         | Command::Config
         | Command::Ci(_)

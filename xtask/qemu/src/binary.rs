@@ -22,10 +22,14 @@ pub fn target(profile: &QemuProfile) -> &str {
 /// Where the profile's binary is. `place` is a binary, a directory that holds it, or a QEMU source
 /// tree whose `build/` holds it. QEMU finds its firmware from its own path.
 pub fn locate(place: Option<&Utf8Path>, profile: &QemuProfile) -> Result<Utf8PathBuf, QemuError> {
-    let name = &profile.binary;
+    locate_name(place, &profile.binary)
+}
+
+/// The same for a binary of this name.
+pub fn locate_name(place: Option<&Utf8Path>, name: &str) -> Result<Utf8PathBuf, QemuError> {
     let Some(place) = place else {
         return host::tools::find(name).ok_or_else(|| QemuError::NotFound {
-            binary: name.clone(),
+            binary: name.to_owned(),
             place: String::new(),
         });
     };
@@ -38,7 +42,7 @@ pub fn locate(place: Option<&Utf8Path>, profile: &QemuProfile) -> Result<Utf8Pat
         .find(|path| path.is_file())
         .map(|path| absolute(path))
         .ok_or_else(|| QemuError::NotFound {
-            binary: name.clone(),
+            binary: name.to_owned(),
             place: format!(" in `{place}`"),
         })
 }

@@ -27,7 +27,7 @@ pub struct Test {
     pub needs: &'static [&'static str],
     /// Device models that QEMU must have.
     pub models: &'static [&'static str],
-    /// Whether it moves the clock or interrupt lines, which the `qtest` accelerator alone can.
+    /// Whether it moves the clock or interrupt lines, or needs a machine that runs: the `qtest` accelerator alone has these.
     pub clock: bool,
     /// QEMU's options in addition to the machine's.
     pub arguments: &'static [&'static str],

@@ -8,19 +8,31 @@
 //! | [`machine`] | machines as data: what each provides, and where |
 //! | [`fdt`] | device trees, in which a machine describes its PCI host |
 //! | [`pci`] | configuration space, base address registers, capabilities |
+//! | [`virtio`] | virtio devices over PCI, split virtqueues |
 //! | [`bench`] | a device test, and the machine that it runs on |
+//! | [`stream`] | commands in files: transcripts, and reproducers of bug reports |
+//! | [`replay`], [`crash`] | a stream sent to QEMU, and how that ended |
+//! | [`minimize`] | shorter streams with the same ending |
+//! | [`fuzz`] | traffic for a device, by a seed |
 //!
 //! It knows no device and no architecture: tests and machines are in `tests/device`. Selection, outcomes
 //! and reports are in `suite`, `guest` and `verdict`.
 
 pub mod bench;
+pub mod crash;
 pub mod error;
 pub mod fdt;
+pub mod fuzz;
 pub mod machine;
+pub mod minimize;
 pub mod pci;
 pub mod protocol;
+mod random;
+pub mod replay;
 pub mod session;
+pub mod stream;
 pub mod transcript;
+pub mod virtio;
 
 pub use bench::{Bench, Failure, Test};
 pub use error::QtestError;

@@ -16,6 +16,9 @@ pub struct Machine {
     pub memory: String,
     /// The first address of RAM that neither firmware nor a device tree is in; 32 MiB follow.
     pub ram: u64,
+    /// The first address behind RAM.
+    #[serde(rename = "ram-end")]
+    pub ram_end: u64,
     /// Its PCI host.
     #[serde(default)]
     pub pci: Option<PciHost>,
@@ -91,7 +94,7 @@ mod tests {
     #[test]
     fn machines_are_read_or_refused() {
         let good = "[[machine]]\narch = \"x\"\nname = \"m\"\nprovides = [\"pci\", \"isa\"]\nmemory = \"128M\"\n\
-                    ram = 0x100000\npci = { found-by = \"device-tree\", address = 0x40 }\n";
+                    ram = 0x100000\nram-end = 0x8000000\npci = { found-by = \"device-tree\", address = 0x40 }\n";
         let machines = read(good).unwrap();
         let machine = &machines[0];
         assert_eq!(machine.pci, Some(PciHost::DeviceTree { address: 0x40 }));

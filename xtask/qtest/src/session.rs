@@ -44,6 +44,7 @@ pub struct Session {
     wait: Duration,
     received: Vec<u8>,
     irqs: Vec<Irq>,
+    lines: Vec<String>,
     history: History,
     has_clock: bool,
     big_endian: Option<bool>,
@@ -70,6 +71,7 @@ impl Session {
             wait: spec.wait,
             received: Vec::new(),
             irqs: Vec::new(),
+            lines: Vec::new(),
             history: History::default(),
             has_clock,
             big_endian: None,
@@ -104,6 +106,11 @@ impl Session {
     /// The interrupt lines that changed since the last call.
     pub fn take_irqs(&mut self) -> Vec<Irq> {
         std::mem::take(&mut self.irqs)
+    }
+
+    /// The lines from QEMU since the last command was sent.
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
     }
 
     /// Reads from an I/O port.
@@ -314,6 +321,7 @@ impl Session {
     /// Sends a command and returns what follows `OK`; for commands that have no method here.
     pub fn command(&mut self, command: &str) -> Result<String, QtestError> {
         self.transcript.note_command(command);
+        self.lines.clear();
         let deadline = monotonic() + self.wait;
         if let Err(error) = self
             .vm
@@ -329,6 +337,7 @@ impl Session {
         loop {
             let line = self.line(command, deadline)?;
             self.transcript.note_reply(&line);
+            self.lines.push(line.clone());
             match protocol::read_line(&line) {
                 Line::Irq(irq) => self.irqs.push(irq),
                 Line::Ok(reply) => return Ok(reply),

@@ -28,6 +28,10 @@ pub enum Bench {
     /// compares the CPU time of QEMU and the time to the verdict. Then runs the first one with `-j 2`, all
     /// rounds cold and all rounds warm, and compares tests per second.
     Warm(BenchBootArgs),
+    /// Measure qtest commands per second and QEMU's start
+    ///
+    /// Reads memory with single commands and writes it in blocks, on the first machine of each architecture.
+    Qtest(BenchBootArgs),
     /// Measure what the first run after a clone compiles
     ///
     /// Compiles `xtask` into an empty directory, without a network, and prints the number of crates and the

@@ -39,6 +39,18 @@ Examples:
   cargo xtask report --merge parts --output merged
       Merge the runs of several machines into a directory";
 
+/// Of `qtest`.
+pub(super) const QTEST: &str = "\
+Examples:
+  cargo xtask qtest replay reproducer.txt --qemu ~/qemu/build
+      Send the commands of a bug report to your QEMU
+  cargo xtask qtest replay crash.qtest --expect assert
+      Expect an assertion to fail
+  cargo xtask qtest minimize reproducer.txt --output short.qtest
+      Shorten the commands that crash QEMU
+  cargo xtask qtest fuzz --device e1000e --for 10m --seed 7
+      Generate traffic for a device";
+
 /// Of `boot`.
 pub(super) const BOOT: &str = "\
 Examples:

@@ -101,7 +101,8 @@ impl RepeatArgs {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+/// Reads a span of time.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     plan::duration::parse(text).map_err(|error| match error.hint() {
         Some(hint) => format!("{error}: {hint}"),
         None => error.to_string(),

@@ -97,6 +97,7 @@ mod tests {
             provides: provides.iter().map(|&it| it.to_owned()).collect(),
             memory: "1M".to_owned(),
             ram: 0,
+            ram_end: 0,
             pci: None,
             at: BTreeMap::new(),
         }

@@ -1,0 +1,91 @@
+//! The virtio entropy device (VIRTIO 1.2, section 5.4), modern PCI, split virtqueue.
+
+use qtest::virtio::{Buffer, Device};
+use qtest::{Bench, Failure, Test};
+
+/// The PCI device number of a transitional device.
+const DEVICE: u16 = 0x1005;
+const LENGTH: u32 = 64;
+
+const BASE: Test = Test {
+    device: "virtio-rng",
+    name: "",
+    description: "",
+    needs: &["pci"],
+    models: &["virtio-rng-pci"],
+    clock: false,
+    arguments: &[
+        "-object",
+        "rng-builtin,id=rng",
+        "-device",
+        "virtio-rng-pci,addr=4,rng=rng",
+    ],
+    body: |_| Ok(()),
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "has-one-queue",
+        description: "The device has one queue",
+        body: |bench| has_queues(bench, 1),
+        ..BASE
+    },
+    Test {
+        name: "fills-buffer",
+        description: "A request is answered with random bytes, and only as many as there is room for",
+        // QEMU answers only while the machine runs.
+        clock: true,
+        body: |bench| fills(bench, 0xee),
+        ..BASE
+    },
+];
+
+fn has_queues(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
+    let device = Device::find(bench, DEVICE, 0)?;
+    let queues = device.queues(bench)?;
+    bench.check("number of queues", queues, expected)
+}
+
+fn fills(bench: &mut Bench<'_>, behind: u8) -> Result<(), Failure> {
+    let device = Device::find(bench, DEVICE, 0)?;
+    let mut queue = device.queue(bench, 0)?;
+    device.start(bench)?;
+    let buffer = bench.allocate(2 * u64::from(LENGTH), 16)?;
+    bench.session.memset(buffer, 2 * LENGTH as usize, 0xee)?;
+    let part = Buffer {
+        address: buffer,
+        length: LENGTH,
+        is_written: true,
+    };
+    let length = queue.send(bench, &[part])?;
+    bench.check("length is not 0", length > 0 && length <= LENGTH, true)?;
+    let bytes = bench.session.read(buffer, 2 * LENGTH as usize)?;
+    let (inside, after) = bytes.split_at(length as usize);
+    // 64 equal bytes have a chance of 2^-504.
+    bench.check(
+        "bytes differ",
+        inside.iter().any(|it| *it != inside[0]),
+        true,
+    )?;
+    bench.check(
+        "bytes behind it",
+        after.iter().all(|it| *it == behind),
+        true,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation::check_fails;
+
+    #[test]
+    fn wrong_expectation_fails() {
+        check_fails(TESTS, "has-one-queue", "number of queues", |bench| {
+            has_queues(bench, 2)
+        });
+        check_fails(TESTS, "fills-buffer", "bytes behind it", |bench| {
+            fills(bench, 0)
+        });
+    }
+}

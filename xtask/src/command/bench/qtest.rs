@@ -1,0 +1,87 @@
+//! `cargo xtask bench qtest`: how fast commands of the qtest protocol are, and how fast QEMU starts without a guest.
+
+use std::time::Duration;
+
+use host::clock::monotonic;
+use qtest::session::{Session, Spec};
+use qtest::{Machine, QtestError};
+use runner::bench::median;
+use serde_json::json;
+
+use crate::cli::MessageFormat;
+use crate::cli::bench::BenchBootArgs;
+use crate::command::qtest::{Emulator, failed};
+use crate::context::Context;
+use crate::exit::{CommandResult, Exit, Failure};
+use crate::output;
+
+/// Commands of one measurement.
+const COMMANDS: u32 = 5000;
+/// Bytes of one measurement.
+const BYTES: usize = 1 << 20;
+/// How long a reply may take.
+const WAIT: Duration = Duration::from_secs(60);
+
+pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
+    let project = context.project()?;
+    let arches = context.arches(&project, &args.source.arch)?;
+    let machines = device_tests::machines().map_err(|error| Failure::new(Exit::Failed, error))?;
+    for name in arches {
+        let machine = machines.iter().find(|machine| machine.arch == name);
+        let (Some(machine), Some(arch)) = (machine, project.arches.get(&name)) else {
+            continue;
+        };
+        let qemu = args.guest.qemu.as_ref();
+        let emulator = Emulator::find(context, &arch.qemu.binary, qemu, WAIT)?;
+        let arguments = machine.arguments();
+        let spec = emulator.spec(&arguments);
+        let runs: Result<Vec<_>, _> = (0..args.runs).map(|_| measure(&spec, machine)).collect();
+        show(context, machine, &runs.map_err(failed)?);
+    }
+    Ok(Exit::Success)
+}
+
+/// What one start of QEMU came to.
+struct Run {
+    start_ms: f64,
+    commands_per_second: f64,
+    mib_per_second: f64,
+}
+
+fn measure(spec: &Spec<'_>, machine: &Machine) -> Result<Run, QtestError> {
+    let started = monotonic();
+    let mut session = Session::start(spec)?;
+    session.readl(machine.ram)?;
+    let start = started.elapsed();
+    let started = monotonic();
+    for _ in 0..COMMANDS {
+        session.readl(machine.ram)?;
+    }
+    let commands = started.elapsed();
+    let started = monotonic();
+    session.write(machine.ram, &vec![0x5a; BYTES])?;
+    Ok(Run {
+        start_ms: start.as_secs_f64() * 1000.0,
+        commands_per_second: f64::from(COMMANDS) / commands.as_secs_f64(),
+        mib_per_second: 1.0 / started.elapsed().as_secs_f64(),
+    })
+}
+
+fn show(context: &Context, machine: &Machine, runs: &[Run]) {
+    let of = |value: fn(&Run) -> f64| median(runs.iter().map(value).collect());
+    let (start, commands) = (of(|it| it.start_ms), of(|it| it.commands_per_second));
+    let mib = of(|it| it.mib_per_second);
+    let (arch, name) = (&machine.arch, &machine.name);
+    output::result(match context.global.message_format {
+        MessageFormat::Human => format!(
+            "{arch} {name}: {commands:.0} commands per second, {mib:.1} MiB per second, start in {start:.0} ms \
+             (medians of {})",
+            runs.len()
+        ),
+        MessageFormat::Json => json!({
+            "reason": "bench-qtest", "arch": arch, "machine": name, "runs": runs.len(),
+            "commands_per_second": commands, "mib_per_second": mib, "start_ms": start,
+        })
+        .to_string(),
+    });
+}

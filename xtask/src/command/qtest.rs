@@ -1,0 +1,99 @@
+//! `cargo xtask qtest`: replays, shortens and generates streams of qtest commands.
+
+mod fuzz;
+mod minimize;
+mod replay;
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use host::scratch::Scratch;
+use qemu::Facts;
+use qtest::QtestError;
+use qtest::session::Spec;
+use qtest::stream::Stream;
+
+use crate::cli::qtest::{QtestArgs, QtestCommand, StreamArgs};
+use crate::context::Context;
+use crate::exit::{CommandResult, Exit, Failure};
+use crate::platforms::qemu_failure;
+
+/// How long a QEMU binary may take to say what it can do.
+const PROBE_LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) fn run(context: &Context, args: &QtestArgs) -> CommandResult {
+    match &args.command {
+        QtestCommand::Replay(args) => replay::run(context, args),
+        QtestCommand::Minimize(args) => minimize::run(context, args),
+        QtestCommand::Fuzz(args) => fuzz::run(context, args),
+    }
+}
+
+/// A QEMU that streams are sent to.
+pub(super) struct Emulator {
+    binary: Utf8PathBuf,
+    facts: Facts,
+    scratch: Scratch,
+    wait: Duration,
+}
+
+impl Emulator {
+    /// Finds the binary of this name, or the one that the command line selects.
+    pub(super) fn find(
+        context: &Context,
+        name: &str,
+        qemu: Option<&Utf8PathBuf>,
+        wait: Duration,
+    ) -> Result<Self, Failure> {
+        let place = context.qemu(qemu);
+        let binary = qemu::binary::locate_name(place.as_deref(), name).map_err(qemu_failure)?;
+        let scratch = context.scratch("qtest")?;
+        let facts = qemu::probe::ask(&binary, &[], scratch.path(), PROBE_LIMIT);
+        Ok(Self {
+            facts: facts.map_err(qemu_failure)?,
+            binary,
+            scratch,
+            wait,
+        })
+    }
+
+    pub(super) fn spec<'a>(&'a self, arguments: &'a [String]) -> Spec<'a> {
+        Spec {
+            binary: &self.binary,
+            facts: &self.facts,
+            run_dir: self.scratch.path(),
+            arguments,
+            wait: self.wait,
+        }
+    }
+}
+
+/// Reads a stream, and finds the QEMU that it is for.
+fn open(context: &Context, args: &StreamArgs) -> Result<(Stream, Emulator), Failure> {
+    let path = context.env.absolute(&args.file);
+    let text = host::files::read(&path).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let wrong = |error| {
+        let file = &args.file;
+        Failure::new(
+            Exit::Usage,
+            anyhow::anyhow!("failed to read `{file}`: {error}"),
+        )
+    };
+    let stream = Stream::parse(&String::from_utf8_lossy(&text)).map_err(wrong)?;
+    let name = stream.binary.as_deref();
+    let name = name.ok_or_else(|| wrong(qtest::stream::StreamError::NoQemu))?;
+    let emulator = Emulator::find(context, name, args.qemu.as_ref(), args.wait)?;
+    Ok((stream, emulator))
+}
+
+/// Writes a stream to a file.
+fn write(context: &Context, file: &Utf8Path, stream: &Stream) -> Result<(), Failure> {
+    host::files::write_output(&context.env.absolute(file), stream.text().as_bytes())
+        .map_err(|error| Failure::new(Exit::Failed, error))
+}
+
+/// What the host is to blame for.
+pub(super) fn failed(error: QtestError) -> Failure {
+    let hint = error.hint();
+    Failure::new(Exit::SetupMissing, error).hint(hint)
+}
