@@ -16,13 +16,17 @@ mod corpus;
 mod e1000;
 mod edu;
 mod fw_cfg;
+mod host_bridges;
 mod nvme;
 mod pc_chips;
 mod pci_identity;
 mod pci_testdev;
 mod primecell;
+mod rtas;
 mod rtc;
 mod serial_16550;
+mod small_pci_devices;
+mod storage_controllers;
 mod usb_controllers;
 mod virtio_blk;
 mod virtio_rng;
@@ -34,13 +38,17 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         e1000::TESTS,
         edu::TESTS,
         fw_cfg::TESTS,
+        host_bridges::TESTS,
         nvme::TESTS,
         pc_chips::TESTS,
         pci_identity::TESTS,
         pci_testdev::TESTS,
         primecell::TESTS,
+        rtas::TESTS,
         rtc::TESTS,
         serial_16550::TESTS,
+        small_pci_devices::TESTS,
+        storage_controllers::TESTS,
         usb_controllers::TESTS,
         virtio_blk::TESTS,
         virtio_rng::TESTS,

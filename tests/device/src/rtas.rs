@@ -1,0 +1,114 @@
+//! The firmware interface RTAS of a pseries machine (Power Architecture Platform Requirements 2.7, chapter 7).
+
+use qtest::{Bench, Failure, Test};
+
+const SUCCESS: u32 = 0;
+const HARDWARE_ERROR: u32 = u32::MAX;
+
+const BASE: Test = Test {
+    device: "rtas",
+    name: "",
+    description: "",
+    needs: &["rtas"],
+    models: &[],
+    clock: false,
+    arguments: &["-rtc", "base=2023-11-14T12:34:56,clock=vm"],
+    body: |_| Ok(()),
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "returns-time-of-day",
+        description: "get-time-of-day returns year, month, day, hour, minute and second",
+        body: |bench| returns_time(bench, [2023, 11, 14, 12, 34, 56]),
+        ..BASE
+    },
+    Test {
+        name: "sets-time-of-day",
+        description: "A time that set-time-of-day sets is the time that get-time-of-day returns",
+        body: |bench| sets_time(bench, 2024),
+        ..BASE
+    },
+    Test {
+        name: "fails-to-read-absent-function",
+        description: "ibm,read-pci-config of a bridge that does not exist is a hardware error",
+        body: |bench| reads_absent(bench, HARDWARE_ERROR),
+        ..BASE
+    },
+    Test {
+        name: "refuses-unknown-parameter",
+        description: "ibm,get-system-parameter of an unknown parameter is not supported",
+        body: |bench| refuses_parameter(bench, (-3i32).cast_unsigned()),
+        ..BASE
+    },
+];
+
+/// Calls a function, and returns its results.
+fn call<const N: usize>(
+    bench: &mut Bench<'_>,
+    function: &str,
+    arguments: &[u32],
+) -> Result<[u32; N], Failure> {
+    let at = bench.allocate(64, 64)?;
+    let results = bench.allocate(64, 64)?;
+    let bytes: Vec<u8> = arguments.iter().flat_map(|it| it.to_be_bytes()).collect();
+    bench.session.write(at, &bytes)?;
+    bench
+        .session
+        .rtas(function, (at, arguments.len()), (results, N))?;
+    let bytes = bench.session.read(results, 4 * N)?;
+    let mut words = [0; N];
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    Ok(words)
+}
+
+fn returns_time(bench: &mut Bench<'_>, expected: [u32; 6]) -> Result<(), Failure> {
+    let [status, time @ .., _] = call::<8>(bench, "get-time-of-day", &[])?;
+    bench.check("status", status, SUCCESS)?;
+    bench.check("time", time, expected)
+}
+
+fn sets_time(bench: &mut Bench<'_>, year: u32) -> Result<(), Failure> {
+    let time = [2024, 2, 29, 1, 2, 3, 0];
+    let [status] = call::<1>(bench, "set-time-of-day", &time)?;
+    bench.check("status", status, SUCCESS)?;
+    let found = call::<8>(bench, "get-time-of-day", &[])?;
+    bench.check("year", found[1], year)?;
+    bench.check("month and day", [found[2], found[3]], [2, 29])
+}
+
+fn reads_absent(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
+    let [status, _] = call::<2>(bench, "ibm,read-pci-config", &[0, 0x1234, 0x5678, 4])?;
+    bench.check("status", status, expected)
+}
+
+fn refuses_parameter(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
+    let buffer = bench.allocate(64, 64)?;
+    let low = (buffer & 0xffff_ffff) as u32;
+    let [status] = call::<1>(bench, "ibm,get-system-parameter", &[0xffff, low, 64])?;
+    bench.check("status", status, expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation::check_fails;
+
+    #[test]
+    fn wrong_expectation_fails() {
+        check_fails(TESTS, "returns-time-of-day", "time", |bench| {
+            returns_time(bench, [2023, 11, 14, 12, 34, 57])
+        });
+        check_fails(TESTS, "sets-time-of-day", "year", |bench| {
+            sets_time(bench, 2023)
+        });
+        check_fails(TESTS, "fails-to-read-absent-function", "status", |bench| {
+            reads_absent(bench, SUCCESS)
+        });
+        check_fails(TESTS, "refuses-unknown-parameter", "status", |bench| {
+            refuses_parameter(bench, SUCCESS)
+        });
+    }
+}
