@@ -22,16 +22,20 @@ wait_for() {
     done
 }
 
-# only_disk: the name of the guest's only disk. Loop devices, RAM disks and the paths of a multipath device, such as
-# `nvme0c0n1` of `nvme0n1`, do not count. Fails while there is no disk.
-only_disk() {
-    _found=''
+# disks: the names of the guest's disks. Loop devices, RAM disks and the paths of a multipath device, such as
+# `nvme0c0n1` of `nvme0n1`, do not count.
+disks() {
     for _entry in /sys/block/*; do
         case ${_entry##*/} in
             loop* | ram* | nvme*c*n* | '*') ;;
-            *) _found=${_entry##*/} ;;
+            *) echo "${_entry##*/}" ;;
         esac
     done
+}
+
+# only_disk: the name of the guest's only disk. Fails while there is no disk.
+only_disk() {
+    _found=$(disks | tail -n 1)
     echo "$_found"
     test -n "$_found"
 }
