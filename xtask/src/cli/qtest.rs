@@ -69,8 +69,10 @@ pub struct MinimizeArgs {
     #[command(flatten)]
     pub stream: StreamArgs,
     /// Write the shortened stream to this file
+    ///
+    /// The default is the name of the stream followed by `.min`.
     #[arg(long, value_name = "FILE", help_heading = EXECUTION)]
-    pub output: Utf8PathBuf,
+    pub output: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -92,7 +94,7 @@ pub struct FuzzArgs {
     #[arg(long, value_name = "N", help_heading = EXECUTION)]
     pub seed: Option<u64>,
     /// Stop after this time
-    #[arg(long = "for", value_name = "TIME", value_parser = time, default_value = "1m", help_heading = EXECUTION)]
+    #[arg(long = "for", alias = "time", value_name = "TIME", value_parser = time, default_value = "1m", help_heading = EXECUTION)]
     pub time: Duration,
     /// Send this many commands before QEMU restarts
     #[arg(long, value_name = "N", default_value_t = 2000, help_heading = EXECUTION)]

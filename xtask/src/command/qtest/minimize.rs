@@ -21,12 +21,13 @@ pub(super) fn run(context: &Context, args: &MinimizeArgs) -> CommandResult {
         return Err(Failure::new(Exit::Usage, error));
     }
     let shorter = shorten(&emulator, &stream, &ending)?;
-    write(context, &args.output, &shorter)?;
+    let file = (args.output.clone()).unwrap_or_else(|| format!("{}.min", args.stream.file).into());
+    write(context, &file, &shorter)?;
     output::note(format!(
         "{} commands of {} remain in `{}`",
         shorter.steps.len(),
         stream.steps.len(),
-        args.output
+        file
     ));
     output::result(ending.to_string());
     Ok(Exit::Success)
