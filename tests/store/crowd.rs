@@ -115,6 +115,12 @@ fn gc_never_removes_entries_in_use() {
         AtomicUsize::new(0),
         AtomicUsize::new(0),
     );
+    let collect = || {
+        let out = run(&["gc"]);
+        collections.fetch_add(1, Ordering::Relaxed);
+        let gone = out.lines().find_map(|line| line.strip_prefix("collected "));
+        collected.fetch_add(gone.unwrap().parse().unwrap(), Ordering::Relaxed);
+    };
     let failed = AtomicBool::new(false);
     let goes_on = || Instant::now() < end && !failed.load(Ordering::Relaxed);
     let guarded = |work: &dyn Fn()| {
@@ -133,16 +139,11 @@ fn gc_never_removes_entries_in_use() {
                 });
             });
         }
-        scope.spawn(|| {
-            guarded(&|| {
-                let out = run(&["gc"]);
-                collections.fetch_add(1, Ordering::Relaxed);
-                let gone = out.lines().find_map(|line| line.strip_prefix("collected "));
-                collected.fetch_add(gone.unwrap().parse().unwrap(), Ordering::Relaxed);
-            });
-        });
+        scope.spawn(|| guarded(&collect));
     });
     assert!(!failed.into_inner());
+    // A collection waits for all users. On a busy host none may have come to its turn.
+    collect();
     let (uses, collected) = (uses.into_inner(), collected.into_inner());
     eprintln!(
         "{uses} uses beside {} collections of {collected} things",
