@@ -22,6 +22,8 @@ for arg; do
     esac
     last=$arg
 done
+# For the text of the kernel.
+export initrd append smp
 
 if [ -z "$kernel" ]; then
     exec "$REAL_QEMU" "$@"
