@@ -71,8 +71,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn find(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
-    let function = bench.function(VENDOR, DEVICE)?;
-    bench.map(function, 0)
+    bench.region(VENDOR, DEVICE, 0)
 }
 
 fn has_eeprom(bench: &mut Bench<'_>, expected: [u64; 3]) -> Result<(), Failure> {

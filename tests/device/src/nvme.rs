@@ -64,8 +64,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn find(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
-    let function = bench.function(VENDOR, DEVICE)?;
-    bench.map(function, 0)
+    bench.region(VENDOR, DEVICE, 0)
 }
 
 fn supports(bench: &mut Bench<'_>, nvm: u64) -> Result<(), Failure> {

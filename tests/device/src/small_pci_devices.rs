@@ -3,7 +3,6 @@
 //! Sources: docs/specs/pvpanic.rst, Intel 300641, docs/specs/ivshmem-spec.rst, High Definition Audio Specification 1.0a,
 //! data sheets of Realtek RTL8139D and AMD 79C970A.
 
-use qtest::pci::Bar;
 use qtest::{Bench, Failure, Test, Width};
 
 const BASE: Test = Test {
@@ -93,13 +92,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-fn find(bench: &mut Bench<'_>, vendor: u16, device: u16, bar: u8) -> Result<Bar, Failure> {
-    let function = bench.function(vendor, device)?;
-    bench.map(function, bar)
-}
-
 fn pvpanic(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x1b36, 0x0011, 0)?;
+    let bar = bench.region(0x1b36, 0x0011, 0)?;
     let events = bench.read(bar, Width::B, 0)?;
     bench.check("events", events & 0b11, expected)
 }
@@ -115,7 +109,7 @@ fn watchdog(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
 }
 
 fn shared_memory(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x1af4, 0x1110, 2)?;
+    let bar = bench.region(0x1af4, 0x1110, 2)?;
     bench.write(bar, Width::L, 0x8_0000, 0x1234_5678)?;
     let found = bench.read(bar, Width::L, 0x8_0000)?;
     bench.check("word of the shared memory", found, expected)?;
@@ -124,7 +118,7 @@ fn shared_memory(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
 }
 
 fn audio(bench: &mut Bench<'_>, major: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x8086, 0x2668, 0)?;
+    let bar = bench.region(0x8086, 0x2668, 0)?;
     let minor = bench.read(bar, Width::B, 2)?;
     bench.check("minor version", minor, 0)?;
     let found = bench.read(bar, Width::B, 3)?;
@@ -137,7 +131,7 @@ fn audio(bench: &mut Bench<'_>, major: u64) -> Result<(), Failure> {
 }
 
 fn rtl8139_address(bench: &mut Bench<'_>, expected: [u64; 6]) -> Result<(), Failure> {
-    let bar = find(bench, 0x10ec, 0x8139, 0)?;
+    let bar = bench.region(0x10ec, 0x8139, 0)?;
     for (at, expected) in (0u64..).zip(expected) {
         let found = bench.read(bar, Width::B, at)?;
         bench.check(format!("byte {at} of the address"), found, expected)?;
@@ -147,14 +141,14 @@ fn rtl8139_address(bench: &mut Bench<'_>, expected: [u64; 6]) -> Result<(), Fail
 
 fn rtl8139_reset(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
     const COMMAND: u64 = 0x37;
-    let bar = find(bench, 0x10ec, 0x8139, 0)?;
+    let bar = bench.region(0x10ec, 0x8139, 0)?;
     bench.write(bar, Width::B, COMMAND, 0x10)?;
     let found = bench.read(bar, Width::B, COMMAND)?;
     bench.check("command after the reset", found & 0x11, expected)
 }
 
 fn pcnet_address(bench: &mut Bench<'_>, expected: [u64; 6]) -> Result<(), Failure> {
-    let bar = find(bench, 0x1022, 0x2000, 0)?;
+    let bar = bench.region(0x1022, 0x2000, 0)?;
     for (at, expected) in (0u64..).zip(expected) {
         let found = bench.read(bar, Width::B, at)?;
         bench.check(format!("byte {at} of the PROM"), found, expected)?;
@@ -165,7 +159,7 @@ fn pcnet_address(bench: &mut Bench<'_>, expected: [u64; 6]) -> Result<(), Failur
 fn pcnet_chip(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
     const DATA: u64 = 0x10;
     const ADDRESS: u64 = 0x12;
-    let bar = find(bench, 0x1022, 0x2000, 0)?;
+    let bar = bench.region(0x1022, 0x2000, 0)?;
     let mut chip = 0;
     for (register, shift) in [(88, 0), (89, 16)] {
         bench.write(bar, Width::W, ADDRESS, register)?;

@@ -79,8 +79,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn ahci(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
-    let function = bench.function(0x8086, 0x2922)?;
-    bench.map(function, 5)
+    bench.region(0x8086, 0x2922, 5)
 }
 
 fn ahci_ports(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
@@ -106,8 +105,7 @@ fn ahci_status(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
 }
 
 fn sdhci(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
-    let function = bench.function(0x1b36, 0x0007)?;
-    bench.map(function, 0)
+    bench.region(0x1b36, 0x0007, 0)
 }
 
 fn sdhci_state(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {

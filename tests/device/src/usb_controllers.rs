@@ -1,6 +1,5 @@
 //! USB host controllers: UHCI 1.1, OHCI 1.0a, EHCI 1.0 and xHCI 1.1.
 
-use qtest::pci::Bar;
 use qtest::{Bench, Failure, Test, Width};
 
 const BASE: Test = Test {
@@ -79,19 +78,14 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-fn find(bench: &mut Bench<'_>, vendor: u16, device: u16, bar: u8) -> Result<Bar, Failure> {
-    let function = bench.function(vendor, device)?;
-    bench.map(function, bar)
-}
-
 fn uhci_sof(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x8086, 0x7020, 4)?;
+    let bar = bench.region(0x8086, 0x7020, 4)?;
     let found = bench.read(bar, Width::B, 0x0c)?;
     bench.check("start-of-frame register", found, expected)
 }
 
 fn uhci_ports(bench: &mut Bench<'_>, always: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x8086, 0x7020, 4)?;
+    let bar = bench.region(0x8086, 0x7020, 4)?;
     for port in [0x10, 0x12] {
         let found = bench.read(bar, Width::W, port)?;
         bench.check("bit 7 of a port", found & 0x80, always)?;
@@ -101,19 +95,19 @@ fn uhci_ports(bench: &mut Bench<'_>, always: u64) -> Result<(), Failure> {
 }
 
 fn ohci_revision(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x106b, 0x003f, 0)?;
+    let bar = bench.region(0x106b, 0x003f, 0)?;
     let found = bench.read(bar, Width::L, 0)?;
     bench.check("revision", found & 0xff, expected)
 }
 
 fn ehci_version(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x8086, 0x24cd, 0)?;
+    let bar = bench.region(0x8086, 0x24cd, 0)?;
     let found = bench.read(bar, Width::W, 2)?;
     bench.check("version", found, expected)
 }
 
 fn ehci_reset(bench: &mut Bench<'_>, halted: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x8086, 0x24cd, 0)?;
+    let bar = bench.region(0x8086, 0x24cd, 0)?;
     let operational = bench.read(bar, Width::B, 0)?;
     bench.write(bar, Width::L, operational, 2)?;
     let command = bench.read(bar, Width::L, operational)?;
@@ -123,13 +117,13 @@ fn ehci_reset(bench: &mut Bench<'_>, halted: u64) -> Result<(), Failure> {
 }
 
 fn xhci_ports(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x1b36, 0x000d, 0)?;
+    let bar = bench.region(0x1b36, 0x000d, 0)?;
     let found = bench.read(bar, Width::L, 4)?;
     bench.check("ports", found >> 24, expected)
 }
 
 fn xhci_pointer(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench, 0x1b36, 0x000d, 0)?;
+    let bar = bench.region(0x1b36, 0x000d, 0)?;
     let operational = bench.read(bar, Width::B, 0)?;
     bench.write(bar, Width::L, operational + 0x30, 0x1234_567f)?;
     let found = bench.read(bar, Width::L, operational + 0x30)?;

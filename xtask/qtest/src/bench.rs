@@ -205,6 +205,12 @@ impl<'a> Bench<'a> {
         Ok(pci.map(session, function, index)?)
     }
 
+    /// Finds a function and places one of its base address registers.
+    pub fn region(&mut self, vendor: u16, device: u16, index: u8) -> Result<Bar, Failure> {
+        let function = self.function(vendor, device)?;
+        self.map(function, index)
+    }
+
     /// Reads configuration space.
     pub fn config(&mut self, function: Function, width: Width, at: u16) -> Result<u32, Failure> {
         let (session, pci) = self.pci()?;
