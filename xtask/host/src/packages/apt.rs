@@ -81,13 +81,13 @@ fn parse(text: &str) -> Vec<Package> {
     packages
 }
 
-/// Where the packages of a tool come from.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Choice {
+/// The packages of a tool.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Choice {
     /// Arguments of the install command.
-    Install(Vec<String>),
-    /// They must be from backports, which are not among apt's sources: why, and what adds them.
-    NoBackports(String),
+    pub(super) packages: Vec<String>,
+    /// A line for apt's sources without which apt does not offer them.
+    pub(super) source: Option<String>,
 }
 
 /// The first alternative that apt offers, else the first, for its error names what is missing.
@@ -96,43 +96,47 @@ pub(super) fn choose(sets: &[PackageSet], known: &[Package], codename: Option<&s
     let is_offered = |name| find(name).is_some_and(|package| !package.offers.is_empty());
     let set = sets.iter().find(|set| set.iter().all(is_offered));
     let Some(set) = set.or(sets.first()) else {
-        return Choice::Install(Vec::new());
+        return Choice::default();
     };
-    let sibling = known.iter().find(|package| {
+    let is_backport = |package: &Package| {
         let mut installed = package.installed.iter();
         SIBLINGS.contains(&package.name.as_str())
             && installed.any(|version| version.contains(BACKPORT))
-    });
-    let Some(sibling) = sibling.filter(|_| set.iter().any(|name| name.starts_with("qemu-"))) else {
-        return Choice::Install(set.clone());
     };
-    let mut names = Vec::new();
+    let follows = known.iter().any(is_backport) && set.iter().any(|name| name.starts_with("qemu-"));
+    if !follows {
+        return Choice {
+            packages: set.clone(),
+            source: None,
+        };
+    }
+    let mut choice = Choice::default();
     for name in set {
         let Some(package) = find(name) else {
-            names.push(name.clone());
+            choice.packages.push(name.clone());
             continue;
         };
         let mut offers = package.offers.iter();
-        match offers.find(|offer| offer.version.contains(BACKPORT)) {
-            Some(offer) => names.push(format!("{}/{}", package.name, offer.suite)),
-            None => return Choice::NoBackports(add_backports(package, sibling, codename)),
-        }
+        let offer = offers.find(|offer| offer.version.contains(BACKPORT));
+        let suite = offer.map(|offer| offer.suite.clone());
+        let suite = suite.unwrap_or_else(|| {
+            let (suite, line) = backports(package, codename);
+            choice.source = Some(line);
+            suite
+        });
+        choice.packages.push(format!("{name}/{suite}"));
     }
-    Choice::Install(names)
+    choice
 }
 
-/// The reason, and the two commands that add the suite of backports.
-fn add_backports(package: &Package, sibling: &Package, codename: Option<&str>) -> String {
+/// The suite of backports, and the line that adds it to apt's sources.
+fn backports(package: &Package, codename: Option<&str>) -> (String, String) {
     let codename = codename.unwrap_or("stable");
     let own = package.offers.iter().find(|offer| offer.suite == codename);
     let uri = own.map_or("http://deb.debian.org/debian", |offer| &offer.uri);
-    format!(
-        "`{}` must be from backports, as the installed `{}` is, but apt has no source for them. \
-         To add one:\n  \
-         echo 'deb {uri} {codename}-backports main' | sudo tee /etc/apt/sources.list.d/backports.list\n  \
-         sudo apt-get update",
-        package.name, sibling.name
-    )
+    let suite = format!("{codename}-backports");
+    let line = format!("deb {uri} {suite} main");
+    (suite, line)
 }
 
 #[cfg(test)]
@@ -182,9 +186,9 @@ mod tests {
         let check = |known: &[Package], sets: &[&[&str]], expect: &[&str]| {
             let owned = |set: &&[&str]| set.iter().map(|&name| name.to_owned()).collect();
             let sets: Vec<PackageSet> = sets.iter().map(owned).collect();
-            let expect = expect.iter().map(|&name| name.to_owned()).collect();
             let chosen = choose(&sets, known, Some("bookworm"));
-            assert_eq!(chosen, Choice::Install(expect), "{sets:?}");
+            assert_eq!(chosen.packages, expect, "{sets:?}");
+            assert_eq!(chosen.source, None);
         };
         let known = parse(POLICY);
         check(&known, &[&["flex"]], &["flex"]);
@@ -201,12 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn missing_suite_is_reported_with_two_commands() {
+    fn missing_suite_is_added_for_its_packages() {
         let sets = [vec!["qemu-system-mips".to_owned()]];
         let chosen = choose(&sets, &without_backports(), Some("bookworm"));
-        let Choice::NoBackports(note) = chosen else {
-            panic!("{chosen:?}");
-        };
-        insta::assert_snapshot!(note);
+        assert_eq!(chosen.packages, ["qemu-system-mips/bookworm-backports"]);
+        let line = "deb http://deb.debian.org/debian bookworm-backports main";
+        assert_eq!(chosen.source.as_deref(), Some(line));
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! Facts are gathered once ([`gather`]); [`plan_setup`] is a pure function of them and gives commands
 //! that can be shown as they are; [`perform`] runs them. The tables are in `data/packages.toml`.
-//! Which tools are needed is the caller's knowledge: from architecture files and recipes. The sources
-//! of the package manager are the user's: nothing here changes them.
+//! Which tools are needed is the caller's knowledge: from architecture files and recipes.
 
 mod apt;
 mod gather;
@@ -13,7 +12,6 @@ mod table;
 
 use std::fmt;
 
-use apt::Choice;
 pub use apt::{Offer, Package};
 pub use gather::{commands_below, gather, missing};
 pub use older::{OlderError, Unpacked, unpack_older};
@@ -22,6 +20,9 @@ pub use table::Manager;
 use table::Table;
 
 use crate::process::command::quote_line;
+
+/// Where the suite of backports is added to apt's sources.
+const BACKPORTS_LIST: &str = "/etc/apt/sources.list.d/backports.list";
 
 /// What is known about the host's package manager.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +52,8 @@ impl fmt::Display for SetupCommand {
 /// What to do so that nothing is missing any more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setup {
+    /// Adds the suite of the packages to apt's sources, where it is not among them.
+    pub source: Option<SetupCommand>,
     /// Updates the package lists, where that is a command of its own.
     pub refresh: Option<SetupCommand>,
     /// Installs the packages.
@@ -62,7 +65,9 @@ pub struct Setup {
 impl Setup {
     /// The commands in order.
     pub fn commands(&self) -> impl Iterator<Item = &SetupCommand> {
-        self.refresh.iter().chain(&self.install)
+        (self.source.iter())
+            .chain(&self.refresh)
+            .chain(&self.install)
     }
 }
 
@@ -85,16 +90,15 @@ pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
         return setup;
     };
     let mut packages = Vec::new();
+    let mut source = None;
     for tool in missing {
         let sets = table.alternatives(tool, manager);
-        match apt::choose(&sets, &facts.packages, facts.codename.as_deref()) {
-            Choice::Install(names) => packages.extend(names),
-            Choice::NoBackports(note) => setup.notes.push(note),
-        }
+        let choice = apt::choose(&sets, &facts.packages, facts.codename.as_deref());
+        packages.extend(choice.packages);
+        source = source.or(choice.source);
     }
     packages.sort();
     packages.dedup();
-    setup.notes.dedup();
     if packages.is_empty() {
         return setup;
     }
@@ -106,6 +110,10 @@ pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
         let elevate = facts.elevate.clone().filter(|_| !facts.root);
         SetupCommand(elevate.into_iter().chain(argv.to_vec()).collect())
     };
+    setup.source = source.map(|line| {
+        let script = format!("echo '{line}' > {BACKPORTS_LIST}");
+        command(&["sh", "-c", &script].map(str::to_owned))
+    });
     setup.refresh = (!commands.refresh.is_empty()).then(|| command(&commands.refresh));
     setup.install = Some(command(&[commands.install.clone(), packages].concat()));
     setup

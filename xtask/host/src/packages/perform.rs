@@ -59,6 +59,12 @@ pub fn perform(
         run(refresh)?;
         setup = plan_setup(&wanted, &gather(&wanted, env)?);
     }
+    if let (Some(source), Some(refresh)) = (&setup.source, &setup.refresh) {
+        for command in [source, refresh] {
+            announce(command);
+            run(command)?;
+        }
+    }
     let Setup { install, notes, .. } = setup;
     if let Some(install) = install {
         announce(&install);
