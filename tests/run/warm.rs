@@ -14,7 +14,7 @@ const UNIQUE: &str = r#"# Prints random numbers and compares the clock with the 
 in_host() {
     qemu &
     await asked
-    post told "$(date +%s%N)"
+    post time "$(date +%s%N)"
     wait "$!"
 }
 in_guest() {
@@ -23,7 +23,7 @@ in_guest() {
     echo "uuid $(cat /proc/sys/kernel/random/uuid)"
     before=$(date +%s%N)
     post asked
-    host=$(await told)
+    host=$(await time)
     after=$(date +%s%N)
     echo "clock $(((before - host) / 1000000)) $(((after - host) / 1000000))"
     test "$host" -ge "$((before - 50000000))"

@@ -5,16 +5,7 @@
 use qtest::stream::Stream;
 use qtest::{Bench, Failure, Test};
 
-const BASE: Test = Test {
-    device: "corpus",
-    name: "",
-    description: "",
-    needs: &[],
-    models: &[],
-    clock: false,
-    arguments: &[],
-    body: |_| Ok(()),
-};
+const BASE: Test = Test::of("corpus", &[]);
 
 /// A stream: its file, what it does, the machine, device models, and QEMU's options.
 macro_rules! stream {
@@ -43,7 +34,7 @@ pub(crate) const TESTS: &[Test] = &[
     stream!("e1000-ring-in-registers", "The transmit ring is in the device's own registers", "q35", ["e1000"], ["-device", "e1000,addr=4"]),
     stream!("e1000e-rss-short-ipv6", "A transmit ring whose packet is a few bytes that claim to be IPv6, with receive-side scaling on", "q35", ["e1000e"], ["-device", "e1000e,addr=4"]),
     stream!("ehci-queue-head-in-registers", "The asynchronous list is in the device's own registers", "q35", ["usb-ehci"], ["-device", "usb-ehci,addr=4"]),
-    stream!("floppy-read-without-drive", "A read command with all parameters while there is no drive", "pc", ["isa-fdc"], ["-device", "isa-fdc"]),
+    stream!("floppy-read-without-drive", "A read command with all parameters, without a drive", "pc", ["isa-fdc"], ["-device", "isa-fdc"]),
     stream!("floppy-transfer-beyond-buffer", "A relative seek and reads of the data port behind a sector", "pc", ["isa-fdc"], ["-device", "isa-fdc"]),
     stream!("i8042-output-port-bits", "Commands to the keyboard controller without data", "pc", [], []),
     stream!("ide-atapi-packet-of-wrong-size", "A packet command to an empty drive with a byte count of 0", "pc", ["ide-cd"], ["-device", "ide-cd,bus=ide.0"]),

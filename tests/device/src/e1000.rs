@@ -21,14 +21,9 @@ const EEPROM_START: u64 = 1;
 const EEPROM_DONE: u64 = 1 << 4;
 
 const BASE: Test = Test {
-    device: "e1000",
-    name: "",
-    description: "",
-    needs: &["pci"],
     models: &["e1000"],
-    clock: false,
     arguments: &["-device", "e1000,addr=4,mac=52:54:00:0c:0d:0e"],
-    body: |_| Ok(()),
+    ..Test::of("e1000", &["pci"])
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -23,14 +23,9 @@ const COMPUTING: u64 = 0x01;
 const INTX: u32 = 1 << 3;
 
 const BASE: Test = Test {
-    device: "edu",
-    name: "",
-    description: "",
-    needs: &["pci", "little-endian"],
     models: &["edu"],
-    clock: false,
     arguments: &["-device", "edu,addr=4"],
-    body: |_| Ok(()),
+    ..Test::of("edu", &["pci", "little-endian"])
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -12,16 +12,7 @@ const BRIDGE: Function = Function {
     function: 0,
 };
 
-const BASE: Test = Test {
-    device: "host-bridges",
-    name: "",
-    description: "",
-    needs: &["pc"],
-    models: &[],
-    clock: false,
-    arguments: &[],
-    body: |_| Ok(()),
-};
+const BASE: Test = Test::of("host-bridges", &["pc"]);
 
 const Q35: Test = Test {
     needs: &["q35"],

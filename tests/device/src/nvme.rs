@@ -23,14 +23,9 @@ const INVALID_OPCODE: u16 = 0x01;
 const SUCCESS: u16 = 0x00;
 
 const BASE: Test = Test {
-    device: "nvme",
-    name: "",
-    description: "",
-    needs: &["pci"],
     models: &["nvme"],
-    clock: false,
     arguments: &["-device", "nvme,addr=4,serial=kiln-1200"],
-    body: |_| Ok(()),
+    ..Test::of("nvme", &["pci"])
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -9,16 +9,7 @@ const PIT: u16 = 0x40;
 const IOAPIC: u64 = 0xfec0_0000;
 const HPET: u64 = 0xfed0_0000;
 
-const BASE: Test = Test {
-    device: "pc-chips",
-    name: "",
-    description: "",
-    needs: &["isa"],
-    models: &[],
-    clock: false,
-    arguments: &[],
-    body: |_| Ok(()),
-};
+const BASE: Test = Test::of("pc-chips", &["isa"]);
 
 pub(crate) const TESTS: &[Test] = &[
     Test {

@@ -38,14 +38,8 @@ struct Spec {
 }
 
 const BASE: Test = Test {
-    device: "pci-identity",
-    name: "",
     description: "Numbers, class, base address registers and capabilities are those of the specification",
-    needs: &["pci"],
-    models: &[],
-    clock: false,
-    arguments: &[],
-    body: |_| Ok(()),
+    ..Test::of("pci-identity", &["pci"])
 };
 
 /// A test of a device model: model, backend options, vendor, device, class, registers, capabilities.

@@ -33,14 +33,9 @@ const PORTS: Spec = Spec {
 };
 
 const BASE: Test = Test {
-    device: "pci-testdev",
-    name: "",
-    description: "",
-    needs: &["pci"],
     models: &["pci-testdev"],
-    clock: false,
     arguments: &["-device", "pci-testdev,addr=4"],
-    body: |_| Ok(()),
+    ..Test::of("pci-testdev", &["pci"])
 };
 
 pub(crate) const TESTS: &[Test] = &[

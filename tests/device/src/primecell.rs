@@ -7,16 +7,7 @@ use qtest::{Bench, Failure, Test};
 /// The last four words of a peripheral's page (DDI 0183, section 3.3.18).
 const CELL_ID: [u32; 4] = [0x0d, 0xf0, 0x05, 0xb1];
 
-const BASE: Test = Test {
-    device: "primecell",
-    name: "",
-    description: "",
-    needs: &["primecell"],
-    models: &[],
-    clock: false,
-    arguments: &[],
-    body: |_| Ok(()),
-};
+const BASE: Test = Test::of("primecell", &["primecell"]);
 
 pub(crate) const TESTS: &[Test] = &[
     Test {

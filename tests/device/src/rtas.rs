@@ -6,14 +6,8 @@ const SUCCESS: u32 = 0;
 const HARDWARE_ERROR: u32 = u32::MAX;
 
 const BASE: Test = Test {
-    device: "rtas",
-    name: "",
-    description: "",
-    needs: &["rtas"],
-    models: &[],
-    clock: false,
     arguments: &["-rtc", "base=2023-11-14T12:34:56,clock=vm"],
-    body: |_| Ok(()),
+    ..Test::of("rtas", &["rtas"])
 };
 
 pub(crate) const TESTS: &[Test] = &[

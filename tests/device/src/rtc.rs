@@ -64,14 +64,8 @@ const BINARY_TIME: Spec = Spec {
 const ARGUMENTS: &[&str] = &["-rtc", "base=2023-11-14T12:34:56,clock=vm"];
 
 const BASE: Test = Test {
-    device: "rtc",
-    name: "",
-    description: "",
-    needs: &["rtc"],
-    models: &[],
-    clock: false,
     arguments: ARGUMENTS,
-    body: |_| Ok(()),
+    ..Test::of("rtc", &["rtc"])
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -5,16 +5,7 @@
 
 use qtest::{Bench, Failure, Test, Width};
 
-const BASE: Test = Test {
-    device: "small-pci-devices",
-    name: "",
-    description: "",
-    needs: &["pci"],
-    models: &[],
-    clock: false,
-    arguments: &[],
-    body: |_| Ok(()),
-};
+const BASE: Test = Test::of("small-pci-devices", &["pci"]);
 
 const RTL8139: Test = Test {
     models: &["rtl8139"],

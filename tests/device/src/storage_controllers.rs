@@ -3,16 +3,7 @@
 use qtest::pci::Bar;
 use qtest::{Bench, Failure, Test, Width};
 
-const BASE: Test = Test {
-    device: "storage-controllers",
-    name: "",
-    description: "",
-    needs: &["pci"],
-    models: &[],
-    clock: false,
-    arguments: &[],
-    body: |_| Ok(()),
-};
+const BASE: Test = Test::of("storage-controllers", &["pci"]);
 
 const AHCI: Test = Test {
     models: &["ich9-ahci"],

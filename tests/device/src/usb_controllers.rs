@@ -2,16 +2,7 @@
 
 use qtest::{Bench, Failure, Test, Width};
 
-const BASE: Test = Test {
-    device: "usb-controllers",
-    name: "",
-    description: "",
-    needs: &["pci"],
-    models: &[],
-    clock: false,
-    arguments: &[],
-    body: |_| Ok(()),
-};
+const BASE: Test = Test::of("usb-controllers", &["pci"]);
 
 const UHCI: Test = Test {
     models: &["piix3-usb-uhci"],
@@ -40,7 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "uhci-reports-two-ports",
-        description: "Bit 7 of the two port registers is always set, and there is no third port",
+        description: "Bit 7 of both port registers is always set, and no device is connected",
         body: |bench| uhci_ports(bench, 0x80),
         ..UHCI
     },

@@ -22,19 +22,14 @@ const SECTOR: u32 = 512;
 const SECTORS: u64 = 2048;
 
 const BASE: Test = Test {
-    device: "virtio-blk",
-    name: "",
-    description: "",
-    needs: &["pci"],
     models: &["virtio-blk-pci"],
-    clock: false,
     arguments: &[
         "-blockdev",
         "null-co,node-name=disk,size=1048576,read-zeroes=on",
         "-device",
         "virtio-blk-pci,addr=4,drive=disk,serial=kiln-1200",
     ],
-    body: |_| Ok(()),
+    ..Test::of("virtio-blk", &["pci"])
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -8,19 +8,14 @@ const DEVICE: u16 = 0x1005;
 const LENGTH: u32 = 64;
 
 const BASE: Test = Test {
-    device: "virtio-rng",
-    name: "",
-    description: "",
-    needs: &["pci"],
     models: &["virtio-rng-pci"],
-    clock: false,
     arguments: &[
         "-object",
         "rng-builtin,id=rng",
         "-device",
         "virtio-rng-pci,addr=4,rng=rng",
     ],
-    body: |_| Ok(()),
+    ..Test::of("virtio-rng", &["pci"])
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -13,7 +13,7 @@ use crate::gather::{GatherError, Inputs, locate};
 /// Name of the archive in the step's output tree.
 pub const FILE: &str = "initramfs.cpio";
 
-/// Why there is no archive.
+/// Why the archive cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitramfsError {
     /// A file of an input is not there.

@@ -1,11 +1,11 @@
-//! Why there is no kernel to boot.
+//! Errors of finding the kernel to boot.
 
 use camino::Utf8PathBuf;
 use host::process::command::quote_line;
 
 use crate::file::Target;
 
-/// Why a file or a build tree gives no kernel for a guest.
+/// Why a file or a build tree cannot be booted.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// Neither a file nor a directory.

@@ -40,7 +40,7 @@ impl Recipe<'_> {
     }
 }
 
-/// Why there is no QEMU.
+/// Why QEMU cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The source cannot be copied.

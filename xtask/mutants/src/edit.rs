@@ -19,7 +19,7 @@ pub const MARK: &str = "mutant:";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// The file is missing.
-    #[error("there is no file `{0}`")]
+    #[error("`{0}` does not exist")]
     File(String),
     /// The switch needs the declarations of this include.
     #[error("the file does not include `{FIRST_INCLUDE}`")]

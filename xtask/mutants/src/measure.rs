@@ -24,7 +24,7 @@ pub enum Event<'a> {
     Tried(&'a [Trial]),
 }
 
-/// Why there is no result.
+/// Why the mutants cannot be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
     /// Tests could not be run.

@@ -163,7 +163,7 @@ mod tests {
         };
 
         let misfits = prepare(&source, &copy, &[&one, &missing]).unwrap();
-        assert_eq!(misfits["two"].to_string(), "there is no file `hw/none.c`");
+        assert_eq!(misfits["two"].to_string(), "`hw/none.c` does not exist");
         assert_eq!(misfits.len(), 1);
         assert!(
             fs::read_to_string(&disk)

@@ -35,6 +35,23 @@ pub struct Test {
     pub body: fn(&mut Bench<'_>) -> Result<(), Failure>,
 }
 
+impl Test {
+    /// What the tests of one file share: they name the rest.
+    #[must_use]
+    pub const fn of(device: &'static str, needs: &'static [&'static str]) -> Self {
+        Self {
+            device,
+            name: "",
+            description: "",
+            needs,
+            models: &[],
+            clock: false,
+            arguments: &[],
+            body: |_| Ok(()),
+        }
+    }
+}
+
 impl PartialEq for Test {
     /// Two tests of one name are the same.
     fn eq(&self, other: &Self) -> bool {

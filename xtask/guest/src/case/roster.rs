@@ -18,7 +18,7 @@ pub(super) enum Progress {
     Ended,
 }
 
-/// Why there is no such guest.
+/// Why a script cannot use a guest that it names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RosterError {
     /// None was started.

@@ -30,7 +30,7 @@ const START: Duration = Duration::from_secs(30);
 /// The limit of a test that has none of its own.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// Why there is no outcome of the test's own.
+/// A failure of the host or of QEMU, not of the test.
 enum Broken {
     Io(std::io::Error),
     Qemu(QemuError),

@@ -150,7 +150,7 @@ mod tests {
     use session::Waker;
     use session::protocol::Record;
 
-    /// Answers with what it was told to, whatever it is sent.
+    /// A guest whose events are scripted. It ignores what it is sent.
     struct Scripted(VecDeque<VmEvent>);
 
     impl Guest for Scripted {

@@ -116,27 +116,20 @@ pub(super) fn choose(sets: &[PackageSet], known: &[Package], codename: Option<&s
             choice.packages.push(name.clone());
             continue;
         };
-        let mut offers = package.offers.iter();
-        let offer = offers.find(|offer| offer.version.contains(BACKPORT));
-        let suite = offer.map(|offer| offer.suite.clone());
-        let suite = suite.unwrap_or_else(|| {
-            let (suite, line) = backports(package, codename);
-            choice.source = Some(line);
-            suite
+        let offers = &package.offers;
+        let backport = offers.iter().find(|it| it.version.contains(BACKPORT));
+        // The mirror that offers the release offers its backports too.
+        let release = offers.iter().find(|it| Some(it.suite.as_str()) == codename);
+        choice.packages.push(match (backport, release) {
+            (Some(offer), _) => format!("{name}/{}", offer.suite),
+            (None, Some(Offer { uri, suite, .. })) => {
+                choice.source = Some(format!("deb {uri} {suite}-backports main"));
+                format!("{name}/{suite}-backports")
+            }
+            (None, None) => name.clone(),
         });
-        choice.packages.push(format!("{name}/{suite}"));
     }
     choice
-}
-
-/// The suite of backports, and the line that adds it to apt's sources.
-fn backports(package: &Package, codename: Option<&str>) -> (String, String) {
-    let codename = codename.unwrap_or("stable");
-    let own = package.offers.iter().find(|offer| offer.suite == codename);
-    let uri = own.map_or("http://deb.debian.org/debian", |offer| &offer.uri);
-    let suite = format!("{codename}-backports");
-    let line = format!("deb {uri} {suite} main");
-    (suite, line)
 }
 
 #[cfg(test)]
@@ -172,9 +165,9 @@ mod tests {
         assert_eq!(
             offers(&known[1]),
             [
-                "1:10.0.2+ds-2+deb13u1~bpo12+1 http://deb.debian.org/debian bookworm-backports",
-                "1:7.2+dfsg-7+deb12u18+b3 http://deb.debian.org/debian bookworm",
-                "1:7.2+dfsg-7+deb12u15 http://deb.debian.org/debian-security bookworm-security",
+                "1:10.0.2+ds-2+deb13u1~bpo12+1 http://mirror.example.org/debian bookworm-backports",
+                "1:7.2+dfsg-7+deb12u18+b3 http://mirror.example.org/debian bookworm",
+                "1:7.2+dfsg-7+deb12u15 http://mirror.example.org/debian-security bookworm-security",
             ]
         );
         assert_eq!(offers(&known[3]), [""; 0]);
@@ -209,7 +202,7 @@ mod tests {
         let sets = [vec!["qemu-system-mips".to_owned()]];
         let chosen = choose(&sets, &without_backports(), Some("bookworm"));
         assert_eq!(chosen.packages, ["qemu-system-mips/bookworm-backports"]);
-        let line = "deb http://deb.debian.org/debian bookworm-backports main";
+        let line = "deb http://mirror.example.org/debian bookworm-backports main";
         assert_eq!(chosen.source.as_deref(), Some(line));
     }
 }

@@ -24,7 +24,7 @@ pub struct Unpacked {
     pub programs: Utf8PathBuf,
 }
 
-/// Why there is no older release.
+/// Why the older release cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum OlderError {
     /// The host has no apt.

@@ -8,7 +8,9 @@ use suite::Selected;
 use super::{coverage, select, skips, starts};
 use crate::cli::TestArgs;
 use crate::context::Context;
-use crate::exit::{CommandResult, Exit};
+use crate::exit::{CommandResult, Exit, Failure};
+use crate::platforms::{self, Known};
+use crate::supply::Supply;
 
 /// Prints the tests that are selected.
 pub(super) fn print(
@@ -19,15 +21,40 @@ pub(super) fn print(
 ) -> CommandResult {
     let mut skips = BTreeMap::new();
     if args.skips {
-        skips = skips::reasons(context, project, args, selected)?;
+        skips = notes(context, project, args, selected, skips::reason)?;
         skips.extend(skipped);
     }
     if args.start.starts {
-        skips = starts::lines(context, project, args, selected)?;
+        let start = |supply: &Supply<'_>, known: Option<&Known>, test: &Selected<'_>| {
+            starts::start(supply, known?, args.start.policy(), test)
+        };
+        skips = notes(context, project, args, selected, start)?;
     }
     select::list(context, selected, &skips);
     if args.debug.device_coverage {
         coverage::declared(context, arches, (&args.source, &args.guest), selected)?;
     }
     Ok(Exit::Success)
+}
+
+/// The note of each test that has one, by the whole name of the test.
+fn notes(
+    context: &Context,
+    project: &Project,
+    args: &TestArgs,
+    tests: &[Selected<'_>],
+    note: impl Fn(&Supply<'_>, Option<&Known>, &Selected<'_>) -> Option<String>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut source = args.source.clone();
+    if source.arch.is_empty() {
+        source.arch = context.arches(project, &[])?;
+        platforms::keep_built(context, project, &args.guest, &mut source.arch);
+    }
+    let supply = Supply::open(context, &source)?;
+    let known = BTreeMap::from_iter(platforms::known(&supply, &args.guest)?);
+    let note = |test: &Selected<'_>| {
+        let note = note(&supply, known.get(test.arch), test)?;
+        Some((test.name(), note))
+    };
+    Ok(tests.iter().filter_map(note).collect())
 }

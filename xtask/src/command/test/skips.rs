@@ -1,43 +1,21 @@
 //! `--list --skips`: which tests would be skipped, as far as that is known without a boot.
 
-use std::collections::BTreeMap;
-
-use plan::Project;
 use qemu::Accel;
 use suite::requirement::{self, Offer};
 use suite::{Body, Selected};
 
-use crate::cli::TestArgs;
-use crate::context::Context;
-use crate::exit::Failure;
-use crate::platforms::{self, Known};
+use crate::platforms::Known;
 use crate::supply::Supply;
 
-/// The reason for each test that has one, by its whole name.
-pub(super) fn reasons(
-    context: &Context,
-    project: &Project,
-    args: &TestArgs,
-    tests: &[Selected<'_>],
-) -> Result<BTreeMap<String, String>, Failure> {
-    let mut source = args.source.clone();
-    if source.arch.is_empty() {
-        source.arch = context.arches(project, &[])?;
-        platforms::keep_built(context, project, &args.guest, &mut source.arch);
-    }
-    let supply = Supply::open(context, &source)?;
-    let known = BTreeMap::from_iter(platforms::known(&supply, &args.guest)?);
-    let reason = |test: &Selected<'_>| {
-        let reason = match known.get(test.arch) {
-            Some(known) => reason(&supply, known, test)?,
-            None => format!("this QEMU has no binary for {}", test.arch),
-        };
-        Some((test.name(), reason))
+/// Why a test would be skipped. `known` is the QEMU of its architecture.
+pub(super) fn reason(
+    supply: &Supply<'_>,
+    known: Option<&Known>,
+    test: &Selected<'_>,
+) -> Option<String> {
+    let Some(known) = known else {
+        return Some(format!("this QEMU has no binary for {}", test.arch));
     };
-    Ok(tests.iter().filter_map(reason).collect())
-}
-
-fn reason(supply: &Supply<'_>, known: &Known, test: &Selected<'_>) -> Option<String> {
     let header = &test.test.header;
     if let Body::Device(device, machine) = header.body {
         return suite::device::unmet(device, machine, &known.facts);

@@ -1,46 +1,19 @@
 //! `--list --starts`: how the guest of each test would start, as far as that is known without a run.
 
-use std::collections::BTreeMap;
-
 use camino::Utf8PathBuf;
 use guest::start::{StartFacts, StartPolicy, obstacle};
-use plan::Project;
-use qemu::{Accel, BootFiles, Control, Emulator, Facts, LaunchRequest};
+use qemu::{Accel, BootFiles, Control, Emulator, LaunchRequest};
 use suite::header::Channel;
 use suite::requirement;
 use suite::{Body, Scripts, Selected};
 
-use crate::cli::TestArgs;
-use crate::context::Context;
-use crate::exit::Failure;
-use crate::platforms;
+use crate::platforms::Known;
 use crate::supply::Supply;
 
-/// A line for each test, by its whole name.
-pub(super) fn lines(
-    context: &Context,
-    project: &Project,
-    args: &TestArgs,
-    tests: &[Selected<'_>],
-) -> Result<BTreeMap<String, String>, Failure> {
-    let mut source = args.source.clone();
-    if source.arch.is_empty() {
-        source.arch = context.arches(project, &[])?;
-        platforms::keep_built(context, project, &args.guest, &mut source.arch);
-    }
-    let supply = Supply::open(context, &source)?;
-    let known = BTreeMap::from_iter(platforms::known(&supply, &args.guest)?);
-    let line = |test: &Selected<'_>| {
-        let facts = &known.get(test.arch)?.facts;
-        let policy = args.start.policy();
-        Some((test.name(), line(&supply, facts, policy, test)?))
-    };
-    Ok(tests.iter().filter_map(line).collect())
-}
-
-fn line(
+/// How the guest of a test would start.
+pub(super) fn start(
     supply: &Supply<'_>,
-    facts: &Facts,
+    known: &Known,
     policy: StartPolicy,
     test: &Selected<'_>,
 ) -> Option<String> {
@@ -54,7 +27,7 @@ fn line(
     let emulator = Emulator {
         binary: "qemu".into(),
         profile,
-        facts,
+        facts: &known.facts,
         accel: Accel::Tcg,
     };
     let boot = BootFiles {
@@ -81,7 +54,7 @@ fn line(
         accel: Accel::Tcg,
         launch: &launch,
         has_pci: machine.virtio == "pci",
-        facts,
+        facts: &known.facts,
         unmovable: &[],
         image_resumes: true,
         has_template: true,

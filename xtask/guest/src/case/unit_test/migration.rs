@@ -42,7 +42,7 @@ fn request(console: &str, has_skipped: bool) -> Option<Request> {
     }
 }
 
-/// Why there is no further migration.
+/// Why the migrations end.
 enum Stop {
     Broken(Broken),
     Failed(Outcome),
