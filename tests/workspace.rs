@@ -258,8 +258,8 @@ fn skipped_tests_use_the_shared_function() {
     }
 }
 
-#[test]
-fn no_architecture_is_named_in_rust_outside_tests() {
+/// The architectures of `images/`.
+fn architectures() -> Vec<String> {
     let names: Vec<String> = std::fs::read_dir(root().join("images"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -267,6 +267,24 @@ fn no_architecture_is_named_in_rust_outside_tests() {
         .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
     assert!(names.len() >= 3, "found {names:?}");
+    names
+}
+
+/// The lines of a text that have one of the names as a whole word and are not comments.
+fn lines_with<'t>(text: &'t str, names: &[String], comment: &str) -> Vec<&'t str> {
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with(comment));
+    code.filter(|line| {
+        line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .any(|word| names.iter().any(|name| name == word))
+    })
+    .collect()
+}
+
+#[test]
+fn no_architecture_is_named_in_rust_outside_tests() {
+    let names = architectures();
     for file in files("xtask", "rs") {
         let path = file.to_str().unwrap();
         if path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs") {
@@ -278,17 +296,21 @@ fn no_architecture_is_named_in_rust_outside_tests() {
         }
         let text = std::fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
-        let code = code
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"));
-        for line in code {
-            for name in &names {
-                assert!(
-                    !line.contains(name),
-                    "{path} names the architecture `{name}`: {line}"
-                );
-            }
-        }
+        let found = lines_with(code, &names, "//");
+        assert!(found.is_empty(), "{path} names an architecture: {found:?}");
+    }
+}
+
+#[test]
+fn no_architecture_is_named_in_shell_libraries() {
+    let names = architectures();
+    for file in files("guest-tests/lib", "sh") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let found = lines_with(&text, &names, "#");
+        assert!(
+            found.is_empty(),
+            "{file:?} names an architecture: {found:?}"
+        );
     }
 }
 

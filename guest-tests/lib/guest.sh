@@ -304,19 +304,14 @@ _each_acpi_table() {
 
 # processor: prints what the first processor can do.
 processor() {
-    case $KILN_ARCH in
-        ppc64*)
-            sed -n '/^cpu\|^revision/{s/[[:space:]]*:/:/p};/^$/q' /proc/cpuinfo
-            for _property in ibm,pa-features ibm,arch-vec-5-platform-support; do
-                echo "$_property: $(cat /proc/device-tree/cpus/*@0/$_property /proc/device-tree/chosen/$_property 2> /dev/null |
-                    xxd -p | tr -d '\n')"
-            done
-            ;;
-        *)
-            sed -n '/^flags\|^Features\|^CPU \|^vendor\|^cpu family\|^model\|^stepping/{s/[[:space:]]*:/:/p};/^$/q' /proc/cpuinfo |
-                fold -s -w 120
-            ;;
-    esac
+    sed -n '/^vendor\|^cpu family\|^model\|^stepping\|^flags\|^Features\|^CPU \|^isa\|^cpu[[:space:]]*:\|^revision/{s/[[:space:]]*:/:/p};/^$/q' \
+        /proc/cpuinfo | fold -s -w 120
+    # As "Linux on Power Architecture Reference" names them, in the device trees that have them.
+    for _property in cpus/*@0/ibm,pa-features chosen/ibm,arch-vec-5-platform-support; do
+        for _file in /proc/device-tree/$_property; do
+            test ! -e "$_file" || echo "${_file##*/}: $(xxd -p "$_file" | tr -d '\n')"
+        done
+    done
 }
 
 # fingerprint: prints all of these; the name is that of qemu-test.

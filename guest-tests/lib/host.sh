@@ -88,12 +88,6 @@ machine_versions() {
     done
 }
 
-# timers_migrate: skips the test where a guest that resumes in another QEMU waits for its timer forever. QEMU 10.0 does not set
-# the timer of a riscv64 processor again; any other interrupt wakes the guest.
-timers_migrate() {
-    test "$KILN_ARCH" != riscv64 || skip "QEMU loses the timer of a riscv64 guest that migrates"
-}
-
 # wait_for CONDITION [SECONDS]: waits until the condition holds, and fails after SECONDS of test time, which stands still while
 # the test waits for a processor.
 wait_for() {

@@ -4,7 +4,6 @@
 #: requires.qemu = "8.2"
 
 in_host() {
-    timers_migrate
     truncate -s 16M "$SCRATCH/disk"
     set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device virtio-blk-pci,drive=disk
     qemu -name source "$@" &

@@ -4,7 +4,6 @@
 #: groups = ["migration"]
 
 in_host() {
-    timers_migrate
     # QEMU 10.0 does not signal an interrupt that was pending to a pseries' processor again (XIVE and XICS, TCG), in one of 30 to
     # 120 migrations of a guest that uses a device all the time.
     case $KILN_ARCH in

@@ -5,7 +5,6 @@
 #: choices.transport = ["unix", "multifd"]
 
 in_host() {
-    timers_migrate
     transport=$(choose transport)
     truncate -s 32M "$SCRATCH/disk"
     set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device virtio-blk-pci,drive=disk

@@ -10,7 +10,6 @@
 #: requires.qemu = "9.0"
 
 in_host() {
-    timers_migrate
     machine=$(choose machine)
     case $KILN_ARCH in
         x86_64) other=pc-i440fx-9.0 ;;

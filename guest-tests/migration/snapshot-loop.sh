@@ -5,7 +5,6 @@
 #: timeout = "60s"
 
 in_host() {
-    timers_migrate
     qemu-img create -q -f qcow2 "$SCRATCH/disk" 64M
     qemu -drive if=none,id=d0,file="$SCRATCH/disk",format=qcow2 -device virtio-blk-pci,drive=d0 &
     wait_ready

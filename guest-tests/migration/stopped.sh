@@ -2,7 +2,6 @@
 # A stopped guest that migrates twice runs again in the third QEMU only.
 
 in_host() {
-    timers_migrate
     qemu -name one &
     wait_ready -g one
     qmp -g one stop

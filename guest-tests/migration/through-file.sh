@@ -5,7 +5,6 @@
 #: requires.qemu = "8.2"
 
 in_host() {
-    timers_migrate
     qemu -name source &
     wait_ready
     qmp migrate "uri=file:$SCRATCH/state"
