@@ -14,6 +14,8 @@ use harness::{parts, root, xtask_path};
 
 #[path = "cli/pages.rs"]
 mod pages;
+#[path = "cli/plan.rs"]
+mod plan;
 #[path = "cli/surroundings.rs"]
 mod surroundings;
 
