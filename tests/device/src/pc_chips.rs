@@ -31,6 +31,27 @@ pub(crate) const TESTS: &[Test] = &[
         ..BASE
     },
     Test {
+        name: "pic-latches-an-edge",
+        description: "A line that rises is requested, masked or not, until the chip is initialised again",
+        clock: true,
+        body: |bench| pic_edge(bench, 1 << 5),
+        ..BASE
+    },
+    Test {
+        name: "pit-interrupts-each-period",
+        description: "Counter 0 in mode 2 raises its interrupt once per period of 1,193,182 Hz",
+        clock: true,
+        body: |bench| pit_periods(bench, 16),
+        ..BASE
+    },
+    Test {
+        name: "hpet-comparator-fires-once",
+        description: "A one-shot comparator requests its interrupt at its time, once",
+        clock: true,
+        body: |bench| hpet_comparator(bench, 1),
+        ..BASE
+    },
+    Test {
         name: "ioapic-reports-24-entries",
         description: "The version register has the number of redirection entries",
         body: |bench| ioapic_entries(bench, 24),
@@ -103,6 +124,68 @@ fn pit_mode(bench: &mut Bench<'_>, expected: u8) -> Result<(), Failure> {
     bench.check("access, mode and BCD", status & 0x3f, expected)
 }
 
+fn pic_requests(bench: &mut Bench<'_>) -> Result<u8, Failure> {
+    const READ_REQUESTS: u8 = 0x0a;
+    bench.session.outb(PIC, READ_REQUESTS)?;
+    Ok(bench.session.inb(PIC)?)
+}
+
+fn pic_edge(bench: &mut Bench<'_>, expected: u8) -> Result<(), Failure> {
+    const LINE: u32 = 5;
+    initialise_pic(bench)?;
+    bench.session.outb(PIC + 1, 0xff)?;
+    let pic = bench.device_path("isa-i8259")?;
+    bench.session.set_irq_in(&pic, "", LINE, 1)?;
+    let raised = pic_requests(bench)?;
+    bench.check(
+        "requests of the raised line",
+        raised & (1 << LINE),
+        expected,
+    )?;
+    // The first initialisation word resets the edge sense: a line that is still up has to rise again.
+    initialise_pic(bench)?;
+    let reset = pic_requests(bench)?;
+    bench.check("requests after initialisation", reset & (1 << LINE), 0)
+}
+
+fn pit_periods(bench: &mut Bench<'_>, expected: usize) -> Result<(), Failure> {
+    // 16 periods of 4096 ticks, and half a period so that rounding does not count.
+    const NANOSECONDS: u64 = 4096 * 33 * 1_000_000_000 / (2 * 1_193_182);
+    bench.session.irq_intercept_in("ioapic")?;
+    for (port, value) in [(PIT + 3, 0x34), (PIT, 0x00), (PIT, 0x10)] {
+        bench.session.outb(port, value)?;
+    }
+    bench.session.take_irqs();
+    bench.session.clock_step(Some(NANOSECONDS))?;
+    let irqs = bench.session.take_irqs();
+    // Lines are counted as interrupts of ISA, before the override that leads the timer to input 2.
+    let raised = irqs.iter().filter(|irq| irq.line == 0 && irq.raised);
+    bench.check("interrupts", raised.count(), expected)
+}
+
+fn hpet_comparator(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
+    const ENABLE: u32 = 1;
+    const LEVEL: u32 = 1 << 1;
+    const INTERRUPT: u32 = 1 << 2;
+    const STATUS: u64 = HPET + 0x20;
+    const TIMER: u64 = HPET + 0x100;
+    // A tick takes 10 ns: the interrupt is due after 10 µs.
+    bench.session.writel(TIMER, LEVEL | INTERRUPT)?;
+    bench.session.writel(TIMER + 8, 1000)?;
+    bench.session.writel(TIMER + 12, 0)?;
+    bench.session.writel(HPET + 0x10, ENABLE)?;
+    bench.session.clock_step(Some(9_000))?;
+    let early = bench.session.readl(STATUS)?;
+    bench.check("status before its time", early, 0)?;
+    bench.session.clock_step(Some(2_000))?;
+    let due = bench.session.readl(STATUS)?;
+    bench.check("status at its time", due, expected)?;
+    bench.session.writel(STATUS, 1)?;
+    bench.session.clock_step(Some(1_000_000))?;
+    let later = bench.session.readl(STATUS)?;
+    bench.check("status after it was cleared", later, 0)
+}
+
 fn ioapic(bench: &mut Bench<'_>, register: u8) -> Result<u32, Failure> {
     bench.session.writel(IOAPIC, register.into())?;
     Ok(bench.session.readl(IOAPIC + 0x10)?)
@@ -153,6 +236,15 @@ mod tests {
         });
         check_fails(TESTS, "pit-reports-its-mode", "access", |bench| {
             pit_mode(bench, 0x36)
+        });
+        check_fails(TESTS, "pic-latches-an-edge", "raised line", |bench| {
+            pic_edge(bench, 0)
+        });
+        check_fails(TESTS, "pit-interrupts-each-period", "interrupts", |bench| {
+            pit_periods(bench, 15)
+        });
+        check_fails(TESTS, "hpet-comparator-fires-once", "its time", |bench| {
+            hpet_comparator(bench, 0)
         });
         check_fails(TESTS, "ioapic-reports-24-entries", "entries", |bench| {
             ioapic_entries(bench, 16)

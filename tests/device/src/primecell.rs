@@ -55,6 +55,28 @@ pub(crate) const TESTS: &[Test] = &[
         ..BASE
     },
     Test {
+        name: "pl031-matches-at-its-time",
+        description: "The alarm is raised in the second that it matches, and stays until it is cleared",
+        arguments: &["-rtc", "base=2023-11-14T22:13:20,clock=vm"],
+        clock: true,
+        body: |bench| rtc_match(bench, 1),
+        ..BASE
+    },
+    Test {
+        name: "pl061-shows-its-inputs",
+        description: "A line that is driven from outside shows in the data register and requests an interrupt",
+        clock: true,
+        body: |bench| gpio_input(bench, 1 << 5),
+        ..BASE
+    },
+    Test {
+        name: "gic-pends-a-driven-line",
+        description: "A shared interrupt is pending while its line is driven",
+        clock: true,
+        body: |bench| gic_pending(bench, 1 << 9),
+        ..BASE
+    },
+    Test {
         name: "pl061-masks-data-by-address",
         description: "Bits of the address select which bits of the data register are written",
         body: |bench| gpio_mask(bench, 0x0a),
@@ -120,6 +142,53 @@ fn rtc_load(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
     bench.check("time", found, expected)
 }
 
+fn rtc_match(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
+    let base = bench.at("pl031")?;
+    let now = bench.session.readl(base)?;
+    bench.session.writel(base + 0x04, now + 2)?;
+    bench.session.writel(base + 0x10, 1)?;
+    bench.session.clock_step(Some(1_000_000_000))?;
+    let early = bench.session.readl(base + 0x14)?;
+    bench.check("raw status before the match", early, 0)?;
+    bench.session.clock_step(Some(1_500_000_000))?;
+    let due = bench.session.readl(base + 0x18)?;
+    bench.check("status at the match", due, expected)?;
+    bench.session.writel(base + 0x1c, 1)?;
+    let cleared = bench.session.readl(base + 0x14)?;
+    bench.check("raw status after it was cleared", cleared, 0)
+}
+
+fn gpio_input(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
+    const LINE: u32 = 5;
+    let base = bench.at("pl061")?;
+    let chip = bench.device_path("pl061")?;
+    // The interrupt of this line follows the rising edge.
+    bench.session.writel(base + 0x40c, 1 << LINE)?;
+    bench.session.writel(base + 0x410, 1 << LINE)?;
+    bench.session.set_irq_in(&chip, "", LINE, 1)?;
+    let data = bench.session.readl(base + (0xff << 2))?;
+    bench.check("data", data & (1 << LINE), expected)?;
+    let status = bench.session.readl(base + 0x418)?;
+    bench.check("masked interrupt status", status, expected)?;
+    bench.session.set_irq_in(&chip, "", LINE, 0)?;
+    let data = bench.session.readl(base + (0xff << 2))?;
+    bench.check("data of the released line", data & (1 << LINE), 0)
+}
+
+fn gic_pending(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
+    const LINE: u32 = 9;
+    let base = bench.at("gic")?;
+    let chip = bench.device_path("arm_gic")?;
+    let before = bench.session.readl(base + 0x204)?;
+    bench.check("pending before", before & (1 << LINE), 0)?;
+    bench.session.set_irq_in(&chip, "", LINE, 1)?;
+    let driven = bench.session.readl(base + 0x204)?;
+    bench.check("pending while it is driven", driven & (1 << LINE), expected)?;
+    bench.session.set_irq_in(&chip, "", LINE, 0)?;
+    let released = bench.session.readl(base + 0x204)?;
+    bench.check("pending after", released & (1 << LINE), 0)
+}
+
 fn gpio_mask(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
     let base = bench.at("pl061")?;
     // All lines are outputs.
@@ -172,6 +241,18 @@ mod tests {
         });
         check_fails(TESTS, "pl031-takes-a-new-time", "time", |bench| {
             rtc_load(bench, 1)
+        });
+        check_fails(
+            TESTS,
+            "pl031-matches-at-its-time",
+            "at the match",
+            |bench| rtc_match(bench, 0),
+        );
+        check_fails(TESTS, "pl061-shows-its-inputs", "data", |bench| {
+            gpio_input(bench, 0)
+        });
+        check_fails(TESTS, "gic-pends-a-driven-line", "driven", |bench| {
+            gic_pending(bench, 0)
         });
         check_fails(TESTS, "pl061-masks-data-by-address", "data", |bench| {
             gpio_mask(bench, 0xff)

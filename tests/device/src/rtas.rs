@@ -24,6 +24,13 @@ pub(crate) const TESTS: &[Test] = &[
         ..BASE
     },
     Test {
+        name: "time-of-day-follows-the-clock",
+        description: "Five seconds later, get-time-of-day returns five seconds more",
+        clock: true,
+        body: |bench| follows_clock(bench, [12, 35, 1]),
+        ..BASE
+    },
+    Test {
         name: "fails-to-read-absent-function",
         description: "ibm,read-pci-config of a bridge that does not exist is a hardware error",
         body: |bench| reads_absent(bench, HARDWARE_ERROR),
@@ -73,6 +80,13 @@ fn sets_time(bench: &mut Bench<'_>, year: u32) -> Result<(), Failure> {
     bench.check("month and day", [found[2], found[3]], [2, 29])
 }
 
+fn follows_clock(bench: &mut Bench<'_>, expected: [u32; 3]) -> Result<(), Failure> {
+    bench.session.clock_set(5_000_000_000)?;
+    let [status, _, _, _, time @ .., _] = call::<8>(bench, "get-time-of-day", &[])?;
+    bench.check("status", status, SUCCESS)?;
+    bench.check("hour, minute and second", time, expected)
+}
+
 fn reads_absent(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
     let [status, _] = call::<2>(bench, "ibm,read-pci-config", &[0, 0x1234, 0x5678, 4])?;
     bench.check("status", status, expected)
@@ -97,6 +111,9 @@ mod tests {
         });
         check_fails(TESTS, "sets-time-of-day", "year", |bench| {
             sets_time(bench, 2023)
+        });
+        check_fails(TESTS, "time-of-day-follows-the-clock", "hour", |bench| {
+            follows_clock(bench, [12, 35, 2])
         });
         check_fails(TESTS, "fails-to-read-absent-function", "status", |bench| {
             reads_absent(bench, SUCCESS)

@@ -19,6 +19,7 @@ const SET: u8 = 1 << 7;
 /// Register B: an interrupt for each period, alarm, or update.
 const PERIODIC: u8 = 1 << 6;
 const ALARM: u8 = 1 << 5;
+const UPDATE: u8 = 1 << 4;
 /// Register B: numbers are binary, not BCD.
 const BINARY: u8 = 1 << 2;
 /// Register B: hours are 0 to 23.
@@ -113,6 +114,20 @@ pub(crate) const TESTS: &[Test] = &[
         ..BASE
     },
     Test {
+        name: "follows-the-clock",
+        description: "Five seconds later, the clock shows five seconds more and the next minute",
+        clock: true,
+        body: |bench| follows_clock(bench, [0x01, 0x35]),
+        ..BASE
+    },
+    Test {
+        name: "requests-interrupt-each-update",
+        description: "The update-ended flag is set once per second and cleared by a read",
+        clock: true,
+        body: |bench| requests_updates(bench, 3),
+        ..BASE
+    },
+    Test {
         name: "counts-periods-of-1024-hz",
         description: "The periodic interrupt at 1024 Hz has no drift over a second",
         clock: true,
@@ -196,6 +211,28 @@ fn raises_alarm(bench: &mut Bench<'_>, expected: u8) -> Result<(), Failure> {
     bench.check("flags after they were read", cleared & ALARM, 0)
 }
 
+fn follows_clock(bench: &mut Bench<'_>, expected: [u8; 2]) -> Result<(), Failure> {
+    set(bench, REGISTER_B, HOURS_24)?;
+    let now = bench.session.clock_set(5_000_000_000)?;
+    bench.check("time of QEMU in ns", now, 5_000_000_000)?;
+    let found = [get(bench, 0x00)?, get(bench, 0x02)?];
+    bench.check("seconds and minutes", found, expected)
+}
+
+/// Looks every tenth of a second, for three seconds.
+fn requests_updates(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
+    set(bench, REGISTER_B, HOURS_24 | UPDATE)?;
+    get(bench, REGISTER_C)?;
+    let mut count = 0;
+    for _ in 0..30 {
+        bench.session.clock_step(Some(100_000_000))?;
+        if get(bench, REGISTER_C)? & (UPDATE | REQUESTED) == UPDATE | REQUESTED {
+            count += 1;
+        }
+    }
+    bench.check("updates in three seconds", count, expected)
+}
+
 /// Counts the periods of some seconds, by the flag that each sets.
 fn counts_periods(bench: &mut Bench<'_>, (rate, hertz): (u8, u32)) -> Result<(), Failure> {
     const SECONDS: u32 = 10;
@@ -254,5 +291,14 @@ mod tests {
         check_fails(TESTS, "raises-alarm", "flags of the alarm", |bench| {
             raises_alarm(bench, REQUESTED)
         });
+        check_fails(TESTS, "follows-the-clock", "seconds", |bench| {
+            follows_clock(bench, [0x00, 0x35])
+        });
+        check_fails(
+            TESTS,
+            "requests-interrupt-each-update",
+            "updates",
+            |bench| requests_updates(bench, 2),
+        );
     }
 }

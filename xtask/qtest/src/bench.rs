@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use host::clock::monotonic;
+use host::wait::{Limit, poll};
 
 use crate::error::QtestError;
 use crate::machine::Machine;
@@ -172,19 +173,37 @@ impl<'a> Bench<'a> {
         what: &str,
         mut ask: impl FnMut(&mut Self) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
-        let deadline = monotonic() + PATIENCE;
-        while !ask(self)? {
-            if monotonic() > deadline {
-                return Err(Failure::Missing(format!("that {what}")));
-            }
-        }
-        Ok(())
+        let limit = Limit::until(monotonic() + PATIENCE);
+        let answer = poll(limit, || {
+            ask(self).map(|holds| holds.then_some(())).transpose()
+        });
+        let late = |_| Failure::Missing(format!("that {what}"));
+        answer.map_err(late)?
     }
 
     /// An address or a number of the machine's data.
     pub fn at(&self, name: &str) -> Result<u64, Failure> {
         let known = self.machine.at.get(name).copied();
         known.ok_or_else(|| Failure::Missing(format!("`{name}`")))
+    }
+
+    /// The path in QEMU's object tree of the first device of this type that the machine itself made.
+    pub fn device_path(&self, kind: &str) -> Result<String, Failure> {
+        const PARENT: &str = "/machine/unattached";
+        let tree = format!("info qom-tree {PARENT}");
+        let tree = self.session.qmp().human(&tree, PATIENCE);
+        let tree = tree.map_err(|error| Failure::Missing(format!("a list of devices: {error}")))?;
+        let suffix = format!(" ({kind})");
+        let names = tree.lines().filter_map(|line| {
+            let name = line.strip_prefix("  /")?.strip_suffix(&suffix)?;
+            (!name.starts_with(' ')).then_some(name)
+        });
+        // Numbers are not padded: `device[9]` comes before `device[10]`.
+        let first = names.min_by_key(|name| (name.len(), *name));
+        let missing = || Failure::Missing(format!("a device `{kind}`"));
+        first
+            .map(|name| format!("{PARENT}/{name}"))
+            .ok_or_else(missing)
     }
 
     /// Takes some RAM, which is never given back.

@@ -422,13 +422,19 @@ impl Session {
 }
 
 fn command_line(fds: Fds, has_clock: bool, arguments: &[String]) -> Vec<String> {
-    let accel = if has_clock { QTEST } else { "tcg" };
-    let mut line: Vec<String> = ["-nodefaults", "-no-user-config", "-S", "-display", "none"]
-        .into_iter()
-        .chain(["-accel", accel])
-        .chain(["-mon", "chardev=kiln-qmp,mode=control"])
-        .chain(["-qtest", "chardev:qtest", "-qtest-log", "none"])
-        .map(str::to_owned)
+    // A stopped machine has a stopped clock, and its devices do not answer requests. With the accelerator
+    // `qtest` no processor executes anything; under TCG the machine stays stopped for that.
+    let accel: &[&str] = if has_clock {
+        &["-accel", QTEST]
+    } else {
+        &["-accel", "tcg", "-S"]
+    };
+    let mut line: Vec<String> = ["-nodefaults", "-no-user-config", "-display", "none"]
+        .iter()
+        .chain(accel)
+        .chain(&["-mon", "chardev=kiln-qmp,mode=control"])
+        .chain(&["-qtest", "chardev:qtest", "-qtest-log", "none"])
+        .map(|word| (*word).to_owned())
         .collect();
     // QEMU 7.2 finds the character device of `-qtest` only under the name `qtest`.
     for (id, fd) in [("kiln-qmp", fds.qmp), ("qtest", fds.control)] {
