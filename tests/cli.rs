@@ -18,6 +18,8 @@ mod pages;
 mod plan;
 #[path = "cli/surroundings.rs"]
 mod surroundings;
+#[path = "cli/targets.rs"]
+mod targets;
 
 /// A command with a store of its own and without the caller's settings.
 fn xtask(store: &Path) -> Command {

@@ -138,6 +138,7 @@ fn crates_depend_only_on_allowed_crates() {
                 "supply",
                 "publish",
                 "mutants",
+                "verdict",
                 "xtask",
             ]),
         ),

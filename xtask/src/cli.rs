@@ -13,6 +13,7 @@ pub mod debug;
 mod examples;
 #[cfg(test)]
 mod help;
+pub mod images;
 pub mod mutants;
 pub mod publish;
 pub mod qtest;
@@ -23,6 +24,7 @@ pub mod report;
 pub mod repro;
 pub mod start;
 pub mod store;
+pub mod target;
 
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -31,6 +33,7 @@ use verdict::kind::TestKind;
 
 use bench::BenchArgs;
 use debug::DebugArgs;
+use images::ImagesArgs;
 use mutants::MutantsArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use qtest::QtestArgs;
@@ -40,6 +43,7 @@ use report::{ReportArgs, ReportFlags};
 use repro::{RebuildArgs, ReproArgs};
 use start::StartArgs;
 use store::StoreArgs;
+use target::TargetArgs;
 
 /// Which tests or architectures.
 pub const SELECTION: &str = "Selection";
@@ -152,7 +156,7 @@ pub enum Command {
     /// Run tests in Linux guests under QEMU
     ///
     /// A test is selected by a part of its name, by its path below `guest-tests/`, or by an expression.
-    /// Without a filter, every test runs on each architecture whose image is in the repository.
+    /// Without a filter, every test runs on each default architecture.
     /// `guest-tests/README.md` describes how to write, select, repeat and debug tests.
     #[command(after_long_help = examples::TEST)]
     Test(Box<TestArgs>),
@@ -189,6 +193,8 @@ pub enum Command {
     Toolchain(ToolchainArgs),
     /// Update a recipe
     Recipe(RecipeArgs),
+    /// Write the files of a new target
+    Target(TargetArgs),
     /// Build twice in different environments and compare the results
     ///
     /// The second build differs in path, user, host name, locale, time zone, umask, number of jobs, clock
@@ -250,9 +256,9 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = IMAGES)]
 pub struct SourceArgs {
-    /// Select an architecture; repeatable
+    /// Select an architecture, or `all`; repeatable
     ///
-    /// The default is every architecture whose image is in the repository.
+    /// The default is every architecture without `default = false` in `images/<arch>.toml`.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Build from source what the store lacks
@@ -297,39 +303,6 @@ impl SourceArgs {
             no_sandbox: false,
         }
     }
-}
-
-#[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "a switch on the command line is a bool"
-)]
-pub struct ImagesArgs {
-    #[command(flatten)]
-    pub source: SourceArgs,
-    /// Print what would be downloaded and built
-    #[arg(long, help_heading = EXECUTION)]
-    pub plan: bool,
-    /// Rebuild in an empty store and compare with `images.lock`
-    #[arg(long, requires = "from_source", conflicts_with_all = ["plan", "refreeze", "update_prebuilt"], help_heading = EXECUTION)]
-    pub verify: bool,
-    /// Accept changed configs and compiler output as frozen
-    ///
-    /// Writes the kernel and busybox configs that the fragments give now, and the digests of the code that
-    /// the compilers emit.
-    #[arg(long, conflicts_with_all = ["plan", "locked"], help_heading = EXECUTION)]
-    pub refreeze: bool,
-    /// Write the images to `images/prebuilt/`
-    ///
-    /// Also writes `images/images.lock` and `images/prebuilt/SOURCES`.
-    #[arg(long, conflicts_with_all = ["plan", "refreeze", "locked"], help_heading = EXECUTION)]
-    pub update_prebuilt: bool,
-    /// Keep the work directory of a failed step
-    #[arg(long, help_heading = DEBUGGING)]
-    pub keep_failed: bool,
-    /// Write when each step ran to `target/kiln/timings.html`
-    #[arg(long, conflicts_with_all = ["plan", "refreeze"], help_heading = REPORTS)]
-    pub timings: bool,
 }
 
 #[derive(Debug, Args)]
@@ -521,9 +494,9 @@ pub struct ToolchainArgs {
 
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// Select an architecture; repeatable
+    /// Select an architecture, or `all`; repeatable
     ///
-    /// The default is every architecture whose image is in the repository.
+    /// The default is every architecture without `default = false` in `images/<arch>.toml`.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Select what the host must be able to do

@@ -19,6 +19,9 @@ use crate::kiln_toml::{self, SettingsError};
 use crate::output::{self, Color, Style};
 use crate::render;
 
+/// The value of `--arch` that selects every architecture.
+pub const ALL: &str = "all";
+
 /// Where a subcommand runs, and its options.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -140,8 +143,8 @@ impl Context {
         host::files::read_tree(&self.root, &["recipes", "images"], &["images/prebuilt"])
     }
 
-    /// The architectures that were asked for, else those of the settings, else all whose images are in
-    /// the repository; an unknown one is refused with what is meant.
+    /// The architectures that were asked for, else those of the settings, else the default ones; `all` is
+    /// every one, and an unknown one is refused with what is meant.
     pub fn arches(&self, project: &Project, asked: &[String]) -> Result<Vec<String>, Failure> {
         let configured = self.resolve(Layer::default()).values.arch;
         let asked = match configured {
@@ -150,8 +153,11 @@ impl Context {
         };
         let known: Vec<&str> = project.arches.keys().map(String::as_str).collect();
         if asked.is_empty() {
-            let prebuilt = project.arches.values().filter(|arch| arch.prebuilt);
-            return Ok(prebuilt.map(|arch| arch.name.clone()).collect());
+            let default = project.arches.values().filter(|arch| arch.default);
+            return Ok(default.map(|arch| arch.name.clone()).collect());
+        }
+        if asked.iter().any(|arch| arch == ALL) {
+            return Ok(project.arches.keys().cloned().collect());
         }
         let mut arches: Vec<String> = Vec::new();
         for arch in &asked {

@@ -100,6 +100,7 @@ pub fn dispatch(context: &Context, command: Command) -> CommandResult {
         | Command::Fetch(_)
         | Command::Toolchain(_)
         | Command::Recipe(_)
+        | Command::Target(_)
         | Command::Store(_)
         | Command::Legal(_)
         | Command::Publish(_)

@@ -1,10 +1,12 @@
 //! What tests run on: QEMU binary, what it can do, and for guests image and accelerator; one for each
 //! architecture. Shared by `test`, `boot` and `bench`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use guest::platform::{ArchRun, Image};
+use host::packages;
 use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
@@ -113,6 +115,42 @@ pub(crate) fn keep_built(
         output::note(format!("{name}: skipped, `{place}` has no QEMU for it"));
     }
     *arches = there;
+}
+
+/// Leaves out the architectures whose QEMU is not on PATH, or not in the directory that was named. Notes
+/// state which, and how to install what they lack.
+pub(crate) fn keep_installed(
+    context: &Context,
+    project: &Project,
+    args: &GuestArgs,
+    arches: &mut Vec<String>,
+) -> Result<(), Failure> {
+    if context.qemu(args.qemu.as_ref()).is_some() {
+        keep_built(context, project, args, arches);
+        return Ok(());
+    }
+    let binary = |name: &String| project.arches[name].qemu.binary.clone();
+    let is_here = |name: &String| host::tools::find(&binary(name)).is_some();
+    let (present, absent): (Vec<String>, Vec<String>) = arches.drain(..).partition(is_here);
+    *arches = present;
+    let missing: BTreeSet<String> = absent.iter().map(binary).collect();
+    let missing: Vec<String> = missing.into_iter().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for name in &absent {
+        let binary = binary(name);
+        output::note(format!("{name}: skipped, `{binary}` is not installed"));
+    }
+    let facts = packages::gather(&missing, &context.env).map_err(hinted!(Exit::SetupMissing))?;
+    let setup = packages::plan_setup(&missing, &facts);
+    for note in &setup.notes {
+        output::note(note);
+    }
+    for command in setup.commands() {
+        output::note(format!("to install: {command}"));
+    }
+    Ok(())
 }
 
 fn target(context: &Context, binary: &Utf8Path) -> Option<String> {

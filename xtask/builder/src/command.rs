@@ -11,6 +11,7 @@ pub(crate) mod rebuild;
 pub(crate) mod recipe;
 pub(crate) mod repro;
 pub(crate) mod store;
+pub(crate) mod target;
 pub(crate) mod toolchain;
 pub(crate) mod unpublish;
 pub(crate) mod verify_release;

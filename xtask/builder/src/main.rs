@@ -22,6 +22,7 @@ fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Fetch(args) => command::fetch::run(context, &args),
         Command::Toolchain(args) => command::toolchain::run(context, &args),
         Command::Recipe(args) => command::recipe::run(context, &args),
+        Command::Target(args) => command::target::run(context, &args),
         Command::Store(args) => command::store::run(context, &args.command),
         Command::Legal(args) => command::legal::run(context, &args),
         Command::Publish(args) => command::publish::run(context, &args),

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod locations;
+pub(crate) mod matrix;
 pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod repro;

@@ -38,10 +38,12 @@ impl Config {
     #[must_use]
     pub fn lacks(&self, virtio: &str) -> Vec<String> {
         let bus = match virtio {
-            "pci" => "VIRTIO_PCI",
-            _ => "VIRTIO_MMIO",
+            "pci" => Some("VIRTIO_PCI"),
+            "device" => Some("VIRTIO_MMIO"),
+            // The driver of virtio-ccw is part of every kernel that has the bus.
+            _ => None,
         };
-        let missing = NEEDED.into_iter().chain([bus]);
+        let missing = NEEDED.into_iter().chain(bus);
         missing
             .filter(|option| self.value(option) != "y")
             .map(|option| format!("CONFIG_{option}={}", self.value(option)))
@@ -62,6 +64,7 @@ mod tests {
         };
         check("CONFIG_VIRTIO_PCI=y\n", "pci", &[]);
         check("CONFIG_VIRTIO_PCI=y\n", "device", &["CONFIG_VIRTIO_MMIO=n"]);
+        check("", "ccw", &[]);
         // The last line of an option counts, as for the kernel's own build.
         let module = "CONFIG_VIRTIO_CONSOLE=m\n# CONFIG_VIRTIO_PCI is not set\n";
         let expect = ["CONFIG_VIRTIO_CONSOLE=m", "CONFIG_VIRTIO_PCI=n"];

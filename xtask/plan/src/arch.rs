@@ -18,8 +18,10 @@ pub struct Arch {
     pub endian: Endian,
     /// Word size in bits.
     pub bits: u32,
-    /// Whether its image is in the repository, so that commands mean it where none is named.
+    /// Whether its image is in the repository.
     pub prebuilt: bool,
+    /// Whether commands that name no architecture include it.
+    pub default: bool,
     /// What gdb calls it (`set architecture`), where gdb cannot tell by itself.
     pub gdb: Option<String>,
     /// Compiler settings.
@@ -137,7 +139,7 @@ pub struct Machine {
     pub args: Vec<String>,
     /// The device that carries the control channel, with its properties.
     pub control: String,
-    /// Suffix of virtio devices on this machine: `pci` or `device`.
+    /// Suffix of virtio devices on this machine: `pci`, `device` (virtio-mmio) or `ccw`.
     pub virtio: String,
     /// Time from start to *ready*, where it differs from the profile's.
     pub boot_timeout: Option<Duration>,

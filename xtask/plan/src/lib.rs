@@ -19,6 +19,7 @@ pub mod key;
 pub mod lock;
 pub mod recipe;
 pub mod size;
+pub mod skeleton;
 pub mod source;
 pub mod spdx;
 pub mod step;

@@ -13,7 +13,8 @@ use crate::{prebuilt, sources};
 pub const NOT_LOCKED: &str = "compressed";
 
 /// The archive of an architecture's image in the repository.
-pub(crate) fn archive(checkout: &Utf8Path, arch: &str) -> Utf8PathBuf {
+#[must_use]
+pub fn archive(checkout: &Utf8Path, arch: &str) -> Utf8PathBuf {
     checkout
         .join("images/prebuilt")
         .join(arch)

@@ -17,7 +17,7 @@ pub struct MutantsArgs {
     pub area: Vec<String>,
     /// Select an architecture; repeatable
     ///
-    /// The default is every architecture whose image is in the repository.
+    /// The default is every architecture without `default = false` in `images/<arch>.toml`.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Run all tests for each mutant

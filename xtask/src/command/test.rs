@@ -35,7 +35,7 @@ use rerun::Rerun;
 pub(crate) use select::machines;
 
 /// Where runs are kept, in the repository.
-pub(crate) const RUNS: &str = "target/kiln/runs";
+pub const RUNS: &str = "target/kiln/runs";
 /// The shell tests, in the repository.
 const TESTS: &str = "guest-tests";
 

@@ -1,5 +1,5 @@
 //! `cargo xtask images`: finds or builds the images; `--plan` shows what that would mean; `--verify`
-//! builds them anew and compares.
+//! builds them anew and compares; `--matrix` lists the targets.
 
 mod verify;
 
@@ -7,16 +7,22 @@ use forge::build;
 use provision::lock::locked;
 use serde_json::json;
 use store::Ready;
+use verdict::runs::kept::{self, KeptError};
 
 use crate::render;
 use crate::wiring::{Supply, supply_failure};
-use xtask::cli::{ImagesArgs, MessageFormat, SourceArgs};
+use xtask::cli::images::ImagesArgs;
+use xtask::cli::{MessageFormat, SourceArgs};
+use xtask::command::test::RUNS;
 use xtask::context::Context;
 use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::output;
 use xtask::render::quantity;
 
 pub(crate) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
+    if args.matrix {
+        return matrix(context);
+    }
     if args.verify {
         return verify::run(context, args);
     }
@@ -40,6 +46,19 @@ pub(crate) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
     for (arch, ready) in &images {
         print_image(context, arch, ready);
     }
+    Ok(Exit::Success)
+}
+
+/// All targets, with the results of the runs that are kept.
+fn matrix(context: &Context) -> CommandResult {
+    let project = context.project()?;
+    let failed = |error: KeptError| Failure::new(Exit::Failed, error);
+    let runs = kept::all(&context.root.join(RUNS)).map_err(failed)?;
+    let size = |arch: &str| {
+        let archive = provision::lock::archive(&context.root, arch);
+        Some(fs_err::metadata(archive).ok()?.len())
+    };
+    output::raw(render::matrix::table(&project, size, &runs).as_bytes());
     Ok(Exit::Success)
 }
 

@@ -21,6 +21,7 @@ struct RawArch {
     bits: Spanned<u32>,
     #[serde(default = "yes")]
     prebuilt: bool,
+    default: Option<bool>,
     gdb: Option<String>,
     gcc: Gcc,
     linux: Linux,
@@ -77,6 +78,7 @@ struct RawMachine {
 enum Virtio {
     Pci,
     Device,
+    Ccw,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +133,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         endian: raw.endian,
         bits: raw.bits.into_inner(),
         prebuilt: raw.prebuilt,
+        default: raw.default.unwrap_or(raw.prebuilt),
         gdb: raw.gdb,
         gcc: raw.gcc,
         linux: raw.linux,
@@ -222,6 +225,7 @@ fn machine(page: Page<'_>, key: String, raw: RawMachine, found: &mut Vec<Diagnos
         virtio: match raw.virtio {
             Virtio::Pci => "pci".to_owned(),
             Virtio::Device => "device".to_owned(),
+            Virtio::Ccw => "ccw".to_owned(),
         },
         boot_timeout: raw.boot_timeout.map(|text| time(page, &text, found)),
         hotplug: raw.hotplug.map(|raw| hotplug(page, raw, found)),
@@ -355,15 +359,17 @@ args = ["-M", "virt"]
     }
 
     #[test]
-    fn image_is_prebuilt_by_default() {
-        let prebuilt = |text: &str| {
+    fn default_architecture_has_a_prebuilt_image() {
+        let check = |keys: &str, expect: (bool, bool)| {
             let path = "images/riscv64.toml".into();
-            read(Page { path, text }, &mut Vec::new()).unwrap().prebuilt
+            let text = &GOOD.replace("bits = 64", &format!("bits = 64\n{keys}"));
+            let arch = read(Page { path, text }, &mut Vec::new()).unwrap();
+            assert_eq!((arch.prebuilt, arch.default), expect, "{keys}");
         };
-        assert!(prebuilt(GOOD));
-        assert!(!prebuilt(
-            &GOOD.replace("bits = 64", "bits = 64\nprebuilt = false")
-        ));
+        check("", (true, true));
+        check("default = false", (true, false));
+        check("prebuilt = false", (false, false));
+        check("prebuilt = false\ndefault = true", (false, true));
     }
 
     #[test]

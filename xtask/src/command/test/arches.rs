@@ -4,20 +4,29 @@ use plan::Project;
 use suite::Selected;
 
 use super::compare;
-use crate::cli::{AccelChoice, TestArgs};
-use crate::context::Context;
+use crate::cli::{AccelChoice, SourceArgs, TestArgs};
+use crate::context::{ALL, Context};
 use crate::exit::Failure;
 use crate::kernels;
+use crate::output;
 use crate::platforms;
+use crate::supply::Supply;
 
-/// Those of the command line; else those of the settings or the repository that the kernel and the QEMU
-/// were built for.
+/// Those of the command line, where `all` is every one that has a QEMU here; else those of the settings
+/// or the default ones, as far as the kernel and the QEMU were built for them.
 pub(super) fn arches(
     context: &Context,
     project: &Project,
     args: &TestArgs,
 ) -> Result<Vec<String>, Failure> {
     let mut arches = context.arches(project, &args.source.arch)?;
+    if args.source.arch.iter().any(|arch| arch == ALL) {
+        for side in compare::sides(args) {
+            platforms::keep_installed(context, project, &side.guest, &mut arches)?;
+        }
+        keep_at_hand(context, &args.source, &mut arches)?;
+        return Ok(arches);
+    }
     if !args.source.arch.is_empty() {
         return Ok(arches);
     }
@@ -30,6 +39,36 @@ pub(super) fn arches(
         }
     }
     Ok(arches)
+}
+
+/// Leaves out the architectures whose image is neither in the repository nor in the store, so that `all`
+/// builds no compilers. With `--from-source` all stay.
+fn keep_at_hand(
+    context: &Context,
+    source: &SourceArgs,
+    arches: &mut Vec<String>,
+) -> Result<(), Failure> {
+    if source.from_source {
+        return Ok(());
+    }
+    let supply = Supply::open(context, source)?;
+    let is_here = |name: &str| -> Result<bool, Failure> {
+        if supply.project.arches[name].prebuilt && !source.no_prebuilt {
+            return Ok(true);
+        }
+        let (_, step) = supply.step("image", name)?;
+        Ok(supply.in_store(step)?.is_some())
+    };
+    for name in std::mem::take(arches) {
+        if is_here(&name)? {
+            arches.push(name);
+            continue;
+        }
+        output::note(format!(
+            "{name}: skipped, its image is not in the repository: cargo xtask images --arch {name}"
+        ));
+    }
+    Ok(())
 }
 
 /// The architectures whose image is booted, in their order: by a test, or to try the accelerator.

@@ -125,6 +125,19 @@ pub fn below(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, KeptError> {
     Ok(found)
 }
 
+/// The runs of a folder that have ended, oldest first. Those of a schema that is no longer read are left out.
+pub fn all(runs: &Utf8Path) -> Result<Vec<RunReport>, KeptError> {
+    let mut found = Vec::new();
+    for number in numbers(runs)? {
+        match read(&runs.join(number.to_string())) {
+            Ok(run) => found.push(run),
+            Err(KeptError::Schema { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
 /// Reads the run in a folder; its logs are looked for where the folder is now.
 pub fn read(dir: &Utf8Path) -> Result<RunReport, KeptError> {
     let path = dir.join(FILE);
