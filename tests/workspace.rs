@@ -72,6 +72,10 @@ fn crates_depend_only_on_allowed_crates() {
         ("plan", BTreeSet::from([])),
         ("host", BTreeSet::from(["plan"])),
         ("kernel", BTreeSet::from(["elf", "plan", "host"])),
+        (
+            "hostfiles",
+            BTreeSet::from(["elf", "kernel", "plan", "host"]),
+        ),
         ("net", BTreeSet::from(["host"])),
         ("qemu", BTreeSet::from(["plan", "host"])),
         ("qtest", BTreeSet::from(["host", "qemu"])),
@@ -100,7 +104,15 @@ fn crates_depend_only_on_allowed_crates() {
         (
             "guest",
             BTreeSet::from([
-                "plan", "host", "store", "qemu", "qtest", "verdict", "suite", "session",
+                "plan",
+                "host",
+                "hostfiles",
+                "store",
+                "qemu",
+                "qtest",
+                "verdict",
+                "suite",
+                "session",
             ]),
         ),
         (
@@ -112,6 +124,7 @@ fn crates_depend_only_on_allowed_crates() {
             BTreeSet::from([
                 "plan",
                 "host",
+                "hostfiles",
                 "kernel",
                 "qemu",
                 "qtest",

@@ -21,6 +21,7 @@ mod ends;
 mod faulty_qemu;
 mod golden;
 mod helpers;
+mod host_files;
 mod interrupted;
 mod kernel;
 mod killed;

@@ -9,6 +9,7 @@
 )]
 
 pub mod bench;
+pub mod boot;
 pub mod debug;
 mod examples;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use host::secret::SecretUrl;
 use verdict::kind::TestKind;
 
 use bench::BenchArgs;
+use boot::{BootArgs, HostArgs};
 use debug::DebugArgs;
 use images::ImagesArgs;
 use mutants::MutantsArgs;
@@ -440,6 +442,8 @@ pub struct TestArgs {
     /// later ones are compared with the first as --compare-qemu compares two QEMUs.
     #[arg(long, value_name = "DIR|FILE", help_heading = QEMU)]
     pub kernel: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    pub host: HostArgs,
     /// Print the output of tests directly
     ///
     /// Runs one test at a time.
@@ -456,31 +460,6 @@ pub struct TestArgs {
     pub runs: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub source: SourceArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct BootArgs {
-    /// Pass these arguments to QEMU
-    #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]
-    pub args: Vec<String>,
-    #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub guest: GuestArgs,
-    /// Boot this kernel or build tree
-    ///
-    /// A build tree is searched for the file that the architecture boots. The architecture is that of the
-    /// kernel, unless --arch names it.
-    #[arg(long, value_name = "DIR|FILE", help_heading = QEMU)]
-    pub kernel: Option<Utf8PathBuf>,
-    /// Use this machine of `images/<arch>.toml`
-    ///
-    /// The default is the `machine` of that file.
-    #[arg(long, value_name = "MACHINE", help_heading = QEMU)]
-    pub machine: Option<String>,
-    /// Wait for a debugger and print its command
-    #[arg(long, help_heading = DEBUGGING)]
-    pub gdb: bool,
 }
 
 #[derive(Debug, Args)]

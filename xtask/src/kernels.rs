@@ -1,20 +1,28 @@
 //! `--kernel DIR|FILE`: the kernel of a build tree in place of the image's own, for guests of the
 //! architecture that it was built for.
 
+use std::sync::Arc;
+
 use camino::Utf8Path;
-use guest::platform::{ArchRun, OwnKernel};
+use guest::accel::is_native;
+use guest::login;
+use guest::platform::{ArchRun, HostPart, OwnKernel};
+use hostfiles::{Host, HostFilesError, Modules, Overlay, Request, append_to};
 use kernel::{Kernel, KernelError, KernelFile, Target};
 use plan::Project;
+use plan::arch::Machine;
 use plan::digest::Digest;
+use qemu::BootFiles;
 
 use crate::cli::SourceArgs;
+use crate::cli::boot::HostArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::platforms;
 use crate::supply::Supply;
 
 /// Keeps the architectures that a kernel was built for, where the command line names none.
-pub(crate) fn keep_matching(
+fn keep_matching(
     context: &Context,
     project: &Project,
     place: &Utf8Path,
@@ -45,12 +53,135 @@ pub(crate) fn keep_matching(
     Ok(())
 }
 
-/// Lets guests boot a kernel in place of their image's own.
-pub(crate) fn replace(
+/// Keeps the architectures that a kernel was built for and, for guests of this host's files, its own.
+pub(crate) fn narrow(
+    context: &Context,
+    project: &Project,
+    (kernel, host): (Option<&Utf8Path>, &HostArgs),
+    arches: &mut Vec<String>,
+) -> Result<(), Failure> {
+    if host.is_host_image() || !host.program.is_empty() {
+        arches.retain(|name| {
+            let arch = project.arches.get(name);
+            arch.is_some_and(|arch| is_native(&arch.qemu))
+        });
+    }
+    match kernel {
+        Some(kernel) => keep_matching(context, project, kernel, arches),
+        None => Ok(()),
+    }
+}
+
+/// What a guest with a shell for a person boots on a machine: kernel, initramfs, and what its kernel
+/// command line needs. A guest of this host's files has the host's shell.
+pub(crate) fn login(
+    context: &Context,
+    run: &ArchRun,
+    (machine, is_host): (&Machine, bool),
+    folder: &Utf8Path,
+) -> Result<(BootFiles, &'static str), Failure> {
+    let setup = |error| Failure::new(Exit::SetupMissing, error);
+    let boot = run
+        .boot()
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let (mut boot, mut parameter) = (boot.clone(), "");
+    if let Some(image) = &run.image {
+        let has_bash = host::tools::find_in(BASH, &context.env.path).is_some();
+        let shell = if has_bash { BASH } else { "sh" };
+        let mut request = image.host_request(machine, false);
+        request.shell = Some(shell).filter(|_| is_host);
+        let overlay = overlay(context, &request)?;
+        let file = folder.join("host.cpio");
+        append_to(boot.initrd.as_ref(), &overlay.archive, &file).map_err(host_failure)?;
+        boot.initrd = Some(file);
+        parameter = overlay.parameter;
+    }
+    if let Some(initrd) = &mut boot.initrd {
+        *initrd = login::initramfs(initrd, folder).map_err(setup)?;
+    }
+    Ok((boot, parameter))
+}
+
+/// The shell that people expect.
+const BASH: &str = "bash";
+
+/// Gives the guests of a run what its flags name: a kernel, and files of the host.
+pub(crate) fn apply(
     context: &Context,
     runs: &mut [ArchRun],
-    place: &Utf8Path,
+    kernel: Option<&Utf8Path>,
+    host: &HostArgs,
 ) -> Result<(), Failure> {
+    let is_host = host.is_host_image();
+    let foreign = runs.iter().find(|run| !is_native(&run.arch.qemu));
+    if let Some(run) = foreign.filter(|_| is_host || !host.program.is_empty()) {
+        let name = &run.arch.name;
+        let error = anyhow::anyhow!("the programs of this host are not for {name}");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let installed = match kernel {
+        None if is_host => Some(
+            hostfiles::newest(Utf8Path::new("/"))
+                .map_err(host_failure)?
+                .path,
+        ),
+        kernel => kernel.map(Utf8Path::to_owned),
+    };
+    if let Some(kernel) = installed {
+        replace(context, runs, &kernel)?;
+    }
+    for run in runs {
+        let Some(image) = &mut run.image else {
+            continue;
+        };
+        if !host.module.is_empty() && image.modules().is_none() {
+            let error = anyhow::anyhow!("the kernel that boots has no modules");
+            let hint = "--image host, or --kernel with a build tree or an installed kernel";
+            return Err(Failure::new(Exit::Usage, error).hint(Some(hint.to_owned())));
+        }
+        image.host = HostPart {
+            programs: host.program.clone(),
+            modules: host.module.clone(),
+            loads_drivers: is_host,
+        };
+        let profile = &run.arch.qemu;
+        let Some(machine) = profile.machines.get(&profile.machine) else {
+            continue;
+        };
+        // What is missing for every guest is an error of the run.
+        overlay(context, &image.host_request(machine, false))?;
+    }
+    Ok(())
+}
+
+/// The archive of what guests get of this host.
+fn overlay(context: &Context, request: &Request<'_>) -> Result<Overlay, Failure> {
+    if request.is_empty() {
+        return Ok(Overlay::default());
+    }
+    let host = Host::new(&context.env.path, &context.env.own_program());
+    let overlay = host.and_then(|host| host.overlay(request));
+    overlay.map_err(host_failure)
+}
+
+/// Something of this host that cannot go into a guest.
+fn host_failure(error: HostFilesError) -> Failure {
+    let hint = error.hint();
+    Failure::new(Exit::SetupMissing, error).hint(hint)
+}
+
+/// The modules of a kernel: those of its build tree, or those that are installed for its release.
+fn modules(place: &Utf8Path, version: &str) -> std::io::Result<Option<Arc<Modules>>> {
+    let modules = if place.is_dir() {
+        Modules::built(place)?
+    } else {
+        Modules::installed(Utf8Path::new("/"), version)?
+    };
+    Ok(modules.is_known().then(|| Arc::new(modules)))
+}
+
+/// Lets guests boot a kernel in place of their image's own.
+fn replace(context: &Context, runs: &mut [ArchRun], place: &Utf8Path) -> Result<(), Failure> {
     let place = context.env.absolute(place);
     for run in runs {
         let Some(image) = &mut run.image else {
@@ -68,9 +199,11 @@ pub(crate) fn replace(
         image.name = format!("{}+kernel-{}", image.name, digest.short());
         // Templates of guests with the image's own kernel are of no use.
         image.content = Digest::of(format!("{}\n{digest}\n", image.content).as_bytes());
+        let modules = modules(&place, &version);
         image.kernel = Some(OwnKernel {
             name: format!("{version} ({path})"),
             symbols,
+            modules: modules.map_err(|error| Failure::new(Exit::SetupMissing, error))?,
         });
         image.boot.kernel = path;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use guest::platform::{ArchRun, Image};
+use guest::platform::{ArchRun, HostPart, Image};
 use host::packages;
 use plan::Project;
 use plan::arch::Arch;
@@ -205,6 +205,7 @@ fn platform(
             boot,
             content: content(image),
             kernel: None,
+            host: HostPart::default(),
         });
     }
     if run.accel == qemu::Accel::Kvm {

@@ -50,11 +50,22 @@ impl NoKvm {
     }
 }
 
+/// As `uname -m` prints it.
+fn machine() -> String {
+    let uname = rustix::system::uname();
+    uname.machine().to_string_lossy().into_owned()
+}
+
+/// Whether the programs of this host run in guests of an architecture.
+#[must_use]
+pub fn is_native(profile: &plan::arch::QemuProfile) -> bool {
+    profile.native.contains(&machine())
+}
+
 /// The accelerator, with a line for people where one is due.
 pub fn choose(request: AccelRequest, trial: &Trial<'_>) -> Result<(Accel, Option<String>), NoKvm> {
     let device = device();
-    let uname = rustix::system::uname();
-    let machine = uname.machine().to_string_lossy();
+    let machine = machine();
     let ask = |verdict: Option<&Verdict>| {
         let host = HostKvm {
             machine: &machine,

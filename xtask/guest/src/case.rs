@@ -21,6 +21,7 @@ use suite::{Body, Scripts, Selected};
 use verdict::event::{Choice, GuestStart, RunEvent, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
 
+use crate::accel::is_native;
 use crate::config::CaseConfig;
 use crate::helpers::serve::FileServer;
 use crate::job::Job;
@@ -37,6 +38,7 @@ mod entry;
 mod expectations;
 mod export;
 mod guest;
+mod host_files;
 mod host_script;
 mod launch;
 mod monitor;
@@ -51,6 +53,7 @@ mod unit_test;
 use chardev::Chardevs;
 use conclusion::GuestResult;
 use guest::Order;
+use host_files::HostInitramfs;
 use plug::Plugs;
 use qemu_test::QemuTest;
 use roster::Roster;
@@ -137,6 +140,8 @@ struct Case<'a> {
     clock: TestClock,
     handoff: Arc<Handoff>,
     chardevs: Chardevs,
+    /// What its guests get of the host.
+    host_files: Option<HostInitramfs>,
     /// For a script that was written for qemu-test.
     qemu_test: Option<QemuTest>,
     state: Mutex<State>,
@@ -212,6 +217,7 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
     let tools = requirement::Tools {
         on_path: &|tool| host::tools::find_in(tool, &setting.config.path).is_some(),
         of_qemu: &|tool| setting.arch.tools.find(tool).is_some(),
+        native: is_native(profile),
     };
     if header.body.needs().image {
         machine_name.clone_into(&mut report.machine);
@@ -220,6 +226,13 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
         report.outcome = Outcome::Skipped { reason };
         return report;
     }
+    let host_files = match host_files::gather(setting, machine) {
+        Ok(files) => files,
+        Err(outcome) => {
+            report.outcome = outcome;
+            return report;
+        }
+    };
     let prepared = prepare(setting);
     let case = match prepared {
         Ok(Prepared {
@@ -240,6 +253,7 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
             clock: setting.clock(),
             handoff: Arc::default(),
             chardevs: Chardevs::default(),
+            host_files,
             qemu_test,
             state: Mutex::default(),
             output: Mutex::new(Output {
@@ -451,7 +465,10 @@ impl Case<'_> {
 
     fn boot_timeout(&self) -> Duration {
         let profile = self.setting.arch.arch.qemu.boot_timeout;
-        self.machine.boot_timeout.unwrap_or(profile)
+        let limit = self.machine.boot_timeout.unwrap_or(profile);
+        let image = self.setting.arch.image.as_ref();
+        let has_drivers_for_all = image.is_some_and(|image| image.host.loads_drivers);
+        limit * if has_drivers_for_all { DISTRIBUTION } else { 1 }
     }
 
     /// A guest of this QEMU is ready: what its boot took says how fast the host is.
@@ -563,5 +580,7 @@ impl Case<'_> {
 
 /// Per cent of the time for which QEMU waits for a processor on a busy host.
 const BUSY: f64 = 20.0;
+/// The kernel of a distribution takes so many times longer to boot than an image's own.
+const DISTRIBUTION: u32 = 4;
 /// For `wait_for`, at factor 1.
 const WAIT_FOR: Duration = Duration::from_secs(10);

@@ -1,7 +1,10 @@
 //! An architecture of a run: its QEMU, and what it boots if anything.
 
+use std::sync::Arc;
+
 use camino::{Utf8Path, Utf8PathBuf};
-use plan::arch::Arch;
+use hostfiles::{Modules, Request};
+use plan::arch::{Arch, Machine};
 use plan::digest::Digest;
 use qemu::tools::ToolDirs;
 use qemu::{Accel, BootFiles, Emulator, Facts};
@@ -37,6 +40,19 @@ pub struct Image {
     pub content: Digest,
     /// What takes the place of the image's own kernel.
     pub kernel: Option<OwnKernel>,
+    /// What every guest gets of the host.
+    pub host: HostPart,
+}
+
+/// What every guest of a run gets of the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostPart {
+    /// Programs, by name or path.
+    pub programs: Vec<String>,
+    /// Modules, each as `NAME [PARAMETER=VALUE]...`.
+    pub modules: Vec<String>,
+    /// Whether the drivers of the control channel and of scratch disks are loaded too.
+    pub loads_drivers: bool,
 }
 
 /// A kernel that a person brings.
@@ -46,9 +62,38 @@ pub struct OwnKernel {
     pub name: String,
     /// The kernel with symbols, where there is one.
     pub symbols: Option<Utf8PathBuf>,
+    /// Its modules, where there are any.
+    pub modules: Option<Arc<Modules>>,
 }
 
 impl Image {
+    /// What every guest of the run gets of the host on a machine, with or without virtio disks.
+    #[must_use]
+    pub fn host_request(&self, machine: &Machine, has_disks: bool) -> Request<'_> {
+        let bus = match machine.virtio.as_str() {
+            "pci" => "virtio_pci",
+            _ => "virtio_mmio",
+        };
+        let disk = has_disks.then_some("virtio_blk");
+        let drivers = [bus, "virtio_console"].into_iter().chain(disk);
+        let drivers = drivers
+            .filter(|_| self.host.loads_drivers)
+            .map(str::to_owned);
+        Request {
+            programs: self.host.programs.clone(),
+            placed: Vec::new(),
+            shell: None,
+            modules: drivers.chain(self.host.modules.iter().cloned()).collect(),
+            of_kernel: self.modules(),
+        }
+    }
+
+    /// The modules of the kernel, if it is not the image's own, which has none.
+    #[must_use]
+    pub fn modules(&self) -> Option<&Modules> {
+        self.kernel.as_ref()?.modules.as_deref()
+    }
+
     /// The kernel, if it is the image's own: only for that one is there a table of functions.
     #[must_use]
     pub fn own_kernel(&self) -> Option<&Utf8Path> {

@@ -27,6 +27,7 @@ impl TestArgs {
         for kernel in &self.kernel {
             flags.push(format!("--kernel={kernel}"));
         }
+        flags.extend(self.host.flags());
         if let Some(factor) = self.timeout_factor {
             flags.push(format!("--timeout-factor={factor}"));
         }
@@ -38,7 +39,13 @@ impl TestArgs {
         let profile = profile.map(|name| format!("--profile={name}"));
         let flags = self.running(self.guest.qemu.clone()).into_iter();
         let (guest, flags): (Vec<_>, Vec<_>) = flags.partition(|flag| {
-            let of_guests = ["--accel=", "--kernel="];
+            let of_guests = [
+                "--accel=",
+                "--kernel=",
+                "--image=",
+                "--program=",
+                "--module=",
+            ];
             of_guests.iter().any(|start| flag.starts_with(start))
         });
         ReproduceFlags {
@@ -95,6 +102,9 @@ mod tests {
             "/build",
             "--accel=tcg",
             "--kernel=/linux",
+            "--image=host",
+            "--program=lspci",
+            "--module=loop max_loop=2",
             "--timeout-factor=2.5",
         ];
         let Command::Test(args) = Cli::try_parse_from(words).unwrap().command else {

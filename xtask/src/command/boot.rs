@@ -4,13 +4,12 @@
 use std::io::Read as _;
 
 use guest::debug::{Debug, DebugPaths};
-use guest::login;
 use host::process::{Command, Stdio};
 use plan::arch::Machine;
 use qemu::LaunchRequest;
 use qemu::console::PanicWatch;
 
-use crate::cli::BootArgs;
+use crate::cli::boot::BootArgs;
 use crate::command::test::debug;
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure, hinted};
@@ -22,9 +21,10 @@ use crate::supply::Supply;
 pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     let project = context.project()?;
     let mut source = args.source.clone();
-    if let (Some(kernel), true) = (&args.kernel, source.arch.is_empty()) {
+    if source.arch.is_empty() && (args.kernel.is_some() || args.host.is_host_image()) {
         source.arch = context.arches(&project, &[])?;
-        kernels::keep_matching(context, &project, kernel, &mut source.arch)?;
+        let kernel = args.kernel.as_deref();
+        kernels::narrow(context, &project, (kernel, &args.host), &mut source.arch)?;
     }
     if source.arch.len() != 1 {
         let first = project.arches.keys().next().cloned().unwrap_or_default();
@@ -35,9 +35,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     let supply = Supply::open(context, &source)?;
     let machine = machine(&supply, args.machine.as_deref())?;
     let mut runs = platforms::prepare(&supply, &args.guest, &supply.arches)?;
-    if let Some(kernel) = &args.kernel {
-        kernels::replace(context, &mut runs, kernel)?;
-    }
+    kernels::apply(context, &mut runs, args.kernel.as_deref(), &args.host)?;
     let Some(guest_run) = runs.first() else {
         return Ok(Exit::SetupMissing);
     };
@@ -55,18 +53,12 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
         gdb: args.gdb.then(|| debug::gdb(&supply, &runs)).transpose()?,
         ..Debug::default()
     };
-    let boot = guest_run.boot();
-    let mut boot = boot
-        .cloned()
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
-    if let Some(initrd) = &mut boot.initrd {
-        *initrd = login::initramfs(initrd, sockets.path())
-            .map_err(|error| Failure::new(Exit::SetupMissing, error))?;
-    }
+    let is_host = args.host.is_host_image();
+    let (boot, parameter) = kernels::login(context, guest_run, (machine, is_host), sockets.path())?;
     let extra = args.args.iter().cloned().chain(debug.options(paths));
     let request = LaunchRequest {
         // After a panic the kernel stays, so that it differs from a reboot.
-        append: format!("panic=0 {size}").trim_end().to_owned(),
+        append: [parameter, "panic=0", &size].join(" ").trim().to_owned(),
         reboot_allowed: true,
         paused: debug.is_held(),
         options: extra.collect(),

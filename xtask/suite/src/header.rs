@@ -64,6 +64,8 @@ pub struct Header {
     pub reboots: u32,
     /// Whether its guests must boot, not be restored from a template.
     pub cold: bool,
+    /// What its guests get of the host.
+    pub host: HostFiles,
     /// What it runs.
     pub body: Body,
     /// Whether the file calls its half itself, as scripts for qemu-test do.
@@ -121,6 +123,32 @@ pub struct Requires {
     pub accel: Option<String>,
     /// The oldest QEMU.
     pub qemu: Option<qemu::Version>,
+}
+
+/// Files of the host that a guest gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostFiles {
+    /// Programs by name or absolute path, and C files next to the test, which are compiled.
+    pub programs: Vec<String>,
+    /// Modules of the kernel that boots, each as `NAME [PARAMETER=VALUE]...`.
+    pub modules: Vec<String>,
+}
+
+impl HostFiles {
+    /// What must be on the host for the programs.
+    pub fn tools(&self) -> impl Iterator<Item = &str> {
+        let programs = self.programs.iter().map(String::as_str);
+        programs.map(|name| if is_source(name) { COMPILER } else { name })
+    }
+}
+
+/// What compiles a C file.
+pub const COMPILER: &str = "cc";
+
+/// Whether a program is named by its source.
+#[must_use]
+pub fn is_source(program: &str) -> bool {
+    program.ends_with(".c")
 }
 
 /// How guest and host talk.
@@ -210,6 +238,7 @@ impl Header {
             append: String::new(),
             ends: ExpectedEnd::Report,
             cold: false,
+            host: HostFiles::default(),
             reboots: 0,
             body,
             calls_itself: false,

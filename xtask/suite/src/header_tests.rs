@@ -72,6 +72,7 @@ fn all_keys_are_read() {
             ends: ExpectedEnd::Leave(Leave::Poweroff),
             reboots: 1,
             cold: false,
+            host: HostFiles::default(),
             body: Body::Guest(Scripts::Guest),
             calls_itself: false,
         }

@@ -15,7 +15,7 @@ const LIBRARY: &str = "lib";
 /// The end of a test's file name.
 const SCRIPT: &str = "sh";
 /// What an area may hold in addition.
-const DOCUMENTS: [&str; 2] = ["md", "txt"];
+const DOCUMENTS: [&str; 3] = ["md", "txt", "c"];
 
 impl Suite {
     /// Reads all headers below a folder; with `arches` also checks that the names in them exist.
@@ -256,6 +256,7 @@ mod tests {
             "top.sh",
             "a/good.sh",
             "a/notes.txt",
+            "a/program.c",
             "a/.hidden.sh",
             "a/good.sh~",
             "a/plain",

@@ -52,6 +52,8 @@ pub struct Tools<'a> {
     pub on_path: &'a dyn Fn(&str) -> bool,
     /// Whether a program was built with the QEMU under test.
     pub of_qemu: &'a dyn Fn(&str) -> bool,
+    /// Whether they run in guests of the architecture.
+    pub native: bool,
 }
 
 /// Why the test is skipped, if it is; the first reason only.
@@ -81,7 +83,13 @@ pub fn unmet(
     if let Some(tool) = qemu_tools.find(|name| !(tools.of_qemu)(name)) {
         return Some(format!("`{tool}` is not next to the QEMU under test"));
     }
-    let tool = requires.tools.iter().find(|name| !(tools.on_path)(name))?;
+    if !header.host.programs.is_empty() && !tools.native {
+        let arch = offer.arch;
+        return Some(format!("the programs of this host are not for {arch}"));
+    }
+    let tools_of_host = requires.tools.iter().map(String::as_str);
+    let mut needed = tools_of_host.chain(header.host.tools());
+    let tool = needed.find(|name| !(tools.on_path)(name))?;
     Some(format!("`{tool}` is not installed on the host"))
 }
 
@@ -157,6 +165,7 @@ mod tests {
     const TOOLS: Tools<'_> = Tools {
         on_path: &|tool| tool == "git",
         of_qemu: &|tool| tool == "qemu-img",
+        native: true,
     };
 
     fn header(keys: &str) -> Header {
@@ -303,6 +312,15 @@ mod tests {
             "#: requires.qemu_tools = [\"qemu-img\", \"qemu-nbd\"]",
             Some("`qemu-nbd` is not next to the QEMU under test"),
         );
+        check("#: host.programs = [\"git\"]", None);
+        check(
+            "#: host.programs = [\"git\", \"lspci\"]",
+            Some("`lspci` is not installed on the host"),
+        );
+        check(
+            "#: host.programs = [\"hello.c\"]",
+            Some("`cc` is not installed on the host"),
+        );
         check("#: smp = 8", None);
         check(
             "#: smp = 9",
@@ -318,6 +336,26 @@ mod tests {
             "#: requires.accel = \"kvm\"\n#: requires.devices = [\"igb\"]\n#: requires.tools = [\"swtpm\"]",
             Some("needs the accelerator `kvm`"),
         );
+    }
+
+    #[test]
+    fn foreign_guest_gets_no_programs_of_the_host() {
+        let (facts, profile) = (facts(), profile());
+        let header = header("#: host.programs = [\"git\"]");
+        let (_, machine) = machine(&header, "x86_64", &profile).unwrap();
+        let offer = Offer {
+            arch: "x86_64",
+            profile: &profile,
+            facts: &facts,
+            accel: Accel::Tcg,
+        };
+        let tools = Tools {
+            native: false,
+            ..TOOLS
+        };
+        let found = unmet(&header, machine, &offer, tools);
+        let expect = "the programs of this host are not for x86_64";
+        assert_eq!(found.as_deref(), Some(expect));
     }
 
     #[test]

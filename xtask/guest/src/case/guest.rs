@@ -176,7 +176,8 @@ impl<'a> Started<'a> {
         if let Some(wrapper) = &wrapper {
             request.emulator.binary = wrapper;
         }
-        let launch = request.resolve().map_err(|error| refused(&error))?;
+        let mut launch = request.resolve().map_err(|error| refused(&error))?;
+        launch.boots_own_files |= case.host_files.is_some();
         case.state().devices.extend(launch.device_types());
         let since = monotonic();
         let entered = case.enter_guest(&Entry {

@@ -19,6 +19,10 @@ impl Case<'_> {
     /// A guest with these options of the test's `qemu` line.
     pub(super) fn request(&self, image: &Image, options: &[String]) -> LaunchRequest<'_> {
         let header = &self.setting.test.test.header;
+        let mut boot = image.boot.clone();
+        if let Some(files) = &self.host_files {
+            boot.initrd = Some(files.path.clone());
+        }
         LaunchRequest {
             memory: header.memory.clone(),
             smp: header.smp,
@@ -33,11 +37,7 @@ impl Case<'_> {
             default_network: self.qemu_test.is_some(),
             devices: self.scratch_disks(),
             options: options.to_vec(),
-            ..LaunchRequest::new(
-                self.setting.arch.emulator(),
-                self.machine,
-                image.boot.clone(),
-            )
+            ..LaunchRequest::new(self.setting.arch.emulator(), self.machine, boot)
         }
     }
 
@@ -66,7 +66,10 @@ impl Case<'_> {
         } else {
             ""
         };
-        format!("{log} {own}").trim().to_owned()
+        let host = self.host_files.as_ref();
+        let host = host.map_or("", |files| files.parameter);
+        let words = [log, host, own].into_iter().flat_map(str::split_whitespace);
+        words.collect::<Vec<_>>().join(" ")
     }
 
     pub(super) fn policy(

@@ -1,5 +1,6 @@
 //! Which architectures a run is about, where its flags leave that open.
 
+use camino::Utf8PathBuf;
 use plan::Project;
 use suite::Selected;
 
@@ -30,9 +31,8 @@ pub(super) fn arches(
     if !args.source.arch.is_empty() {
         return Ok(arches);
     }
-    if let Some(kernel) = args.kernel.first() {
-        kernels::keep_matching(context, project, kernel, &mut arches)?;
-    }
+    let kernel = args.kernel.first().map(Utf8PathBuf::as_path);
+    kernels::narrow(context, project, (kernel, &args.host), &mut arches)?;
     if !args.list {
         for side in compare::sides(args) {
             platforms::keep_built(context, project, &side.guest, &mut arches);

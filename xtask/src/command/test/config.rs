@@ -49,9 +49,8 @@ pub(super) fn configure(
 ) -> Result<Config, Failure> {
     let context = supply.context;
     let mut runs = platforms::prepare(supply, &args.guest, &wanted.boots)?;
-    if let Some(kernel) = args.kernel.first() {
-        kernels::replace(context, &mut runs, kernel)?;
-    }
+    let kernel = args.kernel.first().map(Utf8PathBuf::as_path);
+    kernels::apply(context, &mut runs, kernel, &args.host)?;
     let alone = args.no_capture || args.debug.shell_on_fail;
     Ok(Config {
         jobs: if alone { 1 } else { context.jobs() },

@@ -38,6 +38,7 @@ pub(super) fn reason(
     let tools = requirement::Tools {
         on_path: &|tool| host::tools::find_in(tool, path).is_some(),
         of_qemu: &|tool| known.tools.find(tool).is_some(),
+        native: guest::accel::is_native(profile),
     };
     requirement::unmet(header, machine, &offer, tools)
 }

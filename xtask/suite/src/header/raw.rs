@@ -13,7 +13,9 @@ use verdict::kind::TestKind;
 
 use super::names::Names;
 use super::spans::Fault;
-use super::{Channel, DEFAULT_TIMEOUT, ExpectedEnd, Header, Leave, MachineChoice, Requires, Stdin};
+use super::{
+    Channel, DEFAULT_TIMEOUT, ExpectedEnd, Header, HostFiles, Leave, MachineChoice, Requires, Stdin,
+};
 use crate::body::{Body, Scripts};
 use crate::known::Kind;
 
@@ -42,6 +44,8 @@ struct RawHeader {
     unstable: Option<Spanned<String>>,
     start: Option<Spanned<String>>,
     #[serde(default)]
+    host: RawHost,
+    #[serde(default)]
     slow: bool,
     channel: Option<Spanned<String>>,
     stdin: Option<Spanned<String>>,
@@ -67,6 +71,15 @@ struct RawRequires {
     qemu_tools: Vec<Spanned<String>>,
     accel: Option<Spanned<String>>,
     qemu: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHost {
+    #[serde(default)]
+    programs: Vec<String>,
+    #[serde(default)]
+    modules: Vec<String>,
 }
 
 #[derive(Default)]
@@ -102,8 +115,8 @@ impl<'de> Deserialize<'de> for RawMachine {
 const TIMEOUT: &str = "a time such as `30s`, at most `8760h`";
 
 /// What only a guest has.
-const GUEST_KEYS: [&str; 11] = [
-    "append", "channel", "ends", "machine", "memory", "reboots", "scratch", "slots", "smp",
+const GUEST_KEYS: [&str; 12] = [
+    "append", "channel", "ends", "host", "machine", "memory", "reboots", "scratch", "slots", "smp",
     "start", "stdin",
 ];
 
@@ -194,6 +207,10 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         ends: ends.unwrap_or(ExpectedEnd::Report),
         reboots: raw.reboots,
         cold: start.is_some(),
+        host: HostFiles {
+            programs: raw.host.programs,
+            modules: raw.host.modules,
+        },
         body: match kind {
             Some(TestKind::Host) => Body::Host,
             _ => Body::Guest(Scripts::Guest),
