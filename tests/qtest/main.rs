@@ -1,0 +1,164 @@
+//! `cargo xtask qtest` from outside: replay, minimize and fuzz on the installed QEMU, and on one that crashes.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "acts from outside, as a user does"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use harness::{parts, root, skip};
+
+const QEMU: &str = "qemu-system-x86_64";
+
+/// A directory for files, and the path of the installed QEMU.
+struct Setting {
+    dir: tempfile::TempDir,
+    qemu: PathBuf,
+}
+
+impl Setting {
+    fn find() -> Option<Self> {
+        let path = std::env::var_os("PATH").unwrap();
+        let qemu = std::env::split_paths(&path)
+            .map(|dir| dir.join(QEMU))
+            .find(|path| path.exists());
+        let Some(qemu) = qemu else {
+            skip(&format!("`{QEMU}` is not installed"));
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        Some(Self { dir, qemu })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    /// Exit code, stdout and stderr of `cargo xtask qtest` with this QEMU.
+    fn qtest(&self, qemu: &Path, args: &[&str]) -> (i32, String, String) {
+        let mut command: Command = harness::xtask();
+        command
+            .env("KILN_STORE", self.path("store"))
+            .env("REAL_QEMU", &self.qemu)
+            .arg("qtest")
+            .args(args)
+            .arg("--qemu")
+            .arg(qemu);
+        parts(command.output().unwrap())
+    }
+}
+
+/// The QEMU with two faults.
+fn crashing() -> PathBuf {
+    root().join("tests/qtest/crashing-qemu")
+}
+
+/// Enables memory of `edu`, places it, and does more than a crash needs.
+const STREAM: &str = "$ qemu-system-x86_64 -machine q35 -m 128M -device edu,addr=4\n\
+    outl 0xcf8 0x80002010\noutl 0xcfc 0xe0000000\noutl 0xcf8 0x80002004\noutw 0xcfc 0x6\n\
+    readl 0xe0000000\nwritel 0xe0000004 0x1\nwritel 0xe0000020 0x80\nreadl 0xe0000004\n\
+    outb 0x70 0x4\ninb 0x71\nwritel 0xe0000008 0x5\noutb 0x64 0xd0\n";
+
+#[test]
+fn replay_compares_the_ending_with_the_expected_one() {
+    let Some(setting) = Setting::find() else {
+        return;
+    };
+    let stream = setting.write("stream", STREAM);
+    let stream = stream.to_str().unwrap();
+    let check = |qemu: &Path, args: &[&str], code: i32, expect: &str| {
+        let args = [&["replay", stream][..], args].concat();
+        let (found, stdout, stderr) = setting.qtest(qemu, &args);
+        assert_eq!(found, code, "{args:?}: {stdout}{stderr}");
+        assert!(
+            format!("{stdout}{stderr}").contains(expect),
+            "{stdout}{stderr}"
+        );
+    };
+    check(&setting.qemu, &[], 0, "survived");
+    check(&setting.qemu, &["--expect", "assert"], 100, "survived");
+    check(&crashing(), &["--expect", "assert"], 0, "edu->armed");
+    check(&crashing(), &[], 100, "edu->armed");
+}
+
+#[test]
+fn recorded_replies_are_compared() {
+    let Some(setting) = Setting::find() else {
+        return;
+    };
+    let stream = setting.write("stream", STREAM);
+    let recorded = setting.path("recorded");
+    let (stream, recorded) = (stream.to_str().unwrap(), recorded.to_str().unwrap());
+    let record = ["replay", stream, "--record", recorded];
+    assert_eq!(setting.qtest(&setting.qemu, &record).0, 0);
+    let same = ["replay", recorded, "--expect", "same"];
+    let (code, stdout, stderr) = setting.qtest(&setting.qemu, &same);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    // The complement of 1 in the liveness register.
+    let text = std::fs::read_to_string(recorded).unwrap();
+    let (right, wrong) = ("OK 0x00000000fffffffe", "OK 0x00000000ffffffff");
+    assert!(text.contains(right), "{text}");
+    std::fs::write(recorded, text.replace(right, wrong)).unwrap();
+    let (code, stdout, stderr) = setting.qtest(&setting.qemu, &same);
+    assert_eq!(code, 100, "{stdout}{stderr}");
+}
+
+#[test]
+fn minimize_keeps_the_commands_of_the_same_crash() {
+    let Some(setting) = Setting::find() else {
+        return;
+    };
+    let stream = setting.write("stream", STREAM);
+    let shorter = setting.path("shorter");
+    let args = ["minimize", stream.to_str().unwrap(), "--output"];
+    let args = [&args[..], &[shorter.to_str().unwrap()]].concat();
+    let (code, stdout, stderr) = setting.qtest(&crashing(), &args);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains("edu->armed"), "{stdout}");
+    // The write to port 0x64 alone crashes as well, in another way.
+    let text = std::fs::read_to_string(shorter).unwrap();
+    let commands = text.lines().filter(|line| line.starts_with("> "));
+    let commands: Vec<&str> = commands.collect();
+    assert_eq!(
+        commands,
+        ["> writel 0xe0000020 0x80", "> writel 0xe0000008 0x5"],
+        "{text}"
+    );
+    let survives = ["minimize", stream.to_str().unwrap()];
+    let (code, _, stderr) = setting.qtest(&setting.qemu, &survives);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("survived"), "{stderr}");
+}
+
+#[test]
+fn fuzz_finds_a_crash_and_writes_its_stream() {
+    let Some(setting) = Setting::find() else {
+        return;
+    };
+    let findings = setting.path("findings");
+    let args = "fuzz --device edu --machine q35 --seed 1 --for 1s --length 400 --output";
+    let mut args: Vec<&str> = args.split(' ').collect();
+    args.push(findings.to_str().unwrap());
+    let (code, stdout, stderr) = setting.qtest(&crashing(), &args);
+    assert_eq!(code, 100, "{stdout}{stderr}");
+    assert!(stdout.contains("edu->armed"), "{stdout}");
+    let file = std::fs::read_dir(&findings)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let file = file.path();
+    let replay = ["replay", file.to_str().unwrap(), "--expect", "assert"];
+    let (code, stdout, stderr) = setting.qtest(&crashing(), &replay);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let (code, _, _) = setting.qtest(&setting.qemu, &["replay", file.to_str().unwrap()]);
+    assert_eq!(code, 0);
+}
