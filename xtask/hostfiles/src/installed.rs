@@ -17,7 +17,7 @@ pub struct Installed {
 
 /// How distributions name kernels in `/boot`, in front of the release.
 const NAMES: [&str; 3] = ["vmlinuz-", "vmlinux-", "Image-"];
-/// Where others keep one, beside its modules.
+/// Where others keep one, next to its modules.
 const BESIDE_MODULES: &str = "vmlinuz";
 
 /// The newest kernel below `root`, which is `/` outside of tests.

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_searched_in_the_order_of_the_loader() {
+    fn directories_are_searched_in_loader_order() {
         let check = |rpath: &[&str], runpath: &[&str], expect: &[&str]| {
             let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
             let object = Object {
