@@ -225,14 +225,9 @@ mod tests {
             all.map(|loaded| line(loaded).trim().to_owned())
                 .collect::<Vec<_>>()
         });
-        let expect = expect.map(<[&str]>::to_vec).map_err(str::to_owned);
+        let expect = expect.map(|all| all.iter().map(|&path| path.to_owned()).collect());
         let found = found.map_err(|error| error.to_string());
-        assert_eq!(
-            found
-                .as_ref()
-                .map(|all| all.iter().map(String::as_str).collect()),
-            expect.as_ref().map(Clone::clone).map_err(|text| text)
-        );
+        assert_eq!(found, expect.map_err(str::to_owned));
     }
 
     #[test]

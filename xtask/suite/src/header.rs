@@ -148,7 +148,7 @@ pub const COMPILER: &str = "cc";
 /// Whether a program is named by its source.
 #[must_use]
 pub fn is_source(program: &str) -> bool {
-    program.ends_with(".c")
+    Utf8Path::new(program).extension() == Some("c")
 }
 
 /// How guest and host talk.

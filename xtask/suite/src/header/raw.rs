@@ -82,6 +82,12 @@ struct RawHost {
     modules: Vec<String>,
 }
 
+impl From<RawHost> for HostFiles {
+    fn from(RawHost { programs, modules }: RawHost) -> Self {
+        Self { programs, modules }
+    }
+}
+
 #[derive(Default)]
 struct RawMachine(MachineChoice);
 
@@ -207,10 +213,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         ends: ends.unwrap_or(ExpectedEnd::Report),
         reboots: raw.reboots,
         cold: start.is_some(),
-        host: HostFiles {
-            programs: raw.host.programs,
-            modules: raw.host.modules,
-        },
+        host: raw.host.into(),
         body: match kind {
             Some(TestKind::Host) => Body::Host,
             _ => Body::Guest(Scripts::Guest),
