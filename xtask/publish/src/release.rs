@@ -86,7 +86,7 @@ pub fn licences(plan: &Plan) -> BTreeMap<String, String> {
     for step in &plan.steps {
         for id in plan::spdx::identifiers(&step.license).unwrap_or_default() {
             let recipe = || step.recipe.clone();
-            found.entry(id.to_owned()).or_insert_with(recipe);
+            found.entry(id).or_insert_with(recipe);
         }
     }
     found

@@ -168,12 +168,12 @@ fn about(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
         let license = raw.license.get_ref();
         let whole = raw.license.span();
         let (span, title) = if license.trim().is_empty() {
-            (whole, error.to_string())
+            (whole, "the licence is empty".to_owned())
         } else {
             // Behind the opening quote; an expression has nothing in it that TOML escapes.
             let start = whole.start + 1;
             let span = start + error.span.start..start + error.span.end;
-            (span, format!("`{license}` is not a licence: {error}"))
+            (span, format!("invalid licence `{license}`: {error}"))
         };
         let diagnostic = sheet
             .page
