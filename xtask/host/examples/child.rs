@@ -1,4 +1,4 @@
-//! What `tests/lifetime.rs` starts and kills: a program whose main goes through the guard.
+//! The program that `tests/lifetime.rs` starts and kills. Its main function goes through the guard.
 
 use std::io::{BufRead as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,12 +21,12 @@ fn main() -> std::process::ExitCode {
         ["run", ref argv @ ..] => Command::from_argv(argv)
             .run(LIMIT)
             .map(host::process::ExitStatus::shell_code),
-        // Starts a command that lives on, says its process id and its directory, waits for the end.
+        // Starts a long-lived command, prints its process id and directory, and waits for its end.
         ["hold", directory, ref argv @ ..] => hold(directory, Command::from_argv(argv)),
         ["hold-family", directory, ref argv @ ..] => {
             hold(directory, Command::from_argv(argv).whole_family())
         }
-        // Prints the modes of a scratch directory, of its lock and of a file that is made as usual.
+        // Prints the modes of a scratch directory, of its lock and of an ordinary new file.
         ["modes", directory] => print_modes(directory).map_err(spawn_error),
         _ => Ok(2),
     };

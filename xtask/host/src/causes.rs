@@ -1,16 +1,17 @@
-//! An error and what caused it. Used wherever an error becomes part of a message of ours.
+//! Error chains: an error and its causes, as text. Used wherever an error becomes part of a
+//! message.
 
 use std::error::Error;
 
-/// The causes of an error, from the nearest to the first; not the error itself.
+/// The causes of an error, from the nearest to the first, without the error itself.
 pub fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error.source(), |&cause| cause.source())
 }
 
-/// An error with its causes, in one line. A cause whose text the line already ends with is left out:
-/// wrappers often print what they wrap.
+/// Formats an error and its causes in one line. A cause is skipped if the line already ends with
+/// its text, because wrappers often print what they wrap.
 #[must_use]
 pub fn one_line(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();

@@ -1,4 +1,4 @@
-//! The clock of the host and the CPU time of children: the only place that reads them.
+//! The clock of the host and the CPU time of children. No other module reads them.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +11,7 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Seconds since 1970 as RFC 3339 has them, in UTC: `2024-02-29T12:00:00Z`.
+/// Formats seconds since 1970 as RFC 3339 in UTC: `2024-02-29T12:00:00Z`.
 #[must_use]
 pub fn rfc3339(seconds: u64) -> String {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
@@ -25,23 +25,24 @@ pub fn seconds() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-/// A clock that never goes back.
+/// The monotonic clock.
 #[must_use]
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// Sleeps, unless the run is interrupted before. For backoff; never to wait for an event.
+/// Sleeps, or returns early if the run is interrupted. For backoff only, never to wait for an
+/// event.
 pub fn pause(time: Duration) -> Result<(), Interrupted> {
     interrupt::pause(time)
 }
 
-/// CPU time of all children that have ended, with theirs (`proc_pid_stat(5)`: `cutime`, `cstime`).
+/// CPU time of all ended children and their descendants (`proc_pid_stat(5)`: `cutime`, `cstime`).
 #[must_use]
 pub fn cpu_of_children() -> Duration {
     let stat = crate::files::read("/proc/self/stat".into()).unwrap_or_default();
     let stat = String::from_utf8_lossy(&stat).into_owned();
-    // The second field is the name of the program in brackets, which may hold spaces.
+    // The second field is the program's name in parentheses. The name may contain spaces.
     let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
     let ticks = fields.split_whitespace().skip(13).take(2);
     let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
@@ -49,7 +50,7 @@ pub fn cpu_of_children() -> Duration {
     Duration::from_millis(ticks * 1000 / per_second)
 }
 
-/// How many processors this process may use, at least 1.
+/// The number of processors that this process may use, at least 1.
 #[must_use]
 pub fn cpu_count() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

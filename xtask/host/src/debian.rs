@@ -1,7 +1,7 @@
-//! Debian mirrors: where sources that Debian keeps is available, as this host's own apt knows them.
+//! Finds Debian mirrors, which keep source packages.
 //!
-//! No mirror is named here. Bases come from a flag, `KILN_DEBIAN_MIRROR`, else from
-//! `apt-get indextargets`, which needs no network. The snapshot archive exists once; a flag or
+//! Mirrors come from a flag, from `KILN_DEBIAN_MIRROR`, or else from `apt-get indextargets`, which
+//! needs no network. The snapshot archive is `snapshot.debian.org` unless a flag or
 //! `KILN_DEBIAN_SNAPSHOT` names a mirror of it.
 
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::process::Command;
 use crate::secret::SecretUrl;
 use crate::tools;
 
-/// Debian's snapshot archive, where `--debian-snapshot` and `KILN_DEBIAN_SNAPSHOT` name no other.
+/// Debian's snapshot archive, the default of `--debian-snapshot` and `KILN_DEBIAN_SNAPSHOT`.
 const SNAPSHOT: &str = "https://snapshot.debian.org";
 
-/// How long apt may take to list what it is configured for.
+/// Time limit for apt to list its configuration.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// One line an index: fields parted by tabs, none of which can contain one.
+/// One line per index. The fields cannot contain the tabs that separate them.
 const FORMAT: &str = "$(ORIGIN)\t$(LABEL)\t$(COMPONENT)\t$(REPO_URI)";
 
-/// Distinct bases of Debian mirrors, the main archive first. Empty on hosts that have none.
+/// Distinct bases of Debian mirrors, the main archive first. Empty on hosts without any.
 #[must_use]
 pub fn mirrors(flag: Option<&SecretUrl>, env: &Env) -> Vec<SecretUrl> {
     if let Some(given) = flag.or(env.kiln_debian_mirror.as_ref()) {
@@ -34,28 +34,29 @@ pub fn mirrors(flag: Option<&SecretUrl>, env: &Env) -> Vec<SecretUrl> {
         let command = command
             .args(["--format", FORMAT, "Created-By: Packages"])
             .env("LC_ALL", "C");
-        // An apt that is broken has no mirror to offer; other locations are tried then.
+        // A broken apt offers no mirrors. The caller then tries other locations.
         command
             .read(LIMIT)
             .map_or_else(|_| Vec::new(), |listing| bases(&listing))
     };
     let bases = match list(&[]) {
-        // Before the first `apt-get update` apt lists nothing, unless it need not say whose it is.
+        // Before the first `apt-get update`, apt lists an index only without its release
+        // information.
         none if none.is_empty() => list(&["--no-release-info"]),
         bases => bases,
     };
     bases.into_iter().map(SecretUrl::from).collect()
 }
 
-/// Base of the snapshot archive.
+/// The base of the snapshot archive.
 #[must_use]
 pub fn snapshot(flag: Option<&SecretUrl>, env: &Env) -> SecretUrl {
     let given = flag.or(env.kiln_debian_snapshot.as_ref());
     given.map_or_else(|| SNAPSHOT.into(), SecretUrl::without_slash)
 }
 
-/// Picks the bases of Debian's own archives out of apt's list: `Debian` before `Debian-Security`,
-/// both before anything else of Debian's; what is not Debian's (or not `main`) is not a mirror.
+/// Selects the bases of Debian's own archives from apt's list, component `main` only. `Debian`
+/// comes first, then `Debian-Security`, then Debian's other archives.
 fn bases(listing: &str) -> Vec<String> {
     let mut bases: Vec<(u8, String)> = Vec::new();
     for line in listing.lines() {
@@ -64,7 +65,7 @@ fn bases(listing: &str) -> Vec<String> {
             continue;
         };
         let rank = match (origin, label) {
-            // Unknown so far: then the last part of the path tells.
+            // Before the first update, only the last part of the path identifies the archive.
             ("" | "$(ORIGIN)", _) => match without_slash(uri).rsplit('/').next() {
                 Some("debian") => 0,
                 Some("debian-security") => 2,

@@ -1,7 +1,7 @@
-//! The environment this process was started in, read once into plain data.
+//! The environment of this process, read once into plain data.
 //!
-//! Only this module reads environment variables. Flags come first: what was given on the command
-//! line wins over what is in here.
+//! No other module reads environment variables. A flag on the command line overrides the value in
+//! here.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,14 +14,14 @@ use etcetera::BaseStrategy as _;
 use crate::limits::Limits;
 use crate::secret::{self, SecretUrl};
 
-/// What the environment says. A variable that is empty counts as unset.
+/// The environment. An empty variable counts as unset.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a variable that is set or not"
 )]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Env {
-    /// `KILN_STORE`: where the store is.
+    /// `KILN_STORE`: the directory of the store.
     pub kiln_store: Option<Utf8PathBuf>,
     /// `KILN_MIRROR`: mirrors of images and sources, separated by blanks or commas.
     pub kiln_mirrors: Vec<SecretUrl>,
@@ -31,25 +31,26 @@ pub struct Env {
     pub kiln_debian_snapshot: Option<SecretUrl>,
     /// `KILN_QEMU`: QEMU build directory or binary.
     pub kiln_qemu: Option<Utf8PathBuf>,
-    /// `KILN_SOCKET`: where the runner of a guest test listens; set for its host script.
+    /// `KILN_SOCKET`: the socket of the runner of a guest test, set for its host script.
     pub kiln_socket: Option<Utf8PathBuf>,
     /// The user's cache directory: `XDG_CACHE_HOME`, else `~/.cache`.
     pub cache_dir: Option<Utf8PathBuf>,
-    /// The user's directory for settings: `XDG_CONFIG_HOME`, else `~/.config`.
+    /// The user's configuration directory: `XDG_CONFIG_HOME`, else `~/.config`.
     pub config_dir: Option<Utf8PathBuf>,
-    /// `XDG_RUNTIME_DIR`: private to the user, gone at logout.
+    /// `XDG_RUNTIME_DIR`: private to the user and removed at logout.
     pub runtime_dir: Option<Utf8PathBuf>,
     /// `TMPDIR`, else `/tmp`.
     pub temp_dir: Utf8PathBuf,
-    /// `LD_LIBRARY_PATH`, `LD_PRELOAD` and `QEMU_MODULE_DIR`: what a program that we start loads.
+    /// `LD_LIBRARY_PATH`, `LD_PRELOAD` and `QEMU_MODULE_DIR`: which libraries a started program
+    /// loads.
     pub loader: [Option<OsString>; 3],
-    /// This program's own file.
+    /// The file of this program.
     pub executable: Utf8PathBuf,
     /// The directory this process was started in.
     pub current_dir: Utf8PathBuf,
     /// `PATH`, in order.
     pub path: Vec<Utf8PathBuf>,
-    /// `CARGO`: the cargo that runs us.
+    /// `CARGO`: the cargo that runs this program.
     pub cargo: Option<Utf8PathBuf>,
     /// `CARGO_MANIFEST_DIR`: set by `cargo run`.
     pub cargo_manifest_dir: Option<Utf8PathBuf>,
@@ -57,23 +58,23 @@ pub struct Env {
     pub cargo_term_color: Option<String>,
     /// `CARGO_NET_OFFLINE` is true.
     pub cargo_net_offline: bool,
-    /// `CARGO_HTTP_TIMEOUT`: how long a server may be silent.
+    /// `CARGO_HTTP_TIMEOUT`: how long a server may send nothing.
     pub cargo_http_timeout: Option<Duration>,
     /// `NO_COLOR` is set.
     pub no_color: bool,
     /// `TERM`.
     pub term: Option<String>,
-    /// `CI` is set: there is no terminal.
+    /// `CI` is set: the output is not on a terminal.
     pub ci: bool,
-    /// `GITHUB_ACTIONS`: what is printed is read for workflow commands.
+    /// `GITHUB_ACTIONS` is set: GitHub reads workflow commands in the output.
     pub github_actions: bool,
-    /// `GITHUB_STEP_SUMMARY`: Markdown that is added to this file is shown with the step.
+    /// `GITHUB_STEP_SUMMARY`: a file of Markdown that GitHub shows with the step.
     pub github_step_summary: Option<Utf8PathBuf>,
-    /// The command line, without the program and without passwords: for messages and reports.
+    /// The command line without the program and without passwords, for messages and reports.
     pub arguments: Vec<String>,
-    /// How a bucket is reached.
+    /// Access to S3 buckets.
     pub aws: Aws,
-    /// As whom a registry is asked.
+    /// Credentials for a container registry.
     pub registry: RegistryLogin,
     /// `KILN_SIGN_PASSWORD`: decrypts the keys that sign a release.
     pub sign_password: Option<Password>,
@@ -83,11 +84,11 @@ pub struct Env {
     pub home: Option<Utf8PathBuf>,
     /// `USER`, else `LOGNAME`.
     pub user: Option<String>,
-    /// What the kernel calls this machine: uname(2).
+    /// The host name: uname(2).
     pub host_name: String,
 }
 
-/// `AWS_…`: how a bucket is reached, as the tools of others read it.
+/// `AWS_…`: access to S3 buckets, with the variables of Amazon's own tools.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Aws {
     /// `AWS_ENDPOINT_URL`: a server other than Amazon's.
@@ -103,7 +104,7 @@ pub struct Aws {
 }
 
 impl std::fmt::Debug for Aws {
-    /// Without what is secret.
+    /// Hides the secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Aws");
         shown.field("endpoint", &self.endpoint);
@@ -111,16 +112,16 @@ impl std::fmt::Debug for Aws {
     }
 }
 
-/// As whom a registry is asked, where it wants to know.
+/// Credentials for a registry that requires a login.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct RegistryLogin {
     /// `KILN_REGISTRY_USER`.
     pub user: Option<String>,
-    /// `KILN_REGISTRY_PASSWORD`: the password, or a token in its place.
+    /// `KILN_REGISTRY_PASSWORD`: the password, or a token.
     pub password: Option<String>,
 }
 
-/// A password; `Debug` hides it.
+/// A password, which `Debug` hides.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(pub String);
 
@@ -131,24 +132,24 @@ impl std::fmt::Debug for Password {
 }
 
 impl std::fmt::Debug for RegistryLogin {
-    /// Without what is secret.
+    /// Hides the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("RegistryLogin");
         shown.field("user", &self.user).finish_non_exhaustive()
     }
 }
 
-/// A variable, or the working directory, whose value has no meaning to Kiln.
+/// An invalid environment variable or working directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {what}: expected {expected}, found {found}")]
 pub struct EnvError {
-    /// What is wrong, such as "environment variable `KILN_STORE`".
+    /// The invalid thing, such as "environment variable `KILN_STORE`".
     what: String,
-    /// What would be right.
+    /// What was expected.
     expected: &'static str,
-    /// The value without control characters, or what it is where it may be a secret.
+    /// The value without control characters, or a description of it if it may be a secret.
     found: String,
-    /// The command that removes a variable.
+    /// The command that unsets the variable.
     hint: Option<String>,
 }
 
@@ -162,14 +163,14 @@ impl EnvError {
         }
     }
 
-    /// The command that fixes it.
+    /// The command that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         self.hint.clone()
     }
 }
 
-/// Reads variables by name; the value of one that is unset or empty is absent.
+/// Looks variables up by name. An unset or empty variable is absent.
 struct Variables<F>(F);
 
 impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
@@ -188,7 +189,7 @@ impl<F: Fn(&str) -> Option<OsString>> Variables<F> {
         Ok(self.text(name)?.map(Utf8PathBuf::from))
     }
 
-    /// A value that a function understands.
+    /// Reads a variable and parses it.
     fn read<T>(
         &self,
         name: &str,
@@ -224,7 +225,7 @@ impl Env {
         let executable = std::env::current_exe().ok();
         env.arguments = arguments();
         env.executable = executable.and_then(utf8).unwrap_or_default();
-        // A directory that was removed has no path.
+        // A removed directory has no path.
         let current = current.unwrap_or_else(|| PathBuf::from("."));
         env.current_dir = Utf8PathBuf::from_path_buf(current).map_err(|path| EnvError {
             what: "working directory".to_owned(),
@@ -232,7 +233,7 @@ impl Env {
             found: escaped(path.as_os_str()),
             hint: None,
         })?;
-        // Reads HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME, and the password file when HOME is unset.
+        // Reads HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME, and the password file if HOME is unset.
         let base = etcetera::choose_base_strategy().ok();
         env.cache_dir = base.as_ref().and_then(|base| utf8(base.cache_dir()));
         env.config_dir = base.and_then(|base| utf8(base.config_dir()));
@@ -247,12 +248,12 @@ impl Env {
         Ok(env)
     }
 
-    /// All that is a function of the variables alone.
+    /// The part of the environment that depends on variables alone.
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, EnvError> {
         let variables = Variables(variable);
         let text = |name: &str| variables.text(name);
         let path = |name: &str| variables.path(name);
-        // `gather` reads these through another crate, which ignores what is not UTF-8.
+        // `gather` reads these through another crate, which ignores values that are not UTF-8.
         path("XDG_CACHE_HOME")?;
         path("XDG_CONFIG_HOME")?;
         let mirrors = text("KILN_MIRROR")?.unwrap_or_default();
@@ -327,7 +328,7 @@ impl Env {
         })
     }
 
-    /// Where the store is: `KILN_STORE`, else `kiln` in the user's cache directory.
+    /// The directory of the store: `KILN_STORE`, else `kiln` in the user's cache directory.
     #[must_use]
     pub fn store_dir(&self) -> Option<Utf8PathBuf> {
         let cache = || self.cache_dir.as_ref().map(|cache| cache.join("kiln"));
@@ -337,8 +338,8 @@ impl Env {
             .or_else(cache)
     }
 
-    /// This program, as children can call it for as long as this process lives, even when its file is
-    /// replaced by a new build meanwhile.
+    /// The path by which children can start this program as long as this process lives, even if a
+    /// new build replaces the file.
     #[must_use]
     pub fn own_program(&self) -> Utf8PathBuf {
         let link = Utf8PathBuf::from(format!("/proc/{}/exe", std::process::id()));
@@ -349,20 +350,20 @@ impl Env {
         }
     }
 
-    /// How long each phase of a transfer may take.
+    /// Time limits for each phase of a transfer.
     #[must_use]
     pub fn http_limits(&self) -> Limits {
         self.cargo_http_timeout
             .map_or_else(Limits::default, Limits::within)
     }
 
-    /// The path as seen from the directory this process was started in.
+    /// Resolves a path against the directory in which this process was started.
     #[must_use]
     pub fn absolute(&self, path: &Utf8Path) -> Utf8PathBuf {
         self.current_dir.join(path)
     }
 
-    /// May stderr be coloured, if it is a terminal (`terminal`)?
+    /// Whether stderr may be coloured, given whether it is a terminal.
     #[must_use]
     pub fn colour(&self, terminal: bool) -> bool {
         match self.cargo_term_color.as_deref() {
@@ -373,8 +374,8 @@ impl Env {
     }
 }
 
-/// The command line without the program and without passwords: for messages and reports. What is not
-/// UTF-8 in it is replaced.
+/// The command line without the program and without passwords, for messages and reports. Bytes that
+/// are not UTF-8 are replaced.
 #[must_use]
 pub fn arguments() -> Vec<String> {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
@@ -384,7 +385,7 @@ pub fn arguments() -> Vec<String> {
         .collect()
 }
 
-/// Variables with which Kiln itself logs in somewhere: none of them is for a child.
+/// Variables with credentials of Kiln itself. Children never inherit them.
 pub(crate) const OWN_SECRETS: [&str; 6] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -403,7 +404,7 @@ pub(crate) fn secret_variables() -> Vec<OsString> {
         .collect()
 }
 
-/// By its name, as programs of all kinds name theirs; or the value holds a URL with a password.
+/// Whether the name looks like that of a secret, or the value is a URL with a password.
 fn is_secret(name: &str, value: &str) -> bool {
     const PARTS: [&str; 9] = [
         "PASSWORD",
@@ -422,13 +423,13 @@ fn is_secret(name: &str, value: &str) -> bool {
         || secret::recorded(value) != value
 }
 
-/// PATH as it is now, for the search of a child's program.
+/// The current PATH, to search the program of a child.
 pub(crate) fn path_variable() -> Option<OsString> {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     std::env::var_os("PATH")
 }
 
-/// A value in backticks, safe for a terminal.
+/// A value in backticks, safe to print on a terminal.
 fn escaped(value: &OsStr) -> String {
     format!("`{}`", value.as_bytes().escape_ascii())
 }

@@ -15,7 +15,7 @@ fn env(variables: &[(&str, &str)]) -> Env {
 }
 
 #[test]
-fn value_without_a_meaning_is_refused() {
+fn invalid_value_is_refused() {
     let check = |name: &str, value: &[u8], expect: Option<&str>| {
         let error = read(&[(name, value)]).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), expect, "{name}");

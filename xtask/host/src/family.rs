@@ -1,9 +1,10 @@
-//! A child with all that descends from it, wherever it went: `exec-family`, the hidden subcommand.
+//! `exec-family`, the hidden subcommand that supervises a child and all its descendants.
 //!
-//! A process leaves its group as easily as it calls `setsid`, and then no longer ends with it. It
-//! cannot leave the tree below a subreaper (`PR_SET_CHILD_SUBREAPER`): whose parent ends becomes
-//! the subreaper's child. So a child that may start anything gets a head above it, which is this
-//! very executable; it ends what is left when the child has ended, or when we are gone.
+//! A process leaves its group by a call of `setsid`, and then no longer ends with the group. It
+//! cannot leave the process tree below a subreaper (`PR_SET_CHILD_SUBREAPER`): a process whose
+//! parent ends becomes a child of the subreaper. Therefore a child that may start arbitrary
+//! processes gets a supervisor, which is another process of this executable. The supervisor kills
+//! all descendants when the child has ended or when the run is gone.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -13,8 +14,9 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Runs a program as the head of its family and returns its status as a shell has it, once no process
-/// of the family is left. `guard` is the subcommand that ties the program to this process.
+/// Runs a program as the supervisor of its family. Returns the program's status as a shell encodes
+/// it, once no process of the family is left. `guard` is the subcommand that ties the program to
+/// this process.
 pub(crate) fn head(
     parent: i32,
     guard: &str,
@@ -27,7 +29,7 @@ pub(crate) fn head(
     let mut command = guarded(own, guard);
     let child = Pid::from_child(&command.arg(program).args(args).spawn()?);
     loop {
-        // Everybody who lost a parent is reaped here too.
+        // Orphaned descendants are reaped here too.
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == child => {
                 end_descendants(own);
@@ -41,7 +43,7 @@ pub(crate) fn head(
     }
 }
 
-/// The program's own parent-death signal follows this process, whatever ends it.
+/// Prepares the program. Its parent-death signal ends it when this process ends for any reason.
 fn guarded(own: Pid, guard: &str) -> std::process::Command {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     let mut command = std::process::Command::new("/proc/self/exe");
@@ -50,14 +52,14 @@ fn guarded(own: Pid, guard: &str) -> std::process::Command {
     command
 }
 
-/// Ends the family when the parent is gone. A signal that is meant for the group reaches the
-/// program by itself, which may take its time to end; so its head passes over it.
+/// Kills the family when the parent ends. The group's signals reach the program directly and it may
+/// take its time to end, so the supervisor ignores them.
 fn watch_parent(parent: i32, own: Pid) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
     let is_there =
         move || rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);
-    // The parent may have died before the signal was asked for.
+    // The parent may have ended before the signal was requested.
     if !is_there() {
         return Err(io::Error::other("its parent is gone"));
     }
@@ -67,7 +69,7 @@ fn watch_parent(parent: i32, own: Pid) -> io::Result<()> {
             for _ in signals.forever() {
                 if !is_there() {
                     end_descendants(own);
-                    // Itself, and processes that were about to start.
+                    // Also kills this process, and processes that were about to start.
                     let _ = rustix::process::kill_process(own, Signal::KILL);
                 }
             }
@@ -75,10 +77,10 @@ fn watch_parent(parent: i32, own: Pid) -> io::Result<()> {
     Ok(())
 }
 
-/// Kills all that descends from a process, not the process itself.
+/// Kills all descendants of a process, but not the process itself.
 ///
-/// They are stopped first, until none is found that was not: a stopped process starts no other, so
-/// not even a fork bomb gets away.
+/// All of them are stopped first, repeatedly until no running one is found. A stopped process
+/// cannot fork, so not even a fork bomb escapes.
 pub(crate) fn end_descendants(root: Pid) {
     let mut stopped = HashSet::new();
     loop {
@@ -88,7 +90,7 @@ pub(crate) fn end_descendants(root: Pid) {
             break;
         }
         for pid in new {
-            // A process that is gone, or changed its user, cannot be stopped by us.
+            // A process that has ended or changed its user cannot be stopped.
             let _ = rustix::process::kill_process(pid, Signal::STOP);
             stopped.insert(pid);
         }
@@ -98,7 +100,7 @@ pub(crate) fn end_descendants(root: Pid) {
     }
 }
 
-/// Every process with its parent, as `/proc` has them now.
+/// Every process and its parent, read from `/proc`.
 fn parents() -> HashMap<Pid, Pid> {
     let Ok(entries) = fs_err::read_dir("/proc") else {
         return HashMap::new();
@@ -112,7 +114,7 @@ fn parents() -> HashMap<Pid, Pid> {
     entries.filter_map(entry).collect()
 }
 
-/// `12 (a name) S 3 …` (`proc_pid_stat(5)`); the name may hold anything.
+/// Parses `12 (a name) S 3 …` (`proc_pid_stat(5)`). The name may contain any character.
 fn parent_in(stat: &str) -> Option<Pid> {
     let (_, rest) = stat.rsplit_once(')')?;
     Pid::from_raw(rest.split_whitespace().nth(1)?.parse().ok()?)
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parent_is_found_behind_any_name() {
+    fn parent_is_parsed_after_any_process_name() {
         let check = |stat: &str, parent: Option<i32>| {
             assert_eq!(parent_in(stat), parent.map(pid), "{stat}");
         };

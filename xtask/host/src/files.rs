@@ -1,5 +1,5 @@
-//! Whole files: a folder of them read into memory by path (what a plan is made from), one written so
-//! that no reader sees half of it.
+//! Whole files: reads a folder into memory by path, which is the input of a plan, and replaces a
+//! file atomically.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -11,16 +11,16 @@ use fs_err as fs;
 /// Why a folder could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    /// The file system said no.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A name that cannot go into a key.
+    /// A file name that cannot be part of a key.
     #[error("the name of `{0}` is not UTF-8")]
     Name(String),
 }
 
-/// All files below some folders of `root`, by path from `root`; `without` names folders left out.
-/// Editors' backup files and hidden files are no input.
+/// Reads all files below some folders of `root`, by path from `root`, except the folders named in
+/// `without`. Skips hidden files and the backup files of editors.
 pub fn read_tree(
     root: &Utf8Path,
     folders: &[&str],
@@ -50,7 +50,7 @@ pub fn read_tree(
     Ok(found)
 }
 
-/// A file's text; `None` where there is no such file.
+/// A file's text, or `None` if the file does not exist.
 pub fn read_text(path: &Utf8Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -59,13 +59,13 @@ pub fn read_text(path: &Utf8Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Writes a file so that a reader sees the old or the new one, never half of it; its folder is made
-/// where it is missing.
+/// Replaces a file atomically: a reader sees the old or the new content. Creates the folder if it
+/// is missing.
 pub fn write(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     write_with(path, content, 0o644)
 }
 
-/// The same for a file that can be started.
+/// Like [`write`], for an executable file.
 pub fn write_program(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     write_with(path, content, 0o755)
 }
@@ -84,24 +84,24 @@ fn write_with(path: &Utf8Path, content: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes to a path that a person named; see [`Output`].
+/// Writes to a path that the user named. See [`Output`].
 pub fn write_output(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     let mut output = Output::create(path, 0o666)?;
     output.write_all(content)?;
     output.finish()
 }
 
-/// The same for a file that can be started.
+/// Like [`write_output`], for an executable file.
 pub fn write_output_program(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     let mut output = Output::create(path, 0o777)?;
     output.write_all(content)?;
     output.finish()
 }
 
-/// A file at a path that a person named, written as a shell's `>` would: a link is followed, what is
-/// not a regular file is written to, a file that exists keeps its mode, and a new one has the mode
-/// that the umask leaves. A regular file is replaced as a whole, at the end, where that changes nothing
-/// but its content.
+/// A file at a path that the user named, written like a shell's `>`. It follows a link, writes into
+/// a special file, and keeps the mode of an existing file. A new file gets the mode that the umask
+/// leaves. A regular file is replaced atomically at the end, unless that would change more than its
+/// content.
 #[derive(Debug)]
 pub struct Output {
     target: Target,
@@ -114,7 +114,7 @@ enum Target {
 }
 
 impl Output {
-    /// Opens it; its folder is made where it is missing. `mode` is that of a new file.
+    /// Opens the file and creates its folder if it is missing. `mode` is the mode of a new file.
     pub fn create(path: &Utf8Path, mode: u32) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
         let folder = folder.unwrap_or_else(|| Utf8Path::new("."));
@@ -123,7 +123,7 @@ impl Output {
             Ok(file) if file.is_file() && file.nlink() == 1 && file.uid() == own => {
                 (file.mode() & 0o7777, false)
             }
-            // Another file would take the place of the link, the device, or the other owner's file.
+            // A replacement would destroy the link, the device, or the ownership of the file.
             Ok(_) => {
                 let mut options = fs::OpenOptions::new();
                 let file = options.write(true).create(true).truncate(true).open(path)?;
@@ -142,14 +142,14 @@ impl Output {
             .permissions(permissions.clone())
             .tempfile_in(folder)?;
         if !is_new {
-            // The umask may have taken something of it.
+            // The umask may have cleared some of the bits.
             staged.as_file().set_permissions(permissions)?;
         }
         let target = Target::Staged(staged, path.to_owned());
         Ok(Self { target })
     }
 
-    /// Puts it in its place, after all of it is on disk.
+    /// Moves the file into place once all of it is on disk.
     pub fn finish(self) -> io::Result<()> {
         match self.target {
             Target::Staged(staged, path) => {
@@ -178,7 +178,7 @@ impl io::Write for Output {
     }
 }
 
-/// Adds to the end of a file that others write to as well; it is made where it is missing.
+/// Appends to a file that other processes also write to. Creates it if it is missing.
 pub fn append(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new()
         .create(true)
@@ -192,29 +192,30 @@ pub fn read(path: &Utf8Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// When a file was changed last.
+/// The time of the last change of a file.
 pub fn modified(path: &Utf8Path) -> io::Result<std::time::SystemTime> {
     fs::metadata(path)?.modified()
 }
 
-/// Bytes that the user may still write on the file system of `folder`.
+/// Free bytes for this user on the file system of `folder`.
 pub fn free_space(folder: &Utf8Path) -> io::Result<u64> {
     let facts = rustix::fs::statvfs(folder.as_std_path())?;
     Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
-/// A file system with less free space is full: QEMU's disk images grow by up to this much at once.
+/// A file system with less free space counts as full, because QEMU's disk images grow by up to this
+/// much at once.
 const FULL: u64 = 1 << 20;
 
-/// Whether the file system of `folder` has no space left, or no inode.
+/// Whether the file system of `folder` has run out of space or inodes.
 pub fn is_full(folder: &Utf8Path) -> io::Result<bool> {
     let facts = rustix::fs::statvfs(folder.as_std_path())?;
-    // Some file systems have no fixed number of inodes, and report none at all.
+    // Some file systems have no fixed number of inodes and report none at all.
     let no_inode = facts.f_files > 0 && facts.f_favail == 0;
     Ok(no_inode || facts.f_bavail.saturating_mul(facts.f_frsize) < FULL)
 }
 
-/// Whether a file is a script: what it does is not in it alone.
+/// Whether a file is a script, whose behaviour also depends on its interpreter.
 #[must_use]
 pub fn is_script(path: &Utf8Path) -> bool {
     let mut start = [0; 2];
@@ -223,8 +224,8 @@ pub fn is_script(path: &Utf8Path) -> bool {
     read.is_ok() && start == *b"#!"
 }
 
-/// Tells one version of a file from another without reading it: the inode, its size, and the times at
-/// which its content and the inode were changed.
+/// Identifies a version of a file without reading it: the inode, the size, and the times at which
+/// the content and the inode last changed.
 pub fn identity(path: &Utf8Path) -> io::Result<String> {
     let meta = fs::metadata(path)?;
     Ok(format!(
@@ -243,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn named_output_keeps_what_it_is_written_to() {
+    fn output_keeps_links_modes_and_special_files() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| Utf8Path::from_path(dir.path()).unwrap().join(name);
         let mode = |name: &str| fs::metadata(at(name)).unwrap().mode() & 0o7777;

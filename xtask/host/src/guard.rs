@@ -1,9 +1,10 @@
-//! `exec-guard`: the hidden subcommand through which children start, so that they die with us.
+//! `exec-guard`, the hidden subcommand through which children start, so that they die with this
+//! process.
 //!
-//! A parent-death signal can only be asked for by the child itself, between its start and its
-//! program, and that place is out of reach without unsafe code. So the child starts as this very
-//! executable, asks for the signal, forbids core dumps and then becomes the program.
-//! The main function of the executable calls [`run_if_asked`] before anything else.
+//! Only the child itself can request a parent-death signal, between fork and exec, and safe code
+//! cannot run there. Therefore the child starts as this executable, requests the signal, disables
+//! core dumps and then executes the program. The main function of the executable calls
+//! [`run_if_asked`] before anything else.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
@@ -17,25 +18,25 @@ use crate::family;
 /// The hidden subcommand: `exec-guard <parent pid> -- <program> <argument>…`.
 pub const SUBCOMMAND: &str = "exec-guard";
 
-/// The hidden subcommand for a child that takes its whole family with it.
+/// The hidden subcommand for a child that ends together with all its descendants.
 pub const FAMILY: &str = "exec-family";
 
-/// Status of a child whose program could not be started, as a shell has it.
+/// The exit status of a child whose program could not be started, as in a shell.
 pub const CANNOT_EXECUTE: i32 = 127;
 
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on children start through this executable, whose main calls [`run_if_asked`].
+/// Makes children start through this executable, whose main function calls [`run_if_asked`].
 ///
-/// Without this call children start plainly: they still have a group of their own and are killed by
-/// `Drop`, but they survive a SIGKILL of ours.
+/// Without this call children start directly. They still have their own process group and are
+/// killed by `Drop`, but they survive a SIGKILL of this process.
 pub fn set_executable(path: impl AsRef<Path>) {
-    // The first one stays: there is one executable.
+    // The first call wins: the process has one executable.
     let _ = EXECUTABLE.set(path.as_ref().to_owned());
 }
 
-/// Becomes the guarded program, when the command line asks for it; otherwise returns at once and
-/// makes this executable the guard of all children.
+/// Executes the guarded program if the command line requests it. Otherwise makes this executable
+/// the guard of all children and returns.
 pub fn run_if_asked() {
     #[expect(
         clippy::disallowed_methods,
@@ -63,19 +64,19 @@ pub fn run_if_asked() {
         )]
         std::process::exit(CANNOT_EXECUTE);
     }
-    // This link stays good when the file is replaced by a new build during the run.
+    // This link stays valid if a new build replaces the file during the run.
     let own = Path::new("/proc/self/exe");
     if own.exists() {
         set_executable(own);
     }
 }
 
-/// The executable that guards children, once it is known.
+/// The executable that guards children, if it was set.
 pub(crate) fn executable() -> Option<&'static Path> {
     EXECUTABLE.get().map(PathBuf::as_path)
 }
 
-/// What comes before the program on the guard's command line.
+/// The arguments before the program on the guard's command line.
 pub(crate) fn arguments(subcommand: &str) -> [OsString; 3] {
     [
         subcommand.into(),
@@ -84,7 +85,7 @@ pub(crate) fn arguments(subcommand: &str) -> [OsString; 3] {
     ]
 }
 
-/// A limit with which a child writes no core dump unless it raises the limit itself.
+/// A limit under which a child writes no core dump, unless it raises the limit itself.
 pub(crate) fn no_core_dump(present: Rlimit) -> Rlimit {
     Rlimit {
         current: Some(0),
@@ -92,9 +93,8 @@ pub(crate) fn no_core_dump(present: Rlimit) -> Rlimit {
     }
 }
 
-/// Does the guard's work; returns only with the reason why it could not.
-/// Becomes another program with the arguments, the streams and the environment of this one; returns only if
-/// that fails.
+/// Replaces this process by another program with the same arguments, streams and environment.
+/// Returns only if that fails.
 #[must_use]
 pub fn replace_with(program: &camino::Utf8Path) -> std::io::Error {
     #[expect(
@@ -117,12 +117,12 @@ fn become_program(args: impl Iterator<Item = OsString>) -> String {
             program.to_string_lossy()
         );
     }
-    // The parent may have died before the signal was asked for.
+    // The parent may have ended before the signal was requested.
     let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
     if now != Some(parent) {
         return format!("the parent of `{}` is gone", program.to_string_lossy());
     }
-    // The hard limit stays, for a caller that wants a dump. A refusal is not a reason not to run.
+    // The hard limit stays, for a caller that wants a dump. A failure does not prevent the start.
     let none = no_core_dump(rustix::process::getrlimit(Resource::Core));
     let _ = rustix::process::setrlimit(Resource::Core, none);
     #[expect(
@@ -133,7 +133,7 @@ fn become_program(args: impl Iterator<Item = OsString>) -> String {
     format!("failed to start `{}`: {error}", program.to_string_lossy())
 }
 
-/// Does the guard's work for a whole family; returns only with the reason why it could not.
+/// Supervises a whole family. Returns only the reason of a failure.
 fn head_family(args: impl Iterator<Item = OsString>) -> String {
     let (parent, program, args) = match read(FAMILY, args) {
         Ok(read) => read,
@@ -154,7 +154,7 @@ fn head_family(args: impl Iterator<Item = OsString>) -> String {
     }
 }
 
-/// Parent, program and its arguments, or what the command line should have been.
+/// Parses the parent, the program and its arguments. The error is the expected command line.
 fn read<I: Iterator<Item = OsString>>(
     subcommand: &str,
     mut args: I,

@@ -1,7 +1,8 @@
-//! Which compilers this host has: names the toolchains that they compiled.
+//! The identity of the host's compilers, which is part of the names of toolchains that they
+//! compiled.
 //!
-//! A toolchain's build key does not contain the host, for images are the same from any host; but the
-//! toolchain's own binaries are not, so its entry in the store carries this identity too.
+//! A toolchain's build key does not contain the host, because images are the same from any host.
+//! The toolchain's own binaries are not, so its entry in the store also carries this identity.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use plan::digest::Digest;
 
 use crate::process::{Command, ProcessError};
 
-/// How long a compiler may take to say its version.
+/// Time limit for a compiler to print its version.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// SHA-256 over what the host's compilers, C library and processor call themselves.
+/// SHA-256 over the versions that the host's compilers, C library and processor report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(Digest);
 
@@ -24,7 +25,7 @@ impl HostId {
         self.to_string()[..12].to_owned()
     }
 
-    /// The identity of a host that says this of itself.
+    /// The identity of a host with these facts.
     fn of(facts: &[(&str, String)]) -> Self {
         let mut bytes = b"kiln host 1\n".to_vec();
         for (name, value) in facts {
@@ -40,13 +41,13 @@ impl fmt::Display for HostId {
     }
 }
 
-/// Asks the host's compilers who they are. Fails when there is no `cc` or no `c++`.
+/// Asks the host's compilers for their versions. Fails without `cc` or `c++`.
 pub fn identity() -> Result<HostId, ProcessError> {
     identity_within(&[])
 }
 
-/// Asks the compilers that a command line sees which runs the program and argument after it, such as
-/// one that enters another system.
+/// Asks the compilers for their versions through a command prefix, such as one that enters another
+/// root.
 pub fn identity_within(prefix: &[String]) -> Result<HostId, ProcessError> {
     let command = |program: &str, argument: &str| {
         let words = [program.to_owned(), argument.to_owned()];
@@ -54,7 +55,7 @@ pub fn identity_within(prefix: &[String]) -> Result<HostId, ProcessError> {
         Command::from_argv(&argv).env("LC_ALL", "C")
     };
     let ask = |program: &str, argument: &str| command(program, argument).read(LIMIT);
-    // musl's `ldd` says its version on stderr and fails; the compiler's own words are then enough.
+    // musl's `ldd` prints its version on stderr and fails. The compiler's output is enough then.
     let libc = command("ldd", "--version").output(LIMIT);
     let libc = libc.map(|output| output.stdout_text() + &output.stderr_text());
     let libc = match libc {

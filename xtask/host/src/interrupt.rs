@@ -1,8 +1,8 @@
-//! Ctrl-C and its kin: the first ends the run in order, the second ends it at once.
+//! Handles Ctrl-C and similar signals: the first ends the run in order, the second ends it at once.
 //!
-//! After the first SIGINT, SIGTERM or SIGHUP every live child gets SIGTERM, later SIGKILL; no new
-//! child is started; [`check`] fails, so that loops unwind and destructors clean up.
-//! A process that still runs after the last grace period is killed, as by a second signal.
+//! After the first SIGINT, SIGTERM or SIGHUP every live child gets SIGTERM and later SIGKILL, no
+//! new child is started, and [`check`] fails, so that loops unwind and destructors clean up. A
+//! process that still runs after the last grace period is killed, as by a second signal.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use signal_hook::iterator::Signals;
 use crate::children;
 use crate::wait::{self, Limit};
 
-/// Between asking the children to end and killing them.
+/// Time between SIGTERM and SIGKILL for the children.
 const CHILDREN_GRACE: Duration = Duration::from_secs(2);
 
-/// From the first signal until the run is ended from here, should it not end by itself.
+/// Time from the first signal until this module ends the run itself.
 const LAST_GRACE: Duration = Duration::from_secs(20);
 
-/// A signal that asks the run to end, by its number.
+/// The number of a signal that ends the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal(pub i32);
 
@@ -36,11 +36,11 @@ impl Signal {
     }
 }
 
-/// The run was asked to end.
+/// The run was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted(
-    /// By which signal.
+    /// The signal that interrupted it.
     pub Signal,
 );
 
@@ -51,7 +51,7 @@ static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 static HANDLED: Once = Once::new();
 static FAILED: OnceLock<String> = OnceLock::new();
 
-/// Starts to handle the signals. Further calls do nothing.
+/// Installs the signal handlers. Further calls do nothing.
 pub fn install() -> io::Result<()> {
     HANDLED.call_once(|| {
         if let Err(error) = start_threads() {
@@ -64,7 +64,7 @@ pub fn install() -> io::Result<()> {
         .map_or(Ok(()), |text| Err(io::Error::other(text.clone())))
 }
 
-/// The signal that asked the run to end, if one did.
+/// The signal that interrupted the run, if any.
 #[must_use]
 pub fn received() -> Option<Signal> {
     match RECEIVED.load(Ordering::SeqCst) {
@@ -73,35 +73,35 @@ pub fn received() -> Option<Signal> {
     }
 }
 
-/// Whether the run was asked to end: cancels a wait.
+/// Whether the run was interrupted. Cancels waits.
 #[must_use]
 pub fn is_pending() -> bool {
     received().is_some()
 }
 
-/// Asks the run to end, as Ctrl-C does where the terminal does not pass it on.
+/// Interrupts the run like Ctrl-C, for a terminal that does not turn the key into a signal.
 pub fn raise() {
     // A process may always signal itself.
     let _ = rustix::process::kill_process(rustix::process::getpid(), Kill::INT);
 }
 
-/// Fails once the run was asked to end: for every turn of a long loop.
+/// Fails once the run was interrupted. Long loops call this in every iteration.
 pub fn check() -> Result<(), Interrupted> {
     received().map_or(Ok(()), |signal| Err(Interrupted(signal)))
 }
 
-/// Sleeps, unless the run is asked to end before.
+/// Sleeps, or returns early if the run is interrupted.
 pub(crate) fn pause(time: Duration) -> Result<(), Interrupted> {
     let arrived = wait::until(&ARRIVAL.0, &ARRIVAL.1, Limit::within(time), |()| received());
     arrived.map_or(Ok(()), |signal| Err(Interrupted(signal)))
 }
 
-/// Notes a directory that must not outlive the run, even when no destructor runs any more.
+/// Registers a directory that must not outlive the run, even if no destructor runs.
 pub(crate) fn add_directory(path: &Path) {
     lock(&DIRECTORIES).push(path.to_owned());
 }
 
-/// Forgets a directory that was removed.
+/// Unregisters a directory that was removed.
 pub(crate) fn forget_directory(path: &Path) {
     lock(&DIRECTORIES).retain(|known| known != path);
 }
@@ -130,7 +130,7 @@ fn start_threads() -> io::Result<()> {
                 let until = Instant::now() + LAST_GRACE;
                 if arrivals.recv_timeout(CHILDREN_GRACE).is_err() {
                     children::signal_all(Kill::KILL);
-                    // A second signal or the end of the grace: the same follows.
+                    // Continues in the same way after a second signal and after the grace period.
                     let _ = arrivals.recv_timeout(until.saturating_duration_since(Instant::now()));
                 }
                 end_at_once(first);
@@ -139,7 +139,7 @@ fn start_threads() -> io::Result<()> {
     Ok(())
 }
 
-/// The first signal: every process is asked to end, none is killed.
+/// Handles the first signal: sends SIGTERM to every child and kills none.
 fn end_in_order(signal: Signal) {
     RECEIVED.store(signal.0, Ordering::SeqCst);
     drop(lock(&ARRIVAL.0));
@@ -147,11 +147,11 @@ fn end_in_order(signal: Signal) {
     children::signal_all(Kill::TERM);
 }
 
-/// The second signal: destructors no longer count.
+/// Handles the second signal: kills the children and removes directories without destructors.
 fn end_at_once(signal: Signal) {
     children::signal_all(Kill::KILL);
     for directory in lock(&DIRECTORIES).iter() {
-        // No receiver is left.
+        // A failure cannot be reported to anyone any more.
         let _ = fs_err::remove_dir_all(directory);
     }
     #[expect(

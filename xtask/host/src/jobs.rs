@@ -1,9 +1,9 @@
-//! One budget of job slots for all builds: GNU make's job server, spoken by us.
+//! One budget of job slots for all builds: the server side of GNU make's job server.
 //!
-//! A pipe holds one byte a free slot. A build step takes one before it starts, and the `make` in it
-//! takes further ones from the same pipe. Pipes rather than the named ones of make 4.4, for many hosts
-//! have make 4.3. The descriptors have the same numbers in every child, and waiting for a slot ends
-//! when the run is interrupted: both are why this is not the `jobserver` crate.
+//! A pipe holds one byte per free slot. A build step takes one before it starts, and the `make` in
+//! it takes further ones from the same pipe. The protocol uses anonymous pipes, because make 4.3
+//! does not know the named pipes of make 4.4. The `jobserver` crate does not fit: here the
+//! descriptors have the same numbers in every child, and an interruption ends the wait for a slot.
 //! Protocol: GNU make manual, "POSIX Jobserver Interaction".
 
 use std::io;
@@ -18,13 +18,13 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::interrupt::{self, Interrupted};
 use crate::process::Command;
 
-/// How long a wait for a slot goes between two looks for an interruption.
+/// Interval at which a wait for a slot checks for an interruption.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 100_000_000,
 };
 
-/// Why a slot could not be fetched.
+/// Why no slot could be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The pipe failed.
@@ -35,7 +35,7 @@ pub enum JobError {
     Interrupted(#[from] Interrupted),
 }
 
-/// A pool of job slots, shared with every `make` below. Clones share the pool.
+/// A pool of job slots, shared with every `make` below it. Clones share the pool.
 #[derive(Debug, Clone)]
 pub struct JobServer {
     pipe: Arc<Pipe>,
@@ -47,17 +47,17 @@ pub struct JobServer {
 struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
-    /// The read end once more, opened anew: this one never blocks, whatever the children need.
+    /// The read end, opened again in non-blocking mode without an effect on the children.
     peek: OwnedFd,
 }
 
 impl JobServer {
-    /// A pool of `slots` slots, at least 1.
+    /// Creates a pool of `slots` slots, at least 1.
     pub fn new(slots: usize) -> Result<Self, JobError> {
-        // A pipe holds 64 KiB; no host has more processors than this.
+        // The limit is far above any processor count and fits into a pipe of 64 KiB.
         let slots = slots.clamp(1, 4096);
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
-        // `O_NONBLOCK` belongs to the open file, and some makes rely on a pipe that blocks.
+        // `O_NONBLOCK` belongs to the open file, and some makes require a pipe that blocks.
         let own = format!("/proc/self/fd/{}", read.as_raw_fd());
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let peek = open(own, flags, Mode::empty()).map_err(failed)?;
@@ -68,14 +68,14 @@ impl JobServer {
         Ok(server)
     }
 
-    /// Gives every `make` these flags too, such as ` --shuffle=1`.
+    /// Passes further flags to every `make`, such as ` --shuffle=1`.
     #[must_use]
     pub fn and_flags(mut self, flags: &str) -> Self {
         self.flags.push_str(flags);
         self
     }
 
-    /// How many slots the pool has.
+    /// The size of the pool.
     #[must_use]
     pub fn slots(&self) -> usize {
         self.slots
@@ -112,7 +112,7 @@ impl JobServer {
                 server: self.clone(),
             })),
             Ok(_) => Err(failed(Errno::PIPE)),
-            // Another taker was faster.
+            // Another process took the byte first.
             Err(Errno::AGAIN | Errno::INTR) => Ok(None),
             Err(error) => Err(failed(error)),
         }
@@ -125,8 +125,8 @@ impl JobServer {
         Ok(())
     }
 
-    /// Lets every `make` below the command share the pool. The caller holds one slot meanwhile: a
-    /// `make` always runs one job without asking.
+    /// Makes every `make` below the command share the pool. The caller holds one slot meanwhile,
+    /// because a `make` always runs one job without asking.
     pub fn configure(&self, command: Command) -> Result<Command, JobError> {
         let (read, write) = (command.next_fd(), command.next_fd() + 1);
         let clone = |fd: &OwnedFd| fd.try_clone().map_err(JobError::Pipe);
@@ -137,7 +137,7 @@ impl JobServer {
             .env("MAKEFLAGS", flags))
     }
 
-    /// `MAKEFLAGS` for a child that has the pipe's ends under these numbers.
+    /// `MAKEFLAGS` for a child in which the pipe's ends have these numbers.
     #[must_use]
     pub fn makeflags(&self, read: i32, write: i32) -> String {
         let Self { slots, flags, .. } = self;
@@ -145,7 +145,7 @@ impl JobServer {
     }
 }
 
-/// A slot that was taken; dropping it puts it back.
+/// A taken slot. Dropping it returns it to the pool.
 #[derive(Debug)]
 pub struct Slot {
     server: JobServer,
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_of_none_has_one() {
+    fn pool_has_at_least_one_slot() {
         assert_eq!(JobServer::new(0).expect("made").slots(), 1);
     }
 
@@ -194,7 +194,8 @@ mod tests {
         thread.join().expect("no panic").expect("free");
     }
 
-    /// Two makes at once share the pool: each job counts who runs, the most that were is the answer.
+    /// Runs two makes that share the pool. Each job counts the running jobs, and the maximum is the
+    /// result.
     #[test]
     fn two_makes_share_the_job_slots() {
         let limit = Duration::from_secs(60);
@@ -234,7 +235,7 @@ mod tests {
                 .collect::<Vec<u32>>()
         });
         assert_eq!(counts.max(), Some(2));
-        // Every slot came back.
+        // Every slot was returned.
         let slots = (
             server.acquire().expect("free"),
             server.acquire().expect("free"),

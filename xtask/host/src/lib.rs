@@ -1,8 +1,8 @@
-//! The one door to processes, signals, the environment and the host's package manager.
+//! Access to processes, signals, the environment and the host's package manager.
 //!
-//! `forge`, `qemu`, `guest` and `xtask` come through here for every effect that is not a plain file.
-//! Facts are gathered once into plain structs ([`env::Env`], [`packages::Facts`]); what follows from
-//! them is decided by pure functions. Nothing here knows recipes, images or guests.
+//! The other crates use this crate for every effect that is not a plain file. Facts are gathered
+//! once into plain structs ([`env::Env`], [`packages::Facts`]), and pure functions decide what
+//! follows from them. Nothing in here knows recipes, images or guests.
 
 pub mod causes;
 pub mod children;

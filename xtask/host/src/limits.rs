@@ -1,15 +1,15 @@
-//! Time limits of transfers over HTTP; the environment may change them.
+//! Time limits of transfers over HTTP, which the environment may change.
 
 use std::time::Duration;
 
-/// How long each phase of a transfer may take.
+/// Time limits for each phase of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// To a connection with the server.
+    /// Time limit to establish a connection.
     pub connect: Duration,
-    /// Over this time, a transfer must bring [`Limits::slowest`] bytes a second.
+    /// The window in which a transfer must receive [`Limits::slowest`] bytes per second on average.
     pub stall: Duration,
-    /// Bytes a second below which a server counts as stalled.
+    /// A slower rate, in bytes per second, counts as stalled.
     pub slowest: u64,
 }
 
@@ -25,7 +25,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// With another time for a server that is silent or too slow; a connection never takes longer.
+    /// Limits with another window for a stalled server. The limit for a connection is never longer
+    /// than the window.
     #[must_use]
     pub fn within(stall: Duration) -> Self {
         let usual = Self::default();

@@ -1,19 +1,19 @@
-//! What the threads of processes get of the processors: the kernel's own account.
+//! The CPU time of threads, from the kernel's accounting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What one thread has got since it was started.
+/// The CPU time of one thread since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuTime {
-    /// It ran.
+    /// Time on a processor.
     pub ran: Duration,
-    /// It could have run, but had to wait for a processor.
+    /// Time that it was runnable but waited for a processor.
     pub waited: Duration,
 }
 
-/// The threads of processes and of all that descends from them, by their number, which no two threads of a host share.
-/// Those that have ended are absent; all are on a kernel without `CONFIG_SCHED_INFO`.
+/// The threads of processes and all their descendants, by thread id. Omits ended threads, and all
+/// threads if the kernel lacks `CONFIG_SCHED_INFO`.
 #[must_use]
 pub fn threads(processes: impl IntoIterator<Item = u32>) -> BTreeMap<u32, CpuTime> {
     let mut open: Vec<u32> = processes.into_iter().collect();
@@ -47,7 +47,7 @@ pub fn threads(processes: impl IntoIterator<Item = u32>) -> BTreeMap<u32, CpuTim
     threads
 }
 
-/// Nanoseconds on a processor, nanoseconds on a run queue, number of time slices
+/// Parses nanoseconds on a processor, nanoseconds on a run queue and the number of time slices
 /// (`Documentation/scheduler/sched-stats.rst` of Linux).
 fn parse(schedstat: &str) -> Option<CpuTime> {
     let mut fields = schedstat.split_whitespace();
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn ended_process_has_no_threads() {
-        // Above the highest number that Linux gives (PID_MAX_LIMIT).
+        // Above the highest process id that Linux assigns (PID_MAX_LIMIT).
         assert_eq!(threads([u32::MAX]), BTreeMap::new());
     }
 

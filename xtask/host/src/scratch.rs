@@ -1,8 +1,8 @@
-//! Temporary directories and lock files: private to the user, removed with their content by `Drop`
-//! or by a second Ctrl-C, and by the [`sweep`] of a later run when their own run was killed.
+//! Temporary directories and lock files, private to the user. `Drop` or a second Ctrl-C removes
+//! them with their content. If their run was killed, the [`sweep`] of a later run removes them.
 //!
-//! The temporary directory belongs to everybody. So the sweep removes only what this user's Kiln
-//! made there, and it opens nothing but regular files of this user.
+//! All users share the temporary directory. The sweep therefore removes only directories that Kiln
+//! made for this user, and opens only regular files of this user.
 
 use std::fs::Permissions;
 use std::io::{self, Read as _, Write as _};
@@ -16,25 +16,26 @@ use rustix::fs::OFlags;
 
 use crate::interrupt;
 
-/// Start of every name.
+/// Prefix of every name.
 const PREFIX: &str = "kiln-";
-/// Random letters and digits at the end of every name.
+/// Number of random letters and digits at the end of every name.
 const RANDOM: usize = 6;
-/// Held while the directory is in use; the system releases it when the run is killed.
+/// The lock file, held while the directory is in use. The system releases the lock if the run is
+/// killed.
 const LOCK: &str = ".lock";
-/// The lock's name until it is held.
+/// The name of the lock file until the lock is held.
 const FRESH: &str = ".lock-new";
 /// A younger directory without a lock may be about to get one.
 const SETTLED: Duration = Duration::from_secs(60);
-/// First line of the lock of a scratch directory; the directory's own name follows, so that the lock
-/// of a copy, or of a directory that was renamed, says nothing about it.
+/// First line of the lock of a scratch directory. The directory's own name follows, so that the
+/// lock of a copied or renamed directory does not match it.
 const SCRATCH: &str = "Kiln scratch directory, removed when its run is over";
 /// First line of the lock of any other directory.
 const LOCKED: &str = "Kiln lock";
-/// Longest content of a lock.
+/// Maximum size of a lock file in bytes.
 const LONGEST: u64 = 512;
 
-/// A directory of its own (mode 0700), removed with its content when dropped.
+/// A private directory (mode 0700), removed with its content when dropped.
 #[derive(Debug)]
 pub struct Scratch {
     path: Utf8PathBuf,
@@ -43,15 +44,15 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a new directory in `parent`: `kiln-`, the word, and a random ending.
+    /// Creates a directory in `parent`, named `kiln-`, the word, and a random suffix.
     pub fn new_in(parent: &Utf8Path, word: &str) -> io::Result<Self> {
-        // Until it has its lock it is removed by its own destructor.
+        // Until it has its lock, its own destructor removes it.
         let directory = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{word}-"))
             .rand_bytes(RANDOM)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)?;
-        // The umask may have taken away bits that the owner needs.
+        // The umask may have cleared bits that the owner needs.
         fs_err::set_permissions(directory.path(), Permissions::from_mode(0o700))?;
         let path = Utf8PathBuf::from_path_buf(directory.path().to_owned())
             .map_err(|path| io::Error::other(format!("`{}` is not UTF-8", path.display())))?;
@@ -65,17 +66,17 @@ impl Scratch {
         })
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }
 
-    /// Leaves it in place, such as for a failed test's logs.
+    /// Keeps the directory, for example with the logs of a failed test.
     #[must_use]
     pub fn keep(mut self) -> Utf8PathBuf {
         self.kept = true;
-        // Without its lock no sweep takes it for a dead run's.
+        // Without its lock no sweep considers it a leftover.
         let _ = fs_err::remove_file(self.path.join(LOCK));
         self.path.clone()
     }
@@ -91,8 +92,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Sets the umask so that other users cannot write to what this process and its children make. To be
-/// called before any thread is started.
+/// Sets the umask so that other users cannot write to files of this process and its children. Call
+/// it before any thread starts.
 pub fn restrict_umask() {
     use rustix::fs::Mode;
     let before = rustix::process::umask(Mode::RWXU);
@@ -104,16 +105,17 @@ fn content(first: &str, directory: &Path) -> String {
     format!("{first}\n{}\n", name.to_string_lossy())
 }
 
-/// Locks a directory until the file is dropped or this process ends, however it does.
+/// Locks a directory until the file is dropped or this process ends in any way.
 ///
-/// The lock gets its name when it is held, so a lock with that name that is not held belongs to a dead run.
+/// The lock file gets its name when the lock is held, so an unlocked file of that name belongs to a
+/// dead run.
 pub fn lock_in(directory: &Path) -> io::Result<fs_err::File> {
     lock_with(directory, &content(LOCKED, directory))
 }
 
 fn lock_with(directory: &Path, content: &str) -> io::Result<fs_err::File> {
     let fresh = directory.join(FRESH);
-    // One that a killed process left must not be written to: it may be anything.
+    // A file from a killed process must not be written to: it may be anything.
     match fs_err::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -129,8 +131,8 @@ fn lock_with(directory: &Path, content: &str) -> io::Result<fs_err::File> {
     Ok(lock)
 }
 
-/// Opens a file to lock it, and makes it where it is missing. Its content stays as it is; anything but
-/// a regular file is refused, without waiting for the other end of a pipe.
+/// Opens a file to lock it and creates it if it is missing. Keeps its content. Refuses anything but
+/// a regular file without blocking on a pipe.
 pub fn open_lock(path: &Path) -> io::Result<fs_err::File> {
     let file = fs_err::OpenOptions::new()
         .write(true)
@@ -146,16 +148,16 @@ pub fn open_lock(path: &Path) -> io::Result<fs_err::File> {
     Ok(file)
 }
 
-/// For files that may have been made by others: no link is followed and no pipe is waited for.
+/// Open flags for files that others may have made: does not follow links or block on pipes.
 fn flags() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY)
         .bits()
         .cast_signed()
 }
 
-/// A regular file of this user, opened for reading; `None` where the path is anything else.
+/// Opens a regular file of this user to read; `None` if the path is anything else.
 fn open_own(path: &Path) -> Option<fs_err::File> {
-    // Opening some devices has effects, so the kind is known before.
+    // The type is checked first, because opening some devices has effects.
     let is_own = |data: &std::fs::Metadata| data.is_file() && data.uid() == own_user();
     fs_err::symlink_metadata(path).ok().filter(is_own)?;
     let file = fs_err::OpenOptions::new()
@@ -163,7 +165,7 @@ fn open_own(path: &Path) -> Option<fs_err::File> {
         .custom_flags(flags())
         .open(path)
         .ok()?;
-    // It may have been replaced meanwhile.
+    // The file may have been replaced meanwhile.
     let data = file.metadata().ok()?;
     is_own(&data).then_some(file)
 }
@@ -172,32 +174,32 @@ fn own_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Whether a process holds the lock of a directory; `None` where it has none.
+/// Whether a process holds the lock of a directory, or `None` if it has no lock.
 #[must_use]
 pub fn is_locked(directory: &Path) -> Option<bool> {
     let lock = open_own(&directory.join(LOCK))?;
     Some(lock.file().try_lock().is_err())
 }
 
-/// Removes what killed runs of this user left in `parent`. What cannot be removed stays.
+/// Removes the leftovers of killed runs of this user from `parent`. Ignores failures.
 pub fn sweep(parent: &Utf8Path) {
     let Ok(entries) = fs_err::read_dir(parent) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        // Of a link this is the link's own: links are not followed.
+        // Does not follow links: this is the link's own owner.
         let own = entry
             .metadata()
             .is_ok_and(|data| data.is_dir() && data.uid() == own_user());
         if own && name.to_str().is_some_and(is_scratch_name) {
-            // What is left harms nobody.
+            // A leftover does no harm.
             let _ = sweep_one(&entry.path());
         }
     }
 }
 
-/// `kiln-`, a word, and the random ending.
+/// Whether a name is `kiln-`, a word, and the random suffix.
 fn is_scratch_name(name: &str) -> bool {
     let rest = name.strip_prefix(PREFIX);
     let parts = rest.and_then(|rest| rest.rsplit_once('-'));
@@ -221,7 +223,8 @@ fn sweep_one(directory: &Path) -> io::Result<()> {
     let data = fs_err::symlink_metadata(directory)?;
     let age = crate::clock::now().duration_since(data.modified()?);
     if data.mode() & 0o777 == 0o700 && age.is_ok_and(|age| age > SETTLED) {
-        // Killed before it got its lock, it holds nothing else; the removal of any other fails.
+        // A directory whose run was killed before it got its lock is otherwise empty. Removing any
+        // other one fails.
         if open_own(&directory.join(FRESH)).is_some() && fs_err::read_dir(directory)?.count() == 1 {
             fs_err::remove_file(directory.join(FRESH))?;
         }
@@ -240,7 +243,7 @@ mod tests {
         Scratch::new_in(Utf8Path::new("/tmp"), "test").expect("made")
     }
 
-    /// A directory as a run of this version leaves it when it is killed.
+    /// Creates a directory as a killed run of this version leaves it.
     fn killed(parent: &Utf8Path, name: &str) -> Utf8PathBuf {
         let path = private(parent, name);
         let text = content(SCRATCH, path.as_std_path());
@@ -262,7 +265,7 @@ mod tests {
         file.file().set_modified(hour_ago).expect("set");
     }
 
-    /// What of some directories is left after a sweep.
+    /// The directories that are left after a sweep.
     fn left(parent: &Scratch, all: &[&Utf8PathBuf]) -> Vec<String> {
         sweep(parent.path());
         let left = all.iter().filter(|path| path.symlink_metadata().is_ok());
@@ -297,10 +300,10 @@ mod tests {
     fn foreign_directories_are_not_swept() {
         let parent = parent();
         let root = parent.path();
-        // A run folder, copied here for a bug report: its lock is free.
+        // A run folder that was copied here for a bug report: its lock is free.
         let report = private(root, "kiln-run12");
         drop(lock_in(report.as_std_path()).expect("locked"));
-        // The same under a name of the right form, and with an empty lock.
+        // The same with a name of the right form, and with an empty lock.
         let renamed = private(root, "kiln-run-report");
         drop(lock_in(renamed.as_std_path()).expect("locked"));
         let empty = private(root, "kiln-run-aaaaaa");
@@ -309,7 +312,7 @@ mod tests {
         let original = killed(root, "kiln-run-bbbbbb");
         let copy = private(root, "kiln-run-cccccc");
         fs_err::copy(original.join(LOCK), copy.join(LOCK)).expect("copied");
-        // One that is locked by a link to a scratch directory's lock.
+        // A directory whose lock is a link to a scratch directory's lock.
         let linked = private(root, "kiln-run-dddddd");
         fs_err::os::unix::fs::symlink(original.join(LOCK), linked.join(LOCK)).expect("linked");
         // A link to a directory.
@@ -331,7 +334,7 @@ mod tests {
     #[test]
     fn directories_of_other_users_are_not_swept() {
         if !rustix::process::geteuid().is_root() {
-            // Only root can give a directory away.
+            // Only root can change the owner of a directory.
             return;
         }
         let parent = parent();
@@ -349,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_named_lock_blocks_nobody() {
+    fn fifo_as_lock_does_not_block() {
         let parent = parent();
         let pipe = |path: &Utf8Path| {
             let mode = rustix::fs::Mode::from_raw_mode(0o666);

@@ -1,27 +1,27 @@
-//! URLs that may hold a user and a password: used as they are, shown without them.
+//! URLs that may contain a user and a password, which are used but never printed.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-/// What stands for a user and a password.
+/// Placeholder for a user and a password.
 const HIDDEN: &str = "***";
 
-/// A URL as a user gave it. `Display` and `Debug` hide its user and password.
+/// A URL from the user. `Display` and `Debug` hide its user and password.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SecretUrl(String);
 
-/// Why a text cannot be used as a base URL.
+/// Why a text is not usable as a base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// No scheme, or one that is not supported.
+    /// The scheme is missing or unsupported.
     #[error("expected a URL with `http://`, `https://` or `file://`, found `{0}`")]
     Scheme(SecretUrl),
     /// Not a URL.
     #[error("expected a URL, found `{url}`: {why}")]
     Syntax {
-        /// As given.
+        /// The URL as given.
         url: SecretUrl,
         /// What is wrong with its host or its port.
         why: &'static str,
@@ -35,19 +35,19 @@ impl SecretUrl {
         &self.0
     }
 
-    /// Whether it holds a user or a password.
+    /// Whether it contains a user or a password.
     #[must_use]
     pub fn has_credentials(&self) -> bool {
         matches!(hidden(&self.0), Cow::Owned(_))
     }
 
-    /// The same without slashes at its end.
+    /// The URL without trailing slashes.
     #[must_use]
     pub fn without_slash(&self) -> Self {
         Self(self.0.trim_end_matches('/').to_owned())
     }
 
-    /// Refuses what no request can be made to.
+    /// Checks that a request to this URL is possible.
     pub fn check(&self) -> Result<(), UrlError> {
         let scheme = self.0.split_once("://").map(|(scheme, _)| scheme);
         match scheme.map(str::to_ascii_lowercase).as_deref() {
@@ -78,7 +78,7 @@ impl From<String> for SecretUrl {
 impl FromStr for SecretUrl {
     type Err = Infallible;
 
-    /// Takes any text, so that no parser of a command line prints a secret that it refuses.
+    /// Accepts any text, so that no parser of a command line prints a secret that it refuses.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(Self(text.to_owned()))
     }
@@ -96,7 +96,7 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
-/// What is wrong with the host or the port of `scheme://authority/...` (RFC 3986, section 3.2).
+/// The error in the host or the port of `scheme://authority/...` (RFC 3986, section 3.2).
 fn authority_error(url: &str) -> Option<&'static str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '\\', '?', '#']).next()?;
@@ -118,18 +118,18 @@ fn authority_error(url: &str) -> Option<&'static str> {
     }
 }
 
-/// The URL without its user and password, as it may be printed and written down.
+/// The URL without its user and password, to print and record.
 #[must_use]
 pub fn shown(url: &str) -> String {
     hidden(url).into_owned()
 }
 
-/// An argument of a command line without the user and the password of any URL in it, as it may be
-/// recorded: `--mirror=https://***@host`.
+/// An argument of a command line without the user and password of any URL in it, to record:
+/// `--mirror=https://***@host`.
 #[must_use]
 pub fn recorded(argument: &str) -> String {
     let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-    // Several URLs in one argument are parted by blanks or commas.
+    // Blanks or commas separate several URLs in one argument.
     let pieces = argument.split_inclusive([' ', ',', '\t', '\n']);
     let piece = |piece: &str| {
         let Some(at) = piece.find("://") else {
@@ -150,7 +150,8 @@ fn hidden(url: &str) -> Cow<'_, str> {
     if scheme.eq_ignore_ascii_case("file") {
         return url.into();
     }
-    // As readers of URLs do: any number of slashes either way, and an authority up to the next one.
+    // Like other URL parsers: any number of slashes of either kind, then an authority up to the
+    // next slash.
     let slash = |c: char| c == '/' || c == '\\';
     let authority = rest.trim_start_matches(slash);
     let slashes = &rest[..rest.len() - authority.len()];
@@ -159,7 +160,7 @@ fn hidden(url: &str) -> Cow<'_, str> {
     if let Some((_, host)) = authority.rsplit_once('@') {
         return format!("{scheme}:{slashes}{HIDDEN}@{host}{path}").into();
     }
-    // What cannot be a port is a password in which a `/` was not escaped.
+    // Text that cannot be a port is part of a password with an unescaped `/`.
     let port = authority.rsplit_once(':').map(|(_, port)| port);
     let is_port = |port: &str| port.ends_with(']') || port.bytes().all(|b| b.is_ascii_digit());
     match path.split_once('@') {
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_them_stays_as_it_is() {
+    fn url_without_credentials_is_unchanged() {
         for url in [
             "https://host/a@b",
             "https://host:80/a@b",

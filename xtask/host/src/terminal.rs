@@ -1,22 +1,22 @@
-//! The terminal in front of the user.
+//! The user's terminal.
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// Columns and rows of the terminal that stdout is, if it is one.
+/// Columns and rows of stdout, if it is a terminal.
 #[must_use]
 pub fn size() -> Option<(u16, u16)> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
 }
 
-/// The terminal that stdin is, passing every key on as it is typed; as it was when dropped.
+/// Raw mode of the terminal on stdin, which passes every key as it is typed. Restored on drop.
 #[derive(Debug)]
 pub struct Raw {
     before: Termios,
 }
 
 impl Raw {
-    /// Nothing where stdin is not a terminal.
+    /// `None` if stdin is not a terminal.
     #[must_use]
     pub fn enter() -> Option<Self> {
         let before = tcgetattr(std::io::stdin()).ok()?;
@@ -29,7 +29,7 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // A terminal that has gone needs nothing any more.
+        // A closed terminal needs no restoring.
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
     }
 }

@@ -1,10 +1,10 @@
-//! Programs of the host: where they are on PATH.
+//! Finds programs of the host on PATH.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Where a program is on this process's PATH.
+/// Finds a program on this process's PATH.
 #[must_use]
 pub fn find(name: &str) -> Option<Utf8PathBuf> {
     let path = crate::env::path_variable()?;
@@ -14,7 +14,7 @@ pub fn find(name: &str) -> Option<Utf8PathBuf> {
     find_in(name, &directories)
 }
 
-/// Where a program is in these directories; a name with a slash is a path and stands for itself.
+/// Finds a program in these directories. A name with a slash is a path and is returned as is.
 #[must_use]
 pub fn find_in(name: &str, directories: &[Utf8PathBuf]) -> Option<Utf8PathBuf> {
     if name.contains('/') {

@@ -1,42 +1,43 @@
-//! The one loop that waits: for a condition, until a deadline or a cancellation, whichever is first.
+//! The only wait loop of the workspace: waits for a condition, a deadline or a cancellation.
 //!
-//! [`until`] waits for shared state with a condition variable, [`receive`] for a channel, [`poll`] for
-//! something that nothing reports. Used by every crate. Processes, files and sockets are the caller's.
+//! [`until`] waits for shared state with a condition variable, [`receive`] waits for a channel, and
+//! [`poll`] waits for something without a notification. Every crate uses it. Processes, files and
+//! sockets are the caller's.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a wait that can be cancelled looks whether it was.
+/// Interval at which a wait checks whether it was cancelled.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The first pause of [`poll`]; each later one is twice as long, up to [`TICK`].
+/// The first pause of [`poll`]. Each later one is twice as long, up to [`TICK`].
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// A time that runs down, on whichever clock.
+/// A remaining time, on any clock.
 pub trait Countdown {
-    /// How much of it is left.
+    /// The remaining time.
     fn left(&self) -> Duration;
 }
 
-/// When a wait ends without what it waited for.
+/// When a wait gives up.
 #[derive(Clone, Copy, Default)]
 pub struct Limit<'a> {
     /// Gives up at this time.
     pub deadline: Option<Instant>,
-    /// Gives up when nothing of this is left.
+    /// Gives up when no time is left.
     pub countdown: Option<&'a dyn Countdown>,
-    /// Gives up once this is true.
+    /// Gives up once this returns true.
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
 }
 
-/// Why a wait ended without what it waited for.
+/// Why a wait gave up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GaveUp {
     /// The deadline has passed.
     #[error("timed out")]
     Deadline,
-    /// The caller cancelled it.
+    /// The caller cancelled the wait.
     #[error("cancelled")]
     Cancelled,
 }
@@ -53,7 +54,7 @@ pub enum NotReceived {
 }
 
 impl<'a> Limit<'a> {
-    /// Until this time.
+    /// Waits until this time.
     #[must_use]
     pub fn until(deadline: Instant) -> Self {
         Self {
@@ -62,7 +63,7 @@ impl<'a> Limit<'a> {
         }
     }
 
-    /// For this long; without a deadline where the clock cannot express it.
+    /// Waits for this long. Without a deadline if the clock cannot express it.
     #[must_use]
     pub fn within(time: Duration) -> Self {
         Self {
@@ -71,7 +72,7 @@ impl<'a> Limit<'a> {
         }
     }
 
-    /// Until nothing of this is left.
+    /// Waits until the countdown has no time left.
     #[must_use]
     pub fn while_left(countdown: &'a dyn Countdown) -> Self {
         Self {
@@ -80,7 +81,7 @@ impl<'a> Limit<'a> {
         }
     }
 
-    /// Without a deadline, until this is true.
+    /// Waits until this is true, without a deadline.
     #[must_use]
     pub fn unless(is_cancelled: &'a dyn Fn() -> bool) -> Self {
         Self {
@@ -89,14 +90,14 @@ impl<'a> Limit<'a> {
         }
     }
 
-    /// Also ends once this is true.
+    /// Also gives up once this is true.
     #[must_use]
     pub fn or_if(mut self, is_cancelled: &'a dyn Fn() -> bool) -> Self {
         self.is_cancelled = Some(is_cancelled);
         self
     }
 
-    /// How long to wait before the next look; `None` means until something is reported.
+    /// How long to wait before the next check. `None` means until a notification.
     fn next(&self) -> Result<Option<Duration>, GaveUp> {
         if self.is_cancelled.is_some_and(|is_cancelled| is_cancelled()) {
             return Err(GaveUp::Cancelled);
@@ -108,13 +109,14 @@ impl<'a> Limit<'a> {
         if left.is_some_and(|left| left.is_zero()) {
             return Err(GaveUp::Deadline);
         }
-        // A countdown may stand still, and a cancellation wakes no waiter: both are polled.
+        // A countdown may pause and a cancellation notifies no waiter, so both are polled.
         let is_polled = self.countdown.is_some() || self.is_cancelled.is_some();
         Ok(left.into_iter().chain(is_polled.then_some(TICK)).min())
     }
 }
 
-/// Looks, then waits and looks again. `look` gets the time to wait before it looks: at first none.
+/// Checks, then waits and checks again. `look` gets the time to wait before it checks, at first
+/// none.
 fn turns<R>(limit: Limit<'_>, mut look: impl FnMut(Wait) -> Option<R>) -> Result<R, GaveUp> {
     let mut wait = Wait::No;
     loop {
@@ -125,7 +127,7 @@ fn turns<R>(limit: Limit<'_>, mut look: impl FnMut(Wait) -> Option<R>) -> Result
     }
 }
 
-/// How long a turn waits.
+/// How long an iteration waits.
 #[derive(Clone, Copy)]
 enum Wait {
     No,
@@ -133,14 +135,15 @@ enum Wait {
     Forever,
 }
 
-/// Waits until `find` finds something in the state. A thread that changes the state notifies `changed`.
+/// Waits until `find` returns something for the state. Threads that change the state notify
+/// `changed`.
 pub fn until<T, R>(
     state: &Mutex<T>,
     changed: &Condvar,
     limit: Limit<'_>,
     mut find: impl FnMut(&mut T) -> Option<R>,
 ) -> Result<R, GaveUp> {
-    // No holder of the lock can leave the state half-changed.
+    // No lock holder can leave the state inconsistent.
     let mut guard = Some(state.lock().unwrap_or_else(PoisonError::into_inner));
     turns(limit, |wait| {
         let held = guard.take()?;
@@ -158,7 +161,7 @@ pub fn until<T, R>(
     })
 }
 
-/// Waits until something arrives; what has arrived already is received whatever the limit.
+/// Receives the next message. A message that has already arrived is received whatever the limit.
 pub fn receive<T>(receiver: &Receiver<T>, limit: Limit<'_>) -> Result<T, NotReceived> {
     let outcome = turns(limit, |wait| {
         let item = match wait {
@@ -175,8 +178,9 @@ pub fn receive<T>(receiver: &Receiver<T>, limit: Limit<'_>) -> Result<T, NotRece
     outcome.map_err(NotReceived::GaveUp)?
 }
 
-/// Tries again and again, at first after a millisecond and then ever more rarely, until `attempt` gives
-/// something. For what nothing reports: a lock of another process, a socket that is yet to be made.
+/// Retries until `attempt` returns something, at first after a millisecond, then less and less
+/// often. For events without a notification: a lock of another process, or a socket that does not
+/// exist yet.
 pub fn poll<R>(limit: Limit<'_>, mut attempt: impl FnMut() -> Option<R>) -> Result<R, GaveUp> {
     let mut pause = FIRST_PAUSE;
     turns(limit, |wait| {
@@ -214,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn condition_is_looked_at_before_the_limit() {
+    fn condition_is_checked_before_the_limit() {
         let (state, changed) = (Mutex::new(7), Condvar::new());
         let check = |limit: Limit<'_>, expect: Result<i32, GaveUp>, wanted: i32| {
             let found = until(&state, &changed, limit, |state| {
@@ -265,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_channel_is_told_from_a_silent_one() {
+    fn closed_channel_differs_from_silent_one() {
         let (sender, receiver) = channel();
         sender.send(1).unwrap();
         let over = Limit::within(Duration::ZERO);

@@ -1,6 +1,7 @@
-//! Nothing outlives the run: children and directories when the run is interrupted, killed or fails.
+//! Nothing outlives the run: children and directories are removed when it is interrupted, killed or
+//! fails.
 //!
-//! `examples/child.rs` is the run; cargo builds it next to these tests.
+//! `examples/child.rs` is the run. Cargo builds it next to these tests.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
@@ -25,7 +26,7 @@ fn child() -> PathBuf {
     profile.join("examples/child")
 }
 
-/// A run that holds a command, and what it said of itself.
+/// A run that holds a command, and what it printed about itself.
 struct Held {
     run: Running,
     /// The command's own process and a grandchild.
@@ -60,7 +61,7 @@ fn hold_as(how: &str, script: &str) -> Held {
     }
 }
 
-/// Gone, or a zombie that nobody has reaped yet.
+/// The process is gone, or is an unreaped zombie.
 fn is_dead(process: i32) -> bool {
     let stat = fs_err::read_to_string(format!("/proc/{process}/stat"));
     stat.map_or(true, |stat| {
@@ -70,7 +71,7 @@ fn is_dead(process: i32) -> bool {
     })
 }
 
-/// The kernel kills asynchronously: gives it a moment.
+/// Waits until all processes are dead, because the kernel kills asynchronously.
 fn all_die(processes: &[i32]) -> bool {
     let end = Instant::now() + Duration::from_secs(10);
     while !processes.iter().all(|process| is_dead(*process)) {
@@ -128,8 +129,8 @@ fn unexecutable_program_exits_with_127() {
 }
 
 #[test]
-fn killed_run_takes_its_child_along() {
-    // `exec`: what the guard has become is the program itself, not a shell in between.
+fn child_ends_with_killed_run() {
+    // `exec`: the guard becomes the program itself, without a shell in between.
     let held = hold("echo $$; exec sleep 1000");
     signal(&held.run, rustix::process::Signal::KILL);
     assert_eq!(held.run.wait(LIMIT), Some(ExitStatus::Signal(9)));
@@ -163,7 +164,8 @@ fn second_interrupt_ends_run_immediately() {
     let held = hold(STUBBORN);
     let start = Instant::now();
     signal(&held.run, rustix::process::Signal::INT);
-    // Two pending signals of one kind are one: the second must come after the first was taken.
+    // Two pending signals of one kind are merged: the second must follow after the first was
+    // handled.
     while held.run.wait(Duration::from_millis(50)).is_none() {
         signal(&held.run, rustix::process::Signal::TERM);
     }
@@ -177,7 +179,7 @@ fn second_interrupt_ends_run_immediately() {
     assert!(!held.directory.exists());
 }
 
-/// Says the process id of one who left the group and lost its parent.
+/// Prints the process id of a process that left the group and lost its parent.
 const DEPARTED: &str = "echo $( (setsid sh -c 'echo $$; exec sleep 1000 > /dev/null' &) )";
 
 #[test]
@@ -202,7 +204,8 @@ fn escaped_process_ends_with_the_run() {
     }
 }
 
-/// Each leaves its group, starts the next one and ends: no list of them is true for long.
+/// Each process leaves its group, starts the next one and ends, so that every list of them is soon
+/// outdated.
 const FLIGHT: &str = "test $1 -gt 0 || exit; setsid sh \"$0\" $(($1 - 1)) & sleep 0.01";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Why a transfer failed, and whether trying again may help.
+//! Why a transfer failed, and whether a retry may help.
 
 use std::error::Error;
 use std::io;
@@ -10,83 +10,83 @@ use host::interrupt::Interrupted;
 use crate::policy::Refused;
 use crate::tls;
 
-/// Why nothing, or not all, could be fetched from a URL.
+/// Why a URL could not be fetched completely.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// The client could not be made: no certificates, no threads.
+    /// The client could not be created: no certificates or threads.
     #[error("failed to set up HTTP: {why}")]
     Setup {
-        /// All causes.
+        /// The error chain.
         why: String,
     },
-    /// The text is not a URL that we can ask.
+    /// The text is not an HTTP URL.
     #[error("`{url}` is not an HTTP URL: {why}")]
     BadUrl {
-        /// As given.
+        /// The text as given.
         url: String,
-        /// All causes.
+        /// The error chain.
         why: String,
     },
-    /// No connection: name, network, certificate.
+    /// The connection failed: name, network or certificate.
     #[error("failed to connect to `{url}`: {why}")]
     Connect {
-        /// As asked.
+        /// The requested URL.
         url: String,
-        /// All causes.
+        /// The error chain.
         why: String,
     },
-    /// No secure connection: the certificate, or the server's TLS. It stays like this.
+    /// No secure connection: the certificate, or the server's TLS. A retry does not help.
     #[error("failed to connect to `{url}`: {why}")]
     Tls {
-        /// As asked.
+        /// The requested URL.
         url: String,
-        /// What is wrong.
+        /// The cause.
         why: String,
         /// The server's certificate was refused.
         certificate: bool,
     },
-    /// The server answered with something else than the file.
+    /// The server answered with another status.
     #[error("`{url}` answered with status {status}")]
     Status {
-        /// As asked.
+        /// The requested URL.
         url: String,
         /// HTTP status.
         status: u16,
-        /// When the server wants to be asked again.
+        /// Delay that the server requested before a retry.
         retry_after: Option<Duration>,
     },
-    /// More than five redirections, or a circle.
+    /// More than five redirects, or a loop.
     #[error("too many redirects from `{url}`")]
     TooManyRedirects {
-        /// As asked.
+        /// The requested URL.
         url: String,
     },
-    /// A redirection from HTTPS to plain HTTP.
+    /// A redirect from HTTPS to plain HTTP.
     #[error("`{url}` redirects from https to http")]
     Downgrade {
-        /// As asked.
+        /// The requested URL.
         url: String,
     },
-    /// The server sent another part of the file than was asked for.
+    /// The server sent another range than requested.
     #[error("`{url}` sent a different range than requested")]
     WrongRange {
-        /// As asked.
+        /// The requested URL.
         url: String,
     },
-    /// Nothing, or next to nothing, came for too long.
+    /// The server sent nothing, or next to nothing, for too long.
     #[error("`{url}` sent no data for {} s", time.as_secs_f32())]
     Stalled {
-        /// As asked.
+        /// The requested URL.
         url: String,
-        /// How long was waited.
+        /// The length of the silence.
         time: Duration,
     },
     /// The connection broke, or the body is shorter than announced.
     #[error("the transfer from `{url}` failed: {why}")]
     Broken {
-        /// As asked.
+        /// The requested URL.
         url: String,
-        /// All causes.
+        /// The error chain.
         why: String,
     },
     /// The run was interrupted.
@@ -95,7 +95,8 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// May the same request succeed a moment later? Otherwise the next location is tried.
+    /// Whether the same request may succeed a moment later. Otherwise the caller tries the next
+    /// location.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -105,7 +106,7 @@ impl HttpError {
         }
     }
 
-    /// What happened, without the URL.
+    /// The error without the URL.
     #[must_use]
     pub fn summary(&self) -> String {
         match self {
@@ -122,7 +123,7 @@ impl HttpError {
         }
     }
 
-    /// When the server wants to be asked again.
+    /// Delay that the server requested before a retry.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -131,7 +132,7 @@ impl HttpError {
         }
     }
 
-    /// The command that fixes it, when there is one.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -140,15 +141,12 @@ impl HttpError {
             }
             Self::Tls {
                 certificate: true, ..
-            } => Some(
-                "name a PEM file with the authorities that you trust: export SSL_CERT_FILE=FILE"
-                    .to_owned(),
-            ),
+            } => Some("trust the authorities in a PEM file: export SSL_CERT_FILE=FILE".to_owned()),
             _ => None,
         }
     }
 
-    /// The error that a [`crate::Response`] gave to its reader.
+    /// Recovers the error that a [`crate::Response`] returned to its reader.
     #[must_use]
     pub fn from_io(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
@@ -159,14 +157,14 @@ impl From<HttpError> for io::Error {
     fn from(error: HttpError) -> Self {
         let kind = match error {
             HttpError::Stalled { .. } => io::ErrorKind::TimedOut,
-            // Not `Interrupted`: that kind means "try again" to `read_to_end`.
+            // Not `Interrupted`, because `read_to_end` retries on that kind.
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }
 }
 
-/// Sorts what reqwest says of a request to `url`.
+/// Classifies an error of reqwest for a request to `url`.
 pub(super) fn classify(url: &str, error: &reqwest::Error) -> HttpError {
     let url = url.to_owned();
     let refused = causes(error).find_map(|cause| cause.downcast_ref::<Refused>());
@@ -194,16 +192,17 @@ pub(super) fn classify(url: &str, error: &reqwest::Error) -> HttpError {
     }
 }
 
-/// The innermost causes of an error in one line, without reqwest's own phrases that repeat the URL.
+/// The innermost causes of an error in one line, without the phrases of reqwest that repeat the
+/// URL.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line: Vec<&str> = Vec::new();
-    // That a client failed to connect, or to send, is what the error's own kind says.
+    // The error's own kind already says that a client failed to connect or to send.
     let causes: Vec<String> = causes(error)
         .map(ToString::to_string)
         .filter(|cause| !cause.starts_with("client error ("))
         .collect();
     for cause in &causes {
-        // Wrappers often print what they wrap; the innermost wording is enough.
+        // Wrappers often print what they wrap. The innermost wording is enough.
         line.retain(|outer| !outer.contains(cause.as_str()));
         if !line.contains(&cause.as_str()) {
             line.push(cause);
@@ -274,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn certificate_errors_name_what_fixes_them() {
+    fn certificate_errors_have_hints() {
         let why = "no CA certificates were loaded from the system".to_owned();
         let error = HttpError::Setup { why };
         assert_eq!(error.hint().as_deref(), Some("cargo xtask setup"));
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_survives_the_way_through_a_reader() {
+    fn error_survives_an_io_error() {
         let error = HttpError::Stalled {
             url: "http://x".to_owned(),
             time: Duration::from_secs(30),

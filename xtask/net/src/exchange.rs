@@ -1,4 +1,4 @@
-//! Requests that write, and their answers: for those who publish.
+//! Requests that write, and their answers. Used to publish releases.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -17,78 +17,78 @@ use reqwest::blocking;
 
 use crate::{Client, HttpError, error, policy};
 
-/// No request takes longer; one that stands still ends much sooner.
+/// Time limit of a whole request. A stalled request ends much sooner.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// Of an answer no more is kept.
+/// Maximum number of kept bytes of an answer.
 const ANSWER: u64 = 16 << 20;
 
-/// What is asked for.
+/// The HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// The file.
+    /// Reads the file.
     Get,
-    /// Whether it is there.
+    /// Asks whether the file exists.
     Head,
-    /// That it be this.
+    /// Writes the file.
     Put,
-    /// That something be done.
+    /// Requests an action.
     Post,
-    /// That it be gone.
+    /// Deletes the file.
     Delete,
 }
 
-/// What is sent along.
+/// The body of a request.
 #[derive(Debug, Clone)]
 pub enum Payload {
-    /// Nothing.
+    /// No body.
     Empty,
-    /// These bytes.
+    /// Bytes from memory.
     Bytes(Vec<u8>),
-    /// Those of a file, as they are read.
+    /// A file, streamed.
     File(Utf8PathBuf),
 }
 
 /// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What.
+    /// The method.
     pub method: Method,
-    /// Where; it may carry a signature and is not shown.
+    /// The URL, which may carry a signature and is never printed.
     pub url: String,
-    /// Its name in messages.
+    /// The URL for messages.
     pub shown: String,
     /// Headers.
     pub headers: Vec<(&'static str, String)>,
-    /// What is sent along.
+    /// The body.
     pub payload: Payload,
 }
 
-/// The answer, whatever its status.
+/// The answer, of any status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// Headers, with names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// Its body, or the first 16 MiB of it.
+    /// The first 16 MiB of the body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// Whether it was done.
+    /// Whether the status is a success.
     #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// How long the server wants to be left alone, if it says.
+    /// The delay that the server requested, if any.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let header = |name: &str| self.headers.get(name).map(String::as_str);
         policy::parse_retry_after(header("retry-after")?, header("date"), clock::now())
     }
 
-    /// What the server said, in a line.
+    /// The server's message in one line.
     #[must_use]
     pub fn summary(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
@@ -102,7 +102,7 @@ impl Answer {
 }
 
 impl Client {
-    /// Sends a request and waits for the whole answer. It fails when no byte moves for too long.
+    /// Sends a request and waits for the whole answer. Fails if no byte moves for too long.
     pub fn send(&self, request: &Request) -> Result<Answer, HttpError> {
         interrupt::check()?;
         let moved = Arc::new(AtomicU64::new(0));
@@ -119,7 +119,7 @@ impl Client {
         thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || {
-                // A caller that has left needs no answer.
+                // The caller may have given up.
                 let _ = sender.send(perform(&name, builder, counter));
             })
             .map_err(|error| HttpError::Setup {
@@ -168,7 +168,7 @@ impl Client {
         }
         let writes = matches!(request.method, Method::Put | Method::Post);
         Ok(match &request.payload {
-            // Servers want the length also of nothing.
+            // Some servers require a length even without a body.
             Payload::Empty if writes => builder.header("content-length", "0"),
             Payload::Empty => builder,
             Payload::Bytes(bytes) => builder.body(bytes.clone()),
@@ -188,7 +188,7 @@ fn perform(
     moved: Arc<AtomicU64>,
 ) -> Result<Answer, HttpError> {
     let response = builder.send().map_err(|error| {
-        // The URL may hold a signature: reqwest's own words are not shown with it.
+        // The URL may contain a signature, so the message of reqwest is printed without it.
         error::classify(shown, &error.without_url())
     })?;
     let headers = response.headers().iter();
@@ -216,7 +216,7 @@ fn perform(
     })
 }
 
-/// A reader that lets others see that it continues.
+/// A reader that counts its bytes, so that another thread sees progress.
 struct Moving<R> {
     inner: R,
     moved: Arc<AtomicU64>,

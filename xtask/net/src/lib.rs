@@ -1,9 +1,9 @@
-//! Reading and writing over HTTP and HTTPS: the only door to the network.
+//! Reads and writes over HTTP and HTTPS. No other crate uses the network.
 //!
-//! A transfer runs in a thread of its own and hands its bytes over a short queue, so that stalls and
-//! interruptions end it at once, wherever it is. Bytes come as the server stores them (`identity`):
-//! never decoded. Retries, resuming and checking are the caller's (`forge::fetch`).
-//! `--offline` means that there is no [`Client`] at all.
+//! A transfer runs in its own thread and passes its bytes over a short queue, so that stalls and
+//! interruptions end it at once in any phase. Bytes arrive as the server stores them (`identity`)
+//! and are never decoded. Retries, resuming and checking are the caller's (`forge::fetch`). With
+//! `--offline` no [`Client`] exists.
 
 mod error;
 mod exchange;
@@ -25,10 +25,10 @@ pub use exchange::{Answer, Method, Payload, Request};
 pub use policy::ContentRange;
 use transfer::Body;
 
-/// How much later than its reader a transfer's own thread gives up.
+/// A transfer's thread gives up this much later than its reader.
 const AFTER: Duration = Duration::from_secs(5);
 
-/// Reads from the network. Clones share connections.
+/// An HTTP client. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: blocking::Client,
@@ -36,15 +36,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with these limits. There is none without: `CARGO_HTTP_TIMEOUT` holds for every request.
+    /// Creates a client with these limits. Every client has limits: `CARGO_HTTP_TIMEOUT` applies to
+    /// every request.
     pub fn with_limits(limits: Limits) -> Result<Self, HttpError> {
-        // Another thread may have installed it already, which is as good.
+        // Another thread may have installed it already, which is equivalent.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Proxies come from `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`.
         let inner = blocking::Client::builder()
             .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
-            // Of the headers, and of each read of the body. The receiver has left by then.
+            // Applies to the headers and to each read of the body. The receiver has given up by
+            // then.
             .timeout(limits.stall + limits.connect + AFTER)
             .redirect(policy::redirects())
             .referer(false)
@@ -55,7 +57,7 @@ impl Client {
         Ok(Self { inner, limits })
     }
 
-    /// Asks for a file, from byte `resume.from` on when the server still has the same one.
+    /// Requests a file, from byte `resume.from` if the server still has the same file.
     pub fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, HttpError> {
         interrupt::check()?;
         let mut request = self.inner.get(url).header(ACCEPT_ENCODING, "identity");
@@ -69,7 +71,7 @@ impl Client {
         self.begin(shown, request)?.checked(shown, resume)
     }
 
-    /// Asks for a file at an address that holds a secret; messages say `shown`.
+    /// Requests a file from a URL that contains a secret. Messages print `shown`.
     pub fn get_signed(&self, url: &str, shown: &str) -> Result<Response, HttpError> {
         interrupt::check()?;
         let request = self.inner.get(url).header(ACCEPT_ENCODING, "identity");
@@ -91,37 +93,38 @@ impl Client {
     }
 }
 
-/// The wish for the rest of a file of which some bytes are there.
+/// A request for the rest of a partially downloaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
-    /// How many bytes are there.
+    /// The number of bytes that are already downloaded.
     pub from: u64,
-    /// The [`Response::validator`] of the response they came from: if the server's file is another one
-    /// now, all of it comes. `None` takes the rest of whatever is there, for those who hash the whole.
+    /// The [`Response::validator`] of the response that those bytes came from. If the server's file
+    /// has changed, all of it is sent. `None` requests the rest of the current file, for callers
+    /// that hash the whole.
     pub validator: Option<String>,
 }
 
-/// An answer with a file in it: 200 with the whole, or 206 with its rest. Read it to get the bytes.
+/// An answer with a file: 200 with the whole, or 206 with the rest. Read it to get the bytes.
 #[derive(Debug)]
 pub struct Response {
-    /// Where it came from, after redirections, as it may be shown.
+    /// The URL after redirects, without credentials.
     pub url: String,
     /// 200, or 206 for the rest of a file.
     pub status: u16,
-    /// The first byte's place in the file: 0 unless resuming was granted.
+    /// Offset of the first byte in the file: 0 unless resuming was granted.
     pub start: u64,
-    /// Length of this body, when the server said it.
+    /// Length of this body, if the server sent it.
     pub length: Option<u64>,
     /// For [`Resume`]: a strong `ETag`, else the date of the last change.
     pub validator: Option<String>,
-    /// Of a 206.
+    /// The range of a 206.
     pub content_range: Option<ContentRange>,
     retry_after: Option<Duration>,
     body: Body,
 }
 
 impl Response {
-    /// Refuses what is neither the whole file nor the rest that was asked for.
+    /// Refuses anything but the whole file or the requested rest.
     fn checked(self, asked: &str, resume: Option<&Resume>) -> Result<Self, HttpError> {
         let url = asked.to_owned();
         match (self.status, resume, self.content_range) {
@@ -142,7 +145,7 @@ impl Response {
 }
 
 impl Read for Response {
-    /// Errors carry an [`HttpError`], recovered by [`HttpError::from_io`].
+    /// Errors contain an [`HttpError`]: see [`HttpError::from_io`].
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.body.read(buffer)
     }

@@ -1,17 +1,17 @@
-//! What is decided about a transfer, as functions of plain values: redirections, headers, pace.
+//! Decisions about a transfer as pure functions: redirects, headers, pace.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::Url;
 use reqwest::redirect::Policy;
 
-/// A chain of redirections longer than this is refused.
+/// Maximum number of redirects.
 const MOST_REDIRECTS: usize = 5;
 
-/// A server that wants to be left alone for longer than this is tried again after this.
+/// Upper limit of the delay that a server can request before a retry.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Why a redirection is not followed.
+/// Why a redirect is not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error("too many redirects")]
@@ -20,12 +20,12 @@ pub(super) enum Refused {
     Downgrade,
 }
 
-/// May a chain of requests continue to `next`?
+/// Decides whether a chain of requests may continue to `next`.
 fn allow(previous: &[Url], next: &Url) -> Result<(), Refused> {
     if previous.len() > MOST_REDIRECTS {
         return Err(Refused::TooMany);
     }
-    // Any HTTPS link before is a promise that the rest must keep.
+    // Once a link of the chain was HTTPS, the rest must be too.
     let secure = previous.iter().any(|url| url.scheme() == "https");
     if secure && next.scheme() != "https" {
         Err(Refused::Downgrade)
@@ -34,7 +34,7 @@ fn allow(previous: &[Url], next: &Url) -> Result<(), Refused> {
     }
 }
 
-/// The same as a policy of reqwest's.
+/// The redirect policy as reqwest's type.
 pub(super) fn redirects() -> Policy {
     Policy::custom(|attempt| match allow(attempt.previous(), attempt.url()) {
         Ok(()) => attempt.follow(),
@@ -42,18 +42,18 @@ pub(super) fn redirects() -> Policy {
     })
 }
 
-/// Which bytes of a file a 206 carries.
+/// The byte range of a 206.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentRange {
     /// The first byte.
     pub start: u64,
     /// The last byte.
     pub end: u64,
-    /// Length of the whole file, when the server knows it.
+    /// Length of the whole file, if the server knows it.
     pub total: Option<u64>,
 }
 
-/// Reads `bytes 0-99/200` or `bytes 0-99/*` (RFC 9110, 14.4).
+/// Parses `bytes 0-99/200` or `bytes 0-99/*` (RFC 9110, 14.4).
 pub(super) fn parse_content_range(text: &str) -> Option<ContentRange> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.trim().split_once('/')?;
     let (start, end) = range.split_once('-')?;
@@ -67,8 +67,8 @@ pub(super) fn parse_content_range(text: &str) -> Option<ContentRange> {
     sound.then_some(ContentRange { start, end, total })
 }
 
-/// Reads `Retry-After`, at most a minute: seconds, or a date on the server's own clock, which is
-/// `date` if it sent one, otherwise ours (RFC 9110, 10.2.3).
+/// Parses `Retry-After` and limits it to a minute: seconds, or a date on the server's clock. That
+/// clock is `date` if the server sent one, otherwise ours (RFC 9110, 10.2.3).
 pub(super) fn parse_retry_after(
     text: &str,
     date: Option<&str>,
@@ -84,7 +84,8 @@ pub(super) fn parse_retry_after(
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// Watches how fast bytes come, over windows of waiting time. The reader's own pauses do not count.
+/// Measures the rate of incoming bytes over windows of waiting time. Pauses of the reader do not
+/// count.
 #[derive(Debug)]
 pub(super) struct Pace {
     window: Duration,
@@ -103,7 +104,7 @@ impl Pace {
         }
     }
 
-    /// Notes that `bytes` came after a wait; false when the window that ends here was too slow.
+    /// Records `bytes` after a wait. Returns false if the window that ends here was too slow.
     pub(super) fn keeps_up(&mut self, waited: Duration, bytes: u64) -> bool {
         self.waited += waited;
         self.bytes += bytes;
@@ -190,7 +191,7 @@ mod tests {
         check(&[(10, 10_240), (10, 10_240), (10, 10_240)], true);
         check(&[(30, 30_719)], false);
         check(&[(30, 30_720)], true);
-        // A new window starts from nothing.
+        // A new window starts at zero.
         check(&[(30, 1 << 30), (30, 10)], false);
     }
 }

@@ -1,4 +1,4 @@
-//! What a failed TLS handshake means, in words of ours: those of the library name its own types.
+//! Explains failed TLS handshakes. The messages of the TLS library name its own types.
 
 use std::error::Error;
 use std::io;
@@ -6,18 +6,19 @@ use std::io;
 use host::causes::causes;
 use rustls::{AlertDescription, CertificateError};
 
-/// The TLS library's error among the causes of another one.
+/// Finds the TLS library's error among the causes of another one.
 pub(super) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     causes(error).find_map(inside)
 }
 
-/// The error itself, or what an I/O error holds: its `source` is that of what it holds.
+/// The error itself, or the error inside an I/O error, whose `source` skips the one that it
+/// contains.
 fn inside<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let held = || inside(cause.downcast_ref::<io::Error>()?.get_ref()?);
     cause.downcast_ref().or_else(held)
 }
 
-/// What is wrong, for people.
+/// Describes the failure for the user.
 pub(super) fn describe(error: &rustls::Error) -> &'static str {
     use CertificateError as Bad;
     match error {

@@ -1,4 +1,4 @@
-//! One transfer: a thread that reads from the network, and the queue through which it hands over.
+//! One transfer: a thread that reads from the network, and the queue to its reader.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -17,13 +17,13 @@ use reqwest::header::{
 use crate::policy::{self, ContentRange, Pace};
 use crate::{HttpError, error};
 
-/// What is read from the network at once.
+/// Size of a read from the network.
 const CHUNK: usize = 64 << 10;
 
 /// Chunks between the network and the reader: 1 MiB.
 const QUEUE: usize = 16;
 
-/// The headers that matter to us.
+/// The relevant headers.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) url: String,
@@ -34,7 +34,7 @@ pub(super) struct Head {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// What the transfer's thread reports: the head, then bytes, then the end or a failure.
+/// A message of the transfer's thread: the head, then bytes, then the end or a failure.
 #[derive(Debug)]
 enum News {
     Head(Head),
@@ -43,7 +43,7 @@ enum News {
     Failed(HttpError),
 }
 
-/// Sends the request from a new thread and waits for the headers of the answer.
+/// Sends the request in a new thread and waits for the headers of the answer.
 pub(super) fn start(
     url: &str,
     request: RequestBuilder,
@@ -74,12 +74,12 @@ pub(super) fn start(
     }
 }
 
-/// Passes on what comes, until the end or until the receiver is gone.
+/// Forwards the body until its end or until the receiver is gone.
 fn perform(url: &str, request: RequestBuilder, news: &SyncSender<News>) {
     let mut response = match request.send() {
         Ok(response) => response,
         Err(error) => {
-            // A reader that has left needs no news.
+            // The reader may have given up.
             let _ = news.send(News::Failed(error::classify(url, &error.without_url())));
             return;
         }
@@ -117,14 +117,14 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// What proves that a file is still the same: RFC 9110, 13.1.5 (a weak tag does not).
+/// A strong validator of the file: RFC 9110, 13.1.5. A weak tag proves nothing.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let tag = text(headers, &ETAG).filter(|tag| !tag.starts_with("W/"));
     tag.or_else(|| text(headers, &LAST_MODIFIED))
         .map(str::to_owned)
 }
 
-/// The receiving end of a transfer, which watches its pace.
+/// The receiving end of a transfer, which measures its pace.
 #[derive(Debug)]
 pub(super) struct Body {
     url: String,
@@ -137,7 +137,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// The next report, unless it takes longer than `limit` or the run is interrupted.
+    /// The next message. Fails after `limit` or if the run is interrupted.
     fn next(&mut self, limit: Duration) -> Result<News, HttpError> {
         interrupt::check()?;
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! `net` against servers that behave, misbehave and stall: scripted, on the loopback.
+//! Tests of `net` against scripted servers on the loopback that behave, misbehave or stall.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
 
@@ -9,7 +9,7 @@ use faults::{Answer, End, Nobody, Server};
 use host::limits::Limits;
 use net::{Client, HttpError, Response, Resume};
 
-/// Answers each request with the same.
+/// Answers every request in the same way.
 fn serve(answer: Answer) -> Server {
     Server::play(vec![answer])
 }
@@ -34,7 +34,7 @@ fn body(mut response: Response) -> String {
     text
 }
 
-/// The transfer's own error, out of the reader's.
+/// Extracts the transfer's error from the reader's.
 fn failure(mut response: Response) -> HttpError {
     let error = response.read_to_end(&mut Vec::new()).expect_err("fails");
     HttpError::from_io(&error).expect("an HTTP error").clone()
@@ -138,7 +138,7 @@ fn weak_tag_proves_nothing() {
 }
 
 #[test]
-fn missing_is_final_and_busy_gives_delay() {
+fn not_found_is_final_busy_is_retried() {
     let check = |status: &str, headers: &[(&str, &str)], transient: bool, after: Option<u64>| {
         let add = |answer: Answer, (name, value): &(&str, &str)| answer.header(name, value);
         let server = serve(headers.iter().fold(Answer::status(status), add));
@@ -159,7 +159,7 @@ fn missing_is_final_and_busy_gives_delay() {
     check(busy, &[("Retry-After", "7")], true, Some(7));
     let day = [("Retry-After", "86400")];
     check("429 Too Many Requests", &day, true, Some(60));
-    // The dates are those of a clock that is years behind ours.
+    // The dates are from a clock that is years behind the host's.
     let dates = [
         ("Date", "Wed, 21 Oct 2015 07:28:00 GMT"),
         ("Retry-After", "Wed, 21 Oct 2015 07:28:09 GMT"),
@@ -276,12 +276,12 @@ fn server_that_never_answers_is_abandoned() {
         "{error:?}"
     );
     assert!(error.is_transient());
-    // It was asked, so that a refused connection is not what ended the wait.
+    // The server got the request, so the wait did not end by a refused connection.
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named() {
+fn unreachable_server_is_named() {
     let nobody = Nobody::there();
     let url = format!("{}/file", nobody.base());
     let error = quick().get(&url, None).expect_err("nobody there");

@@ -1,34 +1,34 @@
-//! What apt offers, as `apt-cache policy` prints it; it changes nothing and needs no root.
+//! Reads what apt offers from `apt-cache policy`, which changes nothing and needs no root.
 //!
-//! On a Debian whose QEMU tools are from backports, apt cannot install the release's own QEMU next to
-//! them. The wanted package is then requested from backports too, as `PACKAGE/SUITE`.
+//! On a Debian whose QEMU tools are from backports, apt cannot install the release's own QEMU next
+//! to them. The package is then requested from backports too, as `PACKAGE/SUITE`.
 
 use std::time::Duration;
 
 use super::table::PackageSet;
 use crate::process::{Command, ProcessError};
 
-/// How long apt may take on a slow and busy machine.
+/// Time limit for apt on a slow and busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Packages of QEMU that others of the same source must match in version.
+/// QEMU packages whose version must match that of other packages from the same source.
 pub(super) const SIBLINGS: [&str; 3] = ["qemu-utils", "qemu-system-common", "qemu-block-extra"];
 
-/// What the version of a package from backports contains.
+/// A substring of the version of every package from backports.
 const BACKPORT: &str = "~bpo";
 
 /// A package that apt knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// Its name.
+    /// Package name.
     pub name: String,
-    /// The version that is installed.
+    /// The installed version.
     pub installed: Option<String>,
-    /// The versions that can be downloaded, newest first.
+    /// The downloadable versions, newest first.
     pub offers: Vec<Offer>,
 }
 
-/// A version of a package that can be downloaded.
+/// A downloadable version of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// Such as `1:10.0.2+ds-2~bpo12+1`.
@@ -39,7 +39,7 @@ pub struct Offer {
     pub suite: String,
 }
 
-/// What apt offers of these packages; a package that it does not know is left out.
+/// Asks apt for these packages. Omits packages that it does not know.
 pub(super) fn policy<'a>(
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<Vec<Package>, ProcessError> {
@@ -81,16 +81,17 @@ fn parse(text: &str) -> Vec<Package> {
     packages
 }
 
-/// The packages of a tool.
+/// The packages to install for a tool.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Choice {
     /// Arguments of the install command.
     pub(super) packages: Vec<String>,
-    /// A line for apt's sources without which apt does not offer them.
+    /// The line for apt's sources that makes apt offer them.
     pub(super) source: Option<String>,
 }
 
-/// The first alternative that apt offers, else the first, for its error names what is missing.
+/// Chooses the first alternative that apt offers. Without any, chooses the first, whose error names
+/// what is missing.
 pub(super) fn choose(sets: &[PackageSet], known: &[Package], codename: Option<&str>) -> Choice {
     let find = |name: &String| known.iter().find(|package| package.name == *name);
     let is_offered = |name| find(name).is_some_and(|package| !package.offers.is_empty());
@@ -118,7 +119,7 @@ pub(super) fn choose(sets: &[PackageSet], known: &[Package], codename: Option<&s
         };
         let offers = &package.offers;
         let backport = offers.iter().find(|it| it.version.contains(BACKPORT));
-        // The mirror that offers the release offers its backports too.
+        // The mirror of the release also has its backports.
         let release = offers.iter().find(|it| Some(it.suite.as_str()) == codename);
         choice.packages.push(match (backport, release) {
             (Some(offer), _) => format!("{name}/{}", offer.suite),
@@ -187,12 +188,12 @@ mod tests {
         check(&known, &[&["flex"]], &["flex"]);
         let from_backports = ["qemu-system-mips/bookworm-backports"];
         check(&known, &[&["qemu-system-mips"]], &from_backports);
-        // The first alternative that exists, and the first where none does.
+        // The first existing alternative, or the first of all if none exists.
         check(&known, &[&["unknown"], &["flex"]], &["flex"]);
         check(&known, &[&["flex", "unknown"], &["flex"]], &["flex"]);
         check(&known, &[&["unknown"], &["other"]], &["unknown"]);
         check(&known, &[&["qemu-unknown"]], &["qemu-unknown"]);
-        // Nothing from backports is installed.
+        // Nothing is installed from backports.
         let own: Vec<Package> = known[1..].to_vec();
         check(&own, &[&["qemu-system-mips"]], &["qemu-system-mips"]);
     }

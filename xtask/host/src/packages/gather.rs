@@ -1,4 +1,4 @@
-//! The facts about the host's package manager: gathered once, changing nothing.
+//! Gathers the facts about the host's package manager, once and without changes to the host.
 
 use camino::Utf8Path;
 
@@ -8,7 +8,8 @@ use crate::env::Env;
 use crate::process::ProcessError;
 use crate::tools;
 
-/// The tools that are not installed: programs not on PATH, or missing files where the table names files.
+/// The missing tools: programs that are not on PATH, or files that do not exist if the table lists
+/// files.
 #[must_use]
 pub fn missing(tools: &[String], env: &Env) -> Vec<String> {
     let there = |tool: &String| match Table::get().files(tool) {
@@ -21,7 +22,7 @@ pub fn missing(tools: &[String], env: &Env) -> Vec<String> {
     missing
 }
 
-/// Finds out what the host's package manager offers of the missing tools.
+/// Asks the host's package manager for the missing tools.
 pub fn gather(missing: &[String], env: &Env) -> Result<Facts, ProcessError> {
     let mut release = ["/etc/os-release", "/usr/lib/os-release"].iter();
     let release = release.find_map(|path| fs_err::read_to_string(path).ok());
@@ -48,8 +49,8 @@ pub fn gather(missing: &[String], env: &Env) -> Result<Facts, ProcessError> {
     })
 }
 
-/// The commands that install programs in another system, below a directory of this host; `None` if its
-/// package manager is unknown.
+/// The commands that install programs in another root below a directory of this host, or `None` if
+/// its package manager is unknown.
 #[must_use]
 pub fn commands_below(root: &Utf8Path, missing: &[String]) -> Option<String> {
     let inside = |path: &str| root.join(path.trim_start_matches('/'));
@@ -76,7 +77,7 @@ pub fn commands_below(root: &Utf8Path, missing: &[String]) -> Option<String> {
     (!commands.is_empty()).then(|| commands.join(" && "))
 }
 
-/// The manager of the system that this is, else the first that is there.
+/// The native manager of this system, else the first installed one.
 fn detect(release: &OsRelease, present: impl Fn(&str) -> bool) -> Option<Manager> {
     let table = Table::get();
     let there = || {
@@ -93,7 +94,7 @@ fn detect(release: &OsRelease, present: impl Fn(&str) -> bool) -> Option<Manager
     own.or_else(|| there().next()).map(|(manager, _)| manager)
 }
 
-/// `opensuse-leap` is `opensuse`.
+/// Whether an ID names the system: `opensuse-leap` is `opensuse`.
 fn is_system(id: &str, system: &str) -> bool {
     id == system
         || id
@@ -101,7 +102,7 @@ fn is_system(id: &str, system: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('-'))
 }
 
-/// The fields of os-release(5) that matter.
+/// The relevant fields of os-release(5).
 #[derive(Debug, Default, PartialEq, Eq)]
 struct OsRelease {
     codename: Option<String>,
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_items_are_named_once() {
+    fn missing_items_are_listed_once() {
         let env = Env {
             path: vec!["/bin".into(), "/usr/bin".into()],
             ..Env::default()

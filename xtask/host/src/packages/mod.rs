@@ -1,8 +1,8 @@
-//! What the host lacks, and the commands of its package manager that install it.
+//! Plans and runs the commands that install missing tools.
 //!
-//! Facts are gathered once ([`gather`]); [`plan_setup`] is a pure function of them and gives commands
-//! that can be shown as they are; [`perform`] runs them. The tables are in `data/packages.toml`.
-//! Which tools are needed is the caller's knowledge: from architecture files and recipes.
+//! [`gather`] reads the facts once, [`plan_setup`] is a pure function from them to printable
+//! commands, and [`perform`] runs the commands. The tables are in `data/packages.toml`. The caller
+//! knows which tools are needed, from architecture files and recipes.
 
 mod apt;
 mod gather;
@@ -21,25 +21,25 @@ use table::Table;
 
 use crate::process::command::quote_line;
 
-/// Where the suite of backports is added to apt's sources.
+/// The file that adds backports to apt's sources.
 const BACKPORTS_LIST: &str = "/etc/apt/sources.list.d/backports.list";
 
-/// What is known about the host's package manager.
+/// The facts about the host's package manager.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The package manager, if it is one we know.
+    /// The package manager, if Kiln supports it.
     pub manager: Option<Manager>,
     /// The release's code name, such as `bookworm`.
     pub codename: Option<String>,
     /// The user is root.
     pub root: bool,
-    /// `sudo` or `doas`, if there is one.
+    /// `sudo` or `doas`, if installed.
     pub elevate: Option<String>,
-    /// What apt offers, where apt is the manager.
+    /// What apt offers, if apt is the manager.
     pub packages: Vec<Package>,
 }
 
-/// A command of a set-up: program and arguments. It is shown, and run with `--yes`.
+/// A setup command: program and arguments. Printed, and run with `--yes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupCommand(Vec<String>);
 
@@ -49,16 +49,16 @@ impl fmt::Display for SetupCommand {
     }
 }
 
-/// What to do so that nothing is missing any more.
+/// What to do to install everything that is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setup {
-    /// Adds the suite of the packages to apt's sources, where it is not among them.
+    /// Adds the suite of the packages to apt's sources if it is not among them.
     pub source: Option<SetupCommand>,
-    /// Updates the package lists, where that is a command of its own.
+    /// Updates the package lists, if the manager has a separate command for that.
     pub refresh: Option<SetupCommand>,
     /// Installs the packages.
     pub install: Option<SetupCommand>,
-    /// What no command installs, and why.
+    /// Tools that no command installs, and why.
     pub notes: Vec<String>,
 }
 
@@ -123,7 +123,7 @@ pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
 mod tests {
     use super::*;
 
-    /// The set-up as people see it.
+    /// Formats a setup as the user sees it.
     fn shown(setup: &Setup) -> String {
         let commands = setup.commands().map(|command| format!("{command}\n"));
         let notes = setup.notes.iter().map(|note| format!("note: {note}\n"));

@@ -1,7 +1,7 @@
-//! An older release of programs than the installed one, unpacked and not installed: `cargo xtask ci`
-//! runs a part of the guest tests with the older QEMU that apt still offers.
+//! Unpacks an older release of installed programs, without installing it. `cargo xtask ci` runs
+//! some guest tests with an older QEMU that apt still offers.
 //!
-//! Only apt keeps several versions of a package; elsewhere there is nothing to unpack.
+//! Only apt keeps several versions of a package. Other package managers are not supported.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::table::{Manager, Table};
 use crate::process::{Command, ProcessError};
 use crate::tools;
 
-/// How long apt may take for one package.
+/// Time limit per package.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// An unpacked release.
@@ -30,10 +30,10 @@ pub enum OlderError {
     /// The host has no apt.
     #[error("this host has no apt")]
     NoApt,
-    /// All versions that apt offers are the same release.
+    /// All versions that apt offers belong to the same release.
     #[error("apt offers no older version of `{package}`")]
     Newest {
-        /// The package.
+        /// Package name.
         package: String,
     },
     /// A command failed.
@@ -44,8 +44,8 @@ pub enum OlderError {
     Io(#[from] std::io::Error),
 }
 
-/// Unpacks the oldest release that apt offers of the packages that contain `programs` into a directory
-/// below `into`, with `companions`, the packages that these need to run.
+/// Unpacks the oldest release that apt offers of the packages that contain `programs` into a
+/// directory below `into`, together with `companions`, which these packages need to run.
 pub fn unpack_older(
     programs: &[String],
     companions: &[&str],
@@ -71,14 +71,14 @@ pub fn unpack_older(
     };
     let first = packages.first().map_or(&[][..], |package| &package.offers);
     let release = oldest(first).ok_or_else(newest)?;
-    // An alternative name may exist only in the newer release. A companion of another source has
-    // other versions: any of them will do.
+    // An alternative name may exist only in the newer release. A companion from another source
+    // package has other versions, and any of them works.
     packages.retain(|package| {
         companions.contains(&package.name.as_str()) || package.offer_of(&release).is_some()
     });
     let root = into.join(&release);
     if !root.is_dir() {
-        // Renamed when it is complete.
+        // The final name marks a complete directory.
         let partial = into.join("partial");
         if partial.is_dir() {
             fs_err::remove_dir_all(&partial)?;
@@ -108,7 +108,7 @@ fn upstream(version: &str) -> &str {
     version.get(..end.unwrap_or(version.len())).unwrap_or("")
 }
 
-/// The oldest release, if there are several.
+/// The oldest release, if there is more than one.
 fn oldest(offers: &[Offer]) -> Option<String> {
     let numbers = |release: &&str| -> Vec<u32> {
         let parts = release.split('.');

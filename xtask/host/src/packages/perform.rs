@@ -1,4 +1,4 @@
-//! Runs a set-up: refreshes the package lists, then installs.
+//! Runs a setup: refreshes the package lists, then installs.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use super::{Setup, SetupCommand, gather, missing, plan_setup};
 use crate::env::Env;
 use crate::process::{Command, ExitStatus, ProcessError, Stdio};
 
-/// How long one command of the package manager may take: downloads on a slow line.
+/// Time limit for one command of the package manager, which may download on a slow line.
 const LIMIT: Duration = Duration::from_secs(3600);
 
 /// Why tools are still missing.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// A command could not be run.
+    /// A command could not be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// A command failed.
     #[error("`{command}` exited with {status}")]
     Failed {
-        /// The command; its output is on the terminal.
+        /// The command, whose output is on the terminal.
         command: SetupCommand,
-        /// How it ended.
+        /// The exit status of the command.
         status: ExitStatus,
     },
-    /// The commands succeeded, or there are none.
+    /// Tools are missing although the commands succeeded, or no command exists.
     #[error("still missing: {}", [tools.join(", ")].iter().chain(notes).cloned().collect::<Vec<_>>().join("\n"))]
     StillMissing {
         /// Their names.
@@ -34,7 +34,7 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    /// The command that fixes it, when there is one.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -45,7 +45,7 @@ impl SetupError {
     }
 }
 
-/// Installs what is missing of `tools`. `announce` sees each command before it runs.
+/// Installs the missing ones of `tools`. Calls `announce` with each command before it runs.
 pub fn perform(
     tools: &[String],
     env: &Env,
@@ -55,7 +55,8 @@ pub fn perform(
     let mut setup = plan_setup(&wanted, &gather(&wanted, env)?);
     if let Some(refresh) = &setup.refresh {
         announce(refresh);
-        // One unreachable source of several is not a reason to stop: the installation shows it.
+        // One unreachable source of several is not an error yet. The installation fails if it
+        // matters.
         run(refresh)?;
         setup = plan_setup(&wanted, &gather(&wanted, env)?);
     }
@@ -80,13 +81,13 @@ pub fn perform(
     }
 }
 
-/// The command shares our terminal, for it shows progress, and `sudo` asks for a password. Its stdout
-/// goes to our stderr, because our stdout is for results.
+/// Runs a command on the terminal, because it shows progress and `sudo` asks for a password. Its
+/// stdout is redirected to stderr, because stdout is for results.
 fn run(command: &SetupCommand) -> Result<ExitStatus, ProcessError> {
     let stderr = std::io::stderr();
     let stderr = std::os::fd::AsFd::as_fd(&stderr).try_clone_to_owned();
     Command::from_argv(&command.0)
-        // A package manager that is killed leaves half-installed packages.
+        // Killing a package manager would leave half-installed packages.
         .outlive_parent()
         .stdin(Stdio::Inherit)
         .stdout(stderr.map_or(Stdio::Null, Stdio::Fd))

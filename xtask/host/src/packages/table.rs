@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-/// A package manager that we know the commands of.
+/// A supported package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Manager {
@@ -29,20 +29,20 @@ pub(super) struct Commands {
     pub(super) program: String,
     /// `ID` or `ID_LIKE` of os-release.
     pub(super) systems: Vec<String>,
-    /// Updates the package lists, where that is a command of its own.
+    /// Updates the package lists, if that is a separate command.
     #[serde(default)]
     pub(super) refresh: Vec<String>,
-    /// Packages are appended.
+    /// The install command, to which packages are appended.
     pub(super) install: Vec<String>,
 }
 
-/// One or more packages that together contain a tool.
+/// Packages that together contain a tool.
 pub(super) type PackageSet = Vec<String>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tool {
-    /// What is needed is one of these files, not a program.
+    /// The tool is one of these files instead of a program.
     #[serde(default)]
     file: Vec<String>,
     /// Further programs in the same packages.
@@ -71,7 +71,7 @@ impl Table {
     /// The built-in table.
     pub(super) fn get() -> &'static Self {
         static TABLE: OnceLock<Table> = OnceLock::new();
-        // `built_in_table_covers_every_tool` shows that it parses.
+        // The test `built_in_table_covers_every_tool` shows that it parses.
         TABLE.get_or_init(|| Self::parse().unwrap_or_default())
     }
 
@@ -89,7 +89,7 @@ impl Table {
             .map(|(manager, commands)| (*manager, commands))
     }
 
-    /// The files of which one is needed, if the tool is not a program.
+    /// The files of which one is required, if the tool is not a program.
     pub(super) fn files(&self, tool: &str) -> &[String] {
         self.tool(tool).map_or(&[], |tool| &tool.file)
     }
@@ -102,7 +102,7 @@ impl Table {
         self.tools.get(name).or_else(companion)
     }
 
-    /// What contains the tool, best first; never empty.
+    /// The package sets that contain the tool, best first. Never empty.
     pub(super) fn alternatives(&self, tool: &str, manager: Manager) -> Vec<PackageSet> {
         let listed = self.tool(tool).map(|entry| match manager {
             Manager::Apt => &entry.apt,

@@ -1,4 +1,4 @@
-//! A child run to its end, with what it wrote.
+//! Runs a child to its end and captures its output.
 
 use std::io::{Read, Write as _};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -7,33 +7,34 @@ use std::time::{Duration, Instant};
 
 use super::{Command, ExitStatus, ProcessError, Stdio};
 
-/// At most this much of each stream is kept; the rest is read and dropped.
+/// Limit of the kept output per stream. Further output is read and dropped.
 pub const CAPTURE_LIMIT: usize = 8 << 20;
 
-/// After a child has ended, a process that left the group may still hold its pipes: they get this long.
+/// Extra time after a child has ended, because a process that left its group may still hold the
+/// pipes.
 const STRAGGLERS: Duration = Duration::from_millis(500);
 
-/// What a child did.
+/// The result of a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote to stdout, up to [`CAPTURE_LIMIT`].
+    /// stdout, up to [`CAPTURE_LIMIT`].
     pub stdout: Vec<u8>,
-    /// What it wrote to stderr, up to [`CAPTURE_LIMIT`].
+    /// stderr, up to [`CAPTURE_LIMIT`].
     pub stderr: Vec<u8>,
-    /// More was written than was kept.
+    /// Output was dropped.
     pub truncated: bool,
 }
 
 impl Output {
-    /// stdout as text; bytes that are no UTF-8 are replaced.
+    /// stdout as text. Bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn stdout_text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// stderr as text; bytes that are no UTF-8 are replaced.
+    /// stderr as text. Bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
@@ -41,12 +42,12 @@ impl Output {
 }
 
 impl Command {
-    /// Runs the child to its end and returns what it wrote; killed when it takes longer than `limit`.
+    /// Runs the child to its end and returns its output. Kills it after `limit`.
     pub fn output(self, limit: Duration) -> Result<Output, ProcessError> {
         self.output_with_input(Vec::new(), limit)
     }
 
-    /// As [`Command::output`], with these bytes as its stdin.
+    /// Like [`Command::output`], with these bytes as stdin.
     pub fn output_with_input(
         self,
         input: Vec<u8>,
@@ -65,7 +66,7 @@ impl Command {
             .stderr(Stdio::Pipe)
             .spawn()?;
         if let Some(mut stdin) = running.stdin.take() {
-            // A child that does not read all of it is not an error of ours: its status tells.
+            // A child need not read all of its input. Its exit status is what counts.
             thread::spawn(move || drop(stdin.write_all(&input)));
         }
         let stdout = running.stdout.take().map(Captured::collect);
@@ -86,7 +87,8 @@ impl Command {
         })
     }
 
-    /// Runs the child to its end and returns its stdout; any status but 0 is an error with its stderr.
+    /// Runs the child to its end and returns its stdout. Any status but 0 is an error that contains
+    /// stderr.
     pub fn read(self, limit: Duration) -> Result<String, ProcessError> {
         let line = self.shell_line();
         let output = self.output(limit)?;
@@ -100,7 +102,7 @@ impl Command {
         })
     }
 
-    /// Runs the child to its end with the streams it was given; killed when it takes longer than `limit`.
+    /// Runs the child to its end with its configured streams. Kills it after `limit`.
     pub fn run(self, limit: Duration) -> Result<ExitStatus, ProcessError> {
         let program = self.program().to_string_lossy().into_owned();
         let running = self.spawn()?;
@@ -110,7 +112,7 @@ impl Command {
     }
 }
 
-/// What a reading thread has kept so far, and the news that it has come to the end.
+/// The output that a reading thread has collected, and the message that it has reached the end.
 struct Captured {
     bytes: Arc<Mutex<(Vec<u8>, bool)>>,
     end: mpsc::Receiver<()>,
@@ -135,7 +137,7 @@ impl Captured {
     }
 
     fn finish(self) -> (Vec<u8>, bool) {
-        // Either the thread came to the end, or another process still holds the pipe: both are enough.
+        // It suffices either way that the thread has ended or that another process holds the pipe.
         let _ = self.end.recv_timeout(STRAGGLERS);
         std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn child_past_its_time_is_killed() {
+    fn child_is_killed_at_its_time_limit() {
         let error = shell("sleep 1000")
             .output(Duration::from_millis(30))
             .expect_err("too slow");
@@ -197,8 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn escaped_pipe_holder_does_not_block() {
-        // `setsid` leaves the group; it holds the pipe until this test's own descriptor closes.
+    fn process_holding_the_pipe_does_not_block() {
+        // `setsid` leaves the group. The process holds the pipe until this test's own descriptor
+        // closes.
         let output = shell("setsid sleep 5 & echo end")
             .output(LIMIT)
             .expect("runs");

@@ -1,4 +1,5 @@
-//! What to run: program, arguments, environment, descriptors; and how it reads as a shell line.
+//! What to run: program, arguments, environment and descriptors. Also formats a command as a shell
+//! line.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,21 +12,21 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use super::ProcessError;
 use crate::guard;
 
-/// Where a standard stream of a child leads.
+/// Where a standard stream of a child is connected.
 #[derive(Debug, Default)]
 pub enum Stdio {
     /// `/dev/null`.
     #[default]
     Null,
-    /// Ours.
+    /// The stream of this process.
     Inherit,
-    /// A pipe to us: taken from [`super::Running`].
+    /// A pipe to this process, taken from [`super::Running`].
     Pipe,
     /// An open file, socket or pipe end.
     Fd(OwnedFd),
 }
 
-/// A child to be. stdin is `/dev/null` unless set; stdout and stderr are inherited unless set.
+/// A child to start. stdin is `/dev/null` unless set. stdout and stderr are inherited unless set.
 #[derive(Debug)]
 pub struct Command {
     program: OsString,
@@ -42,7 +43,7 @@ pub struct Command {
     dies_with_us: DiesWithUs,
 }
 
-/// Who of a child does not outlive us.
+/// Which processes of a child end with this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DiesWithUs {
     Nobody,
@@ -50,19 +51,19 @@ enum DiesWithUs {
     Family,
 }
 
-/// Which variables with secrets a child inherits.
+/// Which secret variables a child inherits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Secrets {
-    /// Any, for a command of the user's own.
+    /// All, for a command of the user's own.
     All,
-    /// Any but those with which Kiln itself logs in.
+    /// All but the credentials of Kiln itself.
     OfOthers,
     /// None.
     None,
 }
 
 impl Command {
-    /// A program by path, or by name on the child's PATH.
+    /// Names a program by path, or by name on the child's PATH.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -80,7 +81,7 @@ impl Command {
         }
     }
 
-    /// A whole argv: the program first. An empty one names no program and will not be found.
+    /// Takes a whole argv, the program first. An empty one has no program and fails as not found.
     pub fn from_argv<S: AsRef<OsStr>>(argv: &[S]) -> Self {
         let program = argv.first().map_or(OsStr::new(""), AsRef::as_ref);
         Self::new(program).args(argv.iter().skip(1))
@@ -101,22 +102,22 @@ impl Command {
         self
     }
 
-    /// Starts from an empty environment: nothing of ours goes to the child.
+    /// Starts from an empty environment.
     #[must_use]
     pub fn env_clear(mut self) -> Self {
         self.env_clear = true;
         self
     }
 
-    /// Keeps every variable from the child that seems to hold a secret, such as `GITHUB_TOKEN`: for
-    /// programs that others wrote.
+    /// Withholds every variable that seems to hold a secret, such as `GITHUB_TOKEN`. For
+    /// third-party programs.
     #[must_use]
     pub fn without_secrets(mut self) -> Self {
         self.secrets = Secrets::None;
         self
     }
 
-    /// Leaves also the variables with which Kiln itself logs in: for a command of the user's own.
+    /// Also passes the credentials of Kiln itself. For a command of the user's own.
     #[must_use]
     pub fn with_secrets(mut self) -> Self {
         self.secrets = Secrets::All;
@@ -153,7 +154,7 @@ impl Command {
         self
     }
 
-    /// Takes a variable away from the child.
+    /// Removes a variable of the child.
     #[must_use]
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.env.insert(name.as_ref().to_owned(), None);
@@ -167,35 +168,35 @@ impl Command {
         self
     }
 
-    /// Where its stdin comes from.
+    /// Sets stdin.
     #[must_use]
     pub fn stdin(mut self, stdin: Stdio) -> Self {
         self.stdin = stdin;
         self
     }
 
-    /// Where its stdout goes.
+    /// Sets stdout.
     #[must_use]
     pub fn stdout(mut self, stdout: Stdio) -> Self {
         self.stdout = stdout;
         self
     }
 
-    /// Where its stderr goes.
+    /// Sets stderr.
     #[must_use]
     pub fn stderr(mut self, stderr: Stdio) -> Self {
         self.stderr = stderr;
         self
     }
 
-    /// Hands an open descriptor to the child under this number (3 or more).
+    /// Passes an open descriptor to the child under this number (3 or more).
     #[must_use]
     pub fn inherit_fd(mut self, fd: OwnedFd, number: i32) -> Self {
         self.fds.push((fd, number));
         self
     }
 
-    /// The next number free for [`Command::inherit_fd`], counted from 3.
+    /// The next free number for [`Command::inherit_fd`], from 3.
     #[must_use]
     pub fn next_fd(&self) -> i32 {
         self.fds
@@ -206,23 +207,24 @@ impl Command {
             .max(3)
     }
 
-    /// Keeps the child in our process group, so that it may use the terminal. It alone is killed then.
+    /// Keeps the child in this process group, so that it may use the terminal. Only the child
+    /// itself is killed then.
     #[must_use]
     pub fn same_group(mut self) -> Self {
         self.own_group = false;
         self
     }
 
-    /// Lets the child live on when we are killed. For what ends by itself within moments.
+    /// Lets the child survive this process. For commands that end by themselves within moments.
     #[must_use]
     pub fn outlive_parent(mut self) -> Self {
         self.dies_with_us = DiesWithUs::Nobody;
         self
     }
 
-    /// Ends with the child all that descends from it, also what left its group: see
-    /// [`crate::family`]. Costs a process, so it is for programs that are not ours to know, such as
-    /// a test's script.
+    /// Also ends all descendants of the child when it ends, including those that left its group:
+    /// see [`crate::family`]. Costs a process, so it is for programs of others, such as a test's
+    /// script.
     #[must_use]
     pub fn whole_family(mut self) -> Self {
         self.dies_with_us = DiesWithUs::Family;
@@ -241,7 +243,7 @@ impl Command {
         &self.args
     }
 
-    /// The command as a line that can be pasted into a shell.
+    /// Formats the command as a line that can be pasted into a shell.
     #[must_use]
     pub fn shell_line(&self) -> String {
         let mut words = Vec::new();
@@ -275,7 +277,7 @@ impl Command {
         words.join(" ")
     }
 
-    /// The search path the child will have, `None` when it has none of its own.
+    /// The search path that the child will have, or `None` if its environment has none.
     fn search_path(&self) -> Option<OsString> {
         match self.env.get(OsStr::new("PATH")) {
             Some(path) => path.clone(),
@@ -284,7 +286,7 @@ impl Command {
         }
     }
 
-    /// Fails early, and in the same way with and without the guard, when the program is nowhere.
+    /// Checks that the program exists, so that the error is the same with and without the guard.
     fn find_program(&self) -> Result<(), ProcessError> {
         let not_found = || ProcessError::NotFound {
             program: self.program.to_string_lossy().into_owned(),
@@ -301,7 +303,7 @@ impl Command {
                 Err(not_found())
             };
         }
-        // Without PATH, execvp looks in the C library's default path.
+        // Without PATH, execvp searches the C library's default path.
         let path = self
             .search_path()
             .unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
@@ -309,7 +311,7 @@ impl Command {
         if found { Ok(()) } else { Err(not_found()) }
     }
 
-    /// Makes the standard library's command of it.
+    /// Converts to a command of the standard library.
     pub(super) fn into_std(self) -> Result<Prepared, ProcessError> {
         self.find_program()?;
         let label = self.program.to_string_lossy().into_owned();
@@ -379,7 +381,7 @@ impl Command {
     }
 }
 
-/// A command that is ready to be started.
+/// A command that is ready to start.
 pub(super) struct Prepared {
     pub(super) command: std::process::Command,
     pub(super) label: String,
@@ -388,7 +390,7 @@ pub(super) struct Prepared {
     pub(super) family: bool,
 }
 
-/// The first number that was given twice, or the first of all.
+/// The first number that is given twice, or else the first one.
 fn first_twice(fds: &[(OwnedFd, i32)]) -> i32 {
     let twice = fds
         .iter()
@@ -414,7 +416,7 @@ impl fmt::Display for Command {
     }
 }
 
-/// Quotes a word for a POSIX shell, only where it needs it.
+/// Quotes a word for a POSIX shell if necessary.
 #[must_use]
 pub fn quote(word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref().to_string_lossy();
@@ -425,7 +427,7 @@ pub fn quote(word: impl AsRef<OsStr>) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A whole argv as a shell line.
+/// Formats a whole argv as a shell line.
 #[must_use]
 pub fn quote_line<S: AsRef<OsStr>>(argv: &[S]) -> String {
     argv.iter().map(quote).collect::<Vec<_>>().join(" ")
@@ -465,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_program_is_named_before_start() {
+    fn missing_program_is_reported_before_start() {
         let check = |command: Command| {
             let error = command.into_std().err().expect("not found");
             assert!(matches!(error, ProcessError::NotFound { .. }), "{error}");

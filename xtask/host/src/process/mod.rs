@@ -1,9 +1,9 @@
-//! Starting, watching and ending child processes: the only place where one is started.
+//! Starts, watches and ends child processes. No other module starts one.
 //!
-//! A child leads a process group of its own and dies with this process (see [`crate::guard`]). When
-//! its leader ends, what is left of the group is killed, so nothing outlives a [`Running`].
-//! [`command`] says what to run, [`running`] watches it, [`capture`] runs it to its end; [`crate::family`]
-//! is for a child whose children may leave the group.
+//! A child leads its own process group and dies with this process (see [`crate::guard`]). When the
+//! leader ends, the rest of the group is killed, so nothing outlives a [`Running`]. [`command`]
+//! describes what to run, [`running`] watches it, and [`capture`] runs it to its end.
+//! [`crate::family`] is for a child whose children may leave the group.
 
 pub mod capture;
 pub mod command;
@@ -20,48 +20,48 @@ pub use status::ExitStatus;
 
 use crate::interrupt::Interrupted;
 
-/// Why a child could not be run to its end.
+/// Why a child failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// No such program on the child's PATH.
+    /// The child's PATH does not contain the program.
     #[error("`{program}` not found")]
     NotFound {
-        /// As given to [`Command::new`].
+        /// The program as given to [`Command::new`].
         program: String,
     },
-    /// The program, its directory or its descriptors were refused by the system.
+    /// The system refused the program, its directory or its descriptors.
     #[error("failed to start `{program}`")]
     Spawn {
-        /// As given to [`Command::new`].
+        /// The program as given to [`Command::new`].
         program: String,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
     /// Two inherited descriptors were given the same number.
     #[error("descriptor {number} of `{program}` is given twice")]
     DescriptorTwice {
-        /// As given to [`Command::new`].
+        /// The program as given to [`Command::new`].
         program: String,
         /// The number in the child.
         number: i32,
     },
-    /// It ran longer than it may; it has been killed.
+    /// The child exceeded its time limit and was killed.
     #[error("`{program}` did not finish within {} s", limit.as_secs_f32())]
     TimedOut {
-        /// As given to [`Command::new`].
+        /// The program as given to [`Command::new`].
         program: String,
-        /// The time it had.
+        /// The time limit.
         limit: Duration,
     },
-    /// It ended in failure, where success was asked for.
+    /// The child failed where success was required.
     #[error("`{line}` exited with {status}{}", last_words(stderr))]
     Failed {
         /// The command as a shell line.
         line: String,
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// What it wrote to stderr.
+        /// The child's stderr.
         stderr: String,
     },
     /// The run was interrupted.
@@ -70,7 +70,7 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
-    /// The command that fixes it, when there is one.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -80,7 +80,7 @@ impl ProcessError {
     }
 }
 
-/// The last line of a child's stderr, as the tail of an error message.
+/// The last line of a child's stderr, for the end of an error message.
 fn last_words(stderr: &str) -> String {
     let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
     last.map_or_else(String::new, |line| format!(": {}", line.trim()))

@@ -1,8 +1,8 @@
-//! A child that runs: its pipes, its end, and how it is made to end.
+//! A running child: its pipes, its end, and how to end it.
 //!
-//! One thread starts the child, and stays until it has reaped it: the parent-death signal follows the
-//! *thread* that started the child, not the process. The leader is left a zombie until its group has
-//! been killed, so a process id is never signalled after the system may have given it to another.
+//! One thread starts the child and stays until it has reaped it, because the parent-death signal
+//! follows the *thread* that started the child, not the process. The leader stays a zombie until
+//! its group has been killed, so a signal never reaches a process id that the system has reused.
 
 use std::io;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
@@ -19,7 +19,7 @@ use crate::children::{self, Child as _};
 use crate::wait::{self, GaveUp, Limit};
 use crate::{family, guard, interrupt};
 
-/// The state of a child that its threads and handles share.
+/// The state that the threads and handles of a child share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pid: Pid,
@@ -31,13 +31,13 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 enum State {
-    /// Its process id is still ours to signal.
+    /// The child is not reaped, so its process id is valid.
     Alive,
     Ended(ExitStatus),
 }
 
 impl children::Child for Shared {
-    /// Signals the child, with its group when it leads one. Nothing happens once it was reaped.
+    /// Signals the child, and its group if it leads one. Does nothing once the child was reaped.
     fn signal(&self, signal: Signal) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Alive) {
@@ -47,13 +47,13 @@ impl children::Child for Shared {
 }
 
 impl Shared {
-    /// Must only be called while the process id is ours: before the child is reaped.
+    /// Signals without a check. The child must not be reaped yet.
     fn signal_now(&self, signal: Signal) {
         if self.family && signal == Signal::KILL {
-            // While their head lives, they all are below it.
+            // All of them are descendants while their supervisor lives.
             family::end_descendants(self.pid);
         }
-        // Both fail only when no process is left to be signalled, which is the goal.
+        // Both fail only if no process is left to signal, which is the goal.
         let _ = if self.own_group {
             rustix::process::kill_process_group(self.pid, signal)
         } else {
@@ -68,7 +68,7 @@ impl Shared {
         })
     }
 
-    /// Waits for the leader, kills what is left of its group, reaps it, tells everybody.
+    /// Waits for the leader, kills the rest of its group, reaps it and notifies all waiters.
     fn reap(&self, mut child: Child) {
         let exited = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while rustix::process::waitid(WaitId::Pid(self.pid), exited)
@@ -86,18 +86,19 @@ impl Shared {
     }
 }
 
-/// Waits for the end of a child from another thread; does not keep it alive.
+/// Waits for the end of a child from another thread. Does not keep the child alive.
 #[derive(Debug, Clone)]
 pub struct Waiter(Arc<Shared>);
 
 impl Waiter {
-    /// Its end, or `None` when it has not ended within the limit.
+    /// The exit status, or `None` if the child has not ended within the limit.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
         self.0.wait(Limit::within(limit)).ok()
     }
 
-    /// Blocks until the child ends. The deadline is its owner's: dropping [`Running`] ends the child.
+    /// Blocks until the child ends. The owner keeps the deadline: dropping [`Running`] ends the
+    /// child.
     #[must_use]
     pub fn block(&self) -> ExitStatus {
         // Without a limit, only the end of the child ends the wait.
@@ -106,7 +107,7 @@ impl Waiter {
             .unwrap_or(ExitStatus::Code(-1))
     }
 
-    /// Sends a signal to the child and its group. Nothing happens once it has ended.
+    /// Signals the child and its group. Does nothing once it has ended.
     pub fn signal(&self, signal: i32) {
         if let Some(signal) = Signal::from_named_raw(signal) {
             self.0.signal(signal);
@@ -114,14 +115,14 @@ impl Waiter {
     }
 }
 
-/// A child that was started. Dropping it kills it with its group and waits until it is reaped.
+/// A started child. Dropping it kills the child and its group and waits until it is reaped.
 #[derive(Debug)]
 pub struct Running {
-    /// Our end of its stdin, when that is a pipe. Dropping it tells the child that no more comes.
+    /// The pipe to its stdin, if configured. Dropping it closes stdin.
     pub stdin: Option<ChildStdin>,
-    /// Our end of its stdout, when that is a pipe.
+    /// The pipe from its stdout, if configured.
     pub stdout: Option<ChildStdout>,
-    /// Our end of its stderr, when that is a pipe.
+    /// The pipe from its stderr, if configured.
     pub stderr: Option<ChildStderr>,
     shared: Arc<Shared>,
 }
@@ -141,7 +142,7 @@ impl Command {
         let thread = thread::Builder::new().name(format!("child {label}"));
         let spawned = thread.spawn(move || {
             let child = command.spawn();
-            // Our copies of the descriptors it was given close here.
+            // Closes this process's copies of the descriptors for the child.
             drop(command);
             let mut child = match child {
                 Ok(child) => child,
@@ -162,7 +163,7 @@ impl Command {
             });
             children::add(child.id(), &shared);
             if !guarded {
-                // The guard sets this before the program starts; this is a moment later.
+                // Without the guard, the limit is set slightly after the program has started.
                 let none = guard::no_core_dump(rustix::process::getrlimit(Resource::Core));
                 let _ = rustix::process::prlimit(Some(pid), Resource::Core, none);
             }
@@ -180,43 +181,43 @@ impl Command {
             program: label,
             source,
         })?;
-        // An interruption between the first look and the registration has missed this child.
+        // An interruption between the first check and the registration has missed this child.
         interrupt::check()?;
         Ok(running)
     }
 }
 
 impl Running {
-    /// Its process id, which is also that of its group.
+    /// The process id of the child, which is also that of its group.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.shared.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Its end, or `None` when it has not ended within the limit.
+    /// The exit status, or `None` if the child has not ended within the limit.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
         self.wait_until(Limit::within(limit)).ok()
     }
 
-    /// Its end, unless the wait is given up before.
+    /// Waits for the exit status, up to the limit.
     pub fn wait_until(&self, limit: Limit<'_>) -> Result<ExitStatus, GaveUp> {
         self.shared.wait(limit)
     }
 
-    /// Its end, if it has ended.
+    /// The exit status, if the child has ended.
     #[must_use]
     pub fn try_wait(&self) -> Option<ExitStatus> {
         self.wait(Duration::ZERO)
     }
 
-    /// A handle that other threads can wait with.
+    /// A handle with which other threads can wait.
     #[must_use]
     pub fn waiter(&self) -> Waiter {
         Waiter(Arc::clone(&self.shared))
     }
 
-    /// Asks the group to end (SIGTERM), waits for the grace, then kills it.
+    /// Sends SIGTERM to the group, waits for the grace period, then kills it.
     #[expect(clippy::must_use_candidate, reason = "how it ended may not matter")]
     pub fn terminate(&self, grace: Duration) -> ExitStatus {
         self.shared.signal(Signal::TERM);
@@ -251,7 +252,7 @@ mod tests {
         Command::new("sh").args(["-c", script]).stdout(Stdio::Pipe)
     }
 
-    /// The process is gone, or a zombie that waits for its parent. SIGKILL works a moment later.
+    /// Waits until the process is gone, or is a zombie. SIGKILL takes effect with a delay.
     fn dies(pid: &str) -> bool {
         let is_dead = || {
             let stat = fs_err::read_to_string(format!("/proc/{}/stat", pid.trim()));
@@ -361,7 +362,7 @@ mod tests {
         };
         let script = "if test \"$1\"; then echo through >&$1; fi; ls /proc/self/fd";
         let command = || Command::new("sh").args(["-c", script, "sh"]);
-        // What this process was itself started with may be open in its children, too.
+        // Children may also inherit descriptors with which this process was started.
         let before = list(command());
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let after = list(command().arg("7").inherit_fd(OwnedFd::from(writer), 7));

@@ -37,7 +37,7 @@ impl ExitStatus {
         }
     }
 
-    /// The status as a shell's `$?` has it: 128 + signal for a signal.
+    /// The status as in a shell's `$?`: 128 + signal for a signal.
     #[must_use]
     pub fn shell_code(self) -> i32 {
         match self {
@@ -50,7 +50,7 @@ impl ExitStatus {
 impl From<std::process::ExitStatus> for ExitStatus {
     fn from(status: std::process::ExitStatus) -> Self {
         let signal = status.signal().map(Self::Signal);
-        // A status that is neither is a stopped child, which `wait` does not report.
+        // A status that is neither belongs to a stopped child, which `wait` does not report.
         signal.unwrap_or_else(|| Self::Code(status.code().unwrap_or(-1)))
     }
 }
@@ -67,7 +67,7 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// The name of a signal that ends processes, as `kill -l` has it with `SIG` before it.
+/// The name of a signal that ends processes, as in `kill -l` with the prefix `SIG`.
 #[must_use]
 pub fn signal_name(signal: i32) -> Option<&'static str> {
     signal_hook::low_level::signal_name(signal)
