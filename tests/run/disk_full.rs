@@ -1,4 +1,4 @@
-//! A disk without room: a file system of a few pages, mounted where only the run sees it.
+//! Tests full disks: a file system of a few pages, mounted in a separate namespace.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,11 +7,11 @@ use harness::qemu::arch;
 use harness::repo::TestRepo;
 use harness::skip;
 
-/// Status of the script below where scratch is left.
+/// Exit status of the script below if scratch files are left.
 const LEFT: i32 = 8;
 
-/// Runs two tests with a file system of so many kilobytes in a folder; `None` where this host lets
-/// nobody mount one.
+/// Runs two tests with a file system of this size in kilobytes at a folder. `None` if mounts are
+/// not permitted.
 fn run(repo: &TestRepo, folder: &Path, kilobytes: u32) -> Option<Output> {
     let arch = arch()?;
     let id = Command::new("id").arg("-u").output().unwrap().stdout;
@@ -89,10 +89,7 @@ fn unusable_directories_are_named_setup_errors() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(96), "{stderr}");
         assert!(stderr.contains(&format!("(`{option}`)")), "{stderr}");
-        assert!(
-            stderr.contains("help: name another directory: "),
-            "{stderr}"
-        );
+        assert!(stderr.contains("help: use another directory: "), "{stderr}");
     };
     check(&[], &missing, "TMPDIR");
     check(&[], &file, "TMPDIR");

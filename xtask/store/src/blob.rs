@@ -1,4 +1,4 @@
-//! Blobs: files named by their SHA-256. Bytes from outside come in here and nowhere else.
+//! Blobs: files named by their SHA-256. Only this module accepts bytes from outside.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use crate::durable::sync_directory;
 use crate::hash::digest_file;
 use crate::{Store, StoreError};
 
-/// A file whose bytes were hashed and found right. Only the store makes one.
+/// A file whose bytes were hashed and are correct. Only the store creates one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     path: Utf8PathBuf,
@@ -20,8 +20,8 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Shows the blob under another name in the store, without a second copy if the file system can.
-    /// A file outside the store must not share the blob: see [`Self::copy_to`].
+    /// Creates another name for the blob in the store, without a second copy if the file system
+    /// allows. A file outside the store must not share the blob: see [`Self::copy_to`].
     pub fn lay_out(&self, path: &Utf8Path) -> io::Result<()> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -33,8 +33,8 @@ impl Verified {
         }
     }
 
-    /// Copies the blob to a file outside the store and replaces what is there. The owner of the copy
-    /// may change or remove it. File systems that can share the blocks until then.
+    /// Copies the blob to a file outside the store and replaces an existing file. The copy may be
+    /// changed or removed. File systems with reflinks share the blocks.
     pub fn copy_to(&self, path: &Utf8Path, mode: u32) -> io::Result<()> {
         let folder = path.parent().unwrap_or_else(|| Utf8Path::new("."));
         fs::create_dir_all(folder)?;
@@ -45,7 +45,7 @@ impl Verified {
         Ok(())
     }
 
-    /// The blob.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
@@ -64,24 +64,24 @@ impl Verified {
     }
 }
 
-/// The files of a download that is under way.
+/// The files of an unfinished download.
 #[derive(Debug)]
 pub struct PartPaths {
     /// The bytes so far.
     pub bytes: Utf8PathBuf,
-    /// Where they came from.
+    /// The URL that they came from.
     pub origin: Utf8PathBuf,
 }
 
 impl Store {
-    /// Where a blob is, or would be.
+    /// The path of a blob, whether or not it exists.
     #[must_use]
     pub fn blob_path(&self, digest: &Digest) -> Utf8PathBuf {
         self.layout().join("blobs/sha256").join(digest.to_string())
     }
 
-    /// The blob with this SHA-256, hashed again just now. A corrupt one goes to quarantine and
-    /// counts as absent.
+    /// Returns the blob with this SHA-256 after hashing it again. A corrupt one goes to quarantine
+    /// and counts as absent.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Verified>, StoreError> {
         let path = self.blob_path(digest);
         match digest_file(&path) {
@@ -106,13 +106,13 @@ impl Store {
         }
     }
 
-    /// Whether a blob is there; its bytes are not looked at.
+    /// Whether a blob exists, without a check of its bytes.
     #[must_use]
     pub fn has_blob(&self, digest: &Digest) -> bool {
         self.blob_path(digest).is_file()
     }
 
-    /// Where the download of a blob is kept until it is whole.
+    /// The files of the unfinished download of a blob.
     pub fn part(&self, digest: &Digest) -> Result<PartPaths, StoreError> {
         self.writable()?;
         let home = self.layout().join("part");
@@ -122,8 +122,8 @@ impl Store {
         })
     }
 
-    /// Keeps a copy of a file as a blob, unless the store has it. A file that is not `digest` is
-    /// refused.
+    /// Stores a copy of a file as a blob unless the store has it. Refuses a file that is not
+    /// `digest`.
     pub fn keep(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
         if let Some(blob) = self.blob(digest)? {
             return Ok(blob);
@@ -135,8 +135,8 @@ impl Store {
         self.adopt(&copy, digest)
     }
 
-    /// Takes a complete file into the store. Its bytes are hashed here; a file that is not `digest`
-    /// stays where it is and is refused.
+    /// Moves a complete file into the store. Hashes its bytes. A file that is not `digest` is
+    /// refused and stays in place.
     pub fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<Verified, StoreError> {
         self.writable()?;
         let (size, got) = digest_file(file).map_err(|error| self.io(error))?;

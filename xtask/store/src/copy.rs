@@ -1,4 +1,4 @@
-//! A copy of an entry in another store, under the name that the other store has for it.
+//! Copies an entry from another store, under the name that it has here.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::staging::About;
 use crate::{EntryName, EntryState, Ready, Store, StoreError};
 
 impl Store {
-    /// Copies the entry of another store; what is here already stays.
+    /// Copies the entry of another store. An existing entry stays.
     pub fn copy(&self, entry: &Ready, name: &EntryName) -> Result<Ready, StoreError> {
         let vacant = match self.entry(name)? {
             EntryState::Ready(ready) => return Ok(ready),
@@ -28,7 +28,7 @@ impl Store {
     }
 }
 
-/// Copies what is in one directory into another one: contents, links and permission bits.
+/// Copies a directory tree into another directory: contents, links and permission bits.
 fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     for entry in from.read_dir_utf8()? {
         let entry = entry?;
@@ -43,6 +43,6 @@ fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
             fs::copy(from, to)?;
         }
     }
-    // Last, for a directory may be write-protected.
+    // The permissions are set last, because a directory may be write-protected.
     fs::set_permissions(to, fs::metadata(from)?.permissions())
 }

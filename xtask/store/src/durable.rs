@@ -1,9 +1,9 @@
-//! Which trees may have lost bytes to a power cut.
+//! Finds trees that may have lost bytes in a power cut.
 //!
-//! Images are synced file by file before they appear, and hashed when they are used. That is too slow
-//! for trees of a hundred thousand files, so those carry the boot during which they were written:
-//! in a later boot their sizes are checked once, for what a power cut takes from an unsynced file is
-//! its length. Where the system has no boot id they are checked each time.
+//! Images are synced file by file before they appear and are hashed when they are used. That is too
+//! slow for trees of a hundred thousand files. Those record the boot during which they were
+//! written. In a later boot their sizes are checked once, because a power cut truncates unsynced
+//! files. On a system without a boot id they are checked each time.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use fs_err as fs;
 
 use crate::{Store, StoreError};
 
-/// Random for each boot (`random(4)`, proc(5)).
+/// A random id for each boot (`random(4)`, proc(5)).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 pub(crate) fn current_boot() -> Option<String> {
@@ -27,7 +27,7 @@ fn mark(directory: &Utf8Path) -> Utf8PathBuf {
 }
 
 impl Store {
-    /// Notes in `directory` that its bytes were written, or checked, during this boot.
+    /// Records in `directory` that its bytes were written or checked during this boot.
     pub fn mark_boot(&self, directory: &Utf8Path) -> io::Result<()> {
         fs::write(mark(directory), self.boot().unwrap_or_default())
     }
@@ -43,7 +43,7 @@ impl Store {
 }
 
 impl Store {
-    /// Writes a small file that appears whole or not at all, and lasts.
+    /// Writes a small file atomically and syncs it.
     pub(crate) fn write_durably(&self, path: &Utf8Path, content: &[u8]) -> Result<(), StoreError> {
         let area = self.workspace()?;
         let staged = area.path().join("file");
@@ -57,7 +57,7 @@ impl Store {
     }
 }
 
-/// Makes the names in a directory last.
+/// Syncs the names in a directory.
 pub(crate) fn sync_directory(directory: &Utf8Path) -> io::Result<()> {
     fs::File::open(directory)?.sync_all()
 }

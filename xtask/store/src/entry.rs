@@ -1,7 +1,7 @@
-//! Entries: the output trees of steps, named by build key. [`EntryState`] says what is there.
+//! Entries: the output trees of steps, named by build key. [`EntryState`] is the state of a name.
 //!
-//! An entry that must be the same bytes on every host is hashed each time it is looked up; one that
-//! the host's compiler made has its sizes checked once a boot. What is wrong goes to quarantine and
+//! An entry that must have the same bytes on every host is hashed at each lookup. The sizes of an
+//! entry from the host's compiler are checked once per boot. A wrong entry goes to quarantine and
 //! counts as vacant, with the reason.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::{Store, StoreError};
 /// Format of `entry.json`.
 pub(crate) const FORMAT: u64 = 1;
 
-/// Name of an entry: the key, and the host where its compiler left its mark on the bytes.
+/// The name of an entry: the key, and the host if its compiler influenced the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntryName {
     key: BuildKey,
@@ -28,7 +28,7 @@ pub struct EntryName {
 }
 
 impl EntryName {
-    /// The entry of a step; `host` is the host's short id.
+    /// The entry of a step. `host` is the host's short id.
     #[must_use]
     pub fn of(step: &Step, host: &str) -> Self {
         match step.product {
@@ -52,7 +52,7 @@ impl EntryName {
         Self { key, host: None }
     }
 
-    /// Reads a name as it is displayed.
+    /// Parses a displayed name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (key, host) = match text.split_once('-') {
@@ -69,7 +69,7 @@ impl EntryName {
         self.key
     }
 
-    /// The host's short id, where the bytes depend on the host's compiler.
+    /// The host's short id, if the bytes depend on the host's compiler.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
@@ -85,27 +85,27 @@ impl fmt::Display for EntryName {
     }
 }
 
-/// `entry.json`: what an entry is and the files it holds.
+/// `entry.json`: the description of an entry and its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntryMeta {
-    /// Format of this file.
+    /// The format of this file.
     pub format: u64,
-    /// Key of the step that made it.
+    /// The key of the step that made the entry.
     pub key: BuildKey,
-    /// Host id, where the bytes depend on the host's compiler.
+    /// The host id, if the bytes depend on the host's compiler.
     pub host: Option<String>,
-    /// Recipe of the step.
+    /// The recipe of the step.
     pub recipe: String,
-    /// Version of what was built.
+    /// The version of what was built.
     pub version: String,
-    /// Architecture of the step, if it has one.
+    /// The architecture of the step, if any.
     pub arch: Option<String>,
-    /// Seconds that the build took; zero for what was fetched.
+    /// Duration of the build in seconds, or zero if the entry was fetched.
     pub seconds: f64,
     /// Regular files by path below `out/`.
     pub files: BTreeMap<String, FileMeta>,
-    /// Symbolic links by path below `out/`, with their targets.
+    /// Targets of symbolic links by path below `out/`.
     pub links: BTreeMap<String, String>,
 }
 
@@ -121,17 +121,17 @@ pub struct FileMeta {
     pub mode: u32,
 }
 
-/// What the store holds under a name.
+/// The state of a name in the store.
 #[derive(Debug)]
 pub enum EntryState {
-    /// Nothing that can be used.
+    /// No usable entry.
     Vacant(Vacant),
-    /// An entry, whole and right.
+    /// A complete and correct entry.
     Ready(Ready),
 }
 
 impl EntryState {
-    /// The entry, if there is one.
+    /// The entry, if ready.
     #[must_use]
     pub fn ready(self) -> Option<Ready> {
         match self {
@@ -150,14 +150,14 @@ pub struct Vacant {
 }
 
 impl Vacant {
-    /// What was wrong with the entry that was here until now, if there was one.
+    /// What was wrong with the entry that this lookup quarantined, if any.
     #[must_use]
     pub fn corrupt(&self) -> Option<&str> {
         self.corrupt.as_deref()
     }
 }
 
-/// An entry: only this boots or publishes.
+/// A checked entry. Only this type can be booted or published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ready {
     name: EntryName,
@@ -186,7 +186,7 @@ impl Ready {
         self.directory.join("out")
     }
 
-    /// One file of the output tree, if the entry has it.
+    /// The path of one file of the output tree, if the entry has it.
     #[must_use]
     pub fn file(&self, name: &str) -> Option<Utf8PathBuf> {
         self.meta
@@ -195,13 +195,13 @@ impl Ready {
             .then(|| self.path().join(name))
     }
 
-    /// What it is.
+    /// Its description.
     #[must_use]
     pub fn meta(&self) -> &EntryMeta {
         &self.meta
     }
 
-    /// Hashes every file. The error says what is wrong.
+    /// Hashes every file. The error describes the first difference.
     pub fn verify(&self) -> Result<(), String> {
         self.check(|path, meta| {
             let (size, digest) = digest_file(path)?;
@@ -248,7 +248,7 @@ impl Ready {
 }
 
 impl Store {
-    /// What is there under `name`.
+    /// Looks up an entry.
     pub fn entry(&self, name: &EntryName) -> Result<EntryState, StoreError> {
         let directory = self.entry_dir(name);
         let vacant = |corrupt| {
@@ -278,7 +278,7 @@ impl Store {
         Ok(vacant(Some(why)))
     }
 
-    /// Whether there is an entry under `name`; its bytes are not looked at.
+    /// Whether an entry exists, without a check of its bytes.
     #[must_use]
     pub fn has_entry(&self, name: &EntryName) -> bool {
         self.entry_dir(name).join("entry.json").is_file()
@@ -296,7 +296,7 @@ impl Store {
             return Ok(());
         }
         ready.verify_sizes()?;
-        // A store that cannot be written to is checked again next time.
+        // A read-only store is checked again next time.
         let _ = self.mark_boot(&ready.directory);
         Ok(())
     }
@@ -308,7 +308,7 @@ enum Found {
     Meta(Box<EntryMeta>),
 }
 
-/// The one field that every format has.
+/// The field that every format has.
 #[derive(Deserialize)]
 struct AnyFormat {
     format: u64,
@@ -336,9 +336,10 @@ fn read_meta(name: &EntryName, directory: &Utf8Path) -> Result<Found, StoreError
     }
     Ok(match serde_json::from_slice::<EntryMeta>(&text) {
         Err(error) => Found::Wrong(format!("`entry.json`: {error}")),
-        Ok(meta) if meta.key != name.key || meta.host != name.host => {
-            Found::Wrong(format!("it is the entry of {}", meta.key))
-        }
+        Ok(meta) if meta.key != name.key || meta.host != name.host => Found::Wrong(format!(
+            "expected this entry's own description, found that of {}",
+            meta.key
+        )),
         Ok(meta) => Found::Meta(Box::new(meta)),
     })
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a store, and what fixes it.
+//! Errors of the store, with hints.
 
 use std::io;
 
@@ -9,82 +9,83 @@ use plan::digest::Digest;
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No space or quota left.
+    /// No space or quota is left.
     #[error("no space left in `{place}`{}", wanted(*.needed))]
     Full {
-        /// The store.
+        /// The store's directory.
         place: Utf8PathBuf,
-        /// Bytes of what was being written, where that is known.
+        /// Size in bytes of what was being written, if known.
         needed: Option<u64>,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A write into a store that can only be read.
+    /// A write into a read-only store.
     #[error("the store `{0}` is read-only and lacks the requested entry")]
     ReadOnly(Utf8PathBuf),
-    /// There is no store.
+    /// The directory contains no store.
     #[error("no store in `{0}`")]
     Absent(Utf8PathBuf),
-    /// Source trees hold names that differ in case only.
+    /// The file system is not case-sensitive, but source trees contain names that differ only in
+    /// case.
     #[error("the file system of `{0}` is not case-sensitive")]
     FoldsCase(Utf8PathBuf),
-    /// An entry of a later version of this program.
+    /// A newer version of Kiln wrote the entry.
     #[error("unsupported format {found} of entry `{name}`: expected at most {known}")]
     FutureEntry {
-        /// The entry.
+        /// The entry's name.
         name: String,
         /// Its format.
         found: u64,
-        /// The newest format known here.
+        /// The newest supported format.
         known: u64,
     },
     /// Two builds of one key gave different bytes.
     #[error("entry `{name}` already exists with different content: `{file}` differs")]
     Differs {
-        /// The entry.
+        /// The entry's name.
         name: String,
         /// The first file that differs.
         file: String,
     },
-    /// A step's output holds something an entry cannot.
+    /// A step's output contains a file of an unsupported type.
     #[error("output `{path}` is {kind}: expected files, directories and symbolic links")]
     Kind {
         /// Path in the output tree.
         path: String,
-        /// What it is.
+        /// The file's type.
         kind: &'static str,
     },
     /// A name in an output tree is not UTF-8.
     #[error("output name `{0}` is not UTF-8")]
     NotUtf8(String),
-    /// Bytes that are not what their name says.
+    /// The bytes of a file do not match its name.
     #[error("`{path}` is corrupt: expected {expected}, found {got}")]
     Corrupt {
         /// The file.
         path: Utf8PathBuf,
-        /// SHA-256 that it should have.
+        /// The expected SHA-256.
         expected: Digest,
-        /// SHA-256 that it has.
+        /// The actual SHA-256.
         got: Digest,
     },
     /// Another process held a lock for too long.
     #[error("timed out after {seconds} s waiting for `{path}`")]
     LockTimeout {
-        /// The lock.
+        /// The lock file.
         path: Utf8PathBuf,
-        /// How long.
+        /// The time limit in seconds.
         seconds: u64,
     },
-    /// The run was asked to end.
+    /// The run was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// Anything else the system said; the message names the file.
+    /// Any other error of the system. Its message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl StoreError {
-    /// Sorts an I/O failure in the store at `place`.
+    /// Classifies an I/O error in the store at `place`.
     #[must_use]
     pub fn io(place: &Utf8Path, source: io::Error) -> Self {
         match source.kind() {
@@ -98,7 +99,7 @@ impl StoreError {
         }
     }
 
-    /// Says of a lack of space how much is needed.
+    /// Adds the required number of bytes to an error about missing space.
     #[must_use]
     pub fn needing(mut self, bytes: u64) -> Self {
         if let Self::Full { needed, .. } = &mut self {
@@ -107,12 +108,12 @@ impl StoreError {
         self
     }
 
-    /// Whether there is no room to write, now.
+    /// Whether space is missing.
     pub(crate) fn is_lack_of_space(&self) -> bool {
         matches!(self, Self::Full { .. })
     }
 
-    /// Whether the place refuses to be written to.
+    /// Whether the store is not writable.
     pub(crate) fn is_denial(&self) -> bool {
         match self {
             Self::ReadOnly(_) => true,
@@ -121,7 +122,7 @@ impl StoreError {
         }
     }
 
-    /// What to do about it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let text = match self {

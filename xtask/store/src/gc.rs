@@ -1,9 +1,9 @@
-//! Collecting garbage: a plan that can be printed, then its performance while no other process has the
-//! store open.
+//! Garbage collection: a plan that can be printed, carried out while no other process has the store
+//! open.
 //!
-//! What a checkout's root names stays as long as the checkout exists. Everything else goes once it
-//! was not used for some time, and sooner, the least recently used first, where the store is larger
-//! than it may be.
+//! An item that is named by the root of an existing checkout stays. Any other item is removed once
+//! it was unused for some time. If the store is over its size limit, the least recently used ones
+//! are removed earlier.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,56 +18,56 @@ use crate::usage::Alone;
 use crate::workspace::remove_tree;
 use crate::{Store, StoreError};
 
-/// What may go.
+/// What may be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// What no checkout needs goes when it was not used for so long.
+    /// Removes an unneeded item after it was unused for this long.
     pub idle: Duration,
-    /// The store should be no larger; in bytes.
+    /// The size limit of the store in bytes.
     pub max_bytes: Option<u64>,
 }
 
-/// Why something stays or goes.
+/// Why an item stays or is removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// A checkout needs it.
     Needed(Utf8PathBuf),
-    /// It guards against a release tree that was replaced by an older one, and nothing can restore it.
+    /// It detects that a release tree was replaced by an older one, and cannot be restored.
     Memory,
-    /// No checkout needs it, but it was used lately.
+    /// No checkout needs it, but it was used recently.
     Recent(Duration),
-    /// No checkout needs it, and it was not used for so long.
+    /// No checkout needs it, and it was unused for this long.
     Idle(Duration),
-    /// The store is too large, and this was used least recently of what no checkout needs.
+    /// The store is too large, and this is among the least recently used unneeded items.
     Surplus(Duration),
 }
 
-/// What would be done.
+/// What a collection would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// What goes.
+    /// Items to remove.
     pub remove: Vec<(Item, Reason)>,
-    /// What stays.
+    /// Items to keep.
     pub keep: Vec<(Item, Reason)>,
-    /// Roots whose checkouts are gone.
+    /// Roots whose checkouts no longer exist.
     pub forget: Vec<Root>,
 }
 
 impl Plan {
-    /// Bytes that would be free.
+    /// Number of bytes that the collection frees.
     #[must_use]
     pub fn freed(&self) -> u64 {
         self.remove.iter().map(|(item, _)| item.bytes).sum()
     }
 
-    /// Bytes that would stay.
+    /// Number of bytes that stay.
     #[must_use]
     pub fn remaining(&self) -> u64 {
         self.keep.iter().map(|(item, _)| item.bytes).sum()
     }
 }
 
-/// What should go: a function of what is there and of the time.
+/// Decides what to remove: a pure function of the items and the time.
 #[must_use]
 pub fn plan(items: Vec<Item>, roots: Vec<Root>, policy: &Policy, now: SystemTime) -> Plan {
     let (alive, forget): (Vec<_>, Vec<_>) = roots.into_iter().partition(Root::is_alive);
@@ -77,7 +77,7 @@ pub fn plan(items: Vec<Item>, roots: Vec<Root>, policy: &Policy, now: SystemTime
     let mut spare = Vec::new();
     for item in items {
         let idle = now.duration_since(item.used).unwrap_or_default();
-        // A root names entries by key; what follows it tells hosts apart.
+        // A root names entries by key. A host id may follow the key in the entry's name.
         let name = match item.kind {
             Kind::Entry => item.name.split('-').next().unwrap_or_default(),
             _ => item.name.as_str(),
@@ -90,7 +90,7 @@ pub fn plan(items: Vec<Item>, roots: Vec<Root>, policy: &Policy, now: SystemTime
             None => spare.push((item, idle)),
         }
     }
-    // Oldest first: as many of them as it takes.
+    // Oldest first, until the store is small enough.
     spare.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.name.cmp(&other.0.name)));
     let kept: u64 = keep.iter().map(|(item, _)| item.bytes).sum();
     let mut total = kept + spare.iter().map(|(item, _)| item.bytes).sum::<u64>();
@@ -144,13 +144,13 @@ impl Store {
 }
 
 impl Alone<'_> {
-    /// Removes what the plan says. What has gone already is gone.
+    /// Removes the items of the plan. An item that no longer exists is not an error.
     pub fn collect(&self, plan: &Plan) -> Result<(), StoreError> {
         let store = self.store();
         let area = store.workspace()?;
         let wrap = |error| store.io(error);
         for (number, (item, _)) in plan.remove.iter().enumerate() {
-            // Out of the way at once; a run that is killed in between leaves a dead work area.
+            // Moved away at once. If the run is killed meanwhile, a dead work area is left.
             let away = area.path().join(number.to_string());
             match fs::rename(&item.path, &away) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -211,7 +211,7 @@ mod tests {
                 item(Kind::Blob, "needed", 100, 400),
                 item(Kind::Blob, "old", 10, 31),
                 item(Kind::Blob, "young", 10, 29),
-                // A tree of the same name is another thing.
+                // A tree of the same name is a different item.
                 item(Kind::Tree, "needed", 10, 400),
             ]
         };
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(found.forget.len(), 1);
         assert_eq!((found.freed(), found.remaining()), (20, 110));
 
-        // What is needed stays although it alone is over the limit.
+        // A needed item stays although it exceeds the limit by itself.
         let policy = Policy {
             max_bytes: Some(50),
             ..policy

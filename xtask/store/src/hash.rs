@@ -7,7 +7,7 @@ use fs_err as fs;
 use plan::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// Large enough that system calls do not count, small enough for the second-level cache.
+/// Large enough that system calls do not matter, small enough for the second-level cache.
 const BUFFER: usize = 256 * 1024;
 
 /// Length and SHA-256 of a file.

@@ -1,5 +1,4 @@
-//! What is in a store: each thing with its size and when it was last used; and whether its bytes
-//! are still what they should be.
+//! Lists the items of a store with their sizes and last uses, and checks their bytes.
 
 use std::io;
 use std::time::SystemTime;
@@ -12,25 +11,25 @@ use serde::{Deserialize, Serialize};
 use crate::entry::{EntryMeta, EntryName, EntryState};
 use crate::{Access, Store, StoreError, template};
 
-/// What a thing in the store is.
+/// The kind of an item in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// What a step made.
+    /// The output of a step.
     Entry,
     /// An unpacked and patched source.
     Tree,
     /// A file by its SHA-256.
     Blob,
-    /// A download that is not whole.
+    /// An unfinished download.
     Part,
-    /// What was found corrupt.
+    /// A corrupt item.
     Quarantined,
-    /// What a build printed.
+    /// The output of a build.
     Log,
-    /// What a QEMU or an accelerator can do.
+    /// The capabilities of a QEMU binary or an accelerator.
     Probe,
-    /// How new the index of a release tree was.
+    /// The age of the newest known index of a release tree.
     Mirror,
     /// The store of a second build.
     Repro,
@@ -39,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// In the order in which they are listed.
+    /// All kinds in the order of listings.
     pub const ALL: [Self; 10] = [
         Self::Entry,
         Self::Tree,
@@ -53,7 +52,7 @@ impl Kind {
         Self::Template,
     ];
 
-    /// As people call it.
+    /// Its name in listings.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -71,32 +70,32 @@ impl Kind {
     }
 }
 
-/// A thing in the store.
+/// An item in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its name in the store.
     pub name: String,
-    /// Recipe, version and architecture of what a step made.
+    /// Recipe, version and architecture of an entry.
     pub about: Option<String>,
     /// Its size in bytes.
     pub bytes: u64,
-    /// When it was used last, or made.
+    /// Time of its last use, or of its creation.
     #[serde(skip)]
     pub used: SystemTime,
-    /// Where it is.
+    /// Its path.
     pub path: Utf8PathBuf,
 }
 
-/// Size of an unpacked tree, as `tree.json` has it.
+/// Size of an unpacked tree, from `tree.json`.
 #[derive(Deserialize)]
 struct TreeSize {
     bytes: u64,
 }
 
 impl Store {
-    /// Everything that is kept, by kind and name. Work areas and locks are not part of it.
+    /// Lists all items by kind and name, without work areas and locks.
     pub fn inventory(&self) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
         for (kind, directory) in [
@@ -117,7 +116,7 @@ impl Store {
             for path in self.listing(&directory)? {
                 match item(kind, &path) {
                     Ok(item) => items.push(item),
-                    // It went while we looked.
+                    // Another process removed it meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(self.io(error)),
                 }
@@ -126,13 +125,13 @@ impl Store {
         Ok(items)
     }
 
-    /// Looks at every byte of an item that has a digest: what is corrupt goes to quarantine, and the
-    /// reason comes back. Only sizes are known of a tree's files.
+    /// Checks every byte of an item that has a digest. A corrupt item goes to quarantine and its
+    /// reason is returned. Only the sizes of a tree's files are known.
     pub fn verify(&self, item: &Item) -> Result<Option<String>, StoreError> {
         match item.kind {
             Kind::Entry => {
                 let Some(name) = EntryName::parse(&item.name) else {
-                    return Ok(Some("its name is none of an entry".to_owned()));
+                    return Ok(Some("its name is not the name of an entry".to_owned()));
                 };
                 let ready = match self.entry(&name)? {
                     EntryState::Ready(ready) => ready,
@@ -150,7 +149,7 @@ impl Store {
                     return Ok(Some("its name is not a SHA-256".to_owned()));
                 };
                 let sound = self.blob(&digest)?.is_some();
-                Ok((!sound).then(|| "its bytes are not what its name says".to_owned()))
+                Ok((!sound).then(|| "its bytes do not match the digest in its name".to_owned()))
             }
             Kind::Template => {
                 let Ok(key) = item.name.parse::<Digest>() else {
@@ -173,7 +172,7 @@ impl Store {
         }
     }
 
-    /// Notes that something is used now, for the garbage collection. At most once an hour.
+    /// Records for the garbage collection that an item is in use. Writes at most once an hour.
     pub fn touch(&self, file: &Utf8Path) {
         if self.access() == Access::Read {
             return;
@@ -183,12 +182,12 @@ impl Store {
             .and_then(|data| data.modified())
             .is_ok_and(|used| now.duration_since(used).is_ok_and(|idle| idle < HOUR));
         if !recent && let Ok(open) = fs::File::open(file) {
-            // A time that cannot be set makes the entry look older than it is, which is harmless.
+            // Without an updated time the entry looks older than it is, which is harmless.
             let _ = open.file().set_modified(now);
         }
     }
 
-    /// Notes that the tree `id` is used now.
+    /// Records that the tree `id` is in use.
     pub fn touch_tree(&self, id: &Digest) {
         self.touch(&self.tree_dir(id).join("tree.json"));
     }
@@ -244,7 +243,7 @@ fn item(kind: Kind, path: &Utf8Path) -> io::Result<Item> {
     Ok(item)
 }
 
-/// Bytes of all files below a directory.
+/// Size in bytes of all files below a directory.
 fn size(directory: &Utf8Path) -> io::Result<u64> {
     let mut total = 0;
     for entry in directory.read_dir_utf8()? {

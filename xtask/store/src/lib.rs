@@ -3,24 +3,25 @@
 //! ```text
 //! <root>/CACHEDIR.TAG
 //! <root>/log/                     build logs, for people
-//! <root>/probe/<name>             what QEMU binaries and accelerators can do; asked again if absent
-//! <root>/mirrors/<sha256>         how new the index of a release tree was that was checked last
-//! <root>/repro/<seed>/            stores of second builds that `repro --keep` kept, for people
+//! <root>/probe/<name>             capabilities of QEMU binaries and accelerators; probed again if
+//! absent
+//! <root>/mirrors/<sha256>         age of the newest index that was seen of a release tree
+//! <root>/repro/<seed>/            stores of second builds, kept by `repro --keep`
 //! <root>/v1/blobs/sha256/<hex>    0444, name == content
 //! <root>/v1/entries/<name>/       out/ entry.json boot notes/; appears by rename only
 //! <root>/v1/tree/<id>/            root/ tree.json boot; unpacked and patched sources
-//! <root>/v1/part/<hex>.part       a download that may continue
+//! <root>/v1/part/<hex>.part       an unfinished download that can be resumed
 //! <root>/v1/tmp/<random>/         work areas; dead when the lock next to them is free
 //! <root>/v1/lock/<name>.lock      flock, never removed
-//! <root>/v1/quarantine/           what was found corrupt, at most eight
+//! <root>/v1/quarantine/           corrupt items, at most eight
 //! <root>/v1/templates/<hex>/      ram state template.json; saved guests, appears by rename only
-//! <root>/v1/roots/<hex>.json      a checkout that uses the store, and what it needs of it
+//! <root>/v1/roots/<hex>.json      a checkout that uses the store, and the items it needs
 //! ```
 //!
-//! Any number of processes may use one store at once: readers never wait, writers write below
-//! `tmp/` and rename; only [`gc`] needs the store for itself. A new layout gets a new `v<n>`; nothing is migrated in place. A store that
-//! cannot be written to serves for reading. Used by every other module of this crate; it does not
-//! know what a recipe or an archive is.
+//! Any number of processes may use one store at once: readers never wait, and writers write below
+//! `tmp/` and rename. Only [`gc`] needs exclusive access. A new layout gets a new `v<n>`, without a
+//! migration in place. A read-only store can still be read. This crate does not know recipes or
+//! archives.
 
 mod blob;
 mod copy;
@@ -61,7 +62,7 @@ pub use workspace::Workspace;
 
 pub use blob::PartPaths;
 
-/// Tells backup programs and people what the directory is (bford.info/cachedir).
+/// Marks the directory as a cache for backup programs (bford.info/cachedir).
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds what Kiln fetched and built; it may be deleted at any time.\n";
 
@@ -78,7 +79,7 @@ const DIRECTORIES: [&str; 9] = [
     "templates",
 ];
 
-/// A store that is open. Clones share it.
+/// An open store. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -89,11 +90,11 @@ struct Inner {
     root: Utf8PathBuf,
     layout: Utf8PathBuf,
     access: Access,
-    /// It can be read only because there was no room to write when it was opened.
+    /// The store is read-only because no space was left when it was opened.
     full: bool,
     boot: Option<String>,
     observer: quarantine::Observer,
-    /// Held while the store is open, so that nothing is removed under its users' feet.
+    /// Held while the store is open, so that no item in use is removed.
     usage: usage::Usage,
 }
 
@@ -107,8 +108,8 @@ pub enum Access {
 }
 
 impl Store {
-    /// Opens the store at `root`, creates what is missing and sweeps dead work areas. Where the
-    /// place cannot be written to, or is full, but holds a store, the store is open for reading.
+    /// Opens the store at `root`, creates missing directories and sweeps dead work areas. An
+    /// existing store that is read-only or full is opened for reading.
     pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
         match Self::create(root) {
             Ok(store) => {
@@ -155,7 +156,7 @@ impl Store {
         if root.join("cachedir.tag").exists() {
             return Err(StoreError::FoldsCase(root.to_owned()));
         }
-        // The directories may be there and yet be read-only: ask for a work area, which must work.
+        // Existing directories may be read-only, so a work area is created as a test.
         drop(store.workspace()?);
         Ok(store)
     }
@@ -175,7 +176,7 @@ impl Store {
         }
     }
 
-    /// Where the store is.
+    /// The store's directory.
     #[must_use]
     pub fn root(&self) -> &Utf8Path {
         &self.inner.root
@@ -187,26 +188,27 @@ impl Store {
         self.inner.access
     }
 
-    /// Directory of build logs.
+    /// The directory of build logs.
     #[must_use]
     pub fn log_dir(&self) -> Utf8PathBuf {
         self.root().join("log")
     }
 
-    /// Directory of what QEMU binaries and accelerators can do; its files are made again if absent.
+    /// The directory of capabilities of QEMU binaries and accelerators. Missing files are created
+    /// again.
     #[must_use]
     pub fn probe_dir(&self) -> Utf8PathBuf {
         self.root().join("probe")
     }
 
-    /// Directory of the stores of second builds that were kept.
+    /// The directory of the kept stores of second builds.
     #[must_use]
     pub fn repro_dir(&self) -> Utf8PathBuf {
         self.root().join("repro")
     }
 
-    /// Directory with a file for each release tree: how new its index was, so that an older one is
-    /// noticed.
+    /// The directory with a file per release tree, which records the age of its index to detect an
+    /// older one.
     #[must_use]
     pub fn mirror_dir(&self) -> Utf8PathBuf {
         self.root().join("mirrors")
@@ -216,7 +218,7 @@ impl Store {
         &self.inner.layout
     }
 
-    /// What this boot of the system is called, where it has a name.
+    /// The id of the current boot, if the system has one.
     #[must_use]
     pub fn boot(&self) -> Option<&str> {
         self.inner.boot.as_deref()
@@ -234,7 +236,7 @@ impl Store {
         StoreError::io(self.root(), error)
     }
 
-    /// Where the tree `id` is, or will be.
+    /// The path of the tree `id`, whether or not it exists.
     #[must_use]
     pub fn tree_dir(&self, id: &Digest) -> Utf8PathBuf {
         self.layout().join("tree").join(id.to_string())

@@ -1,5 +1,5 @@
-//! Locks over processes: `flock` on files that are never removed. The kernel frees a lock when its
-//! holder dies, so none is ever stale.
+//! Locks between processes: `flock` on files that are never removed. The kernel releases a lock
+//! when its holder dies, so no lock is ever stale.
 
 use std::fs::TryLockError;
 use std::time::Duration;
@@ -18,18 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);
 #[derive(Debug)]
 #[must_use = "the lock is free once this is dropped"]
 pub struct Guard {
-    /// `None` in a store that is read-only.
+    /// `None` in a read-only store.
     _file: Option<fs::File>,
 }
 
 impl Store {
-    /// Takes the lock `name`. Where another process holds it, `notice` is called once and then it is
-    /// waited for. In a read-only store there is nothing to exclude and the lock is void.
+    /// Takes the lock `name`. If another process holds it, calls `notice` once and waits. In a
+    /// read-only store the lock has no effect.
     pub fn lock(&self, name: &str, notice: impl FnOnce()) -> Result<Guard, StoreError> {
         self.lock_within(name, PATIENCE, notice)
     }
 
-    /// As [`Store::lock`], with another patience.
+    /// Like [`Store::lock`], with another time limit.
     pub fn lock_within(
         &self,
         name: &str,
@@ -51,7 +51,7 @@ impl Store {
     }
 }
 
-/// Tries to take a lock until it is free; `notice` is called once if it is not at first.
+/// Tries to take a lock until it is free. Calls `notice` once if it is not free at first.
 pub(crate) fn take(
     path: &Utf8Path,
     patience: Duration,

@@ -1,5 +1,5 @@
-//! Notes: what is remembered of an entry next to its output. They are no part of what it is: an entry
-//! without them is as good, and nothing that is built depends on one.
+//! Notes about an entry, stored next to its output. They are not part of the entry's identity: an
+//! entry without notes is equivalent, and no build depends on one.
 
 use std::io;
 
@@ -13,7 +13,7 @@ fn notes(entry: &Utf8Path) -> Utf8PathBuf {
 }
 
 impl Ready {
-    /// What was noted under a name.
+    /// Reads the note of this name.
     #[must_use]
     pub fn note(&self, name: &str) -> Option<String> {
         let entry = self.path().parent().map(Utf8Path::to_owned)?;
@@ -22,7 +22,7 @@ impl Ready {
 }
 
 impl Staging {
-    /// Notes something of the entry that is being made.
+    /// Writes a note of the entry that is being made.
     pub fn note(&self, name: &str, text: &str) -> Result<(), StoreError> {
         let entry = self.path();
         let entry = entry.parent().unwrap_or(&entry);
@@ -31,14 +31,14 @@ impl Staging {
 }
 
 impl Store {
-    /// Notes something of an entry, in place of what was noted before.
+    /// Writes or replaces a note of an entry.
     pub fn note(&self, entry: &Ready, name: &str, text: &str) -> Result<(), StoreError> {
         self.writable()?;
         write(&self.entry_dir(entry.name()), name, text).map_err(|error| self.io(error))
     }
 }
 
-/// By rename: a reader sees the old note or the new one.
+/// Renames the note into place, so that a reader sees the old or the new one.
 fn write(entry: &Utf8Path, name: &str, text: &str) -> io::Result<()> {
     let notes = notes(entry);
     fs::create_dir_all(&notes)?;

@@ -1,4 +1,4 @@
-//! Where corrupt things go: out of the way, kept for the bug report, at most eight.
+//! The quarantine keeps at most eight corrupt items for bug reports.
 
 use std::fmt;
 use std::io;
@@ -13,14 +13,14 @@ use crate::{Access, Ready, Store, StoreError};
 
 const KEEP: usize = 8;
 
-/// Something of the store that was found wrong and is not used any more.
+/// A corrupt item of the store, which is not used any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Where it was.
+    /// Its former path.
     pub path: Utf8PathBuf,
-    /// What is wrong with it: which file, what was expected, what was found.
+    /// The reason: which file, what was expected, what was found.
     pub why: String,
-    /// Where it is now; `None` in a store that cannot be written to, where it stays.
+    /// Its path in the quarantine, or `None` in a read-only store, in which it stays in place.
     pub moved_to: Option<Utf8PathBuf>,
 }
 
@@ -51,21 +51,22 @@ impl fmt::Debug for Observer {
 }
 
 impl Store {
-    /// From now on `observer` is called with everything that goes into quarantine. The first one stays.
+    /// Calls `observer` with every item that goes into quarantine. Only the first observer counts.
     pub fn on_quarantine(&self, observer: impl Fn(&Quarantined) + Send + Sync + 'static) {
         let _ = self.inner.observer.0.set(Box::new(observer));
     }
 
-    /// Puts away an entry whose bytes are whole and which is wrong nevertheless; where it is now.
+    /// Quarantines an entry whose bytes are correct but which is unusable. Returns its new path.
     pub fn condemn(&self, entry: &Ready, why: &str) -> Result<Option<Utf8PathBuf>, StoreError> {
         self.quarantine(&self.entry_dir(entry.name()), why)
             .map_err(|error| self.io(error))
     }
 
-    /// Moves `path` away and returns where to. In a read-only store it stays where it is.
+    /// Moves `path` into quarantine and returns the new path. In a read-only store it stays in
+    /// place.
     pub(crate) fn quarantine(&self, path: &Utf8Path, why: &str) -> io::Result<Option<Utf8PathBuf>> {
         let moved_to = self.move_away(path)?;
-        // Where another process was first, that one reports it.
+        // If another process was faster, that one reports it.
         let is_ours = moved_to.is_some() || self.access() == Access::Read;
         if let Some(observer) = self.inner.observer.0.get().filter(|_| is_ours) {
             observer(&Quarantined {
@@ -93,7 +94,7 @@ impl Store {
                     thin_out(&home);
                     return Ok(Some(target));
                 }
-                // Another process has moved it, or took the same name.
+                // Another process has moved it, or has taken the same name.
                 Err(_) if !path.exists() => return Ok(None),
                 Err(_) if target.exists() => {}
                 Err(error) => return Err(error),
@@ -111,7 +112,7 @@ fn thin_out(home: &Utf8Path) {
         .flatten()
         .filter_map(|entry| {
             let moved = entry.path().symlink_metadata().ok()?;
-            // The change time is when it was moved; the file's own time says nothing here.
+            // The change time is the time of the move. The file's modification time is unrelated.
             Some((changed(&moved), entry.into_path()))
         })
         .collect();

@@ -1,5 +1,5 @@
-//! Roots: the checkouts that use the store, each with what its plan needs. What a root names is not
-//! collected while its checkout exists.
+//! Roots: the checkouts that use the store, and the items that each one's plan needs. An item that
+//! a root names is not collected while its checkout exists.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,25 +11,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Access, Store, StoreError};
 
-/// Format of a root's file.
+/// The format of a root's file.
 const FORMAT: u64 = 1;
 
-/// What one checkout needs.
+/// The needs of one checkout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
     format: u64,
-    /// Where the checkout is.
+    /// The path of the checkout.
     pub checkout: Utf8PathBuf,
-    /// Entries by key: whichever host's compiler made them.
+    /// Needed entries by key, from any host.
     pub entries: BTreeSet<String>,
-    /// Unpacked trees by id.
+    /// Needed unpacked trees by id.
     pub trees: BTreeSet<String>,
-    /// Blobs by SHA-256.
+    /// Needed blobs by SHA-256.
     pub blobs: BTreeSet<String>,
 }
 
 impl Root {
-    /// A checkout that needs nothing yet.
+    /// A root without needs.
     #[must_use]
     pub fn new(checkout: &Utf8Path) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Root {
         self.blobs.insert(digest.to_string());
     }
 
-    /// Whether its checkout is still there.
+    /// Whether the checkout still exists.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.checkout.join("recipes").is_dir()
@@ -68,7 +68,7 @@ impl Root {
 }
 
 impl Store {
-    /// Notes what a checkout needs. A read-only store is not collected.
+    /// Writes the root of a checkout. Does nothing in a read-only store, which is not collected.
     pub fn keep_root(&self, root: &Root) -> Result<(), StoreError> {
         if self.access() == Access::Read {
             return Ok(());
@@ -82,7 +82,7 @@ impl Store {
         self.write_durably(&path, &text)
     }
 
-    /// All roots; one that cannot be read is passed over, for it may be of a later version.
+    /// Reads all roots. Skips unreadable ones, which may come from a later version.
     pub fn roots(&self) -> Result<Vec<Root>, StoreError> {
         let directory = self.layout().join("roots");
         if !directory.is_dir() {
@@ -97,12 +97,12 @@ impl Store {
         Ok(roots)
     }
 
-    /// Forgets a root.
+    /// Removes a root.
     pub(crate) fn forget_root(&self, root: &Root) -> io::Result<()> {
         fs::remove_file(self.layout().join("roots").join(root.file()))
     }
 
-    /// What is in a directory of the store, sorted.
+    /// Lists a directory of the store, sorted.
     pub(crate) fn listing(&self, directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoreError> {
         let wrap = |error| self.io(error);
         let mut paths = Vec::new();

@@ -1,4 +1,4 @@
-//! An entry while it is being made, and its commit: the one place where entries appear.
+//! Makes and commits entries. No other module creates one.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -15,7 +15,7 @@ use crate::hash::digest_file;
 use crate::workspace::Workspace;
 use crate::{Store, StoreError};
 
-/// An entry that is being made, in a work area that is gone when this is dropped.
+/// An unfinished entry in a work area, which is removed on drop.
 #[derive(Debug)]
 pub struct Staging {
     store: Store,
@@ -23,21 +23,21 @@ pub struct Staging {
     area: Workspace,
 }
 
-/// What `entry.json` says in addition to what the output tree shows.
+/// The parts of `entry.json` that do not follow from the output tree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
-    /// Recipe of the step.
+    /// The recipe of the step.
     pub recipe: String,
-    /// Version of what was built.
+    /// The version of what was built.
     pub version: String,
-    /// Architecture of the step, if it has one.
+    /// The architecture of the step, if any.
     pub arch: Option<String>,
-    /// Seconds that the build took.
+    /// Duration of the build in seconds.
     pub seconds: f64,
 }
 
 impl About {
-    /// What is known from the step.
+    /// Fills in the facts from the step.
     #[must_use]
     pub fn step(step: &Step, seconds: f64) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl About {
     }
 }
 
-/// What is below an output tree.
+/// The files and links of an output tree.
 #[derive(Debug, Default)]
 struct Listing {
     files: BTreeMap<String, FileMeta>,
@@ -58,7 +58,7 @@ struct Listing {
 }
 
 impl Vacant {
-    /// Begins to fill it.
+    /// Creates a work area for the entry.
     pub fn stage(self) -> Result<Staging, StoreError> {
         Staging::begin(self.store, self.name)
     }
@@ -70,26 +70,27 @@ impl Staging {
         let staging = Self { store, name, area };
         for directory in [staging.path(), staging.scratch()] {
             fs::create_dir_all(&directory)
-                // A script may copy the mode of a directory, which must not be the caller's umask.
+                // A script may copy the mode of a directory, so it must not depend on the caller's
+                // umask.
                 .and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755)))
                 .map_err(|error| staging.store.io(error))?;
         }
         Ok(staging)
     }
 
-    /// The output tree, to be filled.
+    /// The output tree to fill.
     #[must_use]
     pub fn path(&self) -> Utf8PathBuf {
         self.entry().join("out")
     }
 
-    /// An empty directory for whatever is not kept.
+    /// An empty directory for temporary files.
     #[must_use]
     pub fn scratch(&self) -> Utf8PathBuf {
         self.area.path().join("scratch")
     }
 
-    /// The store that it goes into.
+    /// The store of the entry.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
@@ -99,8 +100,8 @@ impl Staging {
         self.area.path().join("entry")
     }
 
-    /// Hashes the output tree and makes it the entry. Where another process was first, theirs stays:
-    /// an entry that must be the same on every host is an error if it is not.
+    /// Hashes the output tree and commits it as the entry. If another process committed first, its
+    /// entry stays. Fails if the two differ although the entry must be the same on every host.
     pub fn commit(self, about: About) -> Result<Ready, StoreError> {
         let mut listing = Listing::default();
         list(&self.store, &self.path(), "", &mut listing)?;
@@ -145,7 +146,7 @@ impl Staging {
         let entries = self.store.layout().join("entries");
         let needed = bytes(&meta);
         let wrap = |error| self.store.io(error).needing(needed);
-        // A directory is never renamed over one that holds something: this is the no-replace rule.
+        // A rename never replaces a directory that is not empty, so an existing entry stays.
         match fs::rename(self.entry(), &target) {
             Ok(()) => {
                 sync_directory(&entries).map_err(wrap)?;
@@ -159,7 +160,7 @@ impl Staging {
             {
                 match self.store.entry(&self.name)? {
                     EntryState::Ready(theirs) => self.settle(&meta, theirs),
-                    // It was corrupt and is out of the way now.
+                    // The existing entry was corrupt and has been moved away.
                     EntryState::Vacant(_) => {
                         fs::rename(self.entry(), &target).map_err(wrap)?;
                         sync_directory(&entries).map_err(wrap)?;
@@ -184,7 +185,7 @@ impl Staging {
         }
     }
 
-    /// What a killed process leaves behind.
+    /// Leaves the work area as a killed process does.
     #[cfg(test)]
     pub(crate) fn abandon(self) -> Utf8PathBuf {
         self.area.abandon()

@@ -1,9 +1,9 @@
-//! Templates: saved guests of bare machines, each named by a key of all that it depends on.
+//! Templates: saved guests, each named by a key of everything that it depends on.
 //!
 //! A template is a directory with the memory of the guest (`ram`, sparse), the state of its devices
-//! (`state`) and a description (`template.json`). It appears by rename only. All bytes are hashed
-//! when a template is looked up; a corrupt one goes to quarantine and counts as absent. A template
-//! depends on this machine's QEMU and can always be made again, so nothing is synced.
+//! (`state`) and a description (`template.json`). It appears by rename only. A lookup hashes all
+//! bytes. A corrupt template goes to quarantine and counts as absent. A template depends on this
+//! machine's QEMU and can always be made again, so nothing is synced.
 
 use std::fs::Permissions;
 use std::io;
@@ -20,20 +20,21 @@ use sha2::{Digest as _, Sha256};
 use crate::workspace::Workspace;
 use crate::{Store, StoreError};
 
-/// Format of `template.json`, of the files and of what the guest received before it was saved.
+/// Format of `template.json`, of the files and of the data that the guest received before it was
+/// saved.
 pub const TEMPLATE_FORMAT: u32 = 1;
-/// The description.
+/// The file name of the description.
 const DESCRIPTION: &str = "template.json";
-/// Memory is looked at in pages; those that hold only zeros do not count.
+/// Memory is hashed in pages of this size. Pages of zeros are skipped.
 const PAGE: usize = 4096;
 const ZEROS: [u8; PAGE] = [0; PAGE];
 
-/// What is known of the guest that was saved.
+/// Facts about the saved guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedGuest {
-    /// For people: architecture and machine.
+    /// Architecture and machine, for listings.
     pub about: String,
-    /// The name under which the guest was saved, which it knows.
+    /// The id under which the guest was saved. The guest knows it.
     pub id: String,
     /// Device and function numbers on its first PCI bus.
     pub pci: Vec<(u64, u64)>,
@@ -57,7 +58,7 @@ struct Content {
     sha256: Digest,
 }
 
-/// A template whose bytes were checked.
+/// A template with checked bytes.
 #[derive(Debug, Clone)]
 pub struct Template {
     dir: Utf8PathBuf,
@@ -65,32 +66,32 @@ pub struct Template {
     identity: [String; 2],
 }
 
-/// A template that is being made; gone when this is dropped.
+/// An unfinished template, which is removed on drop.
 #[derive(Debug)]
 pub struct TemplateStaging {
     area: Workspace,
 }
 
 impl Template {
-    /// The file with the memory.
+    /// The file of the memory.
     #[must_use]
     pub fn ram(&self) -> Utf8PathBuf {
         ram(&self.dir)
     }
 
-    /// The file with the state of the devices.
+    /// The file of the device state.
     #[must_use]
     pub fn state(&self) -> Utf8PathBuf {
         state(&self.dir)
     }
 
-    /// What is known of the guest.
+    /// Facts about the guest.
     #[must_use]
     pub fn guest(&self) -> &SavedGuest {
         &self.guest
     }
 
-    /// Whether the files are those whose bytes were checked.
+    /// Whether the files are still those that were checked.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         identities(&self.dir).is_ok_and(|now| now == self.identity)
@@ -98,13 +99,13 @@ impl Template {
 }
 
 impl TemplateStaging {
-    /// Where QEMU is to keep the memory.
+    /// The file in which QEMU is to keep the memory.
     #[must_use]
     pub fn ram(&self) -> Utf8PathBuf {
         ram(self.area.path())
     }
 
-    /// Where QEMU is to save the state of the devices.
+    /// The file in which QEMU is to save the device state.
     #[must_use]
     pub fn state(&self) -> Utf8PathBuf {
         state(self.area.path())
@@ -112,7 +113,7 @@ impl TemplateStaging {
 }
 
 impl Store {
-    /// The template of a key, after all its bytes were checked.
+    /// Looks up the template of a key and checks all its bytes.
     pub fn template(&self, key: &Digest) -> Result<Option<Template>, StoreError> {
         let dir = self.template_dir(key);
         if !dir.is_dir() {
@@ -131,13 +132,13 @@ impl Store {
         }
     }
 
-    /// Begins to make a template.
+    /// Creates a work area for a template.
     pub fn stage_template(&self) -> Result<TemplateStaging, StoreError> {
         let area = self.workspace()?;
         Ok(TemplateStaging { area })
     }
 
-    /// Makes the template of a key from saved files. The caller holds the lock of the key.
+    /// Commits saved files as the template of a key. The caller holds the lock of the key.
     pub fn commit_template(
         &self,
         staging: TemplateStaging,
@@ -188,16 +189,16 @@ fn state(dir: &Utf8Path) -> Utf8PathBuf {
     dir.join("state")
 }
 
-/// What is wrong with a template, in one line, or the template.
+/// Checks a template. The error is one line.
 pub(crate) fn checked(dir: &Utf8Path, key: &Digest) -> Result<Template, String> {
     let read = |path: &Utf8Path| content(path).map_err(|error| error.to_string());
     let text = fs::read(dir.join(DESCRIPTION)).map_err(|error| error.to_string())?;
     let description: Description =
         serde_json::from_slice(&text).map_err(|error| format!("invalid {DESCRIPTION}: {error}"))?;
     if description.format != TEMPLATE_FORMAT || description.key != *key {
-        return Err("it was made for something else".to_owned());
+        return Err("its description has another key".to_owned());
     }
-    // Before the bytes are read: a change meanwhile shows.
+    // Read before the bytes, so that a later change is noticed.
     let identity = identities(dir).map_err(|error| error.to_string())?;
     for (path, expected) in [
         (ram(dir), &description.ram),
@@ -219,7 +220,7 @@ pub(crate) fn checked(dir: &Utf8Path, key: &Digest) -> Result<Template, String> 
     })
 }
 
-/// What a template is, for people, and the bytes it takes on the disk.
+/// The description of a template for listings, and its size on disk in bytes.
 pub(crate) fn describe(dir: &Utf8Path) -> io::Result<(Option<String>, u64)> {
     let blocks = [ram(dir), state(dir)].into_iter().filter_map(|path| {
         let data = fs::metadata(&path).ok()?;
@@ -231,7 +232,7 @@ pub(crate) fn describe(dir: &Utf8Path) -> io::Result<(Option<String>, u64)> {
     Ok((description.map(|known| known.guest.about), bytes))
 }
 
-/// The file by which the age of a template is known.
+/// The file whose time is the age of a template.
 pub(crate) fn description(dir: &Utf8Path) -> Utf8PathBuf {
     dir.join(DESCRIPTION)
 }
@@ -243,8 +244,8 @@ fn identities(dir: &Utf8Path) -> io::Result<[String; 2]> {
     ])
 }
 
-/// Size, and the SHA-256 over position and bytes of each page that is not zero, so that holes need
-/// not be read.
+/// The size of a file, and the SHA-256 over position and bytes of each page that is not zero. Holes
+/// need not be read.
 fn content(path: &Utf8Path) -> io::Result<Content> {
     let file = fs::File::open(path)?;
     let size = file.metadata()?.len();
@@ -269,7 +270,7 @@ fn content(path: &Utf8Path) -> io::Result<Content> {
     })
 }
 
-/// Where a search in a sparse file ended; `None` behind the last byte.
+/// The result of a search in a sparse file, or `None` at the end of the file.
 fn next(found: Result<u64, Errno>) -> io::Result<Option<u64>> {
     match found {
         Ok(offset) => Ok(Some(offset)),
@@ -295,7 +296,7 @@ mod tests {
 
     const KEY: [u8; 32] = [7; 32];
 
-    /// What is done to a template, and its name.
+    /// The name of a damage to a template, and the function that does it.
     type Damage = (&'static str, fn(&Utf8Path));
 
     fn made() -> (tempfile::TempDir, Store, Digest) {
@@ -324,7 +325,7 @@ mod tests {
         assert!(template.is_unchanged());
         let other = Digest::from_bytes([8; 32]);
         assert!(store.template(&other).unwrap().is_none());
-        // One that was moved to another name is not that of the name.
+        // A template that was renamed does not belong to its new name.
         fs::rename(store.template_dir(&key), store.template_dir(&other)).unwrap();
         assert!(store.template(&other).unwrap().is_none());
     }

@@ -167,7 +167,7 @@ fn conflicting_image_bytes_are_an_error() {
 }
 
 #[test]
-fn an_entry_that_is_dropped_leaves_nothing() {
+fn dropped_entry_leaves_nothing() {
     let home = home();
     let store = home.store();
     drop(staged(&store, &name(), "content"));
@@ -188,7 +188,7 @@ fn killed_commit_leaves_nothing_visible() {
 }
 
 #[test]
-fn a_living_work_area_is_not_swept() {
+fn live_work_area_is_not_swept() {
     let home = home();
     let store = home.store();
     let staging = staged(&store, &name(), "content");
@@ -245,7 +245,7 @@ fn a_corrupt_image_entry_is_quarantined_and_vacant() {
 }
 
 #[test]
-fn an_entry_under_another_name_is_corrupt() {
+fn renamed_entry_is_corrupt() {
     let home = home();
     let store = home.store();
     staged(&store, &name(), "content").commit(about()).unwrap();
@@ -260,7 +260,7 @@ fn an_entry_under_another_name_is_corrupt() {
         vacant(&store, &other)
             .corrupt()
             .unwrap()
-            .contains("it is the entry of abab")
+            .contains("expected this entry's own description, found that of abab")
     );
 }
 
@@ -396,7 +396,7 @@ fn write_failures_name_their_cause_and_path() {
 fn case_folding_directory_is_refused() {
     let home = home();
     home.store();
-    // What a case-insensitive file system would show.
+    // The result that a case-insensitive file system would give.
     fs::write(home.root.join("cachedir.tag"), "").unwrap();
     let error = Store::open(&home.root).unwrap_err();
     assert!(
@@ -437,7 +437,7 @@ fn lock_excludes_and_reports_waiting() {
 }
 
 #[test]
-fn many_at_once_build_one_entry() {
+fn concurrent_commits_give_one_entry() {
     let home = home();
     home.store();
     let start = Arc::new(Barrier::new(8));
@@ -482,7 +482,7 @@ fn the_quarantine_keeps_eight() {
 }
 
 #[test]
-fn only_the_right_bytes_become_a_blob() {
+fn wrong_bytes_are_refused_as_a_blob() {
     let home = home();
     let store = home.store();
     let digest = Digest::of(b"right");
@@ -515,7 +515,7 @@ fn copied_entry_keeps_its_name() {
     assert_eq!(copy.meta().files, entry.meta().files);
     assert_eq!(copy.meta().links, entry.meta().links);
     assert_eq!(copy.verify(), Ok(()));
-    // What is there stays, and the first store's files are not the other's.
+    // An existing file stays, and the stores share no files.
     fs::write(entry.path().join("bin/tool"), "other").unwrap();
     assert_eq!(other.copy(&entry, &name).unwrap(), copy);
     assert_eq!(fs::read(copy.path().join("bin/tool")).unwrap(), b"bytes");

@@ -1,5 +1,5 @@
-//! Carrying blobs from one store to another in a tar file: no network, and nothing to trust, for a
-//! blob's name is its SHA-256 and its bytes are hashed before they count.
+//! Copies blobs between stores in a tar file, without a network. The archive need not be trusted: a
+//! blob's name is its SHA-256 and its bytes are hashed on import.
 
 use std::io::{self, Read, Write};
 
@@ -10,10 +10,10 @@ use plan::digest::Digest;
 
 use crate::{Store, StoreError, Verified};
 
-/// Where blobs are in the archive, as in an OCI layout.
+/// The folder of blobs in the archive, as in an OCI layout.
 const FOLDER: &str = "blobs/sha256/";
 
-/// Why an archive cannot be taken in.
+/// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// The store failed.
@@ -24,27 +24,27 @@ pub enum TransferError {
     Archive {
         /// The archive.
         path: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Something else, or the beginning of an archive.
+    /// The file is not a tar archive, or is truncated.
     #[error("`{path}` is not a tar archive, or is truncated")]
     Unreadable {
         /// The archive.
         path: Utf8PathBuf,
     },
-    /// Something in the archive that no store exported.
+    /// The archive contains a file that no export writes.
     #[error("`{path}` is not an exported store: it contains `{name}`")]
     Foreign {
         /// The archive.
         path: Utf8PathBuf,
-        /// What is in it.
+        /// The unexpected file.
         name: String,
     },
 }
 
 impl TransferError {
-    /// What to do about it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -57,7 +57,8 @@ impl TransferError {
     }
 }
 
-/// Writes blobs to an archive, which appears when it is whole. The same blobs give the same bytes.
+/// Writes blobs to an archive, which appears once it is complete. The same blobs give the same
+/// bytes.
 pub fn export(blobs: &[Verified], path: &Utf8Path) -> Result<u64, TransferError> {
     let broken = |source| TransferError::Archive {
         path: path.to_owned(),
@@ -81,14 +82,13 @@ pub fn export(blobs: &[Verified], path: &Utf8Path) -> Result<u64, TransferError>
     Ok(fs::metadata(path).map_err(broken)?.len())
 }
 
-/// Takes the blobs of an archive into the store; those it has are passed over. Gives back how many
-/// came in.
+/// Imports the blobs of an archive and skips existing ones. Returns the number of imported blobs.
 pub fn import(store: &Store, path: &Utf8Path) -> Result<usize, TransferError> {
     let refused = |source| TransferError::Archive {
         path: path.to_owned(),
         source,
     };
-    // Errors of the system are passed on; errors of the archive reader quote what it has read.
+    // Passes errors of the system on. Errors of the archive reader quote what it has read.
     let broken = |source: io::Error| match source.raw_os_error() {
         Some(_) => refused(source),
         None => TransferError::Unreadable {
@@ -110,7 +110,7 @@ pub fn import(store: &Store, path: &Utf8Path) -> Result<usize, TransferError> {
         let (Some(Ok(digest)), true) = (digest, entry.header().entry_type().is_file()) else {
             return Err(foreign(name));
         };
-        // Hashed again: one that is corrupt is out of the way now, and comes anew.
+        // Hashed again: a corrupt blob is quarantined now and imported again.
         if store.blob(&digest)?.is_some() {
             continue;
         }
@@ -125,7 +125,7 @@ pub fn import(store: &Store, path: &Utf8Path) -> Result<usize, TransferError> {
     Ok(taken)
 }
 
-/// Which side of a copy failed.
+/// The side of a copy that failed.
 enum Side {
     Archive(io::Error),
     Store(StoreError),

@@ -1,5 +1,5 @@
-//! Who uses the store: each open store shares one lock, and what removes things that others may be
-//! reading takes it alone. The kernel frees it when its holder dies.
+//! The lock that all users of the store share. Operations that remove items which others may be
+//! reading hold it exclusively. The kernel releases it when its holder dies.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,19 +9,19 @@ use fs_err as fs;
 
 use crate::{Access, Store, StoreError, lock};
 
-/// Removing takes seconds.
+/// Collections take seconds, so users rarely wait this long.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// The lock's file.
+/// The lock file.
 const FILE: &str = "lock/use.lock";
 
-/// A share of the lock, or all of it.
+/// A shared or exclusive hold of the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     file: Mutex<Option<fs::File>>,
 }
 
 impl Usage {
-    /// Takes a share. A store that has no lock and cannot be written to is used by readers alone.
+    /// Takes a shared hold. A read-only store without a lock file has only readers.
     pub(crate) fn begin(&self, layout: &Utf8Path) -> Result<(), StoreError> {
         let path = layout.join(FILE);
         let opened = fs::OpenOptions::new()
@@ -37,7 +37,7 @@ impl Usage {
     }
 }
 
-/// The store while no other process has it open; shared again when dropped.
+/// Exclusive access to the store. Shared again on drop.
 #[derive(Debug)]
 #[must_use = "others may use the store once this is dropped"]
 pub struct Alone<'a> {
@@ -45,7 +45,7 @@ pub struct Alone<'a> {
 }
 
 impl Store {
-    /// Waits until no other process has the store open. `notice` is called once where it has to wait.
+    /// Waits until no other process has the store open. Calls `notice` once if it has to wait.
     pub fn alone(
         &self,
         patience: Duration,
@@ -56,7 +56,8 @@ impl Store {
         let held = held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = &*held {
             let path = self.layout().join(FILE);
-            // The share is given up first: two that wait for each other's would wait forever.
+            // Releases the shared hold first. Otherwise two waiting processes would wait for each
+            // other forever.
             file.file().unlock().map_err(|error| self.io(error))?;
             lock::take(&path, patience, notice, || file.file().try_lock())
                 .inspect_err(|_| drop(file.file().lock_shared()))?;
@@ -76,7 +77,7 @@ impl Drop for Alone<'_> {
 }
 
 impl Alone<'_> {
-    /// The store that is held.
+    /// The store.
     #[must_use]
     pub fn store(&self) -> &Store {
         debug_assert_eq!(self.store.access(), Access::Write);

@@ -1,5 +1,5 @@
-//! Work areas below `tmp/`: a directory with a lock file next to it, held as long as the owner
-//! lives. An area whose lock is free is dead and is swept when a store is opened.
+//! Work areas below `tmp/`: a directory with a lock file next to it, locked while the owner lives.
+//! An area whose lock is free is dead. Opening the store sweeps it.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,19 +12,19 @@ use fs_err as fs;
 
 use crate::{Store, StoreError};
 
-/// How long opening a store waits for the sweep.
+/// How long the opening of a store waits for the sweep.
 const SWEEP: Duration = Duration::from_secs(2);
 
-/// A private directory on the store's file system, removed when dropped.
+/// A private directory on the store's file system, removed on drop.
 #[derive(Debug)]
 pub struct Workspace {
     path: Utf8PathBuf,
-    /// Locked; its file goes after the directory.
+    /// Locked. The file is removed after the directory.
     lock: Option<tempfile::NamedTempFile>,
 }
 
 impl Store {
-    /// Makes an empty work area.
+    /// Creates an empty work area.
     pub fn workspace(&self) -> Result<Workspace, StoreError> {
         self.writable()?;
         let parent = self.layout().join("tmp");
@@ -35,7 +35,7 @@ impl Store {
                 .suffix(".lock")
                 .tempfile_in(&parent)
                 .map_err(wrap)?;
-            // Between its creation and its lock a sweep may have taken the file for a dead one's.
+            // Before it was locked, a sweep may have removed the file as a dead one.
             lock.as_file().lock().map_err(wrap)?;
             if lock.as_file().metadata().map_err(wrap)?.nlink() == 0 {
                 continue;
@@ -62,7 +62,8 @@ impl Workspace {
         &self.path
     }
 
-    /// What a killed process leaves: directory and lock file, and no process holds the lock.
+    /// Leaves the area as a killed process does: directory and lock file exist, but the lock is
+    /// free.
     #[cfg(test)]
     pub(crate) fn abandon(mut self) -> Utf8PathBuf {
         let (file, path) = self.lock.take().unwrap().keep().unwrap();
@@ -74,7 +75,7 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if let Some(lock) = self.lock.take() {
-            // What cannot be removed now is swept when a store is opened next.
+            // The next opening of a store sweeps what cannot be removed now.
             let _ = remove_tree(&self.path);
             drop(lock);
         }
@@ -82,21 +83,21 @@ impl Drop for Workspace {
 }
 
 impl Store {
-    /// Removes the work areas whose owners are gone. Large ones are removed while the run continues; what
-    /// is left at its end, the next one removes.
+    /// Removes the work areas of dead owners. Large ones are removed in the background; the next
+    /// run continues if this one ends earlier.
     pub(crate) fn sweep(&self) {
         let store = self.clone();
         let (done, finished) = mpsc::channel();
         thread::spawn(move || {
             sweep(&store);
-            // The receiver is gone if it took long.
+            // The receiver does not wait for a long sweep.
             let _ = done.send(());
         });
         let _ = finished.recv_timeout(SWEEP);
     }
 }
 
-/// Removes the work areas whose owners are gone. What cannot be removed stays for the next time.
+/// Removes the work areas of dead owners. A later sweep retries failures.
 fn sweep(store: &Store) {
     let Ok(listing) = fs::read_dir(store.layout().join("tmp")) else {
         return;
@@ -107,7 +108,7 @@ fn sweep(store: &Store) {
     {
         match path.as_str().strip_suffix(".lock") {
             Some(area) => sweep_area(&path, Utf8Path::new(area)),
-            // The lock file is made before its directory and removed after it.
+            // The lock file is created before its directory and removed after it.
             None if !Utf8PathBuf::from(format!("{path}.lock")).exists() => {
                 let _ = remove_tree(&path);
             }
@@ -125,7 +126,7 @@ fn sweep_area(lock: &Utf8Path, area: &Utf8Path) {
     }
 }
 
-/// Removes a tree, also where its directories are write-protected. An absent one is removed.
+/// Removes a tree, including write-protected directories. Succeeds if it does not exist.
 pub(crate) fn remove_tree(path: &Utf8Path) -> io::Result<()> {
     let denied = match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,

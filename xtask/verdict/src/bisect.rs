@@ -1,21 +1,22 @@
-//! What a run says to `git bisect run`.
+//! Maps the report of a run to an exit status for `git bisect run`.
 
 use crate::event::RunReport;
 use crate::outcome::Outcome;
 
-/// Of a commit.
+/// The verdict on a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Tests passed, and none failed.
     Good,
     /// A test failed.
     Bad,
-    /// It is neither: QEMU does not start, or no test can say anything.
+    /// Neither: QEMU does not start, or no test gives a result.
     Untestable,
 }
 
 impl Verdict {
-    /// Of a run. A test that is known to be unstable counts too: it was asked for.
+    /// The verdict of a run. A failure of a test marked unstable counts too, because the user
+    /// selected it.
     #[must_use]
     pub fn of(report: &RunReport) -> Self {
         let any = |is: fn(&Outcome) -> bool| report.tests.iter().any(|test| is(&test.outcome));
@@ -32,7 +33,7 @@ impl Verdict {
         }
     }
 
-    /// The exit status that git takes (`git-bisect(1)`).
+    /// The exit status for git (`git-bisect(1)`).
     #[must_use]
     pub fn status(self) -> u8 {
         match self {
@@ -43,8 +44,8 @@ impl Verdict {
     }
 }
 
-/// The least exit status at which git gives a bisection up (`git-bisect(1)`): what is wrong has nothing
-/// to do with the commit.
+/// The lowest exit status that aborts a bisection (`git-bisect(1)`): the error is unrelated to the
+/// commit.
 pub const GIVE_UP: u8 = 128;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! What changed for a test from one QEMU to another: pure, over the reports of both.
+//! Compares the reports of tests with two QEMUs. Pure.
 //!
-//! A difference in time decides nothing. It is reported only if it is beyond noise, see
+//! Times do not affect the verdict. They are reported only if they differ beyond noise, see
 //! [`Comparison::timings`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,56 +13,56 @@ use crate::outcome::Outcome;
 
 pub mod json;
 
-/// One thing that happened while two QEMUs are compared.
+/// An event of a comparison of two QEMUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CompareEvent {
-    /// It begins.
+    /// The comparison started.
     Started {
-        /// Of all choices, on both sides.
+        /// Seed of all choices, on both sides.
         seed: u64,
-        /// Number of pairs; of the first round where there is no last one.
+        /// Number of pairs, or that of the first round if the number of rounds is unlimited.
         total: usize,
-        /// Where logs and reports are kept.
+        /// The directory of logs and reports.
         run_dir: Utf8PathBuf,
-        /// Whether the sides differ by how guests start: they boot on the old side only.
+        /// Whether the sides differ in how guests start: the old side always boots them.
         by_start: bool,
-        /// The versions of the old QEMUs, by architecture.
+        /// Versions of the old QEMUs by architecture.
         old: BTreeMap<String, String>,
-        /// Those of the new ones.
+        /// Versions of the new QEMUs by architecture.
         new: BTreeMap<String, String>,
-        /// What the old ones and the new ones are.
+        /// The platforms of the old and the new side.
         platforms: [Vec<Platform>; 2],
     },
-    /// A test has run on both.
+    /// A test has ended on both sides.
     Paired(Box<Pair>),
-    /// It has ended.
+    /// The comparison has ended.
     Finished(Box<Comparison>),
 }
 
-/// A test on both QEMUs, with the same seed.
+/// The results of a test with both QEMUs and the same seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// What came of it with the old one.
+    /// The report with the old QEMU.
     pub old: TestReport,
-    /// And with the new one.
+    /// The report with the new QEMU.
     pub new: TestReport,
 }
 
-/// What the new QEMU is for a test, next to the old one.
+/// How the result of a test changed from the old to the new QEMU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Nothing changed.
+    /// Unchanged.
     Same,
-    /// It ends in another way that is not a better and no worse.
+    /// Another outcome that is neither better nor worse.
     Changed,
-    /// It passes, and did not.
+    /// It passes now and did not before.
     Better,
-    /// It fails or is skipped, and was not.
+    /// It fails or is skipped now and did not before.
     Worse,
 }
 
 impl Verdict {
-    /// Its name, as every report prints it.
+    /// The name that every report prints.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -74,19 +74,19 @@ impl Verdict {
     }
 }
 
-/// A result inside of a test that is not what it was.
+/// A subtest whose result changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubtestChange {
-    /// Its name.
+    /// The subtest's name.
     pub name: String,
-    /// How it ended; `absent` where there was none.
+    /// The old result, or `absent`.
     pub old: &'static str,
-    /// How it ends.
+    /// The new result, or `absent`.
     pub new: &'static str,
 }
 
 impl Pair {
-    /// What the new QEMU is for this test.
+    /// How the result of the test changed.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let whole = judge(Some(&self.old.outcome), Some(&self.new.outcome));
@@ -103,13 +103,13 @@ impl Pair {
         }
     }
 
-    /// Whether the same seed chose something else: the QEMUs do not offer the same.
+    /// Whether the same seed led to different choices, because the QEMUs offer different features.
     #[must_use]
     pub fn chooses_otherwise(&self) -> bool {
         self.old.choices != self.new.choices
     }
 
-    /// The results inside of the test that changed, by name.
+    /// The changed subtests by name.
     #[must_use]
     pub fn subtests(&self) -> Vec<SubtestChange> {
         let (old, new) = (results(&self.old), results(&self.new));
@@ -123,7 +123,7 @@ impl Pair {
     }
 }
 
-/// How good an end is; a result that is not there says as little as one that was skipped.
+/// Ranks an outcome. A missing result ranks like a skipped one.
 fn rank(outcome: Option<&Outcome>) -> u32 {
     match outcome {
         Some(Outcome::Passed) => 2,
@@ -141,7 +141,7 @@ fn judge(old: Option<&Outcome>, new: Option<&Outcome>) -> Verdict {
     }
 }
 
-/// Of several: better here and worse there is another, not a worse one.
+/// Combines several verdicts. Better and worse together give `Changed`.
 fn joined(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
     let found: BTreeSet<Verdict> = verdicts.into_iter().collect();
     if found.contains(&Verdict::Better) && found.contains(&Verdict::Worse) {
@@ -165,40 +165,40 @@ fn names<'a>(
     names.into_iter()
 }
 
-/// What came of comparing two QEMUs.
+/// The result of a comparison of two QEMUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
-    /// Every test that ran on both, in the order of selection, round after round.
+    /// Every test that ran with both, in the order of selection, round by round.
     pub pairs: Vec<Pair>,
-    /// Where logs and reports are.
+    /// The directory of logs and reports.
     pub run_dir: Utf8PathBuf,
-    /// From start to end.
+    /// Total duration.
     pub duration_ms: u64,
-    /// The signal that ended it early.
+    /// The signal that ended the comparison early.
     pub interrupted: Option<i32>,
 }
 
-/// A test that takes longer or shorter than it did.
+/// A test whose duration changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// Whole name.
+    /// Full name of the test.
     pub name: String,
     /// Median with the old QEMU.
     pub old_ms: u64,
-    /// Median with the new one.
+    /// Median with the new QEMU.
     pub new_ms: u64,
-    /// In how many rounds.
+    /// Number of rounds.
     pub rounds: usize,
 }
 
-/// So many rounds must have passed on both sides before a time is worth a word: then it is chance once
-/// in 126 tests that all times of one side are above all of the other's (2 in 10 over 5).
+/// The minimum number of passed rounds on both sides before a duration is reported. With five, all
+/// times of one side exceed all times of the other by chance in one of 126 tests (2 in 10 over 5).
 pub const ROUNDS: usize = 5;
-/// Medians that differ by less, in percent, are not worth a word.
+/// The minimum difference of the medians in percent.
 const PERCENT: u64 = 10;
 
 impl Comparison {
-    /// What the new QEMU is for each test, over all its rounds.
+    /// The verdict on each test over all its rounds.
     #[must_use]
     pub fn verdicts(&self) -> BTreeMap<&str, Verdict> {
         let by_name = self.by_name().into_iter();
@@ -207,8 +207,8 @@ impl Comparison {
             .collect()
     }
 
-    /// The tests whose time changed beyond noise: in five rounds or more that passed on both sides, each
-    /// time of the one is above each of the other, and the medians differ by a tenth.
+    /// The tests whose duration changed beyond noise: at least five rounds passed on both sides,
+    /// each time of one side exceeds each of the other, and the medians differ by at least a tenth.
     #[must_use]
     pub fn timings(&self) -> Vec<Timing> {
         let by_name = self.by_name().into_iter();
@@ -217,8 +217,8 @@ impl Comparison {
             .collect()
     }
 
-    /// What the program ends with: 0, 4 no test, 100 a test got worse that is not known to be unstable,
-    /// 130 or 143 interrupted.
+    /// The exit code: 0, 4 no test, 100 a regression in a test that is not marked unstable, 130 or
+    /// 143 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let verdicts = self.verdicts();

@@ -1,8 +1,8 @@
-//! How many of the devices that a user of QEMU can plug have a test: by architecture, from what tests
-//! say about themselves, or from what passed in a run.
+//! Counts the pluggable devices of QEMU that have a test, by architecture. The devices of tests
+//! come from their headers, or from the passed tests of a run.
 //!
-//! A device that counts is one that `-device help` lists on a PCI, USB or virtio bus: the list holds
-//! what is neither abstract nor refused to users (`user_creatable` of QEMU's `DeviceClass`).
+//! A device counts if `-device help` lists it on a PCI, USB or virtio bus. That list contains the
+//! types that are neither abstract nor refused to users (`user_creatable` of QEMU's `DeviceClass`).
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub struct Coverage {
     /// The architecture.
     pub arch: String,
-    /// Types that have a test.
+    /// Types without a test.
     pub covered: BTreeSet<String>,
     /// Types that have none.
     pub not_covered: BTreeSet<String>,
@@ -25,7 +25,7 @@ pub struct Coverage {
 const BUSES: [&str; 3] = ["PCI", "usb-bus", "virtio-bus"];
 
 impl Coverage {
-    /// By the names of devices, which may be aliases.
+    /// Computes the coverage from the names of devices, which may be aliases.
     #[must_use]
     pub fn new<'a>(arch: &str, facts: &Facts, named: impl Iterator<Item = &'a str>) -> Self {
         let named: BTreeSet<&str> = named.map(|name| facts.device_type(name)).collect();
@@ -41,20 +41,20 @@ impl Coverage {
         }
     }
 
-    /// Takes in what another part of the same run covers.
+    /// Adds the coverage of another part of the same run.
     pub(crate) fn add(&mut self, other: &Self) {
         self.not_covered.extend(other.not_covered.iter().cloned());
         self.covered.extend(other.covered.iter().cloned());
         self.not_covered.retain(|name| !self.covered.contains(name));
     }
 
-    /// How many devices count.
+    /// The number of devices that count.
     #[must_use]
     pub fn total(&self) -> usize {
         self.covered.len() + self.not_covered.len()
     }
 
-    /// The covered ones in a hundred, to one decimal; 0 where none counts.
+    /// The percentage of covered devices, to one decimal; 0 if no device counts.
     #[must_use]
     pub fn percent(&self) -> f64 {
         let permille = self.covered.len() * 1000 + self.total() / 2;
@@ -62,7 +62,7 @@ impl Coverage {
         f64::from(u16::try_from(permille).unwrap_or(u16::MAX)) / 10.0
     }
 
-    /// As a line for other programs.
+    /// The coverage as a JSON line.
     #[must_use]
     pub fn json(&self) -> Value {
         json!({

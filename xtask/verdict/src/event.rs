@@ -1,4 +1,4 @@
-//! What a run tells while it continues, and what it comes to.
+//! The events of a run and its report.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -12,49 +12,49 @@ use crate::kind::TestKind;
 use crate::origin::{Origin, Platform};
 use crate::outcome::Outcome;
 
-/// One thing that happened in a run.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEvent {
-    /// The run begins.
+    /// The run started.
     RunStarted {
-        /// Of all choices.
+        /// Seed of all choices.
         seed: u64,
         /// Number of selected tests.
         total: usize,
-        /// Where logs and reports are kept.
+        /// The directory of logs and reports.
         run_dir: Utf8PathBuf,
-        /// What it runs on, by architecture.
+        /// The platforms, by architecture.
         platforms: Vec<Platform>,
     },
-    /// Something a person should know once, such as why KVM is not used.
+    /// A note that is printed once, such as why KVM is not used.
     Note {
-        /// One line.
+        /// The text, one line.
         text: String,
     },
-    /// A test begins.
+    /// A test started.
     TestStarted {
-        /// Whole name.
+        /// Full name of the test.
         name: String,
     },
-    /// A test printed something; sent where output is not captured.
+    /// A test printed something. Sent if output is not captured.
     TestOutput {
-        /// Whole name.
+        /// Full name of the test.
         name: String,
-        /// As it came: not safe for a terminal.
+        /// The raw bytes, which are not safe for a terminal.
         bytes: Vec<u8>,
     },
-    /// A guest whose half failed gives a shell on its console to the person at the keyboard.
+    /// After a failure of its guest script, a guest offers the user a shell on its console.
     ShellOpened {
-        /// Whole name.
+        /// Full name of the test.
         name: String,
-        /// How its script ended.
+        /// How the guest script ended.
         cause: String,
-        /// The last lines that it printed, made plain.
+        /// The last lines that it printed, as plain text.
         output: Vec<String>,
     },
-    /// What the console of that guest shows.
+    /// Output of the console of that guest.
     ShellOutput {
-        /// As it came, for a terminal.
+        /// The raw bytes, for a terminal.
         bytes: Vec<u8>,
     },
     /// A test has ended.
@@ -63,10 +63,10 @@ pub enum RunEvent {
     RunFinished(Box<RunReport>),
 }
 
-/// What came of one test.
+/// The report of one test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestReport {
-    /// Whole name.
+    /// Full name.
     pub name: String,
     /// Architecture.
     pub arch: String,
@@ -74,58 +74,59 @@ pub struct TestReport {
     pub area: String,
     /// Name without architecture and area.
     pub test: String,
-    /// Its kind; not recorded before schema 3.
+    /// The kind of test. Not recorded before schema 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<TestKind>,
-    /// What the test promises, in one line.
+    /// The description from the test's header, one line.
     pub description: String,
-    /// How it ended.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// From its start to its end.
+    /// Total duration.
     pub duration_ms: u64,
-    /// Of that, until guests were ready.
+    /// The part of it until the guests were ready.
     pub boot_ms: u64,
-    /// Of that, while a QEMU process was there: the rest is the runner's own.
+    /// The part of it during which a QEMU process existed. The rest is the runner's own.
     pub qemu_ms: u64,
-    /// What was chosen by the seed.
+    /// The choices from the seed.
     pub choices: Vec<Choice>,
     /// `tcg` or `kvm`.
     pub accel: String,
     /// Version of QEMU.
     pub qemu: String,
-    /// Where its logs are; absent where nothing ran.
+    /// The directory of its logs, if anything ran.
     pub log_dir: Option<Utf8PathBuf>,
     /// The command line that repeats it.
     pub reproduce: String,
-    /// The last lines of the console, made plain.
+    /// The last lines of the console, as plain text.
     pub console_tail: Vec<String>,
-    /// The last lines that the test printed, made plain.
+    /// The last lines that the test printed, as plain text.
     pub output_tail: Vec<String>,
-    /// What was odd and decided nothing, such as forged records.
+    /// Anomalies that did not affect the outcome, such as forged records.
     pub notes: Vec<String>,
-    /// The machine of `images/<arch>.toml` it ran on.
+    /// The machine of `images/<arch>.toml`.
     pub machine: String,
-    /// Of this test's choices: the run's, but for the later rounds of a test that is repeated.
+    /// Seed of this test's choices. It differs from the run's only in later rounds of a repeated
+    /// test.
     pub seed: u64,
-    /// Which round of the test this is, from 0.
+    /// The round of a repeated test, from 0.
     pub round: u32,
-    /// Earlier tries in the same round, all of which failed: a test that passed after them is flaky.
+    /// Failed earlier tries in the same round. A test that passed after them is flaky.
     pub failed_tries: Vec<Attempt>,
-    /// Why a failure of this test does not fail the run; from its header.
+    /// Why a failure of this test does not fail the run, from its header.
     pub unstable: Option<String>,
-    /// Whether its header says that it takes long.
+    /// Whether its header marks it as slow.
     pub slow: bool,
-    /// Device types that QEMU was asked for, on its command line or by `device_add`; sorted.
+    /// Device types on QEMU's command line or added by `device_add`, sorted.
     pub devices: Vec<String>,
-    /// What the test said in KTAP, flattened.
+    /// The test's KTAP results, flattened.
     pub subtests: Vec<Subtest>,
-    /// How the output differs from the golden output, as a unified diff.
+    /// The unified diff between the golden output and the output.
     pub diff: Vec<String>,
-    /// The line of the test's file where its script ended early.
+    /// The line of the test's file at which its script ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// How each of its guests started, in their order.
+    /// How each of its guests started, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<GuestStart>,
 }
@@ -133,13 +134,13 @@ pub struct TestReport {
 /// How a guest started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestStart {
-    /// Whether it booted.
+    /// Whether it booted or was restored.
     pub start: StartKind,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// The ways in which a guest starts.
+/// How a guest can start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StartKind {
@@ -149,12 +150,12 @@ pub enum StartKind {
     Warm,
 }
 
-/// One choice that was made.
+/// One choice from the seed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
-    /// What was chosen, such as `nic`.
+    /// The name of the choice, such as `nic`.
     pub name: String,
-    /// What came out.
+    /// The chosen value.
     #[serde(rename = "word")]
     pub value: String,
 }
@@ -165,24 +166,24 @@ impl std::fmt::Display for Choice {
     }
 }
 
-/// One try of a test that failed and was tried again.
+/// A failed try of a test that was retried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// How it ended.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// From its start to its end.
+    /// Duration of the try.
     pub duration_ms: u64,
-    /// Where its logs are.
+    /// The directory of its logs.
     pub log_dir: Option<Utf8PathBuf>,
 }
 
-/// A result inside of a test, from KTAP.
+/// A result inside a test, from KTAP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subtest {
-    /// Names from the outermost to its own, joined by `::`.
+    /// The names from the outermost to its own, joined by `::`.
     pub name: String,
-    /// How it ended: passed, failed or skipped.
+    /// The outcome: passed, failed or skipped.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
@@ -232,7 +233,7 @@ impl TestReport {
             .any(|guest| guest.start == StartKind::Warm)
     }
 
-    /// Its file in the repository; a test of another suite has none.
+    /// Its file in the repository, or `None` for a test of another suite.
     #[must_use]
     pub fn file(&self) -> Option<String> {
         match self.kind {
@@ -247,14 +248,15 @@ impl TestReport {
         }
     }
 
-    /// File and line where its script ended early, unless the cause names them.
+    /// The file and line at which its script ended early, unless the cause already names them.
     #[must_use]
     pub fn location(&self) -> Option<String> {
         let place = format!("{}:{}", self.file()?, self.line?);
         (!self.outcome.cause().contains(&place)).then_some(place)
     }
 
-    /// How summaries count it: by its outcome, but for those that would mislead.
+    /// The label under which summaries count it: its outcome, or `flaky` and the like if the
+    /// outcome alone would mislead.
     #[must_use]
     pub fn label(&self) -> &'static str {
         if self.is_flaky() {
@@ -266,34 +268,34 @@ impl TestReport {
         }
     }
 
-    /// Whether it passed, though not at the first try.
+    /// Whether it passed after a failed try.
     #[must_use]
     pub fn is_flaky(&self) -> bool {
         self.outcome == Outcome::Passed && !self.failed_tries.is_empty()
     }
 
-    /// Whether it fails the run: not if it is known to be unstable.
+    /// Whether it fails the run. A test marked unstable does not.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         !self.outcome.is_success() && self.unstable.is_none()
     }
 
-    /// From its start to its end.
+    /// Total duration.
     #[must_use]
     pub fn duration(&self) -> Duration {
         Duration::from_millis(self.duration_ms)
     }
 }
 
-/// Of the schema of what is kept of a run; described in `guest-tests/REPORTS.md`.
+/// The schema of reports, described in `guest-tests/REPORTS.md`.
 ///
-/// Fields are only ever added within a version.
+/// Within a version, fields are only added.
 pub const SCHEMA: u32 = 3;
 
-/// The oldest schema that is still read.
+/// The oldest supported schema.
 pub const OLDEST_SCHEMA: u32 = 2;
 
-/// What came of a run.
+/// The report of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunReport {
     /// [`SCHEMA`].
@@ -301,24 +303,24 @@ pub struct RunReport {
     /// What was run, and when.
     #[serde(flatten)]
     pub origin: Origin,
-    /// What it ran on, by architecture.
+    /// The platforms, by architecture.
     pub platforms: Vec<Platform>,
-    /// Of all choices.
+    /// Seed of all choices.
     pub seed: u64,
     /// Every selected test, in the order of selection.
     pub tests: Vec<TestReport>,
-    /// From start to end.
+    /// Total duration.
     pub duration_ms: u64,
     /// The signal that ended the run early.
     pub interrupted: Option<i32>,
-    /// Where logs and reports are.
+    /// The directory of logs and reports.
     pub run_dir: Utf8PathBuf,
-    /// The devices that tests plugged, by architecture, where they were counted.
+    /// The devices that tests plugged, by architecture, if counted.
     pub coverage: Option<Vec<Coverage>>,
 }
 
 impl RunReport {
-    /// What a report of an older schema does not say, in one line.
+    /// The information that a report of an older schema lacks, in one line.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
         let old = self.schema < SCHEMA;
@@ -330,7 +332,7 @@ impl RunReport {
         })
     }
 
-    /// How many tests ended in each way; see [`TestReport::label`].
+    /// The number of tests per label. See [`TestReport::label`].
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
@@ -340,8 +342,8 @@ impl RunReport {
         counts
     }
 
-    /// What the program ends with: 0, 4 no test, 96 set-up missing, 100 a test failed, 101 our own
-    /// fault, 130 or 143 interrupted.
+    /// The exit code: 0, 4 no test, 96 setup missing, 100 a test failed, 101 an internal error, 130
+    /// or 143 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let fatal = || self.tests.iter().filter(|test| test.is_fatal());
@@ -357,19 +359,19 @@ impl RunReport {
     }
 }
 
-/// The device types of the tests of an architecture that passed.
+/// The device types of the passed tests of an architecture.
 pub fn passed_devices<'a>(arch: &str, tests: &'a [TestReport]) -> impl Iterator<Item = &'a str> {
     let passed = move |test: &&TestReport| test.arch == arch && test.outcome == Outcome::Passed;
     let passed = tests.iter().filter(passed);
     passed.flat_map(|test| &test.devices).map(String::as_str)
 }
 
-/// Sends an event; a receiver that is gone needs none.
+/// Sends an event. Ignores a closed receiver.
 pub fn send(events: &Sender<RunEvent>, event: RunEvent) {
     let _ = events.send(event);
 }
 
-/// A duration as reports hold it, in milliseconds.
+/// A duration in milliseconds, as in reports.
 #[must_use]
 pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
@@ -506,14 +508,14 @@ pub(crate) mod tests {
         assert_eq!(run.exit_code(), 0);
         let counts = [("flaky", 1), ("passed", 1), ("unstable", 1)];
         assert_eq!(run.counts(), BTreeMap::from(counts));
-        // Tries that failed do not make a failure flaky.
+        // Failed tries do not make a failure flaky.
         flaky.outcome = failed();
         run.tests.push(flaky);
         assert_eq!((run.exit_code(), run.counts()["failed"]), (100, 1));
     }
 
     #[test]
-    fn a_report_survives_being_kept() {
+    fn stored_report_is_read_back() {
         let report = run_report(vec![test_report(
             "a::b::c",
             Outcome::QemuCrashed {

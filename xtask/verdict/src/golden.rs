@@ -1,7 +1,8 @@
-//! Golden output: what a test is to print, kept in a file next to it and compared line by line.
+//! Golden output: the expected output of a test, in a file next to it, compared line by line.
 //!
-//! What a test prints is what `output.log` records: both halves, in the order in which it came. The
-//! variants of `NAME.good` and which of them counts are described in `guest-tests/README.md`.
+//! `output.log` records the output of a test: that of the host script and the guest script, in the
+//! order of arrival. `guest-tests/README.md` describes the variants of `NAME.good` and how one is
+//! chosen.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use qemu::Version;
@@ -10,44 +11,44 @@ pub mod bless;
 pub mod compare;
 pub mod filter;
 
-/// The end of the names of these files.
+/// The file extension.
 pub const EXTENSION: &str = "good";
-/// Before the QEMU version in a name.
+/// The prefix of a QEMU version in a name.
 const QEMU: &str = "qemu-";
 
-/// A file with golden output, and where it counts.
+/// A golden file and its variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Golden {
     /// The file.
     pub path: Utf8PathBuf,
-    /// Where the output is to be this.
+    /// Where it applies.
     pub variant: Variant,
 }
 
-/// Where golden output counts: everywhere, but for what is said here.
+/// Where golden output applies. An absent condition always holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Variant {
     /// The architecture.
     pub arch: Option<String>,
-    /// The machine of `images/<arch>.toml`; only with an architecture.
+    /// The machine of `images/<arch>.toml`. Requires an architecture.
     pub machine: Option<String>,
-    /// The oldest QEMU.
+    /// The oldest QEMU version.
     pub qemu: Option<Version>,
 }
 
-/// What a test runs on, as far as golden output may depend on it.
+/// The platform of a test, as far as golden output may depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GoldenTarget<'a> {
     /// The architecture.
     pub arch: &'a str,
     /// The machine of `images/<arch>.toml`.
     pub machine: &'a str,
-    /// QEMU's version.
+    /// The version of QEMU.
     pub qemu: Version,
 }
 
 impl Variant {
-    /// Reads the part of a file's name between the test's name and `.good`, such as `arch.machine`
+    /// Parses the part of a file name between the test's name and `.good`, such as `arch.machine`
     /// or `qemu-10.0`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -74,25 +75,25 @@ impl Variant {
             && self.qemu.is_none_or(|oldest| oldest <= place.qemu)
     }
 
-    /// The more there is said the better; of two QEMU versions the newer one.
+    /// Orders variants by the number of conditions, then by QEMU version.
     fn rank(&self) -> (bool, bool, Option<Version>) {
         (self.machine.is_some(), self.arch.is_some(), self.qemu)
     }
 }
 
-/// The most specific of a test's variants that counts for a place.
+/// The most specific of a test's variants that applies to a platform.
 #[must_use]
 pub fn variant<'a>(golden: &'a [Golden], place: GoldenTarget<'_>) -> Option<&'a Golden> {
     let covering = golden.iter().filter(|one| one.variant.covers(place));
     covering.max_by_key(|one| one.variant.rank())
 }
 
-/// Reads a file's name: the test it belongs to, one of `tests`, and its variant.
+/// Parses a file name into the test, one of `tests`, and the variant.
 #[must_use]
 pub fn of_file<'a>(path: &Utf8Path, tests: &[&'a str]) -> Option<(&'a str, Variant)> {
     let stem = path.file_name()?.strip_suffix(EXTENSION)?;
     let stem = stem.strip_suffix('.')?;
-    // A test may be named like another one with more behind it.
+    // One test's name may be a prefix of another's, so longer names are tried first.
     let mut names: Vec<_> = tests.to_vec();
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
     names.into_iter().find_map(|name| {

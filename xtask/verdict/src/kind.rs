@@ -1,14 +1,14 @@
-//! The kinds of test, as reports and filters name them.
+//! The kinds of test, with their names in reports and filters.
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of test a report is of.
+/// The kind of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TestKind {
     /// A script that boots guests.
     Guest,
-    /// A script on the host alone.
+    /// A script on the host only.
     Host,
     /// A test of a device model, without a guest.
     Device,

@@ -1,13 +1,12 @@
-//! Results that a test prints in KTAP, the kernel's form of TAP, as subtests.
+//! Parses the subtests that a test prints in KTAP, the kernel's form of TAP.
 //!
-//! The form is `Documentation/dev-tools/ktap.rst` of the kernel. A version line begins it, wherever in
-//! the output it stands; what stands before that on its line, such as a time of the kernel's log, is
-//! cut from the following lines too. Output without a version line holds no results, whatever it
-//! looks like.
+//! `Documentation/dev-tools/ktap.rst` of the kernel defines the format. It starts with a version
+//! line, anywhere in the output. A prefix on that line, such as a timestamp of the kernel log, is
+//! also removed from the following lines. Output without a version line contains no results.
 //!
-//! A part's own results are indented, or are in comments as kselftest prints them (`# ok 1 name`;
-//! `tools/testing/selftests/kselftest/prefix.pl`), to any depth. In comments a part may leave out its
-//! version line.
+//! Nested results are indented, or are in comments as kselftest prints them (`# ok 1 name`;
+//! `tools/testing/selftests/kselftest/prefix.pl`), to any depth. In comments the version line is
+//! optional.
 
 use std::collections::BTreeMap;
 
@@ -18,22 +17,22 @@ mod line;
 
 use line::{Directive, Indent, Line};
 
-/// More than this is a flood.
+/// Maximum number of results. More are cut.
 const MOST: usize = 10_000;
-/// Deeper than any test nests.
+/// Maximum depth of nesting.
 const DEEPEST: usize = 16;
 
-/// What a test said about its parts.
+/// The results of a test.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Results {
-    /// The innermost results in their order, and the outer ones that say something else.
+    /// The innermost results in order, and the outer ones that differ from them.
     pub subtests: Vec<Subtest>,
-    /// What is wrong with them as a whole, such as a plan that was not kept.
+    /// Errors of the results as a whole, such as an unmet plan.
     pub faults: Vec<String>,
 }
 
 impl Results {
-    /// Why a test with these results has failed, in one line.
+    /// Why a test with these results failed, in one line.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         let failed = self.subtests.iter().filter(|sub| !sub.outcome.is_success());
@@ -51,7 +50,7 @@ impl Results {
     }
 }
 
-/// Reads all that was printed.
+/// Parses all output of a test.
 #[must_use]
 pub fn parse(printed: &[u8]) -> Results {
     let text = String::from_utf8_lossy(printed);
@@ -63,15 +62,15 @@ pub fn parse(printed: &[u8]) -> Results {
     reader.results
 }
 
-/// A list of results, of the whole test or of one of its parts.
+/// A list of results, of the whole test or of a nested one.
 #[derive(Default)]
 struct Level {
-    /// Where its lines begin.
+    /// The column at which its lines begin.
     column: usize,
-    /// How many results are announced, as it was printed: the number may exceed any integer.
+    /// The announced number of results as text, because it may exceed any integer.
     planned: Option<String>,
     seen: usize,
-    /// Where in the results this level's begin.
+    /// Index of this level's first result.
     begins: usize,
     /// The last diagnostic since the last result.
     said: Option<String>,
@@ -81,9 +80,9 @@ struct Level {
 struct Reader {
     results: Results,
     levels: Vec<Level>,
-    /// Characters before the version line on its line.
+    /// The number of characters before the version line on its line.
     prefix: usize,
-    /// After a bail-out nothing counts until another version line.
+    /// After a bail-out, results are ignored until the next version line.
     over: bool,
 }
 
@@ -102,7 +101,7 @@ impl Reader {
         let line = Line::parse(text);
         match line {
             Some(Line::Version) => {
-                // Another list where one is open: what was open is complete.
+                // A new list at an outer level completes the open ones.
                 while (self.levels.last()).is_some_and(|level| level.column >= indent.column) {
                     self.end_level();
                 }
@@ -128,8 +127,8 @@ impl Reader {
         }
     }
 
-    /// Whether the list of a line is open. A part in comments needs no version line, but its results are
-    /// numbered: other comments may begin with `ok`.
+    /// Whether the list of a line is open. A nested list in comments needs no version line, but its
+    /// results are numbered, because other comments may begin with `ok`.
     fn has_level(&mut self, indent: Indent, line: &Line<'_>) -> bool {
         if self
             .levels
@@ -146,7 +145,7 @@ impl Reader {
         let is_part = |level: &Level| Some(level.column) == indent.comment;
         let opens = is_result && self.levels.iter().any(is_part);
         if opens {
-            // Lists that are indented more are inside of it.
+            // More indented lists are nested inside it.
             let inner = |level: &Level| level.column > indent.column;
             let at = self.levels.iter().position(inner);
             self.begin_level(indent.column, at.unwrap_or(self.levels.len()));
@@ -154,7 +153,7 @@ impl Reader {
         opens
     }
 
-    /// A comment of the list whose lines begin where the `#` is, or of the one around it.
+    /// Records a comment of the list whose lines begin at the `#`, or of the enclosing one.
     fn say(&mut self, column: Option<usize>, text: &str) {
         let mut levels = self.levels.iter_mut().rev();
         if let Some(level) = levels.find(|level| Some(level.column) <= column) {
@@ -162,7 +161,7 @@ impl Reader {
         }
     }
 
-    /// A part that gives up reports nothing more; the result of the whole part follows.
+    /// A nested list that bails out has no more results. The result of the outer test follows.
     fn bail_out_of_part(&mut self, comment: usize, why: &str) {
         for level in &mut self.levels {
             if level.column > comment {
@@ -223,7 +222,7 @@ impl Reader {
         }
     }
 
-    /// Adds a result; `inner` is where the results inside of it begin.
+    /// Adds a result. `inner` is the index of its first nested result.
     fn add(&mut self, inner: Option<usize>, name: String, outcome: Outcome) {
         let begins = inner.unwrap_or(self.results.subtests.len());
         let mut failed = false;
@@ -241,7 +240,7 @@ impl Reader {
         }
     }
 
-    /// Closes the innermost list, and gives where its results begin.
+    /// Closes the innermost list and returns the index of its first result.
     fn end_level(&mut self) -> Option<usize> {
         let level = self.levels.pop()?;
         let is_kept = |planned: &str| planned.parse() == Ok(level.seen);
@@ -261,7 +260,7 @@ impl Reader {
         for sub in &mut self.results.subtests {
             let count = seen.entry(sub.name.clone()).or_default();
             *count += 1;
-            // Reports and comparisons know a result by its name.
+            // Reports and comparisons identify a result by its name.
             if *count > 1 {
                 sub.name = format!("{} ({count})", sub.name);
             }
@@ -275,7 +274,7 @@ impl Reader {
     }
 }
 
-/// What a result line comes to. A failure that was expected is not a failure.
+/// The outcome of a result line. An expected failure is not a failure.
 fn outcome(good: bool, directive: Directive<'_>, said: Option<String>) -> Outcome {
     let line = |text: &str| crate::text::short_line(text.as_bytes());
     let failed = |cause: String| Outcome::Failed { cause };

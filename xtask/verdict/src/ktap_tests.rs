@@ -46,7 +46,8 @@ fn nested_results_carry_outer_names() {
     check(text, &expect, &[]);
 }
 
-/// What `run_kselftest.sh` prints for three tests; the last one runs another that prints KTAP itself.
+/// The output of `run_kselftest.sh` for three tests, of which the last runs another one that prints
+/// KTAP.
 const KSELFTEST: &str = "\
 TAP version 13
 1..3
@@ -91,13 +92,13 @@ fn subtests_in_comments_nest_to_any_depth() {
 }
 
 #[test]
-fn comments_that_are_no_results_stay_comments() {
+fn comments_without_results_stay_comments() {
     let text = "KTAP version 1\n1..2\n# ok so far\n# 3..4 frames\nnot ok 1 a\n# ok\n  # ok 1 far\nok 2 b\n";
     check(text, &["a failed: 3..4 frames", "b passed"], &[]);
 }
 
 #[test]
-fn part_that_bails_out_ends_alone() {
+fn bail_out_ends_only_its_nested_list() {
     let text = "TAP version 13\n1..2\n# TAP version 13\n# 1..3\n# ok 1 a\n# Bail out! no disk\n\
                 not ok 1 x # exit=1\nok 2 y\n";
     let expect = ["x::a passed", "x failed: exit status 1", "y passed"];
@@ -112,13 +113,13 @@ fn wide_indentation_of_kunit_is_read() {
 }
 
 #[test]
-fn equal_names_are_told_apart() {
+fn equal_names_get_numbers() {
     let text = "KTAP version 1\n1..3\nok 1 a\nok 2 a\nok 3 b\n";
     check(text, &["a passed", "a (2) passed", "b passed"], &[]);
 }
 
 #[test]
-fn unexplained_outer_result_stands_alone() {
+fn outer_result_without_details_is_listed() {
     let inner = "KTAP version 1\n  KTAP version 1\n  1..1\n  ok 1 a\n";
     let disagrees = ["x::a passed", "x failed: not ok"];
     check(&format!("{inner}not ok 1 x\n"), &disagrees, &[]);
@@ -152,14 +153,14 @@ fn unmet_plan_is_a_fault() {
 }
 
 #[test]
-fn the_kernel_s_log_may_carry_results() {
+fn kernel_log_may_contain_results() {
     let text = "[    0.500000] KTAP version 1\n[    0.500001] 1..1\n[    0.600000]   KTAP version 1\n\
                 [    0.600001]   1..1\n[    0.600002]   ok 1 sums\n[    0.700000] ok 1 math\n";
     check(text, &["math::sums passed"], &[]);
 }
 
 #[test]
-fn text_without_a_version_line_holds_no_results() {
+fn text_without_version_line_has_no_results() {
     for text in [
         "",
         "ok 1 a\nnot ok 2 b\n1..3\n",
@@ -171,7 +172,7 @@ fn text_without_a_version_line_holds_no_results() {
 }
 
 #[test]
-fn the_cause_names_the_first_that_failed() {
+fn cause_names_the_first_failure() {
     let check = |text: &str, cause: Option<&str>| {
         assert_eq!(parse(text.as_bytes()).cause().as_deref(), cause);
     };
@@ -191,7 +192,7 @@ fn the_cause_names_the_first_that_failed() {
 }
 
 #[test]
-fn a_flood_of_results_is_cut() {
+fn excess_results_are_cut() {
     let flood = "ok x\n".repeat(MOST + 10);
     let results = parse(format!("KTAP version 1\n{flood}").as_bytes());
     assert_eq!(results.subtests.len(), MOST);

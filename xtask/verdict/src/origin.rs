@@ -1,59 +1,58 @@
-//! Where a run comes from: which command ran which tests with what. Reports of runs that differ in it are
-//! not parts of one.
+//! The origin of a run: which command ran which tests on what. Only reports with the same origin
+//! can be merged.
 
 use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-/// What the one who starts a run knows about it.
+/// The origin of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Kiln's version.
     pub kiln: String,
-    /// The commit of the checkout, where it is one; with `-dirty` where files differ from it.
+    /// The commit of the checkout, if any, with `-dirty` if files differ from it.
     pub commit: Option<String>,
-    /// When the run began, as RFC 3339 has it.
+    /// The start time in RFC 3339.
     pub started: String,
     /// The command line, without the program.
     pub argv: Vec<String>,
-    /// The part of the selected tests that was run, such as `slice:2/3`.
+    /// The part of the selected tests that ran, such as `slice:2/3`.
     pub partition: Option<String>,
-    /// What the run was to reach, for those who run the rest of it; absent in a report that was made of
-    /// others.
+    /// The full set of tests, for a later run of the rest. Absent in a merged report.
     #[serde(default)]
     pub scope: Option<Scope>,
 }
 
-/// What a run was to reach: more than its report lists where it ran what others had left.
+/// The full set of tests of a run. It exceeds the report if the run continued an earlier one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
-    /// The flags that select its tests, and say what they run on.
+    /// The flags that select the tests and their platforms.
     pub flags: Vec<String>,
-    /// Whole names of tests that succeeded before, and so are not in the report.
+    /// Full names of tests that succeeded in an earlier run, and are therefore not in the report.
     pub settled: BTreeSet<String>,
 }
 
-/// What the tests of an architecture ran on.
+/// The platform of the tests of an architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
     /// The architecture.
     pub arch: String,
-    /// The image's name, which is a hash of all that it is made from.
+    /// The image's name, which is a hash of all its inputs.
     pub image: String,
     /// The QEMU binary.
     pub binary: Utf8PathBuf,
     /// QEMU's version.
     pub qemu: String,
-    /// `tcg` or `kvm`; empty where no test boots a guest, as is the image.
+    /// `tcg` or `kvm`. Like the image, empty if no test boots a guest.
     pub accel: String,
-    /// Version and path of the kernel that takes the place of the image's own.
+    /// Version and path of the kernel that replaces the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
 }
 
 impl std::fmt::Display for Platform {
-    /// QEMU's version, and what guests boot with if there are any.
+    /// Formats QEMU's version, and the image if guests boot.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "QEMU {}", self.qemu)?;
         if !self.image.is_empty() {

@@ -1,6 +1,6 @@
-//! How a guest test may end: a closed list, each end with a cause of one line.
+//! The closed list of outcomes of a test, each with a cause of one line.
 //!
-//! Everything that reports reads it from here; how an outcome is reached is in `session::fold`.
+//! All reports use this type. `session::fold` computes the outcome of a guest test.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The test's own end record said 0, or it ended the guest as it had announced.
+    /// The test's end record had status 0, or the guest ended as the test had announced.
     Passed,
-    /// The test says no.
+    /// The test failed.
     Failed {
-        /// What it said.
+        /// The reason that the test gave.
         cause: String,
     },
-    /// The test cannot say anything here.
+    /// The test cannot give a result here.
     Skipped {
-        /// Why not; `why` in JSON, whose lines have a `reason` of their own.
+        /// The reason. Named `why` in JSON, because its lines have a `reason` of their own.
         #[serde(rename = "why")]
         reason: String,
     },
-    /// A limit was reached.
+    /// The test reached a time limit.
     TimedOut {
         /// Which limit.
         phase: Phase,
@@ -33,40 +33,40 @@ pub enum Outcome {
     },
     /// The guest's kernel panicked.
     GuestPanicked {
-        /// The line that says so.
+        /// The kernel's message.
         message: String,
     },
-    /// The guest's kernel reported a fault of its own and continued.
+    /// The guest's kernel reported a fault and continued.
     GuestOopsed {
-        /// The line that says so.
+        /// The kernel's message.
         message: String,
     },
     /// A signal ended QEMU.
     QemuCrashed {
-        /// Its number.
+        /// The signal's number.
         signal: i32,
-        /// The assertion or sanitizer report among QEMU's messages; `why` in JSON.
+        /// The assertion or sanitizer report in QEMU's messages. Named `why` in JSON.
         #[serde(rename = "why", default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },
     /// QEMU ended with an error before the guest ran.
     QemuDidNotStart {
-        /// What it said.
+        /// QEMU's message.
         message: String,
     },
-    /// The guest ended, or went silent for good, without a verdict.
+    /// The guest ended or stopped responding without a verdict.
     LostGuest {
-        /// How.
+        /// What happened.
         how: String,
     },
     /// Kiln, the host or the test file is at fault.
     HarnessError {
-        /// What went wrong.
+        /// The error.
         message: String,
     },
-    /// The test was selected and not run.
+    /// The test was selected but did not run.
     NotRun {
-        /// Why not.
+        /// The reason.
         why: String,
     },
 }
@@ -77,26 +77,26 @@ pub enum Outcome {
 pub enum Phase {
     /// From the start of QEMU to the guest's first record.
     Boot,
-    /// The test's own time.
+    /// The test itself.
     Test,
 }
 
 impl Outcome {
-    /// The limit as an outcome.
+    /// The outcome of a time limit.
     #[must_use]
     pub fn timed_out(phase: Phase, limit: Duration) -> Self {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         Self::TimedOut { phase, limit_ms }
     }
 
-    /// More text on a channel than any test needs; the limit in bytes.
+    /// The outcome of exceeding the output limit of a channel, in bytes.
     #[must_use]
     pub fn flood(channel: &str, limit: u64) -> Self {
         let cause = format!("{channel} flood: more than {} MiB", limit >> 20);
         Self::Failed { cause }
     }
 
-    /// Its name, as every report prints it.
+    /// The name that every report prints.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
@@ -114,7 +114,7 @@ impl Outcome {
         }
     }
 
-    /// The cause in one line; empty for a pass.
+    /// The cause in one line, empty for a pass.
     #[must_use]
     pub fn cause(&self) -> String {
         match self {
@@ -154,13 +154,13 @@ impl Outcome {
         matches!(self, Self::Passed | Self::Skipped { .. })
     }
 
-    /// Whether Kiln or the host is at fault, not what is tested.
+    /// Whether Kiln or the host is at fault, not the tested software.
     #[must_use]
     pub fn is_infrastructure(&self) -> bool {
         matches!(self, Self::HarnessError { .. } | Self::NotRun { .. })
     }
 
-    /// What the word `qemu` of a host script ends with.
+    /// The exit status of the helper command `qemu` of a host script.
     #[must_use]
     pub fn status(&self) -> i32 {
         match self {
@@ -178,9 +178,9 @@ impl Outcome {
     }
 }
 
-/// Exit status by which a test skips itself (automake's, `kvm-unit-tests`').
+/// The exit status with which a test skips itself (automake, `kvm-unit-tests`).
 pub const STATUS_SKIP: i32 = 77;
-/// Exit status by which a test says that it could not even be tried (automake's).
+/// The exit status of a test that could not even be tried (automake).
 pub const STATUS_HARD_ERROR: i32 = 99;
 
 fn seconds(ms: u64) -> String {

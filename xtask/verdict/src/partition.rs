@@ -1,21 +1,21 @@
-//! One machine's part of a run: `slice:m/n` or `hash:m/n`, as nextest has them.
+//! Partitions of a run for several machines: `slice:m/n` or `hash:m/n`, as in nextest.
 
 use sha2::{Digest as _, Sha256};
 
-/// Which part of the selected tests runs.
+/// A part of the selected tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
     how: How,
-    /// From 1.
+    /// Counted from 1.
     part: usize,
     parts: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
-    /// Every n-th test, from the m-th on: parts of equal size.
+    /// Every n-th test from the m-th: parts of equal size.
     Slice,
-    /// By the name alone: a test stays in its part whatever is added next to it.
+    /// By the hash of the name: a test stays in its part when tests are added.
     Hash,
 }
 
@@ -56,19 +56,19 @@ impl std::fmt::Display for Partition {
 }
 
 impl Partition {
-    /// Every part of the whole that this is a part of.
+    /// All parts of the same partition.
     pub fn all(self) -> impl Iterator<Item = Self> {
         (1..=self.parts).map(move |part| Self { part, ..self })
     }
 
-    /// The last of them.
+    /// The last part.
     #[must_use]
     pub fn last(self) -> Self {
         let part = self.parts;
         Self { part, ..self }
     }
 
-    /// Those of `all` that are in the part, by their whole names.
+    /// The tests of `all` that are in this part, by their full names.
     pub fn of<T>(self, all: Vec<T>, name: impl Fn(&T) -> String) -> Vec<T> {
         let all = all.into_iter().enumerate();
         let mine = all.filter(|(index, test)| match self.how {
@@ -79,7 +79,7 @@ impl Partition {
     }
 }
 
-/// The same forever: machines with different checkouts must agree.
+/// The hash never changes, because machines with different checkouts must agree.
 fn bucket(name: &str, parts: usize) -> usize {
     let mut first = [0; 8];
     first.copy_from_slice(&Sha256::digest(name.as_bytes())[..8]);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_stays_in_its_part_for_ever() {
+    fn hash_partition_never_changes() {
         // Machines with different versions of Kiln may share a run: never change these.
         let names = [
             "x86_64::boot::true",

@@ -1,4 +1,4 @@
-//! Reports as text: pure functions of the events of a run. The terminal is `xtask`'s.
+//! Renders reports as text: pure functions of the events of a run. Terminal output is in `xtask`.
 
 pub mod github;
 pub mod html;
@@ -12,38 +12,38 @@ pub mod tap;
 
 use crate::event::RunReport;
 
-/// What a whole run can be written as, for a program or a browser.
+/// The report formats for programs and browsers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// The Test Anything Protocol, version 14.
     Tap,
-    /// The same in version 13, for readers that know no later one.
+    /// TAP version 13, for older readers.
     Tap13,
     /// `JUnit` XML.
     Junit,
-    /// All that is kept, as one JSON value.
+    /// The complete report as one JSON value.
     Json,
     /// JSON for `KernelCI`'s database.
     Kcidb,
     /// A page for a browser.
     Html,
-    /// A short account in Markdown.
+    /// A short summary in Markdown.
     Markdown,
     /// Workflow commands of GitHub Actions.
     Github,
 }
 
-/// A run that cannot be written.
+/// Why a report could not be rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to write the report")]
 pub enum RenderError {
-    /// As JSON.
+    /// The JSON could not be written.
     Json(#[from] serde_json::Error),
-    /// As a page.
+    /// The page could not be written.
     Page(#[from] plan::template::TemplateError),
 }
 
-/// Writes a run; the text ends with a line end.
+/// Renders a run. The text ends with a newline.
 pub fn render(format: Format, run: &RunReport) -> Result<String, RenderError> {
     Ok(match format {
         Format::Tap => tap::render(run, tap::Version::V14),

@@ -1,4 +1,4 @@
-//! Runs on disk: numbered folders with logs and a report, found, read, joined and pruned.
+//! Runs on disk: numbered folders with logs and a report. Finds, reads, merges and prunes them.
 
 pub mod joined;
 pub mod journal;

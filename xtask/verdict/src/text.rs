@@ -1,14 +1,14 @@
-//! Bytes that a guest chose, made harmless for people.
+//! Converts bytes from a guest to text that is safe to print.
 
 use qemu::console::text::clean;
 
-/// Plain text with its line ends.
+/// Plain text with its newlines.
 #[must_use]
 pub fn plain(bytes: &[u8]) -> String {
     clean(bytes)
 }
 
-/// One line of plain text; line ends and tabs become spaces.
+/// One line of plain text. Newlines and tabs become spaces.
 #[must_use]
 pub fn line(bytes: &[u8]) -> String {
     clean(bytes)
@@ -16,10 +16,10 @@ pub fn line(bytes: &[u8]) -> String {
         .replace(['\n', '\t'], " ")
 }
 
-/// Characters of a line that are worth showing.
+/// Maximum number of characters of a short line.
 const SHOWN: usize = 400;
 
-/// One line of plain text, cut where it is too long to be read.
+/// One line of plain text, cut after [`SHOWN`] characters.
 #[must_use]
 pub fn short_line(bytes: &[u8]) -> String {
     let mut text = line(bytes);
@@ -30,7 +30,7 @@ pub fn short_line(bytes: &[u8]) -> String {
     text
 }
 
-/// The last line with something on it, made plain and short.
+/// The last line that is not empty, as short plain text.
 #[must_use]
 pub fn last_line(bytes: &[u8]) -> Option<String> {
     let lines = bytes.rsplit(|&byte| byte == b'\n').map(short_line);
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_drives_a_terminal_is_left() {
+    fn terminal_sequences_are_removed() {
         let check = |input: &str, expect: &str| assert_eq!(line(input.as_bytes()), expect);
         check("plain text\n", "plain text");
         check("a\tb\nc\r", "a b c");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_cut() {
+    fn long_line_is_cut() {
         assert_eq!(short_line("é".repeat(400).as_bytes()), "é".repeat(400));
         assert_eq!(
             short_line("é".repeat(9000).as_bytes()),

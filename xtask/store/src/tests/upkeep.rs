@@ -1,4 +1,4 @@
-//! Inventory, garbage, and archives of blobs, over real stores.
+//! Tests of the inventory, garbage collection, and archives of blobs with real stores.
 
 use std::sync::mpsc;
 
@@ -8,7 +8,7 @@ use crate::inventory::Kind;
 use crate::roots::Root;
 use crate::transfer::{self, TransferError};
 
-/// Puts bytes into a store, as a download does.
+/// Puts bytes into a store like a download.
 fn blob(store: &Store, bytes: &[u8]) -> Verified {
     let digest = Digest::of(bytes);
     let part = store.part(&digest).unwrap();
@@ -16,7 +16,7 @@ fn blob(store: &Store, bytes: &[u8]) -> Verified {
     store.adopt(&part.bytes, &digest).unwrap()
 }
 
-/// Nothing is too young to go.
+/// Removes unneeded items of any age.
 const AT_ONCE: Policy = Policy {
     idle: Duration::ZERO,
     max_bytes: None,
@@ -30,7 +30,7 @@ fn unneeded_entries_are_listed_and_collected() {
     let other = blob(&store, b"other");
     let mut root = Root::new(&home.root);
     root.blob(&needed.digest());
-    // A checkout is a directory with recipes in it.
+    // A checkout is a directory that contains `recipes`.
     fs::create_dir(home.root.join("recipes")).unwrap();
     store.keep_root(&root).unwrap();
 
@@ -43,7 +43,7 @@ fn unneeded_entries_are_listed_and_collected() {
     assert!(other.path().exists());
     let alone = store.alone(Duration::ZERO, || {}).unwrap();
     alone.collect(&plan).unwrap();
-    // Twice is as good as once.
+    // A second collection changes nothing.
     alone.collect(&plan).unwrap();
     assert!(!other.path().exists() && needed.path().exists());
     assert!(home.names("tmp").is_empty());
@@ -74,7 +74,7 @@ fn every_directory_is_listed_and_collected() {
     let plan = store.plan_gc(&policy).unwrap();
     let alone = store.alone(Duration::ZERO, || {}).unwrap();
     alone.collect(&plan).unwrap();
-    // Without its memory a release tree that was replaced by an older one looks new.
+    // A release tree replaced by an older one would look new without this file.
     let left = files.map(|file| file.exists());
     assert_eq!(left, [false, false, true, false]);
 }
@@ -116,7 +116,7 @@ fn open_store_is_not_collected() {
         drop(user);
         waiting.join().unwrap();
     });
-    // The share came back: others can open it, and it can be fetched alone again only without them.
+    // The store is shared again: others can open it, and exclusive access works only without them.
     let _user = home.store();
     assert!(store.alone(Duration::ZERO, || {}).is_err());
 }
@@ -155,7 +155,7 @@ fn import_accepts_only_correct_blobs() {
     let target = to.store();
     assert_eq!(transfer::import(&target, &path).unwrap(), 2);
     assert_eq!(transfer::import(&target, &path).unwrap(), 0);
-    // One that has become corrupt comes again.
+    // A corrupt blob is imported again.
     let corrupt = target.blob_path(&blobs[0].digest());
     fs::remove_file(&corrupt).unwrap();
     fs::write(&corrupt, b"0ne").unwrap();
@@ -192,7 +192,7 @@ fn unexpected_archive_member_is_refused() {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
         header.set_size(0);
-        // As bytes: the writer of the crate would refuse `..` itself.
+        // Written as bytes, because the `tar` crate itself refuses to write `..`.
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
         archive.append(&header, &b""[..]).unwrap();

@@ -1,4 +1,4 @@
-//! A comparison as JSON lines, each with a `reason`, as those of a run.
+//! A comparison as JSON lines with a `reason`, like those of a run.
 
 use serde_json::{Value, json};
 

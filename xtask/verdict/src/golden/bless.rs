@@ -1,4 +1,4 @@
-//! `--bless`: which golden files are to say what from now on. A plan, then its writing.
+//! `--bless`: plans which golden files to write, then writes them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,39 +10,40 @@ use super::{EXTENSION, Golden, GoldenTarget, variant};
 /// Whether golden output is compared or written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Blessing {
-    /// It is compared.
+    /// Compares it.
     #[default]
     No,
-    /// What there is is written anew.
+    /// Rewrites existing files.
     Existing,
-    /// It is written, also for tests that have none yet.
+    /// Writes files, also for tests without any.
     Every,
 }
 
-/// A test that passed, with what it printed, filtered.
+/// A passed test and its filtered output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blessed<'a> {
-    /// The script.
+    /// The test's script.
     pub script: &'a Utf8Path,
     /// Its golden output.
     pub golden: &'a [Golden],
-    /// What it ran on.
+    /// The platform it ran on.
     pub place: GoldenTarget<'a>,
-    /// What it printed.
+    /// Its output.
     pub printed: String,
 }
 
-/// What is to be written, and what cannot be.
+/// The files to write, and the refused tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Texts by file.
     pub files: BTreeMap<Utf8PathBuf, String>,
-    /// One line each.
+    /// One line per refused test.
     pub refused: Vec<String>,
 }
 
-/// The plan for the tests of a run, in their order: each rewrites the most specific variant there is.
-/// Where two that share one differ, the first has it and the other gets one for its architecture.
+/// Plans the files for the tests of a run, in order. Each test rewrites its most specific existing
+/// variant. If two tests that share one differ, the first gets it and the other gets a variant for
+/// its architecture.
 #[must_use]
 pub fn plan(tests: &[Blessed<'_>], blessing: Blessing) -> Plan {
     let mut plan = Plan::default();
@@ -66,7 +67,7 @@ pub fn plan(tests: &[Blessed<'_>], blessing: Blessing) -> Plan {
         let fresh = owner != arch && says(&own(&format!("{arch}.")));
         if !fresh {
             plan.refused.push(format!(
-                "`{}` prints something else in each run and is not blessed: filter what changes",
+                "`{}` has different output in each round: add a filter for the parts that vary",
                 test.script
             ));
         }
@@ -75,7 +76,7 @@ pub fn plan(tests: &[Blessed<'_>], blessing: Blessing) -> Plan {
 }
 
 impl Plan {
-    /// Writes what differs from what is there, and gives its paths.
+    /// Writes the files that differ and returns their paths.
     pub fn write(&self) -> io::Result<Vec<Utf8PathBuf>> {
         let mut written = Vec::new();
         for (path, text) in &self.files {

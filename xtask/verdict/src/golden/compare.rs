@@ -1,4 +1,4 @@
-//! Compares what a test printed with its golden output: equal, or the difference as a patch.
+//! Compares the output of a test with its golden output. The difference is a patch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,28 +11,30 @@ use similar::TextDiff;
 
 use super::filter::Filter;
 
-/// A difference may be shown roughly, but not after minutes: a guest decides how much it prints.
+/// Time limit of the diff algorithm, because a guest decides how much it prints. After it, the diff
+/// is approximate.
 const DIFF_TIME: Duration = Duration::from_secs(2);
 
-/// Why a text is not filtered.
+/// Why a text was not filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FilterEnd {
-    /// The filters take too long.
+    /// The filters took too long.
     #[error("the filters took too long")]
     Late,
     /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
-    /// The filters panicked, or there is no thread for them.
+    /// The filters panicked, or no thread could be started.
     #[error("failed to apply the filters")]
     Broken,
 }
 
-/// What a test printed as it is compared and kept: without carriage returns, filtered line by line.
+/// Normalises the output of a test for comparison: removes carriage returns and applies the filters
+/// line by line.
 ///
-/// A single match of a regular expression cannot be interrupted and may take minutes. It runs on a
-/// thread of its own, which is left behind at the deadline, or when the run is interrupted, and
-/// which stops after the line it is at.
+/// A single match of a regular expression cannot be interrupted and may take minutes. It therefore
+/// runs on its own thread. At the deadline or an interruption the caller abandons the thread, which
+/// stops after its current line.
 pub fn filtered(
     printed: &[u8],
     filters: &[Filter],
@@ -49,7 +51,7 @@ pub fn filtered(
         .name("filter".to_owned())
         .spawn(move || {
             let text = apply(&text, &filters, || is_unwanted.load(Ordering::SeqCst));
-            // The caller may be gone.
+            // The caller may have given up.
             let _ = to.send(text);
         })
         .map_err(|_| FilterEnd::Broken)?;
@@ -83,7 +85,7 @@ fn apply(text: &str, filters: &[Filter], is_unwanted: impl Fn() -> bool) -> Stri
     out
 }
 
-/// The difference as a unified diff, named as `patch -p0` takes it; `None` where there is none.
+/// The difference as a unified diff for `patch -p0`, or `None` if the texts are equal.
 #[must_use]
 pub fn difference(name: &str, golden: &str, printed: &str) -> Option<String> {
     let golden = golden.replace('\r', "");
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn carriage_returns_are_ignored_and_blanks_count() {
+    fn carriage_returns_are_ignored_blanks_are_not() {
         assert_eq!(difference_of("one\ntwo\n", b"one\r\ntwo\r\n", &[]), None);
         assert_eq!(difference_of("one\r\n", b"one\n", &[]), None);
         assert!(difference_of("one\n", b"one \n", &[]).is_some());

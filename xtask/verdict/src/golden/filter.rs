@@ -1,7 +1,7 @@
-//! Filters that a header declares: `s/REGEX/TEXT/`, applied to each line before it is compared.
+//! Filters from a test's header: `s/REGEX/TEXT/`, applied to each line before the comparison.
 //!
-//! The form is sed's: another character may stand for `/`, `g` at the end replaces every match, `&`
-//! and `\1` in the text are what was matched. The regular expressions are extended ones.
+//! The syntax is sed's: another character may replace `/`, a trailing `g` replaces every match, and
+//! `&` and `\1` in the text refer to the match. Regular expressions are extended ones.
 
 use regex_lite::Regex;
 
@@ -17,10 +17,10 @@ pub struct Filter {
 /// Why a text is not a filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
-    /// It does not have the form.
+    /// The syntax is wrong.
     #[error("invalid filter `{0}`: expected `s/REGEX/TEXT/`")]
     Form(String),
-    /// The regular expression is wrong.
+    /// The regular expression is invalid.
     #[error("{0}")]
     Regex(String),
 }
@@ -60,7 +60,7 @@ impl std::str::FromStr for Filter {
 }
 
 impl Filter {
-    /// The line with what the filter says replaced.
+    /// Applies the filter to a line.
     #[must_use]
     pub fn apply(&self, line: &str) -> String {
         let times = usize::from(!self.everywhere);
@@ -71,7 +71,7 @@ impl Filter {
     }
 }
 
-/// What stands before the next unescaped mark, and what stands behind it.
+/// Splits a text at the next unescaped delimiter.
 fn part(text: &str, mark: char) -> Option<(String, &str)> {
     let mut found = String::new();
     let mut chars = text.char_indices();
@@ -92,7 +92,7 @@ fn part(text: &str, mark: char) -> Option<(String, &str)> {
     None
 }
 
-/// sed's replacement text as the regex crate wants it.
+/// Converts sed's replacement text to that of the regex crate.
 fn expanded(text: &str) -> String {
     let mut out = String::new();
     let mut chars = text.chars();
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_replaced_as_sed_does_it() {
+    fn filter_follows_the_syntax_of_sed() {
         let check = |filter: &str, line: &str, expect: &str| {
             let filter: Filter = filter.parse().unwrap();
             assert_eq!(filter.apply(line), expect, "{filter:?}");

@@ -1,16 +1,16 @@
 //! One line of KTAP.
 
-/// What is before a line's own text: blanks, and the `# ` by which kselftest marks the output of a part.
+/// The prefix of a line: blanks, and the `# ` with which kselftest marks nested output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Indent {
-    /// Where the text begins.
+    /// The column of the text.
     pub(super) column: usize,
-    /// Where the last `#` is.
+    /// The column of the last `#`.
     pub(super) comment: Option<usize>,
 }
 
 impl Indent {
-    /// Parts a line.
+    /// Splits a line into prefix and text.
     pub(super) fn part(line: &str) -> (Self, &str) {
         let (mut column, mut comment, mut rest) = (0, None, line);
         loop {
@@ -29,7 +29,7 @@ impl Indent {
 /// A line without its indentation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
-    /// `KTAP version 1`, or the same of TAP.
+    /// `KTAP version 1`, or TAP's version line.
     Version,
     /// `1..N`.
     Plan(&'a str),
@@ -42,11 +42,11 @@ pub(super) enum Line<'a> {
     },
     /// `# …`.
     Said(&'a str),
-    /// `Bail out!`, of TAP.
+    /// TAP's `Bail out!`.
     BailOut(&'a str),
 }
 
-/// What stands behind the name of a result.
+/// The directive after the name of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Directive<'a> {
     None,
@@ -54,19 +54,19 @@ pub(super) enum Directive<'a> {
     Skip(&'a str),
     /// `# TODO reason` and `# XFAIL reason`.
     Expected(&'a str),
-    /// `# TIMEOUT`, `# ERROR` and kselftest's `# exit=N`, with what follows.
+    /// `# TIMEOUT`, `# ERROR` and kselftest's `# exit=N`, with the rest of the line.
     Other(&'static str, &'a str),
 }
 
-/// Where a version line begins on its line, if the line is one.
+/// The column of the version text, if the line is a version line.
 ///
-/// Only the first of a list may have something before it, which then ends in a blank.
+/// Only the first version line of a list may have a prefix, which ends in a blank.
 pub(super) fn version(line: &str, first: bool) -> Option<usize> {
     let trimmed = line.trim_start_matches(' ');
     if is_version(trimmed) {
         return Some(if first { line.len() - trimmed.len() } else { 0 });
     }
-    // A time of the kernel's log: `[    0.123456] `.
+    // A timestamp of the kernel log: `[    0.123456] `.
     let (stamp, rest) = line.strip_prefix('[')?.split_once("] ")?;
     let numeric = |c: char| c.is_ascii_digit() || matches!(c, ' ' | '.' | 'T' | 'C');
     (first && stamp.chars().all(numeric) && is_version(rest))
@@ -124,7 +124,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Parts the name from a directive; what else stands behind a `#` is part of the name.
+/// Splits a name from a directive. Other text after a `#` is part of the name.
 fn directive(text: &str) -> (&str, Directive<'_>) {
     for (at, _) in text.match_indices('#') {
         let behind = text[at + 1..].trim_start();

@@ -1,12 +1,12 @@
-//! A run as workflow commands of GitHub Actions: an error for each test that fails the run, a warning for
-//! what is flaky or unstable, each at the test's file.
+//! A run as workflow commands of GitHub Actions: an error for each test that fails the run and a
+//! warning for flaky and unstable ones, each at the test's file.
 
 use std::fmt::Write as _;
 
 use crate::event::{RunReport, TestReport};
 use crate::report::labels::is_notable;
 
-/// Renders a finished run, a line an annotation.
+/// Renders a finished run with one annotation per line.
 #[must_use]
 pub fn annotations(run: &RunReport) -> String {
     let mut text = String::new();
@@ -45,13 +45,13 @@ fn message(test: &TestReport) -> String {
     lines.join("\n")
 }
 
-/// As `@actions/toolkit` escapes what stands after `::`.
+/// Escapes the text after `::` like `@actions/toolkit`.
 fn data(text: &str) -> String {
     let text = text.replace('%', "%25");
     text.replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// As it escapes a value before that.
+/// Escapes a property value before `::` like `@actions/toolkit`.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

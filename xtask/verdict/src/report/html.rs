@@ -1,8 +1,8 @@
-//! A run as one HTML page that needs nothing else: what failed and why, then every test by
-//! architecture. It is whole without scripts; they only search, filter and copy.
+//! A run as one self-contained HTML page: the failures with their causes, then every test by
+//! architecture. The page is complete without scripts, which only search, filter and copy.
 //!
-//! What is shown is in `html/page.rs`, how it looks next to that. All text goes through the template's
-//! escaping: a guest may print what it likes.
+//! `html/page.rs` prepares the content, and the template and style are next to it. The template
+//! escapes all text, because a guest controls parts of it.
 
 use plan::template::{self, TemplateError};
 
@@ -11,7 +11,7 @@ use crate::event::RunReport;
 mod page;
 
 const TEMPLATE: &str = include_str!("html/page.html.hbs");
-/// One test with all that is known of it; the page has it in two places.
+/// The template of one test with all details, used in two places of the page.
 const DETAIL: &str = include_str!("html/detail.html.hbs");
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
@@ -33,7 +33,7 @@ mod tests {
     use crate::outcome::Outcome;
     use crate::report::samples;
 
-    /// Without what is the same on every page.
+    /// The page without its constant parts.
     fn body(run: &RunReport) -> String {
         let page = render(run).unwrap();
         let (_, body) = page.split_once("</style>").unwrap();
@@ -41,7 +41,7 @@ mod tests {
         body.to_owned()
     }
 
-    /// The names of the tags in order: what a browser makes of the page, but for its text.
+    /// The names of the tags in order, which is the structure of the page without its text.
     fn tags(page: &str) -> Vec<String> {
         let tag = |text: &str| {
             let (inside, _) = text.split_once('>')?;

@@ -1,16 +1,16 @@
-//! A run as JSON: a line an event, each with a `reason`, or one value for the whole. Both have the
-//! schema that `guest-tests/REPORTS.md` describes.
+//! A run as JSON: one line per event with a `reason`, or one value for the whole run.
+//! `guest-tests/REPORTS.md` describes the schema of both.
 
 use serde_json::{Value, json};
 
 use crate::event::{RunEvent, RunReport, SCHEMA};
 
-/// A finished run: what is kept of it, as it is kept.
+/// A finished run, in the form in which it is stored.
 pub fn document(run: &RunReport) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(run)? + "\n")
 }
 
-/// The line for an event, without its newline.
+/// The JSON line of an event, without a newline.
 #[must_use]
 pub fn line(event: &RunEvent) -> String {
     let value = match event {
@@ -60,8 +60,8 @@ pub fn line(event: &RunEvent) -> String {
     unread(&value)
 }
 
-/// A line in which a CI system finds no command: GitHub's runner looks for the older form of its own
-/// anywhere. Outside of strings JSON has no `#`.
+/// Serialises a line without anything that a CI system takes for a command. GitHub's runner accepts
+/// its older syntax, which contains `#`, anywhere in a line. JSON has no `#` outside strings.
 fn unread(value: &Value) -> String {
     value.to_string().replace("##[", "\\u0023#[")
 }
@@ -85,7 +85,7 @@ mod tests {
     use crate::outcome::{Outcome, Phase};
 
     #[test]
-    fn each_event_is_one_line_with_a_reason() {
+    fn each_event_is_one_json_line() {
         let late = Outcome::TimedOut {
             phase: Phase::Boot,
             limit_ms: 20_000,
@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_run_is_one_value() {
+    fn whole_run_is_one_json_value() {
         assert_snapshot!(document(&crate::report::samples::run()).unwrap());
     }
 
     proptest! {
         #[test]
-        fn whatever_a_test_prints_a_line_reads_back(
+        fn json_line_reads_back_any_output(
             bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'#'), Just(b'[')], 0..99)
         ) {
             let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -1,8 +1,8 @@
-//! A run as `JUnit` XML: a suite for each architecture and area, skips with their reasons, tries and
-//! circumstances where Surefire and nextest have them.
+//! A run as `JUnit` XML: a suite per architecture and area, skips with reasons, and retries and
+//! properties in the form of Surefire and nextest.
 //!
-//! A harness error is an `error`, everything else that is not a success a `failure`; but a failure that
-//! is known and fails no run is `skipped`, as readers of `JUnit` know no other word that is not red.
+//! A harness error is an `error` and any other failure a `failure`. A failure of a test marked
+//! unstable is `skipped`, because `JUnit` has no other status that does not fail a run.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn class(test: &TestReport) -> String {
     format!("{}::{}", test.arch, test.area)
 }
 
-/// How many tests there are, were skipped, are errors, are failures.
+/// The numbers of tests, skipped tests, errors and failures.
 fn counts(tests: &[&TestReport]) -> [String; 4] {
     let count = |tag: &str| {
         tests
@@ -84,7 +84,7 @@ fn suite(xml: &mut Xml, name: &str, tests: &[&TestReport], run: &RunReport) {
     }
     let arch = tests.first().map(|test| &test.arch);
     if let Some(platform) = run.platforms.iter().find(|one| Some(&one.arch) == arch) {
-        // Where no test boots a guest there is neither image nor accelerator.
+        // Without guests, a run has neither image nor accelerator.
         let facts = [
             ("image", &platform.image),
             ("qemu", &platform.qemu),
@@ -147,7 +147,7 @@ fn case(xml: &mut Xml, test: &TestReport) {
     }
     let tag = match status(test) {
         None => "flakyFailure",
-        // The format has no element for the tries of a test that counts as skipped.
+        // The format has no element for retries of a skipped test.
         Some("skipped") => "",
         Some(_) => "rerunFailure",
     };
@@ -171,7 +171,7 @@ fn case(xml: &mut Xml, test: &TestReport) {
     xml.close("testcase");
 }
 
-/// The element that says how a test ended; none if it passed.
+/// The element for the outcome of a test, or none for a pass.
 fn status(test: &TestReport) -> Option<&'static str> {
     match &test.outcome {
         Outcome::Passed => None,
@@ -186,7 +186,7 @@ fn seconds(milliseconds: u64) -> String {
     format!("{:.3}", Duration::from_millis(milliseconds).as_secs_f64())
 }
 
-/// A document as it grows; each element is on its own line.
+/// A growing document with one element per line.
 struct Xml {
     text: String,
     depth: usize,
@@ -244,7 +244,7 @@ impl Xml {
     }
 }
 
-/// Text as XML 1.0 has it: without what only terminals understand, and without characters that XML lacks.
+/// Escapes text for XML 1.0 and removes terminal sequences and characters that XML forbids.
 fn escaped(text: &str) -> String {
     let plain = text::plain(text.as_bytes());
     let mut escaped = String::with_capacity(plain.len());
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn text_has_no_markup_and_no_control_characters() {
+    fn markup_and_control_characters_are_escaped() {
         for (text, expect) in [
             ("a<b>&\"'", "a&lt;b&gt;&amp;&quot;&apos;"),
             ("\u{1b}[1;31mred\u{1b}[0m", "red"),

@@ -1,7 +1,7 @@
-//! A run as `KernelCI`'s database takes it: the JSON of `kcidb_io`, schema version 5.3.
+//! A run for `KernelCI`'s database: the JSON of `kcidb_io`, schema version 5.3.
 //!
-//! A run is a checkout, each of its platforms a build, and each test and each of its subtests a test. Ids
-//! are made of the content of the run, so that the same run is written the same way again.
+//! A run becomes a checkout, each platform a build, and each test and subtest a test. Ids derive
+//! from the content of the run, so the same run gives the same ids.
 
 use plan::digest::Digest;
 use serde_json::{Map, Value, json};
@@ -11,11 +11,11 @@ use crate::outcome::Outcome;
 use crate::report::labels;
 use crate::text;
 
-/// The name of the system that reports; a submitter replaces it by the one agreed with `KernelCI`.
+/// The origin of the report. A submitter replaces it by the name that `KernelCI` assigned.
 const ORIGIN: &str = "kiln";
-/// Most characters of an excerpt of a log.
+/// Maximum number of characters in a log excerpt.
 const EXCERPT: usize = 16_384;
-/// Lines of a log that are worth an excerpt.
+/// Maximum number of lines in a log excerpt.
 const LINES: usize = 50;
 
 /// Renders a finished run.
@@ -74,7 +74,7 @@ fn id(run: &RunReport) -> serde_json::Result<String> {
     Ok(format!("{ORIGIN}:{digest}"))
 }
 
-/// A test without its subtests.
+/// The object of a test without its subtests.
 fn whole(run: &RunReport, test: &TestReport, build: &str, index: usize) -> Value {
     let mut value = json!({
         "id": format!("{build}:{index}"),
@@ -99,7 +99,7 @@ fn whole(run: &RunReport, test: &TestReport, build: &str, index: usize) -> Value
     });
     let fields = value.as_object_mut();
     let mut fields = fields.map_or_else(Map::new, std::mem::take);
-    // What did not run took no time.
+    // A test that did not run has no duration.
     if !matches!(test.outcome, Outcome::NotRun { .. }) {
         fields.insert("duration".to_owned(), json!(test.duration().as_secs_f64()));
     }
@@ -109,7 +109,7 @@ fn whole(run: &RunReport, test: &TestReport, build: &str, index: usize) -> Value
     Value::Object(fields)
 }
 
-/// The end of what a failed test printed, else of its console.
+/// The end of a failed test's output, or else of its console.
 fn excerpt(test: &TestReport) -> Option<String> {
     let logs = [&test.output_tail, &test.console_tail];
     let log = logs.into_iter().find(|log| !log.is_empty());
@@ -124,14 +124,14 @@ fn excerpt(test: &TestReport) -> Option<String> {
     Some(excerpt)
 }
 
-/// Where the test is in the tree of tests: dots part the nodes.
+/// The path in the tree of tests, with dots between the nodes.
 fn path(test: &TestReport) -> String {
     let nodes = test.area.split('/').chain([test.test.as_str()]);
     let nodes: Vec<String> = nodes.map(node).collect();
     nodes.join(".")
 }
 
-/// A node of a path, which may have letters, digits, `_` and `-`, and is not empty.
+/// A node of a path: letters, digits, `_` and `-`, not empty.
 fn node(name: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let name: String = name
@@ -149,7 +149,7 @@ fn line(text: &str) -> String {
     text::line(text.as_bytes()).replace('\0', "")
 }
 
-/// `FAIL` says something about what is tested; `MISS` and `ERROR` say that nothing is known about it.
+/// The status: `FAIL` is a result about the tested software, `MISS` and `ERROR` are not.
 fn status(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "PASS",
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::report::samples;
 
-    /// What schema 5.3 has for an object: the properties that it must have, and those that it may have.
+    /// Checks an object against schema 5.3: its required and its optional properties.
     fn check(object: &Value, required: &[&str], optional: &[&str]) {
         let object = object.as_object().unwrap();
         let keys: BTreeSet<&str> = object.keys().map(String::as_str).collect();

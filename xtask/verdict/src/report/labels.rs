@@ -1,5 +1,4 @@
-//! What a run comes to in words, for the reports that people read: kinds of outcomes, of which the worst
-//! comes first, and the verdict.
+//! Labels and verdicts of a run for the reports that people read.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +8,21 @@ use serde::Serialize;
 use crate::event::{RunReport, TestReport};
 use crate::outcome::Outcome;
 
-/// How much an end deserves a look.
+/// How serious an outcome is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// It fails the run.
     Bad,
-    /// It fails no run, and something is odd.
+    /// It does not fail the run, but deserves a look.
     Odd,
     /// It passed.
     Good,
-    /// It says nothing.
+    /// It gives no result.
     Mute,
 }
 
-/// The kind of a test's end.
+/// The kind of a test's outcome.
 #[must_use]
 pub fn kind(test: &TestReport) -> Kind {
     match &test.outcome {
@@ -35,18 +34,18 @@ pub fn kind(test: &TestReport) -> Kind {
     }
 }
 
-/// How many tests ended in one way.
+/// The number of tests with one label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// See [`TestReport::label`].
     pub word: &'static str,
     /// Its kind.
     pub kind: Kind,
-    /// How many there are.
+    /// The number of tests.
     pub count: usize,
 }
 
-/// How many tests of a run ended in each way, the worst first.
+/// The number of tests per label, the most serious first.
 #[must_use]
 pub fn tallies(run: &RunReport) -> Vec<Tally> {
     let mut counts: BTreeMap<(Kind, &'static str), usize> = BTreeMap::new();
@@ -57,13 +56,14 @@ pub fn tallies(run: &RunReport) -> Vec<Tally> {
     counts.into_iter().map(tally).collect()
 }
 
-/// Whether a test is shown with all that is known of it.
+/// Whether a test is listed with all details.
 pub(super) fn is_notable(test: &TestReport) -> bool {
     let is_not_run = matches!(test.outcome, Outcome::NotRun { .. });
     !is_not_run && (test.is_flaky() || !test.outcome.is_success())
 }
 
-/// The lines of a console that are worth showing: of a kernel's report the first, else the last.
+/// The most useful lines of a console: the first ones of a kernel's fault report, otherwise the
+/// last ones.
 #[must_use]
 pub fn excerpt(lines: &[String], most: usize) -> &[String] {
     if is_fault(lines) {
@@ -73,7 +73,7 @@ pub fn excerpt(lines: &[String], most: usize) -> &[String] {
     }
 }
 
-/// Whether lines of a console are a kernel's report of a fault, which is read from its beginning.
+/// Whether lines of a console are a kernel's fault report, which is read from its beginning.
 #[must_use]
 pub fn is_fault(lines: &[String]) -> bool {
     let first = lines.first();
@@ -91,7 +91,7 @@ pub(super) fn arches(run: &RunReport) -> Vec<&str> {
     arches
 }
 
-/// The run in one line.
+/// The summary of the run in one line.
 pub(super) fn verdict(run: &RunReport) -> String {
     let total = run.tests.len();
     let count = |is: fn(&TestReport) -> bool| run.tests.iter().filter(|test| is(test)).count();

@@ -1,5 +1,5 @@
-//! A run as a short account in Markdown, as GitHub shows it next to a step and anybody pastes it into an
-//! issue: how many ended how, and of each failure what a person needs to continue.
+//! A run as a short summary in Markdown for GitHub's job summaries and for issues: the number of
+//! tests per label, and the details of each failure that help to continue.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,9 +11,9 @@ use crate::event::{RunReport, TestReport};
 use crate::kind::TestKind;
 use crate::report::labels::{Kind, arches, excerpt, is_notable, kind, verdict};
 
-/// No further failure is printed after so many bytes: GitHub refuses more than a megabyte.
+/// The size in bytes after which no more failures are printed. GitHub refuses more than a megabyte.
 const ROOM: usize = 256 << 10;
-/// Lines of a console or a difference that are printed.
+/// Maximum number of lines of a console or a diff.
 const LINES: usize = 15;
 
 /// Renders a finished run.
@@ -44,7 +44,7 @@ pub fn render(run: &RunReport) -> String {
     text
 }
 
-/// How many ended how, a column for each architecture.
+/// The table of labels, with a column per architecture.
 fn table(text: &mut String, run: &RunReport) {
     let arches = arches(run);
     let mut rows: BTreeMap<(Kind, &str), BTreeMap<&str, usize>> = BTreeMap::new();
@@ -62,7 +62,7 @@ fn table(text: &mut String, run: &RunReport) {
     }
 }
 
-/// Folded, with the cause in sight.
+/// A folded section with the cause in its title.
 fn failure(out: &mut String, test: &TestReport) {
     let cause = if test.outcome.is_success() {
         format!("failed tries: {}", test.failed_tries.len())
@@ -99,8 +99,8 @@ fn failure(out: &mut String, test: &TestReport) {
     );
 }
 
-/// Text in which nothing means anything, on one line: every sign that Markdown might see is written as
-/// a reference.
+/// Escapes text into one line without any markup: every character with a meaning in Markdown
+/// becomes a character reference.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in crate::text::line(text.as_bytes()).chars() {
@@ -113,7 +113,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Text inside of `<pre>`, where Markdown sees nothing but the end of the element.
+/// Escapes text for `<pre>`, in which Markdown recognises only the end of the element.
 fn verbatim(text: &str) -> String {
     let text = crate::text::plain(text.as_bytes()).replace('&', "&amp;");
     text.replace('<', "&lt;").replace('>', "&gt;")

@@ -1,5 +1,4 @@
-//! Joins the parts of a run that several machines made into the report of one run, or says why they
-//! are none.
+//! Merges the partial reports of several machines into the report of one run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,54 +7,54 @@ use crate::event::{RunReport, SCHEMA, TestReport};
 use crate::origin::{Origin, Platform};
 use crate::partition::Partition;
 
-/// Why reports are not the parts of one run.
+/// Why reports cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// No report was given.
     #[error("no reports to merge")]
     Nothing,
-    /// Something that all parts have in common is not the same.
+    /// The reports differ in something that must be equal.
     #[error("`{one}` and `{other}` are from different runs: {what} is `{ours}` and `{theirs}`")]
     Differs {
-        /// What is not the same, such as `the seed`.
+        /// What differs, such as `the seed`.
         what: String,
-        /// Where the first of the two lies.
+        /// The path of the first report.
         one: String,
-        /// Where the second lies.
+        /// The path of the second report.
         other: String,
-        /// In the first.
+        /// The value in the first report.
         ours: String,
-        /// In the second.
+        /// The value in the second report.
         theirs: String,
     },
-    /// Parts that were planned are not there.
+    /// Parts are missing.
     #[error("{arches}: missing report of {}", .parts.join(", "))]
     Missing {
-        /// Of these architectures.
+        /// The architectures.
         arches: String,
-        /// Such as `slice:2/3`.
+        /// The missing parts, such as `slice:2/3`.
         parts: Vec<String>,
     },
-    /// An architecture that was asked for is in no report.
+    /// No report covers a requested architecture.
     #[error("missing report of {0}")]
     NoArch(String),
-    /// A part, or a test, occurs twice.
+    /// Two reports contain the same part or test.
     #[error("`{one}` and `{other}` both have {what}")]
     Doubled {
         /// The part or the test.
         what: String,
-        /// Where one lies.
+        /// The path of one report.
         one: String,
-        /// Where the other lies.
+        /// The path of the other report.
         other: String,
     },
-    /// A partition that this Kiln cannot read.
+    /// A report has an invalid partition.
     #[error("invalid partition `{0}`")]
     Partition(String),
 }
 
 impl MergeError {
-    /// What fixes it.
+    /// The command that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -71,7 +70,7 @@ impl MergeError {
     }
 }
 
-/// Joins parts; each lies in its `run_dir`. All of `arches` are to be among them.
+/// Merges parts, each with its path in `run_dir`. All of `arches` must be among them.
 pub fn merge(
     parts: &[RunReport],
     arches: &[String],
@@ -93,7 +92,7 @@ pub fn merge(
     }
     let started = parts.iter().map(|part| &part.origin.started).min();
     Ok(RunReport {
-        // What one part does not record, the whole does not either.
+        // If one part lacks information, the whole lacks it too.
         schema: parts.iter().map(|part| part.schema).min().unwrap_or(SCHEMA),
         origin: Origin {
             started: started.cloned().unwrap_or_default(),
@@ -110,7 +109,7 @@ pub fn merge(
     })
 }
 
-/// What every part has in common with the first.
+/// Checks the values that all parts must have in common.
 fn same(one: &RunReport, other: &RunReport) -> Result<(), MergeError> {
     let facts = |run: &RunReport| {
         let commit = run.origin.commit.clone();
@@ -143,7 +142,7 @@ fn differs(
     })
 }
 
-/// Each architecture, or set of them that ran together, has all its parts, and each of them once.
+/// Checks that each set of architectures has all its parts exactly once.
 fn complete(parts: &[RunReport]) -> Result<(), MergeError> {
     let mut groups: BTreeMap<String, Vec<(&RunReport, Partition)>> = BTreeMap::new();
     for run in parts {
@@ -179,7 +178,7 @@ fn complete(parts: &[RunReport]) -> Result<(), MergeError> {
     Ok(())
 }
 
-/// One for each architecture: the same image and QEMU in all parts that have it.
+/// One platform per architecture. All parts must have the same image and QEMU for it.
 fn platforms(parts: &[RunReport]) -> Result<Vec<Platform>, MergeError> {
     let mut found: Vec<(&RunReport, &Platform)> = Vec::new();
     for run in parts {
@@ -216,12 +215,12 @@ fn platforms(parts: &[RunReport]) -> Result<Vec<Platform>, MergeError> {
         .collect())
 }
 
-/// All tests, each once, in the order of a run that was never parted.
+/// All tests in the order of an unpartitioned run. No test may be in two parts.
 fn all_tests(parts: &[RunReport], platforms: &[Platform]) -> Result<Vec<TestReport>, MergeError> {
     let mut origin: BTreeMap<_, &RunReport> = BTreeMap::new();
     let mut all = Vec::new();
     for run in parts {
-        // Within a part a test is there as often as it was meant to be.
+        // Within one part, a test may occur several times.
         let mut own = BTreeSet::new();
         for test in &run.tests {
             own.insert(test.name.as_str());
@@ -245,7 +244,7 @@ fn all_tests(parts: &[RunReport], platforms: &[Platform]) -> Result<Vec<TestRepo
     Ok(all)
 }
 
-/// A device is covered where any part has it covered.
+/// A device is covered if any part covers it.
 fn coverage(parts: &[RunReport]) -> Option<Vec<Coverage>> {
     let mut joined: Vec<Coverage> = Vec::new();
     for coverage in parts

@@ -2,7 +2,7 @@ use super::*;
 use crate::event::tests::{run_report, test_report};
 use crate::outcome::Outcome;
 
-/// A part with these tests, which lies in `name`.
+/// A part with these tests, with the path `name`.
 fn part(name: &str, partition: Option<&str>, tests: &[&str]) -> RunReport {
     let tests = tests.iter().map(|test| test_report(test, Outcome::Passed));
     let mut run = run_report(tests.collect());
@@ -21,7 +21,7 @@ fn refused(parts: &[RunReport]) -> String {
 }
 
 #[test]
-fn parts_become_the_run_that_was_parted() {
+fn merged_parts_equal_the_whole_run() {
     let mut one = part("one", Some("slice:1/2"), &["x86_64::a::a", "x86_64::b::c"]);
     let two = part("two", Some("slice:2/2"), &["x86_64::a::b"]);
     let other = on("ppc64", part("other", None, &["ppc64::a::a"]));
@@ -45,7 +45,7 @@ fn parts_become_the_run_that_was_parted() {
 }
 
 #[test]
-fn a_part_that_is_missing_is_named() {
+fn missing_part_is_reported() {
     let parts = ["slice:1/3", "slice:3/3"].map(|text| part(text, Some(text), &[]));
     let error = merge(&parts, &[], &[]).unwrap_err();
     assert_eq!(error.to_string(), "x86_64: missing report of slice:2/3");
@@ -58,7 +58,7 @@ fn a_part_that_is_missing_is_named() {
 }
 
 #[test]
-fn what_is_there_twice_is_refused() {
+fn duplicate_parts_are_refused() {
     let test = &["x86_64::a::b"][..];
     let twice = [part("one", None, test), part("two", None, test)];
     assert_eq!(refused(&twice), "`one` and `two` both have slice:1/1");
@@ -68,7 +68,7 @@ fn what_is_there_twice_is_refused() {
         refused(&same_test),
         "`one` and `two` both have x86_64::a::b"
     );
-    // A part may well have a test several times, each in a round of its own.
+    // A part may contain a test several times, in different rounds.
     let rounds = part("one", None, &["x86_64::a::b", "x86_64::a::b"]);
     assert_eq!(merge(&[rounds], &[], &[]).unwrap().tests.len(), 2);
 }

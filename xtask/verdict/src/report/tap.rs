@@ -1,5 +1,5 @@
-//! A run in the Test Anything Protocol, version 14: subtests nested, diagnostics in YAML, skips with
-//! their reasons, and `TODO` on failures that are known and fail no run.
+//! A run in the Test Anything Protocol, version 14: nested subtests, diagnostics in YAML, skips
+//! with reasons, and `TODO` on failures of tests marked unstable.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,13 @@ use crate::event::{RunReport, Subtest, TestReport};
 use crate::outcome::Outcome;
 use crate::text;
 
-/// The version that is written. In version 13, subtests are lines that it does not know,
-/// which it passes over; the rest is the same in both.
+/// The version of TAP. Readers of version 13 skip the lines of subtests as unknown. The rest is the
+/// same in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// As Perl's `TAP::Harness` reads it.
+    /// For Perl's `TAP::Harness`.
     V13,
-    /// The newest.
+    /// The newest version.
     V14,
 }
 
@@ -115,19 +115,19 @@ fn subtests(tap: &mut String, test: &TestReport) {
     let _ = writeln!(tap, "    1..{}", test.subtests.len());
 }
 
-/// One line in which nothing is taken for a directive.
+/// Escapes a text into one line without a directive.
 fn escaped(text: &str) -> String {
     let line = text::line(text.as_bytes());
     line.trim().replace('\\', "\\\\").replace('#', "\\#")
 }
 
-/// Lines as they are, one below the other: the one form of many that all readers know.
+/// Formats lines as a YAML block scalar, which all readers know.
 fn block<T: AsRef<str>>(lines: &[T]) -> String {
     let lines: Vec<String> = lines
         .iter()
         .map(|line| text::line(line.as_ref().as_bytes()))
         .collect();
-    // A first line of or with blanks would hide how deep the block is indented.
+    // A first line that is empty or begins with a blank would hide the indentation of the block.
     let hides = |line: &String| line.is_empty() || line.starts_with(' ');
     let depth = if lines.first().is_some_and(hides) {
         "2"
@@ -141,14 +141,14 @@ fn block<T: AsRef<str>>(lines: &[T]) -> String {
     block
 }
 
-/// A scalar in double quotes, which YAML and JSON read the same.
+/// A scalar in double quotes with the syntax that YAML and JSON share.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\n' => quoted.push_str("\\n"),
-            // Separators end a line for some readers of YAML.
+            // Some readers of YAML end a line at these separators.
             c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(c));
             }

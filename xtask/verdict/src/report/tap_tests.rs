@@ -5,8 +5,8 @@ use super::*;
 use crate::event::tests::{run_report, test_report};
 use crate::report::samples;
 
-/// The test points of the outermost level as a reader of TAP 14 takes them: whether it is ok, what it
-/// is called, and its directive.
+/// The outermost test points as a TAP 14 reader sees them: whether it is ok, its name, and its
+/// directive.
 fn points(tap: &str) -> Vec<(bool, String, Option<String>)> {
     let read = |line: &str| {
         let (ok, rest) = match line.strip_prefix("not ok ") {
@@ -35,7 +35,7 @@ fn every_outcome_is_in_the_report() {
 }
 
 #[test]
-fn a_run_that_was_interrupted_bails_out() {
+fn interrupted_run_bails_out() {
     let mut run = run_report(vec![]);
     run.interrupted = Some(2);
     assert!(render(&run, Version::V14).ends_with("Bail out! interrupted by signal 2\n"));
@@ -61,7 +61,7 @@ proptest! {
             (false, "x::a::b".to_owned(), directive("TODO")),
             (true, "x::a::c".to_owned(), directive("SKIP")),
         ]);
-        // What is quoted in YAML is quoted in JSON.
+        // The quoting of YAML is the same as that of JSON here.
         let message = tap.lines().find_map(|line| line.strip_prefix("  message: ")).unwrap();
         let read: String = serde_json::from_str(message).unwrap();
         prop_assert_eq!(&read, &run.tests[0].outcome.cause());

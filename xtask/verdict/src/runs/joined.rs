@@ -1,4 +1,4 @@
-//! A run that was joined from parts, in a folder of its own, with the logs of all of them.
+//! Stores a merged run in its own folder with the logs of all parts.
 
 use std::io;
 
@@ -9,8 +9,8 @@ use crate::report::json;
 use crate::runs::kept::{self, KeptError};
 use crate::runs::{journal, run_dir};
 
-/// Keeps a joined run: in `dir`, else as the next of `runs`. The paths of what it gives back are those
-/// of the copies.
+/// Stores a merged run in `dir`, or else as the next of `runs`. The paths of the returned report
+/// are those of the copies.
 pub fn keep(
     mut run: RunReport,
     parts: &[RunReport],
@@ -35,7 +35,7 @@ pub fn keep(
     Ok(run)
 }
 
-/// Copies logs: regular files and folders, but not what belongs to a part alone.
+/// Copies logs: regular files and folders, except those that belong to a single part.
 fn copy(from: &Utf8Path, to: &Utf8Path, is_top: bool) -> io::Result<()> {
     for entry in from.read_dir_utf8()? {
         let entry = entry?;

@@ -1,4 +1,4 @@
-//! Runs of earlier days: found by number or path, read back only where this Kiln understands them.
+//! Finds earlier runs by number or path and reads their reports.
 
 use std::io;
 
@@ -7,44 +7,44 @@ use serde::Deserialize;
 
 use crate::event::{OLDEST_SCHEMA, RunReport, SCHEMA};
 
-/// What a run's folder keeps of it.
+/// The file name of the report in a run's folder.
 pub const FILE: &str = "report.json";
 
-/// Why there is no report to be read.
+/// Why no report can be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KeptError {
-    /// Nothing ran here, or what ran has not ended.
+    /// No run has ended here.
     #[error("no run in `{0}`")]
     NoRun(Utf8PathBuf),
-    /// There is no such run.
+    /// The path contains no run.
     #[error("`{0}` is not a run: it has no `report.json`")]
     Unknown(Utf8PathBuf),
-    /// Something is there already.
+    /// The path already exists.
     #[error("`{0}` already contains a run")]
     Taken(Utf8PathBuf),
-    /// The file system said no.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Of another version of Kiln.
+    /// Another version of Kiln wrote the report.
     #[error("unsupported schema {found} of `{path}`: expected {OLDEST_SCHEMA} to {SCHEMA}")]
     Schema {
         /// The file.
         path: Utf8PathBuf,
-        /// What it says.
+        /// The schema of the file.
         found: u32,
     },
-    /// Not what Kiln writes.
+    /// The file is not a report.
     #[error("`{path}` is not a report")]
     NoReport {
         /// The file.
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: serde_json::Error,
     },
 }
 
 impl KeptError {
-    /// What fixes it.
+    /// The command or advice that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -56,7 +56,7 @@ impl KeptError {
                 some.then(|| format!("expected one of {}, `latest`", kept.join(", ")))
             }
             Self::Schema { found, .. } if *found > SCHEMA => {
-                Some("read it with the Kiln that wrote it: it is newer than this one".to_owned())
+                Some("read it with the newer Kiln that wrote it".to_owned())
             }
             Self::Schema { .. } => {
                 Some("read it with the Kiln that wrote it, or run the tests again".to_owned())
@@ -66,19 +66,19 @@ impl KeptError {
     }
 }
 
-/// The schema alone: it is looked at before anything else is believed.
+/// The schema alone, which is checked before anything else is parsed.
 #[derive(Deserialize)]
 struct Version {
     #[serde(default = "before_versions")]
     schema: u32,
 }
 
-/// Reports had no version at first.
+/// The first reports had no version.
 fn before_versions() -> u32 {
     1
 }
 
-/// The folder of a run: `latest`, a number below `runs`, or a path.
+/// Finds the folder of a run: `latest`, a number below `runs`, or a path.
 pub fn find(runs: &Utf8Path, asked: &str, here: &Utf8Path) -> Result<Utf8PathBuf, KeptError> {
     if asked == "latest" {
         let numbers = numbers(runs)?;
@@ -101,8 +101,8 @@ pub fn find(runs: &Utf8Path, asked: &str, here: &Utf8Path) -> Result<Utf8PathBuf
     }
 }
 
-/// The folders of all runs that are kept in a folder or below it: artifacts are unpacked into folders
-/// of their own.
+/// The folders of all runs in a folder or below it, such as artifacts that were unpacked into
+/// separate folders.
 pub fn below(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, KeptError> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
@@ -156,7 +156,7 @@ pub fn read(dir: &Utf8Path) -> Result<RunReport, KeptError> {
     Ok(run)
 }
 
-/// Makes the run's paths those below another folder.
+/// Changes the run's paths to those below another folder.
 pub(super) fn relocate(run: &mut RunReport, dir: &Utf8Path) {
     let old = std::mem::replace(&mut run.run_dir, dir.to_owned());
     let tries = |test: &mut crate::event::TestReport| {
@@ -174,7 +174,7 @@ pub(super) fn relocate(run: &mut RunReport, dir: &Utf8Path) {
     run.tests.iter_mut().for_each(tries);
 }
 
-/// The numbers of the runs that have ended, oldest first.
+/// The numbers of the ended runs, oldest first.
 fn numbers(runs: &Utf8Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     if !runs.is_dir() {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_are_where_the_folder_is_now() {
+    fn log_paths_follow_a_moved_folder() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(temp.path()).unwrap().join("elsewhere");
         let run = run_report(vec![test_report("a::b::c", Outcome::Passed)]);
@@ -262,7 +262,7 @@ mod tests {
         check(r#"{"schema": 99}"#, &unsupported(99));
         keep(dir, r#"{"schema": 99}"#);
         let hint = read(dir).unwrap_err().hint();
-        assert!(hint.is_some_and(|hint| hint.ends_with("newer than this one")));
+        assert!(hint.is_some_and(|hint| hint.ends_with("newer Kiln")));
         check("{", "is not a report");
         check(&format!(r#"{{"schema": {SCHEMA}}}"#), "is not a report");
     }

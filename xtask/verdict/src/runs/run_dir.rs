@@ -1,4 +1,4 @@
-//! Where a run keeps its things: a numbered folder that stays, and a scratch folder that goes.
+//! The directories of a run: a numbered folder that is kept, and a scratch folder that is removed.
 
 use std::fs::TryLockError;
 use std::io;
@@ -18,14 +18,14 @@ use crate::runs::kept;
 const TURN: &str = "lock";
 /// The link to the newest run.
 const LATEST: &str = "latest";
-/// How long a run waits for its number: others hold the lock while they remove old runs.
+/// How long a run waits for its number. Others hold the lock while they remove old runs.
 const TURN_LIMIT: Duration = Duration::from_secs(5 * 60);
-/// Longest path of a socket, with the closing zero (`unix(7)`).
+/// Maximum length of a socket's path, including the terminating zero (`unix(7)`).
 const SOCKET_PATH_MAX: usize = 108;
-/// What is added to the temporary directory to name a socket, at most.
+/// Maximum length of a socket's name below the temporary directory.
 const SOCKET_TAIL: usize = 40;
 
-/// The folder for sockets and scratch files: the first of these whose name is short enough.
+/// The folder for sockets and scratch files: the first candidate whose name is short enough.
 #[must_use]
 pub fn temp_dir(env: &host::env::Env) -> Utf8PathBuf {
     let candidates = [Some(env.temp_dir.clone()), env.runtime_dir.clone()];
@@ -37,7 +37,7 @@ pub fn temp_dir(env: &host::env::Env) -> Utf8PathBuf {
         .unwrap_or_else(|| Utf8PathBuf::from("/tmp"))
 }
 
-/// Why a run has no directories of its own.
+/// Why the directories of a run could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum RunDirError {
     /// The directory of runs is missing, read-only or full.
@@ -45,7 +45,7 @@ pub enum RunDirError {
     Runs {
         /// The directory of runs, or of the run.
         path: Utf8PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// The temporary directory is missing, read-only or full.
@@ -53,7 +53,7 @@ pub enum RunDirError {
     Temporary {
         /// The temporary directory.
         path: Utf8PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -66,11 +66,11 @@ impl RunDirError {
         }
     }
 
-    /// What fixes it.
+    /// The command or advice that fixes the error.
     #[must_use]
     pub fn hint(&self) -> String {
         let (source, other) = match self {
-            Self::Runs { source, .. } => (source, "name another directory: --runs DIR"),
+            Self::Runs { source, .. } => (source, "use another directory: --runs DIR"),
             Self::Temporary { source, .. } => (source, "name another directory: TMPDIR=/var/tmp"),
         };
         if source.kind() == io::ErrorKind::StorageFull {
@@ -81,7 +81,7 @@ impl RunDirError {
     }
 }
 
-/// A scratch directory below the temporary directory.
+/// Creates a scratch directory below the temporary directory.
 pub fn scratch(temp: &Utf8Path, word: &str) -> Result<Scratch, RunDirError> {
     Scratch::new_in(temp, word).map_err(|source| RunDirError::Temporary {
         path: temp.to_owned(),
@@ -99,7 +99,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes both, and removes what earlier runs left.
+    /// Creates both folders and removes old runs.
     pub fn prepare(runs: &Utf8Path, temp: &Utf8Path, keep: usize) -> Result<Self, RunDirError> {
         let (run_dir, lock) = numbered(runs, keep).map_err(RunDirError::runs(runs))?;
         scratch::sweep(temp);
@@ -110,14 +110,14 @@ impl RunDir {
         })
     }
 
-    /// Gone when this is dropped.
+    /// The scratch folder, removed on drop.
     #[must_use]
     pub fn scratch(&self) -> &Utf8Path {
         self.scratch.path()
     }
 }
 
-/// Keeps a report next to the logs.
+/// Stores a report next to the logs.
 pub fn keep(report: &RunReport) -> Result<(), RunDirError> {
     let dir = &report.run_dir;
     json::document(report)
@@ -126,7 +126,7 @@ pub fn keep(report: &RunReport) -> Result<(), RunDirError> {
         .map_err(RunDirError::runs(dir))
 }
 
-/// A folder with the next number, locked; old ones are removed.
+/// Creates and locks the folder with the next number and removes old ones.
 fn numbered(runs: &Utf8Path, keep: usize) -> io::Result<(Utf8PathBuf, fs_err::File)> {
     fs_err::create_dir_all(runs)?;
     let _turn = turn(runs)?;
@@ -137,8 +137,8 @@ fn numbered(runs: &Utf8Path, keep: usize) -> io::Result<(Utf8PathBuf, fs_err::Fi
     Ok((run_dir, lock))
 }
 
-/// Points `latest` to a run, for people and scripts that look for its logs. A file system without links
-/// has none.
+/// Points the link `latest` to a run, for people and scripts. Does nothing on a file system without
+/// links.
 fn link_latest(runs: &Utf8Path, run_dir: &Utf8Path) -> io::Result<()> {
     let (link, staged) = (runs.join(LATEST), runs.join(".latest"));
     let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
@@ -155,20 +155,21 @@ fn link_latest(runs: &Utf8Path, run_dir: &Utf8Path) -> io::Result<()> {
     }
 }
 
-/// FAT and others refuse links with `EPERM` (`symlink(2)`).
+/// Whether the file system does not support links. FAT and others refuse them with `EPERM`
+/// (`symlink(2)`).
 fn has_no_links(error: &io::Error) -> bool {
     let kinds = [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported];
     kinds.contains(&error.kind())
 }
 
-/// A folder for a run that was made elsewhere.
+/// Creates a folder for a run that was made elsewhere.
 pub(crate) fn number(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
     fs_err::create_dir_all(runs)?;
     let _turn = turn(runs)?;
     next_run(runs)
 }
 
-/// One run after the other takes its number and prunes: none sees another's folder unlocked.
+/// Only one run at a time takes a number and prunes, so that none sees another's folder unlocked.
 fn turn(runs: &Utf8Path) -> io::Result<fs_err::File> {
     let turn = scratch::open_lock(runs.join(TURN).as_std_path())?;
     let limit = Limit::within(TURN_LIMIT).or_if(&interrupt::is_pending);
@@ -196,17 +197,17 @@ pub(super) fn runs_in(runs: &Utf8Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// A folder with the next number.
+/// Creates the folder with the next number.
 fn next_run(runs: &Utf8Path) -> io::Result<Utf8PathBuf> {
     let number = runs_in(runs)?.last().map_or(1, |last| last + 1);
     let path = runs.join(number.to_string());
-    // Whatever the umask, nobody else writes where QEMU will.
+    // With any umask, other users cannot write where QEMU will.
     std::fs::DirBuilder::new().mode(0o755).create(&path)?;
     Ok(path)
 }
 
-/// Removes all but the last runs, except those that are still running. A folder that has a number for its
-/// name, and neither a run's lock nor its report, is not a run.
+/// Removes all but the last runs and those that are still running. A folder with a number as its
+/// name, but without a run's lock or report, is not a run.
 fn prune(runs: &Utf8Path, keep: usize) -> io::Result<()> {
     let numbers = runs_in(runs)?;
     for number in &numbers[..numbers.len().saturating_sub(keep)] {
@@ -227,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_numbered_and_old_ones_go() {
+    fn runs_are_numbered_and_pruned() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let runs = root.join("runs");

@@ -1,4 +1,4 @@
-//! What the page shows, ready for its template.
+//! The content of the page, prepared for its template.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ mod matrix;
 use detail::Detail;
 use matrix::Area;
 
-/// Failures that are shown with all that is known of them; the table has all.
+/// The maximum number of failures with all details. The table contains all.
 const DETAILED: usize = 100;
 
 /// The whole page.
@@ -38,7 +38,7 @@ pub(super) struct Page<'a> {
     oddities: Vec<Detail<'a>>,
     not_detailed: usize,
     arches: Vec<&'a str>,
-    /// Columns of the table of tests.
+    /// The number of columns of the table of tests.
     columns: usize,
     areas: Vec<Area<'a>>,
     coverage: Vec<Devices<'a>>,
@@ -100,7 +100,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// What deserves a look, with its number in the run; tests that were never run are only counted.
+/// The tests with details, with their numbers in the run. Tests that did not run are only counted.
 fn notable(run: &RunReport) -> Vec<(usize, &TestReport)> {
     let tests = (1..).zip(&run.tests);
     tests.filter(|(_, test)| is_notable(test)).collect()

@@ -1,4 +1,4 @@
-//! A run with one test of each kind, for the snapshots of all writers.
+//! A run with one test of each kind, for the snapshots of all report formats.
 
 use crate::coverage::Coverage;
 use crate::event::tests::{run_report, test_report};
@@ -23,8 +23,7 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Every outcome that is distinguished, text that a guest would write to be taken for another thing, and
-/// all that a test may have next to its outcome.
+/// Contains every outcome, guest text that tries to look like markup, and every optional field.
 pub(crate) fn run() -> RunReport {
     let reason = "QEMU lacks `edu` # no PCI".to_owned();
     let mut nasty = test_report("ppc64::net::nic", failed("a < b & \"c\"\nok 3 - forged"));

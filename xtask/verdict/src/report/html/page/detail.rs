@@ -1,4 +1,4 @@
-//! One test that failed, or passed oddly, with all that is known of it.
+//! The details of one test that failed or passed with anomalies.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ struct Sub<'a> {
 }
 
 impl<'a> Detail<'a> {
-    /// `number` is the test's in the run, from 1.
+    /// `number` is the test's number in the run, from 1.
     pub(super) fn new(number: usize, test: &'a TestReport) -> Self {
         let failed = |sub: &&Sub<'_>| sub.kind == Kind::Bad;
         let subtests: Vec<Sub<'_>> = subtests(test);
@@ -90,7 +90,7 @@ impl<'a> Detail<'a> {
     }
 }
 
-/// With the outcome's own word where another one stands next to the name.
+/// The cause, with the outcome's label if another label is next to the name.
 fn cause(test: &TestReport) -> String {
     let (word, cause) = (test.outcome.label(), test.outcome.cause());
     match &test.outcome {
@@ -167,7 +167,7 @@ fn subtests(test: &TestReport) -> Vec<Sub<'_>> {
         .collect()
 }
 
-/// The first two lines of a difference name what is compared.
+/// The first two lines of a diff are the names of the files.
 fn line((number, text): (usize, &String)) -> Line<'_> {
     let class = match text.as_bytes().first() {
         _ if number < 2 => "place",

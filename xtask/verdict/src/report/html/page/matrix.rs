@@ -1,4 +1,4 @@
-//! Every test by area, with a column for each architecture.
+//! The table of all tests by area, with a column per architecture.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::event::{RunReport, TestReport};
 use crate::report::labels::{Kind, is_notable, kind};
 
-/// Results of one test on one architecture that are shown each by itself: of more, only their
-/// number is printed.
+/// The maximum number of results of one test on one architecture that are listed. More are only
+/// counted.
 const SHOWN: usize = 4;
 
 /// A result with its number in the run, from 1.
@@ -28,7 +28,7 @@ pub(super) struct Area<'a> {
 struct Row<'a> {
     test: &'a str,
     description: &'a str,
-    /// All words of the row's outcomes: what the filter looks at.
+    /// The labels of all outcomes in the row, for the filter.
     words: String,
     cells: Vec<Cell<'a>>,
 }
@@ -43,11 +43,11 @@ struct Cell<'a> {
 struct Outcome {
     word: &'static str,
     kind: Kind,
-    /// Such as `1.23s` or `× 12`.
+    /// Text next to the label, such as `1.23s` or `× 12`.
     beside: String,
-    /// Choices, rounds, or why it was skipped.
+    /// Text below the label: choices, rounds, or the reason of a skip.
     below: String,
-    /// The failure on the same page.
+    /// The number of the failure on the same page.
     link: Option<usize>,
 }
 
