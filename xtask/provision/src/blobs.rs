@@ -1,12 +1,12 @@
-//! Images from files that the store has by their digests: imported, or fetched from a mirror.
+//! Builds image entries from blobs that were imported or fetched from a mirror.
 
 use plan::lock::LockedImage;
 use plan::source::SourcePin;
 use plan::step::Step;
 use store::{About, EntryName, EntryState, Ready, Store, StoreError};
 
-/// Makes the locked files the entry of `image`, unless it is there. `None` if the store lacks a file; one
-/// that is corrupt goes to quarantine and counts as absent. Only the lock is trusted.
+/// Commits the locked files as the entry of `image`, unless it exists. Returns `None` if the store
+/// lacks a file. A corrupt file goes to quarantine and counts as absent. Only the lock is trusted.
 pub fn install(
     store: &Store,
     image: &Step,
@@ -34,7 +34,7 @@ pub fn install(
     Ok(Some(staging.commit(About::step(image, 0.0))?))
 }
 
-/// The files of a locked image. They have no place of their own: mirrors have them.
+/// The files of a locked image. They have no URL of their own: only mirrors have them.
 #[must_use]
 pub fn pins(image: &Step, locked: &LockedImage) -> Vec<SourcePin> {
     let arch = image.arch.as_deref();

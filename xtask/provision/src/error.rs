@@ -1,14 +1,14 @@
-//! Why an image cannot be used, or is not the one that the lock has.
+//! Why an image cannot be used or does not match the lock.
 
 use plan::PlanError;
 use store::StoreError;
 
 use crate::prebuilt::PrebuiltError;
 
-/// Why there is no image.
+/// Why an image is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    /// The recipes cannot be planned.
+    /// The recipes have no valid plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The store failed.
@@ -23,7 +23,7 @@ pub enum ProvisionError {
     /// A file of the repository cannot be read.
     #[error(transparent)]
     Files(#[from] host::files::FilesError),
-    /// A recipe has no step for an architecture.
+    /// The recipes define no step for an architecture.
     #[error("no recipe `{recipe}` for `{arch}`")]
     NoRecipe {
         /// The recipe.
@@ -31,10 +31,10 @@ pub enum ProvisionError {
         /// The architecture.
         arch: String,
     },
-    /// The lock would have to be changed.
+    /// The lock would change.
     #[error("`--locked` is set and `images/images.lock` would change for {0}")]
     WouldChangeLock(String),
-    /// A file has other bytes than the lock has.
+    /// A file does not match the lock.
     #[error(
         "`{name}` of {arch} does not match `images/images.lock`: expected {expected}, found {found}"
     )]
@@ -53,10 +53,10 @@ pub enum ProvisionError {
     Outdated(#[from] Outdated),
 }
 
-/// What is out of date in `images/`.
+/// An outdated file in `images/`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Outdated {
-    /// The lock has an architecture without a file in `images/`.
+    /// The lock has an unknown architecture.
     #[error("unknown architecture `{0}` in `images/images.lock`")]
     UnknownArch(String),
     /// The lock lacks an image that the repository should have.
@@ -71,12 +71,12 @@ pub enum Outdated {
         arch: String,
         /// Short key that the recipes give.
         planned: String,
-        /// Short key in the lock.
+        /// Short key that the lock contains.
         locked: String,
-        /// Whether the image is in the repository.
+        /// Whether the repository contains the image.
         prebuilt: bool,
     },
-    /// The list of sources is not that of the recipes.
+    /// The list of sources does not match the recipes.
     #[error(
         "`{}` is out of date: it does not list the sources of these recipes",
         crate::sources::PATH
@@ -85,7 +85,7 @@ pub enum Outdated {
 }
 
 impl Outdated {
-    /// The command that brings it up to date; an image that is not in the repository is named.
+    /// The command that updates it. It names an image that is not in the repository.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let named = match self {

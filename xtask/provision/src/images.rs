@@ -1,4 +1,4 @@
-//! The images that are here, each from the first place that has it: the store or the repository.
+//! The local images, each from the first origin that has it: the store or the repository.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::lock::{compare, locked};
 use crate::places::{Known, Origin, Policy, Reuse, places};
 use crate::prebuilt;
 
-/// The images of a run, and all that is needed to find them.
+/// The images of a run, and the data to find them.
 pub struct Provision<'a> {
     /// The checkout.
     pub root: Utf8PathBuf,
@@ -24,24 +24,24 @@ pub struct Provision<'a> {
     pub plan: Plan,
     /// The store.
     pub store: Store,
-    /// The architectures of the run.
+    /// What the command line allows.
     pub arches: Vec<String>,
     /// What the command line decides.
     pub policy: Policy,
-    /// Whether Kiln mirrors may be asked.
+    /// Whether Kiln mirrors may be used.
     pub has_mirrors: bool,
-    /// Shows one line that a person should know.
+    /// Prints a line for the user.
     pub note: Box<dyn Fn(&str) + Sync + 'a>,
 }
 
 impl Provision<'_> {
-    /// Every architecture of the project, wanted or not: what the header of a test may name.
+    /// All architectures of the project, selected or not. A test's header may name any of them.
     #[must_use]
     pub fn known_arches(&self) -> Vec<String> {
         self.project.arches.keys().cloned().collect()
     }
 
-    /// A recipe's step for an architecture.
+    /// The step of a recipe for an architecture.
     pub fn step(&self, recipe: &str, arch: &str) -> Result<(StepId, &Step), ProvisionError> {
         let found = self.plan.find(recipe, Some(arch));
         let found = found.map(|id| (id, self.plan.step(id)));
@@ -51,7 +51,7 @@ impl Provision<'_> {
         })
     }
 
-    /// The images of these architectures that are here. The others have to be fetched or built.
+    /// The local images of these architectures. The others must be fetched or built.
     pub fn at_hand(&self, arches: &[String]) -> Result<BTreeMap<String, Ready>, ProvisionError> {
         let mut images = BTreeMap::new();
         for arch in arches {
@@ -64,7 +64,7 @@ impl Provision<'_> {
         Ok(images)
     }
 
-    /// The image without building and without a network: from the store or the repository.
+    /// Finds an image without a build or a network: in the store or the repository.
     pub fn local(&self, arch: &str, step: &Step) -> Result<Option<Ready>, ProvisionError> {
         let promised = self.locked(arch, step);
         if let Some(promised) = promised {
@@ -91,7 +91,7 @@ impl Provision<'_> {
         Ok(None)
     }
 
-    /// What is known about an image before any place is tried.
+    /// The facts about an image before any origin is tried.
     #[must_use]
     pub fn known(&self, arch: &str, step: &Step) -> Known {
         let locked = self.locked(arch, step);
@@ -120,8 +120,8 @@ impl Provision<'_> {
         Ok(self.store.entry(&EntryName::image(step.key))?.ready())
     }
 
-    /// Puts away an entry that is whole and is not what the lock promises, so that the next place is tried:
-    /// a build that differed has left one. Gives what is wrong with it.
+    /// Quarantines an entry that is complete but does not match the lock, so that the next origin
+    /// is tried. A build that differed may have left one. Returns the difference.
     fn condemn_unlocked(
         &self,
         arch: &str,
@@ -137,19 +137,20 @@ impl Provision<'_> {
         let why = error.to_string();
         match self.store.condemn(&ready, &why)? {
             Some(_) => Ok(Some(why)),
-            // In a store that cannot be written to it would be used.
+            // A read-only store cannot quarantine it, so it would be used.
             None => Err(error),
         }
     }
 
-    /// Compares the images in the store with the lock of this checkout. What differs is quarantined and said.
+    /// Compares the images in the store with the lock of this checkout. Quarantines the ones that
+    /// differ and returns the reasons.
     pub fn verify_locked(&self) -> Result<Vec<String>, ProvisionError> {
         let locked = self.project.lock.images.iter();
         let wrong = locked.map(|(arch, promised)| self.condemn_unlocked(arch, promised));
         wrong.filter_map(Result::transpose).collect()
     }
 
-    /// Says why no image that was made elsewhere will do.
+    /// Prints why no existing image can be used.
     fn note_other_key(&self, arch: &str, step: &Step) {
         let has = match self.project.lock.images.get(arch) {
             Some(its) => format!("the key {} for {arch}", its.key.short()),
@@ -161,14 +162,14 @@ impl Provision<'_> {
         ));
     }
 
-    /// What the lock promises of an image, if it was written for these recipes.
+    /// The locked image, if the lock was written for these recipes.
     #[must_use]
     pub fn locked(&self, arch: &str, step: &Step) -> Option<&LockedImage> {
         let locked = self.project.lock.images.get(arch);
         locked.filter(|its| its.key == step.key)
     }
 
-    /// With `--locked`, an image that would change the lock is refused before it is built.
+    /// With `--locked`, refuses an image that would change the lock before it is built.
     pub fn check_locked(&self, arch: &str, step: &Step) -> Result<(), ProvisionError> {
         if !self.policy.locked || self.locked(arch, step).is_some() {
             return Ok(());

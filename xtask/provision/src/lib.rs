@@ -1,20 +1,21 @@
-//! Where an image comes from, and the images that are here: in the store or in the repository.
+//! Finds images in the store or in the repository.
 //!
-//! `supply` fetches and builds the others. Nothing here needs a network or a compiler, so that running tests
-//! does not either.
+//! `supply` fetches and builds the others. This crate needs neither a network nor a compiler, so
+//! that
+//! running tests does not either.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`places`] | which places are tried for an image, and in which order; pure |
-//! | [`images`] | the images of a run that are here |
+//! | [`places`] | which origins are tried for an image, in which order; pure |
+//! | [`images`] | the local images of a run |
 //! | [`prebuilt`] | archives of images in the repository; [`payload`] finds a kernel in a compressed kernel |
 //! | [`blobs`] | images from files that the store has by their digests |
-//! | [`lock`] | images compared with `images/images.lock` |
-//! | [`roots`] | what a checkout needs of the store |
+//! | [`lock`] | comparison of images with `images/images.lock` |
+//! | [`roots`] | what a checkout needs in the store |
 //! | [`sources`] | the list of sources next to the images in the repository |
 //! | [`error`] | why an image cannot be used |
 //!
-//! Nothing here prints or reads the command line; exit codes are `xtask`'s.
+//! This crate neither prints nor reads the command line. Exit codes are `xtask`'s.
 
 pub mod blobs;
 pub mod error;

@@ -1,4 +1,4 @@
-//! Images compared with `images/images.lock`, and the check that the lock is up to date.
+//! Compares images with `images/images.lock` and checks that the lock is up to date.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::Project;
@@ -8,8 +8,8 @@ use store::{Ready, Store};
 use crate::error::{Outdated, ProvisionError};
 use crate::{prebuilt, sources};
 
-/// Files of an image that are not promised bit for bit: a host's compressor made them. What they
-/// hold is: their payload is `kernel`.
+/// A file of an image that is not locked bit for bit, because a host's compressor made it. Its
+/// payload is `kernel`, which is locked.
 pub const NOT_LOCKED: &str = "compressed";
 
 /// The archive of an architecture's image in the repository.
@@ -21,7 +21,7 @@ pub fn archive(checkout: &Utf8Path, arch: &str) -> Utf8PathBuf {
         .with_extension("tar.xz")
 }
 
-/// What an entry's files come to in the lock.
+/// Describes the files of an entry as in the lock.
 #[must_use]
 pub fn locked(ready: &Ready) -> LockedImage {
     let files = ready
@@ -46,7 +46,7 @@ pub fn locked(ready: &Ready) -> LockedImage {
     }
 }
 
-/// Fails with the first file that differs.
+/// Compares an entry with the lock. Fails with the first file that differs.
 pub fn compare(
     arch: &str,
     locked: &LockedImage,
@@ -74,8 +74,8 @@ pub fn compare(
     Ok(())
 }
 
-/// The keys of the recipes equal those in the lock, and the archives in the repository hold what the
-/// lock has. `scratch` is an empty directory for the check.
+/// Checks that the keys of the recipes equal those in the lock, and that the archives in the
+/// repository match the lock. `scratch` is an empty directory for the check.
 pub fn check(
     checkout: &Utf8Path,
     project: &Project,
@@ -110,7 +110,7 @@ pub fn check(
             prebuilt::install(&store, step, locked, &archive(checkout, arch))?;
         }
     }
-    // No binary without its source: the list next to the images is the one that these recipes give.
+    // Every binary must come with its source: the list next to the images must match the recipes.
     let listed = host::files::read(&checkout.join(sources::PATH))?;
     if listed != sources::text(project).as_bytes() {
         return Err(Outdated::Sources.into());

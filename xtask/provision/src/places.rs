@@ -1,11 +1,11 @@
-//! Which places are tried for an image, and in which order: a pure decision.
+//! Decides which origins are tried for an image, and in which order. Pure.
 
 use std::fmt;
 
-/// What the command line decides.
+/// What the command line allows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Which images are used that are there already.
+    /// Which existing images are used.
     pub reuse: Reuse,
     /// Refuse to change the lock (`--locked`).
     pub locked: bool,
@@ -13,24 +13,24 @@ pub struct Policy {
     pub offline: bool,
 }
 
-/// Which images are used that are there already.
+/// Which existing images are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Reuse {
-    /// Those of any place.
+    /// Images of any origin.
     #[default]
     Any,
-    /// Those of any place but the repository (`--no-prebuilt`).
+    /// Images of any origin but the repository (`--no-prebuilt`).
     NotPrebuilt,
-    /// None: they are built (`--from-source`).
+    /// None: all images are built (`--from-source`).
     Nothing,
 }
 
-/// What is known about an image before any place is tried.
+/// The facts about an image before any origin is tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The lock has the image with the key that the recipes give.
+    /// The lock has the image with the key of the recipes.
     pub in_lock: bool,
-    /// The places that have it, or may have it.
+    /// The origins that have it, or may have it.
     pub available: Vec<Origin>,
 }
 
@@ -43,7 +43,7 @@ pub enum Origin {
     Blobs,
     /// An archive in the repository.
     Prebuilt,
-    /// A mirror, else a build.
+    /// A mirror, or a build if no mirror has it.
     Mirror,
     /// A build.
     Source,
@@ -60,10 +60,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The places that are tried, in order; the last one is always a build.
+/// The origins to try, in order. The last one is always a build.
 ///
-/// An image that the lock does not have is only ever used from the store: nothing vouches for the
-/// bytes of other places.
+/// An image that is not in the lock is only used from the store, because nothing verifies the bytes
+/// of other origins.
 #[must_use]
 pub fn places(policy: Policy, known: &Known) -> Vec<Origin> {
     let is_tried = |origin: &Origin| {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_tried_from_near_to_far() {
+    fn origins_are_tried_from_near_to_far() {
         let check = |policy, in_lock, available: &[Origin], expect: &[Origin]| {
             let known = Known {
                 in_lock,

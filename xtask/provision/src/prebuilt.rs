@@ -1,9 +1,9 @@
-//! The images that are ready to boot, packed in the repository: `images/prebuilt/<arch>.tar.xz`.
+//! The archives of ready images in the repository: `images/prebuilt/<arch>.tar.xz`.
 //!
-//! `forge::prebuilt` writes the archives. An archive is trusted no further than the lock: each file's size
-//! and digest must be there. Where an image has a kernel and the compressed kernel that others boot, only the latter is packed, for the
-//! former is inside it, byte for byte. The compressed one may be missing in the lock, for a compressor
-//! of the host made it; then the kernel inside it is what proves it.
+//! `forge::prebuilt` writes them. The lock must contain the size and digest of each file in an
+//! archive. If an image has both a kernel and the compressed kernel that other tools boot, the
+//! archive contains only the latter, because it contains the former byte for byte. A compressor of
+//! the host makes the compressed kernel, so the lock may lack it. The kernel inside then proves it.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write as _};
@@ -21,13 +21,13 @@ use crate::payload;
 
 /// The kernel that Kiln boots.
 pub const KERNEL: &str = "kernel";
-/// The kernel that others boot; the other one is its payload.
+/// The compressed kernel for other tools, whose payload is [`KERNEL`].
 pub const COMPRESSED: &str = "compressed";
-/// Bytes beyond the files: headers and padding of the tar format.
+/// Allowance in bytes for headers and padding of the tar format.
 const SLACK: u64 = 1 << 20;
-/// What helps where an archive does not.
+/// The hint for an unusable archive.
 const BUILD: &str = "cargo xtask images --from-source";
-/// Memory of the decoder, in KiB.
+/// Memory limit of the decoder in KiB.
 const MEMORY: u32 = 256 << 10;
 
 /// Why an image archive could not be read.
@@ -41,40 +41,40 @@ pub enum PrebuiltError {
     Archive {
         /// The archive.
         path: Utf8PathBuf,
-        /// What the system or the decoder said.
+        /// The error of the system or the decoder.
         source: io::Error,
     },
     /// The recipes have changed since the lock was written.
     #[error("`images.lock` is out of date: it locks build {locked}, the recipes give {planned}")]
     OtherBuild {
-        /// In the lock.
+        /// The key in the lock.
         locked: BuildKey,
-        /// In the plan.
+        /// The key in the plan.
         planned: BuildKey,
     },
-    /// Something in the archive that the lock does not name, or names once.
+    /// A file in the archive that is not in the lock, or occurs twice.
     #[error("`{path}`: `{name}` {why}")]
     Entry {
         /// The archive.
         path: Utf8PathBuf,
-        /// The entry.
+        /// The file's name.
         name: String,
-        /// What is wrong with it.
+        /// The problem.
         why: String,
     },
-    /// A file with other bytes than the lock says.
+    /// A file does not match the lock.
     #[error("`{path}`: `{name}` does not match `images.lock`: expected {expected}, found {got}")]
     WrongBytes {
         /// The archive.
         path: Utf8PathBuf,
         /// The file.
         name: String,
-        /// The lock.
+        /// The digest in the lock.
         expected: Digest,
-        /// The archive.
+        /// The digest of the file.
         got: Digest,
     },
-    /// A locked file that is not in the archive.
+    /// The archive lacks a locked file.
     #[error("`{path}`: locked file `{name}` is missing")]
     Missing {
         /// The archive.
@@ -82,18 +82,18 @@ pub enum PrebuiltError {
         /// The file.
         name: String,
     },
-    /// An archive that unpacks to more than its image has.
+    /// The archive unpacks to more bytes than its image has.
     #[error("`{path}`: unpacks to more than {bytes} bytes")]
     TooLarge {
         /// The archive.
         path: Utf8PathBuf,
-        /// The most that is read.
+        /// The limit in bytes.
         bytes: u64,
     },
 }
 
 impl PrebuiltError {
-    /// What to do about it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -108,7 +108,7 @@ impl PrebuiltError {
     }
 }
 
-/// Puts the image in `archive` into the store, unless it is there.
+/// Installs the image in `archive` in the store, unless it exists.
 pub fn install(
     store: &Store,
     image: &Step,
@@ -165,7 +165,7 @@ fn unpack(
         if !entry.header().entry_type().is_file() {
             return Err(refused(&name, "is not a regular file"));
         }
-        // Only names of the lock become paths.
+        // Only names from the lock become paths.
         let Some((locked_name, file)) = missing.remove_entry(name.as_str()) else {
             if name == COMPRESSED && kernel.is_some() && !staging.path().join(&name).exists() {
                 put(staging, archive, COMPRESSED, None, &mut entry)?;
@@ -214,7 +214,7 @@ fn unpack(
     }
 }
 
-/// Writes one file, hashing it on its way; with the lock's word for it, it must be that.
+/// Writes and hashes one file. Compares it with the lock if the lock has it.
 fn put(
     staging: &Staging,
     archive: &Utf8Path,

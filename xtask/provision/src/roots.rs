@@ -1,4 +1,4 @@
-//! What a checkout needs of the store: everything that its plan names, made or not.
+//! What a checkout needs in the store: everything that its plan names, built or not.
 
 use std::slice;
 
@@ -28,7 +28,8 @@ fn root(checkout: &Utf8Path, plan: &Plan, lock: &Lock) -> Root {
     root
 }
 
-/// Notes in the store what a checkout needs, for all its architectures, of which `plan` may be a part.
+/// Records in the store what a checkout needs for all its architectures, of which `plan` may cover
+/// a part.
 pub fn keep_root(
     checkout: &Utf8Path,
     project: &Project,
@@ -38,7 +39,7 @@ pub fn keep_root(
     let mut all: Vec<String> = project.arches.keys().cloned().collect();
     let mut whole = (arches != all).then(|| project.plan(&all)).transpose();
     if whole.is_err() {
-        // One that is being added has no kernel config yet: that is not a matter of the others'.
+        // A new architecture may have no kernel config yet. It must not affect the others.
         all.retain(|arch| project.plan(slice::from_ref(arch)).is_ok());
         whole = project.plan(&all).map(Some);
     }

@@ -1,5 +1,5 @@
-//! `images/prebuilt/SOURCES`: every source file of the images next to it, with its hash, licence and
-//! places, for a recipient of the images who asks for their source.
+//! Writes `images/prebuilt/SOURCES`: every source file of the images next to it, with hash, licence
+//! and URLs, for a recipient of the images who asks for their source.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use plan::Project;
 use plan::source::Location;
 
-/// The list, in the repository.
+/// The path in the repository.
 pub const PATH: &str = "images/prebuilt/SOURCES";
 
-/// The text, from all recipes; one that uses another's sources names none of its own.
+/// The text for all recipes. A recipe that uses another's sources lists none of its own.
 #[must_use]
 pub fn text(project: &Project) -> String {
     let mut text = String::from(HEADER);

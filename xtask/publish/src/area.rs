@@ -1,5 +1,5 @@
-//! Where a verification works: a place that is empty at its beginning and gone at its end, or a directory
-//! that the user named, and in which it can continue.
+//! The working directory of a verification: a temporary directory, or one that the user named, in
+//! which a later run can continue.
 
 use std::io;
 
@@ -10,26 +10,26 @@ use store::{Store, StoreError, Workspace};
 
 use crate::verify::Promise;
 
-/// Says of a directory what is verified in it.
+/// The file that records what is verified in a directory.
 const MARK: &str = "verify-release.json";
 
-/// What a build needs is in proportion to the archives that it unpacks: measured, and rounded up.
+/// Space of a build per byte of the archives that it unpacks: measured and rounded up.
 const PER_SOURCE_BYTE: u64 = 25;
 
-/// In messages.
+/// Unit in messages.
 const MEGABYTE: u64 = 1_000_000;
 
-/// Where a verification works.
+/// The working directory of a verification.
 #[derive(Debug)]
 pub struct Area {
     path: Utf8PathBuf,
-    /// Gone when dropped; absent where the user named the directory.
+    /// Removed on drop. Absent if the user named the directory.
     passing: Option<Workspace>,
-    /// Whether an earlier run began here.
+    /// Whether an earlier run started here.
     begun: bool,
 }
 
-/// Why a verification cannot work in a directory.
+/// Why a directory cannot be used for a verification.
 #[derive(Debug, thiserror::Error)]
 pub enum AreaError {
     /// The store failed.
@@ -38,7 +38,7 @@ pub enum AreaError {
     /// The directory cannot be used.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The file system has too little room.
+    /// The file system has too little space.
     #[error(
         "verifying {release} needs {} MB in `{path}`, and {} MB are free",
         needed.div_ceil(MEGABYTE),
@@ -47,25 +47,25 @@ pub enum AreaError {
     Room {
         /// The release.
         release: String,
-        /// Bytes that the verification writes.
+        /// Bytes that the verification needs.
         needed: u64,
-        /// Bytes that are free.
+        /// Free bytes.
         free: u64,
-        /// Where.
+        /// The directory.
         path: Utf8PathBuf,
     },
-    /// The directory holds something else.
+    /// The directory contains something else.
     #[error("`{path}` {why}")]
     Occupied {
         /// The directory.
         path: Utf8PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         why: String,
     },
 }
 
 impl AreaError {
-    /// What to do about it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -74,16 +74,14 @@ impl AreaError {
             Self::Room { .. } => {
                 Some("use a larger file system: --keep DIR, or export KILN_STORE=DIR".to_owned())
             }
-            Self::Occupied { .. } => {
-                Some("name an empty or a new directory: --keep DIR".to_owned())
-            }
+            Self::Occupied { .. } => Some("use an empty or a new directory: --keep DIR".to_owned()),
         }
     }
 }
 
 impl Area {
-    /// A directory that is gone at the end: in the store, which has the room that a build needs, and
-    /// which sweeps what a killed run leaves.
+    /// A temporary directory in the store, which has the space that a build needs, and which sweeps
+    /// the leftovers of killed runs.
     #[must_use]
     pub fn passing(workspace: Workspace) -> Self {
         Self {
@@ -93,7 +91,7 @@ impl Area {
         }
     }
 
-    /// A directory that stays; one with anything but this verification in it is refused.
+    /// A directory that is kept. Refuses one that contains anything but this verification.
     pub fn kept_in(path: Utf8PathBuf, promise: &Promise) -> Result<Self, AreaError> {
         let begun = begun(&path, promise)?;
         fs::create_dir_all(&path)?;
@@ -104,7 +102,7 @@ impl Area {
         })
     }
 
-    /// Says of a directory that is kept what is verified in it.
+    /// Records in a kept directory what is verified in it.
     pub fn mark(&self, promise: &Promise) -> Result<(), AreaError> {
         if self.passing.is_some() {
             return Ok(());
@@ -114,18 +112,18 @@ impl Area {
         Ok(host::files::write(&self.join(MARK), mark.as_bytes())?)
     }
 
-    /// A directory in it.
+    /// A subdirectory.
     #[must_use]
     pub fn join(&self, name: &str) -> Utf8PathBuf {
         self.path.join(name)
     }
 
-    /// The store of what the release consists of; what the build makes has another.
+    /// The store for the contents of the release. The build has a separate store.
     pub fn published(&self) -> Result<Store, AreaError> {
         Ok(Store::open(&self.join("published"))?)
     }
 
-    /// Fails when there is not the room for all that is to come.
+    /// Fails if the file system lacks space for the whole verification.
     pub fn check_room(&self, promise: &Promise, no_build: bool) -> Result<(), AreaError> {
         if self.begun {
             return Ok(());
@@ -143,7 +141,7 @@ impl Area {
         })
     }
 
-    /// What helps where the release is not what its source gives.
+    /// The hint if the release does not match its source.
     #[must_use]
     pub fn hint(&self) -> String {
         match &self.passing {
@@ -152,7 +150,7 @@ impl Area {
         }
     }
 
-    /// What helps where the build did not come to its end.
+    /// The hint if the build failed.
     #[must_use]
     pub fn unfinished(&self) -> String {
         match &self.passing {
@@ -161,14 +159,14 @@ impl Area {
         }
     }
 
-    /// The directory, where it is kept.
+    /// The directory, if it is kept.
     #[must_use]
     pub fn kept_directory(&self) -> Option<&Utf8Path> {
         self.passing.is_none().then_some(self.path.as_path())
     }
 }
 
-/// Bytes that a verification writes: the bundle, packed and unpacked, and what its archives become.
+/// Bytes that a verification writes: the bundle, packed and unpacked, and the build.
 fn needed(promise: &Promise, no_build: bool) -> u64 {
     let bundle = promise.facts.size.saturating_mul(2);
     let sources = promise.sources.values().map(|source| source.size);
@@ -177,7 +175,8 @@ fn needed(promise: &Promise, no_build: bool) -> u64 {
     bundle.saturating_add(sources.saturating_mul(build))
 }
 
-/// Whether this release was begun in the directory; one with anything else in it is refused.
+/// Whether the verification of this release was started in the directory. Refuses a directory with
+/// anything else in it.
 fn begun(path: &Utf8Path, promise: &Promise) -> Result<bool, AreaError> {
     let refused = |why: String| {
         let path = path.to_owned();

@@ -1,5 +1,6 @@
-//! `ASSETS.json` and `ASSETS.md`: what a test of another project names to boot the images of a release. For
-//! each machine they have the files with digest and address, QEMU's arguments, and the prompt that follows.
+//! `ASSETS.json` and `ASSETS.md`: what tests of other projects need to boot the images of a
+//! release. For each machine they list the files with digest and URL, QEMU's arguments, and the
+//! prompt of the guest.
 
 use std::fmt::Write as _;
 
@@ -13,9 +14,9 @@ use crate::inputs::{Blob, Inputs, name};
 
 /// Version of the format of `ASSETS.json`.
 const SCHEMA: u32 = 1;
-/// The word of the kernel command line that starts a shell on the console.
+/// The kernel parameter that starts a shell on the console.
 const SHELL: &str = "kiln.shell";
-/// What that shell prints when it waits for a command.
+/// The prompt of that shell.
 const PROMPT: &str = "~ # ";
 
 /// `ASSETS.json`.
@@ -31,7 +32,7 @@ pub(crate) struct Assets {
 /// A file of the release.
 #[derive(Debug, Serialize)]
 struct Asset {
-    /// Relative to the base of the tree.
+    /// Path relative to the base of the tree.
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
@@ -45,12 +46,12 @@ struct BootFacts {
     arch: String,
     machine: String,
     qemu: String,
-    /// Without `-kernel`, `-initrd` and `-append`.
+    /// QEMU's arguments without `-kernel`, `-initrd` and `-append`.
     arguments: Vec<String>,
     append: String,
     kernel: Asset,
     initramfs: Asset,
-    /// What the console shows once the shell waits.
+    /// The prompt of the waiting shell.
     prompt: &'static str,
 }
 
@@ -95,7 +96,7 @@ impl Assets {
         json(self)
     }
 
-    /// The same for people, with command lines to paste.
+    /// The same facts in Markdown, with command lines to paste.
     pub(crate) fn markdown(&self) -> String {
         let release = &self.release;
         let mut text = format!(

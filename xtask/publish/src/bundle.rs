@@ -1,6 +1,7 @@
-//! The source bundle: one tar file from which, and from nothing else, the images can be built again.
+//! The source bundle: one tar file that suffices to rebuild the images.
 //!
-//! The same repository, sources and crates give the same bytes: names are sorted, times and owners fixed.
+//! The same repository, sources and crates give the same bytes: names are sorted, and times and
+//! owners are fixed.
 
 mod vendor;
 
@@ -26,7 +27,7 @@ replace-with = \"vendored-sources\"
 directory = \"vendor\"
 ";
 
-/// What a bundle is made of.
+/// The parts of a bundle.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts<'a> {
     /// Version of the release.
@@ -35,7 +36,7 @@ pub struct Parts<'a> {
     pub repository: &'a Repository,
     /// Source archives, by file name.
     pub sources: &'a BTreeMap<String, Blob>,
-    /// What `cargo vendor` wrote.
+    /// The directory that `cargo vendor` wrote.
     pub vendor: &'a Utf8Path,
 }
 
@@ -47,7 +48,7 @@ enum Entry {
     Link(String),
 }
 
-/// Writes a bundle; gives its size and digest.
+/// Writes a bundle. Returns its size and digest.
 pub fn write(parts: &Parts<'_>, out: impl Write) -> io::Result<(u64, Digest)> {
     let root = format!("{}-source", crate::release::name(parts.version));
     let mut archive = Builder::new(Counting::new(out));

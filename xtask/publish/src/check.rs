@@ -1,5 +1,5 @@
-//! The walk over a published tree: from the index down to every byte, as a stranger would. It trusts
-//! nothing but the keys it was given, and tells all that is wrong.
+//! Checks a published tree completely, from the index to the last byte. It trusts nothing but the
+//! given keys and reports all problems.
 
 mod bundle;
 mod finding;
@@ -19,60 +19,60 @@ use crate::tree_reader::{ReadError, TEXT, TreeReader};
 pub use finding::{Defect, Finding};
 pub use release::is_folder;
 
-/// With what the walk compares.
+/// What the check compares with.
 #[derive(Debug, Clone)]
 pub struct Known<'a> {
-    /// The keys that are trusted.
+    /// The trusted keys.
     pub keys: &'a Keys,
-    /// Seconds since 1970.
+    /// The current time in seconds since 1970.
     pub now: u64,
-    /// The highest serial that was ever seen here.
+    /// The highest serial seen so far on this host.
     pub seen: u64,
 }
 
-/// What a walk found.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The releases of the index.
     pub releases: Vec<String>,
-    /// Serial of the index.
+    /// The serial of the index.
     pub serial: u64,
-    /// How many files were hashed.
+    /// The number of hashed files.
     pub files: usize,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// What is wrong.
+    /// The problems.
     pub findings: Vec<Finding>,
-    /// What a publication or a withdrawal left that did not end.
+    /// Unfinished publications and withdrawals.
     pub unfinished: Vec<String>,
-    /// Files that nothing names, where they can be listed.
+    /// Unreferenced files, if the tree can be listed.
     pub strays: Vec<String>,
 }
 
-/// Walks over a tree. Errors only when it cannot be read at all; what is wrong in it is a finding.
+/// Checks a tree. Fails only if it cannot be read at all. A problem in the tree is a finding.
 pub fn walk(place: &dyn TreeReader, known: &Known<'_>) -> Result<Report, ReadError> {
     let mut walk = Walk::new(place, known);
     walk.tree()?;
     Ok(walk.report)
 }
 
-/// Checks the index alone: for who checks by himself what he uses of a tree.
+/// Checks the index alone, for callers that check each file of a tree when they use it.
 pub fn walk_index(place: &dyn TreeReader, known: &Known<'_>) -> Result<Report, ReadError> {
     let mut walk = Walk::new(place, known);
     walk.announced()?;
     Ok(walk.report)
 }
 
-/// A walk under way.
+/// A check in progress.
 struct Walk<'a> {
     place: &'a dyn TreeReader,
     known: &'a Known<'a>,
     report: Report,
-    /// Paths that were hashed and found right.
+    /// Paths with a correct hash.
     hashed: BTreeSet<String>,
-    /// Paths that something names.
+    /// Referenced paths.
     named: BTreeSet<String>,
-    /// How long a content is, as the manifests say.
+    /// Sizes of files from the manifests.
     sizes: BTreeMap<Digest, u64>,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The index, and what it announces.
+    /// Reads the index and checks everything that it lists.
     fn announced(&mut self) -> Result<Option<Index>, ReadError> {
         let index = self.index()?;
         if let Some(index) = &index {
@@ -117,14 +117,14 @@ impl Walk<'_> {
         self.strays()
     }
 
-    /// The index, if it can be believed enough to be read.
+    /// The index, if its signatures are valid.
     fn index(&mut self) -> Result<Option<Index>, ReadError> {
         let before = self.report.findings.len();
         let Some(text) = self.optional(INDEX, self.place.text(INDEX))? else {
             if self.report.findings.len() > before {
                 return Ok(None);
             }
-            // A tree in which nothing was published yet, or one that is none.
+            // Nothing was published in the tree yet, or it is not a tree.
             let empty = self
                 .place
                 .names()?
@@ -157,7 +157,7 @@ impl Walk<'_> {
         Ok(Some(index))
     }
 
-    /// Enough trusted keys have signed `text`.
+    /// Checks that enough trusted keys have signed `text`.
     fn signed(
         &mut self,
         path: &str,
@@ -186,7 +186,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// An entry of the index: its manifest, the blobs that it names, and the source of an image.
+    /// Checks an entry of the index: its manifest, the blobs of the manifest, and the source of an
+    /// image.
     fn entry(&mut self, index: &Index, entry: &Descriptor) -> Result<(), ReadError> {
         let Some(digest) = self.blob(entry)? else {
             return Ok(());
@@ -216,7 +217,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A blob that something names; its digest when all is well.
+    /// Checks a referenced blob. Returns its digest if it is correct.
     fn blob(&mut self, blob: &Descriptor) -> Result<Option<Digest>, ReadError> {
         let Some(digest) = blob.sha256() else {
             self.report(&blob.digest, Defect::Unreadable);
@@ -227,7 +228,7 @@ impl Walk<'_> {
         Ok(right.then_some(digest))
     }
 
-    /// A file that must have these bytes.
+    /// Checks a file that must have these bytes.
     fn file(&mut self, path: &str, size: Option<u64>, digest: Digest) -> Result<bool, ReadError> {
         if self.hashed.contains(&format!("{path} {digest}")) {
             return Ok(true);
@@ -256,7 +257,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// What must be there; a finding when it is not.
+    /// Opens a required file. Its absence is a finding.
     fn expect_file<T>(
         &mut self,
         path: &str,
@@ -268,7 +269,7 @@ impl Walk<'_> {
         self.optional(path, found)
     }
 
-    /// What may be there. That one file cannot be fetched is a finding, and the walk continues.
+    /// Opens an optional file. A failure to fetch it is a finding, and the check continues.
     fn optional<T>(
         &mut self,
         path: &str,
@@ -299,8 +300,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Folders that the index does not name: a publication that did not end. Even there no binary is
-    /// without its source.
+    /// Checks folders that the index does not list, from unfinished publications. Even they must
+    /// not contain a binary without its source.
     fn unannounced(&mut self) -> Result<(), ReadError> {
         let Some(names) = self.place.names()? else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! The Rust crates that the building program is made of, each with its licence. Their code, with the texts
-//! of their licences, is in the source bundle; nothing of it is in an image.
+//! Lists the Rust crates of the build program with their licences. Their code and licence texts are
+//! in the source bundle. Nothing of them is in an image.
 
 use camino::Utf8Path;
 use host::process::Command;
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::repository::{RepositoryError, run};
 
-/// One crate of another process's.
+/// A third-party crate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Crate {
     /// Name.
     pub name: String,
     /// Version.
     pub version: String,
-    /// SPDX expression; empty where the crate has none.
+    /// SPDX expression, empty if the crate has none.
     pub license: String,
 }
 
-/// What `cargo metadata` prints, as far as it matters here.
+/// The relevant fields of `cargo metadata`.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -29,11 +29,11 @@ struct Package {
     name: String,
     version: String,
     license: Option<String>,
-    /// Where it is from; our own have none.
+    /// Where the crate comes from. Crates of this workspace have no source.
     source: Option<String>,
 }
 
-/// The crates of the lock file, sorted, from what cargo has downloaded.
+/// The crates of the lock file, sorted, from cargo's downloads.
 pub fn read(root: &Utf8Path, cargo: &Utf8Path) -> Result<Vec<Crate>, RepositoryError> {
     let words = ["metadata", "--format-version=1", "--locked", "--offline"];
     let command = Command::new(cargo).args(words).current_dir(root);
@@ -56,7 +56,7 @@ fn parse(text: &str) -> Result<Vec<Crate>, RepositoryError> {
     Ok(crates)
 }
 
-/// Cargo allowed `/` before SPDX expressions were asked for.
+/// Cargo used to allow `/` in place of an SPDX expression.
 fn expression(text: &str) -> String {
     let terms: Vec<&str> = text.split('/').map(str::trim).collect();
     terms.join(" OR ")

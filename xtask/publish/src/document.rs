@@ -1,4 +1,4 @@
-//! The texts of a release for people and for download managers: README, BUILD.md, sums, Metalink.
+//! The texts of a release for people and download managers: README, BUILD.md, checksums, Metalink.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::draft::{Phase, PublishedFile};
 use crate::inputs::{Inputs, name, sources};
 use crate::legal::is_contained;
 
-/// What lies in the folder, under which licence, and where its source is.
+/// The contents of the folder, with licences and sources.
 pub(crate) fn readme(inputs: &Inputs<'_>) -> String {
     let release = name(inputs.version);
     let mut text = format!(
@@ -48,7 +48,7 @@ pub(crate) fn readme(inputs: &Inputs<'_>) -> String {
     text
 }
 
-/// How to build from the source bundle alone; also in the bundle itself.
+/// How to build from the source bundle alone. Also part of the bundle.
 pub(crate) fn build(version: &str) -> String {
     const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
     let release = name(version);
@@ -79,7 +79,7 @@ pub(crate) fn build(version: &str) -> String {
     )
 }
 
-/// `SHA256SUMS` of all that is in the folder of a release so far.
+/// `SHA256SUMS` of all files in the folder of a release so far.
 pub(crate) fn sums(release: &str, files: &[PublishedFile]) -> String {
     let folder = format!("{release}/");
     let mut lines: Vec<(&str, String)> = files
@@ -91,7 +91,7 @@ pub(crate) fn sums(release: &str, files: &[PublishedFile]) -> String {
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// `SHA256SUMS`, read: digests by path.
+/// Parses `SHA256SUMS` into digests by path.
 pub(crate) fn parse_sums(text: &str) -> Option<Vec<(plan::digest::Digest, &str)>> {
     text.lines()
         .map(|line| {
@@ -101,7 +101,7 @@ pub(crate) fn parse_sums(text: &str) -> Option<Vec<(plan::digest::Digest, &str)>
         .collect()
 }
 
-/// A list for download managers (RFC 5854). Files without any known address are left out.
+/// A list for download managers (RFC 5854), without files that have no known URL.
 pub(crate) fn metalink(inputs: &Inputs<'_>, release: &str, files: &[PublishedFile]) -> String {
     let mut text = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -142,7 +142,7 @@ pub(crate) fn metalink(inputs: &Inputs<'_>, release: &str, files: &[PublishedFil
     text
 }
 
-/// Text as XML has it.
+/// Escapes text for XML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -150,7 +150,7 @@ fn escaped(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// The page that a person finds at the base of a tree.
+/// The web page at the base of a tree.
 pub(crate) fn page(index: &crate::index::Index) -> String {
     let releases: Vec<_> = index
         .releases()

@@ -1,4 +1,4 @@
-//! The files of a release, and a release while it is put together.
+//! The files of a release, and a release under construction.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,12 +7,12 @@ use plan::digest::Digest;
 
 use crate::inputs::Blob;
 
-/// Bytes of a published file.
+/// The content of a published file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Those of a blob of the release.
+    /// A blob of the release.
     Blob(Blob),
-    /// These.
+    /// Bytes in memory.
     Bytes(Vec<u8>),
 }
 
@@ -36,18 +36,18 @@ impl Content {
     }
 }
 
-/// When a file appears: in the order of these, and within one in the order of the release.
+/// The order of publication: by phase, and within a phase in the order of the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// By content.
+    /// Files by content.
     Blobs,
-    /// Pristine archives.
+    /// Upstream source archives.
     Sources,
-    /// What people look at, source before binaries.
+    /// The folder for people, sources before binaries.
     Directory,
-    /// The digests of the directory.
+    /// The checksums of the folder.
     Sums,
-    /// What signs the digests.
+    /// The signatures of the checksums.
     Signatures,
 }
 
@@ -63,18 +63,18 @@ impl fmt::Display for Phase {
     }
 }
 
-/// One file of a release, which never changes once it is published.
+/// A file of a release, which never changes once it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedFile {
     /// Path in the tree.
     pub path: String,
-    /// Its bytes.
+    /// The content.
     pub content: Content,
-    /// When it appears.
+    /// The phase of publication.
     pub phase: Phase,
 }
 
-/// The files of a release as they come together.
+/// The collected files of a release.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) files: Vec<PublishedFile>,
@@ -82,7 +82,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// A file under its name, and as a blob.
+    /// Adds a file under its name and as a blob.
     pub(crate) fn shared(&mut self, path: String, blob: &Blob, phase: Phase) {
         let content = Content::Blob(blob.clone());
         self.add_blob(content.clone());
@@ -93,7 +93,7 @@ impl Draft {
         });
     }
 
-    /// Text as a blob.
+    /// Adds text as a blob.
     pub(crate) fn blob(&mut self, bytes: &[u8]) {
         self.add_blob(Content::Bytes(bytes.to_vec()));
     }
@@ -118,7 +118,7 @@ impl Draft {
     }
 }
 
-/// Where a blob is in a tree.
+/// The path of a blob in a tree.
 #[must_use]
 pub fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{digest}")

@@ -1,4 +1,4 @@
-//! A small project whose releases the tests of this crate publish.
+//! A small project whose releases the tests publish.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -138,7 +138,7 @@ control = "virtio-serial-device"
 virtio = "device"
 "#;
 
-/// The project, with `image` locked.
+/// The project, with `image` in the lock.
 fn project(source: &Blob, image: &BTreeMap<String, Blob>) -> Project {
     let linux = format!(
         "name = \"linux\"\nversion = \"6\"\nlicense = \"MIT\"\nsummary = \"the kernel\"\n\
@@ -181,7 +181,7 @@ fn project(source: &Blob, image: &BTreeMap<String, Blob>) -> Project {
     load(&files)
 }
 
-/// Keys that are not required, at a time.
+/// Keys of which none is required, with a time.
 pub(crate) fn unsigned(keys: &Keys) -> Authority<'_> {
     Authority {
         keys,

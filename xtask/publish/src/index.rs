@@ -1,5 +1,5 @@
-//! The OCI side of a tree: descriptors, manifests, and `index.json`, which is also what says which
-//! releases there are, how new that is, and until when it may be believed.
+//! The OCI part of a tree: descriptors, manifests and `index.json`, which also records the
+//! releases, its serial number and its expiry.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::draft::Draft;
 use crate::schema::{self, SchemaError};
 
-/// Of an image for one architecture.
+/// Artifact type of an image for one architecture.
 pub const IMAGE_TYPE: &str = "application/vnd.kiln.image.v1";
-/// Of the source of a release.
+/// Artifact type of the source of a release.
 pub const SOURCE_TYPE: &str = "application/vnd.kiln.source.v1";
 /// Media type of a manifest.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -30,7 +30,7 @@ pub const RELEASE: &str = "kiln.release";
 pub const ARCH: &str = "kiln.arch";
 /// The digest of the manifest of an image's source.
 pub const SOURCE: &str = "kiln.source";
-/// The form of what we say in the annotations of an index; one that does not say has the first.
+/// The version of Kiln's annotations in an index. Without one it is 1.
 const SCHEMA: &str = "kiln.schema";
 const KNOWN: u64 = 1;
 const SERIAL: &str = "kiln.serial";
@@ -39,20 +39,20 @@ const TITLE: &str = "org.opencontainers.image.title";
 const REFERENCE: &str = "org.opencontainers.image.ref.name";
 const VERSION: &str = "org.opencontainers.image.version";
 
-/// A blob, named in another.
+/// A reference to a blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What it is.
+    /// Media type.
     pub media_type: String,
     /// `sha256:<hex>`.
     pub digest: String,
     /// Length in bytes.
     pub size: u64,
-    /// What a manifest describes.
+    /// The artifact type of a manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// Further facts.
+    /// Annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -68,13 +68,13 @@ impl Descriptor {
         }
     }
 
-    /// The SHA-256, if the text is one.
+    /// The SHA-256, if the digest is a valid one.
     #[must_use]
     pub fn sha256(&self) -> Option<Digest> {
         self.digest.strip_prefix("sha256:")?.parse().ok()
     }
 
-    /// The release it belongs to.
+    /// The release that it belongs to.
     #[must_use]
     pub fn release(&self) -> &str {
         self.annotations.get(RELEASE).map_or("", String::as_str)
@@ -86,23 +86,23 @@ impl Descriptor {
         self.annotations.get(TITLE).map_or("", String::as_str)
     }
 
-    /// Whether it is an image, not a source.
+    /// Whether it is an image rather than a source.
     #[must_use]
     pub fn is_image(&self) -> bool {
         self.artifact_type.as_deref() == Some(IMAGE_TYPE)
     }
 }
 
-/// A manifest: what belongs together.
+/// An OCI manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OciManifest {
     schema_version: u32,
     media_type: String,
     artifact_type: String,
-    /// What describes the layers.
+    /// The description of the layers.
     pub config: Descriptor,
-    /// The files, in the order in which they were named.
+    /// The files in the order of addition.
     pub layers: Vec<Descriptor>,
     annotations: BTreeMap<String, String>,
 }
@@ -136,7 +136,7 @@ impl OciManifest {
         self.layers.push(layer);
     }
 
-    /// The manifest as a blob, and the entry of the index that names it.
+    /// Adds the manifest as a blob. Returns the index entry for it.
     pub(crate) fn finish(mut self, draft: &mut Draft, source: Option<&Descriptor>) -> Descriptor {
         if self.config.media_type == EMPTY {
             draft.blob(b"{}");
@@ -158,7 +158,7 @@ impl OciManifest {
 pub struct Index {
     schema_version: u32,
     media_type: String,
-    /// Everything that is published.
+    /// All published manifests.
     pub manifests: Vec<Descriptor>,
     annotations: BTreeMap<String, String>,
 }
@@ -175,9 +175,9 @@ impl Default for Index {
 }
 
 impl Index {
-    /// Reads the text of the file.
+    /// Parses the file.
     pub fn read(text: &[u8]) -> Result<Self, SchemaError> {
-        // That of OCI, which has been 2 from its beginning, and ours within it.
+        // OCI's own schema has always been 2. Kiln's is in an annotation.
         schema::read::<serde_json::Value>(text, 2, |index| index["schemaVersion"].as_u64())?;
         schema::read(text, KNOWN, |index| match &index["annotations"][SCHEMA] {
             serde_json::Value::Null => Some(1),
@@ -185,19 +185,19 @@ impl Index {
         })
     }
 
-    /// The text of the file.
+    /// Formats the file.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
         json(self)
     }
 
-    /// How many times the index was changed.
+    /// The number of changes of the index.
     #[must_use]
     pub fn serial(&self) -> u64 {
         self.number(SERIAL).unwrap_or(0)
     }
 
-    /// Until when it may be believed, in seconds since 1970; forever where it does not say.
+    /// The expiry in seconds since 1970, or `None` if it never expires.
     #[must_use]
     pub fn expires(&self) -> Option<u64> {
         self.number(EXPIRES)
@@ -219,7 +219,7 @@ impl Index {
         names
     }
 
-    /// An index of these entries alone, as a registry keeps it: without serial and expiry.
+    /// An index of these entries alone for a registry, without serial and expiry.
     #[must_use]
     pub fn naming(&self, entries: &[Descriptor]) -> Self {
         Self {
@@ -228,7 +228,7 @@ impl Index {
         }
     }
 
-    /// The next index, in which `release` has these entries and no others.
+    /// The next index, in which `release` has exactly these entries.
     #[must_use]
     pub fn with(&self, release: &str, entries: &[Descriptor], expires: u64) -> Self {
         let mut next = self.clone();
@@ -243,9 +243,10 @@ impl Index {
     }
 }
 
-/// The one form of a JSON document here: indented, fields in the order of the type, a last newline.
+/// The canonical form of a JSON document: indented, fields in the order of the type, a final
+/// newline.
 pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
-    // Only maps whose keys are no texts cannot be written; there are none.
+    // Only maps with keys that are not strings fail, and no type here has one.
     let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
     text.push(b'\n');
     text

@@ -1,4 +1,4 @@
-//! What a release is made from, and the names that follow from it.
+//! The inputs of a release, and the names derived from them.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,28 @@ use plan::step::{Plan, Step};
 
 use crate::crates::Crate;
 
-/// The recipe whose step is an image.
+/// The recipe whose steps are images.
 pub(crate) const IMAGE: &str = "image";
-/// The licence of the repository, where its files do not say otherwise.
+/// The licence of the repository, except for files with a licence of their own.
 pub(crate) const OWN_LICENCE: &str = "GPL-2.0-or-later";
 
-/// A file that is published under its digest, and where its bytes are now.
+/// A file that is published under its digest, and its current location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
     /// SHA-256 of the bytes.
     pub digest: Digest,
     /// Length in bytes.
     pub size: u64,
-    /// A file that holds them.
+    /// A file with these bytes.
     pub path: Utf8PathBuf,
 }
 
-/// Everything that a release is a function of.
+/// All inputs of a release.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
     /// The repository.
     pub project: &'a Project,
-    /// The plan of the architectures that are released.
+    /// The plan of the released architectures.
     pub plan: &'a Plan,
     /// Version of the release.
     pub version: &'a str,
@@ -47,7 +47,7 @@ pub struct Inputs<'a> {
     pub crates: &'a [Crate],
     /// The source bundle.
     pub bundle: &'a Blob,
-    /// Where the tree will be, if it is known: for lists of addresses.
+    /// The URL of the tree, if known, for lists of URLs.
     pub url: Option<&'a str>,
 }
 
@@ -57,7 +57,7 @@ pub fn name(version: &str) -> String {
     format!("kiln-{version}")
 }
 
-/// Every source of a plan, by file name, with a step that uses it.
+/// Every source of a plan by file name, with a step that uses it.
 #[must_use]
 pub fn sources(plan: &Plan) -> BTreeMap<&str, (&Step, &Source)> {
     let mut found = BTreeMap::new();
@@ -65,7 +65,8 @@ pub fn sources(plan: &Plan) -> BTreeMap<&str, (&Step, &Source)> {
         for source in &step.sources {
             let known = found.entry(source.pin.file.as_str());
             let known = known.or_insert((step, source));
-            // Several recipes may use one source; it is the one that bears its name that says most.
+            // Several recipes may use one source. The recipe of the same name has the most specific
+            // facts.
             if step.recipe == source.name {
                 *known = (step, source);
             }

@@ -1,4 +1,4 @@
-//! What is in the images of a plan, under which licence, and where its source is.
+//! The components of a plan's images with their licences and sources.
 
 use camino::Utf8Path;
 use plan::source::{Location, Source};
@@ -7,35 +7,35 @@ use serde::Serialize;
 
 use crate::inputs::{IMAGE, sources};
 
-/// One part of an image, or of the tools that built it.
+/// A component of an image, or of the tools that built it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
     /// Recipe.
     pub what: String,
-    /// Version of what it builds.
+    /// Version of the component.
     pub version: String,
     /// SPDX expression.
     pub license: String,
-    /// Whether its code is in the image; else it made the tools.
+    /// Whether its code is in the image. Otherwise it is a build tool.
     pub contained: bool,
-    /// Whether of its code only what a compiler adds to every program is in the image.
+    /// Whether only its runtime code, which a compiler adds to every program, is in the image.
     pub runtime: bool,
-    /// The source archive, or the file of the repository.
+    /// The source archive, or the file in the repository.
     pub source: String,
     /// Patches, by path in the repository.
     pub patches: Vec<String>,
-    /// Where the source is available: addresses, or paths in any mirror of Debian.
+    /// Where the source is available: URLs, or paths in any mirror of Debian.
     pub places: Vec<String>,
 }
 
-/// The rows, those of the image first.
+/// The rows, image components first.
 #[must_use]
 pub fn rows(plan: &Plan) -> Vec<Row> {
     let mut rows: Vec<Row> = sources(plan)
         .into_values()
         .map(|(step, source)| row(plan, step, source))
         .collect();
-    // Another part of the same source, under another licence.
+    // Another part of the same source may have another licence.
     for step in plan
         .steps
         .iter()
@@ -48,7 +48,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
             }
         }
     }
-    // What is made from files of the repository alone.
+    // Components that are made only from files of the repository.
     for step in plan.steps.iter().filter(|step| is_own(step)) {
         for file in step.files.keys() {
             let row = Row {
@@ -72,7 +72,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
     rows
 }
 
-/// A step that compiles our own source.
+/// Whether a step compiles our own source.
 fn is_own(step: &Step) -> bool {
     step.product == Product::Image
         && step.sources.is_empty()
@@ -105,8 +105,8 @@ fn row(plan: &Plan, step: &Step, source: &Source) -> Row {
     }
 }
 
-/// Whether code of a step's sources is in the images: it is built into them, or the image names its
-/// licence, as it does of the compiler's runtime library.
+/// Whether code of a step's sources is in the images: it is built into them, or the image lists its
+/// licence, as for the compiler's runtime library.
 pub(crate) fn is_contained(plan: &Plan, step: &Step) -> bool {
     if step.product == Product::Image {
         return true;

@@ -1,17 +1,19 @@
-//! Releases: images published with their complete corresponding source, and the checks of what was
-//! published.
+//! Releases: publishes images with their complete corresponding source, and checks published trees.
 //!
-//! [`release::plan`] makes a release as plain data; [`perform`] writes it to a [`tree::Tree`] in an order
-//! in which a reader never sees a binary without its source, and takes it away in the opposite one;
-//! [`check`] walks over a published tree and says all that is wrong. `xtask` finds the images and renders
-//! what is reported. Nothing here boots or builds anything.
+//! [`release::plan`] makes a release as plain data. [`perform`] writes it to a [`tree::Tree`] in an
+//! order
+//! in which a reader never sees a binary without its source, and withdraws it in the opposite
+//! order.
+//! [`check`] checks a published tree and reports all problems. `xtask` finds the images and renders
+//! reports. This crate does not boot or build anything.
 //!
 //! ```text
-//! <base>/oci-layout  index.json  index.html   an OCI image layout, and the only files that ever change
-//! <base>/signatures/<sha256 of index.json>.<key>.minisig   by digest: an index and its signature never part
-//! <base>/blobs/sha256/<hex>                   everything, by content: what a Kiln mirror is asked for
-//! <base>/sources/<file>                       the pristine archives
-//! <base>/kiln-<version>/                      one release, with names for people
+//! <base>/oci-layout  index.json  index.html   an OCI image layout; only these files ever change
+//! <base>/signatures/<sha256 of index.json>.<key>.minisig   by digest, so that they always match an
+//! index
+//! <base>/blobs/sha256/<hex>                   all files by content, for Kiln mirrors
+//! <base>/sources/<file>                       the upstream source archives
+//! <base>/kiln-<version>/                      one release, with readable names
 //! ```
 
 pub mod area;

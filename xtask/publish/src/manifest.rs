@@ -1,5 +1,5 @@
-//! `manifest.json` of an image: what it is, how it boots, and what it was made from. No date, host or
-//! builder is in it, so that a rebuild gets the same file.
+//! `manifest.json` of an image: its identity, how to boot it, and its sources. It contains no date,
+//! host or builder, so that a rebuild gives the same file.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::index::json;
 use crate::inputs::{Blob, IMAGE, Inputs, name, sources};
 use crate::schema::{self, SchemaError};
 
-/// Version of the format; readers refuse a later one.
+/// Version of the format. Readers refuse a newer one.
 const SCHEMA: u32 = 1;
 
-/// `manifest.json`. Fields that a reader does not know are left unread.
+/// `manifest.json`. Readers ignore unknown fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     /// See [`SCHEMA`].
@@ -60,7 +60,7 @@ pub(crate) struct SourceFacts {
 }
 
 impl Manifest {
-    /// Reads the text of the file.
+    /// Parses the file.
     pub(crate) fn read(text: &[u8]) -> Result<Self, SchemaError> {
         schema::read(text, u64::from(SCHEMA), |its| its["schema"].as_u64())
     }

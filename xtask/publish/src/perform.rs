@@ -1,4 +1,4 @@
-//! Publishing a release and taking one away, each in the order in which no reader ever finds a binary
+//! Publishes and withdraws a release, each in an order in which no reader ever finds a binary
 //! without its source, wherever the publisher stops.
 
 use plan::digest::Digest;
@@ -11,13 +11,13 @@ use crate::schema::SchemaError;
 use crate::sign::{Keys, SignError, Signer};
 use crate::tree::{Tree, TreeError};
 
-/// The file that says what is published.
+/// The file that lists the releases.
 pub const INDEX: &str = "index.json";
 
-/// A day.
+/// A day in seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// Why a tree was not changed, or not wholly.
+/// Why a tree was not changed, or only in part.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The tree.
@@ -26,29 +26,29 @@ pub enum PublishError {
     /// The keys.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// The tree is not ours, or broken.
+    /// The tree is malformed.
     #[error("failed to read `{0}` of the release")]
     Broken(String),
-    /// A later program has published there.
+    /// A newer version of Kiln has published there.
     #[error("`{path}` of the release {error}")]
     Schema {
         /// Path in the tree.
         path: String,
-        /// What is wrong with it.
+        /// The version error.
         error: SchemaError,
     },
-    /// There is no such release.
+    /// No such release exists.
     #[error("unknown release `{name}`")]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The existing releases.
         known: Vec<String>,
     },
 }
 
 impl PublishError {
-    /// What fixes it.
+    /// The command that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -71,22 +71,22 @@ impl PublishError {
     }
 }
 
-/// With what a tree is signed, and when.
+/// The signing keys and the time of a publication.
 pub struct Authority<'a> {
-    /// The keys that readers trust.
+    /// The trusted keys of readers.
     pub keys: &'a Keys,
-    /// The keys that sign.
+    /// The signing keys.
     pub signers: &'a [Signer],
     /// Seconds since 1970.
     pub now: u64,
 }
 
-/// Looks at the tree before there is a release: whether it can be read, and is one that we know.
+/// Checks early that the tree can be read and has a supported format.
 pub fn check_access(tree: &dyn Tree) -> Result<(), PublishError> {
     read_index(tree).map(drop)
 }
 
-/// Publishes a release. `report` is called for each file that was written.
+/// Publishes a release. Calls `report` for each written file.
 pub fn publish(
     tree: &mut dyn Tree,
     release: &Release,
@@ -97,7 +97,7 @@ pub fn publish(
     let index = read_index(tree)?;
     let layout = fixed("oci-layout".to_owned(), LAYOUT.as_bytes().to_vec());
     let files = || [&layout].into_iter().chain(&release.files);
-    // A name that other bytes have is found before anything is sent.
+    // A name that already has other content is detected before anything is sent.
     let there = files().map(|file| tree.has(file));
     let there: Vec<bool> = there.collect::<Result<_, _>>()?;
     for (file, there) in files().zip(there) {
@@ -107,7 +107,7 @@ pub fn publish(
         report(&file.path);
     }
     for file in signatures(release, authority)? {
-        // Signing twice does not give the same bytes.
+        // Signing again does not give the same bytes.
         if tree.text(&file.path).map_err(TreeError::from)?.is_none() {
             tree.put(&file)?;
             report(&file.path);
@@ -120,8 +120,8 @@ pub fn publish(
     Ok(())
 }
 
-/// Takes a release away: from the index first, its source last. Blobs and sources that another release
-/// names stay.
+/// Withdraws a release: from the index first, its source last. Blobs and sources that another
+/// release references stay.
 pub fn withdraw(
     tree: &mut dyn Tree,
     name: &str,
@@ -149,8 +149,8 @@ pub fn withdraw(
     Ok(())
 }
 
-/// What only this release needs, in the order in which it goes: binaries first, the list that a second
-/// attempt would need last.
+/// The files of only this release in the order of removal: binaries first, and last the list that a
+/// second attempt needs.
 fn doomed(
     tree: &dyn Tree,
     index: &Index,
@@ -162,7 +162,7 @@ fn doomed(
     let listed = String::from_utf8_lossy(listed.unwrap_or_default()).into_owned();
     let listed = document::parse_sums(&listed).ok_or_else(|| broken(&sums))?;
     let (mut kept, mut blobs) = (Vec::new(), Vec::new());
-    // What an earlier attempt took out of the index is still in the folder's part of it.
+    // After an interrupted attempt, the entries are only in the index part of the folder.
     let part = tree
         .text(&format!("{name}/{PART}"))
         .map_err(TreeError::from)?;
@@ -203,7 +203,7 @@ fn doomed(
     blobs.dedup();
     let is_archive = |digest: &Digest| archives.iter().any(|(_, its)| its == digest);
     let (binary, other): (Vec<_>, Vec<_>) = listed.iter().partition(|(_, path)| {
-        // Of the folders, LICENSES is not an architecture's; a manifest says what else must go.
+        // LICENSES is not an architecture's folder. A manifest lists which other files to remove.
         path.contains('/') && !path.starts_with("LICENSES/") && !path.ends_with("/manifest.json")
     });
     let mut paths: Vec<String> = Vec::new();
@@ -237,13 +237,13 @@ fn doomed(
     Ok(paths)
 }
 
-/// The signatures next to a file that are there: the plain name, and those by key that can be listed.
+/// The existing signatures next to a file: the plain name, and those by key that can be listed.
 fn authority_names(tree: &dyn Tree, path: &str) -> Result<Vec<String>, PublishError> {
     let plain = format!("{path}.minisig");
     let Some(bytes) = tree.text(&plain).map_err(TreeError::from)? else {
         return Ok(Vec::new());
     };
-    // Each signature names the others in its trusted comment, which is `<what> by <key> <key>…`.
+    // Each signature names the others in its trusted comment: `<what> by <key> <key>…`.
     let text = String::from_utf8_lossy(&bytes);
     let keys = text.lines().find_map(|line| line.rsplit_once(" by "));
     let keys = keys.map_or(Vec::new(), |(_, keys)| keys.split(' ').collect());
@@ -255,7 +255,7 @@ fn authority_names(tree: &dyn Tree, path: &str) -> Result<Vec<String>, PublishEr
     Ok(named.chain([plain]).collect())
 }
 
-/// The archives in `sources/` that a release names, with their digests.
+/// The archives in `sources/` that a release references, with their digests.
 fn sources(tree: &dyn Tree, release: &str) -> Result<Vec<(String, Digest)>, PublishError> {
     let path = format!("{release}/{SUMS}");
     let Some(text) = tree.text(&path).map_err(TreeError::from)? else {
@@ -270,7 +270,7 @@ fn sources(tree: &dyn Tree, release: &str) -> Result<Vec<(String, Digest)>, Publ
     {
         let path = format!("{release}/{file}");
         let text = tree.text(&path).map_err(TreeError::from)?;
-        // A file that went already names nothing any more.
+        // A file that was already removed references nothing.
         let Some(text) = text else { continue };
         let manifest = Manifest::read(&text).map_err(|error| schema(&path, error))?;
         let named = manifest.sources.iter();
@@ -293,7 +293,7 @@ fn schema(path: &str, error: SchemaError) -> PublishError {
     PublishError::Schema { path, error }
 }
 
-/// Where the signature of an index is: by digest, so that an index and its signatures never part.
+/// The path of an index signature: by digest, so that it always matches its index.
 pub(crate) fn index_signature(digest: &Digest, key: &str) -> String {
     format!("signatures/{digest}.{key}.minisig")
 }
@@ -314,7 +314,8 @@ fn announce(
     Ok(())
 }
 
-/// The signatures of the sums: one per key, and the first once more under the name that minisign expects.
+/// The signatures of the checksums: one per key, and the first also under the name that minisign
+/// expects.
 fn signatures(
     release: &Release,
     authority: &Authority<'_>,

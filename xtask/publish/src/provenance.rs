@@ -1,5 +1,6 @@
-//! `provenance.intoto.jsonl`: for each image an in-toto statement with SLSA provenance
-//! (slsa.dev/provenance/v1), one per line. Who built it is not said: anybody can, and gets the same.
+//! `provenance.intoto.jsonl`: one in-toto statement per image with SLSA provenance
+//! (slsa.dev/provenance/v1), one per line. The builder is omitted, because anybody can reproduce
+//! the build.
 
 use serde_json::json;
 

@@ -1,5 +1,6 @@
-//! An OCI registry (github.com/opencontainers/distribution-spec): blobs first, then the manifest of the
-//! source, those of the images, and last the index under its tag. Until then no reader finds any of it.
+//! An OCI registry (github.com/opencontainers/distribution-spec). Pushes the blobs first, then the
+//! manifest of the source and those of the images, and last the index under its tag. Until then no
+//! reader finds any of it.
 
 mod login;
 
@@ -27,7 +28,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Reads `registry/name[:tag]`; plain HTTP is spoken with this machine only.
+    /// Parses `registry/name[:tag]`. Plain HTTP is used for the loopback only.
     pub fn open(client: Client, place: &str, login: &RegistryLogin) -> Result<Self, TreeError> {
         let address = shown(&format!("oci://{place}"));
         let wrong = || {
@@ -65,13 +66,13 @@ impl Registry {
         })
     }
 
-    /// The same repository, asked again as often as this.
+    /// The same repository with another retry policy.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
     }
 
-    /// Asks before there is a release, whether the registry is one and knows us.
+    /// Checks early that the server is a registry and accepts the credentials.
     pub fn check_access(&self) -> Result<(), TreeError> {
         let address = format!("{}/v2/", self.base);
         let ask = || self.send(Method::Get, &address, &address, &[], &Payload::Empty);
@@ -83,7 +84,8 @@ impl Registry {
         }
     }
 
-    /// Pushes a release; gives the digest of its index. A tag that names something else stays as it is.
+    /// Pushes a release. Returns the digest of its index. Fails if the tag refers to another
+    /// release.
     pub fn push(
         &self,
         release: &Release,
@@ -108,7 +110,7 @@ impl Registry {
             self.blob(file)?;
             progress(&file.path);
         }
-        // In the order of the release: the source first.
+        // In the order of the release, the source first.
         for digest in &manifests {
             let file = blobs().find(|file| file.content.digest() == *digest);
             if let Some(Content::Bytes(text)) = file.map(|file| &file.content) {
@@ -121,14 +123,14 @@ impl Registry {
         Ok(format!("sha256:{}", Digest::of(&index)))
     }
 
-    /// Fails when the tag names another index than this one.
+    /// Fails if the tag refers to another index.
     fn check_tag(&self, tag: &str, wanted: Digest) -> Result<(), TreeError> {
         let path = format!("manifests/{tag}");
         let address = self.address(&path);
         let headers = [("accept", INDEX.to_owned())];
         let ask = || self.send(Method::Get, &address, &address, &headers, &Payload::Empty);
         let answer = self.retry.ask(ask)?;
-        // Of a repository that is to be made, some registries say that it is forbidden.
+        // Some registries answer "forbidden" for a repository that does not exist yet.
         let is = answer.is_success().then(|| Digest::of(&answer.body));
         match is.filter(|is| *is != wanted) {
             Some(is) => Err(TreeError::Differs { path, is, wanted }),
@@ -136,10 +138,10 @@ impl Registry {
         }
     }
 
-    /// One blob, unless the registry has it.
+    /// Pushes one blob, unless the registry has it.
     fn blob(&self, file: &PublishedFile) -> Result<(), TreeError> {
         let path = format!("blobs/sha256:{}", file.content.digest());
-        // An upload that broke is begun anew: what the registry kept of it is its own affair.
+        // A broken upload starts again from the beginning.
         let answer = self.retry.ask(|| self.blob_once(&path, file))?;
         if answer.is_success() {
             Ok(())
@@ -148,7 +150,7 @@ impl Registry {
         }
     }
 
-    /// The answer to the last question that had to be asked.
+    /// Pushes one blob in one attempt. Returns the last answer.
     fn blob_once(&self, path: &str, file: &PublishedFile) -> Result<Answer, HttpError> {
         let digest = format!("sha256:{}", file.content.digest());
         let address = self.address(path);
@@ -164,7 +166,7 @@ impl Registry {
         let location = begun.headers.get("location");
         let location = location.ok_or_else(|| HttpError::Broken {
             url: uploads,
-            why: "the registry says not where to".to_owned(),
+            why: "the answer has no upload URL".to_owned(),
         })?;
         let place = if location.starts_with('/') {
             format!("{}{location}", self.base)
@@ -198,7 +200,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Sends one request; credentials are sent if the registry asks for them.
+    /// Sends one request, with credentials if the registry requests them.
     fn send(
         &self,
         method: Method,
@@ -207,7 +209,7 @@ impl Registry {
         headers: &[(&'static str, String)],
         payload: &Payload,
     ) -> Result<Answer, HttpError> {
-        // Where an upload goes is the registry's choice; a password goes to the registry alone.
+        // The registry chooses the upload URL. The password is sent only to the registry itself.
         let ours = url
             .strip_prefix(&self.base)
             .is_some_and(|rest| rest.starts_with('/'));
@@ -234,7 +236,7 @@ impl Registry {
     }
 }
 
-/// Whether a text can be a tag: no `+` or `~`, which a version may have.
+/// Whether a text is a valid tag. It cannot contain `+` or `~`, which a version can.
 fn is_tag(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.starts_with(word)

@@ -1,4 +1,4 @@
-//! A release as plain data: every file with its bytes or its digest, in the order of publication.
+//! A release as plain data: every file with its content, in the order of publication.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +15,12 @@ use crate::{document, manifest, provenance, sbom};
 pub use crate::draft::{Content, Phase, PublishedFile, blob_path};
 pub use crate::inputs::{Blob, Inputs, name, sources};
 
-/// The file with the digest of each file of a release.
+/// The file with the checksums of a release.
 pub const SUMS: &str = "SHA256SUMS";
 
-/// The part of the index that is of one release.
+/// The index entries of one release.
 pub(crate) const PART: &str = "oci-index.json";
-/// All files of a release in the order in which they appear, and what the index will say of it.
+/// All files of a release in the order of publication, and its index entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// `kiln-<version>`.
@@ -31,13 +31,13 @@ pub struct Release {
     pub descriptors: Vec<Descriptor>,
 }
 
-/// Why a release may not be made.
+/// Why a release is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The recipes are others than those of the lock.
+    /// The recipes do not match the lock.
     #[error("the image of {0} is not in `images/images.lock`")]
     NotLocked(String),
-    /// An image holds other bytes than the lock.
+    /// An image does not match the lock.
     #[error("`{name}` of {arch} does not match `images/images.lock`")]
     Differs {
         /// Architecture.
@@ -45,10 +45,10 @@ pub enum Refusal {
         /// File.
         name: String,
     },
-    /// A source is not there.
+    /// A source is missing.
     #[error("missing source `{0}`")]
     NoSource(String),
-    /// A licence has no text.
+    /// The text of a licence is missing.
     #[error("missing text of licence `{id}` of `{recipe}`")]
     NoLicence {
         /// SPDX identifier.
@@ -56,13 +56,13 @@ pub enum Refusal {
         /// A recipe that names it.
         recipe: String,
     },
-    /// A crate in the bundle has no licence that can be named.
+    /// A crate in the bundle declares no SPDX licence.
     #[error("crate `{0}` has no SPDX licence expression")]
     Unlicensed(String),
 }
 
 impl Refusal {
-    /// What fixes it.
+    /// The command that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -79,7 +79,7 @@ impl Refusal {
     }
 }
 
-/// The licences that a plan's recipes name, each with a recipe; and that of the repository itself.
+/// The licences of a plan's recipes, each with a recipe, and the licence of the repository.
 #[must_use]
 pub fn licences(plan: &Plan) -> BTreeMap<String, String> {
     let mut found = BTreeMap::from([(OWN_LICENCE.to_owned(), "kiln".to_owned())]);
@@ -92,8 +92,8 @@ pub fn licences(plan: &Plan) -> BTreeMap<String, String> {
     found
 }
 
-/// Everything that stands against a release: images that are not the lock's, sources and licences that
-/// are missing. Must be asked before the bundle is made.
+/// All reasons to refuse a release: images that do not match the lock, and missing sources and
+/// licences. Call it before the bundle is made.
 #[must_use]
 pub fn refusals(inputs: &Inputs<'_>) -> Vec<Refusal> {
     let mut found = Vec::new();
@@ -135,7 +135,7 @@ pub fn refusals(inputs: &Inputs<'_>) -> Vec<Refusal> {
     found
 }
 
-/// The release: a pure function of what goes into it.
+/// The release: a pure function of its inputs.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Release, Vec<Refusal>> {
     let refusals = refusals(inputs);
     if !refusals.is_empty() {
@@ -145,7 +145,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Release, Vec<Refusal>> {
     let mut draft = Draft::default();
     let mut source = OciManifest::new(SOURCE_TYPE, &name, inputs.version, None);
 
-    // Source before binaries, so that a publication that stops leaves no binary alone.
+    // Sources come before binaries, so that an interrupted publication has no binary without
+    // source.
     for (file, blob) in inputs.sources {
         draft.shared(format!("sources/{file}"), blob, Phase::Sources);
     }
@@ -201,7 +202,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Release, Vec<Refusal>> {
     for (path, bytes) in texts {
         draft.text(directory(path), bytes, Phase::Directory);
     }
-    // The same index that a registry is given: it also says which blobs are this release's alone.
+    // The index for registries. It also records which blobs belong to this release alone.
     let part = Index::default().naming(&descriptors).render();
     draft.text(directory(PART), part, Phase::Directory);
     let list = document::metalink(inputs, &name, &draft.files);

@@ -1,11 +1,11 @@
-//! The repository as it is published: the files that git knows, the commit, the crates.
+//! The published repository: the files in git, the commit and the crates.
 
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::{Command, ProcessError};
 
-/// How long git or cargo may take.
+/// Time limit of git and cargo.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Why the repository cannot be published.
@@ -26,7 +26,7 @@ pub enum RepositoryError {
 }
 
 impl RepositoryError {
-    /// What fixes it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -49,16 +49,16 @@ pub struct Repository {
     pub files: Vec<RepositoryFile>,
 }
 
-/// A file that git knows.
+/// A file in git.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryFile {
     /// Path in the repository.
     pub path: String,
-    /// What it is.
+    /// The type.
     pub kind: Kind,
 }
 
-/// What a file of the repository is.
+/// The type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A file.
@@ -70,7 +70,7 @@ pub enum Kind {
 }
 
 impl Repository {
-    /// Asks git. A tree with changes is refused, unless it `may_be_dirty`.
+    /// Reads the repository. Refuses uncommitted changes unless it `may_be_dirty`.
     pub fn read(root: &Utf8Path, may_be_dirty: bool) -> Result<Self, RepositoryError> {
         let git = |arguments: &[&str]| {
             run(
@@ -94,7 +94,7 @@ impl Repository {
                 _ => Kind::Plain,
             };
             let path = path.to_owned();
-            // One that was removed and not committed is not there to publish.
+            // A file may have been removed without a commit.
             let there = root.join(&path).symlink_metadata().is_ok();
             there.then_some(RepositoryFile { path, kind })
         };
@@ -106,7 +106,7 @@ impl Repository {
     }
 }
 
-/// Writes the crates of the lock file to `folder`, from what cargo has downloaded.
+/// Writes the crates of the lock file to `folder`, from cargo's downloads.
 pub fn vendor(root: &Utf8Path, cargo: &Utf8Path, folder: &Utf8Path) -> Result<(), RepositoryError> {
     let arguments = [
         "vendor",

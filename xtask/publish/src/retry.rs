@@ -1,20 +1,20 @@
-//! Asking a server again: what may pass is asked for a few times, with longer and longer pauses. What a
-//! server says at last is the caller's to judge.
+//! Retries requests that may succeed later, with increasing pauses. The caller judges the last
+//! answer.
 
 use std::time::Duration;
 
 use host::clock;
 use net::{Answer, HttpError};
 
-/// No server is waited for longer, whatever it asks for.
+/// Upper limit of a pause, whatever the server requests.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How often, and after which pauses.
+/// The number of attempts and the pauses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How many times something is asked for, at most.
+    /// Maximum number of attempts.
     pub tries: u32,
-    /// The first pause; each one after it is twice as long.
+    /// The first pause. Each later one is twice as long.
     pub pause: Duration,
 }
 
@@ -28,7 +28,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Asks until the answer stays, or patience ends. Only for what may be done twice.
+    /// Sends an idempotent request until the answer is final or the attempts are used up.
     pub(crate) fn ask(
         &self,
         ask: impl FnMut() -> Result<Answer, HttpError>,
@@ -36,7 +36,8 @@ impl Retry {
         self.until(passing, ask)
     }
 
-    /// The same for an answer of another form, of which `passing` says after what pause it may be better.
+    /// The same for another type of answer. `passing` returns the pause after which a retry may
+    /// help.
     pub(crate) fn until<T>(
         &self,
         passing: impl Fn(&T) -> Option<Duration>,
@@ -60,9 +61,9 @@ impl Retry {
     }
 }
 
-/// After what pause, at least, a server that answers so may answer otherwise; `None` is never.
+/// The minimum pause before a retry of this answer, or `None` if it is final.
 fn passing(answer: &Answer) -> Option<Duration> {
-    // Amazon says 400 of an upload that it waited for too long.
+    // Amazon answers 400 to an upload that took too long.
     let waited = || answer.status == 400 && answer.summary().contains("RequestTimeout");
     if !matches!(answer.status, 408 | 429 | 500 | 502..=504) && !waited() {
         return None;

@@ -1,8 +1,8 @@
-//! A tree in a bucket of S3, or of a server that speaks as S3 does. Requests are signed by `rusty_s3` and
-//! sent by `net`. An object appears when it is whole, and is not replaced unless it is to be.
+//! A tree in a bucket of S3 or of a compatible server. `rusty_s3` signs requests and `net` sends
+//! them. An object appears once it is complete, and is replaced only on request.
 //!
-//! Each object says its SHA-256, so that one question tells whether it must be sent; bytes that the bucket
-//! has under their digest are copied in the bucket and not sent again.
+//! Each object records its SHA-256, so that one request tells whether it must be sent. If the
+//! bucket has the same bytes under their digest, it copies them.
 
 use std::io::Read;
 use std::time::Duration;
@@ -20,17 +20,17 @@ use crate::retry::Retry;
 use crate::tree::{self, Tree, TreeError};
 use crate::tree_reader::{ReadError, TreeReader};
 
-/// How long a signed address is good.
+/// Validity of a signed URL.
 const GOOD: Duration = Duration::from_secs(60 * 60);
-/// How long what never changes may be cached.
+/// Cache control of files that never change.
 const FOREVER: &str = "public, max-age=31536000, immutable";
 
-/// What the server checks an upload against, and says of an object that it has so checked.
+/// The checksum of an upload, which the server verifies and then reports.
 const CHECKSUM: &str = "x-amz-checksum-sha256";
-/// The digest as we say it, for servers that know no checksums.
+/// The digest in Kiln's own metadata, for servers without checksums.
 const OURS: &str = "x-amz-meta-sha256";
 
-/// Headers of a request; those that begin with `x-amz-` are signed.
+/// Headers of a request. Those with the prefix `x-amz-` are signed.
 type Headers = Vec<(&'static str, String)>;
 
 /// A tree in a bucket.
@@ -44,7 +44,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// The tree at `bucket/prefix`.
+    /// Opens the tree at `bucket/prefix`.
     pub fn open(client: Client, place: &str, aws: &Aws) -> Result<Self, TreeError> {
         let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
         let region = aws.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
@@ -58,7 +58,7 @@ impl Bucket {
         let url = endpoint
             .parse()
             .map_err(|_| wrong(format!("`{endpoint}` is not an address")))?;
-        // Servers other than Amazon's have no name for each bucket.
+        // Servers other than Amazon's have no host name per bucket.
         let inner = rusty_s3::Bucket::new(url, UrlStyle::Path, name.to_owned(), region)
             .map_err(|error| wrong(error.to_string()))?;
         let credentials = match (&aws.key, &aws.secret, &aws.token) {
@@ -77,7 +77,7 @@ impl Bucket {
         })
     }
 
-    /// The same tree, asked again as often as this.
+    /// The same tree with another retry policy.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
@@ -96,7 +96,7 @@ impl Bucket {
         format!("s3://{}/{}", self.inner.name(), self.object(path))
     }
 
-    /// Asks, and asks again while that may help. Each time is signed for itself.
+    /// Sends a request with retries. Each attempt is signed separately.
     fn send(
         &self,
         method: Method,
@@ -137,7 +137,7 @@ impl Bucket {
         }
     }
 
-    /// What the bucket says of an object, without sending it.
+    /// The metadata of an object.
     fn head(&self, path: &str) -> Result<Option<Answer>, TreeError> {
         let headers = vec![("x-amz-checksum-mode", "ENABLED".to_owned())];
         let answer = self.send(Method::Head, path, &headers, &Payload::Empty)?;
@@ -148,7 +148,8 @@ impl Bucket {
         }
     }
 
-    /// Has the bucket copy a blob of its own to where the file is to be; `false` if it cannot.
+    /// Copies a blob inside the bucket to the path of the file. Returns `false` if the bucket
+    /// cannot.
     fn copied(&self, file: &PublishedFile) -> Result<bool, TreeError> {
         let blob = blob_path(&file.content.digest());
         if file.path == blob
@@ -158,11 +159,11 @@ impl Bucket {
         {
             return Ok(false);
         }
-        // As the address has it: with `%` for what a header cannot hold.
+        // Escaped with `%` as in the URL, because a header cannot hold every character.
         let source = self.inner.object_url(&self.object(&blob)).path().to_owned();
         let headers = vec![("x-amz-copy-source", source)];
         let answer = self.send(Method::Put, &file.path, &headers, &Payload::Empty)?;
-        // S3 may find out that it cannot copy after it has said that it will.
+        // S3 may report a failed copy after it has sent status 200.
         let failed = String::from_utf8_lossy(&answer.body).contains("<Error>");
         if !answer.is_success() || failed {
             return Ok(false);
@@ -171,7 +172,7 @@ impl Bucket {
         Ok(copy.is_some_and(|copy| says(&copy, &file.content)))
     }
 
-    /// Sends the bytes, and looks whether they are what the bucket has then.
+    /// Uploads the file and checks that the bucket stored the same bytes.
     fn upload(&self, file: &PublishedFile) -> Result<(), TreeError> {
         let digest = file.content.digest();
         let payload = match &file.content {
@@ -185,8 +186,8 @@ impl Bucket {
             (OURS, digest.to_string()),
         ];
         let answer = self.send(Method::Put, &file.path, &headers, &payload)?;
-        // Another publisher was faster, or the answer to a first attempt was lost: the bytes are compared
-        // as any that were there.
+        // Another publisher was faster, or the answer to a first attempt was lost. The bytes are
+        // compared as for any existing object.
         if answer.status == 412 && self.has(file)? {
             return Ok(());
         }
@@ -195,7 +196,7 @@ impl Bucket {
         }
         let lost = || TreeError::Lost(file.path.clone());
         let kept = self.head(&file.path)?.ok_or_else(lost)?;
-        // Not even what was said of it a moment ago is true of what is there now.
+        // The object has changed since the upload was answered.
         let tags = [&answer, &kept].map(|its| its.headers.get("etag"));
         if tags[0] != tags[1] || !says(&kept, &file.content) {
             return match tree::is_there(self, file) {
@@ -213,14 +214,15 @@ impl Bucket {
     }
 }
 
-/// Whether an object, as the bucket describes it, is these bytes.
+/// Whether the metadata of an object matches this content.
 fn says(answer: &Answer, content: &Content) -> bool {
     let header = |name: &str| answer.headers.get(name).map(String::as_str);
     let size = header("content-length").and_then(|text| text.parse().ok());
     let digest = content.digest();
     size == Some(content.size())
         && match header(CHECKSUM) {
-            // A digest of digests, when others sent it in parts, has `-` in it and says nothing of these.
+            // An object that was uploaded in parts has a digest of digests, which contains `-` and
+            // cannot be compared.
             Some(sum) if !sum.contains('-') => sum == BASE64.encode(digest.as_bytes()),
             _ => header(OURS).and_then(|text| text.parse::<Digest>().ok()) == Some(digest),
         }
@@ -230,7 +232,7 @@ impl TreeReader for Bucket {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError> {
         let ask = || {
             let signed = self.signed(Method::Get, path, &Headers::new());
-            // The address that is asked is a secret for an hour.
+            // The signed URL is a secret for an hour.
             self.client.get_signed(&signed, &self.shown(path))
         };
         match self.retry.until(|_| None, ask) {
@@ -250,7 +252,7 @@ impl Tree for Bucket {
         match self.head(&file.path)? {
             None => Ok(false),
             Some(answer) if says(&answer, &file.content) => Ok(true),
-            // Another tool has put it there, or the bytes differ: they are read.
+            // Another tool has uploaded it, or the bytes differ: they are read.
             Some(_) => tree::is_there(self, file),
         }
     }

@@ -1,14 +1,15 @@
-//! `kiln.spdx.json`: the bill of materials in SPDX 2.3 (spdx.github.io/spdx-spec/v2.3). Images contain
-//! packages and are generated from them; what only made the tools is a build tool of the image.
+//! `kiln.spdx.json`: the bill of materials in SPDX 2.3 (spdx.github.io/spdx-spec/v2.3). Images
+//! contain packages and are generated from them. A package that was only used to build is a build
+//! tool of the image.
 //!
-//! The files of an image are packages, too: a file proper must have a SHA-1, and no file here is known by one.
+//! The files of an image are packages too, because an SPDX file requires a SHA-1.
 
 use serde_json::{Value, json};
 
 use crate::inputs::{Inputs, OWN_LICENCE, name, sources};
 use crate::legal::is_contained;
 
-/// The purpose of a package whose licence has its text in the bundle, next to its code.
+/// The purpose of a crate, whose licence text is in the bundle next to its code.
 pub(crate) const CRATE: &str = "LIBRARY";
 
 pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
@@ -109,7 +110,7 @@ fn source_id(file: &str) -> String {
     format!("SPDXRef-source-{}", identifier(file))
 }
 
-/// As an identifier may be: letters, digits, `.` and `-`.
+/// Converts to a valid identifier: letters, digits, `.` and `-`.
 fn identifier(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '.';
     text.chars()

@@ -1,26 +1,25 @@
-//! Documents of which there will be later forms: a reader says which form it does not know, and reads no
-//! further. Fields that it does not know are no later form.
+//! Versioned documents: a reader refuses a newer version and ignores unknown fields.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Why a document is not read.
+/// Why a document cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// A later form.
+    /// A newer version.
     #[error("has schema {is}, expected at most {known}")]
     Future {
-        /// Of the document.
+        /// The version of the document.
         is: u64,
-        /// The latest that is known.
+        /// The newest supported version.
         known: u64,
     },
-    /// Cut off, or something else altogether.
+    /// Truncated, or not such a document.
     #[error("is malformed")]
     Unreadable,
 }
 
-/// Reads a document; `schema` finds the number of its form.
+/// Parses a document. `schema` extracts the version.
 pub(crate) fn read<T: DeserializeOwned>(
     text: &[u8],
     known: u64,

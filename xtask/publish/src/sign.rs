@@ -1,5 +1,5 @@
-//! Signatures in the format of minisign (jedisct1.github.io/minisign), and how many of which keys are
-//! wanted: `images/keys.toml`.
+//! Signatures in the format of minisign (jedisct1.github.io/minisign), and `images/keys.toml`: the
+//! trusted keys and the required number of signatures.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,13 +12,13 @@ use fs_err as fs;
 use minisign::{ErrorKind, PublicKey, SecretKey, SecretKeyBox, SignatureBox};
 use serde::Deserialize;
 
-/// Where the keys are, in the repository.
+/// The path of the keys in the repository.
 pub const PATH: &str = "images/keys.toml";
 
-/// How long an index is believed where the file says nothing.
+/// The validity of an index in days, if the file does not set it.
 const DAYS: u64 = 365;
 
-/// Why something cannot be signed, or keys not be read.
+/// Why signing, or reading keys, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The key file cannot be read.
@@ -26,33 +26,33 @@ pub enum SignError {
     SecretKey {
         /// The file.
         path: Utf8PathBuf,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// The key is encrypted, and there is neither a password nor a terminal to ask for one.
+    /// The key is encrypted, but no password and no terminal is available.
     #[error("`{0}` is encrypted and no password was given")]
     Encrypted(Utf8PathBuf),
     /// No password decrypts the key.
     #[error("failed to decrypt `{0}`: wrong password")]
     Password(Utf8PathBuf),
-    /// `keys.toml` is wrong.
+    /// `keys.toml` is invalid.
     #[error("invalid `{PATH}`: {0}")]
     Keys(String),
     /// Signing failed.
     #[error("failed to sign: {0}")]
     Sign(String),
-    /// Too few of the keys that readers trust.
+    /// Too few keys that readers trust.
     #[error("{given} keys of `{PATH}` were given, readers require {wanted}")]
     TooFew {
-        /// How many.
+        /// The number of given keys.
         given: usize,
-        /// How many readers want.
+        /// The number that readers require.
         wanted: usize,
     },
 }
 
 impl SignError {
-    /// What fixes it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -61,7 +61,7 @@ impl SignError {
                 "pass its password: --sign-password-file FILE, or export KILN_SIGN_PASSWORD=PASSWORD".to_owned(),
             ),
             Self::Keys(_) | Self::Sign(_) => None,
-            Self::TooFew { .. } => Some("name every secret key: --sign FILE --sign FILE".to_owned()),
+            Self::TooFew { .. } => Some("pass every secret key: --sign FILE --sign FILE".to_owned()),
         }
     }
 }
@@ -70,9 +70,9 @@ impl SignError {
 #[derive(Debug, Clone)]
 pub struct Keys {
     trusted: Vec<PublicKey>,
-    /// How many of them must have signed.
+    /// The required number of signatures.
     pub threshold: usize,
-    /// For how many days an index is believed.
+    /// The validity of an index in days.
     pub days: u64,
 }
 
@@ -87,7 +87,7 @@ struct Raw {
 }
 
 impl Keys {
-    /// No key is trusted, and none is wanted.
+    /// No trusted keys, and no required signatures.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Keys {
         }
     }
 
-    /// Reads `keys.toml`.
+    /// Parses `keys.toml`.
     pub fn parse(text: &str) -> Result<Self, SignError> {
         let raw: Raw = toml::from_str(text).map_err(|error| SignError::Keys(error.to_string()))?;
         let read = |text: &String| {
@@ -125,7 +125,7 @@ impl Keys {
         self.trusted.iter().map(|key| id(key.keynum()))
     }
 
-    /// How many keys have signed `bytes`; `signature` gives what is found of a key.
+    /// Counts the keys that have signed `bytes`. `signature` returns a key's signature, if any.
     pub fn count(&self, bytes: &[u8], mut signature: impl FnMut(&str) -> Option<Vec<u8>>) -> usize {
         let mut signed = |key: &&PublicKey| {
             let text = signature(&id(key.keynum())).and_then(|text| String::from_utf8(text).ok());
@@ -137,7 +137,7 @@ impl Keys {
         self.trusted.iter().filter(|key| signed(key)).count()
     }
 
-    /// Fails when readers would not believe what `signers` sign.
+    /// Fails if readers would reject the signatures of `signers`.
     pub fn check(&self, signers: &[Signer]) -> Result<(), SignError> {
         let given: BTreeSet<&str> = signers.iter().map(|signer| signer.id.as_str()).collect();
         let given = self.ids().filter(|id| given.contains(id.as_str())).count();
@@ -156,8 +156,8 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Reads a key file. An encrypted key takes the first of `passwords` that fits; without any, the
-    /// password is asked for, if there is a terminal.
+    /// Reads a key file. Tries `passwords` on an encrypted key, or prompts for the password if none
+    /// is given and a terminal exists.
     pub fn read(path: &Utf8Path, passwords: &[String], terminal: bool) -> Result<Self, SignError> {
         let wrong = |why: String| SignError::SecretKey {
             path: path.to_owned(),
@@ -190,7 +190,7 @@ impl Signer {
         &self.id
     }
 
-    /// Signs bytes; `what` is signed with them, for people.
+    /// Signs bytes. The trusted comment `what` is signed with them.
     pub fn sign(&self, bytes: &[u8], what: &str) -> Result<Vec<u8>, SignError> {
         let untrusted = format!("signature of {what}");
         minisign::sign(
@@ -205,12 +205,12 @@ impl Signer {
     }
 }
 
-/// Where a key says how it is encrypted, and what it says there if it is not.
+/// The bytes that identify a key's encryption, and their value without encryption.
 const ENCRYPTION: std::ops::Range<usize> = 2..4;
 const UNENCRYPTED: [u8; 2] = [0; 2];
 
-/// A key without encryption. Its checksum is not looked at, because `minisign -W` leaves it empty; a
-/// signature that its own public half accepts shows as much.
+/// Reads a key without encryption. Ignores its checksum, which `minisign -W` leaves empty. A
+/// signature that the public key accepts proves as much.
 fn unencrypted(bytes: &[u8]) -> Option<SecretKey> {
     let key = SecretKey::from_bytes(bytes).ok()?;
     let public = PublicKey::from_secret_key(&key).ok()?;
@@ -220,7 +220,7 @@ fn unencrypted(bytes: &[u8]) -> Option<SecretKey> {
     Some(key)
 }
 
-/// Why a key was not decrypted.
+/// Why a key could not be decrypted.
 enum Undecrypted {
     NoPassword,
     WrongPassword,
@@ -253,7 +253,7 @@ fn decrypted(text: &str, passwords: &[String], terminal: bool) -> Result<SecretK
     Err(last)
 }
 
-/// A key's number as minisign prints it.
+/// A key's id in minisign's format.
 fn id(number: &[u8]) -> String {
     let mut text = String::new();
     for byte in number.iter().rev() {
@@ -267,12 +267,13 @@ fn id(number: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Made by Debian's minisign 0.11: `minisign -G -W`, and `minisign -G` with the password `kiln`.
+    /// Made by Debian's minisign 0.11: `minisign -G -W`, and `minisign -G` with the password
+    /// `kiln`.
     const PLAIN: &str = "untrusted comment: minisign encrypted secret key\nRWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAPxv1MJf4sKfOR8LSoGoPbnuOfMk/tH0BVcide6hmWLc3RX0LfbFpGukBwLR9vUOn26tpHchGpXL1ssOysgrocG3lwLWR7p5GAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
     const LOCKED: &str = "untrusted comment: minisign encrypted secret key\nRWRTY0IyxoxAJ7WFf9jlEzfm2wZlaF6hmlXeiYEewHRlVlmuNKUAAAACAAAAAAAAAEAAAAAAnt/0neVik6qJOjILPxhcmt/h8TRHdrmr0eDOK6UjQh9RAz1NWg8M3wkTS6tvs13FR+QnIl/FRROpdo2HmKrCFtcMwvv2KoolDcQRovG/19CMmThE8BhpS3uRRURpP3/dXFb9Pf7eGNs=\n";
 
-    /// The first key, encrypted with the password `kiln` as minisign does it, with a scrypt that takes
-    /// milliseconds in place of a minute.
+    /// The first key, encrypted like minisign does with the password `kiln`, but with a scrypt that
+    /// takes milliseconds.
     const CHEAP: &str = "untrusted comment: minisign encrypted secret key\nRWRTY0IyI9MbGzlaadF4jpiMm2eMyL4WevVwfAeDwK0GrWpUGA8AgAAAAAAAAAAAAAEAAAAAD7mxTCgwrltUawFfvJ3/5i0FbtZM/sow55Rdvzc/EVo66KYBeR276RHDFn5T/Wm1OaUOqVD+kzIOgldmV3ZYDBl1oZZ012hZ7Yf9AOeEc4wgSLkU/dphyxQTHHT7q+PDJkqR+9y0lGw=\n";
 
     fn read(text: &str, passwords: &[&str]) -> Result<Signer, SignError> {
@@ -283,14 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_debian_s_minisign_are_read() {
+    fn keys_of_debian_minisign_are_read() {
         assert_eq!(read(PLAIN, &[]).unwrap().id(), "A7B0F89730F51B3F");
         let error = read(LOCKED, &[]).err().unwrap();
         assert!(matches!(error, SignError::Encrypted(_)), "{error}");
     }
 
     #[test]
-    fn encrypted_keys_take_the_password_that_fits() {
+    fn encrypted_key_accepts_any_matching_password() {
         for passwords in [&["kiln"][..], &["wrong", "kiln"]] {
             assert_eq!(read(CHEAP, passwords).unwrap().id(), "A7B0F89730F51B3F");
         }
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_asked_for_on_terminals_only() {
+    fn password_prompt_requires_a_terminal() {
         let error = |passwords: &[&str]| read(CHEAP, passwords).err().unwrap();
         assert!(matches!(error(&[]), SignError::Encrypted(_)));
         assert!(matches!(error(&["wrong"]), SignError::Password(_)));

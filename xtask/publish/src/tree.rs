@@ -1,4 +1,4 @@
-//! Writing a published tree: files that never change, and the few that are replaced at once.
+//! Writes a published tree: files that never change, and a few that are replaced atomically.
 
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,67 +11,67 @@ use plan::digest::Digest;
 use crate::release::{Content, PublishedFile, blob_path};
 use crate::tree_reader::{Directory, Hashing, ReadError, TreeReader, advice, inside};
 
-/// Why a tree cannot be written.
+/// Why a tree could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// It cannot be read.
     #[error(transparent)]
     Reader(#[from] ReadError),
-    /// The file system said no.
+    /// The file system failed.
     #[error("failed to write `{path}`")]
     Io {
         /// Path in the tree.
         path: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// What is published does not change.
+    /// A published file would change.
     #[error("`{path}` is already published with different content: {is}, expected {wanted}")]
     Differs {
         /// Path in the tree.
         path: String,
-        /// What is there.
+        /// The existing digest.
         is: Digest,
-        /// What was to be there.
+        /// The new digest.
         wanted: Digest,
     },
-    /// A file changed while it was published.
+    /// A source file changed during the publication.
     #[error("`{path}` changed after the release was planned")]
     Changed {
         /// Path in the tree.
         path: String,
     },
-    /// A server could not be asked.
+    /// A request failed.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// A server said no.
+    /// The server refused a request.
     #[error("the server refused `{path}` with status {status}: {why}")]
     Refused {
         /// Path in the tree.
         path: String,
         /// HTTP status.
         status: u16,
-        /// What it said.
+        /// The server's message.
         why: String,
     },
-    /// What was sent is not what the server has.
+    /// The server stored other bytes than were sent.
     #[error("the server stored different bytes of `{0}` than were sent")]
     Lost(String),
-    /// What was given cannot be used.
+    /// The configuration is unusable.
     #[error("{0}")]
     Setup(String),
 }
 
 impl TreeError {
-    /// What fixes it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Reader(error) => error.hint(),
             Self::Http(error) => error.hint(),
-            Self::Differs { path, .. } if path.starts_with("manifests/") => {
-                Some("push it under another tag, or delete that one in the registry".to_owned())
-            }
+            Self::Differs { path, .. } if path.starts_with("manifests/") => Some(
+                "push under another tag, or delete the existing tag in the registry".to_owned(),
+            ),
             Self::Differs { .. } => Some("publish it under another --version".to_owned()),
             Self::Refused { status, .. } => advice(*status).map(str::to_owned),
             Self::Lost(_) => Some("run the same command again: it resumes".to_owned()),
@@ -80,24 +80,24 @@ impl TreeError {
     }
 }
 
-/// A tree that can be written. Each call is done wholly or not at all, also when the program dies in it.
+/// A writable tree. Each call is atomic, even if the program dies in it.
 pub trait Tree: TreeReader {
-    /// Whether a file is there with the right bytes; fails when it has others.
+    /// Whether a file exists with the right bytes. Fails if it has others.
     fn has(&self, file: &PublishedFile) -> Result<bool, TreeError> {
         is_there(self, file)
     }
 
-    /// Publishes a file that never changes; one that is there already must have the same bytes.
+    /// Publishes a file that never changes. An existing file must have the same bytes.
     fn put(&mut self, file: &PublishedFile) -> Result<(), TreeError>;
 
-    /// Replaces a file: a reader sees the old or the new one.
+    /// Replaces a file atomically.
     fn replace(&mut self, path: &str, bytes: &[u8]) -> Result<(), TreeError>;
 
-    /// Takes a file away, and the folders that are empty then.
+    /// Removes a file, and the folders that are empty afterwards.
     fn remove(&mut self, path: &str) -> Result<(), TreeError>;
 }
 
-/// Whether the file is there with the right bytes; fails when it has others.
+/// Whether the file exists with the right bytes. Fails if it has others.
 pub(crate) fn is_there<P: TreeReader + ?Sized>(
     place: &P,
     file: &PublishedFile,
@@ -127,7 +127,7 @@ impl Tree for Directory {
         let blob = inside(&self.0, &blob_path(&file.content.digest()));
         let folder = path.parent().unwrap_or(&self.0);
         fs::create_dir_all(folder).map_err(io)?;
-        // One copy serves the blob and its names; where links are refused, there are more.
+        // One copy serves the blob and its names. Without hard links there are several.
         if blob != path && fs::hard_link(&blob, &path).is_ok() {
             return sync(folder).map_err(io);
         }
@@ -144,7 +144,7 @@ impl Tree for Directory {
         }
         staged.as_file().sync_all().map_err(io)?;
         if let Err(error) = staged.persist_noclobber(&path) {
-            // Another publisher was faster: its bytes are compared as any that were there.
+            // Another publisher was faster: its bytes are compared as for any existing file.
             if error.error.kind() != io::ErrorKind::AlreadyExists || !self.has(file)? {
                 return Err(io(error.error));
             }
@@ -191,7 +191,7 @@ impl Tree for Directory {
     }
 }
 
-/// A file that a web server will be able to read, and that is not a file of the tree yet.
+/// A temporary file with the permissions that a web server needs.
 fn staged(folder: &Utf8Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".kiln-")

@@ -1,4 +1,4 @@
-//! Reading a published tree, wherever it is: a directory or a web server.
+//! Reads a published tree from a directory or a web server.
 
 use std::io::{self, Read};
 
@@ -9,34 +9,34 @@ use net::{Client, HttpError};
 use plan::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// What is read whole is not larger than this.
+/// Size limit of files that are read into memory.
 pub(crate) const TEXT: u64 = 16 << 20;
 
-/// Why a tree cannot be read.
+/// Why a tree could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A file system, or the end of a transfer.
+    /// The file system or a transfer failed.
     #[error("failed to read `{path}`")]
     Io {
         /// Path in the tree.
         path: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A server.
+    /// A request failed.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// A text that is none.
+    /// A text file is too large.
     #[error("`{0}` is too large")]
     TooLarge(String),
 }
 
 impl ReadError {
-    /// What fixes it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            // A bucket shows what it has to those it knows.
+            // A private bucket answers like this without credentials.
             Self::Http(HttpError::Status { url, status, .. }) if url.starts_with("s3://") => {
                 advice(*status).map(str::to_owned)
             }
@@ -47,7 +47,8 @@ impl ReadError {
 }
 
 impl ReadError {
-    /// Nothing else of the tree can be fetched either: there is no server, or the run is to end.
+    /// Whether no other file of the tree can be fetched either: the server is unreachable, or the
+    /// run is interrupted.
     pub(crate) fn is_of_the_place(&self) -> bool {
         let error = match self {
             Self::Http(error) => Some(error),
@@ -75,8 +76,8 @@ impl ReadError {
     }
 }
 
-/// What a server wants that says no with this status. What it has of a release is found there the next
-/// time, and no reader finds it before the release is complete.
+/// Advice for a server that refuses an upload with this status. Files that it already has are found
+/// on the next attempt, and no reader finds them before the release is complete.
 pub(crate) fn advice(status: u16) -> Option<&'static str> {
     Some(match status {
         401 | 403 => {
@@ -93,25 +94,25 @@ pub(crate) fn advice(status: u16) -> Option<&'static str> {
     })
 }
 
-/// A tree that can be read.
+/// A readable tree.
 pub trait TreeReader {
-    /// A file, if it is there.
+    /// Opens a file, if it exists.
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read>>, ReadError>;
 
-    /// The names in a folder of the tree, where they can be listed.
+    /// The names in a folder of the tree, if they can be listed.
     fn folders(&self, folder: &str) -> Result<Option<Vec<String>>, ReadError>;
 
-    /// Every file of the tree, where they can be listed.
+    /// Every file of the tree, if they can be listed.
     fn files(&self) -> Result<Option<Vec<String>>, ReadError> {
         Ok(None)
     }
 
-    /// The names in the base of the tree, where they can be listed.
+    /// The names in the base of the tree, if they can be listed.
     fn names(&self) -> Result<Option<Vec<String>>, ReadError> {
         self.folders("")
     }
 
-    /// A small file, whole.
+    /// Reads a small file.
     fn text(&self, path: &str) -> Result<Option<Vec<u8>>, ReadError> {
         let Some(file) = self.open(path)? else {
             return Ok(None);
@@ -128,7 +129,7 @@ pub trait TreeReader {
         Ok(Some(bytes))
     }
 
-    /// Size and digest of a file, if it is there. No more is read than one byte after `most`.
+    /// Size and digest of a file, if it exists. Reads at most `most` + 1 bytes.
     fn digest(&self, path: &str, most: u64) -> Result<Option<(u64, Digest)>, ReadError> {
         let Some(file) = self.open(path)? else {
             return Ok(None);
@@ -142,7 +143,7 @@ pub trait TreeReader {
     }
 }
 
-/// A directory.
+/// A tree in a directory.
 #[derive(Debug, Clone)]
 pub struct Directory(pub Utf8PathBuf);
 
@@ -193,7 +194,7 @@ impl TreeReader for Directory {
                 let entry = entry.map_err(io)?;
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let path = format!("{folder}{name}");
-                // A link to a folder is not a folder: it may lead anywhere.
+                // A link to a folder is not a folder: it may lead out of the tree.
                 if entry.file_type().map_err(io)?.is_dir() {
                     folders.push(format!("{path}/"));
                 } else {
@@ -206,18 +207,18 @@ impl TreeReader for Directory {
     }
 }
 
-/// Nothing is there, or nothing can be there.
+/// Whether the error means that the file does not exist.
 fn is_absence(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
-/// A web server.
+/// A tree on a web server.
 #[derive(Debug, Clone)]
 pub struct Web {
-    /// What reads.
+    /// The HTTP client.
     pub client: Client,
-    /// The address of the tree.
+    /// The URL of the tree.
     pub base: SecretUrl,
 }
 
@@ -238,7 +239,7 @@ impl TreeReader for Web {
     }
 }
 
-/// A path below a directory; what others wrote into a list never leads out of it.
+/// A path below a directory. Paths from untrusted lists never lead out of it.
 pub(crate) fn inside(base: &Utf8Path, path: &str) -> Utf8PathBuf {
     let mut full = base.to_owned();
     full.extend(
@@ -264,7 +265,7 @@ impl<R: Read> Hashing<R> {
         }
     }
 
-    /// Size and digest of what was read.
+    /// Size and digest of the data.
     pub(crate) fn finish(self) -> (u64, Digest) {
         (self.size, Digest::from_bytes(self.hasher.finalize().into()))
     }

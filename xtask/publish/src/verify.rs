@@ -1,5 +1,4 @@
-//! What a verification of a release needs of a tree: what the release promises, and whether its source
-//! bundle holds what it must. Building and comparing is for the caller.
+//! Reads what a release promises, and checks its source bundle. The caller builds and compares.
 
 mod bundle;
 mod error;
@@ -35,18 +34,18 @@ pub struct Promise {
     pub sources: BTreeMap<String, LockedFile>,
     /// File name of the source bundle.
     pub bundle: String,
-    /// Its size and digest.
+    /// The size and digest of the bundle.
     pub facts: LockedFile,
 }
 
 impl Promise {
-    /// The source bundle, to be fetched from the tree at the URL `base`.
+    /// The source bundle, as a file to fetch from the tree at the URL `base`.
     #[must_use]
     pub fn bundle_pin(&self, base: &str) -> SourcePin {
         self.pin(base, &self.bundle, self.facts)
     }
 
-    /// A file of an image, to be fetched from the tree at the URL `base`.
+    /// A file of an image, as a file to fetch from the tree at the URL `base`.
     #[must_use]
     pub fn file_pin(&self, base: &str, arch: &str, name: &str, facts: LockedFile) -> SourcePin {
         self.pin(base, &format!("{arch}/{name}"), facts)
@@ -63,8 +62,8 @@ impl Promise {
     }
 }
 
-/// What `release`, or the newest of the tree, promises: `SHA256SUMS`, signed as `keys` want it, and the
-/// manifests, which must say the same.
+/// Reads the promise of `release`, or of the newest release: `SHA256SUMS`, signed as `keys`
+/// require, and the manifests, which must agree.
 pub fn promise(
     place: &dyn TreeReader,
     keys: &Keys,
@@ -121,7 +120,7 @@ pub fn promise(
     Ok(promise)
 }
 
-/// `manifest.json` of an image, as `SHA256SUMS` lists it.
+/// `manifest.json` of an image, with the digest of `SHA256SUMS`.
 fn manifest(place: &dyn TreeReader, sums: &Sums, arch: &str) -> Result<Manifest, VerifyError> {
     let short = format!("{arch}/manifest.json");
     let path = format!("{}/{short}", sums.release);
@@ -182,7 +181,7 @@ impl Sums {
         digest.ok_or_else(|| VerifyError::Unlisted(format!("{}/{path}", self.release)))
     }
 
-    /// Fails when a manifest says something else of a file.
+    /// Fails if a manifest contradicts the checksums.
     fn same(&self, path: &str, manifest: Digest) -> Result<(), VerifyError> {
         let listed = self.of(path)?;
         if listed == manifest {
@@ -196,8 +195,8 @@ impl Sums {
     }
 }
 
-/// Fails when the lock of a source bundle is for other images than the release promises: the bundle would
-/// hold what it builds against that lock.
+/// Fails if the lock in a source bundle is for other images than the release promises. The bundle
+/// would compare its build with that lock.
 pub fn same_images(promise: &Promise, arches: &[String], lock: &Lock) -> Result<(), VerifyError> {
     for arch in arches {
         let (image, locked) = (promise.images.get(arch), lock.images.get(arch));

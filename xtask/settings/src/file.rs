@@ -1,4 +1,4 @@
-//! One settings file: text to layers and overrides, with every error a [`Diagnostic`] at its line.
+//! Parses one settings file into layers and overrides. Every error is a [`Diagnostic`] at its line.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,12 +13,12 @@ use toml::Spanned;
 
 use crate::layer::{Layer, Location, Origin, Setting};
 
-/// Names of the report formats that `reports` may have as keys.
+/// The names of report formats, which are the keys of `reports`.
 pub const FORMATS: [&str; 9] = [
     "human", "tap", "tap13", "junit", "json", "kcidb", "html", "markdown", "github",
 ];
 
-/// Where relative paths and `~` in a file lead to.
+/// The base of relative paths and of `~` in a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Base<'a> {
     /// The root of the checkout.
@@ -27,34 +27,34 @@ pub struct Base<'a> {
     pub home: Option<&'a Utf8Path>,
 }
 
-/// A file that was read.
+/// A parsed settings file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct File {
     path: Utf8PathBuf,
     text: String,
-    /// Outside of profiles.
+    /// The values outside profiles.
     pub(crate) defaults: Table,
-    /// By name.
+    /// Profiles by name.
     pub(crate) profiles: BTreeMap<String, Table>,
 }
 
-/// The values of a profile, or of the file's top.
+/// The values of a profile or of the top level.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Table {
     pub(crate) layer: Layer,
     pub(crate) rules: Vec<Rule>,
-    /// Each architecture with its place in the text.
+    /// Each architecture with its location in the text.
     arches: Vec<Spanned<String>>,
 }
 
 /// An `[[override]]` of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// What it changes, for which tests.
+    /// The change, and the tests that it applies to.
     pub effect: Override,
-    /// The expression as it is in the file.
+    /// The expression as written in the file.
     pub filter: String,
-    /// Where the expression is.
+    /// The location of the expression.
     pub location: Location,
     span: Range<usize>,
 }
@@ -86,7 +86,7 @@ struct RawOverride {
 }
 
 impl File {
-    /// Reads a file's text; `path` is how messages show the file.
+    /// Parses a file. `path` is the file's name in messages.
     pub fn read(path: &Utf8Path, text: &str, base: Base<'_>) -> Result<Self, Vec<Diagnostic>> {
         let mut found = Vec::new();
         let page = Page { path, text };
@@ -125,7 +125,7 @@ impl File {
         })
     }
 
-    /// Architectures in it that do not exist.
+    /// The unknown architectures in it.
     #[must_use]
     pub fn unknown_arches(&self, known: &[&str]) -> Vec<Diagnostic> {
         let page = self.page();
@@ -142,7 +142,7 @@ impl File {
         unknown.map(fault).collect()
     }
 
-    /// Names in the expressions of overrides that no test has.
+    /// The names in the expressions of overrides that match no test.
     #[must_use]
     pub fn unknown_names(&self, subjects: &[Subject<'_>]) -> Vec<Diagnostic> {
         let tables = std::iter::once(&self.defaults).chain(self.profiles.values());
@@ -163,15 +163,15 @@ impl File {
     }
 }
 
-/// The name of a Rust type in a message of the TOML reader as what a person would write.
+/// Replaces the name of a Rust type in a message of the TOML parser by a user's term.
 fn plain(title: &str) -> String {
     title
         .replace("expected i64", "expected a whole number")
         .replace("expected f64", "expected a number")
 }
 
-/// A diagnostic about an expression, moved to where the expression is in the file. A string with
-/// escapes is marked as a whole.
+/// Moves a diagnostic about an expression to the location of the expression in the file. A string
+/// with escapes is marked as a whole.
 fn relocate(page: Page<'_>, text: &str, span: &Range<usize>, fault: Diagnostic) -> Diagnostic {
     let source = page.text.get(span.clone()).unwrap_or_default();
     let inner = source.find(text).filter(|_| !text.is_empty());
@@ -186,12 +186,12 @@ fn relocate(page: Page<'_>, text: &str, span: &Range<usize>, fault: Diagnostic) 
     }
 }
 
-/// Checks values and collects what is wrong.
+/// Checks values and collects errors.
 struct Reader<'a> {
     page: Page<'a>,
     base: Base<'a>,
     profile: Option<String>,
-    /// Whether no key was misspelt, and so left out.
+    /// False once a misspelt key was left out.
     is_complete: bool,
     found: Vec<Diagnostic>,
 }
@@ -316,7 +316,7 @@ impl Reader<'_> {
         reports: Spanned<BTreeMap<Spanned<String>, Spanned<String>>>,
     ) -> Setting<BTreeMap<String, Utf8PathBuf>> {
         let mut files = BTreeMap::new();
-        // The span of a table with a header of its own is that of its first key.
+        // The span of a table with its own header is that of its first key.
         let keys = reports.get_ref().keys().map(|key| key.span().start);
         let start = keys.min().unwrap_or(reports.span().start);
         for (format, file) in reports.into_inner() {
@@ -393,7 +393,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A test that is known to fail at times needs a place where that is discussed, as in a header.
+    /// A reason for an unstable test must contain a link to a bug report, as in a header.
     fn unstable(&mut self, text: &Spanned<String>) -> Option<String> {
         if text.get_ref().contains("://") {
             return Some(text.get_ref().clone());

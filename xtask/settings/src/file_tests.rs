@@ -13,7 +13,7 @@ fn read(text: &str) -> Result<File, Vec<Diagnostic>> {
     File::read("kiln.toml".into(), text, base())
 }
 
-/// Place, title, label and help of each diagnostic.
+/// Formats location, title, label and help of each diagnostic.
 fn shown(found: &[Diagnostic]) -> String {
     let one = |fault: &Diagnostic| {
         format!(
@@ -127,7 +127,7 @@ fn home_without_a_value_is_an_error() {
 }
 
 #[test]
-fn names_that_do_not_exist_are_located() {
+fn unknown_names_are_located() {
     let text = "arch = [\"x\"]\n[profile.ci]\narch = [\"x\", \"yy\"]\n\
                 [[profile.ci.override]]\nfilter = \"test(a) and group(hotplgu)\"\nretries = 1\n";
     let file = read(text).unwrap();

@@ -1,12 +1,12 @@
-//! The values that one layer sets (the flags, the environment, a table of a file), each with its
-//! origin, and how layers are combined.
+//! The values of one layer (the flags, the environment, or a table of a file), each with its
+//! origin, and the combination of layers.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use camino::Utf8PathBuf;
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A flag, such as `--retries`.
@@ -20,11 +20,11 @@ pub enum Origin {
 /// A line of a settings file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// The file, as messages show it.
+    /// The file's name in messages.
     pub path: Utf8PathBuf,
     /// Line, from 1.
     pub line: usize,
-    /// The profile whose table the line is in.
+    /// The profile that the line belongs to.
     pub profile: Option<String>,
 }
 
@@ -47,12 +47,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting<T> {
     /// The value.
     pub value: T,
-    /// Where it comes from.
+    /// The origin.
     pub origin: Origin,
 }
 
@@ -70,27 +70,27 @@ impl<T> Setting<T> {
     }
 }
 
-/// What a layer sets; an absent value is left to the layers below.
+/// The values of a layer. Lower layers provide the absent ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layer {
-    /// Architectures where `--arch` is not given.
+    /// Default architectures.
     pub arch: Option<Setting<Vec<String>>>,
     /// QEMU build directory or binary.
     pub qemu: Option<Setting<Utf8PathBuf>>,
     /// Job slots.
     pub jobs: Option<Setting<u16>>,
-    /// How often a failed test is tried again.
+    /// Number of retries of a failed test.
     pub retries: Option<Setting<u32>>,
     /// Multiplies every time limit.
     pub timeout_factor: Option<Setting<f64>>,
-    /// Of every choice that a test makes.
+    /// Seed of all choices of tests.
     pub seed: Option<Setting<u64>>,
-    /// Files to write a report to, by format.
+    /// Report files by format.
     pub reports: Option<Setting<BTreeMap<String, Utf8PathBuf>>>,
 }
 
 impl Layer {
-    /// These values, and those of a lower layer where this one has none.
+    /// Combines with a lower layer, which provides absent values.
     #[must_use]
     pub fn or(self, lower: Self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! `kiln.toml`: defaults, profiles and overrides per test, and which value applies in the end.
+//! `kiln.toml`: defaults, profiles and overrides per test, and how they combine.
 //!
 //! | module | subject |
 //! |---|---|
@@ -6,7 +6,8 @@
 //! | [`file`] | one file: text to layers and overrides, or diagnostics |
 //! | [`resolve`] | files, profile, environment and flags combined |
 //!
-//! Everything is a function of its arguments: `xtask` reads the files and gives the flags, and `runner`
+//! Everything is a function of its arguments: `xtask` reads the files and passes the flags, and
+//! `runner`
 //! applies the overrides.
 
 pub mod file;

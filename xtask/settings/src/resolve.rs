@@ -1,5 +1,5 @@
-//! Which value applies: flags before environment, before the profile, before the defaults; and the
-//! checkout's file before the user's.
+//! Combines all settings. Flags override the environment, the environment overrides the profile,
+//! and the profile overrides the defaults. The checkout's file overrides the user's.
 
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
@@ -9,14 +9,14 @@ use suite::overrides::Override;
 use crate::file::{File, Rule, Table};
 use crate::layer::{Layer, Origin};
 
-/// All settings files, and the profile that was selected.
+/// All settings files, and the selected profile.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
-    /// Of the checkout.
+    /// The checkout's file.
     pub checkout: File,
-    /// Of the user.
+    /// The user's file.
     pub user: File,
-    /// The name after `--profile`.
+    /// The value of `--profile`.
     profile: Option<String>,
 }
 
@@ -24,7 +24,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown profile `{name}`: {}", found(.known))]
 pub struct ProfileError {
-    /// As it was given.
+    /// The requested name.
     pub name: String,
     /// The profiles that exist.
     pub known: Vec<String>,
@@ -39,7 +39,7 @@ fn found(known: &[String]) -> String {
 }
 
 impl ProfileError {
-    /// What fixes it.
+    /// The command that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let known = self.known.iter().map(String::as_str);
@@ -51,14 +51,14 @@ impl ProfileError {
     }
 }
 
-/// The values that apply.
+/// The effective values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
-    /// The profile they come from.
+    /// The selected profile.
     pub profile: Option<String>,
-    /// The values; an absent one is Kiln's own default.
+    /// The values. An absent one means Kiln's own default.
     pub values: Layer,
-    /// All overrides that may apply, the first one first.
+    /// All overrides that may apply, the most important one first.
     pub rules: Vec<Rule>,
 }
 
@@ -98,7 +98,7 @@ impl Settings {
         self.profile.as_deref()
     }
 
-    /// The values that apply under these flags and this environment.
+    /// The effective values under these flags and this environment.
     #[must_use]
     pub fn resolve(&self, flags: Layer, environment: Layer) -> Resolved {
         let mut values = flags.or(environment);
@@ -114,15 +114,15 @@ impl Settings {
         }
     }
 
-    /// Architectures in the files that do not exist.
+    /// The unknown architectures in the files.
     #[must_use]
     pub fn unknown_arches(&self, known: &[&str]) -> Vec<Diagnostic> {
         let files = self.files();
         files.flat_map(|file| file.unknown_arches(known)).collect()
     }
 
-    /// Names in the overrides of the checkout that no test has. The user's file serves several
-    /// checkouts, which need not have the same tests.
+    /// The names in the checkout's overrides that match no test. The user's file serves several
+    /// checkouts with different tests, so it is not checked.
     #[must_use]
     pub fn unknown_names(&self, subjects: &[Subject<'_>]) -> Vec<Diagnostic> {
         self.checkout.unknown_names(subjects)
@@ -132,7 +132,7 @@ impl Settings {
         [&self.checkout, &self.user].into_iter()
     }
 
-    /// The tables that apply, the one that wins first.
+    /// The selected tables, the most important one first.
     fn tables(&self) -> impl Iterator<Item = &Table> {
         let profile = self.profile.as_ref();
         let of_profile =
@@ -143,7 +143,7 @@ impl Settings {
 }
 
 impl Resolved {
-    /// The overrides for a run. A number of retries on the command line holds for every test.
+    /// The overrides for a run. `--retries` on the command line applies to every test.
     #[must_use]
     pub fn overrides(&self) -> Vec<Override> {
         let retries = self.values.retries.as_ref();

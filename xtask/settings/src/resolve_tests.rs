@@ -81,7 +81,7 @@ fn flag_beats_environment_beats_checkout_beats_user() {
             expect: ("/default", "kiln.toml:1"),
             ..none
         },
-        // A selected profile says more than the defaults, whoever wrote it.
+        // A selected profile overrides the defaults of both files.
         Row {
             checkout: "qemu = \"/default\"\n",
             user: both,
@@ -154,7 +154,7 @@ fn overrides_of_profile_come_first() {
 }
 
 #[test]
-fn retries_flag_replaces_those_of_overrides() {
+fn retries_flag_overrides_the_overrides() {
     let text = "[[override]]\nfilter = \"all()\"\nretries = 2\nskip = \"no PCI\"\n";
     let settings = settings(text, "retries = 1", None);
     let check = |flag, expect| {

@@ -1,4 +1,4 @@
-//! Where an image that was built differs from the one in the lock.
+//! Reports where a built image differs from the one in the lock.
 
 use camino::Utf8PathBuf;
 use forge::compare::{first_difference, first_difference_named};
@@ -11,8 +11,8 @@ use crate::error::SupplyError;
 use crate::images::Supplier;
 use provision::lock::{compare, locked};
 
-/// One line for each difference. `known` finds the image of the lock, in the store or the repository;
-/// `fresh` is what built `built`. `machine` is what the builds may not show.
+/// One line per difference. `known` finds the locked image in the store or the repository. `fresh`
+/// built `built`. `machine` contains strings that the builds must not contain.
 pub fn differences(
     known: &Supplier<'_>,
     fresh: &Supplier<'_>,
@@ -43,14 +43,14 @@ pub fn differences(
     Ok(lines)
 }
 
-/// The kernel that was built with all its symbols, which are not in an image.
+/// The built kernel with all its symbols, which an image does not contain.
 fn unstripped(fresh: &Supplier<'_>, arch: &str) -> Result<Option<Utf8PathBuf>, SupplyError> {
     let (_, linux) = fresh.step("linux", arch)?;
     let entry = fresh.store.entry(&EntryName::image(linux.key))?;
     Ok(entry.ready().and_then(|ready| ready.file("vmlinux")))
 }
 
-/// The programs of the host that made other files than in the build that the store has.
+/// The generated files that differ from those of the build in the store.
 fn generated_files(
     known: &Supplier<'_>,
     fresh: &Store,

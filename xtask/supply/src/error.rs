@@ -1,4 +1,4 @@
-//! Why there is no image, or why it could not be fetched, built or written.
+//! Why an image could not be fetched, built or written.
 
 use forge::build::BuildError;
 use forge::compare::CompareError;
@@ -8,10 +8,10 @@ use net::HttpError;
 use provision::ProvisionError;
 use store::StoreError;
 
-/// Why there is no image.
+/// Why an image is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum SupplyError {
-    /// It is here, or in the repository, and cannot be used.
+    /// A local image cannot be used.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
     /// Files could not be fetched.
@@ -23,21 +23,21 @@ pub enum SupplyError {
     /// A build failed.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// An archive in the repository cannot be written.
+    /// An archive in the repository could not be written.
     #[error(transparent)]
     Pack(PackError),
-    /// Two images cannot be compared.
+    /// Two images could not be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
-    /// A mirror was named, and does not have the images of a command that starts guests.
+    /// The user named a mirror, but it lacks the images of a command that starts guests.
     #[error("failed to fetch {files} of the images' files from the mirrors")]
     MirrorsFailed {
-        /// How many files were not fetched.
+        /// The number of missing files.
         files: usize,
-        /// What fixes it, where a mirror's answer says it.
+        /// The command that fixes the error, if a mirror's answer suggests one.
         hint: Option<String>,
     },
-    /// Images that a command boots are not here, and nothing may be fetched.
+    /// A command needs images that are not local, but the network is disabled.
     #[error("{missing}")]
     ImagesOffline {
         /// The images' files.
@@ -48,7 +48,7 @@ pub enum SupplyError {
 }
 
 impl SupplyError {
-    /// The end of a command that starts guests, and whose mirrors do not have its images.
+    /// The error of a command that starts guests if its mirrors lack the images.
     pub(crate) fn mirrors_failed(failed: &[FetchError]) -> Self {
         let hint = failed.iter().find_map(|error| match error {
             FetchError::AllFailed { tries, .. } => tries.iter().find_map(|one| one.hint.clone()),
@@ -58,7 +58,7 @@ impl SupplyError {
         Self::MirrorsFailed { files, hint }
     }
 
-    /// The command that fixes it.
+    /// The command that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -69,7 +69,7 @@ impl SupplyError {
             Self::Pack(error) => error.hint(),
             Self::Compare(_) => None,
             Self::MirrorsFailed { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
-                "name another mirror with --mirror, or build the images with --from-source"
+                "use another mirror with --mirror, or build the images with --from-source"
                     .to_owned()
             })),
             Self::ImagesOffline { arches, .. } => {

@@ -1,5 +1,5 @@
-//! What is brought from outside before it is needed: images from mirrors, sources from everywhere,
-//! several files at a time.
+//! Fetches files before they are needed: images from mirrors, sources from everywhere, several
+//! files at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,26 +14,26 @@ use store::{Ready, Store};
 use crate::error::SupplyError;
 use crate::images::Supplier;
 
-/// Downloads at once, unless `--jobs` says otherwise: mirrors are others' machines.
+/// Default number of concurrent downloads, kept low because mirrors belong to others.
 const AT_ONCE: usize = 4;
 
-/// What later commands need, as far as it could be fetched.
+/// The result of a fetch.
 pub struct Fetched {
     /// Images, by architecture.
     pub images: BTreeMap<String, Ready>,
-    /// Architectures whose image will have to be built.
+    /// Architectures whose image must be built.
     pub to_build: Vec<String>,
     /// Sources that are in the store.
     pub sources: Vec<SourcePin>,
-    /// Why the other files could not be fetched.
+    /// The failed downloads.
     pub failed: Vec<FetchError>,
-    /// How many files were wanted.
+    /// The number of requested files.
     pub wanted: usize,
 }
 
 impl Supplier<'_> {
-    /// Gets the images, or what is needed to build them, and with `sources` all that any build needs.
-    /// It continues where a file cannot be fetched.
+    /// Fetches the images, or what is needed to build them, and with `sources` everything that any
+    /// build needs. Continues after a failed download.
     pub fn fetch(&self, sources: bool) -> Result<Fetched, SupplyError> {
         let (mut images, mut to_build) = (BTreeMap::new(), BTreeMap::new());
         let mut pins = Vec::new();
@@ -67,7 +67,7 @@ impl Supplier<'_> {
         })
     }
 
-    /// Gets every source of the plan that the store lacks: how many there are, and their bytes.
+    /// Fetches every missing source of the plan. Returns their number and size in bytes.
     pub fn fetch_sources(&self) -> Result<(usize, u64), SupplyError> {
         self.fetch_sources_of(&self.plan.steps)
     }
@@ -86,7 +86,8 @@ impl Supplier<'_> {
         Ok((pins.len(), pins.iter().map(|pin| pin.size).sum()))
     }
 
-    /// The images that a mirror has, of these that are not at hand, and why it does not have the others.
+    /// Fetches images from mirrors unless they are local. Also returns why the others could not be
+    /// fetched.
     pub(crate) fn ask_mirrors<'a>(
         &self,
         arches: impl IntoIterator<Item = &'a str>,
@@ -119,7 +120,7 @@ impl Supplier<'_> {
         Ok((images, failed))
     }
 
-    /// The files of a locked image that mirrors are asked for; `None` where there is none to ask.
+    /// The files of a locked image to fetch from mirrors, or `None` if no mirror can be used.
     fn mirrored(&self, arch: &str) -> Result<Option<Vec<SourcePin>>, SupplyError> {
         let (_, step) = self.step("image", arch)?;
         let nobody = self.policy.reuse == Reuse::Nothing || !self.has_mirrors;
@@ -127,7 +128,7 @@ impl Supplier<'_> {
         Ok(locked.map(|locked| blobs::pins(step, locked)))
     }
 
-    /// Those of the images whose files are all there now.
+    /// The images whose files are now complete.
     fn assembled<'a>(
         &self,
         arches: impl Iterator<Item = &'a str>,
@@ -139,7 +140,7 @@ impl Supplier<'_> {
             let Some(locked) = locked.filter(|_| self.policy.reuse != Reuse::Nothing) else {
                 continue;
             };
-            // A file may be missing, which was reported when its fetch failed.
+            // A missing file was reported when its download failed.
             if let Some(ready) = blobs::install(&self.store, step, locked)? {
                 images.insert(arch.to_owned(), ready);
             }
@@ -154,7 +155,7 @@ impl Supplier<'_> {
         build::status(&self.store, &self.plan, &wanted, host.as_deref()).fetch
     }
 
-    /// Brings files into the store; tells which could not be fetched, and why.
+    /// Downloads files into the store. Returns the failures.
     fn fetch_files(&self, pins: &[SourcePin]) -> Result<Vec<FetchError>, SupplyError> {
         let remotes = self.remotes()?;
         check_offline(&self.store, pins, &remotes)?;
@@ -172,14 +173,14 @@ fn sources_of<'s>(steps: impl IntoIterator<Item = &'s Step>) -> Vec<SourcePin> {
     distinct(sources.map(|source| source.pin.clone()).collect())
 }
 
-/// Each file once, also where two names stand for the same bytes.
+/// Removes duplicates by content.
 fn distinct(mut pins: Vec<SourcePin>) -> Vec<SourcePin> {
     let mut seen = BTreeSet::new();
     pins.retain(|pin| seen.insert(pin.sha256));
     pins
 }
 
-/// Puts the sources that one store has into another, checked as if they came from outside.
+/// Copies the sources of one store to another and checks them like downloads.
 pub fn share_sources<'s>(
     from: &Store,
     to: &Store,

@@ -1,4 +1,4 @@
-//! The images of a run, each from the first place that has it; what no place has is built.
+//! Provides the images of a run, each from the first origin that has it, or else from a build.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -14,30 +14,30 @@ use store::Ready;
 
 use crate::error::SupplyError;
 
-/// The caller that needs images: decides how they may be obtained, and receives the events.
+/// The caller that needs images. It decides how they may be obtained and receives the events.
 pub trait Caller: Sync {
-    /// From where files may come; asked only when files are needed.
+    /// The permitted remotes. Called only when files are needed.
     fn remotes(&self) -> Result<Remotes, SupplyError>;
-    /// How steps are performed; the project's own data are filled in.
+    /// The build options. The project's own data are filled in.
     fn options(&self, remotes: Remotes) -> build::Options;
-    /// How many files are downloaded at once, where the command line says so.
+    /// The number of concurrent downloads, if the command line sets it.
     fn downloads(&self) -> Option<usize>;
-    /// Shows the events of a build or a download until the last has come.
+    /// Shows the events of a build or a download until the last one.
     fn watch(&self, events: Receiver<Event>);
 }
 
-/// What images are wanted for.
+/// The purpose of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// To be kept.
+    /// To store them.
     Keep,
-    /// To start guests from.
+    /// To boot guests.
     Boot,
 }
 
-/// The images of a run, from wherever they may come.
+/// The images of a run, from any permitted origin.
 pub struct Supplier<'a> {
-    /// Those that are here.
+    /// The local images.
     pub provision: Provision<'a>,
     /// The caller that needs the images.
     pub caller: Box<dyn Caller + 'a>,
@@ -52,13 +52,13 @@ impl<'a> Deref for Supplier<'a> {
 }
 
 impl Supplier<'_> {
-    /// Every image of the run, by architecture; an image that is nowhere is built.
+    /// Every image of the run by architecture. Missing images are built.
     pub fn images(&self, keep_failed: bool) -> Result<BTreeMap<String, Ready>, SupplyError> {
         self.images_for(Purpose::Keep, keep_failed)
     }
 
-    /// The same for commands that start guests. Where a mirror was named and fails they end: a user who
-    /// names one does not want to wait until a compiler is built.
+    /// The same for commands that start guests. If the user named a mirror and it fails, the
+    /// command fails, because such a user does not want to wait for the build of a compiler.
     pub fn images_to_boot(&self) -> Result<BTreeMap<String, Ready>, SupplyError> {
         self.images_for(Purpose::Boot, false)
     }
@@ -103,12 +103,12 @@ impl Supplier<'_> {
                 images.insert(arch, ready);
             }
         }
-        self.hold_against_lock(&images)?;
+        self.compare_with_lock(&images)?;
         Ok(images)
     }
 
-    /// Offline, an image that cannot be built is reported as the missing image: the sources of its
-    /// compiler are of no use to a caller who wants to boot it.
+    /// Offline, reports an image that cannot be built as a missing image, because a list of missing
+    /// compiler sources does not help a caller who wants to boot it.
     fn check_buildable(&self, wanted: &[(String, StepId)]) -> Result<(), SupplyError> {
         let sources = self.lacking(wanted.iter().map(|(_, id)| id));
         if self.policy.reuse == Reuse::Nothing || sources.is_empty() {
@@ -130,7 +130,7 @@ impl Supplier<'_> {
         })
     }
 
-    /// The image without building: from the store, the repository or a mirror.
+    /// An image without a build: from the store, the repository or a mirror.
     pub fn fetched(&self, arch: &str, step: &Step) -> Result<Option<Ready>, SupplyError> {
         match self.local(arch, step)? {
             Some(ready) => Ok(Some(ready)),
@@ -138,12 +138,12 @@ impl Supplier<'_> {
         }
     }
 
-    /// From where files may come.
+    /// The permitted remotes.
     pub fn remotes(&self) -> Result<Remotes, SupplyError> {
         self.caller.remotes()
     }
 
-    /// How steps are performed.
+    /// The build options.
     pub fn options(&self) -> Result<build::Options, SupplyError> {
         let mut options = self.caller.options(self.remotes()?);
         options.generated = Arc::new(self.project.generated.clone());
@@ -151,7 +151,7 @@ impl Supplier<'_> {
         Ok(options)
     }
 
-    /// Performs the plan as far as it leads to some steps.
+    /// Carries out the plan as far as some steps need it.
     pub fn perform(
         &self,
         wanted: &[StepId],
@@ -160,7 +160,7 @@ impl Supplier<'_> {
         self.showing(|events| build::perform(&self.store, &self.plan, wanted, options, events))
     }
 
-    /// Runs something that sends events, and shows them as they come.
+    /// Runs a function that sends events, and shows them as they arrive.
     pub fn showing<T>(
         &self,
         work: impl FnOnce(&Sender<Event>) -> Result<T, BuildError>,
@@ -182,7 +182,7 @@ impl Supplier<'_> {
     }
 }
 
-/// The steps of these recipes, or all.
+/// The steps of these recipes, or all steps.
 #[must_use]
 pub fn steps_of(plan: &Plan, recipes: &[String]) -> Vec<StepId> {
     let is_wanted = |id: &StepId| recipes.is_empty() || recipes.contains(&plan.step(*id).recipe);

@@ -1,19 +1,20 @@
-//! Images and files that are not here yet: from mirrors, from sources, from builds.
+//! Provides images and files that are not local yet: from mirrors, sources and builds.
 //!
 //! [`Supplier::images`] returns the images of a run and builds what cannot be fetched otherwise.
-//! Whether a build needs the network, and where its progress is shown, is the [`Caller`]'s.
+//! The
+//! [`Caller`] decides whether a build may use the network and where its progress is shown.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`images`] | the images of a run, from the first place that has them |
+//! | [`images`] | the images of a run, from the first origin that has them |
 //! | [`fetch`] | files that later commands need, several at a time |
 //! | [`outlook`] | what a run would do, from what is in the store now |
 //! | `record` | the lock and the archives in the repository, written after a build |
 //! | [`difference`] | where a built image differs from the one in the lock |
 //! | [`rebuilt`] | an image that was rebuilt, compared file by file with the promised one |
-//! | [`error`] | why there is no image |
+//! | [`error`] | why an image is not available |
 //!
-//! Nothing here prints or reads the command line; exit codes are the binary's.
+//! This crate neither prints nor reads the command line. Exit codes are the binary's.
 
 pub mod difference;
 pub mod error;

@@ -1,4 +1,4 @@
-//! What `images` would do, from what is in the store and the repository now.
+//! Predicts what `images` would do, from the current contents of the store and the repository.
 
 use std::collections::BTreeMap;
 
@@ -11,30 +11,30 @@ use crate::error::SupplyError;
 use crate::images::Supplier;
 use provision::places::{Origin, places};
 
-/// What `images` would do.
+/// The prediction.
 #[derive(Debug)]
 pub struct Outlook {
-    /// Each image, and where it would come from.
+    /// Each image and its origin.
     pub images: Vec<ImageOutlook>,
-    /// What would be done about each step.
+    /// The state of each step.
     pub states: BTreeMap<StepId, State>,
-    /// Sources that would be fetched.
+    /// The sources that would be fetched.
     pub missing: Vec<SourcePin>,
 }
 
-/// An image, before it is looked for.
+/// The prediction for one image.
 #[derive(Debug)]
 pub struct ImageOutlook {
     /// Its architecture.
     pub arch: String,
     /// Its key.
     pub key: BuildKey,
-    /// Where it would come from.
+    /// Its origin.
     pub from: Origin,
 }
 
 impl Supplier<'_> {
-    /// What `images` would do, without doing it.
+    /// Predicts what `images` would do, without doing it.
     pub fn outlook(&self) -> Result<Outlook, SupplyError> {
         let mut images = Vec::new();
         let mut wanted = Vec::new();
@@ -59,11 +59,11 @@ impl Supplier<'_> {
         })
     }
 
-    /// Where `images` would take an image from. A mirror is not asked, so it cannot be promised.
+    /// The origin of an image. Mirrors are not contacted, so a mirror is only a possibility.
     fn from(&self, arch: &str, step: &Step) -> Origin {
         let known = self.known(arch, step);
         if known.available.contains(&Origin::Store) {
-            // A build finds it too, also with `--from-source`.
+            // A build finds it too, even with `--from-source`.
             return Origin::Store;
         }
         let places = places(self.policy, &known);

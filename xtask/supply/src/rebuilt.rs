@@ -1,7 +1,7 @@
-//! An image that was rebuilt, compared file by file with the image that was promised: the core of
-//! `images --verify`, `repro` and `verify-release`.
+//! Compares a rebuilt image file by file with the promised one. The core of `images --verify`,
+//! `repro` and `verify-release`.
 //!
-//! The promise is the lock or a release; how the image was rebuilt is the caller's.
+//! The promise is the lock or a release. The caller rebuilds the image.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use plan::lock::LockedFile;
 
 use crate::error::SupplyError;
 
-/// A file of an image: as promised, and as rebuilt.
+/// A file of an image as promised and as rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuiltFile {
     /// Architecture.
     pub arch: String,
     /// Name in the image.
     pub name: String,
-    /// The promised file, if there is one.
+    /// The promised file, if any.
     pub promised: Option<LockedFile>,
-    /// The rebuilt file, if there is one.
+    /// The rebuilt file, if any.
     pub rebuilt: Option<LockedFile>,
-    /// Where they differ, if that was looked for.
+    /// The first difference, if it was searched for.
     pub difference: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl RebuiltFile {
         self.promised.is_some() && self.promised == self.rebuilt
     }
 
-    /// Looks for the first difference between the promised and the rebuilt file, if both exist.
+    /// Finds the first difference between the promised and the rebuilt file, if both exist.
     pub fn find_difference(
         &mut self,
         promised: &Utf8Path,
@@ -48,7 +48,7 @@ impl RebuiltFile {
     }
 }
 
-/// Every file that is promised or rebuilt, by name.
+/// Every promised or rebuilt file, by name.
 #[must_use]
 pub fn compare(
     arch: &str,
@@ -74,8 +74,8 @@ pub fn is_equal(files: &[RebuiltFile]) -> bool {
     files.iter().all(RebuiltFile::is_equal)
 }
 
-/// Size and digest of files in a directory, from their bytes: what the program that wrote them says of
-/// them is not believed. A file that does not exist is left out.
+/// Size and digest of files in a directory, computed from their bytes, because the program that
+/// wrote them is not trusted. Omits files that do not exist.
 pub fn digests<'a>(
     directory: &Utf8Path,
     names: impl Iterator<Item = &'a String>,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_and_difference_come_from_the_bytes() {
+    fn digests_and_difference_are_computed_from_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
         let (was, is) = (dir.join("was"), dir.join("is"));

@@ -1,4 +1,4 @@
-//! What is written to the repository after a build: the lock, and the archives of images.
+//! Writes the results of a build to the repository: the lock, and the archives of images.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use provision::lock::{compare, locked};
 use provision::sources;
 
 impl Supplier<'_> {
-    /// Writes the images to `images/prebuilt/`, with the list of their sources; returns each archive
-    /// with its size in bytes.
+    /// Writes the images to `images/prebuilt/`, with the list of their sources. Returns each
+    /// archive with its size in bytes.
     pub fn update_prebuilt(
         &self,
         images: &BTreeMap<String, Ready>,
@@ -34,8 +34,8 @@ impl Supplier<'_> {
         Ok(written)
     }
 
-    /// Compares what was built with the lock, and writes the lock where the recipes changed.
-    pub(crate) fn hold_against_lock(
+    /// Compares the built images with the lock, and updates the lock if the recipes changed.
+    pub(crate) fn compare_with_lock(
         &self,
         images: &BTreeMap<String, Ready>,
     ) -> Result<(), SupplyError> {

@@ -1,5 +1,5 @@
-//! The crates in a bundle: source alone. Object code that some of them carry for other systems is left out,
-//! and is taken out of what cargo expects.
+//! The crates in a bundle, source only. Object code that some crates contain for other systems is
+//! omitted and removed from cargo's lists of checksums.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::Entry;
 
-/// What cargo keeps next to a vendored crate: the digest of each file.
+/// Cargo's list of the digests of a vendored crate's files.
 const CHECKSUMS: &str = ".cargo-checksum.json";
 
-/// How object code begins: ELF, archives, PE, Mach-O, WebAssembly, and COFF of x86, x86-64 and ARM64.
+/// Magic bytes of object code: ELF, archives, PE, Mach-O, WebAssembly, and COFF of x86, x86-64 and
+/// ARM64.
 const OBJECTS: [&[u8]; 9] = [
     b"\x7fELF",
     b"!<arch>\n",
@@ -26,7 +27,7 @@ const OBJECTS: [&[u8]; 9] = [
     b"\x64\xaa",
 ];
 
-/// The files of what `cargo vendor` wrote, by their path below `vendor/`.
+/// The files that `cargo vendor` wrote, by their path below `vendor/`.
 pub(super) fn entries(folder: &Utf8Path) -> io::Result<BTreeMap<String, Entry>> {
     let mut entries = BTreeMap::new();
     for package in folder.read_dir_utf8()? {
@@ -74,7 +75,7 @@ fn is_object(path: &Utf8PathBuf) -> io::Result<bool> {
     Ok(OBJECTS.iter().any(|magic| start.starts_with(magic)))
 }
 
-/// The list of a crate's digests without those of some files.
+/// A crate's list of checksums without those of some files.
 fn without(path: &Utf8Path, names: &[String]) -> io::Result<Vec<u8>> {
     let mut sums: Value = serde_json::from_slice(&fs::read(path)?)?;
     if let Some(files) = sums["files"].as_object_mut() {

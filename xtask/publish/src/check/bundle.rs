@@ -1,4 +1,5 @@
-//! What a source bundle holds: every archive with its digest, the repository, how to build.
+//! Checks the contents of a source bundle: the archives with their digests, the repository and the
+//! build instructions.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -15,17 +16,17 @@ const ALWAYS: [&str; 4] = [
     "repository/images/images.lock",
 ];
 
-/// A bundle that was read to its end.
+/// A completely read bundle.
 pub(super) struct Held {
     pub(super) size: u64,
     pub(super) digest: Digest,
-    /// What should be in it and is not.
+    /// Missing files.
     pub(super) lacks: Vec<String>,
-    /// Why it ended before its end.
+    /// Why it could not be read completely.
     pub(super) broken: Option<String>,
 }
 
-/// Reads a bundle once, from front to end.
+/// Reads a bundle once from start to end.
 pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, Digest>) -> Held {
     let mut hashing = Hashing::new(file);
     let mut wanted: BTreeMap<String, Option<Digest>> = ALWAYS
@@ -34,7 +35,7 @@ pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, D
         .collect();
     let named = sources.iter();
     wanted.extend(named.map(|(file, digest)| (format!("{root}/sources/{file}"), Some(*digest))));
-    // A stream that breaks lacks what was to come, and its digest is wrong in addition.
+    // A broken stream lacks the remaining files, and its digest is wrong in addition.
     let _ = strike(&mut hashing, &mut wanted);
     let broken = io::copy(&mut hashing, &mut io::sink()).err();
     let (size, digest) = hashing.finish();
@@ -50,7 +51,7 @@ pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, D
     }
 }
 
-/// Takes out of `wanted` what is in the archive.
+/// Removes from `wanted` what is in the archive.
 fn strike(file: &mut dyn Read, wanted: &mut BTreeMap<String, Option<Digest>>) -> io::Result<()> {
     let mut archive = tar::Archive::new(file);
     for entry in archive.entries()? {

@@ -1,90 +1,90 @@
-//! What can be wrong with a published tree, and what fixes it.
+//! The possible problems of a published tree, with hints.
 
 use plan::digest::Digest;
 
 use crate::schema::SchemaError;
 
-/// Something that is wrong.
+/// A problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where, in the tree.
+    /// The path in the tree.
     pub path: String,
-    /// What.
+    /// The problem.
     pub defect: Defect,
 }
 
-/// What is wrong.
+/// The kind of a problem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
-    /// It is not there.
+    /// The file does not exist.
     #[error("is missing")]
     Missing,
-    /// Other bytes than were promised.
+    /// The digest differs.
     #[error("has digest {is}, expected {wanted}")]
     Differs {
-        /// What is there.
+        /// The actual digest.
         is: Digest,
-        /// What was promised.
+        /// The expected digest.
         wanted: Digest,
     },
-    /// Fewer or more bytes than were promised.
+    /// The size differs.
     #[error("has {is} bytes, expected {wanted}")]
     Length {
-        /// How many there are.
+        /// The actual size.
         is: u64,
-        /// How many were promised.
+        /// The expected size.
         wanted: u64,
     },
-    /// More bytes than were promised, who knows how many.
+    /// The file is longer than expected, by an unknown amount.
     #[error("is longer than {0} bytes")]
     Longer(u64),
-    /// The server does not give it.
+    /// The server does not send the file.
     #[error("failed to download: {0}")]
     Unavailable(String),
-    /// A later form of a document.
+    /// A newer version of a document.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// It is not what its name says.
+    /// The content does not match the file's name.
     #[error("is malformed")]
     Unreadable,
-    /// No `oci-layout`.
+    /// `oci-layout` is missing.
     #[error("is not an OCI image layout")]
     NoLayout,
     /// Too few trusted signatures.
     #[error("is signed by {count} trusted keys, expected {wanted}")]
     Signatures {
-        /// How many.
+        /// Number of valid signatures.
         count: usize,
-        /// How many are wanted.
+        /// Required number.
         wanted: usize,
     },
-    /// The index is too old.
+    /// The index has expired.
     #[error("expired at {0}")]
     Expired(String),
-    /// The server presents an old index.
+    /// The server sends an old index.
     #[error("is index {is}, older than index {seen}, which was seen here before")]
     Older {
-        /// The serial.
+        /// Serial of the index.
         is: u64,
-        /// The highest that was seen.
+        /// Highest serial seen so far.
         seen: u64,
     },
-    /// A binary without its source.
+    /// The source of a binary is missing.
     #[error("is a binary without its source")]
     NoSource,
-    /// The source bundle lacks something.
+    /// The source bundle lacks a file.
     #[error("does not contain `{0}`")]
     Lacks(String),
-    /// Provenance does not name an image file.
+    /// The provenance does not cover an image file.
     #[error("does not name the source of `{0}`")]
     NoProvenance(String),
-    /// Not in the list of sums.
+    /// The file is not in `SHA256SUMS`.
     #[error("is not in SHA256SUMS")]
     Unlisted,
 }
 
 impl Defect {
-    /// What fixes it.
+    /// The command that fixes it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! One release: its folder is complete, and is what the index says.
+//! Checks one release: its folder is complete and matches the index.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -15,7 +15,7 @@ use crate::sbom;
 use crate::schema::SchemaError;
 use crate::tree_reader::ReadError;
 
-/// What every release has.
+/// Files that every release has.
 const ALWAYS: [&str; 4] = [
     "README",
     "BUILD.md",
@@ -23,7 +23,7 @@ const ALWAYS: [&str; 4] = [
     "provenance.intoto.jsonl",
 ];
 
-/// Whether a name in the base of a tree is that of a release.
+/// Whether a name in the base of a tree is that of a release's folder.
 #[must_use]
 pub fn is_folder(name: &str) -> bool {
     name.starts_with("kiln-")
@@ -67,7 +67,7 @@ impl Walk<'_> {
         self.licences(name, &listed)?;
         for (file, digest) in &sources {
             self.file(&format!("sources/{file}"), None, *digest)?;
-            // By content too: a mirror is asked so.
+            // Also checked by content, because that is how a mirror is used.
             self.file(&blob_path(digest), None, *digest)?;
         }
         let path = format!("{name}/{bundle}");
@@ -77,7 +77,7 @@ impl Walk<'_> {
         let Some(file) = self.expect_file(&path, self.place.open(&path))? else {
             return Ok(());
         };
-        // Without a size, the blob was found to be missing or wrong already.
+        // Without a size, the blob was already reported as missing or wrong.
         let most = self.sizes.get(wanted).copied().unwrap_or(u64::MAX - 1);
         let file = Box::new(file.take(most + 1));
         let held = bundle::read(file, &format!("{name}-source"), &sources);
@@ -95,7 +95,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// An image: its manifest, provenance of each file; gives its sources.
+    /// Checks an image: its manifest and the provenance of each file. Returns its sources.
     fn image(
         &mut self,
         name: &str,
@@ -151,7 +151,7 @@ impl Walk<'_> {
         Ok(sources.map(|source| (source.file, source.sha256)).collect())
     }
 
-    /// Every licence that the bill of materials names has its text in the folder.
+    /// Checks that the folder has the text of every licence in the bill of materials.
     fn licences(&mut self, name: &str, listed: &BTreeMap<&str, Digest>) -> Result<(), ReadError> {
         let path = format!("{name}/kiln.spdx.json");
         let Some(text) = self.expect_file(&path, self.place.text(&path))? else {
@@ -177,7 +177,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A folder that the index does not name: its source is there as soon as anything is.
+    /// Checks a folder that is not in the index: if it contains anything, it contains the source.
     pub(super) fn abandoned(&mut self, name: &str) -> Result<(), ReadError> {
         let source = format!("{name}/{name}-source.tar");
         let has_source = self.place.open(&source)?.is_some();

@@ -1,4 +1,4 @@
-//! Files that nothing names: what another process has put into a tree, or a publisher that was killed left.
+//! Finds unreferenced files: from other processes, or left by a killed publisher.
 
 use plan::digest::Digest;
 
@@ -7,12 +7,12 @@ use crate::perform::INDEX;
 use crate::release::SUMS;
 use crate::tree_reader::ReadError;
 
-/// In the base of every tree.
+/// Files in the base of every tree.
 const BASE: [&str; 3] = [INDEX, "index.html", "oci-layout"];
 
 impl Walk<'_> {
-    /// Looks at each file that nothing named. In the folder of a release it is wrong that it is there; a
-    /// blob must at least be what its name says. A web server does not list what it has.
+    /// Checks each unreferenced file. In the folder of a release it is a finding. A blob must match
+    /// its name. A web server cannot list its files.
     pub(super) fn strays(&mut self) -> Result<(), ReadError> {
         for path in self.place.files()?.unwrap_or_default() {
             let (folder, file) = path.split_once('/').unwrap_or(("", &path));

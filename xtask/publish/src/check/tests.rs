@@ -1,4 +1,4 @@
-//! Damaged trees: by a faulty server, or by hand.
+//! Tests with trees that a faulty server or a user damaged.
 
 use std::io::{self, Cursor, Read};
 
@@ -11,7 +11,7 @@ use crate::schema::SchemaError;
 use crate::sign::Signer;
 use crate::tree_reader::Directory;
 
-/// A tree of which the server gives one file in another way than it is.
+/// A tree of which the server sends one file wrongly.
 struct Spoilt<'a> {
     tree: Directory,
     path: String,
@@ -32,7 +32,7 @@ impl TreeReader for Spoilt<'_> {
     }
 }
 
-/// A server that breaks off.
+/// A server that aborts a transfer.
 struct Breaks;
 
 impl Read for Breaks {
@@ -127,16 +127,16 @@ fn one_missing_file_hides_no_other_error() {
 }
 
 #[test]
-fn blobs_that_were_swapped_are_both_named() {
+fn swapped_blobs_are_both_reported() {
     let fixture = Fixture::new();
-    // As long as the source, so that the length says nothing.
+    // As long as the source, so that the length does not differ.
     let release = fixture.release("1", "kernel");
     let keys = Keys::none();
     publish(&mut fixture.tree(), &release, &unsigned(&keys), &mut |_| {}).unwrap();
     let blobs = ["source", "kernel"].map(|text| blob_path(&Digest::of(text.as_bytes())));
     let put = |path: &str, text: &str| {
         let path = fixture.path("tree").join(path);
-        // Another name of the same file stays as it is.
+        // Another name of the same file is not affected.
         fs_err::remove_file(&path).unwrap();
         fs_err::write(path, text).unwrap();
     };
@@ -152,7 +152,7 @@ fn blobs_that_were_swapped_are_both_named() {
 }
 
 #[test]
-fn unreferenced_items_are_named() {
+fn unreferenced_files_are_reported() {
     let (_fixture, tree) = published();
     let put = |path: &str, text: &str| {
         let path = tree.0.join(path);
@@ -166,7 +166,7 @@ fn unreferenced_items_are_named() {
     put(&other, "not that");
     put("sources/.kiln-x", "");
     put("robots.txt", "");
-    // That a publication continues is reported as such.
+    // A publication in progress is reported as such.
     put("kiln-2/README", "");
     let keys = Keys::none();
     let known = Known {
@@ -211,7 +211,7 @@ fn untrusted_signature_counts_for_nothing() {
     };
     publish(&mut fixture.tree(), &release, &authority, &mut |_| {}).unwrap();
     assert_eq!(walked(&fixture.tree(), &theirs), []);
-    // Not even under the name that ours would have.
+    // Not even under the name of a trusted signature.
     let names = fixture.tree().files().unwrap().unwrap();
     for name in names.iter().filter(|name| name.ends_with(".minisig")) {
         let id = theirs.ids().next().unwrap();
@@ -258,9 +258,10 @@ fn old_publisher_leaves_newer_tree_alone() {
     assert!(!tree.0.join("kiln-2").exists());
 }
 
-/// Trees as each schema was first published, signed: they are never changed, and always read.
+/// Signed trees from the first publication of each schema. They never change and every version must
+/// read them.
 #[test]
-fn every_schema_that_was_published_is_read() {
+fn every_published_schema_can_be_read() {
     let published = Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/published"));
     let trees = Directory(published.clone()).folders("").unwrap().unwrap();
     assert_eq!(trees, ["v1"], "each schema has its tree");

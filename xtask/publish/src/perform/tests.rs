@@ -1,4 +1,5 @@
-//! Every way to stop a publication or a withdrawal, with a walk over what a reader then sees.
+//! Stops publications and withdrawals after every possible change, and checks what a reader then
+//! sees.
 
 use std::io::Read;
 
@@ -9,7 +10,7 @@ use crate::check::{Defect, Known, Report, walk};
 use crate::fixture::{Fixture, unsigned};
 use crate::tree_reader::{Directory, ReadError, TreeReader};
 
-/// A tree that stops working after some changes, as one whose publisher was killed.
+/// A tree that fails after a number of changes, as if its publisher was killed.
 struct Failing {
     tree: Directory,
     left: usize,
@@ -34,7 +35,7 @@ impl TreeReader for Failing {
 }
 
 impl Tree for Failing {
-    /// So that what an earlier attempt has brought is a change as well, and each number of them is tried.
+    /// Counts existing files too, so that every number of changes is tried.
     fn has(&self, _file: &PublishedFile) -> Result<bool, TreeError> {
         Ok(false)
     }
@@ -115,7 +116,7 @@ fn interrupted_withdrawal_leaves_no_orphan_binary() {
         (report.releases, report.unfinished),
         (vec!["kiln-2".to_owned()], vec![])
     );
-    // What the other release needs has stayed; the rest is gone with the last one.
+    // What the other release needs stays. The rest is removed with the last release.
     assert!(fixture.path("tree/sources/a.tar").exists());
     withdraw(&mut fixture.tree(), "kiln-2", &unsigned(&keys), &mut |_| {}).unwrap();
     assert!(!fixture.path("tree/sources").exists());
@@ -232,7 +233,7 @@ fn too_few_signatures_are_refused() {
     assert_eq!(few, ["index.json", "kiln-1/SHA256SUMS"]);
     publish(&keys(2), &signers).unwrap();
     assert_eq!(found(2), []);
-    // A signature of other bytes is none.
+    // A signature of other bytes does not count.
     let sums = fixture.path("tree/kiln-1/SHA256SUMS");
     let text = fs_err::read_to_string(&sums).unwrap();
     fs_err::write(&sums, format!("{text}{}  x\n", Digest::of(b""))).unwrap();

@@ -1,5 +1,5 @@
-//! What a registry wants to know before it takes anything: a password (RFC 7617), or a token that its
-//! token server gives for one (distribution.github.io/distribution/spec/auth/token).
+//! Authentication at a registry: a password (RFC 7617), or a token that its token server issues for
+//! one (distribution.github.io/distribution/spec/auth/token).
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,17 +10,17 @@ use host::env::RegistryLogin;
 use net::{Answer, Client, HttpError, Method, Payload, Request};
 use serde::Deserialize;
 
-/// Who we are, and what was found to prove it.
+/// The credentials, and the last accepted header.
 #[derive(Clone)]
 pub(super) struct Login {
-    /// `Basic …` of the user and the password.
+    /// `Basic …` with the user and the password.
     basic: Option<String>,
-    /// The header that the registry took last.
+    /// The header that the registry accepted last.
     proof: RefCell<Option<String>>,
 }
 
 impl fmt::Debug for Login {
-    /// Without what is secret.
+    /// Hides the secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login").finish_non_exhaustive()
     }
@@ -48,8 +48,8 @@ impl Login {
         proof.map(|proof| ("authorization", proof))
     }
 
-    /// Finds the proof that a refused request lacked; `false` when there is none. `secure` registries
-    /// not redirect a client to a token server that is not.
+    /// Obtains the credentials that a refused request lacked. Returns `false` if there are none. A
+    /// `secure` registry cannot redirect a client to an insecure token server.
     pub(super) fn prove(
         &self,
         client: &Client,

@@ -1,4 +1,4 @@
-//! A registry that says what a script tells it to say, and notes what it was asked.
+//! A scripted registry that records its requests.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ use crate::index::{Descriptor, MANIFEST};
 use crate::release::{Content, Phase, PublishedFile, Release, blob_path};
 use crate::tree::TreeError;
 
-/// Serves requests, one per connection, until one is for `last`; gives `METHOD path` of each.
+/// Serves requests, one per connection, until one for `last`. Returns `METHOD path` of each.
 fn serve(
     last: &'static str,
     answer: impl Fn(&str) -> &'static str + Send + 'static,
@@ -57,7 +57,7 @@ fn serve(
     (address, served)
 }
 
-/// A release of one blob and one manifest.
+/// A release with one blob and one manifest.
 fn release() -> Release {
     let file = |text: &str| PublishedFile {
         path: blob_path(&Digest::of(text.as_bytes())),

@@ -1,4 +1,4 @@
-//! Publishing to a server that fails in every way that it can, and what a reader finds there then.
+//! Publishes to a server with all kinds of failures, and checks what a reader then finds.
 
 mod endpoint;
 
@@ -39,7 +39,7 @@ fn publish(bucket: &mut Bucket, release: &Release) -> Result<(), PublishError> {
     perform::publish(bucket, release, &unsigned(&Keys::none()), &mut |_| {})
 }
 
-/// What the server has, as a reader of it finds it, without the server's faults.
+/// The objects as a reader sees them, without the server's failures.
 struct StoredObjects<'a>(&'a Endpoint);
 
 impl TreeReader for StoredObjects<'_> {
@@ -65,7 +65,7 @@ impl TreeReader for StoredObjects<'_> {
     }
 }
 
-/// The releases that a reader finds, in a tree in which nothing is wrong.
+/// The releases that a reader finds. The tree must have no findings.
 fn sound(endpoint: &Endpoint, when: &str) -> Vec<String> {
     let keys = Keys::none();
     let known = Known {
@@ -120,7 +120,7 @@ fn second_publication_sends_only_the_index() {
 }
 
 #[test]
-fn a_server_that_fails_once_is_asked_again() {
+fn request_is_retried_after_one_failure() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let slow = Fate::Says("503 Slow Down", "<Error><Code>SlowDown</Code></Error>");
@@ -247,7 +247,7 @@ fn copyless_bucket_gets_the_bytes_again() {
     let fixture = Fixture::new();
     let release = fixture.release("1", "one");
     let refuses = Fate::Says("501 Not Implemented", "");
-    // S3 may say this when it has begun its answer.
+    // S3 may send this error after it has started the answer.
     let changes_its_mind = Fate::Says("200 OK", "<Error><Code>InternalError</Code></Error>");
     for fate in [refuses, changes_its_mind] {
         let endpoint =

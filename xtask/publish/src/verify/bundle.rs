@@ -1,5 +1,5 @@
-//! Whether an unpacked source bundle is whole: every archive that the release names, every crate that its
-//! lock file names. What else a build needs, the build itself finds out.
+//! Checks that an unpacked source bundle is complete: every archive of the release and every crate
+//! of its lock file. The build detects anything else that is missing.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Promise, VerifyError};
 use crate::tree_reader::Hashing;
 
-/// `Cargo.lock`, as far as it matters here.
+/// The relevant fields of `Cargo.lock`.
 #[derive(Deserialize)]
 struct CargoLock {
     #[serde(default)]
@@ -21,17 +21,17 @@ struct CargoLock {
 struct Package {
     name: String,
     version: String,
-    /// Of what comes from a registry, and so is in `vendor/`.
+    /// Present for crates from a registry, which are in `vendor/`.
     checksum: Option<String>,
 }
 
-/// What cargo keeps next to the files of a vendored crate.
+/// Cargo's file next to the files of a vendored crate.
 #[derive(Deserialize)]
 struct Vendored {
     package: Option<String>,
 }
 
-/// Fails with all that the unpacked bundle at `tree` lacks.
+/// Fails with a list of everything that the unpacked bundle at `tree` lacks.
 pub fn complete(promise: &Promise, tree: &Utf8Path) -> Result<(), VerifyError> {
     let mut lacks = Vec::new();
     for (file, facts) in &promise.sources {
@@ -71,7 +71,7 @@ fn absent_crates(lock: &CargoLock, tree: &Utf8Path) -> Vec<String> {
     lock.package.iter().filter(lacks).map(named).collect()
 }
 
-/// Size and digest of a file, if it is there.
+/// Size and digest of a file, if it exists.
 fn digest(path: &Utf8Path) -> io::Result<Option<(u64, plan::digest::Digest)>> {
     let file = match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -12,38 +12,38 @@ pub enum VerifyError {
     /// The tree cannot be read.
     #[error(transparent)]
     Reader(#[from] ReadError),
-    /// Something of the release is not as it should be.
+    /// A file of the release is missing or malformed.
     #[error("`{0}` is missing or malformed")]
     Broken(String),
-    /// The index names no release.
+    /// The index contains no release.
     #[error("the tree contains no release")]
     Empty,
-    /// There is no such release.
+    /// No such release exists.
     #[error("unknown release `{release}`")]
     Unknown {
-        /// What was asked for.
+        /// The requested release.
         release: String,
-        /// What there is.
+        /// The existing releases.
         known: String,
     },
     /// Too few trusted signatures.
     #[error("`{path}` is signed by {count} trusted keys, expected {wanted}")]
     Signatures {
-        /// What should be signed.
+        /// The signed file.
         path: String,
-        /// How many.
+        /// Number of valid signatures.
         count: usize,
-        /// How many are wanted.
+        /// Required number.
         wanted: usize,
     },
-    /// Other bytes than were promised.
+    /// The digest differs.
     #[error("`{path}` has digest {is}, expected {wanted} as in `SHA256SUMS`")]
     Differs {
         /// Path in the tree.
         path: String,
-        /// What is there.
+        /// The actual digest.
         is: Digest,
-        /// What was promised.
+        /// The expected digest.
         wanted: Digest,
     },
     /// The release contradicts itself.
@@ -51,25 +51,25 @@ pub enum VerifyError {
     Disagree {
         /// Path in the tree.
         path: String,
-        /// What the list says.
+        /// The digest in `SHA256SUMS`.
         listed: Digest,
-        /// What the manifest says.
+        /// The digest in the manifest.
         manifest: Digest,
     },
-    /// A file that nothing vouches for.
+    /// A file without a checksum.
     #[error("`{0}` is not in `SHA256SUMS`")]
     Unlisted(String),
-    /// An index or a manifest of a time to come.
+    /// A newer index or manifest.
     #[error("unsupported schema {is} of `{path}`: expected {known}")]
     Schema {
         /// Path in the tree.
         path: String,
         /// Its schema.
         is: u64,
-        /// The one that is read.
+        /// The supported version.
         known: u64,
     },
-    /// The bundle would build something else than was published.
+    /// The bundle builds something else than was published.
     #[error("the source bundle builds a different `{name}` of {arch} than the release contains")]
     OtherImage {
         /// Architecture.
@@ -77,7 +77,7 @@ pub enum VerifyError {
         /// File, or `key`.
         name: String,
     },
-    /// The bundle is not a complete source.
+    /// The bundle is incomplete.
     #[error("the source bundle does not contain {}", .0.join(", "))]
     Lacks(Vec<String>),
     /// The bundle cannot be read.
@@ -86,7 +86,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// What fixes it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let walk = "list every problem of the tree: cargo xtask mirror-check";

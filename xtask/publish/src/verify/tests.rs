@@ -84,7 +84,7 @@ impl Fixture {
         fs_err::write(path, bytes).unwrap();
     }
 
-    /// Writes manifest and sums, each changed.
+    /// Writes the manifest and the checksums with changes.
     fn publish(&self, change: &dyn Fn(&mut Value), sums: impl Fn(String) -> String) {
         let file = |bytes: &[u8]| json!({"size": bytes.len(), "sha256": Digest::of(bytes)});
         let archive = |name: &str, bytes: &[u8]| {
@@ -169,7 +169,7 @@ fn manifest_contradicting_sums_is_refused() {
         &same,
         "`kiln-1/riscv/manifest.json` is missing or malformed",
     );
-    // A later schema is told as such although the rest of it cannot be read.
+    // A newer schema is reported even if the rest of the document cannot be read.
     check(
         &|its| *its = json!({"schema": 2, "files": []}),
         &same,
@@ -199,13 +199,13 @@ fn sums_without_enough_trusted_signatures_are_refused() {
     let signature = format!("kiln-1/SHA256SUMS.{}.minisig", signer.id());
     fixture.write(&signature, &signer.sign(&sums, "sums").unwrap());
     assert!(fixture.promise(&keys, None).is_ok());
-    // Of other sums.
+    // A signature of other checksums.
     fixture.publish(&|its| its["version"] = "2".into(), |sums| sums);
     assert_eq!(fixture.promise(&keys, None), Err(few.to_owned()));
 }
 
 #[test]
-fn all_bundle_gaps_are_named_together() {
+fn all_missing_bundle_files_are_listed() {
     let fixture = Fixture::new();
     let tree = fixture.path("bundle");
     let lacks = || {
@@ -225,7 +225,7 @@ fn all_bundle_gaps_are_named_together() {
         let path = format!("bundle/vendor/{folder}/.cargo-checksum.json");
         fixture.write(&path, text.as_bytes());
     };
-    // Another crate under its name is none.
+    // Another crate under its name does not count.
     sum("one-1.0.0", "other");
     let crates = "the source bundle does not contain the crate `one 1.0.0`, the crate `two 2.0.0`";
     assert_eq!(lacks().as_deref(), Some(crates));

@@ -1,4 +1,4 @@
-//! A server that speaks as much of S3 as a tree needs, and fails as a script tells it.
+//! A server that implements the part of S3 that a tree needs, with scripted failures.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -10,26 +10,26 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use plan::digest::Digest;
 
-/// How a request fares.
+/// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// As it should.
+    /// It succeeds.
     Done,
-    /// This answer, and nothing is done.
+    /// It gets this answer and has no effect.
     Says(&'static str, &'static str),
     /// Half of the body is read, then the connection is closed.
     Dropped,
-    /// Half of the body is read, and no more, and nothing is said.
+    /// Half of the body is read and no answer is sent.
     Stalled,
-    /// It is done, and the connection is closed before that is said.
+    /// It takes effect, but the connection is closed before the answer.
     Unsaid,
-    /// It is done, and the answer names another object than is there.
+    /// It takes effect, but the answer has the tag of another object.
     OtherTag,
-    /// Other bytes are kept than were sent.
+    /// Other bytes are stored than were sent.
     Garbled,
 }
 
-/// An object.
+/// A stored object.
 #[derive(Debug, Clone)]
 pub(super) struct Object {
     pub(super) bytes: Vec<u8>,
@@ -37,7 +37,7 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// As tools put it there that say no digest.
+    /// An object from a tool that records no digest.
     pub(super) fn plain(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.to_vec(),
@@ -46,20 +46,20 @@ impl Object {
     }
 }
 
-/// A request, as a script sees it.
+/// A request as the script sees it.
 pub(super) struct Asked<'a> {
     pub(super) method: &'a str,
     /// In the bucket.
     pub(super) path: &'a str,
-    /// How many requests of the method and path were there before.
+    /// The number of earlier requests with the same method and path.
     pub(super) before: usize,
-    /// A copy within the bucket.
+    /// Whether it is a copy within the bucket.
     pub(super) copies: bool,
 }
 
 type Script = dyn Fn(&Asked<'_>) -> Fate + Send + Sync;
 
-/// What the server has and was asked.
+/// The objects and requests of the server.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) objects: BTreeMap<String, Object>,
@@ -67,7 +67,7 @@ pub(super) struct State {
     pub(super) asked: Vec<String>,
 }
 
-/// The server; it lives as long as the test's process.
+/// The server, which runs until the test process ends.
 pub(super) struct Endpoint {
     pub(super) address: String,
     pub(super) state: Arc<Mutex<State>>,
@@ -85,19 +85,19 @@ impl Endpoint {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (state, script) = (Arc::clone(&kept), Arc::clone(&script));
-                // A client that leaves is not a failure of the server's.
+                // A client that closes the connection is not an error.
                 thread::spawn(move || drop(serve(&stream.unwrap(), &state, script.as_ref())));
             }
         });
         Self { address, state }
     }
 
-    /// The paths there are.
+    /// The existing paths.
     pub(super) fn paths(&self) -> Vec<String> {
         self.state.lock().unwrap().objects.keys().cloned().collect()
     }
 
-    /// What was asked with a method.
+    /// The requests with a method.
     pub(super) fn requests(&self, method: &str) -> Vec<String> {
         let state = self.state.lock().unwrap();
         let asked = state.asked.iter().filter(|line| line.starts_with(method));
@@ -154,7 +154,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, script: &Script) -> std::io::
     match fate {
         Fate::Dropped => return Ok(()),
         Fate::Stalled => {
-            // The connection stays open; the thread ends with the test's process.
+            // The connection stays open. The thread ends with the test process.
             loop {
                 thread::park();
             }
@@ -181,7 +181,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, script: &Script) -> std::io::
     answer(stream, status, &told, &bytes, &method)
 }
 
-/// Does what is asked: status, headers and body of the answer.
+/// Carries out a request. Returns status, headers and body of the answer.
 fn perform(
     state: &mut State,
     method: &str,
