@@ -1,4 +1,4 @@
-//! What `fetch` gets, what it says, and that nothing more is needed after it.
+//! Tests what `fetch` downloads and prints, and that later commands need nothing more.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use plan::digest::Digest;
 
 use harness::small::{ARCH, SmallRepo, Source, bytes};
 
-/// A source archive with one file in it.
+/// A source archive with one file.
 fn archive() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("top")).unwrap();
@@ -23,7 +23,7 @@ fn archive() -> Vec<u8> {
     std::fs::read(packed).unwrap()
 }
 
-/// Serves these files by the end of their path, and nothing else.
+/// Serves these files by the suffix of their path, and nothing else.
 fn serve(files: Vec<(String, Vec<u8>)>) -> Server {
     Server::start(move |request| {
         let found = files
@@ -42,7 +42,7 @@ fn source(server: &Server, file: &str, bytes: Vec<u8>) -> Source {
     }
 }
 
-/// An image that the lock knows and a mirror has, of a source that is there too.
+/// An image in the lock that a mirror has, and its source.
 fn mirrored() -> (SmallRepo, Server, Vec<u8>) {
     let (kernel, packed) = (bytes(1, 40_000), archive());
     let blob = (
@@ -64,7 +64,7 @@ fn fetched_images_work_without_network() {
     let store = repo.path().join("store");
     let expect = format!("the image of {ARCH} is in {}\n", store.display());
     assert_eq!(output.stdout, expect);
-    // The image alone: its source is another wish.
+    // Fetches only the image, not its source.
     assert_eq!(server.requests().len(), 1, "{:?}", server.requests());
     drop(server);
     let output = repo.run("store", &["images", "--offline", "--message-format=json"]);
@@ -79,7 +79,7 @@ fn fetched_images_work_without_network() {
 #[test]
 fn fetched_sources_build_without_network() {
     for (lock, args) in [
-        // Nobody has the image: what builds it comes without being asked for.
+        // No mirror has the image, so its sources are fetched too.
         (false, &["fetch"][..]),
         (true, &["fetch", "--sources"][..]),
         (true, &["fetch", "--from-source"][..]),
@@ -88,7 +88,7 @@ fn fetched_sources_build_without_network() {
         let server = serve(vec![("a.tar.gz".to_owned(), packed.clone())]);
         let repo = SmallRepo::new(&[source(&server, "a.tar.gz", packed)]);
         if lock {
-            // What the build will give.
+            // The result of the build.
             repo.lock(&[("kernel", b"a kernel\n")]);
         }
         let output = repo.run("store", args);
@@ -115,7 +115,7 @@ fn fetched_sources_build_without_network() {
 }
 
 #[test]
-fn snapshot_has_what_the_pool_has_lost() {
+fn snapshot_location_replaces_missing_pool_file() {
     let (right, wrong) = (bytes(2, 30_000), bytes(3, 30_000));
     let sha1 = "d2ad53065f74afc1280d795570d8cc7258f909e1";
     for (served, code) in [(&right, 0), (&wrong, 102)] {
@@ -165,7 +165,7 @@ fn fetch_continues_after_failure_and_lists_all() {
         http://HOST/absent.tar: HTTP status 404
       failed to download `wrong.tar` (sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa):
         http://HOST/wrong.tar: digest mismatch: expected sha256 078f7651a5543d51f59bcb8a6888a28fab0bca2901b46f3b052e44e7b0bfedaa, found 882fc3279babd810be288df70a11f72b529bc534e4d5d654e3dcf90f8a036f24
-    help: name a mirror with --mirror or KILN_MIRROR; an unfinished download is resumed
+    help: set a mirror with --mirror or KILN_MIRROR; an unfinished download is resumed
     ");
     assert_eq!(repo.blob("store", &right), Some(right.clone()));
     assert!(
@@ -174,7 +174,7 @@ fn fetch_continues_after_failure_and_lists_all() {
         output.stdout
     );
 
-    // The second time only what is missing is asked for.
+    // The second run requests only what is missing.
     let before = server.requests().len();
     repo.run("store", &["fetch", "--sources"]);
     let again = &server.requests()[before..];
@@ -186,7 +186,7 @@ fn fetch_continues_after_failure_and_lists_all() {
 }
 
 #[test]
-fn a_blob_that_rotted_is_fetched_again() {
+fn corrupt_blob_is_fetched_again() {
     let right = bytes(2, 30_000);
     let server = serve(vec![("right.tar".to_owned(), right.clone())]);
     let repo = SmallRepo::new(&[source(&server, "right.tar", right.clone())]);

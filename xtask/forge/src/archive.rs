@@ -1,17 +1,17 @@
-//! Archives held in memory, read for their members: cpio (`newc`), tar, and `ar`, as libraries are.
+//! Reads the members of archives in memory: cpio (`newc`), tar, and `ar` libraries.
 //!
-//! Used by `compare` and `scan`, which want to name a member and what is said of it. Reads only what
-//! is whole; taking archives from strangers apart is `unpack`'s business.
+//! Used by `compare` and `scan` to name a member and its properties. Reads only complete archives.
+//! `unpack` handles untrusted ones.
 
 mod ar;
 mod newc;
 mod tarball;
 
-/// An archive's members in their order.
+/// The members of an archive.
 pub(crate) struct Archive<'a> {
-    /// In the order of the file.
+    /// The members in the order of the file.
     pub(crate) members: Vec<Member<'a>>,
-    /// What follows the last one.
+    /// The bytes after the last member.
     pub(crate) rest: &'a [u8],
 }
 
@@ -19,30 +19,30 @@ pub(crate) struct Archive<'a> {
 pub(crate) struct Member<'a> {
     /// Its path.
     pub(crate) name: String,
-    /// What the archive says of it, but for its size: its content explains that.
+    /// Its header fields except the size, which follows from the content.
     pub(crate) fields: Vec<Field>,
-    /// What follows from other members, such as a number or an index.
+    /// Header fields that depend on other members, such as a number or an index.
     pub(crate) derived: Vec<Field>,
     /// Its content.
     pub(crate) data: &'a [u8],
-    /// Where that is in the file.
+    /// Offset of the content in the file.
     pub(crate) offset: usize,
-    /// Its content follows from other members.
+    /// Whether the content is derived from other members.
     pub(crate) is_index: bool,
 }
 
-/// Something that an archive says of a member, and how it reads.
+/// Name and value of a header field.
 pub(crate) type Field = (&'static str, String);
 
 impl<'a> Archive<'a> {
-    /// `None` if it is not an archive of these kinds, or a broken one.
+    /// Parses an archive. `None` if the format is unknown or the archive is malformed.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         newc::parse(bytes)
             .or_else(|| ar::parse(bytes))
             .or_else(|| tarball::parse(bytes))
     }
 
-    /// The member that holds a byte of the file, and the byte's place in it.
+    /// The member that contains a byte of the file, and the offset in the member.
     pub(crate) fn member_at(&self, offset: usize) -> Option<(&Member<'a>, usize)> {
         self.members.iter().find_map(|member| {
             let inside = offset.checked_sub(member.offset)?;

@@ -1,10 +1,11 @@
-//! Performs a plan: walks back from what is wanted, and fetches, unpacks and makes what is missing.
+//! Performs a plan: walks back from the wanted steps, and fetches, unpacks and builds what is
+//! missing.
 //!
-//! `xtask images` and `verify-release` call [`perform`]; `images --plan` prints [`status`]. What is
-//! in the store is not made again, nor are its inputs looked at. Independent steps run at once, as
-//! many as there are jobs, under one job server. A failed step lets the running ones finish, for
-//! their results are kept; no new one is started then. Any number of processes may work on one
-//! store: each step is made by one of them. Nothing here knows a recipe's name.
+//! `xtask images` and `verify-release` call [`perform`]. `images --plan` prints [`status`]. A step
+//! in the store is not built again and its inputs are not checked. Independent steps run
+//! concurrently under one job server, as many as there are jobs. After a failed step no new one
+//! starts, but running ones finish, because their results are kept. Any number of processes may use
+//! one store: each step is built by one of them. Nothing in here knows a recipe's name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,36 +43,37 @@ pub use canary_error::CanaryError;
 pub use error::{BuildError, StepError, StepFailure};
 pub use variation::Variation;
 
-/// How a plan is performed. Nothing in here changes a byte of what comes out.
+/// Options of a run. None of them changes a byte of the results.
 #[derive(Clone)]
 pub struct Options {
-    /// Steps, and jobs of all `make`s together, that run at once.
+    /// Maximum number of concurrent steps, and of concurrent jobs of all `make`s together.
     pub jobs: usize,
-    /// From where sources may come; without a client no server is contacted.
+    /// The permitted remotes. Without a client no server is contacted.
     pub remotes: Remotes,
     /// Whether scripts run in the sandbox.
     pub sandbox: SandboxChoice,
-    /// Directories in which host tools are looked for, in order.
+    /// Directories that are searched for host tools, in order.
     pub path: Vec<Utf8PathBuf>,
-    /// Short id of the host, which names what its compiler made; asked from the host where absent.
+    /// Short id of the host, part of the names of its toolchains. Computed if absent.
     pub host_id: Option<String>,
-    /// Keeps the work area of a step that failed.
+    /// Keeps the work area of a failed step.
     pub keep_failed: bool,
-    /// Time that one script may take.
+    /// Time limit per script.
     pub script_limit: Duration,
-    /// What is done otherwise.
+    /// Deviations from an ordinary build.
     pub variation: Variation,
-    /// Words of this machine that no output may hold.
+    /// Strings of this machine that no output may contain.
     pub machine: Tokens,
-    /// What a toolchain is tried with before it is used.
+    /// The canaries that test a toolchain before its use.
     pub canaries: Arc<Canaries>,
-    /// What programs of the host make during steps; the digests are noted next to the entry.
+    /// Files that programs of the host generate during steps. Their digests are recorded next to
+    /// the entry.
     pub generated: Arc<GeneratedFiles>,
 }
 
 impl Options {
-    /// As many jobs as there are processors, and six hours for a script: longer than the longest
-    /// build on a slow machine.
+    /// Default options: as many jobs as processors, and six hours per script, which is longer than
+    /// the longest build on a slow machine.
     #[must_use]
     pub fn new(remotes: Remotes, path: Vec<Utf8PathBuf>) -> Self {
         Self {
@@ -90,7 +92,7 @@ impl Options {
     }
 }
 
-/// Makes what is wanted, and all that it needs and the store lacks; returns the wanted entries.
+/// Builds the wanted steps and everything missing that they need. Returns the wanted entries.
 pub fn perform(
     store: &Store,
     plan: &Plan,
@@ -108,7 +110,7 @@ pub fn perform(
     )
 }
 
-/// The entries of some steps, without making any: those that are in the store and as they should be.
+/// The valid entries of some steps that are already in the store. Builds nothing.
 pub fn present(
     store: &Store,
     plan: &Plan,
@@ -125,9 +127,10 @@ pub fn present(
     Ok(found)
 }
 
-/// Makes every step below what is wanted that has frozen outputs, and the toolchains that those use, and
-/// returns what is not as the repository holds it, with the canaries' locks: path in the repository
-/// and new bytes. Steps beyond them are not made: they get the new bytes only with a new plan.
+/// Builds every step with frozen outputs below the wanted ones, and the toolchains of these steps.
+/// Returns the frozen files and the locks of canaries that differ from the repository: path in the
+/// repository and new bytes. Later steps are not built, because they depend on the new bytes only
+/// through a new plan.
 pub fn refreeze(
     store: &Store,
     plan: &Plan,
@@ -185,20 +188,20 @@ pub struct Status {
     pub fetch: Vec<SourcePin>,
 }
 
-/// How a step stands.
+/// The state of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It is in the store.
     Ready,
-    /// It would be made.
+    /// It would be built.
     Missing,
-    /// It is not in the store, and nothing that would be made needs it.
+    /// It is not in the store, but nothing needs it.
     Unneeded,
 }
 
-/// What [`perform`] would do, without doing anything: no bytes are hashed and no server is contacted.
-/// Where the host is unknown, what its compiler makes counts as not there.
+/// Predicts what [`perform`] would do, without hashing any bytes or contacting a server. If the
+/// host is unknown, the outputs of its compiler count as missing.
 #[must_use]
 pub fn status(store: &Store, plan: &Plan, wanted: &[StepId], host_id: Option<&str>) -> Status {
     let present = |step: &Step| match (step.product, host_id) {

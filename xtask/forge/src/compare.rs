@@ -1,9 +1,9 @@
-//! The differ: the first difference between two files or trees, with its place in terms a person
-//! can act on (section and symbol, archive entry, config line) instead of a byte offset.
+//! Finds the first difference between two files or trees, with its location in terms that help to
+//! fix it (section and symbol, archive entry, config line) instead of a byte offset.
 //!
-//! Used when a rebuilt image has other bytes than it should have: `verify-release`, `ci`, tests.
-//! It does not list every difference and takes no notice of time stamps outside of archives, which
-//! no digest covers. A stripped kernel is taken apart with the help of the `vmlinux` next to it.
+//! `verify-release`, `ci` and tests use it when a rebuilt image differs. It does not list every
+//! difference, and ignores time stamps outside archives, which no digest covers. The symbols of a
+//! stripped kernel come from the `vmlinux` next to it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -19,33 +19,33 @@ mod tree;
 
 pub use leak::Leak;
 
-/// The kernel's own name for itself with all its symbols.
+/// The name of the kernel with all symbols.
 const UNSTRIPPED: &str = "vmlinux";
 
-/// Where two trees, or two files, first differ.
+/// The first difference between two trees or files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Path below the two roots; empty where the roots are files themselves.
+    /// Path below the two roots, empty if the roots are files.
     pub path: Utf8PathBuf,
-    /// Where in the file.
+    /// The location in the file.
     pub place: Position,
 }
 
-/// Where in a file the difference is, and what stands there on either side.
+/// The location of a difference in a file, and the content of both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
     /// Only this side has the file.
     Only(Side),
     /// A property other than the content, such as `mode`.
     Property {
-        /// What it is called.
+        /// The property's name.
         name: &'static str,
-        /// On the first side.
+        /// The value of the first side.
         first: String,
-        /// On the second side.
+        /// The value of the second side.
         second: String,
     },
-    /// A line of a text, from 1; empty where one text ends before it.
+    /// A line of a text, empty if one text ends before it.
     Line {
         /// Line number, from 1.
         number: usize,
@@ -60,23 +60,23 @@ pub enum Position {
         name: String,
         /// Bytes from its start.
         offset: usize,
-        /// The symbol that covers the place, where the file has a symbol table.
+        /// The symbol at that offset, if the file has a symbol table.
         symbol: Option<String>,
         /// The first side's bytes.
         first: String,
         /// The second side's bytes.
         second: String,
-        /// Other sections that differ, which may follow from this one.
+        /// Other sections that differ, possibly as a consequence.
         also: Vec<String>,
     },
-    /// An entry that one side's archive lacks, or holds at another place in the order.
+    /// An archive entry that only one side has, or that is at another position.
     Entry {
         /// Name in the archive.
         entry: String,
-        /// What is different about it.
+        /// What differs in it.
         place: Box<Position>,
     },
-    /// A byte that no structure explains.
+    /// A byte in a file without a known structure.
     Byte {
         /// Bytes from the start.
         offset: usize,
@@ -87,7 +87,7 @@ pub enum Position {
     },
 }
 
-/// One of the two things compared.
+/// One side of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The one named first.
@@ -99,12 +99,12 @@ pub enum Side {
 /// A file or directory that cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
-    /// Reading failed; the source names the path.
+    /// Reading failed. The source names the path.
     #[error("failed to compare `{path}`")]
     Read {
-        /// What was read.
+        /// The file or directory.
         path: Utf8PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// Neither file, directory nor link, or a name that is not UTF-8.
@@ -113,7 +113,7 @@ pub enum CompareError {
 }
 
 impl CompareError {
-    /// The command that fixes it: there is none.
+    /// No command fixes these errors.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         None
@@ -121,22 +121,22 @@ impl CompareError {
 }
 
 impl Difference {
-    /// What kind of leak it looks like, if it can be recognised; `machine` knows this one by name.
+    /// The kind of leak that it looks like, if any. `machine` contains the names of this machine.
     #[must_use]
     pub fn leak(&self, machine: &Tokens) -> Option<Leak> {
         leak::of(&self.place, machine)
     }
 
-    /// The whole line: where, what, and what it looks like on a machine with these names.
+    /// The complete line: location, content, and the kind of leak.
     #[must_use]
     pub fn explain(&self, machine: &Tokens) -> String {
         show::explained(self, self.leak(machine))
     }
 }
 
-/// Compares two files, or two trees in the order of their paths; `None` means equal.
+/// Compares two files, or two trees in the order of their paths. `None` means equal.
 ///
-/// Of a file counts: its kind, its permission bits, the target of a link, the content.
+/// Compares the type, the permission bits, the target of a link, and the content.
 pub fn first_difference(
     first: &Utf8Path,
     second: &Utf8Path,
@@ -144,7 +144,8 @@ pub fn first_difference(
     tree::compare_at(first, second, Utf8Path::new(""))
 }
 
-/// Compares two files; `unstripped` is what one of them was stripped from, and names its symbols.
+/// Compares two files. `unstripped` is the file that one of them was stripped from, and provides
+/// symbols.
 pub fn first_difference_named(
     first: &Utf8Path,
     second: &Utf8Path,
@@ -165,7 +166,7 @@ pub fn first_difference_named(
     Ok(found)
 }
 
-/// Compares two contents in memory the way [`first_difference`] compares files.
+/// Compares two contents in memory as [`first_difference`] compares files.
 #[must_use]
 pub fn first_difference_in(first: &[u8], second: &[u8]) -> Option<Position> {
     if first == second {

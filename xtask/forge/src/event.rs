@@ -1,54 +1,54 @@
-//! What forge tells while it works. `xtask` renders events for a terminal, a log or JSON; forge
-//! itself never prints.
+//! The progress events of this crate. `xtask` renders them for a terminal, a log or JSON. This
+//! crate never prints.
 
 use camino::Utf8PathBuf;
 
-/// Something happened. Renderers may drop any event: no result depends on one.
+/// A progress event. Renderers may drop any event, because no result depends on one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// So much is to be fetched; the files follow, several at a time.
+    /// The total of the downloads that follow, several at a time.
     FetchTotal {
-        /// Files that the store lacks.
+        /// Number of missing files.
         files: usize,
-        /// Their bytes in all.
+        /// Their total size in bytes.
         bytes: u64,
     },
-    /// A file is being fetched; `offset` bytes of it were kept from an earlier try.
+    /// A download starts. `offset` bytes are kept from an earlier attempt.
     FetchStarted {
-        /// File name of the pin.
+        /// File name of the source.
         file: String,
         /// Where it comes from.
         url: String,
-        /// Bytes that are there already.
+        /// Number of bytes that already exist.
         offset: u64,
-        /// Bytes in all.
+        /// Total size in bytes.
         size: u64,
     },
-    /// More of it has come.
+    /// A download makes progress.
     FetchProgress {
-        /// File name of the pin.
+        /// File name of the source.
         file: String,
         /// Bytes so far.
         done: u64,
-        /// Bytes in all.
+        /// Total size in bytes.
         size: u64,
     },
-    /// A try failed; another follows.
+    /// An attempt failed and another follows.
     FetchFailed {
-        /// File name of the pin.
+        /// File name of the source.
         file: String,
-        /// Where it was asked for.
+        /// The URL of the attempt.
         url: String,
-        /// What went wrong.
+        /// The error.
         why: String,
-        /// Seconds until the same place is asked again; `None` when the next place is tried.
+        /// Seconds until the same URL is tried again, or `None` if the next URL is tried.
         again_in: Option<f64>,
     },
-    /// It is in the store, and its bytes are the pinned ones.
+    /// A file is in the store and matches its pin.
     FetchFinished {
-        /// File name of the pin.
+        /// File name of the source.
         file: String,
-        /// Bytes in all.
+        /// Size in bytes.
         size: u64,
     },
     /// A source archive is being unpacked.
@@ -56,55 +56,55 @@ pub enum Event {
         /// Name of the source.
         name: String,
     },
-    /// More of it is unpacked.
+    /// Unpacking makes progress.
     UnpackProgress {
         /// Name of the source.
         name: String,
         /// Entries so far.
         entries: u64,
     },
-    /// Its tree is in the store, patched.
+    /// The patched tree is in the store.
     UnpackFinished {
         /// Name of the source.
         name: String,
-        /// Entries in all.
+        /// Number of entries.
         entries: u64,
     },
-    /// A step begins.
+    /// A step starts.
     StepStarted {
         /// Its recipe.
         recipe: String,
         /// Its architecture, if it has one.
         arch: Option<String>,
-        /// Where its output is logged, if it has any.
+        /// The file of its log, if it has one.
         log: Option<Utf8PathBuf>,
     },
-    /// A step said something.
+    /// A step printed a line.
     StepOutput {
         /// Its recipe.
         recipe: String,
         /// Its architecture, if it has one.
         arch: Option<String>,
-        /// One line, without its end.
+        /// The line, without its newline.
         line: String,
     },
-    /// A step's output is in the store.
+    /// The output of a step is in the store.
     StepFinished {
         /// Its recipe.
         recipe: String,
         /// Its architecture, if it has one.
         arch: Option<String>,
-        /// Seconds that it took.
+        /// Duration in seconds.
         seconds: f64,
     },
-    /// Another process does what is wanted here; this one waits for it.
+    /// Another process already does this work, so this one waits.
     Waiting {
-        /// What the other one does.
+        /// What the other process does.
         on: String,
     },
-    /// Something a person should know.
+    /// A note for the user.
     Note {
-        /// A sentence.
+        /// The text, a sentence.
         text: String,
     },
 }

@@ -1,6 +1,6 @@
-//! The bytes around an offset in a form that people can read.
+//! Formats the bytes around an offset for people.
 
-/// What stands at `offset`: the whole text around it if it is text, else eight bytes in hexadecimal.
+/// The content at `offset`: the surrounding text if it is text, else eight bytes in hexadecimal.
 pub(crate) fn excerpt(bytes: &[u8], offset: usize) -> String {
     const BEFORE: usize = 40;
     const AFTER: usize = 60;

@@ -1,6 +1,6 @@
 //! Brings pinned files into the store: from the store itself, else from their locations in order,
-//! else from the mirrors. Everything that needs bytes from outside comes through [`fetch`]; only it
-//! and the store make a [`Verified`]. It does not look inside a file.
+//! else from the mirrors. All downloads use [`fetch`]. Only it and the store create a [`Verified`].
+//! It does not read the contents of a file.
 
 mod availability;
 mod discovery;
@@ -27,8 +27,8 @@ use store::{Store, StoreError};
 
 use download::{Download, Failure};
 
-/// The bytes of `pin`, from the store or from outside. One process downloads a file, the others
-/// wait for it; a download that was cut off resumes where it stopped.
+/// Returns the bytes of `pin` from the store or a download. One process downloads a file and the
+/// others wait for it. An interrupted download resumes.
 pub fn fetch(
     store: &Store,
     pin: &SourcePin,
@@ -95,7 +95,7 @@ pub fn fetch(
     })
 }
 
-/// Fails, before anything is begun, with all of `pins` that are wanted and that no server may be contacted.
+/// Fails early with all of `pins` that are missing while the network is disabled.
 pub fn check_offline<'a>(
     store: &Store,
     pins: impl IntoIterator<Item = &'a SourcePin>,
@@ -116,7 +116,7 @@ pub fn check_offline<'a>(
     }
 }
 
-/// Those of `pins` that are not in the store, with where they are available: what `--offline` lists.
+/// The missing ones of `pins` with their URLs, as `--offline` lists them.
 #[must_use]
 pub fn missing<'a>(
     store: &Store,
@@ -142,7 +142,7 @@ fn missing_file(pin: &SourcePin, urls: &[String]) -> Missing {
     }
 }
 
-/// Everywhere a file is available, in the order in which it is tried.
+/// All URLs of a file in the order of attempts.
 fn urls(pin: &SourcePin, remotes: &Remotes) -> Vec<String> {
     let own = pin.locations.iter();
     let own = own.flat_map(|location| location_urls(location, remotes));
@@ -159,7 +159,7 @@ fn urls(pin: &SourcePin, remotes: &Remotes) -> Vec<String> {
     urls
 }
 
-/// The URLs of one location; none where no base for it is known.
+/// The URLs of one location, or none if its base is unknown.
 fn location_urls(location: &Location, remotes: &Remotes) -> Vec<String> {
     let below = |bases: &[SecretUrl], path: &str| {
         let urls = bases.iter().map(|base| join(base.reveal(), path));
@@ -174,7 +174,7 @@ fn location_urls(location: &Location, remotes: &Remotes) -> Vec<String> {
     }
 }
 
-/// Where a mirror publishes a blob.
+/// The URL of a blob on a mirror.
 fn blob_url(base: &str, digest: &Digest) -> String {
     join(base, &format!("blobs/sha256/{digest}"))
 }

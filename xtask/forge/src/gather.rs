@@ -1,6 +1,6 @@
-//! Gathers files of earlier steps into one directory: what an image is made of.
+//! Copies files of earlier steps into one directory: the contents of an image.
 //!
-//! Used by `build` for [`plan::step::Action::Gather`]; `initramfs` finds its files the same way.
+//! `build` uses it for [`plan::step::Action::Gather`], and `initramfs` to find files.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use plan::step::InputFile;
 /// Output trees of a step's inputs, by recipe.
 pub type Inputs = BTreeMap<String, Utf8PathBuf>;
 
-/// A file of an input that is not as the plan says.
+/// A file of an input does not match the plan.
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
     /// The step has no such input.
@@ -26,13 +26,13 @@ pub enum GatherError {
         /// Path in its output tree.
         path: String,
     },
-    /// The file system failed; the message names the file.
+    /// The file system failed. The message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl GatherError {
-    /// What would fix it: the recipe.
+    /// The advice that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -44,7 +44,7 @@ impl GatherError {
     }
 }
 
-/// Copies the files into `out`, all with mode 0644: an image's files are data.
+/// Copies the files into `out`, all with mode 0644, because an image's files are data.
 pub fn gather(
     files: &BTreeMap<String, InputFile>,
     inputs: &Inputs,
@@ -61,7 +61,7 @@ pub fn gather(
     Ok(())
 }
 
-/// Where a file of an input is.
+/// The path of a file of an input.
 pub(crate) fn locate(file: &InputFile, inputs: &Inputs) -> Result<Utf8PathBuf, GatherError> {
     let tree = inputs
         .get(&file.recipe)
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_items_are_named() {
+    fn missing_inputs_and_files_are_named() {
         let check = |recipe: &str, path: &str, expect: &str, hint: Option<&str>| {
             let trees = trees();
             let error =

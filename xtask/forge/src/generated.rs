@@ -1,8 +1,8 @@
-//! The digests of what programs of the host made during a step, noted next to its entry: where two
-//! builds differ, they name the program.
+//! Records the digests of files that programs of the host generated during a step, next to its
+//! entry. If two builds differ, they identify the program.
 //!
-//! `build` records, `images --verify` and `repro` compare. A difference here is not a failure: it may
-//! reach no output.
+//! `build` records, and `images --verify` and `repro` compare. A difference here is not a failure,
+//! because it may not reach any output.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,21 +16,21 @@ use store::{Ready, digest_file};
 /// Name of the note.
 pub(crate) const NOTE: &str = "generated";
 
-/// A generated file that two builds of one step made differently.
+/// A generated file that differs between two builds of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differing {
     /// Path below the build directory.
     pub path: String,
-    /// The program that made it.
+    /// The program that generated it.
     pub by: String,
-    /// The builds that made it.
+    /// The builds that generated it.
     pub made_by: MadeBy,
 }
 
-/// Which of two builds made a file.
+/// The builds that generated a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MadeBy {
-    /// Both, with other bytes.
+    /// Both, with different bytes.
     Both,
     /// Only the first.
     First,
@@ -49,8 +49,8 @@ impl fmt::Display for Differing {
     }
 }
 
-/// The generated files that differ between two entries of one step; `None` where one of them has no
-/// record, as an entry from a mirror has none.
+/// The generated files that differ between two entries of one step, or `None` if one of them has no
+/// record. An entry from a mirror has none.
 #[must_use]
 pub fn differing(table: &[Generated], first: &Ready, second: &Ready) -> Option<Vec<Differing>> {
     Some(compare(table, &first.note(NOTE)?, &second.note(NOTE)?))
@@ -76,7 +76,7 @@ fn compare(table: &[Generated], first: &str, second: &str) -> Vec<Differing> {
     differing.collect()
 }
 
-/// Digest and path of each file of a table below a build directory, as `sha256sum` writes them.
+/// Digest and path of each file of a table below a build directory, in the format of `sha256sum`.
 pub(crate) fn record(table: &[Generated], build: &Utf8Path) -> io::Result<String> {
     let mut text = String::new();
     below(table, build, "", &mut text)?;
@@ -87,7 +87,7 @@ fn below(table: &[Generated], build: &Utf8Path, path: &str, text: &mut String) -
     let mut names = Vec::new();
     for entry in fs_err::read_dir(build.join(path))? {
         let entry = entry?;
-        // The kernel's build keeps command lines in files with a dot.
+        // The kernel's build stores command lines in hidden files.
         let name = entry.file_name().into_string().unwrap_or_default();
         if !name.is_empty() && !name.starts_with('.') {
             names.push((name, entry.file_type()?));

@@ -1,7 +1,7 @@
-//! Resolves an initramfs's entries to bytes and lets `plan::cpio` write them.
+//! Resolves the entries of an initramfs to bytes, which `plan::cpio` writes.
 //!
-//! Used by `build` for [`plan::step::Action::Initramfs`]. The archive's form (order, times, owners)
-//! is `plan::cpio`'s business; here is only what comes from the inputs' output trees.
+//! `build` uses it for [`plan::step::Action::Initramfs`]. `plan::cpio` determines the form of the
+//! archive: order, times, owners. This module reads the inputs' output trees.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use crate::gather::{GatherError, Inputs, locate};
 /// Name of the archive in the step's output tree.
 pub const FILE: &str = "initramfs.cpio";
 
-/// Why the archive cannot be written.
+/// Why the archive could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitramfsError {
-    /// A file of an input is not there.
+    /// A file of an input is missing.
     #[error(transparent)]
     Input(#[from] GatherError),
-    /// An archive cannot hold it.
+    /// The archive cannot contain an entry.
     #[error(transparent)]
     Cpio(#[from] CpioError),
-    /// A list of links is not as it must be.
+    /// A list of links is malformed.
     #[error("`{list}`, line {line}: expected an absolute path, found `{text}`")]
     List {
         /// Path of the list in its output tree.
@@ -35,7 +35,7 @@ pub enum InitramfsError {
 }
 
 impl InitramfsError {
-    /// What would fix it.
+    /// The advice that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -46,7 +46,7 @@ impl InitramfsError {
     }
 }
 
-/// The archive's bytes; `epoch` is the time of every entry.
+/// The archive's bytes. `epoch` is the time of every entry.
 pub fn archive(
     entries: &[InitramfsEntry],
     inputs: &Inputs,
@@ -55,8 +55,8 @@ pub fn archive(
     Ok(plan::cpio::archive(&resolve(entries, inputs)?, epoch)?)
 }
 
-/// The entries with their bytes, sorted. Where a list of links names a path that has an entry of its
-/// own, the entry stays; directories that only links need are made with mode 0755.
+/// The sorted entries with their bytes. An explicit entry takes precedence over one from a list of
+/// links. Missing parent directories of links get mode 0755.
 pub fn resolve(entries: &[InitramfsEntry], inputs: &Inputs) -> Result<Vec<Entry>, InitramfsError> {
     let mut resolved = BTreeMap::new();
     let mut lists = Vec::new();
@@ -167,7 +167,7 @@ mod tests {
         )
     }
 
-    /// Resolves against an input `busybox` with these two files; one line an entry.
+    /// Resolves against an input `busybox` with these two files. Prints one line per entry.
     fn check(entries: &[InitramfsEntry], list: &str, expect: Result<&[&str], &str>) {
         let scratch = tempfile::tempdir().unwrap();
         let tree = Utf8PathBuf::from_path_buf(scratch.path().to_owned()).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_entries_are_named() {
+    fn invalid_entries_are_reported() {
         check(
             &[links()],
             "/bin/ls\nbin/cat\n",

@@ -1,8 +1,8 @@
-//! Turns a plan into files: fetching, unpacking, building, and the ready-made images.
+//! Turns a plan into files: fetches, unpacks, builds, and packs ready images.
 //!
-//! [`build`] performs a plan. Everything from outside goes through [`fetch`], everything that is kept
-//! through [`store`], and a recipe's script sees what [`sandbox`] shows.
-//! Nothing here prints: progress is sent as [`event::Event`].
+//! [`build`] performs a plan. Everything from outside passes through [`fetch`], everything that is
+//! kept passes through [`store`], and a recipe's script sees what [`sandbox`] shows. This crate
+//! never prints: progress is sent as [`event::Event`].
 
 mod archive;
 pub mod build;

@@ -1,7 +1,8 @@
-//! Packs images for the repository: `images/prebuilt/<arch>.tar.xz`. `provision::prebuilt` reads the archives.
+//! Packs images for the repository: `images/prebuilt/<arch>.tar.xz`. `provision::prebuilt` reads
+//! the archives.
 //!
-//! Where an image has a kernel and the compressed kernel that others boot, only the latter is packed, for the
-//! former is inside it, byte for byte.
+//! If an image has both a kernel and the compressed kernel that other tools boot, only the latter
+//! is packed, because it contains the former byte for byte.
 
 use std::io::{self, Write};
 
@@ -17,7 +18,7 @@ use xz2::write::XzEncoder;
 
 /// Best compression of xz: level 9 with `LZMA_PRESET_EXTREME` (lzma/container.h).
 const PRESET: u32 = 9 | 1 << 31;
-/// Smallest dictionary, in bytes.
+/// Minimum dictionary size in bytes.
 const DICTIONARY: usize = 1 << 20;
 
 /// Why an image archive could not be written.
@@ -31,16 +32,16 @@ pub enum PackError {
     Archive {
         /// The archive.
         path: Utf8PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A branch filter that the xz in this program does not have (`config.h` of `lzma-sys`).
+    /// A branch filter that this program's xz does not support (`config.h` of `lzma-sys`).
     #[error("unknown branch filter `{0}`: expected `sparc` or `x86`")]
     Filter(String),
 }
 
 impl PackError {
-    /// What to do about it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -50,16 +51,16 @@ impl PackError {
     }
 }
 
-/// How an archive is packed. Any choice unpacks to the same files.
+/// Compression parameters. Every choice unpacks to the same files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Packing {
-    /// Branch filter of xz.
+    /// The branch filter of xz.
     pub filter: Option<String>,
-    /// Bits of the byte before that predict a literal; xz's default is 3.
+    /// Bits of the previous byte that predict a literal. xz's default is 3.
     pub lc: Option<u32>,
-    /// Bits of the position that predict a literal; xz's default is 0.
+    /// Bits of the position that predict a literal. xz's default is 0.
     pub lp: Option<u32>,
-    /// Bits of the position that predict all else; xz's default is 2.
+    /// Bits of the position that predict everything else. xz's default is 2.
     pub pb: Option<u32>,
 }
 
@@ -70,8 +71,8 @@ impl From<&Archive> for Packing {
     }
 }
 
-/// Packs an image into `archive` and returns its size. The bytes depend on the files and `packing`
-/// only: names are sorted, modes, owners and times are fixed.
+/// Packs an image into `archive` and returns its size. The bytes depend only on the files and
+/// `packing`: names are sorted, and modes, owners and times are fixed.
 pub fn write(ready: &Ready, packing: &Packing, archive: &Utf8Path) -> Result<u64, PackError> {
     let broken = |source| PackError::Archive {
         path: archive.to_owned(),
@@ -144,7 +145,7 @@ fn filters(packing: &Packing, size: usize) -> Result<Filters, PackError> {
     }
     let mut options = LzmaOptions::new_preset(PRESET)
         .map_err(|error| PackError::Store(StoreError::from(io::Error::from(error))))?;
-    // A dictionary beyond the data would only cost memory.
+    // A dictionary larger than the data would only waste memory.
     let dictionary = size.next_power_of_two().clamp(DICTIONARY, 64 << 20);
     options.dict_size(u32::try_from(dictionary).unwrap_or(u32::MAX));
     if let Some(bits) = packing.lc {

@@ -1,8 +1,8 @@
-//! Whether builds are reproducible: two builds of the same steps, compared byte for byte.
+//! Checks whether builds are reproducible: compares two builds of the same steps byte for byte.
 //!
-//! `xtask repro` makes the first build as any other, the second one in [`surroundings`] that differ in
-//! everything that no output may show. All of that lies around the sandbox; a step's script,
-//! environment and places stay what its key says. Here nothing is built.
+//! `xtask repro` makes the first build as usual and the second one in [`surroundings`] that differ
+//! in everything that no output may depend on. All differences are outside the sandbox: a step's
+//! script, environment and paths stay the same as in its key. This module does not build anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use crate::generated::{self, Differing};
 
 pub mod surroundings;
 
-/// Names under which the caller's PATH offers programs that do nothing and succeed. Builds are known
-/// to ask for them without saying so.
+/// Names of programs that builds are known to call without declaring them. The caller's PATH offers
+/// fakes of them that do nothing and succeed.
 pub const POISON: [&str; 16] = [
     "bzip2",
     "cpio",
@@ -36,10 +36,10 @@ pub const POISON: [&str; 16] = [
     "xz",
 ];
 
-/// What such a program is.
+/// The content of such a fake.
 pub const POISONED: &str = "#!/bin/sh\necho poison\nexit 0\n";
 
-/// The names of [`POISON`] that no step declares: those which it declares it must get.
+/// The names of [`POISON`] that no step declares. A step must get the tools that it declares.
 #[must_use]
 pub fn poison<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<&'static str> {
     let declared: BTreeSet<&str> = tools(steps).collect();
@@ -56,36 +56,36 @@ pub fn tools<'a>(steps: impl IntoIterator<Item = &'a Step>) -> impl Iterator<Ite
     scripts.flat_map(|script| script.tools.iter().map(String::as_str))
 }
 
-/// One step, made twice.
+/// The comparison of a step's two builds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The step.
     pub step: StepId,
-    /// Files and links that it made first.
+    /// Number of files and links of the first build.
     pub outputs: usize,
-    /// Seconds that each build of it took.
+    /// Seconds of each build.
     pub seconds: [f64; 2],
-    /// The first is not from a build but was installed ready-made.
+    /// The first one was installed from an archive instead of a build.
     pub prebuilt: bool,
-    /// Where the second differs.
+    /// The first difference.
     pub difference: Option<Difference>,
-    /// Where it differs: what the host's programs made otherwise in the course of the step.
+    /// In case of a difference: the generated files that differ.
     pub generated: Vec<Differing>,
-    /// Another system's compiler or compressor made it, so that it may differ.
+    /// A compiler or compressor of another root made it, so it may differ.
     pub may_differ: bool,
 }
 
 impl Comparison {
-    /// Whether it is as it must be.
+    /// Whether the result is as required.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.difference.is_none() || self.may_differ
     }
 }
 
-/// Compares what was made twice. With the tools of `another` system toolchains may differ, and images
-/// in the file that it names, which that system's compressor made. `tables` tell what is generated in the
-/// steps of a recipe, and by which program.
+/// Compares two builds. With the tools of `another` root, toolchains may differ, and also the file
+/// of an image that it names, which the root's compressor made. `tables` list the generated files
+/// and their programs by recipe.
 pub fn compare(
     plan: &Plan,
     tables: &BTreeMap<String, Vec<Generated>>,
@@ -118,7 +118,7 @@ pub fn compare(
     .collect()
 }
 
-/// Whether all is equal but the content of one file.
+/// Whether only the content of one file differs.
 fn only_differ_in(file: &str, first: &Ready, second: &Ready) -> bool {
     let files = |ready: &Ready| {
         let mut files = ready.meta().files.clone();

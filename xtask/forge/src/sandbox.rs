@@ -1,9 +1,10 @@
-//! The view that a build script has: fixed places, declared tools, no network, nothing else.
+//! The environment of a build script: fixed paths, declared tools, no network.
 //!
-//! `build` calls [`launch`] with the places of one step; with user namespaces it answers with a
-//! bubblewrap command line, without them with the same script and variables that name the real
-//! places. That is the one exception to "what is hashed is what is run", and it names places only:
-//! no output may contain one, which is why recipes map paths. Everything here but
+//! `build` calls [`launch`] with the directories of one step. With user namespaces it returns a
+//! bubblewrap command line. Without them it returns the same script with variables that contain the
+//! real paths. This is the only exception to "what is hashed is what is run", and it affects only
+//! paths:
+//! no output may contain one, which is why recipes map paths. Everything here except
 //! [`HostRoot::probe`], [`probe`] and [`Toolbox::find`] is a function of its arguments.
 //!
 //! ```text
@@ -31,50 +32,50 @@ pub use tools::Toolbox;
 /// Whether builds run in the sandbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SandboxChoice {
-    /// In the sandbox where the host allows it.
+    /// Uses the sandbox if the host supports it.
     #[default]
     Auto,
-    /// Without it.
+    /// Does not use it.
     Off,
 }
 
-/// The places of one step on the host, each shown at a fixed path in the sandbox.
+/// The directories of one step on the host, each mounted at a fixed path in the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
-    /// The work area: holds `build`, `tools`, `files` and `build.sh`, and the links of a run
+    /// The work area: contains `build`, `tools`, `files` and `build.sh`, and the links of a run
     /// without sandbox.
     pub work: Utf8PathBuf,
-    /// What the step produces.
+    /// The output tree.
     pub out: Utf8PathBuf,
     /// Source trees by name.
     pub sources: BTreeMap<String, Utf8PathBuf>,
-    /// Output trees of the inputs that are shown below `/in`, by recipe.
+    /// Output trees of the inputs, mounted below `/in`, by recipe.
     pub inputs: BTreeMap<String, Utf8PathBuf>,
-    /// Output tree that is shown at the toolchain's path.
+    /// Output tree that is mounted at the toolchain's path.
     pub toolchain: Option<Utf8PathBuf>,
 }
 
-/// A command line to be.
+/// A command line to run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Launch {
     /// Program and arguments.
     pub argv: Vec<String>,
-    /// The whole environment, but for the job server's `MAKEFLAGS`.
+    /// The complete environment except the job server's `MAKEFLAGS`.
     pub env: BTreeMap<String, String>,
-    /// Where it starts.
+    /// The working directory.
     pub directory: Utf8PathBuf,
 }
 
-/// The mode bits of outputs must not follow the caller's umask.
+/// The modes of outputs must not depend on the caller's umask.
 const WRAPPER: &str = "umask 022 && exec sh -eu \"$1\"";
 
 /// Name of the script in the work area and in the sandbox.
 pub(crate) const SCRIPT: &str = "build.sh";
 
-/// The variables that name places, and so have other values without a sandbox.
+/// Variables that contain paths, and so have other values without a sandbox.
 const PLACES: [&str; 8] = ["SRC", "IN", "FILES", "BUILD", "OUT", "TC", "HOME", "PATH"];
 
-/// How to run a script.
+/// The command that runs a script.
 #[must_use]
 pub fn launch(how: &Sandboxing, script: &Script, places: &Places) -> Launch {
     match how {
@@ -105,7 +106,7 @@ pub fn launch(how: &Sandboxing, script: &Script, places: &Places) -> Launch {
     }
 }
 
-/// The links that make the fixed places' shape below the work area, for a run without sandbox: link
+/// The links below the work area that stand in for the fixed paths in a run without sandbox: link
 /// path to target.
 #[must_use]
 pub fn links(script: &Script, places: &Places) -> BTreeMap<Utf8PathBuf, Utf8PathBuf> {
@@ -139,7 +140,7 @@ fn real_environment(script: &Script, places: &Places) -> BTreeMap<String, String
         .collect()
 }
 
-/// Where a path of the sandbox is on the host.
+/// The path on the host of a path in the sandbox.
 fn real_place(path: &str, places: &Places) -> Utf8PathBuf {
     let inside = Utf8Path::new(path);
     if let Ok(rest) = inside.strip_prefix("/out") {
@@ -150,7 +151,7 @@ fn real_place(path: &str, places: &Places) -> Utf8PathBuf {
         .map_or_else(|_| inside.to_owned(), |rest| join(&places.work, rest))
 }
 
-/// As `join`, but an empty rest adds no slash.
+/// Like `join`, but an empty `rest` adds no slash.
 fn join(base: &Utf8Path, rest: &Utf8Path) -> Utf8PathBuf {
     if rest.as_str().is_empty() {
         base.to_owned()
@@ -163,10 +164,10 @@ fn strings<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     words.into_iter().map(str::to_owned).collect()
 }
 
-/// The options that every sandbox has; the probe tries exactly these.
+/// The options of every sandbox. The probe tries exactly these.
 ///
-/// The user is the same on every host and has no capability, so that a build as root meets the
-/// write-protected files that any other build meets.
+/// The user is the same on every host and has no capabilities, so that a build as root respects
+/// write protection like any other build.
 fn isolation(root: &HostRoot) -> Vec<String> {
     let mut argv = strings([
         "--unshare-all",

@@ -1,9 +1,10 @@
-//! Looks for the words of a build machine in what was built there: no output may say where, by whom
-//! and on what it was made.
+//! Searches build outputs for strings that identify the build machine: no output may reveal where,
+//! by whom and on what it was built.
 //!
-//! `build` scans what every step puts out before it is kept. A file is read in pieces; only one with
-//! a hit is read whole, to name the section and symbol, or the entry of the archive, that has it.
-//! What is compressed is not opened: images hold nothing compressed whose plain form is not next to it.
+//! `build` scans the output of every step before it is committed. Files are read in pieces. Only a
+//! file with a match is read completely, to find the section and symbol or the archive entry.
+//! Compressed data are not decompressed: images contain nothing compressed without its plain form
+//! next to it.
 
 use std::io::Read;
 use std::{fmt, io};
@@ -17,14 +18,14 @@ mod tokens;
 
 pub use tokens::{Machine, Token, Tokens};
 
-/// A word of the build machine in an output.
+/// A string of the build machine in an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The word.
+    /// The string.
     pub token: Token,
-    /// The file, below what was scanned.
+    /// The file, relative to the scanned tree.
     pub path: Utf8PathBuf,
-    /// Section, symbol or entry, and what stands there.
+    /// Section, symbol or entry, and the surrounding content.
     pub place: String,
 }
 
@@ -39,11 +40,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Bytes that are read at once.
+/// Bytes per read.
 const PIECE: usize = 1 << 20;
 
-/// The first place of each word in each file below `tree`, in the order of the paths. The names of
-/// files and the targets of links are looked at too.
+/// The first location of each string in each file below `tree`, in the order of the paths. Also
+/// checks file names and link targets.
 pub fn scan(tree: &Utf8Path, tokens: &Tokens) -> io::Result<Vec<Finding>> {
     let mut found = Vec::new();
     if !tokens.sought().is_empty() {
@@ -97,7 +98,7 @@ fn scan_below(
     Ok(())
 }
 
-/// Whether a word stands in a file, or in one below a directory, or in its name.
+/// Whether a string occurs in a file, in a file below a directory, or in a file name.
 pub fn holds(place: &Utf8Path, token: &Token) -> io::Result<bool> {
     let alone = Tokens::from(token);
     let kind = fs_err::symlink_metadata(place)?.file_type();
@@ -113,7 +114,7 @@ pub fn holds(place: &Utf8Path, token: &Token) -> io::Result<bool> {
     Ok(kind.is_file() && !hits(fs_err::File::open(place)?, &alone)?.is_empty())
 }
 
-/// The words that are in a file, found by pieces that overlap by a word and the bytes around it.
+/// The strings that occur in a file. Pieces overlap by a string and the bytes around it.
 fn hits(mut file: impl Read, tokens: &Tokens) -> io::Result<Vec<&Token>> {
     let longest = tokens.sought().iter().map(|token| token.text.len()).max();
     let overlap = longest.unwrap_or_default() + 2;
@@ -138,7 +139,8 @@ fn hits(mut file: impl Read, tokens: &Tokens) -> io::Result<Vec<&Token>> {
     }
 }
 
-/// Names a place in a file: entry of an archive, section and symbol of a program, line of a text.
+/// Describes a location in a file: archive entry, section and symbol of a program, or line of a
+/// text.
 fn describe_position(bytes: &[u8], at: usize) -> String {
     if let Some(archive) = Archive::parse(bytes) {
         return match archive.member_at(at) {
@@ -171,7 +173,7 @@ fn describe_position(bytes: &[u8], at: usize) -> String {
     format!("byte {at:#x}: {}", text_at(bytes, at))
 }
 
-/// The text around a place.
+/// The text around a location.
 fn text_at(bytes: &[u8], at: usize) -> String {
     crate::excerpt::excerpt(bytes, at)
 }

@@ -1,8 +1,8 @@
-//! Unpacks source archives into trees of the store, and patches them.
+//! Unpacks and patches source archives into trees of the store.
 //!
-//! An archive is treated as hostile although its hash is right: `names` holds the rules for what it
-//! may contain, `extract` writes nothing that `names` has not allowed, `stream` bounds how much comes
-//! out of how little. A tree appears by rename when it is complete and is not changed afterwards.
+//! An archive is treated as hostile although its hash is right: `names` has the rules for its
+//! contents, `extract` writes nothing that `names` has not allowed, and `stream` limits the ratio
+//! of output to input. A tree appears by rename when it is complete and never changes afterwards.
 
 mod error;
 mod extract;
@@ -24,24 +24,24 @@ pub use order::Order;
 use store::{Access, Store, StoreError, Verified, Workspace};
 pub use stream::Limits;
 
-/// What a tree must still hold after a power cut.
+/// The facts that a tree must still match after a power cut.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Census {
     entries: u64,
     bytes: u64,
 }
 
-/// Where trees are unpacked, and how.
+/// The destination of a tree, and how it is filled.
 #[derive(Debug, Clone, Copy)]
 pub struct Destination<'a> {
-    /// The store that keeps them.
+    /// The store.
     pub store: &'a Store,
-    /// In which order their directories are filled.
+    /// The order in which its directories are filled.
     pub order: Order,
 }
 
 impl<'a> From<&'a Store> for Destination<'a> {
-    /// A store, in which trees are as ordinary builds make them.
+    /// A store, with trees as in ordinary builds.
     fn from(store: &'a Store) -> Self {
         Self {
             store,
@@ -50,7 +50,7 @@ impl<'a> From<&'a Store> for Destination<'a> {
     }
 }
 
-/// The unpacked and patched tree of `source`, from the store or made now from its archive.
+/// The unpacked and patched tree of `source`, from the store or newly unpacked.
 pub fn tree<'a>(
     place: impl Into<Destination<'a>>,
     source: &Source,
@@ -127,7 +127,7 @@ pub fn tree<'a>(
     Ok(directory.join("root"))
 }
 
-/// Whether a tree is there. One that lost bytes to a power cut is removed.
+/// Whether a tree exists. Removes one that lost bytes in a power cut.
 fn is_whole(store: &Store, directory: &Utf8Path) -> Result<bool, StoreError> {
     if !directory.is_dir() {
         return Ok(false);
@@ -139,7 +139,7 @@ fn is_whole(store: &Store, directory: &Utf8Path) -> Result<bool, StoreError> {
         .ok()
         .and_then(|text| serde_json::from_slice::<Census>(&text).ok());
     if noted.is_some() && noted == census(&directory.join("root")).ok() {
-        // A store that cannot be written to is counted again next time.
+        // A read-only store is checked again next time.
         let _ = store.mark_boot(directory);
         return Ok(true);
     }
@@ -150,7 +150,7 @@ fn is_whole(store: &Store, directory: &Utf8Path) -> Result<bool, StoreError> {
     Ok(false)
 }
 
-/// Takes a tree away at once; its files are removed with the work area.
+/// Moves a tree away. Its files are removed with the work area.
 fn discard(area: &Workspace, directory: &Utf8Path) -> io::Result<()> {
     match fs::rename(directory, area.path().join("discarded")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -4,7 +4,7 @@ use super::{Archive, Member};
 
 const MAGIC: &[u8] = b"!<arch>\n";
 const HEADER: usize = 60;
-/// Name, start and end of what a header says in text.
+/// Name, start and end of the text fields of a header.
 const FIELDS: [(&str, usize, usize); 4] = [
     ("mode", 40, 48),
     ("uid", 28, 34),
@@ -54,7 +54,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Archive<'_>> {
     Some(Archive { members, rest: &[] })
 }
 
-/// Long names stand in a member of their own, each with a slash and a newline at its end.
+/// Looks up a long name. A separate member contains them, each terminated by a slash and a newline.
 fn long_name(names: &[u8], at: usize) -> Option<String> {
     let name = names.get(at..)?.split(|byte| *byte == b'\n').next()?;
     let name = name.strip_suffix(b"/").unwrap_or(name);

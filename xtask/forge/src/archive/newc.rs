@@ -1,9 +1,9 @@
-//! cpio archives as the kernel reads them: `Documentation/driver-api/early-userspace/
-//! buffer-format.rst`.
+//! Parses cpio archives as specified in the kernel's
+//! `Documentation/driver-api/early-userspace/buffer-format.rst`.
 
 use super::{Archive, Field, Member};
 
-/// The fields of a header in their order, eight hexadecimal digits each.
+/// The fields of a header in order, eight hexadecimal digits each.
 const FIELDS: [&str; 13] = [
     "inode",
     "mode",

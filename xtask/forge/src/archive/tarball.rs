@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use super::{Archive, Member};
 
-/// Where POSIX archives, and GNU's, say that they are some.
+/// Location of the magic of POSIX and GNU archives.
 const MAGIC: std::ops::Range<usize> = 257..262;
 
 pub(super) fn parse(bytes: &[u8]) -> Option<Archive<'_>> {
@@ -22,7 +22,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Archive<'_>> {
         let data = bytes.get(offset..offset.checked_add(size)?)?;
         let text =
             |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-        // Left out by some writers, which is not nothing where the other side has it.
+        // Some writers omit the field, which must differ from an explicit zero.
         let number =
             |value: std::io::Result<u64>| value.map_or_else(|_| String::new(), |n| n.to_string());
         let link = entry.link_name_bytes();

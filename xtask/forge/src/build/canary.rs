@@ -1,8 +1,9 @@
-//! No toolchain is used before it compiled the canaries to what the repository says.
+//! Tests a toolchain before its use: it must compile the canaries to the code that the repository
+//! records.
 //!
-//! Tried once for each entry, boot and lock, so that what was restored, imported or damaged is tried
-//! again; a toolchain that emits other code is put into quarantine. The compiler runs where it runs for
-//! a step: in the sandbox, at its fixed path.
+//! The test runs once per entry, boot and lock, so that a restored, imported or damaged toolchain
+//! is tested again. A toolchain that emits other code goes to quarantine. The compiler runs as in a
+//! step: in the sandbox, at its fixed path.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -22,13 +23,13 @@ use crate::sandbox::{self, Places};
 use elf::Elf;
 use store::Ready;
 
-/// Name of the note that a toolchain was tried.
+/// Name of the note that records a passed test.
 const NOTE: &str = "canary";
-/// Compiling them takes less than a second on an idle machine.
+/// Compiling the canaries takes less than a second on an idle machine.
 const LIMIT: Duration = Duration::from_secs(300);
-/// As the kernel is built, and as the programs are.
+/// The optimisation levels of the kernel and of the programs.
 const OPTIONS: [&str; 2] = ["-O2", "-Os"];
-/// Each function has a section, and no object the name of its compiler.
+/// Each function gets its own section, and objects do not contain the compiler's name.
 const SCRIPT: &str = "\
 compile() {
     cd \"$OUT/$1\"
@@ -41,7 +42,7 @@ other=$!
 wait $other
 ";
 
-/// The step that first uses a toolchain for the guest, if this is one.
+/// The first step that uses a guest toolchain, if the step is such a toolchain.
 pub(super) fn user(plan: &Plan, toolchain: StepId) -> Option<&Step> {
     plan.steps.iter().find(|step| {
         let uses =
@@ -50,7 +51,7 @@ pub(super) fn user(plan: &Plan, toolchain: StepId) -> Option<&Step> {
     })
 }
 
-/// Tries the toolchains that a step is about to use.
+/// Tests the toolchains that a step is about to use.
 pub(super) fn check_inputs(run: &Run, step: &Step, inputs: &[Ready]) -> Result<(), StepError> {
     if run.frozen == Frozen::Ignored {
         return Ok(());
@@ -67,13 +68,13 @@ pub(super) fn check_inputs(run: &Run, step: &Step, inputs: &[Ready]) -> Result<(
     Ok(())
 }
 
-/// Tries a toolchain that `user` uses, unless that was done.
+/// Tests a toolchain that `user` uses, unless it has passed before.
 pub(super) fn check(run: &Run, user: &Step, toolchain: &Ready) -> Result<(), StepError> {
     let canaries = &run.options.canaries;
     let (Some(arch), false) = (&user.arch, canaries.sources.is_empty()) else {
         return Ok(());
     };
-    // Those who want the same toolchain wait for the first.
+    // Other users of the same toolchain wait for this test.
     let _one_at_a_time = run.trial();
     let lock = canaries
         .locks
@@ -92,12 +93,12 @@ pub(super) fn check(run: &Run, user: &Step, toolchain: &Ready) -> Result<(), Ste
         },
     };
     let Some(what) = wrong else {
-        // In a store that cannot be written to it is tried each time.
+        // In a read-only store it is tested each time.
         let _ = run.store.note(toolchain, NOTE, &mark);
         return Ok(());
     };
     let why = format!(
-        "toolchain `{}` emits other code than is locked: {what}",
+        "toolchain `{}` emits other code than its lock records: {what}",
         toolchain.name()
     );
     let kept = run.store.condemn(toolchain, &why)?;
@@ -106,7 +107,7 @@ pub(super) fn check(run: &Run, user: &Step, toolchain: &Ready) -> Result<(), Ste
     Err(CanaryError::Wrong { arch, what, kept }.into())
 }
 
-/// What a toolchain makes of the canaries now.
+/// The objects that a toolchain compiles from the canaries now.
 pub(super) fn lock(run: &Run, user: &Step, toolchain: &Ready) -> Result<CanaryLock, StepError> {
     let made = compile(run, user, toolchain)?;
     made.map_err(|said| fails(user, said, toolchain))
@@ -155,7 +156,7 @@ fn check_fresh(
     })
 }
 
-/// What says that this entry, and no copy of it, was tried during this boot with these locks.
+/// Identifies a test of this entry, not of a copy, during this boot with these locks.
 fn mark(run: &Run, lock: &CanaryLock, toolchain: &Ready) -> Result<String, StepError> {
     let inode = fs_err::metadata(toolchain.path())?.ino();
     let boot = run.store.boot().unwrap_or("unknown");
@@ -165,14 +166,16 @@ fn mark(run: &Run, lock: &CanaryLock, toolchain: &Ready) -> Result<String, StepE
     ))
 }
 
-/// Compiles them; the inner error is what the compiler said when it could not.
+/// Compiles the canaries. The inner error is the compiler's message.
 fn compile(
     run: &Run,
     user: &Step,
     toolchain: &Ready,
 ) -> Result<Result<CanaryLock, String>, StepError> {
     let Action::Script(users) = &user.action else {
-        return Ok(Err("nothing that uses it runs a script".to_owned()));
+        return Ok(Err(
+            "no step that uses the toolchain runs a script".to_owned()
+        ));
     };
     let trial = Script {
         text: SCRIPT.to_owned(),
@@ -243,7 +246,7 @@ fn object_of(source: &[u8], file: &Utf8Path) -> std::io::Result<CanaryObject> {
     })
 }
 
-/// The first object that is not as it should be, and what in it; code before data.
+/// The first object that differs, and the difference. Code is compared before data.
 fn first_difference(lock: &CanaryLock, made: &CanaryLock) -> Option<String> {
     let mut objects = lock.objects.iter();
     let ((file, option), expected) = objects.find(|(name, expected)| {
@@ -267,6 +270,6 @@ fn first_difference(lock: &CanaryLock, made: &CanaryLock) -> Option<String> {
         (None, None) => "symbols or relocations".to_owned(),
     };
     Some(format!(
-        "of the canary `{file}` at {option} it made other bytes, {what}"
+        "the object of canary `{file}` at {option} differs, {what}"
     ))
 }

@@ -9,22 +9,22 @@ pub enum CanaryError {
     /// This architecture has no recorded canary objects yet.
     #[error("missing `{}`: the compiler cannot be checked", Canaries::lock_path(.0))]
     NoLock(String),
-    /// The lock is of other canaries, or of another compiler.
+    /// The lock belongs to other canaries or to another compiler.
     #[error("`{}` is out of date: it does not match {what}", Canaries::lock_path(.arch))]
     Stale {
         /// The architecture.
         arch: String,
-        /// Which file, or compiler, it is not of.
+        /// The file or compiler that does not match.
         what: String,
     },
-    /// The compiler does not work, though it is the one that was built: this host may be why.
+    /// The intact compiler does not work, possibly because of this host.
     #[error("the compiler for `{arch}` failed to compile the canaries: {said}")]
     Fails {
         /// The architecture.
         arch: String,
-        /// What the compiler said.
+        /// The compiler's message.
         said: String,
-        /// Where the toolchain is.
+        /// The toolchain's directory.
         entry: Utf8PathBuf,
     },
     /// The compiler emits other code, or is damaged.
@@ -32,9 +32,9 @@ pub enum CanaryError {
     Wrong {
         /// The architecture.
         arch: String,
-        /// File and function, or what the compiler said.
+        /// File and function, or the compiler's message.
         what: String,
-        /// Where the toolchain was put.
+        /// The toolchain's path in the quarantine.
         kept: Option<String>,
     },
 }

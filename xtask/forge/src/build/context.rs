@@ -1,4 +1,4 @@
-//! What all steps of a run share.
+//! The state that all steps of a run share.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,13 +18,13 @@ use crate::sandbox::{Sandboxing, Toolbox};
 /// What frozen outputs are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frozen {
-    /// What the repository holds.
+    /// The files in the repository.
     Checked,
-    /// Nothing: it is to be replaced.
+    /// Nothing, because they are about to be replaced.
     Ignored,
 }
 
-/// What all steps of a run share.
+/// The state that all steps of a run share.
 pub(super) struct Run<'a> {
     pub(super) store: &'a Store,
     pub(super) plan: &'a Plan,
@@ -41,7 +41,7 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     pub(super) fn emit(&self, event: Event) {
-        // A run continues when the receiver is gone.
+        // The receiver may be closed without an effect on the run.
         let _ = self.events.send(event);
     }
 
@@ -58,13 +58,13 @@ impl Run<'_> {
         }
         if self.host_id.get().is_none() {
             let id = self.options.ask_host_id()?;
-            // A thread that was faster has put the same id there.
+            // Another thread may have set the same id.
             let _ = self.host_id.set(id);
         }
         Ok(self.host_id.get().map_or("", String::as_str))
     }
 
-    /// Reports that a step begins, and returns when.
+    /// Reports the start of a step and returns the time.
     pub(super) fn started(&self, step: &Step, log: Option<Utf8PathBuf>) -> Instant {
         self.emit(Event::StepStarted {
             recipe: step.recipe.clone(),
@@ -74,12 +74,12 @@ impl Run<'_> {
         host::clock::monotonic()
     }
 
-    /// Held while a toolchain is tried.
+    /// Held while a toolchain is tested.
     pub(super) fn trial(&self) -> MutexGuard<'_, ()> {
         self.trial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frozen outputs are no part of the key, so they are looked at in what was made earlier too.
+    /// Checks frozen outputs also in existing entries, because they are not part of the key.
     pub(super) fn check(&self, step: &Step, ready: &Ready) -> Result<(), StepError> {
         match self.frozen {
             Frozen::Checked => frozen::check(step, &ready.path()),

@@ -1,4 +1,4 @@
-//! Why a plan, or a step of it, was not performed.
+//! Why a plan or a step failed.
 
 use std::io;
 use std::time::Duration;
@@ -18,27 +18,27 @@ use crate::scan::Finding;
 use crate::unpack::UnpackError;
 use store::StoreError;
 
-/// Why a plan was not performed.
+/// Why a plan failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The run was asked to end. What was finished is in the store.
+    /// The run was interrupted. Finished steps are in the store.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// Steps call programs that this host does not have.
+    /// The host lacks programs that steps call.
     #[error("{} lacks tools that the build needs: {}", whose(root.as_deref()), list(missing))]
     Tools {
         /// The programs' names.
         missing: Vec<String>,
-        /// The other system that should have them, where it is not this host.
+        /// The root that should have them, if it is not the host's own.
         root: Option<Utf8PathBuf>,
     },
-    /// Another system's tools cannot be used.
+    /// The tools of another root cannot be used.
     #[error(transparent)]
     Root(RootError),
-    /// Sources are not in the store and no server may be contacted them.
+    /// Sources are missing and the network is disabled.
     #[error(transparent)]
     Offline(FetchError),
-    /// Steps failed; what did not depend on them was finished.
+    /// Steps failed. Steps that do not depend on them were finished.
     #[error("{}", first_of(.0))]
     Steps(Vec<StepFailure>),
     /// The store failed.
@@ -47,13 +47,13 @@ pub enum BuildError {
     /// The job server failed.
     #[error(transparent)]
     Jobs(JobError),
-    /// The host's compiler would not say who it is.
+    /// The host's compiler did not report its version.
     #[error("failed to identify the host's compiler")]
     Host(#[source] ProcessError),
 }
 
 impl BuildError {
-    /// The command that fixes it, where there is one.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -72,7 +72,7 @@ impl BuildError {
         }
     }
 
-    /// The steps that failed, each with its reason.
+    /// The failed steps with their errors.
     #[must_use]
     pub fn failures(&self) -> &[StepFailure] {
         match self {
@@ -91,13 +91,13 @@ impl From<JobError> for BuildError {
     }
 }
 
-/// A step that failed.
+/// A failed step.
 #[derive(Debug, thiserror::Error)]
 #[error("`{step}`: {error}")]
 pub struct StepFailure {
-    /// The step as people name it, such as `linux (ppc64)`.
+    /// The step's display name, such as `linux (ppc64)`.
     pub step: String,
-    /// Why. It is part of the message and not its source, so that it is not printed twice.
+    /// The error. It is part of the message instead of the source, so that it is not printed twice.
     pub error: StepError,
 }
 
@@ -131,28 +131,28 @@ pub enum StepError {
     /// Its script failed.
     #[error("the script exited with {status}; last lines of `{log}`:\n{}", tail.join("\n"))]
     Script {
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// All that it said.
+        /// The complete log.
         log: Utf8PathBuf,
-        /// The last lines of that.
+        /// The last lines of the log.
         tail: Vec<String>,
-        /// Where its work area is kept, if that was asked for.
+        /// The kept work area, if requested.
         kept: Option<Utf8PathBuf>,
     },
-    /// Its script ran longer than any build should.
+    /// The script exceeded its time limit.
     #[error("the script did not finish within {limit:?}; last lines of `{log}`:\n{}", tail.join("\n"))]
     TimedOut {
-        /// The time it had.
+        /// The time limit.
         limit: Duration,
-        /// All that it said.
+        /// The complete log.
         log: Utf8PathBuf,
-        /// The last lines of that.
+        /// The last lines of the log.
         tail: Vec<String>,
-        /// Where its work area is kept, if that was asked for.
+        /// The kept work area, if requested.
         kept: Option<Utf8PathBuf>,
     },
-    /// An output is not what is committed.
+    /// An output differs from the committed file.
     #[error("output `{output}` differs from `{path}`:\n{diff}")]
     Frozen {
         /// Path in the output tree.
@@ -161,32 +161,32 @@ pub enum StepError {
         path: Utf8PathBuf,
         /// The step's architecture.
         arch: Option<String>,
-        /// A unified difference, cut.
+        /// A unified diff, shortened.
         diff: String,
     },
-    /// An output that is compared with a committed file was not made.
+    /// A frozen output was not created.
     #[error("missing output `{output}`: nothing to compare")]
     NoFrozenOutput {
         /// Path in the output tree.
         output: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// An output says on which machine it was made.
+    /// An output contains a string that identifies the build machine.
     #[error("{}", leaks(.found))]
     Leak {
         /// The step's recipe.
         recipe: String,
-        /// The words of this machine, with their places: at least one.
+        /// The strings with their locations, at least one.
         found: Vec<Finding>,
     },
-    /// A toolchain is not used.
+    /// The toolchain was refused.
     #[error(transparent)]
     Canary(#[from] CanaryError),
-    /// The initramfs could not be put together.
+    /// The initramfs could not be assembled.
     #[error(transparent)]
     Initramfs(#[from] InitramfsError),
-    /// The image could not be put together.
+    /// The image could not be assembled.
     #[error(transparent)]
     Gather(#[from] GatherError),
     /// The script could not be started.
@@ -198,13 +198,13 @@ pub enum StepError {
     /// The run was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// The work area failed; the message names the file.
+    /// The work area failed. The message names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl StepError {
-    /// The command that fixes it, where there is one.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -251,7 +251,7 @@ fn whose(root: Option<&Utf8Path>) -> String {
     root.map_or_else(|| "this host".to_owned(), |root| format!("`{root}`"))
 }
 
-/// Ten of them: a path that is in one object file is in many.
+/// Formats at most ten of them, because a path in one object file is usually in many.
 fn leaks(found: &[Finding]) -> String {
     const SHOWN: usize = 10;
     let mut lines: Vec<String> = found.iter().take(SHOWN).map(ToString::to_string).collect();

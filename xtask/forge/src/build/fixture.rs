@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use plan::digest::{BuildKey, Digest};
 use plan::step::{Action, Input, Mount, Plan, Product, Script, Step, StepId};
 
-/// Words in a row.
+/// Joins words.
 pub(super) fn text(words: &[String]) -> String {
     words.join(" ")
 }
 
-/// A key that depends on these words.
+/// A key derived from these words.
 fn key(words: &[&str]) -> BuildKey {
     let digest = Digest::of(words.join("\n").as_bytes()).to_string();
     digest.parse().expect("a digest has the form of a key")
 }
 
-/// A step whose script is `text`, with the tools that the scripts of these tests call.
+/// A step with the script `text` and the tools that the scripts of these tests call.
 pub(super) fn step(recipe: &str, text: &str) -> Step {
     let places = [
         ("SRC", "/src"),
@@ -56,7 +56,7 @@ pub(super) fn step(recipe: &str, text: &str) -> Step {
     }
 }
 
-/// Gives a step these inputs; their keys go into its own.
+/// Sets the inputs of a step and includes their keys in its own.
 pub(super) fn with_inputs(mut step: Step, plan: &Plan, inputs: &[(&str, Mount)]) -> Step {
     for (recipe, mount) in inputs {
         let id = plan.find(recipe, None).expect("inputs come first");
@@ -83,7 +83,7 @@ pub(super) fn with_inputs(mut step: Step, plan: &Plan, inputs: &[(&str, Mount)])
     step
 }
 
-/// Steps of these names, each with the names of its inputs, that write their name.
+/// A plan of steps, each with the names of its inputs, that write their own name.
 pub(super) fn plan_of(steps: &[(&str, &[&str])]) -> Plan {
     let mut plan = Plan { steps: Vec::new() };
     for (recipe, inputs) in steps {

@@ -1,14 +1,14 @@
-//! Outputs that must equal a committed file byte for byte, such as the full kernel config.
+//! Frozen outputs, which must equal a committed file byte for byte, such as the full kernel config.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::step::{Frozen, Step};
 
 use super::error::StepError;
 
-/// Lines of a difference that are shown.
+/// Maximum number of lines of a diff.
 const SHOWN: usize = 40;
 
-/// Compares the frozen outputs of a step that is in the store; the first that differs is shown.
+/// Compares the frozen outputs of a built step. The error shows the first difference.
 pub(super) fn check(step: &Step, out: &Utf8Path) -> Result<(), StepError> {
     let Some((frozen, made)) = changed(step, out)?.into_iter().next() else {
         return Ok(());
@@ -23,7 +23,7 @@ pub(super) fn check(step: &Step, out: &Utf8Path) -> Result<(), StepError> {
     })
 }
 
-/// The frozen outputs that differ from what is committed, with what was made.
+/// The frozen outputs that differ from the committed files, with their new content.
 pub(super) fn changed<'a>(
     step: &'a Step,
     out: &Utf8Path,
@@ -42,7 +42,7 @@ pub(super) fn changed<'a>(
     Ok(changed)
 }
 
-/// The first lines of a unified difference from the committed file to what was made.
+/// The first lines of a unified diff from the committed to the new content.
 fn difference(frozen: &Frozen, made: &[u8]) -> String {
     let committed = frozen.content.as_deref().unwrap_or_default();
     let (Ok(committed), Ok(made)) = (std::str::from_utf8(committed), std::str::from_utf8(made))

@@ -1,12 +1,13 @@
-//! Which steps must be made, and in which order: functions of the plan and of what is there.
+//! Decides which steps must be built and in which order: functions of the plan and the store's
+//! contents.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use plan::step::{Plan, Step, StepId};
 
-/// What must be made for `wanted`: walks back from it and stops where something is present, so
-/// that the inputs of what is present are not even looked at.
+/// The steps to build for `wanted`. Walks back from it and stops at each present step, so that its
+/// inputs are not even checked.
 pub(super) fn needed<E>(
     plan: &Plan,
     wanted: &[StepId],
@@ -24,7 +25,7 @@ pub(super) fn needed<E>(
     Ok(needed)
 }
 
-/// `wanted` and all that it is made from.
+/// `wanted` and all its direct and indirect inputs.
 pub(super) fn closure(plan: &Plan, wanted: &[StepId]) -> BTreeSet<StepId> {
     let none_present: Result<_, std::convert::Infallible> = needed(plan, wanted, |_| Ok(false));
     match none_present {
@@ -32,25 +33,25 @@ pub(super) fn closure(plan: &Plan, wanted: &[StepId]) -> BTreeSet<StepId> {
     }
 }
 
-/// How urgent a step is.
+/// The priority of a step.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 struct Urgency {
     /// Seconds from its start to the end of the last step that needs it.
     path: f64,
-    /// Steps that need it, directly or not.
+    /// The number of steps that depend on it, directly or not.
     dependants: usize,
 }
 
-/// Steps that wait for their inputs, and those that could start.
+/// Waiting and startable steps.
 #[derive(Debug)]
 pub(super) struct Queue {
     urgency: BTreeMap<StepId, Urgency>,
-    /// Inputs that are not made yet.
+    /// Unfinished inputs by step.
     waiting: BTreeMap<StepId, BTreeSet<StepId>>,
 }
 
 impl Queue {
-    /// Puts the steps into order; `seconds` says how long a step took the last time.
+    /// Orders the steps. `seconds` returns the last duration of a step.
     pub(super) fn new(
         plan: &Plan,
         needed: &BTreeSet<StepId>,
@@ -64,7 +65,8 @@ impl Queue {
         };
         let mut dependants: BTreeMap<StepId, BTreeSet<StepId>> = BTreeMap::new();
         let mut urgency: BTreeMap<StepId, Urgency> = BTreeMap::new();
-        // In a plan inputs come first, so backwards every dependant is seen before its inputs.
+        // Inputs precede their dependants in a plan, so the reverse order sees every dependant
+        // first.
         for &id in needed.iter().rev() {
             let own = dependants.get(&id).cloned().unwrap_or_default();
             let after = own.iter().filter_map(|dependant| urgency.get(dependant));
@@ -87,7 +89,7 @@ impl Queue {
         Self { urgency, waiting }
     }
 
-    /// Takes the most urgent step whose inputs are all made.
+    /// Takes the step with the highest priority whose inputs are all built.
     pub(super) fn next(&mut self) -> Option<StepId> {
         let ready = self
             .waiting
@@ -99,14 +101,14 @@ impl Queue {
         Some(id)
     }
 
-    /// Notes that a step is made.
+    /// Marks a step as built.
     pub(super) fn finished(&mut self, id: StepId) {
         for inputs in self.waiting.values_mut() {
             inputs.remove(&id);
         }
     }
 
-    /// All that still waits, the most urgent first.
+    /// All waiting steps by priority.
     pub(super) fn by_urgency(&self) -> Vec<StepId> {
         let mut ids: Vec<_> = self.waiting.keys().copied().collect();
         ids.sort_by(|one, other| self.compare(*one, *other));
@@ -127,7 +129,7 @@ mod tests {
     use super::super::fixture::{id, plan_of, text};
     use super::*;
 
-    /// A toolchain for two architectures, as the real plan has it.
+    /// A toolchain for two architectures, as in the real plan.
     fn plan() -> Plan {
         plan_of(&[
             ("gmp", &[]),
@@ -186,7 +188,7 @@ mod tests {
         );
     }
 
-    /// Runs the queue with `slots` at once, each step taking its time; returns the order of starts.
+    /// Simulates the queue with `slots` concurrent steps and returns the order of starts.
     fn starts(slots: usize, seconds: impl Fn(&Step) -> Option<f64>) -> String {
         let plan = plan();
         let needed = closure(&plan, &[id(&plan, "image")]);
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn longest_remaining_path_starts_first() {
-        // Without history each step counts the same: musl has two more to come, linux one.
+        // Without history each step counts the same: two steps depend on musl, one on linux.
         assert_eq!(
             starts(1, |_| None),
             "gmp binutils gcc musl linux busybox image"

@@ -1,4 +1,4 @@
-//! How long steps took the last times, from what the store remembers of them.
+//! The durations of earlier builds of steps, from the store.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use store::Store;
 /// A recipe and its architecture.
 pub(super) type Which = (String, Option<String>);
 
-/// The part of `entry.json` that matters here.
+/// The relevant fields of `entry.json`.
 #[derive(Deserialize)]
 struct Entry {
     recipe: String,
@@ -17,9 +17,9 @@ struct Entry {
     seconds: f64,
 }
 
-/// Seconds by recipe and architecture; the longest where the store has several versions.
+/// Seconds by recipe and architecture, the longest if the store has several versions.
 ///
-/// A guess for the order of work, nothing else: what cannot be read is left out.
+/// Only used to guess a good order, so unreadable entries are ignored.
 pub(super) fn seconds(store: &Store) -> BTreeMap<Which, f64> {
     let mut known: BTreeMap<Which, f64> = BTreeMap::new();
     let listing = store

@@ -1,7 +1,7 @@
-//! No output of a step says on which machine it was made.
+//! Checks that no output of a step identifies the machine it was built on.
 //!
-//! A name may be a word of the program's own: a host `debian` is in busybox. So a name counts only
-//! where it came from nowhere else: not from the step's sources, texts or inputs.
+//! A name may be a common word: busybox contains `debian`, which may also be a host name. Therefore
+//! a name counts only if it does not occur in the step's sources, texts or inputs.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::step::{Action, InitramfsKind, Step};
@@ -11,7 +11,7 @@ use super::error::StepError;
 use crate::event::Event;
 use crate::scan::{self, Token};
 
-/// Looks at what a step put out, before it is kept. `made_from` are the trees of its sources and
+/// Checks the output of a step before it is committed. `made_from` are the trees of its sources and
 /// inputs.
 pub(super) fn check(
     run: &Run,

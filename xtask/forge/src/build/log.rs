@@ -1,18 +1,19 @@
-//! What a script says: all of it into a log, the last lines into an error, now and then a line into
-//! an event.
+//! Reads the output of a script: writes all of it to a log, keeps the last lines for an error, and
+//! sends some lines as events.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-/// Lines that an error shows.
+/// Number of lines in an error.
 const TAIL: usize = 20;
-/// The longest line that is shown; a log has it whole.
+/// Maximum length of a line in an error or event. The log has complete lines.
 const LONGEST: usize = 2000;
-/// The shortest time between two events of one script.
+/// Minimum time between two events of one script.
 const RHYTHM: Duration = Duration::from_millis(100);
 
-/// Reads to the end and returns the last lines. `say` gets a line at most ten times a second.
+/// Reads to the end and returns the last lines. Calls `say` with a line at most ten times per
+/// second.
 pub(super) fn follow(
     mut from: impl Read,
     mut log: impl Write,

@@ -1,4 +1,4 @@
-//! Fetches sources ahead of the steps that need them, one file at a time, while others are made.
+//! Fetches sources, one file at a time, while other steps are built.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use plan::source::SourcePin;
 
 use crate::fetch::FetchError;
 
-/// What has been fetched so far, and the news of it.
+/// The progress of the fetches.
 #[derive(Default)]
 pub(super) struct Prefetch {
     state: Mutex<State>,
@@ -27,7 +27,7 @@ struct State {
 }
 
 impl Prefetch {
-    /// Fetches the files in this order, until one fails or the run stops.
+    /// Fetches the files in this order until one fails or the run stops.
     pub(super) fn fetch(
         &self,
         pins: &[&SourcePin],
@@ -49,7 +49,8 @@ impl Prefetch {
         }
     }
 
-    /// Waits until a file was fetched. Then the store has it, or this is why not, or it was not tried.
+    /// Waits until a file was fetched. Returns the error, or `None` if it succeeded or was not
+    /// tried.
     pub(super) fn wait(&self, pin: &SourcePin) -> Result<Option<FetchError>, Interrupted> {
         let limit = Limit::unless(&interrupt::is_pending);
         let settled = wait::until(&self.state, &self.changed, limit, |state| {
@@ -70,7 +71,7 @@ impl Prefetch {
     }
 }
 
-/// Says that nothing more comes, also when the thread panics: others wait for it.
+/// Marks the end, even if the thread panics, because others wait for it.
 struct AtEnd<'a>(&'a Prefetch);
 
 impl Drop for AtEnd<'_> {

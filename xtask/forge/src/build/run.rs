@@ -1,4 +1,4 @@
-//! One run: what is there, what must be made, and the threads that make it.
+//! One run: finds present steps, and builds missing ones in several threads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
@@ -42,7 +42,8 @@ pub(super) fn perform(
     Ok(ready)
 }
 
-/// What the toolchains among some entries make of the canaries now, by architecture.
+/// The objects that the toolchains among some entries compile from the canaries now, by
+/// architecture.
 pub(super) fn canaries(
     store: &Store,
     plan: &Plan,
@@ -90,7 +91,7 @@ fn new<'a>(
 }
 
 impl Run<'_> {
-    /// Whether a step is in the store; if so it is noted.
+    /// Looks up a step in the store and records its entry.
     fn look_up(&self, id: StepId, ready: &mut BTreeMap<StepId, Ready>) -> Result<bool, BuildError> {
         host::interrupt::check()?;
         let step = self.plan.step(id);
@@ -112,7 +113,7 @@ impl Run<'_> {
         }
     }
 
-    /// Checks toolchains that are requested directly, not as an input of a step.
+    /// Tests toolchains that were requested directly, not as an input of a step.
     fn check_wanted(&mut self, wanted: &BTreeMap<StepId, Ready>) -> Result<(), BuildError> {
         if self.frozen == Frozen::Ignored || self.options.canaries.sources.is_empty() {
             return Ok(());
@@ -131,7 +132,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Finds out whether all can be made, before any of it is.
+    /// Checks that all steps can be built before any of them starts.
     fn prepare(&mut self, needed: &BTreeSet<StepId>) -> Result<(), BuildError> {
         let steps = || needed.iter().map(|id| self.plan.step(*id));
         let pins = steps()
@@ -153,11 +154,11 @@ impl Run<'_> {
         self.prepare_sandbox(names)
     }
 
-    /// Looks for tools of these names, and for a way to run scripts.
+    /// Finds the tools of these names, and how to run scripts.
     fn prepare_sandbox(&mut self, names: BTreeSet<&str>) -> Result<(), BuildError> {
         let options = self.options;
         let system = options.variation.root.as_deref();
-        // The shell runs the script, whether or not the script calls one.
+        // The shell runs the script even if the script does not call one.
         let names = names.into_iter().chain(["sh"]);
         let tools = match system {
             Some(root) => Toolbox::find_in_system(names, root),
@@ -196,7 +197,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Fetches a source that is not in the store; why it cannot.
+    /// Fetches a source that is not in the store. Returns the error.
     fn fetch(&self, pin: &SourcePin) -> Option<FetchError> {
         if self.store.has_blob(&pin.sha256) {
             return None;
@@ -247,7 +248,8 @@ impl Run<'_> {
                 if running.is_empty() {
                     break;
                 }
-                // Every thread says its end, also when it panics, and one sender is held here.
+                // Every thread sends its end, even if it panics, and this function holds one
+                // sender.
                 let Ok(id) = ends.recv() else { break };
                 match running
                     .remove(&id)
@@ -279,7 +281,7 @@ impl Run<'_> {
     }
 }
 
-/// The entries of a step's inputs, in the order of its inputs: all are made before it starts.
+/// The entries of a step's inputs in order. All of them are built before the step starts.
 fn inputs(step: &Step, ready: &BTreeMap<StepId, Ready>) -> Vec<Ready> {
     step.inputs
         .iter()
@@ -287,7 +289,7 @@ fn inputs(step: &Step, ready: &BTreeMap<StepId, Ready>) -> Vec<Ready> {
         .collect()
 }
 
-/// Says that a thread has come to its end, whatever that is.
+/// Sends a notice when a thread ends for any reason.
 struct EndNotice {
     ended: Sender<StepId>,
     id: StepId,

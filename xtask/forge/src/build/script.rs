@@ -1,4 +1,4 @@
-//! A step's script: its work area, its process, its log.
+//! Runs a step's script: its work area, process and log.
 
 use std::fs::Permissions;
 use std::io;
@@ -18,11 +18,11 @@ use super::log;
 use crate::event::Event;
 use crate::sandbox::{self, Launch, Places, Sandboxing};
 
-/// After a script has ended, a process that left the group may still hold its output: they
-/// get this long.
+/// Extra time after a script has ended, because a process that left its group may still hold its
+/// output.
 const STRAGGLERS: Duration = Duration::from_secs(2);
 
-/// Runs the script to its success, and says when it began: once it had a job slot.
+/// Runs the script and returns its start time, which is when it got a job slot.
 pub(super) fn run(
     run: &Run,
     step: &Step,
@@ -57,7 +57,7 @@ pub(super) fn run(
     }
 }
 
-/// Name of a step's log and of its kept work area.
+/// The base name of a step's log and of its kept work area.
 fn stem(step: &Step) -> String {
     let arch = step
         .arch
@@ -67,10 +67,10 @@ fn stem(step: &Step) -> String {
     format!("{}{arch}-{}", step.recipe, step.key.short())
 }
 
-/// Fills the work area with all that the script sees and that has no place of its own.
+/// Fills the work area with everything that the script sees and that has no other location.
 pub(super) fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) -> io::Result<()> {
     let work = &places.work;
-    // A script may copy modes, which must not be the caller's umask.
+    // A script may copy modes, so they must not depend on the caller's umask.
     let mode = |path: &Utf8Path, bits| fs_err::set_permissions(path, Permissions::from_mode(bits));
     for directory in ["build", "tools", "files"].map(|name| work.join(name)) {
         fs_err::create_dir(&directory)?;
@@ -112,7 +112,7 @@ pub(super) fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) 
     Ok(())
 }
 
-/// Starts the script and follows it to its end; no status means that its time was over.
+/// Starts the script and follows it to its end. No status means that it exceeded its time limit.
 fn attend(
     run: &Run,
     step: &Step,
@@ -137,14 +137,14 @@ fn attend(
         .spawn(move || {
             let say = |line: &str| {
                 let (recipe, arch, line) = (recipe.clone(), arch.clone(), line.to_owned());
-                // A run continues when the receiver is gone.
+                // The receiver may be closed without an effect on the run.
                 let _ = events.send(Event::StepOutput { recipe, arch, line });
             };
-            // The receiver is gone when this is late.
+            // The receiver does not wait for a late result.
             let _ = tell.send(log::follow(output, file, say));
         })?;
     let status = running.wait(run.options.script_limit);
-    // Ends what is left of its process group, so that the pipe closes.
+    // Kills the rest of its process group, so that the pipe closes.
     drop(running);
     let tail = match told.recv_timeout(STRAGGLERS) {
         Ok(tail) => tail?,
@@ -153,7 +153,7 @@ fn attend(
     Ok((status, tail))
 }
 
-/// Moves the work area of a failed step out of the way of its removal, where that was asked for.
+/// Moves the work area of a failed step away before it is removed, if requested.
 fn keep(run: &Run, step: &Step, places: &Places) -> io::Result<Option<Utf8PathBuf>> {
     if !run.options.keep_failed {
         return Ok(None);

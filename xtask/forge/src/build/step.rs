@@ -1,4 +1,4 @@
-//! One step, from its lock to its entry in the store.
+//! Builds one step, from its lock to its entry in the store.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -18,10 +18,11 @@ use crate::sandbox::Places;
 use crate::{fetch, generated, initramfs, unpack};
 use store::{About, EntryName, EntryState, Guard, Ready, StoreError};
 
-/// How long a wait for another process goes between two looks for an interruption.
+/// Interval at which a wait for another process checks for an interruption.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Makes a step, unless another process has made it meanwhile. A disk that is full is the store's.
+/// Builds a step, unless another process has built it meanwhile. A full disk is reported as an
+/// error of the store.
 pub(super) fn make(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     made(run, step, inputs).map_err(|error| match error {
         StepError::Io(error) => StoreError::io(run.store.root(), error).into(),
@@ -90,7 +91,7 @@ fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     Ok(ready)
 }
 
-/// Keeps other processes, and other runs in this one, from making the same.
+/// Prevents other processes, and other runs in this process, from building the same step.
 fn lock(run: &Run, step: &Step, name: &EntryName) -> Result<Guard, StepError> {
     let mut told = false;
     loop {
@@ -161,8 +162,8 @@ fn directories(
     places
 }
 
-/// The date of a step's archive: the one that its scripts were given, which is hashed
-/// with them. 1970 where there is none.
+/// The date of a step's archive: `SOURCE_DATE_EPOCH` of its scripts, which is part of the key, or
+/// 1970 without one.
 fn epoch(plan: &Plan, step: &Step) -> u64 {
     let inputs = step.inputs.iter().map(|input| plan.closure(input.step));
     let mut dates = inputs

@@ -1,4 +1,4 @@
-//! Small plans performed for real: real stores, real processes, the sandbox where the host has one.
+//! Performs small plans with real stores, real processes, and the sandbox if the host has one.
 
 use std::sync::mpsc::{self, Receiver};
 
@@ -35,7 +35,7 @@ impl World {
         }
     }
 
-    /// Whose scripts can meet in its root directory, for they run without the sandbox.
+    /// Runs without the sandbox, so that scripts can meet in its root directory.
     fn meeting() -> Self {
         let mut world = Self::new();
         world.options.sandbox = SandboxChoice::Off;
@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    /// Runs one script; what it wrote to `$OUT/x`.
+    /// Runs one script and returns what it wrote to `$OUT/x`.
     fn run(&self, text: &str) -> String {
         let plan = Plan {
             steps: vec![step("one", text)],
@@ -106,7 +106,7 @@ impl Done {
     }
 }
 
-/// In both ways a script can run.
+/// Runs a check with and without the sandbox.
 fn both_ways(check: impl Fn(&World)) {
     for sandbox in [SandboxChoice::Auto, SandboxChoice::Off] {
         let mut world = World::new();
@@ -143,7 +143,8 @@ fn second_run_makes_nothing() {
     assert!(again.events.is_empty(), "{:?}", again.events);
 }
 
-/// A script line that waits for a sign of another process; the script's time is its deadline.
+/// A script line that waits for a file from another process. The time limit of the script is its
+/// deadline.
 fn wait_for(sign: &Utf8Path) -> String {
     format!("while ! test -e {sign}; do sleep 0.01; done\n")
 }
@@ -194,7 +195,7 @@ fn failure_keeps_log_and_shows_tail() {
     });
 }
 
-/// No work area is left.
+/// Checks that no work area is left.
 fn assert_no_remains(root: &Utf8Path) {
     let names = root.join("store/v1/tmp").read_dir_utf8().unwrap();
     let names: Vec<_> = names
@@ -295,7 +296,7 @@ fn concurrent_runs_build_a_step_once() {
             scope.spawn(move || perform(store, plan, &wanted, options, &events).unwrap());
         }
         let mut seen = Vec::new();
-        // Ends when both runs have dropped their senders.
+        // The loop ends when both runs have dropped their senders.
         for event in received {
             if matches!(event, Event::Waiting { .. }) {
                 fs_err::write(&sign, "").unwrap();
@@ -355,7 +356,7 @@ fn initramfs_and_image_are_assembled_from_inputs() {
     let archive = world
         .perform(&plan, &["image"])
         .read("image", "initramfs.cpio");
-    // The time in it is the scripts' SOURCE_DATE_EPOCH, 1000.
+    // The time in it is the scripts' `SOURCE_DATE_EPOCH`, 1000.
     let entry = plan::cpio::Entry {
         path: "init".to_owned(),
         mode: 0o755,

@@ -1,4 +1,4 @@
-//! What a build does otherwise than an ordinary one, to find out that no output shows it.
+//! Deviations from an ordinary build, used to prove that no output depends on them.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use super::{BuildError, Options};
 use crate::sandbox::{self, ClockAhead, HostRoot, Sandboxing, Toolbox, foreign_root};
 use crate::unpack::Order;
 
-/// How long `make` may take to list its options.
+/// Time limit for `make` to list its options.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What a build does otherwise. Nothing in here may change a byte of what comes out, but for `root`,
-/// whose compilers make other toolchains.
+/// The deviations. None may change a byte of the outputs, except that the compilers of `root` make
+/// other toolchains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Variation {
-    /// In which order the directories of source trees are filled.
+    /// The order in which the directories of source trees are filled.
     pub order: Order,
-    /// Lets `make` take up targets in an order that this seed gives.
+    /// The seed of a random order of `make`'s targets.
     pub shuffle: Option<u32>,
-    /// The system whose tools are used; the host's own where absent.
+    /// The root whose tools are used, or the host's own.
     pub root: Option<Utf8PathBuf>,
     /// The clock that scripts see.
     pub clock: Option<ClockAhead>,
 }
 
 impl Variation {
-    /// What `MAKEFLAGS` holds in addition to the job server.
+    /// The part of `MAKEFLAGS` next to the job server.
     pub(super) fn make_flags(&self) -> String {
         self.shuffle
             .map_or_else(String::new, |seed| format!(" --shuffle={seed}"))
@@ -37,8 +37,7 @@ impl Variation {
 }
 
 impl Options {
-    /// Fails where the variation names another system that cannot be used, or that lacks one of these
-    /// tools.
+    /// Fails if the variation names a root that cannot be used, or that lacks one of these tools.
     pub fn check_root<'a>(
         &self,
         tools: impl IntoIterator<Item = &'a str>,
@@ -57,17 +56,17 @@ impl Options {
         })
     }
 
-    /// Whether the `make` that scripts call can shuffle its targets: GNU make 4.4 and later can.
+    /// Whether the `make` of scripts can shuffle its targets: GNU make 4.4 and later can.
     pub fn make_shuffles(&self) -> Result<bool, BuildError> {
         let words = ["make".to_owned(), "--help".to_owned()];
         let argv: Vec<String> = self.entrance()?.into_iter().chain(words).collect();
-        // A make that has no help has no shuffling either.
+        // A make without help output has no shuffling either.
         Ok(Command::from_argv(&argv)
             .read(LIMIT)
             .is_ok_and(|help| help.contains("--shuffle")))
     }
 
-    /// Whether scripts run in the sandbox here: only there can their clock be another one.
+    /// Whether scripts run in the sandbox, which is a requirement of another clock.
     #[must_use]
     pub fn has_sandbox(&self) -> bool {
         let root = HostRoot::probe(self.variation.root.as_deref());
@@ -90,7 +89,7 @@ impl Options {
         })
     }
 
-    /// What comes before a command line that is to be run where scripts get their tools from.
+    /// The command prefix that enters the root that provides the tools.
     fn entrance(&self) -> Result<Vec<String>, BuildError> {
         match &self.variation.root {
             None => Ok(Vec::new()),

@@ -1,5 +1,5 @@
-//! Two archives of one kind: the member and the field, or the place in the member's content, that
-//! differs.
+//! Compares two archives of the same format: finds the member, and the field or the location in its
+//! content.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Position> {
     let (one, other) = (Archive::parse(first)?, Archive::parse(second)?);
     let pairs = || one.members.iter().zip(&other.members);
     missing(&one, &other)
-        // An index differs because a member does.
+        // An index differs as a consequence of a member.
         .or_else(|| pairs().filter(|(a, _)| !a.is_index).find_map(in_member))
         .or_else(|| pairs().find_map(in_member))
         .or_else(|| {
@@ -48,7 +48,7 @@ fn in_member((a, b): (&Member, &Member)) -> Option<Position> {
         let place = property("order", &a.name, &b.name);
         return Some(entry(&a.name, place));
     }
-    // A field that follows from other members is blamed when nothing else is.
+    // A field that depends on other members is reported only if nothing else differs.
     let place = in_fields(&a.fields, &b.fields)
         .or_else(|| first_difference_in(a.data, b.data))
         .or_else(|| in_fields(&a.derived, &b.derived))?;

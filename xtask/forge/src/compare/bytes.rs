@@ -1,9 +1,9 @@
-//! Contents without a structure that is known here: the first line, or byte, that differs.
+//! Compares contents without a known structure: finds the first line or byte that differs.
 
 use super::Position;
 use crate::excerpt::excerpt;
 
-/// Both are texts: the first line that differs.
+/// The first line that differs, if both are texts.
 pub(super) fn line_difference(first: &[u8], second: &[u8]) -> Option<Position> {
     let text = |bytes| {
         std::str::from_utf8(bytes)
@@ -37,7 +37,7 @@ pub(super) fn byte_difference(first: &[u8], second: &[u8]) -> Option<Position> {
     })
 }
 
-/// Where two byte strings part; the length of the shorter one if it begins the longer one.
+/// The first offset that differs, or the length of the shorter one if it is a prefix.
 pub(super) fn differing_offset(first: &[u8], second: &[u8]) -> Option<usize> {
     let parted = first.iter().zip(second).position(|(a, b)| a != b);
     parted.or((first.len() != second.len()).then(|| first.len().min(second.len())))

@@ -1,4 +1,4 @@
-//! Two ELF files: the section, offset and symbol that differ.
+//! Compares two ELF files: finds the section, offset and symbol that differ.
 
 use super::Position;
 use super::bytes::{byte_difference, differing_offset};
@@ -35,8 +35,8 @@ pub(super) fn difference(first: &[u8], second: &[u8]) -> Option<Position> {
     })
 }
 
-/// Where one section grew, the addresses in others change with it: a section of another size is the
-/// likelier cause, and what is loaded explains symbol and string tables.
+/// Chooses the likeliest cause. If one section grew, addresses in others change, so a section of
+/// another size is preferred. Loaded sections explain symbol and string tables.
 fn likeliest<'a, 'b>(
     differing: &'a [(usize, &'b Section<'b>)],
     other: &Elf,
@@ -52,7 +52,8 @@ fn likeliest<'a, 'b>(
         .or_else(|| differing.first())
 }
 
-/// No section's content differs: a section only the second has, or the headers.
+/// The difference if no section's content differs: a section that only the second has, or the
+/// headers.
 fn outside(one: &Elf, other: &Elf) -> Option<Position> {
     let surplus = other
         .sections

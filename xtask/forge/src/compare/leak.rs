@@ -1,17 +1,16 @@
-//! What a difference looks like: a guess from the words that differ, for the person who has to find
-//! where they came from.
+//! Guesses the cause of a difference from the words that differ.
 
 use std::fmt;
 
 use super::Position;
 use crate::scan::Tokens;
 
-/// What seems to have got into an output.
+/// The probable cause of a difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leak {
-    /// Something of the machine that asks, such as its host name.
+    /// A string of this machine, such as its host name.
     Machine(&'static str),
-    /// A path of a build.
+    /// A build path.
     Path,
     /// A time.
     Time,
@@ -39,7 +38,7 @@ impl fmt::Display for Leak {
     }
 }
 
-/// What a place looks like, if like anything.
+/// The probable cause of a difference, if recognised.
 pub(super) fn of(place: &Position, machine: &Tokens) -> Option<Leak> {
     match place {
         Position::Only(_) => None,
@@ -76,7 +75,7 @@ fn of_texts(first: &str, second: &str, machine: &Tokens) -> Option<Leak> {
     }
 }
 
-/// The words around the first difference, without the blanks, quotes and brackets at their ends.
+/// The words around the first difference, without surrounding blanks, quotes and brackets.
 fn differing_words<'a>(first: &'a str, second: &'a str) -> (&'a str, &'a str) {
     let same = first.chars().zip(second.chars());
     let same: usize = same
@@ -100,7 +99,8 @@ fn is_path(word: &str) -> bool {
     word.matches('/').count() > 1 && word.chars().any(is_name)
 }
 
-/// Seconds since 1970, of this age, or digits with what separates them in dates and times.
+/// Whether a word is seconds since 1970 in a plausible range, or digits with the separators of
+/// dates and times.
 fn is_time(word: &str) -> bool {
     let digits = word.chars().filter(char::is_ascii_digit).count();
     let plain = word.trim_start_matches('@');
@@ -116,14 +116,14 @@ fn is_time(word: &str) -> bool {
     digits >= 4 && separators >= 2 && digits + separators == word.len()
 }
 
-/// What a date is made of: a number, a month, a day of the week.
+/// Whether a word is part of a date: a number, a month, a day of the week.
 fn is_clock_word(word: &str) -> bool {
     const NAMES: &str = "JanFebMarAprMayJunJulAugSepOctNovDecMonTueWedThuFriSatSun";
     let is_name = word.len() == 3 && NAMES.contains(word);
     is_name || word.chars().all(|c| c.is_ascii_digit() || c == ':')
 }
 
-/// Whether there is something like `12:34:56` in a text.
+/// Whether a text contains something like `12:34:56`.
 fn has_clock(text: &str) -> bool {
     let apart = |c: char| !c.is_ascii_digit() && c != ':';
     text.split(apart).any(|word| {

@@ -1,11 +1,11 @@
-//! How a difference reads: one line.
+//! Formats a difference as one line.
 
 use std::fmt;
 
 use super::{Difference, Leak, Position, Side, leak};
 use crate::scan::Tokens;
 
-/// A difference with what it looks like.
+/// A difference with its probable cause.
 pub(super) fn explained(difference: &Difference, leak: Option<Leak>) -> String {
     let path = match difference.path.as_str() {
         "" => String::new(),

@@ -1,13 +1,13 @@
-//! Names for places in a stripped program, or in a flat copy of its memory, from the file that it was
-//! stripped from.
+//! Finds symbols for locations in a stripped program, or in a flat copy of its memory, in the file
+//! that it was stripped from.
 //!
-//! Taken only where that file holds the same bytes up to the difference: a file of another build
-//! would give the name of whatever happens to lie there.
+//! That file must have the same bytes up to the difference. A file of another build would give
+//! wrong names.
 
 use super::Position;
 use elf::{Elf, Section};
 
-/// Whether a name is missing that another file could have.
+/// Whether a location lacks a symbol that another file could provide.
 pub(super) fn may_name(place: &Position) -> bool {
     matches!(
         place,
@@ -15,7 +15,7 @@ pub(super) fn may_name(place: &Position) -> bool {
     )
 }
 
-/// Puts the symbol, and the section where even that is unknown, into `place`.
+/// Adds the symbol, and the section if unknown, to `place`.
 pub(super) fn name(place: &mut Position, first: &[u8], second: &[u8], unstripped: &[u8]) {
     let Some(whole) = Elf::parse(unstripped) else {
         return;
@@ -62,8 +62,8 @@ fn in_section(whole: &Elf, sides: &[&[u8]], name: &str, offset: usize) -> Option
     whole.symbol_at(index, offset)
 }
 
-/// A flat file is the memory from the lowest address on that is loaded, as `objcopy -O binary` writes
-/// it: section and offset of one of its bytes.
+/// Section and offset of a byte in a flat file, which is the memory from the lowest loaded address,
+/// as `objcopy -O binary` writes it.
 fn in_flat(whole: &Elf, sides: &[&[u8]], offset: usize) -> Option<(usize, usize)> {
     let is_copied = |section: &&Section| section.is_loaded() && !section.bytes.is_empty();
     let copied = whole.sections.iter().filter(is_copied);
@@ -82,7 +82,7 @@ fn in_flat(whole: &Elf, sides: &[&[u8]], offset: usize) -> Option<(usize, usize)
     })
 }
 
-/// Whether two contents are the same for so many bytes.
+/// Whether two contents have this many leading bytes in common.
 fn begins(one: &[u8], other: &[u8], length: usize) -> bool {
     one.get(..length)
         .is_some_and(|one| other.get(..length) == Some(one))

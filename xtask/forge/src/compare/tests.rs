@@ -1,4 +1,4 @@
-//! Each kind of leak that was met in practice is planted and must be named.
+//! Plants each kind of leak that occurred in practice and checks that it is recognised.
 
 use camino::Utf8PathBuf;
 use plan::digest::Digest;
@@ -7,7 +7,7 @@ use super::*;
 
 mod leaks;
 
-/// Word size and byte order of a made-up machine.
+/// Word size and byte order of a fictional machine.
 #[derive(Clone, Copy)]
 struct Machine {
     wide: bool,
@@ -56,7 +56,7 @@ impl Machine {
         self.symbol(&mut symbols, 14, 0x2000, 64, 2);
         let names = b"\0.text\0.rodata\0.symtab\0.strtab\0";
         let strings = b"\0start\0finish\0banner\0";
-        // Name, type, flags, address, link; content.
+        // Name, type, flags, address, link, content.
         let sections: [([u64; 5], &[u8]); 6] = [
             ([0, 0, 0, 0, 0], b""),
             ([1, 1, 6, 0x1000, 0], text),
@@ -184,7 +184,7 @@ fn differing_code_names_its_function() {
 }
 
 #[test]
-fn different_elf_header_is_shown_as_a_byte() {
+fn elf_header_difference_is_shown_as_bytes() {
     let one = MACHINES[2].elf(b"\x90", b"same");
     let mut other = one.clone();
     other[7] = 9;
@@ -243,7 +243,7 @@ fn archive_differences_name_the_entry() {
 }
 
 #[test]
-fn program_inside_an_archive_is_taken_apart_too() {
+fn program_inside_an_archive_is_analysed() {
     let program = |code: &[u8]| MACHINES[3].elf(code, b"same");
     let archive = |code: &[u8]| newc(&[("bin/sh", 0o100_755, 0, &program(code))]);
     check(
@@ -266,7 +266,7 @@ fn config_difference_is_shown_as_a_line() {
 }
 
 #[test]
-fn anything_else_is_shown_as_bytes() {
+fn unknown_content_is_shown_as_bytes() {
     check(b"\xff\x00\x01", b"\xff\x00\x02", "byte 0x2: 01 / 02");
     check(b"\xff\x00", b"\xff\x00\x02", "byte 0x2: (end) / 02");
     check(
@@ -312,7 +312,7 @@ fn check_trees(change: impl FnOnce(&Utf8Path), expect: Option<&str>) {
 }
 
 #[test]
-fn equal_trees_do_not_differ_whatever_their_times() {
+fn times_of_trees_are_ignored() {
     check_trees(
         |tree| fs_err::write(tree.join("config"), "CONFIG_A=y\n").unwrap(),
         None,
@@ -366,12 +366,12 @@ fn differing_kind_target_content_name_their_path() {
 }
 
 #[test]
-fn absent_tree_is_an_error_that_names_it() {
+fn missing_tree_is_an_error() {
     let error = first_difference(Utf8Path::new("/none-such"), Utf8Path::new("/")).unwrap_err();
     assert_eq!(error.to_string(), "failed to compare `/none-such`");
 }
 
-/// The host's own programs are read without a crash, whatever the host's machine is.
+/// Reads the host's own programs, for whatever machine they are.
 #[test]
 fn changed_text_byte_is_located_in_text() {
     let Ok(program) = fs_err::read("/proc/self/exe") else {
@@ -379,7 +379,7 @@ fn changed_text_byte_is_located_in_text() {
     };
     assert_ne!(Digest::of(&program), Digest::of(b""));
     let mut other = program.clone();
-    // A test binary is mostly code and data: most of its bytes lie in some section.
+    // A test binary is mostly code and data, so this byte is in a section.
     let half = other.len() / 2;
     other[half] ^= 1;
     let place = first_difference_in(&program, &other).unwrap();

@@ -1,4 +1,4 @@
-//! Two files or two trees: what kind they are, what is said of them, and their content.
+//! Compares two files or trees: their types, properties and content.
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,5 +1,5 @@
-//! Whether each location of a source still has its file. Nothing is downloaded: length and status are
-//! all that is asked for, so a file that changed and kept its length is not noticed.
+//! Checks whether each location of a source still has its file. Requests only status and length, so
+//! a changed file of the same length is not noticed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,30 +12,30 @@ use plan::source::{Location, SourcePin};
 use super::remote::{FILE_SCHEME, Head, RemoteError, Remotes, get_file};
 use super::{Attempt, location_urls};
 
-/// Requests to one URL.
+/// Number of requests per URL.
 const TRIES: u32 = 3;
-/// Pause before the next request, where the server names none, and the longest that it may name.
+/// Default pause before the next request, and the longest that a server may request.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
-/// A location and what was learnt about it.
+/// A location and the result of its check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocationCheck {
     /// File name of the source.
     pub file: String,
-    /// The location, as the recipe has it.
+    /// The location as written in the recipe.
     pub location: Location,
-    /// What is known now.
+    /// The result.
     pub availability: Availability,
 }
 
-/// What is known about a location.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
-    /// A file of the right length is at this URL.
+    /// This URL has a file of the right length.
     Available(String),
     /// None of these URLs has it.
     Unavailable(Vec<Attempt>),
-    /// No base URL is known for locations of this kind.
+    /// The base URL of this kind of location is unknown.
     NotAsked,
 }
 
@@ -47,8 +47,8 @@ impl LocationCheck {
     }
 }
 
-/// Asks every location of every pin, `at_once` at a time. The results are in the order of the pins and
-/// their locations.
+/// Checks every location of every pin, `at_once` at a time. The results are in the order of the
+/// pins and their locations.
 pub fn check_locations(
     pins: &[&SourcePin],
     remotes: &Remotes,
@@ -85,7 +85,7 @@ pub fn check_locations(
     Ok(checks.into_iter().map(|(_, check)| check).collect())
 }
 
-/// Asks the URLs of one location until one has the file.
+/// Checks the URLs of one location until one has the file.
 fn check_location(
     pin: &SourcePin,
     location: &Location,
@@ -124,7 +124,7 @@ fn check_location(
     })
 }
 
-/// The length of what is at a URL, as far as the server says it, or why nothing is there.
+/// The length of the file at a URL, if the server sends it, or why it is unavailable.
 pub(super) fn ask(
     url: &str,
     remotes: &Remotes,

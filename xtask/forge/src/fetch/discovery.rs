@@ -1,6 +1,6 @@
-//! A file that no recipe pins yet: it is downloaded from the first location that has it, measured, and
-//! kept, and the other locations are asked whether they agree. The one place where bytes are taken
-//! without a digest to compare with; a person compares before the recipe is committed.
+//! Finds a file that no recipe pins yet: downloads it from the first location that has it, measures
+//! and stores it, and checks whether the other locations agree. Only here are bytes accepted
+//! without a digest to compare with. A person compares them before the recipe is committed.
 
 use std::io::{self, Read, Write as _};
 
@@ -18,17 +18,17 @@ use store::Store;
 use super::remote::{FILE_SCHEME, RemoteError, Remotes, Response, get_file};
 use super::{Attempt, FetchError, StoreError, availability, location_urls};
 
-/// No source is longer.
+/// Maximum size of a source in bytes.
 const LONGEST: u64 = 4 << 30;
-/// No listing of a directory is longer.
+/// Maximum size of a directory listing in bytes.
 const LISTING: u64 = 4 << 20;
 
-/// What a file turned out to be.
+/// The facts about a found file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovered {
-    /// Where it is available, with the name under which it was found.
+    /// Its location, with the name under which it was found.
     pub candidate: Candidate,
-    /// Where it was downloaded from.
+    /// The URL of the download.
     pub url: String,
     /// Length in bytes.
     pub size: u64,
@@ -36,7 +36,7 @@ pub struct Discovered {
     pub sha256: Digest,
     /// SHA-1 of the file.
     pub sha1: Sha1,
-    /// What other locations say: `None` where one has a file of this length, else why not.
+    /// The other locations: `None` if one has a file of this length, else the reason.
     pub others: Vec<(Location, Option<String>)>,
 }
 
@@ -77,7 +77,7 @@ pub fn discover(
     })
 }
 
-/// What every other location says of a file of this length.
+/// Compares the length with the file at every other location.
 fn agreement(
     candidate: &Candidate,
     url: &str,
@@ -109,7 +109,7 @@ fn agreement(
     Ok(others)
 }
 
-/// A file on the disk, measured.
+/// A downloaded file with its facts.
 struct Downloaded {
     url: String,
     size: u64,
@@ -117,7 +117,7 @@ struct Downloaded {
     sha1: Sha1,
 }
 
-/// What ends a search before every URL was asked.
+/// What ends a search early.
 enum Halt {
     Disk(io::Error),
     Interrupted(Interrupted),
@@ -189,7 +189,7 @@ fn renamed(candidate: &Candidate, version: &str, remotes: &Remotes) -> Vec<Strin
         let folder = Location::Debian(format!("{folder}/"));
         for url in location_urls(&folder, remotes) {
             let mut listing = Vec::new();
-            // A mirror that lists nothing has no other name to offer.
+            // A mirror without listings offers no other names.
             if let Ok(response) = get(&url, remotes)
                 && response
                     .body
@@ -223,7 +223,7 @@ fn get(url: &str, remotes: &Remotes) -> Result<Response, String> {
     }
 }
 
-/// Why a body did not become a file.
+/// Why a body was not stored as a file.
 enum Broken {
     Transfer(String),
     Disk(io::Error),

@@ -1,8 +1,8 @@
-//! One file from one place: tries, resumption, and all that a server may do wrong.
+//! Downloads one file from one URL, with retries, resumption, and checks of the server's answers.
 //!
-//! The bytes so far are in the part file and nowhere else, so every try starts from what is on the
-//! disk. Bytes of a beginning that came from elsewhere are used, for the whole file is hashed in
-//! the end; if it is wrong after a resumption, it is fetched once more from its start.
+//! The bytes so far are only in the part file, so every attempt starts from the disk. Bytes that
+//! came from another URL are used, because the whole file is hashed in the end. If it is wrong
+//! after a resumption, it is downloaded once more from the start.
 
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
@@ -17,19 +17,19 @@ use super::remote::{FILE_SCHEME, RemoteError, Remotes, Response, Resume, get_fil
 use crate::event::Event;
 use store::{PartPaths, Store, StoreError, Verified};
 
-/// Tries at one place.
+/// Attempts per URL.
 const TRIES: u32 = 3;
-/// Shortest and longest pause before the next try, in seconds.
+/// Shortest and longest pause before the next attempt, in seconds.
 const PAUSE: (f64, f64) = (0.5, 20.0);
-/// Longest pause that a server may ask for.
+/// Longest pause that a server may request.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
-/// Time that any file may take, and the rate below which a large one takes too long.
+/// Time limit of any file, and the minimum rate of a large one.
 const BASE_TIME: Duration = Duration::from_secs(120);
 const SLOWEST: u64 = 16 * 1024;
 /// Bytes between two progress events.
 const PROGRESS: u64 = 1024 * 1024;
 
-/// A file on its way.
+/// A download in progress.
 pub(super) struct Download<'a> {
     pub(super) store: &'a Store,
     pub(super) pin: &'a SourcePin,
@@ -38,42 +38,43 @@ pub(super) struct Download<'a> {
     pub(super) events: &'a mut dyn FnMut(Event),
 }
 
-/// Why a place did not give the file.
+/// Why a URL did not give the file.
 pub(super) enum Failure {
-    /// Our side failed: no other place would help.
+    /// The store failed, so no other URL would help.
     Store(StoreError),
     /// The location failed.
     Location {
         /// Its answer.
         why: String,
-        /// What fixes it, where that is known.
+        /// The command that fixes the error, if known.
         hint: Option<String>,
     },
 }
 
-/// How one request ended.
+/// The result of one request.
 enum Outcome {
-    /// The part file is as long as the file; its beginning may be from an earlier request.
+    /// The part file has the full length. `resumed` is true if its beginning is from an earlier
+    /// request.
     Whole { resumed: bool },
-    /// The same place may do better: at once, or after a pause that it may have asked for.
+    /// The same URL may succeed later: at once, or after a pause that it may have requested.
     Again { why: String, pause: Pause },
-    /// It will not.
+    /// The URL will not succeed.
     Never {
         /// Its answer.
         why: String,
-        /// What fixes it, where that is known.
+        /// The command that fixes the error, if known.
         hint: Option<String>,
     },
 }
 
-/// When to ask again.
+/// When to retry.
 enum Pause {
     None,
     Usual,
     Asked(Duration),
 }
 
-/// Where the bytes of the part file came from; a user and a password are not written down.
+/// The URL that the part file came from, without user and password.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Origin {
     url: String,
@@ -81,7 +82,7 @@ struct Origin {
 }
 
 impl Download<'_> {
-    /// Gets the file from `url` into the store.
+    /// Downloads the file from `url` into the store.
     pub(super) fn from(&mut self, url: &str) -> Result<Verified, Failure> {
         let mut left = TRIES;
         let mut clean_try_left = true;
@@ -147,7 +148,7 @@ impl Download<'_> {
         Ok(())
     }
 
-    /// One request and its answer.
+    /// Sends one request and handles its answer.
     fn request(&mut self, url: &str) -> Result<Outcome, StoreError> {
         let mut offset = self.part_length()?;
         if offset > self.pin.size {
@@ -227,7 +228,7 @@ impl Download<'_> {
         }
     }
 
-    /// Reads a body to the end of the part file, which is `offset` bytes long.
+    /// Appends a body to the part file, which is `offset` bytes long.
     fn receive(
         &mut self,
         url: &str,
@@ -314,7 +315,7 @@ impl Download<'_> {
     }
 
     fn forget_origin(&self) {
-        // Without its part file it says nothing; the next download writes it anew.
+        // It is useless without its part file, and the next download replaces it.
         let _ = fs::remove_file(&self.part.origin);
     }
 

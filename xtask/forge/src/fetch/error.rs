@@ -1,4 +1,4 @@
-//! Why a file could not be fetched: every place that was asked, with its answer.
+//! Why a file could not be fetched: every URL with its answer.
 
 use std::fmt::{self, Write as _};
 
@@ -15,7 +15,7 @@ pub struct Missing {
     pub size: u64,
     /// SHA-256 of the bytes.
     pub sha256: Digest,
-    /// Where it is available.
+    /// Its URLs.
     pub urls: Vec<String>,
 }
 
@@ -32,14 +32,14 @@ impl fmt::Display for Missing {
     }
 }
 
-/// One place and its answer.
+/// One URL and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// The place.
+    /// The URL.
     pub url: String,
     /// Its answer.
     pub why: String,
-    /// What fixes it, where that is known.
+    /// The command that fixes the error, if known.
     pub hint: Option<String>,
 }
 
@@ -49,39 +49,39 @@ pub enum FetchError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Files are not in the store and no server may be contacted.
+    /// Files are missing and the network is disabled.
     #[error("not in the store, and `--offline` is set:{}", lines(.0))]
     Offline(Vec<Missing>),
-    /// No place had it.
+    /// No URL had the file.
     #[error("failed to download `{file}` (sha256 {sha256}){}", answers(.tries))]
     AllFailed {
         /// File name.
         file: String,
-        /// SHA-256 that is wanted.
+        /// The expected SHA-256.
         sha256: Digest,
-        /// All places, in the order in which they were asked.
+        /// All URLs in the order of attempts.
         tries: Vec<Attempt>,
     },
-    /// No location has a file of this name, or of a similar one.
+    /// No location has a file of this or a similar name.
     #[error("failed to find `{file}`{}", answers(.tries))]
     NotFound {
         /// File name.
         file: String,
-        /// What each URL answered.
+        /// The answer of each URL.
         tries: Vec<Attempt>,
     },
-    /// Several files were wanted, and not all could be fetched.
+    /// Some of several files could not be fetched.
     #[error("failed to download {} of {wanted} files:{}", failed.len(), indented(.failed))]
     Several {
-        /// How many were wanted.
+        /// Number of requested files.
         wanted: usize,
-        /// Why each of the others could not be fetched.
+        /// The errors of the failed files.
         failed: Vec<FetchError>,
     },
 }
 
 impl FetchError {
-    /// What to do about it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -101,7 +101,7 @@ impl FetchError {
             Self::AllFailed { tries, .. } => {
                 let known = tries.iter().find_map(|one| one.hint.clone());
                 Some(known.unwrap_or_else(|| {
-                    "name a mirror with --mirror or KILN_MIRROR; an unfinished download is resumed"
+                    "set a mirror with --mirror or KILN_MIRROR; an unfinished download is resumed"
                         .to_owned()
                 }))
             }

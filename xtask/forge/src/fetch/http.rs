@@ -1,4 +1,4 @@
-//! The remote that opens sockets: `net` behind the seam.
+//! The remote that uses the network, through `net`.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use net::HttpError;
 
 use super::remote::{ContentRange, Head, Remote, RemoteError, Response, Resume};
 
-/// `416 Range Not Satisfiable`: what was kept is longer than the file.
+/// `416 Range Not Satisfiable`: the part file is longer than the file.
 const WRONG_RANGE: u16 = 416;
 
 impl Remote for net::Client {
@@ -36,10 +36,10 @@ impl Remote for net::Client {
     }
 }
 
-/// Statuses of servers that have no HEAD request.
+/// Statuses of servers that do not support HEAD.
 const NO_HEAD: [u16; 2] = [405, 501];
 
-/// Status and length of what is at a URL.
+/// Status and length of the file at a URL.
 fn head(client: &net::Client, url: &str) -> Result<Head, RemoteError> {
     let request = net::Request {
         method: net::Method::Head,
@@ -64,7 +64,7 @@ fn head(client: &net::Client, url: &str) -> Result<Head, RemoteError> {
     }
 }
 
-/// A body whose errors do not name the URL again.
+/// A body whose errors do not repeat the URL.
 struct Plain(net::Response);
 
 impl Read for Plain {
@@ -76,7 +76,7 @@ impl Read for Plain {
     }
 }
 
-/// A status is an answer like any other here; the rest is none.
+/// Converts a status to an answer. Other errors mean that no answer arrived.
 fn answer(error: &HttpError) -> Result<Response, RemoteError> {
     let status = match error {
         HttpError::Status { status, .. } => *status,

@@ -1,5 +1,5 @@
-//! The seam to the other end of a request. The implementation that opens sockets is in `http`;
-//! tests have one that plays a script. Time and chance are behind a seam too, for the same reason.
+//! The interface to servers, to time and to chance. `http` implements it with sockets, tests with a
+//! script.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -11,22 +11,21 @@ use host::clock;
 use host::interrupt::Interrupted;
 use host::secret::SecretUrl;
 
-/// Locations that need no network.
+/// The scheme of locations that need no network.
 pub(super) const FILE_SCHEME: &str = "file://";
 
-/// Who answers requests.
+/// Answers requests.
 pub trait Remote: Send + Sync {
-    /// Asks for a file, or for its end. Redirects are followed, nothing is decoded.
+    /// Requests a file, or its end. Follows redirects and decodes nothing.
     fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Response, RemoteError>;
 
-    /// Asks for status and length alone. A remote that has no such request asks for the file and does
-    /// not read its body.
+    /// Requests status and length only. The default requests the file and does not read its body.
     fn head(&self, url: &str) -> Result<Head, RemoteError> {
         self.get(url, None).map(|response| response.head())
     }
 }
 
-/// An answer without its body.
+/// An answer without a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// HTTP status.
@@ -49,20 +48,20 @@ impl Response {
     }
 }
 
-/// The end of a file of which the beginning is there.
+/// A request for the end of a file whose beginning exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
-    /// First byte that is wanted.
+    /// The first byte.
     pub offset: u64,
-    /// `ETag` or `Last-Modified` that the beginning came with, where it came from the same URL.
+    /// The `ETag` or `Last-Modified` of the beginning, if it came from the same URL.
     pub validator: Option<String>,
 }
 
-/// An answer, its body still to be read.
+/// An answer with an unread body.
 pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// `Content-Length`: of the body, not of the file.
+    /// `Content-Length`, which is that of the body, not of the file.
     pub length: Option<u64>,
     /// Strong `ETag`, else `Last-Modified`.
     pub validator: Option<String>,
@@ -70,11 +69,11 @@ pub struct Response {
     pub range: Option<ContentRange>,
     /// `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// The body. A read fails when the other end stalls.
+    /// The body. A read fails if the server stalls.
     pub body: Box<dyn Read + Send>,
 }
 
-/// Which part of a file a body is.
+/// The range of a file that a body contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentRange {
     /// First byte.
@@ -83,14 +82,14 @@ pub struct ContentRange {
     pub total: Option<u64>,
 }
 
-/// No answer.
+/// No answer arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteError {
-    /// What went wrong.
+    /// The error.
     pub why: String,
     /// Whether the same request may succeed later.
     pub passing: bool,
-    /// What fixes it, where that is known.
+    /// The command that fixes the error, if known.
     pub hint: Option<String>,
 }
 
@@ -98,13 +97,13 @@ pub struct RemoteError {
 pub trait Clock: Send + Sync {
     /// Time since some fixed moment.
     fn now(&self) -> Duration;
-    /// Lets time pass, unless the run is asked to end.
+    /// Sleeps, unless the run is interrupted.
     fn sleep(&self, time: Duration) -> Result<(), Interrupted>;
-    /// A number from 0 to 1, another one each time.
+    /// A random number from 0 to 1.
     fn chance(&self) -> f64;
 }
 
-/// The real time.
+/// The real clock.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
@@ -133,10 +132,10 @@ impl Clock for SystemClock {
     }
 }
 
-/// From where files may come.
+/// The servers that files may come from.
 #[derive(Clone)]
 pub struct Remotes {
-    /// Who asks; `None` is offline: no socket can be opened.
+    /// The client. `None` means offline: no socket can be opened.
     pub client: Option<Arc<dyn Remote>>,
     /// Bases of Debian mirrors, tried in order.
     pub debian_mirrors: Vec<SecretUrl>,
@@ -149,7 +148,7 @@ pub struct Remotes {
 }
 
 impl Remotes {
-    /// no server may be contacted; `file:` locations still work.
+    /// No server may be contacted. `file:` locations still work.
     #[must_use]
     pub fn offline() -> Self {
         Self {
@@ -161,7 +160,7 @@ impl Remotes {
         }
     }
 
-    /// Asks through `client`.
+    /// Sends requests through `client`.
     #[must_use]
     pub fn online(client: Arc<dyn Remote>) -> Self {
         Self {
@@ -182,7 +181,7 @@ impl fmt::Debug for Remotes {
     }
 }
 
-/// Answers for a `file:` URL, as a server would.
+/// Answers for a `file:` URL like a server.
 pub(super) fn get_file(url: &str) -> Result<Response, RemoteError> {
     let failed = |why: String| RemoteError {
         why,

@@ -1,4 +1,4 @@
-//! Many files: some at a time, the largest first, and on to the end whatever fails on the way.
+//! Fetches many files, several at a time, the largest first. A failure does not stop the others.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -10,8 +10,8 @@ use store::{Store, StoreError};
 use super::{FetchError, Remotes, fetch};
 use crate::event::Event;
 
-/// Brings all of `pins` into the store, `at_once` at a time. The errors of those that could not be fetched
-/// come back in the order of the pins; only a store that fails ends it early.
+/// Brings all of `pins` into the store, `at_once` at a time. Returns the errors in the order of the
+/// pins. Only an error of the store ends it early.
 pub fn fetch_all(
     store: &Store,
     pins: &[&SourcePin],
@@ -21,7 +21,7 @@ pub fn fetch_all(
 ) -> Result<Vec<FetchError>, StoreError> {
     announce(store, pins, events);
     let mut order: Vec<usize> = (0..pins.len()).collect();
-    // The one that takes longest is not begun last.
+    // The largest file starts first, so that it does not finish long after the others.
     order.sort_by_key(|&at| std::cmp::Reverse(pins[at].size));
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || {
@@ -31,7 +31,7 @@ pub fn fetch_all(
                 break;
             };
             let fetched = fetch(store, pins[at], remotes, &mut |event| {
-                // Renderers may be gone: no result depends on one.
+                // The receiver may be closed, because no result depends on an event.
                 let _ = events.send(event);
             });
             match fetched {
@@ -61,7 +61,7 @@ pub fn fetch_all(
     Ok(failures.into_iter().map(|(_, error)| error).collect())
 }
 
-/// Says how much there is to do.
+/// Sends the total of the downloads.
 fn announce(store: &Store, pins: &[&SourcePin], events: &Sender<Event>) {
     let missing = pins.iter().filter(|pin| !store.has_blob(&pin.sha256));
     let (files, bytes) = missing.fold((0, 0), |(files, bytes), pin| (files + 1, bytes + pin.size));
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::fetch::{Remote, RemoteError, Response, Resume};
 
-    /// Lets nobody go before so many are there, and answers with the last part of the URL.
+    /// A remote that answers once a number of requests are waiting, with the last part of the URL.
     struct Gate {
         wanted: usize,
         inside: Mutex<(usize, usize)>,
@@ -115,7 +115,7 @@ mod tests {
         }
     }
 
-    /// The most that were under way at once, and the names of those that failed.
+    /// The maximum number of concurrent downloads, and the names of the failed ones.
     fn fetched(names: &[&str], at_once: usize, wanted: usize) -> (usize, Vec<String>) {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(Utf8Path::from_path(home.path()).unwrap()).unwrap();

@@ -17,24 +17,25 @@ const CONTENT: &[u8] = b"the bytes that the recipe pins, and no others";
 const A: &str = "https://a.example/file.tar";
 const B: &str = "https://b.example/file.tar";
 
-/// One answer of a scripted server.
+/// An answer of a scripted server.
 #[derive(Clone)]
 enum Answer {
     /// Status 200 and this body.
     Full(&'static [u8]),
-    /// As a real server: the whole file or the range that is asked for, cut after so many bytes.
+    /// Behaves like a real server: sends the whole file or the requested range, cut after a number
+    /// of bytes.
     Serve {
         content: &'static [u8],
         etag: &'static str,
         cut: usize,
     },
-    /// Status 206 with a range that nobody asked for.
+    /// Status 206 with a range that was not requested.
     OtherRange,
-    /// Status 200 without a length, and a body without an end.
+    /// Status 200 without a length, and an endless body.
     Endless,
-    /// A bare status, perhaps with `Retry-After`.
+    /// A status without a body, optionally with `Retry-After`.
     Status(u16, Option<u64>),
-    /// Status 200, and a minute goes by for every byte.
+    /// Status 200 at a rate of one byte per minute.
     Drip(Arc<FakeClock>),
     /// No connection.
     Unreachable,
@@ -151,7 +152,7 @@ impl Read for Drip {
     }
 }
 
-/// Time passes only when somebody sleeps; chance is always one half.
+/// A clock that advances only by sleeping. Chance is always one half.
 #[derive(Default)]
 struct FakeClock(AtomicU64);
 
@@ -259,7 +260,7 @@ fn from(url: &str, offset: u64, validator: &str) -> String {
 }
 
 #[test]
-fn a_file_is_fetched_once_and_then_found() {
+fn second_fetch_uses_the_store() {
     let mut case = case(&[(A, &[serve(999)])]);
     assert_eq!(case.fetched(), [A]);
     assert_eq!(case.fetched(), [A]);
@@ -357,7 +358,7 @@ fn a_changed_file_starts_over() {
 }
 
 #[test]
-fn another_range_than_the_asked_one_starts_over() {
+fn wrong_range_restarts_the_download() {
     let mut case = case(&[(A, &[serve(10), Answer::OtherRange, serve(999)])]);
     assert_eq!(
         case.fetched(),
@@ -408,7 +409,7 @@ fn status_403_and_404_skip_to_next_location() {
 }
 
 #[test]
-fn passing_failures_are_tried_again_with_growing_pauses() {
+fn transient_failures_are_retried_with_growing_pauses() {
     for answer in [
         Answer::Status(503, None),
         Answer::Status(408, None),
@@ -475,7 +476,7 @@ fn snapshot_location_is_asked_by_sha1() {
 }
 
 #[test]
-fn hint_names_a_mirror_when_none_is_set() {
+fn hint_suggests_a_mirror_without_one() {
     let mut case = case(&[]);
     case.pin = pin(&[Location::Debian("pool/main/f/file.tar".to_owned())]);
     let error = case.fetch().unwrap_err();
@@ -533,7 +534,7 @@ fn a_corrupt_blob_is_quarantined_and_fetched_again() {
 }
 
 #[test]
-fn sixteen_at_once_download_once() {
+fn concurrent_fetches_download_once() {
     let case = case(&[(A, &[serve(999), serve(999)])]);
     thread::scope(|scope| {
         for _ in 0..16 {

@@ -49,7 +49,7 @@ fn image() -> Step {
 
 type Files = BTreeMap<&'static str, Vec<u8>>;
 
-/// A compressed image as kernels have it: a loader, a false magic, the payload, more.
+/// A compressed image like a kernel's: a loader, a false magic, the payload, and more data.
 fn compressed(kernel: &[u8]) -> Vec<u8> {
     let mut options = LzmaOptions::new_preset(6).unwrap();
     let mut filters = Filters::new();
@@ -245,7 +245,7 @@ fn a_payload_that_is_not_locked_is_refused() {
 }
 
 #[test]
-fn other_bytes_than_the_locked_ones_are_refused() {
+fn bytes_that_differ_from_lock_are_refused() {
     let mut wrong = files();
     wrong.insert("initramfs.cpio", b"userl4nd".repeat(99));
     let expected = format!(

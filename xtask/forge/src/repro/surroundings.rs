@@ -1,5 +1,5 @@
-//! What surrounds the second build: directory, user, host name, environment, all drawn from a seed.
-//! Plain data and the command line that makes it so; the caller runs it.
+//! The surroundings of the second build, derived from a seed: directory, user, host name,
+//! environment. Plain data and the command line that creates them. The caller runs it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,45 +8,45 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::process::Command;
 use plan::digest::Digest;
 
-/// Zones in the form that needs no database (POSIX, `TZ`): the days begin at other times there.
+/// Time zones in the form that needs no database (POSIX, `TZ`), in which days begin at other times.
 const ZONES: [&str; 3] = ["EAST-13:45", "WEST+11", "MID-05:30"];
 
-/// Letters without dots make these locales the ones that find careless case conversions.
+/// The dotless i of these locales reveals careless case conversions.
 const LOCALES: [&str; 2] = ["tr_TR.UTF-8", "az_AZ.UTF-8"];
 
 /// Starting a process takes milliseconds.
 const PROBE: Duration = Duration::from_secs(20);
 
-/// Where a build runs, as far as a build must not show it.
+/// Properties of the build environment that no output may depend on.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Surroundings {
-    /// What all the rest is drawn from.
+    /// The seed of all other values.
     pub seed: u64,
     /// User and group.
     pub user: u32,
     /// Name of the host.
     pub host_name: String,
-    /// `HOME`, which is not there.
+    /// `HOME`, which does not exist.
     pub home: Utf8PathBuf,
     /// `TZ`.
     pub zone: &'static str,
     /// `LC_ALL` and `LANG`.
     pub locale: &'static str,
-    /// The mode bits that are taken from new files.
+    /// The umask.
     pub umask: &'static str,
 }
 
-/// What enters the surroundings.
+/// How to enter the surroundings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entrance {
-    /// bubblewrap, by its path: it can give another user and another host name.
+    /// The path of bubblewrap, which can change the user and the host name.
     Bubblewrap(Utf8PathBuf),
-    /// A shell: it cannot.
+    /// A shell, which can change neither.
     Shell,
 }
 
 impl Surroundings {
-    /// Draws them.
+    /// Derives them from a seed.
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let digest = Digest::of(&seed.to_le_bytes()).to_string();
@@ -66,7 +66,7 @@ impl Surroundings {
         }
     }
 
-    /// A directory below `area`, with a name whose length the seed gives.
+    /// A directory below `area`, with a name whose length depends on the seed.
     #[must_use]
     pub fn directory(&self, area: &Utf8Path) -> Utf8PathBuf {
         let digest = Digest::of(self.host_name.as_bytes()).to_string();
@@ -74,13 +74,14 @@ impl Surroundings {
         area.join(format!("elsewhere-{}", &digest[..length]))
     }
 
-    /// The best entrance that works here, given the path of bubblewrap where it is installed.
+    /// The best way that works here, given the path of bubblewrap if it is installed.
     #[must_use]
     pub fn entrance(&self, bubblewrap: Option<Utf8PathBuf>) -> Entrance {
         let Some(program) = bubblewrap else {
             return Entrance::Shell;
         };
-        // A host may allow a sandbox and none inside it, where the second build's scripts run.
+        // A host may support a sandbox but no nested one, in which the scripts of the second build
+        // run.
         let inner = [
             program.as_str(),
             "--dev-bind",
@@ -98,7 +99,7 @@ impl Surroundings {
         }
     }
 
-    /// What its environment has otherwise; `poison` is a directory that comes first in `path`.
+    /// The environment variables that differ. `poison` is a directory that precedes `path`.
     #[must_use]
     pub fn environment(
         &self,
@@ -119,7 +120,7 @@ impl Surroundings {
         .into()
     }
 
-    /// The command line that runs `argv` in them.
+    /// The command line that runs `argv` in the surroundings.
     #[must_use]
     pub fn command_line(&self, entrance: &Entrance, argv: &[String]) -> Vec<String> {
         let mut line = match entrance {

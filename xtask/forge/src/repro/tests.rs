@@ -1,4 +1,4 @@
-//! Surroundings as data, and what they change for a process.
+//! Tests the surroundings as data, and their effect on a process.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use store::{About, EntryName, EntryState, Store};
 use super::surroundings::{Entrance, Surroundings};
 use super::*;
 
-/// An entry with these files, in a store of its own.
+/// An entry with these files in its own store.
 fn entry(area: &Utf8Path, store: &str, product: Product, files: &[(&str, &str)]) -> Ready {
     let store = Store::open(&area.join(store)).unwrap();
     let key = BuildKey::from_bytes([7; 32]);

@@ -1,31 +1,31 @@
-//! A clock that is ahead, for the scripts of a build that is to be compared with another one.
+//! A clock that is ahead, for the scripts of a build that is compared with another one.
 //!
-//! Nothing of it stands in a script's environment, which is hashed: the sandbox shows the files that
-//! let every dynamically linked program load libfaketime, and tell it how far ahead it is
-//! (ld.so(8), `/etc/ld.so.preload`; libfaketime's README, `/etc/faketimerc`). Programs of the
-//! toolchains that are being built are no different; those that are static keep the right time.
+//! A script's environment is part of the key, so this uses files instead: the sandbox shows the
+//! files that make every dynamically linked program load libfaketime and configure it (ld.so(8),
+//! `/etc/ld.so.preload`; libfaketime's README, `/etc/faketimerc`). This affects programs of the
+//! toolchains under construction too. Static programs see the real time.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::root::below;
 
-/// The files of a clock in a work area, and where the sandbox shows them.
+/// The files of the clock in a work area, and their paths in the sandbox.
 const FILES: [(&str, &str); 2] = [
     ("ld.so.preload", "/etc/ld.so.preload"),
     ("faketimerc", "/etc/faketimerc"),
 ];
 
-/// A clock that is ahead of the right one.
+/// A clock that is ahead of the real one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockAhead {
-    /// libfaketime, as scripts see it.
+    /// The path of libfaketime in the sandbox.
     pub library: Utf8PathBuf,
-    /// How far.
+    /// The offset in days.
     pub days: u32,
 }
 
 impl ClockAhead {
-    /// Such a clock, where the system at `root` has libfaketime.
+    /// Creates such a clock if the root has libfaketime.
     #[must_use]
     pub fn find(root: &Utf8Path, days: u32) -> Option<Self> {
         let mut homes = vec![
@@ -54,7 +54,7 @@ impl ClockAhead {
         contents.map(|content| (names.next().unwrap_or_default(), content))
     }
 
-    /// What a sandbox shows of a work area.
+    /// The files of a work area that the sandbox shows.
     pub(super) fn shown(work: &Utf8Path) -> impl Iterator<Item = (Utf8PathBuf, &'static str)> {
         FILES
             .iter()

@@ -1,5 +1,5 @@
-//! Another system's root directory below a directory of this host, as debootstrap makes one: where
-//! its programs are, and how one is run there. Used where a build takes its tools from there.
+//! The root directory of another system below a directory of this host, as debootstrap creates one:
+//! finds its programs and runs them there. Used by builds with tools of another system.
 
 use std::collections::VecDeque;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use super::root::below;
 use super::{HostRoot, SandboxChoice, Sandboxing, isolation, probe, strings};
 
-/// Where its programs are looked for, in order.
+/// The search path for its programs.
 pub const PATH: [&str; 6] = [
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -19,29 +19,29 @@ pub const PATH: [&str; 6] = [
     "/bin",
 ];
 
-/// As the kernel has it.
+/// The kernel's limit.
 const MOST_LINKS: usize = 40;
 
-/// Why a directory cannot stand in for the host's root directory.
+/// Why a directory cannot be used as a root.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RootError {
-    /// It holds no system.
+    /// It contains no system.
     #[error("`{0}` is not a root file system: it has no `/bin/sh`")]
     NoSystem(Utf8PathBuf),
-    /// Its shell does not start, where the sandbox starts this host's own.
+    /// Its shell does not start, but this host's shell does.
     #[error("failed to run `/bin/sh` of `{root}`: {why}")]
     Foreign {
         /// The directory.
         root: Utf8PathBuf,
-        /// Why not.
+        /// The cause.
         why: String,
     },
-    /// Its programs cannot be run but in the sandbox.
+    /// Its programs need the sandbox, which does not work here.
     #[error("the sandbox does not work here, and the tools of `{root}` need it: {why}")]
     NoSandbox {
         /// The directory.
         root: Utf8PathBuf,
-        /// Why not.
+        /// The cause.
         why: String,
     },
 }
@@ -63,7 +63,7 @@ impl RootError {
     }
 }
 
-/// Fails where `root` holds no system.
+/// Fails if `root` contains no system.
 pub fn check(root: &Utf8Path) -> Result<(), RootError> {
     match resolve(root, Utf8Path::new("/bin/sh")) {
         Some(_) => Ok(()),
@@ -71,7 +71,7 @@ pub fn check(root: &Utf8Path) -> Result<(), RootError> {
     }
 }
 
-/// Where a program is in the other system, with links followed as that system would follow them.
+/// Finds a program in the root and resolves links as that system would.
 #[must_use]
 pub fn find(root: &Utf8Path, name: &str) -> Option<Utf8PathBuf> {
     PATH.iter().find_map(|directory| {
@@ -82,8 +82,7 @@ pub fn find(root: &Utf8Path, name: &str) -> Option<Utf8PathBuf> {
     })
 }
 
-/// What comes before a command line that is to be run in the other system. `path` is where `bwrap`
-/// is looked for.
+/// The command prefix that enters the root. `path` is the search path for `bwrap`.
 pub fn entrance(root: &Utf8Path, path: &[Utf8PathBuf]) -> Result<Vec<String>, RootError> {
     let shown = HostRoot::probe(Some(root));
     match probe(SandboxChoice::Auto, &shown, path) {
@@ -97,7 +96,7 @@ pub fn entrance(root: &Utf8Path, path: &[Utf8PathBuf]) -> Result<Vec<String>, Ro
     }
 }
 
-/// Whose fault it is that nothing runs in the sandbox with that system's programs.
+/// Determines why nothing runs in the sandbox with that system's programs.
 pub(crate) fn refused(root: &Utf8Path, path: &[Utf8PathBuf], why: Option<String>) -> RootError {
     let root = root.to_owned();
     let why = why.unwrap_or_else(|| "refused".to_owned());
@@ -107,7 +106,7 @@ pub(crate) fn refused(root: &Utf8Path, path: &[Utf8PathBuf], why: Option<String>
     }
 }
 
-/// The path without links, of something that is there.
+/// Resolves all links of an existing path.
 fn resolve(root: &Utf8Path, path: &Utf8Path) -> Option<Utf8PathBuf> {
     let mut done = Utf8PathBuf::from("/");
     let mut left: VecDeque<String> = parts(path).collect();
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_where_they_would_in_that_system() {
+    fn links_resolve_inside_the_foreign_root() {
         let (_scratch, root) = system();
         let check = |name: &str, expect: Option<&str>| {
             assert_eq!(find(&root, name).as_deref(), expect.map(Utf8Path::new));

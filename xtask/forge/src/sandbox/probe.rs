@@ -1,4 +1,4 @@
-//! Whether this host can run the sandbox, found out by running it.
+//! Finds out whether this host can run the sandbox, by running it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use host::process::Command;
 
 use super::{ClockAhead, HostRoot, SandboxChoice, isolation, strings};
 
-/// Starting one takes milliseconds.
+/// Starting a sandbox takes milliseconds.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// How scripts run on this host.
@@ -15,21 +15,21 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub enum Sandboxing {
     /// In a sandbox of bubblewrap.
     Bubblewrap {
-        /// The program.
+        /// The path of `bwrap`.
         program: Utf8PathBuf,
-        /// What of the host, or of another system, it shows.
+        /// The root directory that it shows.
         root: HostRoot,
-        /// The scripts' clock, where it is not the right one.
+        /// The scripts' clock, if it is not the real one.
         clock: Option<ClockAhead>,
     },
-    /// Plainly.
+    /// Without a sandbox.
     None {
-        /// Why, where it was not asked for.
+        /// The reason, if it was not requested.
         why: Option<String>,
     },
 }
 
-/// Finds out by starting a trivial sandbox of the same kind; `path` is where `bwrap` is looked for.
+/// Starts a trivial sandbox with the same options. `path` is the search path for `bwrap`.
 #[must_use]
 pub fn probe(choice: SandboxChoice, root: &HostRoot, path: &[Utf8PathBuf]) -> Sandboxing {
     if choice == SandboxChoice::Off {
@@ -41,7 +41,7 @@ pub fn probe(choice: SandboxChoice, root: &HostRoot, path: &[Utf8PathBuf]) -> Sa
     let Some(program) = host::tools::find_in("bwrap", path) else {
         return refused("`bwrap` (bubblewrap) is not installed");
     };
-    // What the script runs as is what must be allowed, to the last option.
+    // The probe must use every option that the script will use.
     let mut argv = vec![program.to_string()];
     argv.extend(isolation(root));
     argv.extend(strings(["--remount-ro", "/", "--", "/bin/sh", "-c", ":"]));

@@ -1,34 +1,34 @@
-//! What of a root directory a build sees: the system's programs and libraries. It is the host's own
-//! root directory, or that of another system below some directory.
+//! The part of a root directory that a build sees: programs and libraries of the host, or of
+//! another system below some directory.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// The part of a root directory that every sandbox shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostRoot {
-    /// Where the root directory is, if it is not the host's own.
+    /// The root directory, if it is not the host's own.
     pub base: Option<Utf8PathBuf>,
-    /// In the order in which they are made.
+    /// The entries in the order of creation.
     pub entries: Vec<RootEntry>,
 }
 
-/// One thing in the sandbox's root directory that is the host's.
+/// One entry of the sandbox's root directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RootEntry {
-    /// A directory or file, read-only, at its own path.
+    /// A directory or file, mounted read-only at its own path.
     Shown(Utf8PathBuf),
-    /// A symbolic link, as hosts with a merged `/usr` have it.
+    /// A symbolic link, as on hosts with a merged `/usr`.
     Link {
-        /// Where it is.
+        /// Path of the link.
         path: Utf8PathBuf,
-        /// What it says.
+        /// Target of the link.
         target: Utf8PathBuf,
     },
 }
 
-/// Shown where a host has them, in addition to `/usr` and `/lib*`: programs on hosts that do not merge
-/// `/usr`, the library cache, Debian's indirection for `cc` and `awk`, and the homes of hosts whose
-/// programs live elsewhere.
+/// Shown if a host has them, in addition to `/usr` and `/lib*`: programs on hosts with an unmerged
+/// `/usr`, the library cache, Debian's alternatives for `cc` and `awk`, and directories of hosts
+/// that keep programs elsewhere.
 const OTHERS: [&str; 6] = [
     "/bin",
     "/sbin",
@@ -39,7 +39,7 @@ const OTHERS: [&str; 6] = [
 ];
 
 impl HostRoot {
-    /// Looks at the host's root directory, or at another system's.
+    /// Reads the host's root directory, or another system's.
     #[must_use]
     pub fn probe(base: Option<&Utf8Path>) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl HostRoot {
         }
     }
 
-    /// Where on the host a path of this root is.
+    /// The path on the host of a path below this root.
     #[must_use]
     pub fn on_host(&self, path: &Utf8Path) -> Utf8PathBuf {
         self.base
@@ -56,7 +56,7 @@ impl HostRoot {
             .map_or_else(|| path.to_owned(), |base| below(base, path))
     }
 
-    /// Whether a program is in what is shown.
+    /// Whether the sandbox shows a program.
     #[must_use]
     pub fn shows(&self, path: &Utf8Path) -> bool {
         self.entries.iter().any(|entry| match entry {
@@ -65,7 +65,7 @@ impl HostRoot {
         })
     }
 
-    /// Shows the installation of a program that is elsewhere: the directory above its `bin`.
+    /// Also shows the installation of a program at another location: the directory above its `bin`.
     pub fn show_program(&mut self, path: &Utf8Path) {
         if self.shows(path) {
             return;
@@ -103,12 +103,13 @@ fn entries_below(root: &Utf8Path) -> Vec<RootEntry> {
     entries.collect()
 }
 
-/// An absolute path, taken from another root directory.
+/// An absolute path below another root directory.
 pub(super) fn below(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// `lib` and its kin for other word sizes, but not `lib.usr-is-merged` and other remains.
+/// Whether the name is `lib` or that of another word size, but not a leftover such as
+/// `lib.usr-is-merged`.
 fn is_library(name: &str) -> bool {
     name.strip_prefix("lib")
         .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn program_outside_of_the_system_brings_its_installation() {
+    fn external_program_is_shown_with_its_installation() {
         let check = |program: &str, expect: Option<&str>| {
             let mut root = HostRoot {
                 base: None,

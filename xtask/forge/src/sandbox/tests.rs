@@ -52,7 +52,7 @@ fn bubblewrap_here() -> Sandboxing {
     }
 }
 
-/// One option with its values a line.
+/// One line per option with its values.
 fn lines(launch: &Launch) -> String {
     let mut text = String::new();
     for word in &launch.argv {
@@ -117,12 +117,12 @@ fn missing_bubblewrap_is_reported() {
 
 #[test]
 fn sandbox_that_cannot_start_gives_its_own_reason() {
-    // A root directory that is empty has no shell to run.
+    // An empty root directory has no shell.
     let path: Vec<Utf8PathBuf> = vec!["/usr/bin".into(), "/bin".into()];
     if let Sandboxing::None { why: Some(why) } =
         probe(SandboxChoice::Auto, &HostRoot::default(), &path)
     {
-        // The words of `bwrap` or of the kernel, not the note that bubblewrap is missing.
+        // The message of `bwrap` or of the kernel, not that bubblewrap is missing.
         assert!(why.contains("bwrap: "), "{why}");
     } else {
         panic!("a sandbox without a shell cannot run one");

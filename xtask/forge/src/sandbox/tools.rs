@@ -1,14 +1,13 @@
-//! The host tools that a script may call: found once, shown as links in a directory of their own.
+//! The host tools that a script may call: located once, shown as links in a separate directory.
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Programs that stand in front of a compiler and look for it on PATH, where they would only find
-/// themselves.
+/// Compiler wrappers, which search PATH for the compiler and would only find themselves.
 const WRAPPERS: [&str; 6] = ["ccache", "sccache", "distcc", "icecc", "colorgcc", "pump"];
 
-/// Where tools are, by name.
+/// Paths of tools by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Toolbox {
     found: BTreeMap<String, Utf8PathBuf>,
@@ -16,8 +15,8 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// Looks for each name in the directories of a search path, in order. Links are followed: the
-    /// real program is found next to its own files, and the links' homes need not be shown.
+    /// Searches each name in the directories of a search path, in order. Resolves links: a program
+    /// runs next to its own files, and the directories of the links need not be shown.
     #[must_use]
     pub fn find<'a>(names: impl IntoIterator<Item = &'a str>, path: &[Utf8PathBuf]) -> Self {
         Self::found_by(names, |name| {
@@ -35,7 +34,7 @@ impl Toolbox {
         })
     }
 
-    /// Looks for each name in another system.
+    /// Searches each name in another system.
     #[must_use]
     pub fn find_in_system<'a>(names: impl IntoIterator<Item = &'a str>, root: &Utf8Path) -> Self {
         Self::found_by(names, |name| super::foreign_root::find(root, name))
@@ -56,19 +55,19 @@ impl Toolbox {
         tools
     }
 
-    /// Names that no directory has, in the order in which they were asked for.
+    /// Names that no directory has, in the order of the request.
     #[must_use]
     pub fn missing(&self) -> &[String] {
         &self.missing
     }
 
-    /// The program of a name.
+    /// The path of a tool.
     #[must_use]
     pub fn program(&self, name: &str) -> Option<&Utf8Path> {
         self.found.get(name).map(Utf8PathBuf::as_path)
     }
 
-    /// All programs, in the order of their names.
+    /// All paths in the order of the tools' names.
     pub fn programs(&self) -> impl Iterator<Item = &Utf8Path> {
         self.found.values().map(Utf8PathBuf::as_path)
     }

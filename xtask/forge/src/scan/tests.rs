@@ -1,4 +1,4 @@
-//! Words planted in every kind of output, found and named.
+//! Plants strings in every kind of output and checks that they are located.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn tokens() -> Tokens {
     })
 }
 
-/// What is found in a tree that `make` fills.
+/// The findings in a tree that `make` fills.
 fn found(make: impl FnOnce(&Utf8Path)) -> Vec<String> {
     let scratch = tempfile::tempdir().unwrap();
     let tree = Utf8Path::from_path(scratch.path()).unwrap();

@@ -1,48 +1,49 @@
-//! The words that say on which machine something was built, and which of them can be looked for.
+//! The strings that identify a build machine, and which of them can be searched for.
 //!
-//! A short word, or a place that every machine has (`root`, `/tmp`), proves nothing where it stands
-//! alone: it is looked for only as part of something that does not occur by chance, `user@host`. A
-//! longer name may still be a word of the program's own, as `debian` is: [`Token::is_name`].
+//! A short name, or a path that every machine has (`root`, `/tmp`), proves nothing by itself. It is
+//! searched for only as part of a distinctive string, `user@host`. A longer name may still be a
+//! common word, such as `debian`: [`Token::is_name`].
 
-/// What this machine calls itself and its places; what is not known is empty.
+/// Names and paths of this machine. Unknown ones are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
     /// Host name.
     pub host: String,
     /// The user who builds.
     pub user: String,
-    /// Where the user is at home.
+    /// The user's home directory.
     pub home: String,
-    /// Where the store is; work directories are below it.
+    /// The store, which contains the work directories.
     pub store: String,
-    /// Where the repository is.
+    /// The checkout.
     pub checkout: String,
-    /// Where temporary files are put.
+    /// The temporary directory.
     pub temporary: String,
 }
 
-/// A word to look for.
+/// A string to search for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The word.
+    /// The string.
     pub text: String,
-    /// What it is, such as `host name`.
+    /// Its meaning, such as `host name`.
     pub what: &'static str,
-    /// A name, which a program may have by itself; all else says where something was built.
+    /// Whether it is a name, which a program may contain for other reasons. Any other string
+    /// reveals the build location.
     pub is_name: bool,
 }
 
-/// Words to look for; none where nothing is.
+/// The strings to search for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
     tokens: Vec<Token>,
     ordinary: Vec<Token>,
 }
 
-/// Shorter words occur anywhere.
+/// Shorter strings occur anywhere.
 const SHORTEST: usize = 5;
 
-/// Places that every machine has and programs know by name (FHS 3.0; glibc's `shm_open`).
+/// Paths that every machine has and programs know by name (FHS 3.0; glibc's `shm_open`).
 const EVERYWHERE: [&str; 8] = [
     "/dev/shm",
     "/run/user",
@@ -55,7 +56,7 @@ const EVERYWHERE: [&str; 8] = [
 ];
 
 impl Tokens {
-    /// What can be looked for of a machine.
+    /// The strings of a machine.
     #[must_use]
     pub fn of(machine: &Machine) -> Self {
         let mut tokens = Self::default();
@@ -85,19 +86,20 @@ impl Tokens {
         tokens
     }
 
-    /// The words that are looked for.
+    /// The strings that are searched for.
     #[must_use]
     pub fn sought(&self) -> &[Token] {
         &self.tokens
     }
 
-    /// Words of this machine that are not looked for, as every machine and every image has such.
+    /// Strings of this machine that are not searched for, because every machine and every image has
+    /// them.
     #[must_use]
     pub fn passed_over(&self) -> &[Token] {
         &self.ordinary
     }
 
-    /// The first of these words that is in a text.
+    /// The first of these strings in a text.
     pub(crate) fn find(&self, text: &str) -> Option<&Token> {
         let mut tokens = self.tokens.iter();
         tokens.find(|token| token.positions(text.as_bytes()).next().is_some())
@@ -119,7 +121,7 @@ impl Tokens {
     }
 }
 
-/// How much a word says.
+/// How distinctive a string is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Common,
@@ -128,7 +130,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// `/tmp` and `/root` are everybody's.
+    /// `/tmp` and `/root` exist on every machine.
     fn of_path(path: &str) -> Self {
         let parts = path.split('/').filter(|part| !part.is_empty());
         if parts.count() < 2 || EVERYWHERE.contains(&path) {
@@ -149,7 +151,7 @@ impl From<&Token> for Tokens {
 }
 
 impl Token {
-    /// Where it stands in some bytes, as a word of its own: `powerful` is not a leak of a host `power`.
+    /// The offsets of whole-word matches in some bytes: `powerful` is not a leak of a host `power`.
     pub(crate) fn positions<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let goes_on =
             |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_words_count() {
+    fn only_whole_words_are_leaks() {
         let token = Token {
             text: "anvil".to_owned(),
             what: "host name",

@@ -16,48 +16,48 @@ pub enum UnpackError {
     /// A tree could not be written.
     #[error(transparent)]
     Write(io::Error),
-    /// The archive is another one than the source's.
+    /// The archive does not match the pin.
     #[error("digest mismatch of `{file}`: expected {expected}, found {got}")]
     OtherArchive {
         /// File name of the pin.
         file: String,
-        /// The pin.
+        /// The expected digest.
         expected: Digest,
-        /// The archive.
+        /// The actual digest.
         got: Digest,
     },
-    /// The archive is damaged, or of a kind that is not known.
+    /// The archive is damaged or of an unknown format.
     #[error("failed to unpack `{file}`: {source}")]
     Broken {
         /// File name of the archive.
         file: String,
-        /// What is wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The archive within is missing.
+    /// The archive does not contain the inner archive.
     #[error("`{file}` does not contain `{inner}`")]
     NoInner {
         /// File name of the archive.
         file: String,
-        /// What was looked for.
+        /// The missing file.
         inner: String,
     },
-    /// The archive holds what no source has a use for.
+    /// An entry that no source needs.
     #[error("`{file}`: entry `{entry}` {why}")]
     Refused {
         /// File name of the archive.
         file: String,
         /// Name of the entry, with control characters escaped.
         entry: String,
-        /// What is wrong with it.
+        /// The problem.
         why: Refusal,
     },
-    /// The archive as a whole breaks a limit.
+    /// The archive exceeds a limit.
     #[error("`{file}` {why}")]
     Excess {
         /// File name of the archive.
         file: String,
-        /// Which limit.
+        /// The limit.
         why: Excess,
     },
     /// A patch does not apply.
@@ -65,13 +65,13 @@ pub enum UnpackError {
     Patch(#[from] PatchError),
 }
 
-/// What is wrong with an entry.
+/// The problem of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No name at all.
+    /// The name is empty.
     #[error("has no name")]
     NoName,
-    /// Names are UTF-8.
+    /// The name is not UTF-8.
     #[error("has a name that is not UTF-8")]
     NotUtf8,
     /// `/etc/passwd`
@@ -80,68 +80,68 @@ pub enum Refusal {
     /// `../x`
     #[error("has `..` in its name")]
     Parent,
-    /// Control characters.
+    /// The name contains control characters.
     #[error("has a control character in its name")]
     Control,
-    /// More than any file system takes.
+    /// The name is longer than file systems support.
     #[error("has a name of more than {0} bytes")]
     TooLong(usize),
-    /// Nothing of the name is left.
+    /// Stripping leaves nothing of the name.
     #[error("is outside the leading directories that are stripped")]
     OutsideStrip,
-    /// The name was there before.
+    /// The name occurs twice.
     #[error("occurs twice")]
     Duplicate,
-    /// The name was there before, in other letters.
+    /// The name occurs twice with different case.
     #[error("differs from `{0}` only in case")]
     FoldedDuplicate(String),
-    /// A file where a directory is needed.
+    /// A parent of the entry is a file.
     #[error("is below the file `{0}`")]
     BelowFile(String),
-    /// A link where a directory is needed.
+    /// A parent of the entry is a link.
     #[error("is below the symbolic link `{0}`")]
     BelowLink(String),
-    /// A symbolic link out of the tree.
+    /// A symbolic link leads out of the tree.
     #[error("is a symbolic link to `{0}`, outside the archive")]
     LinkOutside(String),
-    /// Symbolic links in a circle.
+    /// Symbolic links form a loop.
     #[error("is a symbolic link to itself")]
     LinkLoop,
-    /// A hard link to what is not there.
+    /// The target of a hard link does not exist.
     #[error("is a hard link to `{0}`, which is not an earlier file")]
     HardLink(String),
-    /// Devices, pipes, sparse files and the like.
+    /// A device, pipe, sparse file or the like.
     #[error("is {0}: only files, directories and links are supported")]
     Kind(String),
-    /// Two sizes: programs would read the archive differently.
+    /// Two different sizes, so that programs would read the archive differently.
     #[error("has two sizes, {header} and {extension}")]
     TwoSizes {
-        /// In the header.
+        /// The size in the header.
         header: u64,
-        /// In the extension.
+        /// The size in the extension.
         extension: u64,
     },
-    /// Extensions that make no sense.
+    /// Invalid extended headers.
     #[error("has extended headers that are too long, repeated or without an entry")]
     Extension,
-    /// A time that the system cannot express.
+    /// A time that the system cannot represent.
     #[error("has an impossible modification time")]
     Time,
 }
 
-/// A limit that an archive breaks.
+/// A limit that an archive exceeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Excess {
-    /// Number of entries.
+    /// The number of entries.
     #[error("has more than {0} entries")]
     Entries(u64),
-    /// Unpacked size.
+    /// The unpacked size.
     #[error("unpacks to more than {0} bytes")]
     Bytes(u64),
-    /// Unpacked size by packed size.
+    /// The ratio of unpacked to packed size.
     #[error("unpacks to more than {0} times its size")]
     Ratio(u64),
-    /// Something after the end.
+    /// Data after the end.
     #[error("has data after its end")]
     Trailing,
 }
@@ -149,48 +149,48 @@ pub enum Excess {
 /// Why a patch does not apply.
 #[derive(Debug, thiserror::Error)]
 pub enum PatchError {
-    /// No unified diff.
+    /// The patch is not a unified diff.
     #[error("`{patch}`: {why}")]
     Malformed {
         /// The patch.
         patch: Utf8PathBuf,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
-    /// The file is not as the patch expects.
+    /// The file does not match the patch.
     #[error("`{patch}`: `{file}` {why}")]
     File {
         /// The patch.
         patch: Utf8PathBuf,
         /// The file.
         file: String,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
-    /// A hunk does not match at its place.
+    /// A hunk does not match.
     #[error("`{patch}`: hunk {} of `{file}` does not apply: {why}", why.hunk)]
     Hunk {
         /// The patch.
         patch: Utf8PathBuf,
         /// The file.
         file: String,
-        /// Where and how.
+        /// The mismatch.
         why: Box<Mismatch>,
     },
 }
 
-/// Where a hunk does not match.
+/// The mismatch of a hunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// Number of the hunk in the file's part, from 1.
     pub hunk: usize,
     /// First line of the file that differs, from 1.
     pub line: usize,
-    /// What the patch expects there.
+    /// The line that the patch expects.
     pub expected: String,
-    /// What is there, if the file is that long.
+    /// The actual line, if the file is that long.
     pub found: Option<String>,
-    /// At which line the hunk would match.
+    /// The line at which the hunk would match.
     pub elsewhere: Option<usize>,
 }
 
@@ -205,7 +205,7 @@ impl fmt::Display for Mismatch {
 }
 
 impl UnpackError {
-    /// What to do about it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -215,7 +215,7 @@ impl UnpackError {
         }
     }
 
-    /// Tells a full disk from other failures to write.
+    /// Distinguishes a full disk from other failures to write.
     pub(super) fn in_store(self, root: &Utf8Path) -> Self {
         match self {
             Self::Write(error) => Self::Store(StoreError::io(root, error)),
@@ -225,7 +225,7 @@ impl UnpackError {
 }
 
 impl PatchError {
-    /// What to do about it.
+    /// The command that fixes the error, if one exists.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -1,6 +1,5 @@
-//! The driver over the entries of a tar stream. It reads extended headers itself, so that only one
-//! reading of an archive is possible, and never hands a name to the file system that `names` has not
-//! cleaned.
+//! Writes the entries of a tar stream. It parses extended headers itself, so that an archive has
+//! only one interpretation, and passes only names that `names` has cleaned to the file system.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write as _};
@@ -18,21 +17,21 @@ use super::names::{Kind, Names, clean};
 use super::stream::Limits;
 use store::StoreError;
 
-/// Longest extended header, in bytes.
+/// Maximum length of an extended header in bytes.
 const EXTENSION: u64 = 64 * 1024;
 /// Entries between two reports of progress.
 const PROGRESS: u64 = 1000;
 
-/// What is unpacked, and where.
+/// What to unpack, and where.
 pub(super) struct Job<'a> {
     /// Name of the archive, for messages.
     pub(super) file: &'a str,
     /// The empty directory that becomes the tree.
     pub(super) root: &'a Utf8Path,
-    /// Leading components that are dropped.
+    /// Number of leading components to drop.
     pub(super) strip: usize,
     pub(super) limits: &'a Limits,
-    /// Receives the number of entries now and then.
+    /// Called with the number of entries from time to time.
     pub(super) progress: &'a mut dyn FnMut(u64),
 }
 
@@ -44,7 +43,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// No directory's time is known but this one's.
+    /// Times of an archive without entries for directories.
     #[cfg(test)]
     pub(super) fn new(seconds: u64) -> Self {
         let newest = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
@@ -62,7 +61,7 @@ impl Times {
             .unwrap_or(self.newest)
     }
 
-    /// Gives the directories their times, which every file made in them has changed.
+    /// Sets the times of the directories, which every file created in them has changed.
     pub(super) fn restore(&self, root: &Utf8Path) -> io::Result<()> {
         for (directory, time) in &self.directories {
             fs::File::open(root.join(directory))?.set_modified(*time)?;
@@ -71,7 +70,7 @@ impl Times {
     }
 }
 
-/// Extended headers wait here for the entry that they describe.
+/// Extended headers until the entry that they describe.
 #[derive(Default)]
 struct Pending {
     name: Option<Vec<u8>>,
@@ -85,7 +84,7 @@ impl Pending {
     }
 }
 
-/// One entry with everything that its headers say.
+/// One entry with the data of all its headers.
 struct Item {
     raw_name: Vec<u8>,
     raw_link: Vec<u8>,
@@ -114,7 +113,7 @@ pub(super) fn extract(job: &mut Job<'_>, bytes: &mut dyn Read) -> Result<Times, 
         interrupt::check().map_err(StoreError::from)?;
         let mut entry = entry.map_err(broken)?;
         count += 1;
-        // A long name makes hundreds of directories, which take as much room as files.
+        // A long name creates hundreds of directories, which take as much space as files.
         if count.max(names.count()) > job.limits.entries {
             return Err(too_many(job));
         }
@@ -144,7 +143,7 @@ pub(super) fn extract(job: &mut Job<'_>, bytes: &mut dyn Read) -> Result<Times, 
     Ok(times)
 }
 
-/// Keeps an extended header for the entry after it; tells whether it was one.
+/// Records an extended header for the next entry. Returns whether it was one.
 fn extension<R: Read>(
     job: &Job<'_>,
     pending: &mut Pending,
@@ -180,7 +179,8 @@ fn extension<R: Read>(
                 text.pop();
             }
         }
-        // `git archive` notes the commit; anything else would change the entries that follow.
+        // `git archive` records the commit. Any other global header would change the following
+        // entries.
         EntryType::XGlobalHeader => {
             let harmless = PaxExtensions::new(&text)
                 .all(|record| record.is_ok_and(|record| record.key_bytes() == b"comment"));
@@ -196,7 +196,7 @@ fn extension<R: Read>(
     Ok(true)
 }
 
-/// Puts together what the headers of an entry say.
+/// Combines the headers of an entry.
 fn describe<R: Read>(
     job: &Job<'_>,
     pending: Pending,
@@ -318,7 +318,7 @@ fn write(
     content: &mut dyn Read,
     buffer: &mut [u8],
 ) -> Result<(), UnpackError> {
-    // Neither owner nor special bits nor the archive's idea of who may write.
+    // Ignores owner, special bits and write permissions of the archive.
     let mode = if item.mode & 0o100 == 0 { 0o644 } else { 0o755 };
     let mut file = fs::OpenOptions::new()
         .write(true)
@@ -331,7 +331,7 @@ fn write(
         let count = match content.read(buffer) {
             Ok(0) => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "it ends within a file",
+                "the archive ends within a file",
             )),
             result => result,
         }
@@ -343,7 +343,7 @@ fn write(
             .map_err(UnpackError::Write)?;
         left -= count as u64;
     }
-    // The user's umask must not show in the tree.
+    // The tree must not depend on the user's umask.
     file.set_permissions(std::fs::Permissions::from_mode(mode))
         .map_err(UnpackError::Write)?;
     file.set_modified(item.time).map_err(UnpackError::Write)
@@ -364,7 +364,7 @@ fn make_directory(path: &Utf8Path) -> Result<(), UnpackError> {
         .map_err(UnpackError::Write)
 }
 
-/// After the end mark only padding may follow.
+/// Checks that only padding follows the end mark.
 fn only_zeros(job: &Job<'_>, rest: &mut dyn Read, buffer: &mut [u8]) -> Result<(), UnpackError> {
     loop {
         let count = rest.read(buffer).map_err(|source| UnpackError::Broken {

@@ -1,7 +1,7 @@
-//! Which names, links and kinds an archive may hold. Pure: nothing here touches a file.
+//! Rules for the names, links and types in an archive. Pure: no file is accessed.
 //!
-//! No entry lies below a link, and links are made after everything else, so no write can pass
-//! through one; where a link leads is followed through the archive's other links.
+//! No entry is below a link, and links are created after everything else, so no write can pass
+//! through one. The target of a link is resolved through the archive's other links.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,15 +9,15 @@ use super::error::Refusal;
 
 /// Longest name, in bytes.
 const LONGEST: usize = 1024;
-/// As the kernel does (`MAXSYMLINKS`, include/linux/namei.h).
+/// The kernel's limit (`MAXSYMLINKS`, include/linux/namei.h).
 const HOPS: usize = 40;
 
-/// What stands under a name.
+/// The type of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
     Directory,
-    /// A directory that is there for the sake of what is in it.
+    /// A directory that only exists because an entry is inside it.
     Implied,
     Link(String),
 }
@@ -26,13 +26,13 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Names {
     kinds: HashMap<String, Kind>,
-    /// By folded name, where names that differ in case only are refused.
+    /// Names by their folded form, if names may not differ only in case.
     folded: Option<HashMap<String, String>>,
-    /// The directory of the entry before, which is known to be good.
+    /// The directory of the previous entry, which was checked.
     last_parent: String,
 }
 
-/// A name as its components, cleaned and with `strip` of them dropped; `None` where nothing is left.
+/// Splits and cleans a name and drops `strip` components. `None` if nothing is left.
 pub(super) fn clean(raw: &[u8], strip: usize) -> Result<Option<String>, Refusal> {
     if raw.is_empty() {
         return Err(Refusal::NoName);
@@ -66,17 +66,17 @@ impl Names {
         }
     }
 
-    /// What stands under `name`.
+    /// The type of `name`.
     pub(super) fn kind(&self, name: &str) -> Option<&Kind> {
         self.kinds.get(name)
     }
 
-    /// How many names there are, with those of directories that are there for what is in them.
+    /// The number of names, including implied directories.
     pub(super) fn count(&self) -> u64 {
         self.kinds.len() as u64
     }
 
-    /// Enters a name. Returns the directories above it that were not there, the highest first.
+    /// Adds a name. Returns its new parent directories, the highest first.
     pub(super) fn claim(&mut self, name: &str, kind: Kind) -> Result<Vec<String>, Refusal> {
         let above = self.claim_above(name)?;
         match (self.kinds.get(name), &kind) {
@@ -126,7 +126,7 @@ impl Names {
         Ok(())
     }
 
-    /// All symbolic links with their targets, sorted, after a look where each of them leads.
+    /// All symbolic links with their targets, sorted, after a check of each target.
     pub(super) fn links(&self) -> Result<Vec<(&str, &str)>, (String, Refusal)> {
         let mut links: Vec<(&str, &str)> = self
             .kinds

@@ -1,5 +1,6 @@
-//! In which order the directories of a tree are filled. Many file systems list the names of a
-//! directory in an order that depends on it, and a build that shows that order is not reproducible.
+//! The order in which the directories of a tree are filled. Many file systems list the names of a
+//! directory in an order that depends on it. A build whose output depends on that order is not
+//! reproducible.
 
 use std::io;
 
@@ -7,22 +8,23 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
-/// Where the names of a directory wait while it is filled anew; an archive cannot have such a name.
+/// The directory for the names while a directory is filled again. An archive cannot contain this
+/// name.
 const WAITING: &str = "\u{1}waiting";
 
 /// An order of the names of every directory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
-    /// As the archive has it.
+    /// The order of the archive.
     #[default]
     Archive,
-    /// As a seed gives it.
+    /// A pseudo-random order.
     Shuffled(u64),
 }
 
 impl Order {
-    /// Fills every directory of a tree again in this order. Files stay what they are, with their
-    /// times; directories get new times.
+    /// Fills every directory of a tree again in this order. Files keep their content and times,
+    /// directories get new times.
     pub(super) fn fill(self, root: &Utf8Path) -> io::Result<()> {
         let Self::Shuffled(seed) = self else {
             return Ok(());
@@ -34,7 +36,7 @@ impl Order {
             for (_, name) in shuffled(seed, root, &directory)? {
                 fs::rename(directory.join(&name), waiting.join(&name))?;
             }
-            // All names have left, so that the directory is filled from its beginning.
+            // The directory is empty now, so it is filled from the start.
             for (_, name) in shuffled(seed, root, &waiting)? {
                 let path = directory.join(&name);
                 fs::rename(waiting.join(&name), &path)?;
@@ -48,7 +50,7 @@ impl Order {
     }
 }
 
-/// The names in a directory in the order of a hash over seed and path.
+/// The names of a directory in the order of a hash of seed and path.
 fn shuffled(
     seed: u64,
     root: &Utf8Path,
@@ -96,7 +98,7 @@ mod tests {
         let folder = fs::File::open(&sub).unwrap();
         folder.file().set_modified(epoch).unwrap();
         Order::Shuffled(1).fill(root).unwrap();
-        // Below the root too: which order comes of it depends on the file system.
+        // Subdirectories too. The resulting order depends on the file system.
         assert_ne!(fs::metadata(&sub).unwrap().modified().unwrap(), epoch);
         assert_eq!(fs::read_to_string(sub.join("7")).unwrap(), "7");
         assert_eq!((time("7"), order(1).len()), (before, 20));

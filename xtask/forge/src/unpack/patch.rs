@@ -1,6 +1,6 @@
-//! Applies unified diffs to a tree, with `-p1`. A source is pinned, so a hunk must fit at exactly the
-//! lines that it names: no fuzz, no offset. A patched file keeps its time, or generated files that
-//! are newer would be made again with the host's tools.
+//! Applies unified diffs to a tree, with `-p1`. A source is pinned, so a hunk must match at exactly
+//! its lines, without fuzz or offset. A patched file keeps its time. Otherwise files generated from
+//! it would be regenerated with the host's tools.
 
 use std::io;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use super::names::clean;
 
 const NOTHING: &[u8] = b"/dev/null";
 
-/// The part of a patch that is about one file.
+/// The part of a patch for one file.
 #[derive(Debug, PartialEq, Eq)]
 struct Section<'a> {
     text: &'a str,
@@ -165,7 +165,7 @@ fn patched(before: &[u8], hunks: &[Hunk<'_, [u8]>]) -> Result<Vec<u8>, Mismatch>
 /// The lines that a hunk replaces, from 0.
 fn replaced_lines(hunk: &Hunk<'_, [u8]>) -> Range<usize> {
     let old = hunk.old_range();
-    // A hunk that only inserts names the line before it.
+    // A hunk that only inserts lines refers to the line before them.
     let start = if old.is_empty() {
         old.start()
     } else {
@@ -219,8 +219,8 @@ fn shown(line: &[u8]) -> String {
         .to_string()
 }
 
-/// Cuts a patch of many files into parts. Inside a hunk lines are counted, so a removed line that
-/// begins with `-- ` is not a header.
+/// Splits a patch into the parts per file. Counts lines inside a hunk, so a removed line that
+/// begins with `-- ` is not taken for a header.
 fn split(text: &str) -> Result<Vec<Section<'_>>, String> {
     let mut sections = Vec::new();
     let mut lines = Lines { text, at: 0 };

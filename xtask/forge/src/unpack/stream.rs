@@ -1,5 +1,6 @@
-//! Compressed or plain bytes to a tar stream: the kind by its magic, bounds on what comes out, an archive
-//! within the archive, and a second thread, so that decompression and writing overlap.
+//! Converts compressed or plain bytes to a tar stream: detects the format by its magic, limits the
+//! output, and finds an archive within the archive. A second thread overlaps decompression and
+//! writing.
 
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,29 +15,29 @@ use xz2::stream::{CONCATENATED, Stream};
 
 use super::error::{Excess, UnpackError};
 
-/// Bytes handed from thread to thread at once, and how many such pieces may wait.
+/// Bytes per message between the threads, and the maximum number of queued messages.
 const PIECE: usize = 512 * 1024;
 const WAITING: usize = 8;
 
-/// The first block of a tar stream, and where it says that it is one.
+/// Size of the first block of a tar stream, and the location of its magic.
 const BLOCK: u64 = 512;
 const USTAR: std::ops::Range<usize> = 257..262;
 
-/// What an archive may amount to. The largest of our sources have 140 411 entries, 1 434 MB and a
-/// ratio of 9.5.
+/// Limits of an archive. The largest of our sources have 140 411 entries, 1 434 MB and a ratio of
+/// 9.5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Entries.
+    /// Number of entries.
     pub entries: u64,
     /// Unpacked bytes.
     pub bytes: u64,
-    /// Unpacked bytes by packed bytes, once they are more than `free`.
+    /// Ratio of unpacked to packed bytes, applied above `free` unpacked bytes.
     pub ratio: u64,
-    /// Unpacked bytes that are never too many.
+    /// Unpacked bytes that are always allowed.
     pub free: u64,
-    /// Memory of the xz decoder, in bytes.
+    /// Memory of the xz decoder in bytes.
     pub xz_memory: u64,
-    /// Whether names may differ in case only.
+    /// Whether names may differ only in case.
     pub case_sensitive: bool,
 }
 
@@ -53,7 +54,7 @@ impl Default for Limits {
     }
 }
 
-/// Gives the tar stream of an archive, or of the archive `inner` within it, to `consume`.
+/// Passes the tar stream of an archive, or of the archive `inner` within it, to `consume`.
 pub(super) fn read<T>(
     archive: &Utf8Path,
     file: &str,
@@ -70,7 +71,8 @@ pub(super) fn read<T>(
         };
         let consumed = consume(&mut pieces);
         drop(pieces);
-        // The consumer sees a bad stream as a short one: what the producer says comes first.
+        // The consumer sees a broken stream as a short one, so the producer's error takes
+        // precedence.
         match producer.join() {
             Ok(Ok(())) => consumed,
             Ok(Err(error)) => Err(error),
@@ -130,7 +132,7 @@ fn classify(file: &str, error: io::Error) -> UnpackError {
     }
 }
 
-/// Hands all bytes over. A consumer that has gone away has its own reason, so that is not an error.
+/// Sends all bytes. A consumer that has ended reports its own error, so that is not an error here.
 fn send(bytes: &mut dyn Read, sender: &SyncSender<Vec<u8>>) -> io::Result<()> {
     loop {
         let mut piece = Vec::with_capacity(PIECE);
@@ -141,7 +143,7 @@ fn send(bytes: &mut dyn Read, sender: &SyncSender<Vec<u8>>) -> io::Result<()> {
     }
 }
 
-/// What the consumer reads.
+/// The consumer's reader.
 struct Pieces {
     receiver: Receiver<Vec<u8>>,
     current: Cursor<Vec<u8>>,
@@ -162,7 +164,7 @@ impl Read for Pieces {
     }
 }
 
-/// Decompresses by magic, within the limits for `size` packed bytes. Anything after the end of the
+/// Decompresses by magic, within the limits for `size` packed bytes. Data after the end of the
 /// compressed data is an error of the decoders.
 pub(crate) fn decode<'a>(
     packed: impl Read + 'a,
@@ -196,7 +198,7 @@ pub(crate) fn decode<'a>(
     }))
 }
 
-/// Fails instead of giving more than it may.
+/// A reader that fails after its limit.
 struct Bounded<R> {
     bytes: R,
     left: u64,

@@ -18,7 +18,7 @@ mod trees;
 
 const TIME: u64 = 1_700_000_000;
 
-/// A tar stream, entry by entry, with any bytes as names.
+/// A tar stream built entry by entry, with arbitrary bytes as names.
 #[derive(Default, Clone)]
 struct Tar(Vec<u8>);
 
@@ -102,7 +102,7 @@ fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// All that is below a directory but not in its `root`: kind, mode, time, content or target.
+/// Everything below a directory except in its `root`: type, mode, time, content or target.
 fn outside(home: &Utf8Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut pending = vec![home.to_owned()];
@@ -214,7 +214,7 @@ fn check_within(tar: Tar, limits: Limits, expected: &str) {
     let names = fs::read_dir(&home.path)
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
-    assert_eq!(names.count(), 3, "something was written beside the tree");
+    assert_eq!(names.count(), 3, "something was written outside the tree");
 }
 
 fn tar() -> Tar {

@@ -1,4 +1,4 @@
-//! A toolchain of a sort, which calls the host's compiler, is tried before it makes anything.
+//! Tests the canary check with a fake toolchain that calls the host's compiler.
 
 use plan::canary::{Canaries, CanaryLock};
 use plan::step::Product;
@@ -13,7 +13,7 @@ struct Trial {
 }
 
 impl Trial {
-    /// A compiler that adds one, the linux that it makes, and the lock for it.
+    /// Creates a compiler that adds one, a `linux` step that uses it, and the lock.
     fn new() -> Self {
         let mut world = World::new();
         // So that the compiler can count its calls.
@@ -56,7 +56,7 @@ impl Trial {
         self.world.options.canaries = Arc::new(canaries);
     }
 
-    /// Accepts what the compiler makes now.
+    /// Accepts the current output of the compiler.
     fn freeze(&mut self) -> String {
         let (events, _kept) = mpsc::channel();
         let store = self.world.store();
@@ -85,7 +85,7 @@ impl Trial {
         perform(&store, &self.plan, &[wanted], &self.world.options, &events).map(drop)
     }
 
-    /// How often the compiler was called since it was accepted.
+    /// The number of compiler calls since it was accepted.
     fn calls(&self) -> usize {
         let log = fs_err::read_to_string(self.world.root.join("log"));
         log.unwrap_or_default().lines().count()
@@ -97,7 +97,7 @@ impl Trial {
         entries.join(name.to_string())
     }
 
-    /// Makes the compiler add two, which no size shows.
+    /// Makes the compiler add two, which does not change its size.
     fn damage(&self) {
         let file = self.entry().join("out/bin/none-gcc");
         let text = fs_err::read_to_string(&file).unwrap();
@@ -106,13 +106,13 @@ impl Trial {
     }
 }
 
-/// Reads a lock as a checkout would.
+/// Parses a lock as a checkout does.
 fn lock(text: &str) -> CanaryLock {
     CanaryLock::read(text).unwrap()
 }
 
 #[test]
-fn toolchain_is_tried_before_first_use() {
+fn toolchain_is_tested_before_first_use() {
     let mut trial = Trial::new();
     let text = trial.freeze();
     assert!(
@@ -127,7 +127,7 @@ fn toolchain_is_tried_before_first_use() {
 }
 
 #[test]
-fn concurrent_steps_try_their_toolchain_once() {
+fn concurrent_steps_test_their_toolchain_once() {
     let mut trial = Trial::new();
     trial.freeze();
     trial.world.options.jobs = 2;
@@ -139,7 +139,7 @@ fn concurrent_steps_try_their_toolchain_once() {
 }
 
 #[test]
-fn a_toolchain_that_was_restored_is_tried_again() {
+fn restored_toolchain_is_tested_again() {
     let mut trial = Trial::new();
     trial.freeze();
     trial.make("linux").unwrap();
@@ -174,7 +174,7 @@ fn toolchain_emitting_other_code_is_quarantined() {
             "{hint}"
         );
         assert!(!trial.entry().exists());
-        // Then it is built again, and what is right is used.
+        // Then it is built again and used.
         trial.make("linux").unwrap();
     }
 }
@@ -195,10 +195,10 @@ fn failing_compiler_is_reported_with_output() {
 }
 
 #[test]
-fn a_compiler_that_fails_and_is_whole_stays() {
+fn intact_failing_compiler_is_kept() {
     let mut trial = Trial::new();
     trial.freeze();
-    // As on a host without room: nothing of the compiler's own is other than it was.
+    // Simulates a host without space. The compiler itself is unchanged.
     fs_err::write(trial.world.root.join("full"), "").unwrap();
     let error = trial.make("linux").unwrap_err();
     let told = error.to_string();

@@ -1,10 +1,10 @@
-//! A recipe that lets something of the machine into its output is stopped, and told what and where.
+//! A recipe whose output identifies the machine is stopped with the string and its location.
 
 use crate::scan::{Machine, Tokens};
 
 use super::*;
 
-/// Builds run without the sandbox, which would show them other names of their places.
+/// Builds run without the sandbox, which would hide the real paths.
 fn world(host: &str, user: &str) -> World {
     let mut world = World::new();
     world.options.sandbox = SandboxChoice::Off;
@@ -25,8 +25,8 @@ fn single_step(text: &str) -> Plan {
     }
 }
 
-/// What a script's output is refused for. No name is written whole in a script: it would be a word
-/// of the recipe's own.
+/// Checks why a script's output is refused. A script never contains a complete name, because it
+/// would then be part of the recipe.
 fn check(host: &str, user: &str, script: &str, expect: &str) {
     let world = world(host, user);
     let done = world.perform(&single_step(script), &["one"]);
@@ -35,7 +35,7 @@ fn check(host: &str, user: &str, script: &str, expect: &str) {
     assert!(told.contains(expect), "{told}");
     let hint = done.error().hint().unwrap();
     assert!(hint.contains("`recipes/one/build.sh.hbs`"), "{hint}");
-    // What leaks is not kept, so that the next run does not take it for good.
+    // A leaking output is not committed, so the next run does not reuse it.
     let again = world.perform(&single_step(script), &["one"]);
     assert!(again.result.is_err());
 }
@@ -70,7 +70,7 @@ fn machine_identifier_in_output_stops_build() {
 }
 
 #[test]
-fn ordinary_names_count_where_they_stand_together() {
+fn common_names_count_only_in_combination() {
     check(
         "debian",
         "root",

@@ -1,9 +1,9 @@
-//! The processes of a run: their number, their time, their end.
+//! The number of a run's processes, their time limits, and their end.
 
 use super::*;
 
 #[test]
-fn script_past_its_time_is_killed() {
+fn script_is_killed_at_its_time_limit() {
     both_ways(|ways| {
         let mut world = World::new();
         world.options.sandbox = ways.options.sandbox;
@@ -20,14 +20,14 @@ fn script_past_its_time_is_killed() {
     });
 }
 
-/// Jobs say when they begin and end; the most that overlap is the most jobs there were.
+/// Jobs record when they begin and end. The maximum overlap is the number of concurrent jobs.
 #[test]
 fn parallel_makes_share_the_job_limit() {
     if host::tools::find("make").is_none() {
         return;
     }
     let mut world = World::new();
-    // Each step's own slot, and one more that only the job server can give to a make.
+    // Each step has its own slot. The job server has one more for a make.
     world.options.jobs = 3;
     let makefile = "all: a b c d e f\na b c d e f:\n\
         \t@read up rest </proc/uptime; echo \"start $$up\"; sleep 0.2; \
@@ -43,7 +43,7 @@ fn parallel_makes_share_the_job_limit() {
     }
     let done = world.perform(&plan, &["one", "other"]);
     let both = done.read("one", "x") + &done.read("other", "x");
-    // Ends before starts, where both carry the same hundredth of a second.
+    // Ends before starts if both have the same hundredth of a second.
     let mut changes: Vec<(f64, i32)> = both
         .lines()
         .map(|line| match line.split_once(' ').unwrap() {
@@ -65,11 +65,11 @@ fn parallel_makes_share_the_job_limit() {
     }
 }
 
-const INTERRUPTED: &str = "build::tests::processes::process_that_is_interrupted";
+const INTERRUPTED: &str = "build::tests::processes::helper_process_to_interrupt";
 
 #[test]
 #[ignore = "a process of its own, for `interruption_leaves_nothing_behind`"]
-fn process_that_is_interrupted() {
+fn helper_process_to_interrupt() {
     host::interrupt::install().unwrap();
     let mut world = World::new();
     world.root = Utf8Path::new(".").canonicalize_utf8().unwrap();
@@ -90,7 +90,7 @@ fn process_that_is_interrupted() {
     );
 }
 
-/// Processes with this text among their arguments.
+/// The number of processes with this text among their arguments.
 fn processes_with(text: &str) -> usize {
     let processes = Utf8Path::new("/proc").read_dir_utf8().unwrap().flatten();
     let arguments = processes.filter_map(|entry| fs_err::read(entry.path().join("cmdline")).ok());

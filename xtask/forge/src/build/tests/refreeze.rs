@@ -31,7 +31,7 @@ fn frozen_plan(content: Option<&[u8]>) -> Plan {
 fn frozen_difference_stops_build_with_diff() {
     let world = World::new();
     let plan = frozen_plan(Some(b"A=y\nB=n\n"));
-    // Whether it is made now or was made before.
+    // Both for a new build and for an existing entry.
     for started in [vec!["linux-config"], vec![]] {
         let done = world.perform(&plan, &["linux"]);
         assert_eq!(

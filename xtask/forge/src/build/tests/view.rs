@@ -1,4 +1,4 @@
-//! What a script sees, in the sandbox and without it.
+//! What a script sees with and without the sandbox.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -69,7 +69,7 @@ fn step_environment_is_exactly_its_own() {
             "SRC",
             "TC",
         ];
-        // A shell exports the directory it is in, or not.
+        // Some shells export the working directory and some do not.
         names.retain(|name| *name != "OLDPWD" && *name != "_" && *name != "SHLVL");
         if !names.contains(&"PWD") {
             names.push("PWD");
@@ -147,7 +147,7 @@ fn missing_sandbox_is_reported_once() {
         let is_note = |event: &&Event| matches!(event, Event::Note { .. });
         done.events.iter().filter(is_note).count()
     };
-    // A directory with the tools of the scripts and nothing else has no bubblewrap.
+    // A directory with only the tools of the scripts has no bubblewrap.
     let tools = tempfile::tempdir().unwrap();
     for name in ["cat", "mkdir", "rmdir", "sh", "sleep", "touch"] {
         let link = tools.path().join(name);
@@ -159,7 +159,7 @@ fn missing_sandbox_is_reported_once() {
 }
 
 #[test]
-fn all_missing_tools_are_named_first() {
+fn all_missing_tools_are_listed_first() {
     let world = World::new();
     let mut plan = plan_of(&[("gmp", &[])]);
     let mut gcc = step("gcc", "true\n");

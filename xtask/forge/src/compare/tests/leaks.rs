@@ -1,5 +1,5 @@
-//! Leaks planted in real files: made by the host's compiler, librarian and our own archive writer,
-//! twice, as two builds make them.
+//! Plants leaks in real files that the host's compiler, librarian and our archive writer make
+//! twice, as in two builds.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use plan::cpio::{Entry, Node, Writer, archive};
 
 use super::*;
 
-/// Two build directories, whose names have not the same length.
+/// Two build directories with names of different lengths.
 struct Builds {
     _scratch: tempfile::TempDir,
     sides: [Utf8PathBuf; 2],
@@ -34,7 +34,7 @@ impl Builds {
         }
     }
 
-    /// Compiles a program that needs no library, with further options on either side.
+    /// Compiles a program without libraries, with separate options for each side.
     fn program(&self, source: &str, options: [&[String]; 2]) {
         self.write("program.c", [source.as_bytes(); 2]);
         for (side, options) in self.sides.iter().zip(options) {
@@ -59,7 +59,7 @@ impl Builds {
         command.read(Duration::from_secs(60)).unwrap();
     }
 
-    /// A second's half of the day later on the second side.
+    /// The time of the second side is 12 hours later.
     fn epoch(&self, side: &Utf8Path) -> u64 {
         1_700_000_000 + if side == self.sides[0] { 0 } else { 43_201 }
     }
@@ -69,7 +69,7 @@ impl Builds {
         first_difference(first, second).unwrap().unwrap()
     }
 
-    /// The place in `program`: section, symbol, and what kind of leak it looks like.
+    /// Checks the location in `program` (section and symbol) and the kind of leak.
     fn check_program(&self, section: &str, symbol: &str, words: [&str; 2], leak: &Leak) {
         let found = self.difference();
         assert_eq!(found.path, "program");
@@ -100,7 +100,7 @@ impl Builds {
     }
 }
 
-/// A start that uses a datum, so that no linker leaves it out.
+/// A start function that uses a datum, so that no linker removes it.
 fn program_with(datum: &str) -> String {
     format!(
         "__attribute__((used)) {datum};\n\
@@ -177,7 +177,7 @@ fn archive_time_is_named_with_entry() {
     );
 }
 
-/// Our writer refuses entries out of order, so the records of two archives are put together.
+/// Combines the records of two archives, because our writer refuses entries out of order.
 fn in_order(names: &[&str]) -> Vec<u8> {
     let record = |name: &&str| {
         let mut writer = Writer::new(0).unwrap();
@@ -193,7 +193,7 @@ fn in_order(names: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn other_order_of_an_archive_is_named() {
+fn different_archive_order_is_named() {
     let builds = Builds::new();
     let made = [in_order(&["fstab", "hosts"]), in_order(&["hosts", "fstab"])];
     builds.write("initramfs.cpio", [&made[0], &made[1]]);
@@ -226,10 +226,10 @@ fn words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn object_in_a_library_is_taken_apart() {
+fn object_in_a_library_is_analysed() {
     let builds = Builds::new();
     for (side, name) in builds.sides.iter().zip(["one", "two"]) {
-        // The index of the library differs as well, and comes first.
+        // The index of the library differs as well and comes first.
         let source = format!("const char where[] = \"/home/{name}/src\";\nint {name};\n");
         fs_err::write(side.join("a-source-with-a-long-name.c"), source).unwrap();
         fs_err::write(side.join("b.c"), "int same(void) { return 1; }\n").unwrap();
@@ -275,7 +275,7 @@ fn tar_member_time_is_named() {
     );
 }
 
-/// Compiles a kernel of a sort that differs in one string, and strips it by `objcopy` or `strip`.
+/// Compiles a fake kernel that differs in one string, and strips it by `objcopy` or `strip`.
 fn stripped(command: &str) -> Builds {
     let builds = Builds::new();
     builds.program(
@@ -303,7 +303,7 @@ fn stripped_kernel_uses_symbols_of_vmlinux() {
             .to_string();
         assert!(!without.contains("linux_banner"), "{without}");
 
-        // From either side, and only one that this was made from.
+        // With the symbols of either side, but not with those of another program.
         for side in &builds.sides {
             let named =
                 first_difference_named(&kernels[0], &kernels[1], &side.join("program")).unwrap();

@@ -1,4 +1,4 @@
-//! What is learnt of each location, by a remote that answers as a table says.
+//! Checks locations with a scripted remote.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use crate::fetch::{Clock, Remote, Response, Resume};
 
 const SHA1: &str = "d2ad53065f74afc1280d795570d8cc7258f909e1";
 
-/// Answers by URL, each answer once and the last one again; 404 for the rest.
+/// Answers per URL: each once, then the last one forever. Other URLs get 404.
 #[derive(Default)]
 struct Table {
     answers: Mutex<BTreeMap<String, Vec<Reply>>>,
@@ -33,7 +33,7 @@ impl Remote for Table {
     }
 }
 
-/// No time passes.
+/// A clock that does not advance.
 struct FakeClock(Mutex<Vec<Duration>>);
 
 impl Clock for FakeClock {
@@ -49,7 +49,7 @@ impl Clock for FakeClock {
     }
 }
 
-/// What a server answers; no connection without a status.
+/// An answer, or no connection if no status is given.
 fn reply(status: impl Into<Option<u16>>, length: Option<u64>) -> Result<Head, RemoteError> {
     let refused = || RemoteError {
         why: "no connection".to_owned(),
@@ -107,7 +107,7 @@ fn each_answer_of_a_location_has_its_meaning() {
     let at = format!("at {url}");
     for (answers, text, asked) in [
         (&[reply(200, Some(7))][..], at.as_str(), 1),
-        // A server that does not say the length has the file.
+        // A file without a length in the answer counts as available.
         (&[reply(200, None)], &at, 1),
         (&[reply(200, Some(8))], "has 8 bytes, expected 7", 1),
         (&[reply(404, None)], "HTTP status 404", 1),
@@ -121,7 +121,7 @@ fn each_answer_of_a_location_has_its_meaning() {
 }
 
 #[test]
-fn one_mirror_that_has_the_file_is_enough() {
+fn one_available_mirror_is_enough() {
     let two = "http://two/pool/a.tar";
     let (text, asked) = check("debian:pool/a.tar", &[(two, &[reply(200, Some(7))])]);
     assert_eq!((text.as_str(), asked), ("at http://two/pool/a.tar", 2));
@@ -130,7 +130,7 @@ fn one_mirror_that_has_the_file_is_enough() {
 }
 
 #[test]
-fn a_location_without_a_base_is_not_asked() {
+fn location_without_base_is_not_checked() {
     let (text, asked) = check(&format!("debian-snapshot:{SHA1}"), &[]);
     assert_eq!((text.as_str(), asked), ("not asked", 0));
 }

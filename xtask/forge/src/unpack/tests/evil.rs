@@ -1,8 +1,8 @@
-//! The archives that other unpackers fell for, by what they did to them.
+//! Archives that exploit known vulnerabilities of other unpackers.
 
 use super::*;
 
-/// Refuses the archive, and finds that nothing changed next to the tree.
+/// Checks that the archive is refused and nothing outside the tree changed.
 fn refused(tar: Tar, expected: &str) {
     let home = with_neighbours();
     let before = outside(&home.path);
@@ -37,7 +37,7 @@ fn gnu(tar: Tar, kind: EntryType, text: &str) -> Tar {
     tar.add(kind, b"././@LongLink", b"", 0, &text)
 }
 
-/// CVE-2026-33056: a directory's mode is given to what a link of its name leads to.
+/// CVE-2026-33056: the mode of a directory is applied to the target of a link of the same name.
 #[test]
 fn directory_after_link_changes_no_mode() {
     let chmod = tar().link("top/d", "../dir").dir("top/d");
@@ -46,7 +46,7 @@ fn directory_after_link_changes_no_mode() {
     refused(within, ": entry `top/d` occurs twice");
 }
 
-/// RUSTSEC-2021-0080: directories are made behind a link.
+/// RUSTSEC-2021-0080: directories are created behind a link.
 #[test]
 fn a_directory_below_a_link_is_not_made() {
     let through = tar().link("top/l", "../dir").dir("top/l/made");
@@ -54,7 +54,7 @@ fn a_directory_below_a_link_is_not_made() {
     refused(through, expected);
 }
 
-/// RUSTSEC-2018-0002: a hard link to a file outside, then bytes for it.
+/// RUSTSEC-2018-0002: a hard link to an outside file, then content for it.
 #[test]
 fn file_after_hard_link_overwrites_nothing() {
     let own = hard(tar().file("top/a", "1"), "top/b", "top/a").file("top/b", "2");
@@ -76,7 +76,7 @@ fn hard_link_through_symlink_is_refused() {
     }
 }
 
-/// CVE-2022-36113: the file that says "unpacked" is a link that the archive brought.
+/// CVE-2022-36113: the file that marks a completed unpacking is a link from the archive.
 #[test]
 fn completion_mark_is_outside_the_tree() {
     let sly = tar().link("top/tree.json", "../../file");
@@ -117,8 +117,8 @@ fn extended_names_follow_the_same_rules() {
     );
 }
 
-/// CVE-2025-62518: one reader takes the size of the extension, the other that of the header, and a file
-/// of the one is an archive within the archive to the other.
+/// CVE-2025-62518: one reader uses the size of the extension, another that of the header, so a file
+/// for one is an archive for the other.
 #[test]
 fn archive_hidden_in_duplicate_size_is_refused() {
     let hidden = tar().file("top/hidden", "evil").end();
@@ -138,7 +138,7 @@ fn empty_names_and_endless_times_are_refused() {
     let mut late = tar().file("top/x", "");
     let header = Header::from_byte_slice(&late.0[..512]).clone();
     let mut header = header;
-    // Base 256, the one form in which a header holds so much.
+    // Base 256, the only form in which a header can contain such a large value.
     header.as_old_mut().mtime = [0xff; 12];
     header.as_old_mut().mtime[0] = 0x80;
     header.set_cksum();
@@ -146,7 +146,7 @@ fn empty_names_and_endless_times_are_refused() {
     refused(late, ": entry `top/x` has an impossible modification time");
 }
 
-/// A long name makes hundreds of directories: they count as entries do.
+/// A long name creates hundreds of directories, which count as entries.
 #[test]
 fn directories_that_only_names_imply_are_capped() {
     let deep = |at: usize| format!("top/{at}/{}x", "d/".repeat(400));
@@ -163,7 +163,7 @@ fn directories_that_only_names_imply_are_capped() {
 }
 
 #[test]
-fn a_million_entries_are_not_begun() {
+fn million_entries_are_refused_early() {
     let home = home();
     let empty = tar().file("top/aaaaaa", "").0;
     let mut many = Vec::new();
@@ -182,7 +182,7 @@ fn a_million_entries_are_not_begun() {
     assert!(made <= 20_000 * 512 / 20, "{made}");
 }
 
-/// Ten thousand to one, which only bzip2 and xz can.
+/// A ratio of ten thousand, which only bzip2 and xz reach.
 #[test]
 fn large_bomb_is_cut_early() {
     let zeros = tar().add(EntryType::Regular, b"top/x", b"", 0o644, &vec![0; 16 << 20]);
@@ -199,11 +199,12 @@ fn large_bomb_is_cut_early() {
     }
 }
 
-/// An xz stream that wants 4 GiB for its dictionary.
+/// An xz stream that requires 4 GiB for its dictionary.
 #[test]
 fn oversized_dictionary_is_refused() {
     let mut packed = xz(&tar().file("top/x", "x").end());
-    // Stream header: 12 bytes. Block header: size, flags, LZMA2 (0x21), 1, the dictionary's size, …, CRC32.
+    // Stream header: 12 bytes. Block header: size, flags, LZMA2 (0x21), 1, the dictionary's size,
+    // …, CRC32.
     let length = 4 * (usize::from(packed[12]) + 1);
     let at = 12 + packed[12..].iter().position(|byte| *byte == 0x21).unwrap() + 2;
     packed[at] = 40;

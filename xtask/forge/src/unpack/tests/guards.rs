@@ -39,7 +39,7 @@ fn names_that_are_not_utf8_are_refused() {
 }
 
 #[test]
-fn long_names_are_taken_up_to_the_limit() {
+fn long_names_are_accepted_up_to_limit() {
     let long = format!("top/{}", "d/".repeat(400));
     let home = unpacked(
         tar()
@@ -53,7 +53,7 @@ fn long_names_are_taken_up_to_the_limit() {
 }
 
 #[test]
-fn gnu_long_names_are_taken() {
+fn gnu_long_names_are_accepted() {
     let long = format!("top/{}", "n".repeat(150));
     let named = [long.as_bytes(), b"\0"].concat();
     let home = unpacked(
@@ -98,7 +98,7 @@ fn links_to_outside_are_refused() {
 }
 
 #[test]
-fn links_within_are_made_also_where_they_dangle() {
+fn internal_links_may_dangle() {
     let home = unpacked(
         tar()
             .link("top/d/l", "../file")
@@ -310,7 +310,7 @@ fn two_sizes_are_refused() {
 }
 
 #[test]
-fn extended_headers_must_make_sense() {
+fn invalid_extended_headers_are_refused() {
     let expected = "has extended headers that are too long, repeated or without an entry";
     let twice = tar()
         .pax(&[("path", "top/a")])
@@ -421,7 +421,7 @@ proptest! {
     // Each case unpacks an archive.
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever an archive says, nothing is written next to the tree.
+    /// For arbitrary archives, nothing is written outside the tree.
     #[test]
     fn no_archive_writes_outside(
         entries in prop::collection::vec(

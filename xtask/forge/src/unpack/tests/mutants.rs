@@ -1,13 +1,13 @@
-//! Archives of real programs with a few bytes changed, by a stream of chance that is the same each time:
-//! whatever comes of one, nothing changes outside of the tree and nothing strange is in it.
+//! Unpacks archives of real programs with a few mutated bytes, from a fixed sequence of random
+//! numbers. Nothing outside the tree may change, and the tree may contain only plain entries.
 //!
-//! `KILN_MUTANTS` says how many (600), `KILN_MUTANTS_SEED` where the stream begins.
+//! `KILN_MUTANTS` is the number of mutants (600), `KILN_MUTANTS_SEED` the seed.
 
 use std::process::Command;
 
 use super::*;
 
-/// `SplitMix64`: as good as any here, and the same everywhere.
+/// `SplitMix64`, which gives the same numbers everywhere.
 struct Chance(u64);
 
 impl Chance {
@@ -28,7 +28,7 @@ impl Chance {
     }
 }
 
-/// A tree with one of everything, as the system's own tar packs it, and ours.
+/// Archives of a tree with one entry of each type, packed by the system's tar and by ours.
 fn originals() -> Vec<Vec<u8>> {
     let home = home();
     let top = home.path.join("top");
@@ -82,7 +82,7 @@ const NAMES: [&[u8]; 10] = [
 
 const KINDS: &[u8] = b"01234567gxLKSADMNV\0\xff";
 
-/// Changes a header in a way that other readers accept, else any bytes.
+/// Mutates a header so that other readers accept it, or arbitrary bytes.
 fn mutate(chance: &mut Chance, bytes: &mut Vec<u8>) {
     let block = 512 * chance.below(bytes.len() / 512);
     let is_header = bytes.get(block + 257..block + 262) == Some(b"ustar");
@@ -127,14 +127,14 @@ fn mutate(chance: &mut Chance, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Makes a header valid again (POSIX.1, ustar: the sum with the field itself as blanks).
+/// Recomputes the checksum of a header (POSIX.1, ustar: the sum with the field itself as blanks).
 fn checksum(header: &mut [u8]) {
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
-/// Fails when something in a tree is not a plain file, directory or link within.
+/// Checks that a tree contains only plain files, directories and links within it.
 fn is_sane(root: &Utf8Path) -> Result<(), String> {
     let real = root.canonicalize_utf8().unwrap();
     let mut pending = vec![root.to_owned()];
@@ -213,6 +213,6 @@ fn archive_mutants_change_nothing_outside() {
         is_sane(&home.path.join("root")).unwrap_or_else(|why| panic!("{why}; {again}"));
     }
     eprintln!("{count} mutants: {unpacked} unpacked, {refused} refused");
-    // Mutants that all die at the door would test the door alone.
+    // If all mutants were refused early, the test would only test the early checks.
     assert!(count < 500 || unpacked * 20 > count && refused * 20 > count);
 }

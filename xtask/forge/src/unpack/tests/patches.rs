@@ -124,7 +124,7 @@ proptest! {
     // Each case unpacks an archive.
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What `diff` says of two files turns the one into the other.
+    /// The diff of two files turns the one into the other.
     #[test]
     fn patch_reproduces_its_target_file(
         old in "([a-c-]{0,3}\n){0,12}", new in "([a-c+]{0,3}\n){0,12}",

@@ -110,7 +110,7 @@ fn patched_file_keeps_its_time() {
 }
 
 #[test]
-fn another_archive_than_the_pinned_one_is_refused() {
+fn archive_that_differs_from_pin_is_refused() {
     let home = home();
     let store = Store::open(&home.path.join("store")).unwrap();
     let (one, _) = source(&store, &gzip(&tar().file("top/x", "1").end()), &[]);
