@@ -1,5 +1,5 @@
-//! The commands of `cargo xtask` that fetch, build or publish. `xtask` compiles and runs this program when such
-//! a command is used; every other command is in the library of `xtask`.
+//! The commands of `cargo xtask` that fetch, build or publish. `xtask` compiles and runs this
+//! program for such a command. All other commands are in the library of `xtask`.
 
 mod command;
 mod network;

@@ -1,4 +1,4 @@
-//! The network and the machine as the command line lets commands see them.
+//! The permitted remotes and the machine's names, from the command line.
 
 use camino::Utf8PathBuf;
 use forge::scan::{Machine, Tokens};
@@ -7,7 +7,7 @@ use net::{Client, HttpError};
 use xtask::context::Context;
 use xtask::exit::{Exit, Failure, hinted};
 
-/// What this machine calls itself and its places: none of it belongs into what is built.
+/// Names and paths of this machine, which no build output may contain.
 pub(crate) fn machine(context: &Context) -> Tokens {
     let text = |path: Option<&Utf8PathBuf>| path.map(ToString::to_string).unwrap_or_default();
     Tokens::of(&Machine {
@@ -20,7 +20,7 @@ pub(crate) fn machine(context: &Context) -> Tokens {
     })
 }
 
-/// Who asks the network; `None` offline.
+/// The HTTP client, or `None` offline.
 pub(crate) fn client(context: &Context) -> Result<Option<Client>, HttpError> {
     if context.global.offline {
         return Ok(None);
@@ -28,7 +28,7 @@ pub(crate) fn client(context: &Context) -> Result<Option<Client>, HttpError> {
     Client::with_limits(context.env.http_limits()).map(Some)
 }
 
-/// Who asks the network for an address that was named; refused offline.
+/// The HTTP client for an explicitly requested URL. Fails offline.
 pub(crate) fn client_for(context: &Context, address: &SecretUrl) -> Result<Client, Failure> {
     let client = client(context).map_err(hinted!(Exit::FetchFailed))?;
     client.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! How things look: plans, progress of builds and downloads, releases, comparisons.
+//! Renders plans, progress of builds and downloads, releases, and comparisons.
 
 pub(crate) mod build;
 pub(crate) mod locations;

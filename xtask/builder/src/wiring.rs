@@ -1,5 +1,4 @@
-//! The images of a run as the command line wants them, from wherever they may come: `supply` with the flags,
-//! the environment and the terminal.
+//! The images of a run: connects `supply` to the flags, the environment and the terminal.
 
 mod failure;
 
@@ -29,7 +28,7 @@ use crate::render::timings::Timings;
 pub(crate) use failure::{build_failure, fetch_failure, supply_failure};
 pub(crate) use xtask::supply::store_failure;
 
-/// The images of a run; `supply` finds, fetches or builds them.
+/// The images of a run, which `supply` finds, fetches or builds.
 pub(crate) struct Supply<'a> {
     pub(crate) context: &'a Context,
     images: Supplier<'a>,
@@ -45,12 +44,12 @@ impl<'a> Deref for Supply<'a> {
 }
 
 impl<'a> Supply<'a> {
-    /// Reads recipes, makes the plan, opens the store.
+    /// Reads the recipes, makes the plan and opens the store.
     pub(crate) fn open(context: &'a Context, source: &'a SourceArgs) -> Result<Self, Failure> {
         Self::over(context, source, || context.store())
     }
 
-    /// The same over another store; it is opened last, when everything else is known to be right.
+    /// The same with another store. It is opened last, when everything else is valid.
     pub(crate) fn over(
         context: &'a Context,
         source: &'a SourceArgs,
@@ -64,7 +63,7 @@ impl<'a> Supply<'a> {
         Ok(Self::new(context, source, (project, plan, arches), store))
     }
 
-    /// The same for some recipes and what they need.
+    /// The same for some recipes and their inputs.
     pub(crate) fn of_recipes(
         context: &'a Context,
         source: &'a SourceArgs,
@@ -73,7 +72,7 @@ impl<'a> Supply<'a> {
         Self::of_project(context, source, context.project()?, recipes)
     }
 
-    /// The same where the recipes are read already.
+    /// The same with recipes that are already read.
     pub(crate) fn of_project(
         context: &'a Context,
         source: &'a SourceArgs,
@@ -111,13 +110,13 @@ impl<'a> Supply<'a> {
         }
     }
 
-    /// When each step ran so far.
+    /// When each step has run so far.
     pub(crate) fn timings(&self) -> MutexGuard<'_, Timings> {
         self.timings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The flags, the environment and the terminal of one command.
+/// The flags, the environment and the terminal of a command.
 struct Terminal<'a> {
     context: &'a Context,
     source: &'a SourceArgs,
@@ -125,7 +124,7 @@ struct Terminal<'a> {
 }
 
 impl Caller for Terminal<'_> {
-    /// From where sources may come.
+    /// The permitted remotes for sources.
     fn remotes(&self) -> Result<Remotes, SupplyError> {
         let env = &self.context.env;
         let mirrors = mirrors(self.context, self.source).to_vec();

@@ -1,4 +1,4 @@
-//! The program itself: it has the whole command line, and performs the commands of `xtask` too.
+//! Tests the program itself: it accepts the whole command line, including the commands of `xtask`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -19,7 +19,7 @@ fn builder(args: &[&str], store: &Path) -> Output {
 }
 
 #[test]
-fn commands_of_xtask_are_performed_too() {
+fn commands_of_xtask_are_available() {
     let store = tempfile::tempdir().unwrap();
     let output = builder(&["store", "path"], store.path());
     assert!(output.status.success(), "{output:?}");

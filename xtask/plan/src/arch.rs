@@ -1,4 +1,5 @@
-//! An architecture, as `images/<arch>.toml` describes it: all that is particular to it is data.
+//! An architecture as described by `images/<arch>.toml`. All properties of an architecture are
+//! data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub struct Arch {
     pub endian: Endian,
     /// Word size in bits.
     pub bits: u32,
-    /// Whether its image is in the repository.
+    /// Whether the repository contains its image, which makes it one of the default architectures.
     pub prebuilt: bool,
     /// Whether commands that name no architecture include it.
     pub default: bool,
@@ -63,8 +64,8 @@ pub struct Linux {
     pub target: String,
     /// The file that boots, relative to the build directory.
     pub image: String,
-    /// The compressed image that others boot, relative to the build directory, where the kernel
-    /// build makes one whose payload is `image`.
+    /// The compressed image for other tools, relative to the build directory, if the kernel build
+    /// makes one whose payload is `image`.
     pub compressed: Option<String>,
     /// Further variables for every make, `NAME=value`.
     #[serde(default)]
@@ -75,13 +76,13 @@ pub struct Linux {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
-    /// Branch filter of xz, `x86` or `sparc`; none where absent.
+    /// xz's branch filter, `x86` or `sparc`. None by default.
     pub filter: Option<String>,
-    /// As `xz --lzma2=lc=`: bits of the byte before that predict a literal; 3 where absent.
+    /// As in `xz --lzma2=lc=`: bits of the previous byte that predict a literal. The default is 3.
     pub lc: Option<u32>,
-    /// As `xz --lzma2=lp=`: bits of the position that predict a literal; 0 where absent.
+    /// As in `xz --lzma2=lp=`: bits of the position that predict a literal. The default is 0.
     pub lp: Option<u32>,
-    /// As `xz --lzma2=pb=`: bits of the position that predict all else; 2 where absent.
+    /// As in `xz --lzma2=pb=`: bits of the position that predict everything else. The default is 2.
     pub pb: Option<u32>,
 }
 
@@ -92,21 +93,22 @@ pub struct QemuProfile {
     pub binary: String,
     /// Host machines (`uname -m`) whose KVM can run it.
     pub native: Vec<String>,
-    /// The machine used where a test names none.
+    /// The default machine.
     pub machine: String,
-    /// The machine of a script that was written for qemu-test and names none; `machine` where absent.
+    /// The default machine of scripts that were written for qemu-test, if it differs from
+    /// `machine`.
     pub qemu_test_machine: Option<String>,
-    /// Default memory, as `-m` takes it.
+    /// Default memory, in the syntax of `-m`.
     pub memory: String,
     /// Time from start to *ready* under TCG at factor 1.
     pub boot_timeout: Duration,
-    /// The part of each limit that a guest has under KVM, in thousandths: limits are meant for TCG.
+    /// The factor for limits of a guest under KVM, in thousandths. Limits are meant for TCG.
     pub kvm_timeout_permille: u32,
-    /// Kernel command line, before what the run adds.
+    /// Kernel command line, before the parameters of a run.
     pub append: String,
     /// The machines.
     pub machines: BTreeMap<String, Machine>,
-    /// How others boot the same kernel: the other side of `bench boot`.
+    /// How other tools boot the same kernel, for comparison in `bench boot`.
     pub ordinary: Ordinary,
 }
 
@@ -120,16 +122,16 @@ impl QemuProfile {
     }
 }
 
-/// A QEMU machine type and the options that make it lean.
+/// A QEMU machine type and the options that reduce it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Machine {
-    /// QEMU's name for it; ours where the file gives none.
+    /// QEMU's name. Defaults to the name in the file.
     pub name: String,
-    /// `property=value`, each left out where the binary's machine lacks the property.
+    /// `property=value`. A property is omitted if the binary's machine lacks it.
     pub options: Vec<String>,
-    /// As `options`, only under TCG.
+    /// Like `options`, for TCG only.
     pub tcg_options: Vec<String>,
-    /// CPU model under TCG; QEMU's default where absent.
+    /// CPU model under TCG. Defaults to QEMU's own.
     pub cpu: Option<String>,
     /// CPU model under KVM.
     pub kvm_cpu: Option<String>,
@@ -141,39 +143,41 @@ pub struct Machine {
     pub control: String,
     /// Suffix of virtio devices on this machine: `pci`, `device` (virtio-mmio) or `ccw`.
     pub virtio: String,
-    /// Time from start to *ready*, where it differs from the profile's.
+    /// Time from start to *ready*, if it differs from the profile's.
     pub boot_timeout: Option<Duration>,
-    /// Where PCI devices can be plugged into a running guest; nowhere where absent.
+    /// Slots for PCI devices of a running guest, if any.
     pub hotplug: Option<Hotplug>,
-    /// The index of the connector of device 0 on the first PCI bus, on a machine whose firmware must be
-    /// asked for a device (PAPR): that of another function is higher by 8 * device + function.
+    /// The connector index of device 0 on the first PCI bus, for a machine whose firmware must be
+    /// asked for a device (PAPR). The index of another function is higher by 8 * device + function.
     pub connectors: Option<u64>,
-    /// By device type of QEMU, what a report notes when a test fails that uses one on this machine.
+    /// Advice by QEMU device type, which a report prints when a test fails that uses such a device
+    /// on this machine.
     pub advice: BTreeMap<String, String>,
 }
 
-/// How many hotplug slots a test may ask for: `{n}` is one digit.
+/// Maximum number of hotplug slots of a test, because `{n}` is one digit.
 pub const SLOTS_MAX: u32 = 8;
 
-/// The hotplug slots of a machine; in each text `{n}` is the slot's number, from 1.
+/// The hotplug slots of a machine. In each text `{n}` is the slot's number, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hotplug {
-    /// The QEMU device that makes a slot, where the machine's own bus has none.
+    /// The QEMU device that provides a slot, unless the machine's own bus does.
     pub device: Option<String>,
-    /// The bus a plugged device is given.
+    /// The bus of a plugged device.
     pub bus: String,
-    /// Its address there, as QEMU reads it (hexadecimal), where the bus has more than one.
+    /// The device's address on the bus in QEMU's syntax (hexadecimal), if the bus has more than
+    /// one.
     pub addr: Option<String>,
-    /// Where the guest's sysfs has the device; a shell pattern.
+    /// The device's path in the guest's sysfs, as a shell pattern.
     pub entry: String,
-    /// The firmware's index of the slot's connector, for a shell to compute, where the guest has to
+    /// The firmware's index of the slot's connector as a shell expression, if the guest must
     /// configure it.
     pub connector: Option<String>,
 }
 
 impl Hotplug {
-    /// One of its texts for a slot.
+    /// Fills in the number of a slot.
     #[must_use]
     pub fn at(text: &str, slot: u32) -> String {
         text.replace("{n}", &slot.to_string())
@@ -183,7 +187,7 @@ impl Hotplug {
 /// The ordinary way to boot: default firmware, compressed kernel, QEMU's own defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ordinary {
-    /// What is given to `-kernel`.
+    /// The argument of `-kernel`.
     pub kernel: OrdinaryKernel,
     /// QEMU arguments in addition to kernel, initrd and command line.
     pub args: Vec<String>,

@@ -1,28 +1,28 @@
-//! Another version of a recipe, as text: where its files may be, and the recipe that pins them. Used
-//! by `cargo xtask recipe bump`. What the files hold is found out elsewhere.
+//! Derives another version of a recipe: the possible locations of its files, and the text of the
+//! recipe that pins them. Used by `cargo xtask recipe bump`, which downloads the files.
 
 use toml_edit::{Array, DocumentMut, Item, TableLike, Value};
 
 use crate::digest::Digest;
 use crate::source::{Location, Sha1, Source};
 
-/// Where the file of a source may be in another version.
+/// Possible locations of a source's file in another version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// File name.
     pub file: String,
-    /// Name of the archive inside the archive, if there is one.
+    /// Name of the archive inside the archive, if any.
     pub inner: Option<String>,
-    /// The locations, in the recipe's order; `None` for one whose address the bytes decide.
+    /// The locations in the recipe's order. `None` for one whose URL depends on the bytes.
     pub locations: Vec<Option<Location>>,
 }
 
-/// A source as the recipe shall pin it.
+/// The new pin of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSource {
     /// The source's name in the recipe.
     pub name: String,
-    /// Where it was found.
+    /// The location.
     pub found: Candidate,
     /// Length in bytes.
     pub size: u64,
@@ -32,23 +32,23 @@ pub struct NewSource {
     pub sha1: Sha1,
 }
 
-/// Why a recipe cannot be given another version.
+/// Why a recipe's version cannot be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BumpError {
-    /// The old version is not part of a name that must change with it.
+    /// A name that must change does not contain the old version.
     #[error("failed to derive the new name of `{name}`: it does not contain the version {version}")]
     NoVersion {
         /// File name or location.
         name: String,
-        /// The version that the recipe has.
+        /// The version in the recipe.
         version: String,
     },
-    /// The text is not the recipe that was read.
+    /// The text does not match the parsed recipe.
     #[error("failed to rewrite the recipe: {0}")]
     Recipe(String),
 }
 
-/// Where the file of `source` may be in the version `to`.
+/// The possible locations of the file of `source` in the version `to`.
 pub fn candidate(source: &Source, from: &str, to: &str) -> Result<Candidate, BumpError> {
     let renamed = |name: &str| {
         replace_version(name, from, to).ok_or_else(|| BumpError::NoVersion {
@@ -75,8 +75,8 @@ pub fn candidate(source: &Source, from: &str, to: &str) -> Result<Candidate, Bum
     })
 }
 
-/// The files of a pool's directory that may be the wanted one under another name: the same package and
-/// version, repacked or compressed otherwise. `listing` is the directory as a web page.
+/// Files in a pool's directory that may be the wanted one under another name: the same package and
+/// version, repacked or compressed differently. `listing` is the directory as a web page.
 #[must_use]
 pub fn alternatives(listing: &str, wanted: &str, version: &str) -> Vec<String> {
     let Some(end) = find_version(wanted, version).map(|start| start + version.len()) else {
@@ -103,7 +103,7 @@ pub fn alternatives(listing: &str, wanted: &str, version: &str) -> Vec<String> {
 }
 
 impl Candidate {
-    /// The same with another file name in the Debian pool.
+    /// The same candidate with another file name in the Debian pool.
     #[must_use]
     pub fn with_file(&self, file: &str) -> Self {
         let renamed = |location: &Option<Location>| match location {
@@ -121,7 +121,7 @@ impl Candidate {
     }
 }
 
-/// The recipe's text with another version and other sources; comments and layout stay.
+/// The recipe's text with another version and other sources. Keeps comments and layout.
 pub fn rewrite(text: &str, version: &str, sources: &[NewSource]) -> Result<String, BumpError> {
     let wrong = |what: String| BumpError::Recipe(what);
     let mut document: DocumentMut = text
@@ -167,7 +167,7 @@ fn set_source(table: &mut toml_edit::Table, source: &NewSource) -> Option<()> {
     Some(())
 }
 
-/// Gives a key another value; `None` where there is no such key.
+/// Replaces the value of a key. `None` if the key does not exist.
 fn set(item: Option<&mut Item>, new: impl Into<Value>) -> Option<()> {
     replace(item?.as_value_mut()?, new);
     Some(())
@@ -179,7 +179,7 @@ fn replace(value: &mut Value, new: impl Into<Value>) {
     *value.decor_mut() = decor;
 }
 
-/// `text` with the version replaced wherever it stands; `None` where it does not.
+/// Replaces every occurrence of the version in `text`. `None` if it does not occur.
 fn replace_version(text: &str, from: &str, to: &str) -> Option<String> {
     let mut replaced = String::new();
     let mut rest = text;
@@ -195,7 +195,7 @@ fn replace_version(text: &str, from: &str, to: &str) -> Option<String> {
     Some(replaced)
 }
 
-/// Where a version stands in a text, not as a part of a longer number.
+/// Finds a version in a text, but not as part of a longer number.
 fn find_version(text: &str, version: &str) -> Option<usize> {
     if version.is_empty() {
         return None;
@@ -208,7 +208,7 @@ fn find_version(text: &str, version: &str) -> Option<usize> {
     })
 }
 
-/// Whether a version continues with this text.
+/// Whether this text continues a version number.
 fn continues(rest: &str) -> bool {
     let rest = rest.strip_prefix('.').unwrap_or(rest);
     rest.starts_with(|c: char| c.is_ascii_digit())

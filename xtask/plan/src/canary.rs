@@ -1,9 +1,10 @@
-//! Canaries: small C files, and what the compiler of each architecture made of them when it was known
-//! to be right.
+//! Canaries: small C files, and the objects that each architecture's compiler made of them when it
+//! was known to be right.
 //!
-//! `forge` compiles them with every toolchain before its first use; a toolchain that emits other code
-//! is not used. The sources are `images/common/canaries/*.c`, the locks `images/<arch>/canaries.lock`:
-//! generated, reviewed, in one form for one content. None of it is part of a key.
+//! `forge` compiles them with every toolchain before its first use, and refuses a toolchain that
+//! emits other code. The sources are `images/common/canaries/*.c`. The locks
+//! `images/<arch>/canaries.lock` are generated and reviewed, in a canonical form. None of this is
+//! part of a key.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,26 +17,26 @@ use crate::diagnostic::{Diagnostic, Page};
 use crate::digest::Digest;
 use crate::document;
 
-/// Where the sources are, in the repository.
+/// The path of the sources in the repository.
 const SOURCES: &str = "images/common/canaries";
-/// Name of a lock in the folder of its architecture.
+/// The file name of a lock in its architecture's folder.
 const LOCK: &str = "canaries.lock";
 
-/// All canaries; none where the repository has none.
+/// All canaries of the repository, possibly none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Canaries {
     /// C files by name.
     pub sources: BTreeMap<String, Vec<u8>>,
-    /// By architecture.
+    /// Locks by architecture.
     pub locks: BTreeMap<String, CanaryLock>,
 }
 
-/// What one architecture's compiler makes of the canaries.
+/// The objects that one architecture's compiler makes of the canaries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CanaryLock {
     /// Version of the compiler.
     pub compiler: String,
-    /// By file and optimisation, such as `-O2`.
+    /// Objects by file and optimisation, such as `-O2`.
     pub objects: BTreeMap<(String, String), CanaryObject>,
 }
 
@@ -46,8 +47,8 @@ pub struct CanaryObject {
     pub source: Digest,
     /// SHA-256 of the object file.
     pub sha256: Digest,
-    /// The first 16 digits of the SHA-256 of each section, one for each function and datum: they name
-    /// what differs.
+    /// The first 16 digits of the SHA-256 of each section. Each function and datum has its own
+    /// section, so they identify the difference.
     pub sections: BTreeMap<String, String>,
 }
 
@@ -76,7 +77,7 @@ struct RawObject {
 }
 
 impl Canaries {
-    /// Takes them from the repository's files.
+    /// Reads the canaries from the repository's files.
     pub(crate) fn read(
         files: &BTreeMap<Utf8PathBuf, Vec<u8>>,
         found: &mut Vec<Diagnostic>,
@@ -103,7 +104,7 @@ impl Canaries {
         canaries
     }
 
-    /// Where an architecture's lock is, in the repository.
+    /// The path of an architecture's lock in the repository.
     #[must_use]
     pub fn lock_path(arch: &str) -> Utf8PathBuf {
         Utf8Path::new("images").join(arch).join(LOCK)
@@ -111,7 +112,7 @@ impl Canaries {
 }
 
 impl CanaryLock {
-    /// Reads the text of a lock file.
+    /// Parses a lock file.
     pub fn read(text: &str) -> Result<Self, Vec<Diagnostic>> {
         let path = Utf8Path::new(LOCK);
         let mut found = Vec::new();
@@ -148,7 +149,7 @@ impl CanaryLock {
         Some(lock)
     }
 
-    /// The text of the lock file.
+    /// Formats a lock file.
     #[must_use]
     pub fn render(&self) -> String {
         let quoted = |text: &str| toml::Value::String(text.to_owned());
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn lock_error_shows_its_place() {
+    fn lock_error_shows_its_location() {
         let text = lock()
             .render()
             .replace("-Os", "-O2")

@@ -1,27 +1,27 @@
-//! The initramfs archive: cpio in its `newc` form, written so that equal entries give equal bytes.
+//! Writes the initramfs archive: cpio in its `newc` form, with equal bytes for equal entries.
 //!
-//! `forge` writes the image's initramfs with it, `guest` the overlay that is appended to one. It
-//! only writes, and holds everything in memory. The format is that of the kernel's
-//! `Documentation/driver-api/early-userspace/buffer-format.rst`.
+//! `forge` writes the image's initramfs with it, and `guest` the overlay that is appended. It only
+//! writes, and keeps everything in memory. The kernel's
+//! `Documentation/driver-api/early-userspace/buffer-format.rst` defines the format.
 //!
-//! Fixed: inode numbers count from 1, owner and group are 0, every time is the epoch, directories
-//! have two links. The archive ends with zeros to a multiple of 512 bytes, so that archives can be
-//! joined.
+//! Fixed values: inode numbers count from 1, owner and group are 0, every time is the epoch,
+//! directories have two links. The archive is padded with zeros to a multiple of 512 bytes, so that
+//! archives can be concatenated.
 
 use std::collections::BTreeSet;
 
-/// One thing in the archive.
+/// One entry of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Path without the leading slash.
     pub path: String,
     /// Permission bits, at most `0o7777`.
     pub mode: u32,
-    /// What it is.
+    /// Its type and content.
     pub node: Node,
 }
 
-/// What an entry is.
+/// The type and content of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
     /// A directory.
@@ -34,32 +34,32 @@ pub enum Node {
     CharDevice(u32, u32),
 }
 
-/// What the format, or the kernel that reads it, cannot hold.
+/// Why an entry does not fit the format, or the kernel that reads it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CpioError {
     /// Not a relative path in normal form.
     #[error("invalid path `{0}` for an archive")]
     Path(String),
-    /// Two entries with one path.
+    /// Two entries have the same path.
     #[error("`{0}` occurs twice in the archive")]
     Duplicate(String),
-    /// Entries must come in byte order of their paths.
+    /// Entries must be in byte order of their paths.
     #[error("`{path}` and `{after}` are not sorted")]
     Order {
-        /// The entry that is late.
+        /// The misplaced entry.
         path: String,
-        /// The one before it.
+        /// The entry before it.
         after: String,
     },
-    /// The directory that holds an entry is not in the archive.
+    /// The parent directory of an entry is missing.
     #[error("missing directory `{parent}` of `{path}`")]
     NoParent {
         /// The entry.
         path: String,
-        /// What is missing or is not a directory.
+        /// The missing directory, or an entry that is not a directory.
         parent: String,
     },
-    /// Sizes are 32 bits.
+    /// The file is larger than 32 bits can express.
     #[error("`{path}` has {size} bytes, more than a cpio archive can hold (4 GiB)")]
     TooLarge {
         /// The entry.
@@ -67,7 +67,7 @@ pub enum CpioError {
         /// Its size.
         size: u64,
     },
-    /// More than permission bits.
+    /// The mode has more than permission bits.
     #[error("invalid mode {mode:o} of `{path}`: expected permission bits only")]
     Mode {
         /// The entry.
@@ -75,13 +75,13 @@ pub enum CpioError {
         /// Its mode.
         mode: u32,
     },
-    /// Times are 32 bits.
+    /// The time is larger than 32 bits can express.
     #[error("time {0} is out of range for a cpio archive")]
     Time(u64),
 }
 
 impl CpioError {
-    /// What would fix it.
+    /// The advice that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -98,14 +98,14 @@ const SYMLINK: u32 = 0o120_000;
 const CHAR_DEVICE: u32 = 0o020_000;
 const TRAILER: &str = "TRAILER!!!";
 
-/// The whole archive of entries that are sorted by path; `epoch` is their time.
+/// Writes the archive of sorted entries. `epoch` is their time.
 pub fn archive(entries: &[Entry], epoch: u64) -> Result<Vec<u8>, CpioError> {
     let mut writer = Writer::new(epoch)?;
     entries.iter().try_for_each(|entry| writer.push(entry))?;
     Ok(writer.finish())
 }
 
-/// An archive that grows entry by entry.
+/// An archive under construction.
 #[derive(Debug)]
 pub struct Writer {
     bytes: Vec<u8>,
@@ -116,7 +116,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty archive whose entries are all of this time, in seconds since 1970.
+    /// An empty archive with this time for all entries, in seconds since 1970.
     pub fn new(epoch: u64) -> Result<Self, CpioError> {
         let mtime = u32::try_from(epoch).map_err(|_| CpioError::Time(epoch))?;
         let directories = BTreeSet::from([String::new()]);
@@ -129,7 +129,7 @@ impl Writer {
         })
     }
 
-    /// Adds the next entry; its path sorts after all before it and its directory is there already.
+    /// Appends an entry. Its path must sort after all previous ones and its directory must exist.
     pub fn push(&mut self, entry: &Entry) -> Result<(), CpioError> {
         let path = &entry.path;
         check_path(path)?;
@@ -181,7 +181,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the archive.
+    /// Completes the archive.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         let header = Header {
@@ -248,7 +248,7 @@ fn size_of(path: &str, size: u64) -> Result<u32, CpioError> {
     })
 }
 
-/// The kernel reads names of up to 4096 bytes with their end (`PATH_MAX`).
+/// The kernel reads names of up to 4096 bytes including the terminator (`PATH_MAX`).
 fn check_path(path: &str) -> Result<(), CpioError> {
     let normal = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if normal && path.len() < 4096 && !path.contains('\0') && path != TRAILER {
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn one_small_archive_is_these_bytes() {
+    fn small_archive_has_known_bytes() {
         let bytes = archive(&[entry("a", 0o644, Node::File(b"hello".to_vec()))], 1).unwrap();
         let mut expect = b"070701\
             00000001000081A40000000000000000000000010000000100000005\
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn misfit_is_refused() {
+    fn unrepresentable_entries_are_refused() {
         fn check(entries: &[Entry], expect: &str) {
             assert_eq!(archive(entries, 0).unwrap_err().to_string(), expect);
         }
@@ -409,7 +409,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sorted_files_come_back_in_order(files in proptest::collection::btree_map("[a-z]{1,9}", proptest::collection::vec(any::<u8>(), 0..40), 0..8)) {
+        fn sorted_files_are_read_back_in_order(files in proptest::collection::btree_map("[a-z]{1,9}", proptest::collection::vec(any::<u8>(), 0..40), 0..8)) {
             let entries: Vec<Entry> = files
                 .iter()
                 .map(|(path, bytes)| entry(path, 0o644, Node::File(bytes.clone())))

@@ -1,29 +1,29 @@
-//! What is wrong in a file a person wrote, as data; `xtask` draws it the way rustc does.
+//! An error in a user's file as data. `xtask` renders it like rustc.
 
 use std::fmt;
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// One error with its place.
+/// One error with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Path in the repository.
     pub path: Utf8PathBuf,
     /// The whole text of the file.
     pub text: String,
-    /// Byte range of the offending text.
+    /// Byte range of the location.
     pub span: Range<usize>,
-    /// What is wrong: a lowercase fragment that names the thing.
+    /// The error, a lowercase fragment that names the thing.
     pub title: String,
-    /// What stands at the place.
+    /// The label at the location.
     pub label: String,
-    /// What would be right.
+    /// The expected content, or other advice.
     pub help: Option<String>,
 }
 
 impl Diagnostic {
-    /// Line and column of the place, from 1; the column counts characters.
+    /// Line and column of the location, from 1. The column counts characters.
     #[must_use]
     pub fn line_column(&self) -> (usize, usize) {
         let before = self.text.get(..self.span.start).unwrap_or(&self.text);
@@ -34,7 +34,7 @@ impl Diagnostic {
         )
     }
 
-    /// The same with a help.
+    /// Adds a help text.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -52,7 +52,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A file's path and text: what a diagnostic points into.
+/// A file's path and text, which diagnostics refer to.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
     /// Path in the repository.
@@ -62,7 +62,7 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Something is wrong at these bytes.
+    /// An error at a byte range.
     #[must_use]
     pub fn at(
         &self,
@@ -88,7 +88,7 @@ impl Page<'_> {
         }
     }
 
-    /// Something is wrong with the file as a whole.
+    /// An error of the file as a whole.
     #[must_use]
     pub fn whole(&self, title: impl Into<String>, label: impl Into<String>) -> Diagnostic {
         self.at(
@@ -99,7 +99,7 @@ impl Page<'_> {
     }
 }
 
-/// How the tests of this crate show diagnostics: place, text, label, help.
+/// Formats diagnostics for tests: location, text, label, help.
 #[cfg(test)]
 pub(crate) fn show(diagnostics: &[Diagnostic]) -> String {
     let one = |diagnostic: &Diagnostic| {

@@ -1,4 +1,4 @@
-//! The two kinds of hash, which never mix: [`BuildKey`] names inputs, [`Digest`] names bytes.
+//! The two kinds of hash: [`BuildKey`] identifies inputs, [`Digest`] identifies bytes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ macro_rules! sha256_newtype {
                 Self(bytes)
             }
 
-            /// The first 12 hexadecimal digits, for people; never an identity.
+            /// The first 12 hexadecimal digits, for display only.
             #[must_use]
             pub fn short(&self) -> String {
                 self.to_string()[..12].to_owned()
@@ -81,23 +81,23 @@ macro_rules! sha256_newtype {
 }
 
 sha256_newtype! {
-    /// What we meant to build: SHA-256 over everything that goes into a step.
+    /// The identity of a step's inputs: SHA-256 over everything that goes into the step.
     BuildKey
 }
 
 sha256_newtype! {
-    /// What came out: SHA-256 over the bytes of a file.
+    /// The identity of an output: SHA-256 over the bytes of a file.
     Digest
 }
 
 impl Digest {
-    /// Hashes bytes that are in memory.
+    /// Hashes bytes in memory.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The 32 bytes themselves, for formats that write them in another way.
+    /// The 32 bytes, for other formats.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,7 +1,7 @@
-//! TOML text to a struct, with every error a [`Diagnostic`] at its place.
+//! Parses TOML text into a struct. Every error is a [`Diagnostic`] with its location.
 //!
-//! serde stops at the first unknown key. Here it is noted, taken out and reading continues, so that a
-//! file with three misspelt keys says so at once.
+//! serde stops at the first unknown key. This parser records and removes the key and continues, so
+//! that a file with three misspelt keys gives three errors.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue, Deserializer, Error};
 use crate::diagnostic::{Diagnostic, Page};
 use crate::suggest;
 
-/// Reads a whole document. What is wrong is added to `found`; there may be a value nevertheless.
+/// Parses a whole document. Errors are added to `found`. A value may be returned nevertheless.
 pub fn read<T: DeserializeOwned>(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<T> {
     let (mut table, errors) = DeTable::parse_recoverable(page.text);
     if !errors.is_empty() {
@@ -39,7 +39,7 @@ pub fn read<T: DeserializeOwned>(page: Page<'_>, found: &mut Vec<Diagnostic>) ->
     }
 }
 
-/// A key that was reported as misspelt is not reported as missing too.
+/// Whether a missing key was already reported as misspelt.
 fn is_misspelt_above(error: &Error, told: &[Diagnostic]) -> bool {
     let Some(name) = error.message().strip_prefix("missing field ") else {
         return false;
@@ -52,7 +52,7 @@ fn is_misspelt_above(error: &Error, told: &[Diagnostic]) -> bool {
     })
 }
 
-/// Takes out the key that stands at `span`.
+/// Removes the key at `span`.
 fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
     let key = table.keys().find(|key| key.span() == *span).cloned();
     match key {
@@ -69,7 +69,7 @@ fn remove_below(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
     }
 }
 
-/// serde's and toml's words in the form of this workspace.
+/// Converts a message of serde or toml to a diagnostic.
 fn diagnose(page: Page<'_>, error: &Error) -> Diagnostic {
     let message = error.message();
     let span = error.span().unwrap_or(0..0);
@@ -88,7 +88,7 @@ fn diagnose(page: Page<'_>, error: &Error) -> Diagnostic {
         page.at(span, title, "not one of the values")
             .with_help(help)
     } else if what.starts_with("missing field") {
-        // The span is that of the whole table: its first line is enough to find it.
+        // The span is that of the whole table, of which the first line is enough.
         let rest = page.text.get(span.start..).unwrap_or_default();
         let first = rest.find('\n').unwrap_or(rest.len());
         page.at(
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn other_errors_have_place_and_help() {
+    fn other_errors_have_location_and_help() {
         insta::assert_snapshot!(shown("name = 5\n"));
         insta::assert_snapshot!(shown("name = \"a\"\nkind = \"comon\"\n"));
         insta::assert_snapshot!(shown("boot-timeout = 1\n"));
@@ -180,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fault_of_any_text_is_inside_it(text in "([a-z\\[\\]\"='{},.\n0-9ä-]|name|part){0,60}") {
+        fn error_location_is_inside_any_text(text in "([a-z\\[\\]\"='{},.\n0-9ä-]|name|part){0,60}") {
             let (document, found) = read_document(&text);
             prop_assert!(document.is_some() || !found.is_empty());
             for fault in found {

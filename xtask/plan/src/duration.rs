@@ -1,18 +1,18 @@
-//! Spans of time as people write them in files and flags, `500ms`, `30s`, `2m`, `1h`, and as they
-//! read them in results.
+//! Durations: parses those in files and flags (`500ms`, `30s`, `2m`, `1h`), and formats those in
+//! results.
 
 use std::time::Duration;
 
-/// The longest span that is accepted: 8760 hours. A clock plus this span always fits.
+/// The longest accepted duration: 8760 hours. A clock plus this duration never overflows.
 pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A text that is not a span of time.
+/// A text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid duration `{0}`: expected a number with `s`, `m` or `h`")]
 pub struct NotADuration(pub String);
 
 impl NotADuration {
-    /// How one is written.
+    /// The advice that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match span(&self.0) {
@@ -23,15 +23,14 @@ impl NotADuration {
     }
 }
 
-/// Reads a whole number followed by `ms`, `s`, `m` or `h`, up to [`LONGEST`].
+/// Parses a whole number followed by `ms`, `s`, `m` or `h`, up to [`LONGEST`].
 pub fn parse(text: &str) -> Result<Duration, NotADuration> {
     span(text)
         .filter(|span| *span <= LONGEST)
         .ok_or_else(|| NotADuration(text.to_owned()))
 }
 
-/// Reads a number of seconds, with or without a fraction, as a test writes it. A number above
-/// [`LONGEST`] becomes that.
+/// Parses seconds with an optional fraction, as tests print them. Limits the value to [`LONGEST`].
 #[must_use]
 pub fn seconds(text: &str) -> Option<Duration> {
     let seconds: f64 = text.parse().ok()?;
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn times_have_the_precision_that_matters() {
+    fn formatted_durations_drop_small_units() {
         for (ms, text) in [
             (840, "0.84s"),
             (12_340, "12.3s"),

@@ -1,8 +1,9 @@
-//! What programs of the host make during a build, and which program makes it:
+//! Files that programs of the host generate during a build, with the program:
 //! `recipes/<name>/generated.toml`.
 //!
-//! When two builds differ, a generated file that differs names the program to look at. Nothing is
-//! decided by it: it is part of no key, and a difference that reaches no output does no harm.
+//! When two builds differ, a differing generated file identifies the program to examine. This
+//! affects no decision: it is not part of a key, and a difference that reaches no output is
+//! harmless.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +16,16 @@ use crate::document;
 use crate::relative::{is_file_name, is_relative};
 use crate::tree::{self, Files};
 
-/// Files that one program makes.
+/// Files that one program generates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
-    /// Path below the step's build directory; `*` stands for anything, slashes too.
+    /// Path below the step's build directory. `*` matches any text, including slashes.
     pub path: String,
     /// The program.
     pub by: String,
 }
 
-/// By recipe, in the order of the file: the first that fits a path counts.
+/// Tables by recipe. The first entry that matches a path applies.
 pub type GeneratedFiles = BTreeMap<String, Vec<Generated>>;
 
 #[derive(Deserialize)]
@@ -40,7 +41,7 @@ struct RawFile {
     by: Spanned<String>,
 }
 
-/// Takes the tables from the repository's files.
+/// Reads the tables from the repository's files.
 pub(crate) fn read(files: &Files, found: &mut Vec<Diagnostic>) -> GeneratedFiles {
     let mut tables = GeneratedFiles::new();
     for path in files.keys() {
@@ -87,7 +88,7 @@ fn recipe_of(path: &Utf8PathBuf) -> Option<&str> {
 }
 
 impl Generated {
-    /// The program that makes a file, by the first entry that fits.
+    /// The program that generates a file, by the first matching entry.
     #[must_use]
     pub fn maker<'a>(table: &'a [Self], path: &str) -> Option<&'a str> {
         let mut fitting = table.iter().filter(|entry| fits(&entry.path, path));
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_entry_that_fits_names_the_program() {
+    fn first_matching_entry_gives_the_program() {
         let tables = read_one(
             "[[file]]\npath = \"obj/generated/timeconst.h\"\nby = \"bc\"\n\
              [[file]]\npath = \"obj/*/lex*.c\"\nby = \"flex\"\n\
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_entries_show_their_place() {
+    fn invalid_entries_show_their_location() {
         insta::assert_snapshot!(
             read_one("[[file]]\npath = \"a\"\nby = \"/usr/bin/bc\"\n").unwrap_err()
         );

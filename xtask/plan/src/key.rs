@@ -1,10 +1,11 @@
-//! The name of what a step means to build: a SHA-256 over all that can change its output.
+//! The build key of a step: a SHA-256 over everything that can change its output.
 //!
-//! Every field goes in with its tag and its length, so that no two steps can run together into the
-//! same bytes. The encoding is frozen by a test; when it must change, [`FORMAT`] changes with it.
+//! Every field is hashed with its tag and length, so that different steps never hash the same
+//! bytes. A test freezes the encoding. When it must change, [`FORMAT`] changes too.
 //!
-//! What cannot change the output is left out: where a source is available and what its archive and
-//! patches are called, the licence, the summary, and `frozen`, which is a check on the result.
+//! Everything that cannot change the output is excluded: the locations of a source and the file
+//! names of its archive and patches, the licence, the summary, and `frozen`, which is a check of
+//! the result.
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,10 +18,10 @@ use crate::step::{
 /// Salt of every key.
 pub const FORMAT: &str = "kiln step 1";
 
-/// The key of a step; the one it carries is not looked at.
+/// Computes the key of a step, and ignores the one in it.
 #[must_use]
 pub fn of(step: &Step) -> BuildKey {
-    // Taken apart whole: a new field does not compile until it is decided upon.
+    // Destructured completely, so that a new field does not compile until it is considered here.
     let Step {
         recipe,
         version,
@@ -181,7 +182,7 @@ fn add_input(fields: &mut Fields, input: &Input) {
     );
 }
 
-/// A hash that is fed tag by tag.
+/// A hash of tagged fields.
 #[derive(Default)]
 struct Fields(Sha256);
 

@@ -1,10 +1,10 @@
-//! Recipes to plan to keys: the pure half of Kiln.
+//! Recipes, plans and keys: the pure part of Kiln.
 //!
-//! Everything here is a function of its arguments. No file, process, socket, environment variable,
-//! clock or `HashMap` is reachable from this crate: a clippy wall (`clippy.toml`) forbids them.
-//! `xtask` reads the files, `forge` performs the plan, `qemu` and `guest` read the machine profiles.
+//! Everything here is a function of its arguments. Lints (`clippy.toml`) forbid files, processes,
+//! sockets, environment variables, clocks and `HashMap`. `xtask` reads the files, `forge` performs
+//! the plan, and `qemu` and `guest` read the machine profiles.
 //!
-//! [`load`] reads what the repository holds; [`Project::plan`] makes a [`step::Plan`] of it.
+//! [`load`] parses the repository's files, and [`Project::plan`] turns them into a [`step::Plan`].
 
 pub mod arch;
 pub mod bump;

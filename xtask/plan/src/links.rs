@@ -1,4 +1,5 @@
-//! What recipes say of each other: inputs that exist, no circles, whose sources are whose.
+//! Checks references between recipes: inputs exist, there are no cycles, and shared sources have an
+//! owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +12,8 @@ use crate::step::Mount;
 use crate::suggest;
 use crate::tree::{self, Files};
 
-/// Checks all recipes against each other. `folders` are the names of all recipes, also of those that
-/// could not be read.
+/// Checks all recipes against each other. `folders` are the names of all recipes, including
+/// unreadable ones.
 pub(crate) fn check(
     drafts: &mut BTreeMap<String, Draft>,
     folders: &BTreeSet<String>,
@@ -57,7 +58,7 @@ fn unknown(
     )
 }
 
-/// A step for all architectures cannot read what is made for one of them.
+/// Checks that no step for all architectures reads one for a single architecture.
 fn scopes(
     page: Page<'_>,
     draft: &Draft,
@@ -98,7 +99,7 @@ fn scopes(
     }
 }
 
-/// Tells every input that closes a circle.
+/// Reports every input that closes a cycle.
 fn circles(drafts: &BTreeMap<String, Draft>, files: &Files, found: &mut Vec<Diagnostic>) {
     let mut done = BTreeSet::new();
     for name in drafts.keys() {
@@ -142,7 +143,7 @@ fn walk<'a>(
     done.insert(name);
 }
 
-/// Gives the sources of `sources-from` to the recipes that name it.
+/// Copies the sources to the recipes that refer to them with `sources-from`.
 fn share_sources(
     drafts: &mut BTreeMap<String, Draft>,
     folders: &BTreeSet<String>,

@@ -1,7 +1,8 @@
-//! `images/images.lock`: for each image and architecture the key and the digests of what comes out.
+//! `images/images.lock`: the key and the digests of the output files for each image and
+//! architecture.
 //!
-//! It is generated and reviewed. [`Lock::render`] has one form for one lock, so that a difference in
-//! the file is a difference in an image.
+//! It is generated and reviewed. [`Lock::render`] is canonical, so a difference in the file is a
+//! difference in an image.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,13 +15,13 @@ use crate::diagnostic::{Diagnostic, Page};
 use crate::digest::{BuildKey, Digest};
 use crate::document;
 
-/// Where the lock is, in the repository.
+/// The path of the lock in the repository.
 pub const PATH: &str = "images/images.lock";
 
 /// The lock file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
-    /// By architecture.
+    /// Images by architecture.
     pub images: BTreeMap<String, LockedImage>,
 }
 
@@ -73,7 +74,7 @@ struct RawFile {
 }
 
 impl Lock {
-    /// Reads a lock file's text.
+    /// Parses a lock file.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         let page = Page {
             path: Utf8Path::new(PATH),
@@ -84,7 +85,7 @@ impl Lock {
         lock.filter(|_| found.is_empty()).ok_or(found)
     }
 
-    /// The text of the lock file.
+    /// Formats a lock file.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = format!("{HEADER}version = 1\n");
@@ -217,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_lock_survives_its_text(arch in "\\PC{1,12}", name in "[a-z.\"\\\\ä]{3,12}", bytes: [u8; 32], size in 0..i64::MAX as u64) {
+        fn lock_is_read_back_from_its_text(arch in "\\PC{1,12}", name in "[a-z.\"\\\\ä]{3,12}", bytes: [u8; 32], size in 0..i64::MAX as u64) {
             let files = BTreeMap::from([(name, LockedFile { size, sha256: Digest::from_bytes(bytes) })]);
             let image = LockedImage { key: BuildKey::from_bytes(bytes), files };
             let lock = Lock { images: BTreeMap::from([(arch, image)]) };
@@ -226,7 +227,7 @@ mod tests {
         }
 
         #[test]
-        fn parsed_lock_survives_or_error_has_a_place(text in "([a-z\\[\\]\"= \n0-9]|version|image|\\[\\[image\\]\\]){0,60}") {
+        fn parsed_lock_round_trips_or_error_has_location(text in "([a-z\\[\\]\"= \n0-9]|version|image|\\[\\[image\\]\\]){0,60}") {
             match Lock::parse(&text) {
                 Ok(lock) => prop_assert_eq!(Lock::parse(&lock.render()), Ok(lock)),
                 Err(faults) => for fault in faults {

@@ -1,4 +1,4 @@
-//! The repository as data, and the plan that it makes for some architectures.
+//! The repository as data, and plans for some of its architectures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,26 +21,26 @@ use crate::step::{Input, Plan, StepId};
 use crate::tree::{self, Files};
 use crate::{document, key, links, suggest};
 
-/// A plan that cannot be made.
+/// Why no plan can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// There is no such architecture.
+    /// Unknown architecture.
     #[error("unknown architecture `{name}`")]
     UnknownArch {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The existing names.
         known: Vec<String>,
     },
-    /// There is no such recipe.
+    /// Unknown recipe.
     #[error("unknown recipe `{name}`")]
     UnknownRecipe {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The existing names.
         known: Vec<String>,
     },
-    /// A file that a recipe's output becomes is not in the repository yet.
+    /// A frozen file is not in the repository yet.
     #[error("missing frozen file `{path}` of recipe `{recipe}`")]
     NotFrozen {
         /// The recipe that reads the file.
@@ -50,13 +50,13 @@ pub enum PlanError {
         /// The file.
         path: Utf8PathBuf,
     },
-    /// The repository does not hold together; [`load`] finds this first.
+    /// The repository is invalid. [`load`] reports this first.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Diagnostic>),
 }
 
 impl PlanError {
-    /// What would fix it.
+    /// The command that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -89,13 +89,13 @@ struct HostTools {
 }
 
 const HOST_TOOLS: &str = "images/host-tools.toml";
-/// Who may sign a release; not read here.
+/// The trusted signing keys. Not read here.
 const KEYS: &str = "images/keys.toml";
 
-/// Reads the repository: `files` is what is below `recipes/` and `images/` (but not
+/// Parses the repository. `files` contains everything below `recipes/` and `images/` (except
 /// `images/prebuilt/`), by path.
 ///
-/// Every recipe is tried for every architecture, so that a project that loads can also be planned.
+/// Every recipe is resolved for every architecture, so that a loaded project can also be planned.
 pub fn load(files: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Project, Vec<Diagnostic>> {
     let mut found = Vec::new();
     let (arches, arch_names) = read_arches(files, &mut found);
@@ -133,7 +133,7 @@ pub fn load(files: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Project, Vec<Diagn
             .flat_map(|(recipe, arch)| trial(&project, recipe, arch)),
     );
 
-    // A template is tried for each architecture, and the same error need not be read thrice.
+    // A template is resolved for each architecture, so duplicate errors are removed.
     found.sort_by(|a, b| (&a.path, a.span.start, &a.title).cmp(&(&b.path, b.span.start, &b.title)));
     found.dedup_by(|a, b| (&a.path, &a.span, &a.title) == (&b.path, &b.span, &b.title));
     if found.is_empty() {
@@ -163,9 +163,9 @@ impl Project {
         self.plan_of(arches, &recipes)
     }
 
-    /// The steps of these recipes, and of what they need, for these architectures.
+    /// The steps of these recipes and their inputs, for these architectures.
     ///
-    /// So can a file be frozen that other recipes wait for.
+    /// This way, a file that other recipes need can be frozen first.
     pub fn plan_of(&self, arches: &[String], recipes: &[&str]) -> Result<Plan, PlanError> {
         let recipes: BTreeSet<&str> = recipes.iter().copied().collect();
         let mut draft = PlanDraft {
@@ -198,7 +198,7 @@ impl Project {
         Ok(draft.plan)
     }
 
-    /// The recipes that have outputs which are kept in the repository.
+    /// The recipes with frozen outputs.
     #[must_use]
     pub fn freezing_recipes(&self) -> Vec<&str> {
         let freezing = self
@@ -217,7 +217,7 @@ impl Project {
         owners.flat_map(|recipe| recipe.sources.iter().map(move |source| (recipe, source)))
     }
 
-    /// A recipe and those that have its sources, and so its version.
+    /// A recipe and the recipes that share its sources, and therefore its version.
     #[must_use]
     pub fn family(&self, name: &str) -> Vec<&Recipe> {
         let members = self
@@ -236,7 +236,7 @@ impl Project {
             })
     }
 
-    /// Each recipe with each architecture that it is for.
+    /// Each recipe with each of its architectures.
     fn pairs(&self) -> impl Iterator<Item = (&Recipe, Option<&Arch>)> {
         self.recipes.values().flat_map(|recipe| {
             let arches: Vec<Option<&Arch>> = match recipe.scope {
@@ -248,7 +248,7 @@ impl Project {
     }
 }
 
-/// A plan that grows, inputs before what needs them.
+/// A plan under construction, inputs first.
 struct PlanDraft<'a> {
     project: &'a Project,
     plan: Plan,
@@ -263,7 +263,7 @@ impl<'a> PlanDraft<'a> {
             return Ok(*id);
         }
         let mut inputs = Vec::new();
-        // There are no circles: `load` has looked.
+        // `load` has checked that there are no cycles.
         for (input, mount) in &recipe.inputs {
             let step = self.add(self.project.recipe(input)?, arch)?;
             let key = self.plan.step(step).key;
@@ -325,7 +325,7 @@ fn read_arches(
     (arches, names)
 }
 
-/// Files in `images/<arch>/` of an architecture without an architecture file.
+/// Reports files in `images/<arch>/` without an architecture file.
 fn strays(files: &Files, arches: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
     let mut told = BTreeSet::new();
     for path in files.keys() {
@@ -393,7 +393,7 @@ fn read_host_tools(files: &Files, found: &mut Vec<Diagnostic>) -> (Vec<String>, 
     )
 }
 
-/// The recipes that could be read, and the names of all.
+/// The readable recipes, and the names of all.
 fn read_recipes(
     files: &Files,
     found: &mut Vec<Diagnostic>,

@@ -1,4 +1,4 @@
-//! A validated recipe: what an upstream thing is and how it is built, for any architecture.
+//! A validated recipe: a piece of upstream software and how it is built for any architecture.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ mod sheet;
 
 pub use crate::tree::Origin;
 
-/// One recipe; its strings may still be templates.
+/// A recipe. Its strings may contain templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
-    /// Name, equal to its folder's.
+    /// Name, equal to that of its folder.
     pub name: String,
     /// Version of what is built.
     pub version: String,
@@ -26,29 +26,29 @@ pub struct Recipe {
     pub license: String,
     /// One line for people.
     pub summary: String,
-    /// One step in all, or one for each architecture.
+    /// Whether it has one step in total or one per architecture.
     pub scope: Scope,
     /// What the output depends on in addition to the key.
     pub product: Product,
-    /// What is done.
+    /// The action.
     pub make: Make,
-    /// The recipe whose sources these are, where it is another.
+    /// The other recipe whose sources it uses, if any.
     pub sources_from: Option<String>,
     /// Archives.
     pub sources: Vec<Source>,
-    /// Other recipes, with where their output is shown.
+    /// Other recipes, with the mount points of their outputs.
     pub inputs: Vec<(String, Mount)>,
     /// Host tools in addition to the base set.
     pub tools: Vec<String>,
     /// Files of the repository, by path.
     pub files: Vec<Template>,
-    /// Output and path of the file it must equal.
+    /// Outputs and the paths of the files that they must equal.
     pub frozen: Vec<(String, Template)>,
     /// Environment.
     pub env: BTreeMap<String, Template>,
 }
 
-/// For what a recipe makes a step.
+/// The number of steps of a recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -58,14 +58,14 @@ pub enum Scope {
     Arch,
 }
 
-/// What a recipe does.
+/// The action of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Make {
     /// Renders and runs this template.
     Script(Template),
     /// Writes an initramfs; sorted by path.
     Initramfs(Vec<Entry>),
-    /// Gathers files of inputs, by the name they get.
+    /// Gathers files of inputs, by their new names.
     Gather(BTreeMap<String, Gathered>),
 }
 
@@ -76,11 +76,11 @@ pub struct Entry {
     pub path: String,
     /// Permission bits.
     pub mode: u32,
-    /// What it is.
+    /// Its type and content.
     pub content: EntryContent,
 }
 
-/// What an entry of an initramfs is.
+/// The type and content of an initramfs entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryContent {
     /// The same for every architecture.
@@ -92,17 +92,17 @@ pub enum EntryContent {
 /// A file that an image gathers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gathered {
-    /// Where it is from.
+    /// The file.
     pub file: InputFile,
-    /// Name of a variable; the file is left out for architectures where it is empty.
+    /// Name of a variable. The file is omitted for architectures with an empty value.
     pub when: Option<Template>,
 }
 
-/// A text with variables in it.
+/// A text with variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    /// The text before it is rendered.
+    /// The unrendered text.
     pub text: String,
-    /// Where it is written.
+    /// Its location.
     pub origin: Origin,
 }

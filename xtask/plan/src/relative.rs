@@ -1,4 +1,4 @@
-//! What counts as a path inside something: no way out of it, and one spelling for each place.
+//! Checks for contained paths: they never lead out, and each file has one spelling.
 
 /// Whether a path is relative, without empty parts, `.` or `..`.
 pub(crate) fn is_relative(path: &str) -> bool {

@@ -1,4 +1,4 @@
-//! What the repository says, as data.
+//! The contents of the repository as data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,25 +11,25 @@ use crate::lock::Lock;
 use crate::recipe::Recipe;
 use crate::tree::Files;
 
-/// Everything the repository says about what is built.
+/// Everything in the repository that affects builds.
 #[derive(Debug, Clone)]
 pub struct Project {
-    /// By name.
+    /// Recipes by name.
     pub recipes: BTreeMap<String, Recipe>,
-    /// By name.
+    /// Architectures by name.
     pub arches: BTreeMap<String, Arch>,
-    /// What the recipes were seen to produce; empty where there is no lock file.
+    /// The recorded outputs of the recipes, empty without a lock file.
     pub lock: Lock,
-    /// What compilers are tried with before they are used.
+    /// The tests of compilers before their use.
     pub canaries: Canaries,
-    /// What programs of the host make during builds.
+    /// The files that programs of the host generate during builds.
     pub generated: GeneratedFiles,
     /// Host tools that every script may call, in the order of the file.
     pub host_tools: Vec<String>,
-    /// The time of everything that is built, in seconds since 1970.
+    /// The time of all built files, in seconds since 1970.
     pub epoch: u64,
     /// All files, by path in the repository.
     pub(crate) files: Files,
-    /// Paths of files that are outputs of recipes, there or not.
+    /// Paths of frozen files, existing or not.
     pub(crate) frozen: BTreeSet<Utf8PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! A recipe for one architecture: templates rendered, files taken in, everything a step holds but
-//! its inputs and its key.
+//! Resolves a recipe for one architecture: renders templates, reads files, and fills in everything
+//! of a step except its inputs and key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,16 +17,16 @@ use crate::step::{Action, Frozen, InitramfsEntry, InitramfsKind, InputFile, Scri
 use crate::template::{self, Context, TemplateErrorKind};
 use crate::tree;
 
-/// Why a recipe is not a step yet.
+/// Why a recipe cannot be resolved.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// A file has to be fixed.
+    /// A file is wrong.
     Wrong(Diagnostic),
-    /// A file that another recipe's output becomes, and that does not exist yet.
+    /// A frozen file does not exist yet.
     NotFrozen(Utf8PathBuf),
 }
 
-/// The step of a recipe, without inputs and with a key that means nothing.
+/// The step of a recipe, without inputs and with a placeholder key.
 pub(crate) fn step(
     project: &Project,
     recipe: &Recipe,
@@ -60,7 +60,7 @@ pub(crate) fn step(
     }
 }
 
-/// The repository paths that a recipe's outputs are kept at; what cannot be rendered is left out.
+/// The repository paths of a recipe's frozen outputs. Omits those that cannot be rendered.
 pub(crate) fn frozen_paths(
     project: &Project,
     recipe: &Recipe,
@@ -106,7 +106,7 @@ fn context(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Context {
     Context::new(Value::Object(values))
 }
 
-/// What one recipe's templates may say of another.
+/// The variables about one recipe that other recipes' templates may use.
 fn about(recipe: &Recipe) -> Value {
     let source = |source: &Source| {
         let pin = &source.pin;
@@ -120,7 +120,7 @@ fn about(recipe: &Recipe) -> Value {
     })
 }
 
-/// Where one recipe is rendered for one architecture.
+/// The context in which one recipe is rendered for one architecture.
 struct RenderContext<'a> {
     project: &'a Project,
     recipe: &'a Recipe,
@@ -165,7 +165,7 @@ impl RenderContext<'_> {
         self.arch.map(|arch| format!("/tc/{}", arch.triple))
     }
 
-    /// The places are those of the sandbox; `forge` puts others where there can be no sandbox.
+    /// The paths are those of the sandbox. `forge` uses others without a sandbox.
     fn env(&mut self) -> BTreeMap<String, String> {
         let epoch = self.project.epoch.to_string();
         let path = match self.toolchain_path() {
@@ -205,7 +205,7 @@ impl RenderContext<'_> {
         })
     }
 
-    /// `None` where the architecture has no such file.
+    /// `None` if the architecture has no such file.
     fn gathered(&mut self, gathered: &Gathered) -> Option<InputFile> {
         let Some(when) = &gathered.when else {
             return Some(gathered.file.clone());

@@ -1,6 +1,6 @@
-//! Sizes as people write them, with QEMU's suffixes.
+//! Sizes with QEMU's suffixes.
 
-/// `64M` in bytes; K, M and G are powers of 1024, as QEMU has them. Zero is not a size.
+/// Parses `64M` into bytes. K, M and G are powers of 1024, as in QEMU. Zero is not allowed.
 #[must_use]
 pub fn parse(text: &str) -> Option<u64> {
     let (number, shift) = match text.char_indices().next_back()? {

@@ -1,4 +1,4 @@
-//! A source archive as a recipe pins it: name, size, SHA-256, where it is available, its patches.
+//! A pinned source archive: name, size, SHA-256, locations, patches.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,26 +11,26 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::Digest;
 use crate::relative::is_relative;
 
-/// One archive, exactly these bytes, and how it becomes a tree.
+/// An archive with exact bytes, and how it becomes a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Source {
     /// Name of the tree in the sandbox: `/src/<name>`.
     pub name: String,
     /// The bytes to fetch.
     pub pin: SourcePin,
-    /// An archive inside the archive that is the real source, if there is one.
+    /// An archive inside the archive that is the actual source, if any.
     pub inner: Option<String>,
-    /// How many leading path components are dropped when unpacking.
+    /// Number of leading path components to drop.
     pub strip: usize,
     /// Unified diffs, applied in order with `-p1`.
     pub patches: Vec<Patch>,
 }
 
-/// What unpacking means; trees of another meaning have other names.
+/// Version of the unpacking procedure, which is part of the names of trees.
 const TREE_FORMAT: &[u8] = b"kiln tree 1";
 
 impl Source {
-    /// Name of the unpacked tree: all that its bytes depend on.
+    /// The name of the unpacked tree, from everything that its bytes depend on.
     #[must_use]
     pub fn tree_id(&self) -> Digest {
         let mut hasher = Sha256::new();
@@ -53,7 +53,7 @@ impl Source {
     }
 }
 
-/// Bytes from outside: they are used only when size and SHA-256 are these.
+/// Bytes from outside, which are used only if size and SHA-256 match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourcePin {
     /// File name, as published under `sources/`.
@@ -62,12 +62,12 @@ pub struct SourcePin {
     pub size: u64,
     /// SHA-256 of the file.
     pub sha256: Digest,
-    /// Where it is available, tried in order.
+    /// Its locations, tried in order.
     pub locations: Vec<Location>,
 }
 
 impl SourcePin {
-    /// Where it is available without knowing a mirror of anybody's.
+    /// The URLs that need no mirror.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         self.locations.iter().filter_map(|location| match location {
             Location::Url(url) => Some(url.as_str()),
@@ -75,8 +75,8 @@ impl SourcePin {
         })
     }
 
-    /// The services that keep the file, each once. One service may withdraw all of its locations at
-    /// the same time, so two locations are independent only if their services differ.
+    /// The distinct services that host the file. One service may withdraw all of its locations at
+    /// once, so two locations are independent only if their services differ.
     #[must_use]
     pub fn services(&self) -> BTreeSet<&str> {
         self.locations.iter().map(Location::service).collect()
@@ -91,12 +91,13 @@ pub enum Location {
     Url(String),
     /// A path below the base of any Debian mirror, such as `pool/main/…`.
     Debian(String),
-    /// The file's SHA-1 in Debian's snapshot archive, which keeps every file that was in Debian.
+    /// The file's SHA-1 in Debian's snapshot archive, which keeps every file that was ever in
+    /// Debian.
     DebianSnapshot(Sha1),
 }
 
 impl Location {
-    /// Reads a location as a recipe writes it; `None` if it has none of the three forms.
+    /// Parses a location from a recipe. `None` if it has none of the three forms.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.contains(char::is_whitespace) {
@@ -115,7 +116,7 @@ impl Location {
         (!rest.is_empty()).then(|| Self::Url(text.to_owned()))
     }
 
-    /// Who keeps the file: the kind of archive, or the host of a URL.
+    /// The service that hosts the file: the kind of archive, or the host of a URL.
     #[must_use]
     pub fn service(&self) -> &str {
         match self {
@@ -130,7 +131,7 @@ impl Location {
 }
 
 impl fmt::Display for Location {
-    /// As a recipe writes it.
+    /// Formats it as in a recipe.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => f.write_str(url),
@@ -140,8 +141,8 @@ impl fmt::Display for Location {
     }
 }
 
-/// A file's address in Debian's snapshot archive. It is never trusted as an identity: what is
-/// downloaded from there must have the pinned SHA-256.
+/// A file's identifier in Debian's snapshot archive. It is never trusted: the downloaded bytes must
+/// have the pinned SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sha1(String);
 
@@ -201,7 +202,7 @@ mod tests {
     const SHA1: &str = "d2ad53065f74afc1280d795570d8cc7258f909e1";
 
     #[test]
-    fn a_location_is_written_as_it_is_read() {
+    fn location_round_trips_through_text() {
         let snapshot = format!("debian-snapshot:{SHA1}");
         for (text, service) in [
             ("debian:pool/main/l/linux/linux_6.12.orig.tar.xz", "debian"),

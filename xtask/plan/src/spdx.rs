@@ -1,4 +1,6 @@
-//! SPDX licence expressions of recipes. Identifiers must be on SPDX's lists, or be a `LicenseRef-`.
+//! SPDX licence expressions: the grammar and the identifiers.
+//!
+//! The list of licences is not checked: unassigned identifiers are accepted.
 
 use std::ops::Range;
 
@@ -10,7 +12,7 @@ use ::spdx::{Expression, ParseMode};
 pub struct SpdxError {
     /// Byte range in the expression.
     pub span: Range<usize>,
-    /// What is wrong there.
+    /// The error.
     pub what: String,
 }
 
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_expression_is_refused_with_place() {
+    fn invalid_expression_is_refused_with_location() {
         fn check(text: &str, expect: (usize, usize), what: &str) {
             let error = identifiers(text).unwrap_err();
             assert_eq!(
@@ -90,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_yields_a_place_inside(text in ".{0,40}") {
+        fn error_location_is_inside_any_expression(text in ".{0,40}") {
             if let Err(error) = identifiers(&text) {
                 prop_assert!(text.get(error.span).is_some());
             }

@@ -1,4 +1,5 @@
-//! A step: everything one build action depends on, in one struct, and the plan that orders steps.
+//! Steps and plans: a step contains everything that one build action depends on, and a plan orders
+//! steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::digest::{BuildKey, Digest};
 use crate::source::Source;
 
-/// What every script has in its environment, and no recipe sets.
+/// Variables in the environment of every script, which no recipe can set.
 pub(crate) const FIXED_VARIABLES: [&str; 13] = [
     "SRC",
     "IN",
@@ -26,18 +27,18 @@ pub(crate) const FIXED_VARIABLES: [&str; 13] = [
     "PWD",
 ];
 
-/// Where a step stands in its plan.
+/// The index of a step in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct StepId(pub usize);
 
-/// Steps in an order in which each comes after its inputs.
+/// Steps in an order in which each follows its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Inputs first.
     pub steps: Vec<Step>,
 }
 
-/// One action and all it depends on. Its key is a function of this struct and of nothing else.
+/// One action and everything it depends on. Its key is a function of this struct alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// Recipe name, such as `gcc`.
@@ -46,11 +47,11 @@ pub struct Step {
     pub version: String,
     /// SPDX licence expression of the recipe.
     pub license: String,
-    /// The architecture, or `None` where one step serves all of them.
+    /// The architecture, or `None` if one step serves all of them.
     pub arch: Option<String>,
     /// Whether the output may depend on the host's compiler.
     pub product: Product,
-    /// What is done.
+    /// The action.
     pub action: Action,
     /// Archives, unpacked and patched.
     pub sources: Vec<Source>,
@@ -61,18 +62,18 @@ pub struct Step {
     pub files: BTreeMap<String, Vec<u8>>,
     /// Outputs that must equal a file of the repository.
     pub frozen: Vec<Frozen>,
-    /// What names all of this: see [`crate::key::of`].
+    /// The identity of all of this: see [`crate::key::of`].
     pub key: BuildKey,
 }
 
 impl Plan {
-    /// The step that makes the image of an architecture: that of the recipe `image`.
+    /// The step that makes the image of an architecture, which is that of the recipe `image`.
     #[must_use]
     pub fn image(&self, arch: &str) -> Option<&Step> {
         self.find("image", Some(arch)).map(|id| self.step(id))
     }
 
-    /// The step a recipe has for an architecture, or for all of them.
+    /// The step of a recipe for an architecture, or for all of them.
     #[must_use]
     pub fn find(&self, recipe: &str, arch: Option<&str>) -> Option<StepId> {
         self.ids().find(|id| {
@@ -81,11 +82,11 @@ impl Plan {
         })
     }
 
-    /// One step.
+    /// Returns a step.
     ///
     /// # Panics
     ///
-    /// When the id is of another plan and this one is shorter.
+    /// If the id is from another plan and this one is shorter.
     #[must_use]
     pub fn step(&self, id: StepId) -> &Step {
         &self.steps[id.0]
@@ -96,7 +97,8 @@ impl Plan {
         (0..self.steps.len()).map(StepId)
     }
 
-    /// A step and all that it needs, directly or not, inputs first: the step itself is the last.
+    /// A step and all its direct and indirect inputs. Inputs come first, and the step itself is
+    /// last.
     #[must_use]
     pub fn closure(&self, id: StepId) -> Vec<StepId> {
         let mut needed = BTreeSet::from([id]);
@@ -110,7 +112,7 @@ impl Plan {
 }
 
 impl fmt::Display for Step {
-    /// `linux (ppc64)`, or `gmp` where one step serves all architectures.
+    /// `linux (ppc64)`, or `gmp` if one step serves all architectures.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.arch {
             Some(arch) => write!(f, "{} ({arch})", self.recipe),
@@ -129,7 +131,7 @@ pub enum Product {
     Image,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -141,7 +143,7 @@ pub enum Action {
     Gather(BTreeMap<String, InputFile>),
 }
 
-/// A script with all that its process sees.
+/// A script and everything that its process sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Script {
     /// The rendered template, run as `sh -eu`.
@@ -150,7 +152,7 @@ pub struct Script {
     pub env: BTreeMap<String, String>,
     /// Host tools on PATH, sorted.
     pub tools: Vec<String>,
-    /// Fixed path of the toolchain prefix, `/tc/<triple>`, where the step has an architecture.
+    /// Fixed path of the toolchain, `/tc/<triple>`, if the step has an architecture.
     pub toolchain_path: Option<String>,
 }
 
@@ -161,11 +163,11 @@ pub struct InitramfsEntry {
     pub path: String,
     /// Permission bits.
     pub mode: u32,
-    /// What it is.
+    /// Its type and content.
     pub kind: InitramfsKind,
 }
 
-/// What an initramfs entry is.
+/// The type and content of an initramfs entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InitramfsKind {
@@ -179,11 +181,11 @@ pub enum InitramfsKind {
     Symlink(String),
     /// A character device, major and minor.
     CharDevice(u32, u32),
-    /// Symbolic links to `target`, one for each absolute path that the file lists, a line each.
+    /// Symbolic links to `target`, one for each absolute path in the list, which has one per line.
     Links {
         /// The list.
         list: InputFile,
-        /// What each link points to.
+        /// The target of the links.
         target: String,
     },
 }
@@ -200,17 +202,17 @@ pub struct InputFile {
 /// An earlier step whose output this one reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Input {
-    /// Which step.
+    /// The step.
     pub step: StepId,
     /// Its recipe's name.
     pub recipe: String,
     /// Its key.
     pub key: BuildKey,
-    /// Where the sandbox shows its output tree.
+    /// The mount point of its output tree in the sandbox.
     pub mount: Mount,
 }
 
-/// Where the sandbox shows an input.
+/// The mount point of an input in the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mount {
@@ -227,12 +229,12 @@ pub struct Frozen {
     pub output: String,
     /// Path in the repository.
     pub path: Utf8PathBuf,
-    /// What the repository holds; `None` if the file is not there yet.
+    /// The content in the repository, or `None` if the file does not exist yet.
     #[serde(serialize_with = "content_digest")]
     pub content: Option<Vec<u8>>,
 }
 
-/// A plan that is written out names contents by their digests.
+/// Serialises contents as digests.
 fn file_digests<S: Serializer>(
     files: &BTreeMap<String, Vec<u8>>,
     serializer: S,

@@ -1,8 +1,8 @@
-//! The name that was probably meant. Every error about a misspelt name uses it.
+//! Suggests the name that was probably meant. Every error about a misspelt name uses it.
 
-/// The candidate nearest to `word`, if one is near enough to be a misspelling of it.
+/// The candidate nearest to `word`, if it is near enough to be a misspelling.
 ///
-/// Case is not a difference. Of equally near ones the first is taken.
+/// Ignores case. Of equally near candidates the first is chosen.
 #[must_use]
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
@@ -21,7 +21,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// A help text: the nearest name, then all that are known.
+/// A help text: the nearest name, then all known names.
 #[must_use]
 pub fn help<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();

@@ -1,7 +1,8 @@
-//! Templates: the build scripts of recipes, where nothing is escaped, and HTML pages, where every value is.
+//! Templates: build scripts of recipes, without escaping, and HTML pages, in which every value is
+//! escaped.
 //!
-//! The language is a small part of handlebars; `template/engine.rs` has it. A name that is not known is an
-//! error. A text and its values decide the result.
+//! The language in `template/engine.rs` is a small subset of handlebars. An unknown name is an
+//! error. The result depends only on the text and the values.
 
 mod engine;
 
@@ -13,18 +14,18 @@ use serde_json::Value;
 use crate::suggest;
 use engine::{Kind, TagError};
 
-/// The names a template may use, and their values.
+/// The variables of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context(Value);
 
 impl Context {
-    /// A context of these values; `values` is an object.
+    /// A context of these values. `values` is an object.
     #[must_use]
     pub fn new(values: Value) -> Self {
         Self(values)
     }
 
-    /// The text a dotted name stands for; `None` if there is no such name or it is not a text.
+    /// The text value of a dotted name. `None` if the name is unknown or its value is not a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         name.split('.')
@@ -54,7 +55,7 @@ fn collect_names(value: &Value, prefix: &str, names: &mut Vec<String>) {
     }
 }
 
-/// A help for a name that is not known: the nearest, then all but those that lie deep.
+/// A help for an unknown name: the nearest one, then all but deeply nested names.
 pub(crate) fn variables(name: &str, known: &[String]) -> String {
     let mut short: Vec<String> = known
         .iter()
@@ -71,41 +72,41 @@ pub(crate) fn variables(name: &str, known: &[String]) -> String {
     }
 }
 
-/// A template that cannot be rendered.
+/// Why a template could not be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} in `{name}`, line {line}, column {column}")]
 pub struct TemplateError {
-    /// What the template is called.
+    /// The template's name.
     pub name: String,
     /// From 1.
     pub line: usize,
     /// From 1, in bytes.
     pub column: usize,
-    /// What is wrong.
+    /// The error.
     pub kind: TemplateErrorKind,
 }
 
-/// What is wrong in a template.
+/// The kinds of template errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateErrorKind {
-    /// A tag that is not closed, or a block that is not ended.
+    /// A tag is not closed, or a block is not ended.
     #[error("invalid template syntax")]
     Syntax(String),
-    /// The context has no such name.
+    /// The context does not contain the name.
     #[error("unknown variable `{name}`")]
     UnknownVariable {
-        /// As the template has it.
+        /// The name in the template.
         name: String,
-        /// Names the context has.
+        /// The names in the context.
         known: Vec<String>,
     },
-    /// The template calls what is not there, or wrongly.
+    /// An unsupported construct or value.
     #[error("{0}")]
     Other(String),
 }
 
 impl TemplateError {
-    /// What would be right.
+    /// The advice that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match &self.kind {
@@ -115,7 +116,8 @@ impl TemplateError {
         }
     }
 
-    /// Where the error is in the template's text: the expression in braces, else to the line's end.
+    /// The location of the error in the template's text: the expression in braces, or else the rest
+    /// of the line.
     #[must_use]
     pub fn span(&self, text: &str) -> Range<usize> {
         let line_start: usize = text
@@ -138,13 +140,13 @@ impl TemplateError {
     }
 }
 
-/// Renders a template; `name` is what errors call it.
+/// Renders a template. `name` is its name in errors.
 pub fn render(name: &str, text: &str, context: &Context) -> Result<String, TemplateError> {
     let rendered = engine::render(text, &context.0, str::to_owned);
     rendered.map_err(|wrong| failure(name, text, wrong, context))
 }
 
-/// Renders an HTML page: values are escaped, but for those in three braces.
+/// Renders an HTML page. Escapes values except those in three braces.
 pub fn page(name: &str, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {
     let values = serde_json::to_value(values).map_err(|error| TemplateError {
         name: name.to_owned(),
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_show_place_and_nearest_name() {
+    fn errors_show_location_and_nearest_name() {
         fn check(text: &str, at: &str, place: (usize, usize), message: &str) {
             let error = render("t", text, &context()).unwrap_err();
             assert_eq!(&text[error.span(text)], at, "{text}");
@@ -337,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hint_gives_the_nearest_and_all_names() {
+    fn hint_contains_nearest_and_all_names() {
         let error = render("t", "{{linux.arc}}", &context()).unwrap_err();
         assert_eq!(
             error.hint().unwrap(),

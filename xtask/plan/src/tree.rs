@@ -1,4 +1,4 @@
-//! The repository's files as this crate is given them, and the errors of those who look for one.
+//! The repository's files in memory, and errors about missing ones.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,21 +11,21 @@ use crate::suggest;
 /// Contents by path in the repository.
 pub(crate) type Files = BTreeMap<Utf8PathBuf, Vec<u8>>;
 
-/// A place in a file of the repository.
+/// A location in a file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The file.
     pub path: Utf8PathBuf,
-    /// The bytes of a value inside it; `None` where the text is the whole file.
+    /// The byte range of a value in it, or `None` for the whole file.
     pub span: Option<Range<usize>>,
 }
 
-/// The text of a file that is there.
+/// The text of an existing file.
 pub(crate) fn text<'a>(files: &'a Files, path: &Utf8Path) -> Option<&'a str> {
     files.get(path).and_then(|bytes| str::from_utf8(bytes).ok())
 }
 
-/// The text of the file that `origin` names; a diagnostic at `origin` if it is missing.
+/// The text of the file that `origin` refers to, or a diagnostic at `origin` if it is missing.
 pub(crate) fn named<'a>(
     files: &'a Files,
     path: &Utf8Path,
@@ -37,7 +37,7 @@ pub(crate) fn named<'a>(
     }
 }
 
-/// `path`, which is named at `origin`, is not in the tree.
+/// Reports that `path`, which is referenced at `origin`, is not in the tree.
 pub(crate) fn missing(files: &Files, path: &Utf8Path, origin: &Origin) -> Diagnostic {
     let diagnostic = at(
         files,
@@ -51,7 +51,7 @@ pub(crate) fn missing(files: &Files, path: &Utf8Path, origin: &Origin) -> Diagno
     }
 }
 
-/// Something is wrong with what is written at `origin`.
+/// Reports an error at `origin`.
 pub(crate) fn at(files: &Files, origin: &Origin, title: String, label: &str) -> Diagnostic {
     let page = Page {
         path: &origin.path,
@@ -63,7 +63,7 @@ pub(crate) fn at(files: &Files, origin: &Origin, title: String, label: &str) -> 
     }
 }
 
-/// A file that should be text is not.
+/// Reports that a file is not text.
 pub(crate) fn not_text(path: &Utf8Path) -> Diagnostic {
     Page { path, text: "" }.whole(format!("`{path}` is not text in UTF-8"), "")
 }

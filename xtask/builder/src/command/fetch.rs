@@ -1,4 +1,5 @@
-//! `cargo xtask fetch`: all that later commands need, so that they work with `--offline`.
+//! `cargo xtask fetch`: downloads everything that later commands need, so that they work with
+//! `--offline`.
 
 mod check;
 
@@ -40,7 +41,7 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> CommandResult {
     }))
 }
 
-/// What is there now.
+/// The summary for the user.
 fn sentences(fetched: &Fetched) -> Vec<String> {
     let mut lines = Vec::new();
     let arches: Vec<&str> = fetched.images.keys().map(String::as_str).collect();
@@ -58,7 +59,7 @@ fn sentences(fetched: &Fetched) -> Vec<String> {
     lines
 }
 
-/// The same for programs, with every place that failed and what it said.
+/// The same for programs, with every URL that failed and its answer.
 fn lines(fetched: &Fetched) -> Vec<String> {
     let images = fetched.images.iter().map(|(arch, ready)| {
         json!({

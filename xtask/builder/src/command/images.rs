@@ -1,5 +1,5 @@
-//! `cargo xtask images`: finds or builds the images; `--plan` shows what that would mean; `--verify`
-//! builds them anew and compares; `--matrix` lists the targets.
+//! `cargo xtask images`: finds or builds the images. `--plan` predicts the work. `--verify`
+//! rebuilds the images and compares.
 
 mod verify;
 
@@ -75,7 +75,7 @@ fn write_timings(supply: &Supply<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One image: its architecture, its key, where it is.
+/// Prints one image: its architecture, its key and its path.
 fn print_image(context: &Context, arch: &str, ready: &Ready) {
     let key = ready.meta().key;
     match context.global.message_format {
@@ -92,7 +92,7 @@ fn print_image(context: &Context, arch: &str, ready: &Ready) {
     }
 }
 
-/// What would be fetched and built, from what is in the store now.
+/// Prints what would be fetched and built with the store's current contents.
 fn plan(supply: &Supply<'_>) -> CommandResult {
     let outlook = supply.outlook().map_err(supply_failure)?;
     match supply.context.global.message_format {
@@ -110,7 +110,7 @@ fn plan(supply: &Supply<'_>) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// Makes the full configs from the fragments and accepts them.
+/// Generates the full configs from the fragments and writes them to the repository.
 pub(crate) fn refreeze(context: &Context, source: &SourceArgs) -> CommandResult {
     let project = context.project()?;
     let recipes = project.freezing_recipes().into_iter().map(str::to_owned);

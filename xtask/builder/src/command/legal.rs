@@ -1,4 +1,4 @@
-//! `cargo xtask legal`: what is in an image, under which licence, where its source is.
+//! `cargo xtask legal`: lists the components of an image with their licences and sources.
 
 use crate::command::publish::crates;
 use crate::render;

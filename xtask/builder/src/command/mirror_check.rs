@@ -1,4 +1,4 @@
-//! `cargo xtask mirror-check`: a walk over a whole published tree, as a stranger would check it.
+//! `cargo xtask mirror-check`: checks a whole published tree as an outside reader would.
 
 use camino::Utf8PathBuf;
 use host::secret::SecretUrl;
@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, args: &MirrorCheckArgs) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// A tree to read.
+/// Opens a tree for reading.
 pub(crate) fn open_tree(
     context: &Context,
     address: &SecretUrl,
@@ -58,10 +58,10 @@ pub(crate) fn open_tree(
     Ok(Box::new(Web { client, base }))
 }
 
-/// How much of a tree is walked over.
+/// Which part of a tree is checked.
 pub(crate) type Walk = fn(&dyn TreeReader, &Known<'_>) -> Result<Report, ReadError>;
 
-/// Walks, tells what is wrong, and remembers how new the index was.
+/// Checks the tree, prints the findings, and records the serial of the index.
 pub(crate) fn examine(
     context: &Context,
     name: &SecretUrl,
@@ -99,7 +99,7 @@ pub(crate) fn examine(
         output::note(strays);
     }
     if report.findings.is_empty() && report.serial > known.seen {
-        // A store that is read-only forgets how new the index was; that is all.
+        // A read-only store only means that the serial is not recorded.
         let _ = host::files::write(&seen_at, report.serial.to_string().as_bytes());
     }
     Ok(report)

@@ -1,5 +1,5 @@
-//! `cargo xtask mutants`: compiles QEMU with the mutants, runs their tests and prints what was noticed. How it
-//! is done is in the crate `mutants`.
+//! `cargo xtask mutants`: compiles QEMU with the mutants, runs their tests and prints which mutants
+//! were detected. The logic is in the crate `mutants`.
 
 use std::fmt::Display;
 
@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, args: &MutantsArgs) -> CommandResult {
             if let Some(trial) = trials.last() {
                 note(context, report::line(trial));
             }
-            // A run of hours that is interrupted leaves what it has found.
+            // Writes the results so far, because a run takes hours and may be interrupted.
             unwritten = write(context, args, &report(trials)).err();
         }
     };
@@ -79,7 +79,7 @@ pub(crate) fn run(context: &Context, args: &MutantsArgs) -> CommandResult {
     unwritten.map_or(Ok(Exit::Success), Err)
 }
 
-/// The options with which the tests run: the verdict depends on nothing but the mutant.
+/// The options of the test runs: only the mutant may affect the outcome.
 fn flags(context: &Context) -> Vec<String> {
     let mut flags: Vec<String> = ["--accel=tcg", "--retries=0", "--quiet"]
         .map(str::to_owned)

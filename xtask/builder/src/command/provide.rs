@@ -1,4 +1,5 @@
-//! `cargo xtask provide`: the images that another command starts guests from, as far as they are not here.
+//! `cargo xtask provide`: fetches or builds the images that another command boots, unless they
+//! exist.
 
 use xtask::cli::SourceArgs;
 use xtask::context::Context;

@@ -1,5 +1,5 @@
-//! `cargo xtask publish`: images with their complete corresponding source, to a directory, a bucket or a
-//! registry. What is not locked, whole, licensed and able to boot is not published.
+//! `cargo xtask publish`: publishes images with their complete corresponding source to a directory,
+//! a bucket or a registry. It refuses images that are not locked, complete, licensed or bootable.
 
 mod destination;
 mod material;
@@ -70,7 +70,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
         boots(&supply, args)?;
     }
     let vendor = area.path().join("vendor");
-    // Cargo makes no folder where there is no crate.
+    // Cargo creates no folder if there are no crates.
     fs::create_dir_all(&vendor).map_err(|error| Failure::new(Exit::Failed, error))?;
     repository::vendor(&context.root, &cargo(context), &vendor).map_err(hinted!(Exit::Failed))?;
     let parts = Parts {
@@ -115,7 +115,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// Says with `-v` what is done.
+/// Prints each action with `-v`.
 pub(crate) fn progress(context: &Context) -> impl FnMut(&str) + use<> {
     let (loud, style) = (context.global.verbose > 0, context.style);
     move |path| {

@@ -1,5 +1,6 @@
-//! `cargo xtask rebuild`: the second build of `repro`, in the surroundings that `repro` gives it. Makes
-//! the steps of some recipes in the store of its environment, from what is in there.
+//! `cargo xtask rebuild`: the second build of `repro`, run in the surroundings that `repro`
+//! prepared. Builds the steps of some recipes in the store of its environment, from the store's
+//! contents.
 
 use forge::build::{Options, Variation};
 use forge::fetch::Remotes;
@@ -26,7 +27,7 @@ pub(crate) fn run(context: &Context, args: &RebuildArgs) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// The recipes that a plan is made for: those of `--step`, or that of the image.
+/// The recipes to plan for: those of `--step`, or that of the image.
 pub(super) fn recipes(named: &[String]) -> Vec<String> {
     match named {
         [] => vec!["image".to_owned()],
@@ -34,11 +35,11 @@ pub(super) fn recipes(named: &[String]) -> Vec<String> {
     }
 }
 
-/// How it is built: as `repro` says, from what is there.
+/// The build options: those of `repro`, without downloads.
 pub(super) fn options(supply: &Supply<'_>, args: &RebuildArgs) -> Result<Options, Failure> {
     let mut options = supply.options().map_err(supply_failure)?;
     options.remotes = Remotes::offline();
-    // What shows of these surroundings differs from the first build, and `repro` names it.
+    // `repro` detects strings of these surroundings by comparison.
     options.machine = Tokens::default();
     if args.no_sandbox {
         options.sandbox = SandboxChoice::Off;

@@ -1,4 +1,4 @@
-//! `cargo xtask recipe`: changes recipes as files.
+//! `cargo xtask recipe`: edits recipes.
 
 use camino::Utf8PathBuf;
 use forge::fetch::{Discovered, discover};
@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context, args: &RecipeArgs) -> CommandResult {
     }
 }
 
-/// Finds the files of another version, pins them, and refreezes the configs that come from them.
+/// Finds and pins the files of another version, and refreezes the configs that derive from them.
 fn bump(context: &Context, args: &BumpArgs) -> CommandResult {
     let project = context.project()?;
     let recipe = named(&project, &args.name)?;
@@ -88,7 +88,7 @@ fn check_version(recipe: &Recipe, version: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was found, for a person to compare with the announcement of the version.
+/// The facts about the found files, for comparison with the announcement of the version.
 fn report(found: &Discovered) {
     output::result(format!("{} {} bytes", found.candidate.file, found.size));
     output::result(format!("    from    {}", found.url));
@@ -118,7 +118,7 @@ fn rewrite(
     Ok(())
 }
 
-/// What a person does now.
+/// What the user does next.
 fn next_steps(refrozen: bool) -> Vec<&'static str> {
     let mut lines = vec![
         "next:",

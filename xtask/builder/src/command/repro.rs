@@ -1,6 +1,6 @@
-//! `cargo xtask repro`: builds twice, the second time in surroundings that differ in everything that no
-//! output may show, and compares every output. What is compared and how it is judged is
-//! `forge::repro`'s knowledge; the second build is `rebuild`, run as a child.
+//! `cargo xtask repro`: builds twice, the second time in surroundings that differ in everything
+//! that no output may depend on, and compares every output. `forge::repro` compares and judges. The
+//! second build is a child process that runs `rebuild`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,8 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> CommandResult {
     let supply = Supply::of_recipes(context, &source, &super::rebuild::recipes(&args.step))?;
     let wanted = steps_of(&supply.plan, &args.step);
     let inputs = direct_inputs(&supply.plan, &wanted);
-    // A build takes hours: an error of the second one is reported before the first begins.
+    // A build takes hours, so invalid settings of the second one are reported before the first
+    // begins.
     let varied = variation(&supply, args)?;
     let options = super::rebuild::options(&supply, &varied)?;
     let steps = wanted.iter().map(|id| supply.plan.step(*id));
@@ -74,14 +75,14 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// What the steps need in addition to one another.
+/// The inputs of the steps that are not among the steps themselves.
 fn direct_inputs(plan: &Plan, wanted: &[StepId]) -> BTreeSet<StepId> {
     let inputs = wanted.iter().flat_map(|id| &plan.step(*id).inputs);
     let inputs = inputs.map(|input| input.step);
     inputs.filter(|id| !wanted.contains(id)).collect()
 }
 
-/// What varies in the second build, derived from the seed.
+/// The variation of the second build, derived from the seed.
 fn variation(supply: &Supply<'_>, args: &ReproArgs) -> Result<RebuildArgs, Failure> {
     let order = args.seed.unwrap_or_else(host::random::seed);
     let root = args.root.as_ref().map(|root| {
@@ -116,7 +117,7 @@ fn print(supply: &Supply<'_>, compared: &[Comparison]) {
     }
 }
 
-/// Compares the second build's images with what the lock promises; tells whether all are.
+/// Compares the second build's images with the lock. Returns whether all match.
 fn compare_with_lock(supply: &Supply<'_>, made: &BTreeMap<StepId, Ready>) -> bool {
     let (context, lock) = (supply.context, &supply.project.lock);
     let mut good = true;

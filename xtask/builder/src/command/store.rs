@@ -1,5 +1,5 @@
-//! `cargo xtask store …`, as far as it may have to fetch or build: how the store gets to another machine, and
-//! its repair.
+//! The `cargo xtask store …` commands that may fetch or build: export to another machine, and
+//! repair.
 
 mod transfer;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, command: &StoreCommand) -> CommandResult {
     }
 }
 
-/// Moves what is corrupt to quarantine, then fetches or builds what is missing.
+/// Quarantines corrupt items, then fetches or builds what is missing.
 fn repair(context: &Context) -> CommandResult {
     check(context)?;
     let source = SourceArgs::of(&[]);

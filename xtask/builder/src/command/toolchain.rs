@@ -1,5 +1,5 @@
-//! `cargo xtask toolchain --arch A`: finds or builds a cross toolchain and prints where it is;
-//! `-- CMD` runs a command with it on PATH.
+//! `cargo xtask toolchain --arch A`: finds or builds a cross toolchain and prints its path. `--
+//! CMD` runs a command with it on PATH.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use xtask::context::Context;
 use xtask::exit::{CommandResult, Exit, hinted};
 use xtask::output;
 
-/// A command may take as long as a person lets it.
+/// The user decides how long a command may take.
 const NO_LIMIT: Duration = Duration::from_secs(u32::MAX as u64);
 
 pub(crate) fn run(context: &Context, args: &ToolchainArgs) -> CommandResult {

@@ -1,4 +1,5 @@
-//! `cargo xtask unpublish`: takes a release away in the order in which no binary is ever without source.
+//! `cargo xtask unpublish`: withdraws a release in an order in which no binary is ever without its
+//! source.
 
 use publish::perform;
 

@@ -1,8 +1,8 @@
-//! `cargo xtask verify-release`: builds a published release again, from its source bundle alone, without
-//! a network, and compares: that one check proves that it is reproducible and its source complete.
+//! `cargo xtask verify-release`: rebuilds a published release offline from its source bundle alone
+//! and compares. This proves that the release is reproducible and its source complete.
 //!
-//! Only the release is believed as far as it is signed: what the bundle's own program says of its work is
-//! not asked, the files that it made are hashed here.
+//! Only the signed files of the release are trusted. The output of the bundle's own program is not:
+//! the files that it built are hashed here.
 
 mod published;
 mod rebuild;
@@ -76,7 +76,7 @@ fn refused(error: AreaError) -> Failure {
     Failure::new(exit, error).hint(hint)
 }
 
-/// What the release says of itself, as far as the trusted keys vouch for it.
+/// The promises of the release, verified with the trusted keys.
 fn promise(context: &Context, args: &VerifyReleaseArgs) -> Result<Promise, Failure> {
     if args.place.reveal().starts_with("s3://") {
         let error = anyhow::anyhow!(
@@ -96,7 +96,7 @@ fn promise(context: &Context, args: &VerifyReleaseArgs) -> Result<Promise, Failu
         .map_err(hinted!(Exit::FetchFailed))
 }
 
-/// The architectures to build for.
+/// The architectures to build.
 fn wanted(promise: &Promise, asked: &[String]) -> Result<Vec<String>, Failure> {
     let known = || promise.images.keys().cloned();
     if asked.is_empty() {
@@ -123,7 +123,7 @@ fn locked(context: &Context, tree: &Utf8Path) -> Result<Lock, Failure> {
         .map_err(|found| context.draw(&found, "in the lock of the source archive"))
 }
 
-/// The table, and how long it took.
+/// Prints the table and the duration.
 fn print_result(
     context: &Context,
     promise: &Promise,

@@ -1,4 +1,4 @@
-//! The progress of fetching and building on stderr: bars on a terminal, plain lines elsewhere.
+//! Shows the progress of downloads and builds on stderr: bars on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,22 +17,22 @@ pub(crate) struct BuildProgress {
     verbose: bool,
     bars: MultiProgress,
     running: BTreeMap<String, Running>,
-    /// Over all files, where several are fetched.
+    /// The total over all files, if several are fetched.
     total: Option<Total>,
 }
 
-/// Something that continues now.
+/// An activity in progress.
 struct Running {
     bar: ProgressBar,
-    /// When a plain line was last written for it.
+    /// The time of its last plain line.
     told: Instant,
 }
 
-/// How often a download says how far it is where there is no terminal.
+/// Interval between plain lines of a download without a terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 impl BuildProgress {
-    /// Begins with nothing to show.
+    /// Creates an empty display.
     pub(crate) fn new(style: Style, quiet: bool, verbose: bool) -> Self {
         let target = if style.interactive && !quiet {
             ProgressDrawTarget::stderr()
@@ -163,7 +163,7 @@ impl BuildProgress {
         }
     }
 
-    /// Several files are to come: one line more, for all of them.
+    /// Adds a line for the total of several files.
     fn announce(&mut self, files: usize, bytes: u64) {
         if files > 1 {
             let what = format!("{files} files ({})", quantity::bytes(bytes));
@@ -186,7 +186,7 @@ impl BuildProgress {
     fn start(&mut self, name: &str, style: ProgressStyle) -> &Running {
         self.finish(name);
         let bar = ProgressBar::new_spinner().with_style(style);
-        // The sum stays below what it sums up.
+        // The total is below the bars that it sums up.
         let bar = match &self.total {
             Some(total) => self.bars.insert_before(&total.bar, bar),
             None => self.bars.add(bar),
@@ -207,7 +207,7 @@ impl BuildProgress {
         }
     }
 
-    /// One line as cargo has it: a word that ends in column 12, then what it is about.
+    /// Prints a line in cargo's format: a word that ends in column 12, then its subject.
     fn say(&self, color: Color, word: &str, text: &str) {
         if self.quiet {
             return;
@@ -219,7 +219,7 @@ impl BuildProgress {
 
 impl Drop for BuildProgress {
     fn drop(&mut self) {
-        // A failure leaves bars behind that would otherwise stay on the screen.
+        // After a failure, bars would otherwise stay on the screen.
         let _ = self.bars.clear();
     }
 }

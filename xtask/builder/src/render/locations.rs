@@ -1,12 +1,12 @@
-//! The locations of the sources: where each file still is.
+//! Renders the availability of the locations of sources.
 
 use forge::fetch::{Availability, LocationCheck};
 use serde_json::{Value, json};
 
 use xtask::output::{Color, Style};
 
-/// One line per location, with the file named at its first one; below a failed one, what each URL
-/// answered.
+/// One line per location, with the file name at its first one. The answers of URLs are below a
+/// failed one.
 pub(crate) fn table(style: Style, checks: &[LocationCheck]) -> String {
     let width = checks.iter().map(|check| check.file.len()).max();
     let width = width.unwrap_or(0).max(4);

@@ -1,4 +1,4 @@
-//! A plan as people and programs read it: each step with its key and what would be done about it.
+//! Renders a plan for people and programs: each step with its key and state.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -69,7 +69,7 @@ fn label(state: Option<State>) -> &'static str {
     }
 }
 
-/// The plan as one object a step, then one for each file and image, then the totals.
+/// One object per step, then one for each file and image, then the totals.
 pub(crate) fn json(plan: &Plan, outlook: &Outlook) -> Vec<Value> {
     let mut lines: Vec<Value> = steps(plan)
         .map(|(id, step)| {

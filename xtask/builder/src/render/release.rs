@@ -1,4 +1,4 @@
-//! Releases as people look at them: what is published, what is wrong with a tree, what is in an image.
+//! Renders releases: the published files, the problems of a tree, the components of an image.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use xtask::render::quantity;
 
-/// One file of a release, before it is published.
+/// One file of a planned release.
 pub(crate) fn planned(file: &PublishedFile) -> String {
     let (digest, size) = (file.content.digest(), file.content.size());
     format!(
@@ -31,7 +31,7 @@ pub(crate) fn planned_line(file: &PublishedFile) -> Value {
     })
 }
 
-/// Something that is wrong with a tree.
+/// A problem of a tree.
 pub(crate) fn finding(finding: &Finding) -> String {
     format!(
         "`{}` {}\n    {}",
@@ -49,7 +49,7 @@ pub(crate) fn finding_line(finding: &Finding) -> Value {
     })
 }
 
-/// Files that nothing names, if there are any: the first few of them.
+/// The first few unreferenced files, if any.
 pub(crate) fn strays(report: &Report) -> Option<String> {
     const SHOWN: usize = 5;
     let first: Vec<&str> = report
@@ -68,7 +68,7 @@ pub(crate) fn strays(report: &Report) -> Option<String> {
     (!first.is_empty()).then(|| format!("files that belong to no release: {first}{more}"))
 }
 
-/// What a walk came to.
+/// The summary of a check.
 pub(crate) fn walked(report: &Report) -> String {
     let releases = match &report.releases[..] {
         [] => "no release".to_owned(),
@@ -82,7 +82,7 @@ pub(crate) fn walked(report: &Report) -> String {
     )
 }
 
-/// What is in the images, a row for each part.
+/// The components of the images, one row each.
 pub(crate) fn legal(rows: &[Row]) -> String {
     let mut text = String::new();
     for (contained, title) in [
@@ -112,7 +112,7 @@ pub(crate) fn legal(rows: &[Row]) -> String {
     text.trim_end().to_owned()
 }
 
-/// The crates by licence: how many, or which.
+/// The crates by licence, counted or listed.
 pub(crate) fn crates(crates: &[Crate], named: bool) -> String {
     let mut licences: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for one in crates {
@@ -140,7 +140,7 @@ pub(crate) fn crate_line(one: &Crate) -> Value {
     })
 }
 
-/// One part for programs.
+/// One component for programs.
 pub(crate) fn legal_line(row: &Row) -> Value {
     let mut line = serde_json::to_value(row).unwrap_or_default();
     line["reason"] = json!("legal");

@@ -1,4 +1,4 @@
-//! Two builds as a person sees them: what was varied, then a line for each step.
+//! Renders two builds: the variations, then a line per step.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use xtask::output::{Color, Style};
 use xtask::render::quantity;
 
-/// What the second build has otherwise than the first.
+/// The variations of the second build.
 pub(crate) struct Varied<'a> {
     pub(crate) surroundings: &'a Surroundings,
     pub(crate) entrance: &'a Entrance,
@@ -26,7 +26,7 @@ pub(crate) struct Varied<'a> {
 }
 
 impl Varied<'_> {
-    /// Each subject, and how it is varied.
+    /// Each subject and its variation.
     pub(crate) fn list(&self) -> Vec<(&'static str, String)> {
         let (its, options) = (self.surroundings, self.options);
         let variation = &options.variation;
@@ -99,7 +99,7 @@ impl Varied<'_> {
     }
 }
 
-/// The list of what is varied, without the last line's end.
+/// The list of variations, without the last newline.
 pub(crate) fn announced(style: Style, seed: u64, list: &[(&str, String)]) -> String {
     let first = varied(style, "second build", &format!("seed {seed}"));
     let others = list.iter().map(|(name, how)| varied(style, name, how));
@@ -107,13 +107,13 @@ pub(crate) fn announced(style: Style, seed: u64, list: &[(&str, String)]) -> Str
     lines.join("\n")
 }
 
-/// A line of the list of what is varied.
+/// A line of the list of variations.
 fn varied(style: Style, name: &str, how: &str) -> String {
     let word = style.paint(Color::Dim, &format!("{name:>12}"));
     format!("{word} {how}")
 }
 
-/// The table, without the last line's end.
+/// The table, without the last newline.
 pub(crate) fn table(style: Style, plan: &Plan, compared: &[Comparison]) -> String {
     let names: Vec<String> = compared
         .iter()
@@ -155,7 +155,7 @@ fn verdict(style: Style, one: &Comparison) -> String {
     }
 }
 
-/// One step for a program.
+/// One step for programs.
 pub(crate) fn json(plan: &Plan, one: &Comparison) -> Value {
     let step = plan.step(one.step);
     json!({

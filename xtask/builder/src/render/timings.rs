@@ -1,5 +1,5 @@
-//! `images --timings`: when each fetch, unpacking and step of a build ran, as one HTML page with a
-//! bar for each, as `cargo build --timings` has it.
+//! `images --timings`: renders one HTML page with a bar for each download, unpacking and step of a
+//! build, like `cargo build --timings`.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use serde_json::json;
 
 use xtask::render::quantity;
 
-/// The page; it needs nothing else.
+/// The self-contained page.
 const PAGE: &str = include_str!("timings.html.hbs");
-/// Width of the chart, in the units of its drawing.
+/// Width of the chart in drawing units.
 const WIDTH: f64 = 1000.0;
 /// Height of a row.
 const ROW: usize = 22;
 
-/// Something that took time.
+/// An activity with its duration.
 #[derive(Debug, Clone, PartialEq)]
 struct Span {
     name: String,
@@ -26,7 +26,7 @@ struct Span {
     end: Duration,
 }
 
-/// Takes in the events of a build.
+/// Collects the events of a build.
 #[derive(Debug)]
 pub(crate) struct Timings {
     begun: Instant,
@@ -35,7 +35,7 @@ pub(crate) struct Timings {
 }
 
 impl Default for Timings {
-    /// Begins now.
+    /// Starts the clock now.
     fn default() -> Self {
         Self {
             begun: host::clock::monotonic(),
@@ -46,7 +46,7 @@ impl Default for Timings {
 }
 
 impl Timings {
-    /// Notes an event that happens now.
+    /// Records an event that happens now.
     pub(crate) fn note(&mut self, event: &Event) {
         self.note_at(event, self.begun.elapsed());
     }
@@ -72,7 +72,7 @@ impl Timings {
     }
 
     fn open(&mut self, kind: &'static str, name: String, now: Duration) {
-        // A second try of a download continues with the first.
+        // A second attempt of a download continues the bar of the first.
         self.open.entry((kind, name)).or_insert(now);
     }
 
@@ -88,7 +88,7 @@ impl Timings {
         });
     }
 
-    /// The page; what has not ended is left out.
+    /// Renders the page, without unfinished activities.
     pub(crate) fn page(&self) -> Result<String, TemplateError> {
         let mut spans = self.done.clone();
         spans.sort_by(|one, other| (one.start, &one.name).cmp(&(other.start, &other.name)));

@@ -1,4 +1,4 @@
-//! How far several downloads are together: a line below their bars, or now and then a plain one.
+//! The total progress of several downloads: a line below their bars, or occasional plain lines.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 
 use xtask::render::quantity;
 
-/// How often it is said where there is no terminal.
+/// Interval between plain lines.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The sum over all files.
@@ -21,7 +21,7 @@ pub(super) struct Total {
 }
 
 impl Total {
-    /// Nothing of it is done yet.
+    /// Creates a total without progress.
     pub(super) fn new(bar: ProgressBar, files: usize, bytes: u64) -> Self {
         bar.set_length(bytes);
         let total = Self {
@@ -36,13 +36,13 @@ impl Total {
         total
     }
 
-    /// `file` is so far.
+    /// Records the progress of `file`.
     pub(super) fn note(&mut self, file: &str, done: u64) {
         self.done.insert(file.to_owned(), done);
         self.bar.set_position(self.sum());
     }
 
-    /// A file is there; whether it was the last one.
+    /// Records a finished file. Returns whether it was the last one.
     pub(super) fn finish(&mut self, file: &str, size: u64) -> bool {
         self.finished += 1;
         self.note(file, size);
@@ -50,7 +50,7 @@ impl Total {
         self.finished == self.files
     }
 
-    /// What to say to those who see no bar, when it is time to.
+    /// The next plain line, if the interval has passed.
     pub(super) fn news(&mut self) -> Option<String> {
         if self.told.elapsed() < INTERVAL {
             return None;
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_starts_over_counts_once() {
+    fn restarted_download_counts_once() {
         let mut total = Total::new(ProgressBar::hidden(), 2, 3000);
         total.note("a", 900);
         total.note("b", 500);

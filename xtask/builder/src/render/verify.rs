@@ -1,4 +1,5 @@
-//! Rebuilt images next to the promised ones: the verdict, and a release file by file.
+//! Renders the comparison of rebuilt images with the promised ones: the verdict, and the files of a
+//! release.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use supply::rebuilt::{self, RebuiltFile};
 use xtask::output::{Color, Style};
 use xtask::render::quantity;
 
-/// Whether a rebuilt image or file is as promised.
+/// Whether a rebuilt image or file matches.
 pub(crate) fn verdict(style: Style, is_equal: bool) -> String {
     if is_equal {
         style.paint(Color::Green, "equal")
@@ -18,7 +19,7 @@ pub(crate) fn verdict(style: Style, is_equal: bool) -> String {
     }
 }
 
-/// A line for each file; below one that differs, where.
+/// One line per file, with the location of the difference below it.
 pub(crate) fn table(style: Style, rows: &[RebuiltFile]) -> String {
     let widest = |of: fn(&RebuiltFile) -> &str| rows.iter().map(|row| of(row).len()).max();
     let arch = widest(|row| &row.arch).unwrap_or(0).max(4);
@@ -45,7 +46,7 @@ pub(crate) fn table(style: Style, rows: &[RebuiltFile]) -> String {
     lines.join("\n")
 }
 
-/// One line that says what came of it.
+/// The result in one line.
 pub(crate) fn summary(release: &str, rows: &[RebuiltFile], took: Duration) -> String {
     let differ = rows.iter().filter(|row| !row.is_equal()).count();
     let time = quantity::time(took);

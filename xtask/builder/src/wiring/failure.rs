@@ -1,4 +1,4 @@
-//! The exit code for an error of a library.
+//! Maps the errors of libraries to exit codes.
 
 use forge::build::{BuildError, StepError};
 use forge::fetch::FetchError;
@@ -8,7 +8,7 @@ use xtask::exit::{Exit, Failure};
 use xtask::output;
 use xtask::supply::store_exit;
 
-/// A failure to get a file, or to keep it.
+/// A failure to fetch or store a file.
 pub(crate) fn fetch_failure(error: FetchError) -> Failure {
     let hint = error.hint();
     Failure::new(fetch_exit(&error), error).hint(hint)
@@ -32,7 +32,7 @@ fn step_exit(error: &StepError) -> Exit {
     }
 }
 
-/// A failure of a build, with the exit code that tells what kind of failure it is.
+/// A failure of a build, with the exit code of its kind.
 pub(crate) fn build_failure(error: BuildError) -> Failure {
     let hint = error.hint();
     let exit = match &error {
@@ -41,7 +41,7 @@ pub(crate) fn build_failure(error: BuildError) -> Failure {
         BuildError::Tools { .. } | BuildError::Root(_) | BuildError::Host(_) => Exit::SetupMissing,
         BuildError::Interrupted(_) => Exit::Interrupted,
         BuildError::Jobs(_) => Exit::Failed,
-        // Steps that failed in several ways are a failed build.
+        // Steps that failed for different reasons count as a failed build.
         BuildError::Steps(failures) => {
             let mut exits = failures.iter().map(|failure| step_exit(&failure.error));
             let first = exits.next().unwrap_or(Exit::Failed);
@@ -52,7 +52,7 @@ pub(crate) fn build_failure(error: BuildError) -> Failure {
             }
         }
     };
-    // The first is in the error itself.
+    // The first one is in the error itself.
     for failure in error.failures().iter().skip(1) {
         output::note(format!("also failed: {failure}"));
     }

@@ -1,4 +1,4 @@
-//! `images/<arch>.toml` as it is written, and its way to an [`Arch`].
+//! Parses `images/<arch>.toml` and converts it to an [`Arch`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -91,7 +91,7 @@ struct RawOrdinary {
     append: String,
 }
 
-/// Reads an architecture's file, which has this page's path; what is wrong is added to `found`.
+/// Parses an architecture's file. Errors are added to `found`.
 pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> {
     let raw: RawArch = document::read(page, found)?;
     let before = found.len();
@@ -260,7 +260,7 @@ fn time(page: Page<'_>, text: &Spanned<String>, found: &mut Vec<Diagnostic>) -> 
     })
 }
 
-/// A factor between a thousandth and a thousand.
+/// Parses a factor between a thousandth and a thousand.
 fn permille(page: Page<'_>, factor: &Spanned<f64>, found: &mut Vec<Diagnostic>) -> u32 {
     let thousandths = (factor.get_ref() * 1000.0).round();
     if !(1.0..=1_000_000.0).contains(&thousandths) {
@@ -347,7 +347,7 @@ args = ["-M", "virt"]
     }
 
     #[test]
-    fn an_architecture_is_read_whole() {
+    fn architecture_file_is_read_completely() {
         let mut found = Vec::new();
         let page = Page {
             path: "images/riscv64.toml".into(),

@@ -1,4 +1,4 @@
-//! New names, and recipes that keep everything else.
+//! Tests derived names, and that a changed recipe keeps everything else.
 
 use super::*;
 use crate::source::SourcePin;
@@ -25,7 +25,7 @@ fn source(file: &str, inner: Option<&str>, locations: &[&str]) -> Source {
 }
 
 #[test]
-fn a_version_is_replaced_wherever_it_stands_alone() {
+fn version_is_replaced_except_in_longer_numbers() {
     for (text, from, to, expect) in [
         (
             "linux_6.12.95.orig.tar.xz",
@@ -64,7 +64,7 @@ fn a_version_is_replaced_wherever_it_stands_alone() {
 }
 
 #[test]
-fn locations_move_and_snapshot_waits_for_bytes() {
+fn snapshot_location_depends_on_downloaded_bytes() {
     let snapshot = format!("debian-snapshot:{OLD}");
     let locations = [
         "debian:pool/a/a_1.0.tar",
@@ -103,7 +103,7 @@ fn locations_move_and_snapshot_waits_for_bytes() {
 }
 
 #[test]
-fn a_name_without_its_version_is_named() {
+fn name_without_version_is_reported() {
     let error = candidate(&source("a.tar", None, &[]), "1.0", "1.1").unwrap_err();
     let expect = "failed to derive the new name of `a.tar`: it does not contain the version 1.0";
     assert_eq!(error.to_string(), expect);
@@ -121,7 +121,7 @@ fn a_repacked_file_is_found_in_a_listing() {
 }
 
 #[test]
-fn comments_and_layout_of_a_recipe_stay() {
+fn comments_and_layout_of_recipe_are_kept() {
     let text = format!(
         r#"# The first line.
 name = "a"

@@ -1,4 +1,4 @@
-//! The frozen key, and the table of what changes a key and what does not.
+//! Tests that the key is frozen, and which fields affect it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -99,15 +99,15 @@ fn script(step: &mut Step) -> &mut Script {
 }
 
 #[test]
-fn the_key_of_the_fixture_is_frozen() {
-    // A new value here renames everything that was ever built: raise `FORMAT` with it.
+fn key_of_fixture_is_frozen() {
+    // A new value here renames everything that was ever built: change `FORMAT` with it.
     assert_eq!(
         of(&fixture()).to_string(),
         "037656e8ae99f7d41609c2ca92a7e89398d734446f28e0b8b8a287c29d76307a"
     );
 }
 
-/// The fixture with one field changed, and what was changed.
+/// The fixture with one field changed, and a description of the change.
 type Changed = Vec<(&'static str, Step)>;
 
 fn changed_scripts() -> Changed {

@@ -1,4 +1,4 @@
-//! `load` and `plan` over a small repository that is held in memory.
+//! Tests `load` and `plan` with a small repository in memory.
 
 mod fixture;
 mod planned;

@@ -1,6 +1,6 @@
-//! One `recipe.toml` on its own: from what is written to a [`Recipe`].
+//! Checks one `recipe.toml` by itself and converts it to a [`Recipe`].
 //!
-//! What takes other recipes or an architecture to judge is in `links` and `resolve`.
+//! Checks that involve other recipes or an architecture are in `links` and `resolve`.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::spdx;
 use crate::step::{FIXED_VARIABLES, Mount, Product};
 use crate::tree::Files;
 
-/// A recipe with the places of the names that `links` looks up.
+/// A recipe with the locations of the names that `links` looks up.
 #[derive(Debug)]
 pub(crate) struct Draft {
     /// Path of its `recipe.toml`.
     pub(crate) path: Utf8PathBuf,
-    /// The recipe; its `sources` are empty where they are another's.
+    /// The recipe. Its `sources` are empty if it uses another recipe's.
     pub(crate) recipe: Recipe,
     /// In the order of the recipe's `inputs`.
     pub(crate) inputs: Vec<Spanned<String>>,
@@ -29,7 +29,7 @@ pub(crate) struct Draft {
     pub(crate) sources_from: Option<Spanned<String>>,
 }
 
-/// Checks one recipe; what is wrong is added to `found`.
+/// Checks one recipe. Errors are added to `found`.
 pub(crate) fn check(
     page: Page<'_>,
     raw: RawRecipe,
@@ -170,7 +170,7 @@ fn about(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
         let (span, title) = if license.trim().is_empty() {
             (whole, "the licence is empty".to_owned())
         } else {
-            // Behind the opening quote; an expression has nothing in it that TOML escapes.
+            // After the opening quote. An expression contains nothing that TOML escapes.
             let start = whole.start + 1;
             let span = start + error.span.start..start + error.span.end;
             (span, format!("invalid licence `{license}`: {error}"))
@@ -190,7 +190,8 @@ fn about(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
     }
 }
 
-/// Entries and gathered files are written by Kiln itself: what a script needs means nothing there.
+/// Kiln itself writes initramfs entries and gathered files, so the keys for scripts have no effect
+/// there.
 fn made_by_kiln(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
     let mut meaningless = Vec::new();
     meaningless.extend(
@@ -274,7 +275,8 @@ fn variable(
     (name.into_inner(), value)
 }
 
-/// The recipes whose bytes are published under one name must agree on those bytes.
+/// Checks that recipes with a source of the same name agree on its bytes, because sources are
+/// published by name.
 pub(crate) fn same_files(
     drafts: &BTreeMap<String, Draft>,
     files: &Files,

@@ -1,4 +1,4 @@
-//! `[[entry]]` and `[gather]`: what the initramfs and the image are made of.
+//! `[[entry]]` and `[gather]`: the contents of the initramfs and the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ pub(super) fn entries(sheet: &mut Sheet<'_>, raw: Vec<Spanned<RawEntry>>) -> Vec
     entries
 }
 
-/// How an entry says what it is.
+/// The keys for the content of an entry.
 const CONTENTS: &str =
     "`directory = true`, `text`, `template`, `file`, `symlink`, `char-device` or `links`";
 
@@ -188,7 +188,7 @@ fn input_file(sheet: &mut Sheet<'_>, raw: RawInputFile) -> InputFile {
     file
 }
 
-/// The files of an image, by the name they get.
+/// The files of an image, by their new names.
 pub(super) fn gathered(
     sheet: &mut Sheet<'_>,
     raw: BTreeMap<Spanned<String>, RawGathered>,

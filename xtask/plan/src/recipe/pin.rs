@@ -1,4 +1,4 @@
-//! `[[source]]`: from what is written to a [`Source`] with its patches.
+//! Converts `[[source]]` to a [`Source`] with its patches.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub(super) fn sources(sheet: &mut Sheet<'_>, raw: Vec<RawSource>) -> Vec<Source>
     sources
 }
 
-/// A patch that lies there and is not applied is an oversight.
+/// Reports patches that exist but are not applied.
 fn unlisted_patches(sheet: &mut Sheet<'_>, listed: &BTreeSet<String>) {
     let folder = sheet.folder().to_owned();
     for path in sheet.files.keys() {
@@ -158,7 +158,7 @@ fn patch(sheet: &mut Sheet<'_>, name: &Spanned<String>) -> Option<Patch> {
     })
 }
 
-/// A patch says above its first hunk where it comes from.
+/// Reports a patch without a line above its first hunk that states its origin.
 fn without_origin(path: &Utf8Path, text: &str) -> Option<Diagnostic> {
     let is_diff = |line: &&str| line.starts_with("--- ") || line.starts_with("diff ");
     let mut header = text.lines().take_while(|line| !is_diff(line));

@@ -1,4 +1,4 @@
-//! `recipe.toml` as it is written, with the place of what a later check may complain about.
+//! The structure of `recipe.toml`, with the locations that later checks report.
 
 use std::collections::BTreeMap;
 

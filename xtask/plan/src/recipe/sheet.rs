@@ -1,4 +1,4 @@
-//! What the checks of one `recipe.toml` share.
+//! Shared state of the checks of one `recipe.toml`.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::relative::is_relative;
 use crate::step::Mount;
 use crate::tree::Files;
 
-/// What the checks of one file share: the page, the tree, and what was found.
+/// Shared state of the checks of one file: the page, the tree and the errors.
 pub(super) struct Sheet<'a> {
     pub(super) page: Page<'a>,
     pub(super) files: &'a Files,
@@ -20,7 +20,7 @@ pub(super) struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    /// Something is wrong with this value.
+    /// Reports an error at this value.
     pub(super) fn wrong<T>(&mut self, place: &Spanned<T>, title: String, label: &str) {
         self.found.push(self.page.at(place.span(), title, label));
     }
@@ -30,7 +30,7 @@ impl<'a> Sheet<'a> {
         self.page.path.parent().unwrap_or(Utf8Path::new(""))
     }
 
-    /// Where a value is written.
+    /// The location of a value.
     pub(super) fn origin(&self, value: &Spanned<String>) -> Origin {
         Origin {
             path: self.page.path.to_owned(),
@@ -57,7 +57,7 @@ impl<'a> Sheet<'a> {
         None
     }
 
-    /// The output of another recipe is an input, once however often it is named.
+    /// Adds another recipe as an input, once.
     pub(super) fn needs(&mut self, recipe: Spanned<String>) {
         if self
             .inputs
@@ -68,7 +68,7 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// Tells every value that is there a second time.
+    /// Reports every duplicate value.
     pub(super) fn twice<'b>(
         &mut self,
         what: &str,

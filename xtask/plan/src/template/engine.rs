@@ -1,32 +1,33 @@
-//! The template language: a subset of handlebars. `{{name}}`, `{{{name}}}` (never escaped), `{{#if name}}`,
-//! `{{#unless name}}` and `{{#each name}}` with `{{else}}`, and `\{{` for two braces.
+//! The template language, a subset of handlebars: `{{name}}`, `{{{name}}}` (never escaped), `{{#if
+//! name}}`, `{{#unless name}}` and `{{#each name}}` with `{{else}}`, and `\{{` for two braces.
 //!
-//! In `each`, names are those of the item, `this` is the item and `../name` is a name outside. A tag of a
-//! block that is alone on its line leaves no line behind. There are no helpers, partials or expressions.
+//! In `each`, names refer to the item, `this` is the item itself, and `../name` is an outer name. A
+//! block tag that is alone on its line leaves no empty line. Helpers, partials and expressions are
+//! not supported.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// What is wrong, and the tag's place in the text, in bytes.
+/// An error, and the offset of its tag in the text in bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TagError {
     pub(super) at: usize,
     pub(super) kind: Kind,
 }
 
-/// What is wrong in a template.
+/// The kinds of errors.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A tag that is not closed, or closed by another.
+    /// A tag is not closed, or closed by another one.
     Syntax(String),
-    /// The values have no such name.
+    /// The values do not contain the name.
     Unknown(String),
-    /// Something that the language does not have, or a value that it cannot show.
+    /// An unsupported construct, or a value that cannot be printed.
     Other(String),
 }
 
-/// A piece of a template. `at` is its tag's place.
+/// A piece of a template. `at` is the offset of its tag.
 #[derive(Debug)]
 enum Node<'t> {
     Text(&'t str),
@@ -70,7 +71,7 @@ impl Block {
     }
 }
 
-/// Renders `text` with `values`; `escape` is applied to each value of `{{name}}`.
+/// Renders `text` with `values`. Applies `escape` to each value of `{{name}}`.
 pub(super) fn render(
     text: &str,
     values: &Value,
@@ -96,7 +97,7 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    /// The nodes up to the end of the text, or of the block that was opened by `open`.
+    /// Parses the nodes up to the end of the text, or of the block that `open` opened.
     fn nodes(
         &mut self,
         open: Option<(usize, Block)>,
@@ -186,7 +187,8 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// The text before a block's tag and the place after it, without the line that the tag is alone on.
+    /// The text before a block's tag and the offset after it. Removes the line if the tag is alone
+    /// on it.
     fn standalone(&self, before: &'t str, at: usize, after: usize) -> (&'t str, usize) {
         let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let rest = self.text[after..]
@@ -218,7 +220,7 @@ fn unknown_helper(word: &str, at: usize) -> TagError {
     other(at, format!("unknown helper `{word}`"))
 }
 
-/// A tag that is the name of a value.
+/// Parses a tag that is the name of a value.
 fn value_name(tag: &str, at: usize) -> Result<&str, TagError> {
     let word = tag.split_whitespace().next().unwrap_or_default();
     let is_name = |c: char| c.is_alphanumeric() || "_-./".contains(c);
@@ -229,7 +231,7 @@ fn value_name(tag: &str, at: usize) -> Result<&str, TagError> {
     }
 }
 
-/// The value of a name; the last scope is the innermost.
+/// Looks up a name. The last scope is the innermost.
 fn lookup<'v>(name: &str, scopes: &[&'v Value], at: usize) -> Result<&'v Value, TagError> {
     let unknown = || TagError {
         at,

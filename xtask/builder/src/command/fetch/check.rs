@@ -1,4 +1,4 @@
-//! `fetch --check`: asks every location of every source, and downloads nothing.
+//! `fetch --check`: checks every location of every source, and downloads nothing.
 
 use forge::fetch::{Availability, LocationCheck, check_locations};
 
@@ -8,7 +8,7 @@ use xtask::cli::MessageFormat;
 use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::output;
 
-/// Requests at once, unless `--jobs` says otherwise.
+/// Default number of concurrent requests.
 const AT_ONCE: usize = 4;
 
 pub(super) fn run(supply: &Supply<'_>) -> CommandResult {

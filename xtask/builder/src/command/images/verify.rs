@@ -21,7 +21,7 @@ use xtask::output;
 
 /// Builds everything in an empty store and compares with the lock.
 pub(super) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
-    // In the store: it has the room that a build needs, and sweeps what a killed run left.
+    // In the store, which has the space that a build needs and sweeps the leftovers of killed runs.
     let place = context.store()?;
     let scratch = place.workspace().map_err(wiring::store_failure)?;
     let fresh = Store::open(scratch.path()).map_err(wiring::store_failure)?;
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
         }
         wanted.insert(arch.clone(), id);
     }
-    // Sources are no result: what is here already is taken along, and checked again.
+    // Existing sources are shared, because they are inputs. They are checked again.
     share_sources(&place, &supply.store, &supply.plan.steps).map_err(supply_failure)?;
     let ids: Vec<_> = wanted.values().copied().collect();
     let performed = supply.perform(&ids, &options);

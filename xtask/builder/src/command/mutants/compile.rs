@@ -1,4 +1,4 @@
-//! The QEMU with the mutants, and which edits fit it.
+//! Compiles QEMU with the mutants, and checks which edits apply.
 
 use camino::Utf8Path;
 use mutants::build::{self, BuildError, LeftOut, Recipe};
@@ -11,7 +11,7 @@ use xtask::context::Context;
 use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::output;
 
-/// Prints the mutants that do not fit.
+/// Prints the mutants that do not apply.
 pub(super) fn check(context: &Context, args: &MutantsArgs, selected: &[Mutant]) -> CommandResult {
     let source = context.env.absolute(&args.qemu_src);
     let all: Vec<&Mutant> = selected.iter().collect();
@@ -31,14 +31,14 @@ pub(super) fn check(context: &Context, args: &MutantsArgs, selected: &[Mutant]) 
     })
 }
 
-/// Compiles QEMU with every mutant of the set. Returns those that are not in it.
+/// Compiles QEMU with every mutant of the set. Returns the mutants that could not be included.
 pub(super) fn compile(
     context: &Context,
     args: &MutantsArgs,
     directory: &Utf8Path,
     arches: &[String],
 ) -> Result<LeftOut, Failure> {
-    // Every mutant of the set is compiled, so that another selection needs no other build.
+    // All mutants are compiled in, so that another selection needs no rebuild.
     let all = set::read(&context.root, &Selection::default()).map_err(failure(Exit::Usage))?;
     let project = context.project()?;
     let programs = arches.iter().filter_map(|arch| project.arches.get(arch));

@@ -1,4 +1,4 @@
-//! Where a release goes: a directory, a bucket, a registry.
+//! The destination of a release: a directory, a bucket or a registry.
 
 use camino::Utf8PathBuf;
 use host::secret::SecretUrl;
@@ -12,9 +12,9 @@ use crate::network;
 use xtask::context::Context;
 use xtask::exit::{Exit, Failure, hinted};
 
-/// A place to publish to.
+/// A destination.
 pub(crate) enum Published {
-    /// Static files here.
+    /// Static files in a local directory.
     Directory(Directory),
     /// Static files in a bucket.
     Bucket(Box<Bucket>),
@@ -23,7 +23,7 @@ pub(crate) enum Published {
 }
 
 impl Published {
-    /// Reads `--to` and `--from`.
+    /// Parses `--to` and `--from`.
     pub(crate) fn open(context: &Context, address: &SecretUrl) -> Result<Self, Failure> {
         let text = address.reveal();
         if let Some(place) = text.strip_prefix("s3://") {
@@ -55,7 +55,7 @@ impl Published {
         Ok(Self::Directory(Directory(path)))
     }
 
-    /// What can be known before anything is made: that it answers, and knows us.
+    /// Checks early that the destination answers and accepts the credentials.
     pub(crate) fn check_access(&self) -> Result<(), Failure> {
         match self {
             Self::Directory(directory) => {
@@ -68,7 +68,7 @@ impl Published {
         }
     }
 
-    /// The tree; a registry has none.
+    /// The tree. Fails for a registry, which has none.
     pub(crate) fn tree(self) -> Result<Box<dyn Tree>, Failure> {
         match self {
             Self::Directory(directory) => Ok(Box::new(directory)),

@@ -1,4 +1,4 @@
-//! What a release is made from: images, sources, licences and crates.
+//! Collects the inputs of a release: images, sources, licences and crates.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use xtask::exit::{Exit, Failure, hinted};
 /// The files of the images, by architecture and name.
 type Images = BTreeMap<String, BTreeMap<String, Blob>>;
 
-/// The files that the lock promises, and where they are.
+/// The locked files and their paths.
 pub(super) fn images(supply: &Supply<'_>) -> Result<Images, Failure> {
     let mut images = Images::new();
     for (arch, ready) in supply.images(false).map_err(supply_failure)? {
@@ -30,7 +30,7 @@ pub(super) fn images(supply: &Supply<'_>) -> Result<Images, Failure> {
     Ok(images)
 }
 
-/// Every source archive, from the store or from where it is available.
+/// Every source archive, from the store or a download.
 pub(super) fn sources(supply: &Supply<'_>) -> Result<BTreeMap<String, Blob>, Failure> {
     supply.fetch_sources().map_err(supply_failure)?;
     let mut found = BTreeMap::new();
@@ -57,12 +57,12 @@ pub(super) fn licences(context: &Context) -> Result<BTreeMap<String, Vec<u8>>, F
         .collect())
 }
 
-/// The crates of the lock file, with their licences.
+/// The crates of the lock file with their licences.
 pub(crate) fn crates(context: &Context) -> Result<Vec<Crate>, Failure> {
     crates::read(&context.root, &cargo(context)).map_err(hinted!(Exit::Failed))
 }
 
-/// The cargo that runs us, else that of the PATH.
+/// The cargo that runs this program, else the one on PATH.
 pub(super) fn cargo(context: &Context) -> Utf8PathBuf {
     let cargo = context.env.cargo.clone();
     cargo.unwrap_or_else(|| Utf8PathBuf::from("cargo"))

@@ -1,4 +1,4 @@
-//! What stands against a release: missing material, and images that do not boot.
+//! Reasons to refuse a release: missing inputs, and images that do not boot.
 
 use publish::release::Refusal;
 
@@ -10,7 +10,7 @@ use xtask::exit::{Exit, Failure};
 use xtask::output;
 use xtask::platforms;
 
-/// The test that an image must pass: that it boots.
+/// The test that an image must pass.
 const BOOTS: &str = "boot::true";
 
 pub(super) fn refuse(refusals: &[Refusal]) -> Result<(), Failure> {
@@ -20,7 +20,7 @@ pub(super) fn refuse(refusals: &[Refusal]) -> Result<(), Failure> {
     Err(refused(refusals))
 }
 
-/// All that stands against the release; the first says what fixes it.
+/// All reasons. The hint is that of the first one.
 pub(super) fn refused(refusals: &[Refusal]) -> Failure {
     for refusal in refusals.iter().skip(1) {
         output::note(refusal.to_string());
@@ -31,7 +31,7 @@ pub(super) fn refused(refusals: &[Refusal]) -> Failure {
     }
 }
 
-/// The very files that will be published boot.
+/// Boots exactly the files that will be published.
 pub(super) fn boots(supply: &Supply<'_>, args: &PublishArgs) -> Result<(), Failure> {
     let context = supply.context;
     let suite = test::load(context, &supply.known_arches())?;

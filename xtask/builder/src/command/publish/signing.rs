@@ -1,4 +1,4 @@
-//! The keys of a release: those that readers trust, and those that were given.
+//! The keys of a release: trusted keys and signing keys.
 
 use std::io::IsTerminal as _;
 
@@ -10,7 +10,7 @@ use xtask::cli::publish::SignArgs;
 use xtask::context::Context;
 use xtask::exit::{Exit, Failure, hinted};
 
-/// Keys, and the time.
+/// The keys and the time.
 pub(crate) struct Signing {
     keys: Keys,
     signers: Vec<Signer>,
@@ -27,7 +27,7 @@ impl Signing {
     }
 }
 
-/// Reads the keys; too few are refused before anything is done.
+/// Reads the keys. Refuses too few early.
 pub(crate) fn authority(context: &Context, args: &SignArgs) -> Result<Signing, Failure> {
     let keys = keys(context)?;
     let passwords = passwords(context, args)?;
@@ -63,7 +63,7 @@ fn passwords(context: &Context, args: &SignArgs) -> Result<Vec<String>, Failure>
     files.map(read).collect()
 }
 
-/// The keys that readers trust; none where the file is missing.
+/// The trusted keys, or none if the file is missing.
 pub(crate) fn keys(context: &Context) -> Result<Keys, Failure> {
     let path = context.root.join(sign::PATH);
     if !path.exists() {

@@ -1,4 +1,4 @@
-//! The command lines of the second build: for the child that makes it, and for a person.
+//! The command lines of the second build: for the child process, and for the user.
 
 use host::process::command::quote_line;
 
@@ -18,7 +18,7 @@ pub(super) fn child(context: &Context, varied: &RebuildArgs, jobs: usize) -> Vec
     words
 }
 
-/// The command that makes both builds again, and keeps the second.
+/// The command that repeats both builds and keeps the second.
 pub(super) fn rerun(context: &Context, args: &ReproArgs, seed: u64) -> String {
     let mut words = context.env.arguments.clone();
     if args.seed.is_none() {

@@ -1,4 +1,4 @@
-//! The second build: its store, its surroundings, and the child that makes it.
+//! The second build: its store, its surroundings, and the child process.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,26 +22,26 @@ use xtask::context::Context;
 use xtask::exit::{Exit, Failure, hinted};
 use xtask::output;
 
-/// No build of all architectures takes longer, not even with one job.
+/// Longer than a build of all architectures with one job.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// The second build, ready to be made.
+/// The prepared second build.
 pub(super) struct Second {
     pub(super) store: Store,
     surroundings: Surroundings,
     entrance: Entrance,
     poison: Utf8PathBuf,
     jobs: usize,
-    /// What is varied, and how, for people.
+    /// A description of each variation.
     varied: Vec<(&'static str, String)>,
-    /// The command that makes it again and keeps it.
+    /// The command that repeats the builds and keeps the second.
     rerun: String,
-    /// Removed when dropped, unless the store is kept.
+    /// Removed on drop, unless the store is kept.
     _area: Option<Workspace>,
 }
 
 impl Second {
-    /// Fills a store with sources and inputs, and decides what is varied.
+    /// Fills a store with sources and inputs, and chooses the variation.
     pub(super) fn prepare(
         supply: &Supply<'_>,
         wanted: &[StepId],
@@ -102,7 +102,7 @@ impl Second {
         Ok(second)
     }
 
-    /// Says what is varied.
+    /// Prints the variation.
     pub(super) fn announce(&self, context: &Context) {
         match context.global.message_format {
             MessageFormat::Json => {
@@ -119,7 +119,7 @@ impl Second {
         }
     }
 
-    /// Makes it.
+    /// Runs the build.
     pub(super) fn build(&self, context: &Context, varied: &RebuildArgs) -> Result<(), Failure> {
         let line = self
             .surroundings
@@ -143,7 +143,7 @@ impl Second {
         Err(Failure::new(Exit::Failed, error).hint(self.rerun.clone()))
     }
 
-    /// How to have it again.
+    /// A hint with the command that keeps both builds.
     pub(super) fn rerun(&self) -> String {
         format!("to keep both builds: {}", self.rerun)
     }

@@ -1,5 +1,5 @@
-//! `cargo xtask store export` and `export-qemu`: files of the store for another machine, and for
-//! QEMU's own tests.
+//! `cargo xtask store export` and `export-qemu`: copy files of the store for another machine, and
+//! for QEMU's own tests.
 
 use camino::Utf8Path;
 use host::process::command::quote;
@@ -46,9 +46,9 @@ pub(super) fn export(
 /// Mode of a cached asset, as QEMU's `tests/functional/qemu_test/asset.py` sets it.
 const ASSET_MODE: u32 = 0o440;
 
-/// QEMU's functional tests look for an asset as `download/<sha256>` in their cache, and hash it.
-/// `scripts/clean_functional_cache.py` changes the mode of an asset and removes it if the time in
-/// `<sha256>.stamp`, in seconds since 1970, is over half a year ago.
+/// Writes assets for QEMU's functional tests, which look for an asset as `download/<sha256>` in
+/// their cache and hash it. `scripts/clean_functional_cache.py` changes the mode of an asset, and
+/// removes it if the time in `<sha256>.stamp`, in seconds since 1970, is over half a year ago.
 pub(super) fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> CommandResult {
     let supply = Supply::open(context, source)?;
     let download = context.env.absolute(dir).join("download");
@@ -68,7 +68,7 @@ pub(super) fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs
     Ok(Exit::Success)
 }
 
-/// The files of the images that the lock promises, as blobs: they are named by their digests.
+/// The locked files of the images as blobs, which are named by their digests.
 fn image_blobs(supply: &Supply<'_>) -> Result<Vec<(String, Verified)>, Failure> {
     let mut blobs = Vec::new();
     for (arch, image) in supply.images(false).map_err(supply_failure)? {

@@ -1,4 +1,4 @@
-//! The files of the release: the bundle, which is unpacked, and the published images.
+//! Fetches the release: the bundle, which is unpacked, and the published images.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use xtask::exit::{Exit, Failure, hinted};
 /// The published files, by architecture and name.
 pub(super) type Published = BTreeMap<String, BTreeMap<String, Utf8PathBuf>>;
 
-/// Brings the bundle, which is unpacked, and the published files: from the tree and nowhere else.
+/// Fetches the bundle, which is unpacked, and the published files, from the tree only.
 pub(super) fn fetch(
     context: &Context,
     args: &VerifyReleaseArgs,
@@ -37,7 +37,7 @@ pub(super) fn fetch(
     let mut bring = |pin: &SourcePin| -> Result<Verified, Failure> {
         forge::fetch::fetch(&store, pin, &remotes, &mut |event| progress.show(event)).map_err(
             |error| {
-                // It may come from nowhere else.
+                // Other locations are not permitted.
                 let hint = matches!(error, FetchError::AllFailed { .. }).then(|| {
                     format!(
                         "to list all problems: cargo xtask mirror-check {}",
@@ -67,13 +67,13 @@ pub(super) fn fetch(
         strip: 1,
         patches: Vec::new(),
     };
-    // By the rules for archives from strangers.
+    // With the rules for untrusted archives.
     let tree = forge::unpack::tree(&store, &source, &blob, &mut |event| progress.show(event))
         .map_err(hinted!(Exit::FetchFailed))?;
     Ok((tree, published))
 }
 
-/// The URL of the tree, and who may be asked for it.
+/// The URL of the tree, and the permitted remotes.
 fn origin(context: &Context, place: &SecretUrl) -> Result<(String, Remotes), Failure> {
     let place = place.reveal();
     if !place.starts_with("http://") && !place.starts_with("https://") {

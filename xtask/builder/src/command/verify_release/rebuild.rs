@@ -1,5 +1,5 @@
-//! The build of a release from its bundle: by the program in the bundle, with crates and archives from the
-//! bundle, in an empty store, without a network.
+//! Builds a release with the program, crates and archives of its bundle, in an empty store, without
+//! a network.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use xtask::context::Context;
 use xtask::exit::{Exit, Failure, hinted};
 use xtask::output;
 
-/// No build of all architectures takes longer.
+/// Longer than a build of all architectures.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Builds; what became of it is to be looked for in [`store`].
+/// Runs the build. Its results are in [`store`].
 pub(super) fn run(
     context: &Context,
     tree: &Utf8Path,
@@ -37,13 +37,13 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Where the build puts what it makes.
+/// The store of the build.
 pub(super) fn store(area: &Area) -> Utf8PathBuf {
     area.join("store")
 }
 
-/// The command that builds. `--locked`: recipes that would make other images than the bundle's lock has
-/// are refused, not built.
+/// The build command. With `--locked` it refuses recipes that would make other images than the
+/// bundle's lock contains.
 pub(super) fn command(
     context: &Context,
     tree: &Utf8Path,
@@ -79,7 +79,7 @@ pub(super) fn command(
         .env("CARGO_TARGET_DIR", area.join("target"))
         // The user's own crates and configuration would hide what the bundle lacks.
         .env("CARGO_HOME", area.join("cargo"))
-        // This checkout's.
+        // Refers to this checkout.
         .env_remove("CARGO_MANIFEST_DIR")
         .stdout(Stdio::Null)
         .stderr(Stdio::Inherit)

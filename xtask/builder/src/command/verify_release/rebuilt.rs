@@ -1,4 +1,4 @@
-//! The published images next to those that were rebuilt, file by file.
+//! Compares the published images with the rebuilt ones, file by file.
 
 use publish::area::Area;
 use publish::verify::Promise;
@@ -10,7 +10,7 @@ use super::rebuild;
 use crate::wiring::{store_failure, supply_failure};
 use xtask::exit::{Exit, Failure};
 
-/// Compares every published file of some architectures; fails if an image was not built at all.
+/// Compares every published file of some architectures. Fails if an image was not built.
 pub(super) fn compare(
     area: &Area,
     promise: &Promise,

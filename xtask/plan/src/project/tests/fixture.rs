@@ -1,4 +1,4 @@
-//! A small repository that is right: two architectures, a recipe of every kind.
+//! A small valid repository: two architectures, and a recipe of every kind.
 
 use std::collections::BTreeMap;
 

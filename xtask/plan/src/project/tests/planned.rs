@@ -1,4 +1,4 @@
-//! What the small repository makes: steps, their order, their keys.
+//! The steps of the small repository, their order and their keys.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -151,7 +151,7 @@ fn change_renames_only_dependent_steps() {
         ),
         &["image (alpha)", "image (beta)"],
     );
-    // The notice names the sources, and an order in a file means nothing.
+    // The notice lists the sources, and the order in a file has no meaning.
     check(
         &edited("recipes/initramfs/recipe.toml", "\"/init\"", "\"/other\""),
         &[
@@ -208,7 +208,7 @@ fn unknown_architectures_and_recipes_get_a_suggestion() {
 }
 
 #[test]
-fn the_lock_is_read_with_the_rest() {
+fn lock_is_read_with_the_project() {
     let lock = "version = 1\n[[image]]\narch = \"alpha\"\nkey = \"KEY\"\n";
     let lock = lock.replace("KEY", &BuildKey::from_bytes([1; 32]).to_string());
     let project = project(&with("images/images.lock", &lock));

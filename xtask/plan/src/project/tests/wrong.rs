@@ -1,4 +1,4 @@
-//! What is said when the small repository is wrong in one way.
+//! The errors for the small repository with one mistake each.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,9 @@ use super::super::load;
 use super::fixture::{Files, GMP, INITRAMFS, LINUX_CONFIG, edited, repository, with, without};
 use crate::diagnostic::show;
 
-/// What is wrong, file below `recipes/`, what stands there, what it becomes; `¶` is a new line.
+/// Name of the mistake, file below `recipes/`, original text, replacement. `
+///
+/// ` is a newline.
 const RECIPES: &str = r#"
 name is not the folder's | gmp/recipe.toml | name = "gmp"¶version | name = "gpm"¶version
 empty version | gmp/recipe.toml | "6.3.0" | ""
@@ -73,7 +75,7 @@ gather by the host | image/recipe.toml | product = "image" | product = "toolchai
 script and gather | image/recipe.toml | [gather] | script = "x"¶[gather]
 "#;
 
-/// Appends what is said of this repository.
+/// Appends the errors of this repository.
 fn case(report: &mut String, what: &str, files: &Files) {
     let diagnostics = load(files).err().unwrap_or_else(|| panic!("{what}: loads"));
     writeln!(report, "## {what}\n{}", show(&diagnostics)).unwrap();
@@ -149,7 +151,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn fault_of_any_recipe_is_inside_its_file(at in 0..INITRAMFS.len(), length in 0..20usize, put in "([a-z\"{}\\[\\]=,.\n0-9ä/]|directory|path){0,6}", which in 0..3usize) {
+    fn error_location_is_inside_any_recipe(at in 0..INITRAMFS.len(), length in 0..20usize, put in "([a-z\"{}\\[\\]=,.\n0-9ä/]|directory|path){0,6}", which in 0..3usize) {
         let (path, text) = [
             ("recipes/initramfs/recipe.toml", INITRAMFS),
             ("recipes/gmp/recipe.toml", GMP),
