@@ -1,5 +1,5 @@
-//! Adds the names of QEMU binaries to `data/qemu-names.txt`: the binaries that are given, or all
-//! `qemu-system-*` of the directories that are given.
+//! Adds the names of QEMU binaries to `data/qemu-names.txt`. The arguments are binaries, or
+//! directories with `qemu-system-*`.
 
 #![expect(
     clippy::print_stdout,

@@ -1,8 +1,8 @@
 //! What a test runs: the closed list of kinds.
 //!
-//! A body is matched in three places: [`Body::needs`] here, and in `guest` how it is performed
-//! (`case.rs`) and how it is reproduced (`case/reproduce.rs`). Selection, queue and reports do not
-//! look into it.
+//! Only three functions match on a body: [`Body::needs`] here, and in `guest` the ones that perform
+//! it (`case.rs`) and that print how to reproduce it (`case/reproduce.rs`). Selection, queue and
+//! reports do not.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub enum Body {
 pub enum Scripts {
     /// `in_host` alone: its exit status is the result.
     Host,
-    /// `in_guest` alone: the guest is booted plainly.
+    /// `in_guest` alone: the guest is booted without further options.
     Guest,
     /// Both.
     Both,
@@ -38,15 +38,15 @@ pub enum Scripts {
 /// What must be provided before a test can start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// The image of its architecture. A test without one is the same test on every architecture, so a
-    /// run has it once.
+    /// The image of its architecture. A test without an image is the same on every architecture, so
+    /// a run contains it once.
     pub image: bool,
     /// The accelerator of its architecture, which is tried with the image.
     pub accel: bool,
 }
 
 impl Body {
-    /// What it needs.
+    /// The needs of this kind.
     #[must_use]
     pub fn needs(&self) -> Needs {
         match self {

@@ -1,8 +1,8 @@
-//! `choose`: one of several words, by the run's seed, and the same one forever.
+//! `choose`: selects one of several values by the run's seed, reproducibly forever.
 //!
-//! A choice is a function of seed, test, name and words alone, so that it does not matter which
-//! half of a test asks first. The stream is that of `ChaCha8`, which is documented and portable; a frozen
-//! vector of choices is a test.
+//! A choice is a function of seed, test, name and values alone, so the order of requests from host
+//! and guest script does not matter. The random numbers are those of `ChaCha8`, which is documented
+//! and portable. A test freezes a vector of choices.
 
 pub mod combine;
 pub mod forced;
@@ -20,24 +20,24 @@ use verdict::event::Choice;
 /// Why nothing can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
-    /// There is nothing to choose from.
+    /// No values are given.
     #[error(
         "`choose {0}` has no values, and the header has no `choices.{0}` for this architecture"
     )]
     NoWords(String),
-    /// The run forces a word that is not among them.
+    /// The run forces a value that is not offered.
     #[error("`--choose {name}={word}`: expected one of `{words}`")]
     NotOffered {
-        /// What is chosen.
+        /// The name of the choice.
         name: String,
-        /// What the run asks for.
+        /// The forced value.
         word: String,
-        /// What the test offers.
+        /// The offered values.
         words: String,
     },
 }
 
-/// Picks by seed, test and name.
+/// Selects an index by seed, test and name.
 #[must_use]
 pub fn pick(seed: u64, test: &str, name: &str, count: usize) -> usize {
     let mut hasher = Sha256::new();
@@ -48,7 +48,7 @@ pub fn pick(seed: u64, test: &str, name: &str, count: usize) -> usize {
     hasher.update(name.as_bytes());
     let mut stream = ChaCha8Rng::from_seed(hasher.finalize().into());
     let count = count.max(1) as u64;
-    // Values past the last whole multiple would favour the first words.
+    // Values above the last whole multiple would favour the first indices.
     let whole = u64::MAX - u64::MAX % count;
     loop {
         let value = stream.next_u64();
@@ -58,7 +58,7 @@ pub fn pick(seed: u64, test: &str, name: &str, count: usize) -> usize {
     }
 }
 
-/// The choices of one test, for both its halves.
+/// The choices of one test, shared by its host and guest script.
 #[derive(Debug)]
 pub struct Chooser {
     seed: u64,
@@ -69,7 +69,7 @@ pub struct Chooser {
 }
 
 impl Chooser {
-    /// `forced` names words that are taken whatever the seed says, `offered` those of the header.
+    /// `forced` contains values that override the seed, and `offered` those of the header.
     #[must_use]
     pub fn new(
         seed: u64,
@@ -87,8 +87,8 @@ impl Chooser {
         }
     }
 
-    /// One of the words, or of those that the header offers where there are none; the same name and
-    /// words give the same word again.
+    /// Chooses one of the values, or of those in the header if there are none. The same name and
+    /// values give the same result again.
     pub fn choose(&self, name: &str, words: &[String]) -> Result<String, ChoiceError> {
         let words = match self.offered.get(name) {
             Some(offered) if words.is_empty() => offered,
@@ -120,7 +120,7 @@ impl Chooser {
         Ok(word.clone())
     }
 
-    /// All choices so far, in the order in which they were made.
+    /// All choices so far, in order.
     #[must_use]
     pub fn made(&self) -> Vec<Choice> {
         self.made
@@ -139,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn choices_stay_the_same_for_ever() {
-        // A seed in an old bug report must pick what it picked then: never change these.
+    fn choices_never_change() {
+        // A seed in an old bug report must give the same choices: never change these.
         let picks: Vec<_> = (0..16)
             .map(|seed| pick(seed, "x86_64::net::nic", "nic", 7))
             .collect();
@@ -169,7 +169,7 @@ mod tests {
         assert_ne!(base, pick(2, "test", "name", 1 << 40));
         assert_ne!(base, pick(1, "tess", "name", 1 << 40));
         assert_ne!(base, pick(1, "test", "names", 1 << 40));
-        // The border between test and name counts too.
+        // The boundary between test and name matters too.
         assert_ne!(pick(1, "ab", "c", 1 << 40), pick(1, "a", "bc", 1 << 40));
     }
 

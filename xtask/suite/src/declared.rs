@@ -1,4 +1,4 @@
-//! The devices that tests declare in their headers and name in their scripts.
+//! The devices that tests declare in their headers or use literally in their scripts.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use verdict::coverage::Coverage;
 
 use crate::files::Selected;
 
-/// By what the tests of this architecture declare in their headers and name in their scripts.
+/// The coverage by the headers and scripts of this architecture's tests.
 pub fn declared(arch: &str, facts: &Facts, tests: &[Selected<'_>]) -> std::io::Result<Coverage> {
     let mut named = BTreeSet::new();
     for selected in tests.iter().filter(|selected| selected.arch == arch) {
@@ -20,7 +20,7 @@ pub fn declared(arch: &str, facts: &Facts, tests: &[Selected<'_>]) -> std::io::R
     Ok(Coverage::new(arch, facts, named.iter().map(String::as_str)))
 }
 
-/// Devices that a script names literally: after `-device` or `plug`, or as a `driver=`.
+/// Literal devices in a script: after `-device` or `plug`, or as a `driver=`.
 fn in_script(text: &str) -> BTreeSet<String> {
     let code = text
         .lines()
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_names_devices_in_several_ways() {
+    fn devices_are_found_in_scripts() {
         let text = "# qemu -device commented\n\
                     qemu -device nvme,serial=a -device \"$nic\" --device 'edu'\n\
                     qmp device_add driver=usb-kbd id=k\n\

@@ -1,6 +1,6 @@
-//! Device tests as tests of the suite: each on every machine that provides what it needs.
+//! Device tests as tests of the suite: each on every machine that meets its needs.
 //!
-//! `tests/device` has the tests and the machines; the command line hands both in.
+//! `tests/device` contains the tests and machines. The command line passes both in.
 
 use camino::Utf8Path;
 use qemu::Facts;
@@ -10,11 +10,11 @@ use crate::body::Body;
 use crate::files::TestFile;
 use crate::header::{Header, MachineChoice, Requires};
 
-/// Where the files of device tests are, in the repository.
+/// The source folder of device tests in the repository.
 const FOLDER: &str = "tests/device/src";
 
-/// All pairs of a test and a machine of these architectures. The name of a pair is `device::test@machine`.
-/// A checkout without the folder of device tests has none of them: its tests are its own.
+/// All pairs of a test and a machine of these architectures. A pair is named
+/// `device::test@machine`. A checkout without the folder of device tests has no pairs.
 #[must_use]
 pub fn pairs(
     root: &Utf8Path,
@@ -56,7 +56,7 @@ fn header(test: &'static Test, machine: &'static Machine) -> Header {
     }
 }
 
-/// Why a device test is skipped with this QEMU, if it is; the first reason only.
+/// Why a device test is skipped with this QEMU. Only the first reason is returned.
 #[must_use]
 pub fn unmet(test: &Test, machine: &Machine, facts: &Facts) -> Option<String> {
     if !facts.has_machine(&machine.name) {

@@ -1,7 +1,8 @@
-//! Expressions that select tests, in nextest's words: `test(virtio) & not arch(ppc64)`.
+//! Expressions that select tests, in nextest's syntax: `test(virtio) & not arch(ppc64)`.
 //!
-//! `test`, `group`, `arch`, `machine`, `device` and `kind` take a matcher, `all` and `none` nothing. A matcher is
-//! `=exact`, `~part`, `/regex/` or `#glob`; without a sign it is a part for `test` and a glob for the others.
+//! `test`, `group`, `arch`, `machine`, `device` and `kind` take a matcher, `all` and `none` no
+//! argument. A matcher is `=exact`, `~part`, `/regex/` or `#glob`. Without a prefix it is a part
+//! for `test` and a glob for the others.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use regex_lite::Regex;
 
 mod parse;
 
-/// An expression that was understood.
+/// A parsed expression.
 #[derive(Debug, Clone)]
 pub struct Expression {
     text: String,
@@ -27,7 +28,7 @@ enum Node {
     Is(Field, Matcher),
 }
 
-/// What of a test is looked at.
+/// A property of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Test,
@@ -39,7 +40,7 @@ enum Field {
 }
 
 impl Field {
-    /// Each with its name.
+    /// All properties with their names.
     const ALL: [(&'static str, Self); 6] = [
         ("test", Self::Test),
         ("group", Self::Group),
@@ -66,14 +67,14 @@ struct Matcher {
 enum How {
     Exact,
     Part,
-    /// A regular expression, also where a glob was written.
+    /// A regular expression, also used for a glob.
     Regex(Regex),
 }
 
-/// What an expression sees of a test.
+/// The properties of a test that an expression can refer to.
 #[derive(Debug, Clone, Default)]
 pub struct Subject<'a> {
-    /// Whole name.
+    /// Full name.
     pub name: &'a str,
     /// Architecture.
     pub arch: &'a str,
@@ -83,7 +84,7 @@ pub struct Subject<'a> {
     pub machine: &'a str,
     /// Groups.
     pub groups: Vec<&'a str>,
-    /// Devices that its header names.
+    /// Devices in its header.
     pub devices: Vec<&'a str>,
 }
 
@@ -109,7 +110,7 @@ impl PartialEq for Expression {
 impl Eq for Expression {}
 
 impl Expression {
-    /// Understands a text, or says what is wrong at which place of it.
+    /// Parses a text. The error has a location in it.
     pub fn parse(text: &str) -> Result<Self, Box<Diagnostic>> {
         let root = parse::parse(text).map_err(|wrong| {
             Box::new(Diagnostic {
@@ -131,7 +132,7 @@ impl Expression {
         self.root.admits(subject)
     }
 
-    /// Names in it that no test has: misspelt, as a rule.
+    /// Names in it that match no test, which are usually misspelt.
     #[must_use]
     pub fn unknown(&self, subjects: &[Subject<'_>]) -> Vec<Diagnostic> {
         let mut found = Vec::new();
@@ -162,7 +163,7 @@ impl Expression {
     }
 }
 
-/// Where a diagnostic about an expression points to.
+/// The path in diagnostics about an expression.
 const PATH: &str = "-E";
 
 impl Node {

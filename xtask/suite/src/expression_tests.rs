@@ -55,7 +55,7 @@ fn expression_selects_matching_tests() {
 }
 
 #[test]
-fn error_is_shown_at_its_place() {
+fn error_is_shown_at_its_location() {
     let mut drawn = String::new();
     for text in [
         "",
@@ -110,7 +110,7 @@ fn unknown_test_name_gets_a_suggestion() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_parser_panic(
+    fn parser_never_panics(
         text in "(test|not |and|or|all|arch|[-()/#=~!|&+\\\\ a*\\[\\]é]){0,40}"
     ) {
         if let Err(wrong) = Expression::parse(&text) {

@@ -1,4 +1,4 @@
-//! The test files below `guest-tests/`, and which of them a run selects.
+//! The test files below `guest-tests/`, and the selection of a run.
 
 use std::collections::BTreeMap;
 
@@ -20,24 +20,25 @@ pub struct Suite {
     pub dir: Utf8PathBuf,
     /// The tests.
     pub tests: Vec<TestFile>,
-    /// What cannot be used.
+    /// Files that cannot be used.
     pub broken: Vec<BrokenFile>,
-    /// Files that are no part of the suite, though they may be meant as tests, each with the reason.
+    /// Files that are not part of the suite although they may be meant as tests, each with the
+    /// reason.
     pub ignored: Vec<String>,
 }
 
 /// One test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestFile {
-    /// The folder it stands in, such as `block`.
+    /// The folder that contains it, such as `block`.
     pub area: String,
     /// File name without `.sh`.
     pub test: String,
     /// The script.
     pub path: Utf8PathBuf,
-    /// What it says about itself.
+    /// Its header.
     pub header: Header,
-    /// What it is to print, if that is kept: by variant.
+    /// Its golden output by variant, if any.
     pub golden: Vec<Golden>,
 }
 
@@ -48,7 +49,7 @@ impl TestFile {
         format!("{}::{}", self.area, self.test)
     }
 
-    /// The path of its script in the repository, as messages show it.
+    /// The path of its script as messages show it.
     #[must_use]
     pub fn shown_path(&self) -> Utf8PathBuf {
         let mut parts: Vec<&str> = self.path.iter().rev().take(3).collect();
@@ -56,24 +57,24 @@ impl TestFile {
         parts.iter().collect()
     }
 
-    /// Whether its header lets it run on an architecture.
+    /// Whether its header permits an architecture.
     #[must_use]
     pub fn is_for(&self, arch: &str) -> bool {
         self.header.arches.is_empty() || self.header.arches.iter().any(|name| name == arch)
     }
 }
 
-/// A file that was meant as a test or as golden output, and cannot be used.
+/// An invalid test or golden output file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokenFile {
     /// The name of its test, `area::test`, safe for a terminal.
     pub name: String,
-    /// What is wrong with it; never empty.
+    /// The errors, never empty.
     pub faults: Vec<Diagnostic>,
 }
 
 impl Suite {
-    /// Adds the tests of another suite. An area that exists already gets another name.
+    /// Adds the tests of another suite. If an area already exists, the new one is renamed.
     pub fn add(&mut self, mut tests: Vec<TestFile>) {
         let Some(first) = tests.first() else { return };
         let area = first.area.clone();
@@ -89,14 +90,14 @@ impl Suite {
         self.tests.extend(tests);
     }
 
-    /// The names of all tests, those of broken files too, without architectures.
+    /// The names of all tests without architectures, including those of broken files.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let tests = self.tests.iter().map(TestFile::name);
         tests.chain(self.broken.iter().map(|broken| broken.name.clone()))
     }
 
-    /// The broken files that a filter selects on some architecture, and the others. Their groups and
-    /// devices are not known, so that nothing but their names can select them.
+    /// Splits the broken files into those that a filter selects on some architecture, and the
+    /// others. Only names can select them, because their groups and devices are unknown.
     #[must_use]
     pub fn broken(
         &self,
@@ -118,7 +119,7 @@ impl Suite {
         self.broken.iter().partition(is_selected)
     }
 
-    /// What a filter's expressions name and no test has, whatever else the filter says.
+    /// Names in a filter's expressions that match no test, independently of the rest of the filter.
     #[must_use]
     pub fn unknown(&self, filter: &Filter, arches: &[String]) -> Vec<Diagnostic> {
         self.with_subjects(filter, arches, |subjects| {
@@ -129,7 +130,7 @@ impl Suite {
         })
     }
 
-    /// Calls a function with what expressions see of all tests on these architectures.
+    /// Calls a function with the properties of all tests on these architectures.
     pub fn with_subjects<T>(
         &self,
         filter: &Filter,
@@ -150,7 +151,7 @@ impl Suite {
     pub fn select<'a>(&'a self, filter: &Filter, arches: &'a [String]) -> Vec<Selected<'a>> {
         let pairs = self.tests.iter().flat_map(|test| {
             let mine = arches.iter().filter(|arch| test.is_for(arch));
-            // Without an image it is the same test on every architecture.
+            // A test without an image is the same on every architecture.
             let most = if test.header.body.needs().image {
                 arches.len()
             } else {
@@ -183,20 +184,20 @@ impl Selected<'_> {
     }
 }
 
-/// What a run selects; an empty filter selects everything.
+/// The selection of a run. An empty filter selects everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Any of these must match the name.
+    /// One of these must match the name, unless empty.
     pub patterns: Vec<Pattern>,
-    /// Any of these groups must be the test's.
+    /// The test must be in one of these groups, unless empty.
     pub groups: Vec<String>,
-    /// Any of these kinds must be the test's.
+    /// The test must be of one of these kinds, unless empty.
     pub kinds: Vec<TestKind>,
-    /// Any of these must select the test.
+    /// One of these must select the test, unless empty.
     pub expressions: Vec<Expression>,
-    /// The machine of each architecture where a header names none; expressions may ask for it.
+    /// The default machine of each architecture, which expressions may refer to.
     pub machines: BTreeMap<String, String>,
-    /// One machine's part of what the above select.
+    /// The part of the selected tests that runs on this host.
     pub partition: Option<Partition>,
 }
 
@@ -223,7 +224,7 @@ impl Filter {
         expressions.any(|expression| expression.admits(&subject))
     }
 
-    /// Why a selected test does not run, if it has to be asked for: by its group or its whole name.
+    /// Why a selected test does not run unless its group or full name is given.
     #[must_use]
     pub fn passes_over(&self, selected: &Selected<'_>) -> Option<String> {
         let Body::Suite(test) = &selected.test.header.body else {
@@ -238,7 +239,7 @@ impl Filter {
             .then(|| "runs only if its group or its whole name is given".to_owned())
     }
 
-    /// What expressions see of a test; `name` is its whole name.
+    /// The properties of a test for expressions. `name` is its full name.
     #[must_use]
     pub fn subject<'a>(&'a self, selected: &Selected<'a>, name: &'a str) -> Subject<'a> {
         let header = &selected.test.header;
@@ -350,7 +351,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn host_test_runs_once_whatever_the_architectures() {
+    fn host_test_runs_once_for_all_architectures() {
         let (_dir, suite) = suite(&[("a/guest.sh", "")]);
         let host = "#: kind = \"host\"\nin_host() { :; }\n";
         fs_err::write(suite.dir.join("a/host.sh"), host).unwrap();
@@ -399,7 +400,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_expression_narrows_what_the_patterns_select() {
+    fn expression_narrows_the_patterns() {
         let suite = example();
         let machines = BTreeMap::from([("x86_64".to_owned(), "q35".to_owned())]);
         let check = |patterns: &[&str], texts: &[&str], expect: &[&str]| {

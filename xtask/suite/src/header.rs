@@ -1,7 +1,7 @@
-//! The header of a test file: TOML in `#:` comments, read without running the script.
+//! The header of a test file: TOML in `#:` comments, parsed without running the script.
 //!
-//! The keys are described in `guest-tests/README.md`. What is wrong is a [`Diagnostic`] with its
-//! place in the script; whether QEMU can do what a header requires is in [`crate::requirement`].
+//! `guest-tests/README.md` describes the keys. An error is a [`Diagnostic`] with its location in
+//! the script. [`crate::requirement`] checks whether QEMU meets a header's requirements.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,71 +21,71 @@ mod spans;
 
 pub use expected_end::{ExpectedEnd, Leave};
 
-/// What a test file says about itself.
+/// The declarations of a test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// The first comment, for people.
+    /// The first comment.
     pub description: String,
-    /// Architectures it makes sense on; empty for all.
+    /// Supported architectures, empty for all.
     pub arches: Vec<String>,
     /// The machine, by its name in the architecture's file.
     pub machine: MachineChoice,
-    /// As `-m` takes it.
+    /// The memory in the syntax of `-m`.
     pub memory: Option<String>,
     /// Number of processors.
     pub smp: u32,
-    /// The test's own time, at factor 1.
+    /// The time limit of the test itself, at factor 1.
     pub timeout: Duration,
     /// Sizes of the scratch disks, in bytes.
     pub scratch: Vec<u64>,
     /// How many hotplug slots the guest has.
     pub slots: u32,
-    /// What QEMU and the host must have.
+    /// Requirements for QEMU and the host.
     pub requires: Requires,
-    /// Names to select by.
+    /// Groups for selection.
     pub groups: Vec<String>,
-    /// Applied to what it prints before that is compared with its golden output.
+    /// Filters for its output before the comparison with golden output.
     pub filters: Vec<Filter>,
-    /// What `choose` offers where the script gives it no words.
+    /// The values of choices that the script makes without values.
     pub choices: choices::Choices,
-    /// Why a failure does not fail the run, with a link; absent for a test that is relied upon.
+    /// Why a failure does not fail the run, with a link. Absent for a reliable test.
     pub unstable: Option<String>,
-    /// Whether it takes long: it is started first, and is in the group `slow`.
+    /// Whether it is slow: it then starts first and is in the group `slow`.
     pub slow: bool,
-    /// How guest and host talk.
+    /// How guest and host communicate.
     pub channel: Channel,
-    /// What the guest script reads from.
+    /// The stdin of the guest script.
     pub stdin: Stdin,
-    /// Added to the kernel command line.
+    /// Additional kernel parameters.
     pub append: String,
-    /// What makes a pass.
+    /// What counts as a pass.
     pub ends: ExpectedEnd,
-    /// How often the guest may reboot and the test continue.
+    /// Number of reboots after which the test continues.
     pub reboots: u32,
-    /// Whether its guests must boot, not be restored from a template.
+    /// Whether its guests must boot instead of being restored from a template.
     pub cold: bool,
     /// What its guests get of the host.
     pub host: HostFiles,
     /// What it runs.
     pub body: Body,
-    /// Whether the file calls its half itself, as scripts for qemu-test do.
+    /// Whether the file calls its function itself, as scripts for qemu-test do.
     pub calls_itself: bool,
 }
 
-/// The machine that a header names.
+/// The machine in a header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum MachineChoice {
     /// The architecture's default.
     #[default]
     Default,
-    /// One for every architecture.
+    /// The same for every architecture.
     Name(String),
-    /// By architecture; the default where it is not listed.
+    /// By architecture, with the default for those that are not listed.
     ByArch(BTreeMap<String, String>),
 }
 
 impl MachineChoice {
-    /// The name for an architecture, where the header gives one.
+    /// The name for an architecture, if the header sets it.
     #[must_use]
     pub fn name(&self, arch: &str) -> Option<&str> {
         match self {
@@ -95,7 +95,7 @@ impl MachineChoice {
         }
     }
 
-    /// The architectures it names.
+    /// The architectures that it lists.
     pub fn arches(&self) -> impl Iterator<Item = &String> {
         let names = if let Self::ByArch(names) = self {
             Some(names)
@@ -106,7 +106,7 @@ impl MachineChoice {
     }
 }
 
-/// What must be there, or the test is skipped.
+/// Requirements without which the test is skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requires {
     /// Device models of QEMU.
@@ -154,13 +154,13 @@ pub fn is_source(program: &str) -> bool {
 /// How guest and host talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
-    /// A virtio-serial port of its own.
+    /// A dedicated virtio-serial port.
     Virtio,
     /// The console, for tests whose guest must not have such a device.
     Console,
 }
 
-/// The standard input of a guest script.
+/// The stdin of a guest script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdin {
     /// `/dev/null`.
@@ -170,7 +170,7 @@ pub enum Stdin {
 }
 
 impl Stdin {
-    /// As the header has it.
+    /// Its name in the header.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -181,19 +181,19 @@ impl Stdin {
 }
 
 impl Header {
-    /// Whether it is in a group; `slow = true` makes one too.
+    /// Whether it is in a group. `slow = true` adds a group too.
     #[must_use]
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.iter().any(|name| name == group) || (self.slow && group == SLOW)
     }
 
-    /// The groups it is in.
+    /// All its groups.
     pub fn all_groups(&self) -> impl Iterator<Item = &str> {
         let slow = self.slow.then_some(SLOW);
         self.groups.iter().map(String::as_str).chain(slow)
     }
 
-    /// The devices it names: what it requires, and what it may choose.
+    /// The devices in it: required ones and possible choices.
     pub fn devices(&self) -> impl Iterator<Item = &str> {
         let offered = self.choices.values().flat_map(choices::Offered::sources);
         let offered = offered.flat_map(|source| match source {
@@ -208,14 +208,14 @@ impl Header {
     }
 }
 
-/// The group of the tests that take long.
+/// The group of slow tests.
 const SLOW: &str = "slow";
 
-/// Time a test has where its header says nothing.
+/// The default time limit of a test.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Header {
-    /// The header of a test whose file has none, with the defaults of every key.
+    /// A header with the default of every key, for a test without one.
     #[must_use]
     pub fn of_body(body: Body) -> Self {
         Self {
@@ -245,7 +245,7 @@ impl Header {
         }
     }
 
-    /// Reads the header of a script; `path` is for the diagnostics.
+    /// Parses the header of a script. `path` is the path in diagnostics.
     pub fn parse(path: &Utf8Path, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let (toml, spans) = spans::extract(text);
         let at = |fault: spans::Fault| Diagnostic {
@@ -283,14 +283,14 @@ impl Header {
     }
 }
 
-/// Why a test has no body.
+/// Why a test has no valid body.
 struct BodyFault {
     what: &'static str,
     label: &'static str,
     help: &'static str,
 }
 
-/// The body of a test whose header names this kind.
+/// The body of a test with this kind in its header.
 fn body(kind: Option<TestKind>, scripts: Option<Scripts>) -> Result<Body, BodyFault> {
     match (kind, scripts) {
         (_, None) => Err(BodyFault {
@@ -308,7 +308,7 @@ fn body(kind: Option<TestKind>, scripts: Option<Scripts>) -> Result<Body, BodyFa
     }
 }
 
-/// Looks for the functions at line starts; no shell is needed to see them.
+/// Searches for the functions at line starts, without a shell.
 fn scripts(text: &str) -> Option<Scripts> {
     let defines = |name: &str| {
         text.lines().any(|line| {
@@ -325,7 +325,7 @@ fn scripts(text: &str) -> Option<Scripts> {
     }
 }
 
-/// Looks for the `if test $QEMU_TEST` at the end of a script written for qemu-test.
+/// Searches for the `if test $QEMU_TEST` at the end of a script for qemu-test.
 fn calls_itself(text: &str) -> bool {
     let asks = |line: &str| line.starts_with("if test ") || line.starts_with("if [ ");
     text.lines()

@@ -191,7 +191,7 @@ fn script_functions_start_at_line_starts() {
     check("    in_guest() { true; }\n", None);
 }
 
-/// Draws the place the way a person would see it.
+/// Renders the location like a diagnostic.
 fn draw(header: &str) -> String {
     let script = guest(header);
     let faults = parse(&script).unwrap_err();
@@ -291,7 +291,7 @@ fn test_without_scripts_is_refused() {
 
 proptest::proptest! {
     #[test]
-    fn fault_of_any_script_is_inside_it(text in "(#: ?[a-z.]{1,8} = [\\[\\]\"a-z0-9é]{0,6}\n|.{0,20}\n){0,8}") {
+    fn error_location_is_inside_any_script(text in "(#: ?[a-z.]{1,8} = [\\[\\]\"a-z0-9é]{0,6}\n|.{0,20}\n){0,8}") {
         for fault in parse(&text).err().unwrap_or_default() {
             proptest::prop_assert!(fault.text.get(fault.span.clone()).is_some(), "{:?}", fault);
         }

@@ -1,8 +1,9 @@
-//! The names that released QEMUs have: devices, machines, network backends and CPU models.
+//! The names in released QEMUs: devices, machines, network backends and CPU models.
 //!
-//! A test that requires what the QEMU at hand lacks is skipped. A misspelt name would be skipped with
-//! every QEMU, so [`crate::header`] refuses a name that no QEMU in `data/qemu-names.txt` has. The file
-//! is written by the example `qemu-names`, which adds the names of the given binaries.
+//! A test is skipped if the available QEMU lacks something that it requires. A misspelt name would
+//! be skipped with every QEMU, so [`crate::header`] refuses a name that no QEMU in
+//! `data/qemu-names.txt` has. The example `qemu-names` adds the names of given binaries to that
+//! file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,7 +11,7 @@ use std::sync::OnceLock;
 
 use qemu::{Facts, Version};
 
-/// What a name is a name of.
+/// The kind of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A CPU model.
@@ -36,7 +37,7 @@ impl Kind {
         }
     }
 
-    /// The kind in a message.
+    /// The kind in messages.
     #[must_use]
     pub fn noun(self) -> &'static str {
         match self {
@@ -51,7 +52,7 @@ impl Kind {
 /// A QEMU release, by its first two numbers.
 type Release = (u32, u32);
 
-/// What a release's third number starts with in the development of the next release.
+/// A third number of at least this value marks the development version of the next release.
 const DEVELOPMENT: u32 = 50;
 
 /// The names, and the releases that have them.
@@ -61,7 +62,7 @@ pub struct KnownNames {
     names: BTreeMap<(Kind, String), BTreeSet<Release>>,
 }
 
-/// A line of the file that cannot be read.
+/// A malformed line of the file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("line {line}: expected `KIND NAME [RELEASE...]`, found `{text}`")]
 pub struct NamesError {
@@ -73,13 +74,13 @@ impl KnownNames {
     /// The committed names.
     pub fn committed() -> &'static Self {
         static NAMES: OnceLock<KnownNames> = OnceLock::new();
-        // A test reads the file with the errors that are dropped here; without names all are accepted.
+        // Errors are ignored here, because a test parses the file. Without names, all are accepted.
         NAMES
             .get_or_init(|| Self::parse(include_str!("../data/qemu-names.txt")).unwrap_or_default())
     }
 
-    /// Reads the file: `releases A B...`, then one line per name, with the releases that have it
-    /// unless all have.
+    /// Parses the file: `releases A B...`, then one line per name, followed by the releases that
+    /// have it unless all have.
     pub fn parse(text: &str) -> Result<Self, NamesError> {
         let mut known = Self::default();
         for (index, text) in text.lines().enumerate() {
@@ -141,7 +142,7 @@ impl KnownNames {
         text
     }
 
-    /// Adds what a binary has. Binaries of the same release for other architectures may follow.
+    /// Adds the names of a binary. Binaries of the same release for other architectures may follow.
     pub fn add(&mut self, facts: &Facts) {
         let release = (facts.version.major, facts.version.minor);
         self.releases.insert(release);
@@ -155,13 +156,13 @@ impl KnownNames {
         }
     }
 
-    /// Whether a release has the name, or a name with this beginning.
+    /// Whether a release has the name.
     #[must_use]
     pub fn has(&self, kind: Kind, name: &str) -> bool {
         self.names.is_empty() || self.names.contains_key(&(kind, name.to_owned()))
     }
 
-    /// Whether a name of a release begins with this.
+    /// Whether a name in a release has this prefix.
     #[must_use]
     pub fn has_prefix(&self, kind: Kind, prefix: &str) -> bool {
         self.names.is_empty() || self.of(kind).any(|name| name.starts_with(prefix))
@@ -173,7 +174,7 @@ impl KnownNames {
         plan::suggest::closest(name, self.of(kind))
     }
 
-    /// Whether this QEMU is newer than all releases whose names are known.
+    /// Whether this QEMU is newer than all known releases.
     #[must_use]
     pub fn is_beyond(&self, version: Version) -> bool {
         let last = self.releases.last().copied();

@@ -1,5 +1,5 @@
-//! What `kiln.toml` changes about single tests: rules with a filter expression, and the changes that
-//! apply to one test. Reading the file is not done here.
+//! Changes to single tests by `kiln.toml`: rules with a filter expression, and the changes that
+//! apply to one test. The crate `settings` parses the file.
 
 use std::time::Duration;
 
@@ -8,27 +8,28 @@ use crate::expression::{Expression, Subject};
 /// Changes for the tests that an expression selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
-    /// Which tests.
+    /// The selected tests.
     pub filter: Expression,
-    /// What is different for them.
+    /// The changes.
     pub changes: Changes,
 }
 
-/// What is different for a test; an absent value changes nothing.
+/// Changes for a test. An absent value changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The test's own time, at factor 1, in place of its header's.
+    /// Replaces the time limit of its header, at factor 1.
     pub timeout: Option<Duration>,
-    /// How often it is tried again, in place of the run's number.
+    /// Replaces the run's number of retries.
     pub retries: Option<u32>,
-    /// Why a failure does not fail the run, in place of its header's reason.
+    /// Replaces the reason in its header why a failure does not fail the run.
     pub unstable: Option<String>,
-    /// Why it is not run.
+    /// Why it is skipped.
     pub skip: Option<String>,
 }
 
 impl Changes {
-    /// The changes for a test: for each value the first override that selects the test and sets it.
+    /// The changes for a test: each value comes from the first override that selects the test and
+    /// sets it.
     #[must_use]
     pub fn of(overrides: &[Override], subject: &Subject<'_>) -> Self {
         let mut changes = Self::default();
@@ -42,7 +43,7 @@ impl Changes {
         changes
     }
 
-    /// Whether nothing is different.
+    /// Whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -53,7 +54,7 @@ impl Changes {
 mod tests {
     use super::*;
 
-    /// Name, architecture and groups of a test; minutes, retries, and whether it is skipped.
+    /// Name, architecture and groups of a test, then minutes, retries, and whether it is skipped.
     type Row = (
         &'static str,
         &'static str,

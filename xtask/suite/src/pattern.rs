@@ -1,30 +1,30 @@
-//! What a positional argument of `cargo xtask test` selects: a test by its exact name or the path of
-//! its file, or all tests whose name contains it.
+//! Interprets a positional argument of `cargo xtask test`: the exact name of a test, the path of
+//! its file, or a part of test names.
 
 use camino::{Utf8Component, Utf8Path};
 
-/// What texts are read against.
+/// The context for interpretation.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
     /// The folder of the tests, such as `guest-tests`.
     pub dir: &'a Utf8Path,
     /// The names of all tests, without architectures.
     pub all: &'a [String],
-    /// The directory that relative paths start from.
+    /// The base of relative paths.
     pub here: &'a Utf8Path,
 }
 
 /// A test's name, or a part of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pattern {
-    /// The whole name, or all of it but the architecture.
+    /// The full name, with or without the architecture.
     Exact(String),
-    /// Any part of the whole name.
+    /// Any part of the full name.
     Part(String),
 }
 
 impl Pattern {
-    /// What a text means; with `exact` it is a whole name.
+    /// Interprets a text. With `exact` it is a full name.
     #[must_use]
     pub fn parse(text: &str, exact: bool, names: Names<'_>) -> Self {
         if exact {
@@ -35,7 +35,7 @@ impl Pattern {
             Some(Some(name)) => name,
             _ => text.to_owned(),
         };
-        // An exact name wins over the names that it is a part of.
+        // An exact name takes precedence over names that contain it.
         let is_name = names.all.iter().any(|name| {
             let before = text.strip_suffix(name.as_str());
             before.is_some_and(|before| before.is_empty() || before.ends_with("::"))
@@ -47,7 +47,7 @@ impl Pattern {
         }
     }
 
-    /// Whether it selects a test, by its whole name and its name without the architecture.
+    /// Whether it selects a test, by its full name and its name without the architecture.
     #[must_use]
     pub fn matches(&self, whole: &str, name: &str) -> bool {
         match self {
@@ -57,8 +57,8 @@ impl Pattern {
     }
 }
 
-/// `guest-tests/block/nvme.sh`, `block/nvme`, or an absolute path as `block::nvme`; a folder of tests as
-/// the beginning of their names.
+/// Converts `guest-tests/block/nvme.sh`, `block/nvme`, or an absolute path to `block::nvme`. A
+/// folder becomes the beginning of its tests' names.
 fn name_of_path(text: &str, dir: &Utf8Path, here: &Utf8Path) -> Option<String> {
     let whole = normal(&here.join(text));
     let below = whole.strip_prefix(dir).map(Utf8Path::to_owned);
@@ -78,7 +78,7 @@ fn name_of_path(text: &str, dir: &Utf8Path, here: &Utf8Path) -> Option<String> {
     }
 }
 
-/// Without `.` and `..`; links are not followed.
+/// Removes `.` and `..` without resolving links.
 fn normal(path: &Utf8Path) -> camino::Utf8PathBuf {
     let mut normal = camino::Utf8PathBuf::new();
     for part in path.components() {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_paths_and_parts_are_told_apart() {
+    fn names_paths_and_parts_are_distinguished() {
         let all = ["block::nvme".to_owned(), "block::nvme-two".to_owned()];
         let top = Utf8Path::new("/kiln");
         let parse = |text: &str, exact, here: &Utf8Path| {

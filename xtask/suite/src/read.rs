@@ -1,4 +1,4 @@
-//! Reads the test files below `guest-tests/`, and names the files there that are no tests.
+//! Reads the test files below `guest-tests/`, and reports files that are not tests.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use verdict::golden::{self, Golden};
 use crate::files::{BrokenFile, Suite, TestFile};
 use crate::header::Header;
 
-/// The folder next to the areas that holds what both scripts of a test call.
+/// The folder next to the areas for libraries that the scripts of tests call.
 const LIBRARY: &str = "lib";
-/// The end of a test's file name.
+/// The extension of a test.
 const SCRIPT: &str = "sh";
 /// What an area may hold in addition.
 const DOCUMENTS: [&str; 3] = ["md", "txt", "c"];
 
 impl Suite {
-    /// Reads all headers below a folder; with `arches` also checks that the names in them exist.
+    /// Parses all headers below a folder. With `arches`, also checks that the names in them exist.
     pub fn load(dir: &Utf8Path, arches: &[String]) -> std::io::Result<Self> {
         let mut suite = Self {
             dir: dir.to_owned(),
@@ -100,7 +100,7 @@ impl Suite {
     }
 }
 
-/// What is in a folder, sorted; neither hidden files nor an editor's backups.
+/// The sorted names in a folder, without hidden files and backup files of editors.
 fn entries(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs_err::read_dir(dir)? {
@@ -120,13 +120,13 @@ fn holds_scripts(folder: &Path) -> std::io::Result<bool> {
     Ok(paths.any(|path| path.extension() == Some(OsStr::new(SCRIPT))))
 }
 
-/// A name as it can be printed.
+/// A name that is safe to print.
 fn shown(name: Option<&OsStr>) -> String {
     let name = name.unwrap_or_default().to_string_lossy();
     name.escape_debug().to_string()
 }
 
-/// Names go into file names of logs, command lines and reports.
+/// Names become part of log file names, command lines and reports.
 fn is_plain(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
     name.chars().all(plain)
@@ -147,8 +147,8 @@ fn bad_name(at: &str) -> Diagnostic {
     }
 }
 
-/// Gives each test of an area its golden output. A file that no test would ever be compared with is
-/// a fault.
+/// Assigns golden output to the tests of an area. A file that no test would be compared with is an
+/// error.
 fn give_golden(
     tests: &mut [TestFile],
     files: &[Utf8PathBuf],
@@ -191,7 +191,7 @@ fn give_golden(
             fault(format!("unknown architecture `{arch}`"), &label, Some(help))?;
             continue;
         }
-        // The header of a test that is not there is at fault already.
+        // The header of a missing test was already reported.
         if let Some(test) = tests.iter_mut().find(|file| file.test == test) {
             test.golden.push(Golden {
                 path: path.clone(),
@@ -202,7 +202,7 @@ fn give_golden(
     Ok(faults)
 }
 
-/// A misspelt architecture would silently never run.
+/// A test with a misspelt architecture would silently never run.
 fn check_names(
     header: Header,
     path: &Utf8Path,
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_that_is_no_test_is_named() {
+    fn file_that_is_not_a_test_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let test = "in_guest() { true; }\n";

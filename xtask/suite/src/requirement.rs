@@ -1,26 +1,26 @@
-//! Whether a test can be run at all: its header against what QEMU and the host say of themselves.
+//! Checks whether a test can run: compares its header with the facts about QEMU and the host.
 //!
-//! Pure: nothing is asked here. A test whose requirements are not met is skipped with the reason.
+//! Pure. A test with unmet requirements is skipped with the reason.
 
 use plan::arch::{Machine, QemuProfile};
 use qemu::{Accel, Facts};
 
 use crate::header::Header;
 
-/// What a requirement is compared with.
+/// The facts that a requirement is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
     /// The architecture's name.
     pub arch: &'a str,
     /// How QEMU runs the architecture.
     pub profile: &'a QemuProfile,
-    /// What the binary can do.
+    /// The capabilities of the binary.
     pub facts: &'a Facts,
     /// The accelerator of the run.
     pub accel: Accel,
 }
 
-/// The machine for a test, or why the header is wrong about it.
+/// The machine for a test, or the error in its header.
 pub fn machine<'a>(
     header: &Header,
     arch: &str,
@@ -45,7 +45,7 @@ pub fn machine<'a>(
         })
 }
 
-/// Which programs the host has.
+/// The available programs.
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
     /// Whether a program is on PATH.
@@ -56,7 +56,7 @@ pub struct Tools<'a> {
     pub native: bool,
 }
 
-/// Why the test is skipped, if it is; the first reason only.
+/// Why the test is skipped. Only the first reason is returned.
 #[must_use]
 pub fn unmet(
     header: &Header,
@@ -93,7 +93,7 @@ pub fn unmet(
     Some(format!("`{tool}` is not installed on the host"))
 }
 
-/// What a guest needs of QEMU that it does not have.
+/// The first missing feature of QEMU that a guest needs.
 fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Option<String> {
     let requires = &header.requires;
     let facts = offer.facts;
@@ -331,7 +331,7 @@ mod tests {
             "#: machine = \"second\"\n#: slots = 1",
             Some("the machine `small` has no hotplug slots"),
         );
-        // The accelerator comes before the device, and both before the tool.
+        // The accelerator is checked before the device, and both before the tool.
         check(
             "#: requires.accel = \"kvm\"\n#: requires.devices = [\"igb\"]\n#: requires.tools = [\"swtpm\"]",
             Some("needs the accelerator `kvm`"),

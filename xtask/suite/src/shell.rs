@@ -1,7 +1,7 @@
-//! The part of shell syntax that values in files of other test suites may use: words, quotes,
-//! variables, arithmetic, `date +%s` and conditions. Nothing is executed.
+//! Parses the part of shell syntax that values in files of other test suites may use: words,
+//! quotes, variables, arithmetic, `date +%s` and conditions. Executes nothing.
 //!
-//! What is beyond it is [`ShellError::Unsupported`], and its test is skipped. Globs are not expanded.
+//! Other syntax is [`ShellError::Unsupported`], and its test is skipped. Globs are not expanded.
 //! `docs/foreign-suites.md` describes the subset.
 
 use std::collections::BTreeMap;
@@ -11,37 +11,37 @@ use std::str::CharIndices;
 pub mod arithmetic;
 pub mod condition;
 
-/// What a value is read with.
+/// The context of a value.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
-    /// Variables; one that is absent is empty.
+    /// Variables. An absent one is empty.
     pub variables: &'a BTreeMap<String, String>,
     /// Seconds since 1970, for `date +%s`.
     pub now: u64,
 }
 
-/// Why a value has no meaning here.
+/// Why a value cannot be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShellError {
-    /// A shell could read it.
+    /// The syntax is valid but unsupported.
     #[error("`{text}` needs a shell: {what}")]
     Unsupported {
         /// The value.
         text: String,
-        /// What is beyond the subset.
+        /// The unsupported construct.
         what: String,
     },
-    /// No shell could read it.
+    /// The syntax is invalid.
     #[error("`{text}`: {what}")]
     Malformed {
         /// The value.
         text: String,
-        /// What is wrong.
+        /// The error.
         what: String,
     },
 }
 
-/// Why reading stopped, without the whole value.
+/// Why parsing stopped, without the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stop {
     Unsupported(String),
@@ -80,7 +80,7 @@ struct Word {
     quoted: bool,
 }
 
-/// Reads a text from its start to its end.
+/// Parses a text from start to end.
 struct Reader<'a> {
     text: &'a str,
     chars: Peekable<CharIndices<'a>>,
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         self.chars.next().map(|(_, c)| c)
     }
 
-    /// What is not yet read.
+    /// The unread text.
     fn rest(&mut self) -> &'a str {
         let start = self.chars.peek().map_or(self.text.len(), |(at, _)| *at);
         &self.text[start..]
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A word; an expansion outside of quotes may make none or several of it.
+    /// Parses a word. An unquoted expansion may give none or several.
     fn split_word(&mut self) -> Result<Vec<String>, Stop> {
         let mut words = Vec::new();
         let mut word: Option<String> = None;
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
         Ok(words)
     }
 
-    /// A word of a condition, which no expansion splits.
+    /// Parses a word of a condition, which no expansion splits.
     fn whole_word(&mut self) -> Result<Word, Stop> {
         let mut word = self.part()?;
         while !self.is_at_end() && !matches!(self.peek(), Some('(' | ')' | '&' | '|')) {
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What a `$` stands for.
+    /// Evaluates a `$` construct.
     fn dollar(&mut self) -> Result<String, Stop> {
         self.skip(1);
         let rest = self.rest();
@@ -301,7 +301,7 @@ impl<'a> Reader<'a> {
         value.cloned().unwrap_or_default()
     }
 
-    /// What is between `(` and the `)` that belongs to it; quotes hide brackets.
+    /// The text between `(` and its closing `)`. Quotes hide brackets.
     fn bracketed(&mut self) -> Result<&'a str, Stop> {
         let text = self.rest();
         let mut depth = 0_usize;
@@ -342,7 +342,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The output of a command that is known: `date +%s`, also with `--date="YYYY-MM-DD UTC"`.
+/// The output of a supported command: `date +%s`, optionally with `--date="YYYY-MM-DD UTC"`.
 fn command(text: &str, scope: Scope<'_>) -> Result<String, Stop> {
     let words = Reader::new(text, scope).all_words()?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -365,7 +365,7 @@ fn seconds_of_day(text: &str) -> Option<i64> {
     if parts.next().is_some() || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    // Days of the proleptic Gregorian calendar, in years that begin in March.
+    // Days of the proleptic Gregorian calendar, with years that begin in March.
     let (year, month) = if month > 2 {
         (year, month - 3)
     } else {
@@ -376,7 +376,7 @@ fn seconds_of_day(text: &str) -> Option<i64> {
     Some((days + in_year - 719_468) * 86_400)
 }
 
-/// The length of the variable name that a text begins with.
+/// The length of the variable name at the start of a text.
 fn name_length(text: &str) -> usize {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.starts_with(|c: char| c.is_ascii_digit()) {

@@ -14,7 +14,7 @@ fn variables() -> BTreeMap<String, String> {
         .into()
 }
 
-/// What is read, or the reason why not.
+/// Returns the result, or the reason of a failure.
 fn read<T>(
     text: &str,
     read: impl FnOnce(&str, Scope<'_>) -> Result<T, ShellError>,
@@ -58,7 +58,7 @@ fn words_are_read_as_by_a_shell() {
         "$(((MAX_SMP > 2) ? 1 + 2 * 3 : 8)),threads=4",
         &["7,threads=4"],
     );
-    // An expansion is split outside of quotes only.
+    // Only an unquoted expansion is split.
     check(
         "x$TWO$EMPTY \"$TWO\" $EMPTY \"\" $UNSET",
         &["x-a", "-b", "-a  -b", ""],

@@ -1,9 +1,9 @@
-//! Marks the statements of a test script, so that a script that ends early can say where it was.
+//! Marks the statements of a test script, so that an early end can be reported with its line.
 //!
-//! A shell knows the line of the command that failed and does not tell it to an `EXIT` trap. So `case`
-//! gives both shells a copy of the script in which each statement is preceded, in its own line, by a
-//! call of `_at LINE [WORD]…` (in `guest-tests/lib`). `_at` keeps the exit status, so the copy does what
-//! the script does and prints what it prints. What the reader does not understand is left unmarked.
+//! A shell does not pass the line of the failed command to an `EXIT` trap. Therefore `case` gives
+//! both shells a copy of the script in which a call of `_at LINE [WORD]…` (in `guest-tests/lib`)
+//! precedes each statement, on the same line. `_at` keeps the exit status, so the copy behaves and
+//! prints like the script. Constructs that this parser does not know are left unmarked.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -14,10 +14,10 @@ mod tests;
 
 use reader::{Reader, Token};
 
-/// What reading a script gives.
+/// The result of parsing a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statements {
-    /// The script with its marks; the script itself where it could not be read.
+    /// The script with marks, or unchanged if it could not be parsed.
     pub marked: String,
     /// The first words of statements that run in the background.
     pub in_background: Vec<String>,
@@ -25,12 +25,12 @@ pub struct Statements {
     pub foreign: Vec<Range<usize>>,
 }
 
-/// Words that a POSIX shell takes for commands, and that are part of the language of bash.
+/// Words of the bash language that a POSIX shell takes for commands.
 const FOREIGN: [&str; 6] = ["[[", "function", "source", "declare", "shopt", "let"];
-/// Commands whose words say nothing about a failure.
+/// Commands whose words do not help to understand a failure.
 const SILENT: [&str; 4] = ["echo", "printf", ":", "true"];
 
-/// Reads a script.
+/// Parses a script.
 #[must_use]
 pub fn read(script: &str) -> Statements {
     let mut walk = Marker {
@@ -66,7 +66,8 @@ fn inserted(script: &str, marks: &[Mark]) -> String {
         done = mark.at;
         text.push_str(before);
         let words = &script[mark.words.clone()];
-        // A variable that is not set ends the script in the words, so its line is kept before.
+        // An unset variable ends the script while the words are expanded, so the line is recorded
+        // first.
         if words.is_empty() || words.contains('$') {
             let _ = write!(text, "_at {line} && :; ");
         }
@@ -78,13 +79,13 @@ fn inserted(script: &str, marks: &[Mark]) -> String {
     text
 }
 
-/// A place where a call goes, with the words that it is given.
+/// The position of a mark, with its words.
 struct Mark {
     at: usize,
     words: Range<usize>,
 }
 
-/// What a `)` or `;;` belongs to.
+/// The construct that a `)` or `;;` belongs to.
 enum Frame {
     Subshell,
     Case { in_pattern: bool },
@@ -96,23 +97,23 @@ struct Marker<'a> {
     in_background: Vec<String>,
     foreign: Vec<Range<usize>>,
     frames: Vec<Frame>,
-    /// The first word of the present statement.
+    /// The first word of the current statement.
     first: Option<String>,
 }
 
-/// Whether a command may follow, and a mark before it.
+/// Whether a command, and a mark before it, may follow.
 #[derive(Clone, Copy, PartialEq)]
 enum Expect {
-    /// A statement begins.
+    /// A new statement.
     Statement,
-    /// A command, as a part of a statement.
+    /// A command as part of a statement.
     Command,
     /// The words of a command.
     Words,
 }
 
 impl Marker<'_> {
-    /// None where the script is not understood.
+    /// `None` if the script is not understood.
     fn read(&mut self) -> Option<()> {
         let mut expect = Expect::Statement;
         loop {
@@ -158,10 +159,10 @@ impl Marker<'_> {
             }
             ")" => matches!(self.frames.pop(), Some(Frame::Subshell)).then_some(Expect::Words),
             "(" => None,
-            // A redirection, with its file.
+            // A redirection and its file.
             _ => match self.reader.token()? {
                 Token::Word(_) if expect == Expect::Statement => {
-                    // The command may follow; it is not marked.
+                    // The command may follow, unmarked.
                     Some(Expect::Command)
                 }
                 Token::Word(_) => Some(expect),
@@ -170,7 +171,7 @@ impl Marker<'_> {
         }
     }
 
-    /// The pattern of a `case`, or its end.
+    /// Parses the pattern of a `case`, or its end.
     fn pattern(&mut self) -> Option<Expect> {
         loop {
             match self.reader.token()? {
@@ -190,7 +191,7 @@ impl Marker<'_> {
         }
     }
 
-    /// The first word of a command.
+    /// Parses the first word of a command.
     fn command(&mut self, word: Range<usize>, expect: Expect) -> Option<Expect> {
         let is_statement = expect == Expect::Statement;
         let text = self.reader.text(&word).to_owned();
@@ -221,7 +222,8 @@ impl Marker<'_> {
             self.foreign.push(word.clone());
         }
         if self.reader.take_parentheses() {
-            // A function: its body is not a statement of its own, and a mark before it would be its body.
+            // A function's body is not a separate statement, and a mark before it would become its
+            // body.
             return Some(self.body());
         }
         if is_statement {
@@ -232,13 +234,13 @@ impl Marker<'_> {
         Some(Expect::Words)
     }
 
-    /// After the parentheses of a function's name, the line end before its `{` is passed over.
+    /// Skips the newline between the parentheses of a function's name and its `{`.
     fn body(&mut self) -> Expect {
         self.reader.skip_newlines();
         Expect::Command
     }
 
-    /// From the word of a `case` to its `in`.
+    /// Parses from the word of a `case` to its `in`.
     fn case(&mut self) -> Option<()> {
         let Token::Word(_) = self.reader.token()? else {
             return None;
@@ -252,7 +254,7 @@ impl Marker<'_> {
         Some(())
     }
 
-    /// The words of a simple command, if expanding them twice changes nothing.
+    /// The words of a simple command, if a second expansion has no effect.
     fn words(&mut self, first: &Range<usize>, name: &str) -> Range<usize> {
         let none = 0..0;
         let is_assignment = name.split_once('=').is_some_and(|(variable, _)| {
@@ -286,7 +288,7 @@ impl Marker<'_> {
     }
 }
 
-/// Whether words can be expanded once more: no command runs, nothing is assigned, no line ends.
+/// Whether words can be expanded a second time: no command runs, nothing is assigned, no line ends.
 fn is_pure(words: &str) -> bool {
     let parameters = words.split("${").skip(1);
     let mut parameters = parameters.map(|rest| rest.split('}').next().unwrap_or(rest));

@@ -1,4 +1,4 @@
-//! Reads a built tree of kvm-unit-tests as tests: `cargo xtask test --suite DIR`.
+//! Reads a built tree of kvm-unit-tests: `cargo xtask test --suite DIR`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::unittests::harness::Harness;
 use crate::unittests::section::{self, Section};
 use crate::unittests::{Tree, UnitTest};
 
-/// Why a directory is not used.
+/// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// It is not a built tree.
@@ -20,18 +20,18 @@ pub enum TreeError {
     NotBuilt {
         /// The directory.
         dir: Utf8PathBuf,
-        /// What is missing.
+        /// The missing file.
         file: String,
     },
-    /// No architecture here runs its tests.
+    /// No architecture here can run its tests.
     #[error("`{dir}` is built for `{arch}`, which Kiln has no architecture for")]
     OtherArch {
         /// The directory.
         dir: Utf8PathBuf,
-        /// As in its `config.mak`.
+        /// The architecture in its `config.mak`.
         arch: String,
     },
-    /// It is built in a way that is not supported.
+    /// An unsupported build configuration.
     #[error("`{dir}` is configured with `{option}`, which Kiln does not support")]
     Unsupported {
         /// The directory.
@@ -39,12 +39,12 @@ pub enum TreeError {
         /// The line of `config.mak`.
         option: String,
     },
-    /// Its list of tests cannot be read.
+    /// The list of tests cannot be parsed.
     #[error("failed to parse `{file}`: {why}")]
     List {
         /// The file.
         file: Utf8PathBuf,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
     /// A file cannot be read.
@@ -53,7 +53,7 @@ pub enum TreeError {
 }
 
 impl TreeError {
-    /// What to do about it.
+    /// The advice that fixes the error, if any.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -68,7 +68,7 @@ impl TreeError {
     }
 }
 
-/// Reads the tests of a tree. `arches` are the architectures and the target of their QEMU.
+/// Reads the tests of a tree. `arches` are the architectures with the target of their QEMU.
 pub fn load(
     root: &Utf8Path,
     shown: &Utf8Path,
@@ -141,7 +141,7 @@ fn header(arch: &str, tree: &Arc<Tree>, section: Section) -> Header {
     header
 }
 
-/// Two names may become one when their characters are replaced: the later one gets a number.
+/// Numbers names that become equal when their characters are replaced.
 fn distinct(mut tests: Vec<TestFile>) -> Vec<TestFile> {
     let mut seen = BTreeMap::new();
     for test in &mut tests {
@@ -154,7 +154,7 @@ fn distinct(mut tests: Vec<TestFile>) -> Vec<TestFile> {
     tests
 }
 
-/// A name for paths and command lines.
+/// Converts to a name for paths and command lines.
 fn plain_name(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
     let name: String = name

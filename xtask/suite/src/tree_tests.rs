@@ -41,7 +41,7 @@ impl Built {
     }
 }
 
-/// What becomes of the only test of a list.
+/// The invocation of the only test of a list.
 fn invoked(section: &str, accel: &str) -> Result<Invocation, Refusal> {
     let built = Built::new(CONFIG, &format!("[t]\n{section}\n"));
     let tests = built.load().unwrap();
@@ -87,7 +87,7 @@ fn section_becomes_arguments() {
 }
 
 #[test]
-fn test_that_says_nothing_here_is_skipped() {
+fn inapplicable_test_is_skipped() {
     let check = |section: &str, expect: &str| {
         let section = format!("file = a.flat\n{section}");
         let expect = Refusal::Skip(expect.to_owned());

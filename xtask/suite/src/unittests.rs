@@ -5,10 +5,11 @@
 //! | [`section`] | the sections of its `unittests.cfg` |
 //! | [`harness`] | how the `run` script of each test directory starts QEMU, as data |
 //! | [`invocation`] | whether a test runs here, and with which arguments |
-//! | [`environment`] | the variables that a test finds in its initrd |
-//! | [`judge`] | what the status of QEMU and the printed lines mean |
+//! | [`environment`] | the variables in the initrd of a test |
+//! | [`judge`] | the verdict from QEMU's status and the printed lines |
 //!
-//! [`crate::tree`] reads a tree, and `guest` runs the tests. `docs/foreign-suites.md` describes the format.
+//! [`crate::tree`] reads a tree, and `guest` runs the tests. `docs/foreign-suites.md` describes the
+//! format.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,11 +49,11 @@ pub struct Tree {
     pub errata: Option<String>,
 }
 
-/// The group of tests that run only if they are asked for.
+/// The group of tests that run only on request.
 const MANUAL: &str = "nodefault";
 
 impl UnitTest {
-    /// Whether it runs only if its group or its whole name is given.
+    /// Whether it runs only if its group or its full name is given.
     #[must_use]
     pub fn is_manual(&self) -> bool {
         self.section.groups.iter().any(|group| group == MANUAL)

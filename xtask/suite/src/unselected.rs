@@ -1,7 +1,7 @@
-//! Why a command line selects no test, or why a part of it selects none. Used by `cargo xtask test`.
+//! Why a command line, or a part of it, selects no test. Used by `cargo xtask test`.
 //!
-//! A filter that selects nothing is an error, also among others that do: a typo would otherwise pass.
-//! Pure; the broken files of a suite are reported before.
+//! A filter that selects nothing is an error even next to others that do, because otherwise a typo
+//! would go unnoticed. Pure. The broken files of a suite are reported earlier.
 
 use crate::{Filter, Pattern, Selected, Suite, TestFile};
 
@@ -11,7 +11,7 @@ pub enum Unselected {
     /// A filter matches no name.
     #[error("no test matches `{filter}`")]
     Filter {
-        /// As on the command line.
+        /// The filter as on the command line.
         filter: String,
         /// The nearest name.
         nearest: Option<String>,
@@ -19,12 +19,12 @@ pub enum Unselected {
     /// No test is in a group.
     #[error("no test is in the group `{group}`")]
     Group {
-        /// As on the command line.
+        /// The group as on the command line.
         group: String,
         /// The nearest group.
         nearest: Option<String>,
     },
-    /// The header of a test keeps it off these architectures.
+    /// The header of a test excludes these architectures.
     #[error("test `{name}` is only for {arches}")]
     OtherArch {
         /// `area::test`.
@@ -34,7 +34,7 @@ pub enum Unselected {
         /// Its file.
         path: String,
     },
-    /// The test is of an architecture that was not requested.
+    /// The architecture of the test was not requested.
     #[error("tests of {arch} run only with `--arch {arch}`")]
     ArchNotRequested {
         /// The architecture.
@@ -42,16 +42,16 @@ pub enum Unselected {
         /// `area::test`.
         name: String,
     },
-    /// Each condition has its tests, but no test meets all of them.
+    /// Each condition selects tests, but no test meets all of them.
     #[error("no test selected: no test meets every condition")]
     Nothing,
-    /// The other parts have all of them.
+    /// All selected tests are in other partitions.
     #[error("no test selected in this partition")]
     Partition,
 }
 
 impl Unselected {
-    /// What to do about it: a command, or where to look.
+    /// The command or advice that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let list = "cargo xtask test --list";
@@ -70,7 +70,7 @@ impl Unselected {
 }
 
 impl Suite {
-    /// Why a selection, or a part of it, has no test; `None` if every part has one. `texts` are the
+    /// Why a selection, or a part of it, has no test. `None` if every part has one. `texts` are the
     /// filters as on the command line, in the order of `filter.patterns`.
     #[must_use]
     pub fn unselected(
@@ -121,7 +121,7 @@ impl Suite {
         }
     }
 
-    /// A test that exists, and that its header or the command line keeps off an architecture.
+    /// A test that exists, but that its header or the command line excludes.
     fn kept_out(&self, filter: &str, arches: &[String]) -> Option<Unselected> {
         let find = |name: &str| self.tests.iter().find(|test| test.name() == name);
         if let Some(test) = find(filter) {
@@ -159,7 +159,7 @@ mod tests {
     use crate::expression::Expression;
     use crate::files::tests::suite;
 
-    /// What is reported, and the hint, on `x86_64` alone.
+    /// The message and hint on `x86_64` alone.
     fn reported(filters: &[&str], groups: &[&str], expressions: &[&str]) -> Option<String> {
         let (_dir, suite) = suite(&[
             ("block/nvme.sh", "#: groups = [\"hotplug\"]"),

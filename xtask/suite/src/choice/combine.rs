@@ -1,24 +1,24 @@
-//! All that a test's choices can come to together.
+//! Computes all combinations of a test's choices.
 //!
-//! A choice named `nic.old` is made only where `nic` is `old`, as tests for qemu-test have it: its words
-//! take the place of that one word.
+//! As in tests for qemu-test, a choice named `nic.old` is made only if `nic` is `old`. Its values
+//! replace that one value.
 
 use std::collections::BTreeMap;
 
-/// Choices with their words, by name.
+/// Choices with their values, by name.
 pub type Words = BTreeMap<String, Vec<String>>;
 
-/// How many combinations there are; at least one, for what chooses nothing runs once.
+/// The number of combinations, at least one: a test without choices runs once.
 #[must_use]
 pub fn count(choices: &Words) -> u128 {
     product(choices, None)
 }
 
-/// Every combination, in the order of names and words.
+/// Every combination, in the order of names and values.
 #[must_use]
 pub fn all(choices: &Words) -> Vec<BTreeMap<String, String>> {
     let mut combinations = vec![BTreeMap::new()];
-    // A name sorts before those that it governs.
+    // A name sorts before the choices that depend on it.
     for (name, words) in choices {
         let parent = governs(choices, name);
         let extended = combinations.into_iter().flat_map(|chosen: BTreeMap<_, _>| {
@@ -42,7 +42,7 @@ pub fn all(choices: &Words) -> Vec<BTreeMap<String, String>> {
     combinations
 }
 
-/// The choice and the word on which a choice depends.
+/// The choice and the value that a choice depends on.
 fn governs<'a>(choices: &'a Words, name: &'a str) -> Option<(&'a str, &'a str)> {
     let (parent, word) = name.rsplit_once('.')?;
     let words = choices.get(parent)?;
@@ -111,7 +111,7 @@ mod tests {
                 "nic=tier2 nic.tier2=pcnet",
             ],
         );
-        // No word of `nic` is `other`, so this is a name like any.
+        // `nic` has no value `other`, so this is an independent choice.
         check(
             &[("nic", "a"), ("nic.other", "b c")],
             &["nic=a nic.other=b", "nic=a nic.other=c"],
@@ -129,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_many_are_listed_as_are_counted(
+        fn listed_combinations_match_their_count(
             choices in proptest::collection::btree_map(
                 "[ab](\\.[xy]){0,2}",
                 proptest::sample::subsequence(vec!["x".to_owned(), "y".to_owned(), "z".to_owned()], 1..3),

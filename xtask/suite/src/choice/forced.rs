@@ -1,4 +1,4 @@
-//! `--choose NAME=VALUE`: whether any selected test makes such a choice, before any of them runs.
+//! `--choose NAME=VALUE`: checks before the run that a selected test makes such a choice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ pub enum ForcedError {
     /// No test has a choice of this name.
     #[error("no selected test has a choice `{name}`")]
     Name {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The existing names.
         known: Vec<String>,
     },
     /// No test offers this value.
@@ -22,15 +22,15 @@ pub enum ForcedError {
     Value {
         /// The choice.
         name: String,
-        /// What was asked for.
+        /// The requested value.
         value: String,
-        /// What is offered.
+        /// The offered values.
         known: Vec<String>,
     },
 }
 
 impl ForcedError {
-    /// What there is.
+    /// The command or advice that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let (text, known) = match self {
@@ -46,16 +46,16 @@ impl ForcedError {
     }
 }
 
-/// What one test chooses from, as far as its text says.
+/// The choices of one test, as far as its text shows them.
 #[derive(Debug, Default)]
 struct Offer {
-    /// By name; `None` where only QEMU or the shell knows the values.
+    /// By name. `None` if only QEMU or the shell knows the values.
     choices: BTreeMap<String, Option<Vec<String>>>,
-    /// Whether only the shell knows the name of a choice, or all of its values.
+    /// Whether only the shell knows the names or the values of all choices.
     is_open: bool,
 }
 
-/// Checks each against the tests; `script` reads a test's text.
+/// Checks each forced choice. `script` returns the text of a test.
 pub fn check(
     forced: &BTreeMap<String, String>,
     tests: &[Selected<'_>],
@@ -147,7 +147,7 @@ mod tests {
     use crate::files::tests::suite;
 
     #[test]
-    fn choice_that_no_test_makes_is_refused() {
+    fn unknown_forced_choice_is_refused() {
         let (_dir, suite) = suite(&[
             (
                 "net/nic.sh",

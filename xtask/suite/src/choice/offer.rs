@@ -1,4 +1,4 @@
-//! What a header's choices come to with one QEMU: the words that it really has.
+//! Resolves a header's choices for one QEMU: the values that it supports.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use qemu::Facts;
 
 use crate::header::choices::{Choices, Narrow, Source};
 
-/// The words of each choice on an architecture, in an order that does not depend on QEMU's.
+/// The values of each choice on an architecture, in an order that does not depend on QEMU's.
 #[must_use]
 pub fn offered(choices: &Choices, arch: &str, facts: &Facts) -> BTreeMap<String, Vec<String>> {
     let sources = choices
@@ -17,7 +17,7 @@ pub fn offered(choices: &Choices, arch: &str, facts: &Facts) -> BTreeMap<String,
         .collect()
 }
 
-/// Why a choice that is offered nothing is not a choice at all.
+/// Why a choice without values cannot be made.
 #[must_use]
 pub fn nothing(choices: &Choices, arch: &str, facts: &Facts) -> Option<String> {
     choices.values().find_map(|offered| {
@@ -59,7 +59,7 @@ fn values(source: &Source, facts: &Facts) -> Vec<String> {
         }
         Source::Machines(narrow) => {
             let types = facts.machines.iter().filter(|(name, machine)| {
-                // Each is listed once more under its alias; `none` has nothing to run a guest with.
+                // A machine is listed a second time under its alias. `none` cannot run a guest.
                 **name == machine.name && !machine.deprecated && *name != "none"
             });
             narrowed(types.map(|(name, _)| name), narrow)
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn choices(header: &str) -> Choices {
-        // The names here are not those of a real QEMU.
+        // These names are not those of a real QEMU.
         let text = format!("#: {header}\n#: requires.qemu = \"99.0\"\nin_guest() {{ true; }}\n");
         Header::parse(Utf8Path::new("x.sh"), &text).unwrap().choices
     }

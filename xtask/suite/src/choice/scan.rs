@@ -1,27 +1,27 @@
-//! Finds the `choose NAME WORD…` lines of a script without running it, so that what they can come to
-//! is counted beforehand. Used for exhaustive runs only: an ordinary run asks as it goes.
+//! Finds the `choose NAME WORD…` lines of a script without running it, to count combinations in
+//! advance. Used for exhaustive runs only. An ordinary run handles each `choose` when it is called.
 
 use std::ops::Range;
 
 /// A `choose` in a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// What is chosen, such as `nic`.
+    /// The name of the choice, such as `nic`.
     pub name: String,
-    /// The words; none where the header has them.
+    /// The values, empty if the header has them.
     pub words: Vec<String>,
     /// From `choose` to its last word.
     pub span: Range<usize>,
 }
 
-/// A `choose` whose name or words only the shell could tell.
+/// A `choose` whose name or values only the shell can compute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unclear {
-    /// The word that is unclear.
+    /// The computed word.
     pub span: Range<usize>,
 }
 
-/// Whose `choose` a script means.
+/// The syntax of `choose` in a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// `choose NAME WORD…`.
@@ -30,10 +30,10 @@ pub enum Dialect {
     QemuTest,
 }
 
-/// Every `choose` and `named_choose` that stands where a command can stand.
+/// Finds every `choose` and `named_choose` in a command position.
 ///
-/// A choice of qemu-test's that has no name is called `choice1`, `choice2`, … in the order of the script;
-/// the same words again are the same choice.
+/// Unnamed choices of qemu-test are named `choice1`, `choice2`, … in the order of the script. The
+/// same values again are the same choice.
 #[must_use]
 pub fn scan(text: &str, dialect: Dialect) -> Vec<Result<Found, Unclear>> {
     let mut unnamed: Vec<Vec<String>> = Vec::new();
@@ -57,7 +57,7 @@ pub fn scan(text: &str, dialect: Dialect) -> Vec<Result<Found, Unclear>> {
         .collect()
 }
 
-/// What a choice between these words is called, which may be a new one.
+/// The name of an unnamed choice between these values, possibly a new one.
 pub fn name(unnamed: &mut Vec<Vec<String>>, words: &[String]) -> String {
     let known = unnamed.iter().position(|known| known == words);
     let index = known.unwrap_or_else(|| {
@@ -67,7 +67,7 @@ pub fn name(unnamed: &mut Vec<Vec<String>>, words: &[String]) -> String {
     format!("choice{}", index + 1)
 }
 
-/// The words of each choice without a name, in the order of their names.
+/// The values of each unnamed choice, in the order of their names.
 #[must_use]
 pub fn unnamed(text: &str) -> Vec<Vec<String>> {
     let mut unnamed = Vec::new();
@@ -80,10 +80,10 @@ pub fn unnamed(text: &str) -> Vec<Vec<String>> {
 }
 
 const WORD: &str = "choose";
-/// Of qemu-test's name for it.
+/// The prefix of qemu-test's named form.
 const PREFIX: &str = "named_";
 
-/// After which words of the shell a command follows.
+/// Words of the shell that precede a command.
 const BEFORE: [&str; 8] = ["then", "do", "else", "elif", "if", "while", "until", "!"];
 
 fn is_command(text: &str, start: usize) -> bool {
@@ -103,7 +103,7 @@ fn is_command(text: &str, start: usize) -> bool {
             .is_some_and(|word| BEFORE.contains(&word))
 }
 
-/// Reads the words from `at` on; none for a `choose` without a name, which fails when it is run.
+/// Reads the words from `at`. `None` for a `choose` without a name, which fails when it is run.
 fn read(text: &str, start: usize, at: usize) -> Option<Result<Found, Unclear>> {
     let mut reader = Reader { text, at };
     let mut words = Vec::new();
@@ -140,7 +140,7 @@ impl Reader<'_> {
         Some(next)
     }
 
-    /// The next word of the command; none where the command ends.
+    /// The next word of the command, or `None` at its end.
     fn word(&mut self) -> Option<Result<String, Unclear>> {
         loop {
             let rest = &self.text[self.at..];
@@ -264,7 +264,7 @@ v=$(choose c d)
     }
 
     #[test]
-    fn shell_computed_values_are_named() {
+    fn shell_computed_values_are_reported() {
         let check = |text: &str, expect: &str| {
             assert_eq!(shown(text), [format!("unclear {expect}")], "{text}");
         };
@@ -275,7 +275,7 @@ v=$(choose c d)
 
     proptest::proptest! {
         #[test]
-        fn finds_of_any_script_are_inside_it(
+        fn choices_are_located_inside_any_script(
             text in "(choose|named_|[ \\\\\n$'\"`#()a-zé2>;]){0,40}"
         ) {
             for found in scan(&text, Dialect::Kiln) {

@@ -1,4 +1,4 @@
-//! Text to nodes: `or` binds weakest, then `and` and `-`, then `not`.
+//! Parses an expression: `or` binds weakest, then `and` and `-`, then `not`.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use regex_lite::Regex;
 
 use super::{Field, How, Matcher, Node};
 
-/// What is wrong, and where.
+/// An error and its location.
 #[derive(Debug)]
 pub(super) struct SyntaxError {
     pub(super) span: Range<usize>,
@@ -15,7 +15,7 @@ pub(super) struct SyntaxError {
     pub(super) help: Option<String>,
 }
 
-/// Deeper nesting is not useful, and would exhaust the stack.
+/// Maximum nesting depth, which protects the stack.
 const DEPTH: usize = 64;
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
@@ -139,7 +139,7 @@ impl Parser<'_> {
         Ok(Node::Is(*field, self.matcher(*field)?))
     }
 
-    /// What stands in the parentheses, up to and with the closing one.
+    /// Parses a matcher up to and including the closing parenthesis.
     fn matcher(&mut self, field: Field) -> Result<Matcher, SyntaxError> {
         let opened = self.at - 1;
         self.skip_space();
@@ -191,8 +191,8 @@ impl Parser<'_> {
         Ok(Matcher { span, text, how })
     }
 
-    /// Text up to an unescaped `end`, which is taken too; `\` before it is dropped, and others stay
-    /// in a regular expression only.
+    /// Consumes text up to and including an unescaped `end`. Removes the `\` before `end`, and
+    /// other ones except in a regular expression.
     fn until(&mut self, end: char, regex: bool) -> Option<String> {
         let mut text = String::new();
         loop {
@@ -212,7 +212,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Takes one of these; a word must end where it ends.
+    /// Consumes one of these operators. A word must not continue after it.
     fn operator(&mut self, operators: &[&'static str]) -> Option<&'static str> {
         self.skip_space();
         let rest = &self.text[self.at..];
@@ -233,7 +233,7 @@ impl Parser<'_> {
         rest[..length].to_owned()
     }
 
-    /// The word or sign that comes next, for a diagnostic; an empty place at the end.
+    /// The range of the next word or sign for a diagnostic, empty at the end.
     fn token(&self) -> Range<usize> {
         let rest = &self.text[self.at..];
         let word = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
@@ -282,7 +282,8 @@ fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == ':'
 }
 
-/// As a regular expression for the whole of a name: `*` is anything, `?` one character, `[…]` a class.
+/// Converts a glob to a regular expression for the whole name: `*` matches anything, `?` one
+/// character, `[…]` a class.
 fn glob(text: &str) -> String {
     let mut regex = "^".to_owned();
     let mut class = false;

@@ -1,4 +1,5 @@
-//! What a header offers to `choose`: words, devices that QEMU may have, its CPU models, its machines.
+//! The values that a header offers to `choose`: words, devices that QEMU has, its CPU models, its
+//! machines.
 
 use std::collections::BTreeMap;
 
@@ -11,41 +12,41 @@ use crate::known::Kind;
 /// The choices of a header, by name.
 pub type Choices = BTreeMap<String, Offered>;
 
-/// What one name offers.
+/// The offer of one choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offered {
     /// The same on every architecture.
     Everywhere(Source),
-    /// By architecture; nothing where it is not listed.
+    /// By architecture, with no values for those that are not listed.
     ByArch(BTreeMap<String, Source>),
 }
 
-/// Where the words come from.
+/// The source of the values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// These.
+    /// A list of words.
     Words(Vec<String>),
     /// Those of these devices that QEMU has.
     Devices(Vec<String>),
-    /// Those of these CPU models that QEMU has and the accelerator can run.
+    /// Those of these CPU models that QEMU has and the accelerator supports.
     CpuModels(Vec<String>),
-    /// All of QEMU's CPU models that the accelerator can run.
+    /// All of QEMU's CPU models that the accelerator supports.
     Cpus(Narrow),
     /// All of QEMU's machine types that are not deprecated.
     Machines(Narrow),
 }
 
-/// Which of QEMU's own names are meant.
+/// Restricts QEMU's names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Narrow {
-    /// How a name starts.
+    /// The required prefix.
     pub prefix: String,
-    /// Names that are left out.
+    /// Excluded names.
     pub except: Vec<String>,
 }
 
 impl Source {
-    /// The first name that no QEMU has, at the choice.
+    /// The first name that no QEMU has, as an error at the choice.
     fn unknown_name(&self, choice: &Spanned<String>, known: &Names) -> Option<Fault> {
         let (kind, names) = match self {
             Self::Words(_) => return None,
@@ -73,7 +74,7 @@ impl Offered {
         }
     }
 
-    /// The architectures it names.
+    /// The architectures that it lists.
     pub fn arches(&self) -> impl Iterator<Item = &String> {
         let sources = match self {
             Self::Everywhere(_) => None,
@@ -82,7 +83,7 @@ impl Offered {
         sources.into_iter().flat_map(BTreeMap::keys)
     }
 
-    /// All sources, whatever the architecture.
+    /// All sources for any architecture.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         let (one, many) = match self {
             Self::Everywhere(source) => (Some(source), None),
@@ -92,10 +93,10 @@ impl Offered {
     }
 }
 
-/// The keys of a table that is a source, not one by architecture.
+/// The keys of a table that is a source instead of a list by architecture.
 const KEYS: [&str; 5] = ["devices", "cpus", "from", "prefix", "except"];
 
-/// Reads `choices.NAME = …`; what is wrong is added to `faults`.
+/// Parses `choices.NAME = …`. Errors are added to `faults`.
 pub(super) fn read(
     raw: BTreeMap<Spanned<String>, Spanned<Value>>,
     names: &Names,
@@ -121,11 +122,11 @@ pub(super) fn read(
     choices
 }
 
-/// What is offered as help.
+/// The help for a malformed choice.
 const SHAPES: &str = "write `[\"a\", \"b\"]`, `{ devices = [\"e1000\"] }`, `{ cpus = [\"max\"] }`, \
                       `{ from = \"cpus\" }` or `{ from = \"machines\" }`, or one of these by architecture";
 
-/// A label, and a help where there is a better one than the shapes.
+/// A label, and a better help if there is one.
 type ChoiceError = (String, Option<String>);
 
 fn offered(value: &Value) -> Result<Offered, ChoiceError> {

@@ -1,27 +1,27 @@
-//! How a test says that its guest is to end: by a report, or by an end of the guest itself.
+//! How the guest of a test is expected to end: with a report, or by an announced event.
 
-/// What must happen for a pass.
+/// The condition for a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpectedEnd {
     /// The test's end record.
     Report,
-    /// An announced end of the guest.
+    /// An announced event that ends the guest.
     Leave(Leave),
 }
 
-/// Ends of a guest that a test may announce.
+/// Events that a test can announce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
-    /// It powers itself off.
+    /// The guest powers itself off.
     Poweroff,
-    /// It resets itself.
+    /// The guest resets itself.
     Reboot,
-    /// Its kernel panics.
+    /// The guest's kernel panics.
     Panic,
 }
 
 impl Leave {
-    /// As in the header and in the record.
+    /// The name in the header and in the record.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Leave {
         }
     }
 
-    /// Reads the word.
+    /// Parses the name.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Poweroff, Self::Reboot, Self::Panic]

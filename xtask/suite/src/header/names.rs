@@ -10,12 +10,12 @@ use crate::known::{Kind, KnownNames};
 
 /// The names that a header may use.
 pub(super) struct Names {
-    /// Absent where the header requires a QEMU that is newer than the known ones.
+    /// `None` if the header requires a QEMU that is newer than the known ones.
     known: Option<&'static KnownNames>,
 }
 
 impl Names {
-    /// For a header with this `requires.qemu`.
+    /// The names for a header with this `requires.qemu`.
     pub(super) fn new(oldest: Option<Version>) -> Self {
         let known = KnownNames::committed();
         Self {
@@ -23,7 +23,7 @@ impl Names {
         }
     }
 
-    /// Takes a list of names out of its spans, and adds a fault for each unknown one.
+    /// Converts a list of names, and adds an error for each unknown one.
     pub(super) fn checked(
         &self,
         kind: Kind,
@@ -36,7 +36,7 @@ impl Names {
         names.into_iter().map(Spanned::into_inner).collect()
     }
 
-    /// Whether no name begins with this.
+    /// An error if no name has this prefix.
     pub(super) fn prefix_fault(
         &self,
         kind: Kind,
@@ -54,7 +54,7 @@ impl Names {
         })
     }
 
-    /// Whether this name is unknown.
+    /// An error if this name is unknown.
     pub(super) fn fault(&self, kind: Kind, name: &str, span: Range<usize>) -> Option<Fault> {
         let known = self.known.filter(|known| !known.has(kind, name))?;
         let help = known.nearest(kind, name);
@@ -70,5 +70,5 @@ impl Names {
     }
 }
 
-/// How a header names what no released QEMU has.
+/// The advice for a name that no released QEMU has.
 const NEWER: &str = "for what only a newer QEMU has, set `requires.qemu` to its version";

@@ -1,4 +1,4 @@
-//! The header's keys as TOML has them, and their way to a [`Header`].
+//! The TOML structure of the header, and its conversion to a [`Header`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for RawMachine {
     }
 }
 
-/// What `timeout` takes.
+/// The syntax of `timeout`.
 const TIMEOUT: &str = "a time such as `30s`, at most `8760h`";
 
 /// What only a guest has.
@@ -126,7 +126,7 @@ const GUEST_KEYS: [&str; 12] = [
     "start", "stdin",
 ];
 
-/// Reads and checks the keys; the scripts of the body and `description` are the caller's.
+/// Parses and checks the keys. The caller sets the scripts of the body and the `description`.
 pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     let raw: RawHeader = toml::from_str(toml).map_err(|error| vec![syntax(&error, toml)])?;
     let mut faults = Vec::new();
@@ -233,7 +233,7 @@ struct Checked<'a> {
 }
 
 impl Checked<'_> {
-    /// Reads a text, or notes that it is not what is `wanted`.
+    /// Parses a text, or records that it is not what was `wanted`.
     fn get<T>(
         &mut self,
         text: Option<Spanned<String>>,
@@ -262,7 +262,7 @@ impl Checked<'_> {
             .collect()
     }
 
-    /// Notes values that exclude each other.
+    /// Records values that exclude each other.
     fn no_conflicts(
         &mut self,
         channel: Option<Channel>,
@@ -288,7 +288,7 @@ impl Checked<'_> {
         }
     }
 
-    /// Notes the keys that only a guest has.
+    /// Records keys that apply to guests only.
     fn no_guest_keys(&mut self, toml: &str, requires: &RawRequires) {
         let mut found = Vec::new();
         let keys = toml::from_str::<BTreeMap<Spanned<String>, toml::Value>>(toml);
@@ -356,7 +356,7 @@ impl Checked<'_> {
     }
 }
 
-/// What the TOML reader found, in our words where it is an unknown key.
+/// Converts an error of the TOML parser, with our own message for an unknown key.
 fn syntax(error: &toml::de::Error, toml: &str) -> Fault {
     let span = error.span().unwrap_or(0..0);
     let message = error.message().trim();
@@ -379,7 +379,7 @@ fn syntax(error: &toml::de::Error, toml: &str) -> Fault {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("the keys are {}", known.join(", ")),
     };
-    // The place of an unknown key is the key itself.
+    // The location of an unknown key is the key itself.
     let start = toml
         .get(span.clone())
         .and_then(|text| text.find(key))

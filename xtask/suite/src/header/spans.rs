@@ -1,8 +1,8 @@
-//! The TOML of a script's `#:` lines, faults in it, and where they are in the script.
+//! Extracts the TOML of a script's `#:` lines, and maps locations of errors back to the script.
 
 use std::ops::Range;
 
-/// What is wrong, with its place in the TOML.
+/// An error with its location in the TOML.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) span: Range<usize>,
@@ -11,17 +11,17 @@ pub(super) struct Fault {
     pub(super) help: Option<String>,
 }
 
-/// Where each line of the extracted TOML stands in the script.
+/// Maps each line of the extracted TOML to the script.
 #[derive(Debug)]
 pub(super) struct Spans {
     /// Start in the TOML, start in the script, length.
     lines: Vec<(usize, usize, usize)>,
 }
 
-/// What starts a header line.
+/// The prefix of a header line.
 const MARK: &str = "#:";
 
-/// The TOML, and the way back.
+/// Extracts the TOML and the map.
 pub(super) fn extract(script: &str) -> (String, Spans) {
     let mut toml = String::new();
     let mut lines = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn extract(script: &str) -> (String, Spans) {
 }
 
 impl Spans {
-    /// The place in the script; it never leaves the header line in which it starts.
+    /// The location in the script. It never leaves the header line in which it starts.
     pub(super) fn to_script(&self, span: Range<usize>) -> Range<usize> {
         let line = self
             .lines

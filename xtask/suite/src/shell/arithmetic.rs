@@ -12,7 +12,7 @@ pub(super) fn value(text: &str, scope: Scope<'_>) -> Result<i64, Stop> {
     }
 }
 
-/// Binary operators by precedence, the loosest first. A longer operator is before its prefix.
+/// Binary operators by precedence, weakest first. A longer operator precedes its prefix.
 const LEVELS: [&[&str]; 6] = [
     &["||"],
     &["&&"],
@@ -84,7 +84,7 @@ impl Parser<'_> {
         self.operand()
     }
 
-    /// A number, or a variable with or without its `$`; a variable without a value is 0.
+    /// Parses a number, or a variable with or without `$`. A variable without a value is 0.
     fn operand(&mut self) -> Result<i64, Stop> {
         let rest = self.rest.trim_start();
         let digits = rest

@@ -1,5 +1,5 @@
-//! Conditions: `[[ … ]]` and `[ … ]` with string and number comparisons, joined by `&&`, `||`, `!`
-//! and parentheses.
+//! Evaluates conditions: `[[ … ]]` and `[ … ]` with comparisons of strings and numbers, joined by
+//! `&&`, `||`, `!` and parentheses.
 
 use super::{Reader, Scope, ShellError, Stop, Word, arithmetic, malformed, unsupported};
 
@@ -18,12 +18,12 @@ pub fn holds(text: &str, scope: Scope<'_>) -> Result<bool, ShellError> {
     parse().map_err(|stop: Stop| stop.in_text(text))
 }
 
-/// Where a list of conditions is.
+/// The context of a list of conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Within {
-    /// Outside of brackets: each condition has its own.
+    /// Outside brackets: each condition has its own.
     List,
-    /// In `[[ … ]]`.
+    /// Inside `[[ … ]]`.
     Double,
 }
 
@@ -65,13 +65,13 @@ fn tokens(text: &str, scope: Scope<'_>) -> Result<Vec<Token>, Stop> {
 }
 
 struct Parser<'a> {
-    /// Reversed: the next one is the last.
+    /// In reverse order, so that the next one is the last.
     tokens: Vec<Token>,
     scope: Scope<'a>,
 }
 
 impl Parser<'_> {
-    /// Takes an operator, or a word without quotes.
+    /// Consumes an operator, or an unquoted word.
     fn take(&mut self, expected: &str) -> bool {
         let is_it = match self.tokens.last() {
             Some(Token::Operator(text)) => *text == expected,

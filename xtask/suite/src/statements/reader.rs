@@ -1,19 +1,20 @@
-//! Splits a shell script into words, operators and line ends (POSIX.1-2024, Shell Command Language 2.3).
+//! Splits a shell script into words, operators and newlines (POSIX.1-2024, Shell Command Language
+//! 2.3).
 
 use std::ops::Range;
 
-/// A piece of a script.
+/// A token of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token<'a> {
-    /// With its quotes.
+    /// A word with its quotes.
     Word(Range<usize>),
-    /// Control or redirection.
+    /// A control or redirection operator.
     Operator(&'a str),
     Newline,
     End,
 }
 
-/// The longest first.
+/// Operators, the longest first.
 const OPERATORS: [&str; 17] = [
     "<<-", "&&", "||", ";;", ">>", "<<", "<&", ">&", "<>", ">|", ";", "&", "|", "(", ")", "<", ">",
 ];
@@ -23,11 +24,12 @@ const OPERATORS: [&str; 17] = [
 pub(super) struct Reader<'a> {
     script: &'a str,
     at: usize,
-    /// Where the last token starts.
+    /// The start of the last token.
     pub(super) start: usize,
-    /// The last token is `<<` or `<<-`.
+    /// Whether the last token is `<<` or `<<-`.
     expects_delimiter: Option<bool>,
-    /// Delimiters of here-documents whose text follows the line; whether tabs before them count not.
+    /// Delimiters of here-documents whose text follows the line, and whether leading tabs are
+    /// ignored.
     documents: Vec<(String, bool)>,
 }
 
@@ -50,7 +52,7 @@ impl<'a> Reader<'a> {
         &self.script[self.at..]
     }
 
-    /// The next token; none where a quote is not closed, or something is not understood.
+    /// The next token. `None` for an unclosed quote or an unknown construct.
     pub(super) fn token(&mut self) -> Option<Token<'a>> {
         self.skip_blanks();
         self.start = self.at;
@@ -98,7 +100,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over line ends, with the comments before them.
+    /// Skips newlines and the comments before them.
     pub(super) fn skip_newlines(&mut self) {
         loop {
             self.skip_blanks();
@@ -109,7 +111,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over `()`.
+    /// Skips `()`.
     pub(super) fn take_parentheses(&mut self) -> bool {
         let mut ahead = self.clone();
         let open = ahead.token() == Some(Token::Operator("("));
@@ -153,7 +155,7 @@ impl<'a> Reader<'a> {
         Some(start..self.at)
     }
 
-    /// A character of a word, or all that it quotes or begins.
+    /// Consumes a character of a word, or the quoted text or expansion that it starts.
     fn piece(&mut self, next: char) -> Option<()> {
         let rest = self.rest();
         self.at += match next {
@@ -197,7 +199,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `${…}` or `$((…))`.
+    /// Skips `${…}` or `$((…))`.
     fn balanced(&mut self, open: usize, close: &str) -> Option<()> {
         self.at += open;
         let mut depth = 0_usize;
@@ -221,7 +223,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `$(…)`: commands, of which only the end is looked for. A `case` in it could have a `)` of its own.
+    /// Skips `$(…)`: only the end of its commands is searched for. A `case` in it could contain an
+    /// unmatched `)`.
     fn substitution(&mut self) -> Option<()> {
         let mut inside = self.clone();
         inside.at += 2;
@@ -236,7 +239,7 @@ impl<'a> Reader<'a> {
                 Token::Word(_) | Token::Operator(_) | Token::Newline => {}
             }
         }
-        // A here-document that begins in it and ends behind it is not understood.
+        // A here-document that begins inside and ends outside is not understood.
         if !inside.documents.is_empty() {
             return None;
         }

@@ -43,7 +43,7 @@ fn statement_parts_get_no_coverage_mark() {
 }
 
 #[test]
-fn patterns_of_a_case_are_left_alone() {
+fn patterns_of_a_case_are_not_marked() {
     check(
         "case $x in\n    a | b) c ;;\n    (*) d\nesac\ne\n",
         "_at 1 && :; case $x in\n    a | b) _at 2 c && :; c ;;\n    (*) _at 3 d && :; d\nesac\n_at 5 e && :; e\n",
@@ -55,7 +55,7 @@ fn patterns_of_a_case_are_left_alone() {
 }
 
 #[test]
-fn words_that_have_effects_are_not_expanded_twice() {
+fn words_with_effects_are_not_expanded_twice() {
     for command in [
         "test $(date) = x",
         "test `date` = x",
@@ -102,7 +102,7 @@ fn shell() -> std::process::Command {
     std::process::Command::new("/bin/sh")
 }
 
-/// Runs both texts in the host's shell: output, messages and status.
+/// Runs a text in the host's shell: output, messages and status.
 fn run(script: &str) -> (Option<i32>, String) {
     let library = "_at() { _status=$?; _place=$*; return $_status; }\nset -e\n";
     let output = shell()
@@ -145,7 +145,7 @@ fn marks_change_neither_output_nor_status() {
     }
 }
 
-/// Each script of the suite can be marked, and a shell can read the result.
+/// Each script of the suite can be marked, and a shell can parse the result.
 #[test]
 fn every_test_of_the_suite_is_marked() {
     let suite = Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-tests"));
@@ -186,7 +186,7 @@ fn every_test_of_the_suite_is_marked() {
 
 proptest! {
     #[test]
-    fn any_text_may_come(script in "([a-z$(){};&|<>'\"`#\\\\ \n=é]|case |esac|in |then |<<X){0,40}") {
+    fn any_script_is_parsed_without_panic(script in "([a-z$(){};&|<>'\"`#\\\\ \n=é]|case |esac|in |then |<<X){0,40}") {
         let found = read(&script);
         prop_assert_eq!(found.marked.matches('\n').count(), script.matches('\n').count());
     }

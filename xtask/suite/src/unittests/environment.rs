@@ -1,16 +1,16 @@
-//! The variables that a test finds in its initrd, as `initrd_create` of `scripts/arch-run.bash` writes
+//! The variables in the initrd of a test, as `initrd_create` of `scripts/arch-run.bash` writes
 //! them.
 
 use std::fmt::Write as _;
 
-/// What the variables say.
+/// The facts behind the variables.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// `tcg` or `kvm`.
     pub accel: &'a str,
     /// `TARGET` of `config.mak`.
     pub target: &'a str,
-    /// What `--version` of QEMU prints after `QEMU emulator version`.
+    /// The version of QEMU: the text after `QEMU emulator version` in its `--version`.
     pub qemu: &'a str,
     /// The release of the host's kernel, such as `6.12.0-1-amd64`.
     pub kernel: &'a str,
@@ -18,7 +18,7 @@ pub struct Facts<'a> {
     pub errata: Option<&'a str>,
 }
 
-/// The file, a `NAME=value` per line.
+/// The file, with one `NAME=value` per line.
 pub fn file(facts: Facts<'_>) -> Result<String, String> {
     let mut qemu = facts.qemu.split([' ', '.']);
     let mut qemu = || qemu.next().unwrap_or_default();
@@ -69,7 +69,7 @@ pub fn file(facts: Facts<'_>) -> Result<String, String> {
     Ok(file)
 }
 
-/// The numbers of a kernel release; what is not a number is absent.
+/// The numbers of a kernel release. Non-numeric parts are absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Kernel {
     version: Option<u32>,
@@ -98,7 +98,7 @@ impl Kernel {
         }
     }
 
-    /// Whether it is at least as new; a part that is absent decides nothing unless the other is above 0.
+    /// Whether it is at least as new. An absent part decides only if the other one is above 0.
     fn has(&self, minimum: &Self) -> bool {
         let ours = (self.version, self.patchlevel);
         let theirs = (minimum.version, minimum.patchlevel);

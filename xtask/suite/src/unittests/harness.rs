@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The scripts of the revision that the data was written from.
+/// Written from the scripts of the revision that the file names.
 const DATA: &str = include_str!("../../data/kvm-unit-tests.toml");
 
-/// What the `run` script of a test directory does.
+/// The behaviour of the `run` script of a test directory.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Harness {
-    /// Where the status of the guest is.
+    /// The source of the guest's status.
     pub status: Status,
-    /// Devices without which no test runs.
+    /// Devices that every test requires.
     #[serde(default)]
     pub needs: Vec<String>,
     /// Arguments before the kernel.
     pub args: Vec<Arguments>,
 }
 
-/// Where the status of a guest is.
+/// The source of a guest's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -30,7 +30,7 @@ pub enum Status {
     Printed,
 }
 
-/// Some arguments.
+/// A group of arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {
@@ -38,12 +38,12 @@ pub struct Arguments {
     pub text: String,
     /// A condition.
     pub when: Option<String>,
-    /// A device that QEMU must have.
+    /// A required device.
     pub device: Option<String>,
 }
 
 impl Harness {
-    /// That of a test directory.
+    /// The behaviour for a test directory.
     #[must_use]
     pub fn of(directory: &str) -> Option<Self> {
         let mut all: BTreeMap<String, Self> = toml::from_str(DATA).ok()?;

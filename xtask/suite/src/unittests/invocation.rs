@@ -1,6 +1,6 @@
-//! Whether a test of kvm-unit-tests runs here, and with which arguments of QEMU. Pure.
+//! Decides whether a test of kvm-unit-tests runs here, and with which QEMU arguments. Pure.
 //!
-//! The order of the questions is that of `run()` in `scripts/runtime.bash`.
+//! The order of the checks is that of `run()` in `scripts/runtime.bash`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,31 +12,31 @@ use super::environment;
 use super::harness::Status;
 use crate::shell::{Scope, ShellError, condition, words};
 
-/// What a test is run on.
+/// The platform of a test.
 #[derive(Clone, Copy)]
 pub struct Host<'a> {
     /// The accelerator of the run, `tcg` or `kvm`.
     pub accel: &'a str,
     /// Whether QEMU has a device.
     pub has_device: &'a dyn Fn(&str) -> bool,
-    /// What `--version` of QEMU prints after `QEMU emulator version`.
+    /// The version of QEMU: the text after `QEMU emulator version` in its `--version`.
     pub qemu: &'a str,
     /// The release of the host's kernel.
     pub kernel: &'a str,
-    /// Processors of the host.
+    /// Number of processors of the host.
     pub processors: usize,
     /// Seconds since 1970.
     pub now: u64,
-    /// The content of a file, if it is one.
+    /// Returns the content of a file, if it exists.
     pub read: &'a dyn Fn(&Utf8Path) -> Option<String>,
 }
 
 /// Why a test does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// It says nothing here.
+    /// It gives no result here.
     Skip(String),
-    /// Its section is wrong.
+    /// Its section is invalid.
     Fault(String),
 }
 
@@ -49,18 +49,18 @@ impl From<ShellError> for Refusal {
     }
 }
 
-/// What a test needs of the harness while it runs.
+/// What a test needs from the harness while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Nothing.
     Plain,
-    /// It is migrated when it asks for it.
+    /// A migration when it requests one.
     Migration,
-    /// It passes when its guest panics.
+    /// A panic of the guest counts as a pass.
     Panic,
 }
 
-/// A test that can be started.
+/// How to start a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
     /// Arguments before `-kernel`.
@@ -69,21 +69,21 @@ pub struct Invocation {
     pub kernel: Utf8PathBuf,
     /// Arguments after it.
     pub after: Vec<String>,
-    /// The content of the initrd, if the test gets one.
+    /// The content of the initrd, if any.
     pub environment: Option<String>,
-    /// How long it may run; `None` for no limit.
+    /// The time limit, or `None` for no limit.
     pub timeout: Option<Duration>,
-    /// Where its status is.
+    /// The source of its status.
     pub status: Status,
     /// What it needs while it runs.
     pub mode: Mode,
 }
 
-/// The limit of a section without one.
+/// The default limit.
 const DEFAULT_TIMEOUT: &str = "90s";
 
 impl UnitTest {
-    /// How the test is started, or why not.
+    /// How the test is started, or why it is not.
     pub fn invocation(&self, host: &Host<'_>) -> Result<Invocation, Refusal> {
         let section = &self.section;
         let tree = &*self.tree;
@@ -202,8 +202,8 @@ impl UnitTest {
         Ok(all)
     }
 
-    /// `-smp`, `-append` and `qemu_params`. Without `test_args` there is no `-append`: QEMU would put the
-    /// name of the kernel into the command line.
+    /// `-smp`, `-append` and `qemu_params`. Without `test_args`, `-append` is omitted, because QEMU
+    /// would add the kernel's name to the command line.
     fn own_arguments(&self, scope: Scope<'_>) -> Result<Vec<String>, Refusal> {
         let section = &self.section;
         let smp = section.smp.as_deref().unwrap_or("1");
@@ -236,12 +236,12 @@ impl UnitTest {
     }
 }
 
-/// A value that restricts a test; an empty one does not.
+/// A value that restricts a test. An empty one does not.
 fn only(value: Option<&String>) -> Option<&str> {
     value.map(String::as_str).filter(|value| !value.is_empty())
 }
 
-/// A time as `timeout(1)` takes it.
+/// Parses a duration in the syntax of `timeout(1)`.
 fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = match text.char_indices().last() {
         Some((at, 's')) => (&text[..at], 1.0),

@@ -1,4 +1,4 @@
-//! What the end of a test means: the exit status of QEMU, its messages, and what the guest printed.
+//! Judges a test by QEMU's exit status, its messages, and the guest's output.
 //!
 //! The rules are those of `scripts/vmm.bash`, `arch-run.bash` and `runtime.bash` of kvm-unit-tests.
 
@@ -11,18 +11,18 @@ use verdict::text;
 
 use super::harness::Status;
 
-/// How a QEMU ended.
+/// How QEMU ended.
 #[derive(Debug, Clone, Copy)]
 pub struct End<'a> {
-    /// Its status.
+    /// Its exit status.
     pub exit: Exit,
-    /// What it wrote to stderr.
+    /// Its stderr.
     pub messages: &'a str,
-    /// What the guest printed.
+    /// The guest's output.
     pub console: &'a str,
 }
 
-/// The status of `abort()`.
+/// The exit status of `abort()`.
 const ABORTED: i32 = 127;
 
 /// The outcome of a test that ended by itself.
@@ -60,7 +60,7 @@ pub fn outcome(rule: Status, end: End<'_>) -> Outcome {
 fn status(rule: Status, end: End<'_>) -> Result<i32, i32> {
     let code = match end.exit {
         Exit::Signal(signal) => return Err(signal),
-        // QEMU ends itself after some signals, with status 0.
+        // After some signals QEMU exits with status 0.
         Exit::Code(0) => match ending_signal(end.messages) {
             Some(signal) => return Err(signal),
             None => 1,
@@ -80,7 +80,7 @@ fn status(rule: Status, end: End<'_>) -> Result<i32, i32> {
     })
 }
 
-/// `terminating on signal 15 from …`
+/// Parses `terminating on signal 15 from …`.
 fn ending_signal(messages: &str) -> Option<i32> {
     let (_, rest) = messages.split_once("terminating on signal ")?;
     let end = rest
@@ -95,7 +95,7 @@ fn has_error(messages: &str) -> bool {
     lines.any(|line| !line.to_lowercase().contains("warning"))
 }
 
-/// The status of the first line `EXIT: STATUS=…`.
+/// The status in the first line `EXIT: STATUS=…`.
 fn printed(console: &str) -> Option<i32> {
     let line = console.lines().find(|line| line.starts_with("EXIT: "))?;
     let (_, rest) = line.split_once("STATUS=")?;
@@ -117,8 +117,8 @@ pub fn summary(console: &str) -> Option<String> {
     found.map(|line| text::short_line(line.as_bytes()))
 }
 
-/// Why the dry run of a test, whose kernel does not exist, did not get as far as the kernel; `None` if it
-/// did. The last line counts.
+/// Why the dry run of a test, with a kernel that does not exist, failed before loading the kernel.
+/// `None` if it reached the kernel. The last line decides.
 #[must_use]
 pub fn premature_failure(log: &str, kernel: &str) -> Option<String> {
     let got_there = |line: &str| {
@@ -156,7 +156,7 @@ pub fn subtests(console: &str) -> Vec<Subtest> {
         .collect()
 }
 
-/// A line of `report()`.
+/// Parses a line of `report()`.
 fn result(line: &str) -> Option<(String, Outcome)> {
     let (word, name) = line.split_once(": ")?;
     let outcome = match word {
@@ -167,7 +167,7 @@ fn result(line: &str) -> Option<(String, Outcome)> {
         "XPASS" => Outcome::Failed {
             cause: "passed, and was expected to fail".to_owned(),
         },
-        // Neither makes the test fail: an expected and a known failure.
+        // An expected failure and a known failure do not fail the test.
         "XFAIL" => Outcome::Skipped {
             reason: "failed as expected".to_owned(),
         },
@@ -245,7 +245,7 @@ mod tests {
         );
         check(Exit::Code(77), "", "", "skipped: the test skipped itself");
         check(Exit::Code(127), "", "", "failed: the test called abort()");
-        // A parity that no guest can cause is QEMU's.
+        // A guest cannot exit with an even status, so it is QEMU's own.
         check(Exit::Code(2), "", "", "failed: exit status 2");
     }
 
@@ -276,7 +276,7 @@ mod tests {
         );
         let lost = "lost guest: QEMU ended with status 0: the guest reported no status";
         check(Exit::Code(0), "x EXIT: STATUS=1\n", lost);
-        // Only a QEMU that ended without an error may have printed it.
+        // The status counts only if QEMU ended without an error.
         check(Exit::Code(2), "EXIT: STATUS=1\n", "failed: exit status 2");
     }
 

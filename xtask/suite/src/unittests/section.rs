@@ -1,6 +1,6 @@
-//! The sections of a `unittests.cfg`, read as `scripts/common.bash` of kvm-unit-tests reads them.
+//! Parses the sections of a `unittests.cfg` like `scripts/common.bash` of kvm-unit-tests.
 //!
-//! What is wrong with a section is kept with it, so that the other tests can still run.
+//! An error in a section is stored with it, so that the other tests can still run.
 
 /// One test of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Section {
     pub check: Option<String>,
     /// `disabled_if`.
     pub disabled_if: Option<String>,
-    /// What is wrong with it, with lines.
+    /// Its errors, with lines.
     pub faults: Vec<String>,
 }
 
@@ -52,10 +52,10 @@ const KEYS: [&str; 13] = [
     "disabled_if",
 ];
 
-/// Begins and ends a value of several lines.
+/// The delimiter of a value of several lines.
 const QUOTES: &str = r#"""""#;
 
-/// Reads a file. A line of text before the first section is an error.
+/// Parses a file. A line of text before the first section is an error.
 pub fn parse(text: &str) -> Result<Vec<Section>, String> {
     let lines: Vec<&str> = text.lines().collect();
     let mut sections: Vec<Section> = Vec::new();
@@ -97,7 +97,7 @@ pub fn parse(text: &str) -> Result<Vec<Section>, String> {
     Ok(sections)
 }
 
-/// Begins a section. Two of one name would be one test in every report, so that neither can run.
+/// Starts a section. Two of the same name would be one test in every report, so neither can run.
 fn begin(sections: &mut Vec<Section>, name: &str, line: u32) {
     if let Some(first) = sections.iter().position(|section| section.name == name) {
         let mut section = sections.remove(first);
@@ -113,7 +113,7 @@ fn begin(sections: &mut Vec<Section>, name: &str, line: u32) {
     });
 }
 
-/// A value up to the closing quotes, and how many of the lines it takes. A backslash joins lines.
+/// A value up to the closing quotes, and the number of its lines. A backslash joins lines.
 fn several_lines(first: &str, lines: &[&str]) -> Option<(String, usize)> {
     let mut value = format!("{first}\n");
     for (index, line) in lines.iter().enumerate() {
@@ -139,7 +139,7 @@ fn set(section: &mut Section, key: &str, value: &str, line: u32) {
         "smp" => section.smp = text,
         "test_args" => section.test_args = text,
         "qemu_params" | "extra_params" => section.params = text,
-        // Of another virtual machine monitor.
+        // For another virtual machine monitor.
         "kvmtool_params" => {}
         "groups" => section.groups = value.split_whitespace().map(str::to_owned).collect(),
         "arch" => section.arch = text,
