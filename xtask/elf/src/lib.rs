@@ -1,8 +1,7 @@
-//! ELF files of any word size and byte order: headers, notes, sections, symbols, needed libraries.
+//! Parses ELF files of any word size and byte order: headers, notes, sections and symbols.
 //!
-//! A reader of bytes after the System V gABI, chapters 4 and 5. It opens no file and knows nothing about
-//! machines. Used by `kernel` (which machine a kernel is for), by `hostfiles` (which libraries a program needs) and
-//! by `forge` (which symbol covers a byte).
+//! Follows the System V gABI, chapters 4 and 5. Opens no files and knows no machines. Used by
+//! `kernel` (the machine of a kernel) and by `forge` (the symbol at a byte).
 
 mod dynamic;
 mod reader;

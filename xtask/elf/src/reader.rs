@@ -1,20 +1,20 @@
-//! The header of a file, its program headers, and the notes among them.
+//! The file header, the program headers, and the notes.
 
-/// What the first bytes of a file say about it.
+/// The properties in the first bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// `e_machine`.
     pub machine: u16,
-    /// 64-bit words.
+    /// Whether words have 64 bits.
     pub wide: bool,
-    /// Most significant byte first.
+    /// Whether the most significant byte comes first.
     pub big_endian: bool,
 }
 
-/// A note: who defined it, and what it means there.
+/// A note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Such as `GNU`.
+    /// The owner that defines the kind, such as `GNU`.
     pub owner: String,
     /// `n_type`.
     pub kind: u32,
@@ -34,7 +34,7 @@ impl Header {
 }
 
 impl Note {
-    /// The notes of a file (`PT_NOTE`); those before the first that is malformed.
+    /// The notes of a file (`PT_NOTE`) up to the first malformed one.
     #[must_use]
     pub fn all(bytes: &[u8]) -> Vec<Self> {
         let Some(reader) = Reader::of(bytes) else {
@@ -56,7 +56,7 @@ impl Note {
     }
 }
 
-/// Reads numbers of a file in its byte order.
+/// Reads numbers in the byte order of the file.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
     pub(crate) bytes: &'a [u8],
@@ -69,7 +69,7 @@ pub(crate) const LOADED: u64 = 1;
 /// `PT_NOTE`.
 const NOTES: u64 = 4;
 
-/// A piece of the file as its program header describes it.
+/// A segment described by a program header.
 pub(crate) struct Segment {
     pub(crate) kind: u64,
     pub(crate) offset: u64,
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads a field of `length` bytes that is elsewhere in the two word sizes.
+    /// Reads a field of `length` bytes whose offset depends on the word size.
     pub(crate) fn field(
         &self,
         base: usize,
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
             .get(at..at.checked_add(usize::try_from(length).ok()?)?)
     }
 
-    /// The pieces that program headers describe; none in a relocatable file.
+    /// The segments of the program headers. A relocatable file has none.
     pub(crate) fn segments(&self) -> Option<Vec<Segment>> {
         let number = |value: Option<u64>| usize::try_from(value?).ok();
         let table = number(self.field(0, (28, 4), (32, 8)))?;
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         Some(segments)
     }
 
-    /// The note at a place, and where the next one begins; both parts are padded to four bytes.
+    /// The note at an offset, and the offset of the next one. Both parts are padded to four bytes.
     fn note(&self, at: usize) -> Option<(Note, usize)> {
         let length = |field: usize| usize::try_from(self.number(at + field, 4)?).ok();
         let (name, description) = (length(0)?, length(4)?);
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The text that begins at a place of a string table.
+/// The string at an offset of a string table.
 pub(crate) fn string(table: &[u8], at: u64) -> Option<String> {
     let tail = table.get(usize::try_from(at).ok()?..)?;
     let name = tail.split(|byte| *byte == 0).next()?;

@@ -13,11 +13,11 @@ const FILE_SYMBOL: u64 = 4;
 pub struct Section<'a> {
     /// Its name.
     pub name: String,
-    /// Where it is when the program runs; in a relocatable file zero.
+    /// Its address at run time, or zero in a relocatable file.
     pub address: u64,
-    /// Where it is in the file.
+    /// Its offset in the file.
     pub offset: usize,
-    /// What it holds; nothing where it only takes room at run time.
+    /// Its contents, empty if it occupies memory only at run time.
     pub bytes: &'a [u8],
     kind: u32,
     flags: u64,
@@ -25,7 +25,7 @@ pub struct Section<'a> {
 }
 
 impl Section<'_> {
-    /// Whether it is in memory when the program runs.
+    /// Whether it is in memory at run time.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.flags & ALLOCATED != 0
@@ -36,7 +36,7 @@ impl Section<'_> {
 pub struct Elf<'a> {
     /// The whole file.
     pub bytes: &'a [u8],
-    /// In the order of the file's table.
+    /// The sections in the order of the file's table.
     pub sections: Vec<Section<'a>>,
     reader: Reader<'a>,
     kind: u16,
@@ -82,13 +82,13 @@ impl<'a> Elf<'a> {
         })
     }
 
-    /// The first section of a name.
+    /// The first section of this name.
     #[must_use]
     pub fn section(&self, name: &str) -> Option<&Section<'a>> {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// Where a loader puts a section, which need not be where it runs.
+    /// The load address of a section, which may differ from its run-time address.
     #[must_use]
     pub fn load_address(&self, section: &Section) -> u64 {
         let segment = self.segments.iter().find(|segment| {
@@ -103,7 +103,7 @@ impl<'a> Elf<'a> {
         })
     }
 
-    /// The section that holds a byte of the file, and the byte's place in it.
+    /// The index of the section that contains a byte of the file, and the offset in it.
     #[must_use]
     pub fn section_at(&self, offset: usize) -> Option<(usize, usize)> {
         self.sections
@@ -115,7 +115,8 @@ impl<'a> Elf<'a> {
             })
     }
 
-    /// Whether no section of that name has the same bytes: names repeat in relocatable files.
+    /// Whether no section of the same name has the same bytes. Names may repeat in relocatable
+    /// files.
     #[must_use]
     pub fn lacks(&self, wanted: &Section) -> bool {
         let mut named = self
@@ -125,7 +126,8 @@ impl<'a> Elf<'a> {
         named.all(|section| section.bytes != wanted.bytes)
     }
 
-    /// The symbol that covers a place in a section, else the last one before it if that has no size.
+    /// The symbol that covers an offset in a section, else the last one before it if that has no
+    /// size.
     #[must_use]
     pub fn symbol_at(&self, section: usize, offset: usize) -> Option<String> {
         let table = self
@@ -133,7 +135,7 @@ impl<'a> Elf<'a> {
             .iter()
             .find(|section| section.kind == SYMBOL_TABLE)?;
         let names = self.sections.get(table.link)?.bytes;
-        // In a relocatable file a symbol's value counts from its section's start.
+        // In a relocatable file, the value of a symbol is relative to its section.
         let base = if self.kind == RELOCATABLE {
             0
         } else {
@@ -153,7 +155,7 @@ impl<'a> Elf<'a> {
             let owner = usize::try_from(reader.field(at, (14, 2), (6, 2))?).ok()?;
             let marks = reader.field(at, (12, 1), (4, 1))? & 0xf;
             let names_no_object = matches!(marks, SECTION_SYMBOL | FILE_SYMBOL)
-                // What an assembler marks code and data with (`$x`, `$d`): AAELF and its like.
+                // Mapping symbols of assemblers (`$x`, `$d`): AAELF and similar.
                 || name.starts_with('$');
             if owner != section || value > wanted || name.is_empty() || names_no_object {
                 continue;
@@ -165,7 +167,8 @@ impl<'a> Elf<'a> {
                 nearest = Some((value, length, name));
             }
         }
-        // A name without a size reaches to the next name; what lies behind a sized one has none.
+        // A symbol without a size extends to the next one. Nothing covers the bytes after a sized
+        // one.
         let nearest = nearest.filter(|(_, length, _)| *length == 0);
         nearest.map(|(_, _, name)| name)
     }

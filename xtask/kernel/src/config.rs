@@ -1,4 +1,4 @@
-//! A kernel's `.config`, and what a guest of Kiln needs in it.
+//! Parses a kernel's `.config` and checks the options that a guest of Kiln needs.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config(BTreeMap<String, String>);
 
-/// What Kiln's init uses on every machine.
+/// The options that Kiln's init needs on every machine.
 const NEEDED: [&str; 6] = [
     "BINFMT_ELF",
     "BLK_DEV_INITRD",
@@ -17,7 +17,7 @@ const NEEDED: [&str; 6] = [
 ];
 
 impl Config {
-    /// Reads a file; a line of another form says nothing.
+    /// Parses a file and ignores lines of another form.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let option = |line: &str| {
@@ -27,14 +27,15 @@ impl Config {
         Self(text.lines().filter_map(option).collect())
     }
 
-    /// The value of an option; `n` where it is not set.
+    /// The value of an option, `n` if it is not set.
     #[must_use]
     pub fn value(&self, option: &str) -> &str {
         self.0.get(option).map_or("n", String::as_str)
     }
 
-    /// What a guest needs built in and is not, each as `CONFIG_OPTION=value`: the init has no modules
-    /// before the control channel is open. `virtio` is the suffix of virtio devices on the machine.
+    /// The options that a guest needs built in but that are not, each as `CONFIG_OPTION=value`. The
+    /// init has no modules until the control channel is open. `virtio` is the suffix of virtio
+    /// devices on the machine.
     #[must_use]
     pub fn lacks(&self, virtio: &str) -> Vec<String> {
         let bus = match virtio {
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_drivers_of_a_guest_are_named() {
+    fn missing_drivers_of_a_guest_are_listed() {
         let check = |config: &str, virtio: &str, expect: &[&str]| {
             let needed = NEEDED.map(|name| format!("CONFIG_{name}=y\n"));
             let text = needed.concat() + config;

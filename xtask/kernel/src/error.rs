@@ -1,4 +1,4 @@
-//! Errors of finding the kernel to boot.
+//! Why no kernel to boot was found.
 
 use camino::Utf8PathBuf;
 use host::process::command::quote_line;
@@ -11,28 +11,28 @@ pub enum KernelError {
     /// Neither a file nor a directory.
     #[error("no kernel at `{0}`: no such file or directory")]
     Absent(Utf8PathBuf),
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A directory in which nothing was built.
+    /// A directory without a built kernel.
     #[error("no kernel in the build tree `{tree}`: expected `{}`", .expected.join("` or `"))]
     NotBuilt {
         /// The directory.
         tree: Utf8PathBuf,
-        /// The files that were looked for.
+        /// The expected files.
         expected: Vec<String>,
-        /// The command that builds one.
+        /// The command that builds the kernel.
         make: Vec<String>,
     },
-    /// `vmlinux` was linked again and the file that boots was not made from it.
+    /// `vmlinux` was linked again, but the bootable file was not made from it.
     #[error("`{file}` is older than the `vmlinux` of its build tree")]
     Stale {
-        /// The file that boots.
+        /// The bootable file.
         file: Utf8PathBuf,
-        /// The command that brings it up to date.
+        /// The command that updates it.
         make: Vec<String>,
     },
-    /// Not a format in which kernels are booted.
+    /// Not a supported kernel format.
     #[error(
         "`{0}` is not a kernel: expected an ELF file, a bzImage, or an Image, plain or gzip-compressed"
     )]
@@ -42,26 +42,26 @@ pub enum KernelError {
     Target {
         /// The kernel.
         path: Utf8PathBuf,
-        /// The architecture that it was to be booted on.
+        /// The requested architecture.
         arch: String,
-        /// What that architecture's own kernel is for.
+        /// The target of that architecture's own kernel.
         expected: Target,
-        /// What it is for.
+        /// The target of this kernel.
         found: Target,
     },
-    /// A config without the drivers that a guest needs.
+    /// The config lacks drivers that a guest needs.
     #[error("the kernel in `{tree}` lacks what a guest needs: {}", .missing.join(", "))]
     Config {
-        /// Where the config is.
+        /// The build tree.
         tree: Utf8PathBuf,
         /// `CONFIG_NAME=value`.
         missing: Vec<String>,
-        /// The command that builds it again.
+        /// The command that rebuilds the kernel.
         make: Vec<String>,
     },
 }
 
-/// Why a kernel is one of none of several architectures: in one error.
+/// Combines the errors for several architectures into one.
 #[must_use]
 pub fn summary(errors: Vec<KernelError>) -> Option<KernelError> {
     let mut errors = errors.into_iter();
@@ -73,10 +73,10 @@ pub fn summary(errors: Vec<KernelError>) -> Option<KernelError> {
                 KernelError::NotBuilt { expected: more, .. },
             ) => {
                 expected.extend(more);
-                // Without the architecture: it is what the tree is configured for.
+                // Without the architecture, because the tree is already configured for one.
                 make.truncate(3);
             }
-            // What is wrong with a kernel that is there says more.
+            // An error about an existing kernel is more specific.
             (KernelError::NotBuilt { .. }, error) => first = error,
             _ => {}
         }
@@ -85,7 +85,7 @@ pub fn summary(errors: Vec<KernelError>) -> Option<KernelError> {
 }
 
 impl KernelError {
-    /// What fixes it.
+    /// The command that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

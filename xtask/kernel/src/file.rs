@@ -1,4 +1,4 @@
-//! What a kernel file is: for which machine, which version, and whether QEMU can boot it as it is.
+//! Identifies a kernel file: its machine, its version, and whether QEMU can boot it directly.
 
 use std::fmt;
 use std::io::Read as _;
@@ -8,11 +8,11 @@ use elf::{Header, Note};
 /// The machine that a kernel runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
-    /// As `e_machine` of an ELF file.
+    /// `e_machine` of an ELF file.
     pub machine: u16,
-    /// 64-bit words.
+    /// Whether words have 64 bits.
     pub wide: bool,
-    /// Most significant byte first.
+    /// Whether the most significant byte comes first.
     pub big_endian: bool,
 }
 
@@ -28,31 +28,31 @@ impl fmt::Display for Target {
     }
 }
 
-/// What the bytes of a kernel say.
+/// The facts about a kernel file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelFile {
     /// The machine that it runs on.
     pub target: Target,
     /// Its release, such as `6.12.95`.
     pub version: Option<String>,
-    /// An ELF file that has the entry point of Xen's PVH boot, which QEMU needs for ELF files of machines
-    /// that have compressed kernels.
+    /// Whether it is an ELF file with the entry point of Xen's PVH boot. QEMU needs it to boot ELF
+    /// files on machines with compressed kernels.
     pub has_pvh: bool,
 }
 
-/// Where the header of the boot protocol has its signature (kernel: Documentation/arch/x86/boot.rst).
+/// Offset and text of the signature of the boot protocol (kernel: Documentation/arch/x86/boot.rst).
 const BOOT_PROTOCOL: (usize, &[u8]) = (0x202, b"HdrS");
-/// Where the offset of the version's text is; it counts from 0x200.
+/// Offset of the field that locates the version's text, relative to 0x200.
 const VERSION_OFFSET: usize = 0x20e;
-/// `xloadflags`, whose bit 0 says that the kernel has a 64-bit entry point.
+/// `xloadflags`, whose bit 0 is set if the kernel has a 64-bit entry point.
 const LOAD_FLAGS: usize = 0x236;
 /// The ELF machines of kernels with and without that bit.
 const PC_MACHINES: [u16; 2] = [62, 3];
 
-/// Flat images: place and text of their signature, and the ELF machine (kernel:
+/// Flat images: offset and text of their signature, and the ELF machine (kernel:
 /// Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/boot-image-header.rst).
 const IMAGES: [(usize, &[u8], u16); 2] = [(0x38, b"ARM\x64", 183), (0x38, b"RSC\x05", 243)];
-/// Bit 0 of the flags at 0x18: the byte order of the kernel, in both formats.
+/// Bit 0 of the flags at 0x18 is the byte order of the kernel in both formats.
 const IMAGE_FLAGS: usize = 0x18;
 
 /// The note of the PVH entry point: `XEN_ELFNOTE_PHYS32_ENTRY`.
@@ -61,7 +61,7 @@ const PVH: (&str, u32) = ("Xen", 18);
 const GZIP: &[u8] = b"\x1f\x8b";
 
 impl KernelFile {
-    /// `None` if it is not a kernel in a format that is booted.
+    /// `None` if the format is not that of a bootable kernel.
     #[must_use]
     pub fn identify(bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(GZIP) {
@@ -131,10 +131,10 @@ fn protocol_version(bytes: &[u8]) -> Option<String> {
     first_word(bytes.get(at..)?)
 }
 
-/// The version in the line that a kernel prints first.
+/// The version in the kernel's banner.
 fn banner(bytes: &[u8]) -> Option<String> {
     const BANNER: &[u8] = b"Linux version ";
-    // The first one may be a format: `Linux version %s`.
+    // The first match may be a format string: `Linux version %s`.
     let mut found = bytes.windows(BANNER.len()).enumerate();
     found.find_map(|(at, window)| {
         let word = (window == BANNER).then(|| first_word(&bytes[at + BANNER.len()..]))??;
@@ -143,7 +143,7 @@ fn banner(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// A version is shorter than this (`__NEW_UTS_LEN`).
+/// Maximum length of a version (`__NEW_UTS_LEN`).
 const VERSION_MAX: usize = 64;
 
 fn first_word(bytes: &[u8]) -> Option<String> {
@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// A file of this size with bytes at places.
+    /// A file with bytes at these offsets.
     fn file(parts: &[(usize, &[u8])]) -> Vec<u8> {
         let mut bytes = vec![0; 0x400];
         for (at, part) in parts {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn each_format_names_its_machine() {
+    fn machine_is_detected_in_each_format() {
         let check = |bytes: &[u8], expect: Option<(Target, Option<&str>)>| {
             let found = KernelFile::identify(bytes);
             let found = found.map(|kernel| (kernel.target, kernel.version));
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn pvh_entry_is_a_note_of_xen() {
         let check = |owner: &[u8; 4], kind: u8, expect: bool| {
-            // One program header, of type PT_NOTE, at 0x40; the note itself is at 0x100.
+            // One program header of type PT_NOTE at 0x40. The note itself is at 0x100.
             let header: [&[u8]; 6] = [
                 &[4, 0, 0, 0, 0, 0, 0, 0],
                 &[0, 1, 0, 0, 0, 0, 0, 0],

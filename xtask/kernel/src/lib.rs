@@ -1,7 +1,7 @@
-//! Kernels that a developer brings: where a build tree has one, which machine it is for, and whether its
-//! config has what a guest of Kiln needs.
+//! Kernels of a developer: finds the kernel in a build tree, identifies its machine, and checks
+//! whether its config meets the needs of a guest.
 //!
-//! Used by `cargo xtask test --kernel` and `boot --kernel`. Nothing here boots a kernel.
+//! Used by `cargo xtask test --kernel` and `boot --kernel`. This crate does not boot a kernel.
 
 mod config;
 mod error;

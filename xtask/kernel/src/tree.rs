@@ -1,4 +1,5 @@
-//! Finds the kernel that `--kernel` means: a file, or what a build tree has made for an architecture.
+//! Finds the kernel for `--kernel`: a file, or the kernel that a build tree made for an
+//! architecture.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::arch::{Arch, Linux};
@@ -12,16 +13,17 @@ use crate::file::{KernelFile, Target};
 pub struct Kernel {
     /// The file that QEMU boots.
     pub path: Utf8PathBuf,
-    /// What it is.
+    /// The facts about the file.
     pub file: KernelFile,
-    /// The kernel with symbols of its build tree.
+    /// The kernel with symbols in its build tree.
     pub symbols: Option<Utf8PathBuf>,
 }
 
-/// The kernel with symbols, in every build tree.
+/// The name of the kernel with symbols in every build tree.
 const VMLINUX: &str = "vmlinux";
 
-/// The kernel of a file or a build tree, for guests of an architecture whose own kernel is for `target`.
+/// The kernel in a file or build tree, for guests of an architecture whose own kernel is for
+/// `target`.
 pub fn find(place: &Utf8Path, arch: &Arch, target: Target) -> Result<Kernel, KernelError> {
     let kernel = if place.is_dir() {
         in_tree(place, &arch.linux)?
@@ -44,7 +46,7 @@ pub fn find(place: &Utf8Path, arch: &Arch, target: Target) -> Result<Kernel, Ker
     Ok(kernel)
 }
 
-/// What a kernel file is.
+/// Identifies a kernel file.
 pub(crate) fn identify(path: &Utf8Path) -> Result<KernelFile, KernelError> {
     if !path.exists() {
         return Err(KernelError::Absent(path.to_owned()));
@@ -53,13 +55,13 @@ pub(crate) fn identify(path: &Utf8Path) -> Result<KernelFile, KernelError> {
     KernelFile::identify(&bytes).ok_or_else(|| KernelError::Format(path.to_owned()))
 }
 
-/// The first of the files that QEMU can boot, and that is not older than `vmlinux`: where only that was
-/// made, the others are of an earlier build.
+/// The first file that QEMU can boot and that is not older than `vmlinux`. If only `vmlinux` was
+/// rebuilt, the other files are from an earlier build.
 fn in_tree(tree: &Utf8Path, linux: &Linux) -> Result<Kernel, KernelError> {
     let vmlinux = tree.join(VMLINUX);
     let linked = host::files::modified(&vmlinux).ok();
     let names = [Some(linux.image.as_str()), linux.compressed.as_deref()];
-    // Where kernels are compressed, an ELF file boots by PVH if at all.
+    // On machines with compressed kernels, an ELF file can boot only by PVH.
     let needs_pvh = linux.compressed.is_some();
     let last = needs_pvh.then_some(VMLINUX);
     let names: Vec<&str> = names.into_iter().flatten().chain(last).collect();
@@ -95,7 +97,7 @@ fn in_tree(tree: &Utf8Path, linux: &Linux) -> Result<Kernel, KernelError> {
     })
 }
 
-/// A build tree says what is in its kernel before it is booted.
+/// Checks the config of a build tree before the kernel is booted.
 fn check_config(tree: &Utf8Path, arch: &Arch) -> Result<(), KernelError> {
     let Some(text) = host::files::read_text(&tree.join(".config")).unwrap_or_default() else {
         return Ok(());
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn tree_gives_the_first_file_that_boots() {
+    fn tree_provides_the_first_bootable_file() {
         let check = |compressed, files: &[(&str, Vec<u8>, u64)], expect: Result<&str, &str>| {
             let dir = tree(files);
             let root = Utf8Path::from_path(dir.path()).unwrap();

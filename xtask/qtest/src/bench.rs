@@ -1,6 +1,6 @@
-//! A device test: what it needs, what it does, and the machine that it runs on.
+//! A device test and its bench: the needs and the body of a test, and the machine that it runs on.
 //!
-//! Tests are in `tests/device`; `guest` performs them, and `suite` pairs them with machines.
+//! Tests are in `tests/device`. `guest` performs them, and `suite` pairs them with machines.
 
 use std::fmt::Debug;
 use std::panic::Location;
@@ -18,26 +18,27 @@ use crate::session::Session;
 /// A test of a device model.
 #[derive(Debug, Clone, Copy)]
 pub struct Test {
-    /// The file below `tests/device/src/` that it is in, which is named after the device.
+    /// The test's file below `tests/device/src/`, which is named after the device.
     pub device: &'static str,
-    /// What it tests, in a few words with hyphens.
+    /// The name of the test, a few words with hyphens.
     pub name: &'static str,
-    /// What it promises, in one line.
+    /// What the test checks, in one line.
     pub description: &'static str,
     /// What a machine must provide.
     pub needs: &'static [&'static str],
     /// Device models that QEMU must have.
     pub models: &'static [&'static str],
-    /// Whether it moves the clock or interrupt lines, or needs a machine that runs: the `qtest` accelerator alone has these.
+    /// Whether it moves the clock or interrupt lines, or needs a running machine. Only the `qtest`
+    /// accelerator supports these.
     pub clock: bool,
     /// QEMU's options in addition to the machine's.
     pub arguments: &'static [&'static str],
-    /// What it does.
+    /// The body.
     pub body: fn(&mut Bench<'_>) -> Result<(), Failure>,
 }
 
 impl Test {
-    /// What the tests of one file share: they name the rest.
+    /// The defaults for the tests of one file, which set the remaining fields.
     #[must_use]
     pub const fn of(device: &'static str, needs: &'static [&'static str]) -> Self {
         Self {
@@ -54,7 +55,7 @@ impl Test {
 }
 
 impl PartialEq for Test {
-    /// Two tests of one name are the same.
+    /// Tests with the same name are equal.
     fn eq(&self, other: &Self) -> bool {
         (self.device, self.name) == (other.device, other.name)
     }
@@ -65,27 +66,27 @@ impl Eq for Test {}
 /// Why a device test did not pass.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The device did something else than its specification says.
+    /// The device did not behave as its specification says.
     #[error("{file}:{line}: {what}: expected {expected}, found {found}")]
     Unexpected {
         /// The file of the test, without its directory.
         file: String,
         /// The line of the expectation.
         line: u32,
-        /// What was looked at.
+        /// The checked value.
         what: String,
-        /// What the specification says.
+        /// The value in the specification.
         expected: String,
-        /// What the device did.
+        /// The actual value.
         found: String,
     },
-    /// A device, an address or room for memory is not there.
+    /// A device, an address or free memory is missing.
     #[error("expected {0} on this machine")]
     Missing(String),
-    /// The conversation failed.
+    /// The communication with QEMU failed.
     #[error(transparent)]
     Qtest(#[from] QtestError),
-    /// There is no PCI host, or a register is missing.
+    /// The machine has no PCI host, or a register is missing.
     #[error(transparent)]
     Host(HostError),
 }
@@ -99,16 +100,16 @@ impl From<HostError> for Failure {
     }
 }
 
-/// The first address of a test's memory, behind the arguments of firmware calls.
+/// The first address of a test's memory, after the arguments of firmware calls.
 const SCRATCH: u64 = 0x1000;
-/// How long a device may take for what it does in a thread of its own.
+/// How long a device may take for work in its own thread.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The memory of a test.
+/// The size of a test's memory.
 const MEMORY: u64 = 32 << 20;
 
-/// The machine that a test runs on, with all that the test uses of it.
+/// The machine that a test runs on, with the state that the test uses.
 pub struct Bench<'a> {
-    /// The conversation.
+    /// The session with QEMU.
     pub session: Session,
     /// The machine.
     pub machine: &'a Machine,
@@ -118,7 +119,7 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// A machine that was started.
+    /// Creates the bench of a started machine.
     #[must_use]
     pub fn new(session: Session, machine: &'a Machine) -> Self {
         Self {
@@ -130,7 +131,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Compares what a device did with what its specification says.
+    /// Compares a value from a device with its specification.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -161,13 +162,13 @@ impl<'a> Bench<'a> {
         self.notes.push(line.into());
     }
 
-    /// The lines that were printed.
+    /// The printed lines.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Asks until the answer is yes: for what a device does in a thread of its own.
+    /// Polls until the condition holds, for work that a device does in its own thread.
     pub fn wait_until(
         &mut self,
         what: &str,
@@ -181,7 +182,7 @@ impl<'a> Bench<'a> {
         answer.map_err(late)?
     }
 
-    /// An address or a number of the machine's data.
+    /// An address or number from the machine's data.
     pub fn at(&self, name: &str) -> Result<u64, Failure> {
         let known = self.machine.at.get(name).copied();
         known.ok_or_else(|| Failure::Missing(format!("`{name}`")))

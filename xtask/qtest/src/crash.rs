@@ -1,4 +1,5 @@
-//! How a replay ended, and the identity of a crash: what stays the same when a stream gets shorter. Pure.
+//! The ending of a replay, and the identity of a crash, which stays the same for a shortened
+//! stream. Pure.
 
 use qemu::Exit;
 
@@ -7,7 +8,7 @@ use qemu::Exit;
 pub enum Ending {
     /// QEMU executed every command and still replies.
     Survived,
-    /// QEMU ended itself with a report, or a signal ended it.
+    /// QEMU exited with a report, or a signal ended it.
     Crashed(Crash),
     /// QEMU did not reply.
     Hung {
@@ -16,7 +17,7 @@ pub enum Ending {
     },
     /// QEMU exited without a report after it had replied to a command.
     Exited {
-        /// Its status.
+        /// The exit status.
         status: i32,
         /// Its last message.
         message: String,
@@ -31,13 +32,13 @@ pub enum Ending {
 /// A crash of QEMU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crash {
-    /// How it was noticed.
+    /// How it was detected.
     pub kind: CrashKind,
-    /// What tells it from others: the text of an assertion, the frames of a sanitizer report, or the signal.
+    /// The text of an assertion, the frames of a sanitizer report, or the signal.
     pub identity: String,
 }
 
-/// How a crash was noticed.
+/// How a crash was detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashKind {
     /// An assertion failed.
@@ -48,11 +49,11 @@ pub enum CrashKind {
     Signal,
 }
 
-/// Frames of a sanitizer report that belong to the identity.
+/// Number of frames of a sanitizer report that are part of the identity.
 const FRAMES: usize = 3;
 
 impl Ending {
-    /// What stays the same when the stream gets shorter; a hang may be at another command.
+    /// The identity for comparison with a shortened stream. A hang may happen at another command.
     #[must_use]
     pub fn identity(&self) -> String {
         match self {
@@ -86,7 +87,7 @@ impl std::fmt::Display for Ending {
     }
 }
 
-/// The ending of a QEMU that ended by itself, from its messages; `has_run` where it had replied before.
+/// The ending of a QEMU that exited, from its messages. `has_run` is true if it had replied before.
 #[must_use]
 pub fn ending(exit: Exit, log: &str, has_run: bool) -> Ending {
     if let Some(crash) = report(log) {
@@ -107,7 +108,8 @@ pub fn ending(exit: Exit, log: &str, has_run: bool) -> Ending {
 /// The crash that QEMU's messages report.
 fn report(log: &str) -> Option<Crash> {
     let lines = || log.lines().map(str::trim);
-    // compiler-rt/lib/sanitizer_common/sanitizer_symbolizer_report.cpp; UBSan has `file: runtime error: text`.
+    // compiler-rt/lib/sanitizer_common/sanitizer_symbolizer_report.cpp; UBSan prints `file: runtime
+    // error: text`.
     let error =
         lines().find(|line| line.contains("Sanitizer: ") || line.contains(": runtime error: "));
     if let Some(error) = error {
@@ -135,7 +137,7 @@ fn report(log: &str) -> Option<Crash> {
     })
 }
 
-/// The function of `#0 0x1234 in function file:line`.
+/// Parses the function of `#0 0x1234 in function file:line`.
 fn frame(line: &str) -> Option<&str> {
     let rest = line.strip_prefix('#')?;
     let (number, rest) = rest.split_once(' ')?;
@@ -144,7 +146,7 @@ fn frame(line: &str) -> Option<&str> {
     rest.split_whitespace().next()
 }
 
-/// An assertion without the program's name and line numbers, which another version changes.
+/// An assertion without the program's name and line numbers, which depend on the version.
 fn assertion(line: &str) -> Option<String> {
     // glibc: `program: file:line: function: Assertion `text' failed.`
     if let Some((before, text)) = line.split_once(": Assertion `") {

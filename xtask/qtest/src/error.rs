@@ -1,8 +1,8 @@
-//! What can go wrong in a conversation with QEMU over qtest.
+//! Errors of a qtest session.
 
 use qemu::{Exit, QemuError};
 
-/// What can go wrong in a conversation.
+/// An error of a session.
 #[derive(Debug, thiserror::Error)]
 pub enum QtestError {
     /// QEMU could not be started, or does not read its commands.
@@ -13,10 +13,10 @@ pub enum QtestError {
     Refused {
         /// The command.
         command: String,
-        /// What QEMU replied.
+        /// QEMU's reply.
         reply: String,
     },
-    /// QEMU ended instead of replying.
+    /// QEMU exited instead of replying.
     #[error("QEMU ended with {exit} at `{command}`{}", indented(.log))]
     Ended {
         /// The command.
@@ -31,12 +31,12 @@ pub enum QtestError {
     Deadline {
         /// The command.
         command: String,
-        /// How long the reply was waited for.
+        /// The time limit of the reply.
         millis: u128,
         /// The last of QEMU's own messages, one per line.
         log: String,
     },
-    /// A reply that the protocol does not have for this command.
+    /// A reply that the protocol does not define for this command.
     #[error("unexpected reply to `{command}`: `{reply}`")]
     Reply {
         /// The command.
@@ -44,7 +44,7 @@ pub enum QtestError {
         /// The reply.
         reply: String,
     },
-    /// The binary has no clock that can be set.
+    /// The binary has no settable clock.
     #[error("`{command}` needs the `qtest` accelerator, which this QEMU lacks")]
     NoClock {
         /// The command.
@@ -53,7 +53,7 @@ pub enum QtestError {
 }
 
 impl QtestError {
-    /// The change that fixes it.
+    /// The advice that fixes it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -1,6 +1,6 @@
-//! Flattened device trees, as far as a machine describes its PCI host in one. Pure.
+//! Parses the parts of flattened device trees that describe a machine's PCI host. Pure.
 //!
-//! The format is in the Devicetree Specification 0.4, chapter 5.
+//! The Devicetree Specification 0.4, chapter 5, defines the format.
 
 use std::collections::BTreeMap;
 
@@ -19,20 +19,20 @@ const NOP: u32 = 4;
 pub struct Node {
     /// Its name, with its address.
     pub name: String,
-    /// The nodes above it, the root first.
+    /// The number of nodes above it.
     pub depth: usize,
     properties: BTreeMap<String, Vec<u8>>,
 }
 
 impl Node {
-    /// A property as 32-bit numbers; empty where it is missing.
+    /// A property as 32-bit numbers, empty if it is missing.
     #[must_use]
     pub fn cells(&self, name: &str) -> Vec<u32> {
         let bytes = self.properties.get(name).map_or(&[][..], Vec::as_slice);
         bytes.chunks_exact(4).filter_map(|it| word(it, 0)).collect()
     }
 
-    /// Whether it says that it is compatible with this.
+    /// Whether its `compatible` property contains this.
     #[must_use]
     pub fn is_compatible(&self, with: &str) -> bool {
         let list = self.properties.get("compatible");
@@ -50,7 +50,7 @@ pub fn total_size(header: &[u8]) -> Option<usize> {
     usize::try_from(word(header, 4)?).ok()
 }
 
-/// All nodes of a device tree, in its order; `None` where it is not one.
+/// All nodes of a device tree in order. `None` if it is malformed.
 #[must_use]
 pub fn nodes(blob: &[u8]) -> Option<Vec<Node>> {
     let blob = blob.get(..total_size(blob)?)?;

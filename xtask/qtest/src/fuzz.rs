@@ -1,7 +1,7 @@
-//! Generates traffic for a device that looks valid, by a seed.
+//! Generates plausible traffic for a device from a seed.
 //!
-//! Each round places and enables the device, lays descriptors in RAM, and then mixes four moves that have broken
-//! X accesses of every width.
+//! Each round maps and enables the device, and then mixes register accesses of every width,
+//! descriptors in RAM, and repetitions of the last write.
 
 use crate::bench::Failure;
 use crate::crash::Ending;
@@ -15,16 +15,16 @@ use crate::session::{Session, Spec};
 
 /// The device number of the fuzzed device on the first bus.
 pub const SLOT: u8 = 4;
-/// The vendor of a function that is not there.
+/// The vendor number of a missing function.
 const NOTHING: u32 = 0xffff;
-/// Base address registers of a function.
+/// Number of base address registers of a function.
 const BARS: u8 = 6;
-/// The command register with ports, memory and bus mastering.
+/// The command register with ports, memory and bus mastering enabled.
 const ENABLED: u32 = 0b111;
-/// Bytes of RAM that descriptors are laid in.
+/// Size of the RAM for descriptors.
 const ARENA: u64 = 0x1_0000;
 
-/// The device that traffic is for.
+/// The fuzzed device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     bars: Vec<Bar>,
@@ -33,7 +33,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Finds the device in its slot and places its base address registers. The commands of the session so far are the set-up.
+    /// Finds the device in its slot and maps its base address registers. The commands of the
+    /// session so far are the setup.
     pub fn find(session: &mut Session, machine: &Machine) -> Result<Self, Failure> {
         let mut pci = Pci::of(session, machine, machine.ram)?;
         let function = Function {
@@ -63,7 +64,7 @@ impl Target {
     }
 }
 
-/// What came of a round.
+/// The result of a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Round {
     /// Every command that was sent.
@@ -72,7 +73,7 @@ pub struct Round {
     pub ending: Ending,
 }
 
-/// Starts QEMU and sends it the traffic of a seed. An error is one of the set-up.
+/// Starts QEMU and sends the traffic of a seed. Fails only in the setup.
 pub fn round(
     spec: &Spec<'_>,
     machine: &Machine,
@@ -91,7 +92,7 @@ pub fn round(
             }
         }
     }
-    // Some devices can ask for a shutdown.
+    // Some devices can request a shutdown.
     if matches!(ending, Ending::Exited { status: 0, .. }) {
         ending = Ending::Survived;
     }
@@ -102,7 +103,7 @@ pub fn round(
     })
 }
 
-/// The commands of a seed.
+/// Generates the commands of a seed.
 pub struct Traffic<'a> {
     target: &'a Target,
     random: Random,
@@ -120,7 +121,7 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// An address that a register may point at.
+    /// An address for a pointer in a register.
     fn address(&mut self) -> u64 {
         let target = self.target;
         match self.random.below(8) {
@@ -135,7 +136,7 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// A number for a register or a descriptor.
+    /// A value for a register or a descriptor.
     fn value(&mut self) -> u64 {
         match self.random.below(8) {
             0 => 0,
@@ -214,7 +215,7 @@ impl<'a> Traffic<'a> {
 impl Iterator for Traffic<'_> {
     type Item = String;
 
-    /// The next command. It never ends.
+    /// The next command. The sequence is endless.
     fn next(&mut self) -> Option<String> {
         let choice = self.random.below(16);
         let command = match choice {

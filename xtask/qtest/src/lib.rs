@@ -1,21 +1,22 @@
-//! Device tests without a guest: the client of QEMU's qtest protocol, and what tests need on top of it.
+//! Device tests without a guest: the client of QEMU's qtest protocol, and a library for tests.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`session`] | a QEMU without a guest, and every command of the protocol |
 //! | [`protocol`] | the lines of the protocol |
-//! | [`transcript`] | what was said in a session |
-//! | [`machine`] | machines as data: what each provides, and where |
-//! | [`fdt`] | device trees, in which a machine describes its PCI host |
+//! | [`transcript`] | the log of a session |
+//! | [`machine`] | machines as data: their features and addresses |
+//! | [`fdt`] | device trees, which describe the PCI host of a machine |
 //! | [`pci`] | configuration space, base address registers, capabilities |
 //! | [`virtio`] | virtio devices over PCI, split virtqueues |
 //! | [`bench`] | a device test, and the machine that it runs on |
 //! | [`stream`] | commands in files: transcripts, and reproducers of bug reports |
-//! | [`replay`], [`crash`] | a stream sent to QEMU, and how that ended |
+//! | [`replay`], [`crash`] | sends a stream to QEMU and judges the ending |
 //! | [`minimize`] | shorter streams with the same ending |
-//! | [`fuzz`] | traffic for a device, by a seed |
+//! | [`fuzz`] | traffic for a device from a seed |
 //!
-//! It knows no device and no architecture: tests and machines are in `tests/device`. Selection, outcomes
+//! This crate knows no device and no architecture: tests and machines are in `tests/device`.
+//! Selection, outcomes
 //! and reports are in `suite`, `guest` and `verdict`.
 
 pub mod bench;

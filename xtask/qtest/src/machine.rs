@@ -1,22 +1,22 @@
-//! Machines as data: what each provides to a device test, and where it is. Pure.
+//! Machines as data: the features that device tests need, and their addresses. Pure.
 
 use serde::Deserialize;
 
-/// A machine of a QEMU binary, as device tests use it.
+/// A machine of a QEMU binary for device tests.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// The architecture, as `images/<arch>.toml` names it.
+    /// The architecture, as in `images/<arch>.toml`.
     pub arch: String,
-    /// As `-machine` takes it.
+    /// The name in the syntax of `-machine`.
     pub name: String,
-    /// What tests may ask for: `pci`, `isa`, or the name of a device of the machine.
+    /// The features that tests may need: `pci`, `isa`, or the name of a device of the machine.
     pub provides: Vec<String>,
-    /// The size of its memory, as `-m` takes it.
+    /// The size of its memory in the syntax of `-m`.
     pub memory: String,
-    /// The first address of RAM that neither firmware nor a device tree is in; 32 MiB follow.
+    /// The first address of 32 MiB of RAM without firmware or device tree.
     pub ram: u64,
-    /// The first address behind RAM.
+    /// The first address after RAM.
     #[serde(rename = "ram-end")]
     pub ram_end: u64,
     /// Its PCI host.
@@ -27,7 +27,7 @@ pub struct Machine {
     pub at: std::collections::BTreeMap<String, u64>,
 }
 
-/// How the configuration space of PCI is reached, and where base address registers are placed.
+/// How to access PCI configuration space, and the addresses for base address registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(
     tag = "found-by",
@@ -36,14 +36,14 @@ pub struct Machine {
     deny_unknown_fields
 )]
 pub enum PciHost {
-    /// Through the ports 0xcf8 and 0xcfc; nothing but these numbers says where there is room.
+    /// With the ports 0xcf8 and 0xcfc. These numbers are the free addresses.
     Ports {
-        /// First address for memory.
+        /// First address for memory BARs.
         memory: u64,
-        /// First port for I/O.
+        /// First port for I/O BARs.
         io: u64,
     },
-    /// Described by the device tree that QEMU leaves in RAM: through memory (ECAM) or the firmware (RTAS).
+    /// From the device tree that QEMU leaves in RAM: through memory (ECAM) or the firmware (RTAS).
     DeviceTree {
         /// The address of the device tree.
         address: u64,
@@ -57,12 +57,12 @@ struct File {
     machine: Vec<Machine>,
 }
 
-/// Why a file of machines cannot be used.
+/// Why a file of machines is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("failed to read the machines of device tests: {0}")]
 pub struct MachineError(String);
 
-/// Reads a file of machines.
+/// Parses a file of machines.
 pub fn read(text: &str) -> Result<Vec<Machine>, MachineError> {
     toml::from_str::<File>(text)
         .map(|file| file.machine)
@@ -70,7 +70,7 @@ pub fn read(text: &str) -> Result<Vec<Machine>, MachineError> {
 }
 
 impl Machine {
-    /// Whether it has all of this.
+    /// Whether it has all of these features.
     #[must_use]
     pub fn provides(&self, needs: &[&str]) -> bool {
         needs

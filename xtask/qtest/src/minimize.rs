@@ -1,9 +1,10 @@
-//! Shortens a list of commands while a property of it stays: here, that QEMU crashes in the same way. Pure.
+//! Shortens a list of commands while a property holds: here, that QEMU crashes in the same way.
+//! Pure.
 //!
-//! First whole ranges of commands are left out, each half as long as the one before, until no single command can go
-//! (Zeller's delta debugging). Then the data of `write` commands is shortened.
+//! First removes whole ranges of commands, halving their length each time, until no single command
+//! can be removed (Zeller's delta debugging). Then shortens the data of `write` commands.
 
-/// Tries a list of commands; `None` ends the search early.
+/// Tests a list of commands. `None` ends the search early.
 pub trait Oracle {
     /// Whether these commands still have the property.
     fn holds(&mut self, commands: &[String]) -> Option<bool>;
@@ -27,7 +28,7 @@ fn drop_ranges(commands: &mut Vec<String>, oracle: &mut impl Oracle) -> Option<(
     let mut length = commands.len().div_ceil(2).max(1);
     loop {
         let mut removed = false;
-        // From the end: what comes before a crash is often set-up.
+        // From the end, because the commands before a crash are often its setup.
         let mut end = commands.len();
         while end > 0 && commands.len() > 1 {
             let start = end.saturating_sub(length);
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn data_of_writes_is_halved_while_it_holds() {
+    fn write_data_is_halved_while_property_holds() {
         let all = commands("write 0x10 0x8 0x0011223344556677; readl 0x0");
         let mut oracle =
             |candidate: &[String]| Some(candidate.len() == 2 && candidate[0].contains("0x0011"));
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn search_that_is_ended_keeps_what_it_found() {
+    fn ended_search_keeps_its_best_result() {
         let all = commands("a;b;c;d");
         let mut left = 1;
         let mut oracle = |_: &[String]| {

@@ -14,13 +14,13 @@ pub use host::{HostError, Pci};
 pub mod register {
     /// Vendor and device.
     pub const ID: u16 = 0x00;
-    /// Which accesses the device answers.
+    /// Enabled kinds of accesses.
     pub const COMMAND: u16 = 0x04;
-    /// What happened.
+    /// Status bits.
     pub const STATUS: u16 = 0x06;
     /// Revision, programming interface, class.
     pub const CLASS: u16 = 0x08;
-    /// The form of the header; bit 7 of a device with several functions.
+    /// The layout of the header. Bit 7 marks a device with several functions.
     pub const HEADER_TYPE: u16 = 0x0e;
     /// The first base address register.
     pub const BAR: u16 = 0x10;
@@ -28,25 +28,25 @@ pub mod register {
     pub const SUBSYSTEM: u16 = 0x2c;
     /// The first capability.
     pub const CAPABILITIES: u16 = 0x34;
-    /// Which interrupt pin the device uses, from 1.
+    /// The interrupt pin of the device, from 1.
     pub const INTERRUPT_PIN: u16 = 0x3d;
 }
 
-/// The capability of interrupts by messages.
+/// The capability of message-signalled interrupts (MSI).
 pub const MSI: u8 = 0x05;
-/// The capability of interrupts by messages from a table.
+/// The capability of message-signalled interrupts from a table (MSI-X).
 pub const MSI_X: u8 = 0x11;
 
 /// Bits of the command register.
 const COMMAND_ALL: u16 = 0b111;
-/// Status: there is a list of capabilities.
+/// Status: a list of capabilities exists.
 const STATUS_CAPABILITIES: u16 = 1 << 4;
-/// Header type: there are other functions.
+/// Header type: other functions exist.
 const MULTI_FUNCTION: u8 = 1 << 7;
-/// Capabilities fit into the 192 bytes behind the header.
+/// The maximum number of capabilities in the 192 bytes after the header.
 const CAPABILITIES_MOST: usize = 48;
 
-/// Where a function of a device is.
+/// The address of a function of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Function {
     /// Bus.
@@ -65,18 +65,18 @@ impl Function {
     }
 }
 
-/// A base address register that was placed.
+/// A mapped base address register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bar {
-    /// Where the processor finds it.
+    /// Its address for the processor.
     pub address: BarAddress,
-    /// Its address on the bus, as the register holds it.
+    /// Its address on the bus, which the register contains.
     pub bus_address: u64,
     /// Its size in bytes.
     pub size: u64,
 }
 
-/// Where the processor finds a base address register.
+/// The address of a base address register for the processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BarAddress {
     /// I/O ports.
@@ -120,7 +120,7 @@ fn offset(port: u16, at: u64) -> u16 {
 pub struct Capability {
     /// Its number, such as 5 for MSI.
     pub id: u8,
-    /// Its place in configuration space.
+    /// Its offset in configuration space.
     pub at: u16,
 }
 
@@ -139,7 +139,7 @@ impl Pci {
                 if id & 0xffff != 0xffff {
                     found.push(function);
                 }
-                // A device without a function 0 is not there.
+                // A device without a function 0 does not exist.
                 let first = function.function == 0;
                 if first && (id & 0xffff == 0xffff || !self.is_multiple(session, function)?) {
                     break;
@@ -170,7 +170,7 @@ impl Pci {
         Ok(None)
     }
 
-    /// Lets a function answer on ports and memory, and access memory itself.
+    /// Enables ports, memory and bus mastering of a function.
     pub fn enable(&self, session: &mut Session, function: Function) -> Result<(), QtestError> {
         let command = self.read(session, function, Width::W, register::COMMAND)?;
         let command = command | u32::from(COMMAND_ALL);
@@ -189,7 +189,7 @@ impl Pci {
             return Ok(found);
         }
         let mut at = self.read(session, function, Width::B, register::CAPABILITIES)? & 0xfc;
-        // A list that is a circle ends too.
+        // The limit also ends a cyclic list.
         while at != 0 && found.len() < CAPABILITIES_MOST {
             let at_register = (at & 0xff) as u16;
             let header = self.read(session, function, Width::W, at_register)?;

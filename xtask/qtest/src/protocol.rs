@@ -36,7 +36,7 @@ impl Width {
         }
     }
 
-    /// A value of this width with its bytes in the opposite order.
+    /// Reverses the bytes of a value of this width.
     #[must_use]
     pub fn swapped(self, value: u64) -> u64 {
         value.swap_bytes() >> (64 - 8 * self.bytes())
@@ -48,24 +48,24 @@ impl Width {
 pub struct Irq {
     /// Number of the line.
     pub line: u32,
-    /// Whether it is up now.
+    /// The new state.
     pub raised: bool,
 }
 
 /// A line from QEMU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// The command was executed; what follows `OK`.
+    /// The command was executed. Contains the text after `OK`.
     Ok(String),
-    /// It was not; what follows `FAIL` or `ERR`.
+    /// The command failed. Contains the text after `FAIL` or `ERR`.
     Refused(String),
-    /// An interrupt line changed. It is not a reply.
+    /// An interrupt line changed. This is not a reply.
     Irq(Irq),
-    /// Not the protocol.
+    /// Not part of the protocol.
     Unknown(String),
 }
 
-/// Reads a line from QEMU, without its line end.
+/// Parses a line from QEMU, without its newline.
 #[must_use]
 pub fn read_line(line: &str) -> Line {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -97,7 +97,7 @@ pub fn write_command(address: u64, bytes: &[u8]) -> String {
     format!("write {address:#x} {:#x} 0x{}", bytes.len(), hex.concat())
 }
 
-/// A number in a reply: `0x0000...2a`, or decimal as `clock_step` has it.
+/// Parses a number in a reply: `0x0000...2a`, or decimal as for `clock_step`.
 #[must_use]
 pub fn number(reply: &str) -> Option<u64> {
     match reply.strip_prefix("0x") {
@@ -106,7 +106,7 @@ pub fn number(reply: &str) -> Option<u64> {
     }
 }
 
-/// Bytes in a reply: `0x00ff`.
+/// Parses bytes in a reply: `0x00ff`.
 #[must_use]
 pub fn bytes(reply: &str) -> Option<Vec<u8>> {
     let digits = reply.strip_prefix("0x").filter(|hex| hex.is_ascii())?;
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_qemu_are_read() {
+    fn lines_from_qemu_are_parsed() {
         let check = |line: &str, expect: Line| assert_eq!(read_line(line), expect, "{line}");
         let irq = |line, raised| Line::Irq(Irq { line, raised });
         let unknown = |line: &str| Line::Unknown(line.to_owned());

@@ -1,4 +1,5 @@
-//! Random numbers by a seed: `SplitMix64` (Steele, Lea and Flood, 2014), which is the same on every host.
+//! Random numbers from a seed: `SplitMix64` (Steele, Lea and Flood, 2014), which is the same on
+//! every host.
 
 /// A sequence of numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ impl Random {
         z ^ z >> 31
     }
 
-    /// A number below a limit; 0 where the limit is 0.
+    /// A number below a limit, or 0 if the limit is 0.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         if limit == 0 { 0 } else { self.next() % limit }
     }
@@ -32,7 +33,7 @@ mod tests {
 
     /// The first numbers of the reference implementation for this seed.
     #[test]
-    fn sequence_is_that_of_the_reference() {
+    fn sequence_equals_that_of_the_reference() {
         let mut random = Random::new(1_234_567);
         let first: Vec<u64> = (0..3).map(|_| random.next()).collect();
         let expect = [

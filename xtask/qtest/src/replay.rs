@@ -1,4 +1,4 @@
-//! Replays a stream on a QEMU, and judges how it ended.
+//! Replays a stream with a QEMU, and judges the ending.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::error::QtestError;
 use crate::session::{Session, Spec};
 use crate::stream::{Step, Stream};
 
-/// How long a QEMU that replied to everything may take to end by itself.
+/// How long to wait for a QEMU that replied to everything to exit by itself.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
     /// How it ended.
@@ -38,7 +38,7 @@ pub enum Expect {
     Same,
 }
 
-/// Replays commands. An error is one of the host, not of QEMU.
+/// Replays commands. Fails only if the host is at fault, not QEMU.
 pub fn replay(spec: &Spec<'_>, commands: &[String]) -> Result<Replay, QtestError> {
     let mut session = Session::start(spec)?;
     let mut replay = Replay {
@@ -62,7 +62,7 @@ pub fn replay(spec: &Spec<'_>, commands: &[String]) -> Result<Replay, QtestError
             }
         }
     }
-    // What a bottom half does after the last reply still counts.
+    // Waits for bottom halves that run after the last reply.
     if let Err(error) = session.command("endianness") {
         replay.ending = judged(error, true)?;
     } else if let Some(exit) = session.settle(SETTLE) {
@@ -71,7 +71,7 @@ pub fn replay(spec: &Spec<'_>, commands: &[String]) -> Result<Replay, QtestError
     Ok(replay)
 }
 
-/// How QEMU ended where a command failed; an error of the host is returned.
+/// The ending of QEMU after a failed command. Returns errors of the host.
 pub(crate) fn judged(error: QtestError, has_run: bool) -> Result<Ending, QtestError> {
     match error {
         QtestError::Ended { exit, log, .. } => Ok(ending(exit, &log, has_run)),
@@ -81,7 +81,7 @@ pub(crate) fn judged(error: QtestError, has_run: bool) -> Result<Ending, QtestEr
 }
 
 impl Replay {
-    /// Why this is not what was expected, if it is not.
+    /// Why the ending differs from the expected one, if it does.
     #[must_use]
     pub fn unexpected(&self, expect: Expect, recorded: &Stream) -> Option<String> {
         let is_crash = |wanted: CrashKind| matches!(&self.ending, Ending::Crashed(crash) if crash.kind == wanted);
@@ -96,7 +96,8 @@ impl Replay {
         (!met).then(|| self.ending.to_string())
     }
 
-    /// The first reply that differs from the recorded one. A command without a recorded reply has nothing to compare.
+    /// The first reply that differs from the recorded one. A command without a recorded reply is
+    /// not compared.
     fn difference(&self, recorded: &Stream) -> Option<String> {
         for (found, old) in self.steps.iter().zip(&recorded.steps) {
             if !old.replies.is_empty() && found.replies != old.replies {
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn first_different_reply_is_named() {
+    fn first_different_reply_is_reported() {
         let recorded = stream("> inb 1\n< OK 0x01\n> inb 2\n< OK 0x02\n");
         let check = |text: &str, why: Option<&str>| {
             let replay = replayed(text, Ending::Survived);

@@ -1,8 +1,8 @@
-//! A QEMU that executes no guest, and the conversation with it over the qtest protocol.
+//! A session with a QEMU that executes no guest, over the qtest protocol.
 //!
-//! Where the binary has the `qtest` accelerator, the clock stands still until `clock_step`. Distributions
-//! leave it out; then TCG runs with stopped processors. Ports, registers and memory behave the same, but
-//! commands that move the clock or an interrupt line are refused.
+//! If the binary has the `qtest` accelerator, the clock stops until `clock_step`. Distributions
+//! omit it. Then TCG with stopped processors is used: ports, registers and memory behave in the
+//! same way, but commands that move the clock or an interrupt line are refused.
 
 use std::time::{Duration, Instant};
 
@@ -18,27 +18,27 @@ use crate::error::QtestError;
 use crate::protocol::{self, Irq, Line, Width};
 use crate::transcript::Transcript;
 
-/// The accelerator with a clock that can be set.
+/// The accelerator with a settable clock.
 const QTEST: &str = "qtest";
-/// Bytes per `read` and `write` command: QEMU reads lines of any length, but slowly beyond this.
+/// Bytes per `read` and `write` command. QEMU reads lines of any length, but longer ones slowly.
 const CHUNK: usize = 16 << 10;
 
-/// What a session is started with.
+/// The parameters of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec<'a> {
     /// The QEMU binary.
     pub binary: &'a Utf8Path,
-    /// What it can do.
+    /// Its capabilities.
     pub facts: &'a Facts,
-    /// Takes QEMU's log and its temporary files.
+    /// The directory for QEMU's log and temporary files.
     pub run_dir: &'a Utf8Path,
-    /// The machine and its devices, as QEMU's options.
+    /// QEMU's options for the machine and its devices.
     pub arguments: &'a [String],
-    /// How long to wait for each reply.
+    /// Time limit of each reply.
     pub wait: Duration,
 }
 
-/// A QEMU that executes no guest, and the conversation with it.
+/// A session with a QEMU that executes no guest.
 pub struct Session {
     vm: Vm,
     wait: Duration,
@@ -60,7 +60,7 @@ impl Session {
             run_dir: spec.run_dir,
             directory: spec.run_dir,
         };
-        // The descriptor of a guest's control channel carries the protocol here.
+        // The descriptor of a guest's control channel transports the protocol here.
         let vm = Vm::spawn_with(process, true, |fds| {
             command_line(fds, has_clock, spec.arguments)
         })?;
@@ -79,7 +79,7 @@ impl Session {
         })
     }
 
-    /// Whether the clock stands still until `clock_step`.
+    /// Whether the clock stops until `clock_step`.
     #[must_use]
     pub fn has_clock(&self) -> bool {
         self.has_clock
@@ -97,7 +97,7 @@ impl Session {
         self.vm.pid()
     }
 
-    /// All commands so far, with their replies.
+    /// All commands so far with their replies.
     #[must_use]
     pub fn transcript(&self) -> &Transcript {
         &self.transcript
@@ -188,7 +188,8 @@ impl Session {
         self.write_width(Width::L, address, value.into())
     }
 
-    /// Reads a little-endian number, whatever the guest's byte order: PCI and virtio have these.
+    /// Reads a little-endian number, independently of the guest's byte order, as PCI and virtio
+    /// need.
     pub fn read_le(&mut self, width: Width, address: u64) -> Result<u64, QtestError> {
         let value = self.read_width(width, address)?;
         Ok(if self.big_endian()? {
@@ -198,7 +199,7 @@ impl Session {
         })
     }
 
-    /// Writes a little-endian number, whatever the guest's byte order.
+    /// Writes a little-endian number, independently of the guest's byte order.
     pub fn write_le(&mut self, width: Width, address: u64, value: u64) -> Result<(), QtestError> {
         let value = if self.big_endian()? {
             width.swapped(value)
@@ -208,7 +209,7 @@ impl Session {
         self.write_width(width, address, value)
     }
 
-    /// Reads memory, in the order of its addresses.
+    /// Reads memory in the order of addresses.
     pub fn read(&mut self, address: u64, length: usize) -> Result<Vec<u8>, QtestError> {
         let mut all = Vec::with_capacity(length);
         while all.len() < length {
@@ -240,7 +241,7 @@ impl Session {
         self.done(&format!("memset {address:#x} {length:#x} {byte:#x}"))
     }
 
-    /// Lets the clock run, to the next timer or by some nanoseconds; returns the new time.
+    /// Advances the clock to the next timer or by some nanoseconds. Returns the new time.
     pub fn clock_step(&mut self, nanoseconds: Option<u64>) -> Result<u64, QtestError> {
         self.on_clock(&match nanoseconds {
             Some(nanoseconds) => format!("clock_step {nanoseconds}"),
@@ -248,7 +249,7 @@ impl Session {
         })
     }
 
-    /// Lets the clock run until a time in nanoseconds; returns the new time.
+    /// Advances the clock to a time in nanoseconds. Returns the new time.
     pub fn clock_set(&mut self, nanoseconds: u64) -> Result<u64, QtestError> {
         self.on_clock(&format!("clock_set {nanoseconds}"))
     }
@@ -263,7 +264,7 @@ impl Session {
         self.done(&format!("irq_intercept_out {path}"))
     }
 
-    /// Sets an input line of a device; `name` is empty for the unnamed lines.
+    /// Sets an input line of a device. `name` is empty for the unnamed lines.
     pub fn set_irq_in(
         &mut self,
         path: &str,
@@ -284,8 +285,8 @@ impl Session {
         self.done(&format!("module_load {prefix} {name}"))
     }
 
-    /// Calls a function of the firmware interface RTAS; arguments and results are arrays of big-endian
-    /// 32-bit numbers in memory.
+    /// Calls a function of the firmware interface RTAS. Arguments and results are arrays of
+    /// big-endian 32-bit numbers in memory.
     pub fn rtas(
         &mut self,
         function: &str,
@@ -298,7 +299,7 @@ impl Session {
         ))
     }
 
-    /// Whether the guest is big-endian; asked once.
+    /// Whether the guest is big-endian, determined once.
     pub fn big_endian(&mut self) -> Result<bool, QtestError> {
         if let Some(known) = self.big_endian {
             return Ok(known);
@@ -318,7 +319,7 @@ impl Session {
         Ok(big)
     }
 
-    /// Sends a command and returns what follows `OK`; for commands that have no method here.
+    /// Sends a command and returns the text after `OK`, for commands without a method here.
     pub fn command(&mut self, command: &str) -> Result<String, QtestError> {
         self.transcript.note_command(command);
         self.lines.clear();
@@ -327,7 +328,7 @@ impl Session {
             .vm
             .send_control(format!("{command}\n").as_bytes(), self.wait)
         {
-            // A QEMU that is gone explains more than a pipe that is closed.
+            // The exit of QEMU explains more than a closed pipe.
             let closed = error.into();
             return Err(match self.line(command, deadline) {
                 Err(ended @ QtestError::Ended { .. }) => ended,
@@ -357,8 +358,8 @@ impl Session {
         }
     }
 
-    /// Waits for what QEMU does after the last reply: a crash that a timer or a bottom half causes.
-    /// Returns how it ended.
+    /// Waits for events after the last reply: a timer or a bottom half may crash QEMU. Returns how
+    /// it ended.
     pub fn settle(&mut self, wait: Duration) -> Option<qemu::Exit> {
         let deadline = monotonic() + wait;
         while let Some(event) = self.vm.next(deadline) {

@@ -1,39 +1,40 @@
-//! Streams of qtest commands in files: our transcripts, and what people attach to bug reports. Pure.
+//! Parses streams of qtest commands from files: our transcripts, and attachments of bug reports.
+//! Pure.
 //!
-//! A report usually has a here-document that is piped into QEMU, with continuation lines, comments and the
-//! damage that mail does: CRLF, quoted-printable soft line breaks, `> ` before each line.
+//! A report usually contains a here-document that is piped into QEMU, with continuation lines,
+//! comments and damage from mail: CRLF, quoted-printable soft line breaks, `> ` before each line.
 
 use crate::transcript::{COMMAND, COMMAND_LINE, COMMENT, REPLY};
 
-/// A command line of QEMU and what was said to it.
+/// A command line of QEMU and the commands for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stream {
-    /// The comments, without their marks.
+    /// The comments without their marks.
     pub comments: Vec<String>,
     /// The name of the QEMU binary, such as `qemu-system-i386`.
     pub binary: Option<String>,
-    /// QEMU's options, without those that a replay sets itself.
+    /// QEMU's options, except those that a replay sets itself.
     pub arguments: Vec<String>,
     /// The commands.
     pub steps: Vec<Step>,
 }
 
-/// A command, and the lines that QEMU wrote at the time.
+/// A command, and the lines that QEMU wrote after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The command.
     pub command: String,
-    /// Recorded lines from QEMU; empty in a bug report.
+    /// Recorded lines from QEMU, empty in a bug report.
     pub replies: Vec<String>,
 }
 
 /// Why a file is not a stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StreamError {
-    /// No line of it is a command.
+    /// The file contains no command.
     #[error("expected qtest commands such as `outl 0xcf8 0x80000000`, found none")]
     NoCommands,
-    /// The commands are somewhere else.
+    /// The file only refers to the commands.
     #[error(
         "the commands are at {0}, not in this file: download them and append them to the command line"
     )]
@@ -43,10 +44,10 @@ pub enum StreamError {
     Line {
         /// Its number in the file.
         line: usize,
-        /// What it says.
+        /// The text of the line.
         text: String,
     },
-    /// There is no command line, or not that of QEMU.
+    /// The command line is missing, or not that of QEMU.
     #[error("expected the command line of QEMU, `qemu-system-…`")]
     NoQemu,
 }
@@ -107,7 +108,7 @@ const OUR_FLAGS: &[&str] = &[
 ];
 
 impl Stream {
-    /// Reads a file.
+    /// Parses a file.
     pub fn parse(text: &str) -> Result<Self, StreamError> {
         let mut stream = Self::default();
         let mut end_of_document = None;
@@ -172,7 +173,7 @@ impl Stream {
         Ok(())
     }
 
-    /// As a file in the format of transcripts.
+    /// Formats the stream like a transcript.
     #[must_use]
     pub fn text(&self) -> String {
         let mut lines: Vec<String> = Vec::new();
@@ -191,13 +192,13 @@ impl Stream {
         lines.join("\n") + "\n"
     }
 
-    /// The commands alone.
+    /// The commands.
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
         self.steps.iter().map(|step| step.command.clone()).collect()
     }
 
-    /// The same, with other commands.
+    /// The same stream with other commands.
     #[must_use]
     pub fn with_commands(&self, commands: &[String]) -> Self {
         let step = |command: &String| Step {
@@ -211,7 +212,7 @@ impl Stream {
     }
 }
 
-/// Undoes quoted-printable where a text has its marks: `=` at a line's end, and `=3D` for itself.
+/// Decodes quoted-printable if a text has its marks: `=` at the end of a line, and `=3D`.
 fn decoded(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     if !text.contains("=3D") && !text.contains("=\n") {
@@ -222,7 +223,7 @@ fn decoded(text: &str) -> String {
         .replace("=20\n", "\n")
 }
 
-/// Joins lines that end in a backslash; each with the number of its first line.
+/// Joins lines that end in a backslash, each with the number of its first line.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut continues = false;
@@ -243,7 +244,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// Without `/* … */` and `// …`.
+/// Removes `/* … */` and `// …`.
 fn without_comments(line: &str) -> String {
     let mut rest = line;
     let mut kept = String::new();
@@ -252,7 +253,7 @@ fn without_comments(line: &str) -> String {
         rest = after.split_once("*/").map_or("", |(_, after)| after);
     }
     kept.push_str(rest);
-    // A URL has slashes too.
+    // A URL contains slashes too.
     match kept.split_once(" // ") {
         Some((before, _)) => before.trim().to_owned(),
         None if kept.starts_with("//") => String::new(),
@@ -260,7 +261,7 @@ fn without_comments(line: &str) -> String {
     }
 }
 
-/// Without the marks of a transcript, a mail or a terminal before a line.
+/// Removes the marks of a transcript, a mail or a terminal before a line.
 fn unmarked(line: &str) -> &str {
     let mut line = line.trim();
     while let Some(rest) = line
@@ -272,7 +273,7 @@ fn unmarked(line: &str) -> &str {
     line
 }
 
-/// The words of a shell line, as far as quotes and backslashes go.
+/// Splits a shell line with quotes and backslashes into words.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None::<char>);
     let mut characters = line.chars();
@@ -292,7 +293,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// What ends the here-document that a line begins: `<<EOF`, `<< 'EOF'`.
+/// The delimiter of the here-document that a line begins: `<<EOF`, `<< 'EOF'`.
 fn document_end(words: &[String]) -> Option<String> {
     let at = words.iter().position(|word| word.starts_with("<<"))?;
     let own = words[at].trim_start_matches(['<', '-']);
@@ -308,7 +309,7 @@ fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// QEMU's options without redirections, pipes and what a replay sets itself.
+/// QEMU's options without redirections, pipes and those that a replay sets itself.
 fn arguments(words: &[String]) -> Vec<String> {
     let is_end = |word: &&String| {
         word.starts_with(['<', '|', ';', '&']) || word.starts_with("2>") || word.starts_with('>')
@@ -427,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_and_backslashes_are_the_shells() {
+    fn quotes_and_backslashes_follow_the_shell() {
         assert_eq!(
             words(r#"a 'b c' "d\"e" f\ g ''"#),
             ["a", "b c", "d\"e", "f g", ""]

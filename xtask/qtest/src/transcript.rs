@@ -1,21 +1,21 @@
-//! What was said in a session: the log of a device test, and the format that `qtest replay` reads.
+//! The log of a session. `qtest replay` reads the same format.
 //!
-//! One line per entry. `# ` starts a comment, `$ ` a QEMU command line, `> ` a command of the protocol and
-//! `< ` a line from QEMU. A line without a mark is a command.
+//! One line per entry. `# ` starts a comment, `$ ` a QEMU command line, `> ` a command of the
+//! protocol and `< ` a line from QEMU. A line without a mark is a command.
 
 use camino::Utf8Path;
 use host::process::command::quote_line;
 
-/// The start of a QEMU command line.
+/// The mark of a QEMU command line.
 pub const COMMAND_LINE: &str = "$ ";
-/// The start of a command of the protocol.
+/// The mark of a command of the protocol.
 pub const COMMAND: &str = "> ";
-/// The start of a line from QEMU.
+/// The mark of a line from QEMU.
 pub const REPLY: &str = "< ";
-/// The start of a comment.
+/// The mark of a comment.
 pub const COMMENT: &str = "# ";
 
-/// Lines that are kept; a test that sends more is not read by a person.
+/// Maximum number of lines.
 const MOST: usize = 100_000;
 
 /// The lines of a session.
@@ -26,7 +26,7 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Notes which QEMU was started, and how.
+    /// Records the start of QEMU.
     pub(crate) fn note_start(&mut self, version: &str, binary: &Utf8Path, arguments: &[String]) {
         self.push(COMMENT, &format!("QEMU {version}"));
         let name = binary.file_name().unwrap_or_default();
@@ -36,12 +36,12 @@ impl Transcript {
         self.push(COMMAND_LINE, &quote_line(&words));
     }
 
-    /// Notes a command.
+    /// Records a command.
     pub(crate) fn note_command(&mut self, command: &str) {
         self.push(COMMAND, command);
     }
 
-    /// Notes a line from QEMU.
+    /// Records a line from QEMU.
     pub(crate) fn note_reply(&mut self, line: &str) {
         self.push(REPLY, line);
     }
@@ -54,7 +54,7 @@ impl Transcript {
         }
     }
 
-    /// The commands, in order.
+    /// The commands in order.
     pub fn commands(&self) -> impl Iterator<Item = &str> {
         self.lines
             .iter()
@@ -73,7 +73,7 @@ impl Transcript {
         self.lines[first..].iter().map(String::as_str)
     }
 
-    /// As a file has it.
+    /// The text of the log.
     #[must_use]
     pub fn text(&self) -> String {
         let end = match self.dropped {

@@ -1,7 +1,7 @@
-//! Virtio over PCI, in its modern form: a driver with split virtqueues, for tests of the devices behind it.
+//! Modern virtio over PCI: a driver with split virtqueues, for tests of virtio devices.
 //!
-//! Structures and numbers are those of Virtual I/O Device (VIRTIO) 1.2, sections 2.7 and 4.1. Features of the
-//! device that the caller does not want are not negotiated.
+//! Structures and numbers are those of Virtual I/O Device (VIRTIO) 1.2, sections 2.7 and 4.1. Only
+//! the features that the caller requests are negotiated.
 
 use crate::bench::{Bench, Failure};
 use crate::pci::{Bar, Function};
@@ -9,7 +9,7 @@ use crate::protocol::Width;
 
 /// The vendor of virtio devices.
 const VENDOR: u16 = 0x1af4;
-/// PCI capability: specific to the vendor.
+/// PCI capability: vendor-specific.
 const VENDOR_SPECIFIC: u8 = 0x09;
 
 /// Offsets in the common configuration.
@@ -43,7 +43,7 @@ pub const VERSION_1: u64 = 1 << 32;
 const NEXT: u16 = 1;
 /// Descriptor: the device writes to it.
 const WRITE: u16 = 2;
-/// Entries of a queue.
+/// Number of entries of a queue.
 const SIZE: u16 = 8;
 
 /// A part of a request.
@@ -87,7 +87,8 @@ pub struct Queue {
 }
 
 impl Device {
-    /// Finds the device by its PCI device number, resets it, and negotiates version 1 and these features.
+    /// Finds the device by its PCI device number, resets it, and negotiates version 1 and these
+    /// features.
     pub fn find(bench: &mut Bench<'_>, device: u16, features: u64) -> Result<Self, Failure> {
         let function = bench.function(VENDOR, device)?;
         let (session, pci) = bench.pci()?;
@@ -150,7 +151,7 @@ impl Device {
         self.get(bench, Width::W, common::NUM_QUEUES)
     }
 
-    /// Sets a queue up.
+    /// Sets up a queue.
     pub fn queue(&self, bench: &mut Bench<'_>, index: u16) -> Result<Queue, Failure> {
         let size = u64::from(SIZE);
         self.set(bench, Width::W, common::QUEUE_SELECT, index.into())?;
@@ -184,7 +185,7 @@ impl Device {
         })
     }
 
-    /// Lets the device work.
+    /// Starts the device.
     pub fn start(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
         let state = self.get(bench, Width::B, common::DEVICE_STATUS)?;
         self.set(
@@ -195,7 +196,7 @@ impl Device {
         )
     }
 
-    /// Reads a field of the configuration of this kind of device.
+    /// Reads a field of the device-specific configuration.
     pub fn field(&self, bench: &mut Bench<'_>, width: Width, at: u64) -> Result<u64, Failure> {
         let part = self.configuration;
         let part = part.ok_or_else(|| Failure::Missing("a virtio configuration".to_owned()))?;
@@ -211,7 +212,7 @@ impl Device {
     }
 }
 
-/// Places a base address register once.
+/// Maps a base address register once.
 fn mapped(
     bench: &mut Bench<'_>,
     function: Function,
@@ -230,7 +231,8 @@ fn mapped(
 }
 
 impl Queue {
-    /// Sends a request, waits until the device has used it, and returns how many bytes the device says it wrote.
+    /// Sends a request, waits until the device has used it, and returns the number of bytes that
+    /// the device reports as written.
     pub fn send(&mut self, bench: &mut Bench<'_>, buffers: &[Buffer]) -> Result<u32, Failure> {
         let mut table = Vec::new();
         for (index, buffer) in (1u16..).zip(buffers) {

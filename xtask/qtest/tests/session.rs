@@ -1,4 +1,4 @@
-//! The client of the qtest protocol against every QEMU that is installed.
+//! Tests the client of the qtest protocol with every installed QEMU.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
@@ -20,7 +20,7 @@ struct Installed {
 }
 
 impl Installed {
-    /// `None`, with the reason printed, where the binary is missing.
+    /// `None`, with the reason printed, if the binary is missing.
     fn find(binary: &str) -> Option<Self> {
         let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "qtest").unwrap();
         let Some(binary) = host::tools::find(binary) else {
@@ -56,7 +56,8 @@ fn interrupts_are_intercepted() {
     };
     let mut session = installed.start(&["-machine", "q35", "-serial", "null"], WAIT);
     session.irq_intercept_in("ioapic").unwrap();
-    // 16550: out2 lets interrupts out, then "transmitter empty" is asked for, and is true at once.
+    // 16550: out2 enables interrupts, then "transmitter empty" is requested, which is immediately
+    // true.
     session.outb(0x3f8 + 4, 0x08).unwrap();
     session.outb(0x3f8 + 1, 0x02).unwrap();
     session.inb(0x3f8 + 5).unwrap();

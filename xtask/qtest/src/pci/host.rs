@@ -1,4 +1,5 @@
-//! The PCI host of a machine: how configuration space is reached, and room for base address registers.
+//! The PCI host of a machine: access to configuration space, and addresses for base address
+//! registers.
 
 use crate::error::QtestError;
 use crate::fdt::{self, Node};
@@ -13,36 +14,36 @@ const ADDRESS_PORT: u16 = 0xcf8;
 const DATA_PORT: u16 = 0xcfc;
 /// The largest device tree that QEMU makes.
 const TREE_MOST: usize = 2 << 20;
-/// A host bridge whose configuration space is in memory.
+/// A host bridge with memory-mapped configuration space.
 const ECAM: &str = "pci-host-ecam-generic";
-/// A host bridge that is reached through the firmware.
+/// A host bridge that is accessed through the firmware.
 const LOGICAL: &str = "IBM,Logical_PHB";
 
 /// Why a machine has no PCI host.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// The conversation failed.
+    /// The communication with QEMU failed.
     #[error(transparent)]
     Qtest(#[from] QtestError),
     /// The machine's data does not mention PCI.
     #[error("the machine `{0}` has no PCI host")]
     None(String),
-    /// There is no device tree, or it does not describe a known host.
+    /// The device tree is missing, or does not describe a supported host.
     #[error("expected a PCI host in the device tree at {address:#x}: {why}")]
     Tree {
-        /// Where the device tree should be.
+        /// The expected address of the device tree.
         address: u64,
         /// What was found.
         why: &'static str,
     },
-    /// A base address register is not there, or does not fit.
+    /// A base address register is missing, or does not fit.
     #[error("base address register {index} of {function:?} {why}")]
     Bar {
         /// Number of the register.
         index: u8,
-        /// Of this function.
+        /// The function.
         function: Function,
-        /// What is wrong with it.
+        /// The problem.
         why: &'static str,
     },
 }
@@ -55,14 +56,14 @@ pub struct Pci {
     io: Window,
 }
 
-/// How configuration space is reached.
+/// How configuration space is accessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// Through two I/O ports.
+    /// With two I/O ports.
     Ports,
-    /// In memory, from this address.
+    /// Memory-mapped at this address.
     Ecam(u64),
-    /// Through a call of the firmware, with this identifier of the bridge; arguments are at an address.
+    /// With firmware calls: the bridge's identifier, and the address for arguments.
     Firmware { bridge: u64, arguments: u64 },
 }
 
@@ -73,12 +74,13 @@ struct Window {
     next: u64,
     /// The first address on the bus behind it.
     end: u64,
-    /// What the processor adds to an address on the bus; none for ports.
+    /// The difference between an address for the processor and the one on the bus. `None` for
+    /// ports.
     offset: Option<u64>,
 }
 
 impl Window {
-    /// Takes room for a register of this size.
+    /// Allocates an address range for a register of this size.
     fn take(&mut self, size: u64) -> Option<u64> {
         let start = self.next.next_multiple_of(size.max(0x1000));
         let end = start.checked_add(size).filter(|end| *end <= self.end)?;
@@ -186,7 +188,7 @@ impl Pci {
                     width.bytes().into(),
                 ];
                 let [status, value] = call(session, "ibm,read-pci-config", arguments, &input)?;
-                // A function that is not there is a failed call here, and ones elsewhere.
+                // For a missing function this call fails, whereas other hosts return ones.
                 Ok(if status == 0 {
                     value
                 } else {
@@ -226,7 +228,7 @@ impl Pci {
         }
     }
 
-    /// Sizes a base address register, places it, and returns where it is.
+    /// Determines the size of a base address register, maps it, and returns its address.
     pub fn map(
         &mut self,
         session: &mut Session,
@@ -265,7 +267,8 @@ impl Pci {
         })
     }
 
-    /// Whether a base address register is of ports, whether it has 64 bits, and its size; 0 where there is none.
+    /// Whether a base address register is for ports, whether it has 64 bits, and its size, which is
+    /// 0 for a missing one.
     pub fn size(
         &self,
         session: &mut Session,
@@ -299,7 +302,8 @@ fn ecam(function: Function, register: u16) -> u64 {
     u64::from(function.bus) << 20 | u64::from(function.devfn()) << 12 | u64::from(register & 0xfff)
 }
 
-/// As `ibm,read-pci-config` has it: the register in bits 0 to 7, its higher bits in 28 to 31.
+/// The address format of `ibm,read-pci-config`: the register in bits 0 to 7, its higher bits in 28
+/// to 31.
 fn firmware_address(function: Function, register: u16) -> u32 {
     u32::from(register & 0xf00) << 20
         | u32::from(function.bus) << 16
@@ -307,7 +311,7 @@ fn firmware_address(function: Function, register: u16) -> u32 {
         | u32::from(register & 0xff)
 }
 
-/// Calls the firmware with these arguments, and reads so many results.
+/// Calls the firmware with these arguments, and reads this many results.
 fn call<const N: usize>(
     session: &mut Session,
     function: &str,
@@ -331,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_are_aligned_and_end() {
+    fn windows_are_aligned_and_limited() {
         let mut window = Window {
             next: 0x1_0010,
             end: 0x4_0000,
@@ -345,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn register_has_its_address_in_each_access() {
+    fn register_address_is_right_for_each_access() {
         let function = Function {
             bus: 1,
             device: 2,
