@@ -1,5 +1,5 @@
-//! The program `builder`, which has the commands that fetch, build or publish. Running tests does not need
-//! it, so it is compiled when such a command is used for the first time.
+//! Starts the program `builder`, which contains the commands that fetch, build or publish. Running
+//! tests does not need it, so it is compiled when such a command is first used.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +11,14 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output;
 
-/// The package and its program.
+/// The name of the package and its program.
 const NAME: &str = "builder";
-/// How long its compilation may take.
+/// Time limit of its compilation.
 const COMPILE_LIMIT: Duration = Duration::from_secs(60 * 60);
-/// Images may be built from source, on a slow machine.
+/// Time limit to provide images, which may be built from source on a slow machine.
 const PROVIDE_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Becomes `builder` with the same arguments; returns only if that fails.
+/// Replaces this process by `builder` with the same arguments. Returns only if that fails.
 pub(crate) fn replace(context: &Context) -> Failure {
     match program(context) {
         Ok(program) => {
@@ -52,7 +52,7 @@ pub(crate) fn provide(
         .map_err(hinted!(Exit::SetupMissing))?;
     match u8::try_from(status.shell_code()) {
         Ok(0) => Ok(()),
-        // It has said why.
+        // It has printed the reason.
         code => Err(Failure::reported(Exit::Child(code.unwrap_or(101)))),
     }
 }
@@ -102,7 +102,7 @@ fn source_flags(source: &SourceArgs, arches: &[String]) -> Vec<String> {
     flags
 }
 
-/// The program, next to this one; compiled if its code is newer.
+/// The path of the program, next to this one. Compiles it if its code is newer.
 fn program(context: &Context) -> Result<Utf8PathBuf, Failure> {
     let env = &context.env;
     let program = env.executable.with_file_name(NAME);
@@ -125,8 +125,8 @@ fn program(context: &Context) -> Result<Utf8PathBuf, Failure> {
     Ok(program)
 }
 
-/// Whether no file that the program was compiled from is newer than it. Cargo lists them in a file next to
-/// the program, as a rule of make.
+/// Whether no source of the program is newer than it. Cargo lists the sources in a file next to the
+/// program, as a make rule.
 fn is_current(program: &Utf8Path, root: &Utf8Path) -> bool {
     let modified = |path: &Utf8Path| host::files::modified(path).ok();
     let Some(built) = modified(program) else {
@@ -142,7 +142,7 @@ fn is_current(program: &Utf8Path, root: &Utf8Path) -> bool {
     sources.chain(lock).all(is_old)
 }
 
-/// The prerequisites of a rule of make; a space in a name follows a backslash.
+/// The prerequisites of a make rule. A backslash precedes a space in a name.
 fn sources(rule: &str) -> Vec<Utf8PathBuf> {
     let line = rule.lines().next().unwrap_or_default();
     let (_, names) = line.split_once(": ").unwrap_or_default();
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_spaces_stay_whole() {
+    fn names_with_spaces_are_not_split() {
         let found = sources("/t/debug/builder: /a/b.rs /c\\ d/e.rs\n\n/a/b.rs:\n");
         assert_eq!(found, ["/a/b.rs", "/c d/e.rs"]);
         assert!(sources("").is_empty());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_passed_on_as_given() {
+    fn flags_are_passed_on_unchanged() {
         use clap::Parser as _;
         let words = [
             "xtask",

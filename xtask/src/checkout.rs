@@ -1,16 +1,17 @@
-//! Which checkout of Kiln a command works on: the one that `cargo run` names, else the one around the
-//! working directory, else the one whose `target` directory holds this program. The last is for programs
-//! that run elsewhere, such as `git bisect run` in a QEMU tree. A path compiled in would go stale.
+//! Finds the checkout of Kiln that a command works on: the one that `cargo run` sets, else the one
+//! around the working directory, else the one whose `target` directory contains this program. The
+//! last case is for programs that run elsewhere, such as `git bisect run` in a QEMU tree. A
+//! compiled-in path would become outdated.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::env::Env;
 
-/// What every checkout has, and nothing else has.
+/// The folders that identify a checkout.
 const FOLDERS: [&str; 2] = ["recipes", "images"];
 /// The version of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Why there is no checkout to work on.
+/// Why no checkout can be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CheckoutError {
     /// Neither the working directory nor this program is in a checkout.
@@ -31,7 +32,7 @@ pub(crate) enum CheckoutError {
 }
 
 impl CheckoutError {
-    /// The command that fixes it.
+    /// The command that fixes the error.
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::NotFound(_) => "cd to a checkout of Kiln, and run `cargo xtask`".to_owned(),
@@ -43,9 +44,10 @@ impl CheckoutError {
     }
 }
 
-/// Finds it, and compares its version with this program's.
+/// Finds the checkout and compares its version with this program's.
 pub(crate) fn find(env: &Env) -> Result<Utf8PathBuf, CheckoutError> {
-    // `cargo run` sets the variable for the package it runs; another package's cargo may run us too.
+    // `cargo run` sets the variable for the package it runs. Another package's cargo may have
+    // started this program too.
     let named = env.cargo_manifest_dir.as_deref().and_then(Utf8Path::parent);
     let around = env.current_dir.ancestors();
     let root = named
@@ -64,7 +66,7 @@ pub(crate) fn find(env: &Env) -> Result<Utf8PathBuf, CheckoutError> {
     }
 }
 
-/// The version that a checkout's crates have; none in a tree of recipes alone.
+/// The version of a checkout's crates, or none for a tree that only contains recipes.
 fn version(root: &Utf8Path) -> Option<String> {
     let text = host::files::read(&root.join("Cargo.toml")).ok()?;
     let manifest: toml::Table = std::str::from_utf8(&text).ok()?.parse().ok()?;
@@ -106,7 +108,7 @@ mod tests {
             let found = find_from("/bin/xtask", manifest, current);
             assert_eq!(found, expect, "{manifest:?} {current}");
         };
-        // Run from another project, as `git bisect run` does.
+        // Started from another project, as by `git bisect run`.
         let found = find_from("two/target/debug/xtask", None, "qemu");
         assert_eq!(found, Ok(top.join("two")));
         check(None, "one", Ok("one"));

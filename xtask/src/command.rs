@@ -1,4 +1,4 @@
-//! One file per subcommand. Those that fetch, build or publish are in `builder`.
+//! One file per subcommand. The commands that fetch, build or publish are in `builder`.
 
 pub(crate) mod bench;
 pub(crate) mod boot;

@@ -1,4 +1,5 @@
-//! What every subcommand starts from: environment, repository, flags; and the failures at its edge.
+//! The common state of all subcommands: environment, repository, flags. Also converts errors to
+//! failures.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub struct Context {
     pub env: Env,
     /// The repository.
     pub root: Utf8PathBuf,
-    /// The flags that mean the same everywhere.
+    /// The global options.
     pub global: Global,
     /// How to write to this terminal.
     pub style: Style,
@@ -38,7 +39,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Gathers it; `here` if the command works without a checkout.
+    /// Gathers the state. `here` is true if the command works without a checkout.
     pub fn gather(mut global: Global, here: bool) -> Result<Self, Failure> {
         let env = Env::gather().map_err(hinted!(Exit::Usage))?;
         global.offline |= env.cargo_net_offline;
@@ -72,7 +73,7 @@ impl Context {
         Ok(context)
     }
 
-    /// The same with a profile, where the command line selects none.
+    /// The same with a default profile.
     pub fn or_profile(&self, name: &str) -> Result<Self, Failure> {
         let mut context = self.clone();
         if self.settings.profile().is_none() {
@@ -82,7 +83,7 @@ impl Context {
         Ok(context)
     }
 
-    /// The settings that apply where a command has these flags.
+    /// The effective settings of a command with these flags.
     #[must_use]
     pub fn resolve(&self, flags: Layer) -> Resolved {
         let global = Layer {
@@ -96,7 +97,7 @@ impl Context {
         self.settings.resolve(flags.or(global), environment)
     }
 
-    /// The QEMU for a command whose `--qemu` is this.
+    /// The QEMU of a command, given its `--qemu`.
     #[must_use]
     pub fn qemu(&self, asked: Option<&Utf8PathBuf>) -> Option<Utf8PathBuf> {
         let configured = || self.resolve(Layer::default()).values.qemu;
@@ -124,7 +125,7 @@ impl Context {
         }
     }
 
-    /// Draws what is wrong in files, and gives the failure that sums it up.
+    /// Shows errors in files, and returns the failure that summarises them.
     #[must_use]
     pub fn draw(&self, diagnostics: &[Diagnostic], place: &str) -> Failure {
         for diagnostic in diagnostics {
@@ -143,8 +144,8 @@ impl Context {
         host::files::read_tree(&self.root, &["recipes", "images"], &["images/prebuilt"])
     }
 
-    /// The architectures that were asked for, else those of the settings, else the default ones; `all` is
-    /// every one, and an unknown one is refused with what is meant.
+    /// The requested architectures, else those of the settings, else all whose images are in the
+    /// repository. An unknown one is refused with a suggestion.
     pub fn arches(&self, project: &Project, asked: &[String]) -> Result<Vec<String>, Failure> {
         let configured = self.resolve(Layer::default()).values.arch;
         let asked = match configured {
@@ -198,7 +199,7 @@ impl Context {
         Ok(store)
     }
 
-    /// Job slots: `-j`, else those of the settings, else the processors.
+    /// Job slots: `-j`, else the settings, else the number of processors.
     pub fn jobs(&self) -> usize {
         let jobs = self.resolve(Layer::default()).values.jobs;
         jobs.map_or_else(host::clock::cpu_count, |jobs| usize::from(jobs.value))

@@ -1,4 +1,4 @@
-//! The exit codes, as docs/automation.md documents them.
+//! The exit codes that docs/automation.md documents.
 
 use std::process::ExitCode;
 
@@ -7,11 +7,11 @@ use crate::output::{self, Color, Style};
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; every selected test passed or was skipped with a reason.
+    /// Success: every selected test passed or was skipped with a reason.
     Success,
-    /// Wrong command line, or a file that a person wrote is wrong.
+    /// The command line, or a file of the user, is wrong.
     Usage,
-    /// No test selected, as nextest has it.
+    /// No test is selected. The code is that of nextest.
     NoTests,
     /// QEMU, an image, a host tool or a usable store is missing.
     SetupMissing,
@@ -21,14 +21,14 @@ pub enum Exit {
     Failed,
     /// A fetch or a verification failed.
     FetchFailed,
-    /// A signal; `main` gives its own number where it is known.
+    /// A signal. `main` uses the signal's own code if it is known.
     Interrupted,
-    /// What a program that was run on the user's behalf ended with.
+    /// The exit code of a program that was run on the user's behalf.
     Child(u8),
 }
 
 impl Exit {
-    /// The number.
+    /// The numeric code.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
@@ -44,7 +44,7 @@ impl Exit {
         }
     }
 
-    /// Of a message of the parser of the command line: help and version are no error.
+    /// The exit for a message of the command line parser. Help and version are not errors.
     #[must_use]
     pub fn of_parser(code: i32) -> Self {
         if code == 0 {
@@ -54,8 +54,7 @@ impl Exit {
         }
     }
 
-    /// The end of a program whose standard output took everything, or not: what a reader got may be
-    /// cut off without a trace.
+    /// The exit after all output, given whether a write failed: the reader's copy may be truncated.
     #[must_use]
     pub fn of_output(self, failed: bool) -> Self {
         match self {
@@ -64,8 +63,8 @@ impl Exit {
         }
     }
 
-    /// The same where `git bisect run` reads it: only a verdict of tests, which is a [`Self::Child`],
-    /// may say something about a commit.
+    /// The exit for `git bisect run`: only a verdict of tests, which is a [`Self::Child`], may
+    /// judge a commit.
     #[must_use]
     pub fn for_bisect(self) -> Self {
         match self {
@@ -74,7 +73,7 @@ impl Exit {
         }
     }
 
-    /// Whether nothing went wrong: also when a child says so.
+    /// Whether it is a success, including that of a child.
     #[must_use]
     pub fn is_success(self) -> bool {
         self.code() == 0
@@ -87,19 +86,19 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error at the binary's edge: what to print, what to run next, how to exit.
+/// An error at the top level: message, hint and exit code.
 #[derive(Debug)]
 pub struct Failure {
     /// How the program ends.
     pub exit: Exit,
-    /// What happened; its sources are printed after it. `None` if a child has printed it.
+    /// The error, printed with its causes. `None` if a child has printed it.
     pub error: Option<anyhow::Error>,
     /// The command that fixes it.
     pub hint: Option<String>,
 }
 
 impl Failure {
-    /// A failure with its exit code and without a hint.
+    /// Creates a failure without a hint.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self {
             exit,
@@ -108,7 +107,7 @@ impl Failure {
         }
     }
 
-    /// A failure that a child has explained.
+    /// A failure that a child has already printed.
     #[must_use]
     pub fn reported(exit: Exit) -> Self {
         Self {
@@ -118,7 +117,7 @@ impl Failure {
         }
     }
 
-    /// Whether its error is of this type.
+    /// Whether the error is of this type.
     pub(crate) fn is<E: std::error::Error + Send + Sync + 'static>(&self) -> bool {
         self.error.as_ref().is_some_and(anyhow::Error::is::<E>)
     }
@@ -132,7 +131,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// Prints what happened, why, and what fixes it.
+    /// Prints the error, its causes and the hint.
     pub fn explain(&self, style: Style) {
         let mut causes = self.error.iter().flat_map(anyhow::Error::chain);
         if let Some(first) = causes.next() {
@@ -147,7 +146,7 @@ impl Failure {
     }
 }
 
-/// For `map_err`: the failure of a library's error, with the command that fixes it.
+/// For `map_err`: the failure for a library's error, with its hint.
 #[macro_export]
 macro_rules! hinted {
     ($exit:expr) => {
@@ -159,7 +158,7 @@ macro_rules! hinted {
 }
 pub use hinted;
 
-/// What a subcommand gives back.
+/// The result of a subcommand.
 pub type CommandResult = Result<Exit, Failure>;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What GitHub Actions makes of a run, where one runs there: nothing of what guests print, and an
-//! annotation and a summary of what came of it.
+//! Integration with GitHub Actions: prevents guests from issuing workflow commands, and writes
+//! annotations and a summary.
 
 use host::env::Env;
 use verdict::event::RunReport;
@@ -10,14 +10,14 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
-/// As long as this is there, no line that is printed is taken for a command: a guest may print what
-/// it likes, and cannot know the word that ends it.
+/// While this is held, GitHub executes no printed workflow command. Guest output is arbitrary, but
+/// the token that ends the suspension is secret.
 pub(crate) struct StoppedCommands {
     end: Option<String>,
 }
 
 impl StoppedCommands {
-    /// Begins on GitHub Actions, and does nothing elsewhere.
+    /// Suspends commands on GitHub Actions, and does nothing elsewhere.
     pub(crate) fn begin(env: &Env) -> Self {
         let word = || {
             let [one, other] = [(), ()].map(|()| host::random::seed());
@@ -35,13 +35,13 @@ impl StoppedCommands {
 impl Drop for StoppedCommands {
     fn drop(&mut self) {
         if let Some(end) = &self.end {
-            // What was passed through may have ended within a line.
+            // The forwarded output may have ended within a line.
             output::result(format!("\n{end}"));
         }
     }
 }
 
-/// Annotates what failed, and adds to the summary of the step.
+/// Annotates failures, and extends the summary of the step.
 pub(crate) fn report_run(context: &Context, run: &RunReport) -> Result<(), Failure> {
     let env = &context.env;
     if env.github_actions && context.global.message_format == MessageFormat::Human {

@@ -1,5 +1,5 @@
-//! `--kernel DIR|FILE`: the kernel of a build tree in place of the image's own, for guests of the
-//! architecture that it was built for.
+//! `--kernel DIR|FILE`: boots the kernel of a build tree instead of the image's own, in guests of
+//! its architecture.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ fn keep_matching(
             continue;
         };
         match kernel::find(&place, arch, target(&boot.kernel)?) {
-            // What is wrong with its config is said when it is about to be booted.
+            // An unsuitable config is reported just before the boot.
             Ok(_) | Err(KernelError::Config { .. }) => matching.push(name.clone()),
             Err(error) => refused.push(error),
         }
@@ -197,7 +197,7 @@ fn replace(context: &Context, runs: &mut [ArchRun], place: &Utf8Path) -> Result<
             store::digest_file(&path).map_err(|error| Failure::new(Exit::SetupMissing, error))?;
         let version = file.version.unwrap_or_else(|| digest.short());
         image.name = format!("{}+kernel-{}", image.name, digest.short());
-        // Templates of guests with the image's own kernel are of no use.
+        // Templates of guests with the image's own kernel do not apply.
         image.content = Digest::of(format!("{}\n{digest}\n", image.content).as_bytes());
         let modules = modules(&place, &version);
         image.kernel = Some(OwnKernel {
@@ -210,7 +210,7 @@ fn replace(context: &Context, runs: &mut [ArchRun], place: &Utf8Path) -> Result<
     Ok(())
 }
 
-/// What an image's own kernel is for.
+/// The target of an image's own kernel.
 fn target(kernel: &Utf8Path) -> Result<Target, Failure> {
     let bytes =
         host::files::read(kernel).map_err(|error| Failure::new(Exit::SetupMissing, error))?;
@@ -219,8 +219,8 @@ fn target(kernel: &Utf8Path) -> Result<Target, Failure> {
     Ok(file.ok_or_else(unknown)?.target)
 }
 
-/// A kernel that is missing, or without the drivers of a guest, is what `git bisect` skips; a file that
-/// can never be booted is not.
+/// `git bisect` skips a kernel that is missing or lacks drivers of a guest, but not a file that can
+/// never be booted.
 fn failure(error: KernelError) -> Failure {
     let exit = match error {
         KernelError::NotBuilt { .. }

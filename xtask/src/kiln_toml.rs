@@ -1,4 +1,4 @@
-//! Reads `kiln.toml` of the checkout and of the user; crate `settings` says what is in them.
+//! Reads `kiln.toml` of the checkout and of the user. The crate `settings` parses them.
 
 use camino::Utf8Path;
 use host::env::Env;
@@ -7,16 +7,16 @@ use settings::{Base, File, ProfileError, Settings};
 
 /// The name of a settings file.
 const NAME: &str = "kiln.toml";
-/// The directory of the user's file, in that for all settings.
+/// The directory of the user's file below the configuration directory.
 const FOLDER: &str = "kiln";
 
-/// Why there are no settings.
+/// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     /// A file cannot be read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// Something in the files is wrong.
+    /// The files contain errors.
     #[error("{} errors in settings", .0.len())]
     Wrong(Vec<Diagnostic>),
     /// The profile does not exist.
@@ -25,7 +25,7 @@ pub(crate) enum SettingsError {
 }
 
 impl SettingsError {
-    /// What fixes it.
+    /// The command that fixes the error.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Profile(error) => error.hint(),
@@ -34,7 +34,7 @@ impl SettingsError {
     }
 }
 
-/// Reads both files, where they exist, and selects a profile.
+/// Reads both files, if they exist, and selects a profile.
 pub(crate) fn read(
     env: &Env,
     root: &Utf8Path,
@@ -60,7 +60,7 @@ pub(crate) fn read(
     }
 }
 
-/// Reads one file; `shown` is its path in messages.
+/// Reads one file. `shown` is its path in messages.
 fn file(
     path: &Utf8Path,
     shown: &Utf8Path,

@@ -1,7 +1,8 @@
-//! `cargo xtask`: parses the command line, wires the libraries, renders what they report, exits.
+//! `cargo xtask`: parses the command line, connects the libraries, renders results, and exits.
 //!
-//! The binary `xtask` has every command that runs tests. The commands that fetch, build or publish are in the
-//! binary `builder`, which uses this library too; [`dispatch`] compiles it when it is needed and becomes it.
+//! The binary `xtask` contains every command that runs tests. The commands that fetch, build or
+//! publish are in the binary `builder`, which uses this library too. [`dispatch`] compiles it when
+//! it is needed and replaces this process by it.
 
 mod builder;
 mod checkout;
@@ -27,10 +28,10 @@ use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{Color, Style};
 
-/// Runs a program whose commands are performed by `dispatch`.
+/// The main function of a program whose commands are performed by `dispatch`.
 #[must_use]
 pub fn main(dispatch: fn(&Context, Command) -> CommandResult) -> ExitCode {
-    // Children start through this very program, so that they die with it.
+    // Children start through this program, so that they die with it.
     host::guard::run_if_asked();
     host::scratch::restrict_umask();
     let exit = match Cli::try_parse() {
@@ -80,7 +81,7 @@ fn perform(cli: Cli, dispatch: fn(&Context, Command) -> CommandResult) -> Exit {
     }
 }
 
-/// Performs a command of `xtask`; another one is left to `builder`.
+/// Performs a command of `xtask`. Passes other commands to `builder`.
 pub fn dispatch(context: &Context, command: Command) -> CommandResult {
     match command {
         Command::Test(args) => command::test::run(context, &args),

@@ -1,4 +1,4 @@
-//! The program behind `cargo xtask`. The rest is in its library.
+//! The program behind `cargo xtask`. All code is in its library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What a run's report says about where the run comes from.
+//! Gathers the origin of a run for its report.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use verdict::origin::{Origin, Scope};
 
 use crate::context::Context;
 
-/// Longest wait for git to name the commit.
+/// Time limit for git to print the commit.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// This command line, now, in this checkout.
+/// The origin: this command line, now, in this checkout.
 pub(crate) fn gather(context: &Context, partition: Option<&str>, scope: Scope) -> Origin {
-    // A checkout that was downloaded without its history has no commit.
+    // A checkout that was downloaded without history has no commit.
     let git = Command::new("git")
         .args([
             "describe",

@@ -1,4 +1,4 @@
-//! The two doors to the person in front of the terminal: results on stdout, the rest on stderr.
+//! Writes results to stdout and everything else to stderr. No other module prints.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -7,22 +7,22 @@ use host::env::Env;
 
 use crate::cli::{ColorChoice, Global};
 
-/// The error of the first write to stdout that failed.
+/// The first failed write to stdout.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Writes a result and ends the line.
+/// Prints a result with a newline.
 pub fn result(line: impl AsRef<str>) {
     note_failure(&writeln!(io::stdout().lock(), "{}", line.as_ref()));
 }
 
-/// Writes bytes as they are to stdout.
+/// Writes raw bytes to stdout.
 pub fn raw(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
     note_failure(&stdout.write_all(bytes).and_then(|()| stdout.flush()));
 }
 
-/// Keeps the error of a write on stdout for the end of the program. A reader that closed its end of a
-/// pipe has what it wanted: that is not an error.
+/// Records a failed write to stdout for the end of the program. A closed pipe is not an error,
+/// because its reader has what it wanted.
 pub fn note_failure(written: &io::Result<()>) {
     let Err(error) = written else { return };
     if error.kind() == io::ErrorKind::BrokenPipe {
@@ -32,7 +32,7 @@ pub fn note_failure(written: &io::Result<()>) {
     failed.get_or_insert_with(|| io::Error::new(error.kind(), error.to_string()));
 }
 
-/// Prints what was kept of a write on stdout that failed, and whether there was one.
+/// Prints the recorded error, if any. Returns whether there was one.
 pub fn failed() -> bool {
     note_failure(&io::stdout().lock().flush());
     let failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,12 +44,12 @@ pub fn failed() -> bool {
     failed.is_some()
 }
 
-/// Writes progress or a diagnostic and ends the line.
+/// Prints progress or a diagnostic with a newline.
 pub fn note(line: impl AsRef<str>) {
     let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
 }
 
-/// Writes bytes as they are to stderr.
+/// Writes raw bytes to stderr.
 pub fn raw_note(bytes: &[u8]) {
     let _ = io::stderr().lock().write_all(bytes);
 }
@@ -57,14 +57,14 @@ pub fn raw_note(bytes: &[u8]) {
 /// How to write to this terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    /// Whether colours are wanted.
+    /// Whether to use colours.
     pub color: bool,
     /// Whether stderr is an interactive terminal.
     pub interactive: bool,
 }
 
 impl Style {
-    /// `--color`, then `CARGO_TERM_COLOR`, then `NO_COLOR`, then what stderr is.
+    /// From `--color`, then `CARGO_TERM_COLOR`, then `NO_COLOR`, then the type of stderr.
     #[must_use]
     pub fn gather(global: &Global, env: &Env) -> Self {
         let dumb = env.term.as_deref().is_none_or(|term| term == "dumb");
@@ -81,7 +81,7 @@ impl Style {
         }
     }
 
-    /// The text in a colour, where colours are wanted.
+    /// Colours the text, if enabled.
     #[must_use]
     pub fn paint(self, color: Color, text: &str) -> String {
         if !self.color {
@@ -91,18 +91,18 @@ impl Style {
     }
 }
 
-/// The few colours that mean something here.
+/// The colours by meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
-    /// Good.
+    /// Success.
     Green,
-    /// Bad.
+    /// Failure.
     Red,
-    /// Worth a look.
+    /// Warning.
     Yellow,
-    /// What to do next.
+    /// The next command to run.
     Cyan,
-    /// Not so important.
+    /// Less important text.
     Dim,
     /// A heading.
     Bold,

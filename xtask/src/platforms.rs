@@ -1,5 +1,5 @@
-//! What tests run on: QEMU binary, what it can do, and for guests image and accelerator; one for each
-//! architecture. Shared by `test`, `boot` and `bench`.
+//! Prepares the platforms of tests: the QEMU binary and its capabilities, and for guests the image
+//! and accelerator, per architecture. Shared by `test`, `boot` and `bench`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,16 +23,16 @@ use crate::output;
 use crate::render;
 use crate::supply::{Supply, store_failure};
 
-/// How long a QEMU binary may take to say what it can do.
+/// Time limit to probe a QEMU binary.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Everything that a run needs of each architecture; images only of those that `boots` lists.
+/// Everything that a run needs per architecture. Images are only prepared for those in `boots`.
 pub fn prepare(
     supply: &Supply<'_>,
     args: &GuestArgs,
     boots: &[String],
 ) -> Result<Vec<ArchRun>, Failure> {
-    // QEMU first: if it is missing, an image is useless.
+    // QEMU comes first, because an image is useless without it.
     let binaries = supply
         .arches
         .iter()
@@ -56,15 +56,15 @@ pub fn prepare(
     asked.into_iter().collect()
 }
 
-/// What is known of a QEMU without a boot.
+/// The facts about a QEMU without a boot.
 pub(crate) struct Known {
-    /// What it can do.
+    /// Its capabilities.
     pub(crate) facts: Facts,
     /// The tools that were built with it.
     pub(crate) tools: ToolDirs,
 }
 
-/// What is known of the QEMU of each architecture; no image is needed for that.
+/// The facts about the QEMU of each architecture, which need no image.
 pub(crate) fn known(
     supply: &Supply<'_>,
     args: &GuestArgs,
@@ -80,14 +80,15 @@ pub(crate) fn known(
     asked.collect()
 }
 
-/// The tools of a QEMU; those on PATH belong to a QEMU that was found there.
+/// The tools of a QEMU. Those on PATH belong to a QEMU on PATH.
 fn tools(context: &Context, args: &GuestArgs, binary: &Utf8Path) -> ToolDirs {
     let is_named = context.qemu(args.qemu.as_ref()).is_some();
     ToolDirs::of(binary, (!is_named).then_some(&context.env.path))
 }
 
-/// Leaves out the architectures that a named QEMU was not built for, and says so: a developer's tree
-/// seldom has all targets. If it has none, all stay, and the search will say what is missing.
+/// Skips the architectures that the user's QEMU was not built for, with a note, because a
+/// developer's tree rarely has all targets. If it has none, all are kept and the later search
+/// reports the error.
 pub(crate) fn keep_built(
     context: &Context,
     project: &Project,
@@ -97,7 +98,7 @@ pub(crate) fn keep_built(
     let Some(place) = &context.qemu(args.qemu.as_ref()) else {
         return;
     };
-    // A file that says nothing may be for any of them: the search will say what is wrong with it.
+    // The target of a file may be unknown. The later search reports the error.
     let target = place.is_file().then(|| target(context, place)).flatten();
     let built = |name: &String| {
         let arch = project.arches.get(name);
@@ -159,7 +160,7 @@ fn target(context: &Context, binary: &Utf8Path) -> Option<String> {
     qemu::probe::target(&binary, scratch.path(), PROBE_LIMIT).ok()
 }
 
-/// The QEMU that a run uses, for a person.
+/// Describes the QEMU of a run.
 pub(crate) fn describe(run: &ArchRun) -> String {
     render::test::platform(&run.platform())
 }
@@ -209,7 +210,7 @@ fn platform(
         });
     }
     if run.accel == qemu::Accel::Kvm {
-        // What the kept facts say of CPU models holds for the default accelerator.
+        // The stored facts about CPU models are for the default accelerator.
         let scratch = context.scratch("probe")?;
         run.facts.cpus = qemu::probe::cpus(&run.binary, run.accel, scratch.path(), PROBE_LIMIT)
             .map_err(qemu_failure)?;
@@ -217,7 +218,7 @@ fn platform(
     Ok(run)
 }
 
-/// The accelerator that guests run on.
+/// Determines the accelerator of guests.
 fn accelerator(
     supply: &Supply<'_>,
     run: &ArchRun,
@@ -246,7 +247,7 @@ fn accelerator(
     Ok(accel)
 }
 
-/// The kernel with symbols that a build from source leaves in the store; no part of an image.
+/// The kernel with symbols that a build from source stores. It is not part of an image.
 pub(crate) fn symbols(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8PathBuf>, Failure> {
     let (_, step) = supply.step("linux", arch)?;
     let entry = supply.store.entry(&EntryName::image(step.key));
@@ -255,7 +256,7 @@ pub(crate) fn symbols(supply: &Supply<'_>, arch: &str) -> Result<Option<Utf8Path
     Ok(kernel.filter(|path| path.is_file()))
 }
 
-/// A digest over the contents of an image.
+/// A digest of the contents of an image.
 fn content(image: &Ready) -> Digest {
     let files = image.meta().files.iter();
     let files = files.map(|(name, file)| format!("{name} {}\n", file.sha256));
@@ -278,7 +279,7 @@ pub(crate) fn boot_files(image: &Ready) -> Result<BootFiles, Failure> {
     })
 }
 
-/// What a binary can do; one for another target is refused.
+/// The capabilities of a binary. Refuses one for another target.
 fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, Failure> {
     let facts = known_facts(supply, arch, binary)?;
     let expected = qemu::binary::target(&arch.qemu);
@@ -292,7 +293,7 @@ fn facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, F
     }))
 }
 
-/// The facts of a binary, remembered in the store.
+/// The capabilities of a binary, cached in the store.
 fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Facts, Failure> {
     let context = supply.context;
     let machines = arch.qemu.machines.values();
@@ -322,7 +323,7 @@ fn known_facts(supply: &Supply<'_>, arch: &Arch, binary: &Utf8Path) -> Result<Fa
     Ok(facts)
 }
 
-/// A QEMU that is missing or will not say what it can do is a matter of set-up.
+/// A QEMU that is missing or cannot be probed is a setup error.
 pub(crate) fn qemu_failure(error: qemu::QemuError) -> Failure {
     let hint = error.hint();
     Failure::new(Exit::SetupMissing, error).hint(hint)

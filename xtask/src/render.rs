@@ -1,4 +1,4 @@
-//! How things look: diagnostics, settings, results of tests, the store.
+//! Renders diagnostics, settings, test results and the store.
 
 pub(crate) mod compare;
 pub(crate) mod config;

@@ -1,4 +1,4 @@
-//! The images of a run as the command line wants them: those that are here, and `builder` for the others.
+//! The images of a run from the command line: local images, and `builder` for the others.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -15,9 +15,9 @@ use crate::cli::SourceArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 
-/// The images of a run; `provision` finds them.
+/// The images of a run, which `provision` finds.
 pub struct Supply<'a> {
-    /// Where the command runs, and its options.
+    /// The state of the command.
     pub context: &'a Context,
     source: &'a SourceArgs,
     images: Provision<'a>,
@@ -32,7 +32,7 @@ impl<'a> Deref for Supply<'a> {
 }
 
 impl<'a> Supply<'a> {
-    /// Reads recipes, makes the plan, opens the store.
+    /// Reads the recipes, makes the plan and opens the store.
     pub fn open(context: &'a Context, source: &'a SourceArgs) -> Result<Self, Failure> {
         check_mirrors(context, source)?;
         let project = context.project()?;
@@ -42,12 +42,12 @@ impl<'a> Supply<'a> {
         Ok(Self {
             context,
             source,
-            // `builder` says what is worth saying: it looks again.
+            // `builder` repeats the search and prints notes.
             images: provision(context, source, (project, plan, arches), store, |_| {}),
         })
     }
 
-    /// The images of these architectures. `builder` fetches or builds those that are not here.
+    /// The images of these architectures. `builder` fetches or builds missing ones.
     pub fn images_to_boot(&self, arches: &[String]) -> Result<BTreeMap<String, Ready>, Failure> {
         let mut images = self.at_hand(arches)?;
         let is_missing = |arch: &&String| !images.contains_key(*arch);
@@ -68,7 +68,7 @@ impl<'a> Supply<'a> {
     }
 }
 
-/// The plan of the architectures that were asked for.
+/// The plan of the requested architectures.
 pub fn plan_images(
     context: &Context,
     project: &Project,
@@ -79,7 +79,7 @@ pub fn plan_images(
     Ok((plan, arches))
 }
 
-/// The images of a run as the flags want them.
+/// The local images of a run, with the policy of the flags.
 pub fn provision<'a>(
     context: &Context,
     source: &SourceArgs,
@@ -121,7 +121,7 @@ pub fn mirrors<'a>(context: &'a Context, source: &'a SourceArgs) -> &'a [SecretU
     }
 }
 
-/// Refuses a mirror that nothing can be asked of, before anything is done.
+/// Refuses an unusable mirror URL early.
 pub fn check_mirrors(context: &Context, source: &SourceArgs) -> Result<(), Failure> {
     let env = &context.env;
     let flags = source.mirror.iter().map(|url| ("--mirror", url));
@@ -147,14 +147,14 @@ pub fn check_mirrors(context: &Context, source: &SourceArgs) -> Result<(), Failu
     Ok(())
 }
 
-/// A failure of the store.
+/// Converts an error of the store to a failure.
 #[must_use]
 pub fn store_failure(error: StoreError) -> Failure {
     let hint = error.hint();
     Failure::new(store_exit(&error), error).hint(hint)
 }
 
-/// A store that cannot be used is a matter of set-up; what is wrong in it is not.
+/// An unusable store is a setup error, but a corrupt entry is not.
 #[must_use]
 pub fn store_exit(error: &StoreError) -> Exit {
     match error {

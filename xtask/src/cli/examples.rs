@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
 
-    /// The words of a command as a shell splits them, without a comment.
+    /// Splits a command like a shell and removes a comment.
     fn words(line: &str) -> Vec<String> {
         let line = line.split(" #").next().unwrap_or_default();
         let line = line.trim_end_matches('\\');
@@ -148,7 +148,7 @@ mod tests {
                 .lines()
                 .filter_map(|line| line.strip_prefix("  cargo xtask "))
             {
-                // A description follows in the overview.
+                // The overview contains descriptions after the commands.
                 let command = line.split("   ").next().unwrap();
                 assert_parses("--help", command);
             }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn console_blocks_of_the_pages_parse() {
+    fn commands_in_the_pages_parse() {
         let root = camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let guides = fs_err::read_dir(root.join("docs")).unwrap();
         let guides = guides.map(|entry| entry.unwrap().path());

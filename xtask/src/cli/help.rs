@@ -1,5 +1,5 @@
-//! The help text of every command, found from the command line itself: a new command is in these tests
-//! without a change here.
+//! Tests the help text of every command. The commands come from the command line itself, so new
+//! ones are tested without a change here.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use clap::{Arg, Command, CommandFactory as _};
 
 use super::{Cli, GLOBAL};
 
-/// Every command that a user can see, with its full name.
+/// Every visible command with its full name.
 fn commands() -> Vec<Command> {
     let mut root = Cli::command().term_width(100);
     root.build();
@@ -27,7 +27,7 @@ fn collect(command: Command, found: &mut Vec<Command>) {
     }
 }
 
-/// `test`, `store-gc`, or `xtask` for the whole.
+/// The name of a command in file names: `test`, `store-gc`, or `xtask` for the whole.
 fn short_name(command: &Command) -> String {
     let name = command.get_bin_name().unwrap_or(command.get_name());
     let name = name.strip_prefix("cargo ").unwrap_or(name);
@@ -55,7 +55,7 @@ fn help_of_every_command() {
         });
     }
     assert!(snapshots.len() > 25, "only {snapshots:?}");
-    // A command that was renamed or removed leaves no snapshot behind.
+    // A renamed or removed command must not leave a snapshot.
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/snapshots");
     let files = fs_err::read_dir(directory).unwrap();
     let files = files.map(|file| file.unwrap().path());

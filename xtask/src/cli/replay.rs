@@ -1,4 +1,4 @@
-//! The flags by which a run of tests is repeated: written as they are read.
+//! Formats the flags that repeat a run of tests. They parse back to the same values.
 
 use camino::Utf8PathBuf;
 use guest::config::ReproduceFlags;
@@ -7,7 +7,7 @@ use crate::cli::start::StartChoice;
 use crate::cli::{AccelChoice, TestArgs};
 
 impl TestArgs {
-    /// The flags that a command line needs to repeat a test of this run.
+    /// The flags of a command line that repeats a test of this run.
     #[must_use]
     pub fn running(&self, qemu: Option<Utf8PathBuf>) -> Vec<String> {
         let mut flags = Vec::new();
@@ -34,7 +34,7 @@ impl TestArgs {
         flags
     }
 
-    /// The flags that a command line needs to repeat a test, by the tests that they matter to.
+    /// The flags of a command line that repeats a test, by the kinds of tests that they affect.
     pub(crate) fn reproducing(&self, profile: Option<&str>) -> ReproduceFlags {
         let profile = profile.map(|name| format!("--profile={name}"));
         let flags = self.running(self.guest.qemu.clone()).into_iter();

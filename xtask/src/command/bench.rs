@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what the measurements are; each can measure two sides in one run.
+//! `cargo xtask bench`: measurements, each of which can compare two sides in one run.
 
 mod boot;
 mod build;

@@ -1,5 +1,5 @@
-//! `cargo xtask boot --arch A [-- QEMU ARGS]`: a shell in a guest, on this terminal. Leaving the shell
-//! powers the guest off, and so does `poweroff`; a kernel panic fails the command.
+//! `cargo xtask boot --arch A [-- QEMU ARGS]`: opens a shell in a guest on this terminal. Leaving
+//! the shell, or `poweroff`, powers the guest off. A kernel panic fails the command.
 
 use std::io::Read as _;
 
@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
         return Ok(Exit::SetupMissing);
     };
     let size = host::terminal::size().map_or_else(String::new, |(columns, rows)| {
-        // The guest cannot ask a serial line how large the window is.
+        // A serial line cannot report the size of the window to the guest.
         format!("kiln.size={columns}x{rows}")
     });
     let sockets = context.scratch("boot")?;
@@ -87,7 +87,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     finish(command)
 }
 
-/// Runs QEMU to its end and passes on what its guest prints: a kernel panic fails the command.
+/// Runs QEMU to its end and forwards the guest's output. Fails after a kernel panic.
 fn finish(command: Command) -> CommandResult {
     let mut running = command.spawn().map_err(hinted!(Exit::SetupMissing))?;
     let stdout = running.stdout.take();
@@ -119,7 +119,7 @@ fn finish(command: Command) -> CommandResult {
 /// SIGTERM.
 const TERMINATE: i32 = 15;
 
-/// The machine that was asked for, or the architecture's own.
+/// The selected machine, or the architecture's default.
 fn machine<'a>(supply: &'a Supply<'_>, asked: Option<&str>) -> Result<&'a Machine, Failure> {
     let arch = supply
         .arches

@@ -1,5 +1,5 @@
-//! `cargo xtask ci`: everything that continuous integration runs, in the order in which it fails
-//! soonest. Each part is a command that a person can run; what was not run is said at the end.
+//! `cargo xtask ci`: everything that continuous integration runs, with the quickest checks first.
+//! Each part is a command that a user can run. Skipped parts are listed at the end.
 
 mod commits;
 mod older_qemu;
@@ -86,7 +86,7 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> CommandResult {
     Ok(parts.close(deny))
 }
 
-/// The lock, the archives and the list of sources in `images/` are those of the recipes.
+/// Checks that the lock, the archives and the list of sources in `images/` match the recipes.
 fn check_lock(context: &Context) -> CommandResult {
     let project = context.project()?;
     let scratch = context.scratch("lock")?;
@@ -94,7 +94,7 @@ fn check_lock(context: &Context) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// Every shell script that is written by hand.
+/// All hand-written shell scripts.
 fn scripts(context: &Context) -> Result<Vec<Utf8PathBuf>, Failure> {
     let folders = ["guest-tests", "tests", "xtask/guest/src/standalone"];
     let files = host::files::read_tree(&context.root, &folders, &[])

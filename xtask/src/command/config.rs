@@ -1,4 +1,4 @@
-//! `cargo xtask config`: prints the settings that apply, and where each comes from.
+//! `cargo xtask config`: prints the effective settings and their origins.
 
 use settings::Layer;
 use suite::Filter;

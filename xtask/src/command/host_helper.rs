@@ -1,5 +1,5 @@
-//! `cargo xtask host-helper COMMAND ARGUMENT…`: a helper command of a host script, passed on to the runner that
-//! started it. Used by `guest-tests/lib/host.sh`.
+//! `cargo xtask host-helper COMMAND ARGUMENT…`: forwards a helper command of a host script to the
+//! runner that started it. Used by `guest-tests/lib/host.sh`.
 
 use std::io::{self, Read as _};
 
@@ -23,7 +23,7 @@ pub(crate) fn run(context: &Context, args: &HostHelperArgs) -> CommandResult {
         io::stdin().read_to_string(&mut text)?;
         Ok(text)
     };
-    // A runner that does not answer is not a verdict of the test's.
+    // An unreachable runner is not a verdict of the test.
     let unheard = Exit::Child(
         verdict::outcome::STATUS_HARD_ERROR
             .unsigned_abs()

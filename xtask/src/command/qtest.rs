@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::platforms::qemu_failure;
 
-/// How long a QEMU binary may take to say what it can do.
+/// Time limit to probe a QEMU binary.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(context: &Context, args: &QtestArgs) -> CommandResult {
@@ -68,7 +68,7 @@ impl Emulator {
     }
 }
 
-/// Reads a stream, and finds the QEMU that it is for.
+/// Reads a stream and finds its QEMU.
 fn open(context: &Context, args: &StreamArgs) -> Result<(Stream, Emulator), Failure> {
     let path = context.env.absolute(&args.file);
     let text = host::files::read(&path).map_err(|error| Failure::new(Exit::Usage, error))?;
@@ -92,7 +92,7 @@ fn write(context: &Context, file: &Utf8Path, stream: &Stream) -> Result<(), Fail
         .map_err(|error| Failure::new(Exit::Failed, error))
 }
 
-/// What the host is to blame for.
+/// The failure if the host is at fault.
 pub(super) fn failed(error: QtestError) -> Failure {
     let hint = error.hint();
     Failure::new(Exit::SetupMissing, error).hint(hint)

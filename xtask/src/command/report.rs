@@ -1,4 +1,4 @@
-//! `cargo xtask report`: writes a run that has ended in another format, and joins the parts of one.
+//! `cargo xtask report`: converts a finished run to another format, and merges partial runs.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use verdict::event::RunReport;
@@ -72,7 +72,7 @@ fn text(
     }
 }
 
-/// Joins parts, keeps the whole, and ends as the whole would have ended.
+/// Merges parts, stores the result, and exits like the merged run.
 fn join(context: &Context, args: &ReportArgs, runs: &Utf8Path) -> CommandResult {
     let mut parts = Vec::new();
     for dir in &args.merge {

@@ -1,5 +1,5 @@
-//! `cargo xtask setup`: lists the tools that are missing and prints the commands of the host's package
-//! manager that install them; `--yes` runs them. `test --setup` and `ci --setup` begin with it.
+//! `cargo xtask setup`: lists missing tools and prints the commands of the host's package manager
+//! that install them. `--yes` runs these commands. `test --setup` and `ci --setup` do so first.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// What must be on PATH for a purpose: the architectures and recipes say so.
+/// The tools that a purpose needs, from the architectures and recipes.
 fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<String> {
     let mut needs: BTreeSet<String> = project
         .arches
@@ -87,7 +87,7 @@ fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<Str
             needs.insert("bwrap".to_owned());
         }
         Purpose::Ci => {
-            // What lints and black-box tests call in addition.
+            // Additional tools of lints and black-box tests.
             let programs = [
                 "bwrap",
                 "faketime",

@@ -1,5 +1,4 @@
-//! `cargo xtask store …`: what is in the store, whether it is sound, what can go, and how it gets to
-//! another machine.
+//! `cargo xtask store …`: lists, verifies, cleans up and transfers the store.
 
 mod content;
 
@@ -61,7 +60,7 @@ fn path(context: &Context, arch: Option<&str>) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// The store, with what this checkout needs noted in it.
+/// Opens the store and records what this checkout needs.
 fn open(context: &Context) -> Result<Store, Failure> {
     Ok(Supply::open(context, &SourceArgs::of(&[]))?.store.clone())
 }
@@ -77,7 +76,7 @@ fn verify(context: &Context) -> CommandResult {
     Err(Failure::new(Exit::FetchFailed, error).hint(hint))
 }
 
-/// Hashes every entry, prints those that are corrupt, and returns how many there are.
+/// Hashes every entry, prints corrupt ones, and returns their number.
 pub fn check(context: &Context) -> Result<usize, Failure> {
     let source = SourceArgs::of(&[]);
     let supply = Supply::open(context, &source)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: runs guest tests and says what came of them.
+//! `cargo xtask test`: runs tests and prints their results.
 
 mod arches;
 mod bisect;
@@ -53,7 +53,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     let args = &args;
     bisect::check(args)?;
     compare::check(args)?;
-    // A QEMU that was named is not the package manager's business.
+    // The package manager cannot provide a QEMU that the user named.
     if args.setup && args.guest.qemu.is_none() {
         setup::run(
             context,

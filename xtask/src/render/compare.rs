@@ -1,4 +1,4 @@
-//! Two QEMUs side by side as a person sees them: one line per test, what changed below it, and a summary.
+//! Renders a comparison of two QEMUs: one line per test with its changes, and a summary.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,14 +14,14 @@ use super::quantity;
 use super::test::{heading, platform, plural};
 use crate::output::{self, Color, Style};
 
-/// Lines of a difference that are shown.
+/// Maximum number of lines of a diff.
 const DIFF_LINES: usize = 40;
 
 /// Shows a comparison until it is dropped.
 pub(crate) struct CompareProgress {
     style: Style,
     quiet: bool,
-    /// What the sides are called.
+    /// The names of the sides.
     sides: [&'static str; 2],
     bar: ProgressBar,
 }
@@ -30,7 +30,7 @@ const OLD_AND_NEW: [&str; 2] = ["old", "new"];
 const COLD_AND_WARM: [&str; 2] = ["cold", "warm"];
 
 impl CompareProgress {
-    /// Begins with nothing to show.
+    /// Creates an empty display.
     pub(crate) fn new(style: Style, quiet: bool) -> Self {
         let target = if style.interactive && !quiet {
             ProgressDrawTarget::stderr()
@@ -108,7 +108,7 @@ impl Drop for CompareProgress {
     }
 }
 
-/// What is compared: the kernels if there are any, else the QEMUs.
+/// The compared items: the kernels if given, else the QEMUs.
 fn subject(
     old: &BTreeMap<String, String>,
     new: &BTreeMap<String, String>,
@@ -121,7 +121,7 @@ fn subject(
     }
 }
 
-/// One version, or one for each architecture where they differ.
+/// One version, or one per architecture if they differ.
 fn versions(all: &BTreeMap<String, String>) -> String {
     let mut values: Vec<&str> = all.values().map(String::as_str).collect();
     values.dedup();
@@ -142,7 +142,7 @@ fn color(verdict: Verdict) -> Color {
     }
 }
 
-/// The lines of a test, without the last line's end.
+/// The lines of a test, without the last newline.
 fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
     let verdict = pair.verdict();
     let (old, new) = (&pair.old, &pair.new);
@@ -194,7 +194,7 @@ fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
     text
 }
 
-/// Why it ended so, and what it chose where that differs.
+/// The cause of the outcome, and the choices if they differ.
 fn cause_and_choices(report: &TestReport, choices: bool) -> Option<String> {
     let chosen: Vec<String> = report.choices.iter().map(ToString::to_string).collect();
     let chosen = (choices && !chosen.is_empty()).then(|| format!("({})", chosen.join(" ")));
@@ -203,7 +203,7 @@ fn cause_and_choices(report: &TestReport, choices: bool) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-/// The lines of the summary, without the last line's end.
+/// The lines of the summary, without the last newline.
 fn summary(style: Style, comparison: &Comparison) -> String {
     let verdicts = comparison.verdicts();
     let mut counts: BTreeMap<Verdict, usize> = BTreeMap::new();

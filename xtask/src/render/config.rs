@@ -1,4 +1,4 @@
-//! The settings that apply, for people and for programs.
+//! Renders the effective settings for people and programs.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use settings::{Location, Origin, Resolved, Rule, Setting};
 
 use super::quantity;
 
-/// What the column of values says where nothing is set.
+/// The text in the column of values for an unset key.
 const DEFAULTS: [(&str, &str); 7] = [
     ("arch", "all with prebuilt images"),
     ("qemu", "from PATH"),
@@ -18,7 +18,7 @@ const DEFAULTS: [(&str, &str); 7] = [
     ("reports", "none"),
 ];
 
-/// A value of the settings.
+/// A setting.
 struct Row {
     key: &'static str,
     value: Value,
@@ -114,7 +114,7 @@ fn cells(row: &Row) -> [String; 3] {
     [row.key.to_owned(), value, origin]
 }
 
-/// What an override changes, as a person writes it.
+/// The changes of an override in the syntax of the file.
 fn changes(rule: &Rule) -> Vec<(&'static str, String)> {
     let changes = &rule.effect.changes;
     let all = [
@@ -127,7 +127,7 @@ fn changes(rule: &Rule) -> Vec<(&'static str, String)> {
     set.filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
-/// Adds where a value comes from.
+/// Adds the origin of a value.
 fn add_origin(line: &mut Value, origin: Option<&Origin>) {
     match origin {
         None => line["source"] = json!("default"),

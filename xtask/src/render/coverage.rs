@@ -1,4 +1,4 @@
-//! Device coverage as a person sees it: a line an architecture, then what has no test.
+//! Renders device coverage: a line per architecture, then the untested devices.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use verdict::coverage::Coverage;
 
 use crate::output::{Color, Style};
 
-/// Columns that the list of devices may take.
+/// Maximum width of the list of devices.
 const WIDTH: usize = 96;
 const INDENT: &str = "             ";
 

@@ -1,9 +1,9 @@
-//! Draws what is wrong in a file as rustc draws it: file, line, column, the text, what would be right.
+//! Renders an error in a file like rustc: file, line, column, the text, and the advice.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use plan::diagnostic::Diagnostic;
 
-/// The drawing of one diagnostic, coloured or plain.
+/// Renders a diagnostic, optionally in colour.
 pub(crate) fn draw(diagnostic: &Diagnostic, color: bool) -> String {
     let snippet = Snippet::source(diagnostic.text.as_str())
         .path(diagnostic.path.as_str())
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn misspelt_key_shows_place_and_suggestion() {
+    fn misspelt_key_shows_location_and_suggestion() {
         let text = "name = \"gmp\"\nverison = \"6.3.0\"\n";
         let drawn = draw(
             &Diagnostic {

@@ -1,8 +1,8 @@
-//! Sizes and times as people read them.
+//! Formats sizes and times.
 
 pub use plan::duration::show as time;
 
-/// `151.3 MB`, in powers of ten as download pages have it.
+/// `151.3 MB`, in powers of ten.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];

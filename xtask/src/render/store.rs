@@ -1,4 +1,4 @@
-//! The store as people look at it: a line for each thing, sums, and what would go.
+//! Renders the contents of the store: a line per item, totals, and what a collection would remove.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use store::inventory::{Item, Kind};
 
 use super::quantity;
 
-/// A thing with its size, and why it stays or goes.
+/// An item with its size, and why it is kept or removed.
 pub(crate) fn line(item: &Item, reason: &Reason) -> String {
     let name = item.about.clone().unwrap_or_else(|| shortened(&item.name));
     let size = quantity::bytes(item.bytes);
@@ -16,7 +16,7 @@ pub(crate) fn line(item: &Item, reason: &Reason) -> String {
     format!("{size:>9}  {kind:<11}  {name:<32}  {}", why(reason))
 }
 
-/// Names that are digests are as good with their first twelve digits.
+/// Shortens digests to their first twelve digits.
 fn shortened(name: &str) -> String {
     let is_digest = name.len() >= 64 && name.bytes().take(64).all(|byte| byte.is_ascii_hexdigit());
     if is_digest {
@@ -26,7 +26,7 @@ fn shortened(name: &str) -> String {
     }
 }
 
-/// Why something stays or goes.
+/// Why an item is kept or removed.
 pub(crate) fn why(reason: &Reason) -> String {
     match reason {
         Reason::Needed(checkout) => format!("needed by {checkout}"),
@@ -47,7 +47,7 @@ fn age(idle: Duration) -> String {
     }
 }
 
-/// What a plan would do, one line per thing, and the sum.
+/// The items that a plan would remove, one per line, and their total.
 pub(crate) fn garbage(plan: &Plan) -> String {
     let mut lines: Vec<String> = plan
         .remove
@@ -67,7 +67,7 @@ pub(crate) fn garbage(plan: &Plan) -> String {
     lines.join("\n")
 }
 
-/// Number and size of the things of each kind, and of all.
+/// Number and size of the items of each kind, and of all.
 pub(crate) fn sums(items: &[Item]) -> BTreeMap<&'static str, (usize, u64)> {
     let mut sums = BTreeMap::new();
     for kind in Kind::ALL {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_names_entry_and_why_it_stays() {
+    fn line_contains_entry_and_reason() {
         let item = |name: &str, about: Option<&str>| Item {
             kind: Kind::Entry,
             name: name.to_owned(),

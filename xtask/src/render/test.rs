@@ -1,5 +1,5 @@
-//! A run of guest tests as a person sees it: one line per test, failures with their cause, the end of the
-//! console, where the logs are and what runs the test again; a summary at the end.
+//! Renders a run of tests: one line per test; for failures the cause, the end of the console, the
+//! path of the logs and the command that repeats the test; and a summary.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) struct TestProgress {
     running: BTreeSet<String>,
 }
 
-/// A whole run that ended some time ago, as it was shown then: what was never run is only counted.
+/// Renders a finished run. Tests that did not run are only counted.
 pub(crate) fn finished_run(style: Style, verbose: bool, run: &RunReport) -> String {
     let was_run = |test: &&TestReport| !matches!(test.outcome, Outcome::NotRun { .. });
     let tests = run.tests.iter().filter(was_run);
@@ -35,7 +35,7 @@ pub(crate) fn finished_run(style: Style, verbose: bool, run: &RunReport) -> Stri
 }
 
 impl TestProgress {
-    /// Begins with nothing to show.
+    /// Creates an empty display.
     pub(crate) fn new(style: Style, quiet: bool, verbose: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), target(style, quiet));
         let template = "{elapsed:>12} [{bar:20}] {pos}/{len} {wide_msg}";
@@ -87,7 +87,7 @@ impl TestProgress {
                 cause,
                 output,
             } => {
-                // The terminal is the guest's now: a bar would be drawn over the shell.
+                // The guest uses the terminal now, and a bar would overwrite the shell.
                 let erased = if self.bar.is_hidden() { "" } else { ERASE_LINE };
                 self.bar.set_draw_target(ProgressDrawTarget::hidden());
                 let title = heading(self.style, Color::Red, "FAIL", name);
@@ -136,7 +136,7 @@ impl TestProgress {
     }
 }
 
-/// Where the bar is drawn.
+/// The output of the progress bar.
 fn target(style: Style, quiet: bool) -> ProgressDrawTarget {
     if style.interactive && !quiet {
         ProgressDrawTarget::stderr()
@@ -151,20 +151,21 @@ impl Drop for TestProgress {
     }
 }
 
-/// Returns to the first column and erases the line (ECMA-48 EL): a bar that is hidden stays on the terminal.
+/// Returns to the first column and erases the line (ECMA-48 EL), because a hidden bar stays on the
+/// terminal.
 const ERASE_LINE: &str = "\r\x1b[2K";
 /// Every line begins with a word or a label that ends in this column.
 const WIDTH: usize = 12;
-/// What fits on a line goes to the next one rather than past this column.
+/// Maximum width of a line before it is wrapped.
 const COLUMNS: usize = 80;
-/// Lines of output above a shell.
+/// Number of lines of output above a shell.
 const SHELL_LINES: usize = 10;
 
 pub(super) fn heading(style: Style, color: Color, word: &str, text: &str) -> String {
     format!("{} {text}", style.paint(color, &format!("{word:>WIDTH$}")))
 }
 
-/// What an architecture's tests run on: the QEMU by its path, so that it is the one that was meant.
+/// The platform of an architecture's tests, with the path of QEMU so that the user can check it.
 pub(crate) fn platform(on: &Platform) -> String {
     let mut line = format!("{}: {} {}", on.arch, on.binary, on.qemu);
     if !on.accel.is_empty() {

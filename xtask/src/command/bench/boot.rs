@@ -1,9 +1,9 @@
-//! `cargo xtask bench boot`: time to the verdict of a trivial test, next to the same kernel booted the
-//! ordinary way, in turn, on the same QEMU.
+//! `cargo xtask bench boot`: compares the time to the verdict of a trivial test with that of the
+//! same kernel booted in the ordinary way, alternately, with the same QEMU.
 //!
-//! Both sides run the whole test, from the start to the verdict, in the same kernel and initramfs.
-//! The ordinary side has QEMU's default machine, firmware and devices, the kernel in the compressed
-//! form that others boot, and its console for everything.
+//! Both sides run the whole test in the same kernel and initramfs. The ordinary side uses QEMU's
+//! default machine, firmware and devices, the compressed kernel for other tools, and the console
+//! for all communication.
 
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     for run in platforms::prepare(&supply, &args.guest, &supply.arches)? {
         let files = ordinary::files(&run, scratch.path()).map_err(failed)?;
         let (mut ours, mut ordinary) = (Vec::new(), Vec::new());
-        // One run of each side that does not count, so that both find their files in memory.
+        // The first run of each side does not count: it loads the files into the page cache.
         for round in 0..=args.runs {
             let a = ours_once(context, &suite, &run)?;
             let b = ordinary_once(&run, &files, &handover, scratch.path())?;
@@ -101,7 +101,7 @@ fn ours_once(context: &Context, suite: &Suite, run: &ArchRun) -> Result<f64, Fai
     Ok(time)
 }
 
-/// Milliseconds of the same test in an ordinary boot, over its console.
+/// Milliseconds of the same test in an ordinary boot, over the console.
 fn ordinary_once(
     run: &ArchRun,
     files: &BootFiles,

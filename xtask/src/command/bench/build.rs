@@ -1,4 +1,5 @@
-//! `cargo xtask bench build`: the crates and the CPU time that the first run of a test after a clone costs.
+//! `cargo xtask bench build`: the number of crates and the CPU time that the first test after a
+//! clone compiles.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure, hinted};
 use crate::output;
 
-/// How long a compilation may take, on a slow machine.
+/// Time limit of a compilation on a slow machine.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 
-/// What a compilation cost.
+/// The cost of a compilation.
 struct Cost {
     crates: usize,
     cpu: Duration,
@@ -91,14 +92,14 @@ fn compile(context: &Context, checkout: &Utf8Path) -> Result<Cost, Failure> {
     Ok(Cost { crates, cpu })
 }
 
-/// What is read of a message of cargo.
+/// The relevant fields of a message of cargo.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
     package_id: Option<String>,
 }
 
-/// How many packages cargo's messages say it compiled.
+/// The number of compiled packages in cargo's messages.
 fn crates(messages: &str) -> usize {
     let messages = messages.lines().map(serde_json::from_str::<Message>);
     let compiled = messages

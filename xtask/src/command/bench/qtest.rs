@@ -1,4 +1,5 @@
-//! `cargo xtask bench qtest`: how fast commands of the qtest protocol are, and how fast QEMU starts without a guest.
+//! `cargo xtask bench qtest`: the rate of qtest commands, and the start time of QEMU without a
+//! guest.
 
 use std::time::Duration;
 
@@ -15,11 +16,11 @@ use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 
-/// Commands of one measurement.
+/// Number of commands per measurement.
 const COMMANDS: u32 = 5000;
-/// Bytes of one measurement.
+/// Number of bytes per measurement.
 const BYTES: usize = 1 << 20;
-/// How long a reply may take.
+/// Time limit of a reply.
 const WAIT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
@@ -41,7 +42,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// What one start of QEMU came to.
+/// The measurements of one start of QEMU.
 struct Run {
     start_ms: f64,
     commands_per_second: f64,

@@ -1,5 +1,5 @@
-//! `cargo xtask bench run`: tests a minute with one job and with two, and what the runner adds to the
-//! time that QEMU takes by itself.
+//! `cargo xtask bench run`: tests per minute with one and two jobs, and the runner's overhead in
+//! addition to the time of QEMU.
 
 use runner::bench::{median, overheads_ms, tests_per_minute};
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::output;
 use crate::platforms;
 use crate::supply::Supply;
 
-/// The area whose tests need no device that any QEMU might lack.
+/// The area whose tests need only devices that every QEMU has.
 const TESTS: &str = "::boot::";
 
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {

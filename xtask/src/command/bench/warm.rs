@@ -1,4 +1,5 @@
-//! `cargo xtask bench warm`: what a restored guest costs next to one that boots, in turn, on the same QEMU.
+//! `cargo xtask bench warm`: compares the cost of a restored guest with that of a booted one,
+//! alternately, with the same QEMU.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ const TESTS: [&str; 2] = ["boot::true", "pci::disk-and-nic"];
 /// Cold and warm.
 const STARTS: [StartPolicy; 2] = [StartPolicy::Cold, StartPolicy::Warm];
 
-/// What is measured, and with what.
+/// The parameters of the measurement.
 struct Bench<'a> {
     context: &'a Context,
     suite: &'a Suite,
@@ -58,7 +59,8 @@ impl Bench<'_> {
     /// CPU time and time to the verdict of one test.
     fn compare(&self, test: &str, runs: u16) -> Result<(), Failure> {
         let mut sides = [Vec::new(), Vec::new()];
-        // One round that does not count: it makes the template and reads the files into memory.
+        // The first round does not count: it creates the template and loads the files into the page
+        // cache.
         for round in 0..=runs {
             for (start, side) in STARTS.into_iter().zip(&mut sides) {
                 let before = host::clock::cpu_of_children();

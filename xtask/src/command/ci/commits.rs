@@ -1,4 +1,4 @@
-//! The subjects of commits: `area: summary`, at most 72 characters, as in QEMU and Linux.
+//! Checks the subjects of commits: `area: summary`, at most 72 characters, as in QEMU and Linux.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 
-/// Longest wait for git.
+/// Time limit of git.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Most characters of a subject.
+/// Maximum length of a subject.
 const MOST: usize = 72;
 
-/// Checks the commits since `base`, or since the last tag where none is given.
+/// Checks the commits since `base`, or since the last tag.
 pub(super) fn check(context: &Context, base: Option<&str>) -> CommandResult {
     let base = base.map_or_else(|| last_tag(context), |base| Some(base.to_owned()));
     let Some(base) = base else {
@@ -46,7 +46,7 @@ fn git(context: &Context, args: &[&str]) -> Result<String, host::process::Proces
         .read(LIMIT)
 }
 
-/// What is wrong with a line of `git log --format='%h %s'`.
+/// The error in a line of `git log --format='%h %s'`, if any.
 fn find_fault(line: &str) -> Option<String> {
     let (commit, subject) = line.split_once(' ').unwrap_or((line, ""));
     let characters = subject.chars().count();

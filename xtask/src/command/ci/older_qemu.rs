@@ -1,5 +1,5 @@
-//! The part of `cargo xtask ci` that runs a selection of the guest tests with an older QEMU, where the
-//! host's package manager offers one.
+//! The part of `cargo xtask ci` that runs some guest tests with an older QEMU, if the host's
+//! package manager offers one.
 
 use clap::Parser as _;
 use host::packages::{self, Unpacked};
@@ -18,10 +18,10 @@ const COMPANIONS: [&str; 4] = [
     "ipxe-qemu",
 ];
 
-/// What differs most between releases, within a minute.
+/// Tests of features that differ most between releases. They take less than a minute.
 const TESTS: [&str; 4] = ["boot::", "fingerprint::", "firmware::", "pci::"];
 
-/// Downloads and unpacks the older QEMU; a note says why there is none.
+/// Downloads and unpacks the older QEMU. Prints the reason if there is none.
 pub(super) fn unpack(context: &Context) -> Option<Unpacked> {
     let project = context.project().ok()?;
     let binaries = project.arches.into_values().map(|arch| arch.qemu.binary);

@@ -1,4 +1,4 @@
-//! The parts of a run of continuous integration: each is run, and all are counted.
+//! Runs the parts of continuous integration one by one and records their results.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{self, Color};
 use crate::render::quantity;
 
-/// No part may take longer than the whole run has.
+/// Time limit of a part, which is that of the whole run.
 const LIMIT: Duration = Duration::from_secs(80 * 60);
 
-/// The parts as they go by.
+/// The parts of a run so far.
 pub(super) struct Parts<'a> {
     context: &'a Context,
     passed: usize,
-    /// Names, and how each ended.
+    /// The failed parts and their exit codes.
     failed: Vec<(&'static str, Exit)>,
 }
 
@@ -31,13 +31,13 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Runs a command; its output goes where ours goes.
+    /// Runs a command with inherited output.
     pub(super) fn run(&mut self, name: &'static str, argv: &[&str]) -> Result<(), Failure> {
         let context = self.context;
         self.own(name, || {
             let command = Command::from_argv(argv)
                 .current_dir(&context.root)
-                // A test whose program is not there fails; elsewhere it is passed over.
+                // A test whose program is not installed then fails instead of being skipped.
                 .env("KILN_NO_SKIP", "1")
                 .stdout(Stdio::Inherit)
                 .stderr(Stdio::Inherit);
@@ -55,7 +55,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// Runs a part of our own.
+    /// Runs a part in this process.
     pub(super) fn own(
         &mut self,
         name: &'static str,
@@ -84,7 +84,7 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// Says what failed, and what this run cannot know. What failed first says how it all ends.
+    /// Prints the failed and skipped parts. The exit code is that of the first failure.
     pub(super) fn close(self, deny: bool) -> Exit {
         let style = self.context.style;
         output::note("skipped: builds from source (cargo xtask images --from-source --verify)");

@@ -1,5 +1,5 @@
-//! The servers of others on which the black-box tests try releases: nice to have. Where one cannot be
-//! had, its tests are ignored, and the run says so.
+//! Installs the third-party servers for black-box tests of releases. They are optional: without a
+//! server its tests are ignored, and the run reports that.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use host::tools;
 use crate::context::Context;
 use crate::output::{self, Color};
 
-/// Those that the system's packages bring.
+/// Servers from the system's packages.
 const PACKAGED: [&str; 2] = ["nginx", "docker-registry"];
-/// The one that cargo builds: a server of S3 that keeps its objects in a folder.
+/// The server that cargo builds, an S3 server that stores objects in a folder.
 const S3: &str = "s3s-fs";
 const S3_VERSION: &str = "=0.13.0";
 
-/// How long its build may take.
+/// Time limit of its build.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// Which of them are missing.
+/// The servers that are not installed.
 pub(super) fn missing(context: &Context) -> Vec<String> {
     let mut missing = packages::missing(&PACKAGED.map(str::to_owned), &context.env);
     missing.extend(tools::find(S3).is_none().then(|| S3.to_owned()));
     missing
 }
 
-/// Installs what is missing, if that can be.
+/// Installs the missing servers if possible.
 pub(super) fn install(context: &Context, cargo: &str) {
     let missing = missing(context);
     let packaged: Vec<String> = missing.iter().filter(|its| *its != S3).cloned().collect();
@@ -52,7 +52,7 @@ pub(super) fn install(context: &Context, cargo: &str) {
         ];
         let build = Command::new(Utf8Path::new(cargo))
             .args(words)
-            // The tests wait for what it says, not for it.
+            // The speed of the server does not matter.
             .args(["--locked", "--debug"])
             .current_dir(&context.root)
             .stdout(Stdio::Inherit)

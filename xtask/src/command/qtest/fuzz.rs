@@ -1,4 +1,5 @@
-//! `cargo xtask qtest fuzz`: generates traffic for a device, and keeps what crashes QEMU as a short stream.
+//! `cargo xtask qtest fuzz`: generates traffic for a device and stores crashes of QEMU as short
+//! streams.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 
-/// How long a reply may take, also on a busy host.
+/// Time limit of a reply, also on a busy host.
 const WAIT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(context: &Context, args: &FuzzArgs) -> CommandResult {
@@ -62,7 +63,7 @@ pub(super) fn run(context: &Context, args: &FuzzArgs) -> CommandResult {
     })
 }
 
-/// The machine that the command line selects.
+/// The selected machine.
 fn machine(args: &FuzzArgs) -> Result<&'static Machine, Failure> {
     let machines = device_tests::machines().map_err(|error| Failure::new(Exit::Failed, error))?;
     let is_selected = |machine: &&Machine| {

@@ -1,4 +1,4 @@
-//! `cargo xtask qtest minimize`: shortens a stream while QEMU crashes in the same way.
+//! `cargo xtask qtest minimize`: shortens a stream as long as QEMU crashes in the same way.
 
 use qtest::crash::Ending;
 use qtest::minimize::minimize;
@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &MinimizeArgs) -> CommandResult {
     Ok(Exit::Success)
 }
 
-/// The shortest stream that was found to end in this way.
+/// The shortest stream found that ends in this way.
 pub(super) fn shorten(
     emulator: &Emulator,
     stream: &Stream,

@@ -1,4 +1,4 @@
-//! `cargo xtask store list` and `du`: what is in the store, and how large it is.
+//! `cargo xtask store list` and `du`: the entries of the store and their sizes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::output;
 use crate::render;
 use crate::supply::store_failure;
 
-/// Keeps everything: only the reasons are of interest.
+/// A policy that removes nothing, used for the reasons only.
 const KEEP: Policy = Policy {
     idle: Duration::MAX,
     max_bytes: None,

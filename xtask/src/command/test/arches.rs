@@ -1,4 +1,4 @@
-//! Which architectures a run is about, where its flags leave that open.
+//! Selects the architectures of a run if its flags do not.
 
 use camino::Utf8PathBuf;
 use plan::Project;
@@ -13,8 +13,8 @@ use crate::output;
 use crate::platforms;
 use crate::supply::Supply;
 
-/// Those of the command line, where `all` is every one that has a QEMU here; else those of the settings
-/// or the default ones, as far as the kernel and the QEMU were built for them.
+/// The architectures of the command line, else those of the settings or repository that the kernel
+/// and the QEMU were built for.
 pub(super) fn arches(
     context: &Context,
     project: &Project,

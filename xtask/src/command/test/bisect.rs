@@ -1,4 +1,4 @@
-//! `--bisect`: ends as `git bisect run` takes it.
+//! `--bisect`: exit codes for `git bisect run`.
 
 use verdict::bisect::{GIVE_UP, Verdict};
 use verdict::event::RunReport;
@@ -8,7 +8,7 @@ use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
-/// Refuses a bisection of nothing.
+/// Refuses a bisection without a QEMU or kernel that changes.
 pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
     if !args.debug.bisect || args.guest.qemu.is_some() || !args.kernel.is_empty() {
         return Ok(());
@@ -18,7 +18,8 @@ pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, error).hint(hint.to_owned()))
 }
 
-/// What a run says of the commit. An interrupted one ends the bisection too, as its status is high.
+/// The verdict of a run on the commit. An interrupted run also ends the bisection, because its exit
+/// code is high.
 pub(super) fn judge(report: &RunReport) -> Exit {
     Exit::Child(match report.interrupted {
         Some(_) => report.exit_code(),
@@ -26,14 +27,14 @@ pub(super) fn judge(report: &RunReport) -> Exit {
     })
 }
 
-/// Prints what is wrong before there is a run.
+/// Prints an error that occurs before the run.
 pub(super) fn explain(context: &Context, failure: &Failure) -> Exit {
     failure.explain(context.style);
     Exit::Child(status(failure))
 }
 
-/// A commit without a QEMU or a kernel is passed over. A wrong command line, or a directory that cannot be used,
-/// would be as wrong with the next commit.
+/// A commit without a QEMU or a kernel is skipped. A wrong command line or an unusable directory
+/// would fail with every commit.
 fn status(failure: &Failure) -> u8 {
     match failure.exit {
         Exit::SetupMissing if !failure.is::<RunDirError>() => Verdict::Untestable.status(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::exit::{Exit, Failure};
 
-/// The choices that are made whatever the seed is.
+/// Parses the values of choices that override the seed.
 pub(super) fn parse(asked: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let pair = |text: &String| {
         let (name, value) = text.split_once('=')?;

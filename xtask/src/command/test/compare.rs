@@ -1,4 +1,5 @@
-//! `--compare-qemu OLD NEW`, several `--kernel` and `--both`: every test in two ways, and what differs.
+//! `--compare-qemu OLD NEW`, several `--kernel` and `--both`: runs every test in two configurations
+//! and compares.
 
 use std::sync::mpsc;
 
@@ -13,7 +14,7 @@ use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 use crate::render::compare::CompareProgress;
 
-/// Refuses several kernels with a flag that is about a single run.
+/// Refuses several kernels with a flag for single runs.
 pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
     let debug = &args.debug;
     let flags = [
@@ -42,8 +43,8 @@ pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, error))
 }
 
-/// The command lines of what is compared: the first with each of the others. A single one where no
-/// comparison is asked for.
+/// The command lines to compare: the first with each of the others. A single one without a
+/// comparison.
 pub(super) fn sides(args: &TestArgs) -> Vec<TestArgs> {
     if args.start.both {
         let side = |start| TestArgs {
@@ -92,7 +93,7 @@ pub(super) fn run(context: &Context, configs: &[Config]) -> CommandResult {
     Ok(Exit::Child(worst))
 }
 
-/// Runs two sides, and shows what changes as it goes.
+/// Runs two sides and shows changes while running.
 fn compare(context: &Context, [old, new]: [&Config; 2]) -> Result<u8, Failure> {
     let (sender, events) = mpsc::channel::<CompareEvent>();
     let global = &context.global;

@@ -1,4 +1,4 @@
-//! A run as the flags of the command line want it.
+//! The configuration of a run from the flags of the command line.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use crate::origin;
 use crate::platforms;
 use crate::supply::Supply;
 
-/// How many runs are kept.
+/// Number of runs that are kept.
 const KEEP_RUNS: usize = 20;
 
-/// What a run is about.
+/// The tests and architectures of a run.
 #[derive(Clone)]
 pub(super) struct Wanted {
     pub(super) suite: Suite,
@@ -41,7 +41,7 @@ pub(super) struct Wanted {
     pub(super) overrides: Vec<Override>,
 }
 
-/// A run as its flags want it, but for what looks closer.
+/// The configuration without debugging options.
 pub(super) fn configure(
     supply: &Supply<'_>,
     args: &TestArgs,
@@ -79,7 +79,7 @@ pub(super) fn configure(
     })
 }
 
-/// Where runs are kept.
+/// The directory of runs.
 pub(super) fn runs_dir(context: &Context, args: &TestArgs) -> Utf8PathBuf {
     match &args.runs {
         Some(dir) => context.env.absolute(dir),
@@ -87,7 +87,7 @@ pub(super) fn runs_dir(context: &Context, args: &TestArgs) -> Utf8PathBuf {
     }
 }
 
-/// A run without wishes of its own.
+/// The default configuration.
 pub(super) fn config(
     context: &Context,
     suite: Suite,
@@ -116,7 +116,7 @@ pub(super) fn config(
     }
 }
 
-/// What each test is run with where nothing else is asked for.
+/// The default options of each test.
 fn case_config(context: &Context) -> CaseConfig {
     CaseConfig {
         suite: context.root.join(TESTS),

@@ -1,4 +1,4 @@
-//! `--device-coverage`: which devices of each QEMU the tests reach.
+//! `--device-coverage`: which devices of each QEMU the tests use.
 
 use suite::Selected;
 use verdict::coverage::Coverage;
@@ -12,12 +12,12 @@ use crate::platforms;
 use crate::render;
 use crate::supply::Supply;
 
-/// After a run: by what passed in it.
+/// After a run: the coverage of its passed tests.
 pub(super) fn of_run(context: &Context, report: &RunReport) {
     show(context, report.coverage.clone().unwrap_or_default());
 }
 
-/// Without a run: by what the tests say of themselves.
+/// Without a run: the coverage that the tests' headers declare.
 pub(super) fn declared(
     context: &Context,
     arches: &[String],

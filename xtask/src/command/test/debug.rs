@@ -1,5 +1,4 @@
-//! What a run is to do for a developer who looks closer at a test: `--gdb`, `--monitor`, `--trace`,
-//! `--strace-qemu` and `--standalone`.
+//! Debugging options of a run: `--gdb`, `--monitor`, `--trace`, `--strace-qemu` and `--standalone`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::output;
 use crate::platforms;
 use crate::supply::Supply;
 
-/// Refuses what is meant for a single test where several are selected: before anything is built.
+/// Refuses options for a single test if several are selected, before anything is built.
 pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
     let standalone = args.debug.standalone.as_ref();
     let monitor = args.debug.monitor.map(|language| match language {
@@ -50,7 +49,7 @@ pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Fa
     Err(Failure::new(Exit::Usage, error).hint(hint))
 }
 
-/// All of it, checked against the host and the QEMU of each architecture.
+/// All options, checked against the host and the QEMU of each architecture.
 pub(super) fn debug(
     supply: &Supply<'_>,
     args: &TestArgs,
@@ -81,7 +80,7 @@ pub(super) fn debug(
     })
 }
 
-/// The debugger, with the kernels that have symbols; for a kernel without them, the command that builds one is printed.
+/// The debugger, with the kernels that have symbols. Prints the command that builds a missing one.
 pub(crate) fn gdb(supply: &Supply<'_>, runs: &[ArchRun]) -> Result<Gdb, Failure> {
     let path = &supply.context.env.path;
     let multiarch = "gdb-multiarch";
@@ -111,7 +110,7 @@ pub(crate) fn gdb(supply: &Supply<'_>, runs: &[ArchRun]) -> Result<Gdb, Failure>
     })
 }
 
-/// A backtrace needs gdb.
+/// Checks that gdb is installed if backtraces are requested.
 fn core_dumps(context: &Context, is_wanted: bool) -> Result<bool, Failure> {
     if is_wanted {
         tool(context, "gdb")?;
@@ -126,7 +125,7 @@ fn tool(context: &Context, name: &str) -> Result<camino::Utf8PathBuf, Failure> {
     })
 }
 
-/// Refuses a pattern that no event of this QEMU fits: QEMU itself would only warn.
+/// Refuses a pattern that matches no event of this QEMU, because QEMU itself would only warn.
 fn check_trace_pattern(arch: &ArchRun, pattern: &str) -> Result<(), Failure> {
     let events = qemu::trace::events(&arch.binary).map_err(platforms::qemu_failure)?;
     if events

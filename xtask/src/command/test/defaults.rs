@@ -1,4 +1,4 @@
-//! What `kiln.toml` and the environment add to the flags of `cargo xtask test`.
+//! Adds the settings of `kiln.toml` and the environment to the flags of `cargo xtask test`.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::cli::report::ReportFormat;
 use crate::context::Context;
 use crate::exit::Failure;
 
-/// The flags with the settings where no flag is given, and the overrides for single tests.
+/// The flags, completed from the settings, and the overrides for single tests.
 pub(super) fn complete(context: &Context, args: &TestArgs) -> (TestArgs, Vec<Override>) {
     let resolved = context.resolve(flags(args));
     let overrides = resolved.overrides();
     (with_values(args, resolved), overrides)
 }
 
-/// The layer of the command line. Architectures are not in it: a default is narrowed to those that
-/// QEMU is built for.
+/// The layer of the command line. It omits architectures, because a default is narrowed to those
+/// that QEMU is built for.
 fn flags(args: &TestArgs) -> Layer {
     Layer {
         qemu: Setting::of_flag("--qemu", args.guest.qemu.clone()),
@@ -50,7 +50,7 @@ fn with_values(args: &TestArgs, resolved: Resolved) -> TestArgs {
     args
 }
 
-/// Refuses an override whose expression names what no test has.
+/// Refuses an override whose expression contains a name that matches no test.
 pub(crate) fn check(
     context: &Context,
     suite: &Suite,
@@ -67,7 +67,7 @@ pub(crate) fn check(
     }
 }
 
-/// The tests that an override skips, by whole name, each with the reason.
+/// The tests that an override skips, by full name, each with the reason.
 pub(super) fn skips(
     overrides: &[Override],
     filter: &Filter,

@@ -1,4 +1,4 @@
-//! Tests of other suites, which the command line names: `--suite DIR`.
+//! Adds tests of other suites: `--suite DIR`.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::command::quote;
@@ -38,7 +38,7 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Refuses `--arch` with none of the architectures that a suite is built for.
+/// Refuses `--arch` without any architecture of a suite.
 fn is_for_arch(args: &TestArgs, dir: &Utf8Path, tests: &[TestFile]) -> Result<(), Failure> {
     let requested = &args.source.arch;
     let is_requested = |test: &TestFile| requested.iter().any(|arch| test.is_for(arch));
@@ -54,7 +54,7 @@ fn is_for_arch(args: &TestArgs, dir: &Utf8Path, tests: &[TestFile]) -> Result<()
     Err(Failure::new(Exit::Usage, error).hint(Some(hint)))
 }
 
-/// The kinds that are selected: those of the other suites, if there are any and no kind is given.
+/// The selected kinds. The default is those of the other suites, if any.
 pub(super) fn kinds(args: &TestArgs) -> Vec<TestKind> {
     if args.kind.is_empty() && !args.suite.is_empty() {
         return vec![TestKind::Suite];
@@ -62,7 +62,7 @@ pub(super) fn kinds(args: &TestArgs) -> Vec<TestKind> {
     args.kind.iter().map(|kind| kind.kind()).collect()
 }
 
-/// Without `--arch`, only the architectures that the other suites are built for are needed.
+/// Without `--arch`, only the architectures of the other suites are needed.
 pub(super) fn narrow(args: &TestArgs, suite: &Suite, arches: &mut Vec<String>) {
     let is_alone = args.kind.is_empty() && !args.suite.is_empty();
     if !is_alone || !args.source.arch.is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn narrow(args: &TestArgs, suite: &Suite, arches: &mut Vec<String>) {
     }
 }
 
-/// The directories, for a command line that is repeated elsewhere.
+/// The absolute directories, for a command line that is repeated elsewhere.
 pub(super) fn absolute(context: &Context, args: &TestArgs) -> Vec<Utf8PathBuf> {
     let dirs = args.suite.iter();
     dirs.map(|dir| context.env.absolute(dir)).collect()

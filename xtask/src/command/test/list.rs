@@ -1,4 +1,4 @@
-//! `--list`: the selected tests, without a run.
+//! `--list`: prints the selected tests without a run.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::exit::{CommandResult, Exit, Failure};
 use crate::platforms::{self, Known};
 use crate::supply::Supply;
 
-/// Prints the tests that are selected.
+/// Prints the selected tests.
 pub(super) fn print(
     context: &Context,
     project: &Project,
@@ -37,7 +37,7 @@ pub(super) fn print(
     Ok(Exit::Success)
 }
 
-/// The note of each test that has one, by the whole name of the test.
+/// The notes of tests, by full name.
 fn notes(
     context: &Context,
     project: &Project,

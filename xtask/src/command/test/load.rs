@@ -1,4 +1,4 @@
-//! The tests of a checkout: shell tests, and device tests on their machines.
+//! Loads the tests of a checkout: shell tests, and device tests with their machines.
 
 use suite::Suite;
 
@@ -6,7 +6,7 @@ use super::TESTS;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
-/// Reads the suite; what is wrong with a test counts where it is selected.
+/// Reads the suite. An error in a test counts only if the test is selected.
 pub fn load(context: &Context, arches: &[String]) -> Result<Suite, Failure> {
     let mut suite = Suite::load(&context.root.join(TESTS), arches)
         .map_err(|error| Failure::new(Exit::Failed, error))?;

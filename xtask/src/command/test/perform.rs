@@ -1,4 +1,4 @@
-//! Runs the tests of a configuration, and shows the run as it goes.
+//! Runs the tests of a configuration and shows the progress.
 
 use std::sync::mpsc;
 
@@ -18,7 +18,7 @@ use crate::github::StoppedCommands;
 use crate::output;
 use crate::render::test::TestProgress;
 
-/// Runs the tests whose name contains `pattern` without showing anything: a benchmark's unit.
+/// Runs the tests whose name contains `pattern` without output, for benchmarks.
 pub fn quietly(
     context: &Context,
     suite: &Suite,
@@ -33,7 +33,7 @@ pub fn quietly(
     measured(context, config)
 }
 
-/// A run of the tests whose name contains `pattern`.
+/// The configuration of a run of the tests whose name contains `pattern`.
 #[must_use]
 pub fn named(context: &Context, suite: &Suite, arches: Vec<ArchRun>, pattern: &str) -> Config {
     let filter = Filter {
@@ -43,16 +43,16 @@ pub fn named(context: &Context, suite: &Suite, arches: Vec<ArchRun>, pattern: &s
     config(context, suite.clone(), filter, arches)
 }
 
-/// Runs without showing anything.
+/// Runs without output.
 pub fn measured(context: &Context, mut config: Config) -> Result<RunReport, Failure> {
-    // The logs of a benchmark are not worth the room of a person's runs.
+    // The logs of a benchmark must not displace those of a user's runs.
     let scratch = context.scratch("bench")?;
     scratch.path().clone_into(&mut config.runs_dir);
     let (sender, _events) = mpsc::channel();
     runner::run(&config, &sender).map_err(|error| refused(context, error))
 }
 
-/// Runs, and shows it as it goes.
+/// Runs and shows the progress.
 pub(super) fn perform(
     context: &Context,
     config: &Config,
@@ -68,7 +68,7 @@ pub(super) fn perform(
         scope.spawn(move || {
             let mut shell = shell::Shell::new(keys);
             for event in events {
-                // What is printed before a shell still needs the terminal as it was.
+                // Output before a shell needs the terminal in its normal mode.
                 let opens = matches!(event, RunEvent::ShellOpened { .. });
                 if !opens {
                     shell.follow(&event);
@@ -94,7 +94,7 @@ pub(super) fn perform(
     report.map_err(|error| refused(context, error))
 }
 
-/// Why there is no run at all: a line of a test that is in the way is drawn.
+/// Why a run did not start. Shows the line of a test that is at fault.
 pub(super) fn refused(context: &Context, error: RunError) -> Failure {
     match error {
         RunError::Exhaustive(ExhaustiveError::Uncountable(found)) => {

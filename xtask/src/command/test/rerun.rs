@@ -1,5 +1,5 @@
-//! `--rerun RUN`: what an earlier run has left, on what it ran on; and the flags by which a run is
-//! repeated.
+//! `--rerun RUN`: runs the remaining tests of an earlier run with its settings. Also formats the
+//! flags that repeat a run.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,9 @@ use crate::cli::{AccelChoice, Cli, Command, TestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 
-/// An earlier run, whose rest is to be run.
+/// An earlier run whose remaining tests are to be run.
 pub(super) struct Rerun {
-    /// As it was asked for.
+    /// The requested name.
     name: String,
     report: RunReport,
     /// The command line that selected its tests.
@@ -26,7 +26,7 @@ pub(super) struct Rerun {
 }
 
 impl Rerun {
-    /// Reads it back, where one is asked for.
+    /// Reads the earlier run, if requested.
     pub(super) fn read(context: &Context, args: &TestArgs) -> Result<Option<Self>, Failure> {
         let Some(name) = &args.repeat.rerun else {
             return Ok(None);
@@ -51,7 +51,8 @@ impl Rerun {
         }))
     }
 
-    /// The command line, completed by what the earlier one said: another QEMU would be another test.
+    /// The command line, completed from the earlier one, because another QEMU would make it another
+    /// test.
     pub(super) fn complete(&self, args: &TestArgs) -> TestArgs {
         let mut args = args.clone();
         if args.source.arch.is_empty() {
@@ -78,7 +79,7 @@ impl Rerun {
         args
     }
 
-    /// The tests that are left: those that failed or were not run, and those that are new since.
+    /// The remaining tests: those that failed or were not run, and new ones.
     pub(super) fn rest(
         &self,
         context: &Context,
@@ -97,7 +98,7 @@ impl Rerun {
         ))
     }
 
-    /// The tests of this command line that are left; none is a failure, as for any run.
+    /// The remaining tests of this command line. An empty selection is a failure, as for any run.
     pub(super) fn select<'a>(
         &self,
         left: &[RerunTest],
@@ -106,7 +107,7 @@ impl Rerun {
         rerun::keep_left(&self.name, left, selected).map_err(hinted!(Exit::NoTests))
     }
 
-    /// What the new run is to reach: the same.
+    /// The scope of the new run, which is that of the earlier one.
     pub(super) fn scope(&self, args: &TestArgs) -> Scope {
         let mut scope = rerun::scope_after(&self.report);
         if let Some(asked) = &self.asked {
@@ -117,7 +118,7 @@ impl Rerun {
     }
 }
 
-/// What a run is to reach that repeats none.
+/// The scope of a run that repeats none.
 pub(super) fn scope(context: &Context, args: &TestArgs) -> Scope {
     // It may be repeated in another directory.
     let mut flags = TestArgs {

@@ -1,4 +1,4 @@
-//! Refuses scripts that a shell cannot run, before anything boots.
+//! Refuses scripts with shell syntax errors before anything boots.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use suite::Selected;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
-/// Draws what is wrong in the selected scripts.
+/// Shows the errors in the selected scripts.
 pub(super) fn check(context: &Context, selected: &[Selected<'_>]) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Failed, error);
     let scripts = selected

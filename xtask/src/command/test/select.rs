@@ -1,4 +1,4 @@
-//! Which tests a command line selects, and their list.
+//! Selects tests from the command line, and lists them.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
 use crate::output::{self, Color};
 
-/// What the flags ask for.
+/// The filter from the flags.
 pub(super) fn filter(
     context: &Context,
     project: &Project,
@@ -42,7 +42,7 @@ pub(super) fn filter(
     })
 }
 
-/// The tests; a filter that selects none is a failure.
+/// The selected tests. An empty selection is a failure.
 pub(super) fn select<'a>(
     context: &Context,
     suite: &'a Suite,
@@ -67,7 +67,7 @@ pub(super) fn select<'a>(
     Ok(suite.select(filter, arches))
 }
 
-/// Says which files are left out of a run that does not need them.
+/// Warns about invalid test files that a run does not need.
 fn warn(context: &Context, suite: &Suite, broken: &[&BrokenFile]) {
     if context.global.quiet {
         return;
@@ -99,7 +99,7 @@ pub(super) fn check_choices(
         .map_err(hinted!(Exit::Usage))
 }
 
-/// Prints their names, and why a test would be skipped.
+/// Prints the names, and why a test would be skipped.
 pub(super) fn list(context: &Context, selected: &[Selected<'_>], skips: &BTreeMap<String, String>) {
     for test in selected {
         let name = test.name();
@@ -125,14 +125,14 @@ pub(super) fn list(context: &Context, selected: &[Selected<'_>], skips: &BTreeMa
     }
 }
 
-/// `-E EXPR`: what is wrong in one is drawn.
+/// Parses `-E EXPR` and shows errors in it.
 fn expressions(context: &Context, texts: &[String]) -> Result<Vec<Expression>, Failure> {
     let read = |text: &String| Expression::parse(text);
     let parsed: Result<Vec<_>, _> = texts.iter().map(read).collect();
     parsed.map_err(|found| context.draw(&[*found], "in -E"))
 }
 
-/// The machine of each architecture where a test names none.
+/// The default machine of each architecture.
 pub(crate) fn machines(project: &Project) -> BTreeMap<String, String> {
     let arches = project.arches.values();
     arches

@@ -1,4 +1,4 @@
-//! `test --shell-on-fail`: the terminal while a guest gives a shell.
+//! `test --shell-on-fail`: controls the terminal while a guest offers a shell.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use verdict::event::RunEvent;
 
 use crate::cli::TestArgs;
 
-/// Ctrl-]: what is typed otherwise is the guest's, Ctrl-C too.
+/// Ctrl-]. All other keys go to the guest, including Ctrl-C.
 const END: u8 = 0x1d;
 
-/// Where guests get what is typed from, if that is wanted, and where it is put.
+/// The two ends of the keyboard channel, if requested: for the guests and for the terminal.
 pub(super) fn keyboard(args: &TestArgs) -> (Option<Arc<Keyboard>>, Option<Sender<Vec<u8>>>) {
     if !args.debug.shell_on_fail {
         return (None, None);
@@ -22,10 +22,10 @@ pub(super) fn keyboard(args: &TestArgs) -> (Option<Arc<Keyboard>>, Option<Sender
     (Some(Arc::new(Keyboard::new(keys))), Some(sender))
 }
 
-/// The state of the terminal over a run.
+/// The state of the terminal during a run.
 pub(super) struct Shell {
     keys: Option<Sender<Vec<u8>>>,
-    /// The terminal passes keys on one by one as long as this is held.
+    /// The terminal is in raw mode while this is held.
     raw: Option<Raw>,
 }
 
@@ -34,12 +34,12 @@ impl Shell {
         Self { keys, raw: None }
     }
 
-    /// Opens it when a guest does, and closes it when that guest's test ends.
+    /// Opens the shell when a guest does, and closes it when that guest's test ends.
     pub(super) fn follow(&mut self, event: &RunEvent) {
         match event {
             RunEvent::ShellOpened { .. } => {
                 self.raw = Raw::enter();
-                // One reader for all shells of a run: it waits for keys until the program ends.
+                // One reader serves all shells of a run. It waits for keys until the program ends.
                 if let Some(keys) = self.keys.take() {
                     std::thread::spawn(move || read(&keys));
                 }

@@ -1,4 +1,4 @@
-//! `--list --skips`: which tests would be skipped, as far as that is known without a boot.
+//! `--list --skips`: which tests would be skipped, as far as this is known without a boot.
 
 use qemu::Accel;
 use suite::requirement::{self, Offer};
@@ -23,7 +23,7 @@ pub(super) fn reason(
     let profile = &supply.project.arches.get(test.arch)?.qemu;
     // A wrong machine is an error of the test, reported when it runs.
     let (_, machine) = requirement::machine(header, test.arch, profile).ok()?;
-    // Which accelerator works is known after a boot.
+    // The working accelerator is known only after a boot.
     let accel = match header.requires.accel.as_deref() {
         Some("kvm") => Accel::Kvm,
         _ => Accel::Tcg,

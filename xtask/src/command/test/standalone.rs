@@ -1,4 +1,4 @@
-//! `--standalone FILE`: one test as a script that needs nothing but a QEMU.
+//! `--standalone FILE`: writes one test as a script that needs only a QEMU.
 
 use guest::standalone::{self, ExportError, Subject};
 use host::process::command::quote;
@@ -12,10 +12,10 @@ use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
 use crate::render::quantity;
 
-/// What says where the sources of the image are, in the repository.
+/// The list of the image's sources, in the repository.
 const SOURCES: &str = "images/prebuilt/SOURCES";
 
-/// Refuses a test that is not a script: only those boot an image that the script can contain.
+/// Refuses tests other than guest tests, because the script contains an image to boot.
 pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
     let others = selected
         .iter()
@@ -34,7 +34,7 @@ pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Fa
     Err(Failure::new(Exit::Usage, error).hint(Some(line)))
 }
 
-/// Writes the script, whatever came of the test.
+/// Writes the script, whatever the outcome of the test.
 pub(super) fn write(
     context: &Context,
     args: &TestArgs,

@@ -1,4 +1,5 @@
-//! `--list --starts`: how the guest of each test would start, as far as that is known without a run.
+//! `--list --starts`: how the guest of each test would start, as far as this is known without a
+//! run.
 
 use camino::Utf8PathBuf;
 use guest::start::{StartFacts, StartPolicy, obstacle};

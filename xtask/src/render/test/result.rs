@@ -1,4 +1,4 @@
-//! One test in a terminal: one line, and for a failure what a person needs to continue.
+//! Renders one test: one line, and for a failure the details that help to continue.
 
 use std::fmt::Write as _;
 
@@ -11,14 +11,14 @@ use super::{COLUMNS, WIDTH, heading};
 use crate::output::{Color, Style};
 use crate::render::quantity;
 
-/// How many lines of a kind a failure shows.
+/// Maximum number of lines of output or console of a failure.
 const TAIL_LINES: usize = 15;
-/// Of a kernel's report of a fault, which is read from its beginning.
+/// Maximum number of lines of a kernel's fault report, which is read from its beginning.
 const FAULT_LINES: usize = 40;
-/// Of a difference, which is read from its beginning.
+/// Maximum number of lines of a diff, which is read from its beginning.
 const DIFF_LINES: usize = 40;
 
-/// The lines of a test, without the last line's end.
+/// The lines of a test, without the last newline.
 pub(super) fn lines(style: Style, verbose: bool, report: &TestReport) -> String {
     let mut block = Block {
         style,
@@ -108,7 +108,7 @@ impl Block {
         let _ = write!(self.text, "\n{line}");
     }
 
-    /// A sentence, in lines that fit the terminal; a longer word is not broken, so that it can be copied.
+    /// A sentence, wrapped to the terminal. Long words are not broken, so that they can be copied.
     fn folded(&mut self, label: &str, text: &str) {
         let mut label = label;
         for line in fold(text, COLUMNS - WIDTH - 1) {
@@ -117,7 +117,7 @@ impl Block {
         }
     }
 
-    /// Lines of a file or a list, set apart by a bar; the label stands before the first.
+    /// Lines of a file or list with a bar on the left. The label precedes the first.
     fn barred<'a>(&mut self, label: &str, lines: impl IntoIterator<Item = &'a str>) {
         for (index, line) in lines.into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
@@ -204,10 +204,10 @@ fn label(report: &TestReport) -> (&'static str, Color) {
     }
 }
 
-/// What makes this result another one than the test's next: round, choices and the seed they come from.
+/// What distinguishes this result from others of the test: round, choices and seed.
 fn circumstances(report: &TestReport) -> String {
     let mut parts = Vec::new();
-    // A test with a guest is what is expected.
+    // A test with a guest is the default and needs no mention.
     parts.extend((report.kind == Some(TestKind::Host)).then(|| "host".to_owned()));
     if report.round > 0 {
         parts.push(format!("round {}", report.round));
@@ -229,7 +229,7 @@ fn circumstances(report: &TestReport) -> String {
     }
 }
 
-/// Breaks a text at its spaces.
+/// Wraps a text at spaces.
 fn fold(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_broken_at_spaces_only() {
+    fn text_is_wrapped_only_at_spaces() {
         let check = |text: &str, expect: &[&str]| assert_eq!(fold(text, 7), expect, "{text}");
         check("", &[""]);
         check("one two", &["one two"]);

@@ -1,4 +1,4 @@
-//! The end of a run in a terminal: the counts, and what deserves a look named again.
+//! Renders the end of a run: the counts, and the tests that deserve attention.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,12 +12,12 @@ use super::{COLUMNS, WIDTH, heading, plural};
 use crate::output::{Color, Style};
 use crate::render::quantity;
 
-/// What stands before the counts on a line: a time in brackets, and a space.
+/// Width of the text before the counts: a time in brackets, and a space.
 const TIME: usize = 10;
-/// Tests of a kind that are named; the others are counted.
+/// Maximum number of listed tests per kind. More are only counted.
 const NAMED: usize = 50;
 
-/// The lines of the summary, without the last line's end.
+/// The lines of the summary, without the last newline.
 pub(super) fn lines(style: Style, run: &RunReport) -> String {
     let total = plural(run.tests.len(), "test");
     let color = if run.exit_code() == 0 {
@@ -34,7 +34,7 @@ pub(super) fn lines(style: Style, run: &RunReport) -> String {
         .iter()
         .filter(|test| test.is_fatal() && !is_not_run(test))
         .collect();
-    // A single failure stands right above.
+    // A single failure was printed directly above.
     if failed.len() > 1 || run.tests.len() > NAMED {
         named(&mut text, style, Color::Red, &failed);
     }
@@ -56,7 +56,7 @@ pub(super) fn lines(style: Style, run: &RunReport) -> String {
     text
 }
 
-/// Behind the lead, the worst first, wrapped where a terminal ends.
+/// The counts after the lead, the most serious first, wrapped to the terminal.
 fn counts(style: Style, run: &RunReport, lead: &str) -> String {
     let tallies = labels::tallies(run);
     if tallies.is_empty() {
@@ -67,7 +67,7 @@ fn counts(style: Style, run: &RunReport, lead: &str) -> String {
         let comma = if index + 1 < tallies.len() { "," } else { "" };
         let count = format!("{} {}{comma}", tally.count, tally.word);
         if column + 1 + count.len() > COLUMNS {
-            // Below the number of tests, which is behind the time.
+            // Aligned below the number of tests, which follows the time.
             column = WIDTH + 1 + TIME;
             let _ = write!(text, "\n{:column$}", "");
         } else {
@@ -106,7 +106,7 @@ fn named(text: &mut String, style: Style, color: Color, tests: &[&TestReport]) {
     }
 }
 
-/// The one word that is wider than the column is shortened.
+/// The label. Shortens the only one that is wider than the column.
 fn shown(test: &TestReport) -> &'static str {
     match &test.outcome {
         Outcome::QemuDidNotStart { .. } => "not started",

@@ -63,7 +63,7 @@ fn failed(cause: &str) -> Outcome {
 }
 
 #[test]
-fn odd_results_are_repeated_at_the_end() {
+fn unusual_results_are_repeated_at_the_end() {
     let why = "interrupted".to_owned();
     let mut slow = report("slow", Outcome::Passed);
     slow.slow = true;
