@@ -1,5 +1,5 @@
-//! The program as a person meets it: what it prints, what it exits with, what it leaves behind.
-//! No test here needs QEMU, a network or a built image.
+//! Runs the program as a user does: checks output, exit codes and leftovers. No test here needs
+//! QEMU, a network or a built image.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,14 +21,14 @@ mod surroundings;
 #[path = "cli/targets.rs"]
 mod targets;
 
-/// A command with a store of its own and without the caller's settings.
+/// A command with its own store and without the caller's settings.
 fn xtask(store: &Path) -> Command {
     let mut command = harness::xtask();
     command.env("KILN_STORE", store);
     command
 }
 
-/// A copy of what a plan is made from, to be spoilt.
+/// A copy of the inputs of a plan, which the test may damage.
 fn copy_of_the_recipes() -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for folder in ["recipes", "images", "guest-tests"] {
@@ -44,7 +44,7 @@ fn copy_of_the_recipes() -> tempfile::TempDir {
     copy
 }
 
-/// Runs in a copy, as `cargo run` would.
+/// Runs in a copy like `cargo run`.
 fn in_copy(copy: &Path, args: &[&str]) -> (i32, String, String) {
     let store = tempfile::tempdir().unwrap();
     let manifest = copy.join("xtask");
@@ -57,7 +57,7 @@ fn in_copy(copy: &Path, args: &[&str]) -> (i32, String, String) {
     )
 }
 
-/// Without the list of all variables, which grows with every architecture's needs.
+/// Removes the list of all variables, which depends on every architecture.
 fn shortened(stderr: &str) -> String {
     let lines = stderr
         .lines()
@@ -197,7 +197,7 @@ fn plan_is_deterministic_and_leaves_store_untouched() {
 fn new_architecture_does_not_disturb_others() {
     let copy = copy_of_the_recipes();
     let config = copy.path().join("images/riscv64/linux.config");
-    // Not there in a checkout where it is being added.
+    // The file does not exist in a checkout that adds the architecture.
     let _ = std::fs::remove_file(config);
     let (code, _, stderr) = in_copy(copy.path(), &["images", "--plan", "--arch", "aarch64"]);
     assert_eq!(code, 0, "{stderr}");
@@ -332,7 +332,8 @@ fn mirror_variable_equals_command_line_mirror() {
     );
 }
 
-/// In a mount namespace of our own, on a file system of a few pages; `None` where that is refused.
+/// Runs in a separate mount namespace on a file system of a few pages. `None` if mounts are not
+/// permitted.
 fn on_a_small_disk(options: &str, prepare: &str, args: &str) -> Option<(i32, String)> {
     let dir = tempfile::tempdir().unwrap();
     let script = format!(
@@ -354,7 +355,8 @@ fn on_a_small_disk(options: &str, prepare: &str, args: &str) -> Option<(i32, Str
 
 #[test]
 fn full_disk_is_always_a_setup_error() {
-    // The first file of a fetch, as long as the real one and from a file: no network is needed.
+    // The first file of a fetch, with the real length and a `file:` URL, so that no network is
+    // needed.
     let recipe = std::fs::read_to_string(root().join("recipes/binutils/recipe.toml")).unwrap();
     let value = |key: &str| {
         let (_, rest) = recipe.split_once(&format!("\n{key} = ")).unwrap();
@@ -403,7 +405,7 @@ fn read_only_store_serves_existing_entries() {
     }
 }
 
-/// Words after `cargo xtask` in a text, up to where the command ends.
+/// The words after `cargo xtask` in a text, up to the end of the command.
 fn commands_in(text: &str) -> Vec<Vec<String>> {
     let ends = |c: char| "`\"'#;,|()<>…\n".contains(c);
     text.split("cargo xtask ")
@@ -435,7 +437,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn every_command_in_hints_and_pages_exists() {
     let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root().join(page));
     let folders = ["xtask", "guest-tests", "docs", ".github", ".ci"].map(|name| root().join(name));
-    // The help texts themselves are clap's.
+    // clap generates the help texts.
     let helps = root().join("xtask/src/cli/snapshots");
     let files = folders
         .iter()

@@ -1,8 +1,8 @@
-//! The guest tests as `cargo test --test guest` and nextest see them: a trial for each test on each
-//! architecture. Each runs through `cargo xtask test`, in a process of its own.
+//! Exposes the guest tests to `cargo test --test guest` and nextest: one trial per test and
+//! architecture. Each runs through `cargo xtask test` in a separate process.
 //!
-//! They take minutes and need a QEMU, so they are ignored unless they are asked for: by
-//! `KILN_GUEST_TESTS=1`, or by the harness's own `--ignored` and `--include-ignored`.
+//! They take minutes and need a QEMU, so they are ignored unless requested by `KILN_GUEST_TESTS=1`,
+//! or by the harness's own `--ignored` and `--include-ignored`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,14 +17,14 @@ use std::process::{Command, ExitCode};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::Value;
 
-/// How often the end of a test's output is worth a line.
+/// Number of lines of a test's output that are shown.
 const TAIL: usize = 20;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let wanted = std::env::var_os("KILN_GUEST_TESTS").is_some_and(|value| value == "1");
     let is_run = (wanted || arguments.ignored || arguments.include_ignored) && !arguments.list;
-    // QEMU is asked what it can do only where somebody is about to run what it can do.
+    // QEMU is probed only if tests will run.
     match listed(wanted || is_run) {
         Ok(tests) => {
             let trials = tests
@@ -68,7 +68,7 @@ fn listed(with_skips: bool) -> Result<Vec<Listed>, String> {
 }
 
 fn trial(test: Listed, wanted: bool, arguments: &Arguments) -> Trial {
-    // nextest goes by the list; where the harness runs trials itself, it shows the reason.
+    // nextest uses the list. If the harness runs trials itself, it shows the reason.
     let is_ignored = !wanted || (arguments.list && test.skip.is_some());
     let name = test.name.clone();
     Trial::ignorable_test(name, move || run(&test)).with_ignored_flag(is_ignored)
@@ -98,7 +98,7 @@ fn run(test: &Listed) -> Result<Completion, Failed> {
     }
 }
 
-/// A folder for each test: it keeps its last runs whatever the others do.
+/// A separate runs folder per test, so that its last runs are kept whatever the others do.
 fn runs(name: &str) -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
     let manifest = manifest.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
@@ -111,7 +111,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What a person needs to continue.
+/// The information that a user needs to continue.
 fn explanation(report: &Value) -> String {
     let mut explained = format!("{}: {}", text(&report["outcome"]), text(&report["cause"]));
     for (label, key) in [

@@ -1,5 +1,5 @@
-//! `cargo xtask mutants` over a small QEMU tree of our own: its `configure` and its only C file make a program
-//! that starts the real QEMU with one more option.
+//! Tests `cargo xtask mutants` with a small fake QEMU tree: its `configure` and its only C file
+//! make a program that starts the real QEMU with one more option.
 
 #![expect(
     clippy::disallowed_methods,
@@ -171,7 +171,7 @@ fn each_mutant_gets_its_verdict() {
     assert_eq!(output.code, 101);
     assert_eq!(output.stdout, "m3: `id` does not contain `number == 2`\n");
 
-    // A test that fails without a mutant makes every verdict worthless.
+    // A test that fails without a mutant invalidates every verdict.
     repo.write("a/id.sh", &TEST.replace("0001\"", "0003\""));
     let output = run(&["m0"]);
     assert_eq!(output.code, 100, "{}", output.stderr);

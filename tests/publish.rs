@@ -1,5 +1,5 @@
-//! `cargo xtask publish` and its companions from outside: a project with the real images, whose sources
-//! are small files. Nothing here needs a network.
+//! Black-box tests of `cargo xtask publish` and related commands with the real images and small
+//! source files. No test here needs a network.
 
 #![expect(
     clippy::disallowed_methods,
@@ -18,7 +18,7 @@ fn on_tree(checkout: &Checkout, words: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn a_release_is_published_checked_verified_and_withdrawn() {
+fn release_is_published_checked_verified_withdrawn() {
     if !qemu::is_installed(ARCH) {
         return skip("there is no QEMU, so that an image could be shown to boot");
     }
@@ -107,7 +107,7 @@ fn dirty_unlicensed_unlocked_are_refused() {
         "is not a public key",
     );
     assert!(!checkout.tree().exists());
-    // Before anything is made.
+    // Before anything is created.
     std::fs::write(checkout.tree(), "").unwrap();
     let (code, _, err) = checkout.publish(dirty);
     assert!(code == 2 && err.contains("is not a directory"), "{err}");

@@ -1,5 +1,5 @@
-//! `cargo xtask repro` from outside, over recipes of the tests' own that take no time: what is varied
-//! does not reach a step, and a step that shows something else than its recipe is named.
+//! Black-box tests of `cargo xtask repro` with trivial recipes: the variations never reach a step,
+//! and a step whose output depends on something else is reported.
 
 #![expect(
     clippy::disallowed_methods,
@@ -15,12 +15,12 @@ use std::process::Command;
 use harness::{copy, parts, root, skip, xtask};
 use serde_json::Value;
 
-/// A checkout with further recipes, and a store.
+/// A checkout with additional recipes, and a store.
 struct Checkout {
     area: tempfile::TempDir,
 }
 
-/// How a run of `repro` ended.
+/// The result of a `repro` run.
 struct Report {
     code: i32,
     lines: Vec<Value>,
@@ -82,14 +82,14 @@ impl Checkout {
 }
 
 impl Report {
-    /// What is said of a recipe's step.
+    /// The reported object of a recipe's step.
     fn step(&self, recipe: &str) -> &Value {
         let mut steps = self.lines.iter();
         let found = steps.find(|line| line["recipe"] == recipe);
         found.unwrap_or_else(|| panic!("no `{recipe}`: {}", self.stderr))
     }
 
-    /// How something is varied.
+    /// The reported variation of a subject.
     fn varied(&self, name: &str) -> &str {
         let how = &self.lines[0]["varied"][name];
         how.as_str().unwrap_or_else(|| panic!("{}", self.stderr))
@@ -100,7 +100,7 @@ impl Report {
     }
 }
 
-/// All that a step sees and that is not its own.
+/// A recipe that records everything that a step sees of its environment.
 const LOOKS: &str = r#"{
     echo "$PWD $HOME $PATH ${TZ-} ${LC_ALL-} ${LANG-} ${USER-}"
     id=$(sed -n 's/^Uid:[[:space:]]*//p' /proc/self/status); echo "$id"
@@ -124,7 +124,7 @@ fn variations_never_reach_a_build_step() {
         report.stderr
     );
     assert_eq!(report.step("looks")["outputs"], 2);
-    // The second build's store is there, and what the step saw is in it.
+    // The second build's store is kept and contains what the step saw.
     let kept = checkout.store().join("repro/5");
     let mut find = Command::new("find");
     let found = find.arg(&kept).args(["-name", "seen"]).output().unwrap();
@@ -134,14 +134,14 @@ fn variations_never_reach_a_build_step() {
         seen.contains("no git\n") && seen.contains("no xz\n"),
         "{seen}"
     );
-    // With the same seed it is taken from there.
+    // With the same seed, the step is reused.
     let again = checkout.repro(&["--step=looks", "--keep"]);
     assert_eq!(again.code, 0);
     let seconds = |report: &Report| report.step("looks")["second_seconds"].clone();
     assert_eq!(seconds(&again), seconds(&report));
 }
 
-/// Makes a recipe of the real ones cheap.
+/// Replaces a real recipe by a trivial one.
 fn cheap(checkout: &Checkout, recipe: &str, script: &str) {
     let folder = checkout.area.path().join("recipes").join(recipe);
     let read = std::fs::read_to_string(folder.join("recipe.toml")).unwrap();
@@ -181,7 +181,7 @@ fn repro_without_step_rebuilds_up_to_image() {
     for recipe in kept {
         assert_eq!(report.step(recipe)["equal"], true, "{recipe}");
     }
-    // The lock promises another image than that of these recipes.
+    // The lock contains another image than that of these recipes.
     let lock = report.lines.last().unwrap();
     assert_eq!(
         (&lock["reason"], &lock["equal"]),
@@ -191,7 +191,7 @@ fn repro_without_step_rebuilds_up_to_image() {
 
 #[test]
 fn unsandboxed_step_differs_in_paths_only() {
-    // Such a recipe is what the sandbox is for.
+    // The sandbox exists to make such a recipe reproducible.
     let places = "echo \"$BUILD\" >\"$OUT/place\"\n";
     let same = "for tool in git xz python3; do command -v \"$tool\" || echo \"no $tool\"; done \
                 >\"$OUT/tools\"; umask >>\"$OUT/tools\"\n";
@@ -199,7 +199,7 @@ fn unsandboxed_step_differs_in_paths_only() {
     let report = checkout.repro(&["--step=places", "--step=same", "--no-sandbox"]);
     assert_eq!(report.code, 102, "{}", report.stderr);
     assert_eq!(report.difference("same"), "");
-    // Only a sandbox can show another clock.
+    // Only a sandbox can change the clock.
     let clock = report.varied("clock");
     assert!(clock.starts_with("is not changed: "), "{clock}");
     let difference = report.difference("places");
@@ -232,7 +232,7 @@ fn second_build_clock_is_ahead() {
     let checkout = Checkout::new(&[("day", "date +%Y-%m >\"$OUT/day\"\n")]);
     let report = checkout.repro(&["--step=day", "--days=400"]);
     let ahead = report.varied("clock").starts_with("is 400 days ahead");
-    // The month may also end between the two.
+    // The month may also end between the two builds.
     assert!(!ahead || report.code == 102, "{}", report.stderr);
     if !ahead {
         skip("libfaketime is not installed");
@@ -267,7 +267,7 @@ fn nested_sandbox_keeps_the_user() {
 
 #[test]
 fn failed_second_build_prints_rerun_command() {
-    // Only the second has three jobs.
+    // Only the second build has three jobs.
     let checkout = Checkout::new(&[("picky", "case $MAKEFLAGS in *-j3*) exit 3;; esac\n")]);
     let report = checkout.repro(&["--step=picky", "-j2"]);
     assert_eq!(report.code, 101, "{}", report.stderr);

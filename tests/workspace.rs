@@ -1,5 +1,5 @@
-//! The rules of ARCHITECTURE.md that hold for the workspace itself: who may depend on whom, which
-//! lints stand, how long a file may be, and that no architecture is named in Rust.
+//! Rules of ARCHITECTURE.md for the workspace: allowed dependencies, lints, file lengths, and that
+//! no architecture is named in Rust.
 
 #![expect(
     clippy::disallowed_methods,
@@ -23,7 +23,7 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// The crates below `xtask/` with the folders of their code.
+/// The crates below `xtask/` with their source folders.
 fn crates() -> impl Iterator<Item = (String, PathBuf)> {
     let names = dependencies()
         .into_keys()
@@ -181,7 +181,8 @@ fn crates_depend_only_on_allowed_crates() {
     }
 }
 
-/// The first test after a clone waits until these are compiled. `cargo xtask bench build` measures it.
+/// The first test after a clone waits for these crates. `cargo xtask bench build` measures the
+/// time.
 #[test]
 fn first_verdict_compiles_few_crates() {
     let tree = Command::new(env!("CARGO"))
@@ -237,7 +238,7 @@ fn every_crate_takes_the_workspace_lints() {
 }
 
 #[test]
-fn only_the_pure_crate_replaces_the_clippy_wall() {
+fn only_pure_crate_replaces_clippy_config() {
     let walls: Vec<_> = files("xtask", "toml")
         .filter(|f| f.ends_with("clippy.toml"))
         .collect();
@@ -265,7 +266,7 @@ fn commands_are_at_most_150_lines() {
     }
 }
 
-/// A test that prints that it is skipped passes in `cargo xtask ci`, which allows no skips.
+/// A test that prints that it is skipped would pass in `cargo xtask ci`, which allows no skips.
 #[test]
 fn skipped_tests_use_the_shared_function() {
     let files = files("xtask", "rs").chain(files("tests", "rs"));
@@ -309,7 +310,7 @@ fn no_architecture_is_named_in_rust_outside_tests() {
         if path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs") {
             continue;
         }
-        // Examples in help texts, and their tests, name architectures as the guides do.
+        // Examples in help texts and their tests name architectures, like the guides.
         if path.ends_with("/cli/examples.rs") || path.ends_with("/cli/help.rs") {
             continue;
         }
@@ -334,7 +335,7 @@ fn no_architecture_is_named_in_shell_libraries() {
 }
 
 #[test]
-fn every_test_that_a_page_names_exists() {
+fn every_test_named_by_a_page_exists() {
     let sources = files("xtask", "rs").chain(files("tests", "rs"));
     let sources: String = sources
         .map(|file| std::fs::read_to_string(file).unwrap())

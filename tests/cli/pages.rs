@@ -1,6 +1,5 @@
-//! The commands of README.md and docs/: those without a lasting effect are run; the tests that `test`
-//! commands select are listed. That every command line parses is a test of the parser itself
-//! (`xtask/src/cli/examples.rs`).
+//! Runs the commands of README.md and docs/ that have no lasting effect, and lists the tests that
+//! `test` commands select. `xtask/src/cli/examples.rs` tests that every command line parses.
 
 use std::path::Path;
 
@@ -15,7 +14,7 @@ fn commands(page: &str) -> Vec<Vec<String>> {
     lines.map(words).collect()
 }
 
-/// The words of a command as a shell splits them; a comment ends it.
+/// Splits a command like a shell. A comment ends it.
 fn words(line: &str) -> Vec<String> {
     let line = line.split(" #").next().unwrap();
     let parts = line.split('\'').enumerate();
@@ -34,7 +33,7 @@ const PAGES: [&str; 4] = [
     "docs/publishing.md",
 ];
 
-/// Commands that need no network, no image and no argument of the reader, with their exit codes.
+/// Commands that need no network, image or argument of the reader, with their exit codes.
 const RUNNABLE: [(&str, &[i32]); 6] = [
     ("config --profile ci", &[0]),
     ("images --plan", &[0]),
@@ -58,7 +57,7 @@ fn run(store: &Path, words: &[String], extra: &[&str]) -> Output {
 }
 
 #[test]
-fn tests_that_the_readme_names_exist() {
+fn tests_named_by_readme_exist() {
     let store = tempfile::tempdir().unwrap();
     let mut listed = 0;
     for words in commands("README.md") {

@@ -1,4 +1,4 @@
-//! What is around the program: its environment, the checkout it is run in, where its output goes.
+//! Tests the influence of the environment, the working directory and the output streams.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::{copy_of_the_recipes, xtask};
 const LIST: [&str; 4] = ["test", "--list", "--arch", "x86_64"];
 
 #[test]
-fn environment_variable_without_a_meaning_is_refused() {
+fn invalid_environment_variable_is_refused() {
     let store = tempfile::tempdir().unwrap();
     let check = |name: &str, value: &[u8], expect: &str| {
         let mut command = xtask(store.path());
@@ -75,7 +75,7 @@ fn checkout_around_the_working_directory_is_used() {
     );
 
     let elsewhere = xtask(store.path()).current_dir("/").args(LIST).output();
-    // Elsewhere it is the checkout that contains the program.
+    // Elsewhere, the checkout that contains the program is used.
     let (code, stdout, stderr) = parts(elsewhere.unwrap());
     assert!(
         code == 0 && stdout.contains("x86_64::boot::true\n"),
@@ -84,7 +84,7 @@ fn checkout_around_the_working_directory_is_used() {
 }
 
 #[test]
-fn output_that_is_lost_is_an_error() {
+fn lost_output_is_an_error() {
     let store = tempfile::tempdir().unwrap();
     for args in [
         &LIST[..],
@@ -110,7 +110,7 @@ fn output_that_is_lost_is_an_error() {
 }
 
 #[test]
-fn reader_that_has_enough_is_not_an_error() {
+fn closed_stdout_is_not_an_error() {
     let store = tempfile::tempdir().unwrap();
     let mut child = xtask(store.path())
         .args(LIST)
@@ -144,7 +144,7 @@ fn git_bisect_stops_at_a_wrong_command_line() {
             .unwrap(),
     );
     assert_eq!(code, 128, "{stderr}");
-    // Asking for help is not an error.
+    // A request for help is not an error.
     let help = xtask(store.path())
         .args(["test", "--bisect", "--help"])
         .output();

@@ -1,5 +1,5 @@
-//! Every fault of a place alone, and next to every other one: a file comes if and only if one of its
-//! places can give it, and the end of the run says what each of the others answered.
+//! Tests every fault alone and every pair of faults: a file arrives if and only if one of its
+//! locations can provide it, and the output lists the error of each failed location.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -9,10 +9,10 @@ use faults::{Answer, Fault, File, Nobody, Server, Tls};
 use harness::small::{SmallRepo, Source, bytes};
 use harness::{Output, skip};
 
-/// Faults that show only when a limit of time is reached.
+/// Faults that a client detects by a timeout.
 const SLOW: [Fault; 3] = [Fault::Drip, Fault::Silence, Fault::SilenceInTheMiddle];
 
-/// What is said of a place with a fault that no client overcomes.
+/// The expected error for a fault that no client overcomes.
 fn says(fault: Fault) -> &'static str {
     match fault {
         Fault::CutAlways
@@ -32,13 +32,13 @@ fn says(fault: Fault) -> &'static str {
     }
 }
 
-/// Plays `/<fault>/<file>`, and counts how often each was asked for.
+/// Serves `/<fault>/<file>`, and counts the requests for each.
 fn server(files: BTreeMap<String, File>) -> Server {
     spoiling(files, |answer, _, _| answer)
 }
 
-/// The same; `change` is handed each answer, with the name of its file and how often that was asked for
-/// before.
+/// The same. Calls `change` with each answer, the name of its file and the number of earlier
+/// requests.
 fn spoiling(
     files: BTreeMap<String, File>,
     change: impl Fn(Answer, &str, usize) -> Answer + Send + 'static,
@@ -54,21 +54,21 @@ fn spoiling(
         };
         let before = asked.entry(request.target.clone()).or_default();
         *before += 1;
-        // Anywhere but at the ends, and always there.
+        // A fixed position other than the ends.
         let at = 1 + usize::from(file.bytes[3]) * 7919 % (file.bytes.len() - 1);
         let answer = fault.answer(file, request, *before - 1, at);
         change(answer, name, *before - 1)
     })
 }
 
-/// All pairs of faults that show at once.
+/// All pairs of faults that are detected without a timeout.
 fn quick_pairs() -> Vec<(Fault, Fault)> {
     let quick = || Fault::ALL.into_iter().filter(|fault| !SLOW.contains(fault));
     let beside = |one| quick().map(move |other| (one, other));
     quick().flat_map(beside).collect()
 }
 
-/// A few with those that take their time.
+/// A few pairs with faults that are detected by a timeout.
 fn slow_pairs() -> Vec<(Fault, Fault)> {
     let partners = [Fault::None, Fault::NotFound, Fault::CutAlways];
     let beside = |slow| partners.map(|other| [(slow, other), (other, slow)]);
@@ -77,14 +77,14 @@ fn slow_pairs() -> Vec<(Fault, Fault)> {
 
 #[test]
 fn file_arrives_if_either_location_works() {
-    // Where nothing is slow on purpose, nothing is taken for it on a busy machine either.
+    // Without intended delays, a busy host must not cause a timeout either.
     thread::scope(|scope| {
         scope.spawn(|| play(&quick_pairs(), "20"));
         scope.spawn(|| play(&slow_pairs(), "1"));
     });
 }
 
-/// Fetches a file for each pair of places; a silent one is left after so many seconds.
+/// Fetches a file for each pair of locations. A silent one is abandoned after this many seconds.
 fn play(pairs: &[(Fault, Fault)], timeout: &str) {
     let content: Vec<_> = (0..pairs.len())
         .map(|at| bytes(at, 2000 + at % 997))
@@ -143,10 +143,10 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
     );
     assert!(output.stderr.contains(&summary), "{}", output.stderr);
     assert_eq!(output.code, 102);
-    // Of what came whole no beginning lies about.
+    // No part file of a completed download is left.
     assert!(repo.parts("store").len() <= 2 * count);
 
-    // For whoever reads the output.
+    // For a reader of the test's output.
     eprintln!("{} pairs of places, {count} without the file:", pairs.len());
     for fault in Fault::ALL {
         if !pairs.iter().any(|(one, _)| *one == fault) {
@@ -164,7 +164,7 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
     }
 }
 
-/// `KILN_HEADS` says how many (600), `KILN_HEADS_SEED` where the stream begins.
+/// `KILN_HEADS` is the number of heads (600), `KILN_HEADS_SEED` the seed.
 #[test]
 fn mutated_http_head_affects_only_its_server() {
     let setting = |name, default: usize| {
@@ -172,7 +172,7 @@ fn mutated_http_head_affects_only_its_server() {
         value.map_or(default, |value| value.parse().unwrap())
     };
     let (count, seed) = (setting("KILN_HEADS", 600), setting("KILN_HEADS_SEED", 1));
-    // A place that asks for time may ask for more of it, and one that sends elsewhere may send out of here.
+    // A mutated delay may become longer, and a mutated redirect may lead to another host.
     let other = [Fault::Circle, Fault::BusyForSeconds, Fault::BusyUntilDate];
     let faults: Vec<_> = Fault::ALL
         .into_iter()
@@ -221,7 +221,7 @@ fn mutated_http_head_affects_only_its_server() {
     eprintln!("{count} places with other heads, {asked} requests to the right one");
 }
 
-/// The files of an image, by their digests, as a mirror has them.
+/// A mirror with the files of an image by their digests.
 fn mirror(image: &[(&str, &[u8])]) -> Server {
     let file = |(_, bytes): &(&str, &[u8])| {
         let sum = plan::digest::Digest::of(bytes);
@@ -267,7 +267,7 @@ fn image_comes_from_the_only_correct_mirror() {
             );
         }
     };
-    // Each name in a server's count is asked for by one run only.
+    // The server counts requests per name, so each name is used by one run only.
     let quick = Fault::ALL.into_iter().filter(|fault| !SLOW.contains(fault));
     let is_first_once = |fault: &Fault| fault.is_overcome() && *fault != Fault::None;
     let (counted, free): (Vec<_>, Vec<_>) = quick.partition(is_first_once);

@@ -1,5 +1,5 @@
-//! `cargo xtask fetch` and `images --mirror` from outside, over a small repository of the tests' own and
-//! servers that misbehave: what comes, from where, and what is said of the rest.
+//! Black-box tests of `cargo xtask fetch` and `images --mirror` with a small repository and
+//! misbehaving servers.
 
 #![expect(
     clippy::disallowed_methods,

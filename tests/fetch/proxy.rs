@@ -1,4 +1,4 @@
-//! Proxies, and secrets in addresses: who is told of them, and that nobody else is.
+//! Proxies and credentials in URLs: each server gets only its own credentials.
 
 use std::path::Path;
 use std::thread;
@@ -27,7 +27,7 @@ fn serve() -> Server {
     Server::play(vec![Answer::status("200 OK").bytes(content())])
 }
 
-/// Fetches with these variables set.
+/// Fetches with these environment variables.
 fn fetch(repo: &SmallRepo, variables: &[(&str, &str)]) -> Output {
     let mut command = repo.xtask("store", &["fetch", "-v"]);
     command.envs(variables.iter().copied());
@@ -36,7 +36,7 @@ fn fetch(repo: &SmallRepo, variables: &[(&str, &str)]) -> Output {
     output
 }
 
-/// Fails when a password was printed or written down.
+/// Fails if a password was printed or stored.
 fn is_silent(repo: &SmallRepo, store: &str, output: &Output) {
     let printed = format!("{}{}", output.stdout, output.stderr);
     assert!(!printed.contains("secret"), "{printed}");
@@ -148,7 +148,7 @@ fn mirror_password_is_never_printed_or_stored() {
     assert!(sent.iter().all(authorized), "{sent:?}");
 }
 
-/// Fails when a file below a directory has the password in it.
+/// Fails if a file below a directory contains the password.
 fn is_nowhere(directory: &Path) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

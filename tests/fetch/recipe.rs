@@ -1,11 +1,11 @@
-//! `fetch --check` and `recipe bump`: what is asked, what is found, and what becomes of the recipe.
+//! Tests `fetch --check` and `recipe bump`: requests, results, and the rewritten recipe.
 
 use faults::{Answer, Server};
 use plan::digest::Digest;
 
 use harness::small::{SmallRepo, Source, bytes};
 
-/// Serves these files by their whole path; HEAD gets the length alone.
+/// Serves these files by their full path. HEAD returns only the length.
 fn serve(files: Vec<(&str, Vec<u8>)>) -> Server {
     let files: Vec<_> = files
         .into_iter()
@@ -27,7 +27,7 @@ const RECIPE: &str = "recipes/parts/recipe.toml";
 
 const SHA1: &str = "d2ad53065f74afc1280d795570d8cc7258f909e1";
 
-/// A repository whose recipe `parts` has this version, and a comment behind it.
+/// A repository whose recipe `parts` has this version, followed by a comment.
 fn repo(server: &Server, version: &str, bytes: &[u8]) -> SmallRepo {
     let repo = SmallRepo::new(&[Source {
         file: format!("a_{version}.orig.tar"),

@@ -1,12 +1,12 @@
-//! What is not printed and not asked twice: passwords of mirrors, certificates that are refused, URLs
-//! that nothing can be asked of.
+//! Tests that passwords of mirrors are not printed, and that refused certificates and unusable URLs
+//! are not retried.
 
 use faults::{Answer, Server, Tls};
 
 use harness::small::{SmallRepo, Source, bytes};
 use harness::{Output, skip};
 
-/// A repository whose image is locked; nobody has it.
+/// A repository with a locked image that no mirror has.
 fn locked() -> SmallRepo {
     let repo = SmallRepo::new(&[Source {
         file: "a.tar".to_owned(),
@@ -17,7 +17,7 @@ fn locked() -> SmallRepo {
     repo
 }
 
-/// A server without files, and its address with a password.
+/// A server without files, and its URL with a password.
 fn empty_server() -> (Server, String) {
     let server = Server::start(|_| Answer::status("404 Not Found"));
     let address = server.base().replacen("http://", "http://me:geheim@", 1);

@@ -1,4 +1,4 @@
-//! `git bisect run` over a repository whose QEMU breaks at one commit.
+//! Runs `git bisect run` in a repository whose QEMU breaks at one commit.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use harness::repo::TestRepo;
 const TWO: &str = "# Has two processors.\n#: smp = 2\n\
                    in_guest() {\n    test \"$(nproc)\" = 2\n}\n";
 
-/// A QEMU that passes everything on, one that hides a processor, one that does not start.
+/// A QEMU that works, one that hides a CPU, and one that does not start.
 const GOOD: &str = "exec @QEMU@ \"$@\"";
 const BAD: &str = "exec @QEMU@ \"$@\" -smp 1";
 const BROKEN: &str = "echo half of it is missing >&2\nexit 1";
@@ -39,7 +39,7 @@ impl History<'_> {
         text
     }
 
-    /// One commit with this QEMU.
+    /// Commits this QEMU.
     fn commit(&self, subject: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let name = format!("qemu-system-{}", self.arch);
@@ -125,6 +125,6 @@ fn bisect_distinguishes_untestable_from_failure() {
         .unwrap();
     assert_eq!(code(&installed, "skips"), 125);
     assert_eq!(code(Path::new("/nowhere"), "skips"), 125);
-    // What is wrong with the command line is wrong at every commit.
+    // A wrong command line is wrong for every commit.
     assert_eq!(code(&installed, "no-such-test"), 128);
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask boot` from end to end: a shell in a guest, and what its end comes to.
+//! End-to-end tests of `cargo xtask boot`: a shell in a guest, and the exit code.
 
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
@@ -6,14 +6,14 @@ use std::process::Stdio;
 use harness::qemu::arch;
 use harness::repo::TestRepo;
 
-/// Boots, types these lines at the prompt, and gives the exit code and all that the guest printed.
+/// Boots and types these lines at the prompt. Returns the exit code and the guest's output.
 fn boot(repo: &TestRepo, arch: &str, lines: &str) -> (Option<i32>, String) {
     let mut boot = repo.xtask(&["boot", "--offline", "--arch", arch]);
     let pipes = boot.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = pipes.stderr(Stdio::null()).spawn().unwrap();
     let (mut keys, mut console) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (mut printed, mut piece) = (String::new(), [0; 4096]);
-    // The end of the console ends the wait.
+    // The end of the console also ends the wait.
     while !printed.ends_with("# ") {
         let length = console.read(&mut piece).unwrap();
         assert_ne!(length, 0, "no prompt: {printed}");

@@ -1,11 +1,11 @@
-//! What tests choose from, as a person meets it. Host halves only: no guest is booted.
+//! Black-box tests of choices. The tests have host scripts only, so no guest boots.
 
 use serde_json::Value;
 
 use harness::qemu::arch;
 use harness::repo::TestRepo;
 
-/// Each test's choices as `name=word …`, in the order of the report, from the newest run.
+/// Each test's choices as `name=value …` in the newest run, in the order of the report.
 fn chosen(repo: &TestRepo, run: u32) -> Vec<String> {
     let path = repo.runs().join(run.to_string()).join("report.json");
     let report: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -20,7 +20,7 @@ fn chosen(repo: &TestRepo, run: u32) -> Vec<String> {
     tests.map(one).collect()
 }
 
-/// As in qemu-test: one word of `nic` stands for those of another choice.
+/// As in qemu-test, one value of `nic` selects a nested choice.
 const NESTED: &str = r#"# Chooses a card, and perhaps an old one.
 #: choices.bus = ["a", "b"]
 in_host() {
@@ -34,7 +34,7 @@ in_host() {
 "#;
 
 #[test]
-fn every_combination_is_counted_first_and_then_run() {
+fn combinations_are_counted_before_they_run() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::with(&[("a/nested", NESTED)]);
     let run = |flags: &[&str]| {
@@ -118,7 +118,7 @@ fn header_choice_offers_only_what_qemu_has() {
 }
 
 #[test]
-fn printed_command_repeats_the_choices() {
+fn printed_command_repeats_choices() {
     let Some(arch) = arch() else { return };
     let test = "# Fails.\nin_host() {\n    choose word a b c d\n    false\n}\n";
     let repo = TestRepo::with(&[("a/fails", test)]);

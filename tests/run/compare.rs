@@ -1,11 +1,11 @@
-//! Two QEMUs side by side: the same one, behind scripts that take a device away from it.
+//! Tests `compare` with the same QEMU behind scripts that hide a device.
 
 use serde_json::Value;
 
 use harness::qemu::arch;
 use harness::repo::TestRepo;
 
-/// A QEMU that ends where it is given a device.
+/// A QEMU that exits if it is given a device.
 fn without(device: &str) -> String {
     format!("case \"$*\" in *{device}*) exit 3 ;; esac\nexec @QEMU@ \"$@\"")
 }
@@ -82,7 +82,7 @@ fn comparison_reports_regressions_and_fixes() {
             output.stdout
         );
     }
-    // What fails with both fails nothing, and what is fixed neither.
+    // Only a regression fails the run, not a test that fails with both.
     let words = [
         "test",
         "--offline",

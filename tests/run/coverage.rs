@@ -1,11 +1,11 @@
-//! Device coverage, as another program reads it: declared by tests, and earned in a run.
+//! Device coverage in JSON: declared by tests, and measured in a run.
 
 use serde_json::Value;
 
 use harness::qemu::arch;
 use harness::repo::TestRepo;
 
-/// Plugs one device on the command line and one by QMP.
+/// Plugs one device on the command line and another by QMP.
 const PLUGS: &str = r#"# Plugs.
 #: memory = "128M"
 in_host() {
@@ -16,7 +16,7 @@ in_guest() {
     qmp device_add driver=usb-kbd bus=hub.0 id=kbd
 }
 "#;
-/// Has a device, and fails.
+/// Plugs a device and fails.
 const FAILS: &str = "# Fails.
 in_host() {
     qemu -device virtio-balloon-pci
@@ -26,7 +26,7 @@ in_guest() {
     false
 }
 ";
-/// Says what it may choose, and is never run here.
+/// Declares its choices. Never run here.
 const DECLARES: &str = r#"# Declares.
 #: arch = ["@ARCH@"]
 #: requires.devices = ["nvme"]
@@ -36,7 +36,7 @@ in_host() {
 }
 "#;
 
-/// The line of the architecture, without what belongs to this QEMU alone.
+/// The line of the architecture without the total, which depends on this QEMU.
 fn coverage(events: &[Value]) -> (u64, Vec<String>) {
     let mut lines = events
         .iter()

@@ -1,4 +1,4 @@
-//! What a person has who looks closer: a debugger, a monitor, trace events, system calls.
+//! Tests the debugging options: gdb, monitor, trace events, system calls.
 
 use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const COMES_UP: &str = "# Comes up.\nin_guest() {\n    true\n}\n";
 
-/// The notes that a run prints for a person.
+/// The notes of a run.
 fn notes(events: &[Value]) -> Vec<String> {
     let notes = events.iter().filter(|event| event["reason"] == "note");
     notes
@@ -25,20 +25,20 @@ fn connect(path: &str) -> UnixStream {
     wait::poll(limit, || UnixStream::connect(path).ok()).unwrap()
 }
 
-/// A socket's path, the last word of a line for a person.
+/// The path of a socket, the last word of a note.
 fn path(line: &str, before: &str) -> String {
     let (_, path) = line.rsplit_once(before).unwrap();
     path.trim_matches('\'').to_owned()
 }
 
-/// A run whose guest waits for the person at the debugger or the monitor.
+/// A run whose guest waits for a debugger or monitor.
 struct WaitingRun {
     run: Child,
     events: Lines<BufReader<ChildStdout>>,
 }
 
 impl WaitingRun {
-    /// A test's own time is far less than it gets here.
+    /// The limits of a test are far shorter than it waits here.
     fn start(repo: &TestRepo, arch: &str, flags: &[&str]) -> Self {
         let args = ["--message-format=json", "--timeout-factor=0.01"];
         let mut test = repo.test(arch, &[&args, flags].concat());
@@ -48,7 +48,7 @@ impl WaitingRun {
         Self { run, events }
     }
 
-    /// The next note for the person.
+    /// The next note.
     fn note(&mut self) -> String {
         let events = self.events.by_ref();
         let mut events = events.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
@@ -56,7 +56,7 @@ impl WaitingRun {
         note["text"].as_str().unwrap().to_owned()
     }
 
-    /// Its test passes.
+    /// Waits for the run and checks that its test passes.
     fn assert_passes(mut self) {
         let rest: String = self.events.map(Result::unwrap).collect();
         assert!(rest.contains(r#""outcome":"passed""#), "{rest}");
@@ -82,7 +82,7 @@ fn debugged_guest_waits_and_has_monitor() {
     let status = answers.find(|line| line.contains("\"status\"")).unwrap();
     assert!(status.contains("prelaunch"), "{status}");
     let mut debugger = connect(&path(&gdb, "target remote "));
-    // gdb's `continue`, with its checksum.
+    // gdb's `continue` with its checksum.
     debugger.write_all(b"+$c#63").unwrap();
     run.assert_passes();
     let mut last = Vec::new();
@@ -113,7 +113,7 @@ fn trace_events_and_syscalls_are_logged() {
     let log = notes(&events);
     let log = std::fs::read_to_string(path(log.last().unwrap(), ": ")).unwrap();
     assert!(log.contains("qmp_enter_qmp_capabilities"), "{log}");
-    // Events of QEMU's own driver for NVMe, not of its device.
+    // Events of QEMU's own NVMe driver, not of its device model.
     let (code, events) = repo.events(&arch, &["--trace", "nvme_*"]);
     let last = notes(&events).pop().unwrap();
     let expect = "no trace event of `nvme_*` happened: ";
@@ -132,7 +132,7 @@ fn trace_events_and_syscalls_are_logged() {
 fn missing_strace_is_reported() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::with(&[("a/up", COMES_UP)]);
-    // A strace of our own: what counts is that QEMU runs under it.
+    // A fake strace, because only the way QEMU is started under it matters.
     let tools = repo.path().join("tools");
     let strace = tools.join("strace");
     let script = "echo \"$@\" > \"$4\"\nshift 4\nexec \"$@\"";
@@ -181,7 +181,7 @@ fn failed_guest_offers_a_shell() {
         .unwrap();
     let mut keys = child.stdin.take().unwrap();
     keys.write_all(b"echo the answer is $((6 * 7))\n").unwrap();
-    // The end of what is typed ends the shell.
+    // The end of the input ends the shell.
     drop(keys);
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);

@@ -1,9 +1,9 @@
-//! Each way to end is named for what it is, and what a guest prints stays text.
+//! Tests that each way in which a test ends is identified, and that guest output is sanitised.
 
 use harness::qemu::arch;
 use harness::repo::{TestRepo, expected, outcomes};
 
-/// Each test of `tests/evil`, and the cause with which it ends; `…` stands for what varies.
+/// Each test of `tests/evil` and its cause. `…` stands for text that varies.
 const CAUSES: &[(&str, &str)] = &[
     ("bombs", "timed-out: the test did not end within 3 s"),
     (
@@ -105,7 +105,7 @@ fn each_exit_cause_is_identified() {
     }
     let mut ends = outcomes(&output);
     for (name, end) in &mut ends {
-        // What QEMU or a kernel says further changes from version to version.
+        // The rest of a message of QEMU or a kernel depends on its version.
         let start = expected.get(name).and_then(|end| end.strip_suffix('…'));
         if let Some(start) = start.filter(|start| end.starts_with(*start)) {
             *end = format!("{start}…");

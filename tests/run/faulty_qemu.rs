@@ -1,4 +1,4 @@
-//! A QEMU binary that misbehaves: `faulty-qemu.sh` stands before the real one.
+//! Tests with a misbehaving QEMU binary: `faulty-qemu.sh` wraps the real one.
 
 use std::process::Command;
 
@@ -63,7 +63,7 @@ fn each_qemu_fault_is_identified() {
     repo.assert_clean("after all");
 }
 
-/// The shell that crashes stands in for QEMU: what counts is that its dump is found and read.
+/// The crashing shell stands in for QEMU, because only finding and reading its core dump matters.
 #[test]
 fn backtrace_of_a_crash_is_kept_on_request() {
     let Some(arch) = arch() else { return };

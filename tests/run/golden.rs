@@ -1,5 +1,5 @@
-//! Golden output and KTAP as the writer of a test meets them. The tests have host scripts only: no guest
-//! is booted, so QEMU is asked what it can do and no more.
+//! Golden output and KTAP. The tests have host scripts only, so no guest boots and QEMU is only
+//! probed.
 
 use std::path::PathBuf;
 

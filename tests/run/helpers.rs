@@ -1,10 +1,10 @@
-//! Helper commands that are called wrongly, and what a host script is given.
+//! Tests wrong calls of helper commands, and the environment of a host script.
 
 use harness::Output;
 use harness::qemu::arch;
 use harness::repo::{TestRepo, expected, outcomes};
 
-/// Each call is answered at once, with an error.
+/// Each call fails immediately.
 const WRONG_CALLS: &str = r#"# Calls helper commands that do not exist.
 in_guest() {
     for helper in '' ' ' no-such-helper; do
@@ -27,7 +27,7 @@ fn unknown_and_empty_helper_commands_are_answered() {
     assert_eq!(outcomes(&output), expected(&[("wrong-calls", "passed")]));
 }
 
-/// Variables with secrets, of Kiln and of others.
+/// Variables with secrets of Kiln and of other programs.
 const SECRETS: &[&str] = &[
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",

@@ -1,4 +1,4 @@
-//! A run that is interrupted or left alone ends in order, wherever it is, and leaves nothing.
+//! An interrupted run, or one whose reader is gone, ends in order and leaves nothing.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! `--kernel`: guests boot a kernel that is not their image's own.
+//! `--kernel`: guests boot another kernel than that of their image.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use harness::qemu::arch;
 use harness::repo::TestRepo;
 
 const RELEASE: &str = "# Has a release.\nin_guest() {\n    uname -r\n}\n";
-/// Keeps the image's kernel, for the other tests to bring.
+/// Copies the image's kernel for the other tests.
 const KEEPS: &str = "# Keeps the kernel.\nin_host() {\n    cp \"$KILN_IMAGE/kernel\" @DIR@/bzImage\n    qemu\n}\n\
                      in_guest() {\n    :\n}\n";
 
-/// A repository whose image's kernel is also at a path of its own.
+/// A repository in which the image's kernel also exists at another path.
 fn repository(arch: &str) -> (TestRepo, PathBuf) {
     let repo = TestRepo::with(&[("a/keeps", KEEPS), ("a/release", RELEASE)]);
     let output = repo.run(&[
@@ -28,7 +28,7 @@ fn repository(arch: &str) -> (TestRepo, PathBuf) {
     (repo, kernel)
 }
 
-/// A build tree that has this kernel where the architecture boots it from.
+/// A build tree that has this kernel at the architecture's path.
 fn tree(repo: &TestRepo, arch: &str, kernel: &Path) -> PathBuf {
     let file = repo.repository().join(format!("images/{arch}.toml"));
     let text = std::fs::read_to_string(file).unwrap();
@@ -40,7 +40,7 @@ fn tree(repo: &TestRepo, arch: &str, kernel: &Path) -> PathBuf {
     tree
 }
 
-/// What is kept of the last run.
+/// The report of the last run.
 fn last_report(repo: &TestRepo) -> Value {
     let runs = std::fs::read_dir(repo.runs()).unwrap();
     let number = |run: std::io::Result<std::fs::DirEntry>| {
@@ -58,7 +58,7 @@ fn guests_boot_kernel_of_file_or_tree() {
     let tree = tree(&repo, &arch, &kernel);
     for place in [&kernel, &tree] {
         let place = place.to_str().unwrap();
-        // Its architecture is that of the kernel.
+        // The architecture is detected from the kernel.
         let words = [
             "test",
             "--offline",

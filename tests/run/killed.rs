@@ -1,4 +1,4 @@
-//! A run that is killed, at any time, leaves nothing that the next run does not clear away.
+//! A run that is killed at any time leaves nothing that the next run does not remove.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, SystemTime};
@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 use harness::qemu::arch;
 use harness::repo::{TestRepo, signal, spawn_silent};
 
-/// How often: by `KILN_KILLS`, else this.
+/// Default of `KILN_KILLS`, the number of killed runs.
 const KILLS: u32 = 8;
-/// About the time that a run of the test takes here.
+/// The approximate duration of the test's run.
 const SPAN_MS: u32 = 2500;
 
-/// Random numbers that are the same each time (with the multiplier of Knuth's MMIX).
+/// A fixed sequence of random numbers (with the multiplier of Knuth's MMIX).
 fn after(number: u64) -> u64 {
     number
         .wrapping_mul(6_364_136_223_846_793_005)
@@ -30,7 +30,7 @@ fn killed_run_leaves_no_process_or_lock() {
         let milliseconds = u64::from(SPAN_MS) * (random >> 40) / (1 << 24);
         let mut child = spawn_silent(repo.test(&arch, &args));
         std::thread::sleep(Duration::from_millis(milliseconds));
-        // It may just have ended by itself, which leaves nothing either.
+        // It may have just ended by itself.
         if child.try_wait().unwrap().is_none() {
             signal(&child, "-KILL");
         }
@@ -42,7 +42,7 @@ fn killed_run_leaves_no_process_or_lock() {
         );
         assert_eq!(repo.processes_left(), Vec::<String>::new(), "{why}");
     }
-    // What was killed before it had its lock goes when it is a minute old.
+    // A directory that was killed before it had its lock is removed when it is a minute old.
     let hour_ago = SystemTime::now() - Duration::from_secs(3600);
     for entry in std::fs::read_dir(repo.tmp()).unwrap() {
         let directory = std::fs::File::open(entry.unwrap().path()).unwrap();

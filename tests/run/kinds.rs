@@ -1,4 +1,5 @@
-//! Tests without a guest: they need no image, start no QEMU, and use the tools of the QEMU under test.
+//! Tests without a guest: they need no image, start no QEMU, and use the tools of the QEMU under
+//! test.
 
 use harness::qemu::arch;
 use harness::repo::TestRepo;
@@ -19,7 +20,7 @@ fn finished(events: &[Value]) -> Vec<&Value> {
 fn host_test_runs_without_an_image() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::with(&[("a/host", HOST), ("a/guest", GUEST)]);
-    // Nothing is left that an image could be made from offline.
+    // Removes everything that an image could be made from offline.
     std::fs::remove_dir_all(repo.repository().join("images/prebuilt")).unwrap();
     let (code, events) = repo.events(&arch, &["--kind=host"]);
     assert_eq!(code, 0, "{events:?}");
@@ -58,7 +59,7 @@ fn host_test_cannot_start_a_guest() {
 }
 
 #[test]
-fn tools_are_those_of_the_named_qemu() {
+fn tools_belong_to_the_selected_qemu() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::with(&[("a/tool", TOOL)]);
     let folder = repo.qemu("q", &arch, "exec @QEMU@ \"$@\"");

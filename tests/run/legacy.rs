@@ -1,9 +1,10 @@
-//! Scripts of the shape of qemu-test's run unchanged, or are skipped by the name of what QEMU removed.
+//! Scripts in the style of qemu-test run unchanged, or are skipped with the name of the feature
+//! that QEMU removed.
 
 use harness::qemu::arch;
 use harness::repo::{TestRepo, expected, outcomes};
 
-/// Such scripts name the machine and the devices of this architecture.
+/// Such scripts use machines and devices of this architecture.
 const ARCH: &str = "x86_64";
 
 fn run(selection: &[&str], expect: &[(&str, &str)]) {
@@ -18,7 +19,7 @@ fn run(selection: &[&str], expect: &[(&str, &str)]) {
     let expect = expected(expect);
     let mut found = outcomes(&output);
     for (name, end) in &mut found {
-        // The rest of a cause depends on QEMU's version, or is another test's subject.
+        // The rest of a cause depends on QEMU's version, or another test covers it.
         let start = expect.get(name).and_then(|end| end.strip_suffix('…'));
         if let Some(start) = start.filter(|start| end.starts_with(*start)) {
             *end = format!("{start}…");
@@ -29,7 +30,7 @@ fn run(selection: &[&str], expect: &[(&str, &str)]) {
 }
 
 #[test]
-fn old_scripts_run_or_name_what_is_gone() {
+fn old_scripts_run_or_name_removed_features() {
     run(
         &[
             "legacy::fingerprint",

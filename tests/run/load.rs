@@ -1,16 +1,16 @@
-//! Runs next to others, and on a host that has something else to do.
+//! Concurrent runs, and runs on a busy host.
 
 use std::process::{Child, Command};
 
 use harness::qemu::arch;
 use harness::repo::{TestRepo, spawn_silent};
 
-/// How often: by `KILN_REPEATS`, else this.
+/// Default of `KILN_REPEATS`, the number of runs.
 const REPEATS: usize = 10;
 
 const PASS: &str = "#!/bin/sh\n# Passes.\n\nin_guest() {\n    true\n}\n";
 
-/// A loop that ends with the test.
+/// A busy loop that ends with the test.
 struct Busy(Child);
 
 impl Busy {
@@ -49,7 +49,7 @@ fn trivial_test_passes_on_busy_host() {
 }
 
 #[test]
-fn two_runs_at_once_share_one_empty_store() {
+fn concurrent_runs_share_an_empty_store() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::of_area("evil");
     let run = || spawn_silent(repo.test(&arch, &["evil::floods", "--exact"]));

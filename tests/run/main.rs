@@ -1,8 +1,8 @@
-//! Whole runs, with QEMU and the images of the repository: that each way to end is named for what
-//! it is, that nothing survives a run, and that all of it works offline from an empty store.
+//! Whole runs with QEMU and the repository's images: each way in which a test ends is identified,
+//! nothing survives a run, and everything works offline from an empty store.
 //!
-//! Where the QEMU of an architecture is not installed, its tests say so and check nothing;
-//! under `cargo xtask ci` they fail where no architecture has one.
+//! If the QEMU of an architecture is not installed, its tests are skipped. Under `cargo xtask ci`
+//! they fail if no architecture has one.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,13 +1,13 @@
-//! Where images come from: a mirror that was named and fails ends the run, and nothing is built instead.
+//! A failing mirror that the user named ends the run, and nothing is built instead.
 
 use harness::qemu::arch;
 use harness::repo::TestRepo;
 
-/// Nobody listens there.
+/// A URL without a listener.
 const DEAD: &str = "--mirror=http://127.0.0.1:1";
 
 #[test]
-fn a_dead_mirror_ends_test_and_boot() {
+fn unreachable_mirror_fails_test_and_boot() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::with(&[("good/true", "# Passes.\n\nin_guest() {\n    true\n}\n")]);
     for command in ["test", "boot"] {
@@ -26,7 +26,7 @@ fn a_dead_mirror_ends_test_and_boot() {
 }
 
 #[test]
-fn missing_offline_image_is_named() {
+fn missing_offline_image_is_reported() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::with(&[("good/true", "# Passes.\n\nin_guest() {\n    true\n}\n")]);
     let output = repo.run(&["test", "--arch", &arch, "--no-prebuilt", "--offline"]);

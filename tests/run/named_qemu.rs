@@ -1,4 +1,4 @@
-//! The QEMU that a command line names is the one that is tested, or the command line is refused.
+//! A QEMU on the command line is the tested one, or the command line is refused.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ fn real(arch: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(found.stdout).unwrap().trim())
 }
 
-/// A folder with the real QEMU under its own name and others next to it, as patches are tried.
+/// A folder with the real QEMU under its own and other names, as users keep patched builds.
 fn repo(arch: &str) -> (TestRepo, PathBuf) {
     let repo = TestRepo::with(&[("a/passes", PASSES)]);
     let folder = repo.path().join("q");
@@ -75,14 +75,14 @@ fn other_program_than_qemu_is_refused() {
 }
 
 #[test]
-fn named_file_is_tested_whatever_its_name() {
+fn qemu_file_may_have_any_name() {
     let Some(arch) = arch() else { return };
     let (repo, folder) = repo(&arch);
     let patched = folder.join(format!("{}.patched", binary(&arch)));
     let patched = patched.to_str().unwrap();
     let output = repo.run(&["test", "--offline", "--qemu", patched]);
     assert_eq!(output.code, 0, "{}", output.stderr);
-    // One binary is for one target: the other architectures are left out, and it says so.
+    // A binary has one target, so the other architectures are skipped with a note.
     let line = format!("QEMU {arch}: {patched} ");
     assert!(output.stderr.contains(&line), "{}", output.stderr);
     let (_, events) = repo.events(&arch, &["--qemu", patched]);

@@ -1,5 +1,5 @@
-//! Runs in which tests are tried again, repeated, or stopped short, as a person meets them. The tests have
-//! host scripts only: no guest is booted, so QEMU is asked what it can do and no more.
+//! Retries, rounds, and runs that stop early. The tests have host scripts only, so no guest boots
+//! and QEMU is only probed.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use harness::repo::TestRepo;
 
 const PASSES: &str = "# Passes.\nin_host() {\n    true\n}\n";
 const FAILS: &str = "# Fails.\nin_host() {\n    fail \"two and two are five\"\n}\n";
-/// Passes from the third time on.
+/// Passes from the third run.
 const FLAKY: &str = r#"# Fails at first.
 in_host() {
     echo again >> @DIR@/count
@@ -106,7 +106,7 @@ fn max_fail_stops_and_lists_unrun_tests() {
             (code, expect),
             "{flags:?}"
         );
-        // What is slow starts first.
+        // Slow tests start first.
         assert_eq!(finished(&events)[0]["test"], "slow");
     }
     let run = repo.runs().join("1/report.json");
@@ -146,7 +146,7 @@ fn each_round_has_its_own_seed() {
 }
 
 #[test]
-fn rounds_go_on_until_something_fails() {
+fn rounds_continue_until_a_failure() {
     let Some(arch) = arch() else { return };
     let breaks = FLAKY.replace("-ge 3", "-lt 3");
     let repo = TestRepo::with(&[("a/breaks", &breaks)]);
@@ -158,7 +158,7 @@ fn rounds_go_on_until_something_fails() {
     let last = *finished(&events).last().unwrap();
     assert_eq!((&last["round"], &last["seed"]), (&2.into(), &7.into()));
     assert!(last["reproduce"].as_str().unwrap().contains("--seed 7"));
-    // Nobody reads the logs of rounds that went well.
+    // Logs of passed rounds are removed.
     let test = repo.runs().join("1").join(&arch).join("a/breaks");
     let kept: Vec<_> = std::fs::read_dir(test)
         .unwrap()

@@ -1,5 +1,5 @@
-//! Runs that have ended, as `cargo xtask report` writes them again and joins them. The tests have host
-//! halves only: no guest is booted.
+//! `cargo xtask report`: converts and merges the reports of finished runs. The tests have host
+//! scripts only, so no guest boots.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -51,7 +51,7 @@ fn prove_reads_tap_13() {
 }
 
 #[test]
-fn report_is_written_to_what_its_path_is() {
+fn report_respects_links_and_special_files() {
     let Some(arch) = arch() else { return };
     let repo = repo();
     let kept = repo.path().join("kept");
@@ -131,7 +131,7 @@ fn converted_report_equals_the_runs_own() {
 }
 
 #[test]
-fn the_events_are_kept_as_they_came() {
+fn events_are_stored_in_order() {
     let Some(arch) = arch() else { return };
     let repo = repo();
     let (_, events) = repo.events(&arch, &["--seed=7"]);

@@ -1,4 +1,5 @@
-//! Running again what an earlier run has left. Host halves only: no guest is booted.
+//! `--rerun`: repeats the failed tests of an earlier run. The tests have host scripts only, so no
+//! guest boots.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use harness::qemu::arch;
 use harness::repo::{TestRepo, expected, outcomes};
 
 const PASSES: &str = "# Passes.\nin_host() {\n    true\n}\n";
-/// Fails until it is fixed, and chooses.
+/// Fails until it is fixed, and has a choice.
 const MENDED: &str = r"# Fails at first.
 in_host() {
     choose word a b c d e f g h i j >> @DIR@/chosen
@@ -21,7 +22,7 @@ fn rerun(repo: &TestRepo, flags: &[&str]) -> Output {
     repo.run(&[&["test", "--offline", "--rerun"], flags].concat())
 }
 
-/// The tests of a run and how each ended, without their architecture.
+/// The tests of a run with their outcomes, without the architecture.
 fn ran(repo: &TestRepo, run: u32) -> BTreeMap<String, String> {
     let report = report(repo, run);
     let tests = report["tests"].as_array().unwrap().iter();
@@ -67,7 +68,7 @@ fn rerun_repeats_failures_until_none_remain() {
     ];
     assert_eq!(ran(&repo, 1), expected(&left));
 
-    // What is new is run too, if the first command line would have selected it.
+    // A new test is run too if the first command line would select it.
     repo.write("a/new.sh", PASSES);
     repo.write("b/new.sh", "# Fails.\nin_host() {\n    false\n}\n");
     let output = rerun(&repo, &["latest"]);
@@ -102,7 +103,7 @@ fn rerun_uses_recorded_qemu_and_filters() {
     let Some(arch) = arch() else { return };
     let fails = "# Needs a QEMU.\nin_guest() {\n    true\n}\n";
     let repo = TestRepo::with(&[("a/one", fails), ("a/two", fails), ("b/three", PASSES)]);
-    // A QEMU that can say what it can do, and does not boot.
+    // A QEMU that can be probed but does not boot.
     let refuses = "case \"$*\" in *-kernel*) exit 3 ;; esac\nexec @QEMU@ \"$@\"";
     repo.qemu("build", &arch, refuses);
     let flags = ["--accel=tcg", "--message-format=json", "--qemu", "build"];
@@ -119,7 +120,7 @@ fn rerun_uses_recorded_qemu_and_filters() {
     let output = rerun(&repo, &["1", "two"]);
     assert_eq!(output.code, 100, "{}", output.stderr);
     assert_eq!(ran(&repo, 2), expected(&[("two", "qemu-did-not-start")]));
-    // What was left out there is still left.
+    // A test that was left out there is still left.
     let output = rerun(&repo, &["latest", "--list"]);
     let both = format!("{arch}::a::one\n{arch}::a::two\n");
     assert_eq!((output.code, output.stdout), (0, both));

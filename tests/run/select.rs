@@ -1,4 +1,4 @@
-//! Which tests a command line selects, as a person meets it. Nothing is run here.
+//! Test selection on the command line. No test is run here.
 
 use harness::qemu::arch;
 use harness::repo::TestRepo;
@@ -17,7 +17,7 @@ fn repo() -> TestRepo {
     ])
 }
 
-/// The names that are listed, without their architecture.
+/// The listed names, without their architecture.
 fn listed(repo: &TestRepo, arch: &str, flags: &[&str]) -> Vec<String> {
     let output = repo.run(&[&["test", "--list", "--arch", arch], flags].concat());
     assert_eq!(output.code, 0, "{flags:?}: {}", output.stderr);
@@ -27,7 +27,7 @@ fn listed(repo: &TestRepo, arch: &str, flags: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn an_expression_selects_and_narrows_what_filters_select() {
+fn expression_selects_and_narrows_filters() {
     let Some(arch) = arch() else { return };
     let repo = repo();
     let elsewhere = format!("not arch({arch}) or test(={arch}::boot::true)");
@@ -140,7 +140,7 @@ fn broken_file_stops_only_runs_selecting_it() {
 }
 
 #[test]
-fn skips_are_known_without_booting() {
+fn skips_are_decided_without_booting() {
     let Some(arch) = arch() else { return };
     let needs = |what: &str| format!("# Needs something.\n#: requires.{what}\n{TEST}");
     let repo = TestRepo::with(&[

@@ -1,4 +1,4 @@
-//! `kiln.toml`: what a run takes from it, and how errors in it are reported.
+//! `kiln.toml`: its effect on a run, and its errors.
 
 use harness::qemu::arch;
 use harness::repo::TestRepo;
@@ -116,6 +116,6 @@ fn overrides_and_profile_decide_a_run() {
         again.ends_with("--profile=ci --timeout-factor=4 --accel=tcg"),
         "{again}"
     );
-    // A test that is known to be unstable does not fail the run.
+    // An unstable test does not fail the run.
     assert_eq!(code, 0);
 }

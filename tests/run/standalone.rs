@@ -1,4 +1,4 @@
-//! A test as a script of its own, run with nothing but a QEMU.
+//! A test exported as a standalone script, which needs only a QEMU.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -6,7 +6,8 @@ use std::process::Command;
 use harness::qemu::arch;
 use harness::repo::TestRepo;
 
-/// Uses what the script has to bring: a disk with data, a choice, the size of a blank disk.
+/// Uses features that the script must include: a disk with data, a choice, the size of a blank
+/// disk.
 const DISK: &str = r#"# Reads a disk.
 #: scratch = ["8M"]
 in_host() {
@@ -27,7 +28,7 @@ const FAILS: &str = "# Fails.\nin_guest() {\n    fail \"two and two are five\"\n
 const POWERS_OFF: &str = "# Ends.\n#: ends = \"poweroff\"\nin_guest() {\n    leave poweroff\n}\n";
 const ASKS: &str = "# Asks.\nin_guest() {\n    qmp query-status\n}\n";
 
-/// Exports a test and runs the script: its exit status and what it prints.
+/// Exports a test and runs the script. Returns its exit status and output.
 fn exported(repo: &TestRepo, arch: &str, test: &str) -> (i32, String) {
     let file = repo.path().join(format!("{test}.sh"));
     let args = [

@@ -1,4 +1,4 @@
-//! `--suite`: a built tree of kvm-unit-tests, with a QEMU of the test's own in place of the guests.
+//! `--suite`: a built tree of kvm-unit-tests, with a fake QEMU in place of the guests.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,7 +12,7 @@ use serde_json::Value;
 const CONFIG: &str = "ARCH=@ARCH@\nARCH_NAME=@ARCH@\nTEST_DIR=riscv\nDEFAULT_QEMU_CPU=max\n\
                       ENVIRON_DEFAULT=yes\nERRATATXT=\n";
 
-/// Each test: its name, its section, and what its guest does.
+/// Each test: its name, its section, and the behaviour of its guest.
 const TESTS: &[(&str, &str, &str)] = &[
     (
         "pass",

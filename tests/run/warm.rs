@@ -1,5 +1,5 @@
-//! Guests that are restored from templates: what distinguishes them, what they see, and what damaged or
-//! foreign templates lead to.
+//! Guests that are restored from templates: their differences, their devices, and damaged or
+//! foreign templates.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -136,7 +136,7 @@ fn automatic_start_restores_from_second_start_on() {
     ];
     let expect = expect.map(|(start, reason)| (start.to_owned(), reason.to_owned()));
     assert_eq!(found, expect);
-    // The default is cold, and looks at no template.
+    // The default is cold and does not read a template.
     let events = run(&repo, &arch, &["a::one"]);
     assert_eq!(starts(&events)[0].1, "`--start cold`");
 }

@@ -10,7 +10,7 @@ use libtest_mimic::Completion;
 
 use crate::server::Server;
 
-/// Every file below a folder, and when it was written.
+/// Every file below a folder and its modification time.
 fn files(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,5 +1,6 @@
-//! Releases on real servers of others on this machine: nginx, Debian's `docker-registry`, `s3s-fs`. A test
-//! whose server is not installed is ignored with that reason; `cargo xtask ci --setup` installs them.
+//! Publishes to real servers on this host: nginx, Debian's `docker-registry`, `s3s-fs`. A test
+//! whose server is not installed is ignored with that reason. `cargo xtask ci --setup` installs
+//! them.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,7 +22,7 @@ use libtest_mimic::{Arguments, Completion, Trial};
 
 fn main() -> ExitCode {
     let qemu = format!("qemu-system-{ARCH}");
-    // One for all, made when the first test wants it.
+    // Shared, and created when the first test needs it.
     let shared = Arc::<OnceLock<Checkout>>::default();
     let trial =
         |name: &str, servers: &'static [&'static str], test: fn(&Checkout) -> Completion| {
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// A checkout, and its release 7 in its tree.
+/// A checkout with its published release 7.
 fn published() -> Checkout {
     let checkout = Checkout::new();
     let (code, _, err) = checkout.publish(&["--version", "7"]);

@@ -18,10 +18,10 @@ const LOGIN: [(&str, &str); 2] = [
     ("KILN_REGISTRY_PASSWORD", "hidden"),
 ];
 
-/// Configuration of a registry that knows `LOGIN` alone.
+/// Configuration of a registry that accepts only `LOGIN`.
 fn users(dir: &Path) -> String {
     let users = dir.join("users");
-    // As `htpasswd -B` writes it.
+    // In the format of `htpasswd -B`.
     let hash = "me:$2y$04$abcdefghijklmnopqrstuuhZyWRsG7iAMo6rVsDQ6k6wZoOR22OE2\n";
     std::fs::write(&users, hash).unwrap();
     format!("auth:\n  htpasswd: {{realm: r, path: {}}}", users.display())
@@ -34,7 +34,7 @@ fn push(checkout: &Checkout, address: &str, login: &[(&str, &str)]) -> (i32, Str
     parts(command.envs(login.iter().copied()).output().unwrap())
 }
 
-/// A blob, or a manifest, must be the bytes that its name promises.
+/// Fetches a blob or manifest and checks its digest.
 fn pulled(address: &str, path: &str, accept: &str) -> Vec<u8> {
     let (status, bytes) = get(address, &format!("/v2/kiln/images/{path}"), accept);
     assert_eq!(status, 200, "{path}");
@@ -95,14 +95,14 @@ pub(crate) fn a_registry_gives_back_what_it_was_pushed_and_is_pushed_it_once(
     };
     assert!(uploads(&registry) > 10, "{}", registry.log());
     drop(registry);
-    // It wants to know who asks from now on, and has everything.
+    // From now on the registry requires a login. It already has all files.
     let root = dir.path().join("root");
     let registry = Server::registry(dir.path(), &root, &users(dir.path()));
     let (code, again, err) = push(checkout, &registry.address, &LOGIN);
     assert_eq!(code, 0, "{err}");
     assert_eq!(again.rsplit('(').next(), out.rsplit('(').next());
     assert_eq!(uploads(&registry), 0, "{}", registry.log());
-    // Another release does not get this one's tag.
+    // Another release cannot take this one's tag.
     let to = format!("oci://{}/kiln/images:7", registry.address);
     let mut other = checkout.command("store");
     other.args(["publish", "--arch", ARCH, "--version=8", "--to", &to]);
@@ -148,7 +148,7 @@ pub(crate) fn a_registry_that_refuses_has_no_tag_and_the_error_says_what_mends_i
     );
     untagged(&root);
 
-    // It takes nothing.
+    // The registry is read-only.
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     let registry = Server::registry(
@@ -160,7 +160,7 @@ pub(crate) fn a_registry_that_refuses_has_no_tag_and_the_error_says_what_mends_i
     untagged(&root);
     drop(registry);
 
-    // A proxy before it takes nothing that is large.
+    // A proxy in front of the registry refuses large requests.
     let registry = Server::registry(dir.path(), &root, "");
     let pass = format!(
         "location / {{ client_max_body_size 1m; proxy_pass http://{}; proxy_set_header Host $http_host; }}",

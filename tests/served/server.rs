@@ -1,4 +1,4 @@
-//! Servers of others on this machine: one for a test, gone with it.
+//! Real servers on this host, one per test, stopped with it.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// How long a server may take until it listens.
+/// Time limit for a server to listen.
 const START: Duration = Duration::from_secs(60);
 
-/// What a registry says before its address.
+/// The text before the address in a registry's output.
 const LISTENS: &str = "listening on ";
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct Server {
     child: Child,
     /// `127.0.0.1:port`
@@ -25,18 +25,19 @@ pub(crate) struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that has ended already cannot be ended.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Server {
-    /// nginx, with `locations` in its server block next to those of the tree.
+    /// nginx, with `locations` in addition to those of the tree in its server block.
     pub(crate) fn nginx(dir: &Path, tree: &Path, locations: &str) -> Self {
         let (dir, tree) = (dir.display(), tree.display());
         loop {
-            // It cannot choose a port itself; another one's luck is tried again.
+            // It cannot choose a port itself. If another process takes the port, the start is
+            // retried.
             let port = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = port.local_addr().unwrap().to_string();
             drop(port);
@@ -71,7 +72,7 @@ impl Server {
         .unwrap()
     }
 
-    /// The same on a disk of this size; `None` where nobody may mount one.
+    /// The same on a disk of this size. `None` if mounts are not permitted.
     pub(crate) fn registry_on_a_small_disk(dir: &Path, root: &Path, size: &str) -> Option<Self> {
         let mut command = Command::new("unshare");
         let script =
@@ -84,7 +85,7 @@ impl Server {
         Self::started(&mut command, LISTENS)
     }
 
-    /// A server that speaks as S3 does, with buckets that are folders.
+    /// A server that is compatible with S3, whose buckets are folders.
     pub(crate) fn s3(root: &Path) -> Self {
         let mut command = Command::new(program("s3s-fs").unwrap());
         command.args(["--host", "127.0.0.1", "--port", "0"]);
@@ -95,13 +96,13 @@ impl Server {
         Self::started(&mut command, "running at http://").unwrap()
     }
 
-    /// Starts a program that says where it listens.
+    /// Starts a program that prints its address.
     fn started(command: &mut Command, says: &str) -> Option<Self> {
         let (server, line) = Self::start(command, says)?;
         Some(server.at(address_in(&line, says)))
     }
 
-    /// Starts a program and waits for the line that says that it listens; `None` when it ends before.
+    /// Starts a program and waits for the line with its address. `None` if it ends first.
     fn start(command: &mut Command, says: &str) -> Option<(Self, String)> {
         let mut child = command
             .stdout(Stdio::piped())
@@ -119,7 +120,7 @@ impl Server {
             thread::spawn(move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
                     log.lock().unwrap().push_str(&format!("{line}\n"));
-                    // After the start nobody waits for a line.
+                    // After the start, no receiver is left.
                     let _ = sender.send(line);
                 }
             });
@@ -140,13 +141,13 @@ impl Server {
         self
     }
 
-    /// What it has said so far.
+    /// Its output so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 }
 
-/// Where a program is; servers may be where only root looks, and what cargo installs at home.
+/// The path of a program. Servers may be on the PATH of root only, or installed by cargo.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo/bin"));
@@ -184,7 +185,7 @@ fn wait(lines: &Receiver<String>, says: &str) -> Option<String> {
     }
 }
 
-/// A file as a server gives it, with the status before it.
+/// A file from a server, preceded by the status.
 pub(crate) fn get(address: &str, path: &str, accept: &str) -> (u16, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -205,7 +206,7 @@ pub(crate) fn get(address: &str, path: &str, accept: &str) -> (u16, Vec<u8>) {
     (status, answer[end + 4..].to_vec())
 }
 
-/// A way to a server on which the first connection that brings more than `limit` bytes breaks there.
+/// A proxy to a server that breaks the first connection with more than `limit` bytes.
 pub(crate) fn breaking(address: &str, limit: u64) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().to_string();
@@ -224,7 +225,7 @@ pub(crate) fn breaking(address: &str, limit: u64) -> String {
             let count = std::io::copy(&mut (&far).take(limit), &mut &near).unwrap_or(0);
             whole = count == limit;
             for end in [near, far] {
-                // The other end may have left.
+                // The peer may have closed the connection.
                 let _ = end.shutdown(std::net::Shutdown::Both);
             }
         }

@@ -9,13 +9,13 @@ use libtest_mimic::Completion;
 
 use crate::server::{Server, breaking};
 
-/// Replaces a file: its other names keep what they have.
+/// Replaces a file without an effect on its other hard links.
 fn put(path: &Path, bytes: &[u8]) {
     std::fs::remove_file(path).unwrap();
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A tree of the test's own, whose files are other names of the shared one's.
+/// A copy of the shared tree by hard links.
 fn copied(checkout: &Checkout, dir: &Path) -> PathBuf {
     let tree = dir.join("tree");
     run(Command::new("cp")
@@ -41,7 +41,7 @@ pub(crate) fn a_tree_that_nginx_serves_is_walked_and_each_fault_named(
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.starts_with("index 1: kiln-7;"), "{out}");
 
-    // The index is replaced by a newer one, and then somebody shows the old one again.
+    // The index is replaced by a newer one, and then the server sends the old one again.
     let index = tree.join("index.json");
     let first = std::fs::read(&index).unwrap();
     let newer = String::from_utf8(first.clone()).unwrap();
@@ -79,7 +79,7 @@ pub(crate) fn a_tree_that_nginx_serves_is_walked_and_each_fault_named(
         assert!(out.contains(&fault), "{fault}: {out}");
     }
     assert!(err.contains("found 4 problems"), "{err}");
-    // A server does not list what it has; a directory does.
+    // A server does not list its files, but a directory does.
     std::fs::write(at("extra"), "").unwrap();
     let (_, out, _) = checkout.xtask(&["mirror-check", tree.to_str().unwrap()]);
     assert!(out.contains("`kiln-7/extra` is not in SHA256SUMS"), "{out}");
@@ -94,7 +94,7 @@ pub(crate) fn a_second_machine_tests_from_a_mirror_and_then_offline(
 ) -> Completion {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::nginx(dir.path(), &checkout.tree(), "");
-    // A mirror that has been tampered with comes first, and the way to the right one breaks once.
+    // A manipulated mirror comes first, and the connection to the right one breaks once.
     let spoilt = dir.path().join("spoilt");
     let files = std::fs::read_to_string(checkout.root().join("images/images.lock")).unwrap();
     let digests: Vec<&str> = files
@@ -120,7 +120,7 @@ pub(crate) fn a_second_machine_tests_from_a_mirror_and_then_offline(
     let (code, out, err) = parts(test.args(&mirrors).output().unwrap());
     assert_eq!(code, 0, "{out}{err}");
     let log = std::fs::read_to_string(dir.path().join("access.log")).unwrap();
-    // What was there already was not asked for again, and what was asked for is still the same file.
+    // Existing files were not requested again, and a resumed download is of the same file.
     let resumed = log.lines().find(|line| line.contains(" 206 bytes="));
     assert!(resumed.is_some_and(|line| line.ends_with('"')), "{log}");
     drop((server, bad_server));

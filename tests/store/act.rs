@@ -1,7 +1,7 @@
-//! One act on a store, in a process of its own: what the tests of this folder trace, stop, starve
-//! and crowd. It knows nothing of them.
+//! Performs one action on a store in its own process, for the tests in this folder, which trace,
+//! kill, starve and run it concurrently.
 //!
-//! `store-act STORE VERB [WORD…]`; it says `done`, or on stderr what went wrong and what fixes it.
+//! `store-act STORE VERB [WORD…]` prints `done`, or the error and its hint on stderr.
 
 #![expect(
     clippy::disallowed_methods,
@@ -24,7 +24,7 @@ use store::{About, EntryName, EntryState, Ready, Store, StoreError, Vacant, tran
 
 type Done = Result<(), Box<dyn Error>>;
 
-/// Some tens of kilobytes, other ones for each number: several writes.
+/// Some tens of kilobytes that depend on the number, which take several writes.
 fn bytes(number: u64) -> Vec<u8> {
     let length = 70_000 + usize::try_from(number % 97).unwrap_or_default() * 100;
     let mut state = number.wrapping_add(1);
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
 fn act(root: &Utf8Path, verb: &str, words: &[&str]) -> Done {
     let number = |at: usize| words.get(at).map_or(Ok(0), |word| word.parse::<u64>());
     match verb {
-        // Bytes by their number, for whoever wants to compare.
+        // Prints the bytes of a number for comparison.
         "bytes" => fs::write(words[0], bytes(number(1)?))?,
         "keep" => keep(&Store::open(root)?, number(0)?)?,
         "image" => commit(&Store::open(root)?, &image(number(0)?), number(0)?)?,
@@ -94,7 +94,7 @@ fn act(root: &Utf8Path, verb: &str, words: &[&str]) -> Done {
             let store = Store::open(root)?;
             store.keep_root(&needs(Utf8Path::new(words[1]), number(0)?)?)?;
         }
-        // What is corrupt goes into quarantine by being looked at, and is made again.
+        // A lookup quarantines a corrupt item, which is then made again.
         "mend" => {
             let store = Store::open(root)?;
             keep(&store, number(0)?)?;
@@ -130,12 +130,12 @@ fn act(root: &Utf8Path, verb: &str, words: &[&str]) -> Done {
     Ok(())
 }
 
-/// Takes a file of the test's own into the store; it is next to the store.
+/// Adds a file to the store. The file is next to the store.
 fn keep(store: &Store, number: u64) -> Done {
     let bytes = bytes(number);
     let digest = Digest::of(&bytes);
     let file = store.root().with_extension(format!("{number}.bytes"));
-    // A power cut may have left half of it.
+    // A power cut may have truncated it.
     if !fs::read(&file).is_ok_and(|got| got == bytes) {
         fs::write(&file, bytes)?;
     }
@@ -143,7 +143,7 @@ fn keep(store: &Store, number: u64) -> Done {
     Ok(())
 }
 
-/// Makes an entry as a build does: nobody else makes it meanwhile.
+/// Commits an entry like a build. No other process commits it meanwhile.
 fn commit(store: &Store, name: &EntryName, number: u64) -> Done {
     let _guard = store.lock(&format!("entry-{name}"), || println!("waits"))?;
     if let EntryState::Vacant(vacant) = store.entry(name)? {
@@ -182,8 +182,8 @@ fn needs(checkout: &Utf8Path, number: u64) -> Result<Root, Box<dyn Error>> {
     Ok(needs)
 }
 
-/// Says which numbers below `end` the store has, of each kind; all that it gives is compared with
-/// what it should be, and other bytes are said to be `WRONG`.
+/// Prints the numbers below `end` that the store has, of each kind. Checks all bytes and prints
+/// `WRONG` for different ones.
 fn look(store: &Store, end: u64) -> Done {
     for number in 0..end {
         let bytes = bytes(number);
@@ -220,7 +220,7 @@ fn is_whole(ready: &Ready, bytes: &[u8]) -> bool {
         })
 }
 
-/// Makes things, and looks at them again and again; nobody may take them away.
+/// Creates items and checks them repeatedly. No other process may remove them.
 fn use_for_a_while(store: &Store, number: u64) -> Done {
     let bytes = bytes(number);
     keep(store, number)?;
@@ -238,8 +238,7 @@ fn use_for_a_while(store: &Store, number: u64) -> Done {
     Ok(())
 }
 
-/// Makes one thing after the other, forever, and says of each that it is ready once the store said
-/// so.
+/// Creates one item after the other, forever. Prints each once the store has committed it.
 fn go_on(store: &Store, first: u64) -> Done {
     let said = |kind: &str, number: u64| {
         println!("ready {kind} {number}");

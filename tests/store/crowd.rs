@@ -1,5 +1,5 @@
-//! Many processes at once: one store, one recipe. The work is done once, whoever is killed; and a
-//! collection of garbage next to them takes nothing that is in use.
+//! Many processes with one store and one recipe. The work is done once even if some are killed, and
+//! a concurrent garbage collection removes nothing that is in use.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
@@ -12,12 +12,12 @@ use harness::parts;
 use harness::store::act;
 
 const PROCESSES: usize = 16;
-/// Rounds in which some of them are killed: by `KILN_CROWDS`, else so many.
+/// Default of `KILN_CROWDS`, the number of rounds with killed processes.
 const ROUNDS: u64 = 2;
-/// How long garbage is collected next to its makers: by `KILN_GC_SECONDS`, else so long.
+/// Default of `KILN_GC_SECONDS`, the duration of garbage collection next to builds.
 const GC_SECONDS: u64 = 4;
 
-/// As many as there are, at once.
+/// Starts concurrent builds.
 fn builds(tiny: &Tiny, store: &str) -> Vec<Child> {
     (0..PROCESSES).map(|_| build(tiny, store)).collect()
 }
@@ -28,7 +28,8 @@ fn build(tiny: &Tiny, store: &str) -> Child {
     command.spawn().unwrap()
 }
 
-/// What those that were not killed say, which is one thing, and how many of them built.
+/// Checks that all processes that were not killed print the same. Returns that output and how many
+/// of them built.
 fn agree(children: Vec<Child>) -> (BTreeSet<String>, usize) {
     let mut said = BTreeSet::new();
     let mut built = 0;
@@ -46,7 +47,7 @@ fn agree(children: Vec<Child>) -> (BTreeSet<String>, usize) {
 }
 
 #[test]
-fn sixteen_at_once_fetch_and_build_once() {
+fn concurrent_processes_fetch_and_build_once() {
     let tiny = Tiny::new("image");
     let (said, built) = agree(builds(&tiny, "store"));
     assert_eq!((said.len(), built), (1, 1), "{said:?}");
@@ -71,7 +72,7 @@ fn half_killed_processes_reach_the_same_result() {
         let store = format!("store-{round}");
         let mut children = builds(&tiny, &store);
         for child in children.iter_mut().step_by(2) {
-            // Random numbers that are the same each time (with the multiplier of Knuth's MMIX).
+            // A fixed sequence of random numbers (with the multiplier of Knuth's MMIX).
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
@@ -81,7 +82,7 @@ fn half_killed_processes_reach_the_same_result() {
         let (said, _) = agree(children);
         let here = |out: &String| out.replace("/store-0/", &format!("/{store}/"));
         assert_eq!(said, expected.iter().map(here).collect());
-        // And so does who comes later, for whom nothing is left to do or to wait for.
+        // A later process has nothing left to do and does not wait.
         let (_, built) = agree(vec![build(&tiny, &store)]);
         assert_eq!(built, 0);
         let state = disk::state(&tiny.store(&store));
@@ -142,11 +143,11 @@ fn gc_never_removes_entries_in_use() {
         scope.spawn(|| guarded(&collect));
     });
     assert!(!failed.into_inner());
-    // A collection waits for all users. On a busy host none may have come to its turn.
+    // A collection waits for all users, so on a busy host none may have run yet.
     collect();
     let (uses, collected) = (uses.into_inner(), collected.into_inner());
     eprintln!(
-        "{uses} uses beside {} collections of {collected} things",
+        "{uses} uses next to {} collections of {collected} items",
         collections.into_inner()
     );
     assert!(uses > 0 && collected > 0);

@@ -1,4 +1,5 @@
-//! What is on the disk of a store, read without the store's own code: names, and whether they hold.
+//! Reads a store's files without the store's own code, and checks whether their contents match
+//! their names.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +8,7 @@ use std::path::Path;
 use plan::digest::Digest;
 use serde_json::Value;
 
-/// Names below the layout, and those of them that do not hold what they say.
+/// Names below the layout, and those whose content does not match.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) names: BTreeSet<String>,
@@ -15,7 +16,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Whether everything is there that is in another state.
+    /// Whether this state contains everything of another state.
     pub(crate) fn has_all_of(&self, other: &Self) -> bool {
         let kept = |name: &&String| !name.starts_with("tmp/");
         other
@@ -26,7 +27,7 @@ impl State {
     }
 }
 
-/// Looks at every byte of a store; one that does not exist is empty.
+/// Checks every byte of a store. A store that does not exist is empty.
 pub(crate) fn state(store: &Path) -> State {
     let mut names = BTreeSet::new();
     let mut wrong = BTreeSet::new();
@@ -40,7 +41,7 @@ pub(crate) fn state(store: &Path) -> State {
                 "blobs/sha256" => is_blob(&path, name),
                 "entries" => is_entry(&path, name).unwrap_or(false),
                 "roots" => json(&path).is_some(),
-                // A work area is nobody's.
+                // A work area belongs to no process any more.
                 _ => true,
             };
             if !right {
@@ -89,7 +90,7 @@ pub(crate) fn damage(store: &Path) {
     }
 }
 
-/// A path in the store without what is other in each run.
+/// A path in the store without the parts that differ between runs.
 pub(crate) fn general(path: &str) -> String {
     let parts = path.trim_start_matches("v1/").split('/').enumerate();
     let parts = parts.map(|(at, part)| {

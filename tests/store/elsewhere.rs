@@ -1,4 +1,4 @@
-//! A store that was copied to another machine: what its compilers made stays behind, images do not.
+//! A store that was copied to another machine: toolchains are not reused, images are.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
@@ -23,7 +23,7 @@ fn copied_store_keeps_images_but_not_toolchains() {
         .arg("-r")
         .args([tiny.store("store"), tiny.store("copy")]);
     assert!(copied.status().unwrap().success());
-    // Here the toolchain is found; nothing is missing offline.
+    // Here the toolchain is found and nothing is missing offline.
     let found = ended(tiny.xtask("copy", &["toolchain", "--offline"]));
     assert!(!found.contains(built), "{found}");
 

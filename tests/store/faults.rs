@@ -1,6 +1,7 @@
-//! A fault at each effect of an act on a store: strace counts the effects of a run without faults,
-//! then the act is repeated for each of them over a store as it was, killed or refused just there.
-//! `cargo test -p xtask --test store fault -- --nocapture` prints what came of each.
+//! Injects a fault at each system call of an action on a store. strace counts the calls of a run
+//! without faults. Then the action is repeated for each call with a copy of the store, and killed
+//! or failed exactly there. `cargo test -p xtask --test store fault -- --nocapture` prints the
+//! results.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,12 +15,12 @@ use crate::disk::{self, State};
 use harness::parts;
 use harness::store::{act, has};
 
-/// System calls that change something, or wait for somebody.
+/// System calls that change something or wait for another process.
 const EFFECTS: &str = "/^(openat|mkdir|mkdirat|symlink|symlinkat|write|pwrite64|copy_file_range|sendfile|\
     ftruncate|fsync|fdatasync|chmod|fchmod|fchmodat|rename|renameat|renameat2|link|linkat|unlink|\
     unlinkat|rmdir|utimensat|flock)$";
 
-/// What is done to an effect, as strace is told.
+/// Faults in strace's syntax.
 const FAULTS: [(&str, &str); 4] = [
     ("killed", "signal=KILL"),
     ("ENOSPC", "error=ENOSPC"),
@@ -27,12 +28,12 @@ const FAULTS: [(&str, &str); 4] = [
     ("EACCES", "error=EACCES"),
 ];
 
-/// An act, and those that prepare the store for it.
+/// An action and its preparation.
 struct Act {
     name: &'static str,
     words: &'static [&'static str],
     before: &'static [&'static [&'static str]],
-    /// Something in the store is made corrupt then.
+    /// Whether an item in the store is corrupted first.
     damaged: bool,
 }
 
@@ -94,7 +95,7 @@ const ACTS: [Act; 8] = [
     },
 ];
 
-/// One effect of an act: the call, its number among calls of that name, and what it was about.
+/// One system call of an action: its name, its number among calls of that name, and its subject.
 #[derive(Debug, Clone)]
 struct Effect {
     call: String,
@@ -102,7 +103,7 @@ struct Effect {
     about: String,
 }
 
-/// A store for an act, with what lies next to it, and what all stores share.
+/// A store for an action, with the files next to it, and the directory that all stores share.
 struct Scene {
     home: PathBuf,
     shared: PathBuf,
@@ -119,7 +120,7 @@ impl Scene {
         words.collect()
     }
 
-    /// Runs an act without a fault.
+    /// Runs an action without a fault.
     fn perform(&self, words: &[&str]) {
         let mut command = Command::new(act());
         let command = command.arg(self.store()).args(self.words(words));
@@ -128,7 +129,7 @@ impl Scene {
         assert!(!out.contains("waits"), "{words:?}: {out}");
     }
 
-    /// Runs an act under strace.
+    /// Runs an action under strace.
     fn traced(&self, act: &Act, options: &[&str]) -> Output {
         let mut command = Command::new("strace");
         command.args(["-f", "-y", "-qq"]).args(options);
@@ -150,7 +151,7 @@ impl Scene {
     }
 }
 
-/// An archive for all that import one.
+/// An archive for all actions that import one.
 fn archive(shared: &Path) {
     let other = Scene {
         home: shared.join("other"),
@@ -162,7 +163,7 @@ fn archive(shared: &Path) {
     other.perform(&["export", "@SHARED@/archive.tar", "3"]);
 }
 
-/// The store before the act.
+/// The store before the action.
 fn prepare(act: &Act, shared: &Path, home: &Path) -> Scene {
     let scene = Scene {
         home: home.to_owned(),
@@ -178,7 +179,8 @@ fn prepare(act: &Act, shared: &Path, home: &Path) -> Scene {
     scene
 }
 
-/// The effects of an act on its store, each once; those of opening it where it is opened first.
+/// The distinct system calls of an action on its store. Includes those of opening it if the action
+/// does.
 fn effects(act: &Act, scene: &Scene, trace: &Path) -> Vec<Effect> {
     let filter = format!("trace={EFFECTS}");
     let output = scene.traced(act, &["-o", trace.to_str().unwrap(), "-e", &filter]);
@@ -224,7 +226,7 @@ fn effects(act: &Act, scene: &Scene, trace: &Path) -> Vec<Effect> {
     effects
 }
 
-/// What came of a fault: a word for the table, or what is wrong.
+/// Runs an action with a fault. Returns a word for the table, or the error.
 fn suffer(act: &Act, scene: &Scene, effect: &Effect, fault: &str, after: &State) -> String {
     let how = FAULTS.iter().find(|(name, _)| *name == fault).unwrap().1;
     let inject = format!("inject={}:{how}:when={}", effect.call, effect.number);
@@ -243,19 +245,20 @@ fn suffer(act: &Act, scene: &Scene, effect: &Effect, fault: &str, after: &State)
         (_, 1) => refusal(fault, &store, &err),
         _ => panic!("ended with {status:?}: {err}"),
     };
-    // Before anything tidies up: what has a name is what its name says.
+    // Before any cleanup, the content of every name must match it.
     let found = disk::state(&store);
     assert!(found.wrong.is_subset(&before.wrong), "{found:?} {err}");
     if outcome == "went on" && act.name != "gc" {
         assert!(found.has_all_of(after), "{found:?}");
     }
-    // The next run has to wait for nobody, and comes to the same end.
+    // The next run does not wait and reaches the same result.
     scene.perform(act.words);
     assert_eq!(disk::state(&store), *after, "after the next run");
     outcome
 }
 
-/// A refusal names the store, what is wrong with it, and what to do; a full disk, how much it lacks.
+/// Checks that the error names the store, the problem and a hint, and the missing bytes if the disk
+/// is full.
 fn refusal(fault: &str, store: &Path, err: &str) -> String {
     let store = store.to_str().unwrap();
     assert!(err.contains(store) && err.contains("\nhelp: "), "{err}");
@@ -271,7 +274,8 @@ fn refusal(fault: &str, store: &Path, err: &str) -> String {
     bytes.map_or_else(|| "refused".to_owned(), |bytes| format!("{bytes} bytes"))
 }
 
-/// All faults at all effects of an act; lines for the table, and what failed.
+/// Injects all faults at all system calls of an action. Returns lines for the table, and the
+/// failures.
 fn table(act: &Act, shared: &Path, home: &Path) -> (String, Vec<String>) {
     std::fs::create_dir(home).unwrap();
     let before = prepare(act, shared, &home.join("before"));
@@ -282,7 +286,7 @@ fn table(act: &Act, shared: &Path, home: &Path) -> (String, Vec<String>) {
     assert!(after.wrong.is_empty(), "{after:?}");
     let cases: Vec<(usize, &str)> = (0..effects.len())
         .flat_map(|at| FAULTS.map(|(fault, _)| (at, fault)))
-        // A lock is not a write: its holder can only be killed.
+        // A lock is not a write, so its holder can only be killed.
         .filter(|&(at, fault)| fault == "killed" || effects[at].call != "flock")
         .collect();
     let next = AtomicUsize::new(0);
@@ -338,7 +342,7 @@ fn fault_at_any_write_leaves_consistent_store() {
     if !has("strace", "-V") {
         return;
     }
-    // Memory where there is some: the faults are the same, and no disk has to be waited for.
+    // Uses memory if possible: the faults are the same, and no disk slows the test.
     let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
     let home = home.unwrap();
     archive(home.path());

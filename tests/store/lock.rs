@@ -1,5 +1,5 @@
-//! A lock that was edited by hand: whichever field it is, the error names it, and no other image is
-//! taken for the one that was locked.
+//! A lock that was edited by hand: the error names the field, and no other image is used instead of
+//! the locked one.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,12 +7,12 @@ use std::process::Command;
 use harness::parts;
 use harness::store::command;
 
-/// Runs `images` in a copy of the repository whose lock was edited.
+/// Runs `images` in a copy of the repository with an edited lock.
 fn edited(home: &Path, from: &str, to: &str) -> (i32, String) {
     edited_for(home, (from, to), &["images", "--arch", "aarch64"])
 }
 
-/// Runs a command in a copy of the repository, whose lock has one thing replaced by another.
+/// Runs a command in a copy of the repository, in whose lock one text is replaced by another.
 fn edited_for(home: &Path, (from, to): (&str, &str), words: &[&str]) -> (i32, String) {
     let repository = home.join("repo");
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -36,7 +36,8 @@ fn edited_for(home: &Path, (from, to): (&str, &str), words: &[&str]) -> (i32, St
     (code, out + &err)
 }
 
-/// What follows the first `before` after the lines of aarch64's kernel, or of its image: some of it.
+/// The beginning of the text after the first `before` that follows the lines of aarch64's kernel,
+/// or of its image.
 fn locked(after: &str, before: &str, length: usize) -> String {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/images.lock");
     let lock = std::fs::read_to_string(ours).unwrap();
@@ -46,7 +47,7 @@ fn locked(after: &str, before: &str, length: usize) -> String {
     value[..length].to_owned()
 }
 
-/// The start of a line that has a digest, and the same with other digits.
+/// The start of a line with a digest, and the same with other digits.
 fn digests(name: &str, value: &str) -> (String, String) {
     let other = if value.starts_with('0') { '1' } else { '0' };
     let changed = format!("{name} = \"{other}{}", &value[1..]);
@@ -125,7 +126,7 @@ fn image_differing_from_lock_is_quarantined() {
     let images = ["images", "--arch", "aarch64"];
     assert_eq!(unchanged(&images).0, 0);
     let (kernel, other) = digests("sha256", &locked("\"kernel\"", "sha256 = \"", 12));
-    // The entry is whole, and the next source, the repository, has other bytes than this lock says.
+    // The entry is intact, but the repository's image does not match this lock.
     let (code, said) = edited(home.path(), &kernel, &other);
     assert_eq!(code, 102, "{said}");
     for says in [

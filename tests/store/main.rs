@@ -1,8 +1,8 @@
-//! The store from outside: its upkeep on the command line, and what is left of it when a run is
-//! killed, the disk is full or read-only, the power fails, or many use it at once.
+//! Black-box tests of the store: its commands, and its state when a run is killed, the disk is full
+//! or read-only, the power fails, or many processes use it.
 //!
-//! Where a program that a test needs is not installed, the test says so and checks nothing; under
-//! `cargo xtask ci`, which sets `KILN_NO_SKIP`, it fails.
+//! If a program that a test needs is not installed, the test is skipped. Under `cargo xtask ci`,
+//! which sets `KILN_NO_SKIP`, it fails.
 
 #![expect(
     clippy::disallowed_methods,

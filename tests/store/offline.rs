@@ -1,5 +1,5 @@
-//! Offline no socket is opened that could lead anywhere: strace looks, in a network namespace that
-//! has no device where the host allows one.
+//! With `--offline`, no socket is opened that leaves the host. strace checks this, in a network
+//! namespace without devices if the host allows one.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +7,8 @@ use std::process::Command;
 use harness::parts;
 use harness::store::{command, has};
 
-/// Runs the program offline, and gives its exit code, what it said, and the calls that were about any
-/// other socket than those between processes of this host.
+/// Runs the program offline. Returns its exit code, its output, and the calls for any sockets
+/// except those between processes of this host.
 fn traced(home: &Path, args: &[&str]) -> (i32, String, Vec<String>) {
     let trace = home.join("trace");
     let inner = command(&home.join("store"), args);
@@ -34,7 +34,7 @@ fn traced(home: &Path, args: &[&str]) -> (i32, String, Vec<String>) {
 }
 
 #[test]
-fn offline_opens_no_socket_that_leads_anywhere() {
+fn offline_opens_no_socket_leaving_the_host() {
     if !has("strace", "-V") {
         return;
     }
@@ -64,7 +64,7 @@ fn offline_opens_no_socket_that_leads_anywhere() {
 }
 
 #[test]
-fn a_socket_that_leads_somewhere_would_be_seen() {
+fn socket_that_leaves_the_host_is_detected() {
     if !has("strace", "-V") {
         return;
     }

@@ -1,9 +1,10 @@
-//! Power cuts: a guest of our own writes into a store on ext4 and says what is ready; it is reset at
-//! a random time, the disk forgets what was not flushed, and the next boot must find all of it.
+//! Power cuts: a guest writes into a store on ext4 and reports what is committed. It is reset at a
+//! random time, the disk loses unflushed writes, and the next boot must find everything that was
+//! reported.
 //!
-//! Covered: what is in the guest's memory is gone; of the writes since the disk's last flush each is
-//! kept or lost by chance, in any order; cuts while a journal is replayed. Not covered: other file
-//! systems, and requests that are torn within. `KILN_POWER_CUTS=200` makes so many cuts.
+//! Covered: the guest's memory is lost; each write since the disk's last flush is kept or lost at
+//! random, in any order; cuts during the replay of a journal. Not covered: other file systems, and
+//! partially written requests. `KILN_POWER_CUTS=200` sets the number of cuts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -19,14 +20,14 @@ use crate::writes::Log;
 use harness::store::{act, has, offline};
 use harness::unsuited;
 
-/// How many cuts: by `KILN_POWER_CUTS`, else so many.
+/// Default of `KILN_POWER_CUTS`, the number of cuts.
 const CUTS: u64 = 4;
-/// Cuts of one disk, so that looking through it stays short.
+/// Cuts per disk, limited so that the check of its contents stays short.
 const CUTS_A_DISK: u64 = 8;
-/// The guest writes for less than so many milliseconds. A journal is committed each five seconds if
-/// nobody asks, a file's bytes much later: within this time nothing lasts by itself.
+/// The guest writes for at most this many milliseconds. The journal is committed every five seconds
+/// and file contents much later, so that within this time nothing is written without a sync.
 const SPAN_MS: u64 = 1600;
-/// A guest that says nothing for so long hangs.
+/// A guest that prints nothing for this long hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const INIT: &str = "#!/bin/sh
@@ -42,7 +43,7 @@ act go-on $FIRST
 sleep 1000
 ";
 
-/// Random numbers that are the same each time (with the multiplier of Knuth's MMIX).
+/// A fixed sequence of random numbers (with the multiplier of Knuth's MMIX).
 struct Random(u64);
 
 impl Random {
@@ -53,42 +54,42 @@ impl Random {
     }
 }
 
-/// A place with a guest that can be cut off.
+/// A guest whose power can be cut.
 struct Bench {
     home: tempfile::TempDir,
     random: Random,
 }
 
-/// What a boot said, until it was cut.
+/// The output of a boot until its cut.
 #[derive(Default)]
 struct BootLog {
-    /// What the store had when it was opened, as `blob 3`.
+    /// The contents of the store when it was opened, such as `blob 3`.
     has: BTreeSet<String>,
-    /// What it said to be ready since, and how many requests the disk had seen when that was heard.
+    /// Items reported as committed since, with the number of disk requests at that time.
     ready: BTreeMap<String, u64>,
-    /// Entries that were taken away when they were looked at.
+    /// Entries that were quarantined during the check.
     quarantined: BTreeSet<String>,
-    /// Whether the look came to its end.
+    /// Whether the check was completed.
     looked: bool,
 }
 
-/// Whether what was ready has to be there.
+/// The results of all cuts.
 #[derive(Default)]
 struct Sum {
     cuts: u64,
     during_recovery: u64,
     ready: usize,
-    /// Cuts that took writes which were not flushed, and how many.
+    /// Cuts that lost unflushed writes, and the number of these writes.
     with_losses: u64,
     writes_lost: usize,
-    /// Toolchains that were ready and are not: their files are not synced, by design.
+    /// Committed toolchains that were lost. Their files are not synced by design.
     toolchains_lost: usize,
-    /// Anything else that was ready and is not.
+    /// Any other committed items that were lost.
     lost: Vec<String>,
 }
 
 impl Bench {
-    /// `None` where something is not installed.
+    /// `None` if something is not installed.
     fn new(is_safe: bool) -> Option<Self> {
         let arch = std::env::consts::ARCH;
         let qemu = format!("qemu-system-{arch}");
@@ -115,7 +116,7 @@ impl Bench {
         self.home.path().join(name)
     }
 
-    /// An empty file system, written out in full.
+    /// Creates an empty file system, fully written.
     fn format(&self) {
         let disk = std::fs::File::create(self.path("disk")).unwrap();
         disk.set_len(48 << 20).unwrap();
@@ -177,11 +178,12 @@ impl Bench {
         }
     }
 
-    /// Boots, lets the guest write, cuts it off. The disk is then what a disk may be after that.
+    /// Boots, lets the guest write, and cuts the power. The disk then has a possible state after a
+    /// cut.
     fn cut(&mut self, end: u64, sum: &mut Sum) -> BootLog {
         let mut guest = self.boot(end);
         guest.until("up");
-        // One of eight while the file system is mounted and looked through.
+        // One cut in eight happens while the file system is mounted and checked.
         let early = self.random.below(8) == 0;
         if !early {
             guest.until("looked");
@@ -192,8 +194,8 @@ impl Bench {
         let mut said = guest.killed();
         std::fs::rename(self.path("before"), self.path("disk")).unwrap();
         let log = Log::open(&self.path("log"));
-        // A guest is seldom reset while a request waits for its flush: half of the cuts are moved back to
-        // anywhere in its life, with what was ready by then.
+        // A guest is rarely reset while a request waits for its flush. Therefore half of the cuts
+        // are moved back to a random earlier time, with the items committed by then.
         let end = match self.random.below(2) {
             0 => log.len(),
             _ => self.random.below(log.len() + 1),
@@ -205,7 +207,8 @@ impl Bench {
         said
     }
 
-    /// Cuts until there were enough, or `stop`. Each disk is looked through once more in the end.
+    /// Cuts until the number is reached or `stop` returns true. Each disk is checked once more at
+    /// the end.
     fn cuts(&mut self, cuts: u64, stop: impl Fn(&Sum) -> bool) -> Sum {
         let mut sum = Sum::default();
         while sum.cuts < cuts && !stop(&sum) {
@@ -218,7 +221,7 @@ impl Bench {
                     check(&said, &ready, &mut sum);
                     ready.clone_from(&said.has);
                 }
-                // The cut that follows the last look shows nothing: it is none.
+                // A cut without a later check does not count.
                 if left == 0 && said.looked {
                     break;
                 }
@@ -233,7 +236,7 @@ impl Bench {
     }
 }
 
-/// The number after all that were used.
+/// The number after all used ones.
 fn next(ready: &BTreeSet<String>) -> u64 {
     let numbers = ready
         .iter()
@@ -241,7 +244,7 @@ fn next(ready: &BTreeSet<String>) -> u64 {
     numbers.max().map_or(0, |last: u64| last + 1)
 }
 
-/// Holds what a boot has found against what was ready before it.
+/// Compares the contents found by a boot with the items committed before it.
 fn check(said: &BootLog, ready: &BTreeSet<String>, sum: &mut Sum) {
     let has_root = said.has.contains("root 1");
     for thing in ready.difference(&said.has) {
@@ -259,7 +262,7 @@ fn check(said: &BootLog, ready: &BTreeSet<String>, sum: &mut Sum) {
         .extend(images.map(|thing| format!("half of {thing}")));
 }
 
-/// The program, what it is linked with, and an init of the test's own.
+/// The program, its libraries, and the test's own init.
 fn overlay(home: &Path, is_safe: bool) -> Vec<Entry> {
     let program = home.join("act");
     let stripped = Command::new("strip")
@@ -305,7 +308,7 @@ fn overlay(home: &Path, is_safe: bool) -> Vec<Entry> {
     entries
 }
 
-/// A library that makes every sync a lie.
+/// A library that makes every sync do nothing.
 fn without_syncs(home: &Path) -> Vec<u8> {
     let source = home.join("unsafe.c");
     let text = "int fsync(int fd) { return fd < 0; }\nint fdatasync(int fd) { return fd < 0; }\n";
@@ -319,18 +322,18 @@ fn without_syncs(home: &Path) -> Vec<u8> {
     std::fs::read(library).unwrap()
 }
 
-/// A guest that runs.
+/// A running guest.
 struct Guest {
     child: Child,
     lines: Receiver<String>,
     said: BootLog,
-    /// For who has to find out why a guest ended.
+    /// Kernel messages, to find out why a guest ended.
     kernel: Vec<String>,
     log: PathBuf,
 }
 
 impl Guest {
-    /// Hears one line; `false` when there will be no more.
+    /// Handles one line of output. Returns `false` after the last one.
     fn hear(&mut self, line: &str) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
@@ -342,7 +345,7 @@ impl Guest {
             "quarantined" => drop(self.said.quarantined.insert(rest.to_owned())),
             "looked" => self.said.looked = true,
             "up" | "done" => {}
-            // Words of the kernel.
+            // Messages of the kernel.
             _ if line.starts_with('[') => self.kernel.push(line.to_owned()),
             _ => panic!("the guest says: {line}"),
         }
@@ -371,8 +374,8 @@ impl Guest {
         }
     }
 
-    /// Ends a QEMU whose guest was reset, before the next boot does anything, and without the flush
-    /// with which it would end by itself. Half a line at the end was not said.
+    /// Kills QEMU after the reset, before the next boot does anything and without the flush of an
+    /// orderly exit. An incomplete last line is ignored.
     fn killed(mut self) -> BootLog {
         self.child.kill().unwrap();
         let mut last = None;
@@ -392,7 +395,7 @@ impl Drop for Guest {
     }
 }
 
-/// `system_reset`, and until it is done.
+/// Sends `system_reset` and waits for it.
 fn reset(path: &Path) {
     let mut stream = UnixStream::connect(path).unwrap();
     let answers = BufReader::new(stream.try_clone().unwrap()).lines();

@@ -1,5 +1,4 @@
-//! A store without room, and one that nobody may write to: file systems of the test's own, mounted
-//! where only the test sees them.
+//! Stores on full and read-only file systems, which are mounted in a separate namespace.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,8 +6,8 @@ use std::process::{Command, Output};
 use harness::store::act;
 use harness::{parts, skip, xtask_path};
 
-/// Runs a script where it may mount, with the place for a store as `$STORE`, and there `act` and
-/// `xtask` as words; `None` where this host lets nobody mount.
+/// Runs a script that may mount, with the path for a store as `$STORE`, and with the commands `act`
+/// and `xtask`. `None` if mounts are not permitted.
 fn mounted(home: &Path, script: &str) -> Option<Output> {
     let id = Command::new("id").arg("-u").output().unwrap().stdout;
     let own = if id == b"0\n" { "-m" } else { "-rm" };

@@ -1,5 +1,5 @@
-//! A repository with two recipes: one copies a file out of the source that a server of the test has,
-//! and the image is that file.
+//! A repository with two recipes: one copies a file from a source that the test's server has, and
+//! the image is that file.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -71,12 +71,12 @@ impl Tiny {
         write(&self.home.path().join("repo").join(path), text);
     }
 
-    /// A store of a name.
+    /// The store of a name.
     pub(crate) fn store(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    /// The program over a store.
+    /// The program with a store.
     pub(crate) fn xtask(&self, store: &str, args: &[&str]) -> Command {
         let mut command = xtask();
         command

@@ -1,5 +1,5 @@
-//! `cargo xtask store …` from outside, over stores of the tests' own. The images come from the
-//! repository; no test here needs QEMU or a network.
+//! Black-box tests of `cargo xtask store …`. The images come from the repository. No test here
+//! needs QEMU or a network.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use harness::store::offline;
 
-/// A store with the image of one architecture, and where its kernel is.
+/// A store with the image of one architecture, and the path of its kernel.
 fn store_with_an_image() -> (tempfile::TempDir, PathBuf) {
     let store = tempfile::tempdir().unwrap();
     let (code, out, err) = offline(store.path(), &["store", "path", "aarch64"]);
@@ -48,7 +48,7 @@ fn store_list_and_gc_leave_store_unchanged() {
 #[test]
 fn gc_plans_before_removing_unneeded_entries() {
     let (store, kernel) = store_with_an_image();
-    // What the recipes of another day have built.
+    // Entries that other versions of the recipes have built.
     let entries = kernel.ancestors().nth(3).unwrap();
     let stale = entries.join("0".repeat(64));
     std::fs::create_dir(&stale).unwrap();
@@ -82,7 +82,7 @@ fn corrupt_entries_are_named_and_repaired() {
         "{out}"
     );
     assert!(err.contains("cargo xtask store verify --repair"), "{err}");
-    // The image is there again; the sources are not, and offline they cannot be.
+    // The image exists again. The sources do not, and cannot be fetched offline.
     let (code, _, err) = offline(store.path(), &["store", "verify", "--repair"]);
     assert_eq!(code, 102, "{err}");
     assert!(err.contains("cargo xtask fetch"), "{err}");
@@ -150,18 +150,18 @@ fn exported_qemu_assets_share_nothing_with_store() {
     let bytes = std::fs::read(&asset).unwrap();
     assert!(bytes == std::fs::read(kernel).unwrap());
     assert_eq!(mode(&asset), 0o440);
-    // As QEMU's scripts read it.
+    // Parsed like QEMU's scripts do.
     let seconds: u64 = std::fs::read_to_string(&stamp).unwrap().parse().unwrap();
     let age = UNIX_EPOCH.elapsed().unwrap().as_secs() - seconds;
     assert!(age < 24 * 3600, "{age} s");
 
-    // What QEMU's clean-up script does to an old asset.
+    // The action of QEMU's clean-up script on an old asset.
     std::fs::set_permissions(&asset, Permissions::from_mode(0o200)).unwrap();
     std::fs::remove_file(&stamp).unwrap();
     let blob = store.path().join("v1/blobs/sha256").join(digest);
     assert_eq!((mode(&blob), blob.metadata().unwrap().nlink()), (0o444, 1));
     assert!(bytes == std::fs::read(&blob).unwrap());
-    // A second export replaces what is there.
+    // A second export replaces the existing files.
     let (code, _, err) = offline(store.path(), &args);
     assert_eq!((code, mode(&asset)), (0, 0o440), "{err}");
     assert!(stamp.is_file());
@@ -177,7 +177,7 @@ fn wrong_archives_and_sizes_are_named() {
     std::fs::write(&text, "no archive".repeat(200)).unwrap();
     let (code, _, err) = offline(store.path(), &["store", "import", text.to_str().unwrap()]);
     assert_eq!(code, 102, "{err}");
-    // Its bytes are not shown: they may be anything.
+    // Its bytes may be anything, so they are not shown.
     let says = format!(
         "error: `{}` is not a tar archive, or is truncated\n",
         text.display()
@@ -195,7 +195,7 @@ fn wrong_archives_and_sizes_are_named() {
 }
 
 #[test]
-fn documented_qemu_test_names_files_of_the_lock() {
+fn documented_qemu_test_uses_locked_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     let (guide, lock) = (read("docs/images.md"), read("images/images.lock"));

@@ -1,26 +1,27 @@
-//! What a disk with a volatile cache holds after a power cut, from QEMU's log of the writes to it
-//! (`block/blklogwrites.c`; the format is that of the kernel's `device-mapper/log-writes.rst`).
+//! Computes the contents of a disk with a volatile cache after a power cut from QEMU's log of the
+//! writes (`block/blklogwrites.c`; the format is that of the kernel's
+//! `device-mapper/log-writes.rst`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// Of everything in the log.
+/// The unit of the log in bytes.
 pub(crate) const SECTOR: u64 = 512;
 const MAGIC: u64 = 0x006a_7366_7773_6872;
 const FLUSH: u64 = 1;
 const DISCARD: u64 = 4;
 
-/// One request, and where its bytes are in the log.
+/// One request, and the position of its bytes in the log.
 struct Request {
-    /// On the disk, in bytes.
+    /// Offset on the disk in bytes.
     offset: u64,
     length: u64,
     flags: u64,
     bytes: u64,
 }
 
-/// What was done to a disk that held nothing but its beginning.
+/// The log of writes to a disk that was empty except for its beginning.
 pub(crate) struct Log {
     file: File,
     requests: Vec<Request>,
@@ -55,18 +56,18 @@ impl Log {
         Self { file, requests }
     }
 
-    /// How many requests there are.
+    /// The number of requests.
     pub(crate) fn len(&self) -> u64 {
         self.requests.len() as u64
     }
 
-    /// As [`Log::len`], of a log that is being written.
+    /// Like [`Log::len`], for a log that is being written.
     pub(crate) fn len_so_far(path: &Path) -> u64 {
         number(&File::open(path).unwrap(), 16)
     }
 
-    /// Writes what was asked for before the request `end`: what is certain, up to the last flush, and
-    /// of the rest what `survives`. Gives back how many requests were lost.
+    /// Replays the requests before `end`: those up to the last flush, and of the rest those that
+    /// `survives` selects. Returns the number of lost requests.
     pub(crate) fn replay(
         &self,
         disk: &Path,

@@ -1,4 +1,4 @@
-//! Releases that are wrong in themselves, as a publisher makes them who does not know better.
+//! Releases that are wrong but consistently signed, as a careless publisher makes them.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use harness::release::{ARCH, RELEASE, Release, sha256};
 use harness::run;
 use serde_json::Value;
 
-/// Changes a text of the release; `SHA256SUMS` follows.
+/// Changes a text of the release and updates `SHA256SUMS`.
 pub(crate) fn rewrite(release: &Release, name: &str, change: impl FnOnce(String) -> String) {
     let path = release.file(name);
     let text = change(std::fs::read_to_string(&path).unwrap());
@@ -23,7 +23,7 @@ pub(crate) fn rewrite(release: &Release, name: &str, change: impl FnOnce(String)
     std::fs::write(sums, listed).unwrap();
 }
 
-/// Publishes a bundle without a path, which everything else of the release vouches for.
+/// Publishes a bundle that lacks a path, with consistent checksums.
 pub(crate) fn take_from_bundle(release: &Release, path: &str) {
     let name = format!("{RELEASE}-source.tar");
     let bundle = release.file(&name);

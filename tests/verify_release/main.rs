@@ -1,5 +1,5 @@
-//! `cargo xtask verify-release` from outside: releases that are what they say, and ones that are not. Each
-//! is built again for real, by a program that cargo builds from the crates in the bundle. No network.
+//! Black-box tests of `cargo xtask verify-release` with correct and wrong releases. Each is really
+//! rebuilt, by a program that cargo builds from the crates in the bundle. No network.
 
 #![expect(
     clippy::disallowed_methods,
@@ -71,7 +71,7 @@ fn main() {
     conclusion.exit();
 }
 
-/// Names in a folder, which may be absent.
+/// The names in a folder, which may not exist.
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
@@ -140,13 +140,13 @@ fn needed_files_are_downloaded_once() {
     // By the check of the index, and by the reader of the release.
     wanted.extend(["/index.json".to_owned(), "/index.json".to_owned()]);
     wanted.sort();
-    // Signatures are asked for that nobody has made.
+    // The requested signatures do not exist.
     let asked = web.requests().into_iter().map(|request| request.target);
     let mut asked: Vec<String> = asked.filter(|target| has(target).is_some()).collect();
     asked.sort();
     assert_eq!(asked, wanted);
 
-    // A bucket is read with the keys of its owner: that proves nothing to a reader.
+    // A bucket is read with the keys of its owner, which proves nothing to a reader.
     let bucket = ["verify-release", "s3://bucket/tree"];
     let (code, _, err) = parts(release.online("verifier").args(bucket).output().unwrap());
     assert!(code == 2 && err.contains("https://"), "{code}: {err}");
@@ -235,7 +235,7 @@ fn each_gap_of_a_bundle_is_named() {
             false,
             "the source bundle does not contain the crate `cfg-if ",
         ),
-        // Those two are not asked for by name; who needs them says so.
+        // The program that needs these two reports them.
         (vendor.join("src/lib.rs").to_str().unwrap(), true, "cfg-if"),
         (
             "repository/recipes/linux/patches/0001-first-line.patch",
@@ -321,7 +321,7 @@ fn interrupted_verification_resumes_in_kept_directory() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    // Cargo has begun.
+    // Cargo has started.
     assert!(lines.any(|line| line.unwrap().contains("Compiling cfg-if")));
     let pid = child.id().to_string();
     assert!(

@@ -1,15 +1,14 @@
-//! No crate has an import cycle between its modules: each folder of modules can be read from the
-//! bottom up.
+//! Checks that no crate has an import cycle between its modules.
 //!
-//! An import is a `use` line, or a path in the code, that begins with `crate::` or `super::`. The
-//! modules of a folder are compared with what is below them included, so `a::x` -> `b` and
-//! `b` -> `a::y` are a cycle of `a` and `b`. A module and the modules inside it may know each
-//! other. Re-exports are followed to the module that defines the item. Tests do not count.
+//! An import is a `use` line, or a path in the code, that begins with `crate::` or `super::`.
+//! Modules of a folder are compared including everything below them, so `a::x` -> `b` and `b` ->
+//! `a::y` are a cycle of `a` and `b`. A module may import from its submodules and vice versa.
+//! Re-exports are resolved to the module that defines the item. Tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The path of a module in its crate; empty for the root.
+/// The path of a module in its crate, empty for the root.
 type Module = Vec<String>;
 
 #[test]
@@ -46,7 +45,7 @@ fn read(source: &Path) -> BTreeMap<Module, String> {
     modules.collect()
 }
 
-/// An import: a path, and the name under which a `pub use` gives it on.
+/// An import: a path, and the name under which a `pub use` re-exports it.
 #[derive(Debug, PartialEq, Eq)]
 struct Import {
     path: Vec<String>,
@@ -56,7 +55,7 @@ struct Import {
 /// The modules of a crate with what they import.
 struct Crate(BTreeMap<Module, Vec<Import>>);
 
-/// For each module the modules next to it that it imports, with the first import that does so.
+/// For each module the sibling modules that it imports, each with the first import.
 type Edges = BTreeMap<Module, BTreeMap<Module, String>>;
 
 impl Crate {
@@ -69,7 +68,7 @@ impl Crate {
         )
     }
 
-    /// The module that a path leads to from `module`; nothing for paths into other crates.
+    /// The module that a path refers to from `module`. `None` for paths into other crates.
     fn resolve(&self, module: &[String], path: &[String], depth: usize) -> Option<Module> {
         let mut at = module.to_vec();
         let mut rest = path;
@@ -129,7 +128,7 @@ impl Crate {
     }
 }
 
-/// One line for each module that is part of a cycle and not of one before: the imports in order.
+/// One line per module that is part of a cycle not listed before: the imports in order.
 fn cycles(modules: &BTreeMap<Module, String>) -> Vec<String> {
     let edges = Crate::new(modules).edges();
     let mut seen = BTreeSet::new();
@@ -148,7 +147,7 @@ fn cycles(modules: &BTreeMap<Module, String>) -> Vec<String> {
     lines
 }
 
-/// The modules on the shortest way from `start` back to it.
+/// The modules on the shortest path from `start` back to it.
 fn shortest_cycle(edges: &Edges, start: &Module) -> Option<Vec<Module>> {
     let mut ways = vec![vec![start.clone()]];
     let mut seen = BTreeSet::new();
@@ -169,7 +168,7 @@ fn shortest_cycle(edges: &Edges, start: &Module) -> Option<Vec<Module>> {
     None
 }
 
-/// What a file imports, without its comments and tests.
+/// The imports of a file, ignoring comments and tests.
 fn imported(file: &str) -> Vec<Import> {
     let code = file.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let lines = code.lines().map(|line| line.split("//").next().unwrap());
@@ -280,7 +279,7 @@ fn cycles_are_found_through_folders_and_re_exports() {
         &[&below[..], &[("b", "use super::a::y::Y;\n")]].concat(),
         &deep,
     );
-    // Neither comments nor tests nor a parent make one.
+    // Comments, tests and parents do not count.
     let quiet = "// crate::a\n#[cfg(test)]\nmod tests {\n    use crate::a;\n}\n";
     check(&[("", lib), ("a", "use crate::b;\n"), ("b", quiet)], &[]);
     let parent = [("", ""), ("a", "use x::X;\n"), ("a::x", "use super::A;\n")];

@@ -1,13 +1,15 @@
-//! Streams of commands in `tests/device/corpus/`, each of a kind that has crashed some QEMU, written for this project.
+//! Replays the command streams in `tests/device/corpus/`. Each is of a kind that has crashed some
+//! QEMU, and was written for this project.
 //!
-//! The header of a file names the public report of that kind of defect. QEMU survives them all.
+//! The header of a file names the public report of that kind of defect. QEMU must survive every
+//! stream.
 
 use qtest::stream::Stream;
 use qtest::{Bench, Failure, Test};
 
 const BASE: Test = Test::of("corpus", &[]);
 
-/// A stream: its file, what it does, the machine, device models, and QEMU's options.
+/// A stream: its file, its description, the machine, device models, and QEMU's options.
 macro_rules! stream {
     ($name:literal, $description:literal, $machine:literal, [$($model:literal),*], [$($option:literal),*]) => {
         Test {
@@ -69,14 +71,14 @@ pub(crate) const TESTS: &[Test] = &[
     stream!("xhci-ring-that-links-to-itself", "A command ring whose link points at itself", "q35", ["qemu-xhci"], ["-device", "qemu-xhci,addr=4"]),
 ];
 
-/// Sends a stream. A command that QEMU refuses is a defect of the file.
+/// Sends a stream. Fails if QEMU refuses a command, because the file is then wrong.
 fn survives(bench: &mut Bench<'_>, text: &str) -> Result<(), Failure> {
     let stream = Stream::parse(text);
     let stream = stream.map_err(|error| Failure::Missing(format!("a stream: {error}")))?;
     for step in &stream.steps {
         bench.session.command(&step.command)?;
     }
-    // What a bottom half does after the last reply still counts.
+    // Waits for bottom halves that run after the last reply.
     bench.session.command("endianness")?;
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! QEMU's device for education (docs/specs/edu.rst).
+//! QEMU's educational device (docs/specs/edu.rst).
 //!
-//! Its registers have the byte order of the target up to QEMU 10.0 at least, although PCI is little-endian. The tests run
-//! on little-endian targets, where the specification cannot be misread.
+//! Up to QEMU 10.0 at least, its registers have the byte order of the target, although PCI is
+//! little-endian. The tests run on little-endian targets, where both agree.
 
 use qtest::pci::{Bar, Function, register};
 use qtest::{Bench, Failure, Test, Width};
@@ -17,9 +17,9 @@ const INTERRUPT_STATUS: u64 = 0x24;
 const INTERRUPT_RAISE: u64 = 0x60;
 const INTERRUPT_ACKNOWLEDGE: u64 = 0x64;
 
-/// Status: the factorial is being computed.
+/// Status: the factorial computation is running.
 const COMPUTING: u64 = 0x01;
-/// PCI status: the function requests an interrupt by its pin.
+/// PCI status: the function asserts its interrupt pin.
 const INTX: u32 = 1 << 3;
 
 const BASE: Test = Test {

@@ -1,4 +1,4 @@
-//! QEMU's firmware configuration device (`docs/specs/fw_cfg.rst`), at ports and in memory.
+//! QEMU's firmware configuration device (`docs/specs/fw_cfg.rst`), with port I/O and MMIO.
 
 use qtest::{Bench, Failure, Test, Width};
 
@@ -20,7 +20,7 @@ const DMA_ERROR: u32 = 0x01;
 const FILE: &str = "opt/org.kiln/test";
 const CONTENT: &[u8] = b"fired at 1200 degrees";
 
-/// Where the device is.
+/// The location of the device.
 #[derive(Clone, Copy)]
 enum Place {
     Ports,
@@ -107,7 +107,7 @@ fn item(bench: &mut Bench<'_>, place: Place, key: u16, length: usize) -> Result<
         }
         Place::Memory => {
             let base = bench.at("fw-cfg")?;
-            // The selector is big-endian in memory.
+            // The selector is big-endian with MMIO.
             bench
                 .session
                 .write_le(Width::W, base + SELECTOR, key.swap_bytes().into())?;
@@ -148,7 +148,7 @@ fn lists_file(bench: &mut Bench<'_>, place: Place, expected: &[u8]) -> Result<()
     bench.check("content", content.as_slice(), expected)
 }
 
-/// Performs a DMA request, and returns its control word and the memory that it filled.
+/// Performs a DMA request. Returns its control word and the memory that it filled.
 fn request(
     bench: &mut Bench<'_>,
     place: Place,

@@ -1,4 +1,5 @@
-//! Host bridges of a PC: the attribute map of the 440FX, and the memory-mapped configuration space of the Q35.
+//! Host bridges of a PC: the memory attributes of the 440FX, and the memory-mapped configuration
+//! space of the Q35.
 //!
 //! Registers are those of Intel's data sheets 290549 (82441FX) and 316966 (82Q35).
 
@@ -52,7 +53,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-/// The segment that the first attribute register is for.
+/// The segment that the first attribute register controls.
 const SEGMENT: u64 = 0xf_0000;
 const READ_AND_WRITE: u32 = 0x30;
 

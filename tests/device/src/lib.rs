@@ -1,8 +1,8 @@
 //! Tests of QEMU's device models over qtest, and the machines that they run on.
 //!
-//! Each file is named after a device and written from its specification. What the specification says is in a
-//! `Spec`; the tests below the file show that a wrong value in it makes the test fail.
-//! `cargo xtask test --kind device` runs them.
+//! Each file is named after a device and was written from its specification. Expected values are in
+//! a `Spec`. The unit tests of each file show that a wrong value makes the device test fail. `cargo
+//! xtask test --kind device` runs the device tests.
 
 use std::sync::LazyLock;
 

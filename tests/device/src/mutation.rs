@@ -1,4 +1,4 @@
-//! Shows that a device test can fail: its body is run with a wrong expectation, on a real QEMU.
+//! Shows that a device test can fail: runs its body with a wrong expectation on a real QEMU.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::machines;
 
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Runs a body as the test of this name would run it, on the first machine of an installed QEMU that provides what it needs.
+/// Runs a body like the test of this name, on the first machine of an installed QEMU that meets its
+/// needs.
 fn run(
     test: &Test,
     body: impl FnOnce(&mut Bench<'_>) -> Result<(), Failure>,

@@ -18,7 +18,7 @@ const SUBMISSION_DOORBELL: u64 = 0x1000;
 const ENABLE: u64 = 1 | 6 << 16 | 4 << 20;
 const READY: u64 = 1;
 const IDENTIFY: u32 = 0x06;
-/// Status codes: invalid opcode, and none.
+/// Status codes: invalid opcode, and success.
 const INVALID_OPCODE: u16 = 0x01;
 const SUCCESS: u16 = 0x00;
 
@@ -70,7 +70,7 @@ fn supports(bench: &mut Bench<'_>, nvm: u64) -> Result<(), Failure> {
     bench.check("contiguous queues required", low >> 16 & 1, 1)
 }
 
-/// Sets the admin queues up, and enables the controller. Returns both queues.
+/// Sets up the admin queues and enables the controller. Returns both queues.
 fn enable(bench: &mut Bench<'_>, bar: Bar) -> Result<(u64, u64), Failure> {
     let submission = bench.allocate(0x1000, 0x1000)?;
     let completion = bench.allocate(0x1000, 0x1000)?;
@@ -99,21 +99,21 @@ fn becomes_ready(bench: &mut Bench<'_>, ready: u64) -> Result<(), Failure> {
     bench.check("ready when disabled", disabled & READY, 0)
 }
 
-/// Sends an admin command, and returns its status and the page that it may have written.
+/// Sends an admin command. Returns its status and the page for its data.
 fn command(bench: &mut Bench<'_>, opcode: u32, argument: u32) -> Result<(u16, Vec<u8>), Failure> {
     let bar = find(bench)?;
     let (submission, completion) = enable(bench, bar)?;
     let page = bench.allocate(0x1000, 0x1000)?;
     bench.session.memset(page, 0x1000, 0xee)?;
     let mut entry = vec![0; 64];
-    // The identifier of the command is 7.
+    // The command identifier is 7.
     entry[..4].copy_from_slice(&(opcode | 7 << 16).to_le_bytes());
     entry[24..32].copy_from_slice(&page.to_le_bytes());
     entry[40..44].copy_from_slice(&argument.to_le_bytes());
     bench.session.write(submission, &entry)?;
     bench.write(bar, Width::L, SUBMISSION_DOORBELL, 1)?;
     bench.wait_until("the command completes", |bench| {
-        // The phase of the first round is 1.
+        // The phase tag of the first pass is 1.
         Ok(bench.session.read_le(Width::W, completion + 14)? & 1 == 1)
     })?;
     let words = bench.session.read(completion + 12, 4)?;

@@ -1,6 +1,7 @@
-//! Chips of a PC that have no PCI function: interrupt controllers 8259A, timer 8254, IOAPIC and HPET.
+//! Chips of a PC without a PCI function: interrupt controller 8259A, timer 8254, IOAPIC and HPET.
 //!
-//! Registers are those of Intel's data sheets 8259A, 8254, 82093AA, and of the IA-PC HPET Specification 1.0a.
+//! Registers are those of Intel's data sheets 8259A, 8254, 82093AA, and of the IA-PC HPET
+//! Specification 1.0a.
 
 use qtest::{Bench, Failure, Test, Width};
 

@@ -1,15 +1,16 @@
-//! What PCI devices say of themselves: numbers, class, base address registers and capabilities.
+//! Identification of PCI devices: IDs, class, base address registers and capabilities.
 //!
-//! Numbers of QEMU's own devices are those of docs/specs/pci-ids.rst, of virtio devices those of VIRTIO 1.2 (4.1.2.1), all others
-//! those of the data sheets. Classes are those of the PCI Code and ID Assignment Specification.
+//! The IDs of QEMU's own devices are from docs/specs/pci-ids.rst, those of virtio devices from
+//! VIRTIO 1.2 (4.1.2.1), all others from data sheets. Classes are from the PCI Code and ID
+//! Assignment Specification.
 
 use qtest::pci::{MSI, MSI_X, register};
 use qtest::{Bench, Failure, Test, Width};
 
-/// A base address register: its number, what it is, and its size.
+/// A base address register: number, kind and size.
 type Register = (u8, Kind, u64);
 
-/// What a base address register is.
+/// The kind of a base address register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// I/O ports.
@@ -27,7 +28,7 @@ const VENDOR_SPECIFIC: u8 = 0x09;
 /// PCI capability: power management.
 const POWER: u8 = 0x01;
 
-/// What a device says of itself.
+/// The identification of a device.
 #[derive(Debug, Clone, Copy)]
 struct Spec {
     vendor: u16,

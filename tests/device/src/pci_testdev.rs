@@ -6,7 +6,7 @@ use qtest::{Bench, Failure, Test, Width};
 const VENDOR: u16 = 0x1b36;
 const DEVICE: u16 = 0x0005;
 
-/// The header of each register: which test, and then where and what to write for it.
+/// The header of each register: the selected test, then the location and value to write.
 const TEST: u64 = 0x00;
 const WIDTH: u64 = 0x01;
 const OFFSET: u64 = 0x04;

@@ -1,6 +1,7 @@
-//! Arm's peripherals of the machine: UART PL011, real-time clock PL031, GPIO PL061, and a distributor of interrupts.
+//! Arm peripherals: UART PL011, real-time clock PL031, GPIO PL061, and an interrupt distributor.
 //!
-//! Registers are those of the technical reference manuals DDI 0183, DDI 0224, DDI 0190, and of the architecture specification IHI 0048.
+//! Registers are those of the technical reference manuals DDI 0183, DDI 0224, DDI 0190, and of the
+//! architecture specification IHI 0048.
 
 use qtest::{Bench, Failure, Test};
 

@@ -44,7 +44,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-/// Calls a function, and returns its results.
+/// Calls a function. Returns its results.
 fn call<const N: usize>(
     bench: &mut Bench<'_>,
     function: &str,

@@ -1,6 +1,7 @@
-//! The real-time clock MC146818A, at the ports of a PC.
+//! The real-time clock MC146818A at the ports of a PC.
 //!
-//! Registers and bits are those of Motorola's data sheet; the century is where PC firmware keeps it.
+//! Registers and bits are those of Motorola's data sheet. The century register is that of PC
+//! firmware.
 
 use qtest::{Bench, Failure, Test};
 
@@ -16,7 +17,7 @@ const RAM: u8 = 0x40;
 
 /// Register B: stops the update of the time.
 const SET: u8 = 1 << 7;
-/// Register B: an interrupt for each period, alarm, or update.
+/// Register B: enables the periodic, alarm and update interrupts.
 const PERIODIC: u8 = 1 << 6;
 const ALARM: u8 = 1 << 5;
 const UPDATE: u8 = 1 << 4;
@@ -27,7 +28,7 @@ const HOURS_24: u8 = 1 << 1;
 /// Register C: an interrupt is requested.
 const REQUESTED: u8 = 1 << 7;
 
-/// What the clock shows of a moment, by register.
+/// The expected registers at a moment.
 struct Spec {
     format: u8,
     time: [(u8, u8); 8],

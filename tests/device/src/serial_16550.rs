@@ -1,4 +1,5 @@
-//! The serial port 16550A, at the ports of a PC and behind PCI (National Semiconductor's data sheet PC16550D).
+//! The serial port 16550A at the ports of a PC and on PCI (National Semiconductor's data sheet
+//! PC16550D).
 
 use qtest::pci::{Bar, BarAddress};
 use qtest::{Bench, Failure, Test, Width};
@@ -131,7 +132,7 @@ fn has_divisor(bench: &mut Bench<'_>, bar: Bar, expected: u64) -> Result<(), Fai
 }
 
 fn connects_modem(bench: &mut Bench<'_>, bar: Bar, all: u64) -> Result<(), Failure> {
-    // DTR is DSR, RTS is CTS, OUT1 is RI, OUT2 is DCD.
+    // DTR drives DSR, RTS drives CTS, OUT1 drives RI, OUT2 drives DCD.
     for (outputs, inputs) in [
         (0x01, 0x20),
         (0x02, 0x10),

@@ -71,7 +71,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-/// Sends a request with a buffer of a length, and returns its status, what the device says it wrote, and the buffer.
+/// Sends a request with a buffer of a length. Returns its status, the length that the device
+/// reports, and the buffer.
 fn request(
     bench: &mut Bench<'_>,
     (kind, sector): (u32, u64),

@@ -1,10 +1,10 @@
-//! What goes over the wire in answer to one request, and how the connection ends then.
+//! The bytes of an answer to one request, and how the connection ends.
 
 use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-/// An answer, right or wrong.
+/// An answer, valid or not.
 #[derive(Debug, Clone)]
 pub struct Answer {
     head: Vec<u8>,
@@ -12,14 +12,14 @@ pub struct Answer {
     pub(crate) end: End,
 }
 
-/// What follows the head.
+/// The bytes after the head.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// The same byte, as long as somebody reads.
+    /// The same byte until the client stops reading.
     Endless(u8),
-    /// These bytes, one at a time.
+    /// Single bytes with a pause after each.
     Drip(Vec<u8>, Duration),
 }
 
@@ -28,20 +28,20 @@ pub enum Body {
 pub enum End {
     /// It is closed.
     Close,
-    /// It is reset: what is still on its way is lost.
+    /// It is reset. Unsent data are lost.
     Reset,
-    /// It stays open, and nothing more is said.
+    /// It stays open without further data.
     Silence,
 }
 
 impl Answer {
-    /// A status line such as `404 Not Found`, to which the rest is added.
+    /// A status line such as `404 Not Found`, without headers or body.
     #[must_use]
     pub fn status(status: &str) -> Self {
         Self::raw(format!("HTTP/1.1 {status}\r\nConnection: close\r\n\r\n"))
     }
 
-    /// These bytes in place of a head.
+    /// Raw bytes instead of a head.
     pub fn raw(head: impl Into<Vec<u8>>) -> Self {
         Self {
             head: head.into(),
@@ -67,7 +67,7 @@ impl Answer {
         self
     }
 
-    /// Adds a body and its right length.
+    /// Adds a body and its `Content-Length`.
     #[must_use]
     pub fn bytes(self, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
@@ -75,19 +75,19 @@ impl Answer {
             .body(Body::Bytes(bytes))
     }
 
-    /// Adds a body and says nothing of its length.
+    /// Adds a body without a length.
     #[must_use]
     pub fn body(self, body: Body) -> Self {
         Self { body, ..self }
     }
 
-    /// Ends the connection in another way.
+    /// Changes how the connection ends.
     #[must_use]
     pub fn end(self, end: End) -> Self {
         Self { end, ..self }
     }
 
-    /// Sends no more than so many bytes of the body that is announced.
+    /// Sends at most this many bytes of the announced body.
     #[must_use]
     pub fn cut(mut self, length: usize) -> Self {
         if let Body::Bytes(bytes) = &mut self.body {
@@ -96,7 +96,7 @@ impl Answer {
         self
     }
 
-    /// Changes, adds or takes away one to three bytes of the head; which, the seed says.
+    /// Changes, inserts or removes one to three bytes of the head at positions from the seed.
     #[must_use]
     pub fn spoil(mut self, seed: u64) -> Self {
         let mut state = seed;

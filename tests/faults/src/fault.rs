@@ -1,4 +1,4 @@
-//! The faults that a mirror may have, by name: the rows of the tables that tests fill in.
+//! Faults of a mirror by name. Tests iterate over them.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 
 use crate::{Answer, Body, End, Request};
 
-/// A file as the right server has it.
+/// A file on a correct server.
 #[derive(Debug, Clone)]
 pub struct File {
     /// Its bytes.
@@ -26,7 +26,7 @@ impl File {
         }
     }
 
-    /// What was there before: as long, and different in each byte.
+    /// An earlier version of the file: same length, but different in each byte.
     fn old(&self) -> Self {
         Self {
             bytes: self.bytes.iter().map(|byte| !byte).collect(),
@@ -34,7 +34,8 @@ impl File {
         }
     }
 
-    /// As RFC 9110 has it: the whole, or the end that is asked for if the file is still the same.
+    /// Answers as in RFC 9110: with the whole file, or with the requested end if the file is
+    /// unchanged.
     #[must_use]
     pub fn answer(&self, request: &Request) -> Answer {
         let same = request.header("if-range").is_none_or(|tag| tag == self.tag);
@@ -67,7 +68,7 @@ impl File {
     }
 }
 
-/// What is wrong with a place.
+/// The fault of a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "`name` says it")]
 pub enum Fault {
@@ -104,7 +105,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them, those that a patient client overcomes and those that it cannot.
+    /// All faults, both those that a client with retries overcomes and those that it cannot.
     pub const ALL: [Self; 30] = [
         Self::None,
         Self::NoLength,
@@ -138,7 +139,7 @@ impl Fault {
         Self::NoHttp,
     ];
 
-    /// For tables and URLs.
+    /// Its name in tables and URLs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -175,7 +176,7 @@ impl Fault {
         }
     }
 
-    /// Whether who asks as a client should gets the file from this place alone.
+    /// Whether a correct client gets the file from this location alone.
     #[must_use]
     pub fn is_overcome(self) -> bool {
         !matches!(
@@ -199,15 +200,15 @@ impl Fault {
         )
     }
 
-    /// What a request for a file gets, after `before` others for it. A first answer that is cut is cut
-    /// at `at`.
+    /// The answer to a request for a file after `before` earlier ones. A truncated first answer is
+    /// cut at `at`.
     #[must_use]
     pub fn answer(self, file: &File, request: &Request, before: usize, at: usize) -> Answer {
         let first = (before == 0).then(|| self.first(file, at)).flatten();
         first.unwrap_or_else(|| self.later(file, request, at))
     }
 
-    /// The first answer, where it is another than the later ones.
+    /// The first answer, if it differs from the later ones.
     fn first(self, file: &File, at: usize) -> Option<Answer> {
         Some(match self {
             Self::CutOnce
@@ -221,7 +222,7 @@ impl Fault {
             Self::BusyForSeconds => {
                 Answer::status("429 Too Many Requests").header("Retry-After", 1)
             }
-            // The server's own clock is the one that its date is told by.
+            // The date in the answer refers to the server's own clock.
             Self::BusyUntilDate => Answer::status("503 Service Unavailable")
                 .header("Date", "Wed, 21 Oct 2015 07:28:00 GMT")
                 .header("Retry-After", "Wed, 21 Oct 2015 07:28:01 GMT"),
@@ -238,7 +239,7 @@ impl Fault {
             (Self::ResetAlways, _) => right.cut(at / 4).end(End::Reset),
             (Self::IgnoredRange, _) => file.whole(),
             (Self::OtherRange, Some(_)) => file.part(0),
-            // The right tag and the right range: only the digest can tell.
+            // The tag and range are right, so only the digest reveals the fault.
             (Self::LyingRange, Some(start)) => File {
                 tag: file.tag.clone(),
                 ..file.old()

@@ -1,5 +1,5 @@
-//! A web server on the loopback that answers as a script tells it, right or wrong: the one other end
-//! of every test that fetches. It is not a dependency of anything but tests.
+//! A scripted web server on the loopback that answers correctly or not. All tests of downloads use
+//! it. Only tests depend on this crate.
 
 #![expect(
     clippy::expect_used,
@@ -25,10 +25,10 @@ pub use tls::Tls;
 
 use request::Arrival;
 
-/// Decides what a request gets.
+/// Decides the answer to a request.
 type Script = dyn FnMut(&Request) -> Answer + Send;
 
-/// A server that lives as long as this value.
+/// A server that runs until this value is dropped.
 pub struct Server {
     address: SocketAddr,
     scheme: &'static str,
@@ -43,7 +43,7 @@ struct Shared {
 }
 
 impl Server {
-    /// Asks `script` about each request, one after the other, and answers them side by side.
+    /// Calls `script` for one request after the other, and sends the answers concurrently.
     pub fn start(script: impl FnMut(&Request) -> Answer + Send + 'static) -> Self {
         Self::listen(Box::new(script), None)
     }
@@ -53,7 +53,7 @@ impl Server {
         Self::listen(Box::new(script), Some(tls))
     }
 
-    /// Plays these answers, one per request; the last one for all further ones.
+    /// Sends these answers, one per request. The last one is repeated.
     #[must_use]
     pub fn play(answers: Vec<Answer>) -> Self {
         let mut at = 0;
@@ -93,25 +93,25 @@ impl Server {
         }
     }
 
-    /// `http://127.0.0.1:12345`.
+    /// The URL: `http://127.0.0.1:12345`.
     #[must_use]
     pub fn base(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// The base with a user and a password in it.
+    /// The URL with a user and a password.
     #[must_use]
     pub fn base_as(&self, user: &str, password: &str) -> String {
         format!("{}://{user}:{password}@{}", self.scheme, self.address)
     }
 
-    /// `127.0.0.1:12345`.
+    /// The address: `127.0.0.1:12345`.
     #[must_use]
     pub fn host(&self) -> String {
         self.address.to_string()
     }
 
-    /// What was asked so far.
+    /// All requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         let requests = self.shared.requests.lock();
@@ -122,7 +122,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for connections, so that it ends and the port is free.
+        // Wakes the thread that accepts connections, so that it ends and the port becomes free.
         #[expect(
             clippy::disallowed_methods,
             reason = "the other end of our own listener"
@@ -132,7 +132,7 @@ impl Drop for Server {
 }
 
 impl Shared {
-    /// One connection: one request and its answer. What the client makes of it is the client's.
+    /// Handles one connection with one request and its answer. Errors are the client's.
     fn attend(&self, mut stream: TcpStream) {
         if let Some(tls) = &self.tls {
             if let Ok(mut stream) = tls.accept(stream)
@@ -150,7 +150,7 @@ impl Shared {
         };
         let length = arrival.length;
         let answer = self.decide(&arrival.request);
-        // A socket that is closed with something unread in it sends a reset, not an end.
+        // Closing a socket with unread data sends a reset instead of an end.
         let resets = answer.end == End::Reset;
         if !resets {
             let mut head = vec![0; length];
@@ -162,7 +162,7 @@ impl Shared {
             return;
         }
         if answer.end == End::Silence {
-            // Until the client has had enough.
+            // Until the client closes the connection.
             let _ = stream.read(&mut [0]);
         }
         let _ = stream.shutdown(Shutdown::Both);
@@ -178,10 +178,10 @@ impl Shared {
     }
 }
 
-/// A place where nobody listens, for as long as this value lives.
+/// An address without a listener, as long as this value lives.
 pub struct Nobody {
     address: SocketAddr,
-    /// The port is this connection's own, so no listener can get it.
+    /// This connection occupies the port, so no listener can get it.
     _kept: TcpStream,
 }
 
@@ -202,7 +202,7 @@ impl Nobody {
         }
     }
 
-    /// `http://127.0.0.1:12345`.
+    /// The URL: `http://127.0.0.1:12345`.
     #[must_use]
     pub fn base(&self) -> String {
         format!("http://{}", self.address)

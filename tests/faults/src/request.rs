@@ -1,15 +1,15 @@
-//! What a client asked.
+//! The requests of clients.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::TcpStream;
 
-/// The head of a request. None that a test sends has a body.
+/// The head of a request. No request in these tests has a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// `GET`.
     pub method: String,
-    /// The path, or the whole URL where the client takes this server for a proxy.
+    /// The path, or the whole URL if the client uses this server as a proxy.
     pub target: String,
     /// Headers, with names in lower case.
     pub headers: BTreeMap<String, String>,
@@ -22,14 +22,14 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// The first byte that is wanted, where the request is for the end of a file.
+    /// The first requested byte, if the request has a range.
     #[must_use]
     pub fn range(&self) -> Option<usize> {
         let range = self.header("range")?.strip_prefix("bytes=")?;
         range.strip_suffix('-')?.parse().ok()
     }
 
-    /// Reads a head to its end, a byte at a time.
+    /// Reads a head byte by byte.
     pub(crate) fn read(stream: &mut impl Read) -> Option<Self> {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -57,14 +57,14 @@ impl Request {
 
 const END: &[u8] = b"\r\n\r\n";
 
-/// A request that still waits in the socket, and how many bytes it has there.
+/// An unread request in the socket, and its size in bytes.
 pub(crate) struct Arrival {
     pub(crate) request: Request,
     pub(crate) length: usize,
 }
 
 impl Arrival {
-    /// Looks at a head without taking it out.
+    /// Parses a head without consuming it.
     pub(crate) fn peek(stream: &TcpStream) -> Option<Self> {
         let mut buffer = vec![0; 64 << 10];
         let mut before = 0;

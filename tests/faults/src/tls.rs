@@ -1,4 +1,4 @@
-//! A certificate of the moment, for a server that speaks TLS.
+//! A temporary certificate for a TLS server.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -9,13 +9,13 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Who this server is, and the key that proves it.
+/// The server's certificate and key.
 #[derive(Clone)]
 pub struct Tls(Arc<ServerConfig>);
 
 impl Tls {
-    /// Makes a key and a certificate for the loopback in `dir`, and leaves the certificate there as
-    /// `certificate.pem`. `None` where there is no `openssl`.
+    /// Creates a key and a certificate for the loopback in `dir`, and leaves the certificate there
+    /// as `certificate.pem`. `None` without `openssl`.
     #[must_use]
     pub fn make(dir: &Path) -> Option<Self> {
         let (certificate, key) = (dir.join("certificate.pem"), dir.join("key.pem"));

@@ -1,4 +1,5 @@
-//! A checkout that can be published: the real recipes and images, and small files in place of the sources.
+//! A checkout that can be published: the real recipes and images, with small files in place of the
+//! sources.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -8,16 +9,16 @@ use plan::digest::Digest;
 
 use crate::{copy, git, lock, parts, root, run, write, xtask};
 
-/// The architecture that is published.
+/// The published architecture.
 pub const ARCH: &str = "aarch64";
 
-/// A checkout of its own, with git, a store, and a directory to publish to.
+/// A checkout with git, a store, and a directory to publish to.
 pub struct Checkout {
     dir: tempfile::TempDir,
 }
 
 impl Checkout {
-    /// With everything that a release consists of, committed.
+    /// Creates and commits everything that a release consists of.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let checkout = Self { dir };
@@ -39,12 +40,12 @@ impl Checkout {
         checkout
     }
 
-    /// The checkout.
+    /// The directory of the checkout.
     pub fn root(&self) -> PathBuf {
         self.dir.path().join("checkout")
     }
 
-    /// Where it is published to.
+    /// The directory to publish to.
     pub fn tree(&self) -> PathBuf {
         self.dir.path().join("tree")
     }
@@ -83,7 +84,7 @@ impl Checkout {
         }
     }
 
-    /// Locks the image in the repository under the key of the changed recipes.
+    /// Updates the lock of the repository's image to the key of the changed recipes.
     fn lock_image(&self) {
         let args = ["images", "--plan", "--arch", ARCH, "--message-format=json"];
         let (code, out, err) = self.xtask(&args);
@@ -107,13 +108,13 @@ impl Checkout {
         write(&self.root().join("images/images.lock"), lock);
     }
 
-    /// Runs offline in the checkout: exit code, stdout, stderr.
+    /// Runs the program offline in the checkout. Returns exit code, stdout and stderr.
     pub fn xtask(&self, args: &[&str]) -> (i32, String, String) {
         let mut command = self.command("store");
         parts(command.arg("--offline").args(args).output().unwrap())
     }
 
-    /// The program in the checkout, with a store of its own.
+    /// The program in the checkout with its own store.
     pub fn command(&self, store: &str) -> Command {
         let mut command = xtask();
         command

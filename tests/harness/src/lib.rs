@@ -1,20 +1,21 @@
-//! What the black-box tests share: the program in a clean environment, small repositories to run it in,
-//! and what it printed.
+//! Shared code of the black-box tests: the program in a clean environment, small repositories to
+//! run
+//! it in, and its output.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`program`] | the program under test, without the caller's settings |
-//! | [`output`] | how a command ended and what it printed |
+//! | [`output`] | the exit status and output of a command |
 //! | [`skip`] | tests that cannot run on this host |
 //! | [`repo`] | [`repo::TestRepo`]: the real images with guest tests of the test's own |
 //! | [`small`] | [`small::SmallRepo`]: one architecture whose image is made of a few source files |
 //! | [`checkout`] | [`checkout::Checkout`]: a checkout that can be published |
 //! | [`release`] | [`release::Release`]: a published release that is rebuilt in a second |
-//! | [`store`] | the program and the tests' helper over a store |
+//! | [`store`] | the program and the tests' helper with a store |
 //! | [`qemu`] | the QEMU binaries of this host |
 //! | [`lock`] | the text of `images/images.lock` |
 //!
-//! Misbehaving servers are `tests/faults`.
+//! Misbehaving servers are in `tests/faults`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -42,19 +43,19 @@ pub use output::{Output, parts};
 pub use program::{root, xtask, xtask_path};
 pub use skip::{skip, unsuited};
 
-/// Copies a file or directory, whose parent is created.
+/// Copies a file or directory and creates its parent.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to.parent().unwrap()).unwrap();
     run(Command::new("cp").arg("-r").arg(from).arg(to));
 }
 
-/// Writes a file, whose parent is created.
+/// Writes a file and creates its parent.
 pub fn write(path: &Path, content: impl AsRef<[u8]>) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();
 }
 
-/// Runs a tool that must succeed; its stdout.
+/// Runs a tool that must succeed. Returns its stdout.
 pub fn run(command: &mut Command) -> String {
     let Output {
         code,
@@ -65,7 +66,7 @@ pub fn run(command: &mut Command) -> String {
     stdout
 }
 
-/// `git` in a directory, with a name and an address.
+/// Runs `git` in a directory, with a user name and email address.
 pub fn git(directory: &Path, args: &[&str]) -> String {
     let mut git = Command::new("git");
     git.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);

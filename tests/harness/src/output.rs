@@ -1,17 +1,17 @@
-//! How a command ended and what it printed.
+//! The exit status and output of a command.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// How a command ended and what it printed.
+/// The exit status and output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// The exit code; -1 after a signal.
     pub code: i32,
-    /// All of it.
+    /// The complete stdout.
     pub stdout: String,
-    /// All of it.
+    /// The complete stderr.
     pub stderr: String,
 }
 
@@ -21,7 +21,7 @@ impl Output {
         Self::from(command.output().unwrap())
     }
 
-    /// The objects that it printed, one per line.
+    /// The printed JSON objects, one per line.
     pub fn json(&self) -> Vec<Value> {
         let lines = self.stdout.lines();
         lines
@@ -29,7 +29,7 @@ impl Output {
             .collect()
     }
 
-    /// Its objects with this `reason`.
+    /// The printed JSON objects with this `reason`.
     pub fn lines(&self, reason: &str) -> Vec<Value> {
         let mut lines = self.json();
         lines.retain(|line| line["reason"] == reason);
@@ -48,7 +48,7 @@ impl From<std::process::Output> for Output {
     }
 }
 
-/// Exit code, stdout, stderr.
+/// Converts to exit code, stdout and stderr.
 pub fn parts(output: std::process::Output) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap_or(-1);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Variables that the program or its libraries read, apart from those that begin with `KILN_`.
+/// Variables that the program or its libraries read, in addition to those with the prefix `KILN_`.
 const SETTINGS: &[&str] = &[
     "CARGO_HTTP_TIMEOUT",
     "CARGO_MANIFEST_DIR",
@@ -21,14 +21,14 @@ const SETTINGS: &[&str] = &[
     "no_proxy",
 ];
 
-/// The repository that these tests belong to.
+/// The repository that contains these tests.
 pub fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// The program: `target/<profile>/xtask`, next to the directory of the running test. Cargo builds it
-/// with the tests of its package.
+/// The program: `target/<profile>/xtask`, next to the directory of the running test. Cargo builds
+/// it with the tests of its package.
 pub fn xtask_path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
@@ -39,14 +39,14 @@ pub fn xtask_path() -> &'static Path {
     })
 }
 
-/// The program in an environment that says nothing else; a test adds its store and its repository.
+/// The program in a clean environment. A test adds its store and its repository.
 pub fn xtask() -> Command {
     let mut command = Command::new(xtask_path());
     isolate(&mut command);
     command
 }
 
-/// Takes the caller's settings out of the environment of a command.
+/// Removes the caller's settings from the environment of a command.
 pub fn isolate(command: &mut Command) {
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|name| name.to_string_lossy().starts_with("KILN_")) {

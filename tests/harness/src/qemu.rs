@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::{root, skip};
 
-/// The QEMU of an architecture, as `images/<arch>.toml` names it.
+/// The QEMU binary of an architecture, from `images/<arch>.toml`.
 pub fn binary(arch: &str) -> String {
     let file = root().join("images").join(format!("{arch}.toml"));
     let text = std::fs::read_to_string(file).unwrap();
@@ -18,8 +18,8 @@ pub fn is_installed(arch: &str) -> bool {
     version.is_ok()
 }
 
-/// An architecture whose QEMU is installed and whose image is in the repository; without one, the test
-/// that asks is skipped.
+/// An architecture whose QEMU is installed and whose image is in the repository. Without one, the
+/// calling test is skipped.
 pub fn arch() -> Option<String> {
     let prebuilt = std::fs::read_dir(root().join("images/prebuilt")).unwrap();
     let name = |entry: std::io::Result<std::fs::DirEntry>| {

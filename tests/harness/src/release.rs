@@ -1,6 +1,6 @@
-//! A small release: its one source archive holds the files of a real image, so that it boots, and its
-//! recipe copies them, so that it is built in a second. Its `xtask` is a program of one crate, which cargo
-//! builds from the bundle as it would build ours, and which then becomes ours.
+//! A small release. Its only source archive contains the files of a real image, so that it boots,
+//! and its recipe copies them, so that it is built in a second. Its `xtask` is a program with one
+//! crate, which cargo builds from the bundle like ours, and which then executes ours.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,7 +33,7 @@ config = { recipe = \"linux\", path = \"config\" }
 \"initramfs.cpio\" = { recipe = \"linux\", path = \"initramfs.cpio\" }
 ";
 
-/// It has an origin, and changes the first line.
+/// A patch with an origin that changes the first line.
 const PATCH: &str = "\
 Origin: Kiln; so that there is one
 
@@ -44,42 +44,42 @@ Origin: Kiln; so that there is one
 +# the configuration, patched
 ";
 
-/// How the image is made.
+/// The properties of the image.
 #[derive(Debug, Clone, Copy)]
 pub struct Make {
     /// The end of the build script.
     pub script: &'static str,
-    /// Whether there is something to boot into.
+    /// Whether the image can boot.
     pub boots: bool,
 }
 
-/// A release without a fault.
+/// A correct release.
 pub const SOUND: Make = Make {
     script: "",
     boots: true,
 };
 
-/// Why no image can be booted here, so that nothing can be published.
+/// Why no image can be booted on this host. A release then cannot be published.
 pub fn missing_qemu() -> Option<String> {
     (!qemu::is_installed(ARCH)).then(|| format!("missing `{}`", qemu::binary(ARCH)))
 }
 
-/// The tree that others are copies of.
+/// The tree that other trees are copied from.
 static SOUND_TREE: Mutex<Option<Release>> = Mutex::new(None);
 
-/// Removes what was made for all tests of this process.
+/// Removes the files shared by all tests of this process.
 pub fn clean() {
     let mut first = SOUND_TREE.lock().unwrap_or_else(PoisonError::into_inner);
     drop(first.take());
 }
 
-/// A checkout, the release that was published from it, and stores.
+/// A checkout, the release published from it, and stores.
 pub struct Release {
     dir: tempfile::TempDir,
 }
 
 impl Release {
-    /// A checkout whose image is built and locked.
+    /// A checkout with a built and locked image.
     pub fn new(make: Make) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let release = Self { dir };
@@ -88,7 +88,7 @@ impl Release {
         let checkout = release.path("checkout");
         git(&checkout, &["init", "--quiet"]);
         git(&checkout, &["add", "--all"]);
-        // The lock is what the recipes give here.
+        // The lock is written from the recipes.
         let (code, _, err) = release.in_checkout(&["images", "--from-source", "--arch", ARCH]);
         assert_eq!(code, 0, "{err}");
         git(&checkout, &["add", "--all"]);
@@ -96,7 +96,7 @@ impl Release {
         release
     }
 
-    /// A published tree without a fault, of one's own, and nothing else.
+    /// A separate copy of a correct published tree, without a checkout.
     pub fn sound() -> Self {
         let mut first = SOUND_TREE.lock().unwrap_or_else(PoisonError::into_inner);
         let first = first.get_or_insert_with(|| Self::published(SOUND));
@@ -106,7 +106,7 @@ impl Release {
         release
     }
 
-    /// Publishes it; then nothing is left but the tree.
+    /// Publishes the release and keeps only the tree.
     pub fn published(make: Make) -> Self {
         let release = Self::new(make);
         let (code, _, err) = release.publish();
@@ -127,7 +127,7 @@ impl Release {
         self.path("tree").join(RELEASE).join(name)
     }
 
-    /// `publish` from the checkout into the tree: exit code, stdout, stderr.
+    /// Runs `publish` from the checkout into the tree. Returns exit code, stdout and stderr.
     pub fn publish(&self) -> (i32, String, String) {
         let tree = self.path("tree");
         let place = ["--to", tree.to_str().unwrap()];
@@ -141,21 +141,21 @@ impl Release {
         parts(xtask.args(words).output().unwrap())
     }
 
-    /// The same as [`Self::online`], and offline.
+    /// Like [`Self::online`], but offline.
     pub fn xtask(&self, store: &str) -> Command {
         let mut xtask = self.online(store);
         xtask.arg("--offline");
         xtask
     }
 
-    /// The program, with a store of this name and nothing of the caller's.
+    /// The program with a store of this name and without the caller's settings.
     pub fn online(&self, store: &str) -> Command {
         let mut xtask = xtask();
         xtask.env("KILN_STORE", self.path(store));
         xtask
     }
 
-    /// `verify-release` of the tree, in a checkout of Kiln that is another than that of the release.
+    /// `verify-release` of the tree, run in another checkout than that of the release.
     pub fn verifying(&self, more: &[&str]) -> Command {
         let mut xtask = self.xtask("verifier");
         xtask
@@ -165,12 +165,12 @@ impl Release {
         xtask
     }
 
-    /// Runs it to its end: exit code, stdout, stderr.
+    /// Runs `verify-release`. Returns exit code, stdout and stderr.
     pub fn verify(&self, more: &[&str]) -> (i32, String, String) {
         parts(self.verifying(more).output().unwrap())
     }
 
-    /// Commits a file of the checkout with this text.
+    /// Writes and commits a file of the checkout.
     pub fn commit(&self, path: &str, text: &str) {
         self.write(path, text);
         let args = ["commit", "--quiet", "--all", "--message", path];
@@ -181,7 +181,7 @@ impl Release {
         write(&self.path("checkout").join(path), text);
     }
 
-    /// A workspace with one crate that has one dependency, locked as ours is.
+    /// A workspace with one crate that has one locked dependency, like ours.
     fn write_program(&self) {
         let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
         let mut packages = lock.split("\n[[package]]\n");
@@ -214,7 +214,7 @@ impl Release {
     }
 
     fn write_recipes(&self, make: Make) {
-        // Other tests speak of architectures that are not here.
+        // Other tests refer to architectures that do not exist in this repository.
         for path in ["guest-tests/boot/true.sh", "guest-tests/lib", "LICENSES"] {
             copy(&root().join(path), &self.path("checkout").join(path));
         }
@@ -250,7 +250,7 @@ impl Release {
         );
     }
 
-    /// The source archive: the files of a real image.
+    /// The source archive, which contains the files of a real image.
     fn pack(&self, make: Make) -> PathBuf {
         let tree = self.path("archive/linux");
         std::fs::create_dir_all(&tree).unwrap();

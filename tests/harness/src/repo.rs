@@ -1,5 +1,5 @@
-//! A repository with the real images and guest tests of the test's own, an empty store, and a directory
-//! for temporary files in which nothing may be left.
+//! A repository with the real images and the test's own guest tests, an empty store, and a
+//! temporary directory in which nothing may be left.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::{Output, copy, program, qemu, root, run, write, xtask, xtask_path};
 
-/// A busy host fails no test; the limits of tests that hang are their own.
+/// Prevents failures on a busy host. Tests that hang have their own limits.
 const TIMEOUT_FACTOR: &str = "--timeout-factor=4";
 
-/// How long a run may take to do what a test waits for.
+/// Time limit for a run to reach the state that a test waits for.
 const SOON: Duration = Duration::from_secs(60);
 
 /// A repository, a store and a temporary directory.
@@ -24,14 +24,15 @@ pub struct TestRepo {
 }
 
 impl TestRepo {
-    /// With one folder of `tests/` as its guest tests.
+    /// A repository with one folder of `tests/` as its guest tests.
     pub fn of_area(area: &str) -> Self {
         let repo = Self::empty();
         copy(&root().join("tests").join(area), &repo.tests().join(area));
         repo
     }
 
-    /// With these tests, each `area/name` and its script, in which `@DIR@` is [`Self::path`].
+    /// A repository with these tests, each `area/name` and its script, in which `@DIR@` becomes
+    /// [`Self::path`].
     pub fn with(tests: &[(&str, &str)]) -> Self {
         let repo = Self::empty();
         for (name, script) in tests {
@@ -51,7 +52,7 @@ impl TestRepo {
         repo
     }
 
-    /// The directory of all of it.
+    /// The directory that contains everything.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -61,7 +62,7 @@ impl TestRepo {
         self.path().join("repo")
     }
 
-    /// The directory for temporary files.
+    /// The temporary directory of its runs.
     pub fn tmp(&self) -> PathBuf {
         self.path().join("tmp")
     }
@@ -71,7 +72,7 @@ impl TestRepo {
         self.repository().join("guest-tests")
     }
 
-    /// The folders of its runs.
+    /// The folder of its runs.
     pub fn runs(&self) -> PathBuf {
         self.repository().join("target/kiln/runs")
     }
@@ -81,7 +82,7 @@ impl TestRepo {
         write(&self.tests().join(name), text);
     }
 
-    /// A directory with a QEMU of the test's own, in whose script `@QEMU@` is the real one.
+    /// Creates a directory with a fake QEMU, in whose script `@QEMU@` becomes the real one.
     pub fn qemu(&self, directory: &str, arch: &str, script: &str) -> PathBuf {
         let directory = self.path().join(directory);
         let name = qemu::binary(arch);
@@ -90,13 +91,13 @@ impl TestRepo {
         directory
     }
 
-    /// Writes a shell script that can be run.
+    /// Writes an executable shell script.
     pub fn executable(&self, file: &Path, script: &str) {
         write(file, format!("#!/bin/sh\n{script}\n"));
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// `xtask test` on one architecture.
+    /// `xtask test` for one architecture.
     pub fn test(&self, arch: &str, args: &[&str]) -> Command {
         let mut command = xtask();
         self.add_test(&mut command, arch, args);
@@ -111,12 +112,12 @@ impl TestRepo {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs the program to its end.
     pub fn run(&self, args: &[&str]) -> Output {
         Output::of(&mut self.xtask(args))
     }
 
-    /// Runs tests of one architecture to their end: the exit code and the events.
+    /// Runs tests of one architecture. Returns the exit code and the events.
     pub fn events(&self, arch: &str, args: &[&str]) -> (i32, Vec<Value>) {
         let fixed = ["test", "--offline", "--arch", arch, "--message-format=json"];
         let output = self.run(&[&fixed, args].concat());
@@ -125,7 +126,7 @@ impl TestRepo {
         (output.code, events)
     }
 
-    /// As [`Self::test`], from a shell script in which it is `"$@"`.
+    /// Like [`Self::test`], but from a shell script that calls it as `"$@"`.
     pub fn test_in_script(&self, script: &str, arch: &str, args: &[&str]) -> Command {
         let mut command = Command::new("sh");
         program::isolate(&mut command);
@@ -149,7 +150,7 @@ impl TestRepo {
             .envs(self.environment());
     }
 
-    /// The variables by which the program knows this repository.
+    /// The environment variables that select this repository.
     pub fn environment(&self) -> [(&str, PathBuf); 3] {
         [
             ("KILN_STORE", self.path().join("store")),
@@ -158,7 +159,8 @@ impl TestRepo {
         ]
     }
 
-    /// Command lines of the processes whose command line or environment names this repository.
+    /// Command lines of the processes that have this repository in their command line or
+    /// environment.
     pub fn processes(&self) -> Vec<String> {
         let mark = self.path().to_str().unwrap();
         let lines = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -174,14 +176,14 @@ impl TestRepo {
         lines.collect()
     }
 
-    /// Gives its processes a moment to end; those that are left.
+    /// Waits for its processes to end. Returns those that are left.
     pub fn processes_left(&self) -> Vec<String> {
         let limit = Limit::within(Duration::from_secs(5));
         let quiet = wait::poll(limit, || self.processes().is_empty().then(Vec::new));
         quiet.unwrap_or_else(|_| self.processes())
     }
 
-    /// Fails where a process of this repository or a temporary file is left.
+    /// Fails if a process of this repository or a temporary file is left.
     pub fn assert_clean(&self, why: &str) {
         assert_eq!(self.processes_left(), Vec::<String>::new(), "{why}");
         let left: Vec<_> = std::fs::read_dir(self.tmp())
@@ -192,7 +194,7 @@ impl TestRepo {
     }
 }
 
-/// The outcome of each test in a run's JSON, with its cause where there is one.
+/// The outcome of each test in a run's JSON, with its cause if any.
 pub fn outcomes(output: &std::process::Output) -> BTreeMap<String, String> {
     let events = Output::from(output.clone()).lines("test-finished");
     let outcome = |event: Value| {
@@ -203,13 +205,13 @@ pub fn outcomes(output: &std::process::Output) -> BTreeMap<String, String> {
     events.into_iter().map(outcome).collect()
 }
 
-/// A table of outcomes, to compare with [`outcomes`].
+/// A table of outcomes to compare with [`outcomes`].
 pub fn expected(list: &[(&str, &str)]) -> BTreeMap<String, String> {
     let own = |(name, outcome): &(&str, &str)| ((*name).to_owned(), (*outcome).to_owned());
     list.iter().map(own).collect()
 }
 
-/// Waits until something is true of a run that continues.
+/// Waits until a condition holds while a run continues.
 pub fn wait_for(child: &mut Child, what: &str, is_true: impl Fn() -> bool) {
     let waited = wait::poll(Limit::within(SOON), || {
         if is_true() {
@@ -221,13 +223,13 @@ pub fn wait_for(child: &mut Child, what: &str, is_true: impl Fn() -> bool) {
     assert_eq!(waited, Ok(()), "{what}");
 }
 
-/// Starts a command whose output is not wanted.
+/// Starts a command without output.
 pub fn spawn_silent(mut command: Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap()
 }
 
-/// Sends a signal to a process, by a name such as `-INT`.
+/// Sends a signal, such as `-INT`, to a process.
 pub fn signal(child: &Child, name: &str) {
     run(Command::new("kill").args([name, &child.id().to_string()]));
 }

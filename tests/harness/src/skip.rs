@@ -1,7 +1,7 @@
-//! Tests that cannot run on this host.
+//! Skips tests that cannot run on this host.
 
-/// Reports that a test is skipped because a program is not installed. Under `cargo xtask ci`, which sets
-/// `KILN_NO_SKIP`, the test fails instead.
+/// Reports that a test is skipped because a program is not installed. Under `cargo xtask ci`, which
+/// sets `KILN_NO_SKIP`, the test fails instead.
 #[expect(clippy::print_stderr, reason = "for the person who runs the tests")]
 pub fn skip(why: &str) {
     assert!(
@@ -11,8 +11,8 @@ pub fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
 
-/// Reports that a test cannot run here whatever is installed, for example because the host's KVM is not
-/// the kind that the test looks for.
+/// Reports that a test cannot run on this host whatever is installed, for example because its KVM
+/// is of another kind.
 #[expect(clippy::print_stderr, reason = "for the person who runs the tests")]
 pub fn unsuited(why: &str) {
     eprintln!("not possible on this host: {why}");

@@ -1,4 +1,5 @@
-//! A repository of one architecture, whose image is made of a few source files: for what is fetched.
+//! A repository with one architecture, whose image is made of a few source files. For tests of
+//! downloads.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -61,13 +62,13 @@ script = "build.sh.hbs"
 
 const SCRIPT: &str = "cat \"$SRC\"/*/part >\"$OUT/kernel\"\n";
 
-/// A source file and where it is available.
+/// A source file and its locations.
 pub struct Source {
     /// Its name.
     pub file: String,
     /// Its content.
     pub bytes: Vec<u8>,
-    /// As in a recipe.
+    /// The locations, as in a recipe.
     pub locations: Vec<String>,
 }
 
@@ -77,7 +78,7 @@ pub struct SmallRepo {
 }
 
 impl SmallRepo {
-    /// Whose image is built of these sources.
+    /// Creates a repository whose image is built from these sources.
     pub fn new(sources: &[Source]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let repo = Self { dir };
@@ -118,7 +119,7 @@ impl SmallRepo {
         std::fs::read_to_string(self.path().join("repository").join(path)).unwrap()
     }
 
-    /// Replaces a text that a file of the repository has once.
+    /// Replaces a text that occurs once in a file of the repository.
     pub fn edit(&self, path: &str, old: &str, new: &str) {
         let text = self.read(path);
         assert_eq!(text.matches(old).count(), 1, "{text}");
@@ -133,7 +134,7 @@ impl SmallRepo {
         self.write("images/images.lock", &lock);
     }
 
-    /// The program in the repository, with a store of this name. No server of Debian is reached.
+    /// The program in the repository with a store of this name. No Debian server is contacted.
     pub fn xtask(&self, store: &str, args: &[&str]) -> Command {
         let mut command = xtask();
         command
@@ -146,12 +147,12 @@ impl SmallRepo {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs the program to its end.
     pub fn run(&self, store: &str, args: &[&str]) -> Output {
         Output::of(&mut self.xtask(store, args))
     }
 
-    /// The blob of a store that has the digest of these bytes.
+    /// The blob with the digest of these bytes in a store.
     pub fn blob(&self, store: &str, bytes: &[u8]) -> Option<Vec<u8>> {
         let blobs = self.path().join(store).join("v1/blobs/sha256");
         std::fs::read(blobs.join(Digest::of(bytes).to_string())).ok()
@@ -164,7 +165,7 @@ impl SmallRepo {
     }
 }
 
-/// `length` bytes that differ for each `seed`.
+/// Returns `length` bytes that depend on `seed`.
 pub fn bytes(seed: usize, length: usize) -> Vec<u8> {
     let line = |at: usize| format!("{seed} at {at}\n").into_bytes();
     let mut bytes: Vec<u8> = (0..=length / 5).flat_map(line).collect();

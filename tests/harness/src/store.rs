@@ -1,4 +1,4 @@
-//! The program and the tests' helper over a store.
+//! The program and the tests' helper with a store.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,20 +6,20 @@ use std::sync::OnceLock;
 
 use crate::{parts, root, skip, xtask, xtask_path};
 
-/// `xtask --offline` over a store.
+/// `xtask --offline` with a store.
 pub fn command(store: &Path, args: &[&str]) -> Command {
     let mut command = xtask();
     command.env("KILN_STORE", store).arg("--offline").args(args);
     command
 }
 
-/// Runs it to its end: exit code, stdout, stderr.
+/// Runs the program to its end. Returns exit code, stdout and stderr.
 pub fn offline(store: &Path, args: &[&str]) -> (i32, String, String) {
     parts(command(store, args).output().unwrap())
 }
 
-/// `target/<profile>/examples/store-act`, whose source is `tests/store/act.rs`. It is built here: with
-/// `--test store` alone, cargo leaves it as old as it happens to be.
+/// The helper `target/<profile>/examples/store-act`, whose source is `tests/store/act.rs`. It is
+/// built here, because `cargo test --test store` does not rebuild examples.
 pub fn act() -> &'static Path {
     static ACT: OnceLock<PathBuf> = OnceLock::new();
     ACT.get_or_init(|| {
@@ -37,7 +37,7 @@ pub fn act() -> &'static Path {
     })
 }
 
-/// Whether a program is installed; without it, the test that asks is skipped.
+/// Whether a program is installed. Without it, the calling test is skipped.
 pub fn has(program: &str, version: &str) -> bool {
     let found = Command::new(program).arg(version).output().is_ok();
     if !found {
