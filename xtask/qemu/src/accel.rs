@@ -1,8 +1,9 @@
-//! Which accelerator a run uses: a pure decision, and how a broken one shows itself.
+//! Decides which accelerator a run uses, and defines how a broken one is detected.
 //!
-//! `/dev/kvm` can exist, open and even run a toy guest, and still not run Linux: QEMU then pauses
-//! forever with "KVM internal error". So KVM is used only after the real image booted in it; that
-//! boot is made by `guest`, its verdict is cached by the caller for this boot of the host.
+//! `/dev/kvm` may exist, open and even run a trivial guest, and still not run Linux: QEMU then
+//! pauses forever with "KVM internal error". Therefore KVM is used only after the real image has
+//! booted with it. `guest` makes that boot, and the caller caches its verdict for this boot of the
+//! host.
 
 use plan::arch::QemuProfile;
 use serde::{Deserialize, Serialize};
@@ -30,65 +31,65 @@ impl Accel {
     }
 }
 
-/// What the caller wishes.
+/// The requested accelerator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AccelRequest {
-    /// KVM where it works, else TCG.
+    /// KVM if it works, else TCG.
     #[default]
     Auto,
     /// TCG.
     Tcg,
-    /// KVM, or nothing.
+    /// KVM, or an error.
     Kvm,
 }
 
-/// What `/dev/kvm` is to this user.
+/// The state of `/dev/kvm` for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
-    /// There is none.
+    /// It does not exist.
     Absent,
-    /// It exists and may not be opened.
+    /// It may not be opened.
     Denied,
-    /// It opens; no more is known.
+    /// It can be opened. Whether it works is unknown.
     Opens,
 }
 
-/// What a trial boot found.
+/// The result of a trial boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The real image came up.
+    /// The image booted.
     Works,
-    /// It did not.
+    /// The image did not boot.
     Fails {
-        /// Why, in one line.
+        /// The reason, one line.
         why: String,
     },
 }
 
-/// What is known of the host.
+/// The facts about the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKvm<'a> {
     /// `uname -m`.
     pub machine: &'a str,
-    /// What `/dev/kvm` is.
+    /// The state of `/dev/kvm`.
     pub device: Device,
-    /// What an earlier trial found.
+    /// The verdict of an earlier trial.
     pub verdict: Option<&'a Verdict>,
 }
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Use this one. The reason is there when another was wished for or could have been hoped for.
+    /// Use this one. The reason is present if another one was requested or could be expected.
     Use(Accel, Option<String>),
-    /// Boot the image in KVM with a deadline, then decide again with the verdict.
+    /// Boot the image with KVM and a deadline, then decide again with the verdict.
     Try,
-    /// KVM was demanded and cannot be fetched.
+    /// KVM was required and is not available.
     Refuse(String),
 }
 
-/// Decides; looks at nothing but its arguments.
+/// Decides from its arguments alone.
 #[must_use]
 pub fn decide(
     request: AccelRequest,
@@ -100,7 +101,7 @@ pub fn decide(
         return Decision::Use(Accel::Tcg, None);
     }
     let obstacle = if !profile.native.iter().any(|machine| machine == host.machine) {
-        // KVM cannot run a foreign processor, so there is nothing to report.
+        // KVM cannot run a foreign architecture, so no note is needed.
         if request == AccelRequest::Auto {
             return Decision::Use(Accel::Tcg, None);
         }
@@ -127,7 +128,7 @@ pub fn decide(
     }
 }
 
-/// Looks at `/dev/kvm`.
+/// Checks `/dev/kvm`.
 #[must_use]
 pub fn device() -> Device {
     let opened = fs_err::OpenOptions::new()
@@ -141,7 +142,7 @@ pub fn device() -> Device {
     }
 }
 
-/// The run state after a KVM internal error, as `Vm::status` gives it.
+/// The run state after a KVM internal error, as returned by `Vm::status`.
 pub const INTERNAL_ERROR: &str = "internal-error";
 
 #[cfg(test)]

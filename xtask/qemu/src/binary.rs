@@ -1,5 +1,6 @@
-//! Finds the QEMU binary of an architecture: on PATH, in a directory, in a QEMU build tree. A regular
-//! file that is named is the binary, whatever its name. What a binary really is, `probe` asks it.
+//! Finds the QEMU binary of an architecture: on PATH, in a directory, or in a QEMU build tree. A
+//! regular file given by the user is the binary, whatever its name. `probe` asks a binary for its
+//! target.
 
 use std::time::Duration;
 
@@ -9,18 +10,18 @@ use plan::arch::QemuProfile;
 
 use crate::error::QemuError;
 
-/// How QEMU calls its system emulators, before the target.
+/// The prefix of the names of QEMU's system emulators.
 const PREFIX: &str = "qemu-system-";
 
-/// The target that a profile's QEMU emulates, as QMP `query-target` names it.
+/// The target of a profile's QEMU, as in QMP `query-target`.
 #[must_use]
 pub fn target(profile: &QemuProfile) -> &str {
     let name = &profile.binary;
     name.strip_prefix(PREFIX).unwrap_or(name)
 }
 
-/// Where the profile's binary is. `place` is a binary, a directory that holds it, or a QEMU source
-/// tree whose `build/` holds it. QEMU finds its firmware from its own path.
+/// The path of the profile's binary. `place` is a binary, a directory that contains it, or a QEMU
+/// source tree whose `build/` contains it. QEMU finds its firmware from its own path.
 pub fn locate(place: Option<&Utf8Path>, profile: &QemuProfile) -> Result<Utf8PathBuf, QemuError> {
     locate_name(place, &profile.binary)
 }
@@ -47,14 +48,15 @@ pub fn locate_name(place: Option<&Utf8Path>, name: &str) -> Result<Utf8PathBuf, 
         })
 }
 
-/// QEMU is started in another directory. Links stay: a wrapper may do what its name says.
+/// QEMU is started in another directory. Links are not resolved, because a wrapper may depend on
+/// its name.
 fn absolute(path: &Utf8Path) -> Utf8PathBuf {
     let absolute = camino::absolute_utf8(path);
     absolute.unwrap_or_else(|_| path.to_owned())
 }
 
-/// What a program that is not QEMU's system emulator says for its version; asked only where it does
-/// not talk QMP.
+/// The `--version` output of a program that is not a QEMU system emulator. Called only if it does
+/// not speak QMP.
 pub(crate) fn not_qemu(binary: &Utf8Path, wait: Duration) -> Option<String> {
     let output = Command::new(binary).args(["--version"]).output(wait);
     let output = match output {

@@ -1,5 +1,5 @@
-//! The guest's console: bytes to kernel troubles. `guest` feeds it; what it keeps of a console is its
-//! own business. `text::clean` makes the bytes fit for a person's terminal.
+//! Detects kernel errors in the bytes of a guest's console. `guest` feeds it and stores the console
+//! itself. `text::clean` makes the bytes safe for a terminal.
 
 mod panic;
 pub mod text;
@@ -8,17 +8,17 @@ mod trouble;
 pub use panic::PanicWatch;
 pub use trouble::{Kind, begins_report, scan, stamp};
 
-/// A longer line is looked at in pieces.
+/// A longer line is scanned in pieces.
 const LONGEST_LINE: usize = 64 << 10;
 
-/// Finds lines in a console, and what they tell of a kernel in trouble.
+/// Splits a console into lines and detects kernel errors in them.
 #[derive(Debug, Default)]
 pub struct Console {
     line: Vec<u8>,
 }
 
 impl Console {
-    /// Takes bytes as they came and gives the troubles in the lines that they complete.
+    /// Takes raw bytes and returns the errors in the lines that they complete.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<(Kind, String)> {
         let mut found = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {

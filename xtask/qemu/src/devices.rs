@@ -1,13 +1,13 @@
-//! Which device types a QEMU was asked for: on its command line, or later over QMP.
+//! Determines which device types a QEMU got: on its command line, or later over QMP.
 //!
-//! Names are as they were given: what an alias stands for is known to [`crate::Facts`]. What a machine
-//! brings by itself was not asked for.
+//! Names are as given. [`crate::Facts`] resolves aliases. Built-in devices of a machine are not
+//! included.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// The device types that a command line names.
+/// The device types on a command line.
 #[must_use]
 pub fn on_command_line(argv: &[String]) -> BTreeSet<String> {
     let mut devices = BTreeSet::new();
@@ -27,19 +27,19 @@ pub fn on_command_line(argv: &[String]) -> BTreeSet<String> {
     devices
 }
 
-/// A device as an option `-device` describes it.
+/// A device in the value of `-device`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceOption {
     /// Its type.
     pub driver: String,
-    /// Its name, if it has one.
+    /// Its id, if any.
     pub id: Option<String>,
-    /// The bus that it asks for.
+    /// The requested bus.
     pub bus: Option<String>,
 }
 
 impl DeviceOption {
-    /// Reads `NAME,property=value...` or JSON. `None` where it names no type.
+    /// Parses `NAME,property=value...` or JSON. `None` without a type.
     #[must_use]
     pub fn read(value: &str) -> Option<Self> {
         Some(Self {
@@ -50,7 +50,7 @@ impl DeviceOption {
     }
 }
 
-/// The device type that a QMP command adds, also as a line of the human monitor.
+/// The device type that a QMP command adds, including commands of the human monitor.
 #[must_use]
 pub fn by_command(command: &str, arguments: &Value) -> Option<String> {
     let text = |key: &str| arguments.get(key).and_then(Value::as_str);
@@ -64,7 +64,7 @@ pub fn by_command(command: &str, arguments: &Value) -> Option<String> {
     }
 }
 
-/// Of `NAME,…`, `driver=NAME,…` in any place, or JSON.
+/// The driver in `NAME,…`, in `driver=NAME,…` at any position, or in JSON.
 fn driver(value: &str) -> Option<String> {
     let first = value.split(',').next();
     let name = first
@@ -85,7 +85,7 @@ fn property(value: &str, key: &str) -> Option<String> {
     named.next().map(|(_, value)| value.to_owned())
 }
 
-/// What `-usbdevice` takes (`system/usb` of QEMU's manual).
+/// The values of `-usbdevice` (`system/usb` of QEMU's manual).
 const USB: [(&str, &str); 5] = [
     ("braille", "usb-braille"),
     ("keyboard", "usb-kbd"),
@@ -94,7 +94,7 @@ const USB: [(&str, &str); 5] = [
     ("wacom-tablet", "usb-wacom-tablet"),
 ];
 
-/// What `-vga` takes on machines with PCI (`system/vl.c` of QEMU).
+/// The values of `-vga` on machines with PCI (`system/vl.c` of QEMU).
 const VGA: [(&str, &str); 5] = [
     ("cirrus", "cirrus-vga"),
     ("qxl", "qxl-vga"),
@@ -165,7 +165,7 @@ mod tests {
             &["VGA", "usb-tablet"],
         );
         check(&["-vga", "none", "-append", "device"], &[]);
-        // A value that looks like an option is none.
+        // A value that looks like an option is not one.
         check(&["-append", "device", "edu"], &[]);
     }
 

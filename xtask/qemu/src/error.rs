@@ -1,4 +1,4 @@
-//! Errors of the crate, each with the command or the change that fixes it.
+//! Errors of the crate with hints.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use camino::Utf8PathBuf;
 
 use crate::qmp::QmpError;
 
-/// What can go wrong before, while and after QEMU runs.
+/// Errors before, during and after a run of QEMU.
 #[derive(Debug, thiserror::Error)]
 pub enum QemuError {
-    /// No binary of that name anywhere.
+    /// The binary was not found.
     #[error("`{binary}` not found{place}")]
     NotFound {
         /// Name of the binary.
         binary: String,
-        /// Where it was looked for: empty for the search path, else ` in ...`.
+        /// The searched place: empty for PATH, else ` in ...`.
         place: String,
     },
     /// The binary cannot be started.
@@ -22,10 +22,10 @@ pub enum QemuError {
     Spawn {
         /// The binary.
         binary: Utf8PathBuf,
-        /// What the system said.
+        /// The error of the system.
         why: String,
     },
-    /// QEMU ended, or never answered, before it said what it can do.
+    /// QEMU exited or did not answer while it was probed.
     #[error("failed to query the capabilities of `{binary}`: {why}{}", tail(.stderr))]
     Probe {
         /// The binary.
@@ -35,70 +35,70 @@ pub enum QemuError {
         /// The end of its error output.
         stderr: String,
     },
-    /// Some other program.
+    /// The program is not QEMU.
     #[error("`{binary}` is not a QEMU system emulator: `--version` {found}")]
     NotQemu {
         /// The program.
         binary: Utf8PathBuf,
-        /// What came of the question.
+        /// Its `--version` output.
         found: String,
     },
-    /// A QEMU for another target than the one that is needed.
+    /// The QEMU is for another target.
     #[error("expected a QEMU for `{expected}`, found one for `{found}`: `{binary}`")]
     Target {
         /// The binary.
         binary: Utf8PathBuf,
-        /// What is needed.
+        /// The required target.
         expected: String,
-        /// What it emulates.
+        /// The target of the binary.
         found: String,
     },
-    /// An option that cannot work in a run.
+    /// An option that cannot be used in a run.
     #[error("invalid QEMU option `{option}`: {why}")]
     Option {
         /// The option as it was given.
         option: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// An option or a machine of older QEMUs.
+    /// The option or machine was removed from QEMU.
     #[error("the {what} was removed from QEMU{rest}")]
     Removed {
         /// Such as ``option `-runas` ``.
         what: String,
-        /// Since when, or what there is instead.
+        /// The version that removed it, or a replacement.
         rest: String,
     },
-    /// QMP refused or failed.
+    /// QMP failed.
     #[error("QMP `{command}`")]
     Qmp {
         /// The command.
         command: String,
-        /// What QEMU said.
+        /// QEMU's error.
         #[source]
         source: QmpError,
     },
-    /// The guest took no bytes for too long, or its channel is closed.
+    /// The guest did not read for too long, or its channel is closed.
     #[error("the guest read nothing from its {channel} within {} ms", .waited.as_millis())]
     Stuck {
         /// `console` or `control channel`.
         channel: &'static str,
-        /// How long was tried.
+        /// The time limit.
         waited: Duration,
     },
     /// A channel or file failed.
     #[error("{what}")]
     Io {
-        /// What was tried.
+        /// The failed action.
         what: String,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
 }
 
 impl QemuError {
-    /// The command or change that fixes it.
+    /// The command or advice that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

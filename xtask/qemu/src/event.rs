@@ -1,7 +1,7 @@
-//! What QEMU reports over QMP, read once into a typed event.
+//! Parses QMP events into typed events.
 //!
-//! The session, [`crate::history`] and the inbox of [`crate::qmp`] match on [`QemuEvent`]; a script
-//! that waits for an event by its name sees the [`RawEvent`].
+//! The session, [`crate::history`] and the inbox of [`crate::qmp`] match on [`QemuEvent`]. A script
+//! that waits for an event by name gets the [`RawEvent`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,29 +12,29 @@ pub struct RawEvent {
     /// Its name, such as `SHUTDOWN`.
     #[serde(rename = "event")]
     pub name: String,
-    /// Its data; null where there is none.
+    /// Its data, null if absent.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub data: Value,
-    /// Microseconds since 1970 by QEMU's clock; 0 where QEMU gave none.
+    /// QEMU's time stamp in microseconds since 1970, or 0 if absent.
     #[serde(default, rename = "timestamp", with = "timestamp")]
     pub micros: u64,
 }
 
-/// An event with a meaning here (qapi/run-state.json, char.json, qdev.json, migration.json).
+/// An event that Kiln interprets (qapi/run-state.json, char.json, qdev.json, migration.json).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QemuEvent {
-    /// QEMU was asked to quit, or decided to.
+    /// QEMU is shutting down.
     Shutdown(Shutdown),
     /// The machine was reset.
     Reset {
-        /// Whether the guest asked for it.
+        /// Whether the guest requested it.
         guest: bool,
     },
-    /// The processors stand still.
+    /// The processors were stopped.
     Stop,
-    /// The processors run.
+    /// The processors were resumed.
     Resume,
-    /// The guest reported a panic over a device such as pvpanic.
+    /// The guest reported a panic through a device such as pvpanic.
     GuestPanicked(PanicAction),
     /// The guest opened or closed a virtio-serial port.
     PortChange {
@@ -45,34 +45,34 @@ pub enum QemuEvent {
     },
     /// A device was removed.
     DeviceDeleted {
-        /// Its id, where it has one.
+        /// Its id, if it has one.
         device: Option<String>,
     },
-    /// The state of a migration changed; sent where the capability `events` is on.
+    /// The state of a migration changed. Sent if the capability `events` is on.
     Migration {
-        /// Such as `active`, `completed`, `failed`.
+        /// The state, such as `active`, `completed`, `failed`.
         status: String,
     },
     /// Any other event.
     Other(RawEvent),
 }
 
-/// Why QEMU ended by itself, in its own words (qapi/run-state.json: `ShutdownCause`).
+/// Why QEMU shuts down (qapi/run-state.json: `ShutdownCause`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shutdown {
-    /// Whether the guest asked for it.
+    /// Whether the guest requested it.
     pub guest: bool,
-    /// `guest-shutdown`, `guest-reset`, `guest-panic`, `host-qmp-quit`, `host-signal`, or a
-    /// reason that only a newer QEMU knows.
+    /// `guest-shutdown`, `guest-reset`, `guest-panic`, `host-qmp-quit`, `host-signal`, or a reason
+    /// of a newer QEMU.
     pub reason: String,
 }
 
-/// What QEMU does with a guest that reported a panic.
+/// QEMU's action after a reported panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PanicAction {
     /// The guest continues.
     Run,
-    /// It is paused, or QEMU shuts down.
+    /// The guest is paused, or QEMU shuts down.
     End,
 }
 

@@ -1,4 +1,5 @@
-//! What a QEMU binary can do, as plain data: asked once a binary by `probe`, cached by the caller.
+//! The capabilities of a QEMU binary as plain data. `probe` determines them once per binary, and
+//! the caller caches them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,31 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::version::Version;
 
-/// What one QEMU binary can do.
+/// The capabilities of a QEMU binary.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    /// What it emulates, as QMP `query-target` names it: `x86_64`.
+    /// The target, as in QMP `query-target`: `x86_64`.
     pub target: String,
     /// Its version.
     pub version: Version,
-    /// What its packager adds to the version, such as `Debian 1:10.0.2+ds-2`; may be empty.
+    /// The packager's addition to the version, such as `Debian 1:10.0.2+ds-2`, possibly empty.
     pub package: String,
-    /// Names and aliases that `-device` takes.
+    /// Names and aliases for `-device`.
     pub devices: BTreeSet<String>,
-    /// The device types that `-device help` lists, by name.
+    /// The device types in `-device help`, by name.
     pub models: BTreeMap<String, DeviceFacts>,
     /// Machine types, by name and by alias.
     pub machines: BTreeMap<String, MachineFacts>,
-    /// Kinds that `-netdev` takes; `user` is there only where the binary has slirp.
+    /// Kinds for `-netdev`. `user` is present only if the binary has slirp.
     pub netdevs: BTreeSet<String>,
-    /// Accelerators compiled in: `tcg`, `kvm`, `qtest`, ...
+    /// Built-in accelerators: `tcg`, `kvm`, `qtest`, ...
     pub accels: BTreeSet<String>,
-    /// CPU models, as its default accelerator can run them; see [`crate::probe::cpus`].
+    /// CPU models that the default accelerator supports. See [`crate::probe::cpus`].
     pub cpus: Vec<CpuFacts>,
     /// Whether `-sandbox` works.
     pub seccomp: bool,
-    /// What the binary could not be asked about without dying, with its last words. The answer is
-    /// missing from the other fields; a machine is not in `machines`.
+    /// Queries over which the binary exits, with its last message. Their answers are missing from
+    /// the other fields. A machine is then missing from `machines`.
     #[serde(default)]
     pub unanswered: BTreeMap<String, String>,
 }
@@ -43,45 +44,45 @@ pub(crate) fn machine_subject(name: &str) -> String {
     format!("the machine `{name}`")
 }
 
-/// What is known of a machine type.
+/// The facts about a machine type.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MachineFacts {
     /// Its own name: `pc-q35-10.0` for the alias `q35`.
     pub name: String,
-    /// Whether QEMU calls it deprecated.
+    /// Whether it is deprecated.
     pub deprecated: bool,
-    /// The most processors it takes.
+    /// Its maximum number of processors.
     pub cpus: u32,
     /// The id of its RAM backend, such as `pc.ram`.
     pub ram: Option<String>,
-    /// Names that `-machine NAME,...` takes; absent where it was not asked for.
+    /// Properties of the machine, or `None` if they were not queried.
     pub properties: Option<BTreeSet<String>>,
 }
 
-/// What is known of a device type.
+/// The facts about a device type.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeviceFacts {
-    /// The bus it is plugged into, such as `PCI`; absent where it needs none.
+    /// The bus it is plugged into, such as `PCI`, or `None` without a bus.
     pub bus: Option<String>,
-    /// Another name that `-device` takes.
+    /// An alias for `-device`.
     pub alias: Option<String>,
 }
 
-/// What is known of a CPU model.
+/// The facts about a CPU model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CpuFacts {
-    /// As `-cpu` takes it.
+    /// The name in the syntax of `-cpu`.
     pub name: String,
-    /// Whether it is another name of a model that is listed too.
+    /// Whether it is an alias of another listed model.
     pub alias: bool,
-    /// Whether the accelerator has all its features.
+    /// Whether the accelerator supports all its features.
     pub usable: bool,
-    /// Whether QEMU calls it deprecated.
+    /// Whether it is deprecated.
     pub deprecated: bool,
 }
 
 impl Facts {
-    /// The version, with what the packager adds to it.
+    /// The version with the packager's addition.
     #[must_use]
     pub fn full_version(&self) -> String {
         match self.package.trim() {
@@ -90,13 +91,13 @@ impl Facts {
         }
     }
 
-    /// Whether `-device name` can be given.
+    /// Whether `-device name` is supported.
     #[must_use]
     pub fn has_device(&self, name: &str) -> bool {
         self.devices.contains(name)
     }
 
-    /// The type that `-device name` makes: `virtio-blk-pci` for its alias `virtio-blk`.
+    /// The type behind `-device name`: `virtio-blk-pci` for its alias `virtio-blk`.
     #[must_use]
     pub fn device_type<'a>(&'a self, name: &'a str) -> &'a str {
         let aliased = |model: &&String| self.models[*model].alias.as_deref() == Some(name);
@@ -109,33 +110,33 @@ impl Facts {
             .map_or(name, String::as_str)
     }
 
-    /// Whether `-machine name` can be given.
+    /// Whether `-machine name` is supported.
     #[must_use]
     pub fn has_machine(&self, name: &str) -> bool {
         self.machines.contains_key(name)
     }
 
-    /// How QEMU died when it was asked which devices it has, if it did.
+    /// How QEMU exited when it was queried for its devices, if it did.
     #[must_use]
     pub fn devices_failure(&self) -> Option<&str> {
         let why = self.unanswered.get(DEVICES_SUBJECT);
         why.filter(|_| self.models.is_empty()).map(String::as_str)
     }
 
-    /// How QEMU died when it was asked about this machine, if it did.
+    /// How QEMU exited when it was queried for this machine, if it did.
     #[must_use]
     pub fn machine_failure(&self, name: &str) -> Option<&str> {
         let why = self.unanswered.get(&machine_subject(name));
         why.map(String::as_str)
     }
 
-    /// Whether `-netdev kind` can be given.
+    /// Whether `-netdev kind` is supported.
     #[must_use]
     pub fn has_netdev(&self, kind: &str) -> bool {
         self.netdevs.contains(kind)
     }
 
-    /// Whether the accelerator is compiled in; says nothing about whether it works here.
+    /// Whether the accelerator is built in. It may still not work on this host.
     #[must_use]
     pub fn has_accel(&self, name: &str) -> bool {
         self.accels.contains(name)
@@ -147,7 +148,8 @@ impl Facts {
         self.version >= version
     }
 
-    /// Whether `-machine name,property=...` can be given; `None` where it was not asked for.
+    /// Whether `-machine name,property=...` is supported, or `None` if the properties were not
+    /// queried.
     #[must_use]
     pub fn machine_has(&self, name: &str, property: &str) -> Option<bool> {
         let properties = self.machines.get(name)?.properties.as_ref()?;

@@ -1,7 +1,7 @@
-//! The facts of a guest's life, folded from its events: what it announced, how it ended.
+//! Collects the facts about a guest from its events: what it announced, and how it ended.
 //!
-//! `probe` and `qtest` explain with it why a QEMU ended. Events without a field here are kept as they
-//! are.
+//! `probe` and `qtest` use it to explain the exit of a QEMU. Events without a field here are stored
+//! unchanged.
 
 use std::collections::VecDeque;
 
@@ -9,26 +9,26 @@ use crate::accel::Verdict;
 use crate::event::{QemuEvent, RawEvent, Shutdown};
 use crate::vm::{Exit, VmEvent};
 
-/// Lines of QEMU's own messages that are kept for a report.
+/// Number of lines of QEMU's messages that are kept.
 const MESSAGES: usize = 20;
 
-/// Events without a meaning here that are kept; a guest that resets in a loop makes many.
+/// Number of uninterpreted events that are kept, because a guest that resets in a loop causes many.
 const OTHERS: usize = 1000;
 
-/// What happened in a guest's life so far.
+/// The events of a guest so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
-    /// QEMU was asked to quit, or decided to.
+    /// QEMU announced a shutdown.
     pub shutdown: Option<Shutdown>,
-    /// The guest reported a panic over a device such as pvpanic.
+    /// The guest reported a panic through a device such as pvpanic.
     pub panicked: bool,
-    /// How often the machine was reset.
+    /// Number of resets of the machine.
     pub resets: u32,
-    /// The processors stand still, since a `STOP`.
+    /// Whether the processors are stopped since a `STOP`.
     pub stopped: bool,
-    /// The last of QEMU's own messages.
+    /// The last messages of QEMU.
     pub messages: VecDeque<String>,
-    /// QMP events that have no field here, the first of them.
+    /// The first uninterpreted QMP events.
     pub others: Vec<RawEvent>,
     /// How the process ended.
     pub exit: Option<Exit>,
@@ -37,24 +37,24 @@ pub struct History {
 /// Why the process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExitCause {
-    /// A signal that was not ours ended QEMU: its own defect, or the host's memory.
+    /// A signal that Kiln did not send ended QEMU: a defect of QEMU, or an out-of-memory kill.
     Crashed {
         /// The signal's number.
         signal: i32,
     },
-    /// QEMU gave up with an error. Before the guest's first word that means: did not start.
+    /// QEMU exited with an error. Before the first output of the guest, it did not start.
     Failed {
         /// Its exit status.
         code: i32,
     },
-    /// The guest or we asked for it.
+    /// The guest or Kiln requested it.
     Shutdown(Shutdown),
-    /// QEMU exited with status 0 and without a reason, as for `-device help`.
+    /// QEMU exited with status 0 without a reason, as for `-device help`.
     Silent,
 }
 
 impl History {
-    /// Takes an event in.
+    /// Records an event.
     pub fn note(&mut self, event: &VmEvent) {
         match event {
             VmEvent::Console(_) | VmEvent::Control(_) | VmEvent::Ended(_) | VmEvent::Woken => {}
@@ -86,20 +86,20 @@ impl History {
         }
     }
 
-    /// Why it ended, once it has. A signal that we sent is not for this function:
-    /// see `Vm::was_killed`.
+    /// Why it ended, if it has. Does not consider signals that Kiln sent: see `Vm::was_killed`.
     #[must_use]
     pub fn exit_cause(&self) -> Option<ExitCause> {
         Some(match (self.exit?, &self.shutdown) {
             (Exit::Signal(signal), _) => ExitCause::Crashed { signal },
-            // A guest may choose QEMU's status, as with isa-debug-exit; then a reason came first.
+            // A guest may set QEMU's exit status, for example with isa-debug-exit. Then a shutdown
+            // reason precedes it.
             (Exit::Code(_), Some(shutdown)) => ExitCause::Shutdown(shutdown.clone()),
             (Exit::Code(0), None) => ExitCause::Silent,
             (Exit::Code(code), None) => ExitCause::Failed { code },
         })
     }
 
-    /// The last of QEMU's own messages as text.
+    /// The last messages of QEMU as text.
     #[must_use]
     pub fn message_tail(&self) -> String {
         let lines: Vec<&str> = self.messages.iter().map(String::as_str).collect();
@@ -107,8 +107,8 @@ impl History {
     }
 }
 
-/// The verdict that an event of a trial boot gives at once: QEMU's own words on a broken KVM.
-/// A QMP `STOP` is not a verdict by itself; `Vm::status` says `internal-error` after it then.
+/// The verdict of a trial boot that follows from an event: a message of QEMU about a broken KVM. A
+/// QMP `STOP` alone is not a verdict. `Vm::status` then returns `internal-error`.
 #[must_use]
 pub fn broken_kvm(event: &VmEvent) -> Option<Verdict> {
     match event {
@@ -121,8 +121,8 @@ pub fn broken_kvm(event: &VmEvent) -> Option<Verdict> {
     }
 }
 
-/// What QEMU's kvm code writes when KVM cannot start (accel/kvm/kvm-all.c: `kvm_init`) or stops
-/// in the middle of a guest (`kvm_cpu_exec`).
+/// Messages of QEMU's KVM code if KVM cannot start (accel/kvm/kvm-all.c: `kvm_init`) or fails while
+/// the guest runs (`kvm_cpu_exec`).
 const BROKEN: &[&str] = &[
     "KVM internal error",
     "error: kvm run failed",
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn stop_resume_reset_and_panic_are_noted() {
+    fn stop_resume_reset_and_panic_are_recorded() {
         let mut history = History::default();
         history.note(&qmp("STOP", json!({})));
         assert!(history.stopped);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_messages_are_kept() {
+    fn last_messages_are_kept() {
         let mut history = History::default();
         for number in 0..30 {
             history.note(&VmEvent::Stderr(format!("line {number}")));

@@ -1,22 +1,22 @@
-//! What a QEMU that crashed said about it: the line of its messages that explains its end.
+//! Finds the message that explains a crash of QEMU.
 //!
-//! The end of a test, of the probe and of the KVM check quote it. Where no line explains anything, the
-//! last one counts.
+//! Used for the end of a test, of the probe and of the KVM check. Without such a message, the last
+//! one is used.
 
 use crate::console::text::clean;
 
-/// How much a line explains; a later one of the same weight does not replace an earlier one.
+/// The relevance of a line. A later line of the same relevance does not replace an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
     /// Any message.
     Message,
     /// The first line of a report, such as an assertion or a sanitizer's error.
     Report,
-    /// A report in one line, made for that.
+    /// A one-line summary of a report.
     Summary,
 }
 
-/// Takes the lines of QEMU's messages as they come.
+/// Takes the lines of QEMU's messages in order.
 #[derive(Debug, Clone, Default)]
 pub struct LastWords {
     explains: Option<(Weight, String)>,
@@ -24,7 +24,7 @@ pub struct LastWords {
 }
 
 impl LastWords {
-    /// Reads the lines of a whole log.
+    /// Reads a whole log.
     #[must_use]
     pub fn of(log: &str) -> Self {
         let mut words = Self::default();
@@ -51,13 +51,13 @@ impl LastWords {
         self.last = Some(line.to_owned());
     }
 
-    /// The line that explains the end, if there is one.
+    /// The line that explains the exit, if any.
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
         self.explains.as_ref().map(|(_, line)| line.as_str())
     }
 
-    /// The line that explains the end, or the last one.
+    /// The line that explains the exit, or the last one.
     #[must_use]
     pub fn best(&self) -> Option<&str> {
         self.explanation().or(self.last.as_deref())
@@ -69,8 +69,8 @@ fn weigh(line: &str) -> Weight {
     if line.starts_with("SUMMARY: ") && line.contains("Sanitizer: ") {
         return Weight::Summary;
     }
-    // assert(3) of glibc and musl, g_assert of GLib, `error_abort` (util/error.c), tcg_abort, sanitizers,
-    // qemu_fatal-like handlers of the processors (`hw_error`, `cpu_abort`), glibc's checks of its heap.
+    // assert(3) of glibc and musl, g_assert of GLib, `error_abort` (util/error.c), tcg_abort,
+    // sanitizers, fatal errors of processors (`hw_error`, `cpu_abort`), glibc's heap checks.
     let is_report = (line.contains("Assertion `") && line.contains("failed"))
         || line.starts_with("Assertion failed: ")
         || (line.starts_with("ERROR:") && line.contains("assertion failed"))
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_that_explains_the_end_is_found() {
+    fn line_explaining_the_exit_is_found() {
         let check = |log: &str, explanation: Option<&str>, best: Option<&str>| {
             let words = LastWords::of(log);
             assert_eq!(

@@ -1,8 +1,8 @@
-//! One QEMU process: what the binary can do, its command line, its channels, its end.
+//! One QEMU process: capabilities of the binary, command line, channels, exit.
 //!
-//! `guest` runs tests over this crate, `xtask` boots images with it, `qtest` starts its QEMUs
-//! with it. It knows neither suites nor outcomes, and nothing about an architecture
-//! that is not in the profile it is given. It never prints: events and errors go to the caller.
+//! `guest` runs tests with this crate, `xtask` boots images, and `qtest` starts its QEMUs. It knows
+//! no suites or outcomes, and of an architecture only the given profile. It never prints: events
+//! and errors go to the caller.
 
 pub mod accel;
 pub mod binary;

@@ -1,8 +1,8 @@
-//! Asks a QEMU binary what it can do: a start without a machine, a few QMP questions. Where QEMU
-//! dies over a question, it is started again and asked the others.
+//! Probes the capabilities of a QEMU binary: starts it without a machine and sends some QMP
+//! queries. If QEMU exits over a query, it is started again for the others.
 //!
-//! Called once a binary by xtask and the guest tests' runner; they keep the answer by the binary's
-//! path, size and time. Works with QEMU 7.2 and newer.
+//! xtask and the runner of guest tests call this once per binary and cache the answer by the
+//! binary's path, size and time. Works with QEMU 7.2 and newer.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,14 +21,14 @@ use crate::qmp::{Client, QmpError};
 use crate::version::Version;
 use crate::vm::{ProcessSpec, Vm};
 
-/// After QEMU has closed its QMP connection, its last message and its end follow at once.
+/// How long to wait for QEMU's last message and exit after it has closed its QMP connection.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Asks. `machines` are those whose properties will be needed (names or aliases; unknown ones are
-/// left out), `run_dir` gets QEMU's log, `wait` is for all of it.
+/// Probes a binary. `machines` are those whose properties are needed (names or aliases; unknown
+/// ones are ignored), `run_dir` gets QEMU's log, and `wait` is the total time limit.
 ///
-/// A QEMU that dies over one question is started again and not asked it: the answer is missing, and
-/// [`Facts::unanswered`] says so. QEMU 7.2 dies over the properties of `microvm`.
+/// If QEMU exits over a query, it is started again without that query, and [`Facts::unanswered`]
+/// contains it. QEMU 7.2 exits over the properties of `microvm`.
 pub fn ask(
     binary: &Utf8Path,
     machines: &[&str],
@@ -51,7 +51,7 @@ pub fn ask(
             Ok(facts) => return Ok(facts),
             Err(failed) => failed,
         };
-        // Each question is added once, so the loop ends.
+        // Each query is added at most once, so the loop ends.
         match asking.into_inner() {
             Some(question) if failed.died => fatal.insert(question, last_words(&failed)),
             _ => return Err(failed.error),
@@ -59,7 +59,7 @@ pub fn ask(
     }
 }
 
-/// What a binary emulates, as QMP `query-target` names it.
+/// The target of a binary, as in QMP `query-target`.
 pub fn target(binary: &Utf8Path, run_dir: &Utf8Path, wait: Duration) -> Result<String, QemuError> {
     let probe = Probe::new(binary, run_dir, wait);
     let named = probe.start(None, |qmp| {
@@ -74,8 +74,8 @@ pub fn target(binary: &Utf8Path, run_dir: &Utf8Path, wait: Duration) -> Result<S
     named.map_err(|failed| failed.error)
 }
 
-/// The CPU models as this accelerator can run them: `host` has a meaning under KVM only, and there
-/// the host's own processor decides which of the others have all their features.
+/// The CPU models that an accelerator supports. `host` is valid with KVM only, and the host's
+/// processor then determines which other models have all their features.
 pub fn cpus(
     binary: &Utf8Path,
     accel: Accel,
@@ -95,16 +95,16 @@ pub fn cpus(
     models.map_err(|failed| failed.error)
 }
 
-/// A probe that did not succeed.
+/// A failed probe.
 struct Failed {
     error: QemuError,
-    /// Whether QEMU ended, instead of refusing or not answering.
+    /// Whether QEMU exited, instead of refusing or not answering.
     died: bool,
-    /// Whether the error has QEMU's own explanation.
+    /// Whether the error contains QEMU's own explanation.
     is_explained: bool,
 }
 
-/// The starts of one binary, which share a time limit.
+/// The starts of one binary, with a common time limit.
 struct Probe<'a> {
     binary: &'a Utf8Path,
     run_dir: &'a Utf8Path,
@@ -122,7 +122,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Starts the binary without a machine and asks.
+    /// Starts the binary without a machine and sends queries.
     fn start<T>(
         &self,
         accel: Option<Accel>,
@@ -181,7 +181,7 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// How QEMU ended, and its last line.
+/// How QEMU ended, and its last message.
 fn last_words(failed: &Failed) -> String {
     let QemuError::Probe { why, stderr, .. } = &failed.error else {
         return failed.error.to_string();
@@ -206,13 +206,13 @@ fn arguments(fds: Fds, accel: Option<Accel>) -> Vec<String> {
     arguments
 }
 
-/// A question that the facts can do without.
+/// An optional query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Question {
     /// The properties of a machine.
     Machine(String),
     Devices,
-    /// The device types by QOM, where the human monitor does not list them.
+    /// The device types by QOM, if the human monitor does not list them.
     Types,
     Netdevs,
     Accels,
@@ -238,9 +238,9 @@ impl Question {
 struct Questions<'a> {
     qmp: Client,
     end: Instant,
-    /// Questions over which QEMU died, with its last words.
+    /// Queries over which QEMU exited, with its last message.
     fatal: &'a BTreeMap<Question, String>,
-    /// The question that is being asked, if the facts can do without its answer.
+    /// The current query, if it is optional.
     asking: &'a RefCell<Option<Question>>,
 }
 
@@ -290,7 +290,7 @@ impl Questions<'_> {
         })
     }
 
-    /// Asks, unless QEMU died over this question before; `None` then.
+    /// Sends a query. Returns `None` if QEMU exited over it before.
     fn try_ask<T>(
         &self,
         question: Question,
@@ -314,8 +314,8 @@ impl Questions<'_> {
         Ok(names(&self.ask("qom-list-properties", arguments)?, "name"))
     }
 
-    /// The human monitor's list, for QMP has none with the aliases (`virtio-blk`) that people and
-    /// tests write, and QOM's list holds devices that no user may create.
+    /// Uses the list of the human monitor. QMP has none with the aliases (`virtio-blk`) that people
+    /// use, and QOM's list contains devices that users cannot create.
     fn devices(&self) -> Result<BTreeMap<String, DeviceFacts>, QmpError> {
         match self.try_ask(Question::Devices, || self.human("device_add help")) {
             Ok(Some(text)) => Ok(listed_devices(&text)),
@@ -327,7 +327,7 @@ impl Questions<'_> {
         }
     }
 
-    /// Device types by QOM, which knows the bus by the type that a device is derived from.
+    /// Device types by QOM, where a parent type determines the bus.
     fn typed_devices(&self) -> Result<BTreeMap<String, DeviceFacts>, QmpError> {
         let mut devices = BTreeMap::new();
         let bases = [
@@ -347,7 +347,7 @@ impl Questions<'_> {
         Ok(devices)
     }
 
-    /// From the human monitor too: the schema names `user` even where slirp is not compiled in.
+    /// Also from the human monitor, because the schema lists `user` even without slirp.
     fn netdevs(&self) -> Result<BTreeSet<String>, QmpError> {
         match self.human("netdev_add help") {
             Ok(text) => Ok(text
@@ -367,7 +367,7 @@ impl Questions<'_> {
         Ok(types.iter().filter_map(accel).collect())
     }
 
-    /// Not every target has the command.
+    /// Some targets lack the command.
     fn cpus(&self) -> Result<Vec<CpuFacts>, QmpError> {
         match self.ask("query-cpu-definitions", Value::Null) {
             Ok(list) => Ok(cpu_models(&list)),
@@ -419,7 +419,7 @@ fn names(list: &Value, field: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Every machine under its name, and once more under its alias.
+/// Every machine under its name and its alias.
 fn machines(list: &Value) -> BTreeMap<String, MachineFacts> {
     let mut machines = BTreeMap::new();
     for entry in list.as_array().into_iter().flatten() {
@@ -447,8 +447,8 @@ fn machines(list: &Value) -> BTreeMap<String, MachineFacts> {
     machines
 }
 
-/// Sorted by name. A model is an alias if QEMU says so, or if it shares its type with the model that
-/// the type is named after.
+/// Sorted by name. A model is an alias if QEMU says so, or if it has the same type as the model
+/// after which the type is named.
 fn cpu_models(list: &Value) -> Vec<CpuFacts> {
     let entries = || list.as_array().into_iter().flatten();
     let own = |entry: &Value| {
@@ -480,16 +480,16 @@ fn cpu_models(list: &Value) -> Vec<CpuFacts> {
     models
 }
 
-/// What `-device` takes for a type.
+/// The names for `-device` of a type.
 fn takes((name, facts): (&String, &DeviceFacts)) -> impl Iterator<Item = String> {
     std::iter::once(name.clone()).chain(facts.alias.clone())
 }
 
-/// Lines as `name "virtio-blk-pci", bus PCI, alias "virtio-blk", desc "..."`.
+/// Parses lines such as `name "virtio-blk-pci", bus PCI, alias "virtio-blk", desc "..."`.
 fn listed_devices(text: &str) -> BTreeMap<String, DeviceFacts> {
     let device = |line: &str| {
         let (name, rest) = line.strip_prefix("name \"")?.split_once('"')?;
-        // The description comes last and may say anything.
+        // The description comes last and may contain any text.
         let rest = rest.split_once(", desc ").map_or(rest, |(facts, _)| facts);
         let mut facts = DeviceFacts::default();
         for fact in rest.split(", ") {

@@ -1,8 +1,8 @@
 //! A QMP client over a connected socket.
 //!
-//! Used by `vm` for a running guest and by `probe` for the binary's facts. Commands and
-//! events are plain JSON: what this crate has never heard of is kept, not refused. One thread
-//! reads; any number of threads may execute commands at once, distinguished by their ids.
+//! `vm` uses it for a running guest and `probe` for the binary's facts. Commands and events are
+//! plain JSON. Unknown events are kept. One thread reads. Any number of threads may execute
+//! commands concurrently, distinguished by their ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -22,17 +22,17 @@ pub use inbox::{Inbox, NoEvent};
 
 mod inbox;
 
-/// How much one message may hold: the schema, the largest there is, takes a quarter of a megabyte.
+/// Maximum size of a message. The schema, the largest known one, takes a quarter of a megabyte.
 const LONGEST_MESSAGE: u64 = 64 << 20;
 
-/// What came of a command that did not succeed.
+/// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{class}: {desc}")]
 pub struct QmpError {
-    /// QEMU's class, such as `GenericError`, `CommandNotFound`; or one of ours: `Deadline`,
+    /// QEMU's class, such as `GenericError` or `CommandNotFound`, or one of ours: `Deadline`,
     /// `Closed`.
     pub class: String,
-    /// QEMU's sentence.
+    /// QEMU's message.
     pub desc: String,
 }
 
@@ -51,7 +51,7 @@ impl QmpError {
         }
     }
 
-    /// Whether QEMU closed the connection, as it does when it ends.
+    /// Whether QEMU closed the connection, as it does when it exits.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.class == "Closed"
@@ -83,24 +83,24 @@ struct Shared {
     inbox: Inbox,
 }
 
-/// A connection to QEMU; clones share it.
+/// A connection to QEMU. Clones share it.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
-/// What the reader thread has to tell.
+/// A message from the reader thread.
 #[derive(Debug)]
 pub enum Incoming {
-    /// Something happened.
+    /// An event.
     Event(QemuEvent),
-    /// A line that is not QMP, or an error that no command waits for.
+    /// A line that is not QMP, or an error without a waiting command.
     Garbage(String),
 }
 
 impl Client {
-    /// Takes a connected socket and starts to read. The handshake is sent at once and not waited
-    /// for: the first command's answer proves it. `on_incoming` is called from the reader thread.
+    /// Takes a connected socket and starts to read. Sends the handshake without waiting for its
+    /// answer, which the first command implies. Calls `on_incoming` in the reader thread.
     pub fn start(
         stream: UnixStream,
         on_incoming: impl FnMut(Incoming) + Send + 'static,
@@ -118,7 +118,7 @@ impl Client {
         let thread = std::thread::Builder::new()
             .name("qmp".into())
             .spawn(move || read_all(reader, &shared, on_incoming))?;
-        // QEMU reads it after it has sent its greeting; nothing needs to wait for that here.
+        // QEMU reads it after it has sent its greeting, so no wait is needed here.
         client.tell("qmp_capabilities");
         Ok((client, thread))
     }
@@ -137,7 +137,7 @@ impl Client {
             id
         };
         let device = devices::by_command(command, &arguments);
-        // Before it is sent: its first effect must find the entry.
+        // Recorded before it is sent, because its first effect must find the entry.
         let snapshot = snapshots::by_command(command, &arguments);
         lock(&self.shared.waiting).snapshots.extend(snapshot);
         let mut message = json!({"execute": command, "id": id});
@@ -159,7 +159,7 @@ impl Client {
         };
         let mut waiting = lock(&self.shared.waiting);
         waiting.calls.remove(&id);
-        // The human monitor says in words what is wrong, and nothing where all is well.
+        // The human monitor prints an error message, and nothing on success.
         let is_done = |answer: &Value| answer.as_str().is_none_or(|text| text.trim().is_empty());
         if result.as_ref().is_ok_and(is_done) {
             waiting.devices.extend(device);
@@ -173,20 +173,20 @@ impl Client {
         lock(&self.shared.waiting).devices.clone()
     }
 
-    /// The commands of this client that save or load snapshots, since this was called last.
+    /// The commands of this client that saved or loaded snapshots since the last call.
     #[must_use]
     pub fn take_snapshots(&self) -> Vec<SnapshotCommand> {
         std::mem::take(&mut lock(&self.shared.waiting).snapshots)
     }
 
-    /// Sends a command without arguments and does not wait for its answer. Commands are executed
-    /// in the order they were sent.
+    /// Sends a command without arguments and does not wait for its answer. Commands are executed in
+    /// the order of sending.
     pub fn tell(&self, command: &str) {
-        // A caller that waits for the next answer finds out that QEMU is gone.
+        // A caller that waits for the next answer detects that QEMU has exited.
         let _sent = self.send(&json!({"execute": command}));
     }
 
-    /// Executes a command of the human monitor and gives its text, with plain line ends.
+    /// Executes a command of the human monitor and returns its text, with plain newlines.
     pub fn human(&self, line: &str, wait: Duration) -> Result<String, QmpError> {
         let arguments = json!({"command-line": line});
         let text = self.execute("human-monitor-command", arguments, wait)?;
@@ -199,7 +199,7 @@ impl Client {
         &self.shared.inbox
     }
 
-    /// What QEMU said first, once it has: `{"version": ..., "capabilities": ...}`.
+    /// QEMU's greeting, once received: `{"version": ..., "capabilities": ...}`.
     #[must_use]
     pub fn greeting(&self) -> Option<Value> {
         lock(&self.shared.waiting).greeting.clone()
@@ -220,7 +220,7 @@ fn read_all(stream: UnixStream, shared: &Shared, mut on_incoming: impl FnMut(Inc
     let mut line = Vec::new();
     loop {
         line.clear();
-        // A reset connection is how QEMU looks that died with commands unread.
+        // A QEMU that exited with unread commands causes a connection reset.
         match reader
             .by_ref()
             .take(LONGEST_MESSAGE)
@@ -241,7 +241,7 @@ fn read_all(stream: UnixStream, shared: &Shared, mut on_incoming: impl FnMut(Inc
     let mut waiting = lock(&shared.waiting);
     waiting.closed = true;
     for (command, answer) in std::mem::take(&mut waiting.calls).into_values() {
-        // The one who asked may have given up.
+        // The caller may have given up.
         let _unread = answer.send(Err(QmpError::closed(&command)));
     }
 }
@@ -263,7 +263,7 @@ fn take(mut message: Value, shared: &Shared, on_incoming: &mut impl FnMut(Incomi
         waiting.greeting = Some(greeting.take());
         return;
     }
-    // A command without an id, such as the handshake: only an error in its answer matters.
+    // For a command without an id, such as the handshake, only an error in the answer matters.
     let id = message.get("id").and_then(Value::as_u64);
     let Some((_, answer)) = id.and_then(|id| waiting.calls.remove(&id)) else {
         drop(waiting);
@@ -294,7 +294,7 @@ fn take(mut message: Value, shared: &Shared, on_incoming: &mut impl FnMut(Incomi
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that holds these locks can leave the data half-changed.
+    // No lock holder can leave the data inconsistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,8 +1,8 @@
-//! The one queue in which everything that a QEMU does arrives.
+//! The queue for everything that arrives from a QEMU.
 //!
-//! Bytes of the guest wait for room, so that a flooding guest is slowed down by its own channel
-//! and never fills our memory; QMP events and the end never wait, so that no caller that waits for a
-//! QMP answer can be blocked by a full queue.
+//! Bytes of the guest wait for space, so that a flooding guest is slowed down by its own channel
+//! and never exhausts memory. QMP events and the exit never wait, so that a full queue cannot block
+//! a caller that waits for a QMP answer.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use host::wait::{self, GaveUp, Limit};
 
-/// Bytes that may wait to be read.
+/// Maximum number of queued bytes.
 const ROOM: usize = 4 << 20;
 
-/// How long after QEMU's end a channel may stay open, held by a process that left QEMU's group.
+/// How long a channel may stay open after QEMU's exit, held by a process that left QEMU's group.
 const STRAGGLERS: Duration = Duration::from_millis(500);
 
 /// A queue with several producers and one consumer.
@@ -30,7 +30,7 @@ struct State<T> {
 }
 
 impl<T> Queue<T> {
-    /// An empty queue that this many `Producer`s will fill.
+    /// An empty queue for this number of `Producer`s.
     pub(crate) fn new(producers: usize) -> Self {
         let state = State {
             items: VecDeque::new(),
@@ -44,7 +44,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Appends at once.
+    /// Appends immediately.
     pub(crate) fn push(&self, item: T) {
         let mut state = self.lock();
         if !state.closed {
@@ -53,7 +53,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Appends when there is room for `bytes`; false once the reader is gone.
+    /// Appends once there is space for `bytes`. Returns false if the reader is gone.
     pub(crate) fn push_bytes(&self, item: T, bytes: usize) -> bool {
         let mut item = Some(item);
         let pushed = self.wait(Limit::default(), |state| {
@@ -68,11 +68,11 @@ impl<T> Queue<T> {
             Some(true)
         });
         self.changed.notify_all();
-        // Without a limit it never gives up.
+        // Without a limit the wait never gives up.
         pushed.unwrap_or(false)
     }
 
-    /// The next item, or `None` when none came until the deadline.
+    /// The next item, or `None` at the deadline.
     pub(crate) fn next(&self, deadline: Instant) -> Option<T> {
         let next = self.wait(Limit::until(deadline), |state| {
             if let Some((item, bytes)) = state.items.pop_front() {
@@ -85,14 +85,14 @@ impl<T> Queue<T> {
         next.ok().flatten()
     }
 
-    /// A producer has come to its end.
+    /// A producer has ended.
     pub(crate) fn producer_ended(&self) {
         let mut state = self.lock();
         state.producers = state.producers.saturating_sub(1);
         self.changed.notify_all();
     }
 
-    /// Waits until all producers have ended; for a short time only, unless they wait for room.
+    /// Waits until all producers have ended. The wait is short unless they wait for space.
     pub(crate) fn wait_for_producers(&self) {
         let have_ended =
             |state: &mut State<T>| (state.producers == 0 || state.closed).then_some(());
@@ -103,7 +103,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The reader is gone: producers stop.
+    /// The reader is gone, so producers stop.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -113,7 +113,7 @@ impl<T> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // No holder of the lock can leave the queue half-changed.
+        // No lock holder can leave the queue inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_queue_frees_a_waiting_producer() {
+    fn closing_the_queue_wakes_a_waiting_producer() {
         let queue = Arc::new(Queue::new(1));
         assert!(queue.push_bytes(0, ROOM));
         let flood = Arc::clone(&queue);

@@ -1,39 +1,39 @@
-//! What a QEMU binary can do, asked once and remembered in a directory as long as the file stays the same.
+//! Caches the capabilities of QEMU binaries in a directory, as long as a binary does not change.
 //!
-//! Used by every command that starts guests. How QEMU is asked is the caller's ([`crate::probe::ask`]).
+//! Used by every command that starts guests. The caller probes QEMU ([`crate::probe::ask`]).
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::digest::Digest;
 
 use crate::{Facts, QemuError};
 
-/// The version of what is remembered; raise it when [`Facts`] get another meaning.
+/// The version of the cache. Raise it when the meaning of [`Facts`] changes.
 const FORMAT: u32 = 5;
 
-/// A binary and everything that its answers depend on.
+/// A binary and everything that the answer depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     /// The binary.
     pub binary: &'a Utf8Path,
-    /// The machines that are asked for.
+    /// The machines to query.
     pub machines: &'a [&'a str],
-    /// Variables of the dynamic loader and of QEMU's modules: the same file answers differently with
-    /// others.
+    /// Variables of the dynamic loader and of QEMU's modules, with which the same file may answer
+    /// differently.
     pub environment: &'a str,
 }
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// What the binary can do.
+    /// The capabilities of the binary.
     pub facts: Facts,
-    /// The file that it was read from, if it was remembered.
+    /// The cache file, if the answer came from it.
     pub remembered: Option<Utf8PathBuf>,
 }
 
 impl Question<'_> {
-    /// The answer in `directory`; else that of `ask`, which is remembered there. A script is asked every
-    /// time: another QEMU may be behind it.
+    /// The answer from `directory`, or else from `ask`, which is then cached. A script is always
+    /// probed, because it may start another QEMU.
     pub fn answer(
         &self,
         directory: &Utf8Path,
@@ -50,7 +50,7 @@ impl Question<'_> {
         }
         let facts = ask()?;
         if is_kept && let Ok(text) = serde_json::to_vec(&facts) {
-            // Where the directory is read-only, QEMU is asked again the next time; that is all.
+            // In a read-only directory QEMU is probed again the next time.
             let _ = host::files::write(&file, &text);
         }
         Ok(Answer {
@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether QEMU is asked.
+    /// Whether QEMU was probed.
     fn is_asked(question: Question<'_>, directory: &Utf8Path) -> bool {
         let asked = Cell::new(false);
         let answer = question.answer(directory, || {
@@ -119,7 +119,7 @@ mod tests {
             assert!(is_asked(other, &cache), "{other:?}");
             assert!(!is_asked(other, &cache), "{other:?}");
         }
-        // A file that cannot be read back is replaced.
+        // An unreadable file is replaced.
         for entry in fs_err::read_dir(&cache).unwrap() {
             fs_err::write(entry.unwrap().path(), "{").unwrap();
         }

@@ -1,8 +1,8 @@
-//! Saves the state of a guest into a file and loads it again, without its memory, which is in a file
-//! of its own ([`crate::Launch::bare`]).
+//! Saves the state of a guest to a file and loads it again. The memory is in a separate file
+//! ([`crate::Launch::bare`]).
 //!
-//! QEMU calls this a migration (`docs/devel/migration/main.rst`). It is refused or fails as a whole: a
-//! guest that was not loaded never runs.
+//! In QEMU's terms this is a migration (`docs/devel/migration/main.rst`). It is refused or fails as
+//! a whole: a guest that was not loaded never runs.
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +14,19 @@ use crate::error::QemuError;
 use crate::last_words::LastWords;
 use crate::vm::{Vm, VmEvent};
 
-/// Memory that QEMU shares with a file is not part of the saved state.
+/// Excludes memory that QEMU shares with a file from the saved state.
 const IGNORE_SHARED: &str = "x-ignore-shared";
 
-/// How long a QEMU that did not load a guest may take to end.
+/// How long a QEMU that failed to load a guest may take to exit.
 const QUIT_WAIT: Duration = Duration::from_secs(5);
 
 /// Why a guest was not saved or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum SavingError {
-    /// A device cannot be saved, or the QEMU lacks what it takes: it will never work.
+    /// A device cannot be saved, or QEMU lacks a feature: it will never work.
     #[error("{0}")]
     Impossible(String),
-    /// It did not work this time.
+    /// It failed this time.
     #[error("{0}")]
     Failed(String),
 }
@@ -43,8 +43,8 @@ impl SavingError {
         Self::of_text(text)
     }
 
-    /// QEMU has one error class for all of this, so that only its words tell (`migration.c`,
-    /// `qapi/migration.json`).
+    /// QEMU uses one error class for all of this, so only the message distinguishes the cases
+    /// (`migration.c`, `qapi/migration.json`).
     fn of_text(text: String) -> Self {
         if is_lasting(&text) {
             Self::Impossible(text)
@@ -79,8 +79,8 @@ pub fn save(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError
     finish(vm, until)
 }
 
-/// Loads a saved state into a QEMU that waits for one (`-incoming defer`). Its guest is stopped. A QEMU
-/// that did not load it is ended.
+/// Loads a saved state into a QEMU that waits for one (`-incoming defer`). The guest is then
+/// stopped. A QEMU that failed to load is ended.
 pub fn load(vm: &mut Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
     load_state(vm, state, until).map_err(|error| match error {
         SavingError::Failed(text) => explained(vm, text),
@@ -88,8 +88,8 @@ pub fn load(vm: &mut Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingE
     })
 }
 
-/// Adds what QEMU wrote about a failed load: only its messages name the device, and by default it exits
-/// (`process_incoming_migration_co` in `migration/migration.c`).
+/// Adds QEMU's output about a failed load: only its messages name the device, and by default it
+/// exits (`process_incoming_migration_co` in `migration/migration.c`).
 fn explained(vm: &mut Vm, text: String) -> SavingError {
     vm.quit(QUIT_WAIT);
     let until = host::clock::monotonic() + QUIT_WAIT;
@@ -112,7 +112,7 @@ fn load_state(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingErr
     let source = json!({ "uri": format!("file:{state}") });
     execute(vm, "migrate-incoming", source, until)?;
     finish(vm, until)?;
-    // A migration of the test's own is a complete one.
+    // A migration by the test itself includes the memory.
     ignore_shared(vm, false, until)
 }
 
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_that_will_repeat_are_told_from_others() {
+    fn permanent_refusals_are_distinguished() {
         let check = |text: &str, lasting: bool| {
             let error = SavingError::of_text(text.to_owned());
             assert_eq!(

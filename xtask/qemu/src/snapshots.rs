@@ -1,6 +1,7 @@
-//! Commands that save or load the whole state of a machine.
+//! Detects commands that save or load the whole state of a machine.
 //!
-//! No event of QEMU tells a load from a stop that is followed by a continue, so the commands are noted.
+//! QEMU's events do not distinguish a load from a stop followed by a continue, so the commands are
+//! recorded.
 
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ pub enum SnapshotCommand {
     Load,
 }
 
-/// What a QMP command does, also as a line of the human monitor.
+/// The snapshot command in a QMP command, including commands of the human monitor.
 #[must_use]
 pub fn by_command(command: &str, arguments: &Value) -> Option<SnapshotCommand> {
     let name = match command {
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn snapshots_are_noted_from_both_monitors() {
+    fn snapshots_are_recorded_from_both_monitors() {
         let check = |command: &str, line: &str, expect| {
             let arguments = json!({ "command-line": line });
             assert_eq!(by_command(command, &arguments), expect, "{command} {line}");

@@ -1,14 +1,14 @@
 //! The tools that were built with a QEMU: `qemu-img`, `qemu-nbd`, `qemu-storage-daemon` and others.
 //!
-//! A test of a QEMU must not meet the tools of another one. They are looked for next to the binary,
-//! and on PATH only if the binary came from there.
+//! A test must use the tools of the QEMU under test. They are searched next to the binary, and on
+//! PATH only if the binary is from PATH.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The folder of a build directory that has `qemu-storage-daemon`.
+/// The folder of a build directory that contains `qemu-storage-daemon`.
 const DAEMON: &str = "storage-daemon";
 
-/// Where the tools of one QEMU are, best first.
+/// The directories of one QEMU's tools, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolDirs(Vec<Utf8PathBuf>);
 
@@ -29,7 +29,7 @@ impl ToolDirs {
     }
 }
 
-/// The variable in which a script gets the path of a tool: `QEMU_IMG` for `qemu-img`.
+/// The variable with the path of a tool for scripts: `QEMU_IMG` for `qemu-img`.
 #[must_use]
 pub fn variable(tool: &str) -> String {
     tool.to_uppercase().replace('-', "_")

@@ -1,4 +1,4 @@
-//! QEMU's trace events: which ones a binary has, and whether a pattern means any of them.
+//! QEMU's trace events: the events of a binary, and the matching of patterns.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use host::process::Command;
 
 use crate::error::QemuError;
 
-/// For `-trace help`, which starts no machine.
+/// Time limit of `-trace help`, which starts no machine.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// The names of the events that were compiled in.
+/// The names of the built-in events.
 pub fn events(binary: &Utf8Path) -> Result<Vec<String>, QemuError> {
     let help = Command::new(binary).args(["-trace", "help"]).output(WAIT);
     let help = help.map_err(|error| QemuError::Spawn {
@@ -21,7 +21,7 @@ pub fn events(binary: &Utf8Path) -> Result<Vec<String>, QemuError> {
     Ok(text.lines().map(|line| line.trim().to_owned()).collect())
 }
 
-/// Whether a pattern, in which `*` is any text and `?` any character, is the name of an event.
+/// Whether a pattern, in which `*` is any text and `?` any character, matches the name of an event.
 #[must_use]
 pub fn matches(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();

@@ -1,4 +1,4 @@
-//! QEMU version numbers, as a test header writes them and as QMP reports them.
+//! QEMU version numbers in test headers and QMP.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub struct Version {
     pub major: u32,
     /// Second number.
     pub minor: u32,
-    /// Third number; from 50 on it is a development version of the next minor one.
+    /// Third number. From 50 it is a development version of the next minor one.
     pub micro: u32,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// What is wrong with a version number.
+/// Why a version number is invalid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("invalid QEMU version `{text}`: expected one to three numbers, such as `8.0`")]
 pub struct VersionError {

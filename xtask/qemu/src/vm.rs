@@ -1,7 +1,7 @@
-//! A running QEMU: its process, its channels, everything that happens merged into one stream.
+//! A running QEMU: its process, its channels, and all events merged into one stream.
 //!
-//! `guest` drives tests over it, `probe` and `qtest` use the same way to start. It takes no
-//! decision about what it sees: `history` sums up the events, `console` reads the text.
+//! `guest` drives tests with it, and `probe` and `qtest` start their QEMUs the same way. It makes
+//! no decisions about events: `history` collects them, and `console` parses the text.
 
 mod channels;
 #[cfg(test)]
@@ -27,10 +27,10 @@ use channels::{Writer, read_serial, read_stderr, read_stream};
 
 pub use host::process::ExitStatus as Exit;
 
-/// The file in the run directory that holds what QEMU wrote to stdout and stderr.
+/// The file in the run directory with QEMU's stdout and stderr.
 pub const LOG: &str = "qemu.log";
 
-/// Something that happened.
+/// An event of a running QEMU.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VmEvent {
     /// Bytes from the first serial port.
@@ -39,17 +39,17 @@ pub enum VmEvent {
     Control(Vec<u8>),
     /// An event of QMP.
     Qmp(QemuEvent),
-    /// A line that QEMU wrote to stdout or stderr, without its line end.
+    /// A line that QEMU wrote to stdout or stderr, without its newline.
     Stderr(String),
-    /// A byte channel is at its end: nothing more comes from it.
+    /// A byte channel has ended.
     Ended(Port),
-    /// Nothing happened in QEMU: a `Waker` was called.
+    /// A `Waker` was called.
     Woken,
-    /// QEMU has ended. Nothing follows.
+    /// QEMU has exited. Nothing follows.
     Exited(Exit),
 }
 
-/// A byte channel between the guest and us.
+/// A byte channel from the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Port {
     /// The first serial port.
@@ -58,7 +58,7 @@ pub enum Port {
     Control,
 }
 
-/// Ends a wait for the next event from another thread.
+/// Interrupts a wait for the next event from another thread.
 #[derive(Clone)]
 pub struct Waker(Arc<Queue<VmEvent>>);
 
@@ -80,21 +80,20 @@ pub struct Vm {
     exit: Option<Exit>,
 }
 
-/// The process of a QEMU, apart from its arguments.
+/// The process of a QEMU without its arguments.
 #[derive(Debug, Clone, Copy)]
 pub struct ProcessSpec<'a> {
     /// The QEMU binary.
     pub binary: &'a Utf8Path,
-    /// Gets QEMU's log and its temporary files; the caller removes it.
+    /// The directory of QEMU's log and temporary files. The caller removes it.
     pub run_dir: &'a Utf8Path,
-    /// Where relative paths on the command line start.
+    /// The base of relative paths on the command line.
     pub directory: &'a Utf8Path,
 }
 
 impl Vm {
-    /// Starts the QEMU of a launch. Returns as soon as the process exists: that QEMU took its
-    /// command line is known by the first event or QMP answer. A guest that boots waits for
-    /// [`Vm::release`].
+    /// Starts the QEMU of a launch. Returns once the process exists. The first event or QMP answer
+    /// shows that QEMU accepted its command line. A guest that boots waits for [`Vm::release`].
     pub fn spawn(
         launch: &Launch,
         run_dir: &Utf8Path,
@@ -110,14 +109,14 @@ impl Vm {
         })
     }
 
-    /// Lets the processors run. The `RESUME` that follows reaches [`Vm::next`] but no waiter of the
-    /// inbox, as no test caused it.
+    /// Starts the processors. The `RESUME` that follows is returned by [`Vm::next`] but not
+    /// delivered to waiters of the inbox, because no test caused it.
     pub fn release(&self) {
         self.qmp.inbox().pass_over_resume();
         self.qmp.tell("cont");
     }
 
-    /// Starts a QEMU with any arguments, which name the descriptors that they are given.
+    /// Starts a QEMU with arbitrary arguments, which refer to the descriptors that they are given.
     pub fn spawn_with(
         spec: ProcessSpec<'_>,
         with_control: bool,
@@ -136,8 +135,8 @@ impl Vm {
         let (messages, stderr) = std::io::pipe().map_err(QemuError::io(pipe))?;
         let stdout = stderr.try_clone().map_err(QemuError::io(pipe))?;
 
-        // A descriptor keeps its number in the child: no mapping can then hit a descriptor that
-        // the child needs until it becomes QEMU.
+        // A descriptor keeps its number in the child, so no remapping can overwrite a descriptor
+        // that the child needs until it executes QEMU.
         let fds = Fds {
             qmp: qmp_far.as_raw_fd(),
             console: console_far.as_raw_fd(),
@@ -207,7 +206,7 @@ impl Vm {
         let (waiter, ended) = (running.waiter(), Arc::clone(&queue));
         thread("end").spawn(move || {
             let exit = waiter.block();
-            // The last output of QEMU is read before its end is reported.
+            // The last output of QEMU is read before its exit is reported.
             ended.wait_for_producers();
             ended.push(VmEvent::Exited(exit));
         })?;
@@ -222,7 +221,7 @@ impl Vm {
         })
     }
 
-    /// The next event; `None` when none came until the deadline, or after `Exited`.
+    /// The next event, or `None` at the deadline and after `Exited`.
     pub fn next(&mut self, deadline: Instant) -> Option<VmEvent> {
         if self.exit.is_some() {
             return None;
@@ -234,19 +233,19 @@ impl Vm {
         event
     }
 
-    /// How it ended, once `next` has returned it.
+    /// The exit status, once `next` has returned it.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
         self.exit
     }
 
-    /// Whether it was us who killed it.
+    /// Whether Kiln killed it.
     #[must_use]
     pub fn was_killed(&self) -> bool {
         self.killed.load(Ordering::SeqCst)
     }
 
-    /// The QMP client; clones of it may be used from any thread.
+    /// The QMP client, whose clones may be used in any thread.
     #[must_use]
     pub fn qmp(&self) -> &qmp::Client {
         &self.qmp
@@ -273,12 +272,12 @@ impl Vm {
         self.qmp.execute(command, arguments, wait).map_err(failed)
     }
 
-    /// What is written here the guest reads from its console, as if it were typed.
+    /// The guest's console input: the guest reads what is written here as if it were typed.
     pub fn console_input(&self) -> std::io::Result<UnixStream> {
         self.console.input()
     }
 
-    /// Writes to the control port, or to the console where there is no port.
+    /// Writes to the control port, or to the console if the launch has no port.
     pub fn send_control(&self, bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
         self.control
             .as_ref()
@@ -286,14 +285,14 @@ impl Vm {
             .write(bytes, wait)
     }
 
-    /// A way to end a wait of `next`.
+    /// Returns a handle that interrupts a wait of `next`.
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker(Arc::clone(&self.queue))
     }
 
-    /// Reads a channel to its end: what QEMU has written comes as events, then `VmEvent::Ended`, and
-    /// QEMU cannot write to it any more. For a guest that has left for another QEMU.
+    /// Reads a channel to its end: QEMU's output so far arrives as events, then `VmEvent::Ended`,
+    /// and QEMU cannot write to it any more. For a guest that has migrated to another QEMU.
     pub fn finish_reading(&self, port: Port) -> Result<(), QemuError> {
         let writer = match port {
             Port::Console => Some(&self.console),
@@ -308,18 +307,18 @@ impl Vm {
         self.running.pid()
     }
 
-    /// Kills it with its process group, at once.
+    /// Kills it and its process group immediately.
     pub fn kill(&self) {
         self.killed.store(true, Ordering::SeqCst);
         let _exit = self.running.kill();
     }
 
-    /// Asks QEMU to end over QMP, then with SIGTERM, and kills it when the time is over. Events
-    /// that came before its end can still be read.
+    /// Ends QEMU over QMP, then with SIGTERM, and kills it at the time limit. Events before its
+    /// exit can still be read.
     pub fn quit(&self, wait: Duration) -> Exit {
         let end = Instant::now() + wait;
         let left = || end.saturating_duration_since(Instant::now());
-        // QEMU may close before it answers; a QEMU that does not listen gets the signal.
+        // QEMU may close the connection before it answers. An unresponsive QEMU gets the signal.
         let _answer = self.qmp.execute("quit", json!({}), wait / 2);
         if let Some(exit) = self.running.wait(left() / 2) {
             return exit;
@@ -331,12 +330,12 @@ impl Vm {
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        // Frees reader threads that wait for room; `Running` kills and reaps after this.
+        // Wakes reader threads that wait for space. `Running` kills and reaps after this.
         self.queue.close();
     }
 }
 
-/// Our ends of a QEMU's channels.
+/// This process's ends of a QEMU's channels.
 struct Channels {
     qmp: UnixStream,
     console: UnixStream,
@@ -345,7 +344,7 @@ struct Channels {
     log: fs_err::File,
 }
 
-/// Tells the queue that a producer is gone, whichever way its thread ends.
+/// Reports the end of a producer thread to the queue, however it ends.
 struct Producer(Arc<Queue<VmEvent>>);
 
 impl Drop for Producer {

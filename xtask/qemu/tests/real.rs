@@ -1,4 +1,4 @@
-//! The crate against the QEMU binaries that are installed, with guests of a few dozen bytes.
+//! Tests the crate with the installed QEMU binaries and guests of a few dozen bytes.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
@@ -22,14 +22,14 @@ const WAIT: Duration = Duration::from_secs(60);
 /// Name of the binary, machine, guest.
 type Case = (&'static str, &'static str, fn() -> Vec<u8>);
 
-/// Every QEMU that Kiln's own architectures use, with a machine and a guest that says `hi`.
+/// Every QEMU of Kiln's own architectures, with a machine and a guest that prints `hi`.
 const INSTALLED: &[Case] = &[
     ("qemu-system-x86_64", "q35", x86_guest),
     ("qemu-system-aarch64", "virt", arm_guest),
     ("qemu-system-ppc64", "pseries", power_guest),
 ];
 
-/// A multiboot image (a.out kludge, loaded at 1 MiB): writes `hi`, then a triple fault.
+/// A multiboot image (a.out kludge, loaded at 1 MiB) that writes `hi`, then causes a triple fault.
 fn x86_guest() -> Vec<u8> {
     let code: &[u8] = &[
         0x66, 0xba, 0xf8, 0x03, // mov dx, 0x3f8
@@ -42,7 +42,7 @@ fn x86_guest() -> Vec<u8> {
     multiboot(code)
 }
 
-/// A multiboot image that writes back each byte that it reads.
+/// A multiboot image that echoes each byte that it reads.
 fn x86_echo() -> Vec<u8> {
     let code: &[u8] = &[
         0x66, 0xba, 0xfd, 0x03, // mov dx, 0x3fd
@@ -57,7 +57,8 @@ fn x86_echo() -> Vec<u8> {
     multiboot(code)
 }
 
-/// A firmware of 64 KiB that enters protected mode where no memory is: no KVM executes that.
+/// A firmware of 64 KiB that enters protected mode at an address without memory, which no KVM
+/// executes.
 fn firmware_into_nowhere() -> Vec<u8> {
     let mut image = vec![0; 0x1_0000];
     let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
@@ -87,7 +88,7 @@ fn multiboot(code: &[u8]) -> Vec<u8> {
     image
 }
 
-/// Raw code: `hi` to the PL011 of `virt`, then PSCI `SYSTEM_OFF`.
+/// Raw code that writes `hi` to the PL011 of `virt`, then calls PSCI `SYSTEM_OFF`.
 fn arm_guest() -> Vec<u8> {
     let code = [
         0xd2a1_2001_u32, // mov x1, #0x09000000
@@ -104,7 +105,7 @@ fn arm_guest() -> Vec<u8> {
     code.into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
-/// A big-endian ELF file: `hi` by `H_PUT_TERM_CHAR`, then RTAS is far away: it spins.
+/// A big-endian ELF file that writes `hi` by `H_PUT_TERM_CHAR`, then spins.
 fn power_guest() -> Vec<u8> {
     let code = [
         0x3860_0058_u32, // li r3, H_PUT_TERM_CHAR
@@ -226,7 +227,7 @@ impl Installed {
     }
 }
 
-/// Notes everything until `done`, the end, or the deadline; gives the console's bytes.
+/// Records everything until `done`, the exit, or the deadline. Returns the console's bytes.
 fn watch(vm: &mut Vm, history: &mut History, done: impl Fn(&History, &[u8]) -> bool) -> Vec<u8> {
     let deadline = Instant::now() + WAIT;
     let mut console = Vec::new();
@@ -277,7 +278,7 @@ fn every_binary_reports_its_capabilities() {
 }
 
 #[test]
-fn a_guest_speaks_on_the_console() {
+fn guest_output_arrives_from_the_console() {
     for (binary, machine, guest) in INSTALLED {
         let Some(installed) = find(binary, machine, &guest()) else {
             continue;
@@ -379,7 +380,7 @@ fn qmp_answers_refuses_and_quits() {
 }
 
 #[test]
-fn many_threads_may_ask_at_once() {
+fn many_threads_may_query_concurrently() {
     let (binary, machine, guest) = INSTALLED[1];
     let Some(installed) = find(binary, machine, &guest()) else {
         return;
@@ -443,7 +444,7 @@ fn sandbox_is_on_where_compiled_in() {
     }
 }
 
-/// A KVM that starts and then cannot continue: QEMU stays there, stopped, forever.
+/// A KVM that starts and then cannot continue: QEMU stays stopped forever.
 #[test]
 fn a_broken_kvm_is_recognised() {
     let Some(installed) = find("qemu-system-x86_64", "q35", &x86_guest()) else {
@@ -493,7 +494,7 @@ fn a_broken_kvm_is_recognised() {
 }
 
 #[test]
-fn an_accelerator_that_is_not_there_is_recognised() {
+fn missing_accelerator_is_recognised() {
     let Some(installed) = find("qemu-system-aarch64", "virt", &arm_guest()) else {
         return;
     };
@@ -517,7 +518,7 @@ fn an_accelerator_that_is_not_there_is_recognised() {
     );
 }
 
-/// Where a QEMU lies is not a business of the guest: relative paths start in the given directory.
+/// The location of QEMU does not matter: relative paths start in the given directory.
 #[test]
 fn relative_paths_start_in_the_given_directory() {
     let (binary, machine, guest) = INSTALLED[1];

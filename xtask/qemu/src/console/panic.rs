@@ -1,19 +1,19 @@
-//! Waits for the end of a kernel's panic, in the console of a guest that nothing but a person talks to.
+//! Waits for the end of a kernel panic in the console of an interactive guest.
 
 use super::{Console, Kind};
 
-/// Looks for a kernel panic in a console.
+/// Detects a kernel panic in a console.
 #[derive(Debug, Default)]
 pub struct PanicWatch {
     console: Console,
-    /// What the kernel said.
+    /// The panic message.
     pub panic: Option<String>,
-    /// The end of what was read before.
+    /// The end of the bytes read before.
     rest: Vec<u8>,
 }
 
 impl PanicWatch {
-    /// Takes bytes as they came; whether the kernel has said all that it had to say.
+    /// Takes raw bytes. Returns whether the kernel has printed the end of its panic.
     pub fn is_over(&mut self, bytes: &[u8]) -> bool {
         for (kind, text) in self.console.feed(bytes) {
             if kind == Kind::Panic {
@@ -29,7 +29,7 @@ impl PanicWatch {
     }
 }
 
-/// The last line of a kernel that stays after its panic: kernel/panic.c.
+/// The last line of a kernel that halts after its panic: kernel/panic.c.
 const LAST: &[u8] = b"end Kernel panic - not syncing";
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn panic_is_found_whatever_the_chunks_are() {
+    fn panic_is_found_across_chunks() {
         let text = "\r\n[    1.000000] Kernel panic - not syncing: sysrq\r\n[    1.100000] CPU: 0\r\n\
                     [    1.200000] ---[ end Kernel panic - not syncing: sysrq ]---\r\n";
         for at in 0..text.len() {

@@ -1,13 +1,13 @@
-//! Guest bytes made fit for a person's terminal: no byte of a guest drives it.
+//! Makes guest output safe for a terminal: no byte of a guest controls it.
 //!
-//! For files and for comparison the raw bytes stay as they are.
+//! Files and comparisons keep the raw bytes.
 
-/// Where the scan is inside an escape sequence (ECMA-48 section 5.3, 5.4, 5.6).
+/// The position of the scan in an escape sequence (ECMA-48 section 5.3, 5.4, 5.6).
 #[derive(Clone, Copy, PartialEq)]
 enum At {
     Text,
     Escape,
-    /// `ESC [`, until a final character.
+    /// After `ESC [`, until a final character.
     Control,
     /// Operating system command, device control and other strings, until ST or BEL.
     String,
@@ -15,8 +15,8 @@ enum At {
     StringEscape,
 }
 
-/// Text without control characters, escape sequences and direction overrides; tabs and line feeds
-/// stay, bytes that are no UTF-8 become U+FFFD. A line feed ends any sequence.
+/// Text without control characters, escape sequences and direction overrides. Keeps tabs and line
+/// feeds. Bytes that are not UTF-8 become U+FFFD. A line feed ends any sequence.
 #[must_use]
 pub fn clean(bytes: &[u8]) -> String {
     let mut at = At::Text;
@@ -34,11 +34,11 @@ pub fn clean(bytes: &[u8]) -> String {
             At::String if character == '\u{1b}' => At::StringEscape,
             At::String => At::String,
             At::StringEscape if character == '\\' => At::Text,
-            // Any other escape in a string begins a sequence of its own.
+            // Any other escape in a string begins a new sequence.
             At::Escape | At::StringEscape => match character {
                 '[' => At::Control,
                 'P' | 'X' | ']' | '^' | '_' => At::String,
-                // Intermediate characters: the sequence continues.
+                // Intermediate characters continue the sequence.
                 ' '..='/' => At::Escape,
                 '0'..='~' => At::Text,
                 _ => start(character),
@@ -49,7 +49,8 @@ pub fn clean(bytes: &[u8]) -> String {
                 _ => start(character),
             },
         };
-        // What ended a sequence belongs to it; what could not belong to it is text again.
+        // The character that ends a sequence is part of it. A character that cannot be part of it
+        // is text.
         let is_text = at == At::Text && (before == At::Text || !belongs(before, character));
         if is_text && (character == '\t' || !is_unsafe(character)) {
             text.push(character);
@@ -58,7 +59,7 @@ pub fn clean(bytes: &[u8]) -> String {
     text
 }
 
-/// What a character begins outside of any sequence.
+/// The state after a character outside any sequence.
 fn start(character: char) -> At {
     match character {
         '\u{1b}' => At::Escape,
@@ -68,14 +69,14 @@ fn start(character: char) -> At {
     }
 }
 
-/// Whether a character can be part of the sequence it stands in.
+/// Whether a character can be part of the current sequence.
 fn belongs(at: At, character: char) -> bool {
     at == At::String || matches!(character, ' '..='~')
 }
 
 fn is_unsafe(character: char) -> bool {
     character.is_control()
-        // Direction marks, embeddings, overrides and isolates reorder what a person sees; line and
+        // Direction marks, embeddings, overrides and isolates reorder displayed text. Line and
         // paragraph separators break lines in some terminals and formats.
         || matches!(character,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_a_guest_drives_the_terminal() {
+    fn guest_output_is_made_safe_for_terminals() {
         let check = |bytes: &[u8], expect: &str| {
             assert_eq!(clean(bytes), expect, "{}", bytes.escape_ascii());
         };

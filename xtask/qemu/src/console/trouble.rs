@@ -1,36 +1,36 @@
-//! What a kernel in trouble writes: a table of its own words.
+//! Detects messages of a kernel error with a table.
 //!
-//! Guests may write anything to their console, so words alone are believed only where the kernel's
-//! wording is unmistakable; the rest needs the kernel's time stamp before it. What a test announced
-//! (a wanted panic) is for the caller to weigh.
+//! Guests may write anything to their console, so a message counts without a time stamp only if its
+//! wording is unmistakable. All others need the kernel's time stamp before them. The caller decides
+//! about errors that a test announced, such as an expected panic.
 
 use super::text::clean;
 
-/// How bad it is.
+/// The severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The kernel has stopped.
     Panic,
-    /// The kernel killed what it was doing; its state can no longer be trusted.
+    /// The kernel killed the current task. Its state can no longer be trusted.
     Oops,
-    /// Worth knowing when something fails. Under emulation stalls and lockups are often only
-    /// slowness, so they are no verdict.
+    /// Useful if something fails. Under emulation, stalls and lockups are often only slowness, so
+    /// they are not a verdict.
     Notice,
 }
 
 use Anchor::{Anywhere, Stamped};
 use Kind::{Notice, Oops, Panic};
 
-/// Where the words must stand.
+/// The required position of the text.
 #[derive(Clone, Copy, PartialEq)]
 enum Anchor {
-    /// At the start of a message, with or without a time stamp before it.
+    /// At the start of a message, with or without a time stamp.
     Anywhere,
     /// At the start of a message that has a time stamp.
     Stamped,
 }
 
-/// Kind, anchor, start of the message, what it must hold in addition. The first match counts.
+/// Severity, position, start of the message, and further required text. The first match applies.
 /// Sources are files of Linux 6.12.
 const TABLE: &[(Kind, Anchor, &str, &str)] = &[
     // kernel/panic.c
@@ -109,16 +109,16 @@ const TABLE: &[(Kind, Anchor, &str, &str)] = &[
     (Oops, Stamped, "", " [#1]"),
 ];
 
-/// Starts of messages that a healthy boot prints and that would match the table.
+/// Starts of messages of a healthy boot that would match the table.
 const HARMLESS: &[&str] = &[
     // arch/powerpc/kernel/nvram_64.c: QEMU starts with an empty NVRAM.
     "WARNING: nvram corruption detected",
 ];
 
-/// The kernel trouble in a line of the console, in the kernel's words.
+/// The kernel error in a line of the console, in the kernel's words.
 #[must_use]
 pub fn scan(line: &[u8]) -> Option<(Kind, String)> {
-    // Most lines hold none of the letters that any message of the table needs.
+    // Quick check: most lines contain no character that every message of the table needs.
     if !line.iter().any(|byte| matches!(byte, b':' | b'[' | b'-')) {
         return None;
     }
@@ -139,8 +139,8 @@ pub fn scan(line: &[u8]) -> Option<(Kind, String)> {
 /// Headings of backtraces and of register dumps: arch/*/kernel/process.c, arch/x86/kernel/dumpstack.c.
 const HEADINGS: [&str; 3] = ["Call Trace:", "Call trace:", "NIP: "];
 
-/// Whether a kernel's report of a fault begins, or continues, with this line: trouble, or the heading of
-/// a backtrace or of a register dump.
+/// Whether a kernel's fault report begins or continues with this line: an error, or the heading of
+/// a backtrace or register dump.
 #[must_use]
 pub fn begins_report(line: &[u8]) -> bool {
     let text = clean(line);
@@ -159,11 +159,11 @@ pub fn stamp(line: &[u8]) -> Option<u64> {
     Some(seconds.parse::<u64>().ok()?.saturating_mul(1_000_000) + micros.parse::<u64>().ok()?)
 }
 
-/// The messages of a line: the whole of it, and what follows each time stamp, for the kernel goes
-/// on in the line that a program began.
+/// The messages of a line: the whole line, and the text after each time stamp, because the kernel
+/// may continue a line that a program began.
 fn messages(line: &str) -> impl Iterator<Item = (bool, &str)> {
     let whole = line.trim_start();
-    // `<4>` is the log level, where the console shows it.
+    // `<4>` is the log level, if the console shows it.
     let whole = match whole
         .strip_prefix('<')
         .and_then(|rest| rest.split_once('>'))
@@ -179,7 +179,8 @@ fn messages(line: &str) -> impl Iterator<Item = (bool, &str)> {
         .chain([(false, whole)])
 }
 
-/// `    1.234567] text` -> `text`; with `CONFIG_PRINTK_CALLER` also `1.234567][    T1] text`.
+/// Converts `    1.234567] text` to `text`, and with `CONFIG_PRINTK_CALLER` also `1.234567][    T1]
+/// text`.
 fn after_stamp(text: &str) -> Option<&str> {
     let (stamp, rest) = text.split_once(']')?;
     let (seconds, fraction) = stamp.trim_start().split_once('.')?;

@@ -2,13 +2,14 @@
 
 use super::resolved::{Launch, Start};
 
-/// QEMU's id of the control port, by which `VSERPORT_CHANGE` names it.
+/// QEMU's id of the control port in `VSERPORT_CHANGE`.
 pub const CONTROL_PORT: &str = "kiln-port";
 
-/// The first program of a guest that [`Launch::script`] starts.
+/// The first process of a guest that [`Launch::script`] starts.
 pub const SCRIPT_INIT: &str = "/kiln/standalone";
 
-/// Everything that QEMU itself never needs: no new program, no other user, no old system call.
+/// The seccomp options: denies what QEMU never needs, such as new programs, other users and
+/// obsolete system calls.
 const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 /// Descriptors that the QEMU process inherits.
@@ -18,11 +19,11 @@ pub struct Fds {
     pub qmp: i32,
     /// The first serial port.
     pub console: i32,
-    /// The control port; used where the launch has one.
+    /// The control port, used if the launch has one.
     pub control: i32,
 }
 
-/// Where the channels go.
+/// What the channels are connected to.
 enum Channels {
     Inherited(Fds),
     Terminal,
@@ -30,14 +31,14 @@ enum Channels {
 }
 
 impl Launch {
-    /// The arguments of a QEMU whose channels are inherited descriptors.
+    /// The arguments of a QEMU with inherited descriptors as channels.
     #[must_use]
     pub fn argv(&self, fds: Fds) -> Vec<String> {
         self.arguments(&Channels::Inherited(fds))
     }
 
-    /// Binary and arguments of the same guest in a person's terminal: its console is the
-    /// terminal, a shell runs in it, Ctrl-A X ends it. For `host::process::command::quote_line`.
+    /// Binary and arguments of the same guest on the user's terminal: the terminal is its console
+    /// with a shell, and Ctrl-A X ends it. For `host::process::command::quote_line`.
     #[must_use]
     pub fn standalone(&self) -> Vec<String> {
         let mut line = vec![self.binary.to_string()];
@@ -46,9 +47,9 @@ impl Launch {
     }
 
     /// The arguments of the same guest for an exported script. Its console is stdout, and its first
-    /// process is [`SCRIPT_INIT`], which the initramfs must have. It has the devices of a run, so a
-    /// test finds the same machine. QEMU's sandbox is off: some builds of QEMU lack it, and the
-    /// guest of an exported test is trusted.
+    /// process is [`SCRIPT_INIT`], which the initramfs must contain. It has the devices of a run,
+    /// so a test finds the same machine. QEMU's sandbox is off, because some builds of QEMU lack it
+    /// and the guest of an exported test is trusted.
     #[must_use]
     pub fn script(&self) -> Vec<String> {
         self.arguments(&Channels::Script)
@@ -96,7 +97,7 @@ impl Launch {
 
     fn start_arguments(&self, line: &mut Line, channels: &Channels) {
         let (stopped, from) = match &self.start {
-            // Only a run has somebody who releases the processors.
+            // Only in a run does the caller release the processors.
             Start::Boot => (matches!(channels, Channels::Inherited(_)), [].as_slice()),
             Start::Paused => (true, [].as_slice()),
             Start::Incoming { from, paused } => (*paused, from.as_slice()),

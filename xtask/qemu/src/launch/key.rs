@@ -1,7 +1,8 @@
-//! Which bare machine a launch has: equal keys mean that guests of one can continue on the other.
+//! The identity of the bare machine of a launch: with equal keys, a guest of one can continue on
+//! the other.
 //!
-//! The key covers the arguments that describe the machine. It deliberately leaves out files of the
-//! image, the binary and descriptors: a cache that uses keys adds the digests of the files.
+//! The key covers the arguments that describe the machine. It excludes files of the image, the
+//! binary and descriptors. A cache that uses keys adds the digests of the files.
 
 use std::fmt;
 
@@ -32,7 +33,7 @@ impl MachineKey {
         Self(arguments)
     }
 
-    /// The arguments that make the machine what it is.
+    /// The arguments that define the machine.
     #[must_use]
     pub fn arguments(&self) -> &[String] {
         &self.0
@@ -41,7 +42,7 @@ impl MachineKey {
     /// The SHA-256 over all arguments.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        // No argument of a process has this byte.
+        // No process argument contains this byte.
         Digest::of(self.0.join("\0").as_bytes())
     }
 }

@@ -1,21 +1,21 @@
-//! What the options on a test's own `qemu` line mean next to ours: the only place that reads them.
+//! Interprets the options in a test's own `qemu` line. No other module does.
 //!
-//! Scripts written for qemu-test and for people's terminals run unchanged: `-nographic` is a
-//! decision of the run and falls away, accelerators are a wish that the run grants where it can,
-//! `-m`, `-smp`, `-cpu`, `-machine`, `-kernel` and `-initrd` replace ours, `-append` and machine
-//! properties extend ours, `-S` and `-incoming` decide how it starts, all others are passed on as they
-//! are, after ours. Options that QEMU no longer has are in `removed`.
+//! Scripts for qemu-test and for interactive use run unchanged. The run decides about the display,
+//! so `-nographic` is dropped. Accelerators are a preference that the run meets if possible. `-m`,
+//! `-smp`, `-cpu`, `-machine`, `-kernel` and `-initrd` replace ours, `-append` and machine
+//! properties extend ours, and `-S` and `-incoming` set how the guest starts. All others are passed
+//! on unchanged after ours. `removed` handles options that QEMU no longer has.
 
 use super::properties::split_commas;
 use super::removed::{self, Removed};
 use crate::error::QemuError;
 use crate::version::Version;
 
-/// A test's options, sorted.
+/// A test's options by kind.
 #[derive(Debug, Default)]
 pub(super) struct TestOptions {
     pub(super) machine: WantedMachine,
-    /// The accelerators that it names, in whatever way, best first.
+    /// The accelerators in it, in any syntax, best first.
     pub(super) accels: Vec<WantedAccel>,
     pub(super) sandbox: bool,
     pub(super) cpu: Option<String>,
@@ -24,32 +24,32 @@ pub(super) struct TestOptions {
     pub(super) kernel: Option<String>,
     pub(super) initrd: Option<String>,
     pub(super) append: String,
-    /// Waits for a guest that migrates in, from these.
+    /// The sources of an incoming migration.
     pub(super) incoming: Vec<String>,
-    /// The test starts the processors itself.
+    /// Whether the test starts the processors itself.
     pub(super) paused: bool,
-    /// What the test calls the guest.
+    /// The guest's name.
     pub(super) name: Option<String>,
-    /// Whether it decides which network there is.
+    /// Whether it configures the network.
     pub(super) network: bool,
-    /// All others, in their order.
+    /// All other options in order.
     pub(super) rest: Vec<String>,
 }
 
-/// An accelerator that a test names.
+/// A requested accelerator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedAccel {
     pub(super) name: String,
-    /// As `-accel` takes it: the name, perhaps with properties.
+    /// The value for `-accel`: the name with optional properties.
     pub(super) value: String,
 }
 
-/// A test's `-machine` options, all of them together.
+/// All `-machine` options of a test combined.
 #[derive(Debug, Default)]
 pub(super) struct WantedMachine {
     pub(super) name: Option<String>,
     pub(super) options: Vec<(String, String)>,
-    /// Properties to switch off where the machine has them.
+    /// Properties to switch off if the machine has them.
     pub(super) off: Vec<&'static str>,
 }
 
@@ -58,7 +58,7 @@ impl TestOptions {
         let mut found = Self::default();
         let mut arguments = extra.iter();
         while let Some(argument) = arguments.next() {
-            // QEMU takes `--option` for `-option`.
+            // QEMU accepts `--option` for `-option`.
             let option = match argument.strip_prefix("--") {
                 Some(name) if !name.is_empty() => format!("-{name}"),
                 _ => argument.clone(),
@@ -70,7 +70,7 @@ impl TestOptions {
                 })
             };
             match option.as_str() {
-                // The terminal is the run's business; the others are always in force.
+                // The run controls the terminal, and no user configuration is always in force.
                 "-nographic" | "-no-user-config" => {}
                 "-nodefaults" => found.network = true,
                 "-S" => found.paused = true,
@@ -131,7 +131,7 @@ impl TestOptions {
     }
 }
 
-/// Of the value of `-name`: `[guest=]NAME[,PROPERTY=VALUE...]`.
+/// Parses the value of `-name`: `[guest=]NAME[,PROPERTY=VALUE...]`.
 fn guest_name(value: &str) -> Option<String> {
     let first = value.split(',').next().unwrap_or_default();
     let name = first.strip_prefix("guest=").unwrap_or(first);
@@ -139,7 +139,7 @@ fn guest_name(value: &str) -> Option<String> {
 }
 
 impl WantedAccel {
-    /// Of `NAME[,PROPERTY=VALUE...]`; `None` for a question such as `help`.
+    /// Parses `NAME[,PROPERTY=VALUE...]`. `None` for a query such as `help`.
     fn read(value: &str) -> Option<Self> {
         let (first, properties) = match value.split_once(',') {
             Some((first, properties)) => (first, Some(properties)),
@@ -156,20 +156,20 @@ impl WantedAccel {
     }
 }
 
-/// The accelerators of a list such as `kvm:tcg`.
+/// Parses a list of accelerators such as `kvm:tcg`.
 fn named(list: &str) -> Vec<WantedAccel> {
     list.split(':').filter_map(WantedAccel::read).collect()
 }
 
 impl WantedMachine {
-    /// Takes the options, and returns the accelerators among them.
+    /// Adds the options, and returns the accelerators among them.
     fn read(&mut self, value: &str) -> Vec<WantedAccel> {
         let mut accels = Vec::new();
         for (index, part) in split_commas(value).into_iter().enumerate() {
             match part.split_once('=') {
                 None if index == 0 => self.name = Some(part),
                 Some(("type", name)) => self.name = Some(name.to_owned()),
-                // QEMU refuses it next to `-accel`, which it always gets.
+                // QEMU refuses it together with `-accel`, which it always gets.
                 Some(("accel", list)) => accels.extend(named(list)),
                 Some((property, value)) => {
                     self.options.push((property.to_owned(), value.to_owned()));
@@ -183,7 +183,8 @@ impl WantedMachine {
     }
 }
 
-/// Machine properties in the order they were first set; a later value replaces an earlier one.
+/// Machine properties in the order of their first occurrence. A later value replaces an earlier
+/// one.
 #[derive(Debug, Default)]
 pub(super) struct MachineOptions {
     options: Vec<(String, String)>,

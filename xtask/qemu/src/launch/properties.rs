@@ -1,6 +1,6 @@
-//! The comma-separated value of an option.
+//! Parses the comma-separated value of an option.
 
-/// Splits at commas; a doubled comma is a comma of the value, and stays doubled.
+/// Splits at commas. A doubled comma is part of a value and stays doubled.
 pub(super) fn split_commas(value: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut characters = value.chars().peekable();

@@ -1,4 +1,4 @@
-//! The memory of a machine in a file, for templates ([`super::template`]).
+//! Puts the memory of a machine into a file, for templates ([`super::template`]).
 
 use camino::Utf8PathBuf;
 
@@ -11,21 +11,21 @@ pub struct RamFile {
     pub path: Utf8PathBuf,
     /// Its size in bytes.
     pub size: u64,
-    /// Who sees what the guest writes.
+    /// Whether the guest's writes reach the file.
     pub mapping: Mapping,
 }
 
 /// How memory in a file is mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mapping {
-    /// What the guest writes is in the file.
+    /// The file contains the guest's writes.
     Shared,
-    /// The file stays as it is.
+    /// The file does not change.
     Private,
 }
 
 impl RamFile {
-    /// Makes `-machine NAME,...` use the file.
+    /// Changes `-machine NAME,...` to use the file.
     pub(super) fn replace_memory(&self, hardware: &mut Vec<String>) {
         if let Some(machine) = hardware.get_mut(1) {
             machine.push_str(",memory-backend=");

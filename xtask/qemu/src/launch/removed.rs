@@ -1,33 +1,33 @@
-//! Options and machines that QEMU no longer has, on the command lines of old scripts.
+//! Handles options and machines in old scripts that QEMU no longer has.
 //!
-//! What has an equivalent is translated; anything else is refused by name, so that the test can be
-//! skipped with the reason. The options and versions are those of QEMU's document "Removed features"
-//! (`docs/about/removed-features.rst`).
+//! Options with an equivalent are translated. Others are refused by name, so that the test can be
+//! skipped with the reason. The options and versions are those of QEMU's document "Removed
+//! features" (`docs/about/removed-features.rst`).
 
 use super::properties::split_commas;
 use crate::error::QemuError;
 use crate::facts::Facts;
 use crate::version::Version;
 
-/// What becomes of a removed option.
+/// The treatment of a removed option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Removed {
-    /// It asked for what is always so now.
+    /// It requested what is now always in effect.
     Ignored,
     /// It switched off a property of the machine.
     MachineOff(&'static str),
-    /// Another option with a value, in place of an option without one.
+    /// Another option with a fixed value.
     Fixed(&'static str, &'static str),
-    /// Another option, and what is put before its value.
+    /// Another option, and the prefix of its value.
     Renamed(&'static str, &'static str),
-    /// There is no equivalent since this version.
+    /// Removed without an equivalent in this version.
     Gone(&'static str),
 }
 
-/// What becomes of an option that a QEMU of this version no longer has.
+/// The treatment of an option that a QEMU of this version no longer has.
 pub(super) fn option(name: &str, version: Version) -> Option<Removed> {
     let removed = match name {
-        // The display, the accelerator and the configuration files are the run's business.
+        // The run controls the display, the accelerator and the configuration files.
         "-nodefconfig"
         | "-no-kvm-pit"
         | "-no-kvm-irqchip"
@@ -60,7 +60,7 @@ pub(super) fn option(name: &str, version: Version) -> Option<Removed> {
     }
 }
 
-/// Moves the serial numbers of `-drive` to their devices, and refuses the other removed properties.
+/// Moves the serial numbers of `-drive` to the devices, and refuses other removed properties.
 ///
 /// `virtio` is the suffix of virtio devices on the machine.
 pub(super) fn drives(arguments: &[String], virtio: &str) -> Result<Vec<String>, QemuError> {
@@ -109,7 +109,7 @@ pub(super) fn drives(arguments: &[String], virtio: &str) -> Result<Vec<String>, 
     Ok(translated)
 }
 
-/// Where the value of the `-device` is that has this drive.
+/// The index of the value of the `-device` with this drive.
 fn device_of(arguments: &[String], drive: &str) -> Option<usize> {
     let is_its = |at: &usize| {
         arguments[at - 1] == "-device"
@@ -148,7 +148,7 @@ pub(super) fn machine(name: &str, facts: &Facts) -> Result<(), QemuError> {
     }
 }
 
-/// `pc-i440fx-10.0` -> `pc-i440fx`, 10.0.
+/// Splits `pc-i440fx-10.0` into `pc-i440fx` and 10.0.
 fn versioned(name: &str) -> Option<(&str, Version)> {
     let (family, version) = name.rsplit_once('-')?;
     let version = version.contains('.').then(|| version.parse().ok())??;
@@ -242,7 +242,7 @@ mod tests {
             "pc-q35-2.4",
             Some("the machine `pc-q35-2.4` was removed from QEMU; the oldest one is `pc-q35-2.8`"),
         );
-        // A newer or unknown machine is not a removed one: QEMU refuses it.
+        // A newer or unknown machine was not removed: QEMU itself refuses it.
         check("pc-i440fx-11.0", None);
         check("taihu", None);
         check("board-1.0", None);

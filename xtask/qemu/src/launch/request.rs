@@ -1,4 +1,4 @@
-//! What a test asks for, before anything is decided.
+//! The request of a test before any decision.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::arch::{Machine, QemuProfile};
@@ -15,7 +15,7 @@ pub struct BootFiles {
     pub initrd: Option<Utf8PathBuf>,
 }
 
-/// How runner and guest talk.
+/// How the runner and the guest communicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
     /// Over a virtio-serial port named `org.kiln.control`.
@@ -29,47 +29,47 @@ pub enum Control {
 pub struct Emulator<'a> {
     /// The binary.
     pub binary: &'a Utf8Path,
-    /// How it runs this architecture.
+    /// The profile of the architecture.
     pub profile: &'a QemuProfile,
-    /// What it can do.
+    /// Its capabilities.
     pub facts: &'a Facts,
-    /// The accelerator of the run; a test may ask for TCG where this is KVM.
+    /// The accelerator of the run. A test may request TCG instead of KVM.
     pub accel: Accel,
 }
 
-/// One guest as it was asked for.
+/// A request for one guest.
 #[derive(Debug, Clone)]
 pub struct LaunchRequest<'a> {
-    /// What runs it.
+    /// The QEMU.
     pub emulator: Emulator<'a>,
-    /// The machine; a `-machine` among `options` may choose another one of the profile's.
+    /// The machine. `-machine` in `options` may choose another one of the profile's.
     pub machine: &'a Machine,
     /// Kernel and initramfs.
     pub boot: BootFiles,
-    /// Memory as `-m` takes it; the profile's where absent.
+    /// Memory in the syntax of `-m`. Defaults to the profile's.
     pub memory: Option<String>,
-    /// Processors.
+    /// Number of processors.
     pub smp: u32,
-    /// Kernel command line, after the profile's and the machine's.
+    /// Kernel parameters after the profile's and the machine's.
     pub append: String,
-    /// Hotplug slots; none where the machine has no such thing.
+    /// Number of hotplug slots, ignored if the machine has none.
     pub slots: u32,
-    /// How runner and guest talk.
+    /// How the runner and the guest communicate.
     pub control: Control,
-    /// Whether a guest that reboots continues, instead of ending QEMU.
+    /// Whether a guest continues after a reboot, instead of ending QEMU.
     pub reboot_allowed: bool,
-    /// Whether a person releases the processors, with a debugger or in a monitor.
+    /// Whether the user starts the processors with a debugger or a monitor.
     pub paused: bool,
-    /// Adds the network card that QEMU adds by default, unless `options` decide about networks.
+    /// Adds the network card that QEMU adds by default, unless `options` configure networks.
     pub default_network: bool,
-    /// Arguments of our own for devices, before those of the test.
+    /// Arguments for devices of the runner, before those of the test.
     pub devices: Vec<String>,
     /// The options of the test's own `qemu` line.
     pub options: Vec<String>,
 }
 
 impl<'a> LaunchRequest<'a> {
-    /// A guest with one processor and no devices of a test.
+    /// A request for a guest with one processor and without devices of a test.
     #[must_use]
     pub fn new(emulator: Emulator<'a>, machine: &'a Machine, boot: BootFiles) -> Self {
         Self {

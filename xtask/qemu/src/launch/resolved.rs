@@ -1,7 +1,7 @@
-//! A launch with every decision taken: a pure function of the request.
+//! A launch with all decisions made: a pure function of the request.
 //!
-//! The bare machine is apart from the devices of the test, and how the guest starts is typed, so
-//! that no later step has to read arguments to find out what they mean.
+//! The bare machine is separate from the devices of the test, and the kind of start is typed, so
+//! that no later step has to interpret arguments.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,49 +17,49 @@ use crate::accel::Accel;
 use crate::devices;
 use crate::error::QemuError;
 
-/// How the guest of a launch begins.
+/// How the guest of a launch starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// It boots; the processors wait for [`crate::Vm::release`], so that no event is lost, however
-    /// short the life of the guest is.
+    /// It boots. The processors wait for [`crate::Vm::release`], so that no event is lost even if
+    /// the guest ends quickly.
     Boot,
-    /// It boots when the test or a person starts the processors.
+    /// It boots when the test or the user starts the processors.
     Paused,
     /// It migrates in.
     Incoming {
         /// The values of `-incoming`.
         from: Vec<String>,
-        /// Whether it stays stopped when it has arrived.
+        /// Whether it stays stopped after the migration.
         paused: bool,
     },
 }
 
-/// A machine without the devices of a test, and what it boots with.
+/// A machine without the devices of a test, and its kernel parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BareMachine {
     /// The value of `-machine`: name and properties.
     pub machine: String,
     /// The value of `-accel`.
     pub accel: String,
-    /// The CPU model; QEMU's default where absent.
+    /// The CPU model. Defaults to QEMU's.
     pub cpu: Option<String>,
     /// The value of `-m`.
     pub memory: String,
     /// The value of `-smp`.
     pub smp: String,
-    /// The kernel command line: what comes before the parameter of the control channel, and after.
+    /// The kernel parameters before and after the parameter of the control channel.
     pub append: [String; 2],
     /// Further arguments of the machine's profile.
     pub arguments: Vec<String>,
-    /// The device that carries the control channel; it is the console where absent.
+    /// The device of the control channel, or `None` if the console is used.
     pub control: Option<String>,
     /// The devices that are hotplug slots.
     pub slots: Vec<String>,
-    /// Options of the test that do more than add devices.
+    /// Options of the test that not only add devices.
     pub options: Vec<String>,
 }
 
-/// One guest, ready to be started.
+/// A guest that is ready to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
     /// The QEMU binary.
@@ -68,24 +68,24 @@ pub struct Launch {
     pub machine: BareMachine,
     /// Kernel and initramfs.
     pub boot: BootFiles,
-    /// Whether the test chose kernel or initramfs itself.
+    /// Whether the test sets the kernel or initramfs itself.
     pub boots_own_files: bool,
-    /// How it begins.
+    /// How it starts.
     pub start: Start,
-    /// Arguments that only add devices and what they are connected to.
+    /// Arguments that only add devices and their backends.
     pub devices: Vec<String>,
-    /// Whether QEMU runs in our seccomp sandbox.
+    /// Whether QEMU's seccomp sandbox is on.
     pub sandbox: bool,
-    /// Whether a guest that reboots continues, instead of ending QEMU.
+    /// Whether a guest continues after a reboot, instead of ending QEMU.
     pub reboot_allowed: bool,
-    /// What the test calls the guest.
+    /// The guest's name from the test.
     pub name: Option<String>,
-    /// The file with the machine's memory; QEMU's own memory where absent.
+    /// The file with the machine's memory, if any.
     pub ram: Option<RamFile>,
 }
 
 impl LaunchRequest<'_> {
-    /// Decides everything that the command line depends on.
+    /// Makes all decisions that the command line depends on.
     pub fn resolve(&self) -> Result<Launch, QemuError> {
         let facts = self.emulator.facts;
         let options = TestOptions::read(&self.options, facts.version)?;
@@ -146,7 +146,7 @@ impl LaunchRequest<'_> {
         })
     }
 
-    /// What QEMU would add without our `-nodefaults`.
+    /// The network card that QEMU would add without our `-nodefaults`.
     fn network(&self, options: &TestOptions) -> Vec<String> {
         let facts = self.emulator.facts;
         if !self.default_network || options.network || !facts.has_netdev("user") {
@@ -155,8 +155,8 @@ impl LaunchRequest<'_> {
         ["-nic", "user"].map(str::to_owned).to_vec()
     }
 
-    /// The first of the accelerators that the test names that works here, else the run's; with
-    /// `-accel`'s value. Only the run knows whether KVM works.
+    /// The first accelerator of the test that works here, else the run's, with the value of
+    /// `-accel`. Only the run knows whether KVM works.
     fn chosen_accel(&self, options: &TestOptions) -> (Accel, String) {
         let run = self.emulator.accel;
         let works = |accel: &&WantedAccel| match accel.name.as_str() {
@@ -171,10 +171,10 @@ impl LaunchRequest<'_> {
         }
     }
 
-    /// The machine a test's `-machine` names: one of the profile's with its options if the test
-    /// wrote the profile's name for it, else one without any option, but with our console and
-    /// control device, for want of better knowledge. Which versioned machine `q35` is an alias of
-    /// differs from one QEMU to the next, so it decides nothing.
+    /// The machine for a test's `-machine`. If the test uses the profile's name for a machine, its
+    /// options apply. An unknown machine gets no options, but our console and control device.
+    /// Aliases are not resolved, because an alias such as `q35` refers to different versioned
+    /// machines in different QEMUs.
     fn chosen_machine(&self, options: &TestOptions) -> ChosenMachine<'_> {
         fn ours(profile: &Machine) -> ChosenMachine<'_> {
             ChosenMachine {
@@ -211,7 +211,7 @@ impl LaunchRequest<'_> {
         }
     }
 
-    /// `NAME,property=value...`: the profile's options that this binary knows, then the test's.
+    /// `NAME,property=value...`: the profile's options that this binary supports, then the test's.
     fn machine_value(
         &self,
         machine: &ChosenMachine<'_>,
@@ -226,8 +226,8 @@ impl LaunchRequest<'_> {
         };
         for option in machine.profile.options.iter().chain(tcg) {
             let (property, value) = option.split_once('=').unwrap_or((option, "on"));
-            // The rule that lets one file serve old and new binaries: `x-vof=on` is simply left
-            // out where the machine has no such property.
+            // This rule lets one file serve old and new binaries: `x-vof=on` is omitted if the
+            // machine has no such property.
             if facts.machine_has(&machine.name, property) != Some(false) {
                 options.set(property, value);
             }
@@ -245,7 +245,7 @@ impl LaunchRequest<'_> {
 }
 
 impl Launch {
-    /// The device types that its arguments name.
+    /// The device types in its arguments.
     #[must_use]
     pub fn device_types(&self) -> BTreeSet<String> {
         let machine = &self.machine;
@@ -271,7 +271,7 @@ impl BareMachine {
             .collect()
     }
 
-    /// The kernel parameter that names the control channel of a run.
+    /// The kernel parameter that selects the control channel of a run.
     pub(super) fn channel_parameter(&self) -> &'static str {
         match self.control {
             Some(_) => "",
@@ -279,14 +279,14 @@ impl BareMachine {
         }
     }
 
-    /// The kernel command line with a parameter of the caller's in its middle.
+    /// The kernel command line with an additional parameter in the middle.
     pub(super) fn kernel_line(&self, parameter: &str) -> String {
         let [before, after] = &self.append;
         joined([before, parameter, after])
     }
 }
 
-/// The machine of a launch: what `-machine` calls it, and how it is run.
+/// The machine of a launch: its `-machine` name, and its profile.
 struct ChosenMachine<'a> {
     name: String,
     profile: Cow<'a, Machine>,
@@ -313,7 +313,7 @@ impl ChosenMachine<'_> {
     }
 }
 
-/// What is not empty, with a space between.
+/// Joins non-empty parts with spaces.
 fn joined<const N: usize>(parts: [&str; N]) -> String {
     let parts = parts.map(str::trim);
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();

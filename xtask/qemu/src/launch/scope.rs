@@ -1,16 +1,16 @@
-//! Which options of a test change the bare machine, and which only add devices to it.
+//! Separates options of a test that change the bare machine from those that only add devices.
 //!
-//! An option that only adds devices leaves everything else where it is: the guest of a bare machine
-//! can find them later. An option that is not known to do only that changes the machine.
+//! A guest of the bare machine can find added devices later. An option that is not known to only
+//! add devices changes the machine.
 
 use super::properties::split_commas;
 
-/// Options of a test, sorted by what they change; each list keeps its order.
+/// Options of a test by what they change, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Scoped {
-    /// These change the bare machine.
+    /// Options that change the bare machine.
     pub(super) machine: Vec<String>,
-    /// These only add devices and what they are connected to.
+    /// Options that only add devices and their backends.
     pub(super) devices: Vec<String>,
 }
 
@@ -42,11 +42,11 @@ fn adds_devices(option: &str, value: Option<&String>) -> bool {
     match option {
         "-device" | "-blockdev" | "-netdev" | "-chardev" | "-fsdev" | "-audiodev" | "-tpmdev"
         | "-set" | "-trace" | "-mon" | "-gdb" | "-d" | "-D" | "-name" => true,
-        // A drive of another interface becomes a device of a board's own controller.
+        // A drive with another interface becomes a device of an on-board controller.
         "-drive" => split_commas(value)
             .iter()
             .any(|part| matches!(part.as_str(), "if=none" | "if=virtio")),
-        // A machine or a NUMA node may name the memory.
+        // A machine or a NUMA node may refer to the memory.
         "-object" => !value.contains("memory-backend"),
         _ => false,
     }
@@ -73,7 +73,7 @@ mod tests {
             "-drive if=none,id=d,file=f -device virtio-blk-pci,drive=d",
         );
         check("-drive file=f,if=virtio", "", "-drive file=f,if=virtio");
-        // Without an interface it is the machine's default one.
+        // Without an interface, the machine's default one is used.
         check("-drive file=f", "-drive file=f", "");
         check(
             "-drive if=pflash,file=if=none",

@@ -1,8 +1,9 @@
-//! The launches of a template: a guest of the bare machine that is saved once, and the guests of tests
-//! that are restored from it.
+//! The launches of a template: a guest of the bare machine that is saved once, and the guests of
+//! tests that are restored from it.
 //!
-//! The memory of the saved guest is a file that QEMU shares; a restored guest maps it privately, so
-//! that nothing is copied before it is written to (QEMU: migration capability `x-ignore-shared`).
+//! QEMU maps the memory of the saved guest from a shared file. A restored guest maps the file
+//! privately, so that pages are copied only when they are written (QEMU: migration capability
+//! `x-ignore-shared`).
 
 use camino::Utf8Path;
 
@@ -10,11 +11,11 @@ use super::ram_file::{Mapping, RamFile};
 use super::resolved::{Launch, Start};
 use crate::facts::Facts;
 
-/// The name of the memory where QEMU does not say what its machine calls it.
+/// The name of the memory if QEMU does not report the machine's own name for it.
 const DEFAULT_RAM: &str = "kiln.ram";
 
 impl Launch {
-    /// The same machine without the devices of the test, with its memory in a file: the guest to
+    /// The same machine without the devices of the test and with its memory in a file: the guest to
     /// save. `None` if `-m` is more than a size.
     #[must_use]
     pub fn bare(&self, facts: &Facts, ram: &Utf8Path) -> Option<Self> {
@@ -28,7 +29,7 @@ impl Launch {
         })
     }
 
-    /// The same launch, as a QEMU into which a saved guest is loaded.
+    /// The same launch for a QEMU into which a saved guest is loaded.
     #[must_use]
     pub fn restored(&self, facts: &Facts, ram: &Utf8Path) -> Option<Self> {
         Some(Self {
@@ -54,7 +55,7 @@ impl Launch {
     }
 }
 
-/// `-m` as a number of bytes; mebibytes are its unit. `None` for anything but a size.
+/// The value of `-m` in bytes. The default unit is mebibytes. `None` for anything but a size.
 fn bytes(memory: &str) -> Option<u64> {
     if memory.bytes().all(|byte| byte.is_ascii_digit()) {
         return memory.parse::<u64>().ok()?.checked_mul(1 << 20);

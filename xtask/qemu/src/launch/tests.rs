@@ -163,8 +163,8 @@ const FDS: Fds = Fds {
     control: 12,
 };
 
-/// Changes a request for the profile's default machine and gives its lines: one option with its
-/// value per line.
+/// Modifies a request for the profile's default machine and returns one line per option with its
+/// value.
 fn lines(
     profile: &QemuProfile,
     facts: &Facts,
@@ -213,7 +213,7 @@ fn console(request: &mut LaunchRequest<'_>) {
     request.control = Control::Console;
 }
 
-/// A line out of a qemu-test script.
+/// A command line from a qemu-test script.
 fn legacy(request: &mut LaunchRequest<'_>) {
     request.append = "ours".into();
     request.options = words(
@@ -223,7 +223,7 @@ fn legacy(request: &mut LaunchRequest<'_>) {
 }
 
 #[test]
-fn every_architecture_in_every_way() {
+fn arguments_of_every_architecture_and_channel() {
     let facts = new_qemu();
     for profile in [x86_64(), aarch64(), ppc64()] {
         let name = profile.binary.trim_start_matches("qemu-system-");
@@ -308,7 +308,7 @@ fn test_options_override_defaults() {
 }
 
 #[test]
-fn versioned_machine_is_the_same_with_every_qemu() {
+fn versioned_machine_is_independent_of_qemu() {
     let check = |extra: &str| {
         let line =
             |facts: &Facts| lines(&x86_64(), facts, |request| request.options = words(extra));
@@ -380,7 +380,7 @@ fn accelerator_options_are_treated_alike() {
 }
 
 #[test]
-fn a_value_may_look_like_anything() {
+fn option_values_may_look_like_options() {
     let text = lines(&aarch64(), &new_qemu(), |request| {
         request.options = vec!["-append".into(), "-m x=\"a  b\"".into(), "-snapshot".into()];
     });
@@ -413,7 +413,7 @@ fn a_reboot_ends_qemu_unless_it_is_allowed() {
 }
 
 #[test]
-fn the_line_for_a_person_has_no_descriptors() {
+fn terminal_command_line_has_no_descriptors() {
     let random = |request: &mut LaunchRequest<'_>| {
         request.options = words("-device virtio-rng-pci");
     };

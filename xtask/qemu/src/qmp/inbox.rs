@@ -1,8 +1,7 @@
-//! The events of one QEMU that were not requested yet.
+//! The events of one QEMU that were not taken yet.
 //!
-//! Every event is kept in the order of arrival until it is taken, so that one that came
-//! before it was asked for is found, and none is found twice. An event that this crate has never
-//! heard of is kept like any other.
+//! Every event is kept in order of arrival until it is taken, so that a waiter also finds an
+//! earlier event, and each event is found once. Unknown events are kept like any other.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,19 +10,19 @@ use host::wait::{self, GaveUp, Limit};
 
 use crate::event::{QemuEvent, RawEvent};
 
-/// How many events are kept; the oldest goes first.
+/// Maximum number of events. The oldest is dropped first.
 const ROOM: usize = 4096;
 
-/// Why no event came.
+/// Why no event was returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoEvent {
-    /// The time is over.
+    /// The deadline has passed.
     #[error("timed out")]
     Deadline,
-    /// QEMU has ended, and took no such event along.
+    /// QEMU has exited without such an event.
     #[error("QEMU has exited")]
     Closed,
-    /// The caller is gone.
+    /// The caller has exited.
     #[error("cancelled: the caller has exited")]
     Abandoned,
 }
@@ -38,7 +37,7 @@ pub struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     events: VecDeque<RawEvent>,
-    /// How many of the next `RESUME` events are caused by us.
+    /// The number of following `RESUME` events that Kiln causes itself.
     own_resumes: u32,
     dropped: u64,
     closed: bool,
@@ -47,7 +46,7 @@ struct State {
 }
 
 impl Inbox {
-    /// Takes the oldest event that fits, or waits until one comes.
+    /// Takes the oldest matching event, or waits for one.
     pub fn take(
         &self,
         fits: impl Fn(&RawEvent) -> bool,
@@ -68,7 +67,7 @@ impl Inbox {
         })
     }
 
-    /// The next `RESUME` is caused by us: it is not delivered.
+    /// The next `RESUME` is caused by Kiln and is not delivered.
     pub(crate) fn pass_over_resume(&self) {
         self.lock().own_resumes += 1;
     }
@@ -85,7 +84,7 @@ impl Inbox {
         self.lock().dropped
     }
 
-    /// Whether QEMU is gone: no further event will come.
+    /// Whether QEMU has exited, so that no further event arrives.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.lock().closed
@@ -117,7 +116,7 @@ impl Inbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No holder of the lock can leave the list half-changed.
+        // No lock holder can leave the list inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -180,7 +179,7 @@ mod tests {
             inbox.close();
             assert_eq!(second.join().unwrap(), Err(NoEvent::Closed));
         });
-        // What came before the end can still be taken.
+        // An event that arrived before the exit can still be taken.
         assert_eq!(inbox.take(named("C"), soon()), Ok(event("C", 1)));
     }
 
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn deleted_devices_stay_known_after_their_events() {
+    fn deleted_devices_are_remembered_after_their_events() {
         let inbox = Inbox::default();
         let deleted = |device: &str| RawEvent {
             data: json!({ "device": device }),

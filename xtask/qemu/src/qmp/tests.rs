@@ -1,4 +1,4 @@
-//! Against a scripted far end, over a real socket.
+//! Tests with a scripted peer over a real socket.
 
 use std::io::Read as _;
 use std::sync::mpsc::Receiver;
@@ -7,7 +7,7 @@ use super::*;
 
 const WAIT: Duration = Duration::from_secs(20);
 
-/// A client, what it heard, and the far end.
+/// A client, the messages it received, and the peer.
 fn connect() -> (
     Client,
     Receiver<Incoming>,
@@ -146,7 +146,7 @@ fn exit_fails_all_waiters() {
 }
 
 #[test]
-fn a_late_answer_is_not_the_next_ones() {
+fn late_answer_is_not_taken_for_the_next() {
     let (client, _hears, mut far, mut reader) = connect();
     read(&mut reader);
     assert!(
@@ -176,7 +176,7 @@ fn nothing_is_sent_twice() {
     drop(client);
     far.set_nonblocking(true).unwrap();
     let mut text = String::new();
-    // The stream stays open, so reading ends with "would block" and not with the end.
+    // The stream stays open, so reading ends with "would block" instead of the end.
     let _would_block = (&far).read_to_string(&mut text);
     assert_eq!(
         text,

@@ -10,25 +10,26 @@ use super::VmEvent;
 use crate::error::QemuError;
 use crate::queue::Queue;
 
-/// Bytes read at once.
+/// Bytes per read.
 const CHUNK: usize = 16 << 10;
 
-/// A longer line of QEMU's own is cut into several.
+/// A longer line of QEMU's messages is split.
 const LONGEST_LINE: u64 = 16 << 10;
 
-/// What the log file may hold; the rest is still read, and still an event.
+/// Maximum size of the log file. Further output is still read and reported as events.
 const LARGEST_LOG: usize = 16 << 20;
 
-/// A serial port gives QEMU one byte at a time, and QEMU writes each by itself: a reader that is
-/// awake for every byte costs more than the rest of the runner. So bytes gather for this long.
+/// QEMU writes the output of a serial port byte by byte, and a reader that wakes for every byte
+/// costs more than the rest of the runner. Therefore bytes are collected for this long.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// So many bytes in one read were more than a slow port writes meanwhile: read on at once. A socket
-/// holds only some 270 writes of one byte (each takes 768 bytes of `net.core.wmem_default`, 208
-/// KiB), and QEMU, whose guest waits for its port, must not find it full.
+/// After a read of this many bytes the next read follows immediately, because more than a slow port
+/// writes have arrived. A socket holds only some 270 writes of one byte (each takes 768 bytes of
+/// `net.core.wmem_default`, 208 KiB), and it must not be full, because the guest then waits for its
+/// port.
 const PLENTY: usize = 128;
 
-/// Forwards a channel at once, until it closes or the reader is gone.
+/// Forwards a channel immediately until it closes or the reader is gone.
 pub(super) fn read_stream(
     stream: UnixStream,
     queue: &Queue<VmEvent>,
@@ -37,7 +38,7 @@ pub(super) fn read_stream(
     forward(stream, queue, event, |_| {});
 }
 
-/// Forwards a serial port: first bytes at once, those that follow in batches.
+/// Forwards a serial port: the first bytes immediately, the following ones in batches.
 pub(super) fn read_serial(
     stream: UnixStream,
     queue: &Queue<VmEvent>,
@@ -45,13 +46,13 @@ pub(super) fn read_serial(
 ) {
     forward(stream, queue, event, |length| {
         if length < PLENTY {
-            // Once the run is interrupted nothing is gathered any more.
+            // After an interruption of the run, bytes are no longer collected.
             let _interrupted = host::clock::pause(GATHER);
         }
     });
 }
 
-/// `between` is called with the length of each read before the next.
+/// Calls `between` with the length of each read before the next one.
 fn forward(
     mut stream: impl Read,
     queue: &Queue<VmEvent>,
@@ -61,7 +62,7 @@ fn forward(
     let mut chunk = vec![0; CHUNK];
     loop {
         match stream.read(&mut chunk) {
-            // A reset is how a socket looks whose owner died with bytes unread.
+            // A socket is reset if its owner exits with unread bytes.
             Ok(0) | Err(_) => return,
             Ok(length) => {
                 if !queue.push_bytes(event(chunk[..length].to_vec()), length) {
@@ -73,7 +74,7 @@ fn forward(
     }
 }
 
-/// Forwards QEMU's messages line by line, and keeps them in its log.
+/// Forwards QEMU's messages line by line, and writes them to its log.
 pub(super) fn read_stderr(messages: impl Read, mut log: impl Write, queue: &Queue<VmEvent>) {
     let mut reader = BufReader::new(messages);
     let mut line = Vec::new();
@@ -87,7 +88,7 @@ pub(super) fn read_stderr(messages: impl Read, mut log: impl Write, queue: &Queu
         {
             Ok(0) | Err(_) => return,
             Ok(length) if logged < LARGEST_LOG => {
-                // The log is a convenience; a full disk must not end the run.
+                // The log is optional, so a full disk must not end the run.
                 let _written = log.write_all(&line);
                 logged += length;
             }
@@ -100,7 +101,7 @@ pub(super) fn read_stderr(messages: impl Read, mut log: impl Write, queue: &Queu
     }
 }
 
-/// Our end of a channel, for writing with a deadline.
+/// This process's end of a channel, for writing with a deadline.
 pub(super) struct Writer {
     stream: Mutex<UnixStream>,
     channel: &'static str,
@@ -114,20 +115,20 @@ impl Writer {
         }
     }
 
-    /// The channel itself, for a person's keys.
+    /// The channel itself, for the user's input.
     pub(super) fn input(&self) -> std::io::Result<UnixStream> {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         stream.try_clone()
     }
 
-    /// Lets nothing more in: the reader still gets what is in the socket, then its end.
+    /// Stops writing: the reader still gets what is in the socket, then the end.
     pub(super) fn finish_reading(&self) -> Result<(), QemuError> {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = QemuError::io(format!("failed to close the guest's {}", self.channel));
         stream.shutdown(Shutdown::Read).map_err(failed)
     }
 
-    /// Writes all of it, or fails when the guest takes too little in the time given.
+    /// Writes everything. Fails if the guest does not read enough in time.
     pub(super) fn write(&self, mut bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
         let stuck = || QemuError::Stuck {
             channel: self.channel,
@@ -140,7 +141,7 @@ impl Writer {
             let left = end
                 .checked_duration_since(Instant::now())
                 .ok_or_else(stuck)?;
-            // A timeout of zero would mean none at all.
+            // A timeout of zero would mean no timeout.
             let left = left.max(Duration::from_millis(1));
             stream.set_write_timeout(Some(left)).map_err(failed())?;
             match stream.write(bytes) {

@@ -1,4 +1,4 @@
-//! Against scripts that play QEMU: how crashes, refusals, floods and stubbornness are seen.
+//! Tests with scripts that act as QEMU: crashes, refusals, floods and ignored signals.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -30,8 +30,8 @@ impl Fake {
             run_dir,
             directory: run_dir,
         };
-        // The file may still be open for writing in a child that another test's thread is just
-        // starting ("text file busy"); the system needs a moment then.
+        // A child that another test's thread is starting may still have the file open for writing
+        // ("text file busy"), so the start is retried.
         for _ in 0..50 {
             match Vm::spawn_with(spec, true, |_| vec!["argument".into()]) {
                 Err(QemuError::Spawn { why, .. }) if why.contains("busy") => {
@@ -44,7 +44,7 @@ impl Fake {
     }
 }
 
-/// Everything until the end.
+/// All events until the exit.
 fn life(vm: &mut Vm) -> (History, Vec<VmEvent>) {
     let (mut history, mut events) = (History::default(), Vec::new());
     let deadline = Instant::now() + WAIT;
@@ -104,8 +104,7 @@ fn own_kill_ends_the_whole_group() {
     assert!(vm.was_killed());
     assert_eq!(history.exit, Some(Exit::Signal(9)));
     let child = fs_err::read_to_string(fake.scratch.path().join("child")).unwrap();
-    // A signal is delivered a moment after it was sent; then the child is gone, or a zombie that
-    // nobody has reaped yet.
+    // A signal takes effect with a delay. Then the child is gone, or an unreaped zombie.
     let deadline = Instant::now() + WAIT;
     let status = Utf8PathBuf::from(format!("/proc/{}/status", child.trim()));
     while fs_err::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ")) {
@@ -118,7 +117,7 @@ fn own_kill_ends_the_whole_group() {
 }
 
 #[test]
-fn dropping_it_ends_it() {
+fn dropping_a_vm_ends_qemu() {
     let fake = Fake::new("sleep 1000");
     let vm = fake.start();
     let pid = vm.pid();
@@ -127,7 +126,7 @@ fn dropping_it_ends_it() {
 }
 
 #[test]
-fn one_that_ignores_quit_and_sigterm_is_killed() {
+fn qemu_ignoring_quit_and_sigterm_is_killed() {
     let fake = Fake::new("trap '' TERM; echo up; while :; do sleep 1; done");
     let mut vm = fake.start();
     assert_eq!(
@@ -151,7 +150,7 @@ fn command_after_exit_fails_immediately() {
 }
 
 #[test]
-fn one_that_never_answers_costs_the_deadline_only() {
+fn unresponsive_qemu_costs_only_the_deadline() {
     let fake = Fake::new("sleep 1000");
     let vm = fake.start();
     let error = vm.status(Duration::from_millis(50)).unwrap_err();
@@ -179,7 +178,7 @@ fn deadline_ends_write_to_unread_guest() {
 }
 
 #[test]
-fn a_binary_that_is_none_cannot_be_started() {
+fn file_that_is_not_executable_cannot_be_started() {
     let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "fake").unwrap();
     let binary = scratch.path().join("qemu");
     let spec = ProcessSpec {
@@ -200,7 +199,7 @@ fn a_binary_that_is_none_cannot_be_started() {
 fn probe_of_other_program_reports_its_output() {
     let check = |script: &str, expect: &str| {
         let fake = Fake::new(script);
-        // The same text-file-busy moment as above is waited for by a first start.
+        // The first start waits until the file is no longer busy, as above.
         drop(fake.start());
         let binary = fake.scratch.path().join("qemu");
         let error = crate::probe::ask(
@@ -227,11 +226,11 @@ fn probe_of_other_program_reports_its_output() {
     );
 }
 
-/// The start of a script that answers `--version` as QEMU does.
+/// The start of a script that answers `--version` like QEMU.
 const VERSION: &str = r#"case $1 in --version) echo "QEMU emulator version 7.2.22"; exit ;; esac
 "#;
 
-/// A QMP server that aborts when it is asked one thing: argument 1, a pattern of the request.
+/// A QMP server that aborts on one query. Argument 1 is a pattern of the request.
 const DIES_OVER: &str = r#"exec bash -c '
 for arg; do case $arg in socket,id=kiln-qmp,fd=*) fd=${arg##*fd=} ;; esac; done
 answer() { printf "{\"return\": %s, \"id\": %s}\n" "$1" "$id" >&"$fd"; }

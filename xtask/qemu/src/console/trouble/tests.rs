@@ -133,10 +133,10 @@ fn text_has_no_stamp_or_escapes() {
     );
 }
 
-/// Consoles as they were recorded: every line that matters, and none of the others. The oops was
-/// made over qtest: while the processor idled, a load from address 0 was written to where it stood.
+/// Recorded consoles: every relevant line is detected, and no other. The oops was caused over
+/// qtest: while the processor was idle, a load from address 0 was written to its program counter.
 #[test]
-fn recorded_consoles_hold_the_troubles_that_were_made() {
+fn recorded_consoles_contain_the_provoked_errors() {
     let check = |log: &[u8], expect: &[(Kind, &str)]| {
         let lines = log.split(|byte| *byte == b'\n');
         let found: Vec<(Kind, String)> = lines.filter_map(scan).collect();

@@ -1,4 +1,4 @@
-//! What a request is resolved to, beyond its arguments: start, name, network and key.
+//! Tests the resolved start, name, network and key of a request.
 
 use super::*;
 
@@ -37,12 +37,12 @@ fn start_follows_from_options() {
         incoming(&["tcp:0:1", "{}"], true),
         &["-S", "-incoming", "tcp:0:1", "-incoming", "{}"],
     );
-    // A name is not an option, whatever it looks like.
+    // A name that looks like an option is not one.
     check("-name S", false, Start::Boot, &["-S"]);
 }
 
 #[test]
-fn only_a_run_holds_a_guest_that_boots() {
+fn processors_wait_only_in_a_run() {
     let held = |options: &str| {
         let change = |request: &mut LaunchRequest<'_>| request.options = words(options);
         let launch = launch(&x86_64(), &new_qemu(), change).unwrap();
@@ -54,7 +54,7 @@ fn only_a_run_holds_a_guest_that_boots() {
 }
 
 #[test]
-fn guest_is_called_as_test_says() {
+fn guest_gets_the_name_from_the_test() {
     let check = |options: &str, name: Option<&str>| {
         let change = |request: &mut LaunchRequest<'_>| request.options = words(options);
         let launch = launch(&x86_64(), &new_qemu(), change).unwrap();
