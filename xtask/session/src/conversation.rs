@@ -1,4 +1,4 @@
-//! What passes from one QEMU to the next when a guest migrates: all that was said so far.
+//! The state of a session that moves from one QEMU to the next when a guest migrates.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,60 +15,60 @@ use crate::protocol::{Receiver, Sender};
 /// How the guest's time went back, or may go back.
 #[derive(Debug, Default)]
 pub(super) struct Epoch {
-    /// How far the guest was when its state was saved, all snapshots together.
+    /// The oldest state that a snapshot may contain, over all snapshots.
     saved: Option<Saved>,
-    /// A snapshot was loaded that may be older than the handover: another hello is answered.
+    /// A snapshot from before the handover may have been loaded, so another hello is answered.
     pub(super) may_be_in_boot: bool,
-    /// Snapshots that were loaded since the guest ran last.
+    /// Number of snapshots loaded since the guest ran last.
     loads: u32,
-    /// A snapshot was loaded at some time.
+    /// Whether a snapshot was ever loaded.
     pub(super) has_loaded: bool,
-    /// The guest was saved into a migration stream and ran on where it was.
+    /// Whether the guest was saved to a migration stream and then continued in place.
     pub(super) forked: bool,
 }
 
-/// How far a guest was when its state was saved.
+/// The progress of a guest when its state was saved.
 #[derive(Debug, Clone, Copy)]
 struct Saved {
-    /// The number of its latest record, or less.
+    /// A lower bound of the number of its latest record.
     last: u64,
-    /// The number of its latest call, or more.
+    /// An upper bound of the number of its latest call.
     calls: u64,
-    /// It had not used its nonce.
+    /// Whether it had not used its nonce yet.
     in_boot: bool,
 }
 
-/// A guest's records in both directions, and what they come to.
+/// The records of a guest in both directions, and their result so far.
 pub(super) struct Conversation {
     pub(super) fold: Fold,
-    /// With the beginning of a record whose rest comes through the next QEMU.
+    /// May contain the beginning of a record whose rest arrives through the next QEMU.
     pub(super) receiver: Receiver,
     pub(super) sender: Option<Sender>,
     pub(super) replies: Arc<Replies>,
     clock: TestClock,
-    /// Since when the present phase lasts: on the wall clock, and in test time.
+    /// Start of the current phase: on the wall clock, and in test time.
     since: Instant,
     counted_since: Duration,
-    /// Time of earlier boots on the wall clock.
+    /// Wall clock time of earlier boots.
     pub(super) booted: Duration,
     /// Test time before a reboot.
     tested: Duration,
     pub(super) boots: u32,
     pub(super) output_bytes: u64,
     pub(super) output_tail: Vec<u8>,
-    /// The guest has been in more than one QEMU.
+    /// Whether the guest has been in more than one QEMU.
     pub(super) migrated: bool,
     /// The number of the guest's latest call.
     pub(super) last_call: u64,
-    /// What may have been lost is to be sent once the guest runs.
+    /// Whether possibly lost records must be sent again once the guest runs.
     pub(super) resends: bool,
     pub(super) epoch: Epoch,
-    /// Set when it is at its end: a QEMU that the guest has left is not needed any longer.
+    /// Set at the end of the conversation, when a QEMU that the guest has left is no longer needed.
     pub(super) over: Arc<AtomicBool>,
 }
 
 impl Conversation {
-    /// With a guest that has said nothing yet.
+    /// A conversation with a guest that has sent nothing yet.
     pub(super) fn new(fold: Fold, receiver: Receiver, waker: Waker, clock: TestClock) -> Self {
         let replies = Replies::default();
         replies.belong_to(waker);
@@ -93,7 +93,7 @@ impl Conversation {
         }
     }
 
-    /// The guest's state is saved: it may come back to where it is now.
+    /// Records that the guest's state is saved, so that it may return to it.
     pub(super) fn save(&mut self) {
         let now = Saved {
             last: self.receiver.last(),
@@ -107,15 +107,15 @@ impl Conversation {
         }));
     }
 
-    /// Calls may have been sent between the command that saves the guest and the moment at which it
-    /// was stopped for it.
+    /// The guest may send calls between the command that saves it and the moment at which it stops.
     pub(super) fn extend_saved_calls(&mut self) {
         if let Some(saved) = &mut self.epoch.saved {
             saved.calls = saved.calls.max(self.last_call);
         }
     }
 
-    /// The guest is put back to where its state was saved. A snapshot from elsewhere may be of any age.
+    /// Records that the guest returned to a saved state. A snapshot from another run may be of any
+    /// age.
     pub(super) fn load(&mut self) {
         let saved = self.epoch.saved.unwrap_or(Saved {
             last: 0,
@@ -131,7 +131,7 @@ impl Conversation {
         self.epoch.loads = self.epoch.loads.saturating_add(1);
     }
 
-    /// What the guest may have lost, when it runs again.
+    /// The records that the guest may have lost, to be sent when it runs again.
     pub(super) fn lost(&mut self) -> Option<Vec<u8>> {
         let calls = self.last_call_of_load();
         let sender = self.sender.as_mut()?;
@@ -147,17 +147,17 @@ impl Conversation {
         self.epoch.saved.map_or(self.last_call, |saved| saved.calls)
     }
 
-    /// How long it has been booting, if it does.
+    /// How long it has been booting, if it is.
     pub(super) fn booting(&self) -> Option<Duration> {
         (self.fold.phase() == Phase::Boot).then(|| monotonic() - self.since)
     }
 
-    /// Test time of the present phase.
+    /// Test time of the current phase.
     pub(super) fn passed(&self) -> Duration {
         self.clock.now().saturating_sub(self.counted_since)
     }
 
-    /// Test time until the present phase is too long.
+    /// Test time until the limit of the current phase.
     pub(super) fn left(&self, boot_limit: Duration, test_limit: Duration) -> Duration {
         let limit = match self.fold.phase() {
             Phase::Boot => boot_limit,
@@ -166,7 +166,7 @@ impl Conversation {
         limit.saturating_sub(self.passed())
     }
 
-    /// The guest is ready: its test begins.
+    /// The guest is ready and its test starts.
     pub(super) fn begins(&mut self) {
         self.booted += monotonic() - self.since;
         self.begin_phase();
@@ -186,7 +186,7 @@ impl Conversation {
         self.replies.belong_to(waker);
     }
 
-    /// Keeps enough of the output to name its last line.
+    /// Keeps the end of the output, to find its last line.
     pub(super) fn keep_tail(&mut self, bytes: &[u8]) {
         const TAIL: usize = 4096;
         self.output_bytes += bytes.len() as u64;

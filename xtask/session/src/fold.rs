@@ -1,8 +1,8 @@
-//! What happened to a guest, folded into one outcome: a pure function, tested with recorded runs.
+//! Folds the events of a guest into one outcome: a pure function, tested with recorded runs.
 //!
-//! A result starts as lost and becomes a pass only by the test's own end record, or by an end of
-//! the guest that the test announced and that QEMU confirms. [`crate::session`] turns channels and
-//! clocks into [`Happened`] and asks after each whether the outcome stands.
+//! A result starts as lost. It becomes a pass only by the test's own end record, or by an end of
+//! the guest that the test announced and that QEMU confirms. [`crate::session`] converts channels
+//! and clocks to [`Happened`] and checks after each whether the outcome is final.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use qemu::Exit;
 use suite::header::{ExpectedEnd, Leave};
 use verdict::outcome::{Outcome, Phase, STATUS_HARD_ERROR, STATUS_SKIP};
 
-/// One thing that happened, in order.
+/// One event, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happened {
-    /// The guest said hello and was answered; the test was handed over.
+    /// The guest sent hello and got an answer with the test.
     Ready,
-    /// The test asked for `skip`, with its reason.
+    /// The test called `skip`, with its reason.
     SkipReason(String),
-    /// The test asked for `fail`, with its reason.
+    /// The test called `fail`, with its reason.
     FailReason(String),
     /// The test's script ended early: file, line and command.
     FailedAt(String),
-    /// The test announced the guest's end.
+    /// The test announced how the guest ends.
     Leaving(Leave),
     /// The test's own end record.
     End {
@@ -34,62 +34,63 @@ pub enum Happened {
     },
     /// The console shows a kernel panic, or QEMU reports one.
     Panic(String),
-    /// The console shows a fault that the kernel survived.
+    /// The console shows a fault after which the kernel continued.
     Oops(String),
     /// QEMU shuts down (its `SHUTDOWN` event).
     Shutdown {
-        /// Whether the guest asked for it.
+        /// Whether the guest requested it.
         guest: bool,
-        /// Such as `guest-shutdown`.
+        /// The reason, such as `guest-shutdown`.
         reason: String,
     },
-    /// The machine was reset and runs on (`RESET`).
+    /// The machine was reset and continues (`RESET`).
     Reset {
-        /// Whether the guest asked for it.
+        /// Whether the guest requested it.
         guest: bool,
     },
-    /// QEMU paused the guest for good, such as after an internal error of an accelerator.
+    /// QEMU paused the guest permanently, for example after an internal error of an accelerator.
     Stuck(String),
-    /// The guest can no longer be talked to: why.
+    /// Communication with the guest failed, with the reason.
     Unheard(String),
-    /// More text than any test needs.
+    /// More output than any test needs.
     Flood {
-        /// Where: `console`, `output` or `QEMU message`.
+        /// The channel: `console`, `output` or `QEMU message`.
         channel: &'static str,
-        /// How much is allowed, in bytes.
+        /// The limit in bytes.
         limit: u64,
     },
     /// A limit was reached.
     Deadline(Phase, Duration),
-    /// What was waited for after a panic or a lost channel is over.
+    /// The wait after a panic or a lost channel is over.
     Settled,
-    /// QEMU ended by itself.
+    /// QEMU exited by itself.
     Exited {
-        /// How.
+        /// The exit status.
         how: Exit,
-        /// The line of its messages that explains it.
+        /// The message of QEMU that explains it.
         explanation: Option<String>,
-        /// That line, or the last one of its messages.
+        /// That message, or the last one.
         last_line: Option<String>,
     },
     /// The run was interrupted.
     Interrupted,
-    /// The host script ended while the guest still ran.
+    /// The host script ended while the guest was still running.
     Abandoned,
 }
 
-/// A panic of which only QEMU knows, by its `GUEST_PANICKED`.
+/// The message for a panic that only QEMU reports, by `GUEST_PANICKED`.
 pub const PANIC_EVENT: &str = "QEMU reports that the guest panicked";
 
-/// The kernel's taint flags that tell of a fault (`Documentation/admin-guide/tainted-kernels.rst`).
-/// A soft lockup is none: under emulation on a busy host it is often only slowness.
+/// Taint flags of the kernel that indicate a fault
+/// (`Documentation/admin-guide/tainted-kernels.rst`). A soft lockup does not count: under emulation
+/// on a busy host it is often only slowness.
 const FAULTS: &[(u64, &str)] = &[
     (1 << 5, "bad page referenced"),
     (1 << 7, "kernel died recently"),
     (1 << 9, "kernel issued a warning"),
 ];
 
-/// An outcome in the making.
+/// An outcome that is not final yet.
 #[derive(Debug)]
 pub struct Fold {
     ends: ExpectedEnd,
@@ -102,10 +103,10 @@ pub struct Fold {
     failed_at: Option<String>,
     oops: Option<String>,
     panic: Option<String>,
-    /// Whether the guest asked for it, and QEMU's reason.
+    /// Whether the guest requested it, and QEMU's reason.
     shutdown: Option<(bool, String)>,
     unheard: Option<String>,
-    /// The machine was reset before an announcement was heard, which comes another way.
+    /// The machine was reset before its announcement arrived over the other channel.
     reset_early: bool,
 }
 
@@ -123,7 +124,7 @@ pub fn fold(ends: ExpectedEnd, reboots: u32, happened: &[Happened]) -> Outcome {
 }
 
 impl Fold {
-    /// `reboots` is how often the guest may reboot and the test continue.
+    /// `reboots` is the number of reboots after which the test continues.
     #[must_use]
     pub fn new(ends: ExpectedEnd, reboots: u32) -> Self {
         Self {
@@ -143,13 +144,13 @@ impl Fold {
         }
     }
 
-    /// Whether the guest is on its way to hello, or the test runs.
+    /// Whether the guest boots, or the test runs.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Whether the guest is done for, and only its last words and QEMU's end are waited for.
+    /// Whether the guest has failed, and only its last output and QEMU's exit are awaited.
     #[must_use]
     pub fn settling(&self) -> bool {
         self.panic.is_some()
@@ -165,7 +166,8 @@ impl Fold {
         self.unheard.is_some() && !explained
     }
 
-    /// The guest is put back to a snapshot: what its test said is undone. Faults of its kernel are not.
+    /// The guest was restored from a snapshot: discards what its test reported since, but not
+    /// faults of its kernel.
     pub fn rewind(&mut self) {
         self.leaving = None;
         self.skip = None;
@@ -174,7 +176,7 @@ impl Fold {
         self.reset_early = false;
     }
 
-    /// Takes the next thing; gives the outcome as soon as it stands.
+    /// Takes the next event. Returns the outcome once it is final.
     pub fn take(&mut self, happened: &Happened) -> Option<Outcome> {
         match happened {
             Happened::Ready => {
@@ -197,7 +199,7 @@ impl Fold {
             }
             Happened::Leaving(leave) => {
                 self.leaving = Some(*leave);
-                // Records and QEMU's events come over different sockets: either may be first.
+                // Records and QEMU's events arrive over different sockets, in any order.
                 if std::mem::take(&mut self.reset_early) {
                     return self.reset(true);
                 }
@@ -209,21 +211,21 @@ impl Fold {
                 last_line,
             } => Some(self.end(*status, *taint, last_line.as_deref())),
             Happened::Panic(text) => {
-                // The kernel's own words say more than QEMU's event, whichever comes first.
+                // The kernel's own message is better than QEMU's event, whichever arrives first.
                 if self.panic.as_ref().is_none_or(|known| known == PANIC_EVENT) {
                     self.panic = Some(text.clone());
                 }
                 self.announced(Leave::Panic).then_some(Outcome::Passed)
             }
             Happened::Oops(text) => {
-                // What a kernel says while it panics as announced is part of the panic.
+                // Messages of the kernel during an announced panic are part of it.
                 if self.leaving != Some(Leave::Panic) {
                     self.oops.get_or_insert_with(|| text.clone());
                 }
                 None
             }
             Happened::Shutdown { guest, reason } => {
-                // What the console said before may come after, and QEMU may still crash.
+                // Earlier console output may arrive later, and QEMU may still crash.
                 self.shutdown
                     .get_or_insert_with(|| (*guest, reason.clone()));
                 None
@@ -268,7 +270,7 @@ impl Fold {
         self.leaving == Some(leave) && self.ends == ExpectedEnd::Leave(leave) && self.oops.is_none()
     }
 
-    /// A fault of the guest's kernel explains whatever came after it.
+    /// A fault of the guest's kernel explains all later events.
     fn fault(&self) -> Option<Outcome> {
         let panic = || {
             self.panic
@@ -312,7 +314,7 @@ impl Fold {
         }
     }
 
-    /// The guest ended, and QEMU says why.
+    /// The outcome if the guest ended with this reason of QEMU.
     fn ended(&self, guest: bool, reason: &str) -> Outcome {
         let leave = match reason {
             "guest-shutdown" => Some(Leave::Poweroff),
@@ -348,8 +350,8 @@ impl Fold {
     }
 
     fn reset(&mut self, guest: bool) -> Option<Outcome> {
-        // A kernel that restarts may ask the machine for it in several ways, one after the other.
-        // One that never gets up again runs into the limit of the boot.
+        // A restarting kernel may try several ways to reset the machine. If it never boots again,
+        // the boot limit ends it.
         if self.rebooting && self.phase == Phase::Boot {
             return None;
         }
@@ -364,7 +366,7 @@ impl Fold {
             self.rebooting = true;
             self.phase = Phase::Boot;
             self.leaving = None;
-            // The reset itself closed the channel; the next boot opens it again.
+            // The reset itself closed the channel, and the next boot opens it again.
             self.unheard = None;
             return None;
         }
@@ -393,7 +395,8 @@ impl Fold {
             }
             Exit::Code(status) => status,
         };
-        // A guest may choose QEMU's status, as with isa-debug-exit; its reason came first.
+        // A guest may set QEMU's exit status, for example with isa-debug-exit. A shutdown reason
+        // precedes it.
         if let Some((guest, reason)) = &self.shutdown {
             return self.ended(*guest, reason);
         }
@@ -417,20 +420,20 @@ fn lost(how: String) -> Outcome {
     Outcome::LostGuest { how }
 }
 
-/// What a script said about its end.
+/// What a script reported about its end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EndReport<'a> {
     /// Why it skipped itself.
     pub skip: Option<&'a str>,
-    /// Why it failed, in its own words.
+    /// The reason of its `fail`.
     pub fail: Option<&'a str>,
-    /// File, line and command that ended it.
+    /// File, line and command at which it ended.
     pub failed_at: Option<&'a str>,
     /// The last line of its output.
     pub last_line: Option<&'a str>,
 }
 
-/// What an exit status of a test means, in either script.
+/// The outcome for the exit status of a host or guest script.
 #[must_use]
 pub fn from_status(status: i32, said: EndReport<'_>) -> Outcome {
     let EndReport {
@@ -439,7 +442,7 @@ pub fn from_status(status: i32, said: EndReport<'_>) -> Outcome {
         failed_at,
         last_line,
     } = said;
-    // The last line may have nothing to do with it, so it counts only where the place is not known.
+    // The last line may be unrelated, so it is used only without a location.
     let explained = |how: String| match (fail, failed_at, last_line) {
         (Some(reason), ..) => reason.to_owned(),
         (None, Some(place), _) => format!("{place}: {how}"),

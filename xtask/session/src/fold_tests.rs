@@ -26,7 +26,7 @@ fn shutdown(reason: &str) -> Happened {
     }
 }
 
-/// A shutdown with QEMU's orderly end.
+/// A shutdown with an orderly exit of QEMU.
 fn off(reason: &str) -> [Happened; 2] {
     [
         shutdown(reason),
@@ -94,7 +94,7 @@ fn only_an_end_record_of_zero_passes() {
 }
 
 #[test]
-fn a_limit_names_its_phase() {
+fn time_limit_outcome_contains_its_phase() {
     let boot = Happened::Deadline(Phase::Boot, LIMIT);
     check(
         REPORT,
@@ -124,7 +124,7 @@ fn kernel_fault_explains_later_events() {
         panic,
     );
     let [reset, gone] = off("guest-reset");
-    // Console and QMP are two channels: either may be the first to be read.
+    // Console and QMP are two channels, and either may be read first.
     check(
         &[Happened::Ready, reset, panic_line(), gone],
         "guest panicked",
@@ -178,7 +178,7 @@ fn kernel_fault_explains_later_events() {
         "guest oopsed",
         "tainted: kernel issued a warning",
     );
-    // Proprietary, out-of-tree or forced modules are no faults.
+    // Proprietary, out-of-tree or forced modules are not faults.
     check(&[Happened::Ready, end(0, 4097)], "passed", "");
 }
 
@@ -260,7 +260,7 @@ fn qemu_exit_reports_progress() {
         "QEMU crashed",
         "QEMU was killed by SIGSEGV",
     );
-    // Even where the guest had panicked before: QEMU must not crash.
+    // Also after a panic of the guest: QEMU must not crash.
     check(
         &[panic_line(), segv],
         "QEMU crashed",
@@ -360,7 +360,7 @@ fn guest_may_reboot_as_header_allows() {
     let cause = "the guest reboots more often than `reboots` allows";
     check(REPORT, 1, &twice, "failed", cause);
     check(ExpectedEnd::Leave(Leave::Reboot), 1, &twice, "passed", "");
-    // The announcement and the reset come over different sockets.
+    // The announcement and the reset arrive over different sockets.
     let swapped = [boot[0].clone(), boot[2].clone(), boot[1].clone()];
     let once = [&swapped[..], &[Happened::Ready, end(0, 0)]].concat();
     check(REPORT, 1, &once, "passed", "");
@@ -393,7 +393,7 @@ fn guest_may_reboot_as_header_allows() {
     ]
     .concat();
     check(REPORT, 1, &thrice, "passed", "");
-    // A reset without an announcement is not an allowed one, unless it came through QMP.
+    // A reset without an announcement is not allowed, unless it was requested over QMP.
     let crash = [
         Happened::Ready,
         Happened::Reset { guest: true },
@@ -406,7 +406,7 @@ fn guest_may_reboot_as_header_allows() {
         "lost guest",
         "the guest reset itself unexpectedly (call `leave reboot` first)",
     );
-    // Such a reset closes the channel before it is told.
+    // Such a reset closes the channel before the event arrives.
     let asked = [
         Happened::Ready,
         Happened::Unheard("closed".to_owned()),
@@ -418,7 +418,7 @@ fn guest_may_reboot_as_header_allows() {
 }
 
 #[test]
-fn flood_interrupt_and_early_end_are_named() {
+fn flood_interrupt_and_early_end_have_outcomes() {
     let flood = Happened::Flood {
         channel: "console",
         limit: 64 << 20,

@@ -1,8 +1,8 @@
-//! Who continues with a guest that migrates: the QEMU that hears of it asks the one that had it.
+//! Hands the conversation with a migrating guest to its next QEMU.
 //!
-//! A guest takes its nonce and its sequence numbers along, so the first record that comes out of
-//! the new QEMU says whose guest it is. The old session reads its channel to the end before it
-//! gives the conversation away: no record is lost or taken out of turn.
+//! A guest keeps its nonce and its sequence numbers, so its first record from the new QEMU
+//! identifies it. The old session reads its channel to the end before it gives the conversation
+//! away, so no record is lost or reordered.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,20 +25,20 @@ struct State {
 }
 
 struct Holder {
-    /// None until the guest was given one.
+    /// `None` until the guest was given a nonce.
     nonce: Option<String>,
-    /// The guest is stopped here, and in a migration stream or in another QEMU.
+    /// The guest is stopped here, and is in a migration stream or in another QEMU.
     departed: bool,
     hold: Hold,
 }
 
-/// Whose conversation is asked for.
+/// The guest whose conversation is requested.
 pub(super) enum Whose {
-    /// That of the guest with this nonce.
+    /// The guest with this nonce.
     Nonce(String),
-    /// That of the latest guest.
+    /// The latest guest.
     Latest,
-    /// That of the latest guest that has migrated away.
+    /// The latest guest that has migrated away.
     Departed,
 }
 
@@ -55,7 +55,7 @@ impl Holder {
 enum Hold {
     Held(Waker),
     Asked(Heir),
-    /// Its QEMU is gone, and the guest is in a file or on its way.
+    /// Its QEMU has exited, and the guest is in a file or in transit.
     Left(Box<Conversation>),
 }
 
@@ -65,7 +65,7 @@ struct Heir {
 }
 
 impl Heir {
-    /// Gives the conversation back where the heir has ended meanwhile.
+    /// Passes the conversation on. Returns it if the heir has ended meanwhile.
     fn inherit(&self, conversation: Conversation) -> Result<(), Box<Conversation>> {
         self.to
             .send(conversation)
@@ -82,7 +82,7 @@ impl fmt::Debug for Handoff {
 }
 
 impl Handoff {
-    /// Whether a guest went into a migration stream and never came out of it.
+    /// Whether a guest went into a migration stream and never arrived anywhere.
     #[must_use]
     pub fn is_open(&self) -> bool {
         let state = self.lock();
@@ -95,7 +95,7 @@ impl Handoff {
         self.lock().holders.is_empty()
     }
 
-    /// Enters a session that has a guest; the number is the later ones' `id`.
+    /// Registers a session with a guest. Returns its `id`.
     pub(super) fn enter(&self, nonce: Option<&str>, waker: Waker) -> u64 {
         let mut state = self.lock();
         state.last += 1;
@@ -109,21 +109,21 @@ impl Handoff {
         id
     }
 
-    /// The guest was given a nonce.
+    /// Records the guest's nonce.
     pub(super) fn name(&self, id: u64, nonce: &str) {
         if let Some(holder) = self.lock().holders.get_mut(&id) {
             holder.nonce = Some(nonce.to_owned());
         }
     }
 
-    /// Whether its guest has migrated away.
+    /// Records whether its guest has migrated away.
     pub(super) fn departed(&self, id: u64, departed: bool) {
         if let Some(holder) = self.lock().holders.get_mut(&id) {
             holder.departed = departed;
         }
     }
 
-    /// Asks for a conversation.
+    /// Requests a conversation.
     pub(super) fn ask(&self, whose: &Whose, waker: Waker) -> Option<Receiver<Conversation>> {
         let mut state = self.lock();
         let (&id, _) = state
@@ -136,7 +136,7 @@ impl Handoff {
         let holder = state.holders.remove(&id)?;
         let wake = match holder.hold {
             Hold::Left(conversation) => {
-                // The receiver is still here.
+                // The receiver is still alive here.
                 let _ = heir.inherit(*conversation);
                 return Some(receiver);
             }
@@ -152,7 +152,7 @@ impl Handoff {
         Some(receiver)
     }
 
-    /// Whether another session asks for this one's conversation.
+    /// Whether another session requests this one's conversation.
     pub(super) fn is_asked(&self, id: u64) -> bool {
         let state = self.lock();
         matches!(
@@ -161,7 +161,7 @@ impl Handoff {
         )
     }
 
-    /// Gives it to the QEMU that asks, or leaves it for the one that will.
+    /// Gives it to the requesting session, or stores it for a later request.
     pub(super) fn give(&self, id: u64, conversation: Conversation) {
         let mut state = self.lock();
         let Some(holder) = state.holders.remove(&id) else {
@@ -181,7 +181,7 @@ impl Handoff {
         }
     }
 
-    /// The session has come to its end.
+    /// Unregisters a session.
     pub(super) fn leave(&self, id: u64) {
         self.lock().holders.remove(&id);
     }

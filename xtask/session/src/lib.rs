@@ -1,8 +1,10 @@
-//! The conversation with one guest, from a started QEMU to the outcome.
+//! The session with one guest, from a started QEMU to the outcome.
 //!
-//! The guest boots, migrates in, or was restored from a template ([`Arrival`]); everything from the
-//! handover on is the same. [`conduct`] reads bytes, events and clocks and passes what happened to
-//! [`fold::Fold`], which decides. The caller that started the guest ends it when `conduct` returns.
+//! The guest boots, migrates in, or was restored from a template ([`Arrival`]). After the handover
+//! all
+//! are treated alike. [`conduct`] reads bytes, events and clocks and passes them to [`fold::Fold`],
+//! which
+//! decides. The caller that started the guest ends it when `conduct` returns.
 //!
 //! | module | subject |
 //! |---|---|
@@ -14,7 +16,7 @@
 //! | `location`, `handoff` | which QEMU a guest is in, and how its conversation gets there |
 //! | `records`, `replies` | incoming records, and the answers of helper commands |
 //!
-//! It starts no process and writes no file.
+//! This crate starts no processes and writes no files.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,15 +51,15 @@ pub mod protocol;
 mod records;
 mod replies;
 
-/// A started guest, as a session needs it.
+/// A started guest, from the view of a session.
 pub trait Guest {
-    /// The next thing that happens; `None` when nothing does until then.
+    /// The next event, or `None` at the deadline.
     fn next(&mut self, until: Instant) -> Option<VmEvent>;
     /// Writes to the control channel.
     fn send(&mut self, bytes: &[u8]) -> Result<(), String>;
-    /// Ends a wait of `next` from another thread.
+    /// Interrupts a wait of `next` from another thread.
     fn waker(&self) -> Waker;
-    /// Reads what QEMU has written to this channel to its end, which `VmEvent::Ended` tells.
+    /// Reads this channel to its end, which `VmEvent::Ended` reports.
     fn finish_reading(&mut self, port: Port) -> Result<(), String>;
 }
 
@@ -81,31 +83,32 @@ impl Guest for Vm {
     }
 }
 
-/// The runner's side of a session.
+/// The runner, from the view of a session.
 pub trait Host {
     /// What the test printed.
     fn output(&mut self, bytes: &[u8]);
-    /// What came over the control channel, as it came.
+    /// The raw bytes from the control channel.
     fn control(&mut self, bytes: &[u8]);
-    /// What the console shows.
+    /// The bytes of the console.
     fn console(&mut self, bytes: &[u8]);
-    /// Something odd that decides nothing.
+    /// An anomaly that does not affect the outcome.
     fn note(&mut self, text: String);
-    /// File, line and command, from what the guest's script says of the place where it ended.
+    /// Converts the location that the guest's script reported for its end to file, line and
+    /// command.
     fn failed_at(&mut self, args: &[String]) -> Option<String> {
         let _ = args;
         None
     }
-    /// The guest is here and runs the guest script.
+    /// The guest has arrived and runs the guest script.
     fn ready(&mut self) {}
-    /// Does what the test asks for: exit status and text for its reply, or none where `replies`
-    /// gets them later.
+    /// Carries out a call of the test. Returns exit status and text of the reply, or `None` if
+    /// `replies` gets them later.
     fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)>;
-    /// The snapshots that were saved or loaded by command since this was asked last.
+    /// The snapshots that commands saved or loaded since the last call.
     fn snapshots(&mut self) -> Vec<SnapshotCommand> {
         Vec::new()
     }
-    /// What QEMU says about its guest.
+    /// The run state of the guest.
     fn run_state(&mut self) -> RunState {
         RunState::Unknown
     }
@@ -113,10 +116,10 @@ pub trait Host {
     fn stop(&mut self) -> Option<Happened>;
 }
 
-/// What a QEMU says about its guest (`query-status`), as far as it matters here.
+/// The relevant run states of QEMU (`query-status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunState {
-    /// It waits for a guest that is to migrate into it.
+    /// It waits for a guest to migrate in.
     Incoming,
     /// It runs.
     Running,
@@ -124,27 +127,27 @@ pub enum RunState {
     Stopped,
     /// It is stopped, and its state was sent to another QEMU or into a file.
     Migrated,
-    /// QEMU does not answer in time, as while it loads a guest.
+    /// QEMU does not answer in time, for example while it loads a guest.
     Busy,
     /// QEMU does not answer at all.
     Unknown,
 }
 
-/// How often it is asked whether the session must stop.
+/// Interval at which the session checks whether it must stop.
 pub const TICK: Duration = Duration::from_millis(50);
-/// A guest that takes nothing for so long is gone.
+/// A guest that reads nothing for this long is considered gone.
 const SEND_WAIT: Duration = Duration::from_secs(10);
-/// For a guest's last words after its kernel panicked.
+/// How long to wait for a guest's last output after its kernel panicked.
 const SETTLE: Duration = Duration::from_millis(500);
-/// For the event that explains a closed control channel: QEMU reports a reset only after it has reset all devices, which
-/// takes long on a busy host.
+/// How long to wait for the event that explains a closed control channel. QEMU reports a reset only
+/// after it has reset all devices, which takes long on a busy host.
 const EXPLAIN: Duration = Duration::from_secs(5);
-/// More on a channel is a flood: the logs keep a quarter of it.
+/// More output on a channel is a flood. The logs keep a quarter of it.
 pub const FLOOD: u64 = 64 << 20;
-/// How long the notes of one session may become.
+/// Maximum number of notes of a session.
 const NOTES_MAX: usize = 20;
 
-/// Conducts a guest that was just started to its outcome.
+/// Conducts the session with a started guest until its outcome.
 pub fn conduct(
     guest: &mut dyn Guest,
     policy: &Policy,
@@ -201,17 +204,17 @@ struct Session<'a> {
     message_bytes: u64,
     last_words: LastWords,
     notes: usize,
-    /// The host script has stopped the guest, or a migration has.
+    /// Whether the host script or a migration has stopped the guest.
     paused: bool,
-    /// It was stopped by a migration, or for one.
+    /// Whether it was stopped by or for a migration.
     departed: bool,
-    /// A snapshot is being saved of a guest that runs.
+    /// Whether a snapshot of a running guest is being saved.
     saving: bool,
     /// When QEMU may be asked for its state again.
     next_look: Instant,
 }
 
-/// How a session ended, and what its QEMU was to the test.
+/// The outcome of a session, and the role of its QEMU in the test.
 type SessionEnd = (Outcome, Part);
 
 fn not_refused() -> Outcome {
@@ -240,7 +243,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Test time until something must have happened.
+    /// Test time until the next limit.
     fn left(&self) -> Duration {
         let policy = self.policy;
         let left = match self.location {
@@ -291,7 +294,7 @@ impl<'a> Session<'a> {
             .map(|outcome| (outcome, part))
     }
 
-    /// Takes an event in and asks the fold about it.
+    /// Takes an event, and asks the fold for an outcome.
     fn take(
         &mut self,
         event: VmEvent,
@@ -301,7 +304,7 @@ impl<'a> Session<'a> {
         for command in host.snapshots() {
             self.take_snapshot(command);
         }
-        // An accelerator that has failed for good leaves QEMU paused and alive.
+        // After a permanent failure of the accelerator, QEMU stays paused.
         let outcome = if let Some(Verdict::Fails { why }) = qemu::history::broken_kvm(&event) {
             self.conversation.fold.take(&Happened::Stuck(why))
         } else {
@@ -344,7 +347,7 @@ impl<'a> Session<'a> {
         outcome.map(|outcome| (outcome, Part::Last))
     }
 
-    /// Keeps the line of QEMU's messages that explains its end.
+    /// Keeps the message of QEMU that explains its exit.
     fn take_message(&mut self, line: &str) -> Option<Outcome> {
         self.message_bytes += line.len() as u64 + 1;
         if self.message_bytes > FLOOD {
@@ -397,7 +400,8 @@ impl<'a> Session<'a> {
         outcome.map(|outcome| (outcome, Part::Last))
     }
 
-    /// The host stopped the guest and asked QEMU to quit: the guest may continue elsewhere.
+    /// Whether the host stopped the guest and asked QEMU to quit. The guest may then continue
+    /// elsewhere.
     fn is_parted(&self) -> bool {
         self.paused && !self.conversation.fold.settling()
     }
@@ -420,7 +424,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The guest runs: after a stop, a snapshot that was saved or loaded, a migration.
+    /// The guest runs again after a stop, a snapshot, or a migration.
     fn resumed(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
         let Location::Here(id) = self.location else {
             return None;
@@ -435,7 +439,7 @@ impl<'a> Session<'a> {
         self.send_lost(guest)
     }
 
-    /// Sends what the guest may have lost in a migration or with a snapshot that was loaded.
+    /// Sends the records that the guest may have lost in a migration or by a loaded snapshot.
     fn send_lost(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
         let lost = self.conversation.lost()?;
         self.send(guest, &lost)
@@ -485,7 +489,7 @@ impl<'a> Session<'a> {
             return None;
         }
         match event {
-            // Whether it does is seen by its end.
+            // QEMU's exit shows whether it does.
             QemuEvent::Shutdown(shutdown)
                 if shutdown.reason == "host-qmp-quit" && self.is_parted() =>
             {
@@ -500,8 +504,8 @@ impl<'a> Session<'a> {
                 self.happened(&Happened::Panic(PANIC_EVENT.to_owned()))
             }
             QemuEvent::PortChange { id, open: false }
-                // Loading a snapshot closes and opens the port, and QEMU may report it a second later
-                // (rate limit of `VSERPORT_CHANGE` in QEMU's monitor/monitor.c).
+                // Loading a snapshot closes and opens the port, and QEMU may report it a second
+                // later (rate limit of `VSERPORT_CHANGE` in QEMU's monitor/monitor.c).
                 if id == CONTROL_PORT
                     && self.conversation.fold.phase() == Phase::Test
                     && !self.conversation.epoch.has_loaded
@@ -510,7 +514,8 @@ impl<'a> Session<'a> {
                 let closed = "the guest closed the control channel before the end of the test";
                 self.happened(&Happened::Unheard(closed.to_owned()))
             }
-            // A test asked that a guest that panics continues: what it does next decides.
+            // The test configured that a panicked guest continues, so its further behaviour
+            // decides.
             QemuEvent::GuestPanicked(PanicAction::Run)
             | QemuEvent::Stop
             | QemuEvent::Resume

@@ -1,10 +1,11 @@
-//! Time limits that do not depend on what else the host does.
+//! Time limits that do not depend on the load of the host.
 //!
-//! A limit counts *test time*: time in which the guests and the host script of the test could run. It stands still while a
-//! thread of theirs is ready to run and has to wait for a processor. So a guest that computes is stopped after as much processor time
-//! as its limit allows, and a guest that hangs when the limit has passed, however busy the host is. Test time
-//! advances at a twentieth of the wall clock at least: every wait ends. On a slow host it is slower by a factor, which
-//! is what the fastest boot of the run took, compared with its limit.
+//! A limit counts *test time*: time in which the guests and the host script of the test could run.
+//! It stops while one of their threads is runnable but waits for a processor. A computing guest is
+//! therefore stopped after the processor time of its limit, and a hanging guest after the limit
+//! itself, however busy the host is. Test time advances at no less than a twentieth of the wall
+//! clock, so every wait ends. On a slow host it advances more slowly by a factor, which is the
+//! duration of the fastest boot of the run relative to its limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,40 +15,40 @@ use host::clock::monotonic;
 use host::load::{self, CpuTime};
 use host::wait::Countdown;
 
-/// How much slower than the wall clock test time may be on a busy host.
+/// The maximum ratio of the wall clock to test time on a busy host.
 const SLOWEST: u32 = 20;
-/// Test time is not measured more often.
+/// Minimum interval between measurements of test time.
 const RESOLUTION: Duration = Duration::from_millis(10);
-/// A boot takes this part of its limit on a host for which the limits are meant, or less.
+/// On a reference host, a boot takes at most this part of its limit.
 const BOOT_SHARE: f64 = 0.2;
 /// A guest that is ready after less than this part of its limit was restored, not booted.
 const RESTORED_SHARE: f64 = 0.01;
-/// A host that is slower than this is not waited for.
+/// The maximum factor for slow hosts.
 const SLOWEST_HOST: f64 = 10.0;
 
-/// The threads of a test: of its QEMUs, and of its host script with all that it started.
+/// The threads of a test: of its QEMUs, and of its host script with all descendants.
 type Threads = BTreeMap<u32, CpuTime>;
 
-/// Test time so far, from samples of the wall clock and of what threads have waited.
+/// Test time so far, from samples of the wall clock and of the waiting times of threads.
 #[derive(Debug, Default)]
 struct Meter {
     wall: Duration,
     counted: Duration,
-    /// Waited, and not yet taken off: the kernel reports a wait when it is over.
+    /// Waiting time that is not subtracted yet, because the kernel reports a wait when it is over.
     owed: Duration,
     held: Duration,
     threads: Threads,
 }
 
 impl Meter {
-    /// Takes a sample, `wall` after the start.
+    /// Takes a sample `wall` after the start.
     fn take(&mut self, wall: Duration, threads: Threads) {
         let passed = wall.saturating_sub(self.wall);
         let waited = |(thread, now): (&u32, &CpuTime)| {
             let before = self.threads.get(thread).copied().unwrap_or_default();
             now.waited.saturating_sub(before.waited)
         };
-        // The guest is as far as the thread that waited longest.
+        // The thread that waited longest determines the progress of the guest.
         self.owed += threads.iter().map(waited).max().unwrap_or_default();
         let held = self.owed.min(passed.saturating_sub(passed / SLOWEST));
         self.owed -= held;
@@ -58,21 +59,23 @@ impl Meter {
     }
 }
 
-/// How much slower than the reference a host is, 1 or more, from the processor time of a boot. `None` if it was none.
+/// How much slower than the reference a host is, at least 1, from the processor time of a boot.
+/// `None` if it was not a boot.
 fn slowness(boot: Duration, limit: Duration) -> Option<f64> {
     let share = boot.as_secs_f64() / limit.as_secs_f64();
     (share >= RESTORED_SHARE).then(|| (share / BOOT_SHARE).clamp(1.0, SLOWEST_HOST))
 }
 
-/// How fast the host of a run is, from the boots so far.
+/// The speed of the host, from the boots of the run so far.
 #[derive(Debug, Default)]
 pub struct HostSpeed {
-    /// The fastest boot, against its limit.
+    /// The fastest boot relative to its limit.
     slowness: Mutex<Option<f64>>,
 }
 
 impl HostSpeed {
-    /// Takes the processor time of a boot, whose limit is given. The fastest boot counts: others had more to do.
+    /// Records the processor time of a boot with this limit. The fastest boot counts, because
+    /// others may have had more to do.
     pub fn note(&self, boot: Duration, limit: Duration) {
         let Some(found) = slowness(boot, limit) else {
             return;
@@ -81,7 +84,7 @@ impl HostSpeed {
         *known = Some(known.map_or(found, |known| known.min(found)));
     }
 
-    /// By how much limits are longer; 1 before the first boot.
+    /// The factor for limits, 1 before the first boot.
     #[must_use]
     pub fn factor(&self) -> f64 {
         let known = self.slowness.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,14 +92,14 @@ impl HostSpeed {
     }
 }
 
-/// Counts the time of one test. Clones count together.
+/// The clock of one test. Clones share it.
 #[derive(Debug, Clone)]
 pub struct TestClock(Arc<Mutex<Clock>>);
 
 #[derive(Debug)]
 struct Clock {
     started: Instant,
-    /// By how much it is slower than the wall clock on this host.
+    /// How much slower than the wall clock it is on this host.
     factor: f64,
     processes: BTreeSet<u32>,
     meter: Meter,
@@ -109,7 +112,7 @@ impl Default for TestClock {
 }
 
 impl TestClock {
-    /// Begins to count. The factor is 1 on a host for which the limits are meant.
+    /// Starts the clock. The factor is 1 on a reference host.
     #[must_use]
     pub fn new(factor: f64) -> Self {
         Self(Arc::new(Mutex::new(Clock {
@@ -120,12 +123,12 @@ impl TestClock {
         })))
     }
 
-    /// From now on, the clock stands still while this process, or one that descends from it, waits for a processor.
+    /// From now on, the clock stops while this process or a descendant waits for a processor.
     pub fn follow(&self, pid: u32) {
         self.lock().processes.insert(pid);
     }
 
-    /// The process has ended.
+    /// Unregisters a process that has ended.
     pub fn forget(&self, pid: u32) {
         self.lock().processes.remove(&pid);
     }
@@ -142,7 +145,7 @@ impl TestClock {
         clock.meter.counted.div_f64(clock.factor)
     }
 
-    /// The part of the wall clock for which this clock has stood still, from 0 to 1.
+    /// The part of the wall clock for which this clock was stopped, from 0 to 1.
     #[must_use]
     pub fn share_held(&self) -> f64 {
         let clock = self.lock();
@@ -153,7 +156,7 @@ impl TestClock {
         clock.meter.held.as_secs_f64() / wall
     }
 
-    /// The end of a wait that begins now.
+    /// The deadline of a wait that begins now.
     #[must_use]
     pub fn deadline(&self, limit: Duration) -> Deadline {
         Deadline {
@@ -167,7 +170,7 @@ impl TestClock {
     }
 }
 
-/// The end of a wait, in test time.
+/// A deadline in test time.
 #[derive(Debug, Clone)]
 pub struct Deadline {
     clock: TestClock,
@@ -190,7 +193,8 @@ mod tests {
         Duration::from_secs_f64(number)
     }
 
-    /// Samples once a second; each gives what the threads of one process have waited in that second.
+    /// Takes one sample per second. Each contains how long the threads of one process waited in
+    /// that second.
     fn counted(samples: &[&[f64]]) -> f64 {
         let mut meter = Meter::default();
         let mut threads = Threads::new();
@@ -213,13 +217,13 @@ mod tests {
         // Idle host, no QEMU yet, guest asleep.
         check(&[&[], &[], &[]], 3.0);
         check(&[&[0.0], &[0.0], &[0.0]], 3.0);
-        // Half of the time, then none.
+        // Waits half of the time, then not at all.
         check(&[&[0.5], &[0.5], &[0.0]], 2.0);
-        // The thread that waited longest counts, not their sum.
+        // The thread that waited longest counts, not the sum.
         check(&[&[0.5, 0.25], &[0.25, 0.5]], 1.0);
-        // A wait that is reported late is taken off later.
+        // A wait that is reported late is subtracted later.
         check(&[&[0.0], &[1.5], &[0.0]], 1.5);
-        // Nothing runs: a twentieth is counted.
+        // If nothing can run, a twentieth is counted.
         check(&[&[1.0], &[1.0]], 0.1);
         // Four threads report the same wait one after the other, which must not stop the clock.
         check(&[&[1.0], &[1.0, 1.0], &[1.0, 1.0, 1.0]], 0.15);

@@ -1,4 +1,5 @@
-//! Where a session's guest is: here, on its way to another QEMU, or still to come from one.
+//! The location of a session's guest: here, in transit to another QEMU, or still to arrive from
+//! one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,24 +19,26 @@ use crate::protocol::{Heard, Sender, first_record};
 
 /// Where the guest is.
 pub(super) enum Location {
-    /// In another QEMU, or in a file: it will migrate into this one.
+    /// In another QEMU or in a file, from which it will migrate into this one.
     Awaited(Awaited),
-    /// Here; the number is the session's in the handoff.
+    /// Here. The number is that of the session in the handoff.
     Here(u64),
-    /// It speaks through another QEMU already: what it said here before is read to the end.
+    /// It already communicates through another QEMU, and its earlier bytes here are read to the
+    /// end.
     Leaving(u64),
-    /// In another QEMU; set when it is at its end there.
+    /// In another QEMU. Set when it has ended there.
     Gone(Arc<AtomicBool>),
 }
 
-/// What a QEMU said before it was known whose guest it has.
+/// The output of a QEMU before its guest was identified.
 #[derive(Default)]
 pub(super) struct Awaited {
     records: Vec<u8>,
     console: Vec<u8>,
-    /// QEMU runs it: it need not speak first, as what it waits for may be lost on the way.
+    /// Whether QEMU runs it. It need not send first, because what it waits for may have been lost
+    /// in transit.
     pub(super) runs: bool,
-    /// The migration into this QEMU is complete: it has the guest, which may be stopped.
+    /// Whether the migration into this QEMU is complete. The guest may be stopped.
     arrived: bool,
     asked: Option<Receiver<Conversation>>,
 }
@@ -52,12 +55,12 @@ impl Location {
 }
 
 impl Awaited {
-    /// Asks for the guest as soon as it shows itself.
+    /// Requests the guest as soon as it is identified.
     fn ask(&mut self, handoff: &Handoff, waker: &Waker) {
         if self.asked.is_some() {
             return;
         }
-        // A guest that did not survive its migration never says another record.
+        // A guest that did not survive its migration sends no more records.
         let dead = || {
             let mut troubles = Console::default().feed(&self.console).into_iter();
             troubles.any(|(kind, _)| kind != Kind::Notice)
@@ -74,7 +77,7 @@ impl Awaited {
 }
 
 impl Session<'_> {
-    /// What is to be done before the next event is waited for.
+    /// Work before the next wait for an event.
     pub(super) fn turn(
         &mut self,
         guest: &mut dyn Guest,
@@ -96,7 +99,8 @@ impl Session<'_> {
             }
             Location::Awaited(awaited) => {
                 awaited.ask(&self.policy.handoff, &self.waker);
-                // The guest passed through this QEMU so fast that the next one took over directly.
+                // The guest passed through this QEMU so quickly that the next one took over
+                // directly.
                 if awaited.asked.is_none() && awaited.arrived && self.policy.handoff.is_over() {
                     return Some((Outcome::Passed, Part::Passage));
                 }
@@ -116,7 +120,8 @@ impl Session<'_> {
         }
     }
 
-    /// Asks QEMU what no event tells: whether a guest has come that is stopped, or has gone.
+    /// Asks QEMU about changes without an event: whether a stopped guest has arrived, or one has
+    /// left.
     fn look(&mut self, host: &mut dyn Host) {
         let now = monotonic();
         if now < self.next_look {
@@ -148,7 +153,7 @@ impl Session<'_> {
         }
     }
 
-    /// Keeps what comes before it is known whose guest it is.
+    /// Stores bytes that arrive before the guest is identified.
     pub(super) fn await_guest(&mut self, port: Port, bytes: &[u8]) -> Option<SessionEnd> {
         let own = self.port();
         let Location::Awaited(awaited) = &mut self.location else {
@@ -208,7 +213,7 @@ impl Session<'_> {
         outcome.map(|outcome| (outcome, Part::Last))
     }
 
-    /// All that the guest said here is read: the next QEMU continues.
+    /// All earlier bytes of the guest here are read, so the next QEMU continues.
     pub(super) fn finish_leaving(&mut self, port: Port) {
         if let Location::Leaving(id) = self.location
             && port == self.port()
@@ -224,7 +229,7 @@ impl Session<'_> {
         self.policy.handoff.give(id, conversation);
     }
 
-    /// QEMU has ended just when it got the conversation: the next QEMU gets it.
+    /// QEMU exited just when it got the conversation, which is passed to the next QEMU.
     fn hand_on(&mut self) {
         let Location::Awaited(awaited) = &mut self.location else {
             return;
@@ -239,19 +244,19 @@ impl Session<'_> {
         }
     }
 
-    /// QEMU has ended well: an end to take note of only where the guest is elsewhere.
+    /// QEMU exited in order. This ends the session only if the guest is elsewhere.
     pub(super) fn ended_well(&mut self) -> Option<SessionEnd> {
         match self.location {
             Location::Here(id) | Location::Leaving(id) if self.is_parted() => self.give(id),
             Location::Here(_) | Location::Leaving(_) => return None,
-            // Asked to quit before a guest arrived; a guest that was to arrive is still where it was.
+            // QEMU was asked to quit before a guest arrived, so the guest is still where it was.
             Location::Awaited(_) if self.policy.start == Start::Refused => return None,
             Location::Awaited(_) | Location::Gone(_) => self.hand_on(),
         }
         Some((Outcome::Passed, Part::Passage))
     }
 
-    /// The session is over: the QEMU that had the guest before is no longer needed.
+    /// Ends the session. The QEMU that had the guest before is no longer needed.
     pub(super) fn leave(&mut self) {
         if let Location::Here(id) | Location::Leaving(id) = self.location {
             self.policy.handoff.leave(id);

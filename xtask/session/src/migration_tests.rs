@@ -1,4 +1,4 @@
-//! Guests that leave one QEMU for another: two fakes, one conversation.
+//! Guests that migrate from one QEMU to another: two fakes, one conversation.
 
 use std::io::BufRead as _;
 
@@ -19,7 +19,7 @@ fn policy(arrival: Arrival, handoff: &Arc<Handoff>) -> Policy {
     }
 }
 
-/// What came of a QEMU: its outcome, its part, what the test printed through it.
+/// The result of a QEMU: outcome, role, and the test's output through it.
 type Came = (&'static str, Part, String);
 
 fn begin(
@@ -38,13 +38,14 @@ fn begin(
     (guest, move || session.join().unwrap())
 }
 
-/// The guest speaks through the other QEMU from now on.
+/// The guest communicates through the other QEMU from now on.
 fn migrate(from: &FakeGuest, to: &mut FakeGuest) {
     to.nonce.clone_from(&from.nonce);
     to.seq = from.seq;
 }
 
-/// What the new QEMU is told first: an end for whatever was cut off, then all that may be lost.
+/// What the new QEMU receives first: an end for a truncated record, then everything that may be
+/// lost.
 fn hear_again(guest: &mut FakeGuest) -> Vec<String> {
     let mut line = String::new();
     guest.control.read_line(&mut line).unwrap();
@@ -59,7 +60,7 @@ fn guest_continues_in_the_migration_target() {
     let (mut destination, end) = begin(Arrival::Migration, &handoff);
     source.boots();
     source.say("out", "one\n");
-    // A record that is cut in two by the migration.
+    // A record that is split by the migration.
     let cut = Record {
         nonce: source.nonce.clone(),
         seq: 2,
@@ -78,7 +79,7 @@ fn guest_continues_in_the_migration_target() {
     destination.say("end", "0 0");
     let came = ("passed", Part::Last, "two\nthree\n".to_owned());
     assert_eq!(end().0, came);
-    // The test does not end the first QEMU: the runner does when the guest has ended.
+    // The test does not end the first QEMU. The runner does when the guest has ended.
     let came = ("passed", Part::Passage, "one\n".to_owned());
     assert_eq!(source_end().0, came);
 }
@@ -137,7 +138,7 @@ fn lost_reply_is_resent_after_migration() {
     let lost = source.hear();
     source.qmp("STOP", json!({}));
     migrate(&source, &mut destination);
-    // It waits for that answer, and says nothing before it comes.
+    // It waits for that answer and sends nothing before.
     destination.qmp("RESUME", json!({}));
     hear_again(&mut destination);
     assert_eq!(destination.hear(), lost);

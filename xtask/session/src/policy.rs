@@ -13,31 +13,31 @@ use crate::fold::Fold;
 use crate::limits::TestClock;
 use crate::protocol::{Nonce, Receiver};
 
-/// What a session goes by.
+/// The parameters of a session.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// What makes a pass.
+    /// The condition for a pass.
     pub ends: ExpectedEnd,
-    /// How often the guest may reboot.
+    /// Number of allowed reboots.
     pub reboots: u32,
-    /// How guest and host talk.
+    /// How guest and host communicate.
     pub channel: Channel,
-    /// From the start, or a reboot, to hello.
+    /// Time limit from the start or a reboot to hello.
     pub boot_limit: Duration,
-    /// The test's own time.
+    /// Time limit of the test itself.
     pub test_limit: Duration,
-    /// Counts both.
+    /// The clock for both limits.
     pub clock: TestClock,
-    /// Where the guest comes from.
+    /// How the guest arrives.
     pub arrival: Arrival,
-    /// What is expected of QEMU's start.
+    /// The expected result of QEMU's start.
     pub start: Start,
     /// The other sessions of the test.
     pub handoff: Arc<Handoff>,
 }
 
 impl Policy {
-    /// For a guest by itself whose report makes a pass.
+    /// For a single guest whose report decides.
     #[must_use]
     pub fn alone(channel: Channel, limit: Duration) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl Policy {
         }
     }
 
-    /// A conversation with a guest that has said nothing yet.
+    /// A conversation with a guest that has sent nothing yet.
     pub(super) fn conversation(&self, waker: Waker) -> Conversation {
         let fold = Fold::new(self.ends, self.reboots);
         let receiver = Receiver::new(self.channel.into());
@@ -61,30 +61,30 @@ impl Policy {
     }
 }
 
-/// Where a QEMU gets its guest from.
+/// How a QEMU gets its guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arrival {
-    /// It boots one.
+    /// It boots.
     Boot,
-    /// It waits for one that migrates into it (`-incoming`).
+    /// It migrates in (`-incoming`).
     Migration,
     /// It was restored from a template, and has answered with this nonce.
     Restored(Nonce),
 }
 
-/// What is expected of QEMU's start.
+/// The expected result of QEMU's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// That a guest runs.
+    /// A guest runs.
     Wanted,
-    /// That QEMU refuses, with an error.
+    /// QEMU refuses with an error.
     Refused,
 }
 
-/// The variables with the path of the test's directory on the host; `tmpdir` is qemu-test's.
+/// Variables with the path of the test's directory on the host. `tmpdir` is that of qemu-test.
 pub const SCRATCH: [&str; 3] = ["SCRATCH", "scratch", "tmpdir"];
 
-/// What is handed to the guest once it is ready.
+/// What the guest receives once it is ready.
 #[derive(Debug, Clone, Default)]
 pub struct Handover {
     /// Path, mode, content.
@@ -95,24 +95,24 @@ pub struct Handover {
     pub run: String,
 }
 
-/// What came of a session.
+/// The result of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conducted {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What this QEMU was to the test.
+    /// The role of this QEMU in the test.
     pub part: Part,
-    /// Time spent until the guest was ready, all boots together.
+    /// Total time of all boots.
     pub boot: Duration,
 }
 
-/// What one QEMU was to its test.
+/// The role of one QEMU in its test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The guest came to its end in it.
+    /// The guest ended in it.
     Last,
-    /// The guest left it for another one, or never came.
+    /// The guest left it for another one, or never arrived.
     Passage,
-    /// Its end was not awaited.
+    /// The session ended before QEMU.
     Abandoned,
 }

@@ -1,9 +1,9 @@
-//! The records that guest and host exchange, one per line, over a virtio-serial port or the console:
+//! The records between guest and host, one per line, over a virtio-serial port or the console:
 //!
 //! `@kiln <nonce> <seq> <type> <crc32> <payload>`
 //!
-//! The other side is `images/common/init.c`; `guest-tests/README.md` describes both. This module
-//! knows bytes only: what a record means for a verdict is in [`crate::session`] and [`crate::fold`].
+//! The guest side is `images/common/init.c`, and `guest-tests/README.md` describes both. This
+//! module only handles bytes: [`crate::session`] and [`crate::fold`] interpret the records.
 
 use std::fmt;
 
@@ -15,23 +15,23 @@ mod sender;
 use sender::KEPT;
 pub use sender::{Resume, Sender};
 
-/// First bytes of every record.
+/// The start of every record.
 const MARK: &[u8] = b"@kiln ";
-/// Longest line, in bytes; a longer one is not a record.
+/// Maximum length of a line in bytes. A longer one is not a record.
 pub const LINE_MAX: usize = 16 * 1024;
-/// Bytes of a file or of output a record; escaped threefold they still fit into a line.
+/// Bytes of a file or of output per record. Even if every byte is escaped, they fit into a line.
 pub const CHUNK: usize = 4096;
-/// What separates the parts of a payload.
+/// The separator of the parts of a payload.
 pub const SEPARATOR: u8 = 0x1f;
 /// The nonce of a guest that was not given one yet.
 const NO_NONCE: &str = "-";
 
-/// 128 random bits that bind a guest's records to one start of it.
+/// 128 random bits that tie a guest's records to one start of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Nonce(String);
 
 impl Nonce {
-    /// A fresh one from the kernel's random numbers.
+    /// A new one from the kernel's random numbers.
     pub fn random() -> std::io::Result<Self> {
         host::random::bytes().map(Self::from_bytes)
     }
@@ -55,7 +55,7 @@ impl fmt::Debug for Nonce {
     }
 }
 
-/// A line with a correct checksum, of any origin.
+/// A record with a correct checksum, from any source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// 32 hexadecimal digits or `-`.
@@ -69,7 +69,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The line, with its newline.
+    /// Formats the line with its newline.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let head = format!("{} {} {} ", self.nonce, self.seq, self.kind);
@@ -82,7 +82,7 @@ impl Record {
         line
     }
 
-    /// Reads a line, without its newline.
+    /// Parses a line without its newline.
     pub fn parse(line: &[u8]) -> Result<Self, NoRecord> {
         let rest = line.strip_prefix(MARK).ok_or(NoRecord::Text)?;
         if line.len() > LINE_MAX {
@@ -118,7 +118,7 @@ impl Record {
 /// Why a line is not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoRecord {
-    /// It does not start as one.
+    /// It does not start like a record.
     #[error("not a record")]
     Text,
     /// A part is missing or is not a number.
@@ -129,12 +129,12 @@ pub enum NoRecord {
     Checksum,
 }
 
-/// What a guest says.
+/// A record from the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromGuest {
-    /// Init is up and waits for `start`.
+    /// Init has started and waits for `start`.
     Hello {
-        /// Release of its kernel.
+        /// The release of its kernel.
         release: String,
         /// Whether it can be saved and restored.
         resumes: bool,
@@ -148,16 +148,16 @@ pub enum FromGuest {
     Resumed {
         /// The name under which it was saved.
         template: String,
-        /// Not 0 if something did not work, which its console explains.
+        /// Not 0 after a failure, which its console explains.
         status: i32,
     },
-    /// What the test printed.
+    /// Output of the test.
     Out(Vec<u8>),
     /// A helper command for the host.
     Call(Call),
-    /// The test announced how the guest is going to end.
+    /// The test announced how the guest ends.
     Leaving(Leave),
-    /// The test's own end.
+    /// The end of the test.
     End {
         /// Exit status, 128 + signal for a signal.
         status: i32,
@@ -166,18 +166,18 @@ pub enum FromGuest {
     },
 }
 
-/// A helper command that a guest calls.
+/// A call of a helper command by a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Names the call in the reply.
+    /// Identifies the call in the reply.
     pub id: u64,
-    /// Such as `qmp`.
+    /// The helper command, such as `qmp`.
     pub word: String,
     /// Its arguments.
     pub args: Vec<String>,
 }
 
-/// The protocol's version, as `hello` carries it.
+/// The protocol version in `hello`.
 const VERSION: &str = "1";
 /// The capability of a guest that can be saved and restored.
 const RESUMES: &str = "resume";
@@ -218,7 +218,8 @@ fn parse_call(text: &str) -> Option<FromGuest> {
     let mut parts = rest.split(char::from(SEPARATOR)).map(str::to_owned);
     Some(FromGuest::Call(Call {
         id: id.parse().ok()?,
-        // An empty name is answered like any other unknown one: the guest waits for the reply.
+        // An empty name is answered like any other unknown one, because the guest waits for the
+        // reply.
         word: parts.next().unwrap_or_default(),
         args: parts.collect(),
     }))
@@ -240,21 +241,21 @@ fn parse_end(text: &str) -> Option<FromGuest> {
     })
 }
 
-/// What came over a channel.
+/// An item received over a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
     /// A record of this guest, in order.
     Record(FromGuest),
-    /// Something that claims to be one, or does not belong on the channel: why, in one line.
+    /// An invalid record or an unexpected line: the reason, one line.
     Noted(String),
 }
 
-/// What else than records a channel carries.
+/// What a channel carries in addition to records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// Nothing: other lines are noted.
+    /// Nothing. Other lines are noted.
     Own,
-    /// Console text, which is not a fault.
+    /// Console text, which is not an error.
     Console,
 }
 
@@ -267,8 +268,7 @@ impl From<Channel> for Sharing {
     }
 }
 
-/// Turns the bytes of a channel into records, and lets only those through that carry the nonce
-/// and come in order.
+/// Parses the bytes of a channel, and accepts only records with the right nonce and in order.
 #[derive(Debug)]
 pub struct Receiver {
     sharing: Sharing,
@@ -276,12 +276,12 @@ pub struct Receiver {
     last: u64,
     line: Vec<u8>,
     overlong: bool,
-    /// For each snapshot that was loaded since: the number behind which the guest may begin again.
+    /// For each loaded snapshot: the number after which the guest may continue counting.
     rewinds: Vec<u64>,
 }
 
 impl Receiver {
-    /// Knows no nonce yet: only `hello` passes.
+    /// Without a nonce yet, only `hello` is accepted.
     #[must_use]
     pub fn new(sharing: Sharing) -> Self {
         Self {
@@ -294,14 +294,15 @@ impl Receiver {
         }
     }
 
-    /// From here on records carry this nonce and count from 1.
+    /// From now on records carry this nonce and count from 1.
     pub fn expect(&mut self, nonce: Nonce) {
         self.nonce = Some(nonce);
         self.last = 0;
         self.rewinds.clear();
     }
 
-    /// As [`Receiver::expect`], of a guest whose first record, the answer to `resume`, was taken.
+    /// Like [`Receiver::expect`], for a guest whose first record, the answer to `resume`, was
+    /// already received.
     pub fn expect_resumed(&mut self, nonce: Nonce) {
         self.expect(nonce);
         self.last = 1;
@@ -313,8 +314,9 @@ impl Receiver {
         self.last
     }
 
-    /// The guest is put back to a snapshot that was taken after record number `last`: once, its
-    /// numbers may go back, but not to that number. The nonce stays: a forged record has none.
+    /// The guest was restored from a snapshot after record number `last`: its numbers may go back
+    /// once, but not to that number or before. The nonce stays, which a forged record does not
+    /// have.
     pub fn rewind(&mut self, last: u64) {
         self.rewinds.push(last);
     }
@@ -325,7 +327,7 @@ impl Receiver {
         self.last > 0
     }
 
-    /// Takes bytes as they come, in pieces of any length.
+    /// Takes bytes in pieces of any length.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Received> {
         let mut received = Vec::new();
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -367,7 +369,8 @@ impl Receiver {
         match self.admit(&record) {
             Ok(missing) => {
                 if missing > 0 {
-                    // No verdict hangs on it: an end record stands for itself.
+                    // The verdict does not depend on it, because an end record is complete by
+                    // itself.
                     received.push(Received::Noted(format!("{missing} records were lost")));
                 }
                 received.push(match FromGuest::parse(&record) {
@@ -379,7 +382,7 @@ impl Receiver {
         }
     }
 
-    /// A snapshot that is loaded may cut a record off: the next one then begins within its line.
+    /// Loading a snapshot may truncate a record. The next one then begins within its line.
     fn parse(&self, line: &[u8]) -> Result<Record, NoRecord> {
         let whole = Record::parse(line);
         if whole.is_ok() || self.rewinds.is_empty() {
@@ -392,7 +395,7 @@ impl Receiver {
             .map_or(whole, Ok)
     }
 
-    /// Lets a record pass that is the guest's, and says how many are missing before it.
+    /// Accepts a record of the guest, and returns how many are missing before it.
     fn admit(&mut self, record: &Record) -> Result<u64, &'static str> {
         let hello = record.kind == "hello";
         if record.nonce == NO_NONCE {
@@ -425,16 +428,16 @@ impl Receiver {
     }
 }
 
-/// Whose record it is that a channel begins with.
+/// The origin of the first record of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// A guest's that knows no nonce yet.
+    /// A guest without a nonce.
     Hello,
     /// The guest that was given this nonce.
     Nonce(String),
 }
 
-/// The first whole record among bytes that may begin and end within others.
+/// The first complete record in bytes that may begin and end within others.
 pub(crate) fn first_record(bytes: &[u8]) -> Option<Heard> {
     let (whole, _) = bytes.split_at(bytes.iter().rposition(|&byte| byte == b'\n')?);
     let mut lines = whole.split(|&byte| byte == b'\n');

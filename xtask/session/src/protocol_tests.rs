@@ -36,8 +36,8 @@ fn noted(received: &[Received]) -> Vec<String> {
 }
 
 #[test]
-fn a_record_on_the_wire_never_changes() {
-    // What every init that was ever published writes and reads.
+fn record_format_never_changes() {
+    // Every published init writes and reads this.
     let bytes = line("000102030405060708090a0b0c0d0e0f", 12, "out", "100% sure\n");
     let wire: &[u8] = b"@kiln 000102030405060708090a0b0c0d0e0f 12 out a1adf2bb 100%25 sure%0A\n";
     assert_eq!(
@@ -142,7 +142,7 @@ fn forged_or_replayed_record_never_passes() {
 }
 
 #[test]
-fn console_text_around_records_is_nobodys_fault() {
+fn console_text_around_records_is_not_noted() {
     let mut taker = receiver(Sharing::Console);
     let mut bytes = b"[    0.5] booting @kiln x\r\n\r\n".to_vec();
     bytes.extend(vec![b'y'; 2 * LINE_MAX]);
@@ -158,7 +158,7 @@ fn console_text_around_records_is_nobodys_fault() {
 }
 
 #[test]
-fn a_gap_is_noted_and_the_record_passes() {
+fn gap_is_noted_and_record_accepted() {
     let mut taker = receiver(Sharing::Own);
     let received = taker.take(&ours(4, "end", "0 0"));
     let end = Received::Record(FromGuest::End {
@@ -229,7 +229,7 @@ fn recent_records_are_resent_without_start() {
     sender.start(0);
     let run = sender.run("/kiln/run");
     assert_eq!(sender.again(), [b"\n", &run[..]].concat());
-    // No more than fits: the oldest go first.
+    // The total is limited, and the oldest are dropped first.
     for id in 0..2000 {
         sender.reply(id, 0, &[b'x'; 1000]);
     }
@@ -266,7 +266,7 @@ fn first_complete_record_identifies_the_guest() {
 
 proptest! {
     #[test]
-    fn written_value_is_read_back(seq in 1..u64::MAX, payload in prop::collection::vec(any::<u8>(), 0..500)) {
+    fn record_payload_is_read_back(seq in 1..u64::MAX, payload in prop::collection::vec(any::<u8>(), 0..500)) {
         let record = Record { nonce: "-".to_owned(), seq, kind: "out".to_owned(), payload };
         let line = record.encode();
         prop_assert_eq!(line.split(|&byte| byte == b'\n').count(), 2);
@@ -274,7 +274,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_parse_are_a_record(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn parsed_bytes_encode_to_the_same_record(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for line in [bytes.clone(), [MARK, &bytes].concat()] {
             if let Ok(record) = Record::parse(&line) {
                 let encoded = record.encode();
@@ -284,7 +284,7 @@ proptest! {
     }
 
     #[test]
-    fn pieces_of_any_length_give_the_same_records(cut in 1..40_usize) {
+    fn records_do_not_depend_on_chunks(cut in 1..40_usize) {
         let bytes = [ours(1, "out", "a\n"), b"noise\n".to_vec(), ours(2, "end", "3 0")].concat();
         let whole = receiver(Sharing::Own).take(&bytes);
         let mut pieces = receiver(Sharing::Own);

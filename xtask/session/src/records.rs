@@ -1,4 +1,4 @@
-//! What a guest's records ask for, and what it is sent.
+//! Handles a guest's records, and sends the answers.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ impl Session<'_> {
         host: &mut dyn Host,
     ) -> Option<Outcome> {
         match record {
-            // The answer to its hello did not reach it in the QEMU where it was: it gets another one.
+            // The answer to its hello was lost in the previous QEMU, so it gets another one.
             FromGuest::Hello { .. }
                 if self.conversation.migrated && !self.conversation.receiver.has_heard() =>
             {
@@ -64,7 +64,8 @@ impl Session<'_> {
                 }
                 self.hand_over(guest, host)
             }
-            // Repeated until it is answered; later ones are late, or another process's.
+            // A guest repeats hello until it is answered. Later ones are late, or from another
+            // process.
             FromGuest::Hello { .. } if self.conversation.sender.is_some() => None,
             FromGuest::Hello { .. } => self.hand_over(guest, host),
             FromGuest::Out(bytes) => {
@@ -102,7 +103,7 @@ impl Session<'_> {
                 };
                 self.reply(guest, call.id, status, &text)
             }
-            // Only a guest that is saved or restored says so, and before it has a test.
+            // Only a guest that is saved or restored sends these, before it has a test.
             FromGuest::Prepared { .. } | FromGuest::Resumed { .. } => {
                 self.note(host, "a record that belongs to no test".to_owned());
                 None
@@ -119,7 +120,7 @@ impl Session<'_> {
         }
     }
 
-    /// Sends the answers that are ready.
+    /// Sends the available answers.
     pub(super) fn answer(&mut self, guest: &mut dyn Guest) -> Option<Outcome> {
         let answers = self.conversation.replies.take();
         answers
@@ -139,7 +140,7 @@ impl Session<'_> {
         self.send(guest, &records)
     }
 
-    /// Answers a hello: nonce, files, environment, go.
+    /// Answers a hello with the nonce, files, environment and the command to run.
     fn hand_over(&mut self, guest: &mut dyn Guest, host: &mut dyn Host) -> Option<Outcome> {
         if self.policy.start == Start::Refused {
             return Some(not_refused());
@@ -158,7 +159,7 @@ impl Session<'_> {
         self.give_test(sender, start, guest, host)
     }
 
-    /// Hands the test to a guest that was restored, which has its nonce and says no hello.
+    /// Sends the test to a restored guest, which has its nonce and sends no hello.
     pub(super) fn hand_over_restored(
         &mut self,
         guest: &mut dyn Guest,
@@ -174,7 +175,7 @@ impl Session<'_> {
         self.give_test(sender, clock, guest, host)
     }
 
-    /// Sends files, environment and go, after what the guest gets first.
+    /// Sends files, environment and the command to run, after the guest's first record.
     fn give_test(
         &mut self,
         mut sender: Sender,
@@ -201,7 +202,7 @@ impl Session<'_> {
     }
 
     pub(super) fn send(&mut self, guest: &mut dyn Guest, bytes: &[u8]) -> Option<Outcome> {
-        // A guest that is gone is reported by its own event, which follows.
+        // A separate event reports a guest that is gone.
         let why = guest.send(bytes).err()?;
         self.happened(&Happened::Unheard(why))
     }

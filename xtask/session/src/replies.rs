@@ -1,23 +1,23 @@
-//! Answers to a guest's calls, from the threads that work on them to the session that sends them.
+//! Passes answers to a guest's calls from worker threads to the session that sends them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Ends a session's wait for its guest.
+/// Interrupts a session's wait for its guest.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// An answer that is ready.
+/// An available answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// The call's.
+    /// The id of the call.
     pub(super) id: u64,
     /// Exit status of the command.
     pub(super) status: i32,
-    /// What it prints.
+    /// The output of the command.
     pub(super) text: String,
 }
 
-/// Where answers wait. One per boot and per loaded snapshot: what was asked before is not heard any
-/// more, unless the snapshot was taken after the call.
+/// The queue of answers, one per boot and per loaded snapshot: answers to earlier calls are
+/// discarded, unless the snapshot was taken after the call.
 #[derive(Default)]
 pub struct Replies {
     state: Mutex<State>,
@@ -27,12 +27,12 @@ pub struct Replies {
 struct State {
     ready: Vec<Answer>,
     waker: Option<Waker>,
-    /// Gets the answers to calls up to this number; later ones are dropped.
+    /// Receives the answers to calls up to this number. Later ones are dropped.
     heir: Option<(Arc<Replies>, u64)>,
 }
 
 impl Replies {
-    /// Answers a call; from any thread, in any order.
+    /// Answers a call, from any thread and in any order.
     pub fn put(&self, id: u64, status: i32, text: String) {
         let mut state = self.lock();
         if let Some((heir, calls)) = state.heir.clone() {
@@ -50,12 +50,12 @@ impl Replies {
         }
     }
 
-    /// All that are ready.
+    /// Takes all available answers.
     pub(super) fn take(&self) -> Vec<Answer> {
         std::mem::take(&mut self.lock().ready)
     }
 
-    /// The guest is put back to a snapshot: only answers to calls up to number `calls` are for it.
+    /// The guest returned to a snapshot: it only gets answers to calls up to number `calls`.
     pub(super) fn succeed(&self, calls: u64) -> Arc<Self> {
         let mut state = self.lock();
         let heir = Self {

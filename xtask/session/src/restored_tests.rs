@@ -1,4 +1,4 @@
-//! Guests that were restored from a template: the test follows without a hello.
+//! Guests that were restored from a template: the test starts without a hello.
 
 use super::*;
 use crate::protocol::Nonce;
@@ -9,7 +9,7 @@ fn restored() -> (Policy, Nonce) {
     (policy(arrival, &Arc::default()), nonce)
 }
 
-/// Takes what a restored guest is handed over.
+/// Receives everything that a restored guest is sent.
 fn hear_all(guest: &mut FakeGuest) -> Vec<String> {
     ["clock", "put", "set", "run"]
         .map(|_| guest.hear().0)

@@ -1,4 +1,4 @@
-//! All ways of a guest through up to four QEMUs: stop, cont, migrate (socket, file), cancel, quit.
+//! All paths of a guest through up to four QEMUs: stop, cont, migrate (socket, file), cancel, quit.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use super::*;
 
-/// A host that knows the run state of its QEMU, and the snapshots that were asked for.
+/// A host with the run state of its QEMU, and the requested snapshots.
 #[derive(Clone)]
 pub(super) struct Monitor {
     pub(super) state: Arc<Mutex<RunState>>,
@@ -74,17 +74,17 @@ impl Host for Monitor {
 enum Step {
     Stop,
     Cont,
-    /// Into a QEMU that waits for it.
+    /// To a QEMU that waits for it.
     Socket,
-    /// Into a file; the QEMU is quit, and another one reads the file.
+    /// To a file. The QEMU exits, and another one reads the file.
     File,
-    /// A migration that does not happen.
+    /// A cancelled migration.
     Cancel,
-    /// The QEMU that the guest left last.
+    /// Quits the QEMU that the guest left last.
     Quit,
 }
 
-/// A QEMU on the way.
+/// A QEMU on the path.
 struct Station {
     guest: FakeGuest,
     monitor: Monitor,
@@ -134,10 +134,10 @@ impl Station {
     }
 }
 
-/// A guest on its way.
+/// A guest on its path.
 struct Journey {
     handoff: Arc<Handoff>,
-    /// For the test, from its start.
+    /// Time limit of the test from its start.
     limit: Duration,
     stations: Vec<Station>,
     runs: bool,
@@ -215,7 +215,7 @@ impl Journey {
         } else {
             next.monitor.set(RunState::Stopped);
         }
-        // As `wait_ready` does.
+        // Like `wait_ready`.
         let end = monotonic() + self.limit;
         while !next.monitor.is_ready.load(Ordering::SeqCst) && monotonic() < end {
             std::thread::park_timeout(Duration::from_millis(1));
@@ -223,7 +223,7 @@ impl Journey {
         self.stations.push(next);
     }
 
-    /// How each QEMU ended, whether a guest is still on its way, and what was printed.
+    /// The end of each QEMU, whether a guest is still in transit, and the output.
     fn end(self) -> (Vec<(&'static str, Part)>, bool, String) {
         let mut output = String::new();
         let mut ends = Vec::new();
@@ -236,7 +236,7 @@ impl Journey {
     }
 }
 
-/// All sequences of up to so many steps that make sense, with at most four QEMUs.
+/// All valid sequences of up to this many steps, with at most four QEMUs.
 fn sequences(length: usize) -> Vec<Vec<Step>> {
     let all = [
         Step::Stop,
@@ -259,7 +259,7 @@ fn sequences(length: usize) -> Vec<Vec<Step>> {
                 let runs = last != Some(&Step::Stop);
                 let is_move = |step: &&Step| matches!(step, Step::Socket | Step::File);
                 let moves = before.iter().filter(is_move).count();
-                // What quits is a QEMU that was left by a socket, once.
+                // Only a QEMU that was left over a socket quits, and only once.
                 let left = before
                     .iter()
                     .rfind(|step| is_move(step) || **step == Step::Quit);
@@ -282,7 +282,7 @@ fn sequences(length: usize) -> Vec<Vec<Step>> {
     found
 }
 
-/// Plays all sequences on some threads.
+/// Runs all sequences in several threads.
 fn for_each_sequence(length: usize, check: impl Fn(&[Step]) + Sync) {
     let sequences = sequences(length);
     let next = AtomicUsize::new(0);
@@ -302,7 +302,7 @@ fn for_each_sequence(length: usize, check: impl Fn(&[Step]) + Sync) {
 }
 
 #[test]
-fn guest_passes_whatever_way_it_took() {
+fn guest_passes_on_every_migration_path() {
     for_each_sequence(4, |sequence| {
         for speaks in [false, true] {
             let mut journey = Journey::begin(speaks, Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! Fake guests: a thread plays QEMU and init, over a socket pair as the real ones do.
+//! Fake guests: a thread acts as QEMU and init over a socket pair like the real ones.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -28,7 +28,7 @@ impl Guest for FakeVm {
         match self.events.recv_timeout(left) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
-            // The fake has said all it had to say, and hangs.
+            // The fake has sent everything and hangs.
             Err(RecvTimeoutError::Disconnected) => {
                 std::thread::park_timeout(until.saturating_duration_since(monotonic()));
                 None
@@ -123,7 +123,7 @@ impl FakeGuest {
         (record.kind, String::from_utf8(record.payload).unwrap())
     }
 
-    /// Says hello, takes what is handed over, and gives it back.
+    /// Sends hello, receives the test, and returns it.
     fn boots(&mut self) -> Vec<(String, String)> {
         self.record("-", 1, "hello", "1 6.12.95");
         let mut heard = Vec::new();
@@ -173,7 +173,7 @@ fn policy() -> Policy {
     Policy::alone(Channel::Virtio, Duration::from_secs(20))
 }
 
-/// Limits for guests that reach them.
+/// Short limits for guests that reach them.
 fn short() -> Policy {
     let limit = Duration::from_millis(20);
     Policy {
@@ -200,7 +200,7 @@ fn play_with(
     let (mut vm, mut fake) = fake(policy.channel);
     let player = std::thread::spawn(move || {
         guest(&mut fake);
-        // Its channel stays open: a hanging guest does not hang up.
+        // Its channel stays open, because a hanging guest does not close it.
         fake
     });
     let conducted = conduct(&mut vm, policy, &handover(), notebook);
@@ -217,7 +217,7 @@ fn handover() -> Handover {
     }
 }
 
-/// Both ends of a QEMU that is none.
+/// Both ends of a fake QEMU.
 fn fake(channel: Channel) -> (FakeVm, FakeGuest) {
     let (near, far) = UnixStream::pair().unwrap();
     let (sender, events) = mpsc::channel();
@@ -248,7 +248,7 @@ fn check(
 }
 
 #[test]
-fn a_test_is_handed_over_run_and_believed() {
+fn test_is_handed_over_and_its_result_accepted() {
     let notebook = check(&policy(), "passed", "", |guest| {
         guest.console("[    0.1] Linux version 6.12.95\r\n");
         let handed = guest.boots();
@@ -262,7 +262,7 @@ fn a_test_is_handed_over_run_and_believed() {
             handed,
             expect.map(|(kind, text)| (kind.to_owned(), text.to_owned()))
         );
-        // A hello that was on its way when the first was answered.
+        // A hello that was in transit when the first one was answered.
         guest.record("-", 1, "hello", "1 6.12.95");
         guest.say("out", "one\n");
         guest.say("call", "1 qmp\u{1f}query-status");
@@ -297,7 +297,7 @@ fn the_console_carries_the_same_records() {
 }
 
 #[test]
-fn reasons_of_the_test_become_the_cause() {
+fn reason_from_test_becomes_the_cause() {
     check(&policy(), "skipped", "no \"NUMA\" here", |guest| {
         guest.boots();
         guest.say("call", "1 skip\u{1f}no \"NUMA\"\u{1b}[1m here");
@@ -326,7 +326,7 @@ fn hanging_guest_ends_at_its_limit() {
         },
     );
     check(
-        // It comes up in its own time, on a busy host too.
+        // It boots in its own time, also on a busy host.
         &Policy {
             test_limit: short().test_limit,
             ..policy()
@@ -347,7 +347,7 @@ fn panic_and_oops_use_kernel_messages() {
             .console("[    0.300000] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n");
         guest.qmp("SHUTDOWN", json!({"guest": true, "reason": "guest-reset"}));
     });
-    // Without a word from QEMU its last words are waited for, and no longer.
+    // Without a report from QEMU its last output is awaited for a limited time.
     let notebook = check(&policy(), "guest panicked", panic, |guest| {
         guest.boots();
         guest
@@ -377,7 +377,7 @@ fn panic_and_oops_use_kernel_messages() {
 }
 
 #[test]
-fn survivable_panic_decides_nothing() {
+fn survivable_panic_does_not_decide() {
     check(&policy(), "passed", "", |guest| {
         guest.boots();
         guest.qmp("GUEST_PANICKED", json!({"action": "run"}));
@@ -562,7 +562,7 @@ fn host_reset_may_close_the_channel() {
 }
 
 #[test]
-fn a_session_stops_when_the_run_does() {
+fn session_stops_with_the_run() {
     for (stop, word) in [
         (Happened::Interrupted, "not run"),
         (Happened::Abandoned, "failed"),
@@ -579,7 +579,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn no_bytes_of_a_guest_make_a_pass(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_guest_bytes_never_pass(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let (outcome, _) = play(&policy(), move |guest| {
             guest.boots();
             guest.bytes(bytes.clone());

@@ -1,9 +1,9 @@
-//! Guests that are put back to a snapshot in the middle of their test.
+//! Guests that return to a snapshot in the middle of their test.
 
 use super::sequences::Monitor;
 use super::*;
 
-/// Plays a guest whose monitor is at hand; gives its end, its notes and what it printed.
+/// Runs a guest with a monitor. Returns its outcome, its notes and its output.
 fn play(
     reboots: u32,
     guest: impl FnOnce(&mut FakeGuest, &Monitor) + Send + 'static,
@@ -31,7 +31,7 @@ fn command(monitor: &Monitor, command: SnapshotCommand) {
     monitor.snapshots.lock().unwrap().push(command);
 }
 
-/// What QEMU tells of `savevm`; gives the number of the guest's latest record.
+/// QEMU's events for `savevm`. Returns the number of the guest's latest record.
 fn save(guest: &FakeGuest, monitor: &Monitor) -> u64 {
     command(monitor, SnapshotCommand::Save);
     guest.qmp("STOP", json!({}));
@@ -39,7 +39,7 @@ fn save(guest: &FakeGuest, monitor: &Monitor) -> u64 {
     guest.seq
 }
 
-/// What QEMU tells of `loadvm`: the reset closes the port, and the loaded state opens it.
+/// QEMU's events for `loadvm`: the reset closes the port, and the loaded state opens it.
 fn load(guest: &mut FakeGuest, monitor: &Monitor, seq: u64) {
     command(monitor, SnapshotCommand::Load);
     guest.qmp("STOP", json!({}));
@@ -50,7 +50,8 @@ fn load(guest: &mut FakeGuest, monitor: &Monitor, seq: u64) {
     guest.seq = seq;
 }
 
-/// What a guest is sent that was put back: what it may have lost, and answers that it may wait for.
+/// What a guest receives after it returned to a snapshot: possibly lost records, and answers that
+/// it may wait for.
 fn hear_after_load(guest: &mut FakeGuest, answers: &[&str]) {
     assert_eq!(hear_again(guest), ["put", "set", "run"]);
     for answer in answers {
@@ -59,7 +60,7 @@ fn hear_after_load(guest: &mut FakeGuest, answers: &[&str]) {
 }
 
 #[test]
-fn guest_that_is_put_back_three_times_passes() {
+fn guest_restored_three_times_passes() {
     let (word, notes, output) = play(0, |guest, monitor| {
         guest.boots();
         guest.say("out", "start\n");
@@ -70,7 +71,7 @@ fn guest_that_is_put_back_three_times_passes() {
             load(guest, monitor, seq);
             hear_after_load(guest, &[]);
         }
-        // A shorter way than before.
+        // A shorter path than before.
         guest.say("end", "0 0");
     });
     assert_eq!((word, notes), ("passed", Vec::new()));
@@ -82,7 +83,7 @@ fn numbers_go_back_once_per_load_to_snapshot() {
     let (word, notes, _) = play(0, |guest, monitor| {
         guest.boots();
         guest.say("out", "1\n");
-        // Its answer shows that all before is taken in.
+        // Its answer shows that everything before was processed.
         guest.say("call", "1 query");
         guest.hear();
         let seq = save(guest, monitor);
@@ -104,7 +105,7 @@ fn numbers_go_back_once_per_load_to_snapshot() {
 }
 
 #[test]
-fn records_of_the_undone_time_may_arrive_late() {
+fn records_from_before_the_load_may_arrive_late() {
     let (word, notes, output) = play(0, |guest, monitor| {
         guest.boots();
         let seq = save(guest, monitor);
@@ -112,7 +113,7 @@ fn records_of_the_undone_time_may_arrive_late() {
         let (nonce, late) = (guest.nonce.clone(), guest.seq + 1);
         load(guest, monitor, seq);
         guest.record(&nonce, late, "out", "late\n");
-        // This one is cut off by the load.
+        // The load truncates this one.
         guest.bytes(format!("@kiln {nonce} {} out 00", late + 1).into_bytes());
         guest.say("out", "b\n");
         guest.say("end", "0 0");
@@ -128,7 +129,7 @@ fn answers_awaited_by_snapshot_are_sent_again() {
         guest.say("call", "1 before");
         let seq = save(guest, monitor);
         assert_eq!(guest.hear().1, "1 0 before\n");
-        // Undone: it is not the answer to the second call of the other time.
+        // Discarded: it is not the answer to the second call of the other timeline.
         guest.say("call", "2 undone");
         assert_eq!(guest.hear().1, "2 0 undone\n");
         load(guest, monitor, seq);
@@ -162,7 +163,7 @@ fn port_closing_late_after_load_keeps_guest() {
         guest.boots();
         let seq = save(guest, monitor);
         load(guest, monitor, seq);
-        // QEMU limits the rate of these events: they may come a second after the load.
+        // QEMU limits the rate of these events: they may arrive a second after the load.
         guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));
         std::thread::park_timeout(SETTLE + TICK);
         guest.say("end", "0 0");

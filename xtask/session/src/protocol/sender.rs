@@ -1,24 +1,24 @@
-//! The host's records, numbered, and kept as long as a guest may need them again.
+//! Numbers and writes the host's records, and keeps them as long as a guest may need them again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{CHUNK, LINE_MAX, Nonce, Record, SEPARATOR, escape};
 
-/// What a restored guest receives.
+/// The first record to a restored guest.
 #[derive(Debug)]
 pub struct Resume<'a> {
     /// The name under which it was saved.
     pub template: &'a str,
-    /// Bytes that no other restored guest gets, in hexadecimal.
+    /// Unique random bytes in hexadecimal.
     pub entropy: String,
-    /// Whether it has devices that it was not saved with.
+    /// Whether it has devices that it was saved without.
     pub rescan: bool,
-    /// The firmware's indices of these devices, where it must be asked for them.
+    /// The firmware's indices of these devices, if they must be requested from it.
     pub connectors: Vec<u64>,
 }
 
-/// How much of what was sent is kept, for a guest that migrates with some of it unread.
+/// How many sent bytes are kept for a guest that migrates before it has read them.
 pub(super) const KEPT: usize = 1 << 20;
 
 /// Writes the host's records.
@@ -39,7 +39,7 @@ struct SentRecord {
 }
 
 impl Sender {
-    /// The first record is the one that carries the nonce to the guest.
+    /// The first record carries the nonce to the guest.
     #[must_use]
     pub fn new(nonce: Nonce) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Sender {
         }
     }
 
-    /// For a guest that was restored: the record with the nonce was sent.
+    /// For a restored guest, which already got the record with the nonce.
     #[must_use]
     pub fn resumed(nonce: Nonce) -> Self {
         Self {
@@ -59,14 +59,14 @@ impl Sender {
         }
     }
 
-    /// The guest's.
+    /// The guest's nonce.
     #[must_use]
     pub fn nonce(&self) -> &Nonce {
         &self.nonce
     }
 
-    /// Writes the first record to a guest that was restored: it gets this nonce, entropy of its own,
-    /// and the devices that it has to find. It answers with [`super::FromGuest::Resumed`].
+    /// Writes the first record to a restored guest: it gets this nonce, unique entropy, and the
+    /// devices to find. It answers with [`super::FromGuest::Resumed`].
     pub fn resume(&mut self, resume: &Resume<'_>) -> Vec<u8> {
         let (template, entropy) = (resume.template, &resume.entropy);
         let connectors = resume
@@ -85,14 +85,14 @@ impl Sender {
         self.record("clock", payload.as_bytes())
     }
 
-    /// Tells a guest that it will be saved under the name that the nonce is; `command` is for its
+    /// Announces that the guest will be saved under the name of the nonce. `command` is run by its
     /// shell. It answers with [`super::FromGuest::Prepared`].
     pub fn prepare(&mut self, command: &str) -> Vec<u8> {
         self.record("prepare", command.as_bytes())
     }
 
-    /// The latest records once more, behind a newline that ends whatever was cut off. By their
-    /// numbers a guest passes over those that it has.
+    /// Repeats the latest records, after a newline that ends a truncated line. The guest skips
+    /// known ones by their numbers.
     #[must_use]
     pub fn again(&self) -> Vec<u8> {
         let mut bytes = vec![b'\n'];
@@ -100,9 +100,9 @@ impl Sender {
         bytes
     }
 
-    /// The same for a guest that was put back to a snapshot, which may have been taken with some of
-    /// it unread. Answers to calls up to number `calls` get new numbers, as the guest may have read
-    /// later records before; answers to later calls belong to what is undone.
+    /// Repeats records for a guest that returned to a snapshot, in which some of them may be
+    /// unread. Answers to calls up to number `calls` get new numbers, because the guest may have
+    /// read later records before. Answers to later calls are discarded.
     pub fn again_after_load(&mut self, calls: u64) -> Vec<u8> {
         let mut bytes = vec![b'\n'];
         let mut seq = self.seq;
@@ -137,7 +137,7 @@ impl Sender {
             payload: payload.to_vec(),
         }
         .encode();
-        // A second one of these would make the guest count anew.
+        // A second one of these would make the guest restart its count.
         if !matches!(kind, "start" | "resume" | "prepare") {
             self.kept_bytes += line.len();
             let line = line.clone();
@@ -151,12 +151,12 @@ impl Sender {
         line
     }
 
-    /// Answers a hello; `boots` is how often this guest said hello before.
+    /// Answers a hello. `boots` is the number of earlier hellos of this guest.
     pub fn start(&mut self, boots: u32) -> Vec<u8> {
         self.record("start", boots.to_string().as_bytes())
     }
 
-    /// A file, in as many records as it takes.
+    /// Sends a file in as many records as necessary.
     pub fn put(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Vec<u8> {
         let head = format!("{path} {mode:o}{}", char::from(SEPARATOR));
         let empty: &[u8] = &[];
@@ -176,7 +176,7 @@ impl Sender {
         self.record("run", path.as_bytes())
     }
 
-    /// Answers a call; long text goes ahead in `part` records, and the `reply` has the last of it.
+    /// Answers a call. Long text is sent in `part` records, and the `reply` contains the last part.
     pub fn reply(&mut self, id: u64, status: i32, text: &[u8]) -> Vec<u8> {
         let head = format!("{id} {status} ");
         let mut rest = text;
