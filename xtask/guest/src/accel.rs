@@ -1,7 +1,8 @@
-//! Which accelerator a run uses: `qemu`'s decision, with the trial boot that it may ask for.
+//! Chooses the accelerator of a run: `qemu` decides, and this module makes the trial boot that the
+//! decision may need.
 //!
-//! `/dev/kvm` may open and still not run Linux, so the real image is booted once under KVM, with a
-//! deadline. The verdict is kept in a file for as long as host boot, binary and image are the same.
+//! `/dev/kvm` may open and still not run Linux, so the real image is booted once with KVM and a
+//! deadline. The verdict is cached in a file as long as host boot, binary and image are the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,33 +18,33 @@ use session::{Handover, Host, Policy, Replies, conduct};
 use suite::header::Channel;
 use verdict::outcome::Outcome;
 
-/// What a trial boot needs.
+/// The input of a trial boot.
 #[derive(Debug, Clone, Copy)]
 pub struct Trial<'a> {
     /// The architecture.
     pub arch: &'a Arch,
     /// The QEMU binary.
     pub binary: &'a Utf8Path,
-    /// What it can do.
+    /// The capabilities of the binary.
     pub facts: &'a Facts,
-    /// What it boots.
+    /// The image.
     pub boot: &'a BootFiles,
-    /// The folder where verdicts are kept.
+    /// The folder of cached verdicts.
     pub verdicts: &'a Utf8Path,
-    /// For sockets and logs of a trial boot.
+    /// The directory for sockets and logs of a trial boot.
     pub temp_dir: &'a Utf8Path,
 }
 
-/// Time of a trial boot under KVM, against the boot limit under TCG.
+/// Time limit of a trial boot with KVM, relative to the boot limit with TCG.
 const TRIAL_FACTOR: f64 = 0.25;
 
-/// KVM was demanded and cannot be fetched.
+/// KVM was required and is not available.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("failed to use KVM: {0}")]
 pub struct NoKvm(pub String);
 
 impl NoKvm {
-    /// The command that continues without it.
+    /// The command or advice that continues without it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some("`--accel auto` falls back to TCG if KVM does not work".to_owned())
@@ -85,7 +86,7 @@ pub fn choose(request: AccelRequest, trial: &Trial<'_>) -> Result<(Accel, Option
     }
 }
 
-/// The kept verdict, or that of a trial boot.
+/// The cached verdict, or that of a trial boot.
 fn verdict(trial: &Trial<'_>) -> Verdict {
     let key = identity(trial);
     let cache = trial.verdicts.join("kvm.json");
@@ -95,7 +96,7 @@ fn verdict(trial: &Trial<'_>) -> Verdict {
     }
     let scratch = match Scratch::new_in(trial.temp_dir, "kvm") {
         Ok(scratch) => scratch,
-        // Not remembered: it says nothing about KVM.
+        // Not cached, because it says nothing about KVM.
         Err(error) => {
             let why = format!("failed to try KVM in `TMPDIR`: {error}");
             return Verdict::Fails { why };
@@ -116,13 +117,13 @@ fn verdict(trial: &Trial<'_>) -> Verdict {
         && let Some(key) = key
     {
         kept.insert(key, verdict.clone());
-        // Without a cache the trial is made again, which costs a second.
+        // Without a cache the trial is repeated, which costs a second.
         let _ = keep(&cache, &kept);
     }
     verdict
 }
 
-/// Names what a verdict is good for; `None` where the host does not tell.
+/// The key of a verdict, or `None` if the host does not provide it.
 fn identity(trial: &Trial<'_>) -> Option<String> {
     let file = |path: &Utf8Path| {
         host::files::identity(path)
@@ -139,7 +140,7 @@ fn kept(cache: &Utf8Path) -> BTreeMap<String, Verdict> {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// Verdicts of earlier boots of the host go.
+/// Writes the verdicts, without those of earlier boots of the host.
 fn keep(cache: &Utf8Path, verdicts: &BTreeMap<String, Verdict>) -> std::io::Result<()> {
     let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let present: BTreeMap<_, _> = verdicts
@@ -149,7 +150,7 @@ fn keep(cache: &Utf8Path, verdicts: &BTreeMap<String, Verdict>) -> std::io::Resu
     host::files::write(cache, &serde_json::to_vec_pretty(&present)?)
 }
 
-/// Boots the image under KVM and lets its init run nothing.
+/// Boots the image with KVM. Its init runs nothing.
 fn boot(trial: &Trial<'_>, scratch: &Utf8Path) -> Result<Outcome, String> {
     let profile = &trial.arch.qemu;
     let machine = profile.machines.get(&profile.machine);
@@ -179,7 +180,7 @@ fn boot(trial: &Trial<'_>, scratch: &Utf8Path) -> Result<Outcome, String> {
     Ok(conduct(&mut vm, &policy, &handover, &mut Nobody).outcome)
 }
 
-/// Listens to a trial boot.
+/// Receives the events of a trial boot and ignores them.
 struct Nobody;
 
 impl Host for Nobody {

@@ -1,33 +1,32 @@
-//! The backtrace of a QEMU that crashed, from its core dump.
+//! The backtrace of a crashed QEMU, from its core dump.
 //!
-//! Whether there is one, and where, is up to the host (core(5)): a dump that the kernel pipes to a program
-//! is left to that program.
+//! The host determines whether and where a dump is written (core(5)). If the kernel pipes dumps to
+//! a program, no backtrace is made.
 
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::Command;
 
-/// For gdb to read a QEMU with its symbols.
+/// Time limit for gdb to read a QEMU with symbols.
 const WAIT: Duration = Duration::from_secs(120);
-/// Where the kernel keeps the form of a dump's name.
+/// The kernel's pattern of a dump's name.
 const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 
-/// A QEMU that crashed.
+/// A crashed QEMU.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Crashed<'a> {
     /// The binary.
     pub(crate) binary: &'a Utf8Path,
     /// Its working directory.
     pub(crate) directory: &'a Utf8Path,
-    /// Its process.
+    /// Its process id.
     pub(crate) pid: u32,
-    /// Where programs are looked for.
+    /// The search path for programs.
     pub(crate) path: &'a [Utf8PathBuf],
 }
 
-/// Writes the backtrace of every thread to `log`, and says where it is; says nothing where there is no
-/// dump.
+/// Writes the backtrace of every thread to `log`. Returns a note, or `None` without a dump.
 pub(crate) fn keep(crashed: Crashed<'_>, log: &Utf8Path) -> std::io::Result<Option<String>> {
     let pattern = fs_err::read_to_string(PATTERN).unwrap_or_default();
     let Some((directory, prefix)) = location(pattern.trim(), crashed.directory) else {
@@ -50,7 +49,7 @@ pub(crate) fn keep(crashed: Crashed<'_>, log: &Utf8Path) -> std::io::Result<Opti
     Ok(Some(format!("the backtrace of QEMU is in {log}")))
 }
 
-/// The folder of dumps, and how their names begin; none where a program gets them.
+/// The folder of dumps and the prefix of their names, or `None` if a program receives them.
 fn location(pattern: &str, working: &Utf8Path) -> Option<(Utf8PathBuf, String)> {
     if pattern.is_empty() || pattern.starts_with('|') {
         return None;
@@ -64,7 +63,7 @@ fn location(pattern: &str, working: &Utf8Path) -> Option<(Utf8PathBuf, String)> 
     Some((folder, prefix.to_owned()))
 }
 
-/// A dump in that folder; in one that others use too, its name must hold the process id.
+/// Finds a dump in that folder. In a shared folder, its name must contain the process id.
 fn find(
     directory: &Utf8Path,
     prefix: &str,
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dump_belongs_to_the_process() {
+    fn core_dump_is_matched_by_process_id() {
         let dir = tempfile::tempdir().unwrap();
         let own = Utf8Path::from_path(dir.path()).unwrap();
         let check = |name: &str, content: &str, working: &Utf8Path, expect: bool| {

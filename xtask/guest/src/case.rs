@@ -1,4 +1,4 @@
-//! One test on one architecture: requirements, guests, host script, and what they come to.
+//! One test on one architecture: requirements, guests, host script, and the report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
@@ -59,12 +59,12 @@ use qemu_test::QemuTest;
 use roster::Roster;
 use sync_points::Points;
 
-/// What every guest and host script is given, read once a run.
+/// The libraries of all guest and host scripts, read once per run.
 #[derive(Debug)]
 pub struct Library {
-    /// What runs in the guest.
+    /// The library of guest scripts.
     pub guest: Vec<u8>,
-    /// What runs on the host.
+    /// The library of host scripts.
     pub host: String,
 }
 
@@ -80,30 +80,30 @@ impl Library {
     }
 }
 
-/// A test with all that it runs in.
+/// A test and everything that it runs in.
 pub struct Setting<'a> {
-    /// What every test is run with.
+    /// The settings of all tests.
     pub config: &'a CaseConfig,
-    /// Image and QEMU.
+    /// The image and QEMU.
     pub arch: &'a ArchRun,
     /// The test.
     pub test: Selected<'a>,
     /// Its seed and choices.
     pub job: &'a Job<'a>,
-    /// What every guest and host script is given.
+    /// The libraries of scripts.
     pub library: &'a Library,
     /// How its guests start, unless they must boot.
     pub start: StartPolicy,
-    /// Stays.
+    /// The directory of logs, which is kept.
     pub logs: Utf8PathBuf,
-    /// Is made and removed here.
+    /// The scratch directory, created and removed here.
     pub scratch: Utf8PathBuf,
-    /// Takes what happens.
+    /// Receives the events.
     pub events: &'a Sender<RunEvent>,
 }
 
 impl Setting<'_> {
-    /// Makes the choices of this test.
+    /// Creates the choices of this test.
     fn chooser(&self) -> Chooser {
         let choices = &self.test.test.header.choices;
         Chooser::new(
@@ -114,7 +114,7 @@ impl Setting<'_> {
         )
     }
 
-    /// Counts the limits of this test from now on.
+    /// Starts the clock for the limits of this test.
     fn clock(&self) -> TestClock {
         TestClock::new(match self.arch.accel {
             Accel::Tcg => self.config.speed.factor(),
@@ -123,20 +123,20 @@ impl Setting<'_> {
     }
 }
 
-/// A test that runs.
+/// A running test.
 struct Case<'a> {
     setting: &'a Setting<'a>,
     machine_name: &'a str,
     machine: &'a Machine,
-    /// The script as it is in its file.
+    /// The unmodified script.
     script: String,
-    /// What is run, and what is known of it.
+    /// The marked script, and the facts about it.
     statements: Statements,
     chooser: Chooser,
     roster: Roster,
     plugs: Plugs,
     points: Points,
-    /// Counts the limits of the test.
+    /// The clock for the limits of the test.
     clock: TestClock,
     handoff: Arc<Handoff>,
     chardevs: Chardevs,
@@ -148,39 +148,39 @@ struct Case<'a> {
     output: Mutex<Output>,
 }
 
-/// What its guests and its host script leave behind.
+/// The results of its guests and its host script.
 #[derive(Default)]
 struct State {
     started: usize,
     guests: Vec<GuestResult>,
     servers: Vec<FileServer>,
     booted: Duration,
-    /// Time for which a QEMU was there, all of them together.
+    /// Total time during which a QEMU existed.
     lived: Duration,
     console_tail: Vec<String>,
-    /// Types that QEMU was asked for.
+    /// Types of the devices that QEMU got.
     devices: BTreeSet<String>,
     notes: Vec<String>,
     starts: BTreeMap<usize, GuestStart>,
     skip: Option<String>,
     fail: Option<String>,
-    /// Where the host script ended early.
+    /// The location at which the host script ended early.
     failed_at: Option<String>,
     /// The line of the first script that ended early.
     failed_line: Option<u32>,
-    /// The points that both scripts wait for, each for one of the other's.
+    /// The synchronisation points at which both scripts wait for each other.
     deadlock: Option<String>,
-    /// A thread of the test panicked: its message.
+    /// The message of a panic in a thread of the test.
     broken: Option<String>,
 }
 
-/// The output of both scripts, as it arrives.
+/// The output of both scripts in order of arrival.
 struct Output {
     log: LogFile,
     tail: Tail,
 }
 
-/// Runs it to its report.
+/// Runs the test. Returns its report.
 #[must_use]
 pub fn run(setting: &Setting<'_>) -> TestReport {
     let mut report = blank(setting.config, Some(setting.arch), setting.job);
@@ -277,7 +277,7 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
             ..
         }
     ) {
-        // What a kernel said before it hung is what a person will want to see next.
+        // The messages of a kernel before it hung are usually needed next.
         report.reproduce.push_str(" -v");
     }
     report.log_dir = Some(setting.logs.clone());
@@ -287,7 +287,7 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
     diagnosis::complete(&mut report, machine, image);
     expectations::judge(setting, limit, &mut report);
     space::judge(setting, &mut report);
-    // The run's scratch folder goes as a whole, so what stays here stays for minutes only.
+    // The run's scratch folder is removed as a whole, so leftovers exist only until then.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
         report.notes.push(error.to_string());
     }
@@ -295,20 +295,20 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
     report
 }
 
-/// Performs the scripts of a test.
+/// Runs the scripts of a test.
 fn perform(case: &Case<'_>, scripts: Scripts) -> Outcome {
     let outcome = match scripts {
         Scripts::Guest => case.boot_alone(),
         Scripts::Host | Scripts::Both => host_script::run(case, scripts),
     };
     let outcome = case.with_deadlock(outcome);
-    // An interruption ends all children, which then look as if they had failed by themselves.
+    // An interruption ends all children, whose failures then mean nothing.
     if host::interrupt::received().is_some() && !outcome.is_success() {
         return Outcome::NotRun {
             why: "interrupted".to_owned(),
         };
     }
-    // A result that a broken thread may have had a part in is not a result.
+    // A result is invalid if a thread of the test panicked.
     match case.state().broken.take() {
         Some(message) => Outcome::HarnessError { message },
         None => outcome,
@@ -326,7 +326,7 @@ pub fn broken(setting: &Setting<'_>, message: String) -> TestReport {
     }
 }
 
-/// The report of a test that was selected and not run.
+/// The report of a selected test that did not run.
 #[must_use]
 pub fn not_run(
     config: &CaseConfig,
@@ -368,7 +368,7 @@ fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestRepo
     }
 }
 
-/// What a test has before it starts.
+/// The state of a test before it starts.
 struct Prepared {
     log: LogFile,
     script: String,
@@ -376,12 +376,13 @@ struct Prepared {
     qemu_test: Option<QemuTest>,
 }
 
-/// Folders, the scratch disks, the script, the log of what the test prints, and what a script of qemu-test needs.
+/// Creates folders, scratch disks, the script, the output log, and the files for a script of
+/// qemu-test.
 fn prepare(setting: &Setting<'_>) -> std::io::Result<Prepared> {
     fs_err::create_dir_all(&setting.logs)?;
     fs_err::create_dir_all(setting.scratch.join("files"))?;
     for (index, size) in setting.test.test.header.scratch.iter().enumerate() {
-        // Sparse: it takes the room of what is written to it.
+        // Sparse: it only occupies the space that is written.
         let disk = fs_err::File::create(disk(&setting.scratch, index))?;
         disk.set_len(*size)?;
     }
@@ -403,12 +404,12 @@ fn prepare(setting: &Setting<'_>) -> std::io::Result<Prepared> {
     })
 }
 
-/// The script that is run, in the scratch folder.
+/// The marked script in the scratch folder.
 const MARKED: &str = "script.sh";
-/// For the shell to read it.
+/// Time limit for the shell to parse it.
 const READ_WAIT: Duration = Duration::from_secs(10);
 
-/// Whether the shell can read a script.
+/// Whether the shell can parse a script.
 fn is_valid(script: &Utf8Path) -> bool {
     let shell = host::process::Command::new("/bin/sh").arg("-n").arg(script);
     shell
@@ -420,7 +421,7 @@ fn disk(scratch: &Utf8Path, index: usize) -> Utf8PathBuf {
     scratch.join(format!("scratch{index}"))
 }
 
-/// A person with a debugger takes as long as it takes.
+/// The limit of a test with a debugger.
 const FOR_EVER: Duration = plan::duration::LONGEST;
 
 impl Case<'_> {
@@ -428,7 +429,7 @@ impl Case<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A limit of the test's or the profile's for this run: both are meant for TCG.
+    /// A limit of the test or the profile for this run. Both are meant for TCG.
     fn scaled(&self, limit: Duration) -> Duration {
         let accel = match self.setting.arch.accel {
             Accel::Tcg => 1.0,
@@ -438,12 +439,12 @@ impl Case<'_> {
         limit.mul_f64(factor)
     }
 
-    /// A limit that the test itself gives.
+    /// A limit that the test itself sets.
     fn stretched(&self, limit: Duration) -> Duration {
         limit.mul_f64(self.setting.config.timeout_factor.clamp(0.01, 1000.0))
     }
 
-    /// How long `wait_for` waits by default, in seconds.
+    /// The default limit of `wait_for` in seconds.
     fn wait_seconds(&self) -> String {
         self.scaled(WAIT_FOR).as_secs_f64().ceil().to_string()
     }
@@ -471,7 +472,7 @@ impl Case<'_> {
         limit * if has_drivers_for_all { DISTRIBUTION } else { 1 }
     }
 
-    /// A guest of this QEMU is ready: what its boot took says how fast the host is.
+    /// Records the boot time of a guest, which measures the speed of the host.
     fn note_boot(&self, pid: u32) {
         if self.setting.arch.accel == Accel::Tcg {
             let ran = load::threads([pid]).values().map(|time| time.ran).sum();
@@ -479,32 +480,33 @@ impl Case<'_> {
         }
     }
 
-    /// Not empty where a failing guest is to stay; `lib/guest.sh` asks. The console must be free for it.
+    /// Not empty if a failed guest should stay, as `lib/guest.sh` checks. Requires that the console
+    /// is free.
     fn shell_on_fail(&self) -> &'static str {
         let wanted = self.setting.config.debug.keyboard.is_some();
         let free = self.setting.test.test.header.channel == Channel::Virtio;
         if wanted && free { "1" } else { "" }
     }
 
-    /// Not empty for a script that calls `in_host` and `in_guest` itself; `lib/*.sh` ask.
+    /// Not empty for a script that calls `in_host` and `in_guest` itself, as `lib/*.sh` check.
     fn calls_itself(&self) -> &'static str {
         if self.qemu_test.is_some() { "1" } else { "" }
     }
 
-    /// Notes that a thread of the test panicked: the test cannot pass any more.
+    /// Records that a thread of the test panicked, so that the test cannot pass.
     fn note_broken(&self, message: &str) {
         self.state()
             .broken
             .get_or_insert_with(|| message.to_owned());
     }
 
-    /// The last lines that the test has printed.
+    /// The last lines of the test's output.
     fn output_tail(&self) -> Vec<String> {
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         output.tail.lines()
     }
 
-    /// Takes the output of either script.
+    /// Records output of either script.
     fn print(&self, bytes: &[u8]) {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         output.log.write(bytes);
@@ -522,7 +524,7 @@ impl Case<'_> {
         }
     }
 
-    /// A guest without a host script: no caller can go away.
+    /// Boots a guest without a host script, so no caller can exit.
     fn boot_alone(&self) -> Outcome {
         self.boot(&Order {
             extra: &[],
@@ -533,7 +535,7 @@ impl Case<'_> {
         .outcome
     }
 
-    /// Two scripts that wait for each other are the cause of the failure that ends the wait.
+    /// If two scripts wait for each other, that is the cause of the failure.
     fn with_deadlock(&self, outcome: Outcome) -> Outcome {
         let deadlock = self.state().deadlock.clone();
         match (outcome, deadlock) {
@@ -578,7 +580,7 @@ impl Case<'_> {
     }
 }
 
-/// Per cent of the time for which QEMU waits for a processor on a busy host.
+/// Percentage of waiting time above which a host counts as busy.
 const BUSY: f64 = 20.0;
 /// The kernel of a distribution takes so many times longer to boot than an image's own.
 const DISTRIBUTION: u32 = 4;

@@ -1,4 +1,4 @@
-//! What every test of a run is run with.
+//! The settings that all tests of a run share.
 
 use std::sync::Arc;
 
@@ -10,36 +10,36 @@ use crate::debug::Debug;
 use crate::start::StartPolicy;
 use crate::template::Templates;
 
-/// What every test of a run is run with, whichever it is.
+/// The settings that all tests of a run share.
 #[derive(Debug, Clone)]
 pub struct CaseConfig {
     /// The folder of the tests, such as `guest-tests`.
     pub suite: Utf8PathBuf,
-    /// How fast the host is, which the limits follow.
+    /// The speed of the host, which scales the limits.
     pub speed: Arc<HostSpeed>,
-    /// All limits are multiplied by it.
+    /// The factor of all limits.
     pub timeout_factor: f64,
-    /// Lets the guest's kernel say everything on the console, not only warnings and worse.
+    /// Makes the guest's kernel print all messages to the console, not only warnings and errors.
     pub kernel_log: bool,
-    /// Sends what tests print as events.
+    /// Sends the output of tests as events.
     pub no_capture: bool,
     /// Whether golden output is compared or written.
     pub bless: Blessing,
-    /// This program, which host scripts call for helper commands.
+    /// The path of this program, which host scripts call for helper commands.
     pub kiln: Utf8PathBuf,
-    /// Where programs are looked for.
+    /// The search path for programs.
     pub path: Vec<Utf8PathBuf>,
     /// How guests start.
     pub start: StartPolicy,
-    /// The templates of the run; where absent, all guests boot.
+    /// The templates of the run. If absent, all guests boot.
     pub templates: Option<Arc<Templates>>,
-    /// For a developer who looks closer.
+    /// Debugging options.
     pub debug: Debug,
     /// Flags that a reproducing command line needs in addition to test, architecture and seed.
     pub reproduce: ReproduceFlags,
 }
 
-/// The flags of a run, by the tests that they matter to.
+/// The flags of a run by the kinds of tests that they affect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReproduceFlags {
     /// For every test.

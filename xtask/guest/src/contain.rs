@@ -1,12 +1,12 @@
-//! Keeps a panic in one test from ending the run. Used where a test's threads begin.
+//! Keeps a panic in one test from ending the run. Used where the threads of a test start.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs the body; a panic in it becomes an error with the panic's message.
+/// Runs the body. A panic in it becomes an error with its message.
 ///
-/// The panic hook has printed the source line to stderr. The caller must not use what the body had
-/// borrowed mutably, other than to report and drop it.
+/// The panic hook has already printed the source line to stderr. The caller may only report and
+/// drop values that the body had borrowed mutably.
 pub fn contain<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|payload| message(payload.as_ref()))
 }

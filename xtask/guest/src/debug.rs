@@ -1,5 +1,4 @@
-//! What a run does for a developer who looks closer at a test: further options for QEMU, and what to tell
-//! that person.
+//! Debugging options of a run: additional options for QEMU, and instructions for the user.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
@@ -12,37 +11,37 @@ use plan::arch::{Arch, Endian};
 
 use crate::standalone::Recorder;
 
-/// Nothing of it by default.
+/// The default enables nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Debug {
-    /// Keeps what the test does, for its export.
+    /// Records the actions of the test for its export.
     pub recorder: Option<Arc<Recorder>>,
-    /// QEMU waits for a debugger.
+    /// Makes QEMU wait for a debugger.
     pub gdb: Option<Gdb>,
-    /// QEMU has a second monitor, for a person.
+    /// Adds a second monitor for the user.
     pub monitor: Option<Monitor>,
     /// Patterns of QEMU's trace events to log.
     pub trace: Vec<String>,
     /// The `strace` that QEMU runs under.
     pub strace: Option<Utf8PathBuf>,
-    /// QEMU may write a core dump when it crashes.
+    /// Lets QEMU write a core dump when it crashes.
     pub core_dumps: bool,
-    /// A guest whose script fails gives a shell to the person at this keyboard before it ends.
+    /// The keyboard of the user who gets a shell in a guest whose script failed.
     pub keyboard: Option<Arc<Keyboard>>,
 }
 
-/// What a person types, for whichever guest listens.
+/// The user's input, for the guest that reads it.
 #[derive(Debug)]
 pub struct Keyboard(Mutex<Receiver<Vec<u8>>>);
 
 impl Keyboard {
-    /// From a channel.
+    /// Reads from a channel.
     #[must_use]
     pub fn new(keys: Receiver<Vec<u8>>) -> Self {
         Self(Mutex::new(keys))
     }
 
-    /// Passes what is typed on, until the receiver is gone or the input ends.
+    /// Forwards the input until the receiver is gone or the input ends.
     pub(crate) fn pass_on(
         &self,
         mut to: impl std::io::Write,
@@ -53,7 +52,7 @@ impl Keyboard {
             match wait::receive(&keys, Limit::unless(&is_over)) {
                 Ok(bytes) => to.write_all(&bytes)?,
                 Err(NotReceived::GaveUp(_)) => break,
-                // A key that ends it would be lost in a shell that is yet to start.
+                // The end-of-file key would be lost in a shell that has not started yet.
                 Err(NotReceived::Closed) => return to.write_all(b"exit\n"),
             }
         }
@@ -66,7 +65,7 @@ impl Keyboard {
 pub struct Gdb {
     /// The program.
     pub program: String,
-    /// Kernels with symbols, by architecture, where there are any.
+    /// Kernels with symbols by architecture, if available.
     pub symbols: BTreeMap<String, Utf8PathBuf>,
 }
 
@@ -79,31 +78,31 @@ pub enum Monitor {
     Qmp,
 }
 
-/// Where one QEMU has its sockets and its logs.
+/// The directories of one QEMU's sockets and logs.
 #[derive(Debug, Clone, Copy)]
 pub struct DebugPaths<'a> {
     /// For sockets.
     pub run_dir: &'a Utf8Path,
-    /// What stays.
+    /// The directory of logs, which is kept.
     pub logs: &'a Utf8Path,
-    /// Added to the names of logs: empty for a test's first guest, else `.2` and so on.
+    /// Suffix of log names: empty for a test's first guest, then `.2` and so on.
     pub suffix: &'a str,
 }
 
 impl Debug {
-    /// Whether a person decides when the test ends, so that no limit may.
+    /// Whether the user decides when the test ends, so that no limit applies.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
         self.is_held() || self.keyboard.is_some()
     }
 
-    /// Whether QEMU waits, before its guest runs, for a person who attaches to it.
+    /// Whether QEMU waits for the user to attach before its guest runs.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.gdb.is_some() || self.monitor.is_some()
     }
 
-    /// Further options for QEMU.
+    /// Additional options for QEMU.
     #[must_use]
     pub fn options(&self, paths: DebugPaths<'_>) -> Vec<String> {
         let mut options = Vec::new();
@@ -128,7 +127,7 @@ impl Debug {
         options
     }
 
-    /// What a person types now: lines for a terminal.
+    /// The instructions for the user: commands to type in a terminal.
     #[must_use]
     pub fn lines(&self, arch: &Arch, paths: DebugPaths<'_>) -> Vec<String> {
         let mut lines = Vec::new();
@@ -151,8 +150,7 @@ impl Debug {
         lines
     }
 
-    /// What a person should know once QEMU has ended: a pattern may be that of an event, and yet of
-    /// another device's.
+    /// A note after QEMU has exited: a valid pattern may not match any event of the used devices.
     #[must_use]
     pub fn afterwards(&self, logs: &Utf8Path, suffix: &str) -> Option<String> {
         let log = trace_log(DebugPaths {
@@ -166,7 +164,7 @@ impl Debug {
             .then(|| format!("no trace event of `{named}` happened: {log} is empty"))
     }
 
-    /// Writes the program that starts a QEMU under strace, or with core dumps, where that is wanted.
+    /// Writes the program that starts a QEMU under strace, or with core dumps, if requested.
     pub fn wrapper(
         &self,
         binary: &Utf8Path,
@@ -204,7 +202,7 @@ impl Gdb {
         if let Some(name) = &arch.gdb {
             words.extend(["-ex".to_owned(), format!("set architecture {name}")]);
         }
-        // QEMU does not say it, and without symbols gdb guesses wrong where guest and host differ.
+        // QEMU does not report it, and without symbols gdb guesses wrong if guest and host differ.
         let endian = match arch.endian {
             Endian::Big => "big",
             Endian::Little => "little",

@@ -1,19 +1,19 @@
-//! What of a guest's console a report shows: the kernel's first report of a fault, or else the last
-//! lines since the test began.
+//! Selects the part of a guest's console for a report: the kernel's first fault report, or else the
+//! last lines since the test began.
 //!
-//! What the kernel prints while it boots says nothing about a test that ran; `console.log` has all of it.
+//! Boot messages are irrelevant for a test that ran. `console.log` has everything.
 
 use qemu::console::{Kind, begins_report, scan, stamp};
 
 use crate::logfile::Tail;
 use verdict::text::short_line;
 
-/// Lines of a fault that are kept.
+/// Maximum number of lines of a fault report.
 const REPORT_LINES: usize = 60;
-/// A longer line is looked at in pieces.
+/// A longer line is processed in pieces.
 const LONGEST_LINE: usize = 8 << 10;
 
-/// The lines to show, in the making.
+/// The selected lines so far.
 #[derive(Debug, Default)]
 pub struct Excerpt {
     line: Vec<u8>,
@@ -21,18 +21,18 @@ pub struct Excerpt {
     report: Option<FaultReport>,
 }
 
-/// A kernel's report of a fault.
+/// A fault report of the kernel.
 #[derive(Debug)]
 struct FaultReport {
     lines: Vec<String>,
-    /// Whether it is a fault, and not only a warning.
+    /// Whether it is a fault rather than a warning.
     is_fault: bool,
     since: Option<u64>,
     is_complete: bool,
 }
 
 impl Excerpt {
-    /// Takes bytes of the console as they come.
+    /// Takes bytes of the console.
     pub fn write(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(piece);
@@ -44,7 +44,7 @@ impl Excerpt {
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        // Records of a guest that has no channel but its console.
+        // Records of a guest that uses the console as its channel.
         if line.starts_with(b"@kiln ") {
             return;
         }
@@ -53,7 +53,7 @@ impl Excerpt {
         let trouble = scan(line).map(|(kind, _)| kind);
         let is_fault = matches!(trouble, Some(Kind::Panic | Kind::Oops));
         let begins = match &self.report {
-            // A fault says more than a warning before it.
+            // A fault replaces an earlier warning.
             Some(report) => is_fault && !report.is_fault,
             None => begins_report(line),
         };
@@ -70,12 +70,12 @@ impl Excerpt {
         }
     }
 
-    /// The test begins: what the boot printed is not shown, unless it was a fault.
+    /// The test begins: drops the boot messages, unless they contain a fault.
     pub fn begin_test(&mut self) {
         self.tail = Tail::default();
     }
 
-    /// The lines, made plain.
+    /// The selected lines as plain text.
     #[must_use]
     pub fn lines(mut self) -> Vec<String> {
         if !self.line.is_empty() {
@@ -90,7 +90,7 @@ impl Excerpt {
 
 impl FaultReport {
     fn take(&mut self, line: &[u8]) {
-        // After a panic the kernel prints its whole log again, whose first stamp is an earlier one.
+        // After a panic the kernel prints its whole log again, whose first time stamp is earlier.
         let is_replay = stamp(line)
             .zip(self.since)
             .is_some_and(|(now, since)| now < since);
@@ -151,7 +151,7 @@ mod tests {
         check(&format!("{warning}{oops}"), &lines);
         let all = format!("{oops}{warning}");
         check(&all, &lines);
-        // A fault of the boot explains more than the test's own lines.
+        // A fault during the boot explains more than the test's own lines.
         check(
             &format!("{oops}<test>\nhello\n"),
             &[&lines[..], &["hello"]].concat(),

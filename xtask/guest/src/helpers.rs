@@ -1,7 +1,9 @@
-//! The helper commands of a host script: requests over a socket in the test's directory, one per connection.
+//! The helper commands of a host script: requests over a socket in the test's directory, one per
+//! connection.
 //!
-//! [`ask`] is the side of `xtask host-helper`, which `guest-tests/lib/host.sh` calls; [`attended`] is
-//! the runner's. [`Desk`] performs the command; this module carries requests to it.
+//! [`ask`] is the client in `xtask host-helper`, which `guest-tests/lib/host.sh` calls.
+//! [`attended`] is the server in the runner. [`Desk`] carries out the command. This module
+//! transports requests to it.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
@@ -25,7 +27,7 @@ pub mod serve;
 /// A helper command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Such as `qemu`.
+    /// The command, such as `qemu`.
     pub word: String,
     /// Its arguments.
     pub args: Vec<String>,
@@ -33,7 +35,7 @@ pub struct Request {
     pub cwd: Utf8PathBuf,
 }
 
-/// What the caller prints and ends with.
+/// The output and exit status of the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// Exit status.
@@ -66,14 +68,14 @@ impl Reply {
     }
 }
 
-/// Longest request: a whole QMP command may be in it.
+/// Maximum size of a request, which may contain a whole QMP command.
 const REQUEST_MAX: u64 = 4 << 20;
-/// A request is one line, sent at once.
+/// Time limit to receive a request, which is one line.
 const REQUEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Sends a helper command to the runner; an argument `-` is replaced by what `input` reads.
+/// Sends a helper command to the runner. Replaces an argument `-` by the text from `input`.
 ///
-/// Blocks until the command has ended: the runner limits how long each takes.
+/// Blocks until the command has ended. The runner limits the time of each command.
 pub fn ask(
     socket: &Utf8Path,
     words: &[String],
@@ -109,15 +111,15 @@ pub fn ask(
     Ok(serde_json::from_str(&reply)?)
 }
 
-/// Performs helper commands; called from one thread per request.
+/// Carries out helper commands, called in one thread per request.
 pub trait Desk: Sync {
-    /// Does it. `caller` tells whether the caller still waits for the reply.
+    /// Carries out a request. `caller` tells whether the caller still waits for the reply.
     fn answer(&self, request: &Request, caller: &Caller<'_>) -> Reply;
-    /// A thread that answered has panicked.
+    /// Reports that an answering thread has panicked.
     fn broke(&self, message: &str);
 }
 
-/// The other end of a request.
+/// The client of a request.
 #[derive(Debug)]
 pub struct Caller<'a> {
     stream: &'a UnixStream,
@@ -125,13 +127,13 @@ pub struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Whether the caller has gone, or the test is over.
+    /// Whether the caller has exited, or the test is over.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         if self.stopping.load(Ordering::SeqCst) || self.stream.set_nonblocking(true).is_err() {
             return true;
         }
-        // Nothing is ever sent after the request, so a read gives "not yet" or the end.
+        // The caller sends nothing after the request, so a read returns "not yet" or the end.
         let mut stream = self.stream;
         let gone = match stream.read(&mut [0]) {
             Ok(_) => true,
@@ -141,7 +143,7 @@ impl Caller<'_> {
     }
 }
 
-/// Answers requests on a new socket while `body` runs; requests that are still open then are cancelled.
+/// Answers requests on a new socket while `body` runs. Then cancels open requests.
 pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T) -> io::Result<T> {
     let listener = UnixListener::bind(socket)?;
     let (stopping, connections) = (AtomicBool::new(false), Connections::default());
@@ -155,8 +157,8 @@ pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T)
                         break;
                     }
                     let Ok(stream) = stream else { continue };
-                    // A request that gets no thread is dropped, and its caller says so. A caller that
-                    // went away gets no reply, which is harmless.
+                    // A request without a thread is dropped, and its caller reports that. A caller
+                    // that has exited gets no reply, which is harmless.
                     let word = std::thread::Builder::new().name("word".to_owned());
                     let _ = word.spawn_scoped(scope, move || {
                         let connection = connections.enter(stream);
@@ -175,7 +177,7 @@ pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T)
     })
 }
 
-/// Ends the listener, also when the body panics: the scope waits for it.
+/// Ends the listener, even if the body panics, because the scope waits for it.
 struct Stop<'a> {
     socket: &'a Utf8Path,
     stopping: &'a AtomicBool,
@@ -185,7 +187,7 @@ struct Stop<'a> {
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
-        // No request is read any more; what is being answered still gets its reply.
+        // No more requests are read, but current ones still get their reply.
         self.connections.close(Shutdown::Read);
         // Wakes the listener.
         let _ = UnixStream::connect(self.socket);
@@ -277,14 +279,14 @@ mod tests {
                 let expect = r#"choose ["nic", "a b", "from stdin"] /here"#;
                 assert_eq!(reply, Reply::done(expect));
             });
-            // The end of the test ends the commands that still wait.
+            // The end of the test ends commands that still wait.
             let reply = hanging.unwrap().join().unwrap().unwrap();
             assert_eq!(reply, Reply::done("hang [] /here"));
         });
     }
 
     #[test]
-    fn the_runner_notices_when_the_caller_was_killed() {
+    fn runner_notices_a_killed_caller() {
         serve(|socket, hangs| {
             let mut stream = UnixStream::connect(socket).unwrap();
             stream

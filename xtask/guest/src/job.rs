@@ -1,21 +1,21 @@
-//! What a run consists of: jobs, each a test on an architecture with a seed of its own.
+//! A job of a run: a test on an architecture with its own seed.
 
 use std::collections::BTreeMap;
 
 use suite::Selected;
 use suite::overrides::Changes;
 
-/// One test on an architecture, with all that decides what it chooses.
+/// One test on an architecture, with everything that affects its choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job<'a> {
     /// The test.
     pub test: Selected<'a>,
-    /// Which round of the test, from 0.
+    /// The round of the test, from 0.
     pub round: u32,
-    /// Of its choices.
+    /// The seed of its choices.
     pub seed: u64,
-    /// Choices that are made whatever the seed says.
+    /// Choices that override the seed.
     pub forced: BTreeMap<String, String>,
-    /// What `kiln.toml` changes about the test.
+    /// Changes to the test from `kiln.toml`.
     pub changes: Changes,
 }

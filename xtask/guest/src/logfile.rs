@@ -1,15 +1,15 @@
-//! A log that a flood cannot fill the disk with: its head goes to the file as it comes, its tail
-//! is kept in memory and written at the end, with a line between that says what is missing.
+//! A log of limited size: its beginning is written to the file directly, and its end is kept in
+//! memory and written last. A line between them tells how much is missing.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
 
 use camino::Utf8Path;
 
-/// Kept of each end of a log, in bytes: 16 MiB in all.
+/// Bytes kept of each end of a log: 16 MiB in total.
 const KEPT: usize = 8 << 20;
 
-/// A log file in the making.
+/// A log file that is being written.
 #[derive(Debug)]
 pub struct LogFile {
     file: fs_err::File,
@@ -21,7 +21,7 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    /// Starts an empty log.
+    /// Creates an empty log.
     pub fn create(path: &Utf8Path) -> io::Result<Self> {
         Self::with_limit(path, KEPT)
     }
@@ -38,7 +38,7 @@ impl LogFile {
         })
     }
 
-    /// Appends bytes; [`LogFile::finish`] returns an error once.
+    /// Appends bytes. [`LogFile::finish`] returns the first error.
     pub fn write(&mut self, bytes: &[u8]) {
         let (head, tail) = bytes.split_at(bytes.len().min(self.kept - self.head));
         self.head += head.len();
@@ -65,7 +65,7 @@ impl LogFile {
     }
 }
 
-/// The last lines of a text as people may see them.
+/// The last lines of a text in printable form.
 #[derive(Debug, Default)]
 pub struct Tail {
     bytes: Vec<u8>,
@@ -73,7 +73,7 @@ pub struct Tail {
 
 /// Enough for twenty lines of a console.
 const TAIL_BYTES: usize = 8 << 10;
-/// Lines of a tail.
+/// Number of lines in a tail.
 const TAIL_LINES: usize = 20;
 
 impl Tail {
@@ -85,13 +85,13 @@ impl Tail {
         self.bytes.drain(..excess);
     }
 
-    /// The last line with something on it, made plain.
+    /// The last line that is not empty, as plain text.
     #[must_use]
     pub fn last(&self) -> Option<String> {
         verdict::text::last_line(&self.bytes)
     }
 
-    /// The last lines, made plain.
+    /// The last lines as plain text.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let lines = self
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_is_the_last_lines_made_plain() {
+    fn tail_contains_last_lines_as_plain_text() {
         let mut tail = Tail::default();
         for number in 0..1000 {
             tail.write(format!("line {number}\u{1b}[0m\r\n\n").as_bytes());

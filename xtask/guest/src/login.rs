@@ -1,16 +1,16 @@
-//! A guest for a person: the image, and what its login shell reads.
+//! An interactive guest: the image, and the profile of its login shell.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::cpio::{Entry, Node, archive};
 
-/// Commands that end the guest, which its shell would otherwise ask of an init that knows none. A login
-/// shell reads the file.
+/// Commands that end the guest. Otherwise the shell would ask an init that does not support them. A
+/// login shell reads the file.
 const PROFILE: &str = "poweroff() { sync; command poweroff -f; }\n\
                        halt() { poweroff; }\n\
                        shutdown() { poweroff; }\n\
                        reboot() { sync; command reboot -f; }\n";
 
-/// The image's initramfs with what only a login shell needs, as a file in a folder.
+/// The image's initramfs with the files for a login shell, as a file in a folder.
 pub fn initramfs(image: &Utf8Path, folder: &Utf8Path) -> std::io::Result<Utf8PathBuf> {
     let entry = |path: &str, mode, node| Entry {
         path: path.to_owned(),

@@ -1,5 +1,5 @@
-//! A boot as anybody would do it: QEMU's default machine, firmware and devices, compressed files, and
-//! the console for everything. `bench boot` compares it with a test of our own.
+//! An ordinary boot: QEMU's default machine, firmware and devices, compressed files, and the
+//! console as the only channel. `bench boot` compares it with a test of Kiln.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 use crate::case::Library;
 use crate::platform::ArchRun;
 
-/// An ordinary boot that takes longer has failed.
+/// Time limit of an ordinary boot.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Kernel and initramfs as others boot them, both compressed; what has to be made is put in `dir`.
+/// Kernel and initramfs in compressed form. Generated files are written to `dir`.
 pub fn files(run: &ArchRun, dir: &Utf8Path) -> io::Result<BootFiles> {
     let zipped = |path: &Utf8Path, name: &str| -> io::Result<Utf8PathBuf> {
         let packed = dir.join(format!("{}-{name}.gz", run.arch.name));
@@ -46,7 +46,7 @@ pub fn files(run: &ArchRun, dir: &Utf8Path) -> io::Result<BootFiles> {
     Ok(BootFiles { kernel, initrd })
 }
 
-/// What a guest is handed for a test without choices, as a run does it.
+/// The handover of a test without choices, as in a run.
 pub fn handover(suite: &Suite, test: &TestFile) -> io::Result<Handover> {
     let run = "/kiln/run".to_owned();
     let library = Library::read(&suite.dir)?;
@@ -60,7 +60,7 @@ pub fn handover(suite: &Suite, test: &TestFile) -> io::Result<Handover> {
     })
 }
 
-/// Boots, runs the test over the console, and returns its outcome with what the console showed.
+/// Boots and runs the test over the console. Returns its outcome and the console output.
 pub fn boot(
     run: &ArchRun,
     files: &BootFiles,
@@ -104,7 +104,7 @@ fn argv(run: &ArchRun, files: &BootFiles, fds: Fds) -> Vec<String> {
     argv
 }
 
-/// Keeps the console and has no wishes.
+/// Collects the console output and ignores everything else.
 struct Listener(Vec<u8>);
 
 impl Host for Listener {

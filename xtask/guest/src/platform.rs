@@ -1,4 +1,4 @@
-//! An architecture of a run: its QEMU, and what it boots if anything.
+//! An architecture of a run: its QEMU, and its image if needed.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ pub struct ArchRun {
     pub arch: Arch,
     /// The QEMU binary.
     pub binary: Utf8PathBuf,
-    /// What it can do.
+    /// The capabilities of the binary.
     pub facts: Facts,
     /// The accelerator.
     pub accel: Accel,
-    /// What guests boot; absent where no test of the run boots one.
+    /// The image of guests, or `None` if no test of the run boots one.
     pub image: Option<Image>,
     /// The tools that were built with this QEMU.
     pub tools: ToolDirs,
@@ -30,15 +30,15 @@ pub struct ArchRun {
 /// An image that is ready to be booted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// Its name, which is a hash of all that it is made from.
+    /// Its name, which is a hash of all its inputs.
     pub name: String,
-    /// The directory with its files, among them those that a test boots itself.
+    /// The directory of its files, including those that a test boots itself.
     pub directory: Utf8PathBuf,
     /// Kernel and initramfs.
     pub boot: BootFiles,
     /// The SHA-256 over the digests of its files.
     pub content: Digest,
-    /// What takes the place of the image's own kernel.
+    /// The kernel that replaces the image's own.
     pub kernel: Option<OwnKernel>,
     /// What every guest gets of the host.
     pub host: HostPart,
@@ -55,12 +55,12 @@ pub struct HostPart {
     pub loads_drivers: bool,
 }
 
-/// A kernel that a person brings.
+/// A kernel of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnKernel {
-    /// As reports name it: its version and its file.
+    /// Its name in reports: version and file.
     pub name: String,
-    /// The kernel with symbols, where there is one.
+    /// The kernel with symbols, if available.
     pub symbols: Option<Utf8PathBuf>,
     /// Its modules, where there are any.
     pub modules: Option<Arc<Modules>>,
@@ -101,7 +101,7 @@ impl Image {
     }
 }
 
-/// A run without guests was asked for its image.
+/// The image was requested in a run without guests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no image of `{0}` was provided for this run")]
 pub struct NoImage(String);
@@ -116,7 +116,7 @@ impl ArchRun {
         )
     }
 
-    /// The QEMU that guests are started with.
+    /// The QEMU for guests.
     #[must_use]
     pub fn emulator(&self) -> Emulator<'_> {
         Emulator {
@@ -127,19 +127,19 @@ impl ArchRun {
         }
     }
 
-    /// The accelerator as reports name it; empty where no guest is started.
+    /// The accelerator in reports. Empty if no guest is started.
     #[must_use]
     pub fn accel(&self) -> &'static str {
         self.image.as_ref().map_or("", |_| self.accel.as_str())
     }
 
-    /// The kernel that takes the place of the image's own.
+    /// The kernel that replaces the image's own.
     #[must_use]
     pub fn kernel(&self) -> Option<&OwnKernel> {
         self.image.as_ref()?.kernel.as_ref()
     }
 
-    /// As reports name it.
+    /// The platform in reports.
     #[must_use]
     pub fn platform(&self) -> Platform {
         Platform {

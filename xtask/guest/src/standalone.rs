@@ -1,10 +1,10 @@
-//! A test as one file: a shell script with kernel, initramfs and test inside, that needs nothing but
-//! a QEMU. For a bug report.
+//! Exports a test as one file for a bug report: a shell script that contains kernel, initramfs and
+//! test, and needs only a QEMU.
 //!
-//! The test runs once under the runner, with a [`Recorder`] that keeps what QEMU was started with;
-//! [`script`] makes the file of it, or says why there is none: what a host script does in addition to starting
-//! QEMU cannot be put into a file. In the guest a shell script takes the place of init, so that the
-//! images need not know of it.
+//! The test runs once under the runner with a [`Recorder`], which stores the parameters of QEMU's
+//! start. [`script`] writes the file, or reports why it cannot: actions of a host script other than
+//! starting QEMU cannot be exported. In the guest a shell script replaces init, so the images need
+//! no support for this.
 
 use camino::Utf8PathBuf;
 use suite::header::{ExpectedEnd, Leave};
@@ -22,54 +22,54 @@ pub(crate) use recorder::{INITRAMFS, KERNEL, Start};
 /// Why a test cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// It did not run.
+    /// The test did not run.
     #[error("`{name}` did not run here: {why}")]
     NotRun {
-        /// Its name.
+        /// The test's name.
         name: String,
-        /// What was in the way.
+        /// The reason.
         why: String,
     },
-    /// No QEMU, or more than one.
+    /// QEMU was not started, or more than once.
     #[error("`{name}` started QEMU {count} times; a standalone script can start it once")]
     Starts {
-        /// Its name.
+        /// The test's name.
         name: String,
-        /// How often.
+        /// The number of starts.
         count: usize,
     },
-    /// Words that a runner answers.
+    /// The test uses helper commands that need the runner.
     #[error("`{name}` needs the runner for {}; a standalone script has none", list(.words))]
     Words {
-        /// Its name.
+        /// The test's name.
         name: String,
-        /// The words.
+        /// The helper commands.
         words: Vec<String>,
     },
     /// The guest reboots and continues.
     #[error("`{name}` continues after a reboot, which a standalone script does not support")]
     Reboots {
-        /// Its name.
+        /// The test's name.
         name: String,
     },
-    /// The test has an initramfs of its own.
+    /// The test uses its own initramfs.
     #[error("`{name}` boots its own initramfs, so the test cannot be added to it")]
     OwnInitramfs {
-        /// Its name.
+        /// The test's name.
         name: String,
     },
-    /// A file on QEMU's command line does not fit.
+    /// A file on QEMU's command line cannot be included.
     #[error("`{file}` on QEMU's command line is {what}")]
     File {
         /// Relative to `$SCRATCH`.
         file: Utf8PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         what: String,
     },
     /// A file cannot be read.
     #[error("failed to read the files of the test")]
     Io(#[from] std::io::Error),
-    /// The initramfs cannot hold the test.
+    /// The initramfs cannot contain the test.
     #[error("failed to add the test to an initramfs")]
     Overlay(#[from] plan::cpio::CpioError),
 }
@@ -80,7 +80,7 @@ fn list(words: &[String]) -> String {
 }
 
 impl ExportError {
-    /// The command that helps.
+    /// The advice that helps.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -95,22 +95,22 @@ impl ExportError {
     }
 }
 
-/// What is exported, in addition to what was recorded.
+/// The exported test, in addition to the recording.
 #[derive(Debug)]
 pub struct Subject<'a> {
-    /// What came of the recorded run.
+    /// The report of the recorded run.
     pub report: &'a TestReport,
-    /// What makes a pass.
+    /// The condition for a pass.
     pub ends: ExpectedEnd,
-    /// How often the guest may reboot.
+    /// Number of allowed reboots.
     pub reboots: u32,
     /// Name of the QEMU binary.
     pub binary: &'a str,
-    /// What the script carries in addition, such as where the sources are: name and bytes.
+    /// Additional files of the script, such as the list of sources: name and bytes.
     pub notices: Vec<(String, Vec<u8>)>,
 }
 
-/// The script, to be made executable.
+/// The text of the script, which must be made executable.
 pub fn script(recorder: &Recorder, subject: &Subject<'_>) -> Result<Vec<u8>, ExportError> {
     let report = subject.report;
     let name = report.name.clone();
@@ -163,7 +163,7 @@ pub fn script(recorder: &Recorder, subject: &Subject<'_>) -> Result<Vec<u8>, Exp
 
 const TEMPLATE: &str = include_str!("standalone/script.sh.in");
 
-/// What a reader of the bug report needs to know first, as comments.
+/// The introduction for a reader of the bug report, as comments.
 fn about(subject: &Subject<'_>) -> String {
     let report = subject.report;
     let choices: Vec<String> = report.choices.iter().map(ToString::to_string).collect();

@@ -9,7 +9,7 @@ use verdict::event::Choice;
 
 use super::*;
 
-/// A QEMU that says what `says` holds and ends with its first word.
+/// A QEMU that prints the content of `says` and exits with its first word.
 const QEMU: &str =
     "#!/bin/sh\nread -r status < \"${0%/*}/says\"\ntail -n +2 \"${0%/*}/says\"\nexit $status\n";
 
@@ -22,7 +22,7 @@ impl Exported {
         Utf8Path::from_path(self.dir.path()).unwrap()
     }
 
-    /// Writes the script of a test with these ends.
+    /// Writes the script of a test with this expected end.
     fn new(ends: ExpectedEnd) -> Self {
         let exported = Self {
             dir: tempfile::tempdir().unwrap(),
@@ -50,7 +50,7 @@ impl Exported {
         exported
     }
 
-    /// Runs the script: exit status and what it prints.
+    /// Runs the script. Returns its exit status and output.
     fn run(&self, says: &str, args: &[&str]) -> (i32, String) {
         fs_err::write(self.path().join("says"), says).unwrap();
         let command = Command::new("/bin/sh")

@@ -1,33 +1,34 @@
-//! How a guest starts: it boots (cold) or is restored from a template (warm). A pure decision.
+//! Decides how a guest starts: it boots (cold) or is restored from a template (warm). Pure.
 //!
-//! A template is a saved guest of the bare machine. It serves a test whose devices such a guest can
-//! find later, by a rescan of its PCI bus. [`crate::template`] acts on the decision.
+//! A template is a saved guest of the bare machine. It can be used for a test whose devices the
+//! restored guest can find by a rescan of its PCI bus. [`crate::template`] carries out the
+//! decision.
 
 use std::collections::BTreeSet;
 
 use qemu::devices::DeviceOption;
 use qemu::{Accel, Facts, Launch};
 
-/// What the caller asks for.
+/// The caller's policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StartPolicy {
-    /// Warm where it pays.
+    /// Restores if it saves time.
     Auto,
     /// Always cold.
     #[default]
     Cold,
-    /// Warm wherever it is possible.
+    /// Restores if possible.
     Warm,
 }
 
-/// What is known of a start before it is decided how it happens.
+/// The facts that the decision depends on.
 #[derive(Debug, Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a fact that stands for itself"
 )]
 pub struct StartFacts<'a> {
-    /// What the caller asks for.
+    /// The caller's policy.
     pub policy: StartPolicy,
     /// Whether the header of the test says `start = "cold"`.
     pub asks_for_cold: bool,
@@ -37,30 +38,30 @@ pub struct StartFacts<'a> {
     pub wrapped: bool,
     /// The accelerator of the run.
     pub accel: Accel,
-    /// What is started.
+    /// The launch.
     pub launch: &'a Launch,
     /// Whether the machine has a PCI bus that a guest can rescan.
     pub has_pci: bool,
-    /// What the QEMU can do.
+    /// The capabilities of the QEMU.
     pub facts: &'a Facts,
-    /// Sets of device types that this QEMU did not load, each because of one of its types.
+    /// Sets of device types that this QEMU failed to load, each because of one of its types.
     pub unmovable: &'a [BTreeSet<String>],
     /// Whether the init of the image can be saved and restored.
     pub image_resumes: bool,
-    /// Whether there is a template.
+    /// Whether a template exists.
     pub has_template: bool,
-    /// How many earlier starts of the run had the same bare machine.
+    /// Number of earlier starts of the run with the same bare machine.
     pub earlier: usize,
 }
 
-/// How a guest is to start.
+/// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartDecision {
-    /// It boots, for this reason.
+    /// Boots, for this reason.
     Cold(String),
-    /// It is restored from the template that exists.
+    /// Restores from the existing template.
     Restore,
-    /// It is restored from a template that has to be made first.
+    /// Creates a template and restores from it.
     Make,
 }
 
@@ -132,13 +133,13 @@ pub fn obstacle(start: &StartFacts<'_>) -> Option<String> {
         .map(|name| format!("a guest that runs cannot find `{name}`"))
 }
 
-/// The device types among the arguments of the test.
+/// The device types in the arguments of the test.
 #[must_use]
 pub fn device_types(launch: &Launch) -> BTreeSet<String> {
     qemu::devices::on_command_line(&launch.devices)
 }
 
-/// Buses that a device is connected to without a name, if a controller of the test has one.
+/// Buses that a device without a `bus` property uses, if a controller of the test has one.
 const IMPLIED_BUSES: [&str; 2] = ["usb-bus", "SCSI"];
 
 /// The first device that is neither on the PCI bus nor behind a device that is.
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fact_decides_the_start() {
+    fn each_fact_affects_the_start() {
         let facts = facts();
         let check = |change: &dyn Fn(&mut StartFacts<'_>, &mut Launch), expect: &str| {
             let mut launch = launch("");
@@ -336,7 +337,7 @@ mod tests {
             },
             "the machine has no PCI bus to rescan",
         );
-        // The policy `warm` forces nothing that cannot work.
+        // The policy `warm` does not force what cannot work.
         check(
             &|start, _| (start.policy, start.asks_for_cold) = (StartPolicy::Warm, true),
             "the test asks for it",
@@ -394,7 +395,7 @@ mod tests {
             "-device nvme -device qemu-xhci -device virtio-blk-pci",
             true,
         );
-        // Which of the two it was is not known.
+        // Which of the two caused the failure is unknown.
         check("-device nvme", false);
         check("-device virtio-blk-pci", false);
     }

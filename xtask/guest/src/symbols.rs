@@ -1,28 +1,28 @@
-//! Names for the addresses in a kernel's backtraces, from the image's table of functions.
+//! Adds function names to addresses in a kernel's backtraces, from the image's table of functions.
 //!
-//! The guest's kernel has no symbol table, which would cost a quarter of a mebibyte in every boot. The
-//! table is a file of the image, made by `recipes/linux`; older images have none.
+//! The guest's kernel has no symbol table, which would cost a quarter of a mebibyte in every boot.
+//! The table is a file of the image, made by `recipes/linux`. Older images lack it.
 
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
 
-/// File of an image: one line per function, sorted by address: its distance to the one before in
-/// hexadecimal, a space, its name.
+/// The file in the image: one line per function, sorted by address: the distance to the previous
+/// one in hexadecimal, a space, the name.
 pub const FILE: &str = "symbols";
 
-/// Longest function of a kernel; an address that is farther from any name gets none. In bytes.
+/// Maximum length of a function in bytes. An address farther from any function gets no name.
 const LONGEST: u64 = 64 << 10;
 
 /// A kernel's functions.
 #[derive(Debug, Default)]
 pub struct Symbols {
-    /// Address and name, sorted.
+    /// Addresses and names, sorted by address.
     functions: Vec<(u64, String)>,
 }
 
 impl Symbols {
-    /// Of the image that a kernel belongs to; empty where it has no table.
+    /// The table of the image that a kernel belongs to, or an empty one.
     pub fn next_to(kernel: &Utf8Path) -> std::io::Result<Self> {
         match fs_err::read_to_string(kernel.with_file_name(FILE)) {
             Ok(text) => Ok(Self::parse(&text)),
@@ -31,7 +31,7 @@ impl Symbols {
         }
     }
 
-    /// Reads a table; a line that is not of its form ends it.
+    /// Parses a table up to the first malformed line.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut functions = Vec::new();
@@ -50,7 +50,7 @@ impl Symbols {
         Self { functions }
     }
 
-    /// A line with the function's name after each address that is inside of one.
+    /// Adds the function's name after each address inside a function.
     #[must_use]
     pub fn resolve(&self, line: &str) -> String {
         let mut text = String::with_capacity(line.len());
@@ -69,7 +69,7 @@ impl Symbols {
             }
             let address = u64::from_str_radix(digits, 16).ok();
             if let Some((name, offset)) = address.and_then(|address| self.find(address)) {
-                // The bracket that an address stands in is closed first.
+                // The name follows the closing bracket around an address.
                 if rest.starts_with([']', '>', ')']) {
                     text.push_str(&rest[..1]);
                     rest = &rest[1..];

@@ -1,4 +1,4 @@
-//! Errors of a test script that its shell would find only after a boot: found when the test is selected.
+//! Finds syntax errors of a test script when the test is selected, instead of after a boot.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use plan::diagnostic::Diagnostic;
 
 use suite::statements;
 
-/// For the shell to read one script.
+/// Time limit for the shell to parse one script.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A script that could not be checked.
+/// A script could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum SyntaxError {
     /// It cannot be read.
@@ -22,16 +22,16 @@ pub enum SyntaxError {
     Shell(#[from] ProcessError),
 }
 
-/// Whether the shell can read all of these, which one process finds out faster than one per script.
+/// Whether the shell can parse all of these. One process is faster than one per script.
 pub fn is_valid(paths: &[&Utf8Path]) -> Result<bool, SyntaxError> {
     let each = "for file; do sh -n \"$file\" || exit; done";
     let shell = Command::new("/bin/sh").args(["-c", each, "sh"]);
     Ok(shell.args(paths).output(LIMIT)?.status.success())
 }
 
-/// What is wrong in a script, which messages call `shown`; nothing for a good one.
+/// The errors in a script, which messages call `shown`. Empty for a correct one.
 ///
-/// `is_valid` says that the shell can read it.
+/// `is_valid` is true if the shell can parse it.
 pub fn check(
     path: &Utf8Path,
     shown: &Utf8Path,
@@ -101,7 +101,8 @@ pub fn check(
     Ok(words.collect())
 }
 
-/// Line and message of `FILE: LINE: MESSAGE` (dash) or `FILE: line LINE: MESSAGE` (bash, busybox).
+/// Parses line and message of `FILE: LINE: MESSAGE` (dash) or `FILE: line LINE: MESSAGE` (bash,
+/// busybox).
 fn complaint(stderr: &str) -> (usize, &str) {
     let first = stderr.lines().next().unwrap_or("no message");
     let mut parts = first.splitn(3, ": ");
@@ -114,7 +115,7 @@ fn complaint(stderr: &str) -> (usize, &str) {
     }
 }
 
-/// The bytes of a line, from 1, without what is around them; the last line where there are fewer.
+/// The byte range of a line, from 1, without surrounding blanks. The last line if there are fewer.
 fn line_span(text: &str, number: usize) -> std::ops::Range<usize> {
     let mut start = 0;
     let mut span = 0..text.len().min(1);
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_a_script_have_their_place() {
+    fn errors_of_a_script_have_a_location() {
         check("in_guest() {\n    true\n}\n", "");
         check(
             "\u{feff}in_guest() { true; }\n",
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn complaints_of_each_shell_are_read() {
+    fn messages_of_each_shell_are_parsed() {
         let check = |text: &str, expect| assert_eq!(complaint(text), expect, "{text}");
         check(
             "x.sh: 3: Syntax error: \"}\" unexpected\n",

@@ -1,8 +1,8 @@
-//! Guests that are restored from templates: makes a template, restores it, and learns what cannot be
-//! restored. Shared by all tests of a run.
+//! Creates templates, restores guests from them, and remembers what cannot be restored. Shared by
+//! all tests of a run.
 //!
-//! A restored guest is believed only if it answers with the nonce of this start and the name under
-//! which it was saved. Whatever goes wrong before that is a reason to boot instead.
+//! A restored guest is accepted only if it answers with the nonce of this start and the name under
+//! which it was saved. If anything fails before, the guest boots instead.
 
 mod conversation;
 mod known;
@@ -25,7 +25,7 @@ use crate::start::{StartDecision, StartFacts, StartPolicy, decide, device_types}
 pub(crate) use conversation::Resumed;
 use known::Known;
 
-/// What the shell runs before a guest is saved: what tests use most.
+/// The command that the shell runs before a guest is saved: it loads the tools that tests use most.
 const PREPARE: &str = "for tool in cat cut dd dmesg find grep head hexdump ls mount printf readlink \
     sed seq sleep sort tail test tr usleep wc; do $tool --help; done; \
     sh -c 'cat /proc/uptime | grep -q . && test -e /sys'; ls /sys/bus/*/devices; exit 0";
@@ -41,7 +41,7 @@ pub struct Templates {
 /// One bare machine of the run.
 #[derive(Debug, Default)]
 struct Slot {
-    /// How many starts had it; the lock is held while its template is made.
+    /// The number of its starts. The lock is held while its template is created.
     state: Mutex<SlotState>,
 }
 
@@ -50,11 +50,11 @@ struct SlotState {
     starts: usize,
     looked: bool,
     template: Option<Template>,
-    /// Why there will be none in this run.
+    /// Why this run cannot have a template of it.
     failure: Option<String>,
 }
 
-/// A start, as this module needs it.
+/// A request to restore a guest.
 #[derive(Clone, Copy)]
 pub(crate) struct WarmRequest<'a> {
     pub(crate) arch: &'a ArchRun,
@@ -64,29 +64,29 @@ pub(crate) struct WarmRequest<'a> {
     pub(crate) asks_for_cold: bool,
     pub(crate) refused: bool,
     pub(crate) wrapped: bool,
-    /// For the process of a QEMU.
+    /// The run directory of a QEMU.
     pub(crate) run_dir: &'a Utf8Path,
-    /// Where relative paths of the test's arguments start.
+    /// The base of relative paths in the test's arguments.
     pub(crate) directory: &'a Utf8Path,
-    /// For a boot, and for a restore.
+    /// Time limit of a boot, and of a restore.
     pub(crate) limit: Duration,
 }
 
-/// A guest that was restored and waits for its test.
+/// A restored guest that waits for its test.
 pub(crate) struct Restored {
     pub(crate) vm: Vm,
-    /// What was started.
+    /// The launch that was used.
     pub(crate) launch: Launch,
     pub(crate) resumed: Resumed,
 }
 
 /// Why a guest was not restored.
 enum Failure {
-    /// It will be so with each start of these devices.
+    /// Every start with these devices will fail.
     Devices(String),
-    /// It will be so with each guest of this image.
+    /// Every guest of this image will fail.
     Image,
-    /// It was so this time.
+    /// It failed this time.
     Once(String),
 }
 
@@ -115,7 +115,7 @@ impl Failure {
 }
 
 impl Templates {
-    /// Templates that are kept in this store.
+    /// The templates in a store.
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self {
@@ -125,10 +125,10 @@ impl Templates {
         }
     }
 
-    /// Restores a guest, or says why it has to boot.
+    /// Restores a guest, or returns why it has to boot.
     pub(crate) fn restore(&self, request: &WarmRequest<'_>) -> Result<Restored, String> {
         if request.policy == StartPolicy::Cold {
-            // Nothing is looked up for a run without warm starts.
+            // A run without warm starts needs no lookup.
             return Err(decision(request, &Known::default(), false, 0));
         }
         let image = request.arch.image.as_ref().map(|image| image.content);
@@ -144,7 +144,7 @@ impl Templates {
         if let Some(why) = &state.failure {
             return Err(why.clone());
         }
-        // Without a look at the store, which hashes the template, where no template can help.
+        // Decided first without the store, which hashes the template, if no template can help.
         let reason = decision(request, &known, true, 1);
         if !reason.is_empty() {
             return Err(reason);
@@ -223,7 +223,7 @@ impl Templates {
         known.write(&self.store, emulator);
     }
 
-    /// Makes the template of a key, unless another process was first.
+    /// Creates the template of a key, unless another process was faster.
     fn make(&self, request: &WarmRequest<'_>, key: &Digest) -> Result<Template, Failure> {
         let _guard = self.store.lock(&format!("template-{key}"), || {})?;
         if let Some(template) = self.store.template(key)? {
@@ -249,7 +249,7 @@ impl Templates {
             None => Vec::new(),
         };
         saving::save(&vm, &staging.state(), until)?;
-        // QEMU is gone before the memory is hashed.
+        // Ends QEMU before the memory is hashed.
         drop(vm);
         let machine = request.launch.machine.machine.split(',').next();
         let guest = SavedGuest {
@@ -289,8 +289,8 @@ fn decision(
     }
 }
 
-/// The device type that QEMU names, by the path of its state, as what it cannot load; all types of the
-/// test where it names none of them (`State blocked by non-migratable device '0000:00:03.0/nvme'`).
+/// The device type in QEMU's message that it cannot load, or all types of the test if the message
+/// contains none (`State blocked by non-migratable device '0000:00:03.0/nvme'`).
 fn blamed(types: BTreeSet<String>, why: &str) -> BTreeSet<String> {
     let named = |name: &&String| why.contains(&format!("/{name}'"));
     match types.iter().find(named) {
@@ -328,7 +328,7 @@ fn load(request: &WarmRequest<'_>, template: &Template) -> Result<Restored, Fail
     })
 }
 
-/// The firmware's indices of the functions that the guest was not saved with.
+/// The firmware's indices of the functions that the guest was saved without.
 fn new_connectors(
     vm: &Vm,
     template: &Template,
@@ -353,7 +353,7 @@ fn nonce() -> Result<Nonce, Failure> {
     Nonce::random().map_err(|error| Failure::Once(format!("no random numbers: {error}")))
 }
 
-/// Everything that a saved guest depends on.
+/// The digest of everything that a saved guest depends on.
 fn key(request: &WarmRequest<'_>, emulator: &Digest, image: &Digest) -> Digest {
     let machine = request.launch.key().digest();
     let sandbox = request.launch.sandbox;
@@ -366,7 +366,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn device_that_qemu_names_is_blamed_alone() {
+    fn only_the_device_in_the_message_is_blamed() {
         let check = |why: &str, expect: &[&str]| {
             let types = BTreeSet::from(["nvme", "virtio-blk-pci"].map(str::to_owned));
             let found: Vec<String> = blamed(types, why).into_iter().collect();

@@ -1,10 +1,10 @@
-//! What `cargo xtask bench` computes from runs: rates, the runner's own time, medians. Pure.
+//! Statistics for `cargo xtask bench`: rates, the runner's overhead, medians. Pure.
 
 use std::time::Duration;
 
 use verdict::event::RunReport;
 
-/// Tests that a run finished per minute.
+/// The number of finished tests per minute.
 #[must_use]
 pub fn tests_per_minute(report: &RunReport) -> f64 {
     let time = Duration::from_millis(report.duration_ms.max(1));
@@ -12,7 +12,7 @@ pub fn tests_per_minute(report: &RunReport) -> f64 {
     f64::from(tests) * 60.0 / time.as_secs_f64()
 }
 
-/// Milliseconds of each test in which no QEMU ran: the runner's own.
+/// Milliseconds of each test without a running QEMU, which is the runner's overhead.
 pub fn overheads_ms(report: &RunReport) -> impl Iterator<Item = f64> {
     let tests = report.tests.iter();
     tests.map(|test| {
@@ -21,7 +21,7 @@ pub fn overheads_ms(report: &RunReport) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The middle of some measurements; the mean of both where there are two.
+/// The median. The mean of the two middle values for an even number.
 #[must_use]
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

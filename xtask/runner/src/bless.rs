@@ -1,4 +1,4 @@
-//! At the end of a run: writes the output of passed tests as golden output, with `--bless`.
+//! Writes the output of passed tests as golden output at the end of a run with `--bless`.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use verdict::outcome::Outcome;
 
 use crate::config::Config;
 
-/// A line for each file that was written, and for each test that was not blessed.
+/// One line per written file, and per test that was not blessed.
 pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec<String>> {
     let mut notes = Vec::new();
     if config.case.bless == Blessing::No {

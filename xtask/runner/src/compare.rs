@@ -1,4 +1,5 @@
-//! Runs each test in two ways in turn, on two QEMUs or with guests that boot and that are restored, so that whatever else the host does meets both.
+//! Runs each test in two configurations alternately, with two QEMUs or with cold and warm starts,
+//! so that other load on the host affects both.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
@@ -19,10 +20,11 @@ use crate::queue;
 use crate::run::{is_numbered, jobs, report};
 use crate::worker::Worker;
 
-/// The folders below the run's for each side.
+/// The folders of the two sides below the run's.
 const SIDES: [&str; 2] = ["old", "new"];
 
-/// Runs what the old configuration selects. The new one differs by its QEMUs alone, or by how guests start.
+/// Runs the tests that the old configuration selects. The new one differs only in its QEMUs, or in
+/// how guests start.
 pub fn compare(
     old: &Config,
     new: &Config,
@@ -120,7 +122,7 @@ fn spread(
     pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 
-/// Who comes first has a cold cache: the sides take turns.
+/// Runs both sides. The first one has a cold cache, so they take turns.
 fn both(workers: &[Worker<'_>; 2], job: &Job<'_>, new_first: bool) -> Option<Pair> {
     let (old, new) = if new_first {
         let new = run(&workers[1], job);
@@ -148,7 +150,7 @@ fn run(worker: &Worker<'_>, job: &Job<'_>) -> TestReport {
     worker.run(job, &events)
 }
 
-/// Nothing where an interruption left half.
+/// A pair of reports, or `None` if an interruption left only half of it.
 fn pair(old: TestReport, new: TestReport) -> Option<Pair> {
     let ran = |report: &TestReport| !matches!(report.outcome, Outcome::NotRun { .. });
     (ran(&old) && ran(&new)).then_some(Pair { old, new })

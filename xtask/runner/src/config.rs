@@ -1,4 +1,4 @@
-//! What to run and how.
+//! The configuration of a run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,66 +14,66 @@ use verdict::origin::Origin;
 use crate::queue::Rounds;
 use crate::rerun::RerunTest;
 
-/// What to run and how.
+/// The configuration of a run.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// All tests.
     pub suite: Suite,
-    /// Which of them.
+    /// The selection.
     pub filter: Filter,
     /// The architectures of the run, in order.
     pub arches: Vec<ArchRun>,
-    /// How many tests run at once.
+    /// Maximum number of concurrent tests.
     pub jobs: usize,
-    /// How often the tests are run.
+    /// The rounds of the tests.
     pub rounds: Rounds,
-    /// Which jobs the selected tests become.
+    /// How selected tests become jobs.
     pub extent: Extent,
-    /// How often a test that failed is tried again.
+    /// Number of retries of a failed test.
     pub retries: u32,
-    /// What is different for single tests.
+    /// Changes for single tests.
     pub overrides: Vec<Override>,
-    /// So many failures end the run.
+    /// Number of failures that ends the run.
     pub max_fail: Option<usize>,
     /// No test starts after this time.
     pub job_timeout: Option<Duration>,
-    /// What every test is run with.
+    /// The settings of all tests.
     pub case: CaseConfig,
-    /// Of all choices.
+    /// Seed of all choices.
     pub seed: u64,
-    /// Choices that are made whatever the seed says.
+    /// Choices that override the seed.
     pub choices: BTreeMap<String, String>,
-    /// Counts the devices that passed tests had.
+    /// Counts the devices of passed tests.
     pub device_coverage: bool,
-    /// What the report says about the origin of the run.
+    /// The origin of the run for its report.
     pub origin: Origin,
-    /// Where runs are kept, each in a numbered folder: `target/kiln/runs`.
+    /// The directory of runs, each in a numbered folder: `target/kiln/runs`.
     pub runs_dir: Utf8PathBuf,
-    /// How many runs are kept there.
+    /// Number of runs that are kept there.
     pub keep_runs: usize,
-    /// For sockets and scratch files, see [`temp_dir`].
+    /// The directory for sockets and scratch files, see [`temp_dir`].
     pub temp_dir: Utf8PathBuf,
 }
 
 impl Config {
-    /// The architecture that a job is for, if the run has it.
+    /// The architecture of a job, if the run has it.
     pub(super) fn run_for(&self, job: &Job<'_>) -> Option<&ArchRun> {
         let mut arches = self.arches.iter();
         arches.find(|run| run.arch.name == job.test.arch)
     }
 }
 
-/// Which jobs the selected tests become.
+/// How selected tests become jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Extent {
-    /// One each, whose choices the seed makes.
+    /// One job per test, with choices by the seed.
     #[default]
     Seeded,
-    /// Those of an earlier run.
+    /// The tests of an earlier run.
     Rerun(Vec<RerunTest>),
-    /// One for each combination of all choices, but no more than `limit` in all.
+    /// One job per combination of all choices, up to `limit` in total.
     Exhaustive {
-        /// The most jobs.
+        /// Maximum number of jobs.
         limit: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! Every combination of every choice: counted before anything runs.
+//! Every combination of all choices, counted before the run.
 
 use std::ops::Range;
 
@@ -17,15 +17,15 @@ pub enum ExhaustiveError {
     /// A test file cannot be read.
     #[error("failed to read a test")]
     Io(#[from] std::io::Error),
-    /// The values of some lines are known only when they run.
+    /// Some values are known only at run time.
     #[error("the values of {} choices are computed by the shell", .0.len())]
     Uncountable(Vec<Diagnostic>),
-    /// There are too many.
+    /// There are too many combinations.
     #[error("all combinations need {count} test runs, more than the limit of {limit}")]
     TooMany {
-        /// How many there are.
+        /// The number of combinations.
         count: u128,
-        /// How many may be.
+        /// The limit.
         limit: usize,
     },
 }
@@ -43,7 +43,7 @@ impl ExhaustiveError {
     }
 }
 
-/// A job for each combination in place of each job, and a line for each test that has several.
+/// Replaces each job by one job per combination. Adds a line for each test with several.
 pub(super) fn expand<'a>(
     config: &Config,
     jobs: Vec<Job<'a>>,
@@ -59,7 +59,7 @@ pub(super) fn expand<'a>(
         counted.push((job, words));
     }
     if !faults.is_empty() {
-        // A test that runs on several architectures is wrong once.
+        // An error of a test is reported once for all architectures.
         faults.dedup();
         return Err(ExhaustiveError::Uncountable(faults));
     }
@@ -93,7 +93,7 @@ pub(super) fn expand<'a>(
     Ok((all, notes))
 }
 
-/// The values of each choice of a job. A choice that the run forces has one.
+/// The values of each choice of a job. A forced choice has one.
 fn values(
     job: &Job<'_>,
     run: &ArchRun,
@@ -106,7 +106,7 @@ fn values(
     let script = fs_err::read_to_string(&test.path)?;
     let mut words = offered(&test.header.choices, job.test.arch, &run.facts);
     if words.values().any(Vec::is_empty) {
-        // It will be skipped, with the reason.
+        // The test will be skipped with the reason.
         return Ok(Words::new());
     }
     let dialect = if test.header.calls_itself {
@@ -139,7 +139,7 @@ struct Problem {
     label: &'static str,
 }
 
-/// Adds the values that a script lists to those that its header lists.
+/// Adds the values in a script to those in its header.
 fn add_listed(words: &mut Words, script: &str, dialect: Dialect) -> Vec<Problem> {
     let mut problems = Vec::new();
     for found in scan(script, dialect) {
@@ -164,7 +164,7 @@ fn add_listed(words: &mut Words, script: &str, dialect: Dialect) -> Vec<Problem>
     problems
 }
 
-/// Why a `choose` contradicts what is known of its name.
+/// Why a `choose` contradicts others of the same name.
 fn conflict(words: &Words, found: &Found) -> Option<(String, &'static str)> {
     let name = &found.name;
     match words.get(name) {

@@ -5,15 +5,15 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `config` | what to run and how |
-//! | `run` | a whole run, from selection to the kept report |
-//! | `compare` | a run on two QEMUs in turn |
+//! | `config` | the configuration of a run |
+//! | `run` | a whole run, from selection to the stored report |
+//! | `compare` | a run on two QEMUs alternately |
 //! | `queue` | the order of jobs, rounds, and when to stop |
-//! | `worker` | one job to its report, with retries |
+//! | `worker` | runs one job to its report, with retries |
 //! | `start` | a test whose result depends on how its guests start |
 //! | `exhaustive` | all combinations of choices |
-//! | [`rerun`] | what an earlier run has left |
-//! | [`bench`] | what `cargo xtask bench` computes from runs |
+//! | [`rerun`] | the remaining tests of an earlier run |
+//! | [`bench`] | statistics for `cargo xtask bench` |
 //! | `bless` | golden output written at the end of a run |
 
 pub mod bench;

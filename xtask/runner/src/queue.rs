@@ -1,4 +1,4 @@
-//! Which job is next: slow tests first, round after round, until there is a reason to stop.
+//! Chooses the next job: slow tests first, round by round, until there is a reason to stop.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,14 +7,14 @@ use guest::job::Job;
 use host::clock::monotonic;
 use plan::duration;
 
-/// How often the selected tests are run.
+/// The rounds of the selected tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rounds {
-    /// At most so often; forever where absent.
+    /// Maximum number of rounds, or `None` for no limit.
     pub count: Option<u32>,
-    /// No round begins, and no test of a later round starts, after this time.
+    /// After this time no round begins, and no test of a later round starts.
     pub time: Option<Duration>,
-    /// Ends with the first failure.
+    /// Stops after the first failure.
     pub until_fail: bool,
 }
 
@@ -36,22 +36,22 @@ impl Rounds {
     }
 }
 
-/// When to stop short of the end.
+/// When to stop early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) rounds: Rounds,
-    /// So many failures end the run.
+    /// Number of failures that ends the run.
     pub(super) max_fail: Option<usize>,
     /// No job starts after this time.
     pub(super) time: Option<Duration>,
 }
 
-/// The jobs of a run, handed out to its threads.
+/// The jobs of a run, distributed to its threads.
 #[derive(Debug)]
 pub(super) struct Queue<'a> {
-    /// Of the first round, in the order of the report.
+    /// The jobs of the first round, in the order of the report.
     jobs: Vec<Job<'a>>,
-    /// Places in `jobs`, in the order in which they start.
+    /// Indices of `jobs` in the order of their start.
     order: Vec<usize>,
     limits: Limits,
     started: Instant,
@@ -63,17 +63,17 @@ struct State {
     lap: u32,
     next: usize,
     failed: usize,
-    /// Time is up; what was not started is not missed.
+    /// The time is over. Tests that were not started are not reported.
     over: bool,
 }
 
-/// A place in the report: by round, then in the order of selection.
+/// A position in the report: by round, then in the order of selection.
 pub(super) type Slot = (u32, usize);
 
 impl<'a> Queue<'a> {
     pub(super) fn new(jobs: Vec<Job<'a>>, limits: Limits) -> Self {
         let mut order: Vec<usize> = (0..jobs.len()).collect();
-        // What takes long would otherwise run alone at the end.
+        // A slow test would otherwise run alone at the end.
         order.sort_by_key(|&index| !jobs[index].test.test.header.slow);
         Self {
             jobs,
@@ -84,7 +84,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The next job; none when the run is to end.
+    /// The next job, or `None` at the end of the run.
     pub(super) fn next(&self) -> Option<(Slot, Job<'a>)> {
         if host::interrupt::received().is_some() {
             return None;
@@ -114,12 +114,12 @@ impl<'a> Queue<'a> {
         Some(((state.lap, index), self.job(state.lap, index)))
     }
 
-    /// Notes that a job has failed for good.
+    /// Records that a job has failed after all retries.
     pub(super) fn note_failure(&self) {
         self.state().failed += 1;
     }
 
-    /// What was never started, in the rounds that had begun, and why.
+    /// The jobs of started rounds that were never started, and the reason.
     pub(super) fn rest(&self) -> (Vec<(Slot, Job<'a>)>, String) {
         let state = self.state();
         let why = match self.stopped(state.failed) {
@@ -152,7 +152,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// A later round differs by its seed alone.
+    /// The job of a round. Later rounds differ only in the seed.
     fn job(&self, lap: u32, index: usize) -> Job<'a> {
         let first = &self.jobs[index];
         Job {
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// Takes up to `limit` jobs, as `round name`.
+    /// Takes up to `limit` jobs as `round name`.
     fn taken(queue: &Queue<'_>, limit: usize) -> Vec<String> {
         std::iter::from_fn(|| queue.next())
             .take(limit)

@@ -1,5 +1,5 @@
-//! What an earlier run has left: tests that did not succeed or were not run, and tests that are new since.
-//! Used by `cargo xtask test --rerun`; the earlier run's command line is the caller's.
+//! The remaining tests of an earlier run: those that failed or were not run, and new ones. Used by
+//! `cargo xtask test --rerun`. The caller handles the earlier run's command line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,26 +9,26 @@ use suite::overrides::Changes;
 use verdict::event::{Choice, RunReport};
 use verdict::origin::Scope;
 
-/// A test of an earlier run, to be run with the same seed and the same choices.
+/// A test of an earlier run, to be repeated with the same seed and choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RerunTest {
-    /// Whole name.
+    /// Full name.
     pub name: String,
-    /// Which round it was.
+    /// The round.
     pub round: u32,
     /// Its seed.
     pub seed: u64,
-    /// What it chose.
+    /// Its choices.
     pub choices: Vec<Choice>,
 }
 
-/// Nothing of an earlier run is to be run.
+/// No tests of an earlier run remain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NothingLeft {
     /// Every test passed.
     #[error("no test to re-run: every test of run {0} passed")]
     AllPassed(String),
-    /// What is left is not selected.
+    /// The remaining tests are not selected.
     #[error("no failed test of run {0} is selected")]
     NotSelected(String),
 }
@@ -45,7 +45,7 @@ impl NothingLeft {
 }
 
 impl RerunTest {
-    /// The tests of a run that did not succeed, or were not run.
+    /// The tests of a run that failed or were not run.
     #[must_use]
     pub fn failed_in(report: &RunReport) -> Vec<Self> {
         let failed = report.tests.iter();
@@ -60,8 +60,8 @@ impl RerunTest {
             .collect()
     }
 
-    /// The tests that a run has left. `selected` are the names of the tests that its command line selects
-    /// now; those that it did not know are added, with its seed.
+    /// The remaining tests of a run. `selected` are the names of the tests that its command line
+    /// selects now. New ones are added with the run's seed.
     #[must_use]
     pub fn left_by(report: &RunReport, selected: impl IntoIterator<Item = String>) -> Vec<Self> {
         let settled = report.origin.scope.iter().flat_map(|scope| &scope.settled);
@@ -97,7 +97,7 @@ impl RerunTest {
     }
 }
 
-/// The selected tests that run `run` has left; none is an error, as for any run.
+/// The selected tests that remain of run `run`. An empty selection is an error, as for any run.
 pub fn keep_left<'a>(
     run: &str,
     left: &[RerunTest],
@@ -114,7 +114,7 @@ pub fn keep_left<'a>(
     Ok(selected)
 }
 
-/// The scope of a run that repeats another: the same, of which more is settled.
+/// The scope of a run that repeats another: the same, with more settled tests.
 #[must_use]
 pub fn scope_after(report: &RunReport) -> Scope {
     let mut scope = report.origin.scope.clone().unwrap_or_default();
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// A run of tests of the area `a`, with what was settled before.
+    /// A run of tests of the area `a`, with earlier settled tests.
     fn report(tests: &[(&str, u32, Outcome)], settled: &[&str]) -> RunReport {
         let test = |(name, round, outcome): &(&str, u32, Outcome)| {
             let mut report = TestReport::new("x", "a", name);
@@ -210,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn settled_tests_grow_from_run_to_run() {
+    fn settled_tests_accumulate_over_runs() {
         let report = report(&[("good", 0, PASSED), ("bad", 0, failed())], &["before"]);
         let scope = scope_after(&report);
         let settled: Vec<_> = scope.settled.iter().map(String::as_str).collect();
         assert_eq!(settled, ["x::a::before", "x::a::good"]);
         assert_eq!(scope.flags, ["a::"]);
-        // A round that passed does not settle a test of which another failed.
+        // A passed round does not settle a test with another failed round.
         let report = self::report(&[("both", 0, PASSED), ("both", 1, failed())], &[]);
         assert!(scope_after(&report).settled.is_empty());
     }

@@ -1,7 +1,7 @@
-//! A run: the selected tests, side by side, each in a directory of its own.
+//! Runs the selected tests concurrently, each in a separate directory.
 //!
-//! What a single test does is in `case`; this module plans the run, spreads it over threads and
-//! keeps its reports.
+//! `case` runs a single test. This module plans the run, distributes it to threads and stores its
+//! reports.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,7 @@ use crate::error::RunError;
 use crate::worker::Worker;
 use crate::{bless, exhaustive, queue};
 
-/// Runs what the configuration selects. Every selected test is in the report, in order.
+/// Runs the tests that the configuration selects. Every selected test is in the report, in order.
 pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunError> {
     let started = monotonic();
     let arches: Vec<_> = config
@@ -84,7 +84,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     Ok(report)
 }
 
-/// What came of a run that ends now.
+/// The report of a run that ends now.
 pub(super) fn report(
     config: &Config,
     tests: Vec<TestReport>,
@@ -111,12 +111,12 @@ pub(super) fn report(
     }
 }
 
-/// Whether a test runs more than once, and so needs a folder for each round.
+/// Whether a test runs more than once, and so needs a folder per round.
 pub(super) fn is_numbered(config: &Config, jobs: &[Job<'_>]) -> bool {
     config.rounds.repeats() || jobs.windows(2).any(|pair| pair[0].test == pair[1].test)
 }
 
-/// The jobs of the first round, in the order of the report, with what a person should know of them.
+/// The jobs of the first round, in the order of the report, with notes for the user.
 pub(super) fn jobs<'a>(
     config: &'a Config,
     arches: &'a [String],
@@ -158,7 +158,7 @@ pub(super) fn jobs<'a>(
     Ok((jobs, notes))
 }
 
-/// Runs the jobs of a queue on some threads.
+/// Runs the jobs of a queue in several threads.
 fn spread(
     threads: usize,
     events: &Sender<RunEvent>,
@@ -179,7 +179,7 @@ fn spread(
                     }
                     send(&events, RunEvent::TestFinished(Box::new(report.clone())));
                     if worker.numbered && report.outcome.is_success() {
-                        // There may be thousands of them.
+                        // A run may have thousands of them.
                         report.console_tail.clear();
                         report.output_tail.clear();
                     }

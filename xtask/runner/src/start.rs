@@ -1,11 +1,11 @@
-//! The result of a test that was run both with restored guests and with guests that booted.
+//! Combines the results of a test that ran both with restored guests and with booted ones.
 
 use camino::Utf8Path;
 use verdict::event::TestReport;
 use verdict::outcome::Outcome;
 
-/// The outcome of a test that did not pass with restored guests, by that of a run in which they
-/// booted.
+/// The outcome of a test that did not pass with restored guests, given its outcome with booted
+/// ones.
 pub(super) fn confirmed(warm: &Outcome, cold: Outcome) -> Outcome {
     match cold {
         Outcome::Passed => Outcome::Failed {
@@ -19,7 +19,7 @@ pub(super) fn confirmed(warm: &Outcome, cold: Outcome) -> Outcome {
     }
 }
 
-/// Names the logs of the run with restored guests.
+/// A note with the logs of the run with restored guests.
 pub(super) fn note(warm: &TestReport, logs: &Utf8Path) -> String {
     let label = warm.outcome.label();
     format!("{label} with a restored guest first: {logs}")
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_cold_result_counts() {
+    fn only_cold_result_counts() {
         let failed = |cause: &str| Outcome::Failed {
             cause: cause.to_owned(),
         };

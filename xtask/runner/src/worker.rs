@@ -1,4 +1,4 @@
-//! Runs one job to its report: tries it again where it failed, and keeps the logs of each try.
+//! Runs one job to its report, with retries, and keeps the logs of each try.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -15,25 +15,25 @@ use verdict::runs::run_dir::RunDir;
 use crate::config::Config;
 use crate::start;
 
-/// What all jobs of a run share.
+/// The state that all jobs of a run share.
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
     pub(super) config: &'a Config,
     pub(super) place: &'a RunDir,
     pub(super) library: &'a Library,
-    /// The folder below which each test has its own.
+    /// The folder of the logs of all tests.
     pub(super) logs: Utf8PathBuf,
-    /// Whether a test runs more than once, and so needs a folder for each round.
+    /// Whether a test runs more than once, and so needs a folder per round.
     pub(super) numbered: bool,
-    /// Whether a test that did not pass with restored guests is run again with guests that boot.
+    /// Whether a test that did not pass with restored guests is repeated with booted ones.
     pub(super) confirms: bool,
 }
 
-/// Names scratch folders, which are as short-lived as a try.
+/// Number of the next scratch folder.
 static SCRATCH: AtomicUsize = AtomicUsize::new(0);
 
 impl Worker<'_> {
-    /// Runs the job until it succeeds, or has no try left.
+    /// Runs the job until it succeeds, or no retry is left.
     pub(super) fn run(&self, job: &Job<'_>, events: &Sender<RunEvent>) -> TestReport {
         let logs = self.folder(job);
         let mut failed_tries = Vec::new();
@@ -60,8 +60,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Runs the job. What did not pass with a guest that was restored from a template is run again
-    /// with guests that boot: only that result counts, but a difference is a failure of its own.
+    /// Runs the job. If it does not pass with a restored guest, it is repeated with booted guests.
+    /// Only that result counts, but a difference is a failure too.
     fn try_confirmed(
         &self,
         job: &Job<'_>,
@@ -107,7 +107,7 @@ impl Worker<'_> {
             scratch: self.place.scratch().join(number.to_string()),
             events,
         };
-        // The other tests of the run have nothing to do with it.
+        // The other tests of the run are not affected.
         contain(|| case::run(&setting)).unwrap_or_else(|message| case::broken(&setting, message))
     }
 
@@ -126,7 +126,7 @@ impl Worker<'_> {
     }
 }
 
-/// A hunt for a rare failure passes thousands of times, and those logs are not read.
+/// Removes the logs of passed rounds: a search for a rare failure passes thousands of times.
 fn drop_logs(logs: &Utf8Path, report: &mut TestReport) {
     if !report.failed_tries.is_empty() || report.log_dir.take().is_none() {
         return;
@@ -136,13 +136,13 @@ fn drop_logs(logs: &Utf8Path, report: &mut TestReport) {
     }
 }
 
-/// The start of the names of the folders with earlier tries.
+/// The prefix of the folders of earlier tries.
 const TRY: &str = "try";
 
-/// The folder with the logs of guests that were restored, where they did not pass.
+/// The folder with the logs of restored guests that did not pass.
 const WARM: &str = "warm";
 
-/// Moves what a try has left in the test's folder into one of its own.
+/// Moves the logs of a try to a separate folder.
 fn keep(logs: &Utf8Path, name: &str) -> std::io::Result<Utf8PathBuf> {
     let folder = logs.join(name);
     fs_err::create_dir(&folder)?;

@@ -1,7 +1,7 @@
-//! What a host script writes to its guest's console and to sockets of QEMU's character devices.
+//! Writes of a host script to its guest's console and to sockets of QEMU's character devices.
 //!
-//! A connection stays open until the test is over, because QEMU drops what it has not yet read when its
-//! peer closes. What comes back is in a file next to the socket.
+//! A connection stays open until the test ends, because QEMU discards unread data when its peer
+//! closes. Received data are written to a file next to the socket.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -18,7 +18,7 @@ use super::monitor::{MONITOR_WAIT, guest_option};
 use crate::helpers::{Caller, Reply, Request};
 use crate::logfile::LogFile;
 
-/// The connections of a test, by path.
+/// The connections of a test by path.
 #[derive(Debug, Default)]
 pub(super) struct Chardevs(Mutex<BTreeMap<Utf8PathBuf, Arc<Connection>>>);
 
@@ -27,7 +27,7 @@ struct Connection(UnixStream);
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Ends the thread that reads.
+        // Ends the reading thread.
         let _ = self.0.shutdown(Shutdown::Both);
     }
 }
@@ -40,7 +40,7 @@ impl Connection {
 }
 
 impl Chardevs {
-    /// The connection to a socket, which may be yet to come.
+    /// The connection to a socket. Waits until the socket exists.
     fn connection(&self, path: &Utf8Path, limit: Limit<'_>) -> io::Result<Arc<Connection>> {
         let known = self.lock().get(path).map(Arc::clone);
         if let Some(known) = known {
@@ -49,7 +49,7 @@ impl Chardevs {
         let stream = connect(path, limit)?;
         let log = LogFile::create(&Utf8PathBuf::from(format!("{path}.log")))?;
         let near = stream.try_clone()?;
-        // Not scoped: it ends with the connection.
+        // Not scoped, because it ends with the connection.
         std::thread::Builder::new()
             .name("chardev".to_owned())
             .spawn(move || keep(near, log))?;
@@ -80,7 +80,7 @@ fn connect(path: &Utf8Path, limit: Limit<'_>) -> io::Result<UnixStream> {
     connected.unwrap_or(Err(last))
 }
 
-/// Reads until the end, so that QEMU is never held up.
+/// Reads to the end, so that QEMU never blocks.
 fn keep(mut stream: UnixStream, mut log: LogFile) -> io::Result<()> {
     let mut piece = vec![0; 16 << 10];
     while let Ok(length @ 1..) = stream.read(&mut piece) {
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_is_kept_and_answers_are_logged() {
+    fn connection_stays_open_and_answers_are_logged() {
         let dir = tempfile::tempdir().unwrap();
         let socket = Utf8Path::from_path(dir.path()).unwrap().join("chardev");
         let listener = UnixListener::bind(&socket).unwrap();

@@ -1,4 +1,5 @@
-//! The outcome of a test with a host script, from its end and those of its guests: a pure function.
+//! The outcome of a test with a host script, from the exit of the script and the outcomes of its
+//! guests: a pure function.
 
 use std::time::Duration;
 
@@ -8,43 +9,43 @@ use session::{FLOOD, Part};
 use suite::Scripts;
 use verdict::outcome::{Outcome, Phase, STATUS_SKIP};
 
-/// How a guest of the test ended.
+/// The result of a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GuestResult {
-    /// Its own outcome.
+    /// The guest's own outcome.
     pub(super) outcome: Outcome,
-    /// What it was to the test.
+    /// The role of its QEMU in the test.
     pub(super) part: Part,
 }
 
 /// How the host script ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HostScriptExit {
-    /// By itself.
+    /// It exited by itself.
     Exited(ExitStatus),
     /// It was killed after the test's time limit.
     TimedOut(Duration),
-    /// It was killed because it printed more than any test needs.
+    /// It was killed because of too much output.
     Flooded,
     /// The run was interrupted.
     Interrupted,
 }
 
-/// What the test said about itself.
+/// What the test reported about itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Evidence<'a> {
     pub(super) script: fold::EndReport<'a>,
-    /// `qemu` runs in the background of a statement.
+    /// Whether `qemu` runs in the background of a statement.
     pub(super) in_background: bool,
-    /// A guest went into a migration stream and never came out of it.
+    /// Whether a guest went into a migration stream and never arrived.
     pub(super) migrated_away: bool,
 }
 
-/// A guest that runs in the background of the host script must be waited for.
+/// The advice for a guest in the background.
 const BACKGROUND: &str =
     "`in_host` ended without waiting for its `qemu` in the background: call `wait`";
 
-/// A pass needs a host script that ended well and guests that all passed.
+/// Combines the results. A pass requires success of the host script and of all guests.
 pub(super) fn combine(
     scripts: Scripts,
     host: HostScriptExit,
@@ -78,7 +79,7 @@ pub(super) fn combine(
             };
             let is_abandoned = guests.iter().any(|guest| guest.part == Part::Abandoned);
             let has_none = scripts.has_guest() && guests.is_empty();
-            // Whether the guest had started by then is a matter of time.
+            // Whether the guest had already started is a race.
             if said.in_background && (is_abandoned || has_none) {
                 failed(BACKGROUND)
             } else if is_abandoned {
@@ -170,7 +171,7 @@ mod tests {
             "in_host: exit status 1, last line: last words",
         );
         check(code(1), &[failed()], "failed", "x");
-        // A host script cannot talk away what its guest found.
+        // A host script cannot override the result of its guest.
         check(code(0), &[failed(), passed()], "failed", "x");
         check(code(77), &[failed()], "failed", "x");
         check(code(77), &[skipped()], "skipped", "no NUMA");
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_given_by_the_test_come_first() {
+    fn reasons_from_the_test_take_precedence() {
         let script = fold::EndReport {
             skip: Some("no swtpm"),
             fail: Some("wrong size"),
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn background_guest_is_not_waited_for() {
+    fn unawaited_background_guest_fails_the_test() {
         let said = Evidence {
             in_background: true,
             ..Evidence::default()

@@ -1,4 +1,5 @@
-//! A device test: QEMU is started without a guest, and the body of the test drives it over qtest.
+//! Runs a device test: starts QEMU without a guest, and lets the body of the test control it over
+//! qtest.
 
 use std::time::Duration;
 
@@ -12,16 +13,16 @@ use verdict::outcome::{Outcome, Phase};
 
 use super::{Setting, space};
 
-/// The file of a test's commands and replies, which `cargo xtask qtest replay` reads.
+/// The log of a test's commands and replies, which `cargo xtask qtest replay` reads.
 const TRANSCRIPT: &str = "qtest.log";
-/// What the test prints.
+/// The file of the test's output.
 const OUTPUT: &str = "output.log";
-/// How long QEMU may take for a reply, at factor 1.
+/// Time limit of a reply, at factor 1.
 const WAIT: Duration = Duration::from_secs(30);
-/// Commands and replies that a failure shows.
+/// Number of commands and replies in the report of a failure.
 const TAIL: usize = 12;
 
-/// Runs it to its report.
+/// Runs the test. Returns its report.
 pub(super) fn run(
     setting: &Setting<'_>,
     test: &Test,
@@ -110,7 +111,7 @@ fn perform(
     Ok(())
 }
 
-/// What a failure comes to; `has_run` where QEMU had replied to a command before.
+/// The outcome of a failure. `has_run` is true if QEMU had replied to a command before.
 fn outcome(failure: &Failure, wait: Duration, has_run: bool) -> Outcome {
     let failed = |cause: &dyn std::fmt::Display| Outcome::Failed {
         cause: verdict::text::line(cause.to_string().as_bytes()),

@@ -1,5 +1,5 @@
-//! What a report says about a failure in addition to its outcome: where the script ended, the names in a
-//! kernel's backtrace, and what to do about it.
+//! Adds explanations of a failure to a report: the location at which the script ended, function
+//! names in a kernel's backtrace, and advice.
 
 use plan::arch::Machine;
 use verdict::event::TestReport;
@@ -11,12 +11,12 @@ use crate::platform::Image;
 use crate::symbols::Symbols;
 use verdict::report::labels::is_fault;
 
-/// Characters of a command that are shown.
+/// Maximum length of a command.
 const COMMAND: usize = 160;
 
 impl Case<'_> {
-    /// `failed_at "LINE [WORD]…"`, which the libraries call when a script ends early: file, line and
-    /// command. The first call of a test counts for its report.
+    /// Handles `failed_at "LINE [WORD]…"`, which the libraries call when a script ends early.
+    /// Returns file, line and command. The report contains the first call of a test.
     pub(super) fn failed_at(&self, args: &[String]) -> Option<String> {
         let said = args.join(" ");
         let (line, words) = said.split_once(' ').unwrap_or((&said, ""));
@@ -29,7 +29,7 @@ impl Case<'_> {
     }
 }
 
-/// A command as it is in the script, and as it was after expansion where that differs.
+/// A command as in the script, and its expansion if it differs.
 fn command(source: &str, words: &str) -> String {
     let short = |text: &str| {
         let mut text = short_line(text.trim().as_bytes());
@@ -48,7 +48,7 @@ fn command(source: &str, words: &str) -> String {
     }
 }
 
-/// Completes the report of a test that failed.
+/// Completes the report of a failed test.
 pub(super) fn complete(report: &mut TestReport, machine: &Machine, image: Option<&Image>) {
     if report.outcome.is_success() {
         return;
@@ -72,7 +72,7 @@ pub(super) fn complete(report: &mut TestReport, machine: &Machine, image: Option
     }
 }
 
-/// What a reader who has only the report can try.
+/// Advice for a reader who has only the report.
 fn advice(report: &TestReport, machine: &Machine) -> Vec<String> {
     let mut advice = Vec::new();
     if let Outcome::TimedOut {
@@ -86,10 +86,10 @@ fn advice(report: &TestReport, machine: &Machine) -> Vec<String> {
     advice
 }
 
-/// What the init of `images/common/init.c` prints where it finds no port for the control channel.
+/// The message of the init of `images/common/init.c` if it finds no port for the control channel.
 const NO_PORT: &str = "init: no virtio-serial port named";
 
-/// Why a kernel that a person brings may not have come as far as a test.
+/// Why the user's own kernel may have failed before the test.
 fn about_kernel(report: &TestReport) -> Option<&'static str> {
     let has = |text: &str| report.console_tail.iter().any(|line| line.contains(text));
     let is_boot = matches!(
@@ -115,12 +115,12 @@ fn about_kernel(report: &TestReport) -> Option<&'static str> {
     })
 }
 
-/// The cause is not shown a second time as the end of the output.
+/// Removes the cause from the end of the output.
 fn drop_repetition(outcome: &Outcome, output: &mut Vec<String>) {
     let cause = outcome.cause();
     let repeats = |line: &String| {
         let line = line.trim();
-        // What the helper command `qemu` prints: its outcome and the cause.
+        // The helper command `qemu` prints the outcome and the cause.
         let line = line
             .strip_prefix("qemu: ")
             .and_then(|rest| rest.strip_prefix(outcome.label()))

@@ -1,4 +1,4 @@
-//! How a QEMU ends after its guest did, and what it said about that.
+//! How a QEMU exits after its guest ended.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use qemu::{Exit, Vm};
 use session::Conducted;
 use verdict::outcome::Outcome;
 
-/// Adds what QEMU said about a crash that came after the guest's end.
+/// Adds QEMU's message about a crash after the guest's end.
 pub(super) fn explained(outcome: Outcome, explanation: Option<&str>) -> Outcome {
     match (outcome, explanation) {
         (
@@ -28,11 +28,11 @@ pub(super) fn explained(outcome: Outcome, explanation: Option<&str>) -> Outcome 
     }
 }
 
-/// How the cause begins where QEMU did not end well after a pass.
+/// The start of the cause if QEMU failed after a pass.
 const ENDED_WITH: &str = "QEMU exited with status ";
 
-/// Ends QEMU. After a pass it is asked to end by itself, so that its images are whole for the host
-/// script, and a QEMU that dies while it clears up does not pass.
+/// Ends QEMU. After a pass it is asked to quit, so that its images are complete for the host
+/// script. A QEMU that fails while it quits does not pass.
 pub(super) fn end(vm: &Vm, mut conducted: Conducted, limit: Duration) -> Conducted {
     if conducted.outcome != Outcome::Passed {
         vm.kill();
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bad_end_after_a_pass_is_explained() {
+    fn failed_exit_after_a_pass_is_explained() {
         let check = |outcome: Outcome, line: Option<&str>, expect: &str| {
             assert_eq!(explained(outcome, line).cause(), expect);
         };

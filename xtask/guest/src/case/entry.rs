@@ -1,4 +1,4 @@
-//! How a guest of a test comes to be: restored from a template, or booted.
+//! Creates a guest of a test: restores it from a template, or boots it.
 
 use camino::Utf8Path;
 use qemu::{Launch, QemuError, Start as QemuStart, Vm};
@@ -8,13 +8,13 @@ use super::Case;
 use crate::start::StartPolicy;
 use crate::template::{Resumed, WarmRequest};
 
-/// A guest that is to be started.
+/// A guest that is about to start.
 pub(super) struct Entry<'a> {
     pub(super) number: usize,
     pub(super) launch: &'a Launch,
     /// Whether QEMU is expected to refuse to start.
     pub(super) refused: bool,
-    /// Where relative paths in the arguments of the test start.
+    /// The base of relative paths in the arguments of the test.
     pub(super) directory: &'a Utf8Path,
     pub(super) run_dir: &'a Utf8Path,
     /// Whether QEMU runs under another program.
@@ -24,14 +24,14 @@ pub(super) struct Entry<'a> {
 /// A QEMU whose guest boots, migrates in or waits for its test.
 pub(super) struct Entered {
     pub(super) vm: Vm,
-    /// What was started in the end.
+    /// The launch that was used.
     pub(super) launch: Launch,
     /// Set if the guest was restored.
     pub(super) resumed: Option<Resumed>,
 }
 
 impl Case<'_> {
-    /// Restores the guest where that is possible, and boots it otherwise.
+    /// Restores the guest if possible, and boots it otherwise.
     pub(super) fn enter_guest(&self, entry: &Entry<'_>) -> Result<Entered, QemuError> {
         match self.restore(entry) {
             Ok(entered) => {

@@ -1,7 +1,7 @@
-//! Judges what a test printed: its results in KTAP, and its golden output.
+//! Judges the output of a test: its KTAP results and its golden output.
 //!
-//! Both can turn a pass into a failure and nothing else: a test that failed stays failed for its own
-//! reason, and what is found here is added to it as a note.
+//! Both can only turn a pass into a failure. If the test failed for another reason, the findings
+//! become notes.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use verdict::text;
 
 use super::Setting;
 
-/// Lines of a difference that a report holds; `output.diff` has them all.
+/// Maximum number of lines of a diff in a report. `output.diff` has all of them.
 const LINES: usize = 200;
 
-/// Reads the log of what the test printed, and judges it.
+/// Reads and judges the output log.
 ///
-/// The filters get `limit`, the test's own time.
+/// The time limit of the filters is `limit`, that of the test itself.
 pub(super) fn judge(setting: &Setting<'_>, limit: Duration, report: &mut TestReport) {
     if matches!(
         report.outcome,
@@ -51,7 +51,7 @@ pub(super) fn judge(setting: &Setting<'_>, limit: Duration, report: &mut TestRep
     }
 }
 
-/// An outcome that is not a success already is the better cause.
+/// Sets an outcome, unless the test has already failed for a better reason.
 fn fail(report: &mut TestReport, outcome: fn(String) -> Outcome, error: &std::io::Error) {
     if report.outcome.is_success() {
         report.outcome = outcome(error.to_string());
@@ -123,7 +123,7 @@ fn compare(
     Ok(())
 }
 
-/// As `patch -p0` takes it in the folder above the suite's.
+/// The path for `patch -p0` in the folder above the suite's.
 fn relative<'a>(path: &'a Utf8Path, suite: &Utf8Path) -> &'a Utf8Path {
     let root = suite.parent().unwrap_or(suite);
     path.strip_prefix(root).unwrap_or(path)

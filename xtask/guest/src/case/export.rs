@@ -1,4 +1,4 @@
-//! Tells the recorder of an export what the test does, where there is one.
+//! Records the actions of a test for an export, if one is requested.
 
 use camino::Utf8Path;
 use qemu::{BootFiles, LaunchRequest, QemuError};
@@ -10,16 +10,16 @@ use crate::standalone::{INITRAMFS, KERNEL, Start};
 /// Why a start cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RecordError {
-    /// Its command line is refused.
+    /// Its command line is invalid.
     #[error(transparent)]
     Line(#[from] QemuError),
-    /// A file that it names cannot be read.
+    /// A file on its command line cannot be read.
     #[error("failed to keep a file of QEMU's command line")]
     File(#[from] std::io::Error),
 }
 
 impl Case<'_> {
-    /// Notes a start of QEMU with the files it names, as they are now.
+    /// Records a start of QEMU with the current contents of the files on its command line.
     pub(super) fn record(
         &self,
         request: &LaunchRequest<'_>,

@@ -1,4 +1,4 @@
-//! One guest of a test: its launch, its session, its logs.
+//! One guest of a test: its launch, session and logs.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -36,11 +36,11 @@ use crate::helpers::Reply;
 use crate::logfile::LogFile;
 use crate::template::Resumed;
 
-/// For QEMU's run state: it answers late while it loads a guest.
+/// Time limit to query QEMU's run state. QEMU answers late while it loads a guest.
 const STATE_WAIT: Duration = Duration::from_secs(1);
 
 impl Case<'_> {
-    /// Boots a guest and conducts it to its end.
+    /// Boots a guest and conducts its session.
     pub(super) fn boot(&self, order: &Order<'_>) -> Booted {
         let number = {
             let mut state = self.state();
@@ -65,44 +65,44 @@ impl Case<'_> {
     }
 }
 
-/// What a host script requests with `qemu`.
+/// The parameters of a `qemu` command of a host script.
 pub(super) struct Order<'a> {
-    /// Further QEMU arguments.
+    /// Additional QEMU arguments.
     pub(super) extra: &'a [String],
-    /// Where relative paths in them start.
+    /// The base of relative paths in them.
     pub(super) directory: &'a Utf8Path,
-    /// What is expected.
+    /// The expected result of the start.
     pub(super) start: Start,
-    /// Whether the caller is gone.
+    /// Whether the caller has exited.
     pub(super) is_gone: &'a (dyn Fn() -> bool + Sync),
 }
 
-/// What came of it.
+/// The result of a guest.
 pub(super) struct Booted {
     pub(super) outcome: Outcome,
-    /// The file with QEMU's own messages.
+    /// The file with QEMU's messages.
     pub(super) messages: Utf8PathBuf,
 }
 
-/// A QEMU that runs, with its logs.
+/// A running QEMU with its logs.
 struct Started<'a> {
     case: &'a Case<'a>,
     number: usize,
     vm: Vm,
-    /// When QEMU was started.
+    /// The start time of QEMU.
     since: Instant,
-    /// How long it took until a guest was restored, or began to boot.
+    /// How long it took to restore a guest, or to start a boot.
     arrived: Duration,
     policy: Policy,
     handover: Handover,
     logs: Logs,
     is_gone: &'a (dyn Fn() -> bool + Sync),
     run_dir: Utf8PathBuf,
-    /// Where QEMU was started.
+    /// The working directory of QEMU.
     directory: Utf8PathBuf,
 }
 
-/// What a guest's channels carry, as files.
+/// The data of a guest's channels, as files.
 struct Logs {
     console: LogFile,
     control: LogFile,
@@ -110,7 +110,7 @@ struct Logs {
 }
 
 impl Logs {
-    /// With what a restored guest said before its session.
+    /// Includes the data of a restored guest before its session.
     fn new(console: LogFile, control: LogFile, resumed: Option<&Resumed>) -> Self {
         let mut logs = Self {
             console,
@@ -147,7 +147,7 @@ impl<'a> Started<'a> {
         };
         let (run_dir, console, control, handover) = prepared().map_err(|error| broken(&error))?;
         let refused = |error: &QemuError| match error {
-            // No fault of the test's or of the host's.
+            // Neither the test nor the host is at fault.
             QemuError::Removed { .. } => Outcome::Skipped {
                 reason: line(host::causes::one_line(error).as_bytes()),
             },
@@ -250,12 +250,12 @@ impl<'a> Started<'a> {
                 scope,
             };
             let conducted = conduct(&mut self.vm, &self.policy, &self.handover, &mut desk);
-            // Ends the commands for which the guest still waits.
+            // Ends commands that the guest still waits for.
             over.store(true, Ordering::SeqCst);
             end(&self.vm, conducted, self.case.boot_limit())
         });
         self.case.roster.note(self.number, Progress::Ended);
-        // Ends QEMU and waits until it is gone, so that its log is whole.
+        // Ends QEMU and waits until it has exited, so that its log is complete.
         drop(self.vm);
         self.case.clock.forget(pid);
         let lived = self.since.elapsed();
@@ -305,14 +305,14 @@ impl<'a> Started<'a> {
             let note = format!("dropped {dropped} unread events of QEMU");
             state.notes.push(note);
         }
-        // A fault of one guest says more than the console of another.
+        // A fault of one guest is more important than the console of another.
         let lines = self.logs.excerpt.lines();
         if is_fault(&lines) || !is_fault(&state.console_tail) {
             state.console_tail = lines;
         }
         let outcome = explained(conducted.outcome, words.explanation());
         let (outcome, part) = match (outcome, self.policy.start) {
-            // A sanitizer ends QEMU with a status too.
+            // A sanitizer ends QEMU with an exit status too.
             (Outcome::QemuDidNotStart { message }, Start::Refused)
                 if words.explanation().is_some() =>
             {
@@ -330,7 +330,7 @@ impl<'a> Started<'a> {
     }
 }
 
-/// The first guest's logs have the plain names.
+/// The names of the first guest's logs have no number.
 fn log_name(kind: &str, number: usize) -> String {
     let extension = if kind == "argv" { "" } else { ".log" };
     format!("{kind}{}{extension}", log_suffix(number))
@@ -344,7 +344,7 @@ fn log_suffix(number: usize) -> String {
     }
 }
 
-/// The runner's side of a guest's session.
+/// The runner, from the view of a guest's session.
 struct GuestDesk<'scope, 'env> {
     case: &'env Case<'env>,
     number: usize,
@@ -352,20 +352,20 @@ struct GuestDesk<'scope, 'env> {
     logs: &'env mut Logs,
     is_gone: &'env (dyn Fn() -> bool + Sync),
     over: &'env AtomicBool,
-    /// The guest's console, from this side.
+    /// The guest's console input.
     keys: &'env UnixStream,
-    /// QEMU's.
+    /// QEMU's process id.
     pid: u32,
-    /// Whether the guest boots here, which measures the host.
+    /// Whether the guest boots here, which measures the speed of the host.
     boots: bool,
-    /// Where the guest script ended early.
+    /// The location at which the guest script ended early.
     failed_at: Option<String>,
     shell_is_open: bool,
     scope: &'scope Scope<'scope, 'env>,
 }
 
 impl GuestDesk<'_, '_> {
-    /// The guest is about to start a shell on its console: what is typed goes there from now on.
+    /// The guest is about to start a shell on its console: forwards the user's input from now on.
     fn open_shell(&mut self, call: &Call) -> (i32, String) {
         let Some(keyboard) = &self.case.setting.config.debug.keyboard else {
             return (2, "shell: not requested\n".to_owned());
@@ -386,7 +386,7 @@ impl GuestDesk<'_, '_> {
         send(self.case.setting.events, opened);
         self.shell_is_open = true;
         let (keys, over) = (self.keys, self.over);
-        // A guest that takes no keys any more has ended, which its session tells.
+        // A guest that no longer reads has ended, which its session reports.
         self.scope.spawn(move || {
             let _ = keyboard.pass_on(keys, || over.load(Ordering::SeqCst));
         });
@@ -456,7 +456,7 @@ impl Host for GuestDesk<'_, '_> {
         if !is_slow(&call.word) {
             return Some(answer());
         }
-        // A command that waits blocks neither the guest's channel nor its other commands.
+        // A waiting command blocks neither the guest's channel nor its other commands.
         let (id, replies) = (call.id, Arc::clone(replies));
         let thread = std::thread::Builder::new().name(call.word.clone());
         let started = thread.spawn_scoped(self.scope, move || {
@@ -494,7 +494,8 @@ impl Host for GuestDesk<'_, '_> {
         if host::interrupt::received().is_some() {
             return Some(Happened::Interrupted);
         }
-        // A QEMU that is gone explains why the caller is gone: its end is about to be reported.
+        // If QEMU has exited, that explains why the caller has, and its exit is about to be
+        // reported.
         ((self.is_gone)() && !self.client.inbox().is_closed()).then_some(Happened::Abandoned)
     }
 }

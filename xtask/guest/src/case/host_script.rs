@@ -1,4 +1,4 @@
-//! The host script of a test: its process, its helper commands, and the outcome of both scripts.
+//! The host script of a test: its process, its helper commands, and the combined outcome.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -27,16 +27,17 @@ use super::{Case, Setting};
 use crate::helpers::serve::FileServer;
 use crate::helpers::{Caller, Desk, Reply, Request, attended};
 
-/// A guest's own limits come first: the host script ends by itself then.
+/// Extra time for the host script, so that a guest's own limit expires first.
 const MARGIN: Duration = Duration::from_secs(2);
-/// After the host script has ended, a process that left the group may still hold its output.
+/// Extra time after the host script has ended, because a process that left the group may still hold
+/// its output.
 const STRAGGLERS: Duration = Duration::from_millis(500);
-/// Pieces of output that may wait to be taken in.
+/// Maximum number of queued pieces of output.
 const PIECES: usize = 16;
-/// Between SIGTERM and SIGKILL.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Runs the host script, and in it the guests that it asks for.
+/// Runs the host script, and the guests that it starts.
 pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
     let socket = case.setting.scratch.join("words");
     let end = attended(&socket, case, || supervise(case, &socket));
@@ -77,7 +78,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
     let script = case.setting.scratch.join(super::MARKED);
     let setting = case.setting;
     let mut command = Command::new("/bin/sh")
-        // The shell names `$0` in its messages, with the lines of the script that it reads.
+        // The shell prints `$0` in its messages, together with lines of the script.
         .arg("-c")
         .arg(&setting.library.host)
         .arg(setting.test.test.shown_path())
@@ -89,7 +90,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
         .env("KILN_SOCKET", socket)
         .env("QEMU_TEST", "1")
         .env("KILN_CALLS_ITSELF", case.calls_itself())
-        // Set, because the scripts run with `set -u`; a new fingerprint is never made in a run.
+        // Set because the scripts run with `set -u`. A run never creates a new fingerprint.
         .env("QEMU_TEST_GEN_FINGERPRINT", "")
         .env("tmplog", setting.scratch.join(qemu_test::LOG))
         .env("KILN_ARCH", setting.test.arch)
@@ -111,7 +112,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
     let running = command.spawn().map_err(|error| error.to_string())?;
     case.clock.follow(running.pid());
     let (pieces, arrivals) = sync_channel(PIECES);
-    // Not scoped: who holds the output forever must not hold the run.
+    // Not scoped, because a process that holds the output forever must not block the run.
     std::thread::Builder::new()
         .name("script output".to_owned())
         .spawn(move || read_all(output, &pieces))
@@ -130,7 +131,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
         ended.get_or_init(monotonic);
         end
     });
-    // Only now all that it printed is counted.
+    // Now all its output has been counted.
     let flooded = flooded.load(Ordering::SeqCst);
     Ok(if flooded {
         HostScriptExit::Flooded
@@ -139,7 +140,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
     })
 }
 
-/// Waits for the host script; its time does not count while guests boot.
+/// Waits for the host script. Boot times of guests do not count.
 fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScriptExit {
     let started = case.clock.now();
     let is_late = || {
@@ -164,10 +165,10 @@ fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScript
     }
 }
 
-/// A host script that boots guests forever ends after this many.
+/// Number of boots that do not count, so that a host script that boots guests forever ends.
 const BOOTS_COUNTED: u32 = 16;
 
-/// Until the host script and all that it started are gone, or the receiver is.
+/// Reads until the host script and all its descendants have ended, or the receiver is gone.
 fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
     let mut piece = vec![0; 16 << 10];
     while let Ok(length @ 1..) = output.read(&mut piece) {
@@ -177,8 +178,8 @@ fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
     }
 }
 
-/// Reads the output of the host script, until its end and a moment after it: false when a process still
-/// holds its output then.
+/// Forwards the output of the host script until its end and a moment longer. Returns false if a
+/// process still holds the output then.
 fn pump(
     arrivals: &Receiver<Vec<u8>>,
     ended: &OnceLock<Instant>,
@@ -191,7 +192,7 @@ fn pump(
         match wait::receive(arrivals, Limit::unless(&is_over)) {
             Ok(piece) => {
                 total += piece.len() as u64;
-                // Read on after a flood, so that its end is not held up.
+                // Continues to read after a flood, so that the script can end.
                 if total <= session::FLOOD {
                     print(&piece);
                 } else {
@@ -262,7 +263,7 @@ impl Case<'_> {
         }
     }
 
-    /// `expect_fail qemu …`: gives what QEMU said when it refused.
+    /// `expect_fail qemu …`: returns QEMU's message when it refused to start.
     fn expect_fail(&self, request: &Request, caller: &Caller<'_>) -> Reply {
         let words = request.args.split_first();
         let Some((_, args)) = words.filter(|(word, _)| *word == "qemu") else {
@@ -307,8 +308,8 @@ impl Case<'_> {
     }
 }
 
-/// The paths of QEMU's tools by the variables that scripts read. A test that boots a guest needs some
-/// `qemu-img` to prepare its disks; the tools that a header requires are those of the QEMU under test.
+/// The paths of QEMU's tools by the variables for scripts. A test that boots a guest may use any
+/// `qemu-img` to prepare its disks. Tools that a header requires are those of the QEMU under test.
 fn qemu_tools(setting: &Setting<'_>) -> BTreeMap<String, Utf8PathBuf> {
     let header = &setting.test.test.header;
     let any = header.body.needs().image.then(|| {

@@ -1,5 +1,4 @@
-//! What a test asks for when it starts a guest: the machine, the policy of its session, and what is
-//! handed over.
+//! The launch of a test's guest: the machine, the policy of its session, and the handover.
 
 use std::sync::Arc;
 
@@ -12,11 +11,11 @@ use super::{Case, disk};
 use crate::platform::Image;
 use crate::template::Resumed;
 
-/// Where a guest has the test's script.
+/// The path of the test's script in a guest.
 const TEST: &str = "/kiln/test";
 
 impl Case<'_> {
-    /// A guest with these options of the test's `qemu` line.
+    /// The request for a guest with these options of the test's `qemu` line.
     pub(super) fn request(&self, image: &Image, options: &[String]) -> LaunchRequest<'_> {
         let header = &self.setting.test.test.header;
         let mut boot = image.boot.clone();
@@ -58,7 +57,7 @@ impl Case<'_> {
         disks.collect()
     }
 
-    /// The test's own kernel parameters; the last `loglevel` counts.
+    /// The test's own kernel parameters. The last `loglevel` applies.
     fn append(&self) -> String {
         let own = &self.setting.test.test.header.append;
         let log = if self.setting.config.kernel_log {
@@ -107,10 +106,11 @@ impl Case<'_> {
         let variable = |name: &str, value: String| (name.to_owned(), value);
         let hotplug = self.machine.hotplug.as_ref();
         let connector = hotplug.and_then(|hotplug| hotplug.connector.clone());
-        // The host's own path, so that a guest script can name the host's files to QEMU's monitor.
+        // The host's own path, so that a guest script can pass paths of host files to QEMU's
+        // monitor.
         let scratch = self.setting.scratch.join("files");
         let scratch = SCRATCH.map(|name| variable(name, scratch.to_string()));
-        // The shell names this file in its messages, with the lines of the test.
+        // The shell prints this file name in its messages, together with lines of the test.
         let run = format!("/kiln/{}.sh", self.setting.test.test.test);
         Handover {
             files: vec![
@@ -132,7 +132,7 @@ impl Case<'_> {
                 ),
                 variable("KILN_SLOT_CONNECTOR", connector.unwrap_or_default()),
                 variable("KILN_STDIN", header.stdin.name().to_owned()),
-                // Set, because the scripts run with `set -u`.
+                // Set because the scripts run with `set -u`.
                 variable("QEMU_TEST", String::new()),
             ]
             .into_iter()

@@ -1,4 +1,4 @@
-//! The helper commands of both scripts: `choose`, `post`, and those for QEMU's monitor.
+//! Helper commands of both scripts: `choose`, `post`, and the monitor commands.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -10,18 +10,19 @@ use super::Case;
 use crate::helpers::event::Expected;
 use crate::helpers::{Reply, monitor};
 
-/// For an answer of QEMU's monitor.
+/// Time limit of an answer from QEMU's monitor.
 pub(super) const MONITOR_WAIT: Duration = Duration::from_secs(30);
 
-/// How the human monitor begins when it refuses (QEMU's `hmp_handle_error` and `monitor/hmp.c`).
+/// The start of an error message of the human monitor (QEMU's `hmp_handle_error` and
+/// `monitor/hmp.c`).
 const REFUSALS: &[&str] = &["Error: ", "unknown command: ", "Try \"help ", "Command '"];
 
 /// The script that calls a helper command.
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
-    /// A guest's own QEMU.
+    /// The QMP client of a guest's own QEMU.
     pub(super) own: Option<&'a qmp::Client>,
-    /// Whether it has gone.
+    /// Whether it has exited.
     pub(super) is_gone: &'a dyn Fn() -> bool,
 }
 
@@ -34,7 +35,7 @@ pub(super) fn is_slow(word: &str) -> bool {
 }
 
 impl Case<'_> {
-    /// Performs a command that both scripts have.
+    /// Carries out a command that both scripts have.
     pub(super) fn shared_word(
         &self,
         word: &str,
@@ -128,7 +129,7 @@ impl Case<'_> {
     }
 }
 
-/// Takes `-g GUEST` or `--guest GUEST` from the front of a command's arguments.
+/// Parses `-g GUEST` or `--guest GUEST` at the start of a command's arguments.
 pub(super) fn guest_option(args: &[String]) -> Result<(Option<&str>, &[String]), &'static str> {
     let missing = "`--guest` takes the number of a guest, or its name";
     match args {
@@ -166,7 +167,7 @@ fn human(client: &qmp::Client, args: &[String]) -> Reply {
     }
 }
 
-/// The human monitor has no status: only its text shows a refusal.
+/// Whether a text of the human monitor, which has no status, is an error message.
 fn refuses(text: &str) -> bool {
     let refusal = |line: &str| REFUSALS.iter().any(|start| line.starts_with(start));
     text.lines().any(refusal)
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_guest_is_named_before_the_command_only() {
+    fn guest_option_precedes_the_command() {
         let check = |line: &str, which: Option<&str>, rest: &str| {
             let args: Vec<_> = line.split(' ').map(str::to_owned).collect();
             let (found, left) = guest_option(&args).unwrap();

@@ -1,7 +1,7 @@
-//! The commands `plug` and `unplug`: QEMU's part of hotplug. What a guest has to do for it is in
-//! `guest-tests/lib/guest.sh`; where the slots are is in `images/<arch>.toml`.
+//! The commands `plug` and `unplug`: QEMU's part of hotplug. `guest-tests/lib/guest.sh` has the
+//! guest's part, and `images/<arch>.toml` describes the slots.
 //!
-//! Nothing is remembered about slots: QEMU is asked which are free, also after a migration.
+//! Slots have no state here: QEMU is asked which are free, also after a migration.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -17,20 +17,20 @@ use super::monitor::{Asker, MONITOR_WAIT};
 use crate::helpers::event::Expected;
 use crate::helpers::{Reply, monitor};
 
-/// A guest that was asked for a device may take this long to give it: PCI Express alone demands
-/// five seconds between the press of its button and power-off.
+/// How long a guest may take to release a device. PCI Express alone requires five seconds between
+/// the button press and power-off.
 const UNPLUG_WAIT: Duration = Duration::from_secs(30);
 
-/// What makes plugged devices distinct.
+/// State that makes ids of plugged devices unique.
 #[derive(Default)]
 pub(super) struct Plugs {
     last: AtomicU32,
-    /// Between the search for a free slot and its use.
+    /// Held from the search for a free slot until it is used.
     search: Mutex<()>,
 }
 
 impl Case<'_> {
-    /// `plug DRIVER key=value…`: adds the device, and says its id and its slot.
+    /// `plug DRIVER key=value…`: adds the device, and returns its id and slot.
     pub(super) fn plug(&self, client: &qmp::Client, args: &[String]) -> Reply {
         let Some((driver, rest)) = args.split_first() else {
             return Reply::error(2, "plug: expected a driver");
@@ -75,9 +75,9 @@ impl Case<'_> {
         Ok(Reply::done(format!("{id} {}\n", number(slot))))
     }
 
-    /// `slot ID [--gone]`: the slot in which a device is; waits for one that is still to be plugged.
-    /// With `--gone` a device that was deleted is not an error and has no slot: where the firmware or the
-    /// kernel ejects it, it may be gone before the guest asks.
+    /// `slot ID [--gone]`: returns the slot of a device, and waits for one that is still to be
+    /// plugged. With `--gone` a deleted device is not an error and has no slot, because the
+    /// firmware or the kernel may eject it before the guest asks.
     pub(super) fn slot(&self, client: &qmp::Client, args: &[String], asker: Asker<'_>) -> Reply {
         let (id, may_be_gone) = match args {
             [id] => (id, false),
@@ -98,7 +98,8 @@ impl Case<'_> {
         found.unwrap_or_else(|_| Reply::error(1, format!("slot: unknown device `{id}`")))
     }
 
-    /// `unplug ID [--wait]`: asks for the device back, and says its slot; or waits until it is gone.
+    /// `unplug ID [--wait]`: requests the release of a device and returns its slot, or waits until
+    /// it is gone.
     pub(super) fn unplug(&self, client: &qmp::Client, args: &[String], asker: Asker<'_>) -> Reply {
         let (id, wait) = match args {
             [id] => (id, false),
@@ -131,7 +132,7 @@ impl Case<'_> {
         )
     }
 
-    /// Why a device was not deleted, where the machine leaves that to the guest.
+    /// A hint why a device was not deleted, if the machine leaves that to the guest.
     pub(super) fn release_hint(&self, client: &qmp::Client, expected: &Expected) -> Option<String> {
         let id = expected.deleted_device()?;
         self.machine.hotplug.as_ref()?.connector.as_ref()?;
@@ -162,7 +163,7 @@ impl Case<'_> {
             })
     }
 
-    /// Where a device is.
+    /// The location of a device.
     fn slot_of(&self, client: &qmp::Client, id: &str) -> Result<DeviceLocation, String> {
         let known = ask(client, "qom-list", json!({ "path": "/machine/peripheral" }))?;
         let mut known = known.as_array().into_iter().flatten();
@@ -179,10 +180,10 @@ impl Case<'_> {
     }
 }
 
-/// Where a device is.
+/// The location of a device.
 enum DeviceLocation {
     Slot(u32),
-    /// On a bus that is none of the slots'.
+    /// On a bus without slots.
     Elsewhere,
     Nowhere,
 }
@@ -196,7 +197,7 @@ fn ask(client: &qmp::Client, command: &str, arguments: Value) -> Result<Value, S
     answer.map_err(|error| error.to_string())
 }
 
-/// Whether a driver wants a slot of a PCI bus.
+/// Whether a driver needs a slot of a PCI bus.
 fn is_pci(client: &qmp::Client, driver: &str) -> Result<bool, String> {
     let arguments = json!({ "implements": "pci-device", "abstract": false });
     let types = ask(client, "qom-list-types", arguments)?;
@@ -204,7 +205,7 @@ fn is_pci(client: &qmp::Client, driver: &str) -> Result<bool, String> {
     Ok(types.any(|kind| kind["name"] == driver))
 }
 
-/// The id of what is in a slot, by the answer of `query-pci`.
+/// The id of the device in a slot, from the answer of `query-pci`.
 fn occupant<'a>(buses: &'a Value, hotplug: &Hotplug, slot: u32) -> Option<&'a str> {
     let list = |value: &'a Value| value.as_array().into_iter().flatten();
     let mut devices = list(buses).flat_map(|bus| list(&bus["devices"]));

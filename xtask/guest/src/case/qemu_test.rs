@@ -1,8 +1,8 @@
-//! What a script that was written for qemu-test finds: a log of its guest in a file, and choices
-//! without a name.
+//! Support for scripts that were written for qemu-test: a log file of the guest, and unnamed
+//! choices.
 //!
-//! Used by the case for scripts that call their own part; the shell functions are in
-//! `guest-tests/lib/host.sh`, and what old options mean and which network card is added is in the crate `qemu`.
+//! Used for scripts that call their own functions. `guest-tests/lib/host.sh` has the shell
+//! functions, and the crate `qemu` handles old options and the default network card.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use super::Case;
 use crate::logfile::LogFile;
 use suite::choice::scan;
 
-/// What the guest prints, in the scratch folder: `$tmplog`.
+/// The guest's output in the scratch folder: `$tmplog`.
 pub(super) const LOG: &str = "tmplog";
 
 /// The state for one such test.
@@ -39,7 +39,7 @@ impl QemuTest {
         Ok(())
     }
 
-    /// The name of a `choose` with these values and no name.
+    /// The name of an unnamed `choose` with these values.
     pub(super) fn name(&self, words: &[String]) -> String {
         scan::name(&mut lock(&self.unnamed), words)
     }
@@ -50,7 +50,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Case<'_> {
-    /// Adds to the log that such a script reads.
+    /// Appends to the log that the script reads.
     pub(super) fn log_for_script(&self, bytes: &[u8]) {
         if let Some(qemu_test) = &self.qemu_test
             && let Some(log) = lock(&qemu_test.log).as_mut()

@@ -6,7 +6,7 @@ use suite::Body;
 use crate::config::ReproduceFlags;
 use crate::job::Job;
 
-/// The command line for a job of a run.
+/// The command line that repeats a job of a run.
 pub(super) fn reproduce(flags: &ReproduceFlags, job: &Job<'_>) -> String {
     let test = job.test;
     let mut line = format!(

@@ -1,5 +1,5 @@
-//! The guests of one test, as its helper commands name them: by the order of their start, or by the name
-//! that `qemu -name` gave.
+//! The guests of one test. Helper commands refer to them by the order of their start, or by the
+//! name from `qemu -name`.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,33 +7,33 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use host::wait::{self, GaveUp, Limit};
 use qemu::qmp;
 
-/// How far a guest is.
+/// The progress of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// QEMU runs.
     Started,
     /// The guest runs the guest script.
     Ready,
-    /// QEMU is gone.
+    /// QEMU has exited.
     Ended,
 }
 
-/// Why a script cannot use a guest that it names.
+/// Why a script cannot use a guest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RosterError {
-    /// None was started.
+    /// No guest was started.
     #[error("no guest was started")]
     Nobody,
-    /// Not this one.
+    /// This guest was not started.
     #[error("no guest `{0}` was started")]
     Unknown(String),
-    /// It ended before.
+    /// It ended before it was ready.
     #[error("the guest ended before it was ready")]
     Ended,
-    /// It ended.
+    /// It has ended.
     #[error("the guest has ended")]
     Gone,
-    /// The caller has gone.
+    /// The caller has exited.
     #[error("cancelled: the caller has exited")]
     Abandoned,
 }
@@ -42,7 +42,7 @@ struct Member {
     number: usize,
     name: Option<String>,
     client: qmp::Client,
-    /// Its console, from this side.
+    /// Its console input.
     keys: Option<Arc<UnixStream>>,
     life: Progress,
 }
@@ -55,7 +55,7 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// Enters a QEMU that was just started.
+    /// Registers a QEMU that was just started.
     pub(super) fn enter(
         &self,
         number: usize,
@@ -75,7 +75,7 @@ impl Roster {
         self.changed.notify_all();
     }
 
-    /// Notes how far a guest is.
+    /// Records the progress of a guest.
     pub(super) fn note(&self, number: usize, life: Progress) {
         let mut members = self.lock();
         if let Some(member) = members.iter_mut().find(|member| member.number == number) {
@@ -84,8 +84,8 @@ impl Roster {
         self.changed.notify_all();
     }
 
-    /// The monitor of a guest; without a name, of the one that was started last and still runs. It
-    /// waits for a guest that is not started yet.
+    /// The monitor of a guest. Without a name, that of the last started one that still runs. Waits
+    /// for a guest that is not started yet.
     pub(super) fn monitor(
         &self,
         which: Option<&str>,
@@ -94,7 +94,7 @@ impl Roster {
         self.wait(which, limit, |member| Some(Ok(member.client.clone())))
     }
 
-    /// The console of a guest, to be written to; otherwise as [`Roster::monitor`].
+    /// The console input of a guest. Otherwise like [`Roster::monitor`].
     pub(super) fn console(
         &self,
         which: Option<&str>,
@@ -115,7 +115,7 @@ impl Roster {
         })
     }
 
-    /// Whether guests were started, and none is left.
+    /// Whether guests were started, and all have ended.
     pub(super) fn all_ended(&self) -> bool {
         let members = self.lock();
         !members.is_empty() && members.iter().all(|member| member.life == Progress::Ended)
@@ -131,7 +131,7 @@ impl Roster {
         let entered = wait::until(members, changed, limit, |members| {
             find(members, which).map(|_| ())
         });
-        // A guest that was started has its own limit, and ends by it.
+        // A started guest ends by its own limit.
         let ends = Limit {
             deadline: None,
             countdown: None,

@@ -1,5 +1,5 @@
-//! A test that fails while there is no space for its files, or for those of QEMU, has no result: the
-//! guest sees the lack of space as an I/O error. A test that passes needs no more space.
+//! Withdraws a failure that was caused by a full disk. The guest sees missing space for QEMU's
+//! files as an I/O error, so such a test has no result. A passed test had enough space.
 
 use camino::Utf8Path;
 use verdict::event::TestReport;
@@ -10,7 +10,7 @@ use super::Setting;
 /// Withdraws a failure if a directory of the test has no space left.
 pub(super) fn judge(setting: &Setting<'_>, report: &mut TestReport) {
     let is_full = |path: &Utf8Path| {
-        // The test's own folder may not have been made.
+        // The test's own folder may not exist yet.
         let found = path.ancestors().find(|folder| folder.is_dir());
         found.is_some_and(|folder| host::files::is_full(folder).unwrap_or(false))
     };
@@ -21,7 +21,7 @@ pub(super) fn judge(setting: &Setting<'_>, report: &mut TestReport) {
     }
 }
 
-/// Why an outcome does not count, with the option that names the full directory.
+/// Why an outcome does not count, with the option that sets the full directory.
 fn withdrawn(outcome: &Outcome, full: Option<&str>) -> Option<String> {
     let option = full?;
     if outcome.is_success() || matches!(outcome, Outcome::NotRun { .. }) {

@@ -1,4 +1,4 @@
-//! Synchronisation points of the scripts of a test: `post` and `await`.
+//! Synchronisation points of the two scripts of a test: `post` and `await`.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use super::Case;
 use super::monitor::Asker;
 use crate::helpers::Reply;
 
-/// The points that were reached so far, and those that a script waits for.
+/// The reached points, and those that a script waits for.
 #[derive(Default)]
 pub(super) struct Points {
     table: Mutex<Table>,
@@ -18,12 +18,12 @@ pub(super) struct Points {
 
 #[derive(Default)]
 struct Table {
-    /// Each with what was said there.
+    /// The reached points with their texts.
     reached: BTreeMap<String, String>,
     waiting: Vec<(Script, String)>,
 }
 
-/// Which script waits.
+/// The waiting script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Script {
     Host,
@@ -42,18 +42,18 @@ impl Script {
 /// A point was not reached.
 #[derive(Debug, PartialEq, Eq)]
 struct NotReached {
-    /// What the other script waited for at that time.
+    /// The point that the other script waited for at that time.
     other: Option<String>,
 }
 
 impl Points {
-    /// A point is reached, now or again; the last text counts.
+    /// Records that a point is reached. A repeated post replaces the text.
     fn post(&self, name: &str, text: String) {
         self.lock().reached.insert(name.to_owned(), text);
         self.changed.notify_all();
     }
 
-    /// What was said at a point, once it is reached.
+    /// Waits for a point. Returns its text.
     fn wait(&self, name: &str, script: Script, limit: Limit<'_>) -> Result<String, NotReached> {
         let entry = (script, name.to_owned());
         self.lock().waiting.push(entry.clone());
@@ -86,7 +86,7 @@ impl Case<'_> {
         Reply::done("")
     }
 
-    /// `await NAME [SECONDS]`: ends at once when no guest is left that could reach the point.
+    /// `await NAME [SECONDS]`: fails at once if no guest is left that could reach the point.
     pub(super) fn wait_for_point(&self, args: &[String], asker: Asker<'_>) -> Reply {
         let (name, limit) = match args {
             [name] => (name, self.scaled(super::WAIT_FOR)),

@@ -1,8 +1,8 @@
 //! Runs a test of kvm-unit-tests: a guest without an operating system, on the QEMU of the run.
 //!
-//! What is started and what its end means is decided in `suite::unittests`; this module starts it, with
-//! the console and QMP on channels of Kiln. As in `run_tests.sh`, a start without a kernel comes first:
-//! a test whose options QEMU refuses is skipped.
+//! `suite::unittests` decides what to start and judges the end. This module starts it, with the
+//! console and QMP on channels of Kiln. As in `run_tests.sh`, a dry run without a kernel comes
+//! first: a test whose options QEMU refuses is skipped.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use machine::{Ended, Starter};
 const NO_KERNEL: &str = "_NO_FILE_4Uhere_";
 /// How long QEMU may take to look for its kernel.
 const START: Duration = Duration::from_secs(30);
-/// The limit of a test that has none of its own.
+/// The limit of a test without its own.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// A failure of the host or of QEMU, not of the test.
@@ -59,7 +59,7 @@ impl Broken {
     }
 }
 
-/// Runs it to its report, which has everything but the outcome of the test.
+/// Runs the test. Returns its report without the outcome.
 pub(super) fn run(setting: &Setting<'_>, test: &UnitTest, mut report: TestReport) -> TestReport {
     let started = monotonic();
     setting.arch.accel.as_str().clone_into(&mut report.accel);
@@ -93,7 +93,7 @@ pub(super) fn run(setting: &Setting<'_>, test: &UnitTest, mut report: TestReport
     report
 }
 
-/// What the test asks of this host and this QEMU.
+/// The invocation for this host and this QEMU.
 fn invocation(setting: &Setting<'_>, test: &UnitTest) -> Result<Invocation, Refusal> {
     let uname = rustix::system::uname();
     let facts = &setting.arch.facts;
@@ -156,7 +156,7 @@ fn perform(
     Ok(outcome)
 }
 
-/// What a mode adds to the arguments. A guest that is to panic waits until its events are read.
+/// Additional arguments of a mode. A guest that is to panic waits until its events are read.
 fn mode_arguments(mode: Mode) -> Vec<String> {
     match mode {
         Mode::Panic => vec!["-S".to_owned()],
@@ -164,7 +164,7 @@ fn mode_arguments(mode: Mode) -> Vec<String> {
     }
 }
 
-/// Starts QEMU with a kernel that does not exist: why it did not get as far as to look for it.
+/// Starts QEMU with a kernel that does not exist. Returns why it failed before it looked for it.
 fn dry_run(starter: &Starter<'_>) -> Result<Option<Outcome>, Broken> {
     let mut machine = starter.try_out(Utf8Path::new(NO_KERNEL))?;
     starter.begin(START);
@@ -180,7 +180,7 @@ fn dry_run(starter: &Starter<'_>) -> Result<Option<Outcome>, Broken> {
     Ok(reason.map(|reason| Outcome::Skipped { reason }))
 }
 
-/// The outcome of a test that ended in some way, with what QEMU and the guest have printed.
+/// The outcome of a test from its end and the output of QEMU and the guest.
 fn judged(
     invocation: &Invocation,
     ended: Ended,

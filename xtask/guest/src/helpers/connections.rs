@@ -1,7 +1,7 @@
 //! The open connections of a server that ends with its test, and reads and writes with a deadline.
 //!
-//! A client decides how fast it reads and writes, so a time limit for each system call limits
-//! nothing: one byte per call keeps a connection open forever.
+//! A client controls the pace of reads and writes, so a time limit per system call is not enough:
+//! one byte per call would keep a connection open forever.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use host::clock::monotonic;
 
-/// What TCP and Unix sockets have in common.
+/// The common interface of TCP and Unix sockets.
 pub(super) trait Socket {
     fn hang_up(&self, how: Shutdown) -> io::Result<()>;
     fn wait_for_read(&self, limit: Duration) -> io::Result<()>;
@@ -46,7 +46,7 @@ pub(super) struct Connections<S> {
 
 #[derive(Debug)]
 struct State<S> {
-    /// How connections are ended from now on.
+    /// How new connections are ended, once the server is closed.
     closed: Option<Shutdown>,
     last: u64,
     open: BTreeMap<u64, Arc<S>>,
@@ -66,7 +66,7 @@ impl<S> Default for Connections<S> {
 }
 
 impl<S: Socket> Connections<S> {
-    /// Enters a connection until the guard is dropped.
+    /// Registers a connection until the guard is dropped.
     pub(super) fn enter(&self, stream: S) -> Connection<'_, S> {
         let mut state = self.lock();
         if let Some(how) = state.closed {
@@ -83,12 +83,12 @@ impl<S: Socket> Connections<S> {
         }
     }
 
-    /// Shuts down every connection, also those that are entered later.
+    /// Shuts down every connection, including later ones.
     pub(super) fn close(&self, how: Shutdown) {
         let mut state = self.lock();
         state.closed = Some(how);
         for stream in state.open.values() {
-            // A connection that is not open any more needs nothing.
+            // A closed connection needs no action.
             let _ = stream.hang_up(how);
         }
     }
@@ -100,7 +100,7 @@ impl<S> Connections<S> {
     }
 }
 
-/// A connection while a thread serves it.
+/// A connection that a thread serves.
 #[derive(Debug)]
 pub(super) struct Connection<'a, S> {
     all: &'a Connections<S>,
@@ -114,7 +114,7 @@ impl<S> Drop for Connection<'_, S> {
     }
 }
 
-/// A stream whose reads and writes all end by one time.
+/// A stream whose reads and writes share one deadline.
 pub(super) struct Until<'a, S> {
     pub(super) stream: &'a S,
     pub(super) deadline: Instant,

@@ -1,4 +1,4 @@
-//! `qmp_wait EVENT key=value… --timeout SECONDS`: which event of QEMU's is waited for.
+//! Parses `qmp_wait EVENT key=value… --timeout SECONDS`.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use qemu::RawEvent;
 use serde_json::Value;
 
-/// An event with values in its data.
+/// An event name with expected values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
     name: String,
     values: Vec<(String, String)>,
-    /// How long to wait, where the caller says.
+    /// The time limit of the caller, if any.
     pub timeout: Option<Duration>,
 }
 
-/// Why arguments do not name an event.
+/// Why the arguments are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    /// There are no arguments.
+    /// The arguments are empty.
     #[error("qmp_wait: expected an event")]
     Nothing,
     /// An argument has no `=`.
@@ -30,7 +30,7 @@ pub enum EventError {
 }
 
 impl Expected {
-    /// Reads the arguments.
+    /// Parses the arguments.
     pub fn parse(args: &[String]) -> Result<Self, EventError> {
         let mut name = None;
         let mut values = Vec::new();
@@ -61,7 +61,7 @@ impl Expected {
         })
     }
 
-    /// Whether this is the event. A dotted key looks into nested objects; a value is compared as
+    /// Whether an event matches. A dotted key refers to nested objects. A value is compared as
     /// JSON, or as a text.
     #[must_use]
     pub fn fits(&self, event: &RawEvent) -> bool {
@@ -79,7 +79,7 @@ impl Expected {
 }
 
 impl Expected {
-    /// The device whose deletion is waited for.
+    /// The device whose deletion is awaited.
     #[must_use]
     pub fn deleted_device(&self) -> Option<&str> {
         let mut values = self.values.iter();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn deletion_of_a_device_names_it() {
+    fn deleted_device_is_known_from_the_arguments() {
         let check = |line: &str, device: Option<&str>| {
             assert_eq!(parse(line).unwrap().deleted_device(), device, "{line}");
         };
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_timeout_may_stand_anywhere() {
+    fn timeout_may_be_at_any_position() {
         let seconds = |line: &str| parse(line).unwrap().timeout.map(|time| time.as_millis());
         assert_eq!(seconds("STOP"), None);
         assert_eq!(seconds("STOP --timeout 2"), Some(2000));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_event_is_named() {
+    fn malformed_event_arguments_are_refused() {
         let check = |line: &str, message: &str| {
             assert_eq!(parse(line).unwrap_err().to_string(), message);
         };

@@ -1,20 +1,20 @@
-//! `qmp COMMAND key=value…`: shell arguments, turned into a QMP command.
+//! Converts the shell arguments of `qmp COMMAND key=value…` to a QMP command.
 
 use serde_json::{Map, Value};
 
 /// A QMP command with its arguments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MonitorCommand {
-    /// Such as `device_add`.
+    /// The command, such as `device_add`.
     pub command: String,
-    /// An object.
+    /// The arguments, an object.
     pub arguments: Value,
 }
 
-/// Why arguments do not make a QMP command.
+/// Why the arguments are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MonitorError {
-    /// There are no arguments.
+    /// The arguments are empty.
     #[error("qmp: expected a command")]
     Nothing,
     /// An argument has no `=`.
@@ -23,15 +23,15 @@ pub enum MonitorError {
     /// Two arguments exclude each other.
     #[error("qmp: `{0}` is given twice")]
     Twice(String),
-    /// JSON that is not a whole command.
+    /// The JSON is not a complete command.
     #[error("qmp: {0}")]
     NoCommand(String),
 }
 
-/// Reads `COMMAND key=value…`, or one argument with a whole command as JSON.
+/// Parses `COMMAND key=value…`, or one argument with a complete command in JSON.
 ///
-/// A value that is JSON is taken as such, anything else as a string; `a.b=1` nests. A string that
-/// looks like a number is written with its quotes: `id='"1"'`. `--key=value` is the same as `key=value`.
+/// A value that is valid JSON is used as such, any other as a string. `a.b=1` nests. A string that
+/// looks like a number needs quotes: `id='"1"'`. `--key=value` is the same as `key=value`.
 pub fn parse(args: &[String]) -> Result<MonitorCommand, MonitorError> {
     let (command, rest) = args.split_first().ok_or(MonitorError::Nothing)?;
     if command.trim_start().starts_with('{') {
@@ -68,7 +68,7 @@ fn whole(text: &str) -> Result<MonitorCommand, MonitorError> {
     Ok(MonitorCommand { command, arguments })
 }
 
-/// Puts a value at a dotted path; `None` where something stands there already.
+/// Inserts a value at a dotted path. `None` if the path is already used.
 fn insert(object: &mut Map<String, Value>, key: &str, value: Value) -> Option<()> {
     match key.split_once('.') {
         None => object.insert(key.to_owned(), value).is_none().then_some(()),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_command_is_named() {
+    fn malformed_command_arguments_are_refused() {
         let check = |args: &[&str], message: &str| {
             let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
             assert_eq!(parse(&args).unwrap_err().to_string(), message);

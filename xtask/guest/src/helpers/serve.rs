@@ -1,7 +1,7 @@
-//! `serve DIRECTORY`: its files by HTTP/1.0 on the loopback interface, while the test runs.
+//! `serve DIRECTORY`: serves files by HTTP/1.0 on the loopback interface while the test runs.
 //!
-//! GET alone, plain files alone, nothing above the directory. Guests reach it through QEMU's user
-//! networking, where the host is 10.0.2.2.
+//! Supports only GET and plain files, and nothing above the directory. Guests reach it through
+//! QEMU's user networking, in which the host is 10.0.2.2.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -15,10 +15,10 @@ use host::clock::monotonic;
 
 use super::connections::{Connections, Until};
 
-/// For a request's head, and for each piece of a file: a slower client is dropped. How long a
-/// whole file takes is the client's business, but the server's end ends it.
+/// Time limit of a request's head, and of each piece of a file. Slower clients are dropped. The
+/// total time of a file is not limited, except by the end of the server.
 const WAIT: Duration = Duration::from_secs(10);
-/// Longest request head, in bytes.
+/// Maximum size of a request head in bytes.
 const HEAD_MAX: u64 = 16 << 10;
 
 /// Serves a directory until it is dropped.
@@ -58,7 +58,7 @@ impl FileServer {
         })
     }
 
-    /// The base as a guest behind user networking reaches it.
+    /// The URL for a guest behind user networking.
     #[must_use]
     pub fn guest_url(&self) -> String {
         format!("http://10.0.2.2:{}", self.port)
@@ -69,7 +69,7 @@ impl Drop for FileServer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.connections.close(Shutdown::Both);
-        // Wakes the listener; where that fails, it has ended already.
+        // Wakes the listener. If that fails, it has already ended.
         #[expect(
             clippy::disallowed_methods,
             reason = "this connects to our own socket only"
@@ -93,7 +93,7 @@ fn listen(
                 break;
             }
             let Ok(stream) = stream else { continue };
-            // A client that goes away in the middle is the test's own business.
+            // A client may close the connection early.
             let _ = std::thread::Builder::new().spawn_scoped(scope, || {
                 let connection = connections.enter(stream);
                 attend(&connection.stream, root)
@@ -137,7 +137,7 @@ fn refuse(stream: &mut &TcpStream, status: &str) -> io::Result<()> {
     write!(stream, "HTTP/1.0 {status}\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// The file a target names, if it is one below the root.
+/// The file of a request, if it is below the root.
 fn locate(root: &Utf8Path, target: &str) -> Option<Utf8PathBuf> {
     let path = target.split(['?', '#']).next()?.strip_prefix('/')?;
     let path = decode(path)?;
@@ -145,7 +145,7 @@ fn locate(root: &Utf8Path, target: &str) -> Option<Utf8PathBuf> {
     if path.contains('\0') || !Utf8Path::new(&path).components().all(plain) {
         return None;
     }
-    // Links that lead out of the directory are seen only here.
+    // Only the canonical path shows links that lead out of the directory.
     let found = fs_err::canonicalize(root.join(path)).ok()?;
     let found = Utf8PathBuf::from_path_buf(found).ok()?;
     (found.starts_with(root) && found.is_file()).then_some(found)
@@ -227,7 +227,7 @@ mod tests {
     fn slow_client_does_not_hold_the_server() {
         let root = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(root.path()).unwrap();
-        // More than the buffers of both sockets hold.
+        // More than the buffers of both sockets can hold.
         let big = fs_err::File::create(root.join("big")).unwrap();
         big.set_len(64 << 20).unwrap();
         let server = FileServer::start(root).unwrap();

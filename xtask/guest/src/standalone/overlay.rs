@@ -1,4 +1,4 @@
-//! The image's initramfs with the test added: an archive behind the archive, as the kernel takes them.
+//! Adds the test to the image's initramfs: the kernel accepts concatenated archives.
 
 use host::process::command::quote;
 use plan::cpio::{Entry, Node, archive};
@@ -7,14 +7,14 @@ use verdict::event::TestReport;
 
 use super::{ExportError, Start};
 
-/// In place of init. `/kiln/run` stands for the guest script of the test.
+/// Replaces init. `/kiln/run` is a placeholder for the test's guest script.
 const INIT: &str = include_str!("init.sh");
-/// In place of init's other name, `kiln-call`.
+/// Replaces init's other name, `kiln-call`.
 const CALL: &str = include_str!("call.sh");
-/// An archive starts at a multiple of this (`Documentation/driver-api/early-userspace/buffer-format.rst`).
+/// Alignment of an archive (`Documentation/driver-api/early-userspace/buffer-format.rst`).
 const ALIGNMENT: usize = 4;
 
-/// The initramfs with the test, its library, its environment and what it chose.
+/// The initramfs with the test, its library, its environment and its choices.
 pub(super) fn initramfs(start: &Start, report: &TestReport) -> Result<Vec<u8>, ExportError> {
     let mut bytes = match &start.boot.initrd {
         Some(initrd) => fs_err::read(initrd)?,
@@ -26,7 +26,7 @@ pub(super) fn initramfs(start: &Start, report: &TestReport) -> Result<Vec<u8>, E
 }
 
 fn entries(start: &Start, report: &TestReport) -> Vec<Entry> {
-    // A path of this host means nothing on another one.
+    // Paths of this host are useless on another one.
     let environment = start.handover.environment.iter();
     let environment = environment.filter(|(name, _)| !SCRATCH.contains(&name.as_str()));
     let environment = environment.map(|(name, value)| format!("{name}={}", quote(value)));

@@ -1,5 +1,5 @@
-//! The files behind the last line of the script, each compressed by itself, and the lines of shell that
-//! bring them back.
+//! The files after the last line of the script, each compressed separately, and the shell commands
+//! that unpack them.
 
 use std::io::Write as _;
 
@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use host::process::command::quote;
 
-/// What is unpacked before QEMU starts.
+/// The files that are unpacked before QEMU starts.
 #[derive(Debug, Default)]
 pub(super) struct Payload {
     bytes: Vec<u8>,
@@ -15,11 +15,11 @@ pub(super) struct Payload {
     directories: Vec<String>,
 }
 
-/// Room for the number that says where the payload starts, which depends on its own length.
+/// Width of the number of the payload's first line, which must not depend on the number itself.
 const START_WIDTH: usize = 8;
 
 impl Payload {
-    /// Adds a file; its path is relative to the directory in which it is unpacked.
+    /// Adds a file. Its path is relative to the directory in which it is unpacked.
     pub(super) fn file(&mut self, path: &str, content: &[u8]) -> std::io::Result<()> {
         self.parents(path);
         let offset = self.bytes.len();
@@ -53,7 +53,7 @@ impl Payload {
         }
     }
 
-    /// The whole script: `text` gets the place of the payload, counted from 1, and the lines.
+    /// The whole script. `text` gets the position of the payload, counted from 1, and the commands.
     pub(super) fn behind(&self, text: impl Fn(&str, &[String]) -> String) -> Vec<u8> {
         let length = text(&" ".repeat(START_WIDTH), &self.lines).len();
         let start = format!("{:>START_WIDTH$}", length + 1);

@@ -1,5 +1,5 @@
-//! What a test did on its host, kept for its export: the helper commands it used, and each start of QEMU with
-//! the files that were there at that moment.
+//! Records the actions of a test on its host for an export: the helper commands it used, and each
+//! start of QEMU with the contents of the files at that moment.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,8 @@ use session::Handover;
 use super::ExportError;
 use super::payload::Payload;
 
-/// Words that the script answers without a runner, and `qemu`, which it is.
+/// Helper commands that the script supports without a runner, and `qemu`, which is the script
+/// itself.
 const ANSWERED: [&str; 8] = [
     "choose",
     "fail",
@@ -24,14 +25,14 @@ const ANSWERED: [&str; 8] = [
     "test_seconds",
     "wait_ready",
 ];
-/// More bytes in one file are no attachment.
+/// Maximum size of a file in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Keeps what a test does; shared by the threads of a run.
+/// Records the actions of a test. Shared by the threads of a run.
 #[derive(Debug, Default)]
 pub struct Recorder(Mutex<Recording>);
 
-/// What was kept.
+/// The recorded actions.
 #[derive(Debug, Default)]
 pub(super) struct Recording {
     pub(super) starts: Vec<Start>,
@@ -45,13 +46,13 @@ pub(crate) struct Start {
     pub(crate) argv: Vec<String>,
     /// The folder of the test's files and disks.
     pub(crate) scratch: Utf8PathBuf,
-    /// Where relative paths start.
+    /// The base of relative paths.
     pub(crate) directory: Utf8PathBuf,
     /// The image.
     pub(crate) boot: BootFiles,
-    /// What the guest gets.
+    /// The handover of the guest.
     pub(crate) handover: Handover,
-    /// For all of it.
+    /// The total time limit.
     pub(crate) limit: Duration,
     files: Vec<File>,
 }
@@ -60,10 +61,10 @@ pub(crate) struct Start {
 pub(crate) const KERNEL: &str = "kernel";
 pub(crate) const INITRAMFS: &str = "initramfs.cpio";
 
-/// A file in the scratch directory that is named on QEMU's command line.
+/// A file in the scratch directory that QEMU's command line refers to.
 #[derive(Debug)]
 struct File {
-    /// Below the scratch folder.
+    /// Path below the scratch folder.
     path: Utf8PathBuf,
     content: Content,
 }
@@ -83,7 +84,7 @@ impl Recorder {
         self.recording().words.insert(word.to_owned());
     }
 
-    /// Notes a start, with the files that it names: the test may change them later.
+    /// Records a start with the files that it refers to, because the test may change them later.
     pub(crate) fn start(&self, mut start: Start) -> std::io::Result<()> {
         start.read_files()?;
         self.recording().starts.push(start);
@@ -104,7 +105,7 @@ impl Recording {
 }
 
 impl Start {
-    /// A start of which the files are still to be read.
+    /// A start whose files are not read yet.
     pub(crate) fn new(
         argv: Vec<String>,
         places: (&Utf8Path, &Utf8Path),
@@ -124,7 +125,7 @@ impl Start {
         }
     }
 
-    /// Whether QEMU loads the image's initramfs, and so the test in it.
+    /// Whether QEMU loads the image's initramfs, and therefore the test in it.
     pub(super) fn boots_initrd(&self) -> bool {
         let stand_in = self.scratch.join(INITRAMFS);
         self.argv
@@ -153,7 +154,7 @@ impl Start {
         })
     }
 
-    /// The same, an option with its value a line.
+    /// The same, with one line per option and value.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let mut lines: Vec<String> = Vec::new();
         for word in self.words() {
@@ -168,7 +169,7 @@ impl Start {
         lines.into_iter()
     }
 
-    /// Puts the files into the script.
+    /// Adds the files to the script.
     pub(super) fn add_files(&self, payload: &mut Payload) -> Result<(), ExportError> {
         for file in &self.files {
             let path = file.path.as_str();
@@ -187,7 +188,7 @@ impl Start {
         Ok(())
     }
 
-    /// Makes relative paths whole, and reads what the paths lead to.
+    /// Makes relative paths absolute, and reads the files.
     fn read_files(&mut self) -> std::io::Result<()> {
         let mut paths = BTreeSet::new();
         for argument in &mut self.argv {
@@ -207,7 +208,7 @@ impl Start {
         use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 
         let place = self.scratch.join(path);
-        // What is not there yet is for QEMU to make.
+        // QEMU creates a file that does not exist yet.
         let Ok(data) = fs_err::metadata(&place) else {
             return Ok(());
         };
@@ -240,7 +241,8 @@ impl Start {
     }
 }
 
-/// An argument with those values made whole that are names in a directory: `file=disk,format=raw`.
+/// Makes those values in an argument absolute that are names in a directory:
+/// `file=disk,format=raw`.
 fn whole(argument: &str, directory: &Utf8Path) -> String {
     let value = |part: &str| {
         let (key, value) = part.split_once('=').unwrap_or(("", part));
@@ -256,7 +258,7 @@ fn whole(argument: &str, directory: &Utf8Path) -> String {
     parts.join(",")
 }
 
-/// The paths below a folder that an argument names, relative to it.
+/// The paths below a folder in an argument, relative to the folder.
 fn below(argument: &str, folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     let parts = argument.split(folder.as_str()).skip(1);
     let paths = parts.filter_map(|rest| {

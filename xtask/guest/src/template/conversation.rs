@@ -1,4 +1,4 @@
-//! What a guest is asked and answers before it is saved, and after it was restored.
+//! Communicates with a guest before it is saved, and after it was restored.
 
 use std::time::Instant;
 
@@ -11,14 +11,14 @@ use session::{Guest, TICK};
 /// A restored guest that has answered.
 #[derive(Debug)]
 pub(crate) struct Resumed {
-    /// Of all its records.
+    /// The nonce of all its records.
     pub(crate) nonce: Nonce,
-    /// What came over its channels meanwhile, for the logs.
+    /// The data from its channels meanwhile, for the logs.
     pub(crate) console: Vec<u8>,
     pub(crate) control: Vec<u8>,
 }
 
-/// Waits for the hello of a guest that boots; whether it can be saved and restored.
+/// Waits for the hello of a booting guest. Returns whether it can be saved and restored.
 pub(super) fn hello(guest: &mut dyn Guest, until: Instant) -> Result<bool, String> {
     let mut listener = Listener::new(None);
     listener.wait(guest, until, "said no hello", |record| match record {
@@ -27,7 +27,7 @@ pub(super) fn hello(guest: &mut dyn Guest, until: Instant) -> Result<bool, Strin
     })
 }
 
-/// Readies a guest to be saved under a name.
+/// Prepares a guest to be saved under a name.
 pub(super) fn prepare(
     guest: &mut dyn Guest,
     id: &Nonce,
@@ -45,7 +45,7 @@ pub(super) fn prepare(
     })
 }
 
-/// Gives a restored guest its nonce, and waits until it has answered with it.
+/// Sends a nonce to a restored guest, and waits for its answer.
 pub(super) fn resume(
     guest: &mut dyn Guest,
     nonce: Nonce,
@@ -72,7 +72,7 @@ pub(super) fn resume(
     })
 }
 
-/// Takes the events of a guest that has no test.
+/// Handles the events of a guest without a test.
 struct Listener {
     receiver: Receiver,
     console: Vec<u8>,
@@ -94,7 +94,7 @@ impl Listener {
         }
     }
 
-    /// Waits for a record that decides.
+    /// Waits for a record that `decide` accepts.
     fn wait<T>(
         &mut self,
         guest: &mut dyn Guest,
@@ -150,7 +150,7 @@ mod tests {
     use session::Waker;
     use session::protocol::Record;
 
-    /// A guest whose events are scripted. It ignores what it is sent.
+    /// A guest with scripted events that ignores what it is sent.
     struct Scripted(VecDeque<VmEvent>);
 
     impl Guest for Scripted {

@@ -1,5 +1,5 @@
-//! What was learnt about warm starts with one QEMU, among the probe results of the store. Without it
-//! the same is learnt again.
+//! Facts learnt about warm starts with one QEMU, stored among the probe results. Without them they
+//! are learnt again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use plan::digest::Digest;
 use serde::{Deserialize, Serialize};
 use store::Store;
 
-/// What is known of one QEMU.
+/// The facts about one QEMU.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Known {
-    /// Sets of device types with which it loads no saved guest.
+    /// Sets of device types with which it failed to load a saved guest.
     unmovable: Vec<BTreeSet<String>>,
     /// Machines that it cannot save, each with the reason.
     machines: BTreeMap<String, String>,
@@ -27,7 +27,7 @@ impl Known {
 
     pub(super) fn write(&self, store: &Store, emulator: &Digest) {
         if let Ok(text) = serde_json::to_vec_pretty(self) {
-            // A store that is read-only learns it again the next time; that is all.
+            // With a read-only store they are learnt again the next time.
             let _ = host::files::write(&path(store, emulator), &text);
         }
     }
@@ -46,7 +46,7 @@ impl Known {
         }
     }
 
-    /// Why there can be no template of this key.
+    /// Why no template of this key is possible.
     pub(super) fn machine(&self, key: &Digest) -> Option<String> {
         self.machines.get(&key.to_string()).cloned()
     }
@@ -64,7 +64,7 @@ fn path(store: &Store, emulator: &Digest) -> Utf8PathBuf {
     store.probe_dir().join(format!("warm-{emulator}.json"))
 }
 
-/// The SHA-256 of a QEMU binary, remembered as long as the file stays the same.
+/// The SHA-256 of a QEMU binary, cached as long as the file does not change.
 pub(super) fn digest(store: &Store, binary: &Utf8Path) -> Result<Digest, String> {
     if host::files::is_script(binary) {
         return Err("QEMU is started by a script".to_owned());
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_learnt_survives_the_run() {
+    fn learnt_facts_are_stored_for_later_runs() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(Utf8Path::from_path(dir.path()).unwrap()).unwrap();
         let (emulator, image) = (Digest::of(b"qemu"), Digest::of(b"image"));
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(read, known);
         assert_eq!(read.unmovable(), [BTreeSet::from(["nvme".to_owned()])]);
         assert!(!read.image_resumes(&image));
-        // Another QEMU may do better.
+        // Another QEMU may succeed.
         assert_eq!(Known::read(&store, &Digest::of(b"other")), Known::default());
         host::files::write(&path(&store, &emulator), b"damaged").unwrap();
         assert_eq!(Known::read(&store, &emulator), Known::default());

@@ -1,4 +1,4 @@
-//! A QEMU of a test of kvm-unit-tests, and what it has printed so far.
+//! A QEMU of a test of kvm-unit-tests, and its output so far.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::case::Setting;
 use crate::debug::DebugPaths;
 use crate::logfile::{LogFile, Tail};
 
-/// How often a wait looks at the clock of the test.
+/// Interval at which a wait checks the clock of the test.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Starts the QEMUs of a test, and takes what their guests print.
+/// Starts the QEMUs of a test, and collects the output of their guests.
 pub(super) struct Starter<'a> {
     pub(super) setting: &'a Setting<'a>,
     invocation: &'a Invocation,
-    /// The directory that relative paths in the arguments start from.
+    /// The base of relative paths in the arguments.
     root: &'a Utf8Path,
     clock: TestClock,
     deadline: RefCell<Deadline>,
@@ -35,7 +35,7 @@ pub(super) struct Starter<'a> {
     output: RefCell<Output>,
 }
 
-/// What the guests of a test print, one after the other.
+/// The output of all guests of a test in order.
 struct Output {
     log: LogFile,
     tail: Tail,
@@ -46,28 +46,28 @@ struct Output {
 pub(super) struct Machine<'a> {
     pub(super) vm: Vm,
     starter: &'a Starter<'a>,
-    /// Whether what it prints is the test's output.
+    /// Whether its output is the test's.
     is_test: bool,
     console: Vec<u8>,
     messages: String,
     /// Whether the guest has reported a panic.
     pub(super) panicked: bool,
-    /// The state of a migration from here, such as `completed`.
+    /// The state of an outgoing migration, such as `completed`.
     pub(super) migration: Option<String>,
 }
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// QEMU ended.
+    /// QEMU exited.
     Exited(Exit),
-    /// What was waited for happened.
+    /// The condition was met.
     Stopped,
-    /// The time is over; QEMU was killed.
+    /// The time limit passed and QEMU was killed.
     TimedOut,
-    /// It printed too much; QEMU was killed.
+    /// There was too much output and QEMU was killed.
     Flooded,
-    /// The run was interrupted; QEMU was killed.
+    /// The run was interrupted and QEMU was killed.
     Interrupted,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Starter<'a> {
         })
     }
 
-    /// Counts the limit from now on.
+    /// Starts to count the limit.
     pub(super) fn begin(&self, limit: Duration) {
         *self.deadline.borrow_mut() = self.clock.deadline(limit);
     }
@@ -171,7 +171,8 @@ impl<'a> Starter<'a> {
         })
     }
 
-    /// The order is that of the `run` scripts: the options of the test are last and win.
+    /// Follows the order of the `run` scripts: the options of the test are last and take
+    /// precedence.
     fn argv(&self, fds: Fds, kernel: &Utf8Path, more: &[String]) -> Vec<String> {
         let mut line = self.invocation.before.clone();
         let qmp = format!("socket,id=kiln-qmp,fd={}", fds.qmp);
@@ -215,7 +216,7 @@ impl<'a> Starter<'a> {
         }
     }
 
-    /// The types of the devices that the arguments name.
+    /// The types of the devices in the arguments.
     pub(super) fn devices(&self) -> Vec<String> {
         let all = [&self.invocation.before[..], &self.invocation.after[..]].concat();
         let facts = &self.setting.arch.facts;
@@ -229,7 +230,7 @@ impl<'a> Starter<'a> {
         devices
     }
 
-    /// Ends the log, completes the report, and returns all that was printed.
+    /// Ends the log, completes the report, and returns all output.
     pub(super) fn finish(self, report: &mut TestReport) -> String {
         let output = self.output.into_inner();
         report.output_tail = output.tail.lines();
@@ -241,7 +242,7 @@ impl<'a> Starter<'a> {
 }
 
 impl Machine<'_> {
-    /// Takes what happens until QEMU ends, the time is over, or `is_done`.
+    /// Handles events until QEMU exits, the time limit passes, or `is_done`.
     pub(super) fn watch(&mut self, is_done: impl Fn(&Self) -> bool) -> Ended {
         let deadline = self.starter.deadline.borrow().clone();
         loop {
@@ -291,17 +292,17 @@ impl Machine<'_> {
         }
     }
 
-    /// What the guest has printed.
+    /// The output of the guest.
     pub(super) fn console(&self) -> String {
         String::from_utf8_lossy(&self.console).into_owned()
     }
 
-    /// Counts what another QEMU of the test has written to stderr as written before.
+    /// Treats the stderr of another QEMU of the test as written before.
     pub(super) fn take_messages_of(&mut self, earlier: &Self) {
         self.messages.insert_str(0, &earlier.messages);
     }
 
-    /// What QEMU has written to stderr.
+    /// QEMU's stderr.
     pub(super) fn messages(&self) -> String {
         self.messages.clone()
     }

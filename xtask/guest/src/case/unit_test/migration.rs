@@ -1,8 +1,9 @@
-//! The migrations of a test that asks for them, as `run_migration` of `scripts/arch-run.bash` does them.
+//! Migrates a test that requests it, like `run_migration` of `scripts/arch-run.bash`.
 //!
-//! A guest prints what it wants and waits for a character. `Now migrate the VM`: it is migrated once,
-//! and gets the character after that. `Begin continuous migration`: it gets the character, and is
-//! migrated until it prints `End continuous migration`. `Skipped VM migration`: it gets the character.
+//! A guest prints its request and waits for a character. `Now migrate the VM`: it is migrated once,
+//! and then gets the character. `Begin continuous migration`: it gets the character, and is
+//! migrated until it prints `End continuous migration`. `Skipped VM migration`: it gets the
+//! character.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -15,12 +16,12 @@ use verdict::text;
 use super::Broken;
 use super::machine::{Ended, Machine, Starter};
 
-/// For an answer over QMP.
+/// Time limit of an answer over QMP.
 const ANSWER: Duration = Duration::from_secs(20);
-/// For a QEMU to end once its guest has left.
+/// Time limit for a QEMU to exit once its guest has left.
 const QUIT: Duration = Duration::from_secs(10);
 
-/// What a guest asks for.
+/// The request of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Request {
     Once,
@@ -28,7 +29,7 @@ enum Request {
     Skip,
 }
 
-/// The first request in what a guest has printed. Only one may be skipped.
+/// The first request in the output of a guest. Only one may be skipped.
 fn request(console: &str, has_skipped: bool) -> Option<Request> {
     let says = |text: &str| console.contains(text);
     if says("Begin continuous migration") {
@@ -61,8 +62,8 @@ fn failed<T>(cause: impl Into<String>) -> Result<T, Stop> {
     }))
 }
 
-/// Migrates until the test ends: how, or the outcome where a migration did not work. `machine` is then the
-/// QEMU that the guest is in.
+/// Migrates until the test ends. Returns how it ended, or the outcome of a failed migration.
+/// `machine` is then the QEMU that the guest is in.
 pub(super) fn watch<'a>(
     starter: &'a Starter<'_>,
     machine: &mut Machine<'a>,
@@ -118,15 +119,16 @@ fn follow<'a>(starter: &'a Starter<'_>, machine: &mut Machine<'a>, kernel: &Utf8
     }
 }
 
-/// The character that the guest waits for.
+/// Sends the character that the guest waits for.
 fn answer(machine: &Machine<'_>) -> Result<(), Stop> {
     let mut input = machine.vm.console_input()?;
-    // A guest that has ended meanwhile reads nothing; its end is seen next.
+    // A guest that has ended meanwhile reads nothing, and its end is reported next.
     let _gone = input.write_all(b"\n");
     Ok(())
 }
 
-/// Moves the guest to a new QEMU. Whether it had printed that continuous migration is to end.
+/// Moves the guest to a new QEMU. Returns whether it had already printed the end of a continuous
+/// migration.
 fn migrate<'a>(
     starter: &'a Starter<'_>,
     machine: &mut Machine<'a>,
