@@ -44,7 +44,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Creates a directory in `parent`, named `kiln-`, the word, and a random suffix.
+    /// Creates a directory in `parent`, named `kiln-`, `word`, and a random suffix.
     pub fn new_in(parent: &Utf8Path, word: &str) -> io::Result<Self> {
         // Until it has its lock, its own destructor removes it.
         let directory = tempfile::Builder::new()

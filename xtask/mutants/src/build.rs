@@ -12,17 +12,17 @@ use crate::edit::MARK;
 use crate::set::Mutant;
 use crate::tree::{self, TreeError};
 
-/// QEMU compiles in minutes; a slow machine with many jobs takes hours.
+/// QEMU compiles in minutes, or in hours on a slow machine.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
-/// What is always given to `configure`: an edited function may have unused variables.
+/// Options that `configure` always gets: an edited function may have unused variables.
 const CONFIGURE: [&str; 1] = ["--disable-werror"];
 
 /// What to compile, and where.
 #[derive(Debug, Clone)]
 pub struct Recipe<'a> {
-    /// QEMU's source tree; it is only read.
+    /// QEMU's source tree, which is only read.
     pub source: &'a Utf8Path,
-    /// Holds the edited copy and the build.
+    /// The directory of the edited copy and the build.
     pub directory: &'a Utf8Path,
     /// Further options of `configure`.
     pub configure: &'a [String],

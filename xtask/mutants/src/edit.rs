@@ -1,5 +1,5 @@
-//! Writes mutants into the text of a C file: each edited function gets a second body per mutant, and
-//! `switch.c` selects which one runs. Pure.
+//! Writes mutants into the text of a C file: each edited function gets an additional body per
+//! mutant, and `switch.c` selects the one that runs. Pure.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,9 +8,9 @@ use crate::function;
 use crate::set::Mutant;
 use crate::token::{Token, tokens};
 
-/// The code that selects a mutant; goes behind the first include of a file.
+/// The code that selects a mutant, inserted after the first include of a file.
 const SWITCH: &str = include_str!("switch.c");
-/// Every C file of QEMU includes this first; it declares what the switch uses.
+/// Every C file of QEMU includes this file first. It declares what the switch uses.
 const FIRST_INCLUDE: &str = "qemu/osdep.h";
 /// The file name that the compiler reports for the code of a mutant.
 pub const MARK: &str = "mutant:";
@@ -47,12 +47,12 @@ pub enum Misfit {
     },
 }
 
-/// A file with its mutants.
+/// The result of editing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {
-    /// The text; as before if no mutant fits.
+    /// The text, unchanged if no mutant applies.
     pub text: String,
-    /// The mutants that do not fit, by name.
+    /// The mutants that do not apply, by name.
     pub misfits: BTreeMap<String, Misfit>,
 }
 
@@ -107,14 +107,15 @@ pub fn edit(path: &str, text: &str, mutants: &[&Mutant]) -> Edited {
     }
 }
 
-/// The byte after the line of the first include, if it is the expected one.
+/// The offset after the line of the first include, if it is the expected one.
 fn first_include(all: &[Token<'_>]) -> Option<usize> {
     let mut includes = all.iter();
     let first = includes.find(|token| token.directive() == Some("include"))?;
     first.text.contains(FIRST_INCLUDE).then(|| first.end())
 }
 
-/// A `#line` for the text from `at` on. What precedes it on its line is dropped by the caller's line break.
+/// A `#line` directive for the text from `at`. The caller's newline drops the text before it on its
+/// line.
 fn line(text: &str, at: usize, path: &str) -> String {
     let number = text[..at].matches('\n').count() + 1;
     format!("#line {number} \"{path}\"\n")

@@ -1,4 +1,4 @@
-//! Where a function of a C file is, and where its statements begin.
+//! Finds a function in a C file, and the start of its statements.
 
 use std::ops::Range;
 
@@ -62,11 +62,12 @@ fn closing(tokens: &[Token<'_>], open: usize) -> Option<usize> {
     None
 }
 
-/// The first token of the statement with the token at `edit`; both count from the `{` of the body. Falls back
-/// to the first statement of the body where nothing can be inserted before the statement, as in `else if`.
+/// The first token of the statement that contains the token at `edit`, both counted from the `{` of
+/// the body. Returns the first statement of the body if nothing can be inserted before the
+/// statement, as in `else if`.
 pub(crate) fn statement(body: &[Token<'_>], edit: usize) -> usize {
     let mut parentheses = 0_usize;
-    // For each open brace, whether it is one of a block.
+    // For each open brace, whether it opens a block.
     let mut blocks: Vec<bool> = Vec::new();
     let mut start = 1;
     for (at, token) in body.iter().enumerate().take(edit) {
@@ -100,7 +101,7 @@ pub(crate) fn statement(body: &[Token<'_>], edit: usize) -> usize {
     start
 }
 
-/// Whether the brace at `at` begins a block, not an initializer.
+/// Whether the brace at `at` opens a block instead of an initializer.
 fn is_block(body: &[Token<'_>], at: usize, is_in_block: bool) -> bool {
     match body[at - 1].text {
         "else" | "do" | ";" | "}" | ":" => true,

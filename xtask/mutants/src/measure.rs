@@ -5,7 +5,7 @@ use crate::score::{Trial, Verdict};
 use crate::set::Mutant;
 use crate::trial::{Runner, TrialError};
 
-/// What happens while it runs.
+/// An event of a measurement.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The control run of an architecture begins.
@@ -13,14 +13,14 @@ pub enum Event<'a> {
         /// The architecture.
         arch: &'a str,
     },
-    /// It was green.
+    /// It passed.
     ControlPassed {
         /// The architecture.
         arch: &'a str,
         /// How many tests passed.
         tests: usize,
     },
-    /// A mutant has a verdict; all so far.
+    /// A mutant has a verdict. Contains all trials so far.
     Tried(&'a [Trial]),
 }
 
@@ -30,7 +30,7 @@ pub enum MeasureError {
     /// Tests could not be run.
     #[error(transparent)]
     Trial(#[from] TrialError),
-    /// A result would mean nothing.
+    /// The control run failed, so a result would be meaningless.
     #[error("{count} tests fail without any mutant on {arch}: {first}")]
     NotGreen {
         /// The architecture.

@@ -11,14 +11,14 @@ const PAGE: &str = include_str!("report.html.hbs");
 /// Raised when a field is renamed, removed or gets another meaning.
 const SCHEMA: u32 = 1;
 
-/// What was measured.
+/// The results of a measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Of this format.
+    /// The version of this format.
     pub schema: u32,
     /// Version of QEMU.
     pub qemu: String,
-    /// Of all choices.
+    /// The seed of all choices.
     pub seed: u64,
     /// Counts.
     pub scores: Scores,
@@ -27,7 +27,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of some trials.
+    /// The report of some trials.
     #[must_use]
     pub fn new(qemu: &str, seed: u64, trials: Vec<Trial>) -> Self {
         Self {
@@ -39,12 +39,12 @@ impl Report {
         }
     }
 
-    /// As JSON.
+    /// Formats the report as JSON.
     pub fn json(&self) -> serde_json::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// As a web page.
+    /// Formats the report as a web page.
     pub fn html(&self) -> Result<String, TemplateError> {
         let trials = self.trials.iter().map(|trial| {
             json!({
@@ -72,7 +72,7 @@ impl Report {
         template::page("mutants", PAGE, &values)
     }
 
-    /// As lines for a terminal: what was not caught, then the counts.
+    /// Formats the report for a terminal: the mutants that were not caught, then the counts.
     #[must_use]
     pub fn table(&self) -> String {
         let open = self.trials.iter().filter(|trial| match &trial.verdict {
@@ -96,7 +96,7 @@ impl Report {
         lines.join("\n").trim_start().to_owned()
     }
 
-    /// The counts: a row for each architecture and class, then for all.
+    /// The counts: one row per architecture and class, then the total.
     fn rows(&self) -> Vec<Vec<String>> {
         let row = |target: &str, class: &str, score: &crate::score::Score| {
             let counts = [

@@ -1,4 +1,4 @@
-//! What became of a mutant, how well its failure explains it, and the mutation score. Pure.
+//! The verdict on a mutant, how well its failure explains it, and the mutation score. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use verdict::outcome::Outcome;
 
 use crate::set::{Class, Mutant};
 
-/// What became of a mutant on one architecture.
+/// The verdict on a mutant on one architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Verdict {
@@ -33,9 +33,9 @@ pub enum Verdict {
         /// How many tests ran.
         tests: usize,
     },
-    /// The edit does not fit this QEMU, or does not compile.
+    /// The edit does not apply to this QEMU, or does not compile.
     LeftOut {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
@@ -53,7 +53,7 @@ impl Verdict {
     }
 }
 
-/// What the cause of a failure names.
+/// The information in the cause of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
     /// The line of the test, with the command.
@@ -63,7 +63,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Of a cause in one line.
+    /// Analyses a cause.
     #[must_use]
     pub fn of(cause: &str) -> Self {
         let line = cause.split_once(".sh:").map_or("", |(_, rest)| rest);
@@ -74,26 +74,26 @@ impl Diagnosis {
         Self { command, values }
     }
 
-    /// Whether a reader knows where and what.
+    /// Whether a reader learns the location and the values.
     #[must_use]
     pub fn is_complete(self) -> bool {
         self.command && self.values
     }
 }
 
-/// The tests of an architecture without a mutant.
+/// The results of an architecture's tests without a mutant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Control {
     /// The expressions that select tests.
     pub expressions: BTreeSet<String>,
-    /// Passed.
+    /// The passed tests.
     pub passed: BTreeSet<String>,
-    /// Neither passed nor skipped, with the cause.
+    /// The tests that neither passed nor were skipped, with the cause.
     pub failed: Vec<(String, String)>,
 }
 
 impl Control {
-    /// Of a run without a mutant.
+    /// Collects the results of a run without a mutant.
     #[must_use]
     pub fn of(run: &RunReport) -> Self {
         let mut control = Self::default();
@@ -113,7 +113,7 @@ impl Control {
     }
 }
 
-/// Whether a test says that something is wrong.
+/// Whether a test reports an error.
 fn is_failure(test: &TestReport) -> bool {
     let is_neutral = matches!(
         test.outcome,
@@ -129,7 +129,7 @@ pub fn judge(run: &RunReport, control: &Control, is_reached: bool) -> Verdict {
     if let Some(test) = failed.find(|test| control.passed.contains(&test.name)) {
         let cause = test.outcome.cause();
         let mut diagnosis = Diagnosis::of(&cause);
-        // The cause of `fail REASON` is the reason alone; the report has its line.
+        // The cause of `fail REASON` is the reason alone. The report contains its line.
         diagnosis.command |= test.line.is_some();
         return Verdict::Caught {
             test: test.name.clone(),
@@ -150,7 +150,7 @@ pub fn judge(run: &RunReport, control: &Control, is_reached: bool) -> Verdict {
     }
 }
 
-/// A mutant with what became of it.
+/// A mutant with its verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trial {
     /// The mutant.
@@ -158,23 +158,23 @@ pub struct Trial {
     pub mutant: Mutant,
     /// The architecture.
     pub target: String,
-    /// What became of it.
+    /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
 
-/// How many of some mutants were caught.
+/// The counts of some mutants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Score {
-    /// A test failed.
+    /// Mutants that a test caught.
     pub caught: usize,
-    /// Of these, with a complete cause.
+    /// Caught mutants with a complete cause.
     pub explained: usize,
-    /// No test failed.
+    /// Mutants that no test caught.
     pub survived: usize,
-    /// No test came there.
+    /// Mutants that no test reached.
     pub not_reached: usize,
-    /// Not part of the score.
+    /// Mutants that are not part of the score.
     pub left_out: usize,
 }
 
@@ -191,25 +191,25 @@ impl Score {
         }
     }
 
-    /// The mutants that count.
+    /// The number of mutants that count.
     #[must_use]
     pub fn total(&self) -> usize {
         self.caught + self.survived + self.not_reached
     }
 
-    /// The part that was caught, in percent, rounded down.
+    /// The percentage of caught mutants, rounded down.
     #[must_use]
     pub fn percent(&self) -> usize {
         (100 * self.caught).checked_div(self.total()).unwrap_or(0)
     }
 }
 
-/// The scores of a run: of each architecture by class, and together.
+/// The scores of a run by architecture and class, and in total.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Scores {
     /// By architecture, then class.
     pub classes: BTreeMap<String, BTreeMap<Class, Score>>,
-    /// Of all.
+    /// The total.
     pub overall: Score,
 }
 

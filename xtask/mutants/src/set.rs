@@ -1,4 +1,5 @@
-//! The mutants as they are described: TOML files in `tests/mutants/`, one per area. Pure but for reading them.
+//! The descriptions of mutants: TOML files in `tests/mutants/`, one per area. Pure except for
+//! reading them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,10 +12,10 @@ use crate::token::tokens;
 
 /// The directory of the set, below the repository.
 pub const DIRECTORY: &str = "tests/mutants";
-/// The most tokens that an edit may quote from QEMU.
+/// Maximum number of tokens that an edit may quote from QEMU.
 const MAX_TOKENS: usize = 24;
 
-/// How likely a test of the device is to notice the fault.
+/// How likely a test of the device notices the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
@@ -45,9 +46,9 @@ impl Class {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutant {
-    /// Unique in the set; the value of `KILN_MUTANT`.
+    /// The name, unique in the set. The value of `KILN_MUTANT`.
     pub name: String,
-    /// The area: the name of the file that describes it.
+    /// The area, which is the name of the file.
     #[serde(skip_deserializing)]
     pub area: String,
     /// The device, as tests declare it.
@@ -56,18 +57,19 @@ pub struct Mutant {
     pub file: String,
     /// The function with the fault.
     pub function: String,
-    /// How hard it is to notice.
+    /// How hard the fault is to notice.
     pub class: Class,
     /// What goes wrong, in one line.
     pub description: String,
-    /// The tokens that are replaced; they occur once in the function.
+    /// The replaced tokens, which occur once in the function.
     pub find: String,
     /// What replaces them.
     pub replace: String,
-    /// The architectures that have the device; none means all.
+    /// The architectures that have the device, empty for all.
     #[serde(default)]
     pub arch: Vec<String>,
-    /// An expression for the tests of a device that no test declares, such as a part of the machine.
+    /// An expression that selects the tests of a device that no test declares, such as a part of
+    /// the machine.
     #[serde(default)]
     pub tests: Option<String>,
 }
@@ -112,30 +114,30 @@ pub enum SetError {
     /// It cannot be read.
     #[error("failed to read the mutants")]
     Read(#[from] io::Error),
-    /// A file is not what was expected.
+    /// A file is malformed.
     #[error("failed to parse `{file}`: {cause}")]
     Parse {
         /// The file.
         file: Utf8PathBuf,
-        /// Where and why.
+        /// The location and the cause.
         cause: String,
     },
-    /// A mutant is not usable.
+    /// A mutant is invalid.
     #[error("mutant `{name}` in `{file}`: {problem}")]
     Mutant {
         /// The mutant.
         name: String,
         /// Its file.
         file: Utf8PathBuf,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// No mutant is left.
+    /// No mutant is selected.
     #[error("no mutant has `{filter}` in its name{area}")]
     None {
-        /// What was selected.
+        /// The requested name.
         filter: String,
-        /// In which area.
+        /// The requested area.
         area: String,
     },
 }
@@ -146,16 +148,16 @@ struct File {
     mutant: Vec<Mutant>,
 }
 
-/// Which mutants of the set.
+/// A selection of the set.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Areas; none means all.
+    /// Areas, empty for all.
     pub areas: Vec<String>,
-    /// Parts of names; none means all.
+    /// Parts of names, empty for all.
     pub names: Vec<String>,
 }
 
-/// Reads the set below a repository, and selects from it.
+/// Reads the set of a repository, and selects from it.
 pub fn read(root: &Utf8Path, selection: &Selection) -> Result<Vec<Mutant>, SetError> {
     let mut all = Vec::new();
     let mut files: Vec<Utf8PathBuf> = Vec::new();

@@ -1,16 +1,17 @@
-//! The tokens of a C file, with their positions. A preprocessor directive is one token; comments are none.
+//! The tokens of a C file with their positions. A preprocessor directive is one token. Comments are
+//! skipped.
 
 /// A token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token<'a> {
-    /// As in the file.
+    /// The text in the file.
     pub(crate) text: &'a str,
-    /// Its first byte in the file.
+    /// The offset of its first byte.
     pub(crate) start: usize,
 }
 
 impl Token<'_> {
-    /// The byte after its last one.
+    /// The offset after its last byte.
     pub(crate) fn end(&self) -> usize {
         self.start + self.text.len()
     }
@@ -29,13 +30,14 @@ impl Token<'_> {
     }
 }
 
-/// Longest first.
+/// Punctuators, the longest first.
 const PUNCTUATORS: [&str; 22] = [
     "...", "<<=", ">>=", "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||", "*=",
     "/=", "%=", "+=", "-=", "&=", "^=", "|=",
 ];
 
-/// Splits a file into tokens. What is not C, such as an unterminated string, ends with the file.
+/// Splits a file into tokens. An invalid token, such as an unterminated string, extends to the end
+/// of the file.
 pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -59,7 +61,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
             _ if first.is_ascii_alphanumeric() || first == '_' => {
                 let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_.".contains(c)));
                 let end = end.unwrap_or(rest.len());
-                // A dot belongs to a number, not to a name.
+                // A dot is part of a number, but not of a name.
                 let dot = rest.find('.').filter(|_| !first.is_ascii_digit());
                 dot.map_or(end, |dot| dot.min(end))
             }
@@ -78,7 +80,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     found
 }
 
-/// The length of the comment that begins here.
+/// The length of the comment at the start.
 fn comment(rest: &str) -> Option<usize> {
     if rest.starts_with("//") {
         return Some(rest.find('\n').unwrap_or(rest.len()));

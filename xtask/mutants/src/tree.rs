@@ -1,4 +1,4 @@
-//! A copy of a QEMU source tree with the mutants in it. A file is written only if its content changes, so
+//! A copy of a QEMU source tree with the mutants. A file is written only if its content changes, so
 //! that a later build compiles only what a changed set of mutants affects.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use crate::set::Mutant;
 /// Why the tree cannot be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// It is another directory.
+    /// The directory is not a QEMU source tree.
     #[error("`{0}` is not a QEMU source tree: it has no `configure`")]
     NotQemu(Utf8PathBuf),
     /// A file cannot be read or written.
@@ -21,7 +21,7 @@ pub enum TreeError {
     Io(#[from] io::Error),
 }
 
-/// Brings `copy` up to date with `source` and the mutants. Returns the mutants that do not fit.
+/// Updates `copy` from `source` and the mutants. Returns the mutants that do not apply.
 pub fn prepare(
     source: &Utf8Path,
     copy: &Utf8Path,
@@ -37,7 +37,7 @@ pub fn prepare(
     })
 }
 
-/// The mutants that do not fit a source tree.
+/// The mutants that do not apply to a source tree.
 pub fn check(
     source: &Utf8Path,
     mutants: &[&Mutant],
@@ -48,7 +48,8 @@ pub fn check(
     edit_files(source, mutants, &mut |_, _| Ok(()))
 }
 
-/// Edits each file of the mutants and hands its text to `put`. Returns the mutants that do not fit.
+/// Edits each file with mutants and passes its text to `put`. Returns the mutants that do not
+/// apply.
 fn edit_files(
     source: &Utf8Path,
     mutants: &[&Mutant],
@@ -72,7 +73,7 @@ fn edit_files(
     Ok(misfits)
 }
 
-/// Copies a directory without version control and build directories, and without the edited files.
+/// Copies a directory without version control, build directories and edited files.
 fn copy_directory(
     source: &Utf8Path,
     copy: &Utf8Path,
@@ -101,8 +102,8 @@ fn copy_directory(
     Ok(())
 }
 
-/// Copies a file with its modification time, or with the present time if it replaces another content: the
-/// build must see that the file changed.
+/// Copies a file with its modification time, or with the current time if it replaces other content,
+/// so that the build notices the change.
 fn copy_file(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     let source = from.metadata()?;
     if let Ok(copy) = to.metadata() {

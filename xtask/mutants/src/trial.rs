@@ -1,4 +1,4 @@
-//! Runs the tests of a mutant: `cargo xtask test` with the switch set, and its JSON report.
+//! Runs the tests of a mutant: `cargo xtask test` with the switch set, and reads its JSON report.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,7 +12,7 @@ use verdict::event::RunReport;
 use crate::score::{self, Control, Verdict};
 use crate::set::Mutant;
 
-/// A run of the tests of one device ends long before; a control run of all tests may take hours.
+/// Tests of one device end long before. A control run of all tests may take hours.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How tests are run.
@@ -20,15 +20,15 @@ const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Runner<'a> {
     /// The program with the command `test`.
     pub xtask: &'a Utf8Path,
-    /// The repository.
+    /// The checkout.
     pub root: &'a Utf8Path,
-    /// The directory with the QEMU that has the mutants.
+    /// The directory of the QEMU with the mutants.
     pub qemu: &'a Utf8Path,
-    /// Holds logs and reports.
+    /// The directory of logs and reports.
     pub directory: &'a Utf8Path,
     /// Options of `test`: jobs, network and so on.
     pub flags: &'a [String],
-    /// Of all choices: control run and mutants make the same.
+    /// The seed of all choices, the same for the control run and the mutants.
     pub seed: u64,
     /// Whether every test runs for each mutant.
     pub all_tests: bool,
@@ -46,12 +46,12 @@ pub enum TrialError {
     /// The report is not a report.
     #[error("failed to parse the report of a test run")]
     Report(#[from] serde_json::Error),
-    /// The run did not get as far as a report.
+    /// The run ended without a report.
     #[error("failed to run the tests, see `{log}`: {message}")]
     NoReport {
-        /// What it printed.
+        /// The log of the run.
         log: Utf8PathBuf,
-        /// The first error in it, or its last line.
+        /// The first error in the log, or its last line.
         message: String,
     },
 }
@@ -77,7 +77,7 @@ impl Runner<'_> {
         })
     }
 
-    /// Whether an expression selects any test: a name that no test has is an error of `test`.
+    /// Whether an expression selects any test. A name that matches no test is an error of `test`.
     fn selects(&self, arch: &str, expression: &str) -> Result<bool, TrialError> {
         let status = Command::new(self.xtask)
             .args(["test", "--list", "--offline"])
