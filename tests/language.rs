@@ -1,8 +1,7 @@
-//! The language of documents and of everything that a user can read: phrases that readers could not
-//! understand at first sight stay out.
+//! Rejects phrases that readers could not understand at first reading.
 //!
-//! Checked are the guides, the notes in workflows, and every string literal and doc comment of the
-//! production code. Tests may quote what they like.
+//! Checks the guides, the notes in workflows, every string literal of production code, and all
+//! comments.
 
 #![expect(
     clippy::disallowed_methods,
@@ -39,6 +38,37 @@ const PHRASES: &[(&str, &str)] = &[
     (r"\bdrawn? (as|with) rustc\b", "shown"),
 ];
 
+/// Further phrases to avoid in comments.
+const COMMENT_PHRASES: &[(&str, &str)] = &[
+    (r"^of (all|the|a|each|some|its)\b", "the noun before `of`"),
+    (r"^(where|what) it is\b", "the path, the type"),
+    (r"\bsays? (so|of)\b", "reports, prints, describes"),
+    (r"\b(is|are|was|were) said\b", "is printed, is reported"),
+    (r"\bwhat (became|came) of\b", "the result, the outcome"),
+    (r"\bwhat (there is|is there)\b", "the existing ones"),
+    (
+        r"\b(is|are|was|were) not there\b",
+        "does not exist, is missing",
+    ),
+    (r"\b(that|which|it|they) (is|are) none\b", "is not a …"),
+    (
+        r"\bas (it|they) (comes?|came)\b",
+        "unchanged, in order of arrival",
+    ),
+    (r"\bcomes? to its (turn|end)\b", "runs, ends"),
+    (r"\b(passes|passed|pass) over\b", "skips"),
+    (r"\blooks? closer\b", "debugs"),
+    (r"\b(gives?|gave) back\b", "returns"),
+    (r"\banew\b", "again"),
+    (r"\bfar end\b", "peer"),
+    (r"\bin which case\b", "then; or a sentence with `if`"),
+    (
+        r"\b(lies|lay|stands|stood) (there|below|behind|next)\b",
+        "is",
+    ),
+    (r"\bof a sort\b", "fake"),
+];
+
 fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap().to_owned()
@@ -62,10 +92,38 @@ fn files(directory: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The phrases, compiled once.
+/// The compiled phrases.
 fn phrases() -> Vec<(Regex, &'static str)> {
     let compile = |(phrase, advice): &(&str, &'static str)| (Regex::new(phrase).unwrap(), *advice);
     PHRASES.iter().map(compile).collect()
+}
+
+/// The compiled phrases for comments.
+fn comment_phrases() -> Vec<(Regex, &'static str)> {
+    let compile = |(phrase, advice): &(&str, &'static str)| (Regex::new(phrase).unwrap(), *advice);
+    let all = PHRASES.iter().chain(COMMENT_PHRASES);
+    all.map(compile).collect()
+}
+
+/// The comments of a Rust file that begin a line. Adjacent lines are joined. Each comment has the
+/// number of its first line, from 1.
+fn comments(text: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut continues = false;
+    for (number, line) in text.lines().enumerate() {
+        let comment = line.trim_start().strip_prefix("//");
+        let comment = comment.map(|text| text.trim_start_matches(['/', '!']).trim());
+        match (comment, found.last_mut()) {
+            (Some(more), Some((_, all))) if continues => {
+                all.push(' ');
+                all.push_str(more);
+            }
+            (Some(first), _) => found.push((number + 1, first.to_owned())),
+            (None, _) => {}
+        }
+        continues = comment.is_some();
+    }
+    found
 }
 
 /// The phrases to avoid in a text, each with the advice.
@@ -112,7 +170,7 @@ fn is_test_only(attribute: &Group) -> bool {
     text == "[cfg(test)]" || text == "[test]"
 }
 
-/// Passes over the item that an attribute belongs to: up to its body or its semicolon.
+/// Skips the item that an attribute belongs to, up to its body or its semicolon.
 fn skip_item(tokens: &mut impl Iterator<Item = TokenTree>) {
     for token in tokens {
         let body = |group: &Group| group.delimiter() == Delimiter::Brace;
@@ -136,7 +194,7 @@ fn documents_use_plain_language() {
     for page in pages {
         let text = std::fs::read_to_string(&page).unwrap();
         for (number, line) in text.lines().enumerate() {
-            // Names of tests are checked where the tests are.
+            // Another test checks the names of tests.
             let prose = quoted.replace_all(line, "");
             for finding in findings(&phrases, &prose) {
                 let page = page.strip_prefix(&root).unwrap().display();
@@ -171,6 +229,34 @@ fn strings_and_doc_comments_use_plain_language() {
             }
         }
     }
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn comments_use_plain_language() {
+    let root = root();
+    let mut sources = Vec::new();
+    for directory in ["xtask", "tests"] {
+        collect_sources(&root.join(directory), &mut sources);
+    }
+    let phrases = comment_phrases();
+    let quoted = Regex::new(r"`[^`]*`").unwrap();
+    let mut count = 0;
+    let mut wrong = Vec::new();
+    for source in sources {
+        let shown = source.strip_prefix(&root).unwrap().display();
+        // This file quotes the phrases.
+        if shown.to_string() == "tests/language.rs" {
+            continue;
+        }
+        for (line, text) in comments(&std::fs::read_to_string(&source).unwrap()) {
+            count += 1;
+            for finding in findings(&phrases, &quoted.replace_all(&text, "")) {
+                wrong.push(format!("{shown}:{line}: {finding}"));
+            }
+        }
+    }
+    assert!(count > 5000, "only {count} comments were found");
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -235,4 +321,29 @@ fn avoided_phrases_are_found_in_text_and_code() {
     let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(texts.len(), 2, "{texts:?}");
     assert!(texts[0].contains("goes on") && texts[1].contains("is no b"));
+}
+
+#[test]
+fn avoided_phrases_are_found_in_comments() {
+    let cases: &[(&str, usize)] = &[
+        ("/// Of all choices.", 1),
+        ("//! Reads a file that is not\n//! there, and says so.", 2),
+        (
+            "    // What became of it.\n    let x = 1;\n    // A result.",
+            1,
+        ),
+        ("/// The seed of all choices.\nfn f() {}", 0),
+        ("let text = \"// nobody\";", 0),
+    ];
+    let phrases = comment_phrases();
+    for (code, count) in cases {
+        let found = comments(code);
+        let found = found.iter().flat_map(|(_, text)| findings(&phrases, text));
+        assert_eq!(found.count(), *count, "{code}");
+    }
+    let lines: Vec<usize> = comments("// a\n// b\n\nlet x;\n  // c")
+        .into_iter()
+        .map(|(line, _)| line)
+        .collect();
+    assert_eq!(lines, [1, 5]);
 }
