@@ -144,8 +144,8 @@ impl Context {
         host::files::read_tree(&self.root, &["recipes", "images"], &["images/prebuilt"])
     }
 
-    /// The requested architectures, else those of the settings, else all whose images are in the
-    /// repository. An unknown one is refused with a suggestion.
+    /// The requested architectures, else those of the settings, else the default ones. `all` means
+    /// every architecture. An unknown one is refused with a suggestion.
     pub fn arches(&self, project: &Project, asked: &[String]) -> Result<Vec<String>, Failure> {
         let configured = self.resolve(Layer::default()).values.arch;
         let asked = match configured {

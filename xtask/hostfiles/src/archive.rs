@@ -1,4 +1,4 @@
-//! The archive of a guest's host files, and what loads its modules.
+//! The archive of a guest's host files, and the script that loads its modules.
 
 use std::collections::BTreeMap;
 
@@ -11,43 +11,44 @@ use crate::libraries::{Loader, target};
 use crate::loader::{CACHE, at};
 use crate::modules::{Loaded, Modules};
 
-/// A host whose files go into guests.
+/// A host whose files are copied into guests.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// `/` outside of tests.
+    /// `/` outside tests.
     root: Utf8PathBuf,
-    /// Where programs are looked for.
+    /// The search path for programs.
     path: Vec<Utf8PathBuf>,
-    /// What its programs are for.
+    /// The target of its programs.
     target: Target,
 }
 
-/// What goes into a guest.
+/// The requested files of a guest.
 #[derive(Debug, Clone, Default)]
 pub struct Request<'a> {
-    /// Names on PATH, or absolute paths; a file that is neither a program nor a script is taken as it is.
+    /// Names on PATH, or absolute paths. A file that is neither a program nor a script is copied
+    /// unchanged.
     pub programs: Vec<String>,
-    /// Files with their paths in the guest; programs and scripts with what they need.
+    /// Files with their paths in the guest. Programs and scripts bring their dependencies.
     pub placed: Vec<(Utf8PathBuf, Utf8PathBuf)>,
-    /// Also `/bin/sh` of the guest.
+    /// The program that becomes `/bin/sh` of the guest.
     pub shell: Option<&'a str>,
-    /// Modules that are loaded before the image's init starts, each as `NAME [PARAMETER=VALUE]...`.
+    /// Modules to load before the image's init starts, each as `NAME [PARAMETER=VALUE]...`.
     pub modules: Vec<String>,
-    /// Those of the kernel; absent if all its drivers are built in.
+    /// The modules of the kernel. Absent if all its drivers are built in.
     pub of_kernel: Option<&'a Modules>,
 }
 
-/// An archive behind the image's initramfs.
+/// An archive to append to the image's initramfs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overlay {
-    /// The archive; empty where nothing was asked for.
+    /// The archive, empty if nothing was requested.
     pub archive: Vec<u8>,
-    /// What the kernel's command line needs.
+    /// The required kernel parameter.
     pub parameter: &'static str,
 }
 
 impl Request<'_> {
-    /// Whether nothing is asked for.
+    /// Whether nothing is requested.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let has_modules = self.of_kernel.is_some() && !self.modules.is_empty();
@@ -55,18 +56,18 @@ impl Request<'_> {
     }
 }
 
-/// Loads the modules in place of the image's init, and then starts that.
+/// Loads the modules instead of the image's init, and then starts that.
 const LOAD: &str = "kiln/load-modules";
 const PARAMETER: &str = "rdinit=/kiln/load-modules";
-/// The program of the host that loads a module.
+/// The host program that loads a module.
 const INSMOD: &str = "insmod";
-/// What users without privileges do not have on PATH.
+/// Directories that are missing from the PATH of unprivileged users.
 const MORE_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/sbin"];
-/// Scripts that name each other as interpreters.
+/// Maximum depth of scripts that are interpreters of each other.
 const DEPTH: u32 = 4;
 
 impl Host {
-    /// The host of a running program, whose own file shows what programs are for here.
+    /// The host of a running program. The program's own file shows the target of programs.
     pub fn new(path: &[Utf8PathBuf], own: &Utf8Path) -> Result<Self, HostFilesError> {
         Self::at(Utf8Path::new("/"), path, own)
     }
@@ -82,7 +83,7 @@ impl Host {
         })
     }
 
-    /// What its programs are for.
+    /// The target of its programs.
     #[must_use]
     pub fn target(&self) -> Target {
         self.target
@@ -129,7 +130,7 @@ impl Host {
         })
     }
 
-    /// A program by its name or path, without symbolic links.
+    /// Finds a program by its name or path, and resolves symbolic links.
     fn find(&self, name: &str) -> Result<(Utf8PathBuf, Utf8PathBuf), HostFilesError> {
         let absent = || HostFilesError::NoProgram(name.to_owned());
         let named = if name.contains('/') {
@@ -146,17 +147,17 @@ impl Host {
         Ok((named, self.inside(&real)))
     }
 
-    /// A path of the file system as the host's own.
+    /// Converts a path of the file system to one of the host.
     fn inside(&self, path: &Utf8Path) -> Utf8PathBuf {
         let inside = path.strip_prefix(&self.root).unwrap_or(path);
         Utf8Path::new("/").join(inside)
     }
 }
 
-/// Where the image's init mounts file systems: what is below cannot be seen.
+/// Directories over which the image's init mounts file systems.
 const MOUNTED: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/tmp"];
 
-/// The path of a file in the guest: its own, if nothing is mounted over it.
+/// The path of a file in the guest: the same, unless something is mounted over it.
 fn visible(path: &Utf8Path, instead: &str) -> Utf8PathBuf {
     let is_hidden = MOUNTED.iter().any(|directory| path.starts_with(directory));
     match path.file_name().filter(|_| is_hidden) {
@@ -165,7 +166,7 @@ fn visible(path: &Utf8Path, instead: &str) -> Utf8PathBuf {
     }
 }
 
-/// What will be in the archive.
+/// The contents of the archive.
 struct Contents<'a> {
     host: &'a Host,
     loader: Loader<'a>,
@@ -173,7 +174,7 @@ struct Contents<'a> {
 }
 
 impl Contents<'_> {
-    /// Adds a program with what it needs; its path in the guest.
+    /// Adds a program with its dependencies. Returns its path in the guest.
     fn program(&mut self, name: &str, depth: u32) -> Result<Utf8PathBuf, HostFilesError> {
         let (named, real) = self.host.find(name)?;
         let file = named.file_name().unwrap_or(name).to_owned();
@@ -181,7 +182,7 @@ impl Contents<'_> {
         let mode = self.needs(&real, &bytes, depth)?;
         let real = visible(&real, "/bin");
         self.file(&real, mode, bytes);
-        // Before the image's own program of that name.
+        // Takes precedence over the image's own program of that name.
         for link in [
             visible(&named, "/bin").into_string(),
             format!("/bin/{file}"),
@@ -193,7 +194,7 @@ impl Contents<'_> {
         Ok(real)
     }
 
-    /// Adds what a file needs to run; its mode.
+    /// Adds the dependencies of a file. Returns its mode.
     fn needs(&mut self, path: &Utf8Path, bytes: &[u8], depth: u32) -> Result<u32, HostFilesError> {
         if bytes.starts_with(b"\x7fELF") {
             for (path, bytes) in self.loader.closure(path, bytes)? {
@@ -207,7 +208,8 @@ impl Contents<'_> {
         Ok(0o755)
     }
 
-    /// Adds what runs a script: the first word of its first line, and the program that `env` is given.
+    /// Adds the interpreter of a script: the first word of its first line, and the argument of
+    /// `env`.
     fn interpreter(
         &mut self,
         script: &Utf8Path,
@@ -222,7 +224,7 @@ impl Contents<'_> {
         };
         let is_env = interpreter.ends_with("/env");
         let program = words.find(|word| !word.starts_with('-')).filter(|_| is_env);
-        // The image has a shell; a script for it needs no other one.
+        // The image has a shell, so a script for it needs no other one.
         let wanted = [Some(interpreter).filter(|path| *path != "/bin/sh"), program];
         for name in wanted.into_iter().flatten() {
             self.program(name, depth - 1).map_err(|error| match error {
@@ -236,8 +238,8 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// Adds modules, and the script that loads them. One that fails, such as a driver without a device,
-    /// stops nothing.
+    /// Adds modules, and the script that loads them. A failing module, such as a driver without a
+    /// device, does not stop it.
     fn modules(&mut self, loaded: &[Loaded], insmod: &Utf8Path) {
         let mut script = "#!/bin/sh\n".to_owned();
         for module in loaded {
@@ -280,7 +282,7 @@ impl Contents<'_> {
     }
 }
 
-/// Writes the initramfs of an image with an archive behind it to a file.
+/// Writes the initramfs of an image followed by an archive to a file.
 pub fn append_to(
     image: Option<&Utf8PathBuf>,
     archive: &[u8],
@@ -296,10 +298,10 @@ pub fn append_to(
 mod tests {
     use super::*;
 
-    /// A file of this host that is surely an ELF file.
+    /// A file of this host that is an ELF file.
     const OWN: &str = "/proc/self/exe";
 
-    /// A root with files, which are programs.
+    /// A root with programs.
     fn root(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Host) {
         let directory = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(directory.path()).unwrap();
@@ -365,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_files_are_reported() {
         let elf = host::files::read(Utf8Path::new(OWN)).unwrap();
         let mut foreign = elf.clone();
         foreign[18] ^= 0xff;

@@ -4,23 +4,23 @@ use camino::Utf8PathBuf;
 use kernel::Target;
 use plan::cpio::CpioError;
 
-/// Why a file of the host cannot go into a guest.
+/// Why a file of the host cannot be copied into a guest.
 #[derive(Debug, thiserror::Error)]
 pub enum HostFilesError {
-    /// Neither on PATH nor at that path.
+    /// The program is neither on PATH nor at that path.
     #[error("no program `{0}` on this host")]
     NoProgram(String),
-    /// A library in none of the directories that are searched.
+    /// A library is in none of the searched directories.
     #[error("no library `{library}` on this host, which `{needed_by}` needs; searched {}", list(.searched))]
     NoLibrary {
-        /// As the file names it.
+        /// The name in the file.
         library: String,
-        /// The program or the library.
+        /// The program or library that needs it.
         needed_by: Utf8PathBuf,
-        /// Where it was looked for.
+        /// The searched directories.
         searched: Vec<Utf8PathBuf>,
     },
-    /// A dynamic loader or an interpreter of a script.
+    /// A dynamic loader or an interpreter of a script is missing.
     #[error("no `{interpreter}` on this host, the interpreter of `{of}`")]
     NoInterpreter {
         /// Its path.
@@ -28,25 +28,25 @@ pub enum HostFilesError {
         /// The program.
         of: Utf8PathBuf,
     },
-    /// A program or a library of another architecture.
+    /// A program or library is for another architecture.
     #[error("`{path}` is for another architecture: expected {expected}, found {found}")]
     Target {
         /// The file.
         path: Utf8PathBuf,
-        /// What this host's programs are for.
+        /// The target of this host's programs.
         expected: Target,
-        /// What it is for.
+        /// The target of the file.
         found: Target,
     },
-    /// An ELF file whose tables are outside of the file.
+    /// An ELF file whose tables are outside the file.
     #[error("`{0}` is a damaged ELF file")]
     Damaged(Utf8PathBuf),
-    /// No kernel is installed, or none with modules.
+    /// No kernel with modules is installed.
     #[error(
         "no kernel with modules is installed on this host: expected `/boot/vmlinuz-RELEASE` and `/lib/modules/RELEASE`"
     )]
     NoKernel,
-    /// A module that the kernel neither has nor contains.
+    /// The kernel does not have the module.
     #[error("the kernel {release} has no module `{module}`")]
     NoModule {
         /// Its name.
@@ -54,27 +54,27 @@ pub enum HostFilesError {
         /// The release of the kernel.
         release: String,
     },
-    /// A module of a format that cannot be read here.
+    /// A module has an unsupported compression.
     #[error("failed to read the dependencies of `{0}`: expected an uncompressed, gzip or xz file")]
     Compressed(Utf8PathBuf),
-    /// A module that is not what its name says.
+    /// A file is not a module.
     #[error("`{0}` is not a kernel module")]
     NotAModule(Utf8PathBuf),
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// The archive cannot hold it.
+    /// The archive cannot contain an entry.
     #[error(transparent)]
     Archive(#[from] CpioError),
 }
 
 impl HostFilesError {
-    /// What fixes it.
+    /// The command or advice that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoKernel => {
-                Some("install a kernel package, or name a kernel: --kernel FILE".to_owned())
+                Some("install a kernel package, or select a kernel: --kernel FILE".to_owned())
             }
             Self::NoModule { release, .. } => {
                 Some(format!("ls -R /lib/modules/{release} | grep '\\.ko'"))
@@ -87,7 +87,7 @@ impl HostFilesError {
         }
     }
 
-    /// Whether the host lacks something that a package would bring.
+    /// Whether the host lacks something that a package provides.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         matches!(

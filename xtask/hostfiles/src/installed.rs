@@ -1,4 +1,4 @@
-//! The newest kernel that is installed on a host together with its modules.
+//! Finds the newest kernel that is installed on a host together with its modules.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -9,18 +9,18 @@ use crate::modules::DIRECTORY;
 /// A kernel of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// The file that boots.
+    /// The bootable file.
     pub path: Utf8PathBuf,
-    /// As `uname -r` prints it.
+    /// The release, as in `uname -r`.
     pub release: String,
 }
 
-/// How distributions name kernels in `/boot`, in front of the release.
+/// Prefixes of kernels in `/boot`, before the release.
 const NAMES: [&str; 3] = ["vmlinuz-", "vmlinux-", "Image-"];
-/// Where others keep one, next to its modules.
+/// The name of a kernel in the directory of its modules.
 const BESIDE_MODULES: &str = "vmlinuz";
 
-/// The newest kernel below `root`, which is `/` outside of tests.
+/// The newest kernel below `root`, which is `/` outside tests.
 pub fn newest(root: &Utf8Path) -> Result<Installed, HostFilesError> {
     let modules = at(root, Utf8Path::new(DIRECTORY));
     let boot = at(root, Utf8Path::new("/boot"));
@@ -93,7 +93,7 @@ mod tests {
         check(&[], None);
         check(&old, Some(old[0]));
         check(&[old, new].concat(), Some(new[0]));
-        // Without modules it is not a kernel that a distribution installed.
+        // Without modules it was not installed by a distribution.
         check(&[old[0], old[1], "boot/vmlinuz-6.30"], Some(old[0]));
         check(
             &["lib/modules/7.0/vmlinuz"],

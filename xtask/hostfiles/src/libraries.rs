@@ -1,4 +1,4 @@
-//! The libraries of a program: what the dynamic loader would map, found by reading ELF files (ld.so(8)).
+//! Finds the libraries of a program like the dynamic loader, by reading ELF files (ld.so(8)).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,7 +9,7 @@ use kernel::Target;
 use crate::error::HostFilesError;
 use crate::loader::{at, built_in, configured};
 
-/// Finds libraries as the loader of a host does.
+/// Finds libraries like the loader of a host.
 pub(crate) struct Loader<'a> {
     root: &'a Utf8Path,
     target: Target,
@@ -20,7 +20,7 @@ pub(crate) struct Loader<'a> {
 struct Object {
     path: Utf8PathBuf,
     dynamic: Dynamic,
-    /// The `DT_RPATH` directories of those that loaded it, the nearest first.
+    /// The `DT_RPATH` directories of the objects that loaded it, the nearest first.
     inherited: Vec<Utf8PathBuf>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// The dynamic loader and all libraries of a program, with their paths in the host.
+    /// The dynamic loader and all libraries of a program, with their paths on the host.
     pub(crate) fn closure(
         &self,
         program: &Utf8Path,
@@ -68,7 +68,7 @@ impl<'a> Loader<'a> {
             dynamic,
             inherited: Vec::new(),
         }]);
-        // What is loaded under a name serves all that need the name.
+        // A library is loaded once per name.
         let mut names: Vec<String> = Vec::new();
         while let Some(object) = open.pop_front() {
             for name in &object.dynamic.needed {
@@ -88,7 +88,7 @@ impl<'a> Loader<'a> {
         Ok(found)
     }
 
-    /// A library that a file needs.
+    /// Finds a library that a file needs.
     fn library(
         &self,
         name: &str,
@@ -113,7 +113,7 @@ impl<'a> Loader<'a> {
             let bytes = host::files::read(&file)?;
             match self.dynamic(&path, &bytes) {
                 Ok(_) => return Ok((path, bytes)),
-                // The loader passes over libraries of another architecture.
+                // The loader skips libraries of another architecture.
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
@@ -124,7 +124,7 @@ impl<'a> Loader<'a> {
         }))
     }
 
-    /// What a file asks of the loader; one for another architecture is refused.
+    /// The dynamic section of a file. Refuses a file for another architecture.
     fn dynamic(&self, path: &Utf8Path, bytes: &[u8]) -> Result<Dynamic, HostFilesError> {
         let damaged = || HostFilesError::Damaged(path.to_owned());
         let found = target(bytes).ok_or_else(damaged)?;
@@ -139,7 +139,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// What an ELF file is for.
+/// The target of an ELF file.
 pub(crate) fn target(bytes: &[u8]) -> Option<Target> {
     let Header {
         machine,
@@ -154,7 +154,7 @@ pub(crate) fn target(bytes: &[u8]) -> Option<Target> {
 }
 
 impl Object {
-    /// Directories for its libraries, with those that are known to the loader.
+    /// The directories for its libraries, including those that the loader knows.
     fn search(&self, known: impl Iterator<Item = Utf8PathBuf>) -> Vec<Utf8PathBuf> {
         let own = if self.dynamic.runpath.is_empty() {
             self.rpath()
@@ -170,7 +170,7 @@ impl Object {
         all
     }
 
-    /// The `DT_RPATH` directories that count for its libraries.
+    /// The `DT_RPATH` directories for its libraries.
     fn rpath(&self) -> Vec<Utf8PathBuf> {
         let own = if self.dynamic.runpath.is_empty() {
             self.expanded(&self.dynamic.rpath)
@@ -185,8 +185,8 @@ impl Object {
         all.filter_map(|directory| self.expand(directory)).collect()
     }
 
-    /// A path with `$ORIGIN` replaced, without `..`; none with another token (`$LIB`, `$PLATFORM`), whose
-    /// values are those of the host's loader alone.
+    /// Replaces `$ORIGIN` in a path and removes `..`. `None` for other tokens (`$LIB`,
+    /// `$PLATFORM`), whose values only the host's loader knows.
     fn expand(&self, path: &str) -> Option<Utf8PathBuf> {
         let origin = self.path.parent()?.as_str();
         let path = path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin);

@@ -1,29 +1,29 @@
-//! The directories in which the dynamic loader of a host looks for libraries: `ld.so.conf` with what it
-//! includes (ldconfig(8)), and those that are built in.
+//! The directories in which the dynamic loader of a host searches libraries: `ld.so.conf` and the
+//! files that it includes (ldconfig(8)), and the built-in ones.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The configuration of glibc's loader, and its cache, which the loader in a guest reads as well.
+/// The configuration of glibc's loader, and its cache, which the loader in a guest also reads.
 const CONFIG: &str = "/etc/ld.so.conf";
 pub(crate) const CACHE: &str = "/etc/ld.so.cache";
-/// Built into the loaders of glibc and musl, in their order.
+/// The built-in directories of the loaders of glibc and musl, in order.
 const BUILT_IN: [&str; 5] = ["/lib64", "/usr/lib64", "/lib", "/usr/local/lib", "/usr/lib"];
-/// Files that include each other.
+/// Maximum depth of files that include each other.
 const DEPTH: u32 = 8;
 
-/// A path of the host below another root; `/` outside of tests.
+/// A path of the host below another root, which is `/` outside tests.
 pub(crate) fn at(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// The directories of the configuration in their order.
+/// The directories of the configuration in order.
 pub(crate) fn configured(root: &Utf8Path) -> std::io::Result<Vec<Utf8PathBuf>> {
     let mut found = Vec::new();
     read(root, Utf8Path::new(CONFIG), DEPTH, &mut found)?;
     Ok(found)
 }
 
-/// Those that need no configuration.
+/// The built-in directories.
 pub(crate) fn built_in() -> impl Iterator<Item = Utf8PathBuf> {
     BUILT_IN.into_iter().map(Utf8PathBuf::from)
 }
@@ -61,7 +61,7 @@ fn read(
     Ok(())
 }
 
-/// The files of a pattern with at most one `*`, in its last part, sorted as glob(3) does.
+/// The files that match a pattern with at most one `*` in its last part, sorted like glob(3).
 fn matching(root: &Utf8Path, file: &Utf8Path, pattern: &str) -> std::io::Result<Vec<Utf8PathBuf>> {
     let folder = file.parent().unwrap_or(file);
     let pattern = folder.join(pattern);

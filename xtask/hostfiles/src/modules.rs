@@ -1,5 +1,5 @@
-//! The modules of a kernel and what they depend on, from `modules.dep` (depmod(8)) or, in a build tree,
-//! from the modules themselves.
+//! The modules of a kernel and their dependencies, from `modules.dep` (depmod(8)) or, in a build
+//! tree, from the modules themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -11,35 +11,35 @@ use lzma_rust2::XzReader;
 use crate::error::HostFilesError;
 use crate::loader::at;
 
-/// Where a host has the modules of its kernels.
+/// The directory of the modules of a host's kernels.
 pub(crate) const DIRECTORY: &str = "/lib/modules";
 
 /// The modules of one kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Modules {
-    /// As `uname -r` prints it.
+    /// The release, as in `uname -r`.
     pub release: String,
     directory: Utf8PathBuf,
     /// Paths below the directory, by name.
     files: BTreeMap<String, Utf8PathBuf>,
-    /// Names, by name; absent for a module that must be read to know them.
+    /// Dependencies by name. Absent for a module that must be read first.
     dependencies: BTreeMap<String, Vec<String>>,
     built_in: BTreeSet<String>,
 }
 
-/// A module that is to be loaded.
+/// A module to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Loaded {
-    /// Where the guest has it.
+    /// Its path in the guest.
     pub(crate) path: Utf8PathBuf,
-    /// Its content, without compression where that can be removed here.
+    /// Its content, decompressed if the format is supported.
     pub(crate) bytes: Vec<u8>,
-    /// `name=value`, separated by spaces.
+    /// Its parameters, `name=value`, separated by spaces.
     pub(crate) parameters: String,
 }
 
 impl Modules {
-    /// Those that are installed below `root` for a release.
+    /// The installed modules of a release below `root`.
     pub fn installed(root: &Utf8Path, release: &str) -> std::io::Result<Self> {
         let directory = at(root, Utf8Path::new(DIRECTORY)).join(release);
         let list = host::files::read_text(&directory.join("modules.dep"))?;
@@ -55,19 +55,19 @@ impl Modules {
         Ok(modules)
     }
 
-    /// Those of a build tree; none where it has not made any.
+    /// The modules of a build tree, empty if none were built.
     pub fn built(tree: &Utf8Path) -> std::io::Result<Self> {
         let release = host::files::read_text(&tree.join("include/config/kernel.release"))?;
         Self::listed(tree, release.unwrap_or_default().trim())
     }
 
-    /// Whether anything is known of the kernel's modules.
+    /// Whether the modules of the kernel are known.
     #[must_use]
     pub fn is_known(&self) -> bool {
         !self.files.is_empty() || !self.built_in.is_empty()
     }
 
-    /// The files that the kernel's build lists.
+    /// The files in the list of the kernel's build.
     fn listed(directory: &Utf8Path, release: &str) -> std::io::Result<Self> {
         let read = |file: &str| host::files::read_text(&directory.join(file));
         let order = read("modules.order")?.unwrap_or_default();
@@ -85,7 +85,7 @@ impl Modules {
         })
     }
 
-    /// Some modules, each as `NAME [PARAMETER=VALUE]...`, after all that they depend on.
+    /// Some modules, each given as `NAME [PARAMETER=VALUE]...`, after all their dependencies.
     pub(crate) fn closure(&self, wanted: &[String]) -> Result<Vec<Loaded>, HostFilesError> {
         let mut order = Vec::new();
         for text in wanted {
@@ -129,8 +129,8 @@ impl Modules {
         Ok(())
     }
 
-    /// A module without gzip or xz. The guest loads a file with another compression as it is, which works
-    /// where the host's own tools and kernel can.
+    /// Reads a module and decompresses gzip and xz. The guest loads a file with another compression
+    /// unchanged, which works if the host's tools and kernel support it.
     fn read(&self, file: &Utf8Path) -> Result<(Utf8PathBuf, Vec<u8>), HostFilesError> {
         let bytes = host::files::read(&self.directory.join(file))?;
         let guest = Utf8Path::new(DIRECTORY).join(&self.release).join(file);
@@ -144,13 +144,13 @@ impl Modules {
     }
 }
 
-/// The name of a module in a path: the kernel takes `-` and `_` for the same.
+/// The name of a module in a path. The kernel treats `-` and `_` alike.
 fn name(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     file.split('.').next().unwrap_or(file).replace('-', "_")
 }
 
-/// What a module says that it depends on: `depends=` in its section `.modinfo`.
+/// The dependencies that a module declares: `depends=` in its section `.modinfo`.
 fn depends(file: &Utf8Path, bytes: &[u8]) -> Result<Vec<String>, HostFilesError> {
     if !bytes.starts_with(b"\x7fELF") {
         return Err(HostFilesError::Compressed(file.to_owned()));

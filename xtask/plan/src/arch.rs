@@ -19,7 +19,7 @@ pub struct Arch {
     pub endian: Endian,
     /// Word size in bits.
     pub bits: u32,
-    /// Whether the repository contains its image, which makes it one of the default architectures.
+    /// Whether the repository contains its image.
     pub prebuilt: bool,
     /// Whether commands that name no architecture include it.
     pub default: bool,

@@ -41,7 +41,7 @@ impl RepositoryError {
 /// The files of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
-    /// Where it is.
+    /// Its directory.
     pub root: Utf8PathBuf,
     /// The commit, in hexadecimal.
     pub commit: String,

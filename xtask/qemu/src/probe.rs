@@ -447,8 +447,8 @@ fn machines(list: &Value) -> BTreeMap<String, MachineFacts> {
     machines
 }
 
-/// Sorted by name. A model is an alias if QEMU says so, or if it has the same type as the model
-/// after which the type is named.
+/// Sorted by name. A model is an alias if QEMU marks it as one, or if it has the same type as the
+/// model after which the type is named.
 fn cpu_models(list: &Value) -> Vec<CpuFacts> {
     let entries = || list.as_array().into_iter().flatten();
     let own = |entry: &Value| {

@@ -1,5 +1,5 @@
 //! `cargo xtask images`: finds or builds the images. `--plan` predicts the work. `--verify`
-//! rebuilds the images and compares.
+//! rebuilds the images and compares. `--matrix` lists the targets.
 
 mod verify;
 

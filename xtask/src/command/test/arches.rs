@@ -13,8 +13,8 @@ use crate::output;
 use crate::platforms;
 use crate::supply::Supply;
 
-/// The architectures of the command line, else those of the settings or repository that the kernel
-/// and the QEMU were built for.
+/// The architectures of the command line, of which `all` means each with a QEMU on this host. Without
+/// any, those of the settings or the default ones, if the kernel and the QEMU were built for them.
 pub(super) fn arches(
     context: &Context,
     project: &Project,

@@ -9,9 +9,7 @@ use super::super::load;
 use super::fixture::{Files, GMP, INITRAMFS, LINUX_CONFIG, edited, repository, with, without};
 use crate::diagnostic::show;
 
-/// Name of the mistake, file below `recipes/`, original text, replacement. `
-///
-/// ` is a newline.
+/// Name of the mistake, file below `recipes/`, original text, replacement. A `¶` is a newline.
 const RECIPES: &str = r#"
 name is not the folder's | gmp/recipe.toml | name = "gmp"¶version | name = "gpm"¶version
 empty version | gmp/recipe.toml | "6.3.0" | ""
