@@ -1,5 +1,5 @@
 #!/bin/sh
-# A fork bomb: no process can be started any more.
+# A fork bomb: no further process can be started.
 #: timeout = "750ms"
 #: memory = "512M"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes the device of the control channel away from under the guest's init.
+# Removes the device of the control channel while the guest's init uses it.
 
 in_guest() {
     for device in /sys/bus/virtio/drivers/virtio_console/virtio*; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes all memory, until the kernel kills it for that.
+# Uses all memory until the kernel kills it.
 
 in_guest() {
     tail -n 1 /dev/zero

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says no, with a reason.
+# Fails with a reason.
 
 in_guest() {
     fail "two and two are five"

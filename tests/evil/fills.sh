@@ -1,5 +1,5 @@
 #!/bin/sh
-# The host half writes four megabytes, which is much where the disk is small.
+# The host script writes four megabytes, which do not fit on a small disk.
 
 in_host() {
     head -c 4194304 /dev/zero > "$SCRATCH/file"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes to the console for as long as it may.
+# Writes to the console without end.
 #: timeout = "250ms"
 
 in_guest() {

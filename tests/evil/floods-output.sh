@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints for as long as it may.
+# Prints without end.
 #: timeout = "250ms"
 
 in_guest() {

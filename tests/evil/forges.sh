@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes correct records of its own on the channel of the test, then fails: records with a wrong nonce, without a
+# Writes records with right checksums on the channel of the test, then fails: with a wrong nonce, without a
 # nonce, and with the guest's own nonce and a number that init has used.
 #: channel = "console"
 
@@ -23,7 +23,7 @@ in_guest() {
         forge 00000000000000000000000000000000 "$seq" end '0 0'
         forge - "$seq" end '0 0'
     done
-    # Something that init has sent with its nonce.
+    # A record that init has sent with its nonce.
     post here
     nonce=$(own_nonce)
     test "${#nonce}" = 32 || fail "init's memory holds no nonce"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The host half never ends.
+# The host script never ends.
 #: timeout = "250ms"
 
 in_host() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# QEMU dies of a signal in the middle of the test.
+# A signal kills QEMU in the middle of the test.
 
 in_host() {
     (

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The host half starts a daemon that leaves its process group, and passes.
+# The host script starts a daemon that leaves its process group, and passes.
 
 in_host() {
     (setsid sleep 3600 &)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Powers off without a word.
+# Powers off without an announcement.
 
 in_guest() {
     poweroff -f

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes end records on the console that is its channel: forged, replayed, damaged, no text, endless.
+# Writes end records on the console, which is its channel: forged, replayed, damaged, binary, endless.
 #: channel = "console"
 
 in_guest() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# QEMU is killed, as by a host without memory.
+# QEMU is killed, as on a host without free memory.
 
 in_host() {
     (

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The kernel finds no init, as with an initramfs that is broken.
+# The kernel finds no init, as with a broken initramfs.
 #: append = "rdinit=/nowhere"
 
 in_guest() {

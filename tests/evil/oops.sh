@@ -1,5 +1,5 @@
 #!/bin/sh
-# The kernel oopses and goes on, and the test means to pass.
+# The kernel oopses and continues, and the test would pass.
 
 in_guest() {
     echo "BUG: kernel NULL pointer dereference, address: 0000000000000000" > /dev/kmsg

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The kernel panics, and nobody said that it would.
+# The kernel panics without an announcement.
 
 in_guest() {
     echo c > /proc/sysrq-trigger

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints a gigabyte, then passes, if it may.
+# Prints a gigabyte, then would pass.
 
 in_host() {
     yes "a line of the flood" | head -c 1073741824

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The processor gives up: a triple fault resets the machine.
+# A triple fault of the processor resets the machine.
 #: arch = ["x86_64"]
 #: append = "reboot=t"
 

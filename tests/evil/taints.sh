@@ -1,5 +1,5 @@
 #!/bin/sh
-# The kernel warned while the test ran, out of sight, and the test means to pass.
+# The kernel prints a warning only to its log while the test runs, and the test would pass.
 
 in_guest() {
     echo 512 > /proc/sys/kernel/tainted

@@ -1,5 +1,5 @@
 #!/bin/sh
-# QEMU writes messages without end.
+# QEMU prints messages without end.
 
 in_host() {
     qemu -name fault-complains

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A QEMU that dies while it ends has not passed, whatever its guest said before.
+# A test whose QEMU crashes while it quits does not pass, even if its guest reported a pass.
 
 in_host() {
     qemu -name fault-dies-late

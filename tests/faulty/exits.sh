@@ -1,5 +1,5 @@
 #!/bin/sh
-# QEMU ends at once and calls it a success.
+# QEMU exits immediately with status 0.
 
 in_host() {
     qemu -name fault-exits

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What comes over the control channel is no text, damaged, and 100 MB without an end.
+# The control channel carries binary data, damaged records, and 100 MB without a newline.
 #: requires.tools = ["bash"]
 
 in_host() {

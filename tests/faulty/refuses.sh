@@ -1,5 +1,5 @@
 #!/bin/sh
-# QEMU ends at once and says nothing.
+# QEMU exits immediately and prints nothing.
 
 in_host() {
     qemu -name fault-refuses

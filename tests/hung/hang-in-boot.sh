@@ -1,5 +1,5 @@
 #!/bin/sh
-# The kernel waits for ever before it starts init.
+# The kernel waits forever before it starts init.
 #: append = "rdinit=/nowhere root=/dev/vdz rootwait panic=0"
 
 in_guest() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The fingerprint of a guest comes to the host through a disk.
+# The host gets the fingerprint of a guest through a disk.
 # shellcheck disable=SC2006,SC2086,SC2154
 
 in_host() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A machine that QEMU has removed is a skip that names it.
+# A test with a machine that QEMU has removed is skipped with its name.
 # shellcheck disable=SC2006,SC2086,SC2154
 
 in_host() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# An option that QEMU has removed, and that nothing replaces, is a skip that names it.
+# A test with an option that QEMU has removed without a replacement is skipped with its name.
 # shellcheck disable=SC2006,SC2086,SC2154
 
 in_host() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The status of a guest in the background is its script's, and a killed guest is no pass.
+# A guest in the background has the status of its script, and a killed guest does not pass.
 # shellcheck disable=SC2006,SC2086,SC2154
 
 in_host() {

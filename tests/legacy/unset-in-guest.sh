@@ -1,5 +1,5 @@
 #!/bin/sh
-# A misspelt variable ends a guest script, before QEMU is told of a file in the host's root directory.
+# A misspelt variable ends a guest script before QEMU gets the name of a file in the host's root directory.
 
 in_guest() {
     # shellcheck disable=SC2154

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A misspelt variable ends the host script, and never names a file in the host's root directory.
+# A misspelt variable ends the host script instead of naming a file in the host's root directory.
 # shellcheck disable=SC2006,SC2086,SC2154
 
 in_host() {

@@ -54,7 +54,7 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     ("loses-qemu", "qemu-crashed: QEMU was killed by SIGKILL"),
     (
-        "needs-what-is-not-there",
+        "needs-missing-device",
         "skipped: QEMU lacks the device `lm8323`",
     ),
     (
@@ -74,7 +74,7 @@ const CAUSES: &[(&str, &str)] = &[
         "failed: output flood: more than 64 MiB",
     ),
     (
-        "reboots-for-ever",
+        "reboots-forever",
         "failed: the guest reboots more often than `reboots` allows",
     ),
     (

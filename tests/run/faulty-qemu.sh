@@ -1,5 +1,5 @@
 #!/bin/sh
-# A QEMU with faults: the binary that $FAULTY_QEMU names, unless `-name` asks for one of these.
+# A QEMU with faults, which `-name` selects. Without one, runs the binary $FAULTY_QEMU.
 
 fault=
 for arg; do
@@ -21,7 +21,7 @@ case $fault in
         exit 1
         ;;
     complains)
-        # In lines of 4 KB, so that it is the limit on bytes that is met.
+        # In lines of 4 KB, so that the limit on bytes is reached.
         yes "$(head -c 4000 /dev/zero | tr '\000' '!')" >&2 &
         ;;
     dies-late)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A QEMU for tests of kvm-unit-tests: what its guest does is the text of the kernel, a line of bash with
-# `say TEXT` for the console and `qmp TEXT` for QMP. Without a kernel it is the real one, $REAL_QEMU.
+# A QEMU for tests of kvm-unit-tests. The kernel's text is the behaviour of its guest: a line of bash with
+# `say TEXT` for the console and `qmp TEXT` for QMP. Without a kernel, runs the real QEMU, $REAL_QEMU.
 
 kernel=
 console=
@@ -22,7 +22,7 @@ for arg; do
     esac
     last=$arg
 done
-# For the text of the kernel.
+# Used by the text of the kernel.
 export initrd append smp
 
 if [ -z "$kernel" ]; then
