@@ -142,10 +142,10 @@ impl HostFiles {
     }
 }
 
-/// What compiles a C file.
+/// The compiler of C files.
 pub const COMPILER: &str = "cc";
 
-/// Whether a program is named by its source.
+/// Whether the name of a program is that of its source.
 #[must_use]
 pub fn is_source(program: &str) -> bool {
     Utf8Path::new(program).extension() == Some("c")

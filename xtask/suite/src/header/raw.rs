@@ -117,6 +117,9 @@ impl<'de> Deserialize<'de> for RawMachine {
     }
 }
 
+/// The values of `ends`.
+const ENDS: &str = "`report`, `poweroff`, `reboot` or `panic`";
+
 /// The syntax of `timeout`.
 const TIMEOUT: &str = "a time such as `30s`, at most `8760h`";
 
@@ -161,8 +164,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
         "console" => Some(Stdin::Console),
         _ => None,
     });
-    let ends = "`report`, `poweroff`, `reboot` or `panic`";
-    let ends = checked.get(raw.ends, ends, |text| match text {
+    let ends = checked.get(raw.ends, ENDS, |text| match text {
         "report" => Some(ExpectedEnd::Report),
         _ => Leave::parse(text).map(ExpectedEnd::Leave),
     });
