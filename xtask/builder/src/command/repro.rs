@@ -1,6 +1,5 @@
-//! `cargo xtask repro`: builds twice, the second time in surroundings that differ in everything
-//! that no output may depend on, and compares every output. `forge::repro` compares and judges. The
-//! second build is a child process that runs `rebuild`.
+//! `cargo xtask repro`: builds twice, the second time in different surroundings, and compares every
+//! output. `forge::repro` compares. The second build is a child process that runs `rebuild`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

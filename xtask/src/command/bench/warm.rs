@@ -59,8 +59,7 @@ impl Bench<'_> {
     /// CPU time and time to the verdict of one test.
     fn compare(&self, test: &str, runs: u16) -> Result<(), Failure> {
         let mut sides = [Vec::new(), Vec::new()];
-        // The first round does not count: it creates the template and loads the files into the page
-        // cache.
+        // The first round does not count: it creates the template and fills the page cache.
         for round in 0..=runs {
             for (start, side) in STARTS.into_iter().zip(&mut sides) {
                 let before = host::clock::cpu_of_children();
