@@ -1,6 +1,6 @@
 //! Configures and compiles the edited copy. A mutant that does not compile is reported and left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -96,36 +96,45 @@ pub fn build(recipe: &Recipe<'_>, mutants: &[Mutant]) -> Result<LeftOut, BuildEr
     }
 }
 
-/// Configures the build, unless it was configured with the same options.
+/// Configures the build, unless it was configured with the same options and has the targets.
 fn configure(recipe: &Recipe<'_>) -> Result<(), BuildError> {
     let output = recipe.output();
-    let targets: Vec<&str> = recipe
+    let stamp = recipe.directory.join("configured");
+    let command = Command::new("../src/configure")
+        .args(CONFIGURE)
+        .args(recipe.configure);
+    let options = command.shell_line();
+    let mut targets: BTreeSet<String> = recipe
         .programs
         .iter()
         .filter_map(|program| program.strip_prefix("qemu-system-"))
-        .collect();
-    let targets: Vec<String> = targets
-        .iter()
         .map(|name| format!("{name}-softmmu"))
         .collect();
-    let command = Command::new("../src/configure")
-        .arg(format!("--target-list={}", targets.join(",")))
-        .args(CONFIGURE)
-        .args(recipe.configure);
-    let line = command.shell_line();
-    let stamp = recipe.directory.join("configured");
-    if output.is_dir() && fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == line) {
-        return Ok(());
+    // The first line of the stamp has the targets, the second one the options.
+    let present = fs::read_to_string(&stamp).unwrap_or_default();
+    if let Some((present, same)) = present.split_once('\n')
+        && same == options
+    {
+        let present: BTreeSet<String> = present.split(',').map(str::to_owned).collect();
+        if output.is_dir() && targets.is_subset(&present) {
+            return Ok(());
+        }
+        targets.extend(present);
     }
+    let targets = targets.into_iter().collect::<Vec<_>>().join(",");
     fs::create_dir_all(&output)?;
     let log = recipe.directory.join("configure.log");
-    if !run(command, &output, &log)? {
+    if !run(
+        command.arg(format!("--target-list={targets}")),
+        &output,
+        &log,
+    )? {
         return Err(BuildError::Failed {
             step: "configure",
             log,
         });
     }
-    Ok(fs::write(&stamp, line)?)
+    Ok(fs::write(&stamp, format!("{targets}\n{options}"))?)
 }
 
 /// Runs a command with its output in `log`; returns whether it succeeded.

@@ -70,15 +70,18 @@ pub fn edit(path: &str, text: &str, mutants: &[&Mutant]) -> Edited {
         };
     };
     let mut names = Vec::new();
-    let mut bodies: BTreeMap<usize, (Range<usize>, Vec<String>)> = BTreeMap::new();
+    let mut bodies: BTreeMap<usize, Body> = BTreeMap::new();
     for mutant in mutants {
-        match mutated_body(text, &all, mutant) {
-            Ok((range, body)) => {
+        match Edit::find(&all, mutant) {
+            Ok(found) => {
                 names.push(format!("\"{}\"", mutant.name));
-                let entry = bodies.entry(range.start);
-                let (_, chain) = entry.or_insert_with(|| (range, Vec::new()));
                 let number = names.len();
-                chain.push(format!("if (kiln_mutant == {number}) {body} else "));
+                let body = found.mutated(text, mutant);
+                let entry = bodies.entry(found.body.start);
+                let own = entry.or_insert_with(|| Body::at(found.body));
+                own.chain
+                    .push_str(&format!("if (kiln_mutant == {number}) {body} else "));
+                own.marks.push((found.statement, number));
             }
             Err(misfit) => {
                 misfits.insert(mutant.name.clone(), misfit);
@@ -93,11 +96,11 @@ pub fn edit(path: &str, text: &str, mutants: &[&Mutant]) -> Edited {
     edited.push_str(&SWITCH.replace("@NAMES@", &names.join(", ")));
     edited.push_str(&line(text, include, path));
     let mut from = include;
-    for (range, chain) in bodies.into_values() {
+    for body in bodies.into_values() {
+        let Body { range, chain, .. } = &body;
         edited.push_str(&text[from..range.start]);
-        let original = line(text, range.start, path);
-        let chain = chain.concat();
-        edited.extend(["{ ", &chain, "\n", &original, &text[range.clone()], " }"]);
+        let number = line(text, range.start, path);
+        edited.extend(["{ ", chain, "\n", &number, &body.marked(text), " }"]);
         from = range.end;
     }
     edited.push_str(&text[from..]);
@@ -121,57 +124,103 @@ fn line(text: &str, at: usize, path: &str) -> String {
     format!("#line {number} \"{path}\"\n")
 }
 
-/// The range of a function's body in the text, and the body with the edit.
-fn mutated_body(
-    text: &str,
-    all: &[Token<'_>],
-    mutant: &Mutant,
-) -> Result<(Range<usize>, String), Misfit> {
-    let function = &mutant.function;
-    let range = function::body(all, function).ok_or(Misfit::Function(function.clone()))?;
-    let body = &all[range];
-    let find: Vec<&str> = tokens(&mutant.find)
-        .iter()
-        .map(|token| token.text)
-        .collect();
-    let fits = |window: &&[Token<'_>]| {
-        window
+/// The body of an edited function.
+struct Body {
+    range: Range<usize>,
+    /// The bodies of its mutants, each with its condition.
+    chain: String,
+    /// Where the statements of its mutants begin, with their numbers.
+    marks: Vec<(usize, usize)>,
+}
+
+impl Body {
+    fn at(range: Range<usize>) -> Self {
+        Self {
+            range,
+            chain: String::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    /// The original, which notes whose statements it reaches.
+    fn marked(&self, text: &str) -> String {
+        let mut marks = self.marks.clone();
+        marks.sort_unstable();
+        let (mut marked, mut from) = (String::new(), self.range.start);
+        for (at, number) in marks {
+            marked.push_str(&text[from..at]);
+            marked.push_str(&format!("kiln_mutant_reached({number}); "));
+            from = at;
+        }
+        marked + &text[from..self.range.end]
+    }
+}
+
+/// Where an edit is, in bytes of the text.
+struct Edit {
+    /// The body of the function.
+    body: Range<usize>,
+    /// The begin of the statement with the edit.
+    statement: usize,
+    /// The tokens that are replaced.
+    tokens: Range<usize>,
+    /// The labels of the function.
+    labels: Vec<String>,
+}
+
+impl Edit {
+    fn find(all: &[Token<'_>], mutant: &Mutant) -> Result<Self, Misfit> {
+        let function = &mutant.function;
+        let range = function::body(all, function).ok_or(Misfit::Function(function.clone()))?;
+        let body = &all[range];
+        let find: Vec<&str> = tokens(&mutant.find)
             .iter()
             .map(|token| token.text)
-            .eq(find.iter().copied())
-    };
-    let places: Vec<usize> = body
-        .windows(find.len())
-        .enumerate()
-        .filter(|(_, window)| fits(window))
-        .map(|(at, _)| at)
-        .collect();
-    let [at] = places[..] else {
-        let (function, find) = (function.clone(), mutant.find.clone());
-        return Err(match places.len() {
-            0 => Misfit::Missing { function, find },
-            count => Misfit::Ambiguous {
-                function,
-                find,
-                count,
-            },
-        });
-    };
-    let (start, end) = (body[0].start, body[body.len() - 1].end());
-    let reached = body[function::statement(body, at)].start;
-    let edited = body[at].start..body[at + find.len() - 1].end();
-    let labels = function::labels(body);
-    let labels = labels.iter().map(|label| format!("__label__ {label}; "));
-    let new = format!(
-        "{{ {}\n#line 1 \"{MARK}{}\"\n{}kiln_mutant_reached(); {}{}{}",
-        labels.collect::<String>(),
-        mutant.name,
-        &text[start + 1..reached],
-        &text[reached..edited.start],
-        mutant.replace,
-        &text[edited.end..end],
-    );
-    Ok((start..end, new))
+            .collect();
+        let fits = |window: &&[Token<'_>]| {
+            window
+                .iter()
+                .map(|token| token.text)
+                .eq(find.iter().copied())
+        };
+        let places: Vec<usize> = body
+            .windows(find.len())
+            .enumerate()
+            .filter(|(_, window)| fits(window))
+            .map(|(at, _)| at)
+            .collect();
+        let [at] = places[..] else {
+            let (function, find) = (function.clone(), mutant.find.clone());
+            return Err(match places.len() {
+                0 => Misfit::Missing { function, find },
+                count => Misfit::Ambiguous {
+                    function,
+                    find,
+                    count,
+                },
+            });
+        };
+        let labels = function::labels(body);
+        Ok(Self {
+            body: body[0].start..body[body.len() - 1].end(),
+            statement: body[function::statement(body, at)].start,
+            tokens: body[at].start..body[at + find.len() - 1].end(),
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        })
+    }
+
+    /// The body with the edit.
+    fn mutated(&self, text: &str, mutant: &Mutant) -> String {
+        let labels = self.labels.iter();
+        let labels: String = labels.map(|label| format!("__label__ {label}; ")).collect();
+        format!(
+            "{{ {labels}\n#line 1 \"{MARK}{}\"\n{}{}{}",
+            mutant.name,
+            &text[self.body.start + 1..self.tokens.start],
+            mutant.replace,
+            &text[self.tokens.end..self.body.end],
+        )
+    }
 }
 
 #[cfg(test)]

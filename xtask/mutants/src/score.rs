@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use verdict::event::{RunReport, TestReport};
+use verdict::event::TestReport;
 use verdict::outcome::Outcome;
 
 use crate::set::{Class, Mutant};
@@ -81,40 +81,48 @@ impl Diagnosis {
     }
 }
 
-/// The results of an architecture's tests without a mutant.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The result of a test without a mutant.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// The expressions that select tests.
-    pub expressions: BTreeSet<String>,
-    /// The passed tests.
-    pub passed: BTreeSet<String>,
-    /// The tests that neither passed nor were skipped, with the cause.
-    pub failed: Vec<(String, String)>,
+    /// The name of the test.
+    pub test: String,
+    /// The mutants whose statements the test executes.
+    pub reached: BTreeSet<String>,
+    /// The duration in milliseconds.
+    pub duration: u64,
+    /// Whether the test passed. A test that was skipped did not.
+    pub is_passed: bool,
+    /// The cause if the test failed.
+    pub failure: Option<String>,
 }
 
 impl Control {
-    /// Collects the results of a run without a mutant.
+    /// Collects the result of a test without a mutant.
     #[must_use]
-    pub fn of(run: &RunReport) -> Self {
-        let mut control = Self::default();
-        for test in &run.tests {
-            match &test.outcome {
-                Outcome::Passed => {
-                    control.passed.insert(test.name.clone());
-                }
-                _ if is_failure(test) => {
-                    let cause = test.outcome.cause();
-                    control.failed.push((test.name.clone(), cause));
-                }
-                _ => {}
-            }
+    pub fn of(test: &TestReport, reached: BTreeSet<String>) -> Self {
+        Self {
+            test: test.name.clone(),
+            reached,
+            duration: test.duration_ms,
+            is_passed: test.outcome == Outcome::Passed,
+            failure: is_failure(test).then(|| test.outcome.cause()),
         }
-        control
     }
 }
 
+/// The tests that can notice a mutant, the fastest first: they pass without it and reach its statement.
+#[must_use]
+pub fn candidates<'a>(controls: &[&'a Control], mutant: &str) -> Vec<&'a Control> {
+    let able = controls.iter().copied();
+    let able = able.filter(|test| test.is_passed && test.reached.contains(mutant));
+    let mut able: Vec<&Control> = able.collect();
+    able.sort_by_key(|test| test.duration);
+    able
+}
+
 /// Whether a test reports an error.
-fn is_failure(test: &TestReport) -> bool {
+#[must_use]
+pub fn is_failure(test: &TestReport) -> bool {
     let is_neutral = matches!(
         test.outcome,
         Outcome::Passed | Outcome::Skipped { .. } | Outcome::NotRun { .. }
@@ -122,31 +130,18 @@ fn is_failure(test: &TestReport) -> bool {
     !is_neutral && test.unstable.is_none()
 }
 
-/// Judges the run of a mutant's tests.
+/// The verdict about a mutant that made a test fail.
 #[must_use]
-pub fn judge(run: &RunReport, control: &Control, is_reached: bool) -> Verdict {
-    let mut failed = run.tests.iter().filter(|test| is_failure(test));
-    if let Some(test) = failed.find(|test| control.passed.contains(&test.name)) {
-        let cause = test.outcome.cause();
-        let mut diagnosis = Diagnosis::of(&cause);
-        // The cause of `fail REASON` is the reason alone. The report contains its line.
-        diagnosis.command |= test.line.is_some();
-        return Verdict::Caught {
-            test: test.name.clone(),
-            outcome: test.outcome.label().to_owned(),
-            diagnosis,
-            cause,
-        };
-    }
-    let passed = run
-        .tests
-        .iter()
-        .filter(|test| test.outcome == Outcome::Passed);
-    let tests = passed.count();
-    if is_reached {
-        Verdict::Survived { tests }
-    } else {
-        Verdict::NotReached { tests }
+pub fn caught(test: &TestReport) -> Verdict {
+    let cause = test.outcome.cause();
+    let mut diagnosis = Diagnosis::of(&cause);
+    // The cause of `fail REASON` is the reason alone. The report contains its line.
+    diagnosis.command |= test.line.is_some();
+    Verdict::Caught {
+        test: test.name.clone(),
+        outcome: test.outcome.label().to_owned(),
+        diagnosis,
+        cause,
     }
 }
 
@@ -234,61 +229,66 @@ mod tests {
 
     use super::*;
 
-    fn run(tests: &[(&str, serde_json::Value)]) -> RunReport {
-        let tests = tests.iter().map(|(name, outcome)| {
-            let mut test = json!({
-                "name": name, "arch": "a", "area": "b", "test": "c", "description": "",
-                "duration_ms": 1, "boot_ms": 1, "qemu_ms": 1, "choices": [], "accel": "tcg",
-                "qemu": "1", "log_dir": null, "reproduce": "", "console_tail": [],
-                "output_tail": [], "notes": [], "machine": "m", "seed": 1, "round": 0,
-                "failed_tries": [], "unstable": null, "slow": false, "devices": [],
-                "subtests": [], "diff": [], "line": null,
-            });
-            for (key, value) in outcome.as_object().unwrap() {
-                test[key] = value.clone();
-            }
-            test
+    fn report(outcome: &serde_json::Value) -> TestReport {
+        let mut test = json!({
+            "name": "a::b::c", "arch": "a", "area": "b", "test": "c", "description": "",
+            "duration_ms": 1, "boot_ms": 1, "qemu_ms": 1, "choices": [], "accel": "tcg",
+            "qemu": "1", "log_dir": null, "reproduce": "", "console_tail": [],
+            "output_tail": [], "notes": [], "machine": "m", "seed": 1, "round": 0,
+            "failed_tries": [], "unstable": null, "slow": false, "devices": [],
+            "subtests": [], "diff": [], "line": null,
         });
-        let run = json!({
-            "schema": 3, "seed": 1, "duration_ms": 1, "interrupted": null, "run_dir": "d",
-            "kiln": "1", "commit": null, "started": "", "argv": [], "partition": null, "scope": null,
-            "platforms": [], "tests": tests.collect::<Vec<_>>(), "coverage": null,
-        });
-        serde_json::from_value(run).unwrap()
+        for (key, value) in outcome.as_object().unwrap() {
+            test[key] = value.clone();
+        }
+        serde_json::from_value(test).unwrap()
     }
 
     #[test]
-    fn only_test_that_passes_otherwise_catches() {
-        let control = Control {
-            passed: ["good".to_owned(), "other".to_owned()].into(),
-            ..Control::default()
+    fn only_fast_test_that_passes_and_reaches_is_a_candidate() {
+        let control = |name: &str, duration, outcome: serde_json::Value, reached: &[&str]| {
+            let reached = reached.iter().map(|name| (*name).to_owned()).collect();
+            let test = name.to_owned();
+            let control = Control::of(&report(&outcome), reached);
+            Control {
+                test,
+                duration,
+                ..control
+            }
         };
-        let failed = json!({ "outcome": "failed", "cause": "x.sh:3: expected 1" });
-        let passed = json!({ "outcome": "passed" });
-        let label = |tests: &[(&str, &serde_json::Value)], is_reached| {
-            let tests: Vec<(&str, serde_json::Value)> = tests
-                .iter()
-                .map(|(name, value)| (*name, (*value).clone()))
-                .collect();
-            judge(&run(&tests), &control, is_reached).label()
-        };
-        assert_eq!(
-            label(&[("other", &passed), ("good", &failed)], true),
-            "caught"
-        );
-        assert_eq!(
-            label(&[("good", &passed), ("bad", &failed)], true),
-            "survived"
-        );
-        assert_eq!(label(&[("good", &passed)], false), "not reached");
-        let reason = json!({ "outcome": "failed", "cause": "expected 1, found 2", "line": 3 });
-        let Verdict::Caught { diagnosis, .. } = judge(&run(&[("good", reason)]), &control, true)
-        else {
+        let passed = || json!({ "outcome": "passed" });
+        let all = [
+            control("slow", 9, passed(), &["m"]),
+            control("elsewhere", 1, passed(), &["other"]),
+            control("fast", 2, passed(), &["m", "other"]),
+            control(
+                "skipped",
+                1,
+                json!({ "outcome": "skipped", "why": "no disk" }),
+                &["m"],
+            ),
+            control(
+                "failed",
+                1,
+                json!({ "outcome": "failed", "cause": "x" }),
+                &["m"],
+            ),
+        ];
+        assert_eq!(all[4].failure.as_deref(), Some("x"));
+        assert!(all[..4].iter().all(|test| test.failure.is_none()));
+        let all: Vec<&Control> = all.iter().collect();
+        let found = candidates(&all, "m");
+        let found: Vec<&str> = found.iter().map(|test| &*test.test).collect();
+        assert_eq!(found, ["fast", "slow"]);
+    }
+
+    #[test]
+    fn line_of_the_report_counts_as_its_command() {
+        let failed = json!({ "outcome": "failed", "cause": "expected 1, found 2", "line": 3 });
+        let Verdict::Caught { diagnosis, .. } = caught(&report(&failed)) else {
             panic!("not caught");
         };
         assert!(diagnosis.is_complete());
-        let skipped = json!({ "outcome": "skipped", "why": "no disk" });
-        assert_eq!(label(&[("good", &skipped)], true), "survived");
     }
 
     #[test]

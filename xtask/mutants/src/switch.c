@@ -1,17 +1,18 @@
-
-/* Kiln: selects one of the mutants of this file when the program starts. */
+/* Kiln: selects one of the mutants of this file when the program starts, and notes whose statement ran. */
 static int kiln_mutant;
+static const char *const kiln_mutant_names[] = { @NAMES@ };
 
-static __attribute__((unused)) void kiln_mutant_reached(void)
+static __attribute__((unused)) void kiln_mutant_reached(unsigned number)
 {
-    static int is_done;
+    static char is_done[sizeof(kiln_mutant_names) / sizeof(kiln_mutant_names[0])];
     const char *path = getenv("KILN_MUTANT_REACHED");
 
-    if (!is_done && path) {
+    if (!is_done[number - 1] && path) {
         FILE *file = fopen(path, "a");
 
-        is_done = 1;
+        is_done[number - 1] = 1;
         if (file) {
+            fprintf(file, "%s\n", kiln_mutant_names[number - 1]);
             fclose(file);
         }
     }
@@ -19,14 +20,12 @@ static __attribute__((unused)) void kiln_mutant_reached(void)
 
 static __attribute__((constructor)) void kiln_mutant_select(void)
 {
-    static const char *const names[] = { @NAMES@ };
     const char *name = getenv("KILN_MUTANT");
     unsigned i;
 
-    for (i = 0; name && i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(name, names[i]) == 0) {
+    for (i = 0; name && i < sizeof(kiln_mutant_names) / sizeof(kiln_mutant_names[0]); i++) {
+        if (strcmp(name, kiln_mutant_names[i]) == 0) {
             kiln_mutant = i + 1;
         }
     }
 }
-

@@ -7,12 +7,13 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use host::process::{Command, ProcessError, Stdio};
-use verdict::event::RunReport;
+use serde::Deserialize;
+use verdict::event::{RunReport, TestReport};
 
-use crate::score::{self, Control, Verdict};
+use crate::score::{self, Control};
 use crate::set::Mutant;
 
-/// Tests of one device end long before. A control run of all tests may take hours.
+/// Tests end long before: they have limits of their own.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How tests are run.
@@ -26,12 +27,16 @@ pub struct Runner<'a> {
     pub qemu: &'a Utf8Path,
     /// The directory of logs and reports.
     pub directory: &'a Utf8Path,
-    /// Options of `test`: jobs, network and so on.
+    /// Options of `test`: accelerator, network and so on.
     pub flags: &'a [String],
     /// The seed of all choices, the same for the control run and the mutants.
     pub seed: u64,
     /// Whether every test runs for each mutant.
     pub all_tests: bool,
+    /// An expression that all tests match.
+    pub filter: Option<&'a str>,
+    /// Whether results of an earlier run count.
+    pub resume: bool,
 }
 
 /// Why a run has no result.
@@ -46,6 +51,9 @@ pub enum TrialError {
     /// The report is not a report.
     #[error("failed to parse the report of a test run")]
     Report(#[from] serde_json::Error),
+    /// The filter is not an expression, or names what no test has.
+    #[error("failed to select tests with `{0}`: see `cargo xtask test --list -E`")]
+    Expression(String),
     /// The run ended without a report.
     #[error("failed to run the tests, see `{log}`: {message}")]
     NoReport {
@@ -56,102 +64,134 @@ pub enum TrialError {
     },
 }
 
+/// A test of the list of `test --list`.
+#[derive(Deserialize)]
+struct Listed {
+    name: String,
+}
+
 impl Runner<'_> {
-    /// Runs the tests of these mutants without any mutant.
-    pub fn control(&self, arch: &str, mutants: &[&Mutant]) -> Result<Control, TrialError> {
-        let all: BTreeSet<String> = mutants.iter().map(|mutant| mutant.expression()).collect();
-        let mut expressions = BTreeSet::new();
-        for expression in all {
-            if self.all_tests || self.selects(arch, &expression)? {
-                expressions.insert(expression);
-            }
-        }
-        if expressions.is_empty() {
-            return Ok(Control::default());
-        }
-        let selected: Vec<String> = expressions.iter().cloned().collect();
-        let run = self.run(arch, "control", &selected, None)?;
-        Ok(Control {
-            expressions,
-            ..Control::of(&run)
-        })
+    /// The names of a mutant's tests; none if no test declares its device.
+    pub fn tests_of(&self, arch: &str, mutant: &Mutant) -> Result<Vec<String>, TrialError> {
+        let own = match self.all_tests {
+            true => "all()".to_owned(),
+            false => mutant.expression(),
+        };
+        let Some(names) = self.list(arch, &own)? else {
+            return Ok(Vec::new());
+        };
+        let Some(filter) = self.filter else {
+            return Ok(names);
+        };
+        let both = format!("({own}) and ({filter})");
+        let filtered = self.list(arch, &both)?;
+        filtered.ok_or_else(|| TrialError::Expression(filter.to_owned()))
     }
 
-    /// Whether an expression selects any test. A name that matches no test is an error of `test`.
-    fn selects(&self, arch: &str, expression: &str) -> Result<bool, TrialError> {
-        let status = Command::new(self.xtask)
-            .args(["test", "--list", "--offline"])
+    /// The tests that an expression selects; none if it is not valid: a name that no test has is an error.
+    fn list(&self, arch: &str, expression: &str) -> Result<Option<Vec<String>>, TrialError> {
+        const NONE_SELECTED: i32 = 4;
+        let output = Command::new(self.xtask)
+            .args(["test", "--list", "--offline", "--message-format=json"])
             .arg(format!("--arch={arch}"))
             .arg(format!("--filter-expr={expression}"))
-            .stdout(Stdio::Null)
-            .stderr(Stdio::Null)
             .current_dir(self.root)
-            .run(LIMIT)?;
-        Ok(status.success())
-    }
-
-    /// Runs the tests of a mutant until one notices it.
-    pub fn mutant(
-        &self,
-        arch: &str,
-        mutant: &Mutant,
-        control: &Control,
-    ) -> Result<Verdict, TrialError> {
-        if !control.expressions.contains(&mutant.expression()) {
-            return Ok(Verdict::NotReached { tests: 0 });
+            .output(LIMIT)?;
+        if output.status.code() == Some(NONE_SELECTED) {
+            return Ok(Some(Vec::new()));
         }
-        let reached = self
-            .directory
-            .join(format!("reached-{arch}-{}", mutant.name));
-        remove(&reached)?;
-        let switch = Some((mutant.name.as_str(), reached.as_path()));
-        let run = self.run(arch, &mutant.name, &[mutant.expression()], switch)?;
-        Ok(score::judge(&run, control, reached.exists()))
+        if !output.status.success() {
+            return Ok(None);
+        }
+        let listed = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Listed>();
+        let names: Result<Vec<String>, _> = listed.map(|listed| Ok(listed?.name)).collect();
+        names.map(Some)
     }
 
-    /// Runs the tests of some expressions.
+    /// Runs a test without a mutant. Returns how it ended, and the mutants whose statements it reached.
+    pub fn control(&self, test: &str) -> Result<Control, TrialError> {
+        let (report, reached) = self.run(test, None)?;
+        Ok(Control::of(&report, reached))
+    }
+
+    /// Runs a test with a mutant.
+    pub fn mutant(&self, test: &str, mutant: &Mutant) -> Result<TestReport, TrialError> {
+        Ok(self.run(test, Some(&mutant.name))?.0)
+    }
+
+    /// Runs a test, or takes the result of an earlier run.
     fn run(
         &self,
-        arch: &str,
-        name: &str,
-        expressions: &[String],
-        switch: Option<(&str, &Utf8Path)>,
-    ) -> Result<RunReport, TrialError> {
-        let file = self.directory.join(format!("{arch}-{name}.json"));
-        let log = file.with_extension("log");
+        test: &str,
+        mutant: Option<&str>,
+    ) -> Result<(TestReport, BTreeSet<String>), TrialError> {
+        let directory = self.directory.join(mutant.unwrap_or("control"));
+        fs::create_dir_all(&directory)?;
+        let file = directory.join(test.replace("::", ".") + ".json");
+        let (log, marks) = (file.with_extension("log"), file.with_extension("reached"));
+        if self.resume
+            && let Ok(text) = fs::read_to_string(&file)
+        {
+            let report = read(&text, test, &log)?;
+            // A test that fails without a mutant runs again: its cause may be gone.
+            if mutant.is_some() || !score::is_failure(&report) {
+                return Ok((report, read_marks(&marks)?));
+            }
+        }
         remove(&file)?;
+        remove(&marks)?;
         let output = fs::File::create(&log)?.into_parts().0;
         let mut command = Command::new(self.xtask)
-            .arg("test")
-            .arg(format!("--arch={arch}"))
+            .args(["test", "--jobs=1"])
+            .arg(format!(
+                "--arch={}",
+                test.split("::").next().unwrap_or(test)
+            ))
+            .arg(format!("--filter-expr=test(={test})"))
             .arg(format!("--qemu={}", self.qemu))
             .arg(format!("--seed={}", self.seed))
             .arg(format!("--report=json={file}"))
             .arg(format!("--runs={}", self.directory.join("runs")))
             .args(self.flags)
+            .env("KILN_MUTANT_REACHED", &marks)
             .stdout(Stdio::Fd(output.try_clone()?.into()))
             .stderr(Stdio::Fd(output.into()))
             .current_dir(self.root);
-        if !self.all_tests {
-            let expressions = expressions.iter();
-            command = command.args(expressions.map(|text| format!("--filter-expr={text}")));
-        }
-        if let Some((mutant, reached)) = switch {
-            command = command
-                .arg("--fail-fast")
-                .env("KILN_MUTANT", mutant)
-                .env("KILN_MUTANT_REACHED", reached);
-        } else {
-            command = command.arg("--no-fail-fast");
+        if let Some(name) = mutant {
+            command = command.env("KILN_MUTANT", name);
         }
         command.run(LIMIT)?;
-        if file.exists() {
-            return Ok(serde_json::from_str(&fs::read_to_string(&file)?)?);
+        if !file.exists() {
+            return Err(no_report(&log)?);
         }
-        let text = fs::read_to_string(&log)?;
-        let error = text.lines().find(|line| line.starts_with("error"));
-        let message = error.or(text.lines().last()).unwrap_or_default().to_owned();
-        Err(TrialError::NoReport { log, message })
+        let report = read(&fs::read_to_string(&file)?, test, &log)?;
+        Ok((report, read_marks(&marks)?))
+    }
+}
+
+/// The result of a test in the report of its run.
+fn read(text: &str, test: &str, log: &Utf8Path) -> Result<TestReport, TrialError> {
+    let run: RunReport = serde_json::from_str(text)?;
+    let mut tests = run.tests.into_iter();
+    match tests.find(|it| it.name == test) {
+        Some(report) => Ok(report),
+        None => Err(no_report(log)?),
+    }
+}
+
+fn no_report(log: &Utf8Path) -> io::Result<TrialError> {
+    let text = fs::read_to_string(log)?;
+    let error = text.lines().find(|line| line.starts_with("error"));
+    let message = error.or(text.lines().last()).unwrap_or_default().to_owned();
+    let log = log.to_owned();
+    Ok(TrialError::NoReport { log, message })
+}
+
+fn read_marks(file: &Utf8Path) -> io::Result<BTreeSet<String>> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
     }
 }
 

@@ -25,6 +25,11 @@ pub struct MutantsArgs {
     /// The default is the tests that declare its device.
     #[arg(long, help_heading = SELECTION)]
     pub all_tests: bool,
+    /// Run only tests that match this expression
+    ///
+    /// As for `test`.
+    #[arg(short = 'E', long, value_name = "EXPR", help_heading = SELECTION)]
+    pub filter_expr: Option<String>,
     /// Use this QEMU source tree
     ///
     /// The tree is only read.
@@ -41,6 +46,12 @@ pub struct MutantsArgs {
     /// The default is `target/kiln/mutants`. A later run compiles only what has changed.
     #[arg(long, value_name = "DIR", help_heading = EXECUTION)]
     pub build_dir: Option<Utf8PathBuf>,
+    /// Use the results of an earlier run
+    ///
+    /// A test that has run with a mutant, or has passed without one, does not run again. Remove the directory
+    /// `trials` of the build directory when the tests or the mutants have changed.
+    #[arg(long, help_heading = EXECUTION)]
+    pub resume: bool,
     /// Set the seed of random choices
     ///
     /// The control run and all mutants use the same seed.

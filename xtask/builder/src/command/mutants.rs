@@ -44,11 +44,15 @@ pub(crate) fn run(context: &Context, args: &MutantsArgs) -> CommandResult {
         flags: &flags(context),
         seed: args.seed,
         all_tests: args.all_tests,
+        filter: args.filter_expr.as_deref(),
+        resume: args.resume,
     };
     let report = |trials: &[_]| Report::new(version.trim(), args.seed, trials.to_vec());
     let mut unwritten = None;
     let mut notify = |event: Event<'_>| match event {
-        Event::ControlStarted { arch } => note(context, format!("control run on {arch}")),
+        Event::ControlStarted { arch, tests } => {
+            note(context, format!("control run of {tests} tests on {arch}"));
+        }
         Event::ControlPassed { arch, tests } => {
             note(
                 context,
@@ -63,7 +67,8 @@ pub(crate) fn run(context: &Context, args: &MutantsArgs) -> CommandResult {
             unwritten = write(context, args, &report(trials)).err();
         }
     };
-    let measured = measure::measure(&runner, &arches, (&selected, &left_out), &mut notify);
+    let mutants = (&selected[..], &left_out);
+    let measured = measure::measure(&runner, &arches, mutants, context.jobs(), &mut notify);
     let report = report(&measured.map_err(|error| {
         let exit = match error {
             MeasureError::NotGreen { .. } => Exit::TestFailed,
@@ -81,10 +86,10 @@ pub(crate) fn run(context: &Context, args: &MutantsArgs) -> CommandResult {
 
 /// The options of the test runs: only the mutant may affect the outcome.
 fn flags(context: &Context) -> Vec<String> {
-    let mut flags: Vec<String> = ["--accel=tcg", "--retries=0", "--quiet"]
+    // All mutants are in one binary, for which a template would be kept once: every guest boots.
+    let mut flags: Vec<String> = ["--accel=tcg", "--retries=0", "--start=cold", "--quiet"]
         .map(str::to_owned)
         .into();
-    flags.push(format!("--jobs={}", context.jobs()));
     flags.extend(context.global.offline.then(|| "--offline".to_owned()));
     flags.extend(
         context
