@@ -1,4 +1,4 @@
-//! The NVM Express controller (NVM Express Base Specification 1.4, sections 3 and 5.15), without a namespace.
+//! The NVM Express controller (NVM Express Base Specification 1.4, sections 3, 5 and 6).
 
 use qtest::pci::Bar;
 use qtest::{Bench, Failure, Test, Width};
@@ -12,20 +12,45 @@ const STATUS: u64 = 0x1c;
 const ADMIN_ATTRIBUTES: u64 = 0x24;
 const ADMIN_SUBMISSION: u64 = 0x28;
 const ADMIN_COMPLETION: u64 = 0x30;
-const SUBMISSION_DOORBELL: u64 = 0x1000;
+const DOORBELLS: u64 = 0x1000;
 
 /// Configuration: enabled, entries of 64 and 16 bytes.
 const ENABLE: u64 = 1 | 6 << 16 | 4 << 20;
 const READY: u64 = 1;
+/// Admin commands.
+const CREATE_SUBMISSION: u32 = 0x01;
+const CREATE_COMPLETION: u32 = 0x05;
 const IDENTIFY: u32 = 0x06;
-/// Status codes: invalid opcode, and success.
+/// Commands for I/O.
+const WRITE: u32 = 0x01;
+const WRITE_ZEROES: u32 = 0x08;
+const DATASET_MANAGEMENT: u32 = 0x09;
+/// Status codes: invalid opcode, internal error, write fault, and success.
 const INVALID_OPCODE: u16 = 0x01;
+const INTERNAL_ERROR: u16 = 0x06;
+const WRITE_FAULT: u16 = 0x80;
 const SUCCESS: u16 = 0x00;
 
 const BASE: Test = Test {
     models: &["nvme"],
     arguments: &["-device", "nvme,addr=4,serial=kiln-1200"],
     ..Test::of("nvme", &["pci"])
+};
+
+/// A disk of 1 MiB whose flushes fail. Block 100 cannot be written, block 200 cannot be discarded.
+const FAULTY: Test = Test {
+    needs: &["pci", "dma"],
+    arguments: &[
+        "-blockdev",
+        r#"{"driver": "blkdebug", "node-name": "disk", "discard": "unmap",
+            "inject-error": [{"event": "none", "iotype": "flush", "errno": 5},
+                             {"event": "none", "iotype": "write-zeroes", "sector": 100, "errno": 5},
+                             {"event": "none", "iotype": "discard", "sector": 200, "errno": 5}],
+            "image": {"driver": "null-co", "size": 1048576, "read-zeroes": true}}"#,
+        "-device",
+        "nvme,addr=4,serial=kiln-1200,drive=disk",
+    ],
+    ..BASE
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -56,6 +81,30 @@ pub(crate) const TESTS: &[Test] = &[
         body: |bench| refuses(bench, INVALID_OPCODE),
         ..BASE
     },
+    Test {
+        name: "namespace-has-size-of-its-image",
+        description: "Identify returns the size of a namespace in blocks",
+        body: |bench| has_size(bench, 2048),
+        ..FAULTY
+    },
+    Test {
+        name: "reports-failed-flush",
+        description: "A failed flush of one namespace, or of all, is a write fault",
+        body: |bench| flushes(bench, WRITE_FAULT),
+        ..FAULTY
+    },
+    Test {
+        name: "discards-all-ranges",
+        description: "A discard reaches the last block of each of its ranges and no other block",
+        body: |bench| discards(bench, INTERNAL_ERROR),
+        ..FAULTY
+    },
+    Test {
+        name: "writes-zeroes-to-whole-range",
+        description: "Write Zeroes reaches the last block of its range and no other block",
+        body: |bench| writes_zeroes(bench, WRITE_FAULT),
+        ..FAULTY
+    },
 ];
 
 fn find(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
@@ -70,21 +119,102 @@ fn supports(bench: &mut Bench<'_>, nvm: u64) -> Result<(), Failure> {
     bench.check("contiguous queues required", low >> 16 & 1, 1)
 }
 
-/// Sets up the admin queues and enables the controller. Returns both queues.
-fn enable(bench: &mut Bench<'_>, bar: Bar) -> Result<(u64, u64), Failure> {
-    let submission = bench.allocate(0x1000, 0x1000)?;
-    let completion = bench.allocate(0x1000, 0x1000)?;
-    bench.session.memset(completion, 0x1000, 0)?;
+/// A pair of a submission and a completion queue.
+struct Queue {
+    submission: u64,
+    completion: u64,
+    /// The offset of the doorbell of new commands; that of completions follows it.
+    doorbell: u64,
+    sent: u64,
+}
+
+impl Queue {
+    const ENTRIES: u64 = 16;
+
+    fn new(bench: &mut Bench<'_>, number: u64) -> Result<Self, Failure> {
+        let submission = bench.allocate(0x1000, 0x1000)?;
+        let completion = bench.allocate(0x1000, 0x1000)?;
+        bench.session.memset(completion, 0x1000, 0)?;
+        Ok(Self {
+            submission,
+            completion,
+            doorbell: DOORBELLS + 8 * number,
+            sent: 0,
+        })
+    }
+
+    /// Sends a command in the first pass, and returns its status code. The command identifier is 7.
+    fn send(&mut self, bench: &mut Bench<'_>, bar: Bar, command: &Command) -> Result<u16, Failure> {
+        let mut entry = vec![0; 64];
+        entry[..4].copy_from_slice(&(command.opcode | 7 << 16).to_le_bytes());
+        entry[4..8].copy_from_slice(&command.namespace.to_le_bytes());
+        entry[24..32].copy_from_slice(&command.data.to_le_bytes());
+        for (at, argument) in (40..).step_by(4).zip(command.arguments) {
+            entry[at..at + 4].copy_from_slice(&argument.to_le_bytes());
+        }
+        bench
+            .session
+            .write(self.submission + 64 * self.sent, &entry)?;
+        let place = self.completion + 16 * self.sent;
+        self.sent += 1;
+        bench.check("command fits the queue", self.sent < Self::ENTRIES, true)?;
+        bench.write(bar, Width::L, self.doorbell, self.sent)?;
+        bench.wait_until("the command completes", |bench| {
+            // The phase tag of the first pass is 1.
+            Ok(bench.session.read_le(Width::W, place + 14)? & 1 == 1)
+        })?;
+        bench.write(bar, Width::L, self.doorbell + 4, self.sent)?;
+        let words = bench.session.read(place + 12, 4)?;
+        bench.check("identifier", u16::from_le_bytes([words[0], words[1]]), 7)?;
+        let status = u16::from_le_bytes([words[2], words[3]]) >> 1;
+        Ok(status & 0xff)
+    }
+}
+
+#[derive(Default)]
+struct Command {
+    opcode: u32,
+    namespace: u32,
+    /// The address of a page.
+    data: u64,
+    /// From doubleword 10 on.
+    arguments: [u32; 4],
+}
+
+/// Sets up the admin queues and enables the controller. Returns the queues.
+fn enable(bench: &mut Bench<'_>, bar: Bar) -> Result<Queue, Failure> {
+    let queue = Queue::new(bench, 0)?;
     bench.write(bar, Width::L, ADMIN_ATTRIBUTES, 0x000f_000f)?;
     for (register, address) in [
-        (ADMIN_SUBMISSION, submission),
-        (ADMIN_COMPLETION, completion),
+        (ADMIN_SUBMISSION, queue.submission),
+        (ADMIN_COMPLETION, queue.completion),
     ] {
         bench.write(bar, Width::L, register, address & 0xffff_ffff)?;
         bench.write(bar, Width::L, register + 4, address >> 32)?;
     }
     bench.write(bar, Width::L, CONFIGURATION, ENABLE)?;
-    Ok((submission, completion))
+    Ok(queue)
+}
+
+/// Enables the controller, and creates queues for I/O.
+fn enable_io(bench: &mut Bench<'_>, bar: Bar) -> Result<(Queue, Queue), Failure> {
+    let mut admin = enable(bench, bar)?;
+    let queue = Queue::new(bench, 1)?;
+    let size = ((Queue::ENTRIES - 1) as u32) << 16 | 1;
+    for (opcode, data, flags) in [
+        (CREATE_COMPLETION, queue.completion, 1),
+        (CREATE_SUBMISSION, queue.submission, 1 << 16 | 1),
+    ] {
+        let create = Command {
+            opcode,
+            data,
+            arguments: [size, flags, 0, 0],
+            ..Command::default()
+        };
+        let status = admin.send(bench, bar, &create)?;
+        bench.check("status of a new queue", status, SUCCESS)?;
+    }
+    Ok((admin, queue))
 }
 
 fn becomes_ready(bench: &mut Bench<'_>, ready: u64) -> Result<(), Failure> {
@@ -102,24 +232,27 @@ fn becomes_ready(bench: &mut Bench<'_>, ready: u64) -> Result<(), Failure> {
 /// Sends an admin command. Returns its status and the page for its data.
 fn command(bench: &mut Bench<'_>, opcode: u32, argument: u32) -> Result<(u16, Vec<u8>), Failure> {
     let bar = find(bench)?;
-    let (submission, completion) = enable(bench, bar)?;
-    let page = bench.allocate(0x1000, 0x1000)?;
-    bench.session.memset(page, 0x1000, 0xee)?;
-    let mut entry = vec![0; 64];
-    // The command identifier is 7.
-    entry[..4].copy_from_slice(&(opcode | 7 << 16).to_le_bytes());
-    entry[24..32].copy_from_slice(&page.to_le_bytes());
-    entry[40..44].copy_from_slice(&argument.to_le_bytes());
-    bench.session.write(submission, &entry)?;
-    bench.write(bar, Width::L, SUBMISSION_DOORBELL, 1)?;
-    bench.wait_until("the command completes", |bench| {
-        // The phase tag of the first pass is 1.
-        Ok(bench.session.read_le(Width::W, completion + 14)? & 1 == 1)
-    })?;
-    let words = bench.session.read(completion + 12, 4)?;
-    bench.check("identifier", u16::from_le_bytes([words[0], words[1]]), 7)?;
-    let status = u16::from_le_bytes([words[2], words[3]]) >> 1;
-    Ok((status & 0xff, bench.session.read(page, 0x1000)?))
+    let mut admin = enable(bench, bar)?;
+    identify(bench, bar, (&mut admin, opcode), (0, argument))
+}
+
+/// Sends an admin command for a namespace.
+fn identify(
+    bench: &mut Bench<'_>,
+    bar: Bar,
+    (admin, opcode): (&mut Queue, u32),
+    (namespace, argument): (u32, u32),
+) -> Result<(u16, Vec<u8>), Failure> {
+    let data = bench.allocate(0x1000, 0x1000)?;
+    bench.session.memset(data, 0x1000, 0xee)?;
+    let command = Command {
+        opcode,
+        namespace,
+        data,
+        arguments: [argument, 0, 0, 0],
+    };
+    let status = admin.send(bench, bar, &command)?;
+    Ok((status, bench.session.read(data, 0x1000)?))
 }
 
 fn identifies(bench: &mut Bench<'_>, serial: &[u8; 20]) -> Result<(), Failure> {
@@ -127,6 +260,98 @@ fn identifies(bench: &mut Bench<'_>, serial: &[u8; 20]) -> Result<(), Failure> {
     bench.check("status", status, SUCCESS)?;
     bench.check("vendor", u16::from_le_bytes([page[0], page[1]]), VENDOR)?;
     bench.check("serial number", &page[4..24], &serial[..])
+}
+
+fn has_size(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
+    let bar = find(bench)?;
+    let mut admin = enable(bench, bar)?;
+    let (status, page) = identify(bench, bar, (&mut admin, IDENTIFY), (1, 0))?;
+    bench.check("status", status, SUCCESS)?;
+    for (at, what) in [(0, "size"), (8, "capacity"), (16, "utilization")] {
+        let bytes = page[at..at + 8].try_into().unwrap_or_default();
+        bench.check(what, u64::from_le_bytes(bytes), expected)?;
+    }
+    Ok(())
+}
+
+/// Sends a command for I/O, and compares its status.
+fn completes(
+    bench: &mut Bench<'_>,
+    (bar, queue): (Bar, &mut Queue),
+    what: &str,
+    command: &Command,
+    expected: u16,
+) -> Result<(), Failure> {
+    let status = queue.send(bench, bar, command)?;
+    bench.check(format!("status of {what}"), status, expected)
+}
+
+fn flushes(bench: &mut Bench<'_>, failed: u16) -> Result<(), Failure> {
+    let bar = find(bench)?;
+    let (_, mut queue) = enable_io(bench, bar)?;
+    // Without a write, a flush has nothing to do.
+    let write = Command {
+        opcode: WRITE,
+        namespace: 1,
+        data: bench.allocate(0x1000, 0x1000)?,
+        ..Command::default()
+    };
+    completes(bench, (bar, &mut queue), "a write", &write, SUCCESS)?;
+    for (namespace, what) in [(1, "a flush"), (u32::MAX, "a flush of all namespaces")] {
+        let flush = Command {
+            namespace,
+            ..Command::default()
+        };
+        completes(bench, (bar, &mut queue), what, &flush, failed)?;
+    }
+    Ok(())
+}
+
+/// Discards two ranges. The block that cannot be discarded is in neither, in the first or in the second one.
+fn discards(bench: &mut Bench<'_>, failed: u16) -> Result<(), Failure> {
+    let bar = find(bench)?;
+    let (_, mut queue) = enable_io(bench, bar)?;
+    let data = bench.allocate(0x1000, 0x1000)?;
+    for (ranges, expected) in [
+        ([(0, 8), (201, 8)], SUCCESS),
+        ([(193, 8), (0, 8)], failed),
+        ([(0, 8), (193, 8)], failed),
+        ([(0, 8), (1, 200)], failed),
+    ] {
+        let mut bytes = Vec::new();
+        for (start, length) in ranges {
+            bytes.extend(0u32.to_le_bytes());
+            bytes.extend(u32::to_le_bytes(length));
+            bytes.extend(u64::to_le_bytes(start));
+        }
+        bench.session.write(data, &bytes)?;
+        let discard = Command {
+            opcode: DATASET_MANAGEMENT,
+            namespace: 1,
+            data,
+            // The number of ranges, counted from 0, and that they are discarded.
+            arguments: [1, 1 << 2, 0, 0],
+        };
+        let what = format!("a discard of {ranges:?}");
+        completes(bench, (bar, &mut queue), &what, &discard, expected)?;
+    }
+    Ok(())
+}
+
+fn writes_zeroes(bench: &mut Bench<'_>, failed: u16) -> Result<(), Failure> {
+    let bar = find(bench)?;
+    let (_, mut queue) = enable_io(bench, bar)?;
+    for (start, expected) in [(92, SUCCESS), (93, failed), (101, SUCCESS)] {
+        let zeroes = Command {
+            opcode: WRITE_ZEROES,
+            namespace: 1,
+            arguments: [start, 0, 7, 0],
+            ..Command::default()
+        };
+        let what = format!("zeroes from block {start} on");
+        completes(bench, (bar, &mut queue), &what, &zeroes, expected)?;
+    }
+    Ok(())
 }
 
 fn refuses(bench: &mut Bench<'_>, expected: u16) -> Result<(), Failure> {
@@ -154,6 +379,18 @@ mod tests {
         });
         check_fails(TESTS, "identifies-controller", "serial number", |bench| {
             identifies(bench, b"kiln-1201           ")
+        });
+        check_fails(TESTS, "namespace-has-size-of-its-image", "size", |bench| {
+            has_size(bench, 2047)
+        });
+        check_fails(TESTS, "reports-failed-flush", "a flush", |bench| {
+            flushes(bench, SUCCESS)
+        });
+        check_fails(TESTS, "discards-all-ranges", "(193, 8)", |bench| {
+            discards(bench, SUCCESS)
+        });
+        check_fails(TESTS, "writes-zeroes-to-whole-range", "block 93", |bench| {
+            writes_zeroes(bench, SUCCESS)
         });
         check_fails(TESTS, "refuses-unknown-command", "status", |bench| {
             refuses(bench, SUCCESS)

@@ -6,13 +6,22 @@ use qtest::{Bench, Failure, Test, Width};
 /// The PCI device number of a transitional device.
 const DEVICE: u16 = 0x1001;
 
+const READ_ONLY_FEATURE: u64 = 1 << 5;
 const FLUSH_FEATURE: u64 = 1 << 9;
+const QUEUES_FEATURE: u64 = 1 << 12;
 
 const IN: u32 = 0;
 const OUT: u32 = 1;
 const FLUSH: u32 = 4;
 const GET_ID: u32 = 8;
+const DISCARD: u32 = 11;
+const WRITE_ZEROES: u32 = 13;
 const UNKNOWN: u32 = 0x1234;
+
+/// In the configuration: the block size, the write cache, the number of queues.
+const BLOCK_SIZE: u64 = 20;
+const WRITE_CACHE: u64 = 32;
+const QUEUES: u64 = 34;
 
 const OK: u8 = 0;
 const IOERR: u8 = 1;
@@ -32,7 +41,93 @@ const BASE: Test = Test {
     ..Test::of("virtio-blk", &["pci"])
 };
 
+/// A read-only disk of larger blocks, with more queues and without a write cache.
+const OTHER: Test = Test {
+    arguments: &[
+        "-blockdev",
+        "null-co,node-name=disk,size=1048576,read-zeroes=on,read-only=on",
+        "-device",
+        "virtio-blk-pci,addr=4,drive=disk,serial=kiln-6789-123456789Z,logical_block_size=4096,\
+         physical_block_size=4096,write-cache=off,num-queues=4",
+    ],
+    ..BASE
+};
+
+/// A disk on which a discard of sector 100 fails, and so does writing zeroes there if that may discard.
+const FAULTY: Test = Test {
+    arguments: &[
+        "-blockdev",
+        r#"{"driver": "blkdebug", "node-name": "disk", "discard": "unmap",
+            "inject-error": [{"event": "none", "iotype": "discard", "sector": 100, "errno": 5},
+                             {"event": "none", "iotype": "write-zeroes", "sector": 200, "errno": 5}],
+            "image": {"driver": "null-co", "size": 1048576, "read-zeroes": true}}"#,
+        "-device",
+        "virtio-blk-pci,addr=4,drive=disk",
+    ],
+    ..BASE
+};
+
 pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "reports-block-size",
+        description: "The configuration has the logical block size",
+        body: |bench| reports(bench, "block size", (Width::L, BLOCK_SIZE), 4096),
+        ..OTHER
+    },
+    Test {
+        name: "reports-missing-write-cache",
+        description: "The configuration of a disk without a write cache is write-through",
+        body: |bench| reports(bench, "write cache", (Width::B, WRITE_CACHE), 0),
+        ..OTHER
+    },
+    Test {
+        name: "reports-write-cache",
+        description: "The configuration of a disk with a write cache is write-back",
+        body: |bench| reports(bench, "write cache", (Width::B, WRITE_CACHE), 1),
+        ..BASE
+    },
+    Test {
+        name: "reports-queues",
+        description: "The configuration has the number of queues",
+        body: |bench| reports(bench, "queues", (Width::W, QUEUES), 4),
+        ..OTHER
+    },
+    Test {
+        name: "offers-features-of-its-disk",
+        description: "A read-only disk and several queues are offered as features",
+        body: |bench| offers(bench, READ_ONLY_FEATURE | QUEUES_FEATURE),
+        ..OTHER
+    },
+    Test {
+        name: "offers-no-other-features",
+        description: "A writable disk with one queue offers neither",
+        body: |bench| offers(bench, 0),
+        ..BASE
+    },
+    Test {
+        name: "returns-serial-number-of-full-length",
+        description: "GET_ID returns all 20 characters of a serial number",
+        body: |bench| returns_serial(bench, "kiln-6789-123456789Z"),
+        ..OTHER
+    },
+    Test {
+        name: "refuses-write-to-read-only-disk",
+        description: "A write to a read-only disk is an I/O error",
+        body: |bench| refuses(bench, (OUT, 0, IOERR)),
+        ..OTHER
+    },
+    Test {
+        name: "discards-whole-range",
+        description: "A discard reaches the last sector of its range and no further",
+        body: |bench| discards(bench, DISCARD, (100, 0)),
+        ..FAULTY
+    },
+    Test {
+        name: "writes-zeroes-to-whole-range",
+        description: "Writing zeroes reaches the last sector of its range and no further",
+        body: |bench| discards(bench, WRITE_ZEROES, (200, 0)),
+        ..FAULTY
+    },
     Test {
         name: "reports-capacity",
         description: "The configuration has the capacity in sectors of 512 bytes",
@@ -54,7 +149,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "returns-serial-number",
         description: "GET_ID returns the serial number and a zero",
-        body: |bench| returns_serial(bench, b"kiln-1200"),
+        body: |bench| returns_serial(bench, "kiln-1200"),
         ..BASE
     },
     Test {
@@ -75,9 +170,19 @@ pub(crate) const TESTS: &[Test] = &[
 /// reports, and the buffer.
 fn request(
     bench: &mut Bench<'_>,
-    (kind, sector): (u32, u64),
+    request: (u32, u64),
     length: u32,
 ) -> Result<(u8, u32, Vec<u8>), Failure> {
+    send(bench, request, &vec![0xee; length as usize])
+}
+
+/// Sends a request with this content of its buffer.
+fn send(
+    bench: &mut Bench<'_>,
+    (kind, sector): (u32, u64),
+    content: &[u8],
+) -> Result<(u8, u32, Vec<u8>), Failure> {
+    let length = content.len() as u32;
     let device = Device::find(bench, DEVICE, FLUSH_FEATURE)?;
     let mut queue = device.queue(bench, 0)?;
     device.start(bench)?;
@@ -88,7 +193,7 @@ fn request(
     bytes.extend(0u32.to_le_bytes());
     bytes.extend(sector.to_le_bytes());
     bench.session.write(header, &bytes)?;
-    bench.session.memset(data, length as usize, 0xee)?;
+    bench.session.write(data, content)?;
     bench.session.writeb(status, 0xee)?;
     let part = |address, length, is_written| Buffer {
         address,
@@ -97,7 +202,11 @@ fn request(
     };
     let mut buffers = vec![part(header, 16, false)];
     if length > 0 {
-        buffers.push(part(data, length, kind != OUT));
+        buffers.push(part(
+            data,
+            length,
+            !matches!(kind, OUT | DISCARD | WRITE_ZEROES),
+        ));
     }
     buffers.push(part(status, 1, true));
     let written = queue.send(bench, &buffers)?;
@@ -128,12 +237,46 @@ fn writes(bench: &mut Bench<'_>, expected: u8) -> Result<(), Failure> {
     bench.check("status of a flush", status, OK)
 }
 
-fn returns_serial(bench: &mut Bench<'_>, expected: &[u8]) -> Result<(), Failure> {
+fn returns_serial(bench: &mut Bench<'_>, expected: &str) -> Result<(), Failure> {
     const LENGTH: u32 = 20;
     let (status, _, data) = request(bench, (GET_ID, 0), LENGTH)?;
     bench.check("status", status, OK)?;
     let end = data.iter().position(|byte| *byte == 0);
-    bench.check("serial number", &data[..end.unwrap_or_default()], expected)
+    let found = String::from_utf8_lossy(&data[..end.unwrap_or(data.len())]);
+    bench.check("serial number", &*found, expected)
+}
+
+fn reports(
+    bench: &mut Bench<'_>,
+    what: &str,
+    (width, at): (Width, u64),
+    expected: u64,
+) -> Result<(), Failure> {
+    let device = Device::find(bench, DEVICE, 0)?;
+    let found = device.field(bench, width, at)?;
+    bench.check(what, found, expected)
+}
+
+fn offers(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
+    let device = Device::find(bench, DEVICE, 0)?;
+    let found = device.offered & (READ_ONLY_FEATURE | QUEUES_FEATURE);
+    bench.check("read-only and several queues", found, expected)
+}
+
+/// Sends ranges of eight sectors: the sector of the error is the last one of a range, then the one behind it.
+fn discards(bench: &mut Bench<'_>, kind: u32, (faulty, flags): (u64, u32)) -> Result<(), Failure> {
+    for (first, expected) in [(faulty - 7, IOERR), (faulty - 8, OK), (faulty + 1, OK)] {
+        let mut range = first.to_le_bytes().to_vec();
+        range.extend(8u32.to_le_bytes());
+        range.extend(flags.to_le_bytes());
+        let (status, ..) = send(bench, (kind, 0), &range)?;
+        bench.check(
+            format!("status of sectors {first} to {}", first + 7),
+            status,
+            expected,
+        )?;
+    }
+    Ok(())
 }
 
 fn refuses(bench: &mut Bench<'_>, (kind, sector, expected): (u32, u64, u8)) -> Result<(), Failure> {
@@ -151,6 +294,15 @@ mod tests {
         check_fails(TESTS, "reports-capacity", "capacity", |bench| {
             reports_capacity(bench, 2047)
         });
+        check_fails(TESTS, "reports-block-size", "block size", |bench| {
+            reports(bench, "block size", (Width::L, BLOCK_SIZE), 512)
+        });
+        check_fails(TESTS, "offers-features-of-its-disk", "read-only", |bench| {
+            offers(bench, READ_ONLY_FEATURE)
+        });
+        check_fails(TESTS, "discards-whole-range", "sectors 93", |bench| {
+            discards(bench, DISCARD, (101, 0))
+        });
         check_fails(TESTS, "reads-sectors", "sectors are zeros", |bench| {
             reads(bench, 1)
         });
@@ -158,7 +310,7 @@ mod tests {
             writes(bench, IOERR)
         });
         check_fails(TESTS, "returns-serial-number", "serial number", |bench| {
-            returns_serial(bench, b"kiln-1201")
+            returns_serial(bench, "kiln-1201")
         });
         check_fails(TESTS, "refuses-sector-behind-the-end", "status", |bench| {
             refuses(bench, (IN, SECTORS - 1, IOERR))

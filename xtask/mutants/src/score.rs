@@ -66,9 +66,12 @@ impl Diagnosis {
     /// Analyses a cause.
     #[must_use]
     pub fn of(cause: &str) -> Self {
-        let line = cause.split_once(".sh:").map_or("", |(_, rest)| rest);
-        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-        let command = digits > 0 && line[digits..].starts_with(':');
+        // A guest test is a shell script, a device test a Rust function.
+        let command = [".sh:", ".rs:"].iter().any(|end| {
+            let line = cause.split_once(end).map_or("", |(_, rest)| rest);
+            let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+            digits > 0 && line[digits..].starts_with(':')
+        });
         let words = ["expanded to", "expected", "found", "instead of"];
         let values = words.iter().any(|word| cause.contains(word));
         Self { command, values }
@@ -310,6 +313,7 @@ mod tests {
             true,
             true,
         );
+        check("nvme.rs:286: size: expected 0x800, found 0x7ff", true, true);
         check("guest-tests/a/b.sh:8: `false`: exit status 1", true, false);
         check("exit status 1", false, false);
         check("the test did not end within 30 s", false, false);

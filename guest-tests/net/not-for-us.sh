@@ -1,0 +1,83 @@
+#!/bin/sh
+# A card receives the multicast groups that it joined, but no other group and no other station's frames unless it is promiscuous.
+#: groups = ["net"]
+#: timeout = "90s"
+#: requires.devices = ["virtio-net-pci", "e1000", "e1000e", "igb", "rtl8139", "pcnet", "tulip"]
+#: choices.others.x86_64 = ["vmxnet3"]
+#: choices.others.aarch64 = ["vmxnet3"]
+#: choices.others.riscv64 = ["vmxnet3"]
+#: choices.others.ppc64 = [""]
+#: choices.others.ppc64le = [""]
+
+in_host() {
+    number=1
+    for nic in virtio-net-pci e1000 e1000e igb rtl8139 pcnet tulip $(choose others); do
+        set -- "$@" -netdev "hubport,id=p$number,hubid=0" \
+            -device "$nic,netdev=p$number,mac=52:54:00:00:00:0$number"
+        number=$((number + 1))
+    done
+    qemu "$@" -netdev hubport,id=sender,hubid=0 -device virtio-net-pci,netdev=sender,mac=52:54:00:00:00:10
+}
+
+in_guest() {
+    wait_for "grep -l 52:54:00:00:00:10 /sys/class/net/*/address"
+    for address in /sys/class/net/*/address; do
+        card=$(basename "$(dirname "$address")")
+        case $(cat "$address") in
+            *:10) sender=$card ;;
+            52:54:*) cards="${cards:-} $card" ;;
+        esac
+    done
+    # The sender sends nothing but these frames. The first is of the group that the cards join; the others have neither its hash
+    # nor that of another group that a card joins by itself.
+    echo 1 > "/proc/sys/net/ipv6/conf/$sender/disable_ipv6"
+    ip addr add 192.0.2.1/24 dev "$sender"
+    ip link set "$sender" up
+    arp -i "$sender" -s 192.0.2.10 33:33:ff:ab:cd:ef
+    arp -i "$sender" -s 192.0.2.11 33:33:ff:77:77:88
+    arp -i "$sender" -s 192.0.2.12 52:54:00:00:00:99
+    for card in $cards; do
+        driver=$(basename "$(readlink "/sys/class/net/$card/device/driver")")
+        echo 0 > "/proc/sys/net/ipv6/conf/$card/accept_dad"
+        ip link set "$card" up
+        # The card joins the group of the last 24 bits.
+        ip -6 addr add fd00::ab:cdef/64 dev "$card"
+        wait_for "test \$(cat /sys/class/net/$card/carrier) = 1"
+        arp -i "$sender" -s 192.0.2.20 "$(cat "/sys/class/net/$card/address")"
+        wait_for "send 1 20; test \$(received) -gt 0" 20
+        expect 0 'of another group' 11
+        expect 0 'of another station' 12
+        ip link set "$card" promisc on
+        expect 3 'of another station in promiscuous mode' 12
+        ip link set "$card" promisc off
+        expect 0 'of another station after promiscuous mode' 12
+        expect 3 'of its group' 10
+        ip -6 addr del fd00::ab:cdef/64 dev "$card"
+        expect 0 'of a group that it left' 10
+        ip link set "$card" down
+    done
+}
+
+# expect COUNT WHAT HOST: of three frames to this host, so many reach the card. A frame to the card itself follows them; when it has
+# arrived, they have too.
+expect() {
+    before=$(received)
+    send 3 "$3"
+    send 1 20
+    wait_for "test \$(received) -ge $((before + $1 + 1))"
+    count=$(($(received) - before - 1))
+    test "$count" = "$1" || fail "$card ($driver): expected $1 frames $2, found $count"
+}
+
+# send COUNT HOST: sends frames to a host; none is answered.
+send() {
+    sent=$(cat "/sys/class/net/$sender/statistics/tx_packets")
+    ping -c "$1" -i 0.02 "192.0.2.$2" > /dev/null &
+    wait_for "test \$(cat /sys/class/net/$sender/statistics/tx_packets) -ge $((sent + $1))"
+    kill "$!"
+}
+
+# How many frames the card has received.
+received() {
+    cat "/sys/class/net/$card/statistics/rx_packets"
+}
