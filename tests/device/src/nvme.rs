@@ -129,7 +129,7 @@ struct Queue {
 }
 
 impl Queue {
-    const ENTRIES: u64 = 16;
+    const ENTRIES: u32 = 16;
 
     fn new(bench: &mut Bench<'_>, number: u64) -> Result<Self, Failure> {
         let submission = bench.allocate(0x1000, 0x1000)?;
@@ -157,7 +157,11 @@ impl Queue {
             .write(self.submission + 64 * self.sent, &entry)?;
         let place = self.completion + 16 * self.sent;
         self.sent += 1;
-        bench.check("command fits the queue", self.sent < Self::ENTRIES, true)?;
+        bench.check(
+            "command fits the queue",
+            self.sent < u64::from(Self::ENTRIES),
+            true,
+        )?;
         bench.write(bar, Width::L, self.doorbell, self.sent)?;
         bench.wait_until("the command completes", |bench| {
             // The phase tag of the first pass is 1.
@@ -200,7 +204,7 @@ fn enable(bench: &mut Bench<'_>, bar: Bar) -> Result<Queue, Failure> {
 fn enable_io(bench: &mut Bench<'_>, bar: Bar) -> Result<(Queue, Queue), Failure> {
     let mut admin = enable(bench, bar)?;
     let queue = Queue::new(bench, 1)?;
-    let size = ((Queue::ENTRIES - 1) as u32) << 16 | 1;
+    let size = (Queue::ENTRIES - 1) << 16 | 1;
     for (opcode, data, flags) in [
         (CREATE_COMPLETION, queue.completion, 1),
         (CREATE_SUBMISSION, queue.submission, 1 << 16 | 1),

@@ -182,7 +182,7 @@ fn send(
     (kind, sector): (u32, u64),
     content: &[u8],
 ) -> Result<(u8, u32, Vec<u8>), Failure> {
-    let length = content.len() as u32;
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
     let device = Device::find(bench, DEVICE, FLUSH_FEATURE)?;
     let mut queue = device.queue(bench, 0)?;
     device.start(bench)?;

@@ -79,8 +79,8 @@ pub fn edit(path: &str, text: &str, mutants: &[&Mutant]) -> Edited {
                 let body = found.mutated(text, mutant);
                 let entry = bodies.entry(found.body.start);
                 let own = entry.or_insert_with(|| Body::at(found.body));
-                own.chain
-                    .push_str(&format!("if (kiln_mutant == {number}) {body} else "));
+                let branch = format!("if (kiln_mutant == {number}) {body} else ");
+                own.chain += &branch;
                 own.marks.push((found.statement, number));
             }
             Err(misfit) => {
@@ -148,8 +148,9 @@ impl Body {
         marks.sort_unstable();
         let (mut marked, mut from) = (String::new(), self.range.start);
         for (at, number) in marks {
-            marked.push_str(&text[from..at]);
-            marked.push_str(&format!("kiln_mutant_reached({number}); "));
+            marked += &text[from..at];
+            let mark = format!("kiln_mutant_reached({number}); ");
+            marked += &mark;
             from = at;
         }
         marked + &text[from..self.range.end]
@@ -212,7 +213,8 @@ impl Edit {
     /// The body with the edit.
     fn mutated(&self, text: &str, mutant: &Mutant) -> String {
         let labels = self.labels.iter();
-        let labels: String = labels.map(|label| format!("__label__ {label}; ")).collect();
+        let labels: Vec<String> = labels.map(|label| format!("__label__ {label}; ")).collect();
+        let labels = labels.concat();
         format!(
             "{{ {labels}\n#line 1 \"{MARK}{}\"\n{}{}{}",
             mutant.name,

@@ -1,5 +1,6 @@
 //! A whole measurement: on each architecture every test without any mutant, then the tests of each mutant.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -72,8 +73,8 @@ pub fn measure(
         let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for mutant in &tried {
             let expression = mutant.expression();
-            if !tests.contains_key(&expression) {
-                tests.insert(expression, runner.tests_of(arch, mutant)?);
+            if let Entry::Vacant(vacant) = tests.entry(expression) {
+                vacant.insert(runner.tests_of(arch, mutant)?);
             }
         }
         let all: BTreeSet<&String> = tests.values().flatten().collect();

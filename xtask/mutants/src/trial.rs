@@ -73,9 +73,10 @@ struct Listed {
 impl Runner<'_> {
     /// The names of a mutant's tests; none if no test declares its device.
     pub fn tests_of(&self, arch: &str, mutant: &Mutant) -> Result<Vec<String>, TrialError> {
-        let own = match self.all_tests {
-            true => "all()".to_owned(),
-            false => mutant.expression(),
+        let own = if self.all_tests {
+            "all()".to_owned()
+        } else {
+            mutant.expression()
         };
         let Some(names) = self.list(arch, &own)? else {
             return Ok(Vec::new());
@@ -170,8 +171,8 @@ impl Runner<'_> {
 }
 
 /// The result of a test in the report of its run.
-fn read(text: &str, test: &str, log: &Utf8Path) -> Result<TestReport, TrialError> {
-    let run: RunReport = serde_json::from_str(text)?;
+fn read(json: &str, test: &str, log: &Utf8Path) -> Result<TestReport, TrialError> {
+    let run: RunReport = serde_json::from_str(json)?;
     let mut tests = run.tests.into_iter();
     match tests.find(|it| it.name == test) {
         Some(report) => Ok(report),
