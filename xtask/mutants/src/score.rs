@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_fast_test_that_passes_and_reaches_is_a_candidate() {
+    fn only_fast_reaching_passed_test_is_a_candidate() {
         let control = |name: &str, duration, outcome: serde_json::Value, reached: &[&str]| {
             let reached = reached.iter().map(|name| (*name).to_owned()).collect();
             let test = name.to_owned();
