@@ -129,6 +129,9 @@ pub struct TestReport {
     /// How each of its guests started, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<GuestStart>,
+    /// Whether it passed with guests that booted and did not pass with restored ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub differs_by_start: bool,
 }
 
 /// How a guest started.
@@ -138,6 +141,16 @@ pub struct GuestStart {
     pub start: StartKind,
     /// The reason.
     pub reason: String,
+}
+
+impl std::fmt::Display for GuestStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = match self.start {
+            StartKind::Cold => "cold",
+            StartKind::Warm => "warm",
+        };
+        write!(f, "{start}: {}", self.reason)
+    }
 }
 
 /// How a guest can start.
@@ -222,6 +235,7 @@ impl TestReport {
             diff: Vec::new(),
             line: None,
             starts: Vec::new(),
+            differs_by_start: false,
         }
     }
 
@@ -420,7 +434,11 @@ pub(crate) mod tests {
             subtests: Vec::new(),
             diff: Vec::new(),
             line: None,
-            starts: Vec::new(),
+            starts: vec![GuestStart {
+                start: StartKind::Warm,
+                reason: "the machine has a template".to_owned(),
+            }],
+            differs_by_start: false,
         }
     }
 

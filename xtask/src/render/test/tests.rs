@@ -40,6 +40,7 @@ fn report(test: &str, outcome: Outcome) -> TestReport {
         diff: Vec::new(),
         line: None,
         starts: Vec::new(),
+        differs_by_start: false,
     }
 }
 

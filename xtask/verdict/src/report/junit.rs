@@ -127,6 +127,9 @@ fn case(xml: &mut Xml, test: &TestReport) {
     for choice in &test.choices {
         add(format!("choice.{}", choice.name), &choice.value);
     }
+    for start in &test.starts {
+        add("start".to_owned(), &start.to_string());
+    }
     for subtest in &test.subtests {
         add(format!("subtest.{}", subtest.name), subtest.outcome.label());
     }

@@ -94,6 +94,7 @@ fn whole(run: &RunReport, test: &TestReport, build: &str, index: usize) -> Value
             "seed": test.seed,
             "round": test.round,
             "choices": test.choices,
+            "starts": test.starts,
             "reproduce": test.reproduce,
         },
     });

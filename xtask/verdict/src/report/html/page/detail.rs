@@ -128,6 +128,9 @@ fn facts(test: &TestReport) -> Vec<Fact> {
     for choice in &test.choices {
         add("choice", choice.to_string());
     }
+    for start in &test.starts {
+        add("start", start.to_string());
+    }
     add("seed", test.seed.to_string());
     if test.round > 0 {
         add("round", test.round.to_string());
