@@ -2,9 +2,11 @@
 # What is written through any disk controller is in the image, and is there again after a reset.
 #: reboots = 1
 #: timeout = "60s"
+#: start = "cold"
 #: choices.controller.devices = ["virtio-blk-pci", "virtio-blk-pci-transitional", "virtio-blk-pci-non-transitional", "virtio-scsi-pci", "virtio-scsi-pci-transitional", "virtio-scsi-pci-non-transitional", "nvme", "ich9-ahci", "piix3-ide", "piix4-ide", "sii3112", "am53c974", "dc390", "megasas", "megasas-gen2", "sdhci-pci", "ufs", "usb-storage", "usb-uas", "usb-bot", "spapr-vscsi"]
 
 in_host() {
+    # Linux uses no port of a PIIX controller that the firmware did not enable at boot.
     controller=$(choose controller)
     truncate -s 64M "$SCRATCH/disk"
     set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk"

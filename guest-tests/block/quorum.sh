@@ -1,8 +1,10 @@
 #!/bin/sh
 # A quorum of three images outvotes a corrupt one, names it, and repairs it if configured to.
+#: start = "cold"
 #: requires.devices = ["virtio-blk-pci"]
 
 in_host() {
+    # While it waits for a saved guest, QEMU refuses to open a quorum that rewrites: its images are inactive.
     cd "$SCRATCH"
     truncate -s 16M a b c
     put_pattern 1 a 4

@@ -113,7 +113,7 @@ fn overrides_and_profile_decide_a_run() {
     assert_eq!(boot["unstable"], "see https://example.org/1");
     let again = boot["reproduce"].as_str().unwrap();
     assert!(
-        again.ends_with("--profile=ci --timeout-factor=4 --accel=tcg"),
+        again.ends_with("--profile=ci --timeout-factor=4 --accel=tcg --start=cold"),
         "{again}"
     );
     // An unstable test does not fail the run.

@@ -104,6 +104,12 @@ impl Context {
         asked.cloned().or_else(|| Some(configured()?.value))
     }
 
+    /// The variables that change what a guest of the same QEMU does.
+    #[must_use]
+    pub fn guest_environment(&self) -> String {
+        format!("{:?}", (&self.env.loader, &self.env.kiln_mutant))
+    }
+
     /// A scratch directory below `TMPDIR`.
     pub fn scratch(&self, word: &str) -> Result<Scratch, Failure> {
         run_dir::scratch(&run_dir::temp_dir(&self.env), word).map_err(hinted!(Exit::SetupMissing))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -94,6 +94,9 @@ pub struct Setting<'a> {
     pub library: &'a Library,
     /// How its guests start, unless they must boot.
     pub start: StartPolicy,
+    /// Set if a guest was not restored: the result does not count, as a QEMU with the devices of the test was
+    /// started in vain.
+    pub not_restored: &'a OnceLock<String>,
     /// The directory of logs, which is kept.
     pub logs: Utf8PathBuf,
     /// The scratch directory, created and removed here.
@@ -279,6 +282,9 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
     ) {
         // The messages of a kernel before it hung are usually needed next.
         report.reproduce.push_str(" -v");
+    }
+    if !report.outcome.is_success() && !setting.config.start.is_explicit() {
+        report.reproduce.push_str(case.start_flag());
     }
     report.log_dir = Some(setting.logs.clone());
     let limit = case.test_limit();

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use suite::Selected;
 use suite::overrides::Changes;
 
+use crate::start::StartPolicy;
+
 /// One test on an architecture, with everything that affects its choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job<'a> {
@@ -18,4 +20,6 @@ pub struct Job<'a> {
     pub forced: BTreeMap<String, String>,
     /// Changes to the test from `kiln.toml`.
     pub changes: Changes,
+    /// How its guests start, if not as those of the other tests.
+    pub start: Option<StartPolicy>,
 }

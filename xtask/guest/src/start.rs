@@ -10,15 +10,25 @@ use qemu::devices::DeviceOption;
 use qemu::{Accel, Facts, Launch};
 
 /// The caller's policy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartPolicy {
     /// Restores if it saves time.
     Auto,
-    /// Always cold.
-    #[default]
-    Cold,
+    /// Always cold, for this reason.
+    Cold(&'static str),
     /// Restores if possible.
     Warm,
+}
+
+impl StartPolicy {
+    /// Cold, because the command line asks for it.
+    pub const COLD: Self = Self::Cold("`--start cold`");
+
+    /// Whether the command line names the start of guests, and so a command line that repeats a test does.
+    #[must_use]
+    pub fn is_explicit(self) -> bool {
+        matches!(self, Self::Warm | Self::COLD)
+    }
 }
 
 /// The facts that the decision depends on.
@@ -85,8 +95,10 @@ pub fn decide(start: &StartFacts<'_>) -> StartDecision {
 #[must_use]
 pub fn obstacle(start: &StartFacts<'_>) -> Option<String> {
     let launch = start.launch;
+    if let StartPolicy::Cold(reason) = start.policy {
+        return Some(reason.to_owned());
+    }
     let fixed = [
-        (start.policy == StartPolicy::Cold, "`--start cold`"),
         (start.asks_for_cold, "the test asks for it"),
         (start.refused, "QEMU is expected to refuse to start"),
         (start.wrapped, "QEMU runs under another program"),
@@ -129,8 +141,25 @@ pub fn obstacle(start: &StartFacts<'_>) -> Option<String> {
     if start.unmovable.iter().any(|set| set.is_subset(&types)) {
         return Some("this QEMU cannot load a guest with one of the devices".to_owned());
     }
+    if let Some(name) = slotted_device(&launch.devices, &launch.machine.slots) {
+        // The saved state of the slot is that of an empty one, without power.
+        return Some(format!("`{name}` is in a hotplug slot"));
+    }
     hidden_device(&launch.devices, start.facts)
         .map(|name| format!("a guest that runs cannot find `{name}`"))
+}
+
+/// The first device in a hotplug slot of the machine.
+fn slotted_device(arguments: &[String], slots: &[String]) -> Option<String> {
+    let slots = slots.iter().filter_map(|slot| DeviceOption::read(slot)?.id);
+    let slots: BTreeSet<String> = slots.collect();
+    let devices = arguments.windows(2).filter(|pair| pair[0] == "-device");
+    let mut devices = devices.filter_map(|pair| DeviceOption::read(&pair[1]));
+    let slotted = devices.find(|device| {
+        let bus = device.bus.as_deref();
+        bus.is_some_and(|bus| slots.contains(bus))
+    });
+    slotted.map(|device| device.driver)
 }
 
 /// The device types in the arguments of the test.
@@ -283,8 +312,12 @@ mod tests {
             "Make",
         );
         check(
-            &|start, _| start.policy = StartPolicy::Cold,
+            &|start, _| start.policy = StartPolicy::COLD,
             "`--start cold`",
+        );
+        check(
+            &|start, _| start.policy = StartPolicy::Cold("`--gdb`"),
+            "`--gdb`",
         );
         check(
             &|start, _| start.asks_for_cold = true,
@@ -377,6 +410,22 @@ mod tests {
         );
         check("-device id=x", Some("id=x"));
         check("-device future-device", Some("future-device"));
+    }
+
+    #[test]
+    fn guest_with_a_device_in_a_slot_boots() {
+        let facts = facts();
+        let check = |line: &str, expect: Option<&str>| {
+            let mut launch = launch(line);
+            launch.machine.slots = vec!["pcie-root-port,id=slot1".to_owned()];
+            let found = obstacle(&start(&launch, &facts));
+            assert_eq!(found.as_deref(), expect, "{line}");
+        };
+        check("-device virtio-blk-pci,bus=pcie.0", None);
+        check(
+            "-device virtio-blk-pci,bus=slot1",
+            Some("`virtio-blk-pci` is in a hotplug slot"),
+        );
     }
 
     #[test]

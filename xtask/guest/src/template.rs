@@ -8,7 +8,7 @@ mod conversation;
 mod known;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
@@ -34,6 +34,8 @@ const PREPARE: &str = "for tool in cat cut dd dmesg find grep head hexdump ls mo
 #[derive(Debug)]
 pub struct Templates {
     store: Store,
+    /// The variables that change what a guest of the same QEMU does.
+    environment: String,
     slots: Mutex<BTreeMap<Digest, Arc<Slot>>>,
     known: Mutex<BTreeMap<String, Known>>,
 }
@@ -52,6 +54,21 @@ struct SlotState {
     template: Option<Template>,
     /// Why this run cannot have a template of it.
     failure: Option<String>,
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The template for a start.
+struct Found {
+    template: Template,
+    /// The QEMU with its environment.
+    emulator: Digest,
+    key: Digest,
+    slot: Arc<Slot>,
 }
 
 /// A request to restore a guest.
@@ -80,12 +97,23 @@ pub(crate) struct Restored {
     pub(crate) resumed: Resumed,
 }
 
+/// A guest was not restored.
+pub(crate) enum NotRestored {
+    /// It has to boot, for this reason.
+    Boots(String),
+    /// A QEMU with the devices of the test was started for it: a file server, a pipe or a disk of the test
+    /// may have noticed.
+    Failed(String),
+}
+
 /// Why a guest was not restored.
 enum Failure {
     /// Every start with these devices will fail.
     Devices(String),
     /// Every guest of this image will fail.
     Image,
+    /// The guest runs and did not answer, which takes the whole limit to find out.
+    Silent(String),
     /// It failed this time.
     Once(String),
 }
@@ -108,39 +136,73 @@ impl From<SavingError> for Failure {
 impl Failure {
     fn text(self) -> String {
         match self {
-            Self::Devices(why) | Self::Once(why) => why,
+            Self::Devices(why) | Self::Silent(why) | Self::Once(why) => why,
             Self::Image => "the init of the image cannot be restored".to_owned(),
         }
     }
 }
 
 impl Templates {
-    /// The templates in a store.
+    /// The templates in a store, for QEMUs that start with these environment variables.
     #[must_use]
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, environment: String) -> Self {
         Self {
             store,
+            environment,
             slots: Mutex::default(),
             known: Mutex::default(),
         }
     }
 
-    /// Restores a guest, or returns why it has to boot.
-    pub(crate) fn restore(&self, request: &WarmRequest<'_>) -> Result<Restored, String> {
-        if request.policy == StartPolicy::Cold {
-            // A run without warm starts needs no lookup.
-            return Err(decision(request, &Known::default(), false, 0));
+    /// Restores a guest, or says why it has to boot.
+    pub(crate) fn restore(&self, request: &WarmRequest<'_>) -> Result<Restored, NotRestored> {
+        let found = self.template(request).map_err(NotRestored::Boots)?;
+        load(request, &found.template).map_err(|failure| {
+            self.note_failure(request, &found, &failure);
+            let why = format!("failed to restore the template: {}", failure.text());
+            NotRestored::Failed(why)
+        })
+    }
+
+    /// What is learnt from a guest that was not restored.
+    fn note_failure(&self, request: &WarmRequest<'_>, found: &Found, failure: &Failure) {
+        match failure {
+            Failure::Devices(why) => {
+                let types = device_types(request.launch);
+                self.learn(&found.emulator, |known| {
+                    if types.is_empty() {
+                        known.note_machine(&found.key, why);
+                    } else {
+                        known.note_devices(blamed(types, why));
+                    }
+                });
+            }
+            Failure::Silent(why) => {
+                let mut state = found.slot.lock();
+                let why = format!("an earlier guest of the machine was not restored: {why}");
+                state.failure.get_or_insert(why);
+            }
+            Failure::Image | Failure::Once(_) => {}
+        }
+    }
+
+    /// The template for a start, which is made if it has to be; or why the guest has to boot.
+    fn template(&self, request: &WarmRequest<'_>) -> Result<Found, String> {
+        if let StartPolicy::Cold(reason) = request.policy {
+            // Nothing is looked up for a run without warm starts.
+            return Err(reason.to_owned());
         }
         let image = request.arch.image.as_ref().map(|image| image.content);
         let image = image.ok_or_else(|| "the run has no image".to_owned())?;
         let emulator = known::digest(&self.store, &request.arch.binary)?;
+        let emulator = Digest::of(format!("{emulator} {}", self.environment).as_bytes());
         let known = self.known(&emulator);
         let key = key(request, &emulator, &image);
         if let Some(why) = known.machine(&key) {
             return Err(why);
         }
         let slot = self.slot(key);
-        let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = slot.lock();
         if let Some(why) = &state.failure {
             return Err(why.clone());
         }
@@ -184,22 +246,15 @@ impl Templates {
         };
         drop(state);
         if !template.is_unchanged() {
-            let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = slot.lock();
             (state.template, state.looked) = (None, false);
             return Err("the template was changed during the run".to_owned());
         }
-        load(request, &template).map_err(|failure| {
-            if let Failure::Devices(why) = &failure {
-                let types = device_types(request.launch);
-                self.learn(&emulator, |known| {
-                    if types.is_empty() {
-                        known.note_machine(&key, why);
-                    } else {
-                        known.note_devices(blamed(types, why));
-                    }
-                });
-            }
-            format!("failed to restore the template: {}", failure.text())
+        Ok(Found {
+            template,
+            emulator,
+            key,
+            slot,
         })
     }
 
@@ -320,7 +375,7 @@ fn load(request: &WarmRequest<'_>, template: &Template) -> Result<Restored, Fail
         rescan: !device_types(&launch).is_empty(),
         connectors,
     };
-    let resumed = conversation::resume(&mut vm, nonce, &resume, until).map_err(Failure::Once)?;
+    let resumed = conversation::resume(&mut vm, nonce, &resume, until).map_err(Failure::Silent)?;
     Ok(Restored {
         vm,
         launch,

@@ -44,6 +44,8 @@ pub struct Env {
     /// `LD_LIBRARY_PATH`, `LD_PRELOAD` and `QEMU_MODULE_DIR`: which libraries a started program
     /// loads.
     pub loader: [Option<OsString>; 3],
+    /// `KILN_MUTANT`: which of its mutants a QEMU that we start has, if it was built with any.
+    pub kiln_mutant: Option<OsString>,
     /// The file of this program.
     pub executable: Utf8PathBuf,
     /// The directory this process was started in.
@@ -277,6 +279,7 @@ impl Env {
             temp_dir: path("TMPDIR")?.unwrap_or_else(|| Utf8PathBuf::from("/tmp")),
             loader: ["LD_LIBRARY_PATH", "LD_PRELOAD", "QEMU_MODULE_DIR"]
                 .map(|name| variables.raw(name)),
+            kiln_mutant: variables.raw("KILN_MUTANT"),
             executable: Utf8PathBuf::new(),
             current_dir: Utf8PathBuf::from("."),
             path: directories.map(Utf8PathBuf::from).collect(),

@@ -151,6 +151,8 @@ impl Runner<'_> {
             .arg(format!("--filter-expr=test(={test})"))
             .arg(format!("--qemu={}", self.qemu))
             .arg(format!("--seed={}", self.seed))
+            // A saved guest of the QEMU without a mutant would hide what the mutant does in a boot.
+            .arg("--start=cold")
             .arg(format!("--report=json={file}"))
             .arg(format!("--runs={}", self.directory.join("runs")))
             .args(self.flags)

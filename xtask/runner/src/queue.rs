@@ -203,6 +203,7 @@ mod tests {
             seed: u64::MAX,
             forced: BTreeMap::new(),
             changes: Changes::default(),
+            start: None,
         };
         tests.iter().map(job).collect()
     }

@@ -4,10 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guest::job::Job;
+use guest::start::StartPolicy;
 use suite::Selected;
 use suite::overrides::Changes;
 use verdict::event::{Choice, RunReport};
 use verdict::origin::Scope;
+
+/// How the guests of a test start that failed with guests that booted.
+const BOOTED: StartPolicy = StartPolicy::Cold("the guests of the earlier run booted");
 
 /// A test of an earlier run, to be repeated with the same seed and choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct RerunTest {
     pub seed: u64,
     /// Its choices.
     pub choices: Vec<Choice>,
+    /// Whether its result is that of guests that booted.
+    pub is_cold: bool,
 }
 
 /// No tests of an earlier run remain.
@@ -56,6 +62,7 @@ impl RerunTest {
                 round: test.round,
                 seed: test.seed,
                 choices: test.choices.clone(),
+                is_cold: !test.starts.is_empty() && !test.is_warm() && !test.differs_by_start,
             })
             .collect()
     }
@@ -73,6 +80,7 @@ impl RerunTest {
             round: 0,
             seed: report.seed,
             choices: Vec::new(),
+            is_cold: false,
         });
         let mut left = Self::failed_in(report);
         left.extend(added);
@@ -80,7 +88,12 @@ impl RerunTest {
     }
 
     /// The job for a test of this name.
-    pub(super) fn job<'a>(&self, test: Selected<'a>, forced: &BTreeMap<String, String>) -> Job<'a> {
+    pub(super) fn job<'a>(
+        &self,
+        test: Selected<'a>,
+        forced: &BTreeMap<String, String>,
+        start: StartPolicy,
+    ) -> Job<'a> {
         let mut choices: BTreeMap<_, _> = self
             .choices
             .iter()
@@ -93,6 +106,7 @@ impl RerunTest {
             seed: self.seed,
             forced: choices,
             changes: Changes::default(),
+            start: (self.is_cold && start == StartPolicy::Auto).then_some(BOOTED),
         }
     }
 }

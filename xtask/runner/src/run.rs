@@ -128,6 +128,7 @@ pub(super) fn jobs<'a>(
         seed: config.seed,
         forced: config.choices.clone(),
         changes: Changes::default(),
+        start: None,
     };
     let (mut jobs, notes) = match &config.extent {
         Extent::Seeded => (selected.into_iter().map(seeded).collect(), Vec::new()),
@@ -139,7 +140,7 @@ pub(super) fn jobs<'a>(
             let jobs = selected
                 .into_iter()
                 .flat_map(|test| named(&test).map(move |left| (test, left)))
-                .map(|(test, left)| left.job(test, &config.choices));
+                .map(|(test, left)| left.job(test, &config.choices, config.case.start));
             (jobs.collect(), Vec::new())
         }
         Extent::Exhaustive { limit } => {

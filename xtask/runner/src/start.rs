@@ -4,18 +4,21 @@ use camino::Utf8Path;
 use verdict::event::TestReport;
 use verdict::outcome::Outcome;
 
-/// The outcome of a test that did not pass with restored guests, given its outcome with booted
-/// ones.
-pub(super) fn confirmed(warm: &Outcome, cold: Outcome) -> Outcome {
-    match cold {
-        Outcome::Passed => Outcome::Failed {
-            cause: format!(
-                "differs by start: {} with a restored guest ({}), passed with one that booted",
-                warm.label(),
-                warm.cause()
-            ),
-        },
-        cold => cold,
+/// The report of a test that did not pass with restored guests, by that of a run in which they booted.
+pub(super) fn confirmed(warm: &TestReport, cold: TestReport) -> TestReport {
+    if cold.outcome != Outcome::Passed {
+        return cold;
+    }
+    let cause = format!(
+        "differs by start: {} with a restored guest ({}), passed with one that booted",
+        warm.outcome.label(),
+        warm.outcome.cause()
+    );
+    TestReport {
+        outcome: Outcome::Failed { cause },
+        reproduce: warm.reproduce.clone(),
+        differs_by_start: true,
+        ..cold
     }
 }
 
@@ -37,8 +40,21 @@ mod tests {
         let skipped = Outcome::Skipped {
             reason: "no such disk".to_owned(),
         };
+        let report = |start: &str, outcome: &Outcome| TestReport {
+            outcome: outcome.clone(),
+            reproduce: format!("test --start={start}"),
+            ..TestReport::new("x", "a", "b")
+        };
         let check = |warm: &Outcome, cold: Outcome, expect: Outcome| {
-            assert_eq!(confirmed(warm, cold.clone()), expect, "{warm:?} {cold:?}");
+            let found = confirmed(&report("warm", warm), report("cold", &cold));
+            assert_eq!(found.outcome, expect, "{warm:?} {cold:?}");
+            let start = if found.differs_by_start {
+                "warm"
+            } else {
+                "cold"
+            };
+            assert_eq!(found.reproduce, format!("test --start={start}"));
+            assert_eq!(found.differs_by_start, expect != cold);
         };
         check(&failed("a"), failed("b"), failed("b"));
         check(&failed("a"), skipped.clone(), skipped.clone());

@@ -1,5 +1,6 @@
 //! Runs one job to its report, with retries, and keeps the logs of each try.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
@@ -28,6 +29,12 @@ pub(super) struct Worker<'a> {
     /// Whether a test that did not pass with restored guests is repeated with booted ones.
     pub(super) confirms: bool,
 }
+
+/// Why the guests of a test boot of which one was not restored, until its own reason is known.
+const BOOTED: &str = "a guest of the test was not restored";
+
+/// How the guests of a test start that did not pass with restored ones.
+const CONFIRMED: StartPolicy = StartPolicy::Cold("the test did not pass with a restored guest");
 
 /// Number of the next scratch folder.
 static SCRATCH: AtomicUsize = AtomicUsize::new(0);
@@ -68,19 +75,52 @@ impl Worker<'_> {
         logs: &Utf8Path,
         events: &Sender<RunEvent>,
     ) -> TestReport {
-        let warm = self.try_once(job, logs, self.config.case.start, events);
+        let start = job.start.unwrap_or(self.config.case.start);
+        let warm = self.try_restored(job, logs, start, events);
         let is_final = matches!(warm.outcome, Outcome::Passed | Outcome::NotRun { .. });
         if is_final || !self.confirms || !warm.is_warm() {
             return warm;
         }
         let kept = keep(logs, WARM);
-        let mut cold = self.try_once(job, logs, StartPolicy::Cold, events);
-        match kept {
-            Ok(logs) => cold.notes.push(start::note(&warm, &logs)),
-            Err(error) => cold.notes.push(error.to_string()),
+        let cold = self.try_once(job, logs, CONFIRMED, &OnceLock::new(), events);
+        let mut report = start::confirmed(&warm, cold);
+        report.notes.push(match kept {
+            Ok(logs) => start::note(&warm, &logs),
+            Err(error) => error.to_string(),
+        });
+        report
+    }
+
+    /// Runs the job, and again with guests that boot if one was not restored: only that result counts.
+    fn try_restored(
+        &self,
+        job: &Job<'_>,
+        logs: &Utf8Path,
+        start: StartPolicy,
+        events: &Sender<RunEvent>,
+    ) -> TestReport {
+        let not_restored = OnceLock::new();
+        let report = self.try_once(job, logs, start, &not_restored, events);
+        let Some(why) = not_restored.into_inner() else {
+            return report;
+        };
+        if matches!(report.outcome, Outcome::NotRun { .. }) {
+            return report;
         }
-        cold.outcome = start::confirmed(&warm.outcome, cold.outcome);
-        cold
+        let kept = keep(logs, NOT_RESTORED);
+        let cold = StartPolicy::Cold(BOOTED);
+        let mut report = self.try_once(job, logs, cold, &OnceLock::new(), events);
+        for guest in report
+            .starts
+            .iter_mut()
+            .filter(|guest| guest.reason == BOOTED)
+        {
+            guest.reason.clone_from(&why);
+        }
+        report
+            .notes
+            .extend(kept.err().map(|error| error.to_string()));
+        report
     }
 
     fn try_once(
@@ -88,6 +128,7 @@ impl Worker<'_> {
         job: &Job<'_>,
         logs: &Utf8Path,
         start: StartPolicy,
+        not_restored: &OnceLock<String>,
         events: &Sender<RunEvent>,
     ) -> TestReport {
         let config = self.config;
@@ -104,6 +145,7 @@ impl Worker<'_> {
             library: self.library,
             logs: logs.to_owned(),
             start,
+            not_restored,
             scratch: self.place.scratch().join(number.to_string()),
             events,
         };
@@ -141,6 +183,9 @@ const TRY: &str = "try";
 
 /// The folder with the logs of restored guests that did not pass.
 const WARM: &str = "warm";
+
+/// The folder with the logs of a try in which a guest was not restored.
+const NOT_RESTORED: &str = "not-restored";
 
 /// Moves the logs of a try to a separate folder.
 fn keep(logs: &Utf8Path, name: &str) -> std::io::Result<Utf8PathBuf> {

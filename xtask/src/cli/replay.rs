@@ -20,8 +20,8 @@ impl TestArgs {
             AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
         }
         match self.start.start {
-            StartChoice::Cold => {}
-            StartChoice::Auto => flags.push("--start=auto".to_owned()),
+            StartChoice::Auto => {}
+            StartChoice::Cold => flags.push("--start=cold".to_owned()),
             StartChoice::Warm => flags.push("--start=warm".to_owned()),
         }
         for kernel in &self.kernel {
@@ -45,6 +45,7 @@ impl TestArgs {
                 "--image=",
                 "--program=",
                 "--module=",
+                "--start=",
             ];
             of_guests.iter().any(|start| flag.starts_with(start))
         });

@@ -1,7 +1,6 @@
 //! The options of `cargo xtask test` that set how guests start.
 
 use clap::{Args, ValueEnum};
-use guest::start::StartPolicy;
 
 use super::{EXECUTION, SELECTION};
 
@@ -11,8 +10,9 @@ pub struct StartArgs {
     /// Set how guests start
     ///
     /// A warm guest is restored from a template, a saved guest of the same machine without the devices of
-    /// the test. `auto` restores where at least two starts of the run share a machine. A test that does
-    /// not pass warm is run again cold before it is reported.
+    /// the test. `auto` restores where a template exists or at least two starts of the run share a machine;
+    /// it boots all guests with options that compare or debug. A test that does not pass warm is run again
+    /// cold before it is reported.
     #[arg(long, value_enum, default_value_t, value_name = "START", help_heading = EXECUTION)]
     pub start: StartChoice,
     /// Run each test cold and warm and compare
@@ -32,22 +32,10 @@ pub struct StartArgs {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum StartChoice {
     /// Restore guests where it pays
+    #[default]
     Auto,
     /// Boot all guests
-    #[default]
     Cold,
     /// Restore guests wherever it is possible
     Warm,
-}
-
-impl StartArgs {
-    /// The policy of the run.
-    #[must_use]
-    pub fn policy(&self) -> StartPolicy {
-        match self.start {
-            StartChoice::Auto => StartPolicy::Auto,
-            StartChoice::Cold => StartPolicy::Cold,
-            StartChoice::Warm => StartPolicy::Warm,
-        }
-    }
 }

@@ -98,6 +98,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
         extent,
         scope,
         seed: args.seed.unwrap_or_else(host::random::seed),
+        boots_all: starts::boots_all(args),
         overrides,
     };
     let sides = compare::sides(args);

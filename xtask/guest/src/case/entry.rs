@@ -5,8 +5,7 @@ use qemu::{Launch, QemuError, Start as QemuStart, Vm};
 use verdict::event::{GuestStart, StartKind};
 
 use super::Case;
-use crate::start::StartPolicy;
-use crate::template::{Resumed, WarmRequest};
+use crate::template::{NotRestored, Resumed, WarmRequest};
 
 /// A guest that is about to start.
 pub(super) struct Entry<'a> {
@@ -30,16 +29,32 @@ pub(super) struct Entered {
     pub(super) resumed: Option<Resumed>,
 }
 
+/// Why there is no guest.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EntryError {
+    /// QEMU was not started.
+    #[error(transparent)]
+    Qemu(#[from] QemuError),
+    /// A guest was not restored, so that the test has to run again from its beginning.
+    #[error("{0}")]
+    NotRestored(String),
+}
+
 impl Case<'_> {
     /// Restores the guest if possible, and boots it otherwise.
-    pub(super) fn enter_guest(&self, entry: &Entry<'_>) -> Result<Entered, QemuError> {
+    pub(super) fn enter_guest(&self, entry: &Entry<'_>) -> Result<Entered, EntryError> {
         match self.restore(entry) {
             Ok(entered) => {
                 let reason = "the machine has a template".to_owned();
                 self.note_start(entry.number, StartKind::Warm, reason);
                 Ok(entered)
             }
-            Err(reason) => {
+            Err(NotRestored::Failed(why)) => {
+                // The first reason counts.
+                let _ = self.setting.not_restored.set(why.clone());
+                Err(EntryError::NotRestored(why))
+            }
+            Err(NotRestored::Boots(reason)) => {
                 self.note_start(entry.number, StartKind::Cold, reason);
                 let vm = Vm::spawn(entry.launch, entry.run_dir, entry.directory)?;
                 if entry.launch.start == QemuStart::Boot {
@@ -54,11 +69,11 @@ impl Case<'_> {
         }
     }
 
-    fn restore(&self, entry: &Entry<'_>) -> Result<Entered, String> {
+    fn restore(&self, entry: &Entry<'_>) -> Result<Entered, NotRestored> {
         let setting = self.setting;
-        let templates = setting.config.templates.as_ref();
-        let Some(templates) = templates.filter(|_| setting.start != StartPolicy::Cold) else {
-            return Err("`--start cold`".to_owned());
+        let Some(templates) = &setting.config.templates else {
+            let reason = "the run keeps no templates".to_owned();
+            return Err(NotRestored::Boots(reason));
         };
         let restored = templates.restore(&WarmRequest {
             arch: setting.arch,
@@ -77,6 +92,18 @@ impl Case<'_> {
             launch: restored.launch,
             resumed: Some(restored.resumed),
         })
+    }
+
+    /// The flag with which guests start as they did.
+    pub(super) fn start_flag(&self) -> &'static str {
+        let starts = &self.state().starts;
+        if starts.is_empty() {
+            ""
+        } else if starts.values().any(|guest| guest.start == StartKind::Warm) {
+            " --start=warm"
+        } else {
+            " --start=cold"
+        }
     }
 
     fn note_start(&self, number: usize, start: StartKind, reason: String) {

@@ -67,6 +67,7 @@ mod tests {
                     .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                     .collect(),
                 changes: Changes::default(),
+                start: None,
             };
             let flags = ReproduceFlags {
                 all: vec!["--qemu".to_owned(), "/a b".to_owned()],

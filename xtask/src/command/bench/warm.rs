@@ -26,7 +26,7 @@ use crate::supply::Supply;
 const TESTS: [&str; 2] = ["boot::true", "pci::disk-and-nic"];
 
 /// Cold and warm.
-const STARTS: [StartPolicy; 2] = [StartPolicy::Cold, StartPolicy::Warm];
+const STARTS: [StartPolicy; 2] = [StartPolicy::COLD, StartPolicy::Warm];
 
 /// The parameters of the measurement.
 struct Bench<'a> {
@@ -39,7 +39,10 @@ struct Bench<'a> {
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;
     let suite = test::load(context, &supply.known_arches())?;
-    let templates = Arc::new(Templates::new(supply.store.clone()));
+    let templates = Arc::new(Templates::new(
+        supply.store.clone(),
+        context.guest_environment(),
+    ));
     for run in &platforms::prepare(&supply, &args.guest, &supply.arches)? {
         let bench = Bench {
             context,

@@ -16,7 +16,7 @@ use verdict::golden::bless::Blessing;
 use verdict::origin::{Origin, Scope};
 use verdict::runs::run_dir::temp_dir;
 
-use super::{RUNS, TESTS, choices};
+use super::{RUNS, TESTS, choices, starts};
 use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::Failure;
@@ -38,6 +38,8 @@ pub(super) struct Wanted {
     /// The architectures whose image a selected test boots.
     pub(super) boots: Vec<String>,
     pub(super) seed: u64,
+    /// The option with which `--start auto` boots all guests.
+    pub(super) boots_all: Option<&'static str>,
     pub(super) overrides: Vec<Override>,
 }
 
@@ -67,8 +69,11 @@ pub(super) fn configure(
             kernel_log: context.global.verbose > 0,
             reproduce: args.reproducing(context.settings.profile()),
             bless: args.reports.blessing(!args.filters.is_empty()),
-            start: args.start.policy(),
-            templates: Some(Arc::new(Templates::new(supply.store.clone()))),
+            start: starts::policy(args.start.start, wanted.boots_all),
+            templates: Some(Arc::new(Templates::new(
+                supply.store.clone(),
+                context.guest_environment(),
+            ))),
             ..case_config(context)
         },
         choices: choices::parse(&args.choose)?,
@@ -126,7 +131,7 @@ fn case_config(context: &Context) -> CaseConfig {
         no_capture: false,
         kiln: context.env.own_program(),
         path: context.env.path.clone(),
-        start: StartPolicy::default(),
+        start: StartPolicy::Cold("the command boots all guests"),
         templates: None,
         debug: Debug::default(),
         reproduce: ReproduceFlags::default(),

@@ -25,8 +25,9 @@ pub(super) fn print(
         skips.extend(skipped);
     }
     if args.start.starts {
+        let policy = starts::policy(args.start.start, starts::boots_all(args));
         let start = |supply: &Supply<'_>, known: Option<&Known>, test: &Selected<'_>| {
-            starts::start(supply, known?, args.start.policy(), test)
+            starts::start(supply, known?, policy, test)
         };
         skips = notes(context, project, args, selected, start)?;
     }

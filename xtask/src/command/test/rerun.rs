@@ -12,6 +12,7 @@ use verdict::origin::Scope;
 use verdict::runs::kept;
 
 use super::{foreign, select};
+use crate::cli::start::StartChoice;
 use crate::cli::{AccelChoice, Cli, Command, TestArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
@@ -74,6 +75,9 @@ impl Rerun {
         }
         if args.guest.accel == AccelChoice::Auto {
             args.guest.accel = asked.guest.accel;
+        }
+        if args.start.start == StartChoice::Auto {
+            args.start.start = asked.start.start;
         }
         args.timeout_factor = args.timeout_factor.or(asked.timeout_factor);
         args
