@@ -2,8 +2,10 @@
 # A virtual function of an igb gets a driver and takes the size of packets that its card takes.
 #: arch = ["x86_64"]
 #: requires.devices = ["igb"]
+#: start = "cold"
 
 in_host() {
+    # If Linux found the card by a rescan, it hangs while it adds the virtual functions.
     qemu -device pcie-root-port,id=rp,chassis=1 -netdev user,id=n0 -device igb,netdev=n0,bus=rp
 }
 

@@ -310,7 +310,7 @@ in_guest() {
 "#;
 
 #[test]
-fn failure_of_a_guest_that_booted_is_repeated_by_a_boot() {
+fn failure_at_boot_is_repeated_by_a_boot() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::with(&[("a/boots", BOOT_FAILS)]);
     let run = |args: &[&str], status: i32| {
