@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::SELECTION;
+
 #[derive(Debug, Args)]
 pub struct TargetArgs {
     #[command(subcommand)]
@@ -24,6 +26,6 @@ pub struct NewArgs {
     #[arg(value_name = "ARCH")]
     pub name: String,
     /// Copy from this target
-    #[arg(long, value_name = "OTHER")]
+    #[arg(long, value_name = "OTHER", help_heading = SELECTION)]
     pub from: String,
 }
