@@ -71,7 +71,7 @@ impl RunDirError {
     pub fn hint(&self) -> String {
         let (source, other) = match self {
             Self::Runs { source, .. } => (source, "use another directory: --runs DIR"),
-            Self::Temporary { source, .. } => (source, "name another directory: TMPDIR=/var/tmp"),
+            Self::Temporary { source, .. } => (source, "use another directory: TMPDIR=/var/tmp"),
         };
         if source.kind() == io::ErrorKind::StorageFull {
             format!("free some space, or {other}")
