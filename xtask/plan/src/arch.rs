@@ -19,6 +19,8 @@ pub struct Arch {
     pub endian: Endian,
     /// Word size in bits.
     pub bits: u32,
+    /// Size of a page of its kernel, in bytes.
+    pub page_size: u32,
     /// Whether the repository contains its image.
     pub prebuilt: bool,
     /// Whether commands that name no architecture include it.

@@ -120,6 +120,7 @@ impl Case<'_> {
             environment: vec![
                 variable("KILN_ARCH", arch.name.clone()),
                 variable("KILN_BITS", arch.bits.to_string()),
+                variable("KILN_PAGE_SIZE", arch.page_size.to_string()),
                 variable("KILN_ENDIAN", endian.to_owned()),
                 variable("KILN_MACHINE", self.machine_name.to_owned()),
                 variable("KILN_CALLS_ITSELF", self.calls_itself().to_owned()),

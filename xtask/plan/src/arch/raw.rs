@@ -13,12 +13,14 @@ use crate::diagnostic::{Diagnostic, Page};
 use crate::{document, duration, suggest};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawArch {
     arch: Spanned<String>,
     triple: Spanned<String>,
     endian: Endian,
     bits: Spanned<u32>,
+    #[serde(default = "smallest_page")]
+    page_size: u32,
     #[serde(default = "yes")]
     prebuilt: bool,
     default: Option<bool>,
@@ -32,6 +34,10 @@ struct RawArch {
 
 fn yes() -> bool {
     true
+}
+
+fn smallest_page() -> u32 {
+    4096
 }
 
 #[derive(Deserialize)]
@@ -132,6 +138,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         triple: raw.triple.into_inner(),
         endian: raw.endian,
         bits: raw.bits.into_inner(),
+        page_size: raw.page_size,
         prebuilt: raw.prebuilt,
         default: raw.default.unwrap_or(raw.prebuilt),
         gdb: raw.gdb,
