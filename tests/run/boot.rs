@@ -1,29 +1,41 @@
 //! End-to-end tests of `cargo xtask boot`: a shell in a guest, and the exit code.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
-use harness::qemu::arch;
+use harness::qemu::{arch, arches};
 use harness::repo::TestRepo;
 
-/// Boots and types these lines at the prompt. Returns the exit code and the guest's output.
-fn boot(repo: &TestRepo, arch: &str, lines: &str) -> (Option<i32>, String) {
+const PROMPT: &str = "~ # ";
+
+/// Boots. When the guest has printed the first text of a step, types the second. Returns the exit code and the
+/// guest's output.
+fn talk(repo: &TestRepo, arch: &str, steps: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut boot = repo.xtask(&["boot", "--offline", "--arch", arch]);
     let pipes = boot.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = pipes.stderr(Stdio::null()).spawn().unwrap();
     let (mut keys, mut console) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (mut printed, mut piece) = (String::new(), [0; 4096]);
-    // The end of the console also ends the wait.
-    while !printed.ends_with("# ") {
-        let length = console.read(&mut piece).unwrap();
-        assert_ne!(length, 0, "no prompt: {printed}");
-        printed += &String::from_utf8_lossy(&piece[..length]);
+    for (awaited, typed) in steps {
+        let seen = printed.len();
+        // The end of the console also ends the wait.
+        while !printed[seen..].contains(awaited) {
+            let length = console.read(&mut piece).unwrap();
+            assert_ne!(length, 0, "no `{awaited}`: {printed}");
+            printed += &String::from_utf8_lossy(&piece[..length]);
+        }
+        keys.write_all(typed.as_bytes()).unwrap();
     }
-    keys.write_all(lines.as_bytes()).unwrap();
     let mut rest = Vec::new();
     console.read_to_end(&mut rest).unwrap();
     printed += &String::from_utf8_lossy(&rest);
     (child.wait().unwrap().code(), printed)
+}
+
+/// Boots and types these lines at the prompt. Returns the exit code and the guest's output.
+fn boot(repo: &TestRepo, arch: &str, lines: &str) -> (Option<i32>, String) {
+    talk(repo, arch, &[(PROMPT, lines)])
 }
 
 #[test]
@@ -45,4 +57,47 @@ fn kernel_panic_fails_boot() {
     assert!(printed.contains("Kernel panic"), "{printed}");
     assert_eq!(code, Some(101), "{printed}");
     repo.assert_clean("a kernel panic");
+}
+
+#[test]
+fn every_target_has_the_same_shell() {
+    if arch().is_none() {
+        return;
+    }
+    let repo = TestRepo::with(&[]);
+    // Each line is typed at a prompt, so that the terminal echoes all of them alike.
+    let steps = [
+        (PROMPT, "dmesg -n 1\n"),
+        // The echo of this line does not contain `running`.
+        (PROMPT, "sh -c 'echo run\"\"ning; exec sleep 1000'\n"),
+        ("running", "\x03"),
+        (PROMPT, "echo status $?\n"),
+        (PROMPT, "busybox | head -n 1\n"),
+        (PROMPT, "hostname\n"),
+        (PROMPT, "exit\n"),
+    ];
+    let mut sessions = BTreeMap::new();
+    for arch in arches() {
+        let (code, printed) = talk(&repo, &arch, &steps);
+        assert_eq!(code, Some(0), "{arch}: {printed}");
+        let session = &printed[printed.find(PROMPT).unwrap()..];
+        // Lines of the kernel, which reports the power-off, start with a time.
+        let lines = session.lines().map(str::trim_end);
+        let lines: Vec<String> = lines
+            .filter(|line| !line.starts_with('['))
+            .map(str::to_owned)
+            .collect();
+        assert!(
+            lines.contains(&"status 130".to_owned()),
+            "{arch}: {printed}"
+        );
+        sessions.insert(arch, lines);
+    }
+    let mut sessions = sessions.iter();
+    if let Some((first, expect)) = sessions.next() {
+        for (arch, session) in sessions {
+            assert_eq!(session, expect, "{arch} differs from {first}");
+        }
+    }
+    repo.assert_clean("boot");
 }

@@ -18,18 +18,22 @@ pub fn is_installed(arch: &str) -> bool {
     version.is_ok()
 }
 
-/// An architecture whose QEMU is installed and whose image is in the repository. Without one, the
-/// calling test is skipped.
-pub fn arch() -> Option<String> {
+/// The architectures whose QEMU is installed and whose image is in the repository, sorted.
+pub fn arches() -> Vec<String> {
     let prebuilt = std::fs::read_dir(root().join("images/prebuilt")).unwrap();
     let name = |entry: std::io::Result<std::fs::DirEntry>| {
         let name = entry.unwrap().file_name().into_string().ok()?;
         Some(name.strip_suffix(".tar.xz")?.to_owned())
     };
-    let arch = prebuilt
-        .filter_map(name)
-        .filter(|arch| is_installed(arch))
-        .max();
+    let arches = prebuilt.filter_map(name).filter(|arch| is_installed(arch));
+    let mut arches: Vec<String> = arches.collect();
+    arches.sort();
+    arches
+}
+
+/// One of them. Without one, the calling test is skipped.
+pub fn arch() -> Option<String> {
+    let arch = arches().pop();
     if arch.is_none() {
         skip("no QEMU is installed for any image of the repository");
     }
