@@ -3,9 +3,9 @@
 #: groups = ["net"]
 #: timeout = "90s"
 #: requires.devices = ["virtio-net-pci", "e1000", "e1000e", "igb", "rtl8139", "pcnet", "tulip"]
-#: choices.others.x86_64 = ["vmxnet3"]
-#: choices.others.aarch64 = ["vmxnet3"]
-#: choices.others.riscv64 = ["vmxnet3"]
+#: choices.others.x86_64 = { devices = ["vmxnet3"] }
+#: choices.others.aarch64 = { devices = ["vmxnet3"] }
+#: choices.others.riscv64 = { devices = ["vmxnet3"] }
 #: choices.others.ppc64 = [""]
 #: choices.others.ppc64le = [""]
 

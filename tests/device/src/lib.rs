@@ -30,6 +30,7 @@ mod storage_controllers;
 mod usb_controllers;
 mod virtio_blk;
 mod virtio_rng;
+mod virtio_scsi;
 
 /// All device tests, by file.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
@@ -52,6 +53,7 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         usb_controllers::TESTS,
         virtio_blk::TESTS,
         virtio_rng::TESTS,
+        virtio_scsi::TESTS,
     ]
     .into_iter()
     .flatten()
