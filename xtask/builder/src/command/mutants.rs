@@ -86,8 +86,7 @@ pub(crate) fn run(context: &Context, args: &MutantsArgs) -> CommandResult {
 
 /// The options of the test runs: only the mutant may affect the outcome.
 fn flags(context: &Context) -> Vec<String> {
-    // All mutants are in one binary, for which a template would be kept once: every guest boots.
-    let mut flags: Vec<String> = ["--accel=tcg", "--retries=0", "--start=cold", "--quiet"]
+    let mut flags: Vec<String> = ["--accel=tcg", "--retries=0", "--quiet"]
         .map(str::to_owned)
         .into();
     flags.extend(context.global.offline.then(|| "--offline".to_owned()));
