@@ -107,6 +107,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "plan",
                 "host",
                 "hostfiles",
+                "kernel",
                 "store",
                 "qemu",
                 "qtest",

@@ -26,6 +26,7 @@ mod interrupted;
 mod kernel;
 mod killed;
 mod kinds;
+mod ktest;
 mod legacy;
 mod load;
 mod mirror;

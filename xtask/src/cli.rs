@@ -356,6 +356,8 @@ pub enum KindArg {
     Device,
     /// Tests of a tree of kvm-unit-tests
     Suite,
+    /// Scripts of ktest
+    Ktest,
 }
 
 impl KindArg {
@@ -367,6 +369,7 @@ impl KindArg {
             Self::Host => TestKind::Host,
             Self::Device => TestKind::Device,
             Self::Suite => TestKind::Suite,
+            Self::Ktest => TestKind::Ktest,
         }
     }
 }
@@ -389,6 +392,12 @@ pub struct TestArgs {
     /// only if --kind selects them as well. `docs/foreign-suites.md` describes it.
     #[arg(long, value_name = "DIR", help_heading = SELECTION)]
     pub suite: Vec<Utf8PathBuf>,
+    /// Run a ktest script; repeatable
+    ///
+    /// Each of its `test_*` functions is a test. Other tests run only if --kind selects them as well. The guest
+    /// gets bash and the programs that the script calls from this host. `docs/foreign-suites.md` describes it.
+    #[arg(long, value_name = "FILE", help_heading = SELECTION)]
+    pub ktest: Vec<Utf8PathBuf>,
     /// Select the tests of a group; repeatable
     #[arg(long, value_name = "GROUP", help_heading = SELECTION)]
     pub group: Vec<String>,

@@ -200,7 +200,13 @@ fn replace(context: &Context, runs: &mut [ArchRun], place: &Utf8Path) -> Result<
         // Templates of guests with the image's own kernel do not apply.
         image.content = Digest::of(format!("{}\n{digest}\n", image.content).as_bytes());
         let modules = modules(&place, &version);
+        let config = if place.is_dir() {
+            place.join(".config")
+        } else {
+            format!("/boot/config-{version}").into()
+        };
         image.kernel = Some(OwnKernel {
+            config,
             name: format!("{version} ({path})"),
             symbols,
             modules: modules.map_err(|error| Failure::new(Exit::SetupMissing, error))?,

@@ -13,6 +13,7 @@ pub mod exit;
 mod github;
 mod kernels;
 mod kiln_toml;
+mod ktest;
 mod origin;
 pub mod output;
 pub mod platforms;

@@ -40,6 +40,7 @@ mod export;
 mod guest;
 mod host_files;
 mod host_script;
+mod ktest;
 mod launch;
 mod monitor;
 mod plug;
@@ -196,6 +197,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
         Body::Host => run_script(setting, Scripts::Host, report),
         Body::Device(test, machine) => device::run(setting, test, machine, report),
         Body::Suite(test) => unit_test::run(setting, test, report),
+        Body::Ktest(script) => ktest::run(setting, script, report),
     }
 }
 
@@ -392,7 +394,10 @@ fn prepare(setting: &Setting<'_>) -> std::io::Result<Prepared> {
         let disk = fs_err::File::create(disk(&setting.scratch, index))?;
         disk.set_len(*size)?;
     }
-    let script = fs_err::read_to_string(&setting.test.test.path)?;
+    let script = match &setting.test.test.header.body {
+        Body::Ktest(script) => script.scripts.clone(),
+        _ => fs_err::read_to_string(&setting.test.test.path)?,
+    };
     let mut statements = statements::read(&script);
     let marked = setting.scratch.join(MARKED);
     fs_err::write(&marked, &statements.marked)?;

@@ -64,6 +64,8 @@ pub struct OwnKernel {
     pub symbols: Option<Utf8PathBuf>,
     /// Its modules, where there are any.
     pub modules: Option<Arc<Modules>>,
+    /// Its config, where there may be one.
+    pub config: Utf8PathBuf,
 }
 
 impl Image {
@@ -92,6 +94,13 @@ impl Image {
     #[must_use]
     pub fn modules(&self) -> Option<&Modules> {
         self.kernel.as_ref()?.modules.as_deref()
+    }
+
+    /// The config of the kernel, where there may be one.
+    #[must_use]
+    pub fn config(&self) -> Utf8PathBuf {
+        let own = self.kernel.as_ref().map(|kernel| kernel.config.clone());
+        own.unwrap_or_else(|| self.directory.join("config"))
     }
 
     /// The kernel, if it is the image's own: only for that one is there a table of functions.

@@ -28,7 +28,7 @@ pub struct Request<'a> {
     /// Names on PATH, or absolute paths. A file that is neither a program nor a script is copied
     /// unchanged.
     pub programs: Vec<String>,
-    /// Files with their paths in the guest. Programs and scripts bring their dependencies.
+    /// Files with their paths in the guest; programs with their libraries.
     pub placed: Vec<(Utf8PathBuf, Utf8PathBuf)>,
     /// The program that becomes `/bin/sh` of the guest.
     pub shell: Option<&'a str>,
@@ -105,8 +105,8 @@ impl Host {
         }
         for (file, path) in &request.placed {
             let bytes = host::files::read(file)?;
-            let mode = contents.needs(file, &bytes, DEPTH)?;
-            contents.file(path, mode, bytes);
+            contents.needs(file, &bytes, 0)?;
+            contents.file(path, 0o755, bytes);
         }
         if let Some(shell) = request.shell {
             let shell = contents.program(shell, DEPTH)?;

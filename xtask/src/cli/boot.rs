@@ -62,6 +62,12 @@ pub enum ImageChoice {
 }
 
 impl HostArgs {
+    /// Whether guests get nothing of this host.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.image.is_none() && self.program.is_empty() && self.module.is_empty()
+    }
+
     /// Whether guests boot the kernel of this host.
     #[must_use]
     pub fn is_host_image(&self) -> bool {

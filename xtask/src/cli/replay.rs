@@ -66,6 +66,7 @@ impl TestArgs {
         let expressions = expressions.map(|text| format!("--filter-expr={text}"));
         let suites = self.suite.iter();
         let suites = suites.map(|dir| format!("--suite={dir}"));
+        let scripts = self.ktest.iter().map(|file| format!("--ktest={file}"));
         let partition = self.partition.iter();
         let partition = partition.map(|part| format!("--partition={part}"));
         exact
@@ -74,6 +75,7 @@ impl TestArgs {
             .chain(kinds)
             .chain(expressions)
             .chain(suites)
+            .chain(scripts)
             .chain(partition)
             .chain(self.filters.iter().cloned())
             .collect()
@@ -96,6 +98,7 @@ mod tests {
             "--kind=host",
             "--filter-expr=not arch(x) | test(-y)",
             "--suite=../a b",
+            "--ktest=b.ktest",
             "--partition=hash:1/2",
             "a::b",
             "c",

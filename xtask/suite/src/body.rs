@@ -9,6 +9,7 @@ use std::sync::Arc;
 use qtest::{Machine, Test};
 use verdict::kind::TestKind;
 
+use crate::ktest_script::Script;
 use crate::unittests::UnitTest;
 
 /// What a test runs.
@@ -22,6 +23,8 @@ pub enum Body {
     Device(&'static Test, &'static Machine),
     /// A guest without an operating system, from a tree of kvm-unit-tests.
     Suite(Arc<UnitTest>),
+    /// A script of ktest, or one of its functions.
+    Ktest(Arc<Script>),
 }
 
 /// Which scripts a test file defines.
@@ -50,7 +53,7 @@ impl Body {
     #[must_use]
     pub fn needs(&self) -> Needs {
         match self {
-            Self::Guest(_) => Needs {
+            Self::Guest(_) | Self::Ktest(_) => Needs {
                 image: true,
                 accel: true,
             },
@@ -70,7 +73,7 @@ impl Body {
     pub fn is_script(&self) -> bool {
         match self {
             Self::Guest(_) | Self::Host => true,
-            Self::Device(..) | Self::Suite(_) => false,
+            Self::Device(..) | Self::Suite(_) | Self::Ktest(_) => false,
         }
     }
 
@@ -82,6 +85,7 @@ impl Body {
             Self::Host => TestKind::Host,
             Self::Device(..) => TestKind::Device,
             Self::Suite(_) => TestKind::Suite,
+            Self::Ktest(_) => TestKind::Ktest,
         }
     }
 }

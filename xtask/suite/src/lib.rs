@@ -32,6 +32,8 @@ pub mod expression;
 pub mod files;
 pub mod header;
 pub mod known;
+pub mod ktest;
+pub mod ktest_script;
 pub mod overrides;
 pub mod pattern;
 mod read;

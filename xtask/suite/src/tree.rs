@@ -154,8 +154,8 @@ fn distinct(mut tests: Vec<TestFile>) -> Vec<TestFile> {
     tests
 }
 
-/// Converts to a name for paths and command lines.
-fn plain_name(name: &str) -> String {
+/// A name for paths and command lines.
+pub(crate) fn plain_name(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
     let name: String = name
         .chars()

@@ -251,7 +251,7 @@ impl TestReport {
     #[must_use]
     pub fn file(&self) -> Option<String> {
         match self.kind {
-            Some(TestKind::Suite) => None,
+            Some(TestKind::Suite | TestKind::Ktest) => None,
             Some(TestKind::Device) => {
                 let name = self.area.replace('-', "_");
                 Some(format!("tests/device/src/{name}.rs"))

@@ -14,6 +14,8 @@ pub enum TestKind {
     Device,
     /// A guest without an operating system, from a tree of kvm-unit-tests.
     Suite,
+    /// A script of ktest.
+    Ktest,
 }
 
 impl TestKind {
@@ -25,6 +27,7 @@ impl TestKind {
             Self::Host => "host",
             Self::Device => "device",
             Self::Suite => "suite",
+            Self::Ktest => "ktest",
         }
     }
 }

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::process::{Command, ProcessError};
 use hostfiles::{Host, HostFilesError, Overlay, Request, append_to};
 use plan::arch::Machine;
+use suite::Body;
 use suite::header::{COMPILER, is_source};
 use verdict::outcome::Outcome;
 
@@ -31,11 +32,15 @@ pub(super) fn gather(
     let has_disks = !header.scratch.is_empty();
     let request = image.host_request(machine, has_disks);
     let programs = header.host.programs.iter().cloned();
+    let of_script = match &header.body {
+        Body::Ktest(script) => script.files.clone(),
+        _ => Vec::new(),
+    };
     let (sources, programs) = programs.partition(|name| is_source(name));
     let request = Request {
         programs: [request.programs, programs].concat(),
         modules: [request.modules, header.host.modules.clone()].concat(),
-        placed: compile(setting, sources)?,
+        placed: [compile(setting, sources)?, of_script].concat(),
         ..request
     };
     if request.is_empty() {

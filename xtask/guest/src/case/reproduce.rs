@@ -23,6 +23,10 @@ pub(super) fn reproduce(flags: &ReproduceFlags, job: &Job<'_>) -> String {
     match &test.test.header.body {
         Body::Guest(_) => of_kind.extend_from_slice(&flags.guest),
         Body::Host | Body::Device(..) => {}
+        Body::Ktest(script) => {
+            of_kind.extend_from_slice(&flags.guest);
+            of_kind.extend(["--ktest".to_owned(), script.shown.to_string()]);
+        }
         Body::Suite(test) => {
             of_kind.extend_from_slice(&flags.guest);
             of_kind.extend(["--suite".to_owned(), test.tree.shown.to_string()]);

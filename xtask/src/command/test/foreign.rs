@@ -1,4 +1,4 @@
-//! Adds tests of other suites: `--suite DIR`.
+//! Tests of other suites, which the command line names: `--suite DIR`, `--ktest FILE`.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::command::quote;
@@ -9,6 +9,7 @@ use verdict::kind::TestKind;
 use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::ktest;
 
 /// Adds the tests of other suites to those of the repository.
 pub(super) fn add(
@@ -35,6 +36,9 @@ pub(super) fn add(
         is_for_arch(args, dir, &tests)?;
         suite.add(tests);
     }
+    for tests in ktest::load(context, project, args)? {
+        suite.add(tests);
+    }
     Ok(())
 }
 
@@ -56,21 +60,28 @@ fn is_for_arch(args: &TestArgs, dir: &Utf8Path, tests: &[TestFile]) -> Result<()
 
 /// The selected kinds. The default is those of the other suites, if any.
 pub(super) fn kinds(args: &TestArgs) -> Vec<TestKind> {
-    if args.kind.is_empty() && !args.suite.is_empty() {
-        return vec![TestKind::Suite];
+    let named = [
+        (TestKind::Suite, args.suite.is_empty()),
+        (TestKind::Ktest, args.ktest.is_empty()),
+    ];
+    let named = named.into_iter().filter(|(_, is_empty)| !is_empty);
+    let named: Vec<_> = named.map(|(kind, _)| kind).collect();
+    if args.kind.is_empty() && !named.is_empty() {
+        return named;
     }
     args.kind.iter().map(|kind| kind.kind()).collect()
 }
 
 /// Without `--arch`, only the architectures of the other suites are needed.
 pub(super) fn narrow(args: &TestArgs, suite: &Suite, arches: &mut Vec<String>) {
-    let is_alone = args.kind.is_empty() && !args.suite.is_empty();
+    let is_alone = args.kind.is_empty() && !kinds(args).is_empty();
     if !is_alone || !args.source.arch.is_empty() {
         return;
     }
     arches.clear();
     let tests = suite.tests.iter();
-    for test in tests.filter(|test| test.header.body.kind() == TestKind::Suite) {
+    let kinds = kinds(args);
+    for test in tests.filter(|test| kinds.contains(&test.header.body.kind())) {
         let new = test
             .header
             .arches
@@ -81,8 +92,8 @@ pub(super) fn narrow(args: &TestArgs, suite: &Suite, arches: &mut Vec<String>) {
     }
 }
 
-/// The absolute directories, for a command line that is repeated elsewhere.
-pub(super) fn absolute(context: &Context, args: &TestArgs) -> Vec<Utf8PathBuf> {
-    let dirs = args.suite.iter();
-    dirs.map(|dir| context.env.absolute(dir)).collect()
+/// Directories or scripts, for a command line that is repeated elsewhere.
+pub(super) fn absolute(context: &Context, places: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
+    let places = places.iter();
+    places.map(|place| context.env.absolute(place)).collect()
 }

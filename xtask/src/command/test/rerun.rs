@@ -67,6 +67,12 @@ impl Rerun {
         if args.suite.is_empty() {
             args.suite.clone_from(&asked.suite);
         }
+        if args.ktest.is_empty() {
+            args.ktest.clone_from(&asked.ktest);
+        }
+        if args.host.is_default() {
+            args.host.clone_from(&asked.host);
+        }
         if args.guest.qemu.is_none() {
             args.guest.qemu.clone_from(&asked.guest.qemu);
         }
@@ -126,7 +132,8 @@ impl Rerun {
 pub(super) fn scope(context: &Context, args: &TestArgs) -> Scope {
     // It may be repeated in another directory.
     let mut flags = TestArgs {
-        suite: foreign::absolute(context, args),
+        suite: foreign::absolute(context, &args.suite),
+        ktest: foreign::absolute(context, &args.ktest),
         ..args.clone()
     }
     .selecting();
