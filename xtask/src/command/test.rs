@@ -28,6 +28,7 @@ use crate::context::Context;
 use crate::exit::{CommandResult, Exit};
 use crate::github;
 use crate::supply::{self, Supply};
+pub(crate) use config::templates;
 use config::{Wanted, configure};
 pub use load::load;
 pub use perform::{measured, named, quietly};

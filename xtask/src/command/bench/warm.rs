@@ -39,10 +39,7 @@ struct Bench<'a> {
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;
     let suite = test::load(context, &supply.known_arches())?;
-    let templates = Arc::new(Templates::new(
-        supply.store.clone(),
-        context.guest_environment(),
-    ));
+    let templates = test::templates(&supply);
     for run in &platforms::prepare(&supply, &args.guest, &supply.arches)? {
         let bench = Bench {
             context,

@@ -70,10 +70,7 @@ pub(super) fn configure(
             reproduce: args.reproducing(context.settings.profile()),
             bless: args.reports.blessing(!args.filters.is_empty()),
             start: starts::policy(args.start.start, wanted.boots_all),
-            templates: Some(Arc::new(Templates::new(
-                supply.store.clone(),
-                context.guest_environment(),
-            ))),
+            templates: Some(templates(supply)),
             ..case_config(context)
         },
         choices: choices::parse(&args.choose)?,
@@ -82,6 +79,12 @@ pub(super) fn configure(
         runs_dir: runs_dir(context, args),
         ..config(context, wanted.suite, wanted.filter, runs)
     })
+}
+
+/// The templates in the store.
+pub(crate) fn templates(supply: &Supply<'_>) -> Arc<Templates> {
+    let environment = supply.context.guest_environment();
+    Arc::new(Templates::new(supply.store.clone(), environment))
 }
 
 /// The directory of runs.
