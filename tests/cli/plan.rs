@@ -1,5 +1,6 @@
-//! The build plan of every architecture, as recorded in `tests/snapshots`: what a change of a recipe does to it
-//! shows in the diff. Keys are left out, for `images/images.lock` has those of the images.
+//! The build plan of every architecture is recorded in `tests/snapshots`, so that the diff shows
+//! the effect of a changed recipe. Keys are omitted, because `images/images.lock` has those of the
+//! images.
 
 use std::fmt::Write as _;
 
@@ -14,7 +15,7 @@ fn list(step: &Value, name: &str) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-/// A step as three or more lines: what it is, and each list that is not empty.
+/// Formats a step in at least three lines: its name, and each list that is not empty.
 fn describe(step: &Value) -> String {
     let text = |name: &str| step[name].as_str().unwrap_or("all").to_owned();
     let mut described = format!(

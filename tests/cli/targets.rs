@@ -1,4 +1,4 @@
-//! Targets as a whole: a new one, `--arch all`, and the table of all.
+//! Tests targets as a whole: a new one, `--arch all`, and the table of all targets.
 
 use std::os::unix::fs::symlink;
 
@@ -44,7 +44,7 @@ fn new_target_can_be_planned() {
     }
 }
 
-/// Without the other programs of the host: `cargo xtask test --list` needs none.
+/// Other programs of the host are not on PATH, because `cargo xtask test --list` needs none.
 #[test]
 fn all_leaves_out_targets_without_a_qemu() {
     let (store, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -1,4 +1,5 @@
-//! `cargo xtask qtest` from outside: replay, minimize and fuzz on the installed QEMU, and on one that crashes.
+//! Black-box tests of `cargo xtask qtest`: replay, minimize and fuzz on the installed QEMU, and on
+//! one that crashes.
 
 #![expect(
     clippy::disallowed_methods,
@@ -61,7 +62,7 @@ fn crashing() -> PathBuf {
     root().join("tests/qtest/crashing-qemu")
 }
 
-/// Enables memory of `edu`, places it, and does more than a crash needs.
+/// Enables memory of `edu`, maps it, and does more than a crash needs.
 const STREAM: &str = "$ qemu-system-x86_64 -machine q35 -m 128M -device edu,addr=4\n\
     outl 0xcf8 0x80002010\noutl 0xcfc 0xe0000000\noutl 0xcf8 0x80002004\noutw 0xcfc 0x6\n\
     readl 0xe0000000\nwritel 0xe0000004 0x1\nwritel 0xe0000020 0x80\nreadl 0xe0000004\n\
@@ -123,7 +124,7 @@ fn minimize_keeps_the_commands_of_the_same_crash() {
     let (code, stdout, stderr) = setting.qtest(&crashing(), &args);
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(stdout.contains("edu->armed"), "{stdout}");
-    // The write to port 0x64 alone crashes as well, in another way.
+    // The write to port 0x64 alone also crashes, but in another way.
     let text = std::fs::read_to_string(shorter).unwrap();
     let commands = text.lines().filter(|line| line.starts_with("> "));
     let commands: Vec<&str> = commands.collect();

@@ -18,7 +18,7 @@ pub(crate) struct StoppedCommands {
 
 impl StoppedCommands {
     /// Suspends commands on GitHub Actions, and does nothing elsewhere.
-    pub(crate) fn begin(env: &Env) -> Self {
+    pub(crate) fn suspend(env: &Env) -> Self {
         let word = || {
             let [one, other] = [(), ()].map(|()| host::random::seed());
             format!("kiln-{one:08x}{other:08x}")

@@ -1,7 +1,9 @@
-//! Device tests that need the `qtest` accelerator, against sessions that were recorded on a QEMU that has it.
+//! Runs device tests that need the `qtest` accelerator against sessions that were recorded on a
+//! QEMU with it.
 //!
-//! Distributions build QEMU without that accelerator. `tests/device/recorded/<device>-<test>@<machine>` is the
-//! `qtest.log` of such a test; docs/device-tests.md says how to renew it.
+//! Distributions build QEMU without that accelerator.
+//! `tests/device/recorded/<device>-<test>@<machine>` is the `qtest.log` of such a test.
+//! docs/device-tests.md describes how to renew it.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -19,7 +21,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded")
 }
 
-/// Runs the test of a recording on it.
+/// Runs a test against its recording.
 fn play(name: &str, recording: &Utf8Path) -> Result<(), Failure> {
     let (test, machine) = name.split_once('@').unwrap();
     let is_named = |it: &&Test| format!("{}-{}", it.device, it.name) == test;
@@ -56,7 +58,7 @@ fn recorded_sessions_satisfy_their_tests() {
     assert!(count >= 10, "{count} recordings");
 }
 
-/// A device that answers otherwise fails the test: each row changes one reply of a recording.
+/// A device with other answers fails the test. Each row changes one reply of a recording.
 #[test]
 fn other_replies_fail_tests() {
     let scratch = tempfile::tempdir().unwrap();

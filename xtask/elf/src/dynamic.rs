@@ -1,4 +1,4 @@
-//! What a program or a library asks of the dynamic loader (gABI, chapter 5).
+//! Requests of a program or library to the dynamic loader (gABI, chapter 5).
 
 use crate::reader::{LOADED, Reader, Segment, string};
 
@@ -12,21 +12,22 @@ const STRINGS: u64 = 5;
 const RPATH: u64 = 15;
 const RUNPATH: u64 = 29;
 
-/// The libraries that a file needs, and where it looks for them. All is empty in a static program.
+/// The libraries that a file needs, and the directories that are searched for them. Everything is
+/// empty in a static program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dynamic {
     /// The dynamic loader of a program.
     pub interpreter: Option<String>,
     /// Names or paths of libraries, in the order of the file.
     pub needed: Vec<String>,
-    /// Directories for its libraries and for those that these need.
+    /// Directories for its libraries and their dependencies.
     pub rpath: Vec<String>,
-    /// Directories for its own libraries; `rpath` does not count where there are any.
+    /// Directories for its own libraries. If there are any, `rpath` is ignored.
     pub runpath: Vec<String>,
 }
 
 impl Dynamic {
-    /// `None` if it is not an ELF file, or a part of it is outside of the file.
+    /// `None` if it is not an ELF file, or a part of it is outside the file.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let reader = Reader::of(bytes)?;
@@ -71,7 +72,7 @@ impl Dynamic {
     }
 }
 
-/// The tags and values up to the one that ends them.
+/// The tags and values up to the terminator.
 fn entries(reader: Reader<'_>) -> Vec<(u64, u64)> {
     let size = if reader.wide { 16 } else { 8 };
     let entry = |at| {
@@ -143,7 +144,7 @@ mod tests {
         let bytes = program("/lib/ld.so", &strings);
         assert_eq!(Dynamic::parse(&bytes), Some(expect));
         assert_eq!(Dynamic::parse(b"#!/bin/sh\n"), None);
-        // The end of the file, where the tags are, is missing.
+        // The end of the file with the tags is missing.
         assert_eq!(Dynamic::parse(&bytes[..bytes.len() - 1]), None);
     }
 }

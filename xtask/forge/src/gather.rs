@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    fn one(name: &str, recipe: &str, path: &str) -> BTreeMap<String, InputFile> {
+    fn single(name: &str, recipe: &str, path: &str) -> BTreeMap<String, InputFile> {
         let file = InputFile {
             recipe: recipe.to_owned(),
             path: path.to_owned(),
@@ -114,7 +114,7 @@ mod tests {
     fn renamed_files_arrive_as_data() {
         let trees = trees();
         gather(
-            &one("kernel", "linux", "boot/vmlinux"),
+            &single("kernel", "linux", "boot/vmlinux"),
             &trees.inputs,
             &trees.out,
         )
@@ -132,7 +132,7 @@ mod tests {
         let check = |recipe: &str, path: &str, expect: &str, hint: Option<&str>| {
             let trees = trees();
             let error =
-                gather(&one("kernel", recipe, path), &trees.inputs, &trees.out).unwrap_err();
+                gather(&single("kernel", recipe, path), &trees.inputs, &trees.out).unwrap_err();
             assert_eq!(error.to_string(), expect);
             assert_eq!(error.hint().as_deref(), hint);
         };

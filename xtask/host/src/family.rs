@@ -17,7 +17,7 @@ use signal_hook::iterator::Signals;
 /// Runs a program as the supervisor of its family. Returns the program's status as a shell encodes
 /// it, once no process of the family is left. `guard` is the subcommand that ties the program to
 /// this process.
-pub(crate) fn head(
+pub(crate) fn supervise(
     parent: i32,
     guard: &str,
     program: &OsStr,

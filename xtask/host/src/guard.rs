@@ -46,7 +46,7 @@ pub fn run_if_asked() {
     let first = args.next();
     let refused = match first.as_deref().and_then(OsStr::to_str) {
         Some(SUBCOMMAND) => Some(become_program(args)),
-        Some(FAMILY) => Some(head_family(args)),
+        Some(FAMILY) => Some(supervise_family(args)),
         _ => None,
     };
     if let Some(message) = refused {
@@ -134,13 +134,13 @@ fn become_program(args: impl Iterator<Item = OsString>) -> String {
 }
 
 /// Supervises a whole family. Returns only the reason of a failure.
-fn head_family(args: impl Iterator<Item = OsString>) -> String {
+fn supervise_family(args: impl Iterator<Item = OsString>) -> String {
     let (parent, program, args) = match read(FAMILY, args) {
         Ok(read) => read,
         Err(usage) => return usage,
     };
     let label = program.to_string_lossy().into_owned();
-    match family::head(parent, SUBCOMMAND, &program, args) {
+    match family::supervise(parent, SUBCOMMAND, &program, args) {
         Ok(status) =>
         {
             #[expect(

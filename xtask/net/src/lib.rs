@@ -68,17 +68,21 @@ impl Client {
             }
         }
         let shown = &shown(url);
-        self.begin(shown, request)?.checked(shown, resume)
+        self.send_request(shown, request)?.checked(shown, resume)
     }
 
     /// Requests a file from a URL that contains a secret. Messages print `shown`.
     pub fn get_signed(&self, url: &str, shown: &str) -> Result<Response, HttpError> {
         interrupt::check()?;
         let request = self.inner.get(url).header(ACCEPT_ENCODING, "identity");
-        self.begin(shown, request)?.checked(shown, None)
+        self.send_request(shown, request)?.checked(shown, None)
     }
 
-    fn begin(&self, shown: &str, request: blocking::RequestBuilder) -> Result<Response, HttpError> {
+    fn send_request(
+        &self,
+        shown: &str,
+        request: blocking::RequestBuilder,
+    ) -> Result<Response, HttpError> {
         let (head, body) = transfer::start(shown, request, self.limits)?;
         Ok(Response {
             url: head.url,

@@ -1,12 +1,12 @@
-//! The files of a new target, made from those of another one. Used by `cargo xtask target new`. What is
-//! particular to the new target is not known here: [`CHECK`] lists what a person has to look at.
+//! Creates the files of a new target from those of another one. Used by `cargo xtask target new`.
+//! The properties of the new target are unknown: [`CHECK`] lists what the user must check.
 
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use toml_edit::{DocumentMut, value};
 
-/// The keys whose values are those of the other target, and what each of them is.
+/// The keys with values of the other target, and their meanings.
 pub const CHECK: [(&str, &str); 8] = [
     ("triple", "the target triple of the compiler"),
     ("endian, bits", "byte order and word size of programs"),
@@ -27,24 +27,24 @@ pub const CHECK: [(&str, &str); 8] = [
     ),
 ];
 
-/// Why a target cannot be made.
+/// Why a target cannot be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SkeletonError {
-    /// The name cannot be part of a file name and of the name of a test.
+    /// The name cannot be part of a file name and a test name.
     #[error("`{0}` is not a name: expected lowercase letters, digits and `_`, a letter first")]
     Name(String),
-    /// The file of the other target is not TOML.
+    /// The file of the other target is not valid TOML.
     #[error("failed to read `images/{other}.toml`: {why}")]
     Other {
         /// The other target.
         other: String,
-        /// Where, and what is wrong.
+        /// The location and the cause.
         why: String,
     },
 }
 
-/// The files of the target `name`, by their path in the repository. `file` and `fragment` are the target
-/// file and the kernel fragment of `other`; their comments are kept.
+/// The files of the target `name` by their path in the repository. `file` and `fragment` are the
+/// target file and the kernel fragment of `other`. Their comments are kept.
 pub fn files(
     name: &str,
     other: &str,
@@ -60,7 +60,7 @@ pub fn files(
         SkeletonError::Other { other, why }
     })?;
     document["arch"] = value(name);
-    // An image has to be built before it can be in the repository.
+    // An image must be built before it can be in the repository.
     document["prebuilt"] = value(false);
     document["default"] = value(false);
     let folder = Utf8PathBuf::from("images").join(name);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_and_files_are_refused() {
+    fn invalid_names_and_files_are_refused() {
         let check = |name: &str, file: &str, expect: &str| {
             let error = files(name, "alpha", file, "").unwrap_err();
             assert!(error.to_string().starts_with(expect), "{error}");

@@ -11,7 +11,7 @@ use store::{EntryName, Ready, Store};
 use crate::blobs;
 use crate::error::ProvisionError;
 use crate::lock::{compare, locked};
-use crate::places::{Known, Origin, Policy, Reuse, places};
+use crate::origins::{ImageFacts, Origin, Policy, Reuse, origins};
 use crate::prebuilt;
 
 /// The images of a run, and the data to find them.
@@ -70,7 +70,7 @@ impl Provision<'_> {
         if let Some(promised) = promised {
             self.condemn_unlocked(arch, promised)?;
         }
-        for origin in places(self.policy, &self.known(arch, step)) {
+        for origin in origins(self.policy, &self.image_facts(arch, step)) {
             let found = match (origin, promised) {
                 (Origin::Store, _) => self.in_store(step)?,
                 (Origin::Blobs, Some(locked)) => blobs::install(&self.store, step, locked)?,
@@ -93,7 +93,7 @@ impl Provision<'_> {
 
     /// The facts about an image before any origin is tried.
     #[must_use]
-    pub fn known(&self, arch: &str, step: &Step) -> Known {
+    pub fn image_facts(&self, arch: &str, step: &Step) -> ImageFacts {
         let locked = self.locked(arch, step);
         let has_blobs = |locked: &LockedImage| {
             let mut files = locked.files.values();
@@ -109,7 +109,7 @@ impl Provision<'_> {
             (Origin::Mirror, self.has_mirrors),
         ];
         let available = places.into_iter().filter(|(_, is_there)| *is_there);
-        Known {
+        ImageFacts {
             in_lock: locked.is_some(),
             available: available.map(|(origin, _)| origin).collect(),
         }

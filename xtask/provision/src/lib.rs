@@ -6,7 +6,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`places`] | which origins are tried for an image, in which order; pure |
+//! | [`origins`] | which origins are tried for an image, in which order; pure |
 //! | [`images`] | the local images of a run |
 //! | [`prebuilt`] | archives of images in the repository; [`payload`] finds a kernel in a compressed kernel |
 //! | [`blobs`] | images from files that the store has by their digests |
@@ -21,12 +21,12 @@ pub mod blobs;
 pub mod error;
 pub mod images;
 pub mod lock;
+pub mod origins;
 pub mod payload;
-pub mod places;
 pub mod prebuilt;
 pub mod roots;
 pub mod sources;
 
 pub use error::ProvisionError;
 pub use images::Provision;
-pub use places::{Origin, Policy, Reuse};
+pub use origins::{Origin, Policy, Reuse};

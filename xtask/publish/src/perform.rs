@@ -138,7 +138,7 @@ pub fn withdraw(
         let name = name.to_owned();
         return Err(PublishError::Unknown { name, known });
     }
-    let doomed = doomed(tree, &index, name, listed.as_deref())?;
+    let doomed = paths_to_remove(tree, &index, name, listed.as_deref())?;
     let expires = authority.now + authority.keys.days * DAY;
     announce(tree, &index.with(name, &[], expires), authority)?;
     report(INDEX);
@@ -151,7 +151,7 @@ pub fn withdraw(
 
 /// The files of only this release in the order of removal: binaries first, and last the list that a
 /// second attempt needs.
-fn doomed(
+fn paths_to_remove(
     tree: &dyn Tree,
     index: &Index,
     name: &str,

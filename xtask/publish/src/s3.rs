@@ -155,7 +155,7 @@ impl Bucket {
         if file.path == blob
             || self
                 .head(&blob)?
-                .is_none_or(|its| !says(&its, &file.content))
+                .is_none_or(|its| !has_same_digest(&its, &file.content))
         {
             return Ok(false);
         }
@@ -169,7 +169,7 @@ impl Bucket {
             return Ok(false);
         }
         let copy = self.head(&file.path)?;
-        Ok(copy.is_some_and(|copy| says(&copy, &file.content)))
+        Ok(copy.is_some_and(|copy| has_same_digest(&copy, &file.content)))
     }
 
     /// Uploads the file and checks that the bucket stored the same bytes.
@@ -198,8 +198,8 @@ impl Bucket {
         let kept = self.head(&file.path)?.ok_or_else(lost)?;
         // The object has changed since the upload was answered.
         let tags = [&answer, &kept].map(|its| its.headers.get("etag"));
-        if tags[0] != tags[1] || !says(&kept, &file.content) {
-            return match tree::is_there(self, file) {
+        if tags[0] != tags[1] || !has_same_digest(&kept, &file.content) {
+            return match tree::has_content(self, file) {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(lost()),
                 Err(TreeError::Differs { .. }) => {
@@ -215,7 +215,7 @@ impl Bucket {
 }
 
 /// Whether the metadata of an object matches this content.
-fn says(answer: &Answer, content: &Content) -> bool {
+fn has_same_digest(answer: &Answer, content: &Content) -> bool {
     let header = |name: &str| answer.headers.get(name).map(String::as_str);
     let size = header("content-length").and_then(|text| text.parse().ok());
     let digest = content.digest();
@@ -251,9 +251,9 @@ impl Tree for Bucket {
     fn has(&self, file: &PublishedFile) -> Result<bool, TreeError> {
         match self.head(&file.path)? {
             None => Ok(false),
-            Some(answer) if says(&answer, &file.content) => Ok(true),
+            Some(answer) if has_same_digest(&answer, &file.content) => Ok(true),
             // Another tool has uploaded it, or the bytes differ: they are read.
-            Some(_) => tree::is_there(self, file),
+            Some(_) => tree::has_content(self, file),
         }
     }
 

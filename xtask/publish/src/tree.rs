@@ -84,7 +84,7 @@ impl TreeError {
 pub trait Tree: TreeReader {
     /// Whether a file exists with the right bytes. Fails if it has others.
     fn has(&self, file: &PublishedFile) -> Result<bool, TreeError> {
-        is_there(self, file)
+        has_content(self, file)
     }
 
     /// Publishes a file that never changes. An existing file must have the same bytes.
@@ -98,7 +98,7 @@ pub trait Tree: TreeReader {
 }
 
 /// Whether the file exists with the right bytes. Fails if it has others.
-pub(crate) fn is_there<P: TreeReader + ?Sized>(
+pub(crate) fn has_content<P: TreeReader + ?Sized>(
     place: &P,
     file: &PublishedFile,
 ) -> Result<bool, TreeError> {

@@ -96,7 +96,7 @@ pub fn promise(
     let entries = entries.filter(|entry| entry.release() == release);
     for arch in entries.filter_map(|entry| entry.annotations.get(ARCH)) {
         let manifest = manifest(place, &sums, arch)?;
-        sums.same(&promise.bundle, manifest.bundle.sha256)?;
+        sums.check_digest(&promise.bundle, manifest.bundle.sha256)?;
         promise.facts.size = manifest.bundle.size;
         let named = manifest.sources.into_iter();
         promise.sources.extend(named.map(|source| {
@@ -105,7 +105,7 @@ pub fn promise(
         }));
         let mut files = BTreeMap::new();
         for (name, facts) in manifest.files {
-            sums.same(&format!("{arch}/{name}"), facts.sha256)?;
+            sums.check_digest(&format!("{arch}/{name}"), facts.sha256)?;
             let (size, sha256) = (facts.size, facts.sha256);
             files.insert(name, LockedFile { size, sha256 });
         }
@@ -182,7 +182,7 @@ impl Sums {
     }
 
     /// Fails if a manifest contradicts the checksums.
-    fn same(&self, path: &str, manifest: Digest) -> Result<(), VerifyError> {
+    fn check_digest(&self, path: &str, manifest: Digest) -> Result<(), VerifyError> {
         let listed = self.of(path)?;
         if listed == manifest {
             return Ok(());

@@ -70,7 +70,7 @@ pub fn compare(
             _ => pair.new.clone(),
         });
         let dir = run_dir.join(side);
-        run_dir::keep(&report(config, tests.collect(), started, dir))?;
+        run_dir::write_report(&report(config, tests.collect(), started, dir))?;
     }
     let comparison = Comparison {
         pairs,

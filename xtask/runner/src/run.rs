@@ -80,7 +80,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     let report = report(config, tests, started, run_dir);
     // The results are reported even if the disk is full.
     send(events, RunEvent::RunFinished(Box::new(report.clone())));
-    run_dir::keep(&report)?;
+    run_dir::write_report(&report)?;
     Ok(report)
 }
 

@@ -1,4 +1,4 @@
-//! The options of `cargo xtask boot`, and what guests get of the host.
+//! The options of `cargo xtask boot`, and those for files of the host in guests.
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
@@ -74,7 +74,7 @@ impl HostArgs {
         self.image == Some(ImageChoice::Host)
     }
 
-    /// The flags as they are read.
+    /// The flags that parse to this.
     pub(super) fn flags(&self) -> impl Iterator<Item = String> {
         let image = self.is_host_image().then(|| "--image=host".to_owned());
         let programs = self.program.iter().map(|name| format!("--program={name}"));

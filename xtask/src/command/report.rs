@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use verdict::event::RunReport;
 use verdict::report::{self, merge};
 use verdict::runs::joined;
-use verdict::runs::kept::{self, KeptError};
+use verdict::runs::stored::{self, StoredRunError};
 
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::command::test::RUNS;
@@ -19,8 +19,8 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> CommandResult {
     if !args.merge.is_empty() {
         return join(context, args, &runs);
     }
-    let dir = kept::find(&runs, &args.run, &context.env.current_dir).map_err(refused)?;
-    let run = kept::read(&dir).map_err(refused)?;
+    let dir = stored::find(&runs, &args.run, &context.env.current_dir).map_err(refused)?;
+    let run = stored::read(&dir).map_err(refused)?;
     if let Some(missing) = run.missing() {
         output::note(missing);
     }
@@ -49,7 +49,7 @@ pub(crate) fn write(
 
 fn print(context: &Context, format: ReportFormat, run: &RunReport) -> Result<(), Failure> {
     let text = text(context, context.style, format, run)?;
-    let _hush = (format == ReportFormat::Human).then(|| StoppedCommands::begin(&context.env));
+    let _hush = (format == ReportFormat::Human).then(|| StoppedCommands::suspend(&context.env));
     output::raw(text.as_bytes());
     Ok(())
 }
@@ -77,8 +77,8 @@ fn join(context: &Context, args: &ReportArgs, runs: &Utf8Path) -> CommandResult 
     let mut parts = Vec::new();
     for dir in &args.merge {
         let dir = context.env.absolute(dir);
-        for folder in kept::below(&dir).map_err(refused)? {
-            parts.push(kept::read(&folder).map_err(refused)?);
+        for folder in stored::below(&dir).map_err(refused)? {
+            parts.push(stored::read(&folder).map_err(refused)?);
         }
     }
     let whole =
@@ -87,16 +87,16 @@ fn join(context: &Context, args: &ReportArgs, runs: &Utf8Path) -> CommandResult 
     if let Some(missing) = whole.missing() {
         output::note(missing);
     }
-    let whole = joined::keep(whole, &parts, output.as_deref(), runs).map_err(refused)?;
+    let whole = joined::store_merged(whole, &parts, output.as_deref(), runs).map_err(refused)?;
     print(context, args.format, &whole)?;
     output::note(format!("merged run: {}", whole.run_dir));
     Ok(Exit::Child(whole.exit_code()))
 }
 
-fn refused(error: KeptError) -> Failure {
+fn refused(error: StoredRunError) -> Failure {
     let exit = match error {
-        KeptError::NoRun(_) => Exit::NoTests,
-        KeptError::Io(_) => Exit::Failed,
+        StoredRunError::NoRun(_) => Exit::NoTests,
+        StoredRunError::Io(_) => Exit::Failed,
         _ => Exit::Usage,
     };
     let hint = error.hint();

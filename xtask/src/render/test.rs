@@ -63,17 +63,19 @@ impl TestProgress {
                 self.bar.set_length(*total as u64);
                 self.bar.enable_steady_tick(Duration::from_millis(200));
                 let tests = plural(*total, "test");
-                self.say(&heading(
+                self.print_line(&heading(
                     self.style,
                     Color::Green,
                     "Running",
                     &format!("{tests}, seed {seed}"),
                 ));
                 for one in platforms {
-                    self.say(&heading(self.style, Color::Cyan, "QEMU", &platform(one)));
+                    self.print_line(&heading(self.style, Color::Cyan, "QEMU", &platform(one)));
                 }
             }
-            RunEvent::Note { text } => self.say(&heading(self.style, Color::Cyan, "Note", text)),
+            RunEvent::Note { text } => {
+                self.print_line(&heading(self.style, Color::Cyan, "Note", text))
+            }
             RunEvent::TestStarted { name } => {
                 self.running.insert(name.clone());
                 self.show_running();
@@ -118,7 +120,7 @@ impl TestProgress {
                 output::result(summary::lines(self.style, report));
                 if let Some(number) = report.run_dir.file_name() {
                     let text = format!("{number}, logs in {}", report.run_dir);
-                    self.say(&heading(self.style, Color::Cyan, "Run", &text));
+                    self.print_line(&heading(self.style, Color::Cyan, "Run", &text));
                 }
             }
         }
@@ -129,7 +131,7 @@ impl TestProgress {
         self.bar.set_message(names.join(", "));
     }
 
-    fn say(&self, line: &str) {
+    fn print_line(&self, line: &str) {
         if !self.quiet {
             self.bar.suspend(|| output::note(line));
         }

@@ -113,7 +113,7 @@ impl Store {
     pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
         match Self::create(root) {
             Ok(store) => {
-                store.inner.usage.begin(store.layout())?;
+                store.inner.usage.share(store.layout())?;
                 store.sweep();
                 Ok(store)
             }
@@ -134,7 +134,7 @@ impl Store {
         if !store.layout().is_dir() {
             return Err(StoreError::Absent(store.root().to_owned()));
         }
-        store.inner.usage.begin(store.layout())?;
+        store.inner.usage.share(store.layout())?;
         Ok(store)
     }
 

@@ -60,12 +60,12 @@ struct Listing {
 impl Vacant {
     /// Creates a work area for the entry.
     pub fn stage(self) -> Result<Staging, StoreError> {
-        Staging::begin(self.store, self.name)
+        Staging::create(self.store, self.name)
     }
 }
 
 impl Staging {
-    pub(crate) fn begin(store: Store, name: EntryName) -> Result<Self, StoreError> {
+    pub(crate) fn create(store: Store, name: EntryName) -> Result<Self, StoreError> {
         let area = store.workspace()?;
         let staging = Self { store, name, area };
         for directory in [staging.path(), staging.scratch()] {

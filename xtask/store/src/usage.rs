@@ -22,7 +22,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// Takes a shared hold. A read-only store without a lock file has only readers.
-    pub(crate) fn begin(&self, layout: &Utf8Path) -> Result<(), StoreError> {
+    pub(crate) fn share(&self, layout: &Utf8Path) -> Result<(), StoreError> {
         let path = layout.join(FILE);
         let opened = fs::OpenOptions::new()
             .create(true)

@@ -9,7 +9,7 @@ use plan::step::{Step, StepId};
 
 use crate::error::SupplyError;
 use crate::images::Supplier;
-use provision::places::{Origin, places};
+use provision::origins::{Origin, origins};
 
 /// The prediction.
 #[derive(Debug)]
@@ -61,12 +61,12 @@ impl Supplier<'_> {
 
     /// The origin of an image. Mirrors are not contacted, so a mirror is only a possibility.
     fn from(&self, arch: &str, step: &Step) -> Origin {
-        let known = self.known(arch, step);
+        let known = self.image_facts(arch, step);
         if known.available.contains(&Origin::Store) {
             // A build finds it too, even with `--from-source`.
             return Origin::Store;
         }
-        let places = places(self.policy, &known);
-        places.first().copied().unwrap_or(Origin::Source)
+        let origins = origins(self.policy, &known);
+        origins.first().copied().unwrap_or(Origin::Source)
     }
 }

@@ -122,7 +122,7 @@ impl Reader {
                     self.result(depth, line);
                 }
             }
-            _ if indent.comment.is_some() => self.say(indent.comment, text),
+            _ if indent.comment.is_some() => self.add_diagnostic(indent.comment, text),
             _ => {}
         }
     }
@@ -154,7 +154,7 @@ impl Reader {
     }
 
     /// Records a comment of the list whose lines begin at the `#`, or of the enclosing one.
-    fn say(&mut self, column: Option<usize>, text: &str) {
+    fn add_diagnostic(&mut self, column: Option<usize>, text: &str) {
         let mut levels = self.levels.iter_mut().rev();
         if let Some(level) = levels.find(|level| Some(level.column) <= column) {
             level.said = Some(text.trim().to_owned());
@@ -168,7 +168,7 @@ impl Reader {
                 level.planned = None;
             }
         }
-        self.say(Some(comment), &format!("bailed out: {why}"));
+        self.add_diagnostic(Some(comment), &format!("bailed out: {why}"));
     }
 
     fn begin_level(&mut self, column: usize, at: usize) {

@@ -2,5 +2,5 @@
 
 pub mod joined;
 pub mod journal;
-pub mod kept;
 pub mod run_dir;
+pub mod stored;

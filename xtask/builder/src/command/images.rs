@@ -7,7 +7,7 @@ use forge::build;
 use provision::lock::locked;
 use serde_json::json;
 use store::Ready;
-use verdict::runs::kept::{self, KeptError};
+use verdict::runs::stored::{self, StoredRunError};
 
 use crate::render;
 use crate::wiring::{Supply, supply_failure};
@@ -52,8 +52,8 @@ pub(crate) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
 /// All targets, with the results of the runs that are kept.
 fn matrix(context: &Context) -> CommandResult {
     let project = context.project()?;
-    let failed = |error: KeptError| Failure::new(Exit::Failed, error);
-    let runs = kept::all(&context.root.join(RUNS)).map_err(failed)?;
+    let failed = |error: StoredRunError| Failure::new(Exit::Failed, error);
+    let runs = stored::all(&context.root.join(RUNS)).map_err(failed)?;
     let size = |arch: &str| {
         let archive = provision::lock::archive(&context.root, arch);
         Some(fs_err::metadata(archive).ok()?.len())

@@ -1,4 +1,4 @@
-//! `cargo xtask target new`: writes the files of a new target, for a person to complete.
+//! `cargo xtask target new`: writes the files of a new target, which the user completes.
 
 use plan::{skeleton, suggest};
 use xtask::cli::target::{NewArgs, TargetArgs, TargetCommand};

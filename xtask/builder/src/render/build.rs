@@ -60,13 +60,13 @@ impl BuildProgress {
                 offset,
                 size,
             } => {
-                self.say(
+                self.print_line(
                     Color::Green,
                     "Downloading",
                     &format!("{file} ({})", quantity::bytes(size)),
                 );
                 if self.verbose {
-                    self.say(Color::Dim, "from", &url);
+                    self.print_line(Color::Dim, "from", &url);
                 }
                 let bar = self.start(&file, download_style()).bar.clone();
                 bar.set_length(size);
@@ -89,7 +89,7 @@ impl BuildProgress {
                     |seconds| format!("retrying in {seconds:.1} s"),
                 );
                 self.finish(&file);
-                self.say(
+                self.print_line(
                     Color::Yellow,
                     "Warning",
                     &format!("`{file}` from {url}: {why}; {next}"),
@@ -100,7 +100,7 @@ impl BuildProgress {
                 self.fetched_whole(&file, size);
             }
             Event::UnpackStarted { name } => {
-                self.say(Color::Green, "Unpacking", &name);
+                self.print_line(Color::Green, "Unpacking", &name);
                 self.start(&format!("unpack {name}"), step_style())
                     .bar
                     .set_message(name);
@@ -115,13 +115,13 @@ impl BuildProgress {
                 let name = step_name(&recipe, arch.as_deref());
                 let place = log.map_or_else(String::new, |log| format!(", log in {log}"));
                 let place = if self.verbose { place } else { String::new() };
-                self.say(Color::Green, "Building", &format!("{name}{place}"));
+                self.print_line(Color::Green, "Building", &format!("{name}{place}"));
                 self.start(&name, step_style()).bar.set_message(name);
             }
             Event::StepOutput { recipe, arch, line } => {
                 let name = step_name(&recipe, arch.as_deref());
                 if self.verbose {
-                    self.say(Color::Dim, &name, &line);
+                    self.print_line(Color::Dim, &name, &line);
                 } else if let Some(running) = self.running.get(&name) {
                     running.bar.set_message(format!("{name}: {}", line.trim()));
                 }
@@ -134,10 +134,10 @@ impl BuildProgress {
                 let name = step_name(&recipe, arch.as_deref());
                 self.finish(&name);
                 let time = quantity::time(Duration::from_secs_f64(seconds.max(0.0)));
-                self.say(Color::Green, "Built", &format!("{name} in {time}"));
+                self.print_line(Color::Green, "Built", &format!("{name} in {time}"));
             }
-            Event::Waiting { on } => self.say(Color::Cyan, "Waiting", &on),
-            Event::Note { text } => self.say(Color::Cyan, "Note", &text),
+            Event::Waiting { on } => self.print_line(Color::Cyan, "Waiting", &on),
+            Event::Note { text } => self.print_line(Color::Cyan, "Note", &text),
         }
     }
 
@@ -150,12 +150,12 @@ impl BuildProgress {
         if let Some(total) = &mut self.total {
             total.note(file, done);
             if let Some(news) = total.news().filter(|_| plain) {
-                self.say(Color::Green, "Downloading", &news);
+                self.print_line(Color::Green, "Downloading", &news);
             }
         } else if plain && running.told.elapsed() >= PLAIN_INTERVAL {
             running.told = Instant::now();
             let (done, size) = (quantity::bytes(done), quantity::bytes(size));
-            self.say(
+            self.print_line(
                 Color::Green,
                 "Downloading",
                 &format!("{file}: {done} of {size}"),
@@ -167,7 +167,7 @@ impl BuildProgress {
     fn announce(&mut self, files: usize, bytes: u64) {
         if files > 1 {
             let what = format!("{files} files ({})", quantity::bytes(bytes));
-            self.say(Color::Green, "Downloading", &what);
+            self.print_line(Color::Green, "Downloading", &what);
             let bar = ProgressBar::new(bytes).with_style(download_style());
             self.total = Some(Total::new(self.bars.add(bar), files, bytes));
         }
@@ -208,7 +208,7 @@ impl BuildProgress {
     }
 
     /// Prints a line in cargo's format: a word that ends in column 12, then its subject.
-    fn say(&self, color: Color, word: &str, text: &str) {
+    fn print_line(&self, color: Color, word: &str, text: &str) {
         if self.quiet {
             return;
         }

@@ -6,7 +6,7 @@ use verdict::event::{RunReport, TestReport};
 use verdict::outcome::Outcome;
 use xtask::render::quantity;
 
-/// What stands for a value that is not known.
+/// The text of an unknown value.
 const UNKNOWN: &str = "-";
 
 const HEAD: &str = "\
@@ -14,8 +14,8 @@ const HEAD: &str = "\
 |---|---|---|---|---|---|---|---|---|---|
 ";
 
-/// The table. `archive` returns the size of a target's image in the repository. `runs` are in the order of
-/// their start; the last one with tests of a target counts.
+/// The table. `archive` returns the size of a target's image in the repository. `runs` are in the
+/// order of their start. The last run with tests of a target determines its results.
 pub(crate) fn table(
     project: &Project,
     archive: impl Fn(&str) -> Option<u64>,
@@ -50,7 +50,7 @@ fn target(arch: &Arch) -> [String; 4] {
     ]
 }
 
-/// Boot time, and the numbers of tests that passed, were skipped, and did anything else.
+/// Boot time, and the numbers of tests that passed, were skipped, and had any other outcome.
 fn results(arch: &Arch, runs: &[RunReport]) -> [String; 4] {
     let is_its = |test: &&TestReport| test.arch == arch.name;
     let its = |run: &RunReport| run.tests.iter().any(|test| is_its(&test));
@@ -70,8 +70,8 @@ fn results(arch: &Arch, runs: &[RunReport]) -> [String; 4] {
     ]
 }
 
-/// The shortest boot of a test with one guest that was not restored. Other tests of the run share the
-/// processors with it, so the shortest is the nearest to the time on an idle machine.
+/// The shortest boot of a test with one guest that was not restored. Concurrent tests share the
+/// processors, so the shortest time is nearest to that of an idle machine.
 fn fastest_boot<'t>(tests: impl Iterator<Item = &'t TestReport>) -> Option<String> {
     let booted = tests.filter(|test| test.starts.len() == 1 && !test.is_warm());
     let least = booted

@@ -34,7 +34,7 @@ pub(super) fn run(
     let slot = run.jobs.acquire()?;
     let log = run.store.log_dir().join(format!("{}.log", stem(step)));
     let start = run.started(step, Some(log.clone()));
-    let (status, tail) = attend(run, step, &launch, &log)?;
+    let (status, tail) = follow_process(run, step, &launch, &log)?;
     drop(slot);
     host::interrupt::check()?;
     match status {
@@ -43,7 +43,7 @@ pub(super) fn run(
             status,
             log,
             tail,
-            kept: keep(run, step, places)?,
+            kept: keep_work_area(run, step, places)?,
         }),
         None => {
             let limit = run.options.script_limit;
@@ -51,7 +51,7 @@ pub(super) fn run(
                 limit,
                 log,
                 tail,
-                kept: keep(run, step, places)?,
+                kept: keep_work_area(run, step, places)?,
             })
         }
     }
@@ -113,7 +113,7 @@ pub(super) fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) 
 }
 
 /// Starts the script and follows it to its end. No status means that it exceeded its time limit.
-fn attend(
+fn follow_process(
     run: &Run,
     step: &Step,
     launch: &Launch,
@@ -154,7 +154,7 @@ fn attend(
 }
 
 /// Moves the work area of a failed step away before it is removed, if requested.
-fn keep(run: &Run, step: &Step, places: &Places) -> io::Result<Option<Utf8PathBuf>> {
+fn keep_work_area(run: &Run, step: &Step, places: &Places) -> io::Result<Option<Utf8PathBuf>> {
     if !run.options.keep_failed {
         return Ok(None);
     }

@@ -24,13 +24,13 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Builds a step, unless another process has built it meanwhile. A full disk is reported as an
 /// error of the store.
 pub(super) fn make(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
-    made(run, step, inputs).map_err(|error| match error {
+    make_locked(run, step, inputs).map_err(|error| match error {
         StepError::Io(error) => StoreError::io(run.store.root(), error).into(),
         error => error,
     })
 }
 
-fn made(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
+fn make_locked(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepError> {
     let name = run.entry_name(step).map_err(|error| match error {
         BuildError::Host(error) => StepError::Process(error),
         BuildError::Interrupted(interrupted) => StepError::Interrupted(interrupted),

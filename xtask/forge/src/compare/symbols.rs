@@ -54,7 +54,8 @@ fn in_section(whole: &Elf, sides: &[&[u8]], name: &str, offset: usize) -> Option
     let agrees = |side: &&&[u8]| {
         Elf::parse(side).is_some_and(|side| {
             side.section(name).is_some_and(|section| {
-                section.address == known.address && begins(section.bytes, known.bytes, offset)
+                section.address == known.address
+                    && have_common_prefix(section.bytes, known.bytes, offset)
             })
         })
     };
@@ -76,14 +77,14 @@ fn in_flat(whole: &Elf, sides: &[&[u8]], offset: usize) -> Option<(usize, usize)
         let holds = is_copied(&section) && inside < section.bytes.len();
         let agrees = |side: &&&[u8]| {
             side.get(start..)
-                .is_some_and(|side| begins(side, section.bytes, inside))
+                .is_some_and(|side| have_common_prefix(side, section.bytes, inside))
         };
         (holds && sides.iter().any(|side| agrees(&side))).then_some((index, inside))
     })
 }
 
 /// Whether two contents have this many leading bytes in common.
-fn begins(one: &[u8], other: &[u8], length: usize) -> bool {
+fn have_common_prefix(one: &[u8], other: &[u8], length: usize) -> bool {
     one.get(..length)
         .is_some_and(|one| other.get(..length) == Some(one))
 }

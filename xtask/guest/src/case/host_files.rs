@@ -1,4 +1,4 @@
-//! What the guests of a test get of the host: programs, and the modules of a kernel that has them.
+//! Files of the host for the guests of a test: programs, and modules of the kernel.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use verdict::outcome::Outcome;
 use super::Setting;
 /// The image's initramfs with files of the host.
 pub(super) struct HostInitramfs {
-    /// The file.
+    /// The path of the file.
     pub(super) path: Utf8PathBuf,
-    /// Added to the kernel command line.
+    /// The additional kernel parameter.
     pub(super) parameter: &'static str,
 }
 
-/// Makes the initramfs of a test, if its header or the run names files of the host.
+/// Creates the initramfs of a test, if its header or the run requests files of the host.
 pub(super) fn gather(
     setting: &Setting<'_>,
     machine: &Machine,
@@ -55,7 +55,7 @@ pub(super) fn gather(
     Ok(Some(HostInitramfs { path, parameter }))
 }
 
-/// Compiles C files next to the test; with each, where it goes.
+/// Compiles C files next to the test. Returns each with its destination.
 fn compile(
     setting: &Setting<'_>,
     sources: Vec<String>,
@@ -77,10 +77,10 @@ fn compile(
     programs.collect()
 }
 
-/// For one small program.
+/// Time limit for one small program.
 const COMPILER_WAIT: Duration = Duration::from_secs(120);
 
-/// A module that the kernel does not have is like a device that QEMU does not have.
+/// A missing module is treated like a missing device of QEMU.
 fn outcome(error: &HostFilesError) -> Outcome {
     let text = error.to_string();
     if error.is_absent() {

@@ -36,7 +36,7 @@ pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, D
     let named = sources.iter();
     wanted.extend(named.map(|(file, digest)| (format!("{root}/sources/{file}"), Some(*digest))));
     // A broken stream lacks the remaining files, and its digest is wrong in addition.
-    let _ = strike(&mut hashing, &mut wanted);
+    let _ = remove_found(&mut hashing, &mut wanted);
     let broken = io::copy(&mut hashing, &mut io::sink()).err();
     let (size, digest) = hashing.finish();
     let prefix = format!("{root}/");
@@ -52,7 +52,10 @@ pub(super) fn read(file: Box<dyn Read>, root: &str, sources: &BTreeMap<String, D
 }
 
 /// Removes from `wanted` what is in the archive.
-fn strike(file: &mut dyn Read, wanted: &mut BTreeMap<String, Option<Digest>>) -> io::Result<()> {
+fn remove_found(
+    file: &mut dyn Read,
+    wanted: &mut BTreeMap<String, Option<Digest>>,
+) -> io::Result<()> {
     let mut archive = tar::Archive::new(file);
     for entry in archive.entries()? {
         let entry = entry?;

@@ -63,7 +63,7 @@ pub(super) fn perform(
     let json = global.message_format == MessageFormat::Json;
     let mut progress = TestProgress::new(context.style, global.quiet, global.verbose > 0);
     let mut journal = Journal::default();
-    let hush = (!json).then(|| StoppedCommands::begin(&context.env));
+    let hush = (!json).then(|| StoppedCommands::suspend(&context.env));
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut shell = shell::Shell::new(keys);

@@ -9,7 +9,7 @@ use runner::rerun::{self, RerunTest};
 use suite::{Selected, Suite};
 use verdict::event::RunReport;
 use verdict::origin::Scope;
-use verdict::runs::kept;
+use verdict::runs::stored;
 
 use super::{foreign, select};
 use crate::cli::start::StartChoice;
@@ -34,8 +34,8 @@ impl Rerun {
         };
         let runs = super::config::runs_dir(context, args);
         let here = &context.env.current_dir;
-        let folder = kept::find(&runs, name, here).map_err(hinted!(Exit::Usage))?;
-        let report = kept::read(&folder).map_err(hinted!(Exit::Usage))?;
+        let folder = stored::find(&runs, name, here).map_err(hinted!(Exit::Usage))?;
+        let report = stored::read(&folder).map_err(hinted!(Exit::Usage))?;
         let asked = report.origin.scope.as_ref().and_then(|scope| {
             let words = ["xtask", "test"].into_iter().map(str::to_owned);
             let cli = Cli::try_parse_from(words.chain(scope.flags.iter().cloned()));

@@ -68,7 +68,7 @@ pub fn parse(text: &str) -> Result<Vec<Section>, String> {
             continue;
         }
         if let Some(name) = line.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-            begin(&mut sections, name, number);
+            start_section(&mut sections, name, number);
             continue;
         }
         let Some(section) = sections.last_mut() else {
@@ -98,7 +98,7 @@ pub fn parse(text: &str) -> Result<Vec<Section>, String> {
 }
 
 /// Starts a section. Two of the same name would be one test in every report, so neither can run.
-fn begin(sections: &mut Vec<Section>, name: &str, line: u32) {
+fn start_section(sections: &mut Vec<Section>, name: &str, line: u32) {
     if let Some(first) = sections.iter().position(|section| section.name == name) {
         let mut section = sections.remove(first);
         let fault = format!("lines {} and {line}: two sections `[{name}]`", section.line);

@@ -80,7 +80,7 @@ pub fn merge(
         return Err(MergeError::Nothing);
     };
     for other in rest {
-        same(first, other)?;
+        check_common_values(first, other)?;
     }
     complete(parts)?;
     let platforms = platforms(parts)?;
@@ -110,7 +110,7 @@ pub fn merge(
 }
 
 /// Checks the values that all parts must have in common.
-fn same(one: &RunReport, other: &RunReport) -> Result<(), MergeError> {
+fn check_common_values(one: &RunReport, other: &RunReport) -> Result<(), MergeError> {
     let facts = |run: &RunReport| {
         let commit = run.origin.commit.clone();
         [

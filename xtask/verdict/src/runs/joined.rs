@@ -6,20 +6,20 @@ use camino::Utf8Path;
 
 use crate::event::RunReport;
 use crate::report::json;
-use crate::runs::kept::{self, KeptError};
+use crate::runs::stored::{self, StoredRunError};
 use crate::runs::{journal, run_dir};
 
 /// Stores a merged run in `dir`, or else as the next of `runs`. The paths of the returned report
 /// are those of the copies.
-pub fn keep(
+pub fn store_merged(
     mut run: RunReport,
     parts: &[RunReport],
     dir: Option<&Utf8Path>,
     runs: &Utf8Path,
-) -> Result<RunReport, KeptError> {
+) -> Result<RunReport, StoredRunError> {
     let dir = match dir {
-        Some(dir) if dir.join(kept::FILE).exists() => {
-            return Err(KeptError::Taken(dir.to_owned()));
+        Some(dir) if dir.join(stored::FILE).exists() => {
+            return Err(StoredRunError::Taken(dir.to_owned()));
         }
         Some(dir) => dir.to_owned(),
         None => run_dir::number(runs)?,
@@ -28,10 +28,10 @@ pub fn keep(
     for part in parts {
         copy(&part.run_dir, &dir, true)?;
         run.run_dir.clone_from(&part.run_dir);
-        kept::relocate(&mut run, &dir);
+        stored::relocate(&mut run, &dir);
     }
     let text = json::document(&run).map_err(io::Error::from)?;
-    host::files::write(&dir.join(kept::FILE), text.as_bytes())?;
+    host::files::write(&dir.join(stored::FILE), text.as_bytes())?;
     Ok(run)
 }
 
@@ -41,7 +41,8 @@ fn copy(from: &Utf8Path, to: &Utf8Path, is_top: bool) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let (kind, target) = (entry.file_type()?, to.join(name));
-        let is_own = is_top && [kept::FILE, journal::FILE].contains(&name) || name.starts_with('.');
+        let is_own =
+            is_top && [stored::FILE, journal::FILE].contains(&name) || name.starts_with('.');
         if kind.is_dir() {
             fs_err::create_dir_all(&target)?;
             copy(entry.path(), &target, false)?;

@@ -12,7 +12,7 @@ use host::wait::{self, Limit};
 
 use crate::event::RunReport;
 use crate::report::json;
-use crate::runs::kept;
+use crate::runs::stored;
 
 /// Held while a run takes its number.
 const TURN: &str = "lock";
@@ -118,11 +118,11 @@ impl RunDir {
 }
 
 /// Stores a report next to the logs.
-pub fn keep(report: &RunReport) -> Result<(), RunDirError> {
+pub fn write_report(report: &RunReport) -> Result<(), RunDirError> {
     let dir = &report.run_dir;
     json::document(report)
         .map_err(io::Error::from)
-        .and_then(|text| host::files::write(&dir.join(kept::FILE), text.as_bytes()))
+        .and_then(|text| host::files::write(&dir.join(stored::FILE), text.as_bytes()))
         .map_err(RunDirError::runs(dir))
 }
 
@@ -214,7 +214,7 @@ fn prune(runs: &Utf8Path, keep: usize) -> io::Result<()> {
         let folder = runs.join(number.to_string());
         let is_run = match scratch::is_locked(folder.as_std_path()) {
             Some(is_running) => !is_running,
-            None => folder.join(kept::FILE).is_file(),
+            None => folder.join(stored::FILE).is_file(),
         };
         if is_run {
             fs_err::remove_dir_all(folder)?;

@@ -12,7 +12,7 @@ pub const FILE: &str = "report.json";
 
 /// Why no report can be read.
 #[derive(Debug, thiserror::Error)]
-pub enum KeptError {
+pub enum StoredRunError {
     /// No run has ended here.
     #[error("no run in `{0}`")]
     NoRun(Utf8PathBuf),
@@ -43,7 +43,7 @@ pub enum KeptError {
     },
 }
 
-impl KeptError {
+impl StoredRunError {
     /// The command or advice that fixes the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -79,11 +79,11 @@ fn before_versions() -> u32 {
 }
 
 /// Finds the folder of a run: `latest`, a number below `runs`, or a path.
-pub fn find(runs: &Utf8Path, asked: &str, here: &Utf8Path) -> Result<Utf8PathBuf, KeptError> {
+pub fn find(runs: &Utf8Path, asked: &str, here: &Utf8Path) -> Result<Utf8PathBuf, StoredRunError> {
     if asked == "latest" {
         let numbers = numbers(runs)?;
         let latest = numbers.last().map(|number| runs.join(number.to_string()));
-        return latest.ok_or_else(|| KeptError::NoRun(runs.to_owned()));
+        return latest.ok_or_else(|| StoredRunError::NoRun(runs.to_owned()));
     }
     let dir = if let Ok(number) = asked.parse::<u64>() {
         runs.join(number.to_string())
@@ -97,13 +97,13 @@ pub fn find(runs: &Utf8Path, asked: &str, here: &Utf8Path) -> Result<Utf8PathBuf
     if dir.join(FILE).is_file() {
         Ok(dir)
     } else {
-        Err(KeptError::Unknown(dir))
+        Err(StoredRunError::Unknown(dir))
     }
 }
 
 /// The folders of all runs in a folder or below it, such as artifacts that were unpacked into
 /// separate folders.
-pub fn below(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, KeptError> {
+pub fn below(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoredRunError> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
     while let Some(folder) = open.pop() {
@@ -119,19 +119,19 @@ pub fn below(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, KeptError> {
         }
     }
     if found.is_empty() {
-        return Err(KeptError::NoRun(dir.to_owned()));
+        return Err(StoredRunError::NoRun(dir.to_owned()));
     }
     found.sort();
     Ok(found)
 }
 
 /// The runs of a folder that have ended, oldest first. Those of a schema that is no longer read are left out.
-pub fn all(runs: &Utf8Path) -> Result<Vec<RunReport>, KeptError> {
+pub fn all(runs: &Utf8Path) -> Result<Vec<RunReport>, StoredRunError> {
     let mut found = Vec::new();
     for number in numbers(runs)? {
         match read(&runs.join(number.to_string())) {
             Ok(run) => found.push(run),
-            Err(KeptError::Schema { .. }) => {}
+            Err(StoredRunError::Schema { .. }) => {}
             Err(error) => return Err(error),
         }
     }
@@ -139,17 +139,17 @@ pub fn all(runs: &Utf8Path) -> Result<Vec<RunReport>, KeptError> {
 }
 
 /// Reads the run in a folder; its logs are looked for where the folder is now.
-pub fn read(dir: &Utf8Path) -> Result<RunReport, KeptError> {
+pub fn read(dir: &Utf8Path) -> Result<RunReport, StoredRunError> {
     let path = dir.join(FILE);
     let text = fs_err::read_to_string(&path)?;
-    let wrong = |source| KeptError::NoReport {
+    let wrong = |source| StoredRunError::NoReport {
         path: path.clone(),
         source,
     };
     let Version { schema } = serde_json::from_str(&text).map_err(wrong)?;
     if !(OLDEST_SCHEMA..=SCHEMA).contains(&schema) {
         let found = schema;
-        return Err(KeptError::Schema { path, found });
+        return Err(StoredRunError::Schema { path, found });
     }
     let mut run: RunReport = serde_json::from_str(&text).map_err(wrong)?;
     relocate(&mut run, dir);
@@ -208,7 +208,7 @@ mod tests {
         let here = Utf8Path::from_path(temp.path()).unwrap();
         let runs = here.join("runs");
         let found = |asked: &str| find(&runs, asked, here).map(|dir| dir.to_string());
-        assert!(matches!(found("latest"), Err(KeptError::NoRun(_))));
+        assert!(matches!(found("latest"), Err(StoredRunError::NoRun(_))));
         keep(&runs.join("9"), "{}");
         keep(&runs.join("10"), "{}");
         fs_err::create_dir(runs.join("11")).unwrap();
@@ -223,7 +223,7 @@ mod tests {
         keep(&here.join("my"), "{}");
         assert!(matches!(
             find(&runs, "myreport.json", here),
-            Err(KeptError::Unknown(_))
+            Err(StoredRunError::Unknown(_))
         ));
         let error = find(&runs, "11", here).unwrap_err();
         assert_eq!(

@@ -27,7 +27,7 @@ pub enum Reuse {
 
 /// The facts about an image before any origin is tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct ImageFacts {
     /// The lock has the image with the key of the recipes.
     pub in_lock: bool,
     /// The origins that have it, or may have it.
@@ -65,16 +65,16 @@ impl fmt::Display for Origin {
 /// An image that is not in the lock is only used from the store, because nothing verifies the bytes
 /// of other origins.
 #[must_use]
-pub fn places(policy: Policy, known: &Known) -> Vec<Origin> {
+pub fn origins(policy: Policy, facts: &ImageFacts) -> Vec<Origin> {
     let is_tried = |origin: &Origin| {
         let allowed = match origin {
             Origin::Source => return true,
             Origin::Store => true,
-            Origin::Blobs => known.in_lock,
-            Origin::Prebuilt => known.in_lock && policy.reuse == Reuse::Any,
-            Origin::Mirror => known.in_lock && !policy.offline,
+            Origin::Blobs => facts.in_lock,
+            Origin::Prebuilt => facts.in_lock && policy.reuse == Reuse::Any,
+            Origin::Mirror => facts.in_lock && !policy.offline,
         };
-        allowed && policy.reuse != Reuse::Nothing && known.available.contains(origin)
+        allowed && policy.reuse != Reuse::Nothing && facts.available.contains(origin)
     };
     let all = [
         Origin::Store,
@@ -94,11 +94,11 @@ mod tests {
     #[test]
     fn origins_are_tried_from_near_to_far() {
         let check = |policy, in_lock, available: &[Origin], expect: &[Origin]| {
-            let known = Known {
+            let facts = ImageFacts {
                 in_lock,
                 available: available.to_vec(),
             };
-            assert_eq!(places(policy, &known), expect, "{policy:?} {known:?}");
+            assert_eq!(origins(policy, &facts), expect, "{policy:?} {facts:?}");
         };
         let everywhere = &[Mirror, Prebuilt, Blobs, Store];
         let any = Policy::default();
