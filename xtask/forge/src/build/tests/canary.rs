@@ -163,8 +163,8 @@ fn toolchain_emitting_other_code_is_quarantined() {
         let told = error.to_string();
         assert!(
             told.contains(
-                "the compiler for `beta` emits unexpected code: of the canary `sums.c` at -O2 it \
-                 made other bytes, the code of function `sum`; it was moved to `"
+                "the compiler for `beta` emits unexpected code: the object of canary \
+                 `sums.c` at -O2 differs, the code of function `sum`; it was moved to `"
             ),
             "{told}"
         );

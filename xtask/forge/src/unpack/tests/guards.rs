@@ -279,7 +279,7 @@ fn a_truncated_archive_is_refused() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "failed to unpack `x.tar`: it ends within a file"
+        "failed to unpack `x.tar`: the archive ends within a file"
     );
 }
 
