@@ -74,7 +74,7 @@ impl TestProgress {
                 }
             }
             RunEvent::Note { text } => {
-                self.print_line(&heading(self.style, Color::Cyan, "Note", text))
+                self.print_line(&heading(self.style, Color::Cyan, "Note", text));
             }
             RunEvent::TestStarted { name } => {
                 self.running.insert(name.clone());
