@@ -7,8 +7,8 @@ use std::time::Duration;
 use guest::platform::ArchRun;
 use guest::start::StartPolicy;
 use guest::template::Templates;
+use runner::Rounds;
 use runner::bench::{median, tests_per_minute};
-use runner::{Config, Rounds};
 use serde_json::json;
 use suite::Suite;
 use verdict::event::RunReport;
@@ -107,14 +107,11 @@ impl Bench<'_> {
         jobs: usize,
         rounds: u32,
     ) -> Result<RunReport, Failure> {
-        let named = test::named(self.context, self.suite, vec![self.run.clone()], test);
-        let mut config = Config {
-            jobs,
-            rounds: Rounds {
-                count: Some(rounds),
-                ..Rounds::default()
-            },
-            ..named
+        let mut config = test::named(self.context, self.suite, vec![self.run.clone()], test);
+        config.jobs = jobs;
+        config.rounds = Rounds {
+            count: Some(rounds),
+            ..Rounds::default()
         };
         config.case.start = start;
         config.case.templates = Some(Arc::clone(&self.templates));
