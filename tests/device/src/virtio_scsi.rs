@@ -228,7 +228,7 @@ fn refuses(bench: &mut Bench<'_>, sense: (u8, u8)) -> Result<(), Failure> {
 }
 
 fn unmaps(bench: &mut Bench<'_>, failed: u8) -> Result<(), Failure> {
-    /// Of the descriptors of two ranges.
+    /// The length of the descriptors of two ranges, in bytes.
     const LENGTH: u16 = 2 * 16;
     let mut disk = Disk::find(bench)?;
     for (ranges, expected) in [
