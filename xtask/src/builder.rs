@@ -32,15 +32,16 @@ pub(crate) fn replace(context: &Context) -> Failure {
     }
 }
 
-/// Fetches or builds the images of some architectures.
+/// Fetches or builds what a recipe makes for some architectures.
 pub(crate) fn provide(
     context: &Context,
     source: &SourceArgs,
-    arches: &[String],
+    (recipe, arches): (&str, &[String]),
 ) -> Result<(), Failure> {
     let status = Command::new(program(context)?)
         .with_secrets()
         .arg("provide")
+        .arg(format!("--recipe={recipe}"))
         .args(global_flags(&context.global))
         .args(source_flags(source, arches))
         .current_dir(&context.env.current_dir)
@@ -244,11 +245,14 @@ mod tests {
         };
         let mut flags = global_flags(&cli.global);
         flags.extend(source_flags(&args.source, &["one".to_owned()]));
-        let again = ["xtask", "provide"].map(str::to_owned).into_iter();
+        let again = ["xtask", "provide", "--recipe=image"]
+            .map(str::to_owned)
+            .into_iter();
         let again = crate::cli::Cli::try_parse_from(again.chain(flags.clone())).unwrap();
-        let crate::cli::Command::Provide(source) = again.command else {
+        let crate::cli::Command::Provide(provide) = again.command else {
             panic!("another command");
         };
+        let source = provide.source;
         assert_eq!(global_flags(&again.global), global_flags(&cli.global));
         assert_eq!(source.arch, ["one"]);
         assert_eq!(

@@ -251,7 +251,17 @@ pub enum Command {
     Rebuild(RebuildArgs),
     /// Fetch or build images that guests are started from
     #[command(hide = true)]
-    Provide(SourceArgs),
+    Provide(ProvideArgs),
+}
+
+/// What another command starts guests from.
+#[derive(Debug, Clone, Args)]
+pub struct ProvideArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The recipe that makes it
+    #[arg(long)]
+    pub recipe: String,
 }
 
 /// Which architectures, and where their images come from.
@@ -354,6 +364,8 @@ pub enum KindArg {
     Host,
     /// Tests of device models, without a guest
     Device,
+    /// Guests without an operating system
+    Bare,
     /// Tests of a tree of kvm-unit-tests
     Suite,
     /// Scripts of ktest
@@ -368,6 +380,7 @@ impl KindArg {
             Self::Guest => TestKind::Guest,
             Self::Host => TestKind::Host,
             Self::Device => TestKind::Device,
+            Self::Bare => TestKind::Bare,
             Self::Suite => TestKind::Suite,
             Self::Ktest => TestKind::Ktest,
         }

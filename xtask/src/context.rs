@@ -147,7 +147,9 @@ impl Context {
 
     /// Every file that takes part in a plan, by its path in the repository.
     fn recipe_files(&self) -> Result<BTreeMap<Utf8PathBuf, Vec<u8>>, host::files::FilesError> {
-        host::files::read_tree(&self.root, &["recipes", "images"], &["images/prebuilt"])
+        let bare = Some(suite::bare::FOLDER).filter(|folder| self.root.join(folder).is_dir());
+        let folders: Vec<&str> = ["recipes", "images"].into_iter().chain(bare).collect();
+        host::files::read_tree(&self.root, &folders, &["images/prebuilt"])
     }
 
     /// The requested architectures, else those of the settings, else the default ones. `all` means

@@ -12,6 +12,7 @@ use kernel::{Kernel, KernelError, KernelFile, Target};
 use plan::Project;
 use plan::arch::Machine;
 use plan::digest::Digest;
+use plan::step::IMAGE;
 use qemu::BootFiles;
 
 use crate::cli::SourceArgs;
@@ -30,7 +31,7 @@ fn keep_matching(
 ) -> Result<(), Failure> {
     let source = SourceArgs::of(arches);
     let supply = Supply::open(context, &source)?;
-    let images = supply.at_hand(arches)?;
+    let images = supply.at_hand(IMAGE, arches)?;
     let place = context.env.absolute(place);
     let (mut refused, mut matching) = (Vec::new(), Vec::new());
     for (name, image) in &images {

@@ -10,6 +10,7 @@ use host::packages;
 use plan::Project;
 use plan::arch::Arch;
 use plan::digest::Digest;
+use plan::step::{BARE, IMAGE};
 use qemu::accel::AccelRequest;
 use qemu::remembered::Question;
 use qemu::tools::ToolDirs;
@@ -26,11 +27,31 @@ use crate::supply::{Supply, store_failure};
 /// Time limit to probe a QEMU binary.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
+/// The architectures of a run whose guests are started.
+#[derive(Debug, Clone, Default)]
+pub struct Guests {
+    /// Those whose image is booted.
+    pub boots: Vec<String>,
+    /// Those with bare-metal tests.
+    pub bare: Vec<String>,
+}
+
+impl Guests {
+    /// Images alone.
+    #[must_use]
+    pub fn booting(arches: &[String]) -> Self {
+        Self {
+            boots: arches.to_vec(),
+            bare: Vec::new(),
+        }
+    }
+}
+
 /// Everything that a run needs per architecture. Images are only prepared for those in `boots`.
 pub fn prepare(
     supply: &Supply<'_>,
     args: &GuestArgs,
-    boots: &[String],
+    guests: &Guests,
 ) -> Result<Vec<ArchRun>, Failure> {
     // QEMU comes first, because an image is useless without it.
     let binaries = supply
@@ -38,13 +59,18 @@ pub fn prepare(
         .iter()
         .map(|name| locate(supply, name, args))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut images = supply.images_to_boot(boots)?;
+    let mut images = supply.provided(IMAGE, &guests.boots)?;
+    let mut bare = supply.provided(BARE, &guests.bare)?;
     let asked: Vec<Result<ArchRun, Failure>> = std::thread::scope(|scope| {
         let threads: Vec<_> = binaries
             .into_iter()
             .map(|(arch, binary)| {
                 let image = images.remove(&arch.name);
-                scope.spawn(move || platform(supply, arch, binary, image.as_ref(), args))
+                let bare = bare.remove(&arch.name).map(|ready| ready.path());
+                scope.spawn(move || {
+                    let run = platform(supply, arch, binary, image.as_ref(), args)?;
+                    Ok(ArchRun { bare, ..run })
+                })
             })
             .collect();
         let lost = || Failure::new(Exit::Failed, anyhow::anyhow!("a probing thread panicked"));
@@ -196,6 +222,7 @@ fn platform(
         binary,
         accel: qemu::Accel::Tcg,
         image: None,
+        bare: None,
     };
     if let Some(image) = image {
         let boot = boot_files(image)?;

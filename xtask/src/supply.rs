@@ -47,19 +47,23 @@ impl<'a> Supply<'a> {
         })
     }
 
-    /// The images of these architectures. `builder` fetches or builds missing ones.
-    pub fn images_to_boot(&self, arches: &[String]) -> Result<BTreeMap<String, Ready>, Failure> {
-        let mut images = self.at_hand(arches)?;
+    /// What a recipe makes for these architectures. `builder` fetches or builds what is not here.
+    pub fn provided(
+        &self,
+        recipe: &str,
+        arches: &[String],
+    ) -> Result<BTreeMap<String, Ready>, Failure> {
+        let mut images = self.at_hand(recipe, arches)?;
         let is_missing = |arch: &&String| !images.contains_key(*arch);
         let missing: Vec<String> = arches.iter().filter(is_missing).cloned().collect();
         if missing.is_empty() {
             return Ok(images);
         }
-        builder::provide(self.context, self.source, &missing)?;
+        builder::provide(self.context, self.source, (recipe, &missing))?;
         for arch in missing {
-            let (_, step) = self.step("image", &arch)?;
+            let (_, step) = self.step(recipe, &arch)?;
             let ready = self.in_store(step)?.ok_or_else(|| {
-                let error = anyhow::anyhow!("failed to find the image of {arch} in the store");
+                let error = anyhow::anyhow!("failed to find the {recipe} of {arch} in the store");
                 Failure::new(Exit::Failed, error)
             })?;
             images.insert(arch, ready);

@@ -32,7 +32,7 @@ fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Repro(args) => command::repro::run(context, &args),
         Command::Mutants(args) => command::mutants::run(context, &args),
         Command::Rebuild(args) => command::rebuild::run(context, &args),
-        Command::Provide(source) => command::provide::run(context, &source),
+        Command::Provide(args) => command::provide::run(context, &args),
         Command::Test(_)
         | Command::Report(_)
         | Command::Boot(_)

@@ -15,13 +15,12 @@ use session::{Handoff, Start};
 use suite::choice::Chooser;
 use suite::choice::offer::offered;
 use suite::header::Channel;
-use suite::requirement::{self, Offer};
+use suite::requirement;
 use suite::statements::{self, Statements};
 use suite::{Body, Scripts, Selected};
 use verdict::event::{Choice, GuestStart, RunEvent, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
 
-use crate::accel::is_native;
 use crate::config::CaseConfig;
 use crate::helpers::serve::FileServer;
 use crate::job::Job;
@@ -29,6 +28,7 @@ use crate::logfile::{LogFile, Tail};
 use crate::platform::ArchRun;
 use crate::start::StartPolicy;
 
+mod bare;
 mod chardev;
 mod conclusion;
 mod device;
@@ -47,9 +47,11 @@ mod plug;
 mod qemu_test;
 mod reproduce;
 mod roster;
+mod setting;
 mod space;
 mod sync_points;
 mod unit_test;
+mod watched;
 
 use chardev::Chardevs;
 use conclusion::GuestResult;
@@ -196,6 +198,7 @@ pub fn run(setting: &Setting<'_>) -> TestReport {
         Body::Guest(scripts) => run_script(setting, *scripts, report),
         Body::Host => run_script(setting, Scripts::Host, report),
         Body::Device(test, machine) => device::run(setting, test, machine, report),
+        Body::Bare(test) => bare::run(setting, test, report),
         Body::Suite(test) => unit_test::run(setting, test, report),
         Body::Ktest(script) => ktest::run(setting, script, report),
     }
@@ -213,21 +216,10 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
             return report;
         }
     };
-    let offer = Offer {
-        arch: setting.test.arch,
-        profile,
-        facts: &setting.arch.facts,
-        accel: setting.arch.accel,
-    };
-    let tools = requirement::Tools {
-        on_path: &|tool| host::tools::find_in(tool, &setting.config.path).is_some(),
-        of_qemu: &|tool| setting.arch.tools.find(tool).is_some(),
-        native: is_native(profile),
-    };
     if header.body.needs().image {
         machine_name.clone_into(&mut report.machine);
     }
-    if let Some(reason) = requirement::unmet(header, machine, &offer, tools) {
+    if let Some(reason) = setting.unmet(machine) {
         report.outcome = Outcome::Skipped { reason };
         return report;
     }
@@ -440,39 +432,29 @@ impl Case<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A limit of the test or the profile for this run. Both are meant for TCG.
-    fn scaled(&self, limit: Duration) -> Duration {
-        let accel = match self.setting.arch.accel {
-            Accel::Tcg => 1.0,
-            Accel::Kvm => f64::from(self.setting.arch.arch.qemu.kvm_timeout_permille) / 1000.0,
-        };
-        let factor = (self.setting.config.timeout_factor * accel).clamp(0.01, 1000.0);
-        limit.mul_f64(factor)
-    }
-
-    /// A limit that the test itself sets.
+    /// A limit that the test itself gives.
     fn stretched(&self, limit: Duration) -> Duration {
         limit.mul_f64(self.setting.config.timeout_factor.clamp(0.01, 1000.0))
     }
 
     /// The default limit of `wait_for` in seconds.
     fn wait_seconds(&self) -> String {
-        self.scaled(WAIT_FOR).as_secs_f64().ceil().to_string()
+        self.setting
+            .scaled(WAIT_FOR)
+            .as_secs_f64()
+            .ceil()
+            .to_string()
     }
 
     fn test_limit(&self) -> Duration {
-        if self.setting.config.debug.is_unlimited() {
-            return FOR_EVER;
-        }
-        let header = self.setting.test.test.header.timeout;
-        self.scaled(self.setting.job.changes.timeout.unwrap_or(header))
+        self.setting.test_limit()
     }
 
     fn boot_limit(&self) -> Duration {
         if self.setting.config.debug.is_unlimited() {
             return FOR_EVER;
         }
-        self.scaled(self.boot_timeout())
+        self.setting.scaled(self.boot_timeout())
     }
 
     fn boot_timeout(&self) -> Duration {

@@ -23,6 +23,8 @@ pub struct ArchRun {
     pub accel: Accel,
     /// The image of guests, or `None` if no test of the run boots one.
     pub image: Option<Image>,
+    /// The directory of the bare-metal guests; absent where no test of the run is one.
+    pub bare: Option<Utf8PathBuf>,
     /// The tools that were built with this QEMU.
     pub tools: ToolDirs,
 }

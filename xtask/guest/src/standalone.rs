@@ -132,12 +132,15 @@ pub fn script(recorder: &Recorder, subject: &Subject<'_>) -> Result<Vec<u8>, Exp
         let count = recording.starts.len();
         return Err(ExportError::Starts { name, count });
     };
-    if !start.boots_initrd() {
+    let has_initrd = start.boot.initrd.is_some();
+    if has_initrd && !start.boots_initrd() {
         return Err(ExportError::OwnInitramfs { name });
     }
     let mut payload = Payload::default();
     payload.file(KERNEL, &fs_err::read(&start.boot.kernel)?)?;
-    payload.file(INITRAMFS, &overlay::initramfs(start, report)?)?;
+    if has_initrd {
+        payload.file(INITRAMFS, &overlay::initramfs(start, report)?)?;
+    }
     start.add_files(&mut payload)?;
     for (name, bytes) in &subject.notices {
         payload.file(name, bytes)?;

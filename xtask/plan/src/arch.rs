@@ -33,6 +33,8 @@ pub struct Arch {
     pub linux: Linux,
     /// How its images are packed for transport.
     pub archive: Archive,
+    /// How guests without an operating system are built and run; it has none where absent.
+    pub bare: Option<Bare>,
     /// How QEMU runs it.
     pub qemu: QemuProfile,
 }
@@ -86,6 +88,29 @@ pub struct Archive {
     pub lp: Option<u32>,
     /// As in `xz --lzma2=pb=`: bits of the position that predict everything else. The default is 2.
     pub pb: Option<u32>,
+}
+
+/// Guests without an operating system, from `guest-tests/bare/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bare {
+    /// Options of the compiler, also when it links.
+    pub flags: Vec<String>,
+    /// Where the status of such a guest is.
+    pub status: BareStatus,
+    /// QEMU arguments of every such guest.
+    #[serde(default)]
+    pub args: Vec<String>,
+}
+
+/// How a guest without an operating system ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BareStatus {
+    /// It writes its status `n` to a device, and QEMU exits with `2n + 1`.
+    Exit,
+    /// It powers the machine off. Its status is in its last line only.
+    Printed,
 }
 
 /// How QEMU runs an architecture.

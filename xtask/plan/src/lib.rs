@@ -32,5 +32,6 @@ mod relative;
 mod repository;
 mod resolve;
 mod tree;
+mod wildcard;
 
 pub use project::{PlanError, Project, load};

@@ -1,5 +1,5 @@
-//! `images/images.lock`: the key and the digests of the output files for each image and
-//! architecture.
+//! `images/images.lock`: for each architecture the key of its image and of its bare-metal guests, and the
+//! digests of what comes out.
 //!
 //! It is generated and reviewed. [`Lock::render`] is canonical, so a difference in the file is a
 //! difference in an image.
@@ -14,6 +14,7 @@ use toml::Spanned;
 use crate::diagnostic::{Diagnostic, Page};
 use crate::digest::{BuildKey, Digest};
 use crate::document;
+use crate::step::{BARE, IMAGE};
 
 /// The path of the lock in the repository.
 pub const PATH: &str = "images/images.lock";
@@ -23,6 +24,8 @@ pub const PATH: &str = "images/images.lock";
 pub struct Lock {
     /// Images by architecture.
     pub images: BTreeMap<String, LockedImage>,
+    /// The guests without an operating system, by architecture.
+    pub bare: BTreeMap<String, LockedImage>,
 }
 
 /// One image as the recipes produced it.
@@ -54,6 +57,8 @@ struct RawLock {
     version: Spanned<u32>,
     #[serde(default)]
     image: Vec<RawImage>,
+    #[serde(default)]
+    bare: Vec<RawImage>,
 }
 
 #[derive(Deserialize)]
@@ -89,23 +94,45 @@ impl Lock {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = format!("{HEADER}version = 1\n");
-        for (arch, image) in &self.images {
-            // Writing to a `String` cannot fail.
-            let _ = write!(
-                text,
-                "\n[[image]]\narch = {}\nkey = \"{}\"\n",
-                quoted(arch),
-                image.key
-            );
-            for (name, LockedFile { size, sha256 }) in &image.files {
+        for (table, images) in [("image", &self.images), ("bare", &self.bare)] {
+            for (arch, image) in images {
+                // Writing to a `String` cannot fail.
                 let _ = write!(
                     text,
-                    "\n[[image.file]]\nname = {}\nsize = {size}\nsha256 = \"{sha256}\"\n",
-                    quoted(name)
+                    "\n[[{table}]]\narch = {}\nkey = \"{}\"\n",
+                    quoted(arch),
+                    image.key
                 );
+                for (name, LockedFile { size, sha256 }) in &image.files {
+                    let _ = write!(
+                        text,
+                        "\n[[{table}.file]]\nname = {}\nsize = {size}\nsha256 = \"{sha256}\"\n",
+                        quoted(name)
+                    );
+                }
             }
         }
         text
+    }
+
+    /// What the steps of a recipe made, by architecture; nothing for a recipe that is not locked.
+    #[must_use]
+    pub fn of(&self, recipe: &str) -> &BTreeMap<String, LockedImage> {
+        static NOTHING: BTreeMap<String, LockedImage> = BTreeMap::new();
+        match recipe {
+            IMAGE => &self.images,
+            BARE => &self.bare,
+            _ => &NOTHING,
+        }
+    }
+
+    /// Notes what a step of a locked recipe made.
+    pub fn insert(&mut self, recipe: &str, arch: String, made: LockedImage) {
+        match recipe {
+            IMAGE => drop(self.images.insert(arch, made)),
+            BARE => drop(self.bare.insert(arch, made)),
+            _ => {}
+        }
     }
 }
 
@@ -121,8 +148,20 @@ fn check(page: Page<'_>, raw: RawLock, found: &mut Vec<Diagnostic>) -> Lock {
                 .with_help("this Kiln reads version 1"),
         );
     }
-    let mut lock = Lock::default();
-    for image in raw.image {
+    Lock {
+        images: entries(page, IMAGE, raw.image, found),
+        bare: entries(page, BARE, raw.bare, found),
+    }
+}
+
+fn entries(
+    page: Page<'_>,
+    recipe: &str,
+    raw: Vec<RawImage>,
+    found: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, LockedImage> {
+    let mut images = BTreeMap::new();
+    for image in raw {
         let mut files = BTreeMap::new();
         for RawFile { name, size, sha256 } in image.file {
             if matches!(name.get_ref().as_str(), "" | "." | "..") || name.get_ref().contains('/') {
@@ -143,20 +182,16 @@ fn check(page: Page<'_>, raw: RawLock, found: &mut Vec<Diagnostic>) -> Lock {
             }
         }
         let span = image.arch.span();
-        let title = format!("the image of `{}` is locked twice", image.arch.get_ref());
+        let title = format!("the {recipe} of `{}` is locked twice", image.arch.get_ref());
         let locked = LockedImage {
             key: image.key,
             files,
         };
-        if lock
-            .images
-            .insert(image.arch.into_inner(), locked)
-            .is_some()
-        {
+        if images.insert(image.arch.into_inner(), locked).is_some() {
             found.push(page.at(span, title, "second occurrence"));
         }
     }
-    lock
+    images
 }
 
 #[cfg(test)]
@@ -186,6 +221,7 @@ mod tests {
                 ("x86_64".to_owned(), image(2)),
                 ("ppc64".to_owned(), image(1)),
             ]),
+            bare: BTreeMap::from([("ppc64".to_owned(), image(3))]),
         }
     }
 
@@ -221,7 +257,8 @@ mod tests {
         fn lock_is_read_back_from_its_text(arch in "\\PC{1,12}", name in "[a-z.\"\\\\ä]{3,12}", bytes: [u8; 32], size in 0..i64::MAX as u64) {
             let files = BTreeMap::from([(name, LockedFile { size, sha256: Digest::from_bytes(bytes) })]);
             let image = LockedImage { key: BuildKey::from_bytes(bytes), files };
-            let lock = Lock { images: BTreeMap::from([(arch, image)]) };
+            let one = BTreeMap::from([(arch, image)]);
+            let lock = Lock { images: one.clone(), bare: one };
             prop_assume!(!lock.images.values().any(|image| image.files.contains_key("...")));
             prop_assert_eq!(Lock::parse(&lock.render()), Ok(lock));
         }

@@ -189,7 +189,8 @@ impl Project {
             match recipe.scope {
                 Scope::Common => drop(draft.add(recipe, None)?),
                 Scope::Arch => {
-                    for arch in wanted.values() {
+                    let applies = |arch: &&&Arch| resolve::applies(self, recipe, Some(arch));
+                    for arch in wanted.values().filter(applies) {
                         draft.add(recipe, Some(arch))?;
                     }
                 }
@@ -243,7 +244,8 @@ impl Project {
                 Scope::Common => vec![None],
                 Scope::Arch => self.arches.values().map(Some).collect(),
             };
-            arches.into_iter().map(move |arch| (recipe, arch))
+            let pairs = arches.into_iter().map(move |arch| (recipe, arch));
+            pairs.filter(|(recipe, arch)| resolve::applies(self, recipe, *arch))
         })
     }
 }

@@ -28,6 +28,8 @@ pub struct Recipe {
     pub summary: String,
     /// Whether it has one step in total or one per architecture.
     pub scope: Scope,
+    /// Name of a variable; there is no step for architectures where it is empty.
+    pub when: Option<Template>,
     /// What the output depends on in addition to the key.
     pub product: Product,
     /// The action.
@@ -40,7 +42,7 @@ pub struct Recipe {
     pub inputs: Vec<(String, Mount)>,
     /// Host tools in addition to the base set.
     pub tools: Vec<String>,
-    /// Files of the repository, by path.
+    /// Files of the repository, by path; `*` stands for any part of a name.
     pub files: Vec<Template>,
     /// Outputs and the paths of the files that they must equal.
     pub frozen: Vec<(String, Template)>,

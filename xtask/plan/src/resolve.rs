@@ -15,7 +15,7 @@ use crate::repository::Project;
 use crate::source::Source;
 use crate::step::{Action, Frozen, InitramfsEntry, InitramfsKind, InputFile, Script, Step};
 use crate::template::{self, Context, TemplateErrorKind};
-use crate::tree;
+use crate::{tree, wildcard};
 
 /// Why a recipe cannot be resolved.
 #[derive(Debug)]
@@ -39,6 +39,9 @@ pub(crate) fn step(
         context: context(project, recipe, arch),
         problems: Vec::new(),
     };
+    if let Some(when) = &recipe.when {
+        context.variable(when);
+    }
     let action = context.action();
     let files = context.files();
     let frozen = context.frozen();
@@ -76,6 +79,14 @@ pub(crate) fn frozen_paths(
         .collect()
 }
 
+/// Whether a recipe has a step for an architecture. One with an unknown variable has: that step is
+/// where the error is found.
+pub(crate) fn applies(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> bool {
+    let context = context(project, recipe, arch);
+    let when = recipe.when.as_ref();
+    when.is_none_or(|when| context.text(&when.text) != Some(""))
+}
+
 /// The variables of a template.
 fn context(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Context {
     let mut values = Map::new();
@@ -102,6 +113,16 @@ fn context(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Context {
                 "make": linux.make,
             }),
         );
+        let library = Utf8PathBuf::from(format!("guest-tests/bare/lib/{}/", arch.name));
+        let mut files = project.files.range(library.clone()..);
+        // A checkout without the sources has no such guests.
+        let has_library = files
+            .next()
+            .is_some_and(|(path, _)| path.starts_with(&library));
+        let bare = arch.bare.as_ref().filter(|_| has_library);
+        let flags = bare.map(|bare| bare.flags.join(" "));
+        let bare = json!({ "flags": flags.unwrap_or_default() });
+        values.insert("bare".to_owned(), bare);
     }
     Context::new(Value::Object(values))
 }
@@ -210,6 +231,13 @@ impl RenderContext<'_> {
         let Some(when) = &gathered.when else {
             return Some(gathered.file.clone());
         };
+        self.variable(when)
+            .filter(|value| !value.is_empty())
+            .map(|_| gathered.file.clone())
+    }
+
+    /// The text that a variable has.
+    fn variable(&mut self, when: &Template) -> Option<String> {
         let value = self.context.text(&when.text).map(str::to_owned);
         if value.is_none() {
             let title = format!("unknown variable `{}`", when.text);
@@ -224,8 +252,6 @@ impl RenderContext<'_> {
             self.problems.push(Problem::Wrong(wrong.with_help(help)));
         }
         value
-            .filter(|value| !value.is_empty())
-            .map(|_| gathered.file.clone())
     }
 
     fn files(&mut self) -> BTreeMap<String, Vec<u8>> {
@@ -234,24 +260,22 @@ impl RenderContext<'_> {
             let Some(path) = self.render_path(template) else {
                 continue;
             };
-            let name = path.file_name().unwrap_or_default().to_owned();
-            match self.project.files.get(&path) {
-                None if self.project.frozen.contains(&path) => {
-                    self.problems.push(Problem::NotFrozen(path));
-                }
-                None => {
-                    let wrong = tree::missing(&self.project.files, &path, &template.origin);
-                    self.problems.push(Problem::Wrong(wrong));
-                }
-                Some(content) => {
-                    if files.insert(name.clone(), content.clone()).is_some() {
-                        let title = format!("two files are named `{name}`");
-                        let origin = &template.origin;
-                        let wrong =
-                            tree::at(&self.project.files, origin, title, "second occurrence");
-                        let help = format!("both would be `$FILES/{name}`: rename one of them");
-                        self.problems.push(Problem::Wrong(wrong.with_help(help)));
-                    }
+            let all = &self.project.files;
+            let found = wildcard::files(all, &path);
+            if found.is_empty() && self.project.frozen.contains(&path) {
+                self.problems.push(Problem::NotFrozen(path));
+                continue;
+            }
+            if found.is_empty() {
+                let wrong = tree::missing(all, &path, &template.origin);
+                self.problems.push(Problem::Wrong(wrong));
+            }
+            for (name, path) in found {
+                if files.insert(name.to_string(), all[path].clone()).is_some() {
+                    let title = format!("two files are named `{name}`");
+                    let wrong = tree::at(all, &template.origin, title, "second occurrence");
+                    let help = format!("both would be `$FILES/{name}`: rename one of them");
+                    self.problems.push(Problem::Wrong(wrong.with_help(help)));
                 }
             }
         }

@@ -27,6 +27,11 @@ pub(crate) const FIXED_VARIABLES: [&str; 13] = [
     "PWD",
 ];
 
+/// The recipe of the images that Kiln's guests boot.
+pub const IMAGE: &str = "image";
+/// The recipe of the guests without an operating system.
+pub const BARE: &str = "bare";
+
 /// The index of a step in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct StepId(pub usize);
@@ -70,7 +75,7 @@ impl Plan {
     /// The step that makes the image of an architecture, which is that of the recipe `image`.
     #[must_use]
     pub fn image(&self, arch: &str) -> Option<&Step> {
-        self.find("image", Some(arch)).map(|id| self.step(id))
+        self.find(IMAGE, Some(arch)).map(|id| self.step(id))
     }
 
     /// The step of a recipe for an architecture, or for all of them.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use plan::Project;
 use plan::lock::LockedImage;
-use plan::step::{Plan, Step, StepId};
+use plan::step::{BARE, IMAGE, Plan, Step, StepId};
 use store::{EntryName, Ready, Store};
 
 use crate::blobs;
@@ -51,11 +51,16 @@ impl Provision<'_> {
         })
     }
 
-    /// The local images of these architectures. The others must be fetched or built.
-    pub fn at_hand(&self, arches: &[String]) -> Result<BTreeMap<String, Ready>, ProvisionError> {
+    /// What a recipe makes for these architectures, as far as it is here. The rest has to be fetched or
+    /// built.
+    pub fn at_hand(
+        &self,
+        recipe: &str,
+        arches: &[String],
+    ) -> Result<BTreeMap<String, Ready>, ProvisionError> {
         let mut images = BTreeMap::new();
         for arch in arches {
-            let (_, step) = self.step("image", arch)?;
+            let (_, step) = self.step(recipe, arch)?;
             self.check_locked(arch, step)?;
             if let Some(ready) = self.local(arch, step)? {
                 images.insert(arch.clone(), ready);
@@ -75,7 +80,7 @@ impl Provision<'_> {
                 (Origin::Store, _) => self.in_store(step)?,
                 (Origin::Blobs, Some(locked)) => blobs::install(&self.store, step, locked)?,
                 (Origin::Prebuilt, Some(locked)) => {
-                    let archive = self.prebuilt(arch);
+                    let archive = self.prebuilt(arch, step);
                     let ready = prebuilt::install(&self.store, step, locked, &archive)?;
                     Some(ready)
                 }
@@ -105,7 +110,7 @@ impl Provision<'_> {
                 self.store.has_entry(&EntryName::image(step.key)),
             ),
             (Origin::Blobs, locked.is_some_and(has_blobs)),
-            (Origin::Prebuilt, self.prebuilt(arch).exists()),
+            (Origin::Prebuilt, self.prebuilt(arch, step).exists()),
             (Origin::Mirror, self.has_mirrors),
         ];
         let available = places.into_iter().filter(|(_, is_there)| *is_there);
@@ -145,16 +150,19 @@ impl Provision<'_> {
     /// Compares the images in the store with the lock of this checkout. Quarantines the ones that
     /// differ and returns the reasons.
     pub fn verify_locked(&self) -> Result<Vec<String>, ProvisionError> {
-        let locked = self.project.lock.images.iter();
-        let wrong = locked.map(|(arch, promised)| self.condemn_unlocked(arch, promised));
+        let locks = [IMAGE, BARE].map(|recipe| self.project.lock.of(recipe));
+        let wrong = locks
+            .into_iter()
+            .flatten()
+            .map(|(arch, promised)| self.condemn_unlocked(arch, promised));
         wrong.filter_map(Result::transpose).collect()
     }
 
     /// Prints why no existing image can be used.
     fn note_other_key(&self, arch: &str, step: &Step) {
-        let has = match self.project.lock.images.get(arch) {
+        let has = match self.project.lock.of(&step.recipe).get(arch) {
             Some(its) => format!("the key {} for {arch}", its.key.short()),
-            None => format!("no image of {arch}"),
+            None => format!("no {} of {arch}", step.recipe),
         };
         let key = step.key.short();
         (self.note)(&format!(
@@ -165,7 +173,7 @@ impl Provision<'_> {
     /// The locked image, if the lock was written for these recipes.
     #[must_use]
     pub fn locked(&self, arch: &str, step: &Step) -> Option<&LockedImage> {
-        let locked = self.project.lock.images.get(arch);
+        let locked = self.project.lock.of(&step.recipe).get(arch);
         locked.filter(|its| its.key == step.key)
     }
 
@@ -177,9 +185,9 @@ impl Provision<'_> {
         Err(ProvisionError::WouldChangeLock(arch.to_owned()))
     }
 
-    /// The archive of an architecture's image in the repository.
+    /// The archive in the repository of what a step makes for an architecture.
     #[must_use]
-    pub fn prebuilt(&self, arch: &str) -> Utf8PathBuf {
-        crate::lock::archive(&self.root, arch)
+    pub fn prebuilt(&self, arch: &str, step: &Step) -> Utf8PathBuf {
+        crate::lock::archive(&self.root, &step.recipe, arch)
     }
 }

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use plan::Project;
 use plan::lock::{LockedFile, LockedImage};
+use plan::step::{BARE, IMAGE, Step};
 use store::{Ready, Store};
 
 use crate::error::{Outdated, ProvisionError};
@@ -12,13 +13,14 @@ use crate::{prebuilt, sources};
 /// payload is `kernel`, which is locked.
 pub const NOT_LOCKED: &str = "compressed";
 
-/// The archive of an architecture's image in the repository.
+/// The archive in the repository of what a recipe makes for an architecture.
 #[must_use]
-pub fn archive(checkout: &Utf8Path, arch: &str) -> Utf8PathBuf {
-    checkout
-        .join("images/prebuilt")
-        .join(arch)
-        .with_extension("tar.xz")
+pub fn archive(checkout: &Utf8Path, recipe: &str, arch: &str) -> Utf8PathBuf {
+    let above = match recipe {
+        IMAGE => "",
+        recipe => &format!("{recipe}/"),
+    };
+    checkout.join(format!("images/prebuilt/{above}{arch}.tar.xz"))
 }
 
 /// Describes the files of an entry as in the lock.
@@ -83,7 +85,8 @@ pub fn check(
 ) -> Result<(), ProvisionError> {
     let arches: Vec<String> = project.arches.keys().cloned().collect();
     let plan = project.plan(&arches)?;
-    let unknown = project.lock.images.keys();
+    let unknown = [IMAGE, BARE].map(|recipe| project.lock.of(recipe).keys());
+    let unknown = unknown.into_iter().flatten();
     let mut unknown = unknown.filter(|arch| !arches.contains(arch));
     if let Some(arch) = unknown.next() {
         return Err(Outdated::UnknownArch(arch.clone()).into());
@@ -91,29 +94,44 @@ pub fn check(
     let store = Store::open(scratch)?;
     for arch in &arches {
         let is_here = project.arches[arch].prebuilt;
-        let (Some(step), Some(locked)) = (plan.image(arch), project.lock.images.get(arch)) else {
-            if !is_here {
-                continue;
-            }
-            return Err(Outdated::NoImage(arch.clone()).into());
-        };
-        if step.key != locked.key {
-            let outdated = Outdated::OtherKey {
-                arch: arch.clone(),
-                planned: step.key.short(),
-                locked: locked.key.short(),
-                prebuilt: is_here,
+        let bare = plan.find(BARE, Some(arch)).map(|id| plan.step(id));
+        for (step, recipe) in [(plan.image(arch), IMAGE), (bare, BARE)] {
+            let locked = project.lock.of(recipe).get(arch);
+            let (Some(step), Some(locked)) = (step, locked) else {
+                if !is_here || (step, locked) == (None, None) && recipe == BARE {
+                    continue;
+                }
+                return Err(Outdated::NoImage(arch.clone()).into());
             };
-            return Err(outdated.into());
-        }
-        if is_here {
-            prebuilt::install(&store, step, locked, &archive(checkout, arch))?;
+            let archive = archive(checkout, recipe, arch);
+            check_step(step, locked, is_here.then_some((&store, &archive)))?;
         }
     }
     // Every binary must come with its source: the list next to the images must match the recipes.
     let listed = host::files::read(&checkout.join(sources::PATH))?;
     if listed != sources::text(project).as_bytes() {
         return Err(Outdated::Sources.into());
+    }
+    Ok(())
+}
+
+/// Compares a step with the lock, and an archive in the repository with both.
+fn check_step(
+    step: &Step,
+    locked: &LockedImage,
+    archive: Option<(&Store, &Utf8PathBuf)>,
+) -> Result<(), ProvisionError> {
+    if step.key != locked.key {
+        let outdated = Outdated::OtherKey {
+            arch: step.arch.clone().unwrap_or_default(),
+            planned: step.key.short(),
+            locked: locked.key.short(),
+            prebuilt: archive.is_some(),
+        };
+        return Err(outdated.into());
+    }
+    if let Some((store, archive)) = archive {
+        prebuilt::install(store, step, locked, archive)?;
     }
     Ok(())
 }

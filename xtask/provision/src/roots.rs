@@ -22,7 +22,8 @@ fn root(checkout: &Utf8Path, plan: &Plan, lock: &Lock) -> Root {
             root.tree(&source.tree_id());
         }
     }
-    for file in lock.images.values().flat_map(|image| image.files.values()) {
+    let locked = lock.images.values().chain(lock.bare.values());
+    for file in locked.flat_map(|image| image.files.values()) {
         root.blob(&file.sha256);
     }
     root

@@ -46,7 +46,7 @@ Sources of the images in this directory. Written by `cargo xtask images --update
 
 Each image is made from exactly these files by the recipes in `recipes/`, the configs and the init
 in `images/`, and the scripts in them, all in this repository at this commit: together they are the
-complete corresponding source. `cargo xtask fetch --sources` downloads and checks every file;
+complete corresponding source. The archives in `bare/` are made from `guest-tests/bare/` alone. `cargo xtask fetch --sources` downloads and checks every file;
 `cargo xtask images --from-source --verify` builds the images from them and compares.
 
 The bytes of linux, busybox, musl, gcc (libgcc only) and of `images/common/init.c` are in the images;

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use plan::source::{Location, Source};
-use plan::step::{Plan, Product, Step};
+use plan::step::{BARE, Plan, Product, Step};
 use serde::Serialize;
 
 use crate::inputs::{IMAGE, sources};
@@ -72,9 +72,10 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
     rows
 }
 
-/// Whether a step compiles our own source.
+/// A step that compiles our own source for an image. Bare-metal guests are not in a release.
 fn is_own(step: &Step) -> bool {
     step.product == Product::Image
+        && step.recipe != BARE
         && step.sources.is_empty()
         && step.files.keys().any(|file| is_c(file))
 }

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure, hinted};
 use crate::kernels;
 use crate::output::{self, Color};
-use crate::platforms;
+use crate::platforms::{self, Guests};
 use crate::supply::Supply;
 
 pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     }
     let supply = Supply::open(context, &source)?;
     let machine = machine(&supply, args.machine.as_deref())?;
-    let mut runs = platforms::prepare(&supply, &args.guest, &supply.arches)?;
+    let mut runs = platforms::prepare(&supply, &args.guest, &Guests::booting(&supply.arches))?;
     kernels::apply(context, &mut runs, args.kernel.as_deref(), &args.host)?;
     let Some(guest_run) = runs.first() else {
         return Ok(Exit::SetupMissing);

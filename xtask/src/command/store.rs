@@ -5,6 +5,7 @@ mod content;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use plan::step::IMAGE;
 use store::gc::Policy;
 use store::{Store, transfer};
 
@@ -54,7 +55,7 @@ fn path(context: &Context, arch: Option<&str>) -> CommandResult {
     };
     let source = SourceArgs::of(&[arch.to_owned()]);
     let supply = Supply::open(context, &source)?;
-    for image in supply.images_to_boot(&supply.arches)?.values() {
+    for image in supply.provided(IMAGE, &supply.arches)?.values() {
         output::result(image.path());
     }
     Ok(Exit::Success)

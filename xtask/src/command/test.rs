@@ -93,7 +93,7 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
     };
     let supply = Supply::open(context, &source)?;
     let wanted = Wanted {
-        boots: arches::boots(&source.arch, &selected, args.guest.accel),
+        guests: arches::guests(&project, &source.arch, &selected, args.guest.accel),
         suite,
         filter,
         extent,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use qtest::{Machine, Test};
 use verdict::kind::TestKind;
 
+use crate::bare::BareTest;
 use crate::ktest_script::Script;
 use crate::unittests::UnitTest;
 
@@ -21,6 +22,8 @@ pub enum Body {
     Host,
     /// A test of a device model on a machine without a guest.
     Device(&'static Test, &'static Machine),
+    /// A guest without an operating system, from `guest-tests/bare/`.
+    Bare(BareTest),
     /// A guest without an operating system, from a tree of kvm-unit-tests.
     Suite(Arc<UnitTest>),
     /// A script of ktest, or one of its functions.
@@ -41,11 +44,21 @@ pub enum Scripts {
 /// What must be provided before a test can start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// The image of its architecture. A test without an image is the same on every architecture, so
-    /// a run contains it once.
+    /// The image of its architecture.
     pub image: bool,
+    /// The bare-metal guests of its architecture. A test with neither of both is the same test on every
+    /// architecture, so a run has it once.
+    pub bare: bool,
     /// The accelerator of its architecture, which is tried with the image.
     pub accel: bool,
+}
+
+impl Needs {
+    /// Whether it boots a guest of ours.
+    #[must_use]
+    pub fn boots(&self) -> bool {
+        self.image || self.bare
+    }
 }
 
 impl Body {
@@ -55,14 +68,22 @@ impl Body {
         match self {
             Self::Guest(_) | Self::Ktest(_) => Needs {
                 image: true,
+                bare: false,
                 accel: true,
             },
             Self::Host | Self::Device(..) => Needs {
                 image: false,
+                bare: false,
                 accel: false,
+            },
+            Self::Bare(_) => Needs {
+                image: false,
+                bare: true,
+                accel: true,
             },
             Self::Suite(_) => Needs {
                 image: false,
+                bare: false,
                 accel: true,
             },
         }
@@ -73,7 +94,7 @@ impl Body {
     pub fn is_script(&self) -> bool {
         match self {
             Self::Guest(_) | Self::Host => true,
-            Self::Device(..) | Self::Suite(_) | Self::Ktest(_) => false,
+            Self::Device(..) | Self::Bare(_) | Self::Suite(_) | Self::Ktest(_) => false,
         }
     }
 
@@ -84,6 +105,7 @@ impl Body {
             Self::Guest(_) => TestKind::Guest,
             Self::Host => TestKind::Host,
             Self::Device(..) => TestKind::Device,
+            Self::Bare(_) => TestKind::Bare,
             Self::Suite(_) => TestKind::Suite,
             Self::Ktest(_) => TestKind::Ktest,
         }

@@ -151,8 +151,8 @@ impl Suite {
     pub fn select<'a>(&'a self, filter: &Filter, arches: &'a [String]) -> Vec<Selected<'a>> {
         let pairs = self.tests.iter().flat_map(|test| {
             let mine = arches.iter().filter(|arch| test.is_for(arch));
-            // A test without an image is the same on every architecture.
-            let most = if test.header.body.needs().image {
+            // Without a guest it is the same test on every architecture.
+            let most = if test.header.body.needs().boots() {
                 arches.len()
             } else {
                 1

@@ -248,15 +248,10 @@ impl Header {
     /// Parses the header of a script. `path` is the path in diagnostics.
     pub fn parse(path: &Utf8Path, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let (toml, spans) = spans::extract(text);
-        let at = |fault: spans::Fault| Diagnostic {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            span: spans.to_script(fault.span),
-            title: fault.title,
-            label: fault.label,
-            help: fault.help,
-        };
-        let parsed = raw::parse(&toml).map_err(|faults| faults.into_iter().map(at));
+        let at = |fault: spans::Fault| fault.shown(path, text, &spans);
+        let parsed = raw::parse(&toml, Form::Script);
+        let parsed = parsed.map(|(header, _)| header);
+        let parsed = parsed.map_err(|faults| faults.into_iter().map(at));
         let first_line = |fault: BodyFault| Diagnostic {
             path: path.to_owned(),
             text: text.to_owned(),
@@ -280,6 +275,37 @@ impl Header {
                 .chain(body.err().map(first_line))
                 .collect()),
         }
+    }
+}
+
+/// What a header is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Comments of a script.
+    Script,
+    /// A file of its own, next to the program of a bare-metal guest.
+    Bare,
+}
+
+impl Header {
+    /// Reads the header of a bare-metal test, a TOML file, and the QEMU options in it. The body is the
+    /// caller's.
+    pub(crate) fn parse_bare(
+        path: &Utf8Path,
+        text: &str,
+    ) -> Result<(Self, Vec<String>), Vec<Diagnostic>> {
+        let spans = spans::whole(text);
+        let at = |fault: spans::Fault| fault.shown(path, text, &spans);
+        let parsed = raw::parse(text, Form::Bare);
+        let parsed = parsed.map_err(|faults| faults.into_iter().map(at).collect());
+        parsed.map(|(header, options)| {
+            let description = description(text);
+            let header = Self {
+                description,
+                ..header
+            };
+            (header, options)
+        })
     }
 }
 

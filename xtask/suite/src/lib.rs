@@ -9,6 +9,7 @@
 //! | [`pattern`] | what a positional argument selects: a name, a path, or a part of names |
 //! | `read` | the files below `guest-tests/`, and those that are not tests |
 //! | [`body`] | what a test runs, and what it needs for that |
+//! | [`bare`] | bare-metal tests, and what the end of their guests means |
 //! | [`device`] | device tests, each on every machine that provides what it needs |
 //! | [`header`] | the TOML header of a test file, parsed without running the script |
 //! | [`expression`] | filter expressions (`-E`) |
@@ -24,6 +25,8 @@
 //!
 //! This crate neither starts programs nor queries the host: facts are arguments.
 
+pub mod bare;
+mod bare_files;
 pub mod body;
 pub mod choice;
 pub mod declared;

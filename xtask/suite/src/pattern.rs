@@ -3,6 +3,8 @@
 
 use camino::{Utf8Component, Utf8Path};
 
+use crate::bare;
+
 /// The context for interpretation.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
@@ -74,6 +76,7 @@ fn name_of_path(text: &str, dir: &Utf8Path, here: &Utf8Path) -> Option<String> {
             let name = file.strip_suffix(".sh").unwrap_or(&file);
             Some(format!("{area}::{name}"))
         }
+        (Some(area), Some(name), Some(_)) if area == bare::AREA => Some(format!("{area}::{name}")),
         _ => None,
     }
 }

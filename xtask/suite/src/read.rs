@@ -9,6 +9,7 @@ use verdict::golden::{self, Golden};
 
 use crate::files::{BrokenFile, Suite, TestFile};
 use crate::header::Header;
+use crate::{bare, bare_files};
 
 /// The folder next to the areas for libraries that the scripts of tests call.
 const LIBRARY: &str = "lib";
@@ -29,7 +30,9 @@ impl Suite {
         for path in entries(dir.as_std_path())? {
             let name = shown(path.file_name());
             if path.is_dir() {
-                if name != LIBRARY {
+                if name == bare::AREA {
+                    suite.load_bare(&path, arches)?;
+                } else if name != LIBRARY {
                     suite.load_area(&path, arches)?;
                 }
             } else if path.extension() == Some(OsStr::new(SCRIPT)) {
@@ -38,6 +41,45 @@ impl Suite {
             }
         }
         Ok(suite)
+    }
+
+    /// The bare-metal tests: a directory each.
+    fn load_bare(&mut self, folder: &Path, arches: &[String]) -> std::io::Result<()> {
+        let mut directories = Vec::new();
+        for path in entries(folder)? {
+            let name = shown(path.file_name());
+            if !path.is_dir() {
+                let extension = path.extension().and_then(OsStr::to_str);
+                if !extension.is_some_and(|extension| DOCUMENTS.contains(&extension)) {
+                    let reason = "a bare-metal test is a directory";
+                    self.ignored
+                        .push(format!("{}/{name}: {reason}", bare::AREA));
+                }
+                continue;
+            }
+            match Utf8PathBuf::from_path_buf(path) {
+                Ok(path) if is_plain(&name) && name != LIBRARY => directories.push(path),
+                Ok(_) if name == LIBRARY => {}
+                _ => self.broken.push(BrokenFile {
+                    name: format!("{}::{name}", bare::AREA),
+                    faults: vec![bad_name(&format!("{}/{name}", bare::AREA))],
+                }),
+            }
+        }
+        for test in bare_files::load(&directories)? {
+            let checked = test.and_then(|test| {
+                let text = fs_err::read_to_string(&test.path).unwrap_or_default();
+                let name = test.name();
+                let header = check_names(test.header, &test.path, &text, arches)
+                    .map_err(|faults| BrokenFile { name, faults })?;
+                Ok(TestFile { header, ..test })
+            });
+            match checked {
+                Ok(test) => self.tests.push(test),
+                Err(broken) => self.broken.push(broken),
+            }
+        }
+        Ok(())
     }
 
     fn load_area(&mut self, folder: &Path, arches: &[String]) -> std::io::Result<()> {

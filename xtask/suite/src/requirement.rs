@@ -71,7 +71,7 @@ pub fn unmet(
         let found = offer.facts.version;
         return Some(format!("needs QEMU {oldest}, this is {found}"));
     }
-    if header.body.needs().image
+    if header.body.needs().boots()
         && let Some(reason) = unmet_by_guest(header, machine, offer)
     {
         return Some(reason);

@@ -11,18 +11,18 @@ use crate::error::SupplyError;
 use crate::images::Supplier;
 use provision::lock::{compare, locked};
 
-/// One line per difference. `known` finds the locked image in the store or the repository. `fresh`
-/// built `built`. `machine` contains strings that the builds must not contain.
+/// One line for each difference of what a recipe made. `known` finds the image of the lock, in the store or the repository;
+/// `fresh` is what built `built`. `machine` is what the builds may not show.
 pub fn differences(
     known: &Supplier<'_>,
     fresh: &Supplier<'_>,
-    arch: &str,
+    (recipe, arch): (&str, &str),
     built: &Ready,
     machine: &Tokens,
 ) -> Result<Vec<String>, SupplyError> {
-    let (id, step) = known.step("image", arch)?;
+    let (id, step) = known.step(recipe, arch)?;
     let Some(promised) = known.fetched(arch, step)? else {
-        compare(arch, &known.project.lock.images[arch], &locked(built))?;
+        compare(arch, &known.project.lock.of(recipe)[arch], &locked(built))?;
         return Ok(Vec::new());
     };
     let unstripped = unstripped(fresh, arch)?;

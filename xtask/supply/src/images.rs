@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use forge::build::{self, BuildError};
 use forge::event::Event;
 use forge::fetch::{FetchError, Remotes};
-use plan::step::{Plan, Step, StepId};
+use plan::step::{IMAGE, Plan, Step, StepId};
 use provision::{Provision, Reuse, blobs};
 use store::Ready;
 
@@ -54,38 +54,71 @@ impl<'a> Deref for Supplier<'a> {
 impl Supplier<'_> {
     /// Every image of the run by architecture. Missing images are built.
     pub fn images(&self, keep_failed: bool) -> Result<BTreeMap<String, Ready>, SupplyError> {
-        self.images_for(Purpose::Keep, keep_failed)
+        let mut images = BTreeMap::new();
+        for (id, ready) in self.products(&[IMAGE], keep_failed)? {
+            images.extend(self.plan.step(id).arch.clone().map(|arch| (arch, ready)));
+        }
+        Ok(images)
     }
 
-    /// The same for commands that start guests. If the user named a mirror and it fails, the
-    /// command fails, because such a user does not want to wait for the build of a compiler.
-    pub fn images_to_boot(&self) -> Result<BTreeMap<String, Ready>, SupplyError> {
-        self.images_for(Purpose::Boot, false)
-    }
-
-    fn images_for(
+    /// What these recipes make for the architectures of the run; what is nowhere is built.
+    pub fn products(
         &self,
+        recipes: &[&str],
+        keep_failed: bool,
+    ) -> Result<BTreeMap<StepId, Ready>, SupplyError> {
+        self.products_for(recipes, Purpose::Keep, keep_failed)
+    }
+
+    /// The same for commands that start guests. Where a mirror was named and fails they end: a user who
+    /// names one does not want to wait until a compiler is built.
+    pub fn products_to_boot(&self, recipe: &str) -> Result<BTreeMap<StepId, Ready>, SupplyError> {
+        self.products_for(&[recipe], Purpose::Boot, false)
+    }
+
+    /// The steps of these recipes for the architectures of the run. Not every recipe has one for each.
+    #[must_use]
+    pub fn wanted(&self, recipes: &[&str]) -> Vec<(String, StepId)> {
+        let mut wanted = Vec::new();
+        for recipe in recipes {
+            let steps = self
+                .arches
+                .iter()
+                .map(|arch| (arch, self.plan.find(recipe, Some(arch))));
+            wanted.extend(steps.filter_map(|(arch, id)| Some((arch.clone(), id?))));
+        }
+        wanted
+    }
+
+    fn products_for(
+        &self,
+        recipes: &[&str],
         purpose: Purpose,
         keep_failed: bool,
-    ) -> Result<BTreeMap<String, Ready>, SupplyError> {
+    ) -> Result<BTreeMap<StepId, Ready>, SupplyError> {
         let mut images = BTreeMap::new();
         let mut wanted = Vec::new();
-        for arch in &self.arches {
-            let (id, step) = self.step("image", arch)?;
-            self.check_locked(arch, step)?;
-            match self.local(arch, step)? {
-                Some(ready) => {
-                    images.insert(arch.clone(), ready);
-                }
-                None => wanted.push((arch.clone(), id)),
+        for (arch, id) in self.wanted(recipes) {
+            let step = self.plan.step(id);
+            self.check_locked(&arch, step)?;
+            match self.local(&arch, step)? {
+                Some(ready) => drop(images.insert(id, ready)),
+                None => wanted.push((arch, id)),
             }
         }
-        let (found, failed) = self.ask_mirrors(wanted.iter().map(|(arch, _)| arch.as_str()))?;
-        images.extend(found);
+        let ours = wanted
+            .iter()
+            .filter(|(_, id)| self.plan.step(*id).recipe == IMAGE);
+        let (mut found, failed) = self.ask_mirrors(ours.map(|(arch, _)| arch.as_str()))?;
+        for (arch, id) in &wanted {
+            let mirrored = Some(arch).filter(|_| self.plan.step(*id).recipe == IMAGE);
+            let mirrored = mirrored.and_then(|arch| found.remove(arch));
+            images.extend(mirrored.map(|ready| (*id, ready)));
+        }
         if purpose == Purpose::Boot && !failed.is_empty() {
             return Err(SupplyError::mirrors_failed(&failed));
         }
-        wanted.retain(|(arch, _)| !images.contains_key(arch));
+        wanted.retain(|(_, id)| !images.contains_key(id));
         if purpose == Purpose::Boot && self.policy.offline {
             self.check_buildable(&wanted)?;
         }
@@ -97,12 +130,8 @@ impl Supplier<'_> {
             keep_failed,
             ..self.options()?
         };
-        let mut built = self.perform(&ids, &options)?;
-        for (arch, id) in wanted {
-            if let Some(ready) = built.remove(&id) {
-                images.insert(arch, ready);
-            }
-        }
+        let built = self.perform(&ids, &options)?;
+        images.extend(built.into_iter().filter(|(id, _)| ids.contains(id)));
         self.compare_with_lock(&images)?;
         Ok(images)
     }
@@ -134,7 +163,8 @@ impl Supplier<'_> {
     pub fn fetched(&self, arch: &str, step: &Step) -> Result<Option<Ready>, SupplyError> {
         match self.local(arch, step)? {
             Some(ready) => Ok(Some(ready)),
-            None => Ok(self.ask_mirrors([arch])?.0.remove(arch)),
+            None if step.recipe == IMAGE => Ok(self.ask_mirrors([arch])?.0.remove(arch)),
+            None => Ok(None),
         }
     }
 

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use forge::build::{self, State};
 use plan::digest::BuildKey;
 use plan::source::SourcePin;
-use plan::step::{Step, StepId};
+use plan::step::{BARE, IMAGE, Step, StepId};
 
-use crate::error::SupplyError;
 use crate::images::Supplier;
 use provision::origins::{Origin, origins};
 
@@ -25,6 +24,8 @@ pub struct Outlook {
 /// The prediction for one image.
 #[derive(Debug)]
 pub struct ImageOutlook {
+    /// The recipe that makes it.
+    pub recipe: String,
     /// Its architecture.
     pub arch: String,
     /// Its key.
@@ -34,29 +35,31 @@ pub struct ImageOutlook {
 }
 
 impl Supplier<'_> {
-    /// Predicts what `images` would do, without doing it.
-    pub fn outlook(&self) -> Result<Outlook, SupplyError> {
+    /// What `images` would do, without doing it.
+    #[must_use]
+    pub fn outlook(&self) -> Outlook {
         let mut images = Vec::new();
         let mut wanted = Vec::new();
-        for arch in &self.arches {
-            let (id, step) = self.step("image", arch)?;
-            let from = self.from(arch, step);
+        for (arch, id) in self.wanted(&[IMAGE, BARE]) {
+            let step = self.plan.step(id);
+            let from = self.from(&arch, step);
             if from == Origin::Source {
                 wanted.push(id);
             }
             images.push(ImageOutlook {
-                arch: arch.clone(),
+                recipe: step.recipe.clone(),
+                arch,
                 key: step.key,
                 from,
             });
         }
         let host = host::identity::identity().ok().map(|id| id.short());
         let status = build::status(&self.store, &self.plan, &wanted, host.as_deref());
-        Ok(Outlook {
+        Outlook {
             images,
             states: status.steps.into_iter().collect(),
             missing: status.fetch,
-        })
+        }
     }
 
     /// The origin of an image. Mirrors are not contacted, so a mirror is only a possibility.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use forge::prebuilt::Packing;
 use plan::lock::Lock;
+use plan::step::StepId;
 use store::Ready;
 
 use crate::error::SupplyError;
@@ -13,19 +14,21 @@ use provision::lock::{compare, locked};
 use provision::sources;
 
 impl Supplier<'_> {
-    /// Writes the images to `images/prebuilt/`, with the list of their sources. Returns each
-    /// archive with its size in bytes.
+    /// Writes images and bare-metal guests to `images/prebuilt/`, with the list of their sources; returns each archive
+    /// with its size in bytes.
     pub fn update_prebuilt(
         &self,
-        images: &BTreeMap<String, Ready>,
+        images: &BTreeMap<StepId, Ready>,
     ) -> Result<Vec<(Utf8PathBuf, u64)>, SupplyError> {
         let mut written = Vec::new();
-        for (arch, ready) in images {
+        for (id, ready) in images {
+            let step = self.plan.step(*id);
+            let arch = step.arch.as_deref().unwrap_or_default();
             if !self.project.arches[arch].prebuilt {
                 continue;
             }
             let packing = Packing::from(&self.project.arches[arch].archive);
-            let path = self.prebuilt(arch);
+            let path = self.prebuilt(arch, step);
             let size = forge::prebuilt::write(ready, &packing, &path);
             written.push((path, size.map_err(SupplyError::Pack)?));
         }
@@ -37,16 +40,16 @@ impl Supplier<'_> {
     /// Compares the built images with the lock, and updates the lock if the recipes changed.
     pub(crate) fn compare_with_lock(
         &self,
-        images: &BTreeMap<String, Ready>,
+        images: &BTreeMap<StepId, Ready>,
     ) -> Result<(), SupplyError> {
         let mut lock = self.project.lock.clone();
-        for (arch, ready) in images {
+        for (id, ready) in images {
+            let step = self.plan.step(*id);
+            let arch = step.arch.as_deref().unwrap_or_default();
             let built = locked(ready);
-            match lock.images.get(arch) {
+            match lock.of(&step.recipe).get(arch) {
                 Some(locked) if locked.key == built.key => compare(arch, locked, &built)?,
-                _ => {
-                    lock.images.insert(arch.clone(), built);
-                }
+                _ => lock.insert(&step.recipe, arch.to_owned(), built),
             }
         }
         self.write_lock(&lock)

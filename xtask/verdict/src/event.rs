@@ -252,6 +252,7 @@ impl TestReport {
     pub fn file(&self) -> Option<String> {
         match self.kind {
             Some(TestKind::Suite | TestKind::Ktest) => None,
+            Some(TestKind::Bare) => Some(format!("guest-tests/bare/{0}/{0}.c", self.test)),
             Some(TestKind::Device) => {
                 let name = self.area.replace('-', "_");
                 Some(format!("tests/device/src/{name}.rs"))

@@ -12,6 +12,8 @@ pub enum TestKind {
     Host,
     /// A test of a device model, without a guest.
     Device,
+    /// A guest without an operating system.
+    Bare,
     /// A guest without an operating system, from a tree of kvm-unit-tests.
     Suite,
     /// A script of ktest.
@@ -26,6 +28,7 @@ impl TestKind {
             Self::Guest => "guest",
             Self::Host => "host",
             Self::Device => "device",
+            Self::Bare => "bare",
             Self::Suite => "suite",
             Self::Ktest => "ktest",
         }

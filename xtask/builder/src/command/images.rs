@@ -4,6 +4,7 @@
 mod verify;
 
 use forge::build;
+use plan::step::{BARE, IMAGE, Step};
 use provision::lock::locked;
 use serde_json::json;
 use store::Ready;
@@ -31,9 +32,10 @@ pub(crate) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
     }
     let supply = Supply::open(context, &args.source)?;
     if args.plan {
-        return plan(&supply);
+        plan(&supply);
+        return Ok(Exit::Success);
     }
-    let images = supply.images(args.keep_failed);
+    let images = supply.products(&[IMAGE, BARE], args.keep_failed);
     if args.timings {
         write_timings(&supply)?;
     }
@@ -43,8 +45,8 @@ pub(crate) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
             output::note(format!("{path}: {}", quantity::bytes(size)));
         }
     }
-    for (arch, ready) in &images {
-        print_image(context, arch, ready);
+    for (id, ready) in &images {
+        print_image(context, supply.plan.step(*id), ready);
     }
     Ok(Exit::Success)
 }
@@ -55,7 +57,7 @@ fn matrix(context: &Context) -> CommandResult {
     let failed = |error: StoredRunError| Failure::new(Exit::Failed, error);
     let runs = stored::all(&context.root.join(RUNS)).map_err(failed)?;
     let size = |arch: &str| {
-        let archive = provision::lock::archive(&context.root, arch);
+        let archive = provision::lock::archive(&context.root, IMAGE, arch);
         Some(fs_err::metadata(archive).ok()?.len())
     };
     output::raw(render::matrix::table(&project, size, &runs).as_bytes());
@@ -75,26 +77,36 @@ fn write_timings(supply: &Supply<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints one image: its architecture, its key and its path.
-fn print_image(context: &Context, arch: &str, ready: &Ready) {
+/// One image, or the bare-metal guests of an architecture: its key, where it is.
+fn print_image(context: &Context, step: &Step, ready: &Ready) {
+    let arch = step.arch.as_deref().unwrap_or_default();
     let key = ready.meta().key;
     match context.global.message_format {
         MessageFormat::Human => {
-            output::result(format!("{arch} {} {}", key.short(), ready.path()));
+            output::result(format!("{} {} {}", shown(step), key.short(), ready.path()));
         }
         MessageFormat::Json => {
             let files = locked(ready).files;
             let line = json!({
-                "reason": "image", "arch": arch, "key": key, "path": ready.path(), "files": files,
+                "reason": step.recipe, "arch": arch, "key": key, "path": ready.path(), "files": files,
             });
             output::result(line.to_string());
         }
     }
 }
 
+/// The architecture of an image; also the recipe for other steps.
+fn shown(step: &Step) -> String {
+    let arch = step.arch.as_deref().unwrap_or_default();
+    match step.recipe.as_str() {
+        IMAGE => arch.to_owned(),
+        recipe => format!("{arch} {recipe}"),
+    }
+}
+
 /// Prints what would be fetched and built with the store's current contents.
-fn plan(supply: &Supply<'_>) -> CommandResult {
-    let outlook = supply.outlook().map_err(supply_failure)?;
+fn plan(supply: &Supply<'_>) {
+    let outlook = supply.outlook();
     match supply.context.global.message_format {
         MessageFormat::Human => output::result(render::plan::human(
             supply.context.style,
@@ -107,7 +119,6 @@ fn plan(supply: &Supply<'_>) -> CommandResult {
             }
         }
     }
-    Ok(Exit::Success)
 }
 
 /// Generates the full configs from the fragments and writes them to the repository.

@@ -32,7 +32,7 @@ pub(crate) fn human(style: Style, plan: &Plan, outlook: &Outlook) -> String {
         .filter(|state| **state == State::Missing)
         .count();
     for image in &outlook.images {
-        let _ = writeln!(text, "image of {}: {}", image.arch, image.from);
+        let _ = writeln!(text, "{} of {}: {}", image.recipe, image.arch, image.from);
     }
     let _ = write!(
         text,
@@ -105,7 +105,9 @@ pub(crate) fn json(plan: &Plan, outlook: &Outlook) -> Vec<Value> {
         })
     }));
     lines.extend(outlook.images.iter().map(|image| {
-        json!({ "reason": "image", "arch": image.arch, "key": image.key, "from": image.from.to_string() })
+        json!({
+            "reason": image.recipe, "arch": image.arch, "key": image.key, "from": image.from.to_string(),
+        })
     }));
     lines
 }

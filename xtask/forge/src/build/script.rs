@@ -77,8 +77,13 @@ pub(super) fn lay_out(run: &Run, step: &Step, script: &Script, places: &Places) 
         mode(&directory, 0o755)?;
     }
     fs_err::write(work.join(sandbox::SCRIPT), &script.text)?;
+    let files = work.join("files");
     for (name, content) in &step.files {
-        let file = work.join("files").join(name);
+        let file = files.join(name);
+        if let Some(parent) = file.parent().filter(|parent| *parent != files) {
+            fs_err::create_dir_all(parent)?;
+            mode(parent, 0o755)?;
+        }
         fs_err::write(&file, content)?;
         mode(&file, 0o644)?;
     }

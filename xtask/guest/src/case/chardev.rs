@@ -97,7 +97,7 @@ impl Case<'_> {
         };
         let path = request.cwd.join(path);
         let is_gone = || caller.is_gone();
-        let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
+        let left = self.clock.deadline(self.setting.scaled(super::WAIT_FOR));
         let limit = Limit::while_left(&left).or_if(&is_gone);
         let connection = self.chardevs.connection(&path, limit);
         let written = connection.and_then(|connection| connection.write(text, self.write_wait()));
@@ -112,7 +112,7 @@ impl Case<'_> {
             Err(why) => return Reply::error(2, format!("console_write: {why}")),
         };
         let is_gone = || caller.is_gone();
-        let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
+        let left = self.clock.deadline(self.setting.scaled(super::WAIT_FOR));
         let limit = Limit::while_left(&left).or_if(&is_gone);
         let console = match self.roster.console(which, limit) {
             Ok(console) => console,

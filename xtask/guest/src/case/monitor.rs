@@ -72,7 +72,7 @@ impl Case<'_> {
             Ok(found) => found,
             Err(why) => return failed(2, &why),
         };
-        let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
+        let left = self.clock.deadline(self.setting.scaled(super::WAIT_FOR));
         let limit = Limit::while_left(&left).or_if(asker.is_gone);
         if word == "wait_ready" {
             return match self.roster.ready(which, limit) {
@@ -105,7 +105,7 @@ impl Case<'_> {
         };
         let time = match expected.timeout {
             Some(time) => self.stretched(time),
-            None => self.scaled(super::WAIT_FOR),
+            None => self.setting.scaled(super::WAIT_FOR),
         };
         let left = self.clock.deadline(time);
         let limit = Limit::while_left(&left).or_if(asker.is_gone);

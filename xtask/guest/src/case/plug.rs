@@ -84,7 +84,7 @@ impl Case<'_> {
             [id, option] if option == "--gone" => (id, true),
             _ => return Reply::error(2, "slot: expected one id"),
         };
-        let left = self.clock.deadline(self.scaled(super::WAIT_FOR));
+        let left = self.clock.deadline(self.setting.scaled(super::WAIT_FOR));
         let limit = Limit::while_left(&left).or_if(asker.is_gone);
         let found = wait::poll(limit, || match self.slot_of(client, id) {
             Ok(DeviceLocation::Slot(slot)) => Some(Reply::done(format!("{slot}\n"))),
@@ -123,7 +123,7 @@ impl Case<'_> {
             Ok(gone) => gone,
             Err(error) => return failed(error.to_string()),
         };
-        let left = self.clock.deadline(self.scaled(UNPLUG_WAIT));
+        let left = self.clock.deadline(self.setting.scaled(UNPLUG_WAIT));
         let limit = Limit::while_left(&left).or_if(asker.is_gone);
         let gone = client.inbox().take(|event| gone.fits(event), limit);
         gone.map_or_else(

@@ -21,7 +21,7 @@ pub(super) fn reproduce(flags: &ReproduceFlags, job: &Job<'_>) -> String {
     }
     let mut of_kind = Vec::new();
     match &test.test.header.body {
-        Body::Guest(_) => of_kind.extend_from_slice(&flags.guest),
+        Body::Guest(_) | Body::Bare(_) => of_kind.extend_from_slice(&flags.guest),
         Body::Host | Body::Device(..) => {}
         Body::Ktest(script) => {
             of_kind.extend_from_slice(&flags.guest);

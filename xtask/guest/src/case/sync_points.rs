@@ -89,7 +89,7 @@ impl Case<'_> {
     /// `await NAME [SECONDS]`: fails at once if no guest is left that could reach the point.
     pub(super) fn wait_for_point(&self, args: &[String], asker: Asker<'_>) -> Reply {
         let (name, limit) = match args {
-            [name] => (name, self.scaled(super::WAIT_FOR)),
+            [name] => (name, self.setting.scaled(super::WAIT_FOR)),
             [name, seconds] => {
                 let Some(limit) = plan::duration::seconds(seconds) else {
                     let why = format!("await: expected a number of seconds, found `{seconds}`");

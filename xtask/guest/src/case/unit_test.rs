@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use host::clock::monotonic;
-use qemu::QemuError;
 use session::FLOOD;
 use suite::unittests::invocation::{Host, Invocation, Mode, Refusal};
 use suite::unittests::{UnitTest, judge};
@@ -16,12 +15,13 @@ use verdict::event::{TestReport, millis};
 use verdict::outcome::{Outcome, Phase};
 use verdict::text;
 
+use super::watched::{Broken, Ended, Starter};
 use super::{Setting, space};
 
-mod machine;
+mod line;
 mod migration;
 
-use machine::{Ended, Starter};
+use line::Line;
 
 /// A kernel that does not exist, for the dry run.
 const NO_KERNEL: &str = "_NO_FILE_4Uhere_";
@@ -30,36 +30,7 @@ const START: Duration = Duration::from_secs(30);
 /// The limit of a test without its own.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// A failure of the host or of QEMU, not of the test.
-enum Broken {
-    Io(std::io::Error),
-    Qemu(QemuError),
-}
-
-impl From<std::io::Error> for Broken {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<QemuError> for Broken {
-    fn from(error: QemuError) -> Self {
-        Self::Qemu(error)
-    }
-}
-
-impl Broken {
-    fn outcome(&self) -> Outcome {
-        let text = match self {
-            Self::Io(error) => host::causes::one_line(error),
-            Self::Qemu(error) => host::causes::one_line(error),
-        };
-        let message = text::short_line(text.as_bytes());
-        Outcome::HarnessError { message }
-    }
-}
-
-/// Runs the test. Returns its report without the outcome.
+/// Runs it to its report, which has everything but the outcome of the test.
 pub(super) fn run(setting: &Setting<'_>, test: &UnitTest, mut report: TestReport) -> TestReport {
     let started = monotonic();
     setting.arch.accel.as_str().clone_into(&mut report.accel);
@@ -121,15 +92,17 @@ fn perform(
 ) -> Result<Outcome, Broken> {
     fs_err::create_dir_all(&setting.logs)?;
     fs_err::create_dir_all(&setting.scratch)?;
-    let starter = Starter::new(setting, invocation, &test.tree.root)?;
+    let line = Line::new(invocation, &setting.scratch)?;
+    let starter = Starter::new(setting, &test.tree.root)?;
     let timeout = setting.job.changes.timeout.or(invocation.timeout);
     let factor = setting.config.timeout_factor.clamp(0.01, 1000.0);
     let limit = timeout.unwrap_or(LONGEST).mul_f64(factor);
-    if let Some(outcome) = dry_run(&starter)? {
+    if let Some(outcome) = dry_run(&starter, &line)? {
         return Ok(outcome);
     }
     let since = monotonic();
-    let mut machine = starter.start(&invocation.kernel, &mode_arguments(invocation.mode))?;
+    let more = mode_arguments(invocation.mode);
+    let mut machine = starter.start(&|fds| line.argv(fds, &more))?;
     starter.begin(limit);
     let ended = match invocation.mode {
         Mode::Plain => Ok(machine.watch(|_| false)),
@@ -137,19 +110,18 @@ fn perform(
             machine.vm.release();
             Ok(machine.watch(|machine| machine.panicked))
         }
-        Mode::Migration => migration::watch(&starter, &mut machine, &invocation.kernel)?,
+        Mode::Migration => migration::watch(&starter, &mut machine, &line)?,
     };
     report.qemu_ms = millis(since.elapsed());
     let messages = machine.messages();
     drop(machine);
-    let devices = starter.devices();
     let printed = starter.finish(report);
     let outcome = ended.map_or_else(
         |outcome| outcome,
         |ended| judged(invocation, ended, (&messages, &printed), limit),
     );
     report.subtests = judge::subtests(&printed);
-    report.devices = devices;
+    report.devices = line.devices(&setting.arch.facts);
     if let (Outcome::Passed, Some(summary)) = (&outcome, judge::summary(&printed)) {
         report.notes.push(summary);
     }
@@ -164,9 +136,9 @@ fn mode_arguments(mode: Mode) -> Vec<String> {
     }
 }
 
-/// Starts QEMU with a kernel that does not exist. Returns why it failed before it looked for it.
-fn dry_run(starter: &Starter<'_>) -> Result<Option<Outcome>, Broken> {
-    let mut machine = starter.try_out(Utf8Path::new(NO_KERNEL))?;
+/// Starts QEMU with a kernel that does not exist: why it did not get as far as to look for it.
+fn dry_run(starter: &Starter<'_>, line: &Line<'_>) -> Result<Option<Outcome>, Broken> {
+    let mut machine = starter.try_out(&|fds| line.argv_of(fds, Utf8Path::new(NO_KERNEL), &[]))?;
     starter.begin(START);
     let reason = match machine.watch(|_| false) {
         Ended::Exited(_) => {
@@ -211,9 +183,4 @@ fn judged(
             why: "interrupted".to_owned(),
         },
     }
-}
-
-/// The file with the variables of the test.
-fn initrd(scratch: &Utf8Path) -> Utf8PathBuf {
-    scratch.join("environment")
 }

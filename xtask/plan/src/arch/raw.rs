@@ -7,7 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Arch, Archive, Endian, Gcc, Hotplug, Linux, Machine, Ordinary, OrdinaryKernel, QemuProfile,
+    Arch, Archive, Bare, Endian, Gcc, Hotplug, Linux, Machine, Ordinary, OrdinaryKernel,
+    QemuProfile,
 };
 use crate::diagnostic::{Diagnostic, Page};
 use crate::{document, duration, suggest};
@@ -29,6 +30,7 @@ struct RawArch {
     linux: Linux,
     #[serde(default)]
     archive: Archive,
+    bare: Option<Bare>,
     qemu: RawQemu,
 }
 
@@ -145,6 +147,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         gcc: raw.gcc,
         linux: raw.linux,
         archive: raw.archive,
+        bare: raw.bare,
         qemu,
     })
 }

@@ -83,6 +83,7 @@ pub(crate) fn check(
     let gather = raw
         .gather
         .map(|gather| entry::gathered(&mut sheet, gather.into_inner()));
+    let when = raw.when.map(|when| sheet.inline(when));
     let script = raw.script.as_ref().map(|name| sheet.own_template(name));
     let make = match (script, entry_count, gather) {
         (Some(script), 0, None) => script.map(Make::Script),
@@ -119,6 +120,7 @@ pub(crate) fn check(
             license: raw.license.into_inner(),
             summary: raw.summary.into_inner(),
             scope: raw.scope,
+            when,
             product: raw.product.into_inner(),
             make: make?,
             sources_from: sources_from.as_ref().map(|from| from.get_ref().clone()),

@@ -17,6 +17,7 @@ pub(crate) struct RawRecipe {
     pub(super) summary: Spanned<String>,
     pub(super) scope: Scope,
     pub(super) product: Spanned<Product>,
+    pub(super) when: Option<Spanned<String>>,
     pub(super) script: Option<Spanned<String>>,
     pub(super) sources_from: Option<Spanned<String>>,
     #[serde(default)]

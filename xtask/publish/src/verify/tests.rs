@@ -37,8 +37,11 @@ fn bundle_locking_another_image_is_refused() {
     let images = |kernel: &[u8]| BTreeMap::from([("riscv".to_owned(), image(kernel))]);
     let promise = promised(images(b"published"));
     let check = |images, arch: &str| {
-        same_images(&promise, &[arch.to_owned()], &Lock { images })
-            .map_err(|error| error.to_string())
+        let lock = Lock {
+            images,
+            ..Lock::default()
+        };
+        same_images(&promise, &[arch.to_owned()], &lock).map_err(|error| error.to_string())
     };
     assert_eq!(check(images(b"published"), "riscv"), Ok(()));
     assert_eq!(check(images(b"other"), "elsewhere"), Ok(()));

@@ -23,7 +23,7 @@ use crate::command::test;
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{self, Color};
-use crate::platforms;
+use crate::platforms::{self, Guests};
 use crate::supply::Supply;
 
 /// The trivial test.
@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     };
     let test = suite.tests.iter().find(|test| test.name() == TEST);
     let handover = ordinary::handover(&suite, test.ok_or_else(missing)?).map_err(failed)?;
-    for run in platforms::prepare(&supply, &args.guest, &supply.arches)? {
+    for run in platforms::prepare(&supply, &args.guest, &Guests::booting(&supply.arches))? {
         let files = ordinary::files(&run, scratch.path()).map_err(failed)?;
         let (mut ours, mut ordinary) = (Vec::new(), Vec::new());
         // The first run of each side does not count: it loads the files into the page cache.

@@ -10,7 +10,7 @@ use crate::command::test;
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
-use crate::platforms;
+use crate::platforms::{self, Guests};
 use crate::supply::Supply;
 
 /// The area whose tests need only devices that every QEMU has.
@@ -18,7 +18,7 @@ const TESTS: &str = "::boot::";
 
 pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;
-    let runs = platforms::prepare(&supply, &args.guest, &supply.arches)?;
+    let runs = platforms::prepare(&supply, &args.guest, &Guests::booting(&supply.arches))?;
     let suite = test::load(context, &supply.known_arches())?;
     let (mut one, mut two, mut overhead) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=args.runs {

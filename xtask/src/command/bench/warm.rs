@@ -19,7 +19,7 @@ use crate::command::test;
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
-use crate::platforms;
+use crate::platforms::{self, Guests};
 use crate::supply::Supply;
 
 /// A test without devices, and one with a disk and a network card.
@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;
     let suite = test::load(context, &supply.known_arches())?;
     let templates = test::templates(&supply);
-    for run in &platforms::prepare(&supply, &args.guest, &supply.arches)? {
+    for run in &platforms::prepare(&supply, &args.guest, &Guests::booting(&supply.arches))? {
         let bench = Bench {
             context,
             suite: &suite,

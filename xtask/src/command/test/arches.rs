@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use plan::Project;
-use suite::Selected;
+use suite::{Needs, Selected};
 
 use super::compare;
 use crate::cli::{AccelChoice, SourceArgs, TestArgs};
@@ -10,7 +10,7 @@ use crate::context::{ALL, Context};
 use crate::exit::Failure;
 use crate::kernels;
 use crate::output;
-use crate::platforms;
+use crate::platforms::{self, Guests};
 use crate::supply::Supply;
 
 /// The architectures of the command line, of which `all` means each with a QEMU on this host. Without
@@ -71,18 +71,32 @@ fn keep_at_hand(
     Ok(())
 }
 
-/// The architectures whose image is booted, in their order: by a test, or to try the accelerator.
-pub(super) fn boots(
+/// The architectures whose image is booted, in their order: by a test, or to try the accelerator; and those
+/// of bare-metal tests.
+pub(super) fn guests(
+    project: &Project,
     arches: &[String],
     selected: &[Selected<'_>],
     accel: AccelChoice,
-) -> Vec<String> {
-    let boots = |arch: &&String| {
-        let mut of_arch = selected.iter().filter(|test| test.arch == arch.as_str());
-        of_arch.any(|test| {
-            let needs = test.test.header.body.needs();
-            needs.image || (needs.accel && accel != AccelChoice::Tcg)
-        })
+) -> Guests {
+    let needed = |is_needed: &dyn Fn(Needs) -> bool| {
+        let is_needed = |arch: &&String| {
+            let mut of_arch = selected.iter().filter(|test| test.arch == arch.as_str());
+            of_arch.any(|test| is_needed(test.test.header.body.needs()))
+        };
+        let needed = arches.iter().filter(is_needed);
+        needed.cloned().collect::<Vec<_>>()
     };
-    arches.iter().filter(boots).cloned().collect()
+    let has_bare = |arch: &String| {
+        project
+            .arches
+            .get(arch)
+            .is_some_and(|arch| arch.bare.is_some())
+    };
+    let mut bare = needed(&|needs| needs.bare);
+    bare.retain(has_bare);
+    Guests {
+        boots: needed(&|needs| needs.image || (needs.accel && accel != AccelChoice::Tcg)),
+        bare,
+    }
 }

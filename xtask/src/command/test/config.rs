@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::exit::Failure;
 use crate::kernels;
 use crate::origin;
-use crate::platforms;
+use crate::platforms::{self, Guests};
 use crate::supply::Supply;
 
 /// Number of runs that are kept.
@@ -35,8 +35,8 @@ pub(super) struct Wanted {
     pub(super) filter: Filter,
     pub(super) extent: Extent,
     pub(super) scope: Scope,
-    /// The architectures whose image a selected test boots.
-    pub(super) boots: Vec<String>,
+    /// The architectures whose guests a selected test starts.
+    pub(super) guests: Guests,
     pub(super) seed: u64,
     /// The option with which `--start auto` boots all guests.
     pub(super) boots_all: Option<&'static str>,
@@ -50,7 +50,7 @@ pub(super) fn configure(
     wanted: Wanted,
 ) -> Result<Config, Failure> {
     let context = supply.context;
-    let mut runs = platforms::prepare(supply, &args.guest, &wanted.boots)?;
+    let mut runs = platforms::prepare(supply, &args.guest, &wanted.guests)?;
     let kernel = args.kernel.first().map(Utf8PathBuf::as_path);
     kernels::apply(context, &mut runs, kernel, &args.host)?;
     let alone = args.no_capture || args.debug.shell_on_fail;

@@ -15,11 +15,12 @@ use crate::render::quantity;
 /// The list of the image's sources, in the repository.
 const SOURCES: &str = "images/prebuilt/SOURCES";
 
-/// Refuses tests other than guest tests, because the script contains an image to boot.
+/// Refuses a test that starts no guest of ours, which the script could contain.
 pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
-    let others = selected
-        .iter()
-        .filter(|it| !it.test.header.body.is_script());
+    let others = selected.iter().filter(|it| {
+        let body = &it.test.header.body;
+        !body.is_script() && !body.needs().bare
+    });
     let (Some(file), Some(test)) = (&args.debug.standalone, others.into_iter().next()) else {
         return Ok(());
     };

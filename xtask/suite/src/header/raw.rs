@@ -14,7 +14,8 @@ use verdict::kind::TestKind;
 use super::names::Names;
 use super::spans::Fault;
 use super::{
-    Channel, DEFAULT_TIMEOUT, ExpectedEnd, Header, HostFiles, Leave, MachineChoice, Requires, Stdin,
+    Channel, DEFAULT_TIMEOUT, ExpectedEnd, Form, Header, HostFiles, Leave, MachineChoice, Requires,
+    Stdin,
 };
 use crate::body::{Body, Scripts};
 use crate::known::Kind;
@@ -52,6 +53,7 @@ struct RawHeader {
     #[serde(default)]
     append: String,
     ends: Option<Spanned<String>>,
+    options: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     reboots: u32,
 }
@@ -123,14 +125,20 @@ const ENDS: &str = "`report`, `poweroff`, `reboot` or `panic`";
 /// The syntax of `timeout`.
 const TIMEOUT: &str = "a time such as `30s`, at most `8760h`";
 
+/// What only a guest with an operating system has.
+const SYSTEM_KEYS: [&str; 11] = [
+    "channel", "choices", "ends", "filter", "host", "kind", "reboots", "scratch", "slots", "start",
+    "stdin",
+];
+
 /// What only a guest has.
 const GUEST_KEYS: [&str; 12] = [
     "append", "channel", "ends", "host", "machine", "memory", "reboots", "scratch", "slots", "smp",
     "start", "stdin",
 ];
 
-/// Parses and checks the keys. The caller sets the scripts of the body and the `description`.
-pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
+/// Reads and checks the keys; the scripts of the body and `description` are the caller's.
+pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec<Fault>> {
     let raw: RawHeader = toml::from_str(toml).map_err(|error| vec![syntax(&error, toml)])?;
     let mut faults = Vec::new();
     let mut checked = Checked {
@@ -144,6 +152,7 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     if kind == Some(TestKind::Host) {
         checked.no_guest_keys(toml, &raw.requires);
     }
+    checked.options_fit(toml, form, raw.options.as_ref());
     let timeout = checked.get(raw.timeout, TIMEOUT, duration);
     let first_scratch = raw.scratch.first().map(Spanned::span);
     let scratch = raw.scratch.into_iter();
@@ -224,7 +233,8 @@ pub(super) fn parse(toml: &str) -> Result<Header, Vec<Fault>> {
     };
     faults.sort_by_key(|fault| fault.span.start);
     if faults.is_empty() {
-        Ok(header)
+        let options = raw.options.map(Spanned::into_inner);
+        Ok((header, options.unwrap_or_default()))
     } else {
         Err(faults)
     }
@@ -290,15 +300,34 @@ impl Checked<'_> {
         }
     }
 
+    /// Notes keys that the form of the header excludes.
+    fn options_fit(&mut self, toml: &str, form: Form, options: Option<&Spanned<Vec<String>>>) {
+        match (form, options) {
+            (Form::Bare, _) => self.no_system_keys(toml),
+            (Form::Script, Some(options)) => self.faults.push(Fault {
+                span: options.span(),
+                title: "`options` is for bare-metal tests".to_owned(),
+                label: "a script starts QEMU itself".to_owned(),
+                help: Some("call `qemu` with these options in `in_host`".to_owned()),
+            }),
+            (Form::Script, None) => {}
+        }
+    }
+
+    /// Notes the keys that only a guest with an operating system has.
+    fn no_system_keys(&mut self, toml: &str) {
+        let found = keys_in(toml, &SYSTEM_KEYS).into_iter();
+        self.faults.extend(found.map(|(key, span)| Fault {
+            span,
+            title: format!("`{key}` is not for a bare-metal test"),
+            label: "such a test has no script and no operating system".to_owned(),
+            help: None,
+        }));
+    }
+
     /// Records keys that apply to guests only.
     fn no_guest_keys(&mut self, toml: &str, requires: &RawRequires) {
-        let mut found = Vec::new();
-        let keys = toml::from_str::<BTreeMap<Spanned<String>, toml::Value>>(toml);
-        for key in keys.unwrap_or_default().into_keys() {
-            if GUEST_KEYS.contains(&key.as_ref().as_str()) {
-                found.push((key.as_ref().clone(), key.span()));
-            }
-        }
+        let mut found = keys_in(toml, &GUEST_KEYS);
         for (key, value) in [
             ("requires.devices", requires.devices.first()),
             ("requires.machines", requires.machines.first()),
@@ -356,6 +385,16 @@ impl Checked<'_> {
         }
         Some(*number.as_ref())
     }
+}
+
+/// Those of these keys that a header has, with their places.
+fn keys_in(toml: &str, keys: &[&str]) -> Vec<(String, Range<usize>)> {
+    let found = toml::from_str::<BTreeMap<Spanned<String>, toml::Value>>(toml);
+    let found = found.unwrap_or_default().into_keys();
+    let found = found.filter(|key| keys.contains(&key.as_ref().as_str()));
+    found
+        .map(|key| (key.as_ref().clone(), key.span()))
+        .collect()
 }
 
 /// Converts an error of the TOML parser, with our own message for an unknown key.

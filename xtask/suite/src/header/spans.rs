@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use camino::Utf8Path;
+use plan::diagnostic::Diagnostic;
+
 /// An error with its location in the TOML.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -9,6 +12,20 @@ pub(super) struct Fault {
     pub(super) title: String,
     pub(super) label: String,
     pub(super) help: Option<String>,
+}
+
+impl Fault {
+    /// As it is shown to a person.
+    pub(super) fn shown(self, path: &Utf8Path, text: &str, spans: &Spans) -> Diagnostic {
+        Diagnostic {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            span: spans.to_script(self.span),
+            title: self.title,
+            label: self.label,
+            help: self.help,
+        }
+    }
 }
 
 /// Maps each line of the extracted TOML to the script.
@@ -36,6 +53,19 @@ pub(super) fn extract(script: &str) -> (String, Spans) {
         start += line.len();
     }
     (toml, Spans { lines })
+}
+
+/// The places in a text that is TOML as a whole.
+pub(super) fn whole(toml: &str) -> Spans {
+    let mut start = 0;
+    let lines = toml.split_inclusive('\n').map(|line| {
+        let place = (start, start, line.len());
+        start += line.len();
+        place
+    });
+    Spans {
+        lines: lines.collect(),
+    }
 }
 
 impl Spans {

@@ -8,7 +8,7 @@ use xtask::cli::publish::PublishArgs;
 use xtask::command::test;
 use xtask::exit::{Exit, Failure};
 use xtask::output;
-use xtask::platforms;
+use xtask::platforms::{self, Guests};
 
 /// The test that an image must pass.
 const BOOTS: &str = "boot::true";
@@ -38,7 +38,7 @@ pub(super) fn boots(supply: &Supply<'_>, args: &PublishArgs) -> Result<(), Failu
     // They are in the store by now.
     let source = SourceArgs::of(&supply.arches);
     let images = xtask::supply::Supply::open(context, &source)?;
-    let runs = platforms::prepare(&images, &args.guest, &images.arches)?;
+    let runs = platforms::prepare(&images, &args.guest, &Guests::booting(&images.arches))?;
     let report = test::quietly(context, &suite, runs, BOOTS, context.jobs())?;
     if report.exit_code() == 0 {
         return Ok(());

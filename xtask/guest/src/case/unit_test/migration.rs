@@ -8,13 +8,12 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use camino::Utf8Path;
 use serde_json::{Value, json};
 use verdict::outcome::Outcome;
 use verdict::text;
 
-use super::Broken;
-use super::machine::{Ended, Machine, Starter};
+use super::Line;
+use crate::case::watched::{Broken, Ended, Machine, Starter};
 
 /// Time limit of an answer over QMP.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -67,16 +66,16 @@ fn failed<T>(cause: impl Into<String>) -> Result<T, Stop> {
 pub(super) fn watch<'a>(
     starter: &'a Starter<'_>,
     machine: &mut Machine<'a>,
-    kernel: &Utf8Path,
+    line: &Line<'_>,
 ) -> Result<Result<Ended, Outcome>, Broken> {
-    match follow(starter, machine, kernel) {
+    match follow(starter, machine, line) {
         Stop::Broken(broken) => Err(broken),
         Stop::Failed(outcome) => Ok(Err(outcome)),
         Stop::Ended(ended) => Ok(Ok(ended)),
     }
 }
 
-fn follow<'a>(starter: &'a Starter<'_>, machine: &mut Machine<'a>, kernel: &Utf8Path) -> Stop {
+fn follow<'a>(starter: &'a Starter<'_>, machine: &mut Machine<'a>, line: &Line<'_>) -> Stop {
     let mut has_skipped = false;
     let mut count = 0_usize;
     let mut step = || -> Result<(), Stop> {
@@ -95,7 +94,7 @@ fn follow<'a>(starter: &'a Starter<'_>, machine: &mut Machine<'a>, kernel: &Utf8
             }
             Some(Request::Once) => {
                 count += 1;
-                let is_last = migrate(starter, machine, kernel, count)?;
+                let is_last = migrate(starter, machine, line, count)?;
                 if is_last {
                     return failed("the test ended a continuous migration that it had not begun");
                 }
@@ -105,7 +104,7 @@ fn follow<'a>(starter: &'a Starter<'_>, machine: &mut Machine<'a>, kernel: &Utf8
                 answer(machine)?;
                 loop {
                     count += 1;
-                    if migrate(starter, machine, kernel, count)? {
+                    if migrate(starter, machine, line, count)? {
                         return answer(machine);
                     }
                 }
@@ -132,11 +131,11 @@ fn answer(machine: &Machine<'_>) -> Result<(), Stop> {
 fn migrate<'a>(
     starter: &'a Starter<'_>,
     machine: &mut Machine<'a>,
-    kernel: &Utf8Path,
+    line: &Line<'_>,
     number: usize,
 ) -> Result<bool, Stop> {
     let incoming = ["-incoming".to_owned(), "defer".to_owned()];
-    let mut destination = starter.start(kernel, &incoming)?;
+    let mut destination = starter.start(&|fds| line.argv(fds, &incoming))?;
     let uri = format!("unix:{}/migration{number}", starter.setting.scratch);
     tell(&destination, "migrate-incoming", json!({ "uri": uri }))?;
     let events = json!({ "capabilities": [{ "capability": "events", "state": true }] });

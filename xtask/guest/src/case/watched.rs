@@ -1,4 +1,5 @@
-//! A QEMU of a test of kvm-unit-tests, and its output so far.
+//! A QEMU with a guest that has no operating system, and what it has printed so far: tests of kvm-unit-tests
+//! and bare-metal tests.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -7,27 +8,56 @@ use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use host::process::command::quote_line;
 use host::wait::Countdown as _;
-use qemu::event::QemuEvent;
+use qemu::QemuError;
+use qemu::event::{QemuEvent, Shutdown};
 use qemu::launch::argv::Fds;
 use qemu::vm::{Exit, ProcessSpec, Vm, VmEvent};
 use session::FLOOD;
 use session::limits::{Deadline, TestClock};
-use suite::unittests::invocation::Invocation;
 use verdict::event::{RunEvent, TestReport, send};
+use verdict::outcome::Outcome;
+use verdict::text;
 
-use super::{Broken, initrd};
-use crate::case::Setting;
+use super::Setting;
 use crate::debug::DebugPaths;
 use crate::logfile::{LogFile, Tail};
 
 /// Interval at which a wait checks the clock of the test.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Starts the QEMUs of a test, and collects the output of their guests.
+/// A failure of the host or of QEMU, not of the test.
+pub(super) enum Broken {
+    Io(std::io::Error),
+    Qemu(QemuError),
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<QemuError> for Broken {
+    fn from(error: QemuError) -> Self {
+        Self::Qemu(error)
+    }
+}
+
+impl Broken {
+    pub(super) fn outcome(&self) -> Outcome {
+        let text = match self {
+            Self::Io(error) => host::causes::one_line(error),
+            Self::Qemu(error) => host::causes::one_line(error),
+        };
+        let message = text::short_line(text.as_bytes());
+        Outcome::HarnessError { message }
+    }
+}
+
+/// Starts the QEMUs of a test, and takes what their guests print.
 pub(super) struct Starter<'a> {
     pub(super) setting: &'a Setting<'a>,
-    invocation: &'a Invocation,
-    /// The base of relative paths in the arguments.
+    /// The directory that relative paths in the arguments start from.
     root: &'a Utf8Path,
     clock: TestClock,
     deadline: RefCell<Deadline>,
@@ -54,6 +84,8 @@ pub(super) struct Machine<'a> {
     pub(super) panicked: bool,
     /// The state of an outgoing migration, such as `completed`.
     pub(super) migration: Option<String>,
+    /// Why QEMU ends, as it reported.
+    pub(super) shutdown: Option<Shutdown>,
 }
 
 /// Why a wait ended.
@@ -72,18 +104,10 @@ pub(super) enum Ended {
 }
 
 impl<'a> Starter<'a> {
-    pub(super) fn new(
-        setting: &'a Setting<'a>,
-        invocation: &'a Invocation,
-        root: &'a Utf8Path,
-    ) -> Result<Self, Broken> {
-        if let Some(environment) = &invocation.environment {
-            fs_err::write(initrd(&setting.scratch), environment)?;
-        }
+    pub(super) fn new(setting: &'a Setting<'a>, root: &'a Utf8Path) -> Result<Self, Broken> {
         let clock = setting.clock();
         Ok(Self {
             setting,
-            invocation,
             root,
             deadline: RefCell::new(clock.deadline(Duration::ZERO)),
             clock,
@@ -102,15 +126,15 @@ impl<'a> Starter<'a> {
     }
 
     /// Starts a QEMU whose output is not the test's.
-    pub(super) fn try_out(&self, kernel: &Utf8Path) -> Result<Machine<'_>, Broken> {
+    pub(super) fn try_out(&self, argv: &dyn Fn(Fds) -> Vec<String>) -> Result<Machine<'_>, Broken> {
         let dir = self.setting.scratch.join("dry-run");
         fs_err::create_dir_all(&dir)?;
         let binary = &self.setting.arch.binary;
-        self.spawn(binary, &dir, kernel, &[], false)
+        self.spawn(binary, &dir, argv, &[], false)
     }
 
-    /// Starts a QEMU of the test.
-    pub(super) fn start(&self, kernel: &Utf8Path, more: &[String]) -> Result<Machine<'_>, Broken> {
+    /// Starts a QEMU of the test. Its arguments are a function of the descriptors that it inherits.
+    pub(super) fn start(&self, argv: &dyn Fn(Fds) -> Vec<String>) -> Result<Machine<'_>, Broken> {
         *self.started.borrow_mut() += 1;
         let number = *self.started.borrow();
         let suffix = match number {
@@ -128,7 +152,7 @@ impl<'a> Starter<'a> {
         let debug = &setting.config.debug;
         let wrapper = debug.wrapper(&setting.arch.binary, paths)?;
         let binary = wrapper.as_ref().unwrap_or(&setting.arch.binary);
-        let more = [debug.options(paths), more.to_vec()].concat();
+        let more = debug.options(paths);
         for text in debug.lines(&setting.arch.arch, paths) {
             send(setting.events, RunEvent::Note { text });
         }
@@ -137,19 +161,19 @@ impl<'a> Starter<'a> {
             console: 4,
             control: 5,
         };
-        let line = [vec![binary.to_string()], self.argv(fds, kernel, &more)].concat();
+        let line = [vec![binary.to_string()], argv(fds), more.clone()].concat();
         fs_err::write(
             setting.logs.join(format!("argv{suffix}")),
             quote_line(&line) + "\n",
         )?;
-        self.spawn(binary, &run_dir, kernel, &more, true)
+        self.spawn(binary, &run_dir, argv, &more, true)
     }
 
     fn spawn(
         &self,
         binary: &Utf8PathBuf,
         run_dir: &Utf8Path,
-        kernel: &Utf8Path,
+        argv: &dyn Fn(Fds) -> Vec<String>,
         more: &[String],
         is_test: bool,
     ) -> Result<Machine<'_>, Broken> {
@@ -158,7 +182,7 @@ impl<'a> Starter<'a> {
             run_dir,
             directory: self.root,
         };
-        let vm = Vm::spawn_with(spec, false, |fds| self.argv(fds, kernel, more))?;
+        let vm = Vm::spawn_with(spec, false, |fds| [argv(fds), more.to_vec()].concat())?;
         self.clock.follow(vm.pid());
         Ok(Machine {
             vm,
@@ -168,38 +192,8 @@ impl<'a> Starter<'a> {
             messages: String::new(),
             panicked: false,
             migration: None,
+            shutdown: None,
         })
-    }
-
-    /// Follows the order of the `run` scripts: the options of the test are last and take
-    /// precedence.
-    fn argv(&self, fds: Fds, kernel: &Utf8Path, more: &[String]) -> Vec<String> {
-        let mut line = self.invocation.before.clone();
-        let qmp = format!("socket,id=kiln-qmp,fd={}", fds.qmp);
-        let console = format!("socket,id=kiln-console,fd={}", fds.console);
-        for word in [
-            "-display",
-            "none",
-            "-chardev",
-            &qmp,
-            "-mon",
-            "chardev=kiln-qmp,mode=control",
-            "-chardev",
-            &console,
-            "-serial",
-            "chardev:kiln-console",
-            "-kernel",
-            kernel.as_str(),
-        ] {
-            line.push(word.to_owned());
-        }
-        line.extend(self.invocation.after.iter().cloned());
-        if self.invocation.environment.is_some() {
-            let file = initrd(&self.setting.scratch);
-            line.extend(["-initrd".to_owned(), file.into_string()]);
-        }
-        line.extend(more.iter().cloned());
-        line
     }
 
     fn print(&self, bytes: &[u8]) {
@@ -216,21 +210,7 @@ impl<'a> Starter<'a> {
         }
     }
 
-    /// The types of the devices in the arguments.
-    pub(super) fn devices(&self) -> Vec<String> {
-        let all = [&self.invocation.before[..], &self.invocation.after[..]].concat();
-        let facts = &self.setting.arch.facts;
-        let pairs = all.windows(2).filter(|pair| pair[0] == "-device");
-        let names = pairs.filter_map(|pair| pair[1].split(',').next());
-        let mut devices: Vec<_> = names
-            .map(|name| facts.device_type(name).to_owned())
-            .collect();
-        devices.sort();
-        devices.dedup();
-        devices
-    }
-
-    /// Ends the log, completes the report, and returns all output.
+    /// Ends the log, completes the report, and returns all that was printed.
     pub(super) fn finish(self, report: &mut TestReport) -> String {
         let output = self.output.into_inner();
         report.output_tail = output.tail.lines();
@@ -287,6 +267,7 @@ impl Machine<'_> {
                 self.messages.push('\n');
             }
             VmEvent::Qmp(QemuEvent::GuestPanicked(_)) => self.panicked = true,
+            VmEvent::Qmp(QemuEvent::Shutdown(shutdown)) => self.shutdown = Some(shutdown),
             VmEvent::Qmp(QemuEvent::Migration { status }) => self.migration = Some(status),
             _ => {}
         }

@@ -1,0 +1,47 @@
+//! What a test requires of its setting, and how long it may take there.
+
+use std::time::Duration;
+
+use plan::arch::Machine;
+use qemu::Accel;
+use suite::requirement::{self, Offer};
+
+use super::{FOR_EVER, Setting};
+use crate::accel::is_native;
+
+impl Setting<'_> {
+    /// What the test requires and does not find here.
+    pub(super) fn unmet(&self, machine: &Machine) -> Option<String> {
+        let offer = Offer {
+            arch: self.test.arch,
+            profile: &self.arch.arch.qemu,
+            facts: &self.arch.facts,
+            accel: self.arch.accel,
+        };
+        let tools = requirement::Tools {
+            on_path: &|tool| host::tools::find_in(tool, &self.config.path).is_some(),
+            of_qemu: &|tool| self.arch.tools.find(tool).is_some(),
+            native: is_native(&self.arch.arch.qemu),
+        };
+        requirement::unmet(&self.test.test.header, machine, &offer, tools)
+    }
+
+    /// A limit of the test's or the profile's for this run: both are meant for TCG.
+    pub(super) fn scaled(&self, limit: Duration) -> Duration {
+        let accel = match self.arch.accel {
+            Accel::Tcg => 1.0,
+            Accel::Kvm => f64::from(self.arch.arch.qemu.kvm_timeout_permille) / 1000.0,
+        };
+        let factor = (self.config.timeout_factor * accel).clamp(0.01, 1000.0);
+        limit.mul_f64(factor)
+    }
+
+    /// How long the test may take.
+    pub(super) fn test_limit(&self) -> Duration {
+        if self.config.debug.is_unlimited() {
+            return FOR_EVER;
+        }
+        let header = self.test.test.header.timeout;
+        self.scaled(self.job.changes.timeout.unwrap_or(header))
+    }
+}
