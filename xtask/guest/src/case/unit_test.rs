@@ -30,7 +30,7 @@ const START: Duration = Duration::from_secs(30);
 /// The limit of a test without its own.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// Runs it to its report, which has everything but the outcome of the test.
+/// Runs the test. Returns its report without the outcome.
 pub(super) fn run(setting: &Setting<'_>, test: &UnitTest, mut report: TestReport) -> TestReport {
     let started = monotonic();
     setting.arch.accel.as_str().clone_into(&mut report.accel);
@@ -136,7 +136,7 @@ fn mode_arguments(mode: Mode) -> Vec<String> {
     }
 }
 
-/// Starts QEMU with a kernel that does not exist: why it did not get as far as to look for it.
+/// Starts QEMU with a kernel that does not exist. Returns why it failed before it looked for it.
 fn dry_run(starter: &Starter<'_>, line: &Line<'_>) -> Result<Option<Outcome>, Broken> {
     let mut machine = starter.try_out(&|fds| line.argv_of(fds, Utf8Path::new(NO_KERNEL), &[]))?;
     starter.begin(START);
