@@ -1,5 +1,4 @@
-//! `--rerun RUN`: runs the remaining tests of an earlier run with its settings. Also formats the
-//! flags that repeat a run.
+//! `--rerun RUN`: runs the remaining tests of an earlier run. Also formats the flags that repeat a run.
 
 use std::collections::BTreeSet;
 
@@ -52,8 +51,7 @@ impl Rerun {
         }))
     }
 
-    /// The command line, completed from the earlier one, because another QEMU would make it another
-    /// test.
+    /// The command line, completed from the earlier one: another QEMU would be another test.
     pub(super) fn complete(&self, args: &TestArgs) -> TestArgs {
         let mut args = args.clone();
         if args.source.arch.is_empty() {
