@@ -92,13 +92,13 @@ mod tests {
             ("lib/kiln.h", ""),
             ("lib/one/start.S", ""),
         ]);
-        let [test] = &suite.tests[..] else {
+        let [found] = &suite.tests[..] else {
             panic!("{:?}", suite.broken)
         };
-        assert_eq!((test.name().as_str(), test.header.smp), ("bare::edu", 2));
-        assert_eq!(test.header.description, "Adds.");
-        let Body::Bare(bare) = &test.header.body else {
-            panic!("{:?}", test.header.body)
+        assert_eq!((found.name().as_str(), found.header.smp), ("bare::edu", 2));
+        assert_eq!(found.header.description, "Adds.");
+        let Body::Bare(bare) = &found.header.body else {
+            panic!("{:?}", found.header.body)
         };
         assert_eq!(
             (bare.program.as_str(), bare.options.join(" ")),
