@@ -30,7 +30,7 @@ pub(super) struct Worker<'a> {
     pub(super) confirms: bool,
 }
 
-/// Why the guests of a test boot of which one was not restored, until its own reason is known.
+/// Placeholder for the reason why a test starts over; replaced by the real one.
 const BOOTED: &str = "a guest of the test was not restored";
 
 /// How the guests of a test start that did not pass with restored ones.
@@ -51,7 +51,7 @@ impl Worker<'_> {
                 || matches!(report.outcome, Outcome::NotRun { .. })
                 || failed_tries.len() >= retries as usize;
             if done {
-                report.failed_tries = failed_tries;
+                report.failed_tries.splice(0..0, failed_tries);
                 if self.config.rounds.until_fail && self.numbered && report.outcome.is_success() {
                     drop_logs(&logs, &mut report);
                 }
@@ -68,7 +68,8 @@ impl Worker<'_> {
     }
 
     /// Runs the job. If it does not pass with a restored guest, it is repeated with booted guests.
-    /// Only that result counts, but a difference is a failure too.
+    /// Only that result counts, but a difference is a failure too, unless the test passes when its guests
+    /// are restored once more: then it is flaky.
     fn try_confirmed(
         &self,
         job: &Job<'_>,
@@ -82,13 +83,30 @@ impl Worker<'_> {
             return warm;
         }
         let kept = keep(logs, WARM);
-        let cold = self.try_once(job, logs, CONFIRMED, &OnceLock::new(), events);
-        let mut report = start::confirmed(&warm, cold);
-        report.notes.push(match kept {
-            Ok(logs) => start::note(&warm, &logs),
+        let note = match &kept {
+            Ok(logs) => start::note(&warm, logs),
             Err(error) => error.to_string(),
+        };
+        let mut cold = self.try_once(job, logs, CONFIRMED, &OnceLock::new(), events);
+        cold.notes.push(note);
+        let is_failure = !matches!(warm.outcome, Outcome::Skipped { .. });
+        if cold.outcome != Outcome::Passed || !is_failure {
+            return start::confirmed(&warm, cold);
+        }
+        match keep(logs, COLD) {
+            Ok(logs) => cold.log_dir = Some(logs),
+            Err(error) => cold.notes.push(error.to_string()),
+        }
+        let mut again = self.try_restored(job, logs, start, events);
+        if again.outcome != Outcome::Passed {
+            return start::confirmed(&warm, cold);
+        }
+        again.failed_tries.push(Attempt {
+            outcome: warm.outcome,
+            duration_ms: warm.duration_ms,
+            log_dir: kept.ok(),
         });
-        report
+        again
     }
 
     /// Runs the job, and again with guests that boot if one was not restored: only that result counts.
@@ -117,9 +135,10 @@ impl Worker<'_> {
         {
             guest.reason.clone_from(&why);
         }
-        report
-            .notes
-            .extend(kept.err().map(|error| error.to_string()));
+        report.notes.push(match kept {
+            Ok(logs) => format!("{why}; logs of that try: {logs}"),
+            Err(error) => error.to_string(),
+        });
         report
     }
 
@@ -184,6 +203,9 @@ const TRY: &str = "try";
 /// The folder with the logs of restored guests that did not pass.
 const WARM: &str = "warm";
 
+/// The folder with the logs of booted guests, where restored ones ran once more.
+const COLD: &str = "cold";
+
 /// The folder with the logs of a try in which a guest was not restored.
 const NOT_RESTORED: &str = "not-restored";
 
@@ -191,11 +213,13 @@ const NOT_RESTORED: &str = "not-restored";
 fn keep(logs: &Utf8Path, name: &str) -> std::io::Result<Utf8PathBuf> {
     let folder = logs.join(name);
     fs_err::create_dir(&folder)?;
+    let stays =
+        |entry: &str| entry.starts_with(TRY) || entry == name || (name == COLD && entry == WARM);
     for entry in fs_err::read_dir(logs)? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        if !name.starts_with(TRY) && *name != *folder.file_name().unwrap_or_default() {
-            fs_err::rename(logs.join(&*name), folder.join(&*name))?;
+        let entry = entry?.file_name();
+        let entry = entry.to_string_lossy();
+        if !stays(&entry) {
+            fs_err::rename(logs.join(&*entry), folder.join(&*entry))?;
         }
     }
     Ok(folder)
@@ -220,5 +244,9 @@ mod tests {
         let second = fs_err::read_to_string(logs.join("try2/output.log")).unwrap();
         assert_eq!((first.as_str(), second.as_str()), ("1", "2"));
         assert!(!logs.join("output.log").exists());
+        let warm = keep(logs, WARM).unwrap();
+        fs_err::write(logs.join("output.log"), "cold").unwrap();
+        keep(logs, COLD).unwrap();
+        assert!(warm.exists() && logs.join("cold/output.log").exists());
     }
 }

@@ -57,6 +57,14 @@ impl Meter {
         self.wall = wall;
         self.threads = threads;
     }
+
+    /// Takes a sample `wall` after the start, at the end of an interval in which the test could not run.
+    fn hold(&mut self, wall: Duration) {
+        let passed = wall.saturating_sub(self.wall);
+        self.held += passed.saturating_sub(passed / SLOWEST);
+        self.counted += passed / SLOWEST;
+        self.wall = wall;
+    }
 }
 
 /// How much slower than the reference a host is, at least 1, from the processor time of a boot.
@@ -102,7 +110,25 @@ struct Clock {
     /// How much slower than the wall clock it is on this host.
     factor: f64,
     processes: BTreeSet<u32>,
+    /// Number of guards that hold the clock.
+    holds: usize,
     meter: Meter,
+}
+
+impl Clock {
+    /// Brings the meter up to date, if the last sample is this old.
+    fn sample(&mut self, resolution: Duration) {
+        let wall = monotonic() - self.started;
+        if wall.saturating_sub(self.meter.wall) < resolution {
+            return;
+        }
+        if self.holds > 0 {
+            self.meter.hold(wall);
+        } else {
+            let threads = load::threads(self.processes.iter().copied());
+            self.meter.take(wall, threads);
+        }
+    }
 }
 
 impl Default for TestClock {
@@ -119,8 +145,18 @@ impl TestClock {
             started: monotonic(),
             factor,
             processes: BTreeSet::new(),
+            holds: 0,
             meter: Meter::default(),
         })))
+    }
+
+    /// Holds the clock until the guard is dropped, while Kiln does something that is not a part of the test.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        let mut clock = self.lock();
+        clock.sample(Duration::ZERO);
+        clock.holds += 1;
+        Hold(self.clone())
     }
 
     /// From now on, the clock stops while this process or a descendant waits for a processor.
@@ -137,11 +173,7 @@ impl TestClock {
     #[must_use]
     pub fn now(&self) -> Duration {
         let mut clock = self.lock();
-        let wall = monotonic() - clock.started;
-        if wall.saturating_sub(clock.meter.wall) >= RESOLUTION {
-            let threads = load::threads(clock.processes.iter().copied());
-            clock.meter.take(wall, threads);
-        }
+        clock.sample(RESOLUTION);
         clock.meter.counted.div_f64(clock.factor)
     }
 
@@ -167,6 +199,18 @@ impl TestClock {
 
     fn lock(&self) -> MutexGuard<'_, Clock> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Holds a clock.
+#[derive(Debug)]
+pub struct Hold(TestClock);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut clock = self.0.lock();
+        clock.sample(Duration::ZERO);
+        clock.holds -= 1;
     }
 }
 
@@ -242,6 +286,27 @@ mod tests {
         // It ends.
         meter.take(seconds(12.0), Threads::new());
         assert_eq!(meter.counted, seconds(11.75));
+    }
+
+    #[test]
+    fn held_interval_counts_a_twentieth() {
+        let mut meter = Meter::default();
+        meter.take(seconds(1.0), Threads::new());
+        meter.hold(seconds(21.0));
+        meter.take(seconds(22.0), Threads::new());
+        assert_eq!((meter.counted, meter.held), (seconds(3.0), seconds(19.0)));
+    }
+
+    #[test]
+    fn clock_is_held_until_the_last_guard_is_dropped() {
+        let clock = TestClock::default();
+        let holds = || clock.lock().holds;
+        let first = clock.hold();
+        let second = clock.hold();
+        drop(first);
+        assert_eq!(holds(), 1);
+        drop(second);
+        assert_eq!(holds(), 0);
     }
 
     #[test]

@@ -180,6 +180,8 @@ impl<'a> Started<'a> {
         launch.boots_own_files |= case.host_files.is_some();
         case.state().devices.extend(launch.device_types());
         let since = monotonic();
+        // A template may be made or waited for first.
+        let held = case.clock.hold();
         let entered = case.enter_guest(&Entry {
             number,
             launch: &launch,
@@ -188,6 +190,7 @@ impl<'a> Started<'a> {
             run_dir: &run_dir,
             wrapped: wrapper.is_some(),
         });
+        drop(held);
         let Entered {
             vm,
             launch,
