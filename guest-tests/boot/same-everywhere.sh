@@ -8,7 +8,7 @@ in_guest() {
     echo
     echo "PATH=$PATH HOME=$HOME TERM=$TERM $(hostname) $(pwd) $(id)"
     cat /etc/passwd /etc/group
-    # What the runner and the kernel put there is not part of the image.
+    # Files of the runner and the kernel are not part of the image.
     find / -xdev ! -type l ! -path '/dev/*' ! -path '/kiln/*' ! -path '/kiln' | sort |
         while read -r file; do
             stat -c '%A %n' "$file"

@@ -44,7 +44,8 @@ in_guest() {
         ip -6 addr add fd00::ab:cdef/64 dev "$card"
         wait_for "test \$(cat /sys/class/net/$card/carrier) = 1"
         arp -i "$sender" -s 192.0.2.20 "$(cat "/sys/class/net/$card/address")"
-        wait_for "send 1 20; test \$(received) -gt 0" 20
+        wait_for "send 1 20 56; test \$(received packets) -gt 0" 20
+        mark
         expect 0 'of another group' 11
         expect 0 'of another station' 12
         ip link set "$card" promisc on
@@ -58,26 +59,31 @@ in_guest() {
     done
 }
 
-# expect COUNT WHAT HOST: of three frames to this host, so many reach the card. A frame to the card itself follows them; when it has
-# arrived, they have too.
+# expect COUNT WHAT HOST: sends three frames to HOST and expects COUNT of them to reach the card.
 expect() {
-    before=$(received)
-    send 3 "$3"
-    send 1 20
-    wait_for "test \$(received) -ge $((before + $1 + 1))"
-    count=$(($(received) - before - 1))
+    before=$(received packets)
+    send 3 "$3" 56
+    mark
+    count=$(($(received packets) - before - 1))
     test "$count" = "$1" || fail "$card ($driver): expected $1 frames $2, found $count"
 }
 
-# send COUNT HOST: sends frames to a host; none is answered.
-send() {
-    sent=$(cat "/sys/class/net/$sender/statistics/tx_packets")
-    ping -c "$1" -i 0.02 "192.0.2.$2" > /dev/null &
-    wait_for "test \$(cat /sys/class/net/$sender/statistics/tx_packets) -ge $((sent + $1))"
-    kill "$!"
+# mark: sends a long frame to the card, and waits until the card has received it and so all earlier ones.
+mark() {
+    start=$(received bytes)
+    send 1 20 1000
+    wait_for "test \$(received bytes) -ge $((start + 1000))"
 }
 
-# How many frames the card has received.
+# send COUNT HOST SIZE: sends frames to a host; none is answered.
+send() {
+    sent=$(cat "/sys/class/net/$sender/statistics/tx_packets")
+    ping -c "$1" -s "$3" -i 0.02 "192.0.2.$2" > /dev/null &
+    wait_for "test \$(cat /sys/class/net/$sender/statistics/tx_packets) -ge $((sent + $1))"
+    kill "$!" 2> /dev/null || true
+}
+
+# received bytes|packets: what the card has received.
 received() {
-    cat "/sys/class/net/$card/statistics/rx_packets"
+    cat "/sys/class/net/$card/statistics/rx_$1"
 }

@@ -24,7 +24,7 @@ impl StartPolicy {
     /// Cold, because the command line asks for it.
     pub const COLD: Self = Self::Cold("`--start cold`");
 
-    /// Whether the command line names the start of guests, and so a command line that repeats a test does.
+    /// Whether the user set `--start`. The command that repeats a test then already has it.
     #[must_use]
     pub fn is_explicit(self) -> bool {
         matches!(self, Self::Warm | Self::COLD)

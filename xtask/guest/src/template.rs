@@ -2,7 +2,7 @@
 //! all tests of a run.
 //!
 //! A restored guest is accepted only if it answers with the nonce of this start and the name under
-//! which it was saved. If anything fails before, the guest boots instead.
+//! which it was saved. If a restore fails after QEMU has started, the test starts over with guests that boot.
 
 mod conversation;
 mod known;
@@ -43,7 +43,7 @@ pub struct Templates {
 /// One bare machine of the run.
 #[derive(Debug, Default)]
 struct Slot {
-    /// The number of its starts. The lock is held while its template is created.
+    /// Its state. The lock is held while its template is created.
     state: Mutex<SlotState>,
 }
 

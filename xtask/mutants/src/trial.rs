@@ -134,8 +134,9 @@ impl Runner<'_> {
             && let Ok(text) = fs::read_to_string(&file)
         {
             let report = read(&text, test, &log)?;
-            // A test that fails without a mutant runs again: its cause may be gone.
-            if mutant.is_some() || !score::is_failure(&report) {
+            // A test that fails without a mutant runs again: its cause may be gone. So does one that did not end.
+            let is_result = !report.outcome.is_infrastructure();
+            if is_result && (mutant.is_some() || !score::is_failure(&report)) {
                 return Ok((report, read_marks(&marks)?));
             }
         }
@@ -168,6 +169,10 @@ impl Runner<'_> {
             return Err(no_report(&log)?);
         }
         let report = read(&fs::read_to_string(&file)?, test, &log)?;
+        // Neither caught nor survived: the host failed, or the run was interrupted.
+        if report.outcome.is_infrastructure() {
+            return Err(no_report(&log)?);
+        }
         Ok((report, read_marks(&marks)?))
     }
 }

@@ -1,6 +1,6 @@
-//! SPDX licence expressions: the grammar and the identifiers.
+//! SPDX licence expressions of recipes.
 //!
-//! The list of licences is not checked: unassigned identifiers are accepted.
+//! An identifier that is not in the SPDX list is an error. Other licences are named `LicenseRef-…`.
 
 use std::ops::Range;
 

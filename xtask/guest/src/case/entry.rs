@@ -94,7 +94,7 @@ impl Case<'_> {
         })
     }
 
-    /// The flag with which guests start as they did.
+    /// The `--start` option that repeats how the guests started.
     pub(super) fn start_flag(&self) -> &'static str {
         let starts = &self.state().starts;
         if starts.is_empty() {

@@ -54,9 +54,14 @@ pub fn outcome(rule: BareStatus, end: End<'_>) -> Outcome {
     let wrong = results.iter().find(|result| !result.outcome.is_success());
     match (status, wrong) {
         (0, Some(wrong)) => failed(format!("status 0 after a failed check: {}", wrong.name)),
-        (0, None) if results.is_empty() => failed("status 0 without a check".to_owned()),
+        (0, None) if !results.iter().any(|it| it.outcome == Outcome::Passed) => {
+            failed("status 0 without a check".to_owned())
+        }
         (0, None) => Outcome::Passed,
-        (STATUS_SKIP, _) => Outcome::Skipped {
+        (STATUS_SKIP, Some(wrong)) => {
+            failed(format!("skipped after a failed check: {}", wrong.name))
+        }
+        (STATUS_SKIP, None) => Outcome::Skipped {
             reason: first(end.console, "SKIP: ").unwrap_or_else(|| "no reason given".to_owned()),
         },
         (status, _) => {
@@ -145,6 +150,13 @@ mod tests {
         );
         check(3, "kiln: end n1 1\n", "failed: exit status 1");
         check(155, "SKIP: no GIC\nkiln: end n1 77\n", "skipped: no GIC");
+        check(
+            1,
+            "SKIP: a\nkiln: end n1 0\n",
+            "failed: status 0 without a check",
+        );
+        let text = "FAIL: b\nSKIP: no GIC\nkiln: end n1 77\n";
+        check(155, text, "failed: skipped after a failed check: b");
         let parity = "failed: the guest reported status 0, and QEMU ended with 2 instead of 1";
         check(2, "PASS: a\nkiln: end n1 0\n", parity);
         let other = "failed: the guest reported status 0, and QEMU ended with 3 instead of 1";
