@@ -54,7 +54,8 @@ impl Dynamic {
                 && *strings - segment.address < segment.file_size
         })?;
         let skipped = *strings - table.address;
-        let table = reader.slice(table.offset + skipped, table.file_size - skipped)?;
+        let start = table.offset.checked_add(skipped)?;
+        let table = reader.slice(start, table.file_size - skipped)?;
         for (tag, value) in entries {
             let directories = || {
                 let text = string(table, value)?;
@@ -146,5 +147,9 @@ mod tests {
         assert_eq!(Dynamic::parse(b"#!/bin/sh\n"), None);
         // The end of the file with the tags is missing.
         assert_eq!(Dynamic::parse(&bytes[..bytes.len() - 1]), None);
+        // The offset of the loaded segment is damaged.
+        let mut damaged = bytes;
+        damaged[72..80].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert_eq!(Dynamic::parse(&damaged), None);
     }
 }
