@@ -38,6 +38,17 @@ pub(crate) struct Loaded {
     pub(crate) parameters: String,
 }
 
+/// Some modules with their dependencies.
+#[derive(Default)]
+struct Closure<'a> {
+    /// The parameters of the modules that the caller named.
+    parameters: BTreeMap<&'a str, String>,
+    /// Also has those whose dependencies are still being visited, so a cycle ends.
+    visited: BTreeSet<String>,
+    /// Each module after its dependencies.
+    order: Vec<Loaded>,
+}
+
 impl Modules {
     /// The installed modules of a release below `root`.
     pub fn installed(root: &Utf8Path, release: &str) -> std::io::Result<Self> {
@@ -87,21 +98,25 @@ impl Modules {
 
     /// Some modules, each given as `NAME [PARAMETER=VALUE]...`, after all their dependencies.
     pub(crate) fn closure(&self, wanted: &[String]) -> Result<Vec<Loaded>, HostFilesError> {
-        let mut order = Vec::new();
-        for text in wanted {
-            let (name, parameters) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-            self.visit(&self::name(name), parameters.trim(), &mut order)?;
+        let split = |text: &str| {
+            let (name, parameters) = text.split_once(' ').unwrap_or((text, ""));
+            (self::name(name), parameters.trim().to_owned())
+        };
+        let wanted: Vec<_> = wanted.iter().map(|text| split(text.trim())).collect();
+        let mut closure = Closure::default();
+        for (name, parameters) in &wanted {
+            let all = closure.parameters.entry(name).or_default();
+            *all = format!("{all} {parameters}").trim().to_owned();
         }
-        Ok(order)
+        for (name, _) in &wanted {
+            self.visit(name, &mut closure)?;
+        }
+        Ok(closure.order)
     }
 
-    fn visit(
-        &self,
-        name: &str,
-        parameters: &str,
-        order: &mut Vec<Loaded>,
-    ) -> Result<(), HostFilesError> {
-        if self.built_in.contains(name) {
+    fn visit(&self, name: &str, closure: &mut Closure<'_>) -> Result<(), HostFilesError> {
+        let is_first = closure.visited.insert(name.to_owned());
+        if !is_first || self.built_in.contains(name) {
             return Ok(());
         }
         let absent = || HostFilesError::NoModule {
@@ -110,21 +125,19 @@ impl Modules {
         };
         let file = self.files.get(name).ok_or_else(absent)?;
         let (path, bytes) = self.read(file)?;
-        if order.iter().any(|loaded| loaded.path == path) {
-            return Ok(());
-        }
         let listed = self.dependencies.get(name);
         let others = match listed {
             Some(others) => others.clone(),
             None => depends(&self.directory.join(file), &bytes)?,
         };
         for other in others {
-            self.visit(&other, "", order)?;
+            self.visit(&other, closure)?;
         }
-        order.push(Loaded {
+        let parameters = closure.parameters.get(name).cloned();
+        closure.order.push(Loaded {
             path,
             bytes,
-            parameters: parameters.to_owned(),
+            parameters: parameters.unwrap_or_default(),
         });
         Ok(())
     }
@@ -258,6 +271,11 @@ mod tests {
             &["uhci-hcd debug=1 x=2"],
             Ok(&[core, &format!("{uhci} debug=1 x=2")]),
         );
+        check(
+            &modules,
+            &["uhci-hcd", "usb-core debug=1", "usb_core x=2"],
+            Ok(&[&format!("{core} debug=1 x=2"), uhci]),
+        );
         check(&modules, &["virtio-pci"], Ok(&[]));
         check(
             &modules,
@@ -266,6 +284,18 @@ mod tests {
         );
         let loaded = modules.closure(&["usb_core".to_owned()]).unwrap();
         assert_eq!(loaded[0].bytes, b"core");
+    }
+
+    #[test]
+    fn modules_that_depend_on_each_other_are_loaded_once() {
+        let fixture = Fixture::new(&[
+            ("lib/modules/6.1/modules.dep", b"a.ko: b.ko\nb.ko: a.ko\n"),
+            ("lib/modules/6.1/a.ko", b"a"),
+            ("lib/modules/6.1/b.ko", b"b"),
+        ]);
+        let modules = Modules::installed(&fixture.root, "6.1").unwrap();
+        let expect = ["/lib/modules/6.1/b.ko", "/lib/modules/6.1/a.ko"];
+        check(&modules, &["a"], Ok(&expect));
     }
 
     #[test]
