@@ -59,6 +59,8 @@ impl Request<'_> {
 /// Loads the modules instead of the image's init, and then starts that.
 const LOAD: &str = "kiln/load-modules";
 const PARAMETER: &str = "rdinit=/kiln/load-modules";
+/// The shell of the image.
+const SHELL: &str = "/bin/sh";
 /// The host program that loads a module.
 const INSMOD: &str = "insmod";
 /// Directories that are missing from the PATH of unprivileged users.
@@ -223,10 +225,16 @@ impl Contents<'_> {
             return Ok(());
         };
         let is_env = interpreter.ends_with("/env");
-        let program = words.find(|word| !word.starts_with('-')).filter(|_| is_env);
-        // The image has a shell, so a script for it needs no other one.
-        let wanted = [Some(interpreter).filter(|path| *path != "/bin/sh"), program];
-        for name in wanted.into_iter().flatten() {
+        let is_program = |word: &&str| !word.starts_with('-') && !word.contains('=');
+        let program = words.find(is_program).filter(|_| is_env);
+        for name in [Some(interpreter), program].into_iter().flatten() {
+            if Utf8Path::new(name).file_name() == Some("sh") {
+                // The shell of the image, which must not be replaced.
+                if name.starts_with('/') && name != SHELL {
+                    self.link(name.trim_start_matches('/'), Utf8Path::new(SHELL));
+                }
+                continue;
+            }
             self.program(name, depth - 1).map_err(|error| match error {
                 HostFilesError::NoProgram(interpreter) => HostFilesError::NoInterpreter {
                     interpreter,
@@ -351,6 +359,24 @@ mod tests {
             host.overlay(&Request::default()).unwrap(),
             Overlay::default()
         );
+    }
+
+    #[test]
+    fn script_for_the_shell_keeps_that_of_the_image() {
+        let (_root, host) = root(&[
+            ("usr/bin/a", b"#!/usr/bin/sh -e\n"),
+            ("usr/bin/b", b"#!/usr/bin/env sh\n"),
+            ("usr/bin/c", b"#!/usr/bin/env -S X=1 tool\n"),
+            ("usr/bin/env", b"env"),
+            ("usr/bin/sh", b"shell of the host"),
+            ("usr/bin/tool", b"tool"),
+        ]);
+        let overlay = host.overlay(&programs(&["a", "b", "c"])).unwrap();
+        assert!(has(&overlay, "usr/bin/tool"));
+        let text = String::from_utf8_lossy(&overlay.archive);
+        assert!(!text.contains("shell of the host"));
+        // `usr/bin/sh` is a link.
+        assert!(text.contains("usr/bin/sh\0") && text.contains("/bin/sh"));
     }
 
     #[test]

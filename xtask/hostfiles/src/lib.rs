@@ -1,7 +1,8 @@
 //! Files of this host for a guest: programs with the libraries that they need, a kernel that is
-//! installed, and modules with those that they depend on, as an archive behind the image's initramfs.
+//! installed, and modules with their dependencies, as an archive that is appended to the image's
+//! initramfs.
 //!
-//! Nothing is run to find them: libraries are resolved as the dynamic loader does it, from ELF files and
+//! No program is run to find them: libraries are resolved as the dynamic loader does it, from ELF files and
 //! `ld.so.conf`, and modules from `modules.dep` or from the modules themselves. Used by `guest` (tests)
 //! and by the command line (`boot`, `--image host`).
 
