@@ -190,15 +190,20 @@ fn tree(root: &Utf8Path) -> std::io::Result<Vec<(Utf8PathBuf, Utf8PathBuf)>> {
     let (mut open, mut found) = (vec![root.to_owned()], Vec::new());
     while let Some(folder) = open.pop() {
         for entry in fs_err::read_dir(&folder)? {
-            let Ok(path) = Utf8PathBuf::try_from(entry?.path()) else {
+            let entry = entry?;
+            let Ok(path) = Utf8PathBuf::try_from(entry.path()) else {
                 continue;
             };
             let name = path.file_name().unwrap_or_default();
             let is_at_root = folder == root;
-            if path.is_dir() {
+            if name.starts_with('.') {
+                continue;
+            }
+            // A symbolic link to a directory may lead back to one above it.
+            if entry.file_type()?.is_dir() {
                 let is_wanted = !is_at_root || (is_tree && TREE_FOLDERS.contains(&name));
                 open.extend(is_wanted.then_some(path));
-            } else if path.is_file() && !name.starts_with('.') {
+            } else if path.is_file() {
                 found.push((path.clone(), ktest::in_tree(root, &path)));
             }
         }
@@ -216,4 +221,33 @@ fn first_line(bytes: &[u8]) -> String {
 
 fn hint_less(error: std::io::Error) -> Failure {
     Failure::new(Exit::SetupMissing, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tree_has_neither_hidden_nor_linked_directories() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(directory.path()).unwrap();
+        for file in [
+            LIBRARY,
+            "tests/a.ktest",
+            "tests/.git/b",
+            "tests/.c",
+            "doc/d",
+        ] {
+            host::files::write(&root.join(file), b"").unwrap();
+        }
+        fs_err::os::unix::fs::symlink("..", root.join("tests/loop")).unwrap();
+        fs_err::os::unix::fs::symlink("a.ktest", root.join("tests/link.ktest")).unwrap();
+        let mut found: Vec<_> = tree(root).unwrap().into_iter().map(|it| it.1).collect();
+        found.sort();
+        let expect = ["lib/common.sh", "tests/a.ktest", "tests/link.ktest"];
+        assert_eq!(
+            found,
+            expect.map(|file| Utf8Path::new(ktest::TREE).join(file))
+        );
+    }
 }
