@@ -94,7 +94,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("mutants", BTreeSet::from(["plan", "host", "verdict"])),
         (
             "suite",
-            BTreeSet::from(["plan", "qemu", "qtest", "verdict"]),
+            BTreeSet::from(["host", "plan", "qemu", "qtest", "verdict"]),
         ),
         ("settings", BTreeSet::from(["plan", "suite"])),
         (

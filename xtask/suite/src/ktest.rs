@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use host::process::command::quote;
 
 use crate::body::Body;
 use crate::files::TestFile;
@@ -237,14 +238,14 @@ pub fn words(script: &str) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn tests(needs: &Needs, found: &Found, text: &str) -> Vec<TestFile> {
     let stem = plain_name(found.path.file_stem().unwrap_or_default());
-    let path = quoted(found.in_guest.as_str());
+    let path = quote(found.in_guest.as_str());
     let options = needs.words("ktest_qemu_append");
-    let options: Vec<_> = options.iter().map(|option| quoted(option)).collect();
+    let options: Vec<_> = options.iter().map(quote).collect();
     let host = format!("in_host() {{\n    qemu {}\n}}\n", options.join(" "));
     let file = |area: &str, name: &str, run: &str, form: &str| {
         let script = Script {
             shown: found.shown.clone(),
-            scripts: format!("RUN={}\nFORM={form}\n\n{host}\n{GUEST_SCRIPT}", quoted(run)),
+            scripts: format!("RUN={}\nFORM={form}\n\n{host}\n{GUEST_SCRIPT}", quote(run)),
             files: found.files.clone(),
             skip: found.skip.clone(),
             config: needs.config(text),
@@ -270,18 +271,13 @@ pub fn tests(needs: &Needs, found: &Found, text: &str) -> Vec<TestFile> {
             let of_function = |name: &String| {
                 let run = format!(
                     "{SHELL} {path} init; exec {SHELL} {path} run-tests {}",
-                    quoted(name)
+                    quote(name)
                 );
                 file(&stem, &plain_name(name), &run, "new")
             };
             names.map(of_function).collect()
         }
     }
-}
-
-/// A word of a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Where a file of a tree is in the guest.
@@ -319,7 +315,7 @@ mod tests {
                    ktest_scratch_dev_sizes=(4G)\nktest_kernel_append=(console=hvc0 quiet)\n";
         let names = check(new, "1024M", &[1 << 20, 4 << 30], 60);
         assert_eq!(names, ["raid::one", "raid::two"]);
-        let needs = Needs::parse("ktest_mem=64\nktest_qemu_append=(-device edu,id=e)\n");
+        let needs = Needs::parse("ktest_mem=64\nktest_qemu_append=(-device edu,id=e $x)\n");
         let found = Found {
             tests: vec!["one".to_owned()],
             ..Found::default()
@@ -328,7 +324,7 @@ mod tests {
         let Body::Ktest(script) = &tests[0].header.body else {
             panic!("another kind");
         };
-        assert!(script.scripts.contains("    qemu '-device' 'edu,id=e'\n"));
+        assert!(script.scripts.contains("    qemu -device edu,id=e '$x'\n"));
         assert_eq!(Needs::parse("usage: raid [options]\n"), None);
     }
 
