@@ -147,6 +147,12 @@ impl Needs {
         if self.value("ktest_no_vm") == "true" {
             return Some("runs on the host, without a guest".to_owned());
         }
+        let sizes = ["MEM", "SCRATCH", "ktest_mem", "ktest_scratch_dev_sizes"].into_iter();
+        let mut sizes =
+            sizes.flat_map(|name| self.words(name).into_iter().map(move |it| (name, it)));
+        if let Some((name, size)) = sizes.find(|(_, size)| plan::size::parse(size).is_none()) {
+            return Some(format!("expected sizes in `{name}`, found `{size}`"));
+        }
         let lists = [
             ("ktest_make_install", "`make install` in the guest of"),
             ("ktest_images", "the disk image"),
@@ -201,18 +207,23 @@ impl Needs {
                     .filter(|word| !word.starts_with("console="))
                     .collect::<Vec<_>>()
                     .join(" ");
-                if let Ok(seconds) = self.value("ktest_timeout").parse() {
-                    header.timeout = Duration::from_secs(seconds);
+                if let Some(seconds) = self.positive("ktest_timeout") {
+                    header.timeout = Duration::from_secs(seconds.into());
                 }
             }
         }
         header.memory = header
             .memory
-            .filter(|text| plan::size::parse(text).is_some_and(|size| size > 0));
-        if let Ok(count) = self.value("ktest_cpus").parse() {
+            .filter(|text| plan::size::parse(text).is_some());
+        if let Some(count) = self.positive("ktest_cpus") {
             header.smp = count;
         }
         header
+    }
+
+    fn positive(&self, name: &str) -> Option<u32> {
+        let number = self.value(name).parse().ok();
+        number.filter(|number| *number > 0)
     }
 
     fn sizes(&self, name: &str) -> Vec<u64> {
@@ -306,6 +317,7 @@ mod tests {
             assert_eq!(header.scratch, scratch);
             assert_eq!(header.timeout.as_secs(), seconds);
             assert_eq!(header.arches, ["a"]);
+            assert_ne!(header.smp, 0);
             tests.iter().map(TestFile::name).collect::<Vec<_>>()
         };
         let first = "REQUIRE=test-libs.sh,make-bcache\nMEM=512M\nSCRATCH=512M,2G\n";
@@ -315,6 +327,12 @@ mod tests {
                    ktest_scratch_dev_sizes=(4G)\nktest_kernel_append=(console=hvc0 quiet)\n";
         let names = check(new, "1024M", &[1 << 20, 4 << 30], 60);
         assert_eq!(names, ["raid::one", "raid::two"]);
+        check(
+            "ktest_mem=64\nktest_cpus=0\nktest_timeout=0\n",
+            "64M",
+            &[],
+            30,
+        );
         let needs = Needs::parse("ktest_mem=64\nktest_qemu_append=(-device edu,id=e $x)\n");
         let found = Found {
             tests: vec!["one".to_owned()],
@@ -343,6 +361,11 @@ mod tests {
             "ktest_images=(a.img b.img)",
             Some("needs the disk image `a.img`"),
         );
+        let size = "expected sizes in `ktest_scratch_dev_sizes`, found `1.5G`";
+        check("ktest_scratch_dev_sizes=(4G 1.5G)", Some(size));
+        let needs = Needs::parse("MEM=lots\n").unwrap();
+        let size = "expected sizes in `MEM`, found `lots`";
+        assert_eq!(needs.unsupported("x86_64").as_deref(), Some(size));
         check(
             "ktest_no_vm=true",
             Some("runs on the host, without a guest"),
