@@ -26,7 +26,7 @@ main() {
         list-tests) declare -F | sed -n 's/.* test_//p' ;;
         run-tests)
             [[ -v BASH_VERSION ]] || exit 3
-            skips=$( (set -e; "test_$2") 2>&1) && return 0
+            skips=$( (set -e; "test_$2") 2>&1) && { printf %s "$skips"; return 0; }
             ret=$?
             echo "$skips"
             [[ $skips = SKIPPING* ]] && return 0
@@ -43,6 +43,8 @@ config-timeout 120
 config-scratch-devs 8M
 
 test_passes() { [[ $(blockdev --getsize64 /dev/vdb) = 8388608 ]]; }
+test_unended() { printf done; }
+test_forges() { echo "@ktest-exit 0"; false; }
 test_fails() { echo "FAILED: no luck"; false; }
 test_skips() { ktest_skip "no such hardware"; }
 test_calls() { no-such-program-here; }
@@ -81,6 +83,15 @@ fn scripts_of_both_forms_give_their_verdicts() {
             first_form("", "echo TEST FAILED\necho TEST SUCCESS"),
         ),
         ("endless", first_form("", "echo TEST SUCCESS\nsleep 1000")),
+        (
+            "babbles",
+            first_form("", "echo TEST SUCCESS\nwhile sleep 0.1; do echo more; done"),
+        ),
+        ("unended", first_form("", "printf 'TEST SUCCESS'")),
+        (
+            "lots",
+            first_form("", "echo TEST SUCCESS").replace("256M", "lots"),
+        ),
         ("lacks", first_form("no-such-tool", "echo TEST SUCCESS")),
         (
             "config.ktest",
@@ -113,6 +124,8 @@ fn scripts_of_both_forms_give_their_verdicts() {
         assert_eq!(test["kind"], "ktest");
     };
     check("functions::passes", "passed", "");
+    check("functions::unended", "passed", "");
+    check("functions::forges", "failed", "exit status 1");
     check("functions::fails", "failed", "no luck");
     check("functions::skips", "skipped", "no such hardware");
     check(
@@ -132,6 +145,13 @@ fn scripts_of_both_forms_give_their_verdicts() {
         "printed `TEST FAILED` and `TEST SUCCESS`",
     );
     check("ktest::endless", "passed", "");
+    check("ktest::babbles", "passed", "");
+    check("ktest::unended", "passed", "");
+    check(
+        "ktest::lots",
+        "skipped",
+        "expected sizes in `MEM`, found `lots`",
+    );
     check(
         "ktest::lacks",
         "skipped",

@@ -4,11 +4,9 @@ in_guest() {
     export HOME=/root USER=root ktest_out=/ktest-out PATH="/cdrom:$PATH"
     rm -f /tmp/ktest-*
     {
-        if (cd /root && eval "$RUN"); then
-            echo '@ktest-exit 0'
-        else
-            echo "@ktest-exit $?"
-        fi
+        status=0
+        (cd /root && eval "$RUN") || status=$?
+        echo "$status" > /tmp/ktest-exit
     } 2>&1 | watch_lines
     finish "$(cat /tmp/ktest-exit 2> /dev/null || echo unknown)"
 }
@@ -23,29 +21,49 @@ noted() {
 }
 
 watch_lines() {
-    grace=''
-    # shellcheck disable=SC2086  # no option while there is no limit
-    while IFS= read -r $grace line; do
-        case $line in
-            '@ktest-exit '*) echo "${line#* }" > /tmp/ktest-exit ;;
-            *) printf '%s\n' "$line" ;;
-        esac
-        case $line in
-            'QEMU_MONITOR '*) kiln-call hmp "${line#* }" || : ;;
-            'TEST SUCCESS')
-                note success "$line"
-                # The script may be one that never ends by itself.
-                grace='-t 2'
-                ;;
-            'TEST FAILED'*) note failed "$line" ;;
-            'SKIPPING: '*) note skip "${line#*: }" ;;
-            *': command not found') note missing "${line##*/}" ;;
-            'FAILED: '*) note cause "${line#*: }" ;;
-            'Error '*' from: '*', exiting') note cause "${line%, exiting}" ;;
-        esac
+    limit=''
+    line=''
+    option=''
+    # shellcheck disable=SC2086,SC2229  # no option while there is no limit
+    while IFS= read -r $option line; do
+        watch_line
+        line=''
+        test -z "$limit" || remaining || break
     done
+    # The last line may have no end.
+    test -z "$line" || watch_line
     # Whatever still runs keeps the pipe open.
-    test -z "$grace" || killall -q -9 bash || :
+    test -z "$limit" || killall -q -9 bash || :
+}
+
+watch_line() {
+    printf '%s\n' "$line"
+    case $line in
+        'QEMU_MONITOR '*) kiln-call hmp "${line#* }" || : ;;
+        'TEST SUCCESS')
+            note success "$line"
+            # A script of the first form may never end by itself.
+            if test "$FORM" = first && test -z "$limit"; then
+                limit=$(($(uptime_seconds) + 2))
+            fi
+            ;;
+        'TEST FAILED'*) note failed "$line" ;;
+        'SKIPPING: '*) note skip "${line#*: }" ;;
+        *': command not found') note missing "${line##*/}" ;;
+        'FAILED: '*) note cause "${line#*: }" ;;
+        'Error '*' from: '*', exiting') note cause "${line%, exiting}" ;;
+    esac
+}
+
+uptime_seconds() {
+    cut -d . -f 1 /proc/uptime
+}
+
+# remaining: sets the option of read to the time before the limit; false if that is over.
+remaining() {
+    seconds=$((limit - $(uptime_seconds)))
+    option="-t $seconds"
+    test "$seconds" -gt 0
 }
 
 # finish STATUS: the verdict, from the status of the script and its lines.
