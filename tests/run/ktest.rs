@@ -59,22 +59,11 @@ fn first_form(requires: &str, body: &str) -> String {
     )
 }
 
-#[test]
-fn scripts_of_both_forms_give_their_verdicts() {
-    let Some(arch) = arch() else { return };
-    if arch != std::env::consts::ARCH {
-        return unsuited("no guest has the architecture of this host");
-    }
-    let repo = TestRepo::with(&[]);
-    let write = |name: &str, text: &str| {
-        std::fs::write(repo.path().join(name), text).unwrap();
-        repo.path().join(name).to_str().unwrap().to_owned()
-    };
-    write("test-libs.sh", PRELUDE);
-    write("helper.sh", "helper() { echo from a helper; }\n");
+/// A script for each verdict.
+fn scripts() -> [(&'static str, String); 11] {
     let sized = "set -e\n. $(dirname $0)/helper.sh\nhelper\n\
                  test \"$(blockdev --getsize64 /dev/vdb)\" = 16777216\necho TEST SUCCESS";
-    let scripts = [
+    [
         ("functions.ktest", FUNCTIONS.to_owned()),
         ("sized", first_form("helper.sh", sized)),
         ("silent", first_form("", "echo nothing to say")),
@@ -104,8 +93,23 @@ fn scripts_of_both_forms_give_their_verdicts() {
             "clones.ktest",
             FUNCTIONS.replace("config-mem", "require-git nowhere.git || exit\nconfig-mem"),
         ),
-    ];
-    let files = scripts.map(|(name, text)| format!("--ktest={}", write(name, &text)));
+    ]
+}
+
+#[test]
+fn scripts_of_both_forms_give_their_verdicts() {
+    let Some(arch) = arch() else { return };
+    if arch != std::env::consts::ARCH {
+        return unsuited("no guest has the architecture of this host");
+    }
+    let repo = TestRepo::with(&[]);
+    let write = |name: &str, text: &str| {
+        std::fs::write(repo.path().join(name), text).unwrap();
+        repo.path().join(name).to_str().unwrap().to_owned()
+    };
+    write("test-libs.sh", PRELUDE);
+    write("helper.sh", "helper() { echo from a helper; }\n");
+    let files = scripts().map(|(name, text)| format!("--ktest={}", write(name, &text)));
     let mut words = vec!["test", "--offline", "--accel=tcg", "--arch", &arch];
     words.extend(files.iter().map(String::as_str));
     let output = repo.run(&words);

@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn script_for_the_shell_keeps_that_of_the_image() {
+    fn shell_of_the_image_is_kept() {
         let (_root, host) = root(&[
             ("usr/bin/a", b"#!/usr/bin/sh -e\n"),
             ("usr/bin/b", b"#!/usr/bin/env sh\n"),

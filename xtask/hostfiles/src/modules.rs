@@ -106,7 +106,8 @@ impl Modules {
         let mut closure = Closure::default();
         for (name, parameters) in &wanted {
             let all = closure.parameters.entry(name).or_default();
-            *all = format!("{all} {parameters}").trim().to_owned();
+            *all += " ";
+            *all += parameters;
         }
         for (name, _) in &wanted {
             self.visit(name, &mut closure)?;
@@ -133,11 +134,12 @@ impl Modules {
         for other in others {
             self.visit(&other, closure)?;
         }
-        let parameters = closure.parameters.get(name).cloned();
+        let parameters = closure.parameters.get(name).map_or("", |all| all.trim());
+        let parameters = parameters.to_owned();
         closure.order.push(Loaded {
             path,
             bytes,
-            parameters: parameters.unwrap_or_default(),
+            parameters,
         });
         Ok(())
     }
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_that_depend_on_each_other_are_loaded_once() {
+    fn cyclic_modules_are_loaded_once() {
         let fixture = Fixture::new(&[
             ("lib/modules/6.1/modules.dep", b"a.ko: b.ko\nb.ko: a.ko\n"),
             ("lib/modules/6.1/a.ko", b"a"),

@@ -3,6 +3,7 @@
 
 use camino::Utf8Path;
 use host::process::command::quote;
+use plan::step::{BARE, IMAGE};
 use store::{Verified, transfer};
 
 use crate::wiring::{Supply, store_failure, supply_failure};
@@ -19,7 +20,7 @@ pub(super) fn export(
     sources: bool,
 ) -> CommandResult {
     let supply = Supply::open(context, source)?;
-    let images = image_blobs(&supply)?;
+    let images = product_blobs(&supply, &[IMAGE, BARE])?;
     let mut digests: Vec<_> = images.into_iter().map(|(_, blob)| blob.digest()).collect();
     if sources {
         supply.fetch_sources().map_err(supply_failure)?;
@@ -52,7 +53,7 @@ const ASSET_MODE: u32 = 0o440;
 pub(super) fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs) -> CommandResult {
     let supply = Supply::open(context, source)?;
     let download = context.env.absolute(dir).join("download");
-    for (name, blob) in image_blobs(&supply)? {
+    for (name, blob) in product_blobs(&supply, &[IMAGE])? {
         let asset = download.join(blob.digest().to_string());
         let stamp = host::clock::seconds().to_string();
         blob.copy_to(&asset, ASSET_MODE)
@@ -68,12 +69,17 @@ pub(super) fn export_qemu(context: &Context, dir: &Utf8Path, source: &SourceArgs
     Ok(Exit::Success)
 }
 
-/// The locked files of the images as blobs, which are named by their digests.
-fn image_blobs(supply: &Supply<'_>) -> Result<Vec<(String, Verified)>, Failure> {
+/// The locked files that these recipes make, as blobs, which are named by their digests.
+fn product_blobs(
+    supply: &Supply<'_>,
+    recipes: &[&str],
+) -> Result<Vec<(String, Verified)>, Failure> {
     let mut blobs = Vec::new();
-    for (arch, image) in supply.images(false).map_err(supply_failure)? {
-        for (name, file) in &provision::lock::locked(&image).files {
-            let path = image.path().join(name);
+    let products = supply.products(recipes, false).map_err(supply_failure)?;
+    for (id, product) in products {
+        let arch = supply.plan.step(id).arch.as_deref().unwrap_or_default();
+        for (name, file) in &provision::lock::locked(&product).files {
+            let path = product.path().join(name);
             let blob = supply.store.keep(&path, &file.sha256);
             blobs.push((format!("{arch}/{name}"), blob.map_err(store_failure)?));
         }
