@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_is_held_until_the_last_guard_is_dropped() {
+    fn clock_is_held_until_last_guard_is_dropped() {
         let clock = TestClock::default();
         let holds = || clock.lock().holds;
         let first = clock.hold();
