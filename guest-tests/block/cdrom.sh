@@ -13,7 +13,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sr0"
+    wait_for "true < /dev/sr0"
     # The kernel closes the tray only on request.
     echo 0 > /proc/sys/dev/cdrom/autoclose
     has_pattern 1 /dev/sr0 1

@@ -9,7 +9,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sda"
+    wait_for "true < /dev/sda"
     cd /sys/block/sda/device
     test "$(cat vendor)" = "KILN    "
     test "$(cat model)" = "TEST-DISK       "

@@ -22,7 +22,7 @@ in_host() {
 
 in_guest() {
     qmp query-iothreads | grep '"id":"t0".*"id":"t1"'
-    wait_for "test -b /dev/sda"
+    wait_for "true < /dev/sda"
     writers=
     for part in 1:vda 2:vdb 3:sda; do
         put_pattern "${part%:*}" "/dev/${part#*:}" 3 &

@@ -15,7 +15,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sda" 20
+    wait_for "true < /dev/sda" 20
     if test "$BOOTS" = 0; then
         put_pattern 1 /dev/sda 5
         leave reboot

@@ -8,7 +8,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/nvme0n1"
+    wait_for "true < /dev/nvme0n1"
     grep -q kiln-nvme /sys/class/nvme/nvme0/serial
     dd if=/dev/urandom of=/tmp/data bs=64k count=16
     dd if=/tmp/data of=/dev/nvme0n1 bs=64k seek=9 conv=fsync

@@ -11,7 +11,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sda"
+    wait_for "true < /dev/sda"
     put_pattern 1 /dev/sda 5
     has_pattern 1 /dev/sda 5
 }

@@ -17,7 +17,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/vda"
+    wait_for "true < /dev/vda"
     test "$(blockdev --getsize64 /dev/vda)" = $((16 << 20))
     has_pattern 1 /dev/vda 2
     put_pattern 2 /dev/vda 8

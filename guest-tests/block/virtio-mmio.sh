@@ -13,7 +13,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/vda && test -b /dev/sda"
+    wait_for "true < /dev/vda && true < /dev/sda"
     readlink /sys/block/vda | grep virtio_mmio
     readlink /sys/block/sda | grep virtio_mmio
     put_pattern 1 /dev/vda 5

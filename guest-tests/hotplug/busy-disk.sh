@@ -12,7 +12,7 @@ in_host() {
 
 in_guest() {
     disk=$(plug virtio-blk-pci drive=disk serial=first)
-    wait_for "test -b /dev/vda"
+    wait_for "true < /dev/vda"
     mke2fs -q /dev/vda
     mount -t ext4 /dev/vda /mnt
     echo kept > /mnt/file

@@ -13,7 +13,7 @@ in_host() {
 in_guest() {
     dd if=/dev/urandom of=/tmp/data bs=64k count=16
     disk=$(plug nvme drive=disk serial=first)
-    wait_for "test -b /dev/nvme0n1"
+    wait_for "true < /dev/nvme0n1"
     grep -q first /sys/class/nvme/nvme0/serial
     dd if=/tmp/data of=/dev/nvme0n1 bs=64k seek=9 conv=fsync
     unplug "$disk"

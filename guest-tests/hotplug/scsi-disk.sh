@@ -17,9 +17,9 @@ size() {
 
 in_guest() {
     first=$(plug scsi-hd bus=scsi0.0 drive=a scsi-id=1 lun=0)
-    wait_for "test -b /dev/sda"
+    wait_for "true < /dev/sda"
     second=$(plug scsi-hd bus=scsi0.0 drive=b scsi-id=1 lun=5)
-    wait_for "test -b /dev/sdb"
+    wait_for "true < /dev/sdb"
     test "$(size 1:0)" = 16384
     test "$(size 1:5)" = 24576
     echo kiln | dd of=/dev/sda conv=fsync,sync bs=512
@@ -30,7 +30,7 @@ in_guest() {
     plug scsi-hd bus=scsi0.0 drive=a scsi-id=3 lun=0
     wait_for "ls /sys/class/scsi_disk/0:0:3:0/device/block/sd?/size"
     disk=$(basename /sys/class/scsi_disk/0:0:3:0/device/block/sd?)
-    wait_for "test -b /dev/$disk"
+    wait_for "true < /dev/$disk"
     test "$(head -n 1 "/dev/$disk")" = kiln
     unplug "$second"
 }

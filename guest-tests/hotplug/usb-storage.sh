@@ -11,7 +11,7 @@ in_host() {
 in_guest() {
     dd if=/dev/urandom of=/tmp/data bs=4k count=16
     stick=$(plug usb-storage bus=xhci.0 drive=stick serial=kiln-first)
-    wait_for "test -b /dev/sda" 20
+    wait_for "true < /dev/sda" 20
     grep -q kiln-first /sys/bus/usb/devices/*/serial
     dd if=/tmp/data of=/dev/sda bs=4k seek=5 conv=fsync
     unplug "$stick"

@@ -15,7 +15,7 @@ in_host() {
 in_guest() {
     test ! -e /dev/pmem0
     qmp device_add driver=nvdimm id=nv0 memdev=mem0
-    wait_for "test -b /dev/pmem0"
+    wait_for "true < /dev/pmem0"
     test "$(head -n 1 /dev/pmem0)" = "from the host"
     echo from the guest | dd of=/dev/pmem0 bs=1M seek=99 conv=fsync,sync
 }

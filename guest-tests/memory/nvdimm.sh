@@ -13,7 +13,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/pmem0"
+    wait_for "true < /dev/pmem0"
     test "$(blockdev --getsize64 /dev/pmem0)" = 134217728
     test "$(head -n 1 /dev/pmem0)" = "from the host"
     echo from the guest | dd of=/dev/pmem0 bs=1M seek=99 conv=fsync,sync

@@ -14,7 +14,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sda && test -b /dev/sdb" 20
+    wait_for "true < /dev/sda && true < /dev/sdb" 20
     case $(sed 's/.*transport=//' /proc/cmdline) in
         usb-uas) test -L /sys/bus/usb/drivers/uas/*:1.0 ;;
         *) test -L /sys/bus/usb/drivers/usb-storage/*:1.0 ;;

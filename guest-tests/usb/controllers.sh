@@ -15,7 +15,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sda" 20
+    wait_for "true < /dev/sda" 20
     case $(sed 's/.*controller=//' /proc/cmdline) in
         *uhci* | *ohci*) speed=12 ;;
         *ehci*) speed=480 ;;

@@ -9,7 +9,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sda && test -d /sys/block/sda/device" 20
+    wait_for "true < /dev/sda && test -d /sys/block/sda/device" 20
     disk=$(cd /sys/block/sda/device && pwd -P)
     case $disk in
         */1-2/1-2.3/1-2.3.4/*) ;;

@@ -9,7 +9,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test -b /dev/sda" 20
+    wait_for "true < /dev/sda" 20
     grep -q kiln-usb /sys/bus/usb/devices/*/serial
     dd if=/dev/urandom of=/tmp/data bs=4k count=16
     dd if=/tmp/data of=/dev/sda bs=4k seek=5 conv=fsync
