@@ -18,8 +18,8 @@ use verdict::outcome::{Outcome, Phase};
 
 use crate::standalone::{KERNEL, Start};
 
-use super::watched::{Broken, Ended, Starter};
-use super::{Setting, space};
+use super::Setting;
+use super::watched::{self, Broken, Ended, Starter};
 
 /// The nonce in an exported script, which `standalone/script.sh.in` looks for.
 const STANDALONE_NONCE: &str = "standalone";
@@ -37,18 +37,7 @@ pub(super) fn run(setting: &Setting<'_>, test: &BareTest, mut report: TestReport
         }
         Err(outcome) => report.outcome = outcome,
     }
-    if host::interrupt::received().is_some() && !report.outcome.is_success() {
-        report.outcome = Outcome::NotRun {
-            why: "interrupted".to_owned(),
-        };
-    }
-    space::judge(setting, &mut report);
-    if setting.scratch.is_dir()
-        && let Err(error) = fs_err::remove_dir_all(&setting.scratch)
-    {
-        report.notes.push(error.to_string());
-    }
-    report.duration_ms = millis(started.elapsed());
+    watched::conclude(setting, &mut report, started);
     report
 }
 

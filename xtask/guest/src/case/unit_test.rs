@@ -15,8 +15,8 @@ use verdict::event::{TestReport, millis};
 use verdict::outcome::{Outcome, Phase};
 use verdict::text;
 
-use super::watched::{Broken, Ended, Starter};
-use super::{Setting, space};
+use super::Setting;
+use super::watched::{self, Broken, Ended, Starter};
 
 mod line;
 mod migration;
@@ -49,18 +49,7 @@ pub(super) fn run(setting: &Setting<'_>, test: &UnitTest, mut report: TestReport
             report.outcome = Outcome::HarnessError { message };
         }
     }
-    if host::interrupt::received().is_some() && !report.outcome.is_success() {
-        report.outcome = Outcome::NotRun {
-            why: "interrupted".to_owned(),
-        };
-    }
-    space::judge(setting, &mut report);
-    if setting.scratch.is_dir()
-        && let Err(error) = fs_err::remove_dir_all(&setting.scratch)
-    {
-        report.notes.push(error.to_string());
-    }
-    report.duration_ms = millis(started.elapsed());
+    watched::conclude(setting, &mut report, started);
     report
 }
 

@@ -2,7 +2,7 @@
 //! and bare-metal tests.
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
@@ -14,16 +14,32 @@ use qemu::launch::argv::Fds;
 use qemu::vm::{Exit, ProcessSpec, Vm, VmEvent};
 use session::FLOOD;
 use session::limits::{Deadline, TestClock};
-use verdict::event::{RunEvent, TestReport, send};
+use verdict::event::{RunEvent, TestReport, millis, send};
 use verdict::outcome::Outcome;
 use verdict::text;
 
-use super::Setting;
+use super::{Setting, space};
 use crate::debug::DebugPaths;
 use crate::logfile::{LogFile, Tail};
 
 /// Interval at which a wait checks the clock of the test.
 const TICK: Duration = Duration::from_millis(50);
+
+/// Completes the report of a test that began at this time, and removes its scratch files.
+pub(super) fn conclude(setting: &Setting<'_>, report: &mut TestReport, started: Instant) {
+    if host::interrupt::received().is_some() && !report.outcome.is_success() {
+        report.outcome = Outcome::NotRun {
+            why: "interrupted".to_owned(),
+        };
+    }
+    space::judge(setting, report);
+    if setting.scratch.is_dir()
+        && let Err(error) = fs_err::remove_dir_all(&setting.scratch)
+    {
+        report.notes.push(error.to_string());
+    }
+    report.duration_ms = millis(started.elapsed());
+}
 
 /// A failure of the host or of QEMU, not of the test.
 pub(super) enum Broken {
