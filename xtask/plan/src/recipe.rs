@@ -28,7 +28,7 @@ pub struct Recipe {
     pub summary: String,
     /// Whether it has one step in total or one per architecture.
     pub scope: Scope,
-    /// Name of a variable; there is no step for architectures where it is empty.
+    /// Name of a variable. Architectures where it is empty get no step.
     pub when: Option<Template>,
     /// What the output depends on in addition to the key.
     pub product: Product,

@@ -29,7 +29,7 @@ pub(super) struct Entered {
     pub(super) resumed: Option<Resumed>,
 }
 
-/// Why there is no guest.
+/// Why the guest could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EntryError {
     /// QEMU was not started.
