@@ -335,6 +335,33 @@ fn no_architecture_is_named_in_shell_libraries() {
     }
 }
 
+/// The lines of a script that negate a command without effect: `set -e` ignores the status of
+/// `! COMMAND`, so only the last command of a function may have this form.
+fn unchecked_negations(script: &str) -> Vec<usize> {
+    let lines: Vec<&str> = script.lines().map(str::trim).collect();
+    let pairs = lines.iter().zip(lines.iter().skip(1)).enumerate();
+    let is_unchecked = |line: &str, next: &str| {
+        line.starts_with("! ") && !line.contains("||") && !line.ends_with('\\') && next != "}"
+    };
+    pairs
+        .filter(|(_, (line, next))| is_unchecked(line, next))
+        .map(|(number, _)| number + 1)
+        .collect()
+}
+
+#[test]
+fn negated_commands_of_guest_tests_are_checked() {
+    let script = "f() {\n    ! grep a b\n    ! grep c d || fail e\n    ! grep f g\n}\n";
+    assert_eq!(unchecked_negations(script), [2]);
+    for file in files("guest-tests", "sh") {
+        let found = unchecked_negations(&std::fs::read_to_string(&file).unwrap());
+        assert!(
+            found.is_empty(),
+            "{file:?} negates commands without effect in lines {found:?}: write `if COMMAND; then fail …; fi`"
+        );
+    }
+}
+
 #[test]
 fn every_test_named_by_a_page_exists() {
     let sources = files("xtask", "rs").chain(files("tests", "rs"));

@@ -20,8 +20,8 @@ in_guest() {
     # Get features: the numbers of submission and completion queues; 0 stands for one.
     test "$(nvme_admin /dev/nvme0 10 cdw10=7)" = 0x20002
     # Invalid field: the controller's own status.
-    ! nvme_admin /dev/nvme0 6 cdw10=0xfe read=4096 2> /tmp/said
-    grep "NVMe status 0x" /tmp/said
+    if nvme_admin /dev/nvme0 6 cdw10=0xfe read=4096 2> /tmp/error; then fail "the command succeeded"; fi
+    grep "NVMe status 0x" /tmp/error
 
     nvme detach-ns /dev/nvme0 -n 1 -c "$controller"
     wait_for "test ! -e /dev/nvme0n1"

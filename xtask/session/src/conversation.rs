@@ -60,6 +60,8 @@ pub(super) struct Conversation {
     pub(super) migrated: bool,
     /// The number of the guest's latest call.
     pub(super) last_call: u64,
+    /// Whether a hello arrived after the test announced a reboot, before any reset.
+    pub(super) heard_hello: bool,
     /// Whether possibly lost records must be sent again once the guest runs.
     pub(super) resends: bool,
     pub(super) epoch: Epoch,
@@ -87,6 +89,7 @@ impl Conversation {
             output_tail: Vec::new(),
             migrated: false,
             last_call: 0,
+            heard_hello: false,
             resends: false,
             epoch: Epoch::default(),
             over: Arc::default(),
@@ -181,6 +184,7 @@ impl Conversation {
     pub(super) fn reboots(&mut self, waker: Waker) {
         self.tested += self.passed();
         self.begin_phase();
+        self.heard_hello = false;
         self.sender = None;
         self.replies = Arc::default();
         self.replies.belong_to(waker);

@@ -159,6 +159,12 @@ impl Fold {
             || self.reset_early
     }
 
+    /// Whether the test announced a reboot after which it continues.
+    #[must_use]
+    pub fn may_reboot(&self) -> bool {
+        self.leaving == Some(Leave::Reboot) && self.reboots_left > 0
+    }
+
     /// Whether the control channel is closed and no event has explained it yet.
     #[must_use]
     pub fn is_unexplained(&self) -> bool {

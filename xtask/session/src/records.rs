@@ -64,6 +64,17 @@ impl Session<'_> {
                 }
                 self.hand_over(guest, host)
             }
+            // A kernel that was started by kexec: QEMU reports no reset. The first hello is ignored
+            // because the event of an ordinary reset may arrive after it, on another channel.
+            FromGuest::Hello { .. }
+                if self.conversation.sender.is_some() && self.conversation.fold.may_reboot() =>
+            {
+                if !std::mem::replace(&mut self.conversation.heard_hello, true) {
+                    return None;
+                }
+                let outcome = self.happened(&Happened::Reset { guest: true });
+                outcome.or_else(|| self.hand_over(guest, host))
+            }
             // A guest repeats hello until it is answered. Later ones are late, or from another
             // process.
             FromGuest::Hello { .. } if self.conversation.sender.is_some() => None,

@@ -14,6 +14,8 @@ use crate::protocol::Record;
 
 #[path = "migration_tests.rs"]
 mod migration;
+#[path = "reboot_tests.rs"]
+mod reboots;
 
 /// The runner's end of a fake.
 struct FakeVm {
@@ -520,44 +522,6 @@ fn an_announced_end_passes_when_qemu_confirms_it() {
         guest.boots();
         guest.say("leaving", "panic");
         guest.console("[    1.000000] Kernel panic - not syncing: sysrq triggered crash\n");
-    });
-}
-
-#[test]
-fn rebooted_guest_gets_new_nonce_and_test() {
-    let policy = Policy {
-        reboots: 1,
-        ..policy()
-    };
-    let notebook = check(&policy, "passed", "", |guest| {
-        assert_eq!(guest.boots()[0].1, "0");
-        let first = guest.nonce.clone();
-        guest.say("leaving", "reboot");
-        guest.qmp("RESET", json!({"guest": true, "reason": "guest-reset"}));
-        assert_eq!(guest.boots()[0].1, "1");
-        assert_ne!(guest.nonce, first);
-        guest.record(&first, 9, "end", "1 0");
-        guest.say("end", "0 0");
-    });
-    assert_eq!(notebook.notes.len(), 1);
-}
-
-#[test]
-fn host_reset_may_close_the_channel() {
-    let policy = Policy {
-        reboots: 1,
-        ..policy()
-    };
-    check(&policy, "passed", "", |guest| {
-        guest.boots();
-        guest.qmp("VSERPORT_CHANGE", json!({"id": "kiln-port", "open": false}));
-        guest.qmp(
-            "RESET",
-            json!({"guest": false, "reason": "host-qmp-system-reset"}),
-        );
-        std::thread::park_timeout(SETTLE + TICK);
-        assert_eq!(guest.boots()[0].1, "1");
-        guest.say("end", "0 0");
     });
 }
 
