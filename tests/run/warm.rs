@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use harness::qemu::arch;
+use harness::qemu::{arch, arches};
 use harness::repo::{TestRepo, spawn_silent};
 
 /// Prints what must differ between two guests, and by how many milliseconds the clock is at least wrong.
@@ -80,7 +80,7 @@ fn output(test: &Value) -> String {
 /// The directories of the store's templates.
 fn templates(repo: &TestRepo) -> Vec<PathBuf> {
     let dir = repo.path().join("store/v1/templates");
-    let entries = std::fs::read_dir(dir).unwrap();
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
     let mut dirs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     dirs.sort();
     dirs
@@ -186,6 +186,33 @@ fn damaged_or_swapped_template_is_made_again() {
     std::fs::copy(other.join("ram"), &ram).unwrap();
     assert!(all_warm(&run(&repo, &arch, &warm)));
     assert_eq!(templates(&repo), dirs);
+}
+
+/// Runs a program on each of its processors.
+const PROCESSORS: &str = r#"# Runs on two processors.
+#: smp = 2
+in_guest() {
+    for cpu in 0 1; do
+        test "$(taskset -c "$cpu" sh -c 'cut -d" " -f39 /proc/self/stat')" = "$cpu"
+    done
+}
+"#;
+
+#[test]
+fn machine_without_running_restored_guests_has_no_template() {
+    for arch in arches() {
+        let repo = TestRepo::with(&[("a/processors", PROCESSORS)]);
+        let start = || starts(&run(&repo, &arch, &["--start=warm"])).remove(0);
+        let first = start();
+        if first.0 == "warm" {
+            assert_eq!(templates(&repo).len(), 1, "{arch}");
+        } else {
+            assert!(first.1.contains("on trial"), "{arch}: {}", first.1);
+            assert_eq!(templates(&repo), [""; 0].map(PathBuf::from), "{arch}");
+        }
+        // The result of the trial is remembered.
+        assert_eq!(start(), first, "{arch}");
+    }
 }
 
 #[test]

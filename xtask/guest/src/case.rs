@@ -468,9 +468,12 @@ impl Case<'_> {
     /// Records the boot time of a guest, which measures the speed of the host.
     fn note_boot(&self, pid: u32) {
         if self.setting.arch.accel == Accel::Tcg {
-            let ran = load::threads([pid]).values().map(|time| time.ran).sum();
-            self.setting.config.speed.note(ran, self.boot_timeout());
+            self.note_boot_time(load::ran(pid));
         }
+    }
+
+    fn note_boot_time(&self, ran: Duration) {
+        self.setting.config.speed.note(ran, self.boot_timeout());
     }
 
     /// Not empty if a failed guest should stay, as `lib/guest.sh` checks. Requires that the console

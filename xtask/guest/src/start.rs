@@ -112,11 +112,6 @@ pub fn obstacle(start: &StartFacts<'_>) -> Option<String> {
             launch.machine.control.is_none(),
             "the control channel is the console",
         ),
-        // A restored guest with four processors hung on a PAPR machine (QEMU 10.0.2).
-        (
-            launch.machine.smp != "1",
-            "the machine has more than one processor",
-        ),
         (
             !start.image_resumes,
             "the init of the image cannot be restored",
@@ -351,10 +346,7 @@ mod tests {
             &|_, launch| launch.machine.control = None,
             "the control channel is the console",
         );
-        check(
-            &|_, launch| launch.machine.smp = "4".to_owned(),
-            "the machine has more than one processor",
-        );
+        check(&|_, launch| launch.machine.smp = "4".to_owned(), "Restore");
         check(
             &|_, launch| launch.machine.options = words("-nic user"),
             "`-nic` changes the machine",

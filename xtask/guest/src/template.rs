@@ -1,24 +1,28 @@
 //! Creates templates, restores guests from them, and remembers what cannot be restored. Shared by
 //! all tests of a run.
 //!
+//! A template is used only if a guest that was restored from it on trial runs on all its processors.
 //! A restored guest is accepted only if it answers with the nonce of this start and the name under
 //! which it was saved. If a restore fails after QEMU has started, the test starts over with guests that boot.
 
 mod conversation;
 mod known;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use camino::Utf8Path;
-use host::clock::monotonic;
+use camino::{Utf8Path, Utf8PathBuf};
+use host::load;
+use host::wait::Limit;
 use plan::arch::Machine;
 use plan::digest::Digest;
 use qemu::saving::{self, SavingError};
 use qemu::{Launch, Vm};
+use session::limits::TestClock;
 use session::protocol::Nonce;
-use store::{SavedGuest, Store, StoreError, TEMPLATE_FORMAT, Template};
+use store::{SavedGuest, Store, StoreError, TEMPLATE_FORMAT, Template, TemplateStaging};
 
 use crate::platform::ArchRun;
 use crate::start::{StartDecision, StartFacts, StartPolicy, decide, device_types};
@@ -85,6 +89,8 @@ pub(crate) struct WarmRequest<'a> {
     pub(crate) run_dir: &'a Utf8Path,
     /// The base of relative paths in the test's arguments.
     pub(crate) directory: &'a Utf8Path,
+    /// The clock of the limit.
+    pub(crate) clock: &'a TestClock,
     /// Time limit of a boot, and of a restore.
     pub(crate) limit: Duration,
 }
@@ -95,6 +101,8 @@ pub(crate) struct Restored {
     /// The launch that was used.
     pub(crate) launch: Launch,
     pub(crate) resumed: Resumed,
+    /// The CPU time that a boot would have taken.
+    pub(crate) boot: Duration,
 }
 
 /// A guest was not restored.
@@ -110,6 +118,8 @@ pub(crate) enum NotRestored {
 enum Failure {
     /// Every start with these devices will fail.
     Devices(String),
+    /// Every guest that is restored on this machine will fail.
+    Machine(String),
     /// Every guest of this image will fail.
     Image,
     /// The guest runs and did not answer, which takes the whole limit to find out.
@@ -136,7 +146,7 @@ impl From<SavingError> for Failure {
 impl Failure {
     fn text(self) -> String {
         match self {
-            Self::Devices(why) | Self::Silent(why) | Self::Once(why) => why,
+            Self::Devices(why) | Self::Machine(why) | Self::Silent(why) | Self::Once(why) => why,
             Self::Image => "the init of the image cannot be restored".to_owned(),
         }
     }
@@ -157,7 +167,7 @@ impl Templates {
     /// Restores a guest, or says why it has to boot.
     pub(crate) fn restore(&self, request: &WarmRequest<'_>) -> Result<Restored, NotRestored> {
         let found = self.template(request).map_err(NotRestored::Boots)?;
-        load(request, &found.template).map_err(|failure| {
+        load_guest(request, &SavedFiles::of(&found.template)).map_err(|failure| {
             self.note_failure(request, &found, &failure);
             let why = format!("failed to restore the template: {}", failure.text());
             NotRestored::Failed(why)
@@ -182,7 +192,7 @@ impl Templates {
                 let why = format!("an earlier guest of the machine was not restored: {why}");
                 state.failure.get_or_insert(why);
             }
-            Failure::Image | Failure::Once(_) => {}
+            Failure::Image | Failure::Machine(_) | Failure::Once(_) => {}
         }
     }
 
@@ -228,7 +238,7 @@ impl Templates {
             match self.make(request, &key) {
                 Ok(template) => state.template = Some(template),
                 Err(failure) => {
-                    let lasting = matches!(failure, Failure::Devices(_));
+                    let lasting = matches!(failure, Failure::Devices(_) | Failure::Machine(_));
                     if matches!(failure, Failure::Image) {
                         self.learn(&emulator, |known| known.note_image(image));
                     }
@@ -291,27 +301,39 @@ impl Templates {
         let run_dir = request.run_dir.join("template");
         fs_err::create_dir_all(&run_dir).map_err(|error| Failure::Once(error.to_string()))?;
         let id = nonce()?;
-        let until = monotonic() + request.limit;
-        let mut vm = spawn(&launch, &run_dir, &run_dir)?;
+        let since = request.clock.now();
+        let until = request.clock.deadline(request.limit);
+        let mut vm = spawn(request, &launch, &run_dir, &run_dir)?;
         vm.release();
-        let resumes = conversation::hello(&mut vm, until).map_err(Failure::Once)?;
+        let resumes = conversation::hello(&mut vm, &until).map_err(Failure::Once)?;
         if !resumes {
             return Err(Failure::Image);
         }
-        conversation::prepare(&mut vm, &id, PREPARE, until).map_err(Failure::Once)?;
+        let boot = load::ran(vm.pid());
+        conversation::prepare(&mut vm, &id, PREPARE, &until).map_err(Failure::Once)?;
+        let limit = Limit::while_left(&until);
         let pci = match request.machine.connectors {
-            Some(_) => saving::pci_functions(&vm, until)?,
+            Some(_) => saving::pci_functions(&vm, limit)?,
             None => Vec::new(),
         };
-        saving::save(&vm, &staging.state(), until)?;
-        // Ends QEMU before the memory is hashed.
+        saving::save(&vm, &staging.state(), limit)?;
+        let effort = request.clock.now().saturating_sub(since);
+        // Ends QEMU before the memory is read.
         drop(vm);
         let machine = request.launch.machine.machine.split(',').next();
-        let guest = SavedGuest {
+        let mut guest = SavedGuest {
             about: format!("{} {}", request.arch.arch.name, machine.unwrap_or_default()),
             id: id.as_str().to_owned(),
             pci,
+            boot,
+            restore: Duration::ZERO,
         };
+        guest.restore = trial::restore(
+            request,
+            &launch,
+            &SavedFiles::staged(&staging, &guest),
+            effort,
+        )?;
         Ok(self.store.commit_template(staging, key, guest)?)
     }
 }
@@ -354,29 +376,66 @@ fn blamed(types: BTreeSet<String>, why: &str) -> BTreeSet<String> {
     }
 }
 
-/// Loads a template into a QEMU with the devices of the test, and lets its guest find them.
-fn load(request: &WarmRequest<'_>, template: &Template) -> Result<Restored, Failure> {
+/// The files of a template, and the facts about its guest.
+struct SavedFiles<'a> {
+    ram: Utf8PathBuf,
+    state: Utf8PathBuf,
+    guest: &'a SavedGuest,
+}
+
+impl<'a> SavedFiles<'a> {
+    fn of(template: &'a Template) -> Self {
+        Self {
+            ram: template.ram(),
+            state: template.state(),
+            guest: template.guest(),
+        }
+    }
+
+    fn staged(staging: &TemplateStaging, guest: &'a SavedGuest) -> Self {
+        Self {
+            ram: staging.ram(),
+            state: staging.state(),
+            guest,
+        }
+    }
+
+    /// The CPU time that a boot would have taken on a host that restores a guest in this time.
+    fn boot(&self, restore: Duration) -> Duration {
+        let slower = restore.as_secs_f64() / self.guest.restore.as_secs_f64();
+        if slower.is_finite() {
+            self.guest.boot.mul_f64(slower)
+        } else {
+            self.guest.boot
+        }
+    }
+}
+
+/// Loads a saved guest into a QEMU with the devices of the test, and lets it find them.
+fn load_guest(request: &WarmRequest<'_>, saved: &SavedFiles<'_>) -> Result<Restored, Failure> {
     let facts = &request.arch.facts;
-    let launch = request.launch.restored(facts, &template.ram());
+    let launch = request.launch.restored(facts, &saved.ram);
     let launch = launch.ok_or_else(|| Failure::Once("no size of memory".to_owned()))?;
-    let until = monotonic() + request.limit;
-    let mut vm = spawn(&launch, request.run_dir, request.directory)?;
-    saving::load(&mut vm, &template.state(), until)?;
+    let until = request.clock.deadline(request.limit);
+    let mut vm = spawn(request, &launch, request.run_dir, request.directory)?;
+    let limit = Limit::while_left(&until);
+    saving::load(&mut vm, &saved.state, limit)?;
     let connectors = match request.machine.connectors {
-        Some(first) => new_connectors(&vm, template, first, until)?,
+        Some(first) => new_connectors(&vm, saved.guest, first, limit)?,
         None => Vec::new(),
     };
     vm.release();
     let nonce = nonce()?;
     let entropy = [self::nonce()?, self::nonce()?].map(|half| half.as_str().to_owned());
     let resume = session::protocol::Resume {
-        template: &template.guest().id,
+        template: &saved.guest.id,
         entropy: entropy.concat(),
         rescan: !device_types(&launch).is_empty(),
         connectors,
     };
-    let resumed = conversation::resume(&mut vm, nonce, &resume, until).map_err(Failure::Silent)?;
+    let resumed = conversation::resume(&mut vm, nonce, &resume, &until).map_err(Failure::Silent)?;
     Ok(Restored {
+        boot: saved.boot(load::ran(vm.pid())),
         vm,
         launch,
         resumed,
@@ -386,22 +445,30 @@ fn load(request: &WarmRequest<'_>, template: &Template) -> Result<Restored, Fail
 /// The firmware's indices of the functions that the guest was saved without.
 fn new_connectors(
     vm: &Vm,
-    template: &Template,
+    saved: &SavedGuest,
     first: u64,
-    until: Instant,
+    limit: Limit<'_>,
 ) -> Result<Vec<u64>, Failure> {
-    let functions = saving::pci_functions(vm, until)?;
-    let saved = &template.guest().pci;
+    let functions = saving::pci_functions(vm, limit)?;
     let new = functions
         .into_iter()
-        .filter(|function| !saved.contains(function));
+        .filter(|function| !saved.pci.contains(function));
     Ok(new
         .map(|(device, function)| first + 8 * device + function)
         .collect())
 }
 
-fn spawn(launch: &Launch, run_dir: &Utf8Path, directory: &Utf8Path) -> Result<Vm, Failure> {
-    Vm::spawn(launch, run_dir, directory).map_err(|error| Failure::Once(error.to_string()))
+/// Starts a QEMU that the clock of the request follows.
+fn spawn(
+    request: &WarmRequest<'_>,
+    launch: &Launch,
+    run_dir: &Utf8Path,
+    directory: &Utf8Path,
+) -> Result<Vm, Failure> {
+    let vm = Vm::spawn(launch, run_dir, directory);
+    let vm = vm.map_err(|error| Failure::Once(error.to_string()))?;
+    request.clock.follow(vm.pid());
+    Ok(vm)
 }
 
 fn nonce() -> Result<Nonce, Failure> {
@@ -419,6 +486,31 @@ fn key(request: &WarmRequest<'_>, emulator: &Digest, image: &Digest) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn restore_measures_the_host_like_a_boot() {
+        let check = |restore: f64, now: f64, expect: f64| {
+            let guest = SavedGuest {
+                about: String::new(),
+                id: String::new(),
+                pci: Vec::new(),
+                boot: Duration::from_secs(2),
+                restore: Duration::from_secs_f64(restore),
+            };
+            let saved = SavedFiles {
+                ram: Utf8PathBuf::new(),
+                state: Utf8PathBuf::new(),
+                guest: &guest,
+            };
+            let found = saved.boot(Duration::from_secs_f64(now));
+            assert_eq!(found, Duration::from_secs_f64(expect), "{restore} {now}");
+        };
+        check(0.5, 0.5, 2.0);
+        check(0.5, 1.5, 6.0);
+        // Without the kernel's accounting, nothing is known.
+        check(0.0, 1.0, 2.0);
+        check(0.0, 0.0, 2.0);
+    }
 
     #[test]
     fn only_the_device_in_the_message_is_blamed() {

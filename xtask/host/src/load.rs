@@ -47,6 +47,12 @@ pub fn threads(processes: impl IntoIterator<Item = u32>) -> BTreeMap<u32, CpuTim
     threads
 }
 
+/// The time that the threads of a process and its descendants ran.
+#[must_use]
+pub fn ran(process: u32) -> Duration {
+    threads([process]).values().map(|time| time.ran).sum()
+}
+
 /// Parses nanoseconds on a processor, nanoseconds on a run queue and the number of time slices
 /// (`Documentation/scheduler/sched-stats.rst` of Linux).
 fn parse(schedstat: &str) -> Option<CpuTime> {

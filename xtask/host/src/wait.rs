@@ -97,15 +97,21 @@ impl<'a> Limit<'a> {
         self
     }
 
+    /// The time left, or `None` without a deadline.
+    #[must_use]
+    pub fn left(&self) -> Option<Duration> {
+        let until = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        (self.deadline.map(until).into_iter())
+            .chain(self.countdown.map(Countdown::left))
+            .min()
+    }
+
     /// How long to wait before the next check. `None` means until a notification.
     fn next(&self) -> Result<Option<Duration>, GaveUp> {
         if self.is_cancelled.is_some_and(|is_cancelled| is_cancelled()) {
             return Err(GaveUp::Cancelled);
         }
-        let until = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
-        let left = (self.deadline.map(until).into_iter())
-            .chain(self.countdown.map(Countdown::left))
-            .min();
+        let left = self.left();
         if left.is_some_and(|left| left.is_zero()) {
             return Err(GaveUp::Deadline);
         }

@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use host::clock::monotonic;
+use host::wait::{Limit, NotReceived};
 use serde_json::{Value, json};
 
 use crate::devices;
@@ -125,6 +127,11 @@ impl Client {
 
     /// Executes a command and waits for its answer.
     pub fn execute(&self, command: &str, arguments: Value, wait: Duration) -> Answer {
+        self.execute_within(command, arguments, Limit::within(wait))
+    }
+
+    /// Executes a command and waits for its answer up to a limit on any clock.
+    pub fn execute_within(&self, command: &str, arguments: Value, limit: Limit<'_>) -> Answer {
         let (answer, answered) = channel();
         let id = {
             let mut waiting = lock(&self.shared.waiting);
@@ -146,16 +153,14 @@ impl Client {
         {
             fields.insert("arguments".into(), arguments);
         }
-        let deadline = Instant::now() + wait;
+        let since = monotonic();
         let result = match self.send(&message) {
             Err(_) => Err(QmpError::closed(command)),
-            Ok(()) => {
-                match answered.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                    Ok(answer) => answer,
-                    Err(RecvTimeoutError::Timeout) => Err(QmpError::deadline(command, wait)),
-                    Err(RecvTimeoutError::Disconnected) => Err(QmpError::closed(command)),
-                }
-            }
+            Ok(()) => match host::wait::receive(&answered, limit) {
+                Ok(answer) => answer,
+                Err(NotReceived::GaveUp(_)) => Err(QmpError::deadline(command, since.elapsed())),
+                Err(NotReceived::Closed) => Err(QmpError::closed(command)),
+            },
         };
         let mut waiting = lock(&self.shared.waiting);
         waiting.calls.remove(&id);

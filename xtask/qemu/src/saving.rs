@@ -4,14 +4,14 @@
 //! In QEMU's terms this is a migration (`docs/devel/migration/main.rst`). It is refused or fails as
 //! a whole: a guest that was not loaded never runs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::Utf8Path;
 use host::wait::Limit;
 use serde_json::{Value, json};
 
-use crate::error::QemuError;
 use crate::last_words::LastWords;
+use crate::qmp::QmpError;
 use crate::vm::{Vm, VmEvent};
 
 /// Excludes memory that QEMU shares with a file from the saved state.
@@ -32,12 +32,9 @@ pub enum SavingError {
 }
 
 impl SavingError {
-    fn new(error: &QemuError) -> Self {
-        let QemuError::Qmp { command, source } = error else {
-            return Self::Failed(error.to_string());
-        };
-        let text = format!("QMP `{command}`: {}", source.desc);
-        if source.is_closed() || source.is_deadline() {
+    fn new(command: &str, error: &QmpError) -> Self {
+        let text = format!("QMP `{command}`: {}", error.desc);
+        if error.is_closed() || error.is_deadline() {
             return Self::Failed(text);
         }
         Self::of_text(text)
@@ -68,21 +65,21 @@ fn is_lasting(text: &str) -> bool {
 }
 
 /// Saves the state of a guest. Afterwards the guest is stopped.
-pub fn save(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
-    ignore_shared(vm, true, until)?;
+pub fn save(vm: &Vm, state: &Utf8Path, limit: Limit<'_>) -> Result<(), SavingError> {
+    ignore_shared(vm, true, limit)?;
     execute(
         vm,
         "migrate",
         json!({ "uri": format!("file:{state}") }),
-        until,
+        limit,
     )?;
-    finish(vm, until)
+    finish(vm, limit)
 }
 
 /// Loads a saved state into a QEMU that waits for one (`-incoming defer`). The guest is then
 /// stopped. A QEMU that failed to load is ended.
-pub fn load(vm: &mut Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
-    load_state(vm, state, until).map_err(|error| match error {
+pub fn load(vm: &mut Vm, state: &Utf8Path, limit: Limit<'_>) -> Result<(), SavingError> {
+    load_state(vm, state, limit).map_err(|error| match error {
         SavingError::Failed(text) => explained(vm, text),
         lasting @ SavingError::Impossible(_) => lasting,
     })
@@ -107,40 +104,45 @@ fn explained(vm: &mut Vm, text: String) -> SavingError {
     SavingError::of_text(text + &message.unwrap_or_default())
 }
 
-fn load_state(vm: &Vm, state: &Utf8Path, until: Instant) -> Result<(), SavingError> {
-    ignore_shared(vm, true, until)?;
+fn load_state(vm: &Vm, state: &Utf8Path, limit: Limit<'_>) -> Result<(), SavingError> {
+    ignore_shared(vm, true, limit)?;
     let source = json!({ "uri": format!("file:{state}") });
-    execute(vm, "migrate-incoming", source, until)?;
-    finish(vm, until)?;
+    execute(vm, "migrate-incoming", source, limit)?;
+    finish(vm, limit)?;
     // A migration by the test itself includes the memory.
-    ignore_shared(vm, false, until)
+    ignore_shared(vm, false, limit)
 }
 
 /// Device and function numbers of the PCI functions on the first bus.
-pub fn pci_functions(vm: &Vm, until: Instant) -> Result<Vec<(u64, u64)>, SavingError> {
-    let buses = execute(vm, "query-pci", Value::Null, until)?;
+pub fn pci_functions(vm: &Vm, limit: Limit<'_>) -> Result<Vec<(u64, u64)>, SavingError> {
+    let buses = execute(vm, "query-pci", Value::Null, limit)?;
     let devices = buses[0]["devices"].as_array().into_iter().flatten();
     Ok(devices
         .filter_map(|device| Some((device["slot"].as_u64()?, device["function"].as_u64()?)))
         .collect())
 }
 
-fn ignore_shared(vm: &Vm, state: bool, until: Instant) -> Result<(), SavingError> {
+fn ignore_shared(vm: &Vm, state: bool, limit: Limit<'_>) -> Result<(), SavingError> {
     let capability = json!({ "capability": IGNORE_SHARED, "state": state });
     let arguments = json!({ "capabilities": [capability] });
-    execute(vm, "migrate-set-capabilities", arguments, until).map(|_| ())
+    execute(vm, "migrate-set-capabilities", arguments, limit).map(|_| ())
 }
 
-fn execute(vm: &Vm, command: &str, arguments: Value, until: Instant) -> Result<Value, SavingError> {
-    let left = until.saturating_duration_since(host::clock::monotonic());
-    vm.execute(command, arguments, left)
-        .map_err(|error| SavingError::new(&error))
+fn execute(
+    vm: &Vm,
+    command: &str,
+    arguments: Value,
+    limit: Limit<'_>,
+) -> Result<Value, SavingError> {
+    vm.qmp()
+        .execute_within(command, arguments, limit)
+        .map_err(|error| SavingError::new(command, &error))
 }
 
 /// Waits for the end of a migration in either direction.
-fn finish(vm: &Vm, until: Instant) -> Result<(), SavingError> {
+fn finish(vm: &Vm, limit: Limit<'_>) -> Result<(), SavingError> {
     let ended = || {
-        let state = match execute(vm, "query-migrate", Value::Null, until) {
+        let state = match execute(vm, "query-migrate", Value::Null, limit) {
             Ok(state) => state,
             Err(error) => return Some(Err(error)),
         };
@@ -154,7 +156,7 @@ fn finish(vm: &Vm, until: Instant) -> Result<(), SavingError> {
             _ => None,
         }
     };
-    host::wait::poll(Limit::until(until), ended)
+    host::wait::poll(limit, ended)
         .unwrap_or_else(|error| Err(SavingError::Failed(error.to_string())))
 }
 

@@ -8,6 +8,7 @@
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -22,7 +23,7 @@ use crate::{Store, StoreError};
 
 /// Format of `template.json`, of the files and of the data that the guest received before it was
 /// saved.
-pub const TEMPLATE_FORMAT: u32 = 1;
+pub const TEMPLATE_FORMAT: u32 = 2;
 /// The file name of the description.
 const DESCRIPTION: &str = "template.json";
 /// Memory is hashed in pages of this size. Pages of zeros are skipped.
@@ -38,6 +39,10 @@ pub struct SavedGuest {
     pub id: String,
     /// Device and function numbers on its first PCI bus.
     pub pci: Vec<(u64, u64)>,
+    /// The CPU time of its boot.
+    pub boot: Duration,
+    /// The CPU time until a guest that was restored from it answered.
+    pub restore: Duration,
 }
 
 /// `template.json`.
@@ -312,6 +317,8 @@ mod tests {
             about: "arch machine".to_owned(),
             id: "0".repeat(32),
             pci: vec![(30, 0)],
+            boot: Duration::from_secs(1),
+            restore: Duration::from_millis(200),
         };
         store.commit_template(staging, &key, guest).unwrap();
         (dir, store, key)

@@ -85,8 +85,10 @@ impl Case<'_> {
             wrapped: entry.wrapped,
             run_dir: entry.run_dir,
             directory: entry.directory,
+            clock: &setting.clock(),
             limit: self.boot_limit(),
         })?;
+        self.note_boot_time(restored.boot);
         Ok(Entered {
             vm: restored.vm,
             launch: restored.launch,

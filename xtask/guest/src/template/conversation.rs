@@ -1,10 +1,10 @@
 //! Communicates with a guest before it is saved, and after it was restored.
 
-use std::time::Instant;
-
 use host::clock::monotonic;
+use host::wait::Countdown as _;
 use qemu::VmEvent;
 use qemu::last_words::LastWords;
+use session::limits::Deadline;
 use session::protocol::{FromGuest, Nonce, Received, Receiver, Resume, Sender, Sharing};
 use session::{Guest, TICK};
 
@@ -19,7 +19,7 @@ pub(crate) struct Resumed {
 }
 
 /// Waits for the hello of a booting guest. Returns whether it can be saved and restored.
-pub(super) fn hello(guest: &mut dyn Guest, until: Instant) -> Result<bool, String> {
+pub(super) fn hello(guest: &mut dyn Guest, until: &Deadline) -> Result<bool, String> {
     let mut listener = Listener::new(None);
     listener.wait(guest, until, "said no hello", |record| match record {
         FromGuest::Hello { resumes, .. } => Some(Ok(*resumes)),
@@ -32,7 +32,7 @@ pub(super) fn prepare(
     guest: &mut dyn Guest,
     id: &Nonce,
     command: &str,
-    until: Instant,
+    until: &Deadline,
 ) -> Result<(), String> {
     guest.send(&Sender::new(id.clone()).prepare(command))?;
     let mut listener = Listener::new(Some(id.clone()));
@@ -50,7 +50,7 @@ pub(super) fn resume(
     guest: &mut dyn Guest,
     nonce: Nonce,
     resume: &Resume<'_>,
-    until: Instant,
+    until: &Deadline,
 ) -> Result<Resumed, String> {
     guest.send(&Sender::new(nonce.clone()).resume(resume))?;
     let mut listener = Listener::new(Some(nonce.clone()));
@@ -71,6 +71,31 @@ pub(super) fn resume(
         control: listener.control,
     })
 }
+
+/// Runs a script in a restored guest without a test.
+pub(super) fn run(
+    guest: &mut dyn Guest,
+    nonce: Nonce,
+    script: &str,
+    until: &Deadline,
+) -> Result<(), String> {
+    let mut sender = Sender::resumed(nonce.clone());
+    guest.send(&sender.put(SCRIPT, 0o755, script.as_bytes()))?;
+    guest.send(&sender.run(SCRIPT))?;
+    let mut listener = Listener::new(None);
+    listener.receiver.expect_resumed(nonce);
+    let silent = "did not end a script";
+    listener.wait(guest, until, silent, |record| match record {
+        FromGuest::End { status: 0, .. } => Some(Ok(())),
+        FromGuest::End { status, .. } => Some(Err(format!(
+            "a script in the guest ended with status {status}"
+        ))),
+        _ => None,
+    })
+}
+
+/// The path of the script in the guest.
+const SCRIPT: &str = "/kiln/trial";
 
 /// Handles the events of a guest without a test.
 struct Listener {
@@ -98,7 +123,7 @@ impl Listener {
     fn wait<T>(
         &mut self,
         guest: &mut dyn Guest,
-        until: Instant,
+        until: &Deadline,
         silent: &str,
         decide: impl Fn(&FromGuest) -> Option<Result<T, String>>,
     ) -> Result<T, String> {
@@ -106,11 +131,11 @@ impl Listener {
             if host::interrupt::received().is_some() {
                 return Err("interrupted".to_owned());
             }
-            let now = monotonic();
-            if now >= until {
+            let left = until.left();
+            if left.is_zero() {
                 return Err(format!("the guest {silent} in time"));
             }
-            match guest.next(until.min(now + TICK)) {
+            match guest.next(monotonic() + TICK.min(left)) {
                 Some(VmEvent::Control(bytes)) => {
                     self.control.extend(&bytes);
                     for received in self.receiver.take(&bytes) {
@@ -141,13 +166,15 @@ impl Listener {
 mod tests {
     use std::collections::VecDeque;
     use std::sync::Arc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use qemu::Exit;
     use qemu::vm::Port;
 
     use super::*;
     use session::Waker;
+    use session::limits::Deadline;
+    use session::limits::TestClock;
     use session::protocol::Record;
 
     /// A guest with scripted events that ignores what it is sent.
@@ -169,6 +196,10 @@ mod tests {
         fn finish_reading(&mut self, _: Port) -> Result<(), String> {
             Ok(())
         }
+    }
+
+    fn soon() -> Deadline {
+        TestClock::default().deadline(Duration::from_millis(50))
     }
 
     const OLD: [u8; 16] = [1; 16];
@@ -195,12 +226,11 @@ mod tests {
             rescan: false,
             connectors: Vec::new(),
         };
-        let until = monotonic() + Duration::from_millis(50);
         resume(
             &mut Scripted(events.into()),
             Nonce::from_bytes(NEW),
             &request,
-            until,
+            &soon(),
         )
     }
 
@@ -232,6 +262,24 @@ mod tests {
     }
 
     #[test]
+    fn script_must_end_well_in_time() {
+        let check = |event: VmEvent, expect: Option<&str>| {
+            let mut guest = Scripted(VecDeque::from([event.clone()]));
+            let error = run(&mut guest, Nonce::from_bytes(NEW), "true", &soon()).err();
+            assert_eq!(error.as_deref(), expect, "{event:?}");
+        };
+        check(record(NEW, 2, "end", "0 0"), None);
+        let silent = "the guest did not end a script in time";
+        check(record(NEW, 1, "end", "0 0"), Some(silent));
+        check(record(OLD, 2, "end", "0 0"), Some(silent));
+        check(record(NEW, 2, "out", "x"), Some(silent));
+        check(
+            record(NEW, 2, "end", "1 0"),
+            Some("a script in the guest ended with status 1"),
+        );
+    }
+
+    #[test]
     fn output_before_the_answer_is_kept() {
         let saved = Nonce::from_bytes(OLD).as_str().to_owned();
         let answer = record(NEW, 1, "resumed", &format!("{saved} 0"));
@@ -251,9 +299,8 @@ mod tests {
                 kind,
                 payload,
             };
-            let until = monotonic() + Duration::from_millis(50);
             let events = vec![VmEvent::Control(record.encode())];
-            hello(&mut Scripted(events.into()), until)
+            hello(&mut Scripted(events.into()), &soon())
         };
         assert_eq!(hello("1 6.12.95 resume"), Ok(true));
         assert_eq!(hello("1 6.12.95"), Ok(false));
