@@ -69,7 +69,7 @@ impl Slot {
 /// The template for a start.
 struct Found {
     template: Template,
-    /// The QEMU with its environment.
+    /// The QEMU with its firmware and environment.
     emulator: Digest,
     key: Digest,
     slot: Arc<Slot>,
@@ -205,7 +205,9 @@ impl Templates {
         let image = request.arch.image.as_ref().map(|image| image.content);
         let image = image.ok_or_else(|| "the run has no image".to_owned())?;
         let emulator = known::digest(&self.store, &request.arch.binary)?;
-        let emulator = Digest::of(format!("{emulator} {}", self.environment).as_bytes());
+        let data = known::data_files(&request.arch.facts.data_directories)?;
+        let emulator = format!("{emulator} {data} {}", self.environment);
+        let emulator = Digest::of(emulator.as_bytes());
         let known = self.known(&emulator);
         let key = key(request, &emulator, &image);
         if let Some(why) = known.machine(&key) {

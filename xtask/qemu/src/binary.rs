@@ -55,6 +55,15 @@ fn absolute(path: &Utf8Path) -> Utf8PathBuf {
     absolute.unwrap_or_else(|_| path.to_owned())
 }
 
+/// The directories in which a binary looks for firmware. Empty if it does not answer.
+pub(crate) fn data_directories(binary: &Utf8Path, wait: Duration) -> Vec<Utf8PathBuf> {
+    let output = Command::new(binary).args(["-L", "help"]).output(wait);
+    let text = output
+        .map(|output| output.stdout_text())
+        .unwrap_or_default();
+    text.lines().map(Utf8PathBuf::from).collect()
+}
+
 /// The `--version` output of a program that is not a QEMU system emulator. Called only if it does
 /// not speak QMP.
 pub(crate) fn not_qemu(binary: &Utf8Path, wait: Duration) -> Option<String> {

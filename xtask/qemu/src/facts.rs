@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::version::Version;
@@ -30,6 +31,8 @@ pub struct Facts {
     pub cpus: Vec<CpuFacts>,
     /// Whether `-sandbox` works.
     pub seccomp: bool,
+    /// The directories in which it looks for firmware.
+    pub data_directories: Vec<Utf8PathBuf>,
     /// Queries over which the binary exits, with its last message. Their answers are missing from
     /// the other fields. A machine is then missing from `machines`.
     #[serde(default)]

@@ -12,6 +12,7 @@ use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use crate::accel::Accel;
+use crate::binary;
 use crate::error::QemuError;
 use crate::facts::{self, CpuFacts, DeviceFacts, Facts, MachineFacts};
 use crate::history::History;
@@ -48,7 +49,12 @@ pub fn ask(
             };
             questions.facts(machines)
         }) {
-            Ok(facts) => return Ok(facts),
+            Ok(facts) => {
+                return Ok(Facts {
+                    data_directories: binary::data_directories(binary, wait),
+                    ..facts
+                });
+            }
             Err(failed) => failed,
         };
         // Each query is added at most once, so the loop ends.
@@ -151,7 +157,7 @@ impl<'a> Probe<'a> {
         while let Some(event) = vm.next(last) {
             history.note(&event);
         }
-        if let Some(found) = crate::binary::not_qemu(self.binary, LAST_WORDS) {
+        if let Some(found) = binary::not_qemu(self.binary, LAST_WORDS) {
             let binary = self.binary.to_owned();
             return Err(Failed {
                 error: QemuError::NotQemu { binary, found },
@@ -281,6 +287,7 @@ impl Questions<'_> {
             cpus: self
                 .try_ask(Question::Cpus, || self.cpus())?
                 .unwrap_or_default(),
+            data_directories: Vec::new(),
             seccomp: options.is_some_and(|options| names(&options, "option").contains("sandbox")),
             unanswered: self
                 .fatal

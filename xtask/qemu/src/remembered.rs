@@ -8,7 +8,7 @@ use plan::digest::Digest;
 use crate::{Facts, QemuError};
 
 /// The version of the cache. Raise it when the meaning of [`Facts`] changes.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// A binary and everything that the answer depends on.
 #[derive(Debug, Clone, Copy)]

@@ -82,6 +82,21 @@ pub(super) fn digest(store: &Store, binary: &Utf8Path) -> Result<Digest, String>
     Ok(digest)
 }
 
+/// The digest of the names and versions of all files in QEMU's data directories, such as firmware.
+pub(super) fn data_files(directories: &[Utf8PathBuf]) -> Result<Digest, String> {
+    let mut files = BTreeSet::new();
+    for directory in directories.iter().filter(|directory| directory.is_dir()) {
+        let failed = |error: std::io::Error| format!("failed to read `{directory}`: {error}");
+        for entry in directory.read_dir_utf8().map_err(failed)? {
+            let path = entry.map_err(failed)?.into_path();
+            // A broken link has no version.
+            let identity = host::files::identity(&path).unwrap_or_default();
+            files.insert(format!("{path} {identity}\n"));
+        }
+    }
+    Ok(Digest::of(files.into_iter().collect::<String>().as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +120,23 @@ mod tests {
         assert_eq!(Known::read(&store, &Digest::of(b"other")), Known::default());
         host::files::write(&path(&store, &emulator), b"damaged").unwrap();
         assert_eq!(Known::read(&store, &emulator), Known::default());
+    }
+
+    #[test]
+    fn changed_firmware_has_another_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let directories = [root.to_owned(), root.join("absent")];
+        let digest = || data_files(&directories).unwrap();
+        let mut found = BTreeSet::from([digest().to_string()]);
+        let mut note = || assert!(found.insert(digest().to_string()));
+        fs_err::write(root.join("bios.bin"), "one").unwrap();
+        note();
+        fs_err::write(root.join("bios.bin"), "longer").unwrap();
+        note();
+        fs_err::rename(root.join("bios.bin"), root.join("vgabios.bin")).unwrap();
+        note();
+        assert_eq!(digest(), digest());
     }
 
     #[test]

@@ -129,6 +129,7 @@ fn facts(machines: &[(&str, &str, &str)]) -> Facts {
         cpus: Vec::new(),
         accels: BTreeSet::new(),
         seccomp: true,
+        data_directories: Vec::new(),
         unanswered: BTreeMap::new(),
     }
 }
