@@ -1,6 +1,7 @@
 #!/bin/sh
 # Two disks of one throttle group share its limit: together they are written no faster than it allows.
 #: requires.devices = ["virtio-blk-pci"]
+#: timing = true
 
 in_host() {
     truncate -s 16M "$SCRATCH/a" "$SCRATCH/b"

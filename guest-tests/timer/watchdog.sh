@@ -2,6 +2,7 @@
 # A watchdog that is not fed fires at its time with the configured action; one that is fed does not fire.
 #: requires.devices = ["i6300esb"]
 #: start = "cold"
+#: timing = true
 
 in_host() {
     qemu -device i6300esb -action watchdog=none

@@ -48,6 +48,31 @@ fn trivial_test_passes_on_busy_host() {
     repo.assert_clean("after all");
 }
 
+/// Two of these pass only if they run at the same time.
+const MEETS: [&str; 2] = [
+    "# Meets the other test.\nin_host() {\n    echo hello > @DIR@/pipe\n    touch @DIR@/one\n}\n",
+    "# Meets the other test.\nin_host() {\n    read -r line < @DIR@/pipe\n    test \"$line\" = hello\n    touch @DIR@/two\n}\n",
+];
+/// Passes only after them.
+const MEASURES: &str =
+    "# Measures time.\n#: timing = true\nin_host() {\n    test -e @DIR@/one -a -e @DIR@/two\n}\n";
+
+#[test]
+fn test_that_measures_time_runs_alone() {
+    let Some(arch) = arch() else { return };
+    let repo = TestRepo::with(&[
+        ("a/measures", MEASURES),
+        ("b/one", MEETS[0]),
+        ("b/two", MEETS[1]),
+    ]);
+    let made = Command::new("mkfifo")
+        .arg(repo.path().join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    let (code, events) = repo.events(&arch, &["-j3"]);
+    assert_eq!(code, 0, "{events:#?}");
+}
+
 #[test]
 fn concurrent_runs_share_an_empty_store() {
     let Some(arch) = arch() else { return };

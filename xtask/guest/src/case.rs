@@ -292,6 +292,9 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
         report.notes.push(error.to_string());
     }
     report.duration_ms = millis(started.elapsed());
+    if matches!(report.outcome, Outcome::TimedOut { .. }) {
+        report.notes.extend(report.busy_host());
+    }
     report
 }
 
@@ -562,12 +565,7 @@ impl Case<'_> {
             .into_iter()
             .collect();
         report.notes = state.notes;
-        let held = (self.clock.share_held() * 100.0).round();
-        if matches!(report.outcome, Outcome::TimedOut { .. }) && held >= BUSY {
-            let note =
-                format!("the host was busy: QEMU waited for a processor {held} % of the time");
-            report.notes.push(note);
-        }
+        report.waited_ms = millis(self.clock.waited());
         report.starts = state.starts.into_values().collect();
         report.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {
@@ -576,8 +574,6 @@ impl Case<'_> {
     }
 }
 
-/// Percentage of waiting time above which a host counts as busy.
-const BUSY: f64 = 20.0;
 /// The kernel of a distribution takes so many times longer to boot than an image's own.
 const DISTRIBUTION: u32 = 4;
 /// For `wait_for`, at factor 1.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use guest::case;
 use guest::job::Job;
@@ -46,6 +46,7 @@ pub fn compare(
         new: versions(new),
         platforms: [old, new].map(|it| it.arches.iter().map(ArchRun::platform).collect()),
     });
+    let turns = RwLock::default();
     let worker = |config, side| Worker {
         config,
         place: &place,
@@ -53,6 +54,7 @@ pub fn compare(
         logs: run_dir.join(side),
         numbered: is_numbered(old, &jobs),
         confirms: old.case.start == new.case.start,
+        turns: &turns,
     };
     let workers = [worker(old, SIDES[0]), worker(new, SIDES[1])];
     let limits = queue::Limits {

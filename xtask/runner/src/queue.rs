@@ -1,4 +1,5 @@
-//! Chooses the next job: slow tests first, round by round, until there is a reason to stop.
+//! Chooses the next job: slow tests first and tests that measure time last, round by round, until there is a reason to
+//! stop.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,8 +74,11 @@ pub(super) type Slot = (u32, usize);
 impl<'a> Queue<'a> {
     pub(super) fn new(jobs: Vec<Job<'a>>, limits: Limits) -> Self {
         let mut order: Vec<usize> = (0..jobs.len()).collect();
-        // A slow test would otherwise run alone at the end.
-        order.sort_by_key(|&index| !jobs[index].test.test.header.slow);
+        // A slow test would otherwise run alone at the end. While a test measures time, all other threads are idle.
+        order.sort_by_key(|&index| {
+            let header = &jobs[index].test.test.header;
+            (header.timing, !header.slow)
+        });
         Self {
             jobs,
             order,
@@ -190,6 +194,7 @@ mod tests {
             }
         };
         vec![
+            test("zero", "#: timing = true"),
             test("one", ""),
             test("two", "#: slow = true"),
             test("three", ""),
@@ -229,10 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn slow_tests_start_first() {
+    fn slow_tests_start_first_and_measurements_last() {
         let tests = tests();
         let queue = Queue::new(jobs(&tests), limits(Some(2)));
-        let expect = ["0 two", "0 one", "0 three", "1 two", "1 one", "1 three"];
+        let expect = [
+            "0 two", "0 one", "0 three", "0 zero", "1 two", "1 one", "1 three", "1 zero",
+        ];
         assert_eq!(taken(&queue, 10), expect);
         assert_eq!(queue.rest().0, []);
     }
@@ -262,7 +269,7 @@ mod tests {
         let rest: Vec<_> = rest.iter().map(|(place, _)| *place).collect();
         assert_eq!(
             (rest, why.as_str()),
-            (vec![(0, 2)], "--max-fail 2 was reached")
+            (vec![(0, 3), (0, 0)], "--max-fail 2 was reached")
         );
     }
 
@@ -272,14 +279,14 @@ mod tests {
         let mut limits = limits(Some(2));
         limits.time = Some(Duration::from_secs(3600));
         let queue = Queue::new(jobs(&tests), limits);
-        assert_eq!(taken(&queue, 9).len(), 6);
+        assert_eq!(taken(&queue, 9).len(), 8);
         limits.time = Some(Duration::ZERO);
         let queue = Queue::new(jobs(&tests), limits);
         assert_eq!(taken(&queue, 9), [""; 0]);
         let (rest, why) = queue.rest();
         assert_eq!(
             (rest.len(), why.as_str()),
-            (3, "--job-timeout 0.00s was reached")
+            (4, "--job-timeout 0.00s was reached")
         );
     }
 
@@ -300,7 +307,7 @@ mod tests {
         let mut limits = limits(None);
         limits.rounds.time = Some(Duration::ZERO);
         let queue = Queue::new(jobs(&tests), limits);
-        assert_eq!(taken(&queue, 9), ["0 two", "0 one", "0 three"]);
+        assert_eq!(taken(&queue, 9), ["0 two", "0 one", "0 three", "0 zero"]);
         assert_eq!(queue.rest().0, []);
     }
 }

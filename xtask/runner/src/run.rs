@@ -4,7 +4,7 @@
 //! reports.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use camino::Utf8PathBuf;
@@ -53,6 +53,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         max_fail: config.max_fail,
         time: config.job_timeout,
     };
+    let turns = RwLock::default();
     let worker = Worker {
         config,
         place: &place,
@@ -60,6 +61,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         logs: run_dir.clone(),
         numbered: is_numbered(config, &jobs),
         confirms: true,
+        turns: &turns,
     };
     let queue = queue::Queue::new(jobs, limits);
     let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &worker, &queue);

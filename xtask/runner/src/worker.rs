@@ -1,8 +1,8 @@
 //! Runs one job to its report, with retries, and keeps the logs of each try.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use guest::case::{self, Library, Setting};
@@ -28,6 +28,8 @@ pub(super) struct Worker<'a> {
     pub(super) numbered: bool,
     /// Whether a test that did not pass with restored guests is repeated with booted ones.
     pub(super) confirms: bool,
+    /// Held exclusively by a test that measures time.
+    pub(super) turns: &'a RwLock<()>,
 }
 
 /// Placeholder for the reason why a test starts over; replaced by the real one.
@@ -43,14 +45,18 @@ impl Worker<'_> {
     /// Runs the job until it succeeds, or no retry is left.
     pub(super) fn run(&self, job: &Job<'_>, events: &Sender<RunEvent>) -> TestReport {
         let logs = self.folder(job);
-        let mut failed_tries = Vec::new();
-        let retries = job.changes.retries.unwrap_or(self.config.retries);
+        let (mut failed_tries, mut notes) = (Vec::new(), Vec::new());
+        let configured = job.changes.retries.unwrap_or(self.config.retries);
+        let is_timing = job.test.test.header.timing;
         loop {
             let mut report = self.try_confirmed(job, &logs, events);
+            let disturbance = report.busy_host().filter(|_| is_timing);
+            let retries = configured.max(u32::from(disturbance.is_some()));
             let done = report.outcome.is_success()
                 || matches!(report.outcome, Outcome::NotRun { .. })
                 || failed_tries.len() >= retries as usize;
             if done {
+                report.notes.extend(notes);
                 report.failed_tries.splice(0..0, failed_tries);
                 if self.config.rounds.until_fail && self.numbered && report.outcome.is_success() {
                     drop_logs(&logs, &mut report);
@@ -58,6 +64,7 @@ impl Worker<'_> {
                 return report;
             }
             let name = format!("{TRY}{}", failed_tries.len() + 1);
+            notes.extend(disturbance.map(|busy| format!("try {}: {busy}", failed_tries.len() + 1)));
             let kept = report.log_dir.map(|_| keep(&logs, &name));
             failed_tries.push(Attempt {
                 outcome: report.outcome,
@@ -155,6 +162,13 @@ impl Worker<'_> {
             let why = "its architecture is not part of the run";
             return case::not_run(&config.case, None, job, why);
         };
+        let (alone, together) = if job.test.test.header.timing {
+            let turn = self.turns.write();
+            (Some(turn.unwrap_or_else(PoisonError::into_inner)), None)
+        } else {
+            let turn = self.turns.read();
+            (None, Some(turn.unwrap_or_else(PoisonError::into_inner)))
+        };
         let number = SCRATCH.fetch_add(1, Ordering::Relaxed);
         let setting = Setting {
             config: &config.case,
@@ -169,7 +183,9 @@ impl Worker<'_> {
             events,
         };
         // The other tests of the run are not affected.
-        contain(|| case::run(&setting)).unwrap_or_else(|message| case::broken(&setting, message))
+        let report = contain(|| case::run(&setting));
+        drop((alone, together));
+        report.unwrap_or_else(|message| case::broken(&setting, message))
     }
 
     fn folder(&self, job: &Job<'_>) -> Utf8PathBuf {

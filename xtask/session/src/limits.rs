@@ -37,6 +37,8 @@ struct Meter {
     /// Waiting time that is not subtracted yet, because the kernel reports a wait when it is over.
     owed: Duration,
     held: Duration,
+    /// The part of `held` in which the threads waited for a processor.
+    waited: Duration,
     threads: Threads,
 }
 
@@ -53,6 +55,7 @@ impl Meter {
         let held = self.owed.min(passed.saturating_sub(passed / SLOWEST));
         self.owed -= held;
         self.held += held;
+        self.waited += held;
         self.counted += passed.saturating_sub(held);
         self.wall = wall;
         self.threads = threads;
@@ -177,15 +180,10 @@ impl TestClock {
         clock.meter.counted.div_f64(clock.factor)
     }
 
-    /// The part of the wall clock for which this clock was stopped, from 0 to 1.
+    /// How long this clock was stopped because the test waited for a processor.
     #[must_use]
-    pub fn share_held(&self) -> f64 {
-        let clock = self.lock();
-        let wall = clock.meter.wall.as_secs_f64();
-        if wall == 0.0 {
-            return 0.0;
-        }
-        clock.meter.held.as_secs_f64() / wall
+    pub fn waited(&self) -> Duration {
+        self.lock().meter.waited
     }
 
     /// The deadline of a wait that begins now.
@@ -295,6 +293,7 @@ mod tests {
         meter.hold(seconds(21.0));
         meter.take(seconds(22.0), Threads::new());
         assert_eq!((meter.counted, meter.held), (seconds(3.0), seconds(19.0)));
+        assert_eq!(meter.waited, Duration::ZERO);
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub use expected_end::{ExpectedEnd, Leave};
 
 /// The declarations of a test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key that stands for itself"
+)]
 pub struct Header {
     /// The first comment.
     pub description: String,
@@ -52,6 +56,9 @@ pub struct Header {
     pub unstable: Option<String>,
     /// Whether it is slow: it then starts first and is in the group `slow`.
     pub slow: bool,
+    /// Whether it measures time: no other test of the run runs meanwhile, it is repeated if it failed on a busy
+    /// host, and it is in the group `timing`.
+    pub timing: bool,
     /// How guest and host communicate.
     pub channel: Channel,
     /// The stdin of the guest script.
@@ -181,16 +188,18 @@ impl Stdin {
 }
 
 impl Header {
-    /// Whether it is in a group. `slow = true` adds a group too.
+    /// Whether it is in a group.
     #[must_use]
     pub fn is_in(&self, group: &str) -> bool {
-        self.groups.iter().any(|name| name == group) || (self.slow && group == SLOW)
+        self.all_groups().any(|name| name == group)
     }
 
-    /// All its groups.
+    /// All its groups. `slow = true` and `timing = true` each add one.
     pub fn all_groups(&self) -> impl Iterator<Item = &str> {
         let slow = self.slow.then_some(SLOW);
-        self.groups.iter().map(String::as_str).chain(slow)
+        let timing = self.timing.then_some(TIMING);
+        let groups = self.groups.iter().map(String::as_str);
+        groups.chain(slow).chain(timing)
     }
 
     /// The devices in it: required ones and possible choices.
@@ -210,6 +219,8 @@ impl Header {
 
 /// The group of slow tests.
 const SLOW: &str = "slow";
+/// The group of tests that measure time.
+const TIMING: &str = "timing";
 
 /// The default time limit of a test.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -233,6 +244,7 @@ impl Header {
             choices: choices::Choices::default(),
             unstable: None,
             slow: false,
+            timing: false,
             channel: Channel::Virtio,
             stdin: Stdin::Null,
             append: String::new(),

@@ -66,6 +66,7 @@ fn all_keys_are_read() {
             choices: choices::Choices::new(),
             unstable: None,
             slow: true,
+            timing: false,
             channel: Channel::Virtio,
             stdin: Stdin::Console,
             append: "quiet".to_owned(),
@@ -150,11 +151,21 @@ fn choices_are_values_or_qemu_devices() {
 }
 
 #[test]
-fn slow_test_is_in_slow_group() {
-    let header = parse(&guest("#: slow = true\n#: groups = [\"net\"]")).unwrap();
-    assert!(header.is_in("slow") && header.is_in("net") && !header.is_in("hotplug"));
-    assert_eq!(header.all_groups().collect::<Vec<_>>(), ["net", "slow"]);
-    assert!(!parse(&guest("")).unwrap().is_in("slow"));
+fn keys_add_groups() {
+    let check = |keys: &str, expect: &[&str]| {
+        let header = parse(&guest(keys)).unwrap();
+        assert_eq!(header.all_groups().collect::<Vec<_>>(), expect, "{keys}");
+        for group in ["slow", "timing", "net"] {
+            assert_eq!(
+                header.is_in(group),
+                expect.contains(&group),
+                "{keys} {group}"
+            );
+        }
+    };
+    check("", &[]);
+    check("#: slow = true\n#: groups = [\"net\"]", &["net", "slow"]);
+    check("#: timing = true", &["timing"]);
 }
 
 #[test]

@@ -88,6 +88,9 @@ pub struct TestReport {
     pub boot_ms: u64,
     /// The part of it during which a QEMU process existed. The rest is the runner's own.
     pub qemu_ms: u64,
+    /// The part of it in which its processes were ready to run but waited for a processor of the host.
+    #[serde(default)]
+    pub waited_ms: u64,
     /// The choices from the seed.
     pub choices: Vec<Choice>,
     /// `tcg` or `kvm`.
@@ -133,6 +136,9 @@ pub struct TestReport {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub differs_by_start: bool,
 }
+
+/// Percentage of waiting time from which a host counts as busy.
+const BUSY: u64 = 10;
 
 /// How a guest started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +222,7 @@ impl TestReport {
             duration_ms: 0,
             boot_ms: 0,
             qemu_ms: 0,
+            waited_ms: 0,
             choices: Vec::new(),
             accel: String::new(),
             qemu: String::new(),
@@ -237,6 +244,16 @@ impl TestReport {
             starts: Vec::new(),
             differs_by_start: false,
         }
+    }
+
+    /// A note if the host had other work during the test.
+    #[must_use]
+    pub fn busy_host(&self) -> Option<String> {
+        let percent = self.waited_ms * 100 / self.duration_ms.max(1);
+        let note = || {
+            format!("the host was busy: the test waited for a processor {percent} % of the time")
+        };
+        (percent >= BUSY).then(note)
     }
 
     /// Whether one of its guests was restored from a template.
@@ -411,6 +428,7 @@ pub(crate) mod tests {
             duration_ms: 1234,
             boot_ms: 700,
             qemu_ms: 1200,
+            waited_ms: 0,
             choices: vec![Choice {
                 name: "nic".to_owned(),
                 value: "e1000".to_owned(),
@@ -470,6 +488,23 @@ pub(crate) mod tests {
             run_dir,
             coverage: None,
         }
+    }
+
+    #[test]
+    fn host_is_busy_from_a_tenth_on() {
+        let check = |waited_ms, duration_ms, expect: Option<&str>| {
+            let mut report = test_report("x::a::b", Outcome::Passed);
+            (report.waited_ms, report.duration_ms) = (waited_ms, duration_ms);
+            let expect = expect.map(|percent| {
+                format!("the host was busy: the test waited for a processor {percent} of the time")
+            });
+            assert_eq!(report.busy_host(), expect);
+        };
+        check(0, 1000, None);
+        check(99, 1000, None);
+        check(100, 1000, Some("10 %"));
+        check(900, 1000, Some("90 %"));
+        check(0, 0, None);
     }
 
     #[test]

@@ -228,6 +228,7 @@ impl<'a> Starter<'a> {
 
     /// Ends the log, completes the report, and returns all that was printed.
     pub(super) fn finish(self, report: &mut TestReport) -> String {
+        report.waited_ms = millis(self.clock.waited());
         let output = self.output.into_inner();
         report.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {

@@ -20,6 +20,7 @@ fn report(test: &str, outcome: Outcome) -> TestReport {
         outcome,
         duration_ms: 1234,
         boot_ms: 0,
+        waited_ms: 0,
         qemu_ms: 0,
         choices: Vec::new(),
         accel: "tcg".to_owned(),

@@ -48,6 +48,8 @@ struct RawHeader {
     host: RawHost,
     #[serde(default)]
     slow: bool,
+    #[serde(default)]
+    timing: bool,
     channel: Option<Spanned<String>>,
     stdin: Option<Spanned<String>>,
     #[serde(default)]
@@ -218,6 +220,7 @@ pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec
         choices,
         unstable,
         slow: raw.slow,
+        timing: raw.timing,
         channel: channel.unwrap_or(Channel::Virtio),
         stdin: stdin.unwrap_or(Stdin::Null),
         append: raw.append,
