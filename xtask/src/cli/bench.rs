@@ -28,6 +28,11 @@ pub enum Bench {
     /// compares the CPU time of QEMU and the time to the verdict. Then runs the first one with `-j 2`, all
     /// rounds cold and all rounds warm, and compares tests per second.
     Warm(BenchBootArgs),
+    /// Compare tests on a busy and an idle host
+    ///
+    /// Runs the tests twice, the second time next to busy loops, and reports tests whose outcome differs. Exit
+    /// code 100 if a test passes only on the idle host.
+    Load(BenchLoadArgs),
     /// Measure qtest commands per second and QEMU's start
     ///
     /// Reads memory with single commands and writes it in blocks, on the first machine of each architecture.
@@ -37,6 +42,21 @@ pub enum Bench {
     /// Compiles `xtask` into an empty directory, without a network, and prints the number of crates and the
     /// CPU time. Sources of crates must have been downloaded (`cargo fetch`).
     Build(BenchBuildArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchLoadArgs {
+    /// Select tests by part of the name
+    #[arg(value_name = "FILTER")]
+    pub filters: Vec<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Number of busy loops per processor
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100), value_name = "N",
+          help_heading = EXECUTION)]
+    pub loops: u16,
+    #[command(flatten)]
+    pub guest: GuestArgs,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod boot;
 mod build;
+mod load;
 mod qtest;
 mod run;
 mod warm;
@@ -15,6 +16,7 @@ pub(crate) fn run(context: &Context, args: &BenchArgs) -> CommandResult {
         Bench::Boot(args) => boot::run(context, args),
         Bench::Run(args) => run::run(context, args),
         Bench::Warm(args) => warm::run(context, args),
+        Bench::Load(args) => load::run(context, args),
         Bench::Qtest(args) => qtest::run(context, args),
         Bench::Build(args) => build::run(context, args),
     }

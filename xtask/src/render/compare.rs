@@ -143,7 +143,7 @@ fn color(verdict: Verdict) -> Color {
 }
 
 /// The lines of a test, without the last newline.
-fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
+pub(crate) fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
     let verdict = pair.verdict();
     let (old, new) = (&pair.old, &pair.new);
     let round = match new.round {
@@ -204,7 +204,7 @@ fn cause_and_choices(report: &TestReport, choices: bool) -> Option<String> {
 }
 
 /// The lines of the summary, without the last newline.
-fn summary(style: Style, comparison: &Comparison) -> String {
+pub(crate) fn summary(style: Style, comparison: &Comparison) -> String {
     let verdicts = comparison.verdicts();
     let mut counts: BTreeMap<Verdict, usize> = BTreeMap::new();
     for verdict in verdicts.values() {

@@ -96,7 +96,7 @@ pub(super) fn runs_dir(context: &Context, args: &TestArgs) -> Utf8PathBuf {
 }
 
 /// The default configuration.
-pub(super) fn config(
+pub(crate) fn config(
     context: &Context,
     suite: Suite,
     filter: Filter,

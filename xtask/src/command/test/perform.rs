@@ -53,7 +53,7 @@ pub fn measured(context: &Context, mut config: Config) -> Result<RunReport, Fail
 }
 
 /// Runs and shows the progress.
-pub(super) fn perform(
+pub(crate) fn perform(
     context: &Context,
     config: &Config,
     keys: Option<mpsc::Sender<Vec<u8>>>,
