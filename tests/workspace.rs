@@ -427,11 +427,28 @@ fn every_licence_has_text_and_use() {
     assert_eq!(used, texts);
 }
 
-#[test]
-fn every_source_has_two_independent_locations() {
+/// The recipes and targets of the repository.
+fn project() -> plan::Project {
     let root = camino::Utf8PathBuf::from_path_buf(root()).unwrap();
     let files = host::files::read_tree(&root, &["recipes", "images"], &["images/prebuilt"]);
-    let project = plan::load(&files.unwrap()).unwrap();
+    plan::load(&files.unwrap()).unwrap()
+}
+
+#[test]
+fn devices_without_driver_exist_in_qemu() {
+    let known = suite::known::KnownNames::committed();
+    let project = project();
+    for arch in project.arches.values() {
+        for name in &arch.qemu.without_driver {
+            let is_known = known.has(suite::known::Kind::Device, name);
+            assert!(is_known, "{}: no QEMU has the device `{name}`", arch.name);
+        }
+    }
+}
+
+#[test]
+fn every_source_has_two_independent_locations() {
+    let project = project();
     let sources = project.recipes.values().flat_map(|recipe| &recipe.sources);
     let few: Vec<_> = sources
         .filter(|source| source.pin.services().len() < 2)

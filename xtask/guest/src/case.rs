@@ -116,7 +116,12 @@ impl Setting<'_> {
             self.job.seed,
             &self.test.name(),
             &self.job.forced,
-            offered(choices, self.test.arch, &self.arch.facts),
+            offered(
+                choices,
+                self.test.arch,
+                &self.arch.arch.qemu.without_driver,
+                &self.arch.facts,
+            ),
         )
     }
 

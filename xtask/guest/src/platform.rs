@@ -75,11 +75,13 @@ impl Image {
     #[must_use]
     pub fn host_request(&self, machine: &Machine, has_disks: bool) -> Request<'_> {
         let bus = match machine.virtio.as_str() {
-            "pci" => "virtio_pci",
-            _ => "virtio_mmio",
+            "pci" => Some("virtio_pci"),
+            "device" => Some("virtio_mmio"),
+            // The driver of virtio-ccw is never a module.
+            _ => None,
         };
         let disk = has_disks.then_some("virtio_blk");
-        let drivers = [bus, "virtio_console"].into_iter().chain(disk);
+        let drivers = bus.into_iter().chain(["virtio_console"]).chain(disk);
         let drivers = drivers
             .filter(|_| self.host.loads_drivers)
             .map(str::to_owned);

@@ -1,7 +1,7 @@
 //! An architecture as described by `images/<arch>.toml`. All properties of an architecture are
 //! data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,8 @@ pub struct QemuProfile {
     pub kvm_timeout_permille: u32,
     /// Kernel command line, before the parameters of a run.
     pub append: String,
+    /// Devices of QEMU for which the target's kernel has no driver.
+    pub without_driver: BTreeSet<String>,
     /// The machines.
     pub machines: BTreeMap<String, Machine>,
     /// How other tools boot the same kernel, for comparison in `bench boot`.

@@ -147,7 +147,7 @@ pub const INTERNAL_ERROR: &str = "internal-error";
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
     use plan::arch::{Ordinary, OrdinaryKernel};
@@ -165,6 +165,7 @@ mod tests {
             boot_timeout: Duration::from_secs(1),
             kvm_timeout_permille: 500,
             append: String::new(),
+            without_driver: BTreeSet::new(),
             machines: BTreeMap::new(),
             ordinary: Ordinary {
                 kernel: OrdinaryKernel::Plain,

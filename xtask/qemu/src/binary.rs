@@ -87,7 +87,7 @@ pub(crate) fn not_qemu(binary: &Utf8Path, wait: Duration) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use plan::arch::{Ordinary, OrdinaryKernel};
 
@@ -103,6 +103,7 @@ mod tests {
             boot_timeout: Duration::from_secs(1),
             kvm_timeout_permille: 500,
             append: String::new(),
+            without_driver: BTreeSet::new(),
             machines: BTreeMap::new(),
             ordinary: Ordinary {
                 kernel: OrdinaryKernel::Plain,

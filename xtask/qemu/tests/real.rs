@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -183,6 +183,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
         boot_timeout: WAIT,
         kvm_timeout_permille: 500,
         append: "console=none".into(),
+        without_driver: BTreeSet::new(),
         machines,
         ordinary: Ordinary {
             kernel: OrdinaryKernel::Plain,

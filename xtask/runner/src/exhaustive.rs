@@ -104,7 +104,12 @@ fn values(
         return Ok(Words::new());
     }
     let script = fs_err::read_to_string(&test.path)?;
-    let mut words = offered(&test.header.choices, job.test.arch, &run.facts);
+    let mut words = offered(
+        &test.header.choices,
+        job.test.arch,
+        &run.arch.qemu.without_driver,
+        &run.facts,
+    );
     if words.values().any(Vec::is_empty) {
         // The test will be skipped with the reason.
         return Ok(Words::new());

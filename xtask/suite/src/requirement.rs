@@ -5,6 +5,7 @@
 use plan::arch::{Machine, QemuProfile};
 use qemu::{Accel, Facts};
 
+use crate::choice;
 use crate::header::Header;
 
 /// The facts that a requirement is compared with.
@@ -76,7 +77,12 @@ pub fn unmet(
     {
         return Some(reason);
     }
-    if let Some(reason) = crate::choice::offer::nothing(&header.choices, offer.arch, offer.facts) {
+    if let Some(reason) = choice::offer::nothing(
+        &header.choices,
+        offer.arch,
+        &offer.profile.without_driver,
+        offer.facts,
+    ) {
         return Some(reason);
     }
     let mut qemu_tools = requires.qemu_tools.iter();
@@ -146,6 +152,12 @@ fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Opti
     if let Some(name) = requires.devices.iter().find(|name| !facts.has_device(name)) {
         return Some(lacks_device(name));
     }
+    let without_driver = &offer.profile.without_driver;
+    let mut devices = requires.devices.iter();
+    if let Some(name) = devices.find(|name| without_driver.contains(*name)) {
+        let arch = offer.arch;
+        return Some(format!("the kernel of {arch} has no driver for `{name}`"));
+    }
     let missing = requires.netdevs.iter().find(|name| !facts.has_netdev(name));
     missing.map(|name| lacks("network backend", name))
 }
@@ -211,6 +223,7 @@ mod tests {
             boot_timeout: Duration::from_secs(20),
             kvm_timeout_permille: 500,
             append: String::new(),
+            without_driver: ["vmxnet3".to_owned()].into(),
             machines: machines
                 .map(|(name, machine)| (name.to_owned(), machine))
                 .into(),
@@ -236,7 +249,7 @@ mod tests {
         };
         Facts {
             version: "10.0.2".parse().unwrap(),
-            devices: names(&["nvme", "pcie-root-port"]),
+            devices: names(&["nvme", "pcie-root-port", "vmxnet3"]),
             machines: [machine("big", 8), machine("small", 1)].into(),
             netdevs: names(&["user"]),
             unanswered: [("the machine `odd`".to_owned(), "aborted".to_owned())].into(),
@@ -292,6 +305,10 @@ mod tests {
         check(
             "#: requires.devices = [\"nvme\", \"igb\"]",
             Some("QEMU lacks the device `igb`"),
+        );
+        check(
+            "#: requires.devices = [\"nvme\", \"vmxnet3\"]",
+            Some("the kernel of x86_64 has no driver for `vmxnet3`"),
         );
         check(
             "#: requires.machines = [\"pc\"]",

@@ -1,6 +1,6 @@
 //! Parses `images/<arch>.toml` and converts it to an [`Arch`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -54,6 +54,8 @@ struct RawQemu {
     kvm_timeout_factor: Spanned<f64>,
     #[serde(default)]
     append: String,
+    #[serde(default)]
+    without_driver: BTreeSet<String>,
     machines: BTreeMap<String, RawMachine>,
     ordinary: RawOrdinary,
 }
@@ -197,6 +199,7 @@ fn profile(
         boot_timeout: time(page, &raw.boot_timeout, found),
         kvm_timeout_permille: permille(page, &raw.kvm_timeout_factor, found),
         append: raw.append,
+        without_driver: raw.without_driver,
         machines,
         ordinary: Ordinary {
             kernel: raw.ordinary.kernel.into_inner(),
@@ -313,6 +316,7 @@ memory = "256M"
 boot-timeout = "20s"
 kvm-timeout-factor = 0.5
 append = "panic=-1"
+without-driver = ["igb", "e1000"]
 
 [qemu.machines.virt]
 options = ["acpi=off"]

@@ -45,6 +45,7 @@ fn profile(binary: &str, append: &str, machines: Vec<(&str, Machine)>) -> QemuPr
         boot_timeout: Duration::from_secs(10),
         kvm_timeout_permille: 500,
         append: append.into(),
+        without_driver: BTreeSet::new(),
         machines: machines
             .into_iter()
             .map(|(name, machine)| (name.to_owned(), machine))

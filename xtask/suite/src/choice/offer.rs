@@ -1,6 +1,6 @@
-//! Resolves a header's choices for one QEMU: the values that it supports.
+//! Resolves a header's choices for one QEMU and one kernel: the values that both support.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qemu::Facts;
 
@@ -8,40 +8,59 @@ use crate::header::choices::{Choices, Narrow, Source};
 
 /// The values of each choice on an architecture, in an order that does not depend on QEMU's.
 #[must_use]
-pub fn offered(choices: &Choices, arch: &str, facts: &Facts) -> BTreeMap<String, Vec<String>> {
+pub fn offered(
+    choices: &Choices,
+    arch: &str,
+    without_driver: &BTreeSet<String>,
+    facts: &Facts,
+) -> BTreeMap<String, Vec<String>> {
     let sources = choices
         .iter()
         .filter_map(|(name, offered)| Some((name.clone(), offered.source(arch)?)));
     sources
-        .map(|(name, source)| (name, values(source, facts)))
+        .map(|(name, source)| (name, values(source, without_driver, facts)))
         .collect()
 }
 
 /// Why a choice without values cannot be made.
 #[must_use]
-pub fn nothing(choices: &Choices, arch: &str, facts: &Facts) -> Option<String> {
+pub fn nothing(
+    choices: &Choices,
+    arch: &str,
+    without_driver: &BTreeSet<String>,
+    facts: &Facts,
+) -> Option<String> {
     choices.values().find_map(|offered| {
         let source = offered.source(arch)?;
-        values(source, facts).is_empty().then(|| match source {
-            Source::Words(_) => "no value to choose from".to_owned(),
-            Source::Devices(devices) => {
-                format!("QEMU has none of the devices `{}`", devices.join("`, `"))
-            }
-            Source::CpuModels(models) => {
-                format!("QEMU has none of the CPU models `{}`", models.join("`, `"))
-            }
-            Source::Cpus(narrow) => format!("QEMU has no usable CPU model{}", starting(narrow)),
-            Source::Machines(narrow) => format!("QEMU has no machine{}", starting(narrow)),
-        })
+        values(source, without_driver, facts)
+            .is_empty()
+            .then(|| match source {
+                Source::Words(_) => "no value to choose from".to_owned(),
+                Source::Devices(devices) => {
+                    let devices = devices.join("`, `");
+                    if without_driver.is_empty() {
+                        format!("QEMU has none of the devices `{devices}`")
+                    } else {
+                        format!(
+                            "QEMU or the kernel of {arch} supports none of the devices `{devices}`"
+                        )
+                    }
+                }
+                Source::CpuModels(models) => {
+                    format!("QEMU has none of the CPU models `{}`", models.join("`, `"))
+                }
+                Source::Cpus(narrow) => format!("QEMU has no usable CPU model{}", starting(narrow)),
+                Source::Machines(narrow) => format!("QEMU has no machine{}", starting(narrow)),
+            })
     })
 }
 
-fn values(source: &Source, facts: &Facts) -> Vec<String> {
+fn values(source: &Source, without_driver: &BTreeSet<String>, facts: &Facts) -> Vec<String> {
     match source {
         Source::Words(words) => words.clone(),
         Source::Devices(devices) => {
-            let here = devices.iter().filter(|name| facts.has_device(name));
-            here.cloned().collect()
+            let usable = |name: &&String| facts.has_device(name) && !without_driver.contains(*name);
+            devices.iter().filter(usable).cloned().collect()
         }
         Source::CpuModels(models) => {
             let has = |name: &&String| {
@@ -107,7 +126,7 @@ mod tests {
             ..MachineFacts::default()
         };
         Facts {
-            devices: ["e1000".to_owned(), "nvme".to_owned()].into(),
+            devices: ["e1000", "nvme", "rtl8139"].map(str::to_owned).into(),
             cpus: vec![
                 cpu("power9_v2", |_| {}),
                 cpu("power10", |_| {}),
@@ -135,12 +154,13 @@ mod tests {
     #[test]
     fn only_available_devices_are_offered() {
         let check = |header: &str, expect: &[&str]| {
-            let offered = offered(&choices(header), "ppc64", &facts());
+            let without_driver = BTreeSet::from(["rtl8139".to_owned()]);
+            let offered = offered(&choices(header), "ppc64", &without_driver, &facts());
             assert_eq!(offered["a"], expect, "{header}");
         };
         check(r#"choices.a = ["x", "w"]"#, &["x", "w"]);
         check(
-            r#"choices.a = { devices = ["nvme", "igb", "e1000"] }"#,
+            r#"choices.a = { devices = ["nvme", "igb", "rtl8139", "e1000"] }"#,
             &["nvme", "e1000"],
         );
         check(
@@ -157,13 +177,16 @@ mod tests {
             &["power9", "g4"],
         );
         let elsewhere = choices(r#"choices.a.x86_64 = ["x"]"#);
-        assert_eq!(offered(&elsewhere, "ppc64", &facts()), BTreeMap::new());
+        assert_eq!(
+            offered(&elsewhere, "ppc64", &BTreeSet::new(), &facts()),
+            BTreeMap::new()
+        );
     }
 
     #[test]
     fn empty_offer_has_a_reason() {
         let check = |header: &str, expect: Option<&str>| {
-            let found = nothing(&choices(header), "ppc64", &facts());
+            let found = nothing(&choices(header), "ppc64", &BTreeSet::new(), &facts());
             assert_eq!(found.as_deref(), expect, "{header}");
         };
         check(r#"choices.a = { devices = ["nvme", "igb"] }"#, None);
@@ -184,5 +207,10 @@ mod tests {
             Some("QEMU has no machine that starts with `pc-1`"),
         );
         check(r#"choices.a.x86_64 = { devices = ["igb"] }"#, None);
+        let header = choices(r#"choices.a = { devices = ["igb", "rtl8139"] }"#);
+        let without_driver = BTreeSet::from(["rtl8139".to_owned()]);
+        let expect = "QEMU or the kernel of ppc64 supports none of the devices `igb`, `rtl8139`";
+        let found = nothing(&header, "ppc64", &without_driver, &facts());
+        assert_eq!(found.as_deref(), Some(expect));
     }
 }
