@@ -11,7 +11,7 @@ use clap::Parser as _;
 
 use crate::cli::{CiArgs, Cli, Command, Purpose, SetupArgs};
 use crate::command::{setup, test};
-use crate::context::Context;
+use crate::context::{ALL, Context};
 use crate::exit::{CommandResult, Exit, Failure};
 use parts::Parts;
 
@@ -68,15 +68,10 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> CommandResult {
     parts.own("lock and prebuilt images", || check_lock(context))?;
     parts.own("guest tests", || {
         let junit = context.root.join("target/kiln/junit.xml");
-        let words = ["xtask", "test", "--junit", junit.as_str()];
-        match Cli::try_parse_from(words).map_err(anyhow::Error::from) {
-            Ok(Cli {
-                command: Command::Test(args),
-                ..
-            }) => test::run(&profiled, &args),
-            Ok(_) => Ok(Exit::Usage),
-            Err(error) => Err(Failure::new(Exit::Failed, error)),
-        }
+        guest_tests(&profiled, &["--junit", junit.as_str()])
+    })?;
+    parts.own("boot of every target", || {
+        guest_tests(&profiled, &["--arch", ALL, "boot::true"])
     })?;
     if let Some(qemu) = older_qemu {
         parts.own("guest tests with an older QEMU", || {
@@ -84,6 +79,19 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> CommandResult {
         })?;
     }
     Ok(parts.close(deny))
+}
+
+/// Runs `cargo xtask test` with these arguments.
+fn guest_tests(context: &Context, arguments: &[&str]) -> CommandResult {
+    let words = ["xtask", "test"].iter().chain(arguments);
+    match Cli::try_parse_from(words).map_err(anyhow::Error::from) {
+        Ok(Cli {
+            command: Command::Test(args),
+            ..
+        }) => test::run(context, &args),
+        Ok(_) => Ok(Exit::Usage),
+        Err(error) => Err(Failure::new(Exit::Failed, error)),
+    }
 }
 
 /// Checks that the lock, the archives and the list of sources in `images/` match the recipes.

@@ -15,7 +15,12 @@ use crate::output::{self, Color};
 
 pub(crate) fn run(context: &Context, args: &SetupArgs) -> CommandResult {
     let project = context.project()?;
-    let arches = context.arches(&project, &args.arch)?;
+    let mut arches = context.arches(&project, &args.arch)?;
+    if args.purpose == Purpose::Ci && args.arch.is_empty() {
+        // Every target whose image is in the repository is booted.
+        let prebuilt = project.arches.values().filter(|arch| arch.prebuilt);
+        arches.extend(prebuilt.map(|arch| arch.name.clone()));
+    }
     let needs: Vec<String> = needs(&project, &arches, args.purpose).into_iter().collect();
     let missing = packages::missing(&needs, &context.env);
     if missing.is_empty() {

@@ -1,13 +1,10 @@
 //! The part of `cargo xtask ci` that runs some guest tests with an older QEMU, if the host's
 //! package manager offers one.
 
-use clap::Parser as _;
 use host::packages::{self, Unpacked};
 
-use crate::cli::{Cli, Command};
-use crate::command::test;
 use crate::context::Context;
-use crate::exit::{CommandResult, Exit, Failure};
+use crate::exit::CommandResult;
 use crate::output;
 
 /// Packages that QEMU needs to run, in addition to those of its binaries.
@@ -24,7 +21,8 @@ const TESTS: [&str; 4] = ["boot::", "fingerprint::", "firmware::", "pci::"];
 /// Downloads and unpacks the older QEMU. Prints the reason if there is none.
 pub(super) fn unpack(context: &Context) -> Option<Unpacked> {
     let project = context.project().ok()?;
-    let binaries = project.arches.into_values().map(|arch| arch.qemu.binary);
+    let arches = project.arches.into_values().filter(|arch| arch.default);
+    let binaries = arches.map(|arch| arch.qemu.binary);
     let installed: Vec<String> = binaries
         .filter(|binary| host::tools::find(binary).is_some())
         .collect();
@@ -41,14 +39,6 @@ pub(super) fn unpack(context: &Context) -> Option<Unpacked> {
 /// Runs the tests.
 pub(super) fn run(context: &Context, qemu: &Unpacked) -> CommandResult {
     output::note(format!("QEMU {} in `{}`", qemu.version, qemu.programs));
-    let words = ["xtask", "test", "--qemu", qemu.programs.as_str()];
-    let words = words.into_iter().chain(TESTS);
-    match Cli::try_parse_from(words).map_err(anyhow::Error::from) {
-        Ok(Cli {
-            command: Command::Test(args),
-            ..
-        }) => test::run(context, &args),
-        Ok(_) => Ok(Exit::Usage),
-        Err(error) => Err(Failure::new(Exit::Failed, error)),
-    }
+    let arguments = ["--qemu", qemu.programs.as_str()].into_iter().chain(TESTS);
+    super::guest_tests(context, &arguments.collect::<Vec<_>>())
 }
