@@ -8,13 +8,13 @@ use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
+use liblzma::write::XzEncoder;
 use plan::arch::Archive;
 use plan::lock::LockedFile;
 use provision::payload;
 use provision::prebuilt::{COMPRESSED, KERNEL};
 use store::{Ready, StoreError};
-use xz2::stream::{Check, Filters, LzmaOptions, Stream};
-use xz2::write::XzEncoder;
 
 /// Best compression of xz: level 9 with `LZMA_PRESET_EXTREME` (lzma/container.h).
 const PRESET: u32 = 9 | 1 << 31;
@@ -36,7 +36,7 @@ pub enum PackError {
         source: io::Error,
     },
     /// A branch filter that this program's xz does not support (`config.h` of `lzma-sys`).
-    #[error("unknown branch filter `{0}`: expected `sparc` or `x86`")]
+    #[error("unknown branch filter `{0}`: expected `riscv`, `sparc` or `x86`")]
     Filter(String),
 }
 
@@ -139,6 +139,7 @@ fn filters(packing: &Packing, size: usize) -> Result<Filters, PackError> {
     let mut filters = Filters::new();
     match packing.filter.as_deref() {
         None => {}
+        Some("riscv") => drop(filters.riscv()),
         Some("sparc") => drop(filters.sparc()),
         Some("x86") => drop(filters.x86()),
         Some(other) => return Err(PackError::Filter(other.to_owned())),

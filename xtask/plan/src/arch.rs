@@ -80,7 +80,7 @@ pub struct Linux {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
-    /// xz's branch filter, `x86` or `sparc`. None by default.
+    /// xz's branch filter, `riscv`, `sparc` or `x86`. None by default.
     pub filter: Option<String>,
     /// As in `xz --lzma2=lc=`: bits of the previous byte that predict a literal. The default is 3.
     pub lc: Option<u32>,

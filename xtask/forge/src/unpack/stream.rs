@@ -10,8 +10,8 @@ use bzip2::read::MultiBzDecoder;
 use camino::Utf8Path;
 use flate2::read::MultiGzDecoder;
 use fs_err as fs;
-use xz2::read::XzDecoder;
-use xz2::stream::{CONCATENATED, Stream};
+use liblzma::read::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
 
 use super::error::{Excess, UnpackError};
 
