@@ -128,10 +128,10 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
             assert_eq!(blob.as_ref(), Some(&content[at]), "{about}");
         } else {
             let places = places.unwrap_or_else(|| panic!("{about}: nothing is said"));
-            for (said, fault) in places.as_array().unwrap().iter().zip([one, other]) {
-                let why = said["why"].as_str().unwrap();
-                assert!(why.contains(says(*fault)), "{about}: {said}");
-                assert!(said["url"].as_str().unwrap().contains(fault.name()));
+            for (found, fault) in places.as_array().unwrap().iter().zip([one, other]) {
+                let why = found["why"].as_str().unwrap();
+                assert!(why.contains(says(*fault)), "{about}: {found}");
+                assert!(found["url"].as_str().unwrap().contains(fault.name()));
             }
             assert_eq!(blob, None, "{about}");
         }
@@ -155,11 +155,11 @@ fn play(pairs: &[(Fault, Fault)], timeout: &str) {
         let fails = |(one, other): &(Fault, Fault)| *one == fault && !other.is_overcome();
         let at = pairs.iter().position(fails);
         let places = at.and_then(|at| failed.get(name(at).as_str()));
-        let said = places.and_then(|places| places[0]["why"].as_str());
+        let found = places.and_then(|places| places[0]["why"].as_str());
         eprintln!(
             "  {:<30} {}",
             fault.name(),
-            said.unwrap_or("the file comes")
+            found.unwrap_or("the file comes")
         );
     }
 }
@@ -297,10 +297,10 @@ fn refused_connection_falls_back_to_next_location() {
     let dead = format!("{}/a.tar", nobody.base());
     let alone = SmallRepo::new(&[source(vec![dead.clone()])]).run("store", &["fetch"]);
     assert_eq!(alone.code, 102);
-    let said = format!(
+    let found = format!(
         "{dead}: failed to connect: tcp connect error: Connection refused (os error 111) (3 tries)"
     );
-    assert!(alone.stderr.contains(&said), "{}", alone.stderr);
+    assert!(alone.stderr.contains(&found), "{}", alone.stderr);
 
     let right = format!("{}/right/a.tar", server.base());
     let repo = SmallRepo::new(&[source(vec![dead, right])]);
@@ -332,10 +332,15 @@ fn redirect_from_https_to_http_is_refused() {
         }]);
         let mut command = repo.xtask("store", &["fetch"]);
         command.env("SSL_CERT_FILE", dir.path().join("certificate.pem"));
-        let said = Output::of(&mut command);
-        assert_eq!(said.code, code, "{}", said.stderr);
+        let found = Output::of(&mut command);
+        assert_eq!(found.code, code, "{}", found.stderr);
         let refused = format!("{url}: redirects from https to http");
-        assert_eq!(said.stderr.contains(&refused), code != 0, "{}", said.stderr);
+        assert_eq!(
+            found.stderr.contains(&refused),
+            code != 0,
+            "{}",
+            found.stderr
+        );
     }
     assert_eq!(plain.requests(), []);
 }

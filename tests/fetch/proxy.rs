@@ -83,8 +83,8 @@ fn refused_tunnel_error_hides_password() {
         ("CONNECT", "files.invalid:443")
     );
     assert_eq!(request.header("proxy-authorization"), Some(AUTHORIZATION));
-    let said = "https://files.invalid/a.tar: failed to connect: ";
-    assert!(output.stderr.contains(said), "{}", output.stderr);
+    let message = "https://files.invalid/a.tar: failed to connect: ";
+    assert!(output.stderr.contains(message), "{}", output.stderr);
 }
 
 #[test]

@@ -67,10 +67,10 @@ fn exported_test_needs_no_runner() {
     let (code, _) = repo.events(&arch, &["bare::console", &flag]);
     assert_eq!(code, 0);
     let output = Command::new("sh").arg(&file).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let message = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{message}");
     let expect = format!("ok 1 - {arch}::bare::console");
-    assert!(said.lines().any(|line| line == expect), "{said}");
+    assert!(message.lines().any(|line| line == expect), "{message}");
 }
 
 /// A QEMU that starts another program in place of `console`; where that is text, it is a script for bash

@@ -34,8 +34,8 @@ impl History<'_> {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args:?} {text} {said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?} {text} {message}");
         text
     }
 
@@ -92,11 +92,11 @@ fn git_finds_the_commit_that_broke_a_test() {
         "--quiet",
     ];
     let args = [&run[..], &test[..], &["--bisect", "--arch", &arch]].concat();
-    let said = history.git(&args);
-    let culprit = said.lines().find(|line| line.trim() == "the culprit");
+    let message = history.git(&args);
+    let culprit = message.lines().find(|line| line.trim() == "the culprit");
     assert!(
-        said.contains("is the first bad commit") && culprit.is_some(),
-        "{said}"
+        message.contains("is the first bad commit") && culprit.is_some(),
+        "{message}"
     );
 }
 

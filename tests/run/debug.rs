@@ -160,9 +160,9 @@ fn missing_strace_is_reported() {
     std::os::unix::fs::symlink(found, without.join(&qemu)).unwrap();
     let path = std::env::join_paths(here.chain([without])).unwrap();
     let done = run(path.to_str().unwrap());
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert_eq!(done.status.code(), Some(96), "{said}");
-    assert!(said.contains("apt-get install strace"), "{said}");
+    let message = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(96), "{message}");
+    assert!(message.contains("apt-get install strace"), "{message}");
 }
 
 #[test]

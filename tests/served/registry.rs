@@ -107,8 +107,8 @@ pub(crate) fn a_registry_gives_back_what_it_was_pushed_and_is_pushed_it_once(
     let mut other = checkout.command("store");
     other.args(["publish", "--arch", ARCH, "--version=8", "--to", &to]);
     let (code, _, err) = parts(other.envs(LOGIN).output().unwrap());
-    let said = "`manifests/7` is already published with different content";
-    assert!(code == 102 && err.contains(said), "{code}: {err}");
+    let message = "`manifests/7` is already published with different content";
+    assert!(code == 102 && err.contains(message), "{code}: {err}");
     assert_eq!(uploads(&registry), 0, "{}", registry.log());
     Completion::Completed
 }

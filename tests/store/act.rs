@@ -240,19 +240,19 @@ fn use_for_a_while(store: &Store, number: u64) -> Done {
 
 /// Creates one item after the other, forever. Prints each once the store has committed it.
 fn go_on(store: &Store, first: u64) -> Done {
-    let said = |kind: &str, number: u64| {
+    let acknowledge = |kind: &str, number: u64| {
         println!("ready {kind} {number}");
         std::io::stdout().flush()
     };
     for number in first.. {
         keep(store, number)?;
-        said("blob", number)?;
+        acknowledge("blob", number)?;
         commit(store, &image(number), number)?;
-        said("image", number)?;
+        acknowledge("image", number)?;
         commit(store, &toolchain(number), number)?;
-        said("toolchain", number)?;
+        acknowledge("toolchain", number)?;
         store.keep_root(&needs(&store.root().with_extension("checkout"), number)?)?;
-        said("root", number)?;
+        acknowledge("root", number)?;
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ fn build(tiny: &Tiny, store: &str) -> Child {
 /// Checks that all processes that were not killed print the same. Returns that output and how many
 /// of them built.
 fn agree(children: Vec<Child>) -> (BTreeSet<String>, usize) {
-    let mut said = BTreeSet::new();
+    let mut outputs = BTreeSet::new();
     let mut built = 0;
     for child in children {
         let output = child.wait_with_output().unwrap();
@@ -41,16 +41,16 @@ fn agree(children: Vec<Child>) -> (BTreeSet<String>, usize) {
         }
         assert_eq!(code, 0, "{err}");
         built += err.matches("Built toolchain").count();
-        said.insert(out);
+        outputs.insert(out);
     }
-    (said, built)
+    (outputs, built)
 }
 
 #[test]
 fn concurrent_processes_fetch_and_build_once() {
     let tiny = Tiny::new("image");
-    let (said, built) = agree(builds(&tiny, "store"));
-    assert_eq!((said.len(), built), (1, 1), "{said:?}");
+    let (outputs, built) = agree(builds(&tiny, "store"));
+    assert_eq!((outputs.len(), built), (1, 1), "{outputs:?}");
     let asked = tiny.server.requests();
     let asked: Vec<&str> = asked.iter().map(|request| &*request.target).collect();
     assert_eq!(asked, ["/tiny.tar"]);
@@ -79,9 +79,9 @@ fn half_killed_processes_reach_the_same_result() {
             std::thread::sleep(Duration::from_millis((random >> 33) % 200));
             child.kill().unwrap();
         }
-        let (said, _) = agree(children);
+        let (outputs, _) = agree(children);
         let here = |out: &String| out.replace("/store-0/", &format!("/{store}/"));
-        assert_eq!(said, expected.iter().map(here).collect());
+        assert_eq!(outputs, expected.iter().map(here).collect());
         // A later process has nothing left to do and does not wait.
         let (_, built) = agree(vec![build(&tiny, &store)]);
         assert_eq!(built, 0);

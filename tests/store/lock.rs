@@ -58,9 +58,9 @@ fn digests(name: &str, value: &str) -> (String, String) {
 fn hand_edited_lock_is_refused_by_field() {
     let check = |from: &str, to: &str, expected: i32, names: &str| {
         let home = tempfile::tempdir().unwrap();
-        let (code, said) = edited(home.path(), from, to);
-        assert_eq!(code, expected, "{from} -> {to}: {said}");
-        assert!(said.contains(names), "{from} -> {to}: {said}");
+        let (code, message) = edited(home.path(), from, to);
+        assert_eq!(code, expected, "{from} -> {to}: {message}");
+        assert!(message.contains(names), "{from} -> {to}: {message}");
     };
     check(
         "version = 1",
@@ -127,8 +127,8 @@ fn image_differing_from_lock_is_quarantined() {
     assert_eq!(unchanged(&images).0, 0);
     let (kernel, other) = digests("sha256", &locked("\"kernel\"", "sha256 = \"", 12));
     // The entry is intact, but the repository's image does not match this lock.
-    let (code, said) = edited(home.path(), &kernel, &other);
-    assert_eq!(code, 102, "{said}");
+    let (code, message) = edited(home.path(), &kernel, &other);
+    assert_eq!(code, 102, "{message}");
     for says in [
         "`kernel` of aarch64 does not match `images/images.lock`: expected ",
         ", found ",
@@ -136,21 +136,21 @@ fn image_differing_from_lock_is_quarantined() {
         "v1/quarantine/",
         "`kernel` does not match `images.lock`",
     ] {
-        assert!(said.contains(says), "{says}: {said}");
+        assert!(message.contains(says), "{says}: {message}");
     }
-    let (code, said) = unchanged(&images);
-    assert_eq!(code, 0, "{said}");
+    let (code, message) = unchanged(&images);
+    assert_eq!(code, 0, "{message}");
 
     let changed = |words: &[&str]| edited_for(home.path(), (&kernel, &other), words);
-    let (code, said) = changed(&["store", "verify"]);
-    assert_eq!(code, 102, "{said}");
+    let (code, message) = changed(&["store", "verify"]);
+    assert_eq!(code, 102, "{message}");
     assert!(
-        said.contains("does not match `images/images.lock`"),
-        "{said}"
+        message.contains("does not match `images/images.lock`"),
+        "{message}"
     );
     assert_eq!(unchanged(&images).0, 0);
-    let (code, said) = unchanged(&["store", "verify"]);
-    assert_eq!(code, 0, "{said}");
+    let (code, message) = unchanged(&["store", "verify"]);
+    assert_eq!(code, 0, "{message}");
 }
 
 #[test]
@@ -166,15 +166,15 @@ fn a_corrupt_image_is_named_and_replaced() {
     bytes[1000] ^= 1;
     std::fs::remove_file(&kernel).unwrap();
     std::fs::write(&kernel, &bytes).unwrap();
-    let (code, said) = unchanged(&images);
-    assert_eq!(code, 0, "{said}");
+    let (code, message) = unchanged(&images);
+    assert_eq!(code, 0, "{message}");
     for says in [
         "warning: entry `",
         "`kernel`: expected ",
         "found ",
         "it was moved to `",
     ] {
-        assert!(said.contains(says), "{says}: {said}");
+        assert!(message.contains(says), "{says}: {message}");
     }
     assert_ne!(std::fs::read(&kernel).unwrap(), bytes);
 }

@@ -42,9 +42,9 @@ fn offline_opens_no_socket_leaving_the_host() {
     let arch = std::env::consts::ARCH;
     let none = Vec::<String>::new();
     let check = |args: &[&str], expected: i32, says: &str| {
-        let (code, said, calls) = traced(home.path(), args);
-        assert_eq!((code, &calls), (expected, &none), "{args:?}: {said}");
-        assert!(said.contains(says), "{args:?}: {said}");
+        let (code, message, calls) = traced(home.path(), args);
+        assert_eq!((code, &calls), (expected, &none), "{args:?}: {message}");
+        assert!(message.contains(says), "{args:?}: {message}");
     };
     check(&["images", "--arch", arch], 0, "");
     let all = "help: with a network: cargo xtask fetch --sources";

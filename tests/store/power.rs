@@ -162,17 +162,17 @@ impl Bench {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (said, lines) = channel();
+        let (sender, lines) = channel();
         let console = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
             for line in console.lines().map_while(Result::ok) {
-                let _ = said.send(line.trim_end().to_owned());
+                let _ = sender.send(line.trim_end().to_owned());
             }
         });
         Guest {
             child,
             lines,
-            said: BootLog::default(),
+            boot_log: BootLog::default(),
             kernel: Vec::new(),
             log: self.path("log"),
         }
@@ -191,7 +191,7 @@ impl Bench {
         let span = if early { SPAN_MS / 4 } else { SPAN_MS };
         guest.listen(Duration::from_millis(self.random.below(span)));
         reset(&self.path("qmp"));
-        let mut said = guest.killed();
+        let mut boot_log = guest.killed();
         std::fs::rename(self.path("before"), self.path("disk")).unwrap();
         let log = Log::open(&self.path("log"));
         // A guest is rarely reset while a request waits for its flush. Therefore half of the cuts
@@ -200,11 +200,11 @@ impl Bench {
             0 => log.len(),
             _ => self.random.below(log.len() + 1),
         };
-        said.ready.retain(|_, known| *known <= end);
+        boot_log.ready.retain(|_, known| *known <= end);
         let lost = log.replay(&self.path("disk"), end, || self.random.below(2) == 0);
         sum.writes_lost += lost;
         sum.with_losses += u64::from(lost > 0);
-        said
+        boot_log
     }
 
     /// Cuts until the number is reached or `stop` returns true. Each disk is checked once more at
@@ -216,19 +216,19 @@ impl Bench {
             let mut ready = BTreeSet::new();
             let mut left = CUTS_A_DISK.min(cuts - sum.cuts);
             while !stop(&sum) {
-                let said = self.cut(next(&ready), &mut sum);
-                if said.looked {
-                    check(&said, &ready, &mut sum);
-                    ready.clone_from(&said.has);
+                let boot_log = self.cut(next(&ready), &mut sum);
+                if boot_log.looked {
+                    check(&boot_log, &ready, &mut sum);
+                    ready.clone_from(&boot_log.has);
                 }
                 // A cut without a later check does not count.
-                if left == 0 && said.looked {
+                if left == 0 && boot_log.looked {
                     break;
                 }
-                sum.ready += said.ready.len();
-                sum.during_recovery += u64::from(!said.looked);
+                sum.ready += boot_log.ready.len();
+                sum.during_recovery += u64::from(!boot_log.looked);
                 sum.cuts += 1;
-                ready.extend(said.ready.into_keys());
+                ready.extend(boot_log.ready.into_keys());
                 left = left.saturating_sub(1);
             }
         }
@@ -245,16 +245,16 @@ fn next(ready: &BTreeSet<String>) -> u64 {
 }
 
 /// Compares the contents found by a boot with the items committed before it.
-fn check(said: &BootLog, ready: &BTreeSet<String>, sum: &mut Sum) {
-    let has_root = said.has.contains("root 1");
-    for thing in ready.difference(&said.has) {
+fn check(boot_log: &BootLog, ready: &BTreeSet<String>, sum: &mut Sum) {
+    let has_root = boot_log.has.contains("root 1");
+    for thing in ready.difference(&boot_log.has) {
         match thing.split(' ').next() {
             Some("toolchain") => sum.toolchains_lost += 1,
             Some("root") if has_root => {}
             _ => sum.lost.push(thing.clone()),
         }
     }
-    let images = said
+    let images = boot_log
         .quarantined
         .iter()
         .filter(|thing| thing.starts_with("image"));
@@ -326,7 +326,7 @@ fn without_syncs(home: &Path) -> Vec<u8> {
 struct Guest {
     child: Child,
     lines: Receiver<String>,
-    said: BootLog,
+    boot_log: BootLog,
     /// Kernel messages, to find out why a guest ended.
     kernel: Vec<String>,
     log: PathBuf,
@@ -337,13 +337,13 @@ impl Guest {
     fn hear(&mut self, line: &str) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
-            "has" => drop(self.said.has.insert(rest.to_owned())),
+            "has" => drop(self.boot_log.has.insert(rest.to_owned())),
             "ready" => {
                 let known = Log::len_so_far(&self.log);
-                self.said.ready.insert(rest.to_owned(), known);
+                self.boot_log.ready.insert(rest.to_owned(), known);
             }
-            "quarantined" => drop(self.said.quarantined.insert(rest.to_owned())),
-            "looked" => self.said.looked = true,
+            "quarantined" => drop(self.boot_log.quarantined.insert(rest.to_owned())),
+            "looked" => self.boot_log.looked = true,
             "up" | "done" => {}
             // Messages of the kernel.
             _ if line.starts_with('[') => self.kernel.push(line.to_owned()),
@@ -384,7 +384,7 @@ impl Guest {
                 self.hear(&line);
             }
         }
-        std::mem::take(&mut self.said)
+        std::mem::take(&mut self.boot_log)
     }
 }
 

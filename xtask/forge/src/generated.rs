@@ -146,10 +146,10 @@ mod tests {
             record(&table, build).unwrap()
         });
         assert_eq!(records[0].lines().count(), 4, "{}", records[0]);
-        let told = compare(&table, &records[0], &records[1]);
-        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        let differences = compare(&table, &records[0], &records[1]);
+        let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
         assert_eq!(
-            told,
+            differences,
             [
                 "`sh` wrote `obj/generated/asm/1.h` in the first build only",
                 "`sh` wrote `obj/generated/asm/2.h` in the second build only",

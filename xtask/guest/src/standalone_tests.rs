@@ -188,19 +188,19 @@ fn guest_exit_becomes_a_tap_verdict() {
     let early = failed("the test ended without calling `leave poweroff`");
     check(poweroff, "0\n@kiln end 0 0\n", 1, &early);
     let panic = "Kernel panic - not syncing: x";
-    let said = format!("# {panic}\n");
+    let reported = format!("# {panic}\n");
     check(
         report,
         &format!("0\n{panic}\n"),
         1,
-        &format!("{said}{}", failed(panic)),
+        &format!("{reported}{}", failed(panic)),
     );
     let announced = format!("0\n@kiln leaving panic\n{panic}\n");
     check(
         ExpectedEnd::Leave(Leave::Panic),
         &announced,
         0,
-        &format!("{said}{ok}"),
+        &format!("{reported}{ok}"),
     );
 }
 

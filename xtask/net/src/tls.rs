@@ -76,8 +76,11 @@ mod tests {
             rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
             rustls::Error::DecryptError,
         ] {
-            let said = describe(&error);
-            assert!(said.starts_with("the ") && !said.contains('('), "{said}");
+            let message = describe(&error);
+            assert!(
+                message.starts_with("the ") && !message.contains('('),
+                "{message}"
+            );
         }
     }
 }

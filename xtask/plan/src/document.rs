@@ -40,13 +40,14 @@ pub fn read<T: DeserializeOwned>(page: Page<'_>, found: &mut Vec<Diagnostic>) ->
 }
 
 /// Whether a missing key was already reported as misspelt.
-fn is_misspelt_above(error: &Error, told: &[Diagnostic]) -> bool {
+fn is_misspelt_above(error: &Error, reported: &[Diagnostic]) -> bool {
     let Some(name) = error.message().strip_prefix("missing field ") else {
         return false;
     };
     let start = format!("did you mean {name}?");
-    told.iter().any(|told| {
-        told.help
+    reported.iter().any(|reported| {
+        reported
+            .help
             .as_ref()
             .is_some_and(|help| help.starts_with(&start))
     })

@@ -329,14 +329,14 @@ fn read_arches(
 
 /// Reports files in `images/<arch>/` without an architecture file.
 fn strays(files: &Files, arches: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for path in files.keys() {
         let parts: Vec<&str> = path.as_str().split('/').collect();
         let ["images", folder, _, ..] = parts[..] else {
             continue;
         };
         let known = arches.contains(folder) || matches!(folder, "common" | "prebuilt");
-        if known || !told.insert(folder) {
+        if known || !reported.insert(folder) {
             continue;
         }
         let page = Page {

@@ -73,12 +73,12 @@ mod tests {
             {"name": "a", "version": "1.0.0", "license": null, "source": "registry"},
             {"name": "ours", "version": "0.1.0", "license": "MIT", "source": null}
         ]}"#;
-        let told: Vec<String> = parse(text)
+        let licences: Vec<String> = parse(text)
             .unwrap()
             .iter()
             .map(|one| format!("{} {}: {}", one.name, one.version, one.license))
             .collect();
-        assert_eq!(told, ["a 1.0.0: ", "b 2.0.0: MIT OR Apache-2.0"]);
+        assert_eq!(licences, ["a 1.0.0: ", "b 2.0.0: MIT OR Apache-2.0"]);
         assert!(matches!(parse("no JSON"), Err(RepositoryError::Crates(_))));
     }
 }

@@ -93,11 +93,11 @@ mod tests {
         };
         let check = |status: u16, body: &str, times: u32| {
             let mut asked = 0;
-            let said = patience.ask(|| {
+            let reply = patience.ask(|| {
                 asked += 1;
                 Ok(answer(status, body))
             });
-            assert_eq!((said.unwrap().status, asked), (status, times), "{body}");
+            assert_eq!((reply.unwrap().status, asked), (status, times), "{body}");
         };
         for status in [408, 429, 500, 502, 503, 504] {
             check(status, "", 3);
@@ -116,10 +116,10 @@ mod tests {
             url: "http://x".to_owned(),
             time: Duration::ZERO,
         };
-        let said = patience.ask(|| {
+        let reply = patience.ask(|| {
             asked += 1;
             Err(error.clone())
         });
-        assert_eq!((said, asked), (Err(error), 3));
+        assert_eq!((reply, asked), (Err(error), 3));
     }
 }

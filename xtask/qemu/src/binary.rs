@@ -77,11 +77,11 @@ pub(crate) fn not_qemu(binary: &Utf8Path, wait: Duration) -> Option<String> {
     if first.starts_with("QEMU emulator version ") {
         return None;
     }
-    let said: String = first.chars().filter(|c| !c.is_control()).collect();
-    Some(match (said.as_str(), output.stderr_text().trim()) {
+    let message: String = first.chars().filter(|c| !c.is_control()).collect();
+    Some(match (message.as_str(), output.stderr_text().trim()) {
         ("", "") => format!("printed nothing and exited with {}", output.status),
         ("", error) => format!("ended with {}: {}", output.status, error.escape_debug()),
-        (said, _) => format!("printed `{said}`"),
+        (message, _) => format!("printed `{message}`"),
     })
 }
 

@@ -167,17 +167,20 @@ impl<'a> Probe<'a> {
         }
         let mut words = LastWords::default();
         history.messages.iter().for_each(|line| words.take(line));
-        let said = words.explanation().map(|line| format!(": {line}"));
+        let message = words.explanation().map(|line| format!(": {line}"));
         let why = match history.exit {
             Some(exit) if error.is_closed() => {
-                format!("it ended with {exit}{}", said.clone().unwrap_or_default())
+                format!(
+                    "it ended with {exit}{}",
+                    message.clone().unwrap_or_default()
+                )
             }
             _ if error.is_deadline() => format!("not within {} ms", self.wait.as_millis()),
             _ => error.to_string(),
         };
         Err(Failed {
             died: error.is_closed(),
-            is_explained: said.is_some(),
+            is_explained: message.is_some(),
             error: QemuError::Probe {
                 binary: self.binary.to_owned(),
                 why,

@@ -309,13 +309,13 @@ impl Fold {
                 }
             }
             _ => {
-                let said = EndReport {
+                let report = EndReport {
                     skip: self.skip.as_deref(),
                     fail: self.fail.as_deref(),
                     failed_at: self.failed_at.as_deref(),
                     last_line,
                 };
-                from_status(status, said)
+                from_status(status, report)
             }
         }
     }
@@ -415,10 +415,10 @@ impl Fold {
                 message: last_line.map_or_else(silent, str::to_owned),
             };
         }
-        let said = last_line
+        let report = last_line
             .map(|line| format!(": {line}"))
             .unwrap_or_default();
-        lost(format!("QEMU exited with status {status}{said}"))
+        lost(format!("QEMU exited with status {status}{report}"))
     }
 }
 
@@ -441,13 +441,13 @@ pub struct EndReport<'a> {
 
 /// The outcome for the exit status of a host or guest script.
 #[must_use]
-pub fn from_status(status: i32, said: EndReport<'_>) -> Outcome {
+pub fn from_status(status: i32, report: EndReport<'_>) -> Outcome {
     let EndReport {
         skip,
         fail,
         failed_at,
         last_line,
-    } = said;
+    } = report;
     // The last line may be unrelated, so it is used only without a location.
     let explained = |how: String| match (fail, failed_at, last_line) {
         (Some(reason), ..) => reason.to_owned(),

@@ -365,9 +365,9 @@ impl<'a> Session<'a> {
         let explanation = words.explanation().map(str::to_owned);
         let last_line = words.best().map(str::to_owned);
         if let (Location::Gone(_), Exit::Code(status)) = (&self.location, exit) {
-            let said = last_line.map(|line| format!(": {line}"));
-            let said = said.unwrap_or_default();
-            let how = format!("QEMU exited with status {status} after its guest had left{said}");
+            let message = last_line.map(|line| format!(": {line}"));
+            let message = message.unwrap_or_default();
+            let how = format!("QEMU exited with status {status} after its guest had left{message}");
             return Some(Outcome::LostGuest { how });
         }
         self.conversation.fold.take(&Happened::Exited {

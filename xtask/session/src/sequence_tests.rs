@@ -143,7 +143,7 @@ struct Journey {
     runs: bool,
     /// Whether the guest prints something wherever it runs.
     speaks: bool,
-    said: String,
+    message: String,
 }
 
 impl Journey {
@@ -157,7 +157,7 @@ impl Journey {
             stations: vec![first],
             runs: true,
             speaks,
-            said: String::new(),
+            message: String::new(),
         }
     }
 
@@ -187,9 +187,9 @@ impl Journey {
             _ => runs,
         };
         if self.speaks && self.runs {
-            let word = format!("{}\n", self.said.lines().count());
+            let word = format!("{}\n", self.message.lines().count());
             self.here().guest.say("out", &word);
-            self.said += &word;
+            self.message += &word;
         }
     }
 
@@ -313,14 +313,14 @@ fn guest_passes_on_every_migration_path() {
                 journey.step(Step::Cont);
             }
             journey.here().guest.say("end", "0 0");
-            let said = journey.said.clone();
+            let message = journey.message.clone();
             let (mut ends, is_open, output) = journey.end();
             let last = ends.pop();
             assert_eq!(last, Some(("passed", Part::Last)), "{sequence:?} {speaks}");
             let passed = |end: &(&str, Part)| *end == ("passed", Part::Passage);
             assert!(ends.iter().all(passed), "{sequence:?} {speaks} {ends:?}");
             assert!(!is_open, "{sequence:?} {speaks}");
-            assert_eq!(output, said, "{sequence:?}");
+            assert_eq!(output, message, "{sequence:?}");
         }
     });
 }

@@ -92,11 +92,11 @@ fn error_is_shown_at_its_location() {
 fn unknown_test_name_gets_a_suggestion() {
     let check = |text: &str, expect: &[&str]| {
         let unknown = Expression::parse(text).unwrap().unknown(&[nvme()]);
-        let told: Vec<String> = unknown
+        let message: Vec<String> = unknown
             .iter()
             .map(|wrong| format!("{}: {}", wrong.title, wrong.help.as_deref().unwrap_or("")))
             .collect();
-        assert_eq!(told, expect, "{text}");
+        assert_eq!(message, expect, "{text}");
     };
     check("group(hotplug) & test(nothing)", &[]);
     check(

@@ -73,7 +73,7 @@ struct Level {
     /// Index of this level's first result.
     begins: usize,
     /// The last diagnostic since the last result.
-    said: Option<String>,
+    message: Option<String>,
 }
 
 #[derive(Default)]
@@ -157,7 +157,7 @@ impl Reader {
     fn add_diagnostic(&mut self, column: Option<usize>, text: &str) {
         let mut levels = self.levels.iter_mut().rev();
         if let Some(level) = levels.find(|level| Some(level.column) <= column) {
-            level.said = Some(text.trim().to_owned());
+            level.message = Some(text.trim().to_owned());
         }
     }
 
@@ -193,7 +193,7 @@ impl Reader {
             }
             Line::Said(text) => {
                 if let Some(level) = self.levels.get_mut(depth) {
-                    level.said = Some(text.to_owned());
+                    level.message = Some(text.to_owned());
                 }
             }
             Line::Result {
@@ -214,8 +214,8 @@ impl Reader {
                     "" => format!("{}", level.seen),
                     name => crate::text::short_line(name.as_bytes()),
                 };
-                let said = level.said.take();
-                let outcome = outcome(good, directive, said);
+                let message = level.message.take();
+                let outcome = outcome(good, directive, message);
                 self.add(inner, name, outcome);
             }
             Line::Version | Line::BailOut(_) => {}
@@ -275,7 +275,7 @@ impl Reader {
 }
 
 /// The outcome of a result line. An expected failure is not a failure.
-fn outcome(good: bool, directive: Directive<'_>, said: Option<String>) -> Outcome {
+fn outcome(good: bool, directive: Directive<'_>, message: Option<String>) -> Outcome {
     let line = |text: &str| crate::text::short_line(text.as_bytes());
     let failed = |cause: String| Outcome::Failed { cause };
     match (good, directive) {
@@ -287,7 +287,7 @@ fn outcome(good: bool, directive: Directive<'_>, said: Option<String>) -> Outcom
             reason: format!("known to fail: {}", line(reason)),
         },
         (false, Directive::Other(word, text)) => failed(line(format!("{word} {text}").trim())),
-        (false, Directive::None) => failed(said.map_or("not ok".to_owned(), |text| line(&text))),
+        (false, Directive::None) => failed(message.map_or("not ok".to_owned(), |text| line(&text))),
     }
 }
 

@@ -76,8 +76,8 @@ fn lines(fetched: &Fetched) -> Vec<String> {
             sha256,
             tries,
         } => {
-            let said = |one: &forge::fetch::Attempt| json!({"url": one.url, "why": one.why});
-            let places: Vec<_> = tries.iter().map(said).collect();
+            let attempt = |one: &forge::fetch::Attempt| json!({"url": one.url, "why": one.why});
+            let places: Vec<_> = tries.iter().map(attempt).collect();
             Some(json!({
                 "reason": "fetch-failed", "file": file, "sha256": sha256, "places": places,
             }))

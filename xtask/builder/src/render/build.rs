@@ -25,7 +25,7 @@ pub(crate) struct BuildProgress {
 struct Running {
     bar: ProgressBar,
     /// The time of its last plain line.
-    told: Instant,
+    reported: Instant,
 }
 
 /// Interval between plain lines of a download without a terminal.
@@ -152,8 +152,8 @@ impl BuildProgress {
             if let Some(news) = total.news().filter(|_| plain) {
                 self.print_line(Color::Green, "Downloading", &news);
             }
-        } else if plain && running.told.elapsed() >= PLAIN_INTERVAL {
-            running.told = Instant::now();
+        } else if plain && running.reported.elapsed() >= PLAIN_INTERVAL {
+            running.reported = Instant::now();
             let (done, size) = (quantity::bytes(done), quantity::bytes(size));
             self.print_line(
                 Color::Green,
@@ -194,7 +194,7 @@ impl BuildProgress {
         bar.enable_steady_tick(Duration::from_millis(200));
         let running = Running {
             bar,
-            told: Instant::now(),
+            reported: Instant::now(),
         };
         self.running.insert(name.to_owned(), running);
         &self.running[name]

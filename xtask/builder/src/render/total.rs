@@ -17,7 +17,7 @@ pub(super) struct Total {
     bytes: u64,
     finished: usize,
     done: BTreeMap<String, u64>,
-    told: Instant,
+    reported: Instant,
 }
 
 impl Total {
@@ -30,7 +30,7 @@ impl Total {
             bytes,
             finished: 0,
             done: BTreeMap::new(),
-            told: Instant::now(),
+            reported: Instant::now(),
         };
         total.bar.set_message(total.count());
         total
@@ -52,10 +52,10 @@ impl Total {
 
     /// The next plain line, if the interval has passed.
     pub(super) fn news(&mut self) -> Option<String> {
-        if self.told.elapsed() < INTERVAL {
+        if self.reported.elapsed() < INTERVAL {
             return None;
         }
-        self.told = Instant::now();
+        self.reported = Instant::now();
         Some(self.line())
     }
 

@@ -87,9 +87,9 @@ pub(super) fn check(run: &Run, user: &Step, toolchain: &Ready) -> Result<(), Ste
     }
     let wrong = match compile(run, user, toolchain)? {
         Ok(made) => first_difference(lock, &made),
-        Err(said) => match toolchain.verify() {
-            Ok(()) => return Err(fails(user, said, toolchain)),
-            Err(_) => Some(said),
+        Err(message) => match toolchain.verify() {
+            Ok(()) => return Err(fails(user, message, toolchain)),
+            Err(_) => Some(message),
         },
     };
     let Some(what) = wrong else {
@@ -110,14 +110,14 @@ pub(super) fn check(run: &Run, user: &Step, toolchain: &Ready) -> Result<(), Ste
 /// The objects that a toolchain compiles from the canaries now.
 pub(super) fn lock(run: &Run, user: &Step, toolchain: &Ready) -> Result<CanaryLock, StepError> {
     let made = compile(run, user, toolchain)?;
-    made.map_err(|said| fails(user, said, toolchain))
+    made.map_err(|message| fails(user, message, toolchain))
 }
 
-fn fails(user: &Step, said: String, toolchain: &Ready) -> StepError {
+fn fails(user: &Step, message: String, toolchain: &Ready) -> StepError {
     let out = toolchain.path();
     CanaryError::Fails {
         arch: user.arch.clone().unwrap_or_default(),
-        said,
+        message,
         entry: out.parent().unwrap_or(&out).to_owned(),
     }
     .into()
@@ -206,12 +206,12 @@ fn compile(
         .current_dir(&launch.directory)
         .output(LIMIT)?;
     if !output.status.success() {
-        let said = output.stderr_text();
-        let said: Vec<&str> = said.lines().take(5).collect();
+        let message = output.stderr_text();
+        let message: Vec<&str> = message.lines().take(5).collect();
         return Ok(Err(format!(
             "it ended with {}: {}",
             output.status,
-            said.join("\n")
+            message.join("\n")
         )));
     }
     let mut made = CanaryLock {

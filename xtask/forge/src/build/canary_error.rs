@@ -18,12 +18,12 @@ pub enum CanaryError {
         what: String,
     },
     /// The intact compiler does not work, possibly because of this host.
-    #[error("the compiler for `{arch}` failed to compile the canaries: {said}")]
+    #[error("the compiler for `{arch}` failed to compile the canaries: {message}")]
     Fails {
         /// The architecture.
         arch: String,
         /// The compiler's message.
-        said: String,
+        message: String,
         /// The toolchain's directory.
         entry: Utf8PathBuf,
     },

@@ -20,7 +20,7 @@ pub(super) fn follow(
     mut say: impl FnMut(&str),
 ) -> io::Result<Vec<String>> {
     let mut tail = Tail::default();
-    let mut said: Option<Instant> = None;
+    let mut reported: Option<Instant> = None;
     let mut chunk = vec![0; 64 << 10];
     loop {
         let length = match from.read(&mut chunk) {
@@ -31,10 +31,10 @@ pub(super) fn follow(
         };
         log.write_all(&chunk[..length])?;
         tail.push(&chunk[..length]);
-        let due = said.is_none_or(|last| last.elapsed() >= RHYTHM);
+        let due = reported.is_none_or(|last| last.elapsed() >= RHYTHM);
         if let Some(line) = tail.lines.back().filter(|_| due) {
             say(line);
-            said = Some(host::clock::monotonic());
+            reported = Some(host::clock::monotonic());
         }
     }
     log.flush()?;
@@ -85,8 +85,8 @@ mod tests {
     use super::*;
 
     fn check(text: &[u8], expect: &[&str]) {
-        let (mut log, mut said) = (Vec::new(), 0);
-        let tail = follow(text, &mut log, |_| said += 1).unwrap();
+        let (mut log, mut events) = (Vec::new(), 0);
+        let tail = follow(text, &mut log, |_| events += 1).unwrap();
         assert_eq!(log, text);
         assert_eq!(tail, expect);
     }
@@ -121,12 +121,12 @@ mod tests {
         }
         let text = b"x\n".repeat(500);
         let start = Instant::now();
-        let mut said = 0;
-        follow(Drops(&text), io::sink(), |_| said += 1).unwrap();
+        let mut events = 0;
+        follow(Drops(&text), io::sink(), |_| events += 1).unwrap();
         let most = 1 + start.elapsed().as_millis() / RHYTHM.as_millis();
         assert!(
-            (1..=most).contains(&said),
-            "{said} events, at most {most} were due"
+            (1..=most).contains(&events),
+            "{events} events, at most {most} were due"
         );
     }
 }

@@ -135,7 +135,7 @@ fn follow_process(
     let command = run.jobs.configure(command)?;
     let file = fs_err::File::create(log)?;
     let running = command.spawn()?;
-    let (tell, told) = mpsc::channel();
+    let (tell, message) = mpsc::channel();
     let (events, recipe, arch) = (run.events.clone(), step.recipe.clone(), step.arch.clone());
     thread::Builder::new()
         .name(format!("log {recipe}"))
@@ -151,7 +151,7 @@ fn follow_process(
     let status = running.wait(run.options.script_limit);
     // Kills the rest of its process group, so that the pipe closes.
     drop(running);
-    let tail = match told.recv_timeout(STRAGGLERS) {
+    let tail = match message.recv_timeout(STRAGGLERS) {
         Ok(tail) => tail?,
         Err(_) => vec!["(a process still holds the script's output)".to_owned()],
     };

@@ -93,11 +93,11 @@ fn make_locked(run: &Run, step: &Step, inputs: &[Ready]) -> Result<Ready, StepEr
 
 /// Prevents other processes, and other runs in this process, from building the same step.
 fn lock(run: &Run, step: &Step, name: &EntryName) -> Result<Guard, StepError> {
-    let mut told = false;
+    let mut reported = false;
     loop {
         host::interrupt::check()?;
         let notice = || {
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut reported, true) {
                 run.emit(Event::Waiting {
                     on: format!("`{step}`, which another process is building"),
                 });

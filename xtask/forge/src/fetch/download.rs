@@ -264,7 +264,7 @@ impl Download<'_> {
         });
         let deadline = self.remotes.clock.now() + BASE_TIME + Duration::from_secs(size / SLOWEST);
         let mut buffer = vec![0; 128 * 1024];
-        let (mut done, mut told) = (offset, offset);
+        let (mut done, mut reported) = (offset, offset);
         loop {
             let read = response.body.read(&mut buffer);
             interrupt::check()?;
@@ -288,8 +288,8 @@ impl Download<'_> {
                 return Ok(never(format!("more than the expected {size} bytes")));
             }
             file.write_all(&buffer[..count]).map_err(wrap)?;
-            if done - told >= PROGRESS || done == size {
-                told = done;
+            if done - reported >= PROGRESS || done == size {
+                reported = done;
                 (self.events)(Event::FetchProgress {
                     file: file_name.clone(),
                     done,

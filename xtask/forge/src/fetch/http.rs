@@ -49,16 +49,16 @@ fn head(client: &net::Client, url: &str) -> Result<Head, RemoteError> {
         payload: net::Payload::Empty,
     };
     match client.send(&request) {
-        Ok(said) if NO_HEAD.contains(&said.status) => {
+        Ok(message) if NO_HEAD.contains(&message.status) => {
             Remote::get(client, url, None).map(|response| response.head())
         }
-        Ok(said) => Ok(Head {
-            status: said.status,
-            length: said
+        Ok(message) => Ok(Head {
+            status: message.status,
+            length: message
                 .headers
                 .get("content-length")
                 .and_then(|text| text.parse().ok()),
-            retry_after: said.retry_after(),
+            retry_after: message.retry_after(),
         }),
         Err(error) => answer(&error).map(|response| response.head()),
     }
@@ -70,8 +70,8 @@ struct Plain(net::Response);
 impl Read for Plain {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| {
-            let said = HttpError::from_io(&error).map(HttpError::summary);
-            said.map_or(error, io::Error::other)
+            let message = HttpError::from_io(&error).map(HttpError::summary);
+            message.map_or(error, io::Error::other)
         })
     }
 }

@@ -24,7 +24,7 @@ fn found(make: impl FnOnce(&Utf8Path)) -> Vec<String> {
 
 #[test]
 fn leaks_in_all_file_kinds_are_located() {
-    let told = found(|tree| {
+    let leaks = found(|tree| {
         fs_err::create_dir(tree.join("bin")).unwrap();
         fs_err::write(tree.join("bin/banner"), "one\ntwo (x@anvil7)\n").unwrap();
         fs_err::write(tree.join("built-by-wieland"), "").unwrap();
@@ -41,7 +41,7 @@ fn leaks_in_all_file_kinds_are_located() {
     });
     let line = "line 2: \"# /home/wieland/kiln/init\"";
     assert_eq!(
-        told,
+        leaks,
         [
             "the host name `anvil7` is in `bin/banner`, line 2: \"two (x@anvil7)\"".to_owned(),
             "the user name `wieland` is in `built-by-wieland`, in its name".to_owned(),
@@ -58,22 +58,22 @@ fn leaks_in_all_file_kinds_are_located() {
 
 #[test]
 fn common_and_longer_words_are_not_leaks() {
-    let told = found(|tree| {
+    let leaks = found(|tree| {
         let text = "/tmp /home/wielands anvil77 unwieland_ /srv/cache/kilns\n";
         fs_err::write(tree.join("text"), text).unwrap();
     });
-    assert_eq!(told, [""; 0]);
+    assert_eq!(leaks, [""; 0]);
 }
 
 #[test]
 fn match_across_two_chunks_is_found() {
     for back in 0..=7 {
-        let told = found(|tree| {
+        let leaks = found(|tree| {
             let mut bytes = vec![b' '; 2 * PIECE + 100];
             let at = PIECE - back;
             bytes[at..at + 6].copy_from_slice(b"anvil7");
             fs_err::write(tree.join("kernel"), bytes).unwrap();
         });
-        assert_eq!(told.len(), 1, "{back} bytes before the end: {told:?}");
+        assert_eq!(leaks.len(), 1, "{back} bytes before the end: {leaks:?}");
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn combine(
     scripts: Scripts,
     host: HostScriptExit,
     guests: &[GuestResult],
-    said: Evidence<'_>,
+    evidence: Evidence<'_>,
 ) -> Outcome {
     if host == HostScriptExit::Interrupted {
         return Outcome::NotRun {
@@ -80,11 +80,11 @@ pub(super) fn combine(
             let is_abandoned = guests.iter().any(|guest| guest.part == Part::Abandoned);
             let has_none = scripts.has_guest() && guests.is_empty();
             // Whether the guest had already started is a race.
-            if said.in_background && (is_abandoned || has_none) {
+            if evidence.in_background && (is_abandoned || has_none) {
                 failed(BACKGROUND)
             } else if is_abandoned {
                 failed("`in_host` ended while its guest was still running")
-            } else if said.migrated_away {
+            } else if evidence.migrated_away {
                 failed("a guest that was migrated away never resumed")
             } else if has_none {
                 failed("`in_host` ended without a guest: it never called `qemu`")
@@ -95,9 +95,9 @@ pub(super) fn combine(
                 Outcome::Passed
             }
         }
-        _ => match from_status(status, said.script) {
+        _ => match from_status(status, evidence.script) {
             Outcome::Failed { cause }
-                if said.script.fail.is_none() && said.script.failed_at.is_none() =>
+                if evidence.script.fail.is_none() && evidence.script.failed_at.is_none() =>
             {
                 Outcome::Failed {
                     cause: format!("in_host: {cause}"),
@@ -134,11 +134,11 @@ mod tests {
             last_line: Some("last words"),
             ..fold::EndReport::default()
         };
-        let said = Evidence {
+        let evidence = Evidence {
             script,
             ..Evidence::default()
         };
-        let outcome = combine(scripts, host, guests, said);
+        let outcome = combine(scripts, host, guests, evidence);
         assert_eq!(
             (outcome.label(), outcome.cause().as_str()),
             (word, cause),
@@ -277,11 +277,11 @@ mod tests {
             "QEMU crashed",
             "QEMU was killed by SIGSEGV",
         );
-        let said = Evidence {
+        let evidence = Evidence {
             migrated_away: true,
             ..Evidence::default()
         };
-        let outcome = combine(Scripts::Host, code(0), &[passage()], said);
+        let outcome = combine(Scripts::Host, code(0), &[passage()], evidence);
         assert_eq!(
             outcome.cause(),
             "a guest that was migrated away never resumed"
@@ -296,16 +296,16 @@ mod tests {
             failed_at: Some("x.sh:3: `test`"),
             last_line: Some("z"),
         };
-        let said = Evidence {
+        let evidence = Evidence {
             script,
             ..Evidence::default()
         };
         assert_eq!(
-            combine(Scripts::Both, code(77), &[], said).cause(),
+            combine(Scripts::Both, code(77), &[], evidence).cause(),
             "no swtpm"
         );
         assert_eq!(
-            combine(Scripts::Both, code(1), &[], said).cause(),
+            combine(Scripts::Both, code(1), &[], evidence).cause(),
             "wrong size"
         );
     }
@@ -316,17 +316,17 @@ mod tests {
             last_line: Some("z"),
             ..fold::EndReport::default()
         };
-        let said = Evidence {
+        let evidence = Evidence {
             script,
             ..Evidence::default()
         };
-        let outcome = combine(Scripts::Both, code(1), &[], said);
+        let outcome = combine(Scripts::Both, code(1), &[], evidence);
         assert_eq!(outcome.cause(), "x.sh:3: `test 1 = 2`: exit status 1");
     }
 
     #[test]
     fn unawaited_background_guest_fails_the_test() {
-        let said = Evidence {
+        let evidence = Evidence {
             in_background: true,
             ..Evidence::default()
         };
@@ -337,7 +337,7 @@ mod tests {
             part: Part::Abandoned,
         };
         for guests in [vec![], vec![abandoned]] {
-            let outcome = combine(Scripts::Both, code(0), &guests, said);
+            let outcome = combine(Scripts::Both, code(0), &guests, evidence);
             assert_eq!(outcome.cause(), BACKGROUND, "{guests:?}");
         }
     }

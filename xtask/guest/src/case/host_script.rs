@@ -47,7 +47,7 @@ pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
             let output = case.output.lock();
             let output = output.unwrap_or_else(std::sync::PoisonError::into_inner);
             let last_line = output.tail.last();
-            let said = Evidence {
+            let evidence = Evidence {
                 script: fold::EndReport {
                     skip: state.skip.as_deref(),
                     fail: state.fail.as_deref(),
@@ -61,7 +61,7 @@ pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
                     .any(|word| word == "qemu"),
                 migrated_away: case.handoff.is_open(),
             };
-            combine(scripts, end, &state.guests, said)
+            combine(scripts, end, &state.guests, evidence)
         }
         Ok(Err(message)) => Outcome::HarnessError { message },
         Err(error) => Outcome::HarnessError {
@@ -272,7 +272,7 @@ impl Case<'_> {
         let is_gone = || caller.is_gone();
         let booted = self.start(args, request, Start::Refused, &is_gone);
         match (booted.outcome, fs_err::read(booted.messages)) {
-            (Outcome::Passed, Ok(said)) => Reply::done(String::from_utf8_lossy(&said)),
+            (Outcome::Passed, Ok(evidence)) => Reply::done(String::from_utf8_lossy(&evidence)),
             (Outcome::Passed, Err(error)) => Reply::error(STATUS_HARD_ERROR, error),
             (outcome, _) => Reply::error(1, format!("expect_fail qemu: {}", outcome.cause())),
         }

@@ -132,7 +132,7 @@ impl Walk<'_> {
                 None => self.report(&format!("{name}/{short}"), Defect::Unlisted),
             }
             let digest = facts.sha256.to_string();
-            let told = statements.iter().any(|statement| {
+            let is_stated = statements.iter().any(|statement| {
                 let subjects = statement["subject"].as_array();
                 subjects.is_some_and(|its| {
                     its.iter().any(|one| {
@@ -140,7 +140,7 @@ impl Walk<'_> {
                     })
                 })
             });
-            if !told {
+            if !is_stated {
                 self.report(&provenance, Defect::NoProvenance(short));
             }
         }

@@ -143,8 +143,8 @@ fn manifest_contradicting_sums_is_refused() {
     };
     let check = |change: &dyn Fn(&mut Value), sums: &dyn Fn(String) -> String, why: &str| {
         fixture.publish(change, sums);
-        let told = fixture.promise(&Keys::none(), None).unwrap_err();
-        assert!(told.contains(why), "{told}");
+        let message = fixture.promise(&Keys::none(), None).unwrap_err();
+        assert!(message.contains(why), "{message}");
     };
     let zeros = "0".repeat(64);
     let disagree = |path: &str, bytes: &[u8]| {
@@ -180,10 +180,10 @@ fn manifest_contradicting_sums_is_refused() {
     );
     fixture.publish(&as_it_is, same);
     fixture.write("kiln-1/riscv/manifest.json", b"{}");
-    let told = fixture.promise(&Keys::none(), None).unwrap_err();
+    let message = fixture.promise(&Keys::none(), None).unwrap_err();
     assert!(
-        told.contains("`kiln-1/riscv/manifest.json` has digest"),
-        "{told}"
+        message.contains("`kiln-1/riscv/manifest.json` has digest"),
+        "{message}"
     );
 }
 

@@ -106,10 +106,10 @@ fn open_store_is_not_collected() {
     let refused = store.alone(Duration::ZERO, || noticed = true).err();
     assert!(matches!(refused, Some(StoreError::LockTimeout { .. })));
     assert!(noticed);
-    let (said, waits) = mpsc::channel();
+    let (message, waits) = mpsc::channel();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            let alone = store.alone(Duration::from_secs(60), || said.send(()).unwrap());
+            let alone = store.alone(Duration::from_secs(60), || message.send(()).unwrap());
             drop(alone.unwrap());
         });
         waits.recv().unwrap();

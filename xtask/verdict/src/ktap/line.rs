@@ -91,8 +91,8 @@ impl<'a> Line<'a> {
         if let Some(why) = text.strip_prefix("Bail out!") {
             return Some(Self::BailOut(why.trim()));
         }
-        if let Some(said) = text.strip_prefix('#') {
-            return Some(Self::Said(said.trim()));
+        if let Some(message) = text.strip_prefix('#') {
+            return Some(Self::Said(message.trim()));
         }
         if let Some(count) = text.strip_prefix("1..") {
             let count = count.split([' ', '#']).next().unwrap_or_default();

@@ -43,20 +43,20 @@ fn interrupted_run_bails_out() {
 
 proptest! {
     #[test]
-    fn guest_output_keeps_one_point_per_test(said in "\\PC*|[\\x00-\\x7f]*|\nok 1 - .*") {
-        let reason = said.clone();
-        let mut forged = test_report("x::a::b", Outcome::Failed { cause: said.clone() });
-        forged.console_tail = vec![said.clone()];
-        forged.unstable = Some(said.clone());
-        forged.subtests = vec![Subtest { name: said.clone(), outcome: Outcome::Passed }];
+    fn guest_output_keeps_one_point_per_test(reported in "\\PC*|[\\x00-\\x7f]*|\nok 1 - .*") {
+        let reason = reported.clone();
+        let mut forged = test_report("x::a::b", Outcome::Failed { cause: reported.clone() });
+        forged.console_tail = vec![reported.clone()];
+        forged.unstable = Some(reported.clone());
+        forged.subtests = vec![Subtest { name: reported.clone(), outcome: Outcome::Passed }];
         let run = run_report(vec![
             forged,
             test_report("x::a::c", Outcome::Skipped { reason }),
         ]);
         let tap = render(&run, Version::V14);
-        let line = text::line(said.as_bytes());
-        let said = line.trim();
-        let directive = |word: &str| Some(format!("{word} {said}").trim().to_owned());
+        let line = text::line(reported.as_bytes());
+        let reported = line.trim();
+        let directive = |word: &str| Some(format!("{word} {reported}").trim().to_owned());
         prop_assert_eq!(points(&tap), vec![
             (false, "x::a::b".to_owned(), directive("TODO")),
             (true, "x::a::c".to_owned(), directive("SKIP")),

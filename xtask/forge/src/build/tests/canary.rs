@@ -160,13 +160,13 @@ fn toolchain_emitting_other_code_is_quarantined() {
         trial.freeze();
         trial.damage();
         let error = trial.make(recipe).unwrap_err();
-        let told = error.to_string();
+        let message = error.to_string();
         assert!(
-            told.contains(
+            message.contains(
                 "the compiler for `beta` emits unexpected code: the object of canary \
                  `sums.c` at -O2 differs, the code of function `sum`; it was moved to `"
             ),
-            "{told}"
+            "{message}"
         );
         let hint = error.hint().unwrap();
         assert!(
@@ -187,10 +187,10 @@ fn failing_compiler_is_reported_with_output() {
     let file = trial.entry().join("out/bin/none-gcc");
     let text = fs_err::read_to_string(&file).unwrap();
     fs_err::write(&file, text.replace("ADD=2", "ADD=@")).unwrap();
-    let told = trial.make("linux").unwrap_err().to_string();
+    let message = trial.make("linux").unwrap_err().to_string();
     assert!(
-        told.contains("it ended with exit status 1: ") && told.contains("error: stray"),
-        "{told}"
+        message.contains("it ended with exit status 1: ") && message.contains("error: stray"),
+        "{message}"
     );
 }
 
@@ -201,10 +201,10 @@ fn intact_failing_compiler_is_kept() {
     // Simulates a host without space. The compiler itself is unchanged.
     fs_err::write(trial.world.root.join("full"), "").unwrap();
     let error = trial.make("linux").unwrap_err();
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains("failed to compile the canaries: it ended with exit status 1: no room"),
-        "{told}"
+        message.contains("failed to compile the canaries: it ended with exit status 1: no room"),
+        "{message}"
     );
     let hint = error.hint().unwrap();
     assert!(

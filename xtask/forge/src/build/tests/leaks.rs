@@ -30,9 +30,9 @@ fn single_step(text: &str) -> Plan {
 fn check(host: &str, user: &str, script: &str, expect: &str) {
     let world = world(host, user);
     let done = world.perform(&single_step(script), &["one"]);
-    let told = done.error().to_string();
-    let told = told.replace(world.root.as_str(), "ROOT");
-    assert!(told.contains(expect), "{told}");
+    let message = done.error().to_string();
+    let message = message.replace(world.root.as_str(), "ROOT");
+    assert!(message.contains(expect), "{message}");
     let hint = done.error().hint().unwrap();
     assert!(hint.contains("`recipes/one/build.sh.hbs`"), "{hint}");
     // A leaking output is not committed, so the next run does not reuse it.
@@ -114,9 +114,9 @@ fn build_path_is_refused_even_if_inherited() {
     plan.steps[0]
         .files
         .insert("words".to_owned(), b"/srv/checkout/kiln\n".to_vec());
-    let told = world.perform(&plan, &["one"]).error().to_string();
+    let message = world.perform(&plan, &["one"]).error().to_string();
     assert!(
-        told.contains("the checkout `/srv/checkout/kiln` is in `x`"),
-        "{told}"
+        message.contains("the checkout `/srv/checkout/kiln` is in `x`"),
+        "{message}"
     );
 }

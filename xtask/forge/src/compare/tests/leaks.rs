@@ -147,10 +147,10 @@ fn compiled_in_host_name_is_recognised() {
         host: "forge2".to_owned(),
         ..crate::scan::Machine::default()
     });
-    let told = builds.difference().explain(&machine);
+    let message = builds.difference().explain(&machine);
     assert!(
-        told.ends_with("looks like this machine's host name"),
-        "{told}"
+        message.ends_with("looks like this machine's host name"),
+        "{message}"
     );
 }
 

@@ -162,7 +162,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, script: &Script) -> std::io::
         Fate::Says(status, text) => return answer(stream, status, &[], text.as_bytes(), &method),
         _ => {}
     }
-    let (status, mut told, bytes) = perform(
+    let (status, mut headers, bytes) = perform(
         &mut state.lock().unwrap(),
         &method,
         &path,
@@ -172,13 +172,13 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, script: &Script) -> std::io::
     );
     match fate {
         Fate::Unsaid => return Ok(()),
-        Fate::OtherTag => told.retain(|(name, _)| name != "etag"),
+        Fate::OtherTag => headers.retain(|(name, _)| name != "etag"),
         _ => {}
     }
     if fate == Fate::OtherTag {
-        told.push(("etag".to_owned(), "\"another\"".to_owned()));
+        headers.push(("etag".to_owned(), "\"another\"".to_owned()));
     }
-    answer(stream, status, &told, &bytes, &method)
+    answer(stream, status, &headers, &bytes, &method)
 }
 
 /// Carries out a request. Returns status, headers and body of the answer.
@@ -199,9 +199,9 @@ fn perform(
     let found = state.objects.get(path).cloned();
     match (method, found) {
         ("GET" | "HEAD", Some(object)) => {
-            let mut told = object.headers;
-            told.push(tag(&object.bytes));
-            ("200 OK", told, object.bytes)
+            let mut headers = object.headers;
+            headers.push(tag(&object.bytes));
+            ("200 OK", headers, object.bytes)
         }
         ("GET" | "HEAD", None) => (
             "404 Not Found",
@@ -231,13 +231,13 @@ fn perform(
                         .collect(),
                 }
             };
-            let told = vec![tag(&object.bytes)];
+            let headers = vec![tag(&object.bytes)];
             let mut object = object;
             if fate == Fate::Garbled {
                 object.bytes.reverse();
             }
             state.objects.insert(path.to_owned(), object);
-            ("200 OK", told, Vec::new())
+            ("200 OK", headers, Vec::new())
         }
         _ => {
             state.objects.remove(path);
