@@ -33,14 +33,8 @@ const ARGUMENTS: &[&str] = &[
 ];
 
 const AT_PORTS: Test = Test {
-    device: "fw-cfg",
-    name: "",
-    description: "",
-    needs: &["fw-cfg-ports"],
-    models: &[],
-    clock: false,
     arguments: ARGUMENTS,
-    body: |_| Ok(()),
+    ..Test::of("fw-cfg", &["fw-cfg-ports"])
 };
 
 const IN_MEMORY: Test = Test {

@@ -29,14 +29,9 @@ const COM1: Bar = Bar {
 };
 
 const ISA: Test = Test {
-    device: "serial-16550",
-    name: "",
-    description: "",
-    needs: &["isa"],
     models: &["isa-serial"],
-    clock: false,
     arguments: &["-serial", "null"],
-    body: |_| Ok(()),
+    ..Test::of("serial-16550", &["isa"])
 };
 
 const PCI: Test = Test {

@@ -21,7 +21,7 @@ pub struct Version {
 impl Version {
     /// Three numbers.
     #[must_use]
-    pub fn new(major: u32, minor: u32, micro: u32) -> Self {
+    pub const fn new(major: u32, minor: u32, micro: u32) -> Self {
         Self {
             major,
             minor,

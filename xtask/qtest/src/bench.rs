@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use host::clock::monotonic;
 use host::wait::{Limit, poll};
+use qemu::Version;
 
 use crate::error::QtestError;
 use crate::machine::Machine;
@@ -28,6 +29,8 @@ pub struct Test {
     pub needs: &'static [&'static str],
     /// Device models that QEMU must have.
     pub models: &'static [&'static str],
+    /// The oldest QEMU whose model behaves as the test expects.
+    pub oldest_qemu: Version,
     /// Whether it moves the clock or interrupt lines, or needs a running machine. Only the `qtest`
     /// accelerator supports these.
     pub clock: bool,
@@ -47,6 +50,7 @@ impl Test {
             description: "",
             needs,
             models: &[],
+            oldest_qemu: Version::new(0, 0, 0),
             clock: false,
             arguments: &[],
             body: |_| Ok(()),

@@ -39,4 +39,5 @@ pub use bench::{Bench, Failure, Test};
 pub use error::QtestError;
 pub use machine::Machine;
 pub use protocol::{Irq, Width};
+pub use qemu::Version;
 pub use session::Session;

@@ -65,6 +65,10 @@ pub fn unmet(test: &Test, machine: &Machine, facts: &Facts) -> Option<String> {
     if let Some(model) = test.models.iter().find(|model| !facts.has_device(model)) {
         return Some(format!("QEMU lacks the device `{model}`"));
     }
+    if !facts.at_least(test.oldest_qemu) {
+        let (oldest, found) = (test.oldest_qemu, facts.version);
+        return Some(format!("needs QEMU {oldest}, this is {found}"));
+    }
     (test.clock && !facts.has_accel("qtest"))
         .then(|| "needs the `qtest` accelerator, which this QEMU lacks".to_owned())
 }
@@ -73,6 +77,7 @@ pub fn unmet(test: &Test, machine: &Machine, facts: &Facts) -> Option<String> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use qemu::Version;
     use qemu::facts::MachineFacts;
 
     use super::*;
@@ -83,6 +88,7 @@ mod tests {
         description: "Works",
         needs: &["pci"],
         models: &["model"],
+        oldest_qemu: Version::new(8, 0, 0),
         clock: true,
         arguments: &[],
         body: |_| Ok(()),
@@ -145,6 +151,9 @@ mod tests {
             .insert("big".to_owned(), MachineFacts::default());
         check(&facts, Some("QEMU lacks the device `model`"));
         facts.devices.insert("model".to_owned());
+        facts.version = Version::new(7, 2, 22);
+        check(&facts, Some("needs QEMU 8.0.0, this is 7.2.22"));
+        facts.version = Version::new(8, 0, 0);
         check(
             &facts,
             Some("needs the `qtest` accelerator, which this QEMU lacks"),
