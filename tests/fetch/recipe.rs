@@ -125,11 +125,7 @@ fn bump_pins_and_keeps_the_found_version() {
         .replace(SHA1, &pinned);
     assert_eq!(after, expect);
     assert_eq!(repo.blob("store", &new), Some(new));
-    assert!(
-        output.stdout.contains("also    http://"),
-        "{}",
-        output.stdout
-    );
+    output.stdout_has(["also    http://"]);
     assert!(
         output
             .stderr
@@ -137,11 +133,7 @@ fn bump_pins_and_keeps_the_found_version() {
         "{}",
         output.stderr
     );
-    assert!(
-        output.stderr.contains("cargo xtask images --from-source"),
-        "{}",
-        output.stderr
-    );
+    output.stderr_has(["cargo xtask images --from-source"]);
 }
 
 #[test]

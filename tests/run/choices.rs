@@ -76,13 +76,7 @@ fn uncountable_choice_is_shown() {
     let output = repo.run(&["test", "--offline", "--arch", &arch, "--exhaustive"]);
     assert_eq!((output.code, output.stdout.as_str()), (2, ""));
     let expect = ["a/finds.sh:3:17", "$(", "computed by the shell"];
-    for text in expect {
-        assert!(
-            output.stderr.contains(text),
-            "no `{text}` in {}",
-            output.stderr
-        );
-    }
+    output.stderr_has(expect);
 }
 
 #[test]

@@ -34,13 +34,7 @@ fn golden_difference_fails_with_diff() {
         "+took N ms",
         "--bless",
     ];
-    for text in expect {
-        assert!(
-            output.stdout.contains(text),
-            "no `{text}` in {}",
-            output.stdout
-        );
-    }
+    output.stdout_has(expect);
 }
 
 #[test]
@@ -51,19 +45,9 @@ fn failing_test_keeps_its_own_cause() {
     std::fs::write(file(&repo, "fails.good"), "two\n").unwrap();
     let output = run(&repo, &arch, &[]);
     assert_eq!(output.code, 100);
-    for text in ["failed: no disk", "-two", "+one"] {
-        assert!(
-            output.stdout.contains(text),
-            "no `{text}` in {}",
-            output.stdout
-        );
-    }
+    output.stdout_has(["failed: no disk", "-two", "+one"]);
     let output = run(&repo, &arch, &["--bless"]);
-    assert!(
-        output.stderr.contains("is not blessed: it failed"),
-        "{}",
-        output.stderr
-    );
+    output.stderr_has(["is not blessed: it failed"]);
     let kept = std::fs::read_to_string(file(&repo, "fails.good")).unwrap();
     assert_eq!(kept, "two\n");
 }
@@ -98,13 +82,7 @@ fn golden_file_without_test_is_an_error() {
     std::fs::write(file(&repo, "print.good"), "one\n").unwrap();
     let output = run(&repo, &arch, &[]);
     assert_eq!(output.code, 2);
-    for text in ["belongs to no test", "did you mean `prints.good`?"] {
-        assert!(
-            output.stderr.contains(text),
-            "no `{text}` in {}",
-            output.stderr
-        );
-    }
+    output.stderr_has(["belongs to no test", "did you mean `prints.good`?"]);
 }
 
 #[test]

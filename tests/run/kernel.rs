@@ -90,16 +90,8 @@ fn guests_boot_kernel_of_file_or_tree() {
         tree.to_str().unwrap(),
     ]);
     assert_eq!(output.code, 0, "{} {}", output.stdout, output.stderr);
-    assert!(
-        output.stderr.contains("Comparing kernel "),
-        "{}",
-        output.stderr
-    );
-    assert!(
-        output.stdout.contains("1 test: 1 same"),
-        "{}",
-        output.stdout
-    );
+    output.stderr_has(["Comparing kernel "]);
+    output.stdout_has(["1 test: 1 same"]);
     repo.assert_clean("after guests with other kernels");
 }
 
@@ -158,9 +150,5 @@ fn kernels_that_cannot_boot_are_refused() {
     ];
     let output = repo.run(&words);
     assert_eq!(output.code, 128, "{}", output.stderr);
-    assert!(
-        output.stderr.contains("`--qemu` or `--kernel`"),
-        "{}",
-        output.stderr
-    );
+    output.stderr_has(["`--qemu` or `--kernel`"]);
 }

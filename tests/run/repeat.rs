@@ -55,13 +55,7 @@ fn test_failing_every_try_fails() {
         "cause failed: two and two",
         "1 failed",
     ];
-    for text in expect {
-        assert!(
-            output.stdout.contains(text),
-            "no `{text}` in {}",
-            output.stdout
-        );
-    }
+    output.stdout_has(expect);
 }
 
 #[test]
@@ -71,17 +65,11 @@ fn unstable_failure_does_not_fail_the_run() {
     let repo = TestRepo::with(&[("a/unstable", &unstable)]);
     let output = repo.run(&["test", "--arch", &arch, "--offline"]);
     assert_eq!(output.code, 0, "{}", output.stderr);
-    for text in [
+    output.stdout_has([
         "UNSTABLE",
         "see https://example.org/1",
         "1 test: 1 unstable",
-    ] {
-        assert!(
-            output.stdout.contains(text),
-            "no `{text}` in {}",
-            output.stdout
-        );
-    }
+    ]);
 }
 
 #[test]

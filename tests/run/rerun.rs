@@ -135,5 +135,5 @@ fn missing_run_is_a_usage_error() {
     let repo = TestRepo::with(&[("a/fine", PASSES)]);
     let output = rerun(&repo, &["latest"]);
     assert_eq!((output.code, output.stdout.as_str()), (2, ""));
-    assert!(output.stderr.contains("no run in `"), "{}", output.stderr);
+    output.stderr_has(["no run in `"]);
 }

@@ -135,7 +135,7 @@ fn broken_file_stops_only_runs_selecting_it() {
             "{}",
             output.stderr
         );
-        assert!(output.stderr.contains("new.sh"), "{}", output.stderr);
+        output.stderr_has(["new.sh"]);
     }
 }
 

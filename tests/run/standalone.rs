@@ -43,7 +43,7 @@ fn exported(repo: &TestRepo, arch: &str, test: &str) -> (i32, String) {
     ];
     let output = repo.run(&[&args[..], &[file.to_str().unwrap()]].concat());
     assert_eq!(output.code, 0, "{}", output.stderr);
-    assert!(output.stderr.contains("wrote `"), "{}", output.stderr);
+    output.stderr_has(["wrote `"]);
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
     let output = Command::new(&file)
@@ -101,11 +101,7 @@ fn test_needing_the_runner_is_not_exported() {
     };
     let asks = listed("asks");
     assert_eq!(asks.code, 2, "{}", asks.stderr);
-    assert!(
-        asks.stderr.contains("needs the runner for `qmp`"),
-        "{}",
-        asks.stderr
-    );
+    asks.stderr_has(["needs the runner for `qmp`"]);
     let both = listed("a::");
     assert_eq!(both.code, 2, "{}", both.stderr);
     assert!(both.stderr.contains("takes one test, found 2 selected"));

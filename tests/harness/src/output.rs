@@ -21,6 +21,18 @@ impl Output {
         Self::from(command.output().unwrap())
     }
 
+    /// Asserts that stdout contains each of these texts.
+    #[track_caller]
+    pub fn stdout_has<'a>(&self, texts: impl IntoIterator<Item = &'a str>) {
+        has("stdout", &self.stdout, texts);
+    }
+
+    /// Asserts that stderr contains each of these texts.
+    #[track_caller]
+    pub fn stderr_has<'a>(&self, texts: impl IntoIterator<Item = &'a str>) {
+        has("stderr", &self.stderr, texts);
+    }
+
     /// The printed JSON objects, one per line.
     pub fn json(&self) -> Vec<Value> {
         let lines = self.stdout.lines();
@@ -34,6 +46,16 @@ impl Output {
         let mut lines = self.json();
         lines.retain(|line| line["reason"] == reason);
         lines
+    }
+}
+
+#[track_caller]
+fn has<'a>(stream: &str, printed: &str, texts: impl IntoIterator<Item = &'a str>) {
+    for text in texts {
+        assert!(
+            printed.contains(text),
+            "expected `{text}` in {stream}:\n{printed}"
+        );
     }
 }
 
