@@ -270,7 +270,7 @@ pub struct ProvideArgs {
 pub struct SourceArgs {
     /// Select an architecture, or `all`; repeatable
     ///
-    /// The default is every architecture without `default = false` in `images/<arch>.toml`.
+    /// The default is every target with `default = true` in `images/<arch>.toml`, or with a prebuilt image.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Build from source what the store lacks
@@ -497,7 +497,7 @@ pub struct ToolchainArgs {
 pub struct SetupArgs {
     /// Select an architecture, or `all`; repeatable
     ///
-    /// The default is every architecture without `default = false` in `images/<arch>.toml`.
+    /// The default is every target with `default = true` in `images/<arch>.toml`, or with a prebuilt image.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Select what the host must be able to do

@@ -5,6 +5,19 @@
 //! the plan, and `qemu` and `guest` read the machine profiles.
 //!
 //! [`load`] parses the repository's files, and [`Project::plan`] turns them into a [`step::Plan`].
+//!
+//! | module | subject |
+//! |---|---|
+//! | `project`, `repository`, `tree` | the repository as data |
+//! | `recipe`, `source`, `spdx`, `bump` | a validated recipe, its pinned sources and licence, its next version |
+//! | `arch`, `skeleton` | a target: `images/<arch>.toml`; the files of a new target |
+//! | `resolve`, `template`, `wildcard`, `relative` | renders templates and reads the files of a recipe for one target |
+//! | `step`, `links` | steps, plans, and the order of recipes |
+//! | `key`, `digest` | build keys and digests |
+//! | `lock`, `canary`, `generated` | `images.lock`, objects of the canaries, files that host programs generate |
+//! | `cpio` | the bytes of an initramfs |
+//! | `document`, `diagnostic`, `suggest` | parses TOML; errors with locations and suggestions |
+//! | `size`, `duration` | units |
 
 pub mod arch;
 pub mod bump;

@@ -15,6 +15,19 @@
 //! <base>/sources/<file>                       the upstream source archives
 //! <base>/kiln-<version>/                      one release, with readable names
 //! ```
+//!
+//! | module | subject |
+//! |---|---|
+//! | `release`, `draft`, `inputs` | a release as plain data, and what it is made of |
+//! | `perform`, `tree`, `s3`, `registry` | writes a release to a directory, a bucket or an OCI registry, and withdraws it |
+//! | `retry` | retries requests |
+//! | `manifest`, `index`, `schema` | the documents of a tree and their versions |
+//! | `assets`, `document` | the facts for tests of other projects; texts for people |
+//! | `legal`, `sbom`, `provenance`, `crates`, `bundle` | licences, bill of materials, provenance, source bundle |
+//! | `sign` | signatures in the format of minisign |
+//! | `check`, `tree_reader` | checks a published tree completely |
+//! | `verify`, `area` | the promises of a release, for a comparison with a build |
+//! | `repository` | the files in git that belong to a release |
 
 pub mod area;
 mod assets;

@@ -3,6 +3,20 @@
 //! `guest` runs tests with this crate, `xtask` boots images, and `qtest` starts its QEMUs. It knows
 //! no suites or outcomes, and of an architecture only the given profile. It never prints: events
 //! and errors go to the caller.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `binary`, `probe`, `facts`, `remembered`, `version` | finds a QEMU and determines its capabilities once |
+//! | `accel` | decides which accelerator a run uses |
+//! | `launch` | converts the request of a test to arguments, in pure steps |
+//! | `vm`, `queue` | a running QEMU, with all its channels as one stream of events |
+//! | `qmp`, `event`, `snapshots` | the QMP client; typed events; commands that save or load a machine |
+//! | `saving` | saves the state of a guest to a file and loads it again |
+//! | `console` | detects kernel errors in a console |
+//! | `last_words` | finds the message that explains a crash of QEMU |
+//! | `devices`, `history` | devices and events of a guest |
+//! | `tools`, `trace` | `qemu-img` and similar programs; trace events |
+//! | `error` | errors with hints |
 
 pub mod accel;
 pub mod binary;

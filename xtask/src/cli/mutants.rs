@@ -17,7 +17,7 @@ pub struct MutantsArgs {
     pub area: Vec<String>,
     /// Select an architecture; repeatable
     ///
-    /// The default is every architecture without `default = false` in `images/<arch>.toml`.
+    /// The default is every target with `default = true` in `images/<arch>.toml`, or with a prebuilt image.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Run all tests for each mutant

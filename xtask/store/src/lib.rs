@@ -22,6 +22,16 @@
 //! `tmp/` and rename. Only [`gc`] needs exclusive access. A new layout gets a new `v<n>`, without a
 //! migration in place. A read-only store can still be read. This crate does not know recipes or
 //! archives.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `blob`, `hash` | files named by their SHA-256 |
+//! | `entry`, `staging`, `note` | outputs of steps, named by build key; how one is made; notes about it |
+//! | `template` | saved guests |
+//! | `copy`, `transfer` | copies from another store, or in a tar file |
+//! | `inventory`, `gc`, `roots`, `usage` | lists and checks items; removes those that no checkout needs |
+//! | `quarantine` | corrupt items |
+//! | `lock`, `workspace`, `durable` | locks between processes, work areas, power cuts |
 
 mod blob;
 mod copy;
