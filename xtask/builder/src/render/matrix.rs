@@ -156,4 +156,23 @@ mod tests {
         | x86_64 | q35 | little | 64 | VERSION | 4.2 MB | 1.23 s | 3 | 1 | 1 |
         ");
     }
+
+    /// The columns that do not depend on a run.
+    #[test]
+    fn readme_has_every_target() {
+        let root = camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let size = |arch: &str| {
+            let archive = root.join(format!("images/prebuilt/{arch}.tar.xz"));
+            fs_err::metadata(archive).ok().map(|archive| archive.len())
+        };
+        let readme = fs_err::read_to_string(root.join("README.md")).unwrap();
+        let table = table(&project(), size, &[]);
+        let rows = table.lines().filter(|row| !row.contains("---"));
+        for row in rows {
+            let columns: Vec<&str> = row.split(" | ").take(6).collect();
+            let row = format!("{} |", columns.join(" | "));
+            let is_there = readme.lines().any(|line| line == row);
+            assert!(is_there, "write this line into README.md: {row}");
+        }
+    }
 }
