@@ -19,6 +19,10 @@ const INTERRUPT_ACKNOWLEDGE: u64 = 0x64;
 
 /// Status: the factorial computation is running.
 const COMPUTING: u64 = 0x01;
+/// Status: the end of a computation raises an interrupt.
+const INTERRUPT_WANTED: u64 = 0x80;
+/// Interrupt status: a computation has ended.
+const COMPUTED: u64 = 0x01;
 /// PCI status: the function asserts its interrupt pin.
 const INTX: u32 = 1 << 3;
 
@@ -45,6 +49,12 @@ pub(crate) const TESTS: &[Test] = &[
         name: "computes-factorial",
         description: "The factorial of a number replaces it when the status says so",
         body: |bench| computes(bench, (10, 3_628_800)),
+        ..BASE
+    },
+    Test {
+        name: "interrupts-after-computation-on-request",
+        description: "The end of a computation raises an interrupt while the status register requests it",
+        body: |bench| interrupts_on_request(bench, COMPUTED),
         ..BASE
     },
     Test {
@@ -90,6 +100,23 @@ fn computes(bench: &mut Bench<'_>, (number, factorial): (u64, u64)) -> Result<()
     })?;
     let found = bench.read(bar, Width::L, FACTORIAL)?;
     bench.check(format!("factorial of {number}"), found, factorial)
+}
+
+fn interrupts_on_request(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
+    let (_, bar) = find(bench)?;
+    bench.write(bar, Width::L, STATUS, INTERRUPT_WANTED)?;
+    let status = bench.read(bar, Width::L, STATUS)?;
+    bench.check("status with interrupts", status, INTERRUPT_WANTED)?;
+    bench.write(bar, Width::L, FACTORIAL, 5)?;
+    bench.wait_until("the interrupt is raised", |bench| {
+        Ok(bench.read(bar, Width::L, INTERRUPT_STATUS)? != 0)
+    })?;
+    let found = bench.read(bar, Width::L, INTERRUPT_STATUS)?;
+    bench.check("interrupt status", found, expected)?;
+    bench.write(bar, Width::L, INTERRUPT_ACKNOWLEDGE, found)?;
+    bench.write(bar, Width::L, STATUS, 0)?;
+    let status = bench.read(bar, Width::L, STATUS)?;
+    bench.check("status without interrupts", status, 0)
 }
 
 fn raises(bench: &mut Bench<'_>, bits: u64) -> Result<(), Failure> {
@@ -139,6 +166,12 @@ mod tests {
         check_fails(TESTS, "computes-factorial", "factorial of 10", |bench| {
             computes(bench, (10, 3_628_801))
         });
+        check_fails(
+            TESTS,
+            "interrupts-after-computation-on-request",
+            "interrupt status",
+            |bench| interrupts_on_request(bench, 0x02),
+        );
         check_fails(
             TESTS,
             "raises-interrupt-by-pin",

@@ -12,6 +12,8 @@ use qtest::{Machine, Test};
 #[cfg(test)]
 mod mutation;
 
+mod bridges;
+mod can_cards;
 mod corpus;
 mod e1000;
 mod edu;
@@ -29,12 +31,15 @@ mod small_pci_devices;
 mod storage_controllers;
 mod usb_controllers;
 mod virtio_blk;
+mod virtio_mem;
 mod virtio_rng;
 mod virtio_scsi;
 
 /// All device tests, by file.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
     [
+        bridges::TESTS,
+        can_cards::TESTS,
         corpus::TESTS,
         e1000::TESTS,
         edu::TESTS,
@@ -52,6 +57,7 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         storage_controllers::TESTS,
         usb_controllers::TESTS,
         virtio_blk::TESTS,
+        virtio_mem::TESTS,
         virtio_rng::TESTS,
         virtio_scsi::TESTS,
     ]

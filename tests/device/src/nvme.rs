@@ -21,6 +21,7 @@ const READY: u64 = 1;
 const CREATE_SUBMISSION: u32 = 0x01;
 const CREATE_COMPLETION: u32 = 0x05;
 const IDENTIFY: u32 = 0x06;
+const SET_FEATURES: u32 = 0x09;
 /// Commands for I/O.
 const WRITE: u32 = 0x01;
 const WRITE_ZEROES: u32 = 0x08;
@@ -91,6 +92,21 @@ pub(crate) const TESTS: &[Test] = &[
         name: "reports-failed-flush",
         description: "A failed flush of one namespace, or of all, is a write fault",
         body: |bench| flushes(bench, WRITE_FAULT),
+        ..FAULTY
+    },
+    Test {
+        name: "flushes-when-its-cache-is-disabled",
+        description: "Disabling the volatile write cache writes its content to the disk",
+        arguments: &[
+            "-blockdev",
+            r#"{"driver": "raw", "node-name": "disk", "file": {"driver": "blkdebug",
+                "set-state": [{"event": "flush_to_disk", "new_state": 2}],
+                "inject-error": [{"event": "write_aio", "state": 2, "errno": 5}],
+                "image": {"driver": "null-co", "size": 1048576, "read-zeroes": true}}}"#,
+            "-device",
+            "nvme,addr=4,serial=kiln-1200,drive=disk",
+        ],
+        body: |bench| disables_cache(bench, WRITE_FAULT),
         ..FAULTY
     },
     Test {
@@ -311,6 +327,31 @@ fn flushes(bench: &mut Bench<'_>, failed: u16) -> Result<(), Failure> {
     Ok(())
 }
 
+/// After the first flush of this disk, its writes fail.
+fn disables_cache(bench: &mut Bench<'_>, flushed: u16) -> Result<(), Failure> {
+    const VOLATILE_WRITE_CACHE: u32 = 6;
+    let bar = find(bench)?;
+    let (mut admin, mut queue) = enable_io(bench, bar)?;
+    let write = Command {
+        opcode: WRITE,
+        namespace: 1,
+        data: bench.allocate(0x1000, 0x1000)?,
+        ..Command::default()
+    };
+    for (enabled, expected) in [(1, SUCCESS), (0, flushed)] {
+        completes(bench, (bar, &mut queue), "a first write", &write, SUCCESS)?;
+        let cache = Command {
+            opcode: SET_FEATURES,
+            arguments: [VOLATILE_WRITE_CACHE, enabled, 0, 0],
+            ..Command::default()
+        };
+        completes(bench, (bar, &mut admin), "the feature", &cache, SUCCESS)?;
+        let what = format!("a write after setting the cache to {enabled}");
+        completes(bench, (bar, &mut queue), &what, &write, expected)?;
+    }
+    Ok(())
+}
+
 /// Discards two ranges. The block that cannot be discarded is in neither, in the first or in the second one.
 fn discards(bench: &mut Bench<'_>, failed: u16) -> Result<(), Failure> {
     let bar = find(bench)?;
@@ -390,6 +431,12 @@ mod tests {
         check_fails(TESTS, "reports-failed-flush", "a flush", |bench| {
             flushes(bench, SUCCESS)
         });
+        check_fails(
+            TESTS,
+            "flushes-when-its-cache-is-disabled",
+            "setting the cache to 0",
+            |bench| disables_cache(bench, SUCCESS),
+        );
         check_fails(TESTS, "discards-all-ranges", "(193, 8)", |bench| {
             discards(bench, SUCCESS)
         });

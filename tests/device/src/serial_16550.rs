@@ -21,6 +21,10 @@ const LOOP: u64 = 1 << 4;
 const DATA_READY: u64 = 1;
 const EMPTY: u64 = 0x60;
 
+/// Identification: no interrupt is pending, or received data is available.
+const NOTHING: u64 = 0x01;
+const RECEIVED: u64 = 0x04;
+
 /// The first serial port of a PC.
 const COM1: Bar = Bar {
     address: BarAddress::Port(0x3f8),
@@ -98,6 +102,15 @@ pub(crate) const TESTS: &[Test] = &[
         },
         ..PCI
     },
+    Test {
+        name: "interrupts-for-received-byte-behind-pci",
+        description: "A received byte is the pending interrupt until it is read",
+        body: |bench| {
+            let bar = behind_pci(bench)?;
+            interrupts_for_byte(bench, bar, RECEIVED)
+        },
+        ..PCI
+    },
 ];
 
 fn behind_pci(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
@@ -163,6 +176,22 @@ fn receives_own_byte(bench: &mut Bench<'_>, bar: Bar, expected: u64) -> Result<(
     bench.check("received byte", found, expected)
 }
 
+fn interrupts_for_byte(bench: &mut Bench<'_>, bar: Bar, expected: u64) -> Result<(), Failure> {
+    bench.write(bar, Width::B, MODEM_CONTROL, LOOP)?;
+    bench.write(bar, Width::B, INTERRUPT_ENABLE, 1)?;
+    let before = bench.read(bar, Width::B, IDENTIFICATION)?;
+    bench.check("interrupt before a byte", before, NOTHING)?;
+    bench.write(bar, Width::B, DATA, 0x4b)?;
+    bench.wait_until("the byte has arrived", |bench| {
+        Ok(bench.read(bar, Width::B, LINE_STATUS)? & DATA_READY != 0)
+    })?;
+    let pending = bench.read(bar, Width::B, IDENTIFICATION)?;
+    bench.check("interrupt for a byte", pending, expected)?;
+    bench.read(bar, Width::B, DATA)?;
+    let after = bench.read(bar, Width::B, IDENTIFICATION)?;
+    bench.check("interrupt after it was read", after, NOTHING)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +218,15 @@ mod tests {
             |bench| {
                 let bar = behind_pci(bench)?;
                 receives_own_byte(bench, bar, 0x4c)
+            },
+        );
+        check_fails(
+            TESTS,
+            "interrupts-for-received-byte-behind-pci",
+            "interrupt for a byte",
+            |bench| {
+                let bar = behind_pci(bench)?;
+                interrupts_for_byte(bench, bar, NOTHING)
             },
         );
     }

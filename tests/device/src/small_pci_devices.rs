@@ -31,6 +31,15 @@ pub(crate) const TESTS: &[Test] = &[
         ..BASE
     },
     Test {
+        name: "i6300esb-sets-flag-when-it-expires",
+        description: "The second timeout sets the flag for the next boot, not the first one",
+        clock: true,
+        models: &["i6300esb"],
+        arguments: &["-device", "i6300esb,addr=4", "-action", "watchdog=none"],
+        body: |bench| expires(bench, 1),
+        ..BASE
+    },
+    Test {
         name: "ivshmem-is-memory",
         description: "The second region is the shared memory",
         models: &["ivshmem-plain"],
@@ -97,6 +106,38 @@ fn watchdog(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
     bench.set_config(function, Width::B, LOCK, 0b01)?;
     let found = bench.config(function, Width::B, LOCK)?;
     bench.check("locked", found & 0b01, expected)
+}
+
+fn expires(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
+    const RELOAD: u64 = 0x0c;
+    const TIMED_OUT: u64 = 1 << 9;
+    /// A tick is 2^15 cycles of 30 ns. 1024 of them are 1.007 s.
+    const TICKS: u64 = 1024;
+    let function = bench.function(0x8086, 0x25ab)?;
+    let bar = bench.map(function, 0)?;
+    let unlock = |bench: &mut Bench<'_>| {
+        bench.write(bar, Width::W, RELOAD, 0x80)?;
+        bench.write(bar, Width::W, RELOAD, 0x86)
+    };
+    let flag = |bench: &mut Bench<'_>| {
+        let found = bench.read(bar, Width::W, RELOAD)? & TIMED_OUT;
+        Ok::<_, Failure>(found / TIMED_OUT)
+    };
+    for preload in [0, 4] {
+        unlock(bench)?;
+        bench.write(bar, Width::L, preload, TICKS)?;
+    }
+    bench.set_config(function, Width::B, 0x68, 0b10)?;
+    bench.session.clock_step(Some(2_000_000_000))?;
+    let before = flag(bench)?;
+    bench.check("flag after 2 s", before, 0)?;
+    bench.session.clock_step(Some(20_000_000))?;
+    let found = flag(bench)?;
+    bench.check("flag after 2.02 s", found, expected)?;
+    unlock(bench)?;
+    bench.write(bar, Width::W, RELOAD, TIMED_OUT)?;
+    let after = flag(bench)?;
+    bench.check("flag that was cleared", after, 0)
 }
 
 fn shared_memory(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
@@ -176,6 +217,12 @@ mod tests {
         check_fails(TESTS, "i6300esb-keeps-lock-bit", "locked", |bench| {
             watchdog(bench, 0)
         });
+        check_fails(
+            TESTS,
+            "i6300esb-sets-flag-when-it-expires",
+            "flag after 2.02 s",
+            |bench| expires(bench, 0),
+        );
         check_fails(TESTS, "ivshmem-is-memory", "word of", |bench| {
             shared_memory(bench, 0)
         });

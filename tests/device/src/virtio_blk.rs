@@ -1,5 +1,7 @@
 //! The virtio block device (VIRTIO 1.2, section 5.2), modern PCI, split virtqueue.
 
+use std::time::Duration;
+
 use qtest::virtio::{Buffer, Device};
 use qtest::{Bench, Failure, Test, Width};
 
@@ -26,6 +28,9 @@ const QUEUES: u64 = 34;
 const OK: u8 = 0;
 const IOERR: u8 = 1;
 const UNSUPPORTED: u8 = 2;
+
+/// The time limit of a QMP command.
+const WAIT: Duration = Duration::from_secs(20);
 
 const SECTOR: u32 = 512;
 const SECTORS: u64 = 2048;
@@ -63,6 +68,18 @@ const FAULTY: Test = Test {
             "image": {"driver": "null-co", "size": 1048576, "read-zeroes": true}}"#,
         "-device",
         "virtio-blk-pci,addr=4,drive=disk",
+    ],
+    ..BASE
+};
+
+/// A disk with a name.
+const NAMED: Test = Test {
+    clock: true,
+    arguments: &[
+        "-blockdev",
+        "null-co,node-name=disk,size=1048576",
+        "-device",
+        "virtio-blk-pci,id=blk0,addr=4,drive=disk",
     ],
     ..BASE
 };
@@ -129,6 +146,12 @@ pub(crate) const TESTS: &[Test] = &[
         ..FAULTY
     },
     Test {
+        name: "throttles-requests",
+        description: "Requests over the limit wait until their time, and no longer",
+        body: |bench| throttles(bench, (90, 110)),
+        ..NAMED
+    },
+    Test {
         name: "reports-capacity",
         description: "The configuration has the capacity in sectors of 512 bytes",
         body: |bench| reports_capacity(bench, SECTORS),
@@ -182,10 +205,22 @@ fn send(
     (kind, sector): (u32, u64),
     content: &[u8],
 ) -> Result<(u8, u32, Vec<u8>), Failure> {
-    let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
     let device = Device::find(bench, DEVICE, FLUSH_FEATURE)?;
     let mut queue = device.queue(bench, 0)?;
     device.start(bench)?;
+    let (buffers, data, status) = prepare(bench, (kind, sector), content)?;
+    let written = queue.send(bench, &buffers)?;
+    let status = bench.session.readb(status)?;
+    Ok((status, written, bench.session.read(data, content.len())?))
+}
+
+/// Writes a request to RAM. Returns its buffers, and the addresses of its data and its status.
+fn prepare(
+    bench: &mut Bench<'_>,
+    (kind, sector): (u32, u64),
+    content: &[u8],
+) -> Result<(Vec<Buffer>, u64, u64), Failure> {
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
     let header = bench.allocate(16, 16)?;
     let data = bench.allocate(length.max(1).into(), 16)?;
     let status = bench.allocate(1, 1)?;
@@ -209,9 +244,7 @@ fn send(
         ));
     }
     buffers.push(part(status, 1, true));
-    let written = queue.send(bench, &buffers)?;
-    let status = bench.session.readb(status)?;
-    Ok((status, written, bench.session.read(data, length as usize)?))
+    Ok((buffers, data, status))
 }
 
 fn reports_capacity(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
@@ -279,6 +312,37 @@ fn discards(bench: &mut Bench<'_>, kind: u32, (faulty, flags): (u64, u32)) -> Re
     Ok(())
 }
 
+/// The third of three requests waits for the tenth of a second that one of them costs.
+fn throttles(bench: &mut Bench<'_>, (earliest, latest): (u32, u32)) -> Result<(), Failure> {
+    /// In milliseconds, and in nanoseconds.
+    const STEP: u32 = 5;
+    const STEP_LENGTH: u64 = 5_000_000;
+    // A limit that is set when QEMU starts follows the host's clock.
+    let limit = serde_json::json!({
+        "id": "/machine/peripheral/blk0/virtio-backend",
+        "iops": 10, "iops_rd": 0, "iops_wr": 0, "bps": 0, "bps_rd": 0, "bps_wr": 0,
+    });
+    let qmp = bench.session.qmp();
+    qmp.execute("block_set_io_throttle", limit, WAIT)
+        .map_err(|error| Failure::Missing(format!("a limit that can be set: {error}")))?;
+    let device = Device::find(bench, DEVICE, FLUSH_FEATURE)?;
+    let mut queue = device.queue(bench, 0)?;
+    device.start(bench)?;
+    let (buffers, ..) = prepare(bench, (IN, 0), &[0; SECTOR as usize])?;
+    for _ in 0..2 {
+        queue.send(bench, &buffers)?;
+    }
+    queue.post(bench, &buffers)?;
+    let mut elapsed = 0;
+    // A request without a limit ends in the first step or the next one.
+    while !queue.is_used(bench)? && elapsed < 2 * latest {
+        bench.session.clock_step(Some(STEP_LENGTH))?;
+        elapsed += STEP;
+    }
+    let what = format!("{elapsed} ms are within {earliest} and {latest} ms");
+    bench.check(what, (earliest..=latest).contains(&elapsed), true)
+}
+
 fn refuses(bench: &mut Bench<'_>, (kind, sector, expected): (u32, u64, u8)) -> Result<(), Failure> {
     let (status, ..) = request(bench, (kind, sector), SECTOR)?;
     bench.check("status", status, expected)
@@ -302,6 +366,9 @@ mod tests {
         });
         check_fails(TESTS, "discards-whole-range", "sectors 93", |bench| {
             discards(bench, DISCARD, (101, 0))
+        });
+        check_fails(TESTS, "throttles-requests", "100 ms are", |bench| {
+            throttles(bench, (0, 50))
         });
         check_fails(TESTS, "reads-sectors", "sectors are zeros", |bench| {
             reads(bench, 1)

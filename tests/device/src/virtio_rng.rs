@@ -33,6 +33,19 @@ pub(crate) const TESTS: &[Test] = &[
         body: |bench| fills(bench, 0xee),
         ..BASE
     },
+    Test {
+        name: "limits-bytes-per-period",
+        description: "A device with a limit returns no more bytes in a period, and continues in the next one",
+        arguments: &[
+            "-object",
+            "rng-builtin,id=rng",
+            "-device",
+            "virtio-rng-pci,addr=4,rng=rng,max-bytes=16,period=1000",
+        ],
+        clock: true,
+        body: |bench| limits(bench, 16),
+        ..BASE
+    },
 ];
 
 fn has_queues(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
@@ -69,6 +82,29 @@ fn fills(bench: &mut Bench<'_>, behind: u8) -> Result<(), Failure> {
     )
 }
 
+fn limits(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
+    const PERIOD: u64 = 1_000_000_000;
+    let device = Device::find(bench, DEVICE, 0)?;
+    let mut queue = device.queue(bench, 0)?;
+    device.start(bench)?;
+    let buffer = Buffer {
+        address: bench.allocate(LENGTH.into(), 16)?,
+        length: LENGTH,
+        is_written: true,
+    };
+    let first = queue.send(bench, &[buffer])?;
+    bench.check("bytes of the first period", first, expected)?;
+    queue.post(bench, &[buffer])?;
+    for tenth in 1..10 {
+        bench.session.clock_step(Some(PERIOD / 10))?;
+        let is_used = queue.is_used(bench)?;
+        bench.check(format!("answered after {tenth} tenths"), is_used, false)?;
+    }
+    bench.session.clock_step(Some(PERIOD / 10))?;
+    let second = queue.wait(bench)?;
+    bench.check("bytes of the second period", second, expected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +114,9 @@ mod tests {
     fn wrong_expectation_fails() {
         check_fails(TESTS, "has-one-queue", "number of queues", |bench| {
             has_queues(bench, 2)
+        });
+        check_fails(TESTS, "limits-bytes-per-period", "first period", |bench| {
+            limits(bench, 64)
         });
         check_fails(TESTS, "fills-buffer", "bytes behind it", |bench| {
             fills(bench, 0)

@@ -234,6 +234,12 @@ impl Queue {
     /// Sends a request, waits until the device has used it, and returns the number of bytes that
     /// the device reports as written.
     pub fn send(&mut self, bench: &mut Bench<'_>, buffers: &[Buffer]) -> Result<u32, Failure> {
+        self.post(bench, buffers)?;
+        self.wait(bench)
+    }
+
+    /// Sends a request without waiting. One request at a time can be in the queue.
+    pub fn post(&mut self, bench: &mut Bench<'_>, buffers: &[Buffer]) -> Result<(), Failure> {
         let mut table = Vec::new();
         for (index, buffer) in (1u16..).zip(buffers) {
             let is_last = usize::from(index) == buffers.len();
@@ -252,17 +258,27 @@ impl Queue {
         bench.session.write(self.descriptors, &table)?;
         let entry = self.available + 4 + 2 * u64::from(self.sent % SIZE);
         bench.session.write(entry, &0u16.to_le_bytes())?;
-        let place = self.used + 4 + 8 * u64::from(self.sent % SIZE);
         self.sent = self.sent.wrapping_add(1);
         bench
             .session
             .write(self.available + 2, &self.sent.to_le_bytes())?;
         let (bar, at) = self.doorbell;
         bench.write(bar, Width::W, at, self.index.into())?;
-        let (used, sent) = (self.used, u64::from(self.sent));
+        Ok(())
+    }
+
+    /// Whether the device has used the last request.
+    pub fn is_used(&self, bench: &mut Bench<'_>) -> Result<bool, Failure> {
+        Ok(bench.session.read_le(Width::W, self.used + 2)? == u64::from(self.sent))
+    }
+
+    /// Waits until the device has used the last request, and returns the number of bytes that the
+    /// device reports as written.
+    pub fn wait(&self, bench: &mut Bench<'_>) -> Result<u32, Failure> {
         bench.wait_until("the device has used the request", |bench| {
-            Ok(bench.session.read_le(Width::W, used + 2)? == sent)
+            self.is_used(bench)
         })?;
+        let place = self.used + 4 + 8 * u64::from(self.sent.wrapping_sub(1) % SIZE);
         let length = bench.session.read_le(Width::L, place + 4)?;
         Ok((length & 0xffff_ffff) as u32)
     }
