@@ -1,5 +1,5 @@
 #!/bin/sh
-# Times to the nanosecond, modes, sizes and link counts of files are those of the host, in both directions.
+# Times to the nanosecond, modes, sizes and link counts of files, and the free space, are those of the host, in both directions.
 #: groups = ["virtio"]
 #: requires.devices = ["virtio-9p-pci"]
 #: requires.tools = ["stat", "touch"]
@@ -13,6 +13,7 @@ in_host() {
     chmod 640 file
     touch -d '2021-02-03 04:05:06.123456789 UTC' file
     TZ=UTC stat -c '%a %h %s %y' file directory > expected
+    free_space > free
     qemu -fsdev local,id=share,path="$SCRATCH/share",security_model=none -device virtio-9p-pci,fsdev=share,mount_tag=share
     test "$(stat -c %a file)" = 604
     test "$(stat -c %Y touched)" = 981173106
@@ -27,10 +28,21 @@ in_guest() {
     sed 's/ +0000$//' expected > /tmp/expected
     sed -i 's/ +0000$//' /tmp/found
     cmp /tmp/found /tmp/expected || fail "expected $(cat /tmp/expected), found $(cat /tmp/found)"
+    # Other programs use the host's disk as well.
+    expected=$(cat free)
+    found=$(free_space)
+    if test "$found" -lt $((expected * 3 / 4)) || test "$found" -gt $((expected * 5 / 4)); then
+        fail "expected about $expected MiB of free space, found $found MiB"
+    fi
     chmod 604 file
     test "$(stat -c %a file)" = 604
     TZ=UTC touch -d '2001-02-03 04:05:06' touched
     ln touched made
     cd /
     umount /mnt
+}
+
+# The free space of the file system of the current directory, in MiB.
+free_space() {
+    stat -f -c '%f %s' . | awk '{ print int($1 * $2 / 1048576) }'
 }

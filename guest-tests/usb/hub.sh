@@ -1,6 +1,6 @@
 #!/bin/sh
-# A device behind two hubs in a row is found at its place and works.
-#: requires.devices = ["qemu-xhci", "usb-hub", "usb-storage"]
+# A device behind two hubs in a row is found at its place and works, and so is one that is plugged there later, until it is removed.
+#: requires.devices = ["qemu-xhci", "usb-hub", "usb-storage", "usb-kbd"]
 
 in_host() {
     seq 5000 | head -c 16384 > "$SCRATCH/disk"
@@ -16,4 +16,8 @@ in_guest() {
         *) fail "the disk is at $disk" ;;
     esac
     seq 5000 | head -c 16384 | cmp - /dev/sda
+    keyboard=$(plug usb-kbd bus=usb.0 port=2.3.2)
+    wait_for "test -e /sys/bus/usb/devices/1-2.3.2/idProduct" 20
+    unplug "$keyboard"
+    wait_for "test ! -e /sys/bus/usb/devices/1-2.3.2" 20
 }

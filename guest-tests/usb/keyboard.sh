@@ -1,25 +1,68 @@
 #!/bin/sh
-# Keys sent through QEMU arrive in the guest as keyboard events, in order.
-#: choices.keyboard = { devices = ["usb-kbd", "virtio-keyboard-pci"] }
+# Keys of every kind and both modifiers of each kind that are sent to a keyboard go down and up in the guest, in order.
+#: requires.devices = ["qemu-xhci", "usb-kbd", "virtio-keyboard-pci"]
+#: slots = 1
 
 in_host() {
-    keyboard=$(choose keyboard)
-    test "$keyboard" != usb-kbd || set -- -device qemu-xhci
-    qemu "$@" -device "$keyboard"
+    qemu -device qemu-xhci,id=usb
 }
 
 in_guest() {
-    wait_for "grep -qs 'QEMU.*Keyboard' /sys/class/input/event*/device/name"
-    name=$(grep -l 'QEMU.*Keyboard' /sys/class/input/event*/device/name)
-    event=${name#/sys/class/input/}
-    exec 3< "/dev/input/${event%%/*}"
-    for key in k i l n; do
-        qmp send-key "keys=[{\"type\": \"qcode\", \"data\": \"$key\"}]"
+    for keyboard in usb-kbd virtio-keyboard-pci; do
+        before=$(ls /dev/input 2> /dev/null || true)
+        case $keyboard in
+            usb-*) plug "$keyboard" bus=usb.0 ;;
+            *) plug "$keyboard" ;;
+        esac
+        event=''
+        wait_for find_device 20
+        exec 3< "/dev/input/$event"
+        cat <&3 > /tmp/events &
+        # The device that was activated last receives the events: this one, once its driver uses it.
+        wait_for "key 'esc true' 'esc false'; keys | grep -q '^1-\| 1-'"
+        # What was sent meanwhile has arrived before this.
+        key 'end true' 'end false'
+        wait_for "keys | grep -q '107-'"
+        # A letter, a digit, a function, cursor and keypad keys and others, each with its code.
+        for code in k=37 1=2 f12=88 up=103 kp_5=76 ret=28 delete=111; do
+            expect "${code#*=}+ ${code#*=}-" "${code%=*} true" "${code%=*} false"
+        done
+        # A modifier is down while another key goes down and up.
+        for code in ctrl=29 ctrl_r=97 shift=42 shift_r=54 alt=56 alt_r=100 meta_l=125 meta_r=126; do
+            expect "${code#*=}+ 37+ 37- ${code#*=}-" "${code%=*} true" 'k true' 'k false' "${code%=*} false"
+        done
+        kill $!
+        exec 3<&-
     done
-    # Type 1 is a key: its code, then 1 for down and 0 for up; 37 23 38 49 are k i l n.
-    timeout 10 cat <&3 > /tmp/events &
-    wait_for "keys | grep -qxF '37+ 37- 23+ 23- 38+ 38- 49+ 49-'"
-    kill $!
+}
+
+# Finds the event device that was not there before.
+find_device() {
+    for path in /dev/input/event*; do
+        event=${path##*/}
+        test ! -e "$path" || echo "$before" | grep -qx "$event" || return 0
+    done
+    return 1
+}
+
+# expect KEYS 'KEY true|false'…: presses and releases keys, and compares what the guest reports.
+expect() {
+    expected=$1
+    shift
+    seen=$(keys | wc -w)
+    key "$@"
+    wait_for "test \$(keys | wc -w) -ge $((seen + $#))"
+    found=$(keys | cut -d ' ' -f "$((seen + 1))-")
+    test "$found" = "$expected" || fail "$keyboard: $*: expected $expected, found $found"
+}
+
+# key 'KEY true|false'…: presses or releases keys.
+key() {
+    list=''
+    for change; do
+        list="$list,{\"type\": \"key\", \"data\": {\"down\": ${change#* }, \"key\": {\"type\": \"qcode\", \"data\": \"${change% *}\"}}}"
+    done
+    qmp input-send-event "events=[${list#,}]" > /dev/null
 }
 
 # The events that came so far, each as type, code and value (of which the lower half is enough here).

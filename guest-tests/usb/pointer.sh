@@ -1,36 +1,87 @@
 #!/bin/sh
-# Pointer positions and mouse movements sent through QEMU are what the guest's input device reports.
-#: choices.pointer = { devices = [
-#:     "usb-mouse", "usb-tablet", "virtio-mouse-pci", "virtio-tablet-pci",
-#: ] }
+# Each movement, button and turn of the wheel that is sent to a mouse or tablet arrives once, in its direction.
+#: requires.devices = ["qemu-xhci", "usb-mouse", "usb-tablet", "virtio-mouse-pci", "virtio-tablet-pci"]
+#: slots = 2
+#: timeout = "60s"
 
 in_host() {
-    pointer=$(choose pointer)
-    case $pointer in
-        usb-*) set -- -device qemu-xhci ;;
-    esac
-    qemu -append "pointer=$pointer" "$@" -device "$pointer"
+    qemu -device qemu-xhci,id=usb
 }
 
 in_guest() {
-    wait_for "grep -qsE 'QEMU.*(Mouse|Tablet)' /sys/class/input/event*/device/name"
-    name=$(grep -lE 'QEMU.*(Mouse|Tablet)' /sys/class/input/event*/device/name | head -n 1)
-    event=${name#/sys/class/input/}
-    exec 3< "/dev/input/${event%%/*}"
-    case $(sed 's/.*pointer=//' /proc/cmdline) in
-        *tablet*) type=abs kind=3 x=8192 y=24576 ;;
-        *) type=rel kind=2 x=11 y=-7 ;;
+    for pointer in usb-mouse usb-tablet virtio-mouse-pci virtio-tablet-pci; do
+        before=$(ls /dev/input 2> /dev/null || true)
+        case $pointer in
+            usb-*) plug "$pointer" bus=usb.0 ;;
+            *) plug "$pointer" ;;
+        esac
+        event=''
+        wait_for find_device 20
+        exec 3< "/dev/input/$event"
+        cat <&3 > /tmp/events &
+        # The device that was activated last receives the events: this one, once its driver uses it.
+        wait_for "button left true; button left false; events | grep -qx '1 272 0'"
+        # What was sent meanwhile has arrived before this.
+        button right true
+        button right false
+        wait_for "events | grep -qx '1 273 0'"
+        case $pointer in
+            *-mouse*)
+                expect rel 11 -7 '2 0 11 2 1 -7'
+                expect rel -5 100 '2 0 -5 2 1 100'
+                ;;
+            *)
+                expect abs 8192 24577 '3 0 8192 3 1 24577'
+                expect abs 30211 515 '3 0 30211 3 1 515'
+                ;;
+        esac
+        # The codes of the left and the middle button.
+        for code in left=272 middle=274; do
+            expect "${code%=*}" true "1 ${code#*=} 1"
+            expect "${code%=*}" false "1 ${code#*=} 0"
+        done
+        expect wheel-up true '2 8 1'
+        expect wheel-down true '2 8 -1'
+        kill $!
+        exec 3<&-
+    done
+}
+
+# Finds the event device that was not there before.
+find_device() {
+    for path in /dev/input/event*; do
+        event=${path##*/}
+        test ! -e "$path" || echo "$before" | grep -qx "$event" || return 0
+    done
+    return 1
+}
+
+# expect rel|abs X Y EVENTS, expect BUTTON true|false EVENTS: moves the pointer or a button, and compares what the guest reports.
+expect() {
+    frames=$(events | grep -cx '0 0 0' || true)
+    seen=$(events | wc -l)
+    what="$1 $2"
+    if test $# = 4; then
+        what="$1 $2 $3"
+        qmp input-send-event "events=[
+            {\"type\": \"$1\", \"data\": {\"axis\": \"x\", \"value\": $2}},
+            {\"type\": \"$1\", \"data\": {\"axis\": \"y\", \"value\": $3}}]"
+        shift
+    else
+        button "$1" "$2"
+    fi
+    wait_for "test \$(events | grep -cx '0 0 0') -gt $frames"
+    # Without the ends of frames, scan codes, and the second events of wheels with a high resolution.
+    found=$(events | tail -n "+$((seen + 1))" | grep -v '^0 \|^4 \|^2 11 ' | paste -sd ' ')
+    test "$found" = "$3" || fail "$pointer: $what: expected $3, found $found"
+    case $1 in
+        wheel-*) button "$1" false ;;
     esac
-    qmp input-send-event "events=[
-        {\"type\": \"$type\", \"data\": {\"axis\": \"x\", \"value\": $x}},
-        {\"type\": \"$type\", \"data\": {\"axis\": \"y\", \"value\": $y}}]"
-    qmp input-send-event 'events=[{"type": "btn", "data": {"button": "left", "down": true}}]'
-    timeout 10 cat <&3 > /tmp/events &
-    # Axes 0 and 1, then key 272, the left button.
-    wait_for "events | grep -qx '$kind 0 $x'"
-    wait_for "events | grep -qx '$kind 1 $y'"
-    wait_for "events | grep -qx '1 272 1'"
-    kill $!
+}
+
+# button BUTTON true|false: presses or releases it.
+button() {
+    qmp input-send-event "events=[{\"type\": \"btn\", \"data\": {\"button\": \"$1\", \"down\": $2}}]"
 }
 
 # The events that came so far, each as type, code and value (of which the lower half is enough here).
