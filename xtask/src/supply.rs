@@ -34,8 +34,16 @@ impl<'a> Deref for Supply<'a> {
 impl<'a> Supply<'a> {
     /// Reads the recipes, makes the plan and opens the store.
     pub fn open(context: &'a Context, source: &'a SourceArgs) -> Result<Self, Failure> {
+        Self::of_project(context, source, context.project()?)
+    }
+
+    /// The same with recipes that were read before.
+    pub fn of_project(
+        context: &'a Context,
+        source: &'a SourceArgs,
+        project: Project,
+    ) -> Result<Self, Failure> {
         check_mirrors(context, source)?;
-        let project = context.project()?;
         let (plan, arches) = plan_images(context, &project, source)?;
         let store = context.store()?;
         keep_root(&context.root, &project, (&plan, &arches), &store)?;

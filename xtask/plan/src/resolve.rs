@@ -69,6 +69,9 @@ pub(crate) fn frozen_paths(
     recipe: &Recipe,
     arch: Option<&Arch>,
 ) -> Vec<Utf8PathBuf> {
+    if recipe.frozen.is_empty() {
+        return Vec::new();
+    }
     let context = context(project, recipe, arch);
     let render = |(_, file): &(String, Template)| template::render("", &file.text, &context).ok();
     recipe
@@ -82,9 +85,11 @@ pub(crate) fn frozen_paths(
 /// Whether a recipe has a step for an architecture. One with an unknown variable has: that step is
 /// where the error is found.
 pub(crate) fn applies(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> bool {
+    let Some(when) = &recipe.when else {
+        return true;
+    };
     let context = context(project, recipe, arch);
-    let when = recipe.when.as_ref();
-    when.is_none_or(|when| context.text(&when.text) != Some(""))
+    context.text(&when.text) != Some("")
 }
 
 /// The variables of a template.

@@ -34,6 +34,32 @@ pub struct Provision<'a> {
     pub note: Box<dyn Fn(&str) + Sync + 'a>,
 }
 
+/// The entry of a locked image in the store.
+enum LockedEntry {
+    /// It does not exist or is incomplete.
+    Absent,
+    /// It has the files of the lock.
+    Equal(Box<Ready>),
+    /// It was quarantined because of this difference.
+    Condemned(String),
+}
+
+impl LockedEntry {
+    fn equal(self) -> Option<Ready> {
+        match self {
+            Self::Equal(ready) => Some(*ready),
+            Self::Absent | Self::Condemned(_) => None,
+        }
+    }
+
+    fn difference(self) -> Option<String> {
+        match self {
+            Self::Condemned(why) => Some(why),
+            Self::Absent | Self::Equal(_) => None,
+        }
+    }
+}
+
 impl Provision<'_> {
     /// All architectures of the project, selected or not. A test's header may name any of them.
     #[must_use]
@@ -72,12 +98,14 @@ impl Provision<'_> {
     /// Finds an image without a build or a network: in the store or the repository.
     pub fn local(&self, arch: &str, step: &Step) -> Result<Option<Ready>, ProvisionError> {
         let promised = self.locked(arch, step);
-        if let Some(promised) = promised {
-            self.condemn_unlocked(arch, promised)?;
-        }
+        let mut entry = match promised {
+            Some(promised) => self.entry_of_lock(arch, promised)?.equal(),
+            None => None,
+        };
         for origin in origins(self.policy, &self.image_facts(arch, step)) {
             let found = match (origin, promised) {
-                (Origin::Store, _) => self.in_store(step)?,
+                (Origin::Store, Some(_)) => entry.take(),
+                (Origin::Store, None) => self.in_store(step)?,
                 (Origin::Blobs, Some(locked)) => blobs::install(&self.store, step, locked)?,
                 (Origin::Prebuilt, Some(locked)) => {
                     let archive = self.prebuilt(arch, step);
@@ -125,23 +153,23 @@ impl Provision<'_> {
         Ok(self.store.entry(&EntryName::image(step.key))?.ready())
     }
 
-    /// Quarantines an entry that is complete but does not match the lock, so that the next origin
-    /// is tried. A build that differed may have left one. Returns the difference.
-    fn condemn_unlocked(
+    /// The entry of a locked image. Quarantines one that is complete but does not match the lock, so that the
+    /// next origin is tried. A build that differed may have left it.
+    fn entry_of_lock(
         &self,
         arch: &str,
         promised: &LockedImage,
-    ) -> Result<Option<String>, ProvisionError> {
+    ) -> Result<LockedEntry, ProvisionError> {
         let entry = self.store.entry(&EntryName::image(promised.key))?;
         let Some(ready) = entry.ready() else {
-            return Ok(None);
+            return Ok(LockedEntry::Absent);
         };
         let Err(error) = compare(arch, promised, &locked(&ready)) else {
-            return Ok(None);
+            return Ok(LockedEntry::Equal(Box::new(ready)));
         };
         let why = error.to_string();
         match self.store.condemn(&ready, &why)? {
-            Some(_) => Ok(Some(why)),
+            Some(_) => Ok(LockedEntry::Condemned(why)),
             // A read-only store cannot quarantine it, so it would be used.
             None => Err(error),
         }
@@ -154,8 +182,10 @@ impl Provision<'_> {
         let wrong = locks
             .into_iter()
             .flatten()
-            .map(|(arch, promised)| self.condemn_unlocked(arch, promised));
-        wrong.filter_map(Result::transpose).collect()
+            .map(|(arch, promised)| self.entry_of_lock(arch, promised));
+        wrong
+            .filter_map(|entry| entry.map(LockedEntry::difference).transpose())
+            .collect()
     }
 
     /// Prints why no existing image can be used.

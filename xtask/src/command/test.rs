@@ -92,9 +92,9 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
         arch: arches.clone(),
         ..args.source.clone()
     };
-    let supply = Supply::open(context, &source)?;
+    let supply = Supply::of_project(context, &source, project)?;
     let wanted = Wanted {
-        guests: arches::guests(&project, &source.arch, &selected, args.guest.accel),
+        guests: arches::guests(&supply.project, &source.arch, &selected, args.guest.accel),
         suite,
         filter,
         extent,

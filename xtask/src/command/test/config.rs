@@ -50,7 +50,15 @@ pub(super) fn configure(
     wanted: Wanted,
 ) -> Result<Config, Failure> {
     let context = supply.context;
-    let mut runs = platforms::prepare(supply, &args.guest, &wanted.guests)?;
+    let (scope, partition) = (wanted.scope, args.partition.as_deref());
+    // Meanwhile git reads the checkout.
+    let (runs, origin) = std::thread::scope(|threads| {
+        let origin = threads.spawn(|| origin::gather(context, partition, scope));
+        let runs = platforms::prepare(supply, &args.guest, &wanted.guests);
+        (runs, origin.join())
+    });
+    let mut runs = runs?;
+    let origin = origin.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let kernel = args.kernel.first().map(Utf8PathBuf::as_path);
     kernels::apply(context, &mut runs, kernel, &args.host)?;
     let alone = args.no_capture || args.debug.shell_on_fail;
@@ -75,7 +83,7 @@ pub(super) fn configure(
         },
         choices: choices::parse(&args.choose)?,
         device_coverage: args.debug.device_coverage,
-        origin: origin::gather(context, args.partition.as_deref(), wanted.scope),
+        origin,
         runs_dir: runs_dir(context, args),
         ..config(context, wanted.suite, wanted.filter, runs)
     })
