@@ -101,9 +101,11 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             "session",
             BTreeSet::from(["host", "qemu", "verdict", "suite"]),
         ),
+        ("attach", BTreeSet::from(["host", "qemu", "session"])),
         (
             "guest",
             BTreeSet::from([
+                "attach",
                 "plan",
                 "host",
                 "hostfiles",
@@ -118,11 +120,12 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ),
         (
             "runner",
-            BTreeSet::from(["plan", "host", "verdict", "suite", "guest"]),
+            BTreeSet::from(["attach", "plan", "host", "verdict", "suite", "guest"]),
         ),
         (
             "xtask",
             BTreeSet::from([
+                "attach",
                 "plan",
                 "host",
                 "hostfiles",

@@ -10,6 +10,7 @@
     reason = "acts as a user does"
 )]
 
+mod attach;
 mod bare;
 mod bisect;
 mod boot;

@@ -8,6 +8,7 @@
     reason = "the doc comments are the help texts; a group of options has none of its own"
 )]
 
+pub mod attach;
 pub mod bench;
 pub mod boot;
 pub mod debug;
@@ -32,6 +33,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use host::secret::SecretUrl;
 use verdict::kind::TestKind;
 
+use attach::{GdbArgs, MonitorArgs, ShellArgs};
 use bench::BenchArgs;
 use boot::{BootArgs, HostArgs};
 use debug::DebugArgs;
@@ -177,6 +179,24 @@ pub enum Command {
     /// Leaving the shell powers the guest off.
     #[command(after_long_help = examples::BOOT)]
     Boot(BootArgs),
+    /// Open a shell in a running guest
+    ///
+    /// The guest of a test offers a shell if the test runs with --shell, --shell-on-fail, --gdb or
+    /// --monitor. Ctrl-] leaves the shell, which ends with its terminal; the guest continues.
+    #[command(after_long_help = examples::ATTACH)]
+    Shell(ShellArgs),
+    /// Talk to the monitor of a running guest
+    ///
+    /// Executes each line of its input. Works with the guests of `test` and of `boot`, also if QEMU has no
+    /// monitor of its own for the user.
+    #[command(after_long_help = examples::ATTACH)]
+    Monitor(MonitorArgs),
+    /// Attach gdb to a running guest
+    ///
+    /// Starts QEMU's gdbstub, and gdb with the kernel's symbols if they are available. The guest stops
+    /// until gdb continues it or exits.
+    #[command(after_long_help = examples::ATTACH)]
+    Gdb(GdbArgs),
     /// List missing host tools and how to install them
     Setup(SetupArgs),
     /// Find or build the images and print their paths

@@ -4,11 +4,13 @@
 //! publish are in the binary `builder`, which uses this library too. [`dispatch`] compiles it when
 //! it is needed and replaces this process by it.
 
+mod attached;
 mod builder;
 mod checkout;
 pub mod cli;
 pub mod command;
 pub mod context;
+mod debugger;
 pub mod exit;
 mod github;
 mod kernels;
@@ -88,6 +90,9 @@ pub fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Test(args) => command::test::run(context, &args),
         Command::Report(args) => command::report::run(context, &args),
         Command::Boot(args) => command::boot::run(context, &args),
+        Command::Shell(args) => command::shell::run(context, &args),
+        Command::Monitor(args) => command::monitor::run(context, &args),
+        Command::Gdb(args) => command::gdb::run(context, &args),
         Command::Store(args) if !args.command.needs_builder() => {
             command::store::run(context, &args.command)
         }

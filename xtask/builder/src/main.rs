@@ -36,6 +36,9 @@ fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Test(_)
         | Command::Report(_)
         | Command::Boot(_)
+        | Command::Shell(_)
+        | Command::Monitor(_)
+        | Command::Gdb(_)
         | Command::Qtest(_)
         | Command::Setup(_)
         | Command::Config

@@ -48,6 +48,7 @@ mod qemu_test;
 mod reproduce;
 mod roster;
 mod setting;
+mod shell;
 mod space;
 mod sync_points;
 mod unit_test;
@@ -69,6 +70,8 @@ pub struct Library {
     pub guest: Vec<u8>,
     /// The library of host scripts.
     pub host: String,
+    /// The script that offers shells in guests.
+    pub shell: Vec<u8>,
 }
 
 impl Library {
@@ -79,6 +82,7 @@ impl Library {
         Ok(Self {
             guest: [both.as_str(), &read("guest.sh")?].concat().into_bytes(),
             host: [both.as_str(), &read("host.sh")?].concat(),
+            shell: read("shell.sh")?.into_bytes(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attach::LiveGuests;
 use camino::Utf8PathBuf;
 use session::limits::HostSpeed;
 use verdict::golden::bless::Blessing;
@@ -35,6 +36,8 @@ pub struct CaseConfig {
     pub templates: Option<Arc<Templates>>,
     /// Debugging options.
     pub debug: Debug,
+    /// The running guests, for other commands that attach to them.
+    pub live: Arc<LiveGuests>,
     /// Flags that a reproducing command line needs in addition to test, architecture and seed.
     pub reproduce: ReproduceFlags,
 }

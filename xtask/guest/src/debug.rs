@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use attach::GDB;
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::command::quote;
 use host::wait::{self, Limit, NotReceived};
@@ -26,6 +27,8 @@ pub struct Debug {
     pub strace: Option<Utf8PathBuf>,
     /// Lets QEMU write a core dump when it crashes.
     pub core_dumps: bool,
+    /// Offers shells to `cargo xtask shell`.
+    pub shell: bool,
     /// The keyboard of the user who gets a shell in a guest whose script failed.
     pub keyboard: Option<Arc<Keyboard>>,
 }
@@ -100,6 +103,12 @@ impl Debug {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.gdb.is_some() || self.monitor.is_some()
+    }
+
+    /// Whether guests offer shells to `cargo xtask shell`. A guest that a user examines always does.
+    #[must_use]
+    pub fn offers_shell(&self) -> bool {
+        self.shell || self.is_unlimited()
     }
 
     /// Additional options for QEMU.
@@ -190,13 +199,18 @@ impl Debug {
     }
 }
 
-const GDB: &str = "gdb";
 const MONITOR: &str = "monitor";
 
 impl Gdb {
-    /// The command line that attaches to a QEMU's socket.
+    /// The command that attaches to a QEMU's socket, for a shell.
     #[must_use]
     pub fn line(&self, arch: &Arch, socket: &Utf8Path) -> String {
+        host::process::command::quote_line(&self.command(arch, socket))
+    }
+
+    /// The command that attaches to a QEMU's socket.
+    #[must_use]
+    pub fn command(&self, arch: &Arch, socket: &Utf8Path) -> Vec<String> {
         let mut words = vec![self.program.clone(), "-q".to_owned()];
         words.extend(self.symbols.get(&arch.name).map(ToString::to_string));
         if let Some(name) = &arch.gdb {
@@ -209,7 +223,7 @@ impl Gdb {
         };
         words.extend(["-ex".to_owned(), format!("set endian {endian}")]);
         words.extend(["-ex".to_owned(), format!("target remote {socket}")]);
-        host::process::command::quote_line(&words)
+        words
     }
 }
 

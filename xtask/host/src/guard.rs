@@ -7,6 +7,7 @@
 //! [`run_if_asked`] before anything else.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -104,6 +105,25 @@ pub fn replace_with(program: &camino::Utf8Path) -> std::io::Error {
     std::process::Command::new(program)
         .args(std::env::args_os().skip(1))
         .exec()
+}
+
+/// Replaces this process by the program of a command line, which keeps `fd` open. Returns only if that
+/// fails.
+#[must_use]
+pub fn replace_by(words: &[String], fd: OwnedFd) -> std::io::Error {
+    let Some((program, args)) = words.split_first() else {
+        return std::io::ErrorKind::InvalidInput.into();
+    };
+    if let Err(error) = rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty()) {
+        return error.into();
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "becomes the program, starts no child"
+    )]
+    let error = std::process::Command::new(program).args(args).exec();
+    drop(fd);
+    error
 }
 
 fn become_program(args: impl Iterator<Item = OsString>) -> String {

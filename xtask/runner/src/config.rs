@@ -51,6 +51,8 @@ pub struct Config {
     pub runs_dir: Utf8PathBuf,
     /// Number of runs that are kept there.
     pub keep_runs: usize,
+    /// The directory in which other commands find the guests of the run, if they may.
+    pub links: Option<Utf8PathBuf>,
     /// The directory for sockets and scratch files, see [`temp_dir`].
     pub temp_dir: Utf8PathBuf,
 }

@@ -3,6 +3,7 @@
 //! `case` runs a single test. This module plans the run, distributes it to threads and stores its
 //! reports.
 
+use std::io;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Instant;
@@ -35,6 +36,7 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     let place = RunDir::prepare(&config.runs_dir, &config.temp_dir, config.keep_runs)?;
     let library = case::Library::read(&config.suite.dir)?;
     let run_dir = place.run_dir.clone();
+    let attached = attached(config, &place);
     let total = jobs.len() * config.rounds.count.unwrap_or(1) as usize;
     send(
         events,
@@ -45,7 +47,9 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
             platforms: config.arches.iter().map(ArchRun::platform).collect(),
         },
     );
-    for text in notes {
+    let refused = attached.as_ref().err();
+    let refused = refused.map(|error| format!("other commands cannot attach to guests: {error}"));
+    for text in notes.into_iter().chain(refused) {
         send(events, RunEvent::Note { text });
     }
     let limits = queue::Limits {
@@ -84,6 +88,14 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     send(events, RunEvent::RunFinished(Box::new(report.clone())));
     run_dir::write_report(&report)?;
     Ok(report)
+}
+
+/// Lets other commands attach to the guests of the run.
+fn attached(config: &Config, place: &RunDir) -> io::Result<Option<attach::Server>> {
+    let name = place.run_dir.file_name().unwrap_or_default();
+    let links = config.links.as_ref();
+    let start = |links| attach::Server::start(&config.case.live, name, place.scratch(), links);
+    links.map(|links| start(links)).transpose()
 }
 
 /// The report of a run that ends now.

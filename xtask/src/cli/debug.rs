@@ -32,7 +32,7 @@ pub struct DebugArgs {
     /// fails with NEW.
     #[arg(long, help_heading = EXECUTION, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["qemu", "rerun",
           "bless", "junit", "no_capture", "device_coverage", "bisect", "gdb", "monitor", "trace",
-          "strace_qemu", "standalone"])]
+          "strace_qemu", "shell", "standalone"])]
     pub compare_qemu: Option<Vec<Utf8PathBuf>>,
     /// Wait for a debugger and print its command
     ///
@@ -59,6 +59,11 @@ pub struct DebugArgs {
     /// `backtrace.log`.
     #[arg(long)]
     pub gdb_on_crash: bool,
+    /// Let `cargo xtask shell` open shells in guests
+    ///
+    /// Time limits pause while a user is attached. --gdb, --monitor and --shell-on-fail imply it.
+    #[arg(long, conflicts_with_all = ["list", "bisect"])]
+    pub shell: bool,
     /// Open a shell in the guest on failure
     ///
     /// Runs one test at a time without time limits. `exit` ends the shell.

@@ -61,6 +61,18 @@ Examples:
   cargo xtask boot --arch aarch64 --gdb --qemu ~/qemu/build
       Debug the kernel from its first instruction";
 
+/// Of `shell`, `monitor` and `gdb`.
+pub(super) const ATTACH: &str = "\
+Examples:
+  cargo xtask test --shell net::ping
+      Run a test whose guest offers a shell
+  cargo xtask shell
+      Open a shell in the only running guest
+  cargo xtask monitor net::ping
+      Talk to the monitor of QEMU for the guest of a test
+  cargo xtask gdb 12.3
+      Debug the kernel of the third guest of run 12";
+
 /// Of `images`.
 pub(super) const IMAGES: &str = "\
 Examples:
@@ -143,7 +155,9 @@ mod tests {
 
     #[test]
     fn examples_parse() {
-        for text in [OVERVIEW, TEST, REPORT, BOOT, IMAGES, REPRO, STORE, PUBLISH] {
+        for text in [
+            OVERVIEW, TEST, REPORT, BOOT, ATTACH, IMAGES, REPRO, STORE, PUBLISH,
+        ] {
             for line in text
                 .lines()
                 .filter_map(|line| line.strip_prefix("  cargo xtask "))

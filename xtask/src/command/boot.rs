@@ -9,9 +9,10 @@ use plan::arch::Machine;
 use qemu::LaunchRequest;
 use qemu::console::PanicWatch;
 
+use crate::attached::{self, Offer};
 use crate::cli::boot::BootArgs;
-use crate::command::test::debug;
 use crate::context::Context;
+use crate::debugger;
 use crate::exit::{CommandResult, Exit, Failure, hinted};
 use crate::kernels;
 use crate::output::{self, Color};
@@ -50,7 +51,10 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
         suffix: "",
     };
     let debug = Debug {
-        gdb: args.gdb.then(|| debug::gdb(&supply, &runs)).transpose()?,
+        gdb: args
+            .gdb
+            .then(|| debugger::gdb(&supply, &runs))
+            .transpose()?,
         ..Debug::default()
     };
     let is_host = args.host.is_host_image();
@@ -74,6 +78,9 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     if context.global.verbose > 0 {
         output::note(command.shell_line());
     }
+    let machine = args.machine.as_deref();
+    let guest = ((guest_run, machine), (&debug, sockets.path()));
+    let (command, offer) = attached::offer(context, guest, command)?;
     if !context.global.quiet {
         let keys = context.style.paint(Color::Bold, "Ctrl-A X");
         output::note(format!(
@@ -84,11 +91,11 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     for line in debug.lines(&guest_run.arch, paths) {
         output::note(line);
     }
-    finish(command)
+    finish(command, offer)
 }
 
 /// Runs QEMU to its end and forwards the guest's output. Fails after a kernel panic.
-fn finish(command: Command) -> CommandResult {
+fn finish(command: Command, _offer: Offer) -> CommandResult {
     let mut running = command.spawn().map_err(hinted!(Exit::SetupMissing))?;
     let stdout = running.stdout.take();
     let waiter = running.waiter();

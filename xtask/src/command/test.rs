@@ -6,7 +6,7 @@ mod choices;
 mod compare;
 mod config;
 mod coverage;
-pub(crate) mod debug;
+mod debug;
 pub(crate) mod defaults;
 mod foreign;
 mod list;
@@ -35,6 +35,7 @@ pub(crate) use perform::perform;
 pub use perform::{measured, named, quietly};
 use rerun::Rerun;
 pub(crate) use select::machines;
+pub(crate) use shell::END_KEY;
 
 /// Where runs are kept, in the repository.
 pub const RUNS: &str = "target/kiln/runs";

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
+use attach::{LiveGuest, Registered};
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use qemu::last_words::LastWords;
@@ -28,6 +29,7 @@ use super::entry::{Entered, Entry};
 use super::export::RecordError;
 use super::monitor::{Asker, is_slow};
 use super::roster::Progress;
+use super::shell;
 use crate::backtrace::{self, Crashed};
 use crate::contain::contain;
 use crate::debug::DebugPaths;
@@ -100,6 +102,7 @@ struct Started<'a> {
     run_dir: Utf8PathBuf,
     /// The working directory of QEMU.
     directory: Utf8PathBuf,
+    live: Registered,
 }
 
 /// The data of a guest's channels, as files.
@@ -210,7 +213,8 @@ impl<'a> Started<'a> {
         let keys = vm.console_input().map_err(|error| broken(&error))?;
         let name = launch.name.clone();
         case.roster
-            .enter(number, name, vm.qmp().clone(), Some(keys));
+            .enter(number, name.clone(), vm.qmp().clone(), Some(keys));
+        let registered = case.register(name, vm.qmp(), &run_dir);
         Ok(Self {
             case,
             number,
@@ -223,6 +227,7 @@ impl<'a> Started<'a> {
             is_gone: order.is_gone,
             run_dir,
             directory: order.directory.to_owned(),
+            live: registered,
         })
     }
 
@@ -246,6 +251,7 @@ impl<'a> Started<'a> {
                 is_gone: self.is_gone,
                 over: &over,
                 keys: &keys,
+                live: self.live.guest(),
                 pid,
                 boots: self.policy.arrival == Arrival::Boot,
                 failed_at: None,
@@ -258,8 +264,8 @@ impl<'a> Started<'a> {
             end(&self.vm, conducted, self.case.boot_limit())
         });
         self.case.roster.note(self.number, Progress::Ended);
-        // Ends QEMU and waits until it has exited, so that its log is complete.
-        drop(self.vm);
+        // Users leave first. QEMU ends and has exited then, so that its log is complete.
+        drop((self.live, self.vm));
         self.case.clock.forget(pid);
         let lived = self.since.elapsed();
         let logs = &self.case.setting.logs;
@@ -357,6 +363,8 @@ struct GuestDesk<'scope, 'env> {
     over: &'env AtomicBool,
     /// The guest's console input.
     keys: &'env UnixStream,
+    /// The guest, for users who attach to it.
+    live: &'env LiveGuest,
     /// QEMU's process id.
     pid: u32,
     /// Whether the guest boots here, which measures the speed of the host.
@@ -435,18 +443,26 @@ impl Host for GuestDesk<'_, '_> {
     }
 
     fn call(&mut self, call: &Call, replies: &Arc<Replies>) -> Option<(i32, String)> {
-        self.case.record_word(&call.word);
         if call.word == "shell" {
             return Some(self.open_shell(call));
         }
-        let (case, over, client) = (self.case, self.over, self.client);
+        let is_for_user = shell::is_command(&call.word);
+        if !is_for_user {
+            self.case.record_word(&call.word);
+        }
+        let (case, over, client, live) = (self.case, self.over, self.client, self.live);
         let request = call.clone();
         let answer = move || {
+            let is_gone = || over.load(Ordering::SeqCst);
             let asker = Asker {
                 own: Some(client),
-                is_gone: &|| over.load(Ordering::SeqCst),
+                is_gone: &is_gone,
             };
-            let reply = case.shared_word(&request.word, &request.args, asker);
+            let reply = if is_for_user {
+                shell::answer(&live.shell, &request, &is_gone)
+            } else {
+                case.shared_word(&request.word, &request.args, asker)
+            };
             let unknown = || Reply::error(2, format!("unknown command `{}`", request.word));
             let reply = reply.unwrap_or_else(unknown);
             let text = if reply.status == 0 {
@@ -456,7 +472,7 @@ impl Host for GuestDesk<'_, '_> {
             };
             (reply.status, text)
         };
-        if !is_slow(&call.word) {
+        if !is_for_user && !is_slow(&call.word) {
             return Some(answer());
         }
         // A waiting command blocks neither the guest's channel nor its other commands.

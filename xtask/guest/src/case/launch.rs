@@ -13,6 +13,8 @@ use crate::template::Resumed;
 
 /// The path of the test's script in a guest.
 const TEST: &str = "/kiln/test";
+/// The path of the script that offers shells, as `lib/guest.sh` checks.
+const SHELL: &str = "/kiln/shell";
 
 impl Case<'_> {
     /// The request for a guest with these options of the test's `qemu` line.
@@ -112,11 +114,15 @@ impl Case<'_> {
         let scratch = SCRATCH.map(|name| variable(name, scratch.to_string()));
         // The shell prints this file name in its messages, together with lines of the test.
         let run = format!("/kiln/{}.sh", self.setting.test.test.test);
+        let library = self.setting.library;
+        let shell = self.setting.config.debug.offers_shell();
+        let shell = shell.then(|| (SHELL.to_owned(), 0o755, library.shell.clone()));
+        let files = [
+            (TEST.to_owned(), 0o755, script),
+            (run.clone(), 0o755, library.guest.clone()),
+        ];
         Handover {
-            files: vec![
-                (TEST.to_owned(), 0o755, script),
-                (run.clone(), 0o755, self.setting.library.guest.clone()),
-            ],
+            files: files.into_iter().chain(shell).collect(),
             environment: vec![
                 variable("KILN_ARCH", arch.name.clone()),
                 variable("KILN_BITS", arch.bits.to_string()),

@@ -30,6 +30,7 @@ pub(super) fn check(args: &TestArgs) -> Result<(), Failure> {
         ("--monitor", debug.monitor.is_some()),
         ("--trace", !debug.trace.is_empty()),
         ("--strace-qemu", debug.strace_qemu),
+        ("--shell", debug.shell),
         ("--shell-on-fail", debug.shell_on_fail),
         ("--standalone", debug.standalone.is_some()),
     ];

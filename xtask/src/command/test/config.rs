@@ -85,6 +85,7 @@ pub(super) fn configure(
         device_coverage: args.debug.device_coverage,
         origin,
         runs_dir: runs_dir(context, args),
+        links: Some(context.root.join(attach::LINKS)),
         ..config(context, wanted.suite, wanted.filter, runs)
     })
 }
@@ -126,6 +127,7 @@ pub(crate) fn config(
         case: case_config(context),
         runs_dir: context.root.join(RUNS),
         keep_runs: KEEP_RUNS,
+        links: None,
         temp_dir: temp_dir(&context.env),
         device_coverage: false,
         origin: Origin::default(),
@@ -145,6 +147,7 @@ fn case_config(context: &Context) -> CaseConfig {
         start: StartPolicy::Cold("the command boots all guests"),
         templates: None,
         debug: Debug::default(),
+        live: Arc::default(),
         reproduce: ReproduceFlags::default(),
         bless: Blessing::No,
     }

@@ -1,9 +1,9 @@
 //! Debugging options of a run: `--gdb`, `--monitor`, `--trace`, `--strace-qemu` and `--standalone`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use guest::debug::{Debug, Gdb, Keyboard, Monitor};
+use camino::Utf8PathBuf;
+use guest::debug::{Debug, Keyboard, Monitor};
 use guest::platform::ArchRun;
 use guest::standalone::Recorder;
 use suite::Selected;
@@ -13,8 +13,8 @@ use host::process::command::quote;
 use crate::cli::TestArgs;
 use crate::cli::debug::Language;
 use crate::context::Context;
+use crate::debugger;
 use crate::exit::{Exit, Failure};
-use crate::output;
 use crate::platforms;
 use crate::supply::Supply;
 
@@ -65,7 +65,10 @@ pub(super) fn debug(
     let recorder = wanted.standalone.as_ref();
     Ok(Debug {
         recorder: recorder.map(|_| Arc::new(Recorder::default())),
-        gdb: wanted.gdb.then(|| gdb(supply, arches)).transpose()?,
+        gdb: wanted
+            .gdb
+            .then(|| debugger::gdb(supply, arches))
+            .transpose()?,
         monitor: wanted.monitor.map(|language| match language {
             Language::Hmp => Monitor::Hmp,
             Language::Qmp => Monitor::Qmp,
@@ -76,37 +79,8 @@ pub(super) fn debug(
             .then(|| tool(supply.context, "strace"))
             .transpose()?,
         core_dumps: core_dumps(supply.context, wanted.gdb_on_crash)?,
+        shell: wanted.shell,
         keyboard,
-    })
-}
-
-/// The debugger, with the kernels that have symbols. Prints the command that builds a missing one.
-pub(crate) fn gdb(supply: &Supply<'_>, runs: &[ArchRun]) -> Result<Gdb, Failure> {
-    let path = &supply.context.env.path;
-    let multiarch = "gdb-multiarch";
-    let program = match host::tools::find_in(multiarch, path) {
-        Some(_) => multiarch,
-        None => "gdb",
-    };
-    let mut symbols = BTreeMap::new();
-    for arch in &supply.arches {
-        let run = runs.iter().find(|run| run.arch.name == *arch);
-        let own = run.and_then(ArchRun::kernel);
-        let kernel = match own {
-            Some(own) => own.symbols.clone(),
-            None => platforms::symbols(supply, arch)?,
-        };
-        if let Some(kernel) = kernel {
-            symbols.insert(arch.clone(), kernel);
-        } else if own.is_none() {
-            output::note(format!(
-                "{arch}: the store has no kernel with symbols; to build one: cargo xtask images --arch {arch} --from-source"
-            ));
-        }
-    }
-    Ok(Gdb {
-        program: program.to_owned(),
-        symbols,
     })
 }
 
@@ -118,11 +92,8 @@ fn core_dumps(context: &Context, is_wanted: bool) -> Result<bool, Failure> {
     Ok(is_wanted)
 }
 
-fn tool(context: &Context, name: &str) -> Result<camino::Utf8PathBuf, Failure> {
-    host::tools::find_in(name, &context.env.path).ok_or_else(|| {
-        let error = anyhow::anyhow!("`{name}` is not installed");
-        Failure::new(Exit::SetupMissing, error).hint(Some(format!("apt-get install {name}")))
-    })
+fn tool(context: &Context, name: &str) -> Result<Utf8PathBuf, Failure> {
+    host::tools::find_in(name, &context.env.path).ok_or_else(|| debugger::missing(name, name))
 }
 
 /// Refuses a pattern that matches no event of this QEMU, because QEMU itself would only warn.

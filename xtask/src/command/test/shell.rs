@@ -11,7 +11,7 @@ use verdict::event::RunEvent;
 use crate::cli::TestArgs;
 
 /// Ctrl-]. All other keys go to the guest, including Ctrl-C.
-const END: u8 = 0x1d;
+pub(crate) const END_KEY: u8 = 0x1d;
 
 /// The two ends of the keyboard channel, if requested: for the guests and for the terminal.
 pub(super) fn keyboard(args: &TestArgs) -> (Option<Arc<Keyboard>>, Option<Sender<Vec<u8>>>) {
@@ -53,7 +53,7 @@ impl Shell {
 fn read(keys: &Sender<Vec<u8>>) {
     let mut bytes = [0; 1024];
     while let Ok(length @ 1..) = std::io::stdin().read(&mut bytes) {
-        if bytes[..length].contains(&END) {
+        if bytes[..length].contains(&END_KEY) {
             host::interrupt::raise();
             return;
         }

@@ -37,6 +37,7 @@ pub(super) fn boots_all(args: &TestArgs) -> Option<&'static str> {
         (!debug.trace.is_empty(), "`--trace`"),
         (debug.strace_qemu, "`--strace-qemu`"),
         (debug.shell_on_fail, "`--shell-on-fail`"),
+        (debug.shell, "`--shell`"),
     ];
     let set = options.into_iter().find(|(is_set, _)| *is_set);
     set.map(|(_, option)| option)
