@@ -108,6 +108,21 @@ pub(super) fn combine(
     }
 }
 
+/// The outcome of a test without a host script. No other QEMU can continue its guest.
+pub(super) fn alone(guests: &[GuestResult]) -> Outcome {
+    match guests {
+        [guest] if guest.outcome == Outcome::Passed && guest.part == Part::Passage => {
+            Outcome::LostGuest {
+                how: "it was stopped, and QEMU was asked to quit".to_owned(),
+            }
+        }
+        [guest] => guest.outcome.clone(),
+        _ => Outcome::HarnessError {
+            message: format!("expected one guest, found {}", guests.len()),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +132,20 @@ mod tests {
             outcome,
             part: Part::Last,
         }
+    }
+
+    #[test]
+    fn guest_without_host_script_ends_itself() {
+        let check = |part, expect| {
+            let guest = GuestResult {
+                outcome: Outcome::Passed,
+                part,
+            };
+            assert_eq!(alone(&[guest]).label(), expect);
+        };
+        check(Part::Last, "passed");
+        check(Part::Passage, "lost guest");
+        assert_eq!(alone(&[]).label(), "harness error");
     }
 
     fn code(status: i32) -> HostScriptExit {
