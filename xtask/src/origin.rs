@@ -10,6 +10,22 @@ use crate::context::Context;
 /// Time limit for git to print the commit.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// Determines the origin while other work is done, because git takes a while to read a checkout.
+pub(crate) fn gather_during<T>(
+    context: &Context,
+    partition: Option<&str>,
+    scope: Scope,
+    work: impl FnOnce() -> T,
+) -> (Origin, T) {
+    std::thread::scope(|threads| {
+        let origin = threads.spawn(|| gather(context, partition, scope));
+        let result = work();
+        let origin = origin.join();
+        let origin = origin.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (origin, result)
+    })
+}
+
 /// The origin: this command line, now, in this checkout.
 pub(crate) fn gather(context: &Context, partition: Option<&str>, scope: Scope) -> Origin {
     // A checkout that was downloaded without history has no commit.

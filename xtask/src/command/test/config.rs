@@ -51,14 +51,9 @@ pub(super) fn configure(
 ) -> Result<Config, Failure> {
     let context = supply.context;
     let (scope, partition) = (wanted.scope, args.partition.as_deref());
-    // Meanwhile git reads the checkout.
-    let (runs, origin) = std::thread::scope(|threads| {
-        let origin = threads.spawn(|| origin::gather(context, partition, scope));
-        let runs = platforms::prepare(supply, &args.guest, &wanted.guests);
-        (runs, origin.join())
-    });
+    let prepare = || platforms::prepare(supply, &args.guest, &wanted.guests);
+    let (origin, runs) = origin::gather_during(context, partition, scope, prepare);
     let mut runs = runs?;
-    let origin = origin.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let kernel = args.kernel.first().map(Utf8PathBuf::as_path);
     kernels::apply(context, &mut runs, kernel, &args.host)?;
     let alone = args.no_capture || args.debug.shell_on_fail;
