@@ -330,6 +330,22 @@ tell_version() {
     post "version-$(sed 's/.*version=\([^ ]*\).*/\1/' /proc/cmdline)" "$(cat /tmp/version)"
 }
 
+# new_input_device FILE: the event device in /dev/input whose name is not a line of FILE. Fails while it does not exist.
+new_input_device() {
+    for _path in /dev/input/event*; do
+        test ! -e "$_path" || grep -qx "${_path##*/}" "$1" || { echo "$_path"; return 0; }
+    done
+    return 1
+}
+
+# input_events FILE: what an event device printed, one event per line: type, code and the lower half of the value.
+input_events() {
+    _value=11
+    test "$KILN_ENDIAN" = little || _value=12
+    # An event is a time of 16 bytes, then the three.
+    od -An -v -t d2 -w24 "$1" | awk -v value="$_value" 'NF == 12 { print $9, $10, $value }'
+}
+
 # disk_behind_iommu: checks that data written to /dev/vda goes through a translating IOMMU and can be read back. The host script
 # finds the text `through the IOMMU` at the 255th 64 KiB.
 disk_behind_iommu() {

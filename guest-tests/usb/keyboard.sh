@@ -9,14 +9,13 @@ in_host() {
 
 in_guest() {
     for keyboard in usb-kbd virtio-keyboard-pci; do
-        before=$(ls /dev/input 2> /dev/null || true)
+        ls /dev/input > /tmp/names 2> /dev/null || true
         case $keyboard in
             usb-*) plug "$keyboard" bus=usb.0 ;;
             *) plug "$keyboard" ;;
         esac
-        event=''
-        wait_for find_device 20
-        exec 3< "/dev/input/$event"
+        wait_for "new_input_device /tmp/names > /tmp/device" 20
+        exec 3< "$(cat /tmp/device)"
         cat <&3 > /tmp/events &
         # The device that was activated last receives the events: this one, once its driver uses it.
         wait_for "key 'esc true' 'esc false'; keys | grep -q '^1-\| 1-'"
@@ -34,15 +33,6 @@ in_guest() {
         kill $!
         exec 3<&-
     done
-}
-
-# Finds the event device that was not there before.
-find_device() {
-    for path in /dev/input/event*; do
-        event=${path##*/}
-        test ! -e "$path" || echo "$before" | grep -qx "$event" || return 0
-    done
-    return 1
 }
 
 # expect KEYS 'KEY true|false'…: presses and releases keys, and compares what the guest reports.
@@ -65,15 +55,7 @@ key() {
     qmp input-send-event "events=[${list#,}]" > /dev/null
 }
 
-# The events that came so far, each as type, code and value (of which the lower half is enough here).
-events() {
-    value=11
-    test "$KILN_ENDIAN" = little || value=12
-    # An event is a time of 16 bytes, then the three.
-    od -An -v -t d2 -w24 /tmp/events | awk -v value="$value" 'NF == 12 { print $9, $10, $value }'
-}
-
 # The keys that went down and up.
 keys() {
-    events | sed -n 's/^1 \(.*\) 1$/\1+/p; s/^1 \(.*\) 0$/\1-/p' | paste -sd ' '
+    input_events /tmp/events | sed -n 's/^1 \(.*\) 1$/\1+/p; s/^1 \(.*\) 0$/\1-/p' | paste -sd ' '
 }

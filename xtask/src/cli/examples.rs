@@ -64,11 +64,11 @@ Examples:
 /// Of `shell`, `monitor` and `gdb`.
 pub(super) const ATTACH: &str = "\
 Examples:
-  cargo xtask test --shell net::ping
+  cargo xtask test --shell --arch x86_64 timer::watchdog
       Run a test whose guest offers a shell
   cargo xtask shell
       Open a shell in the only running guest
-  cargo xtask monitor net::ping
+  cargo xtask monitor timer::watchdog
       Talk to the monitor of QEMU for the guest of a test
   cargo xtask gdb 12.3
       Debug the kernel of the third guest of run 12";
