@@ -75,9 +75,9 @@ impl Drop for Server {
         self.stopping.store(true, Ordering::SeqCst);
         // A client ignores and removes a link that is left.
         let _ = fs_err::remove_file(&self.link);
-        // Wakes the listener. If that fails, it has already ended.
-        let _ = UnixStream::connect(&self.socket);
-        if let Some(listening) = self.listening.take() {
+        // Wakes the listener. If the socket was removed, the listener waits until this process ends.
+        let woken = UnixStream::connect(&self.socket).is_ok();
+        if let Some(listening) = self.listening.take().filter(|_| woken) {
             let _ = listening.join();
         }
     }
@@ -213,4 +213,27 @@ fn machine(
 
 fn qmp_error(class: &str, desc: &str) -> Value {
     json!({ "error": { "class": class, "desc": desc } })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn server_without_its_socket_still_stops() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let private = folder.join("private");
+        fs_err::create_dir(&private).unwrap();
+        let server = Server::start(&Arc::default(), "1", &private, &folder.join("links")).unwrap();
+        fs_err::remove_file(private.join(SOCKET)).unwrap();
+        let (stopped, stops) = channel();
+        std::thread::spawn(move || {
+            drop(server);
+            stopped.send(()).unwrap();
+        });
+        stops.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
 }
