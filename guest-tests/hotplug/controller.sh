@@ -23,6 +23,7 @@ in_guest() {
         echo 0 0 0 > "$host/scan"
         wait_for "ls /dev/sd?"
         device=$(echo /dev/sd?)
+        wait_for "true < $device"
         if test "$round" = 1; then
             dd if=/tmp/data of="$device" bs=64k seek=7 conv=fsync
         else

@@ -20,5 +20,7 @@ in_guest() {
     plug usb-storage bus=xhci.0 drive=stick serial=kiln-second
     wait_for "grep -q kiln-second /sys/bus/usb/devices/*/serial" 20
     wait_for "ls /dev/sd?" 20
-    dd if="$(echo /dev/sd?)" bs=4k skip=5 count=16 | cmp - /tmp/data
+    device=$(echo /dev/sd?)
+    wait_for "true < $device" 20
+    dd if="$device" bs=4k skip=5 count=16 | cmp - /tmp/data
 }
