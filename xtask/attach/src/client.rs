@@ -39,15 +39,6 @@ pub struct Found {
     pub guest: GuestInfo,
 }
 
-/// An open channel.
-#[derive(Debug)]
-pub struct Opened {
-    /// What the guest sends.
-    pub reader: BufReader<UnixStream>,
-    /// Where a debugger attaches, if that was requested.
-    pub gdb: Option<GdbTarget>,
-}
-
 /// The guests of all running commands of a checkout. Removes the links of commands that were killed.
 pub fn running(links: &Utf8Path) -> Result<Vec<Found>, AttachError> {
     let failed = |source| AttachError::Links {
@@ -103,17 +94,29 @@ fn list(socket: &Utf8Path) -> io::Result<Vec<GuestInfo>> {
     }
 }
 
-/// Opens a channel to a guest.
-pub fn open(found: &Found, channel: Channel) -> Result<Opened, AttachError> {
+/// Opens a channel to a guest. Returns what the guest sends.
+pub fn open(found: &Found, channel: Channel) -> Result<BufReader<UnixStream>, AttachError> {
     let guest = found.guest.number;
-    let (answer, reader) = ask(&found.socket, &Request::Open { guest, channel })?;
-    let gdb = match answer {
-        Answer::Open => None,
-        Answer::Gdb(target) => Some(target),
-        Answer::Refused(why) => return Err(AttachError::Refused(why)),
-        Answer::Guests(_) => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
-    };
-    Ok(Opened { reader, gdb })
+    match ask(&found.socket, &Request::Open { guest, channel })? {
+        (Answer::Open, reader) => Ok(reader),
+        (answer, _) => Err(refused(answer)),
+    }
+}
+
+/// Starts the gdbstub of a guest, whose time limits pause while the connection is open.
+pub fn debug(found: &Found) -> Result<(GdbTarget, UnixStream), AttachError> {
+    let guest = found.guest.number;
+    match ask(&found.socket, &Request::Debug { guest })? {
+        (Answer::Gdb(target), reader) => Ok((target, reader.into_inner())),
+        (answer, _) => Err(refused(answer)),
+    }
+}
+
+fn refused(answer: Answer) -> AttachError {
+    match answer {
+        Answer::Refused(why) => AttachError::Refused(why),
+        _ => io::Error::from(io::ErrorKind::InvalidData).into(),
+    }
 }
 
 fn ask(socket: &Utf8Path, request: &Request) -> io::Result<(Answer, BufReader<UnixStream>)> {

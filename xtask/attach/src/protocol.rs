@@ -23,6 +23,12 @@ pub enum Request {
         /// The channel.
         channel: Channel,
     },
+    /// Starts the gdbstub of the guest with this number. The guest counts as debugged while the connection is
+    /// open.
+    Debug {
+        /// Its number in the run.
+        guest: usize,
+    },
 }
 
 /// A channel to a guest.
@@ -40,8 +46,6 @@ pub enum Channel {
     },
     /// QMP commands.
     Qmp,
-    /// QEMU's gdbstub. The guest counts as debugged while the connection is open.
-    Gdb,
 }
 
 /// The answer to a request.

@@ -90,7 +90,8 @@ fn attend(stream: &UnixStream, guests: &LiveGuests, run: &str) -> io::Result<()>
     stream.set_read_timeout(None)?;
     let (number, channel) = match request {
         Request::List => return protocol::write(stream, &Answer::Guests(guests.list(run))),
-        Request::Open { guest, channel } => (guest, channel),
+        Request::Open { guest, channel } => (guest, Some(channel)),
+        Request::Debug { guest } => (guest, None),
     };
     let refused = |why: String| protocol::write(stream, &Answer::Refused(why));
     let Some(guest) = guests.find(number) else {
@@ -99,6 +100,16 @@ fn attend(stream: &UnixStream, guests: &LiveGuests, run: &str) -> io::Result<()>
     let _open = guest.connect(stream)?;
     // Its time limits pause while a user is attached.
     let _held = guest.clock().map(session::limits::TestClock::hold);
+    let Some(channel) = channel else {
+        return match guest.gdb() {
+            Err(error) => refused(error.to_string()),
+            Ok(target) => {
+                protocol::write(stream, &Answer::Gdb(target))?;
+                // The debugger has its own connection to QEMU. This one ends with it.
+                io::copy(&mut reader, &mut io::sink()).map(|_| ())
+            }
+        };
+    };
     match channel {
         Channel::Shell { size } => {
             if let Some(why) = guest.no_shell() {
@@ -122,25 +133,18 @@ fn attend(stream: &UnixStream, guests: &LiveGuests, run: &str) -> io::Result<()>
             protocol::write(stream, &Answer::Open)?;
             machine(&guest, reader, stream)
         }
-        Channel::Gdb => match guest.gdb() {
-            Err(error) => refused(error.to_string()),
-            Ok(target) => {
-                protocol::write(stream, &Answer::Gdb(target))?;
-                // The debugger has its own connection to QEMU. This one ends with it.
-                io::copy(&mut reader, &mut io::sink()).map(|_| ())
-            }
-        },
     }
 }
 
 fn read_keys(guest: &LiveGuest, user: u64, mut reader: BufReader<UnixStream>) -> io::Result<()> {
     let mut bytes = [0; 4096];
     loop {
-        let length = reader.read(&mut bytes)?;
-        if length == 0 {
-            return Ok(());
+        match reader.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(length) => guest.shell.typed(user, &bytes[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        guest.shell.typed(user, &bytes[..length]);
     }
 }
 

@@ -151,7 +151,7 @@ impl ShellPort {
                 .and_then(|()| (&*stream).write(rest));
             match written {
                 Ok(length) => rest = &rest[length..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if is_temporary(&error) => {}
                 Err(_) => return false,
             }
         }
@@ -174,6 +174,14 @@ impl ShellPort {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a write may succeed later: the user is slow, or a signal arrived.
+fn is_temporary(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }
 
 impl State {

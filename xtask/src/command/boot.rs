@@ -9,7 +9,7 @@ use plan::arch::Machine;
 use qemu::LaunchRequest;
 use qemu::console::PanicWatch;
 
-use crate::attached::{self, Offer};
+use crate::attached::{self, Booted, Offer};
 use crate::cli::boot::BootArgs;
 use crate::context::Context;
 use crate::debugger;
@@ -51,10 +51,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
         suffix: "",
     };
     let debug = Debug {
-        gdb: args
-            .gdb
-            .then(|| debugger::gdb(&supply, &runs))
-            .transpose()?,
+        gdb: (args.gdb.then(|| debugger::gdb(&supply, &runs))).transpose()?,
         ..Debug::default()
     };
     let is_host = args.host.is_host_image();
@@ -78,9 +75,12 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     if context.global.verbose > 0 {
         output::note(command.shell_line());
     }
-    let machine = args.machine.as_deref();
-    let guest = ((guest_run, machine), (&debug, sockets.path()));
-    let (command, offer) = attached::offer(context, guest, command)?;
+    let guest = Booted {
+        run: guest_run,
+        debug: &debug,
+        sockets: sockets.path(),
+    };
+    let (command, offer) = attached::offer(context, &guest, machine, command)?;
     if !context.global.quiet {
         let keys = context.style.paint(Color::Bold, "Ctrl-A X");
         output::note(format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use attach::protocol::{Channel, GdbTarget};
+use attach::protocol::GdbTarget;
 use camino::Utf8PathBuf;
 use guest::debug::Gdb;
 use host::process::command::quote_line;
@@ -26,13 +26,7 @@ pub(crate) fn run(context: &Context, args: &GdbArgs) -> CommandResult {
         let error = anyhow::anyhow!("unknown architecture `{}`", found.guest.arch);
         return Err(Failure::new(Exit::Usage, error));
     };
-    let opened = attached::open(&found, Channel::Gdb)?;
-    let Some(target) = opened.gdb else {
-        return Err(Failure::new(
-            Exit::Failed,
-            anyhow::anyhow!("expected the socket of a gdbstub"),
-        ));
-    };
+    let (target, connection) = attached::debug(&found)?;
     let gdb = Gdb {
         program,
         symbols: symbols(&supply, &arch.name, &target)?,
@@ -46,8 +40,7 @@ pub(crate) fn run(context: &Context, args: &GdbArgs) -> CommandResult {
         output::note(quote_line(&command));
     }
     // The time limits of the guest pause until gdb closes the connection.
-    let connection = OwnedFd::from(opened.reader.into_inner());
-    let error = host::guard::replace_by(&command, connection);
+    let error = host::guard::replace_by(&command, OwnedFd::from(connection));
     Err(Failure::new(Exit::SetupMissing, error))
 }
 

@@ -1,6 +1,6 @@
 //! `cargo xtask monitor [RUN|GUEST]`: executes lines of input in the monitor of a running guest.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::net::Shutdown;
 
 use attach::pick;
@@ -22,23 +22,20 @@ pub(crate) fn run(context: &Context, args: &MonitorArgs) -> CommandResult {
         },
         Language::Qmp => Channel::Qmp,
     };
-    let mut opened = attached::open(&found, channel)?;
+    let mut reader = attached::open(&found, channel)?;
     if is_terminal && !context.global.quiet {
         let guest = pick::line(&found.guest);
         output::note(format!("{guest}: Ctrl-D leaves the monitor"));
     }
     let io = |error: io::Error| Failure::new(Exit::Failed, error);
-    let mut guest = opened.reader.get_ref().try_clone().map_err(io)?;
+    let mut guest = reader.get_ref().try_clone().map_err(io)?;
     // It waits for input until the program ends.
     std::thread::spawn(move || {
         // A guest that has ended reads nothing more.
         let _ = io::copy(&mut io::stdin(), &mut guest);
         let _ = guest.shutdown(Shutdown::Write);
     });
-    let mut bytes = [0; 4096];
-    while let Ok(length @ 1..) = opened.reader.read(&mut bytes) {
-        output::raw(&bytes[..length]);
-    }
+    attached::print(&mut reader);
     attached::check_lives(context, &found)?;
     Ok(Exit::Success)
 }

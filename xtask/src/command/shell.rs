@@ -24,21 +24,18 @@ const SIZE: (u16, u16) = (80, 24);
 pub(crate) fn run(context: &Context, args: &ShellArgs) -> CommandResult {
     let found = attached::find(context, &args.target, "shell")?;
     let size = terminal::size().unwrap_or(SIZE);
-    let mut opened = attached::open(&found, Channel::Shell { size })?;
+    let mut reader = attached::open(&found, Channel::Shell { size })?;
     if !context.global.quiet {
         greet(context, &found);
     }
     let io = |error: io::Error| Failure::new(Exit::Failed, error);
-    let guest = opened.reader.get_ref().try_clone().map_err(io)?;
+    let guest = reader.get_ref().try_clone().map_err(io)?;
     let left = Arc::new(AtomicBool::new(false));
     let leaves = Arc::clone(&left);
     let raw = Raw::enter();
     // It waits for keys until the program ends.
     std::thread::spawn(move || type_keys(&guest, &leaves));
-    let mut bytes = [0; 4096];
-    while let Ok(length @ 1..) = opened.reader.read(&mut bytes) {
-        output::raw(&bytes[..length]);
-    }
+    attached::print(&mut reader);
     drop(raw);
     if !left.load(Ordering::SeqCst) {
         attached::check_lives(context, &found)?;
