@@ -13,7 +13,7 @@ in_host() {
 }
 
 in_guest() {
-    case $(sed 's/.*controller=\([^ ]*\).*/\1/' /proc/cmdline) in
+    case $(kernel_parameter controller) in
         ich9*) hda=$(pci_bar "$(pci_device 8086:293e)" 0) ;;
         *) hda=$(pci_bar "$(pci_device 8086:2668)" 0) ;;
     esac

@@ -9,19 +9,8 @@ in_host() {
     # Linux uses no port of a PIIX controller that the firmware did not enable at boot.
     controller=$(choose controller)
     truncate -s 64M "$SCRATCH/disk"
-    set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk"
-    case $controller in
-        virtio-blk-*) set -- "$@" -device "$controller,drive=disk" ;;
-        nvme) set -- "$@" -device nvme,drive=disk,serial=kiln ;;
-        ich9-ahci) set -- "$@" -device ich9-ahci,id=c -device ide-hd,bus=c.0,drive=disk ;;
-        piix*-ide | sii3112) set -- "$@" -device "$controller,id=c" -device ide-hd,bus=c.0,drive=disk ;;
-        sdhci-pci) set -- "$@" -device sdhci-pci -device sd-card,drive=disk ;;
-        ufs) set -- "$@" -device ufs,id=c -device ufs-lu,bus=c,drive=disk,lun=0 ;;
-        usb-storage) set -- "$@" -device qemu-xhci -device usb-storage,drive=disk ;;
-        usb-*) set -- "$@" -device qemu-xhci -device "$controller,id=c" -device scsi-hd,bus=c.0,drive=disk ;;
-        *) set -- "$@" -device "$controller,id=c" -device scsi-hd,bus=c.0,drive=disk ;;
-    esac
-    qemu "$@"
+    # shellcheck disable=SC2046  # words
+    qemu -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" $(disk_device "$controller" disk)
     has_pattern 1 "$SCRATCH/disk" 5
 }
 

@@ -2,19 +2,18 @@
 # A discard that is longer than one range frees all of its blocks and no others, with every controller.
 #: groups = ["block"]
 #: timeout = "60s"
-#: requires.devices = ["virtio-blk-pci", "virtio-scsi-pci", "scsi-hd", "nvme", "ich9-ahci"]
+#: choices.controller = { devices = ["virtio-blk-pci", "virtio-scsi-pci", "nvme", "ich9-ahci"] }
 
 in_host() {
-    for disk in virtio scsi nvme ahci; do
+    for disk in $(offered controller); do
         truncate -s 256M "$SCRATCH/$disk"
-        set -- "$@" -blockdev "driver=raw,node-name=$disk,discard=unmap,file.driver=file,file.discard=unmap,file.filename=$SCRATCH/$disk"
+        # shellcheck disable=SC2046  # words
+        set -- "$@" $(disk_device "$disk" "$disk") \
+            -blockdev "driver=raw,node-name=$disk,discard=unmap,file.driver=file,file.discard=unmap,file.filename=$SCRATCH/$disk"
     done
-    qemu "$@" -device virtio-blk-pci,drive=virtio \
-        -device virtio-scsi-pci,id=s -device scsi-hd,bus=s.0,drive=scsi \
-        -device nvme,drive=nvme,serial=kiln \
-        -device ich9-ahci,id=a -device ide-hd,bus=a.0,drive=ahci
+    qemu -append "disks=$(offered controller | wc -l)" "$@"
     truncate -s 512K "$SCRATCH/zeros"
-    for disk in virtio scsi nvme ahci; do
+    for disk in $(offered controller); do
         for mib in 8 200; do
             has_pattern 1 "$SCRATCH/$disk" $mib || fail "$disk: expected the data at $mib MiB to be kept"
         done
@@ -26,7 +25,7 @@ in_host() {
 }
 
 in_guest() {
-    wait_for "test \$(disks | wc -w) = 4" 20
+    wait_for "test \$(disks | wc -w) = $(kernel_parameter disks)" 20
     for disk in $(disks); do
         wait_for "true < /dev/$disk"
         for mib in 8 16 110 200; do

@@ -1,26 +1,27 @@
 #!/bin/sh
 # A write cache that the guest disables and enables again is disabled and enabled in QEMU, with every controller.
 #: groups = ["block"]
-#: requires.devices = ["virtio-blk-pci", "virtio-scsi-pci", "scsi-hd", "nvme", "ich9-ahci"]
+#: choices.controller = { devices = ["virtio-blk-pci", "virtio-scsi-pci", "nvme", "ich9-ahci"] }
 
 in_host() {
-    for disk in virtio scsi nvme ahci; do
+    for disk in $(offered controller); do
         truncate -s 8M "$SCRATCH/$disk"
-        set -- "$@" -blockdev "driver=raw,node-name=$disk,file.driver=file,file.filename=$SCRATCH/$disk"
+        # shellcheck disable=SC2046  # words
+        set -- "$@" $(disk_device "$disk" "$disk" "id=$disk") \
+            -blockdev "driver=raw,node-name=$disk,file.driver=file,file.filename=$SCRATCH/$disk"
     done
-    qemu "$@" -device virtio-blk-pci,id=virtio,drive=virtio \
-        -device virtio-scsi-pci,id=s -device scsi-hd,id=scsi,bus=s.0,drive=scsi \
-        -device nvme,id=nvme,drive=nvme,serial=kiln \
-        -device ich9-ahci,id=a -device ide-hd,id=ahci,bus=a.0,drive=ahci
+    qemu -append "disks=$(offered controller | paste -sd ,)" "$@"
 }
 
 in_guest() {
-    wait_for "test \$(disks | wc -w) = 4" 20
+    controllers=$(kernel_parameter disks | tr , ' ')
+    wait_for "test \$(disks | wc -w) = $(echo "$controllers" | wc -w)" 20
     for disk in /sys/class/scsi_disk/*; do
+        test -e "$disk" || continue
         wait_for "test -e $disk/cache_type"
         case $(cat "$disk/device/vendor") in
-            ATA*) ahci=$disk ;;
-            *) scsi=$disk ;;
+            ATA*) ahci=$disk/cache_type ;;
+            *) scsi=$disk/cache_type ;;
         esac
     done
     expect true at first
@@ -37,17 +38,21 @@ in_guest() {
 
 # set_cache TYPE NUMBER: the type for Linux, and the number for an NVMe feature.
 set_cache() {
-    echo "$1" > /sys/block/vda/cache_type
-    echo "$1" > "$scsi/cache_type"
-    echo "$1" > "$ahci/cache_type"
-    nvme_admin /dev/nvme0 9 cdw10=6 cdw11="$2"
+    for controller in $controllers; do
+        case $controller in
+            virtio-blk-pci) echo "$1" > /sys/block/vda/cache_type ;;
+            virtio-scsi-pci) echo "$1" > "$scsi" ;;
+            ich9-ahci) echo "$1" > "$ahci" ;;
+            nvme) nvme_admin /dev/nvme0 9 cdw10=6 cdw11="$2" ;;
+        esac
+    done
 }
 
 # expect true|false WHEN: compares the caches in QEMU.
 expect() {
     enabled=$1
     shift
-    for device in virtio scsi nvme ahci; do
+    for device in $controllers; do
         # Each disk is an object of the list; its own cache follows its device.
         found=$(qmp query-block | sed 's/{"io-status\|{"device"/\n&/g' | grep "\"qdev\":\"[^\"]*\\b$device\\b" |
             sed 's/.*"writeback":\([a-z]*\).*/\1/')

@@ -25,7 +25,7 @@ in_host() {
 }
 
 in_guest() {
-    ports=$(sed 's/.*ports=\([^ ]*\).*/\1/' /proc/cmdline)
+    ports=$(kernel_parameter ports)
     device=$(cd /sys/bus/pci/drivers/serial/0* && pwd -P)
     wait_for "test \$(ttys | wc -l) = $ports"
     number=1

@@ -46,6 +46,6 @@ in_guest() {
     poke $((memory + 4 * 319)) 32 0x00ff00
     poke $((memory + 4 * 199 * 320)) 32 0x0000ff
     poke $((memory + 4 * (200 * 320 - 1))) 32 0x123456
-    shot=$(sed 's/.*shot=\([^ ]*\).*/\1/' /proc/cmdline)
+    shot=$(kernel_parameter shot)
     qmp screendump filename="$shot" device=screen
 }

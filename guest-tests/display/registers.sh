@@ -8,7 +8,7 @@ in_host() {
 }
 
 in_guest() {
-    case $(sed 's/.*display=\([^ ]*\).*/\1/' /proc/cmdline) in
+    case $(kernel_parameter display) in
         ati-vga)
             registers=$(pci_bar "$(pci_device 1002:5046)" 2)
             # A scratch register, read back through the pair of index and data.

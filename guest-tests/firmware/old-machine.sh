@@ -25,7 +25,7 @@ in_host() {
 }
 
 in_guest() {
-    machine=$(sed 's/.*kiln-machine=\([^ ]*\).*/\1/' /proc/cmdline)
+    machine=$(kernel_parameter kiln-machine)
     test "$(qmp qom-get path=/machine property=type)" = "\"$machine-machine\""
     test -n "$(ls /sys/bus/pci/devices)"
     # On x86 it is also a string of the SMBIOS tables.

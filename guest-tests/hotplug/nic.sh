@@ -15,7 +15,7 @@ in_host() {
 }
 
 in_guest() {
-    url=$(sed 's/.*url=\([^ ]*\).*/\1/' /proc/cmdline)
+    url=$(kernel_parameter url)
     nic=$(choose nic virtio-net-pci e1000e e1000 rtl8139)
     for round in 1 2; do
         card=$(plug "$nic" netdev=n0 mac="52:54:00:00:00:0$round")

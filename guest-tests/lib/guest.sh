@@ -327,23 +327,43 @@ tell_version() {
     for _look in "$@"; do
         "$_look"
     done > /tmp/version
-    post "version-$(sed 's/.*version=\([^ ]*\).*/\1/' /proc/cmdline)" "$(cat /tmp/version)"
+    post "version-$(kernel_parameter version)" "$(cat /tmp/version)"
 }
 
-# new_input_device FILE: the event device in /dev/input whose name is not a line of FILE. Fails while it does not exist.
-new_input_device() {
+# kernel_parameter NAME: the value of NAME=… on the kernel command line.
+kernel_parameter() {
+    sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline
+}
+
+# record_input DRIVER [key=value]…: plugs an input device and records its events in /tmp/events until `end_recording`.
+record_input() {
+    ls /dev/input > /tmp/names 2> /dev/null || true
+    plug "$@"
+    wait_for "_new_input > /tmp/device" 20
+    exec 3< "$(cat /tmp/device)"
+    cat <&3 > /tmp/events &
+    _recorder=$!
+}
+
+# The event device that was not in /dev/input before.
+_new_input() {
     for _path in /dev/input/event*; do
-        test ! -e "$_path" || grep -qx "${_path##*/}" "$1" || { echo "$_path"; return 0; }
+        test ! -e "$_path" || grep -qx "${_path##*/}" /tmp/names || { echo "$_path"; return 0; }
     done
     return 1
 }
 
-# input_events FILE: what an event device printed, one event per line: type, code and the lower half of the value.
+end_recording() {
+    kill "$_recorder"
+    exec 3<&-
+}
+
+# input_events: the recorded events, one per line: type, code and the lower half of the value.
 input_events() {
     _value=11
     test "$KILN_ENDIAN" = little || _value=12
     # An event is a time of 16 bytes, then the three.
-    od -An -v -t d2 -w24 "$1" | awk -v value="$_value" 'NF == 12 { print $9, $10, $value }'
+    od -An -v -t d2 -w24 /tmp/events | awk -v value="$_value" 'NF == 12 { print $9, $10, $value }'
 }
 
 # disk_behind_iommu: checks that data written to /dev/vda goes through a translating IOMMU and can be read back. The host script

@@ -63,6 +63,30 @@ get_qemu_status() {
     wait "$pid"
 }
 
+# offered NAME: prints all values of `choices.NAME` in the header that this QEMU and the kernel support, one per line.
+offered() {
+    _call offered "$@"
+}
+
+# disk_device CONTROLLER NODE [PROPERTY]…: prints the options for a disk with the data of a block node behind a controller of this
+# type. The properties are those of the disk.
+disk_device() {
+    _controller=$1 _node=$2
+    shift 2
+    _disk="drive=$_node$(printf ',%s' "$@")"
+    test $# != 0 || _disk="drive=$_node"
+    case $_controller in
+        virtio-blk-*) echo "-device $_controller,$_disk" ;;
+        nvme) echo "-device nvme,serial=kiln,$_disk" ;;
+        ich9-ahci | piix*-ide | sii3112) echo "-device $_controller,id=c-$_node -device ide-hd,bus=c-$_node.0,$_disk" ;;
+        sdhci-pci) echo "-device sdhci-pci,id=c-$_node -device sd-card,$_disk" ;;
+        ufs) echo "-device ufs,id=c-$_node -device ufs-lu,bus=c-$_node,lun=0,$_disk" ;;
+        usb-storage) echo "-device qemu-xhci,id=x-$_node -device usb-storage,bus=x-$_node.0,$_disk" ;;
+        usb-*) echo "-device qemu-xhci,id=x-$_node -device $_controller,id=c-$_node,bus=x-$_node.0 -device scsi-hd,bus=c-$_node.0,$_disk" ;;
+        *) echo "-device $_controller,id=c-$_node -device scsi-hd,bus=c-$_node.0,$_disk" ;;
+    esac
+}
+
 # serve DIRECTORY: serves the directory over HTTP while the test runs; prints the URL that guests use.
 serve() {
     _call serve "$@"

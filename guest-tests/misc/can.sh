@@ -13,7 +13,7 @@ in_host() {
 }
 
 in_guest() {
-    case $(sed 's/.*card=\([^ ]*\).*/\1/' /proc/cmdline) in
+    case $(kernel_parameter card) in
         kvaser_pci) numbers=0x10e8:0x8406 step=1 regions="1 1" ;;
         pcm3680_pci) numbers=0x13fe:0xc002 step=1 regions="0 1" ;;
         mioe3680_pci) numbers=0x13fe:0xc302 step=4 regions="0 1" ;;

@@ -48,7 +48,7 @@ in_host() {
 }
 
 in_guest() {
-    nic=$(sed 's/.*nic=\([^ ]*\).*/\1/' /proc/cmdline)
+    nic=$(kernel_parameter nic)
     # The driver of i82550, i82551 and i82562 insists on microcode, which the emulated cards take and ignore.
     mkdir -p /lib/firmware/e100
     truncate -s 539 /lib/firmware/e100/d102e_ucode.bin

@@ -2,30 +2,26 @@
 # A card receives the multicast groups that it joined, but no other group and no other station's frames unless it is promiscuous.
 #: groups = ["net"]
 #: timeout = "90s"
-#: requires.devices = ["virtio-net-pci", "e1000", "e1000e", "igb", "rtl8139", "pcnet", "tulip"]
-#: choices.others.x86_64 = { devices = ["vmxnet3"] }
-#: choices.others.aarch64 = { devices = ["vmxnet3"] }
-#: choices.others.riscv64 = { devices = ["vmxnet3"] }
-#: choices.others.ppc64 = [""]
-#: choices.others.ppc64le = [""]
+#: choices.nic = { devices = ["virtio-net-pci", "e1000", "e1000e", "igb", "rtl8139", "pcnet", "tulip", "vmxnet3"] }
 
 in_host() {
-    number=1
-    for nic in virtio-net-pci e1000 e1000e igb rtl8139 pcnet tulip $(choose others); do
+    number=0
+    for nic in $(offered nic); do
+        number=$((number + 1))
         set -- "$@" -netdev "hubport,id=p$number,hubid=0" \
             -device "$nic,netdev=p$number,mac=52:54:00:00:00:0$number"
-        number=$((number + 1))
     done
-    qemu "$@" -netdev hubport,id=sender,hubid=0 -device virtio-net-pci,netdev=sender,mac=52:54:00:00:00:10
+    qemu -append "cards=$number" "$@" -netdev hubport,id=sender,hubid=0 -device virtio-net-pci,netdev=sender,mac=52:54:00:00:00:10
 }
 
 in_guest() {
-    wait_for "grep -l 52:54:00:00:00:10 /sys/class/net/*/address"
+    wait_for "test \$(cat /sys/class/net/*/address | grep -c ^52:54:00:) = $(($(kernel_parameter cards) + 1))"
+    cards=
     for address in /sys/class/net/*/address; do
         card=$(basename "$(dirname "$address")")
         case $(cat "$address") in
             *:10) sender=$card ;;
-            52:54:*) cards="${cards:-} $card" ;;
+            52:54:*) cards="$cards $card" ;;
         esac
     done
     # The sender sends nothing but these frames. The first is of the group that the cards join; the others have neither its hash

@@ -21,7 +21,7 @@ in_host() {
 
 in_guest() {
     udhcpc -i eth0 -f -n -q
-    wget -O /dev/null "$(sed 's/.*url=\([^ ]*\).*/\1/' /proc/cmdline)/index.html"
+    wget -O /dev/null "$(kernel_parameter url)/index.html"
 }
 
 if test "$QEMU_TEST"; then

@@ -22,8 +22,8 @@ in_host() {
 }
 
 in_guest() {
-    own=$(sed 's/.*own=\([^ ]*\).*/\1/' /proc/cmdline)
-    peer=$(sed 's/.*peer=\([^ ]*\).*/\1/' /proc/cmdline)
+    own=$(kernel_parameter own)
+    peer=$(kernel_parameter peer)
     mkdir /tmp/www
     pattern "$own" > /tmp/www/data
     httpd -h /tmp/www

@@ -12,7 +12,7 @@ in_host() {
 }
 
 in_guest() {
-    url=$(sed 's/.*url=\([^ ]*\).*/\1/' /proc/cmdline)
+    url=$(kernel_parameter url)
     test "$(cat /sys/class/net/eth0/address)" = 52:54:00:12:34:57
     udhcpc -i eth0 -f -n -q
     cd /tmp

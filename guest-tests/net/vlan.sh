@@ -1,11 +1,7 @@
 #!/bin/sh
 # Tagged frames pass between two cards, and a VLAN does not hear another.
 #: groups = ["net"]
-#: choices.nic.x86_64 = { devices = ["e1000", "e1000e", "igb", "rtl8139", "vmxnet3", "virtio-net-pci"] }
-#: choices.nic.aarch64 = { devices = ["e1000", "e1000e", "igb", "rtl8139", "vmxnet3", "virtio-net-pci"] }
-#: choices.nic.riscv64 = { devices = ["e1000", "e1000e", "igb", "rtl8139", "vmxnet3", "virtio-net-pci"] }
-#: choices.nic.ppc64 = { devices = ["e1000", "e1000e", "igb", "rtl8139", "virtio-net-pci"] }
-#: choices.nic.ppc64le = { devices = ["e1000", "e1000e", "igb", "rtl8139", "virtio-net-pci"] }
+#: choices.nic = { devices = ["e1000", "e1000e", "igb", "rtl8139", "vmxnet3", "virtio-net-pci"] }
 
 in_host() {
     nic=$(choose nic)

@@ -15,7 +15,7 @@ in_host() {
 
 in_guest() {
     wait_for "true < /dev/sda && true < /dev/sdb" 20
-    case $(sed 's/.*transport=//' /proc/cmdline) in
+    case $(kernel_parameter transport) in
         usb-uas) test -L /sys/bus/usb/drivers/uas/*:1.0 ;;
         *) test -L /sys/bus/usb/drivers/usb-storage/*:1.0 ;;
     esac

@@ -16,7 +16,7 @@ in_host() {
 
 in_guest() {
     wait_for "true < /dev/sda" 20
-    case $(sed 's/.*controller=//' /proc/cmdline) in
+    case $(kernel_parameter controller) in
         *uhci* | *ohci*) speed=12 ;;
         *ehci*) speed=480 ;;
         *) speed=5000 ;;

@@ -1,22 +1,18 @@
 #!/bin/sh
 # Keys of every kind and both modifiers of each kind that are sent to a keyboard go down and up in the guest, in order.
-#: requires.devices = ["qemu-xhci", "usb-kbd", "virtio-keyboard-pci"]
+#: choices.keyboard = { devices = ["usb-kbd", "virtio-keyboard-pci"] }
 #: slots = 1
 
 in_host() {
-    qemu -device qemu-xhci,id=usb
+    qemu -device qemu-xhci,id=usb -append "keyboards=$(offered keyboard | paste -sd ,)"
 }
 
 in_guest() {
-    for keyboard in usb-kbd virtio-keyboard-pci; do
-        ls /dev/input > /tmp/names 2> /dev/null || true
+    for keyboard in $(kernel_parameter keyboards | tr , ' '); do
         case $keyboard in
-            usb-*) plug "$keyboard" bus=usb.0 ;;
-            *) plug "$keyboard" ;;
+            usb-*) record_input "$keyboard" bus=usb.0 ;;
+            *) record_input "$keyboard" ;;
         esac
-        wait_for "new_input_device /tmp/names > /tmp/device" 20
-        exec 3< "$(cat /tmp/device)"
-        cat <&3 > /tmp/events &
         # The device that was activated last receives the events: this one, once its driver uses it.
         wait_for "key 'esc true' 'esc false'; keys | grep -q '^1-\| 1-'"
         # What was sent meanwhile has arrived before this.
@@ -30,8 +26,7 @@ in_guest() {
         for code in ctrl=29 ctrl_r=97 shift=42 shift_r=54 alt=56 alt_r=100 meta_l=125 meta_r=126; do
             expect "${code#*=}+ 37+ 37- ${code#*=}-" "${code%=*} true" 'k true' 'k false' "${code%=*} false"
         done
-        kill $!
-        exec 3<&-
+        end_recording
     done
 }
 
@@ -57,5 +52,5 @@ key() {
 
 # The keys that went down and up.
 keys() {
-    input_events /tmp/events | sed -n 's/^1 \(.*\) 1$/\1+/p; s/^1 \(.*\) 0$/\1-/p' | paste -sd ' '
+    input_events | sed -n 's/^1 \(.*\) 1$/\1+/p; s/^1 \(.*\) 0$/\1-/p' | paste -sd ' '
 }

@@ -1,29 +1,25 @@
 #!/bin/sh
 # Movements, the left and middle button and turns of the wheel arrive once, in their direction, from each mouse and tablet.
-#: requires.devices = ["qemu-xhci", "usb-mouse", "usb-tablet", "virtio-mouse-pci", "virtio-tablet-pci"]
+#: choices.pointer = { devices = ["usb-mouse", "usb-tablet", "virtio-mouse-pci", "virtio-tablet-pci"] }
 #: slots = 2
 #: timeout = "60s"
 
 in_host() {
-    qemu -device qemu-xhci,id=usb
+    qemu -device qemu-xhci,id=usb -append "pointers=$(offered pointer | paste -sd ,)"
 }
 
 in_guest() {
-    for pointer in usb-mouse usb-tablet virtio-mouse-pci virtio-tablet-pci; do
-        ls /dev/input > /tmp/names 2> /dev/null || true
+    for pointer in $(kernel_parameter pointers | tr , ' '); do
         case $pointer in
-            usb-*) plug "$pointer" bus=usb.0 ;;
-            *) plug "$pointer" ;;
+            usb-*) record_input "$pointer" bus=usb.0 ;;
+            *) record_input "$pointer" ;;
         esac
-        wait_for "new_input_device /tmp/names > /tmp/device" 20
-        exec 3< "$(cat /tmp/device)"
-        cat <&3 > /tmp/events &
         # The device that was activated last receives the events: this one, once its driver uses it.
-        wait_for "button left true; button left false; input_events /tmp/events | grep -qx '1 272 0'"
+        wait_for "button left true; button left false; input_events | grep -qx '1 272 0'"
         # What was sent meanwhile has arrived before this.
         button right true
         button right false
-        wait_for "input_events /tmp/events | grep -qx '1 273 0'"
+        wait_for "input_events | grep -qx '1 273 0'"
         case $pointer in
             *-mouse*)
                 expect rel 11 -7 '2 0 11 2 1 -7'
@@ -41,15 +37,14 @@ in_guest() {
         done
         expect wheel-up true '2 8 1'
         expect wheel-down true '2 8 -1'
-        kill $!
-        exec 3<&-
+        end_recording
     done
 }
 
 # expect rel|abs X Y EVENTS, expect BUTTON true|false EVENTS: moves the pointer or a button, and compares what the guest reports.
 expect() {
-    frames=$(input_events /tmp/events | grep -cx '0 0 0' || true)
-    seen=$(input_events /tmp/events | wc -l)
+    frames=$(input_events | grep -cx '0 0 0' || true)
+    seen=$(input_events | wc -l)
     what="$1 $2"
     if test $# = 4; then
         what="$1 $2 $3"
@@ -60,9 +55,9 @@ expect() {
     else
         button "$1" "$2"
     fi
-    wait_for "test \$(input_events /tmp/events | grep -cx '0 0 0') -gt $frames"
+    wait_for "test \$(input_events | grep -cx '0 0 0') -gt $frames"
     # Without the ends of frames, scan codes, and the second events of wheels with a high resolution.
-    found=$(input_events /tmp/events | tail -n "+$((seen + 1))" | grep -v '^0 \|^4 \|^2 11 ' | paste -sd ' ')
+    found=$(input_events | tail -n "+$((seen + 1))" | grep -v '^0 \|^4 \|^2 11 ' | paste -sd ' ')
     test "$found" = "$3" || fail "$pointer: $what: expected $3, found $found"
     case $1 in
         wheel-*) button "$1" false ;;

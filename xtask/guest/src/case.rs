@@ -123,7 +123,7 @@ impl Setting<'_> {
             offered(
                 choices,
                 self.test.arch,
-                &self.arch.arch.qemu.without_driver,
+                self.arch.without_driver(),
                 &self.arch.facts,
             ),
         )

@@ -1,5 +1,6 @@
 //! An architecture of a run: its QEMU, and its image if needed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -150,6 +151,16 @@ impl ArchRun {
     #[must_use]
     pub fn kernel(&self) -> Option<&OwnKernel> {
         self.image.as_ref()?.kernel.as_ref()
+    }
+
+    /// Devices of QEMU for which the kernel has no driver. Those of the user's own kernel are unknown.
+    #[must_use]
+    pub fn without_driver(&self) -> &BTreeSet<String> {
+        static UNKNOWN: BTreeSet<String> = BTreeSet::new();
+        match self.kernel() {
+            Some(_) => &UNKNOWN,
+            None => &self.arch.qemu.without_driver,
+        }
     }
 
     /// The platform in reports.

@@ -188,19 +188,19 @@ fn guest_exit_becomes_a_tap_verdict() {
     let early = failed("the test ended without calling `leave poweroff`");
     check(poweroff, "0\n@kiln end 0 0\n", 1, &early);
     let panic = "Kernel panic - not syncing: x";
-    let reported = format!("# {panic}\n");
+    let comment = format!("# {panic}\n");
     check(
         report,
         &format!("0\n{panic}\n"),
         1,
-        &format!("{reported}{}", failed(panic)),
+        &format!("{comment}{}", failed(panic)),
     );
     let announced = format!("0\n@kiln leaving panic\n{panic}\n");
     check(
         ExpectedEnd::Leave(Leave::Panic),
         &announced,
         0,
-        &format!("{reported}{ok}"),
+        &format!("{comment}{ok}"),
     );
 }
 

@@ -107,7 +107,7 @@ fn values(
     let mut words = offered(
         &test.header.choices,
         job.test.arch,
-        &run.arch.qemu.without_driver,
+        run.without_driver(),
         &run.facts,
     );
     if words.values().any(Vec::is_empty) {

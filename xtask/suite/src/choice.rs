@@ -25,6 +25,9 @@ pub enum ChoiceError {
         "`choose {0}` has no values, and the header has no `choices.{0}` for this architecture"
     )]
     NoWords(String),
+    /// The header does not offer values.
+    #[error("`offered {0}`: the header has no `choices.{0}` for this architecture")]
+    NotInHeader(String),
     /// The run forces a value that is not offered.
     #[error("`--choose {name}={word}`: expected one of `{words}`")]
     NotOffered {
@@ -35,6 +38,14 @@ pub enum ChoiceError {
         /// The offered values.
         words: String,
     },
+}
+
+fn not_offered(name: &str, word: &str, words: &[String]) -> ChoiceError {
+    ChoiceError::NotOffered {
+        name: name.to_owned(),
+        word: word.to_owned(),
+        words: words.join(" "),
+    }
 }
 
 /// Selects an index by seed, test and name.
@@ -99,14 +110,7 @@ impl Chooser {
         }
         let word = match self.forced.get(name) {
             Some(word) if words.contains(word) => word,
-            Some(word) => {
-                let (name, word) = (name.to_owned(), word.clone());
-                return Err(ChoiceError::NotOffered {
-                    name,
-                    word,
-                    words: words.join(" "),
-                });
-            }
+            Some(word) => return Err(not_offered(name, word, words)),
             None => &words[pick(self.seed, &self.test, name, words.len())],
         };
         let choice = Choice {
@@ -118,6 +122,17 @@ impl Chooser {
             made.push(choice);
         }
         Ok(word.clone())
+    }
+
+    /// All values of a choice in the header, or the one that the run forces.
+    pub fn offered(&self, name: &str) -> Result<Vec<String>, ChoiceError> {
+        let offered = self.offered.get(name);
+        let offered = offered.ok_or_else(|| ChoiceError::NotInHeader(name.to_owned()))?;
+        match self.forced.get(name) {
+            Some(word) if offered.contains(word) => Ok(vec![word.clone()]),
+            Some(word) => Err(not_offered(name, word, offered)),
+            None => Ok(offered.clone()),
+        }
     }
 
     /// All choices so far, in order.
@@ -209,5 +224,25 @@ mod tests {
             error.to_string(),
             "`choose disk` has no values, and the header has no `choices.disk` for this architecture"
         );
+    }
+
+    #[test]
+    fn all_values_are_offered_unless_one_is_forced() {
+        let header = || BTreeMap::from([("nic".to_owned(), words("a b c"))]);
+        let offered = |forced: &[(&str, &str)], name: &str| {
+            let forced = forced
+                .iter()
+                .map(|(name, word)| ((*name).to_owned(), (*word).to_owned()));
+            let chooser = Chooser::new(3, "test", &forced.collect(), header());
+            let offered = chooser.offered(name).map(|values| values.join(" "));
+            assert_eq!(chooser.made(), []);
+            offered.map_err(|error| error.to_string())
+        };
+        assert_eq!(offered(&[], "nic"), Ok("a b c".to_owned()));
+        assert_eq!(offered(&[("nic", "b")], "nic"), Ok("b".to_owned()));
+        let error = "`--choose nic=z`: expected one of `a b c`";
+        assert_eq!(offered(&[("nic", "z")], "nic"), Err(error.to_owned()));
+        let error = "`offered disk`: the header has no `choices.disk` for this architecture";
+        assert_eq!(offered(&[], "disk"), Err(error.to_owned()));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Pure. A test with unmet requirements is skipped with the reason.
 
+use std::collections::BTreeSet;
+
 use plan::arch::{Machine, QemuProfile};
 use qemu::{Accel, Facts};
 
@@ -17,6 +19,8 @@ pub struct Offer<'a> {
     pub profile: &'a QemuProfile,
     /// The capabilities of the binary.
     pub facts: &'a Facts,
+    /// Devices for which the kernel of the run has no driver.
+    pub without_driver: &'a BTreeSet<String>,
     /// The accelerator of the run.
     pub accel: Accel,
 }
@@ -80,7 +84,7 @@ pub fn unmet(
     if let Some(reason) = choice::offer::nothing(
         &header.choices,
         offer.arch,
-        &offer.profile.without_driver,
+        offer.without_driver,
         offer.facts,
     ) {
         return Some(reason);
@@ -152,9 +156,8 @@ fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Opti
     if let Some(name) = requires.devices.iter().find(|name| !facts.has_device(name)) {
         return Some(lacks_device(name));
     }
-    let without_driver = &offer.profile.without_driver;
     let mut devices = requires.devices.iter();
-    if let Some(name) = devices.find(|name| without_driver.contains(*name)) {
+    if let Some(name) = devices.find(|name| offer.without_driver.contains(*name)) {
         let arch = offer.arch;
         return Some(format!("the kernel of {arch} has no driver for `{name}`"));
     }
@@ -284,6 +287,7 @@ mod tests {
             let offer = Offer {
                 arch: "x86_64",
                 profile: &profile,
+                without_driver: &profile.without_driver,
                 facts: &facts,
                 accel: Accel::Tcg,
             };
@@ -363,6 +367,7 @@ mod tests {
         let offer = Offer {
             arch: "x86_64",
             profile: &profile,
+            without_driver: &profile.without_driver,
             facts: &facts,
             accel: Accel::Tcg,
         };
@@ -386,6 +391,7 @@ mod tests {
             let offer = Offer {
                 arch: "x86_64",
                 profile: &profile,
+                without_driver: &profile.without_driver,
                 facts: &facts,
                 accel: Accel::Tcg,
             };

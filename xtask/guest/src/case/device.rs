@@ -126,9 +126,9 @@ fn outcome(failure: &Failure, wait: Duration, has_run: bool) -> Outcome {
                     message,
                 },
                 Exit::Code(code) if has_run => {
-                    let reported = message.map(|text| format!(": {text}")).unwrap_or_default();
+                    let explanation = message.map(|text| format!(": {text}")).unwrap_or_default();
                     failed(&format!(
-                        "QEMU exited with status {code} at `{command}`{reported}"
+                        "QEMU exited with status {code} at `{command}`{explanation}"
                     ))
                 }
                 Exit::Code(code) => Outcome::QemuDidNotStart {

@@ -18,8 +18,8 @@ impl Case<'_> {
     /// Handles `failed_at "LINE [WORD]…"`, which the libraries call when a script ends early.
     /// Returns file, line and command. The report contains the first call of a test.
     pub(super) fn failed_at(&self, args: &[String]) -> Option<String> {
-        let reported = args.join(" ");
-        let (line, words) = reported.split_once(' ').unwrap_or((&reported, ""));
+        let text = args.join(" ");
+        let (line, words) = text.split_once(' ').unwrap_or((&text, ""));
         let number: u32 = line.parse().ok()?;
         let file = self.setting.test.test.shown_path();
         let index = usize::try_from(number).ok()?.checked_sub(1)?;

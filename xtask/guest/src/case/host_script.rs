@@ -219,6 +219,7 @@ impl Desk for Case<'_> {
         match request.word.as_str() {
             "qemu" => self.qemu(request, caller),
             "expect_fail" => self.expect_fail(request, caller),
+            "offered" => self.offered(request),
             "serve" => self.serve(request),
             "console_write" => self.console_write(request, caller),
             "chardev_write" => self.chardev_write(request, caller),
@@ -272,7 +273,7 @@ impl Case<'_> {
         let is_gone = || caller.is_gone();
         let booted = self.start(args, request, Start::Refused, &is_gone);
         match (booted.outcome, fs_err::read(booted.messages)) {
-            (Outcome::Passed, Ok(evidence)) => Reply::done(String::from_utf8_lossy(&evidence)),
+            (Outcome::Passed, Ok(messages)) => Reply::done(String::from_utf8_lossy(&messages)),
             (Outcome::Passed, Err(error)) => Reply::error(STATUS_HARD_ERROR, error),
             (outcome, _) => Reply::error(1, format!("expect_fail qemu: {}", outcome.cause())),
         }
@@ -291,6 +292,17 @@ impl Case<'_> {
             start,
             is_gone,
         })
+    }
+
+    /// `offered NAME`: all values of a choice in the header.
+    fn offered(&self, request: &Request) -> Reply {
+        let [name] = request.args.as_slice() else {
+            return Reply::error(2, "offered: expected the name of a choice");
+        };
+        match self.chooser.offered(name) {
+            Ok(values) => Reply::done(values.join("\n") + "\n"),
+            Err(error) => Reply::error(2, error),
+        }
     }
 
     fn serve(&self, request: &Request) -> Reply {

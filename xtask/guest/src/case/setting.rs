@@ -16,6 +16,7 @@ impl Setting<'_> {
             arch: self.test.arch,
             profile: &self.arch.arch.qemu,
             facts: &self.arch.facts,
+            without_driver: self.arch.without_driver(),
             accel: self.arch.accel,
         };
         let tools = requirement::Tools {

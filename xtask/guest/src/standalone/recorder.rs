@@ -15,11 +15,12 @@ use super::payload::Payload;
 
 /// Helper commands that the script supports without a runner, and `qemu`, which is the script
 /// itself.
-const ANSWERED: [&str; 8] = [
+const ANSWERED: [&str; 9] = [
     "choose",
     "fail",
     "leave",
     "named_choose",
+    "offered",
     "qemu",
     "skip",
     "test_seconds",

@@ -32,6 +32,7 @@ pub(super) fn reason(
         arch: test.arch,
         profile,
         facts: &known.facts,
+        without_driver: &profile.without_driver,
         accel,
     };
     let path = &supply.context.env.path;
