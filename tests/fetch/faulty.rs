@@ -297,10 +297,10 @@ fn refused_connection_falls_back_to_next_location() {
     let dead = format!("{}/a.tar", nobody.base());
     let alone = SmallRepo::new(&[source(vec![dead.clone()])]).run("store", &["fetch"]);
     assert_eq!(alone.code, 102);
-    let found = format!(
+    let expect = format!(
         "{dead}: failed to connect: tcp connect error: Connection refused (os error 111) (3 tries)"
     );
-    assert!(alone.stderr.contains(&found), "{}", alone.stderr);
+    assert!(alone.stderr.contains(&expect), "{}", alone.stderr);
 
     let right = format!("{}/right/a.tar", server.base());
     let repo = SmallRepo::new(&[source(vec![dead, right])]);

@@ -67,10 +67,10 @@ fn exported_test_needs_no_runner() {
     let (code, _) = repo.events(&arch, &["bare::console", &flag]);
     assert_eq!(code, 0);
     let output = Command::new("sh").arg(&file).output().unwrap();
-    let message = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{message}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
     let expect = format!("ok 1 - {arch}::bare::console");
-    assert!(message.lines().any(|line| line == expect), "{message}");
+    assert!(stdout.lines().any(|line| line == expect), "{stdout}");
 }
 
 /// A QEMU that starts another program in place of `console`; where that is text, it is a script for bash

@@ -92,11 +92,11 @@ fn git_finds_the_commit_that_broke_a_test() {
         "--quiet",
     ];
     let args = [&run[..], &test[..], &["--bisect", "--arch", &arch]].concat();
-    let message = history.git(&args);
-    let culprit = message.lines().find(|line| line.trim() == "the culprit");
+    let log = history.git(&args);
+    let culprit = log.lines().find(|line| line.trim() == "the culprit");
     assert!(
-        message.contains("is the first bad commit") && culprit.is_some(),
-        "{message}"
+        log.contains("is the first bad commit") && culprit.is_some(),
+        "{log}"
     );
 }
 

@@ -32,8 +32,8 @@ fn interrupt_at_first_line(test: &str) {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        let mut message = BufReader::new(child.stdout.take().unwrap());
-        message.read_line(&mut line).unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
         assert_eq!(line, "waiting\n", "{name}");
         signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");

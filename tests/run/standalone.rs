@@ -52,10 +52,10 @@ fn exported(repo: &TestRepo, arch: &str, test: &str) -> (i32, String) {
         .env("TMPDIR", repo.tmp())
         .output()
         .unwrap();
-    let message = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.stderr, b"", "{message}");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.stderr, b"", "{stdout}");
     assert_eq!(std::fs::read_dir(repo.tmp()).unwrap().count(), 0);
-    (output.status.code().unwrap(), message)
+    (output.status.code().unwrap(), stdout)
 }
 
 #[test]

@@ -45,8 +45,8 @@ fn is_misspelt_above(error: &Error, reported: &[Diagnostic]) -> bool {
         return false;
     };
     let start = format!("did you mean {name}?");
-    reported.iter().any(|reported| {
-        reported
+    reported.iter().any(|diagnostic| {
+        diagnostic
             .help
             .as_ref()
             .is_some_and(|help| help.starts_with(&start))

@@ -162,13 +162,6 @@ impl Worker<'_> {
             let why = "its architecture is not part of the run";
             return case::not_run(&config.case, None, job, why);
         };
-        let (alone, together) = if job.test.test.header.timing {
-            let turn = self.turns.write();
-            (Some(turn.unwrap_or_else(PoisonError::into_inner)), None)
-        } else {
-            let turn = self.turns.read();
-            (None, Some(turn.unwrap_or_else(PoisonError::into_inner)))
-        };
         let number = SCRATCH.fetch_add(1, Ordering::Relaxed);
         let setting = Setting {
             config: &config.case,
@@ -183,8 +176,14 @@ impl Worker<'_> {
             events,
         };
         // The other tests of the run are not affected.
-        let report = contain(|| case::run(&setting));
-        drop((alone, together));
+        let run = || contain(|| case::run(&setting));
+        let report = if job.test.test.header.timing {
+            let _alone = self.turns.write().unwrap_or_else(PoisonError::into_inner);
+            run()
+        } else {
+            let _together = self.turns.read().unwrap_or_else(PoisonError::into_inner);
+            run()
+        };
         report.unwrap_or_else(|message| case::broken(&setting, message))
     }
 

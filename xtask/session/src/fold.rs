@@ -415,10 +415,10 @@ impl Fold {
                 message: last_line.map_or_else(silent, str::to_owned),
             };
         }
-        let report = last_line
+        let explanation = last_line
             .map(|line| format!(": {line}"))
             .unwrap_or_default();
-        lost(format!("QEMU exited with status {status}{report}"))
+        lost(format!("QEMU exited with status {status}{explanation}"))
     }
 }
 

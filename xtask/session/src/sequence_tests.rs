@@ -143,7 +143,7 @@ struct Journey {
     runs: bool,
     /// Whether the guest prints something wherever it runs.
     speaks: bool,
-    message: String,
+    printed: String,
 }
 
 impl Journey {
@@ -157,7 +157,7 @@ impl Journey {
             stations: vec![first],
             runs: true,
             speaks,
-            message: String::new(),
+            printed: String::new(),
         }
     }
 
@@ -187,9 +187,9 @@ impl Journey {
             _ => runs,
         };
         if self.speaks && self.runs {
-            let word = format!("{}\n", self.message.lines().count());
+            let word = format!("{}\n", self.printed.lines().count());
             self.here().guest.say("out", &word);
-            self.message += &word;
+            self.printed += &word;
         }
     }
 
@@ -313,14 +313,14 @@ fn guest_passes_on_every_migration_path() {
                 journey.step(Step::Cont);
             }
             journey.here().guest.say("end", "0 0");
-            let message = journey.message.clone();
+            let printed = journey.printed.clone();
             let (mut ends, is_open, output) = journey.end();
             let last = ends.pop();
             assert_eq!(last, Some(("passed", Part::Last)), "{sequence:?} {speaks}");
             let passed = |end: &(&str, Part)| *end == ("passed", Part::Passage);
             assert!(ends.iter().all(passed), "{sequence:?} {speaks} {ends:?}");
             assert!(!is_open, "{sequence:?} {speaks}");
-            assert_eq!(output, message, "{sequence:?}");
+            assert_eq!(output, printed, "{sequence:?}");
         }
     });
 }

@@ -73,7 +73,7 @@ struct Level {
     /// Index of this level's first result.
     begins: usize,
     /// The last diagnostic since the last result.
-    message: Option<String>,
+    diagnostic: Option<String>,
 }
 
 #[derive(Default)]
@@ -140,7 +140,7 @@ impl Reader {
         let is_result = match line {
             Line::Plan(_) => true,
             Line::Result { numbered, .. } => *numbered,
-            Line::Version | Line::Said(_) | Line::BailOut(_) => false,
+            Line::Version | Line::Diagnostic(_) | Line::BailOut(_) => false,
         };
         let is_part = |level: &Level| Some(level.column) == indent.comment;
         let opens = is_result && self.levels.iter().any(is_part);
@@ -157,7 +157,7 @@ impl Reader {
     fn add_diagnostic(&mut self, column: Option<usize>, text: &str) {
         let mut levels = self.levels.iter_mut().rev();
         if let Some(level) = levels.find(|level| Some(level.column) <= column) {
-            level.message = Some(text.trim().to_owned());
+            level.diagnostic = Some(text.trim().to_owned());
         }
     }
 
@@ -191,9 +191,9 @@ impl Reader {
                     level.planned = Some(count.to_owned());
                 }
             }
-            Line::Said(text) => {
+            Line::Diagnostic(text) => {
                 if let Some(level) = self.levels.get_mut(depth) {
-                    level.message = Some(text.to_owned());
+                    level.diagnostic = Some(text.to_owned());
                 }
             }
             Line::Result {
@@ -214,8 +214,8 @@ impl Reader {
                     "" => format!("{}", level.seen),
                     name => crate::text::short_line(name.as_bytes()),
                 };
-                let message = level.message.take();
-                let outcome = outcome(good, directive, message);
+                let diagnostic = level.diagnostic.take();
+                let outcome = outcome(good, directive, diagnostic);
                 self.add(inner, name, outcome);
             }
             Line::Version | Line::BailOut(_) => {}
@@ -275,7 +275,7 @@ impl Reader {
 }
 
 /// The outcome of a result line. An expected failure is not a failure.
-fn outcome(good: bool, directive: Directive<'_>, message: Option<String>) -> Outcome {
+fn outcome(good: bool, directive: Directive<'_>, diagnostic: Option<String>) -> Outcome {
     let line = |text: &str| crate::text::short_line(text.as_bytes());
     let failed = |cause: String| Outcome::Failed { cause };
     match (good, directive) {
@@ -287,7 +287,9 @@ fn outcome(good: bool, directive: Directive<'_>, message: Option<String>) -> Out
             reason: format!("known to fail: {}", line(reason)),
         },
         (false, Directive::Other(word, text)) => failed(line(format!("{word} {text}").trim())),
-        (false, Directive::None) => failed(message.map_or("not ok".to_owned(), |text| line(&text))),
+        (false, Directive::None) => {
+            failed(diagnostic.map_or("not ok".to_owned(), |text| line(&text)))
+        }
     }
 }
 

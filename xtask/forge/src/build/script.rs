@@ -135,7 +135,7 @@ fn follow_process(
     let command = run.jobs.configure(command)?;
     let file = fs_err::File::create(log)?;
     let running = command.spawn()?;
-    let (tell, message) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (events, recipe, arch) = (run.events.clone(), step.recipe.clone(), step.arch.clone());
     thread::Builder::new()
         .name(format!("log {recipe}"))
@@ -146,12 +146,12 @@ fn follow_process(
                 let _ = events.send(Event::StepOutput { recipe, arch, line });
             };
             // The receiver does not wait for a late result.
-            let _ = tell.send(log::follow(output, file, say));
+            let _ = sender.send(log::follow(output, file, say));
         })?;
     let status = running.wait(run.options.script_limit);
     // Kills the rest of its process group, so that the pipe closes.
     drop(running);
-    let tail = match message.recv_timeout(STRAGGLERS) {
+    let tail = match receiver.recv_timeout(STRAGGLERS) {
         Ok(tail) => tail?,
         Err(_) => vec!["(a process still holds the script's output)".to_owned()],
     };

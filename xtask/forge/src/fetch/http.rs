@@ -49,16 +49,16 @@ fn head(client: &net::Client, url: &str) -> Result<Head, RemoteError> {
         payload: net::Payload::Empty,
     };
     match client.send(&request) {
-        Ok(message) if NO_HEAD.contains(&message.status) => {
+        Ok(reply) if NO_HEAD.contains(&reply.status) => {
             Remote::get(client, url, None).map(|response| response.head())
         }
-        Ok(message) => Ok(Head {
-            status: message.status,
-            length: message
+        Ok(reply) => Ok(Head {
+            status: reply.status,
+            length: reply
                 .headers
                 .get("content-length")
                 .and_then(|text| text.parse().ok()),
-            retry_after: message.retry_after(),
+            retry_after: reply.retry_after(),
         }),
         Err(error) => answer(&error).map(|response| response.head()),
     }

@@ -106,13 +106,13 @@ fn open_store_is_not_collected() {
     let refused = store.alone(Duration::ZERO, || noticed = true).err();
     assert!(matches!(refused, Some(StoreError::LockTimeout { .. })));
     assert!(noticed);
-    let (message, waits) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            let alone = store.alone(Duration::from_secs(60), || message.send(()).unwrap());
+            let alone = store.alone(Duration::from_secs(60), || sender.send(()).unwrap());
             drop(alone.unwrap());
         });
-        waits.recv().unwrap();
+        receiver.recv().unwrap();
         drop(user);
         waiting.join().unwrap();
     });

@@ -41,7 +41,7 @@ pub(super) enum Line<'a> {
         directive: Directive<'a>,
     },
     /// `# …`.
-    Said(&'a str),
+    Diagnostic(&'a str),
     /// TAP's `Bail out!`.
     BailOut(&'a str),
 }
@@ -91,8 +91,8 @@ impl<'a> Line<'a> {
         if let Some(why) = text.strip_prefix("Bail out!") {
             return Some(Self::BailOut(why.trim()));
         }
-        if let Some(message) = text.strip_prefix('#') {
-            return Some(Self::Said(message.trim()));
+        if let Some(text) = text.strip_prefix('#') {
+            return Some(Self::Diagnostic(text.trim()));
         }
         if let Some(count) = text.strip_prefix("1..") {
             let count = count.split([' ', '#']).next().unwrap_or_default();

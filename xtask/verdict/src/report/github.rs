@@ -104,8 +104,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn guest_text_adds_no_command(reported in "\\PC*|[\\x00-\\x7f]*|(\r|\n|\r\n)::error::.*|%0A.*") {
-            let test = test_report("x::a::b", Outcome::Failed { cause: reported.clone() });
+        fn guest_text_adds_no_command(printed in "\\PC*|[\\x00-\\x7f]*|(\r|\n|\r\n)::error::.*|%0A.*") {
+            let test = test_report("x::a::b", Outcome::Failed { cause: printed.clone() });
             let expect = message(&test);
             let text = annotations(&run_report(vec![test]));
             prop_assert_eq!(text.matches(['\n', '\r']).count(), 1);

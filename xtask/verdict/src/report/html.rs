@@ -64,12 +64,12 @@ mod tests {
         assert!(page.len() < 100_000, "{} bytes", page.len());
     }
 
-    fn saying(message: &str) -> RunReport {
-        let own = || message.to_owned();
+    fn saying(printed: &str) -> RunReport {
+        let own = || printed.to_owned();
         let mut test = test_report("x::a::b", Outcome::Failed { cause: own() });
         test.output_tail = vec![own()];
         test.console_tail = vec![own()];
-        test.diff = vec![format!("+{message}")];
+        test.diff = vec![format!("+{printed}")];
         test.notes = vec![own()];
         test.choices[0].value = own();
         test.reproduce = own();
@@ -90,8 +90,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn guest_text_adds_no_element(message in "\\PC{1,40}|[ -~]{1,40}|</?[a-z]+( on=\"x\")?>.{1,9}") {
-            prop_assert_eq!(tags(&body(&saying(&message))), tags(&body(&saying("nothing"))));
+        fn guest_text_adds_no_element(printed in "\\PC{1,40}|[ -~]{1,40}|</?[a-z]+( on=\"x\")?>.{1,9}") {
+            prop_assert_eq!(tags(&body(&saying(&printed))), tags(&body(&saying("nothing"))));
         }
     }
 }

@@ -144,9 +144,9 @@ fn case(xml: &mut Xml, test: &TestReport) {
             Some(reason) => (format!("{reason} ({label}: {cause})"), "unstable"),
             None => (cause, label),
         };
-        let reported = [("message", message), ("type", label.to_owned())];
+        let attributes = [("message", message), ("type", label.to_owned())];
         let reproduce = (!test.outcome.is_success()).then_some(test.reproduce.as_str());
-        xml.element(tag, &reported, reproduce);
+        xml.element(tag, &attributes, reproduce);
     }
     let tag = match status(test) {
         None => "flakyFailure",
@@ -302,15 +302,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn guest_text_adds_no_element(reported in "\\PC*|[\\x00-\\x7f]*|\\]\\]>.*") {
-            let report = |reported: &str| {
-                let outcome = Outcome::Failed { cause: reported.to_owned() };
+        fn guest_text_adds_no_element(printed in "\\PC*|[\\x00-\\x7f]*|\\]\\]>.*") {
+            let report = |printed: &str| {
+                let outcome = Outcome::Failed { cause: printed.to_owned() };
                 let mut test = test_report("x::a::b", outcome);
-                test.output_tail = vec![reported.to_owned()];
-                test.choices[0].value = reported.to_owned();
+                test.output_tail = vec![printed.to_owned()];
+                test.choices[0].value = printed.to_owned();
                 render(&run_report(vec![test]))
             };
-            let xml = report(&reported);
+            let xml = report(&printed);
             let plain_xml = report("nothing");
             prop_assert_eq!(tags(&xml), tags(&plain_xml));
         }

@@ -156,9 +156,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn guest_output_cannot_escape_its_element(reported in "\\PC*|[\\x00-\\x7f]*|</pre>.*|\n# .*|\\|.*") {
-            let mut test = test_report("x::a::b", Outcome::Failed { cause: reported.clone() });
-            test.console_tail = vec![reported];
+        fn guest_output_cannot_escape_its_element(printed in "\\PC*|[\\x00-\\x7f]*|</pre>.*|\n# .*|\\|.*") {
+            let mut test = test_report("x::a::b", Outcome::Failed { cause: printed.clone() });
+            test.console_tail = vec![printed];
             let text = render(&run_report(vec![test]));
             prop_assert_eq!(text.matches('<').count(), 8);
             prop_assert_eq!(text.lines().filter(|line| line.starts_with("<details>")).count(), 1);

@@ -43,20 +43,20 @@ fn interrupted_run_bails_out() {
 
 proptest! {
     #[test]
-    fn guest_output_keeps_one_point_per_test(reported in "\\PC*|[\\x00-\\x7f]*|\nok 1 - .*") {
-        let reason = reported.clone();
-        let mut forged = test_report("x::a::b", Outcome::Failed { cause: reported.clone() });
-        forged.console_tail = vec![reported.clone()];
-        forged.unstable = Some(reported.clone());
-        forged.subtests = vec![Subtest { name: reported.clone(), outcome: Outcome::Passed }];
+    fn guest_output_keeps_one_point_per_test(printed in "\\PC*|[\\x00-\\x7f]*|\nok 1 - .*") {
+        let reason = printed.clone();
+        let mut forged = test_report("x::a::b", Outcome::Failed { cause: printed.clone() });
+        forged.console_tail = vec![printed.clone()];
+        forged.unstable = Some(printed.clone());
+        forged.subtests = vec![Subtest { name: printed.clone(), outcome: Outcome::Passed }];
         let run = run_report(vec![
             forged,
             test_report("x::a::c", Outcome::Skipped { reason }),
         ]);
         let tap = render(&run, Version::V14);
-        let line = text::line(reported.as_bytes());
-        let reported = line.trim();
-        let directive = |word: &str| Some(format!("{word} {reported}").trim().to_owned());
+        let line = text::line(printed.as_bytes());
+        let printed = line.trim();
+        let directive = |word: &str| Some(format!("{word} {printed}").trim().to_owned());
         prop_assert_eq!(points(&tap), vec![
             (false, "x::a::b".to_owned(), directive("TODO")),
             (true, "x::a::c".to_owned(), directive("SKIP")),
