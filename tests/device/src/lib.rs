@@ -16,6 +16,7 @@ mod bridges;
 mod can_cards;
 mod corpus;
 mod e1000;
+mod e1000e;
 mod edu;
 mod fw_cfg;
 mod host_bridges;
@@ -32,6 +33,8 @@ mod storage_controllers;
 mod usb_controllers;
 mod virtio_blk;
 mod virtio_mem;
+mod virtio_mmio;
+mod virtio_pci;
 mod virtio_rng;
 mod virtio_scsi;
 
@@ -42,6 +45,7 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         can_cards::TESTS,
         corpus::TESTS,
         e1000::TESTS,
+        e1000e::TESTS,
         edu::TESTS,
         fw_cfg::TESTS,
         host_bridges::TESTS,
@@ -58,6 +62,8 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         usb_controllers::TESTS,
         virtio_blk::TESTS,
         virtio_mem::TESTS,
+        virtio_mmio::TESTS,
+        virtio_pci::TESTS,
         virtio_rng::TESTS,
         virtio_scsi::TESTS,
     ]

@@ -1,5 +1,6 @@
 //! The NVM Express controller (NVM Express Base Specification 1.4, sections 3, 5 and 6).
 
+use qtest::message::MsiX;
 use qtest::pci::Bar;
 use qtest::{Bench, Failure, Test, Width};
 
@@ -24,6 +25,7 @@ const IDENTIFY: u32 = 0x06;
 const SET_FEATURES: u32 = 0x09;
 /// Commands for I/O.
 const WRITE: u32 = 0x01;
+const READ: u32 = 0x02;
 const WRITE_ZEROES: u32 = 0x08;
 const DATASET_MANAGEMENT: u32 = 0x09;
 /// Status codes: invalid opcode, internal error, write fault, and success.
@@ -81,6 +83,12 @@ pub(crate) const TESTS: &[Test] = &[
         needs: &["pci", "dma"],
         body: |bench| refuses(bench, INVALID_OPCODE),
         ..BASE
+    },
+    Test {
+        name: "sends-message-of-completion-queue",
+        description: "A completion sends the message of its queue, or waits while that is masked",
+        body: |bench| sends_message(bench, (0x1200, 0x4b49)),
+        ..FAULTY
     },
     Test {
         name: "namespace-has-size-of-its-image",
@@ -216,13 +224,24 @@ fn enable(bench: &mut Bench<'_>, bar: Bar) -> Result<Queue, Failure> {
     Ok(queue)
 }
 
-/// Enables the controller, and creates queues for I/O.
+/// Enables the controller, and creates queues for I/O without interrupts.
 fn enable_io(bench: &mut Bench<'_>, bar: Bar) -> Result<(Queue, Queue), Failure> {
     let mut admin = enable(bench, bar)?;
+    let queue = create_io(bench, bar, &mut admin, 0)?;
+    Ok((admin, queue))
+}
+
+/// Creates queues for I/O. `interrupts` is the vector and a flag for interrupts, in the format of the command.
+fn create_io(
+    bench: &mut Bench<'_>,
+    bar: Bar,
+    admin: &mut Queue,
+    interrupts: u32,
+) -> Result<Queue, Failure> {
     let queue = Queue::new(bench, 1)?;
     let size = (Queue::ENTRIES - 1) << 16 | 1;
     for (opcode, data, flags) in [
-        (CREATE_COMPLETION, queue.completion, 1),
+        (CREATE_COMPLETION, queue.completion, interrupts | 1),
         (CREATE_SUBMISSION, queue.submission, 1 << 16 | 1),
     ] {
         let create = Command {
@@ -234,7 +253,41 @@ fn enable_io(bench: &mut Bench<'_>, bar: Bar) -> Result<(Queue, Queue), Failure>
         let status = admin.send(bench, bar, &create)?;
         bench.check("status of a new queue", status, SUCCESS)?;
     }
-    Ok((admin, queue))
+    Ok(queue)
+}
+
+/// Two requests in a queue whose completions have message 2: one while it is masked, one after.
+fn sends_message(bench: &mut Bench<'_>, (first, admin_data): (u32, u32)) -> Result<(), Failure> {
+    const VECTOR: u16 = 2;
+    const INTERRUPTS: u32 = (VECTOR as u32) << 16 | 1 << 1;
+    let function = bench.function(VENDOR, DEVICE)?;
+    let bar = bench.map(function, 0)?;
+    let table = MsiX::enable(bench, function)?;
+    let (io, other) = (bench.allocate(4, 4)?, bench.allocate(4, 4)?);
+    bench.session.memset(io, 8, 0)?;
+    table.set(bench, 0, other, 0x4b49)?;
+    table.set(bench, VECTOR, io, 0x1200)?;
+    let mut admin = enable(bench, bar)?;
+    let mut queue = create_io(bench, bar, &mut admin, INTERRUPTS)?;
+    let message = bench.session.read_le(Width::L, other)?;
+    bench.check("message of the admin queue", message, admin_data.into())?;
+    table.mask(bench, VECTOR, true)?;
+    let read = Command {
+        opcode: READ,
+        namespace: 1,
+        data: bench.allocate(0x1000, 0x1000)?,
+        ..Command::default()
+    };
+    let status = queue.send(bench, bar, &read)?;
+    bench.check("status of a read", status, SUCCESS)?;
+    bench.wait_until("the message is pending", |bench| {
+        table.is_pending(bench, VECTOR)
+    })?;
+    let message = bench.session.read_le(Width::L, io)?;
+    bench.check("message while it is masked", message, 0)?;
+    table.mask(bench, VECTOR, false)?;
+    let message = bench.session.read_le(Width::L, io)?;
+    bench.check("message when it is unmasked", message, first.into())
 }
 
 fn becomes_ready(bench: &mut Bench<'_>, ready: u64) -> Result<(), Failure> {
@@ -416,6 +469,13 @@ mod tests {
 
     #[test]
     fn wrong_expectation_fails() {
+        let name = "sends-message-of-completion-queue";
+        check_fails(TESTS, name, "when it is unmasked", |bench| {
+            sends_message(bench, (1, 0x4b49))
+        });
+        check_fails(TESTS, name, "admin queue", |bench| {
+            sends_message(bench, (0x1200, 1))
+        });
         check_fails(TESTS, "supports-nvm-commands", "NVM command set", |bench| {
             supports(bench, 0)
         });

@@ -1,21 +1,23 @@
 //! The virtio block device (VIRTIO 1.2, section 5.2), modern PCI, split virtqueue.
+//!
+//! `virtio_pci` and `virtio_mmio` test it over other transports and with packed virtqueues.
 
 use std::time::Duration;
 
-use qtest::virtio::{Buffer, Device};
+use qtest::virtio::{Buffer, Device, Queue};
 use qtest::{Bench, Failure, Test, Width};
 
-/// The PCI device number of a transitional device.
-const DEVICE: u16 = 0x1001;
+/// The number of the virtio device.
+pub(crate) const DEVICE: u16 = 2;
 
 const READ_ONLY_FEATURE: u64 = 1 << 5;
-const FLUSH_FEATURE: u64 = 1 << 9;
+pub(crate) const FLUSH_FEATURE: u64 = 1 << 9;
 const QUEUES_FEATURE: u64 = 1 << 12;
 
-const IN: u32 = 0;
-const OUT: u32 = 1;
+pub(crate) const IN: u32 = 0;
+pub(crate) const OUT: u32 = 1;
 const FLUSH: u32 = 4;
-const GET_ID: u32 = 8;
+pub(crate) const GET_ID: u32 = 8;
 const DISCARD: u32 = 11;
 const WRITE_ZEROES: u32 = 13;
 const UNKNOWN: u32 = 0x1234;
@@ -25,15 +27,15 @@ const BLOCK_SIZE: u64 = 20;
 const WRITE_CACHE: u64 = 32;
 const QUEUES: u64 = 34;
 
-const OK: u8 = 0;
+pub(crate) const OK: u8 = 0;
 const IOERR: u8 = 1;
 const UNSUPPORTED: u8 = 2;
 
 /// The time limit of a QMP command.
 const WAIT: Duration = Duration::from_secs(20);
 
-const SECTOR: u32 = 512;
-const SECTORS: u64 = 2048;
+pub(crate) const SECTOR: u32 = 512;
+pub(crate) const SECTORS: u64 = 2048;
 
 const BASE: Test = Test {
     models: &["virtio-blk-pci"],
@@ -189,45 +191,80 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-/// Sends a request with a buffer of a length. Returns its status, the length that the device
-/// reports, and the buffer.
-fn request(
-    bench: &mut Bench<'_>,
-    request: (u32, u64),
-    length: u32,
-) -> Result<(u8, u32, Vec<u8>), Failure> {
-    send(bench, request, &vec![0xee; length as usize])
+/// A started disk.
+pub(crate) struct Disk {
+    pub(crate) device: Device,
+    pub(crate) queue: Queue,
 }
 
-/// Sends a request with this content of its buffer.
-fn send(
-    bench: &mut Bench<'_>,
-    (kind, sector): (u32, u64),
-    content: &[u8],
-) -> Result<(u8, u32, Vec<u8>), Failure> {
-    let device = Device::find(bench, DEVICE, FLUSH_FEATURE)?;
-    let mut queue = device.queue(bench, 0)?;
-    device.start(bench)?;
-    let (buffers, data, status) = prepare(bench, (kind, sector), content)?;
-    let written = queue.send(bench, &buffers)?;
-    let status = bench.session.readb(status)?;
-    Ok((status, written, bench.session.read(data, content.len())?))
+/// The answer to a request.
+pub(crate) struct Answer {
+    pub(crate) status: u8,
+    /// The length that the device reports.
+    pub(crate) written: u32,
+    /// The content of the buffer.
+    pub(crate) data: Vec<u8>,
+}
+
+impl Disk {
+    /// Finds the disk, and starts it with these features.
+    pub(crate) fn start(bench: &mut Bench<'_>, features: u64) -> Result<Self, Failure> {
+        let device = Device::find(bench, DEVICE, features)?;
+        let queue = device.queue(bench, 0)?;
+        device.start(bench)?;
+        Ok(Self { device, queue })
+    }
+
+    /// Sends a request with this content of its buffer.
+    pub(crate) fn send(
+        &mut self,
+        bench: &mut Bench<'_>,
+        (kind, sector): (u32, u64),
+        content: &[u8],
+    ) -> Result<Answer, Failure> {
+        // Before version 1, the header has the byte order of the guest.
+        let big_endian = self.device.is_legacy() && bench.session.big_endian()?;
+        let header = header((kind, sector), big_endian);
+        let (buffers, data, status) = prepare(bench, kind, &header, content)?;
+        let written = self.queue.send(bench, &buffers)?;
+        Ok(Answer {
+            status: bench.session.readb(status)?,
+            written,
+            data: bench.session.read(data, content.len())?,
+        })
+    }
+}
+
+/// Sends a request to a disk that was just started, with a buffer of a length.
+fn request(bench: &mut Bench<'_>, request: (u32, u64), length: u32) -> Result<Answer, Failure> {
+    let mut disk = Disk::start(bench, FLUSH_FEATURE)?;
+    disk.send(bench, request, &vec![0xee; length as usize])
+}
+
+fn header((kind, sector): (u32, u64), big_endian: bool) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let (kind, sector) = if big_endian {
+        (kind.to_be_bytes(), sector.to_be_bytes())
+    } else {
+        (kind.to_le_bytes(), sector.to_le_bytes())
+    };
+    bytes[..4].copy_from_slice(&kind);
+    bytes[8..].copy_from_slice(&sector);
+    bytes
 }
 
 /// Writes a request to RAM. Returns its buffers, and the addresses of its data and its status.
 fn prepare(
     bench: &mut Bench<'_>,
-    (kind, sector): (u32, u64),
+    kind: u32,
+    header: &[u8],
     content: &[u8],
 ) -> Result<(Vec<Buffer>, u64, u64), Failure> {
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
-    let header = bench.allocate(16, 16)?;
+    let start = bench.allocate(16, 16)?;
     let data = bench.allocate(length.max(1).into(), 16)?;
     let status = bench.allocate(1, 1)?;
-    let mut bytes = kind.to_le_bytes().to_vec();
-    bytes.extend(0u32.to_le_bytes());
-    bytes.extend(sector.to_le_bytes());
-    bench.session.write(header, &bytes)?;
+    bench.session.write(start, header)?;
     bench.session.write(data, content)?;
     bench.session.writeb(status, 0xee)?;
     let part = |address, length, is_written| Buffer {
@@ -235,7 +272,7 @@ fn prepare(
         length,
         is_written,
     };
-    let mut buffers = vec![part(header, 16, false)];
+    let mut buffers = vec![part(start, 16, false)];
     if length > 0 {
         buffers.push(part(
             data,
@@ -249,30 +286,30 @@ fn prepare(
 
 fn reports_capacity(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
     let device = Device::find(bench, DEVICE, 0)?;
-    let low = device.field(bench, Width::L, 0)?;
-    let high = device.field(bench, Width::L, 4)?;
-    bench.check("capacity", high << 32 | low, expected)
+    let capacity = device.field(bench, Width::Q, 0)?;
+    bench.check("capacity", capacity, expected)
 }
 
 fn reads(bench: &mut Bench<'_>, byte: u8) -> Result<(), Failure> {
     let length = 2 * SECTOR;
-    let (status, written, data) = request(bench, (IN, SECTORS - 2), length)?;
-    bench.check("status", status, OK)?;
-    bench.check("length", written, length + 1)?;
-    bench.check("sectors are zeros", data.iter().all(|it| *it == byte), true)
+    let answer = request(bench, (IN, SECTORS - 2), length)?;
+    bench.check("status", answer.status, OK)?;
+    bench.check("length", answer.written, length + 1)?;
+    let as_expected = answer.data.iter().all(|it| *it == byte);
+    bench.check("sectors are zeros", as_expected, true)
 }
 
 fn writes(bench: &mut Bench<'_>, expected: u8) -> Result<(), Failure> {
-    let (status, written, _) = request(bench, (OUT, 0), SECTOR)?;
-    bench.check("status of a write", status, expected)?;
-    bench.check("length of a write", written, 1)?;
-    let (status, ..) = request(bench, (FLUSH, 0), 0)?;
-    bench.check("status of a flush", status, OK)
+    let answer = request(bench, (OUT, 0), SECTOR)?;
+    bench.check("status of a write", answer.status, expected)?;
+    bench.check("length of a write", answer.written, 1)?;
+    let answer = request(bench, (FLUSH, 0), 0)?;
+    bench.check("status of a flush", answer.status, OK)
 }
 
 fn returns_serial(bench: &mut Bench<'_>, expected: &str) -> Result<(), Failure> {
     const LENGTH: u32 = 20;
-    let (status, _, data) = request(bench, (GET_ID, 0), LENGTH)?;
+    let Answer { status, data, .. } = request(bench, (GET_ID, 0), LENGTH)?;
     bench.check("status", status, OK)?;
     let end = data.iter().position(|byte| *byte == 0);
     let found = String::from_utf8_lossy(&data[..end.unwrap_or(data.len())]);
@@ -302,10 +339,10 @@ fn discards(bench: &mut Bench<'_>, kind: u32, (faulty, flags): (u64, u32)) -> Re
         let mut range = first.to_le_bytes().to_vec();
         range.extend(8u32.to_le_bytes());
         range.extend(flags.to_le_bytes());
-        let (status, ..) = send(bench, (kind, 0), &range)?;
+        let answer = Disk::start(bench, FLUSH_FEATURE)?.send(bench, (kind, 0), &range)?;
         bench.check(
             format!("status of sectors {first} to {}", first + 7),
-            status,
+            answer.status,
             expected,
         )?;
     }
@@ -325,10 +362,8 @@ fn throttles(bench: &mut Bench<'_>, (earliest, latest): (u32, u32)) -> Result<()
     let qmp = bench.session.qmp();
     qmp.execute("block_set_io_throttle", limit, WAIT)
         .map_err(|error| Failure::Missing(format!("a limit that can be set: {error}")))?;
-    let device = Device::find(bench, DEVICE, FLUSH_FEATURE)?;
-    let mut queue = device.queue(bench, 0)?;
-    device.start(bench)?;
-    let (buffers, ..) = prepare(bench, (IN, 0), &[0; SECTOR as usize])?;
+    let Disk { mut queue, .. } = Disk::start(bench, FLUSH_FEATURE)?;
+    let (buffers, ..) = prepare(bench, IN, &header((IN, 0), false), &[0; SECTOR as usize])?;
     for _ in 0..2 {
         queue.send(bench, &buffers)?;
     }
@@ -344,8 +379,8 @@ fn throttles(bench: &mut Bench<'_>, (earliest, latest): (u32, u32)) -> Result<()
 }
 
 fn refuses(bench: &mut Bench<'_>, (kind, sector, expected): (u32, u64, u8)) -> Result<(), Failure> {
-    let (status, ..) = request(bench, (kind, sector), SECTOR)?;
-    bench.check("status", status, expected)
+    let answer = request(bench, (kind, sector), SECTOR)?;
+    bench.check("status", answer.status, expected)
 }
 
 #[cfg(test)]

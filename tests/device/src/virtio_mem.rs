@@ -5,8 +5,8 @@ use std::time::Duration;
 use qtest::virtio::{Buffer, Device};
 use qtest::{Bench, Failure, Test, Width};
 
-/// The PCI device number.
-const DEVICE: u16 = 0x1058;
+/// The number of the virtio device.
+const DEVICE: u16 = 24;
 const UNPLUGGED_INACCESSIBLE: u64 = 1 << 1;
 /// In the configuration: the size of the usable region.
 const USABLE: u64 = 32;

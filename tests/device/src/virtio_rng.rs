@@ -3,8 +3,8 @@
 use qtest::virtio::{Buffer, Device};
 use qtest::{Bench, Failure, Test};
 
-/// The PCI device number of a transitional device.
-const DEVICE: u16 = 0x1005;
+/// The number of the virtio device.
+const DEVICE: u16 = 4;
 const LENGTH: u32 = 64;
 
 const BASE: Test = Test {
@@ -48,7 +48,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-fn has_queues(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
+fn has_queues(bench: &mut Bench<'_>, expected: u16) -> Result<(), Failure> {
     let device = Device::find(bench, DEVICE, 0)?;
     let queues = device.queues(bench)?;
     bench.check("number of queues", queues, expected)

@@ -3,8 +3,8 @@
 use qtest::virtio::{Buffer, Device, Queue};
 use qtest::{Bench, Failure, Test};
 
-/// The PCI device number of a transitional device.
-const DEVICE: u16 = 0x1004;
+/// The number of the virtio device.
+const DEVICE: u16 = 8;
 /// The first queue for requests follows those for control and events.
 const REQUESTS: u16 = 2;
 /// Lengths of the headers of requests and responses.

@@ -12,7 +12,7 @@ use qemu::Version;
 
 use crate::error::QtestError;
 use crate::machine::Machine;
-use crate::pci::{Bar, Function, HostError, MSI, Pci};
+use crate::pci::{Bar, Function, HostError, Pci};
 use crate::protocol::Width;
 use crate::session::Session;
 
@@ -240,7 +240,7 @@ impl<'a> Bench<'a> {
         Ok(function)
     }
 
-    /// Places a base address register.
+    /// Places a base address register. One that has been placed keeps its address.
     pub fn map(&mut self, function: Function, index: u8) -> Result<Bar, Failure> {
         let (session, pci) = self.pci()?;
         Ok(pci.map(session, function, index)?)
@@ -278,38 +278,5 @@ impl<'a> Bench<'a> {
     /// Writes a register of a device.
     pub fn write(&mut self, bar: Bar, width: Width, at: u64, value: u64) -> Result<(), Failure> {
         Ok(bar.write(&mut self.session, width, at, value)?)
-    }
-
-    /// Enables interrupts by messages: writes of `data` to an address.
-    pub fn enable_msi(
-        &mut self,
-        function: Function,
-        address: u64,
-        data: u16,
-    ) -> Result<(), Failure> {
-        const CONTROL: u16 = 2;
-        const ENABLE: u32 = 1;
-        const WIDE: u32 = 1 << 7;
-        let (session, pci) = self.pci()?;
-        let found = pci.capabilities(session, function)?;
-        let msi = found.into_iter().find(|capability| capability.id == MSI);
-        let at = msi.ok_or_else(|| Failure::Missing("MSI".to_owned()))?.at;
-        let control = pci.read(session, function, Width::W, at + CONTROL)?;
-        pci.write(
-            session,
-            function,
-            Width::L,
-            at + 4,
-            (address & 0xffff_ffff) as u32,
-        )?;
-        let at_data = if control & WIDE == 0 {
-            at + 8
-        } else {
-            pci.write(session, function, Width::L, at + 8, (address >> 32) as u32)?;
-            at + 12
-        };
-        pci.write(session, function, Width::W, at_data, data.into())?;
-        pci.write(session, function, Width::W, at + CONTROL, control | ENABLE)?;
-        Ok(())
     }
 }

@@ -8,7 +8,8 @@
 //! | [`machine`] | machines as data: their features and addresses |
 //! | [`fdt`] | device trees, which describe the PCI host of a machine |
 //! | [`pci`] | configuration space, base address registers, capabilities |
-//! | [`virtio`] | virtio devices over PCI, split virtqueues |
+//! | [`message`] | interrupts by messages: MSI and MSI-X |
+//! | [`virtio`] | virtio devices over PCI and memory-mapped registers, split and packed virtqueues |
 //! | [`bench`] | a device test, and the machine that it runs on |
 //! | [`stream`] | commands in files: transcripts, and reproducers of bug reports |
 //! | [`replay`], [`crash`] | sends a stream to QEMU and judges the ending |
@@ -25,6 +26,7 @@ pub mod error;
 pub mod fdt;
 pub mod fuzz;
 pub mod machine;
+pub mod message;
 pub mod minimize;
 pub mod pci;
 pub mod protocol;

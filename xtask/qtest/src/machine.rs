@@ -22,6 +22,9 @@ pub struct Machine {
     /// Its PCI host.
     #[serde(default)]
     pub pci: Option<PciHost>,
+    /// Its slots for virtio devices over memory-mapped registers.
+    #[serde(default, rename = "virtio-mmio")]
+    pub virtio_mmio: Option<Slots>,
     /// Addresses and numbers of its own devices, by name.
     #[serde(default)]
     pub at: std::collections::BTreeMap<String, u64>,
@@ -48,6 +51,18 @@ pub enum PciHost {
         /// The address of the device tree.
         address: u64,
     },
+}
+
+/// Slots for devices, at equal distances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slots {
+    /// The address of the first one.
+    pub address: u64,
+    /// The size of each.
+    pub size: u64,
+    /// Their number.
+    pub count: u64,
 }
 
 /// The file of machines.

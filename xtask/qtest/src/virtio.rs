@@ -1,33 +1,32 @@
-//! Modern virtio over PCI: a driver with split virtqueues, for tests of virtio devices.
+//! A driver for virtio devices, for tests of them: over PCI (modern, and the legacy interface of
+//! transitional devices) and over memory-mapped registers, with split and packed virtqueues.
 //!
-//! Structures and numbers are those of Virtual I/O Device (VIRTIO) 1.2, sections 2.7 and 4.1. Only
-//! the features that the caller requests are negotiated.
+//! Structures and numbers are those of Virtual I/O Device (VIRTIO) 1.2. Only the features that the
+//! caller requests are negotiated, and version 1 if the device has it.
+
+mod legacy;
+mod mmio;
+mod pci;
+mod queue;
+mod transport;
 
 use crate::bench::{Bench, Failure};
-use crate::pci::{Bar, Function};
+use crate::pci::{Function, register};
 use crate::protocol::Width;
+use legacy::Legacy;
+use mmio::Mmio;
+use pci::Modern;
+use queue::Layout;
+use transport::Transport;
 
-/// The vendor of virtio devices.
-const VENDOR: u16 = 0x1af4;
-/// PCI capability: vendor-specific.
-const VENDOR_SPECIFIC: u8 = 0x09;
+pub use queue::{Buffer, Queue};
 
-/// Offsets in the common configuration.
-mod common {
-    pub(super) const DEVICE_FEATURE_SELECT: u64 = 0x00;
-    pub(super) const DEVICE_FEATURE: u64 = 0x04;
-    pub(super) const DRIVER_FEATURE_SELECT: u64 = 0x08;
-    pub(super) const DRIVER_FEATURE: u64 = 0x0c;
-    pub(super) const NUM_QUEUES: u64 = 0x12;
-    pub(super) const DEVICE_STATUS: u64 = 0x14;
-    pub(super) const QUEUE_SELECT: u64 = 0x16;
-    pub(super) const QUEUE_SIZE: u64 = 0x18;
-    pub(super) const QUEUE_ENABLE: u64 = 0x1c;
-    pub(super) const QUEUE_NOTIFY_OFF: u64 = 0x1e;
-    pub(super) const QUEUE_DESC: u64 = 0x20;
-    pub(super) const QUEUE_DRIVER: u64 = 0x28;
-    pub(super) const QUEUE_DEVICE: u64 = 0x30;
-}
+/// The PCI vendor of virtio devices.
+const VENDOR: u32 = 0x1af4;
+/// The first PCI device number of modern devices; the number of the virtio device is added.
+const MODERN: u32 = 0x1040;
+/// The PCI device numbers of transitional devices, whose subsystem is the number of the device.
+const TRANSITIONAL: std::ops::Range<u32> = 0x1000..MODERN;
 
 /// Device status.
 mod status {
@@ -39,247 +38,173 @@ mod status {
 
 /// Feature: the device follows version 1 of the specification.
 pub const VERSION_1: u64 = 1 << 32;
-/// Descriptor: another one follows.
-const NEXT: u16 = 1;
-/// Descriptor: the device writes to it.
-const WRITE: u16 = 2;
-/// Number of entries of a queue.
+/// Feature: packed virtqueues.
+pub const PACKED: u64 = 1 << 34;
+/// A vector that selects no message.
+pub const NO_VECTOR: u16 = 0xffff;
+/// Interrupt status: the device has used buffers of a queue.
+pub const QUEUE_INTERRUPT: u64 = 1;
+/// Interrupt status: the configuration has changed.
+pub const CONFIGURATION_INTERRUPT: u64 = 2;
+/// The number of entries of a queue, if the driver chooses it.
 const SIZE: u16 = 8;
 
-/// A part of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Buffer {
-    /// Its address in RAM.
-    pub address: u64,
-    /// Its length in bytes.
-    pub length: u32,
-    /// Whether the device writes to it.
-    pub is_written: bool,
-}
-
-/// A structure in a base address register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Structure {
-    bar: Bar,
-    at: u64,
-}
-
 /// A virtio device with negotiated features.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    common: Structure,
-    notify: Structure,
-    multiplier: u64,
-    configuration: Option<Structure>,
+    transport: Box<dyn Transport>,
     /// The features that the device offers.
     pub offered: u64,
-}
-
-/// A split virtqueue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queue {
-    descriptors: u64,
-    available: u64,
-    used: u64,
-    doorbell: (Bar, u64),
-    index: u16,
-    sent: u16,
+    accepted: u64,
 }
 
 impl Device {
-    /// Finds the device by its PCI device number, resets it, and negotiates version 1 and these
-    /// features.
-    pub fn find(bench: &mut Bench<'_>, device: u16, features: u64) -> Result<Self, Failure> {
-        let function = bench.function(VENDOR, device)?;
-        let (session, pci) = bench.pci()?;
-        let capabilities = pci.capabilities(session, function)?;
-        let mut found = [None; 5];
-        let mut bars = [None::<Bar>; 6];
-        let mut multiplier = 0;
-        for capability in capabilities.iter().filter(|it| it.id == VENDOR_SPECIFIC) {
-            let at = capability.at;
-            let kind = bench.config(function, Width::B, at + 3)? as usize;
-            let index = bench.config(function, Width::B, at + 4)?;
-            let offset = bench.config(function, Width::L, at + 8)?;
-            // The fifth kind is a window for firmware.
-            if !(1..=4).contains(&kind) {
-                continue;
-            }
-            if kind == 2 {
-                multiplier = bench.config(function, Width::L, at + 16)?;
-            }
-            let bar = mapped(bench, function, index, &mut bars)?;
-            found[kind].get_or_insert(Structure {
-                bar,
-                at: offset.into(),
-            });
-        }
-        let missing = |what: &str| Failure::Missing(format!("a virtio capability for {what}"));
+    /// Finds the device by its virtio number, such as 2 for a disk, resets it, and negotiates these
+    /// features. A device over memory-mapped registers is preferred to one over PCI.
+    pub fn find(bench: &mut Bench<'_>, id: u16, features: u64) -> Result<Self, Failure> {
         let mut it = Self {
-            common: found[1].ok_or_else(|| missing("the common configuration"))?,
-            notify: found[2].ok_or_else(|| missing("notifications"))?,
-            multiplier: multiplier.into(),
-            configuration: found[4],
+            transport: find_transport(bench, id)?,
             offered: 0,
+            accepted: features,
         };
-        it.negotiate(bench, features | VERSION_1)?;
+        it.negotiate(bench)?;
         Ok(it)
     }
 
-    fn negotiate(&mut self, bench: &mut Bench<'_>, wanted: u64) -> Result<(), Failure> {
-        self.set(bench, Width::B, common::DEVICE_STATUS, 0)?;
+    fn negotiate(&mut self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        self.reset(bench)?;
         let mut state = status::ACKNOWLEDGE | status::DRIVER;
-        self.set(bench, Width::B, common::DEVICE_STATUS, state)?;
-        for half in [0u64, 1] {
-            self.set(bench, Width::L, common::DEVICE_FEATURE_SELECT, half)?;
-            self.offered |= self.get(bench, Width::L, common::DEVICE_FEATURE)? << (32 * half);
+        self.transport.set_status(bench, state)?;
+        self.offered = self.transport.features(bench)?;
+        if !self.is_legacy() {
+            self.accepted |= VERSION_1;
         }
-        bench.check("features that are offered", self.offered & wanted, wanted)?;
-        for half in [0u64, 1] {
-            self.set(bench, Width::L, common::DRIVER_FEATURE_SELECT, half)?;
-            let part = wanted >> (32 * half) & 0xffff_ffff;
-            self.set(bench, Width::L, common::DRIVER_FEATURE, part)?;
+        let offered = self.offered & self.accepted;
+        bench.check("features that are offered", offered, self.accepted)?;
+        self.transport.set_features(bench, self.accepted)?;
+        if !self.is_legacy() {
+            state |= status::FEATURES_OK;
         }
-        state |= status::FEATURES_OK;
-        self.set(bench, Width::B, common::DEVICE_STATUS, state)?;
-        let found = self.get(bench, Width::B, common::DEVICE_STATUS)?;
+        self.transport.set_status(bench, state)?;
+        let found = self.status(bench)?;
         bench.check("device status after negotiation", found, state)
     }
 
+    /// Whether the device was found by its legacy interface.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.transport.is_legacy()
+    }
+
+    /// The PCI function, if the device is one.
+    #[must_use]
+    pub fn function(&self) -> Option<Function> {
+        self.transport.function()
+    }
+
+    /// Reads the device status.
+    pub fn status(&self, bench: &mut Bench<'_>) -> Result<u64, Failure> {
+        self.transport.status(bench)
+    }
+
+    /// Resets the device.
+    pub fn reset(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        self.transport.set_status(bench, 0)
+    }
+
     /// The number of queues.
-    pub fn queues(&self, bench: &mut Bench<'_>) -> Result<u64, Failure> {
-        self.get(bench, Width::W, common::NUM_QUEUES)
+    pub fn queues(&self, bench: &mut Bench<'_>) -> Result<u16, Failure> {
+        let mut count = 0;
+        while count < u16::MAX && self.transport.select(bench, count)? != 0 {
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Sets up a queue.
     pub fn queue(&self, bench: &mut Bench<'_>, index: u16) -> Result<Queue, Failure> {
-        let size = u64::from(SIZE);
-        self.set(bench, Width::W, common::QUEUE_SELECT, index.into())?;
-        let most = self.get(bench, Width::W, common::QUEUE_SIZE)?;
-        bench.check(format!("queue {index} is there"), most >= size, true)?;
-        self.set(bench, Width::W, common::QUEUE_SIZE, size)?;
-        let descriptors = bench.allocate(16 * size, 16)?;
-        let available = bench.allocate(6 + 2 * size, 2)?;
-        let used = bench.allocate(6 + 8 * size, 4)?;
-        bench
-            .session
-            .memset(available, 6 + 2 * usize::from(SIZE), 0)?;
-        bench.session.memset(used, 6 + 8 * usize::from(SIZE), 0)?;
-        for (register, address) in [
-            (common::QUEUE_DESC, descriptors),
-            (common::QUEUE_DRIVER, available),
-            (common::QUEUE_DEVICE, used),
-        ] {
-            self.set(bench, Width::L, register, address & 0xffff_ffff)?;
-            self.set(bench, Width::L, register + 4, address >> 32)?;
-        }
-        let offset = self.get(bench, Width::W, common::QUEUE_NOTIFY_OFF)?;
-        self.set(bench, Width::W, common::QUEUE_ENABLE, 1)?;
-        Ok(Queue {
-            descriptors,
-            available,
-            used,
-            doorbell: (self.notify.bar, self.notify.at + offset * self.multiplier),
-            index,
-            sent: 0,
-        })
+        let most = self.transport.select(bench, index)?;
+        let most = u16::try_from(most).unwrap_or(u16::MAX);
+        bench.check(format!("queue {index} is there"), most >= SIZE, true)?;
+        let size = if self.is_legacy() { most } else { SIZE };
+        let layout = if self.accepted & PACKED != 0 {
+            Layout::Packed
+        } else {
+            let big_endian = self.is_legacy() && bench.session.big_endian()?;
+            Layout::Split { big_endian }
+        };
+        let mut queue = Queue::allocate(bench, layout, index, size)?;
+        queue.connect(self.transport.enable(bench, queue.rings())?);
+        Ok(queue)
     }
 
     /// Starts the device.
     pub fn start(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
-        let state = self.get(bench, Width::B, common::DEVICE_STATUS)?;
-        self.set(
-            bench,
-            Width::B,
-            common::DEVICE_STATUS,
-            state | status::DRIVER_OK,
-        )
+        let state = self.status(bench)?;
+        self.transport.set_status(bench, state | status::DRIVER_OK)
     }
 
-    /// Reads a field of the device-specific configuration.
+    /// Reads a field of the device-specific configuration. One of 64 bits is read in two parts, as
+    /// drivers do.
     pub fn field(&self, bench: &mut Bench<'_>, width: Width, at: u64) -> Result<u64, Failure> {
-        let part = self.configuration;
-        let part = part.ok_or_else(|| Failure::Missing("a virtio configuration".to_owned()))?;
-        bench.read(part.bar, width, part.at + at)
-    }
-
-    fn get(&self, bench: &mut Bench<'_>, width: Width, at: u64) -> Result<u64, Failure> {
-        bench.read(self.common.bar, width, self.common.at + at)
-    }
-
-    fn set(&self, bench: &mut Bench<'_>, width: Width, at: u64, value: u64) -> Result<(), Failure> {
-        bench.write(self.common.bar, width, self.common.at + at, value)
-    }
-}
-
-/// Maps a base address register once.
-fn mapped(
-    bench: &mut Bench<'_>,
-    function: Function,
-    index: u32,
-    bars: &mut [Option<Bar>; 6],
-) -> Result<Bar, Failure> {
-    let number = (index & 0xff) as u8;
-    let slot = bars.get_mut(usize::from(number));
-    let slot = slot.ok_or_else(|| Failure::Missing(format!("BAR {index}")))?;
-    if let Some(bar) = *slot {
-        return Ok(bar);
-    }
-    let bar = bench.map(function, number)?;
-    *slot = Some(bar);
-    Ok(bar)
-}
-
-impl Queue {
-    /// Sends a request, waits until the device has used it, and returns the number of bytes that
-    /// the device reports as written.
-    pub fn send(&mut self, bench: &mut Bench<'_>, buffers: &[Buffer]) -> Result<u32, Failure> {
-        self.post(bench, buffers)?;
-        self.wait(bench)
-    }
-
-    /// Sends a request without waiting. One request at a time can be in the queue.
-    pub fn post(&mut self, bench: &mut Bench<'_>, buffers: &[Buffer]) -> Result<(), Failure> {
-        let mut table = Vec::new();
-        for (index, buffer) in (1u16..).zip(buffers) {
-            let is_last = usize::from(index) == buffers.len();
-            let next = if is_last { 0 } else { NEXT };
-            let write = if buffer.is_written { WRITE } else { 0 };
-            table.extend(buffer.address.to_le_bytes());
-            table.extend(buffer.length.to_le_bytes());
-            table.extend((next | write).to_le_bytes());
-            table.extend(if is_last { 0 } else { index }.to_le_bytes());
+        if width != Width::Q {
+            return self.transport.field(bench, width, at);
         }
-        bench.check(
-            "request fits the queue",
-            buffers.len() <= usize::from(SIZE),
-            true,
-        )?;
-        bench.session.write(self.descriptors, &table)?;
-        let entry = self.available + 4 + 2 * u64::from(self.sent % SIZE);
-        bench.session.write(entry, &0u16.to_le_bytes())?;
-        self.sent = self.sent.wrapping_add(1);
-        bench
-            .session
-            .write(self.available + 2, &self.sent.to_le_bytes())?;
-        let (bar, at) = self.doorbell;
-        bench.write(bar, Width::W, at, self.index.into())?;
-        Ok(())
+        let is_swapped = self.is_legacy() && bench.session.big_endian()?;
+        let (low, high) = if is_swapped { (4, 0) } else { (0, 4) };
+        let low = self.transport.field(bench, Width::L, at + low)?;
+        Ok(self.transport.field(bench, Width::L, at + high)? << 32 | low)
     }
 
-    /// Whether the device has used the last request.
-    pub fn is_used(&self, bench: &mut Bench<'_>) -> Result<bool, Failure> {
-        Ok(bench.session.read_le(Width::W, self.used + 2)? == u64::from(self.sent))
+    /// Reads the interrupt status, and acknowledges what it reports.
+    pub fn take_interrupts(&self, bench: &mut Bench<'_>) -> Result<u64, Failure> {
+        self.transport.take_interrupts(bench)
     }
 
-    /// Waits until the device has used the last request, and returns the number of bytes that the
-    /// device reports as written.
-    pub fn wait(&self, bench: &mut Bench<'_>) -> Result<u32, Failure> {
-        bench.wait_until("the device has used the request", |bench| {
-            self.is_used(bench)
-        })?;
-        let place = self.used + 4 + 8 * u64::from(self.sent.wrapping_sub(1) % SIZE);
-        let length = bench.session.read_le(Width::L, place + 4)?;
-        Ok((length & 0xffff_ffff) as u32)
+    /// Selects the messages (MSI-X) for changes of the configuration and for a queue. Returns the
+    /// numbers that the device accepted.
+    pub fn set_vectors(
+        &self,
+        bench: &mut Bench<'_>,
+        queue: u16,
+        vectors: (u16, u16),
+    ) -> Result<(u64, u64), Failure> {
+        self.transport.select(bench, queue)?;
+        self.transport.set_vectors(bench, vectors)
     }
+}
+
+fn find_transport(bench: &mut Bench<'_>, id: u16) -> Result<Box<dyn Transport>, Failure> {
+    if let Some(mmio) = Mmio::find(bench, id)? {
+        return Ok(Box::new(mmio));
+    }
+    let function = find_function(bench, id)?;
+    Ok(match Modern::of(bench, function)? {
+        Some(modern) => Box::new(modern),
+        None => Box::new(Legacy::of(bench, function)?),
+    })
+}
+
+/// Finds the PCI function of a virtio device, and enables it.
+fn find_function(bench: &mut Bench<'_>, id: u16) -> Result<Function, Failure> {
+    let missing = || Failure::Missing(format!("a virtio device {id}"));
+    if bench.machine.pci.is_none() {
+        return Err(missing());
+    }
+    let (session, pci) = bench.pci()?;
+    for function in pci.functions(session)? {
+        let found = pci.read(session, function, Width::L, register::ID)?;
+        let (vendor, device) = (found & 0xffff, found >> 16);
+        let is_wanted = vendor == VENDOR
+            && if TRANSITIONAL.contains(&device) {
+                let subsystem = pci.read(session, function, Width::L, register::SUBSYSTEM)?;
+                subsystem >> 16 == u32::from(id)
+            } else {
+                device == MODERN + u32::from(id)
+            };
+        if is_wanted {
+            pci.enable(session, function)?;
+            return Ok(function);
+        }
+    }
+    Err(missing())
 }

@@ -105,6 +105,7 @@ mod tests {
             ram: 0,
             ram_end: 0,
             pci: None,
+            virtio_mmio: None,
             at: BTreeMap::new(),
         }
     }

@@ -54,6 +54,7 @@ pub struct Pci {
     access: Access,
     memory: Window,
     io: Window,
+    placed: Vec<(Function, u8, Bar)>,
 }
 
 /// How configuration space is accessed.
@@ -106,6 +107,7 @@ impl Pci {
                     end: 0x1_0000,
                     offset: None,
                 },
+                placed: Vec::new(),
             }),
             Some(PciHost::DeviceTree { address }) => {
                 let refused = |why| HostError::Tree { address, why };
@@ -160,6 +162,7 @@ impl Pci {
             access,
             memory: memory.ok_or("no range of memory")?,
             io: io.ok_or("no range of ports")?,
+            placed: Vec::new(),
         })
     }
 
@@ -228,7 +231,8 @@ impl Pci {
         }
     }
 
-    /// Determines the size of a base address register, maps it, and returns its address.
+    /// Determines the size of a base address register, maps it, and returns its address. One that
+    /// was mapped before stays where it is.
     pub fn map(
         &mut self,
         session: &mut Session,
@@ -240,6 +244,10 @@ impl Pci {
             function,
             why,
         };
+        let is_same = |it: &&(Function, u8, Bar)| (it.0, it.1) == (function, index);
+        if let Some((.., bar)) = self.placed.iter().find(is_same) {
+            return Ok(*bar);
+        }
         let at = register::BAR + 4 * u16::from(index);
         let (is_port, is_wide, size) = self.size(session, function, at)?;
         if size == 0 {
@@ -260,11 +268,13 @@ impl Pci {
             None => BarAddress::Port((bus & 0xffff) as u16),
             Some(offset) => BarAddress::Memory(bus.wrapping_add(offset)),
         };
-        Ok(Bar {
+        let bar = Bar {
             address,
             bus_address: bus,
             size,
-        })
+        };
+        self.placed.push((function, index, bar));
+        Ok(bar)
     }
 
     /// Whether a base address register is for ports, whether it has 64 bits, and its size, which is
