@@ -67,3 +67,10 @@ _at() {
     _place=$*
     return $_status
 }
+
+# _with LINE COMMAND [WORD]…: runs the command, and records the line and the words. The runner puts it before each `test`.
+_with() {
+    _place=$*
+    shift
+    "$@"
+}

@@ -16,10 +16,22 @@ wait_for() {
             _asked=${_up%.*}
             _now=$(kiln-call test_seconds)
             : "${_end:=$((_now + ${2:-${KILN_WAIT:-10}}))}"
-            test "$_now" -le "$_end" || fail "waited in vain for: $1"
+            test "$_now" -le "$_end" || fail "waited in vain for: $1$(_compared "$1")"
         fi
         usleep 20000
     done
+}
+
+# _compared CONDITION: the values of the `test` for which the condition does not hold.
+_compared() {
+    _words=
+    # shellcheck disable=SC2317  # called by the condition
+    test() {
+        command test "$@" && _words='' && return
+        _words="test $*"
+        return 1
+    }
+    eval "$1" > /dev/null 2>&1 || echo "${_words:+, expanded to: $_words}"
 }
 
 # disks: the names of the guest's disks. Loop devices, RAM disks and the paths of a multipath device, such as

@@ -4,7 +4,7 @@
 in_host() {
     qemu
     echo something else
-    test -e nothing
+    test -e . && test "$(printf %s 5)" = 6
 }
 
 in_guest() {

@@ -83,10 +83,14 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     (
         "silent-host",
-        "failed: guest-tests/evil/silent-host.sh:7: `test -e nothing`: exit status 1",
+        "failed: guest-tests/evil/silent-host.sh:7: `test -e . && test \"$(printf %s 5)\" = 6`, expanded to `… test 5 = 6 …`: exit status 1",
     ),
     ("skips", "skipped: there is no moon tonight"),
     ("taints", "guest-oopsed: tainted: kernel issued a warning"),
+    (
+        "waits",
+        "failed: waited in vain for: test $(cat /sys/class/net/lo/ifindex) = 2, expanded to: test 1 = 2",
+    ),
     ("wrong-option", "qemu-did-not-start: qemu-system-…"),
 ];
 

@@ -3,7 +3,8 @@
 //! A shell does not pass the line of the failed command to an `EXIT` trap. Therefore `case` gives
 //! both shells a copy of the script in which a call of `_at LINE [WORD]…` (in `guest-tests/lib`)
 //! precedes each statement, on the same line. `_at` keeps the exit status, so the copy behaves and
-//! prints like the script. Constructs that this parser does not know are left unmarked.
+//! prints like the script. Each `test` is run by `_with LINE test …`, which records the values that
+//! it compares. Constructs that this parser does not know are left unmarked.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -29,6 +30,9 @@ pub struct Statements {
 const FOREIGN: [&str; 6] = ["[[", "function", "source", "declare", "shopt", "let"];
 /// Commands whose words do not help to understand a failure.
 const SILENT: [&str; 4] = ["echo", "printf", ":", "true"];
+
+/// Commands that compare values.
+const CHECKS: [&str; 2] = ["test", "["];
 
 /// Parses a script.
 #[must_use]
@@ -68,10 +72,12 @@ fn inserted(script: &str, marks: &[Mark]) -> String {
         let words = &script[mark.words.clone()];
         // An unset variable ends the script while the words are expanded, so the line is recorded
         // first.
-        if words.is_empty() || words.contains('$') {
+        if mark.is_statement && (words.is_empty() || words.contains('$')) {
             let _ = write!(text, "_at {line} && :; ");
         }
-        if !words.is_empty() {
+        if mark.is_check {
+            let _ = write!(text, "_with {line} ");
+        } else if !words.is_empty() {
             let _ = write!(text, "_at {line} {words} && :; ");
         }
     }
@@ -79,10 +85,13 @@ fn inserted(script: &str, marks: &[Mark]) -> String {
     text
 }
 
-/// The position of a mark, with its words.
+/// The position of a mark, with the words of its statement.
 struct Mark {
     at: usize,
     words: Range<usize>,
+    is_statement: bool,
+    /// Whether a `test` begins here.
+    is_check: bool,
 }
 
 /// The construct that a `)` or `;;` belongs to.
@@ -152,7 +161,7 @@ impl Marker<'_> {
             }
             "(" if expect != Expect::Words => {
                 if expect == Expect::Statement {
-                    self.mark(self.reader.start, 0..0);
+                    self.mark(self.reader.start);
                 }
                 self.frames.push(Frame::Subshell);
                 Some(Expect::Statement)
@@ -200,7 +209,7 @@ impl Marker<'_> {
             "elif" => return Some(Expect::Command),
             "if" | "while" | "until" | "!" => {
                 if is_statement {
-                    self.mark(word.start, 0..0);
+                    self.mark(word.start);
                 }
                 return Some(Expect::Command);
             }
@@ -211,7 +220,7 @@ impl Marker<'_> {
             }
             "case" => {
                 if is_statement {
-                    self.mark(word.start, 0..0);
+                    self.mark(word.start);
                 }
                 self.case()?;
                 return Some(Expect::Statement);
@@ -226,10 +235,22 @@ impl Marker<'_> {
             // body.
             return Some(self.body());
         }
+        let is_check = CHECKS.contains(&text.as_str());
         if is_statement {
             self.first = Some(text.clone());
-            let words = self.words(&word, &text);
-            self.mark(word.start, words);
+        }
+        if is_statement || is_check {
+            let words = if is_check {
+                0..0
+            } else {
+                self.words(&word, &text)
+            };
+            self.marks.push(Mark {
+                at: word.start,
+                words,
+                is_statement,
+                is_check,
+            });
         }
         Some(Expect::Words)
     }
@@ -283,8 +304,14 @@ impl Marker<'_> {
         }
     }
 
-    fn mark(&mut self, at: usize, words: Range<usize>) {
-        self.marks.push(Mark { at, words });
+    /// Marks a statement whose words are not recorded.
+    fn mark(&mut self, at: usize) {
+        self.marks.push(Mark {
+            at,
+            words: 0..0,
+            is_statement: true,
+            is_check: false,
+        });
     }
 }
 

@@ -44,7 +44,12 @@ fn command(source: &str, words: &str) -> String {
     if words.is_empty() || source.contains(&words) || unquoted(&source).contains(&words) {
         format!("`{source}`")
     } else {
-        format!("`{source}`, expanded to `{words}`")
+        let first = |text: &str| text.split(' ').next().map(str::to_owned);
+        let operators = ["&&", "||", "|", ";"];
+        let is_list = operators.iter().any(|operator| source.contains(operator));
+        let is_part = is_list || first(&source) != first(&words);
+        let (before, after) = if is_part { ("… ", " …") } else { ("", "") };
+        format!("`{source}`, expanded to `{before}{words}{after}`")
     }
 }
 
@@ -146,7 +151,7 @@ mod tests {
         check("    test 1 = 2", "test 1 = 2", "`test 1 = 2`");
         check("grep -q 'a b' f", "grep -q a b f", "`grep -q 'a b' f`");
         check("cat x | grep y", "", "`cat x | grep y`");
-        check("a\u{1b}[31m", "b\u{7}", "`a`, expanded to `b`");
+        check("a $b\u{1b}[31m", "a c\u{7}", "`a $b`, expanded to `a c`");
         let long = "x".repeat(COMMAND + 1);
         check(&long, "", &format!("`{}…`", "x".repeat(COMMAND)));
     }

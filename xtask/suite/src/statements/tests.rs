@@ -9,10 +9,10 @@ fn check(script: &str, expect: &str) {
 
 #[test]
 fn statements_are_marked_with_their_line_and_words() {
-    check("test 1 = 2\n", "_at 1 test 1 = 2 && :; test 1 = 2\n");
+    check("a 1 = 2\n", "_at 1 a 1 = 2 && :; a 1 = 2\n");
     check(
-        "in_guest() {\n    x=5\n    test \"$x\" = 6 # why\n}\n",
-        "in_guest() {\n    _at 2 && :; x=5\n    _at 3 && :; _at 3 test \"$x\" = 6 && :; test \"$x\" = 6 # why\n}\n",
+        "in_guest() {\n    x=5\n    a \"$x\" = 6 # why\n}\n",
+        "in_guest() {\n    _at 2 && :; x=5\n    _at 3 && :; _at 3 a \"$x\" = 6 && :; a \"$x\" = 6 # why\n}\n",
     );
     check("f()\n{\n a\n}\n", "f()\n{\n _at 3 a && :; a\n}\n");
     check("f() { a; b; }", "f() { _at 1 a && :; a; _at 1 b && :; b; }");
@@ -20,6 +20,22 @@ fn statements_are_marked_with_their_line_and_words() {
     check("a <<X\nb\nX\nc", "_at 1 && :; a <<X\nb\nX\n_at 4 c && :; c");
     check("a \\\n  b\nc", "_at 1 && :; a \\\n  b\n_at 3 c && :; c");
     check("a 'x\ny'\nc", "_at 1 && :; a 'x\ny'\n_at 3 c && :; c");
+}
+
+#[test]
+fn compared_values_are_recorded() {
+    check("test $(a) = 2\n", "_at 1 && :; _with 1 test $(a) = 2\n");
+    check("a\n[ x ]", "_at 1 a && :; a\n_at 2 && :; _with 2 [ x ]");
+    check(
+        "a &&\n test \"$(b)\" = c || d\n",
+        "_at 1 && :; a &&\n _with 2 test \"$(b)\" = c || d\n",
+    );
+    check("! test x\n", "_at 1 && :; ! _with 1 test x\n");
+    check(
+        "while test x; do\n :; done",
+        "_at 1 && :; while _with 1 test x; do\n _at 2 && :; :; done",
+    );
+    check("echo test x", "_at 1 && :; echo test x");
 }
 
 #[test]
@@ -57,11 +73,11 @@ fn patterns_of_a_case_are_not_marked() {
 #[test]
 fn words_with_effects_are_not_expanded_twice() {
     for command in [
-        "test $(date) = x",
-        "test `date` = x",
-        "test $((i += 1)) = 2",
-        "test ${x:=5} = 5",
-        "test ${x?unset} = 5",
+        "cmp $(date) = x",
+        "cmp `date` = x",
+        "cmp $((i += 1)) = 2",
+        "cmp ${x:=5} = 5",
+        "cmp ${x?unset} = 5",
         "a > file",
         "echo \"$x\"",
         "x=5 env",
@@ -75,7 +91,7 @@ fn unparsable_script_stays_unchanged() {
     for script in [
         "echo 'x",
         "a $(case x in x) echo y;; esac)\n",
-        "set -x\ntest 1 = 2\n",
+        "set -x\ncmp 1 2\n",
         "a <<X\nnever ends\n",
         "a )\n",
         "a ;; b\n",
@@ -104,7 +120,7 @@ fn shell() -> std::process::Command {
 
 /// Runs a text in the host's shell: output, messages and status.
 fn run(script: &str) -> (Option<i32>, String) {
-    let library = "_at() { _status=$?; _place=$*; return $_status; }\nset -e\n";
+    let library = "_at() { _status=$?; _place=$*; return $_status; }\n_with() { _place=$*; shift; \"$@\"; }\nset -e\n";
     let output = shell()
         .arg("-c")
         .arg(format!("{library}. \"$0\""))
@@ -131,6 +147,9 @@ fn marks_change_neither_output_nor_status() {
         "test -n \"$(echo a; echo b)\"\necho $?\ncat <<X\ntext $?\nX\n",
         "i=0\nwhile test $i -lt 3\ndo i=$((i + 1)); done\necho $i\nset -- a b\nshift\necho \"$1\"\n",
         "case a in\n a) false || echo $? ;;\nesac\n",
+        "f() { test \"$1\" = \"$(echo \"$2\")\" || return 5; [ \"$#\" = 2 ] && echo two; }\nf a a\nf a b || echo $?\n",
+        "(exit 3) || test $? = 3 && echo three\n! test a = b\necho $?\ntest '' || test \"$(exit 2)$?\" = 2\n",
+        "if test -n \"$(false)\"; then :; elif test -z ''; then echo empty; fi\ntest \"$(echo a; false)\" = b\n",
     ]
     .into_iter()
     .enumerate()
