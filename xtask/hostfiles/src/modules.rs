@@ -1,8 +1,9 @@
-//! The modules of a kernel and their dependencies, from `modules.dep` (depmod(8)) or, in a build
-//! tree, from the modules themselves.
+//! The modules of a kernel and their dependencies, from the lists of depmod(8) or, in a build tree,
+//! from the modules themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use elf::Elf;
@@ -24,7 +25,35 @@ pub struct Modules {
     files: BTreeMap<String, Utf8PathBuf>,
     /// Dependencies by name. Absent for a module that must be read first.
     dependencies: BTreeMap<String, Vec<String>>,
+    /// Soft dependencies by name. In a build tree, the modules have them.
+    soft: BTreeMap<String, Soft>,
+    /// Modules by alias, without aliases that are patterns. Read from a build tree when first needed.
+    aliases: OnceLock<BTreeMap<String, Vec<String>>>,
     built_in: BTreeSet<String>,
+}
+
+/// What modprobe loads in addition to a module, if it exists: names or aliases of modules
+/// (modprobe.d(5), `softdep`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Soft {
+    before: Vec<String>,
+    after: Vec<String>,
+}
+
+impl Soft {
+    /// Adds `pre: NAME... post: NAME...`.
+    fn add(&mut self, text: &str) {
+        let mut list = None;
+        for word in text.split_whitespace() {
+            match (word, &mut list) {
+                ("pre:", _) => list = Some(&mut self.before),
+                ("post:", _) => list = Some(&mut self.after),
+                (word, Some(list)) => list.push(plain(word)),
+                // modprobe ignores names before the first list.
+                (_, None) => {}
+            }
+        }
+    }
 }
 
 /// A module to load.
@@ -63,6 +92,22 @@ impl Modules {
             modules.dependencies.insert(name(file), others);
             modules.files.insert(name(file), file.into());
         }
+        let list = host::files::read_text(&directory.join("modules.softdep"))?;
+        for line in list.unwrap_or_default().lines() {
+            if let Some((module, text)) = line
+                .strip_prefix("softdep ")
+                .and_then(|rest| rest.split_once(' '))
+            {
+                modules.soft.entry(name(module)).or_default().add(text);
+            }
+        }
+        let list = host::files::read_text(&directory.join("modules.alias"))?;
+        let list = list.unwrap_or_default();
+        let aliases = list.lines().filter_map(|line| {
+            let (alias, module) = line.strip_prefix("alias ")?.rsplit_once(' ')?;
+            Some((alias, name(module)))
+        });
+        modules.aliases = OnceLock::from(by_alias(aliases));
         Ok(modules)
     }
 
@@ -92,6 +137,8 @@ impl Modules {
             directory: directory.to_owned(),
             files: there.collect(),
             dependencies: BTreeMap::new(),
+            soft: BTreeMap::new(),
+            aliases: OnceLock::new(),
             built_in: built_in.lines().map(name).collect(),
         })
     }
@@ -126,11 +173,12 @@ impl Modules {
         };
         let file = self.files.get(name).ok_or_else(absent)?;
         let (path, bytes) = self.read(file)?;
-        let listed = self.dependencies.get(name);
-        let others = match listed {
-            Some(others) => others.clone(),
+        let (others, soft) = match self.dependencies.get(name) {
+            Some(others) => (others.clone(), self.soft.get(name).cloned()),
             None => depends(&self.directory.join(file), &bytes)?,
         };
+        let soft = soft.unwrap_or_default();
+        self.visit_soft(&soft.before, closure)?;
         for other in others {
             self.visit(&other, closure)?;
         }
@@ -141,7 +189,44 @@ impl Modules {
             bytes,
             parameters,
         });
+        self.visit_soft(&soft.after, closure)
+    }
+
+    /// Visits soft dependencies. One that does not exist is left out, as modprobe does.
+    fn visit_soft(
+        &self,
+        names: &[String],
+        closure: &mut Closure<'_>,
+    ) -> Result<(), HostFilesError> {
+        for name in names {
+            let is_module = self.files.contains_key(name) || self.built_in.contains(name);
+            let modules = if is_module {
+                std::slice::from_ref(name)
+            } else {
+                self.aliases()?.get(name).map_or(&[][..], Vec::as_slice)
+            };
+            for module in modules {
+                self.visit(module, closure)?;
+            }
+        }
         Ok(())
+    }
+
+    /// The modules by alias.
+    fn aliases(&self) -> Result<&BTreeMap<String, Vec<String>>, HostFilesError> {
+        if let Some(aliases) = self.aliases.get() {
+            return Ok(aliases);
+        }
+        let mut found = Vec::new();
+        for (module, file) in &self.files {
+            let (_, bytes) = self.read(file)?;
+            for alias in values(&self.directory.join(file), &bytes, "alias=")? {
+                found.push((alias, module.clone()));
+            }
+        }
+        let found = found.iter();
+        let found = found.map(|(alias, module)| (alias.as_str(), module.clone()));
+        Ok(self.aliases.get_or_init(|| by_alias(found)))
     }
 
     /// Reads a module and decompresses gzip and xz. The guest loads a file with another compression
@@ -162,11 +247,36 @@ impl Modules {
 /// The name of a module in a path. The kernel treats `-` and `_` alike.
 fn name(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
-    file.split('.').next().unwrap_or(file).replace('-', "_")
+    plain(file.split('.').next().unwrap_or(file))
 }
 
-/// The dependencies that a module declares: `depends=` in its section `.modinfo`.
-fn depends(file: &Utf8Path, bytes: &[u8]) -> Result<Vec<String>, HostFilesError> {
+/// A name or an alias as the kernel compares it.
+fn plain(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// Groups modules by alias, without the aliases that are patterns, such as those of PCI devices.
+fn by_alias<'a>(aliases: impl Iterator<Item = (&'a str, String)>) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    for (alias, module) in aliases.filter(|(alias, _)| !alias.contains(['*', '?', '['])) {
+        found.entry(plain(alias)).or_default().push(module);
+    }
+    found
+}
+
+/// The dependencies and soft dependencies that a module declares.
+fn depends(file: &Utf8Path, bytes: &[u8]) -> Result<(Vec<String>, Option<Soft>), HostFilesError> {
+    let lists = values(file, bytes, "depends=")?;
+    let names = lists.iter().flat_map(|names| names.split(',').map(name));
+    let mut soft = Soft::default();
+    for text in values(file, bytes, "softdep=")? {
+        soft.add(&text);
+    }
+    Ok((names.filter(|name| !name.is_empty()).collect(), Some(soft)))
+}
+
+/// The values of a key in the section `.modinfo` of a module.
+fn values(file: &Utf8Path, bytes: &[u8], key: &str) -> Result<Vec<String>, HostFilesError> {
     if !bytes.starts_with(b"\x7fELF") {
         return Err(HostFilesError::Compressed(file.to_owned()));
     }
@@ -176,10 +286,9 @@ fn depends(file: &Utf8Path, bytes: &[u8]) -> Result<Vec<String>, HostFilesError>
         .and_then(|module| module.section(".modinfo"));
     let info = info.ok_or_else(|| HostFilesError::NotAModule(file.to_owned()))?;
     let texts = info.bytes.split(|byte| *byte == 0);
-    let found = texts.filter_map(|text| text.strip_prefix(b"depends="));
-    let found = found.map(String::from_utf8_lossy);
-    let names = found.flat_map(|names| names.split(',').map(name).collect::<Vec<_>>());
-    Ok(names.filter(|name| !name.is_empty()).collect())
+    let found = texts.filter_map(|text| text.strip_prefix(key.as_bytes()));
+    let found = found.map(|value| String::from_utf8_lossy(value).into_owned());
+    Ok(found.collect())
 }
 
 #[cfg(test)]
@@ -286,6 +395,51 @@ mod tests {
         );
         let loaded = modules.closure(&["usb_core".to_owned()]).unwrap();
         assert_eq!(loaded[0].bytes, b"core");
+    }
+
+    #[test]
+    fn soft_dependencies_are_loaded_if_they_exist() {
+        let fixture = Fixture::new(&[
+            (
+                "lib/modules/6.1/modules.dep",
+                b"ext4.ko: jbd2.ko\njbd2.ko:\ncrc32c_generic.ko:\ncrc32c-intel.ko:\nlate.ko:\n",
+            ),
+            (
+                "lib/modules/6.1/modules.softdep",
+                b"# Soft.\nsoftdep ext4 nls pre: crypto-crc32c gone post: late\nsoftdep jbd2 pre: virtio-blk\n",
+            ),
+            (
+                "lib/modules/6.1/modules.alias",
+                b"alias pci:v*d* jbd2\nalias crypto-crc32c crc32c_intel\nalias crypto-crc32c crc32c_generic\n",
+            ),
+            ("lib/modules/6.1/modules.builtin", b"kernel/virtio_blk.ko\n"),
+            ("lib/modules/6.1/ext4.ko", b"e"),
+            ("lib/modules/6.1/jbd2.ko", b"j"),
+            ("lib/modules/6.1/crc32c_generic.ko", b"g"),
+            ("lib/modules/6.1/crc32c-intel.ko", b"i"),
+            ("lib/modules/6.1/late.ko", b"l"),
+        ]);
+        let modules = Modules::installed(&fixture.root, "6.1").unwrap();
+        let path = |name: &str| format!("/lib/modules/6.1/{name}.ko");
+        let all = ["crc32c-intel", "crc32c_generic", "jbd2", "ext4", "late"].map(path);
+        check(&modules, &["ext4"], Ok(&all.each_ref().map(String::as_str)));
+    }
+
+    #[test]
+    fn soft_dependencies_are_read_from_built_modules() {
+        let fixture = Fixture::new(&[
+            ("include/config/kernel.release", b"6.12.0\n"),
+            ("modules.order", b"ext4.o\ncrc32c_generic.o\n"),
+            ("ext4.ko", &module("depends=\0softdep=pre: crypto-crc32c\0")),
+            (
+                "crc32c_generic.ko",
+                &module("alias=crypto-crc32c\0depends=\0"),
+            ),
+        ]);
+        let modules = Modules::built(&fixture.root).unwrap();
+        let path = |name: &str| format!("/lib/modules/6.12.0/{name}.ko");
+        let all = ["crc32c_generic", "ext4"].map(path);
+        check(&modules, &["ext4"], Ok(&all.each_ref().map(String::as_str)));
     }
 
     #[test]
