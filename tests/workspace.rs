@@ -154,6 +154,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "forge",
                 "supply",
                 "publish",
+                "kernel",
                 "mutants",
                 "verdict",
                 "xtask",

@@ -16,6 +16,7 @@ mod examples;
 #[cfg(test)]
 mod help;
 pub mod images;
+pub mod kernel;
 pub mod mutants;
 pub mod publish;
 pub mod qtest;
@@ -38,6 +39,7 @@ use bench::BenchArgs;
 use boot::{BootArgs, HostArgs};
 use debug::DebugArgs;
 use images::ImagesArgs;
+use kernel::KernelArgs;
 use mutants::MutantsArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
 use qtest::QtestArgs;
@@ -213,6 +215,11 @@ pub enum Command {
     ///
     /// Prints the path of the toolchain, or runs a command with the toolchain on PATH.
     Toolchain(ToolchainArgs),
+    /// Build and configure a kernel from a source tree
+    ///
+    /// `docs/kernel.md` describes how to build, boot and test your own kernel.
+    #[command(after_long_help = examples::KERNEL)]
+    Kernel(KernelArgs),
     /// Update a recipe
     Recipe(RecipeArgs),
     /// Write the files of a new target

@@ -184,6 +184,13 @@ impl Context {
         Ok(arches)
     }
 
+    /// Prints progress, unless only results and errors are requested.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.global.quiet {
+            output::note(text);
+        }
+    }
+
     /// Opens the store.
     pub fn store(&self) -> Result<Store, Failure> {
         let dir = self.env.store_dir().ok_or_else(|| {

@@ -10,7 +10,7 @@ use guest::platform::{ArchRun, HostPart, OwnKernel};
 use hostfiles::{Host, HostFilesError, Modules, Overlay, Request, append_to};
 use kernel::{Kernel, KernelError, KernelFile, Target};
 use plan::Project;
-use plan::arch::Machine;
+use plan::arch::{Arch, Machine};
 use plan::digest::Digest;
 use plan::step::IMAGE;
 use qemu::BootFiles;
@@ -21,6 +21,12 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::platforms;
 use crate::supply::Supply;
+
+/// The first architecture whose programs this host runs.
+pub(crate) fn native(project: &Project) -> Option<&Arch> {
+    let mut arches = project.arches.values();
+    arches.find(|arch| is_native(&arch.qemu))
+}
 
 /// Keeps the architectures that a kernel was built for, where the command line names none.
 fn keep_matching(

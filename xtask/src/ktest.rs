@@ -10,9 +10,9 @@ use plan::Project;
 use suite::TestFile;
 use suite::ktest::{self, CDROM, Form, Found, Needs, PROGRAMS, SHELL};
 
-use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
+use crate::kernels;
 
 /// For a script to say what it needs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -26,16 +26,17 @@ const BASH_ENV: &str = "needs() { echo \"kiln_needs=$*\"; exit 1; }\n\
 /// What shows the root of a tree of ktest.
 const LIBRARY: &str = "lib/common.sh";
 
-/// The tests of the scripts that the command line names.
+/// The tests of some scripts, which may require files of the trees of some kernels.
 pub(crate) fn load(
     context: &Context,
     project: &Project,
-    args: &TestArgs,
+    files: &[Utf8PathBuf],
+    trees: &[Utf8PathBuf],
 ) -> Result<Vec<Vec<TestFile>>, Failure> {
     let mut first_form = Vec::new();
     let mut all = Vec::new();
-    for file in &args.ktest {
-        let tests = script(context, project, args, file)?;
+    for file in files {
+        let tests = script(context, project, trees, file)?;
         if tests.iter().all(|test| test.area == ktest::AREA) {
             first_form.extend(tests);
         } else {
@@ -49,7 +50,7 @@ pub(crate) fn load(
 fn script(
     context: &Context,
     project: &Project,
-    args: &TestArgs,
+    trees: &[Utf8PathBuf],
     shown: &Utf8Path,
 ) -> Result<Vec<TestFile>, Failure> {
     let usage = |message: String| Failure::new(Exit::Usage, anyhow::anyhow!(message));
@@ -79,11 +80,7 @@ fn script(
             return Err(usage(format!("`{shown}` {why} {line}").trim().to_owned()));
         }
     };
-    let natives = project.arches.values();
-    let mut natives = natives.filter(|arch| guest::accel::is_native(&arch.qemu));
-    let arch = natives
-        .next()
-        .map_or_else(String::new, |arch| arch.name.clone());
+    let arch = kernels::native(project).map_or_else(String::new, |arch| arch.name.clone());
     let mut found = Found {
         skip: missing
             .map(|what| format!("needs {what}"))
@@ -97,7 +94,7 @@ fn script(
     match needs.form {
         Form::First => {
             found.in_guest = in_cdrom(&path);
-            required(context, args, &needs, &mut found);
+            required(context, trees, &needs, &mut found);
         }
         Form::Functions => {
             // A script that cannot list its tests is a single one, which is skipped.
@@ -156,9 +153,9 @@ fn programs(context: &Context, needs: &Needs, text: &str) -> Vec<String> {
 }
 
 /// Finds what a script of the first form requires: next to it, on PATH, or in the kernel's source tree.
-fn required(context: &Context, args: &TestArgs, needs: &Needs, found: &mut Found) {
+fn required(context: &Context, trees: &[Utf8PathBuf], needs: &Needs, found: &mut Found) {
     let folder = found.path.parent().unwrap_or(&found.path).to_owned();
-    let trees = args.kernel.iter().map(|tree| context.env.absolute(tree));
+    let trees = trees.iter().map(|tree| context.env.absolute(tree));
     let trees: Vec<_> = trees.collect();
     let [files, of_kernel] = needs.required();
     let files = files.into_iter().map(|name| {

@@ -13,6 +13,7 @@ pub mod context;
 mod debugger;
 pub mod exit;
 mod github;
+pub mod kernel_options;
 mod kernels;
 mod kiln_toml;
 mod ktest;
@@ -106,6 +107,7 @@ pub fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Images(_)
         | Command::Fetch(_)
         | Command::Toolchain(_)
+        | Command::Kernel(_)
         | Command::Recipe(_)
         | Command::Target(_)
         | Command::Store(_)

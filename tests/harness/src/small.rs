@@ -110,7 +110,8 @@ impl SmallRepo {
         self.dir.path()
     }
 
-    fn write(&self, path: &str, text: &str) {
+    /// Writes a file of the repository.
+    pub fn write(&self, path: &str, text: &str) {
         write(&self.path().join("repository").join(path), text);
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod fetch;
 pub(crate) mod images;
+pub(crate) mod kernel;
 pub(crate) mod legal;
 pub(crate) mod mirror_check;
 pub(crate) mod mutants;

@@ -21,6 +21,7 @@ fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Images(args) => command::images::run(context, &args),
         Command::Fetch(args) => command::fetch::run(context, &args),
         Command::Toolchain(args) => command::toolchain::run(context, &args),
+        Command::Kernel(args) => command::kernel::run(context, &args),
         Command::Recipe(args) => command::recipe::run(context, &args),
         Command::Target(args) => command::target::run(context, &args),
         Command::Store(args) => command::store::run(context, &args.command),

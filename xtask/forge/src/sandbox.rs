@@ -75,6 +75,15 @@ pub(crate) const SCRIPT: &str = "build.sh";
 /// Variables that contain paths, and so have other values without a sandbox.
 const PLACES: [&str; 8] = ["SRC", "IN", "FILES", "BUILD", "OUT", "TC", "HOME", "PATH"];
 
+/// The variables of a script's environment that do not contain paths, for a build outside of a sandbox
+/// that must have the same result.
+#[must_use]
+pub fn variables(script: &Script) -> BTreeMap<String, String> {
+    let all = script.env.clone().into_iter();
+    all.filter(|(name, _)| !PLACES.contains(&name.as_str()))
+        .collect()
+}
+
 /// The command that runs a script.
 #[must_use]
 pub fn launch(how: &Sandboxing, script: &Script, places: &Places) -> Launch {

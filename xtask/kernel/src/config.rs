@@ -1,6 +1,7 @@
-//! Parses a kernel's `.config` and checks the options that a guest of Kiln needs.
+//! Parses a kernel's `.config`, compares configs, and checks the options that a guest of Kiln needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// The options that are set, without `CONFIG_`, with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,17 +21,39 @@ impl Config {
     /// Parses a file and ignores lines of another form.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let option = |line: &str| {
-            let (name, value) = line.trim().strip_prefix("CONFIG_")?.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        };
-        Self(text.lines().filter_map(option).collect())
+        let options = text.lines().filter_map(|line| option(line.trim()));
+        let options = options.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self(options.collect())
     }
 
     /// The value of an option, `n` if it is not set.
     #[must_use]
     pub fn value(&self, option: &str) -> &str {
         self.0.get(option).map_or("n", String::as_str)
+    }
+
+    /// The first of some options, each `NAME=VALUE`, that is not set so. One that is built in also serves
+    /// where a module is required.
+    #[must_use]
+    pub fn first_missing<'a>(&self, required: &'a [String]) -> Option<&'a String> {
+        required.iter().find(|option| {
+            let (name, value) = option.split_once('=').unwrap_or((option, "y"));
+            let found = self.value(name);
+            found != value && !(value == "m" && found == "y")
+        })
+    }
+
+    /// The options that differ in another config, by name.
+    #[must_use]
+    pub fn changes(&self, other: &Self) -> Vec<Change> {
+        let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        let change = |name: &String| Change {
+            option: name.clone(),
+            from: self.value(name).to_owned(),
+            to: other.value(name).to_owned(),
+        };
+        let changes = names.into_iter().map(change);
+        changes.filter(|change| change.from != change.to).collect()
     }
 
     /// The options that a guest needs built in but that are not, each as `CONFIG_OPTION=value`. The
@@ -52,9 +75,80 @@ impl Config {
     }
 }
 
+/// The option in a line of a config, without `CONFIG_`, with its value.
+pub(crate) fn option(line: &str) -> Option<(&str, &str)> {
+    if let Some(rest) = line.strip_prefix("# CONFIG_") {
+        return Some((rest.strip_suffix(" is not set")?, "n"));
+    }
+    let (name, value) = line.strip_prefix("CONFIG_")?.split_once('=')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (!name.is_empty() && name.chars().all(plain)).then_some((name, value))
+}
+
+/// The line of an option in a config.
+pub(crate) fn line(option: &str, value: &str) -> String {
+    match value {
+        "n" => format!("# CONFIG_{option} is not set"),
+        _ => format!("CONFIG_{option}={value}"),
+    }
+}
+
+/// An option that two configs set differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its name without `CONFIG_`.
+    pub option: String,
+    /// Its value in the first config, `n` if it is not set.
+    pub from: String,
+    /// Its value in the second config.
+    pub to: String,
+}
+
+impl Change {
+    /// The line of the second config.
+    #[must_use]
+    pub fn line(&self) -> String {
+        line(&self.option, &self.to)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { option, from, to } = self;
+        write!(f, "CONFIG_{option}: {from} -> {to}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_missing_option_is_found() {
+        let config = Config::parse("CONFIG_A=y\nCONFIG_B=m\nCONFIG_N=64\n");
+        let check = |required: &[&str], expect: Option<&str>| {
+            let required: Vec<_> = required.iter().map(|&option| option.to_owned()).collect();
+            let found = config.first_missing(&required);
+            assert_eq!(found.map(String::as_str), expect);
+        };
+        check(&["A=y", "A=m", "B=m", "N=64", "C=n"], None);
+        check(&["A=y", "B=y", "C=y"], Some("B=y"));
+        check(&["C=m"], Some("C=m"));
+    }
+
+    #[test]
+    fn changes_name_both_values() {
+        let first =
+            Config::parse("CONFIG_A=y\nCONFIG_B=m\nCONFIG_S=\"x\"\n# CONFIG_N is not set\n");
+        let second = Config::parse("CONFIG_B=y\nCONFIG_C=8\nCONFIG_S=\"x\"\n");
+        let changes = first.changes(&second);
+        let shown: Vec<_> = changes.iter().map(Change::to_string).collect();
+        let expect = ["CONFIG_A: y -> n", "CONFIG_B: m -> y", "CONFIG_C: n -> 8"];
+        assert_eq!(shown, expect);
+        let lines: Vec<_> = changes.iter().map(Change::line).collect();
+        let expect = ["# CONFIG_A is not set", "CONFIG_B=y", "CONFIG_C=8"];
+        assert_eq!(lines, expect);
+    }
 
     #[test]
     fn missing_drivers_of_a_guest_are_listed() {

@@ -93,6 +93,18 @@ Examples:
   cargo xtask repro --arch aarch64 --root /srv/trixie --keep
       Build the second time with the tools of another system";
 
+/// Of `kernel`.
+pub(super) const KERNEL: &str = "\
+Examples:
+  cargo xtask kernel build --src ~/linux --arch x86_64
+      Build a kernel with the options of Kiln's own
+  cargo xtask kernel build --src ~/linux --arch x86_64 --config kasan.config
+      Add the options of a fragment
+  cargo xtask kernel config --src ~/linux --arch x86_64
+      Change the config in menuconfig, for later builds
+  cargo xtask test --kernel target/kiln/kernel/linux-x86_64 net
+      Run tests with the kernel that was built";
+
 /// Of `store`.
 pub(super) const STORE: &str = "\
 Examples:

@@ -126,6 +126,8 @@ pub struct Requires {
     pub tools: Vec<String>,
     /// Programs that were built with QEMU.
     pub qemu_tools: Vec<String>,
+    /// Options of the kernel, as `NAME=VALUE`.
+    pub kernel: Vec<String>,
     /// The accelerator, `tcg` or `kvm`.
     pub accel: Option<String>,
     /// The oldest QEMU.

@@ -27,6 +27,7 @@ fn all_keys_are_read() {
 #: requires.netdevs = ["user"]
 #: requires.tools = ["swtpm"]
 #: requires.qemu_tools = ["qemu-img"]
+#: requires.kernel = ["CONFIG_NET_9P", "NR_CPUS=64"]
 #: requires.accel = "kvm"
 #: requires.qemu = "8.1"
 #: groups = ["hotplug"]
@@ -58,6 +59,7 @@ fn all_keys_are_read() {
                 netdevs: vec!["user".to_owned()],
                 tools: vec!["swtpm".to_owned()],
                 qemu_tools: vec!["qemu-img".to_owned()],
+                kernel: vec!["NET_9P=y".to_owned(), "NR_CPUS=64".to_owned()],
                 accel: Some("kvm".to_owned()),
                 qemu: Some(qemu::Version::new(8, 1, 0)),
             },

@@ -259,10 +259,10 @@ pub fn tests(needs: &Needs, found: &Found, text: &str) -> Vec<TestFile> {
             scripts: format!("RUN={}\nFORM={form}\n\n{host}\n{GUEST_SCRIPT}", quote(run)),
             files: found.files.clone(),
             skip: found.skip.clone(),
-            config: needs.config(text),
         };
         let mut header = needs.header(Body::Ktest(Arc::new(script)));
         header.arches = vec![found.arch.clone()];
+        header.requires.kernel = needs.config(text);
         header.host = HostFiles {
             programs: found.programs.clone(),
             modules: Vec::new(),

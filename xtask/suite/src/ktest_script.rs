@@ -13,6 +13,4 @@ pub struct Script {
     pub files: Vec<(Utf8PathBuf, Utf8PathBuf)>,
     /// Why it cannot run here, if so.
     pub skip: Option<String>,
-    /// Options of the kernel that it requires, as `NAME=VALUE`.
-    pub config: Vec<String>,
 }

@@ -1,8 +1,6 @@
 //! `cargo xtask mutants`: compiles QEMU with the mutants, runs their tests and prints which mutants
 //! were detected. The logic is in the crate `mutants`.
 
-use std::fmt::Display;
-
 use camino::Utf8PathBuf;
 use mutants::measure::{self, Event, MeasureError};
 use mutants::report::{self, Report};
@@ -51,17 +49,14 @@ pub(crate) fn run(context: &Context, args: &MutantsArgs) -> CommandResult {
     let mut unwritten = None;
     let mut notify = |event: Event<'_>| match event {
         Event::ControlStarted { arch, tests } => {
-            note(context, format!("control run of {tests} tests on {arch}"));
+            context.note(format!("control run of {tests} tests on {arch}"));
         }
         Event::ControlPassed { arch, tests } => {
-            note(
-                context,
-                format!("{tests} tests pass without a mutant on {arch}"),
-            );
+            context.note(format!("{tests} tests pass without a mutant on {arch}"));
         }
         Event::Tried(trials) => {
             if let Some(trial) = trials.last() {
-                note(context, report::line(trial));
+                context.note(report::line(trial));
             }
             // Writes the results so far, because a run takes hours and may be interrupted.
             unwritten = write(context, args, &report(trials)).err();
@@ -108,12 +103,6 @@ fn write(context: &Context, args: &MutantsArgs, report: &Report) -> Result<(), F
     };
     put(&args.json, report.json().map_err(failure(Exit::Failed))?)?;
     put(&args.html, report.html().map_err(failure(Exit::Failed))?)
-}
-
-fn note(context: &Context, text: impl Display) {
-    if !context.global.quiet {
-        output::note(text.to_string());
-    }
 }
 
 fn failure<E: Into<anyhow::Error>>(exit: Exit) -> impl Fn(E) -> Failure {

@@ -12,7 +12,7 @@ use xtask::exit::{CommandResult, Exit, hinted};
 use xtask::output;
 
 /// The user decides how long a command may take.
-const NO_LIMIT: Duration = Duration::from_secs(u32::MAX as u64);
+pub(super) const NO_LIMIT: Duration = Duration::from_secs(u32::MAX as u64);
 
 pub(crate) fn run(context: &Context, args: &ToolchainArgs) -> CommandResult {
     let supply = Supply::open(context, &args.source)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kernel::Config;
 use plan::arch::Machine;
 use qemu::Accel;
 use suite::requirement::{self, Offer};
@@ -24,7 +25,22 @@ impl Setting<'_> {
             of_qemu: &|tool| self.arch.tools.find(tool).is_some(),
             native: is_native(&self.arch.arch.qemu),
         };
-        requirement::unmet(&self.test.test.header, machine, &offer, tools)
+        let header = &self.test.test.header;
+        requirement::unmet(header, machine, &offer, tools)
+            .or_else(|| self.missing_option(&header.requires.kernel))
+    }
+
+    /// The first option that the kernel lacks, if its config is known.
+    fn missing_option(&self, required: &[String]) -> Option<String> {
+        if required.is_empty() {
+            return None;
+        }
+        let config = self.arch.image.as_ref()?.config();
+        let config = Config::parse(&host::files::read_text(&config).ok()??);
+        let missing = config.first_missing(required)?;
+        Some(format!(
+            "the kernel lacks CONFIG_{missing}: boot another one with `--kernel`"
+        ))
     }
 
     /// A limit of the test's or the profile's for this run: both are meant for TCG.

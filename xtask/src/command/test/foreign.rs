@@ -36,7 +36,7 @@ pub(super) fn add(
         is_for_arch(args, dir, &tests)?;
         suite.add(tests);
     }
-    for tests in ktest::load(context, project, args)? {
+    for tests in ktest::load(context, project, &args.ktest, &args.kernel)? {
         suite.add(tests);
     }
     Ok(())

@@ -73,6 +73,8 @@ struct RawRequires {
     tools: Vec<String>,
     #[serde(default)]
     qemu_tools: Vec<Spanned<String>>,
+    #[serde(default)]
+    kernel: Vec<Spanned<String>>,
     accel: Option<Spanned<String>>,
     qemu: Option<Spanned<String>>,
 }
@@ -182,9 +184,6 @@ pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec
     let qemu = checked.get(raw.requires.qemu, "a version such as `8.0`", |text| {
         text.parse().ok()
     });
-    let accel = checked.get(raw.requires.accel, "`tcg` or `kvm`", |text| {
-        matches!(text, "tcg" | "kvm").then(|| text.to_owned())
-    });
     let start = checked.get(raw.start, "`cold`", |text| (text == "cold").then_some(()));
     let smp = checked.number(raw.smp);
     let unstable = checked.get(raw.unstable, "a reason with a link", |text| {
@@ -202,7 +201,8 @@ pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec
         netdevs: names.checked(Kind::Netdev, raw.requires.netdevs, checked.faults),
         tools: raw.requires.tools,
         qemu_tools: checked.qemu_tools(raw.requires.qemu_tools),
-        accel,
+        kernel: checked.kernel_options(raw.requires.kernel),
+        accel: checked.accel(raw.requires.accel),
         qemu,
     };
     let header = Header {
@@ -277,6 +277,27 @@ impl Checked<'_> {
             .collect()
     }
 
+    fn accel(&mut self, accel: Option<Spanned<String>>) -> Option<String> {
+        self.get(accel, "`tcg` or `kvm`", |text| {
+            matches!(text, "tcg" | "kvm").then(|| text.to_owned())
+        })
+    }
+
+    fn kernel_options(&mut self, options: Vec<Spanned<String>>) -> Vec<String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let read = |text: &str| {
+            let (name, value) = text.split_once('=').unwrap_or((text, "y"));
+            let name = name.trim_start_matches("CONFIG_");
+            let is_valid = !name.is_empty() && name.chars().all(plain) && !value.is_empty();
+            is_valid.then(|| format!("{name}={value}"))
+        };
+        let wanted = "an option of the kernel such as `BTRFS_FS` or `NR_CPUS=8`";
+        let options = options.into_iter();
+        options
+            .filter_map(|option| self.get(Some(option), wanted, read))
+            .collect()
+    }
+
     /// Records values that exclude each other.
     fn no_conflicts(
         &mut self,
@@ -336,6 +357,7 @@ impl Checked<'_> {
             ("requires.machines", requires.machines.first()),
             ("requires.netdevs", requires.netdevs.first()),
             ("requires.accel", requires.accel.as_ref()),
+            ("requires.kernel", requires.kernel.first()),
         ] {
             found.extend(value.map(|value| (key.to_owned(), value.span())));
         }

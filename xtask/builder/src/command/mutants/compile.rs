@@ -5,7 +5,7 @@ use mutants::build::{self, BuildError, LeftOut, Recipe};
 use mutants::set::{self, Mutant, Selection};
 use mutants::tree;
 
-use super::{failure, note};
+use super::failure;
 use xtask::cli::mutants::MutantsArgs;
 use xtask::context::Context;
 use xtask::exit::{CommandResult, Exit, Failure};
@@ -20,10 +20,7 @@ pub(super) fn check(context: &Context, args: &MutantsArgs, selected: &[Mutant]) 
         output::result(format!("{name}: {misfit}"));
     }
     let fitting = selected.len() - misfits.len();
-    note(
-        context,
-        format!("{fitting} of {} mutants fit", selected.len()),
-    );
+    context.note(format!("{fitting} of {} mutants fit", selected.len()));
     Ok(if misfits.is_empty() {
         Exit::Success
     } else {
@@ -50,14 +47,11 @@ pub(super) fn compile(
         programs: &programs,
         jobs: context.jobs(),
     };
-    note(
-        context,
-        format!(
-            "compiling {} mutants into {}",
-            all.len(),
-            programs.join(", ")
-        ),
-    );
+    context.note(format!(
+        "compiling {} mutants into {}",
+        all.len(),
+        programs.join(", ")
+    ));
     build::build(&recipe, &all).map_err(|error| {
         let exit = match error {
             BuildError::Tree(_) => Exit::Usage,

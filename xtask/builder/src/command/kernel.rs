@@ -1,0 +1,148 @@
+//! `cargo xtask kernel build|config`: builds a kernel from a source tree with Kiln's compiler. The logic is in
+//! the crate `kernel`.
+
+use std::collections::BTreeMap;
+
+use std::io::{self, IsTerminal as _};
+
+use host::process::command::quote;
+use kernel::{Config, Fragments, KernelBuild, MakeError};
+use plan::arch::Arch;
+
+use super::toolchain::NO_LIMIT;
+use crate::render::kernel as render;
+use xtask::cli::kernel::{BuildArgs, KernelArgs, KernelCommand, TreeArgs};
+use xtask::context::Context;
+use xtask::exit::{CommandResult, Exit, Failure};
+use xtask::kernel_options;
+use xtask::output;
+
+mod environment;
+
+pub(crate) fn run(context: &Context, args: &KernelArgs) -> CommandResult {
+    match &args.command {
+        KernelCommand::Build(args) => build(context, args),
+        KernelCommand::Config(args) => config(context, args),
+    }
+}
+
+fn build(context: &Context, args: &BuildArgs) -> CommandResult {
+    let (build, config) = configure(context, &args.tree, &args.arguments)?;
+    build.compile(&config).map_err(failure)?;
+    let tree = quote(&build.output);
+    context.note(format!("next: cargo xtask test --kernel {tree}"));
+    output::result(&build.output);
+    Ok(Exit::Success)
+}
+
+fn config(context: &Context, args: &TreeArgs) -> CommandResult {
+    let (build, _) = configure(context, args, &[])?;
+    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        output::result(build.output.join(".config"));
+        return Ok(Exit::Success);
+    }
+    let edits = build.edit().map_err(failure)?;
+    if edits.is_empty() {
+        context.note("no changes");
+    } else {
+        render::changes(&edits, usize::MAX);
+        context.note(format!("kept for later builds in {}", build.edits()));
+    }
+    output::result(build.output.join(".config"));
+    Ok(Exit::Success)
+}
+
+/// Makes the config of a build and prints what changed in it.
+fn configure(
+    context: &Context,
+    args: &TreeArgs,
+    arguments: &[String],
+) -> Result<(KernelBuild, Config), Failure> {
+    let project = context.project()?;
+    let arch = kernel_options::arch(context, &project, args)?;
+    let fragments = kernel_options::fragments(context, &project, arch, args)?;
+    let build = prepare(context, args, arch, arguments)?;
+    let (configured, fragments) = build.configure(fragments).map_err(failure)?;
+    let (before, what) = if let Some(previous) = configured.previous {
+        (previous, "the previous config".to_owned())
+    } else {
+        let frozen = host::files::read_text(&kernel_options::frozen(context, arch));
+        let frozen = frozen.map_err(|error| Failure::new(Exit::Failed, error))?;
+        let name = format!("Kiln's own kernel of {}", arch.name);
+        (Config::parse(&frozen.unwrap_or_default()), name)
+    };
+    if !context.global.quiet {
+        let limit = if context.global.verbose > 0 {
+            usize::MAX
+        } else {
+            render::LIMIT
+        };
+        let changes = before.changes(&configured.config);
+        output::note(format!(
+            "config: {} options differ from {what}",
+            changes.len()
+        ));
+        render::changes(&changes, limit);
+    }
+    warn(context, arch, &fragments, &configured.config);
+    Ok((build, configured.config))
+}
+
+/// Prints the requested options that the kernel did not accept.
+fn warn(context: &Context, arch: &Arch, fragments: &Fragments, config: &Config) {
+    let lost = fragments.lost(config);
+    let (own, requested): (Vec<_>, Vec<_>) = lost
+        .into_iter()
+        .partition(|(request, _)| kernel_options::is_own(arch, &request.origin));
+    for (request, value) in requested {
+        render::lost(context.style, request, value);
+    }
+    if !own.is_empty() {
+        let names = own.iter().map(|(request, _)| request.option.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
+        context.note(format!(
+            "options of Kiln's own kernel that differ here: {names}"
+        ));
+    }
+}
+
+/// Finds or builds the compiler, and checks the trees.
+fn prepare(
+    context: &Context,
+    args: &TreeArgs,
+    arch: &Arch,
+    arguments: &[String],
+) -> Result<KernelBuild, Failure> {
+    let source = context.env.absolute(&args.src);
+    let name = source
+        .canonicalize_utf8()
+        .unwrap_or_else(|_| source.clone());
+    let name = format!("{}-{}", name.file_name().unwrap_or("linux"), arch.name);
+    let output = match &args.out {
+        Some(out) => context.env.absolute(out),
+        None => context.root.join("target/kiln/kernel").join(name),
+    };
+    let build = KernelBuild {
+        source,
+        output,
+        linux: arch.linux.clone(),
+        prefix: format!("{}-", arch.triple),
+        env: BTreeMap::new(),
+        arguments: arguments.to_vec(),
+        jobs: context.jobs(),
+        limit: NO_LIMIT,
+    };
+    build.check().map_err(failure)?;
+    let env = environment::find(context, &args.source, arch)?;
+    Ok(KernelBuild { env, ..build })
+}
+
+fn failure(error: MakeError) -> Failure {
+    let exit = if error.is_usage() {
+        Exit::Usage
+    } else {
+        Exit::Failed
+    };
+    let hint = error.hint();
+    Failure::new(exit, error).hint(hint)
+}
