@@ -112,6 +112,46 @@ fn recorded_replies_are_compared() {
     assert_eq!(code, 100, "{stdout}{stderr}");
 }
 
+/// The script is run by a shell, without Kiln. Its last command ends QEMU with status 43.
+#[test]
+fn exported_script_needs_only_qemu() {
+    let Some(setting) = Setting::find() else {
+        return;
+    };
+    let text = STREAM.replacen(
+        " -device",
+        " -device isa-debug-exit,iobase=0xf4,iosize=0x4 -device",
+        1,
+    );
+    let stream = setting.write("stream", &format!("{text}outb 0xf4 0x15\n"));
+    let mut export = harness::xtask();
+    let (code, script, stderr) = parts(
+        export
+            .args(["qtest", "export"])
+            .arg(&stream)
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(code, 0, "{stderr}");
+    let path = setting.write("script", &script);
+    let (code, stdout, stderr) = parts(Command::new("sh").arg(path).output().unwrap());
+    assert_eq!(code, 43, "{stdout}{stderr}");
+    let replies: Vec<&str> = stdout
+        .lines()
+        .filter(|line| line.starts_with("OK 0x"))
+        .collect();
+    let expect = ["OK 0x00000000010000ed", "OK 0x00000000fffffffe"];
+    assert_eq!(replies[..2], expect, "{stdout}");
+    let again = setting.write("again", &script);
+    let (code, stdout, stderr) = setting.qtest(&setting.qemu, &["replay", again.to_str().unwrap()]);
+    assert_eq!(code, 100, "{stdout}{stderr}");
+    let mut export = harness::xtask();
+    let export = export.args(["qtest", "export", "--commands"]).arg(&stream);
+    let (code, commands, _) = parts(export.output().unwrap());
+    let first = commands.lines().next().unwrap();
+    assert_eq!((code, first), (0, "outl 0xcf8 0x80002010"));
+}
+
 #[test]
 fn minimize_keeps_the_commands_of_the_same_crash() {
     let Some(setting) = Setting::find() else {

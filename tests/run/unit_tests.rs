@@ -242,7 +242,9 @@ fn unusable_suite_is_refused_with_its_reason() {
     let standalone = ["--exact", &name, "--standalone", file.to_str().unwrap()];
     let output = Output::of(&mut tree.test(&standalone));
     assert_eq!(output.code, 2, "{}", output.stderr);
-    let expect = format!("--standalone takes a test of kind guest, `{name}` is of kind suite");
+    let expect = format!(
+        "--standalone takes a test of kind guest, bare or device, `{name}` is of kind suite"
+    );
     assert!(output.stderr.contains(&expect), "{}", output.stderr);
     let other = if tree.arch == "aarch64" {
         "ppc64"

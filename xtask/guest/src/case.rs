@@ -31,7 +31,7 @@ use crate::start::StartPolicy;
 mod bare;
 mod chardev;
 mod conclusion;
-mod device;
+pub mod device;
 mod diagnosis;
 mod ending;
 mod entry;

@@ -12,6 +12,7 @@
 //! | [`virtio`] | virtio devices over PCI and memory-mapped registers, split and packed virtqueues |
 //! | [`bench`] | a device test, and the machine that it runs on |
 //! | [`stream`] | commands in files: transcripts, and reproducers of bug reports |
+//! | `script` | streams as shell scripts for bug reports |
 //! | [`replay`], [`crash`] | sends a stream to QEMU and judges the ending |
 //! | [`minimize`] | shorter streams with the same ending |
 //! | [`fuzz`] | traffic for a device from a seed |
@@ -32,6 +33,7 @@ pub mod pci;
 pub mod protocol;
 mod random;
 pub mod replay;
+mod script;
 pub mod session;
 pub mod stream;
 pub mod transcript;

@@ -48,6 +48,8 @@ Examples:
       Expect an assertion to fail
   cargo xtask qtest minimize reproducer.txt --output short.qtest
       Shorten the commands that crash QEMU
+  cargo xtask qtest export target/kiln/runs/1/x86_64/edu/raises-interrupt-by-pin@q35/qtest.log
+      Print the commands of a device test as a shell script
   cargo xtask qtest fuzz --device e1000e --for 10m --seed 7
       Generate traffic for a device";
 

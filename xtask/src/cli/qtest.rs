@@ -29,6 +29,10 @@ pub enum QtestCommand {
     /// Leaves out commands and data as long as the same assertion fails, the same sanitizer report appears, or
     /// the same signal ends QEMU.
     Minimize(MinimizeArgs),
+    /// Print a stream as a shell script
+    ///
+    /// The script needs only QEMU, and has the form in which reproducers are attached to bug reports.
+    Export(ExportArgs),
     /// Generate traffic for a PCI device
     ///
     /// Every crash and every hang becomes a shortened stream that `qtest replay` reads. The same seed makes the
@@ -62,6 +66,16 @@ pub struct ReplayArgs {
     /// Write the commands with their replies to a file
     #[arg(long, value_name = "FILE", help_heading = EXECUTION)]
     pub record: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The file with the commands
+    #[arg(value_name = "FILE")]
+    pub file: Utf8PathBuf,
+    /// Print the commands only, as `-qtest stdio` reads them
+    #[arg(long, help_heading = EXECUTION)]
+    pub commands: bool,
 }
 
 #[derive(Debug, Args)]

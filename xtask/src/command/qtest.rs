@@ -1,5 +1,6 @@
-//! `cargo xtask qtest`: replays, shortens and generates streams of qtest commands.
+//! `cargo xtask qtest`: replays, shortens, exports and generates streams of qtest commands.
 
+mod export;
 mod fuzz;
 mod minimize;
 mod replay;
@@ -11,7 +12,7 @@ use host::scratch::Scratch;
 use qemu::Facts;
 use qtest::QtestError;
 use qtest::session::Spec;
-use qtest::stream::Stream;
+use qtest::stream::{Stream, StreamError};
 
 use crate::cli::qtest::{QtestArgs, QtestCommand, StreamArgs};
 use crate::context::Context;
@@ -25,6 +26,7 @@ pub(crate) fn run(context: &Context, args: &QtestArgs) -> CommandResult {
     match &args.command {
         QtestCommand::Replay(args) => replay::run(context, args),
         QtestCommand::Minimize(args) => minimize::run(context, args),
+        QtestCommand::Export(args) => export::run(context, args),
         QtestCommand::Fuzz(args) => fuzz::run(context, args),
     }
 }
@@ -68,20 +70,29 @@ impl Emulator {
     }
 }
 
+/// Reads a stream.
+pub(super) fn parse(context: &Context, file: &Utf8Path) -> Result<Stream, Failure> {
+    let path = context.env.absolute(file);
+    let text = host::files::read(&path).map_err(|error| Failure::new(Exit::Usage, error))?;
+    Stream::parse(&String::from_utf8_lossy(&text)).map_err(|error| wrong(file, &error))
+}
+
+fn wrong(file: &Utf8Path, error: &StreamError) -> Failure {
+    let error = anyhow::anyhow!("failed to read `{file}`: {error}");
+    Failure::new(Exit::Usage, error)
+}
+
+/// The script of a stream.
+pub(super) fn script(file: &Utf8Path, stream: &Stream) -> Result<String, Failure> {
+    let script = stream.script();
+    script.ok_or_else(|| wrong(file, &StreamError::NoQemu))
+}
+
 /// Reads a stream and finds its QEMU.
 fn open(context: &Context, args: &StreamArgs) -> Result<(Stream, Emulator), Failure> {
-    let path = context.env.absolute(&args.file);
-    let text = host::files::read(&path).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let wrong = |error| {
-        let file = &args.file;
-        Failure::new(
-            Exit::Usage,
-            anyhow::anyhow!("failed to read `{file}`: {error}"),
-        )
-    };
-    let stream = Stream::parse(&String::from_utf8_lossy(&text)).map_err(wrong)?;
+    let stream = parse(context, &args.file)?;
     let name = stream.binary.as_deref();
-    let name = name.ok_or_else(|| wrong(qtest::stream::StreamError::NoQemu))?;
+    let name = name.ok_or_else(|| wrong(&args.file, &StreamError::NoQemu))?;
     let emulator = Emulator::find(context, name, args.qemu.as_ref(), args.wait)?;
     Ok((stream, emulator))
 }

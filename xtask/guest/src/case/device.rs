@@ -14,7 +14,7 @@ use verdict::outcome::{Outcome, Phase};
 use super::{Setting, space};
 
 /// The log of a test's commands and replies, which `cargo xtask qtest replay` reads.
-const TRANSCRIPT: &str = "qtest.log";
+pub const TRANSCRIPT: &str = "qtest.log";
 /// The file of the test's output.
 const OUTPUT: &str = "output.log";
 /// Time limit of a reply, at factor 1.

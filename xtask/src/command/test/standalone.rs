@@ -1,12 +1,16 @@
 //! `--standalone FILE`: writes one test as a script that needs only a QEMU.
 
+use camino::Utf8Path;
+use guest::case::device::TRANSCRIPT;
 use guest::standalone::{self, ExportError, Subject};
 use host::process::command::quote;
 use runner::Config;
 use suite::Selected;
-use verdict::event::RunReport;
+use suite::body::Body;
+use verdict::event::{RunReport, TestReport};
 
 use crate::cli::TestArgs;
+use crate::command::qtest;
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output;
@@ -15,19 +19,20 @@ use crate::render::quantity;
 /// The list of the image's sources, in the repository.
 const SOURCES: &str = "images/prebuilt/SOURCES";
 
-/// Refuses a test that starts no guest of ours, which the script could contain.
+/// Refuses a test that starts neither a guest of ours nor a QEMU without a guest.
 pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
     let others = selected.iter().filter(|it| {
         let body = &it.test.header.body;
-        !body.is_script() && !body.needs().bare
+        !body.is_script() && !body.needs().bare && !matches!(body, Body::Device(..))
     });
     let (Some(file), Some(test)) = (&args.debug.standalone, others.into_iter().next()) else {
         return Ok(());
     };
     let kind = test.test.header.body.kind().label();
     let name = test.name();
-    let error =
-        anyhow::anyhow!("--standalone takes a test of kind guest, `{name}` is of kind {kind}");
+    let error = anyhow::anyhow!(
+        "--standalone takes a test of kind guest, bare or device, `{name}` is of kind {kind}"
+    );
     let line = format!(
         "cargo xtask test --kind guest FILTER --standalone {}",
         quote(file)
@@ -43,8 +48,11 @@ pub(super) fn write(
     run: &RunReport,
 ) -> Option<CommandResult> {
     let file = args.debug.standalone.as_ref()?;
-    let recorder = config.case.debug.recorder.as_ref()?;
     let report = run.tests.first()?;
+    if let Some(script) = device_script(context, report) {
+        return Some(script.and_then(|script| save(context, file, script.as_bytes())));
+    }
+    let recorder = config.case.debug.recorder.as_ref()?;
     let arch = config
         .arches
         .iter()
@@ -66,17 +74,27 @@ pub(super) fn write(
     };
     let written = || {
         let script = standalone::script(recorder, &subject).map_err(refused)?;
-        let path = context.env.absolute(file);
-        host::files::write_output_program(&path, &script)
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
-        let size = quantity::bytes(script.len() as u64);
-        output::note(format!(
-            "wrote `{file}` ({size}); to run it: sh {}",
-            quote(file.as_str())
-        ));
-        Ok(Exit::Success)
+        save(context, file, &script)
     };
     Some(written())
+}
+
+/// The script of a device test that ran: its commands for QEMU.
+fn device_script(context: &Context, report: &TestReport) -> Option<Result<String, Failure>> {
+    let log = report.log_dir.as_ref()?.join(TRANSCRIPT);
+    let stream = log.is_file().then(|| qtest::parse(context, &log))?;
+    Some(stream.and_then(|stream| qtest::script(&log, &stream)))
+}
+
+fn save(context: &Context, file: &Utf8Path, script: &[u8]) -> CommandResult {
+    host::files::write_output_program(&context.env.absolute(file), script)
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let size = quantity::bytes(script.len() as u64);
+    output::note(format!(
+        "wrote `{file}` ({size}); to run it: sh {}",
+        quote(file.as_str())
+    ));
+    Ok(Exit::Success)
 }
 
 fn refused(error: ExportError) -> Failure {
