@@ -203,3 +203,36 @@ fn fuzz_finds_a_crash_and_writes_its_stream() {
     let (code, _, _) = setting.qtest(&setting.qemu, &["replay", file.to_str().unwrap()]);
     assert_eq!(code, 0);
 }
+
+/// The trace has one request behind the end of the disk, which the test reports by its number.
+#[test]
+fn disk_executes_the_trace_of_the_option() {
+    let Some(setting) = Setting::find() else {
+        return;
+    };
+    let run = |name: &str, trace: &str| {
+        let trace = setting.write(name, trace);
+        let mut command = harness::xtask();
+        command
+            .env("KILN_STORE", setting.path("store"))
+            .args(["test", "--exact", "block-trace::virtio-disk-keeps-data@q35"])
+            .args(["--arch", "x86_64", "--opt"])
+            .arg(format!("trace={}", trace.display()))
+            .arg("--runs")
+            .arg(setting.path("runs"));
+        parts(command.output().unwrap())
+    };
+    let event = "virtio_blk_handle_write vdev 0x1 req 0x2 sector";
+    let (code, stdout, stderr) = run("good", &format!("{event} 8 nsectors 8\n"));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let behind = format!("{event} 8 nsectors 8\n{event} 2147483640 nsectors 9\n");
+    let (code, stdout, stderr) = run("behind", &behind);
+    assert_eq!(code, 100, "{stdout}{stderr}");
+    assert!(
+        format!("{stdout}{stderr}").contains("request 2 is on the disk"),
+        "{stderr}"
+    );
+    let (code, stdout, stderr) = run("other", "no trace\n");
+    assert_eq!(code, 2, "{stdout}{stderr}");
+    assert!(stderr.contains("expected events such as"), "{stderr}");
+}

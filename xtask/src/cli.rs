@@ -42,7 +42,7 @@ use images::ImagesArgs;
 use kernel::KernelArgs;
 use mutants::MutantsArgs;
 use publish::{LegalArgs, MirrorCheckArgs, PublishArgs, UnpublishArgs, VerifyReleaseArgs};
-use qtest::QtestArgs;
+use qtest::{DeviceTestArgs, QtestArgs};
 use recipe::RecipeArgs;
 use repeat::RepeatArgs;
 use report::{ReportArgs, ReportFlags};
@@ -476,6 +476,8 @@ pub struct TestArgs {
     /// Force the value of a choice; repeatable
     #[arg(long, value_name = "NAME=VALUE", help_heading = EXECUTION)]
     pub choose: Vec<String>,
+    #[command(flatten)]
+    pub device: DeviceTestArgs,
     /// Multiply every time limit by this factor [default: 1]
     #[arg(long, value_name = "FACTOR", value_parser = positive, help_heading = EXECUTION)]
     pub timeout_factor: Option<f64>,

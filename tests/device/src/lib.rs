@@ -12,6 +12,7 @@ use qtest::{Machine, Test};
 #[cfg(test)]
 mod mutation;
 
+mod block_trace;
 mod bridges;
 mod can_cards;
 mod corpus;
@@ -41,6 +42,7 @@ mod virtio_scsi;
 /// All device tests, by file.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
     [
+        block_trace::TESTS,
         bridges::TESTS,
         can_cards::TESTS,
         corpus::TESTS,

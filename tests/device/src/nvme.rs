@@ -24,15 +24,15 @@ const CREATE_COMPLETION: u32 = 0x05;
 const IDENTIFY: u32 = 0x06;
 const SET_FEATURES: u32 = 0x09;
 /// Commands for I/O.
-const WRITE: u32 = 0x01;
-const READ: u32 = 0x02;
+pub(crate) const WRITE: u32 = 0x01;
+pub(crate) const READ: u32 = 0x02;
 const WRITE_ZEROES: u32 = 0x08;
 const DATASET_MANAGEMENT: u32 = 0x09;
 /// Status codes: invalid opcode, internal error, write fault, and success.
 const INVALID_OPCODE: u16 = 0x01;
 const INTERNAL_ERROR: u16 = 0x06;
 const WRITE_FAULT: u16 = 0x80;
-const SUCCESS: u16 = 0x00;
+pub(crate) const SUCCESS: u16 = 0x00;
 
 const BASE: Test = Test {
     models: &["nvme"],
@@ -131,7 +131,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-fn find(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
+pub(crate) fn find(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
     bench.region(VENDOR, DEVICE, 0)
 }
 
@@ -144,7 +144,7 @@ fn supports(bench: &mut Bench<'_>, nvm: u64) -> Result<(), Failure> {
 }
 
 /// A pair of a submission and a completion queue.
-struct Queue {
+pub(crate) struct Queue {
     submission: u64,
     completion: u64,
     /// The offset of the doorbell of new commands; that of completions follows it.
@@ -167,8 +167,13 @@ impl Queue {
         })
     }
 
-    /// Sends a command in the first pass, and returns its status code. The command identifier is 7.
-    fn send(&mut self, bench: &mut Bench<'_>, bar: Bar, command: &Command) -> Result<u16, Failure> {
+    /// Sends a command, and returns its status code. The command identifier is 7.
+    pub(crate) fn send(
+        &mut self,
+        bench: &mut Bench<'_>,
+        bar: Bar,
+        command: &Command,
+    ) -> Result<u16, Failure> {
         let mut entry = vec![0; 64];
         entry[..4].copy_from_slice(&(command.opcode | 7 << 16).to_le_bytes());
         entry[4..8].copy_from_slice(&command.namespace.to_le_bytes());
@@ -176,22 +181,18 @@ impl Queue {
         for (at, argument) in (40..).step_by(4).zip(command.arguments) {
             entry[at..at + 4].copy_from_slice(&argument.to_le_bytes());
         }
-        bench
-            .session
-            .write(self.submission + 64 * self.sent, &entry)?;
-        let place = self.completion + 16 * self.sent;
+        let slot = self.sent % u64::from(Self::ENTRIES);
+        // The phase tag is 1 in the first pass, 0 in the second one, and so on.
+        let phase = u64::from((self.sent / u64::from(Self::ENTRIES)).is_multiple_of(2));
+        bench.session.write(self.submission + 64 * slot, &entry)?;
+        let place = self.completion + 16 * slot;
         self.sent += 1;
-        bench.check(
-            "command fits the queue",
-            self.sent < u64::from(Self::ENTRIES),
-            true,
-        )?;
-        bench.write(bar, Width::L, self.doorbell, self.sent)?;
+        let next = self.sent % u64::from(Self::ENTRIES);
+        bench.write(bar, Width::L, self.doorbell, next)?;
         bench.wait_until("the command completes", |bench| {
-            // The phase tag of the first pass is 1.
-            Ok(bench.session.read_le(Width::W, place + 14)? & 1 == 1)
+            Ok(bench.session.read_le(Width::W, place + 14)? & 1 == phase)
         })?;
-        bench.write(bar, Width::L, self.doorbell + 4, self.sent)?;
+        bench.write(bar, Width::L, self.doorbell + 4, next)?;
         let words = bench.session.read(place + 12, 4)?;
         bench.check("identifier", u16::from_le_bytes([words[0], words[1]]), 7)?;
         let status = u16::from_le_bytes([words[2], words[3]]) >> 1;
@@ -200,13 +201,13 @@ impl Queue {
 }
 
 #[derive(Default)]
-struct Command {
-    opcode: u32,
-    namespace: u32,
+pub(crate) struct Command {
+    pub(crate) opcode: u32,
+    pub(crate) namespace: u32,
     /// The address of a page.
-    data: u64,
+    pub(crate) data: u64,
     /// From doubleword 10 on.
-    arguments: [u32; 4],
+    pub(crate) arguments: [u32; 4],
 }
 
 /// Sets up the admin queues and enables the controller. Returns the queues.
@@ -225,7 +226,7 @@ fn enable(bench: &mut Bench<'_>, bar: Bar) -> Result<Queue, Failure> {
 }
 
 /// Enables the controller, and creates queues for I/O without interrupts.
-fn enable_io(bench: &mut Bench<'_>, bar: Bar) -> Result<(Queue, Queue), Failure> {
+pub(crate) fn enable_io(bench: &mut Bench<'_>, bar: Bar) -> Result<(Queue, Queue), Failure> {
     let mut admin = enable(bench, bar)?;
     let queue = create_io(bench, bar, &mut admin, 0)?;
     Ok((admin, queue))

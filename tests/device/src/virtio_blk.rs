@@ -241,7 +241,7 @@ fn request(bench: &mut Bench<'_>, request: (u32, u64), length: u32) -> Result<An
     disk.send(bench, request, &vec![0xee; length as usize])
 }
 
-fn header((kind, sector): (u32, u64), big_endian: bool) -> [u8; 16] {
+pub(crate) fn header((kind, sector): (u32, u64), big_endian: bool) -> [u8; 16] {
     let mut bytes = [0; 16];
     let (kind, sector) = if big_endian {
         (kind.to_be_bytes(), sector.to_be_bytes())

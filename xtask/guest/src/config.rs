@@ -34,6 +34,8 @@ pub struct CaseConfig {
     pub start: StartPolicy,
     /// The templates of the run. If absent, all guests boot.
     pub templates: Option<Arc<Templates>>,
+    /// The requests of the trace for device tests of disks.
+    pub trace: Option<Arc<[qtest::trace::Request]>>,
     /// Debugging options.
     pub debug: Debug,
     /// The running guests, for other commands that attach to them.

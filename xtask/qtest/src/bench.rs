@@ -4,6 +4,7 @@
 
 use std::fmt::Debug;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use host::clock::monotonic;
@@ -15,6 +16,7 @@ use crate::machine::Machine;
 use crate::pci::{Bar, Function, HostError, Pci};
 use crate::protocol::Width;
 use crate::session::Session;
+use crate::trace::Request;
 
 /// A test of a device model.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +119,8 @@ pub struct Bench<'a> {
     pub session: Session,
     /// The machine.
     pub machine: &'a Machine,
+    /// The requests that the user wants a disk to execute.
+    pub trace: Option<Arc<[Request]>>,
     pci: Option<Pci>,
     next: u64,
     notes: Vec<String>,
@@ -129,6 +133,7 @@ impl<'a> Bench<'a> {
         Self {
             session,
             machine,
+            trace: None,
             pci: None,
             next: machine.ram + SCRATCH,
             notes: Vec::new(),

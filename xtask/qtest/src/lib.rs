@@ -10,6 +10,7 @@
 //! | [`pci`] | configuration space, base address registers, capabilities |
 //! | [`message`] | interrupts by messages: MSI and MSI-X |
 //! | [`virtio`] | virtio devices over PCI and memory-mapped registers, split and packed virtqueues |
+//! | [`trace`] | requests of disks in QEMU's traces |
 //! | [`bench`] | a device test, and the machine that it runs on |
 //! | [`stream`] | commands in files: transcripts, and reproducers of bug reports |
 //! | `script` | streams as shell scripts for bug reports |
@@ -36,6 +37,7 @@ pub mod replay;
 mod script;
 pub mod session;
 pub mod stream;
+pub mod trace;
 pub mod transcript;
 pub mod virtio;
 

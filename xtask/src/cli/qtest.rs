@@ -15,6 +15,17 @@ pub struct QtestArgs {
     pub command: QtestCommand,
 }
 
+/// The options of `cargo xtask test` for device tests.
+#[derive(Debug, Clone, Args)]
+pub struct DeviceTestArgs {
+    /// Set an option of device tests; repeatable
+    ///
+    /// `trace=FILE`: the tests of `block-trace` execute the requests of a trace that QEMU wrote for a virtio, IDE
+    /// or `NVMe` disk.
+    #[arg(long = "opt", value_name = "NAME=VALUE", help_heading = EXECUTION)]
+    pub options: Vec<String>,
+}
+
 /// What is done with a stream of commands.
 #[derive(Debug, Subcommand)]
 pub enum QtestCommand {

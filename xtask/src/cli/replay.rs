@@ -28,6 +28,12 @@ impl TestArgs {
             flags.push(format!("--kernel={kernel}"));
         }
         flags.extend(self.host.flags());
+        flags.extend(
+            self.device
+                .options
+                .iter()
+                .map(|option| format!("--opt={option}")),
+        );
         if let Some(factor) = self.timeout_factor {
             flags.push(format!("--timeout-factor={factor}"));
         }
@@ -109,6 +115,7 @@ mod tests {
             "--image=host",
             "--program=lspci",
             "--module=loop max_loop=2",
+            "--opt=trace=t.log",
             "--timeout-factor=2.5",
         ];
         let Command::Test(args) = Cli::try_parse_from(words).unwrap().command else {

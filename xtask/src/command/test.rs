@@ -11,6 +11,7 @@ pub(crate) mod defaults;
 mod foreign;
 mod list;
 mod load;
+mod options;
 mod perform;
 mod rerun;
 mod scripts;

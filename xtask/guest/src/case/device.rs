@@ -79,6 +79,7 @@ fn perform(
         }
     };
     let mut bench = Bench::new(session, machine);
+    bench.trace.clone_from(&setting.config.trace);
     let result = (test.body)(&mut bench);
     report.qemu_ms = millis(started.elapsed());
     report.devices = devices(facts, &arguments);

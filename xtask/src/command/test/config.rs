@@ -16,14 +16,13 @@ use verdict::golden::bless::Blessing;
 use verdict::origin::{Origin, Scope};
 use verdict::runs::run_dir::temp_dir;
 
-use super::{RUNS, TESTS, choices, starts};
+use super::{RUNS, TESTS, choices, options, starts};
 use crate::cli::TestArgs;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::kernels;
-use crate::origin;
 use crate::platforms::{self, Guests};
 use crate::supply::Supply;
+use crate::{kernels, origin};
 
 /// Number of runs that are kept.
 const KEEP_RUNS: usize = 20;
@@ -74,6 +73,7 @@ pub(super) fn configure(
             bless: args.reports.blessing(!args.filters.is_empty()),
             start: starts::policy(args.start.start, wanted.boots_all),
             templates: Some(templates(supply)),
+            trace: options::trace(context, &args.device.options)?,
             ..case_config(context)
         },
         choices: choices::parse(&args.choose)?,
@@ -141,6 +141,7 @@ fn case_config(context: &Context) -> CaseConfig {
         path: context.env.path.clone(),
         start: StartPolicy::Cold("the command boots all guests"),
         templates: None,
+        trace: None,
         debug: Debug::default(),
         live: Arc::default(),
         reproduce: ReproduceFlags::default(),
