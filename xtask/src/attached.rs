@@ -12,10 +12,10 @@ use attach::protocol::{Channel, GdbTarget};
 use attach::{GuestSpec, LINKS, LiveGuests, Registered, Server};
 use camino::Utf8Path;
 use guest::debug::Debug;
-use guest::platform::ArchRun;
 use host::process::Command;
 use plan::arch::Machine;
 use qemu::qmp;
+use start::platform::ArchRun;
 
 use crate::cli::attach::Target;
 use crate::context::Context;

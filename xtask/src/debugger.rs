@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use guest::debug::Gdb;
-use guest::platform::ArchRun;
+use start::platform::ArchRun;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use guest::accel::is_native;
 use guest::login;
-use guest::platform::{ArchRun, HostPart, OwnKernel};
 use hostfiles::{Host, HostFilesError, Modules, Overlay, Request, append_to};
 use kernel::{Kernel, KernelError, KernelFile, Target};
 use plan::Project;
@@ -14,6 +13,7 @@ use plan::arch::{Arch, Machine};
 use plan::digest::Digest;
 use plan::step::IMAGE;
 use qemu::BootFiles;
+use start::platform::{ArchRun, HostPart, OwnKernel};
 
 use crate::cli::SourceArgs;
 use crate::cli::boot::HostArgs;

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use guest::platform::{ArchRun, HostPart, Image};
 use host::packages;
 use plan::Project;
 use plan::arch::Arch;
@@ -15,6 +14,7 @@ use qemu::accel::AccelRequest;
 use qemu::remembered::Question;
 use qemu::tools::ToolDirs;
 use qemu::{BootFiles, Facts};
+use start::platform::{ArchRun, HostPart, Image};
 use store::{EntryName, Ready};
 
 use crate::cli::{AccelChoice, GuestArgs};

@@ -10,23 +10,23 @@ use host::clock::monotonic;
 use host::load;
 use plan::arch::Machine;
 use qemu::Accel;
+use script::statements::{self, Statements};
 use session::limits::TestClock;
 use session::{Handoff, Start};
 use suite::choice::Chooser;
 use suite::choice::offer::offered;
 use suite::header::Channel;
 use suite::requirement;
-use suite::statements::{self, Statements};
 use suite::{Body, Scripts, Selected};
 use verdict::event::{Choice, GuestStart, RunEvent, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
 
 use crate::config::CaseConfig;
-use crate::helpers::serve::FileServer;
 use crate::job::Job;
-use crate::logfile::{LogFile, Tail};
-use crate::platform::ArchRun;
-use crate::start::StartPolicy;
+use evidence::logfile::{LogFile, Tail};
+use helpers::serve::FileServer;
+use start::decision::StartPolicy;
+use start::platform::ArchRun;
 
 mod bare;
 mod chardev;

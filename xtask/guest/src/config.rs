@@ -8,8 +8,8 @@ use session::limits::HostSpeed;
 use verdict::golden::bless::Blessing;
 
 use crate::debug::Debug;
-use crate::start::StartPolicy;
-use crate::template::Templates;
+use start::decision::StartPolicy;
+use start::template::Templates;
 
 /// The settings that all tests of a run share.
 #[derive(Debug, Clone)]

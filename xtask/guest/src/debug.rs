@@ -10,7 +10,7 @@ use host::process::command::quote;
 use host::wait::{self, Limit, NotReceived};
 use plan::arch::{Arch, Endian};
 
-use crate::standalone::Recorder;
+use script::standalone::Recorder;
 
 /// The default enables nothing.
 #[derive(Debug, Clone, Default)]

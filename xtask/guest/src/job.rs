@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use suite::Selected;
 use suite::overrides::Changes;
 
-use crate::start::StartPolicy;
+use start::decision::StartPolicy;
 
 /// One test on an architecture, with everything that affects its choices.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use suite::{Suite, TestFile};
 use verdict::outcome::{Outcome, STATUS_HARD_ERROR};
 
 use crate::case::Library;
-use crate::platform::ArchRun;
+use start::platform::ArchRun;
 
 /// Time limit of an ordinary boot.
 const LIMIT: Duration = Duration::from_secs(120);

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use guest::case;
 use guest::job::Job;
-use guest::platform::ArchRun;
 use host::clock::monotonic;
+use start::platform::ArchRun;
 use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict};
 use verdict::event::{TestReport, millis};
 use verdict::outcome::Outcome;

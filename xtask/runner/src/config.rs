@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use guest::config::CaseConfig;
 use guest::job::Job;
-use guest::platform::ArchRun;
+use start::platform::ArchRun;
 use suite::overrides::Override;
 use suite::{Filter, Suite};
 use verdict::origin::Origin;

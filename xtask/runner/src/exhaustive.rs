@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use guest::job::Job;
-use guest::platform::ArchRun;
 use plan::diagnostic::Diagnostic;
+use start::platform::ArchRun;
 use suite::choice::combine::{self, Words};
 use suite::choice::offer::offered;
 use suite::choice::scan::{Dialect, Found, scan};

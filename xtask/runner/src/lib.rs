@@ -10,7 +10,7 @@
 //! | `compare` | a run on two QEMUs alternately |
 //! | `queue` | the order of jobs, rounds, and when to stop |
 //! | `worker` | runs one job to its report, with retries |
-//! | `start` | a test whose result depends on how its guests start |
+//! | `confirm` | a test whose result depends on how its guests start |
 //! | `exhaustive` | all combinations of choices |
 //! | [`rerun`] | the remaining tests of an earlier run |
 //! | [`bench`] | statistics for `cargo xtask bench` |
@@ -20,12 +20,12 @@ pub mod bench;
 mod bless;
 mod compare;
 mod config;
+mod confirm;
 mod error;
 mod exhaustive;
 mod queue;
 pub mod rerun;
 mod run;
-mod start;
 mod worker;
 
 pub use compare::compare;

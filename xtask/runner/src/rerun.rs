@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guest::job::Job;
-use guest::start::StartPolicy;
+use start::decision::StartPolicy;
 use suite::Selected;
 use suite::overrides::Changes;
 use verdict::event::{Choice, RunReport};

@@ -6,15 +6,15 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use guest::case::{self, Library, Setting};
-use guest::contain::contain;
 use guest::job::Job;
-use guest::start::StartPolicy;
+use start::decision::StartPolicy;
+use verdict::contain::contain;
 use verdict::event::{Attempt, RunEvent, TestReport};
 use verdict::outcome::Outcome;
 use verdict::runs::run_dir::RunDir;
 
 use crate::config::Config;
-use crate::start;
+use crate::confirm;
 
 /// The state that all jobs of a run share.
 #[derive(Debug)]
@@ -91,14 +91,14 @@ impl Worker<'_> {
         }
         let kept = keep(logs, WARM);
         let note = match &kept {
-            Ok(logs) => start::note(&warm, logs),
+            Ok(logs) => confirm::note(&warm, logs),
             Err(error) => error.to_string(),
         };
         let mut cold = self.try_once(job, logs, CONFIRMED, &OnceLock::new(), events);
         cold.notes.push(note);
         let is_failure = !matches!(warm.outcome, Outcome::Skipped { .. });
         if cold.outcome != Outcome::Passed || !is_failure {
-            return start::confirmed(&warm, cold);
+            return confirm::confirmed(&warm, cold);
         }
         match keep(logs, COLD) {
             Ok(logs) => cold.log_dir = Some(logs),
@@ -106,7 +106,7 @@ impl Worker<'_> {
         }
         let mut again = self.try_restored(job, logs, start, events);
         if again.outcome != Outcome::Passed {
-            return start::confirmed(&warm, cold);
+            return confirm::confirmed(&warm, cold);
         }
         again.failed_tries.push(Attempt {
             outcome: warm.outcome,

@@ -104,7 +104,7 @@ fn check_lock(context: &Context) -> CommandResult {
 
 /// All hand-written shell scripts.
 fn scripts(context: &Context) -> Result<Vec<Utf8PathBuf>, Failure> {
-    let folders = ["guest-tests", "tests", "xtask/guest/src/standalone"];
+    let folders = ["guest-tests", "tests", "xtask/script/src/standalone"];
     let files = host::files::read_tree(&context.root, &folders, &[])
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let scripts = files

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read as _};
 
-use guest::helpers;
+use helpers;
 
 use crate::cli::HostHelperArgs;
 use crate::context::Context;

@@ -11,7 +11,7 @@ use verdict::kind::TestKind;
 
 use crate::bare::BareTest;
 use crate::ktest_script::Script;
-use crate::unittests::UnitTest;
+use unittests::UnitTest;
 
 /// What a test runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

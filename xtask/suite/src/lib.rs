@@ -17,10 +17,7 @@
 //! | [`choice`] | choices by seed, what a header offers, and all combinations |
 //! | [`requirement`] | whether QEMU and the host meet a test's requirements |
 //! | [`known`] | the names in released QEMUs, to detect misspelt ones |
-//! | [`statements`] | the statements of a script, marked so that a failure has a line |
 //! | [`tree`] | reads a built tree of kvm-unit-tests |
-//! | [`unittests`] | its tests: sections, arguments of QEMU, verdicts |
-//! | [`shell`] | the part of shell syntax that other suites may use in values |
 //! | [`declared`] | the devices in test files |
 //!
 //! This crate neither starts programs nor queries the host: facts are arguments.
@@ -41,10 +38,7 @@ pub mod overrides;
 pub mod pattern;
 mod read;
 pub mod requirement;
-pub mod shell;
-pub mod statements;
 pub mod tree;
-pub mod unittests;
 pub mod unselected;
 
 pub use body::{Body, Needs, Scripts};

@@ -8,9 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::body::Body;
 use crate::files::TestFile;
 use crate::header::Header;
-use crate::unittests::harness::Harness;
-use crate::unittests::section::{self, Section};
-use crate::unittests::{Tree, UnitTest};
+use unittests::harness::Harness;
+use unittests::section::{self, Section};
+use unittests::{Tree, UnitTest};
 
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::unittests::harness::Status;
-use crate::unittests::invocation::{Host, Invocation, Mode, Refusal};
+use unittests::harness::Status;
+use unittests::invocation::{Host, Invocation, Mode, Refusal};
 
 /// A tree with files, built for the architecture `x86_64`.
 struct Built {

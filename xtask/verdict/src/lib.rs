@@ -16,12 +16,14 @@
 //! | [`bisect`] | the exit status for `git bisect run` |
 //! | [`golden`] | golden output: filters, comparison, update |
 //! | [`ktap`] | results that a test prints in KTAP |
+//! | [`contain`] | a panic of one test, turned into an error of that test |
 //! | [`text`] | output of a guest made safe to print |
 //!
 //! This crate does not know test files or guests.
 
 pub mod bisect;
 pub mod comparison;
+pub mod contain;
 pub mod coverage;
 pub mod event;
 pub mod golden;

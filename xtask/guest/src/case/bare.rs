@@ -12,11 +12,11 @@ use session::protocol::Nonce;
 use session::{FLOOD, Handover};
 use suite::bare::{BareTest, judge};
 use suite::requirement;
-use suite::unittests::judge::subtests;
+use unittests::judge::subtests;
 use verdict::event::{TestReport, millis};
 use verdict::outcome::{Outcome, Phase};
 
-use crate::standalone::{KERNEL, Start};
+use script::standalone::{KERNEL, Start};
 
 use super::Setting;
 use super::watched::{self, Broken, Ended, Starter};

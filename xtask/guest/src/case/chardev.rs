@@ -15,8 +15,8 @@ use host::wait::{self, Limit};
 
 use super::Case;
 use super::monitor::{MONITOR_WAIT, guest_option};
-use crate::helpers::{Caller, Reply, Request};
-use crate::logfile::LogFile;
+use evidence::logfile::LogFile;
+use helpers::{Caller, Reply, Request};
 
 /// The connections of a test by path.
 #[derive(Debug, Default)]

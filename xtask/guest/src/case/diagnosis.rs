@@ -7,8 +7,8 @@ use verdict::outcome::{Outcome, Phase};
 use verdict::text::short_line;
 
 use super::Case;
-use crate::platform::Image;
-use crate::symbols::Symbols;
+use evidence::symbols::Symbols;
+use start::platform::Image;
 use verdict::report::labels::is_fault;
 
 /// Maximum length of a command.

@@ -5,7 +5,7 @@ use qemu::{Launch, QemuError, Start as QemuStart, Vm};
 use verdict::event::{GuestStart, StartKind};
 
 use super::Case;
-use crate::template::{NotRestored, Resumed, WarmRequest};
+use start::template::{NotRestored, Resumed, WarmRequest};
 
 /// A guest that is about to start.
 pub(super) struct Entry<'a> {

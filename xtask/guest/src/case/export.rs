@@ -5,7 +5,7 @@ use qemu::{BootFiles, LaunchRequest, QemuError};
 use session::Handover;
 
 use super::Case;
-use crate::standalone::{INITRAMFS, KERNEL, Start};
+use script::standalone::{INITRAMFS, KERNEL, Start};
 
 /// Why a start cannot be recorded.
 #[derive(Debug, thiserror::Error)]

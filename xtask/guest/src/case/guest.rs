@@ -30,13 +30,13 @@ use super::export::RecordError;
 use super::monitor::{Asker, is_slow};
 use super::roster::Progress;
 use super::shell;
-use crate::backtrace::{self, Crashed};
-use crate::contain::contain;
 use crate::debug::DebugPaths;
-use crate::excerpt::Excerpt;
-use crate::helpers::Reply;
-use crate::logfile::LogFile;
-use crate::template::Resumed;
+use evidence::backtrace::{self, Crashed};
+use evidence::excerpt::Excerpt;
+use evidence::logfile::LogFile;
+use helpers::Reply;
+use start::template::Resumed;
+use verdict::contain::contain;
 
 /// Time limit to query QEMU's run state. QEMU answers late while it loads a guest.
 const STATE_WAIT: Duration = Duration::from_secs(1);

@@ -24,8 +24,8 @@ use super::guest::{Booted, Order};
 use super::monitor::Asker;
 use super::qemu_test;
 use super::{Case, Setting};
-use crate::helpers::serve::FileServer;
-use crate::helpers::{Caller, Desk, Reply, Request, attended};
+use helpers::serve::FileServer;
+use helpers::{Caller, Desk, Reply, Request, attended};
 
 /// Extra time for the host script, so that a guest's own limit expires first.
 const MARGIN: Duration = Duration::from_secs(2);

@@ -8,8 +8,8 @@ use session::{Arrival, Handover, Policy, SCRATCH, Start};
 use suite::header::Channel;
 
 use super::{Case, disk};
-use crate::platform::Image;
-use crate::template::Resumed;
+use start::platform::Image;
+use start::template::Resumed;
 
 /// The path of the test's script in a guest.
 const TEST: &str = "/kiln/test";

@@ -7,8 +7,8 @@ use host::wait::Limit;
 use qemu::qmp;
 
 use super::Case;
-use crate::helpers::event::Expected;
-use crate::helpers::{Reply, monitor};
+use helpers::event::Expected;
+use helpers::{Reply, monitor};
 
 /// Time limit of an answer from QEMU's monitor.
 pub(super) const MONITOR_WAIT: Duration = Duration::from_secs(30);

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::Case;
 use super::monitor::{Asker, MONITOR_WAIT};
-use crate::helpers::event::Expected;
-use crate::helpers::{Reply, monitor};
+use helpers::event::Expected;
+use helpers::{Reply, monitor};
 
 /// How long a guest may take to release a device. PCI Express alone requires five seconds between
 /// the button press and power-off.

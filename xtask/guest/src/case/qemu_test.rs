@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Case;
-use crate::logfile::LogFile;
+use evidence::logfile::LogFile;
 use suite::choice::scan;
 
 /// The guest's output in the scratch folder: `$tmplog`.

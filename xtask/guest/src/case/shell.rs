@@ -9,7 +9,7 @@ use qemu::qmp;
 use session::protocol::Call;
 
 use super::Case;
-use crate::helpers::Reply;
+use helpers::Reply;
 
 /// Whether this is one of the commands.
 pub(super) fn is_command(word: &str) -> bool {

@@ -7,7 +7,7 @@ use host::wait::{self, Limit};
 
 use super::Case;
 use super::monitor::Asker;
-use crate::helpers::Reply;
+use helpers::Reply;
 
 /// The reached points, and those that a script waits for.
 #[derive(Default)]

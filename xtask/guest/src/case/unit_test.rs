@@ -1,6 +1,6 @@
 //! Runs a test of kvm-unit-tests: a guest without an operating system, on the QEMU of the run.
 //!
-//! `suite::unittests` decides what to start and judges the end. This module starts it, with the
+//! `unittests` decides what to start and judges the end. This module starts it, with the
 //! console and QMP on channels of Kiln. As in `run_tests.sh`, a dry run without a kernel comes
 //! first: a test whose options QEMU refuses is skipped.
 
@@ -9,8 +9,8 @@ use std::time::Duration;
 use camino::Utf8Path;
 use host::clock::monotonic;
 use session::FLOOD;
-use suite::unittests::invocation::{Host, Invocation, Mode, Refusal};
-use suite::unittests::{UnitTest, judge};
+use unittests::invocation::{Host, Invocation, Mode, Refusal};
+use unittests::{UnitTest, judge};
 use verdict::event::{TestReport, millis};
 use verdict::outcome::{Outcome, Phase};
 use verdict::text;

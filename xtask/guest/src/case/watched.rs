@@ -20,7 +20,7 @@ use verdict::text;
 
 use super::{Setting, space};
 use crate::debug::DebugPaths;
-use crate::logfile::{LogFile, Tail};
+use evidence::logfile::{LogFile, Tail};
 
 /// Interval at which a wait checks the clock of the test.
 const TICK: Duration = Duration::from_millis(50);

@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use camino::Utf8Path;
 use guest::ordinary;
-use guest::platform::ArchRun;
 use host::clock::monotonic;
 use qemu::BootFiles;
 use runner::bench::median;
 use serde_json::json;
 use session::Handover;
+use start::platform::ArchRun;
 use suite::Suite;
 
 use crate::cli::MessageFormat;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use guest::start::StartPolicy;
 use host::process::{Command, ProcessError, Running};
 use runner::Config;
 use serde_json::json;
+use start::decision::StartPolicy;
 use suite::{Filter, Pattern};
 use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict, json as compared};
 use verdict::event::RunReport;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use guest::platform::ArchRun;
-use guest::start::StartPolicy;
-use guest::template::Templates;
 use runner::Rounds;
 use runner::bench::{median, tests_per_minute};
 use serde_json::json;
+use start::decision::StartPolicy;
+use start::platform::ArchRun;
+use start::template::Templates;
 use suite::Suite;
 use verdict::event::RunReport;
 

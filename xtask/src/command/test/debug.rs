@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use guest::debug::{Debug, Keyboard, Monitor};
-use guest::platform::ArchRun;
-use guest::standalone::Recorder;
+use script::standalone::Recorder;
+use start::platform::ArchRun;
 use suite::Selected;
 
 use host::process::command::quote;

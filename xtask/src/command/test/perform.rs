@@ -2,8 +2,8 @@
 
 use std::sync::mpsc;
 
-use guest::platform::ArchRun;
 use runner::{Config, ExhaustiveError, RunError};
+use start::platform::ArchRun;
 use suite::{Filter, Pattern, Suite};
 use verdict::event::{RunEvent, RunReport};
 use verdict::report;

@@ -16,11 +16,11 @@ pub(super) fn check(context: &Context, selected: &[Selected<'_>]) -> Result<(), 
     let files = scripts.map(|selected| selected.test.path.as_path());
     let files: BTreeSet<_> = files.collect();
     let files: Vec<_> = files.into_iter().collect();
-    let is_valid = guest::syntax::is_valid(&files).map_err(failed)?;
+    let is_valid = script::syntax::is_valid(&files).map_err(failed)?;
     let mut found = Vec::new();
     for file in files {
         let shown = file.strip_prefix(&context.root).unwrap_or(file);
-        found.extend(guest::syntax::check(file, shown, is_valid).map_err(failed)?);
+        found.extend(script::syntax::check(file, shown, is_valid).map_err(failed)?);
     }
     if found.is_empty() {
         Ok(())

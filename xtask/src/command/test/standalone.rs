@@ -2,9 +2,9 @@
 
 use camino::Utf8Path;
 use guest::case::device::TRANSCRIPT;
-use guest::standalone::{self, ExportError, Subject};
 use host::process::command::quote;
 use runner::Config;
+use script::standalone::{self, ExportError, Subject};
 use suite::Selected;
 use suite::body::Body;
 use verdict::event::{RunReport, TestReport};

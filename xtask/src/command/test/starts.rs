@@ -2,8 +2,8 @@
 //! test would start, as far as that is known without a run.
 
 use camino::Utf8PathBuf;
-use guest::start::{StartFacts, StartPolicy, obstacle};
 use qemu::{Accel, BootFiles, Control, Emulator, LaunchRequest};
+use start::decision::{StartFacts, StartPolicy, obstacle};
 use suite::header::Channel;
 use suite::requirement;
 use suite::{Body, Scripts, Selected};

@@ -11,7 +11,7 @@ use qemu::vm::Exit;
 use verdict::outcome::{Outcome, STATUS_SKIP};
 use verdict::text;
 
-use crate::unittests::judge::subtests;
+use unittests::judge::subtests;
 
 /// How a QEMU with such a guest ended.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use qemu::Facts;
 use qemu::launch::argv::Fds;
-use suite::unittests::invocation::Invocation;
+use unittests::invocation::Invocation;
 
 /// What the test wants, and where the file with its variables is.
 pub(super) struct Line<'a> {

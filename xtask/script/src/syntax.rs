@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use host::process::{Command, ProcessError};
 use plan::diagnostic::Diagnostic;
 
-use suite::statements;
+use crate::statements;
 
 /// Time limit for the shell to parse one script.
 const LIMIT: Duration = Duration::from_secs(30);

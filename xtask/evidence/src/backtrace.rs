@@ -15,19 +15,19 @@ const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 
 /// A crashed QEMU.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Crashed<'a> {
+pub struct Crashed<'a> {
     /// The binary.
-    pub(crate) binary: &'a Utf8Path,
+    pub binary: &'a Utf8Path,
     /// Its working directory.
-    pub(crate) directory: &'a Utf8Path,
+    pub directory: &'a Utf8Path,
     /// Its process id.
-    pub(crate) pid: u32,
+    pub pid: u32,
     /// The search path for programs.
-    pub(crate) path: &'a [Utf8PathBuf],
+    pub path: &'a [Utf8PathBuf],
 }
 
 /// Writes the backtrace of every thread to `log`. Returns a note, or `None` without a dump.
-pub(crate) fn keep(crashed: Crashed<'_>, log: &Utf8Path) -> std::io::Result<Option<String>> {
+pub fn keep(crashed: Crashed<'_>, log: &Utf8Path) -> std::io::Result<Option<String>> {
     let pattern = fs_err::read_to_string(PATTERN).unwrap_or_default();
     let Some((directory, prefix)) = location(pattern.trim(), crashed.directory) else {
         return Ok(None);

@@ -390,5 +390,5 @@ fn is_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "shell_tests.rs"]
+#[path = "values_tests.rs"]
 mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 /// Written from the scripts of the revision that the file names.
-const DATA: &str = include_str!("../../data/kvm-unit-tests.toml");
+const DATA: &str = include_str!("../data/kvm-unit-tests.toml");
 
 /// The behaviour of the `run` script of a test directory.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -54,7 +54,7 @@ impl Harness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::{Scope, condition, words};
+    use crate::values::{Scope, condition, words};
 
     #[test]
     fn every_text_and_condition_can_be_read() {

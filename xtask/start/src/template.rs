@@ -24,9 +24,9 @@ use session::limits::TestClock;
 use session::protocol::Nonce;
 use store::{SavedGuest, Store, StoreError, TEMPLATE_FORMAT, Template, TemplateStaging};
 
+use crate::decision::{StartDecision, StartFacts, StartPolicy, decide, device_types};
 use crate::platform::ArchRun;
-use crate::start::{StartDecision, StartFacts, StartPolicy, decide, device_types};
-pub(crate) use conversation::Resumed;
+pub use conversation::Resumed;
 use known::Known;
 
 /// The command that the shell runs before a guest is saved: it loads the tools that tests use most.
@@ -77,36 +77,45 @@ struct Found {
 
 /// A request to restore a guest.
 #[derive(Clone, Copy)]
-pub(crate) struct WarmRequest<'a> {
-    pub(crate) arch: &'a ArchRun,
-    pub(crate) machine: &'a Machine,
-    pub(crate) launch: &'a Launch,
-    pub(crate) policy: StartPolicy,
-    pub(crate) asks_for_cold: bool,
-    pub(crate) refused: bool,
-    pub(crate) wrapped: bool,
+pub struct WarmRequest<'a> {
+    /// The QEMU and the image.
+    pub arch: &'a ArchRun,
+    /// The machine of the guest.
+    pub machine: &'a Machine,
+    /// How the guest would boot.
+    pub launch: &'a Launch,
+    /// The caller's policy.
+    pub policy: StartPolicy,
+    /// Whether the header of the test says `start = "cold"`.
+    pub asks_for_cold: bool,
+    /// Whether QEMU is expected to refuse to start.
+    pub refused: bool,
+    /// Whether QEMU runs under another program, such as a debugger.
+    pub wrapped: bool,
     /// The run directory of a QEMU.
-    pub(crate) run_dir: &'a Utf8Path,
+    pub run_dir: &'a Utf8Path,
     /// The base of relative paths in the test's arguments.
-    pub(crate) directory: &'a Utf8Path,
+    pub directory: &'a Utf8Path,
     /// The clock of the limit.
-    pub(crate) clock: &'a TestClock,
+    pub clock: &'a TestClock,
     /// Time limit of a boot, and of a restore.
-    pub(crate) limit: Duration,
+    pub limit: Duration,
 }
 
 /// A restored guest that waits for its test.
-pub(crate) struct Restored {
-    pub(crate) vm: Vm,
+pub struct Restored {
+    /// Its QEMU.
+    pub vm: Vm,
     /// The launch that was used.
-    pub(crate) launch: Launch,
-    pub(crate) resumed: Resumed,
+    pub launch: Launch,
+    /// Its answer.
+    pub resumed: Resumed,
     /// The CPU time that a boot would have taken.
-    pub(crate) boot: Duration,
+    pub boot: Duration,
 }
 
 /// A guest was not restored.
-pub(crate) enum NotRestored {
+pub enum NotRestored {
     /// It has to boot, for this reason.
     Boots(String),
     /// A QEMU with the devices of the test was started for it: a file server, a pipe or a disk of the test
@@ -165,7 +174,7 @@ impl Templates {
     }
 
     /// Restores a guest, or says why it has to boot.
-    pub(crate) fn restore(&self, request: &WarmRequest<'_>) -> Result<Restored, NotRestored> {
+    pub fn restore(&self, request: &WarmRequest<'_>) -> Result<Restored, NotRestored> {
         let found = self.template(request).map_err(NotRestored::Boots)?;
         load_guest(request, &SavedFiles::of(&found.template)).map_err(|failure| {
             self.note_failure(request, &found, &failure);

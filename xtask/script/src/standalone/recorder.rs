@@ -42,25 +42,26 @@ pub(super) struct Recording {
 
 /// A start of QEMU.
 #[derive(Debug)]
-pub(crate) struct Start {
+pub struct Start {
     /// Its arguments, with [`KERNEL`] and [`INITRAMFS`] below `scratch`.
-    pub(crate) argv: Vec<String>,
+    pub argv: Vec<String>,
     /// The folder of the test's files and disks.
-    pub(crate) scratch: Utf8PathBuf,
+    pub scratch: Utf8PathBuf,
     /// The base of relative paths.
-    pub(crate) directory: Utf8PathBuf,
+    pub directory: Utf8PathBuf,
     /// The image.
-    pub(crate) boot: BootFiles,
+    pub boot: BootFiles,
     /// The handover of the guest.
-    pub(crate) handover: Handover,
+    pub handover: Handover,
     /// The total time limit.
-    pub(crate) limit: Duration,
+    pub limit: Duration,
     files: Vec<File>,
 }
 
-/// Stand-ins for the image's files on a recorded command line.
-pub(crate) const KERNEL: &str = "kernel";
-pub(crate) const INITRAMFS: &str = "initramfs.cpio";
+/// Stand-in for the image's kernel on a recorded command line.
+pub const KERNEL: &str = "kernel";
+/// Stand-in for the image's initramfs.
+pub const INITRAMFS: &str = "initramfs.cpio";
 
 /// A file in the scratch directory that QEMU's command line refers to.
 #[derive(Debug)]
@@ -81,12 +82,12 @@ enum Content {
 
 impl Recorder {
     /// Records that a script used a helper command.
-    pub(crate) fn word(&self, word: &str) {
+    pub fn word(&self, word: &str) {
         self.recording().words.insert(word.to_owned());
     }
 
     /// Records a start with the files that it refers to, because the test may change them later.
-    pub(crate) fn start(&self, mut start: Start) -> std::io::Result<()> {
+    pub fn start(&self, mut start: Start) -> std::io::Result<()> {
         start.read_files()?;
         self.recording().starts.push(start);
         Ok(())
@@ -107,7 +108,8 @@ impl Recording {
 
 impl Start {
     /// A start whose files are not read yet.
-    pub(crate) fn new(
+    #[must_use]
+    pub fn new(
         argv: Vec<String>,
         places: (&Utf8Path, &Utf8Path),
         boot: BootFiles,

@@ -16,8 +16,7 @@ mod payload;
 mod recorder;
 
 use payload::Payload;
-pub use recorder::Recorder;
-pub(crate) use recorder::{INITRAMFS, KERNEL, Start};
+pub use recorder::{INITRAMFS, KERNEL, Recorder, Start};
 
 /// Why a test cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -194,5 +193,4 @@ fn about(subject: &Subject<'_>) -> String {
 }
 
 #[cfg(test)]
-#[path = "standalone_tests.rs"]
 mod tests;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::UnitTest;
-use super::environment;
-use super::harness::Status;
-use crate::shell::{Scope, ShellError, condition, words};
+use crate::UnitTest;
+use crate::environment;
+use crate::harness::Status;
+use crate::values::{Scope, ShellError, condition, words};
 
 /// The platform of a test.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use verdict::event::Subtest;
 use verdict::outcome::{Outcome, STATUS_SKIP};
 use verdict::text;
 
-use super::harness::Status;
+use crate::harness::Status;
 
 /// How QEMU ended.
 #[derive(Debug, Clone, Copy)]

@@ -17,7 +17,7 @@ use host::clock::monotonic;
 use serde::{Deserialize, Serialize};
 use verdict::outcome::STATUS_HARD_ERROR;
 
-use crate::contain::contain;
+use verdict::contain::contain;
 
 mod connections;
 pub mod event;

@@ -10,12 +10,13 @@ use session::{Guest, TICK};
 
 /// A restored guest that has answered.
 #[derive(Debug)]
-pub(crate) struct Resumed {
+pub struct Resumed {
     /// The nonce of all its records.
-    pub(crate) nonce: Nonce,
-    /// The data from its channels meanwhile, for the logs.
-    pub(crate) console: Vec<u8>,
-    pub(crate) control: Vec<u8>,
+    pub nonce: Nonce,
+    /// What the console printed meanwhile, for the log.
+    pub console: Vec<u8>,
+    /// What the control channel brought meanwhile, for the log.
+    pub control: Vec<u8>,
 }
 
 /// Waits for the hello of a booting guest. Returns whether it can be saved and restored.

@@ -6,10 +6,10 @@
 //! | [`harness`] | how the `run` script of each test directory starts QEMU, as data |
 //! | [`invocation`] | whether a test runs here, and with which arguments |
 //! | [`environment`] | the variables in the initrd of a test |
+//! | [`values`] | the part of shell syntax that values may use |
 //! | [`judge`] | the verdict from QEMU's status and the printed lines |
 //!
-//! [`crate::tree`] reads a tree, and `guest` runs the tests. `docs/foreign-suites.md` describes the
-//! format.
+//! `suite` reads a tree, and `guest` runs the tests. `docs/foreign-suites.md` describes the format.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ pub mod harness;
 pub mod invocation;
 pub mod judge;
 pub mod section;
+pub mod values;
 
 use harness::Harness;
 use section::Section;

@@ -17,7 +17,7 @@ fn message(payload: &(dyn Any + Send)) -> String {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("a panic without a message");
-    format!("internal error: {}", verdict::text::line(text.as_bytes()))
+    format!("internal error: {}", crate::text::line(text.as_bytes()))
 }
 
 #[cfg(test)]
