@@ -158,8 +158,16 @@ fn entries(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 fn holds_scripts(folder: &Path) -> std::io::Result<bool> {
-    let mut paths = entries(folder)?.into_iter();
-    Ok(paths.any(|path| path.extension() == Some(OsStr::new(SCRIPT))))
+    for path in entries(folder)? {
+        if path.extension() == Some(OsStr::new(SCRIPT)) {
+            return Ok(true);
+        }
+        // A link could lead back to a parent.
+        if path.is_dir() && !path.is_symlink() && holds_scripts(&path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A name that is safe to print.
@@ -303,6 +311,7 @@ mod tests {
             "a/good.sh~",
             "a/plain",
             "a/deep/er.sh",
+            "a/very/deep/er.sh",
             "a/data/input",
             "lib/guest.sh",
         ] {
@@ -321,6 +330,7 @@ mod tests {
         let ignored = [
             "a/deep/: expected tests in the directory of the area, not below it",
             "a/plain: the file name of a test ends in `.sh`",
+            "a/very/: expected tests in the directory of the area, not below it",
             "top.sh: expected tests in the directory of an area",
         ];
         assert_eq!(suite.ignored, ignored);
