@@ -15,6 +15,10 @@ const CAUSES: &[(&str, &str)] = &[
         "failed: `in_host` and `in_guest` wait for each other: `in_host` for `moved`, `in_guest` for `written`",
     ),
     (
+        "deadlock-until-limit",
+        "timed-out: the test did not end within 2 s",
+    ),
+    (
         "eats-memory",
         "failed: guest-tests/evil/eats-memory.sh:5: `tail -n 1 /dev/zero`: killed by SIGKILL",
     ),
@@ -141,6 +145,19 @@ fn forged_records_are_refused_for_nonce_and_number() {
     ] {
         assert_eq!(notes.matches(why).count(), count, "{why}: {notes}");
     }
+}
+
+#[test]
+fn mutual_wait_is_noted_at_the_limit() {
+    let Some(arch) = arch() else { return };
+    let repo = TestRepo::of_area("evil");
+    let (code, events) = repo.events(&arch, &["evil::deadlock-until-limit", "--exact"]);
+    let finished = events
+        .iter()
+        .find(|event| event["reason"] == "test-finished");
+    let notes = finished.unwrap()["notes"].to_string();
+    let note = "`in_host` and `in_guest` wait for each other: `in_host` for `moved`, `in_guest` for `written`";
+    assert!(code == 100 && notes.contains(note), "{notes}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ use host_files::HostInitramfs;
 use plug::Plugs;
 use qemu_test::QemuTest;
 use roster::Roster;
-use sync_points::Points;
+use sync_points::{Deadlock, Points};
 
 /// The libraries of all guest and host scripts, read once per run.
 #[derive(Debug)]
@@ -183,8 +183,7 @@ struct State {
     failed_at: Option<String>,
     /// The line of the first script that ended early.
     failed_line: Option<u32>,
-    /// The synchronisation points at which both scripts wait for each other.
-    deadlock: Option<String>,
+    deadlock: Option<Deadlock>,
     /// The message of a panic in a thread of the test.
     broken: Option<String>,
 }
@@ -543,15 +542,6 @@ impl Case<'_> {
             start: Start::Wanted,
             is_gone: &|| false,
         });
-    }
-
-    /// If two scripts wait for each other, that is the cause of the failure.
-    fn with_deadlock(&self, outcome: Outcome) -> Outcome {
-        let deadlock = self.state().deadlock.clone();
-        match (outcome, deadlock) {
-            (Outcome::Failed { .. }, Some(cause)) => Outcome::Failed { cause },
-            (outcome, _) => outcome,
-        }
     }
 
     fn finish(self, report: &mut TestReport) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use host::wait::{self, Limit};
+use verdict::outcome::Outcome;
 
 use super::Case;
 use super::monitor::Asker;
@@ -37,6 +38,13 @@ impl Script {
             Self::Guest => "`in_guest`",
         }
     }
+}
+
+/// Two scripts wait for each other.
+pub(super) struct Deadlock {
+    pub(super) cause: String,
+    /// Whether the wait ended because the guests did.
+    pub(super) guests_ended: bool,
 }
 
 /// A point was not reached.
@@ -111,15 +119,39 @@ impl Case<'_> {
         match self.points.wait(name, script, until) {
             Ok(text) if text.is_empty() => Reply::done(""),
             Ok(text) => Reply::done(text + "\n"),
-            Err(_) if alone() => Reply::error(1, format!("await {name}: the guest has ended")),
             Err(not_reached) => {
-                let why = format!("await {name}: not posted within {} s", limit.as_secs_f64());
+                let guests_ended = alone();
                 if let Some(other) = not_reached.other {
-                    let deadlock = deadlock(script, name, &other);
-                    self.state().deadlock.get_or_insert(deadlock);
+                    self.state().deadlock.get_or_insert_with(|| Deadlock {
+                        cause: deadlock(script, name, &other),
+                        guests_ended,
+                    });
                 }
-                Reply::error(1, why)
+                Reply::error(
+                    1,
+                    if guests_ended {
+                        format!("await {name}: the guest has ended")
+                    } else {
+                        format!("await {name}: not posted within {} s", limit.as_secs_f64())
+                    },
+                )
             }
+        }
+    }
+
+    /// If two scripts wait for each other, that is the cause of the failure. If the test ran into
+    /// its limit meanwhile, it becomes a note.
+    pub(super) fn with_deadlock(&self, outcome: Outcome) -> Outcome {
+        let mut state = self.state();
+        match (outcome, state.deadlock.take()) {
+            (Outcome::Failed { .. }, Some(deadlock)) if !deadlock.guests_ended => Outcome::Failed {
+                cause: deadlock.cause,
+            },
+            (outcome @ Outcome::TimedOut { .. }, Some(deadlock)) => {
+                state.notes.push(deadlock.cause);
+                outcome
+            }
+            (outcome, _) => outcome,
         }
     }
 }
