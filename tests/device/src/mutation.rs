@@ -34,12 +34,14 @@ fn run(
         return None;
     }
     let arguments = arguments(machine, test);
+    let layout = machine.layout();
     let spec = Spec {
         binary: &binary,
         facts: &facts,
         run_dir: scratch.path(),
         arguments: &arguments,
         wait: WAIT,
+        memory: Some(&layout),
     };
     let session = Session::start(&spec).unwrap();
     Some(body(&mut Bench::new(session, machine)))

@@ -42,6 +42,7 @@ fn play(name: &str, recording: &Utf8Path) -> Result<(), Failure> {
         run_dir: scratch.path(),
         arguments: &["-recording".to_owned(), recording.to_string()],
         wait: Duration::from_secs(60),
+        memory: None,
     };
     (test.body)(&mut Bench::new(Session::start(&spec).unwrap(), machine))
 }

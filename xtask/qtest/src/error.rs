@@ -8,6 +8,9 @@ pub enum QtestError {
     /// QEMU could not be started, or does not read its commands.
     #[error(transparent)]
     Qemu(#[from] QemuError),
+    /// The file with the machine's RAM cannot be created or accessed.
+    #[error("failed to access the memory of the machine")]
+    Memory(#[source] std::io::Error),
     /// QEMU refused the command.
     #[error("QEMU refused `{command}`: {reply}")]
     Refused {

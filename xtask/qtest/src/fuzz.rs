@@ -96,9 +96,8 @@ pub fn round(
     if matches!(ending, Ending::Exited { status: 0, .. }) {
         ending = Ending::Survived;
     }
-    let commands = session.transcript().commands();
     Ok(Round {
-        commands: commands.map(str::to_owned).collect(),
+        commands: session.transcript().commands(),
         ending,
     })
 }

@@ -3,6 +3,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`session`] | a QEMU without a guest, and every command of the protocol |
+//! | [`memory`] | RAM that is shared with QEMU |
 //! | [`protocol`] | the lines of the protocol |
 //! | [`transcript`] | the log of a session |
 //! | [`machine`] | machines as data: their features and addresses |
@@ -28,6 +29,7 @@ pub mod error;
 pub mod fdt;
 pub mod fuzz;
 pub mod machine;
+pub mod memory;
 pub mod message;
 pub mod minimize;
 pub mod pci;

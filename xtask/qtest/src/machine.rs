@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::memory::Layout;
+
 /// A machine of a QEMU binary for device tests.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +16,9 @@ pub struct Machine {
     pub provides: Vec<String>,
     /// The size of its memory in the syntax of `-m`.
     pub memory: String,
+    /// The address of the first byte of RAM.
+    #[serde(default, rename = "ram-start")]
+    pub ram_start: u64,
     /// The first address of 32 MiB of RAM without firmware or device tree.
     pub ram: u64,
     /// The first address after RAM.
@@ -91,6 +96,16 @@ impl Machine {
         needs
             .iter()
             .all(|need| self.provides.iter().any(|provided| provided == need))
+    }
+
+    /// Its RAM, for a session that shares it with QEMU.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        Layout {
+            start: self.ram_start,
+            size: self.ram_end - self.ram_start,
+            plain: self.ram..self.ram_end,
+        }
     }
 
     /// QEMU's options for it.

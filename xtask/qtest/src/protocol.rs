@@ -93,8 +93,26 @@ fn parse_irq(text: &str) -> Option<Irq> {
 /// The `write` command for some bytes.
 #[must_use]
 pub fn write_command(address: u64, bytes: &[u8]) -> String {
-    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("write {address:#x} {:#x} 0x{}", bytes.len(), hex.concat())
+    format!("write {address:#x} {:#x} {}", bytes.len(), hex(bytes))
+}
+
+/// The `read` command for a block.
+#[must_use]
+pub fn read_command(address: u64, length: usize) -> String {
+    format!("read {address:#x} {length:#x}")
+}
+
+/// Bytes as the protocol writes them: `0x00ff`.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = b"0x".to_vec();
+    text.reserve(2 * bytes.len());
+    for byte in bytes {
+        let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+        text.extend_from_slice(&[DIGITS[high], DIGITS[low]]);
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Parses a number in a reply: `0x0000...2a`, or decimal as for `clock_step`.
@@ -152,6 +170,7 @@ mod tests {
         assert_eq!(number("1000000"), Some(1_000_000));
         assert_eq!(number("0xg"), None);
         assert_eq!(bytes("0x00ff7a"), Some(vec![0, 255, 0x7a]));
+        assert_eq!(hex(&[0, 255, 0x7a]), "0x00ff7a");
         assert_eq!(bytes("00"), None);
         assert_eq!(bytes("0x0"), None);
         assert_eq!(bytes("0x0g"), None);

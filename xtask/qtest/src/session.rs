@@ -15,11 +15,14 @@ use qemu::qmp;
 use qemu::vm::{ProcessSpec, Vm, VmEvent};
 
 use crate::error::QtestError;
+use crate::memory::{Layout, Memory};
 use crate::protocol::{self, Irq, Line, Width};
 use crate::transcript::Transcript;
 
 /// The accelerator with a settable clock.
 const QTEST: &str = "qtest";
+/// The file with the machine's RAM, in the directory of the session.
+const MEMORY: &str = "memory";
 /// Bytes per `read` and `write` command. QEMU reads lines of any length, but longer ones slowly.
 const CHUNK: usize = 16 << 10;
 
@@ -36,6 +39,8 @@ pub struct Spec<'a> {
     pub arguments: &'a [String],
     /// Time limit of each reply.
     pub wait: Duration,
+    /// The RAM of the machine, if blocks of it are copied without commands.
+    pub memory: Option<&'a Layout>,
 }
 
 /// A session with a QEMU that executes no guest.
@@ -48,6 +53,8 @@ pub struct Session {
     history: History,
     has_clock: bool,
     big_endian: Option<bool>,
+    memory: Option<Memory>,
+    has_replied: bool,
     transcript: Transcript,
 }
 
@@ -60,9 +67,15 @@ impl Session {
             run_dir: spec.run_dir,
             directory: spec.run_dir,
         };
+        let memory = spec
+            .memory
+            .map(|layout| Memory::create(&spec.run_dir.join(MEMORY), layout))
+            .transpose()
+            .map_err(QtestError::Memory)?;
+        let shared = memory.as_ref().map(Memory::arguments).unwrap_or_default();
         // The descriptor of a guest's control channel transports the protocol here.
         let vm = Vm::spawn_with(process, true, |fds| {
-            command_line(fds, has_clock, spec.arguments)
+            command_line(fds, has_clock, &[spec.arguments, &shared].concat())
         })?;
         let mut transcript = Transcript::default();
         transcript.note_start(&spec.facts.full_version(), spec.binary, spec.arguments);
@@ -75,6 +88,8 @@ impl Session {
             history: History::default(),
             has_clock,
             big_endian: None,
+            memory,
+            has_replied: false,
             transcript,
         })
     }
@@ -214,7 +229,14 @@ impl Session {
         let mut all = Vec::with_capacity(length);
         while all.len() < length {
             let count = CHUNK.min(length - all.len());
-            let command = format!("read {:#x} {count:#x}", address + all.len() as u64);
+            let at = address + all.len() as u64;
+            if let Some(bytes) = self.shared().and_then(|it| it.read(at, count)) {
+                let bytes = bytes.map_err(QtestError::Memory)?;
+                self.transcript.note_read(at, &bytes);
+                all.extend(bytes);
+                continue;
+            }
+            let command = protocol::read_command(at, count);
             let reply = self.command(&command)?;
             match protocol::bytes(&reply) {
                 Some(bytes) if bytes.len() == count => all.extend(bytes),
@@ -228,9 +250,19 @@ impl Session {
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), QtestError> {
         for (index, chunk) in bytes.chunks(CHUNK).enumerate() {
             let address = address + (index * CHUNK) as u64;
+            if let Some(written) = self.shared().and_then(|it| it.write(address, chunk)) {
+                written.map_err(QtestError::Memory)?;
+                self.transcript.note_write(address, chunk);
+                continue;
+            }
             self.done(&protocol::write_command(address, chunk))?;
         }
         Ok(())
+    }
+
+    /// The RAM for copies. Before its first reply, QEMU may still be loading firmware into it.
+    fn shared(&self) -> Option<&Memory> {
+        self.memory.as_ref().filter(|_| self.has_replied)
     }
 
     /// Fills memory with a byte.
@@ -341,7 +373,10 @@ impl Session {
             self.lines.push(line.clone());
             match protocol::read_line(&line) {
                 Line::Irq(irq) => self.irqs.push(irq),
-                Line::Ok(reply) => return Ok(reply),
+                Line::Ok(reply) => {
+                    self.has_replied = true;
+                    return Ok(reply);
+                }
                 Line::Refused(reply) => {
                     return Err(QtestError::Refused {
                         command: command.into(),

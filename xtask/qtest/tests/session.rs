@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use harness::skip;
 use host::scratch::Scratch;
 use qemu::Facts;
+use qtest::memory::Layout;
 use qtest::session::{Session, Spec};
 use qtest::{QtestError, Width};
 
@@ -36,6 +37,10 @@ impl Installed {
     }
 
     fn start(&self, arguments: &[&str], wait: Duration) -> Session {
+        self.start_with(arguments, wait, None)
+    }
+
+    fn start_with(&self, arguments: &[&str], wait: Duration, memory: Option<&Layout>) -> Session {
         let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
         Session::start(&Spec {
             binary: &self.binary,
@@ -43,6 +48,7 @@ impl Installed {
             run_dir: self.scratch.path(),
             arguments: &arguments,
             wait,
+            memory,
         })
         .unwrap()
     }
@@ -96,6 +102,47 @@ fn memory_has_the_byte_order_of_the_guest() {
     check("qemu-system-x86_64", "q35", 0x10_0000, false);
     check("qemu-system-aarch64", "virt", 0x4000_0000, false);
     check("qemu-system-ppc64", "pseries", 0x10_0000, true);
+}
+
+/// A block is the same through the file and through the protocol, which numbers always use.
+#[test]
+fn shared_memory_is_the_memory_of_the_machine() {
+    let check = |binary: &str, machine: &str, start: u64, size: u64| {
+        let Some(installed) = Installed::find(binary) else {
+            return;
+        };
+        let layout = Layout {
+            start,
+            size,
+            plain: start + 0x100_0000..start + size,
+        };
+        let memory = format!("{size}B");
+        let arguments = ["-machine", machine, "-m", &memory];
+        let mut session = installed.start_with(&arguments, WAIT, Some(&layout));
+        session.readb(layout.plain.start).unwrap();
+        let (first, last) = (layout.plain.start, layout.plain.end - 8);
+        for address in [first, last] {
+            session.write(address, &[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+            assert_eq!(session.read_le(Width::L, address + 4).unwrap(), 0x0807_0605);
+            session.write_le(Width::W, address, 0x1200).unwrap();
+            assert_eq!(session.read(address, 4).unwrap(), [0, 0x12, 3, 4]);
+        }
+        // The commands of the log are those that a session without the file sends.
+        let text = session.transcript().text();
+        for line in [
+            format!("> write {first:#x} 0x8 0x0102030405060708\n< OK\n"),
+            format!("> read {first:#x} 0x4\n< OK 0x00120304\n"),
+        ] {
+            assert!(text.contains(&line), "{text}");
+        }
+        let file = installed.scratch.path().join("memory");
+        assert!(file.exists());
+        drop(session);
+        assert!(!file.exists());
+    };
+    check("qemu-system-x86_64", "q35", 0, 128 << 20);
+    check("qemu-system-aarch64", "virt", 0x4000_0000, 128 << 20);
+    check("qemu-system-ppc64", "pseries", 0, 512 << 20);
 }
 
 #[test]

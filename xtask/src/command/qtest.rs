@@ -66,6 +66,7 @@ impl Emulator {
             run_dir: self.scratch.path(),
             arguments,
             wait: self.wait,
+            memory: None,
         }
     }
 }

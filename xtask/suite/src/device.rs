@@ -102,6 +102,7 @@ mod tests {
             name: name.to_owned(),
             provides: provides.iter().map(|&it| it.to_owned()).collect(),
             memory: "1M".to_owned(),
+            ram_start: 0,
             ram: 0,
             ram_end: 0,
             pci: None,

@@ -63,12 +63,14 @@ fn perform(
     let arguments: Vec<String> = machine.arguments().into_iter().chain(own).collect();
     let factor = setting.config.timeout_factor.clamp(0.01, 1000.0);
     let wait = WAIT.mul_f64(factor);
+    let layout = machine.layout();
     let spec = Spec {
         binary: &setting.arch.binary,
         facts,
         run_dir: &setting.logs,
         arguments: &arguments,
         wait,
+        memory: Some(&layout),
     };
     let started = monotonic();
     let session = match Session::start(&spec) {
@@ -92,7 +94,7 @@ fn perform(
     };
     let mut output = bench.notes().to_vec();
     if let Err(failure) = &result {
-        output.extend(transcript.tail(TAIL).map(str::to_owned));
+        output.extend(transcript.tail(TAIL));
         output.extend(failure.to_string().lines().map(str::to_owned));
     }
     let printed: Vec<String> = output.iter().map(|line| format!("{line}\n")).collect();

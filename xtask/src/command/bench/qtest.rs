@@ -36,7 +36,13 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
         let emulator = Emulator::find(context, &arch.qemu.binary, qemu, WAIT)?;
         let arguments = machine.arguments();
         let spec = emulator.spec(&arguments);
-        let runs: Result<Vec<_>, _> = (0..args.runs).map(|_| measure(&spec, machine)).collect();
+        let layout = machine.layout();
+        let shared = Spec {
+            memory: Some(&layout),
+            ..spec
+        };
+        let runs = (0..args.runs).map(|_| measure(&spec, &shared, machine));
+        let runs: Result<Vec<_>, _> = runs.collect();
         show(context, machine, &runs.map_err(failed)?);
     }
     Ok(Exit::Success)
@@ -46,10 +52,11 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
 struct Run {
     start_ms: f64,
     commands_per_second: f64,
-    mib_per_second: f64,
+    /// Over the protocol, and by copies.
+    mib_per_second: (f64, f64),
 }
 
-fn measure(spec: &Spec<'_>, machine: &Machine) -> Result<Run, QtestError> {
+fn measure(spec: &Spec<'_>, shared: &Spec<'_>, machine: &Machine) -> Result<Run, QtestError> {
     let started = monotonic();
     let mut session = Session::start(spec)?;
     session.readl(machine.ram)?;
@@ -59,29 +66,41 @@ fn measure(spec: &Spec<'_>, machine: &Machine) -> Result<Run, QtestError> {
         session.readl(machine.ram)?;
     }
     let commands = started.elapsed();
-    let started = monotonic();
-    session.write(machine.ram, &vec![0x5a; BYTES])?;
+    let text = mib_per_second(&mut session, machine)?;
+    drop(session);
+    let mut session = Session::start(shared)?;
+    session.readl(machine.ram)?;
     Ok(Run {
         start_ms: start.as_secs_f64() * 1000.0,
         commands_per_second: f64::from(COMMANDS) / commands.as_secs_f64(),
-        mib_per_second: 1.0 / started.elapsed().as_secs_f64(),
+        mib_per_second: (text, mib_per_second(&mut session, machine)?),
     })
+}
+
+/// The rate at which RAM is written and read back.
+fn mib_per_second(session: &mut Session, machine: &Machine) -> Result<f64, QtestError> {
+    let started = monotonic();
+    session.write(machine.ram, &vec![0x5a; BYTES])?;
+    session.read(machine.ram, BYTES)?;
+    Ok(2.0 / started.elapsed().as_secs_f64())
 }
 
 fn show(context: &Context, machine: &Machine, runs: &[Run]) {
     let of = |value: fn(&Run) -> f64| median(runs.iter().map(value).collect());
     let (start, commands) = (of(|it| it.start_ms), of(|it| it.commands_per_second));
-    let mib = of(|it| it.mib_per_second);
+    let (text, shared) = (of(|it| it.mib_per_second.0), of(|it| it.mib_per_second.1));
     let (arch, name) = (&machine.arch, &machine.name);
     output::result(match context.global.message_format {
         MessageFormat::Human => format!(
-            "{arch} {name}: {commands:.0} commands per second, {mib:.1} MiB per second, start in {start:.0} ms \
+            "{arch} {name}: {commands:.0} commands per second, {text:.1} MiB per second, {shared:.1} MiB \
+             per second of shared memory, start in {start:.0} ms \
              (medians of {})",
             runs.len()
         ),
         MessageFormat::Json => json!({
             "reason": "bench-qtest", "arch": arch, "machine": name, "runs": runs.len(),
-            "commands_per_second": commands, "mib_per_second": mib, "start_ms": start,
+            "commands_per_second": commands, "mib_per_second": text,
+            "shared_mib_per_second": shared, "start_ms": start,
         })
         .to_string(),
     });
