@@ -18,7 +18,7 @@ use suite::choice::offer::offered;
 use suite::header::Channel;
 use suite::requirement;
 use suite::{Body, Scripts, Selected};
-use verdict::event::{Choice, GuestStart, RunEvent, TestReport, millis, send};
+use verdict::event::{Choice, GuestStart, RunEvent, Setup, TestReport, millis, send};
 use verdict::outcome::{Outcome, Phase};
 
 use crate::config::CaseConfig;
@@ -225,7 +225,7 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
         }
     };
     if header.body.needs().image {
-        machine_name.clone_into(&mut report.machine);
+        machine_name.clone_into(&mut report.setup.machine);
     }
     if let Some(reason) = setting.unmet(machine) {
         report.outcome = Outcome::Skipped { reason };
@@ -288,7 +288,7 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
     if !report.outcome.is_success() && !setting.config.start.is_explicit() {
         report.reproduce.push_str(case.start_flag());
     }
-    report.log_dir = Some(setting.logs.clone());
+    report.evidence.log_dir = Some(setting.logs.clone());
     let limit = case.test_limit();
     case.finish(&mut report);
     let image = setting.arch.image.as_ref();
@@ -297,11 +297,11 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
     space::judge(setting, &mut report);
     // The run's scratch folder is removed as a whole, so leftovers exist only until then.
     if let Err(error) = fs_err::remove_dir_all(&setting.scratch) {
-        report.notes.push(error.to_string());
+        report.evidence.notes.push(error.to_string());
     }
-    report.duration_ms = millis(started.elapsed());
+    report.times.duration_ms = millis(started.elapsed());
     if matches!(report.outcome, Outcome::TimedOut { .. }) {
-        report.notes.extend(report.busy_host());
+        report.evidence.notes.extend(report.busy_host());
     }
     report
 }
@@ -333,11 +333,10 @@ fn perform(case: &Case<'_>, scripts: Scripts) -> Outcome {
 #[must_use]
 pub fn broken(setting: &Setting<'_>, message: String) -> TestReport {
     let logs = &setting.logs;
-    TestReport {
-        outcome: Outcome::HarnessError { message },
-        log_dir: logs.is_dir().then(|| logs.clone()),
-        ..blank(setting.config, Some(setting.arch), setting.job)
-    }
+    let mut report = blank(setting.config, Some(setting.arch), setting.job);
+    report.outcome = Outcome::HarnessError { message };
+    report.evidence.log_dir = logs.is_dir().then(|| logs.clone());
+    report
 }
 
 /// The report of a selected test that did not run.
@@ -352,13 +351,12 @@ pub fn not_run(
         name: name.clone(),
         value: word.clone(),
     });
-    TestReport {
-        outcome: Outcome::NotRun {
-            why: why.to_owned(),
-        },
-        choices: forced.collect(),
-        ..blank(config, arch, job)
-    }
+    let mut report = blank(config, arch, job);
+    report.outcome = Outcome::NotRun {
+        why: why.to_owned(),
+    };
+    report.setup.choices = forced.collect();
+    report
 }
 
 fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestReport {
@@ -369,13 +367,16 @@ fn blank(config: &CaseConfig, arch: Option<&ArchRun>, job: &Job<'_>) -> TestRepo
     TestReport {
         kind: Some(header.body.kind()),
         description: header.description.clone(),
-        accel: arch.filter(|_| boots).map_or("", ArchRun::accel).to_owned(),
-        qemu: arch
-            .map(|run| run.facts.version.to_string())
-            .unwrap_or_default(),
+        setup: Setup {
+            accel: arch.filter(|_| boots).map_or("", ArchRun::accel).to_owned(),
+            qemu: arch
+                .map(|run| run.facts.version.to_string())
+                .unwrap_or_default(),
+            seed: job.seed,
+            round: job.round,
+            ..Setup::default()
+        },
         reproduce: reproduce::reproduce(&config.reproduce, job),
-        seed: job.seed,
-        round: job.round,
         unstable: unstable.or_else(|| header.unstable.clone()),
         slow: header.slow,
         ..TestReport::new(test.arch, &test.test.area, &test.test.test)
@@ -553,24 +554,24 @@ impl Case<'_> {
             .output
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        report.choices = self.chooser.made();
-        report.boot_ms = millis(state.booted);
-        report.qemu_ms = millis(state.lived);
-        report.console_tail = state.console_tail;
-        report.line = state.failed_line.filter(|_| !report.outcome.is_success());
+        report.setup.choices = self.chooser.made();
+        report.times.boot_ms = millis(state.booted);
+        report.times.qemu_ms = millis(state.lived);
+        report.evidence.console_tail = state.console_tail;
+        report.evidence.line = state.failed_line.filter(|_| !report.outcome.is_success());
         let facts = &self.setting.arch.facts;
         let devices = state.devices.iter().map(|name| facts.device_type(name));
-        report.devices = devices
+        report.setup.devices = devices
             .map(str::to_owned)
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        report.notes = state.notes;
-        report.waited_ms = millis(self.clock.waited());
-        report.starts = state.starts.into_values().collect();
-        report.output_tail = output.tail.lines();
+        report.evidence.notes = state.notes;
+        report.times.waited_ms = millis(self.clock.waited());
+        report.setup.starts = state.starts.into_values().collect();
+        report.evidence.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {
-            report.notes.push(error.to_string());
+            report.evidence.notes.push(error.to_string());
         }
     }
 }

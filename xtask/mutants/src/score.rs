@@ -106,7 +106,7 @@ impl Control {
         Self {
             test: test.name.clone(),
             reached,
-            duration: test.duration_ms,
+            duration: test.times.duration_ms,
             is_passed: test.outcome == Outcome::Passed,
             failure: is_failure(test).then(|| test.outcome.cause()),
         }
@@ -139,7 +139,7 @@ pub fn caught(test: &TestReport) -> Verdict {
     let cause = test.outcome.cause();
     let mut diagnosis = Diagnosis::of(&cause);
     // The cause of `fail REASON` is the reason alone. The report contains its line.
-    diagnosis.command |= test.line.is_some();
+    diagnosis.command |= test.evidence.line.is_some();
     Verdict::Caught {
         test: test.name.clone(),
         outcome: test.outcome.label().to_owned(),

@@ -16,7 +16,7 @@ pub fn tests_per_minute(report: &RunReport) -> f64 {
 pub fn overheads_ms(report: &RunReport) -> impl Iterator<Item = f64> {
     let tests = report.tests.iter();
     tests.map(|test| {
-        let own = Duration::from_millis(test.duration_ms.saturating_sub(test.qemu_ms));
+        let own = Duration::from_millis(test.times.duration_ms.saturating_sub(test.times.qemu_ms));
         own.as_secs_f64() * 1000.0
     })
 }
@@ -42,7 +42,7 @@ mod tests {
     fn run(duration_ms: u64, tests: &[(u64, u64)]) -> RunReport {
         let test = |(duration_ms, qemu_ms): &(u64, u64)| {
             let mut report = TestReport::new("x", "a", "b");
-            (report.duration_ms, report.qemu_ms) = (*duration_ms, *qemu_ms);
+            (report.times.duration_ms, report.times.qemu_ms) = (*duration_ms, *qemu_ms);
             report
         };
         RunReport {

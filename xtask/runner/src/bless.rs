@@ -30,13 +30,13 @@ pub(super) fn perform(config: &Config, reports: &[TestReport]) -> io::Result<Vec
         };
         let place = GoldenTarget {
             arch: &report.arch,
-            machine: &report.machine,
+            machine: &report.setup.machine,
             qemu: run.facts.version,
         };
         if config.case.bless == Blessing::Existing && variant(&test.golden, place).is_none() {
             continue;
         }
-        match (&report.outcome, &report.log_dir) {
+        match (&report.outcome, &report.evidence.log_dir) {
             (Outcome::Passed, Some(logs)) => {
                 let printed = fs_err::read(logs.join("output.log"))?;
                 let deadline = monotonic() + test.header.timeout;

@@ -59,10 +59,10 @@ impl RerunTest {
         failed
             .map(|test| Self {
                 name: test.name.clone(),
-                round: test.round,
-                seed: test.seed,
-                choices: test.choices.clone(),
-                is_cold: !test.starts.is_empty() && !test.is_warm() && !test.differs_by_start,
+                round: test.setup.round,
+                seed: test.setup.seed,
+                choices: test.setup.choices.clone(),
+                is_cold: !test.setup.starts.is_empty() && !test.is_warm() && !test.differs_by_start,
             })
             .collect()
     }
@@ -164,8 +164,8 @@ mod tests {
         let test = |(name, round, outcome): &(&str, u32, Outcome)| {
             let mut report = TestReport::new("x", "a", name);
             report.outcome = outcome.clone();
-            report.round = *round;
-            report.seed = 100 + u64::from(*round);
+            report.setup.round = *round;
+            report.setup.seed = 100 + u64::from(*round);
             report
         };
         let settled = settled.iter().map(|name| format!("x::a::{name}"));

@@ -195,8 +195,8 @@ fn spread(
                     send(&events, RunEvent::TestFinished(Box::new(report.clone())));
                     if worker.numbered && report.outcome.is_success() {
                         // A run may have thousands of them.
-                        report.console_tail.clear();
-                        report.output_tail.clear();
+                        report.evidence.console_tail.clear();
+                        report.evidence.output_tail.clear();
                     }
                     let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
                     reports.push((place, report));

@@ -56,7 +56,7 @@ impl Worker<'_> {
                 || matches!(report.outcome, Outcome::NotRun { .. })
                 || failed_tries.len() >= retries as usize;
             if done {
-                report.notes.extend(notes);
+                report.evidence.notes.extend(notes);
                 report.failed_tries.splice(0..0, failed_tries);
                 if self.config.rounds.until_fail && self.numbered && report.outcome.is_success() {
                     drop_logs(&logs, &mut report);
@@ -65,10 +65,10 @@ impl Worker<'_> {
             }
             let name = format!("{TRY}{}", failed_tries.len() + 1);
             notes.extend(disturbance.map(|busy| format!("try {}: {busy}", failed_tries.len() + 1)));
-            let kept = report.log_dir.map(|_| keep(&logs, &name));
+            let kept = report.evidence.log_dir.map(|_| keep(&logs, &name));
             failed_tries.push(Attempt {
                 outcome: report.outcome,
-                duration_ms: report.duration_ms,
+                duration_ms: report.times.duration_ms,
                 log_dir: kept.and_then(Result::ok),
             });
         }
@@ -95,14 +95,14 @@ impl Worker<'_> {
             Err(error) => error.to_string(),
         };
         let mut cold = self.try_once(job, logs, CONFIRMED, &OnceLock::new(), events);
-        cold.notes.push(note);
+        cold.evidence.notes.push(note);
         let is_failure = !matches!(warm.outcome, Outcome::Skipped { .. });
         if cold.outcome != Outcome::Passed || !is_failure {
             return confirm::confirmed(&warm, cold);
         }
         match keep(logs, COLD) {
-            Ok(logs) => cold.log_dir = Some(logs),
-            Err(error) => cold.notes.push(error.to_string()),
+            Ok(logs) => cold.evidence.log_dir = Some(logs),
+            Err(error) => cold.evidence.notes.push(error.to_string()),
         }
         let mut again = self.try_restored(job, logs, start, events);
         if again.outcome != Outcome::Passed {
@@ -110,7 +110,7 @@ impl Worker<'_> {
         }
         again.failed_tries.push(Attempt {
             outcome: warm.outcome,
-            duration_ms: warm.duration_ms,
+            duration_ms: warm.times.duration_ms,
             log_dir: kept.ok(),
         });
         again
@@ -136,13 +136,14 @@ impl Worker<'_> {
         let cold = StartPolicy::Cold(BOOTED);
         let mut report = self.try_once(job, logs, cold, &OnceLock::new(), events);
         for guest in report
+            .setup
             .starts
             .iter_mut()
             .filter(|guest| guest.reason == BOOTED)
         {
             guest.reason.clone_from(&why);
         }
-        report.notes.push(match kept {
+        report.evidence.notes.push(match kept {
             Ok(logs) => format!("{why}; logs of that try: {logs}"),
             Err(error) => error.to_string(),
         });
@@ -204,11 +205,11 @@ impl Worker<'_> {
 
 /// Removes the logs of passed rounds: a search for a rare failure passes thousands of times.
 fn drop_logs(logs: &Utf8Path, report: &mut TestReport) {
-    if !report.failed_tries.is_empty() || report.log_dir.take().is_none() {
+    if !report.failed_tries.is_empty() || report.evidence.log_dir.take().is_none() {
         return;
     }
     if let Err(error) = fs_err::remove_dir_all(logs) {
-        report.notes.push(error.to_string());
+        report.evidence.notes.push(error.to_string());
     }
 }
 

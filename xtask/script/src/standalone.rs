@@ -168,14 +168,19 @@ const TEMPLATE: &str = include_str!("standalone/script.sh.in");
 /// The introduction for a reader of the bug report, as comments.
 fn about(subject: &Subject<'_>) -> String {
     let report = subject.report;
-    let choices: Vec<String> = report.choices.iter().map(ToString::to_string).collect();
+    let choices: Vec<String> = report
+        .setup
+        .choices
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let mut lines = vec![
         format!("{}: a test of QEMU in one file.", report.name),
         report.description.clone(),
         String::new(),
         format!(
             "Recorded with QEMU {}, accelerator {}, machine {}, seed {}.",
-            report.qemu, report.accel, report.machine, report.seed
+            report.setup.qemu, report.setup.accel, report.setup.machine, report.setup.seed
         ),
     ];
     if !choices.is_empty() {

@@ -144,9 +144,10 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
 
-    /// Splits a command like a shell and removes a comment.
+    /// Splits a command like a shell and removes a comment and a redirection.
     fn words(line: &str) -> Vec<String> {
         let line = line.split(" #").next().unwrap_or_default();
+        let line = line.split(" > ").next().unwrap_or_default();
         let line = line.trim_end_matches('\\');
         let parts = line.split('\'').enumerate();
         let words = parts.flat_map(|(at, part)| match at % 2 {

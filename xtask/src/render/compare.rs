@@ -146,7 +146,7 @@ fn color(verdict: Verdict) -> Color {
 pub(crate) fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
     let verdict = pair.verdict();
     let (old, new) = (&pair.old, &pair.new);
-    let round = match new.round {
+    let round = match new.setup.round {
         0 => String::new(),
         round => format!(", round {round}"),
     };
@@ -178,16 +178,21 @@ pub(crate) fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
         let label = if index == 0 { "subtests" } else { "" };
         add(label, &format!("| {}: {}, now {}", it.name, it.old, it.new));
     }
-    if old.diff != new.diff {
-        let more = new.diff.len().saturating_sub(DIFF_LINES);
+    if old.evidence.diff != new.evidence.diff {
+        let more = new.evidence.diff.len().saturating_sub(DIFF_LINES);
         let more = (more > 0).then(|| format!("… {more} more lines"));
-        let shown = new.diff.iter().take(DIFF_LINES).chain(more.as_ref());
+        let shown = new
+            .evidence
+            .diff
+            .iter()
+            .take(DIFF_LINES)
+            .chain(more.as_ref());
         for (index, line) in shown.enumerate() {
             let label = if index == 0 { "diff" } else { "" };
             add(label, &format!("| {line}"));
         }
     }
-    if let Some(dir) = &new.log_dir {
+    if let Some(dir) = &new.evidence.log_dir {
         add("logs", dir.as_str());
     }
     add("repeat", &style.paint(Color::Cyan, &new.reproduce));
@@ -196,7 +201,12 @@ pub(crate) fn lines(style: Style, sides: [&str; 2], pair: &Pair) -> String {
 
 /// The cause of the outcome, and the choices if they differ.
 fn cause_and_choices(report: &TestReport, choices: bool) -> Option<String> {
-    let chosen: Vec<String> = report.choices.iter().map(ToString::to_string).collect();
+    let chosen: Vec<String> = report
+        .setup
+        .choices
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let chosen = (choices && !chosen.is_empty()).then(|| format!("({})", chosen.join(" ")));
     let cause = (report.outcome != Outcome::Passed).then(|| report.outcome.cause());
     let parts: Vec<String> = cause.into_iter().chain(chosen).collect();
@@ -282,7 +292,7 @@ mod tests {
                 1,
             ),
         };
-        pair.new.diff = vec!["-link is up".to_owned()];
+        pair.new.evidence.diff = vec!["-link is up".to_owned()];
         insta::assert_snapshot!(lines(PLAIN, OLD_AND_NEW, &pair));
     }
 

@@ -96,7 +96,9 @@ impl Pair {
         let parts = joined(parts);
         match whole {
             Verdict::Same if parts != Verdict::Same => parts,
-            Verdict::Same if self.chooses_otherwise() || self.old.diff != self.new.diff => {
+            Verdict::Same
+                if self.chooses_otherwise() || self.old.evidence.diff != self.new.evidence.diff =>
+            {
                 Verdict::Changed
             }
             whole => whole,
@@ -106,7 +108,7 @@ impl Pair {
     /// Whether the same seed led to different choices, because the QEMUs offer different features.
     #[must_use]
     pub fn chooses_otherwise(&self) -> bool {
-        self.old.choices != self.new.choices
+        self.old.setup.choices != self.new.setup.choices
     }
 
     /// The changed subtests by name.
@@ -151,7 +153,7 @@ fn joined(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
 }
 
 fn results(report: &TestReport) -> BTreeMap<&str, &Outcome> {
-    let subtests = report.subtests.iter();
+    let subtests = report.evidence.subtests.iter();
     subtests
         .map(|subtest| (subtest.name.as_str(), &subtest.outcome))
         .collect()
@@ -248,7 +250,7 @@ fn timing(name: &str, pairs: &[&Pair]) -> Option<Timing> {
         .iter()
         .filter(|pair| passed(&pair.old) && passed(&pair.new));
     let (mut old, mut new): (Vec<u64>, Vec<u64>) = both
-        .map(|pair| (pair.old.duration_ms, pair.new.duration_ms))
+        .map(|pair| (pair.old.times.duration_ms, pair.new.times.duration_ms))
         .unzip();
     old.sort_unstable();
     new.sort_unstable();

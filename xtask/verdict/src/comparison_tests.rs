@@ -58,8 +58,8 @@ fn results_and_output_are_compared_too() {
         outcome,
     };
     let mut both = pair(failed(), failed());
-    both.old.subtests = vec![subtest("one", Outcome::Passed), subtest("two", failed())];
-    both.new.subtests = vec![subtest("two", failed())];
+    both.old.evidence.subtests = vec![subtest("one", Outcome::Passed), subtest("two", failed())];
+    both.new.evidence.subtests = vec![subtest("two", failed())];
     assert_eq!(both.verdict(), Verdict::Worse);
     let absent = SubtestChange {
         name: "one".to_owned(),
@@ -67,14 +67,14 @@ fn results_and_output_are_compared_too() {
         new: "absent",
     };
     assert_eq!(both.subtests(), [absent]);
-    both.new.subtests = vec![subtest("one", failed()), subtest("two", Outcome::Passed)];
+    both.new.evidence.subtests = vec![subtest("one", failed()), subtest("two", Outcome::Passed)];
     assert_eq!(both.verdict(), Verdict::Changed);
 
     let mut both = pair(Outcome::Passed, Outcome::Passed);
-    both.new.choices.clear();
+    both.new.setup.choices.clear();
     assert_eq!(both.verdict(), Verdict::Changed);
     let mut both = pair(failed(), failed());
-    both.new.diff = vec!["+line".to_owned()];
+    both.new.evidence.diff = vec!["+line".to_owned()];
     assert_eq!(both.verdict(), Verdict::Changed);
 }
 
@@ -103,7 +103,7 @@ fn time_is_reported_only_beyond_noise() {
     let check = |old: &[u64], new: &[u64], expect: Option<(u64, u64)>| {
         let pairs = old.iter().zip(new).map(|(old, new)| {
             let mut pair = pair(Outcome::Passed, Outcome::Passed);
-            (pair.old.duration_ms, pair.new.duration_ms) = (*old, *new);
+            (pair.old.times.duration_ms, pair.new.times.duration_ms) = (*old, *new);
             pair
         });
         let comparison = comparison(pairs.collect());

@@ -113,7 +113,7 @@ mod tests {
     fn only_passed_pluggable_devices_are_covered() {
         let test = |name: &str, outcome, devices: &[&str]| {
             let mut report = test_report(name, outcome);
-            report.devices = devices.iter().map(|&name| name.to_owned()).collect();
+            report.setup.devices = devices.iter().map(|&name| name.to_owned()).collect();
             report
         };
         let failed = Outcome::Failed {

@@ -82,6 +82,31 @@ pub struct TestReport {
     /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// Its durations.
+    #[serde(flatten)]
+    pub times: Times,
+    /// What it ran with.
+    #[serde(flatten)]
+    pub setup: Setup,
+    /// What it left behind.
+    #[serde(flatten)]
+    pub evidence: Evidence,
+    /// The command line that repeats it.
+    pub reproduce: String,
+    /// Failed earlier tries in the same round. A test that passed after them is flaky.
+    pub failed_tries: Vec<Attempt>,
+    /// Why a failure of this test does not fail the run, from its header.
+    pub unstable: Option<String>,
+    /// Whether its header marks it as slow.
+    pub slow: bool,
+    /// Whether it passed with guests that booted and did not pass with restored ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub differs_by_start: bool,
+}
+
+/// The durations of a test.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
     /// Total duration.
     pub duration_ms: u64,
     /// The part of it until the guests were ready.
@@ -91,37 +116,42 @@ pub struct TestReport {
     /// The part of it in which its processes were ready to run but waited for a processor of the host.
     #[serde(default)]
     pub waited_ms: u64,
-    /// The choices from the seed.
-    pub choices: Vec<Choice>,
+}
+
+/// What a test ran with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
     /// `tcg` or `kvm`.
     pub accel: String,
     /// Version of QEMU.
     pub qemu: String,
+    /// The machine of `images/<arch>.toml`.
+    pub machine: String,
+    /// Device types on QEMU's command line or added by `device_add`, sorted.
+    pub devices: Vec<String>,
+    /// Seed of this test's choices. It differs from the run's only in later rounds of a repeated
+    /// test.
+    pub seed: u64,
+    /// The choices from the seed.
+    pub choices: Vec<Choice>,
+    /// The round of a repeated test, from 0.
+    pub round: u32,
+    /// How each of its guests started, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<GuestStart>,
+}
+
+/// What a test left behind for the reader of its report.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
     /// The directory of its logs, if anything ran.
     pub log_dir: Option<Utf8PathBuf>,
-    /// The command line that repeats it.
-    pub reproduce: String,
     /// The last lines of the console, as plain text.
     pub console_tail: Vec<String>,
     /// The last lines that the test printed, as plain text.
     pub output_tail: Vec<String>,
     /// Anomalies that did not affect the outcome, such as forged records.
     pub notes: Vec<String>,
-    /// The machine of `images/<arch>.toml`.
-    pub machine: String,
-    /// Seed of this test's choices. It differs from the run's only in later rounds of a repeated
-    /// test.
-    pub seed: u64,
-    /// The round of a repeated test, from 0.
-    pub round: u32,
-    /// Failed earlier tries in the same round. A test that passed after them is flaky.
-    pub failed_tries: Vec<Attempt>,
-    /// Why a failure of this test does not fail the run, from its header.
-    pub unstable: Option<String>,
-    /// Whether its header marks it as slow.
-    pub slow: bool,
-    /// Device types on QEMU's command line or added by `device_add`, sorted.
-    pub devices: Vec<String>,
     /// The test's KTAP results, flattened.
     pub subtests: Vec<Subtest>,
     /// The unified diff between the golden output and the output.
@@ -129,12 +159,6 @@ pub struct TestReport {
     /// The line of the test's file at which its script ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// How each of its guests started, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub starts: Vec<GuestStart>,
-    /// Whether it passed with guests that booted and did not pass with restored ones.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub differs_by_start: bool,
 }
 
 /// Percentage of waiting time from which a host counts as busy.
@@ -219,29 +243,13 @@ impl TestReport {
             kind: None,
             description: String::new(),
             outcome: Outcome::NotRun { why: String::new() },
-            duration_ms: 0,
-            boot_ms: 0,
-            qemu_ms: 0,
-            waited_ms: 0,
-            choices: Vec::new(),
-            accel: String::new(),
-            qemu: String::new(),
-            log_dir: None,
+            times: Times::default(),
+            setup: Setup::default(),
+            evidence: Evidence::default(),
             reproduce: String::new(),
-            console_tail: Vec::new(),
-            output_tail: Vec::new(),
-            notes: Vec::new(),
-            machine: String::new(),
-            seed: 0,
-            round: 0,
             failed_tries: Vec::new(),
             unstable: None,
             slow: false,
-            devices: Vec::new(),
-            subtests: Vec::new(),
-            diff: Vec::new(),
-            line: None,
-            starts: Vec::new(),
             differs_by_start: false,
         }
     }
@@ -249,7 +257,7 @@ impl TestReport {
     /// A note if the host had other work during the test.
     #[must_use]
     pub fn busy_host(&self) -> Option<String> {
-        let percent = self.waited_ms * 100 / self.duration_ms.max(1);
+        let percent = self.times.waited_ms * 100 / self.times.duration_ms.max(1);
         let note = || {
             format!("the host was busy: the test waited for a processor {percent} % of the time")
         };
@@ -259,7 +267,8 @@ impl TestReport {
     /// Whether one of its guests was restored from a template.
     #[must_use]
     pub fn is_warm(&self) -> bool {
-        self.starts
+        self.setup
+            .starts
             .iter()
             .any(|guest| guest.start == StartKind::Warm)
     }
@@ -283,7 +292,7 @@ impl TestReport {
     /// The file and line at which its script ended early, unless the cause already names them.
     #[must_use]
     pub fn location(&self) -> Option<String> {
-        let place = format!("{}:{}", self.file()?, self.line?);
+        let place = format!("{}:{}", self.file()?, self.evidence.line?);
         (!self.outcome.cause().contains(&place)).then_some(place)
     }
 
@@ -315,7 +324,7 @@ impl TestReport {
     /// Total duration.
     #[must_use]
     pub fn duration(&self) -> Duration {
-        Duration::from_millis(self.duration_ms)
+        Duration::from_millis(self.times.duration_ms)
     }
 }
 
@@ -395,7 +404,9 @@ impl RunReport {
 pub fn passed_devices<'a>(arch: &str, tests: &'a [TestReport]) -> impl Iterator<Item = &'a str> {
     let passed = move |test: &&TestReport| test.arch == arch && test.outcome == Outcome::Passed;
     let passed = tests.iter().filter(passed);
-    passed.flat_map(|test| &test.devices).map(String::as_str)
+    passed
+        .flat_map(|test| &test.setup.devices)
+        .map(String::as_str)
 }
 
 /// Sends an event. Ignores a closed receiver.
@@ -425,38 +436,40 @@ pub(crate) mod tests {
             name: name.to_owned(),
             description: "Says what is promised.".to_owned(),
             outcome,
-            duration_ms: 1234,
-            boot_ms: 700,
-            qemu_ms: 1200,
-            waited_ms: 0,
-            choices: vec![Choice {
-                name: "nic".to_owned(),
-                value: "e1000".to_owned(),
-            }],
-            accel: "tcg".to_owned(),
-            qemu: "10.0.2".to_owned(),
-            log_dir: Some(Utf8PathBuf::from(format!(
-                "runs/1/{}",
-                name.replace("::", "/")
-            ))),
+            times: Times {
+                duration_ms: 1234,
+                boot_ms: 700,
+                qemu_ms: 1200,
+                ..Times::default()
+            },
+            setup: Setup {
+                choices: vec![Choice {
+                    name: "nic".to_owned(),
+                    value: "e1000".to_owned(),
+                }],
+                accel: "tcg".to_owned(),
+                qemu: "10.0.2".to_owned(),
+                machine: "q35".to_owned(),
+                seed: 7,
+                starts: vec![GuestStart {
+                    start: StartKind::Warm,
+                    reason: "the machine has a template".to_owned(),
+                }],
+                ..Setup::default()
+            },
+            evidence: Evidence {
+                log_dir: Some(Utf8PathBuf::from(format!(
+                    "runs/1/{}",
+                    name.replace("::", "/")
+                ))),
+                console_tail: vec!["[    0.5] Run /init".to_owned()],
+                output_tail: vec!["<last> & \"only\" line".to_owned()],
+                ..Evidence::default()
+            },
             reproduce: format!("cargo xtask test --exact {name} --seed 7"),
-            console_tail: vec!["[    0.5] Run /init".to_owned()],
-            output_tail: vec!["<last> & \"only\" line".to_owned()],
-            notes: Vec::new(),
-            machine: "q35".to_owned(),
-            seed: 7,
-            round: 0,
             failed_tries: Vec::new(),
             unstable: None,
             slow: false,
-            devices: Vec::new(),
-            subtests: Vec::new(),
-            diff: Vec::new(),
-            line: None,
-            starts: vec![GuestStart {
-                start: StartKind::Warm,
-                reason: "the machine has a template".to_owned(),
-            }],
             differs_by_start: false,
         }
     }
@@ -494,7 +507,7 @@ pub(crate) mod tests {
     fn host_is_busy_from_a_tenth_on() {
         let check = |waited_ms, duration_ms, expect: Option<&str>| {
             let mut report = test_report("x::a::b", Outcome::Passed);
-            (report.waited_ms, report.duration_ms) = (waited_ms, duration_ms);
+            (report.times.waited_ms, report.times.duration_ms) = (waited_ms, duration_ms);
             let expect = expect.map(|percent| {
                 format!("the host was busy: the test waited for a processor {percent} of the time")
             });

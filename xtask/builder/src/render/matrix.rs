@@ -73,9 +73,9 @@ fn results(arch: &Arch, runs: &[RunReport]) -> [String; 4] {
 /// The shortest boot of a test with one guest that was not restored. Concurrent tests share the
 /// processors, so the shortest time is nearest to that of an idle machine.
 fn fastest_boot<'t>(tests: impl Iterator<Item = &'t TestReport>) -> Option<String> {
-    let booted = tests.filter(|test| test.starts.len() == 1 && !test.is_warm());
+    let booted = tests.filter(|test| test.setup.starts.len() == 1 && !test.is_warm());
     let least = booted
-        .map(|test| test.boot_ms)
+        .map(|test| test.times.boot_ms)
         .filter(|time| *time > 0)
         .min()?;
     Some(format!("{}.{:02} s", least / 1000, least % 1000 / 10))
@@ -86,7 +86,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use camino::Utf8PathBuf;
-    use verdict::event::{GuestStart, SCHEMA, StartKind};
+    use verdict::event::{GuestStart, SCHEMA, Setup, StartKind, Times};
     use verdict::origin::Origin;
 
     use super::*;
@@ -95,8 +95,14 @@ mod tests {
         let reason = String::new();
         TestReport {
             outcome,
-            boot_ms,
-            starts: vec![GuestStart { start, reason }],
+            times: Times {
+                boot_ms,
+                ..Times::default()
+            },
+            setup: Setup {
+                starts: vec![GuestStart { start, reason }],
+                ..Setup::default()
+            },
             ..TestReport::new(arch, "area", "test")
         }
     }

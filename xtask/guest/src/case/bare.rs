@@ -27,11 +27,15 @@ const STANDALONE_NONCE: &str = "standalone";
 /// Runs it to its report.
 pub(super) fn run(setting: &Setting<'_>, test: &BareTest, mut report: TestReport) -> TestReport {
     let started = monotonic();
-    setting.arch.accel.as_str().clone_into(&mut report.accel);
+    setting
+        .arch
+        .accel
+        .as_str()
+        .clone_into(&mut report.setup.accel);
     match request(setting, test) {
         Ok((request, bare)) => {
-            report.log_dir = Some(setting.logs.clone());
-            request.machine.name.clone_into(&mut report.machine);
+            report.evidence.log_dir = Some(setting.logs.clone());
+            request.machine.name.clone_into(&mut report.setup.machine);
             report.outcome = perform(setting, &request, bare, &mut report)
                 .unwrap_or_else(|broken| broken.outcome());
         }
@@ -126,15 +130,15 @@ fn perform(
         machine.vm.release();
     }
     let ended = machine.watch(|_| false);
-    report.qemu_ms = millis(since.elapsed());
+    report.times.qemu_ms = millis(since.elapsed());
     let (messages, shutdown) = (machine.messages(), machine.shutdown.take());
     drop(machine);
     let printed = starter.finish(report);
-    report.subtests = subtests(&printed);
+    report.evidence.subtests = subtests(&printed);
     let facts = &setting.arch.facts;
     let found = devices::on_command_line(&[bare.args.clone(), request.options].concat());
     let names = found.iter().map(|name| facts.device_type(name).to_owned());
-    report.devices = names.collect();
+    report.setup.devices = names.collect();
     Ok(match ended {
         Ended::Exited(exit) => {
             let end = judge::End {

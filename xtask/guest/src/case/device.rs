@@ -30,7 +30,7 @@ pub(super) fn run(
     mut report: TestReport,
 ) -> TestReport {
     let started = monotonic();
-    machine.name.clone_into(&mut report.machine);
+    machine.name.clone_into(&mut report.setup.machine);
     if let Some(reason) = suite::device::unmet(test, machine, &setting.arch.facts) {
         report.outcome = Outcome::Skipped { reason };
         return report;
@@ -40,14 +40,14 @@ pub(super) fn run(
             message: error.to_string(),
         };
     }
-    report.log_dir = Some(setting.logs.clone());
+    report.evidence.log_dir = Some(setting.logs.clone());
     if host::interrupt::received().is_some() && !report.outcome.is_success() {
         report.outcome = Outcome::NotRun {
             why: "interrupted".to_owned(),
         };
     }
     space::judge(setting, &mut report);
-    report.duration_ms = millis(started.elapsed());
+    report.times.duration_ms = millis(started.elapsed());
     report
 }
 
@@ -83,8 +83,8 @@ fn perform(
     let mut bench = Bench::new(session, machine);
     bench.trace.clone_from(&setting.config.trace);
     let result = (test.body)(&mut bench);
-    report.qemu_ms = millis(started.elapsed());
-    report.devices = devices(facts, &arguments);
+    report.times.qemu_ms = millis(started.elapsed());
+    report.setup.devices = devices(facts, &arguments);
     let transcript = bench.session.transcript();
     fs_err::write(setting.logs.join(TRANSCRIPT), transcript.text())?;
     let has_run = transcript.has_reply();
@@ -110,7 +110,7 @@ fn perform(
     let lines = output
         .iter()
         .map(|line| verdict::text::short_line(line.as_bytes()));
-    report.output_tail = lines.collect();
+    report.evidence.output_tail = lines.collect();
     Ok(())
 }
 

@@ -59,20 +59,23 @@ pub(super) fn complete(report: &mut TestReport, machine: &Machine, image: Option
         return;
     }
     let advice = advice(report, machine);
-    report.notes.extend(advice);
+    report.evidence.notes.extend(advice);
     if image.is_some_and(|image| image.kernel.is_some()) {
-        report.notes.extend(about_kernel(report).map(str::to_owned));
+        report
+            .evidence
+            .notes
+            .extend(about_kernel(report).map(str::to_owned));
     }
-    drop_repetition(&report.outcome, &mut report.output_tail);
+    drop_repetition(&report.outcome, &mut report.evidence.output_tail);
     let kernel = image.and_then(Image::own_kernel);
-    if let Some(kernel) = kernel.filter(|_| is_fault(&report.console_tail)) {
+    if let Some(kernel) = kernel.filter(|_| is_fault(&report.evidence.console_tail)) {
         match Symbols::next_to(kernel) {
             Ok(symbols) => {
-                for line in &mut report.console_tail {
+                for line in &mut report.evidence.console_tail {
                     *line = symbols.resolve(line);
                 }
             }
-            Err(error) => report.notes.push(error.to_string()),
+            Err(error) => report.evidence.notes.push(error.to_string()),
         }
     }
 }
@@ -87,7 +90,7 @@ fn advice(report: &TestReport, machine: &Machine) -> Vec<String> {
         advice.push("on a slow host, `--timeout-factor 4` raises all limits".to_owned());
     }
     let known = |device: &String| machine.advice.get(device).cloned();
-    advice.extend(report.devices.iter().filter_map(known));
+    advice.extend(report.setup.devices.iter().filter_map(known));
     advice
 }
 
@@ -96,7 +99,13 @@ const NO_PORT: &str = "init: no virtio-serial port named";
 
 /// Why the user's own kernel may have failed before the test.
 fn about_kernel(report: &TestReport) -> Option<&'static str> {
-    let has = |text: &str| report.console_tail.iter().any(|line| line.contains(text));
+    let has = |text: &str| {
+        report
+            .evidence
+            .console_tail
+            .iter()
+            .any(|line| line.contains(text))
+    };
     let is_boot = matches!(
         report.outcome,
         Outcome::TimedOut {
@@ -105,7 +114,7 @@ fn about_kernel(report: &TestReport) -> Option<&'static str> {
         } | Outcome::GuestPanicked { .. }
             | Outcome::LostGuest { .. }
     );
-    if !is_boot || report.boot_ms > 0 {
+    if !is_boot || report.times.boot_ms > 0 {
         return None;
     }
     Some(if has(NO_PORT) {
@@ -113,7 +122,7 @@ fn about_kernel(report: &TestReport) -> Option<&'static str> {
          of the machine, CONFIG_VIRTIO_PCI=y or CONFIG_VIRTIO_MMIO=y"
     } else if has("VFS: Unable to mount root fs") {
         "the kernel did not unpack the initramfs: it needs CONFIG_BLK_DEV_INITRD=y"
-    } else if report.console_tail.is_empty() {
+    } else if report.evidence.console_tail.is_empty() {
         "the kernel printed nothing: it needs a driver for the console of the machine, or died before that"
     } else {
         "the kernel did not reach the init of the image; without --kernel, the image's own kernel boots"
@@ -165,9 +174,9 @@ mod tests {
         let check = |outcome: Outcome, devices: &[&str], expect: &[&str]| {
             let mut report = TestReport::new("x86_64", "a", "b");
             report.outcome = outcome;
-            report.devices = devices.iter().map(|&device| device.to_owned()).collect();
+            report.setup.devices = devices.iter().map(|&device| device.to_owned()).collect();
             complete(&mut report, &machine, None);
-            assert_eq!(report.notes, expect);
+            assert_eq!(report.evidence.notes, expect);
         };
         let timed_out = |phase| Outcome::TimedOut {
             phase,
@@ -193,8 +202,8 @@ mod tests {
         let check = |outcome: Outcome, boot_ms, console: &str, expect: Option<&str>| {
             let mut report = TestReport::new("x86_64", "a", "b");
             report.outcome = outcome;
-            report.boot_ms = boot_ms;
-            report.console_tail = console.lines().map(str::to_owned).collect();
+            report.times.boot_ms = boot_ms;
+            report.evidence.console_tail = console.lines().map(str::to_owned).collect();
             let note = about_kernel(&report);
             let fits = match (note, expect) {
                 (Some(note), Some(expect)) => note.contains(expect),

@@ -41,9 +41,10 @@ pub(super) fn judge(setting: &Setting<'_>, limit: Duration, report: &mut TestRep
     }
     let faults = results.faults.into_iter();
     report
+        .evidence
         .notes
         .extend(faults.map(|fault| format!("KTAP: {fault}")));
-    report.subtests = results.subtests;
+    report.evidence.subtests = results.subtests;
     if setting.config.bless == Blessing::No
         && let Err(error) = compare(setting, limit, report, &printed)
     {
@@ -56,7 +57,7 @@ fn fail(report: &mut TestReport, outcome: fn(String) -> Outcome, error: &std::io
     if report.outcome.is_success() {
         report.outcome = outcome(error.to_string());
     } else {
-        report.notes.push(error.to_string());
+        report.evidence.notes.push(error.to_string());
     }
 }
 
@@ -69,7 +70,7 @@ fn compare(
     let test = setting.test.test;
     let place = GoldenTarget {
         arch: setting.test.arch,
-        machine: &report.machine,
+        machine: &report.setup.machine,
         qemu: setting.arch.facts.version,
     };
     let Some(golden) = golden::variant(&test.golden, place) else {
@@ -94,7 +95,10 @@ fn compare(
             if report.outcome == Outcome::Passed {
                 report.outcome = outcome;
             }
-            report.notes.push(format!("`filter` of the header: {end}"));
+            report
+                .evidence
+                .notes
+                .push(format!("`filter` of the header: {end}"));
             return Ok(());
         }
     };
@@ -104,10 +108,11 @@ fn compare(
     };
     fs_err::write(setting.logs.join("output.diff"), &diff)?;
     let lines = diff.lines().map(|line| text::short_line(line.as_bytes()));
-    report.diff = lines.take(LINES).collect();
+    report.evidence.diff = lines.take(LINES).collect();
     let more = diff.lines().count().saturating_sub(LINES);
     if more > 0 {
         report
+            .evidence
             .diff
             .push(format!("… {more} more lines in output.diff"));
     }
@@ -115,7 +120,7 @@ fn compare(
         report.outcome = Outcome::Failed {
             cause: format!("output differs from `{name}`"),
         };
-        report.notes.push(format!(
+        report.evidence.notes.push(format!(
             "if the new output is right: cargo xtask test --exact {} --arch {} --bless",
             report.name, report.arch
         ));

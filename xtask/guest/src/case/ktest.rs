@@ -13,9 +13,8 @@ pub(super) fn run(setting: &Setting<'_>, script: &Script, mut report: TestReport
         report.outcome = Outcome::Skipped { reason };
         return report;
     }
-    TestReport {
-        // It would be one of Kiln's own script around it.
-        line: None,
-        ..run_script(setting, Scripts::Both, report)
-    }
+    let mut report = run_script(setting, Scripts::Both, report);
+    // It would be one of Kiln's own script around it.
+    report.evidence.line = None;
+    report
 }

@@ -33,10 +33,14 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// Runs the test. Returns its report without the outcome.
 pub(super) fn run(setting: &Setting<'_>, test: &UnitTest, mut report: TestReport) -> TestReport {
     let started = monotonic();
-    setting.arch.accel.as_str().clone_into(&mut report.accel);
+    setting
+        .arch
+        .accel
+        .as_str()
+        .clone_into(&mut report.setup.accel);
     match invocation(setting, test) {
         Ok(invocation) => {
-            report.log_dir = Some(setting.logs.clone());
+            report.evidence.log_dir = Some(setting.logs.clone());
             report.outcome = perform(setting, test, &invocation, &mut report)
                 .unwrap_or_else(|broken| broken.outcome());
         }
@@ -101,7 +105,7 @@ fn perform(
         }
         Mode::Migration => migration::watch(&starter, &mut machine, &line)?,
     };
-    report.qemu_ms = millis(since.elapsed());
+    report.times.qemu_ms = millis(since.elapsed());
     let messages = machine.messages();
     drop(machine);
     let printed = starter.finish(report);
@@ -109,10 +113,10 @@ fn perform(
         |outcome| outcome,
         |ended| judged(invocation, ended, (&messages, &printed), limit),
     );
-    report.subtests = judge::subtests(&printed);
-    report.devices = line.devices(&setting.arch.facts);
+    report.evidence.subtests = judge::subtests(&printed);
+    report.setup.devices = line.devices(&setting.arch.facts);
     if let (Outcome::Passed, Some(summary)) = (&outcome, judge::summary(&printed)) {
-        report.notes.push(summary);
+        report.evidence.notes.push(summary);
     }
     Ok(outcome)
 }

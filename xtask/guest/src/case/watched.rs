@@ -36,9 +36,9 @@ pub(super) fn conclude(setting: &Setting<'_>, report: &mut TestReport, started: 
     if setting.scratch.is_dir()
         && let Err(error) = fs_err::remove_dir_all(&setting.scratch)
     {
-        report.notes.push(error.to_string());
+        report.evidence.notes.push(error.to_string());
     }
-    report.duration_ms = millis(started.elapsed());
+    report.times.duration_ms = millis(started.elapsed());
 }
 
 /// A failure of the host or of QEMU, not of the test.
@@ -228,11 +228,11 @@ impl<'a> Starter<'a> {
 
     /// Ends the log, completes the report, and returns all that was printed.
     pub(super) fn finish(self, report: &mut TestReport) -> String {
-        report.waited_ms = millis(self.clock.waited());
+        report.times.waited_ms = millis(self.clock.waited());
         let output = self.output.into_inner();
-        report.output_tail = output.tail.lines();
+        report.evidence.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {
-            report.notes.push(error.to_string());
+            report.evidence.notes.push(error.to_string());
         }
         String::from_utf8_lossy(&output.text).into_owned()
     }

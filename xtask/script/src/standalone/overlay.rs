@@ -31,7 +31,7 @@ fn entries(start: &Start, report: &TestReport) -> Vec<Entry> {
     let environment = environment.filter(|(name, _)| !SCRATCH.contains(&name.as_str()));
     let environment = environment.map(|(name, value)| format!("{name}={}", quote(value)));
     let environment = lines(environment.chain(["BOOTS=0".to_owned()]));
-    let choices = report.choices.iter();
+    let choices = report.setup.choices.iter();
     let choices = lines(choices.map(|choice| format!("{}={}", choice.name, choice.value)));
     let directory = |path: &str| Entry {
         path: path.to_owned(),

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use host::process::Command;
 use qemu::BootFiles;
 use session::Handover;
-use verdict::event::Choice;
+use verdict::event::{Choice, Setup};
 
 use super::*;
 
@@ -73,11 +73,14 @@ fn test_report(test: &str, outcome: Outcome) -> TestReport {
     TestReport {
         outcome,
         description: "Says what is promised.".to_owned(),
-        accel: "tcg".to_owned(),
-        qemu: "10.0.2".to_owned(),
-        machine: "q35".to_owned(),
-        seed: 7,
-        choices: vec![nic],
+        setup: Setup {
+            accel: "tcg".to_owned(),
+            qemu: "10.0.2".to_owned(),
+            machine: "q35".to_owned(),
+            seed: 7,
+            choices: vec![nic],
+            ..Setup::default()
+        },
         ..TestReport::new("x", "block", test)
     }
 }

@@ -66,7 +66,7 @@ impl Bench<'_> {
                 let report = self.perform(test, start, 1, 1)?;
                 let cpu = host::clock::cpu_of_children().saturating_sub(before);
                 if round > 0 {
-                    let wall = report.tests.iter().map(|test| test.duration_ms).sum();
+                    let wall = report.tests.iter().map(|test| test.times.duration_ms).sum();
                     let wall = Duration::from_millis(wall);
                     side.push([cpu, wall].map(|time| time.as_secs_f64() * 1000.0));
                 }
@@ -120,7 +120,7 @@ impl Bench<'_> {
         let wrong = report.tests.iter().find(|test| test.is_warm() != is_warm);
         let failed = match wrong {
             _ if report.exit_code() != 0 => "did not pass".to_owned(),
-            Some(test) => format!("started otherwise: {:?}", test.starts),
+            Some(test) => format!("started otherwise: {:?}", test.setup.starts),
             None => return Ok(report),
         };
         let error = anyhow::anyhow!("`{}::{test}` {failed}", self.run.arch.name);

@@ -81,7 +81,7 @@ pub(super) fn write(
 
 /// The script of a device test that ran: its commands for QEMU.
 fn device_script(context: &Context, report: &TestReport) -> Option<Result<String, Failure>> {
-    let log = report.log_dir.as_ref()?.join(TRANSCRIPT);
+    let log = report.evidence.log_dir.as_ref()?.join(TRANSCRIPT);
     let stream = log.is_file().then(|| qtest::parse(context, &log))?;
     Some(stream.and_then(|stream| qtest::script(&log, &stream)))
 }

@@ -82,21 +82,21 @@ impl Block {
         }
         self.subtests(report);
         self.diff(report);
-        if report.diff.is_empty() {
-            self.tail("output", &report.output_tail);
+        if report.evidence.diff.is_empty() {
+            self.tail("output", &report.evidence.output_tail);
         }
-        let most = match (self.verbose, is_fault(&report.console_tail)) {
+        let most = match (self.verbose, is_fault(&report.evidence.console_tail)) {
             (true, _) => usize::MAX,
             (false, true) => FAULT_LINES,
             (false, false) => TAIL_LINES,
         };
-        let console = excerpt(&report.console_tail, most);
+        let console = excerpt(&report.evidence.console_tail, most);
         self.barred("console", console.iter().map(String::as_str));
         self.notes(report);
         if let Some(reason) = &report.unstable {
             self.labelled("unstable", reason);
         }
-        if let Some(dir) = &report.log_dir {
+        if let Some(dir) = &report.evidence.log_dir {
             self.labelled("logs", dir.as_str());
         }
         let again = self.style.paint(Color::Cyan, &report.reproduce);
@@ -136,7 +136,7 @@ impl Block {
     }
 
     fn subtests(&mut self, report: &TestReport) {
-        let failed = report.subtests.iter();
+        let failed = report.evidence.subtests.iter();
         let failed: Vec<String> = failed
             .filter(|subtest| !subtest.outcome.is_success())
             .map(|subtest| format!("{}: {}", subtest.name, subtest.outcome.cause()))
@@ -156,7 +156,7 @@ impl Block {
 
     fn diff(&mut self, report: &TestReport) {
         let most = if self.verbose {
-            report.diff.len()
+            report.evidence.diff.len()
         } else {
             DIFF_LINES
         };
@@ -166,9 +166,12 @@ impl Block {
             Some(b'@') => self.style.paint(Color::Dim, line),
             _ => line.clone(),
         };
-        let mut lines: Vec<String> = report.diff.iter().take(most).map(paint).collect();
-        if report.diff.len() > most {
-            lines.push(format!("… {} more lines", report.diff.len() - most));
+        let mut lines: Vec<String> = report.evidence.diff.iter().take(most).map(paint).collect();
+        if report.evidence.diff.len() > most {
+            lines.push(format!(
+                "… {} more lines",
+                report.evidence.diff.len() - most
+            ));
         }
         self.barred("diff", lines.iter().map(String::as_str));
     }
@@ -185,7 +188,7 @@ impl Block {
     }
 
     fn notes(&mut self, report: &TestReport) {
-        for note in &report.notes {
+        for note in &report.evidence.notes {
             self.folded("note", note);
         }
     }
@@ -209,15 +212,20 @@ fn circumstances(report: &TestReport) -> String {
     let mut parts = Vec::new();
     // A test with a guest is the default and needs no mention.
     parts.extend((report.kind == Some(TestKind::Host)).then(|| "host".to_owned()));
-    if report.round > 0 {
-        parts.push(format!("round {}", report.round));
+    if report.setup.round > 0 {
+        parts.push(format!("round {}", report.setup.round));
     }
-    let choices: Vec<String> = report.choices.iter().map(ToString::to_string).collect();
+    let choices: Vec<String> = report
+        .setup
+        .choices
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if !choices.is_empty() {
         parts.push(choices.join(" "));
     }
-    if !choices.is_empty() || report.round > 0 {
-        parts.push(format!("seed {}", report.seed));
+    if !choices.is_empty() || report.setup.round > 0 {
+        parts.push(format!("seed {}", report.setup.seed));
     }
     if report.slow {
         parts.push("slow".to_owned());

@@ -91,7 +91,7 @@ fn color(kind: Kind) -> Color {
 
 fn named(text: &mut String, style: Style, color: Color, tests: &[&TestReport]) {
     for test in tests.iter().take(NAMED) {
-        let round = match test.round {
+        let round = match test.setup.round {
             0 => String::new(),
             round => format!(" (round {round})"),
         };

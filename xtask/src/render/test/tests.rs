@@ -1,4 +1,4 @@
-use verdict::event::{Attempt, SCHEMA};
+use verdict::event::{Attempt, Evidence, SCHEMA, Setup, Times};
 use verdict::kind::TestKind;
 use verdict::origin::Origin;
 
@@ -18,29 +18,25 @@ fn report(test: &str, outcome: Outcome) -> TestReport {
         test: test.to_owned(),
         description: String::new(),
         outcome,
-        duration_ms: 1234,
-        boot_ms: 0,
-        waited_ms: 0,
-        qemu_ms: 0,
-        choices: Vec::new(),
-        accel: "tcg".to_owned(),
-        qemu: "10.0.2".to_owned(),
-        log_dir: Some("runs/1".into()),
+        times: Times {
+            duration_ms: 1234,
+            ..Times::default()
+        },
+        setup: Setup {
+            accel: "tcg".to_owned(),
+            qemu: "10.0.2".to_owned(),
+            machine: "pseries".to_owned(),
+            seed: 7,
+            ..Setup::default()
+        },
+        evidence: Evidence {
+            log_dir: Some("runs/1".into()),
+            ..Evidence::default()
+        },
         reproduce: format!("cargo xtask test --exact ppc64::area::{test} --seed 7"),
-        console_tail: Vec::new(),
-        output_tail: Vec::new(),
-        notes: Vec::new(),
-        machine: "pseries".to_owned(),
-        seed: 7,
-        round: 0,
         failed_tries: Vec::new(),
         unstable: None,
         slow: false,
-        devices: Vec::new(),
-        subtests: Vec::new(),
-        diff: Vec::new(),
-        line: None,
-        starts: Vec::new(),
         differs_by_start: false,
     }
 }

@@ -12,7 +12,7 @@ pub fn annotations(run: &RunReport) -> String {
     let mut text = String::new();
     for test in run.tests.iter().filter(|test| is_notable(test)) {
         let level = if test.is_fatal() { "error" } else { "warning" };
-        let line = test.line.unwrap_or(1);
+        let line = test.evidence.line.unwrap_or(1);
         let place = test.file();
         let place = place.map(|file| format!("file={},line={line},", property(&file)));
         let place = place.unwrap_or_default();
@@ -76,7 +76,7 @@ mod tests {
     fn the_line_that_failed_is_annotated() {
         let cause = "exit status 1".to_owned();
         let mut test = test_report("x::a::b", Outcome::Failed { cause });
-        test.line = Some(12);
+        test.evidence.line = Some(12);
         let command = annotations(&run_report(vec![test]));
         let place = "::error file=guest-tests/a/b.sh,line=12,title=";
         assert!(command.starts_with(place), "{command}");

@@ -67,13 +67,13 @@ mod tests {
     fn saying(printed: &str) -> RunReport {
         let own = || printed.to_owned();
         let mut test = test_report("x::a::b", Outcome::Failed { cause: own() });
-        test.output_tail = vec![own()];
-        test.console_tail = vec![own()];
-        test.diff = vec![format!("+{printed}")];
-        test.notes = vec![own()];
-        test.choices[0].value = own();
+        test.evidence.output_tail = vec![own()];
+        test.evidence.console_tail = vec![own()];
+        test.evidence.diff = vec![format!("+{printed}")];
+        test.evidence.notes = vec![own()];
+        test.setup.choices[0].value = own();
         test.reproduce = own();
-        test.subtests = vec![Subtest {
+        test.evidence.subtests = vec![Subtest {
             name: own(),
             outcome: Outcome::Passed,
         }];

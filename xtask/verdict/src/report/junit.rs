@@ -107,7 +107,7 @@ fn case(xml: &mut Xml, test: &TestReport) {
     let attributes = [
         ("name", test.name.clone()),
         ("classname", class(test)),
-        ("time", seconds(test.duration_ms)),
+        ("time", seconds(test.times.duration_ms)),
     ];
     xml.open("testcase", &attributes);
     let mut properties = Vec::new();
@@ -115,22 +115,22 @@ fn case(xml: &mut Xml, test: &TestReport) {
     if let Some(kind) = test.kind {
         add("kind".to_owned(), kind.label());
     }
-    if !test.machine.is_empty() {
-        add("machine".to_owned(), &test.machine);
+    if !test.setup.machine.is_empty() {
+        add("machine".to_owned(), &test.setup.machine);
     }
-    if test.round > 0 {
-        add("round".to_owned(), &test.round.to_string());
+    if test.setup.round > 0 {
+        add("round".to_owned(), &test.setup.round.to_string());
     }
-    if !test.choices.is_empty() {
-        add("seed".to_owned(), &test.seed.to_string());
+    if !test.setup.choices.is_empty() {
+        add("seed".to_owned(), &test.setup.seed.to_string());
     }
-    for choice in &test.choices {
+    for choice in &test.setup.choices {
         add(format!("choice.{}", choice.name), &choice.value);
     }
-    for start in &test.starts {
+    for start in &test.setup.starts {
         add("start".to_owned(), &start.to_string());
     }
-    for subtest in &test.subtests {
+    for subtest in &test.evidence.subtests {
         add(format!("subtest.{}", subtest.name), subtest.outcome.label());
     }
     xml.properties(&properties);
@@ -163,13 +163,17 @@ fn case(xml: &mut Xml, test: &TestReport) {
         xml.element(tag, &attributes, None);
     }
     if !test.outcome.is_success() {
-        let printed = if test.diff.is_empty() {
-            &test.output_tail
+        let printed = if test.evidence.diff.is_empty() {
+            &test.evidence.output_tail
         } else {
-            &test.diff
+            &test.evidence.diff
         };
         xml.element("system-out", &[], Some(&printed.join("\n")));
-        xml.element("system-err", &[], Some(&test.console_tail.join("\n")));
+        xml.element(
+            "system-err",
+            &[],
+            Some(&test.evidence.console_tail.join("\n")),
+        );
     }
     xml.close("testcase");
 }
@@ -306,8 +310,8 @@ mod tests {
             let report = |printed: &str| {
                 let outcome = Outcome::Failed { cause: printed.to_owned() };
                 let mut test = test_report("x::a::b", outcome);
-                test.output_tail = vec![printed.to_owned()];
-                test.choices[0].value = printed.to_owned();
+                test.evidence.output_tail = vec![printed.to_owned()];
+                test.setup.choices[0].value = printed.to_owned();
                 render(&run_report(vec![test]))
             };
             let xml = report(&printed);

@@ -37,6 +37,7 @@ pub fn render(run: &RunReport) -> serde_json::Result<String> {
         let build = build_id(&test.arch);
         let whole = whole(run, test, &build, index);
         let parts = test
+            .evidence
             .subtests
             .iter()
             .enumerate()
@@ -85,16 +86,16 @@ fn whole(run: &RunReport, test: &TestReport, build: &str, index: usize) -> Value
         "status": status(&test.outcome),
         "start_time": run.origin.started,
         "environment": {
-            "comment": line(&format!("QEMU {}, machine {}", test.qemu, test.machine)),
-            "misc": { "machine": test.machine, "accel": test.accel, "qemu": test.qemu },
+            "comment": line(&format!("QEMU {}, machine {}", test.setup.qemu, test.setup.machine)),
+            "misc": { "machine": test.setup.machine, "accel": test.setup.accel, "qemu": test.setup.qemu },
         },
         "misc": {
             "outcome": test.outcome.label(),
             "cause": test.outcome.cause(),
-            "seed": test.seed,
-            "round": test.round,
-            "choices": test.choices,
-            "starts": test.starts,
+            "seed": test.setup.seed,
+            "round": test.setup.round,
+            "choices": test.setup.choices,
+            "starts": test.setup.starts,
             "reproduce": test.reproduce,
         },
     });
@@ -112,7 +113,7 @@ fn whole(run: &RunReport, test: &TestReport, build: &str, index: usize) -> Value
 
 /// The end of a failed test's output, or else of its console.
 fn excerpt(test: &TestReport) -> Option<String> {
-    let logs = [&test.output_tail, &test.console_tail];
+    let logs = [&test.evidence.output_tail, &test.evidence.console_tail];
     let log = logs.into_iter().find(|log| !log.is_empty());
     let log = log.filter(|_| !test.outcome.is_success())?;
     let mut excerpt: String = labels::excerpt(log, LINES)
@@ -234,7 +235,11 @@ mod tests {
             assert!(excerpt.is_none_or(|text| text.chars().count() <= EXCERPT));
         }
         assert!(seen.len() >= 4, "{seen:?}");
-        let subtests: usize = run.tests.iter().map(|test| test.subtests.len()).sum();
+        let subtests: usize = run
+            .tests
+            .iter()
+            .map(|test| test.evidence.subtests.len())
+            .sum();
         assert_eq!(ids.len(), run.tests.len() + subtests);
     }
 

@@ -76,21 +76,21 @@ fn failure(out: &mut String, test: &TestReport) {
         "\n<details><summary><b>{word}</b> {name}: {cause}</summary>\n"
     );
     let mut lines = vec![test.reproduce.as_str()];
-    let choices: Vec<String> = test.choices.iter().map(ToString::to_string).collect();
+    let choices: Vec<String> = test.setup.choices.iter().map(ToString::to_string).collect();
     let kind = test.kind.map_or("", TestKind::label);
-    let circumstances = [kind, &test.machine, &choices.join(" "), "seed"];
+    let circumstances = [kind, &test.setup.machine, &choices.join(" "), "seed"];
     let circumstances = circumstances.map(str::trim).into_iter();
     let circumstances: Vec<&str> = circumstances.filter(|part| !part.is_empty()).collect();
-    let circumstances = format!("{} {}", circumstances.join(" "), test.seed);
+    let circumstances = format!("{} {}", circumstances.join(" "), test.setup.seed);
     lines.push(&circumstances);
     lines.extend(test.unstable.as_deref());
     let tail = |lines: &[String]| lines.len().saturating_sub(LINES);
-    lines.extend(test.diff.iter().take(LINES).map(String::as_str));
-    if test.diff.is_empty() {
-        let output = &test.output_tail;
+    lines.extend(test.evidence.diff.iter().take(LINES).map(String::as_str));
+    if test.evidence.diff.is_empty() {
+        let output = &test.evidence.output_tail;
         lines.extend(output[tail(output)..].iter().map(String::as_str));
     }
-    let console = &test.console_tail;
+    let console = &test.evidence.console_tail;
     lines.extend(excerpt(console, LINES).iter().map(String::as_str));
     let _ = writeln!(
         out,
@@ -144,8 +144,8 @@ mod tests {
                     message: None,
                 },
             );
-            test.console_tail = vec!["<".repeat(400); 20];
-            test.output_tail = test.console_tail.clone();
+            test.evidence.console_tail = vec!["<".repeat(400); 20];
+            test.evidence.output_tail = test.evidence.console_tail.clone();
             test
         };
         let run = run_report(std::iter::repeat_with(crashed).take(500).collect());
@@ -158,7 +158,7 @@ mod tests {
         #[test]
         fn guest_output_cannot_escape_its_element(printed in "\\PC*|[\\x00-\\x7f]*|</pre>.*|\n# .*|\\|.*") {
             let mut test = test_report("x::a::b", Outcome::Failed { cause: printed.clone() });
-            test.console_tail = vec![printed];
+            test.evidence.console_tail = vec![printed];
             let text = render(&run_report(vec![test]));
             prop_assert_eq!(text.matches('<').count(), 8);
             prop_assert_eq!(text.lines().filter(|line| line.starts_with("<details>")).count(), 1);

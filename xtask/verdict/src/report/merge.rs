@@ -238,7 +238,7 @@ fn all_tests(parts: &[RunReport], platforms: &[Platform]) -> Result<Vec<TestRepo
     }
     let place = |arch: &str| platforms.iter().position(|one| one.arch == arch);
     all.sort_by(|one, other| {
-        let key = |test: &TestReport| (test.round, place(&test.arch));
+        let key = |test: &TestReport| (test.setup.round, place(&test.arch));
         (key(one), &one.area, &one.test).cmp(&(key(other), &other.area, &other.test))
     });
     Ok(all)

@@ -62,14 +62,14 @@ fn point(tap: &mut String, number: usize, test: &TestReport) {
     if let Some(kind) = test.kind {
         field("kind", kind.label().to_owned());
     }
-    field("duration_ms", test.duration_ms.to_string());
-    if !test.choices.is_empty() {
-        let choices: Vec<String> = test.choices.iter().map(ToString::to_string).collect();
+    field("duration_ms", test.times.duration_ms.to_string());
+    if !test.setup.choices.is_empty() {
+        let choices: Vec<String> = test.setup.choices.iter().map(ToString::to_string).collect();
         field("choices", quoted(&choices.join(" ")));
-        field("seed", test.seed.to_string());
+        field("seed", test.setup.seed.to_string());
     }
-    if test.round > 0 {
-        field("round", test.round.to_string());
+    if test.setup.round > 0 {
+        field("round", test.setup.round.to_string());
     }
     if !test.failed_tries.is_empty() {
         let causes = test
@@ -80,14 +80,14 @@ fn point(tap: &mut String, number: usize, test: &TestReport) {
     }
     if !test.outcome.is_success() {
         field("reproduce", quoted(&test.reproduce));
-        if let Some(dir) = &test.log_dir {
+        if let Some(dir) = &test.evidence.log_dir {
             field("logs", quoted(dir.as_str()));
         }
         for (key, lines) in [
-            ("notes", &test.notes),
-            ("diff", &test.diff),
-            ("output", &test.output_tail),
-            ("console", &test.console_tail),
+            ("notes", &test.evidence.notes),
+            ("diff", &test.evidence.diff),
+            ("output", &test.evidence.output_tail),
+            ("console", &test.evidence.console_tail),
         ] {
             if !lines.is_empty() {
                 field(key, block(lines));
@@ -98,11 +98,11 @@ fn point(tap: &mut String, number: usize, test: &TestReport) {
 }
 
 fn subtests(tap: &mut String, test: &TestReport) {
-    if test.subtests.is_empty() {
+    if test.evidence.subtests.is_empty() {
         return;
     }
     let _ = writeln!(tap, "# Subtest: {}", escaped(&test.name));
-    for (index, subtest) in test.subtests.iter().enumerate() {
+    for (index, subtest) in test.evidence.subtests.iter().enumerate() {
         let Subtest { name, outcome } = subtest;
         let ok = if outcome.is_success() { "ok" } else { "not ok" };
         let directive = match outcome {
@@ -112,7 +112,7 @@ fn subtests(tap: &mut String, test: &TestReport) {
         let number = index + 1;
         let _ = writeln!(tap, "    {ok} {number} - {}{directive}", escaped(name));
     }
-    let _ = writeln!(tap, "    1..{}", test.subtests.len());
+    let _ = writeln!(tap, "    1..{}", test.evidence.subtests.len());
 }
 
 /// Escapes a text into one line without a directive.

@@ -46,9 +46,9 @@ proptest! {
     fn guest_output_keeps_one_point_per_test(printed in "\\PC*|[\\x00-\\x7f]*|\nok 1 - .*") {
         let reason = printed.clone();
         let mut forged = test_report("x::a::b", Outcome::Failed { cause: printed.clone() });
-        forged.console_tail = vec![printed.clone()];
+        forged.evidence.console_tail = vec![printed.clone()];
         forged.unstable = Some(printed.clone());
-        forged.subtests = vec![Subtest { name: printed.clone(), outcome: Outcome::Passed }];
+        forged.evidence.subtests = vec![Subtest { name: printed.clone(), outcome: Outcome::Passed }];
         let run = run_report(vec![
             forged,
             test_report("x::a::c", Outcome::Skipped { reason }),

@@ -160,7 +160,7 @@ pub fn read(dir: &Utf8Path) -> Result<RunReport, StoredRunError> {
 pub(super) fn relocate(run: &mut RunReport, dir: &Utf8Path) {
     let old = std::mem::replace(&mut run.run_dir, dir.to_owned());
     let tries = |test: &mut crate::event::TestReport| {
-        let own = &mut test.log_dir;
+        let own = &mut test.evidence.log_dir;
         let tries = test
             .failed_tries
             .iter_mut()
@@ -239,7 +239,7 @@ mod tests {
         let run = run_report(vec![test_report("a::b::c", Outcome::Passed)]);
         keep(&dir, &serde_json::to_string(&run).unwrap());
         let read = read(&dir).unwrap();
-        assert_eq!(read.tests[0].log_dir, Some(dir.join("a/b/c")));
+        assert_eq!(read.tests[0].evidence.log_dir, Some(dir.join("a/b/c")));
         assert_eq!(read.run_dir, dir);
     }
 

@@ -27,15 +27,17 @@ fn lines(text: &str) -> Vec<String> {
 pub(crate) fn run() -> RunReport {
     let reason = "QEMU lacks `edu` # no PCI".to_owned();
     let mut nasty = test_report("ppc64::net::nic", failed("a < b & \"c\"\nok 3 - forged"));
-    nasty.output_tail = lines("\u{1b}]0;x\u{7} <![CDATA[ ]]> \0\n::error::x\n</pre><script>");
+    nasty.evidence.output_tail =
+        lines("\u{1b}]0;x\u{7} <![CDATA[ ]]> \0\n::error::x\n</pre><script>");
     nasty.failed_tries = tries("the link is down");
-    nasty.notes = lines("a forged record was ignored");
+    nasty.evidence.notes = lines("a forged record was ignored");
     let mut golden = test_report(
         "x86_64::block::ktap",
         failed("output differs from `ktap.good`"),
     );
-    golden.diff = lines("--- ktap.good\n+++ output.log\n@@ -1,2 +1,2 @@\n one\n-two\n+<three>");
-    golden.subtests = ["read", "write", "erase"]
+    golden.evidence.diff =
+        lines("--- ktap.good\n+++ output.log\n@@ -1,2 +1,2 @@\n one\n-two\n+<three>");
+    golden.evidence.subtests = ["read", "write", "erase"]
         .into_iter()
         .zip([
             Outcome::Passed,
@@ -51,7 +53,7 @@ pub(crate) fn run() -> RunReport {
         .collect();
     let mut flaky = test_report("x86_64::net::nic", Outcome::Passed);
     flaky.failed_tries = tries("no address");
-    flaky.round = 1;
+    flaky.setup.round = 1;
     let mut unstable = test_report(
         "x86_64::net::lost",
         Outcome::QemuCrashed {
@@ -62,7 +64,7 @@ pub(crate) fn run() -> RunReport {
     unstable.unstable = Some("see https://example.org/1#2".to_owned());
     let mut slow = test_report("x86_64::boot::true", Outcome::Passed);
     slow.slow = true;
-    slow.choices.clear();
+    slow.setup.choices.clear();
     let message = "no disk".to_owned();
     let why = "the run was interrupted".to_owned();
     let late = Outcome::TimedOut {

@@ -78,14 +78,18 @@ impl<'a> Detail<'a> {
             facts: facts(test),
             reproduce: &test.reproduce,
             tries: tries(test),
-            diff: test.diff.iter().enumerate().map(line).collect(),
+            diff: test.evidence.diff.iter().enumerate().map(line).collect(),
             subtests_count: subtests.len(),
             subtests_failed: subtests.iter().filter(failed).count(),
             subtests,
-            output: text::plain(test.output_tail.join("\n").as_bytes()),
-            console: text::plain(test.console_tail.join("\n").as_bytes()),
-            notes: &test.notes,
-            logs: test.log_dir.as_deref().map(camino::Utf8Path::as_str),
+            output: text::plain(test.evidence.output_tail.join("\n").as_bytes()),
+            console: text::plain(test.evidence.console_tail.join("\n").as_bytes()),
+            notes: &test.evidence.notes,
+            logs: test
+                .evidence
+                .log_dir
+                .as_deref()
+                .map(camino::Utf8Path::as_str),
         }
     }
 }
@@ -115,25 +119,25 @@ fn facts(test: &TestReport) -> Vec<Fact> {
     if let Some(kind) = test.kind {
         add("kind", kind.label().to_owned());
     }
-    if !test.machine.is_empty() {
-        add("machine", test.machine.clone());
+    if !test.setup.machine.is_empty() {
+        add("machine", test.setup.machine.clone());
     }
     add(
         "QEMU",
-        match test.accel.as_str() {
-            "" => test.qemu.clone(),
-            accel => format!("{}, {accel}", test.qemu),
+        match test.setup.accel.as_str() {
+            "" => test.setup.qemu.clone(),
+            accel => format!("{}, {accel}", test.setup.qemu),
         },
     );
-    for choice in &test.choices {
+    for choice in &test.setup.choices {
         add("choice", choice.to_string());
     }
-    for start in &test.starts {
+    for start in &test.setup.starts {
         add("start", start.to_string());
     }
-    add("seed", test.seed.to_string());
-    if test.round > 0 {
-        add("round", test.round.to_string());
+    add("seed", test.setup.seed.to_string());
+    if test.setup.round > 0 {
+        add("round", test.setup.round.to_string());
     }
     if let Some(location) = test.location() {
         add("at", location);
@@ -155,7 +159,7 @@ fn tries(test: &TestReport) -> Vec<Tried<'_>> {
 }
 
 fn subtests(test: &TestReport) -> Vec<Sub<'_>> {
-    let subtests = test.subtests.iter();
+    let subtests = test.evidence.subtests.iter();
     subtests
         .map(|sub| Sub {
             name: &sub.name,

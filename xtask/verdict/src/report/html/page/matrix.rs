@@ -118,9 +118,9 @@ fn results(reports: &[Numbered<'_>]) -> Vec<Outcome> {
 
 fn single(number: usize, test: &TestReport) -> Outcome {
     use crate::outcome::Outcome as End;
-    let mut below: Vec<String> = test.choices.iter().map(ToString::to_string).collect();
-    if test.round > 0 {
-        below.push(format!("round {}", test.round));
+    let mut below: Vec<String> = test.setup.choices.iter().map(ToString::to_string).collect();
+    if test.setup.round > 0 {
+        below.push(format!("round {}", test.setup.round));
     }
     if test.slow {
         below.push("slow".to_owned());
