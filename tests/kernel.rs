@@ -12,6 +12,7 @@ use std::process::Command;
 
 use harness::small::{ARCH, SmallRepo};
 use harness::{Output, skip, write};
+use serde_json::json;
 
 const GCC: &str = r#"
 name = "gcc"
@@ -214,6 +215,16 @@ fn kernel_is_built_from_all_fragments() {
     for made in ["modules", "extra"] {
         assert!(kernel.out.join(made).exists(), "{made}");
     }
+    let output = kernel.succeeds(&["build", "--config", &own, "--message-format=json"]);
+    let line = &output.lines("kernel")[0];
+    assert_eq!(line["path"], kernel.out.to_str().unwrap());
+    let change = json!({ "option": "SIZE", "from": "8", "to": "16" });
+    assert!(
+        line["changes"].as_array().unwrap().contains(&change),
+        "{line}"
+    );
+    let unmet = json!({ "option": "LOST", "requested": "y", "value": "n", "origin": own });
+    assert_eq!(line["unmet"][0], unmet, "{line}");
     // The source tree is only read.
     assert!(!kernel.tree.join("vmlinux").exists());
 }

@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 
 use host::process::command::quote;
-use kernel::{Config, Fragments, KernelBuild, MakeError};
+use kernel::{Config, KernelBuild, MakeError, Request};
 use plan::arch::Arch;
 
 use super::toolchain::NO_LIMIT;
-use crate::render::kernel as render;
+use crate::render::kernel::{ConfigReport, note_changes};
 use xtask::cli::kernel::{BuildArgs, KernelArgs, KernelCommand, TreeArgs};
 use xtask::context::Context;
 use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::kernel_options;
-use xtask::output;
 
 mod environment;
 
@@ -27,28 +26,26 @@ pub(crate) fn run(context: &Context, args: &KernelArgs) -> CommandResult {
 }
 
 fn build(context: &Context, args: &BuildArgs) -> CommandResult {
-    let (build, config) = configure(context, &args.tree, &args.arguments)?;
+    let (build, config, report) = configure(context, &args.tree, &args.arguments)?;
     build.compile(&config).map_err(failure)?;
     let tree = quote(&build.output);
     context.note(format!("next: cargo xtask test --kernel {tree}"));
-    output::result(&build.output);
+    report.result(context, &build.output);
     Ok(Exit::Success)
 }
 
 fn config(context: &Context, args: &TreeArgs) -> CommandResult {
-    let (build, _) = configure(context, args, &[])?;
-    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        output::result(build.output.join(".config"));
-        return Ok(Exit::Success);
+    let (build, _, report) = configure(context, args, &[])?;
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        let edits = build.edit().map_err(failure)?;
+        if edits.is_empty() {
+            context.note("no changes");
+        } else {
+            note_changes(context, &edits);
+            context.note(format!("kept for later builds in {}", build.edits()));
+        }
     }
-    let edits = build.edit().map_err(failure)?;
-    if edits.is_empty() {
-        context.note("no changes");
-    } else {
-        render::changes(&edits, usize::MAX);
-        context.note(format!("kept for later builds in {}", build.edits()));
-    }
-    output::result(build.output.join(".config"));
+    report.result(context, &build.output.join(".config"));
     Ok(Exit::Success)
 }
 
@@ -57,13 +54,13 @@ fn configure(
     context: &Context,
     args: &TreeArgs,
     arguments: &[String],
-) -> Result<(KernelBuild, Config), Failure> {
+) -> Result<(KernelBuild, Config, ConfigReport), Failure> {
     let project = context.project()?;
     let arch = kernel_options::arch(context, &project, args)?;
     let fragments = kernel_options::fragments(context, &project, arch, args)?;
     let build = prepare(context, args, arch, arguments)?;
     let (configured, fragments) = build.configure(fragments).map_err(failure)?;
-    let (before, what) = if let Some(previous) = configured.previous {
+    let before = if let Some(previous) = configured.previous {
         (previous, "the previous config".to_owned())
     } else {
         let frozen = host::files::read_text(&kernel_options::frozen(context, arch));
@@ -71,39 +68,11 @@ fn configure(
         let name = format!("Kiln's own kernel of {}", arch.name);
         (Config::parse(&frozen.unwrap_or_default()), name)
     };
-    if !context.global.quiet {
-        let limit = if context.global.verbose > 0 {
-            usize::MAX
-        } else {
-            render::LIMIT
-        };
-        let changes = before.changes(&configured.config);
-        output::note(format!(
-            "config: {} options differ from {what}",
-            changes.len()
-        ));
-        render::changes(&changes, limit);
-    }
-    warn(context, arch, &fragments, &configured.config);
-    Ok((build, configured.config))
-}
-
-/// Prints the requested options that the kernel did not accept.
-fn warn(context: &Context, arch: &Arch, fragments: &Fragments, config: &Config) {
-    let lost = fragments.lost(config);
-    let (own, requested): (Vec<_>, Vec<_>) = lost
-        .into_iter()
-        .partition(|(request, _)| kernel_options::is_own(arch, &request.origin));
-    for (request, value) in requested {
-        render::lost(context.style, request, value);
-    }
-    if !own.is_empty() {
-        let names = own.iter().map(|(request, _)| request.option.as_str());
-        let names = names.collect::<Vec<_>>().join(", ");
-        context.note(format!(
-            "options of Kiln's own kernel that differ here: {names}"
-        ));
-    }
+    let config = configured.config;
+    let is_own = |request: &Request| kernel_options::is_own(arch, &request.origin);
+    let report = ConfigReport::new((&before.0, before.1), &config, &fragments, is_own);
+    report.note(context);
+    Ok((build, config, report))
 }
 
 /// Finds or builds the compiler, and checks the trees.
