@@ -60,7 +60,7 @@ fn first_form(requires: &str, body: &str) -> String {
 }
 
 /// A script for each verdict.
-fn scripts() -> [(&'static str, String); 11] {
+fn scripts() -> [(&'static str, String); 12] {
     let sized = "set -e\n. $(dirname $0)/helper.sh\nhelper\n\
                  test \"$(blockdev --getsize64 /dev/vdb)\" = 16777216\necho TEST SUCCESS";
     [
@@ -76,6 +76,7 @@ fn scripts() -> [(&'static str, String); 11] {
             "babbles",
             first_form("", "echo TEST SUCCESS\nwhile sleep 0.1; do echo more; done"),
         ),
+        ("renews", first_form("", "echo WATCHDOG 2\nsleep 1000")),
         ("unended", first_form("", "printf 'TEST SUCCESS'")),
         (
             "lots",
@@ -150,6 +151,9 @@ fn scripts_of_both_forms_give_their_verdicts() {
     );
     check("ktest::endless", "passed", "");
     check("ktest::babbles", "passed", "");
+    check("ktest::renews", "timed-out", "");
+    let renewed = tests.iter().find(|it| it["test"] == "renews").unwrap();
+    assert_eq!(renewed["limit_ms"], 2000, "{renewed}");
     check("ktest::unended", "passed", "");
     check(
         "ktest::lots",

@@ -71,7 +71,7 @@ fn script(
     let missing = output
         .lines()
         .find_map(|line| line.strip_prefix("kiln_needs="));
-    let needs = match (Needs::parse(&output), missing) {
+    let mut needs = match (Needs::parse(&output), missing) {
         (Some(needs), _) => needs,
         (None, Some(_)) => Needs::unknown(),
         (None, None) => {
@@ -80,6 +80,7 @@ fn script(
             return Err(usage(format!("`{shown}` {why} {line}").trim().to_owned()));
         }
     };
+    needs.add_nvdimms(&text);
     let arch = kernels::native(project).map_or_else(String::new, |arch| arch.name.clone());
     let mut found = Found {
         skip: missing

@@ -162,9 +162,10 @@ impl Conversation {
 
     /// Test time until the limit of the current phase.
     pub(super) fn left(&self, boot_limit: Duration, test_limit: Duration) -> Duration {
-        let limit = match self.fold.phase() {
-            Phase::Boot => boot_limit,
-            Phase::Test => test_limit.saturating_sub(self.tested),
+        let limit = match (self.fold.phase(), self.clock.renewed_limit()) {
+            (Phase::Boot, _) => boot_limit,
+            (Phase::Test, Some(renewed)) => return renewed.end.saturating_sub(self.clock.now()),
+            (Phase::Test, None) => test_limit.saturating_sub(self.tested),
         };
         limit.saturating_sub(self.passed())
     }

@@ -275,7 +275,11 @@ impl<'a> Session<'a> {
             }
             _ if self.settling_since.is_some() => Happened::Settled,
             (_, Phase::Boot) => Happened::Deadline(Phase::Boot, self.policy.boot_limit),
-            (_, Phase::Test) => Happened::Deadline(Phase::Test, self.policy.test_limit),
+            (_, Phase::Test) => {
+                let renewed = self.policy.clock.renewed_limit();
+                let limit = renewed.map_or(self.policy.test_limit, |renewed| renewed.limit);
+                Happened::Deadline(Phase::Test, limit)
+            }
         };
         self.conversation.fold.take(&happened)
     }

@@ -116,6 +116,16 @@ struct Clock {
     /// Number of guards that hold the clock.
     holds: usize,
     meter: Meter,
+    renewed: Option<RenewedLimit>,
+}
+
+/// A time limit that the test has set itself, in place of the one in its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenewedLimit {
+    /// The test time at which it ends.
+    pub end: Duration,
+    /// How long it was when it was set.
+    pub limit: Duration,
 }
 
 impl Clock {
@@ -150,7 +160,20 @@ impl TestClock {
             processes: BTreeSet::new(),
             holds: 0,
             meter: Meter::default(),
+            renewed: None,
         })))
+    }
+
+    /// From now on, the test has this long.
+    pub fn renew_limit(&self, limit: Duration) {
+        let end = self.now().saturating_add(limit);
+        self.lock().renewed = Some(RenewedLimit { end, limit });
+    }
+
+    /// The limit that the test has set last.
+    #[must_use]
+    pub fn renewed_limit(&self) -> Option<RenewedLimit> {
+        self.lock().renewed
     }
 
     /// Holds the clock until the guard is dropped, while Kiln does something that is not a part of the test.
@@ -306,6 +329,19 @@ mod tests {
         assert_eq!(holds(), 1);
         drop(second);
         assert_eq!(holds(), 0);
+    }
+
+    #[test]
+    fn renewed_limit_begins_when_it_is_set() {
+        let clock = TestClock::default();
+        assert_eq!(clock.renewed_limit(), None);
+        for limit in [seconds(90.0), seconds(5.0)] {
+            let before = clock.now();
+            clock.renew_limit(limit);
+            let found = clock.renewed_limit().unwrap();
+            assert_eq!(found.limit, limit);
+            assert!(before + limit <= found.end && found.end <= clock.now() + limit);
+        }
     }
 
     #[test]

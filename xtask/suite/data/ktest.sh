@@ -40,6 +40,7 @@ watch_line() {
     printf '%s\n' "$line"
     case $line in
         'QEMU_MONITOR '*) kiln-call hmp "${line#* }" || : ;;
+        'WATCHDOG '*) kiln-call time_limit "${line#* }" || : ;;
         'TEST SUCCESS')
             note success "$line"
             # A script of the first form may never end by itself.

@@ -38,6 +38,11 @@ pub const SHELL: &str = "bash";
 const OF_IMAGE: [&str; 8] = [
     "halt", "init", "insmod", "poweroff", "reboot", "sh", "shutdown", "systemd",
 ];
+/// The sizes of NVDIMMs.
+const PMEM: &str = "ktest_pmem_devs";
+const MIB: u64 = 1 << 20;
+/// In MiB; QEMU aligns them at most so.
+const PMEM_ALIGNMENT: u64 = 1024;
 /// A script of the first form has no limit of its own.
 const FIRST_FORM_LIMIT: Duration = Duration::from_secs(600);
 
@@ -116,6 +121,14 @@ impl Needs {
         }
     }
 
+    /// Adds the NVDIMMs of a script, which `deps` does not print.
+    pub fn add_nvdimms(&mut self, script: &str) {
+        let lines = script.lines().map(str::trim);
+        let sizes = lines.filter_map(|line| line.strip_prefix("config-pmem-devs "));
+        let sizes: Vec<_> = sizes.map(|size| size.trim().trim_matches('"')).collect();
+        self.values.insert(PMEM.to_owned(), sizes.join(" "));
+    }
+
     fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
@@ -147,7 +160,14 @@ impl Needs {
         if self.value("ktest_no_vm") == "true" {
             return Some("runs on the host, without a guest".to_owned());
         }
-        let sizes = ["MEM", "SCRATCH", "ktest_mem", "ktest_scratch_dev_sizes"].into_iter();
+        let sizes = [
+            "MEM",
+            "SCRATCH",
+            "ktest_mem",
+            "ktest_scratch_dev_sizes",
+            PMEM,
+        ]
+        .into_iter();
         let mut sizes =
             sizes.flat_map(|name| self.words(name).into_iter().map(move |it| (name, it)));
         if let Some((name, size)) = sizes.find(|(_, size)| plan::size::parse(size).is_none()) {
@@ -183,6 +203,38 @@ impl Needs {
                 }
             })
             .collect()
+    }
+
+    /// The script that starts the guest, with the NVDIMMs and the arguments that it requires.
+    fn host_script(&self) -> String {
+        let sizes = self
+            .sizes(PMEM)
+            .into_iter()
+            .map(|bytes| bytes.div_ceil(MIB));
+        let sizes: Vec<u64> = sizes.collect();
+        let files = (0..sizes.len()).map(|number| format!("\"$SCRATCH/pmem{number}\""));
+        let files: Vec<_> = sizes.iter().zip(files).collect();
+        let made = files.iter();
+        let made = made.map(|(mib, file)| format!("    truncate -s {mib}M {file}\n"));
+        let made = made.collect::<Vec<_>>().concat();
+        let devices = files.iter().enumerate().map(|(number, (mib, file))| {
+            format!(
+                "-object memory-backend-file,id=pmem{number},share=on,mem-path={file},size={mib}M \
+                 -device nvdimm,memdev=pmem{number}"
+            )
+        });
+        let mut options: Vec<_> = devices.collect();
+        if !sizes.is_empty() {
+            let memory: u64 = self.value("ktest_mem").parse().unwrap_or_default();
+            let slots = sizes.len();
+            // Each NVDIMM begins at a multiple of its alignment.
+            let all = memory + sizes.iter().map(|mib| mib + PMEM_ALIGNMENT).sum::<u64>();
+            options.push(format!(
+                "-machine nvdimm=on -m {memory}M,slots={slots},maxmem={all}M"
+            ));
+        }
+        options.extend(self.words("ktest_qemu_append").iter().map(quote));
+        format!("in_host() {{\n{made}    qemu {}\n}}\n", options.join(" "))
     }
 
     /// The header of its tests.
@@ -250,9 +302,7 @@ pub fn words(script: &str) -> impl Iterator<Item = &str> {
 pub fn tests(needs: &Needs, found: &Found, text: &str) -> Vec<TestFile> {
     let stem = plain_name(found.path.file_stem().unwrap_or_default());
     let path = quote(found.in_guest.as_str());
-    let options = needs.words("ktest_qemu_append");
-    let options: Vec<_> = options.iter().map(quote).collect();
-    let host = format!("in_host() {{\n    qemu {}\n}}\n", options.join(" "));
+    let host = needs.host_script();
     let file = |area: &str, name: &str, run: &str, form: &str| {
         let script = Script {
             shown: found.shown.clone(),
@@ -263,6 +313,10 @@ pub fn tests(needs: &Needs, found: &Found, text: &str) -> Vec<TestFile> {
         let mut header = needs.header(Body::Ktest(Arc::new(script)));
         header.arches = vec![found.arch.clone()];
         header.requires.kernel = needs.config(text);
+        if !needs.words(PMEM).is_empty() {
+            header.requires.devices.push("nvdimm".to_owned());
+            header.requires.kernel.push("BLK_DEV_PMEM=y".to_owned());
+        }
         header.host = HostFiles {
             programs: found.programs.clone(),
             modules: Vec::new(),
@@ -344,6 +398,18 @@ mod tests {
         };
         assert!(script.scripts.contains("    qemu -device edu,id=e '$x'\n"));
         assert_eq!(Needs::parse("usage: raid [options]\n"), None);
+        let mut needs = Needs::parse("ktest_mem=64\n").unwrap();
+        needs.add_nvdimms(
+            "config-pmem-devs 16M\n    config-pmem-devs \"1G\"\n# config-pmem-devs 2G\n",
+        );
+        assert_eq!(
+            needs.host_script(),
+            "in_host() {\n    truncate -s 16M \"$SCRATCH/pmem0\"\n    truncate -s 1024M \"$SCRATCH/pmem1\"\n    \
+             qemu -object memory-backend-file,id=pmem0,share=on,mem-path=\"$SCRATCH/pmem0\",size=16M \
+             -device nvdimm,memdev=pmem0 \
+             -object memory-backend-file,id=pmem1,share=on,mem-path=\"$SCRATCH/pmem1\",size=1024M \
+             -device nvdimm,memdev=pmem1 -machine nvdimm=on -m 64M,slots=2,maxmem=3152M\n}\n"
+        );
     }
 
     #[test]

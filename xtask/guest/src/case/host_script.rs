@@ -146,7 +146,11 @@ fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScript
     let is_late = || {
         let boots = u32::try_from(case.state().started).unwrap_or(u32::MAX);
         let boot_time = case.boot_limit().saturating_mul(boots.min(BOOTS_COUNTED));
-        case.clock.now().saturating_sub(started) > case.test_limit() + boot_time + MARGIN
+        let end = match case.clock.renewed_limit() {
+            Some(renewed) => renewed.end,
+            None => started + case.test_limit() + boot_time,
+        };
+        case.clock.now() > end + MARGIN
     };
     let has_flooded = || flooded.load(Ordering::SeqCst);
     let is_over = || has_flooded() || host::interrupt::is_pending() || is_late();

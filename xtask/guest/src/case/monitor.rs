@@ -13,6 +13,9 @@ use helpers::{Reply, monitor};
 /// Time limit of an answer from QEMU's monitor.
 pub(super) const MONITOR_WAIT: Duration = Duration::from_secs(30);
 
+/// The longest time limit in seconds.
+const YEAR: u64 = 365 * 24 * 3600;
+
 /// The start of an error message of the human monitor (QEMU's `hmp_handle_error` and
 /// `monitor/hmp.c`).
 const REFUSALS: &[&str] = &["Error: ", "unknown command: ", "Try \"help ", "Command '"];
@@ -46,10 +49,27 @@ impl Case<'_> {
             "choose" | "named_choose" => Some(self.choose(word, args)),
             "post" => Some(self.post(args)),
             "await" => Some(self.wait_for_point(args, asker)),
+            "time_limit" => Some(self.renew_limit(args)),
             "test_seconds" => Some(Reply::done(format!("{}\n", self.clock.now().as_secs()))),
             _ if is_slow(word) => Some(self.monitor_word(word, args, asker)),
             _ => None,
         }
+    }
+
+    /// Gives the test this many seconds from now on.
+    fn renew_limit(&self, args: &[String]) -> Reply {
+        let seconds = args.first().and_then(|text| text.parse().ok());
+        let Some(seconds @ 1..=YEAR) = seconds else {
+            return Reply::error(
+                2,
+                "time_limit: expected a number of seconds, at most a year",
+            );
+        };
+        if !self.setting.config.debug.is_unlimited() {
+            let limit = self.setting.scaled(Duration::from_secs(seconds));
+            self.clock.renew_limit(limit);
+        }
+        Reply::done("")
     }
 
     fn choose(&self, word: &str, args: &[String]) -> Reply {
