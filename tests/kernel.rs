@@ -202,6 +202,11 @@ fn kernel_is_built_from_all_fragments() {
         "{}",
         output.stderr
     );
+    let output = kernel.succeeds(&["build", "--quiet", "--config", &own]);
+    assert_eq!(output.stdout.trim_end(), kernel.out.to_str().unwrap());
+    let warning = format!("warning: {lost}");
+    assert!(output.stderr.starts_with(&warning), "{}", output.stderr);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     // The source has changed, and the config has modules.
     write(&kernel.tree.join("main.c"), "two\n");
     let modules = kernel.fragment("modules.config", "CONFIG_MODULES=y\n");

@@ -164,6 +164,7 @@ impl KernelBuild {
         let make = self
             .make(&[&jobs])
             .args(targets)
+            .arg("--no-print-directory")
             .args(&self.arguments)
             // The result of the command is the only line on stdout.
             .stdout(Stdio::Fd(io::stderr().as_fd().try_clone_to_owned()?));

@@ -91,13 +91,19 @@ fn prepare(
         Some(out) => context.env.absolute(out),
         None => context.root.join("target/kiln/kernel").join(name),
     };
+    let detail = match (context.global.quiet, context.global.verbose) {
+        (true, _) => Some("-s"),
+        (false, 0) => None,
+        (false, _) => Some("V=1"),
+    };
+    let detail = detail.into_iter().map(str::to_owned);
     let build = KernelBuild {
         source,
         output,
         linux: arch.linux.clone(),
         prefix: format!("{}-", arch.triple),
         env: BTreeMap::new(),
-        arguments: arguments.to_vec(),
+        arguments: detail.chain(arguments.iter().cloned()).collect(),
         jobs: context.jobs(),
         limit: NO_LIMIT,
     };
