@@ -32,12 +32,14 @@ mod serial_16550;
 mod small_pci_devices;
 mod storage_controllers;
 mod usb_controllers;
+mod virtio_9p;
 mod virtio_blk;
 mod virtio_mem;
 mod virtio_mmio;
 mod virtio_pci;
 mod virtio_rng;
 mod virtio_scsi;
+mod virtio_serial;
 
 /// All device tests, by file.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
@@ -62,12 +64,14 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         small_pci_devices::TESTS,
         storage_controllers::TESTS,
         usb_controllers::TESTS,
+        virtio_9p::TESTS,
         virtio_blk::TESTS,
         virtio_mem::TESTS,
         virtio_mmio::TESTS,
         virtio_pci::TESTS,
         virtio_rng::TESTS,
         virtio_scsi::TESTS,
+        virtio_serial::TESTS,
     ]
     .into_iter()
     .flatten()
