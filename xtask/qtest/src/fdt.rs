@@ -43,17 +43,21 @@ impl Node {
     }
 }
 
-/// The length of a device tree, from its header.
+/// The length of the used part of a device tree, from its header. QEMU leaves space behind it.
 #[must_use]
-pub fn total_size(header: &[u8]) -> Option<usize> {
+pub fn used_size(header: &[u8]) -> Option<usize> {
     (word(header, 0)? == MAGIC).then_some(())?;
-    usize::try_from(word(header, 4)?).ok()
+    let end = |start, size| word(header, start)?.checked_add(word(header, size)?);
+    let (structure, strings) = (end(8, 36)?, end(12, 32)?);
+    let used = structure.max(strings);
+    (used <= word(header, 4)?).then_some(())?;
+    usize::try_from(used).ok()
 }
 
 /// All nodes of a device tree in order. `None` if it is malformed.
 #[must_use]
 pub fn nodes(blob: &[u8]) -> Option<Vec<Node>> {
-    let blob = blob.get(..total_size(blob)?)?;
+    let blob = blob.get(..used_size(blob)?)?;
     let structure = usize::try_from(word(blob, 8)?).ok()?;
     let strings = usize::try_from(word(blob, 12)?).ok()?;
     let (mut nodes, mut open) = (Vec::<Node>::new(), Vec::<usize>::new());
@@ -124,11 +128,21 @@ mod tests {
         push(&[u32::from_be_bytes(*b"a\0b\0"), PROPERTY, 8, 11, 1, 2]);
         push(&[END_NODE, END_NODE, 9]);
         let strings = b"compatible\0reg\0";
-        let total = HEADER + tree.len() + strings.len();
-        let words = [MAGIC as usize, total, HEADER, HEADER + tree.len()];
+        let (size, start) = (strings.len(), HEADER + tree.len());
+        let words = [
+            MAGIC as usize,
+            start + size + 100,
+            HEADER,
+            start,
+            0,
+            17,
+            16,
+            0,
+            size,
+            tree.len(),
+        ];
         let words = words.map(|word| u32::try_from(word).unwrap());
         let mut blob: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        blob.resize(HEADER, 0);
         blob.extend(tree);
         blob.extend(strings);
         blob

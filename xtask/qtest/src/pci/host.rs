@@ -112,7 +112,7 @@ impl Pci {
             Some(PciHost::DeviceTree { address }) => {
                 let refused = |why| HostError::Tree { address, why };
                 let header = session.read(address, fdt::HEADER)?;
-                let size = fdt::total_size(&header).filter(|size| *size <= TREE_MOST);
+                let size = fdt::used_size(&header).filter(|size| *size <= TREE_MOST);
                 let size = size.ok_or(refused("there is no device tree"))?;
                 let blob = session.read(address, size)?;
                 let nodes = fdt::nodes(&blob).ok_or(refused("it is damaged"))?;
