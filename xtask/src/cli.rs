@@ -255,7 +255,7 @@ pub enum Command {
     Unpublish(UnpublishArgs),
     /// Measure how fast guests boot and tests run
     Bench(BenchArgs),
-    /// Measure which planted faults of QEMU tests notice
+    /// Measure which faults inserted into QEMU the tests catch
     ///
     /// Compiles a copy of a QEMU source tree with all mutants of `tests/mutants/`, and runs for each of them
     /// the tests that declare its device. `docs/mutants.md` describes how to read the result and how to add a

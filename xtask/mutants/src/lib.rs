@@ -1,4 +1,4 @@
-//! Mutation testing of QEMU: how many small planted faults the tests notice.
+//! Mutation testing of QEMU: how many small inserted faults the tests catch.
 //!
 //! A *mutant* is a small edit of one function of QEMU, described in `tests/mutants/` (`set`). `edit` writes a
 //! copy of the function with the edit next to the original; an environment variable selects one of them when

@@ -42,7 +42,7 @@ impl Class {
     }
 }
 
-/// A fault to plant.
+/// A fault to insert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutant {

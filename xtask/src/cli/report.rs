@@ -19,7 +19,7 @@ pub struct ReportFlags {
     pub junit: Option<Utf8PathBuf>,
     /// Write a report, such as `html=report.html`; repeatable
     ///
-    /// Formats: tap, tap13, junit, json, kcidb, html, markdown, github.
+    /// Formats: human, tap, tap13, junit, json, kcidb, html, markdown, github.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = report_file)]
     pub report: Vec<(ReportFormat, Utf8PathBuf)>,
     /// Accept the output of tests as their golden output
