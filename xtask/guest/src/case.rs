@@ -403,7 +403,9 @@ fn prepare(setting: &Setting<'_>) -> std::io::Result<Prepared> {
     }
     let script = match &setting.test.test.header.body {
         Body::Ktest(script) => script.scripts.clone(),
-        _ => fs_err::read_to_string(&setting.test.test.path)?,
+        Body::Guest(_) | Body::Host | Body::Device(..) | Body::Bare(_) | Body::Suite(_) => {
+            fs_err::read_to_string(&setting.test.test.path)?
+        }
     };
     let mut statements = statements::read(&script);
     let marked = setting.scratch.join(MARKED);

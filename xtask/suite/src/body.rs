@@ -1,8 +1,8 @@
 //! What a test runs: the closed list of kinds.
 //!
-//! Only three functions match on a body: [`Body::needs`] here, and in `guest` the ones that perform
-//! it (`case.rs`) and that print how to reproduce it (`case/reproduce.rs`). Selection, queue and
-//! reports do not.
+//! The compiler reports the functions that treat kinds differently when a variant is added, because
+//! they match without a wildcard. The exceptions are properties of one kind: the manual tests of
+//! [`Body::Suite`], and the kinds that the header of a script can select.
 
 use std::sync::Arc;
 

@@ -34,7 +34,9 @@ pub(super) fn gather(
     let programs = header.host.programs.iter().cloned();
     let of_script = match &header.body {
         Body::Ktest(script) => script.files.clone(),
-        _ => Vec::new(),
+        Body::Guest(_) | Body::Host | Body::Device(..) | Body::Bare(_) | Body::Suite(_) => {
+            Vec::new()
+        }
     };
     let (sources, programs) = programs.partition(|name| is_source(name));
     let request = Request {

@@ -17,8 +17,11 @@ pub(super) fn reason(
         return Some(format!("this QEMU has no binary for {}", test.arch));
     };
     let header = &test.test.header;
-    if let Body::Device(device, machine) = header.body {
-        return suite::device::unmet(device, machine, &known.facts);
+    match header.body {
+        Body::Device(device, machine) => {
+            return suite::device::unmet(device, machine, &known.facts);
+        }
+        Body::Guest(_) | Body::Host | Body::Bare(_) | Body::Suite(_) | Body::Ktest(_) => {}
     }
     let profile = &supply.project.arches.get(test.arch)?.qemu;
     // A wrong machine is an error of the test, reported when it runs.

@@ -21,9 +21,9 @@ const SOURCES: &str = "images/prebuilt/SOURCES";
 
 /// Refuses a test that starts neither a guest of ours nor a QEMU without a guest.
 pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
-    let others = selected.iter().filter(|it| {
-        let body = &it.test.header.body;
-        !body.is_script() && !body.needs().bare && !matches!(body, Body::Device(..))
+    let others = selected.iter().filter(|it| match it.test.header.body {
+        Body::Guest(_) | Body::Host | Body::Bare(_) | Body::Device(..) => false,
+        Body::Suite(_) | Body::Ktest(_) => true,
     });
     let (Some(file), Some(test)) = (&args.debug.standalone, others.into_iter().next()) else {
         return Ok(());

@@ -51,8 +51,11 @@ pub(super) fn start(
     test: &Selected<'_>,
 ) -> Option<String> {
     let header = &test.test.header;
-    let Body::Guest(scripts) = header.body else {
-        return Some("no guest".to_owned());
+    let scripts = match header.body {
+        Body::Guest(scripts) => scripts,
+        Body::Ktest(_) => Scripts::Both,
+        Body::Bare(_) | Body::Suite(_) => return Some("cold: no operating system".to_owned()),
+        Body::Host | Body::Device(..) => return Some("no guest".to_owned()),
     };
     let profile = &supply.project.arches.get(test.arch)?.qemu;
     // A wrong machine is an error of the test, reported when it runs.
