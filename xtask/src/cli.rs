@@ -266,7 +266,7 @@ pub enum Command {
     ///
     /// Each value is printed with the flag, the environment variable or the line that sets it.
     Config,
-    /// Run everything that continuous integration runs
+    /// Run the checks and tests of a pull request
     Ci(CiArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
@@ -297,7 +297,7 @@ pub struct ProvideArgs {
 pub struct SourceArgs {
     /// Select an architecture, or `all`; repeatable
     ///
-    /// The default is every target with `default = true` in `images/<arch>.toml`, or with a prebuilt image.
+    /// The default is `arch` of `kiln.toml`, or else the main targets: `default` in `images/<arch>.toml`.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Build from source what the store lacks
@@ -526,7 +526,7 @@ pub struct ToolchainArgs {
 pub struct SetupArgs {
     /// Select an architecture, or `all`; repeatable
     ///
-    /// The default is every target with `default = true` in `images/<arch>.toml`, or with a prebuilt image.
+    /// The default is `arch` of `kiln.toml`, or else the main targets: `default` in `images/<arch>.toml`.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Select what the host must be able to do

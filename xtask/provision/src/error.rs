@@ -85,7 +85,7 @@ pub enum Outdated {
 }
 
 impl Outdated {
-    /// The command that updates it. It names an image that is not in the repository.
+    /// The command that updates it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let named = match self {
@@ -95,7 +95,7 @@ impl Outdated {
                 prebuilt: false,
                 ..
             } => format!(" --arch {arch}"),
-            _ => String::new(),
+            _ => " --arch all".to_owned(),
         };
         Some(format!(
             "cargo xtask images --from-source --update-prebuilt{named}, and commit images/"

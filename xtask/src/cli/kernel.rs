@@ -5,6 +5,8 @@ use clap::{Args, Subcommand};
 
 use super::{EXECUTION, SELECTION, SourceArgs};
 
+const ARCH: &str = "Select the architecture [default: that of this host]";
+
 #[derive(Debug, Args)]
 pub struct KernelArgs {
     #[command(subcommand)]
@@ -41,6 +43,7 @@ pub struct BuildArgs {
 
 /// A source tree, its build directory and its config.
 #[derive(Debug, Args)]
+#[command(mut_arg("arch", |arg| arg.help(ARCH).long_help(ARCH)))]
 pub struct TreeArgs {
     /// Use this kernel source tree
     ///

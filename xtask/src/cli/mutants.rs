@@ -15,9 +15,9 @@ pub struct MutantsArgs {
     /// An area is a file of `tests/mutants/`.
     #[arg(long, value_name = "AREA", help_heading = SELECTION)]
     pub area: Vec<String>,
-    /// Select an architecture; repeatable
+    /// Select an architecture, or `all`; repeatable
     ///
-    /// The default is every target with `default = true` in `images/<arch>.toml`, or with a prebuilt image.
+    /// The default is `arch` of `kiln.toml`, or else the main targets: `default` in `images/<arch>.toml`.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Run all tests for each mutant

@@ -11,7 +11,9 @@ const RELEASE: &str = "Release";
 
 #[derive(Debug, Args)]
 pub struct LegalArgs {
-    /// Select an architecture; repeatable [default: all]
+    /// Select an architecture, or `all`; repeatable
+    ///
+    /// The default is `arch` of `kiln.toml`, or else the main targets: `default` in `images/<arch>.toml`.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
 }

@@ -16,7 +16,8 @@ pub enum RecipeCommand {
     /// Update a recipe to another version of its source
     ///
     /// Downloads the new source from the recipe's locations, writes its size and digests to the recipe, and
-    /// refreezes the configs that depend on it. Comments and layout of the recipe are kept.
+    /// refreezes the configs that depend on it. A version applies to every target, so use `--arch all` for the
+    /// kernel. Comments and layout of the recipe are kept.
     Bump(BumpArgs),
 }
 

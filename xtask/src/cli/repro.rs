@@ -9,7 +9,9 @@ use super::{DEBUGGING, EXECUTION, IMAGES, SELECTION};
 #[derive(Debug, Args)]
 #[command(next_help_heading = EXECUTION)]
 pub struct ReproArgs {
-    /// Select an architecture; repeatable [default: all]
+    /// Select an architecture, or `all`; repeatable
+    ///
+    /// The default is `arch` of `kiln.toml`, or else the main targets: `default` in `images/<arch>.toml`.
     #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
     pub arch: Vec<String>,
     /// Build only the step of this recipe twice; repeatable

@@ -52,11 +52,13 @@ fn bump(context: &Context, args: &BumpArgs) -> CommandResult {
         rewrite(context, member, &args.version, own)?;
     }
     let freezes = family.iter().any(|member| !member.frozen.is_empty());
-    let refrozen = freezes && !args.no_refreeze;
-    if refrozen {
+    let refreeze = freezes && !args.no_refreeze;
+    if refreeze {
         images::refreeze(context, &args.source)?;
     }
-    for line in next_steps(refrozen) {
+    let arches = context.arches(&project, &args.source.arch)?;
+    let is_frozen = refreeze && arches.len() == project.arches.len();
+    for line in next_steps(is_frozen) {
         output::note(line);
     }
     Ok(Exit::Success)
@@ -118,18 +120,18 @@ fn rewrite(
     Ok(())
 }
 
-/// What the user does next.
-fn next_steps(refrozen: bool) -> Vec<&'static str> {
+/// What the user does next. `is_frozen` is whether the frozen configs of all targets are new.
+fn next_steps(is_frozen: bool) -> Vec<&'static str> {
     let mut lines = vec![
         "next:",
         "  compare the SHA-256 with the announcement of the release",
     ];
-    if !refrozen {
-        lines.push("  cargo xtask images --refreeze");
+    if !is_frozen {
+        lines.push("  cargo xtask images --refreeze --arch all");
     }
     lines.extend([
         "  git diff recipes images",
-        "  cargo xtask images --from-source --update-prebuilt",
+        "  cargo xtask images --from-source --update-prebuilt --arch all",
         "  cargo xtask test",
     ]);
     lines
