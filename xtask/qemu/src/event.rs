@@ -20,7 +20,7 @@ pub struct RawEvent {
     pub micros: u64,
 }
 
-/// An event that Kiln interprets (qapi/run-state.json, char.json, qdev.json, migration.json).
+/// An event that Kiln interprets (qapi/run-state.json, block-core.json, char.json, qdev.json, migration.json).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QemuEvent {
     /// QEMU is shutting down.
@@ -34,6 +34,16 @@ pub enum QemuEvent {
     Stop,
     /// The processors were resumed.
     Resume,
+    /// A request of a disk failed, and the processors are stopped because of it (`werror=stop`,
+    /// or its default `enospc` if there is no space).
+    DiskStop {
+        /// The name of the block node, or else of the device.
+        disk: String,
+        /// `read` or `write`.
+        operation: String,
+        /// The host's message.
+        reason: String,
+    },
     /// The guest reported a panic through a device such as pvpanic.
     GuestPanicked(PanicAction),
     /// The guest opened or closed a virtio-serial port.
@@ -90,6 +100,15 @@ impl From<&RawEvent> for QemuEvent {
             },
             "STOP" => Self::Stop,
             "RESUME" => Self::Resume,
+            "BLOCK_IO_ERROR" if text("action") == Some("stop") => {
+                let names = ["node-name", "device", "qom-path"].map(text).into_iter();
+                let name = names.flatten().find(|name| !name.is_empty());
+                Self::DiskStop {
+                    disk: name.unwrap_or("a disk").to_owned(),
+                    operation: text("operation").unwrap_or("request").to_owned(),
+                    reason: text("reason").unwrap_or("unknown reason").to_owned(),
+                }
+            }
             "GUEST_PANICKED" => Self::GuestPanicked(match text("action") {
                 Some("run") => PanicAction::Run,
                 _ => PanicAction::End,
@@ -166,6 +185,21 @@ mod tests {
         check("RESET", reason, QemuEvent::Reset { guest: true });
         check("STOP", Value::Null, QemuEvent::Stop);
         check("RESUME", Value::Null, QemuEvent::Resume);
+        let failed = |name: &str, action: &str| json!({"device": "", "node-name": name, "qom-path": "/m", "operation": "write", "action": action, "reason": "full"});
+        let stop = |disk: &str| QemuEvent::DiskStop {
+            disk: disk.to_owned(),
+            operation: "write".to_owned(),
+            reason: "full".to_owned(),
+        };
+        check("BLOCK_IO_ERROR", failed("disk", "stop"), stop("disk"));
+        check("BLOCK_IO_ERROR", failed("", "stop"), stop("/m"));
+        let data = failed("disk", "report");
+        let reported = RawEvent {
+            name: "BLOCK_IO_ERROR".to_owned(),
+            data: data.clone(),
+            micros: 0,
+        };
+        check("BLOCK_IO_ERROR", data, QemuEvent::Other(reported));
         let panicked = QemuEvent::GuestPanicked;
         check(
             "GUEST_PANICKED",

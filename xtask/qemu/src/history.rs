@@ -80,6 +80,7 @@ impl History {
                 self.others.push(event.clone());
             }
             QemuEvent::Other(_)
+            | QemuEvent::DiskStop { .. }
             | QemuEvent::PortChange { .. }
             | QemuEvent::DeviceDeleted { .. }
             | QemuEvent::Migration { .. } => {}

@@ -172,6 +172,9 @@ pub fn conduct(
         if left.is_zero()
             && let Some(outcome) = session.overdue()
         {
+            if let Some(stop) = session.disk_stop.take() {
+                session.note(host, stop);
+            }
             break (outcome, Part::Last);
         }
         let Some(event) = guest.next(monotonic() + left.min(TICK)) else {
@@ -204,8 +207,10 @@ struct Session<'a> {
     message_bytes: u64,
     last_words: LastWords,
     notes: usize,
-    /// Whether the host script or a migration has stopped the guest.
+    /// Whether the host script, a migration or a failed request of a disk has stopped the guest.
     paused: bool,
+    /// The failed request that has stopped the guest.
+    disk_stop: Option<String>,
     /// Whether it was stopped by or for a migration.
     departed: bool,
     /// Whether a snapshot of a running guest is being saved.
@@ -237,6 +242,7 @@ impl<'a> Session<'a> {
             last_words: LastWords::default(),
             notes: 0,
             paused: false,
+            disk_stop: None,
             departed: false,
             saving: false,
             next_look: monotonic(),
@@ -483,6 +489,9 @@ impl<'a> Session<'a> {
     }
 
     fn take_qmp(&mut self, event: &QemuEvent) -> Option<Outcome> {
+        if *event == QemuEvent::Resume {
+            self.disk_stop = None;
+        }
         if matches!(event, QemuEvent::Stop | QemuEvent::Resume) {
             self.paused = *event == QemuEvent::Stop;
             if let Location::Awaited(awaited) = &mut self.location {
@@ -517,6 +526,16 @@ impl<'a> Session<'a> {
             {
                 let closed = "the guest closed the control channel before the end of the test";
                 self.happened(&Happened::Unheard(closed.to_owned()))
+            }
+            QemuEvent::DiskStop {
+                disk,
+                operation,
+                reason,
+            } => {
+                self.disk_stop = Some(format!(
+                    "QEMU stopped the guest because a {operation} of `{disk}` failed: {reason}"
+                ));
+                None
             }
             // The test configured that a panicked guest continues, so its further behaviour
             // decides.

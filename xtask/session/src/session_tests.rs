@@ -342,6 +342,31 @@ fn hanging_guest_ends_at_its_limit() {
 }
 
 #[test]
+fn guest_stopped_by_its_disk_has_a_note() {
+    let policy = Policy {
+        test_limit: short().test_limit,
+        ..policy()
+    };
+    let error = json!({"node-name": "disk", "operation": "write", "action": "stop", "reason": "No space left on device"});
+    let run = |resumes: bool| {
+        let error = error.clone();
+        let limit = "the test did not end within 0.02 s";
+        check(&policy, "timed out", limit, move |guest| {
+            guest.boots();
+            guest.qmp("BLOCK_IO_ERROR", error);
+            guest.qmp("STOP", json!({}));
+            if resumes {
+                guest.qmp("RESUME", json!({}));
+            }
+        })
+        .notes
+    };
+    let note = "QEMU stopped the guest because a write of `disk` failed: No space left on device";
+    assert_eq!(run(false), [note]);
+    assert_eq!(run(true), [""; 0]);
+}
+
+#[test]
 fn panic_and_oops_use_kernel_messages() {
     let panic = "Kernel panic - not syncing: VFS: Unable to mount root fs";
     check(&policy(), "guest panicked", panic, |guest| {
