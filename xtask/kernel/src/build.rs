@@ -133,6 +133,10 @@ impl KernelBuild {
                 output: output.stdout_text() + &String::from_utf8_lossy(&output.stderr),
             });
         }
+        // Kconfig does not notice that a write has failed.
+        if host::files::is_full(&self.output)? {
+            return Err(MakeError::Full(self.output.clone()));
+        }
         let text = host::files::read_text(&made)?.unwrap_or_default();
         // Compilation depends on the time of the file.
         if previous.as_ref() != Some(&text) {

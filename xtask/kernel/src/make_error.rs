@@ -65,6 +65,9 @@ pub enum MakeError {
         /// The output of `make`.
         output: String,
     },
+    /// The file system has no space left, so that the config may be incomplete.
+    #[error("failed to make the kernel's config in `{0}`: the disk is full")]
+    Full(Utf8PathBuf),
     /// `make` failed. Its output was printed.
     #[error("`make {target}` failed: {status}{}", if *.is_full { ", because the disk is full" } else { "" })]
     Make {
@@ -106,7 +109,8 @@ impl MakeError {
             Self::Process(ProcessError::NotFound { .. }) => {
                 Some("cargo xtask setup --for build".to_owned())
             }
-            Self::Make {
+            Self::Full(output)
+            | Self::Make {
                 is_full: true,
                 output,
                 ..
@@ -120,7 +124,11 @@ impl MakeError {
     pub fn is_usage(&self) -> bool {
         !matches!(
             self,
-            Self::Config { .. } | Self::Make { .. } | Self::Process(_) | Self::Io(_)
+            Self::Config { .. }
+                | Self::Full(_)
+                | Self::Make { .. }
+                | Self::Process(_)
+                | Self::Io(_)
         )
     }
 }
