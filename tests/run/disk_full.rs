@@ -48,7 +48,7 @@ fn failure_on_full_disk_is_setup_error() {
     };
     let shown = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(96), "{shown}");
-    let cause = "no space left in `TMPDIR`, so the result says nothing: \
+    let cause = "no space left in `TMPDIR`, so the result does not count: \
         failed: guest-tests/evil/fills.sh:5: ";
     assert!(shown.contains(cause), "{shown}");
     // The other test is not affected.

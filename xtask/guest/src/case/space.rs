@@ -29,7 +29,7 @@ fn withdrawn(outcome: &Outcome, full: Option<&str>) -> Option<String> {
     }
     let (label, cause) = (outcome.label(), outcome.cause());
     Some(format!(
-        "no space left in `{option}`, so the result says nothing: {label}: {cause}"
+        "no space left in `{option}`, so the result does not count: {label}: {cause}"
     ))
 }
 
@@ -52,11 +52,11 @@ mod tests {
             let found = withdrawn(outcome, full);
             assert_eq!(found.as_deref(), expect, "{outcome:?} {full:?}");
         };
-        let says = "no space left in `TMPDIR`, so the result says nothing: failed: I/O error";
-        check(&failed(), Some("TMPDIR"), Some(says));
+        let expect = "no space left in `TMPDIR`, so the result does not count: failed: I/O error";
+        check(&failed(), Some("TMPDIR"), Some(expect));
         check(&failed(), None, None);
-        let says = "no space left in `--runs`, so the result says nothing: harness error: x";
-        check(&broken, Some("--runs"), Some(says));
+        let expect = "no space left in `--runs`, so the result does not count: harness error: x";
+        check(&broken, Some("--runs"), Some(expect));
         check(&not_run, Some("TMPDIR"), None);
         check(&Outcome::Passed, Some("TMPDIR"), None);
     }
