@@ -39,5 +39,6 @@ mod rerun;
 mod select;
 mod settings;
 mod standalone;
+mod terminal;
 mod unit_tests;
 mod warm;

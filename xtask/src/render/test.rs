@@ -105,7 +105,10 @@ impl TestProgress {
             }
             RunEvent::ShellOutput { bytes } => output::raw(bytes),
             RunEvent::TestFinished(report) => {
-                self.bar.set_draw_target(target(self.style, self.quiet));
+                // A new target would not erase the bar that the old one has drawn.
+                if self.bar.is_hidden() {
+                    self.bar.set_draw_target(target(self.style, self.quiet));
+                }
                 self.running.remove(&report.name);
                 self.bar.inc(1);
                 self.show_running();
