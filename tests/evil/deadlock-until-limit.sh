@@ -1,6 +1,6 @@
 #!/bin/sh
 # Both scripts wait for each other until the time limit of the test.
-#: timeout = "2s"
+#: timeout = "1s"
 
 in_host() {
     qemu &

@@ -16,7 +16,7 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     (
         "deadlock-until-limit",
-        "timed-out: the test did not end within 2 s",
+        "timed-out: the test did not end within 4 s",
     ),
     (
         "eats-memory",
