@@ -104,16 +104,9 @@ impl Transport for Legacy {
     fn set_vectors(
         &self,
         bench: &mut Bench<'_>,
-        (configuration, queue): (u16, u16),
+        vectors: (u16, u16),
     ) -> Result<(u64, u64), Failure> {
-        self.registers
-            .set(bench, Width::W, CONFIGURATION_VECTOR, configuration.into())?;
-        self.registers
-            .set(bench, Width::W, QUEUE_VECTOR, queue.into())?;
-        let configuration = self.registers.get(bench, Width::W, CONFIGURATION_VECTOR)?;
-        Ok((
-            configuration,
-            self.registers.get(bench, Width::W, QUEUE_VECTOR)?,
-        ))
+        let registers = (CONFIGURATION_VECTOR, QUEUE_VECTOR);
+        self.registers.set_pair(bench, registers, vectors)
     }
 }

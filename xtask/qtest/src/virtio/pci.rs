@@ -160,16 +160,9 @@ impl Transport for Modern {
     fn set_vectors(
         &self,
         bench: &mut Bench<'_>,
-        (configuration, queue): (u16, u16),
+        vectors: (u16, u16),
     ) -> Result<(u64, u64), Failure> {
-        self.common
-            .set(bench, Width::W, CONFIGURATION_VECTOR, configuration.into())?;
-        self.common
-            .set(bench, Width::W, QUEUE_VECTOR, queue.into())?;
-        let configuration = self.common.get(bench, Width::W, CONFIGURATION_VECTOR)?;
-        Ok((
-            configuration,
-            self.common.get(bench, Width::W, QUEUE_VECTOR)?,
-        ))
+        let registers = (CONFIGURATION_VECTOR, QUEUE_VECTOR);
+        self.common.set_pair(bench, registers, vectors)
     }
 }

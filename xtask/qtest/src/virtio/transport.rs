@@ -76,4 +76,16 @@ impl Structure {
     ) -> Result<(), Failure> {
         bench.write(self.bar, width, self.at + at, value)
     }
+    /// Writes two registers of 16 bits, and reads both back.
+    pub(super) fn set_pair(
+        &self,
+        bench: &mut Bench<'_>,
+        registers: (u64, u64),
+        values: (u16, u16),
+    ) -> Result<(u64, u64), Failure> {
+        self.set(bench, Width::W, registers.0, values.0.into())?;
+        self.set(bench, Width::W, registers.1, values.1.into())?;
+        let first = self.get(bench, Width::W, registers.0)?;
+        Ok((first, self.get(bench, Width::W, registers.1)?))
+    }
 }
