@@ -171,27 +171,30 @@ fn failed_guest_offers_a_shell() {
     let fails = "# Fails.\nin_guest() {\n    false\n}\n";
     let repo = TestRepo::with(&[("a/fails", fails)]);
     let args = ["test", "--offline", "--arch", &arch, "--shell-on-fail"];
-    let mut run = repo.xtask(&args);
-    let pipe = std::process::Stdio::piped;
-    let mut child = run
-        .stdin(pipe())
-        .stdout(pipe())
-        .stderr(pipe())
-        .spawn()
-        .unwrap();
-    let mut keys = child.stdin.take().unwrap();
-    keys.write_all(b"echo the answer is $((6 * 7))\n").unwrap();
-    // The end of the input ends the shell.
-    drop(keys);
-    let output = child.wait_with_output().unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("\nthe answer is 42"), "{stdout}");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let cause = "fails.sh:3: `false`: exit status 1\n";
-    assert!(stderr.contains(cause), "{stderr}");
-    assert_eq!(output.status.code(), Some(100), "{stdout}");
-    assert!(
-        stdout.contains("fails.sh:3: `false`: exit status 1"),
-        "{stdout}"
-    );
+    // The end of the input ends the shell; a reboot ends the guest.
+    for keys in [
+        "echo the answer is $((6 * 7))\n",
+        "echo the answer is $((6 * 7)); reboot\n",
+    ] {
+        let mut run = repo.xtask(&args);
+        let pipe = std::process::Stdio::piped;
+        let mut child = run
+            .stdin(pipe())
+            .stdout(pipe())
+            .stderr(pipe())
+            .spawn()
+            .unwrap();
+        let mut keyboard = child.stdin.take().unwrap();
+        keyboard.write_all(keys.as_bytes()).unwrap();
+        drop(keyboard);
+        let output = child.wait_with_output().unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(stdout.contains("\nthe answer is 42"), "{stdout}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let cause = "fails.sh:3: `false`: exit status 1\n";
+        assert!(stderr.contains(cause), "{stderr}");
+        assert_eq!(output.status.code(), Some(100), "{stdout}");
+        let cause = "failed: guest-tests/a/fails.sh:3: `false`: exit status 1";
+        assert!(stdout.contains(cause), "{stdout}");
+    }
 }

@@ -21,6 +21,13 @@ pub enum Happened {
     FailReason(String),
     /// The test's script ended early: file, line and command.
     FailedAt(String),
+    /// The guest opened a shell for the user, because its script failed.
+    Shell {
+        /// The exit status of the script.
+        status: i32,
+        /// The last line of its output.
+        last_line: Option<String>,
+    },
     /// The test announced how the guest ends.
     Leaving(Leave),
     /// The test's own end record.
@@ -106,6 +113,8 @@ pub struct Fold {
     /// Whether the guest requested it, and QEMU's reason.
     shutdown: Option<(bool, String)>,
     unheard: Option<String>,
+    /// The outcome of the test when it opened a shell for the user.
+    shell: Option<Outcome>,
     /// The machine was reset before its announcement arrived over the other channel.
     reset_early: bool,
 }
@@ -140,6 +149,7 @@ impl Fold {
             panic: None,
             shutdown: None,
             unheard: None,
+            shell: None,
             reset_early: false,
         }
     }
@@ -184,6 +194,13 @@ impl Fold {
 
     /// Takes the next event. Returns the outcome once it is final.
     pub fn take(&mut self, happened: &Happened) -> Option<Outcome> {
+        let outcome = self.judge(happened)?;
+        // The user may do anything with a guest that has failed.
+        let is_lost = matches!(outcome, Outcome::LostGuest { .. });
+        Some(self.shell.take().filter(|_| is_lost).unwrap_or(outcome))
+    }
+
+    fn judge(&mut self, happened: &Happened) -> Option<Outcome> {
         match happened {
             Happened::Ready => {
                 self.phase = Phase::Test;
@@ -197,6 +214,12 @@ impl Fold {
             }
             Happened::FailReason(reason) => {
                 self.fail.get_or_insert_with(|| reason.clone());
+                None
+            }
+            Happened::Shell { status, last_line } => {
+                if *status != 0 {
+                    self.shell = Some(self.end(*status, 0, last_line.as_deref()));
+                }
                 None
             }
             Happened::FailedAt(place) => {

@@ -94,6 +94,34 @@ fn only_an_end_record_of_zero_passes() {
 }
 
 #[test]
+fn user_of_a_failed_guest_changes_no_outcome() {
+    let ready = Happened::Ready;
+    let shell = |status| Happened::Shell {
+        status,
+        last_line: Some("no disk".to_owned()),
+    };
+    let reset = Happened::Reset { guest: true };
+    let place = Happened::FailedAt("x.sh:3: `false`".to_owned());
+    let happened = [
+        ready.clone(),
+        place,
+        shell(1),
+        reset.clone(),
+        Happened::Settled,
+    ];
+    check(
+        REPORT,
+        0,
+        &happened,
+        "failed",
+        "x.sh:3: `false`: exit status 1",
+    );
+    let happened = [ready, shell(0), reset, Happened::Settled];
+    let cause = "the guest reset itself unexpectedly (call `leave reboot` first)";
+    check(REPORT, 0, &happened, "lost guest", cause);
+}
+
+#[test]
 fn time_limit_outcome_contains_its_phase() {
     let boot = Happened::Deadline(Phase::Boot, LIMIT);
     check(

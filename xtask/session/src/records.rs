@@ -110,6 +110,16 @@ impl Session<'_> {
                         }
                         (0, String::new())
                     }
+                    "shell" => {
+                        let opened = host.call(&call, &self.conversation.replies)?;
+                        let status = call.args.first().and_then(|status| status.parse().ok());
+                        if let (0, Some(status)) = (opened.0, status) {
+                            let last_line = last_line(&self.conversation.output_tail);
+                            let shell = Happened::Shell { status, last_line };
+                            self.conversation.fold.take(&shell);
+                        }
+                        opened
+                    }
                     _ => host.call(&call, &self.conversation.replies)?,
                 };
                 self.reply(guest, call.id, status, &text)
