@@ -75,11 +75,38 @@ pub(crate) const TESTS: &[Test] = &[
 trait Disk {
     /// The sectors of the largest transfer.
     fn most(&self) -> u64;
-    /// Writes sectors.
-    fn write(&mut self, bench: &mut Bench<'_>, sector: u64, bytes: &[u8]) -> Result<(), Failure>;
-    /// Reads sectors.
-    fn read(&mut self, bench: &mut Bench<'_>, sector: u64, size: usize)
-    -> Result<Vec<u8>, Failure>;
+    /// The address of the RAM for the content of a transfer.
+    fn data(&self) -> u64;
+    /// Transfers sectors from or to this RAM.
+    fn transfer(
+        &mut self,
+        bench: &mut Bench<'_>,
+        direction: Direction,
+        sector: u64,
+        size: usize,
+    ) -> Result<(), Failure>;
+
+    fn write(&mut self, bench: &mut Bench<'_>, sector: u64, bytes: &[u8]) -> Result<(), Failure> {
+        bench.session.write(self.data(), bytes)?;
+        self.transfer(bench, Direction::Write, sector, bytes.len())
+    }
+
+    fn read(
+        &mut self,
+        bench: &mut Bench<'_>,
+        sector: u64,
+        size: usize,
+    ) -> Result<Vec<u8>, Failure> {
+        self.transfer(bench, Direction::Read, sector, size)?;
+        Ok(bench.session.read(self.data(), size)?)
+    }
+}
+
+/// Whether a transfer reads or writes the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Read,
+    Write,
 }
 
 /// The content of a sector: its number and the number of the write.
@@ -178,13 +205,26 @@ struct Virtio {
     data: u64,
 }
 
-impl Virtio {
+impl Disk for Virtio {
+    fn most(&self) -> u64 {
+        VIRTIO_MOST
+    }
+
+    fn data(&self) -> u64 {
+        self.data
+    }
+
     fn transfer(
         &mut self,
         bench: &mut Bench<'_>,
-        (kind, sector): (u32, u64),
+        direction: Direction,
+        sector: u64,
         size: usize,
     ) -> Result<(), Failure> {
+        let kind = match direction {
+            Direction::Read => virtio_blk::IN,
+            Direction::Write => virtio_blk::OUT,
+        };
         let status = self.header + 16;
         let header = virtio_blk::header((kind, sector), false);
         bench.session.write(self.header, &header)?;
@@ -197,33 +237,12 @@ impl Virtio {
         let length = u32::try_from(size).unwrap_or(u32::MAX);
         let buffers = [
             part(self.header, 16, false),
-            part(self.data, length, kind == virtio_blk::IN),
+            part(self.data, length, direction == Direction::Read),
             part(status, 1, true),
         ];
         self.queue.send(bench, &buffers)?;
         let found = bench.session.readb(status)?;
         bench.check(format!("status at sector {sector}"), found, virtio_blk::OK)
-    }
-}
-
-impl Disk for Virtio {
-    fn most(&self) -> u64 {
-        VIRTIO_MOST
-    }
-
-    fn write(&mut self, bench: &mut Bench<'_>, sector: u64, bytes: &[u8]) -> Result<(), Failure> {
-        bench.session.write(self.data, bytes)?;
-        self.transfer(bench, (virtio_blk::OUT, sector), bytes.len())
-    }
-
-    fn read(
-        &mut self,
-        bench: &mut Bench<'_>,
-        sector: u64,
-        size: usize,
-    ) -> Result<Vec<u8>, Failure> {
-        self.transfer(bench, (virtio_blk::IN, sector), size)?;
-        Ok(bench.session.read(self.data, size)?)
     }
 }
 
@@ -244,16 +263,28 @@ struct Nvme {
     page: u64,
 }
 
-impl Nvme {
+impl Disk for Nvme {
+    fn most(&self) -> u64 {
+        NVME_MOST
+    }
+
+    fn data(&self) -> u64 {
+        self.page
+    }
+
     fn transfer(
         &mut self,
         bench: &mut Bench<'_>,
-        (opcode, sector): (u32, u64),
+        direction: Direction,
+        sector: u64,
         size: usize,
     ) -> Result<(), Failure> {
         let blocks = u32::try_from(size / SECTOR).unwrap_or(u32::MAX);
         let command = nvme::Command {
-            opcode,
+            opcode: match direction {
+                Direction::Read => nvme::READ,
+                Direction::Write => nvme::WRITE,
+            },
             namespace: 1,
             data: self.page,
             arguments: [
@@ -265,27 +296,6 @@ impl Nvme {
         };
         let status = self.queue.send(bench, self.bar, &command)?;
         bench.check(format!("status at sector {sector}"), status, nvme::SUCCESS)
-    }
-}
-
-impl Disk for Nvme {
-    fn most(&self) -> u64 {
-        NVME_MOST
-    }
-
-    fn write(&mut self, bench: &mut Bench<'_>, sector: u64, bytes: &[u8]) -> Result<(), Failure> {
-        bench.session.write(self.page, bytes)?;
-        self.transfer(bench, (nvme::WRITE, sector), bytes.len())
-    }
-
-    fn read(
-        &mut self,
-        bench: &mut Bench<'_>,
-        sector: u64,
-        size: usize,
-    ) -> Result<Vec<u8>, Failure> {
-        self.transfer(bench, (nvme::READ, sector), size)?;
-        Ok(bench.session.read(self.page, size)?)
     }
 }
 

@@ -37,11 +37,14 @@ const WAIT: Duration = Duration::from_secs(20);
 pub(crate) const SECTOR: u32 = 512;
 pub(crate) const SECTORS: u64 = 2048;
 
+/// The value of `-blockdev` for a disk of zeroes that keeps nothing, with `SECTORS` sectors.
+pub(crate) const NULL_DISK: &str = "null-co,node-name=disk,size=1048576,read-zeroes=on";
+
 const BASE: Test = Test {
     models: &["virtio-blk-pci"],
     arguments: &[
         "-blockdev",
-        "null-co,node-name=disk,size=1048576,read-zeroes=on",
+        NULL_DISK,
         "-device",
         "virtio-blk-pci,addr=4,drive=disk,serial=kiln-1200",
     ],

@@ -3,7 +3,7 @@
 use qtest::virtio::{CONFIGURATION_INTERRUPT, PACKED, QUEUE_INTERRUPT};
 use qtest::{Bench, Failure, Test, Width};
 
-use crate::virtio_blk::{DEVICE, Disk, FLUSH_FEATURE, IN, OK, SECTOR};
+use crate::virtio_blk::{DEVICE, Disk, FLUSH_FEATURE, IN, NULL_DISK, OK, SECTOR};
 use crate::virtio_pci::{Kind, reports_change_by_pin, serves, wraps};
 
 const VERSION: u64 = 0x004;
@@ -24,7 +24,7 @@ const BASE: Test = Test {
         "-global",
         "virtio-mmio.force-legacy=false",
         "-blockdev",
-        "null-co,node-name=disk,size=1048576,read-zeroes=on",
+        NULL_DISK,
         "-device",
         "virtio-blk-device,drive=disk,serial=kiln-1200",
     ],
@@ -37,7 +37,7 @@ const LEGACY: Test = Test {
         "-global",
         "virtio-mmio.force-legacy=true",
         "-blockdev",
-        "null-co,node-name=disk,size=1048576,read-zeroes=on",
+        NULL_DISK,
         "-device",
         "virtio-blk-device,drive=disk,serial=kiln-1200",
     ],
@@ -50,7 +50,7 @@ const PACKED_QUEUE: Test = Test {
         "-global",
         "virtio-mmio.force-legacy=false",
         "-blockdev",
-        "null-co,node-name=disk,size=1048576,read-zeroes=on",
+        NULL_DISK,
         "-device",
         "virtio-blk-device,drive=disk,serial=kiln-1200,packed=on",
     ],

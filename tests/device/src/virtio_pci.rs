@@ -8,7 +8,9 @@ use qtest::pci::{Function, register};
 use qtest::virtio::{CONFIGURATION_INTERRUPT, Device, NO_VECTOR, PACKED, QUEUE_INTERRUPT, Queue};
 use qtest::{Bench, Failure, Test, Version, Width};
 
-use crate::virtio_blk::{Answer, Disk, FLUSH_FEATURE, GET_ID, IN, OK, OUT, SECTOR, SECTORS};
+use crate::virtio_blk::{
+    Answer, Disk, FLUSH_FEATURE, GET_ID, IN, NULL_DISK, OK, OUT, SECTOR, SECTORS,
+};
 
 const BALLOON: u16 = 5;
 /// The time limit of a QMP command.
@@ -25,7 +27,7 @@ const BASE: Test = Test {
     models: &["virtio-blk-pci"],
     arguments: &[
         "-blockdev",
-        "null-co,node-name=disk,size=1048576,read-zeroes=on",
+        NULL_DISK,
         "-device",
         "virtio-blk-pci,addr=4,drive=disk,serial=kiln-1200,vectors=3",
     ],
@@ -36,7 +38,7 @@ const BASE: Test = Test {
 const LEGACY: Test = Test {
     arguments: &[
         "-blockdev",
-        "null-co,node-name=disk,size=1048576,read-zeroes=on",
+        NULL_DISK,
         "-device",
         "virtio-blk-pci,addr=4,drive=disk,serial=kiln-1200,disable-modern=on,disable-legacy=off",
     ],
@@ -47,7 +49,7 @@ const LEGACY: Test = Test {
 const PACKED_QUEUE: Test = Test {
     arguments: &[
         "-blockdev",
-        "null-co,node-name=disk,size=1048576,read-zeroes=on",
+        NULL_DISK,
         "-device",
         "virtio-blk-pci,addr=4,drive=disk,serial=kiln-1200,packed=on",
     ],
@@ -137,7 +139,7 @@ pub(crate) const TESTS: &[Test] = &[
         needs: &["pci", "dma"],
         arguments: &[
             "-blockdev",
-            "null-co,node-name=disk,size=1048576,read-zeroes=on",
+            NULL_DISK,
             "-device",
             "virtio-blk-pci,addr=4,drive=disk,packed=on,vectors=3",
         ],

@@ -34,8 +34,8 @@ pub enum QemuEvent {
     Stop,
     /// The processors were resumed.
     Resume,
-    /// A request of a disk failed, and the processors are stopped because of it (`werror=stop`,
-    /// or its default `enospc` if there is no space).
+    /// A request of a disk failed, and the processors are stopped because of it (`werror=stop`).
+    /// By default, QEMU does this for writes when the host's disk is full (`enospc`).
     DiskStop {
         /// The name of the block node, or else of the device.
         disk: String,

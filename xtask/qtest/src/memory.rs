@@ -15,7 +15,7 @@ pub struct Layout {
     pub start: u64,
     /// Its size in bytes, which must be that of `-m`.
     pub size: u64,
-    /// The addresses where nothing but RAM can be.
+    /// The addresses at which the machine has only RAM.
     pub plain: Range<u64>,
 }
 

@@ -89,7 +89,7 @@ pub fn parse(text: &str) -> Result<Vec<Request>, TraceError> {
             event: event.name,
             text: line.to_owned(),
         })?;
-        // A callback after the last part of a transfer has none left.
+        // The last callback of a transfer has no sectors.
         if request.count > 0 {
             requests.push(request);
         }

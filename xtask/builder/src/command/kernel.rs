@@ -2,7 +2,6 @@
 //! the crate `kernel`.
 
 use std::collections::BTreeMap;
-
 use std::io::{self, IsTerminal as _};
 
 use host::process::command::quote;

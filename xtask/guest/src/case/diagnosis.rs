@@ -158,6 +158,14 @@ mod tests {
         let expanded = "`test \"$x\" = 6`, expanded to `test 5 = 6`";
         check("    test \"$x\" = 6", "test 5 = 6", expanded);
         check("    test 1 = 2", "test 1 = 2", "`test 1 = 2`");
+        let part = "expanded to `… test 5 = 6 …`";
+        for source in [
+            "a && test $(b) = 6",
+            "test $(b) = 6 || a",
+            "! test $(b) = 6",
+        ] {
+            check(source, "test 5 = 6", &format!("`{source}`, {part}"));
+        }
         check("grep -q 'a b' f", "grep -q a b f", "`grep -q 'a b' f`");
         check("cat x | grep y", "", "`cat x | grep y`");
         check("a $b\u{1b}[31m", "a c\u{7}", "`a $b`, expanded to `a c`");
