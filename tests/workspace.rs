@@ -77,8 +77,18 @@ const ALLOWED: &[(&str, &str)] = &[
     ("qtest", "host qemu"),
     ("store", "plan host"),
     ("provision", "plan host store"),
-    ("forge", "elf plan host net store provision"),
-    ("supply", "plan host net store provision forge"),
+    ("fetch", "plan host net store"),
+    ("unpack", "plan host store"),
+    ("sandbox", "plan host"),
+    ("inspect", "elf"),
+    (
+        "forge",
+        "elf plan host store provision fetch unpack sandbox inspect",
+    ),
+    (
+        "supply",
+        "plan host net store provision fetch inspect forge",
+    ),
     ("publish", "plan host net store"),
     ("verdict", "plan host qemu"),
     ("mutants", "plan host verdict"),
@@ -102,7 +112,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     (
         "builder",
-        "kernel plan host net store provision forge supply publish mutants verdict xtask",
+        "kernel plan host net store provision fetch unpack sandbox inspect forge supply publish mutants verdict xtask",
     ),
 ];
 
@@ -156,7 +166,8 @@ fn first_verdict_compiles_few_crates() {
         .collect();
     assert!(names.contains("runner"), "found {names:?}");
     for other in [
-        "builder", "forge", "mutants", "net", "publish", "supply", "reqwest", "rustls",
+        "builder", "fetch", "forge", "inspect", "mutants", "net", "publish", "sandbox", "supply",
+        "unpack", "reqwest", "rustls",
     ] {
         assert!(!names.contains(other), "`{other}` is only for `builder`");
     }

@@ -1,8 +1,8 @@
 //! The permitted remotes and the machine's names, from the command line.
 
 use camino::Utf8PathBuf;
-use forge::scan::{Machine, Tokens};
 use host::secret::SecretUrl;
+use inspect::scan::{Machine, Tokens};
 use net::{Client, HttpError};
 use xtask::context::Context;
 use xtask::exit::{Exit, Failure, hinted};

@@ -6,13 +6,13 @@ use std::ops::Deref;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fetch::Remotes;
 use forge::build;
 use forge::event::Event;
-use forge::fetch::Remotes;
-use forge::sandbox::SandboxChoice;
 use plan::Project;
 use plan::step::Plan;
 use provision::roots::keep_root;
+use sandbox::SandboxChoice;
 use store::Store;
 use supply::{Caller, Supplier, SupplyError};
 use xtask::cli::SourceArgs;

@@ -19,9 +19,9 @@ use plan::source::SourcePin;
 use plan::step::{Plan, Product, Step, StepId};
 
 use crate::event::Event;
-use crate::fetch::Remotes;
-use crate::sandbox::SandboxChoice;
-use crate::scan::Tokens;
+use fetch::Remotes;
+use inspect::scan::Tokens;
+use sandbox::SandboxChoice;
 use store::{EntryName, Ready, Store};
 
 mod canary;

@@ -275,6 +275,6 @@ mod tests {
             archive(&[other, one]),
         );
         assert_eq!(forth, back);
-        assert_eq!(crate::compare::first_difference_in(&forth, &back), None);
+        assert_eq!(inspect::compare::first_difference_in(&forth, &back), None);
     }
 }

@@ -10,8 +10,8 @@ use plan::generated::Generated;
 use plan::step::{Action, Plan, Product, Step, StepId};
 use store::Ready;
 
-use crate::compare::{self, CompareError, Difference};
 use crate::generated::{self, Differing};
+use inspect::compare::{self, CompareError, Difference};
 
 pub mod surroundings;
 

@@ -2,7 +2,7 @@
 //!
 //! A transfer runs in its own thread and passes its bytes over a short queue, so that stalls and
 //! interruptions end it at once in any phase. Bytes arrive as the server stores them (`identity`)
-//! and are never decoded. Retries, resuming and checking are the caller's (`forge::fetch`). With
+//! and are never decoded. Retries, resuming and checking are the caller's (the crate `fetch`). With
 //! `--offline` no [`Client`] exists.
 
 mod error;

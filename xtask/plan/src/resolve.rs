@@ -191,7 +191,7 @@ impl RenderContext<'_> {
         self.arch.map(|arch| format!("/tc/{}", arch.triple))
     }
 
-    /// The paths are those of the sandbox. `forge` uses others without a sandbox.
+    /// The paths are those of the sandbox. A host without one has others.
     fn env(&mut self) -> BTreeMap<String, String> {
         let epoch = self.project.epoch.to_string();
         let path = match self.toolchain_path() {

@@ -1,9 +1,9 @@
 //! Reports where a built image differs from the one in the lock.
 
 use camino::Utf8PathBuf;
-use forge::compare::{first_difference, first_difference_named};
 use forge::generated;
-use forge::scan::Tokens;
+use inspect::compare::{first_difference, first_difference_named};
+use inspect::scan::Tokens;
 use plan::step::Step;
 use store::{EntryName, Ready, Store};
 

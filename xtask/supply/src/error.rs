@@ -1,9 +1,9 @@
 //! Why an image could not be fetched, built or written.
 
+use fetch::FetchError;
 use forge::build::BuildError;
-use forge::compare::CompareError;
-use forge::fetch::FetchError;
 use forge::prebuilt::PackError;
+use inspect::compare::CompareError;
 use net::HttpError;
 use provision::ProvisionError;
 use store::StoreError;

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
+use fetch::{FetchError, Remotes, check_offline, fetch_all};
 use forge::build;
-use forge::fetch::{FetchError, Remotes, check_offline, fetch_all};
 use plan::source::SourcePin;
 use plan::step::{Step, StepId};
 use provision::{Reuse, blobs};
@@ -195,7 +195,7 @@ pub fn share_sources<'s>(
         if !from.has_blob(&source.pin.sha256) {
             continue;
         }
-        forge::fetch::fetch(to, &source.pin, &remotes, &mut |_| {})?;
+        fetch::fetch(to, &source.pin, &remotes, &mut |_| {})?;
     }
     Ok(())
 }

@@ -5,9 +5,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use fetch::{FetchError, Remotes};
 use forge::build::{self, BuildError};
 use forge::event::Event;
-use forge::fetch::{FetchError, Remotes};
 use plan::step::{IMAGE, Plan, Step, StepId};
 use provision::{Provision, Reuse, blobs};
 use store::Ready;
@@ -152,7 +152,7 @@ impl Supplier<'_> {
         if pins.is_empty() {
             return Ok(());
         }
-        let missing = forge::fetch::missing(&self.store, pins.iter().flatten(), &self.remotes()?);
+        let missing = fetch::missing(&self.store, pins.iter().flatten(), &self.remotes()?);
         Err(SupplyError::ImagesOffline {
             missing: FetchError::Offline(missing),
             arches: wanted.iter().map(|(arch, _)| arch.clone()).collect(),

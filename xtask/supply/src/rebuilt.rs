@@ -41,7 +41,7 @@ impl RebuiltFile {
     ) -> Result<(), SupplyError> {
         if !self.is_equal() && self.promised.is_some() && self.rebuilt.is_some() {
             let (was, is) = (host::files::read(promised)?, host::files::read(rebuilt)?);
-            let difference = forge::compare::first_difference_in(&was, &is);
+            let difference = inspect::compare::first_difference_in(&was, &is);
             self.difference = difference.map(|difference| difference.to_string());
         }
         Ok(())

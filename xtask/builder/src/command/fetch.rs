@@ -3,7 +3,7 @@
 
 mod check;
 
-use forge::fetch::FetchError;
+use fetch::FetchError;
 use serde_json::json;
 use supply::fetch::Fetched;
 
@@ -76,7 +76,7 @@ fn lines(fetched: &Fetched) -> Vec<String> {
             sha256,
             tries,
         } => {
-            let attempt = |one: &forge::fetch::Attempt| json!({"url": one.url, "why": one.why});
+            let attempt = |one: &fetch::Attempt| json!({"url": one.url, "why": one.why});
             let places: Vec<_> = tries.iter().map(attempt).collect();
             Some(json!({
                 "reason": "fetch-failed", "file": file, "sha256": sha256, "places": places,

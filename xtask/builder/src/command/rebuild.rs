@@ -2,12 +2,12 @@
 //! prepared. Builds the steps of some recipes in the store of its environment, from the store's
 //! contents.
 
+use fetch::Remotes;
 use forge::build::{Options, Variation};
-use forge::fetch::Remotes;
-use forge::sandbox::{ClockAhead, SandboxChoice};
-use forge::scan::Tokens;
-use forge::unpack::Order;
+use inspect::scan::Tokens;
+use sandbox::{ClockAhead, SandboxChoice};
 use supply::images::steps_of;
+use unpack::Order;
 
 use crate::wiring::{Supply, supply_failure};
 use xtask::cli::SourceArgs;

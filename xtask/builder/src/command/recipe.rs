@@ -1,7 +1,7 @@
 //! `cargo xtask recipe`: edits recipes.
 
 use camino::Utf8PathBuf;
-use forge::fetch::{Discovered, discover};
+use fetch::{Discovered, discover};
 use plan::bump::{self, NewSource};
 use plan::recipe::Recipe;
 use plan::{Project, suggest};

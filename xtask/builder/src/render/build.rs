@@ -51,66 +51,10 @@ impl BuildProgress {
     }
 
     /// Shows one event.
-    pub(crate) fn show(&mut self, event: Event) {
-        match event {
-            Event::FetchTotal { files, bytes } => self.announce(files, bytes),
-            Event::FetchStarted {
-                file,
-                url,
-                offset,
-                size,
-            } => {
-                self.print_line(
-                    Color::Green,
-                    "Downloading",
-                    &format!("{file} ({})", quantity::bytes(size)),
-                );
-                if self.verbose {
-                    self.print_line(Color::Dim, "from", &url);
-                }
-                let bar = self.start(&file, download_style()).bar.clone();
-                bar.set_length(size);
-                bar.set_position(offset);
-                bar.reset_eta();
-                bar.set_message(file.clone());
-                if let Some(total) = &mut self.total {
-                    total.note(&file, offset);
-                }
-            }
-            Event::FetchProgress { file, done, size } => self.fetched(&file, done, size),
-            Event::FetchFailed {
-                file,
-                url,
-                why,
-                again_in,
-            } => {
-                let next = again_in.map_or_else(
-                    || "trying the next location".to_owned(),
-                    |seconds| format!("retrying in {seconds:.1} s"),
-                );
-                self.finish(&file);
-                self.print_line(
-                    Color::Yellow,
-                    "Warning",
-                    &format!("`{file}` from {url}: {why}; {next}"),
-                );
-            }
-            Event::FetchFinished { file, size } => {
-                self.finish(&file);
-                self.fetched_whole(&file, size);
-            }
-            Event::UnpackStarted { name } => {
-                self.print_line(Color::Green, "Unpacking", &name);
-                self.start(&format!("unpack {name}"), step_style())
-                    .bar
-                    .set_message(name);
-            }
-            Event::UnpackProgress { name, entries } => {
-                if let Some(running) = self.running.get(&format!("unpack {name}")) {
-                    running.bar.set_message(format!("{name}: {entries} files"));
-                }
-            }
-            Event::UnpackFinished { name, .. } => self.finish(&format!("unpack {name}")),
+    pub(crate) fn show(&mut self, event: impl Into<Event>) {
+        match event.into() {
+            Event::Fetch(event) => self.show_fetch(event),
+            Event::Unpack(event) => self.show_unpack(event),
             Event::StepStarted { recipe, arch, log } => {
                 let name = step_name(&recipe, arch.as_deref());
                 let place = log.map_or_else(String::new, |log| format!(", log in {log}"));
@@ -138,6 +82,88 @@ impl BuildProgress {
             }
             Event::Waiting { on } => self.print_line(Color::Cyan, "Waiting", &on),
             Event::Note { text } => self.print_line(Color::Cyan, "Note", &text),
+        }
+    }
+
+    fn show_fetch(&mut self, event: fetch::Event) {
+        use fetch::Event;
+
+        match event {
+            Event::Total { files, bytes } => self.announce(files, bytes),
+            Event::Started {
+                file,
+                url,
+                offset,
+                size,
+            } => {
+                self.print_line(
+                    Color::Green,
+                    "Downloading",
+                    &format!("{file} ({})", quantity::bytes(size)),
+                );
+                if self.verbose {
+                    self.print_line(Color::Dim, "from", &url);
+                }
+                let bar = self.start(&file, download_style()).bar.clone();
+                bar.set_length(size);
+                bar.set_position(offset);
+                bar.reset_eta();
+                bar.set_message(file.clone());
+                if let Some(total) = &mut self.total {
+                    total.note(&file, offset);
+                }
+            }
+            Event::Progress { file, done, size } => self.fetched(&file, done, size),
+            Event::Failed {
+                file,
+                url,
+                why,
+                again_in,
+            } => {
+                let next = again_in.map_or_else(
+                    || "trying the next location".to_owned(),
+                    |seconds| format!("retrying in {seconds:.1} s"),
+                );
+                self.finish(&file);
+                self.print_line(
+                    Color::Yellow,
+                    "Warning",
+                    &format!("`{file}` from {url}: {why}; {next}"),
+                );
+            }
+            Event::Finished { file, size } => {
+                self.finish(&file);
+                self.fetched_whole(&file, size);
+            }
+            Event::Waiting { file } => {
+                self.print_line(Color::Cyan, "Waiting", &format!("the download of `{file}`"));
+            }
+        }
+    }
+
+    fn show_unpack(&mut self, event: unpack::Event) {
+        use unpack::Event;
+
+        match event {
+            Event::Started { name } => {
+                self.print_line(Color::Green, "Unpacking", &name);
+                self.start(&format!("unpack {name}"), step_style())
+                    .bar
+                    .set_message(name);
+            }
+            Event::Progress { name, entries } => {
+                if let Some(running) = self.running.get(&format!("unpack {name}")) {
+                    running.bar.set_message(format!("{name}: {entries} files"));
+                }
+            }
+            Event::Finished { name, .. } => self.finish(&format!("unpack {name}")),
+            Event::Waiting { file } => {
+                self.print_line(
+                    Color::Cyan,
+                    "Waiting",
+                    &format!("the unpacking of `{file}`"),
+                );
+            }
         }
     }
 

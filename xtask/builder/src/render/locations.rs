@@ -1,6 +1,6 @@
 //! Renders the availability of the locations of sources.
 
-use forge::fetch::{Availability, LocationCheck};
+use fetch::{Availability, LocationCheck};
 use serde_json::{Value, json};
 
 use xtask::output::{Color, Style};
@@ -43,7 +43,7 @@ pub(crate) fn json(check: &LocationCheck) -> Value {
         Availability::Available(url) => ("available", Some(url), Vec::new()),
         Availability::NotAsked => ("not-asked", None, Vec::new()),
         Availability::Unavailable(tries) => {
-            let answer = |one: &forge::fetch::Attempt| json!({"url": one.url, "why": one.why});
+            let answer = |one: &fetch::Attempt| json!({"url": one.url, "why": one.why});
             ("failed", None, tries.iter().map(answer).collect())
         }
     };
@@ -55,7 +55,7 @@ pub(crate) fn json(check: &LocationCheck) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use forge::fetch::Attempt;
+    use fetch::Attempt;
     use plan::source::Location;
 
     use super::*;

@@ -89,7 +89,7 @@ impl Varied<'_> {
         if let Some(root) = &variation.root {
             list.push(("tools", format!("are from {root}")));
         }
-        if options.sandbox == forge::sandbox::SandboxChoice::Off {
+        if options.sandbox == sandbox::SandboxChoice::Off {
             list.push((
                 "sandbox",
                 "is off: scripts see the real directories".to_owned(),
@@ -176,8 +176,8 @@ pub(crate) fn json(plan: &Plan, one: &Comparison) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use forge::compare::{Difference, Position};
     use forge::generated::{Differing, MadeBy};
+    use inspect::compare::{Difference, Position};
     use plan::digest::BuildKey;
     use plan::step::{Action, Product, Step, StepId};
 

@@ -57,10 +57,18 @@ impl Timings {
                 .map_or_else(|| recipe.clone(), |arch| format!("{recipe} ({arch})"))
         };
         match event {
-            Event::FetchStarted { file, .. } => self.open("fetch", file.clone(), now),
-            Event::FetchFinished { file, .. } => self.close("fetch", file.clone(), now),
-            Event::UnpackStarted { name } => self.open("unpack", name.clone(), now),
-            Event::UnpackFinished { name, .. } => self.close("unpack", name.clone(), now),
+            Event::Fetch(fetch::Event::Started { file, .. }) => {
+                self.open("fetch", file.clone(), now);
+            }
+            Event::Fetch(fetch::Event::Finished { file, .. }) => {
+                self.close("fetch", file.clone(), now);
+            }
+            Event::Unpack(unpack::Event::Started { name }) => {
+                self.open("unpack", name.clone(), now);
+            }
+            Event::Unpack(unpack::Event::Finished { name, .. }) => {
+                self.close("unpack", name.clone(), now);
+            }
             Event::StepStarted { recipe, arch, .. } => {
                 self.open("build", step(recipe, arch), now);
             }

@@ -1,7 +1,7 @@
 //! Maps the errors of libraries to exit codes.
 
+use fetch::FetchError;
 use forge::build::{BuildError, StepError};
-use forge::fetch::FetchError;
 use supply::SupplyError;
 
 use xtask::exit::{Exit, Failure};

@@ -19,8 +19,8 @@ use super::canary_error::CanaryError;
 use super::context::{Frozen, Run};
 use super::error::StepError;
 use super::script;
-use crate::sandbox::{self, Places};
 use elf::Elf;
+use sandbox::{self, Places};
 use store::Ready;
 
 /// Name of the note that records a passed test.

@@ -13,7 +13,7 @@ use super::error::{BuildError, StepError};
 use super::prefetch::Prefetch;
 use super::{Options, frozen};
 use crate::event::Event;
-use crate::sandbox::{Sandboxing, Toolbox};
+use sandbox::{Sandboxing, Toolbox};
 
 /// What frozen outputs are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,9 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    pub(super) fn emit(&self, event: Event) {
+    pub(super) fn emit(&self, event: impl Into<Event>) {
         // The receiver may be closed without an effect on the run.
-        let _ = self.events.send(event);
+        let _ = self.events.send(event.into());
     }
 
     pub(super) fn entry_name(&self, step: &Step) -> Result<EntryName, BuildError> {

@@ -10,13 +10,13 @@ use host::process::{ExitStatus, ProcessError};
 use plan::step::Step;
 
 use super::canary_error::CanaryError;
-use crate::fetch::FetchError;
 use crate::gather::GatherError;
 use crate::initramfs::InitramfsError;
-use crate::sandbox::foreign_root::RootError;
-use crate::scan::Finding;
-use crate::unpack::UnpackError;
+use fetch::FetchError;
+use inspect::scan::Finding;
+use sandbox::foreign_root::RootError;
 use store::StoreError;
+use unpack::UnpackError;
 
 /// Why a plan failed.
 #[derive(Debug, thiserror::Error)]

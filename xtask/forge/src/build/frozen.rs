@@ -47,7 +47,7 @@ fn difference(frozen: &Frozen, made: &[u8]) -> String {
     let committed = frozen.content.as_deref().unwrap_or_default();
     let (Ok(committed), Ok(made)) = (std::str::from_utf8(committed), std::str::from_utf8(made))
     else {
-        let place = crate::compare::first_difference_in(committed, made);
+        let place = inspect::compare::first_difference_in(committed, made);
         return place.map(|place| place.to_string()).unwrap_or_default();
     };
     let mut options = diffy::DiffOptions::new();

@@ -9,7 +9,7 @@ use plan::step::{Action, InitramfsKind, Step};
 use super::context::Run;
 use super::error::StepError;
 use crate::event::Event;
-use crate::scan::{self, Token};
+use inspect::scan::{self, Token};
 
 /// Checks the output of a step before it is committed. `made_from` are the trees of its sources and
 /// inputs.

@@ -9,7 +9,7 @@ use host::wait::{self, Limit};
 use plan::digest::Digest;
 use plan::source::SourcePin;
 
-use crate::fetch::FetchError;
+use fetch::FetchError;
 
 /// The progress of the fetches.
 #[derive(Default)]

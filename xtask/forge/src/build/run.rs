@@ -19,8 +19,8 @@ use super::graph::{self, Queue};
 use super::prefetch::Prefetch;
 use super::{Options, canary, history, step};
 use crate::event::Event;
-use crate::fetch::{self, FetchError};
-use crate::sandbox::{HostRoot, Sandboxing, Toolbox, foreign_root, probe};
+use fetch::{self, FetchError};
+use sandbox::{HostRoot, Sandboxing, Toolbox, foreign_root, probe};
 use store::{EntryState, Ready, Store};
 
 pub(super) fn perform(

@@ -16,7 +16,7 @@ use super::context::Run;
 use super::error::StepError;
 use super::log;
 use crate::event::Event;
-use crate::sandbox::{self, Launch, Places, Sandboxing};
+use sandbox::{self, Launch, Places, Sandboxing};
 
 /// Extra time after a script has ended, because a process that left its group may still hold its
 /// output.

@@ -14,8 +14,8 @@ use super::error::{BuildError, StepError};
 use super::{leaks, script};
 use crate::event::Event;
 use crate::gather::{Inputs, gather};
-use crate::sandbox::Places;
-use crate::{fetch, generated, initramfs, unpack};
+use crate::{generated, initramfs};
+use sandbox::Places;
 use store::{About, EntryName, EntryState, Guard, Ready, StoreError};
 
 /// Interval at which a wait for another process checks for an interruption.
@@ -114,19 +114,20 @@ fn lock(run: &Run, step: &Step, name: &EntryName) -> Result<Guard, StepError> {
 }
 
 fn unpacked(run: &Run, step: &Step) -> Result<BTreeMap<String, Utf8PathBuf>, StepError> {
-    let mut emit = |event| run.emit(event);
     let mut trees = BTreeMap::new();
     for source in &step.sources {
         if let Some(error) = run.prefetch.wait(&source.pin)? {
             return Err(error.into());
         }
-        let archive = fetch::fetch(run.store, &source.pin, &run.options.remotes, &mut emit)?;
+        let archive = fetch::fetch(run.store, &source.pin, &run.options.remotes, &mut |event| {
+            run.emit(event);
+        })?;
         host::interrupt::check()?;
         let place = unpack::Destination {
             store: run.store,
             order: run.options.variation.order,
         };
-        let tree = unpack::tree(place, source, &archive, &mut emit)?;
+        let tree = unpack::tree(place, source, &archive, &mut |event| run.emit(event))?;
         trees.insert(source.name.clone(), tree);
     }
     Ok(trees)

@@ -364,7 +364,7 @@ fn initramfs_and_image_are_assembled_from_inputs() {
     };
     let expect = plan::cpio::archive(&[entry], 1000).unwrap();
     assert_eq!(
-        crate::compare::first_difference_in(archive.as_bytes(), &expect),
+        inspect::compare::first_difference_in(archive.as_bytes(), &expect),
         None
     );
 }

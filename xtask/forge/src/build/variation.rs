@@ -8,8 +8,8 @@ use plan::step::{Product, Step};
 use store::EntryName;
 
 use super::{BuildError, Options};
-use crate::sandbox::{self, ClockAhead, HostRoot, Sandboxing, Toolbox, foreign_root};
-use crate::unpack::Order;
+use sandbox::{self, ClockAhead, HostRoot, Sandboxing, Toolbox, foreign_root};
+use unpack::Order;
 
 /// Time limit for `make` to list its options.
 const LIMIT: Duration = Duration::from_secs(20);

@@ -1,6 +1,6 @@
 //! `fetch --check`: checks every location of every source, and downloads nothing.
 
-use forge::fetch::{Availability, LocationCheck, check_locations};
+use fetch::{Availability, LocationCheck, check_locations};
 
 use crate::render;
 use crate::wiring::{Supply, supply_failure};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use forge::build::BuildError;
-use forge::sandbox::{self, Toolbox};
 use plan::arch::Arch;
 use plan::step::{Action, Mount};
+use sandbox::Toolbox;
 
 use crate::wiring::{Supply, build_failure, supply_failure};
 use xtask::cli::SourceArgs;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use forge::fetch::{FetchError, Remotes};
+use fetch::{FetchError, Remotes};
 use host::secret::SecretUrl;
 use plan::source::{Source, SourcePin};
 use publish::area::Area;
@@ -35,20 +35,18 @@ pub(super) fn fetch(
     let global = &context.global;
     let mut progress = BuildProgress::new(context.style, global.quiet, global.verbose > 0);
     let mut bring = |pin: &SourcePin| -> Result<Verified, Failure> {
-        forge::fetch::fetch(&store, pin, &remotes, &mut |event| progress.show(event)).map_err(
-            |error| {
-                // Other locations are not permitted.
-                let hint = matches!(error, FetchError::AllFailed { .. }).then(|| {
-                    format!(
-                        "to list all problems: cargo xtask mirror-check {}",
-                        args.place
-                    )
-                });
-                let failure = fetch_failure(error);
-                let hint = hint.or(failure.hint.clone());
-                failure.hint(hint)
-            },
-        )
+        fetch::fetch(&store, pin, &remotes, &mut |event| progress.show(event)).map_err(|error| {
+            // Other locations are not permitted.
+            let hint = matches!(error, FetchError::AllFailed { .. }).then(|| {
+                format!(
+                    "to list all problems: cargo xtask mirror-check {}",
+                    args.place
+                )
+            });
+            let failure = fetch_failure(error);
+            let hint = hint.or(failure.hint.clone());
+            failure.hint(hint)
+        })
     };
     let mut published = Published::new();
     for arch in arches {
@@ -68,7 +66,7 @@ pub(super) fn fetch(
         patches: Vec::new(),
     };
     // With the rules for untrusted archives.
-    let tree = forge::unpack::tree(&store, &source, &blob, &mut |event| progress.show(event))
+    let tree = unpack::tree(&store, &source, &blob, &mut |event| progress.show(event))
         .map_err(hinted!(Exit::FetchFailed))?;
     Ok((tree, published))
 }

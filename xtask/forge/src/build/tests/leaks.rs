@@ -1,6 +1,6 @@
 //! A recipe whose output identifies the machine is stopped with the string and its location.
 
-use crate::scan::{Machine, Tokens};
+use inspect::scan::{Machine, Tokens};
 
 use super::*;
 

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 
 fn sandboxed(options: &Options) -> bool {
-    let root = crate::sandbox::HostRoot::probe(None);
-    let found = crate::sandbox::probe(options.sandbox, &root, &options.path);
-    matches!(found, crate::sandbox::Sandboxing::Bubblewrap { .. })
+    let root = sandbox::HostRoot::probe(None);
+    let found = sandbox::probe(options.sandbox, &root, &options.path);
+    matches!(found, sandbox::Sandboxing::Bubblewrap { .. })
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn run_without_the_sandbox_gives_the_same_bytes() {
         trees.push(done.ready["gcc"].path());
     }
     assert_eq!(
-        crate::compare::first_difference(&trees[0], &trees[1]).unwrap(),
+        inspect::compare::first_difference(&trees[0], &trees[1]).unwrap(),
         None
     );
 }
