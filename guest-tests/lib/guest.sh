@@ -147,6 +147,11 @@ pci_bar() {
     sed -n "$(($2 + 1))s/ .*//p" "$1/resource"
 }
 
+# master DIRECTORY: lets a PCI function access memory.
+master() {
+    printf '\007' | dd of="$1/config" bs=1 seek=4 conv=notrunc 2> /dev/null
+}
+
 # peek ADDRESS BITS: reads a register of a PCI device, which is little-endian on every processor.
 peek() {
     printf '0x%x\n' "$(_little "$2" "$(devmem $(($1)) "$2")")"

@@ -87,6 +87,32 @@ disk_device() {
     esac
 }
 
+# tone FILE: makes a file of 1 MiB with a tone from 64 KiB on: frames of two signed 16-bit samples, left 8224, right 4112.
+tone() {
+    truncate -s 1M "$1"
+    yes "$(printf '  \020\020')" | tr -d '\n' | head -c 131072 | dd of="$1" bs=64k seek=1 iflag=fullblock conv=notrunc status=none
+}
+
+# heard WAV CHANNELS: fails unless the tone was heard on these channels, one after the other. A sound shorter than 10 ms at 48 kHz,
+# or a silence shorter than 100 ms, does not count.
+heard() {
+    _heard=$(tail -c +45 "$1" | od -An -v -t d2 -w4 | awk '
+        BEGIN { name["8224 4112"] = "both"; name["8224 0"] = "left"; name["0 4112"] = "right"; name["0 0"] = "none" }
+        function end() {
+            if (frames < (run == "none" ? 4800 : 480) || run == last) return
+            if (run != "none" || last != "") list = list (list == "" ? "" : ", ") run
+            last = run
+        }
+        {
+            level = $1 " " $2
+            channels = level in name ? name[level] : level
+            if (channels != run) { end(); run = channels; frames = 0 }
+            frames++
+        }
+        END { end(); print list }')
+    test "${_heard%, none}" = "$2" || fail "expected to hear $2; found ${_heard:-nothing}"
+}
+
 # serve DIRECTORY: serves the directory over HTTP while the test runs; prints the URL that guests use.
 serve() {
     _call serve "$@"

@@ -12,8 +12,7 @@ in_host() {
 in_guest() {
     device=$(pci_device 1234:11e8)
     edu=$(pci_bar "$device" 0)
-    # Memory and bus master.
-    printf '\006\000' | dd of="$device/config" bs=2 seek=2 conv=notrunc 2> /dev/null
+    master "$device"
 
     # QEMU has more memory than the kernel knows of, so the rest is unused.
     # On a PC the first page is not counted, and a firmware may keep the first few.

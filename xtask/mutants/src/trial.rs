@@ -142,6 +142,8 @@ impl Runner<'_> {
         }
         remove(&file)?;
         remove(&marks)?;
+        // A saved guest of the QEMU without a mutant would hide what the mutant does in a boot.
+        let start = if mutant.is_some() { "cold" } else { "warm" };
         let output = fs::File::create(&log)?.into_parts().0;
         let mut command = Command::new(self.xtask)
             .args(["test", "--jobs=1"])
@@ -152,8 +154,7 @@ impl Runner<'_> {
             .arg(format!("--filter-expr=test(={test})"))
             .arg(format!("--qemu={}", self.qemu))
             .arg(format!("--seed={}", self.seed))
-            // A saved guest of the QEMU without a mutant would hide what the mutant does in a boot.
-            .arg("--start=cold")
+            .arg(format!("--start={start}"))
             .arg(format!("--report=json={file}"))
             .arg(format!("--runs={}", self.directory.join("runs")))
             .args(self.flags)
