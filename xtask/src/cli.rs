@@ -25,6 +25,7 @@ pub mod repeat;
 mod replay;
 pub mod report;
 pub mod repro;
+pub mod setup;
 pub mod start;
 pub mod store;
 pub mod target;
@@ -47,6 +48,7 @@ use recipe::RecipeArgs;
 use repeat::RepeatArgs;
 use report::{ReportArgs, ReportFlags};
 use repro::{RebuildArgs, ReproArgs};
+use setup::SetupArgs;
 use start::StartArgs;
 use store::StoreArgs;
 use target::TargetArgs;
@@ -101,6 +103,8 @@ pub struct Global {
     #[arg(long, global = true)]
     pub offline: bool,
     /// Fail if `images.lock` or a frozen config would change
+    ///
+    /// A frozen config is the complete kernel or busybox config that is committed in `images/`.
     #[arg(long, global = true)]
     pub locked: bool,
     /// Set the number of parallel jobs
@@ -161,8 +165,9 @@ pub enum ColorChoice {
 pub enum Command {
     /// Run tests in Linux guests under QEMU
     ///
-    /// A test is selected by a part of its name, by its path below `guest-tests/`, or by an expression.
-    /// Without a filter, every test runs on each default architecture.
+    /// FILTER selects the test with this exact name, or the tests of a path below `guest-tests/`, or else all
+    /// tests whose name contains it. -E selects by an expression. Without a filter, every test runs on each
+    /// default architecture.
     /// `guest-tests/README.md` describes how to write, select, repeat and debug tests.
     #[command(after_long_help = examples::TEST)]
     Test(Box<TestArgs>),
@@ -178,13 +183,14 @@ pub enum Command {
     Qtest(QtestArgs),
     /// Boot an image and open a shell in it
     ///
-    /// Leaving the shell powers the guest off.
+    /// Leaving the shell powers the guest off. Ctrl-A X ends QEMU. The guest continues when the input ends, so
+    /// an input that is not a terminal must end with `exit`.
     #[command(after_long_help = examples::BOOT)]
     Boot(BootArgs),
     /// Open a shell in a running guest
     ///
     /// The guest of a test offers a shell if the test runs with --shell, --shell-on-fail, --gdb or
-    /// --monitor. Ctrl-] leaves the shell, which ends with its terminal; the guest continues.
+    /// --monitor. Ctrl-] closes the shell; the guest continues.
     #[command(after_long_help = examples::ATTACH)]
     Shell(ShellArgs),
     /// Talk to the monitor of a running guest
@@ -520,45 +526,6 @@ pub struct ToolchainArgs {
     pub command: Vec<String>,
     #[command(flatten)]
     pub source: SourceArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct SetupArgs {
-    /// Select an architecture, or `all`; repeatable
-    ///
-    /// The default is `arch` of `kiln.toml`, or else the main targets: `default` in `images/<arch>.toml`.
-    #[arg(long, value_name = "ARCH", help_heading = SELECTION)]
-    pub arch: Vec<String>,
-    /// Select what the host must be able to do
-    #[arg(long = "for", value_enum, default_value_t, value_name = "PURPOSE", help_heading = SELECTION)]
-    pub purpose: Purpose,
-    /// Run the commands that install what is missing
-    #[arg(long, help_heading = EXECUTION)]
-    pub yes: bool,
-}
-
-impl SetupArgs {
-    /// Installs what is missing for some architectures.
-    #[must_use]
-    pub fn install(purpose: Purpose, arches: &[String]) -> Self {
-        Self {
-            arch: arches.to_vec(),
-            yes: true,
-            purpose,
-        }
-    }
-}
-
-/// What the host must be able to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Purpose {
-    /// Run guest tests
-    #[default]
-    Test,
-    /// Build images from source
-    Build,
-    /// Run continuous integration
-    Ci,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,11 @@ use clap::{Args, ValueEnum};
 
 use super::{DEBUGGING, GuestArgs, QEMU, SourceArgs};
 
+/// Replaces the help of an option that other commands accept several times.
+const ARCH: &str = "Select the architecture; required without --kernel or --image host";
+
 #[derive(Debug, Args)]
+#[command(mut_arg("arch", |arg| arg.help(ARCH).long_help(ARCH)))]
 pub struct BootArgs {
     /// Pass these arguments to QEMU
     #[arg(last = true, value_name = "QEMU ARGS", allow_hyphen_values = true)]

@@ -27,7 +27,7 @@ pub struct DebugArgs {
     pub bisect: bool,
     /// Run each test with two QEMUs and report differences
     ///
-    /// Compares outcomes, results, choices and golden output, and with --repeat 5 or more also times. The
+    /// Compares outcomes, subtests, choices and golden output, and with --repeat 5 or more also times. The
     /// exit code is 100 if a test passed with OLD and does not pass with NEW, or was skipped with OLD and
     /// fails with NEW.
     #[arg(long, help_heading = EXECUTION, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["qemu", "rerun",

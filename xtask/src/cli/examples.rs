@@ -15,7 +15,7 @@ Examples:
   cargo xtask test --qemu ~/qemu/build
       Run every test with your QEMU
   cargo xtask test --arch ppc64 block::nvme
-      Run the tests with `block::nvme` in their name on one architecture
+      Run one test on one architecture
   cargo xtask test -E 'group(hotplug) and not arch(ppc64)'
       Run the tests that an expression selects
   cargo xtask test --rerun latest

@@ -46,7 +46,7 @@ pub struct PublishArgs {
     pub version: Option<String>,
     /// Set the public URL of the release
     ///
-    /// It is written into the list for download managers.
+    /// It is written into the Metalink file of the release, from which download managers fetch.
     #[arg(long, value_name = "URL", help_heading = RELEASE)]
     pub url: Option<SecretUrl>,
     /// Print what would be published

@@ -71,7 +71,7 @@ pub struct StreamArgs {
 pub struct ReplayArgs {
     #[command(flatten)]
     pub stream: StreamArgs,
-    /// Set the ending that is expected
+    /// Set the expected ending
     #[arg(long, value_enum, default_value_t, value_name = "ENDING", help_heading = EXECUTION)]
     pub expect: ExpectArg,
     /// Write the commands with their replies to a file

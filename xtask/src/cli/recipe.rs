@@ -16,7 +16,7 @@ pub enum RecipeCommand {
     /// Update a recipe to another version of its source
     ///
     /// Downloads the new source from the recipe's locations, writes its size and digests to the recipe, and
-    /// refreezes the configs that depend on it. A version applies to every target, so use `--arch all` for the
+    /// writes the frozen configs that depend on it (the complete configs in `images/`) again. A version applies to every target, so use `--arch all` for the
     /// kernel. Comments and layout of the recipe are kept.
     Bump(BumpArgs),
 }

@@ -17,7 +17,7 @@ pub struct StartArgs {
     pub start: StartChoice,
     /// Run each test cold and warm and compare
     ///
-    /// Compares outcomes, results, choices and golden output. A test whose guests all boot runs once. The
+    /// Compares outcomes, subtests, choices and golden output. A test whose guests all boot runs once. The
     /// exit code is 100 if a test passed with guests that booted and does not pass with restored ones.
     #[arg(long, help_heading = EXECUTION, conflicts_with_all = ["start", "compare_qemu", "rerun", "bless",
           "junit", "no_capture", "device_coverage", "bisect", "gdb", "monitor", "trace", "strace_qemu",
@@ -31,7 +31,7 @@ pub struct StartArgs {
 /// The values of `--start`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum StartChoice {
-    /// Restore guests where it pays
+    /// Restore guests where that saves time
     #[default]
     Auto,
     /// Boot all guests

@@ -37,7 +37,7 @@ pub enum StoreCommand {
         /// Select entries unused for this many days
         #[arg(long, value_name = "DAYS", default_value_t = 30, help_heading = SELECTION)]
         older_than: u32,
-        /// Also select entries until the store has this size
+        /// Also select entries until the rest fits this size
         ///
         /// The least recently used entries come first. A size is a number with K, M or G, such as `20G`.
         #[arg(long, value_name = "SIZE", value_parser = size, help_heading = SELECTION)]

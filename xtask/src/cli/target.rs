@@ -16,7 +16,7 @@ pub enum TargetCommand {
     /// Write the files of a new target
     ///
     /// Writes `images/<ARCH>.toml` and `images/<ARCH>/` from the files of another target, and lists the values
-    /// that have to be checked. The chapter "Add a target" of `CONTRIBUTING.md` describes what follows.
+    /// that have to be checked. The chapter "Add a target" of `CONTRIBUTING.md` describes the next steps.
     New(NewArgs),
 }
 

@@ -9,7 +9,8 @@ mod servers;
 use camino::Utf8PathBuf;
 use clap::Parser as _;
 
-use crate::cli::{CiArgs, Cli, Command, Purpose, SetupArgs};
+use crate::cli::setup::{Purpose, SetupArgs};
+use crate::cli::{CiArgs, Cli, Command};
 use crate::command::{setup, test};
 use crate::context::{ALL, Context};
 use crate::exit::{CommandResult, Exit, Failure};

@@ -8,7 +8,7 @@ use clap::builder::PossibleValue;
 use host::packages;
 use plan::Project;
 
-use crate::cli::{Purpose, SetupArgs};
+use crate::cli::setup::{Purpose, SetupArgs};
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit, Failure, hinted};
 use crate::output::{self, Color};

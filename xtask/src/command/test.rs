@@ -23,7 +23,8 @@ mod starts;
 
 use runner::Extent;
 
-use crate::cli::{Purpose, SetupArgs, SourceArgs, TestArgs};
+use crate::cli::setup::{Purpose, SetupArgs};
+use crate::cli::{SourceArgs, TestArgs};
 use crate::command::{self, setup};
 use crate::context::Context;
 use crate::exit::{CommandResult, Exit};

@@ -9,7 +9,7 @@ use super::quantity;
 
 /// The text in the column of values for an unset key.
 const DEFAULTS: [(&str, &str); 7] = [
-    ("arch", "all with prebuilt images"),
+    ("arch", "main targets"),
     ("qemu", "from PATH"),
     ("jobs", "number of processors"),
     ("retries", "0"),
