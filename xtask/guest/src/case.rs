@@ -395,7 +395,7 @@ struct Prepared {
 /// qemu-test.
 fn prepare(setting: &Setting<'_>) -> std::io::Result<Prepared> {
     fs_err::create_dir_all(&setting.logs)?;
-    fs_err::create_dir_all(setting.scratch.join("files"))?;
+    host::scratch::create_private(&setting.scratch.join("files"))?;
     for (index, size) in setting.test.test.header.scratch.iter().enumerate() {
         // Sparse: it only occupies the space that is written.
         let disk = fs_err::File::create(disk(&setting.scratch, index))?;

@@ -6,7 +6,7 @@
 
 use std::fs::Permissions;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -90,6 +90,12 @@ impl Drop for Scratch {
         }
         interrupt::forget_directory(self.path.as_std_path());
     }
+}
+
+/// Creates a directory that only this user can enter (mode 0700), and its missing parents.
+pub fn create_private(directory: &Utf8Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(directory)
 }
 
 /// Sets the umask so that other users cannot write to files of this process and its children. Call
@@ -257,6 +263,18 @@ mod tests {
         fs_err::create_dir(&path).expect("made");
         fs_err::set_permissions(&path, Permissions::from_mode(0o700)).expect("set");
         path
+    }
+
+    #[test]
+    fn created_directories_and_their_parents_are_private() {
+        let parent = parent();
+        let deep = parent.path().join("guest1/files");
+        create_private(&deep).expect("made");
+        create_private(&deep).expect("exists");
+        for path in [&deep, &parent.path().join("guest1")] {
+            let mode = fs_err::metadata(path).expect("read").mode();
+            assert_eq!(mode & 0o777, 0o700, "{path}");
+        }
     }
 
     fn age(path: &Utf8Path) {

@@ -310,7 +310,8 @@ impl Templates {
         let launch = request.launch.bare(facts, &staging.ram());
         let launch = launch.ok_or_else(|| Failure::Once("no size of memory".to_owned()))?;
         let run_dir = request.run_dir.join("template");
-        fs_err::create_dir_all(&run_dir).map_err(|error| Failure::Once(error.to_string()))?;
+        host::scratch::create_private(&run_dir)
+            .map_err(|error| Failure::Once(error.to_string()))?;
         let id = nonce()?;
         let since = request.clock.now();
         let until = request.clock.deadline(request.limit);

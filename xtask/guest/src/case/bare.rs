@@ -113,7 +113,7 @@ fn perform(
     report: &mut TestReport,
 ) -> Result<Outcome, Broken> {
     fs_err::create_dir_all(&setting.logs)?;
-    fs_err::create_dir_all(&setting.scratch)?;
+    host::scratch::create_private(&setting.scratch)?;
     let nonce = Nonce::random()?;
     let nonce = nonce.as_str().to_owned();
     let mut request = request.clone();

@@ -143,7 +143,7 @@ impl<'a> Started<'a> {
         let logs = &case.setting.logs;
         let prepared = || -> std::io::Result<_> {
             let run_dir = case.setting.scratch.join(format!("guest{number}"));
-            fs_err::create_dir_all(&run_dir)?;
+            host::scratch::create_private(&run_dir)?;
             let console = LogFile::create(&logs.join(log_name("console", number)))?;
             let control = LogFile::create(&logs.join(log_name("control", number)))?;
             Ok((run_dir, console, control, case.handover()))

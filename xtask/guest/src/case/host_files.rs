@@ -68,7 +68,7 @@ fn compile(
         let name = source.trim_end_matches(".c");
         let program = setting.scratch.join(name);
         let broken = |message| Outcome::HarnessError { message };
-        let made = fs_err::create_dir_all(&setting.scratch);
+        let made = host::scratch::create_private(&setting.scratch);
         made.map_err(|error| broken(error.to_string()))?;
         let compiler = Command::new(COMPILER).args(["-O2", "-o"]).arg(&program);
         let compiler = compiler.arg(&source).current_dir(folder);

@@ -144,7 +144,7 @@ impl<'a> Starter<'a> {
     /// Starts a QEMU whose output is not the test's.
     pub(super) fn try_out(&self, argv: &dyn Fn(Fds) -> Vec<String>) -> Result<Machine<'_>, Broken> {
         let dir = self.setting.scratch.join("dry-run");
-        fs_err::create_dir_all(&dir)?;
+        host::scratch::create_private(&dir)?;
         let binary = &self.setting.arch.binary;
         self.spawn(binary, &dir, argv, &[], false)
     }
@@ -159,7 +159,7 @@ impl<'a> Starter<'a> {
         };
         let setting = self.setting;
         let run_dir = setting.scratch.join(format!("guest{number}"));
-        fs_err::create_dir_all(&run_dir)?;
+        host::scratch::create_private(&run_dir)?;
         let paths = DebugPaths {
             run_dir: &run_dir,
             logs: &setting.logs,

@@ -31,7 +31,7 @@ pub(super) fn restore(
     effort: Duration,
 ) -> Result<Duration, Failure> {
     let run_dir = request.run_dir.join("trial");
-    fs_err::create_dir_all(&run_dir).map_err(|error| Failure::Once(error.to_string()))?;
+    host::scratch::create_private(&run_dir).map_err(|error| Failure::Once(error.to_string()))?;
     let trial = WarmRequest {
         launch: bare,
         run_dir: &run_dir,
