@@ -163,6 +163,16 @@ fn bump_finds_repacked_file_in_the_pool() {
 }
 
 #[test]
+fn bump_needs_the_network() {
+    let server = serve(Vec::new());
+    let repo = repo(&server, "1.0", &bytes(1, 3000));
+    let output = repo.run("store", &["recipe", "bump", "parts", "2.0", "--offline"]);
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    output
+        .stderr_has(["failed to find `parts` 2.0: it needs the network, which --offline forbids"]);
+}
+
+#[test]
 fn a_bump_that_finds_nothing_changes_nothing() {
     let server = serve(Vec::new());
     let repo = repo(&server, "1.0", &bytes(1, 3000));

@@ -28,6 +28,16 @@ pub(crate) fn client(context: &Context) -> Result<Option<Client>, HttpError> {
     Client::with_limits(context.env.http_limits()).map(Some)
 }
 
+/// Refuses to do something that needs the network if `--offline` forbids it.
+pub(crate) fn check_allowed(context: &Context, what: &str) -> Result<(), Failure> {
+    if context.global.offline {
+        let error =
+            anyhow::anyhow!("failed to {what}: it needs the network, which --offline forbids");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    Ok(())
+}
+
 /// The HTTP client for an explicitly requested URL. Fails offline.
 pub(crate) fn client_for(context: &Context, address: &SecretUrl) -> Result<Client, Failure> {
     let client = client(context).map_err(hinted!(Exit::FetchFailed))?;

@@ -1,6 +1,7 @@
 //! Renders plans, progress of builds and downloads, releases, and comparisons.
 
 pub(crate) mod build;
+mod failures;
 pub(crate) mod kernel;
 pub(crate) mod locations;
 pub(crate) mod matrix;

@@ -13,7 +13,7 @@ use host::secret::shown;
 use plan::source::SourcePin;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
+use crate::event::{Event, Next};
 use crate::remote::{FILE_SCHEME, RemoteError, Remotes, Response, Resume, get_file};
 use store::{PartPaths, Store, StoreError, Verified};
 
@@ -140,7 +140,9 @@ impl Download<'_> {
             file: self.pin.file.clone(),
             url: shown(url),
             why,
-            again_in: Some(time.as_secs_f64()),
+            next: Next::Retry {
+                seconds: time.as_secs_f64(),
+            },
         });
         if !time.is_zero() {
             self.remotes.clock.sleep(time)?;

@@ -1,5 +1,19 @@
 //! The progress events of downloads.
 
+/// What follows a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Next {
+    /// The same URL is tried again.
+    Retry {
+        /// Seconds until then.
+        seconds: f64,
+    },
+    /// The next URL is tried.
+    NextUrl,
+    /// No URL is left, and the error follows.
+    GiveUp,
+}
+
 /// A progress event. Renderers may drop any event, because no result depends on one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -30,7 +44,7 @@ pub enum Event {
         /// Total size in bytes.
         size: u64,
     },
-    /// An attempt failed and another follows.
+    /// An attempt failed.
     Failed {
         /// File name of the source.
         file: String,
@@ -38,8 +52,8 @@ pub enum Event {
         url: String,
         /// The error.
         why: String,
-        /// Seconds until the same URL is tried again, or `None` if the next URL is tried.
-        again_in: Option<f64>,
+        /// What follows.
+        next: Next,
     },
     /// A file is in the store and matches its pin.
     Finished {

@@ -6,7 +6,7 @@ use store::{Store, Verified};
 
 use crate::download::{Download, Failure};
 use crate::error::{Attempt, FetchError, Missing};
-use crate::event::Event;
+use crate::event::{Event, Next};
 use crate::remote::{FILE_SCHEME, Remotes};
 use crate::urls::urls;
 
@@ -39,7 +39,8 @@ pub fn fetch(
     }
     let part = store.part(&pin.sha256)?;
     let mut tries = Vec::new();
-    for url in allowed {
+    for (at, url) in allowed.iter().enumerate() {
+        let is_last = at + 1 == allowed.len();
         let mut download = Download {
             store,
             pin,
@@ -61,7 +62,7 @@ pub fn fetch(
                     file: pin.file.clone(),
                     url: shown(url),
                     why: why.clone(),
-                    again_in: None,
+                    next: if is_last { Next::GiveUp } else { Next::NextUrl },
                 });
                 tries.push(Attempt {
                     url: shown(url),

@@ -29,7 +29,7 @@ mod urls;
 pub use availability::{Availability, LocationCheck, check_locations};
 pub use discovery::{Discovered, discover};
 pub use error::{Attempt, FetchError, Missing};
-pub use event::Event;
+pub use event::{Event, Next};
 pub use file::{check_offline, fetch, missing};
 pub use remote::{
     Clock, ContentRange, Head, Remote, RemoteError, Remotes, Response, Resume, SystemClock,

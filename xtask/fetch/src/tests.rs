@@ -241,7 +241,10 @@ impl Case {
 
     fn pauses(&self) -> Vec<f64> {
         let pause = |event: &Event| match event {
-            Event::Failed { again_in, .. } => *again_in,
+            Event::Failed {
+                next: Next::Retry { seconds },
+                ..
+            } => Some(*seconds),
             _ => None,
         };
         self.events.iter().filter_map(pause).collect()

@@ -7,6 +7,7 @@ use plan::recipe::Recipe;
 use plan::{Project, suggest};
 
 use crate::command::images;
+use crate::network;
 use crate::wiring::{self, Supply, supply_failure};
 use xtask::cli::recipe::{BumpArgs, RecipeArgs, RecipeCommand};
 use xtask::context::Context;
@@ -24,6 +25,7 @@ fn bump(context: &Context, args: &BumpArgs) -> CommandResult {
     let project = context.project()?;
     let recipe = named(&project, &args.name)?;
     check_version(recipe, &args.version)?;
+    network::check_allowed(context, &format!("find `{}` {}", args.name, args.version))?;
     let supply = Supply::of_project(context, &args.source, project.clone(), &[])?;
     let remotes = supply.remotes().map_err(supply_failure)?;
     let mut sources = Vec::new();

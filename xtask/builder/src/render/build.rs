@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use forge::event::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::failures::Failures;
 use super::total::Total;
 use xtask::output::{self, Color, Style};
 use xtask::render::quantity;
@@ -17,6 +18,7 @@ pub(crate) struct BuildProgress {
     verbose: bool,
     bars: MultiProgress,
     running: BTreeMap<String, Running>,
+    failures: Failures,
     /// The total over all files, if several are fetched.
     total: Option<Total>,
 }
@@ -46,6 +48,7 @@ impl BuildProgress {
             verbose,
             bars,
             running: BTreeMap::new(),
+            failures: Failures::default(),
             total: None,
         }
     }
@@ -118,18 +121,13 @@ impl BuildProgress {
                 file,
                 url,
                 why,
-                again_in,
+                next,
             } => {
-                let next = again_in.map_or_else(
-                    || "trying the next location".to_owned(),
-                    |seconds| format!("retrying in {seconds:.1} s"),
-                );
                 self.finish(&file);
-                self.print_line(
-                    Color::Yellow,
-                    "Warning",
-                    &format!("`{file}` from {url}: {why}; {next}"),
-                );
+                let line = self.failures.line((&file, &url, &why), next, self.verbose);
+                if let Some(line) = line {
+                    self.print_line(Color::Yellow, "Warning", &line);
+                }
             }
             Event::Finished { file, size } => {
                 self.finish(&file);

@@ -2,8 +2,8 @@
 
 use fetch::{Availability, LocationCheck, check_locations};
 
-use crate::render;
 use crate::wiring::{Supply, supply_failure};
+use crate::{network, render};
 use xtask::cli::MessageFormat;
 use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::output;
@@ -13,10 +13,7 @@ const AT_ONCE: usize = 4;
 
 pub(super) fn run(supply: &Supply<'_>) -> CommandResult {
     let context = supply.context;
-    if context.global.offline {
-        let error = anyhow::anyhow!("failed to check locations: --offline was given");
-        return Err(Failure::new(Exit::Usage, error));
-    }
+    network::check_allowed(context, "check the locations")?;
     let pins: Vec<_> = supply
         .project
         .sources()
