@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 #[error("invalid SHA-256 `{0}`: expected 64 lower-case hexadecimal digits")]
 pub struct NotSha256(pub String);
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 macro_rules! sha256_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -33,7 +35,12 @@ macro_rules! sha256_newtype {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut digits = [0; 64];
+                for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+                    pair[0] = DIGITS[usize::from(byte >> 4)];
+                    pair[1] = DIGITS[usize::from(byte & 0xf)];
+                }
+                f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
             }
         }
 

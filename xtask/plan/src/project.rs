@@ -14,10 +14,11 @@ use crate::lock::{self, Lock};
 use crate::recipe::check::{self, Draft};
 use crate::recipe::{Recipe, Scope};
 use crate::relative::is_file_name;
+use crate::repository::Problem;
 pub use crate::repository::Project;
-use crate::resolve::{self, Problem};
+use crate::resolve::{self, Variables};
 use crate::source::Source;
-use crate::step::{Input, Plan, StepId};
+use crate::step::{Input, Plan, Step, StepId};
 use crate::tree::{self, Files};
 use crate::{document, key, links, suggest};
 
@@ -50,6 +51,14 @@ pub enum PlanError {
         /// The file.
         path: Utf8PathBuf,
     },
+    /// A recipe is an input of another one, but has no step for the architecture.
+    #[error("recipe `{recipe}` has no step for `{arch}`, but is an input of another recipe")]
+    NoStep {
+        /// The recipe.
+        recipe: String,
+        /// The architecture.
+        arch: String,
+    },
     /// The repository is invalid. [`load`] reports this first.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Diagnostic>),
@@ -76,7 +85,7 @@ impl PlanError {
                     .fold(String::new(), |_, arch| format!(" --arch {arch}"));
                 Some(format!("cargo xtask images{arch} --refreeze"))
             }
-            Self::Invalid(_) => None,
+            Self::NoStep { .. } | Self::Invalid(_) => None,
         }
     }
 }
@@ -122,16 +131,27 @@ pub fn load(files: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Project, Vec<Diagn
         epoch,
         files: files.clone(),
         frozen: BTreeSet::new(),
+        steps: BTreeMap::new(),
     };
+    let variables = Variables::of(&project);
     project.frozen = project
         .pairs()
-        .flat_map(|(recipe, arch)| resolve::frozen_paths(&project, recipe, arch))
+        .flat_map(|(recipe, arch)| resolve::frozen_paths(&variables, recipe, arch))
         .collect();
-    found.extend(
-        project
-            .pairs()
-            .flat_map(|(recipe, arch)| trial(&project, recipe, arch)),
-    );
+    let step = |(recipe, arch): (&Recipe, Option<&Arch>)| {
+        let step = resolve::step(&project, &variables, recipe, arch)?;
+        let arch = arch.map(|arch| arch.name.clone());
+        Some(((recipe.name.clone(), arch), step))
+    };
+    project.steps = project.pairs().filter_map(step).collect();
+    let problems = project
+        .steps
+        .values()
+        .filter_map(|step| step.as_ref().err());
+    found.extend(problems.flatten().filter_map(|problem| match problem {
+        Problem::Wrong(diagnostic) => Some(diagnostic.clone()),
+        Problem::NotFrozen(_) => None,
+    }));
 
     // A template is resolved for each architecture, so duplicate errors are removed.
     found.sort_by(|a, b| (&a.path, a.span.start, &a.title).cmp(&(&b.path, b.span.start, &b.title)));
@@ -141,19 +161,6 @@ pub fn load(files: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Project, Vec<Diagn
     } else {
         Err(found)
     }
-}
-
-fn trial(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Vec<Diagnostic> {
-    let problems = resolve::step(project, recipe, arch)
-        .err()
-        .unwrap_or_default();
-    problems
-        .into_iter()
-        .filter_map(|problem| match problem {
-            Problem::Wrong(diagnostic) => Some(diagnostic),
-            Problem::NotFrozen(_) => None,
-        })
-        .collect()
 }
 
 impl Project {
@@ -189,7 +196,7 @@ impl Project {
             match recipe.scope {
                 Scope::Common => drop(draft.add(recipe, None)?),
                 Scope::Arch => {
-                    let applies = |arch: &&&Arch| resolve::applies(self, recipe, Some(arch));
+                    let applies = |arch: &&&Arch| self.step(recipe, Some(arch)).is_some();
                     for arch in wanted.values().filter(applies) {
                         draft.add(recipe, Some(arch))?;
                     }
@@ -237,15 +244,20 @@ impl Project {
             })
     }
 
-    /// Each recipe with each of its architectures.
+    /// The step of a recipe, if it has one for the architecture.
+    fn step(&self, recipe: &Recipe, arch: Option<&Arch>) -> Option<&Result<Step, Vec<Problem>>> {
+        let arch = arch.map(|arch| arch.name.clone());
+        self.steps.get(&(recipe.name.clone(), arch))
+    }
+
+    /// Each recipe with each architecture.
     fn pairs(&self) -> impl Iterator<Item = (&Recipe, Option<&Arch>)> {
         self.recipes.values().flat_map(|recipe| {
             let arches: Vec<Option<&Arch>> = match recipe.scope {
                 Scope::Common => vec![None],
                 Scope::Arch => self.arches.values().map(Some).collect(),
             };
-            let pairs = arches.into_iter().map(move |arch| (recipe, arch));
-            pairs.filter(|(recipe, arch)| resolve::applies(self, recipe, *arch))
+            arches.into_iter().map(move |arch| (recipe, arch))
         })
     }
 }
@@ -276,8 +288,15 @@ impl<'a> PlanDraft<'a> {
                 mount: *mount,
             });
         }
-        let mut step = resolve::step(self.project, recipe, arch)
-            .map_err(|problems| plan_error(recipe, arch, problems))?;
+        let step = self.project.step(recipe, arch);
+        let step = step.ok_or_else(|| PlanError::NoStep {
+            recipe: recipe.name.clone(),
+            arch: arch.map(|arch| arch.name.clone()).unwrap_or_default(),
+        })?;
+        let step = step.as_ref();
+        let mut step = step
+            .map_err(|problems| plan_error(recipe, arch, problems))?
+            .clone();
         step.inputs = inputs;
         step.key = key::of(&step);
         let id = StepId(self.plan.steps.len());
@@ -287,13 +306,13 @@ impl<'a> PlanDraft<'a> {
     }
 }
 
-fn plan_error(recipe: &Recipe, arch: Option<&Arch>, problems: Vec<Problem>) -> PlanError {
+fn plan_error(recipe: &Recipe, arch: Option<&Arch>, problems: &[Problem]) -> PlanError {
     let mut wrong = Vec::new();
     let mut missing = None;
     for problem in problems {
         match problem {
-            Problem::Wrong(diagnostic) => wrong.push(diagnostic),
-            Problem::NotFrozen(path) => missing = missing.or(Some(path)),
+            Problem::Wrong(diagnostic) => wrong.push(diagnostic.clone()),
+            Problem::NotFrozen(path) => missing = missing.or(Some(path.clone())),
         }
     }
     match missing {

@@ -6,9 +6,11 @@ use camino::Utf8PathBuf;
 
 use crate::arch::Arch;
 use crate::canary::Canaries;
+use crate::diagnostic::Diagnostic;
 use crate::generated::GeneratedFiles;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
+use crate::step::Step;
 use crate::tree::Files;
 
 /// Everything in the repository that affects builds.
@@ -32,4 +34,15 @@ pub struct Project {
     pub(crate) files: Files,
     /// Paths of frozen files, existing or not.
     pub(crate) frozen: BTreeSet<Utf8PathBuf>,
+    /// The step of each recipe for each of its architectures, without inputs and key.
+    pub(crate) steps: BTreeMap<(String, Option<String>), Result<Step, Vec<Problem>>>,
+}
+
+/// Why a recipe cannot be resolved.
+#[derive(Debug, Clone)]
+pub(crate) enum Problem {
+    /// A file is wrong.
+    Wrong(Diagnostic),
+    /// A frozen file does not exist yet.
+    NotFrozen(Utf8PathBuf),
 }

@@ -2,6 +2,7 @@
 //! of a step except its inputs and key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
@@ -11,24 +12,29 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::BuildKey;
 use crate::recipe::{Entry, EntryContent, Gathered, Make, Recipe, Template};
 use crate::relative::is_relative;
-use crate::repository::Project;
+use crate::repository::{Problem, Project};
 use crate::source::Source;
 use crate::step::{Action, Frozen, InitramfsEntry, InitramfsKind, InputFile, Script, Step};
 use crate::template::{self, Context, TemplateErrorKind};
 use crate::{tree, wildcard};
 
-/// Why a recipe cannot be resolved.
-#[derive(Debug)]
-pub(crate) enum Problem {
-    /// A file is wrong.
-    Wrong(Diagnostic),
-    /// A frozen file does not exist yet.
-    NotFrozen(Utf8PathBuf),
-}
-
-/// The step of a recipe, without inputs and with a placeholder key.
+/// The step of a recipe, without inputs and with a placeholder key. `None` if it has no step for the
+/// architecture. A recipe with an unknown variable has: that step is where the error is found.
 pub(crate) fn step(
     project: &Project,
+    variables: &Variables,
+    recipe: &Recipe,
+    arch: Option<&Arch>,
+) -> Option<Result<Step, Vec<Problem>>> {
+    let context = variables.context(recipe, arch);
+    let when = recipe.when.as_ref();
+    let applies = when.is_none_or(|when| context.text(&when.text) != Some(""));
+    applies.then(|| step_of(project, context, recipe, arch))
+}
+
+fn step_of(
+    project: &Project,
+    context: Context,
     recipe: &Recipe,
     arch: Option<&Arch>,
 ) -> Result<Step, Vec<Problem>> {
@@ -36,7 +42,7 @@ pub(crate) fn step(
         project,
         recipe,
         arch,
-        context: context(project, recipe, arch),
+        context,
         problems: Vec::new(),
     };
     if let Some(when) = &recipe.when {
@@ -65,14 +71,14 @@ pub(crate) fn step(
 
 /// The repository paths of a recipe's frozen outputs. Omits those that cannot be rendered.
 pub(crate) fn frozen_paths(
-    project: &Project,
+    variables: &Variables,
     recipe: &Recipe,
     arch: Option<&Arch>,
 ) -> Vec<Utf8PathBuf> {
     if recipe.frozen.is_empty() {
         return Vec::new();
     }
-    let context = context(project, recipe, arch);
+    let context = variables.context(recipe, arch);
     let render = |(_, file): &(String, Template)| template::render("", &file.text, &context).ok();
     recipe
         .frozen
@@ -82,26 +88,35 @@ pub(crate) fn frozen_paths(
         .collect()
 }
 
-/// Whether a recipe has a step for an architecture. One with an unknown variable has: that step is
-/// where the error is found.
-pub(crate) fn applies(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> bool {
-    let Some(when) = &recipe.when else {
-        return true;
-    };
-    let context = context(project, recipe, arch);
-    context.text(&when.text) != Some("")
+/// The variables of templates by architecture, except `version`.
+pub(crate) struct Variables(BTreeMap<Option<String>, Arc<Value>>);
+
+impl Variables {
+    /// Collects the variables of a repository.
+    pub(crate) fn of(project: &Project) -> Self {
+        let recipes = project.recipes.iter();
+        let recipes: Map<String, Value> = recipes
+            .map(|(name, recipe)| (name.clone(), about(recipe)))
+            .collect();
+        let arches = [None].into_iter().chain(project.arches.values().map(Some));
+        let variables = arches.map(|arch| {
+            let name = arch.map(|arch| arch.name.clone());
+            (name, Arc::new(variables(project, recipes.clone(), arch)))
+        });
+        Self(variables.collect())
+    }
+
+    /// The variables of one recipe.
+    fn context(&self, recipe: &Recipe, arch: Option<&Arch>) -> Context {
+        let shared = self.0.get(&arch.map(|arch| arch.name.clone()));
+        let shared = shared.map_or_else(Arc::default, Arc::clone);
+        Context::with_shared(json!({ "version": recipe.version }), shared)
+    }
 }
 
-/// The variables of a template.
-fn context(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Context {
+fn variables(project: &Project, recipes: Map<String, Value>, arch: Option<&Arch>) -> Value {
     let mut values = Map::new();
-    values.insert("version".to_owned(), json!(recipe.version));
     values.insert("epoch".to_owned(), json!(project.epoch));
-    let recipes: Map<String, Value> = project
-        .recipes
-        .iter()
-        .map(|(name, recipe)| (name.clone(), about(recipe)))
-        .collect();
     values.insert("recipes".to_owned(), Value::Object(recipes));
     if let Some(arch) = arch {
         let linux = &arch.linux;
@@ -129,7 +144,7 @@ fn context(project: &Project, recipe: &Recipe, arch: Option<&Arch>) -> Context {
         let bare = json!({ "flags": flags.unwrap_or_default() });
         values.insert("bare".to_owned(), bare);
     }
-    Context::new(Value::Object(values))
+    Value::Object(values)
 }
 
 /// The variables about one recipe that other recipes' templates may use.

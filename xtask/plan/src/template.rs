@@ -7,6 +7,7 @@
 mod engine;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,28 +17,42 @@ use engine::{Kind, TagError};
 
 /// The variables of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Context(Value);
+pub struct Context {
+    own: Value,
+    /// Where a name is looked up that is not in `own`.
+    shared: Arc<Value>,
+}
 
 impl Context {
     /// A context of these values. `values` is an object.
     #[must_use]
     pub fn new(values: Value) -> Self {
-        Self(values)
+        Self::with_shared(values, Arc::default())
+    }
+
+    /// A context of these values and of those that it shares with others. Both are objects.
+    pub(crate) fn with_shared(own: Value, shared: Arc<Value>) -> Self {
+        Self { own, shared }
+    }
+
+    fn scopes(&self) -> [&Value; 2] {
+        [&self.own, &self.shared]
     }
 
     /// The text value of a dotted name. `None` if the name is unknown or its value is not a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        name.split('.')
-            .try_fold(&self.0, |value, part| value.get(part))?
-            .as_str()
+        let mut scopes = self.scopes().into_iter();
+        scopes.find_map(|scope| engine::get(scope, name))?.as_str()
     }
 
     /// All names, dotted, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        collect_names(&self.0, "", &mut names);
+        for values in self.scopes().into_iter().filter(|it| it.is_object()) {
+            collect_names(values, "", &mut names);
+        }
         names.sort();
         names
     }
@@ -142,7 +157,7 @@ impl TemplateError {
 
 /// Renders a template. `name` is its name in errors.
 pub fn render(name: &str, text: &str, context: &Context) -> Result<String, TemplateError> {
-    let rendered = engine::render(text, &context.0, str::to_owned);
+    let rendered = engine::render(text, &context.scopes(), str::to_owned);
     rendered.map_err(|wrong| failure(name, text, wrong, context))
 }
 
@@ -154,8 +169,8 @@ pub fn page(name: &str, text: &str, values: &impl Serialize) -> Result<String, T
         column: 1,
         kind: TemplateErrorKind::Other(error.to_string()),
     })?;
-    let context = Context(values);
-    let rendered = engine::render(text, &context.0, escape_html);
+    let context = Context::new(values);
+    let rendered = engine::render(text, &context.scopes(), escape_html);
     rendered.map_err(|wrong| failure(name, text, wrong, &context))
 }
 

@@ -71,15 +71,19 @@ impl Block {
     }
 }
 
-/// Renders `text` with `values`. Applies `escape` to each value of `{{name}}`.
+/// Renders `text` with `values`, of which the first that has a name counts. Applies `escape` to each value of
+/// `{{name}}`.
 pub(super) fn render(
     text: &str,
-    values: &Value,
+    values: &[&Value],
     escape: fn(&str) -> String,
 ) -> Result<String, TagError> {
     let (nodes, _) = Parser { text, place: 0 }.nodes(None)?;
     let mut out = String::new();
-    let mut scopes = vec![values];
+    let mut scopes = Scopes {
+        outermost: values,
+        items: Vec::new(),
+    };
     write(&nodes, &mut scopes, escape, &mut out)?;
     Ok(out)
 }
@@ -231,25 +235,40 @@ fn value_name(tag: &str, at: usize) -> Result<&str, TagError> {
     }
 }
 
-/// Looks up a name. The last scope is the innermost.
-fn lookup<'v>(name: &str, scopes: &[&'v Value], at: usize) -> Result<&'v Value, TagError> {
-    let unknown = || TagError {
-        at,
-        kind: Kind::Unknown(name.to_owned()),
-    };
-    let (mut rest, mut depth) = (name, scopes.len());
-    while let Some(outer) = rest.strip_prefix("../") {
-        (rest, depth) = (outer, depth.saturating_sub(1));
+/// Where names are looked up.
+struct Scopes<'v> {
+    /// The values outside of every `each`.
+    outermost: &'v [&'v Value],
+    /// The items of the open `each` blocks. The last is the innermost.
+    items: Vec<&'v Value>,
+}
+
+impl<'v> Scopes<'v> {
+    fn lookup(&self, name: &str, at: usize) -> Result<&'v Value, TagError> {
+        let (mut rest, mut depth) = (name, Some(self.items.len()));
+        while let Some(outer) = rest.strip_prefix("../") {
+            (rest, depth) = (outer, depth.and_then(|depth| depth.checked_sub(1)));
+        }
+        let values = match depth {
+            None => &[],
+            Some(0) => self.outermost,
+            Some(depth) => &self.items[depth - 1..depth],
+        };
+        let found = match rest {
+            "this" => values.first().copied(),
+            name => values.iter().find_map(|value| get(value, name)),
+        };
+        found.ok_or_else(|| TagError {
+            at,
+            kind: Kind::Unknown(name.to_owned()),
+        })
     }
-    let scope = depth.checked_sub(1).and_then(|index| scopes.get(index));
-    let scope = scope.ok_or_else(unknown)?;
-    if rest == "this" {
-        return Ok(scope);
-    }
-    let found = rest
-        .split('.')
-        .try_fold(*scope, |value, part| value.get(part));
-    found.ok_or_else(unknown)
+}
+
+/// The value of a dotted name.
+pub(super) fn get<'v>(values: &'v Value, name: &str) -> Option<&'v Value> {
+    let mut parts = name.split('.');
+    parts.try_fold(values, |value, part| value.get(part))
 }
 
 fn is_true(value: &Value) -> bool {
@@ -265,14 +284,14 @@ fn is_true(value: &Value) -> bool {
 
 fn write<'v>(
     nodes: &[Node<'_>],
-    scopes: &mut Vec<&'v Value>,
+    scopes: &mut Scopes<'v>,
     escape: fn(&str) -> String,
     out: &mut String,
 ) -> Result<(), TagError> {
     for node in nodes {
         match node {
             Node::Text(text) => out.push_str(text),
-            Node::Value { at, name, raw } => match lookup(name, scopes, *at)? {
+            Node::Value { at, name, raw } => match scopes.lookup(name, *at)? {
                 Value::Null => {}
                 Value::String(text) if *raw => out.push_str(text),
                 Value::String(text) => out.push_str(&escape(text)),
@@ -288,7 +307,7 @@ fn write<'v>(
                 body,
                 otherwise,
             } => {
-                let value = lookup(name, scopes, *at)?;
+                let value = scopes.lookup(name, *at)?;
                 let items = match (kind, value) {
                     (Block::Each, Value::Array(items)) => items,
                     (Block::Each, _) => return Err(other(*at, format!("`{name}` is not a list"))),
@@ -302,9 +321,9 @@ fn write<'v>(
                     write(otherwise, scopes, escape, out)?;
                 }
                 for item in items {
-                    scopes.push(item);
+                    scopes.items.push(item);
                     let written = write(body, scopes, escape, out);
-                    scopes.pop();
+                    scopes.items.pop();
                     written?;
                 }
             }
