@@ -1,7 +1,7 @@
 //! Entries: the output trees of steps, named by build key. [`EntryState`] is the state of a name.
 //!
-//! An entry that must have the same bytes on every host is hashed at each lookup. The sizes of an
-//! entry from the host's compiler are checked once per boot. A wrong entry goes to quarantine and
+//! An entry that must have the same bytes on every host is hashed once per boot, and again when a
+//! file changed. The sizes of an entry from the host's compiler are checked once per boot. A wrong entry goes to quarantine and
 //! counts as vacant, with the reason.
 
 use std::collections::BTreeMap;
@@ -236,6 +236,11 @@ impl Ready {
                 Err(error) => return Err(error.to_string()),
             }
         }
+        self.check_links()
+    }
+
+    fn check_links(&self) -> Result<(), String> {
+        let out = self.path();
         for (name, target) in &self.meta.links {
             match out.join(name).read_link_utf8() {
                 Ok(found) if found == *target => {}
@@ -290,7 +295,11 @@ impl Store {
 
     fn check_entry(&self, ready: &Ready) -> Result<(), String> {
         if ready.name.host.is_none() {
-            return ready.verify();
+            ready.check_links()?;
+            let out = ready.path();
+            let files: Vec<_> = ready.meta.files.keys().map(|name| out.join(name)).collect();
+            let now = host::clock::now();
+            return self.check_once(&ready.directory, &files, now, || ready.verify());
         }
         if self.is_of_this_boot(&ready.directory) {
             return Ok(());

@@ -155,7 +155,7 @@ impl Store {
                 let Ok(key) = item.name.parse::<Digest>() else {
                     return Ok(Some("its name is not a SHA-256".to_owned()));
                 };
-                let Err(why) = template::checked(&item.path, &key) else {
+                let Err(why) = template::verify(&item.path, &key) else {
                     return Ok(None);
                 };
                 self.quarantine(&item.path, &format!("template `{key}` is corrupt: {why}"))

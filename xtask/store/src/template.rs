@@ -1,8 +1,8 @@
 //! Templates: saved guests, each named by a key of everything that it depends on.
 //!
 //! A template is a directory with the memory of the guest (`ram`, sparse), the state of its devices
-//! (`state`) and a description (`template.json`). It appears by rename only. A lookup hashes all
-//! bytes. A corrupt template goes to quarantine and counts as absent. A template depends on this
+//! (`state`) and a description (`template.json`). It appears by rename only. The first lookup of a
+//! boot hashes all bytes, and so does one after a change. A corrupt template goes to quarantine and counts as absent. A template depends on this
 //! machine's QEMU and can always be made again, so nothing is synced.
 
 use std::fs::Permissions;
@@ -118,13 +118,20 @@ impl TemplateStaging {
 }
 
 impl Store {
-    /// Looks up the template of a key and checks all its bytes.
+    /// Looks up the template of a key and checks its bytes.
     pub fn template(&self, key: &Digest) -> Result<Option<Template>, StoreError> {
         let dir = self.template_dir(key);
         if !dir.is_dir() {
             return Ok(None);
         }
-        match checked(&dir, key) {
+        let looked_up = read(&dir, key).and_then(|(description, template)| {
+            let files = [template.ram(), template.state()];
+            self.check_once(&dir, &files, host::clock::now(), || {
+                check(&dir, &description)
+            })?;
+            Ok(template)
+        });
+        match looked_up {
             Ok(template) => {
                 self.touch(&dir.join(DESCRIPTION));
                 Ok(Some(template))
@@ -194,22 +201,34 @@ fn state(dir: &Utf8Path) -> Utf8PathBuf {
     dir.join("state")
 }
 
-/// Checks a template. The error is one line.
-pub(crate) fn checked(dir: &Utf8Path, key: &Digest) -> Result<Template, String> {
-    let read = |path: &Utf8Path| content(path).map_err(|error| error.to_string());
+/// Hashes the files of a template. The error is one line.
+pub(crate) fn verify(dir: &Utf8Path, key: &Digest) -> Result<(), String> {
+    let (description, _) = read(dir, key)?;
+    check(dir, &description)
+}
+
+fn read(dir: &Utf8Path, key: &Digest) -> Result<(Description, Template), String> {
     let text = fs::read(dir.join(DESCRIPTION)).map_err(|error| error.to_string())?;
     let description: Description =
         serde_json::from_slice(&text).map_err(|error| format!("invalid {DESCRIPTION}: {error}"))?;
     if description.format != TEMPLATE_FORMAT || description.key != *key {
         return Err("its description has another key".to_owned());
     }
-    // Read before the bytes, so that a later change is noticed.
-    let identity = identities(dir).map_err(|error| error.to_string())?;
+    let template = Template {
+        dir: dir.to_owned(),
+        guest: description.guest.clone(),
+        // Read before the bytes, so that a later change is noticed.
+        identity: identities(dir).map_err(|error| error.to_string())?,
+    };
+    Ok((description, template))
+}
+
+fn check(dir: &Utf8Path, description: &Description) -> Result<(), String> {
     for (path, expected) in [
         (ram(dir), &description.ram),
         (state(dir), &description.state),
     ] {
-        let found = read(&path)?;
+        let found = content(&path).map_err(|error| error.to_string())?;
         if found != *expected {
             let name = path.file_name().unwrap_or_default();
             return Err(format!(
@@ -218,11 +237,7 @@ pub(crate) fn checked(dir: &Utf8Path, key: &Digest) -> Result<Template, String> 
             ));
         }
     }
-    Ok(Template {
-        dir: dir.to_owned(),
-        guest: description.guest,
-        identity,
-    })
+    Ok(())
 }
 
 /// The description of a template for listings, and its size on disk in bytes.
