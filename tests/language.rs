@@ -27,6 +27,14 @@ const PHRASES: &[(&str, &str)] = &[
     ),
     (r"\bfor ever\b", "forever"),
     (r"\btold\b", "reported, printed, sent"),
+    (r"\bsaid\b", "printed, reported, requested"),
+    (r"\b(is|are) there\b", "exists, is available"),
+    (r"\b(lies|lay) (in|at|on|below|behind|next)\b", "is"),
+    (r"\bstands? (at|on|below|behind|next)\b", "is"),
+    (r"\b(spot|standing)s?\b", "location, state"),
+    (r"\bsays? so\b", "reports it"),
+    (r"\bwhy there (is|are)\b", "why … is missing, the reason"),
+    (r"\banew\b", "again"),
     (r"\b(be|been|is to be) had\b", "arrive, be available"),
     (
         r"\b(a line a|one file a|an hour a|a folder an|a job an)\b",
@@ -42,8 +50,7 @@ const PHRASES: &[(&str, &str)] = &[
 const COMMENT_PHRASES: &[(&str, &str)] = &[
     (r"^of (all|the|a|each|some|its)\b", "the noun before `of`"),
     (r"^(where|what) it is\b", "the path, the type"),
-    (r"\bsays? (so|of)\b", "reports, prints, describes"),
-    (r"\b(is|are|was|were) said\b", "is printed, is reported"),
+    (r"\bsays? of\b", "reports, prints, describes"),
     (r"\bwhat (became|came) of\b", "the result, the outcome"),
     (r"\bwhat (there is|is there)\b", "the existing ones"),
     (
@@ -59,13 +66,8 @@ const COMMENT_PHRASES: &[(&str, &str)] = &[
     (r"\b(passes|passed|pass) over\b", "skips"),
     (r"\blooks? closer\b", "debugs"),
     (r"\b(gives?|gave) back\b", "returns"),
-    (r"\banew\b", "again"),
     (r"\bfar end\b", "peer"),
     (r"\bin which case\b", "then; or a sentence with `if`"),
-    (
-        r"\b(lies|lay|stands|stood) (there|below|behind|next)\b",
-        "is",
-    ),
     (r"\bof a sort\b", "fake"),
 ];
 

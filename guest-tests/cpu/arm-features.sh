@@ -17,7 +17,7 @@ in_guest() {
         if grep -q "$feature=on" /proc/cmdline; then
             echo "$present" | grep -qw "$flag" || fail "$flag is missing"
         else
-            ! echo "$present" | grep -qw "$flag" || fail "$flag is there"
+            ! echo "$present" | grep -qw "$flag" || fail "$flag is present"
         fi
     done
 }

@@ -14,6 +14,6 @@ in_guest() {
         echo "$flags" | grep -qw "$flag" || fail "$flag is missing"
     done
     for flag in avx rdrand; do
-        ! echo "$flags" | grep -qw "$flag" || fail "$flag is there"
+        ! echo "$flags" | grep -qw "$flag" || fail "$flag is present"
     done
 }

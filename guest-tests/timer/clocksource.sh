@@ -21,7 +21,7 @@ in_guest() {
             if test "$(choose hpet on off)" = on; then
                 echo "$sources" | grep -qw hpet
             else
-                ! echo "$sources" | grep -qw hpet || fail "an HPET that is off is there"
+                ! echo "$sources" | grep -qw hpet || fail "the guest has an HPET that is off"
             fi
             ;;
         aarch64) echo "$sources" | grep -qw arch_sys_counter ;;

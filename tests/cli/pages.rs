@@ -1,6 +1,7 @@
 //! Runs the commands of README.md and docs/ that have no lasting effect, and lists the tests that
 //! `test` commands select. `xtask/src/cli/examples.rs` tests that every command line parses.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use harness::{Output, root, xtask};
@@ -43,8 +44,28 @@ const RUNNABLE: [(&str, &[i32]); 6] = [
     ("store list", &[0]),
 ];
 
-/// Options whose commands need an earlier run, or a tree of the reader.
-const FOREIGN: [&str; 4] = ["--kernel", "--ktest", "--rerun", "--suite"];
+/// The pages whose `test` commands must select tests.
+const TEST_PAGES: [&str; 5] = [
+    "README.md",
+    "docs/bare-tests.md",
+    "docs/device-tests.md",
+    "docs/kernel.md",
+    "guest-tests/README.md",
+];
+
+/// Words of commands that need an earlier run, or a tree or a test of the reader, or that cannot be
+/// combined with `--list`.
+const FOREIGN: [&str; 9] = [
+    "--image",
+    "--kernel",
+    "--ktest",
+    "--list",
+    "--rerun",
+    "--shell",
+    "--standalone",
+    "--suite",
+    "hotplug::mine",
+];
 
 fn run(store: &Path, words: &[String], extra: &[&str]) -> Output {
     let mut command = xtask();
@@ -57,10 +78,11 @@ fn run(store: &Path, words: &[String], extra: &[&str]) -> Output {
 }
 
 #[test]
-fn tests_named_by_readme_exist() {
+fn tests_named_by_pages_exist() {
     let store = tempfile::tempdir().unwrap();
     let mut listed = 0;
-    for words in commands("README.md") {
+    let all: BTreeSet<_> = TEST_PAGES.into_iter().flat_map(commands).collect();
+    for words in all {
         if words[0] != "test" || words.iter().any(|word| FOREIGN.contains(&word.as_str())) {
             continue;
         }
@@ -69,7 +91,7 @@ fn tests_named_by_readme_exist() {
         assert!(output.stdout.contains("::"), "{words:?}");
         listed += 1;
     }
-    assert!(listed > 4, "{listed} commands");
+    assert!(listed > 10, "{listed} commands");
 }
 
 #[test]

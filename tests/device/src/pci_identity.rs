@@ -126,7 +126,7 @@ fn identifies(bench: &mut Bench<'_>, spec: &Spec) -> Result<(), Failure> {
     for capability in spec.capabilities {
         let is_there = found.contains(capability);
         bench.check(
-            format!("capability {capability:#04x} is there"),
+            format!("capability {capability:#04x} exists"),
             is_there,
             true,
         )?;

@@ -158,7 +158,7 @@ fn try_mutant(
     })
 }
 
-/// Works on items, some at a time, and hands each result over as soon as it is there. Ends with the first error.
+/// Works on items, some at a time, and hands each result over at once. Ends with the first error.
 fn for_each<T: Sync, R: Send, E: Send>(
     jobs: usize,
     items: &[T],

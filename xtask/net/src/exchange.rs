@@ -94,7 +94,7 @@ impl Answer {
         let text = String::from_utf8_lossy(&self.body);
         let plain: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
         if plain.is_empty() {
-            "nothing was said".to_owned()
+            "no message".to_owned()
         } else {
             plain
         }

@@ -124,7 +124,7 @@ impl Device {
     pub fn queue(&self, bench: &mut Bench<'_>, index: u16) -> Result<Queue, Failure> {
         let most = self.transport.select(bench, index)?;
         let most = u16::try_from(most).unwrap_or(u16::MAX);
-        bench.check(format!("queue {index} is there"), most >= SIZE, true)?;
+        bench.check(format!("queue {index} exists"), most >= SIZE, true)?;
         let size = if self.is_legacy() { most } else { SIZE };
         let layout = if self.accepted & PACKED != 0 {
             Layout::Packed

@@ -108,7 +108,7 @@ impl Image {
         own.unwrap_or_else(|| self.directory.join("config"))
     }
 
-    /// The kernel, if it is the image's own: only for that one is there a table of functions.
+    /// The kernel, if it is the image's own. Only this one has a table of functions.
     #[must_use]
     pub fn own_kernel(&self) -> Option<&Utf8Path> {
         self.kernel.is_none().then_some(&*self.boot.kernel)

@@ -22,7 +22,7 @@ pub struct Resumed {
 /// Waits for the hello of a booting guest. Returns whether it can be saved and restored.
 pub(super) fn hello(guest: &mut dyn Guest, until: &Deadline) -> Result<bool, String> {
     let mut listener = Listener::new(None);
-    listener.wait(guest, until, "said no hello", |record| match record {
+    listener.wait(guest, until, "did not send hello", |record| match record {
         FromGuest::Hello { resumes, .. } => Some(Ok(*resumes)),
         _ => None,
     })
