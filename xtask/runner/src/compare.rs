@@ -12,7 +12,7 @@ use start::platform::ArchRun;
 use verdict::comparison::{CompareEvent, Comparison, Pair, Verdict};
 use verdict::event::{TestReport, millis};
 use verdict::outcome::Outcome;
-use verdict::runs::run_dir::{self, RunDir};
+use verdict::runs::run_dir;
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -33,17 +33,17 @@ pub fn compare(
     let started = monotonic();
     let arches: Vec<_> = old.arches.iter().map(|run| run.arch.name.clone()).collect();
     let (jobs, _) = jobs(old, &arches)?;
-    let place = RunDir::prepare(&old.runs_dir, &old.temp_dir, old.keep_runs)?;
+    let place = old.directories.prepare()?;
     let library = case::Library::read(&old.suite.dir)?;
-    let total = jobs.len() * old.rounds.count.unwrap_or(1) as usize;
+    let total = jobs.len() * old.limits.rounds.count.unwrap_or(1) as usize;
     let run_dir = place.run_dir.clone();
     let _ = events.send(CompareEvent::Started {
         seed: old.seed,
         total,
         run_dir: run_dir.clone(),
         by_start: old.case.start != new.case.start,
-        old: versions(old),
-        new: versions(new),
+        old: versions(&old.arches),
+        new: versions(&new.arches),
         platforms: [old, new].map(|it| it.arches.iter().map(ArchRun::platform).collect()),
     });
     let turns = RwLock::default();
@@ -52,18 +52,13 @@ pub fn compare(
         place: &place,
         library: &library,
         logs: run_dir.join(side),
-        numbered: is_numbered(old, &jobs),
+        numbered: is_numbered(old.limits.rounds, &jobs),
         confirms: old.case.start == new.case.start,
         turns: &turns,
     };
     let workers = [worker(old, SIDES[0]), worker(new, SIDES[1])];
-    let limits = queue::Limits {
-        rounds: old.rounds,
-        max_fail: old.max_fail,
-        time: old.job_timeout,
-    };
     let threads = old.jobs.clamp(1, total.max(1));
-    let queue = queue::Queue::new(jobs, limits);
+    let queue = queue::Queue::new(jobs, old.limits);
     let pairs = spread(threads, &workers, &queue, events);
     let interrupted = host::interrupt::received().map(|signal| signal.0);
     for (side, config) in SIDES.into_iter().zip([old, new]) {
@@ -84,9 +79,9 @@ pub fn compare(
     Ok(comparison)
 }
 
-fn versions(config: &Config) -> BTreeMap<String, String> {
+fn versions(arches: &[ArchRun]) -> BTreeMap<String, String> {
     let version = |run: &ArchRun| (run.arch.name.clone(), run.facts.version.to_string());
-    config.arches.iter().map(version).collect()
+    arches.iter().map(version).collect()
 }
 
 fn spread(

@@ -1,7 +1,6 @@
 //! The configuration of a run.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use guest::config::CaseConfig;
@@ -10,9 +9,13 @@ use start::platform::ArchRun;
 use suite::overrides::Override;
 use suite::{Filter, Suite};
 use verdict::origin::Origin;
+use verdict::runs::run_dir::{RunDir, RunDirError};
 
-use crate::queue::Rounds;
+use crate::queue::Limits;
 use crate::rerun::RerunTest;
+
+/// Number of runs that are kept.
+const KEEP: usize = 20;
 
 /// The configuration of a run.
 #[derive(Debug, Clone)]
@@ -25,18 +28,14 @@ pub struct Config {
     pub arches: Vec<ArchRun>,
     /// Maximum number of concurrent tests.
     pub jobs: usize,
-    /// The rounds of the tests.
-    pub rounds: Rounds,
+    /// The rounds of the tests, and when the run stops early.
+    pub limits: Limits,
     /// How selected tests become jobs.
     pub extent: Extent,
     /// Number of retries of a failed test.
     pub retries: u32,
     /// Changes for single tests.
     pub overrides: Vec<Override>,
-    /// Number of failures that ends the run.
-    pub max_fail: Option<usize>,
-    /// No test starts after this time.
-    pub job_timeout: Option<Duration>,
     /// The settings of all tests.
     pub case: CaseConfig,
     /// Seed of all choices.
@@ -47,14 +46,39 @@ pub struct Config {
     pub device_coverage: bool,
     /// The origin of the run for its report.
     pub origin: Origin,
+    /// Where the run writes.
+    pub directories: Directories,
+}
+
+/// The directories of a run.
+#[derive(Debug, Clone)]
+pub struct Directories {
     /// The directory of runs, each in a numbered folder: `target/kiln/runs`.
-    pub runs_dir: Utf8PathBuf,
+    pub runs: Utf8PathBuf,
     /// Number of runs that are kept there.
-    pub keep_runs: usize,
+    pub keep: usize,
     /// The directory in which other commands find the guests of the run, if they may.
     pub links: Option<Utf8PathBuf>,
-    /// The directory for sockets and scratch files, see [`temp_dir`].
-    pub temp_dir: Utf8PathBuf,
+    /// The directory for sockets and scratch files, see [`temp_dir`](verdict::runs::run_dir::temp_dir).
+    pub temp: Utf8PathBuf,
+}
+
+impl Directories {
+    /// The directories of a run of which no other command knows.
+    #[must_use]
+    pub fn new(runs: Utf8PathBuf, temp: Utf8PathBuf) -> Self {
+        Self {
+            runs,
+            keep: KEEP,
+            links: None,
+            temp,
+        }
+    }
+
+    /// Creates the directories of a run.
+    pub(super) fn prepare(&self) -> Result<RunDir, RunDirError> {
+        RunDir::prepare(&self.runs, &self.temp, self.keep)
+    }
 }
 
 impl Config {

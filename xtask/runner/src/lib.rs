@@ -29,9 +29,9 @@ mod run;
 mod worker;
 
 pub use compare::compare;
-pub use config::{Config, Extent};
+pub use config::{Config, Directories, Extent};
 pub use error::RunError;
 pub use exhaustive::ExhaustiveError;
-pub use queue::Rounds;
+pub use queue::{Limits, Rounds};
 pub use rerun::RerunTest;
 pub use run::run;

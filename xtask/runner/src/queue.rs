@@ -37,14 +37,15 @@ impl Rounds {
     }
 }
 
-/// When to stop early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    pub(super) rounds: Rounds,
+/// The rounds of the tests, and when the run stops early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// The rounds.
+    pub rounds: Rounds,
     /// Number of failures that ends the run.
-    pub(super) max_fail: Option<usize>,
-    /// No job starts after this time.
-    pub(super) time: Option<Duration>,
+    pub max_fail: Option<usize>,
+    /// No test starts after this time.
+    pub time: Option<Duration>,
 }
 
 /// The jobs of a run, distributed to its threads.

@@ -5,10 +5,11 @@
 
 use std::io;
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use camino::Utf8PathBuf;
+use attach::LiveGuests;
+use camino::{Utf8Path, Utf8PathBuf};
 use guest::case;
 use guest::job::Job;
 use host::clock::monotonic;
@@ -21,6 +22,7 @@ use verdict::runs::run_dir::{self, RunDir};
 
 use crate::config::{Config, Extent};
 use crate::error::RunError;
+use crate::queue::Rounds;
 use crate::worker::Worker;
 use crate::{bless, exhaustive, queue};
 
@@ -33,11 +35,15 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         .map(|run| run.arch.name.clone())
         .collect();
     let (jobs, notes) = jobs(config, &arches)?;
-    let place = RunDir::prepare(&config.runs_dir, &config.temp_dir, config.keep_runs)?;
+    let place = config.directories.prepare()?;
     let library = case::Library::read(&config.suite.dir)?;
     let run_dir = place.run_dir.clone();
-    let attached = attached(config, &place);
-    let total = jobs.len() * config.rounds.count.unwrap_or(1) as usize;
+    let attached = attached(
+        config.directories.links.as_deref(),
+        &config.case.live,
+        &place,
+    );
+    let total = jobs.len() * config.limits.rounds.count.unwrap_or(1) as usize;
     send(
         events,
         RunEvent::RunStarted {
@@ -52,22 +58,17 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     for text in notes.into_iter().chain(refused) {
         send(events, RunEvent::Note { text });
     }
-    let limits = queue::Limits {
-        rounds: config.rounds,
-        max_fail: config.max_fail,
-        time: config.job_timeout,
-    };
     let turns = RwLock::default();
     let worker = Worker {
         config,
         place: &place,
         library: &library,
         logs: run_dir.clone(),
-        numbered: is_numbered(config, &jobs),
+        numbered: is_numbered(config.limits.rounds, &jobs),
         confirms: true,
         turns: &turns,
     };
-    let queue = queue::Queue::new(jobs, limits);
+    let queue = queue::Queue::new(jobs, config.limits);
     let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &worker, &queue);
 
     let (rest, why) = queue.rest();
@@ -91,11 +92,14 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
 }
 
 /// Lets other commands attach to the guests of the run.
-fn attached(config: &Config, place: &RunDir) -> io::Result<Option<attach::Server>> {
+fn attached(
+    links: Option<&Utf8Path>,
+    live: &Arc<LiveGuests>,
+    place: &RunDir,
+) -> io::Result<Option<attach::Server>> {
     let name = place.run_dir.file_name().unwrap_or_default();
-    let links = config.links.as_ref();
-    let start = |links| attach::Server::start(&config.case.live, name, place.scratch(), links);
-    links.map(|links| start(links)).transpose()
+    let start = |links| attach::Server::start(live, name, place.scratch(), links);
+    links.map(start).transpose()
 }
 
 /// The report of a run that ends now.
@@ -126,8 +130,8 @@ pub(super) fn report(
 }
 
 /// Whether a test runs more than once, and so needs a folder per round.
-pub(super) fn is_numbered(config: &Config, jobs: &[Job<'_>]) -> bool {
-    config.rounds.repeats() || jobs.windows(2).any(|pair| pair[0].test == pair[1].test)
+pub(super) fn is_numbered(rounds: Rounds, jobs: &[Job<'_>]) -> bool {
+    rounds.repeats() || jobs.windows(2).any(|pair| pair[0].test == pair[1].test)
 }
 
 /// The jobs of the first round, in the order of the report, with notes for the user.

@@ -58,7 +58,10 @@ impl Worker<'_> {
             if done {
                 report.evidence.notes.extend(notes);
                 report.failed_tries.splice(0..0, failed_tries);
-                if self.config.rounds.until_fail && self.numbered && report.outcome.is_success() {
+                if self.config.limits.rounds.until_fail
+                    && self.numbered
+                    && report.outcome.is_success()
+                {
                     drop_logs(&logs, &mut report);
                 }
                 return report;

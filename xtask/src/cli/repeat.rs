@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use runner::{Extent, Rounds};
+use runner::{Extent, Limits, Rounds};
 
 use super::{EXECUTION, SELECTION};
 
@@ -68,15 +68,6 @@ pub struct RepeatArgs {
 }
 
 impl RepeatArgs {
-    /// How many failures end the run.
-    #[must_use]
-    pub fn max_fail(&self) -> Option<usize> {
-        match self.max_fail {
-            Some(limit) => Some(limit as usize),
-            None => self.fail_fast.then_some(1),
-        }
-    }
-
     /// Which jobs the tests become.
     #[must_use]
     pub fn extent(&self) -> Extent {
@@ -89,14 +80,19 @@ impl RepeatArgs {
         }
     }
 
-    /// How often the tests run: once by default.
+    /// How often the tests run, once by default, and when the run stops early.
     #[must_use]
-    pub fn rounds(&self) -> Rounds {
+    pub fn limits(&self) -> Limits {
         let endless = self.until_fail || self.time.is_some();
-        Rounds {
-            count: self.repeat.or((!endless).then_some(1)),
-            time: self.time,
-            until_fail: self.until_fail,
+        let max_fail = self.max_fail.map(|limit| limit as usize);
+        Limits {
+            rounds: Rounds {
+                count: self.repeat.or((!endless).then_some(1)),
+                time: self.time,
+                until_fail: self.until_fail,
+            },
+            max_fail: max_fail.or(self.fail_fast.then_some(1)),
+            time: self.job_timeout,
         }
     }
 }

@@ -109,7 +109,7 @@ impl Bench<'_> {
     ) -> Result<RunReport, Failure> {
         let mut config = test::named(self.context, self.suite, vec![self.run.clone()], test);
         config.jobs = jobs;
-        config.rounds = Rounds {
+        config.limits.rounds = Rounds {
             count: Some(rounds),
             ..Rounds::default()
         };

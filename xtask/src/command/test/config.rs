@@ -6,7 +6,7 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use guest::config::{CaseConfig, ReproduceFlags};
 use guest::debug::Debug;
-use runner::{Config, Extent, Rounds};
+use runner::{Config, Directories, Extent, Limits};
 use start::decision::StartPolicy;
 use start::platform::ArchRun;
 use start::template::Templates;
@@ -23,9 +23,6 @@ use crate::exit::Failure;
 use crate::platforms::{self, Guests};
 use crate::supply::Supply;
 use crate::{kernels, origin};
-
-/// Number of runs that are kept.
-const KEEP_RUNS: usize = 20;
 
 /// The tests and architectures of a run.
 #[derive(Clone)]
@@ -58,12 +55,10 @@ pub(super) fn configure(
     let alone = args.no_capture || args.debug.shell_on_fail;
     Ok(Config {
         jobs: if alone { 1 } else { context.jobs() },
-        rounds: args.repeat.rounds(),
+        limits: args.repeat.limits(),
         extent: wanted.extent,
         retries: args.repeat.retries.unwrap_or(0),
         overrides: wanted.overrides,
-        max_fail: args.repeat.max_fail(),
-        job_timeout: args.repeat.job_timeout,
         seed: wanted.seed,
         case: CaseConfig {
             timeout_factor: args.timeout_factor.unwrap_or(1.0),
@@ -79,8 +74,10 @@ pub(super) fn configure(
         choices: choices::parse(&args.choose)?,
         device_coverage: args.debug.device_coverage,
         origin,
-        runs_dir: runs_dir(context, args),
-        links: Some(context.root.join(attach::LINKS)),
+        directories: Directories {
+            links: Some(context.root.join(attach::LINKS)),
+            ..Directories::new(runs_dir(context, args), temp_dir(&context.env))
+        },
         ..config(context, wanted.suite, wanted.filter, runs)
     })
 }
@@ -111,19 +108,14 @@ pub(crate) fn config(
         filter,
         arches,
         jobs: 1,
-        rounds: Rounds::default(),
+        limits: Limits::default(),
         extent: Extent::default(),
         retries: 0,
         overrides: Vec::new(),
-        max_fail: None,
-        job_timeout: None,
         seed: 0,
         choices: BTreeMap::new(),
         case: case_config(context),
-        runs_dir: context.root.join(RUNS),
-        keep_runs: KEEP_RUNS,
-        links: None,
-        temp_dir: temp_dir(&context.env),
+        directories: Directories::new(context.root.join(RUNS), temp_dir(&context.env)),
         device_coverage: false,
         origin: Origin::default(),
     }

@@ -47,7 +47,7 @@ pub fn named(context: &Context, suite: &Suite, arches: Vec<ArchRun>, pattern: &s
 pub fn measured(context: &Context, mut config: Config) -> Result<RunReport, Failure> {
     // The logs of a benchmark must not displace those of a user's runs.
     let scratch = context.scratch("bench")?;
-    scratch.path().clone_into(&mut config.runs_dir);
+    scratch.path().clone_into(&mut config.directories.runs);
     let (sender, _events) = mpsc::channel();
     runner::run(&config, &sender).map_err(|error| refused(context, error))
 }
