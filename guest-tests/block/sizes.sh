@@ -40,7 +40,7 @@ in_guest() {
         serial=$(tail -c +5 "$disk/device/vpd_pg80" | tr -d ' \0')
         case $serial in
             scsi-5678901234567890123456789012345 | ahci-56789012345678Z) echo "$serial" >> /tmp/serials ;;
-            *) fail "${disk##*/}: found the serial $serial" ;;
+            *) fail "${disk##*/}: expected a serial of full length, found $serial" ;;
         esac
     done
     test "$(sort -u /tmp/serials | wc -l)" = 2

@@ -12,8 +12,13 @@ in_host() {
 in_guest() {
     test -t 0
     post ready
-    read -r one
-    test "$one" = "first line"
-    read -r two
-    test "$two" = second
+    expect 'first line'
+    expect second
+}
+
+# expect TEXT: waits for this line.
+expect() {
+    line=
+    read -r -t 15 line || true
+    test "$line" = "$1"
 }

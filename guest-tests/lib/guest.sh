@@ -22,18 +22,6 @@ wait_for() {
     done
 }
 
-# _compared CONDITION: the values of the `test` for which the condition does not hold.
-_compared() {
-    _words=
-    # shellcheck disable=SC2317  # called by the condition
-    test() {
-        command test "$@" && _words='' && return
-        _words="test $*"
-        return 1
-    }
-    eval "$1" > /dev/null 2>&1 || echo "${_words:+, expanded to: $_words}"
-}
-
 # disks: the names of the guest's disks. Loop devices, RAM disks and the paths of a multipath device, such as
 # `nvme0c0n1` of `nvme0n1`, do not count.
 disks() {
@@ -127,7 +115,8 @@ leave() {
 has_pattern() {
     pattern "$1" > /tmp/pattern
     echo 3 > /proc/sys/vm/drop_caches
-    dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - /tmp/pattern
+    dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none > /tmp/found 2> /tmp/error && cmp /tmp/found /tmp/pattern > /tmp/error 2>&1 ||
+        ! _explain "expected pattern $1 in $2 at $3 MiB, found $(sed 's/.* differ:/other bytes from/' /tmp/error)"
 }
 
 # pci_device VENDOR:DEVICE: prints the sysfs directory of the first PCI function with these numbers.
@@ -408,7 +397,7 @@ _ended() {
     case $1 in
         0 | 77) return ;;
     esac
-    test -z "$_place" || kiln-call failed_at "$_place" || kiln-call failed_at "${_place%% *}" || true
+    _report
     test -z "$KILN_SHELL_ON_FAIL" || _stay "$1"
 }
 
@@ -420,7 +409,9 @@ _stay() {
 }
 
 test ! -e /kiln/shell || (setsid sh /kiln/shell < /dev/null > /dev/null 2>&1 &)
-_place=
+_place=''
+# Files of these commands.
+_files=/tmp
 trap '_ended $?' EXIT
 # A test that asks for a console reads from it.
 test "$KILN_STDIN" != console || exec < "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"

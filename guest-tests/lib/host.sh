@@ -147,7 +147,7 @@ wait_for() {
         if test "$_turns" = 0; then
             _now=$(_call test_seconds)
             : "${_end:=$((_now + ${2:-${KILN_WAIT:-10}}))}"
-            test "$_now" -le "$_end" || fail "waited in vain for: $1"
+            test "$_now" -le "$_end" || fail "waited in vain for: $1$(_compared "$1")"
         fi
         _turns=$(((_turns + 1) % 20))
         sleep 0.05
@@ -157,7 +157,8 @@ wait_for() {
 # has_pattern DIGIT FILE MIB: succeeds if the file has the pattern at this offset.
 has_pattern() {
     pattern "$1" > "$SCRATCH/pattern"
-    dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - "$SCRATCH/pattern"
+    dd if="$2" bs=64k skip=$(($3 * 16)) count=8 status=none | cmp - "$SCRATCH/pattern" > "$SCRATCH/difference" 2>&1 ||
+        ! _explain "expected pattern $1 in $2 at $3 MiB, found $(sed 's/.* differ:/other bytes from/' "$SCRATCH/difference")"
 }
 
 # Reports where a script ended early.
@@ -165,10 +166,12 @@ _ended() {
     case $1 in
         0 | 77) return ;;
     esac
-    test -z "$_place" || _call failed_at "$_place" || true
+    _report
 }
 
-_place=
+_place=''
+# Files of these commands.
+_files=$SCRATCH
 trap '_ended $?' EXIT
 # An unset variable is an error, so that `$SCRTCH/disk` never names the host's root directory.
 set -eu

@@ -13,7 +13,7 @@ total() {
 # inflate MIB: asks for a guest of this size and waits until QEMU knows that it is.
 inflate() {
     qmp balloon value=$(($1 * 1024 * 1024))
-    wait_for "qmp query-balloon | grep -qw '\"actual\":$(($1 * 1024 * 1024))'"
+    wait_for "test \$(qmp query-balloon | tr -dc 0-9) = $(($1 * 1024 * 1024))"
 }
 
 in_guest() {

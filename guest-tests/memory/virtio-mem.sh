@@ -15,7 +15,7 @@ total() {
 # request MIB: asks the guest to have so much of the device's memory plugged, and waits until it has.
 request() {
     qmp qom-set path=vm0 property=requested-size value=$(($1 * 1024 * 1024))
-    wait_for "qmp qom-get path=vm0 property=size | grep -qx $(($1 * 1024 * 1024))"
+    wait_for "test \$(qmp qom-get path=vm0 property=size) = $(($1 * 1024 * 1024))"
     echo "$1 MiB plugged, MemTotal $(total) MiB"
 }
 

@@ -15,8 +15,8 @@ const ADMIN_SUBMISSION: u64 = 0x28;
 const ADMIN_COMPLETION: u64 = 0x30;
 const DOORBELLS: u64 = 0x1000;
 
-/// Configuration: enabled, entries of 64 and 16 bytes.
-const ENABLE: u64 = 1 | 6 << 16 | 4 << 20;
+/// Configuration: enabled, all command sets, entries of 64 and 16 bytes.
+const ENABLE: u64 = 1 | 6 << 4 | 6 << 16 | 4 << 20;
 const READY: u64 = 1;
 /// Admin commands.
 const CREATE_SUBMISSION: u32 = 0x01;
@@ -32,6 +32,8 @@ const DATASET_MANAGEMENT: u32 = 0x09;
 const INVALID_OPCODE: u16 = 0x01;
 const INTERNAL_ERROR: u16 = 0x06;
 const WRITE_FAULT: u16 = 0x80;
+/// Status code of zoned namespaces: the write does not begin at the write pointer.
+const INVALID_WRITE: u16 = 0xbc;
 pub(crate) const SUCCESS: u16 = 0x00;
 
 const BASE: Test = Test {
@@ -126,7 +128,21 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "writes-zeroes-to-whole-range",
         description: "Write Zeroes reaches the last block of its range and no other block",
-        body: |bench| writes_zeroes(bench, WRITE_FAULT),
+        body: |bench| writes_zeroes(bench, [(92, SUCCESS), (93, WRITE_FAULT), (101, SUCCESS)]),
+        ..FAULTY
+    },
+    Test {
+        name: "writes-zeroes-at-write-pointer",
+        description: "Write Zeroes moves the write pointer of a zone, and is refused elsewhere",
+        arguments: &[
+            "-blockdev",
+            "null-co,node-name=disk,size=1048576,read-zeroes=on",
+            "-device",
+            "nvme,id=nvme,addr=4,serial=kiln-1200",
+            "-device",
+            "nvme-ns,bus=nvme,drive=disk,zoned=on,zoned.zone_size=65536",
+        ],
+        body: |bench| writes_zeroes(bench, [(0, SUCCESS), (8, SUCCESS), (8, INVALID_WRITE)]),
         ..FAULTY
     },
 ];
@@ -437,10 +453,11 @@ fn discards(bench: &mut Bench<'_>, failed: u16) -> Result<(), Failure> {
     Ok(())
 }
 
-fn writes_zeroes(bench: &mut Bench<'_>, failed: u16) -> Result<(), Failure> {
+/// Writes zeroes to 8 blocks from each of these on, with the expected status.
+fn writes_zeroes(bench: &mut Bench<'_>, requests: [(u32, u16); 3]) -> Result<(), Failure> {
     let bar = find(bench)?;
     let (_, mut queue) = enable_io(bench, bar)?;
-    for (start, expected) in [(92, SUCCESS), (93, failed), (101, SUCCESS)] {
+    for (start, expected) in requests {
         let zeroes = Command {
             opcode: WRITE_ZEROES,
             namespace: 1,
@@ -502,8 +519,14 @@ mod tests {
             discards(bench, SUCCESS)
         });
         check_fails(TESTS, "writes-zeroes-to-whole-range", "block 93", |bench| {
-            writes_zeroes(bench, SUCCESS)
+            writes_zeroes(bench, [(92, SUCCESS), (93, SUCCESS), (101, SUCCESS)])
         });
+        check_fails(
+            TESTS,
+            "writes-zeroes-at-write-pointer",
+            "block 8",
+            |bench| writes_zeroes(bench, [(0, SUCCESS), (8, SUCCESS), (8, SUCCESS)]),
+        );
         check_fails(TESTS, "refuses-unknown-command", "status", |bench| {
             refuses(bench, SUCCESS)
         });
