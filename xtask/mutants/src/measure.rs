@@ -70,11 +70,14 @@ pub fn measure(
                 why: left_out[&mutant.name].clone(),
             },
         }));
+        let selected = runner.selected(arch)?;
         let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for mutant in &tried {
             let expression = mutant.expression();
             if let Entry::Vacant(vacant) = tests.entry(expression) {
-                vacant.insert(runner.tests_of(arch, mutant)?);
+                let mut names = runner.tests_of(arch, mutant)?;
+                names.retain(|name| selected.as_ref().is_none_or(|them| them.contains(name)));
+                vacant.insert(names);
             }
         }
         let all: BTreeSet<&String> = tests.values().flatten().collect();
@@ -142,6 +145,11 @@ fn try_mutant(
     controls: &[&Control],
 ) -> Result<Verdict, TrialError> {
     let candidates = score::candidates(controls, &mutant.name);
+    for control in &candidates {
+        if let Some(report) = runner.earlier_failure(&control.test, mutant)? {
+            return Ok(score::caught(&report));
+        }
+    }
     for control in &candidates {
         let report = runner.mutant(&control.test, mutant)?;
         if score::is_failure(&report) {

@@ -71,6 +71,16 @@ struct Listed {
 }
 
 impl Runner<'_> {
+    /// The tests that match the filter; none without a filter.
+    pub fn selected(&self, arch: &str) -> Result<Option<BTreeSet<String>>, TrialError> {
+        let Some(filter) = self.filter else {
+            return Ok(None);
+        };
+        let names = self.list(arch, filter)?;
+        let names = names.ok_or_else(|| TrialError::Expression(filter.to_owned()))?;
+        Ok(Some(names.into_iter().collect()))
+    }
+
     /// The names of a mutant's tests; none if no test declares its device.
     pub fn tests_of(&self, arch: &str, mutant: &Mutant) -> Result<Vec<String>, TrialError> {
         let own = if self.all_tests {
@@ -78,15 +88,7 @@ impl Runner<'_> {
         } else {
             mutant.expression()
         };
-        let Some(names) = self.list(arch, &own)? else {
-            return Ok(Vec::new());
-        };
-        let Some(filter) = self.filter else {
-            return Ok(names);
-        };
-        let both = format!("({own}) and ({filter})");
-        let filtered = self.list(arch, &both)?;
-        filtered.ok_or_else(|| TrialError::Expression(filter.to_owned()))
+        Ok(self.list(arch, &own)?.unwrap_or_default())
     }
 
     /// The tests that an expression selects; none if it is not valid: a name that no test has is an error.
@@ -120,26 +122,55 @@ impl Runner<'_> {
         Ok(self.run(test, Some(&mutant.name))?.0)
     }
 
+    /// The failure of a test with a mutant in an earlier run, if such results count.
+    pub fn earlier_failure(
+        &self,
+        test: &str,
+        mutant: &Mutant,
+    ) -> Result<Option<TestReport>, TrialError> {
+        let earlier = self.earlier(test, Some(&mutant.name))?;
+        let report = earlier.map(|(report, _)| report);
+        Ok(report.filter(score::is_failure))
+    }
+
+    /// The result of an earlier run, if such results count.
+    fn earlier(
+        &self,
+        test: &str,
+        mutant: Option<&str>,
+    ) -> Result<Option<(TestReport, BTreeSet<String>)>, TrialError> {
+        let file = self.report(test, mutant);
+        let json = match fs::read_to_string(&file) {
+            Ok(json) if self.resume => json,
+            _ => return Ok(None),
+        };
+        let report = read(&json, test, &file.with_extension("log"))?;
+        // A test that fails without a mutant runs again: its cause may be gone. So does one that did not end.
+        let is_result = !report.outcome.is_infrastructure();
+        if is_result && (mutant.is_some() || !score::is_failure(&report)) {
+            return Ok(Some((report, read_marks(&file.with_extension("reached"))?)));
+        }
+        Ok(None)
+    }
+
+    /// The file with the report of a test.
+    fn report(&self, test: &str, mutant: Option<&str>) -> Utf8PathBuf {
+        let directory = self.directory.join(mutant.unwrap_or("control"));
+        directory.join(test.replace("::", ".") + ".json")
+    }
+
     /// Runs a test, or takes the result of an earlier run.
     fn run(
         &self,
         test: &str,
         mutant: Option<&str>,
     ) -> Result<(TestReport, BTreeSet<String>), TrialError> {
-        let directory = self.directory.join(mutant.unwrap_or("control"));
-        fs::create_dir_all(&directory)?;
-        let file = directory.join(test.replace("::", ".") + ".json");
-        let (log, marks) = (file.with_extension("log"), file.with_extension("reached"));
-        if self.resume
-            && let Ok(text) = fs::read_to_string(&file)
-        {
-            let report = read(&text, test, &log)?;
-            // A test that fails without a mutant runs again: its cause may be gone. So does one that did not end.
-            let is_result = !report.outcome.is_infrastructure();
-            if is_result && (mutant.is_some() || !score::is_failure(&report)) {
-                return Ok((report, read_marks(&marks)?));
-            }
+        if let Some(earlier) = self.earlier(test, mutant)? {
+            return Ok(earlier);
         }
+        let file = self.report(test, mutant);
+        let (log, marks) = (file.with_extension("log"), file.with_extension("reached"));
+        fs::create_dir_all(file.parent().unwrap_or(self.directory))?;
         remove(&file)?;
         remove(&marks)?;
         // A saved guest of the QEMU without a mutant would hide what the mutant does in a boot.

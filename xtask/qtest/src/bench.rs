@@ -97,6 +97,20 @@ pub enum Failure {
     Host(HostError),
 }
 
+impl Failure {
+    /// A value that is not as expected by the test at this location.
+    fn unexpected(place: &Location<'_>, what: String, expected: String, found: String) -> Self {
+        let file = place.file().rsplit('/').next().unwrap_or_default();
+        Self::Unexpected {
+            file: file.to_owned(),
+            line: place.line(),
+            what,
+            expected,
+            found,
+        }
+    }
+}
+
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
         match error {
@@ -155,15 +169,12 @@ impl<'a> Bench<'a> {
         if found == expected {
             return Ok(());
         }
-        let place = Location::caller();
-        let file = place.file().rsplit('/').next().unwrap_or_default();
-        Err(Failure::Unexpected {
-            file: file.to_owned(),
-            line: place.line(),
-            what: what.into(),
-            expected: format!("{expected:#x?}"),
-            found: format!("{found:#x?}"),
-        })
+        Err(Failure::unexpected(
+            Location::caller(),
+            what.into(),
+            format!("{expected:#x?}"),
+            format!("{found:#x?}"),
+        ))
     }
 
     /// Prints a line to the output of the test.
@@ -178,17 +189,21 @@ impl<'a> Bench<'a> {
     }
 
     /// Polls until the condition holds, for work that a device does in its own thread.
+    #[track_caller]
     pub fn wait_until(
         &mut self,
         what: &str,
         mut ask: impl FnMut(&mut Self) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
+        let place = Location::caller();
         let limit = Limit::until(monotonic() + PATIENCE);
         let answer = poll(limit, || {
             ask(self).map(|holds| holds.then_some(())).transpose()
         });
-        let late = |_| Failure::Missing(format!("that {what}"));
-        answer.map_err(late)?
+        answer.map_err(|_| {
+            let expected = format!("true within {} s", PATIENCE.as_secs());
+            Failure::unexpected(place, what.to_owned(), expected, "false".to_owned())
+        })?
     }
 
     /// An address or number from the machine's data.

@@ -123,6 +123,7 @@ impl Queue {
 
     /// Sends a request, waits until the device has used it, and returns the number of bytes that
     /// the device reports as written.
+    #[track_caller]
     pub fn send(&mut self, bench: &mut Bench<'_>, buffers: &[Buffer]) -> Result<u32, Failure> {
         self.post(bench, buffers)?;
         self.wait(bench)
@@ -220,6 +221,7 @@ impl Queue {
 
     /// Waits until the device has used the last request, and returns the number of bytes that the
     /// device reports as written.
+    #[track_caller]
     pub fn wait(&self, bench: &mut Bench<'_>) -> Result<u32, Failure> {
         bench.wait_until("the device has used the request", |bench| {
             self.is_used(bench)
