@@ -19,6 +19,7 @@ in_guest() {
 # expect TEXT: waits for this line.
 expect() {
     line=
+    # shellcheck disable=SC3045  # the shell of the image has this option
     read -r -t 15 line || true
     test "$line" = "$1"
 }

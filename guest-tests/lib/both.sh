@@ -87,6 +87,8 @@ put_pattern() {
 }
 
 _expected='' _explained=''
+# The directory for files of these commands.
+_files=/tmp
 
 # _report: reports where a script ended early, and what its last command expected.
 _report() {

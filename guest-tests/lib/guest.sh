@@ -410,8 +410,6 @@ _stay() {
 
 test ! -e /kiln/shell || (setsid sh /kiln/shell < /dev/null > /dev/null 2>&1 &)
 _place=''
-# Files of these commands.
-_files=/tmp
 trap '_ended $?' EXIT
 # A test that asks for a console reads from it.
 test "$KILN_STDIN" != console || exec < "/dev/$(sed 's/.* //' /sys/class/tty/console/active)"

@@ -170,7 +170,6 @@ _ended() {
 }
 
 _place=''
-# Files of these commands.
 _files=$SCRATCH
 trap '_ended $?' EXIT
 # An unset variable is an error, so that `$SCRTCH/disk` never names the host's root directory.

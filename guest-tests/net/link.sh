@@ -40,5 +40,5 @@ in_guest() {
 
 # carrier 0|1: waits until the guest reports the state of the link.
 carrier() {
-    wait_for "grep -q $1 /sys/class/net/$card/carrier"
+    wait_for "test \$(cat /sys/class/net/$card/carrier) = $1"
 }

@@ -55,6 +55,9 @@ in_guest() {
         wait_for "ping -c 1 -W 1 192.0.5.2" 20
         # With the tag, a frame of full length is four bytes longer.
         ping -c 2 -i 0.1 -s 1472 192.0.5.2
+        # The answers have the tag: without it, the card itself would receive them.
+        count=$(cat "/sys/class/net/$card.5/statistics/rx_packets")
+        test "$count" -ge 3 || fail "$card ($driver): expected 3 frames in VLAN 5, found $count"
         if ping -c 1 -W 1 192.0.254.2; then
             fail "$card ($driver): expected no answer from VLAN 5 to a frame of VLAN 4094, found one"
         fi
