@@ -83,7 +83,8 @@ pattern() {
 
 # put_pattern DIGIT FILE MIB: writes the pattern at this offset, and flushes it to the disk.
 put_pattern() {
-    pattern "$1" | dd of="$2" bs=64k seek=$(($3 * 16)) iflag=fullblock conv=fsync,notrunc status=none
+    pattern "$1" | dd of="$2" bs=64k seek=$(($3 * 16)) iflag=fullblock conv=fsync,notrunc status=none 2> "$_files/error" ||
+        ! _explain "expected pattern $1 to be written to $2 at $3 MiB, found: $(cat "$_files/error")"
 }
 
 _expected='' _explained=''
