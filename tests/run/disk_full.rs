@@ -13,6 +13,16 @@ const LEFT: i32 = 8;
 /// Runs two tests with a file system of this size in kilobytes at a folder. `None` if mounts are
 /// not permitted.
 fn run(repo: &TestRepo, folder: &Path, kilobytes: u32) -> Option<Output> {
+    run_tests(
+        repo,
+        folder,
+        kilobytes,
+        &["evil::fills", "evil::floods", "--exact"],
+    )
+}
+
+/// The same with these arguments of `test`.
+fn run_tests(repo: &TestRepo, folder: &Path, kilobytes: u32, args: &[&str]) -> Option<Output> {
     let arch = arch()?;
     let id = Command::new("id").arg("-u").output().unwrap().stdout;
     let own = if id == b"0\n" { "-m" } else { "-rm" };
@@ -33,8 +43,7 @@ fn run(repo: &TestRepo, folder: &Path, kilobytes: u32) -> Option<Output> {
             test -z \"$(ls \"$TMPDIR\")\" || exit {LEFT}
             exit $status' sh \"$@\""
     );
-    let tests = ["evil::fills", "evil::floods", "--exact"];
-    let mut command = repo.test_in_script(&script, &arch, &tests);
+    let mut command = repo.test_in_script(&script, &arch, args);
     let output = command.env("FOLDER", folder).output().unwrap();
     repo.assert_clean("without room");
     Some(output)
@@ -53,6 +62,25 @@ fn failure_on_full_disk_is_setup_error() {
     assert!(shown.contains(cause), "{shown}");
     // The other test is not affected.
     assert!(shown.contains("2 tests: 1 not run, 1 passed"), "{shown}");
+}
+
+#[test]
+fn guest_that_cannot_be_saved_boots() {
+    let repo = TestRepo::with(&[("a/true", "# Passes.\nin_guest() {\n    true\n}\n")]);
+    let args = ["--start=warm", "--accel=tcg", "--message-format=json"];
+    let Some(arch) = arch() else { return };
+    // Extracts the image, which needs more room than the file system has.
+    let (code, events) = repo.events(&arch, &["--start=cold", "--accel=tcg"]);
+    assert_eq!(code, 0, "{events:#?}");
+    let work = repo.path().join("store/v1/tmp");
+    let Some(output) = run_tests(&repo, &work, 8 << 10, &args) else {
+        return;
+    };
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.contains("failed to make a template: "), "{shown}");
+    let templates = std::fs::read_dir(repo.path().join("store/v1/templates")).unwrap();
+    assert_eq!(templates.count(), 0);
 }
 
 #[test]

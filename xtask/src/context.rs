@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use host::env::Env;
 use host::scratch::Scratch;
 use plan::Project;
+use plan::arch::Arch;
 use plan::diagnostic::Diagnostic;
 use plan::suggest;
 use settings::{Layer, Resolved, Setting, Settings};
@@ -102,6 +103,13 @@ impl Context {
     pub fn qemu(&self, asked: Option<&Utf8PathBuf>) -> Option<Utf8PathBuf> {
         let configured = || self.resolve(Layer::default()).values.qemu;
         asked.cloned().or_else(|| Some(configured()?.value))
+    }
+
+    /// The machines of an architecture that guests run on.
+    #[must_use]
+    pub fn with_machines(&self, arch: &Arch) -> Arch {
+        let machines = self.resolve(Layer::default()).values.machines;
+        arch.with_machines(machines.map(|it| it.value).unwrap_or_default())
     }
 
     /// The variables that change what a guest of the same QEMU does.

@@ -217,7 +217,7 @@ fn platform(
     let context = supply.context;
     let mut run = ArchRun {
         facts: facts(supply, arch, &binary)?,
-        arch: arch.clone(),
+        arch: context.with_machines(arch),
         tools: tools(context, args, &binary),
         binary,
         accel: qemu::Accel::Tcg,

@@ -37,6 +37,31 @@ pub struct Arch {
     pub bare: Option<Bare>,
     /// How QEMU runs it.
     pub qemu: QemuProfile,
+    /// How QEMU runs it without what makes its guests faster.
+    pub stock: Box<QemuProfile>,
+}
+
+impl Arch {
+    /// The same architecture with the machines of a profile.
+    #[must_use]
+    pub fn with_machines(&self, profile: MachineProfile) -> Self {
+        let mut arch = self.clone();
+        if profile == MachineProfile::Stock {
+            arch.qemu = (*self.stock).clone();
+        }
+        arch
+    }
+}
+
+/// Which variant of the machines of an architecture guests run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MachineProfile {
+    /// Without what the kernel would spend time on.
+    #[default]
+    Fast,
+    /// With QEMU's default firmware and options, and the kernel's default parameters.
+    Stock,
 }
 
 /// Byte order.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use plan::arch::MachineProfile;
 use plan::diagnostic::{Diagnostic, Page};
 use plan::{document, suggest};
 use serde::Deserialize;
@@ -64,6 +65,7 @@ pub struct Rule {
 struct RawTable {
     arch: Option<Spanned<Vec<Spanned<String>>>>,
     qemu: Option<Spanned<String>>,
+    machines: Option<Spanned<MachineProfile>>,
     jobs: Option<Spanned<i64>>,
     retries: Option<Spanned<i64>>,
     timeout_factor: Option<Spanned<f64>>,
@@ -210,6 +212,10 @@ impl Reader<'_> {
             let path = self.path(&qemu)?;
             Some(self.setting(&qemu.span(), path))
         });
+        let machines = raw.machines.map(|profile| {
+            let span = profile.span();
+            self.setting(&span, profile.into_inner())
+        });
         let jobs = self.number(raw.jobs, "jobs", 1, i64::from(u16::MAX));
         let retries = self.number(raw.retries, "retries", 0, i64::from(u32::MAX));
         let seed = self.number(raw.seed, "seed", 0, i64::MAX);
@@ -217,6 +223,7 @@ impl Reader<'_> {
             layer: Layer {
                 arch,
                 qemu,
+                machines,
                 jobs,
                 retries,
                 timeout_factor: raw.timeout_factor.and_then(|value| self.factor(&value)),

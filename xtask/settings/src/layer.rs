@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use camino::Utf8PathBuf;
+use plan::arch::MachineProfile;
 
 /// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct Layer {
     pub arch: Option<Setting<Vec<String>>>,
     /// QEMU build directory or binary.
     pub qemu: Option<Setting<Utf8PathBuf>>,
+    /// The variant of the machines.
+    pub machines: Option<Setting<MachineProfile>>,
     /// Job slots.
     pub jobs: Option<Setting<u16>>,
     /// Number of retries of a failed test.
@@ -96,6 +99,7 @@ impl Layer {
         Self {
             arch: self.arch.or(lower.arch),
             qemu: self.qemu.or(lower.qemu),
+            machines: self.machines.or(lower.machines),
             jobs: self.jobs.or(lower.jobs),
             retries: self.retries.or(lower.retries),
             timeout_factor: self.timeout_factor.or(lower.timeout_factor),

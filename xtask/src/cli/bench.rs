@@ -28,6 +28,11 @@ pub enum Bench {
     /// compares the CPU time of QEMU and the time to the verdict. Then runs the first one with `-j 2`, all
     /// rounds cold and all rounds warm, and compares tests per second.
     Warm(BenchBootArgs),
+    /// Measure the CPU time of tests
+    ///
+    /// Runs `cargo xtask test` with the same arguments in this checkout and in another one, in turn, and prints
+    /// the medians of the CPU time of Kiln and QEMU. Both are compiled first.
+    Suite(BenchSuiteArgs),
     /// Compare tests on a busy and an idle host
     ///
     /// Runs the tests twice, the second time next to busy loops, and reports tests whose outcome differs. Exit
@@ -57,6 +62,23 @@ pub struct BenchLoadArgs {
     pub loops: u16,
     #[command(flatten)]
     pub guest: GuestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchSuiteArgs {
+    /// Select tests by part of the name
+    #[arg(value_name = "FILTER")]
+    pub filters: Vec<String>,
+    /// Select an architecture; repeatable
+    #[arg(long, value_name = "ARCH", help_heading = EXECUTION)]
+    pub arch: Vec<String>,
+    /// Also measure another checkout of Kiln
+    #[arg(long, value_name = "DIR", help_heading = EXECUTION)]
+    pub against: Option<Utf8PathBuf>,
+    /// Repeat each measurement and print the median
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), value_name = "N",
+          help_heading = EXECUTION)]
+    pub runs: u16,
 }
 
 #[derive(Debug, Args)]

@@ -8,9 +8,10 @@ use settings::{Location, Origin, Resolved, Rule, Setting};
 use super::quantity;
 
 /// The text in the column of values for an unset key.
-const DEFAULTS: [(&str, &str); 7] = [
+const DEFAULTS: [(&str, &str); 8] = [
     ("arch", "main targets"),
     ("qemu", "from PATH"),
+    ("machines", "fast"),
     ("jobs", "number of processors"),
     ("retries", "0"),
     ("timeout-factor", "1"),
@@ -82,6 +83,9 @@ fn rows(resolved: &Resolved) -> Vec<Row> {
     vec![
         row("arch", values.arch.as_ref(), |arch| json!(arch)),
         row("qemu", values.qemu.as_ref(), |qemu| json!(qemu)),
+        row("machines", values.machines.as_ref(), |machines| {
+            json!(machines)
+        }),
         row("jobs", values.jobs.as_ref(), |jobs| json!(jobs)),
         row("retries", values.retries.as_ref(), |retries| json!(retries)),
         row("timeout-factor", values.timeout_factor.as_ref(), |factor| {

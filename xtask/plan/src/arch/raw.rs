@@ -55,6 +55,8 @@ struct RawQemu {
     #[serde(default)]
     append: String,
     #[serde(default)]
+    fast: Vec<Spanned<Departure>>,
+    #[serde(default)]
     without_driver: BTreeSet<String>,
     machines: BTreeMap<String, RawMachine>,
     ordinary: RawOrdinary,
@@ -67,6 +69,8 @@ struct RawMachine {
     #[serde(default)]
     options: Vec<Spanned<String>>,
     #[serde(default)]
+    fast: Vec<Spanned<Departure>>,
+    #[serde(default)]
     tcg_options: Vec<Spanned<String>>,
     cpu: Option<String>,
     kvm_cpu: Option<String>,
@@ -77,10 +81,24 @@ struct RawMachine {
     control: String,
     virtio: Virtio,
     boot_timeout: Option<Spanned<String>>,
+    stock_boot_timeout: Option<Spanned<String>>,
     hotplug: Option<Spanned<Hotplug>>,
     connectors: Option<u64>,
     #[serde(default)]
     advice: BTreeMap<String, String>,
+}
+
+/// A difference between the machines of the profiles `fast` and `stock`. The file documents it, so `reason` and `gain`
+/// are required.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Departure {
+    #[serde(default)]
+    options: Vec<String>,
+    #[serde(default)]
+    append: String,
+    reason: String,
+    gain: String,
 }
 
 #[derive(Deserialize)]
@@ -136,7 +154,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         );
     }
     let compressed = raw.linux.compressed.is_some();
-    let qemu = profile(page, raw.qemu, compressed, found);
+    let (qemu, stock) = profiles(page, raw.qemu, compressed, found);
     (found.len() == before).then_some(Arch {
         name: raw.arch.into_inner(),
         triple: raw.triple.into_inner(),
@@ -151,15 +169,17 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         archive: raw.archive,
         bare: raw.bare,
         qemu,
+        stock: Box::new(stock),
     })
 }
 
-fn profile(
+/// The profiles `fast` and `stock`.
+fn profiles(
     page: Page<'_>,
     raw: RawQemu,
     compressed: bool,
     found: &mut Vec<Diagnostic>,
-) -> QemuProfile {
+) -> (QemuProfile, QemuProfile) {
     for machine in [&raw.machine].into_iter().chain(&raw.qemu_test_machine) {
         let name = machine.get_ref();
         if raw.machines.contains_key(name) {
@@ -189,8 +209,18 @@ fn profile(
         .machines
         .into_iter()
         .map(|(key, raw)| (key.clone(), machine(page, key, raw, found)));
-    let machines = machines.collect();
-    QemuProfile {
+    let (fast, stock): (BTreeMap<_, _>, BTreeMap<_, _>) = machines
+        .map(|(key, (fast, stock))| ((key.clone(), fast), (key, stock)))
+        .unzip();
+    for departure in &raw.fast {
+        if let Some(option) = departure.get_ref().options.first() {
+            let title = format!("the option `{option}` is not for a machine");
+            let fault = page.at(departure.span(), title, "expected `append` only");
+            found.push(fault.with_help("move it to `[[qemu.machines.NAME.fast]]`"));
+        }
+    }
+    let departures = departures(page, raw.fast, found);
+    let stock = QemuProfile {
         binary: raw.binary,
         native: raw.native,
         machine: raw.machine.into_inner(),
@@ -200,33 +230,82 @@ fn profile(
         kvm_timeout_permille: permille(page, &raw.kvm_timeout_factor, found),
         append: raw.append,
         without_driver: raw.without_driver,
-        machines,
+        machines: stock,
         ordinary: Ordinary {
             kernel: raw.ordinary.kernel.into_inner(),
             args: raw.ordinary.args,
             append: raw.ordinary.append,
         },
-    }
+    };
+    let fast = QemuProfile {
+        append: append(&stock.append, &departures),
+        machines: fast,
+        ..stock.clone()
+    };
+    (fast, stock)
 }
 
-fn machine(page: Page<'_>, key: String, raw: RawMachine, found: &mut Vec<Diagnostic>) -> Machine {
-    for option in raw.options.iter().chain(&raw.tcg_options) {
+/// Kernel parameters with those of departures.
+fn append(own: &str, departures: &[Departure]) -> String {
+    let added = departures.iter().map(|it| it.append.as_str());
+    let all = [own].into_iter().chain(added).filter(|it| !it.is_empty());
+    all.collect::<Vec<_>>().join(" ")
+}
+
+/// Checks that each has an effect, a reason and a gain.
+fn departures(
+    page: Page<'_>,
+    raw: Vec<Spanned<Departure>>,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Departure> {
+    for departure in &raw {
+        let Departure {
+            options,
+            append,
+            reason,
+            gain,
+        } = departure.get_ref();
+        if options.is_empty() && append.is_empty() || reason.is_empty() || gain.is_empty() {
+            let title = "a difference from the profile `stock` is incomplete";
+            let label = "expected `options` or `append`, `reason` and `gain`";
+            found.push(page.at(departure.span(), title, label));
+        }
+    }
+    raw.into_iter().map(Spanned::into_inner).collect()
+}
+
+/// A machine in the profiles `fast` and `stock`.
+fn machine(
+    page: Page<'_>,
+    key: String,
+    raw: RawMachine,
+    found: &mut Vec<Diagnostic>,
+) -> (Machine, Machine) {
+    let faster = raw.fast.iter().flat_map(|departure| {
+        let options = departure.get_ref().options.iter();
+        options.map(|option| (option, departure.span()))
+    });
+    let own = raw.options.iter().chain(&raw.tcg_options);
+    let own = own.map(|option| (option.get_ref(), option.span()));
+    for (option, span) in own.chain(faster) {
         if option
-            .get_ref()
             .split_once('=')
             .is_none_or(|(name, _)| name.is_empty())
         {
-            let title = format!("`{}` is not a machine property", option.get_ref());
-            found.push(page.at(option.span(), title, "expected `property=value`"));
+            let title = format!("`{option}` is not a machine property");
+            found.push(page.at(span, title, "expected `property=value`"));
         }
     }
+    let departures = departures(page, raw.fast, found);
     let values = |options: Vec<Spanned<String>>| {
         options
             .into_iter()
             .map(Spanned::into_inner)
             .collect::<Vec<_>>()
     };
-    Machine {
+    let boot_timeout = raw.boot_timeout.map(|text| time(page, &text, found));
+    let stock_timeout = raw.stock_boot_timeout.map(|text| time(page, &text, found));
+    let stock = Machine {
         name: raw.name.unwrap_or(key),
         options: values(raw.options),
         tcg_options: values(raw.tcg_options),
@@ -240,11 +319,20 @@ fn machine(page: Page<'_>, key: String, raw: RawMachine, found: &mut Vec<Diagnos
             Virtio::Device => "device".to_owned(),
             Virtio::Ccw => "ccw".to_owned(),
         },
-        boot_timeout: raw.boot_timeout.map(|text| time(page, &text, found)),
+        boot_timeout: stock_timeout.or(boot_timeout),
         hotplug: raw.hotplug.map(|raw| hotplug(page, raw, found)),
         connectors: raw.connectors,
         advice: raw.advice,
-    }
+    };
+    let options = stock.options.iter().cloned();
+    let faster = departures.iter().flat_map(|it| it.options.iter().cloned());
+    let fast = Machine {
+        options: options.chain(faster).collect(),
+        append: append(&stock.append, &departures),
+        boot_timeout,
+        ..stock.clone()
+    };
+    (fast, stock)
 }
 
 fn hotplug(page: Page<'_>, raw: Spanned<Hotplug>, found: &mut Vec<Diagnostic>) -> Hotplug {
@@ -291,7 +379,10 @@ fn permille(page: Page<'_>, factor: &Spanned<f64>, found: &mut Vec<Diagnostic>) 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{Page, read};
+    use crate::arch::MachineProfile;
     use crate::diagnostic::show;
 
     const GOOD: &str = r#"
@@ -318,11 +409,22 @@ kvm-timeout-factor = 0.5
 append = "panic=-1"
 without-driver = ["igb", "e1000"]
 
+[[qemu.fast]]
+append = "loglevel=5"
+reason = "a slow console"
+gain = "1 s"
+
 [qemu.machines.virt]
 options = ["acpi=off"]
 cpu = "rv64"
 control = "virtio-serial-pci"
 virtio = "pci"
+stock-boot-timeout = "2m"
+
+[[qemu.machines.virt.fast]]
+options = ["aia=none"]
+reason = "less to probe"
+gain = "2 s"
 
 [qemu.machines.other]
 name = "virt"
@@ -370,6 +472,36 @@ args = ["-M", "virt"]
         let arch = read(page, &mut found);
         assert_eq!(show(&found), "");
         insta::assert_debug_snapshot!(arch.unwrap());
+    }
+
+    #[test]
+    fn stock_machines_lack_what_makes_fast_ones_faster() {
+        let page = Page {
+            path: "images/riscv64.toml".into(),
+            text: GOOD,
+        };
+        let arch = read(page, &mut Vec::new()).unwrap();
+        let check = |profile, append: &str, options: &[&str], timeout: Option<u64>| {
+            let qemu = arch.with_machines(profile).qemu;
+            let machine = &qemu.machines["virt"];
+            assert_eq!(qemu.append_for(machine), append, "{profile:?}");
+            assert_eq!(machine.options, options, "{profile:?}");
+            let timeout = timeout.map(Duration::from_secs);
+            assert_eq!(machine.boot_timeout, timeout, "{profile:?}");
+            assert_eq!(qemu.machines["other"].append, "x");
+        };
+        let fast = MachineProfile::Fast;
+        check(fast, "panic=-1 loglevel=5", &["acpi=off", "aia=none"], None);
+        check(MachineProfile::Stock, "panic=-1", &["acpi=off"], Some(120));
+    }
+
+    #[test]
+    fn difference_between_profiles_needs_effect_reason_and_gain() {
+        insta::assert_snapshot!(errors(
+            &GOOD
+                .replace("gain = \"1 s\"", "gain = \"\"\noptions = [\"a=b\"]")
+                .replace("options = [\"aia=none\"]", "options = [\"aia\"]")
+        ));
     }
 
     #[test]

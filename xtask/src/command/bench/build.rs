@@ -36,12 +36,7 @@ pub(super) fn run(context: &Context, args: &BenchBuildArgs) -> CommandResult {
         let theirs = measure(&other)?;
         print(context, &other, &theirs);
         let ratio = ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64();
-        match context.global.message_format {
-            MessageFormat::Human => output::result(format!("{ratio:.2} times the CPU time")),
-            MessageFormat::Json => {
-                output::result(json!({"reason": "bench-build-ratio", "ratio": ratio}).to_string());
-            }
-        }
+        super::print_ratio(context, "bench-build-ratio", ratio);
     }
     Ok(Exit::Success)
 }
