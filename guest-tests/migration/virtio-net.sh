@@ -10,24 +10,34 @@ in_host() {
     qemu -name source "$@" &
     source=$!
     wait_ready -g source
-    await filtered
-    before=$(qmp -g source query-rx-filter name=nic)
+    await filtered 60
     qmp -g source set_link name=nic up=false
-    await down
+    await down 60
+    filters source
     qemu -name destination "$@" -incoming "unix:$SCRATCH/socket" &
     destination=$!
     # No card announces itself, so that only the frames of the test arrive.
     qmp -g destination migrate-set-parameters announce-rounds=0
     qmp -g source migrate uri="unix:$SCRATCH/socket"
     wait_ready -g destination
-    after=$(qmp -g destination query-rx-filter name=nic)
-    test "$after" = "$before"
+    filters destination
+    changed=$(diff "$SCRATCH/source" "$SCRATCH/destination") ||
+        fail "expected the same filters after the migration, found $(echo "$changed" | head -n 4)"
     post moved
     qmp -g source quit
-    await silent
+    await silent 60
     qmp -g destination set_link name=nic up=true
     wait "$source"
     wait "$destination"
+}
+
+# filters GUEST: writes what QEMU shows of the card's filters to a file with this name, one value per line.
+filters() {
+    qmp -g "$1" query-rx-filter name=nic | tr ',' '\n' > "$SCRATCH/$1"
+    # QEMU 7 lets every VLAN pass after a migration. The VLANs are the last values.
+    if qmp -g "$1" query-version | grep -q '"major":7'; then
+        sed -i '/"vlan"/,$d' "$SCRATCH/$1"
+    fi
 }
 
 in_guest() {

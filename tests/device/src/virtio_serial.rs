@@ -20,6 +20,7 @@ const PORT_OUT: u16 = 5;
 const DEVICE_READY: u16 = 0;
 const DEVICE_ADD: u16 = 1;
 const PORT_READY: u16 = 3;
+const PORT_OPEN: u16 = 6;
 const PORT_NAME: u16 = 7;
 /// The bytes of a control message before a name.
 const HEADER: usize = 8;
@@ -54,6 +55,20 @@ pub(crate) const TESTS: &[Test] = &[
         name: "announces-port-with-name",
         description: "The device announces its port to a ready driver, and its name to a ready port",
         body: |bench| announces(bench, NAME),
+        ..BASE
+    },
+    Test {
+        name: "reports-open-backend",
+        description: "A ready port without a name learns that its backend is connected",
+        arguments: &[
+            "-chardev",
+            "ringbuf,id=ring,size=4096",
+            "-device",
+            "virtio-serial-pci,addr=4,max_ports=4",
+            "-device",
+            "virtserialport,chardev=ring,nr=1",
+        ],
+        body: |bench| reports_open(bench, 1),
         ..BASE
     },
     Test {
@@ -168,6 +183,15 @@ fn announces(bench: &mut Bench<'_>, expected: &str) -> Result<(), Failure> {
     bench.check("name", name.as_str(), expected)
 }
 
+fn reports_open(bench: &mut Bench<'_>, expected: u16) -> Result<(), Failure> {
+    let mut serial = Serial::start(bench)?;
+    serial.control(bench, (0, DEVICE_READY))?;
+    let message = serial.control(bench, (PORT, PORT_READY))?;
+    bench.check("event", header(&message), (PORT, PORT_OPEN))?;
+    let value = u16::from_le_bytes([message[6], message[7]]);
+    bench.check("backend is connected", value, expected)
+}
+
 fn forwards(bench: &mut Bench<'_>, expected: &str) -> Result<(), Failure> {
     let mut serial = Serial::start(bench)?;
     serial.control(bench, (0, DEVICE_READY))?;
@@ -195,6 +219,9 @@ mod tests {
         });
         check("announces-port-with-name", "name", |bench| {
             announces(bench, "kiln")
+        });
+        check("reports-open-backend", "connected", |bench| {
+            reports_open(bench, 0)
         });
         check("forwards-output", "output", |bench| forwards(bench, "cold"));
         check("forwards-output-over-mmio", "output", |bench| {
