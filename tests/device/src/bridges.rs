@@ -41,8 +41,7 @@ const BRIDGE: Test = Test {
         "-device",
         "edu,bus=bridge,addr=1",
     ],
-    // The registers of edu have the byte order of the target.
-    ..Test::of("bridges", &["pci", "little-endian"])
+    ..Test::of("bridges", &["pci"])
 };
 
 const PORT: Test = Test {
@@ -96,9 +95,10 @@ fn place(bench: &mut Bench<'_>) -> Result<(Function, Bar, u32), Failure> {
     Ok((bridge, bar, start << 16 | start))
 }
 
-/// Whether the identification of the function behind the bridge can be read.
+/// Whether the identification of the function behind the bridge can be read. The registers of edu have the byte order of the target.
 fn is_reached(bench: &mut Bench<'_>, bar: Bar) -> Result<bool, Failure> {
-    Ok(bench.read(bar, Width::L, 0)? == 0x0100_00ed)
+    let identification = bench.read(bar, Width::L, 0)?;
+    Ok([0x0100_00ed, 0xed00_0001].contains(&identification))
 }
 
 fn forwards_window(bench: &mut Bench<'_>, expected: bool) -> Result<(), Failure> {
