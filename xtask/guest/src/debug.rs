@@ -243,3 +243,149 @@ fn trace_log(paths: DebugPaths<'_>) -> Utf8PathBuf {
 fn strace_log(paths: DebugPaths<'_>) -> Utf8PathBuf {
     paths.logs.join(format!("strace{}.log", paths.suffix))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATHS: (&str, &str) = ("/tmp/run,1", "/logs");
+
+    fn paths(suffix: &str) -> DebugPaths<'_> {
+        DebugPaths {
+            run_dir: Utf8Path::new(PATHS.0),
+            logs: Utf8Path::new(PATHS.1),
+            suffix,
+        }
+    }
+
+    fn gdb() -> Gdb {
+        Gdb {
+            program: "gdb-multiarch".to_owned(),
+            symbols: [("ppc64".to_owned(), "/store/vm linux".into())].into(),
+        }
+    }
+
+    /// An architecture of the repository.
+    fn arch(name: &str) -> Arch {
+        let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let files = host::files::read_tree(&root, &["recipes", "images"], &["images/prebuilt"]);
+        plan::load(&files.unwrap()).unwrap().arches[name].clone()
+    }
+
+    #[test]
+    fn each_flag_adds_its_options() {
+        let check = |debug: Debug, expect: &str| {
+            assert_eq!(debug.options(paths(".2")).join(" "), expect);
+        };
+        check(Debug::default(), "");
+        check(
+            Debug {
+                gdb: Some(gdb()),
+                ..Debug::default()
+            },
+            "-gdb unix:/tmp/run,,1/gdb,server=on,wait=off",
+        );
+        for (monitor, mode) in [(Monitor::Hmp, "readline"), (Monitor::Qmp, "control")] {
+            check(
+                Debug {
+                    monitor: Some(monitor),
+                    ..Debug::default()
+                },
+                &format!(
+                    "-chardev socket,id=kiln-monitor,path=/tmp/run,,1/monitor,server=on,wait=off \
+                     -mon chardev=kiln-monitor,mode={mode}"
+                ),
+            );
+        }
+        check(
+            Debug {
+                trace: vec!["pci_*".to_owned(), "a,b".to_owned()],
+                ..Debug::default()
+            },
+            "-trace enable=pci_*,file=/logs/trace.2.log -trace enable=a,,b,file=/logs/trace.2.log",
+        );
+    }
+
+    #[test]
+    fn flags_decide_about_limits_and_shells() {
+        let check = |debug: Debug, expect: [bool; 3]| {
+            let found = [debug.is_held(), debug.is_unlimited(), debug.offers_shell()];
+            assert_eq!(found, expect, "{debug:?}");
+        };
+        check(Debug::default(), [false, false, false]);
+        let shell = Debug {
+            shell: true,
+            ..Debug::default()
+        };
+        check(shell, [false, false, true]);
+        let monitor = Debug {
+            monitor: Some(Monitor::Hmp),
+            ..Debug::default()
+        };
+        check(monitor, [true, true, true]);
+        let keyboard = Debug {
+            keyboard: Some(Arc::new(Keyboard::new(std::sync::mpsc::channel().1))),
+            ..Debug::default()
+        };
+        check(keyboard, [false, true, true]);
+    }
+
+    #[test]
+    fn debugger_gets_symbols_and_byte_order() {
+        let check = |name: &str, expect: &str| {
+            let line = gdb().line(&arch(name), Utf8Path::new("/run/gdb"));
+            assert_eq!(line, expect);
+        };
+        check(
+            "ppc64",
+            "gdb-multiarch -q '/store/vm linux' -ex 'set architecture powerpc:common64' \
+             -ex 'set endian big' -ex 'target remote /run/gdb'",
+        );
+        check(
+            "x86_64",
+            "gdb-multiarch -q -ex 'set architecture i386:x86-64' -ex 'set endian little' \
+             -ex 'target remote /run/gdb'",
+        );
+    }
+
+    #[test]
+    fn wrapper_starts_qemu_under_strace_with_core_dumps() {
+        let folder = tempfile::tempdir().unwrap();
+        let run_dir = Utf8Path::from_path(folder.path()).unwrap();
+        let check = |debug: &Debug, expect: Option<&str>| {
+            let paths = DebugPaths {
+                run_dir,
+                ..paths("")
+            };
+            let program = debug.wrapper(Utf8Path::new("/bin/qemu x"), paths).unwrap();
+            let text = program.map(|path| fs_err::read_to_string(path).unwrap());
+            assert_eq!(text.as_deref(), expect);
+        };
+        let mut debug = Debug::default();
+        check(&debug, None);
+        debug.core_dumps = true;
+        let limit = "#!/bin/sh\nulimit -c \"$(ulimit -H -c)\"\n";
+        check(&debug, Some(&format!("{limit}exec '/bin/qemu x' \"$@\"\n")));
+        debug.strace = Some("/usr/bin/strace".into());
+        let strace = "/usr/bin/strace -f -tt -o /logs/strace.log";
+        check(
+            &debug,
+            Some(&format!("{limit}exec {strace} '/bin/qemu x' \"$@\"\n")),
+        );
+    }
+
+    #[test]
+    fn empty_trace_log_gets_a_note() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Utf8Path::from_path(folder.path()).unwrap();
+        let debug = Debug {
+            trace: vec!["nvme_*".to_owned()],
+            ..Debug::default()
+        };
+        assert_eq!(Debug::default().afterwards(logs, ""), None);
+        let note = format!("no trace event of `nvme_*` happened: {logs}/trace.log is empty");
+        assert_eq!(debug.afterwards(logs, ""), Some(note));
+        fs_err::write(logs.join("trace.log"), "nvme_read\n").unwrap();
+        assert_eq!(debug.afterwards(logs, ""), None);
+    }
+}
