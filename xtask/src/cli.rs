@@ -183,8 +183,7 @@ pub enum Command {
     Qtest(QtestArgs),
     /// Boot an image and open a shell in it
     ///
-    /// Leaving the shell powers the guest off. Ctrl-A X ends QEMU. The guest continues when the input ends, so
-    /// an input that is not a terminal must end with `exit`.
+    /// Leaving the shell powers the guest off. Ctrl-A X ends QEMU. The end of the input does not end the guest.
     #[command(after_long_help = examples::BOOT)]
     Boot(BootArgs),
     /// Open a shell in a running guest
