@@ -15,14 +15,15 @@ const DMA: u64 = 0x10;
 /// DMA control: select the key in the upper half, and read.
 const DMA_READ: u32 = 0x02;
 const DMA_SELECT: u32 = 0x08;
-const DMA_ERROR: u32 = 0x01;
+const DMA_WRITE: u32 = 0x10;
+pub(crate) const DMA_ERROR: u32 = 0x01;
 
 const FILE: &str = "opt/org.kiln/test";
 const CONTENT: &[u8] = b"fired at 1200 degrees";
 
 /// The location of the device.
 #[derive(Clone, Copy)]
-enum Place {
+pub(crate) enum Place {
     Ports,
     Memory,
 }
@@ -88,7 +89,12 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// Selects an item and reads its first bytes.
-fn item(bench: &mut Bench<'_>, place: Place, key: u16, length: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) fn item(
+    bench: &mut Bench<'_>,
+    place: Place,
+    key: u16,
+    length: usize,
+) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::with_capacity(length);
     match place {
         Place::Ports => {
@@ -114,7 +120,7 @@ fn item(bench: &mut Bench<'_>, place: Place, key: u16, length: usize) -> Result<
 }
 
 /// The key and the size of a file in the directory.
-fn file(bench: &mut Bench<'_>, place: Place, name: &str) -> Result<(u16, u32), Failure> {
+pub(crate) fn file(bench: &mut Bench<'_>, place: Place, name: &str) -> Result<(u16, u32), Failure> {
     const ENTRY: usize = 64;
     let count = item(bench, place, FILE_DIRECTORY, 4)?;
     let count = u32::from_be_bytes([count[0], count[1], count[2], count[3]]) as usize;
@@ -150,8 +156,38 @@ fn request(
     length: u32,
 ) -> Result<(u32, Vec<u8>), Failure> {
     let target = bench.allocate(length.into(), 8)?;
-    let access = bench.allocate(16, 8)?;
     bench.session.memset(target, length as usize, 0xee)?;
+    let after = transfer(bench, place, control, target, length)?;
+    let bytes = bench.session.read(target, length as usize)?;
+    bench.release(target)?;
+    Ok((after, bytes))
+}
+
+/// Writes the content of an item with DMA. Returns the control word after the request.
+pub(crate) fn write_item(
+    bench: &mut Bench<'_>,
+    place: Place,
+    key: u16,
+    bytes: &[u8],
+) -> Result<u32, Failure> {
+    let source = bench.allocate(bytes.len() as u64, 8)?;
+    bench.session.write(source, bytes)?;
+    let control = u32::from(key) << 16 | DMA_SELECT | DMA_WRITE;
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let after = transfer(bench, place, control, source, length)?;
+    bench.release(source)?;
+    Ok(after)
+}
+
+/// Performs a DMA request with memory at an address. Returns its control word.
+fn transfer(
+    bench: &mut Bench<'_>,
+    place: Place,
+    control: u32,
+    target: u64,
+    length: u32,
+) -> Result<u32, Failure> {
+    let access = bench.allocate(16, 8)?;
     let mut words = control.to_be_bytes().to_vec();
     words.extend(length.to_be_bytes());
     words.extend(target.to_be_bytes());
@@ -173,8 +209,8 @@ fn request(
         }
     }
     let after = bench.session.read(access, 4)?;
-    let after = u32::from_be_bytes([after[0], after[1], after[2], after[3]]);
-    Ok((after, bench.session.read(target, length as usize)?))
+    bench.release(access)?;
+    Ok(u32::from_be_bytes([after[0], after[1], after[2], after[3]]))
 }
 
 fn copies_file(bench: &mut Bench<'_>, place: Place, expected: &[u8]) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! The firmware interface RTAS of a pseries machine (Power Architecture Platform Requirements 2.7, chapter 7).
 
-use qtest::{Bench, Failure, Test};
+use qtest::{Bench, Failure, Test, rtas};
 
 const SUCCESS: u32 = 0;
 const HARDWARE_ERROR: u32 = u32::MAX;
@@ -50,19 +50,10 @@ fn call<const N: usize>(
     function: &str,
     arguments: &[u32],
 ) -> Result<[u32; N], Failure> {
-    let at = bench.allocate(64, 64)?;
-    let results = bench.allocate(64, 64)?;
-    let bytes: Vec<u8> = arguments.iter().flat_map(|it| it.to_be_bytes()).collect();
-    bench.session.write(at, &bytes)?;
-    bench
-        .session
-        .rtas(function, (at, arguments.len()), (results, N))?;
-    let bytes = bench.session.read(results, 4 * N)?;
-    let mut words = [0; N];
-    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
-        *word = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
-    Ok(words)
+    let at = bench.allocate(128, 64)?;
+    let results = rtas::call(&mut bench.session, function, at, arguments)?;
+    bench.release(at)?;
+    Ok(results)
 }
 
 fn returns_time(bench: &mut Bench<'_>, expected: [u32; 6]) -> Result<(), Failure> {

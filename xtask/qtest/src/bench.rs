@@ -11,6 +11,7 @@ use host::clock::monotonic;
 use host::wait::{Limit, poll};
 use qemu::Version;
 
+use crate::allocator::Allocator;
 use crate::error::QtestError;
 use crate::machine::Machine;
 use crate::pci::{Bar, Function, HostError, Pci};
@@ -136,7 +137,7 @@ pub struct Bench<'a> {
     /// The requests that the user wants a disk to execute.
     pub trace: Option<Arc<[Request]>>,
     pci: Option<Pci>,
-    next: u64,
+    memory: Allocator,
     notes: Vec<String>,
 }
 
@@ -149,7 +150,7 @@ impl<'a> Bench<'a> {
             machine,
             trace: None,
             pci: None,
-            next: machine.ram + SCRATCH,
+            memory: Allocator::new(machine.ram + SCRATCH..machine.ram + MEMORY),
             notes: Vec::new(),
         }
     }
@@ -231,15 +232,16 @@ impl<'a> Bench<'a> {
             .ok_or_else(missing)
     }
 
-    /// Takes some RAM, which is never given back.
+    /// Takes some RAM. It is free again after `release`.
     pub fn allocate(&mut self, size: u64, align: u64) -> Result<u64, Failure> {
-        let start = self.next.next_multiple_of(align.max(1));
-        let end = start.saturating_add(size);
-        if end > self.machine.ram + MEMORY {
-            return Err(Failure::Missing(format!("{size} bytes of RAM")));
-        }
-        self.next = end;
-        Ok(start)
+        let missing = || Failure::Missing(format!("{size} bytes of RAM"));
+        self.memory.allocate(size, align).ok_or_else(missing)
+    }
+
+    /// Frees RAM that the test no longer uses.
+    pub fn release(&mut self, address: u64) -> Result<(), Failure> {
+        let is_released = self.memory.release(address);
+        self.check(format!("{address:#x} is allocated"), is_released, true)
     }
 
     /// The machine's PCI host.

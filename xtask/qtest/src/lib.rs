@@ -23,6 +23,7 @@
 //! Selection, outcomes
 //! and reports are in `suite`, `guest` and `verdict`.
 
+pub mod allocator;
 pub mod bench;
 pub mod crash;
 pub mod error;
@@ -36,6 +37,7 @@ pub mod pci;
 pub mod protocol;
 mod random;
 pub mod replay;
+pub mod rtas;
 mod script;
 pub mod session;
 pub mod stream;

@@ -72,6 +72,12 @@ impl MsiX {
         self.mask(bench, vector, false)
     }
 
+    /// The data of a message.
+    pub fn data(&self, bench: &mut Bench<'_>, vector: u16) -> Result<u64, Failure> {
+        let (bar, start) = self.entry(bench, vector)?;
+        bench.read(bar, Width::L, start + DATA)
+    }
+
     /// Whether a message is masked.
     pub fn is_masked(&self, bench: &mut Bench<'_>, vector: u16) -> Result<bool, Failure> {
         let (bar, start) = self.entry(bench, vector)?;

@@ -115,6 +115,51 @@ pub fn hex(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Bytes as `b64write` expects them (RFC 4648, section 4).
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            text.push(if digit <= group.len() {
+                char::from(BASE64[(bits >> (18 - 6 * digit) & 63) as usize])
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+/// Parses the reply of `b64read`.
+#[must_use]
+pub fn base64_bytes(reply: &str) -> Option<Vec<u8>> {
+    let mut all = Vec::with_capacity(reply.len() / 4 * 3);
+    let (groups, rest) = reply.as_bytes().as_chunks::<4>();
+    if !rest.is_empty() {
+        return None;
+    }
+    for (index, group) in groups.iter().enumerate() {
+        let padding = group.iter().rev().take_while(|it| **it == b'=').count();
+        let is_last = index + 1 == groups.len();
+        if padding > 2 || padding > 0 && !is_last {
+            return None;
+        }
+        let mut bits = 0;
+        for digit in &group[..4 - padding] {
+            let value = BASE64.iter().position(|it| it == digit)?;
+            bits = bits << 6 | u32::try_from(value).ok()?;
+        }
+        let bytes = (bits << (6 * padding)).to_be_bytes();
+        all.extend(&bytes[1..4 - padding]);
+    }
+    Some(all)
+}
+
 /// Parses a number in a reply: `0x0000...2a`, or decimal as for `clock_step`.
 #[must_use]
 pub fn number(reply: &str) -> Option<u64> {
@@ -175,6 +220,23 @@ mod tests {
         assert_eq!(bytes("0x0"), None);
         assert_eq!(bytes("0x0g"), None);
         assert_eq!(bytes("0xé0"), None);
+    }
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        let check = |bytes: &[u8], text: &str| {
+            assert_eq!(base64(bytes), text);
+            assert_eq!(base64_bytes(text).as_deref(), Some(bytes), "{text}");
+        };
+        check(b"", "");
+        check(b"f", "Zg==");
+        check(b"fo", "Zm8=");
+        check(b"foo", "Zm9v");
+        check(b"foobar", "Zm9vYmFy");
+        check(&[0xfb, 0xff, 0xfe], "+//+");
+        for text in ["Zg=", "Zg", "Z===", "Zg==Zg==", "Zm9*", "===="] {
+            assert_eq!(base64_bytes(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -260,6 +260,21 @@ impl Session {
         Ok(())
     }
 
+    /// Reads memory with the command that transfers base64.
+    pub fn read_base64(&mut self, address: u64, length: usize) -> Result<Vec<u8>, QtestError> {
+        let command = format!("b64read {address:#x} {length:#x}");
+        let reply = self.command(&command)?;
+        protocol::base64_bytes(&reply)
+            .filter(|bytes| bytes.len() == length)
+            .ok_or(QtestError::Reply { command, reply })
+    }
+
+    /// Writes memory with the command that transfers base64.
+    pub fn write_base64(&mut self, address: u64, bytes: &[u8]) -> Result<(), QtestError> {
+        let text = protocol::base64(bytes);
+        self.done(&format!("b64write {address:#x} {:#x} {text}", bytes.len()))
+    }
+
     /// The RAM for copies. Before its first reply, QEMU may still be loading firmware into it.
     fn shared(&self) -> Option<&Memory> {
         self.memory.as_ref().filter(|_| self.has_replied)

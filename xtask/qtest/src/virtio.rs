@@ -155,6 +155,17 @@ impl Device {
         Ok(self.transport.field(bench, Width::L, at + high)? << 32 | low)
     }
 
+    /// Writes a field of the device-specific configuration.
+    pub fn set_field(
+        &self,
+        bench: &mut Bench<'_>,
+        width: Width,
+        at: u64,
+        value: u64,
+    ) -> Result<(), Failure> {
+        self.transport.set_field(bench, width, at, value)
+    }
+
     /// Reads the interrupt status, and acknowledges what it reports.
     pub fn take_interrupts(&self, bench: &mut Bench<'_>) -> Result<u64, Failure> {
         self.transport.take_interrupts(bench)

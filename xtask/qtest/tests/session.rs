@@ -189,3 +189,21 @@ fn stopped_qemu_ends_at_the_deadline() {
         "{error}"
     );
 }
+
+/// Bytes that `b64write` writes are those that `read` and `b64read` return.
+#[test]
+fn base64_transfers_the_same_bytes() {
+    let Some(installed) = Installed::find("qemu-system-x86_64") else {
+        return;
+    };
+    let mut session = installed.start(&["-machine", "pc", "-m", "64M"], WAIT);
+    for length in [1, 2, 3, 4, 1000] {
+        let bytes: Vec<u8> = (0..=250).cycle().skip(9).take(length).collect();
+        session.write_base64(0x20_0000, &bytes).unwrap();
+        assert_eq!(session.read(0x20_0000, bytes.len()).unwrap(), bytes);
+        let found = session.read_base64(0x20_0000, bytes.len()).unwrap();
+        assert_eq!(found, bytes);
+    }
+    let behind = session.read(0x20_0000 + 1000, 1).unwrap();
+    assert_eq!(behind, [0]);
+}

@@ -6,6 +6,7 @@ use crate::fdt::{self, Node};
 use crate::machine::{Machine, PciHost};
 use crate::pci::{Bar, BarAddress, Function, register};
 use crate::protocol::Width;
+use crate::rtas;
 use crate::session::Session;
 
 /// The port that selects a register.
@@ -184,13 +185,11 @@ impl Pci {
                 Ok((value & 0xffff_ffff) as u32)
             }
             Access::Firmware { bridge, arguments } => {
-                let input = [
-                    firmware_address(function, register),
-                    (bridge >> 32) as u32,
-                    (bridge & 0xffff_ffff) as u32,
-                    width.bytes().into(),
-                ];
-                let [status, value] = call(session, "ibm,read-pci-config", arguments, &input)?;
+                let [high, low] = halves(bridge);
+                let address = firmware_address(function, register);
+                let input = [address, high, low, width.bytes().into()];
+                let [status, value] =
+                    rtas::call(session, "ibm,read-pci-config", arguments, &input)?;
                 // For a missing function this call fails, whereas other hosts return ones.
                 Ok(if status == 0 {
                     value
@@ -219,16 +218,34 @@ impl Pci {
                 session.write_le(width, base + ecam(function, register), value.into())
             }
             Access::Firmware { bridge, arguments } => {
-                let input = [
-                    firmware_address(function, register),
-                    (bridge >> 32) as u32,
-                    (bridge & 0xffff_ffff) as u32,
-                    width.bytes().into(),
-                    value,
-                ];
-                call::<1>(session, "ibm,write-pci-config", arguments, &input).map(drop)
+                let [high, low] = halves(bridge);
+                let address = firmware_address(function, register);
+                let input = [address, high, low, width.bytes().into(), value];
+                rtas::call::<1>(session, "ibm,write-pci-config", arguments, &input).map(drop)
             }
         }
+    }
+
+    /// Calls a firmware function about a PCI function: its address and the bridge are followed by these arguments.
+    /// `None` if the host is not accessed through the firmware.
+    pub fn firmware<const N: usize>(
+        &self,
+        session: &mut Session,
+        name: &str,
+        function: Function,
+        arguments: &[u32],
+    ) -> Result<Option<[u32; N]>, QtestError> {
+        let Access::Firmware {
+            bridge,
+            arguments: at,
+        } = self.access
+        else {
+            return Ok(None);
+        };
+        let [high, low] = halves(bridge);
+        let mut input = vec![firmware_address(function, 0), high, low];
+        input.extend(arguments);
+        rtas::call(session, name, at, &input).map(Some)
     }
 
     /// Determines the size of a base address register, maps it, and returns its address. One that
@@ -301,6 +318,10 @@ fn wide(high: u32, low: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
+fn halves(value: u64) -> [u32; 2] {
+    [(value >> 32) as u32, (value & 0xffff_ffff) as u32]
+}
+
 fn port_address(function: Function, register: u16) -> u32 {
     1 << 31
         | u32::from(function.bus) << 16
@@ -319,25 +340,6 @@ fn firmware_address(function: Function, register: u16) -> u32 {
         | u32::from(function.bus) << 16
         | u32::from(function.devfn()) << 8
         | u32::from(register & 0xff)
-}
-
-/// Calls the firmware with these arguments, and reads this many results.
-fn call<const N: usize>(
-    session: &mut Session,
-    function: &str,
-    at: u64,
-    input: &[u32],
-) -> Result<[u32; N], QtestError> {
-    let bytes: Vec<u8> = input.iter().flat_map(|word| word.to_be_bytes()).collect();
-    let results = at + bytes.len() as u64;
-    session.write(at, &bytes)?;
-    session.rtas(function, (at, input.len()), (results, N))?;
-    let bytes = session.read(results, 4 * N)?;
-    let mut output = [0; N];
-    for (word, bytes) in output.iter_mut().zip(bytes.chunks_exact(4)) {
-        *word = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
-    Ok(output)
 }
 
 #[cfg(test)]

@@ -37,6 +37,15 @@ impl Legacy {
             registers: Structure { bar, at: 0 },
         })
     }
+
+    /// Where the device-specific configuration starts.
+    fn configuration(&self, bench: &mut Bench<'_>) -> Result<u64, Failure> {
+        Ok(if bench.has_msi_x(self.function)? {
+            CONFIGURATION_AFTER_VECTORS
+        } else {
+            CONFIGURATION
+        })
+    }
 }
 
 impl Transport for Legacy {
@@ -78,18 +87,29 @@ impl Transport for Legacy {
     }
 
     fn field(&self, bench: &mut Bench<'_>, width: Width, at: u64) -> Result<u64, Failure> {
-        let has_vectors = bench.has_msi_x(self.function)?;
-        let start = if has_vectors {
-            CONFIGURATION_AFTER_VECTORS
-        } else {
-            CONFIGURATION
-        };
+        let start = self.configuration(bench)?;
         let value = self.registers.get(bench, width, start + at)?;
         Ok(if bench.session.big_endian()? {
             width.swapped(value)
         } else {
             value
         })
+    }
+
+    fn set_field(
+        &self,
+        bench: &mut Bench<'_>,
+        width: Width,
+        at: u64,
+        value: u64,
+    ) -> Result<(), Failure> {
+        let start = self.configuration(bench)?;
+        let value = if bench.session.big_endian()? {
+            width.swapped(value)
+        } else {
+            value
+        };
+        self.registers.set(bench, width, start + at, value)
     }
 
     fn take_interrupts(&self, bench: &mut Bench<'_>) -> Result<u64, Failure> {

@@ -144,6 +144,16 @@ impl Transport for Mmio {
         self.registers.get(bench, width, CONFIGURATION + at)
     }
 
+    fn set_field(
+        &self,
+        bench: &mut Bench<'_>,
+        width: Width,
+        at: u64,
+        value: u64,
+    ) -> Result<(), Failure> {
+        self.registers.set(bench, width, CONFIGURATION + at, value)
+    }
+
     fn take_interrupts(&self, bench: &mut Bench<'_>) -> Result<u64, Failure> {
         let status = self.get(bench, INTERRUPT_STATUS)?;
         self.set(bench, INTERRUPT_ACKNOWLEDGE, status)?;

@@ -79,6 +79,11 @@ impl Modern {
             configuration: found[CONFIGURATION],
         }))
     }
+
+    fn configuration(&self) -> Result<Structure, Failure> {
+        let missing = || Failure::Missing("a virtio configuration".to_owned());
+        self.configuration.ok_or_else(missing)
+    }
 }
 
 impl Transport for Modern {
@@ -143,9 +148,17 @@ impl Transport for Modern {
     }
 
     fn field(&self, bench: &mut Bench<'_>, width: Width, at: u64) -> Result<u64, Failure> {
-        let part = self.configuration;
-        let part = part.ok_or_else(|| Failure::Missing("a virtio configuration".to_owned()))?;
-        part.get(bench, width, at)
+        self.configuration()?.get(bench, width, at)
+    }
+
+    fn set_field(
+        &self,
+        bench: &mut Bench<'_>,
+        width: Width,
+        at: u64,
+        value: u64,
+    ) -> Result<(), Failure> {
+        self.configuration()?.set(bench, width, at, value)
     }
 
     fn take_interrupts(&self, bench: &mut Bench<'_>) -> Result<u64, Failure> {

@@ -42,6 +42,14 @@ pub(super) trait Transport {
     fn enable(&self, bench: &mut Bench<'_>, rings: Rings) -> Result<Doorbell, Failure>;
     /// Reads a number of one, two or four bytes from the device-specific configuration.
     fn field(&self, bench: &mut Bench<'_>, width: Width, at: u64) -> Result<u64, Failure>;
+    /// Writes a number to the device-specific configuration.
+    fn set_field(
+        &self,
+        bench: &mut Bench<'_>,
+        width: Width,
+        at: u64,
+        value: u64,
+    ) -> Result<(), Failure>;
     /// Reads the interrupt status, and acknowledges what it reports.
     fn take_interrupts(&self, bench: &mut Bench<'_>) -> Result<u64, Failure>;
     /// The PCI function, if the device is one.
