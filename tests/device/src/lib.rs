@@ -20,7 +20,15 @@ mod e1000;
 mod e1000e;
 mod edu;
 mod fw_cfg;
+mod gicv3;
+mod hd_geo;
 mod host_bridges;
+mod i2c;
+mod ide;
+mod igb;
+mod ipmi;
+mod m48t59;
+mod ne2k;
 mod nvme;
 mod pc_chips;
 mod pci_identity;
@@ -30,9 +38,12 @@ mod rtas;
 mod rtc;
 mod serial_16550;
 mod small_pci_devices;
+mod smbus;
+mod spapr_pci;
 mod storage_controllers;
 mod usb_controllers;
 mod virtio_9p;
+mod virtio_balloon;
 mod virtio_blk;
 mod virtio_mem;
 mod virtio_mmio;
@@ -40,6 +51,7 @@ mod virtio_pci;
 mod virtio_rng;
 mod virtio_scsi;
 mod virtio_serial;
+mod vmcoreinfo;
 
 /// All device tests, by file.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
@@ -52,7 +64,15 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         e1000e::TESTS,
         edu::TESTS,
         fw_cfg::TESTS,
+        gicv3::TESTS,
+        hd_geo::TESTS,
         host_bridges::TESTS,
+        i2c::TESTS,
+        ide::TESTS,
+        igb::TESTS,
+        ipmi::TESTS,
+        m48t59::TESTS,
+        ne2k::TESTS,
         nvme::TESTS,
         pc_chips::TESTS,
         pci_identity::TESTS,
@@ -62,9 +82,12 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         rtc::TESTS,
         serial_16550::TESTS,
         small_pci_devices::TESTS,
+        smbus::TESTS,
+        spapr_pci::TESTS,
         storage_controllers::TESTS,
         usb_controllers::TESTS,
         virtio_9p::TESTS,
+        virtio_balloon::TESTS,
         virtio_blk::TESTS,
         virtio_mem::TESTS,
         virtio_mmio::TESTS,
@@ -72,6 +95,7 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         virtio_rng::TESTS,
         virtio_scsi::TESTS,
         virtio_serial::TESTS,
+        vmcoreinfo::TESTS,
     ]
     .into_iter()
     .flatten()

@@ -41,7 +41,7 @@ fn run(
         run_dir: scratch.path(),
         arguments: &arguments,
         wait: WAIT,
-        memory: Some(&layout),
+        memory: layout.as_ref(),
     };
     let session = Session::start(&spec).unwrap();
     Some(body(&mut Bench::new(session, machine)))

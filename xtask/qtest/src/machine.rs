@@ -24,6 +24,9 @@ pub struct Machine {
     /// The first address after RAM.
     #[serde(rename = "ram-end")]
     pub ram_end: u64,
+    /// Whether QEMU can map a file as its RAM.
+    #[serde(default = "yes", rename = "shared-ram")]
+    pub shared_ram: bool,
     /// Its PCI host.
     #[serde(default)]
     pub pci: Option<PciHost>,
@@ -70,6 +73,10 @@ pub struct Slots {
     pub count: u64,
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// The file of machines.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,12 +107,12 @@ impl Machine {
 
     /// Its RAM, for a session that shares it with QEMU.
     #[must_use]
-    pub fn layout(&self) -> Layout {
-        Layout {
+    pub fn layout(&self) -> Option<Layout> {
+        self.shared_ram.then(|| Layout {
             start: self.ram_start,
             size: self.ram_end - self.ram_start,
             plain: self.ram..self.ram_end,
-        }
+        })
     }
 
     /// QEMU's options for it.

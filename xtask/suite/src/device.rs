@@ -105,6 +105,7 @@ mod tests {
             ram_start: 0,
             ram: 0,
             ram_end: 0,
+            shared_ram: true,
             pci: None,
             virtio_mmio: None,
             at: BTreeMap::new(),

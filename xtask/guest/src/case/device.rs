@@ -70,7 +70,7 @@ fn perform(
         run_dir: &setting.logs,
         arguments: &arguments,
         wait,
-        memory: Some(&layout),
+        memory: layout.as_ref(),
     };
     let started = monotonic();
     let session = match Session::start(&spec) {

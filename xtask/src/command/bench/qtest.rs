@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
         let spec = emulator.spec(&arguments);
         let layout = machine.layout();
         let shared = Spec {
-            memory: Some(&layout),
+            memory: layout.as_ref(),
             ..spec
         };
         let runs = (0..args.runs).map(|_| measure(&spec, &shared, machine));
