@@ -40,13 +40,16 @@ mod serial_16550;
 mod small_pci_devices;
 mod smbus;
 mod spapr_pci;
+mod spapr_vio;
 mod storage_controllers;
+mod tpm;
 mod usb_controllers;
 mod virtio_9p;
 mod virtio_balloon;
 mod virtio_blk;
 mod virtio_mem;
 mod virtio_mmio;
+mod virtio_net;
 mod virtio_pci;
 mod virtio_rng;
 mod virtio_scsi;
@@ -84,13 +87,16 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         small_pci_devices::TESTS,
         smbus::TESTS,
         spapr_pci::TESTS,
+        spapr_vio::TESTS,
         storage_controllers::TESTS,
+        tpm::TESTS,
         usb_controllers::TESTS,
         virtio_9p::TESTS,
         virtio_balloon::TESTS,
         virtio_blk::TESTS,
         virtio_mem::TESTS,
         virtio_mmio::TESTS,
+        virtio_net::TESTS,
         virtio_pci::TESTS,
         virtio_rng::TESTS,
         virtio_scsi::TESTS,

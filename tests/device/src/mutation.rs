@@ -33,6 +33,13 @@ fn run(
         unsuited("the installed QEMU lacks the `qtest` accelerator");
         return None;
     }
+    if let Some(companion) = &test.companion
+        && host::tools::find(companion.program).is_none()
+    {
+        skip(&format!("`{}` is not installed", companion.program));
+        return None;
+    }
+    let companion = test.companion.map(|it| it.start(scratch.path()).unwrap());
     let arguments = arguments(machine, test);
     let layout = machine.layout();
     let spec = Spec {
@@ -44,7 +51,9 @@ fn run(
         memory: layout.as_ref(),
     };
     let session = Session::start(&spec).unwrap();
-    Some(body(&mut Bench::new(session, machine)))
+    let result = body(&mut Bench::new(session, machine));
+    drop(companion);
+    Some(result)
 }
 
 fn arguments(machine: &Machine, test: &Test) -> Vec<String> {

@@ -12,9 +12,11 @@ use host::wait::{Limit, poll};
 use qemu::Version;
 
 use crate::allocator::Allocator;
+use crate::companion::Companion;
 use crate::error::QtestError;
+use crate::fdt::Node;
 use crate::machine::Machine;
-use crate::pci::{Bar, Function, HostError, Pci};
+use crate::pci::{self, Bar, Function, HostError, Pci};
 use crate::protocol::Width;
 use crate::session::Session;
 use crate::trace::Request;
@@ -37,6 +39,8 @@ pub struct Test {
     /// Whether it moves the clock or interrupt lines, or needs a running machine. Only the `qtest`
     /// accelerator supports these.
     pub clock: bool,
+    /// A program that runs next to QEMU. The test is skipped if it is not installed.
+    pub companion: Option<Companion>,
     /// QEMU's options in addition to the machine's.
     pub arguments: &'static [&'static str],
     /// The body.
@@ -55,6 +59,7 @@ impl Test {
             models: &[],
             oldest_qemu: Version::new(0, 0, 0),
             clock: false,
+            companion: None,
             arguments: &[],
             body: |_| Ok(()),
         }
@@ -242,6 +247,11 @@ impl<'a> Bench<'a> {
     pub fn release(&mut self, address: u64) -> Result<(), Failure> {
         let is_released = self.memory.release(address);
         self.check(format!("{address:#x} is allocated"), is_released, true)
+    }
+
+    /// The nodes of the device tree that QEMU leaves in RAM.
+    pub fn device_tree(&mut self) -> Result<Vec<Node>, Failure> {
+        Ok(pci::device_tree(&mut self.session, self.machine)?)
     }
 
     /// The machine's PCI host.

@@ -25,11 +25,17 @@ pub struct Node {
 }
 
 impl Node {
+    /// The bytes of a property, none if it is missing.
+    #[must_use]
+    pub fn bytes(&self, name: &str) -> &[u8] {
+        self.properties.get(name).map_or(&[][..], Vec::as_slice)
+    }
+
     /// A property as 32-bit numbers, empty if it is missing.
     #[must_use]
     pub fn cells(&self, name: &str) -> Vec<u32> {
-        let bytes = self.properties.get(name).map_or(&[][..], Vec::as_slice);
-        bytes.chunks_exact(4).filter_map(|it| word(it, 0)).collect()
+        let cells = self.bytes(name).chunks_exact(4);
+        cells.filter_map(|it| word(it, 0)).collect()
     }
 
     /// Whether its `compatible` property contains this.

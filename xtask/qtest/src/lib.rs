@@ -25,6 +25,7 @@
 
 pub mod allocator;
 pub mod bench;
+pub mod companion;
 pub mod crash;
 pub mod error;
 pub mod fdt;

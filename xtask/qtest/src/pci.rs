@@ -8,7 +8,7 @@ use crate::error::QtestError;
 use crate::protocol::Width;
 use crate::session::Session;
 
-pub use host::{HostError, Pci};
+pub use host::{HostError, Pci, device_tree};
 
 /// Offsets in configuration space.
 pub mod register {

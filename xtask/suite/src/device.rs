@@ -90,6 +90,7 @@ mod tests {
         models: &["model"],
         oldest_qemu: Version::new(8, 0, 0),
         clock: true,
+        companion: None,
         arguments: &[],
         body: |_| Ok(()),
     };

@@ -35,6 +35,14 @@ pub(super) fn run(
         report.outcome = Outcome::Skipped { reason };
         return report;
     }
+    if let Some(companion) = &test.companion
+        && host::tools::find_in(companion.program, &setting.config.path).is_none()
+    {
+        report.outcome = Outcome::Skipped {
+            reason: format!("`{}` is not installed", companion.program),
+        };
+        return report;
+    }
     if let Err(error) = perform(setting, test, machine, &mut report) {
         report.outcome = Outcome::HarnessError {
             message: error.to_string(),
@@ -72,6 +80,8 @@ fn perform(
         wait,
         memory: layout.as_ref(),
     };
+    let companion = test.companion.map(|it| it.start(&setting.logs));
+    let companion = companion.transpose().map_err(std::io::Error::other)?;
     let started = monotonic();
     let session = match Session::start(&spec) {
         Ok(session) => session,
@@ -85,6 +95,7 @@ fn perform(
     let result = (test.body)(&mut bench);
     report.times.qemu_ms = millis(started.elapsed());
     report.setup.devices = devices(facts, &arguments);
+    drop(companion);
     let transcript = bench.session.transcript();
     fs_err::write(setting.logs.join(TRANSCRIPT), transcript.text())?;
     let has_run = transcript.has_reply();

@@ -112,11 +112,7 @@ impl Pci {
             }),
             Some(PciHost::DeviceTree { address }) => {
                 let refused = |why| HostError::Tree { address, why };
-                let header = session.read(address, fdt::HEADER)?;
-                let size = fdt::used_size(&header).filter(|size| *size <= TREE_MOST);
-                let size = size.ok_or(refused("there is no device tree"))?;
-                let blob = session.read(address, size)?;
-                let nodes = fdt::nodes(&blob).ok_or(refused("it is damaged"))?;
+                let nodes = device_tree(session, machine)?;
                 Self::from_tree(&nodes, scratch).map_err(refused)
             }
         }
@@ -312,6 +308,19 @@ impl Pci {
         let size = if ones == 0 { 0 } else { size };
         Ok((is_port, !is_port && ones & 0b110 == 0b100, size))
     }
+}
+
+/// The nodes of the device tree that QEMU leaves in RAM.
+pub fn device_tree(session: &mut Session, machine: &Machine) -> Result<Vec<Node>, HostError> {
+    let Some(PciHost::DeviceTree { address }) = machine.pci else {
+        return Err(HostError::None(machine.name.clone()));
+    };
+    let refused = |why| HostError::Tree { address, why };
+    let header = session.read(address, fdt::HEADER)?;
+    let size = fdt::used_size(&header).filter(|size| *size <= TREE_MOST);
+    let size = size.ok_or(refused("there is no device tree"))?;
+    let blob = session.read(address, size)?;
+    fdt::nodes(&blob).ok_or(refused("it is damaged"))
 }
 
 fn wide(high: u32, low: u32) -> u64 {
