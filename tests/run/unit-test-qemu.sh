@@ -14,6 +14,7 @@ for arg; do
     esac
     case $arg in
         socket,id=kiln-console,fd=*) console=${arg##*=} ;;
+        stdio) console=1 ;;
         socket,id=kiln-qmp,fd=*) qmp=${arg##*=} ;;
         -wrong-option)
             echo "qemu: -wrong-option: invalid option" >&2

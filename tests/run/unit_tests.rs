@@ -229,6 +229,28 @@ fn unit_tests_are_selected_by_name_and_group() {
 }
 
 #[test]
+fn standalone_script_has_the_verdict_of_the_suite() {
+    let Some(arch) = arch() else { return };
+    let tree = Tree::new(arch);
+    for (test, code) in [("pass", 0), ("fail", 1)] {
+        let file = tree.repo.path().join(test);
+        let name = format!("{}::kut::{test}", tree.arch);
+        let args = ["--exact", &name, "--standalone", file.to_str().unwrap()];
+        let output = Output::of(&mut tree.test(&args));
+        assert!(file.is_file(), "{}", output.stderr);
+        let qemu = tree.repo.path().join("bin").join(binary(&tree.arch));
+        let mut script = Command::new("sh");
+        script.arg(&file).env("QEMU", qemu);
+        let output = Output::of(&mut script);
+        assert_eq!(
+            output.code, code,
+            "{test}: {}{}",
+            output.stdout, output.stderr
+        );
+    }
+}
+
+#[test]
 fn unusable_suite_is_refused_with_its_reason() {
     let Some(arch) = arch() else { return };
     let tree = Tree::new(arch);
@@ -238,13 +260,12 @@ fn unusable_suite_is_refused_with_its_reason() {
         assert!(output.stderr.contains(expect), "{}", output.stderr);
     };
     let file = tree.repo.path().join("script");
-    let name = format!("{}::kut::pass", tree.arch);
+    let name = format!("{}::kut::panics", tree.arch);
     let standalone = ["--exact", &name, "--standalone", file.to_str().unwrap()];
     let output = Output::of(&mut tree.test(&standalone));
     assert_eq!(output.code, 2, "{}", output.stderr);
-    let expect = format!(
-        "--standalone takes a test of kind guest, bare or device, `{name}` is of kind suite"
-    );
+    let expect =
+        format!("--standalone takes a test that only starts QEMU, `{name}` is in the group panic");
     assert!(output.stderr.contains(&expect), "{}", output.stderr);
     let other = if tree.arch == "aarch64" {
         "ppc64"

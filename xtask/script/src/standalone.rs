@@ -101,6 +101,8 @@ pub struct Subject<'a> {
     pub report: &'a TestReport,
     /// The condition for a pass.
     pub ends: ExpectedEnd,
+    /// Where the status of a test of kvm-unit-tests is: `exit` or `printed`. It has no records.
+    pub unit: Option<&'static str>,
     /// Number of allowed reboots.
     pub reboots: u32,
     /// Name of the QEMU binary.
@@ -147,9 +149,10 @@ pub fn script(recorder: &Recorder, subject: &Subject<'_>) -> Result<Vec<u8>, Exp
     let arguments: Vec<String> = start.lines().map(|line| format!("{line} \\")).collect();
     Ok(payload.behind(|start_of_payload, files| {
         let quoted = |text: &str| text.replace('\'', "'\\''");
-        let ends = match subject.ends {
-            ExpectedEnd::Report => "report",
-            ExpectedEnd::Leave(leave) => Leave::label(leave),
+        let ends = match (subject.unit, subject.ends) {
+            (Some(source), _) => source,
+            (None, ExpectedEnd::Report) => "report",
+            (None, ExpectedEnd::Leave(leave)) => Leave::label(leave),
         };
         TEMPLATE
             .replace("#@ABOUT@", &about(subject))

@@ -42,6 +42,17 @@ pub struct Arguments {
     pub device: Option<String>,
 }
 
+impl Status {
+    /// The name in the data, and in exported scripts.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Exit => "exit",
+            Self::Printed => "printed",
+        }
+    }
+}
+
 impl Harness {
     /// The behaviour for a test directory.
     #[must_use]

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::UnitTest;
 use crate::environment;
 use crate::harness::Status;
 use crate::values::{Scope, ShellError, condition, words};
+use crate::{MIGRATION, UnitTest};
 
 /// The platform of a test.
 #[derive(Clone, Copy)]
@@ -145,18 +145,12 @@ impl UnitTest {
             environment: self.environment(host)?,
             timeout: (!timeout.is_zero()).then_some(timeout),
             status: tree.harness.status,
-            mode: if self.is_in("migration") {
-                Mode::Migration
-            } else if self.is_in("panic") {
-                Mode::Panic
-            } else {
-                Mode::Plain
+            mode: match self.assisted() {
+                Some(MIGRATION) => Mode::Migration,
+                Some(_) => Mode::Panic,
+                None => Mode::Plain,
             },
         })
-    }
-
-    fn is_in(&self, group: &str) -> bool {
-        self.section.groups.iter().any(|name| name == group)
     }
 
     fn variables(&self, host: &Host<'_>, accel: &str) -> BTreeMap<String, String> {

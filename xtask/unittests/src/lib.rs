@@ -52,11 +52,26 @@ pub struct Tree {
 
 /// The group of tests that run only on request.
 const MANUAL: &str = "nodefault";
+/// The groups of tests that are migrated, and that pass by a panic.
+const MIGRATION: &str = "migration";
+const PANIC: &str = "panic";
 
 impl UnitTest {
     /// Whether it runs only if its group or its full name is given.
     #[must_use]
     pub fn is_manual(&self) -> bool {
-        self.section.groups.iter().any(|group| group == MANUAL)
+        self.is_in(MANUAL)
+    }
+
+    /// The group because of which the harness must act while the test runs, if it is in one.
+    #[must_use]
+    pub fn assisted(&self) -> Option<&'static str> {
+        [MIGRATION, PANIC]
+            .into_iter()
+            .find(|group| self.is_in(group))
+    }
+
+    fn is_in(&self, group: &str) -> bool {
+        self.section.groups.iter().any(|name| name == group)
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use host::clock::monotonic;
-use session::FLOOD;
+use qemu::BootFiles;
+use script::standalone::{KERNEL, Start};
+use session::{FLOOD, Handover};
 use unittests::invocation::{Host, Invocation, Mode, Refusal};
 use unittests::{UnitTest, judge};
 use verdict::event::{TestReport, millis};
@@ -93,6 +95,7 @@ fn perform(
     if let Some(outcome) = dry_run(&starter, &line)? {
         return Ok(outcome);
     }
+    record(setting, test, (invocation, &line), limit)?;
     let since = monotonic();
     let more = mode_arguments(invocation.mode);
     let mut machine = starter.start(&|fds| line.argv(fds, &more))?;
@@ -119,6 +122,35 @@ fn perform(
         report.evidence.notes.push(summary);
     }
     Ok(outcome)
+}
+
+/// Records the start for an export. Files of the tree, such as firmware, become files of the script.
+fn record(
+    setting: &Setting<'_>,
+    test: &UnitTest,
+    (invocation, line): (&Invocation, &Line<'_>),
+    limit: Duration,
+) -> std::io::Result<()> {
+    let Some(recorder) = &setting.config.debug.recorder else {
+        return Ok(());
+    };
+    let scratch = &setting.scratch;
+    let mut argv = line.script(&scratch.join(KERNEL));
+    for argument in &mut argv {
+        let file = test.tree.root.join(argument.as_str());
+        let in_tree = file.starts_with(&test.tree.root) && file.is_file();
+        if let Some(name) = file.file_name().filter(|_| in_tree) {
+            let copy = scratch.join(name);
+            fs_err::copy(&file, &copy)?;
+            *argument = copy.into_string();
+        }
+    }
+    let boot = BootFiles {
+        kernel: invocation.kernel.clone(),
+        initrd: None,
+    };
+    let start = Start::new(argv, (scratch, scratch), boot, Handover::default(), limit);
+    recorder.start(start)
 }
 
 /// Additional arguments of a mode. A guest that is to panic waits until its events are read.

@@ -24,6 +24,11 @@ impl Exported {
 
     /// Writes the script of a test with this expected end.
     fn new(ends: ExpectedEnd) -> Self {
+        Self::of(ends, None)
+    }
+
+    /// Writes the script of a test, of kvm-unit-tests if the source of its status is given.
+    fn of(ends: ExpectedEnd, unit: Option<&'static str>) -> Self {
         let exported = Self {
             dir: tempfile::tempdir().unwrap(),
         };
@@ -38,6 +43,7 @@ impl Exported {
         let subject = |report| Subject {
             report,
             ends,
+            unit,
             reboots: 0,
             binary: "qemu-system-x",
             notices: Vec::new(),
@@ -207,6 +213,59 @@ fn guest_exit_becomes_a_tap_verdict() {
     );
 }
 
+/// `QEMU` prints to both the console and its own messages if a line starts with `qemu`.
+const UNIT_QEMU: &str = "#!/bin/sh\nread -r status < \"${0%/*}/says\"\n\
+                         tail -n +2 \"${0%/*}/says\" | grep -v ^qemu\n\
+                         tail -n +2 \"${0%/*}/says\" | grep ^qemu >&2\nexit $status\n";
+
+#[test]
+fn status_of_unit_test_decides() {
+    let check = |source, says: &str, code: i32, expect: &str| {
+        let exported = Exported::of(ExpectedEnd::Report, Some(source));
+        fs_err::write(exported.path().join("qemu"), UNIT_QEMU).unwrap();
+        let (status, text) = exported.run(says, &[]);
+        let verdict = text.lines().last().unwrap_or_default();
+        let cause = text.lines().rev().nth(1).unwrap_or_default();
+        let found = if code == 1 { cause } else { verdict };
+        assert_eq!((status, found), (code, expect), "{says}");
+    };
+    let ok = "ok 1 - x::block::it's";
+    let skipped = "ok 1 - x::block::it's # SKIP 1 tests, 1 skipped";
+    check("exit", "1\nPASS: a\nSUMMARY: 1 tests\n", 0, ok);
+    check("exit", "1\nqemu: Warning: old\nPASS: a\n", 0, ok);
+    check(
+        "exit",
+        "1\nqemu: no such CPU\n",
+        1,
+        "# QEMU: qemu: no such CPU",
+    );
+    check(
+        "exit",
+        "3\nSUMMARY: 2 tests, 1 failed\n",
+        1,
+        "# 2 tests, 1 failed",
+    );
+    check("exit", "77\nSUMMARY: 1 tests, 1 skipped\n", 77, skipped);
+    check("exit", "127\n", 1, "# the test called abort()");
+    let silent = "# QEMU ended with status 0: the guest reported no status";
+    check("exit", "0\nEXIT: STATUS=1\n", 1, silent);
+    check("printed", "0\nPASS: a\n\nEXIT: STATUS=1\n", 0, ok);
+    check(
+        "printed",
+        "0\nEXIT: STATUS=3\n",
+        1,
+        "# QEMU ended with status 0: the guest reported no status",
+    );
+    check(
+        "printed",
+        "0\nSUMMARY: 1 tests, 1 skipped\nEXIT: STATUS=77\n",
+        77,
+        skipped,
+    );
+    check("printed", "0\n", 1, silent);
+    check("printed", "3\nEXIT: STATUS=1\n", 1, "# exit status 3");
+}
+
 #[test]
 fn script_returns_its_files_and_command_line() {
     let exported = Exported::new(ExpectedEnd::Report);
@@ -269,6 +328,7 @@ fn unexportable_parts_are_reported() {
         let subject = Subject {
             report,
             ends: ExpectedEnd::Report,
+            unit: None,
             reboots,
             binary: "qemu",
             notices: Vec::new(),

@@ -19,20 +19,24 @@ use crate::render::quantity;
 /// The list of the image's sources, in the repository.
 const SOURCES: &str = "images/prebuilt/SOURCES";
 
-/// Refuses a test that starts neither a guest of ours nor a QEMU without a guest.
+/// Refuses a test of ktest, and one of kvm-unit-tests that the runner migrates or whose panic it awaits.
 pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
     let others = selected.iter().filter(|it| match it.test.header.body {
         Body::Guest(_) | Body::Host | Body::Bare(_) | Body::Device(..) => false,
-        Body::Suite(_) | Body::Ktest(_) => true,
+        Body::Suite(test) => test.assisted().is_some(),
+        Body::Ktest(_) => true,
     });
     let (Some(file), Some(test)) = (&args.debug.standalone, others.into_iter().next()) else {
         return Ok(());
     };
-    let kind = test.test.header.body.kind().label();
+    let body = &test.test.header.body;
     let name = test.name();
-    let error = anyhow::anyhow!(
-        "--standalone takes a test of kind guest, bare or device, `{name}` is of kind {kind}"
-    );
+    let found = match body {
+        Body::Suite(test) => format!("in the group {}", test.assisted().unwrap_or_default()),
+        body => format!("of kind {}", body.kind().label()),
+    };
+    let error =
+        anyhow::anyhow!("--standalone takes a test that only starts QEMU, `{name}` is {found}");
     let line = format!(
         "cargo xtask test --kind guest FILTER --standalone {}",
         quote(file)
@@ -64,6 +68,10 @@ pub(super) fn write(
     let subject = Subject {
         report,
         ends: header.ends,
+        unit: match &header.body {
+            Body::Suite(test) => Some(test.tree.harness.status.label()),
+            _ => None,
+        },
         reboots: header.reboots,
         binary: &arch.arch.qemu.binary,
         notices: sources

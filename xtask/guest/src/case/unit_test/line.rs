@@ -33,12 +33,9 @@ impl<'a> Line<'a> {
     /// The same with another kernel. The order is that of the `run` scripts: the options of the test are
     /// last and win.
     pub(super) fn argv_of(&self, fds: Fds, kernel: &Utf8Path, more: &[String]) -> Vec<String> {
-        let mut line = self.invocation.before.clone();
         let qmp = format!("socket,id=kiln-qmp,fd={}", fds.qmp);
         let console = format!("socket,id=kiln-console,fd={}", fds.console);
-        for word in [
-            "-display",
-            "none",
+        let channels = [
             "-chardev",
             &qmp,
             "-mon",
@@ -47,16 +44,26 @@ impl<'a> Line<'a> {
             &console,
             "-serial",
             "chardev:kiln-console",
-            "-kernel",
-            kernel.as_str(),
-        ] {
-            line.push(word.to_owned());
-        }
+        ];
+        let mut line = self.compose(&channels, kernel);
+        line.extend(more.iter().cloned());
+        line
+    }
+
+    /// The arguments for a script, whose guest has the console on standard output.
+    pub(super) fn script(&self, kernel: &Utf8Path) -> Vec<String> {
+        self.compose(&["-serial", "stdio"], kernel)
+    }
+
+    fn compose(&self, channels: &[&str], kernel: &Utf8Path) -> Vec<String> {
+        let mut line = self.invocation.before.clone();
+        line.extend(["-display", "none"].map(str::to_owned));
+        line.extend(channels.iter().map(|&word| word.to_owned()));
+        line.extend(["-kernel".to_owned(), kernel.to_string()]);
         line.extend(self.invocation.after.iter().cloned());
         if let Some(file) = &self.environment {
             line.extend(["-initrd".to_owned(), file.to_string()]);
         }
-        line.extend(more.iter().cloned());
         line
     }
 
