@@ -89,9 +89,6 @@ pub fn load(
     if !matches!(value("TARGET"), "" | "qemu") {
         return Err(unsupported("TARGET"));
     }
-    if value("CONFIG_EFI") == "y" {
-        return Err(unsupported("CONFIG_EFI"));
-    }
     let target = value("ARCH_NAME");
     let named = arches.iter().find(|(name, _)| name == target);
     let (arch, _) = named
@@ -102,6 +99,9 @@ pub fn load(
         })?;
     let directory = value("TEST_DIR");
     let harness = Harness::of(directory).ok_or_else(|| unsupported("TEST_DIR"))?;
+    if value("CONFIG_EFI") == "y" && (harness.efi.is_none() || value("EFI_DIRECT") == "y") {
+        return Err(unsupported("CONFIG_EFI"));
+    }
     let list = root.join(directory).join("unittests.cfg");
     let text = fs_err::read_to_string(&list)
         .map_err(|_| missing(&format!("{directory}/unittests.cfg")))?;

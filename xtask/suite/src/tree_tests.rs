@@ -21,6 +21,7 @@ impl Built {
             ("errata.txt", ""),
             ("x86/unittests.cfg", list),
             ("x86/a.flat", "kernel"),
+            ("x86/b.efi", "program"),
             ("value", "Y\n"),
         ] {
             let path = built.root().join(file);
@@ -43,7 +44,11 @@ impl Built {
 
 /// The invocation of the only test of a list.
 fn invoked(section: &str, accel: &str) -> Result<Invocation, Refusal> {
-    let built = Built::new(CONFIG, &format!("[t]\n{section}\n"));
+    invoked_in(CONFIG, section, accel)
+}
+
+fn invoked_in(config: &str, section: &str, accel: &str) -> Result<Invocation, Refusal> {
+    let built = Built::new(config, &format!("[t]\n{section}\n"));
     let tests = built.load().unwrap();
     let Body::Suite(test) = &tests[0].header.body else {
         panic!("another body");
@@ -55,12 +60,48 @@ fn invoked(section: &str, accel: &str) -> Result<Invocation, Refusal> {
         kernel: "6.12.1",
         processors: 2,
         now: 1000,
+        efi_directory: Utf8Path::new("/run/efi"),
         read: &|path| fs_err::read_to_string(path).ok(),
     };
     test.invocation(&host).map(|mut found| {
         found.kernel = found.kernel.strip_prefix(built.root()).unwrap().to_owned();
         found
     })
+}
+
+#[test]
+fn efi_program_is_on_boot_disk() {
+    let config = |line: &str| CONFIG.replace("CONFIG_EFI=", &format!("{line}\nCONFIG_EFI=y"));
+    let found = invoked_in(
+        &config("EFI_UEFI=x86/a.flat"),
+        "file = a.flat\nsmp = 2",
+        "tcg",
+    );
+    // The build makes `a.efi`, which this tree lacks.
+    let skipped = |reason: &str| Err(Refusal::Skip(reason.to_owned()));
+    assert_eq!(found, skipped("`x86/a.efi` does not exist"));
+    let section = "file = b.efi\nsmp = 2\ntimeout = 20s";
+    let reason = "UEFI firmware not found: `none`; EFI_UEFI in config.mak names another one";
+    assert_eq!(
+        invoked_in(&config("EFI_UEFI=none"), section, "tcg"),
+        skipped(reason)
+    );
+    let found = invoked_in(&config("EFI_UEFI=x86/a.flat"), section, "tcg").unwrap();
+    let disk = "file.dir=/run/efi/,file.driver=vvfat,file.rw=on,format=raw,if=virtio";
+    assert!(
+        found.before.iter().any(|word| word == disk),
+        "{:?}",
+        found.before
+    );
+    assert!(
+        found
+            .before
+            .contains(&"file=x86/a.flat,format=raw,if=pflash,readonly=on".to_owned())
+    );
+    assert_eq!(found.after, ["-smp", "2", "-smp", "1"]);
+    assert_eq!(found.program.unwrap(), "/run/efi/EFI/BOOT/BOOTX64.EFI");
+    assert_eq!(found.timeout, Some(Duration::from_secs(30)));
+    assert_eq!(found.environment, None);
 }
 
 #[test]

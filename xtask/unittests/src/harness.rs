@@ -18,6 +18,22 @@ pub struct Harness {
     pub needs: Vec<String>,
     /// Arguments before the kernel.
     pub args: Vec<Arguments>,
+    /// How a program for EFI firmware is started.
+    pub efi: Option<Efi>,
+}
+
+/// How a program for EFI firmware is started, in addition to the arguments before the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Efi {
+    /// The firmware, if `config.mak` does not set `EFI_UEFI`.
+    pub firmware: String,
+    /// The path of the program in the boot disk.
+    pub program: String,
+    /// Arguments before those of the test.
+    pub before: String,
+    /// Arguments after them.
+    pub after: String,
 }
 
 /// The source of a guest's status.

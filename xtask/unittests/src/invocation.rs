@@ -27,6 +27,8 @@ pub struct Host<'a> {
     pub processors: usize,
     /// Seconds since 1970.
     pub now: u64,
+    /// The directory of the run for the boot disk of an EFI program.
+    pub efi_directory: &'a Utf8Path,
     /// Returns the content of a file, if it exists.
     pub read: &'a dyn Fn(&Utf8Path) -> Option<String>,
 }
@@ -67,6 +69,8 @@ pub struct Invocation {
     pub before: Vec<String>,
     /// The kernel.
     pub kernel: Utf8PathBuf,
+    /// The place of the kernel in the boot disk, if firmware starts it as an EFI program.
+    pub program: Option<Utf8PathBuf>,
     /// Arguments after it.
     pub after: Vec<String>,
     /// The content of the initrd, if any.
@@ -81,6 +85,8 @@ pub struct Invocation {
 
 /// The default limit.
 const DEFAULT_TIMEOUT: &str = "90s";
+/// The time that EFI firmware needs in addition.
+const FIRMWARE_TIME: Duration = Duration::from_secs(10);
 
 impl UnitTest {
     /// How the test is started, or why it is not.
@@ -127,7 +133,12 @@ impl UnitTest {
         self.check_files(host)?;
         let file = only(section.file.as_ref());
         let file = file.ok_or_else(|| Refusal::Fault("unittests.cfg: no `file`".to_owned()))?;
-        let kernel = tree.root.join(config("TEST_DIR")).join(file);
+        let efi = tree.efi();
+        let file = match (efi, file.strip_suffix(".flat")) {
+            (Some(_), Some(name)) => format!("{name}.efi"),
+            _ => file.to_owned(),
+        };
+        let kernel = tree.root.join(config("TEST_DIR")).join(&file);
         if (host.read)(&kernel).is_none() {
             return skip(format!("`{}/{file}` does not exist", config("TEST_DIR")));
         }
@@ -138,12 +149,31 @@ impl UnitTest {
         let timeout = section.timeout.as_deref().unwrap_or(DEFAULT_TIMEOUT);
         let timeout = duration(timeout)
             .ok_or_else(|| Refusal::Fault(format!("unittests.cfg: invalid timeout `{timeout}`")))?;
+        let mut before = self.harness_arguments(host, scope)?;
+        let mut after = self.own_arguments(scope)?;
+        let mut environment = self.environment(host)?;
+        let mut timeout = (!timeout.is_zero()).then_some(timeout);
+        if let Some(efi) = efi {
+            let firmware = variables.get("EFI_UEFI").map(String::as_str);
+            let firmware = firmware.unwrap_or_default();
+            if (host.read)(&tree.root.join(firmware)).is_none() {
+                return skip(format!(
+                    "UEFI firmware not found: `{firmware}`; EFI_UEFI in config.mak names another one"
+                ));
+            }
+            before.extend(words(&efi.before, scope)?);
+            after.extend(words(&efi.after, scope)?);
+            // QEMU takes an initrd only with a kernel.
+            environment = None;
+            timeout = timeout.map(|limit| limit + FIRMWARE_TIME);
+        }
         Ok(Invocation {
-            before: self.harness_arguments(host, scope)?,
+            before,
             kernel,
-            after: self.own_arguments(scope)?,
-            environment: self.environment(host)?,
-            timeout: (!timeout.is_zero()).then_some(timeout),
+            program: efi.map(|efi| host.efi_directory.join(&efi.program)),
+            after,
+            environment,
+            timeout,
             status: tree.harness.status,
             mode: match self.assisted() {
                 Some(MIGRATION) => Mode::Migration,
@@ -163,6 +193,13 @@ impl UnitTest {
             ("MAX_SMP", host.processors.to_string()),
         ] {
             variables.insert(name.to_owned(), value);
+        }
+        if let Some(efi) = self.tree.efi() {
+            let firmware = || efi.firmware.clone();
+            variables
+                .entry("EFI_UEFI".to_owned())
+                .or_insert_with(firmware);
+            variables.insert("EFI_DIR".to_owned(), host.efi_directory.to_string());
         }
         variables
     }

@@ -23,7 +23,7 @@ pub mod judge;
 pub mod section;
 pub mod values;
 
-use harness::Harness;
+use harness::{Efi, Harness};
 use section::Section;
 
 /// One test of a tree.
@@ -50,6 +50,18 @@ pub struct Tree {
     pub errata: Option<String>,
 }
 
+impl Tree {
+    /// How its programs are started by EFI firmware, if it is built for one.
+    #[must_use]
+    pub fn efi(&self) -> Option<&Efi> {
+        let is_efi = self
+            .config
+            .get("CONFIG_EFI")
+            .is_some_and(|value| value == "y");
+        self.harness.efi.as_ref().filter(|_| is_efi)
+    }
+}
+
 /// The group of tests that run only on request.
 const MANUAL: &str = "nodefault";
 /// The groups of tests that are migrated, and that pass by a panic.
@@ -69,6 +81,13 @@ impl UnitTest {
         [MIGRATION, PANIC]
             .into_iter()
             .find(|group| self.is_in(group))
+    }
+
+    /// Why a script that only starts QEMU cannot run the test.
+    #[must_use]
+    pub fn unexportable(&self) -> Option<String> {
+        let group = self.assisted().map(|group| format!("in the group {group}"));
+        group.or_else(|| self.tree.efi().map(|_| "an EFI program".to_owned()))
     }
 
     fn is_in(&self, group: &str) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use host::clock::monotonic;
 use qemu::BootFiles;
+use qemu::vm::Exit;
 use script::standalone::{KERNEL, Start};
 use session::{FLOOD, Handover};
 use unittests::invocation::{Host, Invocation, Mode, Refusal};
@@ -26,6 +27,8 @@ mod migration;
 use line::Line;
 
 /// A kernel that does not exist, for the dry run.
+/// The directory that is the boot disk of EFI programs.
+const EFI: &str = "efi";
 const NO_KERNEL: &str = "_NO_FILE_4Uhere_";
 /// How long QEMU may take to look for its kernel.
 const START: Duration = Duration::from_secs(30);
@@ -70,6 +73,7 @@ fn invocation(setting: &Setting<'_>, test: &UnitTest) -> Result<Invocation, Refu
         kernel: &uname.release().to_string_lossy(),
         processors: host::clock::cpu_count(),
         now: host::clock::seconds(),
+        efi_directory: &setting.scratch.join(EFI),
         // Kernels are not text.
         read: &|path| {
             let content = fs_err::read(path).ok()?;
@@ -92,7 +96,9 @@ fn perform(
     let timeout = setting.job.changes.timeout.or(invocation.timeout);
     let factor = setting.config.timeout_factor.clamp(0.01, 1000.0);
     let limit = timeout.unwrap_or(LONGEST).mul_f64(factor);
-    if let Some(outcome) = dry_run(&starter, &line)? {
+    if invocation.program.is_none()
+        && let Some(outcome) = dry_run(&starter, &line)?
+    {
         return Ok(outcome);
     }
     record(setting, test, (invocation, &line), limit)?;
@@ -112,6 +118,13 @@ fn perform(
     let messages = machine.messages();
     drop(machine);
     let printed = starter.finish(report);
+    // Without a dry run, a QEMU that refuses its options ends before the firmware prints anything.
+    if invocation.program.is_some()
+        && ended_early(&ended, &printed)
+        && let Some(reason) = text::last_line(messages.as_bytes())
+    {
+        return Ok(Outcome::Skipped { reason });
+    }
     let outcome = ended.map_or_else(
         |outcome| outcome,
         |ended| judged(invocation, ended, (&messages, &printed), limit),
@@ -175,6 +188,10 @@ fn dry_run(starter: &Starter<'_>, line: &Line<'_>) -> Result<Option<Outcome>, Br
         Ended::Stopped | Ended::Interrupted => None,
     };
     Ok(reason.map(|reason| Outcome::Skipped { reason }))
+}
+
+fn ended_early(ended: &Result<Ended, Outcome>, printed: &str) -> bool {
+    matches!(ended, Ok(Ended::Exited(Exit::Code(1)))) && printed.trim().is_empty()
 }
 
 /// The outcome of a test from its end and the output of QEMU and the guest.

@@ -21,9 +21,9 @@ const SOURCES: &str = "images/prebuilt/SOURCES";
 
 /// Refuses a test of ktest, and one of kvm-unit-tests that the runner migrates or whose panic it awaits.
 pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Failure> {
-    let others = selected.iter().filter(|it| match it.test.header.body {
+    let others = selected.iter().filter(|it| match &it.test.header.body {
         Body::Guest(_) | Body::Host | Body::Bare(_) | Body::Device(..) => false,
-        Body::Suite(test) => test.assisted().is_some(),
+        Body::Suite(test) => test.unexportable().is_some(),
         Body::Ktest(_) => true,
     });
     let (Some(file), Some(test)) = (&args.debug.standalone, others.into_iter().next()) else {
@@ -32,7 +32,7 @@ pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Fa
     let body = &test.test.header.body;
     let name = test.name();
     let found = match body {
-        Body::Suite(test) => format!("in the group {}", test.assisted().unwrap_or_default()),
+        Body::Suite(test) => test.unexportable().unwrap_or_default(),
         body => format!("of kind {}", body.kind().label()),
     };
     let error =

@@ -15,6 +15,10 @@ pub(super) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Writes the file with the variables of the test.
     pub(super) fn new(invocation: &'a Invocation, scratch: &Utf8Path) -> std::io::Result<Self> {
+        if let Some(program) = &invocation.program {
+            fs_err::create_dir_all(program.parent().unwrap_or(scratch))?;
+            fs_err::copy(&invocation.kernel, program)?;
+        }
         let file = scratch.join("environment");
         if let Some(environment) = &invocation.environment {
             fs_err::write(&file, environment)?;
@@ -59,7 +63,9 @@ impl<'a> Line<'a> {
         let mut line = self.invocation.before.clone();
         line.extend(["-display", "none"].map(str::to_owned));
         line.extend(channels.iter().map(|&word| word.to_owned()));
-        line.extend(["-kernel".to_owned(), kernel.to_string()]);
+        if self.invocation.program.is_none() {
+            line.extend(["-kernel".to_owned(), kernel.to_string()]);
+        }
         line.extend(self.invocation.after.iter().cloned());
         if let Some(file) = &self.environment {
             line.extend(["-initrd".to_owned(), file.to_string()]);
