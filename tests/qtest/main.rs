@@ -90,6 +90,32 @@ fn replay_compares_the_ending_with_the_expected_one() {
     check(&crashing(), &[], 100, "edu->armed");
 }
 
+/// A device that this QEMU lacks is not a finding. Addresses without a device are harmless.
+#[test]
+fn absent_devices_are_reported_or_survived() {
+    let Some(setting) = Setting::find() else {
+        return;
+    };
+    let check = |stream: &str, code: i32, expect: &str| {
+        let file = setting.write("stream", stream);
+        let args = ["replay", file.to_str().unwrap()];
+        let (found, stdout, stderr) = setting.qtest(&setting.qemu, &args);
+        assert_eq!(found, code, "{stdout}{stderr}");
+        let all = format!("{stdout}{stderr}");
+        assert!(all.contains(expect), "{all}");
+    };
+    let lacking = STREAM.replace("-device edu", "-device no-such-device");
+    check(
+        &lacking,
+        96,
+        "'no-such-device' is not a valid device model name",
+    );
+    let unknown = STREAM.replace("-device edu,addr=4", "-no-such-option");
+    check(&unknown, 96, "no-such-option: invalid option");
+    let absent = STREAM.replace(" -device edu,addr=4", "");
+    check(&absent, 0, "survived");
+}
+
 #[test]
 fn recorded_replies_are_compared() {
     let Some(setting) = Setting::find() else {

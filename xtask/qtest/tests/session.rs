@@ -207,3 +207,54 @@ fn base64_transfers_the_same_bytes() {
     let behind = session.read(0x20_0000 + 1000, 1).unwrap();
     assert_eq!(behind, [0]);
 }
+
+/// A QEMU that replies to each command with what its argument requests.
+const EVIL: &str = "#!/bin/bash\n\
+    for argument; do case $argument in socket,id=qtest,fd=*) fd=${argument##*=} ;; esac; done\n\
+    while read -r -u \"$fd\" command address; do\n\
+        case $address in\n\
+            0x1) echo 'Hello from the firmware' >&\"$fd\" ;;\n\
+            0x2) echo 'OK forty-two' >&\"$fd\" ;;\n\
+            0x3) kill -SEGV $$ ;;\n\
+            *) echo 'OK 0x2a' >&\"$fd\" ;;\n\
+        esac\n\
+    done\n";
+
+#[test]
+fn bad_reply_and_death_have_their_errors() {
+    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "qtest").unwrap();
+    let binary = scratch.path().join("qemu");
+    host::files::write_program(&binary, EVIL.as_bytes()).unwrap();
+    let facts = Facts::default();
+    let mut session = Session::start(&Spec {
+        binary: &binary,
+        facts: &facts,
+        run_dir: scratch.path(),
+        arguments: &[],
+        wait: WAIT,
+        memory: None,
+    })
+    .unwrap();
+    assert_eq!(session.readb(0).unwrap(), 42);
+    let error = session.readb(1).unwrap_err();
+    assert!(
+        matches!(&error, QtestError::Reply { reply, .. } if reply == "Hello from the firmware"),
+        "{error}"
+    );
+    let error = session.readb(2).unwrap_err();
+    assert!(
+        matches!(&error, QtestError::Reply { reply, .. } if reply == "forty-two"),
+        "{error}"
+    );
+    let error = session.readb(3).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            QtestError::Ended {
+                exit: qemu::Exit::Signal(11),
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
