@@ -3,8 +3,7 @@
 use qtest::pci::Bar;
 use qtest::{Bench, Failure, Test, Width};
 
-const VENDOR: u16 = 0x8086;
-const DEVICE: u16 = 0x100e;
+pub(crate) const VENDOR: u16 = 0x8086;
 
 const CONTROL: u64 = 0x0000;
 const STATUS: u64 = 0x0008;
@@ -15,10 +14,9 @@ const MASK_SET: u64 = 0x00d0;
 const MASK_CLEAR: u64 = 0x00d8;
 const RECEIVE_ADDRESS: u64 = 0x5400;
 
-const RESET: u64 = 1 << 26;
-const FULL_DUPLEX: u64 = 1;
+pub(crate) const RESET: u64 = 1 << 26;
+pub(crate) const FULL_DUPLEX: u64 = 1;
 const EEPROM_START: u64 = 1;
-const EEPROM_DONE: u64 = 1 << 4;
 
 const BASE: Test = Test {
     models: &["e1000"],
@@ -30,51 +28,76 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "has-address-in-eeprom",
         description: "The first words of the EEPROM are the Ethernet address",
-        body: |bench| has_eeprom(bench, [0x5452, 0x0c00, 0x0e0d]),
+        body: |bench| has_eeprom(bench, CARD, [0x5452, 0x0c00, 0x0e0d]),
         ..BASE
     },
     Test {
         name: "has-address-in-receive-filter",
         description: "The first receive address is the Ethernet address, and is valid",
-        body: |bench| has_address(bench, 0x8000_0e0d),
+        body: |bench| has_address(bench, CARD, 0x8000_0e0d),
         ..BASE
     },
     Test {
         name: "reports-full-duplex",
         description: "The status says full duplex",
-        body: |bench| reports_duplex(bench, FULL_DUPLEX),
+        body: |bench| reports_duplex(bench, CARD, FULL_DUPLEX),
         ..BASE
     },
     Test {
         name: "clears-causes-by-reading",
         description: "Interrupt causes that are set are read once",
-        body: |bench| clears_causes(bench, 0x14),
+        body: |bench| clears_causes(bench, CARD, 0x14),
         ..BASE
     },
     Test {
         name: "masks-causes",
         description: "The mask keeps bits that are set until they are cleared",
-        body: |bench| masks(bench, 0x04),
+        body: |bench| masks(bench, CARD, 0x04),
         ..BASE
     },
     Test {
         name: "ends-reset",
         description: "The reset bit clears itself",
-        body: |bench| resets(bench, 0),
+        body: |bench| resets(bench, CARD, 0),
         ..BASE
     },
 ];
 
-fn find(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
-    bench.region(VENDOR, DEVICE, 0)
+/// A card of this family: its PCI device, and where a word of the EEPROM is requested and done.
+#[derive(Clone, Copy)]
+pub(crate) struct Card {
+    pub(crate) device: u16,
+    pub(crate) eeprom_shift: u32,
+    pub(crate) eeprom_done: u64,
 }
 
-fn has_eeprom(bench: &mut Bench<'_>, expected: [u64; 3]) -> Result<(), Failure> {
-    let bar = find(bench)?;
+const CARD: Card = Card {
+    device: 0x100e,
+    eeprom_shift: 8,
+    eeprom_done: 1 << 4,
+};
+
+impl Card {
+    fn find(self, bench: &mut Bench<'_>) -> Result<Bar, Failure> {
+        bench.region(VENDOR, self.device, 0)
+    }
+}
+
+pub(crate) fn has_eeprom(
+    bench: &mut Bench<'_>,
+    card: Card,
+    expected: [u64; 3],
+) -> Result<(), Failure> {
+    let bar = card.find(bench)?;
     for (word, expected) in (0u64..).zip(expected) {
-        bench.write(bar, Width::L, EEPROM_READ, word << 8 | EEPROM_START)?;
+        bench.write(
+            bar,
+            Width::L,
+            EEPROM_READ,
+            word << card.eeprom_shift | EEPROM_START,
+        )?;
         bench.wait_until("the EEPROM is read", |bench| {
-            Ok(bench.read(bar, Width::L, EEPROM_READ)? & EEPROM_DONE != 0)
+            Ok(bench.read(bar, Width::L, EEPROM_READ)? & card.eeprom_done != 0)
         })?;
         let found = bench.read(bar, Width::L, EEPROM_READ)? >> 16;
         bench.check(format!("word {word} of the EEPROM"), found, expected)?;
@@ -82,22 +105,30 @@ fn has_eeprom(bench: &mut Bench<'_>, expected: [u64; 3]) -> Result<(), Failure> 
     Ok(())
 }
 
-fn has_address(bench: &mut Bench<'_>, high: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
+pub(crate) fn has_address(bench: &mut Bench<'_>, card: Card, high: u64) -> Result<(), Failure> {
+    let bar = card.find(bench)?;
     let low = bench.read(bar, Width::L, RECEIVE_ADDRESS)?;
     bench.check("low half of the address", low, 0x0c00_5452)?;
     let found = bench.read(bar, Width::L, RECEIVE_ADDRESS + 4)?;
     bench.check("high half of the address", found, high)
 }
 
-fn reports_duplex(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
+pub(crate) fn reports_duplex(
+    bench: &mut Bench<'_>,
+    card: Card,
+    expected: u64,
+) -> Result<(), Failure> {
+    let bar = card.find(bench)?;
     let status = bench.read(bar, Width::L, STATUS)?;
     bench.check("full duplex", status & FULL_DUPLEX, expected)
 }
 
-fn clears_causes(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
+pub(crate) fn clears_causes(
+    bench: &mut Bench<'_>,
+    card: Card,
+    expected: u64,
+) -> Result<(), Failure> {
+    let bar = card.find(bench)?;
     bench.read(bar, Width::L, CAUSE_READ)?;
     bench.write(bar, Width::L, CAUSE_SET, 0x14)?;
     let causes = bench.read(bar, Width::L, CAUSE_READ)?;
@@ -106,8 +137,8 @@ fn clears_causes(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
     bench.check("causes when read again", again & 0xff, 0)
 }
 
-fn masks(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
+pub(crate) fn masks(bench: &mut Bench<'_>, card: Card, expected: u64) -> Result<(), Failure> {
+    let bar = card.find(bench)?;
     bench.write(bar, Width::L, MASK_SET, 0x14)?;
     let set = bench.read(bar, Width::L, MASK_SET)?;
     bench.check("mask", set, 0x14)?;
@@ -116,8 +147,8 @@ fn masks(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
     bench.check("mask after a bit was cleared", cleared, expected)
 }
 
-fn resets(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
+pub(crate) fn resets(bench: &mut Bench<'_>, card: Card, expected: u64) -> Result<(), Failure> {
+    let bar = card.find(bench)?;
     bench.write(bar, Width::L, CONTROL, RESET)?;
     let control = bench.read(bar, Width::L, CONTROL)?;
     bench.check("reset bit", control & RESET, expected)
@@ -131,25 +162,25 @@ mod tests {
     #[test]
     fn wrong_expectation_fails() {
         check_fails(TESTS, "has-address-in-eeprom", "word 2", |bench| {
-            has_eeprom(bench, [0x5452, 0x0c00, 0x0f0d])
+            has_eeprom(bench, CARD, [0x5452, 0x0c00, 0x0f0d])
         });
         check_fails(
             TESTS,
             "has-address-in-receive-filter",
             "high half",
-            |bench| has_address(bench, 0x0e0d),
+            |bench| has_address(bench, CARD, 0x0e0d),
         );
         check_fails(TESTS, "reports-full-duplex", "full duplex", |bench| {
-            reports_duplex(bench, 0)
+            reports_duplex(bench, CARD, 0)
         });
         check_fails(TESTS, "clears-causes-by-reading", "causes", |bench| {
-            clears_causes(bench, 0)
+            clears_causes(bench, CARD, 0)
         });
         check_fails(TESTS, "masks-causes", "mask after", |bench| {
-            masks(bench, 0x14)
+            masks(bench, CARD, 0x14)
         });
         check_fails(TESTS, "ends-reset", "reset bit", |bench| {
-            resets(bench, RESET)
+            resets(bench, CARD, RESET)
         });
     }
 }

@@ -1,4 +1,4 @@
-//! The interrupt controller GICv3 (Arm IHI 0069, chapter 12): distributor, and the redistributor of a processor.
+//! The interrupt controller `GICv3` (Arm IHI 0069, chapter 12): distributor, and the redistributor of a processor.
 
 use qtest::{Bench, Failure, Test, Width};
 

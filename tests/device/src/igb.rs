@@ -3,19 +3,17 @@
 use qtest::pci::{Bar, Function, register};
 use qtest::{Bench, Failure, Test, Width};
 
-const VENDOR: u16 = 0x8086;
-const DEVICE: u16 = 0x10c9;
+use crate::e1000::{self, Card, VENDOR};
 
-const CONTROL: u64 = 0x0000;
-const STATUS: u64 = 0x0008;
-const EEPROM_READ: u64 = 0x0014;
+/// Most registers are those of the 82540EM. QEMU has the registers of interrupt causes at these addresses only, which
+/// are aliases.
+const CARD: Card = Card {
+    device: 0x10c9,
+    eeprom_shift: 2,
+    eeprom_done: 1 << 1,
+};
+
 const TRANSMIT_CONTROL: u64 = 0x0400;
-/// QEMU has these at their alias addresses only.
-const CAUSE_READ: u64 = 0x00c0;
-const CAUSE_SET: u64 = 0x00c8;
-const MASK_SET: u64 = 0x00d0;
-const MASK_CLEAR: u64 = 0x00d8;
-const RECEIVE_ADDRESS: u64 = 0x5400;
 /// Registers of the first transmit queue: address, length, head, tail and control.
 const RING: u64 = 0xe000;
 const RING_LENGTH: u64 = 0xe008;
@@ -23,10 +21,6 @@ const RING_HEAD: u64 = 0xe010;
 const RING_TAIL: u64 = 0xe018;
 const RING_CONTROL: u64 = 0xe028;
 
-const RESET: u64 = 1 << 26;
-const FULL_DUPLEX: u64 = 1;
-const EEPROM_START: u64 = 1;
-const EEPROM_DONE: u64 = 1 << 1;
 const TRANSMIT_ENABLE: u64 = 1 << 1;
 const RING_ENABLE: u64 = 1 << 25;
 
@@ -62,37 +56,37 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "has-address-in-eeprom",
         description: "The first words of the EEPROM are the Ethernet address",
-        body: |bench| has_eeprom(bench, [0x5452, 0x0c00, 0x0e0d]),
+        body: |bench| e1000::has_eeprom(bench, CARD, [0x5452, 0x0c00, 0x0e0d]),
         ..BASE
     },
     Test {
         name: "has-address-in-receive-filter",
         description: "The first receive address is the Ethernet address, and is valid",
-        body: |bench| has_address(bench, 0x8000_0e0d),
+        body: |bench| e1000::has_address(bench, CARD, 0x8000_0e0d),
         ..BASE
     },
     Test {
         name: "reports-full-duplex",
         description: "The status says full duplex",
-        body: |bench| reports_duplex(bench, FULL_DUPLEX),
+        body: |bench| e1000::reports_duplex(bench, CARD, e1000::FULL_DUPLEX),
         ..BASE
     },
     Test {
         name: "clears-causes-by-reading",
         description: "Interrupt causes that are set are read once",
-        body: |bench| clears_causes(bench, 0x14),
+        body: |bench| e1000::clears_causes(bench, CARD, 0x14),
         ..BASE
     },
     Test {
         name: "masks-causes",
         description: "The mask keeps bits that are set until they are cleared",
-        body: |bench| masks(bench, 0x04),
+        body: |bench| e1000::masks(bench, CARD, 0x04),
         ..BASE
     },
     Test {
         name: "ends-reset",
         description: "The reset bit clears itself",
-        body: |bench| resets(bench, 0),
+        body: |bench| e1000::resets(bench, CARD, 0),
         ..BASE
     },
     Test {
@@ -117,61 +111,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn find(bench: &mut Bench<'_>) -> Result<Bar, Failure> {
-    bench.region(VENDOR, DEVICE, 0)
-}
-
-fn has_eeprom(bench: &mut Bench<'_>, expected: [u64; 3]) -> Result<(), Failure> {
-    let bar = find(bench)?;
-    for (word, expected) in (0u64..).zip(expected) {
-        bench.write(bar, Width::L, EEPROM_READ, word << 2 | EEPROM_START)?;
-        bench.wait_until("the EEPROM is read", |bench| {
-            Ok(bench.read(bar, Width::L, EEPROM_READ)? & EEPROM_DONE != 0)
-        })?;
-        let found = bench.read(bar, Width::L, EEPROM_READ)? >> 16;
-        bench.check(format!("word {word} of the EEPROM"), found, expected)?;
-    }
-    Ok(())
-}
-
-fn has_address(bench: &mut Bench<'_>, high: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
-    let low = bench.read(bar, Width::L, RECEIVE_ADDRESS)?;
-    bench.check("low half of the address", low, 0x0c00_5452)?;
-    let found = bench.read(bar, Width::L, RECEIVE_ADDRESS + 4)?;
-    bench.check("high half of the address", found, high)
-}
-
-fn reports_duplex(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
-    let status = bench.read(bar, Width::L, STATUS)?;
-    bench.check("full duplex", status & FULL_DUPLEX, expected)
-}
-
-fn clears_causes(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
-    bench.read(bar, Width::L, CAUSE_READ)?;
-    bench.write(bar, Width::L, CAUSE_SET, 0x14)?;
-    let causes = bench.read(bar, Width::L, CAUSE_READ)?;
-    bench.check("causes", causes & 0xff, expected)?;
-    let again = bench.read(bar, Width::L, CAUSE_READ)?;
-    bench.check("causes when read again", again & 0xff, 0)
-}
-
-fn masks(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
-    bench.write(bar, Width::L, MASK_SET, 0x14)?;
-    let set = bench.read(bar, Width::L, MASK_SET)?;
-    bench.check("mask", set, 0x14)?;
-    bench.write(bar, Width::L, MASK_CLEAR, 0x10)?;
-    let cleared = bench.read(bar, Width::L, MASK_SET)?;
-    bench.check("mask after a bit was cleared", cleared, expected)
-}
-
-fn resets(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
-    let bar = find(bench)?;
-    bench.write(bar, Width::L, CONTROL, RESET)?;
-    let control = bench.read(bar, Width::L, CONTROL)?;
-    bench.check("reset bit", control & RESET, expected)
+    bench.region(VENDOR, CARD.device, 0)
 }
 
 fn transmits(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
@@ -205,7 +145,7 @@ fn transmits(bench: &mut Bench<'_>, expected: u32) -> Result<(), Failure> {
 
 /// Finds the extended capability of virtual functions.
 fn virtual_functions(bench: &mut Bench<'_>) -> Result<(Function, u16), Failure> {
-    let function = bench.function(VENDOR, DEVICE)?;
+    let function = bench.function(VENDOR, CARD.device)?;
     let mut at = 0x100;
     for _ in 0..16 {
         let header = bench.config(function, Width::L, at)?;
@@ -262,22 +202,22 @@ mod tests {
     #[test]
     fn wrong_expectation_fails() {
         check_fails(TESTS, "has-address-in-eeprom", "word 2", |bench| {
-            has_eeprom(bench, [0x5452, 0x0c00, 0x0f0d])
+            e1000::has_eeprom(bench, CARD, [0x5452, 0x0c00, 0x0f0d])
         });
         check_fails(TESTS, "has-address-in-receive-filter", "high", |bench| {
-            has_address(bench, 0x0e0d)
+            e1000::has_address(bench, CARD, 0x0e0d)
         });
         check_fails(TESTS, "reports-full-duplex", "duplex", |bench| {
-            reports_duplex(bench, 0)
+            e1000::reports_duplex(bench, CARD, 0)
         });
         check_fails(TESTS, "clears-causes-by-reading", "causes", |bench| {
-            clears_causes(bench, 0)
+            e1000::clears_causes(bench, CARD, 0)
         });
         check_fails(TESTS, "masks-causes", "mask after", |bench| {
-            masks(bench, 0x14)
+            e1000::masks(bench, CARD, 0x14)
         });
         check_fails(TESTS, "ends-reset", "reset bit", |bench| {
-            resets(bench, RESET)
+            e1000::resets(bench, CARD, e1000::RESET)
         });
         check_fails(TESTS, "transmits-advanced-descriptor", "status", |bench| {
             transmits(bench, 0)

@@ -1,4 +1,4 @@
-//! The clock and battery-backed RAM M48T59 of a PReP machine (data sheet of ST M48T59).
+//! The clock and battery-backed RAM M48T59 of a `PReP` machine (data sheet of ST M48T59).
 
 use qtest::{Bench, Failure, Test, Width};
 

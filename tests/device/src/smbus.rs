@@ -1,4 +1,4 @@
-//! The SMBus controllers of a PC's south bridge (Intel 82371AB, section 7.3; Intel I/O Controller Hub 9, section 20.2)
+//! The `SMBus` controllers of a PC's south bridge (Intel 82371AB, section 7.3; Intel I/O Controller Hub 9, section 20.2)
 //! and the EEPROMs of the memory modules behind it (System Management Bus Specification 2.0).
 
 use qtest::pci::BarAddress;

@@ -1,5 +1,5 @@
 //! The device through which a kernel tells QEMU where its crash-dump note is (docs/specs/vmcoreinfo.rst), a file of
-//! fw_cfg.
+//! `fw_cfg`.
 
 use qtest::{Bench, Failure, Test};
 
