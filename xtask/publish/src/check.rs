@@ -203,12 +203,12 @@ impl Walk<'_> {
         for blob in manifest.layers.iter().chain([&manifest.config]) {
             self.blob(blob)?;
         }
-        if !entry.is_source() {
+        if entry.is_image() {
             let source = entry.annotations.get(SOURCE);
             let there = index.manifests.iter().any(|other| {
                 Some(&other.digest) == source
                     && other.release() == entry.release()
-                    && other.is_source()
+                    && !other.is_image()
             });
             if !there {
                 self.report(&path, Defect::NoSource);

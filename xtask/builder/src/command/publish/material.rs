@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use plan::step::{BARE, IMAGE};
 use publish::crates::{self, Crate};
 use publish::release::{self, Blob};
 
@@ -14,21 +13,10 @@ use xtask::exit::{Exit, Failure, hinted};
 /// The files of the images, by architecture and name.
 type Images = BTreeMap<String, BTreeMap<String, Blob>>;
 
-/// The images.
+/// The locked files and their paths.
 pub(super) fn images(supply: &Supply<'_>) -> Result<Images, Failure> {
-    products(supply, IMAGE)
-}
-
-/// The bare-metal programs.
-pub(super) fn programs(supply: &Supply<'_>) -> Result<Images, Failure> {
-    products(supply, BARE)
-}
-
-/// The locked files of a recipe, and their paths.
-fn products(supply: &Supply<'_>, recipe: &str) -> Result<Images, Failure> {
     let mut images = Images::new();
-    for (id, ready) in supply.products(&[recipe], false).map_err(supply_failure)? {
-        let arch = supply.plan.step(id).arch.clone().unwrap_or_default();
+    for (arch, ready) in supply.images(false).map_err(supply_failure)? {
         let files = provision::lock::locked(&ready)
             .files
             .into_iter()
