@@ -401,7 +401,7 @@ fn unlocked_or_sourceless_image_is_not_published() {
     release.commit("images/images.lock", &other);
     check("does not match `images/images.lock`");
     release.commit("images/images.lock", "version = 1\n");
-    check("the image of aarch64 is not in `images/images.lock`");
+    check("`images/images.lock` lacks the image of aarch64");
     release.commit("images/images.lock", &locked);
     std::fs::remove_file(release.path("archive/linux.tar")).unwrap();
     std::fs::remove_dir_all(release.path("store/v1/blobs")).unwrap();

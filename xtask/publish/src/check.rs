@@ -203,12 +203,12 @@ impl Walk<'_> {
         for blob in manifest.layers.iter().chain([&manifest.config]) {
             self.blob(blob)?;
         }
-        if entry.is_image() {
+        if !entry.is_source() {
             let source = entry.annotations.get(SOURCE);
             let there = index.manifests.iter().any(|other| {
                 Some(&other.digest) == source
                     && other.release() == entry.release()
-                    && !other.is_image()
+                    && other.is_source()
             });
             if !there {
                 self.report(&path, Defect::NoSource);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::draft::{Phase, PublishedFile};
-use crate::inputs::{Inputs, name, sources};
+use crate::inputs::{Inputs, OWN_LICENCE, name, sources};
 use crate::legal::is_contained;
 
 /// The contents of the folder, with licences and sources.
@@ -14,6 +14,8 @@ pub(crate) fn readme(inputs: &Inputs<'_>) -> String {
          Linux guests for tests of QEMU, with their complete corresponding source.\n\n\
          <arch>/kernel, <arch>/initramfs.cpio   the image; manifest.json says how it boots\n\
          ASSETS.json, ASSETS.md addresses, digests and QEMU's command line for every machine\n\
+         <arch>/bare/            programs of bare-metal tests, under {OWN_LICENCE}, whose source is in\n\
+         \x20                       guest-tests/bare/ of the repository in the bundle\n\
          <arch>/config, <arch>/busybox.config   what it was configured as\n\
          {release}-source.tar   everything that is needed to build it again; BUILD.md says how\n\
          LICENSES/              the licences, by SPDX identifier\n\

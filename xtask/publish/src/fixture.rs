@@ -57,7 +57,8 @@ impl Fixture {
                 self.blob("initramfs", b"files"),
             ),
         ]);
-        let project = project(&source, &files);
+        let programs = BTreeMap::from([("console".to_owned(), self.blob("console", b"program"))]);
+        let project = project(&source, &files, &programs);
         let arches = vec!["riscv".to_owned()];
         let plan = project.plan(&arches).unwrap();
         let file = |path: &str| RepositoryFile {
@@ -86,6 +87,7 @@ impl Fixture {
             version,
             commit: &repository.commit,
             images: &BTreeMap::from([("riscv".to_owned(), files)]),
+            programs: &BTreeMap::from([("riscv".to_owned(), programs)]),
             sources: &sources,
             licences: &["MIT", "GPL-2.0-or-later"]
                 .map(|id| (id.to_owned(), id.into()))
@@ -138,8 +140,12 @@ control = "virtio-serial-device"
 virtio = "device"
 "#;
 
-/// The project, with `image` in the lock.
-fn project(source: &Blob, image: &BTreeMap<String, Blob>) -> Project {
+/// The project, with `image` and `programs` in the lock.
+fn project(
+    source: &Blob,
+    image: &BTreeMap<String, Blob>,
+    programs: &BTreeMap<String, Blob>,
+) -> Project {
     let linux = format!(
         "name = \"linux\"\nversion = \"6\"\nlicense = \"MIT\"\nsummary = \"the kernel\"\n\
          scope = \"arch\"\nproduct = \"image\"\nscript = \"build.sh.hbs\"\n\
@@ -151,6 +157,9 @@ fn project(source: &Blob, image: &BTreeMap<String, Blob>) -> Project {
          scope = \"arch\"\nproduct = \"image\"\n\
          [gather]\nkernel = { recipe = \"linux\", path = \"kernel\" }\n\
          \"initramfs.cpio\" = { recipe = \"linux\", path = \"initramfs.cpio\" }\n";
+    let bare = "name = \"bare\"\nversion = \"1\"\nlicense = \"GPL-2.0-or-later\"\nsummary = \"programs\"\n\
+         scope = \"arch\"\nproduct = \"image\"\n\
+         [gather]\nconsole = { recipe = \"linux\", path = \"console\" }\n";
     let mut files: BTreeMap<Utf8PathBuf, Vec<u8>> = [
         ("images/riscv.toml", ARCH.to_owned()),
         (
@@ -161,22 +170,23 @@ fn project(source: &Blob, image: &BTreeMap<String, Blob>) -> Project {
         ("recipes/linux/recipe.toml", linux),
         ("recipes/linux/build.sh.hbs", "true\n".to_owned()),
         ("recipes/image/recipe.toml", recipe.to_owned()),
+        ("recipes/bare/recipe.toml", bare.to_owned()),
     ]
     .into_iter()
     .map(|(path, text)| (path.into(), text.into_bytes()))
     .collect();
     let load = |files: &BTreeMap<_, _>| plan::load(files).unwrap();
     let plan = load(&files).plan(&["riscv".to_owned()]).unwrap();
-    let entry = |(name, blob): (&String, &Blob)| {
-        let (size, digest) = (blob.size, blob.digest);
-        format!("[[image.file]]\nname = \"{name}\"\nsize = {size}\nsha256 = \"{digest}\"\n")
+    let entries = |recipe: &str, files: &BTreeMap<String, Blob>| {
+        let key = plan.step(plan.find(recipe, Some("riscv")).unwrap()).key;
+        let head = format!("[[{recipe}]]\narch = \"riscv\"\nkey = \"{key}\"\n");
+        let files = files.iter().map(|(name, Blob { digest, size, .. })| {
+            format!("[[{recipe}.file]]\nname = \"{name}\"\nsize = {size}\nsha256 = \"{digest}\"\n")
+        });
+        head + &files.collect::<String>()
     };
-    let entries: Vec<String> = image.iter().map(entry).collect();
-    let lock = format!(
-        "version = 1\n[[image]]\narch = \"riscv\"\nkey = \"{}\"\n{}",
-        plan.image("riscv").unwrap().key,
-        entries.concat()
-    );
+    let (image, programs) = (entries("image", image), entries("bare", programs));
+    let lock = format!("version = 1\n{image}{programs}");
     files.insert("images/images.lock".into(), lock.into_bytes());
     load(&files)
 }

@@ -11,6 +11,8 @@ use crate::schema::{self, SchemaError};
 
 /// Artifact type of an image for one architecture.
 pub const IMAGE_TYPE: &str = "application/vnd.kiln.image.v1";
+/// Artifact type of the bare-metal programs for one architecture.
+pub const PROGRAMS_TYPE: &str = "application/vnd.kiln.bare.v1";
 /// Artifact type of the source of a release.
 pub const SOURCE_TYPE: &str = "application/vnd.kiln.source.v1";
 /// Media type of a manifest.
@@ -86,10 +88,16 @@ impl Descriptor {
         self.annotations.get(TITLE).map_or("", String::as_str)
     }
 
-    /// Whether it is an image rather than a source.
+    /// Whether it is an image.
     #[must_use]
     pub fn is_image(&self) -> bool {
         self.artifact_type.as_deref() == Some(IMAGE_TYPE)
+    }
+
+    /// Whether it is a source rather than binaries.
+    #[must_use]
+    pub fn is_source(&self) -> bool {
+        self.artifact_type.as_deref() == Some(SOURCE_TYPE)
     }
 }
 
@@ -109,7 +117,11 @@ pub struct OciManifest {
 
 impl OciManifest {
     pub(crate) fn new(artifact: &str, release: &str, version: &str, arch: Option<&str>) -> Self {
-        let part = arch.unwrap_or("source");
+        let part = match arch {
+            None => "source".to_owned(),
+            Some(arch) if artifact == PROGRAMS_TYPE => format!("{arch}-bare"),
+            Some(arch) => arch.to_owned(),
+        };
         let mut annotations = BTreeMap::from([
             (RELEASE.to_owned(), release.to_owned()),
             (VERSION.to_owned(), version.to_owned()),

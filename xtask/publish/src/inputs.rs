@@ -39,6 +39,8 @@ pub struct Inputs<'a> {
     pub commit: &'a str,
     /// Files of the images, by architecture and name.
     pub images: &'a BTreeMap<String, BTreeMap<String, Blob>>,
+    /// Bare-metal programs in the same form.
+    pub programs: &'a BTreeMap<String, BTreeMap<String, Blob>>,
     /// Source archives, by file name.
     pub sources: &'a BTreeMap<String, Blob>,
     /// Texts of licences, by SPDX identifier.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plan::digest::Digest;
 use plan::lock::LockedFile;
-use plan::step::Plan;
+use plan::step::{BARE, Plan};
 
 use crate::assets::Assets;
 use crate::draft::Draft;
-use crate::index::{Descriptor, IMAGE_TYPE, Index, OciManifest, SOURCE_TYPE};
-use crate::inputs::OWN_LICENCE;
+use crate::index::{Descriptor, IMAGE_TYPE, Index, OciManifest, PROGRAMS_TYPE, SOURCE_TYPE};
+use crate::inputs::{IMAGE, OWN_LICENCE};
 use crate::{document, manifest, provenance, sbom};
 
 pub use crate::draft::{Content, Phase, PublishedFile, blob_path};
@@ -35,8 +35,13 @@ pub struct Release {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The recipes do not match the lock.
-    #[error("the image of {0} is not in `images/images.lock`")]
-    NotLocked(String),
+    #[error("`images/images.lock` lacks the {what} of {arch}")]
+    NotLocked {
+        /// The products.
+        what: &'static str,
+        /// Architecture.
+        arch: String,
+    },
     /// An image does not match the lock.
     #[error("`{name}` of {arch} does not match `images/images.lock`")]
     Differs {
@@ -66,7 +71,9 @@ impl Refusal {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NotLocked(arch) => format!("cargo xtask images --from-source --arch {arch}"),
+            Self::NotLocked { arch, .. } => {
+                format!("cargo xtask images --from-source --arch {arch}")
+            }
             Self::Differs { arch, .. } => {
                 format!("cargo xtask images --from-source --verify --arch {arch}")
             }
@@ -97,11 +104,16 @@ pub fn licences(plan: &Plan) -> BTreeMap<String, String> {
 #[must_use]
 pub fn refusals(inputs: &Inputs<'_>) -> Vec<Refusal> {
     let mut found = Vec::new();
-    for (arch, files) in inputs.images {
-        let step = inputs.plan.image(arch);
-        let locked = inputs.project.lock.images.get(arch);
+    let images = inputs.images.iter().map(|it| (IMAGE, "image", it));
+    let programs = inputs.programs.iter();
+    let programs = programs.map(|it| (BARE, "bare-metal programs", it));
+    for (recipe, what, (arch, files)) in images.chain(programs) {
+        let step = inputs.plan.find(recipe, Some(arch));
+        let step = step.map(|id| inputs.plan.step(id));
+        let locked = inputs.project.lock.of(recipe).get(arch);
         let Some(locked) = locked.filter(|its| Some(its.key) == step.map(|step| step.key)) else {
-            found.push(Refusal::NotLocked(arch.clone()));
+            let arch = arch.clone();
+            found.push(Refusal::NotLocked { what, arch });
             continue;
         };
         let names: BTreeSet<&String> = locked.files.keys().chain(files.keys()).collect();
@@ -193,6 +205,16 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Release, Vec<Refusal>> {
             draft.shared(directory(&format!("{arch}/{file}")), blob, Phase::Directory);
         }
         descriptors.push(image.finish(&mut draft, Some(&source)));
+    }
+    // Their source is the repository in the bundle, like that of the guest's init.
+    for (arch, files) in inputs.programs {
+        let mut programs = OciManifest::new(PROGRAMS_TYPE, &name, inputs.version, Some(arch));
+        for (file, blob) in files {
+            programs.layer(file, blob.digest, blob.size);
+            let path = directory(&format!("{arch}/bare/{file}"));
+            draft.shared(path, blob, Phase::Directory);
+        }
+        descriptors.push(programs.finish(&mut draft, Some(&source)));
     }
     let assets = Assets::of(inputs);
     let texts = [

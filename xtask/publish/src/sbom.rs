@@ -6,7 +6,8 @@
 
 use serde_json::{Value, json};
 
-use crate::inputs::{Inputs, OWN_LICENCE, name, sources};
+use crate::crates::Crate;
+use crate::inputs::{Blob, Inputs, OWN_LICENCE, name, sources};
 use crate::legal::is_contained;
 
 /// The purpose of a crate, whose licence text is in the bundle next to its code.
@@ -35,14 +36,13 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         relate("SPDXRef-DOCUMENT", "DESCRIBES", &id);
         for (file, blob) in image {
             let file_id = format!("SPDXRef-file-{}-{}", identifier(arch), identifier(file));
-            packages.push(json!({
-                "SPDXID": file_id, "name": format!("{arch}/{file}"), "versionInfo": inputs.version,
-                "packageFileName": format!("./{arch}/{file}"),
-                "downloadLocation": "NOASSERTION", "filesAnalyzed": false,
-                "checksums": [{"algorithm": "SHA256", "checksumValue": blob.digest}],
-                "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",
-                "copyrightText": "NOASSERTION", "primaryPackagePurpose": "FILE",
-            }));
+            let path = format!("{arch}/{file}");
+            packages.push(package_of_file(
+                &file_id,
+                inputs.version,
+                (&path, blob),
+                "NOASSERTION",
+            ));
             relate(&id, "CONTAINS", &file_id);
             for (package, (step, _)) in sources(inputs.plan) {
                 if is_contained(inputs.plan, step) {
@@ -58,6 +58,20 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
             }
         }
         relate(&id, "GENERATED_FROM", "SPDXRef-repository");
+    }
+    for (arch, programs) in inputs.programs {
+        for (program, blob) in programs {
+            let id = format!("SPDXRef-bare-{}-{}", identifier(arch), identifier(program));
+            let path = format!("{arch}/bare/{program}");
+            packages.push(package_of_file(
+                &id,
+                inputs.version,
+                (&path, blob),
+                OWN_LICENCE,
+            ));
+            relate("SPDXRef-DOCUMENT", "DESCRIBES", &id);
+            relate(&id, "GENERATED_FROM", "SPDXRef-repository");
+        }
     }
     for (file, (step, source)) in sources(inputs.plan) {
         let location = source.pin.urls().next();
@@ -79,19 +93,11 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         "copyrightText": "NOASSERTION", "primaryPackagePurpose": "SOURCE",
     }));
     for one in inputs.crates {
-        let (name, version) = (&one.name, &one.version);
-        let id = format!("SPDXRef-crate-{}", identifier(&format!("{name}-{version}")));
-        let purl = format!("pkg:cargo/{name}@{version}");
-        let reference = json!({
-            "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl,
-        });
-        packages.push(json!({
-            "SPDXID": id, "name": name, "versionInfo": version,
-            "packageFileName": format!("vendor/{name}-{version}"),
-            "downloadLocation": "NOASSERTION", "filesAnalyzed": false, "externalRefs": [reference],
-            "licenseConcluded": one.license, "licenseDeclared": one.license,
-            "copyrightText": "NOASSERTION", "primaryPackagePurpose": CRATE,
-        }));
+        let id = format!(
+            "SPDXRef-crate-{}",
+            identifier(&format!("{}-{}", one.name, one.version))
+        );
+        packages.push(package_of_crate(&id, one));
         relate("SPDXRef-repository", "CONTAINS", &id);
     }
     crate::index::json(&json!({
@@ -104,6 +110,33 @@ pub(crate) fn render(inputs: &Inputs<'_>) -> Vec<u8> {
         },
         "packages": Value::Array(packages), "relationships": Value::Array(relations),
     }))
+}
+
+/// A file of the release as a package.
+fn package_of_file(id: &str, version: &str, (path, blob): (&str, &Blob), licence: &str) -> Value {
+    json!({
+        "SPDXID": id, "name": path, "versionInfo": version,
+        "packageFileName": format!("./{path}"),
+        "downloadLocation": "NOASSERTION", "filesAnalyzed": false,
+        "checksums": [{"algorithm": "SHA256", "checksumValue": blob.digest}],
+        "licenseConcluded": licence, "licenseDeclared": licence,
+        "copyrightText": "NOASSERTION", "primaryPackagePurpose": "FILE",
+    })
+}
+
+fn package_of_crate(id: &str, one: &Crate) -> Value {
+    let (name, version) = (&one.name, &one.version);
+    let purl = format!("pkg:cargo/{name}@{version}");
+    let reference = json!({
+        "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl,
+    });
+    json!({
+        "SPDXID": id, "name": name, "versionInfo": version,
+        "packageFileName": format!("vendor/{name}-{version}"),
+        "downloadLocation": "NOASSERTION", "filesAnalyzed": false, "externalRefs": [reference],
+        "licenseConcluded": one.license, "licenseDeclared": one.license,
+        "copyrightText": "NOASSERTION", "primaryPackagePurpose": CRATE,
+    })
 }
 
 fn source_id(file: &str) -> String {

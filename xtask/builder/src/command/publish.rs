@@ -42,6 +42,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
         Repository::read(&context.root, args.allow_dirty).map_err(hinted!(Exit::Failed))?;
     let supply = Supply::open(context, &args.source)?;
     let images = material::images(&supply)?;
+    let programs = material::programs(&supply)?;
     let sources = material::sources(&supply)?;
     let licences = material::licences(context)?;
     let crates = crates(context)?;
@@ -59,6 +60,7 @@ pub(crate) fn run(context: &Context, args: &PublishArgs) -> CommandResult {
         version,
         commit: &repository.commit,
         images: &images,
+        programs: &programs,
         sources: &sources,
         licences: &licences,
         crates: &crates,

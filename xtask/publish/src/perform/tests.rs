@@ -8,6 +8,7 @@ use plan::digest::Digest;
 use super::*;
 use crate::check::{Defect, Known, Report, walk};
 use crate::fixture::{Fixture, unsigned};
+use crate::index::{PROGRAMS_TYPE, SOURCE, SOURCE_TYPE};
 use crate::tree_reader::{Directory, ReadError, TreeReader};
 
 /// A tree that fails after a number of changes, as if its publisher was killed.
@@ -67,6 +68,42 @@ fn sound(tree: &Directory, when: &str) -> Report {
 
 fn run(tree: &mut dyn Tree, release: &Release) -> Result<(), PublishError> {
     publish(tree, release, &unsigned(&Keys::none()), &mut |_| {})
+}
+
+#[test]
+fn programs_are_published_with_their_source() {
+    let fixture = Fixture::new();
+    let release = fixture.release("1", "one");
+    let file = |path: &str| release.files.iter().find(|file| file.path == path).unwrap();
+    let program = file("kiln-1/riscv/bare/console");
+    let digest = program.content.digest();
+    assert_eq!(digest, Digest::of(b"program"));
+    let text = |path: &str| match &file(path).content {
+        Content::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Content::Blob(_) => panic!("{path} is not text"),
+    };
+    let sums = text("kiln-1/SHA256SUMS");
+    assert!(
+        sums.contains(&format!("{digest}  riscv/bare/console\n")),
+        "{sums}"
+    );
+    let bill = text("kiln-1/kiln.spdx.json");
+    assert!(bill.contains("\"name\": \"riscv/bare/console\""), "{bill}");
+    let of_type = |kind: &str| {
+        let mut entries = release.descriptors.iter();
+        entries
+            .find(|it| it.artifact_type.as_deref() == Some(kind))
+            .unwrap()
+    };
+    let (programs, source) = (of_type(PROGRAMS_TYPE), of_type(SOURCE_TYPE));
+    assert_eq!(programs.annotations[SOURCE], source.digest);
+    // Without its source in the index, the tree is defective.
+    run(&mut fixture.tree(), &release).unwrap();
+    let index = Index::default().with("kiln-1", std::slice::from_ref(programs), 2_000_000_000);
+    fixture.tree().replace(INDEX, &index.render()).unwrap();
+    let report = walked(&fixture.tree(), 1_000_000_000, 0);
+    let defects: Vec<_> = report.findings.iter().map(|it| &it.defect).collect();
+    assert!(defects.contains(&&Defect::NoSource), "{defects:?}");
 }
 
 #[test]

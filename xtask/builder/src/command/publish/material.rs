@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use plan::step::{BARE, IMAGE};
 use publish::crates::{self, Crate};
 use publish::release::{self, Blob};
 
@@ -13,10 +14,25 @@ use xtask::exit::{Exit, Failure, hinted};
 /// The files of the images, by architecture and name.
 type Images = BTreeMap<String, BTreeMap<String, Blob>>;
 
-/// The locked files and their paths.
+/// The images.
 pub(super) fn images(supply: &Supply<'_>) -> Result<Images, Failure> {
+    products(supply, IMAGE)
+}
+
+/// The bare-metal programs of a repository whose lock has some.
+pub(super) fn programs(supply: &Supply<'_>) -> Result<Images, Failure> {
+    let locked = &supply.project.lock.bare;
+    if supply.arches.iter().all(|arch| !locked.contains_key(arch)) {
+        return Ok(Images::new());
+    }
+    products(supply, BARE)
+}
+
+/// The locked files of a recipe, and their paths.
+fn products(supply: &Supply<'_>, recipe: &str) -> Result<Images, Failure> {
     let mut images = Images::new();
-    for (arch, ready) in supply.images(false).map_err(supply_failure)? {
+    for (id, ready) in supply.products(&[recipe], false).map_err(supply_failure)? {
+        let arch = supply.plan.step(id).arch.clone().unwrap_or_default();
         let files = provision::lock::locked(&ready)
             .files
             .into_iter()
