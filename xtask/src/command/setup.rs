@@ -100,6 +100,7 @@ fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<Str
                 "openssl",
                 "shellcheck",
                 "strace",
+                "swtpm",
             ];
             needs.extend(programs.map(str::to_owned));
         }
