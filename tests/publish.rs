@@ -20,7 +20,7 @@ fn on_tree(checkout: &Checkout, words: &[&str]) -> (i32, String, String) {
 #[test]
 fn release_is_published_checked_verified_withdrawn() {
     if !qemu::is_installed(ARCH) {
-        return skip("there is no QEMU, so that an image could be shown to boot");
+        return skip("QEMU is not installed, so no image can boot");
     }
     let checkout = Checkout::new();
     let (code, out, err) = checkout.publish(&["--version", "7"]);

@@ -244,7 +244,7 @@ fn nested_sandbox_keeps_the_user() {
     let path = std::env::var("PATH").unwrap();
     let mut folders = path.split(':').map(|folder| format!("{folder}/bwrap"));
     let Some(real) = folders.find(|program| Path::new(program).exists()) else {
-        return skip("there is no `bwrap`");
+        return skip("`bwrap` is not installed");
     };
     let checkout = Checkout::new(&[("seen", "echo \"$BUILD\" >\"$OUT/place\"\n")]);
     let folder = checkout.area.path().join("bin");

@@ -15,7 +15,7 @@ in_host() {
 in_guest() {
     ac97=$(pci_device 8086:2415)
     echo 1 > "$ac97/enable"
-    master "$ac97"
+    bus_master "$ac97"
     memory=$(pci_bar "$(pci_device 1af4:1110)" 2)
     # Each of the 32 buffers is the tone: 65536 samples but two.
     for entry in $(seq 0 31); do

@@ -34,7 +34,7 @@ in_guest() {
     test "$(codec 0 0xf0004)" = 0x10001
 
     # The tone is in the memory of another PCI device; in front of it is the list of its two parts.
-    master "$function"
+    bus_master "$function"
     memory=$(pci_bar "$(pci_device 1af4:1110)" 2)
     for part in 0 1; do
         tone=$((memory + 0x10000 * (part + 1)))

@@ -32,7 +32,7 @@ in_guest() {
             return
         fi
     done
-    fail "there is no virtio console"
+    fail "expected a virtio console, found none"
 }
 
 # What is said to a port comes back with the port's name in front.

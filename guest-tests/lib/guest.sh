@@ -127,7 +127,14 @@ pci_device() {
             return
         fi
     done
-    fail "there is no PCI function $1"
+    fail "expected a PCI function $1, found none"
+}
+
+# interface MAC: waits for the network card with this address, and prints the name of its interface.
+interface() {
+    wait_for "grep -l '^$1\$' /sys/class/net/*/address"
+    _address=$(grep -l "^$1\$" /sys/class/net/*/address | head -n 1)
+    basename "${_address%/address}"
 }
 
 # pci_bar DIRECTORY N: enables the function, and prints the address of its Nth region.
@@ -136,8 +143,8 @@ pci_bar() {
     sed -n "$(($2 + 1))s/ .*//p" "$1/resource"
 }
 
-# master DIRECTORY: lets a PCI function access memory.
-master() {
+# bus_master DIRECTORY: lets a PCI function access memory.
+bus_master() {
     printf '\007' | dd of="$1/config" bs=1 seek=4 conv=notrunc 2> /dev/null
 }
 
@@ -288,7 +295,7 @@ _summary() {
 acpi_table() {
     _name=$1 _left=${2:-1}
     _each_acpi_table _if_named
-    test "$_left" -le 0 || fail "acpi_table: there is no table \`$*\`"
+    test "$_left" -le 0 || fail "acpi_table: no table \`$*\`"
 }
 
 _if_named() {

@@ -87,6 +87,17 @@ disk_device() {
     esac
 }
 
+# hub_of CARD…: prints the options for a hub with these network cards, whose MAC addresses are 52:54:00:00:00:01, …:02 and so on, and
+# with a virtio card as their peer, …:10.
+hub_of() {
+    _cards=0
+    for _card; do
+        _cards=$((_cards + 1))
+        echo "-netdev hubport,id=p$_cards,hubid=0 -device $_card,netdev=p$_cards,mac=52:54:00:00:00:0$_cards"
+    done
+    echo "-netdev hubport,id=peer,hubid=0 -device virtio-net-pci,netdev=peer,mac=52:54:00:00:00:10"
+}
+
 # tone FILE: makes a file of 1 MiB with a tone from 64 KiB on: frames of two signed 16-bit samples, left 8224, right 4112.
 tone() {
     truncate -s 1M "$1"

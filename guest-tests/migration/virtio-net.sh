@@ -41,12 +41,8 @@ filters() {
 }
 
 in_guest() {
-    for number in 1 2; do
-        wait_for "grep -l 52:54:00:00:00:0$number /sys/class/net/*/address > /tmp/address"
-        eval "card$number=$(basename "$(dirname "$(cat /tmp/address)")")"
-    done
-    # shellcheck disable=SC2154
-    card=$card1 sender=$card2
+    card=$(interface 52:54:00:00:00:01)
+    sender=$(interface 52:54:00:00:00:02)
     echo 1 > "/proc/sys/net/ipv6/conf/$sender/disable_ipv6"
     echo 0 > "/proc/sys/net/ipv6/conf/$card/accept_dad"
     ip addr add 192.0.2.2/24 dev "$sender"

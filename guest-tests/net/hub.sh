@@ -10,17 +10,13 @@ in_host() {
 }
 
 in_guest() {
-    for number in 1 2; do
-        address=$(grep -l "52:54:00:00:00:0$number" /sys/class/net/*/address)
-        eval "card$number=$(basename "$(dirname "$address")")"
-    done
+    card1=$(interface 52:54:00:00:00:01)
+    card2=$(interface 52:54:00:00:00:02)
     # A second network for the second card; a process keeps it.
     unshare -n sleep 60 &
     other=$!
     wait_for "test \$(readlink /proc/$other/ns/net) != $(readlink /proc/self/ns/net)"
-    # shellcheck disable=SC2154
     ip link set "$card2" netns "$other"
-    # shellcheck disable=SC2154
     ip addr add 192.0.2.1/24 dev "$card1"
     ip link set "$card1" mtu 4000 up
     nsenter -t "$other" -n ip addr add 192.0.2.2/24 dev "$card2"

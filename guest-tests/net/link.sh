@@ -17,8 +17,7 @@ in_host() {
 
 in_guest() {
     for number in $(seq "$(kernel_parameter cards)"); do
-        wait_for "grep -l 52:54:00:00:00:0$number /sys/class/net/*/address > /tmp/address"
-        card=$(basename "$(dirname "$(cat /tmp/address)")")
+        card=$(interface "52:54:00:00:00:0$number")
         driver=$(basename "$(readlink "/sys/class/net/$card/device/driver")")
         if test "$driver" = e1000e && qmp query-version | grep -q '"major":7'; then
             echo "e1000e: not tested, because QEMU 7 does not interrupt the guest when the link goes down"

@@ -5,24 +5,16 @@
 #: choices.nic = { devices = ["virtio-net-pci", "e1000", "e1000e", "igb", "rtl8139", "pcnet", "tulip", "vmxnet3"] }
 
 in_host() {
-    number=0
-    for nic in $(offered nic); do
-        number=$((number + 1))
-        set -- "$@" -netdev "hubport,id=p$number,hubid=0" \
-            -device "$nic,netdev=p$number,mac=52:54:00:00:00:0$number"
-    done
-    qemu -append "cards=$number" "$@" -netdev hubport,id=sender,hubid=0 -device virtio-net-pci,netdev=sender,mac=52:54:00:00:00:10
+    nics=$(offered nic)
+    # shellcheck disable=SC2046,SC2086  # words
+    qemu -append "cards=$(echo $nics | wc -w)" $(hub_of $nics)
 }
 
 in_guest() {
-    wait_for "test \$(cat /sys/class/net/*/address | grep -c ^52:54:00:) = $(($(kernel_parameter cards) + 1))"
+    sender=$(interface 52:54:00:00:00:10)
     cards=
-    for address in /sys/class/net/*/address; do
-        card=$(basename "$(dirname "$address")")
-        case $(cat "$address") in
-            *:10) sender=$card ;;
-            52:54:*) cards="$cards $card" ;;
-        esac
+    for number in $(seq "$(kernel_parameter cards)"); do
+        cards="$cards $(interface "52:54:00:00:00:0$number")"
     done
     # The sender sends nothing but these frames. The first is of the group that the cards join; the others have neither its hash
     # nor that of another group that a card joins by itself.

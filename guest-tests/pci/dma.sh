@@ -12,7 +12,7 @@ in_host() {
 in_guest() {
     device=$(pci_device 1234:11e8)
     edu=$(pci_bar "$device" 0)
-    master "$device"
+    bus_master "$device"
 
     # QEMU has more memory than the kernel knows of, so the rest is unused.
     # On a PC the first page is not counted, and a firmware may keep the first few.

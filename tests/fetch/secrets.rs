@@ -93,7 +93,7 @@ fn mirrors_without_a_scheme_are_refused_at_once() {
 fn untrusted_certificates_are_refused_once_with_advice() {
     let dir = tempfile::tempdir().unwrap();
     let Some(tls) = Tls::make(dir.path()) else {
-        return skip("there is no `openssl` to make a certificate with");
+        return skip("`openssl` is not installed");
     };
     let server = Server::start_tls(tls, |_| Answer::status("404 Not Found"));
     let repo = locked();

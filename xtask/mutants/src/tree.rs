@@ -151,7 +151,7 @@ mod tests {
         fs::create_dir_all(source.join(".git")).unwrap();
         assert!(
             prepare(&source, &copy, &[]).is_err(),
-            "there is no `configure`"
+            "expected an error without `configure`"
         );
         for file in ["configure", "hw/other.c", "build/config.status"] {
             fs::write(source.join(file), FILE).unwrap();

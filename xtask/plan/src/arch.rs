@@ -37,7 +37,7 @@ pub struct Arch {
     pub bare: Option<Bare>,
     /// How QEMU runs it.
     pub qemu: QemuProfile,
-    /// How QEMU runs it without what makes its guests faster.
+    /// How QEMU runs it in the machine profile `stock`.
     pub stock: Box<QemuProfile>,
 }
 
@@ -57,10 +57,10 @@ impl Arch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MachineProfile {
-    /// Without what the kernel would spend time on.
+    /// With the `fast` entries of the architecture's file, which only shorten the boot.
     #[default]
     Fast,
-    /// With QEMU's default firmware and options, and the kernel's default parameters.
+    /// Without them.
     Stock,
 }
 

@@ -113,7 +113,7 @@ pub fn decide(
         "the QEMU binary has no KVM compiled in".to_owned()
     } else {
         match (host.device, host.verdict) {
-            (Device::Absent, _) => "there is no `/dev/kvm`".to_owned(),
+            (Device::Absent, _) => "`/dev/kvm` does not exist".to_owned(),
             (Device::Denied, _) => "this user has no permission to open `/dev/kvm`".to_owned(),
             (Device::Opens, None) => return Decision::Try,
             (Device::Opens, Some(Verdict::Works)) => return Decision::Use(Accel::Kvm, None),
@@ -230,9 +230,9 @@ mod tests {
             Device::Absent,
             Some(&Verdict::Works),
             [
-                "tcg: using TCG: there is no `/dev/kvm`",
+                "tcg: using TCG: `/dev/kvm` does not exist",
                 "tcg",
-                "refuse: there is no `/dev/kvm`",
+                "refuse: `/dev/kvm` does not exist",
             ],
         );
         check(

@@ -452,7 +452,7 @@ fn a_broken_kvm_is_recognised() {
         return;
     };
     if accel::device() != accel::Device::Opens || !installed.facts.has_accel("kvm") {
-        unsuited("there is no KVM");
+        unsuited("KVM is not available");
         return;
     }
     fs_err::write(

@@ -236,7 +236,7 @@ fn give_golden(
         };
         let unknown = variant.arch.as_ref().filter(|arch| !arches.contains(arch));
         if let Some(arch) = unknown.filter(|_| !arches.is_empty()) {
-            let label = format!("there is no `images/{arch}.toml`");
+            let label = format!("no file `images/{arch}.toml`");
             let help = format!("the architectures are {}", arches.join(", "));
             fault(format!("unknown architecture `{arch}`"), &label, Some(help))?;
             continue;
@@ -273,7 +273,7 @@ fn check_names(
                 text: text.to_owned(),
                 span: start..start + name.len(),
                 title: format!("unknown architecture `{name}`"),
-                label: format!("there is no `images/{name}.toml`"),
+                label: format!("no file `images/{name}.toml`"),
                 help: Some(
                     match plan::suggest::closest(name, arches.iter().map(String::as_str)) {
                         Some(close) => format!("did you mean `{close}`?"),

@@ -318,9 +318,9 @@ pub fn device_tree(session: &mut Session, machine: &Machine) -> Result<Vec<Node>
     let refused = |why| HostError::Tree { address, why };
     let header = session.read(address, fdt::HEADER)?;
     let size = fdt::used_size(&header).filter(|size| *size <= TREE_MOST);
-    let size = size.ok_or(refused("there is no device tree"))?;
+    let size = size.ok_or(refused("no device tree"))?;
     let blob = session.read(address, size)?;
-    fdt::nodes(&blob).ok_or(refused("it is damaged"))
+    fdt::nodes(&blob).ok_or(refused("the device tree is damaged"))
 }
 
 fn wide(high: u32, low: u32) -> u64 {

@@ -24,7 +24,7 @@ case $word in
         exit 2
         ;;
     *)
-        echo "$word: there is no runner here to ask" >&2
+        echo "$word: only Kiln can do this, not an exported script" >&2
         exit 2
         ;;
 esac

@@ -70,7 +70,7 @@ pub(super) fn write(
         ends: header.ends,
         unit: match &header.body {
             Body::Suite(test) => Some(test.tree.harness.status.label()),
-            _ => None,
+            Body::Guest(_) | Body::Host | Body::Bare(_) | Body::Device(..) | Body::Ktest(_) => None,
         },
         reboots: header.reboots,
         binary: &arch.arch.qemu.binary,

@@ -46,16 +46,17 @@ Says why.
 +new
 ";
 
+/// An archive with the file that the patch changes.
+fn packed() -> Vec<u8> {
+    let tree = tar().dir("top/d");
+    gzip(&tree.file("top/d/x", "one\ntwo\nthree\n").end())
+}
+
 #[test]
 fn tree_is_made_once_per_key() {
     let home = home();
     let store = Store::open(&home.path.join("store")).unwrap();
-    let packed = gzip(
-        &tar()
-            .dir("top/d")
-            .file("top/d/x", "one\ntwo\nthree\n")
-            .end(),
-    );
+    let packed = packed();
     let (plain, archive) = source(&store, &packed, &[]);
     let (patched, _) = source(&store, &packed, &[("p.patch", PATCH)]);
     let mut started = 0;
@@ -84,12 +85,7 @@ fn tree_is_made_once_per_key() {
 fn patched_file_keeps_its_time() {
     let home = home();
     let store = Store::open(&home.path.join("store")).unwrap();
-    let packed = gzip(
-        &tar()
-            .dir("top/d")
-            .file("top/d/x", "one\ntwo\nthree\n")
-            .end(),
-    );
+    let packed = packed();
     let (source, archive) = source(&store, &packed, &[("p.patch", PATCH)]);
     let root = tree(&store, &source, &archive, &mut drop).unwrap();
     for name in ["d/x", "d/new", "d"] {
