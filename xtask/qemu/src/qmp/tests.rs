@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
 
 use super::*;
 
@@ -35,6 +36,12 @@ fn say(far: &mut UnixStream, text: &str) {
     far.write_all(text.as_bytes()).unwrap();
 }
 
+/// Executes a command in a thread. QEMU answers only commands that it has read, so a test reads it too.
+fn ask(client: &Client, command: &'static str, arguments: Value) -> JoinHandle<Answer> {
+    let client = client.clone();
+    std::thread::spawn(move || client.execute(command, arguments, WAIT))
+}
+
 #[test]
 fn the_handshake_is_sent_without_waiting() {
     let (client, _hears, mut far, mut reader) = connect();
@@ -44,8 +51,10 @@ fn the_handshake_is_sent_without_waiting() {
         &mut far,
         "{\"QMP\": {\"version\": 1}}\r\n{\"return\": {}}\r\n",
     );
+    let answer = ask(&client, "x", Value::Null);
+    read(&mut reader);
     say(&mut far, "{\"id\": 1, \"return\": {\"a\": 2}}\r\n");
-    assert_eq!(client.execute("x", Value::Null, WAIT), Ok(json!({"a": 2})));
+    assert_eq!(answer.join().unwrap(), Ok(json!({"a": 2})));
     assert_eq!(client.greeting(), Some(json!({"version": 1})));
 }
 
@@ -53,13 +62,9 @@ fn the_handshake_is_sent_without_waiting() {
 fn answers_match_requests_in_any_order() {
     let (client, _hears, mut far, mut reader) = connect();
     read(&mut reader);
-    let asks = |command: &'static str| {
-        let client = client.clone();
-        std::thread::spawn(move || client.execute(command, json!({"a": 1}), WAIT))
-    };
-    let first = asks("first");
+    let first = ask(&client, "first", json!({"a": 1}));
     let one = read(&mut reader);
-    let second = asks("second");
+    let second = ask(&client, "second", json!({"a": 1}));
     let two = read(&mut reader);
     assert_eq!(
         one,
@@ -110,7 +115,8 @@ fn unknown_events_and_unknown_reasons_are_kept() {
 
 #[test]
 fn non_qmp_output_is_passed_on() {
-    let (client, inbox, mut far, _reader) = connect();
+    let (client, inbox, mut far, mut reader) = connect();
+    read(&mut reader);
     for line in [
         "garbage",
         "{\"event\": 5}",
@@ -122,19 +128,20 @@ fn non_qmp_output_is_passed_on() {
         };
         assert_eq!(text.replace(':', ": "), line);
     }
+    let thread = ask(&client, "x", Value::Null);
+    read(&mut reader);
     say(
         &mut far,
         "[]\n5\n{\"id\": 77, \"return\": 1}\n{\"id\": 1, \"return\": null}\n",
     );
-    assert_eq!(client.execute("x", Value::Null, WAIT), Ok(Value::Null));
+    assert_eq!(thread.join().unwrap(), Ok(Value::Null));
 }
 
 #[test]
 fn exit_fails_all_waiters() {
     let (client, _hears, far, mut reader) = connect();
     read(&mut reader);
-    let waiting = client.clone();
-    let thread = std::thread::spawn(move || waiting.execute("x", Value::Null, WAIT));
+    let thread = ask(&client, "x", Value::Null);
     read(&mut reader);
     drop((far, reader));
     assert!(thread.join().unwrap().unwrap_err().is_closed());
@@ -157,8 +164,10 @@ fn late_answer_is_not_taken_for_the_next() {
     );
     read(&mut reader);
     say(&mut far, "{\"id\": 1, \"return\": 1}\n");
+    let answer = ask(&client, "next", Value::Null);
+    read(&mut reader);
     say(&mut far, "{\"id\": 2, \"return\": 2}\n");
-    assert_eq!(client.execute("next", Value::Null, WAIT), Ok(json!(2)));
+    assert_eq!(answer.join().unwrap(), Ok(json!(2)));
 }
 
 #[test]
