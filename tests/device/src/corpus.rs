@@ -5,9 +5,12 @@
 //! stream.
 
 use qtest::stream::Stream;
-use qtest::{Bench, Failure, Test};
+use qtest::{Bench, Failure, Test, Version};
 
 const BASE: Test = Test::of("corpus", &[]);
+
+/// The first version whose machines take an audio backend, which some need to start.
+const AUDIO_OF_MACHINE: Version = Version::new(8, 2, 0);
 
 /// A stream: its file, its description, the machine, device models, and QEMU's options.
 macro_rules! stream {
@@ -31,11 +34,13 @@ pub(crate) const TESTS: &[Test] = &[
     stream!("am53c974-fifo-underflow", "A transfer is started with an empty FIFO", "q35", ["am53c974"], ["-device", "am53c974,addr=4"]),
     stream!("am53c974-message-accepted-twice", "Messages are accepted when there is none", "q35", ["am53c974"], ["-device", "am53c974,addr=4"]),
     stream!("am53c974-select-during-dma", "A selection with DMA of a length that is larger than the command buffer", "q35", ["am53c974"], ["-device", "am53c974,addr=4"]),
+    stream!("aspeed-gpio-register-of-eight-bytes", "A read of eight bytes in the middle of the registers of the GPIO controller", "ast1030-evb", [], []),
     stream!("ati-blit-with-huge-size", "A blit whose size and position overflow", "q35", ["ati-vga"], ["-device", "ati-vga,addr=4"]),
     stream!("cirrus-blit-beyond-video-ram", "A blit with a pitch that leaves video RAM", "q35", ["cirrus-vga"], ["-device", "cirrus-vga,addr=4"]),
     stream!("e1000-ring-in-registers", "The transmit ring is in the device's own registers", "q35", ["e1000"], ["-device", "e1000,addr=4"]),
     stream!("e1000e-rss-short-ipv6", "A transmit ring whose packet is a few bytes that claim to be IPv6, with receive-side scaling on", "q35", ["e1000e"], ["-device", "e1000e,addr=4"]),
     stream!("ehci-queue-head-in-registers", "The asynchronous list is in the device's own registers", "q35", ["usb-ehci"], ["-device", "usb-ehci,addr=4"]),
+    stream!("exynos-random-numbers-by-byte", "Reads of single bytes of the random number generator", "smdkc210", [], []),
     stream!("floppy-read-without-drive", "A read command with all parameters, without a drive", "pc", ["isa-fdc"], ["-device", "isa-fdc"]),
     stream!("floppy-transfer-beyond-buffer", "A relative seek and reads of the data port behind a sector", "pc", ["isa-fdc"], ["-device", "isa-fdc"]),
     stream!("i8042-output-port-bits", "Commands to the keyboard controller without data", "pc", [], []),
@@ -50,6 +55,8 @@ pub(crate) const TESTS: &[Test] = &[
     stream!("megasas-large-scatter-list", "A frame whose scatter list is longer than the frame", "q35", ["megasas"], ["-device", "megasas,addr=4"]),
     stream!("mptsas-doorbell-without-reply", "A message of the largest size through the doorbell", "q35", ["mptsas1068"], ["-device", "mptsas1068,addr=4"]),
     stream!("ne2k-remote-dma-beyond-memory", "Remote DMA behind the memory of the card", "q35", ["ne2k_pci"], ["-device", "ne2k_pci,addr=4"]),
+    stream!("npcm7xx-adc-without-clock", "A conversion is started while the clock of the converter has the largest divisor", "npcm750-evb", [], []),
+    stream!("npcm7xx-timer-that-starts-at-zero", "A timer is enabled, reset and enabled again with a count of zero", "npcm750-evb", [], []),
     stream!("nvme-log-page-with-offset", "A log page is read at an offset behind its end", "q35", ["nvme"], ["-device", "nvme,addr=4,serial=x"]),
     stream!("nvme-queue-in-registers", "The admin queues are in the device's own registers", "q35", ["nvme"], ["-device", "nvme,addr=4,serial=x"]),
     stream!("ohci-list-without-end", "A list of transfers that ends in itself", "q35", ["pci-ohci"], ["-device", "pci-ohci,addr=4"]),
@@ -61,14 +68,18 @@ pub(crate) const TESTS: &[Test] = &[
     stream!("sb16-command-while-idle", "Three commands of the audio set-up out of order", "q35", ["sb16"], ["-audiodev", "none,id=snd", "-device", "sb16,audiodev=snd"]),
     stream!("sdhci-block-size-during-transfer", "The block size is changed while a transfer runs", "q35", ["sdhci-pci", "sd-card"], ["-blockdev", "null-co,node-name=sd,size=1048576,read-zeroes=on", "-device", "sdhci-pci,addr=4", "-device", "sd-card,drive=sd"]),
     stream!("sdhci-write-protect-groups", "A card command reads write-protect groups behind the end of the card", "q35", ["sdhci-pci", "sd-card"], ["-blockdev", "null-co,node-name=sd,size=1048576,read-zeroes=on", "-device", "sdhci-pci,addr=4", "-device", "sd-card,drive=sd"]),
+    stream!("sifive-plic-pending-beyond-sources", "Registers behind those of the last source and of the last context", "shakti_c", [], []),
+    Test { oldest_qemu: AUDIO_OF_MACHINE, ..stream!("smc91c111-packet-beyond-memory", "A packet whose number is larger than the memory of the card is sent, freed and read", "integratorcp", [], ["-audiodev", "none,id=snd", "-machine", "audiodev=snd", "-nic", "hubport,hubid=0"]) },
     stream!("uhci-frame-list-outside-ram", "The frame list is in a hole of the address space", "q35", ["piix3-usb-uhci"], ["-device", "piix3-usb-uhci,addr=4"]),
     stream!("vga-width-of-zero", "A mode of no width in the registers of the Bochs interface", "q35", ["VGA"], ["-device", "VGA,addr=4"]),
     stream!("virtio-balloon-config-window", "The window for firmware accesses a structure that is not there", "q35", ["virtio-balloon-pci"], ["-device", "virtio-balloon-pci,addr=4"]),
     stream!("virtio-balloon-guest-statistics", "A queue of statistics whose buffers are too short", "q35", ["virtio-balloon-pci"], ["-device", "virtio-balloon-pci,addr=4"]),
+    stream!("virtio-balloon-queue-without-rings", "A doorbell before any queue has rings", "microvm", ["virtio-balloon-device"], ["-device", "virtio-balloon-device"]),
     stream!("virtio-blk-ring-outside-ram", "The rings of a legacy device are behind the end of RAM", "pc", ["virtio-blk-pci"], ["-blockdev", "null-co,node-name=d,size=1048576", "-device", "virtio-blk-pci,addr=4,drive=d"]),
     stream!("virtio-scsi-queue-in-registers", "The addresses of a queue are those of the device's own registers", "q35", ["virtio-scsi-pci"], ["-device", "virtio-scsi-pci,addr=4"]),
     stream!("vmxnet3-packet-without-data", "A device is activated with a shared area of zeros, and its doorbell is rung", "q35", ["vmxnet3"], ["-device", "vmxnet3,addr=4"]),
     stream!("xhci-ring-that-links-to-itself", "A command ring whose link points at itself", "q35", ["qemu-xhci"], ["-device", "qemu-xhci,addr=4"]),
+    Test { oldest_qemu: AUDIO_OF_MACHINE, ..stream!("xlnx-dp-register-beyond-blocks", "Reads behind the last register of each block of the display port", "xlnx-zcu102", [], ["-audiodev", "none,id=snd", "-machine", "audiodev=snd"]) },
 ];
 
 /// Sends a stream. Fails if QEMU refuses a command, because the file is then wrong.

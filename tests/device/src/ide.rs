@@ -163,7 +163,7 @@ fn identity(bench: &mut Bench<'_>) -> Result<Vec<u8>, Failure> {
 }
 
 /// Text of the identification: two characters per word, the first one in the upper byte.
-fn text(identity: &[u8], words: std::ops::Range<usize>) -> String {
+pub(crate) fn text(identity: &[u8], words: std::ops::Range<usize>) -> String {
     let characters = words.flat_map(|at| word(identity, at).to_be_bytes());
     let text: Vec<u8> = characters.collect();
     String::from_utf8_lossy(&text).trim().to_owned()

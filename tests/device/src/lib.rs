@@ -12,38 +12,58 @@ use qtest::{Machine, Test};
 #[cfg(test)]
 mod mutation;
 
+mod ahci;
 mod block_trace;
-mod bridges;
-mod can_cards;
 mod corpus;
 mod e1000;
 mod e1000e;
 mod edu;
+mod ehci;
+mod ethernet;
+mod floppy;
 mod fw_cfg;
+mod gicv2;
 mod gicv3;
 mod hd_geo;
-mod host_bridges;
+mod host_bridge;
+mod hpet;
 mod i2c;
+mod i440fx;
+mod i6300esb;
+mod i8254;
+mod i8259;
 mod ide;
 mod igb;
+mod intel_hda;
+mod ioapic;
 mod ipmi;
+mod ivshmem;
 mod m48t59;
 mod ne2k;
 mod nvme;
-mod pc_chips;
+mod ohci;
+mod pci_bridge;
 mod pci_identity;
 mod pci_testdev;
+mod pcie_root_port;
+mod pcnet;
+mod pl011;
+mod pl031;
+mod pl061;
 mod primecell;
+mod pvpanic;
+mod q35;
 mod rtas;
 mod rtc;
+mod rtl8139;
+mod sdhci;
 mod serial_16550;
-mod small_pci_devices;
+mod sja1000;
 mod smbus;
 mod spapr_pci;
 mod spapr_vio;
-mod storage_controllers;
 mod tpm;
-mod usb_controllers;
+mod uhci;
 mod virtio_9p;
 mod virtio_balloon;
 mod virtio_blk;
@@ -55,42 +75,60 @@ mod virtio_rng;
 mod virtio_scsi;
 mod virtio_serial;
 mod vmcoreinfo;
+mod xhci;
 
 /// All device tests, by file.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
     [
+        ahci::TESTS,
         block_trace::TESTS,
-        bridges::TESTS,
-        can_cards::TESTS,
         corpus::TESTS,
         e1000::TESTS,
         e1000e::TESTS,
         edu::TESTS,
+        ehci::TESTS,
+        floppy::TESTS,
         fw_cfg::TESTS,
+        gicv2::TESTS,
         gicv3::TESTS,
         hd_geo::TESTS,
-        host_bridges::TESTS,
+        hpet::TESTS,
         i2c::TESTS,
+        i440fx::TESTS,
+        i6300esb::TESTS,
+        i8254::TESTS,
+        i8259::TESTS,
         ide::TESTS,
         igb::TESTS,
+        intel_hda::TESTS,
+        ioapic::TESTS,
         ipmi::TESTS,
+        ivshmem::TESTS,
         m48t59::TESTS,
         ne2k::TESTS,
         nvme::TESTS,
-        pc_chips::TESTS,
+        ohci::TESTS,
+        pci_bridge::TESTS,
         pci_identity::TESTS,
         pci_testdev::TESTS,
-        primecell::TESTS,
+        pcie_root_port::TESTS,
+        pcnet::TESTS,
+        pl011::TESTS,
+        pl031::TESTS,
+        pl061::TESTS,
+        pvpanic::TESTS,
+        q35::TESTS,
         rtas::TESTS,
         rtc::TESTS,
+        rtl8139::TESTS,
+        sdhci::TESTS,
         serial_16550::TESTS,
-        small_pci_devices::TESTS,
+        sja1000::TESTS,
         smbus::TESTS,
         spapr_pci::TESTS,
         spapr_vio::TESTS,
-        storage_controllers::TESTS,
         tpm::TESTS,
-        usb_controllers::TESTS,
+        uhci::TESTS,
         virtio_9p::TESTS,
         virtio_balloon::TESTS,
         virtio_blk::TESTS,
@@ -102,6 +140,7 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         virtio_scsi::TESTS,
         virtio_serial::TESTS,
         vmcoreinfo::TESTS,
+        xhci::TESTS,
     ]
     .into_iter()
     .flatten()

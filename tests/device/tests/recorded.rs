@@ -93,13 +93,13 @@ fn other_replies_fail_tests() {
         "seconds and minutes",
     );
     check(
-        "pc-chips-pit-interrupts-each-period@q35",
+        "i8254-interrupts-each-period@q35",
         "< IRQ lower 0\n< IRQ ",
         "raise 1",
         "interrupts",
     );
     check(
-        "pc-chips-hpet-comparator-fires-once@q35",
+        "hpet-comparator-fires-once@q35",
         "OK 9000\n> readl 0xfed00020\n< OK ",
         "0x0000000000000001",
         "before its time",

@@ -29,11 +29,11 @@ const BASE: Test = Test {
         "-device",
         "kvaser_pci,canbus=bus,addr=5",
     ],
-    ..Test::of("can-cards", &["pci"])
+    ..Test::of("sja1000", &["pci"])
 };
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "sja1000-receives-only-accepted-identifiers",
+    name: "receives-only-accepted-identifiers",
     description: "A frame is received if its identifier passes the acceptance filter",
     body: |bench| receives_accepted(bench, 0x123),
     ..BASE
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn wrong_expectation_fails() {
-        let name = "sja1000-receives-only-accepted-identifiers";
+        let name = "receives-only-accepted-identifiers";
         check_fails(TESTS, name, "frame 0x122", |bench| {
             receives_accepted(bench, 0x122)
         });
