@@ -219,7 +219,8 @@ impl<'a> Bench<'a> {
     }
 
     /// The path in QEMU's object tree of the first device of this type that the machine itself made.
-    pub fn device_path(&self, kind: &str) -> Result<String, Failure> {
+    /// The transcript has it as a comment, as it is an answer of QMP.
+    pub fn device_path(&mut self, kind: &str) -> Result<String, Failure> {
         const PARENT: &str = "/machine/unattached";
         let tree = format!("info qom-tree {PARENT}");
         let tree = self.session.qmp().human(&tree, PATIENCE);
@@ -231,10 +232,11 @@ impl<'a> Bench<'a> {
         });
         // Numbers are not padded: `device[9]` comes before `device[10]`.
         let first = names.min_by_key(|name| (name.len(), *name));
+        let first = first.map(|name| format!("{PARENT}/{name}"));
         let missing = || Failure::Missing(format!("a device `{kind}`"));
-        first
-            .map(|name| format!("{PARENT}/{name}"))
-            .ok_or_else(missing)
+        let path = first.ok_or_else(missing)?;
+        self.session.comment(&format!("{path}{suffix}"));
+        Ok(path)
     }
 
     /// Takes some RAM. It is free again after `release`.

@@ -118,6 +118,11 @@ impl Session {
         &self.transcript
     }
 
+    /// Adds a comment to the transcript.
+    pub(crate) fn comment(&mut self, text: &str) {
+        self.transcript.note_comment(text);
+    }
+
     /// The interrupt lines that changed since the last call.
     pub fn take_irqs(&mut self) -> Vec<Irq> {
         std::mem::take(&mut self.irqs)

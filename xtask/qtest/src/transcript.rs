@@ -67,6 +67,11 @@ impl Transcript {
         self.push(COMMAND_LINE, &quote_line(&words));
     }
 
+    /// Records a comment.
+    pub(crate) fn note_comment(&mut self, text: &str) {
+        self.push(COMMENT, text);
+    }
+
     /// Records a command.
     pub(crate) fn note_command(&mut self, command: &str) {
         self.push(COMMAND, command);
