@@ -91,7 +91,11 @@ fn release_is_rebuilt_from_its_bundle_alone() {
         .map(|line| line.split_whitespace().collect())
         .collect();
     let listed: Vec<&str> = files.iter().map(|words| words[1]).collect();
-    assert_eq!(listed, ["config", "initramfs.cpio", "kernel"], "{out}");
+    assert_eq!(
+        listed,
+        ["config", "initramfs.cpio", "kernel", "bare/console"],
+        "{out}"
+    );
     assert!(
         files
             .iter()
@@ -99,7 +103,7 @@ fn release_is_rebuilt_from_its_bundle_alone() {
         "{out}"
     );
     assert!(
-        out.contains("kiln-7: all 3 files match a build from its source"),
+        out.contains("kiln-7: all 4 files match a build from its source"),
         "{out}"
     );
     // Cargo built the bundle's own program from the bundle's crates.
@@ -129,13 +133,19 @@ fn needed_files_are_downloaded_once() {
     let (code, out, err) = verify(&[]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(
-        out.contains("kiln-7: all 3 files match a build from its source"),
+        out.contains("kiln-7: all 4 files match a build from its source"),
         "{out}"
     );
     let kiln = |path: &str| format!("/{RELEASE}/{path}");
-    let mut wanted: Vec<String> = ["config", "initramfs.cpio", "kernel", "manifest.json"]
-        .map(|file| kiln(&format!("{ARCH}/{file}")))
-        .into();
+    let mut wanted: Vec<String> = [
+        "config",
+        "initramfs.cpio",
+        "kernel",
+        "manifest.json",
+        "bare/console",
+    ]
+    .map(|file| kiln(&format!("{ARCH}/{file}")))
+    .into();
     wanted.extend([kiln("SHA256SUMS"), kiln("kiln-7-source.tar")]);
     // By the check of the index, and by the reader of the release.
     wanted.extend(["/index.json".to_owned(), "/index.json".to_owned()]);
@@ -189,7 +199,8 @@ fn json_has_the_whole_digests() {
 
 fn unreproducible_build_shows_the_differing_line() {
     let leaky = Make {
-        script: "cat /proc/sys/kernel/random/uuid >>\"$OUT/config\"\n",
+        script: "for file in config console; do\n\
+                 cat /proc/sys/kernel/random/uuid >>\"$OUT/$file\"\ndone\n",
         ..SOUND
     };
     let release = Release::published(leaky);
@@ -200,12 +211,12 @@ fn unreproducible_build_shows_the_differing_line() {
         line.split_whitespace().last().unwrap().to_owned()
     };
     assert_eq!(
-        (word("config"), word("kernel")),
-        ("differs".to_owned(), "equal".to_owned())
+        ["config", "kernel", "bare/console"].map(word),
+        ["differs", "equal", "differs"].map(str::to_owned)
     );
     assert!(out.contains("published / built: line 3: "), "{out}");
     assert!(
-        out.contains("kiln-7: 1 of 3 files differ from a build of its source"),
+        out.contains("kiln-7: 2 of 4 files differ from a build of its source"),
         "{out}"
     );
     assert!(

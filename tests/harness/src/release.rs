@@ -33,6 +33,15 @@ config = { recipe = \"linux\", path = \"config\" }
 \"initramfs.cpio\" = { recipe = \"linux\", path = \"initramfs.cpio\" }
 ";
 
+const PROGRAMS: &str = "\
+name = \"bare\"
+version = \"1\"
+summary = \"bare-metal programs\"
+
+[gather]
+console = { recipe = \"linux\", path = \"console\" }
+";
+
 /// A patch with an origin that changes the first line.
 const PATCH: &str = "\
 Origin: Kiln; so that there is one
@@ -243,11 +252,11 @@ impl Release {
             "recipes/linux/build.sh.hbs",
             &format!("{script}{}", make.script),
         );
-        let (head, gather) = IMAGE.split_once("\n[").unwrap();
-        self.write(
-            "recipes/image/recipe.toml",
-            &format!("{head}{RECIPE}\n[{gather}"),
-        );
+        for (name, text) in [("image", IMAGE), ("bare", PROGRAMS)] {
+            let (head, gather) = text.split_once("\n[").unwrap();
+            let recipe = format!("{head}{RECIPE}\n[{gather}");
+            self.write(&format!("recipes/{name}/recipe.toml"), &recipe);
+        }
     }
 
     /// The source archive, which contains the files of a real image.
@@ -262,6 +271,7 @@ impl Release {
             .arg(&tree));
         let config = "# the configuration\nCONFIG_ARM64=y\n";
         std::fs::write(tree.join("config"), config).unwrap();
+        std::fs::write(tree.join("console"), "a program\n").unwrap();
         if !make.boots {
             std::fs::write(tree.join("initramfs.cpio"), "nothing to boot into").unwrap();
         }

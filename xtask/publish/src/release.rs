@@ -18,6 +18,9 @@ pub use crate::inputs::{Blob, Inputs, name, sources};
 /// The file with the checksums of a release.
 pub const SUMS: &str = "SHA256SUMS";
 
+/// The prefix of the bare-metal programs in the directory of their architecture.
+pub const PROGRAMS: &str = "bare/";
+
 /// The index entries of one release.
 pub(crate) const PART: &str = "oci-index.json";
 /// All files of a release in the order of publication, and its index entries.
@@ -211,7 +214,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Release, Vec<Refusal>> {
         let mut programs = OciManifest::new(PROGRAMS_TYPE, &name, inputs.version, Some(arch));
         for (file, blob) in files {
             programs.layer(file, blob.digest, blob.size);
-            let path = directory(&format!("{arch}/bare/{file}"));
+            let path = directory(&format!("{arch}/{PROGRAMS}{file}"));
             draft.shared(path, blob, Phase::Directory);
         }
         descriptors.push(programs.finish(&mut draft, Some(&source)));

@@ -15,7 +15,7 @@ use crate::document::parse_sums;
 use crate::index::{ARCH, Index};
 use crate::manifest::{Manifest, SourceFacts};
 use crate::perform::INDEX;
-use crate::release::SUMS;
+use crate::release::{PROGRAMS, SUMS};
 use crate::schema::SchemaError;
 use crate::sign::Keys;
 use crate::tree_reader::TreeReader;
@@ -30,6 +30,8 @@ pub struct Promise {
     pub release: String,
     /// The images, by architecture.
     pub images: BTreeMap<String, LockedImage>,
+    /// The digests of the bare-metal programs, by architecture and name.
+    pub programs: BTreeMap<String, BTreeMap<String, Digest>>,
     /// The source archives, by file name.
     pub sources: BTreeMap<String, LockedFile>,
     /// File name of the source bundle.
@@ -49,6 +51,20 @@ impl Promise {
     #[must_use]
     pub fn file_pin(&self, base: &str, arch: &str, name: &str, facts: LockedFile) -> SourcePin {
         self.pin(base, &format!("{arch}/{name}"), facts)
+    }
+
+    /// The image of an architecture and its bare-metal programs, each with the prefix of its file
+    /// names. The lock is that of the bundle, which [`same_images`] has compared.
+    pub fn parts<'a>(
+        &'a self,
+        arch: &str,
+        lock: &'a Lock,
+    ) -> impl Iterator<Item = (&'static str, &'a LockedImage)> {
+        let image = self.images.get(arch).map(|image| ("", image));
+        let has_programs = self.programs.contains_key(arch);
+        let programs = lock.bare.get(arch).filter(|_| has_programs);
+        let programs = programs.map(|programs| (PROGRAMS, programs));
+        image.into_iter().chain(programs)
     }
 
     fn pin(&self, base: &str, path: &str, facts: LockedFile) -> SourcePin {
@@ -85,6 +101,7 @@ pub fn promise(
     let mut promise = Promise {
         release: release.to_owned(),
         images: BTreeMap::new(),
+        programs: sums.programs(),
         sources: BTreeMap::new(),
         facts: LockedFile {
             size: 0,
@@ -181,6 +198,21 @@ impl Sums {
         digest.ok_or_else(|| VerifyError::Unlisted(format!("{}/{path}", self.release)))
     }
 
+    /// The bare-metal programs, by architecture and name.
+    fn programs(&self) -> BTreeMap<String, BTreeMap<String, Digest>> {
+        let mut found = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for (path, digest) in &self.listed {
+            let Some((arch, path)) = path.split_once('/') else {
+                continue;
+            };
+            if let Some(name) = path.strip_prefix(PROGRAMS) {
+                let programs = found.entry(arch.to_owned()).or_default();
+                programs.insert(name.to_owned(), *digest);
+            }
+        }
+        found
+    }
+
     /// Fails if a manifest contradicts the checksums.
     fn check_digest(&self, path: &str, manifest: Digest) -> Result<(), VerifyError> {
         let listed = self.of(path)?;
@@ -195,10 +227,11 @@ impl Sums {
     }
 }
 
-/// Fails if the lock in a source bundle is for other images than the release promises. The bundle
-/// would compare its build with that lock.
+/// Fails if the lock in a source bundle is for other images or programs than the release promises.
+/// The bundle would compare its build with that lock.
 pub fn same_images(promise: &Promise, arches: &[String], lock: &Lock) -> Result<(), VerifyError> {
     for arch in arches {
+        same_programs(promise, arch, lock)?;
         let (image, locked) = (promise.images.get(arch), lock.images.get(arch));
         if locked == image {
             continue;
@@ -212,6 +245,24 @@ pub fn same_images(promise: &Promise, arches: &[String], lock: &Lock) -> Result<
         });
     }
     Ok(())
+}
+
+fn same_programs(promise: &Promise, arch: &str, lock: &Lock) -> Result<(), VerifyError> {
+    let Some(programs) = promise.programs.get(arch) else {
+        return Ok(());
+    };
+    let locked = lock.bare.get(arch);
+    let locked = locked.into_iter().flat_map(|programs| &programs.files);
+    let locked: BTreeMap<&String, Digest> =
+        locked.map(|(name, file)| (name, file.sha256)).collect();
+    let mut names = programs.keys().chain(locked.keys().copied());
+    match names.find(|name| programs.get(*name) != locked.get(name)) {
+        None => Ok(()),
+        Some(name) => Err(VerifyError::OtherImage {
+            arch: arch.to_owned(),
+            name: format!("{PROGRAMS}{name}"),
+        }),
+    }
 }
 
 fn unread(path: &str, error: SchemaError) -> VerifyError {

@@ -15,6 +15,7 @@ use publish::check::walk_index;
 use publish::verify::{self, Promise};
 use supply::rebuilt::RebuiltFile;
 
+use self::published::Publisher;
 use super::mirror_check;
 use super::publish::keys;
 use crate::render;
@@ -35,10 +36,12 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> CommandResult 
     };
     area.check_room(&promise, args.no_build).map_err(refused)?;
     area.mark(&promise).map_err(refused)?;
-    let (tree, published) = published::fetch(context, args, &area, &promise, &arches)?;
+    let mut remote = Publisher::open(context, &args.place, &area)?;
+    let tree = remote.bundle(&promise)?;
     verify::complete(&promise, &tree).map_err(hinted!(Exit::FetchFailed))?;
-    verify::same_images(&promise, &arches, &locked(context, &tree)?)
-        .map_err(hinted!(Exit::FetchFailed))?;
+    let lock = locked(context, &tree)?;
+    verify::same_images(&promise, &arches, &lock).map_err(hinted!(Exit::FetchFailed))?;
+    let published = remote.files(&promise, &arches, &lock)?;
     if args.no_build {
         output::note("the source archive is complete and its lock matches the release; not built");
         if args.keep.is_some() {
@@ -47,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &VerifyReleaseArgs) -> CommandResult 
         return Ok(Exit::Success);
     }
     rebuild::run(context, &tree, &area, &arches, &promise.release)?;
-    let rows = rebuilt::compare(&area, &promise, &arches, &published)?;
+    let rows = rebuilt::compare(&area, &promise, &lock, &published)?;
     print_result(context, &promise, &rows, began.elapsed());
     if let Some(row) = rows.iter().find(|row| !row.is_equal()) {
         let error = anyhow::anyhow!(

@@ -26,6 +26,7 @@ fn promised(images: BTreeMap<String, LockedImage>) -> Promise {
     Promise {
         release: "kiln-1".to_owned(),
         images,
+        programs: BTreeMap::new(),
         sources: BTreeMap::from([("a.tar".to_owned(), source)]),
         bundle: "kiln-1-source.tar".to_owned(),
         facts: LockedFile { size, sha256 },
@@ -52,6 +53,38 @@ fn bundle_locking_another_image_is_refused() {
     other.get_mut("riscv").unwrap().key = BuildKey::from_bytes([2; 32]);
     let wrong = wrong.replace("kernel", "key");
     assert_eq!(check(other, "riscv"), Err(wrong));
+}
+
+#[test]
+fn bundle_locking_other_programs_is_refused() {
+    let console = |bytes: &[u8]| BTreeMap::from([("console".to_owned(), Digest::of(bytes))]);
+    let locked = |name: &str, bytes: &[u8]| {
+        let mut programs = image(bytes);
+        let file = programs.files.remove("kernel").unwrap();
+        programs.files.insert(name.to_owned(), file);
+        BTreeMap::from([("riscv".to_owned(), programs)])
+    };
+    let mut promise = promised(BTreeMap::new());
+    promise.programs = BTreeMap::from([("riscv".to_owned(), console(b"published"))]);
+    let check = |bare: BTreeMap<String, LockedImage>, expect: Result<(), &str>| {
+        let lock = Lock {
+            bare,
+            ..Lock::default()
+        };
+        let found = same_images(&promise, &["riscv".to_owned()], &lock);
+        let name = expect.map_err(|name| {
+            format!(
+                "the source bundle builds a different `{name}` of riscv than the release contains"
+            )
+        });
+        assert_eq!(found.map_err(|error| error.to_string()), name);
+        let parts = promise.parts("riscv", &lock).map(|(prefix, _)| prefix);
+        assert!(parts.eq(lock.bare.keys().map(|_| "bare/")));
+    };
+    check(locked("console", b"published"), Ok(()));
+    check(locked("console", b"other"), Err("bare/console"));
+    check(locked("mmu", b"published"), Err("bare/console"));
+    check(BTreeMap::new(), Err("bare/console"));
 }
 
 /// A tree with one release of one image, unsigned.
@@ -126,7 +159,13 @@ impl Fixture {
 fn release_promises_its_sums_and_manifests() {
     let fixture = Fixture::new();
     let images = BTreeMap::from([("riscv".to_owned(), image(b"kernel"))]);
-    assert_eq!(fixture.promise(&Keys::none(), None), Ok(promised(images)));
+    let mut expected = promised(images);
+    assert_eq!(fixture.promise(&Keys::none(), None), Ok(expected.clone()));
+    let program = format!("{}  riscv/bare/console\n", Digest::of(b"console"));
+    fixture.publish(&|_| {}, |sums| sums + &program);
+    let console = BTreeMap::from([("console".to_owned(), Digest::of(b"console"))]);
+    expected.programs = BTreeMap::from([("riscv".to_owned(), console)]);
+    assert_eq!(fixture.promise(&Keys::none(), None), Ok(expected));
     let why = fixture.promise(&Keys::none(), Some("kiln-2")).unwrap_err();
     assert_eq!(why, "unknown release `kiln-2`");
 }
