@@ -1,6 +1,6 @@
 #!/bin/bash
-# A QEMU for tests of kvm-unit-tests. The kernel's text is the behaviour of its guest: a line of bash with
-# `say TEXT` for the console and `qmp TEXT` for QMP. Without a kernel, runs the real QEMU, $REAL_QEMU.
+# A QEMU for tests of kvm-unit-tests. The text of a kernel `*.flat` is the behaviour of its guest: a line of bash with
+# `say TEXT` for the console and `qmp TEXT` for QMP. With another kernel or without one, runs the real QEMU, $REAL_QEMU.
 
 kernel=
 console=
@@ -26,13 +26,14 @@ done
 # Used by the text of the kernel.
 export initrd append smp
 
-if [ -z "$kernel" ]; then
-    exec "$REAL_QEMU" "$@"
-fi
-if [ ! -f "$kernel" ]; then
+if [ -n "$kernel" ] && [ ! -f "$kernel" ]; then
     echo "qemu: could not open kernel file '$kernel': No such file or directory" >&2
     exit 1
 fi
+case $kernel in
+    *.flat) ;;
+    *) exec "$REAL_QEMU" "$@" ;;
+esac
 
 say() {
     printf '%s\r\n' "$1" >&"$console"

@@ -1,12 +1,14 @@
 //! `--suite`: a built tree of kvm-unit-tests, with a fake QEMU in place of the guests.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use harness::Output;
 use harness::qemu::{arch, binary};
 use harness::repo::{TestRepo, expected, outcomes};
-use harness::{root, write};
+use harness::skip::unsuited;
+use harness::{copy, root, write};
 use serde_json::Value;
 
 const CONFIG: &str = "ARCH=@ARCH@\nARCH_NAME=@ARCH@\nTEST_DIR=riscv\nDEFAULT_QEMU_CPU=max\n\
@@ -200,6 +202,67 @@ fn each_end_of_a_unit_test_is_identified() {
         "{again}"
     );
     tree.repo.assert_clean("after all");
+}
+
+#[test]
+fn all_kinds_share_one_run() {
+    let Some(arch) = arch() else { return };
+    if arch != std::env::consts::ARCH {
+        return unsuited("no guest has the architecture of this host, which ktest needs");
+    }
+    let tree = Tree::new(arch);
+    let repo = &tree.repo;
+    repo.write(
+        "a/host.sh",
+        "# Runs.\n#: kind = \"host\"\nin_host() {\n    true\n}\n",
+    );
+    copy(&root().join("guest-tests/bare"), &repo.tests().join("bare"));
+    let script = repo.path().join("script");
+    write(
+        &script,
+        "#!/bin/bash\nif test \"$1\" = deps; then\n    echo MEM=256M\n    exit\nfi\necho TEST SUCCESS\n",
+    );
+    let [html, junit] = ["run.html", "run.xml"].map(|name| repo.path().join(name));
+    let output = tree
+        .test(&["--ktest", script.to_str().unwrap(), "--seed=1"])
+        .args(
+            ["guest", "host", "bare", "device", "suite", "ktest"].map(|it| format!("--kind={it}")),
+        )
+        .arg(format!("--report=html={}", html.display()))
+        .arg(format!("--report=junit={}", junit.display()))
+        .args(["a::", "bare::console", "edu::computes-factorial"])
+        .args(["kut::pass", "ktest::script"])
+        .output()
+        .unwrap();
+    let output = Output::from(output);
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    let finished = output.lines("test-finished");
+    let kinds: BTreeSet<&str> = finished
+        .iter()
+        .filter_map(|it| it["kind"].as_str())
+        .collect();
+    let all = ["bare", "device", "guest", "host", "ktest", "suite"];
+    assert_eq!(kinds, all.into(), "{finished:?}");
+    let runs = std::fs::read_dir(repo.runs()).unwrap();
+    let runs = runs.map(|entry| entry.unwrap().file_name());
+    assert_eq!(runs.filter(|name| name == "1" || name == "2").count(), 1);
+    let [html, junit] = [html, junit].map(|file| std::fs::read_to_string(file).unwrap());
+    assert_eq!(html.matches("<html").count(), 1);
+    let count = format!("tests=\"{}\"", finished.len());
+    assert!(junit.contains(&count), "{count} {junit}");
+    for test in &finished {
+        let [area, name] = ["area", "test"].map(|key| test[key].as_str().unwrap());
+        assert!(
+            html.contains(name) && junit.contains(name),
+            "{area}::{name}"
+        );
+        let logs = Path::new(test["log_dir"].as_str().unwrap());
+        assert!(
+            logs.starts_with(repo.runs().join("1")),
+            "{}",
+            logs.display()
+        );
+    }
 }
 
 #[test]

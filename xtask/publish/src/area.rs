@@ -220,6 +220,7 @@ mod tests {
         };
         Promise {
             release: "kiln-1".to_owned(),
+            programs: BTreeMap::new(),
             images: BTreeMap::new(),
             sources: BTreeMap::from([("a.tar".to_owned(), file(sources))]),
             bundle: "kiln-1-source.tar".to_owned(),
