@@ -19,6 +19,9 @@ use host::wait::Countdown;
 const SLOWEST: u32 = 20;
 /// Minimum interval between measurements of test time.
 const RESOLUTION: Duration = Duration::from_millis(10);
+/// The maximum time that counts between two samples. A session takes one every 50 ms, so a longer interval means
+/// that Kiln itself did not run: the whole run was stopped, for example by Ctrl-Z, or the host was suspended.
+const LONGEST: Duration = Duration::from_secs(5);
 /// On a reference host, a boot takes at most this part of its limit.
 const BOOT_SHARE: f64 = 0.2;
 /// A guest that is ready after less than this part of its limit was restored, not booted.
@@ -59,6 +62,12 @@ impl Meter {
         self.counted += passed.saturating_sub(held);
         self.wall = wall;
         self.threads = threads;
+    }
+
+    /// Does not count the time until `wall` after the start.
+    fn skip_to(&mut self, wall: Duration) {
+        self.held += wall.saturating_sub(self.wall);
+        self.wall = self.wall.max(wall);
     }
 
     /// Takes a sample `wall` after the start, at the end of an interval in which the test could not run.
@@ -135,6 +144,7 @@ impl Clock {
         if wall.saturating_sub(self.meter.wall) < resolution {
             return;
         }
+        self.meter.skip_to(wall.saturating_sub(LONGEST));
         if self.holds > 0 {
             self.meter.hold(wall);
         } else {
@@ -317,6 +327,23 @@ mod tests {
         meter.take(seconds(22.0), Threads::new());
         assert_eq!((meter.counted, meter.held), (seconds(3.0), seconds(19.0)));
         assert_eq!(meter.waited, Duration::ZERO);
+    }
+
+    #[test]
+    fn stopped_run_does_not_use_up_its_limit() {
+        let clock = TestClock::default();
+        let deadline = clock.deadline(seconds(60.0));
+        let pass = |time: f64| clock.lock().started -= seconds(time);
+        // No sample was taken for an hour.
+        pass(3600.0);
+        assert!(deadline.left() > seconds(50.0), "{:?}", deadline.left());
+        assert_eq!(clock.waited(), Duration::ZERO);
+        // With samples, the time counts.
+        for _ in 0..14 {
+            pass(4.0);
+            let _ = clock.now();
+        }
+        assert!(deadline.left().is_zero(), "{:?}", deadline.left());
     }
 
     #[test]
