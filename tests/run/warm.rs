@@ -103,17 +103,44 @@ fn restored_guests_differ_and_know_the_time() {
         assert_eq!(values.len(), 3, "{values:?}");
     }
     for test in tests {
-        let output = output(test);
-        let error = output.lines().find_map(|line| line.strip_prefix("clock "));
-        let error: i64 = error.unwrap().parse().unwrap();
-        // The host sends the time while the guest starts, so it is not older than that.
-        let start = test["boot_ms"].as_i64().unwrap();
-        assert!(
-            error <= start + 50,
-            "wrong by {error} ms after a start of {start} ms"
-        );
+        assert_knows_the_time(test);
     }
     repo.assert_clean("warm starts");
+}
+
+/// By how many milliseconds the guest's clock was at least wrong.
+fn clock_error(test: &Value) -> i64 {
+    let output = output(test);
+    let error = output.lines().find_map(|line| line.strip_prefix("clock "));
+    error.unwrap().parse().unwrap()
+}
+
+fn assert_knows_the_time(test: &Value) {
+    let error = clock_error(test);
+    // The host sends the time while the guest starts, so it is not older than that.
+    let start = test["boot_ms"].as_i64().unwrap();
+    assert!(
+        error <= start + 50,
+        "wrong by {error} ms after a start of {start} ms"
+    );
+}
+
+/// A year in milliseconds.
+const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1000;
+
+#[test]
+fn clock_of_a_restored_guest_is_corrected() {
+    let Some(arch) = arch() else { return };
+    let repo = TestRepo::with(&[("a/unique", UNIQUE)]);
+    let script = "#!/bin/sh\nexec @QEMU@ \"$@\" -rtc base=2001-01-01\n";
+    let qemu = repo.qemu("early", &arch, script);
+    let qemu = ["--qemu", qemu.to_str().unwrap()];
+    let events = run(&repo, &arch, &[&qemu[..], &["--start=cold"]].concat());
+    // This guest keeps the time of its clock chip, and so did the guest in the template.
+    assert!(clock_error(finished(&events)[0]) > YEAR_MS);
+    let events = run(&repo, &arch, &[&qemu[..], &["--start=warm"]].concat());
+    assert_eq!(starts(&events)[0].0, "warm", "{:?}", starts(&events));
+    assert_knows_the_time(finished(&events)[0]);
 }
 
 #[test]
