@@ -8,6 +8,15 @@ interrupts() {
     awk '/rtc/ { print $2; exit }' /proc/interrupts
 }
 
+# raised: the line was raised for the alarm. With an HPET, Linux emulates the clock's interrupts, also periodic ones.
+raised() {
+    if grep -q hpet /sys/devices/system/clocksource/clocksource0/available_clocksource; then
+        test "$(interrupts)" -gt "$before"
+    else
+        test "$(interrupts)" = $((before + 1))
+    fi
+}
+
 in_guest() {
     cd /sys/class/rtc/rtc0
     before=$(interrupts)
@@ -16,5 +25,5 @@ in_guest() {
     test "$(cat wakealarm)" = "$alarm"
     wait_for "test \$(cat since_epoch) -ge $alarm"
     wait_for "test -z \"\$(cat wakealarm)\""
-    test "$(interrupts)" = $((before + 1))
+    raised
 }
