@@ -50,6 +50,17 @@ fn booted_guest_runs_a_shell_and_powers_off() {
 }
 
 #[test]
+fn input_before_the_first_prompt_is_not_lost() {
+    let Some(arch) = arch() else { return };
+    let repo = TestRepo::with(&[]);
+    // Every output contains the empty text, so QEMU has not started when this is written.
+    let (code, printed) = talk(&repo, &arch, &[("", "echo $((6 * 7))\nexit\n")]);
+    assert!(printed.contains("\n42"), "{printed}");
+    assert_eq!(code, Some(0), "{printed}");
+    repo.assert_clean("boot");
+}
+
+#[test]
 fn kernel_panic_fails_boot() {
     let Some(arch) = arch() else { return };
     let repo = TestRepo::with(&[]);

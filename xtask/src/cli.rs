@@ -183,7 +183,8 @@ pub enum Command {
     Qtest(QtestArgs),
     /// Boot an image and open a shell in it
     ///
-    /// Leaving the shell powers the guest off. Ctrl-A X ends QEMU. The end of the input does not end the guest.
+    /// Leaving the shell powers the guest off. Ctrl-A X ends QEMU. Input from a file or a pipe is typed at the
+    /// first prompt; its end does not end the guest.
     #[command(after_long_help = examples::BOOT)]
     Boot(BootArgs),
     /// Open a shell in a running guest

@@ -22,6 +22,7 @@ pub mod output;
 pub mod platforms;
 pub mod render;
 pub mod supply;
+mod typing;
 
 use std::process::ExitCode;
 

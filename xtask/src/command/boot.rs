@@ -18,6 +18,7 @@ use crate::kernels;
 use crate::output::{self, Color};
 use crate::platforms::{self, Guests};
 use crate::supply::Supply;
+use crate::typing::{self, Typing};
 
 pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     let project = context.project()?;
@@ -68,7 +69,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     let line = request.resolve().map_err(platforms::qemu_failure)?;
     let line = line.standalone();
     let command = Command::from_argv(&line)
-        .stdin(Stdio::Inherit)
+        .stdin(typing::stdin())
         .stdout(Stdio::Pipe)
         .stderr(Stdio::Inherit)
         .same_group();
@@ -97,13 +98,14 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
 /// Runs QEMU to its end and forwards the guest's output. Fails after a kernel panic.
 fn finish(command: Command, _offer: Offer) -> CommandResult {
     let mut running = command.spawn().map_err(hinted!(Exit::SetupMissing))?;
-    let stdout = running.stdout.take();
-    let waiter = running.waiter();
+    let (stdout, waiter) = (running.stdout.take(), running.waiter());
+    let mut typing = Typing::of(running.stdin.take());
     let copy = std::thread::spawn(move || {
         let mut watch = PanicWatch::default();
         let (mut stdout, mut bytes) = (stdout?, [0; 4096]);
         while let Ok(length @ 1..) = stdout.read(&mut bytes) {
             output::raw(&bytes[..length]);
+            typing.watch(&bytes[..length]);
             if watch.is_over(&bytes[..length]) {
                 waiter.signal(TERMINATE);
             }
