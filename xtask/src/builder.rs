@@ -58,7 +58,8 @@ pub(crate) fn provide(
     }
 }
 
-fn global_flags(global: &Global) -> Vec<String> {
+/// The global options of a command that is run for this one.
+pub(crate) fn global_flags(global: &Global) -> Vec<String> {
     let switches = [
         ("--offline", global.offline),
         ("--locked", global.locked),
@@ -85,7 +86,8 @@ fn global_flags(global: &Global) -> Vec<String> {
     flags
 }
 
-fn source_flags(source: &SourceArgs, arches: &[String]) -> Vec<String> {
+/// The options about images of such a command.
+pub(crate) fn source_flags(source: &SourceArgs, arches: &[String]) -> Vec<String> {
     let switches = [
         ("--from-source", source.from_source),
         ("--no-prebuilt", source.no_prebuilt),

@@ -46,6 +46,19 @@ pub fn files(run: &ArchRun, dir: &Utf8Path) -> io::Result<BootFiles> {
     Ok(BootFiles { kernel, initrd })
 }
 
+/// The variables of a run that the guest's library reads. All are empty: the test calls no helper that
+/// needs a value.
+const VARIABLES: [&str; 8] = [
+    "KILN_CALLS_ITSELF",
+    "KILN_ENDIAN",
+    "KILN_SHELL_ON_FAIL",
+    "KILN_SLOT_CONNECTOR",
+    "KILN_SLOT_ENTRY",
+    "KILN_STDIN",
+    "KILN_WAIT",
+    "QEMU_TEST",
+];
+
 /// The handover of a test without choices, as in a run.
 pub fn handover(suite: &Suite, test: &TestFile) -> io::Result<Handover> {
     let run = "/kiln/run".to_owned();
@@ -55,7 +68,9 @@ pub fn handover(suite: &Suite, test: &TestFile) -> io::Result<Handover> {
             ("/kiln/test".to_owned(), 0o755, fs_err::read(&test.path)?),
             (run.clone(), 0o755, library.guest),
         ],
-        environment: Vec::new(),
+        environment: VARIABLES
+            .map(|name| (name.to_owned(), String::new()))
+            .into(),
         run,
     })
 }
@@ -124,5 +139,24 @@ impl Host for Listener {
 
     fn stop(&mut self) -> Option<Happened> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_of_the_library_is_set() {
+        let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let library = Library::read(&root.join("guest-tests")).unwrap();
+        let library = String::from_utf8(library.guest).unwrap();
+        let names = library.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+        let read = names.filter(|name| name.starts_with("KILN_") || *name == "QEMU_TEST");
+        let read: std::collections::BTreeSet<&str> = read.collect();
+        assert!(read.len() > 3, "{read:?}");
+        for name in read {
+            assert!(VARIABLES.contains(&name), "{name}");
+        }
     }
 }

@@ -1,8 +1,14 @@
-//! Statistics for `cargo xtask bench`: rates, the runner's overhead, medians. Pure.
+//! Statistics for `cargo xtask bench`: rates, the runner's overhead, medians, comparisons. Pure.
+
+mod page;
+mod samples;
 
 use std::time::Duration;
 
 use verdict::event::RunReport;
+
+pub use page::{number, page};
+pub use samples::{Figure, Samples};
 
 /// The number of finished tests per minute.
 #[must_use]

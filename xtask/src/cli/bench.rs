@@ -3,12 +3,23 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::{EXECUTION, GuestArgs, SourceArgs};
+use super::{EXECUTION, GuestArgs, REPORTS, SourceArgs};
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     #[command(subcommand)]
     pub what: Bench,
+    /// Also measure another checkout of Kiln
+    ///
+    /// Compiles both checkouts, runs the benchmark in each in turn, and prints the medians of each figure with
+    /// their ratio.
+    #[arg(long, global = true, value_name = "DIR", help_heading = EXECUTION)]
+    pub against: Option<Utf8PathBuf>,
+    /// Write a page with plots to this file
+    ///
+    /// Each sample is a point. Samples are taken one at a time, as with --against.
+    #[arg(long, global = true, value_name = "FILE", help_heading = REPORTS)]
+    pub html: Option<Utf8PathBuf>,
 }
 
 /// What is measured.
@@ -30,8 +41,7 @@ pub enum Bench {
     Warm(BenchBootArgs),
     /// Measure the CPU time of tests
     ///
-    /// Runs `cargo xtask test` with the same arguments in this checkout and in another one, in turn, and prints
-    /// the medians of the CPU time of Kiln and QEMU. Both are compiled first.
+    /// Runs `cargo xtask test` and prints the median of the CPU time of Kiln and QEMU. Kiln is compiled first.
     Suite(BenchSuiteArgs),
     /// Compare tests on a busy and an idle host
     ///
@@ -47,6 +57,13 @@ pub enum Bench {
     /// Compiles `xtask` into an empty directory, without a network, and prints the number of crates and the
     /// CPU time. Sources of crates must have been downloaded (`cargo fetch`).
     Build(BenchBuildArgs),
+    /// Measure builds of images from source
+    ///
+    /// Builds the images in an empty store and compares them with `images.lock`. Then changes the kernel
+    /// config of each architecture in a clone of the last commit, and measures the time until `boot::true`
+    /// passes with the new kernel; compilers are taken from the store. Sources must have been downloaded
+    /// (`cargo xtask fetch --sources`).
+    Source(BenchSourceArgs),
 }
 
 #[derive(Debug, Args)]
@@ -72,9 +89,6 @@ pub struct BenchSuiteArgs {
     /// Select an architecture; repeatable
     #[arg(long, value_name = "ARCH", help_heading = EXECUTION)]
     pub arch: Vec<String>,
-    /// Also measure another checkout of Kiln
-    #[arg(long, value_name = "DIR", help_heading = EXECUTION)]
-    pub against: Option<Utf8PathBuf>,
     /// Repeat each measurement and print the median
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), value_name = "N",
           help_heading = EXECUTION)]
@@ -83,9 +97,22 @@ pub struct BenchSuiteArgs {
 
 #[derive(Debug, Args)]
 pub struct BenchBuildArgs {
-    /// Also measure another checkout of Kiln
-    #[arg(long, value_name = "DIR", help_heading = EXECUTION)]
-    pub against: Option<Utf8PathBuf>,
+    /// Repeat each measurement and print the median
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), value_name = "N",
+          help_heading = EXECUTION)]
+    pub runs: u16,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchSourceArgs {
+    /// Select an architecture; repeatable
+    ///
+    /// The default is the main targets together.
+    #[arg(long, value_name = "ARCH", help_heading = EXECUTION)]
+    pub arch: Vec<String>,
+    /// Leave out the build in an empty store
+    #[arg(long, help_heading = EXECUTION)]
+    pub kernel_only: bool,
 }
 
 #[derive(Debug, Args)]

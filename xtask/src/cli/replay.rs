@@ -6,6 +6,17 @@ use guest::config::ReproduceFlags;
 use crate::cli::start::StartChoice;
 use crate::cli::{AccelChoice, TestArgs};
 
+impl AccelChoice {
+    /// The flag that selects it.
+    pub(crate) fn flag(self) -> Option<String> {
+        match self {
+            Self::Auto => None,
+            Self::Tcg => Some("--accel=tcg".to_owned()),
+            Self::Kvm => Some("--accel=kvm".to_owned()),
+        }
+    }
+}
+
 impl TestArgs {
     /// The flags of a command line that repeats a test of this run.
     #[must_use]
@@ -14,11 +25,7 @@ impl TestArgs {
         if let Some(qemu) = qemu {
             flags.extend(["--qemu".to_owned(), qemu.to_string()]);
         }
-        match self.guest.accel {
-            AccelChoice::Auto => {}
-            AccelChoice::Tcg => flags.push("--accel=tcg".to_owned()),
-            AccelChoice::Kvm => flags.push("--accel=kvm".to_owned()),
-        }
+        flags.extend(self.guest.accel.flag());
         match self.start.start {
             StartChoice::Auto => {}
             StartChoice::Cold => flags.push("--start=cold".to_owned()),

@@ -5,11 +5,8 @@
 //! default machine, firmware and devices, the compressed kernel for other tools, and the console
 //! for all communication.
 
-use std::time::Instant;
-
 use camino::Utf8Path;
 use guest::ordinary;
-use host::clock::monotonic;
 use qemu::BootFiles;
 use runner::bench::median;
 use serde_json::json;
@@ -17,6 +14,7 @@ use session::Handover;
 use start::platform::ArchRun;
 use suite::Suite;
 
+use super::side::spent;
 use crate::cli::MessageFormat;
 use crate::cli::bench::BenchBootArgs;
 use crate::command::test;
@@ -47,29 +45,48 @@ pub(super) fn run(context: &Context, args: &BenchBootArgs) -> CommandResult {
         let (mut ours, mut ordinary) = (Vec::new(), Vec::new());
         // The first run of each side does not count: it loads the files into the page cache.
         for round in 0..=args.runs {
-            let a = ours_once(context, &suite, &run)?;
-            let b = ordinary_once(&run, &files, &handover, scratch.path())?;
+            let a = cost(|| ours_once(context, &suite, &run))?;
+            let b = cost(|| ordinary_once(&run, &files, &handover, scratch.path()))?;
             if round > 0 {
                 ours.push(a);
                 ordinary.push(b);
             }
         }
-        let (ours, ordinary) = (median(ours), median(ordinary));
-        report(context, &run, ours, ordinary, args.runs);
+        report(
+            context,
+            &run,
+            [medians(&ours), medians(&ordinary)],
+            args.runs,
+        );
     }
     Ok(Exit::Success)
 }
 
-fn report(context: &Context, run: &ArchRun, ours: f64, ordinary: f64, runs: u16) {
-    let ratio = ordinary / ours;
+/// Time and CPU time in milliseconds.
+type Cost = [f64; 2];
+
+fn cost(test: impl FnOnce() -> Result<(), Failure>) -> Result<Cost, Failure> {
+    let (before, start) = (host::clock::cpu_of_children(), host::clock::monotonic());
+    test()?;
+    let cost = spent(before, start);
+    Ok([cost.wall, cost.cpu].map(|time| time.as_secs_f64() * 1000.0))
+}
+
+fn medians(costs: &[Cost]) -> Cost {
+    [0, 1].map(|index| median(costs.iter().map(|cost| cost[index]).collect()))
+}
+
+fn report(context: &Context, run: &ArchRun, [ours, ordinary]: [Cost; 2], runs: u16) {
+    let ratio = ordinary[0] / ours[0];
+    let ([ours, ours_cpu], [ordinary, ordinary_cpu]) = (ours, ordinary);
     match context.global.message_format {
         MessageFormat::Human => {
             let ratio = context
                 .style
                 .paint(Color::Bold, &format!("{ratio:.2} times faster"));
             output::result(format!(
-                "{:>8}: {ours:.0} ms to a verdict, {ordinary:.0} ms with default firmware and devices: {ratio} \
-                 (medians of {runs}, {})",
+                "{:>8}: {ours:.0} ms to a verdict, {ordinary:.0} ms with default firmware and devices: {ratio}; \
+                 CPU time {ours_cpu:.0} ms, {ordinary_cpu:.0} ms (medians of {runs}, {})",
                 run.arch.name,
                 run.accel.as_str(),
             ));
@@ -78,17 +95,16 @@ fn report(context: &Context, run: &ArchRun, ours: f64, ordinary: f64, runs: u16)
             let line = json!({
                 "reason": "bench-boot", "arch": run.arch.name, "accel": run.accel.as_str(),
                 "runs": runs, "ours_ms": ours, "ordinary_ms": ordinary, "ratio": ratio,
+                "ours_cpu_ms": ours_cpu, "ordinary_cpu_ms": ordinary_cpu,
             });
             output::result(line.to_string());
         }
     }
 }
 
-/// Milliseconds of one whole test.
-fn ours_once(context: &Context, suite: &Suite, run: &ArchRun) -> Result<f64, Failure> {
-    let start = monotonic();
+/// The whole test.
+fn ours_once(context: &Context, suite: &Suite, run: &ArchRun) -> Result<(), Failure> {
     let report = test::quietly(context, suite, vec![run.clone()], TEST, 1)?;
-    let time = milliseconds(start);
     if report.exit_code() != 0 {
         let outcome = report
             .tests
@@ -98,22 +114,20 @@ fn ours_once(context: &Context, suite: &Suite, run: &ArchRun) -> Result<f64, Fai
         let error = anyhow::anyhow!("expected `{}::{TEST}` to pass: {outcome}", run.arch.name);
         return Err(Failure::new(Exit::TestFailed, error));
     }
-    Ok(time)
+    Ok(())
 }
 
-/// Milliseconds of the same test in an ordinary boot, over the console.
+/// The same test in an ordinary boot, over the console.
 fn ordinary_once(
     run: &ArchRun,
     files: &BootFiles,
     handover: &Handover,
     dir: &Utf8Path,
-) -> Result<f64, Failure> {
-    let start = monotonic();
+) -> Result<(), Failure> {
     let booted = ordinary::boot(run, files, handover, dir);
     let (outcome, console) = booted.map_err(platforms::qemu_failure)?;
-    let time = milliseconds(start);
     if outcome.is_success() {
-        return Ok(time);
+        return Ok(());
     }
     let tail = &console[console.len().saturating_sub(400)..];
     let error = anyhow::anyhow!(
@@ -123,8 +137,4 @@ fn ordinary_once(
         String::from_utf8_lossy(tail)
     );
     Err(Failure::new(Exit::Failed, error))
-}
-
-fn milliseconds(start: Instant) -> f64 {
-    start.elapsed().as_secs_f64() * 1000.0
 }
