@@ -352,12 +352,13 @@ fn guest_stopped_by_its_disk_has_a_note() {
         let error = error.clone();
         let limit = "the test did not end within 0.02 s";
         check(&policy, "timed out", limit, move |guest| {
-            guest.boots();
             guest.qmp("BLOCK_IO_ERROR", error);
             guest.qmp("STOP", json!({}));
             if resumes {
                 guest.qmp("RESUME", json!({}));
             }
+            // Last, because the limit of the test begins now.
+            guest.boots();
         })
         .notes
     };
