@@ -851,15 +851,18 @@ static void say_hello(void)
     send_record("hello", text, n);
 }
 
-static void run_init(void)
+/* As process 1 it prepares the system; as an agent it is a service of one that has another init. */
+static void run_init(int is_agent)
 {
     sigset_t signals;
-    mount_all();
-    sethostname("kiln", 4);
-    loopback_up();
-    signal(SIGTERM, leave_on_signal);
-    signal(SIGUSR1, leave_on_signal);
-    signal(SIGUSR2, leave_on_signal);
+    if (!is_agent) {
+        mount_all();
+        sethostname("kiln", 4);
+        loopback_up();
+        signal(SIGTERM, leave_on_signal);
+        signal(SIGUSR1, leave_on_signal);
+        signal(SIGUSR2, leave_on_signal);
+    }
     if (command_line("kiln.shell"))
         run_shell();
 
@@ -1108,10 +1111,11 @@ int main(int argc, char **argv)
             return run_nvme(argc - 2, argv + 2);
         return run_call(argc, argv);
     }
-    if (getpid() != 1) {
-        dprintf(STDERR_FILENO, "init: runs as process 1 of a guest\n");
+    int is_agent = argc > 1 && !strcmp(argv[1], "--agent");
+    if (!is_agent && getpid() != 1) {
+        dprintf(STDERR_FILENO, "init: runs as process 1 of a guest, or with --agent\n");
         return 1;
     }
-    run_init();
+    run_init(is_agent);
     return 0;
 }
