@@ -81,13 +81,14 @@ const ALLOWED: &[(&str, &str)] = &[
     ("unpack", "plan host store"),
     ("sandbox", "plan host"),
     ("inspect", "elf"),
+    ("debian", "plan"),
     (
         "forge",
         "elf plan host store provision fetch unpack sandbox inspect",
     ),
     (
         "supply",
-        "plan host net store provision fetch inspect forge",
+        "plan host net store provision debian fetch inspect forge",
     ),
     ("publish", "plan host net store"),
     ("verdict", "plan host qemu"),
@@ -166,8 +167,8 @@ fn first_verdict_compiles_few_crates() {
         .collect();
     assert!(names.contains("runner"), "found {names:?}");
     for other in [
-        "builder", "fetch", "forge", "inspect", "mutants", "net", "publish", "sandbox", "supply",
-        "unpack", "reqwest", "rustls",
+        "builder", "debian", "fetch", "forge", "inspect", "mutants", "net", "publish", "sandbox",
+        "supply", "unpack", "reqwest", "rustls",
     ] {
         assert!(!names.contains(other), "`{other}` is only for `builder`");
     }

@@ -18,16 +18,18 @@ wait_for() {
             : "${_end:=$((_now + ${2:-${KILN_WAIT:-10}}))}"
             test "$_now" -le "$_end" || fail "waited in vain for: $1$(_compared "$1")"
         fi
-        usleep 20000
+        sleep 0.02
     done
 }
 
-# disks: the names of the guest's disks. Loop devices, RAM disks and the paths of a multipath device, such as
-# `nvme0c0n1` of `nvme0n1`, do not count.
+# disks: the names of the guest's disks. Loop devices, RAM disks, the paths of a multipath device, such as `nvme0c0n1` of
+# `nvme0n1`, and the root disk of a guest with Debian do not count.
 disks() {
     for _entry in /sys/block/*; do
-        case ${_entry##*/} in
-            loop* | ram* | nvme*c*n* | '*') ;;
+        _serial=''
+        test ! -r "$_entry/serial" || read -r _serial < "$_entry/serial" || :
+        case ${_entry##*/}:$_serial in
+            loop* | ram* | nvme*c*n* | '*:' | *:kiln-root) ;;
             *) echo "${_entry##*/}" ;;
         esac
     done

@@ -9,6 +9,7 @@
 )]
 
 mod command;
+mod distribution;
 mod faulty;
 mod proxy;
 mod recipe;

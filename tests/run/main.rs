@@ -19,6 +19,7 @@ mod compare;
 mod coverage;
 mod debug;
 mod disk_full;
+mod distribution;
 mod ends;
 mod faulty_qemu;
 mod golden;

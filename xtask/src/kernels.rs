@@ -18,6 +18,7 @@ use start::platform::{ArchRun, HostPart, OwnKernel};
 use crate::cli::SourceArgs;
 use crate::cli::boot::HostArgs;
 use crate::context::Context;
+use crate::distribution;
 use crate::exit::{Exit, Failure};
 use crate::platforms;
 use crate::supply::Supply;
@@ -60,7 +61,8 @@ fn keep_matching(
     Ok(())
 }
 
-/// Keeps the architectures that a kernel was built for and, for guests of this host's files, its own.
+/// Keeps the architectures that a kernel was built for, for guests of this host's files its own, and
+/// those that Debian supports.
 pub(crate) fn narrow(
     context: &Context,
     project: &Project,
@@ -72,6 +74,10 @@ pub(crate) fn narrow(
             let arch = project.arches.get(name);
             arch.is_some_and(|arch| is_native(&arch.qemu))
         });
+    }
+    if host.is_debian() {
+        let (settings, _) = distribution::settings(context)?;
+        arches.retain(|name| settings.architectures.contains_key(name));
     }
     match kernel {
         Some(kernel) => keep_matching(context, project, kernel, arches),
@@ -92,7 +98,7 @@ pub(crate) fn login(
         .boot()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let (mut boot, mut parameter) = (boot.clone(), "");
-    if let Some(image) = &run.image {
+    if let Some(image) = run.image.as_ref().filter(|image| image.system.is_none()) {
         let has_bash = host::tools::find_in(BASH, &context.env.path).is_some();
         let shell = if has_bash { BASH } else { "sh" };
         let mut request = image.host_request(machine, false);
@@ -103,7 +109,12 @@ pub(crate) fn login(
         boot.initrd = Some(file);
         parameter = overlay.parameter;
     }
-    if let Some(initrd) = &mut boot.initrd {
+    // A distribution has its own login.
+    let is_own = run
+        .image
+        .as_ref()
+        .is_some_and(|image| image.system.is_none());
+    if let Some(initrd) = boot.initrd.as_mut().filter(|_| is_own) {
         *initrd = login::initramfs(initrd, folder).map_err(setup)?;
     }
     Ok((boot, parameter))
@@ -112,14 +123,19 @@ pub(crate) fn login(
 /// The shell that people expect.
 const BASH: &str = "bash";
 
-/// Gives the guests of a run what its flags name: a kernel, and files of the host.
+/// Gives the guests of a run what its flags name: a kernel, files of the host, or Debian.
 pub(crate) fn apply(
-    context: &Context,
+    supply: &Supply<'_>,
     runs: &mut [ArchRun],
     kernel: Option<&Utf8Path>,
     host: &HostArgs,
 ) -> Result<(), Failure> {
-    let is_host = host.is_host_image();
+    let (context, is_host) = (supply.context, host.is_host_image());
+    if host.is_debian() && (!host.program.is_empty() || !host.module.is_empty()) {
+        let error = anyhow::anyhow!("a guest with Debian gets no files of this host");
+        let hint = "`debian.packages` in the header of a test adds packages";
+        return Err(Failure::new(Exit::Usage, error).hint(Some(hint.to_owned())));
+    }
     let foreign = runs.iter().find(|run| !is_native(&run.arch.qemu));
     if let Some(run) = foreign.filter(|_| is_host || !host.program.is_empty()) {
         let name = &run.arch.name;
@@ -136,6 +152,9 @@ pub(crate) fn apply(
     };
     if let Some(kernel) = installed {
         replace(context, runs, &kernel)?;
+    }
+    if host.is_debian() {
+        return distribution::apply(supply, runs);
     }
     for run in runs {
         let Some(image) = &mut run.image else {

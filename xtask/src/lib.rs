@@ -11,6 +11,7 @@ pub mod cli;
 pub mod command;
 pub mod context;
 mod debugger;
+pub mod distribution;
 pub mod exit;
 mod github;
 pub mod kernel_options;

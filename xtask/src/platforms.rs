@@ -234,6 +234,7 @@ fn platform(
             content: content(image),
             kernel: None,
             host: HostPart::default(),
+            system: None,
         });
     }
     if run.accel == qemu::Accel::Kvm {

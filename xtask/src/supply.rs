@@ -5,15 +5,19 @@ use std::ops::Deref;
 
 use host::secret::SecretUrl;
 use plan::Project;
+use plan::digest::Digest;
 use plan::step::Plan;
 use provision::roots::keep_root;
 use provision::{Policy, Provision, ProvisionError, Reuse};
-use store::{Ready, Store, StoreError};
+use store::{Ready, Store, StoreError, Verified};
 
 use crate::builder;
 use crate::cli::SourceArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, hinted};
+
+/// What `provide` makes instead of the images of a recipe.
+pub const DISTRIBUTION: &str = "debian";
 
 /// The images of a run, which `provision` finds.
 pub struct Supply<'a> {
@@ -77,6 +81,22 @@ impl<'a> Supply<'a> {
             images.insert(arch, ready);
         }
         Ok(images)
+    }
+}
+
+impl Supply<'_> {
+    /// The root file system of a distribution, which its lock names. `builder` makes what is not in the store.
+    pub(crate) fn distribution(&self, arch: &str, image: &Digest) -> Result<Verified, Failure> {
+        let in_store = || self.store.blob(image).map_err(store_failure);
+        if let Some(image) = in_store()? {
+            return Ok(image);
+        }
+        let arches = [arch.to_owned()];
+        builder::provide(self.context, self.source, (DISTRIBUTION, &arches))?;
+        in_store()?.ok_or_else(|| {
+            let error = anyhow::anyhow!("failed to find the {DISTRIBUTION} of {arch} in the store");
+            Failure::new(Exit::Failed, error)
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+pub(crate) mod distribution;
 pub(crate) mod fetch;
 pub(crate) mod images;
 pub(crate) mod kernel;

@@ -479,7 +479,9 @@ impl Case<'_> {
         let limit = self.machine.boot_timeout.unwrap_or(profile);
         let image = self.setting.arch.image.as_ref();
         let has_drivers_for_all = image.is_some_and(|image| image.host.loads_drivers);
-        limit * if has_drivers_for_all { DISTRIBUTION } else { 1 }
+        let kernel = if has_drivers_for_all { DISTRIBUTION } else { 1 };
+        let system = image.and_then(|image| image.system.as_ref());
+        limit * system.map_or(kernel, |system| system.boot_timeout_factor)
     }
 
     /// Records the boot time of a guest, which measures the speed of the host.

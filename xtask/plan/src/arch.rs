@@ -195,6 +195,9 @@ pub struct Machine {
     pub args: Vec<String>,
     /// The device that carries the control channel, with its properties.
     pub control: String,
+    /// The virtio device, with its properties, that carries the root file system of a distribution. Absent
+    /// where no guest boots one.
+    pub root_disk: Option<String>,
     /// Suffix of virtio devices on this machine: `pci`, `device` (virtio-mmio) or `ccw`.
     pub virtio: String,
     /// Time from start to *ready*, if it differs from the profile's.

@@ -15,6 +15,7 @@
 //! | `step`, `links` | steps, plans, and the order of recipes |
 //! | `key`, `digest` | build keys and digests |
 //! | `lock`, `canary`, `generated` | `images.lock`, objects of the canaries, files that host programs generate |
+//! | `distribution` | the guest with Debian: settings and lock |
 //! | `cpio` | the bytes of an initramfs |
 //! | `document`, `diagnostic`, `suggest` | parses TOML; errors with locations and suggestions |
 //! | `size`, `duration` | units |
@@ -25,6 +26,7 @@ pub mod canary;
 pub mod cpio;
 pub mod diagnostic;
 pub mod digest;
+pub mod distribution;
 pub mod document;
 pub mod duration;
 pub mod generated;

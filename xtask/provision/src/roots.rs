@@ -4,6 +4,7 @@ use std::slice;
 
 use camino::Utf8Path;
 use plan::Project;
+use plan::distribution;
 use plan::lock::Lock;
 use plan::step::Plan;
 use store::Store;
@@ -46,5 +47,12 @@ pub fn keep_root(
     }
     let whole = whole?;
     let plan = whole.as_ref().unwrap_or(plan);
-    Ok(store.keep_root(&root(checkout, plan, &project.lock))?)
+    let mut root = root(checkout, plan, &project.lock);
+    for arch in project.arches.keys() {
+        let lock = host::files::read_text(&checkout.join(distribution::lock_path(arch)))?;
+        if let Some(image) = lock.as_deref().and_then(distribution::locked_image) {
+            root.blob(&image.sha256);
+        }
+    }
+    Ok(store.keep_root(&root)?)
 }

@@ -53,6 +53,12 @@ pub enum QemuError {
         /// The target of the binary.
         found: String,
     },
+    /// The machine has no disk for the root file system of a distribution.
+    #[error("no guest of the machine `{machine}` boots a distribution")]
+    NoRootDisk {
+        /// The machine.
+        machine: String,
+    },
     /// An option that cannot be used in a run.
     #[error("invalid QEMU option `{option}`: {why}")]
     Option {
@@ -118,6 +124,7 @@ impl QemuError {
                 "use --qemu with the directory of both, or with a `qemu-system-{expected}`"
             )),
             Self::Option { .. } => Some("remove it from the `qemu` line of the test".into()),
+            Self::NoRootDisk { .. } => Some("key `root-disk` of the machine in `images/`".into()),
             Self::Removed { .. }
             | Self::Spawn { .. }
             | Self::Qmp { .. }

@@ -26,5 +26,5 @@ mod template;
 mod tests;
 
 pub use key::MachineKey;
-pub use request::{BootFiles, Control, Emulator, LaunchRequest};
+pub use request::{BootFiles, Control, Emulator, LaunchRequest, RootDisk};
 pub use resolved::{BareMachine, Launch, Start};

@@ -43,6 +43,6 @@ pub use accel::Accel;
 pub use error::QemuError;
 pub use event::{QemuEvent, RawEvent};
 pub use facts::Facts;
-pub use launch::{BootFiles, Control, Emulator, Launch, LaunchRequest, Start};
+pub use launch::{BootFiles, Control, Emulator, Launch, LaunchRequest, RootDisk, Start};
 pub use version::Version;
 pub use vm::{Exit, Vm, VmEvent};

@@ -167,6 +167,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
             append: String::new(),
             args: Vec::new(),
             control: "virtio-serial-pci".into(),
+            root_disk: None,
             virtio: "pci".into(),
             boot_timeout: None,
             hotplug: None,

@@ -40,10 +40,9 @@ pub struct BootArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = QEMU)]
 pub struct HostArgs {
-    /// Boot the kernel of this host
+    /// Boot the kernel of this host, or Debian
     ///
-    /// The newest kernel in `/boot` that has modules, unless --kernel names another one. `docs/kernel.md`
-    /// describes the guests.
+    /// `docs/kernel.md` describes both kinds of guests.
     #[arg(long, value_enum, value_name = "IMAGE")]
     pub image: Option<ImageChoice>,
     /// Add a program of this host to guests; repeatable
@@ -61,8 +60,11 @@ pub struct HostArgs {
 /// The values of `--image`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ImageChoice {
-    /// Kernel and modules of this host
+    /// Kernel and modules of this host: the newest kernel in `/boot` that has modules, unless --kernel
+    /// names another one
     Host,
+    /// Debian with systemd, and the kernel of Kiln or of --kernel
+    Debian,
 }
 
 impl HostArgs {
@@ -78,9 +80,16 @@ impl HostArgs {
         self.image == Some(ImageChoice::Host)
     }
 
+    /// Whether guests boot Debian.
+    #[must_use]
+    pub fn is_debian(&self) -> bool {
+        self.image == Some(ImageChoice::Debian)
+    }
+
     /// The flags that parse to this.
     pub(super) fn flags(&self) -> impl Iterator<Item = String> {
-        let image = self.is_host_image().then(|| "--image=host".to_owned());
+        let image = self.image.and_then(|image| image.to_possible_value());
+        let image = image.map(|image| format!("--image={}", image.get_name()));
         let programs = self.program.iter().map(|name| format!("--program={name}"));
         let modules = self.module.iter().map(|name| format!("--module={name}"));
         image.into_iter().chain(programs).chain(modules)

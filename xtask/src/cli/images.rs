@@ -1,8 +1,15 @@
 //! The options of `images`.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{DEBUGGING, EXECUTION, REPORTS, SourceArgs};
+
+/// The values of `images --image`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Distribution {
+    /// A Debian system with systemd
+    Debian,
+}
 
 #[derive(Debug, Args)]
 #[expect(
@@ -12,6 +19,14 @@ use super::{DEBUGGING, EXECUTION, REPORTS, SourceArgs};
 pub struct ImagesArgs {
     #[command(flatten)]
     pub source: SourceArgs,
+    /// Make the images of guests with Debian
+    ///
+    /// For the architectures in `images/common/debian.toml`. The packages are those of the locks next to it.
+    #[arg(long, value_enum, value_name = "IMAGE", conflicts_with_all = ["plan", "verify", "refreeze", "update_prebuilt", "matrix", "timings"], help_heading = EXECUTION)]
+    pub image: Option<Distribution>,
+    /// Lock the versions that Debian has now
+    #[arg(long, requires = "image", conflicts_with = "locked", help_heading = EXECUTION)]
+    pub relock: bool,
     /// Print what would be downloaded and built
     #[arg(long, help_heading = EXECUTION)]
     pub plan: bool,

@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     let supply = Supply::open(context, &source)?;
     let machine = machine(&supply, args.machine.as_deref())?;
     let mut runs = platforms::prepare(&supply, &args.guest, &Guests::booting(&supply.arches))?;
-    kernels::apply(context, &mut runs, args.kernel.as_deref(), &args.host)?;
+    kernels::apply(&supply, &mut runs, args.kernel.as_deref(), &args.host)?;
     let Some(guest_run) = runs.first() else {
         return Ok(Exit::SetupMissing);
     };
@@ -64,7 +64,7 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
         reboot_allowed: true,
         paused: debug.is_held(),
         options: extra.collect(),
-        ..LaunchRequest::new(guest_run.emulator(), machine, boot)
+        ..guest_run.request(machine, boot)
     };
     let line = request.resolve().map_err(platforms::qemu_failure)?;
     let line = line.standalone();

@@ -14,6 +14,7 @@ use crate::cli::{CiArgs, Cli, Command};
 use crate::command::{setup, test};
 use crate::context::{ALL, Context};
 use crate::exit::{CommandResult, Exit, Failure};
+use crate::output;
 use parts::Parts;
 
 /// The profile of `kiln.toml` that tests run with, unless `--profile` selects another.
@@ -74,6 +75,13 @@ pub(crate) fn run(context: &Context, args: &CiArgs) -> CommandResult {
     parts.own("boot of every target", || {
         guest_tests(&profiled, &["--arch", ALL, "boot::true"])
     })?;
+    if context.global.offline {
+        output::note("skipped: guest tests with Debian (offline)");
+    } else {
+        parts.own("guest tests with Debian", || {
+            guest_tests(&profiled, &["--image", "debian", "debian"])
+        })?;
+    }
     if let Some(qemu) = older_qemu {
         parts.own("guest tests with an older QEMU", || {
             older_qemu::run(&profiled, &qemu)

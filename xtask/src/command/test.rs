@@ -27,6 +27,7 @@ use crate::cli::setup::{Purpose, SetupArgs};
 use crate::cli::{SourceArgs, TestArgs};
 use crate::command::{self, setup};
 use crate::context::Context;
+use crate::distribution;
 use crate::exit::{CommandResult, Exit};
 use crate::github;
 use crate::supply::{self, Supply};
@@ -89,6 +90,9 @@ fn run_tests(context: &Context, args: &TestArgs) -> CommandResult {
         return list::print(context, &project, args, (&arches, &selected, skips));
     }
     scripts::check(context, &selected)?;
+    if args.host.is_debian() {
+        distribution::check(context, &selected)?;
+    }
     debug::check(args, &selected)?;
     standalone::check(args, &selected)?;
     let source = SourceArgs {

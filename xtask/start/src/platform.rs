@@ -8,7 +8,7 @@ use hostfiles::{Modules, Request};
 use plan::arch::{Arch, Machine};
 use plan::digest::Digest;
 use qemu::tools::ToolDirs;
-use qemu::{Accel, BootFiles, Emulator, Facts};
+use qemu::{Accel, BootFiles, Emulator, Facts, LaunchRequest, RootDisk};
 use verdict::origin::Platform;
 
 /// An architecture of a run with its QEMU and its image.
@@ -45,6 +45,19 @@ pub struct Image {
     pub kernel: Option<OwnKernel>,
     /// What every guest gets of the host.
     pub host: HostPart,
+    /// The distribution that guests boot.
+    pub system: Option<System>,
+}
+
+/// A distribution: a system with an init of its own, on a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct System {
+    /// Its root file system.
+    pub root: RootDisk,
+    /// Default memory, in the syntax of `-m`.
+    pub memory: String,
+    /// How many times longer its boot may take than that of the image's own system.
+    pub boot_timeout_factor: u32,
 }
 
 /// What every guest of a run gets of the host.
@@ -138,6 +151,17 @@ impl ArchRun {
             profile: &self.arch.qemu,
             facts: &self.facts,
             accel: self.accel,
+        }
+    }
+
+    /// A request for a guest of the image's own system, or of the distribution that guests boot.
+    #[must_use]
+    pub fn request<'a>(&'a self, machine: &'a Machine, boot: BootFiles) -> LaunchRequest<'a> {
+        let system = self.image.as_ref().and_then(|image| image.system.as_ref());
+        LaunchRequest {
+            root: system.map(|system| system.root.clone()),
+            memory: system.map(|system| system.memory.clone()),
+            ..LaunchRequest::new(self.emulator(), machine, boot)
         }
     }
 

@@ -31,7 +31,7 @@ use known::Known;
 
 /// The command that the shell runs before a guest is saved: it loads the tools that tests use most.
 const PREPARE: &str = "for tool in cat cut dd dmesg find grep head hexdump ls mount printf readlink \
-    sed seq sleep sort tail test tr usleep wc; do $tool --help; done; \
+    sed seq sleep sort tail test tr wc; do $tool --help; done; \
     sh -c 'cat /proc/uptime | grep -q . && test -e /sys'; ls /sys/bus/*/devices; exit 0";
 
 /// The templates of a run.

@@ -73,6 +73,8 @@ pub struct Header {
     pub cold: bool,
     /// What its guests get of the host.
     pub host: HostFiles,
+    /// The packages of Debian that it needs, if its guests must boot Debian.
+    pub debian: Option<Vec<String>>,
     /// What it runs.
     pub body: Body,
     /// Whether the file calls its function itself, as scripts for qemu-test do.
@@ -253,6 +255,7 @@ impl Header {
             ends: ExpectedEnd::Report,
             cold: false,
             host: HostFiles::default(),
+            debian: None,
             reboots: 0,
             body,
             calls_itself: false,

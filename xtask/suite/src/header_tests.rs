@@ -76,6 +76,7 @@ fn all_keys_are_read() {
             reboots: 1,
             cold: false,
             host: HostFiles::default(),
+            debian: None,
             body: Body::Guest(Scripts::Guest),
             calls_itself: false,
         }

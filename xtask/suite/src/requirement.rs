@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use plan::arch::{Machine, QemuProfile};
 use qemu::{Accel, Facts};
 
+use crate::body::Body;
 use crate::choice;
-use crate::header::Header;
+use crate::header::{Channel, Header, HostFiles};
 
 /// The facts that a requirement is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct Offer<'a> {
     pub without_driver: &'a BTreeSet<String>,
     /// The accelerator of the run.
     pub accel: Accel,
+    /// Whether guests boot Debian.
+    pub has_debian: bool,
 }
 
 /// The machine for a test, or the error in its header.
@@ -76,6 +79,11 @@ pub fn unmet(
         let found = offer.facts.version;
         return Some(format!("needs QEMU {oldest}, this is {found}"));
     }
+    if header.body.needs().image
+        && let Some(reason) = unmet_by_system(header, machine, offer.has_debian)
+    {
+        return Some(reason);
+    }
     if header.body.needs().boots()
         && let Some(reason) = unmet_by_guest(header, machine, offer)
     {
@@ -101,6 +109,26 @@ pub fn unmet(
     let mut needed = tools_of_host.chain(header.host.tools());
     let tool = needed.find(|name| !(tools.on_path)(name))?;
     Some(format!("`{tool}` is not installed on the host"))
+}
+
+/// What excludes the system that guests boot: that of the image, or Debian.
+fn unmet_by_system(header: &Header, machine: &Machine, has_debian: bool) -> Option<String> {
+    if !has_debian {
+        let needs_debian = header.debian.is_some();
+        return needs_debian.then(|| "needs a guest with Debian: --image debian".to_owned());
+    }
+    let has_files = header.host != HostFiles::default() || matches!(header.body, Body::Ktest(_));
+    if has_files {
+        return Some("a guest with Debian gets no files of the host".to_owned());
+    }
+    if header.channel == Channel::Console {
+        return Some("a guest with Debian cannot use its console as control channel".to_owned());
+    }
+    if machine.root_disk.is_none() {
+        let name = &machine.name;
+        return Some(format!("no guest of the machine `{name}` boots Debian"));
+    }
+    None
 }
 
 /// The first missing feature of QEMU that a guest needs.
@@ -198,6 +226,7 @@ mod tests {
             append: String::new(),
             args: Vec::new(),
             control: "virtio-serial-pci".to_owned(),
+            root_disk: None,
             virtio: "pci".to_owned(),
             boot_timeout: None,
             hotplug: hotplug.map(|device| Hotplug {
@@ -290,6 +319,7 @@ mod tests {
                 without_driver: &profile.without_driver,
                 facts: &facts,
                 accel: Accel::Tcg,
+                has_debian: false,
             };
             let found = unmet(&header, machine, &offer, TOOLS);
             assert_eq!(found.as_deref(), expect, "{keys}");
@@ -360,6 +390,38 @@ mod tests {
     }
 
     #[test]
+    fn system_of_the_guests_must_suit_the_test() {
+        let (facts, profile) = (facts(), profile());
+        let check = |keys: &str, root_disk: Option<&str>, has_debian, expect: Option<&str>| {
+            let machine = Machine {
+                root_disk: root_disk.map(str::to_owned),
+                ..machine_of("big", None)
+            };
+            let offer = Offer {
+                arch: "x86_64",
+                profile: &profile,
+                without_driver: &profile.without_driver,
+                facts: &facts,
+                accel: Accel::Tcg,
+                has_debian,
+            };
+            let found = unmet(&header(keys), &machine, &offer, TOOLS);
+            assert_eq!(found.as_deref(), expect, "{keys}");
+        };
+        let (own, disk) = ("#: debian.packages = []", Some("virtio-blk-pci"));
+        check(own, disk, true, None);
+        check("", disk, true, None);
+        let needs = "needs a guest with Debian: --image debian";
+        check(own, disk, false, Some(needs));
+        let files = "a guest with Debian gets no files of the host";
+        check("#: host.programs = [\"git\"]", disk, true, Some(files));
+        let console = "a guest with Debian cannot use its console as control channel";
+        check("#: channel = \"console\"", disk, true, Some(console));
+        let machine = "no guest of the machine `big` boots Debian";
+        check("", None, true, Some(machine));
+    }
+
+    #[test]
     fn foreign_guest_gets_no_programs_of_the_host() {
         let (facts, profile) = (facts(), profile());
         let header = header("#: host.programs = [\"git\"]");
@@ -370,6 +432,7 @@ mod tests {
             without_driver: &profile.without_driver,
             facts: &facts,
             accel: Accel::Tcg,
+            has_debian: false,
         };
         let tools = Tools {
             native: false,
@@ -394,6 +457,7 @@ mod tests {
                 without_driver: &profile.without_driver,
                 facts: &facts,
                 accel: Accel::Tcg,
+                has_debian: false,
             };
             let found = unmet(&header(keys), machine, &offer, TOOLS);
             assert_eq!(found.as_deref(), Some(expect));

@@ -156,7 +156,7 @@ impl Supplier<'_> {
     }
 
     /// Downloads files into the store. Returns the failures.
-    fn fetch_files(&self, pins: &[SourcePin]) -> Result<Vec<FetchError>, SupplyError> {
+    pub(crate) fn fetch_files(&self, pins: &[SourcePin]) -> Result<Vec<FetchError>, SupplyError> {
         let remotes = self.remotes()?;
         check_offline(&self.store, pins, &remotes)?;
         let pins: Vec<&SourcePin> = pins.iter().collect();

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`images`] | the images of a run, from the first origin that has them |
 //! | [`fetch`] | files that later commands need, several at a time |
+//! | [`distribution`] | the root file system of guests with Debian |
 //! | [`outlook`] | what a run would do, from what is in the store now |
 //! | `record` | the lock and the archives in the repository, written after a build |
 //! | [`difference`] | where a built image differs from the one in the lock |
@@ -17,6 +18,7 @@
 //! This crate neither prints nor reads the command line. Exit codes are the binary's.
 
 pub mod difference;
+pub mod distribution;
 pub mod error;
 pub mod fetch;
 pub mod images;

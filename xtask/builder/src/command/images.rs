@@ -10,6 +10,7 @@ use serde_json::json;
 use store::Ready;
 use verdict::runs::stored::{self, StoredRunError};
 
+use crate::command::distribution;
 use crate::render;
 use crate::wiring::{Supply, supply_failure};
 use xtask::cli::images::ImagesArgs;
@@ -21,6 +22,9 @@ use xtask::output;
 use xtask::render::quantity;
 
 pub(crate) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
+    if args.image.is_some() {
+        return distribution::run(context, args);
+    }
     if args.matrix {
         return matrix(context);
     }

@@ -243,6 +243,7 @@ mod tests {
             append: String::new(),
             args: Vec::new(),
             control: String::new(),
+            root_disk: None,
             virtio: "pci".to_owned(),
             boot_timeout: None,
             hotplug: None,

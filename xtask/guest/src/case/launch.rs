@@ -24,8 +24,9 @@ impl Case<'_> {
         if let Some(files) = &self.host_files {
             boot.initrd = Some(files.path.clone());
         }
+        let request = self.setting.arch.request(self.machine, boot);
         LaunchRequest {
-            memory: header.memory.clone(),
+            memory: header.memory.clone().or(request.memory),
             smp: header.smp,
             append: self.append(),
             slots: header.slots,
@@ -38,7 +39,7 @@ impl Case<'_> {
             default_network: self.qemu_test.is_some(),
             devices: self.scratch_disks(),
             options: options.to_vec(),
-            ..LaunchRequest::new(self.setting.arch.emulator(), self.machine, boot)
+            ..request
         }
     }
 

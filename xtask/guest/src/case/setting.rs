@@ -19,6 +19,7 @@ impl Setting<'_> {
             facts: &self.arch.facts,
             without_driver: self.arch.without_driver(),
             accel: self.arch.accel,
+            has_debian: (self.arch.image.as_ref()).is_some_and(|image| image.system.is_some()),
         };
         let tools = requirement::Tools {
             on_path: &|tool| host::tools::find_in(tool, &self.config.path).is_some(),

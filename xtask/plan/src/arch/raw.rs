@@ -79,6 +79,7 @@ struct RawMachine {
     #[serde(default)]
     args: Vec<String>,
     control: String,
+    root_disk: Option<String>,
     virtio: Virtio,
     boot_timeout: Option<Spanned<String>>,
     stock_boot_timeout: Option<Spanned<String>>,
@@ -314,6 +315,7 @@ fn machine(
         append: raw.append,
         args: raw.args,
         control: raw.control,
+        root_disk: raw.root_disk,
         virtio: match raw.virtio {
             Virtio::Pci => "pci".to_owned(),
             Virtio::Device => "device".to_owned(),

@@ -15,6 +15,15 @@ pub struct BootFiles {
     pub initrd: Option<Utf8PathBuf>,
 }
 
+/// The root file system of a distribution, which the guest's initramfs mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootDisk {
+    /// The image, which no guest changes.
+    pub image: Utf8PathBuf,
+    /// Kernel parameters that start the system on it.
+    pub append: String,
+}
+
 /// How the runner and the guest communicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
@@ -46,6 +55,8 @@ pub struct LaunchRequest<'a> {
     pub machine: &'a Machine,
     /// Kernel and initramfs.
     pub boot: BootFiles,
+    /// The root file system, if it is not that of the initramfs.
+    pub root: Option<RootDisk>,
     /// Memory in the syntax of `-m`. Defaults to the profile's.
     pub memory: Option<String>,
     /// Number of processors.
@@ -76,6 +87,7 @@ impl<'a> LaunchRequest<'a> {
             emulator,
             machine,
             boot,
+            root: None,
             memory: None,
             smp: 1,
             append: String::new(),

@@ -11,7 +11,7 @@ use plan::arch::{Hotplug, Machine};
 
 use super::options::{MachineOptions, TestOptions, WantedAccel};
 use super::ram_file::RamFile;
-use super::request::{BootFiles, Control, LaunchRequest};
+use super::request::{BootFiles, Control, LaunchRequest, RootDisk};
 use super::{removed, scope};
 use crate::accel::Accel;
 use crate::devices;
@@ -100,10 +100,17 @@ impl LaunchRequest<'_> {
         };
         let rest = removed::drives(&options.rest, &machine.profile.virtio)?;
         let scoped = scope::sort(&rest);
+        let root = self.root.as_ref();
+        let start = root.map_or("", |root| root.append.as_str());
         let append = [
-            joined([&self.emulator.profile.append, &machine.profile.append]),
+            joined([
+                &self.emulator.profile.append,
+                &machine.profile.append,
+                start,
+            ]),
             joined([&self.append, &options.append]),
         ];
+        let root = root.map(|root| machine.root_disk(root)).transpose()?;
         let (control, slots) = (machine.control(self.control), machine.slots(self.slots));
         let bare = BareMachine {
             machine: self.machine_value(&machine, accel, &options),
@@ -114,7 +121,7 @@ impl LaunchRequest<'_> {
                 .unwrap_or_else(|| self.emulator.profile.memory.clone()),
             smp: options.smp.clone().unwrap_or_else(|| self.smp.to_string()),
             append,
-            arguments: machine.profile.args.clone(),
+            arguments: [machine.profile.args.clone(), root.unwrap_or_default()].concat(),
             control,
             slots,
             options: [scoped.machine, self.network(&options)].concat(),
@@ -303,6 +310,26 @@ impl ChosenMachine<'_> {
             }
             (Control::VirtioSerial, None) => Some(format!("{device},id=kiln")),
         }
+    }
+
+    /// The arguments for the disk of a root file system. The guest finds it by its serial number.
+    fn root_disk(&self, root: &RootDisk) -> Result<Vec<String>, QemuError> {
+        let device = self.profile.root_disk.as_deref();
+        let device = device.ok_or_else(|| QemuError::NoRootDisk {
+            machine: self.name.clone(),
+        })?;
+        let (device, properties) = device.split_once(',').unwrap_or((device, ""));
+        let properties = if properties.is_empty() {
+            String::new()
+        } else {
+            format!(",{properties}")
+        };
+        let image = root.image.as_str().replace(',', ",,");
+        let drive = format!("if=none,id=kiln-root,file={image},format=raw,readonly=on");
+        let device = format!("{device},drive=kiln-root,serial=kiln-root{properties}");
+        Ok(["-drive", &drive, "-device", &device]
+            .map(str::to_owned)
+            .into())
     }
 
     fn slots(&self, count: u32) -> Vec<String> {

@@ -23,6 +23,7 @@ fn machine(name: &str, control: &str) -> Machine {
         append: String::new(),
         args: Vec::new(),
         control: control.into(),
+        root_disk: None,
         virtio: "pci".into(),
         boot_timeout: None,
         hotplug: None,
@@ -241,6 +242,47 @@ fn arguments_of_every_architecture_and_channel() {
             text.extend(["== ", way, &lines(&profile, &facts, change), "\n\n"]);
         }
         insta::assert_snapshot!(name, text);
+    }
+}
+
+#[test]
+fn root_disk_belongs_to_the_bare_machine() {
+    let root = RootDisk {
+        image: "/store/a,b".into(),
+        append: "rdinit=/sbin/start".into(),
+    };
+    let request = |request: &mut LaunchRequest<'_>| request.root = Some(root.clone());
+    let mut profile = x86_64();
+    let error = launch(&profile, &new_qemu(), request).unwrap_err();
+    let machine = profile.machine.clone();
+    assert_eq!(
+        error.to_string(),
+        format!("no guest of the machine `{machine}` boots a distribution")
+    );
+    let disk = |profile: &QemuProfile| {
+        let launch = launch(profile, &new_qemu(), request).unwrap();
+        assert!(launch.devices.is_empty());
+        assert!(launch.machine.append[0].ends_with(" rdinit=/sbin/start"));
+        launch.machine.arguments.join(" ")
+    };
+    let drive = "-drive if=none,id=kiln-root,file=/store/a,,b,format=raw,readonly=on";
+    for (device, expect) in [
+        (
+            "virtio-blk-device",
+            "virtio-blk-device,drive=kiln-root,serial=kiln-root",
+        ),
+        (
+            "virtio-blk-pci,addr=1c",
+            "virtio-blk-pci,drive=kiln-root,serial=kiln-root,addr=1c",
+        ),
+    ] {
+        let machine = profile.machines.get_mut(&machine).unwrap();
+        machine.root_disk = Some(device.to_owned());
+        let found = disk(&profile);
+        assert!(
+            found.ends_with(&format!("{drive} -device {expect}")),
+            "{found}"
+        );
     }
 }
 

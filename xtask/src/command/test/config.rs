@@ -51,7 +51,7 @@ pub(super) fn configure(
     let (origin, runs) = origin::gather_during(context, partition, scope, prepare);
     let mut runs = runs?;
     let kernel = args.kernel.first().map(Utf8PathBuf::as_path);
-    kernels::apply(context, &mut runs, kernel, &args.host)?;
+    kernels::apply(supply, &mut runs, kernel, &args.host)?;
     let alone = args.no_capture || args.debug.shell_on_fail;
     Ok(Config {
         jobs: if alone { 1 } else { context.jobs() },

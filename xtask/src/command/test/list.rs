@@ -21,7 +21,10 @@ pub(super) fn print(
 ) -> CommandResult {
     let mut skips = BTreeMap::new();
     if args.skips {
-        skips = notes(context, project, args, selected, skips::reason)?;
+        let reason = |supply: &Supply<'_>, known: Option<&Known>, test: &Selected<'_>| {
+            skips::reason(supply, known, test, args.host.is_debian())
+        };
+        skips = notes(context, project, args, selected, reason)?;
         skips.extend(skipped);
     }
     if args.start.starts {

@@ -12,6 +12,7 @@ pub(super) fn reason(
     supply: &Supply<'_>,
     known: Option<&Known>,
     test: &Selected<'_>,
+    has_debian: bool,
 ) -> Option<String> {
     let Some(known) = known else {
         return Some(format!("this QEMU has no binary for {}", test.arch));
@@ -37,6 +38,7 @@ pub(super) fn reason(
         facts: &known.facts,
         without_driver: &profile.without_driver,
         accel,
+        has_debian,
     };
     let path = &supply.context.env.path;
     let tools = requirement::Tools {

@@ -26,7 +26,14 @@ pub(super) fn check(args: &TestArgs, selected: &[Selected<'_>]) -> Result<(), Fa
         Body::Suite(test) => test.unexportable().is_some(),
         Body::Ktest(_) => true,
     });
-    let (Some(file), Some(test)) = (&args.debug.standalone, others.into_iter().next()) else {
+    let Some(file) = &args.debug.standalone else {
+        return Ok(());
+    };
+    if args.host.is_debian() {
+        let error = anyhow::anyhow!("--standalone takes no test in a guest with Debian");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let Some(test) = others.into_iter().next() else {
         return Ok(());
     };
     let body = &test.test.header.body;

@@ -11,7 +11,7 @@ use super::{Failure, Restored, SavedFiles, WarmRequest, conversation, load_guest
 const SCRIPT: &str = "\
     running=
     for cpu in $(seq 0 $(($(nproc) - 1))); do
-        taskset -c \"$cpu\" sh -c 'usleep 20000; sha256sum /bin/busybox' > /dev/null &
+        taskset -c \"$cpu\" sh -c 'sleep 0.02; sha256sum /proc/self/exe' > /dev/null &
         running=\"$running $!\"
     done
     for process in $running; do

@@ -46,6 +46,7 @@ struct RawHeader {
     start: Option<Spanned<String>>,
     #[serde(default)]
     host: RawHost,
+    debian: Option<RawDebian>,
     #[serde(default)]
     slow: bool,
     #[serde(default)]
@@ -94,6 +95,12 @@ impl From<RawHost> for HostFiles {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDebian {
+    packages: Vec<Spanned<String>>,
+}
+
 #[derive(Default)]
 struct RawMachine(MachineChoice);
 
@@ -130,15 +137,15 @@ const ENDS: &str = "`report`, `poweroff`, `reboot` or `panic`";
 const TIMEOUT: &str = "a time such as `30s`, at most `8760h`";
 
 /// What only a guest with an operating system has.
-const SYSTEM_KEYS: [&str; 11] = [
-    "channel", "choices", "ends", "filter", "host", "kind", "reboots", "scratch", "slots", "start",
-    "stdin",
+const SYSTEM_KEYS: [&str; 12] = [
+    "channel", "choices", "debian", "ends", "filter", "host", "kind", "reboots", "scratch",
+    "slots", "start", "stdin",
 ];
 
 /// What only a guest has.
-const GUEST_KEYS: [&str; 12] = [
-    "append", "channel", "ends", "host", "machine", "memory", "reboots", "scratch", "slots", "smp",
-    "start", "stdin",
+const GUEST_KEYS: [&str; 13] = [
+    "append", "channel", "debian", "ends", "host", "machine", "memory", "reboots", "scratch",
+    "slots", "smp", "start", "stdin",
 ];
 
 /// Reads and checks the keys; the scripts of the body and `description` are the caller's.
@@ -228,6 +235,7 @@ pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec
         reboots: raw.reboots,
         cold: start.is_some(),
         host: raw.host.into(),
+        debian: raw.debian.map(|debian| checked.packages(debian.packages)),
         body: match kind {
             Some(TestKind::Host) => Body::Host,
             _ => Body::Guest(Scripts::Guest),
@@ -274,6 +282,16 @@ impl Checked<'_> {
         let wanted = "a tool of QEMU such as `qemu-img`";
         tools
             .filter_map(|tool| self.get(Some(tool), wanted, read))
+            .collect()
+    }
+
+    fn packages(&mut self, packages: Vec<Spanned<String>>) -> Vec<String> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+        let read = |text: &str| text.chars().all(plain).then(|| text.to_owned());
+        let wanted = "a package of Debian such as `jq`";
+        let packages = packages.into_iter();
+        packages
+            .filter_map(|name| self.get(Some(name), wanted, read))
             .collect()
     }
 
