@@ -5,7 +5,7 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::digest::Digest;
 use plan::lock::{Lock, LockedFile, LockedImage};
@@ -111,7 +111,11 @@ pub fn promise(
     };
     let entries = index.manifests.iter();
     let entries = entries.filter(|entry| entry.release() == release);
-    for arch in entries.filter_map(|entry| entry.annotations.get(ARCH)) {
+    // Images and programs of an architecture have an entry each.
+    let arches: BTreeSet<_> = entries
+        .filter_map(|entry| entry.annotations.get(ARCH))
+        .collect();
+    for arch in arches {
         let manifest = manifest(place, &sums, arch)?;
         sums.check_digest(&promise.bundle, manifest.bundle.sha256)?;
         promise.facts.size = manifest.bundle.size;
