@@ -125,24 +125,6 @@ fn assert_knows_the_time(test: &Value) {
     );
 }
 
-/// A year in milliseconds.
-const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1000;
-
-#[test]
-fn clock_of_a_restored_guest_is_corrected() {
-    let Some(arch) = arch() else { return };
-    let repo = TestRepo::with(&[("a/unique", UNIQUE)]);
-    let script = "#!/bin/sh\nexec @QEMU@ \"$@\" -rtc base=2001-01-01\n";
-    let qemu = repo.qemu("early", &arch, script);
-    let qemu = ["--qemu", qemu.to_str().unwrap()];
-    let events = run(&repo, &arch, &[&qemu[..], &["--start=cold"]].concat());
-    // This guest keeps the time of its clock chip, and so did the guest in the template.
-    assert!(clock_error(finished(&events)[0]) > YEAR_MS);
-    let events = run(&repo, &arch, &[&qemu[..], &["--start=warm"]].concat());
-    assert_eq!(starts(&events)[0].0, "warm", "{:?}", starts(&events));
-    assert_knows_the_time(finished(&events)[0]);
-}
-
 #[test]
 fn restored_guest_sees_the_same_devices() {
     let Some(arch) = arch() else { return };
