@@ -1,6 +1,6 @@
 #!/bin/bash
-# A QEMU for tests of kvm-unit-tests. The text of a kernel `*.flat` is the behaviour of its guest: a line of bash with
-# `say TEXT` for the console and `qmp TEXT` for QMP. With another kernel or without one, runs the real QEMU, $REAL_QEMU.
+# A QEMU for tests of kvm-unit-tests. The kernel's text is the behaviour of its guest: a line of bash with
+# `say TEXT` for the console and `qmp TEXT` for QMP. With an ELF file or without a kernel, runs the real QEMU, $REAL_QEMU.
 
 kernel=
 console=
@@ -30,10 +30,9 @@ if [ -n "$kernel" ] && [ ! -f "$kernel" ]; then
     echo "qemu: could not open kernel file '$kernel': No such file or directory" >&2
     exit 1
 fi
-case $kernel in
-    *.flat) ;;
-    *) exec "$REAL_QEMU" "$@" ;;
-esac
+if [ -z "$kernel" ] || head -c 4 "$kernel" | grep -q ELF; then
+    exec "$REAL_QEMU" "$@"
+fi
 
 say() {
     printf '%s\r\n' "$1" >&"$console"

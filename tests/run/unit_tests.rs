@@ -217,6 +217,8 @@ fn all_kinds_share_one_run() {
         "# Runs.\n#: kind = \"host\"\nin_host() {\n    true\n}\n",
     );
     copy(&root().join("guest-tests/bare"), &repo.tests().join("bare"));
+    // A checkout without their sources has no device tests.
+    std::fs::create_dir_all(repo.repository().join("tests/device/src")).unwrap();
     let script = repo.path().join("script");
     write(
         &script,
