@@ -6,6 +6,7 @@ use faults::{Answer, Server};
 use harness::small::{ARCH, SmallRepo};
 use harness::{Output, run, write};
 use plan::digest::Digest;
+use plan::distribution::Distribution;
 
 const SETTINGS: &str = r#"
 suite = "bookworm"
@@ -48,7 +49,7 @@ fn package() -> Vec<u8> {
 fn repository(package: &[u8], image: &str) -> SmallRepo {
     let repo = SmallRepo::new(&[]);
     let (settings, size, sha256) = (
-        Digest::of(SETTINGS.as_bytes()),
+        Distribution::parse(SETTINGS).unwrap().digest(),
         package.len(),
         Digest::of(package),
     );
@@ -147,8 +148,8 @@ fn outdated_lock_and_unknown_architecture_are_errors() {
         assert!(output.stderr.contains(hint), "{}", output.stderr);
     };
     check(
-        &format!("{SETTINGS}# changed\n"),
-        "has changed since `images/alpha/debian.lock` was written",
+        &SETTINGS.replace("bookworm", "trixie"),
+        "`images/alpha/debian.lock` is for other settings than those of `images/common/debian.toml`",
         "cargo xtask images --image debian --relock --arch alpha",
     );
     let other = SETTINGS.replace("alpha", "beta");

@@ -15,20 +15,19 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::supply::{DISTRIBUTION, Supply};
 
-/// The settings, with the SHA-256 of their file.
-pub fn settings(context: &Context) -> Result<(Distribution, Digest), Failure> {
+/// The settings.
+pub fn settings(context: &Context) -> Result<Distribution, Failure> {
     let text = text(context, Utf8Path::new(distribution::PATH))?;
     let text = text.ok_or_else(|| {
         let error = anyhow::anyhow!("the repository has no `{}`", distribution::PATH);
         Failure::new(Exit::Usage, error)
     })?;
-    let settings = Distribution::parse(&text).map_err(|found| failure(context, &found))?;
-    Ok((settings, Digest::of(text.as_bytes())))
+    Distribution::parse(&text).map_err(|found| failure(context, &found))
 }
 
 /// The lock of an architecture, which must have been made from the present settings.
 pub fn lock(context: &Context, arch: &str) -> Result<DistributionLock, Failure> {
-    let (settings, digest) = settings(context)?;
+    let settings = settings(context)?;
     debian_architecture(&settings, arch)?;
     let path = distribution::lock_path(arch);
     let text = text(context, &path)?.ok_or_else(|| {
@@ -36,9 +35,9 @@ pub fn lock(context: &Context, arch: &str) -> Result<DistributionLock, Failure> 
         Failure::new(Exit::SetupMissing, error).hint(relock(arch))
     })?;
     let lock = DistributionLock::parse(arch, &text).map_err(|found| failure(context, &found))?;
-    if lock.settings != digest {
+    if lock.settings != settings.digest() {
         let error = anyhow::anyhow!(
-            "`{}` has changed since `{path}` was written",
+            "`{path}` is for other settings than those of `{}`",
             distribution::PATH
         );
         return Err(Failure::new(Exit::Usage, error).hint(relock(arch)));
@@ -48,7 +47,7 @@ pub fn lock(context: &Context, arch: &str) -> Result<DistributionLock, Failure> 
 
 /// Lets the guests of a run boot Debian with the kernel of their image.
 pub(crate) fn apply(supply: &Supply<'_>, runs: &mut [ArchRun]) -> Result<(), Failure> {
-    let (settings, _) = settings(supply.context)?;
+    let settings = settings(supply.context)?;
     for run in runs {
         let Some(image) = &mut run.image else {
             continue;

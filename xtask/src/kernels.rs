@@ -76,7 +76,7 @@ pub(crate) fn narrow(
         });
     }
     if host.is_debian() {
-        let (settings, _) = distribution::settings(context)?;
+        let settings = distribution::settings(context)?;
         arches.retain(|name| settings.architectures.contains_key(name));
     }
     match kernel {

@@ -5,9 +5,9 @@ use std::sync::mpsc::{Sender, channel};
 
 use host::process::Stdio;
 
-/// The shell's first prompt. What QEMU gets earlier is lost: the kernel empties the serial port
-/// when it takes the port over from the firmware.
-const PROMPT: &[u8] = b"~ # ";
+/// The end of a root shell's prompt, busybox's or bash's. What QEMU gets before the first one is
+/// lost: the kernel empties the serial port when it takes the port over from the firmware.
+const PROMPT: &[u8] = b"# ";
 
 /// QEMU's stdin. It reads a terminal itself.
 pub(crate) fn stdin() -> Stdio {

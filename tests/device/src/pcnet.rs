@@ -3,7 +3,7 @@
 use qtest::pci::Bar;
 use qtest::{Bench, Failure, Test, Width};
 
-use crate::ethernet::{LENGTH, frame};
+use crate::ethernet::{LENGTH, check_frame, frame};
 
 /// Ports: data and address of the control registers, and data of the bus registers.
 const DATA: u64 = 0x10;
@@ -133,10 +133,7 @@ fn loops_back(bench: &mut Bench<'_>, last: u8) -> Result<(), Failure> {
     )?;
     let length = bench.session.read_le(Width::W, receive + 8)? & 0xfff;
     bench.check("length", length, u64::from(LENGTH) + CHECKSUM)?;
-    let found = bench.session.read(buffer, LENGTH as usize)?;
-    let sent = frame();
-    bench.check("frame before its last byte", &found[..63], &sent[..63])?;
-    bench.check("last byte", found[63], last)
+    check_frame(bench, buffer, last)
 }
 
 #[cfg(test)]

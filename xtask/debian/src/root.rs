@@ -132,20 +132,7 @@ impl Root {
             Contents::Symlink(target) => Node::Symlink(target.clone()),
             Contents::Copy(source) => self.content(&path, &merged(source.trim_matches('/')))?,
         };
-        let owner = Owner {
-            mode,
-            uid: 0,
-            gid: 0,
-        };
-        self.files.insert(
-            path.clone(),
-            Entry {
-                path,
-                owner,
-                time: 0,
-                node,
-            },
-        );
+        self.files.insert(path.clone(), own(path, mode, node));
         Ok(())
     }
 
@@ -159,21 +146,9 @@ impl Root {
         };
         let links: Vec<&str> = MERGED.iter().copied().filter(present).collect();
         for name in links {
-            let owner = Owner {
-                mode: 0o777,
-                uid: 0,
-                gid: 0,
-            };
-            let node = Node::Symlink(format!("usr/{name}"));
-            self.files.insert(
-                name.to_owned(),
-                Entry {
-                    path: name.to_owned(),
-                    owner,
-                    time: 0,
-                    node,
-                },
-            );
+            let link = Node::Symlink(format!("usr/{name}"));
+            let link = own(name.to_owned(), 0o777, link);
+            self.files.insert(name.to_owned(), link);
         }
         self.add_parents();
         let mut writer = FilesystemWriter::default();
@@ -232,17 +207,7 @@ impl Root {
             }
         }
         for path in parents {
-            let owner = Owner {
-                mode: 0o755,
-                uid: 0,
-                gid: 0,
-            };
-            let directory = Entry {
-                path: path.clone(),
-                owner,
-                time: 0,
-                node: Node::Directory,
-            };
+            let directory = own(path.clone(), 0o755, Node::Directory);
             self.files.entry(path).or_insert(directory);
         }
     }
@@ -263,6 +228,21 @@ impl Root {
                 target: target.to_owned(),
             }),
         }
+    }
+}
+
+/// A file of root that no package has.
+fn own(path: String, mode: u16, node: Node) -> Entry {
+    let owner = Owner {
+        mode,
+        uid: 0,
+        gid: 0,
+    };
+    Entry {
+        path,
+        owner,
+        time: 0,
+        node,
     }
 }
 

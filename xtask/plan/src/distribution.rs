@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::diagnostic::{Diagnostic, Page};
@@ -48,7 +48,7 @@ pub struct Distribution {
 }
 
 /// A file that no package has.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DistributionEntry {
     /// Its path.
@@ -59,20 +59,14 @@ pub struct DistributionEntry {
     pub symlink: Option<String>,
     /// The file of the image that it is a copy of.
     pub copy: Option<String>,
-    /// Permissions in octal digits, such as `"0755"`.
-    mode: Option<String>,
 }
 
 impl DistributionEntry {
-    /// Permission bits. By default those of a program for directories, and of data for files.
+    /// Permission bits: only root can write.
     #[must_use]
     pub fn mode(&self) -> u16 {
         let is_file = self.text.is_some() || self.copy.is_some();
-        let default = if is_file { 0o644 } else { 0o755 };
-        let digits = self.mode.as_deref();
-        digits.map_or(default, |digits| {
-            u16::from_str_radix(digits, 8).unwrap_or(default)
-        })
+        if is_file { 0o644 } else { 0o755 }
     }
 }
 
@@ -81,12 +75,31 @@ impl Distribution {
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         parse(Utf8Path::new(PATH), text)
     }
+
+    /// SHA-256 of the settings that the image is made from. Those of guests and the names of
+    /// architectures do not change it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let Self {
+            suite,
+            architectures: _,
+            packages,
+            memory: _,
+            append: _,
+            boot_timeout_factor: _,
+            left_out,
+            entry,
+        } = self;
+        // Lists of texts can always be written.
+        let image = serde_json::to_vec(&(suite, packages, left_out, entry)).unwrap_or_default();
+        Digest::of(&image)
+    }
 }
 
 /// The packages of an image and the image that they make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DistributionLock {
-    /// SHA-256 of the settings that it was made from.
+    /// [`Distribution::digest`] of the settings that it was made from.
     pub settings: Digest,
     /// The image.
     pub image: LockedFile,
@@ -248,6 +261,35 @@ mod tests {
         let text = lock.render();
         assert_eq!(locked_image(&text), Some(lock.image));
         assert_eq!(DistributionLock::parse("x86_64", &text), Ok(lock));
+    }
+
+    #[test]
+    fn settings_of_guests_do_not_change_the_image() {
+        let text = "suite = \"bookworm\"\npackages = [\"dbus\"]\narchitectures = {}\nmemory = \"512M\"\n\
+                    append = \"a\"\nboot-timeout-factor = 10\n[[entry]]\npath = \"etc/fstab\"\ntext = \"\"\n";
+        let digest = |from: &str, to: &str| {
+            assert!(text.contains(from));
+            Distribution::parse(&text.replace(from, to))
+                .unwrap()
+                .digest()
+        };
+        let same = digest("a", "a");
+        for (from, to) in [
+            ("512M", "1G"),
+            ("\"a\"", "\"b\""),
+            ("10", "4"),
+            ("suite", "# Text.\nsuite"),
+        ] {
+            assert_eq!(digest(from, to), same, "{to}");
+        }
+        for (from, to) in [
+            ("bookworm", "trixie"),
+            ("dbus", "jq"),
+            ("fstab", "motd"),
+            ("\"\"", "\"x\""),
+        ] {
+            assert_ne!(digest(from, to), same, "{to}");
+        }
     }
 
     #[test]

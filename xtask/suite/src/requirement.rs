@@ -289,6 +289,18 @@ mod tests {
         }
     }
 
+    /// What a run with QEMU's TCG and the image's own system offers.
+    fn offer<'a>(profile: &'a QemuProfile, facts: &'a Facts) -> Offer<'a> {
+        Offer {
+            arch: "x86_64",
+            profile,
+            without_driver: &profile.without_driver,
+            facts,
+            accel: Accel::Tcg,
+            has_debian: false,
+        }
+    }
+
     #[test]
     fn machine_is_named_by_header_or_profile() {
         let check = |keys: &str, expect: Result<&str, &str>| {
@@ -313,14 +325,7 @@ mod tests {
         let check = |keys: &str, expect: Option<&str>| {
             let (header, profile) = (header(keys), profile());
             let (_, machine) = machine(&header, "x86_64", &profile).unwrap();
-            let offer = Offer {
-                arch: "x86_64",
-                profile: &profile,
-                without_driver: &profile.without_driver,
-                facts: &facts,
-                accel: Accel::Tcg,
-                has_debian: false,
-            };
+            let offer = offer(&profile, &facts);
             let found = unmet(&header, machine, &offer, TOOLS);
             assert_eq!(found.as_deref(), expect, "{keys}");
         };
@@ -398,12 +403,8 @@ mod tests {
                 ..machine_of("big", None)
             };
             let offer = Offer {
-                arch: "x86_64",
-                profile: &profile,
-                without_driver: &profile.without_driver,
-                facts: &facts,
-                accel: Accel::Tcg,
                 has_debian,
+                ..offer(&profile, &facts)
             };
             let found = unmet(&header(keys), &machine, &offer, TOOLS);
             assert_eq!(found.as_deref(), expect, "{keys}");
@@ -426,14 +427,7 @@ mod tests {
         let (facts, profile) = (facts(), profile());
         let header = header("#: host.programs = [\"git\"]");
         let (_, machine) = machine(&header, "x86_64", &profile).unwrap();
-        let offer = Offer {
-            arch: "x86_64",
-            profile: &profile,
-            without_driver: &profile.without_driver,
-            facts: &facts,
-            accel: Accel::Tcg,
-            has_debian: false,
-        };
+        let offer = offer(&profile, &facts);
         let tools = Tools {
             native: false,
             ..TOOLS
@@ -451,14 +445,7 @@ mod tests {
             .insert("its devices".to_owned(), "aborted".to_owned());
         let check = |keys: &str, machine: &Machine, expect: &str| {
             let profile = profile();
-            let offer = Offer {
-                arch: "x86_64",
-                profile: &profile,
-                without_driver: &profile.without_driver,
-                facts: &facts,
-                accel: Accel::Tcg,
-                has_debian: false,
-            };
+            let offer = offer(&profile, &facts);
             let found = unmet(&header(keys), machine, &offer, TOOLS);
             assert_eq!(found.as_deref(), Some(expect));
         };

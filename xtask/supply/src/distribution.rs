@@ -113,7 +113,7 @@ impl Supplier<'_> {
     pub fn relock_distribution(
         &self,
         architecture: &str,
-        (settings, digest): (&Distribution, Digest),
+        settings: &Distribution,
         more: &BTreeSet<String>,
     ) -> Result<Relocked, DistributionError> {
         let (index, is_signed) = self.index(&settings.suite, architecture)?;
@@ -134,7 +134,7 @@ impl Supplier<'_> {
         }
         let (size, sha256) = self.assemble(settings, &packages)?;
         let lock = DistributionLock {
-            settings: digest,
+            settings: settings.digest(),
             image: LockedFile { size, sha256 },
             packages,
         };

@@ -16,7 +16,7 @@ use xtask::render::quantity;
 use xtask::supply::store_failure;
 
 pub(crate) fn run(context: &Context, args: &ImagesArgs) -> CommandResult {
-    let (settings, _) = settings(context)?;
+    let settings = settings(context)?;
     let mut arches = context.arches(&context.project()?, &args.source.arch)?;
     if args.source.arch.is_empty() {
         arches.retain(|arch| settings.architectures.contains_key(arch));
@@ -37,7 +37,7 @@ pub(crate) fn provide(
     source: &SourceArgs,
     arch: &str,
 ) -> Result<Verified, Failure> {
-    let (settings, _) = settings(context)?;
+    let settings = settings(context)?;
     let lock = lock(context, arch)?;
     let supply = Supply::open(context, source)?;
     supply.distribution(&settings, &lock).map_err(failure)
@@ -45,12 +45,12 @@ pub(crate) fn provide(
 
 /// Writes the lock of an architecture with the versions that Debian has now.
 fn relock(context: &Context, source: &SourceArgs, arch: &str) -> Result<(), Failure> {
-    let (settings, digest) = settings(context)?;
+    let settings = settings(context)?;
     let architecture = debian_architecture(&settings, arch)?;
     let supply = Supply::open(context, source)?;
     let arches: Vec<String> = supply.project.arches.keys().cloned().collect();
     let more = requested(&load(context, &arches)?);
-    let made = supply.relock_distribution(architecture, (&settings, digest), &more);
+    let made = supply.relock_distribution(architecture, &settings, &more);
     let Relocked { lock, is_signed } = made.map_err(failure)?;
     if !is_signed {
         output::note(
