@@ -34,7 +34,7 @@ fn plot(figure: &Figure) -> Value {
     let largest = all.copied().fold(0.0, f64::max);
     let scale = (WIDTH - 2.0 * MARGIN) / if largest > 0.0 { largest } else { 1.0 };
     let x = |value: f64| format!("{:.1}", MARGIN + value * scale);
-    let sides = figure.samples.iter().zip(&figure.medians).zip(CLASSES);
+    let sides = figure.samples.iter().zip(figure.medians()).zip(CLASSES);
     let sides = sides.enumerate().map(|(row, ((samples, median), class))| {
         let y = row * ROW + ROW / 2;
         let points = samples.iter();

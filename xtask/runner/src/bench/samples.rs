@@ -28,8 +28,6 @@ pub struct Figure {
     pub name: String,
     /// The samples of each side.
     pub samples: Vec<Vec<f64>>,
-    /// Their medians; `None` without a sample.
-    pub medians: Vec<Option<f64>>,
 }
 
 impl Samples {
@@ -81,16 +79,22 @@ impl Samples {
             label: label.clone(),
             name: name.clone(),
             samples: samples.clone(),
-            medians: samples.iter().map(|side| middle(side)).collect(),
         })
     }
 }
 
 impl Figure {
+    /// The median of each side; `None` without a sample.
+    #[must_use]
+    pub fn medians(&self) -> Vec<Option<f64>> {
+        let middle = |side: &Vec<f64>| (!side.is_empty()).then(|| median(side.clone()));
+        self.samples.iter().map(middle).collect()
+    }
+
     /// The median of the first side as a multiple of that of the second.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
-        match self.medians[..] {
+        match self.medians()[..] {
             [Some(ours), Some(theirs)] if theirs > 0.0 => Some(ours / theirs),
             _ => None,
         }
@@ -101,13 +105,9 @@ impl Figure {
     pub fn json(&self, sides: &[String]) -> Value {
         json!({
             "reason": "bench-figure", "benchmark": self.label, "figure": self.name, "checkouts": sides,
-            "medians": self.medians, "samples": self.samples, "ratio": self.ratio(),
+            "medians": self.medians(), "samples": self.samples, "ratio": self.ratio(),
         })
     }
-}
-
-fn middle(samples: &[f64]) -> Option<f64> {
-    (!samples.is_empty()).then(|| median(samples.to_vec()))
 }
 
 #[cfg(test)]
@@ -144,13 +144,13 @@ pub(super) mod tests {
             ("bench-run", "overhead_ms")
         );
         assert_eq!(
-            (&run.medians[..], run.ratio()),
+            (&run.medians()[..], run.ratio()),
             (&[Some(7.0), None][..], None)
         );
         assert_eq!(warm.label, "bench-warm one a<b");
         assert_eq!(warm.samples, [[30.0, 50.0], [100.0, 60.0]]);
         assert_eq!(
-            (&warm.medians[..], warm.ratio()),
+            (&warm.medians()[..], warm.ratio()),
             (&[Some(40.0), Some(80.0)][..], Some(0.5))
         );
     }

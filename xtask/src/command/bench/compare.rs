@@ -77,7 +77,7 @@ fn sample(context: &Context, what: &Bench, side: &Side) -> Result<Vec<Value>, Fa
 
 /// The medians and their ratio. A side without the figure has a dash.
 fn sentence(figure: &Figure) -> String {
-    let medians = figure.medians.iter();
+    let medians = figure.medians().into_iter();
     let medians = medians.map(|median| median.map_or_else(|| "-".to_owned(), number));
     let medians: Vec<_> = medians.collect();
     let ratio = figure.ratio();
@@ -110,24 +110,26 @@ mod tests {
 
     #[test]
     fn sentence_has_medians_and_ratio() {
-        let figure = |medians: Vec<Option<f64>>| Figure {
+        let figure = |samples: &[&[f64]]| Figure {
             label: "bench-build".into(),
             name: "cpu_s".into(),
-            samples: vec![vec![1.0, 2.0]; medians.len()],
-            medians,
+            samples: samples.iter().map(|side| side.to_vec()).collect(),
         };
-        for (medians, text) in [
-            (vec![Some(85.8)], "bench-build cpu_s 85.80 (medians of 2)"),
+        for (samples, text) in [
             (
-                vec![Some(85.8), Some(175.4)],
+                &[&[85.7, 85.9][..]][..],
+                "bench-build cpu_s 85.80 (medians of 2)",
+            ),
+            (
+                &[&[85.7, 85.9], &[175.4, 175.4]],
                 "bench-build cpu_s 85.80, against 175.4: 0.49 (medians of 2)",
             ),
             (
-                vec![Some(85.8), None],
+                &[&[85.7, 85.9], &[]],
                 "bench-build cpu_s 85.80, against - (medians of 2)",
             ),
         ] {
-            assert_eq!(sentence(&figure(medians)), text);
+            assert_eq!(sentence(&figure(samples)), text);
         }
     }
 }
