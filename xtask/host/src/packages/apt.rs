@@ -1,7 +1,8 @@
 //! Reads what apt offers from `apt-cache policy`, which changes nothing and needs no root.
 //!
 //! On a Debian whose QEMU tools are from backports, apt cannot install the release's own QEMU next
-//! to them. The package is then requested from backports too, as `PACKAGE/SUITE`.
+//! to them. They are then installed with backports as the target release: as `PACKAGE/SUITE`, apt
+//! takes the package from there, but does not always find the packages on which it depends.
 
 use std::time::Duration;
 
@@ -84,8 +85,10 @@ fn parse(text: &str) -> Vec<Package> {
 /// The packages to install for a tool.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// Arguments of the install command.
+    /// Names of packages.
     pub(super) packages: Vec<String>,
+    /// The suite that has them, if apt would prefer another.
+    pub(super) suite: Option<String>,
     /// The line for apt's sources that makes apt offer them.
     pub(super) source: Option<String>,
 }
@@ -105,30 +108,23 @@ pub(super) fn choose(sets: &[PackageSet], known: &[Package], codename: Option<&s
             && installed.any(|version| version.contains(BACKPORT))
     };
     let follows = known.iter().any(is_backport) && set.iter().any(|name| name.starts_with("qemu-"));
+    let mut choice = Choice {
+        packages: set.clone(),
+        ..Choice::default()
+    };
     if !follows {
-        return Choice {
-            packages: set.clone(),
-            source: None,
-        };
+        return choice;
     }
-    let mut choice = Choice::default();
-    for name in set {
-        let Some(package) = find(name) else {
-            choice.packages.push(name.clone());
-            continue;
-        };
-        let offers = &package.offers;
+    for offers in set.iter().filter_map(find).map(|package| &package.offers) {
         let backport = offers.iter().find(|it| it.version.contains(BACKPORT));
         // The mirror of the release also has its backports.
         let release = offers.iter().find(|it| Some(it.suite.as_str()) == codename);
-        choice.packages.push(match (backport, release) {
-            (Some(offer), _) => format!("{name}/{}", offer.suite),
-            (None, Some(Offer { uri, suite, .. })) => {
-                choice.source = Some(format!("deb {uri} {suite}-backports main"));
-                format!("{name}/{suite}-backports")
-            }
-            (None, None) => name.clone(),
-        });
+        if let Some(offer) = backport {
+            choice.suite = Some(offer.suite.clone());
+        } else if let Some(Offer { uri, suite, .. }) = release {
+            choice.source = Some(format!("deb {uri} {suite}-backports main"));
+            choice.suite = Some(format!("{suite}-backports"));
+        }
     }
     choice
 }
@@ -177,32 +173,35 @@ mod tests {
 
     #[test]
     fn package_follows_its_siblings_to_backports() {
-        let check = |known: &[Package], sets: &[&[&str]], expect: &[&str]| {
+        let check = |known: &[Package], sets: &[&[&str]], expect: &[&str], suite: Option<&str>| {
             let owned = |set: &&[&str]| set.iter().map(|&name| name.to_owned()).collect();
             let sets: Vec<PackageSet> = sets.iter().map(owned).collect();
             let chosen = choose(&sets, known, Some("bookworm"));
             assert_eq!(chosen.packages, expect, "{sets:?}");
+            assert_eq!(chosen.suite.as_deref(), suite, "{sets:?}");
             assert_eq!(chosen.source, None);
         };
         let known = parse(POLICY);
-        check(&known, &[&["flex"]], &["flex"]);
-        let from_backports = ["qemu-system-mips/bookworm-backports"];
-        check(&known, &[&["qemu-system-mips"]], &from_backports);
+        let backports = Some("bookworm-backports");
+        check(&known, &[&["flex"]], &["flex"], None);
+        let mips = &["qemu-system-mips"][..];
+        check(&known, &[mips], mips, backports);
         // The first existing alternative, or the first of all if none exists.
-        check(&known, &[&["unknown"], &["flex"]], &["flex"]);
-        check(&known, &[&["flex", "unknown"], &["flex"]], &["flex"]);
-        check(&known, &[&["unknown"], &["other"]], &["unknown"]);
-        check(&known, &[&["qemu-unknown"]], &["qemu-unknown"]);
+        check(&known, &[&["unknown"], &["flex"]], &["flex"], None);
+        check(&known, &[&["flex", "unknown"], &["flex"]], &["flex"], None);
+        check(&known, &[&["unknown"], &["other"]], &["unknown"], None);
+        check(&known, &[&["qemu-unknown"]], &["qemu-unknown"], None);
         // Nothing is installed from backports.
         let own: Vec<Package> = known[1..].to_vec();
-        check(&own, &[&["qemu-system-mips"]], &["qemu-system-mips"]);
+        check(&own, &[mips], mips, None);
     }
 
     #[test]
     fn missing_suite_is_added_for_its_packages() {
         let sets = [vec!["qemu-system-mips".to_owned()]];
         let chosen = choose(&sets, &without_backports(), Some("bookworm"));
-        assert_eq!(chosen.packages, ["qemu-system-mips/bookworm-backports"]);
+        assert_eq!(chosen.packages, ["qemu-system-mips"]);
+        assert_eq!(chosen.suite.as_deref(), Some("bookworm-backports"));
         let line = "deb http://mirror.example.org/debian bookworm-backports main";
         assert_eq!(chosen.source.as_deref(), Some(line));
     }

@@ -90,12 +90,13 @@ pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
         return setup;
     };
     let mut packages = Vec::new();
-    let mut source = None;
+    let (mut source, mut suite) = (None, None);
     for tool in missing {
         let sets = table.alternatives(tool, manager);
         let choice = apt::choose(&sets, &facts.packages, facts.codename.as_deref());
         packages.extend(choice.packages);
         source = source.or(choice.source);
+        suite = suite.or(choice.suite);
     }
     packages.sort();
     packages.dedup();
@@ -115,7 +116,11 @@ pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
         command(&["sh", "-c", &script].map(str::to_owned))
     });
     setup.refresh = (!commands.refresh.is_empty()).then(|| command(&commands.refresh));
-    setup.install = Some(command(&[commands.install.clone(), packages].concat()));
+    let release = suite.map(|suite| format!("--target-release={suite}"));
+    let release = release.into_iter().collect();
+    setup.install = Some(command(
+        &[commands.install.clone(), release, packages].concat(),
+    ));
     setup
 }
 
@@ -160,6 +165,33 @@ mod tests {
             let name = format!("{manager:?}").to_lowercase();
             insta::assert_snapshot!(name, shown(&plan_setup(&missing(), &facts)));
         }
+    }
+
+    #[test]
+    fn packages_from_backports_need_target_release() {
+        let package = |name: &str, installed: Option<&str>| Package {
+            name: name.to_owned(),
+            installed: installed.map(str::to_owned),
+            offers: vec![Offer {
+                version: "1:10.0.2~bpo12+1".into(),
+                uri: "http://mirror.example.org/debian".into(),
+                suite: "bookworm-backports".into(),
+            }],
+        };
+        let facts = Facts {
+            manager: Some(Manager::Apt),
+            codename: Some("bookworm".into()),
+            root: true,
+            packages: vec![
+                package("qemu-utils", Some("1:10.0.2~bpo12+1")),
+                package("qemu-system-x86", None),
+            ],
+            ..Facts::default()
+        };
+        let setup = plan_setup(&["qemu-system-x86_64".to_owned()], &facts);
+        let install = setup.install.expect("packages").to_string();
+        let end = " --target-release=bookworm-backports qemu-system-x86";
+        assert!(install.ends_with(end), "{install}");
     }
 
     #[test]
