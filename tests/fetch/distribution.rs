@@ -1,8 +1,10 @@
 //! `images --image debian`: an image of the packages in a lock, and what is wrong with them.
 
+use std::path::Path;
 use std::process::Command;
 
 use faults::{Answer, Server};
+use harness::skip::unsuited;
 use harness::small::{ARCH, SmallRepo};
 use harness::{Output, run, write};
 use plan::digest::Digest;
@@ -133,6 +135,40 @@ fn package_that_left_the_mirror_comes_from_snapshot() {
         "{}",
         output.stderr
     );
+}
+
+#[test]
+fn relock_refuses_an_invalid_signature() {
+    let keys = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
+    if !(keys.is_file() && host::tools::find("gpgv").is_some()) {
+        return unsuited("no gpgv and debian-archive-keyring");
+    }
+    let package = package();
+    let repo = repository(&package, &"0".repeat(64));
+    repo.write("guest-tests/boot/true.sh", "in_guest() {\n    :\n}\n");
+    let lock = format!("images/{ARCH}/debian.lock");
+    let before = repo.read(&lock);
+    let index = format!(
+        "SHA256:\n {} 1 main/binary-amd64/Packages.xz\n",
+        "0".repeat(64)
+    );
+    let forged = format!(
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{index}-----BEGIN PGP SIGNATURE-----\n\n\
+         iHUEARYIAB0WIQTG\n-----END PGP SIGNATURE-----\n"
+    );
+    for release in [&index, &forged] {
+        let server = serve("dists/bookworm/InRelease", release.clone().into_bytes());
+        let output = make(&repo, "store", &server, &["--relock", "--arch=alpha"]);
+        assert_eq!(output.code, 101, "{} {}", output.stdout, output.stderr);
+        for expect in [
+            "the signature of Debian's `dists/bookworm/InRelease` is not valid",
+            "set another mirror with --debian-mirror URL",
+        ] {
+            assert!(output.stderr.contains(expect), "{}", output.stderr);
+        }
+        assert_eq!(server.requests().len(), 1);
+    }
+    assert_eq!(repo.read(&lock), before);
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! The root file system of guests with Debian: which packages it has now, and the image of a lock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use debian::{Contents, Index, IndexError, Package, ResolveError, Root, RootError};
 use fetch::{FetchError, Remotes, discover};
 use fs_err as fs;
-use host::process::{Command, ProcessError};
+use host::process::ProcessError;
 use plan::bump::Candidate;
 use plan::digest::Digest;
 use plan::distribution::{Distribution, DistributionEntry, DistributionLock, LockedPackage};
@@ -16,11 +15,7 @@ use store::{Store, StoreError, Verified};
 
 use crate::error::SupplyError;
 use crate::images::Supplier;
-
-/// The keys of Debian's archives on Debian and its derivatives (package `debian-archive-keyring`).
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// Time limit for the check of one signature.
-const GPGV_LIMIT: Duration = Duration::from_secs(60);
+use crate::signature::{debian_keys, signed_text};
 
 /// Why an image of Debian was not made.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +87,11 @@ impl DistributionError {
         match self {
             Self::Supply(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Signature { .. } => Some(
+                "update debian-archive-keyring, or set another mirror with --debian-mirror URL or \
+                 KILN_DEBIAN_MIRROR"
+                    .to_owned(),
+            ),
             Self::Differs { .. } => Some("cargo xtask images --image debian --relock".to_owned()),
             _ => None,
         }
@@ -175,16 +175,14 @@ impl Supplier<'_> {
         };
         let found = discover(&self.store, &candidate, suite, &remotes)?;
         let release = self.store.blob_path(&found.sha256);
-        let is_signed = host::tools::find("gpgv").is_some() && fs::metadata(KEYRING).is_ok();
-        if is_signed {
-            let gpgv = Command::new("gpgv")
-                .args(["--quiet", "--keyring", KEYRING])
-                .arg(&release);
-            let signature = gpgv.read(GPGV_LIMIT);
-            signature.map_err(|source| DistributionError::Signature { file: path, source })?;
-        }
+        let keys = debian_keys();
+        let text = match keys {
+            Some(keys) => signed_text(keys, &release)
+                .map_err(|source| DistributionError::Signature { file: path, source })?,
+            None => fs::read_to_string(&release)?,
+        };
         let index = format!("main/binary-{architecture}/Packages.xz");
-        let pin = debian::digest_in_release(&fs::read_to_string(&release)?, &index);
+        let pin = debian::digest_in_release(&text, &index);
         let (size, sha256) = pin.ok_or_else(|| DistributionError::NoIndex {
             suite: suite.to_owned(),
             index: index.clone(),
@@ -197,7 +195,7 @@ impl Supplier<'_> {
         };
         self.fetch_pins(std::slice::from_ref(&pin))?;
         let index = fs::read(self.package(&pin)?.path())?;
-        Ok((Index::parse(&debian::unpack_xz(&index)?)?, is_signed))
+        Ok((Index::parse(&debian::unpack_xz(&index)?)?, keys.is_some()))
     }
 
     fn fetch_pins(&self, pins: &[SourcePin]) -> Result<(), DistributionError> {

@@ -9,6 +9,7 @@
 //! | [`images`] | the images of a run, from the first origin that has them |
 //! | [`fetch`] | files that later commands need, several at a time |
 //! | [`distribution`] | the root file system of guests with Debian |
+//! | `signature` | Debian's signature of a release |
 //! | [`outlook`] | what a run would do, from what is in the store now |
 //! | `record` | the lock and the archives in the repository, written after a build |
 //! | [`difference`] | where a built image differs from the one in the lock |
@@ -25,6 +26,7 @@ pub mod images;
 pub mod outlook;
 pub mod rebuilt;
 mod record;
+mod signature;
 
 pub use error::SupplyError;
 pub use images::{Caller, Supplier};
