@@ -60,7 +60,7 @@ fn first_form(requires: &str, body: &str) -> String {
 }
 
 /// A script for each verdict.
-fn scripts() -> [(&'static str, String); 12] {
+fn scripts() -> [(&'static str, String); 15] {
     let sized = "set -e\n. $(dirname $0)/helper.sh\nhelper\n\
                  test \"$(blockdev --getsize64 /dev/vdb)\" = 16777216\necho TEST SUCCESS";
     [
@@ -70,6 +70,21 @@ fn scripts() -> [(&'static str, String); 12] {
         (
             "both",
             first_form("", "echo TEST FAILED\necho TEST SUCCESS"),
+        ),
+        (
+            "successful",
+            first_form("", "set -x\necho '  TEST SUCCESSFUL'"),
+        ),
+        (
+            "late",
+            first_form("", "echo TEST SUCCESSFUL\necho 'run: TEST FAILED'"),
+        ),
+        (
+            "option",
+            first_form("", "echo TEST SUCCESS").replace(
+                "echo MEM",
+                "echo KERNEL_CONFIG_REQUIRE=SMP,NO_SUCH_OPTION\n    echo MEM",
+            ),
         ),
         ("endless", first_form("", "echo TEST SUCCESS\nsleep 1000")),
         (
@@ -149,6 +164,13 @@ fn scripts_of_both_forms_give_their_verdicts() {
         "failed",
         "printed `TEST FAILED` and `TEST SUCCESS`",
     );
+    check("ktest::successful", "passed", "");
+    check(
+        "ktest::late",
+        "failed",
+        "printed `run: TEST FAILED` and `TEST SUCCESS`",
+    );
+    check("ktest::option", "skipped", "lacks CONFIG_NO_SUCH_OPTION=y");
     check("ktest::endless", "passed", "");
     check("ktest::babbles", "passed", "");
     check("ktest::renews", "timed-out", "");

@@ -41,14 +41,14 @@ watch_line() {
     case $line in
         'QEMU_MONITOR '*) kiln-call hmp "${line#* }" || : ;;
         'WATCHDOG '*) kiln-call time_limit "${line#* }" || : ;;
-        'TEST SUCCESS')
+        *'TEST SUCCESS'*)
             note success "$line"
             # A script of the first form may never end by itself.
             if test "$FORM" = first && test -z "$limit"; then
                 limit=$(($(uptime_seconds) + 2))
             fi
             ;;
-        'TEST FAILED'*) note failed "$line" ;;
+        *'TEST FAILED'*) note failed "$line" ;;
         'SKIPPING: '*) note skip "${line#*: }" ;;
         *': command not found') note missing "${line##*/}" ;;
         'FAILED: '*) note cause "${line#*: }" ;;

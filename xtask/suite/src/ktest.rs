@@ -184,14 +184,17 @@ impl Needs {
         })
     }
 
-    /// The options of the kernel that the script itself requires: those that all scripts share are the
-    /// wishes of ktest's own kernel build.
+    /// The options of the kernel that the script itself requires: in its second form, those that all
+    /// scripts share are the wishes of ktest's own kernel build.
     #[must_use]
     pub fn config(&self, script: &str) -> Vec<String> {
-        let all = self.words("ktest_kernel_config_require").into_iter();
-        let own = all.filter(|option| {
+        let list = match self.form {
+            Form::First => "KERNEL_CONFIG_REQUIRE",
+            Form::Functions => "ktest_kernel_config_require",
+        };
+        let own = self.words(list).into_iter().filter(|option| {
             let mut words = script.split(|c: char| c.is_whitespace() || c == ',' || c == '"');
-            words.any(|word| word == option)
+            self.form == Form::First || words.any(|word| word == option)
         });
         let named = own.map(|option| option.trim_start_matches("CONFIG_").to_owned());
         named
@@ -444,6 +447,8 @@ mod tests {
         let needs = Needs::parse(needs).unwrap();
         let script = "require-kernel-config MD_RAID1,BLK=m\n";
         assert_eq!(needs.config(script), ["MD_RAID1=y", "BLK=m"]);
+        let needs = Needs::parse("MEM=64M\nKERNEL_CONFIG_REQUIRE=SMP,BCACHE\n").unwrap();
+        assert_eq!(needs.config(""), ["SMP=y", "BCACHE=y"]);
     }
 
     #[test]
