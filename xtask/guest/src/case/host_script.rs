@@ -93,6 +93,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
         // Set because the scripts run with `set -u`. A run never creates a new fingerprint.
         .env("QEMU_TEST_GEN_FINGERPRINT", "")
         .env("tmplog", setting.scratch.join(qemu_test::LOG))
+        .env("KILN_TEST", &setting.test.test.path)
         .env("KILN_ARCH", setting.test.arch)
         .env("KILN_MACHINE", case.machine_name)
         .env("KILN_SEED", setting.job.seed.to_string())
