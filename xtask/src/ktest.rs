@@ -166,7 +166,8 @@ fn required(context: &Context, trees: &[Utf8PathBuf], needs: &Needs, found: &mut
         path.ok_or(reason)
     });
     let of_kernel = of_kernel.into_iter().map(|name| {
-        let mut paths = trees.iter().map(|tree| tree.join(&name));
+        let absolute = Some(Utf8PathBuf::from(&name)).filter(|path| path.is_absolute());
+        let mut paths = trees.iter().map(|tree| tree.join(&name)).chain(absolute);
         let path = paths.find(|path| path.is_file());
         path.ok_or_else(|| format!("`{name}` of LREQUIRE is not in the tree of `--kernel DIR`"))
     });

@@ -16,6 +16,7 @@ use xtask::exit::{CommandResult, Exit, Failure};
 use xtask::kernel_options;
 
 mod environment;
+mod headers;
 
 pub(crate) fn run(context: &Context, args: &KernelArgs) -> CommandResult {
     match &args.command {
@@ -26,7 +27,12 @@ pub(crate) fn run(context: &Context, args: &KernelArgs) -> CommandResult {
 
 fn build(context: &Context, args: &BuildArgs) -> CommandResult {
     let (build, config, report) = configure(context, &args.tree, &args.arguments)?;
-    build.compile(&config).map_err(failure)?;
+    build.compile(&config).map_err(|error| match error {
+        MakeError::Make { is_full: false, .. } => {
+            failure(error).hint(headers::explain(context, &config))
+        }
+        error => failure(error),
+    })?;
     let tree = quote(&build.output);
     context.note(format!("next: cargo xtask test --kernel {tree}"));
     report.result(context, &build.output);
