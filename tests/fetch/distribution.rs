@@ -111,11 +111,10 @@ fn image_of_locked_packages_is_reproducible() {
     assert_eq!(output.code, 0, "{}", output.stderr);
     let output = make(&repo, "empty", &server, &["--offline"]);
     assert_eq!(output.code, 102, "{}", output.stderr);
-    assert!(
-        output.stderr.contains("tool_1_amd64.deb"),
-        "{}",
-        output.stderr
-    );
+    output.stderr_has([
+        "tool_1_amd64.deb",
+        "with a network: cargo xtask images --image debian",
+    ]);
     assert_eq!(server.requests().len(), asked);
 }
 
@@ -128,13 +127,14 @@ fn package_that_left_the_mirror_comes_from_snapshot() {
     assert_eq!(output.code, 0, "{}", output.stderr);
     let mut other = package;
     other[100] ^= 1;
-    let output = make(&repo, "other", &serve(POOL, other), &[]);
-    assert_eq!(output.code, 102);
-    assert!(
-        output.stderr.contains("digest mismatch"),
-        "{}",
-        output.stderr
-    );
+    let check = |server: &Server, expect: &str| {
+        let output = make(&repo, "other", server, &[]);
+        assert_eq!(output.code, 102);
+        let hint = "lock the present versions: cargo xtask images --image debian --relock";
+        output.stderr_has([expect, hint]);
+    };
+    check(&serve(POOL, other), "digest mismatch");
+    check(&serve("nothing", Vec::new()), "HTTP status 404");
 }
 
 #[test]
@@ -168,6 +168,10 @@ fn relock_refuses_an_invalid_signature() {
         }
         assert_eq!(server.requests().len(), 1);
     }
+    let server = serve("nothing", Vec::new());
+    let output = make(&repo, "store", &server, &["--relock", "--arch=alpha"]);
+    assert_eq!(output.code, 102, "{}", output.stderr);
+    output.stderr_has(["InRelease", "set another mirror with --debian-mirror URL"]);
     assert_eq!(repo.read(&lock), before);
 }
 

@@ -185,7 +185,7 @@ fn scripts_of_both_forms_give_their_verdicts() {
     check(
         "ktest::lacks",
         "skipped",
-        "`no-such-tool` of REQUIRE is neither",
+        "`no-such-tool` of REQUIRE is neither next to the script nor on PATH: install it",
     );
     check("config::passes", "skipped", "lacks CONFIG_NO_SUCH_OPTION=y");
     check(
@@ -210,6 +210,7 @@ fn files_that_are_no_ktest_scripts_are_refused() {
     };
     check(None, "no ktest script at");
     check(Some("if true; then\n"), "has a syntax error: ");
+    check(Some("if true; then\n"), "help: bash -n ");
     check(Some("echo hello\n"), "is not a ktest script");
     check(
         Some("[ $1 = deps ] && echo ktest_mem=64\n"),

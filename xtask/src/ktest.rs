@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use host::process::command::quote;
 use host::process::{Command, Output};
 use host::tools::find_in;
 use plan::Project;
@@ -64,7 +65,8 @@ fn script(
     let checked = run(context, &path, &["-n"], &[])?;
     if !checked.status.success() {
         let line = first_line(&checked.stderr);
-        return Err(usage(format!("`{shown}` has a syntax error: {line}")));
+        let error = usage(format!("`{shown}` has a syntax error: {line}"));
+        return Err(error.hint(format!("bash -n {}", quote(shown))));
     }
     let asked = run(context, &path, &[], &["deps"])?;
     let output = asked.stdout_text();
@@ -162,7 +164,8 @@ fn required(context: &Context, trees: &[Utf8PathBuf], needs: &Needs, found: &mut
     let files = files.into_iter().map(|name| {
         let near = Some(folder.join(&name)).filter(|path| path.is_file());
         let path = near.or_else(|| find_in(&name, &context.env.path));
-        let reason = format!("`{name}` of REQUIRE is neither next to the script nor on PATH");
+        let reason =
+            format!("`{name}` of REQUIRE is neither next to the script nor on PATH: install it");
         path.ok_or(reason)
     });
     let of_kernel = of_kernel.into_iter().map(|name| {

@@ -79,6 +79,16 @@ impl HostFilesError {
             Self::NoModule { release, .. } => {
                 Some(format!("ls -R /lib/modules/{release} | grep '\\.ko'"))
             }
+            Self::NoProgram(name)
+            | Self::NoInterpreter {
+                interpreter: name, ..
+            } => Some(format!("install the package that has `{name}`")),
+            Self::NoLibrary { library, .. } => Some(format!(
+                "install the package that has `{library}`, or add its directory to /etc/ld.so.conf"
+            )),
+            Self::Target { .. } => {
+                Some("select a file for the architecture of this host".to_owned())
+            }
             Self::Compressed(_) => Some("depmod -a".to_owned()),
             Self::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Some("sudo chmod a+r FILE, for the file that the error names".to_owned())
@@ -100,4 +110,23 @@ impl HostFilesError {
 fn list(directories: &[Utf8PathBuf]) -> String {
     let quoted = directories.iter().map(|path| format!("`{path}`"));
     quoted.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_library_has_a_hint() {
+        let error = HostFilesError::NoLibrary {
+            library: "libone.so".to_owned(),
+            needed_by: "/bin/tool".into(),
+            searched: vec!["/lib".into()],
+        };
+        let hint = error.hint().unwrap();
+        assert!(
+            hint.starts_with("install the package that has `libone.so`"),
+            "{hint}"
+        );
+    }
 }

@@ -85,16 +85,38 @@ impl DistributionError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Supply(SupplyError::Fetch(error)) => fetch_hint(error),
             Self::Supply(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::Signature { .. } => Some(
-                "update debian-archive-keyring, or set another mirror with --debian-mirror URL or \
-                 KILN_DEBIAN_MIRROR"
-                    .to_owned(),
-            ),
-            Self::Differs { .. } => Some("cargo xtask images --image debian --relock".to_owned()),
+            Self::Signature { .. } => {
+                Some(format!("update debian-archive-keyring, or {OTHER_MIRROR}"))
+            }
+            Self::Differs { .. } => Some(RELOCK.to_owned()),
             _ => None,
         }
+    }
+}
+
+const OTHER_MIRROR: &str = "set another mirror with --debian-mirror URL or KILN_DEBIAN_MIRROR";
+const RELOCK: &str = "cargo xtask images --image debian --relock";
+
+/// The command that fixes a failed download of files of Debian.
+fn fetch_hint(error: &FetchError) -> Option<String> {
+    let is_absent = |error: &FetchError| match error {
+        FetchError::AllFailed { tries, .. } => {
+            !tries.is_empty() && tries.iter().all(|one| one.hint.is_none())
+        }
+        _ => false,
+    };
+    match error {
+        FetchError::Offline(_) => {
+            Some("with a network: cargo xtask images --image debian".to_owned())
+        }
+        FetchError::NotFound { .. } => Some(OTHER_MIRROR.to_owned()),
+        FetchError::Several { failed, .. } if failed.iter().all(is_absent) => Some(format!(
+            "{OTHER_MIRROR}, or lock the present versions: {RELOCK}"
+        )),
+        error => error.hint(),
     }
 }
 

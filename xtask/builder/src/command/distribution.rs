@@ -68,7 +68,7 @@ fn relock(context: &Context, source: &SourceArgs, arch: &str) -> Result<(), Fail
 fn failure(error: DistributionError) -> Failure {
     let hint = error.hint();
     match error {
-        DistributionError::Supply(error) => supply_failure(error),
+        DistributionError::Supply(error) => supply_failure(error).hint(hint),
         DistributionError::Store(error) => store_failure(error),
         DistributionError::Resolve(_) => Failure::new(Exit::Usage, error),
         error => Failure::new(Exit::Failed, error).hint(hint),
