@@ -96,6 +96,32 @@ fn guests_boot_kernel_of_file_or_tree() {
 }
 
 #[test]
+fn report_explains_kernel_that_dies_before_init() {
+    let Some(arch) = arch() else { return };
+    let (repo, kernel) = repository(&arch);
+    let run = |name: &str, text: &str| {
+        repo.write(&format!("{name}.sh"), text);
+        let name = name.replace('/', "::");
+        let words = ["test", "--offline", "--arch", &arch, "--accel=tcg", &name];
+        repo.run(&[&words[..], &["--kernel", kernel.to_str().unwrap()]].concat())
+    };
+    let note = "note the kernel did not unpack the initramfs";
+    let early = "# Has no init.\n#: append = \"rdinit=/none\"\nin_guest() {\n    :\n}\n";
+    let output = run("a/early", early);
+    assert_eq!(output.code, 100, "{} {}", output.stdout, output.stderr);
+    assert!(output.stdout.contains(note), "{}", output.stdout);
+    let late = "# Panics in its test.\nin_guest() {\n    echo 'VFS: Unable to mount root fs' > /dev/kmsg\n    \
+                echo c > /proc/sysrq-trigger\n}\n";
+    let output = run("a/late", late);
+    assert_eq!(output.code, 100, "{} {}", output.stdout, output.stderr);
+    assert!(
+        !output.stdout.contains("the kernel did not"),
+        "{}",
+        output.stdout
+    );
+}
+
+#[test]
 fn kernels_that_cannot_boot_are_refused() {
     let Some(arch) = arch() else { return };
     let (repo, kernel) = repository(&arch);

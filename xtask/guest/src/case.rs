@@ -170,6 +170,8 @@ struct State {
     guests: Vec<GuestResult>,
     servers: Vec<FileServer>,
     booted: Duration,
+    /// Whether any guest was ready for its test.
+    was_ready: bool,
     /// Total time during which a QEMU existed.
     lived: Duration,
     console_tail: Vec<String>,
@@ -290,9 +292,9 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
     }
     report.evidence.log_dir = Some(setting.logs.clone());
     let limit = case.test_limit();
-    case.finish(&mut report);
+    let was_ready = case.finish(&mut report);
     let image = setting.arch.image.as_ref();
-    diagnosis::complete(&mut report, machine, image);
+    diagnosis::complete(&mut report, machine, image, was_ready);
     expectations::judge(setting, limit, &mut report);
     space::judge(setting, &mut report);
     // The run's scratch folder is removed as a whole, so leftovers exist only until then.
@@ -549,7 +551,8 @@ impl Case<'_> {
         });
     }
 
-    fn finish(self, report: &mut TestReport) {
+    /// Completes the report. Returns whether any guest was ready for its test.
+    fn finish(self, report: &mut TestReport) -> bool {
         let state = self
             .state
             .into_inner()
@@ -577,6 +580,7 @@ impl Case<'_> {
         if let Err(error) = output.log.finish() {
             report.evidence.notes.push(error.to_string());
         }
+        state.was_ready
     }
 }
 

@@ -186,11 +186,12 @@ pub fn conduct(
     };
     session.leave();
     let conversation = &session.conversation;
-    let boot = conversation.booted + conversation.booting().unwrap_or_default();
+    let booting = conversation.booting();
     Conducted {
         outcome,
         part,
-        boot,
+        boot: conversation.booted + booting.unwrap_or_default(),
+        was_ready: booting.is_none() || !conversation.booted.is_zero(),
     }
 }
 

@@ -102,8 +102,10 @@ pub struct Conducted {
     pub outcome: Outcome,
     /// The role of this QEMU in the test.
     pub part: Part,
-    /// Total time of all boots.
+    /// Total time of all boots, also of one that did not succeed.
     pub boot: Duration,
+    /// Whether the guest was ready for its test at any time.
+    pub was_ready: bool,
 }
 
 /// The role of one QEMU in its test.

@@ -302,12 +302,10 @@ impl<'a> Started<'a> {
         let mut state = self.case.state();
         state.notes.extend(backtrace);
         state.devices.extend(client.devices());
-        state.notes.extend(
-            kept.into_iter()
-                .filter_map(Result::err)
-                .map(|error| error.to_string()),
-        );
+        let failed = kept.into_iter().filter_map(Result::err);
+        state.notes.extend(failed.map(|error| error.to_string()));
         state.booted += self.arrived + conducted.boot;
+        state.was_ready |= conducted.was_ready;
         state.lived += lived;
         let dropped = client.inbox().dropped();
         if dropped > 0 {
