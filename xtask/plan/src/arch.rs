@@ -81,6 +81,22 @@ pub struct Gcc {
     /// Further options for gcc's configure.
     #[serde(default)]
     pub configure: Vec<String>,
+    /// The architecture whose compiler also generates code of this one. Only libgcc is built then.
+    pub base: Option<String>,
+    /// What the compiler's driver adds to its options, in the language of gcc's spec files. Only with `base`.
+    #[serde(default)]
+    pub specs: String,
+}
+
+/// The file with what all architectures with a small kernel have in common.
+pub(crate) const SMALL: &str = "images/common/small.toml";
+
+/// What all architectures with a small kernel have in common.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Small {
+    /// Devices of QEMU for which such a kernel has no driver.
+    pub(crate) without_driver: BTreeSet<String>,
 }
 
 /// Kernel settings of an architecture.
@@ -91,6 +107,9 @@ pub struct Linux {
     pub arch: String,
     /// The make target.
     pub target: String,
+    /// Whether the kernel lacks the options of `images/common/linux-small.fragment`.
+    #[serde(default)]
+    pub small: bool,
     /// The file that boots, relative to the build directory.
     pub image: String,
     /// The compressed image for other tools, relative to the build directory, if the kernel build

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
 use crate::diagnostic::{Diagnostic, Page};
-use crate::recipe::Scope;
 use crate::recipe::check::Draft;
+use crate::recipe::{Compiler, RecipeInput, Scope};
 use crate::step::Mount;
 use crate::suggest;
 use crate::tree::{self, Files};
@@ -68,7 +68,7 @@ fn scopes(
     if draft.recipe.scope == Scope::Arch {
         return;
     }
-    for (input, (_, mount)) in draft.inputs.iter().zip(&draft.recipe.inputs) {
+    for (input, RecipeInput { mount, .. }) in draft.inputs.iter().zip(&draft.recipe.inputs) {
         let name = input.get_ref();
         if drafts
             .get(name)
@@ -122,7 +122,10 @@ fn walk<'a>(
         return;
     }
     path.push(name);
-    for input in &draft.inputs {
+    // The step of another architecture is not this one. `project::bases` checks that those end.
+    let inputs = draft.inputs.iter().zip(&draft.recipe.inputs);
+    let inputs = inputs.filter(|(_, input)| input.compiler != Some(Compiler::Base));
+    for (input, _) in inputs {
         let next = input.get_ref().as_str();
         if let Some(start) = path.iter().position(|on_path| *on_path == next) {
             let circle: Vec<String> = path[start..]

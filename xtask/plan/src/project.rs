@@ -278,14 +278,17 @@ impl<'a> PlanDraft<'a> {
         }
         let mut inputs = Vec::new();
         // `load` has checked that there are no cycles.
-        for (input, mount) in &recipe.inputs {
-            let step = self.add(self.project.recipe(input)?, arch)?;
+        for input in &recipe.inputs {
+            let Some(arch) = input.arch(&self.project.arches, arch) else {
+                continue;
+            };
+            let step = self.add(self.project.recipe(&input.recipe)?, arch)?;
             let key = self.plan.step(step).key;
             inputs.push(Input {
                 step,
-                recipe: input.clone(),
+                recipe: input.recipe.clone(),
                 key,
-                mount: *mount,
+                mount: input.mount,
             });
         }
         let step = self.project.step(recipe, arch);
@@ -330,6 +333,10 @@ fn read_arches(
     files: &Files,
     found: &mut Vec<Diagnostic>,
 ) -> (BTreeMap<String, Arch>, BTreeSet<String>) {
+    let small = Utf8Path::new(arch::SMALL);
+    let small = files.contains_key(small).then(|| page(files, small, found));
+    let small = small.flatten().and_then(|page| document::read(page, found));
+    let small: arch::Small = small.unwrap_or_default();
     let mut arches = BTreeMap::new();
     let mut names = BTreeSet::new();
     for path in files.keys() {
@@ -340,10 +347,41 @@ fn read_arches(
         }
         let name = path.file_stem().unwrap_or_default();
         names.insert(name.to_owned());
-        let arch = page(files, path, found).and_then(|page| arch::raw::read(page, found));
+        let arch = page(files, path, found).and_then(|page| arch::raw::read(page, &small, found));
         arches.extend(arch.map(|arch| (name.to_owned(), arch)));
     }
+    bases(files, &arches, &names, found);
     (arches, names)
+}
+
+/// Reports compilers of other architectures that do not exist.
+fn bases(
+    files: &Files,
+    arches: &BTreeMap<String, Arch>,
+    names: &BTreeSet<String>,
+    found: &mut Vec<Diagnostic>,
+) {
+    for arch in arches.values() {
+        let Some(base) = &arch.gcc.base else {
+            continue;
+        };
+        let owners = arches.values().filter(|arch| arch.gcc.base.is_none());
+        let owners: Vec<&str> = owners.map(|arch| arch.name.as_str()).collect();
+        // An architecture whose own file is invalid has been reported.
+        if owners.contains(&base.as_str()) || (names.contains(base) && !arches.contains_key(base)) {
+            continue;
+        }
+        let path = Utf8PathBuf::from(format!("images/{}.toml", arch.name));
+        let title = format!("`{base}` of `gcc.base` is not an architecture with a compiler");
+        let help = suggest::help(
+            base,
+            "architectures with a compiler",
+            owners.iter().copied(),
+        );
+        let page = page(files, &path, found);
+        let wrong = page.map(|page| page.whole(title, "in this file").with_help(help));
+        found.extend(wrong);
+    }
 }
 
 /// Reports files in `images/<arch>/` without an architecture file.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::arch::Arch;
 use crate::source::Source;
 use crate::step::{InitramfsKind, InputFile, Mount, Product};
 
@@ -38,8 +39,8 @@ pub struct Recipe {
     pub sources_from: Option<String>,
     /// Archives.
     pub sources: Vec<Source>,
-    /// Other recipes, with the mount points of their outputs.
-    pub inputs: Vec<(String, Mount)>,
+    /// Other recipes.
+    pub inputs: Vec<RecipeInput>,
     /// Host tools in addition to the base set.
     pub tools: Vec<String>,
     /// Files of the repository, by path; `*` stands for any part of a name.
@@ -48,6 +49,43 @@ pub struct Recipe {
     pub frozen: Vec<(String, Template)>,
     /// Environment.
     pub env: BTreeMap<String, Template>,
+}
+
+/// Another recipe, whose output a recipe reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipeInput {
+    /// Its name.
+    pub recipe: String,
+    /// The mount point of its output.
+    pub mount: Mount,
+    /// The architectures that have this input. `None` for all.
+    pub compiler: Option<Compiler>,
+}
+
+impl RecipeInput {
+    /// The architecture of the input's step, or `None` if this architecture does not have the input.
+    pub(crate) fn arch<'a>(
+        &self,
+        arches: &'a BTreeMap<String, Arch>,
+        arch: Option<&'a Arch>,
+    ) -> Option<Option<&'a Arch>> {
+        let base = arch.and_then(|arch| arch.gcc.base.as_ref());
+        match self.compiler {
+            None => Some(arch),
+            Some(Compiler::Own) => base.is_none().then_some(arch),
+            Some(Compiler::Base) => base.map(|base| arches.get(base)),
+        }
+    }
+}
+
+/// Whose compiler generates the code of an architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compiler {
+    /// Its own. An input with this value is for architectures without `gcc.base`.
+    Own,
+    /// That of another architecture, its `gcc.base`. An input with this value is the step of that architecture.
+    Base,
 }
 
 /// The number of steps of a recipe.

@@ -122,12 +122,22 @@ fn variables(project: &Project, recipes: Map<String, Value>, arch: Option<&Arch>
         let linux = &arch.linux;
         values.insert("arch".to_owned(), json!(arch.name));
         values.insert("triple".to_owned(), json!(arch.triple));
-        values.insert("gcc".to_owned(), json!({ "configure": arch.gcc.configure }));
+        let base = arch.gcc.base.as_ref();
+        let base = base.and_then(|name| project.arches.get(name));
+        values.insert(
+            "gcc".to_owned(),
+            json!({
+                "configure": arch.gcc.configure,
+                "base": base.map(|base| base.triple.as_str()).unwrap_or_default(),
+                "specs": arch.gcc.specs,
+            }),
+        );
         values.insert(
             "linux".to_owned(),
             json!({
                 "arch": linux.arch,
                 "target": linux.target,
+                "small": if linux.small { "yes" } else { "" },
                 "image": linux.image,
                 "compressed": linux.compressed.as_deref().unwrap_or_default(),
                 "make": linux.make,
@@ -274,10 +284,12 @@ impl RenderContext<'_> {
         value
     }
 
+    /// A template that renders to nothing names no file.
     fn files(&mut self) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         for template in &self.recipe.files {
-            let Some(path) = self.render_path(template) else {
+            let path = self.render(template).filter(|path| !path.is_empty());
+            let Some(path) = path.and_then(|path| self.repository_path(template, path)) else {
                 continue;
             };
             let all = &self.project.files;
@@ -320,6 +332,10 @@ impl RenderContext<'_> {
 
     fn render_path(&mut self, template: &Template) -> Option<Utf8PathBuf> {
         let path = self.render(template)?;
+        self.repository_path(template, path)
+    }
+
+    fn repository_path(&mut self, template: &Template, path: String) -> Option<Utf8PathBuf> {
         if is_relative(&path) {
             return Some(path.into());
         }

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::{
     Arch, Archive, Bare, Endian, Gcc, Hotplug, Linux, Machine, Ordinary, OrdinaryKernel,
-    QemuProfile,
+    QemuProfile, Small,
 };
 use crate::diagnostic::{Diagnostic, Page};
 use crate::{document, duration, suggest};
@@ -26,7 +26,7 @@ struct RawArch {
     prebuilt: bool,
     default: Option<bool>,
     gdb: Option<String>,
-    gcc: Gcc,
+    gcc: Spanned<Gcc>,
     linux: Linux,
     #[serde(default)]
     archive: Archive,
@@ -121,8 +121,12 @@ struct RawOrdinary {
 }
 
 /// Parses an architecture's file. Errors are added to `found`.
-pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> {
-    let raw: RawArch = document::read(page, found)?;
+pub(crate) fn read(page: Page<'_>, small: &Small, found: &mut Vec<Diagnostic>) -> Option<Arch> {
+    let mut raw: RawArch = document::read(page, found)?;
+    if raw.linux.small {
+        let shared = small.without_driver.iter().cloned();
+        raw.qemu.without_driver.extend(shared);
+    }
     let before = found.len();
     let stem = page.path.file_stem().unwrap_or_default();
     if raw.arch.get_ref() != stem {
@@ -154,6 +158,15 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
             .with_help("such as `<machine>-linux-musl`: the name the toolchain is built for"),
         );
     }
+    let gcc = raw.gcc.get_ref();
+    let misplaced = match &gcc.base {
+        Some(_) if !gcc.configure.is_empty() => Some("`configure` has no effect with `base`"),
+        None if !gcc.specs.is_empty() => Some("`specs` has no effect without `base`"),
+        _ => None,
+    };
+    if let Some(title) = misplaced {
+        found.push(page.at(raw.gcc.span(), title, "in this table"));
+    }
     let compressed = raw.linux.compressed.is_some();
     let (qemu, stock) = profiles(page, raw.qemu, compressed, found);
     (found.len() == before).then_some(Arch {
@@ -165,7 +178,7 @@ pub(crate) fn read(page: Page<'_>, found: &mut Vec<Diagnostic>) -> Option<Arch> 
         prebuilt: raw.prebuilt,
         default: raw.default.unwrap_or(raw.prebuilt),
         gdb: raw.gdb,
-        gcc: raw.gcc,
+        gcc: raw.gcc.into_inner(),
         linux: raw.linux,
         archive: raw.archive,
         bare: raw.bare,
@@ -383,7 +396,7 @@ fn permille(page: Page<'_>, factor: &Spanned<f64>, found: &mut Vec<Diagnostic>) 
 mod tests {
     use std::time::Duration;
 
-    use super::{Page, read};
+    use super::{Page, Small, read};
     use crate::arch::MachineProfile;
     use crate::diagnostic::show;
 
@@ -455,6 +468,7 @@ args = ["-M", "virt"]
                 path: "images/riscv64.toml".into(),
                 text,
             },
+            &Small::default(),
             &mut found,
         );
         assert!(
@@ -471,7 +485,7 @@ args = ["-M", "virt"]
             path: "images/riscv64.toml".into(),
             text: GOOD,
         };
-        let arch = read(page, &mut found);
+        let arch = read(page, &Small::default(), &mut found);
         assert_eq!(show(&found), "");
         insta::assert_debug_snapshot!(arch.unwrap());
     }
@@ -482,7 +496,7 @@ args = ["-M", "virt"]
             path: "images/riscv64.toml".into(),
             text: GOOD,
         };
-        let arch = read(page, &mut Vec::new()).unwrap();
+        let arch = read(page, &Small::default(), &mut Vec::new()).unwrap();
         let check = |profile, append: &str, options: &[&str], timeout: Option<u64>| {
             let qemu = arch.with_machines(profile).qemu;
             let machine = &qemu.machines["virt"];
@@ -511,7 +525,7 @@ args = ["-M", "virt"]
         let check = |keys: &str, expect: (bool, bool)| {
             let path = "images/riscv64.toml".into();
             let text = &GOOD.replace("bits = 64", &format!("bits = 64\n{keys}"));
-            let arch = read(Page { path, text }, &mut Vec::new()).unwrap();
+            let arch = read(Page { path, text }, &Small::default(), &mut Vec::new()).unwrap();
             assert_eq!((arch.prebuilt, arch.default), expect, "{keys}");
         };
         check("", (true, true));

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::raw::{At, RawFrozen, RawInput, RawRecipe};
 use super::sheet::Sheet;
-use super::{Make, Origin, Recipe, Template, entry, pin};
+use super::{Compiler, Make, Origin, Recipe, RecipeInput, Template, entry, pin};
 use crate::diagnostic::{Diagnostic, Page};
 use crate::relative::{is_file_name, is_relative};
 use crate::spdx;
@@ -110,8 +110,13 @@ pub(crate) fn check(
         .into_iter()
         .map(|file| sheet.inline(file))
         .collect();
-    let (inputs, mounts): (Vec<_>, Vec<_>) = sheet.inputs.into_iter().unzip();
-    let names = inputs.iter().map(|input| input.get_ref().clone());
+    let input = |(recipe, mount, compiler): &(Spanned<String>, Mount, _)| RecipeInput {
+        recipe: recipe.get_ref().clone(),
+        mount: *mount,
+        compiler: *compiler,
+    };
+    let inputs = sheet.inputs.iter().map(input).collect();
+    let input_names = sheet.inputs.into_iter().map(|(recipe, ..)| recipe);
     Some(Draft {
         path: page.path.to_owned(),
         recipe: Recipe {
@@ -125,13 +130,13 @@ pub(crate) fn check(
             make: make?,
             sources_from: sources_from.as_ref().map(|from| from.get_ref().clone()),
             sources,
-            inputs: names.zip(mounts).collect(),
+            inputs,
             tools: raw.tools.into_iter().map(Spanned::into_inner).collect(),
             files,
             frozen,
             env,
         },
-        inputs,
+        inputs: input_names.collect(),
         sources_from,
     })
 }
@@ -236,17 +241,27 @@ fn made_by_kiln(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
 
 fn add_inputs(sheet: &mut Sheet<'_>, raw: Vec<RawInput>) {
     sheet.twice("input", raw.iter().map(|input| &input.recipe));
-    let mut at_toolchain = raw.iter().filter_map(|input| input.at.as_ref());
-    if let Some(second) = at_toolchain.nth(1) {
+    // An architecture has the inputs of its kind, and those of both kinds.
+    let second = [Compiler::Own, Compiler::Base].iter().find_map(|kind| {
+        let of_kind = |input: &&RawInput| input.compiler.is_none_or(|compiler| compiler == *kind);
+        let inputs = raw.iter().filter(of_kind);
+        inputs.filter_map(|input| input.at.as_ref()).nth(1)
+    });
+    if let Some(second) = second {
         let title = "two inputs are mounted as the toolchain".to_owned();
         sheet.wrong(second, title, "second occurrence");
     }
-    for RawInput { recipe, at } in raw {
+    for input in raw {
+        let RawInput {
+            recipe,
+            at,
+            compiler,
+        } = input;
         let mount = match at.map(Spanned::into_inner) {
             Some(At::Tc) => Mount::Toolchain,
             None => Mount::In,
         };
-        sheet.inputs.push((recipe, mount));
+        sheet.inputs.push((recipe, mount, compiler));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Scope;
+use super::{Compiler, Scope};
 use crate::step::Product;
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +42,7 @@ pub(crate) struct RawRecipe {
 pub(super) struct RawInput {
     pub(super) recipe: Spanned<String>,
     pub(super) at: Option<Spanned<At>>,
+    pub(super) compiler: Option<Compiler>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use toml::Spanned;
 
-use super::{Origin, Template};
+use super::{Compiler, Origin, Template};
 use crate::diagnostic::{Diagnostic, Page};
 use crate::relative::is_relative;
 use crate::step::Mount;
@@ -16,7 +16,7 @@ pub(super) struct Sheet<'a> {
     pub(super) page: Page<'a>,
     pub(super) files: &'a Files,
     pub(super) found: &'a mut Vec<Diagnostic>,
-    pub(super) inputs: Vec<(Spanned<String>, Mount)>,
+    pub(super) inputs: Vec<(Spanned<String>, Mount, Option<Compiler>)>,
 }
 
 impl<'a> Sheet<'a> {
@@ -62,9 +62,9 @@ impl<'a> Sheet<'a> {
         if self
             .inputs
             .iter()
-            .all(|(input, _)| input.get_ref() != recipe.get_ref())
+            .all(|(input, ..)| input.get_ref() != recipe.get_ref())
         {
-            self.inputs.push((recipe, Mount::In));
+            self.inputs.push((recipe, Mount::In, None));
         }
     }
 

@@ -177,6 +177,23 @@ pub(super) fn repository() -> Files {
     .collect()
 }
 
+/// The repository in which alpha's compiler also generates beta's code.
+pub(super) fn shared_compiler() -> Files {
+    let own = r#"configure = ["--one", "--two=beta"]"#;
+    let mut files = edited(
+        "images/beta.toml",
+        own,
+        "base = \"alpha\"\nspecs = \"-m32\"",
+    );
+    let inputs =
+        r#"{ recipe = "gmp", compiler = "own" }, { recipe = "gcc", at = "tc", compiler = "base" }"#;
+    let gcc = GCC.replace(r#"{ recipe = "gmp" }"#, inputs);
+    files.insert("recipes/gcc/recipe.toml".into(), gcc.into_bytes());
+    let script = "{{#if gcc.base}}{{gcc.base}} {{gcc.specs}}{{/if}}\n";
+    files.insert("recipes/gcc/build.sh.hbs".into(), script.into());
+    files
+}
+
 /// The repository with one text in one file replaced.
 pub(super) fn edited(path: &str, from: &str, to: &str) -> Files {
     let mut files = repository();

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::{PlanError, load};
-use super::fixture::{Files, INITRAMFS, edited, plan, project, repository, with, without};
+use super::fixture::{
+    Files, INITRAMFS, LINUX_CONFIG, edited, plan, project, repository, shared_compiler, with,
+    without,
+};
 use crate::digest::BuildKey;
 use crate::step::{Action, Plan, Step};
 
@@ -47,6 +50,49 @@ fn script_step_holds_its_whole_environment() {
 fn initramfs_step_has_sorted_rendered_entries() {
     let plan = plan(&repository(), &["alpha"]);
     insta::assert_json_snapshot!(step(&plan, "initramfs", "alpha").action);
+}
+
+#[test]
+fn compiler_of_base_is_an_input() {
+    let plan = plan(&shared_compiler(), &["beta"]);
+    let gcc = step(&plan, "gcc", "beta");
+    let inputs = gcc.inputs.iter().map(|input| plan.step(input.step));
+    let inputs: Vec<String> = inputs.map(ToString::to_string).collect();
+    assert_eq!(inputs, ["gcc (alpha)"]);
+    let Action::Script(script) = &gcc.action else {
+        panic!("{:?}", gcc.action)
+    };
+    assert_eq!(script.text, "alpha-linux-musl -m32\n");
+    let alpha = step(&plan, "gcc", "alpha");
+    assert_eq!(plan.step(alpha.inputs[0].step).to_string(), "gmp");
+}
+
+#[test]
+fn small_kernel_has_further_fragment_and_missing_drivers() {
+    let mut files = edited("images/beta.toml", "target = ", "small = true\ntarget = ");
+    let fragments = r#"files = ["{{#if linux.small}}images/common/small.fragment{{/if}}", "#;
+    let recipe = LINUX_CONFIG.replace("files = [", fragments);
+    let added = [
+        ("recipes/linux-config/recipe.toml", recipe.as_str()),
+        ("images/common/small.fragment", "CONFIG_USB=n\n"),
+        (
+            "images/common/small.toml",
+            "without-driver = [\"usb-kbd\"]\n",
+        ),
+    ];
+    files.extend(added.map(|(path, text)| (path.into(), text.into())));
+    let project = project(&files);
+    let plan = project.plan(&["alpha".to_owned(), "beta".to_owned()]);
+    let plan = plan.unwrap();
+    let names = |arch| {
+        let files = step(&plan, "linux-config", arch).files.keys();
+        files.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names("alpha"), ["linux.fragment"]);
+    assert_eq!(names("beta"), ["linux.fragment", "small.fragment"]);
+    assert!(project.arches["alpha"].qemu.without_driver.is_empty());
+    let missing = &project.arches["beta"].qemu.without_driver;
+    assert!(missing.contains("usb-kbd"), "{missing:?}");
 }
 
 #[test]

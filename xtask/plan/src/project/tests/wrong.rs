@@ -6,7 +6,9 @@ use camino::Utf8Path;
 use proptest::prelude::*;
 
 use super::super::load;
-use super::fixture::{Files, GMP, INITRAMFS, LINUX_CONFIG, edited, repository, with, without};
+use super::fixture::{
+    Files, GMP, INITRAMFS, LINUX_CONFIG, edited, repository, shared_compiler, with, without,
+};
 use crate::diagnostic::show;
 
 /// Name of the mistake, file below `recipes/`, original text, replacement. A `¶` is a newline.
@@ -39,6 +41,8 @@ itself | gcc/recipe.toml | "gmp" } | "gcc" }
 common needs arch | gmp/recipe.toml | tools = | inputs = [{ recipe = "linux" }]¶tools =
 unknown place | gcc/recipe.toml | "gmp" } | "gmp", at = "td" }
 common at the toolchain | gmp/recipe.toml | tools = | inputs = [{ recipe = "zlib", at = "tc" }]¶tools =
+unknown compiler | linux/recipe.toml | at = "tc" } | at = "tc", compiler = "his" }
+two for the base | linux/recipe.toml | at = "tc" }] | at = "tc", compiler = "base" }, { recipe = "gmp", at = "tc" }]
 two at the toolchain | linux/recipe.toml | at = "tc" }] | at = "tc" }, { recipe = "gmp", at = "tc" }]
 unknown sources-from | linux-config/recipe.toml | from = "linux" | from = "linus"
 sources-from without | linux-config/recipe.toml | from = "linux" | from = "image"
@@ -142,6 +146,36 @@ fn invalid_repositories_are_explained() {
     files.insert("recipes/gcc/build.sh.hbs".into(), b"{{tripl}}".to_vec());
     files.remove(Utf8Path::new("images/alpha/linux.fragment"));
     case(&mut report, "three files at once", &files);
+    for (what, path, from, to) in [
+        ("unknown base", "beta", "\"alpha\"", "\"alpah\""),
+        (
+            "base of a base",
+            "alpha",
+            "configure = [\"--one\", \"--two=alpha\"]",
+            "base = \"beta\"",
+        ),
+        (
+            "configure with a base",
+            "beta",
+            "specs = ",
+            "configure = [\"-x\"]\nspecs = ",
+        ),
+        ("specs without a base", "beta", "base = \"alpha\"\n", ""),
+        (
+            "unknown key of small",
+            "common/small",
+            "",
+            "without-drivr = []",
+        ),
+    ] {
+        let mut files = shared_compiler();
+        let path = format!("images/{path}.toml");
+        let old = files.remove(Utf8Path::new(&path)).unwrap_or_default();
+        let old = String::from_utf8(old).unwrap();
+        assert!(old.contains(from), "`{from}` is not in {path}");
+        files.insert(path.into(), old.replacen(from, to, 1).into_bytes());
+        case(&mut report, what, &files);
+    }
     insta::assert_snapshot!(report);
 }
 
