@@ -26,7 +26,7 @@ use crate::supply::Supply;
 /// The first architecture whose programs this host runs.
 pub(crate) fn native(project: &Project) -> Option<&Arch> {
     let mut arches = project.arches.values();
-    arches.find(|arch| is_native(&arch.qemu))
+    arches.find(|arch| is_native(arch))
 }
 
 /// Keeps the architectures that a kernel was built for, where the command line names none.
@@ -72,7 +72,7 @@ pub(crate) fn narrow(
     if host.is_host_image() || !host.program.is_empty() {
         arches.retain(|name| {
             let arch = project.arches.get(name);
-            arch.is_some_and(|arch| is_native(&arch.qemu))
+            arch.is_some_and(|arch| is_native(arch))
         });
     }
     if host.is_debian() {
@@ -136,7 +136,7 @@ pub(crate) fn apply(
         let hint = "`debian.packages` in the header of a test adds packages";
         return Err(Failure::new(Exit::Usage, error).hint(Some(hint.to_owned())));
     }
-    let foreign = runs.iter().find(|run| !is_native(&run.arch.qemu));
+    let foreign = runs.iter().find(|run| !is_native(&run.arch));
     if let Some(run) = foreign.filter(|_| is_host || !host.program.is_empty()) {
         let name = &run.arch.name;
         let error = anyhow::anyhow!("the programs of this host are not for {name}");

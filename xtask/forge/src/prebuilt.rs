@@ -36,7 +36,7 @@ pub enum PackError {
         source: io::Error,
     },
     /// A branch filter that this program's xz does not support (`config.h` of `lzma-sys`).
-    #[error("unknown branch filter `{0}`: expected `riscv`, `sparc` or `x86`")]
+    #[error("unknown branch filter `{0}`: expected `arm`, `riscv`, `sparc` or `x86`")]
     Filter(String),
 }
 
@@ -139,6 +139,7 @@ fn filters(packing: &Packing, size: usize) -> Result<Filters, PackError> {
     let mut filters = Filters::new();
     match packing.filter.as_deref() {
         None => {}
+        Some("arm") => drop(filters.arm()),
         Some("riscv") => drop(filters.riscv()),
         Some("sparc") => drop(filters.sparc()),
         Some("x86") => drop(filters.x86()),

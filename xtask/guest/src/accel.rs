@@ -59,8 +59,8 @@ fn machine() -> String {
 
 /// Whether the programs of this host run in guests of an architecture.
 #[must_use]
-pub fn is_native(profile: &plan::arch::QemuProfile) -> bool {
-    profile.native.contains(&machine())
+pub fn is_native(arch: &Arch) -> bool {
+    arch.uname == machine()
 }
 
 /// The accelerator, with a line for people where one is due.

@@ -2,6 +2,7 @@
 //! data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub struct Arch {
     pub prebuilt: bool,
     /// Whether commands that name no architecture include it.
     pub default: bool,
+    /// What `uname -m` prints in its guests.
+    pub uname: String,
     /// What gdb calls it (`set architecture`), where gdb cannot tell by itself.
     pub gdb: Option<String>,
     /// Compiler settings.
@@ -115,16 +118,35 @@ pub struct Linux {
     /// The compressed image for other tools, relative to the build directory, if the kernel build
     /// makes one whose payload is `image`.
     pub compressed: Option<String>,
+    /// How `image` is wrapped for U-Boot, where QEMU needs that to load it at its address.
+    #[serde(rename = "u-boot")]
+    pub u_boot: Option<UBoot>,
     /// Further variables for every make, `NAME=value`.
     #[serde(default)]
     pub make: Vec<String>,
+}
+
+/// The header of a kernel file for U-Boot (its legacy format, include/image.h of U-Boot).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UBoot {
+    /// U-Boot's number of the architecture, for example 2 for Arm.
+    pub architecture: u8,
+    /// The physical address at which the kernel is loaded and entered.
+    pub address: u32,
+}
+
+impl fmt::Display for UBoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.architecture, self.address)
+    }
 }
 
 /// How an image is packed for transport.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
-    /// xz's branch filter, `riscv`, `sparc` or `x86`. None by default.
+    /// xz's branch filter, `arm`, `riscv`, `sparc` or `x86`. None by default.
     pub filter: Option<String>,
     /// As in `xz --lzma2=lc=`: bits of the previous byte that predict a literal. The default is 3.
     pub lc: Option<u32>,

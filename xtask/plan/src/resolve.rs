@@ -141,6 +141,7 @@ fn variables(project: &Project, recipes: Map<String, Value>, arch: Option<&Arch>
                 "image": linux.image,
                 "compressed": linux.compressed.as_deref().unwrap_or_default(),
                 "make": linux.make,
+                "u-boot": linux.u_boot.map(|it| it.to_string()).unwrap_or_default(),
             }),
         );
         let library = Utf8PathBuf::from(format!("guest-tests/bare/lib/{}/", arch.name));

@@ -371,7 +371,7 @@ fn an_unknown_filter_is_named() {
         .to_string();
     assert_eq!(
         error,
-        "unknown branch filter `arm64`: expected `riscv`, `sparc` or `x86`"
+        "unknown branch filter `arm64`: expected `arm`, `riscv`, `sparc` or `x86`"
     );
     assert!(!home.archive().exists());
 }

@@ -129,6 +129,7 @@ impl Case<'_> {
                 variable("KILN_BITS", arch.bits.to_string()),
                 variable("KILN_PAGE_SIZE", arch.page_size.to_string()),
                 variable("KILN_ENDIAN", endian.to_owned()),
+                variable("KILN_UNAME", arch.uname.clone()),
                 variable("KILN_MACHINE", self.machine_name.to_owned()),
                 variable("KILN_CALLS_ITSELF", self.calls_itself().to_owned()),
                 variable("KILN_SEED", self.setting.job.seed.to_string()),

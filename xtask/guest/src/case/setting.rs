@@ -24,7 +24,7 @@ impl Setting<'_> {
         let tools = requirement::Tools {
             on_path: &|tool| host::tools::find_in(tool, &self.config.path).is_some(),
             of_qemu: &|tool| self.arch.tools.find(tool).is_some(),
-            native: is_native(&self.arch.arch.qemu),
+            native: is_native(&self.arch.arch),
         };
         let header = &self.test.test.header;
         requirement::unmet(header, machine, &offer, tools)

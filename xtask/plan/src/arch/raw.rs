@@ -26,6 +26,7 @@ struct RawArch {
     prebuilt: bool,
     default: Option<bool>,
     gdb: Option<String>,
+    uname: Option<String>,
     gcc: Spanned<Gcc>,
     linux: Linux,
     #[serde(default)]
@@ -170,6 +171,7 @@ pub(crate) fn read(page: Page<'_>, small: &Small, found: &mut Vec<Diagnostic>) -
     let compressed = raw.linux.compressed.is_some();
     let (qemu, stock) = profiles(page, raw.qemu, compressed, found);
     (found.len() == before).then_some(Arch {
+        uname: raw.uname.unwrap_or_else(|| raw.arch.get_ref().clone()),
         name: raw.arch.into_inner(),
         triple: raw.triple.into_inner(),
         endian: raw.endian,

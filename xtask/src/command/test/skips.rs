@@ -24,7 +24,8 @@ pub(super) fn reason(
         }
         Body::Guest(_) | Body::Host | Body::Bare(_) | Body::Suite(_) | Body::Ktest(_) => {}
     }
-    let profile = &supply.project.arches.get(test.arch)?.qemu;
+    let arch = supply.project.arches.get(test.arch)?;
+    let profile = &arch.qemu;
     // A wrong machine is an error of the test, reported when it runs.
     let (_, machine) = requirement::machine(header, test.arch, profile).ok()?;
     // The working accelerator is known only after a boot.
@@ -44,7 +45,7 @@ pub(super) fn reason(
     let tools = requirement::Tools {
         on_path: &|tool| host::tools::find_in(tool, path).is_some(),
         of_qemu: &|tool| known.tools.find(tool).is_some(),
-        native: guest::accel::is_native(profile),
+        native: guest::accel::is_native(arch),
     };
     requirement::unmet(header, machine, &offer, tools)
 }
