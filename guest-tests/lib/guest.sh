@@ -375,10 +375,12 @@ end_recording() {
 
 # input_events: the recorded events, one per line: type, code and the lower half of the value.
 input_events() {
-    _value=11
-    test "$KILN_ENDIAN" = little || _value=12
-    # An event is a time of 16 bytes, then the three.
-    od -An -v -t d2 -w24 /tmp/events | awk -v value="$_value" 'NF == 12 { print $9, $10, $value }'
+    # An event is a time of two words, then type and code of 16 bits and a value of 32 bits.
+    _time=$((KILN_BITS / 8))
+    _value=$((_time + 3))
+    test "$KILN_ENDIAN" = little || _value=$((_time + 4))
+    od -An -v -t d2 -w$((2 * _time + 8)) /tmp/events |
+        awk -v time="$_time" -v value="$_value" 'NF == time + 4 { print $(time + 1), $(time + 2), $value }'
 }
 
 # disk_behind_iommu: checks that data written to /dev/vda goes through a translating IOMMU and can be read back. The host script

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The guest sees the nodes that QEMU was given: their memory, their processors, their distances.
+#: requires.kernel = ["NUMA"]
 
 in_host() {
     qemu -m 768M -smp 4,sockets=4 \

@@ -5,7 +5,7 @@
 
 in_host() {
     truncate -s 16M "$SCRATCH/disk"
-    qemu -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device virtio-blk-pci,drive=disk
+    qemu -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device "virtio-blk-$KILN_VIRTIO,drive=disk"
     has_pattern 2 "$SCRATCH/disk" 8
 }
 

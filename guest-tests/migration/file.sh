@@ -5,7 +5,7 @@
 
 in_host() {
     truncate -s 16M "$SCRATCH/disk"
-    set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device virtio-blk-pci,drive=disk
+    set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device "virtio-blk-$KILN_VIRTIO,drive=disk"
     qemu -name source "$@" &
     source=$!
     # The guest writes this after its memory.

@@ -7,7 +7,7 @@
 in_host() {
     transport=$(choose transport)
     truncate -s 32M "$SCRATCH/disk"
-    set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device virtio-blk-pci,drive=disk
+    set -- -blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$SCRATCH/disk" -device "virtio-blk-$KILN_VIRTIO,drive=disk"
     qemu -name source "$@" &
     source=$!
     wait_ready -g source

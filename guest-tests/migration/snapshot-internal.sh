@@ -8,8 +8,8 @@ in_host() {
     cd "$SCRATCH"
     qemu-img create -q -f qcow2 disk 32M
     mkfifo line.in line.out
-    qemu -blockdev driver=qcow2,node-name=disk,file.driver=file,file.filename=disk -device virtio-blk-pci,drive=disk \
-        -chardev pipe,id=line,path=line -device virtio-serial-pci,id=serial1 \
+    qemu -blockdev driver=qcow2,node-name=disk,file.driver=file,file.filename=disk -device "virtio-blk-$KILN_VIRTIO,drive=disk" \
+        -chardev pipe,id=line,path=line -device "virtio-serial-$KILN_VIRTIO,id=serial1" \
         -device virtserialport,bus=serial1.0,chardev=line,name=org.kiln.line &
     guest=$!
     exec 3> line.in 4< line.out

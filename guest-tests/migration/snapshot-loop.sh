@@ -6,7 +6,7 @@
 
 in_host() {
     qemu-img create -q -f qcow2 "$SCRATCH/disk" 64M
-    qemu -drive if=none,id=d0,file="$SCRATCH/disk",format=qcow2 -device virtio-blk-pci,drive=d0 &
+    qemu -drive if=none,id=d0,file="$SCRATCH/disk",format=qcow2 -device "virtio-blk-$KILN_VIRTIO,drive=d0" &
     wait_ready
     await one
     hmp savevm s

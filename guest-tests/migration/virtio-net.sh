@@ -6,7 +6,8 @@
 
 in_host() {
     set -- -netdev hubport,id=p1,hubid=0 -netdev hubport,id=p2,hubid=0 \
-        -device virtio-net-pci,netdev=p1,id=nic,mac=52:54:00:00:00:01 -device virtio-net-pci,netdev=p2,mac=52:54:00:00:00:02
+        -device "virtio-net-$KILN_VIRTIO,netdev=p1,id=nic,mac=52:54:00:00:00:01" \
+        -device "virtio-net-$KILN_VIRTIO,netdev=p2,mac=52:54:00:00:00:02"
     qemu -name source "$@" &
     source=$!
     wait_ready -g source

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A virtio-crypto device offers its cipher to the kernel until it is unplugged.
+#: requires.kernel = ["CRYPTO_DEV_VIRTIO"]
 #: requires.devices = ["virtio-crypto-pci"]
 #: slots = 1
 

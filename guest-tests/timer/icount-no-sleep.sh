@@ -1,5 +1,6 @@
 #!/bin/sh
 # With -icount sleep=off an idle guest's time jumps to its next timer, and a clock=vm RTC goes with it.
+#: requires.kernel = ["RTC_CLASS"]
 #: requires.accel = "tcg"
 #: timeout = "30s"
 #: start = "cold"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A guest that sets the real-time clock reads the new time back, and QEMU keeps it over a reset.
+#: requires.kernel = ["RTC_CLASS"]
 #: reboots = 1
 #: start = "cold"
 

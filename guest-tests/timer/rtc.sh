@@ -1,5 +1,6 @@
 #!/bin/sh
 # The real-time clock starts at the time that QEMU was given, and runs.
+#: requires.kernel = ["RTC_CLASS"]
 #: start = "cold"
 
 in_host() {

@@ -15,8 +15,8 @@ in_guest() {
     touch_at 1 3000 4000
     timeout 10 cat <&3 > /tmp/events &
     # Type 3, absolute: 47 is the slot, 57 the contact's number, 53 and 54 its place.
-    wait_for "test \"\$(events | grep -cx '3 5[34] [1-4]000')\" = 4"
-    events | grep -A 4 -x '3 47 1' | grep -qx '3 53 3000'
+    wait_for "test \"\$(input_events | grep -cx '3 5[34] [1-4]000')\" = 4"
+    input_events | grep -A 4 -x '3 47 1' | grep -qx '3 53 3000'
     kill $!
 }
 
@@ -26,12 +26,4 @@ touch_at() {
         {\"type\": \"mtt\", \"data\": {\"type\": \"begin\", \"slot\": $1, \"tracking-id\": $1, \"axis\": \"x\", \"value\": 0}},
         {\"type\": \"mtt\", \"data\": {\"type\": \"data\", \"slot\": $1, \"tracking-id\": $1, \"axis\": \"x\", \"value\": $2}},
         {\"type\": \"mtt\", \"data\": {\"type\": \"data\", \"slot\": $1, \"tracking-id\": $1, \"axis\": \"y\", \"value\": $3}}]"
-}
-
-# The events that came so far, each as type, code and value (of which the lower half is enough here).
-events() {
-    value=11
-    test "$KILN_ENDIAN" = little || value=12
-    # An event is a time of 16 bytes, then the three.
-    od -An -v -t d2 -w24 /tmp/events | awk -v value="$value" 'NF == 12 { print $9, $10, $value }'
 }
