@@ -102,7 +102,8 @@ pub(crate) fn offer(
     let (run, sockets) = (guest.run, guest.sockets);
     let setup = |error: std::io::Error| Failure::new(Exit::SetupMissing, error);
     let (near, far) = UnixStream::pair().map_err(setup)?;
-    let (monitor, _reader) = qmp::Client::start(near, |_| {}).map_err(setup)?;
+    let (monitor, _reader) =
+        qmp::Client::start(near, host::test_time::TestClock::default(), |_| {}).map_err(setup)?;
     let number = far.as_raw_fd();
     let command = command
         .args(["-chardev", &format!("socket,id=kiln-attach,fd={number}")])

@@ -5,6 +5,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use harness::{skip, unsuited};
 use host::scratch::Scratch;
+use host::test_time::TestClock;
 use qtest::session::Spec;
 use qtest::{Bench, Failure, Machine, Session, Test};
 
@@ -39,7 +40,10 @@ fn run(
         skip(&format!("`{}` is not installed", companion.program));
         return None;
     }
-    let companion = test.companion.map(|it| it.start(scratch.path()).unwrap());
+    let clock = TestClock::default();
+    let companion = test
+        .companion
+        .map(|it| it.start(scratch.path(), &clock).unwrap());
     let arguments = arguments(machine, test);
     let layout = machine.layout();
     let spec = Spec {
@@ -48,6 +52,7 @@ fn run(
         run_dir: scratch.path(),
         arguments: &arguments,
         wait: WAIT,
+        clock: &clock,
         memory: layout.as_ref(),
     };
     let session = Session::start(&spec).unwrap();

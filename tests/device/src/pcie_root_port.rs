@@ -1,7 +1,5 @@
 //! Hotplug in the slot of a PCI Express root port (PCI Express Base Specification 5.0, section 7.5.3).
 
-use std::time::Duration;
-
 use qtest::pci::{Function, register};
 use qtest::{Bench, Failure, Test, Width};
 
@@ -71,8 +69,9 @@ fn interrupts(bench: &mut Bench<'_>, raised: u32) -> Result<(), Failure> {
     let before = bench.config(port, Width::W, register::STATUS)?;
     bench.check("interrupt before", before & INTX, 0)?;
     let device = serde_json::json!({"driver": "virtio-rng-pci", "bus": "root0"});
-    let qmp = bench.session.qmp();
-    qmp.execute("device_add", device, Duration::from_secs(20))
+    bench
+        .session
+        .qmp("device_add", device)
         .map_err(|error| Failure::Missing(format!("a device that can be added: {error}")))?;
     let status = bench.config(port, Width::W, at + SLOT_STATUS)?;
     let changed = status & PRESENCE_CHANGED;

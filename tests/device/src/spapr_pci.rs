@@ -4,8 +4,6 @@
 //! A guest receives these interrupts with hypercalls, which qtest does not have. The tests find a message in the list of
 //! interrupt sources that QEMU's monitor prints.
 
-use std::time::Duration;
-
 use qtest::message::MsiX;
 use qtest::pci::{Function, MSI};
 use qtest::{Bench, Failure, Test, Width};
@@ -16,9 +14,6 @@ const PARAMETER_ERROR: u32 = (-3i32).cast_unsigned();
 /// Functions of `ibm,change-msi`, which are also the type in its results less 2.
 const SET_MSI: u32 = 3;
 const SET_MSI_X: u32 = 4;
-
-/// The time limit of a monitor command.
-const WAIT: Duration = Duration::from_secs(20);
 
 const BASE: Test = Test {
     models: &["edu"],
@@ -107,7 +102,7 @@ fn no_firmware() -> Failure {
 
 /// The status of each interrupt source for messages: `1300 MSI ff 00` is source 0x1300 with priority 0xff.
 fn sources(bench: &mut Bench<'_>) -> Result<Vec<(u32, u8)>, Failure> {
-    let list = bench.session.qmp().human("info pic", WAIT);
+    let list = bench.session.human("info pic");
     let list = list.map_err(|error| Failure::Missing(format!("`info pic`: {error}")))?;
     let parse = |line: &str| {
         let mut words = line.split_whitespace();

@@ -161,8 +161,7 @@ fn displays(bench: &mut Bench<'_>, expected: &str) -> Result<(), Failure> {
         bench.check("status", status, SUCCESS)?;
     }
     let arguments = serde_json::json!({ "device": "terminal", "size": 64 });
-    let wait = std::time::Duration::from_secs(20);
-    let printed = bench.session.qmp().execute("ringbuf-read", arguments, wait);
+    let printed = bench.session.qmp("ringbuf-read", arguments);
     let printed =
         printed.map_err(|error| Failure::Missing(format!("output of the terminal: {error}")))?;
     bench.check("output", printed.as_str().unwrap_or_default(), expected)

@@ -1,7 +1,5 @@
 //! The virtio balloon (VIRTIO 1.2, section 5.5), modern PCI, split virtqueue.
 
-use std::time::Duration;
-
 use qtest::virtio::{Buffer, CONFIGURATION_INTERRUPT, Device, QUEUE_INTERRUPT};
 use qtest::{Bench, Failure, Test, Width};
 use serde_json::json;
@@ -20,9 +18,6 @@ const STATISTICS: u64 = 1 << 1;
 const PAGE: u64 = 4096;
 /// The pages that the tests give away.
 const PAGES: u32 = 16;
-
-/// The time limit of a QMP command.
-const WAIT: Duration = Duration::from_secs(20);
 
 const BASE: Test = Test {
     models: &["virtio-balloon-pci"],
@@ -81,8 +76,7 @@ fn shows_wanted(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
     let target = memory(bench) - 4096 * PAGE;
     bench
         .session
-        .qmp()
-        .execute("balloon", json!({ "value": target }), WAIT)
+        .qmp("balloon", json!({ "value": target }))
         .map_err(|error| Failure::Missing(format!("a target that can be set: {error}")))?;
     let found = device.field(bench, Width::L, WANTED)?;
     bench.check("wanted pages", found, expected)?;
@@ -142,10 +136,7 @@ fn reports(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
     let device = Device::find(bench, DEVICE, 0)?;
     device.start(bench)?;
     device.set_field(bench, Width::L, ACTUAL, PAGES.into())?;
-    let answer = bench
-        .session
-        .qmp()
-        .execute("query-balloon", json!({}), WAIT);
+    let answer = bench.session.qmp("query-balloon", json!({}));
     let answer =
         answer.map_err(|error| Failure::Missing(format!("the size of the balloon: {error}")))?;
     let actual = answer["actual"].as_u64().unwrap_or_default();

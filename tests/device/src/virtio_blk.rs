@@ -2,8 +2,6 @@
 //!
 //! `virtio_pci` and `virtio_mmio` test it over other transports and with packed virtqueues.
 
-use std::time::Duration;
-
 use qtest::virtio::{Buffer, Device, Queue};
 use qtest::{Bench, Failure, Test, Width};
 
@@ -30,9 +28,6 @@ const QUEUES: u64 = 34;
 pub(crate) const OK: u8 = 0;
 const IOERR: u8 = 1;
 const UNSUPPORTED: u8 = 2;
-
-/// The time limit of a QMP command.
-const WAIT: Duration = Duration::from_secs(20);
 
 pub(crate) const SECTOR: u32 = 512;
 pub(crate) const SECTORS: u64 = 2048;
@@ -362,8 +357,9 @@ fn throttles(bench: &mut Bench<'_>, (earliest, latest): (u32, u32)) -> Result<()
         "id": "/machine/peripheral/blk0/virtio-backend",
         "iops": 10, "iops_rd": 0, "iops_wr": 0, "bps": 0, "bps_rd": 0, "bps_wr": 0,
     });
-    let qmp = bench.session.qmp();
-    qmp.execute("block_set_io_throttle", limit, WAIT)
+    bench
+        .session
+        .qmp("block_set_io_throttle", limit)
         .map_err(|error| Failure::Missing(format!("a limit that can be set: {error}")))?;
     let Disk { mut queue, .. } = Disk::start(bench, FLUSH_FEATURE)?;
     let (buffers, ..) = prepare(bench, IN, &header((IN, 0), false), &[0; SECTOR as usize])?;

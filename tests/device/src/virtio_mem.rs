@@ -1,7 +1,5 @@
 //! The virtio memory device (VIRTIO 1.2, section 5.15), modern PCI, split virtqueue.
 
-use std::time::Duration;
-
 use qtest::virtio::{Buffer, Device};
 use qtest::{Bench, Failure, Test, Width};
 
@@ -44,8 +42,9 @@ fn shrinks(bench: &mut Bench<'_>, expected: u64) -> Result<(), Failure> {
     let before = usable(bench)?;
     bench.check("usable size before", before >= 64 * MIB, true)?;
     let none = serde_json::json!({"path": "vmem", "property": "requested-size", "value": 0});
-    let qmp = bench.session.qmp();
-    qmp.execute("qom-set", none, Duration::from_secs(20))
+    bench
+        .session
+        .qmp("qom-set", none)
         .map_err(|error| Failure::Missing(format!("a size that can be set: {error}")))?;
     // Memory may still be plugged there.
     let requested = usable(bench)?;

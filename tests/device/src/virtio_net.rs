@@ -1,7 +1,5 @@
 //! The virtio network card (VIRTIO 1.2, section 5.1), modern PCI, split virtqueue.
 
-use std::time::Duration;
-
 use qtest::pci::Bar;
 use qtest::virtio::{Buffer, CONFIGURATION_INTERRUPT, Device, Queue};
 use qtest::{Bench, Failure, Test, Width};
@@ -42,9 +40,6 @@ const ERROR: u8 = 1;
 
 /// The header before a packet.
 const HEADER: u32 = 12;
-
-/// The time limit of a QMP command.
-const WAIT: Duration = Duration::from_secs(20);
 
 const BASE: Test = Test {
     models: &["virtio-net-pci"],
@@ -155,7 +150,7 @@ fn reports_link(bench: &mut Bench<'_>, expected: [u64; 3]) -> Result<(), Failure
     for (is_up, expected) in [None, Some(false), Some(true)].into_iter().zip(expected) {
         if let Some(up) = is_up {
             let arguments = json!({ "name": "card", "up": up });
-            let done = bench.session.qmp().execute("set_link", arguments, WAIT);
+            let done = bench.session.qmp("set_link", arguments);
             done.map_err(|error| Failure::Missing(format!("a link that can change: {error}")))?;
             let interrupts = device.take_interrupts(bench)? & CONFIGURATION_INTERRUPT;
             bench.check("interrupt", interrupts, CONFIGURATION_INTERRUPT)?;
@@ -217,10 +212,7 @@ fn becomes_promiscuous(bench: &mut Bench<'_>, expected: [bool; 2]) -> Result<(),
         let result = command(bench, &mut queue, [RECEIVE_CLASS, PROMISCUOUS], &[value])?;
         bench.check("result", result, OK)?;
         let arguments = json!({ "name": "card" });
-        let filters = bench
-            .session
-            .qmp()
-            .execute("query-rx-filter", arguments, WAIT);
+        let filters = bench.session.qmp("query-rx-filter", arguments);
         let filters =
             filters.map_err(|error| Failure::Missing(format!("the receive filter: {error}")))?;
         let found = filters[0]["promiscuous"].as_bool();

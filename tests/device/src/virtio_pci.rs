@@ -1,8 +1,6 @@
 //! Virtio over PCI (VIRTIO 1.2, sections 2.8 and 4.1), with a disk and a balloon: the legacy
 //! interface, packed virtqueues, and interrupts by messages.
 
-use std::time::Duration;
-
 use qtest::message::MsiX;
 use qtest::pci::{Function, register};
 use qtest::virtio::{CONFIGURATION_INTERRUPT, Device, NO_VECTOR, PACKED, QUEUE_INTERRUPT, Queue};
@@ -13,8 +11,6 @@ use crate::virtio_blk::{
 };
 
 const BALLOON: u16 = 5;
-/// The time limit of a QMP command.
-const WAIT: Duration = Duration::from_secs(20);
 /// The vectors of the configuration and of the queue, and the data of their messages.
 const VECTORS: (u16, u16) = (1, 2);
 const DATA: (u32, u32) = (0x4b49_4c4e, 0x1200_0042);
@@ -349,14 +345,15 @@ fn balloon(bench: &mut Bench<'_>) -> Result<(Device, Queue), Failure> {
 
 /// Requests that the balloon takes 16 MiB of 128 MiB or more. Returns its number of pages.
 fn inflate(bench: &mut Bench<'_>, device: &Device) -> Result<u64, Failure> {
-    let qmp = bench.session.qmp();
     let failed = |error| Failure::Missing(format!("a balloon with a size: {error}"));
-    let size = qmp.execute("query-memory-size-summary", serde_json::json!({}), WAIT);
+    let size = bench
+        .session
+        .qmp("query-memory-size-summary", serde_json::json!({}));
     let size = size.map_err(failed)?["base-memory"]
         .as_u64()
         .unwrap_or_default();
     let target = serde_json::json!({"value": size - (16 << 20)});
-    qmp.execute("balloon", target, WAIT).map_err(failed)?;
+    bench.session.qmp("balloon", target).map_err(failed)?;
     device.field(bench, Width::L, 0)
 }
 

@@ -1,7 +1,5 @@
 //! The virtio device for consoles and ports (VIRTIO 1.2, section 5.3), with one port.
 
-use std::time::Duration;
-
 use qtest::virtio::{Buffer, Device, Queue};
 use qtest::{Bench, Failure, Test, Width};
 
@@ -27,9 +25,6 @@ const HEADER: usize = 8;
 const PORT: u32 = 1;
 const NAME: &str = "kiln.port";
 const TEXT: &str = "fired at 1200 degrees";
-
-/// The time limit of a QMP command.
-const WAIT: Duration = Duration::from_secs(20);
 
 const BASE: Test = Test {
     models: &["virtio-serial-pci", "virtserialport"],
@@ -197,9 +192,8 @@ fn forwards(bench: &mut Bench<'_>, expected: &str) -> Result<(), Failure> {
     serial.control(bench, (0, DEVICE_READY))?;
     serial.control(bench, (PORT, PORT_READY))?;
     send(bench, &mut serial.port_out, serial.sent, TEXT.as_bytes())?;
-    let qmp = bench.session.qmp();
     let all = serde_json::json!({"device": "ring", "size": 4096});
-    let found = qmp.execute("ringbuf-read", all, WAIT);
+    let found = bench.session.qmp("ringbuf-read", all);
     let found = found.map_err(|error| Failure::Missing(format!("a backend: {error}")))?;
     bench.check("output", found.as_str().unwrap_or_default(), expected)
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use device_tests::{machines, tests};
 use host::scratch::Scratch;
+use host::test_time::TestClock;
 use qemu::Facts;
 use qtest::session::Spec;
 use qtest::{Bench, Failure, Session, Test};
@@ -42,6 +43,7 @@ fn play(name: &str, recording: &Utf8Path) -> Result<(), Failure> {
         run_dir: scratch.path(),
         arguments: &["-recording".to_owned(), recording.to_string()],
         wait: Duration::from_secs(60),
+        clock: &TestClock::default(),
         memory: None,
     };
     (test.body)(&mut Bench::new(Session::start(&spec).unwrap(), machine))

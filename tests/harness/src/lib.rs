@@ -13,6 +13,7 @@
 //! | [`release`] | [`release::Release`]: a published release that is rebuilt in a second |
 //! | [`store`] | the program and the tests' helper with a store |
 //! | [`qemu`] | the QEMU binaries of this host |
+//! | [`clock`] | a clock for tests of time limits |
 //! | [`lock`] | the text of `images/images.lock` |
 //!
 //! Misbehaving servers are in `tests/faults`.
@@ -26,6 +27,7 @@
 )]
 
 pub mod checkout;
+pub mod clock;
 pub mod lock;
 pub mod output;
 pub mod program;

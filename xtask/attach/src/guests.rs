@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use host::test_time::TestClock;
 use qemu::qmp::{self, QmpError};
-use session::limits::TestClock;
 
 use crate::GDB;
 use crate::protocol::{GdbTarget, GuestInfo};

@@ -99,7 +99,7 @@ fn attend(stream: &UnixStream, guests: &LiveGuests, run: &str) -> io::Result<()>
     };
     let _open = guest.connect(stream)?;
     // Its time limits pause while a user is attached.
-    let _held = guest.clock().map(session::limits::TestClock::hold);
+    let _held = guest.clock().map(host::test_time::TestClock::hold);
     let Some(channel) = channel else {
         return match guest.gdb() {
             Err(error) => refused(error.to_string()),

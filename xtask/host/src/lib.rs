@@ -10,7 +10,7 @@
 //! | `interrupt` | Ctrl-C and similar signals |
 //! | `env` | the environment, read once; which variables are secrets |
 //! | `files`, `scratch` | whole files; temporary directories and lock files |
-//! | `clock`, `load` | the clock, CPU time of children and threads |
+//! | `clock`, `load`, `test_time` | the clock, CPU time of children and threads; time limits that exclude waits for a CPU |
 //! | `wait` | the only wait loop |
 //! | `jobs` | the budget of job slots of all builds |
 //! | `limits` | time limits of transfers |
@@ -37,5 +37,6 @@ pub mod random;
 pub mod scratch;
 pub mod secret;
 pub mod terminal;
+pub mod test_time;
 pub mod tools;
 pub mod wait;

@@ -23,28 +23,65 @@ pub fn threads(processes: impl IntoIterator<Item = u32>) -> BTreeMap<u32, CpuTim
         if !seen.insert(process) {
             continue;
         }
-        let Ok(entries) = fs_err::read_dir(format!("/proc/{process}/task")) else {
-            continue;
-        };
-        for entry in entries.filter_map(Result::ok) {
-            let number = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse().ok());
-            // A thread may end between the reads.
-            let account = fs_err::read_to_string(entry.path().join("schedstat"));
-            let time = account.ok().and_then(|text| parse(&text));
-            threads.extend(number.zip(time));
-            let children =
-                fs_err::read_to_string(entry.path().join("children")).unwrap_or_default();
+        add_threads(&process.to_string(), &mut threads, |thread| {
+            let children = fs_err::read_to_string(thread.join("children")).unwrap_or_default();
             open.extend(
                 children
                     .split_whitespace()
                     .filter_map(|child| child.parse::<u32>().ok()),
             );
-        }
+        });
     }
     threads
+}
+
+/// Adds the threads of one process, and calls `each` with their directories in `/proc`.
+fn add_threads(
+    process: &str,
+    threads: &mut BTreeMap<u32, CpuTime>,
+    mut each: impl FnMut(&std::path::Path),
+) {
+    let Ok(entries) = fs_err::read_dir(format!("/proc/{process}/task")) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        // A thread may end between the reads.
+        let account = fs_err::read_to_string(entry.path().join("schedstat"));
+        let time = account.ok().and_then(|text| parse(&text));
+        threads.extend(number.zip(time));
+        each(&entry.path());
+    }
+}
+
+/// The threads of this process, without those of its children.
+#[must_use]
+pub fn own_threads() -> BTreeMap<u32, CpuTime> {
+    let mut threads = BTreeMap::new();
+    add_threads("self", &mut threads, |_| {});
+    threads
+}
+
+/// Whether a signal has stopped the process (state `T` or `t`, `proc_pid_stat(5)`).
+#[must_use]
+pub fn is_stopped(process: u32) -> bool {
+    let stat = fs_err::read_to_string(format!("/proc/{process}/stat"));
+    stat.is_ok_and(|text| state(&text).is_some_and(|state| matches!(state, 'T' | 't')))
+}
+
+/// Whether the thread runs or waits for a processor (state `R`).
+#[must_use]
+pub fn is_runnable(thread: u32) -> bool {
+    let stat = fs_err::read_to_string(format!("/proc/{thread}/task/{thread}/stat"));
+    stat.is_ok_and(|text| state(&text) == Some('R'))
+}
+
+/// The state in a line of `/proc/PID/stat`. The name before it may contain spaces and parentheses.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// The time that the threads of a process and its descendants ran.
@@ -90,6 +127,40 @@ mod tests {
         }
         let threads = threads([std::process::id()]);
         assert!(threads.values().any(|time| !time.ran.is_zero()), "{sum}");
+    }
+
+    #[test]
+    fn only_computing_process_is_runnable() {
+        for (script, expect) in [("while :; do :; done", true), ("read -r line", false)] {
+            let command = crate::process::Command::new("sh")
+                .args(["-c", script])
+                .stdin(crate::process::Stdio::Pipe);
+            let running = command.spawn().unwrap();
+            let limit = crate::wait::Limit::within(Duration::from_secs(20));
+            let found = || (is_runnable(running.pid()) == expect).then_some(());
+            assert_eq!(crate::wait::poll(limit, found), Ok(()), "{script}");
+        }
+        assert!(!is_runnable(u32::MAX));
+    }
+
+    #[test]
+    fn own_threads_exclude_children() {
+        let command = crate::process::Command::new("sleep").args(["1000"]);
+        let running = command.spawn().unwrap();
+        let own = own_threads();
+        let id = std::process::id();
+        assert!(own.contains_key(&id) && !own.contains_key(&running.pid()));
+        let all = threads([id]);
+        assert!(all.contains_key(&running.pid()), "{all:?}");
+    }
+
+    #[test]
+    fn state_follows_the_name_of_the_program() {
+        let check = |stat: &str, expect| assert_eq!(state(stat), expect, "{stat}");
+        check("17 (sh) S 1 17", Some('S'));
+        check("17 (a) R b) T 1 17", Some('T'));
+        check("", None);
+        assert!(!is_stopped(std::process::id()));
     }
 
     #[test]

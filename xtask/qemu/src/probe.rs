@@ -6,9 +6,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::Utf8Path;
+use host::test_time::{Deadline, TestClock};
+use host::wait::{Countdown as _, Limit};
 use serde_json::{Value, json};
 
 use crate::accel::Accel;
@@ -43,7 +45,7 @@ pub fn ask(
         let failed = match probe.start(None, |qmp| {
             let questions = Questions {
                 qmp,
-                end: probe.end,
+                end: &probe.end,
                 fatal: &fatal,
                 asking: &asking,
             };
@@ -71,7 +73,7 @@ pub fn target(binary: &Utf8Path, run_dir: &Utf8Path, wait: Duration) -> Result<S
     let named = probe.start(None, |qmp| {
         let questions = Questions {
             qmp,
-            end: probe.end,
+            end: &probe.end,
             fatal: &BTreeMap::new(),
             asking: &RefCell::default(),
         };
@@ -92,7 +94,7 @@ pub fn cpus(
     let models = probe.start(Some(accel), |qmp| {
         let questions = Questions {
             qmp,
-            end: probe.end,
+            end: &probe.end,
             fatal: &BTreeMap::new(),
             asking: &RefCell::default(),
         };
@@ -115,16 +117,19 @@ struct Probe<'a> {
     binary: &'a Utf8Path,
     run_dir: &'a Utf8Path,
     wait: Duration,
-    end: Instant,
+    clock: TestClock,
+    end: Deadline,
 }
 
 impl<'a> Probe<'a> {
     fn new(binary: &'a Utf8Path, run_dir: &'a Utf8Path, wait: Duration) -> Self {
+        let clock = TestClock::default();
         Self {
             binary,
             run_dir,
             wait,
-            end: Instant::now() + wait,
+            end: clock.deadline(wait),
+            clock,
         }
     }
 
@@ -145,6 +150,7 @@ impl<'a> Probe<'a> {
             died: false,
             is_explained: false,
         })?;
+        let _followed = self.clock.follow_while(vm.pid());
         let error = match ask(vm.qmp().clone()) {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -153,8 +159,8 @@ impl<'a> Probe<'a> {
             vm.kill();
         }
         let mut history = History::default();
-        let last = Instant::now() + LAST_WORDS;
-        while let Some(event) = vm.next(last) {
+        let last = vm.clock().deadline(LAST_WORDS);
+        while let Some(event) = vm.next_within(Limit::while_left(&last)) {
             history.note(&event);
         }
         if let Some(found) = binary::not_qemu(self.binary, LAST_WORDS) {
@@ -246,7 +252,7 @@ impl Question {
 
 struct Questions<'a> {
     qmp: Client,
-    end: Instant,
+    end: &'a Deadline,
     /// Queries over which QEMU exited, with its last message.
     fatal: &'a BTreeMap<Question, String>,
     /// The current query, if it is optional.
@@ -387,16 +393,12 @@ impl Questions<'_> {
     }
 
     fn ask(&self, command: &str, arguments: Value) -> Result<Value, QmpError> {
-        self.qmp.execute(
-            command,
-            arguments,
-            self.end.saturating_duration_since(Instant::now()),
-        )
+        let limit = Limit::while_left(self.end);
+        self.qmp.execute_within(command, arguments, limit)
     }
 
     fn human(&self, line: &str) -> Result<String, QmpError> {
-        self.qmp
-            .human(line, self.end.saturating_duration_since(Instant::now()))
+        self.qmp.human(line, self.end.left())
     }
 }
 

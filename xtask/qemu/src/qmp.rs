@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use host::clock::monotonic;
+use host::test_time::TestClock;
 use host::wait::{Limit, NotReceived};
 use serde_json::{Value, json};
 
@@ -80,6 +81,8 @@ struct Waiting {
 
 struct Shared {
     stream: UnixStream,
+    /// The clock of all waits for answers.
+    clock: TestClock,
     write: Mutex<()>,
     waiting: Mutex<Waiting>,
     inbox: Inbox,
@@ -103,13 +106,17 @@ pub enum Incoming {
 impl Client {
     /// Takes a connected socket and starts to read. Sends the handshake without waiting for its
     /// answer, which the first command implies. Calls `on_incoming` in the reader thread.
+    ///
+    /// The clock stops while QEMU waits for a processor, if it follows QEMU.
     pub fn start(
         stream: UnixStream,
+        clock: TestClock,
         on_incoming: impl FnMut(Incoming) + Send + 'static,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let reader = stream.try_clone()?;
         let shared = Arc::new(Shared {
             stream,
+            clock,
             write: Mutex::new(()),
             waiting: Mutex::new(Waiting::default()),
             inbox: Inbox::default(),
@@ -125,9 +132,10 @@ impl Client {
         Ok((client, thread))
     }
 
-    /// Executes a command and waits for its answer.
+    /// Executes a command and waits for its answer, on the clock of the connection.
     pub fn execute(&self, command: &str, arguments: Value, wait: Duration) -> Answer {
-        self.execute_within(command, arguments, Limit::within(wait))
+        let deadline = self.shared.clock.deadline(wait);
+        self.execute_within(command, arguments, Limit::while_left(&deadline))
     }
 
     /// Executes a command and waits for its answer up to a limit on any clock.

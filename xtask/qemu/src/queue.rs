@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use host::test_time::TestClock;
 use host::wait::{self, GaveUp, Limit};
 
 /// Maximum number of queued bytes.
@@ -72,9 +73,9 @@ impl<T> Queue<T> {
         pushed.unwrap_or(false)
     }
 
-    /// The next item, or `None` at the deadline.
-    pub(crate) fn next(&self, deadline: Instant) -> Option<T> {
-        let next = self.wait(Limit::until(deadline), |state| {
+    /// The next item, or `None` at the limit.
+    pub(crate) fn next(&self, limit: Limit<'_>) -> Option<T> {
+        let next = self.wait(limit, |state| {
             if let Some((item, bytes)) = state.items.pop_front() {
                 state.bytes -= bytes;
                 self.changed.notify_all();
@@ -92,11 +93,13 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
-    /// Waits until all producers have ended. The wait is short unless they wait for space.
-    pub(crate) fn wait_for_producers(&self) {
+    /// Waits until all producers have ended. The wait is short unless they wait for space, or for a
+    /// processor, as they are threads of Kiln.
+    pub(crate) fn wait_for_producers(&self, clock: &TestClock) {
         let have_ended =
             |state: &mut State<T>| (state.producers == 0 || state.closed).then_some(());
-        while self.wait(Limit::within(STRAGGLERS), have_ended).is_err() {
+        let wait = || clock.deadline(STRAGGLERS);
+        while (self.wait(Limit::while_left(&wait()), have_ended)).is_err() {
             if self.lock().bytes < ROOM {
                 return;
             }
@@ -131,6 +134,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
+    use harness::clock::Steps;
+    use host::test_time::TestClock;
+    use host::wait::Limit;
+
     use super::{Queue, ROOM};
 
     fn soon() -> Instant {
@@ -142,9 +149,9 @@ mod tests {
         let queue = Queue::new(0);
         queue.push(1);
         assert!(queue.push_bytes(2, 10));
-        assert_eq!(queue.next(soon()), Some(1));
-        assert_eq!(queue.next(Instant::now()), Some(2));
-        assert_eq!(queue.next(Instant::now()), None);
+        assert_eq!(queue.next(Limit::until(soon())), Some(1));
+        assert_eq!(queue.next(Limit::until(Instant::now())), Some(2));
+        assert_eq!(queue.next(Limit::until(Instant::now())), None);
     }
 
     #[test]
@@ -154,9 +161,9 @@ mod tests {
         queue.push(1);
         let flood = Arc::clone(&queue);
         let thread = std::thread::spawn(move || flood.push_bytes(2, 1));
-        assert_eq!(queue.next(soon()), Some(0));
-        assert_eq!(queue.next(soon()), Some(1));
-        assert_eq!(queue.next(soon()), Some(2));
+        assert_eq!(queue.next(Limit::until(soon())), Some(0));
+        assert_eq!(queue.next(Limit::until(soon())), Some(1));
+        assert_eq!(queue.next(Limit::until(soon())), Some(2));
         assert!(thread.join().unwrap());
     }
 
@@ -168,7 +175,7 @@ mod tests {
         let thread = std::thread::spawn(move || flood.push_bytes(1, 1));
         queue.close();
         assert!(!thread.join().unwrap());
-        assert_eq!(queue.next(soon()), None);
+        assert_eq!(queue.next(Limit::until(soon())), None);
     }
 
     #[test]
@@ -176,9 +183,22 @@ mod tests {
         let queue = Queue::<()>::new(2);
         queue.producer_ended();
         let start = Instant::now();
-        queue.wait_for_producers();
+        queue.wait_for_producers(&TestClock::default());
         assert!(start.elapsed() >= super::STRAGGLERS);
         queue.producer_ended();
-        queue.wait_for_producers();
+        queue.wait_for_producers(&TestClock::default());
+    }
+
+    /// The producer ends after eight seconds without a processor, of which 0.4 s count.
+    #[test]
+    fn straggler_without_cpu_time_is_not_missed() {
+        let queue = Arc::new(Queue::<()>::new(1));
+        let ends = Arc::clone(&queue);
+        // The queue is locked while the clock is read.
+        let end = move || drop(std::thread::spawn(move || ends.producer_ended()));
+        let clock = TestClock::from_source(Steps::starved().until(2, end), 1.0);
+        clock.follow(7);
+        queue.wait_for_producers(&clock);
+        assert_eq!(queue.lock().producers, 0);
     }
 }

@@ -89,9 +89,9 @@ pub fn load(vm: &mut Vm, state: &Utf8Path, limit: Limit<'_>) -> Result<(), Savin
 /// exits (`process_incoming_migration_co` in `migration/migration.c`).
 fn explained(vm: &mut Vm, text: String) -> SavingError {
     vm.quit(QUIT_WAIT);
-    let until = host::clock::monotonic() + QUIT_WAIT;
+    let until = vm.clock().deadline(QUIT_WAIT);
     let mut words = LastWords::default();
-    while let Some(event) = vm.next(until) {
+    while let Some(event) = vm.next_within(Limit::while_left(&until)) {
         let VmEvent::Stderr(line) = event else {
             continue;
         };

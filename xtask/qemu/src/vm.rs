@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::process::{Command, Running, Stdio};
+use host::test_time::TestClock;
+use host::wait::{Countdown as _, Limit};
 use serde_json::{Value, json};
 
 use crate::error::QemuError;
@@ -24,6 +26,8 @@ use crate::launch::argv::Fds;
 use crate::qmp;
 use crate::queue::Queue;
 use channels::{Writer, read_serial, read_stderr, read_stream};
+
+pub use channels::write_within;
 
 pub use host::process::ExitStatus as Exit;
 
@@ -78,6 +82,8 @@ pub struct Vm {
     control: Option<Writer>,
     killed: AtomicBool,
     exit: Option<Exit>,
+    /// Stops while QEMU waits for a processor.
+    clock: TestClock,
 }
 
 /// The process of a QEMU without its arguments.
@@ -182,10 +188,14 @@ impl Vm {
         let queue = Arc::new(Queue::new(3 + usize::from(control.is_some())));
         let thread = |name: &str| std::thread::Builder::new().name(format!("qemu {name}"));
 
+        let clock = TestClock::default();
+        clock.follow(running.pid());
         let producer = Producer(Arc::clone(&queue));
-        let (qmp, _reader) = qmp::Client::start(qmp, move |incoming| match incoming {
-            qmp::Incoming::Event(event) => producer.0.push(VmEvent::Qmp(event)),
-            qmp::Incoming::Garbage(line) => producer.0.push(VmEvent::Stderr(line)),
+        let (qmp, _reader) = qmp::Client::start(qmp, clock.clone(), move |incoming| {
+            producer.0.push(match incoming {
+                qmp::Incoming::Event(event) => VmEvent::Qmp(event),
+                qmp::Incoming::Garbage(line) => VmEvent::Stderr(line),
+            });
         })?;
         let stream = console.try_clone()?;
         let producer = Producer(Arc::clone(&queue));
@@ -207,13 +217,14 @@ impl Vm {
         thread("end").spawn(move || {
             let exit = waiter.block();
             // The last output of QEMU is read before its exit is reported.
-            ended.wait_for_producers();
+            ended.wait_for_producers(&TestClock::of_own_threads());
             ended.push(VmEvent::Exited(exit));
         })?;
         Ok(Self {
             running,
             queue,
             qmp,
+            clock,
             console: Writer::new(console, "console"),
             control: control.map(|stream| Writer::new(stream, "control channel")),
             killed: AtomicBool::new(false),
@@ -223,10 +234,15 @@ impl Vm {
 
     /// The next event, or `None` at the deadline and after `Exited`.
     pub fn next(&mut self, deadline: Instant) -> Option<VmEvent> {
+        self.next_within(Limit::until(deadline))
+    }
+
+    /// The next event, or `None` at the limit and after `Exited`.
+    pub fn next_within(&mut self, limit: Limit<'_>) -> Option<VmEvent> {
         if self.exit.is_some() {
             return None;
         }
-        let event = self.queue.next(deadline);
+        let event = self.queue.next(limit);
         if let Some(VmEvent::Exited(exit)) = event {
             self.exit = Some(exit);
         }
@@ -249,6 +265,12 @@ impl Vm {
     #[must_use]
     pub fn qmp(&self) -> &qmp::Client {
         &self.qmp
+    }
+
+    /// The clock of waits for this QEMU.
+    #[must_use]
+    pub fn clock(&self) -> &TestClock {
+        &self.clock
     }
 
     /// QEMU's run state: `running`, `paused`, `internal-error`, `guest-panicked`, ...
@@ -282,7 +304,7 @@ impl Vm {
         self.control
             .as_ref()
             .unwrap_or(&self.console)
-            .write(bytes, wait)
+            .write(bytes, wait, &self.clock)
     }
 
     /// Returns a handle that interrupts a wait of `next`.
@@ -313,18 +335,18 @@ impl Vm {
         let _exit = self.running.kill();
     }
 
-    /// Ends QEMU over QMP, then with SIGTERM, and kills it at the time limit. Events before its
-    /// exit can still be read.
+    /// Ends QEMU over QMP, then with SIGTERM, and kills it at the time limit, in test time. Events
+    /// before its exit can still be read.
     pub fn quit(&self, wait: Duration) -> Exit {
-        let end = Instant::now() + wait;
-        let left = || end.saturating_duration_since(Instant::now());
+        let end = self.clock.deadline(wait);
         // QEMU may close the connection before it answers. An unresponsive QEMU gets the signal.
         let _answer = self.qmp.execute("quit", json!({}), wait / 2);
-        if let Some(exit) = self.running.wait(left() / 2) {
+        let half = self.clock.deadline(end.left() / 2);
+        if let Ok(exit) = self.running.wait_until(Limit::while_left(&half)) {
             return exit;
         }
         self.killed.store(true, Ordering::SeqCst);
-        self.running.terminate(left())
+        self.running.terminate(Limit::while_left(&end))
     }
 }
 

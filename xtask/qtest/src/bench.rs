@@ -5,9 +5,7 @@
 use std::fmt::Debug;
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::Duration;
 
-use host::clock::monotonic;
 use host::wait::{Limit, poll};
 use qemu::Version;
 
@@ -128,8 +126,6 @@ impl From<HostError> for Failure {
 
 /// The first address of a test's memory, after the arguments of firmware calls.
 const SCRATCH: u64 = 0x1000;
-/// How long a device may take for work in its own thread.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// The size of a test's memory.
 const MEMORY: u64 = 32 << 20;
 
@@ -202,12 +198,12 @@ impl<'a> Bench<'a> {
         mut ask: impl FnMut(&mut Self) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
         let place = Location::caller();
-        let limit = Limit::until(monotonic() + PATIENCE);
-        let answer = poll(limit, || {
+        let deadline = self.session.deadline();
+        let answer = poll(Limit::while_left(&deadline), || {
             ask(self).map(|holds| holds.then_some(())).transpose()
         });
         answer.map_err(|_| {
-            let expected = format!("true within {} s", PATIENCE.as_secs());
+            let expected = format!("true within {} s", self.session.wait().as_secs_f64());
             Failure::unexpected(place, what.to_owned(), expected, "false".to_owned())
         })?
     }
@@ -223,7 +219,7 @@ impl<'a> Bench<'a> {
     pub fn device_path(&mut self, kind: &str) -> Result<String, Failure> {
         const PARENT: &str = "/machine/unattached";
         let tree = format!("info qom-tree {PARENT}");
-        let tree = self.session.qmp().human(&tree, PATIENCE);
+        let tree = self.session.human(&tree);
         let tree = tree.map_err(|error| Failure::Missing(format!("a list of devices: {error}")))?;
         let suffix = format!(" ({kind})");
         let names = tree.lines().filter_map(|line| {

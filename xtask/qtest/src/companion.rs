@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use host::process::{Command, ProcessError, Running, Stdio};
+use host::test_time::{Followed, TestClock};
 use host::wait::{Limit, poll};
 
-/// How long the program may take to create its socket.
+/// How long the program may take to create its socket, in test time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program of a test. It runs in the directory of QEMU.
@@ -37,8 +38,13 @@ pub enum CompanionError {
 }
 
 impl Companion {
-    /// Starts the program, and waits for its socket. Dropping the result ends the program.
-    pub fn start(&self, directory: &Utf8Path) -> Result<Running, CompanionError> {
+    /// Starts the program, and waits for its socket. The clock follows the program. Dropping the
+    /// result ends the program.
+    pub fn start(
+        &self,
+        directory: &Utf8Path,
+        clock: &TestClock,
+    ) -> Result<(Running, Followed), CompanionError> {
         let running = Command::new(self.program)
             .args(self.arguments)
             .current_dir(directory)
@@ -46,11 +52,13 @@ impl Companion {
             .stdout(Stdio::Null)
             .stderr(Stdio::Null)
             .spawn()?;
+        let followed = clock.follow_while(running.pid());
+        let deadline = clock.deadline(PATIENCE);
         let socket = directory.join(self.socket);
         let is_there =
             || (socket.exists() || running.try_wait().is_some()).then(|| socket.exists());
-        match poll(Limit::within(PATIENCE), is_there) {
-            Ok(true) => Ok(running),
+        match poll(Limit::while_left(&deadline), is_there) {
+            Ok(true) => Ok((running, followed)),
             _ => Err(CompanionError::Socket {
                 socket: self.socket,
                 program: self.program,

@@ -1,6 +1,7 @@
 //! The ending of a replay, and the identity of a crash, which stays the same for a shortened
 //! stream. Pure.
 
+use host::test_time::Activity;
 use qemu::Exit;
 
 /// How a replay ended.
@@ -14,6 +15,8 @@ pub enum Ending {
     Hung {
         /// The command.
         command: String,
+        /// What QEMU did instead.
+        activity: Activity,
     },
     /// QEMU exited without a report after it had replied to a command.
     Exited {
@@ -53,12 +56,25 @@ pub enum CrashKind {
 const FRAMES: usize = 3;
 
 impl Ending {
-    /// The identity for comparison with a shortened stream. A hang may happen at another command.
+    /// The identity for comparison with a shortened stream. A hang may happen at another command,
+    /// and a busy host may hide that QEMU was computing.
     #[must_use]
     pub fn identity(&self) -> String {
         match self {
             Self::Hung { .. } => "hung".to_owned(),
             ending => ending.to_string(),
+        }
+    }
+
+    /// Whether it is a fault of QEMU. A QEMU without CPU time, or one that was stopped, has none.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::Survived => false,
+            Self::Hung { activity, .. } => {
+                matches!(activity, Activity::Computing | Activity::Idle)
+            }
+            Self::Crashed(_) | Self::Exited { .. } | Self::Refused { .. } => true,
         }
     }
 
@@ -78,7 +94,9 @@ impl std::fmt::Display for Ending {
                 CrashKind::Sanitizer => write!(f, "a sanitizer reported {}", crash.identity),
                 CrashKind::Signal => write!(f, "QEMU was killed by {}", crash.identity),
             },
-            Self::Hung { command } => write!(f, "QEMU did not reply to `{command}`"),
+            Self::Hung { command, activity } => {
+                write!(f, "QEMU did not reply to `{command}`: {activity}")
+            }
             Self::Exited { status, message } => {
                 write!(f, "QEMU exited with status {status}: {message}")
             }
@@ -167,6 +185,17 @@ fn assertion(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn starved_qemu_is_not_a_finding() {
+        let hung = |activity| Ending::Hung {
+            command: "inb 1".to_owned(),
+            activity,
+        };
+        assert!(hung(Activity::Computing).is_fault() && hung(Activity::Idle).is_fault());
+        assert!(!hung(Activity::Starved).is_fault() && !hung(Activity::Stopped).is_fault());
+        assert!(!Ending::Survived.is_fault());
+    }
 
     #[test]
     fn ending_has_the_identity_of_its_report() {

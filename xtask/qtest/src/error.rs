@@ -1,5 +1,6 @@
 //! Errors of a qtest session.
 
+use host::test_time::Activity;
 use qemu::{Exit, QemuError};
 
 /// An error of a session.
@@ -30,12 +31,14 @@ pub enum QtestError {
         log: String,
     },
     /// QEMU did not reply in time.
-    #[error("QEMU did not reply to `{command}` within {millis} ms{}", indented(.log))]
+    #[error("QEMU did not reply to `{command}` within {millis} ms: {activity}{}", indented(.log))]
     Deadline {
         /// The command.
         command: String,
         /// The time limit of the reply.
         millis: u128,
+        /// What QEMU did instead.
+        activity: Activity,
         /// The last of QEMU's own messages, one per line.
         log: String,
     },

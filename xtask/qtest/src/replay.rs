@@ -75,7 +75,9 @@ pub fn replay(spec: &Spec<'_>, commands: &[String]) -> Result<Replay, QtestError
 pub(crate) fn judged(error: QtestError, has_run: bool) -> Result<Ending, QtestError> {
     match error {
         QtestError::Ended { exit, log, .. } => Ok(ending(exit, &log, has_run)),
-        QtestError::Deadline { command, .. } => Ok(Ending::Hung { command }),
+        QtestError::Deadline {
+            command, activity, ..
+        } => Ok(Ending::Hung { command, activity }),
         error => Err(error),
     }
 }
@@ -113,6 +115,8 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
+    use host::test_time::Activity;
+
     use super::*;
     use crate::crash::Crash;
 
@@ -138,6 +142,7 @@ mod tests {
         };
         let hung = || Ending::Hung {
             command: "inb 1".to_owned(),
+            activity: Activity::Computing,
         };
         let recorded = stream("> inb 1\n");
         let check = |expect, ending: Ending, why: Option<&str>| {
@@ -148,7 +153,7 @@ mod tests {
         check(
             Expect::Survives,
             hung(),
-            Some("QEMU did not reply to `inb 1`"),
+            Some("QEMU did not reply to `inb 1`: it is computing"),
         );
         check(Expect::Assert, crash(CrashKind::Assertion), None);
         check(Expect::Assert, Ending::Survived, Some("QEMU survived"));

@@ -4,15 +4,17 @@
 //! omit it. Then TCG with stopped processors is used: ports, registers and memory behave in the
 //! same way, but commands that move the clock or an interrupt line are refused.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::Utf8Path;
-use host::clock::monotonic;
+use host::test_time::{Deadline, Followed, TestClock};
+use host::wait::Limit;
 use qemu::Facts;
 use qemu::history::History;
 use qemu::launch::argv::Fds;
 use qemu::qmp;
 use qemu::vm::{ProcessSpec, Vm, VmEvent};
+use serde_json::Value;
 
 use crate::error::QtestError;
 use crate::memory::{Layout, Memory};
@@ -37,8 +39,10 @@ pub struct Spec<'a> {
     pub run_dir: &'a Utf8Path,
     /// QEMU's options for the machine and its devices.
     pub arguments: &'a [String],
-    /// Time limit of each reply.
+    /// Time limit of each reply and of each answer over QMP, on this clock.
     pub wait: Duration,
+    /// The clock of the limit. It stops while QEMU waits for a processor of the host.
+    pub clock: &'a TestClock,
     /// The RAM of the machine, if blocks of it are copied without commands.
     pub memory: Option<&'a Layout>,
 }
@@ -47,6 +51,8 @@ pub struct Spec<'a> {
 pub struct Session {
     vm: Vm,
     wait: Duration,
+    clock: TestClock,
+    _followed: Followed,
     received: Vec<u8>,
     irqs: Vec<Irq>,
     lines: Vec<String>,
@@ -80,8 +86,10 @@ impl Session {
         let mut transcript = Transcript::default();
         transcript.note_start(&spec.facts.full_version(), spec.binary, spec.arguments);
         Ok(Self {
+            _followed: spec.clock.follow_while(vm.pid()),
             vm,
             wait: spec.wait,
+            clock: spec.clock.clone(),
             received: Vec::new(),
             irqs: Vec::new(),
             lines: Vec::new(),
@@ -100,10 +108,28 @@ impl Session {
         self.has_clock
     }
 
-    /// QMP of the same QEMU.
+    /// Executes a QMP command of the same QEMU.
+    pub fn qmp(&self, command: &str, arguments: Value) -> Result<Value, qmp::QmpError> {
+        let deadline = self.deadline();
+        let limit = Limit::while_left(&deadline);
+        self.vm.qmp().execute_within(command, arguments, limit)
+    }
+
+    /// Executes a command of QEMU's human monitor.
+    pub fn human(&self, line: &str) -> Result<String, qmp::QmpError> {
+        self.vm.qmp().human(line, self.wait)
+    }
+
+    /// The time limit of a reply.
     #[must_use]
-    pub fn qmp(&self) -> &qmp::Client {
-        self.vm.qmp()
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// The deadline of a wait for QEMU that begins now.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.clock.deadline(self.wait)
     }
 
     /// Its process id.
@@ -375,20 +401,20 @@ impl Session {
     pub fn command(&mut self, command: &str) -> Result<String, QtestError> {
         self.transcript.note_command(command);
         self.lines.clear();
-        let deadline = monotonic() + self.wait;
+        let deadline = self.deadline();
         if let Err(error) = self
             .vm
             .send_control(format!("{command}\n").as_bytes(), self.wait)
         {
             // The exit of QEMU explains more than a closed pipe.
             let closed = error.into();
-            return Err(match self.line(command, deadline) {
+            return Err(match self.line(command, &deadline) {
                 Err(ended @ QtestError::Ended { .. }) => ended,
                 _ => closed,
             });
         }
         loop {
-            let line = self.line(command, deadline)?;
+            let line = self.line(command, &deadline)?;
             self.transcript.note_reply(&line);
             self.lines.push(line.clone());
             match protocol::read_line(&line) {
@@ -416,8 +442,8 @@ impl Session {
     /// Waits for events after the last reply: a timer or a bottom half may crash QEMU. Returns how
     /// it ended.
     pub fn settle(&mut self, wait: Duration) -> Option<qemu::Exit> {
-        let deadline = monotonic() + wait;
-        while let Some(event) = self.vm.next(deadline) {
+        let deadline = self.clock.deadline(wait);
+        while let Some(event) = self.vm.next_within(Limit::while_left(&deadline)) {
             self.history.note(&event);
         }
         self.history.exit
@@ -429,13 +455,13 @@ impl Session {
         self.history.message_tail()
     }
 
-    fn line(&mut self, command: &str, deadline: Instant) -> Result<String, QtestError> {
+    fn line(&mut self, command: &str, deadline: &Deadline) -> Result<String, QtestError> {
         loop {
             if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.received.drain(..=end).collect();
                 return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
-            match self.vm.next(deadline) {
+            match self.vm.next_within(Limit::while_left(deadline)) {
                 Some(VmEvent::Control(bytes)) => self.received.extend(bytes),
                 Some(event) => self.history.note(&event),
                 None => {
@@ -445,6 +471,7 @@ impl Session {
                         None => QtestError::Deadline {
                             command,
                             millis: self.wait.as_millis(),
+                            activity: deadline.activity(),
                             log,
                         },
                     });

@@ -2,11 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use harness::clock::Steps;
 use harness::skip;
 use host::scratch::Scratch;
+use host::test_time::{Activity, TestClock};
 use qemu::Facts;
 use qtest::memory::Layout;
 use qtest::session::{Session, Spec};
@@ -41,6 +45,16 @@ impl Installed {
     }
 
     fn start_with(&self, arguments: &[&str], wait: Duration, memory: Option<&Layout>) -> Session {
+        self.start_on(&TestClock::default(), arguments, wait, memory)
+    }
+
+    fn start_on(
+        &self,
+        clock: &TestClock,
+        arguments: &[&str],
+        wait: Duration,
+        memory: Option<&Layout>,
+    ) -> Session {
         let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
         Session::start(&Spec {
             binary: &self.binary,
@@ -48,6 +62,7 @@ impl Installed {
             run_dir: self.scratch.path(),
             arguments: &arguments,
             wait,
+            clock,
             memory,
         })
         .unwrap()
@@ -178,16 +193,46 @@ fn stopped_qemu_ends_at_the_deadline() {
         return;
     };
     let mut session = installed.start(&["-machine", "virt"], Duration::from_millis(300));
-    let pid = session.pid().to_string();
-    let stopped = host::process::Command::new("kill")
-        .args(["-STOP", &pid])
-        .output(WAIT);
-    assert!(stopped.unwrap().status.success());
+    signal("-STOP", session.pid());
     let error = session.readl(0x4000_0000).unwrap_err();
-    assert!(
-        matches!(error, QtestError::Deadline { millis: 300, .. }),
-        "{error}"
-    );
+    let expect = "QEMU did not reply to `readl 0x40000000` within 300 ms: a signal has stopped it";
+    assert_eq!(error.to_string(), expect);
+}
+
+fn signal(name: &str, pid: u32) {
+    let sent = host::process::Command::new("kill")
+        .args([name, &pid.to_string()])
+        .output(WAIT);
+    assert!(sent.unwrap().status.success());
+}
+
+/// QEMU is stopped, and continues after 25 samples, which are 100 s. The limit is 10 s. A clock that does
+/// not know that QEMU waited for a processor ends the wait before that.
+#[test]
+fn only_starved_qemu_may_reply_late() {
+    let check = |source: Steps, expect: Option<Activity>| {
+        let Some(installed) = Installed::find("qemu-system-aarch64") else {
+            return;
+        };
+        let pid = Arc::new(AtomicU32::new(0));
+        let stopped = Arc::clone(&pid);
+        let continues = move || signal("-CONT", stopped.load(Ordering::SeqCst));
+        let clock = TestClock::from_source(source.until(25, continues), 1.0);
+        let wait = Duration::from_secs(10);
+        let mut session = installed.start_on(&clock, &["-machine", "virt"], wait, None);
+        pid.store(session.pid(), Ordering::SeqCst);
+        signal("-STOP", session.pid());
+        match (session.readl(0x4000_0000), expect) {
+            (Ok(_), None) => {}
+            (Err(QtestError::Deadline { activity, .. }), Some(expect)) => {
+                assert_eq!(activity, expect);
+            }
+            (found, expect) => panic!("expected {expect:?}, found {found:?}"),
+        }
+    };
+    check(Steps::starved(), None);
+    check(Steps::computing(), Some(Activity::Computing));
+    check(Steps::idle(), Some(Activity::Idle));
 }
 
 /// Bytes that `b64write` writes are those that `read` and `b64read` return.
@@ -216,25 +261,44 @@ const EVIL: &str = "#!/bin/bash\n\
             0x1) echo 'Hello from the firmware' >&\"$fd\" ;;\n\
             0x2) echo 'OK forty-two' >&\"$fd\" ;;\n\
             0x3) kill -SEGV $$ ;;\n\
+            0x4) while :; do :; done ;;\n\
             *) echo 'OK 0x2a' >&\"$fd\" ;;\n\
         esac\n\
     done\n";
 
+impl Installed {
+    /// A QEMU that does not follow the protocol.
+    fn evil() -> Self {
+        let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "qtest").unwrap();
+        let binary = scratch.path().join("qemu");
+        host::files::write_program(&binary, EVIL.as_bytes()).unwrap();
+        Self {
+            binary,
+            facts: Facts::default(),
+            scratch,
+        }
+    }
+}
+
+#[test]
+fn computing_qemu_ends_at_the_deadline() {
+    let evil = Installed::evil();
+    let mut session = evil.start(&[], Duration::from_secs(1));
+    let error = session.readb(4).unwrap_err();
+    // A busy host gives it little CPU time.
+    let QtestError::Deadline {
+        activity: Activity::Computing | Activity::Starved,
+        ..
+    } = error
+    else {
+        panic!("{error}")
+    };
+}
+
 #[test]
 fn bad_reply_and_death_have_their_errors() {
-    let scratch = Scratch::new_in(Utf8Path::new("/tmp"), "qtest").unwrap();
-    let binary = scratch.path().join("qemu");
-    host::files::write_program(&binary, EVIL.as_bytes()).unwrap();
-    let facts = Facts::default();
-    let mut session = Session::start(&Spec {
-        binary: &binary,
-        facts: &facts,
-        run_dir: scratch.path(),
-        arguments: &[],
-        wait: WAIT,
-        memory: None,
-    })
-    .unwrap();
+    let evil = Installed::evil();
+    let mut session = evil.start(&[], WAIT);
     assert_eq!(session.readb(0).unwrap(), 42);
     let error = session.readb(1).unwrap_err();
     assert!(

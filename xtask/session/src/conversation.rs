@@ -9,8 +9,8 @@ use verdict::outcome::Phase;
 
 use super::replies::{Replies, Waker};
 use crate::fold::Fold;
-use crate::limits::TestClock;
 use crate::protocol::{Receiver, Sender};
+use host::test_time::TestClock;
 
 /// How the guest's time went back, or may go back.
 #[derive(Debug, Default)]

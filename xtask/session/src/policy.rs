@@ -10,8 +10,8 @@ use super::conversation::Conversation;
 use super::handoff::Handoff;
 use super::replies::Waker;
 use crate::fold::Fold;
-use crate::limits::TestClock;
 use crate::protocol::{Nonce, Receiver};
+use host::test_time::TestClock;
 
 /// The parameters of a session.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::scratch::Scratch;
+use host::test_time::TestClock;
 use qemu::Facts;
 use qtest::QtestError;
 use qtest::session::Spec;
@@ -37,6 +38,7 @@ pub(super) struct Emulator {
     facts: Facts,
     scratch: Scratch,
     wait: Duration,
+    clock: TestClock,
 }
 
 impl Emulator {
@@ -56,6 +58,7 @@ impl Emulator {
             binary,
             scratch,
             wait,
+            clock: TestClock::default(),
         })
     }
 
@@ -66,6 +69,7 @@ impl Emulator {
             run_dir: self.scratch.path(),
             arguments,
             wait: self.wait,
+            clock: &self.clock,
             memory: None,
         }
     }

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::load;
+use host::test_time::TestClock;
 use host::wait::Limit;
 use plan::arch::Machine;
 use plan::digest::Digest;
 use qemu::saving::{self, SavingError};
 use qemu::{Launch, Vm};
-use session::limits::TestClock;
 use session::protocol::Nonce;
 use store::{SavedGuest, Store, StoreError, TEMPLATE_FORMAT, Template, TemplateStaging};
 

@@ -4,14 +4,15 @@
 //! closes. Received data are written to a file next to the socket.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use host::test_time::Deadline;
 use host::wait::{self, Limit};
+use qemu::vm::write_within;
 
 use super::Case;
 use super::monitor::{MONITOR_WAIT, guest_option};
@@ -33,9 +34,8 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    fn write(&self, text: &str, wait: Duration) -> io::Result<()> {
-        self.0.set_write_timeout(Some(wait))?;
-        (&self.0).write_all(text.as_bytes())
+    fn write(&self, text: &str, deadline: &Deadline) -> io::Result<()> {
+        write_within(&self.0, text.as_bytes(), deadline)
     }
 }
 
@@ -100,7 +100,8 @@ impl Case<'_> {
         let left = self.clock.deadline(self.setting.scaled(super::WAIT_FOR));
         let limit = Limit::while_left(&left).or_if(&is_gone);
         let connection = self.chardevs.connection(&path, limit);
-        let written = connection.and_then(|connection| connection.write(text, self.write_wait()));
+        let written =
+            connection.and_then(|connection| connection.write(text, &self.write_deadline()));
         done("chardev_write", &path, written)
     }
 
@@ -118,13 +119,12 @@ impl Case<'_> {
             Ok(console) => console,
             Err(error) => return Reply::error(1, format!("console_write: {error}")),
         };
-        let wait = console.set_write_timeout(Some(self.write_wait()));
-        let written = wait.and_then(|()| (&*console).write_all(text.as_bytes()));
+        let written = write_within(&console, text.as_bytes(), &self.write_deadline());
         done("console_write", Utf8Path::new("console"), written)
     }
 
-    fn write_wait(&self) -> Duration {
-        MONITOR_WAIT.min(self.test_limit())
+    fn write_deadline(&self) -> Deadline {
+        self.clock.deadline(MONITOR_WAIT.min(self.test_limit()))
     }
 }
 
@@ -137,7 +137,11 @@ fn done(word: &str, what: &Utf8Path, written: io::Result<()>) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::os::unix::net::UnixListener;
+    use std::time::Duration;
+
+    use host::test_time::TestClock;
 
     use super::*;
 
@@ -147,10 +151,11 @@ mod tests {
         let socket = Utf8Path::from_path(dir.path()).unwrap().join("chardev");
         let listener = UnixListener::bind(&socket).unwrap();
         let chardevs = Chardevs::default();
-        let limit = Limit::within(Duration::from_secs(20));
+        let deadline = TestClock::default().deadline(Duration::from_secs(20));
+        let limit = Limit::while_left(&deadline);
         for text in ["one ", "two"] {
             let connection = chardevs.connection(&socket, limit).unwrap();
-            connection.write(text, Duration::from_secs(20)).unwrap();
+            connection.write(text, &deadline).unwrap();
         }
         let (mut peer, _) = listener.accept().unwrap();
         let mut bytes = [0; 7];

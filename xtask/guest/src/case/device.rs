@@ -17,7 +17,7 @@ use super::{Setting, space};
 pub const TRANSCRIPT: &str = "qtest.log";
 /// The file of the test's output.
 const OUTPUT: &str = "output.log";
-/// Time limit of a reply, at factor 1.
+/// Time limit of a reply in test time, at factor 1.
 const WAIT: Duration = Duration::from_secs(30);
 /// Number of commands and replies in the report of a failure.
 const TAIL: usize = 12;
@@ -56,6 +56,9 @@ pub(super) fn run(
     }
     space::judge(setting, &mut report);
     report.times.duration_ms = millis(started.elapsed());
+    if matches!(report.outcome, Outcome::TimedOut { .. }) {
+        report.evidence.notes.extend(report.busy_host());
+    }
     report
 }
 
@@ -71,6 +74,7 @@ fn perform(
     let arguments: Vec<String> = machine.arguments().into_iter().chain(own).collect();
     let factor = setting.config.timeout_factor.clamp(0.01, 1000.0);
     let wait = WAIT.mul_f64(factor);
+    let clock = setting.clock();
     let layout = machine.layout();
     let spec = Spec {
         binary: &setting.arch.binary,
@@ -78,9 +82,10 @@ fn perform(
         run_dir: &setting.logs,
         arguments: &arguments,
         wait,
+        clock: &clock,
         memory: layout.as_ref(),
     };
-    let companion = test.companion.map(|it| it.start(&setting.logs));
+    let companion = test.companion.map(|it| it.start(&setting.logs, &clock));
     let companion = companion.transpose().map_err(std::io::Error::other)?;
     let started = monotonic();
     let session = match Session::start(&spec) {
@@ -94,6 +99,7 @@ fn perform(
     bench.trace.clone_from(&setting.config.trace);
     let result = (test.body)(&mut bench);
     report.times.qemu_ms = millis(started.elapsed());
+    report.times.waited_ms = millis(clock.waited());
     report.setup.devices = devices(facts, &arguments);
     drop(companion);
     let transcript = bench.session.transcript();
@@ -103,6 +109,11 @@ fn perform(
         Ok(()) => Outcome::Passed,
         Err(failure) => outcome(failure, wait, has_run),
     };
+    if let Err(Failure::Qtest(late @ QtestError::Deadline { .. })) = &result {
+        let cause = late.to_string();
+        let first = cause.lines().next().map(str::to_owned);
+        report.evidence.notes.extend(first);
+    }
     let mut output = bench.notes().to_vec();
     if let Err(failure) = &result {
         output.extend(transcript.tail(TAIL));
@@ -172,6 +183,8 @@ fn devices(facts: &qemu::Facts, arguments: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use host::test_time::Activity;
+
     use super::*;
 
     #[test]
@@ -210,6 +223,7 @@ mod tests {
         let late = Failure::Qtest(QtestError::Deadline {
             command: "readl 0x0".to_owned(),
             millis: 2000,
+            activity: Activity::Idle,
             log: String::new(),
         });
         check(&late, true, "timed out", "the test did not end within 2 s");

@@ -163,7 +163,7 @@ fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScript
         running.kill();
         return HostScriptExit::Flooded;
     }
-    running.terminate(GRACE);
+    running.terminate(Limit::within(GRACE));
     if host::interrupt::is_pending() {
         HostScriptExit::Interrupted
     } else {

@@ -176,7 +176,9 @@ mod tests {
 
     fn client() -> qmp::Client {
         let (near, _far) = UnixStream::pair().unwrap();
-        qmp::Client::start(near, |_| {}).unwrap().0
+        qmp::Client::start(near, host::test_time::TestClock::default(), |_| {})
+            .unwrap()
+            .0
     }
 
     fn within<'a>(seconds: u64) -> Limit<'a> {

@@ -1,19 +1,19 @@
 //! A QEMU with a guest that has no operating system, and what it has printed so far: tests of kvm-unit-tests
 //! and bare-metal tests.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
 use host::process::command::quote_line;
+use host::test_time::{Activity, Deadline, TestClock};
 use host::wait::Countdown as _;
 use qemu::QemuError;
 use qemu::event::{QemuEvent, Shutdown};
 use qemu::launch::argv::Fds;
 use qemu::vm::{Exit, ProcessSpec, Vm, VmEvent};
 use session::FLOOD;
-use session::limits::{Deadline, TestClock};
 use verdict::event::{RunEvent, TestReport, millis, send};
 use verdict::outcome::Outcome;
 use verdict::text;
@@ -39,6 +39,9 @@ pub(super) fn conclude(setting: &Setting<'_>, report: &mut TestReport, started: 
         report.evidence.notes.push(error.to_string());
     }
     report.times.duration_ms = millis(started.elapsed());
+    if matches!(report.outcome, Outcome::TimedOut { .. }) {
+        report.evidence.notes.extend(report.busy_host());
+    }
 }
 
 /// A failure of the host or of QEMU, not of the test.
@@ -78,6 +81,8 @@ pub(super) struct Starter<'a> {
     clock: TestClock,
     deadline: RefCell<Deadline>,
     started: RefCell<usize>,
+    /// What QEMU did when the time limit passed.
+    at_limit: Cell<Option<Activity>>,
     output: RefCell<Output>,
 }
 
@@ -128,6 +133,7 @@ impl<'a> Starter<'a> {
             deadline: RefCell::new(clock.deadline(Duration::ZERO)),
             clock,
             started: RefCell::default(),
+            at_limit: Cell::default(),
             output: RefCell::new(Output {
                 log: LogFile::create(&setting.logs.join("output.log"))?,
                 tail: Tail::default(),
@@ -139,6 +145,7 @@ impl<'a> Starter<'a> {
     /// Starts to count the limit.
     pub(super) fn begin(&self, limit: Duration) {
         *self.deadline.borrow_mut() = self.clock.deadline(limit);
+        self.at_limit.set(None);
     }
 
     /// Starts a QEMU whose output is not the test's.
@@ -229,6 +236,9 @@ impl<'a> Starter<'a> {
     /// Ends the log, completes the report, and returns all that was printed.
     pub(super) fn finish(self, report: &mut TestReport) -> String {
         report.times.waited_ms = millis(self.clock.waited());
+        let at_limit = self.at_limit.get();
+        let note = at_limit.map(|activity| format!("QEMU reached the time limit: {activity}"));
+        report.evidence.notes.extend(note);
         let output = self.output.into_inner();
         report.evidence.output_tail = output.tail.lines();
         if let Err(error) = output.log.finish() {
@@ -252,6 +262,7 @@ impl Machine<'_> {
             } else if (self.console.len() + self.messages.len()) as u64 > FLOOD {
                 Some(Ended::Flooded)
             } else if left.is_zero() {
+                self.starter.at_limit.set(Some(deadline.activity()));
                 Some(Ended::TimedOut)
             } else {
                 None

@@ -3,9 +3,11 @@
 use std::io::{Read, Write as _};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Command, ExitStatus, ProcessError, Stdio};
+use crate::test_time::TestClock;
+use crate::wait::{self, Limit};
 
 /// Limit of the kept output per stream. Further output is read and dropped.
 pub const CAPTURE_LIMIT: usize = 8 << 20;
@@ -42,7 +44,7 @@ impl Output {
 }
 
 impl Command {
-    /// Runs the child to its end and returns its output. Kills it after `limit`.
+    /// Runs the child to its end and returns its output. Kills it after `limit`, in test time.
     pub fn output(self, limit: Duration) -> Result<Output, ProcessError> {
         self.output_with_input(Vec::new(), limit)
     }
@@ -54,7 +56,6 @@ impl Command {
         limit: Duration,
     ) -> Result<Output, ProcessError> {
         let program = self.program().to_string_lossy().into_owned();
-        let end = Instant::now() + limit;
         let stdin = if input.is_empty() {
             Stdio::Null
         } else {
@@ -71,7 +72,10 @@ impl Command {
         }
         let stdout = running.stdout.take().map(Captured::collect);
         let stderr = running.stderr.take().map(Captured::collect);
-        let Some(status) = running.wait(end.saturating_duration_since(Instant::now())) else {
+        let clock = TestClock::default();
+        clock.follow(running.pid());
+        let end = clock.deadline(limit);
+        let Ok(status) = running.wait_until(Limit::while_left(&end)) else {
             running.kill();
             crate::interrupt::check()?;
             return Err(ProcessError::TimedOut { program, limit });
@@ -137,8 +141,10 @@ impl Captured {
     }
 
     fn finish(self) -> (Vec<u8>, bool) {
+        let clock = TestClock::of_own_threads();
+        let end = clock.deadline(STRAGGLERS);
         // It suffices either way that the thread has ended or that another process holds the pipe.
-        let _ = self.end.recv_timeout(STRAGGLERS);
+        let _ = wait::receive(&self.end, Limit::while_left(&end));
         std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

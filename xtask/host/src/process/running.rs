@@ -219,9 +219,9 @@ impl Running {
 
     /// Sends SIGTERM to the group, waits for the grace period, then kills it.
     #[expect(clippy::must_use_candidate, reason = "how it ended may not matter")]
-    pub fn terminate(&self, grace: Duration) -> ExitStatus {
+    pub fn terminate(&self, grace: Limit<'_>) -> ExitStatus {
         self.shared.signal(Signal::TERM);
-        self.wait(grace).unwrap_or_else(|| self.kill())
+        self.wait_until(grace).unwrap_or_else(|_| self.kill())
     }
 
     /// Kills the group and returns when the child was reaped.
@@ -313,7 +313,7 @@ mod tests {
             .expect("starts");
         first_line(&mut running);
         assert_eq!(
-            running.terminate(Duration::from_millis(50)),
+            running.terminate(Limit::within(Duration::from_millis(50))),
             ExitStatus::Signal(9)
         );
     }
@@ -324,7 +324,7 @@ mod tests {
             .spawn()
             .unwrap();
         first_line(&mut running);
-        assert_eq!(running.terminate(LIMIT), ExitStatus::Code(5));
+        assert_eq!(running.terminate(Limit::within(LIMIT)), ExitStatus::Code(5));
     }
 
     #[test]

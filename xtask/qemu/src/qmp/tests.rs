@@ -4,6 +4,8 @@ use std::io::Read as _;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
+use harness::clock::Steps;
+
 use super::*;
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -15,10 +17,21 @@ fn connect() -> (
     UnixStream,
     BufReader<UnixStream>,
 ) {
+    connect_with(TestClock::default())
+}
+
+fn connect_with(
+    clock: TestClock,
+) -> (
+    Client,
+    Receiver<Incoming>,
+    UnixStream,
+    BufReader<UnixStream>,
+) {
     let (near, far) = UnixStream::pair().unwrap();
     far.set_read_timeout(Some(WAIT)).unwrap();
     let (heard, inbox) = channel();
-    let (client, _thread) = Client::start(near, move |incoming| {
+    let (client, _thread) = Client::start(near, clock, move |incoming| {
         heard.send(incoming).unwrap_or_default();
     })
     .unwrap();
@@ -150,6 +163,32 @@ fn exit_fails_all_waiters() {
         error.to_string(),
         "Closed: QEMU exited before it answered `y`"
     );
+}
+
+/// The answer arrives after 50 samples, which are 200 s. The limit is 20 s of test time.
+#[test]
+fn starved_qemu_may_answer_late() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let mut answering = far.try_clone().unwrap();
+    let source = Steps::starved().until(50, move || {
+        say(&mut answering, "{\"id\": 1, \"return\": 7}\n");
+    });
+    let clock = TestClock::from_source(source, 1.0);
+    clock.follow(7);
+    let (client, _thread) = Client::start(near, clock, |_| {}).unwrap();
+    assert_eq!(client.execute("x", Value::Null, WAIT), Ok(json!(7)));
+    drop(far);
+}
+
+#[test]
+fn idle_or_computing_qemu_must_answer_in_time() {
+    for source in [Steps::idle(), Steps::computing()] {
+        let clock = TestClock::from_source(source, 1.0);
+        clock.follow(7);
+        let (client, _hears, _far, _reader) = connect_with(clock);
+        let error = client.execute("x", Value::Null, WAIT).unwrap_err();
+        assert!(error.is_deadline(), "{error}");
+    }
 }
 
 #[test]

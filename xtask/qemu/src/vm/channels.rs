@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use host::test_time::{Deadline, TestClock};
+use host::wait::Countdown as _;
 
 use super::VmEvent;
 use crate::error::QemuError;
@@ -129,37 +132,68 @@ impl Writer {
     }
 
     /// Writes everything. Fails if the guest does not read enough in time.
-    pub(super) fn write(&self, mut bytes: &[u8], wait: Duration) -> Result<(), QemuError> {
-        let stuck = || QemuError::Stuck {
-            channel: self.channel,
-            waited: wait,
-        };
-        let failed = || QemuError::io(format!("failed to write to the guest's {}", self.channel));
-        let end = Instant::now() + wait;
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        while !bytes.is_empty() {
-            let left = end
-                .checked_duration_since(Instant::now())
-                .ok_or_else(stuck)?;
-            // A timeout of zero would mean no timeout.
-            let left = left.max(Duration::from_millis(1));
-            stream.set_write_timeout(Some(left)).map_err(failed())?;
-            match stream.write(bytes) {
-                Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    return Err(stuck());
-                }
-                Err(error) => return Err(failed()(error)),
+    pub(super) fn write(
+        &self,
+        bytes: &[u8],
+        wait: Duration,
+        clock: &TestClock,
+    ) -> Result<(), QemuError> {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = clock.deadline(wait);
+        write_within(&stream, bytes, &deadline).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::TimedOut {
+                return QemuError::Stuck {
+                    channel: self.channel,
+                    waited: wait,
+                };
             }
-        }
-        Ok(())
+            QemuError::io(format!("failed to write to the guest's {}", self.channel))(error)
+        })
     }
+}
+
+/// Interval at which a write checks how much time is left.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Writes everything. Fails with `TimedOut` if the reader does not read enough before the deadline.
+pub fn write_within(stream: &UnixStream, bytes: &[u8], deadline: &Deadline) -> std::io::Result<()> {
+    // The other handles of the socket share its timeout.
+    let before = stream.write_timeout()?;
+    let written = write_pieces(stream, bytes, deadline);
+    stream.set_write_timeout(before)?;
+    written
+}
+
+fn write_pieces(
+    mut stream: &UnixStream,
+    mut bytes: &[u8],
+    deadline: &Deadline,
+) -> std::io::Result<()> {
+    use std::io::ErrorKind;
+
+    while !bytes.is_empty() {
+        let left = deadline.left();
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        // A timeout of zero would mean no timeout.
+        let left = left.clamp(Duration::from_millis(1), TICK);
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+
+    use host::wait::Limit;
 
     use super::*;
 
@@ -172,7 +206,7 @@ mod tests {
         forward(&bytes[..], &queue, VmEvent::Console, between);
         assert_eq!(*lengths.borrow(), [CHUNK, 3]);
         let mut came = Vec::new();
-        while let Some(VmEvent::Console(piece)) = queue.next(Instant::now()) {
+        while let Some(VmEvent::Console(piece)) = queue.next(Limit::within(Duration::ZERO)) {
             came.extend(piece);
         }
         assert_eq!(came, bytes);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use host::clock::monotonic;
 use qtest::Machine;
-use qtest::crash::Ending;
 use qtest::fuzz::{self, Round, SLOT};
 use qtest::stream::{Step, Stream};
 
@@ -43,7 +42,7 @@ pub(super) fn run(context: &Context, args: &FuzzArgs) -> CommandResult {
         let round = round.map_err(|error| Failure::new(Exit::SetupMissing, error))?;
         rounds += 1;
         commands += round.commands.len();
-        if round.ending != Ending::Survived && found.insert(round.ending.identity()) {
+        if round.ending.is_fault() && found.insert(round.ending.identity()) {
             let stream = stream(&arch.qemu.binary, &arguments, seed, &round);
             let shorter = shorten(&emulator, &stream, &round.ending)?;
             let file = args.output.join(format!("{}-{seed}.qtest", args.device));

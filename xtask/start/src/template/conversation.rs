@@ -1,10 +1,10 @@
 //! Communicates with a guest before it is saved, and after it was restored.
 
 use host::clock::monotonic;
+use host::test_time::Deadline;
 use host::wait::Countdown as _;
 use qemu::VmEvent;
 use qemu::last_words::LastWords;
-use session::limits::Deadline;
 use session::protocol::{FromGuest, Nonce, Received, Receiver, Resume, Sender, Sharing};
 use session::{Guest, TICK};
 
@@ -173,9 +173,9 @@ mod tests {
     use qemu::vm::Port;
 
     use super::*;
+    use host::test_time::Deadline;
+    use host::test_time::TestClock;
     use session::Waker;
-    use session::limits::Deadline;
-    use session::limits::TestClock;
     use session::protocol::Record;
 
     /// A guest with scripted events that ignores what it is sent.
