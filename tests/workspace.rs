@@ -280,6 +280,10 @@ fn no_architecture_is_named_in_rust_outside_tests() {
         if path.ends_with("/cli/examples.rs") || path.ends_with("/cli/help.rs") {
             continue;
         }
+        // xz has names for its filters.
+        if path.ends_with("/forge/src/prebuilt.rs") {
+            continue;
+        }
         let text = std::fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         let found = lines_with(code, &names, "//");

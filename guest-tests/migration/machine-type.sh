@@ -1,7 +1,7 @@
 #!/bin/sh
 # A guest of any machine type continues in another QEMU of the same type and sees the same machine; another type is refused.
 # Not on s390x, where QEMU does not migrate PCI devices.
-#: arch = ["aarch64", "arm", "i386", "ppc64", "ppc64le", "riscv32", "riscv64", "x86_64"]
+#: arch = ["aarch64", "arm", "i386", "ppc64", "ppc64le", "riscv64", "x86_64"]
 #: timeout = "60s"
 #: groups = ["migration"]
 #: choices.machine.x86_64 = { from = "machines", prefix = "pc-q35-" }
@@ -9,7 +9,6 @@
 #: choices.machine.ppc64 = { from = "machines", prefix = "pseries-" }
 #: choices.machine.ppc64le = { from = "machines", prefix = "pseries-" }
 #: choices.machine.riscv64 = ["virt"]
-#: choices.machine.riscv32 = ["virt"]
 #: choices.machine.i386 = { from = "machines", prefix = "pc-q35-" }
 #: choices.machine.arm = { from = "machines", prefix = "virt-" }
 #: requires.qemu = "9.0"
@@ -18,7 +17,7 @@ in_host() {
     machine=$(choose machine)
     case $KILN_ARCH in
         x86_64 | i386) other=pc-i440fx-9.0 ;;
-        riscv64 | riscv32 | arm) other=none ;;
+        riscv64 | arm) other=none ;;
         aarch64)
             other=none
             set -- -cpu cortex-a57

@@ -28,10 +28,6 @@
 #:     "e1000", "e1000-82544gc", "e1000-82545em",
 #:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
 #: ] }
-#: choices.nic.riscv32 = { devices = [
-#:     "e1000", "e1000-82544gc", "e1000-82545em",
-#:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
-#: ] }
 #: choices.nic.s390x = { devices = ["virtio-net-ccw", "virtio-net-pci"] }
 # No vmxnet3 where a page has 64 KiB: its driver is not for that. No i82557 on a big-endian processor: e100, its Linux driver, stores
 # the address of a descriptor array in the processor's byte order, and of these cards only the i82557 reads it.

@@ -19,9 +19,6 @@
 #: choices.bridge.i386 = { devices = [
 #:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
 #: ] }
-#: choices.bridge.riscv32 = { devices = [
-#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
-#: ] }
 #: choices.bridge.ppc64 = { devices = ["pci-bridge"] }
 #: choices.bridge.ppc64le = { devices = ["pci-bridge"] }
 

@@ -351,11 +351,11 @@ fn unusable_suite_is_refused_with_its_reason() {
     assert!(output.stderr.contains(&expect), "{}", output.stderr);
     let config = tree.dir().join("config.mak");
     let text = std::fs::read_to_string(&config).unwrap();
-    let other = text.replace(&format!("ARCH_NAME={}", tree.arch), "ARCH_NAME=s390x");
+    let other = text.replace(&format!("ARCH_NAME={}", tree.arch), "ARCH_NAME=sparc64");
     std::fs::write(&config, other).unwrap();
     check(
         2,
-        "is built for `s390x`, which Kiln has no architecture for",
+        "is built for `sparc64`, which Kiln has no architecture for",
     );
     std::fs::write(&config, text + "CONFIG_EFI=y\n").unwrap();
     check(

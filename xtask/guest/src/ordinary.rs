@@ -48,7 +48,8 @@ pub fn files(run: &ArchRun, dir: &Utf8Path) -> io::Result<BootFiles> {
 
 /// The variables of a run that the guest's library reads. All are empty: the test calls no helper that
 /// needs a value.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
+    "KILN_BITS",
     "KILN_CALLS_ITSELF",
     "KILN_ENDIAN",
     "KILN_SHELL_ON_FAIL",

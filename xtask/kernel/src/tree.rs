@@ -163,6 +163,8 @@ mod tests {
             arch: "x86_64".to_owned(),
             target: "bzImage".to_owned(),
             image: LINUX.to_owned(),
+            small: false,
+            u_boot: None,
             compressed: compressed.then(|| COMPRESSED.to_owned()),
             make: Vec::new(),
         }
