@@ -72,7 +72,7 @@ pub(crate) fn narrow(
     if host.is_host_image() || !host.program.is_empty() {
         arches.retain(|name| {
             let arch = project.arches.get(name);
-            arch.is_some_and(|arch| is_native(arch))
+            arch.is_some_and(is_native)
         });
     }
     if host.is_debian() {

@@ -278,10 +278,8 @@ impl<'a> PlanDraft<'a> {
         }
         let mut inputs = Vec::new();
         // `load` has checked that there are no cycles.
-        for input in &recipe.inputs {
-            let Some(arch) = input.arch(&self.project.arches, arch) else {
-                continue;
-            };
+        for input in recipe.inputs.iter().filter(|input| input.is_of(arch)) {
+            let arch = input.arch(&self.project.arches, arch);
             let step = self.add(self.project.recipe(&input.recipe)?, arch)?;
             let key = self.plan.step(step).key;
             inputs.push(Input {

@@ -63,18 +63,26 @@ pub struct RecipeInput {
 }
 
 impl RecipeInput {
-    /// The architecture of the input's step, or `None` if this architecture does not have the input.
+    /// Whether an architecture has this input.
+    pub(crate) fn is_of(&self, arch: Option<&Arch>) -> bool {
+        let has_base = arch.is_some_and(|arch| arch.gcc.base.is_some());
+        match self.compiler {
+            None => true,
+            Some(Compiler::Own) => !has_base,
+            Some(Compiler::Base) => has_base,
+        }
+    }
+
+    /// The architecture of the input's step.
     pub(crate) fn arch<'a>(
         &self,
         arches: &'a BTreeMap<String, Arch>,
         arch: Option<&'a Arch>,
-    ) -> Option<Option<&'a Arch>> {
-        let base = arch.and_then(|arch| arch.gcc.base.as_ref());
-        match self.compiler {
-            None => Some(arch),
-            Some(Compiler::Own) => base.is_none().then_some(arch),
-            Some(Compiler::Base) => base.map(|base| arches.get(base)),
+    ) -> Option<&'a Arch> {
+        if self.compiler != Some(Compiler::Base) {
+            return arch;
         }
+        arches.get(arch?.gcc.base.as_ref()?)
     }
 }
 

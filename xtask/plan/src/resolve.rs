@@ -122,13 +122,13 @@ fn variables(project: &Project, recipes: Map<String, Value>, arch: Option<&Arch>
         let linux = &arch.linux;
         values.insert("arch".to_owned(), json!(arch.name));
         values.insert("triple".to_owned(), json!(arch.triple));
-        let base = arch.gcc.base.as_ref();
-        let base = base.and_then(|name| project.arches.get(name));
+        let compiler = arch.gcc.base.as_ref();
+        let compiler = compiler.and_then(|name| project.arches.get(name));
         values.insert(
             "gcc".to_owned(),
             json!({
                 "configure": arch.gcc.configure,
-                "base": base.map(|base| base.triple.as_str()).unwrap_or_default(),
+                "base": compiler.map(|arch| arch.triple.as_str()).unwrap_or_default(),
                 "specs": arch.gcc.specs,
             }),
         );

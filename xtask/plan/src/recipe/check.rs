@@ -110,11 +110,6 @@ pub(crate) fn check(
         .into_iter()
         .map(|file| sheet.inline(file))
         .collect();
-    let input = |(recipe, mount, compiler): &(Spanned<String>, Mount, _)| RecipeInput {
-        recipe: recipe.get_ref().clone(),
-        mount: *mount,
-        compiler: *compiler,
-    };
     let inputs = sheet.inputs.iter().map(input).collect();
     let input_names = sheet.inputs.into_iter().map(|(recipe, ..)| recipe);
     Some(Draft {
@@ -139,6 +134,14 @@ pub(crate) fn check(
         inputs: input_names.collect(),
         sources_from,
     })
+}
+
+fn input((recipe, mount, compiler): &(Spanned<String>, Mount, Option<Compiler>)) -> RecipeInput {
+    RecipeInput {
+        recipe: recipe.get_ref().clone(),
+        mount: *mount,
+        compiler: *compiler,
+    }
 }
 
 /// Name, version, licence, summary.
