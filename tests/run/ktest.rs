@@ -60,7 +60,7 @@ fn first_form(requires: &str, body: &str) -> String {
 }
 
 /// A script for each verdict.
-fn scripts() -> [(&'static str, String); 15] {
+fn scripts() -> [(&'static str, String); 16] {
     let sized = "set -e\n. $(dirname $0)/helper.sh\nhelper\n\
                  test \"$(blockdev --getsize64 /dev/vdb)\" = 16777216\necho TEST SUCCESS";
     [
@@ -74,6 +74,13 @@ fn scripts() -> [(&'static str, String); 15] {
         (
             "successful",
             first_form("", "set -x\necho '  TEST SUCCESSFUL'"),
+        ),
+        (
+            "traced",
+            first_form(
+                "",
+                "set -x\ntest -e /no/such/file && echo TEST SUCCESS\n: TEST SUCCESS",
+            ),
         ),
         (
             "late",
@@ -165,6 +172,7 @@ fn scripts_of_both_forms_give_their_verdicts() {
         "printed `TEST FAILED` and `TEST SUCCESS`",
     );
     check("ktest::successful", "passed", "");
+    check("ktest::traced", "failed", "did not print `TEST SUCCESS`");
     check(
         "ktest::late",
         "failed",

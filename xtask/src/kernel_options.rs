@@ -14,12 +14,15 @@ use crate::kernels;
 use crate::ktest;
 
 /// The fragments of Kiln's own kernel in the repository; the later one wins.
-fn own(arch: &Arch) -> [Utf8PathBuf; 2] {
+fn own(arch: &Arch) -> Vec<Utf8PathBuf> {
     let directory = Utf8Path::new("images");
-    [
-        directory.join("common/linux-common.fragment"),
-        directory.join(&arch.name).join("linux.fragment"),
-    ]
+    let small = arch.linux.small.then_some("common/linux-small.fragment");
+    let common = ["common/linux-common.fragment"].into_iter().chain(small);
+    let target = directory.join(&arch.name).join("linux.fragment");
+    common
+        .map(|file| directory.join(file))
+        .chain([target])
+        .collect()
 }
 
 /// Whether a requested option is one of Kiln's own kernel.

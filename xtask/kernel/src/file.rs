@@ -52,6 +52,29 @@ const PC_MACHINES: [u16; 2] = [62, 3];
 /// Flat images: offset and text of their signature, and the ELF machine (kernel:
 /// Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/boot-image-header.rst).
 const IMAGES: [(usize, &[u8], u16); 2] = [(0x38, b"ARM\x64", 183), (0x38, b"RSC\x05", 243)];
+/// Offset and text of a signature.
+type Signature = (usize, &'static [u8]);
+
+/// Images whose signatures determine word size and byte order as well: a file for U-Boot with a kernel for 32-bit Arm
+/// (U-Boot: include/image.h), a zImage (kernel: arch/arm/boot/compressed/head.S), and a bzImage of s390 (kernel: arch/s390/boot/head.S).
+const FIXED: [(&[Signature], Target); 3] = [
+    (&[(0, b"\x27\x05\x19\x56"), (28, b"\x05\x02\x02")], ARM32),
+    (&[(0x24, b"\x18\x28\x6f\x01")], ARM32),
+    (
+        &[(0x10008, b"S390EP")],
+        Target {
+            machine: 22,
+            wide: true,
+            big_endian: true,
+        },
+    ),
+];
+/// Little-endian 32-bit Arm.
+const ARM32: Target = Target {
+    machine: 40,
+    wide: false,
+    big_endian: false,
+};
 /// Bit 0 of the flags at 0x18 is the byte order of the kernel in both formats.
 const IMAGE_FLAGS: usize = 0x18;
 
@@ -106,6 +129,14 @@ impl KernelFile {
                     big_endian: false,
                 },
                 version: protocol_version(bytes),
+                has_pvh: false,
+            });
+        }
+        let is_fixed = |signatures: &&[Signature]| signatures.iter().all(|it| has(*it));
+        if let Some((_, target)) = FIXED.iter().find(|(signatures, _)| is_fixed(signatures)) {
+            return Some(Self {
+                target: *target,
+                version: banner(bytes),
                 has_pvh: false,
             });
         }
@@ -187,6 +218,15 @@ mod tests {
         let format: (usize, &[u8]) = (0x2c0, b"Linux version %s\0");
         let elf = file(&[(0, b"\x7fELF\x02\x02\x01"), (18, &[0, 21]), format, banner]);
         check(&elf, Some((target(21, true, true), Some("6.12.95"))));
+        let u_boot = file(&[(0, b"\x27\x05\x19\x56"), (28, &[5, 2, 2]), banner]);
+        check(&u_boot, Some((target(40, false, false), Some("6.12.95"))));
+        // A kernel for U-Boot on another processor.
+        check(&file(&[(0, b"\x27\x05\x19\x56"), (28, &[5, 3, 2])]), None);
+        let compressed = file(&[(0x24, &0x016f_2818_u32.to_le_bytes())]);
+        check(&compressed, Some((target(40, false, false), None)));
+        let mut mainframe = vec![0; 0x10008];
+        mainframe.extend_from_slice(b"S390EP");
+        check(&mainframe, Some((target(22, true, true), None)));
         let narrow = file(&[(0, b"\x7fELF\x01\x01\x01"), (18, &[40, 0])]);
         check(&narrow, Some((target(40, false, false), None)));
         let protocol: (usize, &[u8]) = (0x202, b"HdrS");

@@ -7,9 +7,13 @@ use camino::Utf8PathBuf;
 use toml_edit::{DocumentMut, value};
 
 /// The keys with values of the other target, and their meanings.
-pub const CHECK: [(&str, &str); 8] = [
+pub const CHECK: [(&str, &str); 9] = [
     ("triple", "the target triple of the compiler"),
     ("endian, bits", "byte order and word size of programs"),
+    (
+        "uname",
+        "what `uname -m` prints, if not the name of the target",
+    ),
     ("gdb", "the name of the architecture in gdb"),
     ("gcc", "processor and ABI, as options of gcc's configure"),
     (

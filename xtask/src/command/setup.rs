@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> CommandResult {
         for command in setup.commands() {
             output::result(command.to_string());
         }
-        if setup.install.is_some() {
+        if !setup.install.is_empty() {
             let purpose = args.purpose.to_possible_value();
             let purpose = purpose.as_ref().map_or("test", PossibleValue::get_name);
             output::note(format!(

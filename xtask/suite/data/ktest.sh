@@ -41,6 +41,8 @@ watch_line() {
     case $line in
         'QEMU_MONITOR '*) kiln-call hmp "${line#* }" || : ;;
         'WATCHDOG '*) kiln-call time_limit "${line#* }" || : ;;
+        # A trace of the shell, which shows commands that may print the lines below.
+        '+'*) ;;
         *'TEST SUCCESS'*)
             note success "$line"
             # A script of the first form may never end by itself.
@@ -48,7 +50,8 @@ watch_line() {
                 limit=$(($(uptime_seconds) + 2))
             fi
             ;;
-        *'TEST FAILED'*) note failed "$line" ;;
+        'TEST FAILED'*) note failed "$line" ;;
+        *'TEST FAILED'*) test "$FORM" != first || note failed "$line" ;;
         'SKIPPING: '*) note skip "${line#*: }" ;;
         *': command not found') note missing "${line##*/}" ;;
         'FAILED: '*) note cause "${line#*: }" ;;

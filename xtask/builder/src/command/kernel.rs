@@ -62,6 +62,11 @@ fn configure(
 ) -> Result<(KernelBuild, Config, ConfigReport), Failure> {
     let project = context.project()?;
     let arch = kernel_options::arch(context, &project, args)?;
+    if arch.linux.u_boot.is_some() {
+        let error = anyhow::anyhow!("QEMU boots no kernel of {} from a build tree", arch.name);
+        let hint = "cargo xtask test --kernel FILE boots its zImage";
+        return Err(Failure::new(Exit::Usage, error).hint(Some(hint.to_owned())));
+    }
     let fragments = kernel_options::fragments(context, &project, arch, args)?;
     let build = prepare(context, args, arch, arguments)?;
     let (configured, fragments) = build.configure(fragments).map_err(failure)?;

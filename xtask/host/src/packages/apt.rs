@@ -1,8 +1,8 @@
 //! Reads what apt offers from `apt-cache policy`, which changes nothing and needs no root.
 //!
 //! On a Debian whose QEMU tools are from backports, apt cannot install the release's own QEMU next
-//! to them. They are then installed with backports as the target release: as `PACKAGE/SUITE`, apt
-//! takes the package from there, but does not always find the packages on which it depends.
+//! to them. They are then installed from backports with `--target-release`, because with
+//! `PACKAGE/SUITE` apt does not always find the dependencies in that suite.
 
 use std::time::Duration;
 

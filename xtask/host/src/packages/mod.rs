@@ -10,6 +10,7 @@ mod older;
 mod perform;
 mod table;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use apt::{Offer, Package};
@@ -56,8 +57,8 @@ pub struct Setup {
     pub source: Option<SetupCommand>,
     /// Updates the package lists, if the manager has a separate command for that.
     pub refresh: Option<SetupCommand>,
-    /// Installs the packages.
-    pub install: Option<SetupCommand>,
+    /// Install the packages. Those that apt takes from another suite have a command of their own.
+    pub install: Vec<SetupCommand>,
     /// Tools that no command installs, and why.
     pub notes: Vec<String>,
 }
@@ -89,17 +90,17 @@ pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
         ));
         return setup;
     };
-    let mut packages = Vec::new();
-    let (mut source, mut suite) = (None, None);
+    let mut packages = BTreeMap::<Option<String>, BTreeSet<String>>::new();
+    let mut source = None;
     for tool in missing {
         let sets = table.alternatives(tool, manager);
         let choice = apt::choose(&sets, &facts.packages, facts.codename.as_deref());
-        packages.extend(choice.packages);
+        if !choice.packages.is_empty() {
+            let of_suite = packages.entry(choice.suite).or_default();
+            of_suite.extend(choice.packages);
+        }
         source = source.or(choice.source);
-        suite = suite.or(choice.suite);
     }
-    packages.sort();
-    packages.dedup();
     if packages.is_empty() {
         return setup;
     }
@@ -116,11 +117,12 @@ pub fn plan_setup(missing: &[String], facts: &Facts) -> Setup {
         command(&["sh", "-c", &script].map(str::to_owned))
     });
     setup.refresh = (!commands.refresh.is_empty()).then(|| command(&commands.refresh));
-    let release = suite.map(|suite| format!("--target-release={suite}"));
-    let release = release.into_iter().collect();
-    setup.install = Some(command(
-        &[commands.install.clone(), release, packages].concat(),
-    ));
+    let install = |(suite, packages): (Option<String>, BTreeSet<String>)| {
+        let release = suite.map(|suite| format!("--target-release={suite}"));
+        let argv = commands.install.iter().cloned().chain(release);
+        command(&argv.chain(packages).collect::<Vec<_>>())
+    };
+    setup.install = packages.into_iter().map(install).collect();
     setup
 }
 
@@ -188,10 +190,14 @@ mod tests {
             ],
             ..Facts::default()
         };
-        let setup = plan_setup(&["qemu-system-x86_64".to_owned()], &facts);
-        let install = setup.install.expect("packages").to_string();
+        let missing = ["qemu-system-x86_64", "flex"].map(str::to_owned);
+        let setup = plan_setup(&missing, &facts);
+        let [own, backports] = &setup.install[..] else {
+            panic!("{:?}", setup.install)
+        };
+        assert!(own.to_string().ends_with("--no-remove flex"), "{own}");
         let end = " --target-release=bookworm-backports qemu-system-x86";
-        assert!(install.ends_with(end), "{install}");
+        assert!(backports.to_string().ends_with(end), "{backports}");
     }
 
     #[test]
@@ -205,8 +211,7 @@ mod tests {
                 ..Facts::default()
             };
             let setup = plan_setup(&missing(), &facts);
-            let install = setup.install.expect("packages");
-            assert_eq!(install.0[0], first);
+            assert_eq!(setup.install[0].0[0], first);
             assert_eq!(setup.notes.len(), notes);
         };
         check(true, Some("sudo"), "apk", 0);

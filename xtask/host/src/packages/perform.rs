@@ -67,11 +67,10 @@ pub fn perform(
         }
     }
     let Setup { install, notes, .. } = setup;
-    if let Some(install) = install {
-        announce(&install);
-        let status = run(&install)?;
+    for command in install {
+        announce(&command);
+        let status = run(&command)?;
         if !status.success() {
-            let command = install;
             return Err(SetupError::Failed { command, status });
         }
     }

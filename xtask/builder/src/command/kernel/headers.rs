@@ -23,7 +23,7 @@ pub(super) fn explain(context: &Context, config: &Config) -> Option<String> {
     let headers: Vec<String> = missing.iter().map(|it| it.1.to_owned()).collect();
     let facts = packages::gather(&headers, &context.env).ok()?;
     let setup = packages::plan_setup(&headers, &facts);
-    setup.install.as_ref().map(ToString::to_string)
+    setup.install.first().map(ToString::to_string)
 }
 
 /// The options of a config with a missing header.
@@ -64,7 +64,7 @@ mod tests {
             ..packages::Facts::default()
         };
         let all = HEADERS.map(|(_, header)| header.to_owned());
-        let install = packages::plan_setup(&all, &facts).install.unwrap();
+        let install = packages::plan_setup(&all, &facts).install[0].clone();
         let command = install.to_string();
         assert!(command.contains("elfutils-libelf-devel"), "{command}");
         assert!(command.contains("openssl-devel"), "{command}");
