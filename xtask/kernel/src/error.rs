@@ -91,7 +91,7 @@ impl KernelError {
         match self {
             Self::NotBuilt { make, .. } | Self::Stale { make, .. } => Some(quote_line(make)),
             Self::Target { .. } => {
-                Some("without --arch, the architecture of the kernel is selected".to_owned())
+                Some("`--arch` selects the target of the kernel; without it, only the main targets are tried".to_owned())
             }
             Self::Config {
                 missing,
