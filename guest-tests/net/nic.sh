@@ -2,30 +2,10 @@
 # Every network card gets its address by DHCP, answers pings and carries a megabyte unharmed in both directions.
 #: groups = ["net"]
 #: requires.netdevs = ["user"]
-#: choices.nic.x86_64 = { devices = [
+#: choices.nic.default = { devices = [
 #:     "e1000", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "vmxnet3", "rtl8139", "ne2k_pci", "pcnet", "tulip",
 #:     "i82550", "i82551", "i82557a", "i82557b", "i82557c", "i82558a", "i82558b", "i82559a", "i82559b", "i82559c",
 #:     "i82559er", "i82562", "i82801", "usb-net",
-#:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
-#: ] }
-#: choices.nic.aarch64 = { devices = [
-#:     "e1000", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "vmxnet3", "rtl8139", "ne2k_pci", "pcnet", "tulip",
-#:     "i82550", "i82551", "i82557a", "i82557b", "i82557c", "i82558a", "i82558b", "i82559a", "i82559b", "i82559c",
-#:     "i82559er", "i82562", "i82801", "usb-net",
-#:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
-#: ] }
-#: choices.nic.riscv64 = { devices = [
-#:     "e1000", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "vmxnet3", "rtl8139", "ne2k_pci", "pcnet", "tulip",
-#:     "i82550", "i82551", "i82557a", "i82557b", "i82557c", "i82558a", "i82558b", "i82559a", "i82559b", "i82559c",
-#:     "i82559er", "i82562", "i82801", "usb-net",
-#:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
-#: ] }
-#: choices.nic.arm = { devices = [
-#:     "e1000", "e1000-82544gc", "e1000-82545em",
-#:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
-#: ] }
-#: choices.nic.i386 = { devices = [
-#:     "e1000", "e1000-82544gc", "e1000-82545em",
 #:     "virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional",
 #: ] }
 #: choices.nic.s390x = { devices = ["virtio-net-ccw", "virtio-net-pci"] }

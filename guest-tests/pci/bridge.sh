@@ -4,19 +4,7 @@
 #: machine.ppc64 = "pseries-slof"
 #: machine.ppc64le = "pseries-slof"
 #: requires.devices = ["edu"]
-#: choices.bridge.x86_64 = { devices = [
-#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
-#: ] }
-#: choices.bridge.aarch64 = { devices = [
-#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
-#: ] }
-#: choices.bridge.riscv64 = { devices = [
-#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
-#: ] }
-#: choices.bridge.arm = { devices = [
-#:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
-#: ] }
-#: choices.bridge.i386 = { devices = [
+#: choices.bridge.default = { devices = [
 #:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
 #: ] }
 #: choices.bridge.ppc64 = { devices = ["pci-bridge"] }

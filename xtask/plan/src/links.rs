@@ -68,8 +68,22 @@ fn scopes(
     if draft.recipe.scope == Scope::Arch {
         return;
     }
-    for (input, RecipeInput { mount, .. }) in draft.inputs.iter().zip(&draft.recipe.inputs) {
+    for (
+        input,
+        RecipeInput {
+            mount, compiler, ..
+        },
+    ) in draft.inputs.iter().zip(&draft.recipe.inputs)
+    {
         let name = input.get_ref();
+        if compiler.is_some() {
+            let title = format!("`compiler` in the common recipe `{}`", draft.recipe.name);
+            found.push(page.at(
+                input.span(),
+                title,
+                "its inputs are the same for every architecture",
+            ));
+        }
         if drafts
             .get(name)
             .is_some_and(|input| input.recipe.scope == Scope::Arch)
@@ -122,7 +136,8 @@ fn walk<'a>(
         return;
     }
     path.push(name);
-    // The step of another architecture is not this one. `project::bases` checks that those end.
+    // An input with `compiler = "base"` is a step of another architecture, so it closes no cycle here. `project::bases` checks that this
+    // architecture has no base itself.
     let inputs = draft.inputs.iter().zip(&draft.recipe.inputs);
     let inputs = inputs.filter(|(_, input)| input.compiler != Some(Compiler::Base));
     for (input, _) in inputs {

@@ -196,7 +196,9 @@ impl Project {
             match recipe.scope {
                 Scope::Common => drop(draft.add(recipe, None)?),
                 Scope::Arch => {
-                    let applies = |arch: &&&Arch| self.step(recipe, Some(arch)).is_some();
+                    let applies = |arch: &&&Arch| {
+                        self.step(recipe, Some(arch)).is_some() && self.is_read(recipe, arch)
+                    };
                     for arch in wanted.values().filter(applies) {
                         draft.add(recipe, Some(arch))?;
                     }
@@ -248,6 +250,15 @@ impl Project {
     fn step(&self, recipe: &Recipe, arch: Option<&Arch>) -> Option<&Result<Step, Vec<Problem>>> {
         let arch = arch.map(|arch| arch.name.clone());
         self.steps.get(&(recipe.name.clone(), arch))
+    }
+
+    /// Whether anything reads the output of a recipe for an architecture. A recipe that is no input at all makes a result.
+    fn is_read(&self, recipe: &Recipe, arch: &Arch) -> bool {
+        let inputs = self.recipes.values().flat_map(|other| &other.inputs);
+        let mut readers = inputs
+            .filter(|input| input.recipe == recipe.name)
+            .peekable();
+        readers.peek().is_none() || readers.any(|input| input.is_of(Some(arch)))
     }
 
     /// Each recipe with each architecture.
@@ -332,9 +343,10 @@ fn read_arches(
     found: &mut Vec<Diagnostic>,
 ) -> (BTreeMap<String, Arch>, BTreeSet<String>) {
     let small = Utf8Path::new(arch::SMALL);
-    let small = files.contains_key(small).then(|| page(files, small, found));
-    let small = small.flatten().and_then(|page| document::read(page, found));
-    let small: arch::Small = small.unwrap_or_default();
+    let small = files.contains_key(small).then(|| {
+        let small = page(files, small, found).and_then(|page| document::read(page, found));
+        small.unwrap_or_default()
+    });
     let mut arches = BTreeMap::new();
     let mut names = BTreeSet::new();
     for path in files.keys() {
@@ -345,7 +357,8 @@ fn read_arches(
         }
         let name = path.file_stem().unwrap_or_default();
         names.insert(name.to_owned());
-        let arch = page(files, path, found).and_then(|page| arch::raw::read(page, &small, found));
+        let arch =
+            page(files, path, found).and_then(|page| arch::raw::read(page, small.as_ref(), found));
         arches.extend(arch.map(|arch| (name.to_owned(), arch)));
     }
     bases(files, &arches, &names, found);

@@ -137,7 +137,7 @@ fn variables(project: &Project, recipes: Map<String, Value>, arch: Option<&Arch>
             json!({
                 "arch": linux.arch,
                 "target": linux.target,
-                "small": if linux.small { "yes" } else { "" },
+                "small": linux.small,
                 "image": linux.image,
                 "compressed": linux.compressed.as_deref().unwrap_or_default(),
                 "make": linux.make,

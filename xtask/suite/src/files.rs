@@ -60,7 +60,9 @@ impl TestFile {
     /// Whether its header permits an architecture.
     #[must_use]
     pub fn is_for(&self, arch: &str) -> bool {
-        self.header.arches.is_empty() || self.header.arches.iter().any(|name| name == arch)
+        let header = &self.header;
+        let has = |names: &[String]| names.iter().any(|name| name == arch);
+        (header.arches.is_empty() || has(&header.arches)) && !has(&header.except_arches)
     }
 }
 
@@ -320,6 +322,23 @@ pub(crate) mod tests {
             "aarch64::boot::true",
         ];
         assert_eq!(names, expect);
+    }
+
+    #[test]
+    fn excepted_architecture_has_no_test() {
+        let (_dir, suite) = suite(&[
+            ("block/ide.sh", "#: except-arch = [\"aarch64\"]"),
+            (
+                "broken/both.sh",
+                "#: arch = [\"x86_64\"]\n#: except-arch = [\"aarch64\"]",
+            ),
+            ("broken/typo.sh", "#: except-arch = [\"x86_46\"]"),
+        ]);
+        let names = names(&suite, &Filter::default(), &["x86_64", "aarch64"]);
+        assert_eq!(names, ["x86_64::block::ide"]);
+        let titles: Vec<_> = suite.broken.iter().map(|it| &it.faults[0].title).collect();
+        let typo = "unknown architecture `x86_46`";
+        assert_eq!(titles, ["both `arch` and `except-arch`", typo]);
     }
 
     #[test]

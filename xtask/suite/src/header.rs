@@ -32,6 +32,8 @@ pub struct Header {
     pub description: String,
     /// Supported architectures, empty for all.
     pub arches: Vec<String>,
+    /// Architectures that are not supported. Empty if `arches` is not.
+    pub except_arches: Vec<String>,
     /// The machine, by its name in the architecture's file.
     pub machine: MachineChoice,
     /// The memory in the syntax of `-m`.
@@ -236,6 +238,7 @@ impl Header {
         Self {
             description: String::new(),
             arches: Vec::new(),
+            except_arches: Vec::new(),
             machine: MachineChoice::Default,
             memory: None,
             smp: 1,

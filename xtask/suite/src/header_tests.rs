@@ -44,6 +44,7 @@ fn all_keys_are_read() {
         Header {
             description: "Says what is promised.".to_owned(),
             arches: vec!["x86_64".to_owned(), "ppc64".to_owned()],
+            except_arches: Vec::new(),
             machine: MachineChoice::ByArch(BTreeMap::from([(
                 "x86_64".to_owned(),
                 "pc".to_owned()
@@ -123,6 +124,8 @@ fn choices_are_values_or_qemu_devices() {
 #: choices.nic = { devices = ["e1000", "rtl8139"] }
 #: choices.cpu.ppc64 = { from = "cpus", prefix = "power", except = ["power7"] }
 #: choices.cpu.x86_64 = { from = "cpus" }
+#: choices.line.ppc64 = ["vty"]
+#: choices.line.default = ["isa"]
 #: choices."nic.old" = { from = "machines", prefix = "pc-" }"#,
     ))
     .unwrap();
@@ -145,6 +148,10 @@ fn choices_are_values_or_qemu_devices() {
         Some(Source::Cpus(Narrow::default()))
     );
     assert_eq!(source("cpu", "aarch64"), None);
+    let line = |arch| source("line", arch);
+    assert_eq!(line("ppc64"), Some(Source::Words(words(&["vty"]))));
+    assert_eq!(line("aarch64"), Some(Source::Words(words(&["isa"]))));
+    assert!(header.choices["line"].arches().eq(["ppc64"]));
     assert_eq!(
         source("nic.old", "any"),
         Some(Source::Machines(narrow("pc-", &[])))

@@ -184,8 +184,8 @@ impl Needs {
         })
     }
 
-    /// The options of the kernel that the script itself requires: in its second form, those that all
-    /// scripts share are the wishes of ktest's own kernel build.
+    /// The kernel options that the script requires. The list of a script of the second form also contains
+    /// the options of ktest's own kernel build; they are left out.
     #[must_use]
     pub fn config(&self, script: &str) -> Vec<String> {
         let list = match self.form {

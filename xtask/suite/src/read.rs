@@ -262,8 +262,8 @@ fn check_names(
     let unknown = |name: &&String| !arches.is_empty() && !arches.contains(name);
     let offered = header.choices.values();
     let offered = offered.flat_map(crate::header::choices::Offered::arches);
-    let named = header.arches.iter().chain(header.machine.arches());
-    let named = named.chain(offered);
+    let named = header.arches.iter().chain(&header.except_arches);
+    let named = named.chain(header.machine.arches()).chain(offered);
     let faults: Vec<_> = named
         .filter(unknown)
         .map(|name| {

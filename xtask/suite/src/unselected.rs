@@ -25,12 +25,14 @@ pub enum Unselected {
         nearest: Option<String>,
     },
     /// The header of a test excludes these architectures.
-    #[error("test `{name}` is only for {arches}")]
+    #[error("test `{name}` is {arches}")]
     OtherArch {
         /// `area::test`.
         name: String,
-        /// The architectures of its header.
+        /// The architectures of its header, as in `only for x86_64`.
         arches: String,
+        /// The key of its header with them.
+        key: &'static str,
         /// Its file.
         path: String,
     },
@@ -60,7 +62,7 @@ impl Unselected {
                 Some(name) => format!("did you mean `{name}`? `{list}` lists all"),
                 None => list.to_owned(),
             },
-            Self::OtherArch { path, .. } => format!("see `arch` in its header: {path}"),
+            Self::OtherArch { key, path, .. } => format!("see `{key}` in its header: {path}"),
             Self::ArchNotRequested { arch, name } => {
                 format!("cargo xtask test --arch {arch} {name}")
             }
@@ -146,9 +148,16 @@ fn matches(pattern: &Pattern, all: &[Selected<'_>]) -> bool {
 }
 
 fn other_arch(test: &TestFile) -> Unselected {
+    let header = &test.header;
+    let (key, meaning, arches) = if header.except_arches.is_empty() {
+        ("arch", "only for", &header.arches)
+    } else {
+        ("except-arch", "not for", &header.except_arches)
+    };
     Unselected::OtherArch {
         name: test.name(),
-        arches: test.header.arches.join(", "),
+        arches: format!("{meaning} {}", arches.join(", ")),
+        key,
         path: test.path.to_string(),
     }
 }
@@ -165,6 +174,7 @@ mod tests {
             ("block/nvme.sh", "#: groups = [\"hotplug\"]"),
             ("block/ide.sh", "#: arch = [\"aarch64\"]"),
             ("boot/true.sh", ""),
+            ("power/down.sh", "#: except-arch = [\"x86_64\"]"),
         ]);
         let texts: Vec<String> = filters.iter().map(|&text| text.to_owned()).collect();
         let filter = Filter {
@@ -208,6 +218,12 @@ mod tests {
             &[],
             &[],
             "no test matches `zzzzzzzz`\ncargo xtask test --list",
+        );
+        check(
+            &["power::down"],
+            &[],
+            &[],
+            "test `power::down` is not for x86_64\nsee `except-arch` in its header: DIR/power/down.sh",
         );
         check(
             &["block::ide"],

@@ -63,8 +63,11 @@ fn configure(
     let project = context.project()?;
     let arch = kernel_options::arch(context, &project, args)?;
     if arch.linux.u_boot.is_some() {
-        let error = anyhow::anyhow!("QEMU boots no kernel of {} from a build tree", arch.name);
-        let hint = "cargo xtask test --kernel FILE boots its zImage";
+        let name = &arch.name;
+        let error = anyhow::anyhow!(
+            "`kernel build` does not support {name}: QEMU loads the `Image` of a build tree at a wrong address"
+        );
+        let hint = "build the kernel yourself, then: cargo xtask test --kernel zImage";
         return Err(Failure::new(Exit::Usage, error).hint(Some(hint.to_owned())));
     }
     let fragments = kernel_options::fragments(context, &project, arch, args)?;

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::{
     Arch, Archive, Bare, Endian, Gcc, Hotplug, Linux, Machine, Ordinary, OrdinaryKernel,
-    QemuProfile, Small,
+    QemuProfile, SMALL, Small,
 };
 use crate::diagnostic::{Diagnostic, Page};
 use crate::{document, duration, suggest};
@@ -122,11 +122,25 @@ struct RawOrdinary {
 }
 
 /// Parses an architecture's file. Errors are added to `found`.
-pub(crate) fn read(page: Page<'_>, small: &Small, found: &mut Vec<Diagnostic>) -> Option<Arch> {
+///
+/// `small` is the content of [`SMALL`], if there is such a file.
+pub(crate) fn read(
+    page: Page<'_>,
+    small: Option<&Small>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Arch> {
     let mut raw: RawArch = document::read(page, found)?;
     if raw.linux.small {
-        let shared = small.without_driver.iter().cloned();
-        raw.qemu.without_driver.extend(shared);
+        match small {
+            Some(small) => {
+                let shared = small.without_driver.iter().cloned();
+                raw.qemu.without_driver.extend(shared);
+            }
+            None => found.push(page.whole(
+                format!("`linux.small` needs the file `{SMALL}`"),
+                "in this file",
+            )),
+        }
     }
     let before = found.len();
     let stem = page.path.file_stem().unwrap_or_default();
@@ -398,7 +412,7 @@ fn permille(page: Page<'_>, factor: &Spanned<f64>, found: &mut Vec<Diagnostic>) 
 mod tests {
     use std::time::Duration;
 
-    use super::{Page, Small, read};
+    use super::{Page, read};
     use crate::arch::MachineProfile;
     use crate::diagnostic::show;
 
@@ -470,7 +484,7 @@ args = ["-M", "virt"]
                 path: "images/riscv64.toml".into(),
                 text,
             },
-            &Small::default(),
+            None,
             &mut found,
         );
         assert!(
@@ -487,7 +501,7 @@ args = ["-M", "virt"]
             path: "images/riscv64.toml".into(),
             text: GOOD,
         };
-        let arch = read(page, &Small::default(), &mut found);
+        let arch = read(page, None, &mut found);
         assert_eq!(show(&found), "");
         insta::assert_debug_snapshot!(arch.unwrap());
     }
@@ -498,7 +512,7 @@ args = ["-M", "virt"]
             path: "images/riscv64.toml".into(),
             text: GOOD,
         };
-        let arch = read(page, &Small::default(), &mut Vec::new()).unwrap();
+        let arch = read(page, None, &mut Vec::new()).unwrap();
         let check = |profile, append: &str, options: &[&str], timeout: Option<u64>| {
             let qemu = arch.with_machines(profile).qemu;
             let machine = &qemu.machines["virt"];
@@ -527,7 +541,7 @@ args = ["-M", "virt"]
         let check = |keys: &str, expect: (bool, bool)| {
             let path = "images/riscv64.toml".into();
             let text = &GOOD.replace("bits = 64", &format!("bits = 64\n{keys}"));
-            let arch = read(Page { path, text }, &Small::default(), &mut Vec::new()).unwrap();
+            let arch = read(Page { path, text }, None, &mut Vec::new()).unwrap();
             assert_eq!((arch.prebuilt, arch.default), expect, "{keys}");
         };
         check("", (true, true));

@@ -244,7 +244,7 @@ fn made_by_kiln(sheet: &mut Sheet<'_>, raw: &RawRecipe) {
 
 fn add_inputs(sheet: &mut Sheet<'_>, raw: Vec<RawInput>) {
     sheet.twice("input", raw.iter().map(|input| &input.recipe));
-    // An architecture has the inputs of its kind, and those of both kinds.
+    // An architecture has the `own` or the `base` inputs, and all inputs without `compiler`.
     let second = [Compiler::Own, Compiler::Base].iter().find_map(|kind| {
         let of_kind = |input: &&RawInput| input.compiler.is_none_or(|compiler| compiler == *kind);
         let inputs = raw.iter().filter(of_kind);

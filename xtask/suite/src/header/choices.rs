@@ -12,12 +12,15 @@ use crate::known::Kind;
 /// The choices of a header, by name.
 pub type Choices = BTreeMap<String, Offered>;
 
+/// The key of the values for architectures that are not listed.
+const OTHERS: &str = "default";
+
 /// The offer of one choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offered {
     /// The same on every architecture.
     Everywhere(Source),
-    /// By architecture, with no values for those that are not listed.
+    /// By architecture. [`OTHERS`] stands for those that are not listed; without it, they have no values.
     ByArch(BTreeMap<String, Source>),
 }
 
@@ -70,7 +73,7 @@ impl Offered {
     pub fn source(&self, arch: &str) -> Option<&Source> {
         match self {
             Self::Everywhere(source) => Some(source),
-            Self::ByArch(sources) => sources.get(arch),
+            Self::ByArch(sources) => sources.get(arch).or_else(|| sources.get(OTHERS)),
         }
     }
 
@@ -80,7 +83,8 @@ impl Offered {
             Self::Everywhere(_) => None,
             Self::ByArch(sources) => Some(sources),
         };
-        sources.into_iter().flat_map(BTreeMap::keys)
+        let names = sources.into_iter().flat_map(BTreeMap::keys);
+        names.filter(|name| *name != OTHERS)
     }
 
     /// All sources for any architecture.

@@ -26,6 +26,8 @@ struct RawHeader {
     kind: Option<Spanned<String>>,
     #[serde(default)]
     arch: Vec<String>,
+    #[serde(rename = "except-arch")]
+    except_arch: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     machine: RawMachine,
     memory: Option<Spanned<String>>,
@@ -214,6 +216,7 @@ pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec
     };
     let header = Header {
         description: String::new(),
+        except_arches: checked.except_arches(&raw.arch, raw.except_arch),
         arches: raw.arch,
         machine: raw.machine.0,
         memory,
@@ -314,6 +317,26 @@ impl Checked<'_> {
         options
             .filter_map(|option| self.get(Some(option), wanted, read))
             .collect()
+    }
+
+    /// The exceptions, which a list of architectures excludes.
+    fn except_arches(
+        &mut self,
+        arch: &[String],
+        except: Option<Spanned<Vec<String>>>,
+    ) -> Vec<String> {
+        let Some(except) = except else {
+            return Vec::new();
+        };
+        if !arch.is_empty() {
+            self.faults.push(Fault {
+                span: except.span(),
+                title: "both `arch` and `except-arch`".to_owned(),
+                label: "expected only one of them".to_owned(),
+                help: None,
+            });
+        }
+        except.into_inner()
     }
 
     /// Records values that exclude each other.

@@ -1,4 +1,5 @@
-//! Headers of the host that programs of a kernel's build include, which depends on the kernel's config.
+//! Headers of the host that tools of the kernel's build (objtool, sign-file, extract-cert) include, by the kernel option that
+//! needs them.
 
 use host::packages;
 use kernel::Config;

@@ -43,6 +43,7 @@ unknown place | gcc/recipe.toml | "gmp" } | "gmp", at = "td" }
 common at the toolchain | gmp/recipe.toml | tools = | inputs = [{ recipe = "zlib", at = "tc" }]¶tools =
 unknown compiler | linux/recipe.toml | at = "tc" } | at = "tc", compiler = "his" }
 two for the base | linux/recipe.toml | at = "tc" }] | at = "tc", compiler = "base" }, { recipe = "gmp", at = "tc" }]
+compiler in common | gmp/recipe.toml | tools = | inputs = [{ recipe = "zlib", compiler = "own" }]¶tools =
 two at the toolchain | linux/recipe.toml | at = "tc" }] | at = "tc" }, { recipe = "gmp", at = "tc" }]
 unknown sources-from | linux-config/recipe.toml | from = "linux" | from = "linus"
 sources-from without | linux-config/recipe.toml | from = "linux" | from = "image"
@@ -161,6 +162,12 @@ fn invalid_repositories_are_explained() {
             "configure = [\"-x\"]\nspecs = ",
         ),
         ("specs without a base", "beta", "base = \"alpha\"\n", ""),
+        (
+            "small without its file",
+            "beta",
+            "target = ",
+            "small = true\ntarget = ",
+        ),
         (
             "unknown key of small",
             "common/small",
