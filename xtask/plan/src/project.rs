@@ -252,7 +252,7 @@ impl Project {
         self.steps.get(&(recipe.name.clone(), arch))
     }
 
-    /// Whether anything reads the output of a recipe for an architecture. A recipe that is no input at all makes a result.
+    /// Whether anything reads the output of a recipe for an architecture. What no recipe reads is a result.
     fn is_read(&self, recipe: &Recipe, arch: &Arch) -> bool {
         let inputs = self.recipes.values().flat_map(|other| &other.inputs);
         let mut readers = inputs
