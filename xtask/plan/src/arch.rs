@@ -28,6 +28,8 @@ pub struct Arch {
     pub default: bool,
     /// What `uname -m` prints in its guests.
     pub uname: String,
+    /// Whether its kernel has the system call of this name.
+    pub settimeofday: bool,
     /// What gdb calls it (`set architecture`), where gdb cannot tell by itself.
     pub gdb: Option<String>,
     /// Compiler settings.

@@ -122,6 +122,7 @@ fn variables(project: &Project, recipes: Map<String, Value>, arch: Option<&Arch>
         let linux = &arch.linux;
         values.insert("arch".to_owned(), json!(arch.name));
         values.insert("triple".to_owned(), json!(arch.triple));
+        values.insert("settimeofday".to_owned(), json!(arch.settimeofday));
         let compiler = arch.gcc.base.as_ref();
         let compiler = compiler.and_then(|name| project.arches.get(name));
         values.insert(

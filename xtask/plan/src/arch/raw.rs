@@ -27,6 +27,8 @@ struct RawArch {
     default: Option<bool>,
     gdb: Option<String>,
     uname: Option<String>,
+    #[serde(default = "yes")]
+    settimeofday: bool,
     gcc: Spanned<Gcc>,
     linux: Linux,
     #[serde(default)]
@@ -191,6 +193,7 @@ pub(crate) fn read(
         endian: raw.endian,
         bits: raw.bits.into_inner(),
         page_size: raw.page_size,
+        settimeofday: raw.settimeofday,
         prebuilt: raw.prebuilt,
         default: raw.default.unwrap_or(raw.prebuilt),
         gdb: raw.gdb,
