@@ -32,6 +32,8 @@ pub struct Arch {
     pub settimeofday: bool,
     /// What gdb calls it (`set architecture`), where gdb cannot tell by itself.
     pub gdb: Option<String>,
+    /// Host tools of its build steps in addition to those of the recipe, by recipe.
+    pub tools: BTreeMap<String, Vec<String>>,
     /// Compiler settings.
     pub gcc: Gcc,
     /// Kernel settings.

@@ -362,7 +362,23 @@ fn read_arches(
         arches.extend(arch.map(|arch| (name.to_owned(), arch)));
     }
     bases(files, &arches, &names, found);
+    tools(files, &arches, found);
     (arches, names)
+}
+
+/// Reports host tools for recipes that do not exist.
+fn tools(files: &Files, arches: &BTreeMap<String, Arch>, found: &mut Vec<Diagnostic>) {
+    for arch in arches.values() {
+        for recipe in arch.tools.keys() {
+            if files.contains_key(Utf8Path::new(&format!("recipes/{recipe}/recipe.toml"))) {
+                continue;
+            }
+            let path = Utf8PathBuf::from(format!("images/{}.toml", arch.name));
+            let page = page(files, &path, found);
+            let title = format!("unknown recipe `{recipe}` in `tools`");
+            found.extend(page.map(|page| page.whole(title, "not a directory in recipes/")));
+        }
+    }
 }
 
 /// Reports compilers of other architectures that do not exist.

@@ -189,7 +189,9 @@ impl RenderContext<'_> {
                 let text = self.render(template);
                 let env = self.env();
                 let base = self.project.host_tools.iter().chain(&self.recipe.tools);
-                let tools: BTreeSet<String> = base.cloned().collect();
+                let own = self.arch.and_then(|arch| arch.tools.get(&self.recipe.name));
+                let tools: BTreeSet<String> =
+                    base.chain(own.into_iter().flatten()).cloned().collect();
                 Some(Action::Script(Script {
                     text: text?,
                     env,

@@ -89,6 +89,11 @@ fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<Str
                     .values()
                     .flat_map(|recipe| recipe.tools.clone()),
             );
+            let chosen = project
+                .arches
+                .values()
+                .filter(|arch| arches.contains(&arch.name));
+            needs.extend(chosen.flat_map(|arch| arch.tools.values().flatten().cloned()));
             needs.insert("bwrap".to_owned());
         }
         Purpose::Ci => {

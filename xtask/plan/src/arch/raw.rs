@@ -29,6 +29,8 @@ struct RawArch {
     uname: Option<String>,
     #[serde(default = "yes")]
     settimeofday: bool,
+    #[serde(default)]
+    tools: BTreeMap<String, Vec<String>>,
     gcc: Spanned<Gcc>,
     linux: Linux,
     #[serde(default)]
@@ -194,6 +196,7 @@ pub(crate) fn read(
         bits: raw.bits.into_inner(),
         page_size: raw.page_size,
         settimeofday: raw.settimeofday,
+        tools: raw.tools,
         prebuilt: raw.prebuilt,
         default: raw.default.unwrap_or(raw.prebuilt),
         gdb: raw.gdb,

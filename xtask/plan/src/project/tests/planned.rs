@@ -68,6 +68,22 @@ fn compiler_of_base_is_an_input() {
 }
 
 #[test]
+fn architecture_adds_host_tools_to_a_recipe() {
+    let added = "[tools]\ngcc = [\"gawk\"]\n\n[gcc]";
+    let plan = plan(
+        &edited("images/beta.toml", "[gcc]", added),
+        &["alpha", "beta"],
+    );
+    let tools = |recipe, arch| match &step(&plan, recipe, arch).action {
+        Action::Script(script) => script.tools.join(" "),
+        action => panic!("{action:?}"),
+    };
+    assert!(!tools("gcc", "alpha").contains("gawk"));
+    assert!(tools("gcc", "beta").contains("gawk"));
+    assert!(!tools("linux", "beta").contains("gawk"));
+}
+
+#[test]
 fn small_kernel_has_further_fragment_and_missing_drivers() {
     let mut files = edited("images/beta.toml", "target = ", "small = true\ntarget = ");
     let fragments = r#"files = ["{{#if linux.small}}images/common/small.fragment{{/if}}", "#;

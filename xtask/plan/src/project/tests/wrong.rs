@@ -161,6 +161,12 @@ fn invalid_repositories_are_explained() {
             "specs = ",
             "configure = [\"-x\"]\nspecs = ",
         ),
+        (
+            "tool of an unknown recipe",
+            "beta",
+            "[gcc]",
+            "[tools]\ngc = [\"gawk\"]\n[gcc]",
+        ),
         ("specs without a base", "beta", "base = \"alpha\"\n", ""),
         (
             "small without its file",
