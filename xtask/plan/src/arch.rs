@@ -93,6 +93,12 @@ pub struct Gcc {
     /// What the compiler's driver adds to its options, in the language of gcc's spec files. Only with `base`.
     #[serde(default)]
     pub specs: String,
+    /// The linker's emulation for objects of this compiler, where it is not the linker's default.
+    #[serde(default)]
+    pub emulation: String,
+    /// The directory below `usr` in which the compiler looks for libraries, where that is not `lib`.
+    #[serde(default)]
+    pub libraries: String,
 }
 
 /// The file with what all architectures with a small kernel have in common.

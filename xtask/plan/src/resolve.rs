@@ -131,6 +131,8 @@ fn variables(project: &Project, recipes: Map<String, Value>, arch: Option<&Arch>
                 "configure": arch.gcc.configure,
                 "base": compiler.map(|arch| arch.triple.as_str()).unwrap_or_default(),
                 "specs": arch.gcc.specs,
+                "emulation": arch.gcc.emulation,
+                "libraries": arch.gcc.libraries,
             }),
         );
         values.insert(

@@ -183,13 +183,14 @@ pub(super) fn shared_compiler() -> Files {
     let mut files = edited(
         "images/beta.toml",
         own,
-        "base = \"alpha\"\nspecs = \"-m32\"",
+        "base = \"alpha\"\nspecs = \"-m32\"\nemulation = \"elf32beta\"\nlibraries = \"lib32\"",
     );
     let inputs =
         r#"{ recipe = "gmp", compiler = "own" }, { recipe = "gcc", at = "tc", compiler = "base" }"#;
     let gcc = GCC.replace(r#"{ recipe = "gmp" }"#, inputs);
     files.insert("recipes/gcc/recipe.toml".into(), gcc.into_bytes());
-    let script = "{{#if gcc.base}}{{gcc.base}} {{gcc.specs}}{{/if}}\n";
+    let script =
+        "{{#if gcc.base}}{{gcc.base}} {{gcc.specs}} {{gcc.emulation}} {{gcc.libraries}}{{/if}}\n";
     files.insert("recipes/gcc/build.sh.hbs".into(), script.into());
     files
 }

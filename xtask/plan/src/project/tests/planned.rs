@@ -62,7 +62,7 @@ fn compiler_of_base_is_an_input() {
     let Action::Script(script) = &gcc.action else {
         panic!("{:?}", gcc.action)
     };
-    assert_eq!(script.text, "alpha-linux-musl -m32\n");
+    assert_eq!(script.text, "alpha-linux-musl -m32 elf32beta lib32\n");
     let alpha = step(&plan, "gcc", "alpha");
     assert_eq!(plan.step(alpha.inputs[0].step).to_string(), "gmp");
 }
